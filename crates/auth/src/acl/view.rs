@@ -1,0 +1,274 @@
+//! The rights of one identity.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use model::{PrivilegeSet, UnixTime};
+use proto::Identity;
+
+use super::Access;
+use super::path::ancestors;
+use crate::keys::{self, Subject};
+use crate::records::{AclEntry, SubjectKind};
+use crate::roles::NO_ACCESS;
+
+/// Paths that `GET /access/permissions` always looks at.
+const TOP: [&str; 8] =
+    ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"];
+
+/// What a set of roles comes to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Granted {
+    /// All that is granted here.
+    here: PrivilegeSet,
+    /// The part of it that holds below too.
+    below: PrivilegeSet,
+    no_access: bool,
+}
+
+impl Granted {
+    fn add(&mut self, access: &Access, entry: &AclEntry, propagate: bool) {
+        if entry.role == NO_ACCESS {
+            self.no_access = true;
+            return;
+        }
+        // A role that is gone grants nothing, but its entry still replaces what came before.
+        let privileges = access.role(&entry.role).unwrap_or_default();
+        self.here = self.here.union(privileges);
+        if propagate {
+            self.below = self.below.union(privileges);
+        }
+    }
+
+    fn effective(self) -> Self {
+        if self.no_access { Self { no_access: true, ..Self::default() } } else { self }
+    }
+}
+
+/// What the access control list says of one subject at one node: for the node itself, and for
+/// all below it. None where it says nothing, and what was inherited stays.
+#[derive(Debug, Default)]
+struct Node {
+    leaf: Option<Granted>,
+    inherited: Option<Granted>,
+}
+
+/// The nodes that matter to one subject, looked up by path.
+#[derive(Debug, Default)]
+struct Rights {
+    nodes: HashMap<String, Node>,
+}
+
+impl Rights {
+    fn new(access: &Access, applies: impl Fn(&AclEntry) -> Option<SubjectKind>) -> Self {
+        let mut nodes = HashMap::new();
+        for (path, record) in &access.acl {
+            let mine: Vec<(SubjectKind, &AclEntry)> = record
+                .data
+                .entries
+                .iter()
+                .filter_map(|entry| applies(entry).map(|kind| (kind, entry)))
+                .collect();
+            if mine.is_empty() {
+                continue;
+            }
+            let leaf = matched(access, &mine, false);
+            let inherited = matched(access, &mine, true);
+            nodes.insert(path.clone(), Node { leaf, inherited });
+        }
+        Self { nodes }
+    }
+
+    /// Walks from the root to the leaf; every node that says something replaces what was.
+    fn on(&self, path: &str) -> Granted {
+        let mut granted = Granted::default();
+        for node_path in ancestors(path) {
+            let Some(node) = self.nodes.get(node_path) else { continue };
+            let said = if node_path == path { &node.leaf } else { &node.inherited };
+            if let Some(said) = said {
+                granted = *said;
+            }
+        }
+        granted.effective()
+    }
+}
+
+/// The entries at one node that count: those of the user (or token), else those of the groups
+/// together. Above the leaf only entries that propagate count.
+fn matched(access: &Access, mine: &[(SubjectKind, &AclEntry)], above: bool) -> Option<Granted> {
+    [SubjectKind::Token, SubjectKind::User, SubjectKind::Group].into_iter().find_map(|kind| {
+        let mut granted: Option<Granted> = None;
+        for (_, entry) in mine.iter().filter(|(of, _)| *of == kind) {
+            if entry.propagate || !above {
+                granted.get_or_insert_default().add(access, entry, entry.propagate);
+            }
+        }
+        granted
+    })
+}
+
+/// `{"/vms/100": {"VM.Audit": true}}`: for each path its privileges, and whether each also holds
+/// below.
+pub type Permissions = BTreeMap<String, BTreeMap<&'static str, bool>>;
+
+/// One identity's rights in one snapshot. Making one reads the whole access control list once;
+/// asking it then costs a few look-ups, so make one for a whole list.
+#[derive(Debug)]
+pub struct View<'a> {
+    access: &'a Access,
+    who: Identity,
+    everything: bool,
+    /// None: this identity is nobody (any more).
+    own: Option<Rights>,
+    /// The owner's rights, where a token has rights of its own.
+    limit: Option<Rights>,
+    owner_is_root: bool,
+    /// Paths whose entries cannot be read. What they would take away is unknown, so there is
+    /// nothing there and below.
+    closed: HashSet<String>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(access: &'a Access, who: &Identity, now: UnixTime) -> Self {
+        let token = who.token.as_ref().map(|t| (t, access.token(&who.user, &t.name)));
+        let separated = match &token {
+            None => false,
+            Some((_, record)) => record.is_none_or(|record| record.privsep),
+        };
+        // root@pam itself is never locked out here: over the socket it is the kernel that vouches.
+        let root_itself = who.user.is_root() && who.token.is_none();
+        let active = root_itself || access.is_active(who, now);
+        let own = active.then(|| match (&who.token, separated) {
+            (Some(token), true) => {
+                let id = format!("{}!{}", who.user, token.name);
+                Rights::new(access, |entry| {
+                    (entry.kind == SubjectKind::Token && entry.id == id)
+                        .then_some(SubjectKind::Token)
+                })
+            }
+            _ => user_rights(access, who),
+        });
+        let limit = (active && separated).then(|| user_rights(access, who));
+        let closed = access.opaque.iter().filter_map(|key| match keys::subject(key) {
+            Some(Subject::Acl(path)) => Some(path),
+            _ => None,
+        });
+        Self {
+            access,
+            who: who.clone(),
+            everything: who.user.is_root() && !separated && active,
+            own,
+            limit,
+            owner_is_root: who.user.is_root(),
+            closed: closed.collect(),
+        }
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.who
+    }
+
+    pub fn access(&self) -> &'a Access {
+        self.access
+    }
+
+    /// `root@pam`, or a token of it that has all its owner's rights: passes every check.
+    pub fn is_root(&self) -> bool {
+        self.everything
+    }
+
+    /// What this identity may do on a path (`/vms/100`, spelled as `normalize` does).
+    pub fn privileges(&self, path: &str) -> PrivilegeSet {
+        self.granted(path).here
+    }
+
+    pub fn has(&self, path: &str, privilege: model::Privilege) -> bool {
+        self.privileges(path).contains(privilege)
+    }
+
+    pub fn has_any(&self, path: &str, privileges: &[model::Privilege]) -> bool {
+        let here = self.privileges(path);
+        privileges.iter().any(|privilege| here.contains(*privilege))
+    }
+
+    fn granted(&self, path: &str) -> Granted {
+        let all = || Granted {
+            here: PrivilegeSet::all(),
+            below: PrivilegeSet::all(),
+            no_access: false,
+        };
+        if self.everything {
+            return all();
+        }
+        let Some(own) = &self.own else { return Granted::default() };
+        if !self.closed.is_empty() && ancestors(path).any(|node| self.closed.contains(node)) {
+            return Granted::default();
+        }
+        let granted = self.with_pools(own, path);
+        let Some(limit) = &self.limit else { return granted };
+        let limit = if self.owner_is_root { all() } else { self.with_pools(limit, path) };
+        Granted {
+            here: granted.here.intersection(limit.here),
+            below: granted.below.intersection(limit.below),
+            no_access: granted.no_access,
+        }
+    }
+
+    /// Adds what the path's pools grant: only here, never below, and not against NoAccess.
+    fn with_pools(&self, rights: &Rights, path: &str) -> Granted {
+        let mut granted = rights.on(path);
+        if granted.no_access {
+            return granted;
+        }
+        for pool in self.pools_of(path) {
+            let pool = rights.on(&format!("/pool/{pool}"));
+            granted.no_access |= pool.no_access;
+            granted.here = granted.here.union(pool.here);
+        }
+        granted.effective()
+    }
+
+    fn pools_of(&self, path: &str) -> &'a [model::PoolId] {
+        if let Some(vmid) = path.strip_prefix("/vms/") {
+            let pool = vmid.parse().ok().and_then(|vmid| self.access.pool_of_guest(vmid));
+            pool.map_or(&[], std::slice::from_ref)
+        } else if let Some(storage) = path.strip_prefix("/storage/") {
+            self.access.pools_of_storage(storage)
+        } else {
+            &[]
+        }
+    }
+
+    /// The privileges on one path, with whether each holds below too.
+    pub fn permissions_on(&self, path: &str) -> BTreeMap<&'static str, bool> {
+        let granted = self.granted(path);
+        granted.here.iter().map(|p| (p.as_str(), granted.below.contains(p))).collect()
+    }
+
+    /// Everything that this identity may do, on every path that the snapshot knows of.
+    pub fn permissions(&self) -> Permissions {
+        let mut paths: HashSet<String> = TOP.iter().map(|path| (*path).to_owned()).collect();
+        paths.extend(self.access.acl.keys().cloned());
+        for (id, pool) in self.access.pools() {
+            paths.insert(format!("/pool/{id}"));
+            paths.extend(pool.guests.iter().map(|vmid| format!("/vms/{vmid}")));
+            paths.extend(pool.storages.iter().map(|storage| format!("/storage/{storage}")));
+        }
+        let with = |path: String| {
+            let permissions = self.permissions_on(&path);
+            (!permissions.is_empty()).then_some((path, permissions))
+        };
+        paths.into_iter().filter_map(with).collect()
+    }
+}
+
+fn user_rights(access: &Access, who: &Identity) -> Rights {
+    let groups: HashSet<&str> = access.groups_of(&who.user).map(|group| group.as_str()).collect();
+    Rights::new(access, |entry| {
+        let mine = match entry.kind {
+            SubjectKind::User => entry.id == who.user.as_str(),
+            SubjectKind::Group => groups.contains(entry.id.as_str()),
+            SubjectKind::Token => false,
+        };
+        mine.then_some(entry.kind)
+    })
+}

@@ -1,0 +1,138 @@
+//! What goes wrong here. Texts that clients of Proxmox VE match are those texts.
+
+use model::{Error, ErrorKind, GroupId, PoolId, RealmId, RoleId, TokenName, UserId};
+use store::StoreError;
+
+/// Why a caller is nobody. The texts tell an attacker nothing: a wrong name, a wrong password
+/// and too many attempts look the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    #[error("No ticket")]
+    NoCredential,
+    /// A ticket or token that is not good. The log knows more.
+    #[error("Authentication failed!")]
+    BadCredential,
+    #[error("Permission denied - invalid csrf token")]
+    BadCsrf,
+    #[error("permission denied - invalid PVEVNC ticket")]
+    BadVncTicket,
+    #[error("authentication failure")]
+    LoginFailed,
+    #[error("the store does not answer")]
+    Store(#[from] StoreError),
+    /// Something that must not happen did; the text says what and holds no secret.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
+        let kind = match &error {
+            AuthError::Store(source) => source.kind(),
+            AuthError::Broken(_) => ErrorKind::Bug,
+            _ => ErrorKind::Unauthenticated,
+        };
+        Self::new(kind, Error::chain(&error))
+    }
+}
+
+/// Why a change of users, groups, roles, rights, tokens or pools is not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    #[error("no such user ('{0}')")]
+    NoUser(UserId),
+    #[error("user '{0}' already exists")]
+    UserExists(UserId),
+    #[error("user '{0}' does not exist")]
+    UnknownUser(String),
+    #[error("user 'root@pam' cannot be deleted")]
+    RootStays,
+    #[error("group '{0}' does not exist")]
+    NoGroup(String),
+    #[error("group '{0}' already exists")]
+    GroupExists(GroupId),
+    #[error("role '{0}' does not exist")]
+    NoRole(String),
+    #[error("role '{0}' already exists")]
+    RoleExists(RoleId),
+    #[error("auto-generated role '{0}' cannot be {1}")]
+    BuiltInRole(RoleId, &'static str),
+    #[error("domain '{0}' does not exist")]
+    NoRealm(String),
+    #[error("domain '{0}' is built in and cannot be deleted")]
+    BuiltInRealm(RealmId),
+    #[error("no such token '{1}' for user '{0}'")]
+    NoToken(UserId, TokenName),
+    /// Answered as an error of the parameter `tokenid`.
+    #[error("Token already exists.")]
+    TokenExists,
+    #[error("pool '{0}' does not exist")]
+    NoPool(PoolId),
+    #[error("parent pool '{0}' does not exist")]
+    NoParentPool(String),
+    #[error("pool '{0}' already exists")]
+    PoolExists(PoolId),
+    #[error("pool '{0}' is not empty (contains {1})")]
+    PoolNotEmpty(PoolId, String),
+    #[error("{0} is not a pool member")]
+    NotMember(String),
+    #[error("{0} is already a pool member")]
+    AlreadyMember(String),
+    #[error("VM {0} belongs already to pool '{1}' and 'allow-move' is not set")]
+    OtherPool(u32, PoolId),
+    /// The caller may not hand out what it does not have.
+    #[error("{1}")]
+    Invalid(&'static str, String),
+    #[error(transparent)]
+    Denied(#[from] crate::Denied),
+    #[error("detected modified configuration - file changed by other user? Try again.")]
+    Modified,
+    #[error("'{0}' was written by a newer version of Ostler and cannot be changed here")]
+    Newer(String),
+    #[error("other changes kept coming first, try again")]
+    Contended,
+    #[error("the store does not answer")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl AccessError {
+    fn kind(&self) -> ErrorKind {
+        use AccessError as E;
+        match self {
+            E::NoUser(_) | E::NoGroup(_) | E::NoRole(_) | E::NoRealm(_) | E::NoToken(..) => {
+                ErrorKind::NotFound
+            }
+            E::UnknownUser(_) | E::NoPool(_) | E::NoParentPool(_) => ErrorKind::NotFound,
+            E::TokenExists | E::Invalid(..) => ErrorKind::Invalid,
+            E::Denied(_) => ErrorKind::Forbidden,
+            E::Contended => ErrorKind::Busy,
+            E::Store(source) => source.kind(),
+            E::Broken(_) => ErrorKind::Bug,
+            _ => ErrorKind::Conflict,
+        }
+    }
+
+    /// As the answer of an operation whose failures begin with what was attempted, e.g.
+    /// `create pool failed`. Wrong parameters and refusals are not prefixed.
+    pub fn during(self, attempt: &str) -> Error {
+        match self {
+            Self::TokenExists | Self::Invalid(..) | Self::Denied(_) => self.into(),
+            other => {
+                let kind = other.kind();
+                Error::new(kind, format!("{attempt}: {}", Error::chain(&other)))
+            }
+        }
+    }
+}
+
+impl From<AccessError> for Error {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::TokenExists => Error::invalid("tokenid", error.to_string()),
+            AccessError::Invalid(field, reason) => Error::invalid(field, reason),
+            other => Error::new(other.kind(), Error::chain(&other)),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The keys in the store that this crate owns.
+//!
+//! Everything below `access/` is copied to the unprivileged api process. Secrets are below
+//! `secret/`, which never leaves the agent.
+
+use model::{GroupId, PoolId, RealmId, RoleId, TokenName, UserId};
+use store::{Key, Prefix};
+
+/// What is known of a key below `access/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    User(UserId),
+    Group(GroupId),
+    Role(RoleId),
+    Realm(RealmId),
+    /// The access control entries of this path, e.g. `/vms/100`.
+    Acl(String),
+    Pool(PoolId),
+    Token(UserId, TokenName),
+    /// See `order`.
+    Order,
+}
+
+/// Ids are checked and hold neither empty words nor control characters, and the words before
+/// them are constants, so what is made here always is a key.
+fn key(text: String) -> Key {
+    Key::new(text).expect("checked ids make keys")
+}
+
+fn prefix(folder: &str) -> Prefix {
+    Prefix::below(folder).expect("a constant folder is a prefix")
+}
+
+/// All that the api has a copy of.
+pub fn all() -> Prefix {
+    prefix("access")
+}
+
+/// Rewritten by every change below `access/`, and its last revision is a precondition of every
+/// such change. This makes them one after the other across the whole cluster, so that rules that
+/// span records (a member's group exists, a guest is in one pool) hold without locks.
+pub fn order() -> Key {
+    key("access/order".to_owned())
+}
+
+pub fn user(id: &UserId) -> Key {
+    key(format!("access/user/{id}"))
+}
+
+pub fn group(id: &GroupId) -> Key {
+    key(format!("access/group/{id}"))
+}
+
+pub fn role(id: &RoleId) -> Key {
+    key(format!("access/role/{id}"))
+}
+
+pub fn realm(id: &RealmId) -> Key {
+    key(format!("access/realm/{id}"))
+}
+
+/// `path` is a checked path (`acl::normalize`).
+pub fn acl(path: &str) -> Key {
+    let below = if path == "/" { "" } else { path };
+    key(format!("access/acl/_{below}"))
+}
+
+pub fn pool(id: &PoolId) -> Key {
+    key(format!("access/pool/{id}"))
+}
+
+/// Rewritten also when only the token's secret changes, so that whoever caches a verified token
+/// learns of it.
+pub fn token(user: &UserId, name: &TokenName) -> Key {
+    key(format!("access/token/{user}/{name}"))
+}
+
+pub fn password_secret(user: &UserId) -> Key {
+    key(format!("secret/password/{user}"))
+}
+
+pub fn token_secret(user: &UserId, name: &TokenName) -> Key {
+    key(format!("secret/token/{user}/{name}"))
+}
+
+pub fn tfa_secret(user: &UserId) -> Key {
+    key(format!("secret/tfa/{user}"))
+}
+
+pub fn tfa_secrets() -> Prefix {
+    prefix("secret/tfa")
+}
+
+pub fn ticket_keys() -> Key {
+    key("secret/keys/ticket".to_owned())
+}
+
+pub fn csrf_keys() -> Key {
+    key("secret/keys/csrf".to_owned())
+}
+
+pub fn signing_keys() -> Prefix {
+    prefix("secret/keys")
+}
+
+/// Takes a key below `access/` apart. None for a key that this version does not know.
+pub fn subject(key: &Key) -> Option<Subject> {
+    let (folder, id) = key.as_str().strip_prefix("access/")?.split_once('/').unwrap_or(("", ""));
+    match folder {
+        "" => (key == &order()).then_some(Subject::Order),
+        "user" => UserId::new(id).ok().map(Subject::User),
+        "group" => GroupId::new(id).ok().map(Subject::Group),
+        "role" => RoleId::new(id).ok().map(Subject::Role),
+        "realm" => RealmId::new(id).ok().map(Subject::Realm),
+        "acl" => match id.strip_prefix('_')? {
+            "" => Some(Subject::Acl("/".to_owned())),
+            path => Some(Subject::Acl(path.to_owned())),
+        },
+        "pool" => PoolId::new(id).ok().map(Subject::Pool),
+        "token" => {
+            let (user, name) = id.split_once('/')?;
+            Some(Subject::Token(UserId::new(user).ok()?, TokenName::new(name).ok()?))
+        }
+        _ => None,
+    }
+}
+
+/// Whose verified identities a change of this key ends, for whoever caches them. Groups, roles
+/// and the access control list are none of these: rights are evaluated at every call.
+pub fn ends_identities_of(key: &Key) -> Option<UserId> {
+    match subject(key)? {
+        Subject::User(user) | Subject::Token(user, _) => Some(user),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_reads_back() {
+        let user_id: UserId = "jane@corp@pve".parse().unwrap();
+        let token_name: TokenName = "ci".parse().unwrap();
+        let pool_id: PoolId = "a/b".parse().unwrap();
+        let cases = [
+            (user(&user_id), Subject::User(user_id.clone())),
+            (token(&user_id, &token_name), Subject::Token(user_id, token_name)),
+            (acl("/"), Subject::Acl("/".into())),
+            (acl("/vms/100"), Subject::Acl("/vms/100".into())),
+            (pool(&pool_id), Subject::Pool(pool_id)),
+            (order(), Subject::Order),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(subject(&key), Some(expected), "{key}");
+            assert!(all().contains(&key));
+        }
+    }
+
+    #[test]
+    fn no_secret_is_below_what_the_api_sees() {
+        let user = UserId::root();
+        let name: TokenName = "t1".parse().unwrap();
+        for key in [
+            password_secret(&user),
+            token_secret(&user, &name),
+            tfa_secret(&user),
+            ticket_keys(),
+            csrf_keys(),
+        ] {
+            assert!(key.as_str().starts_with("secret/"), "{key}");
+            assert!(!all().contains(&key));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Who is asking, and what they may do: realms, credentials, tokens, roles, rights.
+//!
+//! ```text
+//!   Credential ──► Authority::verify ──► Identity ──► Access::check(row.permission, …)
+//!                      │ tickets, tokens                    │ pure: users, groups, roles,
+//!   password ──► Authority::login                           │ ACL, pools, tokens
+//!                      │ pam │ pve │ second factor          │
+//!                      ▼                                    ▼
+//!               store: secret/…  (agent alone)       store: access/…  (api has a copy)
+//! ```
+//!
+//! - `Access` is a snapshot of everything public that decides about rights. Agent and api each
+//!   keep one (`Access::load`, `Access::apply`) and ask it without waiting for anything.
+//! - `Authority` lives in the agent alone. It holds the keys, checks passwords and second
+//!   factors, and makes changes (`Authority::change` with a function of `edit`).
+//!
+//! It is not the public wire: cookies, headers and the delay of refusals are `http`'s.
+//!
+//! **Invariants.** Nothing under `access/` is secret; everything secret is under `secret/`. No
+//! secret is printed, logged or held in a type whose `Debug` shows it. Evaluating a right reads
+//! nothing but the snapshot. A one-time code works once, also under simultaneous logins: its
+//! use is a commit with a precondition. Whatever cannot be understood grants nothing.
+
+pub mod acl;
+mod authority;
+pub mod edit;
+mod error;
+pub mod keys;
+mod limit;
+pub mod pam;
+mod password;
+pub mod records;
+pub mod roles;
+mod secret;
+pub mod tfa;
+mod ticket;
+
+pub use acl::{Access, Denied, View};
+pub use authority::{
+    Authority, Caller, Login, LoginRequest, Session, TicketCheck, TokenSecret, new_token_secret,
+};
+pub use edit::Edit;
+pub use error::{AccessError, AuthError};
+pub use records::{
+    AclEntry, AclNode, Group, Pool, Realm, RealmKind, Role, SubjectKind, Token, User,
+};

@@ -1,0 +1,100 @@
+//! Passwords of realm `pve`: argon2id, on blocking threads, a few at a time.
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+use crate::AuthError;
+
+/// OWASP's choice for argon2id: 19 MiB, two passes.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+
+/// Each computation takes 19 MiB and a core for some ten milliseconds. More logins than these
+/// wait in line instead of taking the machine from its guests.
+const AT_ONCE: usize = 2;
+
+/// Hashes and checks passwords.
+pub(crate) struct Passwords {
+    slots: Arc<Semaphore>,
+    /// The hash of nobody's password, so that unknown users take as long as known ones.
+    nobody: String,
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("constant parameters are valid");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn hash(password: &[u8]) -> Result<String, AuthError> {
+    argon2()
+        .hash_password(password)
+        .map(|hash| hash.to_string())
+        .map_err(|error| AuthError::Broken(format!("cannot hash a password: {error}")))
+}
+
+fn verify(password: &[u8], hash: &str) -> bool {
+    // The parameters are those of the hash: older ones stay good when ours change.
+    PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password, &hash).is_ok())
+}
+
+impl Passwords {
+    pub(crate) async fn new() -> Result<Self, AuthError> {
+        let random: [u8; 16] = crate::secret::random();
+        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let mut passwords = Self { slots, nobody: String::new() };
+        passwords.nobody = passwords.hash(&crate::secret::hex(&random)).await?;
+        Ok(passwords)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let slot = slot.map_err(|_| AuthError::Broken("password checks were closed".into()))?;
+        let done = tokio::task::spawn_blocking(move || {
+            // Held by the work, not by the waiter: who stops waiting frees no slot early.
+            let _slot = slot;
+            work()
+        });
+        done.await.map_err(|error| AuthError::Broken(format!("a password check ended: {error}")))
+    }
+
+    pub(crate) async fn hash(&self, password: &str) -> Result<String, AuthError> {
+        let password = password.to_owned();
+        self.run(move || hash(password.as_bytes())).await?
+    }
+
+    /// Whether the password is the hash's. Without a hash it takes as long and is wrong.
+    pub(crate) async fn verify(
+        &self,
+        password: &str,
+        hash: Option<String>,
+    ) -> Result<bool, AuthError> {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.nobody.clone());
+        let password = password.to_owned();
+        let right = self.run(move || verify(password.as_bytes(), &hash)).await?;
+        Ok(right && known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_right_password_of_somebody_is_right() {
+        let passwords = Passwords::new().await.unwrap();
+        let hash = passwords.hash("correct horse").await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(passwords.verify("correct horse", Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify("correct horsf", Some(hash)).await.unwrap());
+        assert!(!passwords.verify("correct horse", None).await.unwrap());
+        assert!(!passwords.verify("x", Some("not a hash".into())).await.unwrap());
+    }
+}

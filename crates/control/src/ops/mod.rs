@@ -1,0 +1,56 @@
+//! The operations, in the folders of their resources; each function is named as its row.
+
+pub mod access;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use model::Error;
+use model::schema::Values;
+use proto::{Identity, wire::Answer};
+use serde::de::DeserializeOwned;
+
+use crate::Context;
+
+/// A verified, permitted and validated request.
+pub struct Op {
+    pub context: Arc<Context>,
+    pub identity: Identity,
+    pub params: Values,
+    /// See `proto::wire::Request::id`.
+    pub request_id: String,
+    pub address: Option<String>,
+}
+
+impl Op {
+    /// The parameters as the operation's own struct (`#[serde(rename_all = "kebab-case")]` where
+    /// the wire's names need it). A mismatch is a mistake in the row or the struct.
+    pub fn params<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_value(self.params.clone().into())
+            .map_err(|error| Error::bug(format!("parameters do not fit the operation: {error}")))
+    }
+}
+
+pub type Done = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
+
+/// An operation's function.
+pub type Handler = fn(Op) -> Done;
+
+/// Pairs a row's name with its function.
+pub type Pair = (&'static str, Handler);
+
+/// `pair!("user_list", list)`: boxes the async function behind a plain function pointer.
+macro_rules! pair {
+    ($name:literal, $function:path) => {
+        ($name, (|op| Box::pin($function(op))) as $crate::ops::Handler)
+    };
+}
+pub(crate) use pair;
+
+const GROUPS: &[&[Pair]] = &[access::PAIRS];
+
+/// Every operation that the agent has, with its row's name.
+pub fn pairs() -> impl Iterator<Item = &'static Pair> {
+    GROUPS.iter().flat_map(|group| group.iter())
+}

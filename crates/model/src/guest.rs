@@ -1,0 +1,106 @@
+//! The record of a guest: all that the cluster knows of it, in one value.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{NodeName, UnixTime, Upid, VmId};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestKind {
+    Qemu,
+    Lxc,
+}
+
+impl GuestKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Lxc => "lxc",
+        }
+    }
+}
+
+/// Who is working on a guest. It does not expire: it ends by the task, by its node's recovery,
+/// or by a takeover that fenced the node and raised the epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Busy {
+    /// The task, or the synchronous operation's journal entry, that holds the guest.
+    pub upid: Upid,
+    pub node: NodeName,
+    pub epoch: u64,
+    /// What Proxmox VE shows as `lock` meanwhile, e.g. `create`; empty where it shows none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub shown_as: String,
+}
+
+/// The options of a guest as `GET …/config` shows them: name to string or number.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GuestConfig(pub BTreeMap<String, Value>);
+
+impl GuestConfig {
+    pub fn text(&self, option: &str) -> Option<String> {
+        match self.0.get(option)? {
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+
+    pub fn integer(&self, option: &str) -> Option<i64> {
+        match self.0.get(option)? {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// A flag is stored as the number 0 or 1.
+    pub fn flag(&self, option: &str) -> Option<bool> {
+        self.integer(option).map(|number| number != 0)
+    }
+
+    pub fn set(&mut self, option: impl Into<String>, value: impl Into<Value>) {
+        self.0.insert(option.into(), value.into());
+    }
+
+    /// The lines that the configuration's digest is made of: `name: value`, sorted by name.
+    pub fn canonical_text(&self) -> String {
+        let mut text = String::new();
+        for name in self.0.keys() {
+            let value = self.text(name).unwrap_or_default();
+            text.push_str(&format!("{name}: {}\n", value.replace('\n', "\\n")));
+        }
+        text
+    }
+}
+
+/// A change that waits for the guest's next start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PendingChange {
+    Set(Value),
+    Delete {
+        /// Also remove the volume that the option names.
+        force: bool,
+    },
+}
+
+/// A guest. Usage and status are never here: they are observed, not decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GuestRecord {
+    pub vmid: VmId,
+    pub kind: GuestKind,
+    /// The node that owns the guest; only its agent runs it.
+    pub node: NodeName,
+    /// Raised by every change of owner.
+    pub epoch: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<Busy>,
+    pub config: GuestConfig,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pending: BTreeMap<String, PendingChange>,
+    pub created: UnixTime,
+}

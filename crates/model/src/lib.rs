@@ -1,0 +1,42 @@
+//! The vocabulary of Ostler: ids, errors, records, property strings, units, and the seams that
+//! drivers hand each other.
+//!
+//! ```text
+//!   every other crate
+//!          │ speaks in
+//!        model   VmId · NodeName · Upid · VolumeId · ErrorKind · Record · PropertySchema
+//!                BlockSpec (storage → guest) · TapSpec (network → guest) · Clock
+//! ```
+//!
+//! **Invariant:** no input or output happens here and nothing here waits. `Clock::sleep` is only
+//! a promise that an implementation elsewhere keeps.
+//!
+//! It is not a place for helpers: what only one crate needs lives in that crate.
+
+mod block;
+mod clock;
+mod error;
+mod guest;
+mod id;
+mod privilege;
+pub mod qemu;
+pub mod schema;
+mod record;
+mod tap;
+pub mod text;
+mod units;
+mod upid;
+
+pub use block::{BlockFormat, BlockSource, BlockSpec};
+pub use clock::{Clock, Sleep, UnixTime};
+pub use error::{Error, ErrorKind, FieldErrors};
+pub use guest::{Busy, GuestConfig, GuestKind, GuestRecord, PendingChange};
+pub use id::{
+    GroupId, IdError, NodeName, PoolId, RealmId, RoleId, StorageId, TokenName, UserId, VmId,
+    VolumeId,
+};
+pub use privilege::{PRIVILEGES, Privilege, PrivilegeSet};
+pub use record::{Record, RecordError};
+pub use tap::TapSpec;
+pub use units::{ByteSize, SizeError};
+pub use upid::{Upid, UpidError};

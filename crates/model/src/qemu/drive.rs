@@ -1,0 +1,351 @@
+//! A drive: `local:100/vm-100-disk-0.qcow2,cache=writeback,size=32G`.
+
+use crate::schema::{Properties, PropertyError, parse_properties, print_properties};
+use crate::{BlockFormat, ByteSize, StorageId, VolumeId};
+
+use super::format::requested_size;
+use super::{DriveBus, Throttle};
+
+/// What a drive's `file` names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DriveSource {
+    /// A drive without a medium.
+    Empty,
+    /// The host's own CD-ROM drive.
+    HostCdrom,
+    /// `STORAGE:SIZE`: a new volume of this many GiB is asked for. Only ever in a request; a
+    /// stored configuration names the volume that was made.
+    New { storage: StorageId, gib: f64 },
+    /// `STORAGE:cloudinit`: a new cloud-init medium is asked for.
+    NewCloudInit { storage: StorageId },
+    Volume(VolumeId),
+    /// An absolute path, for the administrator only.
+    Path(String),
+}
+
+/// How the host caches a drive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cache {
+    #[default]
+    None,
+    Writethrough,
+    Writeback,
+    Unsafe,
+    Directsync,
+}
+
+impl Cache {
+    /// Whether the host's page cache is passed by.
+    pub fn is_direct(self) -> bool {
+        matches!(self, Self::None | Self::Directsync)
+    }
+
+    /// Whether the guest is told that there is a write cache, which it has to flush.
+    pub fn has_write_cache(self) -> bool {
+        !matches!(self, Self::Writethrough | Self::Directsync)
+    }
+
+    /// Whether the guest's flushes are ignored.
+    pub fn ignores_flush(self) -> bool {
+        self == Self::Unsafe
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aio {
+    Native,
+    Threads,
+    IoUring,
+}
+
+impl Aio {
+    /// As QEMU and the schema both write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Threads => "threads",
+            Self::IoUring => "io_uring",
+        }
+    }
+}
+
+/// What happens when the host cannot read or write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorAction {
+    Enospc,
+    Ignore,
+    Report,
+    Stop,
+}
+
+impl ErrorAction {
+    /// As QEMU and the schema both write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enospc => "enospc",
+            Self::Ignore => "ignore",
+            Self::Report => "report",
+            Self::Stop => "stop",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Enospc, Self::Ignore, Self::Report, Self::Stop]
+            .into_iter()
+            .find(|action| action.as_str() == name)
+    }
+}
+
+/// A drive on one of the buses. It keeps every key, also those that this version only stores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drive {
+    bus: DriveBus,
+    keys: Properties,
+}
+
+impl Drive {
+    pub fn parse(bus: DriveBus, text: &str) -> Result<Self, PropertyError> {
+        Ok(Self { bus, keys: parse_properties(bus.fields(), text)? })
+    }
+
+    pub fn print(&self) -> String {
+        print_properties(self.bus.fields(), &self.keys)
+    }
+
+    pub fn bus(&self) -> DriveBus {
+        self.bus
+    }
+
+    pub fn source(&self) -> DriveSource {
+        match self.keys.text("file").unwrap_or("none") {
+            "none" => DriveSource::Empty,
+            "cdrom" => DriveSource::HostCdrom,
+            text => match text.parse::<VolumeId>() {
+                Ok(volume) if volume.name() == "cloudinit" => {
+                    DriveSource::NewCloudInit { storage: volume.storage().clone() }
+                }
+                Ok(volume) => match requested_size(&volume) {
+                    Some((storage, gib)) => DriveSource::New { storage, gib },
+                    None => DriveSource::Volume(volume),
+                },
+                Err(_) => DriveSource::Path(text.to_owned()),
+            },
+        }
+    }
+
+    /// The volume, where there is one.
+    pub fn volume(&self) -> Option<VolumeId> {
+        match self.source() {
+            DriveSource::Volume(volume) => Some(volume),
+            _ => None,
+        }
+    }
+
+    pub fn set_volume(&mut self, volume: &VolumeId) {
+        self.keys.set(self.bus.fields(), "file", volume.to_string());
+    }
+
+    /// Takes the medium out; the drive stays.
+    pub fn eject(&mut self) {
+        self.keys.set(self.bus.fields(), "file", "none");
+        self.keys.remove("size");
+    }
+
+    pub fn size(&self) -> Option<ByteSize> {
+        self.keys.text("size").and_then(|text| text.parse().ok())
+    }
+
+    pub fn set_size(&mut self, size: ByteSize) {
+        self.keys.set(self.bus.fields(), "size", size.to_string());
+    }
+
+    pub fn is_cdrom(&self) -> bool {
+        self.keys.text("media") == Some("cdrom") || self.source() == DriveSource::HostCdrom
+    }
+
+    /// The format asked for; the volume's own name or content decides where it is left out.
+    pub fn format(&self) -> Option<BlockFormat> {
+        match self.keys.text("format")? {
+            "raw" => Some(BlockFormat::Raw),
+            "qcow2" => Some(BlockFormat::Qcow2),
+            "vmdk" => Some(BlockFormat::Vmdk),
+            _ => None,
+        }
+    }
+
+    /// A request's format means nothing once the volume is there.
+    pub fn clear_format(&mut self) {
+        self.keys.remove("format");
+    }
+
+    pub fn cache(&self) -> Cache {
+        match self.keys.text("cache") {
+            Some("writethrough") => Cache::Writethrough,
+            Some("writeback") => Cache::Writeback,
+            Some("unsafe") => Cache::Unsafe,
+            Some("directsync") => Cache::Directsync,
+            _ => Cache::None,
+        }
+    }
+
+    pub fn aio(&self) -> Option<Aio> {
+        let name = self.keys.text("aio")?;
+        [Aio::Native, Aio::Threads, Aio::IoUring].into_iter().find(|aio| aio.as_str() == name)
+    }
+
+    pub fn discards(&self) -> bool {
+        self.keys.text("discard") == Some("on")
+    }
+
+    pub fn detects_zeroes(&self) -> bool {
+        self.keys.flag("detect_zeroes").unwrap_or(true)
+    }
+
+    pub fn is_ssd(&self) -> bool {
+        self.keys.flag("ssd").unwrap_or(false)
+    }
+
+    pub fn has_iothread(&self) -> bool {
+        self.keys.flag("iothread").unwrap_or(false)
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.keys.flag("ro").unwrap_or(false)
+    }
+
+    /// False where backups leave this drive out.
+    pub fn is_backed_up(&self) -> bool {
+        self.keys.flag("backup").unwrap_or(!self.is_cdrom())
+    }
+
+    pub fn throttle(&self) -> Throttle {
+        Throttle::of(&self.keys)
+    }
+
+    pub fn queues(&self) -> Option<i64> {
+        self.keys.integer("queues")
+    }
+
+    /// The serial number, decoded.
+    pub fn serial(&self) -> Option<String> {
+        self.keys.text("serial").map(percent_decoded)
+    }
+
+    /// The model, decoded; IDE only.
+    pub fn model(&self) -> Option<String> {
+        self.keys.text("model").map(percent_decoded)
+    }
+
+    pub fn vendor(&self) -> Option<&str> {
+        self.keys.text("vendor")
+    }
+
+    pub fn product(&self) -> Option<&str> {
+        self.keys.text("product")
+    }
+
+    /// The world wide name, a number written as `0x` and 16 hexadecimal digits.
+    pub fn wwn(&self) -> Option<u64> {
+        let digits = self.keys.text("wwn")?.strip_prefix("0x")?;
+        u64::from_str_radix(digits, 16).ok()
+    }
+
+    pub fn read_error(&self) -> Option<ErrorAction> {
+        self.keys.text("rerror").and_then(ErrorAction::from_name)
+    }
+
+    pub fn write_error(&self) -> Option<ErrorAction> {
+        self.keys.text("werror").and_then(ErrorAction::from_name)
+    }
+
+    /// Whether the two differ in nothing but their throughput limits, which can be changed while
+    /// the guest runs.
+    pub fn differs_only_in_throttle(&self, other: &Self) -> bool {
+        let rest = |drive: &Self| {
+            let mut keys = drive.keys.clone();
+            drive.bus.fields().iter().filter(|f| Throttle::is_key(f)).for_each(|field| {
+                keys.remove(field.name);
+            });
+            keys
+        };
+        self.bus == other.bus && rest(self) == rest(other)
+    }
+}
+
+/// Undoes percent-encoding; what is not valid is kept as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let pair = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        let code = pair
+            .filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match code {
+            Some(code) if *first == b'%' => {
+                bytes.push(code);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scsi(text: &str) -> Drive {
+        Drive::parse(DriveBus::Scsi, text).unwrap()
+    }
+
+    #[test]
+    fn a_source_is_told_from_the_text() {
+        let volume = "local:100/vm-100-disk-0.qcow2";
+        let cases = [
+            ("none,media=cdrom", DriveSource::Empty),
+            ("cdrom", DriveSource::HostCdrom),
+            (volume, DriveSource::Volume(volume.parse().unwrap())),
+            ("/dev/sdb", DriveSource::Path("/dev/sdb".to_owned())),
+            (
+                "local:cloudinit",
+                DriveSource::NewCloudInit { storage: StorageId::new("local").unwrap() },
+            ),
+            ("local:1.5", DriveSource::New { storage: StorageId::new("local").unwrap(), gib: 1.5 }),
+            ("local:8", DriveSource::New { storage: StorageId::new("local").unwrap(), gib: 8.0 }),
+        ];
+        for (text, source) in cases {
+            assert_eq!(scsi(text).source(), source, "{text}");
+        }
+        for bad in ["", "local", "../x", "/a/../b", "local:../x"] {
+            assert!(Drive::parse(DriveBus::Scsi, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_are_normalised_for_qemu() {
+        let throttle = scsi("local:1/d,mbps=1.5,bps=7,mbps_max=3,iops_rd=5,iops_rd_max=4,iops_max=9");
+        let throttle = throttle.throttle();
+        assert_eq!(throttle.bytes, Limit { rate: 1_572_864, burst: 3_145_728, burst_seconds: 1 });
+        assert_eq!(throttle.reads, Limit { rate: 5, burst: 0, burst_seconds: 0 });
+        assert_eq!(throttle.operations, Limit::default());
+    }
+
+    use super::super::Limit;
+
+    #[test]
+    fn text_in_a_drive_is_percent_encoded() {
+        assert_eq!(scsi("local:1/d,serial=A%20B%2Cc%").serial().unwrap(), "A B,c%");
+    }
+
+    #[test]
+    fn throttles_alone_can_change_while_running() {
+        let before = scsi("local:1/d,iops=10,ssd=1");
+        assert!(before.differs_only_in_throttle(&scsi("local:1/d,mbps_rd=3,ssd=1")));
+        assert!(!before.differs_only_in_throttle(&scsi("local:1/d,iops=10")));
+    }
+}

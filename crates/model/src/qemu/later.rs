@@ -1,0 +1,108 @@
+//! Options that Proxmox VE has and this version does not do yet. They are checked as far as
+//! their schemas go and then refused, so that nothing is stored that has no effect.
+
+use crate::schema::{Field, Format, format};
+
+use super::drive_fields;
+
+const NUMBERS: &str = r"(?:\d+(?:-\d+)?(?:;\d+(?:-\d+)?)*)";
+
+const fn properties(name: &'static str, fields: &'static [Field]) -> Field {
+    Field::string(name).optional().format(Format::Properties { name, fields }).unbuilt()
+}
+
+const fn text(name: &'static str, format: &'static str) -> Field {
+    Field::string(name).optional().format(format::later(format)).unbuilt()
+}
+
+pub(super) const CLOUD_INIT: &[Field] = &[
+    text("cicustom", "pve-qm-cicustom"),
+    Field::string("cipassword").optional().unbuilt(),
+    Field::string("citype")
+        .optional()
+        .one_of(&["configdrive2", "nocloud", "opennebula"])
+        .unbuilt(),
+    Field::boolean("ciupgrade").optional().default("1").unbuilt(),
+    Field::string("ciuser").optional().unbuilt(),
+    text("ipconfig[n]", "pve-qm-ipconfig").indexed(32),
+    text("nameserver", "address-list"),
+    Field::string("searchdomain").optional().unbuilt(),
+    Field::string("sshkeys").optional().format(format::URL_ENCODED).unbuilt(),
+];
+
+pub(super) const DEVICES: &[Field] = &[
+    properties("audio0", &[
+        Field::string("device").one_of(&["ich9-intel-hda", "intel-hda", "AC97"]),
+        Field::string("driver").optional().one_of(&["spice", "none"]).default("spice"),
+    ]),
+    text("hostpci[n]", "pve-qm-hostpci").indexed(16),
+    properties("ivshmem", &[
+        Field::string("name").optional().pattern(r"[a-zA-Z0-9\-]+"),
+        Field::integer("size").min(1.0),
+    ]),
+    Field::string("parallel[n]")
+        .optional()
+        .pattern(r"/dev/parport\d+|/dev/usb/lp\d+")
+        .indexed(3)
+        .unbuilt(),
+    properties("spice_enhancements", &[
+        Field::boolean("foldersharing").optional().default("0"),
+        Field::string("videostreaming").optional().one_of(&["off", "all", "filter"]).default("off"),
+    ]),
+    properties("tpmstate0", drive_fields::TPM),
+    properties("usb[n]", &[
+        Field::string("host")
+            .optional()
+            .pattern(
+                r"(?:(?:(?:(?:(0x)?([0-9A-Fa-f]{4}):(0x)?([0-9A-Fa-f]{4})))|(?:(?:(\d+)\-(\d+(\.\d+)*)))|[Ss][Pp][Ii][Cc][Ee]))",
+            )
+            .default_key(),
+        Field::string("mapping").optional().format(format::CONFIG_ID),
+        Field::boolean("usb3").optional().default("0"),
+    ])
+    .indexed(14),
+    properties("virtiofs[n]", &[
+        Field::string("dirid").format(format::CONFIG_ID).default_key(),
+        Field::string("cache")
+            .optional()
+            .one_of(&["auto", "always", "metadata", "never"])
+            .default("auto"),
+        Field::boolean("direct-io").optional().default("0"),
+        Field::boolean("expose-acl").optional().default("0"),
+        Field::boolean("expose-xattr").optional().default("0"),
+    ])
+    .indexed(10),
+    Field::string("watchdog")
+        .optional()
+        .format(Format::Properties { name: "pve-qm-watchdog", fields: WATCHDOG })
+        .unbuilt(),
+];
+
+const WATCHDOG: &[Field] = &[
+    Field::string("model")
+        .optional()
+        .one_of(&["i6300esb", "ib700"])
+        .default("i6300esb")
+        .default_key(),
+    Field::string("action").optional().one_of(&[
+        "reset", "shutdown", "poweroff", "pause", "debug", "none",
+    ]),
+];
+
+pub(super) const PLATFORM: &[Field] = &[
+    text("amd-sev", "pve-qemu-sev-fmt"),
+    Field::string("args").optional().unbuilt(),
+    Field::string("hookscript").optional().format(format::VOLUME_ID).unbuilt(),
+    Field::string("hugepages").optional().one_of(&["any", "2", "1024"]).unbuilt(),
+    text("intel-tdx", "pve-qemu-tdx-fmt"),
+    Field::boolean("keephugepages").optional().default("0").unbuilt(),
+    properties("numa[n]", &[
+        Field::string("cpus").pattern(NUMBERS),
+        Field::string("hostnodes").optional().pattern(NUMBERS),
+        Field::number("memory").optional(),
+        Field::string("policy").optional().one_of(&["preferred", "bind", "interleave"]),
+    ])
+    .indexed(8),
+    Field::boolean("template").optional().default("0").unbuilt(),
+    Field::string("vmstatestorage").optional().format(format::STORAGE_ID).unbuilt(),
+];

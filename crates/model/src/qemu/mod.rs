@@ -1,0 +1,53 @@
+//! The options of a virtual machine: their schemas, and typed views of those that are more than
+//! a number or a flag.
+//!
+//! ```text
+//!   OPTIONS           all options, in groups of `Field`; the operation table takes them whole
+//!   Drive, Net, …     T::parse("virtio=BC:24:…,bridge=vmbr0")  ⇄  T::print()
+//!   DriveSlot         scsi0, virtio3, ide2, …: bus and index
+//! ```
+//!
+//! Names, types, limits and enumerations are those of Proxmox VE's published schema. What a VM
+//! is started with is not decided here but in the crate `guest`.
+//!
+//! **Invariant:** `T::parse(x.print()) == x` for every value of every view, and a view holds
+//! nothing that its schema refuses.
+
+mod agent;
+mod boot;
+mod cpu;
+mod drive;
+mod drive_fields;
+mod efidisk;
+mod format;
+mod later;
+mod machine;
+mod memory;
+mod net;
+mod options;
+mod rng;
+mod slot;
+mod smbios;
+mod startup;
+mod throttle;
+mod vga;
+
+#[cfg(test)]
+mod tests;
+
+pub use agent::{Agent, AgentPort};
+pub use boot::{Boot, BootDevice};
+pub use cpu::{Cpu, CpuFlag};
+pub use drive::{Aio, Cache, Drive, DriveSource, ErrorAction};
+pub use drive_fields::{IDE, SATA, SCSI, VIRTIO};
+pub use efidisk::{EfiDisk, EfiType};
+pub use machine::{Chipset, Machine};
+pub use memory::{parse_memory_mib, print_memory_mib};
+pub use net::{Net, NetModel};
+pub use options::OPTIONS;
+pub use rng::Rng;
+pub use slot::{DriveBus, DriveSlot};
+pub use smbios::Smbios;
+pub use startup::Startup;
+pub use throttle::{Limit, Throttle};
+pub use vga::{Display, Vga};

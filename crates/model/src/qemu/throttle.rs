@@ -1,0 +1,80 @@
+//! Limits of a drive's throughput, in bytes and operations a second.
+
+use crate::schema::{Field, Properties};
+
+/// One limit: a steady rate, and a burst that may be had for a while.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// A second; 0 where there is no limit.
+    pub rate: u64,
+    /// A second, during a burst; 0 where there is none.
+    pub burst: u64,
+    /// How long a burst may last.
+    pub burst_seconds: u64,
+}
+
+/// All limits of a drive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Throttle {
+    pub bytes: Limit,
+    pub bytes_read: Limit,
+    pub bytes_written: Limit,
+    pub operations: Limit,
+    pub reads: Limit,
+    pub writes: Limit,
+}
+
+impl Throttle {
+    /// Reads the limits of a drive. `mbps` is in MiB a second and wins over `bps`, as it does in
+    /// Proxmox VE.
+    pub(super) fn of(drive: &Properties) -> Self {
+        Self {
+            bytes: bytes(drive, ""),
+            bytes_read: bytes(drive, "_rd"),
+            bytes_written: bytes(drive, "_wr"),
+            operations: operations(drive, ""),
+            reads: operations(drive, "_rd"),
+            writes: operations(drive, "_wr"),
+        }
+    }
+
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A drive's keys that are limits, so that two drives can be compared without them.
+    pub(super) fn is_key(field: &Field) -> bool {
+        ["bps", "iops", "mbps"].iter().any(|stem| field.name.starts_with(stem))
+    }
+}
+
+fn whole(drive: &Properties, key: &str) -> u64 {
+    drive.integer(key).and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+}
+
+fn mebibytes(drive: &Properties, key: &str) -> Option<u64> {
+    // A float saturates when cast, so that a huge or negative number is a limit all the same.
+    drive.number(key).map(|number| (number * f64::from(1 << 20)) as u64)
+}
+
+fn bytes(drive: &Properties, of: &str) -> Limit {
+    let rate = mebibytes(drive, &format!("mbps{of}"));
+    let rate = rate.unwrap_or_else(|| whole(drive, &format!("bps{of}")));
+    let burst = mebibytes(drive, &format!("mbps{of}_max")).unwrap_or(0);
+    limit(rate, burst, whole(drive, &format!("bps{of}_max_length")))
+}
+
+fn operations(drive: &Properties, of: &str) -> Limit {
+    let rate = whole(drive, &format!("iops{of}"));
+    let burst = whole(drive, &format!("iops{of}_max"));
+    limit(rate, burst, whole(drive, &format!("iops{of}_max_length")))
+}
+
+/// QEMU refuses a burst without a rate, a burst below the rate, and a length without a burst.
+fn limit(rate: u64, burst: u64, seconds: u64) -> Limit {
+    match (rate, burst) {
+        (0, _) => Limit::default(),
+        (rate, burst) if burst <= rate => Limit { rate, ..Limit::default() },
+        (rate, burst) => Limit { rate, burst, burst_seconds: seconds.max(1) },
+    }
+}

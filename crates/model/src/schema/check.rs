@@ -1,0 +1,258 @@
+//! Holds values against a schema. The texts are those that clients of Proxmox VE know.
+
+use regex_lite::Regex;
+use serde_json::{Map, Number, Value};
+
+use super::{Alias, Field, Format, Kind, Unbuilt, find, parse_properties};
+use crate::FieldErrors;
+
+/// Checked and typed values by name.
+pub type Values = Map<String, Value>;
+
+pub(super) const UNKNOWN: &str =
+    "property is not defined in schema and the schema does not allow additional properties";
+pub(super) const MISSING: &str = "property is missing and it is not optional";
+const UNBUILT: &str = "not supported by this version of Ostler";
+
+/// Checks all given values at once and turns each into its type: `"1"` for a boolean becomes
+/// `true`, `"12"` for an integer becomes `12`, a single value for an array a list of one.
+///
+/// What the schema has and this version does not is refused last, and only when all else is
+/// right. Nothing is filled in: a default is the business of whoever reads the value.
+pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, FieldErrors> {
+    let mut errors = FieldErrors::new();
+    let mut values = Values::new();
+    for (name, value) in given {
+        match find(groups, name) {
+            None => {
+                errors.insert(name.clone(), UNKNOWN.to_owned());
+            }
+            Some(field) => match check_value(field, value) {
+                Ok(typed) => {
+                    values.insert(name.clone(), typed);
+                }
+                Err(reason) => {
+                    errors.insert(name.clone(), reason);
+                }
+            },
+        }
+    }
+    for field in groups.iter().flat_map(|group| group.iter()) {
+        if !field.optional && !given.contains_key(field.name) && field.alias == Alias::None {
+            errors.insert(field.name.to_owned(), MISSING.to_owned());
+        }
+        if let Some(other) = field.requires
+            && given.contains_key(field.name)
+            && !given.contains_key(other)
+        {
+            let reason = format!("missing property - '{}' requires this property", field.name);
+            errors.entry(other.to_owned()).or_insert(reason);
+        }
+    }
+    if errors.is_empty() {
+        errors = unbuilt(groups, &values);
+    }
+    if errors.is_empty() { Ok(values) } else { Err(errors) }
+}
+
+fn unbuilt(groups: &[&[Field]], values: &Values) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    for (name, value) in values {
+        let Some(field) = find(groups, name) else { continue };
+        let refused = match field.unbuilt {
+            Unbuilt::Nothing => None,
+            Unbuilt::Whole => Some(UNBUILT.to_owned()),
+            Unbuilt::Values(refused) => value
+                .as_str()
+                .filter(|text| refused.contains(text))
+                .map(|text| format!("value '{text}' is {UNBUILT}")),
+        };
+        if let Some(reason) = refused.or_else(|| unbuilt_property(field, value)) {
+            errors.insert(name.clone(), reason);
+        }
+    }
+    errors
+}
+
+/// The same for the keys of a property string.
+fn unbuilt_property(field: &Field, value: &Value) -> Option<String> {
+    let Format::Properties { fields, .. } = field.format else { return None };
+    let properties = parse_properties(fields, value.as_str()?).ok()?;
+    properties.iter().find_map(|(key, value)| {
+        let inner = fields.iter().find(|field| field.name == key)?;
+        match inner.unbuilt {
+            Unbuilt::Nothing => None,
+            Unbuilt::Whole => Some(format!("{key}: {UNBUILT}")),
+            Unbuilt::Values(refused) => value
+                .as_str()
+                .filter(|text| refused.contains(text))
+                .map(|text| format!("{key}: value '{text}' is {UNBUILT}")),
+        }
+    })
+}
+
+/// Checks one value, and types it.
+pub fn check_value(field: &Field, given: &Value) -> Result<Value, String> {
+    let value = typed(field, given)?;
+    if let Some(number) = value.as_f64() {
+        check_range(field, number)?;
+    }
+    match &value {
+        Value::String(text) => check_text(field, text)?,
+        Value::Array(items) => {
+            for item in items.iter().filter_map(Value::as_str) {
+                check_text(field, item)?;
+            }
+        }
+        Value::Number(number) => check_enumeration(field, &number.to_string())?,
+        _ => {}
+    }
+    Ok(value)
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn typed(field: &Field, given: &Value) -> Result<Value, String> {
+    let failed =
+        || format!("type check ('{}') failed - got '{}'", field.kind.as_str(), plain(given));
+    match (field.kind, given) {
+        (Kind::Any, value) => Ok(value.clone()),
+        (Kind::Boolean, Value::Bool(_)) => Ok(given.clone()),
+        (Kind::Boolean, value) => match plain(value).as_str() {
+            "1" => Ok(Value::Bool(true)),
+            "0" => Ok(Value::Bool(false)),
+            _ => Err(failed()),
+        },
+        (Kind::Integer, value) => {
+            plain(value).parse::<i64>().map(Value::from).map_err(|_| failed())
+        }
+        (Kind::Number, value) => number(&plain(value)).map(Value::Number).ok_or_else(failed),
+        (Kind::String, Value::String(_)) => Ok(given.clone()),
+        (Kind::String, Value::Number(_)) => Ok(Value::String(plain(given))),
+        (Kind::String, Value::Bool(flag)) => Ok(Value::String(u8::from(*flag).to_string())),
+        (Kind::String, Value::Array(items)) => {
+            let all_plain = items.iter().all(|item| item.is_string() || item.is_number());
+            match field.format {
+                Format::List { .. } if all_plain => {
+                    let items: Vec<String> = items.iter().map(plain).collect();
+                    Ok(Value::String(items.join(",")))
+                }
+                _ => Err(failed()),
+            }
+        }
+        (Kind::Array, Value::Array(_)) => Ok(given.clone()),
+        (Kind::Array, Value::String(_) | Value::Number(_)) => {
+            Ok(Value::Array(vec![Value::String(plain(given))]))
+        }
+        (Kind::Object, Value::Object(_)) | (Kind::Null, Value::Null) => Ok(given.clone()),
+        _ => Err(failed()),
+    }
+}
+
+/// Decimal numbers only: no `inf`, no `nan`, no hexadecimal.
+fn number(text: &str) -> Option<Number> {
+    if let Ok(whole) = text.parse::<i64>() {
+        return Some(Number::from(whole));
+    }
+    let decimal = text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+    decimal.then(|| text.parse::<f64>().ok()).flatten().and_then(Number::from_f64)
+}
+
+fn check_range(field: &Field, number: f64) -> Result<(), String> {
+    match (field.minimum, field.maximum) {
+        (Some(minimum), _) if number < minimum => {
+            Err(format!("value must have a minimum value of {minimum}"))
+        }
+        (_, Some(maximum)) if number > maximum => {
+            Err(format!("value must have a maximum value of {maximum}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_enumeration(field: &Field, text: &str) -> Result<(), String> {
+    if field.one_of.is_empty() || field.one_of.contains(&text) {
+        return Ok(());
+    }
+    let values = field.one_of.join(", ");
+    Err(format!("value '{text}' does not have a value in the enumeration '{values}'"))
+}
+
+fn check_text(field: &Field, text: &str) -> Result<(), String> {
+    let length = text.chars().count();
+    if text.contains('\0') {
+        return Err("value must not contain a NUL byte".to_owned());
+    }
+    if let Some(minimum) = field.min_length.filter(|minimum| length < *minimum) {
+        return Err(format!("value must be at least {minimum} characters long"));
+    }
+    if let Some(maximum) = field.max_length.filter(|maximum| length > *maximum) {
+        return Err(format!("value may only be {maximum} characters long"));
+    }
+    if let Some(pattern) = field.pattern
+        && !matches(pattern, text)
+    {
+        return Err("value does not match the regex pattern".to_owned());
+    }
+    check_enumeration(field, text)?;
+    field.format.check(field.name, text)
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    // A pattern is a constant of ours; the test below compiles every one that the table has.
+    Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|regex| regex.is_match(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const SAMPLE: &[Field] = &[
+        Field::integer("vmid").range(100.0, 999_999_999.0),
+        Field::boolean("force").optional(),
+        Field::string("type").optional().one_of(&["vm", "storage"]),
+        Field::string("list").optional().format(format::NODE_LIST),
+        Field::string("later").optional().unbuilt(),
+        Field::string("size").optional().requires("type"),
+    ];
+
+    use super::super::format;
+
+    fn check(given: Value) -> Result<Values, FieldErrors> {
+        let Value::Object(given) = given else { panic!("an object") };
+        check_object(&[SAMPLE], &given)
+    }
+
+    #[test]
+    fn values_get_their_types() {
+        let values = check(json!({"vmid": "100", "force": "1", "list": ["a", "b"]})).unwrap();
+        assert_eq!(Value::Object(values), json!({"vmid": 100, "force": true, "list": "a,b"}));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_with_the_known_text() {
+        let cases = [
+            (json!({}), "vmid", MISSING),
+            (json!({"vmid": 100, "foo": 1}), "foo", UNKNOWN),
+            (json!({"vmid": "x"}), "vmid", "type check ('integer') failed - got 'x'"),
+            (json!({"vmid": 99}), "vmid", "value must have a minimum value of 100"),
+            (json!({"vmid": 100, "force": "yes"}), "force", "type check ('boolean') failed - got 'yes'"),
+            (
+                json!({"vmid": 100, "type": "foo"}),
+                "type",
+                "value 'foo' does not have a value in the enumeration 'vm, storage'",
+            ),
+            (json!({"vmid": 100, "later": "x"}), "later", UNBUILT),
+            (json!({"vmid": 100, "size": "1G"}), "type", "missing property - 'size' requires this property"),
+        ];
+        for (given, field, text) in cases {
+            assert_eq!(check(given).unwrap_err()[field], text);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Named formats: what a string must look like beyond its length.
+//!
+//! Each is a constant, named as the Proxmox VE schema names it, so that the operation table can
+//! be printed and compared. A format that only another capability needs is added with it.
+
+use super::{Field, parse_properties};
+use crate::{ByteSize, GroupId, NodeName, PoolId, Privilege, RealmId, RoleId, StorageId};
+use crate::{TokenName, UserId, VmId, VolumeId, text};
+
+/// Checks one text; the reason ends without a full stop.
+pub type CheckText = fn(&str) -> Result<(), String>;
+
+#[derive(Debug, Clone, Copy)]
+pub enum Format {
+    Any,
+    /// One value of a named format.
+    Named { name: &'static str, check: CheckText },
+    /// Values of a named format, separated by `,`, `;`, white space or NUL.
+    List { name: &'static str, check: CheckText },
+    /// A property string with these keys.
+    Properties { name: &'static str, fields: &'static [Field] },
+}
+
+impl Format {
+    /// The name of the format, empty where there is none.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Any => "",
+            Self::Named { name, .. } | Self::List { name, .. } | Self::Properties { name, .. } => {
+                name
+            }
+        }
+    }
+
+    /// Holds `value` against the format; `parameter` is what errors of keys are prefixed with.
+    pub(super) fn check(&self, parameter: &str, value: &str) -> Result<(), String> {
+        let worded = |reason: String| format!("invalid format - {reason}\n");
+        match self {
+            Self::Any => Ok(()),
+            Self::Named { check, .. } => check(value).map_err(worded),
+            Self::List { check, .. } => {
+                split_list(value).try_for_each(|item| check(item).map_err(worded))
+            }
+            Self::Properties { fields, .. } => parse_properties(fields, value)
+                .map(|_| ())
+                .map_err(|error| error.for_parameter(parameter)),
+        }
+    }
+}
+
+/// The items of a list as the wire writes it.
+pub fn split_list(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split(|c: char| c == ',' || c == ';' || c == '\0' || c.is_whitespace())
+        .filter(|item| !item.is_empty())
+}
+
+/// Declares a format and its list.
+macro_rules! formats {
+    ($($constant:ident $name:literal $(, $list:ident)? => $check:expr;)*) => {
+        $(
+            pub const $constant: Format = Format::Named { name: $name, check: $check };
+            $(pub const $list: Format =
+                Format::List { name: concat!($name, "-list"), check: $check };)?
+        )*
+    };
+}
+
+fn ensure(ok: bool, reason: impl FnOnce() -> String) -> Result<(), String> {
+    if ok { Ok(()) } else { Err(reason()) }
+}
+
+formats! {
+    VMID "pve-vmid", VMID_LIST => |value| {
+        ensure(value.parse::<VmId>().is_ok(), || {
+            format!("value does not look like a valid VM ID: '{value}'")
+        })
+    };
+    NODE "pve-node", NODE_LIST => |value| {
+        ensure(NodeName::new(value).is_ok(), || {
+            format!("value does not look like a valid node name: '{value}'")
+        })
+    };
+    STORAGE_ID "pve-storage-id", STORAGE_ID_LIST => |value| {
+        ensure(StorageId::new(value).is_ok(), || {
+            format!("storage ID '{value}' contains illegal characters")
+        })
+    };
+    USER_ID "pve-userid", USER_ID_LIST => |value| {
+        ensure(UserId::new(value).is_ok(), || {
+            format!("value '{value}' does not look like a valid user name")
+        })
+    };
+    TOKEN_ID "pve-tokenid", TOKEN_ID_LIST => |value| {
+        let ok = value.split_once('!').is_some_and(|(user, token)| {
+            UserId::new(user).is_ok() && TokenName::new(token).is_ok()
+        });
+        ensure(ok, || format!("value '{value}' does not look like a valid token ID"))
+    };
+    GROUP_ID "pve-groupid", GROUP_ID_LIST => |value| {
+        ensure(GroupId::new(value).is_ok(), || {
+            format!("group name '{value}' contains invalid characters")
+        })
+    };
+    ROLE_ID "pve-roleid", ROLE_ID_LIST => |value| {
+        ensure(RoleId::new(value).is_ok(), || {
+            format!("role name '{value}' contains invalid characters")
+        })
+    };
+    REALM "pve-realm" => |value| {
+        ensure(RealmId::new(value).is_ok(), || {
+            format!("value does not look like a valid realm: '{value}'")
+        })
+    };
+    POOL_ID "pve-poolid" => |value| {
+        ensure(PoolId::new(value).is_ok(), || {
+            format!("pool name '{value}' contains invalid characters")
+        })
+    };
+    PRIVILEGE "pve-priv", PRIVILEGE_LIST => |value| {
+        ensure(Privilege::from_name(value).is_some(), || format!("invalid privilege '{value}'"))
+    };
+    CONFIG_ID "pve-configid", CONFIG_ID_LIST => |value| {
+        let ok = value.len() > 1
+            && value.starts_with(|c: char| c.is_ascii_alphabetic())
+            && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        ensure(ok, || format!("invalid configuration ID '{value}'"))
+    };
+    VOLUME_ID "pve-volume-id" => |value| {
+        ensure(value.parse::<VolumeId>().is_ok(), || format!("invalid volume ID '{value}'"))
+    };
+    STORAGE_PATH "pve-storage-path" => |value| {
+        ensure(value.starts_with('/') && !value.contains(".."), || {
+            format!("value '{value}' does not look like a valid path")
+        })
+    };
+    DNS_NAME "dns-name" => |value| {
+        ensure(text::is_dns_name(value), || {
+            "value does not look like a valid DNS name".to_owned()
+        })
+    };
+    EMAIL "email-opt" => |value| {
+        let ok = value.is_empty()
+            || value.split_once('@').is_some_and(|(name, host)| {
+                !name.is_empty() && !name.contains(char::is_whitespace) && text::is_dns_name(host)
+            });
+        ensure(ok, || "value does not look like a valid email address".to_owned())
+    };
+    MAC_ADDRESS "mac-addr" => |value| {
+        let octets: Vec<&str> = value.split(':').collect();
+        let well_formed = octets.len() == 6
+            && octets.iter().all(|o| o.len() == 2 && o.chars().all(|c| c.is_ascii_hexdigit()));
+        let unicast = u8::from_str_radix(octets[0], 16).is_ok_and(|first| first & 1 == 0);
+        ensure(well_formed && unicast, || {
+            "value does not look like a valid unicast MAC address".to_owned()
+        })
+    };
+    DISK_SIZE "disk-size" => |value| {
+        ensure(value.parse::<ByteSize>().is_ok(), || {
+            format!("value does not look like a valid disk size: {value}")
+        })
+    };
+    URL_ENCODED "urlencoded" => |value| {
+        let ok = value.bytes().all(|b| b.is_ascii_graphic() && b != b'+');
+        ensure(ok, || "value is not percent-encoded".to_owned())
+    };
+    TAG "pve-tag", TAG_LIST => |value| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_-+.".contains(c);
+        let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        ensure(value.starts_with(first) && value.chars().all(allowed), || {
+            format!("invalid characters in tag '{value}'")
+        })
+    };
+    BRIDGE_ID "pve-bridge-id" => |value| {
+        let ok = (2..=15).contains(&value.len())
+            && value.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+            && value.starts_with(|c: char| c.is_ascii_alphabetic());
+        ensure(ok, || format!("invalid bridge ID '{value}'"))
+    };
+    STORAGE_CONTENT "pve-storage-content", STORAGE_CONTENT_LIST => |value| {
+        let known = ["images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none"];
+        ensure(known.contains(&value), || format!("invalid content type '{value}'"))
+    };
+    TASK_STATUS "pve-task-status-type", TASK_STATUS_LIST => |value| {
+        ensure(["ok", "error", "warning", "unknown"].contains(&value), || {
+            format!("invalid status '{value}'")
+        })
+    };
+}
+
+/// A format that another capability will check; until then any text passes.
+pub const fn later(name: &'static str) -> Format {
+    Format::Named { name, check: |_| Ok(()) }
+}

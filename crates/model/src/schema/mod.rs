@@ -1,0 +1,300 @@
+//! Schemas: what a parameter, a field of an answer or a key of a property string looks like.
+//!
+//! One description serves them all. A schema is data in a `const`, so that it can be printed,
+//! compared with another and turned into documentation; `check` holds a value against it.
+//!
+//! ```text
+//!   Field { name, kind, optional, limits, format, … }     one parameter, one key
+//!   &[Field]                                              an object, a property string
+//!   check_object(groups, values)  → typed values, or every field's error at once
+//!   property::parse / print       "virtio=BC:24:…,bridge=vmbr0"  ⇄  keys and values
+//! ```
+
+mod check;
+pub mod format;
+mod property;
+
+pub use check::{Values, check_object, check_value};
+pub use format::Format;
+pub use property::{Properties, PropertyError, parse_properties, print_properties};
+
+/// The type of a value, in the words of JSON schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Boolean,
+    Integer,
+    Number,
+    String,
+    Array,
+    Object,
+    Null,
+    /// Not said, or more than one.
+    Any,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::String => "string",
+            Self::Array => "array",
+            Self::Object => "object",
+            Self::Null => "null",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// What of a field this version does not do yet. It is checked like the rest and then refused,
+/// so that nothing is stored that has no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbuilt {
+    Nothing,
+    /// Any value is refused.
+    Whole,
+    /// These values (of an enumeration) are refused.
+    Values(&'static [&'static str]),
+}
+
+/// How a key of a property string stands for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alias {
+    None,
+    /// Another name of that key: `volume` for `file`.
+    Of(&'static str),
+    /// `virtio=MAC` sets `model` to this key's own name and `macaddr` to the value.
+    Keyed { value: &'static str, key: &'static str },
+}
+
+/// One parameter, one field of an answer, one key of a property string.
+///
+/// A name like `net[n]` stands for `net0`, `net1`, … up to `indexed - 1`.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub optional: bool,
+    pub minimum: Option<f64>,
+    pub maximum: Option<f64>,
+    pub min_length: Option<usize>,
+    pub max_length: Option<usize>,
+    /// Allowed values; empty where any are.
+    pub one_of: &'static [&'static str],
+    /// A regular expression for the whole value.
+    pub pattern: Option<&'static str>,
+    pub format: Format,
+    /// What holds where the field is left out; documentation only.
+    pub default: Option<&'static str>,
+    /// Another field that must be given with this one.
+    pub requires: Option<&'static str>,
+    /// How many of an indexed field there may be.
+    pub indexed: u32,
+    /// True for the value without a key in a property string.
+    pub is_default_key: bool,
+    pub alias: Alias,
+    pub unbuilt: Unbuilt,
+    /// Schema of an array's items or an object's fields, for answers.
+    pub inner: Shape,
+}
+
+/// What a value is made of, where a field or an answer has parts.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// Nothing is promised.
+    Any,
+    Null,
+    Boolean,
+    Integer,
+    Number,
+    String,
+    /// An object with these fields, given in groups; `open` allows others besides.
+    Object { fields: &'static [&'static [Field]], open: bool },
+    Array(&'static Shape),
+}
+
+impl Field {
+    const fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            optional: false,
+            minimum: None,
+            maximum: None,
+            min_length: None,
+            max_length: None,
+            one_of: &[],
+            pattern: None,
+            format: Format::Any,
+            default: None,
+            requires: None,
+            indexed: 0,
+            is_default_key: false,
+            alias: Alias::None,
+            unbuilt: Unbuilt::Nothing,
+            inner: Shape::Any,
+        }
+    }
+
+    pub const fn boolean(name: &'static str) -> Self {
+        Self::new(name, Kind::Boolean)
+    }
+
+    pub const fn integer(name: &'static str) -> Self {
+        Self::new(name, Kind::Integer)
+    }
+
+    pub const fn number(name: &'static str) -> Self {
+        Self::new(name, Kind::Number)
+    }
+
+    pub const fn string(name: &'static str) -> Self {
+        Self::new(name, Kind::String)
+    }
+
+    pub const fn any(name: &'static str) -> Self {
+        Self::new(name, Kind::Any)
+    }
+
+    pub const fn array(name: &'static str, of: &'static Shape) -> Self {
+        let mut field = Self::new(name, Kind::Array);
+        field.inner = Shape::Array(of);
+        field
+    }
+
+    pub const fn object(name: &'static str, fields: &'static [&'static [Field]]) -> Self {
+        let mut field = Self::new(name, Kind::Object);
+        field.inner = Shape::Object { fields, open: false };
+        field
+    }
+
+    /// An object of which nothing is promised.
+    pub const fn open_object(name: &'static str) -> Self {
+        let mut field = Self::new(name, Kind::Object);
+        field.inner = Shape::Object { fields: &[], open: true };
+        field
+    }
+
+    /// A second name of the key `of`.
+    pub const fn alias(name: &'static str, of: &'static str) -> Self {
+        let mut field = Self::new(name, Kind::String);
+        field.optional = true;
+        field.alias = Alias::Of(of);
+        field
+    }
+
+    /// A key whose name is the value of `key` and whose value is that of `value`.
+    pub const fn key_alias(name: &'static str, key: &'static str, value: &'static str) -> Self {
+        let mut field = Self::new(name, Kind::String);
+        field.optional = true;
+        field.alias = Alias::Keyed { value, key };
+        field
+    }
+
+    pub const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    pub const fn min(mut self, minimum: f64) -> Self {
+        self.minimum = Some(minimum);
+        self
+    }
+
+    pub const fn max(mut self, maximum: f64) -> Self {
+        self.maximum = Some(maximum);
+        self
+    }
+
+    pub const fn range(self, minimum: f64, maximum: f64) -> Self {
+        self.min(minimum).max(maximum)
+    }
+
+    pub const fn min_length(mut self, length: usize) -> Self {
+        self.min_length = Some(length);
+        self
+    }
+
+    pub const fn max_length(mut self, length: usize) -> Self {
+        self.max_length = Some(length);
+        self
+    }
+
+    pub const fn one_of(mut self, values: &'static [&'static str]) -> Self {
+        self.one_of = values;
+        self
+    }
+
+    pub const fn pattern(mut self, pattern: &'static str) -> Self {
+        self.pattern = Some(pattern);
+        self
+    }
+
+    pub const fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    pub const fn default(mut self, value: &'static str) -> Self {
+        self.default = Some(value);
+        self
+    }
+
+    pub const fn requires(mut self, other: &'static str) -> Self {
+        self.requires = Some(other);
+        self
+    }
+
+    pub const fn indexed(mut self, count: u32) -> Self {
+        self.indexed = count;
+        self
+    }
+
+    pub const fn default_key(mut self) -> Self {
+        self.is_default_key = true;
+        self
+    }
+
+    pub const fn unbuilt(mut self) -> Self {
+        self.unbuilt = Unbuilt::Whole;
+        self
+    }
+
+    pub const fn unbuilt_values(mut self, values: &'static [&'static str]) -> Self {
+        self.unbuilt = Unbuilt::Values(values);
+        self
+    }
+
+    /// Whether a name given by a caller means this field.
+    pub fn is_named(&self, name: &str) -> bool {
+        let Some(stem) = self.name.strip_suffix("[n]") else {
+            return self.name == name;
+        };
+        let Some(index) = name.strip_prefix(stem) else {
+            return false;
+        };
+        let canonical = index == "0" || !index.starts_with('0');
+        let number = if index.chars().all(|c| c.is_ascii_digit()) { index.parse().ok() } else { None };
+        canonical && number.is_some_and(|n: u32| n < self.indexed)
+    }
+}
+
+/// Finds the field that a name means among groups of fields.
+pub fn find<'a>(groups: &'a [&'a [Field]], name: &str) -> Option<&'a Field> {
+    groups.iter().flat_map(|group| group.iter()).find(|field| field.is_named(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_indexed_name_has_one_spelling() {
+        let net = Field::string("net[n]").indexed(32);
+        assert!(net.is_named("net0") && net.is_named("net31"));
+        for other in ["net", "net32", "net01", "net+1", "net-1", "nets0", "net[n]"] {
+            assert!(!net.is_named(other), "{other}");
+        }
+    }
+}

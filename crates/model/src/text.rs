@@ -1,0 +1,71 @@
+//! The rules that names follow, as plain predicates.
+
+fn starts_with_letter(value: &str) -> bool {
+    value.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+fn all(value: &str, allowed: fn(char) -> bool) -> bool {
+    value.chars().all(allowed)
+}
+
+/// One label of a host name: letters, digits, inner hyphens; 63 at most (RFC 1123).
+pub fn is_host_label(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= 63
+        && all(value, |c| c.is_ascii_alphanumeric() || c == '-')
+        && !value.starts_with('-')
+        && !value.ends_with('-')
+}
+
+/// A host name of one or more labels.
+pub fn is_dns_name(value: &str) -> bool {
+    value.len() <= 253 && value.split('.').all(is_host_label)
+}
+
+/// The `pve-storage-id` rule of the schema.
+pub fn is_storage_id(value: &str) -> bool {
+    value.len() >= 2
+        && starts_with_letter(value)
+        && all(value, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && value.ends_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// The `pve-realm` rule of the schema.
+pub fn is_realm(value: &str) -> bool {
+    value.len() >= 2
+        && value.len() <= 32
+        && starts_with_letter(value)
+        && all(value, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// Groups and roles.
+pub fn is_config_name(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= 128
+        && all(value, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// Pools nest up to three levels.
+pub fn is_pool_id(value: &str) -> bool {
+    let parts: Vec<&str> = value.split('/').collect();
+    parts.len() <= 3 && parts.iter().all(|part| is_config_name(part))
+}
+
+pub fn is_token_name(value: &str) -> bool {
+    value.len() >= 2
+        && starts_with_letter(value)
+        && all(value, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// A login name: anything printable but white space, `:` and `/`.
+pub fn is_user_name(value: &str) -> bool {
+    !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c.is_control() || ":/!".contains(c))
+}
+
+/// A path below a storage: no empty, `.` or `..` component, nothing unprintable.
+pub fn is_volume_name(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= 512
+        && !value.contains(|c: char| c.is_control())
+        && value.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+}

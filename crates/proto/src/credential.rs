@@ -1,0 +1,69 @@
+//! Who is asking, before and after it is verified.
+
+use model::{TokenName, UnixTime, UserId};
+use serde::{Deserialize, Serialize};
+
+/// What a caller shows. It passes through the api unread; the agent verifies it.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    None,
+    /// A ticket and, for anything but a read, the matching CSRF token.
+    Ticket { ticket: String, csrf: Option<String> },
+    /// `user@realm!name=secret`.
+    Token(String),
+    /// The process at the other end of the socket, by its uid as the kernel reports it. Only
+    /// uid 0 is somebody: `root@pam`.
+    Peer,
+}
+
+impl std::fmt::Debug for Credential {
+    /// Never prints the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Ticket { .. } => "Ticket(..)",
+            Self::Token(_) => "Token(..)",
+            Self::Peer => "Peer",
+        })
+    }
+}
+
+/// A verified caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub user: UserId,
+    /// The API token, where the caller came with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenIdentity>,
+    /// When the credential stops being good.
+    pub expires: UnixTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenIdentity {
+    pub name: TokenName,
+    /// The token has rights of its own, never more than its owner's.
+    pub privilege_separation: bool,
+}
+
+impl Identity {
+    pub fn root() -> Self {
+        Self { user: UserId::root(), token: None, expires: UnixTime::MAX }
+    }
+
+    /// Whether checks are skipped: `root@pam` itself, or a token of it without privilege
+    /// separation.
+    pub fn is_root(&self) -> bool {
+        let separated = self.token.as_ref().is_some_and(|token| token.privilege_separation);
+        self.user.is_root() && !separated
+    }
+
+    /// `user@realm` or `user@realm!token`, as tasks and logs name a caller.
+    pub fn label(&self) -> String {
+        match &self.token {
+            Some(token) => format!("{}!{}", self.user, token.name),
+            None => self.user.to_string(),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What api, agents and command line say to each other.
+//!
+//! ```text
+//!   table    one row an operation: path, verb, parameters, answer, permission, form
+//!   route    method and path → row and path parameters
+//!   wire     call · submit · stream · watch, as frames over a unix socket
+//!
+//!   ostler api ──┐ Request{op, params, credential}            ┌─► control::ops
+//!   pvesh, qm ───┼──────────── wire::Client ═══ wire::serve ──┤
+//!   other agents ┘ Answer{data, …} or model::Error            └─► tasks
+//! ```
+//!
+//! **Invariant:** the table is the single source of routing, validation, permissions,
+//! documentation and the generated command line. A row is data; its function lives in `control`
+//! (or, for what the api answers from its index, in `http`) and a test pairs them.
+//!
+//! It is not the public wire: status lines, envelopes and cookies are `http`'s alone.
+
+mod credential;
+mod dump;
+mod route;
+mod row;
+pub mod table;
+pub mod wire;
+
+pub use credential::{Credential, Identity, TokenIdentity};
+pub use dump::dump_table;
+pub use route::{Match, Router};
+pub use row::{Check, Form, Need, Needs, Permission, Row, Target, Verb};

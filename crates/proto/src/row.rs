@@ -1,0 +1,237 @@
+//! One operation as data.
+
+use model::schema::{Field, Shape, Values};
+use model::{Error, Privilege};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Verb {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "GET" => Some(Self::Get),
+            "POST" => Some(Self::Post),
+            "PUT" => Some(Self::Put),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+
+/// How an operation runs (docs/decisions/0001).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The api answers it by itself, from constants or from its index.
+    Index,
+    /// The agent answers it: a read, or a change that is over when it answers.
+    Call,
+    /// The agent journals a task and answers its UPID.
+    Submit,
+    /// The agent answers and hands over a descriptor: consoles, uploads.
+    Stream,
+}
+
+/// Which node an operation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Any node gives the same answer.
+    Any,
+    /// The node named by the parameter `node`.
+    Node,
+}
+
+/// What an operation needs of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Works on the owner node in a minority and with the store out of reach.
+    Local,
+    /// Changes the store.
+    Quorum,
+}
+
+/// A privilege that a caller must have on a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The path with all parameters filled in, e.g. `/vms/100`.
+    pub path: String,
+    pub privileges: Vec<Privilege>,
+    /// One of the privileges is enough.
+    pub any: bool,
+}
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy)]
+pub enum Permission {
+    /// Anybody, without a credential too.
+    World,
+    /// Every authenticated caller; an answer shows only what the caller may see.
+    User,
+    /// `root@pam` and nobody else.
+    Root,
+    /// Whoever passes the check. `root@pam` passes every one.
+    Check(Check),
+}
+
+/// A check of privileges, with `{name}` in paths standing for parameters.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// All of the privileges on the path.
+    On(&'static str, &'static [Privilege]),
+    /// One of the privileges on the path.
+    AnyOn(&'static str, &'static [Privilege]),
+    All(&'static [Check]),
+    Any(&'static [Check]),
+    /// Only where this parameter is given; without it the check fails.
+    Given(&'static str, &'static Check),
+    /// The parameter `userid` is the caller.
+    SelfUser,
+    /// The privilege on the realm of the parameter `userid`.
+    UserRealm(Privilege),
+    /// One of the privileges on `/access/groups`, or on a group of the user `userid`; with
+    /// `new_groups`, also on every group of the parameter `groups`.
+    UserGroups { privileges: &'static [Privilege], new_groups: bool },
+    /// May change the access control list at the parameter `path`.
+    ModifyAcl,
+    /// What is needed depends on what is asked.
+    Computed(fn(&Values) -> Vec<Need>),
+}
+
+/// An operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The one name from URL to test: `qemu_start` is `control/src/ops/qemu/start.rs`,
+    /// `node/src/tasks/qemu_start.rs` and the test `qemu_start`.
+    pub name: &'static str,
+    pub verb: Verb,
+    /// With `{name}` for path parameters, which are declared in `params` too. `{volume}` and
+    /// `{upid}` at the end swallow slashes.
+    pub path: &'static str,
+    /// One sentence for the API viewer and `pvesh usage`.
+    pub summary: &'static str,
+    /// Parameters in groups, so that operations can share them.
+    pub params: &'static [&'static [Field]],
+    pub returns: Shape,
+    pub permission: Permission,
+    pub form: Form,
+    pub target: Target,
+    pub needs: Needs,
+    /// False where an API token is not enough and a ticket is needed.
+    pub allow_token: bool,
+}
+
+impl Row {
+    const fn new(verb: Verb, path: &'static str, name: &'static str, summary: &'static str) -> Self {
+        Self {
+            name,
+            verb,
+            path,
+            summary,
+            params: &[],
+            returns: Shape::Null,
+            permission: Permission::Root,
+            form: Form::Call,
+            target: Target::Any,
+            needs: match verb {
+                Verb::Get => Needs::Local,
+                _ => Needs::Quorum,
+            },
+            allow_token: true,
+        }
+    }
+
+    pub const fn get(path: &'static str, name: &'static str, summary: &'static str) -> Self {
+        Self::new(Verb::Get, path, name, summary)
+    }
+
+    pub const fn post(path: &'static str, name: &'static str, summary: &'static str) -> Self {
+        Self::new(Verb::Post, path, name, summary)
+    }
+
+    pub const fn put(path: &'static str, name: &'static str, summary: &'static str) -> Self {
+        Self::new(Verb::Put, path, name, summary)
+    }
+
+    pub const fn delete(path: &'static str, name: &'static str, summary: &'static str) -> Self {
+        Self::new(Verb::Delete, path, name, summary)
+    }
+
+    pub const fn params(mut self, groups: &'static [&'static [Field]]) -> Self {
+        self.params = groups;
+        self
+    }
+
+    pub const fn returns(mut self, shape: Shape) -> Self {
+        self.returns = shape;
+        self
+    }
+
+    pub const fn permission(mut self, permission: Permission) -> Self {
+        self.permission = permission;
+        self
+    }
+
+    pub const fn check(self, check: Check) -> Self {
+        self.permission(Permission::Check(check))
+    }
+
+    /// Answered by the api from its index.
+    pub const fn index(mut self) -> Self {
+        self.form = Form::Index;
+        self
+    }
+
+    /// A task; answers its UPID.
+    pub const fn submit(mut self) -> Self {
+        self.form = Form::Submit;
+        self.returns = Shape::String;
+        self
+    }
+
+    pub const fn stream(mut self) -> Self {
+        self.form = Form::Stream;
+        self
+    }
+
+    /// Runs on the node that the parameter `node` names.
+    pub const fn on_node(mut self) -> Self {
+        self.target = Target::Node;
+        self
+    }
+
+    /// Works without quorum although it is no read.
+    pub const fn local(mut self) -> Self {
+        self.needs = Needs::Local;
+        self
+    }
+
+    pub const fn no_token(mut self) -> Self {
+        self.allow_token = false;
+        self
+    }
+
+    /// Checks and types a caller's parameters.
+    pub fn check_params(&self, given: &Values) -> Result<Values, Error> {
+        model::schema::check_object(self.params, given).map_err(Error::invalid_fields)
+    }
+
+    /// `GET /version`, as error texts and logs name an operation.
+    pub fn label(&self) -> String {
+        format!("{} {}", self.verb.as_str(), self.path)
+    }
+}

@@ -1,0 +1,23 @@
+//! Frames between processes: call, submit, stream and watch over a unix socket.
+//!
+//! ```text
+//!   length (4 bytes, big endian) · JSON
+//!
+//!   client → server   {"id": 7, "ask": Ask}
+//!   server → client   {"id": 7, "reply": Reply}       in any order; one connection, many asks
+//! ```
+//!
+//! `Ask::Stream` and `Ask::Watch` take a connection of their own: the first answers once and
+//! hands over a descriptor with that frame (SCM_RIGHTS), the second keeps sending frames.
+//!
+//! **Invariant:** the peer's uid comes from the kernel, never from a frame.
+
+mod client;
+mod frame;
+mod message;
+mod server;
+
+pub use client::{Client, Feed};
+pub use frame::{FRAME_LIMIT, FrameError};
+pub use message::{Answer, Ask, Reply, Request};
+pub use server::{Peer, Responder, Service, Streamed, serve};

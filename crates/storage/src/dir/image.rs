@@ -1,0 +1,77 @@
+//! Disk images, by `qemu-img`; raw images need no program.
+
+use std::path::Path;
+use std::time::Duration;
+
+use model::BlockFormat;
+use sys::{Command, FileEntry, SharedHost, SysError};
+
+use crate::Preallocation;
+
+const PROGRAM: &str = "qemu-img";
+
+/// Setting a whole image aside may take long; everything else is over in seconds.
+const FULL_TIMEOUT_S: u64 = 6 * 3600;
+
+async fn run(host: &SharedHost, args: Vec<String>, timeout_s: u64) -> Result<Vec<u8>, SysError> {
+    let timeout = Some(Duration::from_secs(timeout_s));
+    host.run(Command::new(PROGRAM).args(args).timeout(timeout)).await?.checked(PROGRAM)
+}
+
+pub(super) async fn create(
+    host: &SharedHost,
+    path: &Path,
+    format: BlockFormat,
+    size: u64,
+    preallocation: Option<Preallocation>,
+) -> Result<(), SysError> {
+    let preallocation = match (preallocation, format) {
+        // Where nothing is said, a qcow2 image gets its tables at once, which keeps its speed
+        // even; a raw one is sparse.
+        (None, BlockFormat::Qcow2) => Preallocation::Metadata,
+        (None, _) | (Some(Preallocation::Metadata), BlockFormat::Raw | BlockFormat::Vmdk) => {
+            Preallocation::Off
+        }
+        (Some(given), _) => given,
+    };
+    let long = matches!(preallocation, Preallocation::Falloc | Preallocation::Full);
+    let mut args = vec!["create".to_owned(), "-q".to_owned()];
+    args.extend(["-f".to_owned(), format.as_str().to_owned()]);
+    if format != BlockFormat::Vmdk {
+        args.extend(["-o".to_owned(), format!("preallocation={}", preallocation.as_str())]);
+    }
+    args.extend([path.display().to_string(), size.to_string()]);
+    run(host, args, if long { FULL_TIMEOUT_S } else { 60 }).await.map(|_| ())
+}
+
+pub(super) async fn resize(
+    host: &SharedHost,
+    path: &Path,
+    format: BlockFormat,
+    size: u64,
+) -> Result<(), SysError> {
+    let args = ["resize", "-q", "-f", format.as_str(), &path.display().to_string(), &size.to_string()];
+    run(host, args.map(str::to_owned).to_vec(), 60).await.map(|_| ())
+}
+
+/// What the guest sees. The length of a raw image; else what the header says.
+pub(super) async fn virtual_size(
+    host: &SharedHost,
+    path: &Path,
+    format: BlockFormat,
+    entry: &FileEntry,
+) -> Result<u64, SysError> {
+    if format == BlockFormat::Raw {
+        return Ok(entry.size);
+    }
+    // `-U`: a running guest has the image locked, and its size can be read all the same.
+    let path = path.display().to_string();
+    let args = ["info", "-U", "-f", format.as_str(), "--output=json", &path];
+    let printed = run(host, args.map(str::to_owned).to_vec(), 60).await?;
+    let info: serde_json::Value = serde_json::from_slice(&printed).unwrap_or_default();
+    info["virtual-size"].as_u64().ok_or_else(|| SysError::ProgramFailed {
+        program: PROGRAM.to_owned(),
+        status: "an answer without a size".to_owned(),
+        message: path,
+    })
+}

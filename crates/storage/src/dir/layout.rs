@@ -1,0 +1,156 @@
+//! Between volume names and paths. Pure.
+
+use model::{BlockFormat, VmId, text};
+
+use crate::ContentType;
+
+/// Where a volume's file is and what its name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Location {
+    /// Relative to the storage's path.
+    pub(super) path: String,
+    pub(super) content: ContentType,
+    pub(super) owner: Option<VmId>,
+    /// The format of a disk image; none for other files.
+    pub(super) format: Option<BlockFormat>,
+    /// What lists show as the format: `raw`, `iso`, `tgz`.
+    pub(super) ending: String,
+}
+
+/// The folder of a kind of content.
+pub(super) fn folder(content: ContentType) -> &'static str {
+    match content {
+        ContentType::Images => "images",
+        ContentType::Rootdir => "private",
+        ContentType::Vztmpl => "template/cache",
+        ContentType::Iso => "template/iso",
+        ContentType::Backup => "dump",
+        ContentType::Snippets => "snippets",
+        ContentType::Import => "import",
+    }
+}
+
+/// A file name without its ending.
+pub(super) fn stem(file: &str) -> &str {
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+/// Reads a volume name; none where it is none of a directory storage's.
+pub(super) fn parse(name: &str) -> Option<Location> {
+    if !text::is_volume_name(name) {
+        return None;
+    }
+    let (first, file) = name.split_once('/')?;
+    if file.contains('/') || file.starts_with('.') {
+        return None;
+    }
+    match ContentType::from_name(first) {
+        None => parse_image(first, file),
+        Some(ContentType::Images | ContentType::Rootdir) => None,
+        Some(content) => parse_file(content, file),
+    }
+}
+
+fn parse_image(owner: &str, file: &str) -> Option<Location> {
+    let owner: VmId = owner.parse().ok()?;
+    let (_, ending) = file.rsplit_once('.')?;
+    let format = image_format(ending)?;
+    Some(Location {
+        path: format!("images/{owner}/{file}"),
+        content: ContentType::Images,
+        owner: Some(owner),
+        format: Some(format),
+        ending: ending.to_owned(),
+    })
+}
+
+fn image_format(ending: &str) -> Option<BlockFormat> {
+    match ending {
+        "raw" => Some(BlockFormat::Raw),
+        "qcow2" => Some(BlockFormat::Qcow2),
+        "vmdk" => Some(BlockFormat::Vmdk),
+        _ => None,
+    }
+}
+
+fn parse_file(content: ContentType, file: &str) -> Option<Location> {
+    let ending = file_ending(content, file)?;
+    let format = match content {
+        ContentType::Import => image_format(&ending),
+        _ => None,
+    };
+    Some(Location {
+        path: format!("{}/{file}", folder(content)),
+        content,
+        owner: None,
+        format,
+        ending,
+    })
+}
+
+/// What lists show as the format of a file; none where the file does not belong there.
+fn file_ending(content: ContentType, file: &str) -> Option<String> {
+    let lower = file.to_ascii_lowercase();
+    let ending = match content {
+        ContentType::Snippets => return Some("snippet".to_owned()),
+        ContentType::Backup => {
+            let known = [".vma", ".vma.zst", ".vma.gz", ".vma.lzo", ".tar", ".tar.zst", ".tar.gz"];
+            known.into_iter().find(|ending| lower.ends_with(ending))?
+        }
+        _ => content.file_endings().iter().find(|ending| lower.ends_with(**ending))?,
+    };
+    Some(match (content, ending) {
+        (ContentType::Iso, _) => "iso".to_owned(),
+        (ContentType::Vztmpl, ".tar.gz") => "tgz".to_owned(),
+        (ContentType::Vztmpl, ".tar.xz") => "txz".to_owned(),
+        (ContentType::Vztmpl, ".tar.zst") => "tzst".to_owned(),
+        (_, ending) => ending.trim_start_matches('.').to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_lead_to_the_paths_of_proxmox_ve() {
+        let cases = [
+            ("100/vm-100-disk-0.qcow2", "images/100/vm-100-disk-0.qcow2", "qcow2"),
+            ("iso/debian-12.ISO", "template/iso/debian-12.ISO", "iso"),
+            ("vztmpl/debian.tar.zst", "template/cache/debian.tar.zst", "tzst"),
+            ("snippets/user.yaml", "snippets/user.yaml", "snippet"),
+            ("import/tiny.qcow2", "import/tiny.qcow2", "qcow2"),
+        ];
+        for (name, path, ending) in cases {
+            let found = parse(name).unwrap();
+            assert_eq!((found.path.as_str(), found.ending.as_str()), (path, ending), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_volume_has_no_place() {
+        for name in [
+            "100/../101/vm-101-disk-0.raw",
+            "iso/a/b.iso",
+            "iso/evil.exe",
+            "99/vm-99-disk-0.raw",
+            "100/x",
+            "images/x.raw",
+            "iso/.hidden.iso",
+            "100/.hidden.raw",
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_leaves_the_storage(name in ".{0,60}") {
+            if let Some(location) = parse(&name) {
+                prop_assert!(!location.path.starts_with('/'));
+                prop_assert!(location.path.split('/').all(|part| part != ".." && !part.is_empty()));
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A storage of plain files, laid out as Proxmox VE lays out a directory storage:
+//!
+//! ```text
+//!   <path>/images/100/vm-100-disk-0.qcow2     volume 100/vm-100-disk-0.qcow2
+//!   <path>/template/iso/debian.iso            volume iso/debian.iso
+//!   <path>/template/cache/…                   volume vztmpl/…
+//!   <path>/snippets/… · import/… · dump/…     volume snippets/… · import/… · backup/…
+//!   <path>/.arriving/                         uploads that are not whole yet
+//! ```
+
+mod files;
+mod image;
+mod layout;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use model::{BlockFormat, BlockSource, BlockSpec, VmId};
+use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
+
+use crate::{ContentType, FileVolumes, Storage, StorageConfig, StorageError, VolumeInfo};
+use layout::Location;
+
+pub(crate) struct Dir {
+    config: StorageConfig,
+    host: SharedHost,
+}
+
+impl Dir {
+    pub(crate) fn new(config: StorageConfig, host: SharedHost) -> Self {
+        Self { config, host }
+    }
+
+    fn root(&self) -> PathBuf {
+        PathBuf::from(&self.config.path)
+    }
+
+    fn locate(&self, name: &str) -> Result<Location, StorageError> {
+        layout::parse(name).ok_or_else(|| StorageError::BadName(name.to_owned()))
+    }
+
+    fn locate_image(&self, name: &str) -> Result<(Location, VmId, BlockFormat), StorageError> {
+        let location = self.locate(name)?;
+        match (location.owner, location.format) {
+            (Some(owner), Some(format)) => Ok((location, owner, format)),
+            _ => Err(StorageError::BadName(name.to_owned())),
+        }
+    }
+
+    /// Words a failure of the host; a full disk has an error of its own.
+    fn failed(&self, source: SysError) -> StorageError {
+        let storage = self.config.id.clone();
+        let program_full = matches!(&source, SysError::ProgramFailed { message, .. }
+            if message.contains("No space left on device"));
+        if source.is_full() || program_full {
+            return StorageError::Full(storage);
+        }
+        StorageError::Host { storage, source }
+    }
+
+    async fn describe(&self, name: &str, entry: &FileEntry) -> Result<VolumeInfo, StorageError> {
+        let location = self.locate(name)?;
+        let size = match location.format {
+            Some(format) => {
+                image::virtual_size(&self.host, &self.root().join(&location.path), format, entry)
+                    .await
+                    .map_err(|source| self.failed(source))?
+            }
+            None => entry.size,
+        };
+        Ok(VolumeInfo {
+            name: name.to_owned(),
+            content: location.content,
+            format: location.ending,
+            size,
+            used: Some(entry.allocated),
+            created: entry.modified,
+            owner: location.owner,
+        })
+    }
+
+    /// Entries of one folder that are volumes.
+    async fn list_folder(
+        &self,
+        content: ContentType,
+        folder: &str,
+        prefix: &str,
+    ) -> Result<Vec<VolumeInfo>, StorageError> {
+        let path = self.root().join(folder);
+        let entries = self.host.list(&path).await.map_err(|source| self.failed(source))?;
+        let mut volumes = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.kind == FileKind::File) {
+            let name = format!("{prefix}/{}", entry.name);
+            let is_volume = layout::parse(&name).is_some_and(|found| found.content == content);
+            if is_volume {
+                volumes.push(self.describe(&name, entry).await?);
+            }
+        }
+        Ok(volumes)
+    }
+
+    async fn list_images(&self) -> Result<Vec<VolumeInfo>, StorageError> {
+        let images = self.root().join("images");
+        let folders = self.host.list(&images).await.map_err(|source| self.failed(source))?;
+        let mut volumes = Vec::new();
+        for folder in folders.iter().filter(|folder| folder.kind == FileKind::Directory) {
+            let path = format!("images/{}", folder.name);
+            volumes.extend(self.list_folder(ContentType::Images, &path, &folder.name).await?);
+        }
+        Ok(volumes)
+    }
+}
+
+#[async_trait]
+impl Storage for Dir {
+    fn config(&self) -> &StorageConfig {
+        &self.config
+    }
+
+    async fn activate(&self) -> Result<(), StorageError> {
+        let root = self.root();
+        for content in &self.config.content {
+            let folder = root.join(layout::folder(*content));
+            self.host.create_dir(&folder, 0o755).await.map_err(|source| self.failed(source))?;
+        }
+        Ok(())
+    }
+
+    async fn space(&self) -> Result<SpaceUsage, StorageError> {
+        self.host.space(&self.root()).await.map_err(|source| self.failed(source))
+    }
+
+    async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError> {
+        let mut volumes = Vec::new();
+        for kind in ContentType::ALL {
+            let wanted = content.is_none_or(|content| content == kind);
+            if !wanted || !self.config.takes(kind) || kind == ContentType::Rootdir {
+                continue;
+            }
+            if kind == ContentType::Images {
+                volumes.extend(self.list_images().await?);
+            } else {
+                let folder = layout::folder(kind);
+                volumes.extend(self.list_folder(kind, folder, kind.as_str()).await?);
+            }
+        }
+        Ok(volumes)
+    }
+
+    async fn info(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError> {
+        let path = self.root().join(self.locate(name)?.path);
+        let entry = self.host.stat(&path).await.map_err(|source| self.failed(source))?;
+        match entry.filter(|entry| entry.kind == FileKind::File) {
+            Some(entry) => self.describe(name, &entry).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn choose_image_name(
+        &self,
+        owner: VmId,
+        format: BlockFormat,
+        taken: &[String],
+    ) -> Result<String, StorageError> {
+        let folder = self.root().join(format!("images/{owner}"));
+        let entries = self.host.list(&folder).await.map_err(|source| self.failed(source))?;
+        let is_used = |stem: &str| {
+            let same = |name: &str| name.rsplit('/').next().is_some_and(|file| layout::stem(file) == stem);
+            entries.iter().any(|entry| same(&entry.name)) || taken.iter().any(|name| same(name))
+        };
+        let stem = (0..).map(|n| format!("vm-{owner}-disk-{n}")).find(|stem| !is_used(stem));
+        let stem = stem.expect("there are more numbers than files in a folder");
+        Ok(format!("{owner}/{stem}.{}", format.as_str()))
+    }
+
+    async fn allocate(
+        &self,
+        name: &str,
+        format: BlockFormat,
+        size: u64,
+    ) -> Result<(), StorageError> {
+        let (location, _, of_name) = self.locate_image(name)?;
+        if of_name != format {
+            return Err(StorageError::BadName(name.to_owned()));
+        }
+        let path = self.root().join(&location.path);
+        let exists = self.host.stat(&path).await.map_err(|source| self.failed(source))?.is_some();
+        if exists {
+            let storage = self.config.id.clone();
+            return Err(StorageError::Exists { storage, name: name.to_owned() });
+        }
+        let folder = path.parent().unwrap_or(&path).to_owned();
+        self.host.create_dir(&folder, 0o755).await.map_err(|source| self.failed(source))?;
+        let preallocation = self.config.preallocation;
+        let made = image::create(&self.host, &path, format, size, preallocation).await;
+        if made.is_err() {
+            // Only what we were making can be there: it was not there before.
+            let _ = self.free(name).await;
+        }
+        made.map_err(|source| self.failed(source))
+    }
+
+    async fn free(&self, name: &str) -> Result<bool, StorageError> {
+        let location = self.locate(name)?;
+        let path = self.root().join(&location.path);
+        let removed = self.host.remove(&path).await.map_err(|source| self.failed(source))?;
+        if location.content == ContentType::Images
+            && let Some(folder) = path.parent()
+        {
+            // The guest's folder goes with its last image.
+            self.host.remove_dir(folder).await.map_err(|source| self.failed(source))?;
+        }
+        Ok(removed)
+    }
+
+    async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
+        let (location, _, format) = self.locate_image(name)?;
+        let path = self.root().join(&location.path);
+        image::resize(&self.host, &path, format, size).await.map_err(|source| self.failed(source))
+    }
+
+    fn block(&self, name: &str, read_only: bool) -> Result<BlockSpec, StorageError> {
+        let location = self.locate(name)?;
+        let path = self.root().join(&location.path);
+        Ok(BlockSpec {
+            source: BlockSource::Path(path.display().to_string()),
+            format: location.format.unwrap_or(BlockFormat::Raw),
+            read_only: read_only || location.content == ContentType::Iso,
+            can_discard: true,
+        })
+    }
+
+    fn default_format(&self) -> BlockFormat {
+        BlockFormat::Raw
+    }
+
+    fn files(&self) -> Option<&dyn FileVolumes> {
+        Some(self)
+    }
+}

@@ -1,0 +1,130 @@
+//! Storages: where volumes are, what they are called, and how a guest opens them.
+//!
+//! ```text
+//!   record storage/local ──► StorageConfig ──► open() ──► dyn Storage
+//!                                                           ├── dir      files in folders
+//!                                                           └── …        one module a type
+//!   node::tasks ── choose · allocate · block · free ─────────┘  through sys::Host
+//! ```
+//!
+//! It decides nothing about guests and knows no task; it never writes the store.
+//!
+//! **Invariants.** A volume's name is chosen before the volume is made. Allocating never
+//! replaces what exists. No name leads out of its storage.
+
+mod config;
+mod content;
+mod dir;
+mod error;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::{BlockFormat, BlockSpec, StorageId, UnixTime, VmId};
+use sys::{SharedHost, SpaceUsage};
+
+pub use config::{Preallocation, StorageConfig, StorageType};
+pub use content::ContentType;
+pub use error::StorageError;
+
+/// A volume, as it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeInfo {
+    /// The name below the storage: what follows `storage:` in a volume id.
+    pub name: String,
+    pub content: ContentType,
+    /// `raw`, `qcow2`, `iso`, `tgz`, …
+    pub format: String,
+    /// What the guest sees, in bytes.
+    pub size: u64,
+    /// What it takes on the storage, in bytes; none where finding out is expensive.
+    pub used: Option<u64>,
+    pub created: UnixTime,
+    /// The guest that it belongs to, by its name.
+    pub owner: Option<VmId>,
+}
+
+/// A storage. All methods go to the storage itself, none to a cache.
+#[async_trait]
+pub trait Storage: Send + Sync + 'static {
+    fn config(&self) -> &StorageConfig;
+
+    /// Makes the storage usable: mounts, creates folders. May be repeated.
+    async fn activate(&self) -> Result<(), StorageError>;
+
+    /// How full it is; also the test of whether it is there.
+    async fn space(&self) -> Result<SpaceUsage, StorageError>;
+
+    /// All volumes of a kind, or of all kinds, by name. Sizes of images come from their headers.
+    async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError>;
+
+    /// None where there is no such volume. `Invalid` where the name is none of this storage's.
+    async fn info(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError>;
+
+    /// A name for a new image of this guest that no volume has and that is not in `taken`.
+    /// Makes nothing: two callers may be given the same name, and one of them will then fail
+    /// in `allocate`.
+    async fn choose_image_name(
+        &self,
+        owner: VmId,
+        format: BlockFormat,
+        taken: &[String],
+    ) -> Result<String, StorageError>;
+
+    /// Makes an image of `size` bytes that reads as zeros. `Exists` where there is one. A failure
+    /// leaves nothing.
+    async fn allocate(&self, name: &str, format: BlockFormat, size: u64)
+    -> Result<(), StorageError>;
+
+    /// Removes a volume with all that belongs to it. False where there was none.
+    async fn free(&self, name: &str) -> Result<bool, StorageError>;
+
+    /// Changes an image's size while nobody has it open. May be repeated.
+    async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError>;
+
+    /// How a guest opens the image. The volume need not exist yet.
+    fn block(&self, name: &str, read_only: bool) -> Result<BlockSpec, StorageError>;
+
+    /// The format of a new image where the caller names none.
+    fn default_format(&self) -> BlockFormat;
+
+    /// Volumes that are plain files with names that people choose: iso, templates, snippets.
+    fn files(&self) -> Option<&dyn FileVolumes>;
+}
+
+/// Volumes that arrive as files.
+#[async_trait]
+pub trait FileVolumes: Send + Sync {
+    /// The volume name of a file of this content, if the file name is allowed there.
+    fn file_volume(&self, content: ContentType, file_name: &str) -> Result<String, StorageError>;
+
+    /// Where the volume's file is.
+    fn path(&self, name: &str) -> Result<std::path::PathBuf, StorageError>;
+
+    /// The folder for files that are still arriving; on the same file system as the volumes, so
+    /// that `adopt` only renames.
+    fn arrivals(&self) -> std::path::PathBuf;
+
+    /// Turns an arrived file into a volume. `Exists` where there is one, unless `replace`.
+    async fn adopt(
+        &self,
+        arrived: &std::path::Path,
+        name: &str,
+        replace: bool,
+    ) -> Result<(), StorageError>;
+}
+
+/// Opens a storage by its configuration.
+pub fn open(config: StorageConfig, host: SharedHost) -> Arc<dyn Storage> {
+    match config.kind {
+        StorageType::Dir => Arc::new(dir::Dir::new(config, host)),
+    }
+}
+
+/// The storage that every node has before anybody configures one.
+pub fn first_storage(root: &str) -> StorageConfig {
+    StorageConfig::dir(
+        StorageId::new("local").expect("a constant that follows the rule"),
+        format!("{root}/var/lib/vz"),
+    )
+}

@@ -1,0 +1,77 @@
+//! The task that ends leases when their time is over, the same for every backend with leases.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::Clock;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::StoreError;
+
+/// A store whose leases end.
+#[async_trait]
+pub(crate) trait Expires: Send + Sync + 'static {
+    /// Ends every lease whose time is over.
+    async fn end_due(&self) -> Result<(), StoreError>;
+
+    /// When the next lease can end, on the clock's monotonic time.
+    fn next_deadline(&self) -> Option<Duration>;
+}
+
+/// The task sleeps no longer than this at a time, so that a lease of years asks no clock for more
+/// than it can count.
+const SLEEP_MAX: Duration = Duration::from_secs(3600);
+/// How long to wait after the store refused to end a lease (it may be full).
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Ends with its owner.
+pub(crate) struct ExpiryTask(AbortHandle);
+
+impl Drop for ExpiryTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts the task. `added` is notified when a lease is granted, since it may be the next one to
+/// end. A renewal needs no notice: it only moves the end away.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the owner of the handle supervises the task"
+)]
+pub(crate) fn start<S: Expires>(
+    runtime: &Handle,
+    store: Weak<S>,
+    clock: Arc<dyn Clock>,
+    added: Arc<Notify>,
+) -> ExpiryTask {
+    ExpiryTask(runtime.spawn(run(store, clock, added)).abort_handle())
+}
+
+async fn run<S: Expires>(store: Weak<S>, clock: Arc<dyn Clock>, added: Arc<Notify>) {
+    loop {
+        let Some(store) = store.upgrade() else { return };
+        let wait = match store.end_due().await {
+            Ok(()) => {
+                let deadline = store.next_deadline();
+                deadline.map(|deadline| deadline.saturating_sub(clock.monotonic()))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "leases could not be ended, trying again");
+                Some(RETRY)
+            }
+        };
+        // The store must not be held while waiting, or it would never be dropped.
+        drop(store);
+        match wait {
+            None => added.notified().await,
+            Some(wait) => tokio::select! {
+                () = clock.sleep(wait.min(SLEEP_MAX)) => {}
+                () = added.notified() => {}
+            },
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Cluster state: one trait whose verbs mean the same in every backend.
+//!
+//! ```text
+//!   agent ──► dyn Store ──► sqlite   one machine: a file, nothing to run
+//!                      └──► memory   tests and simulation
+//!   api   ──► dyn Store ──► remote   a read-only copy, fed by the agent
+//! ```
+//!
+//! It is a small map from keys to bytes with revisions. It is not a database: no queries, no
+//! transactions that read, no locks. What is stored under which key is the business of the
+//! crates above.
+//!
+//! **Invariants.** A commit happens wholly or not at all and has one revision, larger than all
+//! before it. A list is what the map was at one revision. A watch sees every change after its
+//! revision once and in order, or says `Compacted`. A lease ends not before its time. One
+//! conformance suite (`conformance`) holds every backend to these.
+
+mod check;
+pub mod conformance;
+mod error;
+mod expiry;
+mod history;
+mod key;
+mod leases;
+mod memory;
+mod recent;
+pub mod remote;
+mod sqlite;
+mod value;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use error::StoreError;
+pub use key::{Key, KeyError, Prefix};
+pub use memory::MemoryStore;
+pub use remote::{Feed, FeedError, FeedMessage, Feeder, RemoteStore, feed};
+pub use sqlite::{SqliteOptions, SqliteStore};
+
+/// The number of a commit. Revision 0 is the empty map before the first one.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Revision(pub u64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LeaseId(pub u64);
+
+/// Limits that every backend enforces before it does anything, so that what one backend takes
+/// every other takes too (etcd refuses 129 operations and 1.5 MiB in one request).
+pub mod limits {
+    pub const WRITES_PER_COMMIT: usize = 100;
+    pub const PRECONDITIONS_PER_COMMIT: usize = 100;
+    pub const VALUE_BYTES: usize = 1 << 20;
+    pub const COMMIT_BYTES: usize = (1 << 20) + (1 << 18);
+    pub const KEY_BYTES: usize = 1024;
+    pub const PAGE_ENTRIES: usize = 1000;
+    /// A page ends early once its values reach this size; so a page may be short and not be the
+    /// last one. `PageToken` alone tells.
+    pub const PAGE_BYTES: usize = 4 << 20;
+}
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// Sees every commit that was acknowledged, by anyone, before the read began.
+    Linear,
+    /// May be behind; never waits for other nodes.
+    Local,
+}
+
+/// A value with its history in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub key: Key,
+    #[serde(with = "value")]
+    pub value: Vec<u8>,
+    /// The commit that made the key, since it last did not exist.
+    pub created: Revision,
+    /// The commit that last wrote it.
+    pub modified: Revision,
+    pub lease: Option<LeaseId>,
+}
+
+/// One page of a list. All pages of a list are taken at `revision`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    pub entries: Vec<Entry>,
+    pub revision: Revision,
+    /// Where the next page begins; none on the last.
+    pub next: Option<PageToken>,
+}
+
+/// Continues a list at the revision at which it began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageToken {
+    pub revision: Revision,
+    /// The last key of the page before.
+    pub after: Key,
+}
+
+/// What must hold for a commit to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    Absent(Key),
+    /// The key exists since this commit. The only safe lock: bind the key to a lease and let
+    /// every guarded commit name the revision that created it.
+    CreatedAt(Key, Revision),
+    ModifiedAt(Key, Revision),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    Put {
+        key: Key,
+        value: Vec<u8>,
+        lease: Option<LeaseId>,
+    },
+    /// Deleting what does not exist is no error.
+    Delete { key: Key },
+}
+
+/// Preconditions and writes. A key may be written once in a commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Commit {
+    pub preconditions: Vec<Precondition>,
+    pub writes: Vec<Write>,
+}
+
+impl Commit {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub fn when(mut self, precondition: Precondition) -> Self {
+        self.preconditions.push(precondition);
+        self
+    }
+
+    #[must_use]
+    pub fn put(mut self, key: Key, value: impl Into<Vec<u8>>) -> Self {
+        self.writes.push(Write::Put {
+            key,
+            value: value.into(),
+            lease: None,
+        });
+        self
+    }
+
+    #[must_use]
+    pub fn put_leased(mut self, key: Key, value: impl Into<Vec<u8>>, lease: LeaseId) -> Self {
+        self.writes.push(Write::Put {
+            key,
+            value: value.into(),
+            lease: Some(lease),
+        });
+        self
+    }
+
+    #[must_use]
+    pub fn delete(mut self, key: Key) -> Self {
+        self.writes.push(Write::Delete { key });
+        self
+    }
+}
+
+/// One change, as a watch reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    Put(Entry),
+    Delete { key: Key, revision: Revision },
+}
+
+/// All changes of one commit below the watched prefix; never a part of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    pub revision: Revision,
+    pub changes: Vec<Change>,
+}
+
+/// A running watch. Dropping it ends it.
+#[async_trait]
+pub trait Watch: Send {
+    /// The next commit that changed something below the prefix. Waits for as long as it takes.
+    /// May be dropped and called again without losing anything.
+    ///
+    /// Errors end the watch: `Compacted` (list again and watch from there; also what a consumer
+    /// gets that fell too far behind), `Moved` (the backend was replaced: the same), or
+    /// `Unavailable`.
+    async fn next(&mut self) -> Result<Changes, StoreError>;
+}
+
+/// A store. Every method may be called from any task at the same time; none blocks the thread.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Reads one key. Returns the store's revision at that moment too. May be cancelled and
+    /// repeated.
+    async fn get(&self, key: &Key, read: Read) -> Result<(Option<Entry>, Revision), StoreError>;
+
+    /// Reads one page of all keys below `prefix`, in the order of their bytes; `from` continues
+    /// an earlier page. At most `limits::PAGE_ENTRIES` entries. `Compacted` where the list's
+    /// revision is no longer kept: begin again. May be cancelled and repeated.
+    async fn list(
+        &self,
+        prefix: &Prefix,
+        from: Option<PageToken>,
+        read: Read,
+    ) -> Result<Page, StoreError>;
+
+    /// Applies all writes in one revision, if all preconditions hold; durable on return.
+    ///
+    /// `Conflict` names the precondition that failed, and nothing happened. `Unknown` means that
+    /// it may or may not have happened: the caller must look (write something that tells, such
+    /// as its own id). If the caller stops waiting, the outcome is unknown in the same way.
+    /// Repeating is safe exactly when the preconditions make it so. A commit without writes
+    /// checks its preconditions and returns the current revision.
+    async fn commit(&self, commit: Commit) -> Result<Revision, StoreError>;
+
+    /// Reports every change below `prefix` after revision `after`, without gap or repeat.
+    async fn watch(&self, prefix: &Prefix, after: Revision) -> Result<Box<dyn Watch>, StoreError>;
+
+    /// Grants a lease. It ends *not before* `ttl` after it was granted or last renewed, by the
+    /// backend's clock, and it may end later (a restart begins every lease afresh); its keys are
+    /// deleted when it ends. `ttl` is at least one second.
+    async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError>;
+
+    /// Renews a lease for its full time. `LeaseLost` when it has ended. May be repeated.
+    async fn renew(&self, lease: LeaseId) -> Result<(), StoreError>;
+
+    /// Ends a lease now and deletes its keys. Ending one that has ended is no error.
+    async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError>;
+}
+
+/// All entries below a prefix, page by page at one revision.
+///
+/// Begins again by itself when the revision is compacted away between two pages.
+pub async fn list_all(
+    store: &dyn Store,
+    prefix: &Prefix,
+    read: Read,
+) -> Result<(Vec<Entry>, Revision), StoreError> {
+    'again: loop {
+        let mut entries = Vec::new();
+        let mut from = None;
+        loop {
+            let page = match store.list(prefix, from.take(), read).await {
+                Err(StoreError::Compacted { .. }) if !entries.is_empty() => continue 'again,
+                page => page?,
+            };
+            entries.extend(page.entries);
+            match page.next {
+                Some(next) => from = Some(next),
+                None => return Ok((entries, page.revision)),
+            }
+        }
+    }
+}
+
+/// A store that is shared.
+pub type SharedStore = Arc<dyn Store>;

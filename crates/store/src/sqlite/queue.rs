@@ -1,0 +1,87 @@
+//! How async tasks hand work to threads that may block.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use crate::StoreError;
+
+/// First in, first out, for any number of givers and takers. Giving never waits.
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    ready: Condvar,
+}
+
+struct State<T> {
+    items: VecDeque<T>,
+    closed: bool,
+}
+
+/// Givers wait for their answers, so only a storm of callers that give up and ask again gets
+/// here. It is told so instead of eating the memory.
+const WAITING_MAX: usize = 10_000;
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Self {
+        let state = State {
+            items: VecDeque::new(),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            ready: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn push(&self, item: T) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(StoreError::Unavailable("the store was closed".to_owned()));
+        }
+        if state.items.len() >= WAITING_MAX {
+            return Err(StoreError::Unavailable(
+                "too many requests are waiting".to_owned(),
+            ));
+        }
+        state.items.push_back(item);
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    /// Blocks until there is something, and takes up to `max` items. None when the queue is
+    /// closed and empty.
+    pub(crate) fn take(&self, max: usize) -> Option<Vec<T>> {
+        let empty = |state: &mut State<T>| state.items.is_empty() && !state.closed;
+        let waited = self.ready.wait_while(self.lock(), empty);
+        let mut state = waited.expect("no one panics while holding the queue");
+        let count = max.min(state.items.len());
+        (count > 0).then(|| state.items.drain(..count).collect())
+    }
+
+    /// Takes nothing more. What waits is still taken out.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.ready.notify_all();
+    }
+
+    /// Takes nothing more and drops what waits: nobody is left to take it.
+    fn abandon(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.items.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state
+            .lock()
+            .expect("no one panics while holding the queue")
+    }
+}
+
+/// Held by a taking thread, so that however it ends, nobody waits for it for ever.
+pub(crate) struct Taker<'a, T>(pub(crate) &'a Queue<T>);
+
+impl<T> Drop for Taker<'_, T> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}

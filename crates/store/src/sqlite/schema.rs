@@ -1,0 +1,146 @@
+//! The tables, and how a file is recognised.
+//!
+//! `version` has one row for everything a key ever was. A row is true from its `revision` until
+//! before its `ended`; the row without `ended` is what the key is now. A deletion is a row
+//! without value that ended as it began, so no list sees it and every watch does. The map at
+//! revision r is thus `revision <= r AND (ended IS NULL OR ended > r)`, and what nobody asks for
+//! after a compaction to r is `ended <= r`.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use uuid::Uuid;
+
+use super::failure::{Failure, Result};
+use crate::StoreError;
+
+/// "OSTL": says whose file it is.
+const APPLICATION_ID: i32 = 0x4f53_544c;
+/// Rises with every change of the tables.
+const SCHEMA_VERSION: i32 = 1;
+
+pub(crate) const PAGE_BYTES: u64 = 4096;
+
+const TABLES: &str = "
+    CREATE TABLE meta (
+        one       INTEGER PRIMARY KEY CHECK (one = 1),
+        id        TEXT NOT NULL,
+        revision  INTEGER NOT NULL,
+        compacted INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE version (
+        number   INTEGER PRIMARY KEY,
+        revision INTEGER NOT NULL,
+        key      TEXT NOT NULL,
+        created  INTEGER NOT NULL,
+        lease    INTEGER,
+        ended    INTEGER,
+        value    BLOB
+    ) STRICT;
+    CREATE UNIQUE INDEX version_now ON version (key) WHERE ended IS NULL;
+    CREATE UNIQUE INDEX version_of_commit ON version (revision, key);
+    CREATE INDEX version_of_key ON version (key, revision);
+    CREATE INDEX version_ended ON version (ended) WHERE ended IS NOT NULL;
+    CREATE INDEX version_of_lease ON version (lease) WHERE ended IS NULL AND lease IS NOT NULL;
+    CREATE TABLE lease (
+        id     INTEGER PRIMARY KEY,
+        ttl_ms INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// Where the store stands, as its file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Random, made with the file.
+    pub(crate) id: String,
+    pub(crate) revision: u64,
+    /// The oldest revision that can be listed.
+    pub(crate) compacted: u64,
+}
+
+impl Head {
+    pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT id, revision, compacted FROM meta WHERE one = 1";
+        connection.prepare_cached(sql)?.query_row((), |row| {
+            let (revision, compacted): (i64, i64) = (row.get(1)?, row.get(2)?);
+            let (revision, compacted) = (revision.cast_unsigned(), compacted.cast_unsigned());
+            Ok(Self {
+                id: row.get(0)?,
+                revision,
+                compacted,
+            })
+        })
+    }
+}
+
+/// Opens the connection that writes, creating the tables in an empty file.
+pub(crate) fn connect_writer(path: &Path, size_limit: Option<u64>) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    let ours = recognise(&connection)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        let text = format!("the file system of the store allows no write-ahead log, only {mode}");
+        return Err(StoreError::Unavailable(text).into());
+    }
+    // FULL makes every commit wait for the fsync of the log; NORMAL would lose the last ones.
+    connection.pragma_update(None, "synchronous", "full")?;
+    if let Some(limit) = size_limit {
+        let pages = (limit / PAGE_BYTES).max(1).cast_signed();
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
+    if !ours {
+        create_tables(&mut connection)?;
+    }
+    Ok(connection)
+}
+
+pub(crate) fn connect_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// True for a store of ours, false for an empty file, else an error that says what it is.
+fn recognise(connection: &Connection) -> Result<bool> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let (application, version) = match (number("application_id"), number("user_version")) {
+        (Ok(application), Ok(version)) => (application, version),
+        (Err(error), _) | (_, Err(error)) => return Err(unreadable(&error)),
+    };
+    if application == APPLICATION_ID && version == SCHEMA_VERSION {
+        return Ok(true);
+    }
+    if application == APPLICATION_ID {
+        let text = format!(
+            "the store has format {version}, this program knows formats up to {SCHEMA_VERSION}"
+        );
+        return Err(StoreError::Unavailable(text).into());
+    }
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    if tables > 0 || application != 0 || version != 0 {
+        let text = "the file is a database of another program, not a store".to_owned();
+        return Err(StoreError::Unavailable(text).into());
+    }
+    Ok(false)
+}
+
+fn unreadable(error: &rusqlite::Error) -> Failure {
+    StoreError::Unavailable(format!("the file is no readable store: {error}")).into()
+}
+
+fn create_tables(connection: &mut Connection) -> Result<()> {
+    // All of it in one transaction: a creation that was cut off leaves an empty file.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    let id = Uuid::new_v4().to_string();
+    transaction.execute("INSERT INTO meta VALUES (1, ?1, 0, 0)", [id])?;
+    transaction.commit()?;
+    Ok(())
+}

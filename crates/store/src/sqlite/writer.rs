@@ -1,0 +1,229 @@
+//! The one thread that writes.
+//!
+//! It takes what waits, up to a number, does it in one transaction, and answers after the one
+//! fsync. Each commit has its own preconditions, its own revision and its own answer. If the
+//! transaction finds no space, each commit gets its own transaction, so that one that is too big
+//! does not fail its neighbours.
+
+use std::slice;
+use std::sync::Arc;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::Core;
+use super::apply::{Draft, Work};
+use super::failure::{Aftermath, Failure, Result};
+use super::file::DataFile;
+use super::queue::Taker;
+use super::schema::Head;
+use crate::{Revision, StoreError};
+
+pub(crate) struct Request {
+    pub(crate) work: Work,
+    pub(crate) reply: oneshot::Sender<std::result::Result<u64, StoreError>>,
+}
+
+/// How many requests share a transaction at most.
+const BATCH: usize = 128;
+/// How many superseded rows make room in a full store.
+const SQUEEZE_ROWS: usize = 1000;
+
+pub(crate) struct Writer {
+    // The order matters: the connection closes before the lock of the file is let go of.
+    pub(crate) connection: Connection,
+    pub(crate) file: DataFile,
+    pub(crate) head: Head,
+    pub(crate) kept: u64,
+    pub(crate) core: Arc<Core>,
+}
+
+impl Writer {
+    /// Serves until the queue is closed.
+    pub(crate) fn run(mut self) {
+        let core = Arc::clone(&self.core);
+        let _taker = Taker(&core.queue);
+        while let Some(batch) = core.queue.take(BATCH) {
+            if !self.serve(batch) {
+                return;
+            }
+        }
+    }
+
+    /// Answers every request of the batch. False ends the thread.
+    fn serve(&mut self, batch: Vec<Request>) -> bool {
+        match self.attempt(&batch) {
+            #[cfg(test)]
+            Ok(_) if self.core.fault() == super::Fault::AfterCommit => return false,
+            Ok(outcomes) => {
+                for (request, outcome) in batch.into_iter().zip(outcomes) {
+                    // Nobody listens where the caller stopped waiting.
+                    let _ = request.reply.send(outcome);
+                }
+            }
+            #[cfg(test)]
+            Err(_) if self.core.fault() == super::Fault::BeforeCommit => return false,
+            Err(Aftermath::Full(_)) => {
+                self.make_room();
+                batch
+                    .into_iter()
+                    .for_each(|request| self.serve_alone(request));
+            }
+            Err(aftermath) => {
+                batch
+                    .into_iter()
+                    .for_each(|request| refuse(request, &aftermath));
+            }
+        }
+        true
+    }
+
+    fn serve_alone(&mut self, request: Request) {
+        match self.attempt(slice::from_ref(&request)) {
+            Ok(mut outcomes) => {
+                let outcome = outcomes.pop().expect("one request has one outcome");
+                let _ = request.reply.send(outcome);
+            }
+            Err(aftermath) => refuse(request, &aftermath),
+        }
+    }
+
+    /// Does all of the batch or nothing of it, and tells the rest of the store what changed.
+    fn attempt(
+        &mut self,
+        batch: &[Request],
+    ) -> std::result::Result<Vec<std::result::Result<u64, StoreError>>, Aftermath> {
+        if let Err(error) = self.core.check() {
+            return Err(Aftermath::Nothing(unwrapped(error)));
+        }
+        let mut draft = Draft::new(&self.head);
+        let result = self.transact(batch, &mut draft);
+        if let Err(failure) = result {
+            let mut leases = self.core.leases();
+            draft
+                .ended
+                .iter()
+                .for_each(|lease| leases.abandon_end(*lease));
+            drop(leases);
+            let aftermath = failure.aftermath();
+            self.core.stop_after(&aftermath);
+            return Err(aftermath);
+        }
+        self.head.revision = draft.revision;
+        self.head.compacted = draft.compacted;
+        Ok(self.core.publish(draft))
+    }
+
+    fn transact(&mut self, batch: &[Request], draft: &mut Draft) -> Result<()> {
+        self.file.check().map_err(Failure::Replaced)?;
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        if Head::read(&transaction)? != self.head {
+            let path = self.file.path().display();
+            let text = format!("{path} was overwritten while it was open, start again");
+            return Err(Failure::Replaced(text));
+        }
+        for request in batch {
+            draft.apply(&self.core, &transaction, &request.work)?;
+        }
+        draft.finish(&transaction, self.kept)?;
+        #[cfg(test)]
+        if self.core.fault() == super::Fault::BeforeCommit {
+            return Err(StoreError::Unavailable("a fault of the test".to_owned()).into());
+        }
+        transaction.commit().map_err(Failure::Committing)
+    }
+
+    /// Gives up the past to have room for the present. What it cannot do it leaves: the commit
+    /// that needs the room is tried again in any case and says what is wrong.
+    fn make_room(&mut self) {
+        // From its start again the log is overwritten, which needs no new space on the disk.
+        let checkpoint = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        if let Err(error) =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(RESTART)", (), checkpoint)
+        {
+            tracing::debug!(%error, "no checkpoint of a full store");
+        }
+        let mut draft = Draft::new(&self.head);
+        let squeezed = (|| -> Result<()> {
+            let transaction = self.connection.transaction()?;
+            draft.squeeze(&transaction, self.kept / 100, SQUEEZE_ROWS)?;
+            transaction.commit().map_err(Failure::Committing)
+        })();
+        match squeezed {
+            Ok(()) => {
+                self.head.compacted = draft.compacted;
+                self.core.publish(draft);
+            }
+            Err(failure) => self.core.stop_after(&failure.aftermath()),
+        }
+        tracing::warn!(path = %self.file.path().display(), "the store is full");
+    }
+}
+
+fn refuse(request: Request, aftermath: &Aftermath) {
+    let error = match aftermath {
+        Aftermath::Full(text) => StoreError::Full(text.clone()),
+        Aftermath::Unknown(text) if request.work.writes() => StoreError::Unknown(text.clone()),
+        Aftermath::Unknown(text) | Aftermath::Nothing(text) | Aftermath::Replaced(text) => {
+            StoreError::Unavailable(text.clone())
+        }
+    };
+    // Nobody listens where the caller stopped waiting.
+    let _ = request.reply.send(Err(error));
+}
+
+/// The text of an error that is wrapped again in the same words.
+fn unwrapped(error: StoreError) -> String {
+    match error {
+        StoreError::Unavailable(text) => text,
+        other => other.to_string(),
+    }
+}
+
+impl Core {
+    /// Makes a durable transaction visible to watches, and gives the answers to it.
+    fn publish(&self, draft: Draft) -> Vec<std::result::Result<u64, StoreError>> {
+        let now = self.clock.monotonic();
+        let mut leases = self.leases();
+        draft.ended.iter().for_each(|lease| leases.ended(*lease));
+        // A lease's time begins after it is durable: later is allowed, earlier is not.
+        draft
+            .granted
+            .iter()
+            .for_each(|(lease, ttl)| leases.add(*lease, *ttl, now));
+        drop(leases);
+        if !draft.granted.is_empty() {
+            self.lease_added.notify_one();
+        }
+        let mut state = self.state();
+        for commit in draft.commits {
+            state.recent.push(commit);
+            while state.recent.pop_excess().is_some() {}
+        }
+        state.recent.forget(Revision(draft.compacted));
+        drop(state);
+        self.news.send_replace(());
+        draft.outcomes
+    }
+
+    /// After some failures this process must not touch or answer from the file any more.
+    fn stop_after(&self, aftermath: &Aftermath) {
+        match aftermath {
+            Aftermath::Full(_) | Aftermath::Nothing(_) => {}
+            // Until the file is opened again nobody can say what a read would say then.
+            Aftermath::Unknown(text) => {
+                let text =
+                    format!("a commit ended unknown, the store must be opened again: {text}");
+                self.stop(
+                    StoreError::Unavailable(text.clone()),
+                    StoreError::Unavailable(text),
+                );
+            }
+            Aftermath::Replaced(text) => {
+                self.stop(StoreError::Unavailable(text.clone()), StoreError::Moved);
+            }
+        }
+    }
+}

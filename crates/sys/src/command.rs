@@ -1,0 +1,124 @@
+//! A program to be run, as data.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Error;
+
+/// Where a program's output goes.
+#[derive(Debug, Clone, Default)]
+pub enum Stdio {
+    /// Kept and returned (by `run`), or thrown away (by `spawn`).
+    #[default]
+    Captured,
+    /// Written to the end of this file.
+    File(PathBuf),
+}
+
+/// A program with its arguments. The environment is empty but for `PATH`, `LANG=C.UTF-8` and
+/// what is set here: output must not depend on who started us.
+#[derive(Debug, Clone, Default)]
+pub struct Command {
+    pub program: String,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// Given to the program on its standard input; nothing otherwise.
+    pub input: Vec<u8>,
+    pub output: Stdio,
+    /// After this the program is killed. None only where somebody else ends it.
+    pub timeout: Option<Duration>,
+    /// Run as this user and group, without supplementary groups.
+    pub user: Option<(u32, u32)>,
+    /// Descriptors handed to the program, as (number there, descriptor).
+    pub descriptors: Vec<(i32, Arc<OwnedFd>)>,
+}
+
+impl Command {
+    pub fn new(program: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            timeout: Some(Duration::from_secs(60)),
+            ..Self::default()
+        }
+    }
+
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    #[must_use]
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    #[must_use]
+    pub fn output(mut self, output: Stdio) -> Self {
+        self.output = output;
+        self
+    }
+
+    #[must_use]
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    #[must_use]
+    pub fn user(mut self, uid: u32, gid: u32) -> Self {
+        self.user = Some((uid, gid));
+        self
+    }
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code; none where a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    pub fn success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// The last line that says something, of what went wrong.
+    pub fn complaint(&self) -> String {
+        let text = if self.stderr.is_empty() { &self.stdout } else { &self.stderr };
+        let text = String::from_utf8_lossy(text);
+        text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no output").to_owned()
+    }
+
+    /// The output, if the program succeeded.
+    pub fn checked(self, program: &str) -> Result<Vec<u8>, crate::SysError> {
+        if self.success() {
+            return Ok(self.stdout);
+        }
+        let status = match self.code {
+            Some(code) => format!("exit code {code}"),
+            None => "a signal".to_owned(),
+        };
+        let message = self.complaint();
+        Err(crate::SysError::ProgramFailed { program: program.to_owned(), status, message })
+    }
+
+    /// The output as JSON, if the program succeeded.
+    pub fn json(self, program: &str) -> Result<serde_json::Value, Error> {
+        let stdout = self.checked(program)?;
+        serde_json::from_slice(&stdout)
+            .map_err(|error| Error::bug(format!("{program} printed something else than JSON: {error}")))
+    }
+}

@@ -1,0 +1,75 @@
+//! Files and directories.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use model::UnixTime;
+
+use crate::SysError;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    File,
+    Directory,
+    /// A link, device, socket or pipe.
+    Other,
+}
+
+/// What is known of a file without opening it. Links are not followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    pub name: String,
+    pub kind: FileKind,
+    /// Length in bytes.
+    pub size: u64,
+    /// Bytes that it takes on the disk.
+    pub allocated: u64,
+    pub modified: UnixTime,
+}
+
+/// Space of the file system that a path lies on, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SpaceUsage {
+    pub total: u64,
+    pub used: u64,
+    /// What an ordinary user can still write; less than `total - used` where root keeps some.
+    pub available: u64,
+}
+
+/// Paths are absolute. Every method may be repeated; none follows a link at the last component
+/// unless it says so.
+#[async_trait]
+pub trait Files: Send + Sync + 'static {
+    async fn read(&self, path: &Path) -> Result<Vec<u8>, SysError>;
+
+    /// Replaces the file wholly or not at all, and durably: a crash leaves the old or the new
+    /// content. The file has `mode` from its first byte on.
+    async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError>;
+
+    /// Adds to the end of a file, which is made with mode 0600 where it is missing; durable on
+    /// return if `sync`. A crash may leave a part of `content`.
+    async fn append(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), SysError>;
+
+    /// Removes a file or socket. False where there was none.
+    async fn remove(&self, path: &Path) -> Result<bool, SysError>;
+
+    /// Renames within one file system, durably. Refuses to replace an existing target.
+    async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError>;
+
+    /// Makes a directory and its missing parents; `mode` is for those that are made.
+    async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError>;
+
+    /// Removes an empty directory. False where there was none or it was not empty.
+    async fn remove_dir(&self, path: &Path) -> Result<bool, SysError>;
+
+    /// None where there is nothing.
+    async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError>;
+
+    /// The entries of a directory, by name. A missing directory has none.
+    async fn list(&self, path: &Path) -> Result<Vec<FileEntry>, SysError>;
+
+    async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError>;
+
+    /// Gives a file or directory to a user and group.
+    async fn chown(&self, path: &Path, uid: u32, gid: u32) -> Result<(), SysError>;
+}

@@ -1,0 +1,33 @@
+//! Every change to the host: files, processes, scopes, network links.
+//!
+//! ```text
+//!   storage · network · guest tasks · task engine
+//!              │  dyn Host = Files + Processes + Scopes + Links
+//!      ┌───────┴────────┐
+//!   RealHost         testkit::FakeHost     counts every call, fails or stops at any of them
+//!   cgroup v1 …
+//! ```
+//!
+//! **Invariants.** Nothing above this crate changes the host in another way. Unsafe code lives
+//! here alone (and in the one file of `auth` that calls PAM). A process that must outlive us
+//! is started in a scope, and the scope, not we, says whether it runs.
+
+mod clock;
+mod command;
+mod error;
+mod files;
+mod host;
+mod links;
+mod processes;
+mod real;
+mod scopes;
+
+pub use clock::SystemClock;
+pub use command::{Command, Output, Stdio};
+pub use error::SysError;
+pub use files::{FileEntry, FileKind, Files, SpaceUsage};
+pub use host::{Host, SharedHost};
+pub use links::{Link, LinkKind, Links, TapOptions};
+pub use processes::{ProcessId, Processes, Stream};
+pub use real::{RealHost, drop_privileges, lookup_user, peer_uid};
+pub use scopes::{Limits, ScopeName, Scopes, Usage};

@@ -1,0 +1,55 @@
+//! Network links.
+
+use async_trait::async_trait;
+
+use crate::SysError;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkKind {
+    Bridge,
+    Tap,
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub name: String,
+    pub kind: LinkKind,
+    pub up: bool,
+    pub mtu: u32,
+    /// The bridge that it is a port of.
+    pub master: Option<String>,
+    /// Bytes since it was made.
+    pub received: u64,
+    pub sent: u64,
+}
+
+/// How a tap is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TapOptions {
+    /// The user that may open it.
+    pub owner: Option<u32>,
+    /// More than one queue may be opened.
+    pub multi_queue: bool,
+    pub mtu: Option<u32>,
+}
+
+/// Every method may be repeated.
+#[async_trait]
+pub trait Links: Send + Sync + 'static {
+    async fn links(&self) -> Result<Vec<Link>, SysError>;
+
+    /// Makes a persistent tap device and brings it up.
+    async fn create_tap(&self, name: &str, options: &TapOptions) -> Result<(), SysError>;
+
+    /// Removes a tap. False where there was none.
+    async fn remove_tap(&self, name: &str) -> Result<bool, SysError>;
+
+    /// Makes a link a port of a bridge.
+    async fn join_bridge(&self, link: &str, bridge: &str) -> Result<(), SysError>;
+
+    async fn create_bridge(&self, name: &str) -> Result<(), SysError>;
+
+    /// Removes a bridge. False where there was none.
+    async fn remove_bridge(&self, name: &str) -> Result<bool, SysError>;
+}

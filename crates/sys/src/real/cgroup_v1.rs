@@ -1,0 +1,221 @@
+//! Scopes on control groups version 1.
+//!
+//! Each controller has a hierarchy of its own, so a scope is a directory in several of them:
+//!
+//! ```text
+//!   /sys/fs/cgroup/freezer/<root>/guest-100/    who belongs to it, and freezing before killing
+//!   /sys/fs/cgroup/{cpu,cpuacct,cpuset,memory,pids}/<root>/guest-100/      limits and usage
+//! ```
+//!
+//! **Invariant:** the freezer directory is made last and removed first, so where it exists the
+//! scope is whole.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::{Limits, ScopeName, SysError, Usage};
+
+/// The controllers that we use, the one that decides membership last.
+const CONTROLLERS: [&str; 6] = ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"];
+
+/// The period over which a CPU limit is counted, in microseconds; the kernel's default.
+const CPU_PERIOD_US: f64 = 100_000.0;
+
+#[derive(Debug, Clone)]
+pub(super) struct CgroupV1 {
+    /// Where each controller of ours is mounted, with our own directory appended.
+    roots: Vec<(&'static str, PathBuf)>,
+}
+
+impl CgroupV1 {
+    pub(super) fn open(scope_root: &str) -> Result<Self, SysError> {
+        let mounts = fs::read_to_string("/proc/self/mounts")
+            .map_err(|source| SysError::io("read", Path::new("/proc/self/mounts"), source))?;
+        let mut roots = Vec::new();
+        for controller in CONTROLLERS {
+            if let Some(mount) = find_mount(&mounts, controller) {
+                roots.push((controller, mount.join(scope_root)));
+            }
+        }
+        if !roots.iter().any(|(controller, _)| *controller == "freezer") {
+            let text = "this machine has no cgroup v1 freezer, and cgroup v2 is not supported yet";
+            return Err(SysError::Unsupported(text.to_owned()));
+        }
+        Ok(Self { roots })
+    }
+
+    fn dir(&self, controller: &str, scope: &ScopeName) -> Option<PathBuf> {
+        let root = self.roots.iter().find(|(name, _)| *name == controller)?;
+        Some(root.1.join(scope.as_str()))
+    }
+
+    fn freezer(&self, scope: &ScopeName) -> PathBuf {
+        self.dir("freezer", scope).expect("open() refuses a machine without a freezer")
+    }
+
+    pub(super) fn create(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
+        for (controller, root) in &self.roots {
+            let dir = root.join(scope.as_str());
+            fs::create_dir_all(&dir)
+                .map_err(|source| SysError::io("create scope", &dir, source))?;
+            if *controller == "cpuset" {
+                inherit_cpuset(root)?;
+                inherit_cpuset(&dir)?;
+            }
+        }
+        self.limit(scope, limits)
+    }
+
+    pub(super) fn limit(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
+        let quota = limits.cpus.map_or(-1, |cpus| (cpus * CPU_PERIOD_US) as i64);
+        self.set(scope, "cpu", "cpu.cfs_quota_us", &quota.to_string())?;
+        if let Some(weight) = limits.cpu_weight {
+            // 100 on version 2 is 1024 here; the kernel takes nothing below 2.
+            let shares = (u64::from(weight) * 1024 / 100).max(2);
+            self.set(scope, "cpu", "cpu.shares", &shares.to_string())?;
+        }
+        if let Some(list) = &limits.cpu_list {
+            self.set(scope, "cpuset", "cpuset.cpus", list)?;
+        }
+        let memory = limits.memory_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
+        self.set(scope, "memory", "memory.limit_in_bytes", &memory)?;
+        let processes = limits.processes.map_or("max".to_owned(), |number| number.to_string());
+        self.set(scope, "pids", "pids.max", &processes)
+    }
+
+    /// Writes a setting, if the controller is there; a limit that cannot be set is only an error
+    /// where the controller exists.
+    fn set(
+        &self,
+        scope: &ScopeName,
+        controller: &str,
+        file: &str,
+        value: &str,
+    ) -> Result<(), SysError> {
+        let Some(dir) = self.dir(controller, scope) else { return Ok(()) };
+        let path = dir.join(file);
+        fs::write(&path, value).map_err(|source| SysError::io("set", &path, source))
+    }
+
+    pub(super) fn scopes(&self) -> Result<Vec<ScopeName>, SysError> {
+        let root = &self.roots.last().expect("open() found the freezer, the last one").1;
+        let reader = match fs::read_dir(root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            reader => reader.map_err(|source| SysError::io("list", root, source))?,
+        };
+        let mut scopes: Vec<ScopeName> = reader
+            .flatten()
+            .filter(|item| item.path().is_dir())
+            .filter_map(|item| ScopeName::parse(&item.file_name().to_string_lossy()))
+            .collect();
+        scopes.sort();
+        Ok(scopes)
+    }
+
+    pub(super) fn pids(&self, scope: &ScopeName) -> Result<Vec<u32>, SysError> {
+        let path = self.freezer(scope).join("cgroup.procs");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),
+            Err(error) if is_gone(&error) => Ok(Vec::new()),
+            Err(source) => Err(SysError::io("read", &path, source)),
+        }
+    }
+
+    /// The files into which a process writes itself to join the scope.
+    pub(super) fn entrances(&self, scope: &ScopeName) -> Vec<PathBuf> {
+        self.roots.iter().map(|(_, root)| root.join(scope.as_str()).join("cgroup.procs")).collect()
+    }
+
+    /// Freezes, kills, thaws, and again until nobody is left: a process that forks while it is
+    /// killed cannot get away from a frozen group.
+    pub(super) fn kill(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let freezer = self.freezer(scope);
+        for attempt in 0..200 {
+            let pids = self.pids(scope)?;
+            if pids.is_empty() {
+                return self.remove(scope).map(|_| ());
+            }
+            let _ = fs::write(freezer.join("freezer.state"), "FROZEN");
+            for pid in self.pids(scope)? {
+                super::process::kill(pid);
+            }
+            let thawed = fs::write(freezer.join("freezer.state"), "THAWED");
+            thawed.map_err(|source| SysError::io("thaw", &freezer, source))?;
+            std::thread::sleep(Duration::from_millis(if attempt < 20 { 2 } else { 25 }));
+        }
+        Err(SysError::Unsupported(format!("the processes of scope {scope} do not end")))
+    }
+
+    pub(super) fn remove(&self, scope: &ScopeName) -> Result<bool, SysError> {
+        if !self.pids(scope)?.is_empty() {
+            return Ok(false);
+        }
+        for (_, root) in self.roots.iter().rev() {
+            let dir = root.join(scope.as_str());
+            match fs::remove_dir(&dir) {
+                Ok(()) => {}
+                Err(error) if is_gone(&error) => {}
+                // A process that has just ended can keep its group for a moment.
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return Ok(false),
+                Err(source) => return Err(SysError::io("remove scope", &dir, source)),
+            }
+        }
+        Ok(true)
+    }
+
+    pub(super) fn usage(&self, scope: &ScopeName) -> Result<Usage, SysError> {
+        let number = |controller: &str, file: &str| -> u64 {
+            self.dir(controller, scope)
+                .and_then(|dir| fs::read_to_string(dir.join(file)).ok())
+                .and_then(|text| text.trim().parse().ok())
+                .unwrap_or(0)
+        };
+        Ok(Usage {
+            cpu_us: number("cpuacct", "cpuacct.usage") / 1000,
+            memory_bytes: number("memory", "memory.usage_in_bytes"),
+        })
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
+}
+
+/// A new cpuset is empty and takes no process: it gets what its parent has.
+fn inherit_cpuset(dir: &Path) -> Result<(), SysError> {
+    let parent = dir.parent().unwrap_or(dir);
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let own = dir.join(file);
+        let is_empty = fs::read_to_string(&own).is_ok_and(|text| text.trim().is_empty());
+        if is_empty {
+            let value = fs::read_to_string(parent.join(file)).unwrap_or_default();
+            fs::write(&own, value.trim()).map_err(|source| SysError::io("set", &own, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds where a version 1 controller is mounted, in the text of `/proc/self/mounts`.
+fn find_mount(mounts: &str, controller: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [_, path, "cgroup", options, ..] = fields[..] else { return None };
+        options.split(',').any(|option| option == controller).then(|| PathBuf::from(path))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_is_found_by_its_option_not_its_path() {
+        let mounts = "cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n\
+                      cgroup /sys/fs/cgroup/freezer cgroup rw,freezer 0 0\n";
+        assert_eq!(find_mount(mounts, "cpuacct").unwrap(), Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+        assert_eq!(find_mount(mounts, "cpuset"), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! Files by system calls.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::{RealHost, blocking};
+use crate::{FileEntry, FileKind, Files, SpaceUsage, SysError};
+
+#[async_trait]
+impl Files for RealHost {
+    async fn read(&self, path: &Path) -> Result<Vec<u8>, SysError> {
+        with(path, "read", |path| fs::read(path)).await
+    }
+
+    async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError> {
+        let content = content.to_vec();
+        with(path, "write", move |path| write_atomically(path, &content, mode)).await
+    }
+
+    async fn append(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), SysError> {
+        let content = content.to_vec();
+        with(path, "append to", move |path| append(path, &content, sync)).await
+    }
+
+    async fn remove(&self, path: &Path) -> Result<bool, SysError> {
+        with(path, "remove", |path| gone_is_false(fs::remove_file(path))).await
+    }
+
+    async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError> {
+        let to = to.to_owned();
+        with(from, "rename", move |from| {
+            rustix::fs::renameat_with(
+                rustix::fs::CWD,
+                from,
+                rustix::fs::CWD,
+                &to,
+                rustix::fs::RenameFlags::NOREPLACE,
+            )?;
+            sync_parent(&to)
+        })
+        .await
+    }
+
+    async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError> {
+        with(path, "create directory", move |path| {
+            fs::DirBuilder::new().recursive(true).mode(mode).create(path)
+        })
+        .await
+    }
+
+    async fn remove_dir(&self, path: &Path) -> Result<bool, SysError> {
+        with(path, "remove directory", |path| match fs::remove_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            result => gone_is_false(result),
+        })
+        .await
+    }
+
+    async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError> {
+        with(path, "examine", |path| match fs::symlink_metadata(path) {
+            Ok(metadata) => Ok(Some(entry(path, &metadata))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    async fn list(&self, path: &Path) -> Result<Vec<FileEntry>, SysError> {
+        with(path, "list", |path| {
+            let reader = match fs::read_dir(path) {
+                Err(error) if is_absent(&error) => return Ok(Vec::new()),
+                reader => reader?,
+            };
+            let mut entries = Vec::new();
+            for item in reader {
+                let item = item?;
+                // A file that vanished between listing and looking is not an error.
+                if let Ok(metadata) = item.metadata() {
+                    entries.push(entry(&item.path(), &metadata));
+                }
+            }
+            entries.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(entries)
+        })
+        .await
+    }
+
+    async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError> {
+        with(path, "measure", |path| {
+            let stat = rustix::fs::statvfs(path)?;
+            Ok(SpaceUsage {
+                total: stat.f_blocks * stat.f_frsize,
+                used: (stat.f_blocks - stat.f_bfree) * stat.f_frsize,
+                available: stat.f_bavail * stat.f_frsize,
+            })
+        })
+        .await
+    }
+
+    async fn chown(&self, path: &Path, uid: u32, gid: u32) -> Result<(), SysError> {
+        with(path, "change the owner of", move |path| {
+            std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+        })
+        .await
+    }
+}
+
+/// Does something with a path on a blocking thread and words its error.
+async fn with<T: Send + 'static>(
+    path: &Path,
+    action: &'static str,
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Result<T, SysError> {
+    let path: PathBuf = path.to_owned();
+    blocking(move || work(&path).map_err(|source| SysError::io(action, &path, source))).await
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn gone_is_false(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    fs::File::open(parent)?.sync_all()
+}
+
+fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    // Another thread of ours may be writing the same file: the last rename wins, wholly.
+    let temporary = temporary.with_extension(format!("{:?}", std::thread::current().id()));
+    let result = (|| {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_parent(path)
+    })();
+    if result.is_err() {
+        // The old content stands; what is left of the new one only takes space.
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn append(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
+    let is_new = !path.exists();
+    let mut file = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    if sync {
+        file.sync_data()?;
+        if is_new {
+            sync_parent(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn entry(path: &Path, metadata: &fs::Metadata) -> FileEntry {
+    let kind = match metadata.file_type() {
+        kind if kind.is_dir() => FileKind::Directory,
+        kind if kind.is_file() => FileKind::File,
+        _ => FileKind::Other,
+    };
+    FileEntry {
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        kind,
+        size: metadata.len(),
+        allocated: metadata.blocks() * 512,
+        modified: metadata.mtime(),
+    }
+}

@@ -1,0 +1,44 @@
+//! The host that this process runs on.
+
+mod cgroup_v1;
+mod files;
+mod links;
+mod process;
+mod user;
+
+use std::path::PathBuf;
+
+use cgroup_v1::CgroupV1;
+
+use crate::SysError;
+
+pub use user::{drop_privileges, lookup_user, peer_uid};
+
+/// The real thing. Cheap to make; holds no descriptors.
+pub struct RealHost {
+    cgroup: CgroupV1,
+    boot_id: String,
+}
+
+impl RealHost {
+    /// `scope_root` is the name below which all our scopes lie; two nodes on one machine need
+    /// two. Fails where the machine has no control groups that we know.
+    pub fn open(scope_root: &str) -> Result<Self, SysError> {
+        let boot = PathBuf::from("/proc/sys/kernel/random/boot_id");
+        let boot_id = std::fs::read_to_string(&boot)
+            .map_err(|source| SysError::io("read", &boot, source))?
+            .trim()
+            .to_owned();
+        Ok(Self { cgroup: CgroupV1::open(scope_root)?, boot_id })
+    }
+}
+
+/// Runs blocking work away from the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
+) -> Result<T, SysError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}

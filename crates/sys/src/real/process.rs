@@ -1,0 +1,215 @@
+//! Processes by fork and exec, and what `/proc` says of them.
+#![allow(unsafe_code, reason = "code between fork and exec, and signals, need it")]
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::process::Stdio as StdStdio;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::io::AsyncWriteExt;
+
+use super::{RealHost, blocking};
+use crate::{
+    Command, Limits, Output, ProcessId, Processes, ScopeName, Scopes, Stdio, Stream, SysError,
+    Usage,
+};
+
+#[async_trait]
+impl Processes for RealHost {
+    async fn run(&self, command: Command) -> Result<Output, SysError> {
+        let mut child = prepare(&command)?;
+        child.stdin(StdStdio::piped()).kill_on_drop(true);
+        if matches!(command.output, Stdio::Captured) {
+            child.stdout(StdStdio::piped()).stderr(StdStdio::piped());
+        }
+        let mut child = child.spawn().map_err(|error| not_started(&command, error))?;
+        let mut stdin = child.stdin.take();
+        let input = command.input.clone();
+        let feed = async move {
+            if let Some(stdin) = &mut stdin {
+                // A program that does not want its input is its own affair.
+                let _ = stdin.write_all(&input).await;
+            }
+            drop(stdin);
+        };
+        let ended = async { tokio::join!(feed, child.wait_with_output()).1 };
+        let output = match command.timeout {
+            None => ended.await,
+            Some(after) => match tokio::time::timeout(after, ended).await {
+                Ok(output) => output,
+                Err(_) => {
+                    let program = command.program;
+                    return Err(SysError::ProgramTimeout { program, after });
+                }
+            },
+        };
+        let output = output.map_err(|error| not_started(&command, error))?;
+        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+    }
+
+    async fn spawn(&self, command: Command, scope: &ScopeName) -> Result<ProcessId, SysError> {
+        let mut child = prepare(&command)?;
+        child.stdin(StdStdio::null());
+        if matches!(command.output, Stdio::Captured) {
+            child.stdout(StdStdio::null()).stderr(StdStdio::null());
+        }
+        let mut entrances = Vec::new();
+        for path in self.cgroup.entrances(scope) {
+            let file = std::fs::OpenOptions::new().write(true).open(&path);
+            entrances.push(file.map_err(|source| SysError::io("open", &path, source))?);
+        }
+        // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, write).
+        unsafe {
+            child.pre_exec(move || {
+                if libc::setsid() < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                for file in &entrances {
+                    if libc::write(file.as_raw_fd(), b"0".as_ptr().cast(), 1) != 1 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+                Ok(())
+            });
+        }
+        let child = child.spawn().map_err(|error| not_started(&command, error))?;
+        let pid = child.id().expect("a child that nobody has waited for has its pid");
+        // Dropping the handle leaves it running; the runtime reaps it when it ends.
+        drop(child);
+        identify(&self.boot_id, pid)
+    }
+
+    async fn is_alive(&self, process: &ProcessId) -> Result<bool, SysError> {
+        let same_boot = process.boot_id == self.boot_id;
+        Ok(same_boot && start_time(process.pid)? == Some(process.start_time))
+    }
+
+    async fn connect(&self, socket: &Path) -> Result<Box<dyn Stream>, SysError> {
+        let stream = tokio::net::UnixStream::connect(socket).await;
+        let stream = stream.map_err(|source| SysError::io("connect to", socket, source))?;
+        Ok(Box::new(stream))
+    }
+}
+
+fn not_started(command: &Command, source: io::Error) -> SysError {
+    if source.kind() == io::ErrorKind::NotFound {
+        return SysError::ProgramMissing { program: command.program.clone() };
+    }
+    SysError::Io { action: "run", object: command.program.clone(), source }
+}
+
+fn open_log(path: &Path) -> Result<StdStdio, SysError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    Ok(StdStdio::from(file.map_err(|source| SysError::io("open", path, source))?))
+}
+
+/// What `run` and `spawn` share: arguments, environment, user, descriptors.
+#[expect(clippy::disallowed_methods, reason = "this is where processes are made")]
+fn prepare(command: &Command) -> Result<tokio::process::Command, SysError> {
+    let mut child = tokio::process::Command::new(&command.program);
+    child.args(&command.args).env_clear().current_dir("/");
+    child.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    child.env("LANG", "C.UTF-8").envs(command.env.iter().map(|(name, value)| (name, value)));
+    if let Stdio::File(path) = &command.output {
+        child.stdout(open_log(path)?).stderr(open_log(path)?);
+    }
+    let user = command.user;
+    let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
+    // SAFETY: between fork and exec only async-signal-safe calls are made (setgroups, setgid,
+    // setuid, dup2). The descriptors live in the closure, so their numbers are valid; their
+    // targets are above every number that the process has open by then (`Command`'s duty).
+    unsafe {
+        child.pre_exec(move || {
+            for (target, descriptor) in &descriptors {
+                if libc::dup2(descriptor.as_raw_fd(), *target) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            let Some((uid, gid)) = user else { return Ok(()) };
+            let ok = libc::setgroups(0, std::ptr::null()) == 0
+                && libc::setgid(gid) == 0
+                && libc::setuid(uid) == 0;
+            if ok { Ok(()) } else { Err(io::Error::last_os_error()) }
+        });
+    }
+    Ok(child)
+}
+
+/// Kills a process. One that is gone already is what was wanted.
+pub(super) fn kill(pid: u32) {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return };
+    // SAFETY: kill takes no pointers.
+    let _ = unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// The start time of a process in clock ticks after boot; none where it is gone or a zombie.
+fn start_time(pid: u32) -> Result<Option<u64>, SysError> {
+    let path = format!("/proc/{pid}/stat");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        // Gone, or gone while we read.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        Err(source) => return Err(SysError::io("read", Path::new(&path), source)),
+    };
+    // The name in parentheses may contain anything; the fields begin after the last one.
+    let fields: Vec<&str> =
+        text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let state = fields.first().copied().unwrap_or("Z");
+    let start = fields.get(19).and_then(|field| field.parse().ok());
+    Ok(start.filter(|_| !matches!(state, "Z" | "X")))
+}
+
+fn identify(boot_id: &str, pid: u32) -> Result<ProcessId, SysError> {
+    let start_time = start_time(pid)?.ok_or_else(|| SysError::ProgramFailed {
+        program: format!("process {pid}"),
+        status: "its start".to_owned(),
+        message: "it ended at once".to_owned(),
+    })?;
+    Ok(ProcessId { boot_id: boot_id.to_owned(), pid, start_time })
+}
+
+#[async_trait]
+impl Scopes for RealHost {
+    async fn create_scope(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
+        let (cgroup, scope, limits) = (self.cgroup.clone(), scope.clone(), limits.clone());
+        blocking(move || cgroup.create(&scope, &limits)).await
+    }
+
+    async fn limit_scope(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
+        let (cgroup, scope, limits) = (self.cgroup.clone(), scope.clone(), limits.clone());
+        blocking(move || cgroup.limit(&scope, &limits)).await
+    }
+
+    async fn scopes(&self) -> Result<Vec<ScopeName>, SysError> {
+        let cgroup = self.cgroup.clone();
+        blocking(move || cgroup.scopes()).await
+    }
+
+    async fn members(&self, scope: &ScopeName) -> Result<Vec<ProcessId>, SysError> {
+        let (cgroup, scope, boot_id) = (self.cgroup.clone(), scope.clone(), self.boot_id.clone());
+        blocking(move || {
+            let pids = cgroup.pids(&scope)?;
+            Ok(pids.into_iter().filter_map(|pid| identify(&boot_id, pid).ok()).collect())
+        })
+        .await
+    }
+
+    async fn kill_scope(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let (cgroup, scope) = (self.cgroup.clone(), scope.clone());
+        blocking(move || cgroup.kill(&scope)).await
+    }
+
+    async fn remove_scope(&self, scope: &ScopeName) -> Result<bool, SysError> {
+        let (cgroup, scope) = (self.cgroup.clone(), scope.clone());
+        blocking(move || cgroup.remove(&scope)).await
+    }
+
+    async fn usage(&self, scope: &ScopeName) -> Result<Usage, SysError> {
+        let (cgroup, scope) = (self.cgroup.clone(), scope.clone());
+        blocking(move || cgroup.usage(&scope)).await
+    }
+}

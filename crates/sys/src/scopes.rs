@@ -1,0 +1,91 @@
+//! Scopes: a named group of processes that lives by itself.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{ProcessId, SysError};
+
+/// The name of a scope: letters, digits, `-`, `_`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ScopeName(String);
+
+impl ScopeName {
+    /// The scope that holds a guest: QEMU or LXC and all their helpers.
+    pub fn guest(vmid: model::VmId) -> Self {
+        Self(format!("guest-{vmid}"))
+    }
+
+    /// The scope that holds a task's child processes.
+    pub fn task(key: &str) -> Self {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        Self(format!("task-{}", key.chars().map(plain).collect::<String>()))
+    }
+
+    /// Reads a name back, e.g. from a directory; none where it is not one of ours.
+    pub fn parse(name: &str) -> Option<Self> {
+        let ours = name.starts_with("guest-") || name.starts_with("task-");
+        ours.then(|| Self(name.to_owned()))
+    }
+
+    /// The guest whose scope this is.
+    pub fn vmid(&self) -> Option<model::VmId> {
+        self.0.strip_prefix("guest-")?.parse().ok()
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ScopeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a scope may use. None: no limit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// CPUs that it may keep busy, e.g. 1.5.
+    pub cpus: Option<f64>,
+    /// Its weight against others, 1 to 10000; 100 is the default, as on cgroup v2.
+    pub cpu_weight: Option<u32>,
+    /// The CPUs that it may run on, as a kernel list: `0-3,8`.
+    pub cpu_list: Option<String>,
+    pub memory_bytes: Option<u64>,
+    pub processes: Option<u32>,
+}
+
+/// What a scope has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub cpu_us: u64,
+    pub memory_bytes: u64,
+}
+
+/// Every method may be repeated: creating what exists and removing what is gone are no errors.
+#[async_trait]
+pub trait Scopes: Send + Sync + 'static {
+    /// Makes a scope with these limits. It is there, and empty, before anything runs in it.
+    async fn create_scope(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError>;
+
+    /// Changes the limits of a running scope.
+    async fn limit_scope(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError>;
+
+    /// All scopes that exist, also those made before we started.
+    async fn scopes(&self) -> Result<Vec<ScopeName>, SysError>;
+
+    /// The processes of a scope; none where there is no such scope.
+    async fn members(&self, scope: &ScopeName) -> Result<Vec<ProcessId>, SysError>;
+
+    /// Kills every process of the scope, also those that are being born, waits until none is
+    /// left and removes the scope.
+    async fn kill_scope(&self, scope: &ScopeName) -> Result<(), SysError>;
+
+    /// Removes a scope if no process is left in it. False where one is.
+    async fn remove_scope(&self, scope: &ScopeName) -> Result<bool, SysError>;
+
+    async fn usage(&self, scope: &ScopeName) -> Result<Usage, SysError>;
+}

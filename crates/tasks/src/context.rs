@@ -1,0 +1,59 @@
+//! What a step has at hand besides its task.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::{Clock, Upid};
+use sys::{ScopeName, SharedHost};
+use tracing::warn;
+
+/// Handed to every step.
+pub struct TaskContext<W> {
+    pub world: Arc<W>,
+    pub upid: Upid,
+    pub clock: Arc<dyn Clock>,
+    pub(crate) host: SharedHost,
+    pub(crate) log_path: PathBuf,
+    pub(crate) warnings: AtomicU64,
+    pub(crate) revision: AtomicU64,
+}
+
+impl<W> TaskContext<W> {
+    /// Adds a line to the task's log, which people read.
+    pub async fn log(&self, line: &str) {
+        let text = format!("{}\n", line.trim_end());
+        if let Err(error) = self.host.append(&self.log_path, text.as_bytes(), false).await {
+            // A log that cannot be written does not stop the work.
+            warn!(upid = %self.upid, %error, "task log");
+        }
+    }
+
+    /// A line that the task's result counts: it ends with `WARNINGS: n`.
+    pub async fn warn(&self, line: &str) {
+        self.warnings.fetch_add(1, Ordering::Relaxed);
+        self.log(&format!("WARN: {line}")).await;
+    }
+
+    /// Says how far the work is, as a line that the UI and the CLI turn into a bar.
+    pub async fn progress(&self, what: &str, done: u64, total: u64) {
+        let percent = if total == 0 { 100.0 } else { done as f64 * 100.0 / total as f64 };
+        self.log(&format!("{what}: {done} of {total} bytes ({percent:.2}%)")).await;
+    }
+
+    /// Remembers the revision of a commit of this task, so that whoever reads a finished task
+    /// from a copy of the store also sees what it changed.
+    pub fn committed(&self, revision: u64) {
+        self.revision.fetch_max(revision, Ordering::Relaxed);
+    }
+
+    /// The scope for child processes of this task. Recovery empties it before it decides.
+    pub fn scope(&self) -> ScopeName {
+        ScopeName::task(&format!("{:08X}-{:08X}", self.upid.pid, self.upid.pstart))
+    }
+
+    /// An id for a job inside of QEMU, derived so that a second run finds the first one's.
+    pub fn job_id(&self, step: &str) -> String {
+        format!("ostler-{:08X}-{:08X}-{step}", self.upid.pid, self.upid.pstart)
+    }
+}

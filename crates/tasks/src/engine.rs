@@ -1,0 +1,337 @@
+//! The engine: takes tasks in, starts them, and knows of them.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use model::{Clock, Error, ErrorKind, NodeName, Upid};
+use sys::SharedHost;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tracing::{error, info};
+
+use crate::archive::{Archive, Ended};
+use crate::journal::{self, Accepted, Journal, Line, Standing};
+use crate::queue::Queue;
+use crate::run::Runner;
+use crate::{Hold, Registry, Task, TaskContext, TaskFilter, TaskState, TaskSummary};
+
+/// Where an engine lives.
+pub struct EngineOptions {
+    pub node: NodeName,
+    /// For journals and logs; made with mode 0700 where it is missing.
+    pub directory: PathBuf,
+    pub host: SharedHost,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Who wants a task done.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The same id gets the same UPID. Empty: never the same.
+    pub request_id: String,
+    /// `user@realm` or `user@realm!token`.
+    pub user: String,
+    /// What the UPID shows as its object, e.g. `100`.
+    pub id: String,
+}
+
+/// Runs tasks on a world. Dropping the engine stops everything where it stands, as a crash
+/// would; opening it again on the same directory recovers.
+pub struct Engine<W> {
+    pub(crate) options: EngineOptions,
+    pub(crate) world: Arc<W>,
+    pub(crate) queue: Queue,
+    me: Weak<Self>,
+    archive: Mutex<Archive>,
+    running: Mutex<JoinSet<()>>,
+    stops: Mutex<Vec<(Upid, Arc<Notify>)>>,
+    changed: Notify,
+    last_pstart: AtomicU64,
+}
+
+impl<W: Send + Sync + 'static> Engine<W> {
+    /// Opens the engine, reads what is known of earlier tasks, and begins to recover those that
+    /// had not ended. They hold their objects before anything new can be submitted.
+    pub async fn open(
+        options: EngineOptions,
+        world: Arc<W>,
+        registry: &Registry<W>,
+    ) -> Result<Arc<Self>, Error> {
+        options.host.create_dir(&options.directory, 0o700).await?;
+        let engine = Arc::new_cyclic(|me| Self {
+            options,
+            world,
+            queue: Queue::default(),
+            me: me.clone(),
+            archive: Mutex::default(),
+            running: Mutex::default(),
+            stops: Mutex::default(),
+            changed: Notify::new(),
+            last_pstart: AtomicU64::new(0),
+        });
+        engine.read_index().await?;
+        for standing in engine.read_journals().await? {
+            engine.take_up(standing, registry);
+        }
+        Ok(engine)
+    }
+
+    /// Journals a task durably, starts it and answers its UPID.
+    pub async fn submit<T: Task<World = W>>(
+        &self,
+        submission: Submission,
+        task: T,
+    ) -> Result<Upid, Error> {
+        if let Some(upid) = self.archive().by_request(&submission.request_id) {
+            return Ok(upid.clone());
+        }
+        let upid = self.mint(T::KIND, &submission);
+        let state = serde_json::to_value(&task)
+            .map_err(|error| Error::bug(format!("task {} cannot be journalled: {error}", T::NAME)))?;
+        let accepted = Accepted {
+            upid: upid.clone(),
+            name: T::NAME.to_owned(),
+            version: T::VERSION,
+            request_id: submission.request_id.clone(),
+            task: state,
+        };
+        // The place in line comes before the first wait, so that order of arrival is order of
+        // work.
+        let turn = self.queue.line_up(task.object(), T::KIND);
+        self.journal(&upid).write(&Line::Accepted(accepted)).await?;
+        self.remember(&submission.request_id, &upid, TaskState::Running);
+        let runner = Runner::new(self.strong()?, upid.clone(), submission.request_id);
+        self.start(async move { runner.run_new(turn, task).await });
+        Ok(upid)
+    }
+
+    /// Asks a task to stop. Before its point of no return it is taken back, after it this has
+    /// no effect.
+    pub fn stop(&self, upid: &Upid) -> Result<(), Error> {
+        let stops = lock(&self.stops);
+        match stops.iter().find(|(running, _)| running == upid) {
+            Some((_, stop)) => {
+                stop.notify_one();
+                Ok(())
+            }
+            None => self.get(upid).map(|_| ()),
+        }
+    }
+
+    pub fn get(&self, upid: &Upid) -> Result<TaskSummary, Error> {
+        let archive = self.archive();
+        archive.get(upid).cloned().ok_or_else(|| Error::invalid("upid", "no such task"))
+    }
+
+    /// Newest first.
+    pub fn list(&self, filter: &TaskFilter) -> Vec<TaskSummary> {
+        self.archive().list(filter)
+    }
+
+    /// The lines of a task's log.
+    pub async fn log(&self, upid: &Upid) -> Result<Vec<String>, Error> {
+        self.get(upid)?;
+        let content = match self.options.host.read(&self.log_path(upid)).await {
+            Ok(content) => content,
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(String::from_utf8_lossy(&content).lines().map(str::to_owned).collect())
+    }
+
+    /// Waits for a task's end. May be dropped.
+    pub async fn wait(&self, upid: &Upid) -> Result<TaskSummary, Error> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let summary = self.get(upid)?;
+            if summary.state != TaskState::Running {
+                return Ok(summary);
+            }
+            changed.await;
+        }
+    }
+
+    /// Takes an object for a synchronous operation; `Busy` when it is not free within `patience`.
+    pub async fn hold(
+        &self,
+        object: &str,
+        kind: &str,
+        patience: Duration,
+    ) -> Result<Hold, Error> {
+        let turn = self.queue.line_up(Some(object.to_owned()), kind);
+        tokio::select! {
+            hold = turn.wait(|_| true) => Ok(hold),
+            () = self.options.clock.sleep(patience) => {
+                Err(Error::new(ErrorKind::Busy, format!("can't lock '{object}' - got timeout")))
+            }
+        }
+    }
+
+    pub(crate) fn strong(&self) -> Result<Arc<Self>, Error> {
+        self.me.upgrade().ok_or_else(|| Error::bug("the task engine is being closed"))
+    }
+
+    pub(crate) fn journal(&self, upid: &Upid) -> Journal {
+        Journal::new(self.options.host.clone(), &self.options.directory, upid)
+    }
+
+    fn log_path(&self, upid: &Upid) -> PathBuf {
+        self.options.directory.join(format!("{upid}.log"))
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.options.directory.join("index")
+    }
+
+    pub(crate) fn context(&self, upid: &Upid) -> TaskContext<W> {
+        TaskContext {
+            world: self.world.clone(),
+            upid: upid.clone(),
+            clock: self.options.clock.clone(),
+            host: self.options.host.clone(),
+            log_path: self.log_path(upid),
+            warnings: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
+        }
+    }
+
+    /// A UPID that no other task of this node has: the start ticks only ever grow.
+    fn mint(&self, kind: &str, submission: &Submission) -> Upid {
+        let ticks = (self.options.clock.monotonic().as_millis() / 10) as u64;
+        let next = |last: u64| Some(ticks.max(last + 1));
+        let before =
+            self.last_pstart.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
+        let mut upid = Upid {
+            node: self.options.node.clone(),
+            pid: std::process::id(),
+            pstart: ticks.max(before + 1) & 0xF_FFFF_FFFF,
+            starttime: self.options.clock.wall(),
+            kind: kind.to_owned(),
+            id: submission.id.clone(),
+            user: submission.user.clone(),
+        };
+        while self.archive().get(&upid).is_some() {
+            upid.pstart += 1;
+        }
+        upid
+    }
+
+    pub(crate) fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut running = lock(&self.running);
+        // Ended ones are only kept until somebody looks.
+        while running.try_join_next().is_some() {}
+        running.spawn(work);
+    }
+
+    pub(crate) fn stoppable(&self, upid: &Upid) -> Arc<Notify> {
+        let stop = Arc::new(Notify::new());
+        lock(&self.stops).push((upid.clone(), stop.clone()));
+        stop
+    }
+
+    pub(crate) fn remember(&self, request_id: &str, upid: &Upid, state: TaskState) {
+        let summary = TaskSummary { upid: upid.clone(), state, revision: 0 };
+        self.archive().insert(request_id, summary);
+    }
+
+    /// Writes a task's end where it outlives the journal, then drops the journal.
+    pub(crate) async fn conclude(&self, ended: Ended) -> Result<(), Error> {
+        let mut line = serde_json::to_vec(&ended)
+            .map_err(|error| Error::bug(format!("the end of a task cannot be written: {error}")))?;
+        line.push(b'\n');
+        self.options.host.append(&self.index_path(), &line, true).await?;
+        self.journal(&ended.upid).remove().await?;
+        lock(&self.stops).retain(|(upid, _)| *upid != ended.upid);
+        let state = TaskState::Ended { at: ended.at, status: ended.status };
+        self.archive().set(&ended.upid, state, ended.revision);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    pub(crate) fn mark_stuck(&self, upid: &Upid, reason: String) {
+        error!(%upid, reason, "task is stuck");
+        self.archive().set(upid, TaskState::Stuck(reason), 0);
+        self.changed.notify_waiters();
+    }
+
+    fn archive(&self) -> MutexGuard<'_, Archive> {
+        lock(&self.archive)
+    }
+
+    /// Reads the index of ended tasks. A line that a crash cut off is passed over: its journal
+    /// is still there, and the task is concluded again.
+    async fn read_index(&self) -> Result<(), Error> {
+        let content = match self.options.host.read(&self.index_path()).await {
+            Ok(content) => content,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if !content.is_empty() && !content.ends_with(b"\n") {
+            // Close the broken line, so that the next one stands for itself.
+            self.options.host.append(&self.index_path(), b"\n", true).await?;
+        }
+        let mut archive = self.archive();
+        for line in content.split(|byte| *byte == b'\n') {
+            if let Ok(ended) = serde_json::from_slice::<Ended>(line) {
+                let state = TaskState::Ended { at: ended.at, status: ended.status };
+                let (upid, revision) = (ended.upid, ended.revision);
+                archive.insert(&ended.request_id, TaskSummary { upid, state, revision });
+            }
+        }
+        Ok(())
+    }
+
+    /// The tasks that had not ended, oldest first.
+    async fn read_journals(&self) -> Result<Vec<Standing>, Error> {
+        let directory = &self.options.directory;
+        let mut standings = Vec::new();
+        for entry in self.options.host.list(directory).await? {
+            if !entry.name.ends_with(".journal") {
+                continue;
+            }
+            let path = directory.join(&entry.name);
+            // Nothing was acknowledged, or its end is in the index: nothing is owed.
+            let standing = journal::read(&self.options.host.read(&path).await?);
+            match standing.filter(|s| self.archive().get(&s.accepted.upid).is_none()) {
+                Some(standing) => standings.push(standing),
+                None => {
+                    self.options.host.remove(&path).await?;
+                }
+            }
+        }
+        standings.sort_by(|a, b| {
+            let key = |s: &Standing| (s.accepted.upid.starttime, s.accepted.upid.pstart);
+            key(a).cmp(&key(b))
+        });
+        Ok(standings)
+    }
+
+    fn take_up(self: &Arc<Self>, standing: Standing, registry: &Registry<W>) {
+        let accepted = &standing.accepted;
+        let upid = accepted.upid.clone();
+        info!(%upid, name = accepted.name, "recovering task");
+        self.remember(&accepted.request_id, &upid, TaskState::Running);
+        let known = registry.tasks.get(accepted.name.as_str());
+        let recovery = match known {
+            Some((version, recover)) if *version == accepted.version => {
+                recover(self.clone(), standing)
+            }
+            _ => Err(Error::bug(format!(
+                "task {} version {} is not known to this program",
+                accepted.name, accepted.version
+            ))),
+        };
+        match recovery {
+            Ok(recovery) => self.start(recovery),
+            Err(error) => self.mark_stuck(&upid, error.message),
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,36 @@
+//! The job engine: long work that survives the process which does it.
+//!
+//! ```text
+//!   submit ─► journal "accepted" (durable) ─► UPID
+//!                 │
+//!                 ▼            for each step
+//!            wait for the object's turn ─► plan ─► journal ─► act ─► journal ─► … ─► ended
+//!                                            │ act fails, or the process dies
+//!                                            ▼
+//!             before the point of no return: undo every planned step, last first
+//!             after it: probe, act again until it is done
+//! ```
+//!
+//! It knows nothing of guests: a task is a type with steps (`Task`, `Step`), and what the steps
+//! work on is the task's `World`.
+//!
+//! **Invariants.** What a step is going to make has its name in the journal before it is made.
+//! A task that was acknowledged ends, or is visibly `stuck`; it is never forgotten. Nobody but
+//! the engine writes below its directory.
+
+mod archive;
+mod context;
+mod engine;
+mod journal;
+mod queue;
+mod recover;
+mod registry;
+mod run;
+mod task;
+
+pub use archive::{TaskFilter, TaskState, TaskSummary};
+pub use context::TaskContext;
+pub use engine::{Engine, EngineOptions, Submission};
+pub use queue::{Hold, Turn};
+pub use registry::Registry;
+pub use task::{Probe, Step, Task};

@@ -1,0 +1,71 @@
+//! What a task is.
+
+use async_trait::async_trait;
+use model::Error;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::TaskContext;
+
+/// What the world says of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    NotDone,
+    /// Something that the step started is still at it; ask again.
+    Running,
+    Done,
+}
+
+/// Long work, as a value: its inputs, what its steps have planned and what they have found.
+///
+/// The whole value is journalled before and after every step, so its fields are what steps
+/// hand to each other. A step fills fields in `plan` and `act` and reads those of steps before
+/// it.
+pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// What the steps work on.
+    type World: Send + Sync + 'static;
+
+    /// The one name, e.g. `qemu_start`; it finds the task's code when a journal is read.
+    const NAME: &'static str;
+    /// Raised when the meaning of the fields or steps changes. Journals of another version are
+    /// not run: they are marked stuck.
+    const VERSION: u32;
+    /// The type in the UPID, e.g. `qmstart`.
+    const KIND: &'static str;
+
+    /// The steps, in order.
+    fn steps() -> &'static [&'static dyn Step<Self>];
+
+    /// How many steps must be done for the work to be kept: with that many done recovery goes
+    /// forward, with fewer it undoes.
+    const POINT_OF_NO_RETURN: usize;
+
+    /// What the task works on and waits for its turn at, e.g. `guest/100`.
+    fn object(&self) -> Option<String>;
+
+    /// Whether an earlier task of that kind must have ended before this one begins.
+    fn excludes(&self, _kind: &str) -> bool {
+        true
+    }
+}
+
+/// One step. It is written so that each method may be repeated and may be stopped anywhere.
+#[async_trait]
+pub trait Step<T: Task>: Send + Sync {
+    /// As it stands in the journal and in errors, e.g. `create-scope`.
+    fn name(&self) -> &'static str;
+
+    /// Chooses every name, id and address that `act` will use and writes them into the task.
+    /// Changes nothing in the world. The result is durable before `act` begins.
+    async fn plan(&self, cx: &TaskContext<T::World>, task: &mut T) -> Result<(), Error>;
+
+    /// Looks whether the world is as it is after `act`, and fills in what `act` would have.
+    async fn probe(&self, cx: &TaskContext<T::World>, task: &mut T) -> Result<Probe, Error>;
+
+    /// Does it. An error means that it is not done; parts of it may be.
+    async fn act(&self, cx: &TaskContext<T::World>, task: &mut T) -> Result<(), Error>;
+
+    /// Takes back what `act` did, wholly, partly or not at all. Never called after the point of
+    /// no return.
+    async fn undo(&self, cx: &TaskContext<T::World>, task: &T) -> Result<(), Error>;
+}

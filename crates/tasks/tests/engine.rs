@@ -1,0 +1,272 @@
+//! The engine on a fake host: a task is broken at every call that it makes.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::{Error, Upid};
+use serde::{Deserialize, Serialize};
+use sys::{Files, Limits, ScopeName, Scopes};
+use tasks::{
+    Engine, EngineOptions, Probe, Registry, Step, Submission, Task, TaskContext, TaskFilter,
+    TaskState,
+};
+use testkit::walk::{Scene, walk};
+use testkit::{Fault, FakeHost, Faults, HastyClock};
+
+/// Makes a file, a scope and a second file; the second file is what it was for.
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
+struct Build {
+    draft: Option<PathBuf>,
+}
+
+const FINAL: &str = "/data/final";
+
+struct Draft;
+struct Scope;
+struct Publish;
+struct Tidy;
+
+#[async_trait]
+impl Step<Build> for Draft {
+    fn name(&self) -> &'static str {
+        "draft"
+    }
+    async fn plan(&self, _: &TaskContext<FakeHost>, task: &mut Build) -> Result<(), Error> {
+        task.draft = Some("/data/draft".into());
+        Ok(())
+    }
+    async fn probe(&self, cx: &TaskContext<FakeHost>, task: &mut Build) -> Result<Probe, Error> {
+        exists(cx, task.draft.as_deref().unwrap()).await
+    }
+    async fn act(&self, cx: &TaskContext<FakeHost>, task: &mut Build) -> Result<(), Error> {
+        Ok(cx.world.write(task.draft.as_deref().unwrap(), b"draft", 0o600).await?)
+    }
+    async fn undo(&self, cx: &TaskContext<FakeHost>, task: &Build) -> Result<(), Error> {
+        cx.world.remove(task.draft.as_deref().unwrap()).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Step<Build> for Scope {
+    fn name(&self) -> &'static str {
+        "scope"
+    }
+    async fn plan(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn probe(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<Probe, Error> {
+        let found = cx.world.scopes().await?.contains(&scope());
+        Ok(if found { Probe::Done } else { Probe::NotDone })
+    }
+    async fn act(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
+        Ok(cx.world.create_scope(&scope(), &Limits::default()).await?)
+    }
+    async fn undo(&self, cx: &TaskContext<FakeHost>, _: &Build) -> Result<(), Error> {
+        Ok(cx.world.kill_scope(&scope()).await?)
+    }
+}
+
+/// The point of no return: the final file is there.
+#[async_trait]
+impl Step<Build> for Publish {
+    fn name(&self) -> &'static str {
+        "publish"
+    }
+    async fn plan(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn probe(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<Probe, Error> {
+        exists(cx, Path::new(FINAL)).await
+    }
+    async fn act(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
+        Ok(cx.world.write(Path::new(FINAL), b"final", 0o644).await?)
+    }
+    async fn undo(&self, cx: &TaskContext<FakeHost>, _: &Build) -> Result<(), Error> {
+        cx.world.remove(Path::new(FINAL)).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Step<Build> for Tidy {
+    fn name(&self) -> &'static str {
+        "tidy"
+    }
+    async fn plan(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn probe(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+    async fn act(&self, cx: &TaskContext<FakeHost>, task: &mut Build) -> Result<(), Error> {
+        cx.world.remove(task.draft.as_deref().unwrap()).await?;
+        cx.log("tidied").await;
+        Ok(())
+    }
+    async fn undo(&self, _: &TaskContext<FakeHost>, _: &Build) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn scope() -> ScopeName {
+    ScopeName::guest("100".parse().unwrap())
+}
+
+async fn exists(cx: &TaskContext<FakeHost>, path: &Path) -> Result<Probe, Error> {
+    let found = cx.world.stat(path).await?.is_some();
+    Ok(if found { Probe::Done } else { Probe::NotDone })
+}
+
+impl Task for Build {
+    type World = FakeHost;
+    const NAME: &'static str = "build";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "imgcopy";
+    const POINT_OF_NO_RETURN: usize = 3;
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Draft, &Scope, &Publish, &Tidy]
+    }
+    fn object(&self) -> Option<String> {
+        Some("guest/100".to_owned())
+    }
+}
+
+async fn open(host: &FakeHost) -> Arc<Engine<FakeHost>> {
+    let options = EngineOptions {
+        node: "pve1".parse().unwrap(),
+        directory: "/tasks".into(),
+        host: Arc::new(host.clone()),
+        clock: Arc::new(HastyClock::default()),
+    };
+    Engine::open(options, Arc::new(host.clone()), &Registry::default().with::<Build>()).await.unwrap()
+}
+
+fn submission(request_id: &str) -> Submission {
+    Submission { request_id: request_id.into(), user: "root@pam".into(), id: "100".into() }
+}
+
+struct BuildScene(FakeHost);
+
+type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl Scene for BuildScene {
+    type World = FakeHost;
+    fn open(&self) -> Waiting<'_, Arc<Engine<FakeHost>>> {
+        Box::pin(open(&self.0))
+    }
+    fn submit<'a>(&'a self, engine: &'a Engine<FakeHost>) -> Waiting<'a, Result<Upid, Error>> {
+        Box::pin(engine.submit(submission(""), Build::default()))
+    }
+    fn inventory(&self) -> Waiting<'_, Vec<String>> {
+        Box::pin(async { self.0.inventory(&["/tasks"]) })
+    }
+    fn faults(&self) -> &Faults {
+        self.0.faults()
+    }
+}
+
+async fn host() -> FakeHost {
+    let host = FakeHost::new(Faults::default());
+    host.create_dir(Path::new("/data"), 0o700).await.unwrap();
+    host
+}
+
+#[tokio::test]
+async fn broken_anywhere_a_task_is_whole_or_gone() {
+    let walked = walk(|| Box::pin(async { BuildScene(host().await) })).await;
+    assert!(walked.calls >= 12, "{walked:?}");
+    assert_eq!(walked.breaks, walked.calls * Fault::ALL.len());
+    assert!(walked.failed > 0 && walked.went_through > 0, "{walked:?}");
+}
+
+#[tokio::test]
+async fn a_second_death_during_recovery_is_survived_too() {
+    for first in 0..12 {
+        for second in 0..12 {
+            let host = host().await;
+            let engine = open(&host).await;
+            host.faults().reset();
+            host.faults().break_call(first, Fault::DieAfter);
+            tokio::select! {
+                _ = async {
+                    let upid = engine.submit(submission(""), Build::default()).await?;
+                    engine.wait(&upid).await
+                } => {}
+                () = host.faults().death() => {}
+            }
+            drop(engine);
+            host.faults().revive_and_break(second, Fault::DieAfter);
+            tokio::select! {
+                _ = async {
+                    let engine = open(&host).await;
+                    settle(&engine).await;
+                } => {}
+                () = host.faults().death() => {}
+            }
+            host.faults().revive();
+            let engine = open(&host).await;
+            settle(&engine).await;
+            let files = host.inventory(&["/tasks"]);
+            let whole = ["directory /data", "file /data/final 5 bytes 644", "scope guest-100"];
+            assert!(files == ["directory /data"] || files == whole, "{first} {second}: {files:?}");
+        }
+    }
+}
+
+async fn settle(engine: &Engine<FakeHost>) {
+    let all = TaskFilter { running: true, ended: true, ..TaskFilter::default() };
+    for task in engine.list(&all) {
+        engine.wait(&task.upid).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_same_request_gets_the_same_upid_also_after_a_restart() {
+    let host = host().await;
+    let engine = open(&host).await;
+    let first = engine.submit(submission("r1"), Build::default()).await.unwrap();
+    engine.wait(&first).await.unwrap();
+    assert_eq!(engine.submit(submission("r1"), Build::default()).await.unwrap(), first);
+    drop(engine);
+    let engine = open(&host).await;
+    assert_eq!(engine.submit(submission("r1"), Build::default()).await.unwrap(), first);
+    let other = engine.submit(submission("r2"), Build::default()).await.unwrap();
+    assert_ne!(other, first);
+    assert_eq!(engine.wait(&other).await.unwrap().upid, other);
+    assert_eq!(engine.log(&other).await.unwrap(), ["tidied", "TASK OK"]);
+}
+
+#[tokio::test]
+async fn a_journal_of_an_unknown_version_is_stuck_in_plain_sight() {
+    let host = host().await;
+    let upid = "UPID:pve1:00000001:00000001:6B00D68B:imgcopy:100:root@pam:";
+    let line = format!(
+        "{{\"accepted\":{{\"upid\":\"{upid}\",\"name\":\"build\",\"version\":9,\
+         \"request_id\":\"\",\"task\":{{\"draft\":null}}}}}}\n"
+    );
+    host.create_dir(Path::new("/tasks"), 0o700).await.unwrap();
+    let path = PathBuf::from(format!("/tasks/{upid}.journal"));
+    host.write(&path, line.as_bytes(), 0o600).await.unwrap();
+    let engine = open(&host).await;
+    let task = engine.get(&upid.parse().unwrap()).unwrap();
+    let TaskState::Stuck(reason) = task.state else { panic!("{task:?}") };
+    assert!(reason.contains("build version 9"), "{reason}");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nothing_is_accepted_and_nothing_is_left() {
+    let host = host().await;
+    let engine = open(&host).await;
+    host.set_free(Some(0));
+    let error = engine.submit(submission("r"), Build::default()).await.unwrap_err();
+    assert!(error.message.contains("no storage space"), "{error}");
+    host.set_free(None);
+    assert_eq!(host.inventory(&[]), ["directory /data", "directory /tasks"]);
+    let upid = engine.submit(submission("r"), Build::default()).await.unwrap();
+    let state = engine.wait(&upid).await.unwrap().state;
+    assert!(matches!(state, TaskState::Ended { status, .. } if status == "OK"));
+}

@@ -1,0 +1,151 @@
+//! Breaks one chosen call to the world.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sys::SysError;
+use tokio::sync::Notify;
+
+/// How a call breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails and has done nothing.
+    FailBefore,
+    /// It fails, but it has done its work.
+    FailAfter,
+    /// The process dies before the call does anything.
+    DieBefore,
+    /// The process dies right after it.
+    DieAfter,
+}
+
+impl Fault {
+    pub const ALL: [Self; 4] =
+        [Self::FailBefore, Self::FailAfter, Self::DieBefore, Self::DieAfter];
+
+    pub fn is_death(self) -> bool {
+        matches!(self, Self::DieBefore | Self::DieAfter)
+    }
+}
+
+/// Counts calls, and breaks the one it was told to.
+#[derive(Clone, Default)]
+pub struct Faults {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    died: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<String>,
+    plan: Option<(usize, Fault)>,
+    dead: bool,
+}
+
+/// A call under way.
+pub(crate) struct Call<'a> {
+    faults: &'a Faults,
+    broken: Option<Fault>,
+}
+
+impl Faults {
+    /// Breaks the call with this number, counted from 0 and from now on.
+    pub fn break_call(&self, number: usize, fault: Fault) {
+        let mut state = self.state();
+        state.calls.clear();
+        state.plan = Some((number, fault));
+    }
+
+    /// The calls that were made since the beginning or the last `break_call`.
+    pub fn calls(&self) -> Vec<String> {
+        self.state().calls.clone()
+    }
+
+    /// Forgets the calls and breaks none.
+    pub fn reset(&self) {
+        *self.state() = State::default();
+    }
+
+    /// Waits until the process "dies". From then on every call hangs until `revive`.
+    pub async fn death(&self) {
+        loop {
+            let died = self.inner.died.notified();
+            tokio::pin!(died);
+            died.as_mut().enable();
+            if self.state().dead {
+                return;
+            }
+            died.await;
+        }
+    }
+
+    /// The process starts again; nothing breaks from now on.
+    pub fn revive(&self) {
+        let mut state = self.state();
+        (state.dead, state.plan) = (false, None);
+    }
+
+    /// The process starts again, and the call with this number after now breaks too.
+    pub fn revive_and_break(&self, number: usize, fault: Fault) {
+        self.revive();
+        self.break_call(number, fault);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call. Fails or hangs where it is the one to be broken.
+    pub(crate) async fn begin(&self, what: impl FnOnce() -> String) -> Result<Call<'_>, SysError> {
+        let broken = {
+            let mut state = self.state();
+            let number = state.calls.len();
+            if !state.dead {
+                state.calls.push(what());
+            }
+            let broken = state.plan.filter(|(planned, _)| *planned == number).map(|(_, f)| f);
+            if broken == Some(Fault::DieBefore) {
+                state.dead = true;
+            }
+            broken
+        };
+        self.hang_if_dead().await;
+        if broken == Some(Fault::FailBefore) {
+            return Err(injected());
+        }
+        Ok(Call { faults: self, broken })
+    }
+
+    async fn hang_if_dead(&self) {
+        if self.state().dead {
+            self.inner.died.notify_waiters();
+            // What a dead process awaits never comes; the harness drops the future.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Ends a call that has done its work.
+    pub(crate) async fn end<T>(self, result: T) -> Result<T, SysError> {
+        match self.broken {
+            Some(Fault::FailAfter) => Err(injected()),
+            Some(Fault::DieAfter) => {
+                self.faults.state().dead = true;
+                self.faults.hang_if_dead().await;
+                Ok(result)
+            }
+            _ => Ok(result),
+        }
+    }
+}
+
+fn injected() -> SysError {
+    let source = io::Error::other("broken by the test");
+    SysError::Io { action: "use", object: "the world".to_owned(), source }
+}

@@ -1,0 +1,22 @@
+//! Fakes and harnesses for tests; never shipped.
+//!
+//! ```text
+//!   Faults ── counts every call to the world and breaks one of them
+//!     ├── FakeHost      files, processes, scopes, links in memory; programs by handlers
+//!     └── FaultyStore   any store, failing where it is told to
+//!   walk ── runs a task once for every call it makes and every way that call can break
+//! ```
+//!
+//! A fake keeps the contract of the trait that it stands for, and is held to it by the same
+//! conformance test as the real thing where there is one.
+
+mod clock;
+mod faults;
+mod host;
+mod store;
+pub mod walk;
+
+pub use clock::{HastyClock, ManualClock};
+pub use faults::{Fault, Faults};
+pub use host::{Disk, FakeHost, Program, Service, Spawner};
+pub use store::FaultyStore;
