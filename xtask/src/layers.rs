@@ -23,7 +23,10 @@ const LAYERS: [(&str, u8); 13] = [
 const FOR_TESTS: &str = "testkit";
 
 fn layer(name: &str) -> Option<u8> {
-    LAYERS.iter().find(|(known, _)| *known == name).map(|(_, layer)| *layer)
+    LAYERS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, layer)| *layer)
 }
 
 pub(crate) fn findings(root: &Path) -> Vec<String> {
@@ -34,7 +37,11 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
     let mut folders: Vec<_> = reader.flatten().map(|item| item.path()).collect();
     folders.sort();
     for folder in folders {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
         if name != FOR_TESTS {
             findings.extend(check(&name, &manifest));
@@ -46,7 +53,9 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
 fn check(name: &str, manifest: &str) -> Vec<String> {
     let place = format!("crates/{name}/Cargo.toml");
     let Some(own) = layer(name) else {
-        return vec![format!("{place}: the crate has no layer in xtask/src/layers.rs")];
+        return vec![format!(
+            "{place}: the crate has no layer in xtask/src/layers.rs"
+        )];
     };
     let mut findings = Vec::new();
     for dependency in dependencies(manifest) {
@@ -64,7 +73,9 @@ fn check(name: &str, manifest: &str) -> Vec<String> {
 fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
     let section = manifest.split("[dependencies]").nth(1).unwrap_or_default();
     let section = section.split("\n[").next().unwrap_or_default();
-    section.lines().filter_map(|line| line.split(['.', '=', ' ']).next())
+    section
+        .lines()
+        .filter_map(|line| line.split(['.', '=', ' ']).next())
 }
 
 #[cfg(test)]
@@ -75,7 +86,10 @@ mod tests {
     fn siblings_and_higher_layers_are_refused() {
         let manifest = "[dependencies]\nmodel.workspace = true\nauth = { path = \"x\" }\n\
                         [dev-dependencies]\ntestkit.workspace = true\n";
-        assert_eq!(check("tasks", manifest), ["crates/tasks/Cargo.toml: tasks may not depend on auth"]);
+        assert_eq!(
+            check("tasks", manifest),
+            ["crates/tasks/Cargo.toml: tasks may not depend on auth"]
+        );
         assert_eq!(check("node", manifest), Vec::<String>::new());
     }
 }

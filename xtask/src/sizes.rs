@@ -7,10 +7,15 @@ pub(crate) fn findings(name: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
     if lines.len() > FILE_LINES {
-        findings.push(format!("{name}: {} lines, {FILE_LINES} is the limit", lines.len()));
+        findings.push(format!(
+            "{name}: {} lines, {FILE_LINES} is the limit",
+            lines.len()
+        ));
     }
     for (at, line) in lines.iter().enumerate() {
-        let Some(function) = function_name(line) else { continue };
+        let Some(function) = function_name(line) else {
+            continue;
+        };
         let length = function_length(&lines[at..], line);
         if length > FUNCTION_LINES {
             findings.push(format!(
@@ -38,7 +43,9 @@ fn function_name(line: &str) -> Option<&str> {
 fn function_length(lines: &[&str], first: &str) -> usize {
     let indent = first.len() - first.trim_start().len();
     let close = format!("{}}}", " ".repeat(indent));
-    let end = lines.iter().position(|line| *line == close || (line.ends_with(';') && *line == first));
+    let end = lines
+        .iter()
+        .position(|line| *line == close || (line.ends_with(';') && *line == first));
     end.map_or(1, |end| end + 1)
 }
 
@@ -48,8 +55,14 @@ mod tests {
 
     #[test]
     fn a_long_function_is_named_with_its_length() {
-        let text = format!("impl A {{\n    pub async fn long(&self) {{\n{}    }}\n}}\n", "x;\n".repeat(80));
-        assert_eq!(findings("a.rs", &text), ["a.rs: fn long has 82 lines, 70 is the limit"]);
+        let text = format!(
+            "impl A {{\n    pub async fn long(&self) {{\n{}    }}\n}}\n",
+            "x;\n".repeat(80)
+        );
+        assert_eq!(
+            findings("a.rs", &text),
+            ["a.rs: fn long has 82 lines, 70 is the limit"]
+        );
         assert!(findings("a.rs", "fn short() {\n}\n").is_empty());
     }
 }

@@ -14,7 +14,11 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
     }
     files.sort();
     for file in &files {
-        let name = file.strip_prefix(root).unwrap_or(file).display().to_string();
+        let name = file
+            .strip_prefix(root)
+            .unwrap_or(file)
+            .display()
+            .to_string();
         match fs::read_to_string(file) {
             Ok(text) => {
                 findings.extend(sizes::findings(&name, &text));
@@ -28,7 +32,9 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(reader) = fs::read_dir(folder) else { return };
+    let Ok(reader) = fs::read_dir(folder) else {
+        return;
+    };
     for item in reader.flatten() {
         let path = item.path();
         if path.is_dir() {
@@ -42,13 +48,20 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 /// Takes out what the list of exceptions argues for, and reports exceptions that are no longer
 /// needed: the list only shrinks.
 fn without_exceptions(findings: Vec<String>, exceptions: &str) -> Vec<String> {
-    let lines = exceptions.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let excepted: Vec<&str> =
-        lines.map(|line| line.split(" because ").next().unwrap_or(line)).collect();
+    let lines = exceptions
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let excepted: Vec<&str> = lines
+        .map(|line| line.split(" because ").next().unwrap_or(line))
+        .collect();
     let is_excepted = |finding: &String| excepted.iter().any(|e| finding.starts_with(e));
-    let unneeded = excepted.iter().filter(|e| !findings.iter().any(|f| f.starts_with(**e)));
-    let mut rest: Vec<String> =
-        unneeded.map(|e| format!("xtask/exceptions.txt: '{e}' is no longer needed")).collect();
+    let unneeded = excepted
+        .iter()
+        .filter(|e| !findings.iter().any(|f| f.starts_with(**e)));
+    let mut rest: Vec<String> = unneeded
+        .map(|e| format!("xtask/exceptions.txt: '{e}' is no longer needed"))
+        .collect();
     rest.extend(findings.iter().filter(|f| !is_excepted(f)).cloned());
     rest
 }
@@ -61,6 +74,12 @@ mod tests {
     fn an_exception_hides_its_finding_and_is_reported_when_unneeded() {
         let findings = vec!["a.rs: 1200 lines".to_owned(), "b.rs: 1100 lines".to_owned()];
         let rest = without_exceptions(findings, "# why\na.rs: because it is a table\nc.rs: x\n");
-        assert_eq!(rest, ["xtask/exceptions.txt: 'c.rs: x' is no longer needed", "b.rs: 1100 lines"]);
+        assert_eq!(
+            rest,
+            [
+                "xtask/exceptions.txt: 'c.rs: x' is no longer needed",
+                "b.rs: 1100 lines"
+            ]
+        );
     }
 }

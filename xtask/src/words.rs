@@ -5,7 +5,10 @@ const EMPTY_NAMES: [&str; 5] = ["utils.rs", "util.rs", "helpers.rs", "common.rs"
 
 pub(crate) fn findings(name: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
-    if EMPTY_NAMES.iter().any(|empty| name.ends_with(&format!("/{empty}"))) {
+    if EMPTY_NAMES
+        .iter()
+        .any(|empty| name.ends_with(&format!("/{empty}")))
+    {
         findings.push(format!("{name}: the name says nothing"));
     }
     let is_crate_root = name.ends_with("/src/lib.rs") || name.ends_with("/src/main.rs");
@@ -13,7 +16,9 @@ pub(crate) fn findings(name: &str, text: &str) -> Vec<String> {
         findings.push(format!("{name}: a crate begins with what it is and is not"));
     }
     if !text.starts_with("//!") && !name.contains("/tests/") {
-        findings.push(format!("{name}: a file begins with a line that says what is in it"));
+        findings.push(format!(
+            "{name}: a file begins with a line that says what is in it"
+        ));
     }
     for (number, line) in text.lines().enumerate() {
         let place = format!("{name}:{}", number + 1);
@@ -24,7 +29,9 @@ pub(crate) fn findings(name: &str, text: &str) -> Vec<String> {
             findings.push(format!("{place}: an exception to a lint needs a reason"));
         }
         if is_test(name) && line.contains(concat!("thread::sl", "eep(")) {
-            findings.push(format!("{place}: a test waits for a condition, not for time"));
+            findings.push(format!(
+                "{place}: a test waits for a condition, not for time"
+            ));
         }
     }
     findings
@@ -41,8 +48,14 @@ mod tests {
     #[test]
     fn an_exception_without_a_reason_is_found() {
         let bare = concat!("//! x\n#[al", "low(dead_code)]\nfn f() {}\n");
-        assert_eq!(findings("crates/a/src/b.rs", bare), ["crates/a/src/b.rs:2: an exception to a lint needs a reason"]);
-        let argued = concat!("//! x\n#[al", "low(dead_code, reason = \"y\")]\nfn f() {}\n");
+        assert_eq!(
+            findings("crates/a/src/b.rs", bare),
+            ["crates/a/src/b.rs:2: an exception to a lint needs a reason"]
+        );
+        let argued = concat!(
+            "//! x\n#[al",
+            "low(dead_code, reason = \"y\")]\nfn f() {}\n"
+        );
         assert!(findings("crates/a/src/b.rs", argued).is_empty());
     }
 }

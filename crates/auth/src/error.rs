@@ -18,6 +18,8 @@ pub enum AuthError {
     BadVncTicket,
     #[error("authentication failure")]
     LoginFailed,
+    #[error("other changes kept coming first, try again")]
+    Contended,
     #[error("the store does not answer")]
     Store(#[from] StoreError),
     /// Something that must not happen did; the text says what and holds no secret.
@@ -29,6 +31,7 @@ impl From<AuthError> for Error {
     fn from(error: AuthError) -> Self {
         let kind = match &error {
             AuthError::Store(source) => source.kind(),
+            AuthError::Contended => ErrorKind::Busy,
             AuthError::Broken(_) => ErrorKind::Bug,
             _ => ErrorKind::Unauthenticated,
         };

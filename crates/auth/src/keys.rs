@@ -105,7 +105,11 @@ pub fn signing_keys() -> Prefix {
 
 /// Takes a key below `access/` apart. None for a key that this version does not know.
 pub fn subject(key: &Key) -> Option<Subject> {
-    let (folder, id) = key.as_str().strip_prefix("access/")?.split_once('/').unwrap_or(("", ""));
+    let (folder, id) = key
+        .as_str()
+        .strip_prefix("access/")?
+        .split_once('/')
+        .unwrap_or(("", ""));
     match folder {
         "" => (key == &order()).then_some(Subject::Order),
         "user" => UserId::new(id).ok().map(Subject::User),
@@ -119,7 +123,10 @@ pub fn subject(key: &Key) -> Option<Subject> {
         "pool" => PoolId::new(id).ok().map(Subject::Pool),
         "token" => {
             let (user, name) = id.split_once('/')?;
-            Some(Subject::Token(UserId::new(user).ok()?, TokenName::new(name).ok()?))
+            Some(Subject::Token(
+                UserId::new(user).ok()?,
+                TokenName::new(name).ok()?,
+            ))
         }
         _ => None,
     }
@@ -145,7 +152,10 @@ mod tests {
         let pool_id: PoolId = "a/b".parse().unwrap();
         let cases = [
             (user(&user_id), Subject::User(user_id.clone())),
-            (token(&user_id, &token_name), Subject::Token(user_id, token_name)),
+            (
+                token(&user_id, &token_name),
+                Subject::Token(user_id, token_name),
+            ),
             (acl("/"), Subject::Acl("/".into())),
             (acl("/vms/100"), Subject::Acl("/vms/100".into())),
             (pool(&pool_id), Subject::Pool(pool_id)),

@@ -37,10 +37,12 @@ mod ticket;
 
 pub use acl::{Access, Denied, View};
 pub use authority::{
-    Authority, Caller, Login, LoginRequest, Session, TicketCheck, TokenSecret, new_token_secret,
+    Authority, Caller, Login, LoginRequest, PasswordHash, Session, TicketCheck, TokenSecret,
+    new_token_secret,
 };
 pub use edit::Edit;
 pub use error::{AccessError, AuthError};
 pub use records::{
     AclEntry, AclNode, Group, Pool, Realm, RealmKind, Role, SubjectKind, Token, User,
 };
+pub use secret::sha1_hex;

@@ -23,7 +23,9 @@ const ENTRIES: usize = 10_000;
 
 impl FailureLimit {
     pub(crate) fn new() -> Self {
-        Self { failures: Mutex::default() }
+        Self {
+            failures: Mutex::default(),
+        }
     }
 
     fn key(user: &str, address: &str) -> (String, String) {
@@ -51,7 +53,10 @@ impl FailureLimit {
                 failures.remove(&key);
             }
         }
-        let fresh = Window { began: now, count: 0 };
+        let fresh = Window {
+            began: now,
+            count: 0,
+        };
         let window = failures.entry(Self::key(user, address)).or_insert(fresh);
         if now >= window.began + WINDOW {
             *window = fresh;
@@ -76,16 +81,26 @@ mod tests {
             limit.failed("jane@pve", "10.0.0.1", at(second));
         }
         assert!(!limit.allows("jane@pve", "10.0.0.1", at(59)));
-        assert!(limit.allows("jane@pve", "10.0.0.2", at(59)), "another address");
+        assert!(
+            limit.allows("jane@pve", "10.0.0.2", at(59)),
+            "another address"
+        );
         assert!(limit.allows("joe@pve", "10.0.0.1", at(59)), "another user");
-        assert!(limit.allows("jane@pve", "10.0.0.1", at(60)), "a minute later");
+        assert!(
+            limit.allows("jane@pve", "10.0.0.1", at(60)),
+            "a minute later"
+        );
     }
 
     #[test]
     fn memory_is_bounded() {
         let limit = FailureLimit::new();
         for number in 0..ENTRIES as u64 + 100 {
-            limit.failed(&format!("user{number}@pve"), "10.0.0.1", Duration::from_millis(number));
+            limit.failed(
+                &format!("user{number}@pve"),
+                "10.0.0.1",
+                Duration::from_millis(number),
+            );
         }
         assert!(limit.failures.lock().unwrap().len() <= ENTRIES);
     }

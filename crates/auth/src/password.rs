@@ -45,7 +45,10 @@ impl Passwords {
     pub(crate) async fn new() -> Result<Self, AuthError> {
         let random: [u8; 16] = crate::secret::random();
         let slots = Arc::new(Semaphore::new(AT_ONCE));
-        let mut passwords = Self { slots, nobody: String::new() };
+        let mut passwords = Self {
+            slots,
+            nobody: String::new(),
+        };
         passwords.nobody = passwords.hash(&crate::secret::hex(&random)).await?;
         Ok(passwords)
     }
@@ -61,7 +64,8 @@ impl Passwords {
             let _slot = slot;
             work()
         });
-        done.await.map_err(|error| AuthError::Broken(format!("a password check ended: {error}")))
+        done.await
+            .map_err(|error| AuthError::Broken(format!("a password check ended: {error}")))
     }
 
     pub(crate) async fn hash(&self, password: &str) -> Result<String, AuthError> {
@@ -91,10 +95,23 @@ mod tests {
     async fn only_the_right_password_of_somebody_is_right() {
         let passwords = Passwords::new().await.unwrap();
         let hash = passwords.hash("correct horse").await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(passwords.verify("correct horse", Some(hash.clone())).await.unwrap());
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
+        assert!(
+            passwords
+                .verify("correct horse", Some(hash.clone()))
+                .await
+                .unwrap()
+        );
         assert!(!passwords.verify("correct horsf", Some(hash)).await.unwrap());
         assert!(!passwords.verify("correct horse", None).await.unwrap());
-        assert!(!passwords.verify("x", Some("not a hash".into())).await.unwrap());
+        assert!(
+            !passwords
+                .verify("x", Some("not a hash".into()))
+                .await
+                .unwrap()
+        );
     }
 }

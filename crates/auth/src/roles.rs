@@ -78,7 +78,10 @@ fn area(privilege: Privilege) -> &'static str {
 }
 
 fn of(wanted: impl Fn(&'static str, Class) -> bool) -> PrivilegeSet {
-    PrivilegeSet::all().iter().filter(|p| wanted(area(*p), class(*p))).collect()
+    PrivilegeSet::all()
+        .iter()
+        .filter(|p| wanted(area(*p), class(*p)))
+        .collect()
 }
 
 fn admin_of(wanted: &str) -> PrivilegeSet {
@@ -94,11 +97,13 @@ pub fn built_in(name: &str) -> Option<PrivilegeSet> {
     Some(match name {
         "Administrator" => PrivilegeSet::all(),
         NO_ACCESS => PrivilegeSet::EMPTY,
-        "PVEAdmin" => of(|area, class| {
-            class != Class::Root && !(area == "Mapping" && class == Class::Admin)
-        }),
+        "PVEAdmin" => {
+            of(|area, class| class != Class::Root && !(area == "Mapping" && class == Class::Admin))
+        }
         "PVEAuditor" => of(|_, class| class == Class::Audit),
-        "PVETemplateUser" => [Privilege::VmAudit, Privilege::VmClone].into_iter().collect(),
+        "PVETemplateUser" => [Privilege::VmAudit, Privilege::VmClone]
+            .into_iter()
+            .collect(),
         "PVEDatastoreAdmin" => admin_of("Datastore"),
         "PVEDatastoreUser" => user_of("Datastore"),
         "PVEMappingAdmin" => admin_of("Mapping"),
@@ -121,7 +126,11 @@ pub fn is_built_in(name: &str) -> bool {
 
 /// `VM.Audit,VM.Backup`, as the wire shows a role's privileges.
 pub fn join(privileges: PrivilegeSet) -> String {
-    privileges.iter().map(Privilege::as_str).collect::<Vec<_>>().join(",")
+    privileges
+        .iter()
+        .map(Privilege::as_str)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 #[cfg(test)]
@@ -134,8 +143,10 @@ mod tests {
     // covers: S3.79
     #[test]
     fn built_in_roles_are_those_that_were_recorded() {
-        let recorded: Vec<(&str, &str)> =
-            RECORDED.lines().filter_map(|line| line.split_once(' ')).collect();
+        let recorded: Vec<(&str, &str)> = RECORDED
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .collect();
         assert_eq!(recorded.len(), BUILT_IN.len());
         for (name, privileges) in recorded {
             assert_eq!(join(built_in(name).unwrap()), privileges, "{name}");

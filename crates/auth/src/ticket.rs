@@ -57,12 +57,21 @@ impl StoredKeys {
             keep
         });
         let bytes: [u8; 32] = random();
-        self.keys.insert(0, StoredKey { key: STANDARD.encode(bytes), created: now });
+        self.keys.insert(
+            0,
+            StoredKey {
+                key: STANDARD.encode(bytes),
+                created: now,
+            },
+        );
     }
 
     fn decoded(&self) -> Result<Vec<Vec<u8>>, AuthError> {
         let decode = |stored: &StoredKey| {
-            let bytes = STANDARD.decode(&stored.key).ok().filter(|bytes| bytes.len() == 32);
+            let bytes = STANDARD
+                .decode(&stored.key)
+                .ok()
+                .filter(|bytes| bytes.len() == 32);
             bytes.ok_or_else(|| AuthError::Broken("a signing key in the store is damaged".into()))
         };
         self.keys.iter().map(decode).collect()
@@ -89,8 +98,11 @@ impl Signer {
             Ed25519KeyPair::from_seed_unchecked(&seed)
                 .map_err(|_| AuthError::Broken("a signing key in the store is no key".into()))
         };
-        let pairs: Vec<_> =
-            tickets.decoded()?.into_iter().map(pair).collect::<Result<_, _>>()?;
+        let pairs: Vec<_> = tickets
+            .decoded()?
+            .into_iter()
+            .map(pair)
+            .collect::<Result<_, _>>()?;
         let csrf = csrf.decoded()?;
         if pairs.is_empty() || csrf.is_empty() {
             return Err(AuthError::Broken("there is no signing key".into()));
@@ -117,7 +129,10 @@ impl Signer {
             "" => "",
             about => about.strip_prefix(':')?,
         };
-        Some(Opened { about, made: hex_time(time)? })
+        Some(Opened {
+            about,
+            made: hex_time(time)?,
+        })
     }
 
     pub(crate) fn session(&self, user: &UserId, now: UnixTime) -> String {
@@ -140,9 +155,10 @@ impl Signer {
 
     /// Whether a ticket says that this user's password was right.
     pub(crate) fn is_challenge(&self, ticket: &str, user: &UserId, now: UnixTime) -> bool {
-        self.open(ticket, "PVE", user.as_str()).is_some_and(|opened| {
-            opened.about.starts_with("!tfa!") && is_current(opened.made, now, CHALLENGE_SECONDS)
-        })
+        self.open(ticket, "PVE", user.as_str())
+            .is_some_and(|opened| {
+                opened.about.starts_with("!tfa!") && is_current(opened.made, now, CHALLENGE_SECONDS)
+            })
     }
 
     pub(crate) fn console(
@@ -152,7 +168,10 @@ impl Signer {
         port: Option<u16>,
         now: UnixTime,
     ) -> String {
-        self.seal(&format!("PVEVNC:{now:08X}"), &console_bound(label, path, port))
+        self.seal(
+            &format!("PVEVNC:{now:08X}"),
+            &console_bound(label, path, port),
+        )
     }
 
     /// A ticket may carry the console's password before it: `password:PVEVNC:…`. One that was
@@ -165,10 +184,12 @@ impl Signer {
         port: Option<u16>,
         now: UnixTime,
     ) -> bool {
-        let Some(at) = ticket.find("PVEVNC:") else { return false };
-        let opened = [port, None].into_iter().find_map(|port| {
-            self.open(&ticket[at..], "PVEVNC", &console_bound(label, path, port))
-        });
+        let Some(at) = ticket.find("PVEVNC:") else {
+            return false;
+        };
+        let opened = [port, None]
+            .into_iter()
+            .find_map(|port| self.open(&ticket[at..], "PVEVNC", &console_bound(label, path, port)));
         opened.is_some_and(|opened| {
             opened.about.is_empty() && is_current(opened.made, now, CONSOLE_SECONDS)
         })
@@ -180,7 +201,9 @@ impl Signer {
     }
 
     pub(crate) fn is_csrf(&self, token: &str, user: &UserId, now: UnixTime) -> bool {
-        let Some((time, mac)) = token.split_once(':') else { return false };
+        let Some((time, mac)) = token.split_once(':') else {
+            return false;
+        };
         let right = self
             .csrf
             .iter()
@@ -205,7 +228,9 @@ fn csrf_mac(key: &[u8], time: &str, user: &UserId) -> String {
 
 fn hex_time(text: &str) -> Option<UnixTime> {
     let well_formed = text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    well_formed.then(|| UnixTime::from_str_radix(text, 16).ok()).flatten()
+    well_formed
+        .then(|| UnixTime::from_str_radix(text, 16).ok())
+        .flatten()
 }
 
 fn is_current(made: UnixTime, now: UnixTime, life: i64) -> bool {
@@ -241,7 +266,10 @@ mod tests {
         assert_eq!(signer.open_session(&ticket, NOW), Some((jane(), NOW)));
         assert!(signer.open_session(&ticket, NOW + 7199).is_some());
         assert!(signer.open_session(&ticket, NOW + 7200).is_none());
-        assert!(signer.open_session(&ticket, NOW - 300).is_some(), "a clock that is behind");
+        assert!(
+            signer.open_session(&ticket, NOW - 300).is_some(),
+            "a clock that is behind"
+        );
         assert!(signer.open_session(&ticket, NOW - 301).is_none());
     }
 
@@ -249,7 +277,10 @@ mod tests {
     fn a_challenge_is_no_session_and_is_its_users_alone() {
         let signer = signer();
         let challenge = signer.challenge(&jane(), r#"{"totp":true}"#, NOW);
-        assert!(challenge.starts_with("PVE:!tfa!%7B%22totp%22%3Atrue%7D:"), "{challenge}");
+        assert!(
+            challenge.starts_with("PVE:!tfa!%7B%22totp%22%3Atrue%7D:"),
+            "{challenge}"
+        );
         assert!(signer.is_challenge(&challenge, &jane(), NOW));
         assert!(!signer.is_challenge(&challenge, &UserId::root(), NOW));
         assert!(!signer.is_challenge(&challenge, &jane(), NOW + 600));
@@ -261,11 +292,15 @@ mod tests {
     fn a_console_ticket_is_for_one_path_and_port_and_forty_seconds() {
         let signer = signer();
         let ticket = signer.console("jane@pve", "/vms/100", Some(5900), NOW);
-        let good = |ticket: &str, path, port, now| {
-            signer.is_console(ticket, "jane@pve", path, port, now)
-        };
+        let good =
+            |ticket: &str, path, port, now| signer.is_console(ticket, "jane@pve", path, port, now);
         assert!(good(&ticket, "/vms/100", Some(5900), NOW + 39));
-        assert!(good(&format!("pass1234:{ticket}"), "/vms/100", Some(5900), NOW));
+        assert!(good(
+            &format!("pass1234:{ticket}"),
+            "/vms/100",
+            Some(5900),
+            NOW
+        ));
         assert!(!good(&ticket, "/vms/100", Some(5900), NOW + 40));
         assert!(!good(&ticket, "/vms/100", Some(5901), NOW));
         assert!(!good(&ticket, "/vms/100", None, NOW));
@@ -289,7 +324,9 @@ mod tests {
     #[test]
     fn an_old_key_verifies_until_its_last_ticket_has_ended() {
         let mut tickets = keys(NOW);
-        let ticket = Signer::new(&tickets, &keys(NOW)).unwrap().session(&jane(), NOW + 100);
+        let ticket = Signer::new(&tickets, &keys(NOW))
+            .unwrap()
+            .session(&jane(), NOW + 100);
         tickets.rotate(NOW + 200);
         let signer = Signer::new(&tickets, &keys(NOW)).unwrap();
         assert!(signer.open_session(&ticket, NOW + 300).is_some());

@@ -1,1 +1,140 @@
-//!
+//! From the wire to an operation: find, validate, verify, permit, run.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use auth::Caller;
+use model::{Error, ErrorKind};
+use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
+use proto::{Credential, Form, Identity, Permission, Row, Verb, table};
+use store::Prefix;
+
+use crate::Context;
+use crate::ops::{self, Handler, Op};
+
+/// The agent's side of the wire.
+pub struct Dispatcher {
+    context: Arc<Context>,
+    handlers: HashMap<&'static str, Handler>,
+}
+
+impl Dispatcher {
+    pub fn new(context: Arc<Context>) -> Self {
+        Self {
+            context,
+            handlers: ops::pairs().copied().collect(),
+        }
+    }
+
+    /// Everything that must hold before an operation runs, in this order: there is such an
+    /// operation, the caller is who they say, the parameters are right, the caller may.
+    async fn admit(&self, peer: Peer, request: &Request) -> Result<(&'static Row, Op), Error> {
+        let row = table::row(&request.op).ok_or_else(|| not_implemented(&request.op))?;
+        let identity = self.identify(peer, row, request).await?;
+        let params = row.check_params(&request.params)?;
+        if let Some(identity) = &identity {
+            let access = self.context.authority.refresh().await?;
+            let now = self.context.clock.wall();
+            access.check(&row.permission, identity, &params, now)?;
+        }
+        let op = Op {
+            context: self.context.clone(),
+            caller: identity,
+            params,
+            request_id: request.id.clone(),
+            address: request.address.clone(),
+        };
+        Ok((row, op))
+    }
+
+    /// Who is asking. None for an operation that is open to the world, whoever that is.
+    async fn identify(
+        &self,
+        peer: Peer,
+        row: &Row,
+        request: &Request,
+    ) -> Result<Option<Identity>, Error> {
+        if matches!(row.permission, Permission::World) {
+            return Ok(None);
+        }
+        if !row.allow_token && matches!(request.credential, Credential::Token(_)) {
+            let text = format!("{} needs a ticket, not an API token", row.label());
+            return Err(Error::forbidden(text));
+        }
+        let caller = Caller {
+            address: request.address.as_deref(),
+            uid: Some(peer.uid),
+        };
+        let csrf_required = row.verb != Verb::Get;
+        let verified = self
+            .context
+            .authority
+            .verify(&request.credential, csrf_required, caller)
+            .await?;
+        Ok(Some(verified))
+    }
+
+    fn handler(&self, row: &Row) -> Result<Handler, Error> {
+        self.handlers
+            .get(row.name)
+            .copied()
+            .ok_or_else(|| not_implemented(row.name))
+    }
+}
+
+fn not_implemented(op: &str) -> Error {
+    Error::new(
+        ErrorKind::NotImplemented,
+        format!("operation '{op}' is not implemented"),
+    )
+}
+
+#[async_trait]
+impl Service for Dispatcher {
+    async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error> {
+        let (row, op) = self.admit(peer, &request).await?;
+        match row.form {
+            Form::Call | Form::Submit => self.handler(row)?(op).await,
+            Form::Stream => Err(Error::bug(format!("{} needs a stream", row.label()))),
+            Form::Index => Err(Error::bug(format!(
+                "{} is the api's to answer",
+                row.label()
+            ))),
+        }
+    }
+
+    async fn stream(&self, peer: Peer, request: Request) -> Result<Streamed, Error> {
+        let (row, _op) = self.admit(peer, &request).await?;
+        Err::<(Answer, OwnedFd), _>(not_implemented(row.name))
+            .map(|(answer, descriptor)| Streamed { answer, descriptor })
+    }
+
+    async fn verify(
+        &self,
+        peer: Peer,
+        credential: Credential,
+        address: Option<String>,
+    ) -> Result<Identity, Error> {
+        let caller = Caller {
+            address: address.as_deref(),
+            uid: Some(peer.uid),
+        };
+        Ok(self
+            .context
+            .authority
+            .verify(&credential, false, caller)
+            .await?)
+    }
+
+    async fn watch(&self, _peer: Peer, mut responder: Responder) -> Result<(), Error> {
+        let secret = Prefix::below("secret").expect("a constant that is a key");
+        let mut feed = store::remote::feed(self.context.store.clone(), vec![secret]);
+        loop {
+            let message = serde_json::to_value(feed.next().await?)
+                .map_err(|error| Error::bug(format!("a feed cannot be sent: {error}")))?;
+            responder.send(message).await?;
+        }
+    }
+}

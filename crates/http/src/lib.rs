@@ -1,1 +1,31 @@
-//! http
+//! The public wire: the only crate that knows what a client of Proxmox VE sees.
+//!
+//! ```text
+//!   8006 ─► server: TLS, or a redirect ─► service ─┬─ /            pages
+//!                                                  └─ /api2/<format>/<path>
+//!        request  → method, format, path, parameters, credential
+//!        dispatch → index (lists, constants) | agent (proto::wire)
+//!        envelope → status line with reason, headers, body
+//! ```
+//!
+//! **Invariants.** Nothing here has a secret but the TLS key, and nothing here changes the
+//! host: what must be verified or done, the agent verifies and does. `model::ErrorKind` becomes
+//! a status here and nowhere else.
+
+mod credential;
+mod dispatch;
+mod envelope;
+mod gzip;
+pub mod index;
+mod pages;
+mod redirect;
+mod request;
+mod server;
+mod service;
+mod sessions;
+mod tls;
+
+pub use index::Index;
+pub use server::{Listener, ServerOptions, serve};
+pub use service::Api;
+pub use tls::{TlsError, tls_acceptor};

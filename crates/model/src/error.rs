@@ -47,7 +47,11 @@ pub struct Error {
 
 impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), fields: FieldErrors::new() }
+        Self {
+            kind,
+            message: message.into(),
+            fields: FieldErrors::new(),
+        }
     }
 
     /// One parameter is wrong.

@@ -20,7 +20,10 @@ pub struct IdError {
 
 impl IdError {
     fn new(what: &'static str, value: &str) -> Self {
-        Self { what, value: value.to_owned() }
+        Self {
+            what,
+            value: value.to_owned(),
+        }
     }
 }
 
@@ -38,7 +41,10 @@ impl VmId {
         if (Self::MIN..=Self::MAX).contains(&number) {
             Ok(Self(number))
         } else {
-            Err(IdError::new("VM id (100 to 999999999)", &number.to_string()))
+            Err(IdError::new(
+                "VM id (100 to 999999999)",
+                &number.to_string(),
+            ))
         }
     }
 
@@ -69,8 +75,9 @@ impl fmt::Display for VmId {
 impl FromStr for VmId {
     type Err = IdError;
     fn from_str(value: &str) -> Result<Self, IdError> {
-        let number =
-            value.parse().map_err(|_| IdError::new("VM id (100 to 999999999)", value))?;
+        let number = value
+            .parse()
+            .map_err(|_| IdError::new("VM id (100 to 999999999)", value))?;
         Self::new(number)
     }
 }
@@ -175,7 +182,10 @@ impl UserId {
 
     /// The superuser of every node, who passes every permission check.
     pub fn root() -> Self {
-        Self { full: "root@pam".to_owned(), at: 4 }
+        Self {
+            full: "root@pam".to_owned(),
+            at: 4,
+        }
     }
 
     pub fn is_root(&self) -> bool {
@@ -303,8 +313,14 @@ mod tests {
 
     #[test]
     fn a_volume_name_cannot_leave_its_storage() {
-        for bad in ["local:../etc/passwd", "local:/etc/passwd", "local:a/../b", "local:", "x", "l:a"]
-        {
+        for bad in [
+            "local:../etc/passwd",
+            "local:/etc/passwd",
+            "local:a/../b",
+            "local:",
+            "x",
+            "l:a",
+        ] {
             assert!(bad.parse::<VolumeId>().is_err(), "{bad}");
         }
         let volume: VolumeId = "local:100/vm-100-disk-0.qcow2".parse().unwrap();

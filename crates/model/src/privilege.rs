@@ -106,7 +106,10 @@ impl PrivilegeSet {
     }
 
     pub fn iter(self) -> impl Iterator<Item = Privilege> {
-        PRIVILEGES.iter().copied().filter(move |privilege| self.contains(*privilege))
+        PRIVILEGES
+            .iter()
+            .copied()
+            .filter(move |privilege| self.contains(*privilege))
     }
 }
 

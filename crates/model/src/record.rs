@@ -36,7 +36,10 @@ impl<T> Record<T> {
     pub const VERSION: u32 = 1;
 
     pub fn new(data: T) -> Self {
-        Self { data, extra: Map::new() }
+        Self {
+            data,
+            extra: Map::new(),
+        }
     }
 }
 
@@ -44,7 +47,10 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let envelope: Envelope = serde_json::from_slice(bytes)?;
         if envelope.v > Self::VERSION {
-            return Err(RecordError::Newer { found: envelope.v, known: Self::VERSION });
+            return Err(RecordError::Newer {
+                found: envelope.v,
+                known: Self::VERSION,
+            });
         }
         let data: T = serde_json::from_value(Value::Object(envelope.data.clone()))?;
         let known = serde_json::to_value(&data)?;
@@ -66,7 +72,11 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
         for (key, value) in &self.extra {
             data.entry(key).or_insert_with(|| value.clone());
         }
-        let envelope = Envelope { v: Self::VERSION, data, extra: Map::new() };
+        let envelope = Envelope {
+            v: Self::VERSION,
+            data,
+            extra: Map::new(),
+        };
         Ok(serde_json::to_vec(&envelope)?)
     }
 }

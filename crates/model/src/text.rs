@@ -26,7 +26,9 @@ pub fn is_dns_name(value: &str) -> bool {
 pub fn is_storage_id(value: &str) -> bool {
     value.len() >= 2
         && starts_with_letter(value)
-        && all(value, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && all(value, |c| {
+            c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+        })
         && value.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
@@ -35,14 +37,18 @@ pub fn is_realm(value: &str) -> bool {
     value.len() >= 2
         && value.len() <= 32
         && starts_with_letter(value)
-        && all(value, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && all(value, |c| {
+            c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+        })
 }
 
 /// Groups and roles.
 pub fn is_config_name(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= 128
-        && all(value, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && all(value, |c| {
+            c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+        })
 }
 
 /// Pools nest up to three levels.
@@ -54,12 +60,15 @@ pub fn is_pool_id(value: &str) -> bool {
 pub fn is_token_name(value: &str) -> bool {
     value.len() >= 2
         && starts_with_letter(value)
-        && all(value, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && all(value, |c| {
+            c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+        })
 }
 
 /// A login name: anything printable but white space, `:` and `/`.
 pub fn is_user_name(value: &str) -> bool {
-    !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c.is_control() || ":/!".contains(c))
+    !value.is_empty()
+        && !value.contains(|c: char| c.is_whitespace() || c.is_control() || ":/!".contains(c))
 }
 
 /// A path below a storage: no empty, `.` or `..` component, nothing unprintable.
@@ -67,5 +76,7 @@ pub fn is_volume_name(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= 512
         && !value.contains(|c: char| c.is_control())
-        && value.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+        && value
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
 }

@@ -15,7 +15,12 @@ pub struct SizeError(pub String);
 #[serde(transparent)]
 pub struct ByteSize(pub u64);
 
-const UNITS: [(char, u64); 4] = [('T', 1 << 40), ('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
+const UNITS: [(char, u64); 4] = [
+    ('T', 1 << 40),
+    ('G', 1 << 30),
+    ('M', 1 << 20),
+    ('K', 1 << 10),
+];
 
 impl ByteSize {
     pub fn gib(number: u64) -> Self {
@@ -29,7 +34,9 @@ impl ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = UNITS.iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let fits = UNITS
+            .iter()
+            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         match fits {
             Some((letter, unit)) => write!(f, "{}{letter}", self.0 / unit),
             None => write!(f, "{}", self.0),
@@ -44,7 +51,11 @@ impl FromStr for ByteSize {
         let bad = || SizeError(value.to_owned());
         let (number, unit) = match value.chars().last() {
             Some(last) if last.is_ascii_alphabetic() => {
-                let unit = UNITS.iter().find(|(letter, _)| *letter == last).ok_or_else(bad)?.1;
+                let unit = UNITS
+                    .iter()
+                    .find(|(letter, _)| *letter == last)
+                    .ok_or_else(bad)?
+                    .1;
                 (&value[..value.len() - 1], unit)
             }
             _ => (value, 1),
@@ -75,12 +86,26 @@ mod tests {
 
     #[test]
     fn sizes_read_and_print() {
-        for (text, bytes) in [("1G", 1 << 30), ("1.5K", 1536), ("512", 512), ("2T", 2 << 40)] {
+        for (text, bytes) in [
+            ("1G", 1 << 30),
+            ("1.5K", 1536),
+            ("512", 512),
+            ("2T", 2 << 40),
+        ] {
             assert_eq!(text.parse::<ByteSize>().unwrap().0, bytes, "{text}");
         }
         assert_eq!(ByteSize(32 << 30).to_string(), "32G");
         assert_eq!(ByteSize(0).to_string(), "0");
-        for bad in ["", "G", "-1", "1.", "1 G", "1g", "99999999999999999999", "20000000000T"] {
+        for bad in [
+            "",
+            "G",
+            "-1",
+            "1.",
+            "1 G",
+            "1g",
+            "99999999999999999999",
+            "20000000000T",
+        ] {
             assert!(bad.parse::<ByteSize>().is_err(), "{bad}");
         }
     }

@@ -43,7 +43,9 @@ impl fmt::Display for Upid {
 
 fn hex(field: &str, digits: std::ops::RangeInclusive<usize>) -> Result<u64, UpidError> {
     let well_formed = digits.contains(&field.len())
-        && field.chars().all(|c| c.is_ascii_digit() || ('A'..='F').contains(&c));
+        && field
+            .chars()
+            .all(|c| c.is_ascii_digit() || ('A'..='F').contains(&c));
     if !well_formed {
         return Err(UpidError);
     }

@@ -1,1 +1,20 @@
-//! network
+//! Networks of guests: for now, a tap on an existing bridge.
+//!
+//! ```text
+//!   node::tasks ── attach(TapSpec) ──► tap device ── port of ──► bridge
+//! ```
+//!
+//! It makes no bridges: those are the administrator's.
+//!
+//! **Invariant:** when `attach` has returned, the device exists, is up and is a port of its
+//! bridge; when it fails, the task's undo removes the device by its planned name.
+
+use model::{Error, TapSpec};
+use sys::{Host, TapOptions};
+
+/// Makes a guest's tap and joins it to its bridge. May be repeated.
+pub async fn attach(host: &dyn Host, tap: &TapSpec, options: &TapOptions) -> Result<(), Error> {
+    host.create_tap(&tap.name, options).await?;
+    host.join_bridge(&tap.name, &tap.bridge).await?;
+    Ok(())
+}

@@ -1,1 +1,31 @@
-//! node
+//! Composes drivers into tasks, and watches over running guests.
+//!
+//! ```text
+//!   control ── submit(QemuStart{vmid}) ──► tasks::Engine
+//!                                             │ step by step, with the World
+//!             World { store, host, paths, … } ▼
+//!        records (store) · storage · network · guest ──► sys::Host
+//! ```
+//!
+//! One file a task below `tasks/`, named as the operation that submits it. It answers nobody:
+//! that is `control`'s part.
+//!
+//! **Invariants.** A guest's record is changed by compare-and-commit only. A guest is running
+//! when its scope has members, whatever we remember. What a guest was started with is in its run
+//! file before it executes its first instruction.
+
+mod kvm;
+mod paths;
+mod records;
+mod running;
+pub mod tasks;
+mod tend;
+mod volumes;
+mod world;
+
+pub use paths::Paths;
+pub use records::{GuestEntry, Records, guest_key, storage_key};
+pub use running::{GuestStatus, RunState, Running};
+pub use tasks::registry;
+pub use tend::tend;
+pub use world::{World, WorldOptions};

@@ -1,1 +1,103 @@
-fn main() {}
+//! The one binary: arguments, and which role they call for.
+//!
+//! ```text
+//!   ostler run     supervises the two below, where systemd does not
+//!   ostler node    the agent, as root
+//!   ostler api     the public API, as user ostler
+//!   ostler …       commands for people and scripts, which speak to the agent's socket
+//! ```
+
+mod config;
+mod roles;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Ostler looks after your guests.
+#[derive(Parser)]
+#[command(name = "ostler", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a node: the agent and the API, supervised.
+    Run,
+    /// Run the agent. Needs root.
+    Node,
+    /// Run the public API. Must not be root.
+    Api,
+    /// Print the operation table as JSON.
+    ApiDump,
+    /// Check one password with PAM; the agent starts this by itself.
+    #[command(hide = true)]
+    PamHelper,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word of a command")]
+            {
+                eprintln!("error: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::ApiDump => {
+            let table = proto::dump_table(proto::table::rows());
+            let text = serde_json::to_string_pretty(&table).context("printing the table")?;
+            #[expect(clippy::print_stdout, reason = "this is what was asked for")]
+            {
+                println!("{text}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::PamHelper => Ok(auth::pam::helper_main()),
+        role => {
+            log();
+            rustls::crypto::aws_lc_rs::default_provider()
+                .install_default()
+                .map_err(|_| anyhow::anyhow!("a crypto provider was installed before ours"))?;
+            run_role(&role)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn run_role(role: &Command) -> Result<()> {
+    let config = config::Config::load()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(async {
+        match role {
+            Command::Run => roles::supervise(&config).await,
+            Command::Node => roles::node(&config).await,
+            _ => roles::api(&config).await,
+        }
+    })
+}
+
+/// Logs go to standard error, for the journal or whoever started us.
+fn log() {
+    let filter = EnvFilter::try_from_env("OSTLER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

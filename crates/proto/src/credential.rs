@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 pub enum Credential {
     None,
     /// A ticket and, for anything but a read, the matching CSRF token.
-    Ticket { ticket: String, csrf: Option<String> },
+    Ticket {
+        ticket: String,
+        csrf: Option<String>,
+    },
     /// `user@realm!name=secret`.
     Token(String),
     /// The process at the other end of the socket, by its uid as the kernel reports it. Only
@@ -49,13 +52,20 @@ pub struct TokenIdentity {
 
 impl Identity {
     pub fn root() -> Self {
-        Self { user: UserId::root(), token: None, expires: UnixTime::MAX }
+        Self {
+            user: UserId::root(),
+            token: None,
+            expires: UnixTime::MAX,
+        }
     }
 
     /// Whether checks are skipped: `root@pam` itself, or a token of it without privilege
     /// separation.
     pub fn is_root(&self) -> bool {
-        let separated = self.token.as_ref().is_some_and(|token| token.privilege_separation);
+        let separated = self
+            .token
+            .as_ref()
+            .is_some_and(|token| token.privilege_separation);
         self.user.is_root() && !separated
     }
 

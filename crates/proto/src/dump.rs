@@ -47,7 +47,11 @@ fn dump_param(row: &Row, field: &Field) -> Value {
 /// A limit without a needless `.0`.
 fn number(value: f64) -> Value {
     let whole = value as i64;
-    if whole as f64 == value { whole.into() } else { value.into() }
+    if whole as f64 == value {
+        whole.into()
+    } else {
+        value.into()
+    }
 }
 
 fn dump_field(field: &Field) -> Map<String, Value> {
@@ -123,7 +127,10 @@ fn dump_properties(fields: &[Field]) -> Value {
             Value::Object(object)
         }
     };
-    fields.iter().map(|field| (field.name.to_owned(), entry(field))).collect()
+    fields
+        .iter()
+        .map(|field| (field.name.to_owned(), entry(field)))
+        .collect()
 }
 
 fn dump_fields(groups: &[&[Field]]) -> Value {
@@ -163,7 +170,10 @@ fn dump_permission(permission: &Permission) -> Value {
 }
 
 fn names(privileges: &[model::Privilege]) -> Vec<&'static str> {
-    privileges.iter().map(|privilege| privilege.as_str()).collect()
+    privileges
+        .iter()
+        .map(|privilege| privilege.as_str())
+        .collect()
 }
 
 fn dump_check(check: &Check) -> Value {
@@ -180,7 +190,10 @@ fn dump_check(check: &Check) -> Value {
         Check::Given(param, check) => json!(["given", param, dump_check(check)]),
         Check::SelfUser => json!(["userid-param", "self"]),
         Check::UserRealm(privilege) => json!(["userid-param", privilege.as_str()]),
-        Check::UserGroups { privileges, new_groups } => {
+        Check::UserGroups {
+            privileges,
+            new_groups,
+        } => {
             json!(["userid-group", names(privileges), u8::from(*new_groups)])
         }
         Check::ModifyAcl => json!(["perm-modify", "{path}"]),

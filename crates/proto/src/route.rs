@@ -54,7 +54,10 @@ impl Branch {
             branch = match name {
                 None => branch.words.entry(segment).or_default(),
                 Some(name) => {
-                    &mut branch.parameter.get_or_insert_with(|| (name, Box::default())).1
+                    &mut branch
+                        .parameter
+                        .get_or_insert_with(|| (name, Box::default()))
+                        .1
                 }
             };
         }
@@ -89,12 +92,19 @@ mod tests {
     const ROWS: &[Row] = &[
         Row::get("/version", "version", ""),
         Row::get("/nodes/{node}/qemu/{vmid}", "qemu_index", ""),
-        Row::delete("/nodes/{node}/storage/{storage}/content/{volume}", "volume_delete", ""),
+        Row::delete(
+            "/nodes/{node}/storage/{storage}/content/{volume}",
+            "volume_delete",
+            "",
+        ),
     ];
 
     fn find(verb: Verb, path: &str) -> Option<Match> {
-        let segments: Vec<String> =
-            path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+        let segments: Vec<String> = path
+            .split('/')
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .collect();
         Router::new(ROWS).find(verb, &segments)
     }
 
@@ -102,18 +112,32 @@ mod tests {
     fn parameters_are_taken_from_the_path() {
         let found = find(Verb::Get, "/nodes/a/qemu/100").unwrap();
         assert_eq!(found.row.name, "qemu_index");
-        assert_eq!(found.path_params, [("node", "a".to_owned()), ("vmid", "100".to_owned())]);
+        assert_eq!(
+            found.path_params,
+            [("node", "a".to_owned()), ("vmid", "100".to_owned())]
+        );
     }
 
     #[test]
     fn a_volume_swallows_the_rest() {
-        let found = find(Verb::Delete, "/nodes/a/storage/local/content/local:iso/x.iso").unwrap();
-        assert_eq!(found.path_params[2], ("volume", "local:iso/x.iso".to_owned()));
+        let found = find(
+            Verb::Delete,
+            "/nodes/a/storage/local/content/local:iso/x.iso",
+        )
+        .unwrap();
+        assert_eq!(
+            found.path_params[2],
+            ("volume", "local:iso/x.iso".to_owned())
+        );
     }
 
     #[test]
     fn another_verb_or_path_is_nothing() {
-        for (verb, path) in [(Verb::Put, "/version"), (Verb::Get, "/nope"), (Verb::Get, "/nodes")] {
+        for (verb, path) in [
+            (Verb::Put, "/version"),
+            (Verb::Get, "/nope"),
+            (Verb::Get, "/nodes"),
+        ] {
             assert!(find(verb, path).is_none(), "{path}");
         }
     }

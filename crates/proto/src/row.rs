@@ -105,7 +105,10 @@ pub enum Check {
     UserRealm(Privilege),
     /// One of the privileges on `/access/groups`, or on a group of the user `userid`; with
     /// `new_groups`, also on every group of the parameter `groups`.
-    UserGroups { privileges: &'static [Privilege], new_groups: bool },
+    UserGroups {
+        privileges: &'static [Privilege],
+        new_groups: bool,
+    },
     /// May change the access control list at the parameter `path`.
     ModifyAcl,
     /// What is needed depends on what is asked.
@@ -136,7 +139,12 @@ pub struct Row {
 }
 
 impl Row {
-    const fn new(verb: Verb, path: &'static str, name: &'static str, summary: &'static str) -> Self {
+    const fn new(
+        verb: Verb,
+        path: &'static str,
+        name: &'static str,
+        summary: &'static str,
+    ) -> Self {
         Self {
             name,
             verb,

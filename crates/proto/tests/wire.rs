@@ -27,7 +27,10 @@ impl Service for Echo {
         }
         let (mine, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         (&mine).write_all(b"hello").unwrap();
-        Ok(Streamed { answer: Answer::new("here"), descriptor: theirs.into() })
+        Ok(Streamed {
+            answer: Answer::new("here"),
+            descriptor: theirs.into(),
+        })
     }
     async fn verify(&self, _: Peer, _: Credential, _: Option<String>) -> Result<Identity, Error> {
         Ok(Identity::root())
@@ -41,8 +44,16 @@ impl Service for Echo {
 }
 
 fn request(op: &str) -> Request {
-    let Value::Object(params) = json!({"a": "ü\n"}) else { unreachable!() };
-    Request { op: op.into(), params, credential: Credential::None, id: "1".into(), address: None }
+    let Value::Object(params) = json!({"a": "ü\n"}) else {
+        unreachable!()
+    };
+    Request {
+        op: op.into(),
+        params,
+        credential: Credential::None,
+        id: "1".into(),
+        address: None,
+    }
 }
 
 struct Served {
@@ -55,7 +66,11 @@ fn served() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("node.sock");
     let server = tokio::spawn(serve(UnixListener::bind(&path).unwrap(), Arc::new(Echo)));
-    Served { client: Client::new(path), _folder: folder, server }
+    Served {
+        client: Client::new(path),
+        _folder: folder,
+        server,
+    }
 }
 
 #[tokio::test]
@@ -90,9 +105,19 @@ async fn a_stream_hands_over_a_descriptor() {
     let (answer, descriptor) = served.client.stream(request("open")).await.unwrap();
     assert_eq!(answer.data, "here");
     let mut text = [0; 5];
-    std::os::unix::net::UnixStream::from(descriptor).read_exact(&mut text).unwrap();
+    std::os::unix::net::UnixStream::from(descriptor)
+        .read_exact(&mut text)
+        .unwrap();
     assert_eq!(&text, b"hello");
-    assert_eq!(served.client.stream(request("fail")).await.unwrap_err().kind, ErrorKind::Forbidden);
+    assert_eq!(
+        served
+            .client
+            .stream(request("fail"))
+            .await
+            .unwrap_err()
+            .kind,
+        ErrorKind::Forbidden
+    );
 }
 
 #[tokio::test]
@@ -112,8 +137,19 @@ async fn when_the_agent_dies_everybody_is_told_and_the_next_agent_is_found() {
     });
     served.client.request(request("echo")).await.unwrap();
     served.server.abort();
-    assert_eq!(waiting.await.unwrap().unwrap_err().kind, ErrorKind::Unavailable);
-    assert_eq!(served.client.request(request("echo")).await.unwrap_err().kind, ErrorKind::Unavailable);
+    assert_eq!(
+        waiting.await.unwrap().unwrap_err().kind,
+        ErrorKind::Unavailable
+    );
+    assert_eq!(
+        served
+            .client
+            .request(request("echo"))
+            .await
+            .unwrap_err()
+            .kind,
+        ErrorKind::Unavailable
+    );
     let path = served._folder.path().join("node.sock");
     std::fs::remove_file(&path).unwrap();
     tokio::spawn(serve(UnixListener::bind(&path).unwrap(), Arc::new(Echo)));
@@ -124,7 +160,11 @@ async fn when_the_agent_dies_everybody_is_told_and_the_next_agent_is_found() {
 async fn nonsense_ends_the_connection_and_nothing_else() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let served = served();
-    for nonsense in [&b"\xff\xff\xff\xffxx"[..], b"\x00\x00\x00\x02{}", b"\x00\x00\x00\x09not jsonn"] {
+    for nonsense in [
+        &b"\xff\xff\xff\xffxx"[..],
+        b"\x00\x00\x00\x02{}",
+        b"\x00\x00\x00\x09not jsonn",
+    ] {
         let path = served._folder.path().join("node.sock");
         let mut socket = tokio::net::UnixStream::connect(path).await.unwrap();
         socket.write_all(nonsense).await.unwrap();

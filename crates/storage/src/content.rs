@@ -42,7 +42,9 @@ impl ContentType {
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|content| content.as_str() == name)
+        Self::ALL
+            .into_iter()
+            .find(|content| content.as_str() == name)
     }
 
     /// The endings that files of this kind have; empty for what is no file that people name.

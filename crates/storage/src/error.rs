@@ -20,7 +20,10 @@ pub enum StorageError {
     #[error("no space left on storage '{0}'")]
     Full(StorageId),
     #[error("storage '{storage}'")]
-    Host { storage: StorageId, source: SysError },
+    Host {
+        storage: StorageId,
+        source: SysError,
+    },
 }
 
 impl StorageError {

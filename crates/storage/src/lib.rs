@@ -73,8 +73,12 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Makes an image of `size` bytes that reads as zeros. `Exists` where there is one. A failure
     /// leaves nothing.
-    async fn allocate(&self, name: &str, format: BlockFormat, size: u64)
-    -> Result<(), StorageError>;
+    async fn allocate(
+        &self,
+        name: &str,
+        format: BlockFormat,
+        size: u64,
+    ) -> Result<(), StorageError>;
 
     /// Removes a volume with all that belongs to it. False where there was none.
     async fn free(&self, name: &str) -> Result<bool, StorageError>;
@@ -122,9 +126,9 @@ pub fn open(config: StorageConfig, host: SharedHost) -> Arc<dyn Storage> {
 }
 
 /// The storage that every node has before anybody configures one.
-pub fn first_storage(root: &str) -> StorageConfig {
+pub fn local(path: &str) -> StorageConfig {
     StorageConfig::dir(
         StorageId::new("local").expect("a constant that follows the rule"),
-        format!("{root}/var/lib/vz"),
+        path,
     )
 }

@@ -11,9 +11,14 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the real clock is read")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the real clock is read"
+    )]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
@@ -24,9 +29,14 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the real clock is read")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the real clock is read"
+    )]
     fn wall(&self) -> UnixTime {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         UnixTime::try_from(since.as_secs()).unwrap_or(UnixTime::MAX)
     }
 

@@ -97,9 +97,17 @@ impl Output {
 
     /// The last line that says something, of what went wrong.
     pub fn complaint(&self) -> String {
-        let text = if self.stderr.is_empty() { &self.stdout } else { &self.stderr };
+        let text = if self.stderr.is_empty() {
+            &self.stdout
+        } else {
+            &self.stderr
+        };
         let text = String::from_utf8_lossy(text);
-        text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no output").to_owned()
+        text.lines()
+            .map(str::trim)
+            .rfind(|line| !line.is_empty())
+            .unwrap_or("no output")
+            .to_owned()
     }
 
     /// The output, if the program succeeded.
@@ -112,13 +120,20 @@ impl Output {
             None => "a signal".to_owned(),
         };
         let message = self.complaint();
-        Err(crate::SysError::ProgramFailed { program: program.to_owned(), status, message })
+        Err(crate::SysError::ProgramFailed {
+            program: program.to_owned(),
+            status,
+            message,
+        })
     }
 
     /// The output as JSON, if the program succeeded.
     pub fn json(self, program: &str) -> Result<serde_json::Value, Error> {
         let stdout = self.checked(program)?;
-        serde_json::from_slice(&stdout)
-            .map_err(|error| Error::bug(format!("{program} printed something else than JSON: {error}")))
+        serde_json::from_slice(&stdout).map_err(|error| {
+            Error::bug(format!(
+                "{program} printed something else than JSON: {error}"
+            ))
+        })
     }
 }

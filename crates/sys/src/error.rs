@@ -9,11 +9,19 @@ use model::ErrorKind;
 #[derive(Debug, thiserror::Error)]
 pub enum SysError {
     #[error("cannot {action} {object}")]
-    Io { action: &'static str, object: String, source: io::Error },
+    Io {
+        action: &'static str,
+        object: String,
+        source: io::Error,
+    },
     #[error("{program} is not installed")]
     ProgramMissing { program: String },
     #[error("{program} failed with {status}: {message}")]
-    ProgramFailed { program: String, status: String, message: String },
+    ProgramFailed {
+        program: String,
+        status: String,
+        message: String,
+    },
     #[error("{program} did not end within {} s", after.as_secs())]
     ProgramTimeout { program: String, after: Duration },
     /// The host cannot do this; the text says what is missing.
@@ -26,7 +34,11 @@ pub enum SysError {
 
 impl SysError {
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, object: path.display().to_string(), source }
+        Self::Io {
+            action,
+            object: path.display().to_string(),
+            source,
+        }
     }
 
     /// Whether the object simply is not there.
@@ -35,8 +47,13 @@ impl SysError {
     }
 
     pub fn is_full(&self) -> bool {
-        let Self::Io { source, .. } = self else { return false };
-        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        let Self::Io { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
     }
 
     pub fn kind(&self) -> ErrorKind {

@@ -1,6 +1,8 @@
 //! Files and directories.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::UnixTime;
@@ -67,6 +69,15 @@ pub trait Files: Send + Sync + 'static {
 
     /// The entries of a directory, by name. A missing directory has none.
     async fn list(&self, path: &Path) -> Result<Vec<FileEntry>, SysError>;
+
+    /// Opens a disk image for a guest that may not open it by name. `direct` passes by the page
+    /// cache; where the file system cannot do that, the descriptor uses the cache.
+    async fn open_image(
+        &self,
+        path: &Path,
+        write: bool,
+        direct: bool,
+    ) -> Result<Arc<OwnedFd>, SysError>;
 
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError>;
 

@@ -20,7 +20,10 @@ impl ScopeName {
     /// The scope that holds a task's child processes.
     pub fn task(key: &str) -> Self {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        Self(format!("task-{}", key.chars().map(plain).collect::<String>()))
+        Self(format!(
+            "task-{}",
+            key.chars().map(plain).collect::<String>()
+        ))
     }
 
     /// Reads a name back, e.g. from a directory; none where it is not one of ours.

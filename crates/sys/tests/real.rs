@@ -51,13 +51,19 @@ async fn a_scope_holds_all_descendants_and_kills_them_whole() {
     let script = "setsid sleep 1000 & while :; do (sleep 1000 &) ; sleep 0.01; done";
     let first = host.spawn(shell(script), &scope).await.unwrap();
     assert!(host.is_alive(&first).await.unwrap());
-    until("there are many", async || host.members(&scope).await.unwrap().len() > 10).await;
+    until("there are many", async || {
+        host.members(&scope).await.unwrap().len() > 10
+    })
+    .await;
     assert_eq!(host.scopes().await.unwrap(), [scope.clone()]);
     assert!(!host.remove_scope(&scope).await.unwrap());
     host.kill_scope(&scope).await.unwrap();
     assert!(host.members(&scope).await.unwrap().is_empty());
     assert!(host.scopes().await.unwrap().is_empty());
-    until("the first is gone", async || !host.is_alive(&first).await.unwrap()).await;
+    until("the first is gone", async || {
+        !host.is_alive(&first).await.unwrap()
+    })
+    .await;
     host.kill_scope(&scope).await.unwrap();
     assert!(host.remove_scope(&scope).await.unwrap());
 }
@@ -77,10 +83,16 @@ async fn limits_are_set_and_hold() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let script = "head -c 200m /dev/zero | tail -c 100m >/dev/null; echo $?; grep Cpus_allowed_list /proc/self/status";
-    let process = host.spawn(shell(script).output(Stdio::File(out.clone())), &scope).await.unwrap();
+    let process = host
+        .spawn(shell(script).output(Stdio::File(out.clone())), &scope)
+        .await
+        .unwrap();
     until("it ended", async || !host.is_alive(&process).await.unwrap()).await;
     let text = String::from_utf8(std::fs::read(&out).unwrap()).unwrap();
-    assert!(text.contains("137") && text.contains("Cpus_allowed_list:\t0\n"), "{text}");
+    assert!(
+        text.contains("137") && text.contains("Cpus_allowed_list:\t0\n"),
+        "{text}"
+    );
     assert!(host.usage(&scope).await.unwrap().cpu_us > 0);
     host.limit_scope(&scope, &Limits::default()).await.unwrap();
     host.kill_scope(&scope).await.unwrap();
@@ -97,7 +109,10 @@ async fn a_process_outlives_the_one_that_made_it_and_is_known_again() {
     assert_eq!(again.members(&scope).await.unwrap(), [process.clone()]);
     let mut other = process.clone();
     other.start_time += 1;
-    assert!(!again.is_alive(&other).await.unwrap(), "the same pid is not the same process");
+    assert!(
+        !again.is_alive(&other).await.unwrap(),
+        "the same pid is not the same process"
+    );
     again.kill_scope(&scope).await.unwrap();
 }
 
@@ -106,17 +121,31 @@ async fn programs_are_run_with_input_and_end_in_time() {
     let Some(host) = host("run") else { return };
     let output = host.run(Command::new("cat").input("hello")).await.unwrap();
     assert_eq!(output.stdout, b"hello");
-    let error = host.run(shell("echo one >&2; echo two >&2; exit 3")).await.unwrap();
+    let error = host
+        .run(shell("echo one >&2; echo two >&2; exit 3"))
+        .await
+        .unwrap();
     let error = error.checked("sh").unwrap_err();
     assert_eq!(error.to_string(), "sh failed with exit code 3: two");
-    let slow = Command::new("sleep").arg("1000").timeout(Some(Duration::from_millis(50)));
-    assert!(matches!(host.run(slow).await, Err(SysError::ProgramTimeout { .. })));
+    let slow = Command::new("sleep")
+        .arg("1000")
+        .timeout(Some(Duration::from_millis(50)));
+    assert!(matches!(
+        host.run(slow).await,
+        Err(SysError::ProgramTimeout { .. })
+    ));
     let missing = host.run(Command::new("no-such-program")).await.unwrap_err();
     assert_eq!(missing.to_string(), "no-such-program is not installed");
-    let as_nobody = host.run(Command::new("id").arg("-u").user(65534, 65534)).await.unwrap();
+    let as_nobody = host
+        .run(Command::new("id").arg("-u").user(65534, 65534))
+        .await
+        .unwrap();
     assert_eq!(as_nobody.stdout, b"65534\n");
     let environment = host.run(Command::new("env")).await.unwrap();
-    assert_eq!(String::from_utf8_lossy(&environment.stdout).lines().count(), 2);
+    assert_eq!(
+        String::from_utf8_lossy(&environment.stdout).lines().count(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -125,15 +154,28 @@ async fn files_are_written_wholly_and_with_their_mode() {
     let Some(host) = host("files") else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a/b/secret");
-    assert!(host.write(&file, b"x", 0o600).await.unwrap_err().is_not_found());
-    host.create_dir(file.parent().unwrap(), 0o700).await.unwrap();
+    assert!(
+        host.write(&file, b"x", 0o600)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    host.create_dir(file.parent().unwrap(), 0o700)
+        .await
+        .unwrap();
     host.write(&file, b"one", 0o600).await.unwrap();
     host.append(&file, b" two", true).await.unwrap();
     assert_eq!(host.read(&file).await.unwrap(), b"one two");
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let other = file.with_file_name("other");
     host.write(&other, b"", 0o644).await.unwrap();
-    assert!(host.rename(&file, &other).await.is_err(), "a rename never replaces");
+    assert!(
+        host.rename(&file, &other).await.is_err(),
+        "a rename never replaces"
+    );
     assert!(!host.remove_dir(file.parent().unwrap()).await.unwrap());
     assert!(host.remove(&other).await.unwrap() && !host.remove(&other).await.unwrap());
     assert_eq!(host.list(file.parent().unwrap()).await.unwrap().len(), 1);
@@ -149,38 +191,64 @@ fn taps_and_bridges_in_a_namespace() {
         return;
     }
     if std::env::var_os(INSIDE).is_some() {
-        return tokio::runtime::Runtime::new().unwrap().block_on(taps_and_bridges());
+        return tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(taps_and_bridges());
     }
     let me = std::env::current_exe().unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test starts itself again")]
     let inside = std::process::Command::new("unshare")
-        .args(["--net", "--mount", "sh", "-c", "mount -t sysfs s /sys && exec \"$@\"", "sh"])
+        .args([
+            "--net",
+            "--mount",
+            "sh",
+            "-c",
+            "mount -t sysfs s /sys && exec \"$@\"",
+            "sh",
+        ])
         .arg(me)
         .args(["--exact", "taps_and_bridges_in_a_namespace", "--nocapture"])
         .env(INSIDE, "1")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&inside.stdout);
-    assert!(inside.status.success(), "{text}{}", String::from_utf8_lossy(&inside.stderr));
+    assert!(
+        inside.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&inside.stderr)
+    );
 }
 
 async fn taps_and_bridges() {
     let host = RealHost::open("ostler-test-unused").unwrap();
     host.create_bridge("vmbr7").await.unwrap();
     host.create_bridge("vmbr7").await.unwrap();
-    let options = TapOptions { owner: Some(65534), multi_queue: false, mtu: Some(1400) };
+    let options = TapOptions {
+        owner: Some(65534),
+        multi_queue: false,
+        mtu: Some(1400),
+    };
     host.create_tap("tap100i0", &options).await.unwrap();
     host.create_tap("tap100i0", &options).await.unwrap();
     host.join_bridge("tap100i0", "vmbr7").await.unwrap();
     host.join_bridge("tap100i0", "vmbr7").await.unwrap();
-    let many = TapOptions { multi_queue: true, ..TapOptions::default() };
+    let many = TapOptions {
+        multi_queue: true,
+        ..TapOptions::default()
+    };
     host.create_tap("tap100i1", &many).await.unwrap();
     let links = host.links().await.unwrap();
     let tap = links.iter().find(|link| link.name == "tap100i0").unwrap();
-    assert_eq!((tap.mtu, tap.master.as_deref(), tap.up), (1400, Some("vmbr7"), true));
+    assert_eq!(
+        (tap.mtu, tap.master.as_deref(), tap.up),
+        (1400, Some("vmbr7"), true)
+    );
     let missing = host.join_bridge("tap100i0", "vmbr8").await.unwrap_err();
     assert_eq!(missing.to_string(), "bridge 'vmbr8' does not exist");
-    assert!(host.remove_tap("lo").await.is_err(), "only taps are removed");
+    assert!(
+        host.remove_tap("lo").await.is_err(),
+        "only taps are removed"
+    );
     for tap in ["tap100i0", "tap100i1"] {
         assert!(host.remove_tap(tap).await.unwrap());
         assert!(!host.remove_tap(tap).await.unwrap());

@@ -62,9 +62,11 @@ pub(crate) struct Archive {
 impl Archive {
     pub(crate) fn insert(&mut self, request_id: &str, summary: TaskSummary) {
         if !request_id.is_empty() {
-            self.requests.insert(request_id.to_owned(), summary.upid.clone());
+            self.requests
+                .insert(request_id.to_owned(), summary.upid.clone());
         }
-        self.tasks.insert((summary.upid.starttime, summary.upid.clone()), summary);
+        self.tasks
+            .insert((summary.upid.starttime, summary.upid.clone()), summary);
         while self.tasks.len() > KEPT {
             let oldest_ended = self
                 .tasks
@@ -93,7 +95,12 @@ impl Archive {
 
     /// Newest first.
     pub(crate) fn list(&self, filter: &TaskFilter) -> Vec<TaskSummary> {
-        self.tasks.values().rev().filter(|task| filter.shows(task)).cloned().collect()
+        self.tasks
+            .values()
+            .rev()
+            .filter(|task| filter.shows(task))
+            .cloned()
+            .collect()
     }
 }
 
@@ -108,7 +115,10 @@ impl TaskFilter {
         wanted_state
             && equal(&self.id, &upid.id)
             && equal(&self.kind, &upid.kind)
-            && self.user.as_deref().is_none_or(|user| upid.user.contains(user))
+            && self
+                .user
+                .as_deref()
+                .is_none_or(|user| upid.user.contains(user))
             && self.since.is_none_or(|since| upid.starttime >= since)
             && self.until.is_none_or(|until| upid.starttime <= until)
     }

@@ -23,7 +23,11 @@ impl<W> TaskContext<W> {
     /// Adds a line to the task's log, which people read.
     pub async fn log(&self, line: &str) {
         let text = format!("{}\n", line.trim_end());
-        if let Err(error) = self.host.append(&self.log_path, text.as_bytes(), false).await {
+        if let Err(error) = self
+            .host
+            .append(&self.log_path, text.as_bytes(), false)
+            .await
+        {
             // A log that cannot be written does not stop the work.
             warn!(upid = %self.upid, %error, "task log");
         }
@@ -37,8 +41,13 @@ impl<W> TaskContext<W> {
 
     /// Says how far the work is, as a line that the UI and the CLI turn into a bar.
     pub async fn progress(&self, what: &str, done: u64, total: u64) {
-        let percent = if total == 0 { 100.0 } else { done as f64 * 100.0 / total as f64 };
-        self.log(&format!("{what}: {done} of {total} bytes ({percent:.2}%)")).await;
+        let percent = if total == 0 {
+            100.0
+        } else {
+            done as f64 * 100.0 / total as f64
+        };
+        self.log(&format!("{what}: {done} of {total} bytes ({percent:.2}%)"))
+            .await;
     }
 
     /// Remembers the revision of a commit of this task, so that whoever reads a finished task
@@ -54,6 +63,9 @@ impl<W> TaskContext<W> {
 
     /// An id for a job inside of QEMU, derived so that a second run finds the first one's.
     pub fn job_id(&self, step: &str) -> String {
-        format!("ostler-{:08X}-{:08X}-{step}", self.upid.pid, self.upid.pstart)
+        format!(
+            "ostler-{:08X}-{:08X}-{step}",
+            self.upid.pid, self.upid.pstart
+        )
     }
 }

@@ -88,8 +88,9 @@ impl<W: Send + Sync + 'static> Engine<W> {
             return Ok(upid.clone());
         }
         let upid = self.mint(T::KIND, &submission);
-        let state = serde_json::to_value(&task)
-            .map_err(|error| Error::bug(format!("task {} cannot be journalled: {error}", T::NAME)))?;
+        let state = serde_json::to_value(&task).map_err(|error| {
+            Error::bug(format!("task {} cannot be journalled: {error}", T::NAME))
+        })?;
         let accepted = Accepted {
             upid: upid.clone(),
             name: T::NAME.to_owned(),
@@ -122,7 +123,10 @@ impl<W: Send + Sync + 'static> Engine<W> {
 
     pub fn get(&self, upid: &Upid) -> Result<TaskSummary, Error> {
         let archive = self.archive();
-        archive.get(upid).cloned().ok_or_else(|| Error::invalid("upid", "no such task"))
+        archive
+            .get(upid)
+            .cloned()
+            .ok_or_else(|| Error::invalid("upid", "no such task"))
     }
 
     /// Newest first.
@@ -138,7 +142,10 @@ impl<W: Send + Sync + 'static> Engine<W> {
             Err(error) if error.is_not_found() => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        Ok(String::from_utf8_lossy(&content).lines().map(str::to_owned).collect())
+        Ok(String::from_utf8_lossy(&content)
+            .lines()
+            .map(str::to_owned)
+            .collect())
     }
 
     /// Waits for a task's end. May be dropped.
@@ -156,12 +163,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
     }
 
     /// Takes an object for a synchronous operation; `Busy` when it is not free within `patience`.
-    pub async fn hold(
-        &self,
-        object: &str,
-        kind: &str,
-        patience: Duration,
-    ) -> Result<Hold, Error> {
+    pub async fn hold(&self, object: &str, kind: &str, patience: Duration) -> Result<Hold, Error> {
         let turn = self.queue.line_up(Some(object.to_owned()), kind);
         tokio::select! {
             hold = turn.wait(|_| true) => Ok(hold),
@@ -171,8 +173,15 @@ impl<W: Send + Sync + 'static> Engine<W> {
         }
     }
 
+    /// Takes an object if nobody has it or waits for it.
+    pub fn try_hold(&self, object: &str) -> Option<Hold> {
+        self.queue.line_up(Some(object.to_owned()), "").if_free()
+    }
+
     pub(crate) fn strong(&self) -> Result<Arc<Self>, Error> {
-        self.me.upgrade().ok_or_else(|| Error::bug("the task engine is being closed"))
+        self.me
+            .upgrade()
+            .ok_or_else(|| Error::bug("the task engine is being closed"))
     }
 
     pub(crate) fn journal(&self, upid: &Upid) -> Journal {
@@ -203,8 +212,10 @@ impl<W: Send + Sync + 'static> Engine<W> {
     fn mint(&self, kind: &str, submission: &Submission) -> Upid {
         let ticks = (self.options.clock.monotonic().as_millis() / 10) as u64;
         let next = |last: u64| Some(ticks.max(last + 1));
-        let before =
-            self.last_pstart.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
+        let before = self
+            .last_pstart
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .unwrap_or(0);
         let mut upid = Upid {
             node: self.options.node.clone(),
             pid: std::process::id(),
@@ -234,7 +245,11 @@ impl<W: Send + Sync + 'static> Engine<W> {
     }
 
     pub(crate) fn remember(&self, request_id: &str, upid: &Upid, state: TaskState) {
-        let summary = TaskSummary { upid: upid.clone(), state, revision: 0 };
+        let summary = TaskSummary {
+            upid: upid.clone(),
+            state,
+            revision: 0,
+        };
         self.archive().insert(request_id, summary);
     }
 
@@ -243,10 +258,16 @@ impl<W: Send + Sync + 'static> Engine<W> {
         let mut line = serde_json::to_vec(&ended)
             .map_err(|error| Error::bug(format!("the end of a task cannot be written: {error}")))?;
         line.push(b'\n');
-        self.options.host.append(&self.index_path(), &line, true).await?;
+        self.options
+            .host
+            .append(&self.index_path(), &line, true)
+            .await?;
         self.journal(&ended.upid).remove().await?;
         lock(&self.stops).retain(|(upid, _)| *upid != ended.upid);
-        let state = TaskState::Ended { at: ended.at, status: ended.status };
+        let state = TaskState::Ended {
+            at: ended.at,
+            status: ended.status,
+        };
         self.archive().set(&ended.upid, state, ended.revision);
         self.changed.notify_waiters();
         Ok(())
@@ -272,14 +293,27 @@ impl<W: Send + Sync + 'static> Engine<W> {
         };
         if !content.is_empty() && !content.ends_with(b"\n") {
             // Close the broken line, so that the next one stands for itself.
-            self.options.host.append(&self.index_path(), b"\n", true).await?;
+            self.options
+                .host
+                .append(&self.index_path(), b"\n", true)
+                .await?;
         }
         let mut archive = self.archive();
         for line in content.split(|byte| *byte == b'\n') {
             if let Ok(ended) = serde_json::from_slice::<Ended>(line) {
-                let state = TaskState::Ended { at: ended.at, status: ended.status };
+                let state = TaskState::Ended {
+                    at: ended.at,
+                    status: ended.status,
+                };
                 let (upid, revision) = (ended.upid, ended.revision);
-                archive.insert(&ended.request_id, TaskSummary { upid, state, revision });
+                archive.insert(
+                    &ended.request_id,
+                    TaskSummary {
+                        upid,
+                        state,
+                        revision,
+                    },
+                );
             }
         }
         Ok(())

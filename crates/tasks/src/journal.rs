@@ -23,13 +23,23 @@ pub(crate) struct Accepted {
 pub(crate) enum Line {
     Accepted(Accepted),
     /// The step's names are chosen; its act may have begun.
-    Planned { step: usize, task: Value },
+    Planned {
+        step: usize,
+        task: Value,
+    },
     /// The step is done.
-    Done { step: usize, task: Value },
+    Done {
+        step: usize,
+        task: Value,
+    },
     /// The work is being taken back, because of this.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     /// The step is taken back.
-    Undone { step: usize },
+    Undone {
+        step: usize,
+    },
 }
 
 /// Where a task stands, read from its journal.
@@ -53,7 +63,10 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn new(host: SharedHost, directory: &Path, upid: &Upid) -> Self {
-        Self { host, path: directory.join(format!("{upid}.journal")) }
+        Self {
+            host,
+            path: directory.join(format!("{upid}.journal")),
+        }
     }
 
     /// Adds a line; durable on return.
@@ -74,7 +87,9 @@ pub(crate) fn read(content: &[u8]) -> Option<Standing> {
     let mut lines = content
         .split(|byte| *byte == b'\n')
         .map_while(|line| serde_json::from_slice::<Line>(line).ok());
-    let Some(Line::Accepted(accepted)) = lines.next() else { return None };
+    let Some(Line::Accepted(accepted)) = lines.next() else {
+        return None;
+    };
     let mut standing = Standing {
         task: accepted.task.clone(),
         accepted,
@@ -102,12 +117,18 @@ mod tests {
     use super::*;
 
     fn text(lines: &[Line]) -> Vec<u8> {
-        lines.iter().flat_map(|line| [serde_json::to_vec(line).unwrap(), b"\n".to_vec()]).flatten().collect()
+        lines
+            .iter()
+            .flat_map(|line| [serde_json::to_vec(line).unwrap(), b"\n".to_vec()])
+            .flatten()
+            .collect()
     }
 
     fn accepted() -> Line {
         Line::Accepted(Accepted {
-            upid: "UPID:a:00000001:00000001:6B00D68B:qmstart:100:root@pam:".parse().unwrap(),
+            upid: "UPID:a:00000001:00000001:6B00D68B:qmstart:100:root@pam:"
+                .parse()
+                .unwrap(),
             name: "qemu_start".into(),
             version: 1,
             request_id: "r".into(),
@@ -119,17 +140,35 @@ mod tests {
     fn a_journal_tells_where_the_task_stands() {
         let lines = [
             accepted(),
-            Line::Planned { step: 0, task: 1.into() },
-            Line::Done { step: 0, task: 2.into() },
-            Line::Planned { step: 1, task: 3.into() },
+            Line::Planned {
+                step: 0,
+                task: 1.into(),
+            },
+            Line::Done {
+                step: 0,
+                task: 2.into(),
+            },
+            Line::Planned {
+                step: 1,
+                task: 3.into(),
+            },
         ];
         let standing = read(&text(&lines)).unwrap();
-        assert_eq!((standing.planned, standing.done, standing.task), (2, 1, Value::from(3)));
+        assert_eq!(
+            (standing.planned, standing.done, standing.task),
+            (2, 1, Value::from(3))
+        );
     }
 
     #[test]
     fn a_line_cut_off_by_a_crash_never_counted() {
-        let mut content = text(&[accepted(), Line::Planned { step: 0, task: 1.into() }]);
+        let mut content = text(&[
+            accepted(),
+            Line::Planned {
+                step: 0,
+                task: 1.into(),
+            },
+        ]);
         content.truncate(content.len() - 3);
         assert_eq!(read(&content).unwrap().planned, 0);
         assert!(read(&text(&[accepted()])[..20]).is_none());

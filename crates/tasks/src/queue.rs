@@ -46,14 +46,24 @@ impl Queue {
         state.next += 1;
         let number = state.next;
         if let Some(object) = &object {
-            let place = Place { number, kind: kind.to_owned() };
+            let place = Place {
+                number,
+                kind: kind.to_owned(),
+            };
             state.objects.entry(object.clone()).or_default().push(place);
         }
-        Turn { queue: self.clone(), object, number }
+        Turn {
+            queue: self.clone(),
+            object,
+            number,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,11 +83,20 @@ impl Turn {
         }
     }
 
+    /// The object, if nobody is ahead.
+    pub(crate) fn if_free(self) -> Option<Hold> {
+        (!self.is_blocked(&|_: &str| true)).then(|| Hold(self))
+    }
+
     fn is_blocked(&self, excludes: &impl Fn(&str) -> bool) -> bool {
-        let Some(object) = &self.object else { return false };
+        let Some(object) = &self.object else {
+            return false;
+        };
         let state = self.queue.state();
         let places = state.objects.get(object).map_or(&[][..], Vec::as_slice);
-        places.iter().any(|place| place.number < self.number && excludes(&place.kind))
+        places
+            .iter()
+            .any(|place| place.number < self.number && excludes(&place.kind))
     }
 }
 
@@ -105,8 +124,9 @@ mod tests {
     async fn fifty_get_the_object_in_the_order_they_asked() {
         let queue = Queue::default();
         let done = Arc::new(AtomicUsize::new(0));
-        let turns: Vec<Turn> =
-            (0..50).map(|_| queue.line_up(Some("guest/100".into()), "qmclone")).collect();
+        let turns: Vec<Turn> = (0..50)
+            .map(|_| queue.line_up(Some("guest/100".into()), "qmclone"))
+            .collect();
         let waiting: Vec<_> = turns
             .into_iter()
             .enumerate()
@@ -128,7 +148,10 @@ mod tests {
     #[tokio::test]
     async fn a_stop_need_not_wait_for_a_shutdown() {
         let queue = Queue::default();
-        let _shutdown = queue.line_up(Some("guest/1".into()), "qmshutdown").wait(|_| true).await;
+        let _shutdown = queue
+            .line_up(Some("guest/1".into()), "qmshutdown")
+            .wait(|_| true)
+            .await;
         let stop = queue.line_up(Some("guest/1".into()), "qmstop");
         stop.wait(|kind| kind != "qmshutdown").await;
     }

@@ -15,38 +15,53 @@ pub(crate) fn recover<T: Task>(
     engine: Arc<Engine<T::World>>,
     standing: Standing,
 ) -> Result<Recovery, Error> {
-    let task: T = serde_json::from_value(standing.task.clone())
-        .map_err(|error| Error::bug(format!("the journal of {} cannot be read: {error}", T::NAME)))?;
+    let task: T = serde_json::from_value(standing.task.clone()).map_err(|error| {
+        Error::bug(format!(
+            "the journal of {} cannot be read: {error}",
+            T::NAME
+        ))
+    })?;
     let turn = engine.queue.line_up(task.object(), T::KIND);
     let accepted = &standing.accepted;
     let runner = Runner::new(engine, accepted.upid.clone(), accepted.request_id.clone());
     Ok(Box::pin(run_again(runner, turn, standing, task)))
 }
 
-async fn run_again<T: Task>(
-    runner: Runner<T::World>,
-    turn: Turn,
-    standing: Standing,
-    mut task: T,
-) {
+async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Standing, mut task: T) {
     let kinds = task.clone();
     let _hold = turn.wait(move |kind| kinds.excludes(kind)).await;
     runner.cx.log("the agent was restarted; recovering").await;
     if let Err(error) = empty_scope(&runner).await {
         // What runs there could still change the world under our hands: decide nothing.
-        return runner.engine().mark_stuck(&runner.cx.upid, error.to_string());
+        return runner
+            .engine()
+            .mark_stuck(&runner.cx.upid, error.to_string());
     }
-    let error = standing.failed.clone().unwrap_or_else(|| "interrupted by a restart".to_owned());
+    let error = standing
+        .failed
+        .clone()
+        .unwrap_or_else(|| "interrupted by a restart".to_owned());
     if standing.failed.is_some() {
-        return runner.take_back(&task, standing.planned, Error::conflict(error)).await;
+        return runner
+            .take_back(&task, standing.planned, Error::conflict(error))
+            .await;
     }
     match is_past_return(&runner, &standing, &mut task).await {
-        Ok(true) => match runner.forward(&mut task, standing.done, standing.planned).await {
+        Ok(true) => match runner
+            .forward(&mut task, standing.done, standing.planned)
+            .await
+        {
             Ok(()) => runner.end(Ok(())).await,
             Err((planned, error)) => runner.take_back(&task, planned, error).await,
         },
-        Ok(false) => runner.take_back(&task, standing.planned, Error::conflict(error)).await,
-        Err(error) => runner.engine().mark_stuck(&runner.cx.upid, error.to_string()),
+        Ok(false) => {
+            runner
+                .take_back(&task, standing.planned, Error::conflict(error))
+                .await
+        }
+        Err(error) => runner
+            .engine()
+            .mark_stuck(&runner.cx.upid, error.to_string()),
     }
 }
 
@@ -62,7 +77,11 @@ async fn is_past_return<T: Task>(
         return Ok(true);
     }
     let last_was_begun = standing.done + 1 == needed && standing.planned == needed;
-    if last_was_begun { runner.is_done(task, needed - 1).await } else { Ok(false) }
+    if last_was_begun {
+        runner.is_done(task, needed - 1).await
+    } else {
+        Ok(false)
+    }
 }
 
 /// Kills what the task's dead process had started.

@@ -22,7 +22,9 @@ pub struct Registry<W> {
 
 impl<W: Send + Sync + 'static> Default for Registry<W> {
     fn default() -> Self {
-        Self { tasks: BTreeMap::new() }
+        Self {
+            tasks: BTreeMap::new(),
+        }
     }
 }
 

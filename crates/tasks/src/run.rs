@@ -32,7 +32,13 @@ impl<W: Send + Sync + 'static> Runner<W> {
         let cx = engine.context(&upid);
         let journal = engine.journal(&upid);
         let stop = engine.stoppable(&upid);
-        Self { engine, cx, journal, request_id, stop }
+        Self {
+            engine,
+            cx,
+            journal,
+            request_id,
+            stop,
+        }
     }
 
     /// A task that was just accepted.
@@ -59,7 +65,11 @@ impl<W: Send + Sync + 'static> Runner<W> {
         for step in from..T::steps().len() {
             let was_planned = step < planned;
             if step >= T::POINT_OF_NO_RETURN {
-                self.insist(|runner, task| Box::pin(runner.step(task, step, was_planned)), task).await;
+                self.insist(
+                    |runner, task| Box::pin(runner.step(task, step, was_planned)),
+                    task,
+                )
+                .await;
                 continue;
             }
             let ended = tokio::select! {
@@ -85,10 +95,20 @@ impl<W: Send + Sync + 'static> Runner<W> {
             }
         } else {
             action.plan(&self.cx, task).await?;
-            self.journal.write(&Line::Planned { step, task: state(task)? }).await?;
+            self.journal
+                .write(&Line::Planned {
+                    step,
+                    task: state(task)?,
+                })
+                .await?;
             action.act(&self.cx, task).await?;
         }
-        self.journal.write(&Line::Done { step, task: state(task)? }).await?;
+        self.journal
+            .write(&Line::Done {
+                step,
+                task: state(task)?,
+            })
+            .await?;
         Ok(())
     }
 
@@ -103,26 +123,37 @@ impl<W: Send + Sync + 'static> Runner<W> {
                 Probe::Done => return Ok(true),
                 Probe::NotDone => return Ok(false),
                 Probe::Running => {
-                    self.cx.clock.sleep(Duration::from_millis(PROBE_PAUSE_MS)).await;
+                    self.cx
+                        .clock
+                        .sleep(Duration::from_millis(PROBE_PAUSE_MS))
+                        .await;
                 }
             }
         }
     }
 
     /// Undoes the first `planned` steps, last first, and ends the task with `error`.
-    pub(crate) async fn take_back<T: Task<World = W>>(&self, task: &T, planned: usize, error: Error) {
+    pub(crate) async fn take_back<T: Task<World = W>>(
+        &self,
+        task: &T,
+        planned: usize,
+        error: Error,
+    ) {
         let reason = error.to_string();
         let mut task = task.clone();
         self.insist(
             |runner, _| {
-                let line = Line::Failed { reason: reason.clone() };
+                let line = Line::Failed {
+                    reason: reason.clone(),
+                };
                 Box::pin(async move { Ok(runner.journal.write(&line).await?) })
             },
             &mut task,
         )
         .await;
         for step in (0..planned).rev() {
-            self.insist(|runner, task| Box::pin(runner.undo(task, step)), &mut task).await;
+            self.insist(|runner, task| Box::pin(runner.undo(task, step)), &mut task)
+                .await;
         }
         self.end(Err(error)).await;
     }
@@ -143,7 +174,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
         let mut pause_s = 0;
         while let Err(error) = attempt(self, task).await {
             pause_s = pauses.next().copied().unwrap_or(pause_s);
-            self.cx.log(&format!("trying again in {pause_s} s: {error}")).await;
+            self.cx
+                .log(&format!("trying again in {pause_s} s: {error}"))
+                .await;
             self.cx.clock.sleep(Duration::from_secs(pause_s)).await;
         }
     }
@@ -153,7 +186,10 @@ impl<W: Send + Sync + 'static> Runner<W> {
         let warnings = self.cx.warnings.load(Ordering::Relaxed);
         let (status, line) = match result {
             Ok(()) if warnings == 0 => ("OK".to_owned(), "TASK OK".to_owned()),
-            Ok(()) => (format!("WARNINGS: {warnings}"), format!("TASK WARNINGS: {warnings}")),
+            Ok(()) => (
+                format!("WARNINGS: {warnings}"),
+                format!("TASK WARNINGS: {warnings}"),
+            ),
             Err(error) => (error.to_string(), format!("TASK ERROR: {error}")),
         };
         let status = status.replace('\n', " ");

@@ -14,7 +14,7 @@ use tasks::{
     TaskState,
 };
 use testkit::walk::{Scene, walk};
-use testkit::{Fault, FakeHost, Faults, HastyClock};
+use testkit::{FakeHost, Fault, Faults, HastyClock};
 
 /// Makes a file, a scope and a second file; the second file is what it was for.
 #[derive(Debug, Clone, Serialize, Deserialize, Default)]
@@ -42,7 +42,10 @@ impl Step<Build> for Draft {
         exists(cx, task.draft.as_deref().unwrap()).await
     }
     async fn act(&self, cx: &TaskContext<FakeHost>, task: &mut Build) -> Result<(), Error> {
-        Ok(cx.world.write(task.draft.as_deref().unwrap(), b"draft", 0o600).await?)
+        Ok(cx
+            .world
+            .write(task.draft.as_deref().unwrap(), b"draft", 0o600)
+            .await?)
     }
     async fn undo(&self, cx: &TaskContext<FakeHost>, task: &Build) -> Result<(), Error> {
         cx.world.remove(task.draft.as_deref().unwrap()).await?;
@@ -142,11 +145,21 @@ async fn open(host: &FakeHost) -> Arc<Engine<FakeHost>> {
         host: Arc::new(host.clone()),
         clock: Arc::new(HastyClock::default()),
     };
-    Engine::open(options, Arc::new(host.clone()), &Registry::default().with::<Build>()).await.unwrap()
+    Engine::open(
+        options,
+        Arc::new(host.clone()),
+        &Registry::default().with::<Build>(),
+    )
+    .await
+    .unwrap()
 }
 
 fn submission(request_id: &str) -> Submission {
-    Submission { request_id: request_id.into(), user: "root@pam".into(), id: "100".into() }
+    Submission {
+        request_id: request_id.into(),
+        user: "root@pam".into(),
+        id: "100".into(),
+    }
 }
 
 struct BuildScene(FakeHost);
@@ -211,14 +224,25 @@ async fn a_second_death_during_recovery_is_survived_too() {
             let engine = open(&host).await;
             settle(&engine).await;
             let files = host.inventory(&["/tasks"]);
-            let whole = ["directory /data", "file /data/final 5 bytes 644", "scope guest-100"];
-            assert!(files == ["directory /data"] || files == whole, "{first} {second}: {files:?}");
+            let whole = [
+                "directory /data",
+                "file /data/final 5 bytes 644",
+                "scope guest-100",
+            ];
+            assert!(
+                files == ["directory /data"] || files == whole,
+                "{first} {second}: {files:?}"
+            );
         }
     }
 }
 
 async fn settle(engine: &Engine<FakeHost>) {
-    let all = TaskFilter { running: true, ended: true, ..TaskFilter::default() };
+    let all = TaskFilter {
+        running: true,
+        ended: true,
+        ..TaskFilter::default()
+    };
     for task in engine.list(&all) {
         engine.wait(&task.upid).await.unwrap();
     }
@@ -228,13 +252,31 @@ async fn settle(engine: &Engine<FakeHost>) {
 async fn the_same_request_gets_the_same_upid_also_after_a_restart() {
     let host = host().await;
     let engine = open(&host).await;
-    let first = engine.submit(submission("r1"), Build::default()).await.unwrap();
+    let first = engine
+        .submit(submission("r1"), Build::default())
+        .await
+        .unwrap();
     engine.wait(&first).await.unwrap();
-    assert_eq!(engine.submit(submission("r1"), Build::default()).await.unwrap(), first);
+    assert_eq!(
+        engine
+            .submit(submission("r1"), Build::default())
+            .await
+            .unwrap(),
+        first
+    );
     drop(engine);
     let engine = open(&host).await;
-    assert_eq!(engine.submit(submission("r1"), Build::default()).await.unwrap(), first);
-    let other = engine.submit(submission("r2"), Build::default()).await.unwrap();
+    assert_eq!(
+        engine
+            .submit(submission("r1"), Build::default())
+            .await
+            .unwrap(),
+        first
+    );
+    let other = engine
+        .submit(submission("r2"), Build::default())
+        .await
+        .unwrap();
     assert_ne!(other, first);
     assert_eq!(engine.wait(&other).await.unwrap().upid, other);
     assert_eq!(engine.log(&other).await.unwrap(), ["tidied", "TASK OK"]);
@@ -253,7 +295,9 @@ async fn a_journal_of_an_unknown_version_is_stuck_in_plain_sight() {
     host.write(&path, line.as_bytes(), 0o600).await.unwrap();
     let engine = open(&host).await;
     let task = engine.get(&upid.parse().unwrap()).unwrap();
-    let TaskState::Stuck(reason) = task.state else { panic!("{task:?}") };
+    let TaskState::Stuck(reason) = task.state else {
+        panic!("{task:?}")
+    };
     assert!(reason.contains("build version 9"), "{reason}");
 }
 
@@ -262,11 +306,17 @@ async fn on_a_full_disk_nothing_is_accepted_and_nothing_is_left() {
     let host = host().await;
     let engine = open(&host).await;
     host.set_free(Some(0));
-    let error = engine.submit(submission("r"), Build::default()).await.unwrap_err();
+    let error = engine
+        .submit(submission("r"), Build::default())
+        .await
+        .unwrap_err();
     assert!(error.message.contains("no storage space"), "{error}");
     host.set_free(None);
     assert_eq!(host.inventory(&[]), ["directory /data", "directory /tasks"]);
-    let upid = engine.submit(submission("r"), Build::default()).await.unwrap();
+    let upid = engine
+        .submit(submission("r"), Build::default())
+        .await
+        .unwrap();
     let state = engine.wait(&upid).await.unwrap().state;
     assert!(matches!(state, TaskState::Ended { status, .. } if status == "OK"));
 }

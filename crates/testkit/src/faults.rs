@@ -20,8 +20,12 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 4] =
-        [Self::FailBefore, Self::FailAfter, Self::DieBefore, Self::DieAfter];
+    pub const ALL: [Self; 4] = [
+        Self::FailBefore,
+        Self::FailAfter,
+        Self::DieBefore,
+        Self::DieAfter,
+    ];
 
     pub fn is_death(self) -> bool {
         matches!(self, Self::DieBefore | Self::DieAfter)
@@ -97,7 +101,10 @@ impl Faults {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a call. Fails or hangs where it is the one to be broken.
@@ -108,7 +115,10 @@ impl Faults {
             if !state.dead {
                 state.calls.push(what());
             }
-            let broken = state.plan.filter(|(planned, _)| *planned == number).map(|(_, f)| f);
+            let broken = state
+                .plan
+                .filter(|(planned, _)| *planned == number)
+                .map(|(_, f)| f);
             if broken == Some(Fault::DieBefore) {
                 state.dead = true;
             }
@@ -118,7 +128,10 @@ impl Faults {
         if broken == Some(Fault::FailBefore) {
             return Err(injected());
         }
-        Ok(Call { faults: self, broken })
+        Ok(Call {
+            faults: self,
+            broken,
+        })
     }
 
     async fn hang_if_dead(&self) {
@@ -147,5 +160,9 @@ impl Call<'_> {
 
 fn injected() -> SysError {
     let source = io::Error::other("broken by the test");
-    SysError::Io { action: "use", object: "the world".to_owned(), source }
+    SysError::Io {
+        action: "use",
+        object: "the world".to_owned(),
+        source,
+    }
 }

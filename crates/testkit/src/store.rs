@@ -30,7 +30,11 @@ fn unavailable(error: impl std::fmt::Display) -> StoreError {
 #[async_trait]
 impl Store for FaultyStore {
     async fn get(&self, key: &Key, read: Read) -> Result<(Option<Entry>, Revision), StoreError> {
-        let call = self.faults.begin(|| format!("store get {key}")).await.map_err(unavailable)?;
+        let call = self
+            .faults
+            .begin(|| format!("store get {key}"))
+            .await
+            .map_err(unavailable)?;
         let found = self.inner.get(key, read).await?;
         call.end(found).await.map_err(unavailable)
     }
@@ -51,7 +55,9 @@ impl Store for FaultyStore {
         let what = || format!("store commit of {} writes", commit.writes.len());
         let call = self.faults.begin(what).await.map_err(unavailable)?;
         let revision = self.inner.commit(commit.clone()).await?;
-        call.end(revision).await.map_err(|error| StoreError::Unknown(error.to_string()))
+        call.end(revision)
+            .await
+            .map_err(|error| StoreError::Unknown(error.to_string()))
     }
 
     async fn watch(&self, prefix: &Prefix, after: Revision) -> Result<Box<dyn Watch>, StoreError> {

@@ -26,7 +26,10 @@ pub trait Scene: Send + Sync {
     fn open(&self) -> Waiting<'_, Arc<Engine<Self::World>>>;
 
     /// Submits the task.
-    fn submit<'a>(&'a self, engine: &'a Engine<Self::World>) -> Waiting<'a, Result<Upid, model::Error>>;
+    fn submit<'a>(
+        &'a self,
+        engine: &'a Engine<Self::World>,
+    ) -> Waiting<'a, Result<Upid, model::Error>>;
 
     /// All that could be an orphan, one line each.
     fn inventory(&self) -> Waiting<'_, Vec<String>>;
@@ -53,7 +56,10 @@ pub async fn walk<S: Scene>(scene: impl Fn() -> Waiting<'static, S>) -> Walked {
     assert_eq!(status, "OK", "the task must go through when nothing breaks");
     let calls = clean.faults().calls();
     let after = clean.inventory().await;
-    let mut walked = Walked { calls: calls.len(), ..Walked::default() };
+    let mut walked = Walked {
+        calls: calls.len(),
+        ..Walked::default()
+    };
     for (number, call) in calls.iter().enumerate() {
         for fault in Fault::ALL {
             let scene = scene().await;
@@ -66,7 +72,11 @@ pub async fn walk<S: Scene>(scene: impl Fn() -> Waiting<'static, S>) -> Walked {
                 "after {fault:?} at call {number} ({call}), which ended with: {status}"
             );
             walked.breaks += 1;
-            *(if went_through { &mut walked.went_through } else { &mut walked.failed }) += 1;
+            *(if went_through {
+                &mut walked.went_through
+            } else {
+                &mut walked.failed
+            }) += 1;
         }
     }
     walked
@@ -102,9 +112,15 @@ async fn run<S: Scene>(scene: &S, broken: Option<(usize, Fault)>) -> String {
 /// Opens the engine again and waits until nothing runs.
 async fn recover<S: Scene>(scene: &S) -> String {
     let engine = scene.open().await;
-    let all = tasks::TaskFilter { running: true, ended: true, ..Default::default() };
+    let all = tasks::TaskFilter {
+        running: true,
+        ended: true,
+        ..Default::default()
+    };
     let newest = engine.list(&all).into_iter().next();
-    let Some(newest) = newest else { return "never accepted".to_owned() };
+    let Some(newest) = newest else {
+        return "never accepted".to_owned();
+    };
     match engine.wait(&newest.upid).await {
         Ok(summary) => exit_status(&summary.state),
         Err(error) => error.to_string(),

@@ -86,7 +86,10 @@ impl View<'_> {
     /// Demands all of the privileges on a path; the first that is missing is named.
     pub fn require(&self, path: &str, privileges: &[Privilege]) -> Result<(), Denied> {
         let here = self.privileges(path);
-        match privileges.iter().find(|privilege| !here.contains(**privilege)) {
+        match privileges
+            .iter()
+            .find(|privilege| !here.contains(**privilege))
+        {
             None => Ok(()),
             Some(missing) => Err(Denied::one(path, *missing)),
         }
@@ -94,7 +97,11 @@ impl View<'_> {
 
     /// Demands one of the privileges on a path.
     pub fn require_any(&self, path: &str, privileges: &[Privilege]) -> Result<(), Denied> {
-        if self.has_any(path, privileges) { Ok(()) } else { Err(Denied::any(path, privileges)) }
+        if self.has_any(path, privileges) {
+            Ok(())
+        } else {
+            Err(Denied::any(path, privileges))
+        }
     }
 
     /// Holds this identity against a check.
@@ -109,7 +116,9 @@ impl View<'_> {
             Check::AnyOn(template, privileges) => {
                 self.require_any(&self.path(template, params)?, privileges)
             }
-            Check::All(checks) => checks.iter().try_for_each(|check| self.check(check, params)),
+            Check::All(checks) => checks
+                .iter()
+                .try_for_each(|check| self.check(check, params)),
             Check::Any(checks) => match checks {
                 [only] => self.check(only, params),
                 many if many.iter().any(|check| self.check(check, params).is_ok()) => Ok(()),
@@ -124,9 +133,10 @@ impl View<'_> {
                 let user = self.userid(params)?;
                 self.require(&format!("/access/realm/{}", user.realm()), &[*privilege])
             }
-            Check::UserGroups { privileges, new_groups } => {
-                self.check_user_groups(privileges, *new_groups, params)
-            }
+            Check::UserGroups {
+                privileges,
+                new_groups,
+            } => self.check_user_groups(privileges, *new_groups, params),
             Check::ModifyAcl => {
                 let path = text(params, "path").as_deref().and_then(normalize);
                 self.check_modify_acl(path.as_deref().unwrap_or("/access"))
@@ -181,9 +191,7 @@ impl View<'_> {
             if !exists && groups.peek().is_none() {
                 return Err(Denied::any(ALL, privileges));
             }
-            groups.try_for_each(|group| {
-                self.require_any(&format!("{ALL}/{group}"), privileges)
-            })?;
+            groups.try_for_each(|group| self.require_any(&format!("{ALL}/{group}"), privileges))?;
         }
         let managed = self
             .access()
@@ -206,7 +214,10 @@ impl View<'_> {
     /// `Permissions.Modify`, or as whoever allocates what is there.
     pub fn check_modify_acl(&self, path: &str) -> Result<(), Denied> {
         let mut enough = vec![Privilege::PermissionsModify];
-        let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty());
+        let below = |folder: &str| {
+            path.strip_prefix(folder)
+                .is_some_and(|rest| !rest.is_empty())
+        };
         if below("/storage/") {
             enough.push(Privilege::DatastoreAllocate);
         } else if below("/vms/") {

@@ -14,11 +14,11 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::{
-    GroupId, PoolId, PrivilegeSet, Privilege, RealmId, Record, RoleId, TokenName, UnixTime, UserId,
+    GroupId, PoolId, Privilege, PrivilegeSet, RealmId, Record, RoleId, TokenName, UnixTime, UserId,
 };
 use proto::Identity;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use store::{Change, Changes, Entry, Key, Read, Revision, Store, StoreError, list_all};
 
 use crate::keys::{self, Subject};
@@ -55,7 +55,10 @@ impl Access {
     /// Reads the whole of `access/` at one revision.
     pub async fn load(store: &dyn Store, read: Read) -> Result<Self, StoreError> {
         let (entries, revision) = list_all(store, &keys::all(), read).await?;
-        let mut access = Self { revision, ..Self::default() };
+        let mut access = Self {
+            revision,
+            ..Self::default()
+        };
         for entry in &entries {
             access.put(entry);
         }
@@ -96,7 +99,9 @@ impl Access {
 
     fn put(&mut self, entry: &Entry) {
         self.remove(&entry.key);
-        let Some(subject) = keys::subject(&entry.key) else { return };
+        let Some(subject) = keys::subject(&entry.key) else {
+            return;
+        };
         let value = &entry.value;
         let understood = match subject {
             Subject::User(id) => decode(value).map(|r| drop(self.users.insert(id, r))),
@@ -105,8 +110,9 @@ impl Access {
             Subject::Realm(id) => decode(value).map(|r| drop(self.realms.insert(id, r))),
             Subject::Acl(path) => decode(value).map(|r| drop(self.acl.insert(path, r))),
             Subject::Pool(id) => decode(value).map(|r| drop(self.pools.insert(id, r))),
-            Subject::Token(user, name) => decode(value)
-                .map(|r| drop(self.tokens.entry(user).or_default().insert(name, r))),
+            Subject::Token(user, name) => {
+                decode(value).map(|r| drop(self.tokens.entry(user).or_default().insert(name, r)))
+            }
             Subject::Order => {
                 self.order = Some(entry.modified);
                 Some(())
@@ -145,7 +151,10 @@ impl Access {
                 self.pool_of_guest.insert(*guest, id.clone());
             }
             for storage in &record.data.storages {
-                self.pools_of_storage.entry(storage.clone()).or_default().push(id.clone());
+                self.pools_of_storage
+                    .entry(storage.clone())
+                    .or_default()
+                    .push(id.clone());
             }
         }
     }
@@ -160,8 +169,11 @@ impl Access {
 
     /// All users, `root@pam` among them.
     pub fn users(&self) -> BTreeMap<UserId, User> {
-        let mut users: BTreeMap<UserId, User> =
-            self.users.iter().map(|(id, record)| (id.clone(), record.data.clone())).collect();
+        let mut users: BTreeMap<UserId, User> = self
+            .users
+            .iter()
+            .map(|(id, record)| (id.clone(), record.data.clone()))
+            .collect();
         if let Some(root) = self.user(&UserId::root()) {
             users.insert(UserId::root(), root);
         }
@@ -171,7 +183,10 @@ impl Access {
     /// The groups of a user that exist.
     pub fn groups_of<'a>(&'a self, user: &UserId) -> impl Iterator<Item = &'a GroupId> {
         let groups = self.users.get(user).map(|record| &record.data.groups);
-        groups.into_iter().flatten().filter(|group| self.groups.contains_key(group))
+        groups
+            .into_iter()
+            .flatten()
+            .filter(|group| self.groups.contains_key(group))
     }
 
     pub fn groups(&self) -> impl Iterator<Item = (&GroupId, &Group)> {
@@ -185,14 +200,24 @@ impl Access {
     pub fn members_of<'a>(&'a self, group: &GroupId) -> impl Iterator<Item = &'a UserId> {
         let group = group.clone();
         let is_member = move |record: &Record<User>| record.data.groups.contains(&group);
-        self.users.iter().filter(move |(_, record)| is_member(record)).map(|(id, _)| id)
+        self.users
+            .iter()
+            .filter(move |(_, record)| is_member(record))
+            .map(|(id, _)| id)
     }
 
     /// The privileges of a role, built in or not.
     pub fn role(&self, name: &str) -> Option<PrivilegeSet> {
         roles::built_in(name).or_else(|| {
             let record = self.roles.get(&RoleId::new(name).ok()?)?;
-            Some(record.data.privileges.iter().filter_map(|p| Privilege::from_name(p)).collect())
+            Some(
+                record
+                    .data
+                    .privileges
+                    .iter()
+                    .filter_map(|p| Privilege::from_name(p))
+                    .collect(),
+            )
         })
     }
 
@@ -203,7 +228,9 @@ impl Access {
 
     /// The entries of every path, sorted by path.
     pub fn acl(&self) -> impl Iterator<Item = (&str, &AclNode)> {
-        self.acl.iter().map(|(path, record)| (path.as_str(), &record.data))
+        self.acl
+            .iter()
+            .map(|(path, record)| (path.as_str(), &record.data))
     }
 
     pub fn pools(&self) -> impl Iterator<Item = (&PoolId, &Pool)> {
@@ -219,7 +246,9 @@ impl Access {
     }
 
     pub(crate) fn pools_of_storage(&self, storage: &str) -> &[PoolId] {
-        self.pools_of_storage.get(storage).map_or(&[], Vec::as_slice)
+        self.pools_of_storage
+            .get(storage)
+            .map_or(&[], Vec::as_slice)
     }
 
     pub fn tokens_of<'a>(
@@ -227,7 +256,10 @@ impl Access {
         user: &UserId,
     ) -> impl Iterator<Item = (&'a TokenName, &'a Token)> {
         let tokens = self.tokens.get(user);
-        tokens.into_iter().flatten().map(|(name, record)| (name, &record.data))
+        tokens
+            .into_iter()
+            .flatten()
+            .map(|(name, record)| (name, &record.data))
     }
 
     pub fn token(&self, user: &UserId, name: &TokenName) -> Option<&Token> {
@@ -243,12 +275,25 @@ impl Access {
         };
         let mut realms = BTreeMap::new();
         for (name, realm) in [
-            ("pam", built_in(RealmKind::Pam, "Linux PAM standard authentication")),
-            ("pve", built_in(RealmKind::Pve, "Ostler authentication server")),
+            (
+                "pam",
+                built_in(RealmKind::Pam, "Linux PAM standard authentication"),
+            ),
+            (
+                "pve",
+                built_in(RealmKind::Pve, "Ostler authentication server"),
+            ),
         ] {
-            realms.insert(RealmId::new(name).expect("a constant realm name is one"), realm);
+            realms.insert(
+                RealmId::new(name).expect("a constant realm name is one"),
+                realm,
+            );
         }
-        realms.extend(self.realms.iter().map(|(id, record)| (id.clone(), record.data.clone())));
+        realms.extend(
+            self.realms
+                .iter()
+                .map(|(id, record)| (id.clone(), record.data.clone())),
+        );
         realms
     }
 
@@ -261,7 +306,8 @@ impl Access {
     pub fn is_active(&self, who: &Identity, now: UnixTime) -> bool {
         let user = self.user(&who.user).is_some_and(|user| user.is_active(now));
         let token = who.token.as_ref().is_none_or(|token| {
-            self.token(&who.user, &token.name).is_some_and(|token| token.is_active(now))
+            self.token(&who.user, &token.name)
+                .is_some_and(|token| token.is_active(now))
         });
         user && token
     }

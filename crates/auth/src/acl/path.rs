@@ -9,7 +9,14 @@ pub fn normalize(path: &str) -> Option<String> {
         return None;
     }
     let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
-    let sdn = ["controllers", "dns", "fabrics", "ipams", "prefix-lists", "route-maps"];
+    let sdn = [
+        "controllers",
+        "dns",
+        "fabrics",
+        "ipams",
+        "prefix-lists",
+        "route-maps",
+    ];
     let named = |rest: &[&str], most: usize| rest.len() <= most && rest.iter().all(|w| is_name(w));
     let known = match words.as_slice() {
         [] | ["access"] => true,
@@ -31,7 +38,9 @@ pub fn normalize(path: &str) -> Option<String> {
 
 fn is_name(word: &str) -> bool {
     word.len() <= 128
-        && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 fn is_vmid(word: &str) -> bool {
@@ -40,7 +49,11 @@ fn is_vmid(word: &str) -> bool {
 
 /// The path and everything above it, root first: `/`, `/vms`, `/vms/100`.
 pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    let inner = path.char_indices().skip(1).filter(|(_, c)| *c == '/').map(|(at, _)| &path[..at]);
+    let inner = path
+        .char_indices()
+        .skip(1)
+        .filter(|(_, c)| *c == '/')
+        .map(|(at, _)| &path[..at]);
     let leaf = (path != "/").then_some(path);
     std::iter::once("/").chain(inner).chain(leaf)
 }
@@ -71,6 +84,9 @@ mod tests {
     #[test]
     fn ancestors_go_from_root_to_leaf() {
         assert_eq!(ancestors("/").collect::<Vec<_>>(), ["/"]);
-        assert_eq!(ancestors("/vms/100").collect::<Vec<_>>(), ["/", "/vms", "/vms/100"]);
+        assert_eq!(
+            ancestors("/vms/100").collect::<Vec<_>>(),
+            ["/", "/vms", "/vms/100"]
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The rights of one identity.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use model::{PrivilegeSet, UnixTime};
 use proto::Identity;
@@ -12,8 +12,27 @@ use crate::records::{AclEntry, SubjectKind};
 use crate::roles::NO_ACCESS;
 
 /// Paths that `GET /access/permissions` always looks at.
-const TOP: [&str; 8] =
-    ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"];
+const TOP: [&str; 8] = [
+    "/",
+    "/access",
+    "/access/groups",
+    "/nodes",
+    "/pool",
+    "/sdn",
+    "/storage",
+    "/vms",
+];
+
+/// Which privileges (by the beginnings of their names) a web interface looks at for what.
+const AREAS: [(&str, &[&str]); 7] = [
+    ("access", &["User.", "Group.", "Permissions.Modify"]),
+    ("dc", &["Sys.Audit", "Sys.Modify", "Mapping."]),
+    ("mapping", &["Mapping.", "Permissions.Modify"]),
+    ("nodes", &["Sys.", "Permissions.Modify"]),
+    ("sdn", &["SDN.", "Permissions.Modify"]),
+    ("storage", &["Datastore.", "Permissions.Modify"]),
+    ("vms", &["VM.", "Permissions.Modify"]),
+];
 
 /// What a set of roles comes to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,7 +59,14 @@ impl Granted {
     }
 
     fn effective(self) -> Self {
-        if self.no_access { Self { no_access: true, ..Self::default() } } else { self }
+        if self.no_access {
+            Self {
+                no_access: true,
+                ..Self::default()
+            }
+        } else {
+            self
+        }
     }
 }
 
@@ -82,8 +108,14 @@ impl Rights {
     fn on(&self, path: &str) -> Granted {
         let mut granted = Granted::default();
         for node_path in ancestors(path) {
-            let Some(node) = self.nodes.get(node_path) else { continue };
-            let said = if node_path == path { &node.leaf } else { &node.inherited };
+            let Some(node) = self.nodes.get(node_path) else {
+                continue;
+            };
+            let said = if node_path == path {
+                &node.leaf
+            } else {
+                &node.inherited
+            };
             if let Some(said) = said {
                 granted = *said;
             }
@@ -95,15 +127,19 @@ impl Rights {
 /// The entries at one node that count: those of the user (or token), else those of the groups
 /// together. Above the leaf only entries that propagate count.
 fn matched(access: &Access, mine: &[(SubjectKind, &AclEntry)], above: bool) -> Option<Granted> {
-    [SubjectKind::Token, SubjectKind::User, SubjectKind::Group].into_iter().find_map(|kind| {
-        let mut granted: Option<Granted> = None;
-        for (_, entry) in mine.iter().filter(|(of, _)| *of == kind) {
-            if entry.propagate || !above {
-                granted.get_or_insert_default().add(access, entry, entry.propagate);
+    [SubjectKind::Token, SubjectKind::User, SubjectKind::Group]
+        .into_iter()
+        .find_map(|kind| {
+            let mut granted: Option<Granted> = None;
+            for (_, entry) in mine.iter().filter(|(of, _)| *of == kind) {
+                if entry.propagate || !above {
+                    granted
+                        .get_or_insert_default()
+                        .add(access, entry, entry.propagate);
+                }
             }
-        }
-        granted
-    })
+            granted
+        })
 }
 
 /// `{"/vms/100": {"VM.Audit": true}}`: for each path its privileges, and whether each also holds
@@ -129,7 +165,10 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn new(access: &'a Access, who: &Identity, now: UnixTime) -> Self {
-        let token = who.token.as_ref().map(|t| (t, access.token(&who.user, &t.name)));
+        let token = who
+            .token
+            .as_ref()
+            .map(|t| (t, access.token(&who.user, &t.name)));
         let separated = match &token {
             None => false,
             Some((_, record)) => record.is_none_or(|record| record.privsep),
@@ -148,10 +187,13 @@ impl<'a> View<'a> {
             _ => user_rights(access, who),
         });
         let limit = (active && separated).then(|| user_rights(access, who));
-        let closed = access.opaque.iter().filter_map(|key| match keys::subject(key) {
-            Some(Subject::Acl(path)) => Some(path),
-            _ => None,
-        });
+        let closed = access
+            .opaque
+            .iter()
+            .filter_map(|key| match keys::subject(key) {
+                Some(Subject::Acl(path)) => Some(path),
+                _ => None,
+            });
         Self {
             access,
             who: who.clone(),
@@ -199,13 +241,21 @@ impl<'a> View<'a> {
         if self.everything {
             return all();
         }
-        let Some(own) = &self.own else { return Granted::default() };
+        let Some(own) = &self.own else {
+            return Granted::default();
+        };
         if !self.closed.is_empty() && ancestors(path).any(|node| self.closed.contains(node)) {
             return Granted::default();
         }
         let granted = self.with_pools(own, path);
-        let Some(limit) = &self.limit else { return granted };
-        let limit = if self.owner_is_root { all() } else { self.with_pools(limit, path) };
+        let Some(limit) = &self.limit else {
+            return granted;
+        };
+        let limit = if self.owner_is_root {
+            all()
+        } else {
+            self.with_pools(limit, path)
+        };
         Granted {
             here: granted.here.intersection(limit.here),
             below: granted.below.intersection(limit.below),
@@ -229,7 +279,10 @@ impl<'a> View<'a> {
 
     fn pools_of(&self, path: &str) -> &'a [model::PoolId] {
         if let Some(vmid) = path.strip_prefix("/vms/") {
-            let pool = vmid.parse().ok().and_then(|vmid| self.access.pool_of_guest(vmid));
+            let pool = vmid
+                .parse()
+                .ok()
+                .and_then(|vmid| self.access.pool_of_guest(vmid));
             pool.map_or(&[], std::slice::from_ref)
         } else if let Some(storage) = path.strip_prefix("/storage/") {
             self.access.pools_of_storage(storage)
@@ -241,7 +294,32 @@ impl<'a> View<'a> {
     /// The privileges on one path, with whether each holds below too.
     pub fn permissions_on(&self, path: &str) -> BTreeMap<&'static str, bool> {
         let granted = self.granted(path);
-        granted.here.iter().map(|p| (p.as_str(), granted.below.contains(p))).collect()
+        granted
+            .here
+            .iter()
+            .map(|p| (p.as_str(), granted.below.contains(p)))
+            .collect()
+    }
+
+    /// What a web interface shows of itself to this identity: by area, the privileges held
+    /// anywhere.
+    pub fn capabilities(&self) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+        let mut areas: BTreeMap<&'static str, BTreeSet<&'static str>> = AREAS
+            .iter()
+            .map(|(area, _)| (*area, BTreeSet::new()))
+            .collect();
+        let top = TOP.iter().copied().chain(["/mapping"]);
+        for path in top.chain(self.access.acl.keys().map(String::as_str)) {
+            for name in self.privileges(path).iter().map(model::Privilege::as_str) {
+                let wanted = AREAS
+                    .iter()
+                    .filter(|(_, words)| words.iter().any(|word| name.starts_with(word)));
+                for (area, _) in wanted {
+                    areas.entry(*area).or_default().insert(name);
+                }
+            }
+        }
+        areas
     }
 
     /// Everything that this identity may do, on every path that the snapshot knows of.
@@ -251,7 +329,11 @@ impl<'a> View<'a> {
         for (id, pool) in self.access.pools() {
             paths.insert(format!("/pool/{id}"));
             paths.extend(pool.guests.iter().map(|vmid| format!("/vms/{vmid}")));
-            paths.extend(pool.storages.iter().map(|storage| format!("/storage/{storage}")));
+            paths.extend(
+                pool.storages
+                    .iter()
+                    .map(|storage| format!("/storage/{storage}")),
+            );
         }
         let with = |path: String| {
             let permissions = self.permissions_on(&path);
@@ -262,7 +344,10 @@ impl<'a> View<'a> {
 }
 
 fn user_rights(access: &Access, who: &Identity) -> Rights {
-    let groups: HashSet<&str> = access.groups_of(&who.user).map(|group| group.as_str()).collect();
+    let groups: HashSet<&str> = access
+        .groups_of(&who.user)
+        .map(|group| group.as_str())
+        .collect();
     Rights::new(access, |entry| {
         let mine = match entry.kind {
             SubjectKind::User => entry.id == who.user.as_str(),

@@ -69,30 +69,55 @@ impl RecoveryEntry {
         let codes: Vec<String> = (0..RECOVERY_CODES)
             .map(|_| {
                 let digits = hex(&random::<8>());
-                format!("{}-{}-{}-{}", &digits[..4], &digits[4..8], &digits[8..12], &digits[12..])
+                format!(
+                    "{}-{}-{}-{}",
+                    &digits[..4],
+                    &digits[4..8],
+                    &digits[8..12],
+                    &digits[12..]
+                )
             })
             .collect();
-        let hashes = codes.iter().map(|code| Some(Self::hash(&salt, code))).collect();
-        let entry =
-            Self { created: now, enable: true, description: String::new(), salt, codes: hashes };
+        let hashes = codes
+            .iter()
+            .map(|code| Some(Self::hash(&salt, code)))
+            .collect();
+        let entry = Self {
+            created: now,
+            enable: true,
+            description: String::new(),
+            salt,
+            codes: hashes,
+        };
         (entry, codes)
     }
 
     /// A plain digest is enough: a code is 64 random bits, not a word from somebody's head.
     fn hash(salt: &str, code: &str) -> String {
-        hex(&hmac_sha256(salt.as_bytes(), code.trim().to_ascii_lowercase().as_bytes()))
+        hex(&hmac_sha256(
+            salt.as_bytes(),
+            code.trim().to_ascii_lowercase().as_bytes(),
+        ))
     }
 
     /// The numbers of the codes that are left.
     fn left(&self) -> Vec<usize> {
-        self.codes.iter().enumerate().filter(|(_, code)| code.is_some()).map(|(n, _)| n).collect()
+        self.codes
+            .iter()
+            .enumerate()
+            .filter(|(_, code)| code.is_some())
+            .map(|(n, _)| n)
+            .collect()
     }
 
     fn take(&mut self, code: &str) -> bool {
         let hash = Self::hash(&self.salt, code);
         let mut taken = false;
         for slot in &mut self.codes {
-            if slot.as_ref().is_some_and(|known| same(known.as_bytes(), hash.as_bytes())) {
+            if slot
+                .as_ref()
+                .is_some_and(|known| same(known.as_bytes(), hash.as_bytes()))
+            {
                 *slot = None;
                 taken = true;
             }
@@ -245,17 +270,28 @@ impl Factors {
         let used = totp.verify(code, now, 0)?;
         let id = uuid::Uuid::new_v4().to_string();
         let enable = true;
-        self.totp.push(TotpEntry { id: id.clone(), description, created: now, enable, totp, used });
+        self.totp.push(TotpEntry {
+            id: id.clone(),
+            description,
+            created: now,
+            enable,
+            totp,
+            used,
+        });
         Some(id)
     }
 
     /// Changes description and state of an entry. False if there is none with this id.
     pub fn update(&mut self, id: &str, description: Option<String>, enable: Option<bool>) -> bool {
         let (text, state) = if id == RECOVERY_ID {
-            let Some(entry) = &mut self.recovery else { return false };
+            let Some(entry) = &mut self.recovery else {
+                return false;
+            };
             (&mut entry.description, &mut entry.enable)
         } else {
-            let Some(entry) = self.totp.iter_mut().find(|e| e.id == id) else { return false };
+            let Some(entry) = self.totp.iter_mut().find(|e| e.id == id) else {
+                return false;
+            };
             (&mut entry.description, &mut entry.enable)
         };
         if let Some(description) = description {
@@ -287,7 +323,9 @@ mod tests {
         let totp = Totp::from_uri(URI).unwrap();
         let mut factors = Factors::default();
         let code = totp.code(totp.step(NOW));
-        factors.add_totp(totp.clone(), &code, "phone".into(), NOW).unwrap();
+        factors
+            .add_totp(totp.clone(), &code, "phone".into(), NOW)
+            .unwrap();
         (factors, totp)
     }
 
@@ -314,7 +352,10 @@ mod tests {
             assert!(!factors.answer("totp:000000", NOW));
         }
         assert!(factors.totp_locked);
-        assert_eq!(factors.challenge()["recovery"].as_array().unwrap().len(), 10);
+        assert_eq!(
+            factors.challenge()["recovery"].as_array().unwrap().len(),
+            10
+        );
         assert!(factors.challenge().get("totp").is_none());
         let later = NOW + 60;
         let code = format!("totp:{}", totp.code(totp.step(later)));
@@ -355,6 +396,9 @@ mod tests {
         let (mut factors, _) = factors();
         factors.recovery = Some(RecoveryEntry::generate(NOW).0);
         let printed = format!("{factors:?}");
-        assert!(!printed.contains("GEZDG") && !printed.contains("salt"), "{printed}");
+        assert!(
+            !printed.contains("GEZDG") && !printed.contains("salt"),
+            "{printed}"
+        );
     }
 }

@@ -34,12 +34,20 @@ pub struct TotpError(&'static str);
 impl Totp {
     /// Reads `otpauth://totp/LABEL?secret=BASE32&algorithm=…&digits=…&period=…`.
     pub fn from_uri(uri: &str) -> Result<Self, TotpError> {
-        let rest = uri.strip_prefix("otpauth://totp/").ok_or(TotpError("another scheme"))?;
+        let rest = uri
+            .strip_prefix("otpauth://totp/")
+            .ok_or(TotpError("another scheme"))?;
         let (_, query) = rest.split_once('?').ok_or(TotpError("no parameters"))?;
-        let mut totp =
-            Self { secret: String::new(), algorithm: Algorithm::Sha1, digits: 6, period: 30 };
+        let mut totp = Self {
+            secret: String::new(),
+            algorithm: Algorithm::Sha1,
+            digits: 6,
+            period: 30,
+        };
         for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').ok_or(TotpError("a parameter has no value"))?;
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or(TotpError("a parameter has no value"))?;
             match name {
                 "secret" => totp.secret = value.trim_end_matches('=').to_ascii_uppercase(),
                 "algorithm" => totp.algorithm = algorithm(value)?,
@@ -53,7 +61,9 @@ impl Totp {
             return Err(TotpError("the secret is shorter than 80 bits"));
         }
         if !(6..=8).contains(&totp.digits) || !(10..=600).contains(&totp.period) {
-            return Err(TotpError("digits are 6 to 8 and a period 10 to 600 seconds"));
+            return Err(TotpError(
+                "digits are 6 to 8 and a period 10 to 600 seconds",
+            ));
         }
         Ok(totp)
     }
@@ -97,7 +107,11 @@ impl Totp {
 impl std::fmt::Debug for Totp {
     /// Never prints the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Totp({:?}, {} digits, {} s)", self.algorithm, self.digits, self.period)
+        write!(
+            f,
+            "Totp({:?}, {} digits, {} s)",
+            self.algorithm, self.digits, self.period
+        )
     }
 }
 
@@ -146,7 +160,10 @@ mod tests {
         assert_eq!(sha1.code(59 / 30), "94287082");
         assert_eq!(sha1.code(1_111_111_109 / 30), "07081804");
         assert_eq!(sha1.code(20_000_000_000 / 30), "65353130");
-        let sha256 = rfc("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZA", "SHA256");
+        let sha256 = rfc(
+            "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZA",
+            "SHA256",
+        );
         assert_eq!(sha256.code(59 / 30), "46119246");
     }
 
@@ -156,11 +173,18 @@ mod tests {
         let now = 1_800_000_000;
         let step = totp.step(now);
         for around in [-1, 0, 1] {
-            assert_eq!(totp.verify(&totp.code(step + around), now, 0), Some(step + around));
+            assert_eq!(
+                totp.verify(&totp.code(step + around), now, 0),
+                Some(step + around)
+            );
         }
         assert_eq!(totp.verify(&totp.code(step - 2), now, 0), None);
         assert_eq!(totp.verify(&totp.code(step + 2), now, 0), None);
-        assert_eq!(totp.verify(&totp.code(step), now, step), None, "used already");
+        assert_eq!(
+            totp.verify(&totp.code(step), now, step),
+            None,
+            "used already"
+        );
         assert_eq!(totp.verify("", now, 0), None);
     }
 

@@ -1,13 +1,15 @@
 //! The operations, in the folders of their resources; each function is named as its row.
 
 pub mod access;
+mod node;
+mod qemu;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use model::Error;
 use model::schema::Values;
+use model::{Error, ErrorKind};
 use proto::{Identity, wire::Answer};
 use serde::de::DeserializeOwned;
 
@@ -16,7 +18,8 @@ use crate::Context;
 /// A verified, permitted and validated request.
 pub struct Op {
     pub context: Arc<Context>,
-    pub identity: Identity,
+    /// None where the operation is open to the world.
+    pub caller: Option<Identity>,
     pub params: Values,
     /// See `proto::wire::Request::id`.
     pub request_id: String,
@@ -24,6 +27,12 @@ pub struct Op {
 }
 
 impl Op {
+    /// Who is asking, for operations that are not open to the world.
+    pub fn identity(&self) -> Result<&Identity, Error> {
+        let nobody = || Error::new(ErrorKind::Unauthenticated, "No ticket");
+        self.caller.as_ref().ok_or_else(nobody)
+    }
+
     /// The parameters as the operation's own struct (`#[serde(rename_all = "kebab-case")]` where
     /// the wire's names need it). A mismatch is a mistake in the row or the struct.
     pub fn params<T: DeserializeOwned>(&self) -> Result<T, Error> {
@@ -43,12 +52,15 @@ pub type Pair = (&'static str, Handler);
 /// `pair!("user_list", list)`: boxes the async function behind a plain function pointer.
 macro_rules! pair {
     ($name:literal, $function:path) => {
-        ($name, (|op| Box::pin($function(op))) as $crate::ops::Handler)
+        (
+            $name,
+            (|op| Box::pin($function(op))) as $crate::ops::Handler,
+        )
     };
 }
 pub(crate) use pair;
 
-const GROUPS: &[&[Pair]] = &[access::PAIRS];
+const GROUPS: &[&[Pair]] = &[access::PAIRS, node::PAIRS, qemu::PAIRS];
 
 /// Every operation that the agent has, with its row's name.
 pub fn pairs() -> impl Iterator<Item = &'static Pair> {

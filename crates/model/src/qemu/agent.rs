@@ -6,9 +6,14 @@ pub(super) const AGENT: &[Field] = &[
     Field::boolean("enabled").default("0").default_key(),
     Field::boolean("freeze-fs").optional().default("1"),
     Field::alias("freeze-fs-on-backup", "freeze-fs"),
-    Field::boolean("fstrim_cloned_disks").optional().default("0"),
+    Field::boolean("fstrim_cloned_disks")
+        .optional()
+        .default("0"),
     Field::alias("guest-fsfreeze", "freeze-fs"),
-    Field::string("type").optional().one_of(&["virtio", "isa"]).default("virtio"),
+    Field::string("type")
+        .optional()
+        .one_of(&["virtio", "isa"])
+        .default("virtio"),
 ];
 
 /// What the agent's channel looks like to the guest.
@@ -53,7 +58,11 @@ impl Agent {
             keys.set(AGENT, "fstrim_cloned_disks", trim);
         }
         if let Some(port) = self.port {
-            let name = if port == AgentPort::Isa { "isa" } else { "virtio" };
+            let name = if port == AgentPort::Isa {
+                "isa"
+            } else {
+                "virtio"
+            };
             keys.set(AGENT, "type", name);
         }
         print_properties(AGENT, &keys)

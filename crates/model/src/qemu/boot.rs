@@ -17,7 +17,11 @@ const DEVICES: Format = Format::List {
 };
 
 pub(super) const BOOT: &[Field] = &[
-    Field::string("legacy").optional().pattern("[acdn]{1,4}").default("cdn").default_key(),
+    Field::string("legacy")
+        .optional()
+        .pattern("[acdn]{1,4}")
+        .default("cdn")
+        .default_key(),
     Field::string("order").optional().format(DEVICES),
 ];
 
@@ -110,13 +114,18 @@ impl Boot {
     /// CD-ROM, the first network card.
     pub fn for_new_guest(drives: &BTreeMap<DriveSlot, Drive>, nets: &[u8]) -> Self {
         let first = |cdrom: bool| {
-            let found = drives.iter().find(|(slot, drive)| {
-                slot.bus() != DriveBus::Efi && drive.is_cdrom() == cdrom
-            });
+            let found = drives
+                .iter()
+                .find(|(slot, drive)| slot.bus() != DriveBus::Efi && drive.is_cdrom() == cdrom);
             found.map(|(slot, _)| BootDevice::Drive(*slot))
         };
         let net = nets.iter().min().map(|index| BootDevice::Net(*index));
-        Self::Order([first(false), first(true), net].into_iter().flatten().collect())
+        Self::Order(
+            [first(false), first(true), net]
+                .into_iter()
+                .flatten()
+                .collect(),
+        )
     }
 
     /// The devices to try, first to last.
@@ -130,7 +139,11 @@ impl Boot {
             Self::Order(devices) => return devices.clone(),
             Self::Legacy(letters) => letters,
         };
-        let bootable = || drives.iter().filter(|(slot, _)| slot.bus() != DriveBus::Efi);
+        let bootable = || {
+            drives
+                .iter()
+                .filter(|(slot, _)| slot.bus() != DriveBus::Efi)
+        };
         let mut devices = Vec::new();
         for letter in letters.chars() {
             match letter {
@@ -174,7 +187,10 @@ mod tests {
             ("scsi2", "local:1/a"),
             ("virtio0", "local:1/c"),
         ]);
-        assert_eq!(Boot::for_new_guest(&more, &[3, 1]).print(), "order=scsi2;ide2;net1");
+        assert_eq!(
+            Boot::for_new_guest(&more, &[3, 1]).print(),
+            "order=scsi2;ide2;net1"
+        );
     }
 
     #[test]
@@ -183,15 +199,29 @@ mod tests {
         let names = |boot: Boot, disk: Option<&str>| {
             let disk = disk.map(|slot| slot.parse().unwrap());
             let devices = boot.devices(&drives, &[0, 4], disk);
-            devices.iter().map(BootDevice::to_string).collect::<Vec<_>>().join(" ")
+            devices
+                .iter()
+                .map(BootDevice::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(names(Boot::default(), None), "sata1 ide2 net0 net4");
-        assert_eq!(names(Boot::parse("dc").unwrap(), Some("sata3")), "ide2 sata3");
+        assert_eq!(
+            names(Boot::parse("dc").unwrap(), Some("sata3")),
+            "ide2 sata3"
+        );
     }
 
     #[test]
     fn an_order_names_devices_that_there_may_be() {
-        for bad in ["order=efidisk0", "order=scsi31", "order=net01", "order=x", "xyz", "order"] {
+        for bad in [
+            "order=efidisk0",
+            "order=scsi31",
+            "order=net01",
+            "order=x",
+            "xyz",
+            "order",
+        ] {
             assert!(Boot::parse(bad).is_err(), "{bad}");
         }
     }

@@ -15,9 +15,14 @@ pub enum DriveSource {
     HostCdrom,
     /// `STORAGE:SIZE`: a new volume of this many GiB is asked for. Only ever in a request; a
     /// stored configuration names the volume that was made.
-    New { storage: StorageId, gib: f64 },
+    New {
+        storage: StorageId,
+        gib: f64,
+    },
     /// `STORAGE:cloudinit`: a new cloud-init medium is asked for.
-    NewCloudInit { storage: StorageId },
+    NewCloudInit {
+        storage: StorageId,
+    },
     Volume(VolumeId),
     /// An absolute path, for the administrator only.
     Path(String),
@@ -105,7 +110,10 @@ pub struct Drive {
 
 impl Drive {
     pub fn parse(bus: DriveBus, text: &str) -> Result<Self, PropertyError> {
-        Ok(Self { bus, keys: parse_properties(bus.fields(), text)? })
+        Ok(Self {
+            bus,
+            keys: parse_properties(bus.fields(), text)?,
+        })
     }
 
     pub fn print(&self) -> String {
@@ -121,9 +129,9 @@ impl Drive {
             "none" => DriveSource::Empty,
             "cdrom" => DriveSource::HostCdrom,
             text => match text.parse::<VolumeId>() {
-                Ok(volume) if volume.name() == "cloudinit" => {
-                    DriveSource::NewCloudInit { storage: volume.storage().clone() }
-                }
+                Ok(volume) if volume.name() == "cloudinit" => DriveSource::NewCloudInit {
+                    storage: volume.storage().clone(),
+                },
                 Ok(volume) => match requested_size(&volume) {
                     Some((storage, gib)) => DriveSource::New { storage, gib },
                     None => DriveSource::Volume(volume),
@@ -190,7 +198,9 @@ impl Drive {
 
     pub fn aio(&self) -> Option<Aio> {
         let name = self.keys.text("aio")?;
-        [Aio::Native, Aio::Threads, Aio::IoUring].into_iter().find(|aio| aio.as_str() == name)
+        [Aio::Native, Aio::Threads, Aio::IoUring]
+            .into_iter()
+            .find(|aio| aio.as_str() == name)
     }
 
     pub fn discards(&self) -> bool {
@@ -263,9 +273,14 @@ impl Drive {
     pub fn differs_only_in_throttle(&self, other: &Self) -> bool {
         let rest = |drive: &Self| {
             let mut keys = drive.keys.clone();
-            drive.bus.fields().iter().filter(|f| Throttle::is_key(f)).for_each(|field| {
-                keys.remove(field.name);
-            });
+            drive
+                .bus
+                .fields()
+                .iter()
+                .filter(|f| Throttle::is_key(f))
+                .for_each(|field| {
+                    keys.remove(field.name);
+                });
             keys
         };
         self.bus == other.bus && rest(self) == rest(other)
@@ -277,7 +292,9 @@ fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let pair = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        let pair = after
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
         let code = pair
             .filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))
             .and_then(|pair| u8::from_str_radix(pair, 16).ok());
@@ -313,10 +330,24 @@ mod tests {
             ("/dev/sdb", DriveSource::Path("/dev/sdb".to_owned())),
             (
                 "local:cloudinit",
-                DriveSource::NewCloudInit { storage: StorageId::new("local").unwrap() },
+                DriveSource::NewCloudInit {
+                    storage: StorageId::new("local").unwrap(),
+                },
             ),
-            ("local:1.5", DriveSource::New { storage: StorageId::new("local").unwrap(), gib: 1.5 }),
-            ("local:8", DriveSource::New { storage: StorageId::new("local").unwrap(), gib: 8.0 }),
+            (
+                "local:1.5",
+                DriveSource::New {
+                    storage: StorageId::new("local").unwrap(),
+                    gib: 1.5,
+                },
+            ),
+            (
+                "local:8",
+                DriveSource::New {
+                    storage: StorageId::new("local").unwrap(),
+                    gib: 8.0,
+                },
+            ),
         ];
         for (text, source) in cases {
             assert_eq!(scsi(text).source(), source, "{text}");
@@ -328,10 +359,25 @@ mod tests {
 
     #[test]
     fn limits_are_normalised_for_qemu() {
-        let throttle = scsi("local:1/d,mbps=1.5,bps=7,mbps_max=3,iops_rd=5,iops_rd_max=4,iops_max=9");
+        let throttle =
+            scsi("local:1/d,mbps=1.5,bps=7,mbps_max=3,iops_rd=5,iops_rd_max=4,iops_max=9");
         let throttle = throttle.throttle();
-        assert_eq!(throttle.bytes, Limit { rate: 1_572_864, burst: 3_145_728, burst_seconds: 1 });
-        assert_eq!(throttle.reads, Limit { rate: 5, burst: 0, burst_seconds: 0 });
+        assert_eq!(
+            throttle.bytes,
+            Limit {
+                rate: 1_572_864,
+                burst: 3_145_728,
+                burst_seconds: 1
+            }
+        );
+        assert_eq!(
+            throttle.reads,
+            Limit {
+                rate: 5,
+                burst: 0,
+                burst_seconds: 0
+            }
+        );
         assert_eq!(throttle.operations, Limit::default());
     }
 
@@ -339,7 +385,10 @@ mod tests {
 
     #[test]
     fn text_in_a_drive_is_percent_encoded() {
-        assert_eq!(scsi("local:1/d,serial=A%20B%2Cc%").serial().unwrap(), "A B,c%");
+        assert_eq!(
+            scsi("local:1/d,serial=A%20B%2Cc%").serial().unwrap(),
+            "A B,c%"
+        );
     }
 
     #[test]

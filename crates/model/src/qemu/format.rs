@@ -42,7 +42,11 @@ pub(super) const CPUSET: Format = named("pve-cpuset", |value| {
         },
         None => number(part).is_some(),
     });
-    if valid { Ok(()) } else { Err(format!("unable to parse cpu set '{value}'")) }
+    if valid {
+        Ok(())
+    } else {
+        Err(format!("unable to parse cpu set '{value}'"))
+    }
 });
 
 /// `0`, `1`, or a list of what may be plugged while the guest runs.
@@ -51,13 +55,18 @@ pub(super) const HOTPLUG: Format = named("pve-hotplug-features", |value| {
     let valid = matches!(value, "0" | "1")
         || (split_list(value).next().is_some()
             && split_list(value).all(|item| known.contains(&item)));
-    if valid { Ok(()) } else { Err(format!("unable to parse hotplug option '{value}'")) }
+    if valid {
+        Ok(())
+    } else {
+        Err(format!("unable to parse hotplug option '{value}'"))
+    }
 });
 
 /// A drive that `bootdisk` may name; the field's pattern says the rest.
 pub(super) const BOOT_DISK: Format = named("pve-qm-bootdisk", |value| {
     let slot = value.parse::<super::DriveSlot>();
-    slot.map(|_| ()).map_err(|_| format!("invalid boot disk '{value}'"))
+    slot.map(|_| ())
+        .map_err(|_| format!("invalid boot disk '{value}'"))
 });
 
 /// Whether a volume's name is a request for a new one: `local:32` asks for 32 GiB.
@@ -65,6 +74,10 @@ pub(super) fn requested_size(volume: &VolumeId) -> Option<(StorageId, f64)> {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let name = volume.name();
     let (whole, fraction) = name.split_once('.').unwrap_or((name, "0"));
-    let size = if digits(whole) && digits(fraction) { name.parse().ok() } else { None };
+    let size = if digits(whole) && digits(fraction) {
+        name.parse().ok()
+    } else {
+        None
+    };
     size.map(|size: f64| (volume.storage().clone(), size))
 }

@@ -8,11 +8,17 @@ use super::drive_fields;
 const NUMBERS: &str = r"(?:\d+(?:-\d+)?(?:;\d+(?:-\d+)?)*)";
 
 const fn properties(name: &'static str, fields: &'static [Field]) -> Field {
-    Field::string(name).optional().format(Format::Properties { name, fields }).unbuilt()
+    Field::string(name)
+        .optional()
+        .format(Format::Properties { name, fields })
+        .unbuilt()
 }
 
 const fn text(name: &'static str, format: &'static str) -> Field {
-    Field::string(name).optional().format(format::later(format)).unbuilt()
+    Field::string(name)
+        .optional()
+        .format(format::later(format))
+        .unbuilt()
 }
 
 pub(super) const CLOUD_INIT: &[Field] = &[
@@ -22,12 +28,18 @@ pub(super) const CLOUD_INIT: &[Field] = &[
         .optional()
         .one_of(&["configdrive2", "nocloud", "opennebula"])
         .unbuilt(),
-    Field::boolean("ciupgrade").optional().default("1").unbuilt(),
+    Field::boolean("ciupgrade")
+        .optional()
+        .default("1")
+        .unbuilt(),
     Field::string("ciuser").optional().unbuilt(),
     text("ipconfig[n]", "pve-qm-ipconfig").indexed(32),
     text("nameserver", "address-list"),
     Field::string("searchdomain").optional().unbuilt(),
-    Field::string("sshkeys").optional().format(format::URL_ENCODED).unbuilt(),
+    Field::string("sshkeys")
+        .optional()
+        .format(format::URL_ENCODED)
+        .unbuilt(),
 ];
 
 pub(super) const DEVICES: &[Field] = &[
@@ -84,25 +96,42 @@ const WATCHDOG: &[Field] = &[
         .one_of(&["i6300esb", "ib700"])
         .default("i6300esb")
         .default_key(),
-    Field::string("action").optional().one_of(&[
-        "reset", "shutdown", "poweroff", "pause", "debug", "none",
-    ]),
+    Field::string("action")
+        .optional()
+        .one_of(&["reset", "shutdown", "poweroff", "pause", "debug", "none"]),
 ];
 
 pub(super) const PLATFORM: &[Field] = &[
     text("amd-sev", "pve-qemu-sev-fmt"),
     Field::string("args").optional().unbuilt(),
-    Field::string("hookscript").optional().format(format::VOLUME_ID).unbuilt(),
-    Field::string("hugepages").optional().one_of(&["any", "2", "1024"]).unbuilt(),
+    Field::string("hookscript")
+        .optional()
+        .format(format::VOLUME_ID)
+        .unbuilt(),
+    Field::string("hugepages")
+        .optional()
+        .one_of(&["any", "2", "1024"])
+        .unbuilt(),
     text("intel-tdx", "pve-qemu-tdx-fmt"),
-    Field::boolean("keephugepages").optional().default("0").unbuilt(),
-    properties("numa[n]", &[
-        Field::string("cpus").pattern(NUMBERS),
-        Field::string("hostnodes").optional().pattern(NUMBERS),
-        Field::number("memory").optional(),
-        Field::string("policy").optional().one_of(&["preferred", "bind", "interleave"]),
-    ])
+    Field::boolean("keephugepages")
+        .optional()
+        .default("0")
+        .unbuilt(),
+    properties(
+        "numa[n]",
+        &[
+            Field::string("cpus").pattern(NUMBERS),
+            Field::string("hostnodes").optional().pattern(NUMBERS),
+            Field::number("memory").optional(),
+            Field::string("policy")
+                .optional()
+                .one_of(&["preferred", "bind", "interleave"]),
+        ],
+    )
     .indexed(8),
     Field::boolean("template").optional().default("0").unbuilt(),
-    Field::string("vmstatestorage").optional().format(format::STORAGE_ID).unbuilt(),
+    Field::string("vmstatestorage")
+        .optional()
+        .format(format::STORAGE_ID)
+        .unbuilt(),
 ];

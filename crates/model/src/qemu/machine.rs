@@ -75,7 +75,9 @@ impl Machine {
         let name = name.split('+').next()?;
         let name = name.strip_suffix(".pxe").unwrap_or(name);
         let version = name.rsplit('-').next()?;
-        version.starts_with(|c: char| c.is_ascii_digit()).then_some(version)
+        version
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then_some(version)
     }
 }
 
@@ -95,7 +97,11 @@ mod tests {
         ];
         for (text, chipset, version) in cases {
             let machine = Machine::parse(text).unwrap();
-            assert_eq!((machine.chipset(), machine.version()), (chipset, version), "{text}");
+            assert_eq!(
+                (machine.chipset(), machine.version()),
+                (chipset, version),
+                "{text}"
+            );
         }
         for bad in ["pc-q35", "isapc", "pc-i440fx-7.2,accel=kvm", "none"] {
             assert!(Machine::parse(bad).is_err(), "{bad}");

@@ -2,13 +2,17 @@
 
 use crate::schema::{Field, PropertyError, parse_properties};
 
-pub(super) const MEMORY: &[Field] =
-    &[Field::integer("current").min(16.0).default("512").default_key()];
+pub(super) const MEMORY: &[Field] = &[Field::integer("current")
+    .min(16.0)
+    .default("512")
+    .default_key()];
 
 /// The memory in MiB.
 pub fn parse_memory_mib(text: &str) -> Result<u64, PropertyError> {
     let keys = parse_properties(MEMORY, text)?;
-    let mebibytes = keys.integer("current").and_then(|number| u64::try_from(number).ok());
+    let mebibytes = keys
+        .integer("current")
+        .and_then(|number| u64::try_from(number).ok());
     mebibytes.ok_or_else(|| PropertyError::Syntax("memory is a number of MiB".to_owned()))
 }
 

@@ -1,8 +1,6 @@
 //! A network card: `virtio=BC:24:11:E2:6F:5F,bridge=vmbr0,rate=12.5`.
 
-use crate::schema::{
-    Field, Properties, PropertyError, format, parse_properties, print_properties,
-};
+use crate::schema::{Field, Properties, PropertyError, format, parse_properties, print_properties};
 
 const MODELS: &[&str] = &[
     "e1000",
@@ -26,8 +24,13 @@ const fn model(name: &'static str) -> Field {
 }
 
 pub(super) const NET: &[Field] = &[
-    Field::string("model").one_of(MODELS).unbuilt_values(&["ne2k_isa"]).default_key(),
-    Field::string("macaddr").optional().format(format::MAC_ADDRESS),
+    Field::string("model")
+        .one_of(MODELS)
+        .unbuilt_values(&["ne2k_isa"])
+        .default_key(),
+    Field::string("macaddr")
+        .optional()
+        .format(format::MAC_ADDRESS),
     model("e1000"),
     model("e1000-82540em"),
     model("e1000-82544gc"),
@@ -46,7 +49,9 @@ pub(super) const NET: &[Field] = &[
     // Kept as it is given; the firewall and VLANs come with later issues.
     Field::boolean("firewall").optional(),
     Field::integer("tag").optional().range(1.0, 4094.0),
-    Field::string("trunks").optional().pattern(r"(?:\d+(?:-\d+)?(?:;\d+(?:-\d+)?)*)"),
+    Field::string("trunks")
+        .optional()
+        .pattern(r"(?:\d+(?:-\d+)?(?:;\d+(?:-\d+)?)*)"),
     Field::boolean("link_down").optional(),
     Field::integer("mtu").optional().range(1.0, 65520.0),
     Field::integer("queues").optional().range(0.0, 64.0),
@@ -61,7 +66,10 @@ impl NetModel {
     pub const VIRTIO: Self = Self("virtio");
 
     pub fn from_name(name: &str) -> Option<Self> {
-        MODELS.iter().find(|model| **model == name).map(|model| Self(model))
+        MODELS
+            .iter()
+            .find(|model| **model == name)
+            .map(|model| Self(model))
     }
 
     pub fn as_str(self) -> &'static str {
@@ -70,7 +78,11 @@ impl NetModel {
 
     /// QEMU's name for the device.
     pub fn driver(self) -> &'static str {
-        if self == Self::VIRTIO { "virtio-net-pci" } else { self.0 }
+        if self == Self::VIRTIO {
+            "virtio-net-pci"
+        } else {
+            self.0
+        }
     }
 }
 
@@ -114,9 +126,10 @@ impl Net {
     pub fn parse(text: &str) -> Result<Self, PropertyError> {
         let keys = parse_properties(NET, text)?;
         let model = keys.text("model").and_then(NetModel::from_name);
-        let mut net = Self::new(model.ok_or_else(|| {
-            PropertyError::Syntax("a network card needs a model".to_owned())
-        })?);
+        let mut net = Self::new(
+            model
+                .ok_or_else(|| PropertyError::Syntax("a network card needs a model".to_owned()))?,
+        );
         let owned = |key: &str| keys.text(key).map(str::to_owned);
         net.mac = keys.text("macaddr").map(str::to_ascii_uppercase);
         net.bridge = owned("bridge");
@@ -145,16 +158,25 @@ impl Net {
         for (key, flag) in flags {
             flag.into_iter().for_each(|flag| keys.set(NET, key, flag));
         }
-        let numbers =
-            [("mtu", self.mtu), ("queues", self.queues.map(u16::from)), ("tag", self.tag)];
+        let numbers = [
+            ("mtu", self.mtu),
+            ("queues", self.queues.map(u16::from)),
+            ("tag", self.tag),
+        ];
         for (key, number) in numbers {
-            number.into_iter().for_each(|number| keys.set(NET, key, number));
+            number
+                .into_iter()
+                .for_each(|number| keys.set(NET, key, number));
         }
         if let Some(rate) = self.rate {
             // `12` and not `12.0`, as the caller wrote it.
             let whole = rate as i64;
             let exact = whole as f64 == rate;
-            let value = if exact { whole.into() } else { serde_json::Value::from(rate) };
+            let value = if exact {
+                whole.into()
+            } else {
+                serde_json::Value::from(rate)
+            };
             keys.set(NET, "rate", value);
         }
         print_properties(NET, &keys)

@@ -42,7 +42,9 @@ impl Rng {
         let mut keys = Properties::default();
         keys.set(RNG, "source", self.source.as_str());
         for (key, number) in [("max_bytes", self.bytes_max), ("period", self.period_ms)] {
-            number.into_iter().for_each(|number| keys.set(RNG, key, number));
+            number
+                .into_iter()
+                .for_each(|number| keys.set(RNG, key, number));
         }
         print_properties(RNG, &keys)
     }

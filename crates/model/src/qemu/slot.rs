@@ -70,7 +70,10 @@ pub struct DriveSlot {
 
 impl DriveSlot {
     /// The UEFI variables' place.
-    pub const EFI: Self = Self { bus: DriveBus::Efi, index: 0 };
+    pub const EFI: Self = Self {
+        bus: DriveBus::Efi,
+        index: 0,
+    };
 
     pub fn new(bus: DriveBus, index: u8) -> Result<Self, SlotError> {
         if index < bus.count() {
@@ -96,10 +99,17 @@ impl FromStr for DriveSlot {
         let bad = || SlotError(name.to_owned());
         let at = name.find(|c: char| c.is_ascii_digit()).ok_or_else(bad)?;
         let (bus, index) = name.split_at(at);
-        let bus = DriveBus::ALL.into_iter().find(|b| b.as_str() == bus).ok_or_else(bad)?;
+        let bus = DriveBus::ALL
+            .into_iter()
+            .find(|b| b.as_str() == bus)
+            .ok_or_else(bad)?;
         let slot = Self::new(bus, index.parse().map_err(|_| bad())?)?;
         // `scsi01` and `scsi1` would be the same drive under two names.
-        if slot.to_string() == name { Ok(slot) } else { Err(bad()) }
+        if slot.to_string() == name {
+            Ok(slot)
+        } else {
+            Err(bad())
+        }
     }
 }
 

@@ -69,6 +69,8 @@ impl Smbios {
             ("sku", &self.sku),
             ("family", &self.family),
         ];
-        all.into_iter().filter_map(|(key, text)| text.as_ref().map(|text| (key, text))).collect()
+        all.into_iter()
+            .filter_map(|(key, text)| text.as_ref().map(|text| (key, text)))
+            .collect()
     }
 }

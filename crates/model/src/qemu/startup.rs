@@ -5,7 +5,11 @@ use crate::schema::{Format, PropertyError};
 /// A bare number is the order, as in `startup: 2`.
 pub(super) const STARTUP: Format = Format::Named {
     name: "pve-startup-order",
-    check: |text| Startup::parse(text).map(|_| ()).map_err(|error| error.to_string()),
+    check: |text| {
+        Startup::parse(text)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    },
 };
 
 /// The option `startup`.
@@ -23,7 +27,11 @@ impl Startup {
     pub fn parse(text: &str) -> Result<Self, PropertyError> {
         let bad = || PropertyError::Syntax("unable to parse startup options".to_owned());
         let mut startup = Self::default();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
             let (key, digits) = part.split_once('=').unwrap_or(("order", part));
             if !digits.chars().all(|c| c.is_ascii_digit()) {
                 return Err(bad());
@@ -39,14 +47,22 @@ impl Startup {
                 return Err(bad());
             }
         }
-        if startup == Self::default() { Err(bad()) } else { Ok(startup) }
+        if startup == Self::default() {
+            Err(bad())
+        } else {
+            Ok(startup)
+        }
     }
 
     pub fn print(&self) -> String {
-        let keys = [("order", self.order), ("up", self.up_seconds), ("down", self.down_seconds)];
-        let given = keys.iter().filter_map(|(key, number)| {
-            number.map(|number| format!("{key}={number}"))
-        });
+        let keys = [
+            ("order", self.order),
+            ("up", self.up_seconds),
+            ("down", self.down_seconds),
+        ];
+        let given = keys
+            .iter()
+            .filter_map(|(key, number)| number.map(|number| format!("{key}={number}")));
         given.collect::<Vec<_>>().join(",")
     }
 }

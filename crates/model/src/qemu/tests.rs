@@ -41,49 +41,66 @@ fn text(
 }
 
 fn drive_text() -> impl Strategy<Value = String> {
-    let file = prop::sample::select(vec!["none", "cdrom", "local:8", "local:1/vm-1-disk-0.qcow2"]);
-    text(file.prop_map(str::to_owned), vec![
-        word("cache", "none|unsafe|writeback|writethrough|directsync").boxed(),
-        word("discard", "on|ignore").boxed(),
-        flag("ssd").boxed(),
-        flag("iothread").boxed(),
-        flag("backup").boxed(),
-        number("bps", 0..9_999).boxed(),
-        word("mbps_rd", "[0-9]{1,3}(\\.[0-9]{1,2})?").boxed(),
-        number("iops_max", 0..99).boxed(),
-        number("bps_rd_length", 1..60).boxed(),
-        word("size", "[1-9][0-9]{0,3}[KMGT]").boxed(),
-        word("serial", "[A-Za-z0-9]{1,20}").boxed(),
-        word("wwn", "0x[0-9a-f]{16}").boxed(),
-    ])
+    let file = prop::sample::select(vec![
+        "none",
+        "cdrom",
+        "local:8",
+        "local:1/vm-1-disk-0.qcow2",
+    ]);
+    text(
+        file.prop_map(str::to_owned),
+        vec![
+            word("cache", "none|unsafe|writeback|writethrough|directsync").boxed(),
+            word("discard", "on|ignore").boxed(),
+            flag("ssd").boxed(),
+            flag("iothread").boxed(),
+            flag("backup").boxed(),
+            number("bps", 0..9_999).boxed(),
+            word("mbps_rd", "[0-9]{1,3}(\\.[0-9]{1,2})?").boxed(),
+            number("iops_max", 0..99).boxed(),
+            number("bps_rd_length", 1..60).boxed(),
+            word("size", "[1-9][0-9]{0,3}[KMGT]").boxed(),
+            word("serial", "[A-Za-z0-9]{1,20}").boxed(),
+            word("wwn", "0x[0-9a-f]{16}").boxed(),
+        ],
+    )
 }
 
 fn net_text() -> impl Strategy<Value = String> {
-    let model = ("virtio|e1000|rtl8139", prop::option::of("0[02468ACE](:[0-9A-F]{2}){5}"));
+    let model = (
+        "virtio|e1000|rtl8139",
+        prop::option::of("0[02468ACE](:[0-9A-F]{2}){5}"),
+    );
     let model = model.prop_map(|(model, mac)| match mac {
         Some(mac) => format!("{model}={mac}"),
         None => model,
     });
-    text(model, vec![
-        word("bridge", "vmbr[0-9]").boxed(),
-        flag("firewall").boxed(),
-        flag("link_down").boxed(),
-        number("mtu", 1..65_521).boxed(),
-        number("queues", 0..65).boxed(),
-        number("tag", 1..4_095).boxed(),
-        word("trunks", "[1-9];[1-9]-1[0-9]").boxed(),
-        word("rate", "[0-9]{1,4}(\\.[0-9]{1,3})?").boxed(),
-    ])
+    text(
+        model,
+        vec![
+            word("bridge", "vmbr[0-9]").boxed(),
+            flag("firewall").boxed(),
+            flag("link_down").boxed(),
+            number("mtu", 1..65_521).boxed(),
+            number("queues", 0..65).boxed(),
+            number("tag", 1..4_095).boxed(),
+            word("trunks", "[1-9];[1-9]-1[0-9]").boxed(),
+            word("rate", "[0-9]{1,4}(\\.[0-9]{1,3})?").boxed(),
+        ],
+    )
 }
 
 fn cpu_text() -> impl Strategy<Value = String> {
-    text(word("cputype", "kvm64|host|x86-64-v2-AES"), vec![
-        word("flags", "[+-]aes(;[+-]pcid)?").boxed(),
-        flag("hidden").boxed(),
-        number("guest-phys-bits", 32..65).boxed(),
-        word("phys-bits", "host|3[0-9]").boxed(),
-        word("hv-vendor-id", "[a-z]{1,12}").boxed(),
-    ])
+    text(
+        word("cputype", "kvm64|host|x86-64-v2-AES"),
+        vec![
+            word("flags", "[+-]aes(;[+-]pcid)?").boxed(),
+            flag("hidden").boxed(),
+            number("guest-phys-bits", 32..65).boxed(),
+            word("phys-bits", "host|3[0-9]").boxed(),
+            word("hv-vendor-id", "[a-z]{1,12}").boxed(),
+        ],
+    )
 }
 
 proptest! {
@@ -146,10 +163,22 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
         ("tpmstate0", "local:1,version=v2.0", "not supported"),
         ("ciuser", "jane", "not supported"),
         ("arch", "aarch64", "value 'aarch64' is not supported"),
-        ("vga", "virtio-gl", "type: value 'virtio-gl' is not supported"),
+        (
+            "vga",
+            "virtio-gl",
+            "type: value 'virtio-gl' is not supported",
+        ),
         ("machine", "q35,viommu=intel", "viommu: not supported"),
-        ("scsi0", "local:0,import-from=/x.qcow2", "import-from: not supported"),
-        ("net0", "ne2k_isa,bridge=vmbr0", "model: value 'ne2k_isa' is not supported"),
+        (
+            "scsi0",
+            "local:0,import-from=/x.qcow2",
+            "import-from: not supported",
+        ),
+        (
+            "net0",
+            "ne2k_isa,bridge=vmbr0",
+            "model: value 'ne2k_isa' is not supported",
+        ),
         ("watchdog", "i6300esb,action=reset", "not supported"),
         ("watchdog", "i6300esb,action=nap", "invalid format"),
     ];
@@ -168,7 +197,9 @@ fn what_later_versions_use_is_stored() {
         "cdrom": "none", "unused255": "local:1/d", "rng0": "source=/dev/urandom", "lock": "backup",
         "smbios1": "uuid=00000000-0000-0000-0000-000000000001", "serial0": "socket",
     });
-    let serde_json::Value::Object(given) = given else { panic!("an object") };
+    let serde_json::Value::Object(given) = given else {
+        panic!("an object")
+    };
     assert_eq!(check_object(OPTIONS, &given).unwrap().len(), given.len());
 }
 
@@ -187,14 +218,21 @@ fn formats_name_what_is_wrong() {
     ];
     for (option, value) in cases {
         let text = refused(option, value);
-        assert!(text.contains("invalid format") || text.contains("pattern"), "{option}: {text}");
+        assert!(
+            text.contains("invalid format") || text.contains("pattern"),
+            "{option}: {text}"
+        );
     }
 }
 
 /// Every pattern compiles, every alias points at a key, and no name is there twice.
 #[test]
 fn the_schemas_are_sound() {
-    let mut names: Vec<&str> = OPTIONS.iter().flat_map(|g| g.iter()).map(|f| f.name).collect();
+    let mut names: Vec<&str> = OPTIONS
+        .iter()
+        .flat_map(|g| g.iter())
+        .map(|f| f.name)
+        .collect();
     let count = names.len();
     names.sort_unstable();
     names.dedup();
@@ -214,14 +252,21 @@ fn the_schemas_are_sound() {
                 Alias::Of(key) => key,
                 Alias::Keyed { value, .. } => value,
             };
-            assert!(keys.iter().any(|other| other.name == target), "{}", field.name);
+            assert!(
+                keys.iter().any(|other| other.name == target),
+                "{}",
+                field.name
+            );
         }
     }
 }
 
 #[test]
 fn each_bus_has_the_keys_of_its_schema() {
-    assert_eq!([IDE.len(), SATA.len(), SCSI.len(), VIRTIO.len()], [45, 44, 50, 44]);
+    assert_eq!(
+        [IDE.len(), SATA.len(), SCSI.len(), VIRTIO.len()],
+        [45, 44, 50, 44]
+    );
     assert!(parse_properties(VIRTIO, "none,ssd=1").is_err());
     assert!(parse_properties(IDE, "none,iothread=1").is_err());
 }

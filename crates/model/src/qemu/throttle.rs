@@ -44,17 +44,24 @@ impl Throttle {
 
     /// A drive's keys that are limits, so that two drives can be compared without them.
     pub(super) fn is_key(field: &Field) -> bool {
-        ["bps", "iops", "mbps"].iter().any(|stem| field.name.starts_with(stem))
+        ["bps", "iops", "mbps"]
+            .iter()
+            .any(|stem| field.name.starts_with(stem))
     }
 }
 
 fn whole(drive: &Properties, key: &str) -> u64 {
-    drive.integer(key).and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+    drive
+        .integer(key)
+        .and_then(|number| u64::try_from(number).ok())
+        .unwrap_or(0)
 }
 
 fn mebibytes(drive: &Properties, key: &str) -> Option<u64> {
     // A float saturates when cast, so that a huge or negative number is a limit all the same.
-    drive.number(key).map(|number| (number * f64::from(1 << 20)) as u64)
+    drive
+        .number(key)
+        .map(|number| (number * f64::from(1 << 20)) as u64)
 }
 
 fn bytes(drive: &Properties, of: &str) -> Limit {
@@ -74,7 +81,14 @@ fn operations(drive: &Properties, of: &str) -> Limit {
 fn limit(rate: u64, burst: u64, seconds: u64) -> Limit {
     match (rate, burst) {
         (0, _) => Limit::default(),
-        (rate, burst) if burst <= rate => Limit { rate, ..Limit::default() },
-        (rate, burst) => Limit { rate, burst, burst_seconds: seconds.max(1) },
+        (rate, burst) if burst <= rate => Limit {
+            rate,
+            ..Limit::default()
+        },
+        (rate, burst) => Limit {
+            rate,
+            burst,
+            burst_seconds: seconds.max(1),
+        },
     }
 }

@@ -24,7 +24,10 @@ pub(super) const VGA: &[Field] = &[
         .unbuilt_values(&["qxl2", "qxl3", "qxl4", "virtio-gl"])
         .default("std")
         .default_key(),
-    Field::string("clipboard").optional().one_of(&["vnc"]).unbuilt(),
+    Field::string("clipboard")
+        .optional()
+        .one_of(&["vnc"])
+        .unbuilt(),
     Field::integer("memory").optional().range(4.0, 512.0),
 ];
 
@@ -77,13 +80,20 @@ impl Vga {
                 })?)
             }
         };
-        let memory_mib = keys.integer("memory").and_then(|number| u16::try_from(number).ok());
-        Ok(Self { display, memory_mib })
+        let memory_mib = keys
+            .integer("memory")
+            .and_then(|number| u16::try_from(number).ok());
+        Ok(Self {
+            display,
+            memory_mib,
+        })
     }
 
     pub fn print(&self) -> String {
         let mut keys = Properties::default();
-        let name = NAMES.iter().find(|(_, display)| Some(*display) == self.display);
+        let name = NAMES
+            .iter()
+            .find(|(_, display)| Some(*display) == self.display);
         if let Some((name, _)) = name {
             keys.set(VGA, "type", *name);
         }

@@ -52,13 +52,19 @@ pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, Field
     if errors.is_empty() {
         errors = unbuilt(groups, &values);
     }
-    if errors.is_empty() { Ok(values) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(values)
+    } else {
+        Err(errors)
+    }
 }
 
 fn unbuilt(groups: &[&[Field]], values: &Values) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for (name, value) in values {
-        let Some(field) = find(groups, name) else { continue };
+        let Some(field) = find(groups, name) else {
+            continue;
+        };
         let refused = match field.unbuilt {
             Unbuilt::Nothing => None,
             Unbuilt::Whole => Some(UNBUILT.to_owned()),
@@ -76,7 +82,9 @@ fn unbuilt(groups: &[&[Field]], values: &Values) -> FieldErrors {
 
 /// The same for the keys of a property string.
 fn unbuilt_property(field: &Field, value: &Value) -> Option<String> {
-    let Format::Properties { fields, .. } = field.format else { return None };
+    let Format::Properties { fields, .. } = field.format else {
+        return None;
+    };
     let properties = parse_properties(fields, value.as_str()?).ok()?;
     properties.iter().find_map(|(key, value)| {
         let inner = fields.iter().find(|field| field.name == key)?;
@@ -118,8 +126,13 @@ fn plain(value: &Value) -> String {
 }
 
 fn typed(field: &Field, given: &Value) -> Result<Value, String> {
-    let failed =
-        || format!("type check ('{}') failed - got '{}'", field.kind.as_str(), plain(given));
+    let failed = || {
+        format!(
+            "type check ('{}') failed - got '{}'",
+            field.kind.as_str(),
+            plain(given)
+        )
+    };
     match (field.kind, given) {
         (Kind::Any, value) => Ok(value.clone()),
         (Kind::Boolean, Value::Bool(_)) => Ok(given.clone()),
@@ -128,15 +141,18 @@ fn typed(field: &Field, given: &Value) -> Result<Value, String> {
             "0" => Ok(Value::Bool(false)),
             _ => Err(failed()),
         },
-        (Kind::Integer, value) => {
-            plain(value).parse::<i64>().map(Value::from).map_err(|_| failed())
-        }
+        (Kind::Integer, value) => plain(value)
+            .parse::<i64>()
+            .map(Value::from)
+            .map_err(|_| failed()),
         (Kind::Number, value) => number(&plain(value)).map(Value::Number).ok_or_else(failed),
         (Kind::String, Value::String(_)) => Ok(given.clone()),
         (Kind::String, Value::Number(_)) => Ok(Value::String(plain(given))),
         (Kind::String, Value::Bool(flag)) => Ok(Value::String(u8::from(*flag).to_string())),
         (Kind::String, Value::Array(items)) => {
-            let all_plain = items.iter().all(|item| item.is_string() || item.is_number());
+            let all_plain = items
+                .iter()
+                .all(|item| item.is_string() || item.is_number());
             match field.format {
                 Format::List { .. } if all_plain => {
                     let items: Vec<String> = items.iter().map(plain).collect();
@@ -159,8 +175,13 @@ fn number(text: &str) -> Option<Number> {
     if let Ok(whole) = text.parse::<i64>() {
         return Some(Number::from(whole));
     }
-    let decimal = text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
-    decimal.then(|| text.parse::<f64>().ok()).flatten().and_then(Number::from_f64)
+    let decimal = text
+        .chars()
+        .all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+    decimal
+        .then(|| text.parse::<f64>().ok())
+        .flatten()
+        .and_then(Number::from_f64)
 }
 
 fn check_range(field: &Field, number: f64) -> Result<(), String> {
@@ -180,7 +201,9 @@ fn check_enumeration(field: &Field, text: &str) -> Result<(), String> {
         return Ok(());
     }
     let values = field.one_of.join(", ");
-    Err(format!("value '{text}' does not have a value in the enumeration '{values}'"))
+    Err(format!(
+        "value '{text}' does not have a value in the enumeration '{values}'"
+    ))
 }
 
 fn check_text(field: &Field, text: &str) -> Result<(), String> {
@@ -225,14 +248,19 @@ mod tests {
     use super::super::format;
 
     fn check(given: Value) -> Result<Values, FieldErrors> {
-        let Value::Object(given) = given else { panic!("an object") };
+        let Value::Object(given) = given else {
+            panic!("an object")
+        };
         check_object(&[SAMPLE], &given)
     }
 
     #[test]
     fn values_get_their_types() {
         let values = check(json!({"vmid": "100", "force": "1", "list": ["a", "b"]})).unwrap();
-        assert_eq!(Value::Object(values), json!({"vmid": 100, "force": true, "list": "a,b"}));
+        assert_eq!(
+            Value::Object(values),
+            json!({"vmid": 100, "force": true, "list": "a,b"})
+        );
     }
 
     #[test]
@@ -240,16 +268,32 @@ mod tests {
         let cases = [
             (json!({}), "vmid", MISSING),
             (json!({"vmid": 100, "foo": 1}), "foo", UNKNOWN),
-            (json!({"vmid": "x"}), "vmid", "type check ('integer') failed - got 'x'"),
-            (json!({"vmid": 99}), "vmid", "value must have a minimum value of 100"),
-            (json!({"vmid": 100, "force": "yes"}), "force", "type check ('boolean') failed - got 'yes'"),
+            (
+                json!({"vmid": "x"}),
+                "vmid",
+                "type check ('integer') failed - got 'x'",
+            ),
+            (
+                json!({"vmid": 99}),
+                "vmid",
+                "value must have a minimum value of 100",
+            ),
+            (
+                json!({"vmid": 100, "force": "yes"}),
+                "force",
+                "type check ('boolean') failed - got 'yes'",
+            ),
             (
                 json!({"vmid": 100, "type": "foo"}),
                 "type",
                 "value 'foo' does not have a value in the enumeration 'vm, storage'",
             ),
             (json!({"vmid": 100, "later": "x"}), "later", UNBUILT),
-            (json!({"vmid": 100, "size": "1G"}), "type", "missing property - 'size' requires this property"),
+            (
+                json!({"vmid": 100, "size": "1G"}),
+                "type",
+                "missing property - 'size' requires this property",
+            ),
         ];
         for (given, field, text) in cases {
             assert_eq!(check(given).unwrap_err()[field], text);

@@ -14,11 +14,20 @@ pub type CheckText = fn(&str) -> Result<(), String>;
 pub enum Format {
     Any,
     /// One value of a named format.
-    Named { name: &'static str, check: CheckText },
+    Named {
+        name: &'static str,
+        check: CheckText,
+    },
     /// Values of a named format, separated by `,`, `;`, white space or NUL.
-    List { name: &'static str, check: CheckText },
+    List {
+        name: &'static str,
+        check: CheckText,
+    },
     /// A property string with these keys.
-    Properties { name: &'static str, fields: &'static [Field] },
+    Properties {
+        name: &'static str,
+        fields: &'static [Field],
+    },
 }
 
 impl Format {
@@ -190,5 +199,8 @@ formats! {
 
 /// A format that another capability will check; until then any text passes.
 pub const fn later(name: &'static str) -> Format {
-    Format::Named { name, check: |_| Ok(()) }
+    Format::Named {
+        name,
+        check: |_| Ok(()),
+    }
 }

@@ -65,7 +65,10 @@ pub enum Alias {
     /// Another name of that key: `volume` for `file`.
     Of(&'static str),
     /// `virtio=MAC` sets `model` to this key's own name and `macaddr` to the value.
-    Keyed { value: &'static str, key: &'static str },
+    Keyed {
+        value: &'static str,
+        key: &'static str,
+    },
 }
 
 /// One parameter, one field of an answer, one key of a property string.
@@ -110,7 +113,10 @@ pub enum Shape {
     Number,
     String,
     /// An object with these fields, given in groups; `open` allows others besides.
-    Object { fields: &'static [&'static [Field]], open: bool },
+    Object {
+        fields: &'static [&'static [Field]],
+        open: bool,
+    },
     Array(&'static Shape),
 }
 
@@ -165,14 +171,20 @@ impl Field {
 
     pub const fn object(name: &'static str, fields: &'static [&'static [Field]]) -> Self {
         let mut field = Self::new(name, Kind::Object);
-        field.inner = Shape::Object { fields, open: false };
+        field.inner = Shape::Object {
+            fields,
+            open: false,
+        };
         field
     }
 
     /// An object of which nothing is promised.
     pub const fn open_object(name: &'static str) -> Self {
         let mut field = Self::new(name, Kind::Object);
-        field.inner = Shape::Object { fields: &[], open: true };
+        field.inner = Shape::Object {
+            fields: &[],
+            open: true,
+        };
         field
     }
 
@@ -275,14 +287,21 @@ impl Field {
             return false;
         };
         let canonical = index == "0" || !index.starts_with('0');
-        let number = if index.chars().all(|c| c.is_ascii_digit()) { index.parse().ok() } else { None };
+        let number = if index.chars().all(|c| c.is_ascii_digit()) {
+            index.parse().ok()
+        } else {
+            None
+        };
         canonical && number.is_some_and(|n: u32| n < self.indexed)
     }
 }
 
 /// Finds the field that a name means among groups of fields.
 pub fn find<'a>(groups: &'a [&'a [Field]], name: &str) -> Option<&'a Field> {
-    groups.iter().flat_map(|group| group.iter()).find(|field| field.is_named(name))
+    groups
+        .iter()
+        .flat_map(|group| group.iter())
+        .find(|field| field.is_named(name))
 }
 
 #[cfg(test)]

@@ -17,7 +17,10 @@ pub struct Properties(Vec<(&'static str, Value)>);
 
 impl Properties {
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+        self.0
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
     }
 
     pub fn text(&self, key: &str) -> Option<&str> {
@@ -43,7 +46,9 @@ impl Properties {
     /// Sets a key of the schema; a key that the schema lacks is a mistake of the caller's and
     /// is ignored.
     pub fn set(&mut self, fields: &'static [Field], key: &str, value: impl Into<Value>) {
-        let Some(rank) = fields.iter().position(|field| field.name == key) else { return };
+        let Some(rank) = fields.iter().position(|field| field.name == key) else {
+            return;
+        };
         self.0.retain(|(name, _)| *name != key);
         let before = |name: &str| fields.iter().position(|f| f.name == name) < Some(rank);
         let at = self.0.iter().take_while(|(name, _)| before(name)).count();
@@ -85,8 +90,10 @@ impl fmt::Display for PropertyError {
         match self {
             Self::Syntax(reason) => f.write_str(reason),
             Self::Keys(keys) => {
-                let lines: Vec<String> =
-                    keys.iter().map(|(key, reason)| format!("{key}: {reason}")).collect();
+                let lines: Vec<String> = keys
+                    .iter()
+                    .map(|(key, reason)| format!("{key}: {reason}"))
+                    .collect();
                 f.write_str(&lines.join("; "))
             }
         }
@@ -96,10 +103,7 @@ impl fmt::Display for PropertyError {
 impl std::error::Error for PropertyError {}
 
 /// Takes a property string apart and checks every key.
-pub fn parse_properties(
-    fields: &'static [Field],
-    text: &str,
-) -> Result<Properties, PropertyError> {
+pub fn parse_properties(fields: &'static [Field], text: &str) -> Result<Properties, PropertyError> {
     let mut given: Vec<(&'static Field, String)> = Vec::new();
     let mut wrong: Vec<(String, String)> = Vec::new();
     for part in text.split(',').filter(|part| !part.trim().is_empty()) {
@@ -129,7 +133,11 @@ pub fn parse_properties(
         }
     }
     wrong.sort();
-    if wrong.is_empty() { Ok(properties) } else { Err(PropertyError::Keys(wrong)) }
+    if wrong.is_empty() {
+        Ok(properties)
+    } else {
+        Err(PropertyError::Keys(wrong))
+    }
 }
 
 /// What one part between commas assigns, aliases resolved.
@@ -139,20 +147,32 @@ fn assignments(
 ) -> Result<Vec<(String, String)>, PropertyError> {
     let part = part.trim();
     let Some((key, value)) = part.split_once('=') else {
-        let default = fields.iter().find(|field| field.is_default_key).ok_or_else(|| {
-            let text = "value without key, but schema does not define a default key";
-            PropertyError::Syntax(text.to_owned())
-        })?;
+        let default = fields
+            .iter()
+            .find(|field| field.is_default_key)
+            .ok_or_else(|| {
+                let text = "value without key, but schema does not define a default key";
+                PropertyError::Syntax(text.to_owned())
+            })?;
         return Ok(vec![(default.name.to_owned(), part.to_owned())]);
     };
     let (key, value) = (key.to_owned(), value.to_owned());
-    Ok(match fields.iter().find(|field| field.name == key).map(|field| field.alias) {
-        Some(Alias::Of(of)) => vec![(of.to_owned(), value)],
-        Some(Alias::Keyed { value: value_key, key: name_key }) => {
-            vec![(name_key.to_owned(), key), (value_key.to_owned(), value)]
-        }
-        _ => vec![(key, value)],
-    })
+    Ok(
+        match fields
+            .iter()
+            .find(|field| field.name == key)
+            .map(|field| field.alias)
+        {
+            Some(Alias::Of(of)) => vec![(of.to_owned(), value)],
+            Some(Alias::Keyed {
+                value: value_key,
+                key: name_key,
+            }) => {
+                vec![(name_key.to_owned(), key), (value_key.to_owned(), value)]
+            }
+            _ => vec![(key, value)],
+        },
+    )
 }
 
 fn typed(field: &Field, text: &str) -> Result<Value, String> {
@@ -173,9 +193,17 @@ pub fn print_properties(fields: &'static [Field], properties: &Properties) -> St
     let mut parts: Vec<String> = Vec::new();
     let mut done: Vec<&str> = Vec::new();
     for field in fields.iter().filter(|field| field.is_default_key) {
-        let Some(value) = properties.get(field.name) else { continue };
+        let Some(value) = properties.get(field.name) else {
+            continue;
+        };
         done.push(field.name);
-        parts.push(default_part(fields, field, &plain(value), properties, &mut done));
+        parts.push(default_part(
+            fields,
+            field,
+            &plain(value),
+            properties,
+            &mut done,
+        ));
     }
     let mut rest: Vec<(&str, &Value)> = properties.iter().collect();
     rest.sort_by_key(|(key, _)| *key);
@@ -196,9 +224,12 @@ fn default_part(
     done: &mut Vec<&'static str>,
 ) -> String {
     let keyed = fields.iter().find_map(|other| match other.alias {
-        Alias::Keyed { value: value_key, key } if key == field.name && other.name == value => {
-            properties.get(value_key).map(|hanging| (value_key, plain(hanging)))
-        }
+        Alias::Keyed {
+            value: value_key,
+            key,
+        } if key == field.name && other.name == value => properties
+            .get(value_key)
+            .map(|hanging| (value_key, plain(hanging))),
         _ => None,
     });
     match keyed {
@@ -225,8 +256,12 @@ mod tests {
     use proptest::prelude::*;
 
     const NET: &[Field] = &[
-        Field::string("model").one_of(&["virtio", "e1000"]).default_key(),
-        Field::string("macaddr").optional().format(format::MAC_ADDRESS),
+        Field::string("model")
+            .one_of(&["virtio", "e1000"])
+            .default_key(),
+        Field::string("macaddr")
+            .optional()
+            .format(format::MAC_ADDRESS),
         Field::key_alias("virtio", "model", "macaddr"),
         Field::key_alias("e1000", "model", "macaddr"),
         Field::string("bridge").optional(),
@@ -237,14 +272,18 @@ mod tests {
 
     #[test]
     fn a_key_may_be_a_value() {
-        let net = parse_properties(NET, "virtio=BC:24:11:E2:6F:5F,bridge=vmbr0,firewall=on").unwrap();
+        let net =
+            parse_properties(NET, "virtio=BC:24:11:E2:6F:5F,bridge=vmbr0,firewall=on").unwrap();
         assert_eq!(net.text("model"), Some("virtio"));
         assert_eq!(net.flag("firewall"), Some(true));
         assert_eq!(
             print_properties(NET, &net),
             "virtio=BC:24:11:E2:6F:5F,bridge=vmbr0,firewall=1"
         );
-        assert_eq!(print_properties(NET, &parse_properties(NET, "e1000").unwrap()), "e1000");
+        assert_eq!(
+            print_properties(NET, &parse_properties(NET, "e1000").unwrap()),
+            "e1000"
+        );
     }
 
     #[test]
@@ -260,8 +299,15 @@ mod tests {
 
     #[test]
     fn a_key_given_twice_is_refused_also_through_an_alias() {
-        for text in ["virtio,bridge=a,bridge=b", "virtio,model=e1000", "virtio,bridge=a,volume=b"] {
-            assert!(matches!(parse_properties(NET, text), Err(PropertyError::Syntax(_))), "{text}");
+        for text in [
+            "virtio,bridge=a,bridge=b",
+            "virtio,model=e1000",
+            "virtio,bridge=a,volume=b",
+        ] {
+            assert!(
+                matches!(parse_properties(NET, text), Err(PropertyError::Syntax(_))),
+                "{text}"
+            );
         }
     }
 

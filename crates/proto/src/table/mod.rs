@@ -1,12 +1,32 @@
 //! The operations, one file per resource, named and ordered as in the API's tree.
 
+mod access;
+mod node;
 mod params;
+mod pools;
+mod qemu;
 mod version;
 
 use crate::Row;
 
 /// All rows, in groups.
-const GROUPS: &[&[Row]] = &[version::ROWS];
+const GROUPS: &[&[Row]] = &[
+    access::ROWS,
+    access::acl::ROWS,
+    access::domains::ROWS,
+    access::groups::ROWS,
+    access::password::ROWS,
+    access::permissions::ROWS,
+    access::roles::ROWS,
+    access::tfa::ROWS,
+    access::ticket::ROWS,
+    access::tokens::ROWS,
+    access::users::ROWS,
+    node::tasks::ROWS,
+    qemu::status::ROWS,
+    version::ROWS,
+    pools::ROWS,
+];
 
 /// Every operation that this version has.
 pub fn rows() -> impl Iterator<Item = &'static Row> {

@@ -18,9 +18,17 @@ fn names_and_paths_are_unique() {
 #[test]
 fn every_path_parameter_is_declared_and_required() {
     for row in rows() {
-        for name in row.path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')) {
+        for name in row
+            .path
+            .split('/')
+            .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
+        {
             let field = model::schema::find(row.params, name);
-            assert!(field.is_some_and(|f| !f.optional), "{}: {name}", row.label());
+            assert!(
+                field.is_some_and(|f| !f.optional),
+                "{}: {name}",
+                row.label()
+            );
         }
     }
 }
@@ -38,7 +46,12 @@ fn every_pattern_compiles() {
         for field in row.params.iter().flat_map(|group| group.iter()) {
             if let Some(pattern) = field.pattern {
                 let compiled = regex_lite::Regex::new(&format!("^(?:{pattern})$"));
-                assert!(compiled.is_ok(), "{} {}: {pattern}", row.label(), field.name);
+                assert!(
+                    compiled.is_ok(),
+                    "{} {}: {pattern}",
+                    row.label(),
+                    field.name
+                );
             }
         }
     }

@@ -54,7 +54,10 @@ impl Drop for Connection {
 
 impl Client {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: Arc::new(socket.into()), connection: Arc::default() }
+        Self {
+            socket: Arc::new(socket.into()),
+            connection: Arc::default(),
+        }
     }
 
     /// Calls an operation or submits a task. When the connection breaks before the answer, what
@@ -72,7 +75,13 @@ impl Client {
         credential: Credential,
         address: Option<String>,
     ) -> Result<Identity, Error> {
-        match self.ask(&Ask::Verify { credential, address }).await? {
+        match self
+            .ask(&Ask::Verify {
+                credential,
+                address,
+            })
+            .await?
+        {
             Reply::Identity(identity) => Ok(identity),
             other => Err(unexpected(other)),
         }
@@ -81,13 +90,20 @@ impl Client {
     /// An operation whose answer comes with a descriptor.
     pub async fn stream(&self, request: Request) -> Result<(Answer, OwnedFd), Error> {
         let mut socket = self.connect().await?;
-        let asked = Outgoing { id: 0, ask: &Ask::Stream(request) };
+        let asked = Outgoing {
+            id: 0,
+            ask: &Ask::Stream(request),
+        };
         frame::write(&mut socket, &asked).await.map_err(broken)?;
         let received = frame::read_with_descriptor::<Incoming>(&mut socket).await;
         match received.map_err(broken)? {
-            Some((Incoming { reply: Reply::Answer(answer), .. }, Some(descriptor))) => {
-                Ok((answer, descriptor))
-            }
+            Some((
+                Incoming {
+                    reply: Reply::Answer(answer),
+                    ..
+                },
+                Some(descriptor),
+            )) => Ok((answer, descriptor)),
             Some((Incoming { reply, .. }, _)) => Err(unexpected(reply)),
             None => Err(closed()),
         }
@@ -96,15 +112,22 @@ impl Client {
     /// Everything a copy of the agent's state needs, message by message.
     pub async fn watch(&self) -> Result<Feed, Error> {
         let mut socket = self.connect().await?;
-        let asked = Outgoing { id: 0, ask: &Ask::Watch };
+        let asked = Outgoing {
+            id: 0,
+            ask: &Ask::Watch,
+        };
         frame::write(&mut socket, &asked).await.map_err(broken)?;
-        Ok(Feed { socket: BufReader::new(socket) })
+        Ok(Feed {
+            socket: BufReader::new(socket),
+        })
     }
 
     async fn connect(&self) -> Result<UnixStream, Error> {
         UnixStream::connect(&*self.socket).await.map_err(|error| {
             let socket = self.socket.display();
-            Error::unavailable(format!("the node agent cannot be reached at {socket}: {error}"))
+            Error::unavailable(format!(
+                "the node agent cannot be reached at {socket}: {error}"
+            ))
         })
     }
 
@@ -158,7 +181,9 @@ async fn write_whole(
 async fn deliver(reader: OwnedReadHalf, waiting: Waiting) {
     let mut reader = BufReader::new(reader);
     while let Ok(Some(Incoming { id, reply })) = frame::read::<Incoming>(&mut reader).await {
-        let sender = lock(&waiting).as_mut().and_then(|waiting| waiting.remove(&id));
+        let sender = lock(&waiting)
+            .as_mut()
+            .and_then(|waiting| waiting.remove(&id));
         if let Some(sender) = sender {
             // Whoever asked may have stopped waiting.
             let _ = sender.send(reply);
@@ -176,8 +201,14 @@ pub struct Feed {
 impl Feed {
     /// The next message. Not to be dropped before it ends; an error ends the feed.
     pub async fn next(&mut self) -> Result<Value, Error> {
-        match frame::read::<Incoming>(&mut self.socket).await.map_err(broken)? {
-            Some(Incoming { reply: Reply::Feed(message), .. }) => Ok(message),
+        match frame::read::<Incoming>(&mut self.socket)
+            .await
+            .map_err(broken)?
+        {
+            Some(Incoming {
+                reply: Reply::Feed(message),
+                ..
+            }) => Ok(message),
             Some(Incoming { reply, .. }) => Err(unexpected(reply)),
             None => Err(closed()),
         }
@@ -189,7 +220,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn broken(error: super::FrameError) -> Error {
-    Error::unavailable(format!("the connection to the node agent broke: {}", Error::chain(&error)))
+    Error::unavailable(format!(
+        "the connection to the node agent broke: {}",
+        Error::chain(&error)
+    ))
 }
 
 fn closed() -> Error {
@@ -200,6 +234,9 @@ fn closed() -> Error {
 fn unexpected(reply: Reply) -> Error {
     match reply {
         Reply::Error(error) => error,
-        _ => Error::new(ErrorKind::Bug, "the node agent answered something else than was asked"),
+        _ => Error::new(
+            ErrorKind::Bug,
+            "the node agent answered something else than was asked",
+        ),
     }
 }

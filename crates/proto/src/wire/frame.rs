@@ -77,7 +77,12 @@ pub(super) async fn write_with_descriptor(
             let mut ancillary = SendAncillaryBuffer::new(&mut space);
             ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
             let slice = [io::IoSlice::new(&frame)];
-            Ok(sendmsg(to.as_fd(), &slice, &mut ancillary, SendFlags::NOSIGNAL)?)
+            Ok(sendmsg(
+                to.as_fd(),
+                &slice,
+                &mut ancillary,
+                SendFlags::NOSIGNAL,
+            )?)
         })
         .await?;
     Ok(to.write_all(&frame[sent..]).await?)

@@ -37,7 +37,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn new(data: impl Into<Value>) -> Self {
-        Self { data: data.into(), ..Self::default() }
+        Self {
+            data: data.into(),
+            ..Self::default()
+        }
     }
 
     /// For operations that answer nothing.
@@ -67,7 +70,10 @@ pub enum Ask {
     /// An operation whose answer comes with a descriptor.
     Stream(Request),
     /// Who is this? Answered by `Reply::Identity`.
-    Verify { credential: Credential, address: Option<String> },
+    Verify {
+        credential: Credential,
+        address: Option<String>,
+    },
     /// Everything a copy needs: the store without its secrets, and the guests' status.
     Watch,
 }

@@ -70,7 +70,10 @@ pub struct Responder {
 impl Responder {
     /// Waits while the other side is slow.
     pub async fn send(&mut self, message: Value) -> Result<(), Error> {
-        let reply = Outgoing { id: 0, reply: Reply::Feed(message) };
+        let reply = Outgoing {
+            id: 0,
+            reply: Reply::Feed(message),
+        };
         frame::write(&mut self.socket, &reply)
             .await
             .map_err(|error| Error::unavailable(Error::chain(&error)))
@@ -100,7 +103,9 @@ pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) {
 
 async fn connection<S: Service>(socket: UnixStream, service: Arc<S>) {
     let peer = match socket.peer_cred() {
-        Ok(credentials) => Peer { uid: credentials.uid() },
+        Ok(credentials) => Peer {
+            uid: credentials.uid(),
+        },
         Err(error) => return warn!(%error, "a connection without a peer"),
     };
     if let Err(error) = converse(socket, peer, service).await {
@@ -114,16 +119,24 @@ async fn converse<S: Service>(
     peer: Peer,
     service: Arc<S>,
 ) -> Result<(), FrameError> {
-    let Some(first) = frame::read::<Incoming>(&mut socket).await? else { return Ok(()) };
+    let Some(first) = frame::read::<Incoming>(&mut socket).await? else {
+        return Ok(());
+    };
     match first.ask {
         Ask::Stream(request) => match service.stream(peer, request).await {
             Ok(streamed) => {
-                let reply = Outgoing { id: first.id, reply: Reply::Answer(streamed.answer) };
+                let reply = Outgoing {
+                    id: first.id,
+                    reply: Reply::Answer(streamed.answer),
+                };
                 let descriptor = streamed.descriptor.as_fd();
                 frame::write_with_descriptor(&mut socket, &reply, descriptor).await
             }
             Err(error) => {
-                let reply = Outgoing { id: first.id, reply: Reply::Error(error) };
+                let reply = Outgoing {
+                    id: first.id,
+                    reply: Reply::Error(error),
+                };
                 frame::write(&mut socket, &reply).await
             }
         },
@@ -170,12 +183,16 @@ async fn answer_many<S: Service>(
 async fn answer(service: &impl Service, peer: Peer, ask: Ask) -> Reply {
     let reply = match ask {
         Ask::Do(request) => service.request(peer, request).await.map(Reply::Answer),
-        Ask::Verify { credential, address } => {
-            service.verify(peer, credential, address).await.map(Reply::Identity)
-        }
-        Ask::Stream(_) | Ask::Watch => {
-            Err(Error::bug("a stream or a watch needs a connection of its own"))
-        }
+        Ask::Verify {
+            credential,
+            address,
+        } => service
+            .verify(peer, credential, address)
+            .await
+            .map(Reply::Identity),
+        Ask::Stream(_) | Ask::Watch => Err(Error::bug(
+            "a stream or a watch needs a connection of its own",
+        )),
     };
     reply.unwrap_or_else(Reply::Error)
 }

@@ -28,16 +28,33 @@ impl FileVolumes for Dir {
     async fn adopt(&self, arrived: &Path, name: &str, replace: bool) -> Result<(), StorageError> {
         let path = self.path(name)?;
         if let Some(folder) = path.parent() {
-            self.host.create_dir(folder, 0o755).await.map_err(|source| self.failed(source))?;
+            self.host
+                .create_dir(folder, 0o755)
+                .await
+                .map_err(|source| self.failed(source))?;
         }
         if replace {
-            self.host.remove(&path).await.map_err(|source| self.failed(source))?;
+            self.host
+                .remove(&path)
+                .await
+                .map_err(|source| self.failed(source))?;
         }
-        let exists = self.host.stat(&path).await.map_err(|source| self.failed(source))?.is_some();
+        let exists = self
+            .host
+            .stat(&path)
+            .await
+            .map_err(|source| self.failed(source))?
+            .is_some();
         if exists {
             let storage = self.config.id.clone();
-            return Err(StorageError::Exists { storage, name: name.to_owned() });
+            return Err(StorageError::Exists {
+                storage,
+                name: name.to_owned(),
+            });
         }
-        self.host.rename(arrived, &path).await.map_err(|source| self.failed(source))
+        self.host
+            .rename(arrived, &path)
+            .await
+            .map_err(|source| self.failed(source))
     }
 }

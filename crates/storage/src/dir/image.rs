@@ -15,7 +15,9 @@ const FULL_TIMEOUT_S: u64 = 6 * 3600;
 
 async fn run(host: &SharedHost, args: Vec<String>, timeout_s: u64) -> Result<Vec<u8>, SysError> {
     let timeout = Some(Duration::from_secs(timeout_s));
-    host.run(Command::new(PROGRAM).args(args).timeout(timeout)).await?.checked(PROGRAM)
+    host.run(Command::new(PROGRAM).args(args).timeout(timeout))
+        .await?
+        .checked(PROGRAM)
 }
 
 pub(super) async fn create(
@@ -38,10 +40,15 @@ pub(super) async fn create(
     let mut args = vec!["create".to_owned(), "-q".to_owned()];
     args.extend(["-f".to_owned(), format.as_str().to_owned()]);
     if format != BlockFormat::Vmdk {
-        args.extend(["-o".to_owned(), format!("preallocation={}", preallocation.as_str())]);
+        args.extend([
+            "-o".to_owned(),
+            format!("preallocation={}", preallocation.as_str()),
+        ]);
     }
     args.extend([path.display().to_string(), size.to_string()]);
-    run(host, args, if long { FULL_TIMEOUT_S } else { 60 }).await.map(|_| ())
+    run(host, args, if long { FULL_TIMEOUT_S } else { 60 })
+        .await
+        .map(|_| ())
 }
 
 pub(super) async fn resize(
@@ -50,8 +57,17 @@ pub(super) async fn resize(
     format: BlockFormat,
     size: u64,
 ) -> Result<(), SysError> {
-    let args = ["resize", "-q", "-f", format.as_str(), &path.display().to_string(), &size.to_string()];
-    run(host, args.map(str::to_owned).to_vec(), 60).await.map(|_| ())
+    let args = [
+        "resize",
+        "-q",
+        "-f",
+        format.as_str(),
+        &path.display().to_string(),
+        &size.to_string(),
+    ];
+    run(host, args.map(str::to_owned).to_vec(), 60)
+        .await
+        .map(|_| ())
 }
 
 /// What the guest sees. The length of a raw image; else what the header says.
@@ -69,9 +85,11 @@ pub(super) async fn virtual_size(
     let args = ["info", "-U", "-f", format.as_str(), "--output=json", &path];
     let printed = run(host, args.map(str::to_owned).to_vec(), 60).await?;
     let info: serde_json::Value = serde_json::from_slice(&printed).unwrap_or_default();
-    info["virtual-size"].as_u64().ok_or_else(|| SysError::ProgramFailed {
-        program: PROGRAM.to_owned(),
-        status: "an answer without a size".to_owned(),
-        message: path,
-    })
+    info["virtual-size"]
+        .as_u64()
+        .ok_or_else(|| SysError::ProgramFailed {
+            program: PROGRAM.to_owned(),
+            status: "an answer without a size".to_owned(),
+            message: path,
+        })
 }

@@ -94,10 +94,15 @@ fn file_ending(content: ContentType, file: &str) -> Option<String> {
     let ending = match content {
         ContentType::Snippets => return Some("snippet".to_owned()),
         ContentType::Backup => {
-            let known = [".vma", ".vma.zst", ".vma.gz", ".vma.lzo", ".tar", ".tar.zst", ".tar.gz"];
+            let known = [
+                ".vma", ".vma.zst", ".vma.gz", ".vma.lzo", ".tar", ".tar.zst", ".tar.gz",
+            ];
             known.into_iter().find(|ending| lower.ends_with(ending))?
         }
-        _ => content.file_endings().iter().find(|ending| lower.ends_with(**ending))?,
+        _ => content
+            .file_endings()
+            .iter()
+            .find(|ending| lower.ends_with(**ending))?,
     };
     Some(match (content, ending) {
         (ContentType::Iso, _) => "iso".to_owned(),
@@ -116,15 +121,27 @@ mod tests {
     #[test]
     fn names_lead_to_the_paths_of_proxmox_ve() {
         let cases = [
-            ("100/vm-100-disk-0.qcow2", "images/100/vm-100-disk-0.qcow2", "qcow2"),
+            (
+                "100/vm-100-disk-0.qcow2",
+                "images/100/vm-100-disk-0.qcow2",
+                "qcow2",
+            ),
             ("iso/debian-12.ISO", "template/iso/debian-12.ISO", "iso"),
-            ("vztmpl/debian.tar.zst", "template/cache/debian.tar.zst", "tzst"),
+            (
+                "vztmpl/debian.tar.zst",
+                "template/cache/debian.tar.zst",
+                "tzst",
+            ),
             ("snippets/user.yaml", "snippets/user.yaml", "snippet"),
             ("import/tiny.qcow2", "import/tiny.qcow2", "qcow2"),
         ];
         for (name, path, ending) in cases {
             let found = parse(name).unwrap();
-            assert_eq!((found.path.as_str(), found.ending.as_str()), (path, ending), "{name}");
+            assert_eq!(
+                (found.path.as_str(), found.ending.as_str()),
+                (path, ending),
+                "{name}"
+            );
         }
     }
 

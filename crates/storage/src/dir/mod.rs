@@ -87,7 +87,11 @@ impl Dir {
         prefix: &str,
     ) -> Result<Vec<VolumeInfo>, StorageError> {
         let path = self.root().join(folder);
-        let entries = self.host.list(&path).await.map_err(|source| self.failed(source))?;
+        let entries = self
+            .host
+            .list(&path)
+            .await
+            .map_err(|source| self.failed(source))?;
         let mut volumes = Vec::new();
         for entry in entries.iter().filter(|entry| entry.kind == FileKind::File) {
             let name = format!("{prefix}/{}", entry.name);
@@ -101,11 +105,21 @@ impl Dir {
 
     async fn list_images(&self) -> Result<Vec<VolumeInfo>, StorageError> {
         let images = self.root().join("images");
-        let folders = self.host.list(&images).await.map_err(|source| self.failed(source))?;
+        let folders = self
+            .host
+            .list(&images)
+            .await
+            .map_err(|source| self.failed(source))?;
         let mut volumes = Vec::new();
-        for folder in folders.iter().filter(|folder| folder.kind == FileKind::Directory) {
+        for folder in folders
+            .iter()
+            .filter(|folder| folder.kind == FileKind::Directory)
+        {
             let path = format!("images/{}", folder.name);
-            volumes.extend(self.list_folder(ContentType::Images, &path, &folder.name).await?);
+            volumes.extend(
+                self.list_folder(ContentType::Images, &path, &folder.name)
+                    .await?,
+            );
         }
         Ok(volumes)
     }
@@ -121,13 +135,19 @@ impl Storage for Dir {
         let root = self.root();
         for content in &self.config.content {
             let folder = root.join(layout::folder(*content));
-            self.host.create_dir(&folder, 0o755).await.map_err(|source| self.failed(source))?;
+            self.host
+                .create_dir(&folder, 0o755)
+                .await
+                .map_err(|source| self.failed(source))?;
         }
         Ok(())
     }
 
     async fn space(&self) -> Result<SpaceUsage, StorageError> {
-        self.host.space(&self.root()).await.map_err(|source| self.failed(source))
+        self.host
+            .space(&self.root())
+            .await
+            .map_err(|source| self.failed(source))
     }
 
     async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError> {
@@ -149,7 +169,11 @@ impl Storage for Dir {
 
     async fn info(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError> {
         let path = self.root().join(self.locate(name)?.path);
-        let entry = self.host.stat(&path).await.map_err(|source| self.failed(source))?;
+        let entry = self
+            .host
+            .stat(&path)
+            .await
+            .map_err(|source| self.failed(source))?;
         match entry.filter(|entry| entry.kind == FileKind::File) {
             Some(entry) => self.describe(name, &entry).await.map(Some),
             None => Ok(None),
@@ -163,12 +187,22 @@ impl Storage for Dir {
         taken: &[String],
     ) -> Result<String, StorageError> {
         let folder = self.root().join(format!("images/{owner}"));
-        let entries = self.host.list(&folder).await.map_err(|source| self.failed(source))?;
+        let entries = self
+            .host
+            .list(&folder)
+            .await
+            .map_err(|source| self.failed(source))?;
         let is_used = |stem: &str| {
-            let same = |name: &str| name.rsplit('/').next().is_some_and(|file| layout::stem(file) == stem);
+            let same = |name: &str| {
+                name.rsplit('/')
+                    .next()
+                    .is_some_and(|file| layout::stem(file) == stem)
+            };
             entries.iter().any(|entry| same(&entry.name)) || taken.iter().any(|name| same(name))
         };
-        let stem = (0..).map(|n| format!("vm-{owner}-disk-{n}")).find(|stem| !is_used(stem));
+        let stem = (0..)
+            .map(|n| format!("vm-{owner}-disk-{n}"))
+            .find(|stem| !is_used(stem));
         let stem = stem.expect("there are more numbers than files in a folder");
         Ok(format!("{owner}/{stem}.{}", format.as_str()))
     }
@@ -184,13 +218,24 @@ impl Storage for Dir {
             return Err(StorageError::BadName(name.to_owned()));
         }
         let path = self.root().join(&location.path);
-        let exists = self.host.stat(&path).await.map_err(|source| self.failed(source))?.is_some();
+        let exists = self
+            .host
+            .stat(&path)
+            .await
+            .map_err(|source| self.failed(source))?
+            .is_some();
         if exists {
             let storage = self.config.id.clone();
-            return Err(StorageError::Exists { storage, name: name.to_owned() });
+            return Err(StorageError::Exists {
+                storage,
+                name: name.to_owned(),
+            });
         }
         let folder = path.parent().unwrap_or(&path).to_owned();
-        self.host.create_dir(&folder, 0o755).await.map_err(|source| self.failed(source))?;
+        self.host
+            .create_dir(&folder, 0o755)
+            .await
+            .map_err(|source| self.failed(source))?;
         let preallocation = self.config.preallocation;
         let made = image::create(&self.host, &path, format, size, preallocation).await;
         if made.is_err() {
@@ -203,12 +248,19 @@ impl Storage for Dir {
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         let location = self.locate(name)?;
         let path = self.root().join(&location.path);
-        let removed = self.host.remove(&path).await.map_err(|source| self.failed(source))?;
+        let removed = self
+            .host
+            .remove(&path)
+            .await
+            .map_err(|source| self.failed(source))?;
         if location.content == ContentType::Images
             && let Some(folder) = path.parent()
         {
             // The guest's folder goes with its last image.
-            self.host.remove_dir(folder).await.map_err(|source| self.failed(source))?;
+            self.host
+                .remove_dir(folder)
+                .await
+                .map_err(|source| self.failed(source))?;
         }
         Ok(removed)
     }
@@ -216,7 +268,9 @@ impl Storage for Dir {
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
         let (location, _, format) = self.locate_image(name)?;
         let path = self.root().join(&location.path);
-        image::resize(&self.host, &path, format, size).await.map_err(|source| self.failed(source))
+        image::resize(&self.host, &path, format, size)
+            .await
+            .map_err(|source| self.failed(source))
     }
 
     fn block(&self, name: &str, read_only: bool) -> Result<BlockSpec, StorageError> {

@@ -209,7 +209,7 @@ impl Core {
     }
 
     /// After some failures this process must not touch or answer from the file any more.
-    fn stop_after(&self, aftermath: &Aftermath) {
+    pub(crate) fn stop_after(&self, aftermath: &Aftermath) {
         match aftermath {
             Aftermath::Full(_) | Aftermath::Nothing(_) => {}
             // Until the file is opened again nobody can say what a read would say then.

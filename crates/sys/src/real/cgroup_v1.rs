@@ -52,7 +52,8 @@ impl CgroupV1 {
     }
 
     fn freezer(&self, scope: &ScopeName) -> PathBuf {
-        self.dir("freezer", scope).expect("open() refuses a machine without a freezer")
+        self.dir("freezer", scope)
+            .expect("open() refuses a machine without a freezer")
     }
 
     pub(super) fn create(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
@@ -79,9 +80,13 @@ impl CgroupV1 {
         if let Some(list) = &limits.cpu_list {
             self.set(scope, "cpuset", "cpuset.cpus", list)?;
         }
-        let memory = limits.memory_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
+        let memory = limits
+            .memory_bytes
+            .map_or("-1".to_owned(), |bytes| bytes.to_string());
         self.set(scope, "memory", "memory.limit_in_bytes", &memory)?;
-        let processes = limits.processes.map_or("max".to_owned(), |number| number.to_string());
+        let processes = limits
+            .processes
+            .map_or("max".to_owned(), |number| number.to_string());
         self.set(scope, "pids", "pids.max", &processes)
     }
 
@@ -94,13 +99,19 @@ impl CgroupV1 {
         file: &str,
         value: &str,
     ) -> Result<(), SysError> {
-        let Some(dir) = self.dir(controller, scope) else { return Ok(()) };
+        let Some(dir) = self.dir(controller, scope) else {
+            return Ok(());
+        };
         let path = dir.join(file);
         fs::write(&path, value).map_err(|source| SysError::io("set", &path, source))
     }
 
     pub(super) fn scopes(&self) -> Result<Vec<ScopeName>, SysError> {
-        let root = &self.roots.last().expect("open() found the freezer, the last one").1;
+        let root = &self
+            .roots
+            .last()
+            .expect("open() found the freezer, the last one")
+            .1;
         let reader = match fs::read_dir(root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             reader => reader.map_err(|source| SysError::io("list", root, source))?,
@@ -125,7 +136,10 @@ impl CgroupV1 {
 
     /// The files into which a process writes itself to join the scope.
     pub(super) fn entrances(&self, scope: &ScopeName) -> Vec<PathBuf> {
-        self.roots.iter().map(|(_, root)| root.join(scope.as_str()).join("cgroup.procs")).collect()
+        self.roots
+            .iter()
+            .map(|(_, root)| root.join(scope.as_str()).join("cgroup.procs"))
+            .collect()
     }
 
     /// Freezes, kills, thaws, and again until nobody is left: a process that forks while it is
@@ -145,7 +159,9 @@ impl CgroupV1 {
             thawed.map_err(|source| SysError::io("thaw", &freezer, source))?;
             std::thread::sleep(Duration::from_millis(if attempt < 20 { 2 } else { 25 }));
         }
-        Err(SysError::Unsupported(format!("the processes of scope {scope} do not end")))
+        Err(SysError::Unsupported(format!(
+            "the processes of scope {scope} do not end"
+        )))
     }
 
     pub(super) fn remove(&self, scope: &ScopeName) -> Result<bool, SysError> {
@@ -201,8 +217,13 @@ fn inherit_cpuset(dir: &Path) -> Result<(), SysError> {
 fn find_mount(mounts: &str, controller: &str) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(' ').collect();
-        let [_, path, "cgroup", options, ..] = fields[..] else { return None };
-        options.split(',').any(|option| option == controller).then(|| PathBuf::from(path))
+        let [_, path, "cgroup", options, ..] = fields[..] else {
+            return None;
+        };
+        options
+            .split(',')
+            .any(|option| option == controller)
+            .then(|| PathBuf::from(path))
     })
 }
 
@@ -215,7 +236,10 @@ mod tests {
         let mounts = "cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0\n\
                       cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n\
                       cgroup /sys/fs/cgroup/freezer cgroup rw,freezer 0 0\n";
-        assert_eq!(find_mount(mounts, "cpuacct").unwrap(), Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+        assert_eq!(
+            find_mount(mounts, "cpuacct").unwrap(),
+            Path::new("/sys/fs/cgroup/cpu,cpuacct")
+        );
         assert_eq!(find_mount(mounts, "cpuset"), None);
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -18,7 +20,10 @@ impl Files for RealHost {
 
     async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError> {
         let content = content.to_vec();
-        with(path, "write", move |path| write_atomically(path, &content, mode)).await
+        with(path, "write", move |path| {
+            write_atomically(path, &content, mode)
+        })
+        .await
     }
 
     async fn append(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), SysError> {
@@ -47,15 +52,20 @@ impl Files for RealHost {
 
     async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError> {
         with(path, "create directory", move |path| {
-            fs::DirBuilder::new().recursive(true).mode(mode).create(path)
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(mode)
+                .create(path)
         })
         .await
     }
 
     async fn remove_dir(&self, path: &Path) -> Result<bool, SysError> {
-        with(path, "remove directory", |path| match fs::remove_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
-            result => gone_is_false(result),
+        with(path, "remove directory", |path| {
+            match fs::remove_dir(path) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+                result => gone_is_false(result),
+            }
         })
         .await
     }
@@ -85,6 +95,30 @@ impl Files for RealHost {
             }
             entries.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(entries)
+        })
+        .await
+    }
+
+    async fn open_image(
+        &self,
+        path: &Path,
+        write: bool,
+        direct: bool,
+    ) -> Result<Arc<OwnedFd>, SysError> {
+        with(path, "open", move |path| {
+            let open = |flags: i32| {
+                fs::OpenOptions::new()
+                    .read(true)
+                    .write(write)
+                    .custom_flags(flags)
+                    .open(path)
+            };
+            let file = match open(if direct { libc::O_DIRECT } else { 0 }) {
+                // What a file system without direct access says.
+                Err(error) if direct && error.raw_os_error() == Some(libc::EINVAL) => open(0),
+                result => result,
+            };
+            Ok(Arc::new(OwnedFd::from(file?)))
         })
         .await
     }
@@ -120,7 +154,10 @@ async fn with<T: Send + 'static>(
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn gone_is_false(result: io::Result<()>) -> io::Result<bool> {
@@ -162,7 +199,11 @@ fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 
 fn append(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
     let is_new = !path.exists();
-    let mut file = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(content)?;
     if sync {
         file.sync_data()?;
@@ -180,7 +221,11 @@ fn entry(path: &Path, metadata: &fs::Metadata) -> FileEntry {
         _ => FileKind::Other,
     };
     FileEntry {
-        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        name: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         kind,
         size: metadata.len(),
         allocated: metadata.blocks() * 512,

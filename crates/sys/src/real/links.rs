@@ -31,8 +31,10 @@ impl Links for RealHost {
         blocking(|| {
             let root = Path::new(SYS_CLASS_NET);
             let reader = fs::read_dir(root).map_err(|e| SysError::io("list", root, e))?;
-            let mut links: Vec<Link> =
-                reader.flatten().filter_map(|item| read_link(&item.path())).collect();
+            let mut links: Vec<Link> = reader
+                .flatten()
+                .filter_map(|item| read_link(&item.path()))
+                .collect();
             links.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(links)
         })
@@ -58,7 +60,9 @@ impl Links for RealHost {
             }
             let removed = open_tap(&name, has_many_queues(&name))
                 .and_then(|tap| ioctl(&tap, TUNSETPERSIST, 0));
-            removed.map(|()| true).map_err(|source| failed("remove tap", &name, source))
+            removed
+                .map(|()| true)
+                .map_err(|source| failed("remove tap", &name, source))
         })
         .await
     }
@@ -75,7 +79,8 @@ impl Links for RealHost {
                 let exists = error.kind() == io::ErrorKind::AlreadyExists;
                 if exists { Ok(()) } else { Err(error) }
             });
-            made.and_then(|()| set_up(&name)).map_err(|e| failed("create bridge", &name, e))
+            made.and_then(|()| set_up(&name))
+                .map_err(|e| failed("create bridge", &name, e))
         })
         .await
     }
@@ -88,14 +93,20 @@ impl Links for RealHost {
             }
             let removed = set_flags(&name, |flags| flags & !(libc::IFF_UP as libc::c_short))
                 .and_then(|()| change_bridge(SIOCBRDELBR, &name));
-            removed.map(|()| true).map_err(|source| failed("remove bridge", &name, source))
+            removed
+                .map(|()| true)
+                .map_err(|source| failed("remove bridge", &name, source))
         })
         .await
     }
 }
 
 fn failed(action: &'static str, name: &str, source: io::Error) -> SysError {
-    SysError::Io { action, object: name.to_owned(), source }
+    SysError::Io {
+        action,
+        object: name.to_owned(),
+        source,
+    }
 }
 
 /// Whether a tap was made for several queues; it can only be opened as what it is.
@@ -108,7 +119,11 @@ fn has_many_queues(name: &str) -> bool {
 
 fn read_link(path: &Path) -> Option<Link> {
     let number = |file: &str| -> Option<u64> {
-        fs::read_to_string(path.join(file)).ok()?.trim().parse().ok()
+        fs::read_to_string(path.join(file))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     };
     let flags = fs::read_to_string(path.join("flags")).ok()?;
     let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
@@ -135,13 +150,20 @@ fn read_link(path: &Path) -> Option<Link> {
 fn ioctl(fd: &OwnedFd, request: libc::c_ulong, argument: libc::c_ulong) -> io::Result<()> {
     // SAFETY: the request takes its argument by value.
     let code = unsafe { libc::ioctl(fd.as_raw_fd(), request as _, argument) };
-    if code < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if code < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// An empty interface request for the link `name`.
 fn request_for(name: &str) -> io::Result<libc::ifreq> {
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(['/', '\0']) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not an interface name"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not an interface name",
+        ));
     }
     // SAFETY: ifreq is plain data, for which zero is valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -155,15 +177,26 @@ fn request_for(name: &str) -> io::Result<libc::ifreq> {
 fn ioctl_link(fd: &OwnedFd, code: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
     // SAFETY: the request is a valid ifreq that outlives the call.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), code as _, std::ptr::from_mut(request)) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 fn control_socket() -> io::Result<OwnedFd> {
-    Ok(rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)?)
+    Ok(rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )?)
 }
 
 fn open_tap(name: &str, multi_queue: bool) -> io::Result<OwnedFd> {
-    let device = fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
+    let device = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/net/tun")?;
     let device = OwnedFd::from(device);
     let mut request = request_for(name)?;
     let queues = if multi_queue { IFF_MULTI_QUEUE } else { 0 };
@@ -208,7 +241,9 @@ fn join_bridge(link: &str, bridge: &str) -> Result<(), SysError> {
     let root = Path::new(SYS_CLASS_NET);
     let is_bridge = read_link(&root.join(bridge)).is_some_and(|l| l.kind == LinkKind::Bridge);
     if !is_bridge {
-        return Err(SysError::Unsupported(format!("bridge '{bridge}' does not exist")));
+        return Err(SysError::Unsupported(format!(
+            "bridge '{bridge}' does not exist"
+        )));
     }
     if read_link(&root.join(link)).is_some_and(|l| l.master.as_deref() == Some(bridge)) {
         return Ok(());

@@ -29,7 +29,10 @@ impl RealHost {
             .map_err(|source| SysError::io("read", &boot, source))?
             .trim()
             .to_owned();
-        Ok(Self { cgroup: CgroupV1::open(scope_root)?, boot_id })
+        Ok(Self {
+            cgroup: CgroupV1::open(scope_root)?,
+            boot_id,
+        })
     }
 }
 

@@ -1,5 +1,8 @@
 //! Processes by fork and exec, and what `/proc` says of them.
-#![allow(unsafe_code, reason = "code between fork and exec, and signals, need it")]
+#![allow(
+    unsafe_code,
+    reason = "code between fork and exec, and signals, need it"
+)]
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -24,7 +27,9 @@ impl Processes for RealHost {
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::piped()).stderr(StdStdio::piped());
         }
-        let mut child = child.spawn().map_err(|error| not_started(&command, error))?;
+        let mut child = child
+            .spawn()
+            .map_err(|error| not_started(&command, error))?;
         let mut stdin = child.stdin.take();
         let input = command.input.clone();
         let feed = async move {
@@ -46,7 +51,11 @@ impl Processes for RealHost {
             },
         };
         let output = output.map_err(|error| not_started(&command, error))?;
-        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+        Ok(Output {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
     }
 
     async fn spawn(&self, command: Command, scope: &ScopeName) -> Result<ProcessId, SysError> {
@@ -74,8 +83,12 @@ impl Processes for RealHost {
                 Ok(())
             });
         }
-        let child = child.spawn().map_err(|error| not_started(&command, error))?;
-        let pid = child.id().expect("a child that nobody has waited for has its pid");
+        let child = child
+            .spawn()
+            .map_err(|error| not_started(&command, error))?;
+        let pid = child
+            .id()
+            .expect("a child that nobody has waited for has its pid");
         // Dropping the handle leaves it running; the runtime reaps it when it ends.
         drop(child);
         identify(&self.boot_id, pid)
@@ -95,44 +108,83 @@ impl Processes for RealHost {
 
 fn not_started(command: &Command, source: io::Error) -> SysError {
     if source.kind() == io::ErrorKind::NotFound {
-        return SysError::ProgramMissing { program: command.program.clone() };
+        return SysError::ProgramMissing {
+            program: command.program.clone(),
+        };
     }
-    SysError::Io { action: "run", object: command.program.clone(), source }
+    SysError::Io {
+        action: "run",
+        object: command.program.clone(),
+        source,
+    }
 }
 
 fn open_log(path: &Path) -> Result<StdStdio, SysError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    Ok(StdStdio::from(file.map_err(|source| SysError::io("open", path, source))?))
+    let file = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path);
+    Ok(StdStdio::from(
+        file.map_err(|source| SysError::io("open", path, source))?,
+    ))
 }
 
 /// What `run` and `spawn` share: arguments, environment, user, descriptors.
-#[expect(clippy::disallowed_methods, reason = "this is where processes are made")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where processes are made"
+)]
 fn prepare(command: &Command) -> Result<tokio::process::Command, SysError> {
     let mut child = tokio::process::Command::new(&command.program);
     child.args(&command.args).env_clear().current_dir("/");
-    child.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    child.env("LANG", "C.UTF-8").envs(command.env.iter().map(|(name, value)| (name, value)));
+    child.env(
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    );
+    child
+        .env("LANG", "C.UTF-8")
+        .envs(command.env.iter().map(|(name, value)| (name, value)));
     if let Stdio::File(path) = &command.output {
         child.stdout(open_log(path)?).stderr(open_log(path)?);
     }
     let user = command.user;
     let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
-    // SAFETY: between fork and exec only async-signal-safe calls are made (setgroups, setgid,
-    // setuid, dup2). The descriptors live in the closure, so their numbers are valid; their
-    // targets are above every number that the process has open by then (`Command`'s duty).
+    let above = descriptors
+        .iter()
+        .map(|(target, _)| target + 1)
+        .max()
+        .unwrap_or(0);
+    let mut moved = vec![-1; descriptors.len()];
+    // SAFETY: between fork and exec only async-signal-safe calls are made (fcntl, dup2,
+    // setgroups, setgid, setuid) and nothing is allocated. The descriptors live in the closure,
+    // so their numbers are valid.
     unsafe {
         child.pre_exec(move || {
-            for (target, descriptor) in &descriptors {
-                if libc::dup2(descriptor.as_raw_fd(), *target) < 0 {
+            // First out of the way of every target, so that no source is overwritten.
+            for ((_, descriptor), place) in descriptors.iter().zip(&mut moved) {
+                *place = libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above);
+                if *place < 0 {
                     return Err(io::Error::last_os_error());
                 }
             }
-            let Some((uid, gid)) = user else { return Ok(()) };
+            for ((target, _), place) in descriptors.iter().zip(&moved) {
+                if libc::dup2(*place, *target) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            let Some((uid, gid)) = user else {
+                return Ok(());
+            };
             let ok = libc::setgroups(0, std::ptr::null()) == 0
                 && libc::setgid(gid) == 0
                 && libc::setuid(uid) == 0;
-            if ok { Ok(()) } else { Err(io::Error::last_os_error()) }
+            if ok {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
         });
     }
     Ok(child)
@@ -140,7 +192,9 @@ fn prepare(command: &Command) -> Result<tokio::process::Command, SysError> {
 
 /// Kills a process. One that is gone already is what was wanted.
 pub(super) fn kill(pid: u32) {
-    let Ok(pid) = libc::pid_t::try_from(pid) else { return };
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return;
+    };
     // SAFETY: kill takes no pointers.
     let _ = unsafe { libc::kill(pid, libc::SIGKILL) };
 }
@@ -156,8 +210,11 @@ fn start_time(pid: u32) -> Result<Option<u64>, SysError> {
         Err(source) => return Err(SysError::io("read", Path::new(&path), source)),
     };
     // The name in parentheses may contain anything; the fields begin after the last one.
-    let fields: Vec<&str> =
-        text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let fields: Vec<&str> = text
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_whitespace()
+        .collect();
     let state = fields.first().copied().unwrap_or("Z");
     let start = fields.get(19).and_then(|field| field.parse().ok());
     Ok(start.filter(|_| !matches!(state, "Z" | "X")))
@@ -169,7 +226,11 @@ fn identify(boot_id: &str, pid: u32) -> Result<ProcessId, SysError> {
         status: "its start".to_owned(),
         message: "it ended at once".to_owned(),
     })?;
-    Ok(ProcessId { boot_id: boot_id.to_owned(), pid, start_time })
+    Ok(ProcessId {
+        boot_id: boot_id.to_owned(),
+        pid,
+        start_time,
+    })
 }
 
 #[async_trait]
@@ -193,7 +254,10 @@ impl Scopes for RealHost {
         let (cgroup, scope, boot_id) = (self.cgroup.clone(), scope.clone(), self.boot_id.clone());
         blocking(move || {
             let pids = cgroup.pids(&scope)?;
-            Ok(pids.into_iter().filter_map(|pid| identify(&boot_id, pid).ok()).collect())
+            Ok(pids
+                .into_iter()
+                .filter_map(|pid| identify(&boot_id, pid).ok())
+                .collect())
         })
         .await
     }

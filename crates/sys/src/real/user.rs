@@ -32,7 +32,11 @@ pub fn drop_privileges(uid: u32, gid: u32) -> io::Result<()> {
             && libc::setresgid(gid, gid, gid) == 0
             && libc::setresuid(uid, uid, uid) == 0
     };
-    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if done {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// The uid of the process at the other end of a unix socket, as the kernel knows it.

@@ -1,7 +1,9 @@
 //! Files in memory.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sys::{FileEntry, FileKind, Files, SpaceUsage, SysError};
@@ -18,7 +20,9 @@ impl Disk {
     /// Makes or replaces a file of this length; its content counts only as far as given.
     pub fn put(&mut self, path: &Path, content: Vec<u8>, size: u64) -> Result<(), SysError> {
         let parent = path.parent().unwrap_or(Path::new("/"));
-        if parent != Path::new("/") && !matches!(self.nodes.get(parent), Some(Node::Directory { .. })) {
+        if parent != Path::new("/")
+            && !matches!(self.nodes.get(parent), Some(Node::Directory { .. }))
+        {
             return Err(failed("write", path, io::ErrorKind::NotFound));
         }
         if let Some(free) = &mut self.free {
@@ -28,7 +32,14 @@ impl Disk {
             }
             *free -= needed;
         }
-        self.nodes.insert(path.to_owned(), Node::File { content, size, mode: 0o600 });
+        self.nodes.insert(
+            path.to_owned(),
+            Node::File {
+                content,
+                size,
+                mode: 0o600,
+            },
+        );
         Ok(())
     }
 
@@ -52,28 +63,48 @@ impl Disk {
             Node::File { size, .. } => (FileKind::File, *size),
             Node::Directory { .. } => (FileKind::Directory, 4096),
         };
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        FileEntry { name, kind, size, allocated: size.min(4096), modified: 0 }
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        FileEntry {
+            name,
+            kind,
+            size,
+            allocated: size.min(4096),
+            modified: 0,
+        }
     }
 
     fn children<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a Node)> {
-        self.nodes.iter().filter(move |(child, _)| child.parent() == Some(path))
+        self.nodes
+            .iter()
+            .filter(move |(child, _)| child.parent() == Some(path))
     }
 }
 
 #[async_trait]
 impl Files for FakeHost {
     async fn read(&self, path: &Path) -> Result<Vec<u8>, SysError> {
-        let call = self.faults.begin(|| format!("read {}", path.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("read {}", path.display()))
+            .await?;
         let content = self.world().disk.read(path)?;
         call.end(content).await
     }
 
     async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError> {
-        let call = self.faults.begin(|| format!("write {}", path.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("write {}", path.display()))
+            .await?;
         {
             let mut world = self.world();
-            world.disk.put(path, content.to_vec(), content.len() as u64)?;
+            world
+                .disk
+                .put(path, content.to_vec(), content.len() as u64)?;
             if let Some(Node::File { mode: of_file, .. }) = world.disk.nodes.get_mut(path) {
                 *of_file = mode;
             }
@@ -82,7 +113,10 @@ impl Files for FakeHost {
     }
 
     async fn append(&self, path: &Path, content: &[u8], _sync: bool) -> Result<(), SysError> {
-        let call = self.faults.begin(|| format!("append to {}", path.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("append to {}", path.display()))
+            .await?;
         {
             let mut world = self.world();
             let mut whole = world.disk.read(path).unwrap_or_default();
@@ -94,7 +128,10 @@ impl Files for FakeHost {
     }
 
     async fn remove(&self, path: &Path) -> Result<bool, SysError> {
-        let call = self.faults.begin(|| format!("remove {}", path.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("remove {}", path.display()))
+            .await?;
         let removed = {
             let mut world = self.world();
             let is_file = matches!(world.disk.nodes.get(path), Some(Node::File { .. }));
@@ -104,7 +141,10 @@ impl Files for FakeHost {
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError> {
-        let call = self.faults.begin(|| format!("rename {}", from.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("rename {}", from.display()))
+            .await?;
         {
             let mut world = self.world();
             if world.disk.nodes.contains_key(to) {
@@ -118,10 +158,16 @@ impl Files for FakeHost {
     }
 
     async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError> {
-        let call = self.faults.begin(|| format!("create directory {}", path.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("create directory {}", path.display()))
+            .await?;
         {
             let mut world = self.world();
-            for ancestor in path.ancestors().filter(|ancestor| *ancestor != Path::new("/")) {
+            for ancestor in path
+                .ancestors()
+                .filter(|ancestor| *ancestor != Path::new("/"))
+            {
                 let made = Node::Directory { mode };
                 world.disk.nodes.entry(ancestor.to_owned()).or_insert(made);
             }
@@ -130,7 +176,10 @@ impl Files for FakeHost {
     }
 
     async fn remove_dir(&self, path: &Path) -> Result<bool, SysError> {
-        let call = self.faults.begin(|| format!("remove directory {}", path.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("remove directory {}", path.display()))
+            .await?;
         let removed = {
             let mut world = self.world();
             let is_empty = world.disk.children(path).next().is_none();
@@ -141,27 +190,68 @@ impl Files for FakeHost {
     }
 
     async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError> {
-        let call = self.faults.begin(|| format!("examine {}", path.display())).await?;
-        let entry = self.world().disk.nodes.get(path).map(|node| Disk::entry(path, node));
+        let call = self
+            .faults
+            .begin(|| format!("examine {}", path.display()))
+            .await?;
+        let entry = self
+            .world()
+            .disk
+            .nodes
+            .get(path)
+            .map(|node| Disk::entry(path, node));
         call.end(entry).await
     }
 
     async fn list(&self, path: &Path) -> Result<Vec<FileEntry>, SysError> {
-        let call = self.faults.begin(|| format!("list {}", path.display())).await?;
-        let entries =
-            self.world().disk.children(path).map(|(path, node)| Disk::entry(path, node)).collect();
+        let call = self
+            .faults
+            .begin(|| format!("list {}", path.display()))
+            .await?;
+        let entries = self
+            .world()
+            .disk
+            .children(path)
+            .map(|(path, node)| Disk::entry(path, node))
+            .collect();
         call.end(entries).await
     }
 
+    async fn open_image(
+        &self,
+        path: &Path,
+        _write: bool,
+        _direct: bool,
+    ) -> Result<Arc<OwnedFd>, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("open {}", path.display()))
+            .await?;
+        self.world().disk.read(path)?;
+        let null = std::fs::File::open("/dev/null");
+        let null = null.map_err(|source| SysError::io("open", path, source))?;
+        call.end(Arc::new(OwnedFd::from(null))).await
+    }
+
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError> {
-        let call = self.faults.begin(|| format!("measure {}", path.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("measure {}", path.display()))
+            .await?;
         let available = self.world().disk.free.unwrap_or(DISK_BYTES);
-        let usage = SpaceUsage { total: DISK_BYTES, used: DISK_BYTES - available, available };
+        let usage = SpaceUsage {
+            total: DISK_BYTES,
+            used: DISK_BYTES - available,
+            available,
+        };
         call.end(usage).await
     }
 
     async fn chown(&self, path: &Path, _uid: u32, _gid: u32) -> Result<(), SysError> {
-        let call = self.faults.begin(|| format!("change the owner of {}", path.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("change the owner of {}", path.display()))
+            .await?;
         if !self.world().disk.nodes.contains_key(path) {
             return Err(failed("change the owner of", path, io::ErrorKind::NotFound));
         }

@@ -33,7 +33,9 @@ impl Links for FakeHost {
 
     async fn create_tap(&self, name: &str, options: &TapOptions) -> Result<(), SysError> {
         let call = self.faults.begin(|| format!("create tap {name}")).await?;
-        self.world().links.insert(name.to_owned(), link(name, LinkKind::Tap, options.mtu));
+        self.world()
+            .links
+            .insert(name.to_owned(), link(name, LinkKind::Tap, options.mtu));
         call.end(()).await
     }
 
@@ -44,11 +46,20 @@ impl Links for FakeHost {
     }
 
     async fn join_bridge(&self, name: &str, bridge: &str) -> Result<(), SysError> {
-        let call = self.faults.begin(|| format!("add {name} to bridge {bridge}")).await?;
+        let call = self
+            .faults
+            .begin(|| format!("add {name} to bridge {bridge}"))
+            .await?;
         {
             let mut world = self.world();
-            if !world.links.get(bridge).is_some_and(|link| link.kind == LinkKind::Bridge) {
-                return Err(SysError::Unsupported(format!("bridge '{bridge}' does not exist")));
+            if !world
+                .links
+                .get(bridge)
+                .is_some_and(|link| link.kind == LinkKind::Bridge)
+            {
+                return Err(SysError::Unsupported(format!(
+                    "bridge '{bridge}' does not exist"
+                )));
             }
             if let Some(link) = world.links.get_mut(name) {
                 link.master = Some(bridge.to_owned());
@@ -58,13 +69,21 @@ impl Links for FakeHost {
     }
 
     async fn create_bridge(&self, name: &str) -> Result<(), SysError> {
-        let call = self.faults.begin(|| format!("create bridge {name}")).await?;
-        self.world().links.insert(name.to_owned(), link(name, LinkKind::Bridge, None));
+        let call = self
+            .faults
+            .begin(|| format!("create bridge {name}"))
+            .await?;
+        self.world()
+            .links
+            .insert(name.to_owned(), link(name, LinkKind::Bridge, None));
         call.end(()).await
     }
 
     async fn remove_bridge(&self, name: &str) -> Result<bool, SysError> {
-        let call = self.faults.begin(|| format!("remove bridge {name}")).await?;
+        let call = self
+            .faults
+            .begin(|| format!("remove bridge {name}"))
+            .await?;
         let removed = self.remove_link(name);
         call.end(removed).await
     }

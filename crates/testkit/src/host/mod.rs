@@ -46,8 +46,14 @@ pub struct Disk {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Node {
-    File { content: Vec<u8>, size: u64, mode: u32 },
-    Directory { mode: u32 },
+    File {
+        content: Vec<u8>,
+        size: u64,
+        mode: u32,
+    },
+    Directory {
+        mode: u32,
+    },
 }
 
 #[derive(Default)]
@@ -103,7 +109,11 @@ impl FakeHost {
     pub fn inventory(&self, except: &[&str]) -> Vec<String> {
         let world = self.world();
         let is_left_out = |path: &PathBuf| except.iter().any(|prefix| path.starts_with(prefix));
-        let files = world.disk.nodes.iter().filter(|(path, _)| !is_left_out(path));
+        let files = world
+            .disk
+            .nodes
+            .iter()
+            .filter(|(path, _)| !is_left_out(path));
         let mut lines: Vec<String> = files
             .map(|(path, node)| match node {
                 Node::File { size, mode, .. } => {
@@ -112,11 +122,19 @@ impl FakeHost {
                 Node::Directory { .. } => format!("directory {}", path.display()),
             })
             .collect();
-        lines.extend(world.processes.values().map(|process| {
-            format!("process {} in {}", process.command.program, process.scope)
-        }));
+        lines.extend(
+            world
+                .processes
+                .values()
+                .map(|process| format!("process {} in {}", process.command.program, process.scope)),
+        );
         lines.extend(world.scopes.keys().map(|scope| format!("scope {scope}")));
-        lines.extend(world.links.values().map(|link| format!("link {} {:?}", link.name, link.master)));
+        lines.extend(
+            world
+                .links
+                .values()
+                .map(|link| format!("link {} {:?}", link.name, link.master)),
+        );
         lines
     }
 
@@ -125,6 +143,10 @@ impl FakeHost {
     }
 
     fn identity(pid: u32) -> ProcessId {
-        ProcessId { boot_id: "fake-boot".to_owned(), pid, start_time: u64::from(pid) }
+        ProcessId {
+            boot_id: "fake-boot".to_owned(),
+            pid,
+            start_time: u64::from(pid),
+        }
     }
 }

@@ -13,7 +13,9 @@ use super::{FakeHost, Process};
 impl FakeHost {
     /// Forgets processes that ended by themselves.
     fn reap(&self) {
-        self.world().processes.retain(|_, process| process.service.is_alive());
+        self.world()
+            .processes
+            .retain(|_, process| process.service.is_alive());
     }
 }
 
@@ -23,17 +25,22 @@ impl Processes for FakeHost {
         let what = || format!("run {} {}", command.program, command.args.join(" "));
         let call = self.faults.begin(what).await?;
         let program = self.programs.get(command.program.as_str());
-        let program =
-            program.ok_or_else(|| SysError::ProgramMissing { program: command.program.clone() })?;
+        let program = program.ok_or_else(|| SysError::ProgramMissing {
+            program: command.program.clone(),
+        })?;
         let output = program(&mut self.world().disk, &command);
         call.end(output).await
     }
 
     async fn spawn(&self, command: Command, scope: &ScopeName) -> Result<ProcessId, SysError> {
-        let call = self.faults.begin(|| format!("spawn {} in {scope}", command.program)).await?;
+        let call = self
+            .faults
+            .begin(|| format!("spawn {} in {scope}", command.program))
+            .await?;
         let spawner = self.spawners.get(command.program.as_str());
-        let spawner =
-            spawner.ok_or_else(|| SysError::ProgramMissing { program: command.program.clone() })?;
+        let spawner = spawner.ok_or_else(|| SysError::ProgramMissing {
+            program: command.program.clone(),
+        })?;
         let pid = {
             let mut world = self.world();
             if !world.scopes.contains_key(scope.as_str()) {
@@ -42,7 +49,11 @@ impl Processes for FakeHost {
             world.next_pid += 1;
             let pid = 1000 + world.next_pid;
             let service = spawner(&command);
-            let process = Process { command, scope: scope.to_string(), service };
+            let process = Process {
+                command,
+                scope: scope.to_string(),
+                service,
+            };
             world.processes.insert(pid, process);
             pid
         };
@@ -50,17 +61,26 @@ impl Processes for FakeHost {
     }
 
     async fn is_alive(&self, process: &ProcessId) -> Result<bool, SysError> {
-        let call = self.faults.begin(|| format!("look for process {}", process.pid)).await?;
+        let call = self
+            .faults
+            .begin(|| format!("look for process {}", process.pid))
+            .await?;
         self.reap();
         let alive = self.world().processes.contains_key(&process.pid);
         call.end(alive).await
     }
 
     async fn connect(&self, socket: &Path) -> Result<Box<dyn Stream>, SysError> {
-        let call = self.faults.begin(|| format!("connect to {}", socket.display())).await?;
+        let call = self
+            .faults
+            .begin(|| format!("connect to {}", socket.display()))
+            .await?;
         self.reap();
-        let stream =
-            self.world().processes.values().find_map(|process| process.service.connect(socket));
+        let stream = self
+            .world()
+            .processes
+            .values()
+            .find_map(|process| process.service.connect(socket));
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let stream = stream.ok_or_else(|| SysError::io("connect to", socket, refused()))?;
         call.end(stream).await
@@ -70,8 +90,13 @@ impl Processes for FakeHost {
 #[async_trait]
 impl Scopes for FakeHost {
     async fn create_scope(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
-        let call = self.faults.begin(|| format!("create scope {scope}")).await?;
-        self.world().scopes.insert(scope.to_string(), limits.clone());
+        let call = self
+            .faults
+            .begin(|| format!("create scope {scope}"))
+            .await?;
+        self.world()
+            .scopes
+            .insert(scope.to_string(), limits.clone());
         call.end(()).await
     }
 
@@ -85,7 +110,12 @@ impl Scopes for FakeHost {
 
     async fn scopes(&self) -> Result<Vec<ScopeName>, SysError> {
         let call = self.faults.begin(|| "list scopes".to_owned()).await?;
-        let scopes = self.world().scopes.keys().filter_map(|name| ScopeName::parse(name)).collect();
+        let scopes = self
+            .world()
+            .scopes
+            .keys()
+            .filter_map(|name| ScopeName::parse(name))
+            .collect();
         call.end(scopes).await
     }
 
@@ -94,7 +124,10 @@ impl Scopes for FakeHost {
         self.reap();
         let members = {
             let world = self.world();
-            let of_scope = world.processes.iter().filter(|(_, p)| p.scope == scope.as_str());
+            let of_scope = world
+                .processes
+                .iter()
+                .filter(|(_, p)| p.scope == scope.as_str());
             of_scope.map(|(pid, _)| Self::identity(*pid)).collect()
         };
         call.end(members).await
@@ -104,14 +137,19 @@ impl Scopes for FakeHost {
         let call = self.faults.begin(|| format!("kill scope {scope}")).await?;
         {
             let mut world = self.world();
-            world.processes.retain(|_, process| process.scope != scope.as_str());
+            world
+                .processes
+                .retain(|_, process| process.scope != scope.as_str());
             world.scopes.remove(scope.as_str());
         }
         call.end(()).await
     }
 
     async fn remove_scope(&self, scope: &ScopeName) -> Result<bool, SysError> {
-        let call = self.faults.begin(|| format!("remove scope {scope}")).await?;
+        let call = self
+            .faults
+            .begin(|| format!("remove scope {scope}"))
+            .await?;
         self.reap();
         let removed = {
             let mut world = self.world();

@@ -1,1 +1,5 @@
-//! access
+//! `/access`
+
+use super::Pair;
+
+pub(super) const PAIRS: &[Pair] = &[];

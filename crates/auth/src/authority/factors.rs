@@ -1,0 +1,100 @@
+//! Second factors in the store. Every change is a commit on condition that nobody else changed
+//! the record meanwhile.
+
+use model::{Record, UserId};
+use serde_json::Value;
+use store::{Commit, Precondition, Read, Revision, StoreError, list_all};
+
+use super::{ATTEMPTS, Authority};
+use crate::error::AuthError;
+use crate::keys;
+use crate::tfa::Factors;
+
+impl Authority {
+    /// A user's second factors; none are an empty set.
+    pub async fn factors(&self, user: &UserId) -> Result<Factors, AuthError> {
+        let stored = self.read::<Factors>(&keys::tfa_secret(user)).await?;
+        Ok(stored.map(|(record, _)| record.data).unwrap_or_default())
+    }
+
+    /// The second factors of all users that have some.
+    pub async fn all_factors(&self) -> Result<Vec<(UserId, Factors)>, AuthError> {
+        let prefix = keys::tfa_secrets();
+        let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
+        let read = |entry: store::Entry| {
+            let user = entry
+                .key
+                .as_str()
+                .strip_prefix(prefix.as_str())?
+                .parse()
+                .ok()?;
+            let record = Record::<Factors>::decode(&entry.value).ok()?;
+            (!record.data.is_empty()).then_some((user, record.data))
+        };
+        Ok(entries.into_iter().filter_map(read).collect())
+    }
+
+    /// Changes a user's second factors. `change` may be called several times; None leaves
+    /// everything as it is. Returns what it returned, and the revision of the commit.
+    pub async fn change_factors<T>(
+        &self,
+        user: &UserId,
+        change: impl Fn(&mut Factors) -> Option<T>,
+    ) -> Result<Option<(T, Revision)>, AuthError> {
+        let key = keys::tfa_secret(user);
+        for _ in 0..ATTEMPTS {
+            let stored = self.read::<Factors>(&key).await?;
+            let unchanged = match &stored {
+                Some((_, revision)) => Precondition::ModifiedAt(key.clone(), *revision),
+                None => Precondition::Absent(key.clone()),
+            };
+            let mut record =
+                stored.map_or_else(|| Record::new(Factors::default()), |(record, _)| record);
+            let Some(result) = change(&mut record.data) else {
+                return Ok(None);
+            };
+            let commit = Commit::new().when(unchanged);
+            let commit = if record.data.is_empty() {
+                commit.delete(key.clone())
+            } else {
+                let value = record
+                    .encode()
+                    .map_err(|_| AuthError::Broken("second factors cannot be written".into()))?;
+                commit.put(key.clone(), value)
+            };
+            match self.store.commit(commit).await {
+                Ok(revision) => return Ok(Some((result, revision))),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AuthError::Contended)
+    }
+
+    /// What a login is challenged with; none where a password is enough.
+    pub(super) async fn wanted_factors(&self, user: &UserId) -> Result<Option<Value>, AuthError> {
+        let factors = self.factors(user).await?;
+        Ok(factors.are_needed().then(|| factors.challenge()))
+    }
+
+    /// Whether an answer to a challenge is right. It is believed only once the store remembers
+    /// that it was given: of two logins with one code, one commit fails, and looks again.
+    pub(super) async fn answer_factor(
+        &self,
+        user: &UserId,
+        answer: &str,
+    ) -> Result<bool, AuthError> {
+        let now = self.clock.wall();
+        let answered = self
+            .change_factors(user, |factors| {
+                factors.are_needed().then(|| factors.answer(answer, now))
+            })
+            .await;
+        match answered {
+            Ok(answered) => Ok(answered.is_some_and(|(right, _)| right)),
+            // So many answers at once are nobody's fingers.
+            Err(AuthError::Contended) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

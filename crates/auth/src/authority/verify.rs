@@ -1,0 +1,184 @@
+//! From a credential to an identity.
+
+use model::{Record, TokenName, UnixTime, UserId};
+use proto::{Credential, Identity, TokenIdentity};
+use serde::{Deserialize, Serialize};
+
+use super::Authority;
+use crate::error::{AccessError, AuthError};
+use crate::keys;
+use crate::secret::{hex, same, sha256};
+use crate::ticket::SESSION_SECONDS;
+
+/// Where a credential came from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Caller<'a> {
+    /// For the log and the limit on failures.
+    pub address: Option<&'a str>,
+    /// The uid of the process at the other end of a unix socket, from the kernel.
+    pub uid: Option<u32>,
+}
+
+/// What is kept of a token's secret.
+///
+/// A plain SHA-256 is enough: the secret is a version 4 UUID, 122 random bits that no
+/// dictionary has, and checking it must cost little at every request.
+#[derive(Serialize, Deserialize)]
+pub struct TokenSecret {
+    hash: String,
+}
+
+/// A new token's secret: what is shown once, and what is kept.
+pub fn new_token_secret() -> (String, TokenSecret) {
+    let secret = uuid::Uuid::new_v4().to_string();
+    let hash = hex(&sha256(secret.as_bytes()));
+    (secret, TokenSecret { hash })
+}
+
+impl TokenSecret {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, AccessError> {
+        Record::new(Self {
+            hash: self.hash.clone(),
+        })
+        .encode()
+        .map_err(|_| AccessError::Broken("a token's secret cannot be written".to_owned()))
+    }
+}
+
+/// When an identity ends that is good until `expires` by itself. An expiry of 0 is never.
+fn until(expires: UnixTime, limits: &[UnixTime]) -> UnixTime {
+    limits
+        .iter()
+        .copied()
+        .filter(|limit| *limit != 0)
+        .fold(expires, UnixTime::min)
+}
+
+impl Authority {
+    /// Finds out who is asking. `csrf_required` is true for everything but reads; only tickets
+    /// need the CSRF token, since only they are sent by a browser on its own.
+    pub async fn verify(
+        &self,
+        credential: &Credential,
+        csrf_required: bool,
+        caller: Caller<'_>,
+    ) -> Result<Identity, AuthError> {
+        let outcome = match credential {
+            Credential::None => Err(AuthError::NoCredential),
+            Credential::Ticket { ticket, csrf } => {
+                self.verify_ticket(ticket, csrf.as_deref(), csrf_required)
+            }
+            Credential::Token(token) => self.verify_token(token).await,
+            Credential::Peer if caller.uid == Some(0) => Ok(Identity::root()),
+            Credential::Peer => Err(AuthError::BadCredential),
+        };
+        if let Err(AuthError::BadCredential | AuthError::BadCsrf) = outcome {
+            tracing::info!(address = caller.address, ?credential, "credential refused");
+        }
+        outcome
+    }
+
+    fn verify_ticket(
+        &self,
+        ticket: &str,
+        csrf: Option<&str>,
+        csrf_required: bool,
+    ) -> Result<Identity, AuthError> {
+        let (now, signer) = (self.clock.wall(), self.signer());
+        let (user, made) = signer
+            .open_session(ticket, now)
+            .ok_or(AuthError::BadCredential)?;
+        let record = self.access().user(&user).filter(|user| user.is_active(now));
+        let record = record.ok_or(AuthError::BadCredential)?;
+        if csrf_required && !csrf.is_some_and(|csrf| signer.is_csrf(csrf, &user, now)) {
+            return Err(AuthError::BadCsrf);
+        }
+        let expires = until(made + SESSION_SECONDS, &[record.expire]);
+        Ok(Identity {
+            user,
+            token: None,
+            expires,
+        })
+    }
+
+    async fn verify_token(&self, text: &str) -> Result<Identity, AuthError> {
+        let bad = || AuthError::BadCredential;
+        let (label, secret) = text.rsplit_once('=').ok_or_else(bad)?;
+        let (user, name) = split_token(label).ok_or_else(bad)?;
+        let identity = self.token_identity(user, name).ok_or_else(bad)?;
+        let token = identity.token.as_ref().ok_or_else(bad)?;
+        let key = keys::token_secret(&identity.user, &token.name);
+        let (known, _) = self.read::<TokenSecret>(&key).await?.ok_or_else(bad)?;
+        let given = hex(&sha256(secret.as_bytes()));
+        if same(given.as_bytes(), known.data.hash.as_bytes()) {
+            Ok(identity)
+        } else {
+            Err(bad())
+        }
+    }
+
+    /// The identity that a token gives, if token and owner are active.
+    fn token_identity(&self, user: UserId, name: TokenName) -> Option<Identity> {
+        let (now, access) = (self.clock.wall(), self.access());
+        let owner = access.user(&user)?;
+        let token = access.token(&user, &name)?;
+        if !owner.is_active(now) || !token.is_active(now) {
+            return None;
+        }
+        let expires = until(UnixTime::MAX, &[owner.expire, token.expire]);
+        let token = TokenIdentity {
+            name,
+            privilege_separation: token.privsep,
+        };
+        Some(Identity {
+            user,
+            token: Some(token),
+            expires,
+        })
+    }
+
+    /// Who `user@realm` or `user@realm!token` is, without proof: for asking what somebody
+    /// could do.
+    pub fn identity_of(&self, label: &str) -> Option<Identity> {
+        if let Some((user, name)) = split_token(label) {
+            return self.token_identity(user, name);
+        }
+        let user = UserId::new(label).ok()?;
+        let record = self
+            .access()
+            .user(&user)
+            .filter(|user| user.is_active(self.clock.wall()))?;
+        Some(Identity {
+            user,
+            token: None,
+            expires: until(UnixTime::MAX, &[record.expire]),
+        })
+    }
+
+    /// A ticket for one console, good for 40 seconds, bound to who asked for it, to the path
+    /// that rights were checked on, and to the port if there is one.
+    pub fn console_ticket(&self, who: &Identity, path: &str, port: Option<u16>) -> String {
+        self.signer()
+            .console(&who.label(), path, port, self.clock.wall())
+    }
+
+    /// Verifies a console's ticket. `label` is `user@realm` or `user@realm!token`.
+    pub fn verify_console(
+        &self,
+        label: &str,
+        path: &str,
+        port: Option<u16>,
+        ticket: &str,
+    ) -> Result<Identity, AuthError> {
+        let good = self
+            .signer()
+            .is_console(ticket, label, path, port, self.clock.wall());
+        let identity = good.then(|| self.identity_of(label)).flatten();
+        identity.ok_or(AuthError::BadVncTicket)
+    }
+}
+
+fn split_token(label: &str) -> Option<(UserId, TokenName)> {
+    let (user, name) = label.split_once('!')?;
+    Some((UserId::new(user).ok()?, TokenName::new(name).ok()?))
+}

@@ -1,0 +1,33 @@
+//! Passwords of realm `pve`.
+
+use model::UserId;
+
+use super::Edit;
+use crate::acl::Access;
+use crate::authority::PasswordHash;
+use crate::error::AccessError;
+use crate::keys;
+use crate::records::RealmKind;
+
+/// Whether the platform itself keeps the passwords of this user's realm.
+pub fn is_kept_here(access: &Access, id: &UserId) -> bool {
+    access
+        .realm(id.realm())
+        .is_some_and(|realm| realm.kind == RealmKind::Pve)
+}
+
+pub fn set(access: &Access, id: &UserId, password: &PasswordHash) -> Result<Edit, AccessError> {
+    if access.user(id).is_none() {
+        return Err(AccessError::NoUser(id.clone()));
+    }
+    if !is_kept_here(access, id) {
+        let reason = format!(
+            "passwords of realm '{}' are kept by the node's operating system: change it there",
+            id.realm()
+        );
+        return Err(AccessError::Invalid("userid", reason));
+    }
+    let mut edit = Edit::new();
+    edit.put_bytes(keys::password_secret(id), password.encode()?);
+    Ok(edit)
+}

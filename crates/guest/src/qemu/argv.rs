@@ -1,0 +1,330 @@
+//! The command line.
+
+use std::collections::BTreeMap;
+
+use model::BlockSource;
+use model::BlockSpec;
+use model::qemu::{Aio, DriveSlot};
+use serde_json::{Map, Value, json};
+
+use super::block::{self, HostOptions};
+use super::netdev::{self, Tap};
+use super::quote::quoted;
+use super::running::{Accel, Backend, Device, RunningAs};
+use super::{RuntimePaths, VmConfig};
+
+/// The volume behind each drive that has one.
+pub type Volumes = BTreeMap<DriveSlot, BlockSpec>;
+
+/// The tap behind each network card that is on a bridge.
+pub type Taps = BTreeMap<u8, Tap>;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArgvError {
+    #[error("{0} has no volume")]
+    NoVolume(DriveSlot),
+    #[error("net{0} has no tap device")]
+    NoTap(u8),
+    #[error("path '{0}' is not absolute")]
+    RelativePath(String),
+}
+
+/// The arguments of `qemu-system-x86_64`, without its name.
+///
+/// What the guest can see comes from `running` alone; `config` gives the host's side of it
+/// (caches, limits, the guest's name). The process starts paused (`-S`): `cont` is a step of its
+/// own. Descriptors in `volumes` and `taps` are those of the new process.
+pub fn argv(
+    running: &RunningAs,
+    config: &VmConfig,
+    volumes: &Volumes,
+    taps: &Taps,
+    paths: &RuntimePaths,
+    default_aio: Aio,
+) -> Result<Vec<String>, ArgvError> {
+    let mut line = Line {
+        arguments: Vec::new(),
+    };
+    check_paths(volumes, paths)?;
+    process(&mut line, config);
+    machine(&mut line, running, config);
+    descriptors(&mut line, volumes);
+    firmware(&mut line, running, volumes, paths)?;
+    sockets(&mut line, running, config, paths);
+    for device in &running.devices {
+        let backend = backend(&mut line, device, config, volumes, taps, default_aio)?;
+        if let Some(thread) = &device.iothread {
+            line.json("-object", &json!({"qom-type": "iothread", "id": thread}));
+        }
+        line.json("-device", &Value::Object(device.arguments(backend)));
+    }
+    Ok(line.arguments)
+}
+
+struct Line {
+    arguments: Vec<String>,
+}
+
+impl Line {
+    fn flag(&mut self, flag: &str) {
+        self.arguments.push(flag.to_owned());
+    }
+
+    fn put(&mut self, flag: &str, value: impl Into<String>) {
+        self.flag(flag);
+        self.arguments.push(value.into());
+    }
+
+    /// JSON needs no quoting of our own.
+    fn json(&mut self, flag: &str, value: &Value) {
+        self.put(flag, value.to_string());
+    }
+
+    fn listening_socket(&mut self, id: &str, path: &str) {
+        let path = quoted(path);
+        self.put(
+            "-chardev",
+            format!("socket,id={id},path={path},server=on,wait=off"),
+        );
+    }
+}
+
+/// QEMU may change its directory, and a relative path breaks every later migration.
+fn check_paths(volumes: &Volumes, paths: &RuntimePaths) -> Result<(), ArgvError> {
+    let images = volumes.values().filter_map(|spec| match &spec.source {
+        BlockSource::Path(path) => Some(path),
+        BlockSource::Descriptor(_) => None,
+    });
+    let mut all = images.chain([&paths.directory, &paths.firmware]);
+    match all.find(|path| !path.starts_with('/')) {
+        Some(path) => Err(ArgvError::RelativePath(path.clone())),
+        None => Ok(()),
+    }
+}
+
+fn process(line: &mut Line, config: &VmConfig) {
+    if let Some(name) = &config.name {
+        line.put("-name", format!("guest={},debug-threads=on", quoted(name)));
+    }
+    line.flag("-no-user-config");
+    line.flag("-nodefaults");
+    line.flag("-S");
+    line.put(
+        "-sandbox",
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    );
+    line.put("-msg", "timestamp=on");
+    if !config.reboot {
+        line.flag("-no-reboot");
+    }
+}
+
+fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
+    let mut machine = format!("type={},accel={}", running.machine, running.accel.as_str());
+    for (option, value) in &running.machine_options {
+        machine.push_str(&format!(",{option}={value}"));
+    }
+    if !config.shares_pages {
+        machine.push_str(",mem-merge=off");
+    }
+    if running.firmware.code_file().is_some() {
+        let variables = block::node_name(DriveSlot::EFI);
+        machine.push_str(&format!(",pflash0=firmware,pflash1={variables}"));
+    }
+    line.put("-machine", machine);
+    line.put("-cpu", running.cpu.as_str());
+    let cpus = running.processors;
+    line.put(
+        "-smp",
+        format!(
+            "cpus={},sockets={},cores={},threads=1,maxcpus={}",
+            cpus.online,
+            cpus.sockets,
+            cpus.cores,
+            cpus.total()
+        ),
+    );
+    line.put("-m", format!("size={}M", running.memory_mib));
+    numa(line, running);
+    if let Some(smbios) = &running.smbios {
+        line.put("-smbios", format!("type=1,{smbios}"));
+    }
+    line.put("-rtc", running.rtc.as_str());
+    line.put("-boot", "menu=on,strict=on,reboot-timeout=1000");
+    let is_kvm = running.accel == Accel::Kvm;
+    for global in running
+        .globals
+        .iter()
+        .filter(|global| is_kvm || !global.starts_with("kvm"))
+    {
+        line.put("-global", global.as_str());
+    }
+}
+
+/// A node for each socket; memory that cannot be divided goes to the last.
+fn numa(line: &mut Line, running: &RunningAs) {
+    let nodes = u64::from(running.numa_nodes);
+    for node in 0..nodes {
+        let share = running.memory_mib / nodes;
+        let rest = if node + 1 == nodes {
+            running.memory_mib % nodes
+        } else {
+            0
+        };
+        let id = format!("ram-node{node}");
+        let size = (share + rest) << 20;
+        line.json(
+            "-object",
+            &json!({"qom-type": "memory-backend-ram", "id": id, "size": size}),
+        );
+        let first = node * u64::from(running.processors.cores);
+        let last = first + u64::from(running.processors.cores) - 1;
+        line.put(
+            "-numa",
+            format!("node,nodeid={node},cpus={first}-{last},memdev={id}"),
+        );
+    }
+}
+
+/// Each passed descriptor gets a set with its own number, which the image's path then names.
+fn descriptors(line: &mut Line, volumes: &Volumes) {
+    for (slot, spec) in volumes {
+        if let BlockSource::Descriptor(number) = spec.source {
+            line.put("-add-fd", format!("fd={number},set={number},opaque={slot}"));
+        }
+    }
+}
+
+fn firmware(
+    line: &mut Line,
+    running: &RunningAs,
+    volumes: &Volumes,
+    paths: &RuntimePaths,
+) -> Result<(), ArgvError> {
+    let Some(file) = running.firmware.code_file() else {
+        return Ok(());
+    };
+    let variables = volumes
+        .get(&DriveSlot::EFI)
+        .ok_or(ArgvError::NoVolume(DriveSlot::EFI))?;
+    let code = format!("{}/{file}", paths.firmware);
+    line.json(
+        "-blockdev",
+        &json!({"driver": "file", "node-name": "firmware", "read-only": true, "filename": code}),
+    );
+    for node in block::nodes(DriveSlot::EFI, variables, &HostOptions::for_efi(variables)) {
+        line.json("-blockdev", &node);
+    }
+    Ok(())
+}
+
+fn sockets(line: &mut Line, running: &RunningAs, config: &VmConfig, paths: &RuntimePaths) {
+    for (id, path) in [("control", paths.control()), ("events", paths.events())] {
+        line.listening_socket(id, &path);
+        line.put("-mon", format!("chardev={id},mode=control"));
+    }
+    let has_framebuffer = running.device("vga").is_some();
+    line.put("-display", "none");
+    if has_framebuffer {
+        // Nobody gets in before the agent has set a password for one session.
+        line.put("-vnc", format!("unix:{},password=on", quoted(&paths.vnc())));
+        if let Some(keyboard) = &config.keyboard {
+            line.put("-k", keyboard.as_str());
+        }
+    }
+    for device in &running.devices {
+        match device.backend {
+            Backend::Serial(port) => {
+                line.listening_socket(&serial_socket(port), &paths.serial(port));
+            }
+            Backend::Agent => line.listening_socket(AGENT_SOCKET, &paths.agent()),
+            _ => {}
+        }
+    }
+}
+
+const AGENT_SOCKET: &str = "agent-socket";
+
+fn serial_socket(port: u8) -> String {
+    format!("serial{port}-socket")
+}
+
+/// Puts what a device needs on the host's side, and says how the device names it.
+fn backend(
+    line: &mut Line,
+    device: &Device,
+    config: &VmConfig,
+    volumes: &Volumes,
+    taps: &Taps,
+    default_aio: Aio,
+) -> Result<Map<String, Value>, ArgvError> {
+    let named = |key: &str, name: String| Map::from_iter([(key.to_owned(), Value::from(name))]);
+    Ok(match &device.backend {
+        Backend::None => Map::new(),
+        Backend::Drive(slot) => drive(line, *slot, config, volumes, default_aio)?,
+        Backend::Net(index) => net(line, device, *index, config, taps)?,
+        Backend::Serial(port) => named("chardev", serial_socket(*port)),
+        Backend::Agent => named("chardev", AGENT_SOCKET.to_owned()),
+        Backend::Random { source } => {
+            let id = "rng0-source";
+            line.json(
+                "-object",
+                &json!({"qom-type": "rng-random", "id": id, "filename": source}),
+            );
+            named("rng", id.to_owned())
+        }
+    })
+}
+
+fn drive(
+    line: &mut Line,
+    slot: DriveSlot,
+    config: &VmConfig,
+    volumes: &Volumes,
+    default_aio: Aio,
+) -> Result<Map<String, Value>, ArgvError> {
+    match (volumes.get(&slot), config.drives.get(&slot)) {
+        (Some(spec), Some(drive)) => {
+            let options = HostOptions::new(drive, spec, default_aio);
+            if let Some(throttle) = &options.throttle {
+                line.json("-object", &block::throttle_object(slot, throttle));
+            }
+            for node in block::nodes(slot, spec, &options) {
+                line.json("-blockdev", &node);
+            }
+            Ok(Map::from_iter([(
+                "drive".to_owned(),
+                block::node_name(slot).into(),
+            )]))
+        }
+        // A drive whose medium is taken out.
+        (None, Some(drive)) if drive.is_cdrom() && drive.volume().is_none() => Ok(Map::new()),
+        _ => Err(ArgvError::NoVolume(slot)),
+    }
+}
+
+fn net(
+    line: &mut Line,
+    device: &Device,
+    index: u8,
+    config: &VmConfig,
+    taps: &Taps,
+) -> Result<Map<String, Value>, ArgvError> {
+    let net = config.nets.get(&index).ok_or(ArgvError::NoTap(index))?;
+    let mut joined = Map::new();
+    joined.insert("netdev".to_owned(), netdev::netdev_id(index).into());
+    match taps.get(&index) {
+        Some(tap) => {
+            line.json("-netdev", &netdev::tap_netdev(index, net, tap));
+            // 1 asks for the bridge's, which only the tap knows.
+            if let (Some(1), Some(mtu)) = (net.mtu, tap.spec().mtu)
+                && device.driver == "virtio-net-pci"
+            {
+                joined.insert("host_mtu".to_owned(), mtu.into());
+            }
+        }
+        None if net.bridge.is_none() => line.json("-netdev", &netdev::user_netdev(index)),
+        None => return Err(ArgvError::NoTap(index)),
+    }
+    Ok(joined)
+}

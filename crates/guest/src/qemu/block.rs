@@ -1,0 +1,172 @@
+//! The block nodes behind a drive, as `-blockdev` and `blockdev-add` take them.
+//!
+//! ```text
+//!   device ──► drive-scsi0   throttle, limits in the object throttle-scsi0
+//!                  │
+//!              fmt-scsi0     raw or qcow2
+//!                  │
+//!              file-scsi0    the file, block device or passed descriptor
+//! ```
+//!
+//! The throttle is there without limits too, so that limits can be set while the guest runs. A
+//! CD-ROM has none; its `drive-…` is the format.
+
+use model::qemu::{Aio, Drive, DriveSlot, Limit, Throttle};
+use model::{BlockFormat, BlockSource, BlockSpec};
+use serde_json::{Map, Value, json};
+
+/// The name of the node that a device is joined to.
+pub fn node_name(slot: DriveSlot) -> String {
+    format!("drive-{slot}")
+}
+
+/// The id of the object with a drive's limits.
+pub fn throttle_group(slot: DriveSlot) -> String {
+    format!("throttle-{slot}")
+}
+
+/// How a volume is opened, beyond what the volume says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostOptions {
+    pub direct: bool,
+    pub no_flush: bool,
+    pub discard: bool,
+    pub detect_zeroes: bool,
+    pub aio: Aio,
+    pub read_only: bool,
+    /// `None` for a drive without a throttle node.
+    pub throttle: Option<Throttle>,
+}
+
+impl HostOptions {
+    /// `default_aio` is what this host does best.
+    pub fn new(drive: &Drive, spec: &BlockSpec, default_aio: Aio) -> Self {
+        let cdrom = drive.is_cdrom();
+        let cache = drive.cache();
+        // A medium that nobody writes to gains nothing from passing by the host's page cache.
+        let direct = !cdrom && cache.is_direct();
+        let aio = match drive.aio().unwrap_or(default_aio) {
+            // QEMU refuses this one with the page cache.
+            Aio::Native if !direct => Aio::Threads,
+            aio => aio,
+        };
+        Self {
+            direct,
+            no_flush: cache.ignores_flush(),
+            discard: drive.discards() && spec.can_discard && !cdrom,
+            detect_zeroes: drive.detects_zeroes() && !cdrom,
+            aio,
+            read_only: cdrom || drive.is_read_only() || spec.read_only,
+            throttle: (!cdrom).then(|| drive.throttle()),
+        }
+    }
+
+    /// For the volume with a guest's UEFI variables: small, and lost if the host is.
+    pub fn for_efi(spec: &BlockSpec) -> Self {
+        Self {
+            direct: false,
+            no_flush: false,
+            discard: false,
+            detect_zeroes: false,
+            aio: Aio::Threads,
+            read_only: spec.read_only,
+            throttle: None,
+        }
+    }
+}
+
+/// The nodes of a drive, lowest first; each must exist before the one above it.
+pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
+    let name = node_name(slot);
+    let file = format!("file-{slot}");
+    let top = options.throttle.map(|_| format!("fmt-{slot}"));
+    let mut nodes = vec![file_node(&file, spec, options)];
+    let mut format = common(
+        format_driver(spec.format),
+        top.as_ref().unwrap_or(&name),
+        options,
+    );
+    format.insert("file".to_owned(), file.into());
+    if options.detect_zeroes {
+        // Where space can be given back, zeroes give it back.
+        let mode = if options.discard { "unmap" } else { "on" };
+        format.insert("detect-zeroes".to_owned(), mode.into());
+    }
+    nodes.push(Value::Object(format));
+    if let Some(below) = top {
+        let mut throttle = common("throttle", &name, options);
+        throttle.insert("throttle-group".to_owned(), throttle_group(slot).into());
+        throttle.insert("file".to_owned(), below.into());
+        nodes.push(Value::Object(throttle));
+    }
+    nodes
+}
+
+/// The object that a throttle node needs, as `-object` and `object-add` take it.
+pub fn throttle_object(slot: DriveSlot, throttle: &Throttle) -> Value {
+    json!({
+        "qom-type": "throttle-group",
+        "id": throttle_group(slot),
+        "limits": limits(throttle),
+    })
+}
+
+/// The limits as the property `limits` of a throttle group takes them, for `qom-set` too. Every
+/// limit is named, so that setting them takes away those that are no more.
+pub fn limits(throttle: &Throttle) -> Value {
+    let mut limits = Map::new();
+    let all = [
+        ("bps-total", throttle.bytes),
+        ("bps-read", throttle.bytes_read),
+        ("bps-write", throttle.bytes_written),
+        ("iops-total", throttle.operations),
+        ("iops-read", throttle.reads),
+        ("iops-write", throttle.writes),
+    ];
+    for (
+        name,
+        Limit {
+            rate,
+            burst,
+            burst_seconds,
+        },
+    ) in all
+    {
+        limits.insert(name.to_owned(), rate.into());
+        limits.insert(format!("{name}-max"), burst.into());
+        limits.insert(format!("{name}-max-length"), burst_seconds.max(1).into());
+    }
+    Value::Object(limits)
+}
+
+fn format_driver(format: BlockFormat) -> &'static str {
+    format.as_str()
+}
+
+fn common(driver: &str, name: &str, options: &HostOptions) -> Map<String, Value> {
+    let mut node = Map::new();
+    node.insert("driver".to_owned(), driver.into());
+    node.insert("node-name".to_owned(), name.into());
+    node.insert("read-only".to_owned(), options.read_only.into());
+    node.insert(
+        "cache".to_owned(),
+        json!({"direct": options.direct, "no-flush": options.no_flush}),
+    );
+    // Each node passes a discard on only if it is told to.
+    let discard = if options.discard { "unmap" } else { "ignore" };
+    node.insert("discard".to_owned(), discard.into());
+    node
+}
+
+fn file_node(name: &str, spec: &BlockSpec, options: &HostOptions) -> Value {
+    let (driver, filename) = match &spec.source {
+        BlockSource::Path(path) if path.starts_with("/dev/") => ("host_device", path.clone()),
+        BlockSource::Path(path) => ("file", path.clone()),
+        // The set has the descriptor's own number; see `argv`.
+        BlockSource::Descriptor(number) => ("file", format!("/dev/fdset/{number}")),
+    };
+    let mut node = common(driver, name, options);
+    node.insert("filename".to_owned(), filename.into());
+    node.insert("aio".to_owned(), options.aio.as_str().into());
+    Value::Object(node)
+}

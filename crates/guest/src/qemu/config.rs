@@ -1,0 +1,371 @@
+//! A guest's configuration, typed and with its defaults filled in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::qemu::{
+    Agent, Boot, BootDevice, Chipset, Cpu, Display, Drive, DriveBus, DriveSlot, DriveSource,
+    EfiDisk, Machine, Net, Rng, Smbios, Startup, Vga, parse_memory_mib,
+};
+use model::schema::PropertyError;
+use model::{FieldErrors, GuestConfig};
+
+const UNBUILT: &str = "not supported by this version of Ostler";
+
+/// The most processors that a guest of this layout may have.
+const PROCESSORS_MAX: i64 = 255;
+
+/// Everything that a guest's configuration says, with Proxmox VE's defaults where it is silent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VmConfig {
+    pub name: Option<String>,
+    pub os_type: String,
+    pub machine: Machine,
+    pub is_uefi: bool,
+    pub efi_disk: Option<EfiDisk>,
+    pub cpu: Cpu,
+    pub sockets: u32,
+    pub cores: u32,
+    /// Processors at start; all of them where it is left out.
+    pub vcpus: Option<u32>,
+    /// Processors' worth of time; 0 for no limit.
+    pub cpu_limit: f64,
+    pub cpu_units: Option<u32>,
+    /// Processors of the host, as the kernel lists them.
+    pub affinity: Option<String>,
+    pub memory_mib: u64,
+    /// 0 for a guest without a balloon device.
+    pub balloon_mib: Option<u64>,
+    pub numa: bool,
+    /// Whether identical pages may be shared with other guests.
+    pub shares_pages: bool,
+    /// Whether hardware acceleration is wanted.
+    pub kvm: bool,
+    pub acpi: bool,
+    pub tablet: bool,
+    pub scsi_hardware: String,
+    pub drives: BTreeMap<DriveSlot, Drive>,
+    pub nets: BTreeMap<u8, Net>,
+    pub serials: BTreeSet<u8>,
+    pub agent: Agent,
+    pub rng: Option<Rng>,
+    pub vga: Vga,
+    pub boot: Boot,
+    pub boot_disk: Option<DriveSlot>,
+    pub smbios: Smbios,
+    pub vm_generation: Option<String>,
+    /// What the guest's clock starts at; the present where it is left out.
+    pub start_date: Option<String>,
+    pub local_time: bool,
+    pub fixes_time_drift: bool,
+    /// False where a reboot ends the guest.
+    pub reboot: bool,
+    /// Whether the guest stays paused when it was started.
+    pub freeze: bool,
+    pub keyboard: Option<String>,
+    pub on_boot: bool,
+    pub startup: Option<Startup>,
+    pub protection: bool,
+}
+
+impl VmConfig {
+    /// Reads a stored configuration. What is wrong is told for every option at once; options
+    /// that this crate does not know are none of its business.
+    pub fn parse(config: &GuestConfig) -> Result<Self, FieldErrors> {
+        let mut reader = Reader {
+            config,
+            errors: FieldErrors::new(),
+        };
+        let parsed = read(&mut reader);
+        check(&parsed, &mut reader.errors);
+        if reader.errors.is_empty() {
+            Ok(parsed)
+        } else {
+            Err(reader.errors)
+        }
+    }
+
+    pub fn display(&self) -> Display {
+        self.vga.display.unwrap_or_default()
+    }
+
+    /// Whether there is something to be seen over VNC.
+    pub fn has_framebuffer(&self) -> bool {
+        !matches!(self.display(), Display::None | Display::Serial(_))
+    }
+
+    pub fn is_windows(&self) -> bool {
+        self.os_type.starts_with('w')
+    }
+
+    /// What to boot from, first to last.
+    pub fn boot_devices(&self) -> Vec<BootDevice> {
+        let nets: Vec<u8> = self.nets.keys().copied().collect();
+        self.boot.devices(&self.drives, &nets, self.boot_disk)
+    }
+}
+
+/// Reads options one by one and collects what is wrong.
+struct Reader<'a> {
+    config: &'a GuestConfig,
+    errors: FieldErrors,
+}
+
+impl Reader<'_> {
+    fn view<T>(
+        &mut self,
+        option: &str,
+        parse: impl FnOnce(&str) -> Result<T, PropertyError>,
+    ) -> Option<T> {
+        match parse(&self.config.text(option)?) {
+            Ok(view) => Some(view),
+            Err(error) => {
+                self.errors
+                    .insert(option.to_owned(), error.for_parameter(option));
+                None
+            }
+        }
+    }
+
+    fn flag(&self, option: &str, default: bool) -> bool {
+        self.config.flag(option).unwrap_or(default)
+    }
+
+    /// A whole number within bounds.
+    fn count<T: TryFrom<i64>>(&mut self, option: &str, minimum: i64) -> Option<T> {
+        let text = self.config.text(option)?;
+        let number = self
+            .config
+            .integer(option)
+            .filter(|number| *number >= minimum);
+        let number = number.and_then(|number| T::try_from(number).ok());
+        if number.is_none() {
+            self.errors.insert(
+                option.to_owned(),
+                format!("'{text}' is not a number in range"),
+            );
+        }
+        number
+    }
+
+    /// All options `stem0`, `stem1`, … below `count`.
+    fn indexed<T>(
+        &mut self,
+        stem: &str,
+        count: u8,
+        parse: impl Fn(&str) -> Result<T, PropertyError>,
+    ) -> BTreeMap<u8, T> {
+        (0..count)
+            .filter_map(|index| Some((index, self.view(&format!("{stem}{index}"), &parse)?)))
+            .collect()
+    }
+}
+
+fn read(from: &mut Reader<'_>) -> VmConfig {
+    let os_type = from
+        .config
+        .text("ostype")
+        .unwrap_or_else(|| "other".to_owned());
+    let is_windows = os_type.starts_with('w');
+    VmConfig {
+        name: from.config.text("name"),
+        machine: from.view("machine", Machine::parse).unwrap_or_default(),
+        is_uefi: from.config.text("bios").as_deref() == Some("ovmf"),
+        efi_disk: from.view("efidisk0", EfiDisk::parse),
+        cpu: from.view("cpu", Cpu::parse).unwrap_or_default(),
+        // `smp` is what `sockets` was called long ago.
+        sockets: from
+            .count("sockets", 1)
+            .or_else(|| from.count("smp", 1))
+            .unwrap_or(1),
+        cores: from.count("cores", 1).unwrap_or(1),
+        vcpus: from.count("vcpus", 1),
+        cpu_limit: from
+            .config
+            .text("cpulimit")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0),
+        cpu_units: from.count("cpuunits", 1),
+        affinity: from.config.text("affinity"),
+        memory_mib: from.view("memory", parse_memory_mib).unwrap_or(512),
+        balloon_mib: from.count("balloon", 0),
+        numa: from.flag("numa", false),
+        shares_pages: from.flag("allow-ksm", true),
+        kvm: from.flag("kvm", true),
+        acpi: from.flag("acpi", true),
+        tablet: from.flag("tablet", true),
+        scsi_hardware: from
+            .config
+            .text("scsihw")
+            .unwrap_or_else(|| "lsi".to_owned()),
+        drives: drives(from),
+        nets: from.indexed("net", 32, Net::parse),
+        serials: serials(from),
+        agent: from.view("agent", Agent::parse).unwrap_or_default(),
+        rng: from.view("rng0", Rng::parse),
+        vga: from.view("vga", Vga::parse).unwrap_or_default(),
+        boot: from.view("boot", Boot::parse).unwrap_or_default(),
+        boot_disk: from
+            .config
+            .text("bootdisk")
+            .and_then(|slot| slot.parse().ok()),
+        smbios: from.view("smbios1", Smbios::parse).unwrap_or_default(),
+        // 0 is none, and so is a 1: whoever creates a guest puts a fresh one in its place.
+        vm_generation: from.config.text("vmgenid").filter(|text| text.len() > 1),
+        start_date: from.config.text("startdate").filter(|text| text != "now"),
+        local_time: from.flag("localtime", is_windows),
+        fixes_time_drift: from.flag("tdf", false),
+        reboot: from.flag("reboot", true),
+        freeze: from.flag("freeze", false),
+        keyboard: from.config.text("keyboard"),
+        on_boot: from.flag("onboot", false),
+        startup: from.view("startup", Startup::parse),
+        protection: from.flag("protection", false),
+        os_type,
+    }
+}
+
+fn drives(from: &mut Reader<'_>) -> BTreeMap<DriveSlot, Drive> {
+    let mut drives = BTreeMap::new();
+    let buses = DriveBus::ALL
+        .into_iter()
+        .filter(|bus| *bus != DriveBus::Efi);
+    for bus in buses {
+        for index in 0..bus.count() {
+            let Ok(slot) = DriveSlot::new(bus, index) else {
+                continue;
+            };
+            if let Some(drive) = from.view(&slot.to_string(), |text| Drive::parse(bus, text)) {
+                drives.insert(slot, drive);
+            }
+        }
+    }
+    drives
+}
+
+fn serials(from: &mut Reader<'_>) -> BTreeSet<u8> {
+    let mut ports = BTreeSet::new();
+    for port in 0..4 {
+        let option = format!("serial{port}");
+        match from.config.text(&option).as_deref() {
+            None => {}
+            Some("socket") => {
+                ports.insert(port);
+            }
+            Some(_) => {
+                from.errors
+                    .insert(option, format!("a device of the host is {UNBUILT}"));
+            }
+        }
+    }
+    ports
+}
+
+/// What is wrong between options, or right by their schemas and not done by this version.
+fn check(config: &VmConfig, errors: &mut FieldErrors) {
+    let mut wrong = |option: &str, reason: String| {
+        errors.entry(option.to_owned()).or_insert(reason);
+    };
+    if config.machine.chipset() == Chipset::Virt {
+        wrong(
+            "machine",
+            format!("a machine of another processor is {UNBUILT}"),
+        );
+    }
+    if config
+        .cpu
+        .model
+        .as_deref()
+        .is_some_and(|model| model.starts_with("custom-"))
+    {
+        wrong("cpu", format!("a custom model is {UNBUILT}"));
+    }
+    if let Display::Serial(port) = config.display()
+        && !config.serials.contains(&port)
+    {
+        wrong("vga", format!("there is no serial{port}"));
+    }
+    let total = i64::from(config.sockets).saturating_mul(i64::from(config.cores));
+    if total > PROCESSORS_MAX {
+        wrong(
+            "cores",
+            format!("a guest may have {PROCESSORS_MAX} processors at most"),
+        );
+    }
+    if config.vcpus.is_some_and(|vcpus| i64::from(vcpus) > total) {
+        wrong("vcpus", format!("MAX {total} vcpus allowed per VM"));
+    }
+    for (slot, drive) in &config.drives {
+        let reason = match drive.source() {
+            DriveSource::HostCdrom => format!("the host's CD-ROM drive is {UNBUILT}"),
+            DriveSource::New { .. } => "the volume has not been created".to_owned(),
+            DriveSource::NewCloudInit { .. } => format!("a cloud-init drive is {UNBUILT}"),
+            DriveSource::Empty if !drive.is_cdrom() => "a disk needs a volume".to_owned(),
+            _ => continue,
+        };
+        wrong(&slot.to_string(), reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(options: &[(&str, &str)]) -> Result<VmConfig, FieldErrors> {
+        let mut config = GuestConfig::default();
+        for (option, value) in options {
+            config.set(*option, *value);
+        }
+        VmConfig::parse(&config)
+    }
+
+    #[test]
+    fn silence_means_the_known_defaults() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(
+            (config.memory_mib, config.sockets, config.cores),
+            (512, 1, 1)
+        );
+        assert_eq!(
+            (config.kvm, config.acpi, config.tablet, config.reboot),
+            (true, true, true, true)
+        );
+        assert_eq!(
+            (config.scsi_hardware.as_str(), config.local_time),
+            ("lsi", false)
+        );
+        assert_eq!(config.display(), Display::Std);
+        assert!(parse(&[("ostype", "win11")]).unwrap().local_time);
+    }
+
+    #[test]
+    fn every_wrong_option_is_named() {
+        let cases = [
+            ("net0", "foo=bar"),
+            ("cores", "x"),
+            ("memory", "1"),
+            ("scsi0", "local:8"),
+            ("scsi1", "none"),
+            ("ide2", "cdrom"),
+            ("serial0", "/dev/ttyS0"),
+            ("vga", "serial1"),
+            ("cpu", "custom-mine"),
+            ("machine", "virt"),
+            ("vcpus", "2"),
+        ];
+        let errors = parse(&cases).unwrap_err();
+        assert_eq!(errors.len(), cases.len(), "{errors:?}");
+        for (option, _) in cases {
+            assert!(errors.contains_key(option), "{option}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_others_is_passed_over() {
+        parse(&[
+            ("meta", "creation-qemu=10.0.2,ctime=1"),
+            ("digest", "x"),
+            ("parent", "s1"),
+        ])
+        .unwrap();
+    }
+}

@@ -1,0 +1,142 @@
+//! The `-cpu` argument.
+
+use model::qemu::CpuFlag;
+
+use super::running::Accel;
+use super::{QemuVersion, VmConfig};
+
+/// The models that Proxmox VE adds to QEMU's own: the levels of the x86-64 ABI, each on top of
+/// the one before, as the psABI defines them. The base is `qemu64`.
+const LEVELS: [(&str, &[&str]); 4] = [
+    (
+        "x86-64-v2",
+        &[
+            "cx16", "lahf_lm", "popcnt", "pni", "sse4.1", "sse4.2", "ssse3",
+        ],
+    ),
+    ("x86-64-v2-AES", &["aes"]),
+    (
+        "x86-64-v3",
+        &[
+            "abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave",
+        ],
+    ),
+    (
+        "x86-64-v4",
+        &["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"],
+    ),
+];
+
+/// What makes Windows fast under KVM.
+const HYPER_V: &[&str] = &[
+    "hv_ipi",
+    "hv_relaxed",
+    "hv_reset",
+    "hv_runtime",
+    "hv_spinlocks=0x1fff",
+    "hv_stimer",
+    "hv_synic",
+    "hv_time",
+    "hv_vapic",
+    "hv_vpindex",
+];
+
+/// The processor that the guest sees.
+pub(super) fn argument(config: &VmConfig, accel: Accel, qemu: QemuVersion) -> String {
+    let is_kvm = accel == Accel::Kvm;
+    let default = if is_kvm { "kvm64" } else { "qemu64" };
+    let model = match config.cpu.model.as_deref().unwrap_or(default) {
+        // There is no host's processor to show without hardware acceleration.
+        "host" if !is_kvm => "max",
+        model => model,
+    };
+    let mut parts = level(model).unwrap_or_else(|| vec![model.to_owned()]);
+    let mut push = |part: &str| parts.push(part.to_owned());
+    if is_kvm {
+        if model == "kvm64" {
+            push("+lahf_lm");
+            push("+sep");
+        }
+        push("+kvm_pv_eoi");
+        push("+kvm_pv_unhalt");
+        if config.is_windows() {
+            HYPER_V.iter().for_each(|flag| push(flag));
+        }
+        if config.cpu.hidden == Some(true) {
+            push("kvm=off");
+        }
+    }
+    if let Some(vendor) = &config.cpu.hv_vendor_id
+        && is_kvm
+    {
+        push(&format!("hv_vendor_id={vendor}"));
+    }
+    config
+        .cpu
+        .flags
+        .iter()
+        .map(CpuFlag::to_string)
+        .for_each(|flag| push(&flag));
+    match config.cpu.phys_bits.as_deref() {
+        Some("host") if is_kvm => push("host-phys-bits=on"),
+        Some("host") | None => {}
+        Some(bits) => push(&format!("phys-bits={bits}")),
+    }
+    if let Some(bits) = config.cpu.guest_phys_bits
+        && qemu.is_at_least(9, 1)
+    {
+        push(&format!("guest-phys-bits={bits}"));
+    }
+    if is_kvm {
+        // A guest must not find less than its model promises, on this host or the next.
+        push("enforce");
+    }
+    parts.join(",")
+}
+
+fn level(model: &str) -> Option<Vec<String>> {
+    let last = LEVELS.iter().position(|(name, _)| *name == model)?;
+    let flags = LEVELS[..=last].iter().flat_map(|(_, flags)| flags.iter());
+    let mut parts = vec!["qemu64".to_owned()];
+    parts.extend(flags.map(|flag| format!("+{flag}")));
+    Some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::GuestConfig;
+
+    fn cpu(options: &[(&str, &str)], accel: Accel) -> String {
+        let mut config = GuestConfig::default();
+        for (option, value) in options {
+            config.set(*option, *value);
+        }
+        let version = QemuVersion {
+            major: 7,
+            minor: 2,
+            micro: 0,
+        };
+        argument(&VmConfig::parse(&config).unwrap(), accel, version)
+    }
+
+    #[test]
+    fn models_and_flags() {
+        let kvm = "+kvm_pv_eoi,+kvm_pv_unhalt";
+        assert_eq!(cpu(&[], Accel::Tcg), "qemu64");
+        assert_eq!(
+            cpu(&[], Accel::Kvm),
+            format!("kvm64,+lahf_lm,+sep,{kvm},enforce")
+        );
+        assert_eq!(cpu(&[("cpu", "host,flags=-aes")], Accel::Tcg), "max,-aes");
+        assert_eq!(
+            cpu(&[("cpu", "host,hidden=1,flags=+pcid;-aes")], Accel::Kvm),
+            format!("host,{kvm},kvm=off,+pcid,-aes,enforce")
+        );
+        assert_eq!(
+            cpu(&[("cpu", "x86-64-v2-AES,guest-phys-bits=40")], Accel::Tcg),
+            "qemu64,+cx16,+lahf_lm,+popcnt,+pni,+sse4.1,+sse4.2,+ssse3,+aes"
+        );
+        assert!(cpu(&[("ostype", "win10")], Accel::Kvm).contains("hv_stimer"));
+    }
+}

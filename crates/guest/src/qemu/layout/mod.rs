@@ -1,0 +1,30 @@
+//! Layouts: where in a machine each device sits.
+//!
+//! **Invariant:** a layout is never edited. A guest that was started with version 1 finds its
+//! devices at the same addresses after a migration to a newer Ostler, and Windows does not see
+//! new hardware after an update. Whatever a guest could notice makes a version 2.
+
+mod address;
+mod devices;
+mod v1;
+
+use super::running::Accel;
+use super::{QemuInfo, RunningAs, VmConfig};
+
+/// The layout that new starts get.
+pub const NEWEST: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    #[error("machine type '{machine}' is newer than this node's QEMU {qemu}")]
+    MachineTooNew { machine: String, qemu: String },
+    #[error("machine type '{machine}' is not known to this node's QEMU {qemu}")]
+    MachineUnknown { machine: String, qemu: String },
+    #[error("'{text}' of smbios1 is not base64 text")]
+    Smbios { text: String },
+}
+
+/// Decides what a guest is started with.
+pub fn plan(config: &VmConfig, qemu: &QemuInfo, accel: Accel) -> Result<RunningAs, LayoutError> {
+    v1::plan(config, qemu, accel)
+}

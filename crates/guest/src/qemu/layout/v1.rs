@@ -1,0 +1,344 @@
+//! Layout 1.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use model::qemu::{AgentPort, BootDevice, Chipset, DriveBus, EfiType, Smbios};
+
+use super::LayoutError;
+use super::address::{self, Place, Upstream, seat};
+use super::devices::{ScsiHardware, display_device, drive_device, net_device, scsi_controller};
+use crate::qemu::quote::quoted;
+use crate::qemu::running::{Accel, Backend, Device, Firmware, Processors, RunningAs};
+use crate::qemu::{QemuInfo, VmConfig, cpu};
+
+const VERSION: u32 = 1;
+
+/// Disks, cards and their bridges, by this: the firmware tries low numbers first, and there is
+/// room before them for what an administrator puts first by hand.
+const FIRST_BOOT_INDEX: usize = 100;
+
+pub(super) fn plan(
+    config: &VmConfig,
+    qemu: &QemuInfo,
+    accel: Accel,
+) -> Result<RunningAs, LayoutError> {
+    let firmware = firmware(config);
+    Ok(RunningAs {
+        layout: VERSION,
+        qemu: qemu.version.to_string(),
+        machine: machine(config, qemu)?,
+        machine_options: machine_options(config, firmware),
+        accel,
+        cpu: cpu::argument(config, accel, qemu.version),
+        processors: Processors {
+            online: config.vcpus.unwrap_or(config.sockets * config.cores),
+            sockets: config.sockets,
+            cores: config.cores,
+        },
+        memory_mib: config.memory_mib,
+        numa_nodes: if config.numa { config.sockets } else { 0 },
+        firmware,
+        smbios: smbios(&config.smbios)?,
+        rtc: rtc(config),
+        globals: globals(config),
+        devices: Planner::new(config).devices(),
+    })
+}
+
+/// The machine type with its version, so that it means the same after an update.
+fn machine(config: &VmConfig, qemu: &QemuInfo) -> Result<String, LayoutError> {
+    let stem = if config.machine.chipset() == Chipset::Q35 {
+        "pc-q35"
+    } else {
+        "pc-i440fx"
+    };
+    let own = format!("{}.{}", qemu.version.major, qemu.version.minor);
+    let version = config.machine.version().unwrap_or(&own);
+    let machine = format!("{stem}-{version}");
+    let mut numbers = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
+    let wanted = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if wanted > (qemu.version.major, qemu.version.minor) {
+        return Err(LayoutError::MachineTooNew {
+            machine,
+            qemu: qemu.version.to_string(),
+        });
+    }
+    if !qemu.machines.is_empty() && !qemu.machines.contains(&machine) {
+        return Err(LayoutError::MachineUnknown {
+            machine,
+            qemu: qemu.version.to_string(),
+        });
+    }
+    Ok(machine)
+}
+
+fn firmware(config: &VmConfig) -> Firmware {
+    if !config.is_uefi {
+        return Firmware::SeaBios;
+    }
+    let disk = config.efi_disk.as_ref();
+    let is_secure = disk.is_some_and(|disk| disk.has_enrolled_keys());
+    match disk.map(|disk| disk.efi_type()) {
+        Some(EfiType::TwoMiB) => Firmware::Ovmf2M,
+        // Secure boot keeps its variables behind system management mode, which the i440fx lacks.
+        _ if is_secure && config.machine.chipset() == Chipset::Q35 => Firmware::Ovmf4MSecure,
+        _ => Firmware::Ovmf4M,
+    }
+}
+
+fn machine_options(config: &VmConfig, firmware: Firmware) -> Vec<(String, String)> {
+    let mut options = vec![("dump-guest-core", "off"), ("vmport", "off")];
+    if !config.acpi {
+        options.push(("acpi", "off"));
+    }
+    if config.is_windows() {
+        // Windows prefers this timer where it is there, and it is slow.
+        options.push(("hpet", "off"));
+    }
+    if firmware == Firmware::Ovmf4MSecure {
+        options.push(("smm", "on"));
+    }
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    options.into_iter().map(owned).collect()
+}
+
+fn globals(config: &VmConfig) -> Vec<String> {
+    let power = if config.machine.chipset() == Chipset::Q35 {
+        "ICH9-LPC"
+    } else {
+        "PIIX4_PM"
+    };
+    let mut globals = Vec::new();
+    for (state, enabled) in [("s3", config.machine.s3), ("s4", config.machine.s4)] {
+        if enabled != Some(true) {
+            globals.push(format!("{power}.disable_{state}=1"));
+        }
+    }
+    if config.fixes_time_drift || config.is_windows() {
+        globals.push("kvm-pit.lost_tick_policy=discard".to_owned());
+    }
+    globals
+}
+
+fn rtc(config: &VmConfig) -> String {
+    let base = match &config.start_date {
+        Some(date) => date.as_str(),
+        None if config.local_time => "localtime",
+        None => "utc",
+    };
+    let drift = if config.fixes_time_drift || config.is_windows() {
+        ",driftfix=slew"
+    } else {
+        ""
+    };
+    format!("base={base}{drift}")
+}
+
+/// Everything after `type=1,`.
+fn smbios(smbios: &Smbios) -> Result<Option<String>, LayoutError> {
+    let mut parts = Vec::new();
+    if let Some(uuid) = &smbios.uuid {
+        parts.push(format!("uuid={uuid}"));
+    }
+    for (key, text) in smbios.texts() {
+        let bad = || LayoutError::Smbios { text: text.clone() };
+        let text = if smbios.base64 == Some(true) {
+            let bytes = STANDARD.decode(text).map_err(|_| bad())?;
+            String::from_utf8(bytes)
+                .ok()
+                .filter(|text| !text.contains('\0'))
+                .ok_or_else(bad)?
+        } else {
+            text.clone()
+        };
+        parts.push(format!("{key}={}", quoted(&text)));
+    }
+    Ok(if parts.is_empty() {
+        None
+    } else {
+        Some(parts.join(","))
+    })
+}
+
+/// Puts the devices together: what others hang on comes first.
+struct Planner<'a> {
+    config: &'a VmConfig,
+    chipset: Chipset,
+    scsi: ScsiHardware,
+    upstream: BTreeSet<Upstream>,
+    devices: Vec<Device>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(config: &'a VmConfig) -> Self {
+        let chipset = config.machine.chipset();
+        Self {
+            config,
+            chipset,
+            scsi: ScsiHardware::from_name(&config.scsi_hardware),
+            upstream: address::always(chipset).into_iter().collect(),
+            devices: Vec::new(),
+        }
+    }
+
+    fn devices(mut self) -> Vec<Device> {
+        self.board();
+        self.channels();
+        self.drives();
+        self.nets();
+        let ports = self.upstream_devices();
+        [ports, self.devices].concat()
+    }
+
+    /// Remembers what a device at this place hangs on, and says where it sits.
+    fn sit(&mut self, place: Place) -> (String, String) {
+        let seat = seat(self.chipset, place);
+        if let Some(Upstream::Port { slot, .. }) = seat.upstream {
+            // Without its first function a slot looks empty, and the others are not found.
+            self.upstream.insert(Upstream::Port { slot, function: 0 });
+        }
+        self.upstream.extend(seat.upstream.clone());
+        seat.bus_and_addr(self.chipset)
+    }
+
+    /// Display, tablet, balloon, random numbers, generation id.
+    fn board(&mut self) {
+        self.devices
+            .extend(display_device(self.chipset, &self.config.vga));
+        if self.config.tablet && self.config.has_framebuffer() {
+            let place = self.sit(Place::Usb);
+            let q35 = self.chipset == Chipset::Q35;
+            let driver = if q35 {
+                "ich9-usb-uhci1"
+            } else {
+                "piix3-usb-uhci"
+            };
+            self.devices.push(Device::new(driver, "uhci").at(place));
+            let tablet = Device::new("usb-tablet", "tablet")
+                .on("uhci.0")
+                .with("port", "1");
+            self.devices.push(tablet);
+        }
+        if self.config.balloon_mib != Some(0) {
+            let place = self.sit(Place::Balloon);
+            let balloon = Device::new("virtio-balloon-pci", "balloon0").at(place);
+            self.devices.push(balloon.with("free-page-reporting", true));
+        }
+        if let Some(rng) = &self.config.rng {
+            let place = self.sit(Place::Random);
+            let mut device =
+                Device::new("virtio-rng-pci", "rng0")
+                    .at(place)
+                    .backed_by(Backend::Random {
+                        source: rng.source.clone(),
+                    });
+            let bytes = rng.bytes_max.unwrap_or(1024);
+            if bytes > 0 {
+                let period = rng.period_ms.unwrap_or(1000).max(1);
+                device = device.with("max-bytes", bytes).with("period", period);
+            }
+            self.devices.push(device);
+        }
+        if let Some(guid) = &self.config.vm_generation {
+            self.devices
+                .push(Device::new("vmgenid", "vmgenid").with("guid", guid.as_str()));
+        }
+    }
+
+    /// Serial ports and the agent's channel.
+    fn channels(&mut self) {
+        for port in &self.config.serials {
+            let device = Device::new("isa-serial", format!("serial{port}"))
+                .with("index", *port)
+                .backed_by(Backend::Serial(*port));
+            self.devices.push(device);
+        }
+        if !self.config.agent.enabled {
+            return;
+        }
+        if self.config.agent.port == Some(AgentPort::Isa) {
+            self.devices
+                .push(Device::new("isa-serial", "agent").backed_by(Backend::Agent));
+            return;
+        }
+        let place = self.sit(Place::Agent);
+        self.devices
+            .push(Device::new("virtio-serial-pci", "qga0").at(place));
+        let port = Device::new("virtserialport", "agent")
+            .on("qga0.0")
+            .with("nr", 1)
+            .with("name", "org.qemu.guest_agent.0")
+            .backed_by(Backend::Agent);
+        self.devices.push(port);
+    }
+
+    fn drives(&mut self) {
+        let boot = self.boot_indexes();
+        for (slot, drive) in &self.config.drives {
+            match slot.bus() {
+                DriveBus::Scsi => {
+                    let (place, controller) = scsi_controller(self.scsi, *slot, drive);
+                    self.controller(place, controller);
+                }
+                DriveBus::Sata => self.controller(Place::Sata, Device::new("ich9-ahci", "ahci0")),
+                DriveBus::Virtio => {
+                    self.sit(Place::Virtio(slot.index()));
+                }
+                DriveBus::Ide | DriveBus::Efi => {}
+            }
+            let index = boot.get(&BootDevice::Drive(*slot).to_string()).copied();
+            self.devices
+                .push(drive_device(self.chipset, self.scsi, *slot, drive, index));
+        }
+    }
+
+    /// Adds a controller once.
+    fn controller(&mut self, place: Place, device: Device) {
+        if self.devices.iter().all(|other| other.id != device.id) {
+            let place = self.sit(place);
+            self.devices.push(device.at(place));
+        }
+    }
+
+    fn nets(&mut self) {
+        let boot = self.boot_indexes();
+        for (index, net) in &self.config.nets {
+            self.sit(Place::Net(*index));
+            let boot_index = boot.get(&BootDevice::Net(*index).to_string()).copied();
+            self.devices
+                .push(net_device(self.chipset, *index, net, boot_index));
+        }
+    }
+
+    fn boot_indexes(&self) -> BTreeMap<String, usize> {
+        let names = self
+            .config
+            .boot_devices()
+            .into_iter()
+            .map(|device| device.to_string());
+        let mut indexes = BTreeMap::new();
+        for (index, name) in names.enumerate() {
+            indexes.entry(name).or_insert(FIRST_BOOT_INDEX + index);
+        }
+        indexes
+    }
+
+    fn upstream_devices(&self) -> Vec<Device> {
+        let device = |upstream: &Upstream| match upstream {
+            Upstream::Bridge { number, slot } => Device::new("pci-bridge", upstream.id())
+                .at(("pci.0".to_owned(), format!("0x{slot:x}")))
+                .with("chassis_nr", *number),
+            Upstream::Port { slot, function } => Device::new("pcie-root-port", upstream.id())
+                .at(("pcie.0".to_owned(), format!("0x{slot:x}.{function}")))
+                .with("multifunction", true)
+                .with("chassis", 1)
+                // Unique within the machine, and the same whatever else is there.
+                .with("slot", u32::from(*slot) * 8 + u32::from(*function)),
+        };
+        self.upstream.iter().map(device).collect()
+    }
+}

@@ -1,0 +1,26 @@
+//! Virtual machines.
+
+mod argv;
+pub mod block;
+mod config;
+mod cpu;
+mod cpu_models;
+mod info;
+pub mod layout;
+pub mod netdev;
+mod paths;
+pub mod qmp;
+mod quote;
+mod running;
+mod usage;
+
+pub use argv::{ArgvError, Taps, Volumes, argv};
+pub use config::VmConfig;
+pub use info::{CpuModel, MachineType, QemuInfo, QemuVersion, VersionError, cpu_models, machines};
+pub use layout::{LayoutError, plan};
+pub use netdev::Tap;
+pub use paths::RuntimePaths;
+pub use qmp::Event;
+pub use qmp::{Qmp, QmpError};
+pub use running::{Accel, Backend, Device, Firmware, Processors, RunningAs};
+pub use usage::{DiskUsage, disk_usage};

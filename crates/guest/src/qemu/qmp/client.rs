@@ -1,0 +1,319 @@
+//! The connection.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::{broadcast, oneshot};
+use tokio::task::AbortHandle;
+
+use super::reader::{Message, Refusal, parse, read_line};
+use super::{Event, QmpError};
+
+/// How many events a slow listener may be behind before it loses the oldest.
+const EVENTS_KEPT: usize = 1024;
+/// The name of the event that wakes listeners when the connection is lost.
+const LOST_MARK: &str = "";
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Answer = Result<Value, Refusal>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// A connection to one QEMU. Cheap to clone; it ends with its last clone.
+#[derive(Clone)]
+pub struct Qmp {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    writer: tokio::sync::Mutex<Writer>,
+    next_id: AtomicU64,
+    reader: AbortHandle,
+}
+
+/// What the reader task and the callers share.
+struct Shared {
+    state: Mutex<State>,
+    events: broadcast::Sender<Event>,
+}
+
+struct State {
+    waiting: HashMap<u64, oneshot::Sender<Answer>>,
+    /// Why there will be no more answers.
+    lost: Option<String>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// The events of a connection from the moment that this was made.
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+    shared: Arc<Shared>,
+}
+
+impl Events {
+    /// Waits for the next event. May be cancelled without losing one. A listener that is too
+    /// slow loses the oldest; it should then look at the state that it cares for.
+    pub async fn next(&mut self) -> Result<Event, QmpError> {
+        loop {
+            // The mark of a lost connection comes after all events, and whoever starts to listen
+            // later than that finds it lost already.
+            if self.receiver.is_empty() && self.shared.lock().lost.is_some() {
+                return Err(self.shared.lost_error());
+            }
+            match self.receiver.recv().await {
+                Ok(event) if event.name == LOST_MARK => {}
+                Ok(event) => return Ok(event),
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "events of QEMU came faster than they were read");
+                }
+                Err(broadcast::error::RecvError::Closed) => return Err(self.shared.lost_error()),
+            }
+        }
+    }
+
+    /// Waits for the next event of this name, passing others over.
+    pub async fn next_named(&mut self, name: &str) -> Result<Event, QmpError> {
+        loop {
+            let event = self.next().await?;
+            if event.name == name {
+                return Ok(event);
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, and the state is whole at every step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lose(&self, reason: String) {
+        let mut state = self.lock();
+        state.lost.get_or_insert(reason);
+        // Dropping a sender tells its command.
+        state.waiting.clear();
+        drop(state);
+        let mark = Event {
+            name: LOST_MARK.to_owned(),
+            data: Value::Null,
+            seconds: 0,
+        };
+        let _ = self.events.send(mark);
+    }
+
+    fn lost_error(&self) -> QmpError {
+        let reason = self.lock().lost.clone();
+        QmpError::Lost {
+            reason: reason.unwrap_or_else(|| "it was closed".to_owned()),
+        }
+    }
+
+    fn take(&self, message: Message) {
+        match message {
+            Message::Greeting => {}
+            Message::Event(event) => {
+                // Without a listener there is nobody to tell, which is no error.
+                let _ = self.events.send(event);
+            }
+            Message::Answer { id, result } => {
+                let waiting = id.and_then(|id| self.lock().waiting.remove(&id));
+                match waiting {
+                    // The command may have timed out meanwhile.
+                    Some(waiting) => drop(waiting.send(result)),
+                    None => tracing::debug!(?id, "QEMU answered a command that nobody awaits"),
+                }
+            }
+        }
+    }
+}
+
+impl Qmp {
+    /// Greets QEMU. The stream is one that nobody else reads or writes.
+    pub async fn connect<S>(stream: S) -> Result<Self, QmpError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (read, write) = tokio::io::split(stream);
+        let mut reader = BufReader::new(read);
+        let greeting = tokio::time::timeout(GREETING_TIMEOUT, greeted(&mut reader)).await;
+        greeting.map_err(|_| QmpError::Lost {
+            reason: "QEMU did not greet".to_owned(),
+        })??;
+        let (events, _) = broadcast::channel(EVENTS_KEPT);
+        let state = Mutex::new(State {
+            waiting: HashMap::new(),
+            lost: None,
+        });
+        let shared = Arc::new(Shared { state, events });
+        let task = read_all(reader, Arc::clone(&shared));
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "ends with the connection, and is aborted with the last handle to it"
+        )]
+        let reader = tokio::spawn(task).abort_handle();
+        let inner = Inner {
+            shared,
+            writer: tokio::sync::Mutex::new(Box::new(write)),
+            next_id: AtomicU64::new(1),
+            reader,
+        };
+        let qmp = Self {
+            inner: Arc::new(inner),
+        };
+        qmp.execute("qmp_capabilities", Value::Null).await?;
+        Ok(qmp)
+    }
+
+    /// The events from now on.
+    pub fn events(&self) -> Events {
+        let shared = Arc::clone(&self.inner.shared);
+        Events {
+            receiver: shared.events.subscribe(),
+            shared,
+        }
+    }
+
+    /// Executes a command that QEMU answers at once.
+    pub async fn execute(&self, command: &str, arguments: Value) -> Result<Value, QmpError> {
+        self.execute_within(command, arguments, COMMAND_TIMEOUT)
+            .await
+    }
+
+    /// Executes a command and waits at most this long for its answer. When the time is over or
+    /// the call is cancelled, QEMU may still do it; only its answer is thrown away.
+    pub async fn execute_within(
+        &self,
+        command: &str,
+        arguments: Value,
+        limit: Duration,
+    ) -> Result<Value, QmpError> {
+        let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut request = json!({"execute": command, "id": id});
+        if !arguments.is_null() {
+            request["arguments"] = arguments;
+        }
+        let waiting = Waiting {
+            shared: &self.inner.shared,
+            id,
+        };
+        let answer = tokio::time::timeout(limit, waiting.exchange(&self.inner.writer, request));
+        let answer = answer.await.map_err(|_| QmpError::TimedOut {
+            command: command.to_owned(),
+            seconds: limit.as_secs(),
+        })?;
+        answer?.map_err(|refusal| QmpError::Refused {
+            command: command.to_owned(),
+            class: refusal.class,
+            description: refusal.description,
+        })
+    }
+}
+
+/// A command on its way. Its place among the waiting is given up however it ends.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Waiting<'_> {
+    async fn exchange(
+        &self,
+        writer: &tokio::sync::Mutex<Writer>,
+        request: Value,
+    ) -> Result<Answer, QmpError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.shared.lock();
+            if state.lost.is_none() {
+                state.waiting.insert(self.id, sender);
+            } else {
+                drop(state);
+                return Err(self.shared.lost_error());
+            }
+        }
+        let mut line = request.to_string();
+        line.push('\n');
+        let mut writer = writer.lock().await;
+        let mut whole = WholeLine {
+            shared: self.shared,
+            is_written: false,
+        };
+        let written = writer.write_all(line.as_bytes()).await;
+        let written = if written.is_ok() {
+            writer.flush().await
+        } else {
+            written
+        };
+        whole.is_written = true;
+        drop(writer);
+        if let Err(error) = written {
+            self.shared.lose(error.to_string());
+        }
+        receiver.await.map_err(|_| self.shared.lost_error())
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().waiting.remove(&self.id);
+    }
+}
+
+/// A line that is cancelled in its middle would run into the next one, so such a connection is
+/// given up.
+struct WholeLine<'a> {
+    shared: &'a Shared,
+    is_written: bool,
+}
+
+impl Drop for WholeLine<'_> {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.shared
+                .lose("a command was cancelled while it was sent".to_owned());
+        }
+    }
+}
+
+async fn greeted<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> Result<(), QmpError> {
+    let mut line = Vec::new();
+    loop {
+        let more = read_line(reader, &mut line).await;
+        if !more.map_err(|error| QmpError::Lost {
+            reason: error.to_string(),
+        })? {
+            return Err(QmpError::Lost {
+                reason: "QEMU closed it".to_owned(),
+            });
+        }
+        if parse(&line) == Some(Message::Greeting) {
+            return Ok(());
+        }
+    }
+}
+
+async fn read_all<R: AsyncRead + Unpin>(mut reader: BufReader<R>, shared: Arc<Shared>) {
+    let mut line = Vec::new();
+    let reason = loop {
+        match read_line(&mut reader, &mut line).await {
+            Ok(true) => match parse(&line) {
+                Some(message) => shared.take(message),
+                None => tracing::warn!(bytes = line.len(), "QEMU said what is not QMP"),
+            },
+            Ok(false) => break "QEMU closed it".to_owned(),
+            Err(error) => break error.to_string(),
+        }
+    };
+    shared.lose(reason);
+}

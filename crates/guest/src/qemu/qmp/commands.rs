@@ -1,0 +1,257 @@
+//! The commands in use, typed. Each works with QEMU 7.2 and 10.0.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Qmp, QmpError};
+use crate::qemu::{DiskUsage, QemuVersion, disk_usage};
+
+/// What the guest is doing (`query-status`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub running: bool,
+    /// `prelaunch`, `running`, `paused`, `shutdown`, …
+    pub state: String,
+}
+
+/// A password for the next VNC connections.
+#[derive(Clone)]
+pub struct VncPassword<'a> {
+    /// VNC uses the first 8 characters.
+    pub password: &'a str,
+    /// From now on.
+    pub valid_seconds: u32,
+}
+
+/// A key, by QEMU's name for it (`ctrl`, `a`, `f1`).
+pub type InputKey<'a> = &'a str;
+
+/// Plugging and block work may wait for the guest or for a disk.
+const SLOW: Duration = Duration::from_secs(60);
+
+impl Qmp {
+    pub async fn status(&self) -> Result<Status, QmpError> {
+        let answer = self.execute("query-status", Value::Null).await?;
+        match (answer["running"].as_bool(), answer["status"].as_str()) {
+            (Some(running), Some(state)) => Ok(Status {
+                running,
+                state: state.to_owned(),
+            }),
+            _ => Err(unexpected("query-status", &answer)),
+        }
+    }
+
+    pub async fn version(&self) -> Result<QemuVersion, QmpError> {
+        let answer = self.execute("query-version", Value::Null).await?;
+        QemuVersion::from_query(&answer).map_err(|_| unexpected("query-version", &answer))
+    }
+
+    /// Lets the guest run.
+    pub async fn cont(&self) -> Result<(), QmpError> {
+        self.tell("cont").await
+    }
+
+    /// Halts the guest where it is.
+    pub async fn pause(&self) -> Result<(), QmpError> {
+        self.tell("stop").await
+    }
+
+    /// Presses the power button; whether the guest heeds it is its own affair.
+    pub async fn press_power_button(&self) -> Result<(), QmpError> {
+        self.tell("system_powerdown").await
+    }
+
+    pub async fn reset(&self) -> Result<(), QmpError> {
+        self.tell("system_reset").await
+    }
+
+    pub async fn wake_up(&self) -> Result<(), QmpError> {
+        self.tell("system_wakeup").await
+    }
+
+    /// Ends QEMU. That the connection is lost over it is the answer, too.
+    pub async fn quit(&self) -> Result<(), QmpError> {
+        match self.tell("quit").await {
+            Err(error) if error.is_lost() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Tells the guest of a disk's new size. The volume has been resized where it is not QEMU
+    /// that does so.
+    pub async fn resize_block(&self, node: &str, bytes: u64) -> Result<(), QmpError> {
+        let arguments = json!({"node-name": node, "size": bytes});
+        self.execute_within("block_resize", arguments, SLOW)
+            .await
+            .map(drop)
+    }
+
+    /// Sets the throughput limits of a drive; `limits` is from `block::limits`.
+    pub async fn set_throttle(&self, group: &str, limits: Value) -> Result<(), QmpError> {
+        let arguments = json!({"path": group, "property": "limits", "value": limits});
+        self.execute("qom-set", arguments).await.map(drop)
+    }
+
+    /// Sets the password that VNC asks for, and when it ends.
+    pub async fn set_vnc_password(&self, vnc: VncPassword<'_>) -> Result<(), QmpError> {
+        let password = json!({"protocol": "vnc", "password": vnc.password});
+        self.execute("set_password", password).await?;
+        let time = format!("+{}", vnc.valid_seconds);
+        self.execute("expire_password", json!({"protocol": "vnc", "time": time}))
+            .await
+            .map(drop)
+    }
+
+    /// Executes a command of the human monitor; its output is for people and not for programs.
+    pub async fn human_monitor(&self, line: &str) -> Result<String, QmpError> {
+        let arguments = json!({"command-line": line});
+        let answer = self
+            .execute_within("human-monitor-command", arguments, SLOW)
+            .await?;
+        let text = answer.as_str().map(str::to_owned);
+        text.ok_or_else(|| unexpected("human-monitor-command", &answer))
+    }
+
+    /// Bytes that the guest has read and written.
+    pub async fn disk_usage(&self) -> Result<DiskUsage, QmpError> {
+        self.execute("query-blockstats", Value::Null)
+            .await
+            .map(|answer| disk_usage(&answer))
+    }
+
+    /// The threads on the host that run the guest's processors.
+    pub async fn processor_threads(&self) -> Result<Vec<u32>, QmpError> {
+        let answer = self.execute("query-cpus-fast", Value::Null).await?;
+        let rows = answer
+            .as_array()
+            .ok_or_else(|| unexpected("query-cpus-fast", &answer))?;
+        let thread = |row: &Value| {
+            row["thread-id"]
+                .as_u64()
+                .and_then(|id| u32::try_from(id).ok())
+        };
+        Ok(rows.iter().filter_map(thread).collect())
+    }
+
+    /// The memory that the guest has now, in bytes; `None` without a balloon.
+    pub async fn balloon(&self) -> Result<Option<u64>, QmpError> {
+        match self.execute("query-balloon", Value::Null).await {
+            Ok(answer) => Ok(answer["actual"].as_u64()),
+            Err(QmpError::Refused { class, .. })
+                if matches!(class.as_str(), "DeviceNotActive" | "KVMMissingCap") =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the guest to make do with this much memory.
+    pub async fn set_balloon(&self, bytes: u64) -> Result<(), QmpError> {
+        self.execute("balloon", json!({"value": bytes}))
+            .await
+            .map(drop)
+    }
+
+    /// Presses these keys together and lets them go.
+    pub async fn send_keys(&self, keys: &[InputKey<'_>]) -> Result<(), QmpError> {
+        let keys: Vec<Value> = keys
+            .iter()
+            .map(|key| json!({"type": "qcode", "data": key}))
+            .collect();
+        self.execute("send-key", json!({"keys": keys}))
+            .await
+            .map(drop)
+    }
+
+    /// Plugs or pulls the cable of a network card.
+    pub async fn set_link(&self, id: &str, up: bool) -> Result<(), QmpError> {
+        self.execute("set_link", json!({"name": id, "up": up}))
+            .await
+            .map(drop)
+    }
+
+    /// Adds a device; `arguments` is from `Device::arguments`.
+    pub async fn add_device(&self, arguments: Value) -> Result<(), QmpError> {
+        self.execute_within("device_add", arguments, SLOW)
+            .await
+            .map(drop)
+    }
+
+    /// Asks the guest to let go of a device. It is gone with the event `DEVICE_DELETED`.
+    pub async fn remove_device(&self, id: &str) -> Result<(), QmpError> {
+        self.execute("device_del", json!({"id": id}))
+            .await
+            .map(drop)
+    }
+
+    /// Opens a block node; `node` is from `block::nodes`.
+    pub async fn add_block_node(&self, node: Value) -> Result<(), QmpError> {
+        self.execute_within("blockdev-add", node, SLOW)
+            .await
+            .map(drop)
+    }
+
+    pub async fn remove_block_node(&self, name: &str) -> Result<(), QmpError> {
+        self.execute_within("blockdev-del", json!({"node-name": name}), SLOW)
+            .await
+            .map(drop)
+    }
+
+    /// Makes an object, such as `block::throttle_object`.
+    pub async fn add_object(&self, object: Value) -> Result<(), QmpError> {
+        self.execute("object-add", object).await.map(drop)
+    }
+
+    pub async fn remove_object(&self, id: &str) -> Result<(), QmpError> {
+        self.execute("object-del", json!({"id": id}))
+            .await
+            .map(drop)
+    }
+
+    pub async fn add_netdev(&self, netdev: Value) -> Result<(), QmpError> {
+        self.execute("netdev_add", netdev).await.map(drop)
+    }
+
+    pub async fn remove_netdev(&self, id: &str) -> Result<(), QmpError> {
+        self.execute("netdev_del", json!({"id": id}))
+            .await
+            .map(drop)
+    }
+
+    /// Puts the medium of a block node into a CD-ROM drive.
+    pub async fn insert_medium(&self, device: &str, node: &str) -> Result<(), QmpError> {
+        let arguments = json!({"id": device, "node-name": node});
+        self.execute("blockdev-insert-medium", arguments).await?;
+        self.execute("blockdev-close-tray", json!({"id": device}))
+            .await
+            .map(drop)
+    }
+
+    /// Opens a CD-ROM drive and takes the medium out, whatever the guest thinks of it.
+    pub async fn remove_medium(&self, device: &str) -> Result<(), QmpError> {
+        let open = json!({"id": device, "force": true});
+        self.execute("blockdev-open-tray", open).await?;
+        self.execute("blockdev-remove-medium", json!({"id": device}))
+            .await
+            .map(drop)
+    }
+
+    async fn tell(&self, command: &str) -> Result<(), QmpError> {
+        self.execute(command, Value::Null).await.map(drop)
+    }
+}
+
+fn unexpected(command: &str, answer: &Value) -> QmpError {
+    let mut what = answer.to_string();
+    what.truncate(
+        what.char_indices()
+            .nth(200)
+            .map_or(what.len(), |(at, _)| at),
+    );
+    QmpError::Unexpected {
+        command: command.to_owned(),
+        what,
+    }
+}

@@ -1,0 +1,61 @@
+//! QMP: the protocol that QEMU is controlled with.
+//!
+//! ```text
+//!   Qmp ──execute──► request ──► writer ──► ┌──────┐
+//!    ▲                                      │ QEMU │
+//!    └── answer by id ◄── reader task ◄──── └──────┘
+//!                            └── events ──► every Events
+//! ```
+//!
+//! Any number of commands may wait at once; answers find their command by id. When the
+//! connection is lost, each waiting command and each later one is told so.
+
+mod client;
+mod commands;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use client::{Events, Qmp};
+pub use commands::{InputKey, Status, VncPassword};
+
+use serde_json::Value;
+
+/// Something that QEMU tells without being asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// `SHUTDOWN`, `DEVICE_DELETED`, …
+    pub name: String,
+    pub data: Value,
+    /// By QEMU's clock, in seconds since 1970.
+    pub seconds: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QmpError {
+    /// QEMU understood and refused.
+    #[error("QEMU refused '{command}': {description}")]
+    Refused {
+        command: String,
+        class: String,
+        description: String,
+    },
+    #[error("QEMU did not answer '{command}' within {seconds} s")]
+    TimedOut { command: String, seconds: u64 },
+    /// QEMU ended, or closed the socket.
+    #[error("connection to QEMU is lost: {reason}")]
+    Lost { reason: String },
+    #[error("answer to '{command}' is not as expected: {what}")]
+    Unexpected { command: String, what: String },
+}
+
+impl QmpError {
+    /// Whether QEMU says that the command does not exist in its version.
+    pub fn is_unknown_command(&self) -> bool {
+        matches!(self, Self::Refused { class, .. } if class == "CommandNotFound")
+    }
+
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
+}

@@ -1,0 +1,91 @@
+//! Takes apart what QEMU sends: one JSON object a line.
+
+use serde_json::Value;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+
+use super::Event;
+
+/// The longest line that is taken. The largest answers (`query-named-block-nodes` of a guest
+/// with long backing chains) stay well below.
+pub(super) const LINE_MAX: usize = 16 << 20;
+
+/// One message of QEMU's.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Message {
+    Greeting,
+    Event(Event),
+    Answer {
+        id: Option<u64>,
+        result: Result<Value, Refusal>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) class: String,
+    pub(super) description: String,
+}
+
+/// Reads one line into `line`, without its end. `Ok(false)` at the end of the stream; what is
+/// there without a line's end was cut off in the middle and is not used.
+pub(super) async fn read_line<R: AsyncBufRead + Unpin>(
+    reader: &mut R,
+    line: &mut Vec<u8>,
+) -> std::io::Result<bool> {
+    line.clear();
+    loop {
+        let buffer = reader.fill_buf().await?;
+        if buffer.is_empty() {
+            return Ok(false);
+        }
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let taken = end.unwrap_or(buffer.len());
+        if line.len() + taken > LINE_MAX {
+            return Err(std::io::Error::other("a line is too long"));
+        }
+        line.extend_from_slice(&buffer[..taken]);
+        reader.consume(end.map_or(taken, |end| end + 1));
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+/// What a line says. `None` for what is not of the protocol: it is passed over, as fields that
+/// are not known are, because a newer QEMU may say more than this program knows.
+pub(super) fn parse(line: &[u8]) -> Option<Message> {
+    let mut message: Value = serde_json::from_slice(line).ok()?;
+    let object = message.as_object_mut()?;
+    if object.contains_key("QMP") {
+        return Some(Message::Greeting);
+    }
+    if let Some(name) = object.get("event") {
+        let name = name.as_str()?.to_owned();
+        let data = object.get("data").cloned().unwrap_or(Value::Null);
+        let seconds = object
+            .get("timestamp")
+            .and_then(|time| time["seconds"].as_i64());
+        return Some(Message::Event(Event {
+            name,
+            data,
+            seconds: seconds.unwrap_or(0),
+        }));
+    }
+    let id = object.get("id").and_then(Value::as_u64);
+    if let Some(error) = object.get("error") {
+        let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+        let refusal = Refusal {
+            class: text("class"),
+            description: text("desc"),
+        };
+        return Some(Message::Answer {
+            id,
+            result: Err(refusal),
+        });
+    }
+    let answer = object.remove("return")?;
+    Some(Message::Answer {
+        id,
+        result: Ok(answer),
+    })
+}

@@ -1,0 +1,247 @@
+//! What a guest was started with: all that it can see, written down.
+
+use model::qemu::DriveSlot;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What executes the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accel {
+    Kvm,
+    Tcg,
+}
+
+impl Accel {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Firmware {
+    SeaBios,
+    /// UEFI with 2 MiB of flash.
+    Ovmf2M,
+    /// UEFI with 4 MiB of flash.
+    Ovmf4M,
+    /// UEFI with 4 MiB of flash and secure boot; needs the board's system management mode.
+    Ovmf4MSecure,
+}
+
+impl Firmware {
+    /// The file with the program, below `RuntimePaths::firmware`; none for SeaBIOS, which QEMU
+    /// brings along.
+    pub fn code_file(self) -> Option<&'static str> {
+        match self {
+            Self::SeaBios => None,
+            Self::Ovmf2M => Some("OVMF_CODE.fd"),
+            Self::Ovmf4M => Some("OVMF_CODE_4M.fd"),
+            Self::Ovmf4MSecure => Some("OVMF_CODE_4M.secboot.fd"),
+        }
+    }
+
+    /// The file that a guest's own variables start as a copy of.
+    pub fn variables_file(self) -> Option<&'static str> {
+        match self {
+            Self::SeaBios => None,
+            Self::Ovmf2M => Some("OVMF_VARS.fd"),
+            Self::Ovmf4M => Some("OVMF_VARS_4M.fd"),
+            Self::Ovmf4MSecure => Some("OVMF_VARS_4M.ms.fd"),
+        }
+    }
+}
+
+/// How many processors there are and how they are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processors {
+    /// At start; the rest may be plugged in later.
+    pub online: u32,
+    pub sockets: u32,
+    pub cores: u32,
+}
+
+impl Processors {
+    pub fn total(self) -> u32 {
+        self.sockets * self.cores
+    }
+}
+
+/// What a device needs on the host's side. QEMU's names for these follow from it, so that a
+/// device and its backend find each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// Nothing: a bridge, a controller, a display.
+    None,
+    /// The volume at this place, or no medium.
+    Drive(DriveSlot),
+    Net(u8),
+    Serial(u8),
+    Agent,
+    Random {
+        source: String,
+    },
+}
+
+/// One device as the guest sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    /// QEMU's id; also how it is unplugged.
+    pub id: String,
+    /// QEMU's name for this kind of device.
+    pub driver: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<String>,
+    /// On a PCI bus: `slot` or `slot.function`, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addr: Option<String>,
+    pub backend: Backend,
+    /// A thread of this name serves the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iothread: Option<String>,
+    /// All other properties that the guest can see.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub properties: Map<String, Value>,
+}
+
+impl Device {
+    pub(super) fn new(driver: &str, id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            driver: driver.to_owned(),
+            bus: None,
+            addr: None,
+            backend: Backend::None,
+            iothread: None,
+            properties: Map::new(),
+        }
+    }
+
+    pub(super) fn on(mut self, bus: impl Into<String>) -> Self {
+        self.bus = Some(bus.into());
+        self
+    }
+
+    pub(super) fn at(mut self, (bus, addr): (String, String)) -> Self {
+        self.bus = Some(bus);
+        self.addr = Some(addr);
+        self
+    }
+
+    pub(super) fn backed_by(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    pub(super) fn with(mut self, property: &str, value: impl Into<Value>) -> Self {
+        self.properties.insert(property.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn with_some(self, property: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(property, value),
+            None => self,
+        }
+    }
+
+    /// The arguments of `device_add`, and of `-device`. `backend` are the properties that join
+    /// the device to the host's side (`drive`, `netdev`, …).
+    pub fn arguments(&self, backend: Map<String, Value>) -> Map<String, Value> {
+        let mut arguments = Map::new();
+        let mut put = |key: &str, value: &str| arguments.insert(key.to_owned(), value.into());
+        put("driver", &self.driver);
+        put("id", &self.id);
+        if let Some(bus) = &self.bus {
+            put("bus", bus);
+        }
+        if let Some(addr) = &self.addr {
+            put("addr", addr);
+        }
+        if let Some(iothread) = &self.iothread {
+            put("iothread", iothread);
+        }
+        arguments.extend(backend);
+        arguments.extend(self.properties.clone());
+        arguments
+    }
+}
+
+/// All that a running guest can see of its machine. It is what makes two QEMU processes the same
+/// machine: a migration, a RAM snapshot and a suspended guest carry it along.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunningAs {
+    /// The version of the layout that chose the addresses.
+    pub layout: u32,
+    /// The version of QEMU that the guest was started by.
+    pub qemu: String,
+    /// With its version: `pc-i440fx-7.2`, never `pc`.
+    pub machine: String,
+    /// More options of `-machine`, in order.
+    pub machine_options: Vec<(String, String)>,
+    pub accel: Accel,
+    /// The whole of `-cpu`.
+    pub cpu: String,
+    pub processors: Processors,
+    pub memory_mib: u64,
+    /// Memory and processors are divided among this many nodes; 0 for none.
+    pub numa_nodes: u32,
+    pub firmware: Firmware,
+    /// What follows `type=1,` in `-smbios`, quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smbios: Option<String>,
+    /// The whole of `-rtc`.
+    pub rtc: String,
+    /// Each the whole of a `-global`.
+    pub globals: Vec<String>,
+    /// In the order in which they are made.
+    pub devices: Vec<Device>,
+}
+
+impl RunningAs {
+    pub fn device(&self, id: &str) -> Option<&Device> {
+        self.devices.iter().find(|device| device.id == id)
+    }
+
+    /// What has to be plugged into this running guest so that it gets the device with this
+    /// backend from `planned`, a plan for the changed configuration. `None` where that cannot be
+    /// done while it runs: the device is not planned, is there already, or hangs on a bridge that
+    /// is not there and cannot be plugged.
+    pub fn plug(&self, planned: &Self, backend: &Backend) -> Option<Vec<Device>> {
+        let device = planned
+            .devices
+            .iter()
+            .find(|device| device.backend == *backend)?;
+        if self.device(&device.id).is_some() {
+            return None;
+        }
+        let mut missing = vec![device.clone()];
+        // A bus is named after its device: `virtioscsi3.0` is that of `virtioscsi3`.
+        let mut above = parent(planned, device);
+        while let Some(device) = above {
+            if self.device(&device.id).is_some() {
+                break;
+            }
+            let pluggable = !device.driver.contains("bridge")
+                && !device.driver.contains("port")
+                && !device.driver.contains("ahci");
+            if !pluggable {
+                return None;
+            }
+            missing.insert(0, device.clone());
+            above = parent(planned, device);
+        }
+        Some(missing)
+    }
+}
+
+fn parent<'a>(planned: &'a RunningAs, device: &Device) -> Option<&'a Device> {
+    let bus = device.bus.as_deref()?;
+    let by_name = |name: &str| planned.device(name);
+    by_name(bus).or_else(|| bus.rsplit_once('.').and_then(|(name, _)| by_name(name)))
+}

@@ -1,0 +1,181 @@
+//! The command line of each kind of guest, to the letter. A difference that a guest could notice
+//! (in `-machine`, `-cpu`, `-device`, …) means a new layout version, never a new snapshot.
+
+mod cases;
+
+use cases::{CASES, command_line, config, taps, volumes};
+use guest::qemu::{
+    Accel, ArgvError, Backend, LayoutError, QemuInfo, QemuVersion, RunningAs, RuntimePaths, Tap,
+    argv, plan,
+};
+use model::TapSpec;
+use model::qemu::Aio;
+
+fn qemu_7_2() -> QemuInfo {
+    QemuInfo::new(QemuVersion {
+        major: 7,
+        minor: 2,
+        micro: 22,
+    })
+}
+
+#[test]
+fn command_lines_are_as_recorded() {
+    for case in CASES {
+        let config = config(case.options);
+        let volumes = volumes(&config, "/images");
+        let taps = taps(&config, "tap100");
+        let (running, line) = command_line(
+            &config,
+            &qemu_7_2(),
+            &volumes,
+            &taps,
+            "/run/ostler/guests/100",
+        );
+        let mut text = String::new();
+        for argument in &line {
+            // An option and its value on one line.
+            text.push_str(if argument.starts_with('-') { "\n" } else { " " });
+            text.push_str(argument);
+        }
+        insta::assert_snapshot!(case.name, text.trim_start());
+        // What a guest runs as survives being written down.
+        let written = serde_json::to_string(&running).unwrap();
+        assert_eq!(
+            serde_json::from_str::<RunningAs>(&written).unwrap(),
+            running
+        );
+    }
+}
+
+#[test]
+fn a_newer_qemu_keeps_a_pinned_machine() {
+    let newer = QemuInfo::new(QemuVersion {
+        major: 10,
+        minor: 0,
+        micro: 2,
+    });
+    let pinned = config("machine: pc-i440fx-7.2+pve1");
+    assert_eq!(
+        plan(&pinned, &newer, Accel::Tcg).unwrap().machine,
+        "pc-i440fx-7.2"
+    );
+    assert_eq!(
+        plan(&config("machine: q35"), &newer, Accel::Tcg)
+            .unwrap()
+            .machine,
+        "pc-q35-10.0"
+    );
+    let error = plan(&config("machine: pc-q35-10.0"), &qemu_7_2(), Accel::Tcg).unwrap_err();
+    assert!(matches!(error, LayoutError::MachineTooNew { .. }));
+    let machines = QemuInfo::from_texts("7.2.0", "pc-i440fx-7.2 Standard PC\n").unwrap();
+    let error = plan(&config("machine: pc-i440fx-2.4"), &machines, Accel::Tcg).unwrap_err();
+    assert!(matches!(error, LayoutError::MachineUnknown { .. }));
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let paths = RuntimePaths::new("/run/ostler/guests/100");
+    let missing = |options: &str| {
+        let config = config(options);
+        let running = plan(&config, &qemu_7_2(), Accel::Tcg).unwrap();
+        let (volumes, taps) = Default::default();
+        argv(&running, &config, &volumes, &taps, &paths, Aio::Threads).unwrap_err()
+    };
+    assert_eq!(
+        missing("scsi0: local:1/a.raw"),
+        ArgvError::NoVolume("scsi0".parse().unwrap())
+    );
+    assert_eq!(missing("net1: virtio,bridge=vmbr0"), ArgvError::NoTap(1));
+    assert_eq!(
+        missing("bios: ovmf"),
+        ArgvError::NoVolume("efidisk0".parse().unwrap())
+    );
+
+    let config = config("scsi0: local:1/a.raw");
+    let running = plan(&config, &qemu_7_2(), Accel::Tcg).unwrap();
+    let (relative, none) = (volumes(&config, "images"), Default::default());
+    let error = argv(&running, &config, &relative, &none, &paths, Aio::Threads).unwrap_err();
+    assert_eq!(error, ArgvError::RelativePath("images/a.raw".to_owned()));
+}
+
+#[test]
+fn a_tap_may_be_passed_as_descriptors() {
+    let config = config("net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=2");
+    let spec = TapSpec {
+        name: "tap100i0".to_owned(),
+        bridge: "vmbr0".to_owned(),
+        mtu: None,
+    };
+    let tap = Tap::Descriptors {
+        spec,
+        taps: vec![5, 6],
+        vhost: vec![8, 9],
+    };
+    let (_, line) = command_line(
+        &config,
+        &qemu_7_2(),
+        &Default::default(),
+        &[(0, tap)].into_iter().collect(),
+        "/run/x",
+    );
+    let at = line
+        .iter()
+        .position(|argument| argument == "-netdev")
+        .unwrap();
+    insta::assert_snapshot!(line[at + 1], @r#"{"type":"tap","id":"netdev0","vhost":true,"fds":"5:6","vhostfds":"8:9"}"#);
+}
+
+#[test]
+fn what_can_be_plugged_is_planned_with_what_it_hangs_on() {
+    let base = "scsihw: virtio-scsi-single\nscsi0: local:1/a.raw";
+    let plan = |more: &str| {
+        let config = config(&format!("{base}{more}"));
+        plan(&config, &qemu_7_2(), Accel::Tcg).unwrap()
+    };
+    let running = plan("");
+    let ids = |more: &str, backend: Backend| {
+        let devices = running.plug(&plan(more), &backend)?;
+        Some(
+            devices
+                .iter()
+                .map(|device| device.id.clone())
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
+    };
+    let drive = |slot: &str| Backend::Drive(slot.parse().unwrap());
+    assert_eq!(
+        ids("\nscsi3: local:1/b.raw", drive("scsi3")).unwrap(),
+        "virtioscsi3 scsi3"
+    );
+    assert_eq!(
+        ids("\nvirtio2: local:1/b.raw", drive("virtio2")).unwrap(),
+        "virtio2"
+    );
+    assert_eq!(ids("\nnet2: virtio", Backend::Net(2)).unwrap(), "net2");
+    // Behind a bridge that is not there, on a bus that cannot be plugged, and there already.
+    assert_eq!(ids("\nnet8: virtio", Backend::Net(8)), None);
+    assert_eq!(ids("\nsata0: local:1/b.raw", drive("sata0")), None);
+    assert_eq!(ids("", drive("scsi0")), None);
+}
+
+#[test]
+fn a_users_text_stays_in_its_place() {
+    let config = config(
+        "name: a.b\nscsi0: local:1/a.raw,serial=x%2Cfile.locking%3Doff%22\n\
+         smbios1: manufacturer=QSxzZXJpYWw9WA==,base64=1",
+    );
+    let volumes = volumes(&config, "/images,readonly=on");
+    let (_, line) = command_line(
+        &config,
+        &qemu_7_2(),
+        &volumes,
+        &Default::default(),
+        "/run/a,path=b",
+    );
+    let all = line.join("\n");
+    assert!(all.contains("path=/run/a,,path=b/qmp.sock"));
+    assert!(all.contains(r#""serial":"x,file.locking=off\"""#));
+    assert!(all.contains("manufacturer=A,,serial=X"));
+}

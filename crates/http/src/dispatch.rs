@@ -1,0 +1,155 @@
+//! From a request to whoever answers it: the index, or the agent.
+
+use std::net::SocketAddr;
+
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use model::schema::Values;
+use model::{Error, ErrorKind, FieldErrors};
+use proto::wire::{Answer, Request};
+use proto::{Credential, Form, Permission, Row};
+use uuid::Uuid;
+
+use crate::credential::credential;
+use crate::envelope::{Body, Format, Refusal, failure, success};
+use crate::request::{Target, parameters, target};
+use crate::service::Api;
+
+/// Answers a request below `/api2`.
+pub(crate) async fn dispatch(
+    api: &Api,
+    parts: &Parts,
+    body: Incoming,
+    address: SocketAddr,
+) -> Response<Body> {
+    let target = match target(parts) {
+        Ok(target) => target,
+        Err(refusal) => return refusal.into_response(),
+    };
+    match run(api, &target, parts, body, address).await {
+        Ok(answer) => success(target.format, answer),
+        Err(Outcome::Refused(refusal)) => refusal.into_response(),
+        Err(Outcome::Failed(error)) => answer_error(&target, &error),
+    }
+}
+
+/// Why there is no answer.
+enum Outcome {
+    Refused(Refusal),
+    Failed(Error),
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Error> for Outcome {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A caller who is not let in gets a status line and no body, except from the login itself,
+/// whose clients read JSON.
+fn answer_error(target: &Target, error: &Error) -> Response<Body> {
+    let is_login = target.segments == ["access", "ticket"];
+    if error.kind == ErrorKind::Unauthenticated && !is_login && target.format == Format::Json {
+        return Refusal::bare(401, error.message.clone()).into_response();
+    }
+    failure(target.format, error)
+}
+
+async fn run(
+    api: &Api,
+    target: &Target,
+    parts: &Parts,
+    body: Incoming,
+    address: SocketAddr,
+) -> Result<Answer, Outcome> {
+    let found = api.router.find(target.verb, &target.segments);
+    let credential = credential(&parts.headers);
+    let is_open = found
+        .as_ref()
+        .is_some_and(|f| matches!(f.row.permission, Permission::World));
+    if !is_open && credential == Credential::None {
+        return Err(Refusal::bare(401, "No ticket").into());
+    }
+    let Some(found) = found else {
+        // Who asks for what there is not must still be somebody.
+        identify(api, &credential, address).await?;
+        let text = format!(
+            "Method '{} {}' not implemented",
+            target.verb.as_str(),
+            target.path()
+        );
+        return Err(Error::new(ErrorKind::NotImplemented, text).into());
+    };
+    refuse_token(found.row, target, &credential)?;
+    let mut given = parameters(target.verb, parts, body).await?;
+    add_path_params(&mut given, found.path_params)?;
+    if found.row.form == Form::Index {
+        let identity = identify(api, &credential, address).await?;
+        let params = found.row.check_params(&given)?;
+        api.index.check(found.row, &identity, &params)?;
+        return Ok(api.index.answer(found.row, &identity, &params)?);
+    }
+    let request = Request {
+        op: found.row.name.to_owned(),
+        params: given,
+        credential,
+        id: Uuid::new_v4().to_string(),
+        address: Some(address.ip().to_string()),
+    };
+    let answer = api.client.request(request).await?;
+    if let Some(revision) = answer.revision {
+        api.index.reached(revision).await;
+    }
+    Ok(answer)
+}
+
+async fn identify(
+    api: &Api,
+    credential: &Credential,
+    address: SocketAddr,
+) -> Result<proto::Identity, Error> {
+    let address = Some(address.ip().to_string());
+    api.sessions
+        .identity(credential, address, api.index.generation())
+        .await
+}
+
+fn refuse_token(row: &Row, target: &Target, credential: &Credential) -> Result<(), Error> {
+    if row.allow_token || !matches!(credential, Credential::Token(_)) {
+        return Ok(());
+    }
+    let path = target.path();
+    let text = format!("URI '{path}' not available with API token, need proper ticket.");
+    Err(Error::forbidden(text))
+}
+
+/// Path parameters are parameters; the same name given again must have the same value.
+fn add_path_params(given: &mut Values, path: Vec<(&'static str, String)>) -> Result<(), Error> {
+    let mut conflicts = FieldErrors::new();
+    for (name, value) in path {
+        let before = given.insert(name.to_owned(), value.clone().into());
+        if before.is_some_and(|before| !is_same(&before, &value)) {
+            let text = "duplicate parameter (already defined in URI) with conflicting values!";
+            conflicts.insert(name.to_owned(), text.to_owned());
+        }
+    }
+    if conflicts.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::invalid_fields(conflicts))
+    }
+}
+
+fn is_same(before: &serde_json::Value, value: &str) -> bool {
+    match before {
+        serde_json::Value::String(text) => text == value,
+        other => other.to_string() == value,
+    }
+}

@@ -1,0 +1,184 @@
+//! Answers: status line, headers, and what is wrapped around the data.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::ext::ReasonPhrase;
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, PRAGMA, SERVER};
+use hyper::{Response, StatusCode};
+use model::{Error, ErrorKind, FieldErrors};
+use proto::wire::Answer;
+use serde_json::{Map, Value, json};
+
+pub(crate) type Body = Full<Bytes>;
+
+const JSON: &str = "application/json;charset=UTF-8";
+
+/// Clients look for this name; our own version follows it.
+const SERVER_NAME: &str = concat!("pve-api-daemon/3.0 ostler/", env!("CARGO_PKG_VERSION"));
+
+/// How an answer is wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    /// Always status 200; success and status are in the body.
+    ExtJs,
+    /// ExtJS inside a page, for uploads from old browsers.
+    HtmlJs,
+}
+
+impl Format {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "json" => Some(Self::Json),
+            "extjs" => Some(Self::ExtJs),
+            "htmljs" => Some(Self::HtmlJs),
+            _ => None,
+        }
+    }
+}
+
+/// A request that is turned down before it is an operation's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    /// Sent as plain text; none: an empty body.
+    pub(crate) body: Option<String>,
+}
+
+impl Refusal {
+    /// A status line and nothing else.
+    pub(crate) fn bare(status: u16, reason: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason: reason.into(),
+            body: None,
+        }
+    }
+
+    /// The reason is the body too.
+    pub(crate) fn text(status: u16, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self {
+            status,
+            body: Some(reason.clone()),
+            reason,
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let body = self.body.unwrap_or_default();
+        respond(self.status, &self.reason, None, body.into_bytes())
+    }
+}
+
+/// The status of a kind of error.
+pub(crate) fn status_of(kind: ErrorKind) -> u16 {
+    match kind {
+        ErrorKind::Invalid => 400,
+        ErrorKind::Unauthenticated => 401,
+        ErrorKind::Forbidden => 403,
+        ErrorKind::NotImplemented => 501,
+        // What does not exist, exists already, is busy or broken: Proxmox VE says 500 to all.
+        ErrorKind::NotFound
+        | ErrorKind::Conflict
+        | ErrorKind::Busy
+        | ErrorKind::Unavailable
+        | ErrorKind::Bug => 500,
+    }
+}
+
+/// An operation's answer.
+pub(crate) fn success(format: Format, answer: Answer) -> Response<Body> {
+    let mut object = Map::new();
+    if format != Format::Json {
+        object.insert("success".into(), 1.into());
+    }
+    object.insert("data".into(), answer.data);
+    if let Some(total) = answer.total {
+        object.insert("total".into(), total.into());
+    }
+    wrapped(format, 200, "OK", object)
+}
+
+/// An operation's error.
+pub(crate) fn failure(format: Format, error: &Error) -> Response<Body> {
+    let status = status_of(error.kind);
+    let reason = first_line(&error.message);
+    let mut object = Map::new();
+    object.insert("data".into(), Value::Null);
+    // The text about a missing operation is the one that ends without a line break.
+    let end = if error.kind == ErrorKind::NotImplemented {
+        ""
+    } else {
+        "\n"
+    };
+    object.insert("message".into(), format!("{}{end}", error.message).into());
+    if !error.fields.is_empty() {
+        object.insert("errors".into(), json!(fields(&error.fields)));
+    }
+    if format == Format::Json {
+        return wrapped(format, status, reason, object);
+    }
+    object.insert("success".into(), 0.into());
+    object.insert("status".into(), status.into());
+    wrapped(format, 200, "OK", object)
+}
+
+fn fields(errors: &FieldErrors) -> Map<String, Value> {
+    errors
+        .iter()
+        .map(|(name, reason)| (name.clone(), reason.clone().into()))
+        .collect()
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn wrapped(
+    format: Format,
+    status: u16,
+    reason: &str,
+    object: Map<String, Value>,
+) -> Response<Body> {
+    let text = serde_json::to_vec(&object).unwrap_or_default();
+    if format != Format::HtmlJs {
+        return respond(status, reason, Some(JSON), text);
+    }
+    // Inside a page, nothing of the data may end the script.
+    let text = String::from_utf8_lossy(&text).replace('<', "\\u003c");
+    let page = format!("<html><body><script>var result = {text};</script></body></html>");
+    respond(
+        status,
+        reason,
+        Some("text/html;charset=UTF-8"),
+        page.into_bytes(),
+    )
+}
+
+/// Any answer. A reason that cannot stand in a status line is left to the body alone.
+pub(crate) fn respond(
+    status: u16,
+    reason: &str,
+    content_type: Option<&'static str>,
+    body: Vec<u8>,
+) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Ok(reason) = ReasonPhrase::try_from(reason.as_bytes().to_vec()) {
+        response.extensions_mut().insert(reason);
+    }
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=0"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(SERVER, HeaderValue::from_static(SERVER_NAME));
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    if status >= 400 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

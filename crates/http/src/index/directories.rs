@@ -1,0 +1,33 @@
+//! Directories of the API's tree: what lies below a path.
+
+use proto::wire::Answer;
+use proto::{Row, table};
+use serde_json::{Value, json};
+
+/// Directories whose entries are called `name` instead of `subdir`.
+const NAMED: [&str; 4] = [
+    "/cluster",
+    "/nodes/{node}",
+    "/nodes/{node}/capabilities",
+    "/nodes/{node}/capabilities/qemu",
+];
+
+/// The answer of a row that is a directory, and none of a row that is not: the words that follow
+/// its path in the table.
+pub(super) fn directory(row: &Row) -> Option<Answer> {
+    let prefix = format!("{}/", row.path);
+    let mut words: Vec<&str> = table::rows()
+        .filter_map(|other| other.path.strip_prefix(&prefix))
+        .filter_map(|rest| rest.split('/').next())
+        .filter(|word| !word.starts_with('{'))
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    let key = if NAMED.contains(&row.path) {
+        "name"
+    } else {
+        "subdir"
+    };
+    let entries: Vec<Value> = words.iter().map(|word| json!({ key: word })).collect();
+    (!entries.is_empty()).then(|| Answer::new(entries))
+}

@@ -1,0 +1,75 @@
+//! One request, from its head to its answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use model::Clock;
+use proto::Router;
+use proto::wire::Client;
+
+use crate::envelope::{Body, Refusal};
+use crate::sessions::Sessions;
+use crate::{Index, dispatch, gzip, pages};
+
+/// Whoever is not let in waits for this long, so that guessing takes time.
+const UNAUTHENTICATED_DELAY_S: u64 = 3;
+
+/// What every request needs.
+pub struct Api {
+    pub(crate) client: Client,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) router: Router,
+    pub(crate) sessions: Sessions,
+}
+
+impl Api {
+    pub fn new(client: Client, clock: Arc<dyn Clock>, index: Arc<Index>) -> Self {
+        let sessions = Sessions::new(client.clone(), clock.clone());
+        let router = Router::new(proto::table::rows());
+        Self {
+            client,
+            clock,
+            index,
+            router,
+            sessions,
+        }
+    }
+
+    /// Answers a request. Never fails: what went wrong is the answer.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        address: SocketAddr,
+    ) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let wants_gzip = gzip::is_wanted(&parts.headers);
+        let path = parts.uri.path();
+        let response = if path == "/api2" || path.starts_with("/api2/") {
+            dispatch::dispatch(self, &parts, body, address).await
+        } else {
+            pages::page(&parts).unwrap_or_else(|| {
+                let text = format!("no such file '{path}'");
+                Refusal {
+                    status: 500,
+                    body: Some(format!("{text}\n")),
+                    reason: text,
+                }
+                .into_response()
+            })
+        };
+        if response.status() == hyper::StatusCode::UNAUTHORIZED {
+            self.clock
+                .sleep(Duration::from_secs(UNAUTHENTICATED_DELAY_S))
+                .await;
+        }
+        if wants_gzip {
+            gzip::compress(response).await
+        } else {
+            response
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Where things are on a node (docs/layout.md).
+
+use std::path::{Path, PathBuf};
+
+use model::VmId;
+
+/// All paths of a node, below one root.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    root: PathBuf,
+}
+
+impl Paths {
+    /// `/`, or a folder that holds a whole node (`OSTLER_ROOT`).
+    pub fn below(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.root.join("etc/ostler/ostler.toml")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.root.join("var/lib/ostler")
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.state().join("state.db")
+    }
+
+    pub fn tasks(&self) -> PathBuf {
+        self.state().join("tasks")
+    }
+
+    /// Certificates and their keys.
+    pub fn tls(&self) -> PathBuf {
+        self.state().join("tls")
+    }
+
+    pub fn runtime(&self) -> PathBuf {
+        self.root.join("run/ostler")
+    }
+
+    /// Where the agent listens.
+    pub fn socket(&self) -> PathBuf {
+        self.runtime().join("node.sock")
+    }
+
+    pub fn guests(&self) -> PathBuf {
+        self.runtime().join("guests")
+    }
+
+    /// What a running guest was started with.
+    pub fn run_file(&self, vmid: VmId) -> PathBuf {
+        self.guests().join(format!("{vmid}.json"))
+    }
+
+    /// A guest's sockets and log; goes when the guest has ended.
+    pub fn guest(&self, vmid: VmId) -> PathBuf {
+        self.guests().join(vmid.to_string())
+    }
+
+    /// The first storage, in the layout of Proxmox VE.
+    pub fn local_storage(&self) -> PathBuf {
+        self.root.join("var/lib/vz")
+    }
+}

@@ -1,0 +1,143 @@
+//! Records of guests and storages: reading them, and changing them without losing a change.
+
+use model::{Busy, Error, GuestRecord, NodeName, Record, RecordError, StorageId, Upid, VmId};
+use storage::StorageConfig;
+use store::list_all;
+use store::{Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, StoreError};
+
+/// The key of a guest's record.
+pub fn guest_key(vmid: VmId) -> Key {
+    Key::new(format!("guest/{vmid}")).expect("a number is a word of a key")
+}
+
+/// The key of a storage's record.
+pub fn storage_key(id: &StorageId) -> Key {
+    Key::new(format!("storage/{id}")).expect("a storage id is a word of a key")
+}
+
+/// A guest's record as it was read.
+#[derive(Debug, Clone)]
+pub struct GuestEntry {
+    pub record: Record<GuestRecord>,
+    /// The commit that last wrote it; what a change is held against.
+    pub modified: Revision,
+}
+
+/// Reads and changes records.
+#[derive(Clone)]
+pub struct Records {
+    store: SharedStore,
+    node: NodeName,
+}
+
+impl Records {
+    pub fn new(store: SharedStore, node: NodeName) -> Self {
+        Self { store, node }
+    }
+
+    pub fn store(&self) -> &SharedStore {
+        &self.store
+    }
+
+    /// A guest, in the words of Proxmox VE where there is none.
+    pub async fn guest(&self, vmid: VmId) -> Result<GuestEntry, Error> {
+        let (entry, _) = self.store.get(&guest_key(vmid), Read::Linear).await?;
+        let entry = entry.ok_or_else(|| {
+            let node = &self.node;
+            let file = format!("nodes/{node}/qemu-server/{vmid}.conf");
+            Error::not_found(format!("Configuration file '{file}' does not exist"))
+        })?;
+        decode_guest(&entry)
+    }
+
+    /// All guests, by key.
+    pub async fn guests(&self) -> Result<Vec<GuestEntry>, Error> {
+        let prefix = Prefix::below("guest").expect("a constant that is a key");
+        let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
+        entries.iter().map(decode_guest).collect()
+    }
+
+    /// Changes a guest's record. `change` may be called several times, each time on the newest
+    /// record; what it refuses is not written.
+    pub async fn change_guest(
+        &self,
+        vmid: VmId,
+        mut change: impl FnMut(&mut GuestRecord) -> Result<(), Error>,
+    ) -> Result<Revision, Error> {
+        loop {
+            let mut entry = self.guest(vmid).await?;
+            change(&mut entry.record.data)?;
+            let key = guest_key(vmid);
+            let commit = Commit::new()
+                .when(Precondition::ModifiedAt(key.clone(), entry.modified))
+                .put(key, entry.record.encode().map_err(unreadable)?);
+            match self.store.commit(commit).await {
+                Err(StoreError::Conflict { .. }) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Marks a guest as worked on by a task. No error where it already is, by the same task.
+    pub async fn claim(&self, vmid: VmId, upid: &Upid, shown_as: &str) -> Result<Revision, Error> {
+        self.change_guest(vmid, |guest| {
+            match &guest.busy {
+                Some(busy) if busy.upid != *upid => {
+                    let by = if busy.shown_as.is_empty() {
+                        "busy"
+                    } else {
+                        &busy.shown_as
+                    };
+                    return Err(Error::conflict(format!("VM is locked ({by})")));
+                }
+                _ => {}
+            }
+            guest.busy = Some(Busy {
+                upid: upid.clone(),
+                node: self.node.clone(),
+                epoch: guest.epoch,
+                shown_as: shown_as.to_owned(),
+            });
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether a guest is marked by this task.
+    pub async fn is_claimed(&self, vmid: VmId, upid: &Upid) -> Result<bool, Error> {
+        let busy = self.guest(vmid).await?.record.data.busy;
+        Ok(busy.is_some_and(|busy| busy.upid == *upid))
+    }
+
+    /// Takes this task's mark off a guest; other tasks' stay.
+    pub async fn release(&self, vmid: VmId, upid: &Upid) -> Result<Revision, Error> {
+        self.change_guest(vmid, |guest| {
+            if guest.busy.as_ref().is_some_and(|busy| busy.upid == *upid) {
+                guest.busy = None;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn storage(&self, id: &StorageId) -> Result<StorageConfig, Error> {
+        let (entry, _) = self.store.get(&storage_key(id), Read::Linear).await?;
+        let missing = || Error::not_found(format!("storage '{id}' does not exist"));
+        let entry = entry.ok_or_else(missing)?;
+        Ok(Record::<StorageConfig>::decode(&entry.value)
+            .map_err(unreadable)?
+            .data)
+    }
+}
+
+fn decode_guest(entry: &Entry) -> Result<GuestEntry, Error> {
+    let record = Record::decode(&entry.value).map_err(unreadable)?;
+    Ok(GuestEntry {
+        record,
+        modified: entry.modified,
+    })
+}
+
+fn unreadable(error: RecordError) -> Error {
+    Error::bug(Error::chain(&error))
+}

@@ -1,0 +1,122 @@
+//! Guests that run, or do not: what their scopes and run files say.
+
+use guest::RunFile;
+use guest::qemu::Qmp;
+use model::{Error, VmId};
+use serde::{Deserialize, Serialize};
+use sys::{ProcessId, ScopeName, SharedHost};
+
+use crate::Paths;
+
+/// Whether a guest runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    Running,
+    Stopped,
+}
+
+/// What is observed of a guest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GuestStatus {
+    pub state: RunState,
+    /// The process that is the guest, while it runs.
+    pub pid: Option<u32>,
+    /// QEMU's own word: `running`, `paused`, `prelaunch`; none where it does not answer.
+    pub qmp_status: Option<String>,
+}
+
+impl GuestStatus {
+    const STOPPED: Self = Self {
+        state: RunState::Stopped,
+        pid: None,
+        qmp_status: None,
+    };
+}
+
+/// Looks at guests.
+pub struct Running {
+    host: SharedHost,
+    paths: Paths,
+}
+
+impl Running {
+    pub(crate) fn new(host: SharedHost, paths: Paths) -> Self {
+        Self { host, paths }
+    }
+
+    /// Whether the guest's scope has members: that is what running means.
+    pub async fn is_running(&self, vmid: VmId) -> Result<bool, Error> {
+        Ok(!self.host.members(&ScopeName::guest(vmid)).await?.is_empty())
+    }
+
+    /// The run file of a guest; none where there is none that can be read.
+    pub async fn run_file(&self, vmid: VmId) -> Result<Option<RunFile>, Error> {
+        let content = match self.host.read(&self.paths.run_file(vmid)).await {
+            Ok(content) => content,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(serde_json::from_slice(&content).ok())
+    }
+
+    pub async fn write_run_file(&self, file: &RunFile) -> Result<(), Error> {
+        let content = serde_json::to_vec(file)
+            .map_err(|error| Error::bug(format!("a run file cannot be written: {error}")))?;
+        Ok(self
+            .host
+            .write(&self.paths.run_file(file.vmid), &content, 0o600)
+            .await?)
+    }
+
+    /// Removes what a guest leaves in the runtime folder.
+    pub async fn forget(&self, vmid: VmId) -> Result<(), Error> {
+        let folder = self.paths.guest(vmid);
+        for entry in self.host.list(&folder).await? {
+            self.host.remove(&folder.join(entry.name)).await?;
+        }
+        self.host.remove_dir(&folder).await?;
+        self.host.remove(&self.paths.run_file(vmid)).await?;
+        Ok(())
+    }
+
+    /// Connects to the commands of a running guest.
+    pub async fn qmp(&self, vmid: VmId) -> Result<Qmp, Error> {
+        let not_running = || Error::conflict(format!("VM {vmid} is not running"));
+        if !self.is_running(vmid).await? {
+            return Err(not_running());
+        }
+        let file = self.run_file(vmid).await?.ok_or_else(not_running)?;
+        let stream = self.host.connect(file.sockets.control.as_ref()).await?;
+        Qmp::connect(stream)
+            .await
+            .map_err(|error| Error::unavailable(format!("VM {vmid}: {}", Error::chain(&error))))
+    }
+
+    /// What can be seen of a guest now.
+    pub async fn status(&self, vmid: VmId) -> Result<GuestStatus, Error> {
+        let members = self.host.members(&ScopeName::guest(vmid)).await?;
+        if members.is_empty() {
+            return Ok(GuestStatus::STOPPED);
+        }
+        let file = self.run_file(vmid).await?;
+        let is_main = |process: &&ProcessId| {
+            file.as_ref()
+                .is_some_and(|file| file.is_of(&process.boot_id, process.pid, process.start_time))
+        };
+        let pid = members
+            .iter()
+            .find(is_main)
+            .or(members.first())
+            .map(|process| process.pid);
+        let qmp_status = match self.qmp(vmid).await {
+            Ok(qmp) => qmp.status().await.ok().map(|status| status.state),
+            Err(_) => None,
+        };
+        Ok(GuestStatus {
+            state: RunState::Running,
+            pid,
+            qmp_status,
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! The first and last step of tasks that work on a guest's record: marking it, unmarking it.
+
+use async_trait::async_trait;
+use model::{Error, GuestRecord, VmId};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use crate::World;
+
+/// A task that marks a guest as worked on.
+pub(super) trait Claims: Task<World = World> {
+    fn vmid(&self) -> VmId;
+
+    /// What Proxmox VE shows as `lock` meanwhile; empty for nothing.
+    const SHOWN_AS: &'static str;
+
+    /// What must hold of the record before the task begins.
+    fn check(&self, guest: &GuestRecord) -> Result<(), Error>;
+}
+
+pub(super) struct Claim;
+
+#[async_trait]
+impl<T: Claims> Step<T> for Claim {
+    fn name(&self) -> &'static str {
+        "claim"
+    }
+
+    async fn plan(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+        let guest = cx.world.records.guest(task.vmid()).await?.record.data;
+        task.check(&guest)
+    }
+
+    async fn probe(&self, cx: &TaskContext<World>, task: &mut T) -> Result<Probe, Error> {
+        let claimed = cx.world.records.is_claimed(task.vmid(), &cx.upid).await?;
+        Ok(if claimed { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+        let revision = cx
+            .world
+            .records
+            .claim(task.vmid(), &cx.upid, T::SHOWN_AS)
+            .await?;
+        cx.committed(revision.0);
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+        release(cx, task.vmid()).await
+    }
+}
+
+/// Takes the mark off; comes after the point of no return.
+pub(super) struct Release;
+
+#[async_trait]
+impl<T: Claims> Step<T> for Release {
+    fn name(&self) -> &'static str {
+        "release"
+    }
+
+    async fn plan(&self, _: &TaskContext<World>, _: &mut T) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &TaskContext<World>, task: &mut T) -> Result<Probe, Error> {
+        let claimed = cx.world.records.is_claimed(task.vmid(), &cx.upid).await?;
+        Ok(if claimed { Probe::NotDone } else { Probe::Done })
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+        release(cx, task.vmid()).await
+    }
+
+    async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+async fn release(cx: &TaskContext<World>, vmid: VmId) -> Result<(), Error> {
+    let revision = cx.world.records.release(vmid, &cx.upid).await?;
+    cx.committed(revision.0);
+    Ok(())
+}

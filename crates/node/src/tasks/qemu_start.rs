@@ -1,0 +1,443 @@
+//! Starts a virtual machine.
+//!
+//! ```text
+//!   claim ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ release
+//!                                                          ┃ point of no return:
+//!                                                          ┃ the guest executes
+//! ```
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use guest::qemu::{QemuInfo, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan};
+use guest::{RunFile, Sockets};
+use model::qemu::Aio;
+use model::{Error, GuestRecord, TapSpec, VmId};
+use serde::{Deserialize, Serialize};
+use sys::{Command, Limits, ProcessId, ScopeName, Stdio, TapOptions};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::claim::{Claim, Claims, Release};
+use super::guest_object;
+use crate::{World, volumes};
+
+/// The program that is a guest.
+const PROGRAM: &str = "qemu-system-x86_64";
+
+/// How long a new process may take until it answers, where the caller sets no time.
+const READY_TIMEOUT_S: u64 = 30;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuStart {
+    pub vmid: VmId,
+    /// How long QEMU may take until it answers.
+    pub timeout_s: Option<u64>,
+    /// Start a guest that is locked.
+    pub skip_lock: bool,
+    /// Chosen by `layout`.
+    #[serde(default)]
+    running_as: Option<RunningAs>,
+    #[serde(default)]
+    volumes: Volumes,
+    #[serde(default)]
+    taps: Vec<(u8, TapSpec)>,
+    /// Found by `launch`.
+    #[serde(default)]
+    process: Option<ProcessId>,
+}
+
+impl QemuStart {
+    pub fn new(vmid: VmId, timeout_s: Option<u64>, skip_lock: bool) -> Self {
+        Self {
+            vmid,
+            timeout_s,
+            skip_lock,
+            running_as: None,
+            volumes: Volumes::new(),
+            taps: Vec::new(),
+            process: None,
+        }
+    }
+
+    fn scope(&self) -> ScopeName {
+        ScopeName::guest(self.vmid)
+    }
+
+    fn running_as(&self) -> Result<&RunningAs, Error> {
+        self.running_as
+            .as_ref()
+            .ok_or_else(|| Error::bug("the layout was not planned"))
+    }
+
+    async fn config(&self, cx: &TaskContext<World>) -> Result<VmConfig, Error> {
+        let record = cx.world.records.guest(self.vmid).await?.record;
+        VmConfig::parse(&record.data.config).map_err(Error::invalid_fields)
+    }
+
+    fn runtime(&self, cx: &TaskContext<World>) -> RuntimePaths {
+        RuntimePaths::new(cx.world.paths.guest(self.vmid).display().to_string())
+    }
+}
+
+impl Task for QemuStart {
+    type World = World;
+    const NAME: &'static str = "qemu_start";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmstart";
+    const POINT_OF_NO_RETURN: usize = 7;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[
+            &Claim, &Layout, &MakeTaps, &MakeScope, &Launch, &Record, &Cont, &Release,
+        ]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+}
+
+impl Claims for QemuStart {
+    const SHOWN_AS: &'static str = "";
+
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        match guest.config.text("lock") {
+            Some(lock) if !self.skip_lock => Err(Error::conflict(format!("VM is locked ({lock})"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+type Cx = TaskContext<World>;
+
+/// Decides what the guest will be, and makes sure that all it needs is there.
+struct Layout;
+
+#[async_trait]
+impl Step<QemuStart> for Layout {
+    fn name(&self) -> &'static str {
+        "layout"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let vmid = task.vmid;
+        if cx.world.running.is_running(vmid).await? {
+            return Err(Error::conflict(format!("VM {vmid} already running")));
+        }
+        let config = task.config(cx).await?;
+        let accel = cx.world.kvm.accel(config.kvm, cx.world.allow_emulation)?;
+        let running_as = plan(&config, &qemu_info(cx).await?, accel)
+            .map_err(|error| Error::conflict(Error::chain(&error)))?;
+        task.volumes = volumes::resolve(&cx.world, &config).await?;
+        task.taps = config
+            .nets
+            .iter()
+            .filter_map(|(index, net)| {
+                let bridge = net.bridge.clone()?;
+                let mtu = net.mtu.filter(|mtu| *mtu > 1).map(u32::from);
+                Some((
+                    *index,
+                    TapSpec {
+                        name: format!("tap{vmid}i{index}"),
+                        bridge,
+                        mtu,
+                    },
+                ))
+            })
+            .collect();
+        task.running_as = Some(running_as);
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
+        Ok(Probe::Done)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let running_as = task.running_as()?;
+        if running_as.accel == guest::qemu::Accel::Tcg {
+            cx.log("running without hardware acceleration").await;
+        }
+        // What an earlier run of the guest left behind has no meaning any more.
+        cx.world.running.forget(task.vmid).await
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+async fn qemu_info(cx: &Cx) -> Result<QemuInfo, Error> {
+    let ask = async |args: &[&str]| -> Result<String, Error> {
+        let command = Command::new(PROGRAM).args(args.iter().copied());
+        let printed = cx.world.host.run(command).await?.checked(PROGRAM)?;
+        Ok(String::from_utf8_lossy(&printed).into_owned())
+    };
+    let version = ask(&["--version"]).await?;
+    let machines = ask(&["-machine", "help"]).await?;
+    QemuInfo::from_texts(&version, &machines).map_err(|error| Error::unavailable(error.to_string()))
+}
+
+struct MakeTaps;
+
+#[async_trait]
+impl Step<QemuStart> for MakeTaps {
+    fn name(&self) -> &'static str {
+        "taps"
+    }
+
+    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
+        // Making them again costs nothing and changes nothing.
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let config = task.config(cx).await?;
+        for (index, tap) in &task.taps {
+            let net = &config.nets[index];
+            let options = TapOptions {
+                owner: cx.world.guest_user.map(|(uid, _)| uid),
+                multi_queue: net.queues.is_some_and(|queues| queues > 1),
+                mtu: tap.mtu,
+            };
+            if net.firewall == Some(true) || net.tag.is_some() || net.trunks.is_some() {
+                let text = "firewall, tag and trunks are stored but have no effect yet";
+                cx.warn(&format!("net{index}: {text}")).await;
+            }
+            network::attach(&*cx.world.host, tap, &options).await?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
+        for (_, tap) in &task.taps {
+            cx.world.host.remove_tap(&tap.name).await?;
+        }
+        Ok(())
+    }
+}
+
+struct MakeScope;
+
+#[async_trait]
+impl Step<QemuStart> for MakeScope {
+    fn name(&self) -> &'static str {
+        "scope"
+    }
+
+    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
+        let found = cx.world.host.scopes().await?.contains(&task.scope());
+        Ok(if found { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let config = task.config(cx).await?;
+        let limits = Limits {
+            cpus: (config.cpu_limit > 0.0).then_some(config.cpu_limit),
+            cpu_weight: config.cpu_units,
+            cpu_list: config.affinity.clone(),
+            ..Limits::default()
+        };
+        Ok(cx.world.host.create_scope(&task.scope(), &limits).await?)
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
+        Ok(cx.world.host.kill_scope(&task.scope()).await?)
+    }
+}
+
+/// Starts the process, which waits for `cont`.
+struct Launch;
+
+#[async_trait]
+impl Step<QemuStart> for Launch {
+    fn name(&self) -> &'static str {
+        "launch"
+    }
+
+    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
+        let members = cx.world.host.members(&task.scope()).await?;
+        task.process = members.into_iter().next();
+        Ok(if task.process.is_some() {
+            Probe::Done
+        } else {
+            Probe::NotDone
+        })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let config = task.config(cx).await?;
+        let folder = cx.world.paths.guest(task.vmid);
+        cx.world.host.create_dir(&folder, 0o700).await?;
+        if let Some((uid, gid)) = cx.world.guest_user {
+            cx.world.host.chown(&folder, uid, gid).await?;
+        }
+        let host = &cx.world.host;
+        let (volumes, descriptors) = volumes::open(host, &config, &task.volumes).await?;
+        let taps: Taps = task
+            .taps
+            .iter()
+            .map(|(index, tap)| (*index, Tap::Named(tap.clone())))
+            .collect();
+        let paths = task.runtime(cx);
+        let args = argv(
+            task.running_as()?,
+            &config,
+            &volumes,
+            &taps,
+            &paths,
+            Aio::Threads,
+        )
+        .map_err(|error| Error::bug(Error::chain(&error)))?;
+        let command = Command {
+            args,
+            descriptors,
+            user: cx.world.guest_user,
+            output: Stdio::File(folder.join("log")),
+            timeout: None,
+            ..Command::new(PROGRAM)
+        };
+        task.process = Some(host.spawn(command, &task.scope()).await?);
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
+        cx.world.host.kill_scope(&task.scope()).await?;
+        cx.world.running.forget(task.vmid).await
+    }
+}
+
+/// Writes down what was started, before it executes anything.
+struct Record;
+
+#[async_trait]
+impl Step<QemuStart> for Record {
+    fn name(&self) -> &'static str {
+        "record"
+    }
+
+    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
+        let found = cx.world.running.run_file(task.vmid).await?.is_some();
+        Ok(if found { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let config = task.config(cx).await?;
+        let process = task.process.clone();
+        let process = process.ok_or_else(|| Error::bug("the process was not started"))?;
+        let file = RunFile {
+            vmid: task.vmid,
+            boot_id: process.boot_id,
+            pid: process.pid,
+            start_time: process.start_time,
+            running_as: task.running_as()?.clone(),
+            sockets: Sockets::new(&config, &task.runtime(cx)),
+        };
+        cx.world.running.write_run_file(&file).await
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
+        cx.world
+            .host
+            .remove(&cx.world.paths.run_file(task.vmid))
+            .await?;
+        Ok(())
+    }
+}
+
+/// Waits until QEMU answers, then lets the guest run.
+struct Cont;
+
+#[async_trait]
+impl Step<QemuStart> for Cont {
+    fn name(&self) -> &'static str {
+        "cont"
+    }
+
+    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
+        let status = cx.world.running.status(task.vmid).await?.qmp_status;
+        let waits = status.is_none_or(|status| status == "prelaunch");
+        Ok(if waits { Probe::NotDone } else { Probe::Done })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let config = task.config(cx).await?;
+        let timeout_s = task
+            .timeout_s
+            .unwrap_or(READY_TIMEOUT_S.max(config.memory_mib / 1024));
+        let qmp = ready(cx, task, timeout_s).await?;
+        if config.freeze {
+            cx.log("the guest stays paused, as configured").await;
+            return Ok(());
+        }
+        qmp.cont()
+            .await
+            .map_err(|error| Error::unavailable(Error::chain(&error)))
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
+        // The scope's undo ends the process.
+        Ok(())
+    }
+}
+
+/// How long to wait between two looks at a process that is starting.
+const READY_PAUSE_MS: u64 = 20;
+
+/// Connects as soon as QEMU listens. A process that has ended tells why in its log.
+async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu::Qmp, Error> {
+    let deadline = cx.clock.monotonic() + Duration::from_secs(timeout_s);
+    loop {
+        if !cx.world.running.is_running(task.vmid).await? {
+            return Err(Error::unavailable(last_words(cx, task).await));
+        }
+        let error = match cx.world.running.qmp(task.vmid).await {
+            Ok(qmp) => return Ok(qmp),
+            Err(error) => error,
+        };
+        if cx.clock.monotonic() >= deadline {
+            let text = format!("QEMU did not answer within {timeout_s} s ({error})");
+            return Err(Error::unavailable(text));
+        }
+        cx.clock.sleep(Duration::from_millis(READY_PAUSE_MS)).await;
+    }
+}
+
+/// What QEMU printed before it ended.
+async fn last_words(cx: &Cx, task: &QemuStart) -> String {
+    let log = cx.world.paths.guest(task.vmid).join("log");
+    let content = cx.world.host.read(&log).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&content).into_owned();
+    for line in text.lines() {
+        cx.log(line).await;
+    }
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    match last {
+        Some(last) => format!("QEMU ended: {last}"),
+        None => "QEMU ended without a word".to_owned(),
+    }
+}

@@ -1,0 +1,64 @@
+//! Stops a virtual machine at once, as pulling the plug would.
+//!
+//! It works without the store: its only step is on this host.
+
+use async_trait::async_trait;
+use model::{Error, VmId};
+use serde::{Deserialize, Serialize};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::guest_object;
+use crate::World;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuStop {
+    pub vmid: VmId,
+}
+
+impl QemuStop {
+    pub fn new(vmid: VmId) -> Self {
+        Self { vmid }
+    }
+}
+
+impl Task for QemuStop {
+    type World = World;
+    const NAME: &'static str = "qemu_stop";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmstop";
+    /// What has begun to die is not brought back.
+    const POINT_OF_NO_RETURN: usize = 0;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Kill]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+}
+
+struct Kill;
+
+#[async_trait]
+impl Step<QemuStop> for Kill {
+    fn name(&self) -> &'static str {
+        "kill"
+    }
+
+    async fn plan(&self, _: &TaskContext<World>, _: &mut QemuStop) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, _: &TaskContext<World>, _: &mut QemuStop) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut QemuStop) -> Result<(), Error> {
+        cx.world.remove_traces(task.vmid).await
+    }
+
+    async fn undo(&self, _: &TaskContext<World>, _: &QemuStop) -> Result<(), Error> {
+        Ok(())
+    }
+}

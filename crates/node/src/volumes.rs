@@ -1,0 +1,87 @@
+//! From a guest's drives to images that QEMU can open.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use guest::qemu::{VmConfig, Volumes};
+use model::qemu::{DriveSlot, DriveSource};
+use model::{BlockSource, BlockSpec, Error, VolumeId};
+use sys::SharedHost;
+
+use crate::World;
+
+/// The first descriptor number in a guest's process that is an image's.
+const FIRST_DESCRIPTOR: i32 = 20;
+
+/// The volumes that a configuration names, each with the drive it is behind.
+pub(crate) fn volumes_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
+    let drives = config
+        .drives
+        .iter()
+        .filter_map(|(slot, drive)| match drive.source() {
+            DriveSource::Volume(volume) => Some((*slot, volume)),
+            _ => None,
+        });
+    let efi = config.efi_disk.as_ref().and_then(|disk| disk.volume());
+    drives
+        .chain(efi.map(|volume| (DriveSlot::EFI, volume)))
+        .collect()
+}
+
+/// Finds every image on its storage. One that is missing is named.
+pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes, Error> {
+    let mut found = Volumes::new();
+    for (slot, volume) in volumes_of(config) {
+        let storage = world.storage(volume.storage()).await?;
+        storage.activate().await?;
+        if storage.info(volume.name()).await?.is_none() {
+            return Err(Error::not_found(format!(
+                "volume '{volume}' does not exist"
+            )));
+        }
+        let read_only = config
+            .drives
+            .get(&slot)
+            .is_some_and(|d| d.is_cdrom() || d.is_read_only());
+        found.insert(slot, storage.block(volume.name(), read_only)?);
+    }
+    Ok(found)
+}
+
+/// Descriptors for a process, with the number that each has there.
+pub(crate) type Descriptors = Vec<(i32, Arc<OwnedFd>)>;
+
+/// Opens every image that is a file and turns its path into a descriptor: a guest's user need
+/// not be able to open images by name.
+pub(crate) async fn open(
+    host: &SharedHost,
+    config: &VmConfig,
+    volumes: &Volumes,
+) -> Result<(Volumes, Descriptors), Error> {
+    let mut opened = Volumes::new();
+    let mut descriptors = Descriptors::new();
+    for (number, (slot, spec)) in (FIRST_DESCRIPTOR..).zip(volumes) {
+        let BlockSource::Path(path) = &spec.source else {
+            opened.insert(*slot, spec.clone());
+            continue;
+        };
+        let direct = config
+            .drives
+            .get(slot)
+            .is_some_and(|drive| drive.cache().is_direct());
+        let direct = direct && !spec.read_only;
+        let file = host
+            .open_image(path.as_ref(), !spec.read_only, direct)
+            .await?;
+        descriptors.push((number, file));
+        let source = BlockSource::Descriptor(number);
+        opened.insert(
+            *slot,
+            BlockSpec {
+                source,
+                ..spec.clone()
+            },
+        );
+    }
+    Ok((opened, descriptors))
+}

@@ -1,0 +1,66 @@
+//! What every task of this node works on.
+
+use std::sync::Arc;
+
+use model::{Clock, Error, NodeName, StorageId};
+use storage::Storage;
+use store::SharedStore;
+use sys::SharedHost;
+
+use crate::kvm::Kvm;
+use crate::{Paths, Records, Running};
+
+/// What a world is made of.
+pub struct WorldOptions {
+    pub node: NodeName,
+    pub paths: Paths,
+    pub store: SharedStore,
+    pub host: SharedHost,
+    pub clock: Arc<dyn Clock>,
+    /// The user and group that guests run as; none: our own, for tests without root.
+    pub guest_user: Option<(u32, u32)>,
+    /// What an administrator says of KVM; none: a probe guest decides.
+    pub kvm: Option<bool>,
+    /// Guests that ask for KVM are emulated where there is none, instead of being refused.
+    pub allow_emulation: bool,
+}
+
+/// The node: its host, its records, its paths.
+pub struct World {
+    pub node: NodeName,
+    pub paths: Paths,
+    pub records: Records,
+    pub host: SharedHost,
+    pub clock: Arc<dyn Clock>,
+    pub guest_user: Option<(u32, u32)>,
+    pub kvm: Kvm,
+    pub allow_emulation: bool,
+    pub running: Running,
+}
+
+impl World {
+    pub fn new(options: WorldOptions) -> Arc<Self> {
+        let running = Running::new(options.host.clone(), options.paths.clone());
+        Arc::new(Self {
+            records: Records::new(options.store, options.node.clone()),
+            kvm: Kvm::new(options.kvm),
+            node: options.node,
+            paths: options.paths,
+            host: options.host,
+            clock: options.clock,
+            guest_user: options.guest_user,
+            allow_emulation: options.allow_emulation,
+            running,
+        })
+    }
+
+    /// Opens a storage that this node may use.
+    pub async fn storage(&self, id: &StorageId) -> Result<Arc<dyn Storage>, Error> {
+        let config = self.records.storage(id).await?;
+        if !config.is_enabled_on(&self.node) {
+            let text = format!("storage '{id}' is not available on node '{}'", self.node);
+            return Err(Error::unavailable(text));
+        }
+        Ok(storage::open(config, self.host.clone()))
+    }
+}

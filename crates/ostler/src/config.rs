@@ -1,0 +1,100 @@
+//! `/etc/ostler/ostler.toml`: every key is optional (docs/configuration.md).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use model::NodeName;
+use node::Paths;
+use serde::Deserialize;
+
+/// What the file says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    /// The node's name; the host name's first label otherwise.
+    node: Option<String>,
+    /// Where the API listens.
+    listen: Option<SocketAddr>,
+    /// Whether KVM works here; a probe decides otherwise.
+    kvm: Option<bool>,
+    /// Emulate guests that ask for KVM where there is none.
+    emulate: bool,
+    /// The user of the API process.
+    api_user: Option<String>,
+    /// The user that guests run as.
+    guest_user: Option<String>,
+}
+
+/// The configuration of a node, complete.
+pub(crate) struct Config {
+    pub(crate) node: NodeName,
+    pub(crate) listen: SocketAddr,
+    pub(crate) kvm: Option<bool>,
+    pub(crate) emulate: bool,
+    pub(crate) paths: Paths,
+    /// uid and gid of the API process.
+    pub(crate) api_user: (u32, u32),
+    pub(crate) guest_user: Option<(u32, u32)>,
+    /// Below which all scopes of this node lie.
+    pub(crate) scope_root: String,
+}
+
+const DEFAULT_LISTEN: &str = "[::]:8006";
+const DEFAULT_API_USER: &str = "ostler";
+const DEFAULT_GUEST_USER: &str = "ostler-guest";
+
+impl Config {
+    pub(crate) fn load() -> Result<Self> {
+        let root =
+            std::env::var_os("OSTLER_ROOT").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let paths = Paths::below(&root);
+        let path = paths.config();
+        let file: File = match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                toml::from_str(&text).with_context(|| format!("reading {}", path.display()))?
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
+            Err(error) => return Err(error).context(format!("reading {}", path.display())),
+        };
+        let node = match file.node {
+            Some(node) => node,
+            None => host_name()?,
+        };
+        let api_user = file.api_user.as_deref().unwrap_or(DEFAULT_API_USER);
+        let guest_user = file.guest_user.as_deref().unwrap_or(DEFAULT_GUEST_USER);
+        Ok(Self {
+            node: NodeName::new(node)?,
+            listen: match file.listen {
+                Some(listen) => listen,
+                None => DEFAULT_LISTEN.parse().context("the default address")?,
+            },
+            kvm: file.kvm,
+            emulate: file.emulate,
+            scope_root: scope_root(&root),
+            api_user: user(api_user)?,
+            guest_user: Some(user(guest_user)?),
+            paths,
+        })
+    }
+}
+
+fn user(name: &str) -> Result<(u32, u32)> {
+    sys::lookup_user(name).with_context(|| format!("there is no user '{name}' on this machine"))
+}
+
+fn host_name() -> Result<String> {
+    let name = rustix::system::uname();
+    let name = name
+        .nodename()
+        .to_str()
+        .context("the host name is not UTF-8")?;
+    Ok(name.split('.').next().unwrap_or(name).to_owned())
+}
+
+/// Two nodes on one machine must not share scopes: a root of its own makes a name of its own.
+fn scope_root(root: &std::path::Path) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let suffix: String = root.display().to_string().chars().map(plain).collect();
+    format!("ostler{}", suffix.trim_end_matches('-'))
+}

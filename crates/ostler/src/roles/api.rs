@@ -1,0 +1,33 @@
+//! `ostler api`
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use http::{Api, Index, Listener, ServerOptions};
+use proto::wire::Client;
+use sys::SystemClock;
+use tracing::info;
+
+use super::certificate::ApiCertificate;
+use crate::config::Config;
+
+pub(crate) async fn api(config: &Config) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        bail!("the API must not run as root: run it as the user of ostler.toml's 'api-user'");
+    }
+    let certificate = ApiCertificate::of(&config.paths);
+    let tls = http::tls_acceptor(&certificate.chain, &certificate.key)?;
+    let clock = Arc::new(SystemClock::new());
+    let client = Client::new(config.paths.socket());
+    let index = Arc::new(Index::new(clock.clone()));
+    let listener = Listener::bind(config.listen)
+        .await
+        .with_context(|| format!("listening on {}", config.listen))?;
+    info!(address = %config.listen, "the API is ready");
+    let api = Arc::new(Api::new(client.clone(), clock, index.clone()));
+    tokio::select! {
+        never = index.follow(&client) => match never {},
+        () = http::serve(listener, ServerOptions { tls: Some(tls) }, api) => Ok(()),
+        ended = super::asked_to_end() => Ok(ended?),
+    }
+}

@@ -1,0 +1,114 @@
+//! The node's own certificate authority and the API's certificate, made at first start.
+//!
+//! ```text
+//!   tls/ca.pem, tls/ca.key      the CA; its key is root's alone
+//!   api/chain.pem, api/key.pem  what the API serves; the key is the API user's
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use aws_lc_rs::digest::{SHA256, digest};
+use node::Paths;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use sys::SharedHost;
+
+use crate::config::Config;
+
+/// Where the API finds what it serves.
+pub(crate) struct ApiCertificate {
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl ApiCertificate {
+    pub(crate) fn of(paths: &Paths) -> Self {
+        let folder = paths.state().join("api");
+        Self {
+            chain: folder.join("chain.pem"),
+            key: folder.join("key.pem"),
+        }
+    }
+}
+
+/// Makes what is missing. Answers the fingerprint of the certificate that is served, as
+/// browsers show it.
+pub(crate) async fn ensure(config: &Config, host: &SharedHost) -> Result<String> {
+    let tls = config.paths.tls();
+    let served = ApiCertificate::of(&config.paths);
+    let folder = served
+        .chain
+        .parent()
+        .context("a file has a folder")?
+        .to_owned();
+    host.create_dir(&tls, 0o700).await?;
+    host.create_dir(&folder, 0o700).await?;
+    let (uid, gid) = config.api_user;
+    host.chown(&folder, uid, gid).await?;
+    if host.stat(&served.chain).await?.is_none() || host.stat(&served.key).await?.is_none() {
+        let (ca, issuer) = authority(host, &tls).await?;
+        let key = KeyPair::generate().context("making a key")?;
+        let certificate = parameters(config)?.signed_by(&key, &issuer)?;
+        let chain = format!("{}{ca}", certificate.pem());
+        host.write(&served.key, key.serialize_pem().as_bytes(), 0o600)
+            .await?;
+        host.chown(&served.key, uid, gid).await?;
+        host.write(&served.chain, chain.as_bytes(), 0o644).await?;
+    }
+    fingerprint(&served.chain)
+}
+
+/// The CA's certificate as PEM, and what signs with its key; made where they are missing.
+async fn authority(host: &SharedHost, tls: &Path) -> Result<(String, Issuer<'static, KeyPair>)> {
+    let (certificate_path, key_path) = (tls.join("ca.pem"), tls.join("ca.key"));
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, "Ostler");
+    name.push(DnType::CommonName, "Ostler node CA");
+    let mut params = CertificateParams::default();
+    params.distinguished_name = name;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let exists = host.stat(&certificate_path).await?.is_some();
+    if exists && host.stat(&key_path).await?.is_some() {
+        let pem = String::from_utf8(host.read(&certificate_path).await?)?;
+        let key = KeyPair::from_pem(&String::from_utf8(host.read(&key_path).await?)?)?;
+        let issuer = Issuer::from_ca_cert_pem(&pem, key)?;
+        return Ok((pem, issuer));
+    }
+    let key = KeyPair::generate().context("making a key")?;
+    let pem = params.self_signed(&key)?.pem();
+    host.write(&key_path, key.serialize_pem().as_bytes(), 0o600)
+        .await?;
+    host.write(&certificate_path, pem.as_bytes(), 0o644).await?;
+    Ok((pem.clone(), Issuer::from_ca_cert_pem(&pem, key)?))
+}
+
+fn parameters(config: &Config) -> Result<CertificateParams> {
+    let names = [config.node.as_str(), "localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let mut params = CertificateParams::new(names)?;
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, "Ostler");
+    name.push(DnType::CommonName, config.node.as_str());
+    params.distinguished_name = name;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn fingerprint(chain: &Path) -> Result<String> {
+    let certificate = CertificateDer::from_pem_file(chain)
+        .with_context(|| format!("reading {}", chain.display()))?;
+    let digest = digest(&SHA256, &certificate);
+    let octets: Vec<String> = digest
+        .as_ref()
+        .iter()
+        .map(|octet| format!("{octet:02X}"))
+        .collect();
+    Ok(octets.join(":"))
+}

@@ -1,0 +1,103 @@
+//! `ostler node`: opens everything, then answers.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use auth::Authority;
+use auth::pam::PamHelper;
+use control::{Context, Dispatcher};
+use model::Record;
+use node::{World, WorldOptions, registry, storage_key};
+use store::{Commit, Precondition, SharedStore, SqliteStore, StoreError};
+use sys::{RealHost, SharedHost, SystemClock};
+use tasks::{Engine, EngineOptions};
+use tokio::net::UnixListener;
+use tracing::info;
+
+use super::certificate;
+use crate::config::Config;
+
+pub(crate) async fn node(config: &Config) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("the agent needs root: it makes cgroups, taps and guests' processes");
+    }
+    let host: SharedHost = Arc::new(RealHost::open(&config.scope_root)?);
+    let paths = &config.paths;
+    host.create_dir(&paths.state(), 0o755).await?;
+    host.create_dir(&paths.guests(), 0o755).await?;
+    let fingerprint = certificate::ensure(config, &host).await?;
+    info!(fingerprint, "the API's certificate");
+    let clock = Arc::new(SystemClock::new());
+    let store: SharedStore =
+        Arc::new(SqliteStore::open(paths.database(), clock.clone()).context("opening the store")?);
+    ensure_first_storage(config, &store).await?;
+    let world = World::new(WorldOptions {
+        node: config.node.clone(),
+        paths: paths.clone(),
+        store: store.clone(),
+        host: host.clone(),
+        clock: clock.clone(),
+        guest_user: config.guest_user,
+        kvm: config.kvm,
+        allow_emulation: config.emulate,
+    });
+    let options = EngineOptions {
+        node: config.node.clone(),
+        directory: paths.tasks(),
+        host: host.clone(),
+        clock: clock.clone(),
+    };
+    let tasks = Engine::open(options, world.clone(), &registry()).await?;
+    let program = std::env::current_exe()?.display().to_string();
+    let processes: Arc<dyn sys::Processes> = host.clone();
+    let pam = Arc::new(PamHelper::new(processes, program, &["pam-helper"]));
+    let authority = Arc::new(Authority::new(store.clone(), clock.clone(), pam).await?);
+    let context = Context {
+        node: config.node.clone(),
+        store,
+        clock,
+        authority: authority.clone(),
+        world: world.clone(),
+        tasks: tasks.clone(),
+    };
+    let listener = listen(&paths.socket(), config.api_user.1, &host).await?;
+    info!(socket = %paths.socket().display(), "the agent is ready");
+    let dispatcher = Arc::new(Dispatcher::new(Arc::new(context)));
+    tokio::select! {
+        () = proto::wire::serve(listener, dispatcher) => Ok(()),
+        () = authority.follow() => Ok(()),
+        () = node::tend(&world, &tasks) => Ok(()),
+        ended = super::asked_to_end() => Ok(ended?),
+    }
+}
+
+/// The storage that a node has before anybody configures one.
+async fn ensure_first_storage(config: &Config, store: &SharedStore) -> Result<()> {
+    let storage = storage::local(&config.paths.local_storage().display().to_string());
+    let key = storage_key(&storage.id);
+    // Made once: who deletes it later does not get it back.
+    let marker = store::Key::new("system/first-storage")?;
+    let commit = Commit::new()
+        .when(Precondition::Absent(marker.clone()))
+        .when(Precondition::Absent(key.clone()))
+        .put(marker, "1")
+        .put(key, Record::new(storage).encode()?);
+    match store.commit(commit).await {
+        Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Binds the socket for root and the API's group. What a dead agent left is replaced: the store
+/// is locked by now, so there is no living one.
+async fn listen(socket: &Path, group: u32, host: &SharedHost) -> Result<UnixListener> {
+    host.remove(socket).await?;
+    let listener =
+        UnixListener::bind(socket).with_context(|| format!("listening on {}", socket.display()))?;
+    host.chown(socket, 0, group).await?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))
+        .with_context(|| format!("protecting {}", socket.display()))?;
+    Ok(listener)
+}

@@ -1,0 +1,89 @@
+//! `ostler run`: starts the agent and the API and starts them again when they die. For machines
+//! where systemd does not do this.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::process::{Child, Command};
+use tracing::{error, info};
+
+use crate::config::Config;
+
+/// The pause before something that died is started again.
+const RESTART_PAUSE_S: u64 = 1;
+
+/// How long a role may take to end when it is asked to.
+const END_TIMEOUT_S: u64 = 10;
+
+pub(crate) async fn supervise(config: &Config) -> Result<()> {
+    let agent = keep("node", None);
+    let api = keep("api", Some(config.api_user));
+    tokio::select! {
+        ended = agent => ended,
+        ended = api => ended,
+        // Both roles get the signal from `Role::drop`; guests are nobody's children.
+        ended = super::asked_to_end() => Ok(ended?),
+    }
+}
+
+/// Runs a role for as long as we live.
+async fn keep(role: &'static str, user: Option<(u32, u32)>) -> Result<()> {
+    loop {
+        let mut running = Role::start(role, user)?;
+        let status = running.ended().await?;
+        error!(role, %status, "ended, starting it again");
+        tokio::time::sleep(Duration::from_secs(RESTART_PAUSE_S)).await;
+    }
+}
+
+struct Role {
+    name: &'static str,
+    child: Child,
+}
+
+impl Role {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a supervisor starts its own program"
+    )]
+    fn start(name: &'static str, user: Option<(u32, u32)>) -> Result<Self> {
+        let program = std::env::current_exe().context("finding our own program")?;
+        let mut command = Command::new(program);
+        command.arg(name).kill_on_drop(true);
+        if let Some((uid, gid)) = user {
+            command.uid(uid).gid(gid);
+        }
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting the {name} role"))?;
+        info!(role = name, pid = child.id(), "started");
+        Ok(Self { name, child })
+    }
+
+    async fn ended(&mut self) -> Result<ExitStatus> {
+        self.child
+            .wait()
+            .await
+            .with_context(|| format!("waiting for the {} role", self.name))
+    }
+}
+
+impl Drop for Role {
+    /// Asks the role to end and gives it a moment; what does not is killed.
+    fn drop(&mut self) {
+        let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) else {
+            return;
+        };
+        let Some(pid) = rustix::process::Pid::from_raw(pid) else {
+            return;
+        };
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        for _ in 0..END_TIMEOUT_S * 20 {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}

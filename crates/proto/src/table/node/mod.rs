@@ -1,0 +1,3 @@
+//! `/nodes/{node}`
+
+pub(super) mod tasks;

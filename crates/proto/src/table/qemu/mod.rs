@@ -1,0 +1,3 @@
+//! `/nodes/{node}/qemu`
+
+pub(super) mod status;
