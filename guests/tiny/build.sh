@@ -16,11 +16,11 @@ fail() {
 
 [ $# -eq 1 ] || fail "usage: guests/tiny/build.sh OUT_DIR"
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$1" || fail "cannot make $1"
+mkdir -p "$1" 2>/dev/null || fail "cannot make $1"
 out=$(cd "$1" && pwd)/tiny.qcow2
 cache=${OSTLER_CACHE:-/var/cache/ostler}/guests
 downloads=$cache/downloads
-mkdir -p "$downloads" || fail "cannot write to $cache (set OSTLER_CACHE)"
+mkdir -p "$downloads" 2>/dev/null || fail "cannot write to $cache (set OSTLER_CACHE)"
 
 packages="qemu-guest-agent syslinux-efi syslinux-common libglib2.0-0 libnuma1 libudev1 liburing2 libpcre2-8-0 libc6 busybox-static"
 kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-6\)/\1/p' | head -n 1)

@@ -60,3 +60,41 @@ impl RunFile {
         self.boot_id == boot_id && self.pid == pid && self.start_time == start_time
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qemu::{Accel, QemuInfo, QemuVersion, plan};
+    use model::GuestConfig;
+
+    #[test]
+    fn a_run_file_reads_back() {
+        let mut options = GuestConfig::default();
+        options.set("serial1", "socket");
+        options.set("net0", "virtio=BC:24:11:00:00:01,link_down=1");
+        let config = VmConfig::parse(&options).unwrap();
+        assert_eq!(config.pulled_cables(), ["net0"]);
+        let qemu = QemuInfo::new(QemuVersion {
+            major: 7,
+            minor: 2,
+            micro: 0,
+        });
+        let file = RunFile {
+            vmid: "100".parse().unwrap(),
+            boot_id: "b".to_owned(),
+            pid: 7,
+            start_time: 9,
+            running_as: plan(&config, &qemu, Accel::Tcg).unwrap(),
+            sockets: Sockets::new(&config, &RuntimePaths::new("/run/ostler/guests/100")),
+        };
+        let text = serde_json::to_string(&file).unwrap();
+        let read: RunFile = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, file);
+        assert!(read.is_of("b", 7, 9) && !read.is_of("c", 7, 9) && !read.is_of("b", 7, 8));
+        let serial = (1, "/run/ostler/guests/100/serial1.sock".to_owned());
+        assert_eq!(
+            (read.sockets.serial, read.sockets.agent),
+            (vec![serial], None)
+        );
+    }
+}

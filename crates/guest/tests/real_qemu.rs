@@ -1,5 +1,6 @@
 //! Every command line is one that the installed QEMU takes.
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it is surprised")]
 
 mod cases;
 

@@ -1,6 +1,10 @@
 //! A real guest, booted by our own command line: it says that it is ready, computes on its
 //! serial port, answers through its agent and heeds the power button.
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's own children, each waited for"
+)]
 
 mod cases;
 

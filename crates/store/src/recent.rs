@@ -130,18 +130,6 @@ impl Recent {
         if excess { self.pop() } else { None }
     }
 
-    /// Forgets everything up to and including `floor`.
-    pub(crate) fn forget(&mut self, floor: Revision) {
-        while self
-            .log
-            .front()
-            .is_some_and(|commit| commit.revision <= floor)
-        {
-            self.pop();
-        }
-        self.floor = self.floor.max(floor);
-    }
-
     fn pop(&mut self) -> Option<LoggedCommit> {
         let commit = self.log.pop_front()?;
         self.bytes -= commit.bytes();
@@ -161,7 +149,7 @@ impl Recent {
         }
         let first = self
             .log
-            .partition_point(|commit| commit.revision <= *position);
+            .partition_point(|commit| commit.revision < *position);
         let found = self
             .log
             .range(first..)

@@ -1,4 +1,5 @@
 //! The memory store is held to the contract.
+#![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! The read-only copy: fed from a store over a channel, it answers as the store does.
+#![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! The SQLite store is held to the contract, and to what a file can do to it.
+#![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,7 @@
 //! What happens to the file when the process or the disk gives up: this program runs itself
 //! again as the process that does not survive.
 #![allow(clippy::disallowed_methods, reason = "a test may run itself")]
+#![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::collections::HashMap;
 use std::env;
@@ -194,6 +195,7 @@ async fn child_on_a_small_disk() {
         acknowledged,
         "and so it is after opening again"
     );
+    std::fs::remove_file(other).unwrap();
     store
         .commit(Commit::new().delete(acknowledged[0].clone()))
         .await

@@ -13,10 +13,12 @@
 mod clock;
 mod faults;
 mod host;
+mod qemu;
 mod store;
 pub mod walk;
 
 pub use clock::{HastyClock, ManualClock};
 pub use faults::{Fault, Faults};
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
+pub use qemu::{qemu_facts, spawn_qemu};
 pub use store::FaultyStore;

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod node;
+mod pools;
 mod qemu;
 
 use std::future::Future;
@@ -60,7 +61,7 @@ macro_rules! pair {
 }
 pub(crate) use pair;
 
-const GROUPS: &[&[Pair]] = &[access::PAIRS, node::PAIRS, qemu::PAIRS];
+const GROUPS: &[&[Pair]] = &[access::PAIRS, node::PAIRS, pools::PAIRS, qemu::PAIRS];
 
 /// Every operation that the agent has, with its row's name.
 pub fn pairs() -> impl Iterator<Item = &'static Pair> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::BlockSource;
 use model::BlockSpec;
-use model::qemu::{Aio, DriveSlot};
+use model::qemu::{Aio, DriveSlot, DriveSource};
 use serde_json::{Map, Value, json};
 
 use super::block::{self, HostOptions};
@@ -298,7 +298,7 @@ fn drive(
             )]))
         }
         // A drive whose medium is taken out.
-        (None, Some(drive)) if drive.is_cdrom() && drive.volume().is_none() => Ok(Map::new()),
+        (None, Some(drive)) if drive.source() == DriveSource::Empty => Ok(Map::new()),
         _ => Err(ArgvError::NoVolume(slot)),
     }
 }

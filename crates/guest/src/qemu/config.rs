@@ -97,6 +97,16 @@ impl VmConfig {
         self.os_type.starts_with('w')
     }
 
+    /// The ids of the network cards whose cable is pulled. QEMU starts with every cable plugged,
+    /// so these are pulled (`Qmp::set_link`) before the guest runs.
+    pub fn pulled_cables(&self) -> Vec<String> {
+        let pulled = self
+            .nets
+            .iter()
+            .filter(|(_, net)| net.link_down == Some(true));
+        pulled.map(|(index, _)| format!("net{index}")).collect()
+    }
+
     /// What to boot from, first to last.
     pub fn boot_devices(&self) -> Vec<BootDevice> {
         let nets: Vec<u8> = self.nets.keys().copied().collect();

@@ -5,6 +5,10 @@
     reason = "each test program uses its own part"
 )]
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's own children, each waited for"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -83,7 +87,7 @@ pub const CASES: &[Case] = &[
     ),
     case(
         "isa_agent",
-        "agent: 1,type=isa\nvga: cirrus\nserial0: socket",
+        "agent: 1,type=isa\nvga: cirrus,memory=64\nserial0: socket",
     ),
     case(
         "cpu_flags",

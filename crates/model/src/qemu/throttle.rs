@@ -77,18 +77,26 @@ fn operations(drive: &Properties, of: &str) -> Limit {
     limit(rate, burst, whole(drive, &format!("iops{of}_max_length")))
 }
 
+/// QEMU takes no higher limit, and nothing is that fast.
+const RATE_MAX: u64 = 1_000_000_000_000_000;
+
 /// QEMU refuses a burst without a rate, a burst below the rate, and a length without a burst.
 fn limit(rate: u64, burst: u64, seconds: u64) -> Limit {
+    let (rate, burst) = (rate.min(RATE_MAX), burst.min(RATE_MAX));
     match (rate, burst) {
         (0, _) => Limit::default(),
         (rate, burst) if burst <= rate => Limit {
             rate,
             ..Limit::default()
         },
-        (rate, burst) => Limit {
-            rate,
-            burst,
-            burst_seconds: seconds.max(1),
-        },
+        (rate, burst) => {
+            // What fits into one burst is bounded as well.
+            let burst_seconds = seconds.clamp(1, RATE_MAX / burst);
+            Limit {
+                rate,
+                burst,
+                burst_seconds,
+            }
+        }
     }
 }

@@ -25,6 +25,18 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// Whether it can make the store smaller and never larger, once the past is forgotten.
+    pub(crate) fn only_deletes(&self) -> bool {
+        match self {
+            Self::Commit(commit) => commit
+                .writes
+                .iter()
+                .all(|w| matches!(w, Write::Delete { .. })),
+            Self::Grant { .. } => false,
+            Self::End { .. } => true,
+        }
+    }
+
     /// Whether it can change anything.
     pub(crate) fn writes(&self) -> bool {
         !matches!(self, Self::Commit(commit) if commit.writes.is_empty())
@@ -166,9 +178,9 @@ impl Draft {
         self.write_head(sql)
     }
 
-    /// Forgets all but the last `kept` revisions, as far as `rows` go.
-    pub(crate) fn squeeze(&mut self, sql: &Connection, kept: u64, rows: usize) -> Result<()> {
-        self.compacted = self.compacted.max(self.revision.saturating_sub(kept));
+    /// Forgets the whole past, as far as `rows` go.
+    pub(crate) fn squeeze(&mut self, sql: &Connection, rows: usize) -> Result<()> {
+        self.compacted = self.revision;
         remove_ended(sql, self.compacted, rows)?;
         self.write_head(sql)
     }

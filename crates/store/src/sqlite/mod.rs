@@ -150,7 +150,10 @@ impl SqliteStore {
     ) -> failure::Result<Self> {
         let runtime =
             Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let connection = schema::connect_writer(file.path(), options.size_limit_bytes)?;
+        let pages_max = options
+            .size_limit_bytes
+            .map(|bytes| (bytes / schema::PAGE_BYTES).max(1));
+        let connection = schema::connect_writer(file.path(), pages_max)?;
         file.make_private()?;
         let head = Head::read(&connection)?;
         let leases = read_leases(&connection, clock.monotonic())?;
@@ -168,6 +171,7 @@ impl SqliteStore {
             file,
             head,
             kept,
+            pages_max,
             core,
         };
         let thread = thread::Builder::new().name("store-write".to_owned());

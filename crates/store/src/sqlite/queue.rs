@@ -63,25 +63,16 @@ impl<T> Queue<T> {
         self.ready.notify_all();
     }
 
-    /// Takes nothing more and drops what waits: nobody is left to take it.
-    fn abandon(&self) {
+    /// Takes nothing more and gives back what waits, because nobody is left to take it.
+    pub(crate) fn abandon(&self) -> VecDeque<T> {
         let mut state = self.lock();
         state.closed = true;
-        state.items.clear();
+        std::mem::take(&mut state.items)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state
             .lock()
             .expect("no one panics while holding the queue")
-    }
-}
-
-/// Held by a taking thread, so that however it ends, nobody waits for it for ever.
-pub(crate) struct Taker<'a, T>(pub(crate) &'a Queue<T>);
-
-impl<T> Drop for Taker<'_, T> {
-    fn drop(&mut self) {
-        self.0.abandon();
     }
 }

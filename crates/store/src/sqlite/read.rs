@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::Core;
 use super::failure::Result;
-use super::queue::{Queue, Taker};
+use super::queue::Queue;
 use super::schema::{self, Head};
 use crate::history::PageBuilder;
 use crate::{Change, Changes, Entry, Key, LeaseId, Page, PageToken, Prefix, Revision, StoreError};
@@ -26,7 +26,7 @@ pub(crate) fn start(core: &Arc<Core>, path: &Path) -> Result<Vec<JoinHandle<()>>
         let mut connection = schema::connect_reader(path)?;
         let core = Arc::clone(core);
         let serve = move || {
-            let _taker = Taker(&core.jobs);
+            let _last_words = LastWords(&core);
             while let Some(jobs) = core.jobs.take(1) {
                 jobs.into_iter().for_each(|job| job(&mut connection));
             }
@@ -37,6 +37,15 @@ pub(crate) fn start(core: &Arc<Core>, path: &Path) -> Result<Vec<JoinHandle<()>>
         thread.map_err(|error| StoreError::Unavailable(error.to_string()).into())
     };
     (0..THREADS).map(start_one).collect()
+}
+
+/// However a reader ends, nobody waits for it for ever: dropping a job answers it.
+struct LastWords<'a>(&'a Core);
+
+impl Drop for LastWords<'_> {
+    fn drop(&mut self) {
+        self.0.jobs.abandon();
+    }
 }
 
 /// Runs `read` on a reader's thread, at one moment of the store.

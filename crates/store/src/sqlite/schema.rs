@@ -74,7 +74,7 @@ impl Head {
 }
 
 /// Opens the connection that writes, creating the tables in an empty file.
-pub(crate) fn connect_writer(path: &Path, size_limit: Option<u64>) -> Result<Connection> {
+pub(crate) fn connect_writer(path: &Path, pages_max: Option<u64>) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -87,14 +87,19 @@ pub(crate) fn connect_writer(path: &Path, size_limit: Option<u64>) -> Result<Con
     }
     // FULL makes every commit wait for the fsync of the log; NORMAL would lose the last ones.
     connection.pragma_update(None, "synchronous", "full")?;
-    if let Some(limit) = size_limit {
-        let pages = (limit / PAGE_BYTES).max(1).cast_signed();
-        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    if let Some(pages) = pages_max {
+        limit_pages(&connection, pages)?;
     }
     if !ours {
         create_tables(&mut connection)?;
     }
     Ok(connection)
+}
+
+/// Makes SQLite refuse to let the file grow further. It never goes below the present size.
+pub(crate) fn limit_pages(connection: &Connection, pages: u64) -> rusqlite::Result<()> {
+    let pages = pages.cast_signed();
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 
 pub(crate) fn connect_reader(path: &Path) -> Result<Connection> {

@@ -15,9 +15,8 @@ use super::Core;
 use super::apply::{Draft, Work};
 use super::failure::{Aftermath, Failure, Result};
 use super::file::DataFile;
-use super::queue::Taker;
-use super::schema::Head;
-use crate::{Revision, StoreError};
+use super::schema::{self, Head};
+use crate::StoreError;
 
 pub(crate) struct Request {
     pub(crate) work: Work,
@@ -28,6 +27,9 @@ pub(crate) struct Request {
 const BATCH: usize = 128;
 /// How many superseded rows make room in a full store.
 const SQUEEZE_ROWS: usize = 1000;
+/// What may go beyond the size limit to make the store smaller: a deletion is a row too, or a
+/// full store could not be emptied.
+const RESERVE_PAGES: u64 = 256;
 
 pub(crate) struct Writer {
     // The order matters: the connection closes before the lock of the file is let go of.
@@ -35,14 +37,31 @@ pub(crate) struct Writer {
     pub(crate) file: DataFile,
     pub(crate) head: Head,
     pub(crate) kept: u64,
+    /// The size limit in pages.
+    pub(crate) pages_max: Option<u64>,
     pub(crate) core: Arc<Core>,
+}
+
+/// However the writer ends, nobody waits for it for ever. Who was not served yet is told that
+/// nothing happened; only those who were being served have to wonder.
+struct LastWords<'a>(&'a Core);
+
+impl Drop for LastWords<'_> {
+    fn drop(&mut self) {
+        let error = StoreError::Unavailable("the writer of the store ended".to_owned());
+        self.0.stop(error.clone(), error.clone());
+        for request in self.0.queue.abandon() {
+            // Nobody listens where the caller stopped waiting.
+            let _ = request.reply.send(Err(error.clone()));
+        }
+    }
 }
 
 impl Writer {
     /// Serves until the queue is closed.
     pub(crate) fn run(mut self) {
         let core = Arc::clone(&self.core);
-        let _taker = Taker(&core.queue);
+        let _last_words = LastWords(&core);
         while let Some(batch) = core.queue.take(BATCH) {
             if !self.serve(batch) {
                 return;
@@ -79,7 +98,14 @@ impl Writer {
     }
 
     fn serve_alone(&mut self, request: Request) {
-        match self.attempt(slice::from_ref(&request)) {
+        self.limit_size(if request.work.only_deletes() {
+            RESERVE_PAGES
+        } else {
+            0
+        });
+        let attempt = self.attempt(slice::from_ref(&request));
+        self.limit_size(0);
+        match attempt {
             Ok(mut outcomes) => {
                 let outcome = outcomes.pop().expect("one request has one outcome");
                 let _ = request.reply.send(outcome);
@@ -145,12 +171,10 @@ impl Writer {
         {
             tracing::debug!(%error, "no checkpoint of a full store");
         }
+        self.limit_size(RESERVE_PAGES);
         let mut draft = Draft::new(&self.head);
-        let squeezed = (|| -> Result<()> {
-            let transaction = self.connection.transaction()?;
-            draft.squeeze(&transaction, self.kept / 100, SQUEEZE_ROWS)?;
-            transaction.commit().map_err(Failure::Committing)
-        })();
+        let squeezed = self.squeeze(&mut draft);
+        self.limit_size(0);
         match squeezed {
             Ok(()) => {
                 self.head.compacted = draft.compacted;
@@ -159,6 +183,23 @@ impl Writer {
             Err(failure) => self.core.stop_after(&failure.aftermath()),
         }
         tracing::warn!(path = %self.file.path().display(), "the store is full");
+    }
+}
+
+impl Writer {
+    fn squeeze(&mut self, draft: &mut Draft) -> Result<()> {
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        draft.squeeze(&transaction, SQUEEZE_ROWS)?;
+        transaction.commit().map_err(Failure::Committing)
+    }
+
+    /// Sets the size limit, and how far it may be gone beyond.
+    fn limit_size(&self, reserve: u64) {
+        let Some(pages) = self.pages_max else { return };
+        if let Err(error) = schema::limit_pages(&self.connection, pages + reserve) {
+            tracing::warn!(%error, "the size limit of the store could not be set");
+        }
     }
 }
 
@@ -202,7 +243,6 @@ impl Core {
             state.recent.push(commit);
             while state.recent.pop_excess().is_some() {}
         }
-        state.recent.forget(Revision(draft.compacted));
         drop(state);
         self.news.send_replace(());
         draft.outcomes

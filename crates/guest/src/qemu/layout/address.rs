@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn no_two_devices_share_an_address() {
-        let many = |count: u8, place: fn(u8) -> Place| (0..count).map(move |n| place(n));
+        let many = |count: u8, place: fn(u8) -> Place| (0..count).map(place);
         let single = [
             Place::Display,
             Place::Balloon,

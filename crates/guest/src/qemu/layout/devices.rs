@@ -163,8 +163,10 @@ pub(super) fn display_device(chipset: Chipset, vga: &Vga) -> Option<Device> {
     let mebibyte: u64 = 1 << 20;
     let device = match vga.display.unwrap_or_default() {
         Display::Std => Device::new("VGA", "vga").with_some("vgamem_mb", power_of_two(memory)),
+        // The real card has 4 MiB; QEMU's may have 16 at most.
         Display::Cirrus => {
-            Device::new("cirrus-vga", "vga").with_some("vgamem_mb", power_of_two(memory))
+            let memory = power_of_two(memory).map(|memory| memory.min(16));
+            Device::new("cirrus-vga", "vga").with_some("vgamem_mb", memory)
         }
         Display::Vmware => {
             Device::new("vmware-svga", "vga").with_some("vgamem_mb", power_of_two(memory))

@@ -1,0 +1,115 @@
+//! Sessions and console tickets.
+
+use auth::{AuthError, Login, LoginRequest, TicketCheck, acl};
+use model::schema::format::split_list;
+use model::{Error, Privilege, UserId};
+use proto::Identity;
+use proto::wire::Answer;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Op;
+
+pub(super) async fn get(_op: Op) -> Result<Answer, Error> {
+    Ok(Answer::null())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Create {
+    username: String,
+    password: String,
+    realm: Option<String>,
+    otp: Option<String>,
+    path: Option<String>,
+    privs: Option<String>,
+    tfa_challenge: Option<String>,
+}
+
+fn privileges(names: &str) -> Vec<Privilege> {
+    split_list(names).filter_map(Privilege::from_name).collect()
+}
+
+pub(super) async fn create(op: Op) -> Result<Answer, Error> {
+    let create: Create = op.params()?;
+    let check = create.path.zip(create.privs);
+    let request = LoginRequest {
+        username: create.username,
+        realm: create.realm,
+        password: create.password,
+        otp: create.otp,
+        tfa_challenge: create.tfa_challenge,
+        address: op.address.clone(),
+        check: check.map(|(path, privs)| TicketCheck {
+            path,
+            privileges: privileges(&privs),
+        }),
+    };
+    let data = match op.context.authority.login(request).await? {
+        Login::Session(session) => json!({
+            "username": session.identity.user.as_str(),
+            "ticket": session.ticket,
+            "CSRFPreventionToken": session.csrf,
+            "cap": capabilities(&op, &session.identity),
+        }),
+        // Some clients read the CSRF token before they look at `NeedTFA`.
+        Login::Challenge { user, ticket, csrf } => json!({
+            "username": user.as_str(),
+            "ticket": ticket,
+            "CSRFPreventionToken": csrf,
+            "NeedTFA": 1,
+        }),
+        Login::Checked { user } => {
+            let who = checked(user);
+            json!({"username": who.user.as_str(), "cap": capabilities(&op, &who)})
+        }
+    };
+    Ok(Answer::new(data))
+}
+
+fn checked(user: UserId) -> Identity {
+    Identity {
+        user,
+        token: None,
+        expires: 0,
+    }
+}
+
+fn capabilities(op: &Op, who: &Identity) -> Value {
+    let authority = &op.context.authority;
+    let areas = authority.access().view(who, authority.now()).capabilities();
+    let flags = |names: std::collections::BTreeSet<&str>| -> Value {
+        names
+            .into_iter()
+            .map(|name| (name.to_owned(), Value::from(1)))
+            .collect()
+    };
+    areas
+        .into_iter()
+        .map(|(area, names)| (area.to_owned(), flags(names)))
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct Console {
+    authid: String,
+    path: String,
+    privs: String,
+    vncticket: String,
+    port: Option<u16>,
+}
+
+/// For a console's own server, which asks whether whoever connects may.
+pub(super) async fn verify_console(op: Op) -> Result<Answer, Error> {
+    let console: Console = op
+        .params()
+        .map_err(|_| Error::from(AuthError::BadVncTicket))?;
+    let path = acl::normalize(&console.path).ok_or(AuthError::BadVncTicket)?;
+    let authority = &op.context.authority;
+    let who = authority.verify_console(&console.authid, &path, console.port, &console.vncticket)?;
+    let access = authority.access();
+    access
+        .view(&who, authority.now())
+        .require(&path, &privileges(&console.privs))?;
+    Ok(Answer::null())
+}

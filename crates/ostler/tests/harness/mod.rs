@@ -1,0 +1,326 @@
+//! A whole node of its own: a root folder, two processes, real guests.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use model::{GuestConfig, GuestKind, GuestRecord, Record, VmId};
+use proto::Credential;
+use proto::wire::{Answer, Client, Request};
+use serde_json::{Value, json};
+use store::{Commit, SharedStore, SqliteStore, Store};
+
+/// Why tests of this kind are left out here, if they are.
+pub fn left_out(test: &str) -> bool {
+    let reason = if !rustix::process::getuid().is_root() {
+        "it needs root"
+    } else if !Path::new("/usr/bin/qemu-system-x86_64").exists() {
+        "qemu-system-x86_64 is not installed"
+    } else {
+        return false;
+    };
+    println!("left out: {test}: {reason}");
+    true
+}
+
+/// A node that lives as long as this value.
+pub struct TestNode {
+    pub root: PathBuf,
+    pub port: u16,
+    pub client: Client,
+    supervisor: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl TestNode {
+    /// Makes a node, lets `seed` put records into its store, and starts it.
+    pub async fn start(seed: impl AsyncFnOnce(&SharedStore)) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("ostler-")
+            .tempdir()
+            .unwrap();
+        let root = folder.path().to_owned();
+        // Guests' own users must find their sockets.
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o711)).unwrap();
+        for path in ["etc/ostler", "var/lib/ostler", "run"] {
+            std::fs::create_dir_all(root.join(path)).unwrap();
+        }
+        let port = free_port();
+        let config = format!(
+            "node = \"pve1\"\nlisten = \"127.0.0.1:{port}\"\n\
+             api-user = \"nobody\"\nguest-user = \"games\"\n"
+        );
+        std::fs::write(root.join("etc/ostler/ostler.toml"), config).unwrap();
+        let clock = Arc::new(sys::SystemClock::new());
+        let store = SqliteStore::open(root.join("var/lib/ostler/state.db"), clock).unwrap();
+        let store: SharedStore = Arc::new(store);
+        seed(&store).await;
+        drop(store);
+        let supervisor = Self::supervisor(&root);
+        let client = Client::new(root.join("run/ostler/node.sock"));
+        let node = Self {
+            root,
+            port,
+            client,
+            supervisor,
+            _folder: folder,
+        };
+        node.ready().await;
+        node
+    }
+
+    fn supervisor(root: &Path) -> Child {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test starts the program it tests"
+        )]
+        Command::new(env!("CARGO_BIN_EXE_ostler"))
+            .arg("run")
+            .env("OSTLER_ROOT", root)
+            .stderr(Stdio::from(
+                std::fs::File::create(root.join("log")).unwrap(),
+            ))
+            .spawn()
+            .unwrap()
+    }
+
+    async fn ready(&self) {
+        until("the agent answers", async || {
+            self.client.verify(Credential::Peer, None).await.is_ok()
+        })
+        .await;
+        until("the API listens", async || {
+            std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        })
+        .await;
+    }
+
+    /// Calls an operation over the socket, as root.
+    pub async fn call(&self, op: &str, params: Value) -> Result<Answer, model::Error> {
+        let Value::Object(params) = params else {
+            panic!("parameters are an object")
+        };
+        let id = format!("{:?}", Instant::now());
+        let credential = Credential::Peer;
+        self.client
+            .request(Request {
+                op: op.into(),
+                params,
+                credential,
+                id,
+                address: None,
+            })
+            .await
+    }
+
+    /// Submits a task and waits for its end; answers its exit status.
+    pub async fn task(&self, op: &str, params: Value) -> String {
+        let upid = self.call(op, params).await.unwrap().data;
+        self.ended(upid.as_str().unwrap()).await
+    }
+
+    pub async fn ended(&self, upid: &str) -> String {
+        let mut status = String::new();
+        until("the task ends", async || {
+            let params = json!({"node": "pve1", "upid": upid});
+            match self.call("task_status", params).await {
+                Ok(answer) if answer.data["status"] == "stopped" => {
+                    status = answer.data["exitstatus"].as_str().unwrap().to_owned();
+                    true
+                }
+                _ => false,
+            }
+        })
+        .await;
+        status
+    }
+
+    /// The pids of a role's process: `node` or `api`.
+    pub fn role(&self, name: &str) -> Vec<u32> {
+        let mine = self.supervisor.id();
+        let children = format!("/proc/{mine}/task/{mine}/children");
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        let is_role = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).ends_with(&format!("\0{name}\0"))
+        };
+        children
+            .split(' ')
+            .filter_map(|pid| pid.parse().ok())
+            .filter(is_role)
+            .collect()
+    }
+
+    /// Kills a role without a warning and waits until it is there again.
+    pub async fn kill_role(&self, name: &str) {
+        let before = self.role(name);
+        kill(before[0]);
+        until("the role is started again", async || {
+            let now = self.role(name);
+            !now.is_empty() && now != before
+        })
+        .await;
+        self.ready().await;
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.root.join("log")).unwrap_or_default()
+    }
+
+    /// The name below which this node's scopes lie.
+    pub fn scope_root(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        format!(
+            "ostler{}",
+            self.root
+                .display()
+                .to_string()
+                .chars()
+                .map(plain)
+                .collect::<String>()
+        )
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the node's log:\n{}", self.log());
+        }
+        let pid = i32::try_from(self.supervisor.id()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.supervisor.wait();
+        let scopes = self.scope_root();
+        let host = sys::RealHost::open(&scopes).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let cleared = std::thread::spawn(move || {
+            runtime.block_on(async {
+                use sys::Scopes;
+                for scope in host.scopes().await.unwrap() {
+                    host.kill_scope(&scope).await.unwrap();
+                }
+            });
+        });
+        let _ = cleared.join();
+        for controller in ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"] {
+            let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{controller}/{scopes}"));
+        }
+    }
+}
+
+pub fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Waits for a condition; panics when it does not come about in a minute.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "waited in vain until {what}");
+}
+
+/// The tiny test guest's disk, built where it is missing; none where that cannot be done.
+pub fn tiny_disk() -> Option<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/tiny/build.sh");
+    let out = tempfile::tempdir().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test builds its guest")]
+    let built = Command::new("sh")
+        .arg(script)
+        .arg(out.path())
+        .output()
+        .unwrap();
+    if !built.status.success() {
+        println!("left out: {}", String::from_utf8_lossy(&built.stderr));
+        return None;
+    }
+    std::fs::canonicalize(out.path().join("tiny.qcow2")).ok()
+}
+
+/// Puts a guest's record into a store.
+pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]) {
+    let mut config = GuestConfig::default();
+    for (name, value) in options {
+        config.set(*name, value.clone());
+    }
+    let vmid = VmId::new(vmid).unwrap();
+    let guest = GuestRecord {
+        vmid,
+        kind: GuestKind::Qemu,
+        node: "pve1".parse().unwrap(),
+        epoch: 1,
+        busy: None,
+        config,
+        pending: Default::default(),
+        created: 0,
+    };
+    let record = Record::new(guest).encode().unwrap();
+    store
+        .commit(Commit::new().put(node::guest_key(vmid), record))
+        .await
+        .unwrap();
+}
+
+/// A guest's serial console.
+pub struct Serial {
+    reader: BufReader<UnixStream>,
+}
+
+impl Serial {
+    pub fn connect(socket: &Path) -> Self {
+        let stream = UnixStream::connect(socket).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(90)))
+            .unwrap();
+        Self {
+            reader: BufReader::new(stream),
+        }
+    }
+
+    /// Reads until a text has appeared.
+    pub fn expect(&mut self, text: &str) -> String {
+        let mut seen = String::new();
+        while !seen.contains(text) {
+            let mut byte = [0; 1];
+            if let Err(error) = self.reader.read_exact(&mut byte) {
+                panic!("waited in vain for '{text}' ({error}) after: {seen}");
+            }
+            seen.push(char::from(byte[0]));
+        }
+        seen
+    }
+
+    pub fn type_line(&mut self, line: &str) {
+        self.reader
+            .get_mut()
+            .write_all(format!("{line}\n").as_bytes())
+            .unwrap();
+    }
+
+    /// The rest of the line that is being read.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+}
