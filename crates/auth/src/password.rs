@@ -13,9 +13,11 @@ use crate::AuthError;
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 
-/// Each computation takes 19 MiB and a core for some ten milliseconds. More logins than these
+/// Each computation takes 19 MiB and a core for some ten milliseconds. More logins than this
 /// wait in line instead of taking the machine from its guests.
-const AT_ONCE: usize = 2;
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 4).max(1))
+}
 
 /// Hashes and checks passwords.
 pub(crate) struct Passwords {
@@ -44,7 +46,7 @@ fn verify(password: &[u8], hash: &str) -> bool {
 impl Passwords {
     pub(crate) async fn new() -> Result<Self, AuthError> {
         let random: [u8; 16] = crate::secret::random();
-        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let slots = Arc::new(Semaphore::new(at_once()));
         let mut passwords = Self {
             slots,
             nobody: String::new(),

@@ -14,6 +14,8 @@
 //! when its scope has members, whatever we remember. What a guest was started with is in its run
 //! file before it executes its first instruction.
 
+mod digest;
+mod edit;
 mod kvm;
 mod paths;
 mod records;
@@ -23,6 +25,8 @@ mod tend;
 mod volumes;
 mod world;
 
+pub use digest::digest;
+pub use edit::{Edit, NewVolume, volumes_of};
 pub use paths::Paths;
 pub use records::{GuestEntry, Records, guest_key, storage_key};
 pub use running::{GuestStatus, RunState, Running};

@@ -1,6 +1,6 @@
 //! Records of guests and storages: reading them, and changing them without losing a change.
 
-use model::{Busy, Error, GuestRecord, NodeName, Record, RecordError, StorageId, Upid, VmId};
+use model::{Busy, Error, ErrorKind, GuestRecord, NodeName, Record, RecordError, StorageId, Upid, VmId};
 use storage::StorageConfig;
 use store::list_all;
 use store::{Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, StoreError};
@@ -118,6 +118,35 @@ impl Records {
             Ok(())
         })
         .await
+    }
+
+    /// Deletes a guest's record, if this task has it marked. One that is gone is no error.
+    pub async fn delete_guest(&self, vmid: VmId, upid: &Upid) -> Result<(), Error> {
+        loop {
+            let entry = match self.guest(vmid).await {
+                Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+                entry => entry?,
+            };
+            if !entry.record.data.busy.is_some_and(|busy| busy.upid == *upid) {
+                return Ok(());
+            }
+            let key = guest_key(vmid);
+            let commit = Commit::new()
+                .when(Precondition::ModifiedAt(key.clone(), entry.modified))
+                .delete(key);
+            match self.store.commit(commit).await {
+                Err(StoreError::Conflict { .. }) => {}
+                result => return result.map(|_| ()).map_err(Error::from),
+            }
+        }
+    }
+
+    /// All storages, by id.
+    pub async fn storages(&self) -> Result<Vec<StorageConfig>, Error> {
+        let prefix = Prefix::below("storage").expect("a constant that is a key");
+        let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
+        let decode = |entry: &Entry| Record::decode(&entry.value).map(|record| record.data);
+        entries.iter().map(|entry| decode(entry).map_err(unreadable)).collect()
     }
 
     pub async fn storage(&self, id: &StorageId) -> Result<StorageConfig, Error> {

@@ -216,11 +216,14 @@ pub trait Store: Send + Sync + 'static {
     /// `Conflict` names the precondition that failed, and nothing happened. `Unknown` means that
     /// it may or may not have happened: the caller must look (write something that tells, such
     /// as its own id). If the caller stops waiting, the outcome is unknown in the same way.
-    /// Repeating is safe exactly when the preconditions make it so. A commit without writes
-    /// checks its preconditions and returns the current revision.
+    /// Repeating is safe exactly when the preconditions make it so. A commit that changes nothing
+    /// (it has no writes, or deletes only what does not exist) checks its preconditions and
+    /// returns the current revision. `Conflict` comes before `LeaseLost`.
     async fn commit(&self, commit: Commit) -> Result<Revision, StoreError>;
 
     /// Reports every change below `prefix` after revision `after`, without gap or repeat.
+    /// `Moved` where the store never had that revision, which only a replaced one is asked for; the
+    /// same goes for a list.
     async fn watch(&self, prefix: &Prefix, after: Revision) -> Result<Box<dyn Watch>, StoreError>;
 
     /// Grants a lease. It ends *not before* `ttl` after it was granted or last renewed, by the

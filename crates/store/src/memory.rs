@@ -17,7 +17,7 @@ use crate::{
     Store, StoreError, Watch, Write, check, limits,
 };
 
-/// See the module. Revisions and lease ids count from 1, so that a simulation repeats itself.
+/// See the module. Leases need a tokio runtime, nothing else does. Revisions and lease ids count from 1, so that a simulation repeats itself.
 pub struct MemoryStore {
     inner: Arc<Inner>,
     /// Started with the first lease: a store without leases needs no runtime to be built.

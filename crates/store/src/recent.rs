@@ -149,7 +149,7 @@ impl Recent {
         }
         let first = self
             .log
-            .partition_point(|commit| commit.revision < *position);
+            .partition_point(|commit| commit.revision <= *position);
         let found = self
             .log
             .range(first..)

@@ -1,5 +1,6 @@
 //! A program to be run, as data.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub enum Stdio {
 
 /// A program with its arguments. The environment is empty but for `PATH`, `LANG=C.UTF-8` and
 /// what is set here: output must not depend on who started us.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Command {
     pub program: String,
     pub args: Vec<String>,
@@ -33,6 +34,16 @@ pub struct Command {
     pub user: Option<(u32, u32)>,
     /// Descriptors handed to the program, as (number there, descriptor).
     pub descriptors: Vec<(i32, Arc<OwnedFd>)>,
+}
+
+impl fmt::Debug for Command {
+    /// Leaves out the input: it may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Command {

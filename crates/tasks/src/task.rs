@@ -56,8 +56,11 @@ pub trait Step<T: Task>: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Chooses every name, id and address that `act` will use and writes them into the task.
-    /// Changes nothing in the world. The result is durable before `act` begins.
-    async fn plan(&self, cx: &TaskContext<T::World>, task: &mut T) -> Result<(), Error>;
+    /// Changes nothing in the world. The result is durable before `act` begins. A step without
+    /// choices leaves it out.
+    async fn plan(&self, _cx: &TaskContext<T::World>, _task: &mut T) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Looks whether the world is as it is after `act`, and fills in what `act` would have.
     async fn probe(&self, cx: &TaskContext<T::World>, task: &mut T) -> Result<Probe, Error>;

@@ -58,9 +58,6 @@ impl Step<Build> for Scope {
     fn name(&self) -> &'static str {
         "scope"
     }
-    async fn plan(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
-        Ok(())
-    }
     async fn probe(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<Probe, Error> {
         let found = cx.world.scopes().await?.contains(&scope());
         Ok(if found { Probe::Done } else { Probe::NotDone })
@@ -79,9 +76,6 @@ impl Step<Build> for Publish {
     fn name(&self) -> &'static str {
         "publish"
     }
-    async fn plan(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
-        Ok(())
-    }
     async fn probe(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<Probe, Error> {
         exists(cx, Path::new(FINAL)).await
     }
@@ -98,9 +92,6 @@ impl Step<Build> for Publish {
 impl Step<Build> for Tidy {
     fn name(&self) -> &'static str {
         "tidy"
-    }
-    async fn plan(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
-        Ok(())
     }
     async fn probe(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<Probe, Error> {
         Ok(Probe::NotDone)

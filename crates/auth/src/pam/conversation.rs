@@ -4,7 +4,7 @@
 //! and run everything else. This is the one file of this crate with unsafe code. Each block says
 //! why it is sound; the facts about libpam are those of its manual pages pam_start(3),
 //! pam_conv(3), pam_authenticate(3), pam_acct_mgmt(3) and pam_end(3).
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "libpam is C, and is opened at run time")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;

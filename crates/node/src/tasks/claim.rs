@@ -59,10 +59,6 @@ impl<T: Claims> Step<T> for Release {
         "release"
     }
 
-    async fn plan(&self, _: &TaskContext<World>, _: &mut T) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn probe(&self, cx: &TaskContext<World>, task: &mut T) -> Result<Probe, Error> {
         let claimed = cx.world.records.is_claimed(task.vmid(), &cx.upid).await?;
         Ok(if claimed { Probe::NotDone } else { Probe::Done })

@@ -1,12 +1,23 @@
 //! The tasks of a node, one file each, named as the operation that submits it.
 
+mod allocate;
 mod claim;
+mod qemu_configure;
+mod qemu_create;
+mod qemu_destroy;
+mod qemu_power;
+mod qemu_shutdown;
 mod qemu_start;
 mod qemu_stop;
 
 use model::VmId;
 use tasks::Registry;
 
+pub use qemu_configure::QemuConfigure;
+pub use qemu_create::{QemuCreate, already_exists};
+pub use qemu_destroy::QemuDestroy;
+pub use qemu_power::{QemuReset, QemuResume, QemuSuspend};
+pub use qemu_shutdown::QemuShutdown;
 pub use qemu_start::QemuStart;
 pub use qemu_stop::QemuStop;
 
@@ -14,10 +25,22 @@ use crate::World;
 
 /// All tasks that a node knows.
 pub fn registry() -> Registry<World> {
-    Registry::default().with::<QemuStart>().with::<QemuStop>()
+    Registry::default().with::<QemuConfigure>()
+        .with::<QemuCreate>()
+        .with::<QemuDestroy>()
+        .with::<QemuReset>()
+        .with::<QemuResume>()
+        .with::<QemuShutdown>()
+        .with::<QemuStart>().with::<QemuStop>()
+        .with::<QemuSuspend>()
 }
 
 /// The object that tasks of a guest wait for their turn at.
 pub fn guest_object(vmid: VmId) -> String {
     format!("guest/{vmid}")
+}
+
+/// What QEMU would not do.
+pub fn qmp_failed(error: guest::qemu::QmpError) -> model::Error {
+    model::Error::unavailable(model::Error::chain(&error))
 }

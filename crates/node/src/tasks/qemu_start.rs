@@ -1,9 +1,9 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ release
-//!                                                          ┃ point of no return:
-//!                                                          ┃ the guest executes
+//!   claim ─ settle ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ release
+//!             │                                                     ┃ point of no return:
+//!             pending changes take effect                           ┃ the guest executes
 //! ```
 
 use std::time::Duration;
@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use guest::qemu::{QemuInfo, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan};
 use guest::{RunFile, Sockets};
 use model::qemu::Aio;
-use model::{Error, GuestRecord, TapSpec, VmId};
+use model::{Error, GuestRecord, TapSpec, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use sys::{Command, Limits, ProcessId, ScopeName, Stdio, TapOptions};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release};
 use super::guest_object;
+use crate::edit::apply_pending;
 use crate::{World, volumes};
 
 /// The program that is a guest.
@@ -34,6 +35,9 @@ pub struct QemuStart {
     pub timeout_s: Option<u64>,
     /// Start a guest that is locked.
     pub skip_lock: bool,
+    /// Volumes that pending changes leave unwanted, found by `settle`.
+    #[serde(default)]
+    unwanted: Vec<VolumeId>,
     /// Chosen by `layout`.
     #[serde(default)]
     running_as: Option<RunningAs>,
@@ -52,6 +56,7 @@ impl QemuStart {
             vmid,
             timeout_s,
             skip_lock,
+            unwanted: Vec::new(),
             running_as: None,
             volumes: Volumes::new(),
             taps: Vec::new(),
@@ -84,7 +89,7 @@ impl Task for QemuStart {
     const NAME: &'static str = "qemu_start";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmstart";
-    const POINT_OF_NO_RETURN: usize = 7;
+    const POINT_OF_NO_RETURN: usize = 8;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[
@@ -114,6 +119,51 @@ impl Claims for QemuStart {
 
 type Cx = TaskContext<World>;
 
+/// Makes pending changes the configuration. They stay so if the start fails: the guest does not
+/// run, and then nothing is pending.
+struct Settle;
+
+#[async_trait]
+impl Step<QemuStart> for Settle {
+    fn name(&self) -> &'static str {
+        "settle"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let vmid = task.vmid;
+        if cx.world.running.is_running(vmid).await? {
+            return Err(Error::conflict(format!("VM {vmid} already running")));
+        }
+        let mut guest = cx.world.records.guest(vmid).await?.record.data;
+        task.unwanted = apply_pending(&mut guest).unwanted;
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
+        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        Ok(if guest.pending.is_empty() { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let records = &cx.world.records;
+        if !records.guest(task.vmid).await?.record.data.pending.is_empty() {
+            let settle = |guest: &mut GuestRecord| {
+                apply_pending(guest);
+                Ok(())
+            };
+            cx.committed(records.change_guest(task.vmid, settle).await?.0);
+        }
+        for volume in &task.unwanted {
+            cx.world.storage(volume.storage()).await?.free(volume.name()).await?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// Decides what the guest will be, and makes sure that all it needs is there.
 struct Layout;
 
@@ -125,9 +175,6 @@ impl Step<QemuStart> for Layout {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let vmid = task.vmid;
-        if cx.world.running.is_running(vmid).await? {
-            return Err(Error::conflict(format!("VM {vmid} already running")));
-        }
         let config = task.config(cx).await?;
         let accel = cx.world.kvm.accel(config.kvm, cx.world.allow_emulation)?;
         let running_as = plan(&config, &qemu_info(cx).await?, accel)
@@ -190,10 +237,6 @@ impl Step<QemuStart> for MakeTaps {
         "taps"
     }
 
-    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
         // Making them again costs nothing and changes nothing.
         Ok(Probe::NotDone)
@@ -233,10 +276,6 @@ impl Step<QemuStart> for MakeScope {
         "scope"
     }
 
-    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
         let found = cx.world.host.scopes().await?.contains(&task.scope());
         Ok(if found { Probe::Done } else { Probe::NotDone })
@@ -265,10 +304,6 @@ struct Launch;
 impl Step<QemuStart> for Launch {
     fn name(&self) -> &'static str {
         "launch"
-    }
-
-    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
-        Ok(())
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
@@ -332,10 +367,6 @@ impl Step<QemuStart> for Record {
         "record"
     }
 
-    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
         let found = cx.world.running.run_file(task.vmid).await?.is_some();
         Ok(if found { Probe::Done } else { Probe::NotDone })
@@ -374,10 +405,6 @@ impl Step<QemuStart> for Cont {
         "cont"
     }
 
-    async fn plan(&self, _: &Cx, _: &mut QemuStart) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
         let status = cx.world.running.status(task.vmid).await?.qmp_status;
         let waits = status.is_none_or(|status| status == "prelaunch");
@@ -390,6 +417,10 @@ impl Step<QemuStart> for Cont {
             .timeout_s
             .unwrap_or(READY_TIMEOUT_S.max(config.memory_mib / 1024));
         let qmp = ready(cx, task, timeout_s).await?;
+        for card in config.pulled_cables() {
+            let pulled = qmp.set_link(&card, false).await;
+            pulled.map_err(|error| Error::unavailable(Error::chain(&error)))?;
+        }
         if config.freeze {
             cx.log("the guest stays paused, as configured").await;
             return Ok(());

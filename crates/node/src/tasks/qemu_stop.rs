@@ -46,10 +46,6 @@ impl Step<QemuStop> for Kill {
         "kill"
     }
 
-    async fn plan(&self, _: &TaskContext<World>, _: &mut QemuStop) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn probe(&self, _: &TaskContext<World>, _: &mut QemuStop) -> Result<Probe, Error> {
         Ok(Probe::NotDone)
     }

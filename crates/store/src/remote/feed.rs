@@ -68,19 +68,21 @@ impl Feed {
     /// losing anything.
     ///
     /// `Compacted` and `Moved` never come out of here, they become a new snapshot. Any other
-    /// error is the store's: the feed may be asked again later, or given up.
+    /// error is the store's: the feed may be given up, or asked again later, when it begins with a
+    /// snapshot.
     pub async fn next(&mut self) -> Result<FeedMessage, StoreError> {
         loop {
             if let Some(message) = self.waiting.pop_front() {
                 return Ok(message);
             }
             if let Err(error) = self.advance().await {
+                // Whatever it was, a watch that failed has ended: all begins again.
+                self.phase = Phase::Snapshot(None);
                 match error {
                     StoreError::Compacted { .. } => {}
                     StoreError::Moved => self.waiting.push_back(FeedMessage::Moved),
                     error => return Err(error),
                 }
-                self.phase = Phase::Snapshot(None);
             }
         }
     }

@@ -33,12 +33,14 @@ fn privileges(names: &str) -> Vec<Privilege> {
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let create: Create = op.params()?;
     let check = create.path.zip(create.privs);
+    // Forms send what was not filled in as an empty text.
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let request = LoginRequest {
         username: create.username,
         realm: create.realm,
         password: create.password,
-        otp: create.otp,
-        tfa_challenge: create.tfa_challenge,
+        otp: given(create.otp),
+        tfa_challenge: given(create.tfa_challenge),
         address: op.address.clone(),
         check: check.map(|(path, privs)| TicketCheck {
             path,

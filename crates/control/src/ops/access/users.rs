@@ -43,7 +43,8 @@ pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let (access, who, now) = (authority.access(), op.identity()?, authority.now());
     let factors: HashMap<UserId, _> = authority.all_factors().await?.into_iter().collect();
     let view = access.view(who, now);
-    let seen = |id: &UserId| who.user == *id || view.manages_user(id, SEES);
+    let seen =
+        |id: &UserId| (who.token.is_none() && who.user == *id) || view.manages_user(id, SEES);
     let wanted = |user: &User| params.enabled.is_none_or(|enabled| user.enable == enabled);
     let mut rows: Vec<Value> = Vec::new();
     for (id, user) in access.users() {

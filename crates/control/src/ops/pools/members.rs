@@ -1,9 +1,9 @@
 //! What is in a pool.
 
 use auth::Pool;
-use model::{Error, GuestRecord, Record};
+use model::{Error, GuestRecord, Record, VmId};
 use serde_json::{Value, json};
-use store::{Key, Read};
+use store::Read;
 
 use crate::Context;
 
@@ -42,14 +42,18 @@ pub(super) async fn of(
 }
 
 async fn guest(context: &Context, vmid: u32) -> Result<Option<GuestRecord>, Error> {
-    let key = Key::new(format!("guest/{vmid}"))
-        .map_err(|error| Error::bug(format!("a guest's key: {error}")))?;
-    let (entry, _) = context.store.get(&key, Read::Local).await?;
+    let Ok(vmid) = VmId::new(vmid) else {
+        return Ok(None);
+    };
+    let (entry, _) = context
+        .store
+        .get(&::node::guest_key(vmid), Read::Local)
+        .await?;
     let Some(entry) = entry else { return Ok(None) };
     match Record::<GuestRecord>::decode(&entry.value) {
         Ok(record) => Ok(Some(record.data)),
         Err(error) => {
-            tracing::warn!(vmid, %error, "a guest of a pool cannot be read");
+            tracing::warn!(%vmid, %error, "a guest of a pool cannot be read");
             Ok(None)
         }
     }

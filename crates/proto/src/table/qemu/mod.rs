@@ -1,3 +1,6 @@
 //! `/nodes/{node}/qemu`
 
+pub(super) mod config;
+pub(super) mod guests;
+pub(super) mod power;
 pub(super) mod status;

@@ -6,7 +6,7 @@ use model::schema::{Field, Shape, format};
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Row};
 
-const POWER: Check = Check::On("/vms/{vmid}", &[Privilege::VmPowerMgmt]);
+pub(super) const POWER: Check = Check::On("/vms/{vmid}", &[Privilege::VmPowerMgmt]);
 
 /// What is observed of a guest; lists show it too.
 pub(in crate::table) const OBSERVED: &[Field] = &[

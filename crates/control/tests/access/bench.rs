@@ -1,0 +1,175 @@
+//! An agent in memory, and callers of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use auth::Authority;
+use auth::pam::{PamError, PamRunner};
+use control::{Context, Dispatcher};
+use model::{Clock, Error, GuestConfig, GuestKind, GuestRecord, Record, VmId};
+use node::{Paths, World, WorldOptions, registry};
+use proto::Credential;
+use proto::wire::{Answer, Peer, Request, Service};
+use serde_json::{Value, json};
+use store::{Commit, MemoryStore, SharedStore};
+use tasks::{Engine, EngineOptions};
+use testkit::{FakeHost, Faults, ManualClock};
+
+pub(crate) const JANE: &str = "jane@pve";
+pub(crate) const PASSWORD: &str = "correct horse";
+
+/// A machine on which nobody's password is right.
+struct Nobody;
+
+#[async_trait]
+impl PamRunner for Nobody {
+    async fn authenticate(&self, _user: &str, _password: &str) -> Result<bool, PamError> {
+        Ok(false)
+    }
+}
+
+pub(crate) struct Bench {
+    pub(crate) context: Arc<Context>,
+    dispatcher: Dispatcher,
+}
+
+impl Bench {
+    pub(crate) async fn new() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+        let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
+        let host: sys::SharedHost = Arc::new(FakeHost::new(Faults::default()));
+        let node: model::NodeName = "pve1".parse().unwrap();
+        let paths = Paths::below("/");
+        let options = EngineOptions {
+            node: node.clone(),
+            directory: paths.tasks(),
+            host: host.clone(),
+            clock: clock.clone(),
+        };
+        let world = World::new(WorldOptions {
+            node: node.clone(),
+            paths,
+            store: store.clone(),
+            host,
+            clock: clock.clone(),
+            guest_user: None,
+            kvm: Some(false),
+            allow_emulation: true,
+        });
+        let tasks = Engine::open(options, world.clone(), &registry())
+            .await
+            .unwrap();
+        let authority = Authority::new(store.clone(), clock.clone(), Arc::new(Nobody)).await;
+        let authority = Arc::new(authority.unwrap());
+        let context = Arc::new(Context {
+            node,
+            store,
+            clock,
+            authority,
+            world,
+            tasks,
+        });
+        Self {
+            dispatcher: Dispatcher::new(context.clone()),
+            context,
+        }
+    }
+
+    /// With a user of realm `pve` who may nothing yet.
+    pub(crate) async fn with_jane() -> Self {
+        let bench = Self::new().await;
+        let user = json!({"userid": JANE, "password": PASSWORD});
+        bench.root().ok("user_create", user).await;
+        bench
+    }
+
+    pub(crate) fn now(&self) -> model::UnixTime {
+        self.context.clock.wall()
+    }
+
+    fn caller(&self, credential: Credential) -> Caller<'_> {
+        Caller {
+            bench: self,
+            credential,
+        }
+    }
+
+    /// The process of uid 0 at the other end of the socket.
+    pub(crate) fn root(&self) -> Caller<'_> {
+        self.caller(Credential::Peer)
+    }
+
+    pub(crate) fn nobody(&self) -> Caller<'_> {
+        self.caller(Credential::None)
+    }
+
+    pub(crate) fn token(&self, text: &str) -> Caller<'_> {
+        self.caller(Credential::Token(text.to_owned()))
+    }
+
+    /// Jane with a session.
+    pub(crate) async fn jane(&self) -> Caller<'_> {
+        let login = json!({"username": JANE, "password": PASSWORD});
+        let session = self.nobody().ok("ticket_create", login).await;
+        let text = |name: &str| session[name].as_str().unwrap().to_owned();
+        let csrf = Some(text("CSRFPreventionToken"));
+        self.caller(Credential::Ticket {
+            ticket: text("ticket"),
+            csrf,
+        })
+    }
+
+    pub(crate) async fn add_guest(&self, vmid: u32, name: &str) {
+        let vmid = VmId::new(vmid).unwrap();
+        let mut config = GuestConfig::default();
+        config.set("name", name);
+        let record = GuestRecord {
+            vmid,
+            kind: GuestKind::Qemu,
+            node: self.context.node.clone(),
+            epoch: 1,
+            busy: None,
+            config,
+            pending: Default::default(),
+            created: 0,
+        };
+        let value = Record::new(record).encode().unwrap();
+        let commit = Commit::new().put(node::guest_key(vmid), value);
+        self.context.store.commit(commit).await.unwrap();
+    }
+}
+
+pub(crate) struct Caller<'a> {
+    bench: &'a Bench,
+    credential: Credential,
+}
+
+impl Caller<'_> {
+    pub(crate) async fn ask(&self, op: &str, params: Value) -> Result<Answer, Error> {
+        let request = Request {
+            op: op.to_owned(),
+            params: params.as_object().unwrap().clone(),
+            credential: self.credential.clone(),
+            id: String::new(),
+            address: Some("10.0.0.1".to_owned()),
+        };
+        self.bench
+            .dispatcher
+            .request(Peer { uid: 0 }, request)
+            .await
+    }
+
+    pub(crate) async fn ok(&self, op: &str, params: Value) -> Value {
+        match self.ask(op, params.clone()).await {
+            Ok(answer) => answer.data,
+            Err(error) => panic!("{op} {params}: {error}"),
+        }
+    }
+
+    pub(crate) async fn error(&self, op: &str, params: Value) -> Error {
+        match self.ask(op, params.clone()).await {
+            Ok(answer) => panic!("{op} {params} was answered: {}", answer.data),
+            Err(error) => error,
+        }
+    }
+}

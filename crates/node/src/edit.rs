@@ -1,0 +1,347 @@
+//! Changing a guest's options: from what a caller asks to what is stored. Pure.
+//!
+//! ```text
+//!   typed parameters ──► Edit ──(volumes get names)──► apply(record) ─┬─► config
+//!                                                                    └─► pending, while it runs
+//! ```
+
+use std::collections::BTreeMap;
+
+use guest::qemu::VmConfig;
+use model::qemu::{Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, Net};
+use model::schema::Values;
+use model::{
+    BlockFormat, ByteSize, Error, FieldErrors, GuestConfig, GuestRecord, PendingChange, StorageId,
+    VolumeId,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Options that change nothing for QEMU and so take effect at once.
+const AT_ONCE: [&str; 12] = [
+    "autostart",
+    "description",
+    "lock",
+    "name",
+    "onboot",
+    "protection",
+    "shares",
+    "startup",
+    "tags",
+    "migrate_downtime",
+    "migrate_speed",
+    "hotplug",
+];
+
+/// What a caller wants changed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// Options with their new values, as they are stored.
+    pub set: BTreeMap<String, Value>,
+    pub delete: Vec<String>,
+    pub revert: Vec<String>,
+    /// Volumes of deleted drives go too.
+    pub force: bool,
+    /// Volumes that the new values need. Their names are chosen by the task.
+    pub new_volumes: Vec<NewVolume>,
+}
+
+/// A volume that an edit asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewVolume {
+    pub slot: DriveSlot,
+    pub storage: StorageId,
+    pub bytes: u64,
+    pub format: Option<BlockFormat>,
+    /// Chosen before it is made.
+    pub name: Option<String>,
+}
+
+/// What an applied edit leaves to be done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Applied {
+    /// Volumes that no option names any more and that the caller wants gone.
+    pub(crate) unwanted: Vec<VolumeId>,
+}
+
+impl Edit {
+    /// Reads the options among checked parameters. `new_mac` makes up an address for a card
+    /// that was given none.
+    pub fn new(options: &Values, new_mac: &dyn Fn() -> String) -> Result<Self, Error> {
+        let mut edit = Self::default();
+        let mut errors = FieldErrors::new();
+        for (name, value) in options {
+            let name = if name == "cdrom" { "ide2" } else { name };
+            match edit.read(name, value, new_mac) {
+                Ok(stored) => {
+                    edit.set.insert(name.to_owned(), stored);
+                }
+                Err(reason) => {
+                    errors.insert(name.to_owned(), reason);
+                }
+            }
+        }
+        if errors.is_empty() { Ok(edit) } else { Err(Error::invalid_fields(errors)) }
+    }
+
+    fn read(
+        &mut self,
+        name: &str,
+        value: &Value,
+        new_mac: &dyn Fn() -> String,
+    ) -> Result<Value, String> {
+        let Value::String(text) = value else {
+            return Ok(match value {
+                Value::Bool(flag) => u8::from(*flag).into(),
+                other => other.clone(),
+            });
+        };
+        if let Ok(slot) = name.parse::<DriveSlot>() {
+            return self.read_drive(slot, text).map(Value::from);
+        }
+        if is_indexed(name, "net") {
+            let mut net = Net::parse(text).map_err(|error| error.for_parameter(name))?;
+            net.mac.get_or_insert_with(new_mac);
+            return Ok(net.print().into());
+        }
+        Ok(match name {
+            "description" => text.trim_end().into(),
+            _ => text.clone().into(),
+        })
+    }
+
+    fn read_drive(&mut self, slot: DriveSlot, text: &str) -> Result<String, String> {
+        let name = slot.to_string();
+        if slot.bus() == DriveBus::Efi {
+            EfiDisk::parse(text).map_err(|error| error.for_parameter(&name))?;
+        }
+        let drive = Drive::parse(slot.bus(), text).map_err(|error| error.for_parameter(&name))?;
+        if let DriveSource::New { storage, gib } = drive.source() {
+            let bytes = (gib * f64::from(1 << 30)) as u64;
+            if bytes == 0 && slot.bus() != DriveBus::Efi {
+                return Err("a new volume needs a size, and importing is not supported by this \
+                            version of Ostler"
+                    .to_owned());
+            }
+            let format = drive.format();
+            self.new_volumes.push(NewVolume { slot, storage, bytes, format, name: None });
+        }
+        Ok(drive.print())
+    }
+
+    /// What the configuration will be, as far as it can be known before volumes have names; for
+    /// refusing what could never start.
+    pub fn check(&self, before: &GuestConfig) -> Result<(), Error> {
+        let mut config = before.clone();
+        for name in &self.delete {
+            config.0.remove(name);
+        }
+        for (name, value) in &self.set {
+            let is_new = self.new_volumes.iter().any(|volume| volume.slot.to_string() == *name);
+            if !is_new {
+                config.set(name, value.clone());
+            }
+        }
+        VmConfig::parse(&config).map(|_| ()).map_err(Error::invalid_fields)
+    }
+
+    /// Puts the volumes' names into the drives' values. To be called once all have names.
+    pub(crate) fn name_volumes(&mut self) -> Result<(), Error> {
+        for volume in &self.new_volumes {
+            let slot = volume.slot;
+            let missing = || Error::bug(format!("{slot} has no volume yet"));
+            let name = volume.name.as_ref().ok_or_else(missing)?;
+            let id = VolumeId::new(volume.storage.clone(), name.as_str())
+                .map_err(|error| Error::bug(error.to_string()))?;
+            let text = self.set.get(&slot.to_string()).and_then(Value::as_str).unwrap_or_default();
+            let mut drive = Drive::parse(slot.bus(), text)
+                .map_err(|error| Error::invalid(slot.to_string(), error.for_parameter("")))?;
+            drive.set_volume(&id);
+            drive.set_size(ByteSize(volume.bytes));
+            drive.clear_format();
+            self.set.insert(slot.to_string(), drive.print().into());
+        }
+        Ok(())
+    }
+
+    /// Changes a record. While the guest runs, what QEMU would have to know waits in `pending`.
+    pub(crate) fn apply(&self, guest: &mut GuestRecord, is_running: bool) -> Applied {
+        let mut applied = Applied::default();
+        for name in &self.revert {
+            guest.pending.remove(name);
+        }
+        for name in &self.delete {
+            if is_running && !AT_ONCE.contains(&name.as_str()) {
+                if guest.config.0.contains_key(name) {
+                    let change = PendingChange::Delete { force: self.force };
+                    guest.pending.insert(name.clone(), change);
+                } else {
+                    guest.pending.remove(name);
+                }
+            } else {
+                guest.pending.remove(name);
+                applied.take_out(guest, name, self.force);
+            }
+        }
+        for (name, value) in &self.set {
+            let same = guest.config.0.get(name) == Some(value);
+            if !is_running || AT_ONCE.contains(&name.as_str()) {
+                guest.pending.remove(name);
+                applied.put_in(guest, name, value);
+            } else if same {
+                guest.pending.remove(name);
+            } else {
+                guest.pending.insert(name.clone(), PendingChange::Set(value.clone()));
+            }
+        }
+        applied
+    }
+}
+
+/// Moves what waited into the configuration of a guest that is about to start.
+pub(crate) fn apply_pending(guest: &mut GuestRecord) -> Applied {
+    let mut applied = Applied::default();
+    for (name, change) in std::mem::take(&mut guest.pending) {
+        match change {
+            PendingChange::Set(value) => applied.put_in(guest, &name, &value),
+            PendingChange::Delete { force } => applied.take_out(guest, &name, force),
+        }
+    }
+    applied
+}
+
+impl Applied {
+    /// Sets an option. A volume that it named before becomes unused.
+    fn put_in(&mut self, guest: &mut GuestRecord, name: &str, value: &Value) {
+        let before = volume_of(name, &guest.config);
+        guest.config.set(name, value.clone());
+        if before.is_some() && before != volume_of(name, &guest.config) {
+            self.retire(guest, before, false);
+        }
+    }
+
+    /// Removes an option. Its volume becomes unused, or goes where that is wanted; an unused
+    /// volume always goes.
+    fn take_out(&mut self, guest: &mut GuestRecord, name: &str, force: bool) {
+        let volume = volume_of(name, &guest.config);
+        guest.config.0.remove(name);
+        self.retire(guest, volume, force || is_indexed(name, "unused"));
+    }
+
+    fn retire(&mut self, guest: &mut GuestRecord, volume: Option<VolumeId>, remove: bool) {
+        let Some(volume) = volume else { return };
+        // Only what was made for this guest is its own: an ISO image is not.
+        let is_own = volume.name().starts_with(&format!("{}/", guest.vmid));
+        let is_named = volumes_of(&guest.config).iter().any(|(_, other)| *other == volume);
+        if !is_own || is_named {
+            return;
+        }
+        if remove {
+            self.unwanted.push(volume);
+            return;
+        }
+        let free = (0..256).map(|n| format!("unused{n}"));
+        if let Some(slot) = free.into_iter().find(|slot| !guest.config.0.contains_key(slot)) {
+            guest.config.set(slot, volume.to_string());
+        }
+    }
+}
+
+/// Whether a name is `stem` and a number.
+fn is_indexed(name: &str, stem: &str) -> bool {
+    name.strip_prefix(stem)
+        .is_some_and(|index| !index.is_empty() && index.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// The volume that an option names.
+fn volume_of(name: &str, config: &GuestConfig) -> Option<VolumeId> {
+    let text = config.text(name)?;
+    if is_indexed(name, "unused") {
+        return text.split(',').next()?.parse().ok();
+    }
+    let slot: DriveSlot = name.parse().ok()?;
+    Drive::parse(slot.bus(), &text).ok()?.volume()
+}
+
+/// Every volume that a configuration names, with the option that names it.
+pub fn volumes_of(config: &GuestConfig) -> Vec<(String, VolumeId)> {
+    let named = |name: &String| Some((name.clone(), volume_of(name, config)?));
+    config.0.keys().filter_map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::GuestKind;
+    use serde_json::json;
+
+    fn record(options: Value) -> GuestRecord {
+        let Value::Object(options) = options else { panic!("an object") };
+        GuestRecord {
+            vmid: "100".parse().unwrap(),
+            kind: GuestKind::Qemu,
+            node: "pve1".parse().unwrap(),
+            epoch: 1,
+            busy: None,
+            config: GuestConfig(options.into_iter().collect()),
+            pending: BTreeMap::new(),
+            created: 0,
+        }
+    }
+
+    fn edit(options: Value) -> Edit {
+        let Value::Object(options) = options else { panic!("an object") };
+        Edit::new(&options, &|| "BC:24:11:00:00:01".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn values_are_stored_as_they_are_shown() {
+        let edit = edit(json!({
+            "kvm": false, "cores": 2, "net0": "virtio,bridge=vmbr0", "description": "a\n\n",
+            "cdrom": "local:iso/x.iso"
+        }));
+        assert_eq!(edit.set["kvm"], 0);
+        assert_eq!(edit.set["net0"], "virtio=BC:24:11:00:00:01,bridge=vmbr0");
+        assert_eq!(edit.set["description"], "a");
+        assert_eq!(edit.set["ide2"], "local:iso/x.iso");
+    }
+
+    #[test]
+    fn a_new_volume_takes_its_place_in_the_option() {
+        let mut edit = edit(json!({"scsi0": "local:1.5,format=qcow2,discard=on"}));
+        assert_eq!(edit.new_volumes[0].bytes, 3 << 29);
+        edit.new_volumes[0].name = Some("100/vm-100-disk-0.qcow2".to_owned());
+        edit.name_volumes().unwrap();
+        assert_eq!(edit.set["scsi0"], "local:100/vm-100-disk-0.qcow2,discard=on,size=1536M");
+    }
+
+    #[test]
+    fn while_it_runs_a_change_waits_and_can_be_taken_back() {
+        let mut guest = record(json!({"cores": 1, "description": "x"}));
+        let change = edit(json!({"cores": 2, "description": "y"}));
+        change.apply(&mut guest, true);
+        assert_eq!(guest.config.0["cores"], 1);
+        assert_eq!(guest.config.0["description"], "y");
+        assert_eq!(guest.pending["cores"], PendingChange::Set(2.into()));
+        let back = Edit { revert: vec!["cores".into()], ..Edit::default() };
+        back.apply(&mut guest, true);
+        assert!(guest.pending.is_empty());
+        change.apply(&mut guest, true);
+        apply_pending(&mut guest);
+        assert_eq!(guest.config.0["cores"], 2);
+    }
+
+    #[test]
+    fn a_drive_that_is_taken_out_leaves_its_volume_unused() {
+        let mut guest = record(json!({
+            "scsi0": "local:100/vm-100-disk-0.raw,size=1G", "ide2": "local:iso/x.iso,media=cdrom"
+        }));
+        let out = Edit { delete: vec!["scsi0".into(), "ide2".into()], ..Edit::default() };
+        assert!(out.apply(&mut guest, false).unwanted.is_empty());
+        assert_eq!(guest.config.0["unused0"], "local:100/vm-100-disk-0.raw");
+        assert_eq!(guest.config.0.len(), 1);
+        let gone = Edit { delete: vec!["unused0".into()], ..Edit::default() };
+        let applied = gone.apply(&mut guest, false);
+        assert_eq!(applied.unwanted[0].to_string(), "local:100/vm-100-disk-0.raw");
+    }
+}

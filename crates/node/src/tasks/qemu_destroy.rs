@@ -1,0 +1,179 @@
+//! Destroys a virtual machine: its disks, then its record. Once it has begun it is finished.
+
+use async_trait::async_trait;
+use model::{Error, GuestRecord, VmId, VolumeId};
+use serde::{Deserialize, Serialize};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::claim::{Claim, Claims};
+use super::guest_object;
+use crate::World;
+use crate::edit::volumes_of;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuDestroy {
+    pub vmid: VmId,
+    pub skip_lock: bool,
+    /// Also volumes on the guest's storages that carry its number and that it does not name.
+    pub unreferenced: bool,
+    /// Chosen by the plan.
+    #[serde(default)]
+    volumes: Vec<VolumeId>,
+}
+
+impl QemuDestroy {
+    pub fn new(vmid: VmId, skip_lock: bool, unreferenced: bool) -> Self {
+        Self { vmid, skip_lock, unreferenced, volumes: Vec::new() }
+    }
+}
+
+impl Task for QemuDestroy {
+    type World = World;
+    const NAME: &'static str = "qemu_destroy";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmdestroy";
+    const POINT_OF_NO_RETURN: usize = 2;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Claim, &Choose, &RemoveVolumes, &Forget]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+}
+
+impl Claims for QemuDestroy {
+    const SHOWN_AS: &'static str = "destroy";
+
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        if guest.config.flag("protection") == Some(true) {
+            let text = format!("can't remove VM {} - protection mode enabled", self.vmid);
+            return Err(Error::conflict(text));
+        }
+        match guest.config.text("lock") {
+            Some(lock) if !self.skip_lock => {
+                Err(Error::conflict(format!("VM is locked ({lock})")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+type Cx = TaskContext<World>;
+
+/// Finds what belongs to the guest.
+struct Choose;
+
+#[async_trait]
+impl Step<QemuDestroy> for Choose {
+    fn name(&self) -> &'static str {
+        "choose"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
+        let vmid = task.vmid;
+        if cx.world.running.is_running(vmid).await? {
+            return Err(Error::conflict(format!("VM {vmid} is running - destroy failed")));
+        }
+        let guest = cx.world.records.guest(vmid).await?.record.data;
+        let mut volumes: Vec<VolumeId> =
+            volumes_of(&guest.config).into_iter().map(|(_, volume)| volume).collect();
+        if task.unreferenced {
+            for storage in cx.world.records.storages().await? {
+                if storage.is_enabled_on(&cx.world.node) {
+                    volumes.extend(images_of(cx, &storage, vmid).await?);
+                }
+            }
+        }
+        // What is not made for this guest is not its to take along: an ISO image is shared.
+        volumes.retain(|volume| volume.name().starts_with(&format!("{vmid}/")));
+        volumes.sort();
+        volumes.dedup();
+        task.volumes = volumes;
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuDestroy) -> Result<Probe, Error> {
+        Ok(Probe::Done)
+    }
+
+    async fn act(&self, _: &Cx, _: &mut QemuDestroy) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuDestroy) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+async fn images_of(
+    cx: &Cx,
+    config: &storage::StorageConfig,
+    vmid: VmId,
+) -> Result<Vec<VolumeId>, Error> {
+    let storage = storage::open(config.clone(), cx.world.host.clone());
+    let images = storage.list(Some(storage::ContentType::Images)).await?;
+    let mine = images.into_iter().filter(|image| image.owner == Some(vmid));
+    Ok(mine.filter_map(|image| VolumeId::new(config.id.clone(), image.name).ok()).collect())
+}
+
+struct RemoveVolumes;
+
+#[async_trait]
+impl Step<QemuDestroy> for RemoveVolumes {
+    fn name(&self) -> &'static str {
+        "remove-volumes"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuDestroy) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
+        cx.world.remove_traces(task.vmid).await?;
+        for volume in &task.volumes {
+            match cx.world.storage(volume.storage()).await {
+                Ok(storage) => {
+                    storage.free(volume.name()).await?;
+                }
+                // A storage that is no more has no volumes to be removed.
+                Err(error) if error.kind == model::ErrorKind::NotFound => {
+                    cx.warn(&format!("volume '{volume}' was left: {error}")).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuDestroy) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Deletes the record; the id is free from then on.
+struct Forget;
+
+#[async_trait]
+impl Step<QemuDestroy> for Forget {
+    fn name(&self) -> &'static str {
+        "forget"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuDestroy) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
+        cx.world.records.delete_guest(task.vmid, &cx.upid).await
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuDestroy) -> Result<(), Error> {
+        Ok(())
+    }
+}

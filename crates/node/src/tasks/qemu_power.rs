@@ -1,0 +1,123 @@
+//! Reset, suspend and resume: one command to a running guest each.
+
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+use guest::qemu::Qmp;
+use model::{Error, VmId};
+use serde::{Deserialize, Serialize};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::{guest_object, qmp_failed};
+use crate::World;
+
+/// Which command.
+pub trait Command: Clone + Send + Sync + 'static {
+    const NAME: &'static str;
+    const KIND: &'static str;
+    /// What QEMU says once it is done; none where it cannot be told.
+    const RESULT: Option<&'static str>;
+
+    fn send(qmp: &Qmp) -> impl Future<Output = Result<(), guest::qemu::QmpError>> + Send;
+}
+
+/// A task that sends one command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct QemuPower<C> {
+    pub vmid: VmId,
+    #[serde(skip)]
+    command: PhantomData<C>,
+}
+
+impl<C> QemuPower<C> {
+    pub fn new(vmid: VmId) -> Self {
+        Self { vmid, command: PhantomData }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Reset;
+#[derive(Debug, Clone)]
+pub struct Suspend;
+#[derive(Debug, Clone)]
+pub struct Resume;
+
+pub type QemuReset = QemuPower<Reset>;
+pub type QemuSuspend = QemuPower<Suspend>;
+pub type QemuResume = QemuPower<Resume>;
+
+impl Command for Reset {
+    const NAME: &'static str = "qemu_reset";
+    const KIND: &'static str = "qmreset";
+    const RESULT: Option<&'static str> = None;
+
+    async fn send(qmp: &Qmp) -> Result<(), guest::qemu::QmpError> {
+        qmp.reset().await
+    }
+}
+
+impl Command for Suspend {
+    const NAME: &'static str = "qemu_suspend";
+    const KIND: &'static str = "qmsuspend";
+    const RESULT: Option<&'static str> = Some("paused");
+
+    async fn send(qmp: &Qmp) -> Result<(), guest::qemu::QmpError> {
+        qmp.pause().await
+    }
+}
+
+impl Command for Resume {
+    const NAME: &'static str = "qemu_resume";
+    const KIND: &'static str = "qmresume";
+    const RESULT: Option<&'static str> = Some("running");
+
+    async fn send(qmp: &Qmp) -> Result<(), guest::qemu::QmpError> {
+        qmp.cont().await
+    }
+}
+
+impl<C: Command> Task for QemuPower<C> {
+    type World = World;
+    const NAME: &'static str = C::NAME;
+    const VERSION: u32 = 1;
+    const KIND: &'static str = C::KIND;
+    /// A command that was given is not taken back.
+    const POINT_OF_NO_RETURN: usize = 1;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Tell]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+}
+
+struct Tell;
+
+#[async_trait]
+impl<C: Command> Step<QemuPower<C>> for Tell {
+    fn name(&self) -> &'static str {
+        "send"
+    }
+
+    async fn probe(
+        &self,
+        cx: &TaskContext<World>,
+        task: &mut QemuPower<C>,
+    ) -> Result<Probe, Error> {
+        let status = cx.world.running.status(task.vmid).await?.qmp_status;
+        let is_done = C::RESULT.is_some() && status.as_deref() == C::RESULT;
+        Ok(if is_done { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut QemuPower<C>) -> Result<(), Error> {
+        let qmp = cx.world.running.qmp(task.vmid).await?;
+        C::send(&qmp).await.map_err(qmp_failed)
+    }
+
+    async fn undo(&self, _: &TaskContext<World>, _: &QemuPower<C>) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! `/nodes/{node}/qemu` and `/nodes/{node}/qemu/{vmid}`: which there are, making, destroying.
+
+use model::Privilege;
+use model::qemu::OPTIONS;
+use model::schema::{Field, Shape, Values, format};
+
+use super::status::OBSERVED;
+use crate::table::params::{NODE, SKIPLOCK, VMID};
+use crate::{Check, Need, Permission, Row};
+
+/// What a directory lists.
+const SUBDIRS: Shape =
+    Shape::Array(&Shape::Object { fields: &[&[Field::string("subdir")]], open: false });
+
+/// Parameters of a creation that are no options of the guest.
+const CREATE: &[Field] = &[
+    NODE,
+    VMID,
+    Field::string("archive").optional().max_length(255).unbuilt(),
+    Field::integer("bwlimit").optional().min(0.0).unbuilt(),
+    Field::boolean("force").optional().requires("archive").unbuilt(),
+    Field::boolean("ha-managed").optional().default("0").unbuilt(),
+    Field::string("import-working-storage").optional().format(format::STORAGE_ID).unbuilt(),
+    Field::boolean("live-restore").optional().unbuilt(),
+    Field::string("pool").optional().format(format::POOL_ID),
+    Field::boolean("start").optional().default("0"),
+    Field::string("storage").optional().format(format::STORAGE_ID).unbuilt(),
+    Field::boolean("unique").optional().requires("archive").unbuilt(),
+];
+
+const ALL_CREATE: &[&[Field]] = &{
+    let mut groups: [&[Field]; OPTIONS.len() + 1] = [CREATE; OPTIONS.len() + 1];
+    let mut at = 0;
+    while at < OPTIONS.len() {
+        groups[at + 1] = OPTIONS[at];
+        at += 1;
+    }
+    groups
+};
+
+/// A new guest is made in a pool, or by its number; its disks need space on their storages.
+fn create_needs(params: &Values) -> Vec<Need> {
+    let path = match params.get("pool").and_then(|pool| pool.as_str()) {
+        Some(pool) => format!("/pool/{pool}"),
+        None => format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default()),
+    };
+    let mut needs = vec![Need { path, privileges: vec![Privilege::VmAllocate], any: false }];
+    needs.extend(space_needs(params));
+    needs
+}
+
+/// Space on every storage on which a new volume is asked for.
+pub(super) fn space_needs(params: &Values) -> Vec<Need> {
+    let storages = params.iter().filter_map(|(name, value)| {
+        let is_drive = name.parse::<model::qemu::DriveSlot>().is_ok();
+        let text = value.as_str().filter(|_| is_drive)?;
+        let file = text.split(',').next()?.trim_start_matches("file=");
+        let (storage, size) = file.split_once(':')?;
+        size.parse::<f64>().is_ok().then(|| storage.to_owned())
+    });
+    storages
+        .map(|storage| Need {
+            path: format!("/storage/{storage}"),
+            privileges: vec![Privilege::DatastoreAllocateSpace],
+            any: false,
+        })
+        .collect()
+}
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get("/nodes/{node}/qemu", "qemu_list", "The virtual machines of a node.")
+        .params(&[&[NODE, Field::boolean("full").optional()]])
+        .returns(Shape::Array(&Shape::Object { fields: &[OBSERVED], open: false }))
+        .permission(Permission::User)
+        .on_node(),
+    Row::post("/nodes/{node}/qemu", "qemu_create", "Make a virtual machine.")
+        .params(ALL_CREATE)
+        .check(Check::Computed(create_needs))
+        .submit()
+        .on_node(),
+    Row::get("/nodes/{node}/qemu/{vmid}", "qemu_directory", "What there is of a virtual machine.")
+        .params(&[&[NODE, VMID]])
+        .returns(SUBDIRS)
+        .permission(Permission::User)
+        .on_node()
+        .index(),
+    Row::delete(
+        "/nodes/{node}/qemu/{vmid}",
+        "qemu_destroy",
+        "Destroy a virtual machine and its disks.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        SKIPLOCK,
+        Field::boolean("destroy-unreferenced-disks").optional().default("0"),
+        Field::boolean("purge").optional(),
+    ]])
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmAllocate]))
+    .submit()
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/qemu/{vmid}/status",
+        "qemu_status_directory",
+        "What can be done about a virtual machine's running.",
+    )
+    .params(&[&[NODE, VMID]])
+    .returns(SUBDIRS)
+    .permission(Permission::User)
+    .on_node()
+    .index(),
+];

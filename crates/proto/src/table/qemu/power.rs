@@ -1,0 +1,79 @@
+//! `/nodes/{node}/qemu/{vmid}/status/{shutdown,reset,suspend,resume}`, monitor and keys.
+
+use model::Privilege;
+use model::schema::{Field, Shape, format};
+
+use super::status::POWER;
+use crate::table::params::{NODE, SKIPLOCK, VMID};
+use crate::{Check, Row};
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/monitor",
+        "qemu_monitor",
+        "Send a command to QEMU's human monitor.",
+    )
+    .params(&[&[NODE, VMID, Field::string("command")]])
+    .returns(Shape::String)
+    // Reading commands need Sys.Audit, all others Sys.Modify: the operation looks.
+    .check(Check::AnyOn("/vms/{vmid}", &[Privilege::SysAudit, Privilege::SysModify]))
+    .on_node()
+    .local(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/status/reset",
+        "qemu_reset",
+        "Reset a virtual machine, as its reset button would.",
+    )
+    .params(&[&[NODE, VMID, SKIPLOCK]])
+    .check(POWER)
+    .submit()
+    .on_node()
+    .local(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/status/resume",
+        "qemu_resume",
+        "Let a paused virtual machine run on.",
+    )
+    .params(&[&[NODE, VMID, SKIPLOCK, Field::boolean("nocheck").optional().unbuilt()]])
+    .check(POWER)
+    .submit()
+    .on_node()
+    .local(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/status/shutdown",
+        "qemu_shutdown",
+        "Press a virtual machine's power button and wait until it has ended.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        SKIPLOCK,
+        Field::boolean("forceStop").optional().default("0"),
+        Field::boolean("keepActive").optional().default("0").unbuilt(),
+        Field::integer("timeout").optional().min(0.0),
+    ]])
+    .check(POWER)
+    .submit()
+    .on_node()
+    .local(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/status/suspend",
+        "qemu_suspend",
+        "Pause a virtual machine in memory.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        SKIPLOCK,
+        Field::string("statestorage")
+            .optional()
+            .format(format::STORAGE_ID)
+            .requires("todisk")
+            .unbuilt(),
+        Field::boolean("todisk").optional().default("0").unbuilt(),
+    ]])
+    .check(POWER)
+    .submit()
+    .on_node()
+    .local(),
+];
