@@ -17,6 +17,7 @@
 mod digest;
 mod edit;
 mod kvm;
+mod mac;
 mod paths;
 mod records;
 mod running;
@@ -27,6 +28,7 @@ mod world;
 
 pub use digest::digest;
 pub use edit::{Edit, NewVolume, volumes_of};
+pub use mac::random_mac;
 pub use paths::Paths;
 pub use records::{GuestEntry, Records, guest_key, storage_key};
 pub use running::{GuestStatus, RunState, Running};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth::Authority;
 use model::{Clock, Error, NodeName, StorageId};
 use storage::Storage;
 use store::SharedStore;
@@ -17,6 +18,8 @@ pub struct WorldOptions {
     pub store: SharedStore,
     pub host: SharedHost,
     pub clock: Arc<dyn Clock>,
+    /// Pools and rights that name guests.
+    pub authority: Arc<Authority>,
     /// The user and group that guests run as; none: our own, for tests without root.
     pub guest_user: Option<(u32, u32)>,
     /// What an administrator says of KVM; none: a probe guest decides.
@@ -32,6 +35,7 @@ pub struct World {
     pub records: Records,
     pub host: SharedHost,
     pub clock: Arc<dyn Clock>,
+    pub authority: Arc<Authority>,
     pub guest_user: Option<(u32, u32)>,
     pub kvm: Kvm,
     pub allow_emulation: bool,
@@ -48,6 +52,7 @@ impl World {
             paths: options.paths,
             host: options.host,
             clock: options.clock,
+            authority: options.authority,
             guest_user: options.guest_user,
             allow_emulation: options.allow_emulation,
             running,

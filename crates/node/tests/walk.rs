@@ -5,20 +5,25 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use auth::Authority;
+use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
-use node::tasks::{QemuStart, QemuStop};
-use node::{Paths, World, WorldOptions, guest_key, registry, storage_key};
+use node::tasks::{
+    QemuConfigure, QemuCreate, QemuDestroy, QemuReset, QemuResume, QemuShutdown, QemuStart, QemuStop,
+    QemuSuspend,
+};
+use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
 use sys::{Files, Links};
 use tasks::{Engine, EngineOptions, Submission, Task};
 use testkit::walk::{Scene, Walked, walk};
-use testkit::{FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, spawn_qemu};
+use testkit::{FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, qemu_img, spawn_qemu};
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// One node with one guest, whose task `make` says what is done with it.
+/// One node with one guest and what is done with it.
 struct Node<T> {
     host: FakeHost,
     plain: SharedStore,
@@ -29,37 +34,44 @@ fn vmid() -> VmId {
     VmId::new(100).unwrap()
 }
 
-async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
+/// A host with a bridge and the first storage's folders.
+async fn host() -> FakeHost {
     let host = FakeHost::new(Faults::default())
         .program(QEMU, qemu_facts)
+        .program("qemu-img", qemu_img)
         .spawner(QEMU, spawn_qemu);
-    host.create_dir(Path::new("/run/ostler/guests"), 0o755)
-        .await
-        .unwrap();
-    host.create_dir(Path::new("/var/lib/vz/images/100"), 0o755)
-        .await
-        .unwrap();
-    for content in [
-        "template/cache",
-        "template/iso",
-        "dump",
-        "snippets",
-        "import",
-        "private",
-    ] {
-        host.create_dir(&Path::new("/var/lib/vz").join(content), 0o755)
-            .await
-            .unwrap();
+    host.create_dir(Path::new("/run/ostler/guests"), 0o755).await.unwrap();
+    for folder in
+        ["images", "template/cache", "template/iso", "dump", "snippets", "import", "private"]
+    {
+        host.create_dir(&Path::new("/var/lib/vz").join(folder), 0o755).await.unwrap();
     }
-    host.write(
-        Path::new("/var/lib/vz/images/100/vm-100-disk-0.raw"),
-        b"x",
-        0o600,
-    )
-    .await
-    .unwrap();
     host.create_bridge("vmbr0").await.unwrap();
-    let plain: SharedStore = Arc::new(MemoryStore::new(Arc::new(HastyClock::default())));
+    host
+}
+
+/// A store with the first storage and signing keys.
+async fn store() -> SharedStore {
+    let clock = Arc::new(HastyClock::default());
+    let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
+    let local = storage::local("/var/lib/vz");
+    let record = Record::new(local.clone()).encode().unwrap();
+    store.commit(Commit::new().put(storage_key(&local.id), record)).await.unwrap();
+    Authority::new(store.clone(), clock, Arc::new(NoPam)).await.unwrap();
+    store
+}
+
+/// A node without guests.
+async fn empty<T>(make: fn(VmId) -> T) -> Node<T> {
+    Node { host: host().await, plain: store().await, make }
+}
+
+/// A node with guest 100, which has a disk and a card.
+async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
+    let node = empty(make).await;
+    node.host.create_dir(Path::new("/var/lib/vz/images/100"), 0o755).await.unwrap();
+    let image = Path::new("/var/lib/vz/images/100/vm-100-disk-0.raw");
+    node.host.write(image, b"x", 0o600).await.unwrap();
     let mut config = GuestConfig::default();
     config.set("memory", "64");
     config.set("kvm", 0);
@@ -75,25 +87,40 @@ async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
         pending: Default::default(),
         created: 0,
     };
-    let local = storage::local("/var/lib/vz");
-    let commit = Commit::new()
-        .put(guest_key(vmid()), Record::new(guest).encode().unwrap())
-        .put(storage_key(&local.id), Record::new(local).encode().unwrap());
-    plain.commit(commit).await.unwrap();
-    Node { host, plain, make }
+    let record = Record::new(guest).encode().unwrap();
+    node.plain.commit(Commit::new().put(guest_key(vmid()), record)).await.unwrap();
+    node
+}
+
+/// The same, with the guest running.
+async fn running<T>(make: fn(VmId) -> T) -> Node<T> {
+    let started = node(|vmid| QemuStart::new(vmid, None, false)).await;
+    let engine = started.engine().await;
+    let upid = started.submit(&engine).await.unwrap();
+    engine.wait(&upid).await.unwrap();
+    // As if it were long ago: nothing of that task is remembered.
+    let tasks = Path::new("/var/lib/ostler/tasks");
+    for entry in started.host.list(tasks).await.unwrap() {
+        started.host.remove(&tasks.join(entry.name)).await.unwrap();
+    }
+    Node { host: started.host, plain: started.plain, make }
 }
 
 impl<T: Task<World = World>> Node<T> {
     async fn engine(&self) -> Arc<Engine<World>> {
         let host: sys::SharedHost = Arc::new(self.host.clone());
-        let store = FaultyStore::new(self.plain.clone(), self.host.faults().clone());
+        let faulty = FaultyStore::new(self.plain.clone(), self.host.faults().clone());
+        let store: SharedStore = Arc::new(faulty);
         let clock = Arc::new(HastyClock::default());
+        // The authority starts on the plain store: what it does at start is no part of a task.
+        let authority = Authority::new(self.plain.clone(), clock.clone(), Arc::new(NoPam));
         let world = World::new(WorldOptions {
             node: "pve1".parse().unwrap(),
             paths: Paths::below("/"),
-            store: Arc::new(store),
+            store,
             host: host.clone(),
             clock: clock.clone(),
+            authority: Arc::new(authority.await.unwrap()),
             guest_user: Some((999, 999)),
             kvm: None,
             allow_emulation: false,
@@ -106,6 +133,15 @@ impl<T: Task<World = World>> Node<T> {
         };
         Engine::open(options, world, &registry()).await.unwrap()
     }
+
+    async fn run(&self) -> String {
+        let engine = self.engine().await;
+        let upid = self.submit(&engine).await.unwrap();
+        match engine.wait(&upid).await.unwrap().state {
+            tasks::TaskState::Ended { status, .. } => status,
+            other => format!("{other:?}"),
+        }
+    }
 }
 
 impl<T: Task<World = World>> Scene for Node<T> {
@@ -116,26 +152,19 @@ impl<T: Task<World = World>> Scene for Node<T> {
     }
 
     fn submit<'a>(&'a self, engine: &'a Engine<World>) -> Waiting<'a, Result<Upid, Error>> {
-        let submission = Submission {
-            request_id: String::new(),
-            user: "root@pam".into(),
-            id: "100".into(),
-        };
+        let submission =
+            Submission { request_id: String::new(), user: "root@pam".into(), id: "100".into() };
         Box::pin(engine.submit(submission, (self.make)(vmid())))
     }
 
     fn inventory(&self) -> Waiting<'_, Vec<String>> {
         Box::pin(async {
             let mut lines = self.host.inventory(&["/var/lib/ostler"]);
-            let (entries, _) = list_all(&*self.plain, &Prefix::all(), Read::Linear)
-                .await
-                .unwrap();
+            let (entries, _) = list_all(&*self.plain, &Prefix::all(), Read::Linear).await.unwrap();
             for entry in entries {
-                lines.push(format!(
-                    "{} {}",
-                    entry.key,
-                    String::from_utf8_lossy(&entry.value)
-                ));
+                if !entry.key.as_str().starts_with("secret/") {
+                    lines.push(format!("{} {}", entry.key, String::from_utf8_lossy(&entry.value)));
+                }
             }
             lines
         })
@@ -146,73 +175,140 @@ impl<T: Task<World = World>> Scene for Node<T> {
     }
 }
 
-fn assert_all_broken(walked: &Walked, at_least: usize) {
+/// Walks a task and prints what was broken.
+async fn walk_all<T: Task<World = World>>(
+    scene: impl Fn() -> Waiting<'static, Node<T>>,
+    at_least: usize,
+) -> Walked {
+    let walked = walk(scene).await;
     assert!(walked.calls >= at_least, "{walked:?}");
     assert_eq!(walked.breaks, walked.calls * Fault::ALL.len());
-    println!("{walked:?}");
+    println!("{}: {walked:?}", T::NAME);
+    walked
+}
+
+fn edit(options: serde_json::Value) -> Edit {
+    let serde_json::Value::Object(options) = options else { panic!("an object") };
+    Edit::new(&options, &|| "BC:24:11:00:00:01".to_owned()).unwrap()
+}
+
+fn creation(vmid: VmId) -> QemuCreate {
+    let options = serde_json::json!({
+        "memory": "64", "scsi0": "local:1", "virtio1": "local:2,format=qcow2",
+        "net0": "virtio,bridge=vmbr0"
+    });
+    QemuCreate { vmid, edit: edit(options), pool: None, start: false }
+}
+
+fn disk_swap(vmid: VmId) -> QemuConfigure {
+    let mut edit = edit(serde_json::json!({"scsi1": "local:1", "cores": 2}));
+    edit.delete = vec!["scsi0".into()];
+    edit.force = true;
+    QemuConfigure::new(vmid, edit, None, false)
 }
 
 #[tokio::test]
 async fn qemu_start() {
-    let make = |vmid| QemuStart::new(vmid, None, false);
-    let walked = walk(|| Box::pin(node(make))).await;
-    assert_all_broken(&walked, 40);
+    let scene = || Box::pin(node(|vmid| QemuStart::new(vmid, None, false))) as Waiting<_>;
+    let walked = walk_all(scene, 40).await;
     assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
 }
 
 #[tokio::test]
+async fn qemu_create() {
+    let walked = walk_all(|| Box::pin(empty(creation)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_configure() {
+    let walked = walk_all(|| Box::pin(node(disk_swap)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_configure_while_it_runs() {
+    let walked = walk_all(|| Box::pin(running(disk_swap)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_destroy() {
+    walk_all(|| Box::pin(node(|vmid| QemuDestroy::new(vmid, false, true))), 20).await;
+}
+
+#[tokio::test]
 async fn qemu_stop() {
-    let walked = walk(|| {
-        Box::pin(async {
-            let started = node(|vmid| QemuStart::new(vmid, None, false)).await;
-            let engine = started.engine().await;
-            let upid = started.submit(&engine).await.unwrap();
-            engine.wait(&upid).await.unwrap();
-            // A minute later: another task of another moment.
-            for entry in started
-                .host
-                .list(Path::new("/var/lib/ostler/tasks"))
-                .await
-                .unwrap()
-            {
-                let path = Path::new("/var/lib/ostler/tasks").join(entry.name);
-                started.host.remove(&path).await.unwrap();
-            }
-            Node {
-                host: started.host,
-                plain: started.plain,
-                make: QemuStop::new,
-            }
-        })
-    })
-    .await;
-    assert_all_broken(&walked, 8);
+    walk_all(|| Box::pin(running(QemuStop::new)), 8).await;
+}
+
+#[tokio::test]
+async fn qemu_shutdown() {
+    let make = |vmid| QemuShutdown { vmid, timeout_s: None, force_stop: false };
+    walk_all(|| Box::pin(running(make)), 8).await;
+}
+
+#[tokio::test]
+async fn qemu_suspend() {
+    walk_all(|| Box::pin(running(QemuSuspend::new)), 4).await;
+}
+
+#[tokio::test]
+async fn qemu_resume() {
+    walk_all(|| Box::pin(running(QemuResume::new)), 4).await;
+}
+
+#[tokio::test]
+async fn qemu_reset() {
+    walk_all(|| Box::pin(running(QemuReset::new)), 4).await;
+}
+
+#[test]
+fn every_task_is_walked() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let files = std::fs::read_dir(folder).unwrap().flatten();
+    let tests: String =
+        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+    for name in registry().names() {
+        assert!(tests.contains(&format!("async fn {name}()")), "no test is called {name}");
+    }
 }
 
 #[tokio::test]
 async fn a_guest_that_runs_is_not_started_again() {
     let node = node(|vmid| QemuStart::new(vmid, None, false)).await;
+    assert_eq!(node.run().await, "OK");
+    assert_eq!(node.run().await, "VM 100 already running");
+}
+
+#[tokio::test]
+async fn an_id_that_is_taken_is_refused_and_its_owner_is_untouched() {
+    let node = node(creation).await;
+    let before = node.inventory().await;
+    let status = node.run().await;
+    assert_eq!(status, "unable to create VM 100 - VM 100 already exists on node 'pve1'");
+    assert_eq!(node.inventory().await, before);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_creation_leaves_nothing() {
+    let node = empty(creation).await;
+    let before = node.inventory().await;
     let engine = node.engine().await;
-    for wanted in ["OK", "VM 100 already running"] {
-        let upid = node.submit(&engine).await.unwrap();
-        let tasks::TaskState::Ended { status, .. } = engine.wait(&upid).await.unwrap().state else {
-            panic!("not ended")
-        };
-        assert_eq!(status, wanted);
-    }
+    let upid = node.submit(&engine).await.unwrap();
+    // Room for what the task writes down, none for two images.
+    node.host.set_free(Some(40_000));
+    let state = engine.wait(&upid).await.unwrap().state;
+    node.host.set_free(None);
+    let ended = format!("{state:?}");
+    assert!(ended.contains("OK") || node.inventory().await == before, "{ended}");
 }
 
 #[tokio::test]
 async fn a_bridge_that_is_missing_ends_the_start_with_one_clear_line() {
     let node = node(|vmid| QemuStart::new(vmid, None, false)).await;
     node.host.remove_bridge("vmbr0").await.unwrap();
-    let engine = node.engine().await;
     let before = node.inventory().await;
-    let upid = node.submit(&engine).await.unwrap();
-    let state = engine.wait(&upid).await.unwrap().state;
-    assert!(
-        format!("{state:?}").contains("bridge 'vmbr0' does not exist"),
-        "{state:?}"
-    );
+    assert_eq!(node.run().await, "bridge 'vmbr0' does not exist");
     assert_eq!(node.inventory().await, before);
 }

@@ -18,12 +18,17 @@
 
 mod credential;
 mod dump;
+mod figures;
 mod route;
 mod row;
+pub mod status;
 pub mod table;
+mod version;
 pub mod wire;
 
 pub use credential::{Credential, Identity, TokenIdentity};
 pub use dump::dump_table;
+pub use figures::GuestFigures;
 pub use route::{Match, Router};
 pub use row::{Check, Form, Need, Needs, Permission, Row, Target, Verb};
+pub use version::{API_RELEASE, API_VERSION, REPOSITORY_ID};

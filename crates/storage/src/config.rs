@@ -1,6 +1,6 @@
 //! What is configured of a storage; the record under `storage/<id>`.
 
-use model::{NodeName, StorageId};
+use model::{BlockFormat, NodeName, StorageId};
 use serde::{Deserialize, Serialize};
 
 use crate::ContentType;
@@ -58,9 +58,22 @@ pub struct StorageConfig {
     pub shared: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preallocation: Option<Preallocation>,
-    /// Not usable while nothing is mounted there.
+    /// Not usable while nothing is mounted there: `yes` for its own path, or another path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_mountpoint: Option<String>,
+    /// The format of a new image where nobody names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<BlockFormat>,
+    /// Whether the path is made where it is missing; yes where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_base_path: Option<bool>,
+    /// Whether the folders of the contents are made where they are missing; yes where nothing
+    /// is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_subdirs: Option<bool>,
+    /// The older word for both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mkdir: Option<bool>,
 }
 
 impl StorageConfig {
@@ -76,6 +89,10 @@ impl StorageConfig {
             shared: None,
             preallocation: None,
             is_mountpoint: None,
+            format: None,
+            create_base_path: None,
+            create_subdirs: None,
+            mkdir: None,
         }
     }
 
@@ -86,5 +103,65 @@ impl StorageConfig {
 
     pub fn takes(&self, content: ContentType) -> bool {
         self.content.contains(&content)
+    }
+
+    pub fn creates_base_path(&self) -> bool {
+        self.create_base_path.or(self.mkdir).unwrap_or(true)
+    }
+
+    pub fn creates_subdirs(&self) -> bool {
+        self.create_subdirs.or(self.mkdir).unwrap_or(true)
+    }
+
+    /// The path that something must be mounted on before the storage may be used.
+    pub fn mount_point(&self) -> Option<&str> {
+        match self.is_mountpoint.as_deref()? {
+            "yes" | "1" | "on" | "true" => Some(&self.path),
+            "no" | "0" | "off" | "false" => None,
+            path => Some(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain() -> StorageConfig {
+        StorageConfig::dir(StorageId::new("d2").unwrap(), "/srv/d2")
+    }
+
+    #[test]
+    fn folders_are_made_unless_somebody_says_no() {
+        assert!(plain().creates_base_path() && plain().creates_subdirs());
+        let no = StorageConfig {
+            mkdir: Some(false),
+            ..plain()
+        };
+        assert!(!no.creates_base_path() && !no.creates_subdirs());
+        let newer = StorageConfig {
+            create_subdirs: Some(true),
+            ..no
+        };
+        assert!(!newer.creates_base_path() && newer.creates_subdirs());
+    }
+
+    #[test]
+    fn a_mount_point_is_the_path_itself_or_another() {
+        let with = |text: &str| StorageConfig {
+            is_mountpoint: Some(text.into()),
+            ..plain()
+        };
+        assert_eq!(plain().mount_point(), None);
+        assert_eq!(with("no").mount_point(), None);
+        assert_eq!(with("yes").mount_point(), Some("/srv/d2"));
+        assert_eq!(with("/srv").mount_point(), Some("/srv"));
+    }
+
+    #[test]
+    fn a_record_of_the_first_version_still_decodes() {
+        let text = r#"{"id":"local","type":"dir","path":"/var/lib/vz","content":["images"]}"#;
+        let config: StorageConfig = serde_json::from_str(text).unwrap();
+        assert_eq!(config.content, [ContentType::Images]);
     }
 }

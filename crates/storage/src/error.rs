@@ -9,6 +9,8 @@ pub enum StorageError {
     NoStorage(StorageId),
     #[error("storage '{0}' is not available on this node")]
     NotHere(StorageId),
+    #[error("unable to activate storage '{storage}' - {reason}")]
+    Inactive { storage: StorageId, reason: String },
     #[error("volume '{storage}:{name}' does not exist")]
     NoVolume { storage: StorageId, name: String },
     #[error("volume '{storage}:{name}' already exists")]
@@ -32,7 +34,7 @@ impl StorageError {
             Self::NoStorage(_) | Self::NotHere(_) | Self::NoVolume { .. } => ErrorKind::NotFound,
             Self::Exists { .. } => ErrorKind::Conflict,
             Self::BadName(_) | Self::Unsupported { .. } => ErrorKind::Conflict,
-            Self::Full(_) => ErrorKind::Unavailable,
+            Self::Inactive { .. } | Self::Full(_) => ErrorKind::Unavailable,
             Self::Host { source, .. } => source.kind(),
         }
     }

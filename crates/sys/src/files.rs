@@ -27,6 +27,8 @@ pub struct FileEntry {
     /// Bytes that it takes on the disk.
     pub allocated: u64,
     pub modified: UnixTime,
+    /// The same for all names of one file, and no other file's of its file system.
+    pub inode: u64,
 }
 
 /// Space of the file system that a path lies on, in bytes.
@@ -78,6 +80,17 @@ pub trait Files: Send + Sync + 'static {
         write: bool,
         direct: bool,
     ) -> Result<Arc<OwnedFd>, SysError>;
+
+    /// Opens a new file, to be read and written, that has no name yet: it is gone with its last
+    /// descriptor unless `name_file` gives it one.
+    async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError>;
+
+    /// Gives a file of `create_unnamed` a name in its file system, durably with its content.
+    /// Refuses to replace an existing target.
+    async fn name_file(&self, file: &Arc<OwnedFd>, path: &Path) -> Result<(), SysError>;
+
+    /// Exchanges the names of two files of one file system at once, durably.
+    async fn exchange(&self, one: &Path, other: &Path) -> Result<(), SysError>;
 
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError>;
 

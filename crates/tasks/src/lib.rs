@@ -33,4 +33,4 @@ pub use context::TaskContext;
 pub use engine::{Engine, EngineOptions, Submission};
 pub use queue::{Hold, Turn};
 pub use registry::Registry;
-pub use task::{Probe, Step, Task};
+pub use task::{FollowUp, Probe, Step, Task};

@@ -51,7 +51,7 @@ async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Stan
             .forward(&mut task, standing.done, standing.planned)
             .await
         {
-            Ok(()) => runner.end(Ok(())).await,
+            Ok(()) => runner.succeed(&task).await,
             Err((planned, error)) => runner.take_back(&task, planned, error).await,
         },
         Ok(false) => {

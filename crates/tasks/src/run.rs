@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::archive::Ended;
 use crate::engine::Engine;
 use crate::journal::{Journal, Line};
-use crate::{Probe, Task, TaskContext, Turn};
+use crate::{Probe, Submission, Task, TaskContext, Turn};
 
 /// The pauses between attempts of what must not be given up, in seconds; the last one repeats.
 const RETRY_PAUSES_S: [u64; 5] = [0, 1, 2, 5, 15];
@@ -49,7 +49,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
             () = self.stop.notified() => return self.end(Err(stopped())).await,
         };
         match self.forward(&mut task, 0, 0).await {
-            Ok(()) => self.end(Ok(())).await,
+            Ok(()) => self.succeed(&task).await,
             Err((planned, error)) => self.take_back(&task, planned, error).await,
         }
     }
@@ -63,53 +63,72 @@ impl<W: Send + Sync + 'static> Runner<W> {
         planned: usize,
     ) -> Result<(), (usize, Error)> {
         for step in from..T::steps().len() {
-            let was_planned = step < planned;
+            let mut begun = step < planned;
             if step >= T::POINT_OF_NO_RETURN {
-                self.insist(
-                    |runner, task| Box::pin(runner.step(task, step, was_planned)),
-                    task,
-                )
-                .await;
+                let mut patience = Patience::default();
+                while let Err(error) = self.step(task, step, &mut begun).await {
+                    patience.pause(&self.cx, &error).await;
+                }
                 continue;
             }
             let ended = tokio::select! {
-                ended = self.step(task, step, was_planned) => ended,
+                ended = self.step(task, step, &mut begun) => ended,
                 () = self.stop.notified() => Err(stopped()),
             };
-            ended.map_err(|error| (step + 1, error))?;
+            if let Err(error) = ended {
+                self.settle(task, step, begun, error).await?;
+            }
         }
         Ok(())
     }
 
-    /// One step: planned and journalled if it was not, probed if it was, done, journalled.
+    /// Decides after a failed step. The last one before the point of no return may have been
+    /// done all the same (a commit whose answer was lost): then what follows it must happen, so
+    /// the world is asked until it tells.
+    async fn settle<T: Task<World = W>>(
+        &self,
+        task: &mut T,
+        step: usize,
+        begun: bool,
+        error: Error,
+    ) -> Result<(), (usize, Error)> {
+        if !begun || step + 1 != T::POINT_OF_NO_RETURN {
+            return Err((step + 1, error));
+        }
+        let mut patience = Patience::default();
+        let is_done = loop {
+            match self.is_done(task, step).await {
+                Ok(is_done) => break is_done,
+                Err(error) => patience.pause(&self.cx, &error).await,
+            }
+        };
+        if !is_done {
+            return Err((step + 1, error));
+        }
+        self.cx.log(&format!("done all the same: {error}")).await;
+        Ok(())
+    }
+
+    /// One step: planned and journalled if it was not `begun`, probed if it was, done,
+    /// journalled.
     async fn step<T: Task<World = W>>(
         &self,
         task: &mut T,
         step: usize,
-        was_planned: bool,
+        begun: &mut bool,
     ) -> Result<(), Error> {
         let action = T::steps()[step];
-        if was_planned {
-            if !self.is_done(task, step).await? {
-                action.act(&self.cx, task).await?;
-            }
-        } else {
+        if !*begun {
             action.plan(&self.cx, task).await?;
-            self.journal
-                .write(&Line::Planned {
-                    step,
-                    task: state(task)?,
-                })
-                .await?;
+            let line = Line::Planned { step, task: state(task)? };
+            self.journal.write(&line).await?;
+            *begun = true;
+            action.act(&self.cx, task).await?;
+        } else if !self.is_done(task, step).await? {
             action.act(&self.cx, task).await?;
         }
-        self.journal
-            .write(&Line::Done {
-                step,
-                task: state(task)?,
-            })
-            .await?;
-        Ok(())
+        let line = Line::Done { step, task: state(task)? };
+        Ok(self.journal.write(&line).await?)
     }
 
     /// Whether a step that was begun earlier is done, after waiting for what runs by itself.
@@ -132,6 +151,29 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 
+    /// Submits what follows and ends the task well.
+    pub(crate) async fn succeed<T: Task<World = W>>(&self, task: &T) {
+        let mut patience = Patience::default();
+        while let Err(error) = self.submit_follow_up(task).await {
+            patience.pause(&self.cx, &error).await;
+        }
+        self.end(Ok(())).await;
+    }
+
+    async fn submit_follow_up<T: Task<World = W>>(&self, task: &T) -> Result<(), Error> {
+        let Some(submit) = task.follow_up() else { return Ok(()) };
+        let upid = &self.cx.upid;
+        let submission = Submission {
+            // The same after a restart, so that it is submitted once.
+            request_id: format!("after {upid}"),
+            user: upid.user.clone(),
+            id: upid.id.clone(),
+        };
+        let next = submit(&self.engine, submission).await?;
+        self.cx.log(&format!("submitted {next}")).await;
+        Ok(())
+    }
+
     /// Undoes the first `planned` steps, last first, and ends the task with `error`.
     pub(crate) async fn take_back<T: Task<World = W>>(
         &self,
@@ -139,21 +181,16 @@ impl<W: Send + Sync + 'static> Runner<W> {
         planned: usize,
         error: Error,
     ) {
-        let reason = error.to_string();
-        let mut task = task.clone();
-        self.insist(
-            |runner, _| {
-                let line = Line::Failed {
-                    reason: reason.clone(),
-                };
-                Box::pin(async move { Ok(runner.journal.write(&line).await?) })
-            },
-            &mut task,
-        )
-        .await;
+        let line = Line::Failed { reason: error.to_string() };
+        let mut patience = Patience::default();
+        while let Err(error) = self.journal.write(&line).await {
+            patience.pause(&self.cx, &error.into()).await;
+        }
         for step in (0..planned).rev() {
-            self.insist(|runner, task| Box::pin(runner.undo(task, step)), &mut task)
-                .await;
+            let mut patience = Patience::default();
+            while let Err(error) = self.undo(task, step).await {
+                patience.pause(&self.cx, &error).await;
+            }
         }
         self.end(Err(error)).await;
     }
@@ -162,23 +199,6 @@ impl<W: Send + Sync + 'static> Runner<W> {
         T::steps()[step].undo(&self.cx, task).await?;
         self.journal.write(&Line::Undone { step }).await?;
         Ok(())
-    }
-
-    /// Tries until it works: used for what must not be given up.
-    async fn insist<T: Task<World = W>>(
-        &self,
-        mut attempt: impl for<'a> FnMut(&'a Self, &'a mut T) -> Attempt<'a>,
-        task: &mut T,
-    ) {
-        let mut pauses = RETRY_PAUSES_S.iter();
-        let mut pause_s = 0;
-        while let Err(error) = attempt(self, task).await {
-            pause_s = pauses.next().copied().unwrap_or(pause_s);
-            self.cx
-                .log(&format!("trying again in {pause_s} s: {error}"))
-                .await;
-            self.cx.clock.sleep(Duration::from_secs(pause_s)).await;
-        }
     }
 
     /// Writes the end, until it is written.
@@ -201,12 +221,10 @@ impl<W: Send + Sync + 'static> Runner<W> {
             request_id: self.request_id.clone(),
             revision: self.cx.revision.load(Ordering::Relaxed),
         };
-        let mut pauses = RETRY_PAUSES_S.iter();
-        let mut pause_s = 0;
+        let mut patience = Patience::default();
         while let Err(error) = self.engine.conclude(ended.clone()).await {
             tracing::error!(upid = %self.cx.upid, %error, "the end of a task cannot be written");
-            pause_s = pauses.next().copied().unwrap_or(pause_s);
-            self.cx.clock.sleep(Duration::from_secs(pause_s)).await;
+            patience.pause(&self.cx, &error).await;
         }
     }
 
@@ -215,7 +233,21 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 }
 
-type Attempt<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+/// Pauses between attempts of what must not be given up.
+#[derive(Default)]
+struct Patience {
+    attempts: usize,
+}
+
+impl Patience {
+    async fn pause<W>(&mut self, cx: &TaskContext<W>, error: &Error) {
+        let last = RETRY_PAUSES_S.len() - 1;
+        let pause_s = RETRY_PAUSES_S[self.attempts.min(last)];
+        self.attempts += 1;
+        cx.log(&format!("trying again in {pause_s} s: {error}")).await;
+        cx.clock.sleep(Duration::from_secs(pause_s)).await;
+    }
+}
 
 fn state<T: Task>(task: &T) -> Result<serde_json::Value, Error> {
     serde_json::to_value(task)

@@ -1,11 +1,23 @@
 //! What a task is.
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
-use model::Error;
+use model::{Error, Upid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::TaskContext;
+use crate::{Engine, Submission, TaskContext};
+
+/// Submits a task that follows another.
+pub type FollowUp<W> = Box<
+    dyn for<'a> FnOnce(
+            &'a Engine<W>,
+            Submission,
+        ) -> Pin<Box<dyn Future<Output = Result<Upid, Error>> + Send + 'a>>
+        + Send
+        + Sync,
+>;
 
 /// What the world says of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +54,12 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 
     /// What the task works on and waits for its turn at, e.g. `guest/100`.
     fn object(&self) -> Option<String>;
+
+    /// What is submitted, in the name of the same user, once this task has gone through. It is
+    /// submitted once, also through a restart.
+    fn follow_up(&self) -> Option<FollowUp<Self::World>> {
+        None
+    }
 
     /// Whether an earlier task of that kind must have ended before this one begins.
     fn excludes(&self, _kind: &str) -> bool {

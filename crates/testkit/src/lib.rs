@@ -14,6 +14,7 @@ mod clock;
 mod faults;
 mod host;
 mod qemu;
+mod qemu_img;
 mod store;
 pub mod walk;
 
@@ -21,4 +22,5 @@ pub use clock::{HastyClock, ManualClock};
 pub use faults::{Fault, Faults};
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
 pub use qemu::{qemu_facts, spawn_qemu};
+pub use qemu_img::qemu_img;
 pub use store::FaultyStore;

@@ -104,11 +104,11 @@ fn answer(state: &State, command: &Value) -> Value {
             *status = "paused";
             json!({"return": {}})
         }
-        "quit" => {
+        "quit" | "system_powerdown" => {
             state.is_alive.store(false, Ordering::SeqCst);
             json!({"return": {}})
         }
-        "qmp_capabilities" => json!({"return": {}}),
+        "qmp_capabilities" | "system_reset" => json!({"return": {}}),
         other => {
             let text = format!("The command {other} has not been found");
             json!({"error": {"class": "CommandNotFound", "desc": text}})

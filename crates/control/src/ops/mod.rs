@@ -4,6 +4,7 @@ pub mod access;
 mod node;
 mod pools;
 mod qemu;
+mod storage;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -61,7 +62,7 @@ macro_rules! pair {
 }
 pub(crate) use pair;
 
-const GROUPS: &[&[Pair]] = &[access::PAIRS, node::PAIRS, pools::PAIRS, qemu::PAIRS];
+const GROUPS: &[&[Pair]] = &[access::PAIRS, node::PAIRS, pools::PAIRS, qemu::PAIRS, storage::PAIRS];
 
 /// Every operation that the agent has, with its row's name.
 pub fn pairs() -> impl Iterator<Item = &'static Pair> {

@@ -1,18 +1,19 @@
 //! Makes a virtual machine.
 //!
 //! ```text
-//!   reserve ─ allocate ─ publish ┃
+//!   reserve ─ allocate ─ publish ┃ join-pool ─► qemu_start, if wanted
 //!   the id    the disks  the configuration; from then on it is a guest
 //! ```
 
 use async_trait::async_trait;
-use model::{Busy, Error, GuestConfig, GuestKind, GuestRecord, Record, VmId};
+use auth::edit::pools;
+use model::{Busy, Error, GuestConfig, GuestKind, GuestRecord, PoolId, Record, VmId};
 use serde::{Deserialize, Serialize};
 use store::{Commit, Precondition, StoreError};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{FollowUp, Probe, Step, Task, TaskContext};
 
 use super::allocate::{Allocate, Allocates};
-use super::guest_object;
+use super::{QemuStart, guest_object};
 use crate::edit::Edit;
 use crate::{World, guest_key};
 
@@ -20,6 +21,10 @@ use crate::{World, guest_key};
 pub struct QemuCreate {
     pub vmid: VmId,
     pub edit: Edit,
+    /// The pool that it becomes a member of.
+    pub pool: Option<PoolId>,
+    /// Start it right afterwards.
+    pub start: bool,
 }
 
 impl Task for QemuCreate {
@@ -30,11 +35,20 @@ impl Task for QemuCreate {
     const POINT_OF_NO_RETURN: usize = 3;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Reserve, &Allocate, &Publish]
+        &[&Reserve, &Allocate, &Publish, &JoinPool]
     }
 
     fn object(&self) -> Option<String> {
         Some(guest_object(self.vmid))
+    }
+
+    fn follow_up(&self) -> Option<FollowUp<World>> {
+        let task = QemuStart::new(self.vmid, None, false);
+        self.start.then(|| {
+            let submit: FollowUp<World> =
+                Box::new(move |engine, submission| Box::pin(engine.submit(submission, task)));
+            submit
+        })
     }
 }
 
@@ -152,5 +166,36 @@ impl Step<QemuCreate> for Publish {
             Err(error) if error.kind == model::ErrorKind::NotFound => Ok(()),
             result => result.map(|_| ()),
         }
+    }
+}
+
+struct JoinPool;
+
+#[async_trait]
+impl Step<QemuCreate> for JoinPool {
+    fn name(&self) -> &'static str {
+        "join-pool"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuCreate) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuCreate) -> Result<(), Error> {
+        let Some(pool) = &task.pool else { return Ok(()) };
+        let vmid = task.vmid.get();
+        match cx.world.authority.change(|access| pools::join(access, pool, vmid)).await {
+            Ok(revision) => cx.committed(revision.0),
+            // A pool that was deleted meanwhile is no reason to lose the guest.
+            Err(error) if !matches!(error, auth::AccessError::Store(_)) => {
+                cx.warn(&format!("the guest is in no pool: {error}")).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuCreate) -> Result<(), Error> {
+        Ok(())
     }
 }

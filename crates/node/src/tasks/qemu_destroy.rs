@@ -1,6 +1,7 @@
 //! Destroys a virtual machine: its disks, then its record. Once it has begun it is finished.
 
 use async_trait::async_trait;
+use auth::edit::pools;
 use model::{Error, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
@@ -35,7 +36,7 @@ impl Task for QemuDestroy {
     const POINT_OF_NO_RETURN: usize = 2;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Claim, &Choose, &RemoveVolumes, &Forget]
+        &[&Claim, &Choose, &RemoveVolumes, &RemoveRights, &Forget]
     }
 
     fn object(&self) -> Option<String> {
@@ -148,6 +149,31 @@ impl Step<QemuDestroy> for RemoveVolumes {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuDestroy) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Nobody keeps a right on a number that another guest may get.
+struct RemoveRights;
+
+#[async_trait]
+impl Step<QemuDestroy> for RemoveRights {
+    fn name(&self) -> &'static str {
+        "remove-rights"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuDestroy) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
+        let vmid = task.vmid.get();
+        let forgotten = cx.world.authority.change(|access| pools::forget_guest(access, vmid)).await;
+        cx.committed(forgotten?.0);
         Ok(())
     }
 

@@ -93,7 +93,7 @@ impl Task for QemuStart {
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[
-            &Claim, &Layout, &MakeTaps, &MakeScope, &Launch, &Record, &Cont, &Release,
+            &Claim, &Settle, &Layout, &MakeTaps, &MakeScope, &Launch, &Record, &Cont, &Release,
         ]
     }
 

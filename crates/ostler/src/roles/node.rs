@@ -33,12 +33,17 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     let store: SharedStore =
         Arc::new(SqliteStore::open(paths.database(), clock.clone()).context("opening the store")?);
     ensure_first_storage(config, &store).await?;
+    let program = std::env::current_exe()?.display().to_string();
+    let processes: Arc<dyn sys::Processes> = host.clone();
+    let pam = Arc::new(PamHelper::new(processes, program, &["pam-helper"]));
+    let authority = Arc::new(Authority::new(store.clone(), clock.clone(), pam).await?);
     let world = World::new(WorldOptions {
         node: config.node.clone(),
         paths: paths.clone(),
         store: store.clone(),
         host: host.clone(),
         clock: clock.clone(),
+        authority: authority.clone(),
         guest_user: config.guest_user,
         kvm: config.kvm,
         allow_emulation: config.emulate,
@@ -50,10 +55,6 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         clock: clock.clone(),
     };
     let tasks = Engine::open(options, world.clone(), &registry()).await?;
-    let program = std::env::current_exe()?.display().to_string();
-    let processes: Arc<dyn sys::Processes> = host.clone();
-    let pam = Arc::new(PamHelper::new(processes, program, &["pam-helper"]));
-    let authority = Arc::new(Authority::new(store.clone(), clock.clone(), pam).await?);
     let context = Context {
         node: config.node.clone(),
         store,

@@ -1,10 +1,12 @@
 //! The operations, one file per resource, named and ordered as in the API's tree.
 
 mod access;
+mod cluster;
 mod node;
 mod params;
 mod pools;
 mod qemu;
+mod storage;
 mod version;
 
 use crate::Row;
@@ -22,11 +24,15 @@ const GROUPS: &[&[Row]] = &[
     access::ticket::ROWS,
     access::tokens::ROWS,
     access::users::ROWS,
+    node::storage::ROWS,
+    cluster::ROWS,
+    node::list::ROWS,
     node::tasks::ROWS,
     qemu::config::ROWS,
     qemu::guests::ROWS,
     qemu::power::ROWS,
     qemu::status::ROWS,
+    storage::ROWS,
     version::ROWS,
     pools::ROWS,
 ];

@@ -12,7 +12,7 @@ mod files;
 mod image;
 mod layout;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
@@ -56,6 +56,43 @@ impl Dir {
             return StorageError::Full(storage);
         }
         StorageError::Host { storage, source }
+    }
+
+    fn inactive(&self, reason: String) -> StorageError {
+        let storage = self.config.id.clone();
+        StorageError::Inactive { storage, reason }
+    }
+
+    /// An empty folder below an unmounted mount point must not fill up the disk it lies on.
+    async fn check_mounted(&self) -> Result<(), StorageError> {
+        let Some(point) = self.config.mount_point() else {
+            return Ok(());
+        };
+        let mounts = self
+            .host
+            .read(Path::new("/proc/self/mountinfo"))
+            .await
+            .map_err(|source| self.failed(source))?;
+        if is_mount_point(&String::from_utf8_lossy(&mounts), point) {
+            return Ok(());
+        }
+        let text = "directory is expected to be a mount point but is not mounted";
+        Err(self.inactive(format!("{text}: '{point}'")))
+    }
+
+    async fn check_base_path(&self, root: &Path) -> Result<(), StorageError> {
+        let entry = self
+            .host
+            .stat(root)
+            .await
+            .map_err(|source| self.failed(source))?;
+        if entry.is_some_and(|entry| entry.kind != FileKind::File) {
+            return Ok(());
+        }
+        let root = root.display();
+        Err(self.inactive(format!(
+            "directory '{root}' does not exist or is unreachable"
+        )))
     }
 
     async fn describe(&self, name: &str, entry: &FileEntry) -> Result<VolumeInfo, StorageError> {
@@ -125,6 +162,16 @@ impl Dir {
     }
 }
 
+/// Whether the kernel's list of mounts has this mount point (proc(5): its fifth field, with
+/// spaces and the like as octal numbers).
+fn is_mount_point(mounts: &str, point: &str) -> bool {
+    let wanted = point.trim_end_matches('/');
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    points
+        .map(|found| found.replace("\\040", " ").replace("\\011", "\t"))
+        .any(|found| found.trim_end_matches('/') == wanted)
+}
+
 #[async_trait]
 impl Storage for Dir {
     fn config(&self) -> &StorageConfig {
@@ -132,9 +179,22 @@ impl Storage for Dir {
     }
 
     async fn activate(&self) -> Result<(), StorageError> {
+        self.check_mounted().await?;
         let root = self.root();
-        for content in &self.config.content {
-            let folder = root.join(layout::folder(*content));
+        if !self.config.creates_base_path() {
+            self.check_base_path(&root).await?;
+        }
+        let folders: Vec<PathBuf> = if self.config.creates_subdirs() {
+            let contents = self.config.content.iter();
+            contents
+                .map(|content| root.join(layout::folder(*content)))
+                .collect()
+        } else if self.config.creates_base_path() {
+            vec![root]
+        } else {
+            Vec::new()
+        };
+        for folder in folders {
             self.host
                 .create_dir(&folder, 0o755)
                 .await
@@ -285,7 +345,7 @@ impl Storage for Dir {
     }
 
     fn default_format(&self) -> BlockFormat {
-        BlockFormat::Raw
+        self.config.format.unwrap_or(BlockFormat::Raw)
     }
 
     fn files(&self) -> Option<&dyn FileVolumes> {

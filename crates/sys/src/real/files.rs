@@ -123,6 +123,51 @@ impl Files for RealHost {
         .await
     }
 
+    async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError> {
+        with(folder, "make a file in", |folder| {
+            let file = fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .mode(0o644)
+                .custom_flags(libc::O_TMPFILE)
+                .open(folder)?;
+            Ok(OwnedFd::from(file))
+        })
+        .await
+    }
+
+    async fn name_file(&self, file: &Arc<OwnedFd>, path: &Path) -> Result<(), SysError> {
+        let file = file.clone();
+        with(path, "name", move |path| {
+            rustix::fs::fsync(&*file)?;
+            rustix::fs::linkat(
+                rustix::fs::CWD,
+                crate::lent::path_of(&file),
+                rustix::fs::CWD,
+                path,
+                rustix::fs::AtFlags::SYMLINK_FOLLOW,
+            )?;
+            sync_parent(path)
+        })
+        .await
+    }
+
+    async fn exchange(&self, one: &Path, other: &Path) -> Result<(), SysError> {
+        let other = other.to_owned();
+        with(one, "exchange", move |one| {
+            rustix::fs::renameat_with(
+                rustix::fs::CWD,
+                one,
+                rustix::fs::CWD,
+                &other,
+                rustix::fs::RenameFlags::EXCHANGE,
+            )?;
+            sync_parent(one)?;
+            sync_parent(&other)
+        })
+        .await
+    }
+
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError> {
         with(path, "measure", |path| {
             let stat = rustix::fs::statvfs(path)?;
@@ -230,5 +275,6 @@ fn entry(path: &Path, metadata: &fs::Metadata) -> FileEntry {
         size: metadata.len(),
         allocated: metadata.blocks() * 512,
         modified: metadata.mtime(),
+        inode: metadata.ino(),
     }
 }

@@ -1,7 +1,7 @@
 //! Files in memory.
 
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,16 @@ const DISK_BYTES: u64 = 1 << 40;
 
 fn failed(action: &'static str, path: &Path, kind: io::ErrorKind) -> SysError {
     SysError::io(action, path, io::Error::from(kind))
+}
+
+/// A real file without a name: what reads and writes descriptors needs one.
+fn filled(path: &Path, content: &[u8]) -> Result<OwnedFd, SysError> {
+    let made = tempfile::tempfile().and_then(|mut file| {
+        file.write_all(content)?;
+        file.rewind()?;
+        Ok(OwnedFd::from(file))
+    });
+    made.map_err(|source| SysError::io("open", path, source))
 }
 
 impl Disk {
@@ -32,12 +42,20 @@ impl Disk {
             }
             *free -= needed;
         }
+        let inode = match self.nodes.get(path) {
+            Some(Node::File { inode, .. }) => *inode,
+            _ => {
+                self.last_inode += 1;
+                self.last_inode
+            }
+        };
         self.nodes.insert(
             path.to_owned(),
             Node::File {
                 content,
                 size,
                 mode: 0o600,
+                inode,
             },
         );
         Ok(())
@@ -59,9 +77,9 @@ impl Disk {
     }
 
     fn entry(path: &Path, node: &Node) -> FileEntry {
-        let (kind, size) = match node {
-            Node::File { size, .. } => (FileKind::File, *size),
-            Node::Directory { .. } => (FileKind::Directory, 4096),
+        let (kind, size, inode) = match node {
+            Node::File { size, inode, .. } => (FileKind::File, *size, *inode),
+            Node::Directory { .. } => (FileKind::Directory, 4096, 0),
         };
         let name = path
             .file_name()
@@ -74,6 +92,7 @@ impl Disk {
             size,
             allocated: size.min(4096),
             modified: 0,
+            inode,
         }
     }
 
@@ -227,10 +246,55 @@ impl Files for FakeHost {
             .faults
             .begin(|| format!("open {}", path.display()))
             .await?;
-        self.world().disk.read(path)?;
-        let null = std::fs::File::open("/dev/null");
-        let null = null.map_err(|source| SysError::io("open", path, source))?;
-        call.end(Arc::new(OwnedFd::from(null))).await
+        let content = self.world().disk.read(path)?;
+        call.end(Arc::new(filled(path, &content)?)).await
+    }
+
+    async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("make a file in {}", folder.display()))
+            .await?;
+        if !matches!(
+            self.world().disk.nodes.get(folder),
+            Some(Node::Directory { .. })
+        ) {
+            return Err(failed("make a file in", folder, io::ErrorKind::NotFound));
+        }
+        call.end(filled(folder, b"")?).await
+    }
+
+    async fn name_file(&self, file: &Arc<OwnedFd>, path: &Path) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("name {}", path.display()))
+            .await?;
+        let content = std::fs::read(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let content = content.map_err(|source| SysError::io("name", path, source))?;
+        {
+            let mut world = self.world();
+            if world.disk.nodes.contains_key(path) {
+                return Err(failed("name", path, io::ErrorKind::AlreadyExists));
+            }
+            let size = content.len() as u64;
+            world.disk.put(path, content, size)?;
+        }
+        call.end(()).await
+    }
+
+    async fn exchange(&self, one: &Path, other: &Path) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("exchange {}", one.display()))
+            .await?;
+        {
+            let nodes = &mut self.world().disk.nodes;
+            let missing = || failed("exchange", one, io::ErrorKind::NotFound);
+            let first = nodes.get(one).cloned().ok_or_else(missing)?;
+            let second = nodes.insert(other.to_owned(), first).ok_or_else(missing)?;
+            nodes.insert(one.to_owned(), second);
+        }
+        call.end(()).await
     }
 
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError> {

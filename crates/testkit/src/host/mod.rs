@@ -42,6 +42,7 @@ pub struct Disk {
     pub(crate) nodes: BTreeMap<PathBuf, Node>,
     /// Bytes that may still be written; none: no limit.
     pub(crate) free: Option<u64>,
+    last_inode: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +51,7 @@ pub(crate) enum Node {
         content: Vec<u8>,
         size: u64,
         mode: u32,
+        inode: u64,
     },
     Directory {
         mode: u32,

@@ -1,18 +1,58 @@
 //! `/nodes/{node}/qemu`
 
+mod config;
+mod configure;
+mod create;
+mod destroy;
+mod monitor;
+mod power;
 mod start;
 mod status;
 mod stop;
 
-use model::Error;
+use model::{Error, NodeName, VmId};
+use serde::Deserialize;
 
 use super::{Op, Pair, pair};
 
 pub(super) const PAIRS: &[Pair] = &[
+    pair!("qemu_config", config::config),
+    pair!("qemu_configure", configure::configure),
+    pair!("qemu_configure_task", configure::configure_task),
+    pair!("qemu_create", create::create),
+    pair!("qemu_destroy", destroy::destroy),
+    pair!("qemu_monitor", monitor::monitor),
+    pair!("qemu_pending", config::pending),
+    pair!("qemu_reset", power::reset),
+    pair!("qemu_resume", power::resume),
+    pair!("qemu_shutdown", power::shutdown),
     pair!("qemu_start", start::start),
     pair!("qemu_status", status::status),
     pair!("qemu_stop", stop::stop),
+    pair!("qemu_suspend", power::suspend),
 ];
+
+/// The parameters that say which guest is meant.
+#[derive(Deserialize)]
+struct Guest {
+    node: NodeName,
+    vmid: VmId,
+    skiplock: Option<bool>,
+}
+
+impl Guest {
+    /// Reads them and checks that the guest is this node's to work on.
+    fn of(op: &Op) -> Result<Self, Error> {
+        let guest: Self = op.params()?;
+        op.context.check_node(&guest.node)?;
+        check_skiplock(op, guest.skiplock)?;
+        Ok(guest)
+    }
+
+    fn skips_lock(&self) -> bool {
+        self.skiplock == Some(true)
+    }
+}
 
 /// `skiplock` passes by a protection that is there for everybody else.
 fn check_skiplock(op: &Op, skiplock: Option<bool>) -> Result<(), Error> {

@@ -70,9 +70,10 @@ pub(super) fn space_needs(params: &Values) -> Vec<Need> {
 pub(in crate::table) const ROWS: &[Row] = &[
     Row::get("/nodes/{node}/qemu", "qemu_list", "The virtual machines of a node.")
         .params(&[&[NODE, Field::boolean("full").optional()]])
-        .returns(Shape::Array(&Shape::Object { fields: &[OBSERVED], open: false }))
+        .returns(Shape::Array(&Shape::Object { fields: &[OBSERVED], open: true }))
         .permission(Permission::User)
-        .on_node(),
+        .on_node()
+        .index(),
     Row::post("/nodes/{node}/qemu", "qemu_create", "Make a virtual machine.")
         .params(ALL_CREATE)
         .check(Check::Computed(create_needs))

@@ -58,7 +58,8 @@ pub(in crate::table) const ROWS: &[Row] = &[
                 Field::boolean("spice").optional(),
             ],
         ],
-        open: false,
+        // `disk` is there besides what the schema names.
+        open: true,
     })
     .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
     .on_node(),

@@ -1,0 +1,67 @@
+//! `GET /nodes/{node}/qemu/{vmid}/{config,pending}`
+
+use std::collections::BTreeSet;
+
+use model::{Error, GuestRecord, PendingChange};
+use node::digest;
+use proto::wire::Answer;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Guest;
+use crate::ops::Op;
+
+/// What stands where a secret is.
+const MASKED: &str = "**********";
+
+#[derive(Deserialize)]
+struct Config {
+    /// Only what the running guest has, without pending changes.
+    current: Option<bool>,
+}
+
+pub(super) async fn config(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Config { current } = op.params()?;
+    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let mut shown: Map<String, Value> = Map::new();
+    for (name, value) in &guest.config.0 {
+        shown.insert(name.clone(), masked(name, value));
+    }
+    if current != Some(true) {
+        for (name, change) in &guest.pending {
+            match change {
+                PendingChange::Set(value) => shown.insert(name.clone(), masked(name, value)),
+                PendingChange::Delete { .. } => shown.remove(name),
+            };
+        }
+    }
+    shown.insert("digest".to_owned(), digest(&guest).into());
+    Ok(Answer::new(shown))
+}
+
+fn masked(name: &str, value: &Value) -> Value {
+    if name == "cipassword" { MASKED.into() } else { value.clone() }
+}
+
+pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let names: BTreeSet<&String> = guest.config.0.keys().chain(guest.pending.keys()).collect();
+    let mut rows: Vec<Value> = names.into_iter().map(|name| row(&guest, name)).collect();
+    rows.push(json!({"key": "digest", "value": digest(&guest)}));
+    Ok(Answer::new(rows))
+}
+
+fn row(guest: &GuestRecord, name: &str) -> Value {
+    let mut row = json!({"key": name});
+    if let Some(value) = guest.config.0.get(name) {
+        row["value"] = masked(name, value);
+    }
+    match guest.pending.get(name) {
+        Some(PendingChange::Set(value)) => row["pending"] = masked(name, value),
+        Some(PendingChange::Delete { force }) => row["delete"] = (1 + u8::from(*force)).into(),
+        None => {}
+    }
+    row
+}

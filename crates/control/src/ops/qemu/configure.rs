@@ -1,0 +1,114 @@
+//! `PUT` and `POST /nodes/{node}/qemu/{vmid}/config`
+
+use std::time::Duration;
+
+use model::schema::format::split_list;
+use model::schema::Values;
+use model::{Error, ErrorKind, FieldErrors, Upid};
+use node::tasks::QemuConfigure;
+use node::{Edit, random_mac};
+use proto::wire::Answer;
+use serde::Deserialize;
+use tasks::TaskState;
+
+use super::Guest;
+use crate::ops::Op;
+
+/// How long a synchronous change may take: clients give up at 5 s.
+const PATIENCE: Duration = Duration::from_millis(4_500);
+
+/// Parameters that are no options of the guest.
+const NO_OPTIONS: [&str; 8] =
+    ["node", "vmid", "skiplock", "digest", "delete", "force", "revert", "background_delay"];
+
+#[derive(Deserialize)]
+struct Change {
+    digest: Option<String>,
+    delete: Option<String>,
+    force: Option<bool>,
+    revert: Option<String>,
+}
+
+/// Waits until the change is made.
+pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
+    let submitted = submit(&op).await?;
+    let upid: Upid = submitted
+        .data
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| Error::bug("a submitted task has no UPID"))?;
+    let ended = tokio::select! {
+        ended = op.context.tasks.wait(&upid) => ended?,
+        () = op.context.clock.sleep(PATIENCE) => {
+            // The change is in the queue and will be made; only this caller stops waiting.
+            let vmid = &op.params["vmid"];
+            let text = format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout");
+            return Err(Error::new(ErrorKind::Busy, text));
+        }
+    };
+    match ended.state {
+        TaskState::Ended { status, .. } if status == "OK" || status.starts_with("WARNINGS") => {
+            Ok(Answer::null().at(ended.revision))
+        }
+        TaskState::Ended { status, .. } => Err(Error::conflict(status)),
+        other => Err(Error::bug(format!("the change ended as {other:?}"))),
+    }
+}
+
+/// Answers the UPID at once.
+pub(super) async fn configure_task(op: Op) -> Result<Answer, Error> {
+    submit(&op).await
+}
+
+async fn submit(op: &Op) -> Result<Answer, Error> {
+    let guest = Guest::of(op)?;
+    let change: Change = op.params()?;
+    let record = op.context.world.records.guest(guest.vmid).await?.record.data;
+    if change.digest.as_ref().is_some_and(|known| *known != node::digest(&record)) {
+        return Err(Error::conflict("checksum mismatch (file change by other user?)"));
+    }
+    let mut edit = Edit::new(&options(&op.params), &|| random_mac(&op.context.node))?;
+    edit.delete = names(change.delete.as_deref());
+    edit.revert = names(change.revert.as_deref());
+    edit.force = change.force == Some(true);
+    check_names(&edit)?;
+    edit.check(&record.config)?;
+    for volume in &edit.new_volumes {
+        op.context.world.storage(&volume.storage).await?;
+    }
+    let task = QemuConfigure::new(guest.vmid, edit, change.digest, guest.skips_lock());
+    op.context.submit(op, guest.vmid, task).await
+}
+
+/// The options among the parameters.
+pub(super) fn options(params: &Values) -> Values {
+    let is_option = |name: &String| !NO_OPTIONS.contains(&name.as_str());
+    params
+        .iter()
+        .filter(|(name, _)| is_option(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn names(list: Option<&str>) -> Vec<String> {
+    split_list(list.unwrap_or_default()).map(str::to_owned).collect()
+}
+
+/// What is set cannot be deleted too, and what is deleted must be an option.
+fn check_names(edit: &Edit) -> Result<(), Error> {
+    if edit.set.is_empty() && edit.delete.is_empty() && edit.revert.is_empty() {
+        return Err(Error::conflict("no options specified"));
+    }
+    let mut errors = FieldErrors::new();
+    for (field, names) in [("delete", &edit.delete), ("revert", &edit.revert)] {
+        for name in names {
+            if edit.set.contains_key(name) {
+                let text = format!("you can't use '-{name}' and -{field} {name}' at the same time");
+                errors.insert(field.to_owned(), text);
+            } else if model::schema::find(model::qemu::OPTIONS, name).is_none() {
+                errors.insert(field.to_owned(), format!("unknown option '{name}'"));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::invalid_fields(errors)) }
+}

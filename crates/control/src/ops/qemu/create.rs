@@ -1,0 +1,84 @@
+//! `POST /nodes/{node}/qemu`
+
+use std::collections::BTreeMap;
+
+use model::qemu::{Boot, Drive, DriveSlot, Net};
+use model::{Error, ErrorKind, GuestConfig, PoolId};
+use node::tasks::{QemuCreate, already_exists};
+use node::{Edit, random_mac};
+use proto::wire::Answer;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Guest;
+use super::configure::options;
+use crate::ops::Op;
+
+/// Parameters of a creation that are no options of the guest.
+const NO_OPTIONS: [&str; 2] = ["pool", "start"];
+
+#[derive(Deserialize)]
+struct Create {
+    pool: Option<PoolId>,
+    start: Option<bool>,
+}
+
+pub(super) async fn create(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Create { pool, start } = op.params()?;
+    let mut options = options(&op.params);
+    options.retain(|name, _| !NO_OPTIONS.contains(&name.as_str()));
+    let mut edit = Edit::new(&options, &|| random_mac(&op.context.node))?;
+    match op.context.world.records.guest(vmid).await {
+        Ok(taken) => return Err(already_exists(vmid, &taken.record.data)),
+        Err(error) if error.kind == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    for volume in &edit.new_volumes {
+        op.context.world.storage(&volume.storage).await?;
+    }
+    edit.check(&GuestConfig::default())?;
+    fill_in(&mut edit, op.context.clock.wall());
+    if let Some(pool) = &pool {
+        let known = op.context.authority.access().pool(pool).is_some();
+        if !known {
+            return Err(Error::not_found(format!("pool '{pool}' does not exist")));
+        }
+    }
+    let task = QemuCreate { vmid, edit, pool, start: start == Some(true) };
+    op.context.submit(&op, vmid, task).await
+}
+
+/// What every new guest gets: an identity, a birth date, something to boot from.
+fn fill_in(edit: &mut Edit, now: model::UnixTime) {
+    let uuid = || Uuid::new_v4().to_string();
+    let set = &mut edit.set;
+    set.entry("smbios1".into()).or_insert_with(|| format!("uuid={}", uuid()).into());
+    let generation = set.entry("vmgenid".into()).or_insert_with(|| "1".into());
+    if generation.as_str() == Some("1") {
+        *generation = uuid().into();
+    }
+    set.insert("meta".into(), format!("ctime={now}").into());
+    if !set.contains_key("boot") {
+        let order = boot_order(set);
+        set.insert("boot".into(), order.into());
+    }
+}
+
+fn boot_order(set: &BTreeMap<String, Value>) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let drives: BTreeMap<DriveSlot, Drive> = set
+        .iter()
+        .filter_map(|(name, value)| {
+            let slot: DriveSlot = name.parse().ok()?;
+            Some((slot, Drive::parse(slot.bus(), &text(value)).ok()?))
+        })
+        .collect();
+    let nets: Vec<u8> = set
+        .iter()
+        .filter(|(_, value)| Net::parse(&text(value)).is_ok())
+        .filter_map(|(name, _)| name.strip_prefix("net")?.parse().ok())
+        .collect();
+    Boot::for_new_guest(&drives, &nets).print()
+}

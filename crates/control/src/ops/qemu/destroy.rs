@@ -1,0 +1,34 @@
+//! `DELETE /nodes/{node}/qemu/{vmid}`
+
+use model::Error;
+use node::tasks::QemuDestroy;
+use proto::wire::Answer;
+use serde::Deserialize;
+
+use super::Guest;
+use crate::ops::Op;
+
+/// `purge` has nothing more to do: pools and rights forget the guest anyway, and there are no
+/// jobs yet that could name it.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Destroy {
+    destroy_unreferenced_disks: Option<bool>,
+}
+
+pub(super) async fn destroy(op: Op) -> Result<Answer, Error> {
+    let guest = Guest::of(&op)?;
+    let vmid = guest.vmid;
+    let Destroy { destroy_unreferenced_disks } = op.params()?;
+    let record = op.context.world.records.guest(vmid).await?.record.data;
+    if record.config.flag("protection") == Some(true) {
+        let text = format!("can't remove VM {vmid} - protection mode enabled");
+        return Err(Error::conflict(text));
+    }
+    if op.context.world.running.is_running(vmid).await? {
+        return Err(Error::conflict(format!("VM {vmid} is running - destroy failed")));
+    }
+    let unreferenced = destroy_unreferenced_disks == Some(true);
+    let task = QemuDestroy::new(vmid, guest.skips_lock(), unreferenced);
+    op.context.submit(&op, vmid, task).await
+}

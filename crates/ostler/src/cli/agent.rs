@@ -1,0 +1,125 @@
+//! The agent of this machine, as commands ask it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http::Index;
+use model::schema::Values;
+use model::{Clock, Error, ErrorKind, NodeName};
+use node::Paths;
+use proto::wire::{Answer, Client, Request};
+use proto::{Credential, Form, Row, Verb, table};
+use serde_json::Value;
+use sys::SystemClock;
+use uuid::Uuid;
+
+use crate::config::Config;
+
+/// How long the first copy of the agent's state may take.
+const SNAPSHOT_TIMEOUT_S: u64 = 30;
+
+/// Asks the agent as root: the socket tells it who we are.
+pub(crate) struct Agent {
+    pub(crate) node: NodeName,
+    pub(crate) paths: Paths,
+    pub(crate) clock: Arc<dyn Clock>,
+    client: Client,
+}
+
+impl Agent {
+    /// The agent of this machine, or of `OSTLER_ROOT`. Connects when it is first asked.
+    pub(crate) fn of_this_machine() -> Result<Self> {
+        let config = Config::load().context("reading the node's configuration")?;
+        Ok(Self {
+            node: config.node,
+            client: Client::new(config.paths.socket()),
+            paths: config.paths,
+            clock: Arc::new(SystemClock::new()),
+        })
+    }
+
+    /// Does an operation by its verb and path, e.g. `/nodes/{node}/qemu`; the node is ours
+    /// where the parameters do not name one.
+    pub(crate) async fn at(&self, verb: Verb, path: &str, params: Values) -> Result<Answer> {
+        self.ask(row(verb, path)?, params).await
+    }
+
+    /// Does an operation. Parameters are checked here first, where the mistake was made.
+    pub(crate) async fn ask(&self, row: &'static Row, mut given: Values) -> Result<Answer> {
+        let takes_node = row.params.iter().flat_map(|group| group.iter());
+        if takes_node.clone().any(|field| field.name == "node" && !field.optional) {
+            self.name_node(&mut given);
+        }
+        let params = row.check_params(&given)?;
+        match row.form {
+            Form::Index => self.from_index(row, &params).await,
+            Form::Call | Form::Submit => Ok(self.client.request(request(row, given)).await?),
+            Form::Stream => {
+                let text = format!("{} is not for the command line", row.label());
+                Err(Error::new(ErrorKind::NotImplemented, text).into())
+            }
+        }
+    }
+
+    /// `localhost` is what this node is called on itself.
+    fn name_node(&self, given: &mut Values) {
+        let is_ours = match given.get("node") {
+            None => true,
+            Some(named) => named == "localhost",
+        };
+        if is_ours {
+            given.insert("node".to_owned(), self.node.as_str().into());
+        }
+    }
+
+    /// What the API process would answer, from a copy of the agent's state made for this.
+    async fn from_index(&self, row: &'static Row, params: &Values) -> Result<Answer> {
+        let who = self.client.verify(Credential::Peer, None).await?;
+        let index = Index::new(self.clock.clone());
+        tokio::select! {
+            loaded = index.load(&self.client) => loaded?,
+            () = self.clock.sleep(Duration::from_secs(SNAPSHOT_TIMEOUT_S)) => {
+                let text = "the node agent did not send its state in time";
+                return Err(Error::unavailable(text).into());
+            }
+        }
+        Ok(index.ask(row, &who, params)?)
+    }
+
+    /// A guest's run file: there while the guest runs.
+    pub(crate) fn run_file(&self, vmid: model::VmId) -> PathBuf {
+        self.paths.run_file(vmid)
+    }
+}
+
+fn request(row: &Row, params: Values) -> Request {
+    Request {
+        op: row.name.to_owned(),
+        params,
+        credential: Credential::Peer,
+        id: Uuid::new_v4().to_string(),
+        address: None,
+    }
+}
+
+/// The row at a path of the table; an error that names it where this version has none.
+pub(crate) fn row(verb: Verb, path: &str) -> Result<&'static Row, Error> {
+    find(verb, path).ok_or_else(|| {
+        let text = format!("{} {path} is not supported by this version of Ostler", verb.as_str());
+        Error::new(ErrorKind::NotImplemented, text)
+    })
+}
+
+pub(crate) fn find(verb: Verb, path: &str) -> Option<&'static Row> {
+    table::rows().find(|row| row.verb == verb && row.path == path)
+}
+
+/// `{"vmid": 100, …}` as parameters.
+pub(crate) fn values<const N: usize>(pairs: [(&str, Value); N]) -> Values {
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}

@@ -1,0 +1,163 @@
+//! `--name value` as Proxmox VE's commands read it, against the fields of an operation.
+
+use model::schema::{Field, Format, Kind, Values, find};
+use model::{Error, FieldErrors};
+use serde_json::Value;
+
+use super::format::Style;
+
+/// A command line taken apart.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Given {
+    pub(crate) positionals: Vec<String>,
+    pub(crate) values: Values,
+    pub(crate) style: Style,
+}
+
+/// Reads arguments. What stands where the row has no option is an error, except options of the
+/// output (`--output-format` and the like), which every command has.
+///
+/// A boolean may stand without a value. An option given twice is a list where the field is one.
+pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, Error> {
+    let mut given = Given::default();
+    let mut wrong = FieldErrors::new();
+    let mut rest = arguments.iter().map(String::as_str).peekable();
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            given.positionals.extend(rest.by_ref().map(str::to_owned));
+            break;
+        }
+        let Some(option) = option_name(argument) else {
+            given.positionals.push(argument.to_owned());
+            continue;
+        };
+        let (name, joined) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (option, None),
+        };
+        let field = find(fields, name);
+        let is_flag = match field {
+            Some(field) => field.kind == Kind::Boolean,
+            None => Style::is_flag(name),
+        };
+        let value = match joined {
+            Some(value) => Some(value),
+            None if is_flag => Some(rest.next_if(|next| is_boolean(next)).unwrap_or("1").to_owned()),
+            None => rest.next_if(|next| !is_option(next)).map(str::to_owned),
+        };
+        let Some(value) = value else {
+            wrong.insert(name.to_owned(), "option needs a value".to_owned());
+            continue;
+        };
+        let value = if is_flag { boolean(&value) } else { value };
+        let taken = match field {
+            Some(field) => put(&mut given.values, name, field, value),
+            None => given.style.set(name, &value),
+        };
+        if let Err(reason) = taken {
+            wrong.insert(name.to_owned(), reason);
+        }
+    }
+    if wrong.is_empty() { Ok(given) } else { Err(Error::invalid_fields(wrong)) }
+}
+
+/// A lone dash and negative numbers are values.
+fn option_name(argument: &str) -> Option<&str> {
+    let name = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'))?;
+    name.starts_with(|c: char| c.is_ascii_alphabetic()).then_some(name)
+}
+
+/// Whether what follows an option is the next option, so that the first lacks its value. A value
+/// that begins with a dash is written `--name=-value`.
+fn is_option(argument: &str) -> bool {
+    argument.starts_with("--") && argument.len() > 2
+}
+
+fn is_boolean(text: &str) -> bool {
+    matches!(
+        text.to_ascii_lowercase().as_str(),
+        "0" | "1" | "on" | "off" | "yes" | "no" | "true" | "false"
+    )
+}
+
+/// The wire knows only 0 and 1.
+fn boolean(text: &str) -> String {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "yes" | "true" => "1".to_owned(),
+        "off" | "no" | "false" => "0".to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+fn put(values: &mut Values, name: &str, field: &Field, value: String) -> Result<(), String> {
+    let many = field.kind == Kind::Array || matches!(field.format, Format::List { .. });
+    match values.get_mut(name) {
+        None => {
+            values.insert(name.to_owned(), Value::String(value));
+            Ok(())
+        }
+        Some(_) if !many => Err("option is given twice".to_owned()),
+        Some(Value::Array(items)) => {
+            items.push(value.into());
+            Ok(())
+        }
+        Some(first) => {
+            *first = Value::Array(vec![first.take(), value.into()]);
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::Output;
+    use super::*;
+    use model::schema::format;
+    use serde_json::json;
+
+    const FIELDS: &[Field] = &[
+        Field::integer("vmid"),
+        Field::boolean("force").optional(),
+        Field::string("delete").optional().format(format::CONFIG_ID_LIST),
+        Field::string("net[n]").optional().indexed(4),
+    ];
+
+    fn given(line: &str) -> Result<Given, FieldErrors> {
+        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        parse(&arguments, &[FIELDS]).map_err(|error| error.fields)
+    }
+
+    #[test]
+    fn options_and_positionals_may_stand_in_any_order() {
+        let read = given("--vmid 100 a -net0 virtio=x,bridge=y --force --delete=a --delete b z -- --q");
+        let read = read.unwrap();
+        assert_eq!(read.positionals, ["a", "z", "--q"]);
+        let wanted =
+            json!({"vmid": "100", "net0": "virtio=x,bridge=y", "force": "1", "delete": ["a", "b"]});
+        assert_eq!(Value::Object(read.values), wanted);
+    }
+
+    #[test]
+    fn a_flag_takes_a_value_only_where_it_is_one() {
+        assert_eq!(given("--force no").unwrap().values["force"], "0");
+        assert_eq!(given("--force on").unwrap().values["force"], "1");
+        assert_eq!(given("--force 100").unwrap().positionals, ["100"]);
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let wrong = given("--vmid 1 --vmid 2 --nope 3 --delete").unwrap_err();
+        assert_eq!(wrong["vmid"], "option is given twice");
+        assert!(wrong["nope"].starts_with("property is not defined in schema"), "{wrong:?}");
+        assert_eq!(wrong["delete"], "option needs a value");
+    }
+
+    #[test]
+    fn the_output_has_options_of_its_own() {
+        let style = given("--output-format json-pretty --noborder --human-readable 0").unwrap().style;
+        assert_eq!(style.output, Output::JsonPretty);
+        assert!(!style.border && !style.human);
+        let wrong = given("--output-format xml").unwrap_err();
+        assert!(wrong["output-format"].contains("'text, json, json-pretty, yaml'"), "{wrong:?}");
+    }
+}

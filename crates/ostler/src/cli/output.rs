@@ -1,0 +1,56 @@
+//! The one place where commands print.
+//!
+//! A pipe that nobody reads any more is no failure of the command: it ends quietly with the code
+//! that a shell shows for `SIGPIPE`.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use anyhow::{Result, anyhow};
+
+/// Whoever read our output has gone.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads the output any more")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// Writes to standard output as it is, and at once.
+pub(crate) fn print(text: &str) -> Result<()> {
+    bytes(text.as_bytes())
+}
+
+/// The same for what a guest's console says.
+pub(crate) fn bytes(content: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(content).and_then(|()| out.flush());
+    written.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => anyhow!(Closed),
+        _ => anyhow!("writing to standard output: {error}"),
+    })
+}
+
+/// Writes a line to standard output.
+pub(crate) fn line(text: &str) -> Result<()> {
+    print(&format!("{text}\n"))
+}
+
+/// Writes a line to standard error. Where even that is gone, nobody is left to tell.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether somebody watches standard output.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether texts on standard error may have colours.
+pub(crate) fn has_colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}

@@ -1,0 +1,36 @@
+//! `/nodes` and `/nodes/{node}`
+
+use model::schema::{Field, Shape};
+
+use crate::table::cluster::NAMES;
+use crate::table::params::NODE;
+use crate::{Permission, Row};
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get("/nodes", "node_list", "The nodes, with what they use.")
+        .returns(Shape::Array(&Shape::Object {
+            fields: &[&[
+                Field::number("cpu").optional(),
+                Field::string("level").optional(),
+                Field::integer("maxcpu").optional(),
+                Field::integer("maxmem").optional(),
+                Field::integer("mem").optional(),
+                NODE,
+                Field::string("ssl_fingerprint").optional(),
+                Field::string("status").one_of(&["unknown", "online", "offline"]),
+                Field::integer("uptime").optional(),
+            ]],
+            open: true,
+        }))
+        .permission(Permission::User)
+        .index(),
+    Row::get(
+        "/nodes/{node}",
+        "node_directory",
+        "What there is of a node.",
+    )
+    .params(&[&[NODE]])
+    .returns(NAMES)
+    .permission(Permission::User)
+    .index(),
+];

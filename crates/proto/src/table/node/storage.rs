@@ -1,0 +1,216 @@
+//! `/nodes/{node}/storage`
+
+use model::Privilege;
+use model::schema::{Field, Shape, format};
+
+use crate::table::params::{NODE, STORAGE, VMID};
+use crate::{Check, Permission, Row};
+
+/// Volumes in the path may name their storage themselves.
+const VOLUME: &[Field] = &[NODE, Field::string("volume"), STORAGE.optional()];
+
+const FORMATS: &[&str] = &["raw", "qcow2", "subvol", "vmdk"];
+
+const CONTENT: Field = Field::string("content").format(format::STORAGE_CONTENT_LIST);
+
+/// How a storage is; without its name.
+const STATUS: &[Field] = &[
+    Field::boolean("active").optional(),
+    Field::integer("avail").optional(),
+    CONTENT,
+    Field::boolean("enabled").optional(),
+    Field::boolean("shared").optional(),
+    Field::integer("total").optional(),
+    Field::string("type"),
+    Field::integer("used").optional(),
+];
+
+const LISTED: &[Field] = &[
+    Field::object(
+        "formats",
+        &[&[
+            Field::string("default").one_of(&["qcow2", "raw", "subvol", "vmdk"]),
+            Field::array("supported", &Shape::String),
+        ]],
+    )
+    .optional(),
+    Field::boolean("select_existing").optional(),
+    STORAGE,
+    Field::number("used_fraction").optional(),
+];
+
+const VOLUME_ROW: &[Field] = &[
+    Field::integer("approximate-size").optional(),
+    Field::integer("ctime").optional().min(0.0),
+    Field::string("encrypted").optional(),
+    Field::string("format"),
+    Field::string("notes").optional(),
+    Field::string("parent").optional(),
+    Field::boolean("protected").optional(),
+    Field::integer("size").optional(),
+    Field::integer("used").optional(),
+    Field::object(
+        "verification",
+        &[&[Field::string("state"), Field::string("upid")]],
+    )
+    .optional(),
+    Field::integer("vmid").optional(),
+    Field::string("volid"),
+];
+
+/// The content that people bring, and how they say that it is whole.
+const ARRIVING: &[Field] = &[
+    NODE,
+    STORAGE,
+    Field::string("content")
+        .one_of(&["iso", "vztmpl", "import"])
+        .format(format::STORAGE_CONTENT),
+    Field::string("filename").max_length(255),
+    Field::string("checksum")
+        .optional()
+        .requires("checksum-algorithm"),
+    Field::string("checksum-algorithm")
+        .optional()
+        .one_of(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
+        .requires("checksum"),
+];
+
+const SEES: Check = Check::AnyOn(
+    "/storage/{storage}",
+    &[Privilege::DatastoreAudit, Privilege::DatastoreAllocateSpace],
+);
+
+// What a caller may do with a single volume depends on whose it is, so those operations look
+// at the volume themselves.
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get(
+        "/nodes/{node}/storage",
+        "node_storage_list",
+        "The storages of a node, and how full they are.",
+    )
+    .params(&[&[
+        NODE,
+        CONTENT.optional(),
+        Field::boolean("enabled").optional().default("0"),
+        Field::boolean("format").optional().default("0"),
+        STORAGE.optional(),
+        Field::string("target").optional().format(format::NODE),
+    ]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[STATUS, LISTED],
+        open: true,
+    }))
+    .permission(Permission::User)
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/storage/{storage}",
+        "node_storage_index",
+        "What there is to know of a storage.",
+    )
+    .params(&[&[NODE, STORAGE]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[Field::string("subdir")]],
+        open: true,
+    }))
+    .check(SEES)
+    .index(),
+    Row::get(
+        "/nodes/{node}/storage/{storage}/status",
+        "node_storage_status",
+        "How full a storage is.",
+    )
+    .params(&[&[NODE, STORAGE]])
+    .returns(Shape::Object {
+        fields: &[STATUS],
+        open: true,
+    })
+    .check(SEES)
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/storage/{storage}/content",
+        "volume_list",
+        "The volumes of a storage that the caller may see.",
+    )
+    .params(&[&[
+        NODE,
+        STORAGE,
+        Field::string("content")
+            .optional()
+            .format(format::STORAGE_CONTENT),
+        VMID.optional(),
+    ]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[VOLUME_ROW],
+        open: true,
+    }))
+    .check(SEES)
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/storage/{storage}/content",
+        "volume_create",
+        "Make an empty disk image.",
+    )
+    .params(&[&[
+        NODE,
+        STORAGE,
+        VMID,
+        Field::string("filename"),
+        Field::string("size").pattern(r"\d+[MG]?"),
+        Field::string("format")
+            .optional()
+            .one_of(FORMATS)
+            .requires("size")
+            .unbuilt_values(&["subvol"]),
+    ]])
+    .returns(Shape::String)
+    .check(Check::On(
+        "/storage/{storage}",
+        &[Privilege::DatastoreAllocateSpace],
+    ))
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/storage/{storage}/content/{volume}",
+        "volume_get",
+        "Size, format and place of a volume.",
+    )
+    .params(&[VOLUME])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::string("format"),
+            Field::string("notes").optional(),
+            Field::string("path"),
+            Field::boolean("protected").optional(),
+            Field::integer("size"),
+            Field::integer("used"),
+        ]],
+        open: true,
+    })
+    .permission(Permission::User)
+    .on_node(),
+    Row::put(
+        "/nodes/{node}/storage/{storage}/content/{volume}",
+        "volume_update",
+        "Change the notes or the protection of a backup.",
+    )
+    .params(&[
+        VOLUME,
+        &[
+            Field::string("notes").optional(),
+            Field::boolean("protected").optional(),
+        ],
+    ])
+    .permission(Permission::User)
+    .on_node(),
+    Row::delete(
+        "/nodes/{node}/storage/{storage}/content/{volume}",
+        "volume_delete",
+        "Remove a volume for good.",
+    )
+    .params(&[
+        VOLUME,
+        &[Field::integer("delay").optional().range(1.0, 30.0)],
+    ])
+    .permission(Permission::User)
+    .submit()
+    .on_node(),
+];

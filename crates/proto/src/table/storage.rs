@@ -1,0 +1,273 @@
+//! `/storage`
+
+use model::Privilege;
+use model::schema::{Field, Format, Shape, format};
+
+use super::params::STORAGE;
+use crate::{Check, Permission, Row};
+
+const TYPE: Field = Field::string("type").one_of(&[
+    "btrfs",
+    "cephfs",
+    "cifs",
+    "dir",
+    "esxi",
+    "iscsi",
+    "iscsidirect",
+    "lvm",
+    "lvmthin",
+    "nfs",
+    "pbs",
+    "rbd",
+    "zfs",
+    "zfspool",
+]);
+
+/// Types that this version has no driver for.
+const UNBUILT_TYPES: &[&str] = &[
+    "btrfs",
+    "cephfs",
+    "cifs",
+    "esxi",
+    "iscsi",
+    "iscsidirect",
+    "lvm",
+    "lvmthin",
+    "nfs",
+    "pbs",
+    "rbd",
+    "zfs",
+    "zfspool",
+];
+
+const BWLIMIT: Format = Format::Properties {
+    name: "bwlimit",
+    fields: &[
+        Field::number("clone").optional().min(0.0),
+        Field::number("default").optional().min(0.0),
+        Field::number("migration").optional().min(0.0),
+        Field::number("move").optional().min(0.0),
+        Field::number("restore").optional().min(0.0),
+    ],
+};
+
+/// What can be set on a new storage and changed later.
+const OPTIONS: &[Field] = &[
+    Field::string("blocksize")
+        .optional()
+        .format(format::later("pve-storage-zfs-blocksize"))
+        .unbuilt(),
+    Field::string("bwlimit")
+        .optional()
+        .format(BWLIMIT)
+        .unbuilt(),
+    Field::string("comstar_hg").optional().unbuilt(),
+    Field::string("comstar_tg").optional().unbuilt(),
+    Field::string("content")
+        .optional()
+        .format(format::STORAGE_CONTENT_LIST),
+    Field::string("content-dirs")
+        .optional()
+        .format(format::later("pve-dir-override-list"))
+        .unbuilt(),
+    Field::boolean("create-base-path").optional().default("yes"),
+    Field::boolean("create-subdirs").optional().default("yes"),
+    Field::string("data-pool").optional().unbuilt(),
+    Field::boolean("disable").optional(),
+    Field::string("domain").optional().max_length(256).unbuilt(),
+    Field::string("encryption-key").optional().unbuilt(),
+    Field::string("fingerprint")
+        .optional()
+        .pattern(r#"([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}"#)
+        .unbuilt(),
+    Field::string("format")
+        .optional()
+        .one_of(&["raw", "qcow2", "subvol", "vmdk"])
+        .unbuilt_values(&["subvol"]),
+    Field::string("fs-name")
+        .optional()
+        .format(format::CONFIG_ID)
+        .unbuilt(),
+    Field::boolean("fuse").optional().unbuilt(),
+    Field::string("is_mountpoint").optional().default("no"),
+    Field::string("keyring").optional().unbuilt(),
+    Field::boolean("krbd").optional().default("0").unbuilt(),
+    Field::string("lio_tpg").optional().unbuilt(),
+    Field::string("master-pubkey").optional().unbuilt(),
+    Field::integer("max-protected-backups")
+        .optional()
+        .min(-1.0)
+        .default("Unlimited for users with Datastore.Allocate privilege, 5 for other users")
+        .unbuilt(),
+    Field::boolean("mkdir").optional().default("yes"),
+    Field::string("monhost")
+        .optional()
+        .format(format::later("pve-storage-portal-dns-list"))
+        .unbuilt(),
+    Field::string("mountpoint")
+        .optional()
+        .format(format::STORAGE_PATH)
+        .unbuilt(),
+    Field::string("namespace").optional().unbuilt(),
+    Field::boolean("nocow").optional().default("0").unbuilt(),
+    Field::string("nodes").optional().format(format::NODE_LIST),
+    Field::boolean("nowritecache").optional().unbuilt(),
+    Field::string("options")
+        .optional()
+        .format(format::later("pve-storage-options"))
+        .unbuilt(),
+    Field::string("password")
+        .optional()
+        .max_length(256)
+        .unbuilt(),
+    Field::string("pool").optional().unbuilt(),
+    Field::integer("port")
+        .optional()
+        .range(1.0, 65535.0)
+        .unbuilt(),
+    Field::string("preallocation")
+        .optional()
+        .one_of(&["off", "metadata", "falloc", "full"])
+        .default("metadata"),
+    Field::string("prune-backups")
+        .optional()
+        .format(format::later("prune-backups"))
+        .unbuilt(),
+    Field::boolean("saferemove").optional().unbuilt(),
+    Field::integer("saferemove-stepsize")
+        .optional()
+        .one_of(&["1", "2", "4", "8", "16", "32"])
+        .default("32")
+        .unbuilt(),
+    Field::string("saferemove_throughput").optional().unbuilt(),
+    Field::string("server")
+        .optional()
+        .format(format::later("pve-storage-server"))
+        .unbuilt(),
+    Field::boolean("shared").optional(),
+    Field::boolean("skip-cert-verification")
+        .optional()
+        .default("false")
+        .unbuilt(),
+    Field::string("smbversion")
+        .optional()
+        .one_of(&["default", "2.0", "2.1", "3", "3.0", "3.11"])
+        .default("default")
+        .unbuilt(),
+    Field::boolean("snapshot-as-volume-chain")
+        .optional()
+        .default("0")
+        .unbuilt(),
+    Field::boolean("sparse").optional().unbuilt(),
+    Field::string("subdir")
+        .optional()
+        .format(format::STORAGE_PATH)
+        .unbuilt(),
+    Field::boolean("tagged_only").optional().unbuilt(),
+    Field::string("username").optional().unbuilt(),
+    Field::string("zfs-base-path")
+        .optional()
+        .format(format::STORAGE_PATH)
+        .unbuilt(),
+];
+
+/// What is said once, when a storage is made.
+const FIXED: &[Field] = &[
+    TYPE.unbuilt_values(UNBUILT_TYPES),
+    Field::string("authsupported").optional().unbuilt(),
+    Field::string("base")
+        .optional()
+        .format(format::VOLUME_ID)
+        .unbuilt(),
+    Field::string("datastore").optional().unbuilt(),
+    Field::string("export")
+        .optional()
+        .format(format::STORAGE_PATH)
+        .unbuilt(),
+    Field::string("iscsiprovider").optional().unbuilt(),
+    Field::string("path")
+        .optional()
+        .format(format::STORAGE_PATH),
+    Field::string("portal")
+        .optional()
+        .format(format::later("pve-storage-portal-dns"))
+        .unbuilt(),
+    Field::string("share").optional().unbuilt(),
+    Field::string("target").optional().unbuilt(),
+    Field::string("thinpool")
+        .optional()
+        .format(format::later("pve-storage-vgname"))
+        .unbuilt(),
+    Field::string("vgname")
+        .optional()
+        .format(format::later("pve-storage-vgname"))
+        .unbuilt(),
+];
+
+const CHANGED: Shape = Shape::Object {
+    fields: &[&[
+        Field::object("config", &[&[Field::string("encryption-key").optional()]]).optional(),
+        Field::string("storage"),
+        TYPE,
+    ]],
+    open: true,
+};
+
+const ALLOCATE: Check = Check::On("/storage", &[Privilege::DatastoreAllocate]);
+
+pub(super) const ROWS: &[Row] = &[
+    Row::get(
+        "/storage",
+        "storage_list",
+        "The storages that the caller may use or audit.",
+    )
+    .params(&[&[TYPE.optional()]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[Field::string("storage")]],
+        open: true,
+    }))
+    .permission(Permission::User),
+    Row::post("/storage", "storage_create", "Add a storage.")
+        .params(&[&[STORAGE], FIXED, OPTIONS])
+        .returns(CHANGED)
+        .check(ALLOCATE),
+    Row::get(
+        "/storage/{storage}",
+        "storage_get",
+        "The configuration of a storage.",
+    )
+    .params(&[&[STORAGE]])
+    .returns(Shape::Object {
+        fields: &[&[]],
+        open: true,
+    })
+    .check(Check::On(
+        "/storage/{storage}",
+        &[Privilege::DatastoreAllocate],
+    )),
+    Row::put(
+        "/storage/{storage}",
+        "storage_update",
+        "Change the configuration of a storage.",
+    )
+    .params(&[
+        &[
+            STORAGE,
+            Field::string("delete")
+                .optional()
+                .max_length(4096)
+                .format(format::CONFIG_ID_LIST),
+            Field::string("digest").optional().max_length(64),
+        ],
+        OPTIONS,
+    ])
+    .returns(CHANGED)
+    .check(ALLOCATE),
+    Row::delete(
+        "/storage/{storage}",
+        "storage_delete",
+        "Forget a storage; its volumes stay where they are.",
+    )
+    .params(&[&[STORAGE]])
+    .check(ALLOCATE),
+];
