@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use auth::{Access, Caller};
 use model::{Error, ErrorKind};
+use proto::status::WatchMessage;
 use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
 use proto::{Credential, Form, Identity, Needs, Permission, Row, Verb, table};
 use store::Prefix;
@@ -143,8 +144,13 @@ impl Service for Dispatcher {
     async fn watch(&self, _peer: Peer, mut responder: Responder) -> Result<(), Error> {
         let secret = Prefix::below("secret").expect("a constant that is a key");
         let mut feed = store::remote::feed(self.context.store.clone(), vec![secret]);
+        let mut status = self.context.world.status.feed();
         loop {
-            let message = serde_json::to_value(feed.next().await?)
+            let message = tokio::select! {
+                message = feed.next() => WatchMessage::Store(message?),
+                update = status.next() => WatchMessage::Status(update),
+            };
+            let message = serde_json::to_value(message)
                 .map_err(|error| Error::bug(format!("a feed cannot be sent: {error}")))?;
             responder.send(message).await?;
         }

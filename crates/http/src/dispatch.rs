@@ -7,12 +7,13 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use model::schema::Values;
 use model::{Error, ErrorKind, FieldErrors};
-use proto::wire::{Answer, Request};
+use proto::wire::Request;
 use proto::{Credential, Form, Permission, Row};
 use uuid::Uuid;
 
 use crate::credential::credential;
-use crate::envelope::{Body, Format, Refusal, failure, success};
+use crate::envelope::{Body, Format, Refusal, failure, success, success_text};
+use crate::index::Content;
 use crate::request::{Target, parameters, target};
 use crate::service::Api;
 
@@ -28,7 +29,8 @@ pub(crate) async fn dispatch(
         Err(refusal) => return refusal.into_response(),
     };
     match run(api, &target, parts, body, address).await {
-        Ok(answer) => success(target.format, answer),
+        Ok(Content::Answer(answer)) => success(target.format, answer),
+        Ok(Content::Json(data)) => success_text(target.format, data),
         Err(Outcome::Refused(refusal)) => refusal.into_response(),
         Err(Outcome::Failed(error)) => answer_error(&target, &error),
     }
@@ -68,7 +70,7 @@ async fn run(
     parts: &Parts,
     body: Incoming,
     address: SocketAddr,
-) -> Result<Answer, Outcome> {
+) -> Result<Content, Outcome> {
     let found = api.router.find(target.verb, &target.segments);
     let credential = credential(&parts.headers);
     let is_open = found
@@ -107,7 +109,7 @@ async fn run(
     if let Some(revision) = answer.revision {
         api.index.reached(revision).await;
     }
-    Ok(answer)
+    Ok(Content::Answer(answer))
 }
 
 async fn identify(

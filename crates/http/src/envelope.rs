@@ -101,6 +101,16 @@ pub(crate) fn success(format: Format, answer: Answer) -> Response<Body> {
     wrapped(format, 200, "OK", object)
 }
 
+/// An operation's answer whose data is JSON text already.
+pub(crate) fn success_text(format: Format, data: Vec<u8>) -> Response<Body> {
+    let before: &[u8] = match format {
+        Format::Json => b"{\"data\":",
+        Format::ExtJs | Format::HtmlJs => b"{\"success\":1,\"data\":",
+    };
+    let text = [before, &data, b"}"].concat();
+    wrapped_text(format, 200, "OK", text)
+}
+
 /// An operation's error.
 pub(crate) fn failure(format: Format, error: &Error) -> Response<Body> {
     let status = status_of(error.kind);
@@ -142,7 +152,10 @@ fn wrapped(
     reason: &str,
     object: Map<String, Value>,
 ) -> Response<Body> {
-    let text = serde_json::to_vec(&object).unwrap_or_default();
+    wrapped_text(format, status, reason, serde_json::to_vec(&object).unwrap_or_default())
+}
+
+fn wrapped_text(format: Format, status: u16, reason: &str, text: Vec<u8>) -> Response<Body> {
     if format != Format::HtmlJs {
         return respond(status, reason, Some(JSON), text);
     }

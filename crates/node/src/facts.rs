@@ -21,8 +21,11 @@ impl CpuTimes {
     /// Reads the first line of `/proc/stat`.
     fn parse(stat: &str) -> Self {
         let line = stat.lines().next().unwrap_or_default();
-        let times: Vec<u64> =
-            line.split_whitespace().skip(1).map(|time| time.parse().unwrap_or(0)).collect();
+        let times: Vec<u64> = line
+            .split_whitespace()
+            .skip(1)
+            .map(|time| time.parse().unwrap_or(0))
+            .collect();
         let time = |at: usize| times.get(at).copied().unwrap_or(0);
         Self {
             // The last two are guests' time, which user time holds already.
@@ -59,7 +62,9 @@ pub struct Memory {
 impl Memory {
     fn parse(meminfo: &str) -> Self {
         let figure = |name: &str| -> u64 {
-            let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let line = meminfo
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
             kib.unwrap_or(0) << 10
         };
@@ -177,14 +182,22 @@ impl Facts {
     /// Seconds since boot.
     pub async fn uptime(&self) -> f64 {
         let text = self.text("/proc/uptime").await;
-        text.split(' ').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0)
+        text.split(' ')
+            .next()
+            .and_then(|seconds| seconds.parse().ok())
+            .unwrap_or(0.0)
     }
 
     /// The averages over 1, 5 and 15 minutes, as the kernel prints them.
     pub async fn load(&self) -> [String; 3] {
         let text = self.text("/proc/loadavg").await;
         let mut words = text.split(' ').map(str::to_owned);
-        std::array::from_fn(|_| words.next().filter(|word| !word.is_empty()).unwrap_or("0.00".into()))
+        std::array::from_fn(|_| {
+            words
+                .next()
+                .filter(|word| !word.is_empty())
+                .unwrap_or("0.00".into())
+        })
     }
 
     pub async fn kernel(&self) -> Kernel {
@@ -197,25 +210,37 @@ impl Facts {
     }
 
     pub async fn boot_mode(&self) -> Result<BootMode, Error> {
-        let efi = self.host.stat(Path::new("/sys/firmware/efi")).await?.is_some();
-        let variable =
-            "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+        let efi = self
+            .host
+            .stat(Path::new("/sys/firmware/efi"))
+            .await?
+            .is_some();
+        let variable = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
         // Four bytes of attributes, then the value.
         let secure = self.host.read(Path::new(variable)).await.ok();
-        let secure = secure.filter(|_| efi).and_then(|bytes| bytes.get(4).map(|on| *on == 1));
+        let secure = secure
+            .filter(|_| efi)
+            .and_then(|bytes| bytes.get(4).map(|on| *on == 1));
         Ok(BootMode { efi, secure })
     }
 
     /// Pages that the kernel has merged, in bytes of memory saved.
     pub async fn shared_pages(&self) -> u64 {
         const PAGE_BYTES: u64 = 4096;
-        let pages: u64 = self.text("/sys/kernel/mm/ksm/pages_sharing").await.parse().unwrap_or(0);
+        let pages: u64 = self
+            .text("/sys/kernel/mm/ksm/pages_sharing")
+            .await
+            .parse()
+            .unwrap_or(0);
         pages * PAGE_BYTES
     }
 
     /// The version of control groups, 1 or 2.
     pub async fn cgroup_version(&self) -> Result<u8, Error> {
-        let unified = self.host.stat(Path::new("/sys/fs/cgroup/cgroup.controllers")).await?;
+        let unified = self
+            .host
+            .stat(Path::new("/sys/fs/cgroup/cgroup.controllers"))
+            .await?;
         Ok(if unified.is_some() { 2 } else { 1 })
     }
 
@@ -250,9 +275,13 @@ fn address_of(hosts: &str, name: &str) -> Option<String> {
 /// line before what it is.
 fn first_address(trie: &str) -> Option<String> {
     let lines: Vec<&str> = trie.lines().map(str::trim).collect();
-    let pairs = lines.windows(2).filter(|pair| pair[1].starts_with("/32 host LOCAL"));
+    let pairs = lines
+        .windows(2)
+        .filter(|pair| pair[1].starts_with("/32 host LOCAL"));
     let mut addresses = pairs.filter_map(|pair| pair[0].strip_prefix("|-- "));
-    addresses.find(|address| !is_loopback(address)).map(str::to_owned)
+    addresses
+        .find(|address| !is_loopback(address))
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -278,7 +307,10 @@ mod tests {
         };
         let text: String = (0..8).map(|cpu| one(cpu, cpu / 4)).collect();
         let processors = Processors::parse(&text);
-        assert_eq!((processors.cpus, processors.cores, processors.sockets), (8, 4, 2));
+        assert_eq!(
+            (processors.cpus, processors.cores, processors.sockets),
+            (8, 4, 2)
+        );
         assert!(processors.has_flag("vmx") && !processors.has_flag("svm"));
         // A machine without this knowledge has one socket.
         let bare = Processors::parse("processor : 0\nprocessor : 1\n");
@@ -288,7 +320,10 @@ mod tests {
     #[test]
     fn memory_is_in_bytes() {
         let memory = Memory::parse("MemTotal: 100 kB\nMemFree: 10 kB\nMemAvailable: 40 kB\n");
-        assert_eq!((memory.total, memory.used(), memory.swap_total), (102_400, 61_440, 0));
+        assert_eq!(
+            (memory.total, memory.used(), memory.swap_total),
+            (102_400, 61_440, 0)
+        );
     }
 
     #[test]

@@ -14,24 +14,31 @@
 //! when its scope has members, whatever we remember. What a guest was started with is in its run
 //! file before it executes its first instruction.
 
+mod arrivals;
 mod digest;
 mod edit;
+pub mod facts;
 mod kvm;
 mod mac;
 mod paths;
 mod records;
 mod running;
+mod sample;
+mod status;
 pub mod tasks;
 mod tend;
 mod volumes;
 mod world;
 
+pub use arrivals::Arrivals;
 pub use digest::digest;
 pub use edit::{Edit, NewVolume, volumes_of};
 pub use mac::random_mac;
 pub use paths::Paths;
 pub use records::{GuestEntry, Records, guest_key, storage_key};
 pub use running::{GuestStatus, RunState, Running};
+pub use sample::sample;
+pub use status::{StatusBoard, StatusFeed};
 pub use tasks::registry;
 pub use tend::tend;
 pub use world::{World, WorldOptions};

@@ -1,12 +1,14 @@
 //! Guests that run, or do not: what their scopes and run files say.
 
+use std::sync::Arc;
+
 use guest::RunFile;
 use guest::qemu::Qmp;
 use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
 use sys::{ProcessId, ScopeName, SharedHost};
 
-use crate::Paths;
+use crate::{Paths, StatusBoard};
 
 /// Whether a guest runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,16 +40,33 @@ impl GuestStatus {
 pub struct Running {
     host: SharedHost,
     paths: Paths,
+    status: Arc<StatusBoard>,
 }
 
 impl Running {
-    pub(crate) fn new(host: SharedHost, paths: Paths) -> Self {
-        Self { host, paths }
+    pub(crate) fn new(host: SharedHost, paths: Paths, status: Arc<StatusBoard>) -> Self {
+        Self { host, paths, status }
     }
 
     /// Whether the guest's scope has members: that is what running means.
     pub async fn is_running(&self, vmid: VmId) -> Result<bool, Error> {
         Ok(!self.host.members(&ScopeName::guest(vmid)).await?.is_empty())
+    }
+
+    /// The process that is the guest; none where it does not run. Without a run file, as while
+    /// it is being started, it is the first of its scope.
+    pub async fn main_process(&self, vmid: VmId) -> Result<Option<ProcessId>, Error> {
+        let members = self.host.members(&ScopeName::guest(vmid)).await?;
+        if members.len() < 2 {
+            return Ok(members.into_iter().next());
+        }
+        let file = self.run_file(vmid).await?;
+        let is_main = |process: &ProcessId| {
+            file.as_ref()
+                .is_some_and(|file| file.is_of(&process.boot_id, process.pid, process.start_time))
+        };
+        let at = members.iter().position(is_main).unwrap_or(0);
+        Ok(members.into_iter().nth(at))
     }
 
     /// The run file of a guest; none where there is none that can be read.
@@ -63,10 +82,9 @@ impl Running {
     pub async fn write_run_file(&self, file: &RunFile) -> Result<(), Error> {
         let content = serde_json::to_vec(file)
             .map_err(|error| Error::bug(format!("a run file cannot be written: {error}")))?;
-        Ok(self
-            .host
-            .write(&self.paths.run_file(file.vmid), &content, 0o600)
-            .await?)
+        self.host.write(&self.paths.run_file(file.vmid), &content, 0o600).await?;
+        self.status.nudge();
+        Ok(())
     }
 
     /// Removes what a guest leaves in the runtime folder.
@@ -77,6 +95,7 @@ impl Running {
         }
         self.host.remove_dir(&folder).await?;
         self.host.remove(&self.paths.run_file(vmid)).await?;
+        self.status.nudge();
         Ok(())
     }
 
@@ -95,27 +114,16 @@ impl Running {
 
     /// What can be seen of a guest now.
     pub async fn status(&self, vmid: VmId) -> Result<GuestStatus, Error> {
-        let members = self.host.members(&ScopeName::guest(vmid)).await?;
-        if members.is_empty() {
+        let Some(process) = self.main_process(vmid).await? else {
             return Ok(GuestStatus::STOPPED);
-        }
-        let file = self.run_file(vmid).await?;
-        let is_main = |process: &&ProcessId| {
-            file.as_ref()
-                .is_some_and(|file| file.is_of(&process.boot_id, process.pid, process.start_time))
         };
-        let pid = members
-            .iter()
-            .find(is_main)
-            .or(members.first())
-            .map(|process| process.pid);
         let qmp_status = match self.qmp(vmid).await {
             Ok(qmp) => qmp.status().await.ok().map(|status| status.state),
             Err(_) => None,
         };
         Ok(GuestStatus {
             state: RunState::Running,
-            pid,
+            pid: Some(process.pid),
             qmp_status,
         })
     }

@@ -60,10 +60,14 @@ async fn look(world: &World) -> Result<(), Error> {
     let mut running = Vec::new();
     for scope in world.host.scopes().await? {
         let Some(vmid) = scope.vmid() else { continue };
-        if let Some((pid, started_ticks)) = world.running.main_process(vmid).await? {
-            let started_s = started_ticks as f64 / TICKS_PER_S as f64;
+        if let Some(process) = world.running.main_process(vmid).await? {
+            let started_s = process.start_time as f64 / TICKS_PER_S as f64;
             let uptime = Duration::try_from_secs_f64(boot_uptime - started_s).unwrap_or_default();
-            running.push(Seen { vmid, pid, uptime });
+            running.push(Seen {
+                vmid,
+                pid: process.pid,
+                uptime,
+            });
         }
     }
     world.status.saw(&running);
@@ -92,7 +96,9 @@ impl Meter {
             }
             self.guests.insert(usage.vmid, (usage.pid, *cpu_us, *at));
         }
-        world.status.measured(usages.into_iter().map(|(usage, ..)| usage).collect());
+        world
+            .status
+            .measured(usages.into_iter().map(|(usage, ..)| usage).collect());
         Ok(())
     }
 
@@ -133,7 +139,9 @@ async fn measure_storages(world: &World) -> Result<Vec<StorageUsage>, Error> {
             continue;
         }
         let storage = storage::open(config.clone(), world.host.clone());
-        let space = patient(&*world.clock, async { storage.space().await.ok() }).await.flatten();
+        let space = patient(&*world.clock, async { storage.space().await.ok() })
+            .await
+            .flatten();
         let known = space.unwrap_or_default();
         usages.push(StorageUsage {
             storage: config.id,
@@ -182,9 +190,10 @@ async fn measure_guest(
     vmid: VmId,
     links: &[Link],
 ) -> Result<Option<(GuestUsage, u64, Duration)>, Error> {
-    let Some((pid, _)) = world.running.main_process(vmid).await? else {
+    let Some(process) = world.running.main_process(vmid).await? else {
         return Ok(None);
     };
+    let pid = process.pid;
     let used = world.host.usage(&ScopeName::guest(vmid)).await?;
     let at = world.clock.monotonic();
     let nics = nics(vmid, links);
@@ -237,7 +246,11 @@ impl World {
         let Some((mut usage, ..)) = measure_guest(self, vmid, &links).await? else {
             return Ok(GuestUsage::stopped(vmid));
         };
-        match self.status.guest(vmid).filter(|known| known.pid == usage.pid) {
+        match self
+            .status
+            .guest(vmid)
+            .filter(|known| known.pid == usage.pid)
+        {
             Some(known) => {
                 usage.cpus_busy = known.cpus_busy;
                 usage.uptime_s = known.uptime_s;
@@ -269,7 +282,11 @@ mod tests {
 
     #[test]
     fn a_guest_receives_what_its_tap_sends() {
-        let links = [link("tap100i0", 1, 2), link("tap100i1", 10, 20), link("tap1001i0", 5, 5)];
+        let links = [
+            link("tap100i0", 1, 2),
+            link("tap100i1", 10, 20),
+            link("tap1001i0", 5, 5),
+        ];
         let vmid = VmId::new(100).unwrap();
         let nics = nics(vmid, &links);
         let figures: Vec<(u64, u64)> = nics.iter().map(|nic| (nic.net_in, nic.net_out)).collect();

@@ -91,7 +91,11 @@ impl StatusBoard {
 
     /// A stream of all that is known now and of what changes after.
     pub fn feed(self: &Arc<Self>) -> StatusFeed {
-        StatusFeed { news: self.news.subscribe(), board: Arc::clone(self), seen: None }
+        StatusFeed {
+            news: self.news.subscribe(),
+            board: Arc::clone(self),
+            seen: None,
+        }
     }
 
     /// Takes the result of a look at all guests: who is not in it does not run.
@@ -104,9 +108,15 @@ impl StatusBoard {
                     continue;
                 }
                 let uptime_ms = i64::try_from(seen.uptime.as_millis()).unwrap_or(0);
-                let usage =
-                    GuestUsage { running: true, pid: seen.pid, ..GuestUsage::stopped(seen.vmid) };
-                let value = Guest { usage, started_ms: now_ms - uptime_ms };
+                let usage = GuestUsage {
+                    running: true,
+                    pid: seen.pid,
+                    ..GuestUsage::stopped(seen.vmid)
+                };
+                let value = Guest {
+                    usage,
+                    started_ms: now_ms - uptime_ms,
+                };
                 guests.insert(seen.vmid, Versioned { version, value });
             }
             let ended = guests.iter_mut().filter(|(vmid, guest)| {
@@ -124,7 +134,9 @@ impl StatusBoard {
     pub(crate) fn measured(&self, usages: Vec<GuestUsage>) {
         self.change(|guests, version| {
             for usage in usages {
-                let Some(guest) = guests.get_mut(&usage.vmid) else { continue };
+                let Some(guest) = guests.get_mut(&usage.vmid) else {
+                    continue;
+                };
                 let known = &guest.value.usage;
                 if known.running && known.pid == usage.pid && *known != usage {
                     guest.version = version;
@@ -138,9 +150,19 @@ impl StatusBoard {
         let mut state = self.state();
         state.version += 1;
         let version = state.version;
-        state.node = Some(Versioned { version, value: usage });
-        if state.storages.as_ref().is_none_or(|known| known.value != storages) {
-            state.storages = Some(Versioned { version, value: storages });
+        state.node = Some(Versioned {
+            version,
+            value: usage,
+        });
+        if state
+            .storages
+            .as_ref()
+            .is_none_or(|known| known.value != storages)
+        {
+            state.storages = Some(Versioned {
+                version,
+                value: storages,
+            });
         }
         drop(state);
         self.news.send_replace(version);
@@ -173,7 +195,10 @@ impl StatusBoard {
             is_new(guest.version) && (seen.is_some() || guest.value.usage.running)
         });
         let node = state.node.as_ref().filter(|node| is_new(node.version));
-        let storages = state.storages.as_ref().filter(|storages| is_new(storages.version));
+        let storages = state
+            .storages
+            .as_ref()
+            .filter(|storages| is_new(storages.version));
         let update = StatusUpdate {
             node: self.node.clone(),
             complete: seen.is_none(),
@@ -236,11 +261,20 @@ mod tests {
     }
 
     fn seen(number: u32, pid: u32, uptime_s: u64) -> Seen {
-        Seen { vmid: vmid(number), pid, uptime: Duration::from_secs(uptime_s) }
+        Seen {
+            vmid: vmid(number),
+            pid,
+            uptime: Duration::from_secs(uptime_s),
+        }
     }
 
     fn usage(number: u32, pid: u32, disk_read: u64) -> GuestUsage {
-        GuestUsage { running: true, pid, disk_read, ..GuestUsage::stopped(vmid(number)) }
+        GuestUsage {
+            running: true,
+            pid,
+            disk_read,
+            ..GuestUsage::stopped(vmid(number))
+        }
     }
 
     #[tokio::test]
@@ -256,8 +290,11 @@ mod tests {
         assert_eq!(uptimes, [65, 5]);
         board.measured(vec![usage(100, 7, 512), usage(101, 8, 0)]);
         let second = feed.next().await;
-        let changed: Vec<(u32, u64)> =
-            second.guests.iter().map(|guest| (guest.vmid.get(), guest.disk_read)).collect();
+        let changed: Vec<(u32, u64)> = second
+            .guests
+            .iter()
+            .map(|guest| (guest.vmid.get(), guest.disk_read))
+            .collect();
         assert_eq!((second.complete, changed), (false, vec![(100, 512)]));
         board.saw(&[seen(101, 8, 5)]);
         let third = feed.next().await;
@@ -268,8 +305,7 @@ mod tests {
 
     #[tokio::test]
     async fn counters_begin_again_with_a_new_process() {
-        let board =
-            StatusBoard::new("pve1".parse().unwrap(), Arc::new(ManualClock::default()));
+        let board = StatusBoard::new("pve1".parse().unwrap(), Arc::new(ManualClock::default()));
         board.saw(&[seen(100, 7, 0)]);
         board.measured(vec![usage(100, 7, 512)]);
         board.saw(&[seen(100, 9, 0)]);

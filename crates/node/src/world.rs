@@ -9,7 +9,7 @@ use store::SharedStore;
 use sys::SharedHost;
 
 use crate::kvm::Kvm;
-use crate::{Paths, Records, Running};
+use crate::{Arrivals, Paths, Records, Running, StatusBoard};
 
 /// What a world is made of.
 pub struct WorldOptions {
@@ -40,11 +40,17 @@ pub struct World {
     pub kvm: Kvm,
     pub allow_emulation: bool,
     pub running: Running,
+    /// Files on their way to a volume.
+    pub arrivals: Arrivals,
+    /// What was last observed of the node and its guests.
+    pub status: Arc<StatusBoard>,
 }
 
 impl World {
     pub fn new(options: WorldOptions) -> Arc<Self> {
-        let running = Running::new(options.host.clone(), options.paths.clone());
+        let status = StatusBoard::new(options.node.clone(), options.clock.clone());
+        let (host, paths) = (options.host.clone(), options.paths.clone());
+        let running = Running::new(host, paths, status.clone());
         Arc::new(Self {
             records: Records::new(options.store, options.node.clone()),
             kvm: Kvm::new(options.kvm),
@@ -56,6 +62,8 @@ impl World {
             guest_user: options.guest_user,
             allow_emulation: options.allow_emulation,
             running,
+            arrivals: Arrivals::default(),
+            status,
         })
     }
 

@@ -1,4 +1,5 @@
 //! Every task of a node, broken at every call that it makes to host and store.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::future::Future;
 use std::path::Path;

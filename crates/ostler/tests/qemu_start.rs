@@ -1,4 +1,5 @@
 //! From a request to a running guest, on a real node.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod harness;
 

@@ -17,6 +17,8 @@ pub struct GuestFigures {
     /// What is being done to it, in Proxmox VE's words.
     pub lock: Option<String>,
     pub template: bool,
+    /// It has a serial console.
+    pub serial: bool,
     /// Processors that it has at start.
     pub cpus: u32,
     pub memory: u64,
@@ -50,6 +52,7 @@ impl GuestFigures {
                 .filter(|lock| !lock.is_empty())
                 .or_else(|| config.text("lock")),
             template: config.flag("template") == Some(true),
+            serial: (0..4).any(|port| config.0.contains_key(&format!("serial{port}"))),
             cpus: count("vcpus", all),
             memory: memory.unwrap_or(MEMORY_MIB) << 20,
             disk: boot_disk_size(config),

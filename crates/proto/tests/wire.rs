@@ -1,4 +1,5 @@
 //! The wire between two processes, here two ends in one.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::io::{Read, Write};
 use std::sync::Arc;

@@ -21,6 +21,8 @@ pub enum StorageError {
     Unsupported { storage: StorageId, what: String },
     #[error("no space left on storage '{0}'")]
     Full(StorageId),
+    #[error("checksum mismatch: got '{found}' != expect '{expected}'")]
+    WrongChecksum { found: String, expected: String },
     #[error("storage '{storage}'")]
     Host {
         storage: StorageId,
@@ -33,7 +35,9 @@ impl StorageError {
         match self {
             Self::NoStorage(_) | Self::NotHere(_) | Self::NoVolume { .. } => ErrorKind::NotFound,
             Self::Exists { .. } => ErrorKind::Conflict,
-            Self::BadName(_) | Self::Unsupported { .. } => ErrorKind::Conflict,
+            Self::BadName(_) | Self::Unsupported { .. } | Self::WrongChecksum { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Inactive { .. } | Self::Full(_) => ErrorKind::Unavailable,
             Self::Host { source, .. } => source.kind(),
         }

@@ -12,6 +12,7 @@
 //! **Invariants.** A volume's name is chosen before the volume is made. Allocating never
 //! replaces what exists. No name leads out of its storage.
 
+mod checksum;
 mod config;
 mod content;
 mod dir;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSpec, StorageId, UnixTime, VmId};
 use sys::{SharedHost, SpaceUsage};
 
+pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{Preallocation, StorageConfig, StorageType};
 pub use content::ContentType;
 pub use error::StorageError;
@@ -60,6 +62,10 @@ pub trait Storage: Send + Sync + 'static {
 
     /// None where there is no such volume. `Invalid` where the name is none of this storage's.
     async fn info(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError>;
+
+    /// What the name alone says of a volume: its content, format and owner. Makes and reads
+    /// nothing; sizes are 0. `BadName` where it is no name of this storage's.
+    fn describe_name(&self, name: &str) -> Result<VolumeInfo, StorageError>;
 
     /// A name for a new image of this guest that no volume has and that is not in `taken`.
     /// Makes nothing: two callers may be given the same name, and one of them will then fail

@@ -46,6 +46,9 @@ impl Lent {
     /// Waits until nobody has the given descriptor any more: from then on nobody else can
     /// change the file. May be dropped and repeated.
     pub async fn returned(&self) -> Result<(), SysError> {
+        if flock(&*self.kept, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(());
+        }
         let (sender, receiver) = oneshot::channel();
         let kept = self.kept.clone();
         // A thread of its own, because a runtime that shuts down waits for its blocking threads,

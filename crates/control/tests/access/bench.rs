@@ -46,12 +46,15 @@ impl Bench {
             host: host.clone(),
             clock: clock.clone(),
         };
+        let authority = Authority::new(store.clone(), clock.clone(), Arc::new(Nobody)).await;
+        let authority = Arc::new(authority.unwrap());
         let world = World::new(WorldOptions {
             node: node.clone(),
             paths,
             store: store.clone(),
             host,
             clock: clock.clone(),
+            authority: authority.clone(),
             guest_user: None,
             kvm: Some(false),
             allow_emulation: true,
@@ -59,8 +62,6 @@ impl Bench {
         let tasks = Engine::open(options, world.clone(), &registry())
             .await
             .unwrap();
-        let authority = Authority::new(store.clone(), clock.clone(), Arc::new(Nobody)).await;
-        let authority = Arc::new(authority.unwrap());
         let context = Arc::new(Context {
             node,
             store,

@@ -2,29 +2,31 @@
 
 use model::Error;
 use model::schema::Values;
-use proto::Identity;
 use proto::wire::Answer;
+use proto::{API_RELEASE, API_VERSION, Identity, REPOSITORY_ID};
 use serde_json::json;
 
-use super::Index;
+use super::{Content, Index, guests, resources};
 
-/// The version of the API that is answered for (docs/decisions/0005).
-const API_VERSION: &str = "9.2.11";
-const API_RELEASE: &str = "9.2";
-
-/// What stands where Proxmox VE names its source revision. A constant: clients only check that
-/// it is hexadecimal.
-const REPOSITORY_ID: &str = "05713e0000000000";
-
-type Respond = fn(&Index, &Identity, &Values) -> Result<Answer, Error>;
+type Respond = fn(&Index, &Identity, &Values) -> Result<Content, Error>;
 
 /// Each row's name with its answer. Directories have none here.
-pub const ANSWERS: &[(&str, Respond)] = &[("version", version)];
+pub const ANSWERS: &[(&str, Respond)] = &[
+    ("cluster_resources", resources::cluster_resources),
+    ("node_list", resources::node_list),
+    ("qemu_list", guests::qemu_list),
+    ("version", version),
+];
 
-fn version(_: &Index, _: &Identity, _: &Values) -> Result<Answer, Error> {
-    Ok(Answer::new(json!({
+fn version(index: &Index, _: &Identity, _: &Values) -> Result<Content, Error> {
+    let mut version = json!({
         "version": API_VERSION,
         "release": API_RELEASE,
         "repoid": REPOSITORY_ID,
-    })))
+    });
+    let console = index.follower().copy.as_ref().and_then(|copy| copy.console.clone());
+    if let Some(console) = console {
+        version["console"] = console.into();
+    }
+    Ok(Content::Answer(Answer::new(version)))
 }

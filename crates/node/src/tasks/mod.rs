@@ -9,6 +9,10 @@ mod qemu_power;
 mod qemu_shutdown;
 mod qemu_start;
 mod qemu_stop;
+mod volume_arrive;
+mod volume_create;
+mod volume_delete;
+mod volume_upload;
 
 use model::VmId;
 use tasks::Registry;
@@ -20,6 +24,9 @@ pub use qemu_power::{QemuReset, QemuResume, QemuSuspend};
 pub use qemu_shutdown::QemuShutdown;
 pub use qemu_start::QemuStart;
 pub use qemu_stop::QemuStop;
+pub use volume_create::VolumeCreate;
+pub use volume_delete::VolumeDelete;
+pub use volume_upload::VolumeUpload;
 
 use crate::World;
 
@@ -33,6 +40,9 @@ pub fn registry() -> Registry<World> {
         .with::<QemuShutdown>()
         .with::<QemuStart>().with::<QemuStop>()
         .with::<QemuSuspend>()
+        .with::<VolumeCreate>()
+        .with::<VolumeDelete>()
+        .with::<VolumeUpload>()
 }
 
 /// The object that tasks of a guest wait for their turn at.

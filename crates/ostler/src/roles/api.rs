@@ -8,7 +8,7 @@ use proto::wire::Client;
 use sys::SystemClock;
 use tracing::info;
 
-use super::certificate::ApiCertificate;
+use super::certificate::{ApiCertificate, fingerprint};
 use crate::config::Config;
 
 pub(crate) async fn api(config: &Config) -> Result<()> {
@@ -19,7 +19,8 @@ pub(crate) async fn api(config: &Config) -> Result<()> {
     let tls = http::tls_acceptor(&certificate.chain, &certificate.key)?;
     let clock = Arc::new(SystemClock::new());
     let client = Client::new(config.paths.socket());
-    let index = Arc::new(Index::new(clock.clone()));
+    let fingerprint = fingerprint(&certificate.chain)?;
+    let index = Arc::new(Index::new(clock.clone()).with_fingerprint(fingerprint));
     let listener = Listener::bind(config.listen)
         .await
         .with_context(|| format!("listening on {}", config.listen))?;

@@ -101,7 +101,7 @@ fn parameters(config: &Config) -> Result<CertificateParams> {
     Ok(params)
 }
 
-fn fingerprint(chain: &Path) -> Result<String> {
+pub(super) fn fingerprint(chain: &Path) -> Result<String> {
     let certificate = CertificateDer::from_pem_file(chain)
         .with_context(|| format!("reading {}", chain.display()))?;
     let digest = digest(&SHA256, &certificate);

@@ -1,5 +1,7 @@
 //! A whole node of its own: a root folder, two processes, real guests.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+pub mod https;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;

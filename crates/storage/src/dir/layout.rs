@@ -82,10 +82,25 @@ fn parse_file(content: ContentType, file: &str) -> Option<Location> {
     Some(Location {
         path: format!("{}/{file}", folder(content)),
         content,
-        owner: None,
+        owner: if content == ContentType::Backup {
+            backup_owner(file)
+        } else {
+            None
+        },
         format,
         ending,
     })
+}
+
+/// `vzdump-qemu-100-2026_11_21-02_32_00.vma.zst` is of guest 100.
+fn backup_owner(file: &str) -> Option<VmId> {
+    let rest = file.strip_prefix("vzdump-")?;
+    let (kind, rest) = rest.split_once('-')?;
+    let (owner, _) = rest.split_once('-')?;
+    owner
+        .parse()
+        .ok()
+        .filter(|_| kind == "qemu" || kind == "lxc")
 }
 
 /// What lists show as the format of a file; none where the file does not belong there.
@@ -143,6 +158,15 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn a_backup_belongs_to_the_guest_in_its_name() {
+        let owner = |file: &str| parse(&format!("backup/{file}")).unwrap().owner;
+        let of_100 = owner("vzdump-qemu-100-2026_11_21-02_32_00.vma.zst");
+        assert_eq!(of_100, VmId::new(100).ok());
+        assert_eq!(owner("vzdump-other-100-x.vma"), None);
+        assert_eq!(owner("mine.tar.gz"), None);
     }
 
     #[test]

@@ -105,7 +105,26 @@ impl Dir {
             }
             None => entry.size,
         };
-        Ok(VolumeInfo {
+        Ok(self.as_it_is(name, location, entry, size))
+    }
+
+    /// One file that is no image must not hide all the others: it is shown with its own length.
+    async fn describe_listed(
+        &self,
+        name: &str,
+        entry: &FileEntry,
+    ) -> Result<VolumeInfo, StorageError> {
+        let error = match self.describe(name, entry).await {
+            Err(error @ StorageError::Host { .. }) => error,
+            described => return described,
+        };
+        tracing::warn!(storage = %self.config.id, name, %error, "an image cannot be read");
+        let location = self.locate(name)?;
+        Ok(self.as_it_is(name, location, entry, entry.size))
+    }
+
+    fn as_it_is(&self, name: &str, location: Location, entry: &FileEntry, size: u64) -> VolumeInfo {
+        VolumeInfo {
             name: name.to_owned(),
             content: location.content,
             format: location.ending,
@@ -113,7 +132,7 @@ impl Dir {
             used: Some(entry.allocated),
             created: entry.modified,
             owner: location.owner,
-        })
+        }
     }
 
     /// Entries of one folder that are volumes.
@@ -134,7 +153,7 @@ impl Dir {
             let name = format!("{prefix}/{}", entry.name);
             let is_volume = layout::parse(&name).is_some_and(|found| found.content == content);
             if is_volume {
-                volumes.push(self.describe(&name, entry).await?);
+                volumes.push(self.describe_listed(&name, entry).await?);
             }
         }
         Ok(volumes)
@@ -238,6 +257,19 @@ impl Storage for Dir {
             Some(entry) => self.describe(name, &entry).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    fn describe_name(&self, name: &str) -> Result<VolumeInfo, StorageError> {
+        let location = self.locate(name)?;
+        Ok(VolumeInfo {
+            name: name.to_owned(),
+            content: location.content,
+            format: location.ending,
+            size: 0,
+            used: None,
+            created: 0,
+            owner: location.owner,
+        })
     }
 
     async fn choose_image_name(

@@ -40,7 +40,10 @@ async fn list(op: Op) -> Result<Answer, Error> {
     let view = access.view(op.identity()?, op.context.authority.now());
     let rows: Vec<Value> = storages
         .iter()
-        .filter(|storage| kind.as_deref().is_none_or(|kind| kind == storage.kind.as_str()))
+        .filter(|storage| {
+            kind.as_deref()
+                .is_none_or(|kind| kind == storage.kind.as_str())
+        })
         .filter(|storage| view.has_any(&format!("/storage/{}", storage.id), &SEES))
         .map(|storage| shown(storage).into())
         .collect();
@@ -83,7 +86,9 @@ async fn add(context: &Context, config: &StorageConfig) -> Result<Revision, Erro
     }
     activate(context, config).await?;
     let record = Record::new(config.clone()).encode().map_err(unreadable)?;
-    let commit = Commit::new().when(Precondition::Absent(key.clone())).put(key, record);
+    let commit = Commit::new()
+        .when(Precondition::Absent(key.clone()))
+        .put(key, record);
     match context.store.commit(commit).await {
         Err(StoreError::Conflict { .. }) => Err(defined()),
         result => Ok(result?),
@@ -93,7 +98,9 @@ async fn add(context: &Context, config: &StorageConfig) -> Result<Revision, Erro
 /// A storage that cannot be used here is noticed when it is configured, not by the first guest.
 async fn activate(context: &Context, config: &StorageConfig) -> Result<(), Error> {
     if config.is_enabled_on(&context.node) {
-        storage::open(config.clone(), context.world.host.clone()).activate().await?;
+        storage::open(config.clone(), context.world.host.clone())
+            .activate()
+            .await?;
     }
     Ok(())
 }
@@ -106,17 +113,28 @@ struct Update {
 }
 
 async fn update(op: Op) -> Result<Answer, Error> {
-    let Update { storage, delete, digest } = op.params()?;
-    let delete: Vec<&str> = delete.as_deref().map(split_list).into_iter().flatten().collect();
-    if let Some(both) = delete.iter().find(|option| op.params.contains_key(**option)) {
+    let Update {
+        storage,
+        delete,
+        digest,
+    } = op.params()?;
+    let delete: Vec<&str> = delete
+        .as_deref()
+        .map(split_list)
+        .into_iter()
+        .flatten()
+        .collect();
+    if let Some(both) = delete
+        .iter()
+        .find(|option| op.params.contains_key(**option))
+    {
         let reason = format!("option '{both}' is set and deleted at the same time");
         return Err(Error::invalid("delete", reason));
     }
-    let change = async |config: &mut StorageConfig| -> Result<(), Error> {
+    let change = |config: &mut StorageConfig| -> Result<(), Error> {
         check_digest(config, digest.as_deref())?;
         delete.iter().try_for_each(|option| unset(config, option))?;
-        op.params::<Options>()?.apply(config)?;
-        activate(&op.context, config).await
+        op.params::<Options>()?.apply(config)
     };
     let changing = change_record(&op.context, &storage, change);
     let (config, revision) = changing.await.map_err(during("update"))?;
@@ -132,18 +150,20 @@ fn check_digest(config: &StorageConfig, known: Option<&str>) -> Result<(), Error
     Err(Error::conflict(text))
 }
 
-/// Changes a storage's record. `change` is asked again when somebody else was faster.
+/// Changes a storage's record, if what it says can be used. `change` is asked again when
+/// somebody else was faster.
 async fn change_record(
     context: &Context,
     id: &StorageId,
-    change: impl AsyncFn(&mut StorageConfig) -> Result<(), Error>,
+    change: impl Fn(&mut StorageConfig) -> Result<(), Error>,
 ) -> Result<(StorageConfig, Revision), Error> {
     let key = storage_key(id);
     loop {
         let (entry, _) = context.store.get(&key, Read::Linear).await?;
         let entry = entry.ok_or_else(|| missing(id))?;
         let mut record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
-        change(&mut record.data).await?;
+        change(&mut record.data)?;
+        activate(context, &record.data).await?;
         let commit = Commit::new()
             .when(Precondition::ModifiedAt(key.clone(), entry.modified))
             .put(key.clone(), record.encode().map_err(unreadable)?);
@@ -156,7 +176,9 @@ async fn change_record(
 
 async fn delete(op: Op) -> Result<Answer, Error> {
     let Named { storage } = op.params()?;
-    let revision = remove(&op.context, &storage).await.map_err(during("delete"))?;
+    let revision = remove(&op.context, &storage)
+        .await
+        .map_err(during("delete"))?;
     Ok(Answer::null().at(revision.0))
 }
 

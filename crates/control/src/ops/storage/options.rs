@@ -58,7 +58,9 @@ impl Options {
 fn contents(list: &str) -> Result<Vec<ContentType>, Error> {
     let names: Vec<&str> = split_list(list).collect();
     if names.contains(&"none") && names.len() > 1 {
-        return Err(Error::conflict("unable to combine 'none' with other content types"));
+        return Err(Error::conflict(
+            "unable to combine 'none' with other content types",
+        ));
     }
     let mut contents: Vec<ContentType> = Vec::new();
     for content in names.into_iter().filter_map(ContentType::from_name) {
@@ -98,7 +100,9 @@ pub(super) fn unset(config: &mut StorageConfig, option: &str) -> Result<(), Erro
         "preallocation" => config.preallocation = None,
         "shared" => config.shared = None,
         "path" | "storage" | "type" => {
-            return Err(Error::conflict(format!("unable to delete required option '{option}'")));
+            return Err(Error::conflict(format!(
+                "unable to delete required option '{option}'"
+            )));
         }
         _ => return Err(Error::conflict(format!("no such option '{option}'"))),
     }
@@ -107,8 +111,16 @@ pub(super) fn unset(config: &mut StorageConfig, option: &str) -> Result<(), Erro
 
 /// The contents of a storage as the wire lists them.
 pub(in crate::ops) fn content_text(config: &StorageConfig) -> String {
-    let names: Vec<&str> = config.content.iter().map(|content| content.as_str()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(",") }
+    let names: Vec<&str> = config
+        .content
+        .iter()
+        .map(|content| content.as_str())
+        .collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(",")
+    }
 }
 
 /// A storage as `GET /storage/{storage}` shows it.
@@ -128,10 +140,19 @@ pub(super) fn shown(config: &StorageConfig) -> Map<String, Value> {
     put("create-subdirs", flag(config.create_subdirs));
     put("disable", flag(config.disable));
     put("format", config.format.map(|format| format.as_str().into()));
-    put("is_mountpoint", config.is_mountpoint.clone().map(Value::from));
+    put(
+        "is_mountpoint",
+        config.is_mountpoint.clone().map(Value::from),
+    );
     put("mkdir", flag(config.mkdir));
-    put("nodes", config.nodes.as_ref().map(|nodes| joined(nodes).into()));
-    put("preallocation", config.preallocation.map(|kind| kind.as_str().into()));
+    put(
+        "nodes",
+        config.nodes.as_ref().map(|nodes| joined(nodes).into()),
+    );
+    put(
+        "preallocation",
+        config.preallocation.map(|kind| kind.as_str().into()),
+    );
     put("shared", flag(config.shared));
     let digest = digest(&fields);
     fields.insert("digest".to_owned(), digest.into());
@@ -154,5 +175,8 @@ fn digest(fields: &Map<String, Value>) -> String {
         .collect();
     lines.sort_unstable();
     let hash = hash(&SHA1_FOR_LEGACY_USE_ONLY, lines.concat().as_bytes());
-    hash.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+    hash.as_ref()
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect()
 }

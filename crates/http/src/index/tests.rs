@@ -1,0 +1,1 @@
+//! The index, fed from a store and a status board.

@@ -1,0 +1,239 @@
+//! What every file that becomes a volume goes through, once it lies in the storage's folder for
+//! arrivals.
+//!
+//! ```text
+//!   … ─ verify ─ place ┃ clear
+//!                      ┃ point of no return: the volume is the new file
+//! ```
+//!
+//! A volume of the same name is replaced, as in Proxmox VE, by exchanging the two names at
+//! once: there is no moment without the volume, and until the point of no return the old file
+//! can be put back.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use model::{Error, VolumeId};
+use serde::{Deserialize, Serialize};
+use storage::Checksum;
+use sys::FileKind;
+use tasks::{Probe, Step, Task, TaskContext};
+
+use crate::World;
+
+/// A file on its way to a volume.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Arriving {
+    pub volume: VolumeId,
+    pub checksum: Option<Checksum>,
+    /// Where the file lies until it is a volume, and where the volume will be.
+    #[serde(default)]
+    paths: Option<(PathBuf, PathBuf)>,
+    /// Tells our file from the one that it replaces, whichever name it has.
+    #[serde(default)]
+    inode: Option<u64>,
+    #[serde(default)]
+    replaces: bool,
+}
+
+type Cx = TaskContext<World>;
+
+impl Arriving {
+    pub(super) fn new(volume: VolumeId, checksum: Option<Checksum>) -> Self {
+        Self {
+            volume,
+            checksum,
+            paths: None,
+            inode: None,
+            replaces: false,
+        }
+    }
+
+    /// What tasks of one volume take turns at.
+    pub(super) fn object(&self) -> String {
+        format!("volume/{}", self.volume)
+    }
+
+    /// Chooses where the file lies meanwhile.
+    pub(super) async fn choose(&mut self, cx: &Cx, file_name: &str) -> Result<(), Error> {
+        let storage = cx.world.storage(self.volume.storage()).await?;
+        storage.activate().await?;
+        let files = storage.files().ok_or_else(|| {
+            Error::conflict(format!(
+                "storage '{}' takes no files",
+                self.volume.storage()
+            ))
+        })?;
+        let target = files.path(self.volume.name())?;
+        self.paths = Some((files.arrivals().join(file_name), target));
+        Ok(())
+    }
+
+    pub(super) fn arrived(&self) -> Result<&Path, Error> {
+        Ok(&self.chosen()?.0)
+    }
+
+    fn chosen(&self) -> Result<&(PathBuf, PathBuf), Error> {
+        self.paths
+            .as_ref()
+            .ok_or_else(|| Error::bug("the file has no place yet"))
+    }
+
+    /// Remembers which file is ours. False where none has arrived.
+    pub(super) async fn recognise(&mut self, cx: &Cx) -> Result<bool, Error> {
+        let entry = cx.world.host.stat(self.arrived()?).await?;
+        self.inode = entry.map(|entry| entry.inode);
+        Ok(self.inode.is_some())
+    }
+
+    /// Removes what has arrived.
+    pub(super) async fn discard(&self, cx: &Cx) -> Result<(), Error> {
+        if let Some((arrived, _)) = &self.paths {
+            cx.world.host.remove(arrived).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_placed(&self, cx: &Cx) -> Result<bool, Error> {
+        let entry = cx.world.host.stat(&self.chosen()?.1).await?;
+        Ok(entry.is_some_and(|entry| Some(entry.inode) == self.inode))
+    }
+
+    async fn swap(&self, cx: &Cx, from: &Path, to: &Path) -> Result<(), Error> {
+        let host = &cx.world.host;
+        let moved = if self.replaces {
+            host.exchange(from, to).await
+        } else {
+            host.rename(from, to).await
+        };
+        Ok(moved?)
+    }
+}
+
+/// A task that makes a volume of a file.
+pub(super) trait Arrives: Task<World = World> {
+    fn arriving(&self) -> &Arriving;
+    fn arriving_mut(&mut self) -> &mut Arriving;
+}
+
+/// Holds the file against its checksum.
+pub(super) struct Verify;
+
+#[async_trait]
+impl<T: Arrives> Step<T> for Verify {
+    fn name(&self) -> &'static str {
+        "verify"
+    }
+
+    async fn plan(&self, _: &Cx, _: &mut T) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        let arriving = task.arriving();
+        let path = arriving.arrived()?;
+        let size = cx
+            .world
+            .host
+            .stat(path)
+            .await?
+            .map_or(0, |entry| entry.size);
+        cx.log(&format!("file size is: {size} bytes")).await;
+        let Some(checksum) = arriving.checksum.clone() else {
+            return Ok(());
+        };
+        cx.log("calculating checksum").await;
+        let file = cx.world.host.open_image(path, false, false).await?;
+        let check = move || checksum.check(&File::from(file.try_clone()?));
+        let checked = tokio::task::spawn_blocking(check).await;
+        let checked = checked.map_err(|error| Error::bug(format!("the checksum: {error}")))?;
+        checked.map_err(|error| Error::unavailable(format!("cannot read the file: {error}")))??;
+        cx.log("OK, checksum verified").await;
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &T) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Gives the file the volume's name.
+pub(super) struct Place;
+
+#[async_trait]
+impl<T: Arrives> Step<T> for Place {
+    fn name(&self) -> &'static str {
+        "place"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        let arriving = task.arriving_mut();
+        let target = &arriving.chosen()?.1;
+        cx.log(&format!("target file: {}", target.display())).await;
+        let entry = cx.world.host.stat(target).await?;
+        if entry
+            .as_ref()
+            .is_some_and(|entry| entry.kind != FileKind::File)
+        {
+            let text = format!("'{}' exists and is no file", target.display());
+            return Err(Error::conflict(text));
+        }
+        arriving.replaces = entry.is_some();
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut T) -> Result<Probe, Error> {
+        let placed = task.arriving().is_placed(cx).await?;
+        Ok(if placed { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        let arriving = task.arriving();
+        let (arrived, target) = arriving.chosen()?;
+        match arriving.swap(cx, arrived, target).await {
+            // It may have happened although something after it failed.
+            Err(error) if !arriving.is_placed(cx).await? => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
+        let arriving = task.arriving();
+        if arriving.paths.is_none() || !arriving.is_placed(cx).await? {
+            return Ok(());
+        }
+        let (arrived, target) = arriving.chosen()?;
+        arriving.swap(cx, target, arrived).await
+    }
+}
+
+/// Removes what was replaced.
+pub(super) struct Clear;
+
+#[async_trait]
+impl<T: Arrives> Step<T> for Clear {
+    fn name(&self) -> &'static str {
+        "clear"
+    }
+
+    async fn plan(&self, _: &Cx, _: &mut T) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        task.arriving().discard(cx).await
+    }
+
+    async fn undo(&self, _: &Cx, _: &T) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Removes a volume.
+//!
+//! ```text
+//!   set-aside ┃ remove
+//!             ┃ point of no return: the volume has lost its name, its space is given back
+//! ```
+//!
+//! Whatever forbids the removal — a guest that uses it, a disk that is read-only — shows when it
+//! is set aside, and then nothing has happened.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use model::{Error, GuestConfig, PendingChange, VmId, VolumeId};
+use serde::{Deserialize, Serialize};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::guest_object;
+use crate::{World, volumes_of};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VolumeDelete {
+    pub volume: VolumeId,
+    /// The guest whose disk image it is.
+    pub owner: Option<VmId>,
+    /// Where the volume is, and where it lies until it is removed.
+    #[serde(default)]
+    paths: Option<(PathBuf, PathBuf)>,
+}
+
+impl VolumeDelete {
+    pub fn new(volume: VolumeId, owner: Option<VmId>) -> Self {
+        Self {
+            volume,
+            owner,
+            paths: None,
+        }
+    }
+}
+
+impl Task for VolumeDelete {
+    type World = World;
+    const NAME: &'static str = "volume_delete";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "imgdel";
+    const POINT_OF_NO_RETURN: usize = 1;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&SetAside, &Remove]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(match self.owner {
+            Some(owner) => guest_object(owner),
+            None => format!("volume/{}", self.volume),
+        })
+    }
+}
+
+impl World {
+    /// Refuses a disk image that a guest names, in its configuration or in what is pending.
+    /// Files that people bring may be removed while a guest names them, as in Proxmox VE.
+    pub async fn check_unused(&self, volume: &VolumeId, owner: Option<VmId>) -> Result<(), Error> {
+        if owner.is_none() {
+            return Ok(());
+        }
+        for entry in self.records.guests().await? {
+            let guest = &entry.record.data;
+            let pending = guest
+                .pending
+                .iter()
+                .filter_map(|(name, change)| match change {
+                    PendingChange::Set(value) => Some((name.clone(), value.clone())),
+                    PendingChange::Delete { .. } => None,
+                });
+            let pending = GuestConfig(pending.collect());
+            let named = volumes_of(&guest.config)
+                .into_iter()
+                .chain(volumes_of(&pending));
+            if let Some((option, _)) = named.into_iter().find(|(_, named)| named == volume) {
+                let vmid = guest.vmid;
+                return Err(Error::conflict(format!(
+                    "can't remove volume '{volume}' - it is used by VM {vmid} ({option})"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+type Cx = TaskContext<World>;
+
+struct SetAside;
+
+#[async_trait]
+impl Step<VolumeDelete> for SetAside {
+    fn name(&self) -> &'static str {
+        "set-aside"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
+        let volume = &task.volume;
+        cx.world.check_unused(volume, task.owner).await?;
+        let storage = cx.world.storage(volume.storage()).await?;
+        if storage.info(volume.name()).await?.is_none() {
+            return Err(Error::not_found(format!(
+                "volume '{volume}' does not exist"
+            )));
+        }
+        let files = storage
+            .files()
+            .ok_or_else(|| Error::bug(format!("storage '{}' has no folders", volume.storage())))?;
+        let file_name = cx.job_id("removed");
+        let paths = (files.path(volume.name())?, files.arrivals().join(file_name));
+        task.paths = Some(paths);
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<Probe, Error> {
+        Ok(if is_aside(cx, task).await? {
+            Probe::Done
+        } else {
+            Probe::NotDone
+        })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
+        let (path, aside) = chosen(task)?;
+        if let Some(folder) = aside.parent() {
+            cx.world.host.create_dir(folder, 0o700).await?;
+        }
+        match cx.world.host.rename(path, aside).await {
+            // It may have happened although something after it failed.
+            Err(error) if !is_aside(cx, task).await? => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn undo(&self, cx: &Cx, task: &VolumeDelete) -> Result<(), Error> {
+        if task.paths.is_some() && is_aside(cx, task).await? {
+            let (path, aside) = chosen(task)?;
+            cx.world.host.rename(aside, path).await?;
+        }
+        Ok(())
+    }
+}
+
+fn chosen(task: &VolumeDelete) -> Result<&(PathBuf, PathBuf), Error> {
+    task.paths
+        .as_ref()
+        .ok_or_else(|| Error::bug("the volume was not found yet"))
+}
+
+async fn is_aside(cx: &Cx, task: &VolumeDelete) -> Result<bool, Error> {
+    Ok(cx.world.host.stat(&chosen(task)?.1).await?.is_some())
+}
+
+struct Remove;
+
+#[async_trait]
+impl Step<VolumeDelete> for Remove {
+    fn name(&self) -> &'static str {
+        "remove"
+    }
+
+    async fn plan(&self, _: &Cx, _: &mut VolumeDelete) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut VolumeDelete) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
+        let (path, aside) = chosen(task)?;
+        cx.world.host.remove(aside).await?;
+        // A guest's folder goes with its last image.
+        if let (Some(_), Some(folder)) = (task.owner, path.parent()) {
+            cx.world.host.remove_dir(folder).await?;
+        }
+        cx.log(&format!("Removed volume '{}'", task.volume)).await;
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &VolumeDelete) -> Result<(), Error> {
+        Ok(())
+    }
+}

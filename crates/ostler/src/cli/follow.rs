@@ -1,0 +1,137 @@
+//! Waiting for a task, with its log as it grows.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use model::Upid;
+use proto::Verb;
+use serde_json::Value;
+
+use super::agent::{Agent, values};
+use super::failure::TaskFailed;
+use super::output;
+use super::progress::Progress;
+
+const LOG: &str = "/nodes/{node}/tasks/{upid}/log";
+const STATUS: &str = "/nodes/{node}/tasks/{upid}/status";
+
+/// Lines that are asked for at once.
+const PAGE: usize = 1_000;
+
+/// The pause between two looks: short at first, as most tasks are over at once.
+const FIRST_PAUSE_MS: u64 = 20;
+const LAST_PAUSE_MS: u64 = 500;
+
+/// Where a task's log is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    Stdout,
+    /// Where standard output is for a program to read.
+    Stderr,
+    Nowhere,
+}
+
+/// Waits until a task has ended. Fails with `TaskFailed` where the task did.
+///
+/// Whoever waits may go away at any time: the task goes on.
+pub(crate) async fn follow(agent: &Agent, upid: &str, log: Log) -> Result<()> {
+    let task: Upid = upid.parse().context("the agent answered no task")?;
+    let mut shown = Shown { agent, task: &task, log, next: 0, progress: Progress::new(log) };
+    let mut pause = FIRST_PAUSE_MS;
+    loop {
+        // The status first: what was logged before the end is then there to be read.
+        let ended = status(agent, &task).await?;
+        let more = shown.more().await?;
+        if let Some(status) = ended {
+            while shown.more().await? {}
+            shown.progress.end()?;
+            return outcome(upid, &status);
+        }
+        pause = if more { FIRST_PAUSE_MS } else { (pause * 2).min(LAST_PAUSE_MS) };
+        agent.clock.sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+fn outcome(upid: &str, status: &str) -> Result<()> {
+    if status == "OK" || status.starts_with("WARNINGS: ") {
+        return Ok(());
+    }
+    let (upid, status) = (upid.to_owned(), status.to_owned());
+    Err(anyhow::Error::new(TaskFailed { upid, status }))
+}
+
+/// How the task ended; none while it runs.
+async fn status(agent: &Agent, task: &Upid) -> Result<Option<String>> {
+    let answer = agent.at(Verb::Get, STATUS, parameters(task)).await?.data;
+    let ended = answer["status"] == "stopped";
+    Ok(ended.then(|| answer["exitstatus"].as_str().unwrap_or("unexpected status").to_owned()))
+}
+
+fn parameters(task: &Upid) -> model::schema::Values {
+    values([("node", task.node.as_str().into()), ("upid", task.to_string().into())])
+}
+
+/// The whole log of a task.
+pub(crate) async fn log(agent: &Agent, task: &Upid) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    loop {
+        let page = page(agent, task, lines.len()).await?;
+        if page.is_empty() {
+            return Ok(lines);
+        }
+        lines.extend(page);
+    }
+}
+
+async fn page(agent: &Agent, task: &Upid, start: usize) -> Result<Vec<String>> {
+    let mut params = parameters(task);
+    params.insert("start".to_owned(), start.into());
+    params.insert("limit".to_owned(), PAGE.into());
+    let answer = agent.at(Verb::Get, LOG, params).await?.data;
+    let lines = answer.as_array().into_iter().flatten();
+    Ok(lines.filter_map(|line| line["t"].as_str().map(str::to_owned)).collect())
+}
+
+struct Shown<'a> {
+    agent: &'a Agent,
+    task: &'a Upid,
+    log: Log,
+    next: usize,
+    progress: Progress,
+}
+
+impl Shown<'_> {
+    /// Shows what the log has got since; whether that is anything.
+    async fn more(&mut self) -> Result<bool> {
+        if self.log == Log::Nowhere {
+            return Ok(false);
+        }
+        let lines = page(self.agent, self.task, self.next).await?;
+        self.next += lines.len();
+        for line in &lines {
+            match self.log {
+                Log::Stdout => self.progress.line(line)?,
+                Log::Stderr => output::note(line),
+                Log::Nowhere => {}
+            }
+        }
+        Ok(!lines.is_empty())
+    }
+}
+
+/// The UPID that a submit answered.
+pub(crate) fn upid(data: &Value) -> Result<&str> {
+    data.as_str().context("the agent answered no task")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_no_failure() {
+        assert!(outcome("u", "OK").is_ok() && outcome("u", "WARNINGS: 2").is_ok());
+        let failed = outcome("u", "no space left").unwrap_err();
+        assert_eq!(failed.downcast_ref::<TaskFailed>().unwrap().status, "no space left");
+    }
+}

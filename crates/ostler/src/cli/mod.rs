@@ -1,0 +1,130 @@
+//! The command line: `ostler …` for people, and the names that people know.
+//!
+//! ```text
+//!   argv[0] or first word ─┬─ pvesh       every operation, from the table
+//!                          ├─ qm          a hand-kept list: command → operation, output
+//!                          ├─ pveversion
+//!                          └─ vm, task    ours
+//!        options → check against the row → agent ─┬─ socket       call, submit
+//!                                                 └─ http::Index  lists, constants
+//!        answer  → format (text, json, yaml) → output
+//!        UPID    → follow (log, bar) → exit code
+//! ```
+//!
+//! It speaks to the agent's socket as root and so works with the API down. It changes nothing by
+//! itself. **Only `output` prints.**
+
+mod agent;
+mod failure;
+mod follow;
+mod format;
+mod options;
+mod output;
+mod people;
+mod progress;
+mod pvesh;
+mod pveversion;
+mod qm;
+mod terminal;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use failure::Manners;
+
+pub(crate) use people::{TaskCommand, VmCommand, run_task, run_vm};
+
+/// A command that bears a name of Proxmox VE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    Pvesh,
+    Qm,
+    Pveversion,
+}
+
+impl Known {
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "pvesh" => Some(Self::Pvesh),
+            "qm" => Some(Self::Qm),
+            "pveversion" => Some(Self::Pveversion),
+            _ => None,
+        }
+    }
+
+    /// The command that a program's name means, with its arguments: by the name it was called
+    /// under, or by the first word after `ostler`.
+    pub(crate) fn of(arguments: &[OsString]) -> Option<(Self, Vec<OsString>)> {
+        let called = Path::new(arguments.first()?).file_name()?.to_str()?;
+        if let Some(known) = Self::from_name(called) {
+            return Some((known, arguments[1..].to_vec()));
+        }
+        let word = arguments.get(1)?.to_str()?;
+        Self::from_name(word).map(|known| (known, arguments[2..].to_vec()))
+    }
+
+    /// Runs the command; its errors are told.
+    pub(crate) fn run(self, arguments: Vec<OsString>) -> ExitCode {
+        let text = arguments.into_iter().map(|argument| {
+            argument.into_string().map_err(|_| failure::usage("an argument is not UTF-8"))
+        });
+        let done = text.collect::<Result<Vec<String>>>().and_then(|arguments| {
+            block_on(async {
+                match self {
+                    Self::Pvesh => pvesh::run(&arguments).await,
+                    Self::Qm => qm::run(&arguments).await,
+                    Self::Pveversion => pveversion::run(&arguments),
+                }
+            })
+        });
+        end(Manners::Pve, done)
+    }
+}
+
+/// Runs one of our own commands; its errors are told.
+pub(crate) fn run_own(command: impl Future<Output = Result<()>>) -> ExitCode {
+    end(Manners::Ostler, block_on(command))
+}
+
+fn end(manners: Manners, done: Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ExitCode::from(failure::report(manners, &error)),
+    }
+}
+
+fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let done = runtime.block_on(command);
+    // A thread that still reads the keyboard does not keep us.
+    runtime.shutdown_background();
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Option<(Known, Vec<OsString>)> {
+        let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Known::of(&arguments)
+    }
+
+    #[test]
+    fn a_command_is_known_by_its_program_or_by_the_first_word() {
+        let start = vec![OsString::from("start"), OsString::from("100")];
+        assert_eq!(of("/usr/sbin/qm start 100"), Some((Known::Qm, start.clone())));
+        assert_eq!(of("./ostler qm start 100"), Some((Known::Qm, start)));
+        assert_eq!(of("pveversion"), Some((Known::Pveversion, vec![])));
+        for other in ["ostler", "ostler vm qm", "ostler run pvesh"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `pvesh`: every operation of the table, by its path.
+
+mod list;
+mod usage;
+
+use anyhow::Result;
+use model::schema::{Field, Values};
+use model::{Error, ErrorKind, FieldErrors};
+use proto::{Form, Match, Router, Row, Verb, table};
+
+use super::agent::Agent;
+use super::failure::usage as wrong_usage;
+use super::follow::{self, Log, follow};
+use super::format::{self, Output, Style};
+use super::options::{self, Given};
+use super::output;
+
+const USAGE: &str = "\
+USAGE: pvesh <COMMAND> <api_path> [OPTIONS]
+
+       pvesh get <api_path> [OPTIONS]
+       pvesh set <api_path> [OPTIONS]
+       pvesh create <api_path> [OPTIONS]
+       pvesh delete <api_path> [OPTIONS]
+       pvesh ls <api_path>
+       pvesh usage <api_path> [--command <get|set|create|delete>] [--verbose]
+
+       --output-format <text|json|json-pretty|yaml>   --human-readable <0|1>
+       --noborder   --noheader   --quiet";
+
+/// Commands with the verb each stands for.
+const COMMANDS: [(&str, Verb); 4] =
+    [("get", Verb::Get), ("set", Verb::Put), ("create", Verb::Post), ("delete", Verb::Delete)];
+
+pub(crate) async fn run(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        return Err(wrong_usage(USAGE));
+    };
+    if matches!(command.as_str(), "help" | "--help" | "-h") {
+        return output::line(USAGE);
+    }
+    let Some((path, rest)) = rest.split_first() else {
+        return Err(wrong_usage(USAGE));
+    };
+    match command.as_str() {
+        "ls" => list::run(path, rest).await,
+        "usage" => usage::run(path, rest),
+        name => match verb(name) {
+            Some(verb) => operation(name, verb, path, rest).await,
+            None => Err(wrong_usage(format!("unknown command '{name}'\n{USAGE}"))),
+        },
+    }
+}
+
+fn verb(command: &str) -> Option<Verb> {
+    COMMANDS.iter().find(|(name, _)| *name == command).map(|(_, verb)| *verb)
+}
+
+fn command_of(verb: Verb) -> &'static str {
+    COMMANDS.iter().find(|(_, other)| *other == verb).map_or("get", |(name, _)| name)
+}
+
+async fn operation(command: &str, verb: Verb, path: &str, rest: &[String]) -> Result<()> {
+    let found = resolve(command, verb, path)?;
+    let (params, style) = parameters(&found, rest)?;
+    let agent = Agent::of_this_machine()?;
+    let answer = agent.ask(found.row, params).await?;
+    if found.row.form == Form::Submit {
+        let log = match style.output {
+            _ if style.quiet => Log::Nowhere,
+            Output::Text => Log::Stdout,
+            _ => Log::Stderr,
+        };
+        follow(&agent, follow::upid(&answer.data)?, log).await?;
+    }
+    output::print(&format::render(&style, &answer.data, &found.row.returns)?)
+}
+
+fn segments(path: &str) -> Vec<String> {
+    path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
+}
+
+fn resolve(command: &str, verb: Verb, path: &str) -> Result<Match, Error> {
+    Router::new(table::rows()).find(verb, &segments(path)).ok_or_else(|| {
+        let text = format!("No '{command}' handler defined for '{path}'");
+        Error::new(ErrorKind::NotImplemented, text)
+    })
+}
+
+/// Options and the path's parameters together, checked against the row.
+fn parameters(found: &Match, rest: &[String]) -> Result<(Values, Style)> {
+    let Given { positionals, mut values, style } = options::parse(rest, found.row.params)?;
+    if let Some(first) = positionals.first() {
+        return Err(wrong_usage(format!("'{first}' is no option: options begin with '--'")));
+    }
+    let mut conflicts = FieldErrors::new();
+    for (name, value) in &found.path_params {
+        let before = values.insert((*name).to_owned(), value.clone().into());
+        if before.is_some_and(|before| before != value.as_str()) {
+            let text = "duplicate parameter (already defined in URI) with conflicting values!";
+            conflicts.insert((*name).to_owned(), text.to_owned());
+        }
+    }
+    if !conflicts.is_empty() {
+        return Err(Error::invalid_fields(conflicts).into());
+    }
+    Ok((values, style))
+}
+
+/// The row's parameters that are not in its path, by name.
+fn free_fields(row: &Row) -> Vec<&'static Field> {
+    let groups: &'static [&'static [Field]] = row.params;
+    let all = groups.iter().flat_map(|group| group.iter());
+    let mut fields: Vec<&Field> =
+        all.filter(|field| !row.path.contains(&format!("{{{}}}", field.name))).collect();
+    fields.sort_by_key(|field| (field.optional, field.name));
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(line: &str) -> Result<Values, String> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let verb = verb(&words[0]).unwrap();
+        let found = resolve(&words[0], verb, &words[1]).map_err(|error| error.to_string())?;
+        let (values, _) = parameters(&found, &words[2..]).map_err(|error| error.to_string())?;
+        found.row.check_params(&values).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_are_checked_against_the_row() {
+        let values = checked("create /nodes/pve1/qemu/100/status/stop --skiplock").unwrap();
+        assert_eq!(values["vmid"], 100);
+        assert_eq!(values["skiplock"], true);
+        let error = checked("create /nodes/pve1/qemu/99/status/stop --nope 1").unwrap_err();
+        assert!(error.contains("nope: property is not defined in schema"), "{error}");
+        let error = checked("create /nodes/pve1/qemu/99/status/stop").unwrap_err();
+        assert!(error.contains("vmid:"), "{error}");
+        let error = checked("get /nodes/pve1/qemu/100/config --vmid 101").unwrap_err();
+        assert!(error.contains("vmid: duplicate parameter"), "{error}");
+        assert_eq!(checked("set /version").unwrap_err(), "No 'set' handler defined for '/version'");
+        assert!(checked("get /version x").unwrap_err().contains("'x' is no option"));
+    }
+}

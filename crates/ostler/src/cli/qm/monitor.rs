@@ -1,0 +1,44 @@
+//! `qm monitor`: QEMU's own monitor, line by line.
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, Result};
+use model::VmId;
+use proto::Verb;
+use tokio::io::{AsyncBufReadExt, BufReader, stdin};
+
+use super::super::agent::{Agent, values};
+use super::super::format::plain_text;
+use super::super::output;
+
+const MONITOR: &str = "/nodes/{node}/qemu/{vmid}/monitor";
+
+/// Reads commands until the end of input or `quit`. What a command refuses is told, and the
+/// next one is asked for.
+pub(super) async fn run(agent: &Agent, vmid: VmId) -> Result<()> {
+    // A machine that does not exist or run is told before anything is typed.
+    ask(agent, vmid, "info version").await?;
+    let prompt = if std::io::stdin().is_terminal() { "qm> " } else { "" };
+    let hello = format!("Entering QEMU Monitor for VM {vmid} - type 'help' for help");
+    output::line(&hello)?;
+    let mut lines = BufReader::new(stdin()).lines();
+    loop {
+        output::print(prompt)?;
+        let line = lines.next_line().await.context("reading standard input")?;
+        match line.as_deref().map(str::trim) {
+            None | Some("q" | "quit") => return Ok(()),
+            Some("") => {}
+            Some(command) => match ask(agent, vmid, command).await {
+                Ok(text) if text.is_empty() => {}
+                Ok(text) => output::line(&text)?,
+                Err(error) => output::note(&format!("ERROR: {error:#}")),
+            },
+        }
+    }
+}
+
+async fn ask(agent: &Agent, vmid: VmId, command: &str) -> Result<String> {
+    let params = values([("vmid", vmid.get().into()), ("command", command.into())]);
+    let answer = agent.at(Verb::Post, MONITOR, params).await?;
+    Ok(plain_text(&answer.data).replace("\r\n", "\n").trim_end().to_owned())
+}
