@@ -1,7 +1,6 @@
 //! From the wire to an operation: find, validate, verify, permit, run.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,12 +12,13 @@ use proto::{Credential, Form, Identity, Needs, Permission, Row, Verb, table};
 use store::Prefix;
 
 use crate::Context;
-use crate::ops::{self, Handler, Op};
+use crate::ops::{self, Handler, Op, StreamHandler};
 
 /// The agent's side of the wire.
 pub struct Dispatcher {
     context: Arc<Context>,
     handlers: HashMap<&'static str, Handler>,
+    streams: HashMap<&'static str, StreamHandler>,
 }
 
 impl Dispatcher {
@@ -26,6 +26,7 @@ impl Dispatcher {
         Self {
             context,
             handlers: ops::pairs().copied().collect(),
+            streams: ops::streams().copied().collect(),
         }
     }
 
@@ -80,7 +81,8 @@ impl Dispatcher {
             address: request.address.as_deref(),
             uid: Some(peer.uid),
         };
-        let csrf_required = row.verb != Verb::Get;
+        // An upload is let in with the ticket alone, as in Proxmox VE: its clients send no more.
+        let csrf_required = row.verb != Verb::Get && row.form != Form::Stream;
         let verified = self
             .context
             .authority
@@ -109,8 +111,8 @@ impl Service for Dispatcher {
     async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error> {
         let (row, op) = self.admit(peer, &request).await?;
         match row.form {
-            Form::Call | Form::Submit => self.handler(row)?(op).await,
-            Form::Stream => Err(Error::bug(format!("{} needs a stream", row.label()))),
+            // A stream has a part without a descriptor too: what is done once it has been used.
+            Form::Call | Form::Submit | Form::Stream => self.handler(row)?(op).await,
             Form::Index => Err(Error::bug(format!(
                 "{} is the api's to answer",
                 row.label()
@@ -119,9 +121,9 @@ impl Service for Dispatcher {
     }
 
     async fn stream(&self, peer: Peer, request: Request) -> Result<Streamed, Error> {
-        let (row, _op) = self.admit(peer, &request).await?;
-        Err::<(Answer, OwnedFd), _>(not_implemented(row.name))
-            .map(|(answer, descriptor)| Streamed { answer, descriptor })
+        let (row, op) = self.admit(peer, &request).await?;
+        let handler = self.streams.get(row.name).copied();
+        handler.ok_or_else(|| not_implemented(row.name))?(op).await
     }
 
     async fn verify(

@@ -16,6 +16,7 @@ use crate::envelope::{Body, Format, Refusal, failure, success, success_text};
 use crate::index::Content;
 use crate::request::{Target, parameters, target};
 use crate::service::Api;
+use crate::upload::{Upload, is_upload};
 
 /// Answers a request below `/api2`.
 pub(crate) async fn dispatch(
@@ -37,7 +38,7 @@ pub(crate) async fn dispatch(
 }
 
 /// Why there is no answer.
-enum Outcome {
+pub(crate) enum Outcome {
     Refused(Refusal),
     Failed(Error),
 }
@@ -90,6 +91,11 @@ async fn run(
         return Err(Error::new(ErrorKind::NotImplemented, text).into());
     };
     refuse_token(found.row, target, &credential)?;
+    if let Some(boundary) = is_upload(found.row, parts) {
+        let (row, path_params) = (found.row, found.path_params);
+        let upload = Upload { api, row, path_params, credential, address };
+        return upload.run(parts, body, &boundary).await.map(Content::Answer);
+    }
     let mut given = parameters(target.verb, parts, body).await?;
     add_path_params(&mut given, found.path_params)?;
     if found.row.form == Form::Index {
@@ -112,7 +118,7 @@ async fn run(
     Ok(Content::Answer(answer))
 }
 
-async fn identify(
+pub(crate) async fn identify(
     api: &Api,
     credential: &Credential,
     address: SocketAddr,
@@ -133,7 +139,10 @@ fn refuse_token(row: &Row, target: &Target, credential: &Credential) -> Result<(
 }
 
 /// Path parameters are parameters; the same name given again must have the same value.
-fn add_path_params(given: &mut Values, path: Vec<(&'static str, String)>) -> Result<(), Error> {
+pub(crate) fn add_path_params(
+    given: &mut Values,
+    path: Vec<(&'static str, String)>,
+) -> Result<(), Error> {
     let mut conflicts = FieldErrors::new();
     for (name, value) in path {
         let before = given.insert(name.to_owned(), value.clone().into());

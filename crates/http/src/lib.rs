@@ -3,6 +3,7 @@
 //! ```text
 //!   8006 ─► server: TLS, or a redirect ─► service ─┬─ /            pages
 //!                                                  └─ /api2/<format>/<path>
+//!        upload   → a file that the agent opened
 //!        request  → method, format, path, parameters, credential
 //!        dispatch → index (lists, constants) | agent (proto::wire)
 //!        envelope → status line with reason, headers, body
@@ -17,6 +18,7 @@ mod dispatch;
 mod envelope;
 mod gzip;
 pub mod index;
+mod multipart;
 mod pages;
 mod redirect;
 mod request;
@@ -24,6 +26,7 @@ mod server;
 mod service;
 mod sessions;
 mod tls;
+mod upload;
 
 pub use index::Index;
 pub use server::{Listener, ServerOptions, serve};

@@ -84,10 +84,17 @@ pub(crate) async fn parameters(
             Values::new()
         }
     };
-    values.extend(pairs(parts.uri.query().unwrap_or_default().as_bytes()));
-    // A cache-buster of the ExtJS library.
+    values.extend(query(parts));
     values.remove("_dc");
     Ok(values)
+}
+
+/// The parameters of the query alone.
+pub(crate) fn query(parts: &Parts) -> Values {
+    let mut values = pairs(parts.uri.query().unwrap_or_default().as_bytes());
+    // A cache-buster of the ExtJS library.
+    values.remove("_dc");
+    values
 }
 
 fn refuse_body(verb: Verb, parts: &Parts) -> Result<(), Refusal> {

@@ -51,6 +51,11 @@ pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes,
 /// Descriptors for a process, with the number that each has there.
 pub(crate) type Descriptors = Vec<(i32, Arc<OwnedFd>)>;
 
+/// The next number that is free in a guest's process.
+pub(crate) fn next_descriptor(descriptors: &Descriptors) -> i32 {
+    descriptors.last().map_or(FIRST_DESCRIPTOR, |(number, _)| number + 1)
+}
+
 /// Opens every image that is a file and turns its path into a descriptor: a guest's user need
 /// not be able to open images by name.
 pub(crate) async fn open(

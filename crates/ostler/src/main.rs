@@ -5,11 +5,14 @@
 //!   ostler node    the agent, as root
 //!   ostler api     the public API, as user ostler
 //!   ostler …       commands for people and scripts, which speak to the agent's socket
+//!   pvesh, qm, …   the same, by the name that the program is called under
 //! ```
 
+mod cli;
 mod config;
 mod roles;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -18,7 +21,12 @@ use tracing_subscriber::EnvFilter;
 
 /// Ostler looks after your guests.
 #[derive(Parser)]
-#[command(name = "ostler", version)]
+#[command(
+    name = "ostler",
+    version,
+    after_help = "Also, as subcommands or by the name of a link to this program: pvesh, qm, \
+                  pveversion."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -26,6 +34,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Virtual machines of this node.
+    #[command(subcommand)]
+    Vm(cli::VmCommand),
+    /// Tasks of this node.
+    #[command(subcommand)]
+    Task(cli::TaskCommand),
     /// Run a node: the agent and the API, supervised.
     Run,
     /// Run the agent. Needs root.
@@ -40,27 +54,24 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some((known, rest)) = cli::Known::of(&arguments) {
+        return known.run(rest);
+    }
     match run(Arguments::parse().command) {
         Ok(code) => code,
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the last word of a command")]
-            {
-                eprintln!("error: {error:#}");
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => cli::failed(&error),
     }
 }
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Vm(command) => Ok(cli::run_own(cli::run_vm(command))),
+        Command::Task(command) => Ok(cli::run_own(cli::run_task(command))),
         Command::ApiDump => {
             let table = proto::dump_table(proto::table::rows());
             let text = serde_json::to_string_pretty(&table).context("printing the table")?;
-            #[expect(clippy::print_stdout, reason = "this is what was asked for")]
-            {
-                println!("{text}");
-            }
+            cli::line(&text)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::PamHelper => Ok(auth::pam::helper_main()),

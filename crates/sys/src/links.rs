@@ -1,5 +1,8 @@
 //! Network links.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::SysError;
@@ -41,6 +44,10 @@ pub trait Links: Send + Sync + 'static {
 
     /// Makes a persistent tap device and brings it up.
     async fn create_tap(&self, name: &str, options: &TapOptions) -> Result<(), SysError>;
+
+    /// Opens one queue of a tap, for a guest that may not open the device by itself. The tap is as
+    /// `create_tap` made it.
+    async fn open_tap(&self, name: &str) -> Result<Arc<OwnedFd>, SysError>;
 
     /// Removes a tap. False where there was none.
     async fn remove_tap(&self, name: &str) -> Result<bool, SysError>;

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use model::schema::Values;
 use model::{Error, ErrorKind};
-use proto::{Identity, wire::Answer};
+use proto::Identity;
+use proto::wire::{Answer, Streamed};
 use serde::de::DeserializeOwned;
 
 use crate::Context;
@@ -62,9 +63,33 @@ macro_rules! pair {
 }
 pub(crate) use pair;
 
+pub type Streaming = Pin<Box<dyn Future<Output = Result<Streamed, Error>> + Send>>;
+
+/// The part of an operation that answers with a descriptor.
+pub type StreamHandler = fn(Op) -> Streaming;
+
+/// Pairs a row's name with the function of its stream.
+pub type StreamPair = (&'static str, StreamHandler);
+
+/// As `pair!`, for streams.
+macro_rules! stream_pair {
+    ($name:literal, $function:path) => {
+        (
+            $name,
+            (|op| Box::pin($function(op))) as $crate::ops::StreamHandler,
+        )
+    };
+}
+pub(crate) use stream_pair;
+
 const GROUPS: &[&[Pair]] = &[access::PAIRS, node::PAIRS, pools::PAIRS, qemu::PAIRS, storage::PAIRS];
 
 /// Every operation that the agent has, with its row's name.
 pub fn pairs() -> impl Iterator<Item = &'static Pair> {
     GROUPS.iter().flat_map(|group| group.iter())
+}
+
+/// Every operation whose answer comes with a descriptor, with its row's name.
+pub fn streams() -> impl Iterator<Item = &'static StreamPair> {
+    node::STREAMS.iter()
 }

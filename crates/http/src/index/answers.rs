@@ -24,7 +24,11 @@ fn version(index: &Index, _: &Identity, _: &Values) -> Result<Content, Error> {
         "release": API_RELEASE,
         "repoid": REPOSITORY_ID,
     });
-    let console = index.follower().copy.as_ref().and_then(|copy| copy.console.clone());
+    let console = index
+        .follower()
+        .copy
+        .as_ref()
+        .and_then(|copy| copy.console.clone());
     if let Some(console) = console {
         version["console"] = console.into();
     }

@@ -18,7 +18,7 @@ use tracing::error;
 /// Why a message cannot be taken. The connection should be made again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the feed sent {0}")]
-pub struct FeedError(String);
+pub(super) struct FeedError(String);
 
 /// What lists show of a guest's record.
 #[derive(Debug)]
@@ -169,7 +169,11 @@ impl Follower {
 
     pub(super) fn accept(&mut self, message: FeedMessage) -> Result<(), FeedError> {
         match message {
-            FeedMessage::SnapshotPage { entries, revision, last } => {
+            FeedMessage::SnapshotPage {
+                entries,
+                revision,
+                last,
+            } => {
                 self.take_page(entries, revision, last);
                 Ok(())
             }
@@ -184,7 +188,10 @@ impl Follower {
 
     fn take_page(&mut self, entries: Vec<Entry>, revision: Revision, last: bool) {
         // Pages of another revision belong to a snapshot that was begun again.
-        let begun = self.arriving.take().filter(|(copy, _)| copy.revision == revision);
+        let begun = self
+            .arriving
+            .take()
+            .filter(|(copy, _)| copy.revision == revision);
         let (mut copy, mut rights) = begun.unwrap_or_default();
         copy.revision = revision;
         for entry in entries {
@@ -199,7 +206,10 @@ impl Follower {
             return;
         }
         let mut access = Access::default();
-        access.apply(&Changes { revision, changes: rights });
+        access.apply(&Changes {
+            revision,
+            changes: rights,
+        });
         self.access = Arc::new(access);
         self.generation += 1;
         self.copy = Some(copy);
@@ -216,8 +226,10 @@ impl Follower {
             return Err(FeedError(text));
         }
         copy.revision = changes.revision;
-        let (rights, others): (Vec<Change>, Vec<Change>) =
-            changes.changes.into_iter().partition(|change| is_right(key_of(change)));
+        let (rights, others): (Vec<Change>, Vec<Change>) = changes
+            .changes
+            .into_iter()
+            .partition(|change| is_right(key_of(change)));
         for change in others {
             match change {
                 Change::Put(entry) => copy.put(&entry),
@@ -225,7 +237,10 @@ impl Follower {
             }
         }
         if !rights.is_empty() {
-            let changes = Changes { revision: changes.revision, changes: rights };
+            let changes = Changes {
+                revision: changes.revision,
+                changes: rights,
+            };
             Arc::make_mut(&mut self.access).apply(&changes);
             self.generation += 1;
         }

@@ -85,7 +85,11 @@ impl<'a> Listed<'a> {
             _ => None,
         };
         // The schema knows no unknown here: who does not answer is not known to run.
-        let status = if usage.is_some() { "running" } else { "stopped" };
+        let status = if usage.is_some() {
+            "running"
+        } else {
+            "stopped"
+        };
         Self {
             vmid,
             name: &row.name,
@@ -105,15 +109,16 @@ impl<'a> Listed<'a> {
 }
 
 fn qmp_status<'a>(usage: Option<&'a GuestUsage>, otherwise: &'a str) -> &'a str {
-    usage.and_then(|usage| usage.qmp_status.as_deref()).unwrap_or(otherwise)
+    usage
+        .and_then(|usage| usage.qmp_status.as_deref())
+        .unwrap_or(otherwise)
 }
 
-pub(super) fn qemu_list(
-    index: &Index,
-    who: &Identity,
-    params: &Values,
-) -> Result<Content, Error> {
-    let node = params.get("node").and_then(|node| node.as_str()).unwrap_or_default();
+pub(super) fn qemu_list(index: &Index, who: &Identity, params: &Values) -> Result<Content, Error> {
+    let node = params
+        .get("node")
+        .and_then(|node| node.as_str())
+        .unwrap_or_default();
     let full = params.get("full").and_then(|full| full.as_bool()) == Some(true);
     let (access, now) = (index.access(), index.clock.monotonic());
     let view = access.view(who, index.clock.wall());

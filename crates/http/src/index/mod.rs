@@ -92,7 +92,10 @@ impl Index {
     pub(crate) async fn reached(&self, revision: u64) {
         let has_it = || {
             let follower = self.follower();
-            follower.copy.as_ref().is_some_and(|copy| copy.revision >= Revision(revision))
+            follower
+                .copy
+                .as_ref()
+                .is_some_and(|copy| copy.revision >= Revision(revision))
         };
         tokio::select! {
             () = self.until(has_it) => {}
@@ -108,13 +111,17 @@ impl Index {
             if holds() {
                 return;
             }
-            news.changed().await.expect("the index itself keeps the sender alive");
+            news.changed()
+                .await
+                .expect("the index itself keeps the sender alive");
         }
     }
 
     /// Whether a caller may have this row's answer.
     pub(crate) fn check(&self, row: &Row, who: &Identity, params: &Values) -> Result<(), Error> {
-        Ok(self.access().check(&row.permission, who, params, self.clock.wall())?)
+        Ok(self
+            .access()
+            .check(&row.permission, who, params, self.clock.wall())?)
     }
 
     pub(crate) fn answer(
@@ -140,7 +147,9 @@ impl Index {
     }
 
     fn follower_mut(&self) -> RwLockWriteGuard<'_, Follower> {
-        self.follower.write().unwrap_or_else(PoisonError::into_inner)
+        self.follower
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn observed(&self) -> RwLockReadGuard<'_, Observed> {
@@ -148,7 +157,9 @@ impl Index {
     }
 
     fn observed_mut(&self) -> RwLockWriteGuard<'_, Observed> {
-        self.observed.write().unwrap_or_else(PoisonError::into_inner)
+        self.observed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -80,7 +80,9 @@ impl Observed {
 
     /// A node that has said something lately.
     pub(super) fn node(&self, name: &str, now: Duration) -> Option<&Node> {
-        self.nodes.get(name).filter(|node| now.saturating_sub(node.heard) < SILENCE)
+        self.nodes
+            .get(name)
+            .filter(|node| now.saturating_sub(node.heard) < SILENCE)
     }
 
     pub(super) fn guest(&self, node: &str, vmid: u32, now: Duration) -> GuestState<'_> {
@@ -92,7 +94,10 @@ impl Observed {
             Some(guest) => {
                 let uptime_ms = (milliseconds(now) - guest.started_ms).max(0);
                 let uptime_s = u64::try_from(uptime_ms).unwrap_or(0) / 1000;
-                GuestState::Running { usage: &guest.usage, uptime_s }
+                GuestState::Running {
+                    usage: &guest.usage,
+                    uptime_s,
+                }
             }
         }
     }
@@ -106,7 +111,9 @@ impl Node {
     }
 
     pub(super) fn storage(&self, id: &str) -> Option<&StorageUsage> {
-        self.storages.iter().find(|usage| usage.storage.as_str() == id && usage.active)
+        self.storages
+            .iter()
+            .find(|usage| usage.storage.as_str() == id && usage.active)
     }
 }
 

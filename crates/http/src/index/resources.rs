@@ -205,7 +205,11 @@ impl Resources<'_> {
         for (id, _) in self.view.access().pools() {
             let path = format!("/pool/{id}");
             if self.view.has(&path, Privilege::PoolAudit) {
-                list.serialize_element(&Pool { id: path, pool: id.as_str(), kind: "pool" })?;
+                list.serialize_element(&Pool {
+                    id: path,
+                    pool: id.as_str(),
+                    kind: "pool",
+                })?;
             }
         }
         Ok(())
@@ -214,7 +218,9 @@ impl Resources<'_> {
     fn storages<L: SerializeSeq>(&self, list: &mut L) -> Result<(), L::Error> {
         for node in self.observed.names() {
             for (id, row) in &self.copy.storages {
-                let may = self.view.has(&format!("/storage/{id}"), Privilege::DatastoreAudit);
+                let may = self
+                    .view
+                    .has(&format!("/storage/{id}"), Privilege::DatastoreAudit);
                 if may && row.is_enabled_on(node) {
                     list.serialize_element(&self.storage(node, id, row))?;
                 }
@@ -224,7 +230,10 @@ impl Resources<'_> {
     }
 
     fn storage<'a>(&'a self, node: &'a str, id: &'a str, row: &'a StorageRow) -> Storage<'a> {
-        let seen = self.observed.node(node, self.now).and_then(|node| node.storage(id));
+        let seen = self
+            .observed
+            .node(node, self.now)
+            .and_then(|node| node.storage(id));
         Storage {
             id: format!("storage/{node}/{id}"),
             storage: id,
@@ -233,7 +242,11 @@ impl Resources<'_> {
             plugintype: &row.kind,
             content: row.content.join(","),
             shared: row.is_shared().into(),
-            status: if seen.is_some() { "available" } else { "unknown" },
+            status: if seen.is_some() {
+                "available"
+            } else {
+                "unknown"
+            },
             disk: seen.map(|usage| usage.used),
             maxdisk: seen.map(|usage| usage.total),
         }

@@ -27,7 +27,7 @@ pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, Field
             None => {
                 errors.insert(name.clone(), UNKNOWN.to_owned());
             }
-            Some(field) => match check_value(field, value) {
+            Some(field) => match check_named(field, name, value) {
                 Ok(typed) => {
                     values.insert(name.clone(), typed);
                 }
@@ -101,15 +101,20 @@ fn unbuilt_property(field: &Field, value: &Value) -> Option<String> {
 
 /// Checks one value, and types it.
 pub fn check_value(field: &Field, given: &Value) -> Result<Value, String> {
+    check_named(field, field.name, given)
+}
+
+/// The same for a field that was given under this name: `net0` for `net[n]`.
+fn check_named(field: &Field, name: &str, given: &Value) -> Result<Value, String> {
     let value = typed(field, given)?;
     if let Some(number) = value.as_f64() {
         check_range(field, number)?;
     }
     match &value {
-        Value::String(text) => check_text(field, text)?,
+        Value::String(text) => check_text(field, name, text)?,
         Value::Array(items) => {
             for item in items.iter().filter_map(Value::as_str) {
-                check_text(field, item)?;
+                check_text(field, name, item)?;
             }
         }
         Value::Number(number) => check_enumeration(field, &number.to_string())?,
@@ -206,7 +211,7 @@ fn check_enumeration(field: &Field, text: &str) -> Result<(), String> {
     ))
 }
 
-fn check_text(field: &Field, text: &str) -> Result<(), String> {
+fn check_text(field: &Field, name: &str, text: &str) -> Result<(), String> {
     let length = text.chars().count();
     if text.contains('\0') {
         return Err("value must not contain a NUL byte".to_owned());
@@ -223,7 +228,7 @@ fn check_text(field: &Field, text: &str) -> Result<(), String> {
         return Err("value does not match the regex pattern".to_owned());
     }
     check_enumeration(field, text)?;
-    field.format.check(field.name, text)
+    field.format.check(name, text)
 }
 
 fn matches(pattern: &str, text: &str) -> bool {

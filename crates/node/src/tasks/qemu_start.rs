@@ -20,6 +20,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 use super::claim::{Claim, Claims, Release};
 use super::guest_object;
 use crate::edit::apply_pending;
+use crate::volumes::Descriptors;
 use crate::{World, volumes};
 
 /// The program that is a guest.
@@ -324,12 +325,8 @@ impl Step<QemuStart> for Launch {
             cx.world.host.chown(&folder, uid, gid).await?;
         }
         let host = &cx.world.host;
-        let (volumes, descriptors) = volumes::open(host, &config, &task.volumes).await?;
-        let taps: Taps = task
-            .taps
-            .iter()
-            .map(|(index, tap)| (*index, Tap::Named(tap.clone())))
-            .collect();
+        let (volumes, mut descriptors) = volumes::open(host, &config, &task.volumes).await?;
+        let taps = open_taps(cx, task, &config, &mut descriptors).await?;
         let paths = task.runtime(cx);
         let args = argv(
             task.running_as()?,
@@ -356,6 +353,28 @@ impl Step<QemuStart> for Launch {
         cx.world.host.kill_scope(&task.scope()).await?;
         cx.world.running.forget(task.vmid).await
     }
+}
+
+/// Opens the guest's taps, each queue a descriptor: its user need not be able to open the device.
+async fn open_taps(
+    cx: &Cx,
+    task: &QemuStart,
+    config: &VmConfig,
+    descriptors: &mut Descriptors,
+) -> Result<Taps, Error> {
+    let mut taps = Taps::new();
+    for (index, spec) in &task.taps {
+        let queues = config.nets[index].queues.unwrap_or(1).max(1);
+        let mut numbers = Vec::new();
+        for _ in 0..queues {
+            let number = volumes::next_descriptor(descriptors);
+            descriptors.push((number, cx.world.host.open_tap(&spec.name).await?));
+            numbers.push(number);
+        }
+        let tap = Tap::Descriptors { spec: spec.clone(), taps: numbers, vhost: Vec::new() };
+        taps.insert(*index, tap);
+    }
+    Ok(taps)
 }
 
 /// Writes down what was started, before it executes anything.

@@ -18,6 +18,7 @@ mod agent;
 mod failure;
 mod follow;
 mod format;
+mod keyboard;
 mod options;
 mod output;
 mod people;
@@ -36,6 +37,7 @@ use anyhow::{Context, Result};
 
 use failure::Manners;
 
+pub(crate) use output::line;
 pub(crate) use people::{TaskCommand, VmCommand, run_task, run_vm};
 
 /// A command that bears a name of Proxmox VE.
@@ -88,6 +90,11 @@ impl Known {
 /// Runs one of our own commands; its errors are told.
 pub(crate) fn run_own(command: impl Future<Output = Result<()>>) -> ExitCode {
     end(Manners::Ostler, block_on(command))
+}
+
+/// Tells why anything of ours failed.
+pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(failure::report(Manners::Ostler, error))
 }
 
 fn end(manners: Manners, done: Result<()>) -> ExitCode {

@@ -6,11 +6,12 @@ use anyhow::{Context, Result, bail};
 use guest::RunFile;
 use model::{Error, VmId};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, stdin};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::agent::Agent;
+use super::keyboard::Keyboard;
 use super::output;
 
 /// Ctrl-O.
@@ -87,12 +88,12 @@ async fn connect(stream: UnixStream, escape: u8) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let keys = async {
-        let (mut keyboard, mut typed) = (stdin(), [0; 1024]);
+        let mut keyboard = Keyboard::open();
         loop {
-            let count = keyboard.read(&mut typed).await.context("reading the keyboard")?;
-            let keys = typed[..count].split(|key| *key == escape).next().unwrap_or_default();
+            let typed = keyboard.read().await?;
+            let keys = typed.split(|key| *key == escape).next().unwrap_or_default();
             to_guest.write_all(keys).await.context("writing to the guest")?;
-            if count == 0 || keys.len() < count {
+            if typed.is_empty() || keys.len() < typed.len() {
                 return Ok(());
             }
         }

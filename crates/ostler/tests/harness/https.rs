@@ -21,7 +21,10 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -34,7 +37,10 @@ impl Response {
     }
 
     fn parse(raw: &[u8]) -> Self {
-        let end = raw.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let end = raw
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap();
         let head = String::from_utf8_lossy(&raw[..end]).into_owned();
         let mut lines = head.split("\r\n");
         let status_line = lines.next().unwrap().to_owned();
@@ -42,7 +48,11 @@ impl Response {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        Self { status_line, headers, body: raw[end + 4..].to_vec() }
+        Self {
+            status_line,
+            headers,
+            body: raw[end + 4..].to_vec(),
+        }
     }
 }
 
@@ -60,7 +70,9 @@ pub async fn request(
     }
     if let Some((content_type, body)) = body {
         let length = body.len();
-        text.push_str(&format!("Content-Type: {content_type}\r\nContent-Length: {length}\r\n"));
+        text.push_str(&format!(
+            "Content-Type: {content_type}\r\nContent-Length: {length}\r\n"
+        ));
     }
     text.push_str("\r\n");
     text.push_str(body.map_or("", |(_, body)| body));

@@ -1,5 +1,10 @@
 //! A whole node of its own: a root folder, two processes, real guests.
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "each test uses a part of it"
+)]
 
 pub mod https;
 

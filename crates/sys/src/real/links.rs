@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -45,6 +46,15 @@ impl Links for RealHost {
         let (name, options) = (name.to_owned(), options.clone());
         blocking(move || {
             create_tap(&name, &options).map_err(|source| failed("create tap", &name, source))
+        })
+        .await
+    }
+
+    async fn open_tap(&self, name: &str) -> Result<Arc<OwnedFd>, SysError> {
+        let name = name.to_owned();
+        blocking(move || {
+            let opened = open_tap(&name, has_many_queues(&name));
+            opened.map(Arc::new).map_err(|source| failed("open tap", &name, source))
         })
         .await
     }

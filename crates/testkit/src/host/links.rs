@@ -1,5 +1,8 @@
 //! Links in memory.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sys::{Link, LinkKind, Links, SysError, TapOptions};
 
@@ -37,6 +40,16 @@ impl Links for FakeHost {
             .links
             .insert(name.to_owned(), link(name, LinkKind::Tap, options.mtu));
         call.end(()).await
+    }
+
+    async fn open_tap(&self, name: &str) -> Result<Arc<OwnedFd>, SysError> {
+        let call = self.faults.begin(|| format!("open tap {name}")).await?;
+        let open = |source| SysError::Io { action: "open tap", object: name.to_owned(), source };
+        if !self.world().links.contains_key(name) {
+            return Err(open(std::io::Error::from(std::io::ErrorKind::NotFound)));
+        }
+        let null = std::fs::File::open("/dev/null").map_err(open)?;
+        call.end(Arc::new(OwnedFd::from(null))).await
     }
 
     async fn remove_tap(&self, name: &str) -> Result<bool, SysError> {

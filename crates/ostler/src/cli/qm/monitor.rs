@@ -2,13 +2,13 @@
 
 use std::io::IsTerminal;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use model::VmId;
 use proto::Verb;
-use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 
 use super::super::agent::{Agent, values};
 use super::super::format::plain_text;
+use super::super::keyboard::Keyboard;
 use super::super::output;
 
 const MONITOR: &str = "/nodes/{node}/qemu/{vmid}/monitor";
@@ -21,10 +21,10 @@ pub(super) async fn run(agent: &Agent, vmid: VmId) -> Result<()> {
     let prompt = if std::io::stdin().is_terminal() { "qm> " } else { "" };
     let hello = format!("Entering QEMU Monitor for VM {vmid} - type 'help' for help");
     output::line(&hello)?;
-    let mut lines = BufReader::new(stdin()).lines();
+    let mut keyboard = Keyboard::open();
     loop {
         output::print(prompt)?;
-        let line = lines.next_line().await.context("reading standard input")?;
+        let line = keyboard.line().await?;
         match line.as_deref().map(str::trim) {
             None | Some("q" | "quit") => return Ok(()),
             Some("") => {}

@@ -213,4 +213,23 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .permission(Permission::User)
     .submit()
     .on_node(),
+    // The api writes the content itself; see `control/src/ops/node/storage_upload.rs`.
+    Row::post(
+        "/nodes/{node}/storage/{storage}/upload",
+        "volume_upload",
+        "Bring an ISO image, a container template or a disk image to be imported.",
+    )
+    .params(&[
+        ARRIVING,
+        &[Field::string("tmpfilename")
+            .optional()
+            .pattern("/var/tmp/pveupload-[0-9a-f]+")],
+    ])
+    .returns(Shape::String)
+    .check(Check::On(
+        "/storage/{storage}",
+        &[Privilege::DatastoreAllocateTemplate],
+    ))
+    .stream()
+    .on_node(),
 ];

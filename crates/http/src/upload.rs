@@ -1,0 +1,224 @@
+//! Uploads: the body goes straight into a file that the agent opened.
+//!
+//! Nothing of the content is read before the caller was let in: the index knows who may, and
+//! the agent, which alone decides, is asked as soon as the fields before the content are read.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
+use model::schema::Values;
+use model::Error;
+use proto::wire::{Answer, Request};
+use proto::{Credential, Form, Row, Verb};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::dispatch::{Outcome, add_path_params, identify};
+use crate::envelope::Refusal;
+use crate::multipart::{Multipart, MultipartError, Part, boundary};
+use crate::request::query;
+use crate::service::Api;
+
+/// The longest field besides the content.
+const FIELD_LIMIT: usize = 8 * 1024;
+
+/// Fields before the content at most.
+const FIELDS: usize = 16;
+
+/// Written at a time.
+const BLOCK: usize = 256 * 1024;
+
+/// How long a client may send nothing.
+const SILENCE_S: u64 = 120;
+
+/// How much of a refused upload is still read, so that its client gets to read the answer, and
+/// for how long.
+const DRAIN_BYTES: u64 = 1 << 30;
+const DRAIN_S: u64 = 20;
+
+/// The boundary of a request that is an upload.
+pub(crate) fn is_upload(row: &Row, parts: &Parts) -> Option<String> {
+    if row.form != Form::Stream || row.verb != Verb::Post {
+        return None;
+    }
+    boundary(parts.headers.get(CONTENT_TYPE)?.to_str().ok()?)
+}
+
+/// An upload that may begin.
+pub(crate) struct Upload<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) row: &'static Row,
+    pub(crate) path_params: Vec<(&'static str, String)>,
+    pub(crate) credential: Credential,
+    pub(crate) address: SocketAddr,
+}
+
+impl Upload<'_> {
+    pub(crate) async fn run(
+        self,
+        parts: &Parts,
+        body: Incoming,
+        boundary: &str,
+    ) -> Result<Answer, Outcome> {
+        let mut given = query(parts);
+        add_path_params(&mut given, self.path_params.clone())?;
+        let identity = identify(self.api, &self.credential, self.address).await?;
+        self.api.index.check(self.row, &identity, &given)?;
+        let mut multipart = Multipart::new(body, boundary);
+        let received = self.receive(&mut multipart, given).await;
+        if received.is_err() {
+            let _ =
+                tokio::time::timeout(Duration::from_secs(DRAIN_S), multipart.drain(DRAIN_BYTES))
+                    .await;
+        }
+        received
+    }
+
+    async fn receive(
+        &self,
+        multipart: &mut Multipart<Incoming>,
+        mut given: Values,
+    ) -> Result<Answer, Outcome> {
+        let file = self.fields(multipart, &mut given).await?;
+        if let Some(name) = file.file_name {
+            given.entry("filename").or_insert(Value::String(name));
+        }
+        let (opened, descriptor) = self.api.client.stream(self.request(given.clone())).await?;
+        let mut sink = Sink::new(descriptor);
+        while let Some(chunk) = self.in_time(multipart.chunk()).await? {
+            sink.write(&chunk)
+                .await
+                .map_err(|error| unwritten(&given, &error))?;
+        }
+        if self.in_time(multipart.next_part()).await?.is_some() {
+            return Err(Refusal::text(400, "the content must be the last field").into());
+        }
+        let _kept = sink
+            .finish()
+            .await
+            .map_err(|error| unwritten(&given, &error))?;
+        // Held until the task is accepted: the agent forgets a file that is let go before.
+        given.insert("tmpfilename".to_owned(), opened.data["tmpfilename"].clone());
+        Ok(self.api.client.request(self.request(given)).await?)
+    }
+
+    /// Reads the fields before the content; answers the head of the part that is the content.
+    async fn fields(
+        &self,
+        multipart: &mut Multipart<Incoming>,
+        given: &mut Values,
+    ) -> Result<Part, Outcome> {
+        for _ in 0..FIELDS {
+            let part = self.in_time(multipart.next_part()).await?;
+            let Some(part) = part else {
+                return Err(Error::invalid("filename", "there is no file in the upload").into());
+            };
+            if part.file_name.is_some() {
+                return Ok(part);
+            }
+            let mut text = Vec::new();
+            while let Some(chunk) = self.in_time(multipart.chunk()).await? {
+                text.extend_from_slice(&chunk);
+                if text.len() > FIELD_LIMIT {
+                    return Err(Refusal::text(501, "for data too large").into());
+                }
+            }
+            let text = String::from_utf8_lossy(&text).trim().to_owned();
+            // What the query says wins; an empty field is one that was not filled in.
+            if !text.is_empty() && part.name != "tmpfilename" {
+                given.entry(part.name).or_insert(Value::String(text));
+            }
+        }
+        Err(Refusal::text(400, "too many fields before the content").into())
+    }
+
+    async fn in_time<T>(
+        &self,
+        reading: impl Future<Output = Result<T, MultipartError>>,
+    ) -> Result<T, Outcome> {
+        let read = tokio::select! {
+            read = reading => read,
+            () = self.api.clock.sleep(Duration::from_secs(SILENCE_S)) => {
+                Err(MultipartError::BrokenOff)
+            }
+        };
+        Ok(read.map_err(|error| Refusal::text(400, error.to_string()))?)
+    }
+
+    fn request(&self, params: Values) -> Request {
+        Request {
+            op: self.row.name.to_owned(),
+            params,
+            credential: self.credential.clone(),
+            id: Uuid::new_v4().to_string(),
+            address: Some(self.address.ip().to_string()),
+        }
+    }
+}
+
+fn unwritten(given: &Values, error: &std::io::Error) -> Error {
+    let storage = given
+        .get("storage")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Error::unavailable(format!("no space left on storage '{storage}'"))
+        }
+        _ => Error::unavailable(format!("cannot write to storage '{storage}': {error}")),
+    }
+}
+
+/// The file that is filled, one block at a time.
+struct Sink {
+    file: Option<File>,
+    block: Vec<u8>,
+}
+
+impl Sink {
+    fn new(descriptor: OwnedFd) -> Self {
+        Self {
+            file: Some(File::from(descriptor)),
+            block: Vec::with_capacity(BLOCK),
+        }
+    }
+
+    async fn write(&mut self, mut data: &[u8]) -> std::io::Result<()> {
+        while !data.is_empty() {
+            let room = (BLOCK - self.block.len()).min(data.len());
+            self.block.extend_from_slice(&data[..room]);
+            data = &data[room..];
+            if self.block.len() == BLOCK {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        let mut block = std::mem::take(&mut self.block);
+        let closed = || std::io::Error::other("an earlier block was not written");
+        let mut file = self.file.take().ok_or_else(closed)?;
+        let written = tokio::task::spawn_blocking(move || {
+            let written = file.write_all(&block);
+            block.clear();
+            (file, block, written)
+        });
+        let (file, block, written) = written.await.map_err(std::io::Error::other)?;
+        (self.file, self.block) = (Some(file), block);
+        written
+    }
+
+    /// Writes what is left; answers the file, which is open as long as it is kept.
+    async fn finish(mut self) -> std::io::Result<File> {
+        self.flush().await?;
+        self.file
+            .ok_or_else(|| std::io::Error::other("an earlier block was not written"))
+    }
+}

@@ -1,0 +1,85 @@
+//! `ostler vm …` and `ostler task …`: commands for people.
+
+mod task;
+mod vm;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use model::schema::Shape;
+use serde_json::Value;
+
+use super::format::{self, Output, Style, Table};
+use super::output;
+
+pub(crate) use task::{TaskCommand, run as run_task};
+pub(crate) use vm::{VmCommand, run as run_vm};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table.
+    Text,
+    /// For programs.
+    Json,
+    Yaml,
+}
+
+/// How an answer looks.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Looks {
+    /// The format of the answer.
+    #[arg(short, long = "output", value_enum, default_value = "text")]
+    format: Format,
+}
+
+impl Looks {
+    /// Prints an answer as it is, or as a table made of it.
+    fn print(self, data: &Value, table: impl FnOnce(&Value) -> Table) -> Result<()> {
+        let style = Style {
+            border: false,
+            output: match self.format {
+                Format::Text => Output::Text,
+                Format::Json => Output::JsonPretty,
+                Format::Yaml => Output::Yaml,
+            },
+            ..Style::default()
+        };
+        if self.format == Format::Text {
+            return output::print(&table(data).print(&style));
+        }
+        output::print(&format::render(&style, data, &Shape::Any)?)
+    }
+}
+
+/// What a task is waited for with.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Waiting {
+    /// Do not wait for the task: print its id.
+    #[arg(long)]
+    no_wait: bool,
+    /// Do not show the task's log.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Waiting {
+    async fn wait(self, agent: &super::agent::Agent, data: &Value) -> Result<()> {
+        let upid = super::follow::upid(data)?;
+        if self.no_wait {
+            return output::line(upid);
+        }
+        let log = if self.quiet { super::follow::Log::Nowhere } else { super::follow::Log::Stdout };
+        super::follow::follow(agent, upid, log).await
+    }
+}
+
+/// Asks a question where somebody can answer it.
+fn confirm(question: &str) -> Result<bool> {
+    use std::io::IsTerminal;
+    if !std::io::stdin().is_terminal() {
+        return Err(super::failure::usage("nobody is there to be asked: add --yes to go on"));
+    }
+    output::print(&format!("{question} [y/N] "))?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("reading the answer")?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
