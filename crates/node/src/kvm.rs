@@ -18,6 +18,11 @@ impl Kvm {
         Self { is_usable: word }
     }
 
+    /// What is known: none as long as nothing has shown whether KVM works.
+    pub fn is_usable(&self) -> Option<bool> {
+        self.is_usable
+    }
+
     /// How a guest is run that does or does not ask for KVM.
     pub(crate) fn accel(&self, wanted: bool, allow_emulation: bool) -> Result<Accel, Error> {
         match (wanted, self.is_usable) {

@@ -167,6 +167,6 @@ fn decode_guest(entry: &Entry) -> Result<GuestEntry, Error> {
     })
 }
 
-fn unreadable(error: RecordError) -> Error {
+pub(crate) fn unreadable(error: RecordError) -> Error {
     Error::bug(Error::chain(&error))
 }

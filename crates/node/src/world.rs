@@ -9,7 +9,8 @@ use store::SharedStore;
 use sys::SharedHost;
 
 use crate::kvm::Kvm;
-use crate::{Arrivals, Paths, Records, Running, StatusBoard};
+use crate::programs::Programs;
+use crate::{Arrivals, Events, Paths, Records, Running, StatusBoard};
 
 /// What a world is made of.
 pub struct WorldOptions {
@@ -44,6 +45,9 @@ pub struct World {
     pub arrivals: Arrivals,
     /// What was last observed of the node and its guests.
     pub status: Arc<StatusBoard>,
+    /// What has happened lately.
+    pub events: Events,
+    pub programs: Programs,
 }
 
 impl World {
@@ -52,6 +56,8 @@ impl World {
         let (host, paths) = (options.host.clone(), options.paths.clone());
         let running = Running::new(host, paths, status.clone());
         Arc::new(Self {
+            events: Events::new(options.clock.clone()),
+            programs: Programs::new(options.host.clone()),
             records: Records::new(options.store, options.node.clone()),
             kvm: Kvm::new(options.kvm),
             node: options.node,

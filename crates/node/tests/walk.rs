@@ -10,7 +10,7 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    QemuConfigure, QemuCreate, QemuDestroy, QemuReset, QemuResume, QemuShutdown, QemuStart, QemuStop,
+    QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, NewSize, QemuResume, QemuShutdown, QemuStart, QemuStop,
     QemuSuspend,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
@@ -29,6 +29,8 @@ struct Node<T> {
     host: FakeHost,
     plain: SharedStore,
     make: fn(VmId) -> T,
+    /// A state that is well besides those before and after the task.
+    also_well: Vec<String>,
 }
 
 fn vmid() -> VmId {
@@ -64,7 +66,7 @@ async fn store() -> SharedStore {
 
 /// A node without guests.
 async fn empty<T>(make: fn(VmId) -> T) -> Node<T> {
-    Node { host: host().await, plain: store().await, make }
+    Node { host: host().await, plain: store().await, make, also_well: Vec::new() }
 }
 
 /// A node with guest 100, which has a disk and a card.
@@ -95,7 +97,14 @@ async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
 
 /// The same, with the guest running.
 async fn running<T>(make: fn(VmId) -> T) -> Node<T> {
+    Node { also_well: Vec::new(), ..restarting(make).await }
+}
+
+/// The same, for a task that ends the guest and has another one start it again.
+async fn restarting<T>(make: fn(VmId) -> T) -> Node<T> {
     let started = node(|vmid| QemuStart::new(vmid, None, false)).await;
+    // What runs may have been stopped and not started again, cleanly.
+    let also_well = started.inventory().await;
     let engine = started.engine().await;
     let upid = started.submit(&engine).await.unwrap();
     engine.wait(&upid).await.unwrap();
@@ -104,7 +113,7 @@ async fn running<T>(make: fn(VmId) -> T) -> Node<T> {
     for entry in started.host.list(tasks).await.unwrap() {
         started.host.remove(&tasks.join(entry.name)).await.unwrap();
     }
-    Node { host: started.host, plain: started.plain, make }
+    Node { host: started.host, plain: started.plain, make, also_well }
 }
 
 impl<T: Task<World = World>> Node<T> {
@@ -174,6 +183,10 @@ impl<T: Task<World = World>> Scene for Node<T> {
     fn faults(&self) -> &Faults {
         self.host.faults()
     }
+
+    fn is_also_well(&self, inventory: &[String]) -> bool {
+        self.also_well == inventory
+    }
 }
 
 /// Walks a task and prints what was broken.
@@ -206,6 +219,11 @@ fn disk_swap(vmid: VmId) -> QemuConfigure {
     edit.delete = vec!["scsi0".into()];
     edit.force = true;
     QemuConfigure::new(vmid, edit, None, false)
+}
+
+fn larger(vmid: VmId) -> QemuResize {
+    let more = NewSize::LargerBy("1G".parse().unwrap());
+    QemuResize::new(vmid, "scsi0".parse().unwrap(), more, None, false)
 }
 
 #[tokio::test]
@@ -247,6 +265,17 @@ async fn qemu_stop() {
 async fn qemu_shutdown() {
     let make = |vmid| QemuShutdown { vmid, timeout_s: None, force_stop: false };
     walk_all(|| Box::pin(running(make)), 8).await;
+}
+
+#[tokio::test]
+async fn qemu_resize() {
+    let walked = walk_all(|| Box::pin(node(larger)), 15).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_reboot() {
+    walk_all(|| Box::pin(restarting(|vmid| QemuReboot { vmid, timeout_s: None })), 8).await;
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! The operations, in the folders of their resources; each function is named as its row.
 
 pub mod access;
+mod cluster;
 mod node;
 mod pools;
 mod qemu;
+mod settings;
 mod storage;
 
 use std::future::Future;
@@ -62,6 +64,7 @@ macro_rules! pair {
     };
 }
 pub(crate) use pair;
+use settings::change_options;
 
 pub type Streaming = Pin<Box<dyn Future<Output = Result<Streamed, Error>> + Send>>;
 
@@ -82,7 +85,7 @@ macro_rules! stream_pair {
 }
 pub(crate) use stream_pair;
 
-const GROUPS: &[&[Pair]] = &[access::PAIRS, node::PAIRS, pools::PAIRS, qemu::PAIRS, storage::PAIRS];
+const GROUPS: &[&[Pair]] = &[access::PAIRS, cluster::PAIRS, node::PAIRS, pools::PAIRS, qemu::PAIRS, storage::PAIRS];
 
 /// Every operation that the agent has, with its row's name.
 pub fn pairs() -> impl Iterator<Item = &'static Pair> {

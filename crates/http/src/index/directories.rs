@@ -5,11 +5,12 @@ use proto::{Row, table};
 use serde_json::{Value, json};
 
 /// Directories whose entries are called `name` instead of `subdir`.
-const NAMED: [&str; 4] = [
+const NAMED: [&str; 5] = [
     "/cluster",
     "/nodes/{node}",
     "/nodes/{node}/capabilities",
     "/nodes/{node}/capabilities/qemu",
+    "/nodes/{node}/tasks/{upid}",
 ];
 
 /// The answer of a row that is a directory, and none of a row that is not: the words that follow

@@ -5,7 +5,10 @@ mod claim;
 mod qemu_configure;
 mod qemu_create;
 mod qemu_destroy;
+mod power_off;
 mod qemu_power;
+mod qemu_reboot;
+mod qemu_resize;
 mod qemu_shutdown;
 mod qemu_start;
 mod qemu_stop;
@@ -21,6 +24,8 @@ pub use qemu_configure::QemuConfigure;
 pub use qemu_create::{QemuCreate, already_exists};
 pub use qemu_destroy::QemuDestroy;
 pub use qemu_power::{QemuReset, QemuResume, QemuSuspend};
+pub use qemu_reboot::QemuReboot;
+pub use qemu_resize::{NewSize, QemuResize};
 pub use qemu_shutdown::QemuShutdown;
 pub use qemu_start::QemuStart;
 pub use qemu_stop::QemuStop;
@@ -35,7 +40,9 @@ pub fn registry() -> Registry<World> {
     Registry::default().with::<QemuConfigure>()
         .with::<QemuCreate>()
         .with::<QemuDestroy>()
+        .with::<QemuReboot>()
         .with::<QemuReset>()
+        .with::<QemuResize>()
         .with::<QemuResume>()
         .with::<QemuShutdown>()
         .with::<QemuStart>().with::<QemuStop>()

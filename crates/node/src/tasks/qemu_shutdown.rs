@@ -1,22 +1,12 @@
 //! Presses a virtual machine's power button and waits until it has ended.
 
-use std::time::Duration;
-
-use async_trait::async_trait;
-use model::{Error, VmId};
+use model::VmId;
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Step, Task};
 
-use super::{guest_object, qmp_failed};
+use super::guest_object;
+use super::power_off::{ClearUp, PowerOff, PowersOff};
 use crate::World;
-
-/// How long a guest may take where neither caller nor configuration say.
-const DEFAULT_TIMEOUT_S: u64 = 180;
-
-/// How often it is looked at meanwhile, and how often the button is pressed again: a guest that
-/// is still booting misses the first time.
-const LOOK_MS: u64 = 200;
-const PRESS_AGAIN_S: u64 = 20;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuShutdown {
@@ -42,79 +32,16 @@ impl Task for QemuShutdown {
     }
 }
 
-struct PowerOff;
-
-#[async_trait]
-impl Step<QemuShutdown> for PowerOff {
-    fn name(&self) -> &'static str {
-        "power-off"
+impl PowersOff for QemuShutdown {
+    fn vmid(&self) -> VmId {
+        self.vmid
     }
 
-    async fn probe(
-        &self,
-        cx: &TaskContext<World>,
-        task: &mut QemuShutdown,
-    ) -> Result<Probe, Error> {
-        let is_running = cx.world.running.is_running(task.vmid).await?;
-        Ok(if is_running { Probe::NotDone } else { Probe::Done })
+    fn timeout_s(&self) -> Option<u64> {
+        self.timeout_s
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut QemuShutdown) -> Result<(), Error> {
-        let timeout_s = task.timeout_s.unwrap_or(DEFAULT_TIMEOUT_S);
-        let started = cx.clock.monotonic();
-        let mut press_at = started;
-        while cx.world.running.is_running(task.vmid).await? {
-            let now = cx.clock.monotonic();
-            if now >= started + Duration::from_secs(timeout_s) {
-                if task.force_stop {
-                    cx.log("the guest did not end in time, stopping it").await;
-                    return cx.world.remove_traces(task.vmid).await;
-                }
-                return Err(Error::unavailable("VM quit/powerdown failed - got timeout"));
-            }
-            if now >= press_at {
-                press(cx, task.vmid).await?;
-                press_at = now + Duration::from_secs(PRESS_AGAIN_S);
-            }
-            cx.clock.sleep(Duration::from_millis(LOOK_MS)).await;
-        }
-        Ok(())
-    }
-
-    async fn undo(&self, _: &TaskContext<World>, _: &QemuShutdown) -> Result<(), Error> {
-        Ok(())
-    }
-}
-
-/// A guest that has just ended cannot be talked to any more, and need not be.
-async fn press(cx: &TaskContext<World>, vmid: VmId) -> Result<(), Error> {
-    let pressed = match cx.world.running.qmp(vmid).await {
-        Ok(qmp) => qmp.press_power_button().await.map_err(qmp_failed),
-        Err(error) => Err(error),
-    };
-    match pressed {
-        Err(error) if cx.world.running.is_running(vmid).await? => Err(error),
-        _ => Ok(()),
-    }
-}
-
-struct ClearUp;
-
-#[async_trait]
-impl Step<QemuShutdown> for ClearUp {
-    fn name(&self) -> &'static str {
-        "clear-up"
-    }
-
-    async fn probe(&self, _: &TaskContext<World>, _: &mut QemuShutdown) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
-    async fn act(&self, cx: &TaskContext<World>, task: &mut QemuShutdown) -> Result<(), Error> {
-        cx.world.remove_traces(task.vmid).await
-    }
-
-    async fn undo(&self, _: &TaskContext<World>, _: &QemuShutdown) -> Result<(), Error> {
-        Ok(())
+    fn force_stop(&self) -> bool {
+        self.force_stop
     }
 }

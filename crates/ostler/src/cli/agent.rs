@@ -49,7 +49,10 @@ impl Agent {
     /// Does an operation. Parameters are checked here first, where the mistake was made.
     pub(crate) async fn ask(&self, row: &'static Row, mut given: Values) -> Result<Answer> {
         let takes_node = row.params.iter().flat_map(|group| group.iter());
-        if takes_node.clone().any(|field| field.name == "node" && !field.optional) {
+        if takes_node
+            .clone()
+            .any(|field| field.name == "node" && !field.optional)
+        {
             self.name_node(&mut given);
         }
         let params = row.check_params(&given)?;
@@ -107,7 +110,10 @@ fn request(row: &Row, params: Values) -> Request {
 /// The row at a path of the table; an error that names it where this version has none.
 pub(crate) fn row(verb: Verb, path: &str) -> Result<&'static Row, Error> {
     find(verb, path).ok_or_else(|| {
-        let text = format!("{} {path} is not supported by this version of Ostler", verb.as_str());
+        let text = format!(
+            "{} {path} is not supported by this version of Ostler",
+            verb.as_str()
+        );
         Error::new(ErrorKind::NotImplemented, text)
     })
 }

@@ -166,7 +166,12 @@ fn hint(error: &Error) -> Option<String> {
         return Some(format!("'ostler task log {}' shows all of it", task.upid));
     }
     match kind? {
-        ErrorKind::NotFound => Some("'ostler vm list' shows which machines there are".to_owned()),
+        ErrorKind::NotFound if text.starts_with("storage") => {
+            Some("'pvesh get /storage' shows which storages there are".to_owned())
+        }
+        ErrorKind::NotFound if text.contains("qemu-server/") => {
+            Some("'ostler vm list' shows which machines there are".to_owned())
+        }
         ErrorKind::Unauthenticated => Some("this command is for root".to_owned()),
         ErrorKind::NotImplemented => Some("'ostler api-dump' prints all operations".to_owned()),
         ErrorKind::Bug => Some("this is a mistake in Ostler: please report it".to_owned()),
@@ -220,13 +225,21 @@ mod tests {
             text,
             "error: no space left\nhint: 'ostler task log UPID:x:' shows all of it"
         );
-        assert_eq!(own(Usage("what?".to_owned())), (2, "error: what?".to_owned()));
+        assert_eq!(
+            own(Usage("what?".to_owned())),
+            (2, "error: what?".to_owned())
+        );
     }
 
     #[test]
     fn wrong_fields_are_listed() {
         let mut error = Refused::invalid("name", "no such name");
-        error.fields.insert("vmid".to_owned(), "too small".to_owned());
-        assert_eq!(own(error).1, "error: name: no such name\n       vmid: too small");
+        error
+            .fields
+            .insert("vmid".to_owned(), "too small".to_owned());
+        assert_eq!(
+            own(error).1,
+            "error: name: no such name\n       vmid: too small"
+        );
     }
 }

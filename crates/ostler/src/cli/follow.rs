@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use model::Upid;
+use model::{ErrorKind, Upid};
 use proto::Verb;
 use serde_json::Value;
 
@@ -22,6 +22,9 @@ const PAGE: usize = 1_000;
 const FIRST_PAUSE_MS: u64 = 20;
 const LAST_PAUSE_MS: u64 = 500;
 
+/// How long the agent may be out of reach.
+const PATIENCE_S: u64 = 30;
+
 /// Where a task's log is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
@@ -36,20 +39,46 @@ pub(crate) enum Log {
 /// Whoever waits may go away at any time: the task goes on.
 pub(crate) async fn follow(agent: &Agent, upid: &str, log: Log) -> Result<()> {
     let task: Upid = upid.parse().context("the agent answered no task")?;
-    let mut shown = Shown { agent, task: &task, log, next: 0, progress: Progress::new(log) };
+    let mut shown = Shown {
+        agent,
+        task: &task,
+        log,
+        next: 0,
+        progress: Progress::new(log),
+    };
     let mut pause = FIRST_PAUSE_MS;
+    let mut heard = agent.clock.monotonic();
     loop {
-        // The status first: what was logged before the end is then there to be read.
-        let ended = status(agent, &task).await?;
-        let more = shown.more().await?;
-        if let Some(status) = ended {
-            while shown.more().await? {}
-            shown.progress.end()?;
-            return outcome(upid, &status);
-        }
-        pause = if more { FIRST_PAUSE_MS } else { (pause * 2).min(LAST_PAUSE_MS) };
+        let more = match shown.look().await {
+            Ok(Look::Ended(status)) => {
+                shown.progress.end()?;
+                return outcome(upid, &status);
+            }
+            Ok(Look::Runs { more }) => {
+                heard = agent.clock.monotonic();
+                more
+            }
+            // An agent that is started again takes its tasks up again.
+            Err(error) if is_unavailable(&error) => {
+                if agent.clock.monotonic() - heard > Duration::from_secs(PATIENCE_S) {
+                    return Err(error);
+                }
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        pause = if more {
+            FIRST_PAUSE_MS
+        } else {
+            (pause * 2).min(LAST_PAUSE_MS)
+        };
         agent.clock.sleep(Duration::from_millis(pause)).await;
     }
+}
+
+fn is_unavailable(error: &anyhow::Error) -> bool {
+    let refused = error.downcast_ref::<model::Error>();
+    refused.is_some_and(|error| error.kind == ErrorKind::Unavailable)
 }
 
 fn outcome(upid: &str, status: &str) -> Result<()> {
@@ -64,11 +93,19 @@ fn outcome(upid: &str, status: &str) -> Result<()> {
 async fn status(agent: &Agent, task: &Upid) -> Result<Option<String>> {
     let answer = agent.at(Verb::Get, STATUS, parameters(task)).await?.data;
     let ended = answer["status"] == "stopped";
-    Ok(ended.then(|| answer["exitstatus"].as_str().unwrap_or("unexpected status").to_owned()))
+    Ok(ended.then(|| {
+        answer["exitstatus"]
+            .as_str()
+            .unwrap_or("unexpected status")
+            .to_owned()
+    }))
 }
 
 fn parameters(task: &Upid) -> model::schema::Values {
-    values([("node", task.node.as_str().into()), ("upid", task.to_string().into())])
+    values([
+        ("node", task.node.as_str().into()),
+        ("upid", task.to_string().into()),
+    ])
 }
 
 /// The whole log of a task.
@@ -89,7 +126,9 @@ async fn page(agent: &Agent, task: &Upid, start: usize) -> Result<Vec<String>> {
     params.insert("limit".to_owned(), PAGE.into());
     let answer = agent.at(Verb::Get, LOG, params).await?.data;
     let lines = answer.as_array().into_iter().flatten();
-    Ok(lines.filter_map(|line| line["t"].as_str().map(str::to_owned)).collect())
+    Ok(lines
+        .filter_map(|line| line["t"].as_str().map(str::to_owned))
+        .collect())
 }
 
 struct Shown<'a> {
@@ -100,7 +139,27 @@ struct Shown<'a> {
     progress: Progress,
 }
 
+/// What is found of a task.
+enum Look {
+    /// How it ended; all of its log is shown.
+    Ended(String),
+    Runs {
+        more: bool,
+    },
+}
+
 impl Shown<'_> {
+    async fn look(&mut self) -> Result<Look> {
+        // The status first: what was logged before the end is then there to be read.
+        let ended = status(self.agent, self.task).await?;
+        let more = self.more().await?;
+        let Some(status) = ended else {
+            return Ok(Look::Runs { more });
+        };
+        while self.more().await? {}
+        Ok(Look::Ended(status))
+    }
+
     /// Shows what the log has got since; whether that is anything.
     async fn more(&mut self) -> Result<bool> {
         if self.log == Log::Nowhere {
@@ -108,7 +167,7 @@ impl Shown<'_> {
         }
         let lines = page(self.agent, self.task, self.next).await?;
         self.next += lines.len();
-        for line in &lines {
+        for line in lines.iter().filter(|line| !is_outcome(line)) {
             match self.log {
                 Log::Stdout => self.progress.line(line)?,
                 Log::Stderr => output::note(line),
@@ -117,6 +176,11 @@ impl Shown<'_> {
         }
         Ok(!lines.is_empty())
     }
+}
+
+/// The log's last line says how the task ended, which the exit code and the error do here.
+fn is_outcome(line: &str) -> bool {
+    line == "TASK OK" || line.starts_with("TASK ERROR: ")
 }
 
 /// The UPID that a submit answered.
@@ -132,6 +196,9 @@ mod tests {
     fn warnings_are_no_failure() {
         assert!(outcome("u", "OK").is_ok() && outcome("u", "WARNINGS: 2").is_ok());
         let failed = outcome("u", "no space left").unwrap_err();
-        assert_eq!(failed.downcast_ref::<TaskFailed>().unwrap().status, "no space left");
+        assert_eq!(
+            failed.downcast_ref::<TaskFailed>().unwrap().status,
+            "no space left"
+        );
     }
 }

@@ -19,14 +19,19 @@ impl Keyboard {
         std::thread::spawn(move || {
             let mut buffer = [0; 1024];
             loop {
-                let read = std::io::stdin().read(&mut buffer).map(|count| buffer[..count].to_vec());
+                let read = std::io::stdin()
+                    .read(&mut buffer)
+                    .map(|count| buffer[..count].to_vec());
                 let is_last = read.as_ref().map_or(true, Vec::is_empty);
                 if sender.blocking_send(read).is_err() || is_last {
                     return;
                 }
             }
         });
-        Self { pieces, rest: Vec::new() }
+        Self {
+            pieces,
+            rest: Vec::new(),
+        }
     }
 
     /// The next piece; empty at the end.

@@ -72,7 +72,9 @@ impl Known {
     /// Runs the command; its errors are told.
     pub(crate) fn run(self, arguments: Vec<OsString>) -> ExitCode {
         let text = arguments.into_iter().map(|argument| {
-            argument.into_string().map_err(|_| failure::usage("an argument is not UTF-8"))
+            argument
+                .into_string()
+                .map_err(|_| failure::usage("an argument is not UTF-8"))
         });
         let done = text.collect::<Result<Vec<String>>>().and_then(|arguments| {
             block_on(async {
@@ -127,7 +129,10 @@ mod tests {
     #[test]
     fn a_command_is_known_by_its_program_or_by_the_first_word() {
         let start = vec![OsString::from("start"), OsString::from("100")];
-        assert_eq!(of("/usr/sbin/qm start 100"), Some((Known::Qm, start.clone())));
+        assert_eq!(
+            of("/usr/sbin/qm start 100"),
+            Some((Known::Qm, start.clone()))
+        );
         assert_eq!(of("./ostler qm start 100"), Some((Known::Qm, start)));
         assert_eq!(of("pveversion"), Some((Known::Pveversion, vec![])));
         for other in ["ostler", "ostler vm qm", "ostler run pvesh"] {

@@ -4,7 +4,7 @@ use model::schema::{Field, Format, Kind, Values, find};
 use model::{Error, FieldErrors};
 use serde_json::Value;
 
-use super::format::Style;
+use super::format::{Style, UNKNOWN};
 
 /// A command line taken apart.
 #[derive(Debug, Default, PartialEq)]
@@ -42,11 +42,21 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
         };
         let value = match joined {
             Some(value) => Some(value),
-            None if is_flag => Some(rest.next_if(|next| is_boolean(next)).unwrap_or("1").to_owned()),
+            None if is_flag => Some(
+                rest.next_if(|next| is_boolean(next))
+                    .unwrap_or("1")
+                    .to_owned(),
+            ),
             None => rest.next_if(|next| !is_option(next)).map(str::to_owned),
         };
         let Some(value) = value else {
-            wrong.insert(name.to_owned(), "option needs a value".to_owned());
+            let is_known = field.is_some() || Style::is_option(name);
+            let reason = if is_known {
+                "option needs a value"
+            } else {
+                UNKNOWN
+            };
+            wrong.insert(name.to_owned(), reason.to_owned());
             continue;
         };
         let value = if is_flag { boolean(&value) } else { value };
@@ -58,13 +68,20 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
             wrong.insert(name.to_owned(), reason);
         }
     }
-    if wrong.is_empty() { Ok(given) } else { Err(Error::invalid_fields(wrong)) }
+    if wrong.is_empty() {
+        Ok(given)
+    } else {
+        Err(Error::invalid_fields(wrong))
+    }
 }
 
 /// A lone dash and negative numbers are values.
 fn option_name(argument: &str) -> Option<&str> {
-    let name = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'))?;
-    name.starts_with(|c: char| c.is_ascii_alphabetic()).then_some(name)
+    let name = argument
+        .strip_prefix("--")
+        .or_else(|| argument.strip_prefix('-'))?;
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        .then_some(name)
 }
 
 /// Whether what follows an option is the next option, so that the first lacks its value. A value
@@ -118,7 +135,9 @@ mod tests {
     const FIELDS: &[Field] = &[
         Field::integer("vmid"),
         Field::boolean("force").optional(),
-        Field::string("delete").optional().format(format::CONFIG_ID_LIST),
+        Field::string("delete")
+            .optional()
+            .format(format::CONFIG_ID_LIST),
         Field::string("net[n]").optional().indexed(4),
     ];
 
@@ -129,7 +148,8 @@ mod tests {
 
     #[test]
     fn options_and_positionals_may_stand_in_any_order() {
-        let read = given("--vmid 100 a -net0 virtio=x,bridge=y --force --delete=a --delete b z -- --q");
+        let read =
+            given("--vmid 100 a -net0 virtio=x,bridge=y --force --delete=a --delete b z -- --q");
         let read = read.unwrap();
         assert_eq!(read.positionals, ["a", "z", "--q"]);
         let wanted =
@@ -148,16 +168,25 @@ mod tests {
     fn every_mistake_is_named() {
         let wrong = given("--vmid 1 --vmid 2 --nope 3 --delete").unwrap_err();
         assert_eq!(wrong["vmid"], "option is given twice");
-        assert!(wrong["nope"].starts_with("property is not defined in schema"), "{wrong:?}");
+        assert!(
+            wrong["nope"].starts_with("property is not defined in schema"),
+            "{wrong:?}"
+        );
         assert_eq!(wrong["delete"], "option needs a value");
     }
 
     #[test]
     fn the_output_has_options_of_its_own() {
-        let style = given("--output-format json-pretty --noborder --human-readable 0").unwrap().style;
+        let style = given("--output-format json-pretty --noborder --human-readable 0")
+            .unwrap()
+            .style;
         assert_eq!(style.output, Output::JsonPretty);
         assert!(!style.border && !style.human);
+        assert!(given("--nope").unwrap_err()["nope"].starts_with("property is not defined"));
         let wrong = given("--output-format xml").unwrap_err();
-        assert!(wrong["output-format"].contains("'text, json, json-pretty, yaml'"), "{wrong:?}");
+        assert!(
+            wrong["output-format"].contains("'text, json, json-pretty, yaml'"),
+            "{wrong:?}"
+        );
     }
 }

@@ -19,7 +19,10 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(log: Log) -> Self {
-        Self { has_bar: log == Log::Stdout && output::is_terminal(), drawn: false }
+        Self {
+            has_bar: log == Log::Stdout && output::is_terminal(),
+            drawn: false,
+        }
     }
 
     pub(super) fn line(&mut self, line: &str) -> Result<()> {

@@ -12,11 +12,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         match argument.as_str() {
             "-v" | "--verbose" => verbose = true,
             "-h" | "--help" | "help" => return output::line("USAGE: pveversion [--verbose]"),
-            other => return Err(usage(format!("unknown option '{other}'\nUSAGE: pveversion [--verbose]"))),
+            other => {
+                return Err(usage(format!(
+                    "unknown option '{other}'\nUSAGE: pveversion [--verbose]"
+                )));
+            }
         }
     }
-    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
-    if verbose { output::print(&long(&kernel, first_line)) } else { output::line(&short(&kernel)) }
+    let kernel = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    if verbose {
+        output::print(&long(&kernel, first_line))
+    } else {
+        output::line(&short(&kernel))
+    }
 }
 
 fn short(kernel: &str) -> String {
@@ -48,7 +59,9 @@ fn long(kernel: &str, ask: impl Fn(&str, &str) -> Option<String>) -> String {
 
 /// The first word of a line that begins as versions do: `zfs-2.1.11-1` is 2.1.11-1.
 fn version_in(line: &str) -> Option<&str> {
-    let words = line.split_whitespace().map(|word| word.trim_start_matches("zfs-"));
+    let words = line
+        .split_whitespace()
+        .map(|word| word.trim_start_matches("zfs-"));
     let mut versions = words.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
     versions.next()
 }
@@ -59,7 +72,10 @@ fn version_in(line: &str) -> Option<&str> {
     reason = "asks a program for its version as any user may; nothing on the host changes"
 )]
 fn first_line(program: &str, argument: &str) -> Option<String> {
-    let said = std::process::Command::new(program).arg(argument).output().ok()?;
+    let said = std::process::Command::new(program)
+        .arg(argument)
+        .output()
+        .ok()?;
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     text.lines().next().map(str::to_owned)
 }

@@ -92,7 +92,10 @@ async fn connect(stream: UnixStream, escape: u8) -> Result<()> {
         loop {
             let typed = keyboard.read().await?;
             let keys = typed.split(|key| *key == escape).next().unwrap_or_default();
-            to_guest.write_all(keys).await.context("writing to the guest")?;
+            to_guest
+                .write_all(keys)
+                .await
+                .context("writing to the guest")?;
             if typed.is_empty() || keys.len() < typed.len() {
                 return Ok(());
             }
@@ -101,7 +104,10 @@ async fn connect(stream: UnixStream, escape: u8) -> Result<()> {
     let screen = async {
         let mut shown = [0; 4096];
         loop {
-            let count = from_guest.read(&mut shown).await.context("reading from the guest")?;
+            let count = from_guest
+                .read(&mut shown)
+                .await
+                .context("reading from the guest")?;
             if count == 0 {
                 return Ok(());
             }
@@ -131,7 +137,9 @@ impl RawMode {
         let mut raw = before.clone();
         raw.make_raw();
         tcsetattr(&keyboard, OptionalActions::Now, &raw).context("setting the terminal's mode")?;
-        Ok(Self { before: Some(before) })
+        Ok(Self {
+            before: Some(before),
+        })
     }
 }
 

@@ -11,6 +11,8 @@ mod version;
 
 use crate::Row;
 
+pub use cluster::{NEXT_ID, TAG_STYLE, USER_TAG_ACCESS};
+
 /// All rows, in groups.
 const GROUPS: &[&[Row]] = &[
     access::ROWS,
@@ -26,7 +28,10 @@ const GROUPS: &[&[Row]] = &[
     access::users::ROWS,
     node::storage::ROWS,
     cluster::ROWS,
+    node::capabilities::ROWS,
+    node::config::ROWS,
     node::list::ROWS,
+    node::status::ROWS,
     node::tasks::ROWS,
     qemu::config::ROWS,
     qemu::guests::ROWS,

@@ -1,9 +1,13 @@
 //! `/nodes/{node}`
 
+mod capabilities;
+mod config;
+mod status;
 mod storage;
 mod storage_upload;
 mod storage_volumes;
 mod tasks;
+mod time;
 
 use super::{Pair, StreamPair, pair, stream_pair};
 
@@ -16,6 +20,17 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("volume_list", storage_volumes::list),
     pair!("volume_update", storage_volumes::update),
     pair!("volume_upload", storage_upload::finish),
+    pair!("node_config", config::get),
+    pair!("node_config_update", config::update),
+    pair!("node_power", status::power),
+    pair!("node_status", status::get),
+    pair!("node_time", time::get),
+    pair!("node_time_update", time::update),
+    pair!("node_version", status::version),
+    pair!("qemu_cpu_flags", capabilities::cpu_flags),
+    pair!("qemu_cpu_models", capabilities::cpu),
+    pair!("qemu_machines", capabilities::machine_types),
+    pair!("qemu_migration_capabilities", capabilities::migration),
     pair!("task_list", tasks::list),
     pair!("task_status", tasks::status),
     pair!("task_log", tasks::log),

@@ -32,6 +32,11 @@ struct Change {
 /// Waits until the change is made.
 pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
     let submitted = submit(&op).await?;
+    ended(&op, submitted).await
+}
+
+/// What became of a change, for callers that wait for it.
+async fn ended(op: &Op, submitted: Answer) -> Result<Answer, Error> {
     let upid: Upid = submitted
         .data
         .as_str()
@@ -55,6 +60,24 @@ pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
     }
 }
 
+#[derive(Deserialize)]
+struct Unlink {
+    idlist: String,
+    force: Option<bool>,
+}
+
+/// Deleting drives under another name.
+pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
+    let guest = Guest::of(&op)?;
+    let Unlink { idlist, force } = op.params()?;
+    let edit = Edit { delete: names(Some(&idlist)), force: force == Some(true), ..Edit::default() };
+    check_names(&edit)?;
+    op.context.world.records.guest(guest.vmid).await?;
+    let task = QemuConfigure::new(guest.vmid, edit, None, false);
+    let submitted = op.context.submit(&op, guest.vmid, task).await?;
+    ended(&op, submitted).await
+}
+
 /// Answers the UPID at once.
 pub(super) async fn configure_task(op: Op) -> Result<Answer, Error> {
     submit(&op).await
@@ -67,7 +90,10 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
     if change.digest.as_ref().is_some_and(|known| *known != node::digest(&record)) {
         return Err(Error::conflict("checksum mismatch (file change by other user?)"));
     }
-    let mut edit = Edit::new(&options(&op.params), &|| random_mac(&op.context.node))?;
+    let cluster = op.context.world.records.cluster_options().await?;
+    let mut edit = Edit::new(&options(&op.params), &|| {
+        random_mac(cluster.mac_prefix(), &op.context.node)
+    })?;
     edit.delete = names(change.delete.as_deref());
     edit.revert = names(change.revert.as_deref());
     edit.force = change.force == Some(true);

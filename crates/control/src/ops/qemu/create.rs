@@ -29,7 +29,10 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let Create { pool, start } = op.params()?;
     let mut options = options(&op.params);
     options.retain(|name, _| !NO_OPTIONS.contains(&name.as_str()));
-    let mut edit = Edit::new(&options, &|| random_mac(&op.context.node))?;
+    let cluster = op.context.world.records.cluster_options().await?;
+    let mut edit = Edit::new(&options, &|| {
+        random_mac(cluster.mac_prefix(), &op.context.node)
+    })?;
     match op.context.world.records.guest(vmid).await {
         Ok(taken) => return Err(already_exists(vmid, &taken.record.data)),
         Err(error) if error.kind == ErrorKind::NotFound => {}

@@ -6,6 +6,7 @@ mod create;
 mod destroy;
 mod monitor;
 mod power;
+mod resize;
 mod start;
 mod status;
 mod stop;
@@ -23,13 +24,17 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_destroy", destroy::destroy),
     pair!("qemu_monitor", monitor::monitor),
     pair!("qemu_pending", config::pending),
+    pair!("qemu_reboot", power::reboot),
     pair!("qemu_reset", power::reset),
+    pair!("qemu_resize", resize::resize),
     pair!("qemu_resume", power::resume),
+    pair!("qemu_sendkey", monitor::sendkey),
     pair!("qemu_shutdown", power::shutdown),
     pair!("qemu_start", start::start),
     pair!("qemu_status", status::status),
     pair!("qemu_stop", stop::stop),
     pair!("qemu_suspend", power::suspend),
+    pair!("qemu_unlink", configure::unlink),
 ];
 
 /// The parameters that say which guest is meant.

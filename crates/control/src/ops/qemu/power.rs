@@ -2,7 +2,7 @@
 
 use model::{Error, VmId};
 use node::World;
-use node::tasks::{QemuReset, QemuResume, QemuShutdown, QemuSuspend};
+use node::tasks::{QemuReboot, QemuReset, QemuResume, QemuShutdown, QemuSuspend};
 use proto::wire::Answer;
 use serde::Deserialize;
 use tasks::Task;
@@ -48,4 +48,20 @@ pub(super) async fn shutdown(op: Op) -> Result<Answer, Error> {
     let force_stop = force_stop == Some(true);
     let task = QemuShutdown { vmid, timeout_s: timeout, force_stop };
     op.context.submit(&op, vmid, task).await
+}
+
+#[derive(Deserialize)]
+struct Reboot {
+    /// Seconds.
+    timeout: Option<u64>,
+}
+
+pub(super) async fn reboot(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Reboot { timeout } = op.params()?;
+    op.context.world.records.guest(vmid).await?;
+    if !op.context.world.running.is_running(vmid).await? {
+        return Err(Error::conflict(format!("VM {vmid} not running")));
+    }
+    op.context.submit(&op, vmid, QemuReboot { vmid, timeout_s: timeout }).await
 }

@@ -4,8 +4,23 @@
 use serde_json::Value;
 
 const BYTES: &[&str] = &[
-    "avail", "balloon", "disk", "diskread", "diskwrite", "free", "maxdisk", "maxmem", "maxswap",
-    "mem", "memhost", "netin", "netout", "size", "swap", "total", "used",
+    "avail",
+    "balloon",
+    "disk",
+    "diskread",
+    "diskwrite",
+    "free",
+    "maxdisk",
+    "maxmem",
+    "maxswap",
+    "mem",
+    "memhost",
+    "netin",
+    "netout",
+    "size",
+    "swap",
+    "total",
+    "used",
 ];
 const SHARES: &[&str] = &["cpu", "used_fraction", "wait"];
 const DURATIONS: &[&str] = &["uptime"];
@@ -49,7 +64,10 @@ pub(crate) fn duration(seconds: u64) -> String {
         (seconds % 60, 's'),
     ];
     let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(3);
-    let parts: Vec<String> = parts[first..].iter().map(|(count, unit)| format!("{count}{unit}")).collect();
+    let parts: Vec<String> = parts[first..]
+        .iter()
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
     parts.join(" ")
 }
 
@@ -76,7 +94,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - before;
     let from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 

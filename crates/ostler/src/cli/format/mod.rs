@@ -46,9 +46,19 @@ pub(crate) struct Style {
 
 impl Default for Style {
     fn default() -> Self {
-        Self { output: Output::Text, border: true, header: true, human: true, quiet: false }
+        Self {
+            output: Output::Text,
+            border: true,
+            header: true,
+            human: true,
+            quiet: false,
+        }
     }
 }
+
+/// What is said of an option that there is not, as the schema says it of a parameter.
+pub(crate) const UNKNOWN: &str =
+    "property is not defined in schema and the schema does not allow additional properties";
 
 /// Options of the output that stand without a value.
 const FLAGS: [&str; 4] = ["noborder", "noheader", "human-readable", "quiet"];
@@ -56,6 +66,10 @@ const FLAGS: [&str; 4] = ["noborder", "noheader", "human-readable", "quiet"];
 impl Style {
     pub(crate) fn is_flag(name: &str) -> bool {
         FLAGS.contains(&name)
+    }
+
+    pub(crate) fn is_option(name: &str) -> bool {
+        name == "output-format" || Self::is_flag(name)
     }
 
     /// Sets one of the options; the reason where there is no such option or value.
@@ -83,11 +97,7 @@ impl Style {
             "noheader" => self.header = !on,
             "human-readable" => self.human = on,
             "quiet" => self.quiet = on,
-            _ => {
-                let text = "property is not defined in schema and the schema does not allow \
-                            additional properties";
-                return Err(text.to_owned());
-            }
+            _ => return Err(UNKNOWN.to_owned()),
         }
         Ok(())
     }
@@ -113,9 +123,10 @@ fn plain(data: &Value) -> Value {
     match data {
         Value::Bool(flag) => u8::from(*flag).into(),
         Value::Array(items) => items.iter().map(plain).collect(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), plain(value)))
+            .collect(),
         other => other.clone(),
     }
 }
@@ -133,9 +144,10 @@ fn text(style: &Style, data: &Value, shape: &Shape) -> String {
             table.print(style)
         }
         Value::Array(items) if items.iter().all(Value::is_object) => list(style, items, shape),
-        Value::Array(items) => {
-            items.iter().map(|item| format!("{}\n", cell(style, "", item))).collect()
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| format!("{}\n", cell(style, "", item)))
+            .collect(),
         other => format!("{}\n", cell(style, "", other).trim_end_matches('\n')),
     }
 }
@@ -150,7 +162,11 @@ fn list(style: &Style, items: &[Value], shape: &Shape) -> String {
         }));
     }
     if let Some(first) = columns.first() {
-        table.sort(items.iter().map(|item| item.get(first).cloned().unwrap_or_default()));
+        table.sort(
+            items
+                .iter()
+                .map(|item| item.get(first).cloned().unwrap_or_default()),
+        );
     }
     table.print(style)
 }
@@ -168,8 +184,11 @@ fn columns(items: &[Value], shape: &Shape) -> Vec<String> {
         .filter(|field| !field.optional)
         .map(|field| field.name.to_owned())
         .collect();
-    let present: BTreeSet<String> =
-        items.iter().filter_map(Value::as_object).flat_map(|item| item.keys().cloned()).collect();
+    let present: BTreeSet<String> = items
+        .iter()
+        .filter_map(Value::as_object)
+        .flat_map(|item| item.keys().cloned())
+        .collect();
     if !items.is_empty() {
         always.retain(|name| present.contains(name));
     }
@@ -179,7 +198,11 @@ fn columns(items: &[Value], shape: &Shape) -> Vec<String> {
 
 /// A value in a table.
 fn cell(style: &Style, name: &str, value: &Value) -> String {
-    let shown = if style.human { human::value(name, value) } else { None };
+    let shown = if style.human {
+        human::value(name, value)
+    } else {
+        None
+    };
     shown.unwrap_or_else(|| plain_text(value))
 }
 
@@ -223,14 +246,19 @@ mod tests {
     fn a_list_is_a_table_with_what_is_required_first() {
         let wanted = include_str!("../../../tests/golden/list.txt");
         assert_eq!(shown(&Style::default(), &guests(), &GUESTS), wanted);
-        let bare = Style { border: false, human: false, ..Style::default() };
+        let bare = Style {
+            border: false,
+            human: false,
+            ..Style::default()
+        };
         let wanted = include_str!("../../../tests/golden/list-noborder.txt");
         assert_eq!(shown(&bare, &guests(), &GUESTS), wanted);
     }
 
     #[test]
     fn an_object_is_a_table_of_keys_and_values() {
-        let data = json!({"version": "9.2.11", "ha": {"managed": 0}, "uptime": 93784, "notes": "a\nb"});
+        let data =
+            json!({"version": "9.2.11", "ha": {"managed": 0}, "uptime": 93784, "notes": "a\nb"});
         let wanted = include_str!("../../../tests/golden/object.txt");
         assert_eq!(shown(&Style::default(), &data, &Shape::Any), wanted);
     }
@@ -238,7 +266,10 @@ mod tests {
     #[test]
     fn scalars_and_lists_of_them_are_lines_and_null_is_nothing() {
         let style = Style::default();
-        assert_eq!(shown(&style, &json!("UPID:x:"), &Shape::String), "UPID:x:\n");
+        assert_eq!(
+            shown(&style, &json!("UPID:x:"), &Shape::String),
+            "UPID:x:\n"
+        );
         assert_eq!(shown(&style, &json!(["a", 2]), &Shape::Any), "a\n2\n");
         assert_eq!(shown(&style, &Value::Null, &Shape::Null), "");
     }
@@ -251,7 +282,10 @@ mod tests {
 
     #[test]
     fn the_other_formats_say_the_same_with_booleans_as_numbers() {
-        let style = |output| Style { output, ..Style::default() };
+        let style = |output| Style {
+            output,
+            ..Style::default()
+        };
         let data = json!([{"a": true, "b": "1"}, {"c": null, "d": [], "e": {"f": "x: y"}}]);
         assert_eq!(
             shown(&style(Output::Json), &data, &Shape::Any),

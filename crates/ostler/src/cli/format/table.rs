@@ -21,7 +21,10 @@ const BOTTOM: Rule = ["└", "─", "┴", "┘"];
 
 impl Table {
     pub(crate) fn new<T: Into<String>>(columns: impl IntoIterator<Item = T>) -> Self {
-        Self { columns: columns.into_iter().map(Into::into).collect(), rows: Vec::new() }
+        Self {
+            columns: columns.into_iter().map(Into::into).collect(),
+            rows: Vec::new(),
+        }
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -44,7 +47,8 @@ impl Table {
         let mut text = String::new();
         let rule = |text: &mut String, [left, line, cross, right]: Rule| {
             if style.border {
-                let parts: Vec<String> = widths.iter().map(|width| line.repeat(width + 2)).collect();
+                let parts: Vec<String> =
+                    widths.iter().map(|width| line.repeat(width + 2)).collect();
                 text.push_str(&format!("{left}{}{right}\n", parts.join(cross)));
             }
         };
@@ -79,7 +83,12 @@ impl Table {
 }
 
 fn print_row(text: &mut String, row: &[String], widths: &[usize], border: bool) {
-    let height = row.iter().map(|cell| cell.lines().count()).max().unwrap_or(1).max(1);
+    let height = row
+        .iter()
+        .map(|cell| cell.lines().count())
+        .max()
+        .unwrap_or(1)
+        .max(1);
     for at in 0..height {
         let cells: Vec<String> = row
             .iter()
@@ -113,7 +122,9 @@ fn width(line: &str) -> usize {
 /// What a guest or a user wrote must not steer the terminal of whoever looks at it.
 fn printable(cell: String) -> String {
     if cell.chars().any(|c| c.is_control() && c != '\n') {
-        cell.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+        cell.chars()
+            .map(|c| if c.is_control() && c != '\n' { '?' } else { c })
+            .collect()
     } else {
         cell
     }
@@ -147,7 +158,11 @@ mod tests {
         let mut table = Table::new(["a", "b"]);
         table.row(["1".to_owned(), String::new()]);
         table.row(["22".to_owned(), "x".to_owned()]);
-        let style = Style { border: false, header: false, ..Style::default() };
+        let style = Style {
+            border: false,
+            header: false,
+            ..Style::default()
+        };
         assert_eq!(table.print(&style), "1\n22 x\n");
     }
 }

@@ -87,7 +87,11 @@ fn string(text: &str) -> String {
         && !text.contains(": ")
         && !text.contains(" #")
         && !is_word(text);
-    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
+    if is_plain {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
 }
 
 /// Words that YAML 1.1 reads as something else than a string.

@@ -27,7 +27,7 @@ enum Format {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Looks {
     /// The format of the answer.
-    #[arg(short, long = "output", value_enum, default_value = "text")]
+    #[arg(short = 'o', long = "output", value_enum, default_value = "text")]
     format: Format,
 }
 
@@ -67,7 +67,11 @@ impl Waiting {
         if self.no_wait {
             return output::line(upid);
         }
-        let log = if self.quiet { super::follow::Log::Nowhere } else { super::follow::Log::Stdout };
+        let log = if self.quiet {
+            super::follow::Log::Nowhere
+        } else {
+            super::follow::Log::Stdout
+        };
         super::follow::follow(agent, upid, log).await
     }
 }
@@ -76,10 +80,17 @@ impl Waiting {
 fn confirm(question: &str) -> Result<bool> {
     use std::io::IsTerminal;
     if !std::io::stdin().is_terminal() {
-        return Err(super::failure::usage("nobody is there to be asked: add --yes to go on"));
+        return Err(super::failure::usage(
+            "nobody is there to be asked: add --yes to go on",
+        ));
     }
     output::print(&format!("{question} [y/N] "))?;
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("reading the answer")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("reading the answer")?;
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
 }

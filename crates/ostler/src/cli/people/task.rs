@@ -43,7 +43,11 @@ pub(crate) enum TaskCommand {
 pub(crate) async fn run(command: TaskCommand) -> Result<()> {
     let agent = Agent::of_this_machine()?;
     match command {
-        TaskCommand::List { running, limit, looks } => {
+        TaskCommand::List {
+            running,
+            limit,
+            looks,
+        } => {
             let source = if running { "active" } else { "all" };
             let params = values([("source", source.into()), ("limit", limit.into())]);
             let tasks = agent.at(Verb::Get, LIST, params).await?.data;
@@ -51,7 +55,12 @@ pub(crate) async fn run(command: TaskCommand) -> Result<()> {
         }
         TaskCommand::Log { upid } => {
             let lines = follow::log(&agent, &upid).await?;
-            output::print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+            output::print(
+                &lines
+                    .iter()
+                    .map(|line| format!("{line}\n"))
+                    .collect::<String>(),
+            )
         }
         TaskCommand::Wait { upid, quiet } => {
             let log = if quiet { Log::Nowhere } else { Log::Stdout };
@@ -100,12 +109,22 @@ mod tests {
     fn a_upid_is_checked_and_a_limit_has_a_default() {
         let parse = |line: &str| Line::try_parse_from(["task"].into_iter().chain(line.split(' ')));
         assert!(parse("log UPID:bad").is_err());
-        let Ok(Line { command: TaskCommand::List { running: true, limit: 50, .. } }) = parse("list -r")
+        let Ok(Line {
+            command:
+                TaskCommand::List {
+                    running: true,
+                    limit: 50,
+                    ..
+                },
+        }) = parse("list -r")
         else {
             panic!("a list")
         };
         let upid = "UPID:pve1:0000039C:0005556C:6B00D68B:qmcreate:100:root@pam:";
-        assert!(matches!(parse(&format!("wait -q {upid}")).unwrap().command, TaskCommand::Wait { quiet: true, .. }));
+        assert!(matches!(
+            parse(&format!("wait -q {upid}")).unwrap().command,
+            TaskCommand::Wait { quiet: true, .. }
+        ));
     }
 
     #[test]
@@ -116,7 +135,10 @@ mod tests {
             {"upid": "UPID:pve1:2:", "starttime": 0, "endtime": 65, "type": "qmcreate", "id": "100",
              "user": "root@pam", "status": "OK"},
         ]);
-        let style = Style { border: false, ..Style::default() };
+        let style = Style {
+            border: false,
+            ..Style::default()
+        };
         let wanted = include_str!("../../../tests/golden/task-list.txt");
         assert_eq!(list(&tasks).print(&style), wanted);
     }

@@ -113,14 +113,15 @@ pub(crate) async fn run(command: VmCommand) -> Result<()> {
             looks.print(&guests, list)
         }
         VmCommand::Show { vmid, looks } => show(&agent, vmid, looks).await,
-        VmCommand::Create(create) => {
-            let waiting = create.waiting;
-            let made = agent.at(Verb::Post, LIST, create.parameters()?).await?;
-            waiting.wait(&agent, &made.data).await
-        }
+        VmCommand::Create(create) => make(&agent, &create).await,
         VmCommand::Start { vmid, waiting } => power(&agent, "start", of(vmid), waiting).await,
         VmCommand::Stop { vmid, waiting } => power(&agent, "stop", of(vmid), waiting).await,
-        VmCommand::Shutdown { vmid, timeout, force, waiting } => {
+        VmCommand::Shutdown {
+            vmid,
+            timeout,
+            force,
+            waiting,
+        } => {
             let mut params = of(vmid);
             params.extend(timeout.map(|timeout| ("timeout".to_owned(), timeout.into())));
             params.insert("forceStop".to_owned(), u8::from(force).into());
@@ -129,7 +130,9 @@ pub(crate) async fn run(command: VmCommand) -> Result<()> {
         VmCommand::Destroy { vmid, yes, waiting } => destroy(&agent, vmid, yes, waiting).await,
         VmCommand::Console { vmid, port } => {
             if port.as_deref().is_some_and(|port| !is_port(port)) {
-                return Err(usage("a serial port is called serial0, serial1, serial2 or serial3"));
+                return Err(usage(
+                    "a serial port is called serial0, serial1, serial2 or serial3",
+                ));
             }
             terminal::run(&agent, vmid, port.as_deref(), None).await
         }
@@ -148,6 +151,21 @@ async fn power(agent: &Agent, word: &str, params: Values, waiting: Waiting) -> R
     let path = format!("/nodes/{{node}}/qemu/{{vmid}}/status/{word}");
     let answer = agent.at(Verb::Post, &path, params).await?;
     waiting.wait(agent, &answer.data).await
+}
+
+/// Makes a machine. Its start is a task of its own, which whoever waits waits for too.
+async fn make(agent: &Agent, create: &Create) -> Result<()> {
+    let mut params = create.parameters()?;
+    let starts_after = create.start && !create.waiting.no_wait;
+    if create.start && !starts_after {
+        params.insert("start".to_owned(), 1.into());
+    }
+    let made = agent.at(Verb::Post, LIST, params).await?;
+    create.waiting.wait(agent, &made.data).await?;
+    if starts_after {
+        power(agent, "start", of(create.vmid), create.waiting).await?;
+    }
+    Ok(())
 }
 
 async fn destroy(agent: &Agent, vmid: VmId, yes: bool, waiting: Waiting) -> Result<()> {
@@ -228,9 +246,6 @@ impl Create {
         for (at, bridge) in self.bridges.iter().enumerate() {
             put(format!("net{at}"), format!("virtio,bridge={bridge}").into());
         }
-        if self.start {
-            put("start".to_owned(), 1.into());
-        }
         for option in &self.options {
             let Some((name, value)) = option.split_once('=') else {
                 return Err(usage(format!("--set takes OPTION=VALUE, not '{option}'")));
@@ -262,15 +277,17 @@ mod tests {
     fn a_creation_becomes_parameters_of_the_operation() {
         let line = "create 100 --name web --disk local:4 --disk local:1 --bridge vmbr0 \
                     --iso local:iso/x.iso --set kvm=0 --set boot=order=scsi0 --start";
-        let Ok(VmCommand::Create(create)) = parse(line) else { panic!("a creation") };
+        let Ok(VmCommand::Create(create)) = parse(line) else {
+            panic!("a creation")
+        };
         let params = create.parameters().unwrap();
         assert_eq!(
             Value::Object(params.clone()),
             json!({
                 "vmid": 100, "memory": "1024", "cores": 1, "name": "web",
                 "ide2": "local:iso/x.iso,media=cdrom", "scsi0": "local:4", "scsi1": "local:1",
-                "scsihw": "virtio-scsi-pci", "net0": "virtio,bridge=vmbr0", "start": 1,
-                "kvm": "0", "boot": "order=scsi0",
+                "scsihw": "virtio-scsi-pci", "net0": "virtio,bridge=vmbr0", "kvm": "0",
+                "boot": "order=scsi0",
             })
         );
         let row = crate::cli::agent::row(Verb::Post, LIST).unwrap();
@@ -292,12 +309,22 @@ mod tests {
         }
         assert!(matches!(parse("ls"), Ok(VmCommand::List { .. })));
         let stopped = parse("shutdown 100 --timeout 5 --force -q");
-        assert!(matches!(stopped, Ok(VmCommand::Shutdown { timeout: Some(5), force: true, .. })));
+        assert!(matches!(
+            stopped,
+            Ok(VmCommand::Shutdown {
+                timeout: Some(5),
+                force: true,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn machines_are_a_table() {
-        let style = Style { border: false, ..Style::default() };
+        let style = Style {
+            border: false,
+            ..Style::default()
+        };
         let guests = json!([
             {"vmid": 1000, "name": "b", "status": "stopped", "cpus": 1, "maxmem": 134217728},
             {"vmid": 100, "name": "web", "status": "running", "cpus": 4, "maxmem": 2147483648u64,

@@ -16,7 +16,9 @@ use super::segments;
 pub(super) async fn run(path: &str, rest: &[String]) -> Result<()> {
     let given = options::parse(rest, &[])?;
     if let Some(first) = given.positionals.first() {
-        return Err(usage(format!("'{first}' is no option: options begin with '--'")));
+        return Err(usage(format!(
+            "'{first}' is no option: options begin with '--'"
+        )));
     }
     let at = segments(path);
     let children = below(&at);
@@ -51,7 +53,9 @@ fn below(at: &[String]) -> Children {
     for row in table::rows() {
         let mut parts = row.path.split('/').filter(|part| !part.is_empty());
         let leads_here = at.iter().all(|segment| {
-            parts.next().is_some_and(|part| part.starts_with('{') || part == segment)
+            parts
+                .next()
+                .is_some_and(|part| part.starts_with('{') || part == segment)
         });
         match parts.next() {
             Some(part) if leads_here => match part.strip_prefix('{') {
@@ -76,10 +80,15 @@ async fn members(at: &[String], parameter: &str) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let own = found.path_params.into_iter();
-    let params: Values = own.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let params: Values = own
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
     let answer = Agent::of_this_machine()?.ask(found.row, params).await?.data;
     let items = answer.as_array().into_iter().flatten();
-    Ok(items.filter_map(|item| item.get(parameter)).map(plain_text).collect())
+    Ok(items
+        .filter_map(|item| item.get(parameter))
+        .map(plain_text)
+        .collect())
 }
 
 /// `Dr---        name`: whether there is more below, and the commands that work there.
@@ -119,6 +128,9 @@ mod tests {
     fn capabilities_stand_in_front() {
         assert_eq!(line(&[], "version"), "-r---        version\n");
         assert_eq!(line(&segments("/access"), "users"), "Dr-c-        users\n");
-        assert_eq!(line(&segments("/access/users"), "a@pam"), "Drw-d        a@pam\n");
+        assert_eq!(
+            line(&segments("/access/users"), "a@pam"),
+            "Drw-d        a@pam\n"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! `pvesh`: every operation of the table, by its path.
 
 mod list;
-mod usage;
+pub(super) mod usage;
 
 use anyhow::Result;
 use model::schema::{Field, Values};
@@ -29,8 +29,12 @@ USAGE: pvesh <COMMAND> <api_path> [OPTIONS]
        --noborder   --noheader   --quiet";
 
 /// Commands with the verb each stands for.
-const COMMANDS: [(&str, Verb); 4] =
-    [("get", Verb::Get), ("set", Verb::Put), ("create", Verb::Post), ("delete", Verb::Delete)];
+const COMMANDS: [(&str, Verb); 4] = [
+    ("get", Verb::Get),
+    ("set", Verb::Put),
+    ("create", Verb::Post),
+    ("delete", Verb::Delete),
+];
 
 pub(crate) async fn run(arguments: &[String]) -> Result<()> {
     let Some((command, rest)) = arguments.split_first() else {
@@ -39,9 +43,10 @@ pub(crate) async fn run(arguments: &[String]) -> Result<()> {
     if matches!(command.as_str(), "help" | "--help" | "-h") {
         return output::line(USAGE);
     }
-    let Some((path, rest)) = rest.split_first() else {
+    let Some((path, rest)) = path_and_rest(rest) else {
         return Err(wrong_usage(USAGE));
     };
+    let (path, rest) = (path.as_str(), rest.as_slice());
     match command.as_str() {
         "ls" => list::run(path, rest).await,
         "usage" => usage::run(path, rest),
@@ -52,12 +57,30 @@ pub(crate) async fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
+/// The path and what is beside it. Options may stand before a path that begins with a slash.
+fn path_and_rest(arguments: &[String]) -> Option<(String, Vec<String>)> {
+    let is_path = |argument: &String| argument.starts_with('/');
+    let at = match arguments.first()? {
+        first if first.starts_with('-') => arguments.iter().position(is_path)?,
+        _ => 0,
+    };
+    let mut rest = arguments.to_vec();
+    let path = rest.remove(at);
+    Some((path, rest))
+}
+
 fn verb(command: &str) -> Option<Verb> {
-    COMMANDS.iter().find(|(name, _)| *name == command).map(|(_, verb)| *verb)
+    COMMANDS
+        .iter()
+        .find(|(name, _)| *name == command)
+        .map(|(_, verb)| *verb)
 }
 
 fn command_of(verb: Verb) -> &'static str {
-    COMMANDS.iter().find(|(_, other)| *other == verb).map_or("get", |(name, _)| name)
+    COMMANDS
+        .iter()
+        .find(|(_, other)| *other == verb)
+        .map_or("get", |(name, _)| name)
 }
 
 async fn operation(command: &str, verb: Verb, path: &str, rest: &[String]) -> Result<()> {
@@ -77,21 +100,32 @@ async fn operation(command: &str, verb: Verb, path: &str, rest: &[String]) -> Re
 }
 
 fn segments(path: &str) -> Vec<String> {
-    path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
+    path.split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn resolve(command: &str, verb: Verb, path: &str) -> Result<Match, Error> {
-    Router::new(table::rows()).find(verb, &segments(path)).ok_or_else(|| {
-        let text = format!("No '{command}' handler defined for '{path}'");
-        Error::new(ErrorKind::NotImplemented, text)
-    })
+    Router::new(table::rows())
+        .find(verb, &segments(path))
+        .ok_or_else(|| {
+            let text = format!("No '{command}' handler defined for '{path}'");
+            Error::new(ErrorKind::NotImplemented, text)
+        })
 }
 
 /// Options and the path's parameters together, checked against the row.
 fn parameters(found: &Match, rest: &[String]) -> Result<(Values, Style)> {
-    let Given { positionals, mut values, style } = options::parse(rest, found.row.params)?;
+    let Given {
+        positionals,
+        mut values,
+        style,
+    } = options::parse(rest, found.row.params)?;
     if let Some(first) = positionals.first() {
-        return Err(wrong_usage(format!("'{first}' is no option: options begin with '--'")));
+        return Err(wrong_usage(format!(
+            "'{first}' is no option: options begin with '--'"
+        )));
     }
     let mut conflicts = FieldErrors::new();
     for (name, value) in &found.path_params {
@@ -108,11 +142,12 @@ fn parameters(found: &Match, rest: &[String]) -> Result<(Values, Style)> {
 }
 
 /// The row's parameters that are not in its path, by name.
-fn free_fields(row: &Row) -> Vec<&'static Field> {
+pub(super) fn free_fields(row: &Row) -> Vec<&'static Field> {
     let groups: &'static [&'static [Field]] = row.params;
     let all = groups.iter().flat_map(|group| group.iter());
-    let mut fields: Vec<&Field> =
-        all.filter(|field| !row.path.contains(&format!("{{{}}}", field.name))).collect();
+    let mut fields: Vec<&Field> = all
+        .filter(|field| !row.path.contains(&format!("{{{}}}", field.name)))
+        .collect();
     fields.sort_by_key(|field| (field.optional, field.name));
     fields
 }
@@ -126,7 +161,25 @@ mod tests {
         let verb = verb(&words[0]).unwrap();
         let found = resolve(&words[0], verb, &words[1]).map_err(|error| error.to_string())?;
         let (values, _) = parameters(&found, &words[2..]).map_err(|error| error.to_string())?;
-        found.row.check_params(&values).map_err(|error| error.to_string())
+        found
+            .row
+            .check_params(&values)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_may_stand_before_the_path() {
+        let split = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            path_and_rest(&words).map(|(path, rest)| (path, rest.join(" ")))
+        };
+        let wanted = Some(("/a".to_owned(), "--output-format json --x 1".to_owned()));
+        assert_eq!(split("--output-format json /a --x 1"), wanted);
+        assert_eq!(
+            split("a --x /b"),
+            Some(("a".to_owned(), "--x /b".to_owned()))
+        );
+        assert_eq!(split("--x"), None);
     }
 
     #[test]
@@ -135,12 +188,22 @@ mod tests {
         assert_eq!(values["vmid"], 100);
         assert_eq!(values["skiplock"], true);
         let error = checked("create /nodes/pve1/qemu/99/status/stop --nope 1").unwrap_err();
-        assert!(error.contains("nope: property is not defined in schema"), "{error}");
+        assert!(
+            error.contains("nope: property is not defined in schema"),
+            "{error}"
+        );
         let error = checked("create /nodes/pve1/qemu/99/status/stop").unwrap_err();
         assert!(error.contains("vmid:"), "{error}");
         let error = checked("get /nodes/pve1/qemu/100/config --vmid 101").unwrap_err();
         assert!(error.contains("vmid: duplicate parameter"), "{error}");
-        assert_eq!(checked("set /version").unwrap_err(), "No 'set' handler defined for '/version'");
-        assert!(checked("get /version x").unwrap_err().contains("'x' is no option"));
+        assert_eq!(
+            checked("set /version").unwrap_err(),
+            "No 'set' handler defined for '/version'"
+        );
+        assert!(
+            checked("get /version x")
+                .unwrap_err()
+                .contains("'x' is no option")
+        );
     }
 }

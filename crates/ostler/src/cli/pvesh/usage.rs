@@ -10,20 +10,30 @@ use super::super::{options, output};
 use super::{command_of, free_fields, resolve};
 
 const OPTIONS: &[Field] = &[
-    Field::string("command").optional().one_of(&["get", "set", "create", "delete"]),
+    Field::string("command")
+        .optional()
+        .one_of(&["get", "set", "create", "delete"]),
     Field::boolean("verbose").optional(),
 ];
 
 pub(super) fn run(path: &str, rest: &[String]) -> Result<()> {
     let short: Vec<String> = rest
         .iter()
-        .map(|word| if word == "-v" { "--verbose".to_owned() } else { word.clone() })
+        .map(|word| {
+            if word == "-v" {
+                "--verbose".to_owned()
+            } else {
+                word.clone()
+            }
+        })
         .collect();
     let given = options::parse(&short, &[OPTIONS])?;
     let given_values = model::schema::check_object(&[OPTIONS], &given.values);
     let given_values = given_values.map_err(Error::invalid_fields)?;
     if let Some(first) = given.positionals.first() {
-        return Err(usage(format!("'{first}' is no option: options begin with '--'")));
+        return Err(usage(format!(
+            "'{first}' is no option: options begin with '--'"
+        )));
     }
     let wanted = given_values.get("command").and_then(|name| name.as_str());
     let verbose = given_values.get("verbose").is_some();
@@ -57,6 +67,13 @@ fn describe(path: &str, found: &Match, verbose: bool) -> String {
     if row.form == Form::Submit {
         text.push_str("  Runs as a task: its log is shown until it has ended.\n");
     }
+    text.push_str(&options_of(&fields));
+    text
+}
+
+/// Options with their types and limits.
+pub(in crate::cli) fn options_of(fields: &[&Field]) -> String {
+    let mut text = String::new();
     for field in fields {
         text.push_str(&format!("\n  --{:<20} {}\n", field.name, kind(field)));
         for line in limits(field) {
@@ -77,7 +94,11 @@ fn kind(field: &Field) -> String {
         (None, Some(maximum)) => format!(" (-N - {maximum})"),
         (Some(minimum), Some(maximum)) => format!(" ({minimum} - {maximum})"),
     };
-    let name = if field.kind == Kind::Any { "value" } else { field.kind.as_str() };
+    let name = if field.kind == Kind::Any {
+        "value"
+    } else {
+        field.kind.as_str()
+    };
     format!("<{name}>{range}")
 }
 
@@ -123,7 +144,9 @@ fn limits(field: &Field) -> Vec<String> {
 /// The keys of a property string: `[file=]<string>[,size=<string>]`.
 fn keys(fields: &[Field]) -> String {
     let mut parts = String::new();
-    let shown = fields.iter().filter(|field| field.alias == model::schema::Alias::None);
+    let shown = fields
+        .iter()
+        .filter(|field| field.alias == model::schema::Alias::None);
     for (at, field) in shown.enumerate() {
         let name = if field.is_default_key {
             format!("[{}=]", field.name)
@@ -132,7 +155,11 @@ fn keys(fields: &[Field]) -> String {
         };
         let comma = if at > 0 { "," } else { "" };
         let part = format!("{comma}{name}{}", kind(field));
-        parts.push_str(&if field.optional { format!("[{part}]") } else { part });
+        parts.push_str(&if field.optional {
+            format!("[{part}]")
+        } else {
+            part
+        });
     }
     parts
 }
@@ -146,7 +173,10 @@ mod tests {
         let path = "/nodes/pve1/tasks";
         let found = resolve("get", Verb::Get, path).unwrap();
         let short = describe(path, &found, false);
-        assert_eq!(short, "USAGE: pvesh get /nodes/pve1/tasks [OPTIONS] [FORMAT_OPTIONS]\n");
+        assert_eq!(
+            short,
+            "USAGE: pvesh get /nodes/pve1/tasks [OPTIONS] [FORMAT_OPTIONS]\n"
+        );
         let wanted = include_str!("../../../tests/golden/usage-tasks.txt");
         assert_eq!(describe(path, &found, true), wanted);
     }
@@ -154,10 +184,15 @@ mod tests {
     #[test]
     fn a_property_string_shows_its_keys() {
         const NET: &[Field] = &[
-            Field::string("model").one_of(&["virtio", "e1000"]).default_key(),
+            Field::string("model")
+                .one_of(&["virtio", "e1000"])
+                .default_key(),
             Field::key_alias("virtio", "model", "macaddr"),
             Field::number("rate").optional().min(0.0),
         ];
-        assert_eq!(keys(NET), "[model=]<virtio | e1000>[,rate=<number> (0 - N)]");
+        assert_eq!(
+            keys(NET),
+            "[model=]<virtio | e1000>[,rate=<number> (0 - N)]"
+        );
     }
 }

@@ -52,7 +52,13 @@ pub(super) struct Command {
 const ONE: &[&str] = &["vmid"];
 
 const fn command(name: &'static str, does: Does) -> Command {
-    Command { name, does, positionals: ONE, show: Show::Nothing, fixed: &[] }
+    Command {
+        name,
+        does,
+        positionals: ONE,
+        show: Show::Nothing,
+        fixed: &[],
+    }
 }
 
 const fn get(name: &'static str, path: &'static str) -> Command {
@@ -101,7 +107,9 @@ const RESIZE: &[&str] = &["vmid", "disk", "size"];
 const SNAPSHOT: &[&str] = &["vmid", "snapname"];
 
 pub(super) const COMMANDS: &[Command] = &[
-    post("agent", "/nodes/{node}/qemu/{vmid}/agent").takes(&["vmid", "command"]).show(Show::Answer),
+    post("agent", "/nodes/{node}/qemu/{vmid}/agent")
+        .takes(&["vmid", "command"])
+        .show(Show::Answer),
     nothing("cleanup"),
     post("clone", "/nodes/{node}/qemu/{vmid}/clone").takes(&["vmid", "newid"]),
     get("cloudinit dump", "/nodes/{node}/qemu/{vmid}/cloudinit/dump").takes(&["vmid", "type"]),
@@ -109,7 +117,11 @@ pub(super) const COMMANDS: &[Command] = &[
     put("cloudinit update", "/nodes/{node}/qemu/{vmid}/cloudinit"),
     get("config", "/nodes/{node}/qemu/{vmid}/config").show(Show::Config),
     post("create", "/nodes/{node}/qemu"),
-    delete("delsnapshot", "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}").takes(SNAPSHOT),
+    delete(
+        "delsnapshot",
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
+    )
+    .takes(SNAPSHOT),
     delete("destroy", "/nodes/{node}/qemu/{vmid}"),
     nothing("disk import"),
     post("disk move", "/nodes/{node}/qemu/{vmid}/move_disk").takes(MOVE),
@@ -117,14 +129,28 @@ pub(super) const COMMANDS: &[Command] = &[
     put("disk resize", "/nodes/{node}/qemu/{vmid}/resize").takes(RESIZE),
     put("disk unlink", "/nodes/{node}/qemu/{vmid}/unlink"),
     nothing("enroll-efi-keys"),
-    post("guest cmd", "/nodes/{node}/qemu/{vmid}/agent").takes(&["vmid", "command"]).show(Show::Answer),
-    post("guest exec", "/nodes/{node}/qemu/{vmid}/agent/exec").takes(&["vmid", "command"]).show(Show::Answer),
-    get("guest exec-status", "/nodes/{node}/qemu/{vmid}/agent/exec-status").takes(&["vmid", "pid"]),
-    post("guest passwd", "/nodes/{node}/qemu/{vmid}/agent/set-user-password").takes(&["vmid", "username"]),
+    post("guest cmd", "/nodes/{node}/qemu/{vmid}/agent")
+        .takes(&["vmid", "command"])
+        .show(Show::Answer),
+    post("guest exec", "/nodes/{node}/qemu/{vmid}/agent/exec")
+        .takes(&["vmid", "command"])
+        .show(Show::Answer),
+    get(
+        "guest exec-status",
+        "/nodes/{node}/qemu/{vmid}/agent/exec-status",
+    )
+    .takes(&["vmid", "pid"]),
+    post(
+        "guest passwd",
+        "/nodes/{node}/qemu/{vmid}/agent/set-user-password",
+    )
+    .takes(&["vmid", "username"]),
     nothing("import"),
     nothing("importdisk"),
     nothing("importovf"),
-    get("list", "/nodes/{node}/qemu").takes(&[]).show(Show::List),
+    get("list", "/nodes/{node}/qemu")
+        .takes(&[])
+        .show(Show::List),
     get("listsnapshot", "/nodes/{node}/qemu/{vmid}/snapshot").show(Show::Snapshots),
     post("migrate", "/nodes/{node}/qemu/{vmid}/migrate").takes(&["vmid", "target"]),
     own("monitor", Own::Monitor),
@@ -139,7 +165,11 @@ pub(super) const COMMANDS: &[Command] = &[
     post("reset", "/nodes/{node}/qemu/{vmid}/status/reset"),
     put("resize", "/nodes/{node}/qemu/{vmid}/resize").takes(RESIZE),
     post("resume", "/nodes/{node}/qemu/{vmid}/status/resume"),
-    post("rollback", "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback").takes(SNAPSHOT),
+    post(
+        "rollback",
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
+    )
+    .takes(SNAPSHOT),
     put("sendkey", "/nodes/{node}/qemu/{vmid}/sendkey").takes(&["vmid", "key"]),
     put("set", "/nodes/{node}/qemu/{vmid}/config").show(Show::Update),
     own("showcmd", Own::ShowCommand),
@@ -152,7 +182,8 @@ pub(super) const COMMANDS: &[Command] = &[
     post("template", "/nodes/{node}/qemu/{vmid}/template"),
     own("terminal", Own::Terminal),
     put("unlink", "/nodes/{node}/qemu/{vmid}/unlink"),
-    put("unlock", "/nodes/{node}/qemu/{vmid}/config").with(&[("delete", "lock"), ("skiplock", "1")]),
+    put("unlock", "/nodes/{node}/qemu/{vmid}/config")
+        .with(&[("delete", "lock"), ("skiplock", "1")]),
     post("vncproxy", "/nodes/{node}/qemu/{vmid}/vncproxy"),
     own("wait", Own::Wait),
 ];
@@ -161,7 +192,10 @@ pub(super) const COMMANDS: &[Command] = &[
 pub(super) fn find(arguments: &[String]) -> Option<(&'static Command, &[String])> {
     let first = arguments.first()?;
     let two = arguments.get(1).map(|second| format!("{first} {second}"));
-    if let Some(command) = COMMANDS.iter().find(|command| Some(command.name) == two.as_deref()) {
+    if let Some(command) = COMMANDS
+        .iter()
+        .find(|command| Some(command.name) == two.as_deref())
+    {
         return Some((command, &arguments[2..]));
     }
     let command = COMMANDS.iter().find(|command| command.name == first)?;
@@ -180,8 +214,12 @@ mod tests {
     #[test]
     fn positionals_and_fixed_values_are_parameters_of_the_operation() {
         for command in COMMANDS {
-            let Does::Operation(verb, path) = command.does else { continue };
-            let Some(row) = super::super::super::agent::find(verb, path) else { continue };
+            let Does::Operation(verb, path) = command.does else {
+                continue;
+            };
+            let Some(row) = super::super::super::agent::find(verb, path) else {
+                continue;
+            };
             let fixed = command.fixed.iter().map(|(name, _)| name);
             for name in command.positionals.iter().chain(fixed) {
                 let field = model::schema::find(row.params, name);

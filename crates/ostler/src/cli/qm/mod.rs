@@ -16,11 +16,15 @@ use super::failure::usage;
 use super::follow::{self, Log, follow};
 use super::format::{Style, render};
 use super::options::{self, Given};
+use super::pvesh::free_fields;
+use super::pvesh::usage::options_of;
 use super::{output, terminal};
 use commands::{COMMANDS, Command, Does, Own, Show, find};
 
 pub(super) const STATUS: &str = "/nodes/{node}/qemu/{vmid}/status/current";
 const VMID: Field = Field::integer("vmid").format(format::VMID);
+
+const START: &str = "/nodes/{node}/qemu/{vmid}/status/start";
 
 /// How often `qm wait` looks.
 const LOOK_MS: u64 = 500;
@@ -31,14 +35,18 @@ pub(crate) async fn run(arguments: &[String]) -> Result<()> {
         None => return Err(usage(list_of_commands())),
         Some(word) if is_help(word) => {
             return match find(&arguments[1..]) {
-                Some((command, _)) => output::line(&usage_of(command)),
+                Some((command, _)) => output::print(&help(command)),
                 None => output::print(&list_of_commands()),
             };
         }
         Some(_) => {}
     }
     let Some((command, rest)) = find(arguments) else {
-        let text = format!("unknown command '{}'\n{}", arguments.join(" "), list_of_commands());
+        let text = format!(
+            "unknown command '{}'\n{}",
+            arguments.join(" "),
+            list_of_commands()
+        );
         return Err(usage(text));
     };
     match command.does {
@@ -56,9 +64,33 @@ fn unsupported(command: &str) -> Error {
     Error::new(ErrorKind::NotImplemented, text)
 }
 
+/// The commands that this version can do.
 fn list_of_commands() -> String {
-    let lines = COMMANDS.iter().map(|command| format!("       {}\n", usage_of(command)));
-    format!("USAGE: qm <COMMAND> [ARGS] [OPTIONS]\n\n{}", lines.collect::<String>())
+    let works = |command: &&Command| match command.does {
+        Does::Operation(verb, path) => agent::find(verb, path).is_some(),
+        Does::Own(_) => true,
+        Does::Nothing => false,
+    };
+    let lines = COMMANDS.iter().filter(works);
+    let lines = lines.map(|command| format!("       {}\n", usage_of(command)));
+    format!(
+        "USAGE: qm <COMMAND> [ARGS] [OPTIONS]\n\n{}",
+        lines.collect::<String>()
+    )
+}
+
+/// What a command takes, from its operation's row.
+fn help(command: &Command) -> String {
+    let text = format!("USAGE: {}\n", usage_of(command));
+    let Does::Operation(verb, path) = command.does else {
+        return text;
+    };
+    let Some(row) = agent::find(verb, path) else {
+        return format!("{text}\n  not supported by this version of Ostler\n");
+    };
+    let mut fields = free_fields(row);
+    fields.retain(|field| !command.positionals.contains(&field.name));
+    format!("{text}\n  {}\n{}", row.summary, options_of(&fields))
 }
 
 fn usage_of(command: &Command) -> String {
@@ -75,8 +107,12 @@ async fn operation(command: &Command, row: &'static Row, rest: &[String]) -> Res
     if command.show == Show::Status {
         groups.push(VERBOSE);
     }
-    let Given { mut values, style, .. } = parse(command, rest, &groups)?;
-    let verbose = values.shift_remove("verbose").is_some_and(|value| value == "1");
+    let Given {
+        mut values, style, ..
+    } = parse(command, rest, &groups)?;
+    let verbose = values
+        .shift_remove("verbose")
+        .is_some_and(|value| value == "1");
     if command.show == Show::Update {
         ensure_changes(&values)?;
     }
@@ -89,20 +125,34 @@ async fn operation(command: &Command, row: &'static Row, rest: &[String]) -> Res
         output::line(&print::update(&values))?;
     }
     let agent = Agent::of_this_machine()?;
+    let starts = if row.name == "qemu_create" {
+        later_start(&mut values)
+    } else {
+        None
+    };
     let answer = agent.ask(row, values).await?;
     if row.form == Form::Submit {
-        return follow(&agent, follow::upid(&answer.data)?, Log::Stdout).await;
+        follow(&agent, follow::upid(&answer.data)?, Log::Stdout).await?;
+        if let Some(params) = starts {
+            let started = agent.at(Verb::Post, START, params).await?;
+            follow(&agent, follow::upid(&started.data)?, Log::Stdout).await?;
+        }
+        return Ok(());
     }
     output::print(&shown(command.show, verbose, &style, row, &answer.data)?)
 }
 
-fn shown(
-    show: Show,
-    verbose: bool,
-    style: &Style,
-    row: &Row,
-    data: &Value,
-) -> Result<String> {
+/// The start that a creation asks for. The agent would make it a second task, for which nobody
+/// would wait: who runs `qm create --start` finds the machine running after it.
+fn later_start(given: &mut Values) -> Option<Values> {
+    let wanted = given
+        .shift_remove("start")
+        .is_some_and(|start| start == "1");
+    let vmid = given.get("vmid")?.clone();
+    wanted.then(|| values([("vmid", vmid)]))
+}
+
+fn shown(show: Show, verbose: bool, style: &Style, row: &Row, data: &Value) -> Result<String> {
     Ok(match show {
         Show::Nothing | Show::Update => String::new(),
         Show::List => print::list(data),
@@ -121,7 +171,11 @@ fn parse(command: &Command, rest: &[String], groups: &[&[Field]]) -> Result<Give
     // A list at the end takes what is left: `qm guest exec 100 ls -- -l`.
     let last_takes_all = command.name == "guest exec";
     if got.len() < wanted.len() || (got.len() > wanted.len() && !last_takes_all) {
-        let few = if got.len() < wanted.len() { "not enough" } else { "too many" };
+        let few = if got.len() < wanted.len() {
+            "not enough"
+        } else {
+            "too many"
+        };
         return Err(usage(format!("400 {few} arguments\n{}", usage_of(command))));
     }
     for (at, name) in wanted.iter().enumerate() {
@@ -151,7 +205,8 @@ fn read_keys(values: &mut Values) -> Result<()> {
     let Some(path) = values.get("sshkeys").and_then(Value::as_str) else {
         return Ok(());
     };
-    let keys = std::fs::read_to_string(path).with_context(|| format!("reading the keys in {path}"))?;
+    let keys =
+        std::fs::read_to_string(path).with_context(|| format!("reading the keys in {path}"))?;
     let encoded = print::percent_encoded(&keys, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
     });
@@ -162,8 +217,13 @@ fn read_keys(values: &mut Values) -> Result<()> {
 async fn run_own(own: Own, command: &Command, rest: &[String]) -> Result<()> {
     const TERMINAL: &[Field] = &[
         VMID,
-        Field::string("iface").optional().one_of(&["serial0", "serial1", "serial2", "serial3"]),
-        Field::string("escape").optional().pattern(r"\^[\x40-\x5f]|0x[0-9a-fA-F]{1,2}").default("^O"),
+        Field::string("iface")
+            .optional()
+            .one_of(&["serial0", "serial1", "serial2", "serial3"]),
+        Field::string("escape")
+            .optional()
+            .pattern(r"\^[\x40-\x5f]|0x[0-9a-fA-F]{1,2}")
+            .default("^O"),
     ];
     const SHOW: &[Field] = &[VMID, Field::boolean("pretty").optional()];
     const WAIT: &[Field] = &[VMID, Field::integer("timeout").optional().min(1.0)];
@@ -208,7 +268,10 @@ async fn show_command(agent: &Agent, vmid: VmId, pretty: bool) -> Result<()> {
     };
     let path = format!("/proc/{pid}/cmdline");
     let line = std::fs::read(&path).with_context(|| format!("reading {path}"))?;
-    output::line(&print::command_line(&String::from_utf8_lossy(&line), pretty))
+    output::line(&print::command_line(
+        &String::from_utf8_lossy(&line),
+        pretty,
+    ))
 }
 
 async fn wait(agent: &Agent, vmid: VmId, timeout: Option<Duration>) -> Result<()> {
@@ -229,7 +292,9 @@ mod tests {
     fn given(line: &str) -> Result<Values> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let (command, rest) = find(&words).unwrap();
-        let Does::Operation(verb, path) = command.does else { panic!("an operation") };
+        let Does::Operation(verb, path) = command.does else {
+            panic!("an operation")
+        };
         Ok(parse(command, rest, agent::row(verb, path)?.params)?.values)
     }
 
@@ -244,9 +309,15 @@ mod tests {
 
     #[test]
     fn too_few_and_too_many_are_told_with_the_usage() {
-        for (line, text) in [("start", "400 not enough arguments"), ("start 1 2", "400 too many")] {
+        for (line, text) in [
+            ("start", "400 not enough arguments"),
+            ("start 1 2", "400 too many"),
+        ] {
             let error = given(line).unwrap_err().to_string();
-            assert!(error.starts_with(text) && error.ends_with("qm start <vmid> [OPTIONS]"), "{error}");
+            assert!(
+                error.starts_with(text) && error.ends_with("qm start <vmid> [OPTIONS]"),
+                "{error}"
+            );
         }
     }
 

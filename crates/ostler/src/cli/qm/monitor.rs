@@ -18,7 +18,11 @@ const MONITOR: &str = "/nodes/{node}/qemu/{vmid}/monitor";
 pub(super) async fn run(agent: &Agent, vmid: VmId) -> Result<()> {
     // A machine that does not exist or run is told before anything is typed.
     ask(agent, vmid, "info version").await?;
-    let prompt = if std::io::stdin().is_terminal() { "qm> " } else { "" };
+    let prompt = if std::io::stdin().is_terminal() {
+        "qm> "
+    } else {
+        ""
+    };
     let hello = format!("Entering QEMU Monitor for VM {vmid} - type 'help' for help");
     output::line(&hello)?;
     let mut keyboard = Keyboard::open();
@@ -40,5 +44,8 @@ pub(super) async fn run(agent: &Agent, vmid: VmId) -> Result<()> {
 async fn ask(agent: &Agent, vmid: VmId, command: &str) -> Result<String> {
     let params = values([("vmid", vmid.get().into()), ("command", command.into())]);
     let answer = agent.at(Verb::Post, MONITOR, params).await?;
-    Ok(plain_text(&answer.data).replace("\r\n", "\n").trim_end().to_owned())
+    Ok(plain_text(&answer.data)
+        .replace("\r\n", "\n")
+        .trim_end()
+        .to_owned())
 }

@@ -43,10 +43,17 @@ pub(super) fn config(data: &Value) -> String {
 }
 
 fn pairs(data: &Value, wanted: impl Fn(&str) -> bool) -> String {
-    let mut pairs: Vec<(&String, &Value)> =
-        data.as_object().into_iter().flatten().filter(|(name, _)| wanted(name)).collect();
+    let mut pairs: Vec<(&String, &Value)> = data
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| wanted(name))
+        .collect();
     pairs.sort_by_key(|(name, _)| *name);
-    pairs.iter().map(|(name, value)| format!("{name}: {}\n", option(name, value))).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| format!("{name}: {}\n", option(name, value)))
+        .collect()
 }
 
 /// An option's value on one line: notes are percent-encoded.
@@ -55,13 +62,19 @@ fn option(name: &str, value: &Value) -> String {
     if name != "description" {
         return text;
     }
-    percent_encoded(&text, |byte| matches!(byte, b' '..=b'~') && byte != b'%' && byte != b':')
+    percent_encoded(&text, |byte| {
+        matches!(byte, b' '..=b'~') && byte != b'%' && byte != b':'
+    })
 }
 
 /// A text with all bytes percent-encoded but those that may stand as they are.
 pub(super) fn percent_encoded(text: &str, may_stand: impl Fn(u8) -> bool) -> String {
     let encoded = text.bytes().map(|byte| {
-        if may_stand(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+        if may_stand(byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
     });
     encoded.collect()
 }
@@ -75,7 +88,9 @@ pub(super) fn pending(data: &Value) -> String {
         let key = plain_text(&item["key"]);
         let line = |word: &str, value: &Value| format!("{word} {key}: {}\n", option(&key, value));
         let (now, next) = (item.get("value"), item.get("pending"));
-        let goes = item.get("delete").is_some_and(|flag| plain_text(flag) != "0");
+        let goes = item
+            .get("delete")
+            .is_some_and(|flag| plain_text(flag) != "0");
         match (now, next) {
             _ if key == "digest" => {}
             (Some(now), _) if goes => text.push_str(&line("del", now)),
@@ -118,8 +133,10 @@ fn branch(text: &mut String, all: &[&Value], at: &Value, depth: usize) {
 
 /// `update VM 100: -memory 512`
 pub(super) fn update(values: &Values) -> String {
-    let mut options: Vec<(&String, &Value)> =
-        values.iter().filter(|(name, _)| *name != "vmid" && *name != "node").collect();
+    let mut options: Vec<(&String, &Value)> = values
+        .iter()
+        .filter(|(name, _)| *name != "vmid" && *name != "node")
+        .collect();
     options.sort_by_key(|(name, _)| *name);
     let shown = options.iter().map(|(name, value)| match name.as_str() {
         "cipassword" => format!("-{name} <hidden>"),
@@ -131,8 +148,11 @@ pub(super) fn update(values: &Values) -> String {
 
 /// A command line as a shell reads it; `pretty` with an option on each line.
 pub(super) fn command_line(line: &str, pretty: bool) -> String {
-    let words: Vec<String> =
-        line.trim_end_matches('\0').split('\0').map(quoted).collect();
+    let words: Vec<String> = line
+        .trim_end_matches('\0')
+        .split('\0')
+        .map(quoted)
+        .collect();
     if !pretty {
         return words.join(" ");
     }
@@ -170,20 +190,29 @@ mod tests {
             {"vmid": 100, "name": "web", "status": "running", "maxmem": 2147483648u64,
              "maxdisk": 34359738368u64, "pid": 4711},
         ]);
-        assert_eq!(list(&data), include_str!("../../../tests/golden/qm-list.txt"));
+        assert_eq!(
+            list(&data),
+            include_str!("../../../tests/golden/qm-list.txt")
+        );
     }
 
     #[test]
     fn a_configuration_is_lines_of_key_and_value() {
         let data = json!({"name": "web", "digest": "x", "description": "a: b\nö", "memory": 512});
-        assert_eq!(config(&data), "description: a%3A b%0A%C3%B6\nmemory: 512\nname: web\n");
+        assert_eq!(
+            config(&data),
+            "description: a%3A b%0A%C3%B6\nmemory: 512\nname: web\n"
+        );
     }
 
     #[test]
     fn the_status_is_a_line_or_all_there_is() {
         let data = json!({"status": "running", "cpus": 2, "ha": {"managed": 0}});
         assert_eq!(status(&data, false), "status: running\n");
-        assert_eq!(status(&data, true), "cpus: 2\nha: {\"managed\":0}\nstatus: running\n");
+        assert_eq!(
+            status(&data, true),
+            "cpus: 2\nha: {\"managed\":0}\nstatus: running\n"
+        );
     }
 
     #[test]
@@ -195,7 +224,8 @@ mod tests {
             {"key": "name", "value": "web"},
             {"key": "digest", "value": "x"},
         ]);
-        let wanted = "new cores: 2\ncur memory: 512\nnew memory: 1024\ncur name: web\ndel net0: virtio\n";
+        let wanted =
+            "new cores: 2\ncur memory: 512\nnew memory: 1024\ncur name: web\ndel net0: virtio\n";
         assert_eq!(pending(&data), wanted);
     }
 
@@ -221,7 +251,10 @@ mod tests {
     #[test]
     fn a_command_line_can_be_given_to_a_shell() {
         let line = "/usr/bin/kvm\0-name\0it's,debug=on\0-S\0";
-        assert_eq!(command_line(line, false), r"/usr/bin/kvm -name 'it'\''s,debug=on' -S");
+        assert_eq!(
+            command_line(line, false),
+            r"/usr/bin/kvm -name 'it'\''s,debug=on' -S"
+        );
         assert_eq!(command_line("kvm\0-id\0100\0", true), "kvm \\\n  -id 100");
     }
 }

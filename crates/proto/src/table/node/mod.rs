@@ -1,5 +1,8 @@
 //! `/nodes/{node}`
 
+pub(super) mod capabilities;
+pub(super) mod config;
 pub(super) mod list;
+pub(super) mod status;
 pub(super) mod storage;
 pub(super) mod tasks;

@@ -76,4 +76,22 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .submit()
     .on_node()
     .local(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/status/reboot",
+        "qemu_reboot",
+        "Shut a virtual machine down and start it again, with what was pending.",
+    )
+    .params(&[&[NODE, VMID, Field::integer("timeout").optional().min(0.0)]])
+    .check(POWER)
+    .submit()
+    .on_node(),
+    Row::put(
+        "/nodes/{node}/qemu/{vmid}/sendkey",
+        "qemu_sendkey",
+        "Press keys of a virtual machine's keyboard, e.g. ctrl-alt-delete.",
+    )
+    .params(&[&[NODE, VMID, SKIPLOCK, Field::string("key")]])
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmConsole]))
+    .on_node()
+    .local(),
 ];

@@ -1,0 +1,124 @@
+//! `/cluster/log`: what has happened lately: events of this agent, and its tasks.
+
+use model::{Error, Privilege, UnixTime};
+use node::{Event, Priority};
+use proto::wire::Answer;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tasks::{TaskFilter, TaskState, TaskSummary};
+
+use super::status::is_of;
+use crate::ops::Op;
+
+/// How many lines are shown to those who name no number.
+const DEFAULT_MAX: usize = 50;
+
+#[derive(Deserialize)]
+struct Log {
+    max: Option<usize>,
+}
+
+/// One line, from wherever it comes.
+struct Line {
+    time: UnixTime,
+    priority: Priority,
+    user: String,
+    tag: &'static str,
+    /// No two lines have the same.
+    uid: String,
+    message: String,
+}
+
+pub(super) async fn log(op: Op) -> Result<Answer, Error> {
+    let Log { max } = op.params()?;
+    let max = max.unwrap_or(DEFAULT_MAX);
+    let sees_all = op.has("/", Privilege::SysSyslog).await?;
+    let me = op.identity()?.label();
+    let filter = TaskFilter {
+        running: true,
+        ended: true,
+        ..TaskFilter::default()
+    };
+    let mut lines: Vec<Line> = op
+        .context
+        .world
+        .events
+        .latest()
+        .into_iter()
+        .map(of_event)
+        .collect();
+    lines.extend(
+        op.context
+            .tasks
+            .list(&filter)
+            .iter()
+            .take(max)
+            .flat_map(of_task),
+    );
+    lines.retain(|line| sees_all || is_of(&line.user, &me));
+    // Events come first, newest first, and keep their order within a second.
+    lines.sort_by_key(|line| std::cmp::Reverse(line.time));
+    let node = op.context.node.as_str();
+    let rows = lines.into_iter().take(max).map(|line| row(line, node));
+    Ok(Answer::new(rows.collect::<Vec<Value>>()))
+}
+
+fn of_event(event: Event) -> Line {
+    Line {
+        time: event.time,
+        priority: event.priority,
+        user: event.user,
+        tag: event.tag,
+        uid: event.number.to_string(),
+        message: event.message,
+    }
+}
+
+/// The end of a task, if it has ended, and its start.
+fn of_task(task: &TaskSummary) -> Vec<Line> {
+    let upid = &task.upid;
+    let line = |time: UnixTime, priority: Priority, part: &str, message: String| Line {
+        time,
+        priority,
+        user: upid.user.clone(),
+        tag: "pvedaemon",
+        uid: format!("{:X}:{:X}:{part}", upid.starttime, upid.pstart),
+        message,
+    };
+    let mut lines = Vec::new();
+    if let TaskState::Ended { at, status } = &task.state {
+        let is_good = status == "OK" || status.starts_with("WARNINGS: ");
+        let priority = if is_good {
+            Priority::Info
+        } else {
+            Priority::Warning
+        };
+        lines.push(line(
+            *at,
+            priority,
+            "end",
+            format!("end task {upid} {status}"),
+        ));
+    }
+    lines.push(line(
+        upid.starttime,
+        Priority::Info,
+        "start",
+        format!("starting task {upid}"),
+    ));
+    lines
+}
+
+fn row(line: Line, node: &str) -> Value {
+    json!({
+        "time": line.time,
+        "pri": line.priority as u8,
+        "user": line.user,
+        "tag": line.tag,
+        "uid": line.uid,
+        "id": format!("{}:{node}", line.uid),
+        "node": node,
+        "pid": std::process::id(),
+        "msg": line.message,
+    })
+}

@@ -1,0 +1,18 @@
+//! `/cluster`
+
+mod log;
+mod nextid;
+mod options;
+mod status;
+
+use super::{Pair, pair};
+
+pub(super) const PAIRS: &[Pair] = &[
+    pair!("cluster_log", log::log),
+    pair!("cluster_nextid", nextid::get),
+    pair!("cluster_nextid_reserve", nextid::reserve),
+    pair!("cluster_options", options::get),
+    pair!("cluster_options_update", options::update),
+    pair!("cluster_status", status::status),
+    pair!("cluster_tasks", status::tasks),
+];

@@ -1,0 +1,32 @@
+//! `/cluster/nextid`
+
+use model::{Error, VmId};
+use proto::wire::Answer;
+use serde::Deserialize;
+
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+struct NextId {
+    vmid: Option<VmId>,
+}
+
+/// The number is text on the wire, whatever the schema says: clients read it so.
+pub(super) async fn get(op: Op) -> Result<Answer, Error> {
+    let NextId { vmid } = op.params()?;
+    let records = &op.context.world.records;
+    let free = match vmid {
+        None => records.free_vmid().await?,
+        Some(vmid) if records.has_guest(vmid).await? => {
+            return Err(Error::invalid("vmid", format!("VM {vmid} already exists")));
+        }
+        Some(vmid) => vmid,
+    };
+    Ok(Answer::new(free.to_string()))
+}
+
+pub(super) async fn reserve(op: Op) -> Result<Answer, Error> {
+    let user = op.identity()?.label();
+    let vmid = op.context.world.records.reserve_vmid(&user).await?;
+    Ok(Answer::new(vmid.to_string()))
+}

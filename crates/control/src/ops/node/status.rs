@@ -1,0 +1,141 @@
+//! `/nodes/{node}/{status,version}`
+
+use std::path::Path;
+
+use model::{Error, NodeName};
+use node::World;
+use node::facts::{Facts, Processors};
+use proto::wire::Answer;
+use proto::{API_RELEASE, API_VERSION, REPOSITORY_ID};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sys::Command;
+
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+pub(super) struct Node {
+    pub(super) node: NodeName,
+}
+
+pub(super) async fn get(op: Op) -> Result<Answer, Error> {
+    let Node { node } = op.params()?;
+    op.context.check_node(&node)?;
+    let world = &op.context.world;
+    let facts = Facts::new(world.host.clone());
+    let (memory, processors) = (facts.memory().await, facts.processors().await);
+    let usage = world.status.node_usage().unwrap_or_default();
+    let root = world.host.space(world.paths.root()).await?;
+    let (kernel, boot) = (facts.kernel().await, facts.boot_mode().await?);
+    let mut boot_info = json!({"mode": if boot.efi { "efi" } else { "legacy-bios" }});
+    if let Some(secure) = boot.secure {
+        boot_info["secureboot"] = u8::from(secure).into();
+    }
+    Ok(Answer::new(json!({
+        "uptime": facts.uptime().await as u64,
+        "cpu": usage.cpu,
+        "wait": usage.wait,
+        "idle": 0,
+        "loadavg": facts.load().await,
+        "cpuinfo": cpu_info(&processors),
+        "memory": {
+            "total": memory.total,
+            "used": memory.used(),
+            "free": memory.free,
+            "available": memory.available,
+        },
+        "swap": {
+            "total": memory.swap_total,
+            "used": memory.swap_total.saturating_sub(memory.swap_free),
+            "free": memory.swap_free,
+        },
+        "rootfs": {
+            "total": root.total,
+            "used": root.used,
+            "free": root.total.saturating_sub(root.used),
+            "avail": root.available,
+        },
+        "ksm": {"shared": facts.shared_pages().await},
+        "kversion": format!("{} {} {}", kernel.name, kernel.release, kernel.version),
+        "current-kernel": {
+            "sysname": kernel.name,
+            "release": kernel.release,
+            "version": kernel.version,
+            "machine": kernel.machine,
+        },
+        "boot-info": boot_info,
+        "pveversion": format!("pve-manager/{API_VERSION}/{REPOSITORY_ID}"),
+        "ostler": ourselves(world).await,
+    })))
+}
+
+fn cpu_info(processors: &Processors) -> Value {
+    let virtualises = processors.has_flag("vmx") || processors.has_flag("svm");
+    json!({
+        "cpus": processors.cpus,
+        "cores": processors.cores,
+        "sockets": processors.sockets,
+        "model": processors.model,
+        "vendor": processors.vendor,
+        "family": processors.family,
+        "mhz": processors.mhz,
+        "flags": processors.flags,
+        "hvm": if virtualises { "1" } else { "" },
+        "user_hz": node::facts::TICKS_PER_S,
+    })
+}
+
+/// What Proxmox VE has no place for: our own version, those of what does the work, and whether
+/// guests can be accelerated.
+async fn ourselves(world: &World) -> Value {
+    let kvm = match world.kvm.is_usable() {
+        Some(true) => "usable",
+        Some(false) => "unusable",
+        None => "unproven",
+    };
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "kvm": kvm,
+        "tools": world.programs.versions().await,
+    })
+}
+
+#[derive(Deserialize)]
+struct Power {
+    node: NodeName,
+    command: String,
+}
+
+pub(super) async fn power(op: Op) -> Result<Answer, Error> {
+    let Power { node, command } = op.params()?;
+    op.context.check_node(&node)?;
+    let host = &op.context.world.host;
+    let first = host.read(Path::new("/proc/1/comm")).await?;
+    let first = String::from_utf8_lossy(&first).trim().to_owned();
+    if first != "systemd" {
+        let text = format!(
+            "cannot {command} node '{node}': its first process is '{first}', and only systemd is \
+             asked for that"
+        );
+        return Err(Error::unavailable(text));
+    }
+    let verb = if command == "reboot" {
+        "reboot"
+    } else {
+        "poweroff"
+    };
+    host.run(Command::new("systemctl").arg(verb))
+        .await?
+        .checked("systemctl")?;
+    Ok(Answer::null())
+}
+
+pub(super) async fn version(op: Op) -> Result<Answer, Error> {
+    let Node { node } = op.params()?;
+    op.context.check_node(&node)?;
+    Ok(Answer::new(json!({
+        "version": API_VERSION,
+        "release": API_RELEASE,
+        "repoid": REPOSITORY_ID,
+    })))
+}

@@ -1,0 +1,502 @@
+//! Storages and their volumes through the whole agent: who may, what is answered, what is said
+//! where it cannot be.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test that cannot go on ends"
+)]
+
+#[path = "access/bench.rs"]
+mod bench;
+
+use std::io::Write;
+
+use bench::{Bench, JANE};
+use control::Dispatcher;
+use model::{Error, ErrorKind};
+use proto::Credential;
+use proto::wire::{Peer, Request, Service, Streamed};
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn on(storage: &str) -> Value {
+    json!({"node": "pve1", "storage": storage})
+}
+
+fn volume(name: &str) -> Value {
+    json!({"node": "pve1", "storage": "d1", "volume": name})
+}
+
+fn with(mut params: Value, more: Value) -> Value {
+    params
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    params
+}
+
+/// With a storage `d1` that holds everything, an image of guest 100 and two files.
+async fn bench() -> Bench {
+    let bench = Bench::with_jane().await;
+    let content = "images,iso,vztmpl,import,snippets,backup";
+    let d1 = json!({"storage": "d1", "type": "dir", "path": "/srv/d1", "content": content});
+    bench.root().ok("storage_create", d1).await;
+    let host = &bench.context.world.host;
+    host.create_dir(Path::new("/srv/d1/images/100"), 0o755)
+        .await
+        .unwrap();
+    for path in [
+        "images/100/vm-100-disk-0.raw",
+        "template/iso/x.iso",
+        "snippets/user.yaml",
+        "dump/vzdump-qemu-100-2026_11_21-02_32_00.vma.zst",
+    ] {
+        host.write(&Path::new("/srv/d1").join(path), b"12345", 0o644)
+            .await
+            .unwrap();
+    }
+    bench
+}
+
+async fn grant(bench: &Bench, path: &str, role: &str) {
+    let acl = json!({"path": path, "users": JANE, "roles": role});
+    bench.root().ok("acl_update", acl).await;
+}
+
+fn volids(rows: &Value) -> Vec<&str> {
+    let mut ids: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["volid"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test]
+async fn a_storage_is_made_shown_changed_and_forgotten() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let d2 = json!({"storage": "d2", "type": "dir", "path": "/var/lib/d2", "content": "images"});
+    let made = root.ok("storage_create", d2.clone()).await;
+    assert_eq!(made, json!({"storage": "d2", "type": "dir"}));
+    let twice = root.error("storage_create", d2).await;
+    assert_eq!(
+        twice.message,
+        "create storage failed: storage ID 'd2' already defined"
+    );
+
+    let shown = root.ok("storage_get", json!({"storage": "d2"})).await;
+    let digest = shown["digest"].as_str().unwrap().to_owned();
+    assert_eq!(digest.len(), 40);
+    let expected = json!({
+        "storage": "d2", "type": "dir", "path": "/var/lib/d2", "content": "images",
+        "digest": digest,
+    });
+    assert_eq!(shown, expected);
+    assert_eq!(root.ok("storage_list", json!({})).await, json!([expected]));
+    assert_eq!(
+        root.ok("storage_list", json!({"type": "nfs"})).await,
+        json!([])
+    );
+
+    let change = json!({
+        "storage": "d2", "content": "iso,backup", "shared": 1, "nodes": "pve1,pve2",
+        "preallocation": "off", "digest": digest,
+    });
+    assert_eq!(root.ok("storage_update", change.clone()).await, made);
+    let shown = root.ok("storage_get", json!({"storage": "d2"})).await;
+    assert_eq!(
+        (&shown["content"], &shown["shared"]),
+        (&json!("iso,backup"), &json!(1))
+    );
+    assert_eq!(
+        (&shown["nodes"], &shown["preallocation"]),
+        (&json!("pve1,pve2"), &json!("off"))
+    );
+    assert_ne!(shown["digest"], digest);
+    let stale = root.error("storage_update", change).await;
+    assert_eq!(
+        stale.message,
+        "update storage failed: detected modified configuration - file changed by other user? \
+         Try again."
+    );
+    let delete = json!({"storage": "d2", "delete": "nodes,shared,preallocation"});
+    root.ok("storage_update", delete).await;
+    let shown = root.ok("storage_get", json!({"storage": "d2"})).await;
+    assert!(
+        shown.get("nodes").is_none() && shown.get("shared").is_none(),
+        "{shown}"
+    );
+
+    assert_eq!(
+        root.ok("storage_delete", json!({"storage": "d2"})).await,
+        Value::Null
+    );
+    for (op, text) in [
+        ("storage_get", "storage 'd2' does not exist"),
+        (
+            "storage_update",
+            "update storage failed: storage 'd2' does not exist",
+        ),
+        (
+            "storage_delete",
+            "delete storage failed: storage 'd2' does not exist",
+        ),
+    ] {
+        let missing = root.error(op, json!({"storage": "d2"})).await;
+        assert_eq!(
+            (missing.message.as_str(), missing.kind),
+            (text, ErrorKind::NotFound)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_storage_is_refused() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let make = |more: Value| with(json!({"storage": "d2", "type": "dir", "path": "/d2"}), more);
+    for (params, field) in [
+        (make(json!({"type": "nfs"})), "type"),
+        (
+            make(json!({"prune-backups": "keep-last=1"})),
+            "prune-backups",
+        ),
+        (make(json!({"server": "10.0.0.1"})), "server"),
+        (make(json!({"path": "d2"})), "path"),
+        (make(json!({"content": "music"})), "content"),
+        (make(json!({"is_mountpoint": "perhaps"})), "is_mountpoint"),
+        (make(json!({"format": "subvol"})), "format"),
+    ] {
+        let error = root.error("storage_create", params).await;
+        assert!(error.fields.contains_key(field), "{field}: {error}");
+    }
+    let no_path = root
+        .error("storage_create", json!({"storage": "d2", "type": "dir"}))
+        .await;
+    assert_eq!(no_path.message, "missing value for required option 'path'");
+    let none = root
+        .error("storage_create", make(json!({"content": "none,iso"})))
+        .await;
+    assert_eq!(
+        none.message,
+        "unable to combine 'none' with other content types"
+    );
+    let missing = root
+        .error("storage_create", make(json!({"create-base-path": 0})))
+        .await;
+    assert_eq!(
+        missing.message,
+        "create storage failed: unable to activate storage 'd2' - directory '/d2' does not \
+         exist or is unreachable"
+    );
+    let host = &bench.context.world.host;
+    host.create_dir(Path::new("/proc/self"), 0o755)
+        .await
+        .unwrap();
+    let mounts = b"24 1 0:22 / / rw - ext4 /dev/vda rw\n25 24 0:23 / /mnt rw - nfs a:/b rw\n";
+    host.write(Path::new("/proc/self/mountinfo"), mounts, 0o644)
+        .await
+        .unwrap();
+    let unmounted = root
+        .error("storage_create", make(json!({"is_mountpoint": "yes"})))
+        .await;
+    assert!(
+        unmounted
+            .message
+            .contains("is expected to be a mount point"),
+        "{unmounted}"
+    );
+    root.ok("storage_create", make(json!({"is_mountpoint": "/mnt"})))
+        .await;
+    let both = json!({"storage": "d2", "shared": 1, "delete": "shared"});
+    assert!(
+        root.error("storage_update", both)
+            .await
+            .fields
+            .contains_key("delete")
+    );
+    for (option, text) in [
+        ("path", "required option 'path'"),
+        ("nope", "no such option 'nope'"),
+    ] {
+        let params = json!({"storage": "d2", "delete": option});
+        let error = root.error("storage_update", params).await;
+        assert!(error.message.contains(text), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_tells_how_full_its_storages_are() {
+    let bench = bench().await;
+    let root = bench.root();
+    root.ok(
+        "storage_create",
+        json!({"storage": "off", "type": "dir", "path": "/off", "disable": 1}),
+    )
+    .await;
+    let rows = root.ok("node_storage_list", json!({"node": "pve1"})).await;
+    let d1 = &rows[0];
+    assert_eq!(d1["storage"], "d1");
+    for (name, value) in [("active", 1), ("enabled", 1), ("shared", 0)] {
+        assert_eq!(d1[name], value, "{name}");
+    }
+    assert!(d1["total"].as_u64() > d1["avail"].as_u64().map(|avail| avail - 1));
+    assert!(d1["used_fraction"].is_number() && d1.get("formats").is_none());
+    assert_eq!(
+        (&rows[1]["active"], &rows[1]["total"]),
+        (&json!(0), &json!(0))
+    );
+    let count = async |more: Value| {
+        let params = with(json!({"node": "pve1"}), more);
+        root.ok("node_storage_list", params)
+            .await
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(count(json!({"enabled": 1})).await, 1);
+    assert_eq!(count(json!({"content": "iso"})).await, 1);
+    assert_eq!(count(json!({"content": "rootdir,iso"})).await, 2);
+    assert_eq!(count(json!({"storage": "off"})).await, 1);
+    let formats = with(json!({"node": "pve1"}), json!({"format": 1}));
+    let rows = root.ok("node_storage_list", formats).await;
+    assert_eq!(rows[0]["formats"]["default"], "raw");
+    let status = root.ok("node_storage_status", on("d1")).await;
+    assert_eq!(
+        (&status["type"], &status["active"]),
+        (&json!("dir"), &json!(1))
+    );
+    assert!(status.get("storage").is_none());
+    let missing = root.error("node_storage_status", on("nosuch")).await;
+    assert_eq!(missing.fields["storage"], "No such storage.");
+}
+
+#[tokio::test]
+async fn volumes_are_listed_by_kind_and_by_guest() {
+    let bench = bench().await;
+    let root = bench.root();
+    let rows = root.ok("volume_list", on("d1")).await;
+    let backup = "d1:backup/vzdump-qemu-100-2026_11_21-02_32_00.vma.zst";
+    let all = [
+        "d1:100/vm-100-disk-0.raw",
+        backup,
+        "d1:iso/x.iso",
+        "d1:snippets/user.yaml",
+    ];
+    assert_eq!(volids(&rows), all);
+    let rows = root
+        .ok("volume_list", with(on("d1"), json!({"content": "images"})))
+        .await;
+    assert_eq!(
+        rows,
+        json!([{
+            "volid": "d1:100/vm-100-disk-0.raw", "content": "images", "format": "raw",
+            "size": 5, "used": 5, "ctime": 0, "vmid": 100, "parent": null,
+        }])
+    );
+    let rows = root
+        .ok("volume_list", with(on("d1"), json!({"vmid": 100})))
+        .await;
+    assert_eq!(volids(&rows), all[..2]);
+    let one = root.ok("volume_get", volume("d1:iso/x.iso")).await;
+    let expected =
+        json!({"format": "iso", "size": 5, "used": 5, "path": "/srv/d1/template/iso/x.iso"});
+    assert_eq!(one, expected);
+    assert_eq!(root.ok("volume_get", volume("iso/x.iso")).await, one);
+    let missing = root.error("volume_get", volume("d1:iso/y.iso")).await;
+    assert_eq!(missing.message, "volume 'd1:iso/y.iso' does not exist");
+    let other = root.error("volume_get", volume("d2:iso/x.iso")).await;
+    assert_eq!(other.fields["storage"], "storage ID mismatch (d2 != d1)");
+    for bad in ["d1:../etc/passwd", "d1:iso/../../x.iso", "d1:iso/x.exe"] {
+        let error = root.error("volume_get", volume(bad)).await;
+        assert!(
+            !error.to_string().contains("does not exist"),
+            "{bad}: {error}"
+        );
+    }
+    for (attribute, text) in [
+        (json!({"notes": "x"}), "only backups can have notes"),
+        (json!({"protected": 1}), "only backups can be protected"),
+    ] {
+        let params = with(volume("d1:iso/x.iso"), attribute);
+        assert_eq!(root.error("volume_update", params).await.message, text);
+    }
+}
+
+#[tokio::test]
+async fn everybody_sees_only_what_is_theirs() {
+    let bench = bench().await;
+    let jane = bench.jane().await;
+    let denied = |error: Error| assert_eq!(error.kind, ErrorKind::Forbidden, "{error}");
+    denied(jane.error("volume_list", on("d1")).await);
+    denied(jane.error("node_storage_status", on("d1")).await);
+    denied(jane.error("storage_get", json!({"storage": "d1"})).await);
+    denied(jane.error("volume_get", volume("d1:iso/x.iso")).await);
+    // Whether it is there is nobody's business who may not see it.
+    denied(jane.error("volume_get", volume("d1:iso/y.iso")).await);
+    assert_eq!(jane.ok("storage_list", json!({})).await, json!([]));
+    assert_eq!(
+        jane.ok("node_storage_list", json!({"node": "pve1"})).await,
+        json!([])
+    );
+
+    grant(&bench, "/storage/d1", "PVEDatastoreUser").await;
+    assert_eq!(
+        volids(&jane.ok("volume_list", on("d1")).await),
+        ["d1:iso/x.iso"]
+    );
+    jane.ok("volume_get", volume("d1:iso/x.iso")).await;
+    denied(
+        jane.error("volume_get", volume("d1:100/vm-100-disk-0.raw"))
+            .await,
+    );
+    denied(jane.error("volume_delete", volume("d1:iso/x.iso")).await);
+    denied(jane.error("storage_delete", json!({"storage": "d1"})).await);
+    let listed = jane.ok("node_storage_list", json!({"node": "pve1"})).await;
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+
+    grant(&bench, "/vms/100", "PVEVMAdmin").await;
+    let seen = jane.ok("volume_list", on("d1")).await;
+    assert_eq!(seen.as_array().unwrap().len(), 3, "{seen}");
+    denied(
+        jane.error("volume_delete", volume("d1:100/vm-100-disk-0.raw"))
+            .await,
+    );
+
+    grant(&bench, "/storage/d1", "PVEDatastoreAdmin").await;
+    assert_eq!(
+        jane.ok("volume_list", on("d1"))
+            .await
+            .as_array()
+            .unwrap()
+            .len(),
+        4
+    );
+    let create = json!({"storage": "d9", "type": "dir", "path": "/d9"});
+    denied(jane.error("storage_create", create).await);
+}
+
+#[tokio::test]
+async fn a_volume_is_removed_unless_a_guest_names_it() {
+    let bench = bench().await;
+    let root = bench.root();
+    let upid = root.ok("volume_delete", volume("d1:iso/x.iso")).await;
+    let upid: model::Upid = upid.as_str().unwrap().parse().unwrap();
+    assert_eq!((upid.kind.as_str(), upid.id.as_str()), ("imgdel", "d1"));
+    bench.context.tasks.wait(&upid).await.unwrap();
+    let missing = root.error("volume_delete", volume("d1:iso/x.iso")).await;
+    assert_eq!(missing.message, "volume 'd1:iso/x.iso' does not exist");
+
+    bench.add_guest(101, "other").await;
+    let vmid = model::VmId::new(101).unwrap();
+    let records = &bench.context.world.records;
+    let change = async |value: Option<&str>| {
+        let changed = records.change_guest(vmid, |guest| {
+            guest.config.0.remove("scsi1");
+            if let Some(value) = value {
+                guest.config.set("scsi1", value);
+            }
+            Ok(())
+        });
+        changed.await.unwrap();
+    };
+    change(Some("d1:100/vm-100-disk-0.raw,size=1G")).await;
+    let used = root
+        .error("volume_delete", volume("d1:100/vm-100-disk-0.raw"))
+        .await;
+    assert_eq!(
+        used.message,
+        "can't remove volume 'd1:100/vm-100-disk-0.raw' - it is used by VM 101 (scsi1)"
+    );
+    change(None).await;
+    let delay = with(volume("d1:100/vm-100-disk-0.raw"), json!({"delay": 5}));
+    assert_eq!(root.ok("volume_delete", delay).await, Value::Null);
+    let rows = root
+        .ok("volume_list", with(on("d1"), json!({"content": "images"})))
+        .await;
+    assert_eq!(rows, json!([]));
+}
+
+async fn open(bench: &Bench, params: Value) -> Result<Streamed, Error> {
+    let request = Request {
+        op: "volume_upload".to_owned(),
+        params: params.as_object().unwrap().clone(),
+        credential: Credential::Peer,
+        id: String::new(),
+        address: None,
+    };
+    let dispatcher = Dispatcher::new(bench.context.clone());
+    dispatcher.stream(Peer { uid: 0 }, request).await
+}
+
+fn upload(file: &str) -> Value {
+    with(on("d1"), json!({"content": "iso", "filename": file}))
+}
+
+#[tokio::test]
+async fn an_upload_is_refused_before_its_first_byte() {
+    let bench = bench().await;
+    let long = format!("{}.iso", "a".repeat(252));
+    for (params, text) in [
+        (upload("x.exe"), "filename: wrong file extension"),
+        (upload("../.iso"), "filename: wrong file extension"),
+        (upload("a/"), "filename: wrong file extension"),
+        (
+            upload(&long),
+            "filename: value may only be 255 characters long",
+        ),
+        (
+            with(upload("x.iso"), json!({"content": "images"})),
+            "content: value 'images'",
+        ),
+        (
+            with(upload("x.iso"), json!({"storage": "d9"})),
+            "storage 'd9' does not exist",
+        ),
+        (
+            with(upload("x.iso"), json!({"checksum": "00"})),
+            "'checksum' requires this property",
+        ),
+    ] {
+        let Err(error) = open(&bench, params).await else {
+            panic!("{text}: it was let in")
+        };
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    let only = json!({"storage": "d1", "content": "images"});
+    bench.root().ok("storage_update", only).await;
+    let Err(error) = open(&bench, upload("x.iso")).await else {
+        panic!("it was let in")
+    };
+    assert_eq!(error.message, "storage 'd1' does not support 'iso' content");
+    assert_eq!(bench.context.world.arrivals.count(), 0);
+}
+
+#[tokio::test]
+async fn what_was_written_becomes_the_volume() {
+    let bench = bench().await;
+    let root = bench.root();
+    let streamed = open(&bench, upload("C:\\My Disk.iso")).await.unwrap();
+    let mut file = std::fs::File::from(streamed.descriptor);
+    file.write_all(b"content").unwrap();
+    let name = &streamed.answer.data["tmpfilename"];
+    let params = with(upload("C:\\My Disk.iso"), json!({"tmpfilename": name}));
+    let other = with(
+        params.clone(),
+        json!({"tmpfilename": "/var/tmp/pveupload-00"}),
+    );
+    let unknown = root.error("volume_upload", other).await;
+    assert!(unknown.message.contains("not here any more"), "{unknown}");
+    let upid = root.ok("volume_upload", params.clone()).await;
+    drop(file);
+    let upid: model::Upid = upid.as_str().unwrap().parse().unwrap();
+    assert_eq!((upid.kind.as_str(), upid.id.as_str()), ("imgcopy", ""));
+    bench.context.tasks.wait(&upid).await.unwrap();
+    let found = root.ok("volume_get", volume("d1:iso/My_Disk.iso")).await;
+    assert_eq!(found["size"], 7);
+    root.error("volume_upload", params).await;
+    assert_eq!(bench.context.world.arrivals.count(), 0);
+}

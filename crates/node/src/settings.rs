@@ -1,0 +1,158 @@
+//! Settings of the cluster and of nodes: options that are kept as they were given.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest as hash};
+use model::schema::parse_properties;
+use model::{Error, NodeName, Record};
+use proto::table::NEXT_ID;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{Commit, Key, Precondition, Read, Revision, StoreError};
+
+use crate::Records;
+use crate::records::unreadable;
+
+/// The vendor part of hardware addresses that are made up, where nobody chose another.
+const MAC_PREFIX: &str = "BC:24:11";
+
+/// The numbers that new guests get, where nobody chose others.
+const VMIDS: Range<u32> = 100..1_000_000;
+
+/// Where the settings of the whole cluster are.
+pub fn cluster_options_key() -> Key {
+    Key::new("cluster/options").expect("a constant that is a key")
+}
+
+/// Where the settings of a node are.
+pub fn node_config_key(node: &NodeName) -> Key {
+    Key::new(format!("node/{node}/config")).expect("a node's name is a word of a key")
+}
+
+/// Options by name, each as its GET shows it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    #[serde(default)]
+    pub options: BTreeMap<String, Value>,
+}
+
+impl Settings {
+    fn text(&self, option: &str) -> Option<&str> {
+        self.options.get(option)?.as_str()
+    }
+
+    /// SHA-1, in hexadecimal, of what is set.
+    pub fn digest(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.options {
+            text.push_str(&format!("{name}: {value}\n"));
+        }
+        let hash = hash(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+        hash.as_ref()
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect()
+    }
+
+    /// What hardware addresses that are made up begin with: one to three octets.
+    pub fn mac_prefix(&self) -> &str {
+        self.text("mac_prefix")
+            .unwrap_or(MAC_PREFIX)
+            .trim_end_matches(':')
+    }
+
+    /// The numbers that new guests get.
+    pub fn vmids(&self) -> Range<u32> {
+        let keys = self
+            .text("next-id")
+            .and_then(|text| parse_properties(NEXT_ID, text).ok());
+        let bound = |name: &str, default: u32| {
+            let number = keys.as_ref().and_then(|keys| keys.integer(name));
+            number
+                .and_then(|number| u32::try_from(number).ok())
+                .unwrap_or(default)
+        };
+        bound("lower", VMIDS.start)..bound("upper", VMIDS.end)
+    }
+}
+
+impl Records {
+    /// Settings, empty where nobody has made any, with the commit that last wrote them.
+    async fn settings_entry(
+        &self,
+        key: &Key,
+    ) -> Result<(Record<Settings>, Option<Revision>), Error> {
+        let (entry, _) = self.store().get(key, Read::Linear).await?;
+        match entry {
+            None => Ok((Record::new(Settings::default()), None)),
+            Some(entry) => {
+                let record = Record::decode(&entry.value).map_err(unreadable)?;
+                Ok((record, Some(entry.modified)))
+            }
+        }
+    }
+
+    pub async fn settings(&self, key: &Key) -> Result<Settings, Error> {
+        Ok(self.settings_entry(key).await?.0.data)
+    }
+
+    /// The settings of the whole cluster.
+    pub async fn cluster_options(&self) -> Result<Settings, Error> {
+        self.settings(&cluster_options_key()).await
+    }
+
+    /// Changes settings. `change` may be called several times, each time on the newest ones;
+    /// what it refuses is not written.
+    pub async fn change_settings(
+        &self,
+        key: &Key,
+        mut change: impl FnMut(&mut Settings) -> Result<(), Error>,
+    ) -> Result<Revision, Error> {
+        loop {
+            let (mut record, modified) = self.settings_entry(key).await?;
+            change(&mut record.data)?;
+            let unchanged = match modified {
+                Some(modified) => Precondition::ModifiedAt(key.clone(), modified),
+                None => Precondition::Absent(key.clone()),
+            };
+            let value = record.encode().map_err(unreadable)?;
+            match self
+                .store()
+                .commit(Commit::new().when(unchanged).put(key.clone(), value))
+                .await
+            {
+                Err(StoreError::Conflict { .. }) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_has_a_default() {
+        let mut settings = Settings::default();
+        assert_eq!(
+            (settings.mac_prefix(), settings.vmids()),
+            ("BC:24:11", 100..1_000_000)
+        );
+        settings
+            .options
+            .insert("mac_prefix".into(), "02:00:".into());
+        settings
+            .options
+            .insert("next-id".into(), "lower=500".into());
+        assert_eq!(
+            (settings.mac_prefix(), settings.vmids()),
+            ("02:00", 500..1_000_000)
+        );
+        settings
+            .options
+            .insert("next-id".into(), "lower=200,upper=300".into());
+        assert_eq!(settings.vmids(), 200..300);
+    }
+}

@@ -1,0 +1,103 @@
+//! The steps that end a guest by its power button and clear up after it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Error, VmId};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::qmp_failed;
+use crate::World;
+
+/// How long a guest may take where neither caller nor configuration say.
+const DEFAULT_TIMEOUT_S: u64 = 180;
+
+/// How often it is looked at meanwhile, and how often the button is pressed again: a guest that
+/// is still booting misses the first time.
+const LOOK_MS: u64 = 200;
+const PRESS_AGAIN_S: u64 = 20;
+
+/// A task that ends a guest in good order.
+pub(super) trait PowersOff: Task<World = World> {
+    fn vmid(&self) -> VmId;
+    fn timeout_s(&self) -> Option<u64>;
+    /// Whether what does not end in time is stopped.
+    fn force_stop(&self) -> bool;
+}
+
+pub(super) struct PowerOff;
+
+#[async_trait]
+impl<T: PowersOff> Step<T> for PowerOff {
+    fn name(&self) -> &'static str {
+        "power-off"
+    }
+
+    async fn probe(
+        &self,
+        cx: &TaskContext<World>,
+        task: &mut T,
+    ) -> Result<Probe, Error> {
+        let is_running = cx.world.running.is_running(task.vmid()).await?;
+        Ok(if is_running { Probe::NotDone } else { Probe::Done })
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+        let timeout_s = task.timeout_s().unwrap_or(DEFAULT_TIMEOUT_S);
+        let started = cx.clock.monotonic();
+        let mut press_at = started;
+        while cx.world.running.is_running(task.vmid()).await? {
+            let now = cx.clock.monotonic();
+            if now >= started + Duration::from_secs(timeout_s) {
+                if task.force_stop() {
+                    cx.log("the guest did not end in time, stopping it").await;
+                    return cx.world.remove_traces(task.vmid()).await;
+                }
+                return Err(Error::unavailable("VM quit/powerdown failed - got timeout"));
+            }
+            if now >= press_at {
+                press(cx, task.vmid()).await?;
+                press_at = now + Duration::from_secs(PRESS_AGAIN_S);
+            }
+            cx.clock.sleep(Duration::from_millis(LOOK_MS)).await;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A guest that has just ended cannot be talked to any more, and need not be.
+async fn press(cx: &TaskContext<World>, vmid: VmId) -> Result<(), Error> {
+    let pressed = match cx.world.running.qmp(vmid).await {
+        Ok(qmp) => qmp.press_power_button().await.map_err(qmp_failed),
+        Err(error) => Err(error),
+    };
+    match pressed {
+        Err(error) if cx.world.running.is_running(vmid).await? => Err(error),
+        _ => Ok(()),
+    }
+}
+
+pub(super) struct ClearUp;
+
+#[async_trait]
+impl<T: PowersOff> Step<T> for ClearUp {
+    fn name(&self) -> &'static str {
+        "clear-up"
+    }
+
+    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+        cx.world.remove_traces(task.vmid()).await
+    }
+
+    async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
+        Ok(())
+    }
+}

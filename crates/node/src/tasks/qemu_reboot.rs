@@ -1,0 +1,50 @@
+//! Ends a virtual machine by its power button and starts it again, with what was pending.
+
+use model::VmId;
+use serde::{Deserialize, Serialize};
+use tasks::{FollowUp, Step, Task};
+
+use super::power_off::{ClearUp, PowerOff, PowersOff};
+use super::{QemuStart, guest_object};
+use crate::World;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuReboot {
+    pub vmid: VmId,
+    pub timeout_s: Option<u64>,
+}
+
+impl Task for QemuReboot {
+    type World = World;
+    const NAME: &'static str = "qemu_reboot";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmreboot";
+    const POINT_OF_NO_RETURN: usize = 1;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&PowerOff, &ClearUp]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+
+    fn follow_up(&self) -> Option<FollowUp<World>> {
+        let task = QemuStart::new(self.vmid, None, false);
+        Some(Box::new(move |engine, submission| Box::pin(engine.submit(submission, task))))
+    }
+}
+
+impl PowersOff for QemuReboot {
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn timeout_s(&self) -> Option<u64> {
+        self.timeout_s
+    }
+
+    fn force_stop(&self) -> bool {
+        false
+    }
+}

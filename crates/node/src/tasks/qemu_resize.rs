@@ -1,0 +1,190 @@
+//! Makes a disk larger, while the guest runs or not.
+//!
+//! ```text
+//!   claim ─ grow ┃ note-size ─ release
+//!                ┃ a disk does not shrink again
+//! ```
+
+use async_trait::async_trait;
+use guest::qemu::block::node_name;
+use model::qemu::{Drive, DriveSlot};
+use model::{ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
+use serde::{Deserialize, Serialize};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::claim::{Claim, Claims, Release};
+use super::{guest_object, qmp_failed};
+use crate::{World, digest};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuResize {
+    pub vmid: VmId,
+    pub slot: DriveSlot,
+    pub size: NewSize,
+    pub digest: Option<String>,
+    pub skip_lock: bool,
+    /// Chosen by `grow`.
+    #[serde(default)]
+    target: Option<(VolumeId, u64)>,
+}
+
+/// How large the disk is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewSize {
+    Exactly(ByteSize),
+    LargerBy(ByteSize),
+}
+
+impl QemuResize {
+    pub fn new(
+        vmid: VmId,
+        slot: DriveSlot,
+        size: NewSize,
+        digest: Option<String>,
+        skip_lock: bool,
+    ) -> Self {
+        Self { vmid, slot, size, digest, skip_lock, target: None }
+    }
+
+    fn target(&self) -> Result<&(VolumeId, u64), Error> {
+        self.target.as_ref().ok_or_else(|| Error::bug("the new size was not planned"))
+    }
+
+    fn drive(&self, config: &GuestConfig) -> Result<Drive, Error> {
+        let slot = self.slot;
+        let missing = || Error::not_found(format!("disk '{slot}' does not exist"));
+        let text = config.text(&slot.to_string()).ok_or_else(missing)?;
+        Drive::parse(slot.bus(), &text)
+            .map_err(|error| Error::invalid(slot.to_string(), error.to_string()))
+    }
+}
+
+impl Task for QemuResize {
+    type World = World;
+    const NAME: &'static str = "qemu_resize";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "resize";
+    const POINT_OF_NO_RETURN: usize = 2;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Claim, &Grow, &NoteSize, &Release]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+}
+
+impl Claims for QemuResize {
+    const SHOWN_AS: &'static str = "";
+
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        if self.digest.as_ref().is_some_and(|known| *known != digest(guest)) {
+            return Err(Error::conflict("checksum mismatch (file change by other user?)"));
+        }
+        match guest.config.text("lock") {
+            Some(lock) if !self.skip_lock => {
+                Err(Error::conflict(format!("VM is locked ({lock})")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+type Cx = TaskContext<World>;
+
+/// What the storage says that the volume's size is.
+async fn size_of(cx: &Cx, volume: &VolumeId) -> Result<u64, Error> {
+    let storage = cx.world.storage(volume.storage()).await?;
+    let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
+    Ok(storage.info(volume.name()).await?.ok_or_else(missing)?.size)
+}
+
+struct Grow;
+
+#[async_trait]
+impl Step<QemuResize> for Grow {
+    fn name(&self) -> &'static str {
+        "grow"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
+        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let drive = task.drive(&guest.config)?;
+        let no_disk = || Error::conflict(format!("drive '{}' has no volume", task.slot));
+        let volume = drive.volume().filter(|_| !drive.is_cdrom()).ok_or_else(no_disk)?;
+        let now = size_of(cx, &volume).await?;
+        let bytes = match task.size {
+            NewSize::Exactly(size) => Some(size.bytes()),
+            NewSize::LargerBy(size) => now.checked_add(size.bytes()),
+        };
+        // Images are made of sectors.
+        let bytes = bytes.and_then(|bytes| bytes.checked_next_multiple_of(512));
+        let bytes = bytes.ok_or_else(|| Error::invalid("size", "value is too large"))?;
+        if bytes < now {
+            return Err(Error::conflict("shrinking disks is not supported"));
+        }
+        task.target = Some((volume, bytes));
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuResize) -> Result<Probe, Error> {
+        let (volume, bytes) = task.target()?;
+        let is_done = size_of(cx, volume).await? >= *bytes;
+        Ok(if is_done { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
+        let (volume, bytes) = task.target()?;
+        if cx.world.running.is_running(task.vmid).await? {
+            let qmp = cx.world.running.qmp(task.vmid).await?;
+            let node = node_name(task.slot);
+            return qmp.resize_block(&node, *bytes).await.map_err(qmp_failed);
+        }
+        let storage = cx.world.storage(volume.storage()).await?;
+        Ok(storage.resize(volume.name(), *bytes).await?)
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuResize) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// The configuration shows the size too.
+struct NoteSize;
+
+#[async_trait]
+impl Step<QemuResize> for NoteSize {
+    fn name(&self) -> &'static str {
+        "note-size"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuResize) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
+        let bytes = task.target()?.1;
+        let revision = cx
+            .world
+            .records
+            .change_guest(task.vmid, |guest| {
+                let mut drive = task.drive(&guest.config)?;
+                drive.set_size(ByteSize(bytes));
+                guest.config.set(task.slot.to_string(), drive.print());
+                Ok(())
+            })
+            .await?;
+        cx.committed(revision.0);
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuResize) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! `/nodes/{node}/config`
+
+use model::Privilege;
+use model::schema::{Field, Format, Shape, format};
+
+use crate::table::cluster::LOCATION;
+use crate::table::params::NODE;
+use crate::{Check, Row};
+
+/// What of the configuration this version keeps.
+const KEPT: &[Field] = &[
+    Field::string("description").optional().max_length(65536),
+    Field::string("digest").optional().max_length(40),
+    Field::string("location")
+        .optional()
+        .format(Format::Properties {
+            name: "location",
+            fields: LOCATION,
+        }),
+];
+
+const LATER: &[Field] = &[
+    Field::string("acme").optional().unbuilt(),
+    Field::string("acmedomain[n]")
+        .optional()
+        .indexed(6)
+        .unbuilt(),
+    Field::integer("ballooning-target")
+        .optional()
+        .range(0.0, 100.0)
+        .default("80")
+        .unbuilt(),
+    Field::integer("startall-onboot-delay")
+        .optional()
+        .range(0.0, 300.0)
+        .default("0")
+        .unbuilt(),
+    Field::string("wakeonlan").optional().unbuilt(),
+];
+
+const PROPERTIES: &[&str] = &[
+    "acme",
+    "acmedomain0",
+    "acmedomain1",
+    "acmedomain2",
+    "acmedomain3",
+    "acmedomain4",
+    "acmedomain5",
+    "ballooning-target",
+    "description",
+    "location",
+    "startall-onboot-delay",
+    "wakeonlan",
+];
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get(
+        "/nodes/{node}/config",
+        "node_config",
+        "The settings of a node.",
+    )
+    .params(&[&[
+        NODE,
+        Field::string("property")
+            .optional()
+            .one_of(PROPERTIES)
+            .default("all"),
+    ]])
+    .returns(Shape::Object {
+        fields: &[KEPT, LATER],
+        open: true,
+    })
+    .check(Check::On("/", &[Privilege::SysAudit]))
+    .on_node(),
+    Row::put(
+        "/nodes/{node}/config",
+        "node_config_update",
+        "Change the settings of a node.",
+    )
+    .params(&[
+        &[
+            NODE,
+            Field::string("delete")
+                .optional()
+                .format(format::CONFIG_ID_LIST),
+        ],
+        KEPT,
+        LATER,
+    ])
+    .check(Check::On("/", &[Privilege::SysModify]))
+    .on_node(),
+];
