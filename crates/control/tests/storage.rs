@@ -129,7 +129,16 @@ async fn a_storage_is_made_shown_changed_and_forgotten() {
         shown.get("nodes").is_none() && shown.get("shared").is_none(),
         "{shown}"
     );
+}
 
+#[tokio::test]
+async fn a_storage_that_was_forgotten_is_unknown() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let d2 = json!({"storage": "d2", "type": "dir", "path": "/var/lib/d2"});
+    root.ok("storage_create", d2).await;
+    let shown = root.ok("storage_get", json!({"storage": "d2"})).await;
+    assert_eq!(shown["content"], "images,rootdir");
     assert_eq!(
         root.ok("storage_delete", json!({"storage": "d2"})).await,
         Value::Null
@@ -192,6 +201,13 @@ async fn what_cannot_be_a_storage_is_refused() {
         "create storage failed: unable to activate storage 'd2' - directory '/d2' does not \
          exist or is unreachable"
     );
+}
+
+#[tokio::test]
+async fn a_mount_point_must_be_mounted_and_options_must_be_known() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let make = |more: Value| with(json!({"storage": "d2", "type": "dir", "path": "/d2"}), more);
     let host = &bench.context.world.host;
     host.create_dir(Path::new("/proc/self"), 0o755)
         .await

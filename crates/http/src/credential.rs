@@ -25,7 +25,7 @@ pub(crate) fn credential(headers: &HeaderMap) -> Credential {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: impl hyper::header::AsHeaderName) -> Option<&'a str> {
+fn text(headers: &HeaderMap, name: impl hyper::header::AsHeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

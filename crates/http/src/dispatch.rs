@@ -161,6 +161,9 @@ pub(crate) fn add_path_params(
 fn is_same(before: &serde_json::Value, value: &str) -> bool {
     match before {
         serde_json::Value::String(text) => text == value,
-        other => other.to_string() == value,
+        other => {
+            let text = other.to_string();
+            text == value
+        }
     }
 }

@@ -94,12 +94,12 @@ impl<B: Body<Data = Bytes> + Unpin> Multipart<B> {
         while self.chunk().await?.is_some() {}
         let _ = self.buffer.split_to(self.delimiter.needle().len());
         // Two hyphens end it all; else a line end follows, perhaps after white space.
-        loop {
-            match self.line(HEAD_LIMIT).await? {
-                line if line.starts_with(b"--") => return Ok(None),
-                line if line.iter().all(|byte| b" \t".contains(byte)) => break,
-                _ => return Err(MultipartError::Malformed),
-            }
+        let line = self.line(HEAD_LIMIT).await?;
+        if line.starts_with(b"--") {
+            return Ok(None);
+        }
+        if !line.iter().all(|byte| b" \t".contains(byte)) {
+            return Err(MultipartError::Malformed);
         }
         self.head().await.map(Some)
     }

@@ -17,6 +17,7 @@
 mod arrivals;
 mod digest;
 mod edit;
+mod fetch;
 mod events;
 pub mod facts;
 mod kvm;

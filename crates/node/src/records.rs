@@ -127,7 +127,7 @@ impl Records {
                 Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
                 entry => entry?,
             };
-            if !entry.record.data.busy.is_some_and(|busy| busy.upid == *upid) {
+            if entry.record.data.busy.is_none_or(|busy| busy.upid != *upid) {
                 return Ok(());
             }
             let key = guest_key(vmid);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use harness::{TestNode, left_out, until};
+use rustix::process::Signal;
 use serde_json::Value;
 
 /// A folder with the program under its names, as an installation has them.
@@ -166,6 +167,11 @@ async fn a_machine_lives_by_qm() {
     );
 }
 
+fn signal_api(node: &TestNode, signal: Signal) {
+    let pid = i32::try_from(node.role("api")[0]).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_is_there_by_pvesh_with_the_api_down() {
     if left_out("cli pvesh") {
@@ -173,8 +179,8 @@ async fn every_operation_is_there_by_pvesh_with_the_api_down() {
     }
     let node = TestNode::start(async |_| {}).await;
     let cli = Commands::new(&node.root);
-    // The supervisor starts it again, and no socket of it is ever asked.
-    harness::kill(node.role("api")[0]);
+    // Stopped, not killed: the supervisor would start it again.
+    signal_api(&node, Signal::STOP);
     assert_eq!(cli.json("pvesh get /version")["version"], "9.2.11");
     assert!(cli.ok("pvesh get /version").contains("│ version │ 9.2.11"));
     let out = cli.ok("pvesh create /nodes/localhost/qemu --vmid 100 --memory 64 --kvm 0");
@@ -211,6 +217,7 @@ async fn every_operation_is_there_by_pvesh_with_the_api_down() {
     );
     let (_, err) = cli.fails("pvesh get /nope");
     assert_eq!(err, "501 No 'get' handler defined for '/nope'\n");
+    signal_api(&node, Signal::CONT);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,6 @@ pub struct Checksum {
 }
 
 /// A sum under way.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Hasher {
     /// Nobody should rely on it, and many publishers offer nothing else.
     Md5(Md5),

@@ -78,10 +78,9 @@ impl Step<VolumeCreate> for Allocate {
         Ok(())
     }
 
-    async fn probe(&self, cx: &Cx, task: &mut VolumeCreate) -> Result<Probe, Error> {
+    async fn probe(&self, _: &Cx, _: &mut VolumeCreate) -> Result<Probe, Error> {
         // An image is made by a program that may have been cut off in the middle of it, so one
         // that is there is not known to be whole.
-        let _ = (cx, task);
         Ok(Probe::NotDone)
     }
 

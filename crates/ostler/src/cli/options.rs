@@ -60,6 +60,7 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
             continue;
         };
         let value = if is_flag { boolean(&value) } else { value };
+        let value = if value == "-" && is_secret(name) { secret()? } else { value };
         let taken = match field {
             Some(field) => put(&mut given.values, name, field, value),
             None => given.style.set(name, &value),
@@ -73,6 +74,19 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
     } else {
         Err(Error::invalid_fields(wrong))
     }
+}
+
+/// Options whose value has no place among arguments, which every user of the machine can read.
+fn is_secret(name: &str) -> bool {
+    name.contains("password")
+}
+
+/// A secret from standard input: its first line.
+fn secret() -> Result<String, Error> {
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.map_err(|error| Error::unavailable(format!("standard input: {error}")))?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// A lone dash and negative numbers are values.

@@ -3,6 +3,7 @@
 use auth::{AuthError, Login, LoginRequest, TicketCheck, acl};
 use model::schema::format::split_list;
 use model::{Error, Privilege, UserId};
+use node::Priority;
 use proto::Identity;
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -35,6 +36,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let check = create.path.zip(create.privs);
     // Forms send what was not filled in as an empty text.
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let username = create.username.clone();
     let request = LoginRequest {
         username: create.username,
         realm: create.realm,
@@ -47,7 +49,9 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
             privileges: privileges(&privs),
         }),
     };
-    let data = match op.context.authority.login(request).await? {
+    let login = op.context.authority.login(request).await;
+    log(&op, &username, &login);
+    let data = match login? {
         Login::Session(session) => json!({
             "username": session.identity.user.as_str(),
             "ticket": session.ticket,
@@ -67,6 +71,26 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         }
     };
     Ok(Answer::new(data))
+}
+
+/// Tells the cluster's log who came in, and who did not.
+fn log(op: &Op, username: &str, login: &Result<Login, AuthError>) {
+    let events = &op.context.world.events;
+    match login {
+        Ok(Login::Session(session)) => {
+            let user = session.identity.user.as_str();
+            let text = format!("successful auth for user '{user}'");
+            events.add(Priority::Info, user, "pvedaemon", text);
+        }
+        Err(AuthError::LoginFailed) => {
+            // Anybody may send anything for a name.
+            let user: String = username.chars().filter(|c| !c.is_control()).take(64).collect();
+            let address = op.address.as_deref().unwrap_or("unknown");
+            let text = format!("authentication failure; rhost={address} user={user}");
+            events.add(Priority::Warning, &user, "pvedaemon", text);
+        }
+        _ => {}
+    }
 }
 
 fn checked(user: UserId) -> Identity {

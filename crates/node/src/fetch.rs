@@ -1,0 +1,338 @@
+//! A client for files on the web: `GET`, redirects, certificates. Nothing else.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{HOST, LOCATION, USER_AGENT};
+use hyper::{Request, Response, Uri};
+use hyper_util::rt::TokioIo;
+use model::Error;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+
+/// The authorities that this machine trusts, where Debian keeps them.
+pub(crate) const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+const REDIRECTS: usize = 10;
+
+/// How long a server may take to answer, and to send anything more.
+const SILENCE_S: u64 = 60;
+
+/// A file that is coming in.
+pub(crate) struct Fetched {
+    body: Incoming,
+    /// In bytes, where the server says it.
+    pub(crate) length: Option<u64>,
+    /// Drives the connection; ends with this value.
+    _connection: JoinSet<()>,
+}
+
+impl Fetched {
+    /// The next piece; none at the end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let Some(frame) = in_time(self.body.frame()).await? else { return Ok(None) };
+            let frame = frame.map_err(|error| failed("the download broke off", &error))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+    }
+}
+
+/// How servers are believed.
+#[derive(Clone)]
+pub(crate) struct Trust(Arc<ClientConfig>);
+
+impl Trust {
+    /// Trusts the authorities of a file, or with `verify` false anybody.
+    pub(crate) fn new(verify: bool, roots: &Path) -> Result<Self, Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed("cannot speak TLS", &error))?;
+        let config = if verify {
+            builder.with_root_certificates(authorities(roots)?).with_no_client_auth()
+        } else {
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+                .with_no_client_auth()
+        };
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+fn authorities(file: &Path) -> Result<RootCertStore, Error> {
+    let unreadable = |error: &dyn std::error::Error| {
+        failed(&format!("cannot read the trusted certificates in {}", file.display()), error)
+    };
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| unreadable(&e))? {
+        // One that this library does not understand is one less that is trusted.
+        let _ = store.add(certificate.map_err(|e| unreadable(&e))?);
+    }
+    Ok(store)
+}
+
+/// Asks for a file, and asks again where the server sends us.
+pub(crate) async fn fetch(url: &str, trust: &Trust) -> Result<Fetched, Error> {
+    let mut url = parse(url)?;
+    for _ in 0..=REDIRECTS {
+        let (response, connection) = ask(&url, trust).await?;
+        let status = response.status();
+        if status.is_redirection()
+            && let Some(location) = response.headers().get(LOCATION)
+        {
+            let location = location.to_str().map_err(|error| failed("a redirect", &error))?;
+            url = resolve(&url, location)?;
+            continue;
+        }
+        if status != 200 {
+            return Err(Error::unavailable(format!("the server answered '{status}' to {url}")));
+        }
+        let length = hyper::body::Body::size_hint(response.body()).exact();
+        return Ok(Fetched { body: response.into_body(), length, _connection: connection });
+    }
+    Err(Error::unavailable(format!("more than {REDIRECTS} redirects")))
+}
+
+fn parse(url: &str) -> Result<Uri, Error> {
+    let uri: Uri = url
+        .parse()
+        .map_err(|error| Error::conflict(format!("'{url}' is not a valid URL: {error}")))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http" | "https"), Some(_)) => Ok(uri),
+        _ => Err(Error::conflict(format!("'{url}' is no address of a file on the web"))),
+    }
+}
+
+/// Where a redirect leads (RFC 3986, as far as servers use it).
+fn resolve(from: &Uri, location: &str) -> Result<Uri, Error> {
+    let scheme = from.scheme_str().unwrap_or("https");
+    let host = from.authority().map_or("", |authority| authority.as_str());
+    if location.contains("://") {
+        return parse(location);
+    }
+    if location.starts_with("//") {
+        return parse(&format!("{scheme}:{location}"));
+    }
+    if location.starts_with('/') {
+        return parse(&format!("{scheme}://{host}{location}"));
+    }
+    let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+    parse(&format!("{scheme}://{host}{folder}/{location}"))
+}
+
+async fn ask(url: &Uri, trust: &Trust) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let is_https = url.scheme_str() == Some("https");
+    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+    let connected = in_time(TcpStream::connect((host.as_str(), port))).await?;
+    let stream = connected.map_err(|error| failed(&format!("cannot connect to {host}"), &error))?;
+    if !is_https {
+        return speak(stream, url).await;
+    }
+    let name = ServerName::try_from(host.clone())
+        .map_err(|error| failed(&format!("'{host}' is no name of a server"), &error))?;
+    let secured = in_time(TlsConnector::from(trust.0.clone()).connect(name, stream)).await?;
+    let secured = secured.map_err(|error| failed(&format!("TLS with {host}"), &error))?;
+    speak(secured, url).await
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    url: &Uri,
+) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
+    let broken = |error: hyper::Error| failed(&format!("no answer from {url}"), &error);
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let mut driver = JoinSet::new();
+    driver.spawn(async move {
+        // What goes wrong is told by the answer or its body.
+        let _ = connection.await;
+    });
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
+    let host = url.authority().map_or("", |authority| authority.as_str());
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let request = Request::get(path)
+        .header(HOST, host)
+        .header(USER_AGENT, "ostler")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| failed("the request", &error))?;
+    let response = in_time(sender.send_request(request)).await?.map_err(broken)?;
+    Ok((response, driver))
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    let silence = Duration::from_secs(SILENCE_S);
+    tokio::time::timeout(silence, work)
+        .await
+        .map_err(|_| Error::unavailable(format!("the server was silent for {SILENCE_S} s")))
+}
+
+fn failed(what: &str, error: &dyn std::error::Error) -> Error {
+    Error::unavailable(format!("{what}: {}", Error::chain(error)))
+}
+
+/// Believes every server, for callers who said so (`verify-certificates=0`).
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rustls::ServerConfig;
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut head = [0; 1024];
+        let length = stream.read(&mut head).await.unwrap_or(0);
+        let text = String::from_utf8_lossy(&head[..length]).into_owned();
+        let reply = match text.split(' ').nth(1) {
+            Some("/file") => "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+            Some("/short") => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+            Some("/a/moved") => "HTTP/1.1 302 Found\r\nLocation: ../file\r\n\r\n",
+            Some("/a/../file") => "HTTP/1.1 307 Moved\r\nLocation: /file\r\n\r\n",
+            Some("/round") => "HTTP/1.1 302 Found\r\nLocation: /round\r\n\r\n",
+            _ => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        };
+        let _ = stream.write_all(reply.as_bytes()).await;
+        let _ = stream.shutdown().await;
+    }
+
+    /// A server on this machine; answers its port.
+    async fn server(tls: Option<TlsAcceptor>) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                match &tls {
+                    None => answer(stream).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            answer(stream).await;
+                        }
+                    }
+                }
+            }
+        });
+        port
+    }
+
+    async fn content(url: &str, trust: &Trust) -> Result<Vec<u8>, Error> {
+        let mut fetched = fetch(url, trust).await?;
+        let mut content = Vec::new();
+        while let Some(chunk) = fetched.chunk().await? {
+            content.extend_from_slice(&chunk);
+        }
+        Ok(content)
+    }
+
+    #[tokio::test]
+    async fn files_redirects_and_what_goes_wrong() {
+        let port = server(None).await;
+        let trust = Trust::new(false, Path::new("/")).unwrap();
+        let get = async |path: &str| {
+            content(&format!("http://127.0.0.1:{port}{path}"), &trust).await
+        };
+        assert_eq!(get("/file").await.unwrap(), b"abc");
+        assert_eq!(get("/a/moved").await.unwrap(), b"abc");
+        for (path, text) in [
+            ("/none", "404 Not Found"),
+            ("/round", "more than 10 redirects"),
+            ("/short", "the download broke off"),
+        ] {
+            let error = get(path).await.unwrap_err().to_string();
+            assert!(error.contains(text), "{path}: {error}");
+        }
+        for bad in ["ftp://x/y", "/etc/passwd", "file:///etc/passwd", "http://"] {
+            assert!(content(bad, &trust).await.is_err(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn certificates_are_verified_unless_told_not_to() {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority =
+            CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .unwrap();
+        let port = server(Some(TlsAcceptor::from(Arc::new(config)))).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, none) = (folder.path().join("ours.pem"), folder.path().join("none.pem"));
+        std::fs::write(&ours, authority.pem()).unwrap();
+        std::fs::write(&none, "").unwrap();
+        let url = format!("https://localhost:{port}/file");
+        let get = async |verify: bool, roots: &Path| {
+            content(&url, &Trust::new(verify, roots).unwrap()).await
+        };
+        assert_eq!(get(true, &ours).await.unwrap(), b"abc");
+        assert_eq!(get(false, &none).await.unwrap(), b"abc");
+        let error = get(true, &none).await.unwrap_err().to_string();
+        assert!(error.contains("invalid peer certificate"), "{error}");
+    }
+}
