@@ -516,3 +516,35 @@ async fn what_was_written_becomes_the_volume() {
     root.error("volume_upload", params).await;
     assert_eq!(bench.context.world.arrivals.count(), 0);
 }
+
+#[tokio::test]
+async fn a_download_needs_a_right_on_the_network_too() {
+    let bench = bench().await;
+    let jane = bench.jane().await;
+    let params = with(upload("x.iso"), json!({"url": "http://127.0.0.1:1/x.iso"}));
+    let denied = jane.error("volume_download", params.clone()).await;
+    assert_eq!(denied.kind, ErrorKind::Forbidden);
+    grant(&bench, "/storage/d1", "PVEDatastoreAdmin").await;
+    let denied = jane.error("volume_download", params.clone()).await;
+    assert_eq!(denied.kind, ErrorKind::Forbidden);
+    let role = json!({"roleid": "Network", "privs": "Sys.AccessNetwork"});
+    bench.root().ok("role_create", role).await;
+    grant(&bench, "/nodes/pve1", "Network").await;
+    let upid = jane.ok("volume_download", params.clone()).await;
+    let upid: model::Upid = upid.as_str().unwrap().parse().unwrap();
+    assert_eq!(
+        (upid.kind.as_str(), upid.id.as_str()),
+        ("download", "x.iso")
+    );
+    for (more, field) in [
+        (json!({"filename": "x.exe"}), "filename"),
+        (json!({"url": "ftp://x/x.iso"}), "url"),
+        (json!({"compression": "gz"}), "compression"),
+    ] {
+        let error = bench
+            .root()
+            .error("volume_download", with(params.clone(), more))
+            .await;
+        assert!(error.fields.contains_key(field), "{error}");
+    }
+}

@@ -43,7 +43,9 @@ impl Fetched {
     /// The next piece; none at the end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            let Some(frame) = in_time(self.body.frame()).await? else { return Ok(None) };
+            let Some(frame) = in_time(self.body.frame()).await? else {
+                return Ok(None);
+            };
             let frame = frame.map_err(|error| failed("the download broke off", &error))?;
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
@@ -64,7 +66,9 @@ impl Trust {
             .with_safe_default_protocol_versions()
             .map_err(|error| failed("cannot speak TLS", &error))?;
         let config = if verify {
-            builder.with_root_certificates(authorities(roots)?).with_no_client_auth()
+            builder
+                .with_root_certificates(authorities(roots)?)
+                .with_no_client_auth()
         } else {
             builder
                 .dangerous()
@@ -77,7 +81,10 @@ impl Trust {
 
 fn authorities(file: &Path) -> Result<RootCertStore, Error> {
     let unreadable = |error: &dyn std::error::Error| {
-        failed(&format!("cannot read the trusted certificates in {}", file.display()), error)
+        failed(
+            &format!("cannot read the trusted certificates in {}", file.display()),
+            error,
+        )
     };
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|e| unreadable(&e))? {
@@ -96,17 +103,27 @@ pub(crate) async fn fetch(url: &str, trust: &Trust) -> Result<Fetched, Error> {
         if status.is_redirection()
             && let Some(location) = response.headers().get(LOCATION)
         {
-            let location = location.to_str().map_err(|error| failed("a redirect", &error))?;
+            let location = location
+                .to_str()
+                .map_err(|error| failed("a redirect", &error))?;
             url = resolve(&url, location)?;
             continue;
         }
         if status != 200 {
-            return Err(Error::unavailable(format!("the server answered '{status}' to {url}")));
+            return Err(Error::unavailable(format!(
+                "the server answered '{status}' to {url}"
+            )));
         }
         let length = hyper::body::Body::size_hint(response.body()).exact();
-        return Ok(Fetched { body: response.into_body(), length, _connection: connection });
+        return Ok(Fetched {
+            body: response.into_body(),
+            length,
+            _connection: connection,
+        });
     }
-    Err(Error::unavailable(format!("more than {REDIRECTS} redirects")))
+    Err(Error::unavailable(format!(
+        "more than {REDIRECTS} redirects"
+    )))
 }
 
 fn parse(url: &str) -> Result<Uri, Error> {
@@ -115,7 +132,9 @@ fn parse(url: &str) -> Result<Uri, Error> {
         .map_err(|error| Error::conflict(format!("'{url}' is not a valid URL: {error}")))?;
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(_)) => Ok(uri),
-        _ => Err(Error::conflict(format!("'{url}' is no address of a file on the web"))),
+        _ => Err(Error::conflict(format!(
+            "'{url}' is no address of a file on the web"
+        ))),
     }
 }
 
@@ -132,12 +151,19 @@ fn resolve(from: &Uri, location: &str) -> Result<Uri, Error> {
     if location.starts_with('/') {
         return parse(&format!("{scheme}://{host}{location}"));
     }
-    let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = from
+        .path()
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder);
     parse(&format!("{scheme}://{host}{folder}/{location}"))
 }
 
 async fn ask(url: &Uri, trust: &Trust) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let host = url
+        .host()
+        .unwrap_or_default()
+        .trim_matches(['[', ']'])
+        .to_owned();
     let is_https = url.scheme_str() == Some("https");
     let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
     let connected = in_time(TcpStream::connect((host.as_str(), port))).await?;
@@ -157,8 +183,9 @@ async fn speak(
     url: &Uri,
 ) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
     let broken = |error: hyper::Error| failed(&format!("no answer from {url}"), &error);
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
     let mut driver = JoinSet::new();
     driver.spawn(async move {
         // What goes wrong is told by the answer or its body.
@@ -172,7 +199,9 @@ async fn speak(
         .header(USER_AGENT, "ostler")
         .body(Empty::<Bytes>::new())
         .map_err(|error| failed("the request", &error))?;
-    let response = in_time(sender.send_request(request)).await?.map_err(broken)?;
+    let response = in_time(sender.send_request(request))
+        .await?
+        .map_err(broken)?;
     Ok((response, driver))
 }
 
@@ -286,9 +315,8 @@ mod tests {
     async fn files_redirects_and_what_goes_wrong() {
         let port = server(None).await;
         let trust = Trust::new(false, Path::new("/")).unwrap();
-        let get = async |path: &str| {
-            content(&format!("http://127.0.0.1:{port}{path}"), &trust).await
-        };
+        let get =
+            async |path: &str| content(&format!("http://127.0.0.1:{port}{path}"), &trust).await;
         assert_eq!(get("/file").await.unwrap(), b"abc");
         assert_eq!(get("/a/moved").await.unwrap(), b"abc");
         for (path, text) in [
@@ -308,8 +336,7 @@ mod tests {
     async fn certificates_are_verified_unless_told_not_to() {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority =
-            CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &authority).unwrap();
@@ -323,7 +350,10 @@ mod tests {
             .unwrap();
         let port = server(Some(TlsAcceptor::from(Arc::new(config)))).await;
         let folder = tempfile::tempdir().unwrap();
-        let (ours, none) = (folder.path().join("ours.pem"), folder.path().join("none.pem"));
+        let (ours, none) = (
+            folder.path().join("ours.pem"),
+            folder.path().join("none.pem"),
+        );
         std::fs::write(&ours, authority.pem()).unwrap();
         std::fs::write(&none, "").unwrap();
         let url = format!("https://localhost:{port}/file");

@@ -25,10 +25,13 @@ pub const TOOLS: [(&str, &str, &[&str]); 5] = [
 /// A binary as it was when it answered.
 type Stamp = (PathBuf, UnixTime, u64);
 
+/// What was answered to which arguments, and by which binary.
+type Known = BTreeMap<(&'static str, String), (Stamp, String)>;
+
 /// Asks programs, and remembers.
 pub struct Programs {
     host: SharedHost,
-    known: Mutex<BTreeMap<(&'static str, String), (Stamp, String)>>,
+    known: Mutex<Known>,
 }
 
 impl Programs {
@@ -77,7 +80,7 @@ impl Programs {
         Ok(None)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(&'static str, String), (Stamp, String)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use auth::Authority;
 use auth::pam::{PamError, PamRunner};
 use model::{BlockFormat, Error, Record, Upid, VmId};
-use node::tasks::{VolumeCreate, VolumeDelete, VolumeUpload};
+use node::tasks::{VolumeCreate, VolumeDelete, VolumeDownload, VolumeUpload};
 use node::{Paths, World, WorldOptions, registry, storage_key};
 use storage::{Checksum, ChecksumAlgorithm};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -268,4 +268,59 @@ async fn a_file_that_is_not_what_was_promised_is_thrown_away() {
             .count(),
         0
     );
+}
+
+/// A server on this machine that has one file, "abc"; answers its address.
+fn web() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.iso", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+fn download(url: &str, expected: &str) -> VolumeDownload {
+    let checksum = Checksum {
+        algorithm: ChecksumAlgorithm::Md5,
+        expected: expected.to_owned(),
+    };
+    let volume = "local:iso/x.iso".parse().unwrap();
+    VolumeDownload::new(url.to_owned(), false, volume, Some(checksum))
+}
+
+#[tokio::test]
+async fn volume_download() {
+    let url = web();
+    let scene = || {
+        let url = url.clone();
+        node(move |_| download(&url, MD5))
+    };
+    let walked = walk(|| Box::pin(scene())).await;
+    assert_all_broken(&walked, 20);
+    let node = scene().await;
+    assert_eq!(node.run().await, "OK");
+    assert_eq!(node.host.read(ISO.as_ref()).await.unwrap(), b"abc");
+}
+
+#[tokio::test]
+async fn a_download_that_fails_leaves_nothing() {
+    let url = web();
+    let wrong = node(move |_| download(&url, "00")).await;
+    let before = wrong.inventory().await;
+    let status = wrong.run().await;
+    assert!(status.starts_with("checksum mismatch"), "{status}");
+    assert_eq!(wrong.inventory().await, before);
+    let gone = node(|_| download("http://127.0.0.1:1/x.iso", MD5)).await;
+    let status = gone.run().await;
+    assert!(
+        status.starts_with("cannot connect to 127.0.0.1"),
+        "{status}"
+    );
+    assert_eq!(gone.inventory().await, before);
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::StorageError;
 
 /// Read at a time; all that a file of any length takes of memory.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 256 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -13,9 +13,11 @@
 mod check;
 pub mod format;
 mod property;
+mod shape;
 
 pub use check::{Values, check_object, check_value};
 pub use format::Format;
+pub use shape::check_shape;
 pub use property::{Properties, PropertyError, parse_properties, print_properties};
 
 /// The type of a value, in the words of JSON schema.

@@ -15,6 +15,7 @@ mod qemu_stop;
 mod volume_arrive;
 mod volume_create;
 mod volume_delete;
+mod volume_download;
 mod volume_upload;
 
 use model::VmId;
@@ -31,6 +32,7 @@ pub use qemu_start::QemuStart;
 pub use qemu_stop::QemuStop;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
+pub use volume_download::VolumeDownload;
 pub use volume_upload::VolumeUpload;
 
 use crate::World;
@@ -49,6 +51,7 @@ pub fn registry() -> Registry<World> {
         .with::<QemuSuspend>()
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()
+        .with::<VolumeDownload>()
         .with::<VolumeUpload>()
 }
 

@@ -4,6 +4,7 @@ mod capabilities;
 mod config;
 mod status;
 mod storage;
+mod storage_download;
 mod storage_upload;
 mod storage_volumes;
 mod tasks;
@@ -16,6 +17,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("node_storage_status", storage::status),
     pair!("volume_create", storage_volumes::create),
     pair!("volume_delete", storage_volumes::delete),
+    pair!("volume_download", storage_download::download),
     pair!("volume_get", storage_volumes::get),
     pair!("volume_list", storage_volumes::list),
     pair!("volume_update", storage_volumes::update),

@@ -88,25 +88,28 @@ pub(super) async fn finish(op: Op) -> Result<Answer, Error> {
     submitted
 }
 
-/// The volume that the file will be.
 fn volume(upload: &Upload, storage: &dyn storage::Storage) -> Result<VolumeId, Error> {
-    let id = &upload.storage;
-    let content = ContentType::from_name(&upload.content)
+    file_volume(storage, &upload.content, &upload.filename)
+}
+
+/// The volume that a file of this name will be.
+pub(super) fn file_volume(
+    storage: &dyn storage::Storage,
+    content: &str,
+    file_name: &str,
+) -> Result<VolumeId, Error> {
+    let id = &storage.config().id;
+    let kind = ContentType::from_name(content)
         .ok_or_else(|| Error::invalid("content", "unknown content type"))?;
-    if !storage.config().takes(content) {
-        let text = format!(
-            "storage '{id}' does not support '{}' content",
-            upload.content
-        );
+    if !storage.config().takes(kind) {
+        let text = format!("storage '{id}' does not support '{content}' content");
         return Err(Error::conflict(text));
     }
     let files = storage
         .files()
         .ok_or_else(|| Error::conflict(format!("cant upload to storage '{id}'")))?;
     let wrong = |_| Error::invalid("filename", "wrong file extension");
-    let name = files
-        .file_volume(content, &plain(&upload.filename))
-        .map_err(wrong)?;
+    let name = files.file_volume(kind, &plain(file_name)).map_err(wrong)?;
     VolumeId::new(id.clone(), name).map_err(|error| Error::invalid("filename", error.to_string()))
 }
 

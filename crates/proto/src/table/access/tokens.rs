@@ -7,12 +7,16 @@ use crate::Row;
 
 const TOKENID: Field = Field::string("tokenid").pattern(r"(?:[A-Za-z][A-Za-z0-9\.\-_]+)");
 
+const EXPIRE: Field = Field::integer("expire")
+    .optional()
+    .min(0.0)
+    .default("same as user");
+
+const SHOWN_ONCE: &[Field] = &[Field::string("comment").optional(), EXPIRE];
+
 const SETTINGS: &[Field] = &[
     Field::string("comment").optional(),
-    Field::integer("expire")
-        .optional()
-        .min(0.0)
-        .default("same as user"),
+    EXPIRE,
     Field::boolean("privsep").optional().default("1"),
 ];
 
@@ -58,7 +62,8 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .returns(Shape::Object {
         fields: &[&[
             Field::string("full-tokenid"),
-            Field::object("info", &[SETTINGS]),
+            // Here alone `privsep` is a text.
+            Field::object("info", &[SHOWN_ONCE, &[Field::any("privsep").optional()]]),
             Field::string("value"),
         ]],
         open: false,

@@ -45,7 +45,8 @@ const VOLUME_ROW: &[Field] = &[
     Field::string("encrypted").optional(),
     Field::string("format"),
     Field::string("notes").optional(),
-    Field::string("parent").optional(),
+    // Null where there is none.
+    Field::any("parent").optional(),
     Field::boolean("protected").optional(),
     Field::integer("size").optional(),
     Field::integer("used").optional(),
@@ -231,5 +232,32 @@ pub(in crate::table) const ROWS: &[Row] = &[
         &[Privilege::DatastoreAllocateTemplate],
     ))
     .stream()
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/storage/{storage}/download-url",
+        "volume_download",
+        "Fetch an ISO image, a container template or a disk image from the web.",
+    )
+    .params(&[
+        ARRIVING,
+        &[
+            Field::string("url").pattern("https?://.*"),
+            Field::string("compression").optional().unbuilt(),
+            Field::boolean("verify-certificates")
+                .optional()
+                .default("1"),
+        ],
+    ])
+    .check(Check::All(&[
+        Check::On(
+            "/storage/{storage}",
+            &[Privilege::DatastoreAllocateTemplate],
+        ),
+        Check::Any(&[
+            Check::On("/", &[Privilege::SysAudit, Privilege::SysModify]),
+            Check::On("/nodes/{node}", &[Privilege::SysAccessNetwork]),
+        ]),
+    ]))
+    .submit()
     .on_node(),
 ];

@@ -1,0 +1,46 @@
+//! `POST /nodes/{node}/storage/{storage}/download-url`
+
+use model::{Error, NodeName, StorageId};
+use node::tasks::VolumeDownload;
+use proto::wire::Answer;
+use serde::Deserialize;
+use storage::{Checksum, ChecksumAlgorithm};
+
+use super::storage_upload::file_volume;
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Download {
+    node: NodeName,
+    storage: StorageId,
+    content: String,
+    filename: String,
+    url: String,
+    checksum: Option<String>,
+    checksum_algorithm: Option<ChecksumAlgorithm>,
+    verify_certificates: Option<bool>,
+}
+
+pub(super) async fn download(op: Op) -> Result<Answer, Error> {
+    let wanted: Download = op.params()?;
+    op.context.check_node(&wanted.node)?;
+    let storage = op.context.world.storage(&wanted.storage).await?;
+    let volume = file_volume(&*storage, &wanted.content, &wanted.filename)?;
+    let checksum = wanted
+        .checksum
+        .zip(wanted.checksum_algorithm)
+        .map(|(expected, algorithm)| Checksum {
+            algorithm,
+            expected,
+        });
+    let file_name = volume
+        .name()
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let verify = wanted.verify_certificates != Some(false);
+    let task = VolumeDownload::new(wanted.url, verify, volume, checksum);
+    op.context.submit(&op, file_name, task).await
+}
