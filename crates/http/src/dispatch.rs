@@ -93,8 +93,17 @@ async fn run(
     refuse_token(found.row, target, &credential)?;
     if let Some(boundary) = is_upload(found.row, parts) {
         let (row, path_params) = (found.row, found.path_params);
-        let upload = Upload { api, row, path_params, credential, address };
-        return upload.run(parts, body, &boundary).await.map(Content::Answer);
+        let upload = Upload {
+            api,
+            row,
+            path_params,
+            credential,
+            address,
+        };
+        return upload
+            .run(parts, body, &boundary)
+            .await
+            .map(Content::Answer);
     }
     let mut given = parameters(target.verb, parts, body).await?;
     add_path_params(&mut given, found.path_params)?;

@@ -154,7 +154,12 @@ fn wrapped(
     reason: &str,
     object: Map<String, Value>,
 ) -> Response<Body> {
-    wrapped_text(format, status, reason, serde_json::to_vec(&object).unwrap_or_default())
+    wrapped_text(
+        format,
+        status,
+        reason,
+        serde_json::to_vec(&object).unwrap_or_default(),
+    )
 }
 
 fn wrapped_text(format: Format, status: u16, reason: &str, text: Vec<u8>) -> Response<Body> {

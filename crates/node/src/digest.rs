@@ -16,5 +16,8 @@ pub fn digest(guest: &GuestRecord) -> String {
         }
     }
     let hash = hash(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
-    hash.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+    hash.as_ref()
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect()
 }

@@ -81,7 +81,11 @@ impl Edit {
                 }
             }
         }
-        if errors.is_empty() { Ok(edit) } else { Err(Error::invalid_fields(errors)) }
+        if errors.is_empty() {
+            Ok(edit)
+        } else {
+            Err(Error::invalid_fields(errors))
+        }
     }
 
     fn read(
@@ -119,12 +123,20 @@ impl Edit {
         if let DriveSource::New { storage, gib } = drive.source() {
             let bytes = (gib * f64::from(1 << 30)) as u64;
             if bytes == 0 && slot.bus() != DriveBus::Efi {
-                return Err("a new volume needs a size, and importing is not supported by this \
+                return Err(
+                    "a new volume needs a size, and importing is not supported by this \
                             version of Ostler"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             let format = drive.format();
-            self.new_volumes.push(NewVolume { slot, storage, bytes, format, name: None });
+            self.new_volumes.push(NewVolume {
+                slot,
+                storage,
+                bytes,
+                format,
+                name: None,
+            });
         }
         Ok(drive.print())
     }
@@ -137,12 +149,17 @@ impl Edit {
             config.0.remove(name);
         }
         for (name, value) in &self.set {
-            let is_new = self.new_volumes.iter().any(|volume| volume.slot.to_string() == *name);
+            let is_new = self
+                .new_volumes
+                .iter()
+                .any(|volume| volume.slot.to_string() == *name);
             if !is_new {
                 config.set(name, value.clone());
             }
         }
-        VmConfig::parse(&config).map(|_| ()).map_err(Error::invalid_fields)
+        VmConfig::parse(&config)
+            .map(|_| ())
+            .map_err(Error::invalid_fields)
     }
 
     /// Puts the volumes' names into the drives' values. To be called once all have names.
@@ -153,7 +170,11 @@ impl Edit {
             let name = volume.name.as_ref().ok_or_else(missing)?;
             let id = VolumeId::new(volume.storage.clone(), name.as_str())
                 .map_err(|error| Error::bug(error.to_string()))?;
-            let text = self.set.get(&slot.to_string()).and_then(Value::as_str).unwrap_or_default();
+            let text = self
+                .set
+                .get(&slot.to_string())
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let mut drive = Drive::parse(slot.bus(), text)
                 .map_err(|error| Error::invalid(slot.to_string(), error.for_parameter("")))?;
             drive.set_volume(&id);
@@ -191,7 +212,9 @@ impl Edit {
             } else if same {
                 guest.pending.remove(name);
             } else {
-                guest.pending.insert(name.clone(), PendingChange::Set(value.clone()));
+                guest
+                    .pending
+                    .insert(name.clone(), PendingChange::Set(value.clone()));
             }
         }
         applied
@@ -232,7 +255,9 @@ impl Applied {
         let Some(volume) = volume else { return };
         // Only what was made for this guest is its own: an ISO image is not.
         let is_own = volume.name().starts_with(&format!("{}/", guest.vmid));
-        let is_named = volumes_of(&guest.config).iter().any(|(_, other)| *other == volume);
+        let is_named = volumes_of(&guest.config)
+            .iter()
+            .any(|(_, other)| *other == volume);
         if !is_own || is_named {
             return;
         }
@@ -241,7 +266,10 @@ impl Applied {
             return;
         }
         let free = (0..256).map(|n| format!("unused{n}"));
-        if let Some(slot) = free.into_iter().find(|slot| !guest.config.0.contains_key(slot)) {
+        if let Some(slot) = free
+            .into_iter()
+            .find(|slot| !guest.config.0.contains_key(slot))
+        {
             guest.config.set(slot, volume.to_string());
         }
     }
@@ -276,7 +304,9 @@ mod tests {
     use serde_json::json;
 
     fn record(options: Value) -> GuestRecord {
-        let Value::Object(options) = options else { panic!("an object") };
+        let Value::Object(options) = options else {
+            panic!("an object")
+        };
         GuestRecord {
             vmid: "100".parse().unwrap(),
             kind: GuestKind::Qemu,
@@ -290,7 +320,9 @@ mod tests {
     }
 
     fn edit(options: Value) -> Edit {
-        let Value::Object(options) = options else { panic!("an object") };
+        let Value::Object(options) = options else {
+            panic!("an object")
+        };
         Edit::new(&options, &|| "BC:24:11:00:00:01".to_owned()).unwrap()
     }
 
@@ -312,7 +344,10 @@ mod tests {
         assert_eq!(edit.new_volumes[0].bytes, 3 << 29);
         edit.new_volumes[0].name = Some("100/vm-100-disk-0.qcow2".to_owned());
         edit.name_volumes().unwrap();
-        assert_eq!(edit.set["scsi0"], "local:100/vm-100-disk-0.qcow2,discard=on,size=1536M");
+        assert_eq!(
+            edit.set["scsi0"],
+            "local:100/vm-100-disk-0.qcow2,discard=on,size=1536M"
+        );
     }
 
     #[test]
@@ -323,7 +358,10 @@ mod tests {
         assert_eq!(guest.config.0["cores"], 1);
         assert_eq!(guest.config.0["description"], "y");
         assert_eq!(guest.pending["cores"], PendingChange::Set(2.into()));
-        let back = Edit { revert: vec!["cores".into()], ..Edit::default() };
+        let back = Edit {
+            revert: vec!["cores".into()],
+            ..Edit::default()
+        };
         back.apply(&mut guest, true);
         assert!(guest.pending.is_empty());
         change.apply(&mut guest, true);
@@ -336,12 +374,21 @@ mod tests {
         let mut guest = record(json!({
             "scsi0": "local:100/vm-100-disk-0.raw,size=1G", "ide2": "local:iso/x.iso,media=cdrom"
         }));
-        let out = Edit { delete: vec!["scsi0".into(), "ide2".into()], ..Edit::default() };
+        let out = Edit {
+            delete: vec!["scsi0".into(), "ide2".into()],
+            ..Edit::default()
+        };
         assert!(out.apply(&mut guest, false).unwanted.is_empty());
         assert_eq!(guest.config.0["unused0"], "local:100/vm-100-disk-0.raw");
         assert_eq!(guest.config.0.len(), 1);
-        let gone = Edit { delete: vec!["unused0".into()], ..Edit::default() };
+        let gone = Edit {
+            delete: vec!["unused0".into()],
+            ..Edit::default()
+        };
         let applied = gone.apply(&mut guest, false);
-        assert_eq!(applied.unwanted[0].to_string(), "local:100/vm-100-disk-0.raw");
+        assert_eq!(
+            applied.unwanted[0].to_string(),
+            "local:100/vm-100-disk-0.raw"
+        );
     }
 }

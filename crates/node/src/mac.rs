@@ -11,9 +11,19 @@ pub fn random_mac(prefix: &str, node: &NodeName) -> String {
     // The standard library's hash keys are random and new with every call.
     let mut hasher = RandomState::new().build_hasher();
     hasher.write(node.as_str().as_bytes());
-    let random = hasher.finish().to_be_bytes().map(|octet| format!("{octet:02X}"));
-    let given = prefix.split(':').filter(|octet| !octet.is_empty()).map(str::to_uppercase);
-    given.chain(random).take(6).collect::<Vec<String>>().join(":")
+    let random = hasher
+        .finish()
+        .to_be_bytes()
+        .map(|octet| format!("{octet:02X}"));
+    let given = prefix
+        .split(':')
+        .filter(|octet| !octet.is_empty())
+        .map(str::to_uppercase);
+    given
+        .chain(random)
+        .take(6)
+        .collect::<Vec<String>>()
+        .join(":")
 }
 
 #[cfg(test)]
@@ -23,9 +33,16 @@ mod tests {
     #[test]
     fn an_address_begins_as_it_is_told() {
         let node = "pve1".parse().unwrap();
-        for (prefix, begins) in [("BC:24:11", "BC:24:11:"), ("02", "02:"), ("0a:b0:", "0A:B0:")] {
+        for (prefix, begins) in [
+            ("BC:24:11", "BC:24:11:"),
+            ("02", "02:"),
+            ("0a:b0:", "0A:B0:"),
+        ] {
             let address = random_mac(prefix, &node);
-            assert!(address.starts_with(begins) && address.len() == 17, "{address}");
+            assert!(
+                address.starts_with(begins) && address.len() == 17,
+                "{address}"
+            );
         }
         assert_ne!(random_mac("02", &node), random_mac("02", &node));
     }

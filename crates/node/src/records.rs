@@ -1,6 +1,8 @@
 //! Records of guests and storages: reading them, and changing them without losing a change.
 
-use model::{Busy, Error, ErrorKind, GuestRecord, NodeName, Record, RecordError, StorageId, Upid, VmId};
+use model::{
+    Busy, Error, ErrorKind, GuestRecord, NodeName, Record, RecordError, StorageId, Upid, VmId,
+};
 use storage::StorageConfig;
 use store::list_all;
 use store::{Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, StoreError};
@@ -146,7 +148,10 @@ impl Records {
         let prefix = Prefix::below("storage").expect("a constant that is a key");
         let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
         let decode = |entry: &Entry| Record::decode(&entry.value).map(|record| record.data);
-        entries.iter().map(|entry| decode(entry).map_err(unreadable)).collect()
+        entries
+            .iter()
+            .map(|entry| decode(entry).map_err(unreadable))
+            .collect()
     }
 
     pub async fn storage(&self, id: &StorageId) -> Result<StorageConfig, Error> {

@@ -45,7 +45,11 @@ pub struct Running {
 
 impl Running {
     pub(crate) fn new(host: SharedHost, paths: Paths, status: Arc<StatusBoard>) -> Self {
-        Self { host, paths, status }
+        Self {
+            host,
+            paths,
+            status,
+        }
     }
 
     /// Whether the guest's scope has members: that is what running means.
@@ -82,7 +86,9 @@ impl Running {
     pub async fn write_run_file(&self, file: &RunFile) -> Result<(), Error> {
         let content = serde_json::to_vec(file)
             .map_err(|error| Error::bug(format!("a run file cannot be written: {error}")))?;
-        self.host.write(&self.paths.run_file(file.vmid), &content, 0o600).await?;
+        self.host
+            .write(&self.paths.run_file(file.vmid), &content, 0o600)
+            .await?;
         self.status.nudge();
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use guest::qemu::Backend;
 use model::{Error, VmId};
 use sys::ScopeName;
 use tasks::Engine;
@@ -53,13 +54,20 @@ impl World {
         self.running.forget(vmid).await
     }
 
+    /// The taps that the guest was started with. Others of such a name are not its own: another
+    /// node on this machine may have a guest of the same number.
     async fn taps_of(&self, vmid: VmId) -> Result<Vec<String>, Error> {
-        let prefix = format!("tap{vmid}i");
-        let links = self.host.links().await?;
-        Ok(links
-            .into_iter()
-            .map(|link| link.name)
-            .filter(|n| n.starts_with(&prefix))
-            .collect())
+        let Some(file) = self.running.run_file(vmid).await? else {
+            return Ok(Vec::new());
+        };
+        let cards = file
+            .running_as
+            .devices
+            .iter()
+            .filter_map(|device| match device.backend {
+                Backend::Net(index) => Some(format!("tap{vmid}i{index}")),
+                _ => None,
+            });
+        Ok(cards.collect())
     }
 }

@@ -53,7 +53,9 @@ pub(crate) type Descriptors = Vec<(i32, Arc<OwnedFd>)>;
 
 /// The next number that is free in a guest's process.
 pub(crate) fn next_descriptor(descriptors: &Descriptors) -> i32 {
-    descriptors.last().map_or(FIRST_DESCRIPTOR, |(number, _)| number + 1)
+    descriptors
+        .last()
+        .map_or(FIRST_DESCRIPTOR, |(number, _)| number + 1)
 }
 
 /// Opens every image that is a file and turns its path into a descriptor: a guest's user need

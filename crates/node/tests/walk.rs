@@ -1,5 +1,9 @@
 //! Every task of a node, broken at every call that it makes to host and store.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
 
 use std::future::Future;
 use std::path::Path;
@@ -10,8 +14,8 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, NewSize, QemuResume, QemuShutdown, QemuStart, QemuStop,
-    QemuSuspend,
+    NewSize, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume,
+    QemuShutdown, QemuStart, QemuStop, QemuSuspend,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -43,11 +47,21 @@ async fn host() -> FakeHost {
         .program(QEMU, qemu_facts)
         .program("qemu-img", qemu_img)
         .spawner(QEMU, spawn_qemu);
-    host.create_dir(Path::new("/run/ostler/guests"), 0o755).await.unwrap();
-    for folder in
-        ["images", "template/cache", "template/iso", "dump", "snippets", "import", "private"]
-    {
-        host.create_dir(&Path::new("/var/lib/vz").join(folder), 0o755).await.unwrap();
+    host.create_dir(Path::new("/run/ostler/guests"), 0o755)
+        .await
+        .unwrap();
+    for folder in [
+        "images",
+        "template/cache",
+        "template/iso",
+        "dump",
+        "snippets",
+        "import",
+        "private",
+    ] {
+        host.create_dir(&Path::new("/var/lib/vz").join(folder), 0o755)
+            .await
+            .unwrap();
     }
     host.create_bridge("vmbr0").await.unwrap();
     host
@@ -59,20 +73,33 @@ async fn store() -> SharedStore {
     let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
     let local = storage::local("/var/lib/vz");
     let record = Record::new(local.clone()).encode().unwrap();
-    store.commit(Commit::new().put(storage_key(&local.id), record)).await.unwrap();
-    Authority::new(store.clone(), clock, Arc::new(NoPam)).await.unwrap();
+    store
+        .commit(Commit::new().put(storage_key(&local.id), record))
+        .await
+        .unwrap();
+    Authority::new(store.clone(), clock, Arc::new(NoPam))
+        .await
+        .unwrap();
     store
 }
 
 /// A node without guests.
 async fn empty<T>(make: fn(VmId) -> T) -> Node<T> {
-    Node { host: host().await, plain: store().await, make, also_well: Vec::new() }
+    Node {
+        host: host().await,
+        plain: store().await,
+        make,
+        also_well: Vec::new(),
+    }
 }
 
 /// A node with guest 100, which has a disk and a card.
 async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
     let node = empty(make).await;
-    node.host.create_dir(Path::new("/var/lib/vz/images/100"), 0o755).await.unwrap();
+    node.host
+        .create_dir(Path::new("/var/lib/vz/images/100"), 0o755)
+        .await
+        .unwrap();
     let image = Path::new("/var/lib/vz/images/100/vm-100-disk-0.raw");
     node.host.write(image, b"x", 0o600).await.unwrap();
     let mut config = GuestConfig::default();
@@ -91,13 +118,19 @@ async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
         created: 0,
     };
     let record = Record::new(guest).encode().unwrap();
-    node.plain.commit(Commit::new().put(guest_key(vmid()), record)).await.unwrap();
+    node.plain
+        .commit(Commit::new().put(guest_key(vmid()), record))
+        .await
+        .unwrap();
     node
 }
 
 /// The same, with the guest running.
 async fn running<T>(make: fn(VmId) -> T) -> Node<T> {
-    Node { also_well: Vec::new(), ..restarting(make).await }
+    Node {
+        also_well: Vec::new(),
+        ..restarting(make).await
+    }
 }
 
 /// The same, for a task that ends the guest and has another one start it again.
@@ -113,7 +146,12 @@ async fn restarting<T>(make: fn(VmId) -> T) -> Node<T> {
     for entry in started.host.list(tasks).await.unwrap() {
         started.host.remove(&tasks.join(entry.name)).await.unwrap();
     }
-    Node { host: started.host, plain: started.plain, make, also_well }
+    Node {
+        host: started.host,
+        plain: started.plain,
+        make,
+        also_well,
+    }
 }
 
 impl<T: Task<World = World>> Node<T> {
@@ -162,18 +200,27 @@ impl<T: Task<World = World>> Scene for Node<T> {
     }
 
     fn submit<'a>(&'a self, engine: &'a Engine<World>) -> Waiting<'a, Result<Upid, Error>> {
-        let submission =
-            Submission { request_id: String::new(), user: "root@pam".into(), id: "100".into() };
+        let submission = Submission {
+            request_id: String::new(),
+            user: "root@pam".into(),
+            id: "100".into(),
+        };
         Box::pin(engine.submit(submission, (self.make)(vmid())))
     }
 
     fn inventory(&self) -> Waiting<'_, Vec<String>> {
         Box::pin(async {
             let mut lines = self.host.inventory(&["/var/lib/ostler"]);
-            let (entries, _) = list_all(&*self.plain, &Prefix::all(), Read::Linear).await.unwrap();
+            let (entries, _) = list_all(&*self.plain, &Prefix::all(), Read::Linear)
+                .await
+                .unwrap();
             for entry in entries {
                 if !entry.key.as_str().starts_with("secret/") {
-                    lines.push(format!("{} {}", entry.key, String::from_utf8_lossy(&entry.value)));
+                    lines.push(format!(
+                        "{} {}",
+                        entry.key,
+                        String::from_utf8_lossy(&entry.value)
+                    ));
                 }
             }
             lines
@@ -202,7 +249,9 @@ async fn walk_all<T: Task<World = World>>(
 }
 
 fn edit(options: serde_json::Value) -> Edit {
-    let serde_json::Value::Object(options) = options else { panic!("an object") };
+    let serde_json::Value::Object(options) = options else {
+        panic!("an object")
+    };
     Edit::new(&options, &|| "BC:24:11:00:00:01".to_owned()).unwrap()
 }
 
@@ -211,7 +260,12 @@ fn creation(vmid: VmId) -> QemuCreate {
         "memory": "64", "scsi0": "local:1", "virtio1": "local:2,format=qcow2",
         "net0": "virtio,bridge=vmbr0"
     });
-    QemuCreate { vmid, edit: edit(options), pool: None, start: false }
+    QemuCreate {
+        vmid,
+        edit: edit(options),
+        pool: None,
+        start: false,
+    }
 }
 
 fn disk_swap(vmid: VmId) -> QemuConfigure {
@@ -253,7 +307,11 @@ async fn qemu_configure_while_it_runs() {
 
 #[tokio::test]
 async fn qemu_destroy() {
-    walk_all(|| Box::pin(node(|vmid| QemuDestroy::new(vmid, false, true))), 20).await;
+    walk_all(
+        || Box::pin(node(|vmid| QemuDestroy::new(vmid, false, true))),
+        20,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -263,7 +321,11 @@ async fn qemu_stop() {
 
 #[tokio::test]
 async fn qemu_shutdown() {
-    let make = |vmid| QemuShutdown { vmid, timeout_s: None, force_stop: false };
+    let make = |vmid| QemuShutdown {
+        vmid,
+        timeout_s: None,
+        force_stop: false,
+    };
     walk_all(|| Box::pin(running(make)), 8).await;
 }
 
@@ -275,7 +337,16 @@ async fn qemu_resize() {
 
 #[tokio::test]
 async fn qemu_reboot() {
-    walk_all(|| Box::pin(restarting(|vmid| QemuReboot { vmid, timeout_s: None })), 8).await;
+    walk_all(
+        || {
+            Box::pin(restarting(|vmid| QemuReboot {
+                vmid,
+                timeout_s: None,
+            }))
+        },
+        8,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -297,10 +368,14 @@ async fn qemu_reset() {
 fn every_task_is_walked() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let files = std::fs::read_dir(folder).unwrap().flatten();
-    let tests: String =
-        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+    let tests: String = files
+        .filter_map(|file| std::fs::read_to_string(file.path()).ok())
+        .collect();
     for name in registry().names() {
-        assert!(tests.contains(&format!("async fn {name}()")), "no test is called {name}");
+        assert!(
+            tests.contains(&format!("async fn {name}()")),
+            "no test is called {name}"
+        );
     }
 }
 
@@ -316,7 +391,10 @@ async fn an_id_that_is_taken_is_refused_and_its_owner_is_untouched() {
     let node = node(creation).await;
     let before = node.inventory().await;
     let status = node.run().await;
-    assert_eq!(status, "unable to create VM 100 - VM 100 already exists on node 'pve1'");
+    assert_eq!(
+        status,
+        "unable to create VM 100 - VM 100 already exists on node 'pve1'"
+    );
     assert_eq!(node.inventory().await, before);
 }
 
@@ -331,7 +409,10 @@ async fn on_a_full_disk_a_creation_leaves_nothing() {
     let state = engine.wait(&upid).await.unwrap().state;
     node.host.set_free(None);
     let ended = format!("{state:?}");
-    assert!(ended.contains("OK") || node.inventory().await == before, "{ended}");
+    assert!(
+        ended.contains("OK") || node.inventory().await == before,
+        "{ended}"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,9 @@
 //! The commands under the names that people know, against a real node.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
 
 mod harness;
 
@@ -141,19 +146,7 @@ async fn a_machine_lives_by_qm() {
             .contains("\nqmpstatus: paused\n")
     );
     cli.ok("qm resume 100");
-    // The agent dies while somebody waits: the wait goes on, and so does the task. This machine
-    // has nothing to boot and does not hear its power button.
-    let mut waiting = cli.command("qm shutdown 100 --timeout 4 --forceStop");
-    let waiting = waiting
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    node.kill_role("node").await;
-    let (code, out, err) = said(waiting.wait_with_output().unwrap());
-    let is_over = code == 0 || err == "interrupted by a restart\n";
-    assert!(is_over, "{code} {out}{err}");
+    shut_down_across_a_death(&node, &cli).await;
     cli.run("qm stop 100");
     cli.ok("qm wait 100 --timeout 20");
     assert_eq!(cli.ok("qm status 100"), "status: stopped\n");
@@ -165,6 +158,22 @@ async fn a_machine_lives_by_qm() {
         err,
         "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist\n"
     );
+}
+
+/// The agent dies while somebody waits: the wait goes on. The machine has nothing to boot and
+/// does not hear its power button.
+async fn shut_down_across_a_death(node: &TestNode, cli: &Commands) {
+    let mut waiting = cli.command("qm shutdown 100 --timeout 4 --forceStop");
+    let waiting = waiting
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    node.kill_role("node").await;
+    let (code, out, err) = said(waiting.wait_with_output().unwrap());
+    let is_over = code == 0 || err == "interrupted by a restart\n";
+    assert!(is_over, "{code} {out}{err}");
 }
 
 fn signal_api(node: &TestNode, signal: Signal) {

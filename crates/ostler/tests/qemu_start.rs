@@ -1,5 +1,9 @@
 //! From a request to a running guest, on a real node.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
 
 mod harness;
 

@@ -3,7 +3,11 @@
 //! The recordings are not part of the project: `OSTLER_RECORDED` names the file, one JSON object
 //! a line. Status line, content type, error keys and texts, field names and JSON types must
 //! agree, or the difference stands in `DIFFERENCES` with its reason.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
 
 mod harness;
 
@@ -15,16 +19,34 @@ use serde_json::{Value, json};
 
 /// What differs on purpose, and why.
 const DIFFERENCES: &[(u64, &str)] = &[
-    (8, "no pressure figures without cgroup v2; what QEMU tells of disks and itself is shown"),
-    (53, "our own version and what is known of KVM are shown beside the rest"),
+    (
+        8,
+        "no pressure figures without cgroup v2; what QEMU tells of disks and itself is shown",
+    ),
+    (
+        53,
+        "our own version and what is known of KVM are shown beside the rest",
+    ),
     (81, "the name of a Perl module is not a fact of ours"),
-    (90, "a node without an address but loopback has none to show"),
-    (135, "models are read from QEMU, which knows no abstract ones"),
-    (136, "machine versions are read from QEMU, which tells nothing of changes of the platform"),
+    (
+        90,
+        "a node without an address but loopback has none to show",
+    ),
+    (
+        135,
+        "models are read from QEMU, which knows no abstract ones",
+    ),
+    (
+        136,
+        "machine versions are read from QEMU, which tells nothing of changes of the platform",
+    ),
     (145, "a page of bytes for a picture that there is not"),
     (160, "the text of a JSON parser is its own"),
     (202, "as 8"),
-    (191, "a member's name is known at once, before the guest was first looked at"),
+    (
+        191,
+        "a member's name is known at once, before the guest was first looked at",
+    ),
 ];
 
 /// Exchanges in the order in which the node gets into the states that they need. All others
@@ -59,7 +81,8 @@ fn recordings() -> Option<BTreeMap<u64, Value>> {
     let path = std::env::var_os("OSTLER_RECORDED")
         .map(std::path::PathBuf::from)
         .unwrap_or_else(|| {
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/pve/recorded.jsonl")
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../../../shared/pve/recorded.jsonl")
         });
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("left out: recorded: no recordings (set OSTLER_RECORDED)");
@@ -74,14 +97,19 @@ fn recordings() -> Option<BTreeMap<u64, Value>> {
 
 /// What of a good answer is not as its row declares it.
 fn check_answer(exchange: &Value, answer: &Response) -> Vec<String> {
-    let Some(row) = row_of(exchange).filter(|_| answer.status() == 200) else { return Vec::new() };
+    let Some(row) = row_of(exchange).filter(|_| answer.status() == 200) else {
+        return Vec::new();
+    };
     let is_json = exchange["path"].as_str().unwrap().starts_with("/api2/json");
     let data = &answer.json()["data"];
     if !is_json || exchange["seq"] == 28 {
         return Vec::new();
     }
     let lines = model::schema::check_shape(&row.returns, data);
-    lines.into_iter().map(|line| format!("{} data{line}", row.label())).collect()
+    lines
+        .into_iter()
+        .map(|line| format!("{} data{line}", row.label()))
+        .collect()
 }
 
 /// Whether an exchange is one of an operation that we have, or of the wire itself.
@@ -94,10 +122,21 @@ fn is_ours(exchange: &Value) -> bool {
 }
 
 fn row_of(exchange: &Value) -> Option<&'static proto::Row> {
-    let path = exchange["path"].as_str().unwrap().split('?').next().unwrap();
-    let path = percent_encoding::percent_decode_str(path).decode_utf8().unwrap().into_owned();
-    let segments: Vec<String> =
-        path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+    let path = exchange["path"]
+        .as_str()
+        .unwrap()
+        .split('?')
+        .next()
+        .unwrap();
+    let path = percent_encoding::percent_decode_str(path)
+        .decode_utf8()
+        .unwrap()
+        .into_owned();
+    let segments: Vec<String> = path
+        .split('/')
+        .filter(|s| !s.is_empty())
+        .map(str::to_owned)
+        .collect();
     let verb = proto::Verb::from_name(exchange["method"].as_str().unwrap())?;
     let router = proto::Router::new(proto::table::rows());
     Some(router.find(verb, segments.get(2..)?)?.row)
@@ -111,7 +150,9 @@ fn recorded_answers() {
         return;
     }
     if std::env::var_os(INSIDE).is_some() {
-        return tokio::runtime::Runtime::new().unwrap().block_on(replay_all());
+        return tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(replay_all());
     }
     // What /sys shows of links belongs to the namespace that mounted it; the control groups
     // below it are carried over.
@@ -127,27 +168,44 @@ fn recorded_answers() {
         .output()
         .unwrap();
     print!("{}", String::from_utf8_lossy(&inside.stdout));
-    assert!(inside.status.success(), "{}", String::from_utf8_lossy(&inside.stderr));
+    assert!(
+        inside.status.success(),
+        "{}",
+        String::from_utf8_lossy(&inside.stderr)
+    );
 }
 
 async fn replay_all() {
     let recordings = recordings().unwrap();
     let mut scene = scene().await;
-    let fresh: Vec<u64> =
-        recordings.keys().filter(|seq| !SCRIPT.contains(seq)).copied().collect();
+    let fresh: Vec<u64> = recordings
+        .keys()
+        .filter(|seq| !SCRIPT.contains(seq))
+        .copied()
+        .collect();
     let mut found = BTreeMap::new();
     let mut replayed = BTreeSet::new();
     let mut undeclared = BTreeSet::new();
-    let slow: Vec<u64> = SLOW.iter().filter(|seq| fresh.contains(seq)).copied().collect();
+    let slow: Vec<u64> = SLOW
+        .iter()
+        .filter(|seq| fresh.contains(seq))
+        .copied()
+        .collect();
     let together = slow.iter().map(|seq| send(&scene, &recordings[seq]));
-    for (seq, answer) in slow.iter().zip(futures_util::future::join_all(together).await) {
+    for (seq, answer) in slow
+        .iter()
+        .zip(futures_util::future::join_all(together).await)
+    {
         replayed.insert(*seq);
         note(&mut found, &recordings[seq], &answer);
     }
     for seq in fresh.iter().chain(SCRIPT) {
         let exchange = &recordings[seq];
         if !is_ours(exchange) {
-            println!("{seq}: not built: {} {}", exchange["method"], exchange["path"]);
+            println!(
+                "{seq}: not built: {} {}",
+                exchange["method"], exchange["path"]
+            );
         }
         if !is_ours(exchange) || slow.contains(seq) {
             continue;
@@ -159,19 +217,35 @@ async fn replay_all() {
         settle(&mut scene, *seq, &answer).await;
     }
     report(&found, replayed.len(), recordings.len());
-    assert!(undeclared.is_empty(), "answers are not as their rows declare: {undeclared:#?}");
+    assert!(
+        undeclared.is_empty(),
+        "answers are not as their rows declare: {undeclared:#?}"
+    );
 }
 
 fn report(found: &BTreeMap<u64, Vec<String>>, replayed: usize, all: usize) {
     for (seq, differences) in found {
         let reason = DIFFERENCES.iter().find(|(known, _)| known == seq);
-        println!("{seq}: {} {}", differences.join("; "), reason.map_or("", |(_, why)| why));
+        println!(
+            "{seq}: {} {}",
+            differences.join("; "),
+            reason.map_or("", |(_, why)| why)
+        );
     }
-    let argued = DIFFERENCES.iter().filter(|(seq, _)| found.contains_key(seq)).count();
-    let new: Vec<&u64> =
-        found.keys().filter(|seq| !DIFFERENCES.iter().any(|(known, _)| known == *seq)).collect();
+    let argued = DIFFERENCES
+        .iter()
+        .filter(|(seq, _)| found.contains_key(seq))
+        .count();
+    let new: Vec<&u64> = found
+        .keys()
+        .filter(|seq| !DIFFERENCES.iter().any(|(known, _)| known == *seq))
+        .collect();
     println!("{replayed} of {all} recorded exchanges replayed, {argued} differ for a reason");
-    assert!(new.is_empty(), "{} exchanges differ without a reason: {new:?}", new.len());
+    assert!(
+        new.is_empty(),
+        "{} exchanges differ without a reason: {new:?}",
+        new.len()
+    );
 }
 
 async fn scene() -> Scene {
@@ -179,7 +253,13 @@ async fn scene() -> Scene {
     let node = TestNode::start(async |store| root_ticket = root_session(store).await).await;
     let nothing = (String::new(), String::new());
     let last_upid = String::new();
-    Scene { node, root_ticket, separated_token: String::new(), bob_ticket: nothing, last_upid }
+    Scene {
+        node,
+        root_ticket,
+        separated_token: String::new(),
+        bob_ticket: nothing,
+        last_upid,
+    }
 }
 
 /// Says yes to every password: root's is locked on machines like these.
@@ -196,7 +276,9 @@ impl auth::pam::PamRunner for Yes {
 async fn root_session(store: &store::SharedStore) -> (String, String) {
     let clock = std::sync::Arc::new(sys::SystemClock::new());
     let pam = std::sync::Arc::new(Yes);
-    let authority = auth::Authority::new(store.clone(), clock, pam).await.unwrap();
+    let authority = auth::Authority::new(store.clone(), clock, pam)
+        .await
+        .unwrap();
     let request = auth::LoginRequest {
         username: "root@pam".into(),
         realm: None,
@@ -235,9 +317,14 @@ async fn settle(scene: &mut Scene, seq: u64, answer: &Response) {
 }
 
 async fn login(scene: &Scene) -> (String, String) {
-    let body = ("application/x-www-form-urlencoded", "username=bob%40pve&password=secret-of-bob");
+    let body = (
+        "application/x-www-form-urlencoded",
+        "username=bob%40pve&password=secret-of-bob",
+    );
     let path = "/api2/json/access/ticket";
-    let answer = request(scene.node.port, "POST", path, &[], Some(body)).await.json();
+    let answer = request(scene.node.port, "POST", path, &[], Some(body))
+        .await
+        .json();
     let text = |name: &str| answer["data"][name].as_str().unwrap().to_owned();
     (text("ticket"), text("CSRFPreventionToken"))
 }
@@ -248,17 +335,30 @@ async fn send(scene: &Scene, exchange: &Value) -> Response {
     let mut path = text("path");
     if path.contains("UPID%3A") {
         let (before, rest) = path.split_once("UPID%3A").unwrap();
-        let after = rest.split_once('/').map_or(String::new(), |(_, rest)| format!("/{rest}"));
-        path = format!("{before}{}{after}", scene.last_upid.replace(':', "%3A").replace('@', "%40"));
+        let after = rest
+            .split_once('/')
+            .map_or(String::new(), |(_, rest)| format!("/{rest}"));
+        path = format!(
+            "{before}{}{after}",
+            scene.last_upid.replace(':', "%3A").replace('@', "%40")
+        );
     }
     let body = exchange["request_body"].as_str().map(|body| {
-        body.replace("<password>", "secret-of-bob").replace("%3Cpassword%3E", "secret-of-bob")
+        body.replace("<password>", "secret-of-bob")
+            .replace("%3Cpassword%3E", "secret-of-bob")
     });
     let content_type = text("request_type");
     let body = body.as_deref().map(|body| (content_type.as_str(), body));
     let token = |token: &str| vec![("Authorization", format!("PVEAPIToken={token}"))];
-    let is_bob = exchange["note"].as_str().is_some_and(|note| note.contains("bob@pve"));
-    let cookie = |ticket: &str| ("Cookie", format!("PVEAuthCookie={}", ticket.replace('+', "%2B")));
+    let is_bob = exchange["note"]
+        .as_str()
+        .is_some_and(|note| note.contains("bob@pve"));
+    let cookie = |ticket: &str| {
+        (
+            "Cookie",
+            format!("PVEAuthCookie={}", ticket.replace('+', "%2B")),
+        )
+    };
     let mut headers = match text("auth").as_str() {
         "none" => vec![],
         "bad" if seq == 3 => token("root@pam!nope=00000000-0000-0000-0000-000000000000"),
@@ -270,7 +370,10 @@ async fn send(scene: &Scene, exchange: &Value) -> Response {
         }
         _ if seq == 37 => vec![cookie(&scene.bob_ticket.0)],
         _ if seq == 40 => {
-            vec![cookie(&scene.bob_ticket.0), ("CSRFPreventionToken", "nope".to_owned())]
+            vec![
+                cookie(&scene.bob_ticket.0),
+                ("CSRFPreventionToken", "nope".to_owned()),
+            ]
         }
         _ => {
             let csrf = scene.root_ticket.1.clone();
@@ -298,17 +401,30 @@ fn differences(exchange: &Value, answer: &Response) -> Vec<String> {
     }
     let wanted = exchange["content_type"].as_str();
     if answer.header("content-type") != wanted {
-        lines.push(format!("content type {:?}, not {wanted:?}", answer.header("content-type")));
+        lines.push(format!(
+            "content type {:?}, not {wanted:?}",
+            answer.header("content-type")
+        ));
     }
     if exchange["seq"] == 28 {
         let coding = answer.header("content-encoding");
-        return if coding == Some("gzip") { lines } else { vec![format!("coding {coding:?}")] };
+        return if coding == Some("gzip") {
+            lines
+        } else {
+            vec![format!("coding {coding:?}")]
+        };
     }
-    let Some(wanted) = exchange.get("json") else { return lines };
+    let Some(wanted) = exchange.get("json") else {
+        return lines;
+    };
     let found = answer.json();
     for part in ["errors", "message"] {
         if wanted.get(part) != found.get(part) {
-            lines.push(format!("{part}: {:?} instead of {:?}", found.get(part), wanted.get(part)));
+            lines.push(format!(
+                "{part}: {:?} instead of {:?}",
+                found.get(part),
+                wanted.get(part)
+            ));
         }
     }
     compare("data", &wanted["data"], &found["data"], &mut lines);
@@ -339,7 +455,11 @@ fn compare(place: &str, wanted: &Value, found: &Value, lines: &mut Vec<String>) 
             }
         }
         _ if kind(&wanted) != kind(&found) => {
-            lines.push(format!("{place} is {} instead of {}", kind(&found), kind(&wanted)));
+            lines.push(format!(
+                "{place} is {} instead of {}",
+                kind(&found),
+                kind(&wanted)
+            ));
         }
         _ => {}
     }
@@ -347,7 +467,9 @@ fn compare(place: &str, wanted: &Value, found: &Value, lines: &mut Vec<String>) 
 
 /// A list with one item that has all that its items have.
 fn merged(value: &Value) -> Value {
-    let Value::Array(items) = value else { return value.clone() };
+    let Value::Array(items) = value else {
+        return value.clone();
+    };
     let mut all = serde_json::Map::new();
     for item in items {
         match item {
@@ -355,7 +477,11 @@ fn merged(value: &Value) -> Value {
             _ => return value.clone(),
         }
     }
-    if items.is_empty() { value.clone() } else { json!([all]) }
+    if items.is_empty() {
+        value.clone()
+    } else {
+        json!([all])
+    }
 }
 
 fn kind(value: &Value) -> &'static str {

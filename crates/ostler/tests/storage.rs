@@ -1,4 +1,5 @@
 //! Storages, volumes and uploads on a real node, by a real client.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod harness;
 

@@ -1,5 +1,9 @@
 //! The operation table against the code: none without the other.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
 
 use std::collections::BTreeSet;
 
@@ -13,10 +17,22 @@ fn every_row_has_a_function_and_every_function_a_row() {
         rows.insert(row.name);
         match row.form {
             Form::Index => {
-                assert!(http::index::has_answer(row), "{} has no answer", row.label());
-                assert!(!in_agent.contains(row.name), "{} is answered twice", row.label());
+                assert!(
+                    http::index::has_answer(row),
+                    "{} has no answer",
+                    row.label()
+                );
+                assert!(
+                    !in_agent.contains(row.name),
+                    "{} is answered twice",
+                    row.label()
+                );
             }
-            _ => assert!(in_agent.contains(row.name), "{} has no function", row.label()),
+            _ => assert!(
+                in_agent.contains(row.name),
+                "{} has no function",
+                row.label()
+            ),
         }
     }
     for name in in_agent {
@@ -28,6 +44,8 @@ fn every_row_has_a_function_and_every_function_a_row() {
 fn unbuilt_parameters_are_counted() {
     use model::schema::Unbuilt;
     let fields = table::rows().flat_map(|row| row.params.iter().flat_map(|group| group.iter()));
-    let unbuilt = fields.filter(|field| field.unbuilt != Unbuilt::Nothing).count();
+    let unbuilt = fields
+        .filter(|field| field.unbuilt != Unbuilt::Nothing)
+        .count();
     println!("{unbuilt} parameters are unbuilt, wholly or in some values");
 }

@@ -92,7 +92,11 @@ impl<W: Send + Sync + 'static> Runner<W> {
         begun: bool,
         error: Error,
     ) -> Result<(), (usize, Error)> {
-        if !begun || step + 1 != T::POINT_OF_NO_RETURN {
+        if !begun {
+            // Nothing of the step is in the journal or in the world: there is nothing to undo.
+            return Err((step, error));
+        }
+        if step + 1 != T::POINT_OF_NO_RETURN {
             return Err((step + 1, error));
         }
         let mut patience = Patience::default();
@@ -120,14 +124,20 @@ impl<W: Send + Sync + 'static> Runner<W> {
         let action = T::steps()[step];
         if !*begun {
             action.plan(&self.cx, task).await?;
-            let line = Line::Planned { step, task: state(task)? };
+            let line = Line::Planned {
+                step,
+                task: state(task)?,
+            };
             self.journal.write(&line).await?;
             *begun = true;
             action.act(&self.cx, task).await?;
         } else if !self.is_done(task, step).await? {
             action.act(&self.cx, task).await?;
         }
-        let line = Line::Done { step, task: state(task)? };
+        let line = Line::Done {
+            step,
+            task: state(task)?,
+        };
         Ok(self.journal.write(&line).await?)
     }
 
@@ -161,7 +171,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 
     async fn submit_follow_up<T: Task<World = W>>(&self, task: &T) -> Result<(), Error> {
-        let Some(submit) = task.follow_up() else { return Ok(()) };
+        let Some(submit) = task.follow_up() else {
+            return Ok(());
+        };
         let upid = &self.cx.upid;
         let submission = Submission {
             // The same after a restart, so that it is submitted once.
@@ -181,7 +193,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
         planned: usize,
         error: Error,
     ) {
-        let line = Line::Failed { reason: error.to_string() };
+        let line = Line::Failed {
+            reason: error.to_string(),
+        };
         let mut patience = Patience::default();
         while let Err(error) = self.journal.write(&line).await {
             patience.pause(&self.cx, &error.into()).await;
@@ -244,7 +258,8 @@ impl Patience {
         let last = RETRY_PAUSES_S.len() - 1;
         let pause_s = RETRY_PAUSES_S[self.attempts.min(last)];
         self.attempts += 1;
-        cx.log(&format!("trying again in {pause_s} s: {error}")).await;
+        cx.log(&format!("trying again in {pause_s} s: {error}"))
+            .await;
         cx.clock.sleep(Duration::from_secs(pause_s)).await;
     }
 }

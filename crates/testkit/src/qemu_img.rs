@@ -20,14 +20,22 @@ pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
             .ok()
             .and_then(|size| disk.put(Path::new(path), b"image".to_vec(), size).ok())
             .map(|()| String::new()),
-        ["info", .., path] => {
-            disk.size(Path::new(path)).map(|size| format!("{{\"virtual-size\": {size}}}"))
-        }
+        ["info", .., path] => disk
+            .size(Path::new(path))
+            .map(|size| format!("{{\"virtual-size\": {size}}}")),
         ["convert", ..] => Some(String::new()),
         _ => None,
     };
     match done {
-        Some(text) => Output { code: Some(0), stdout: text.into_bytes(), stderr: Vec::new() },
-        None => Output { code: Some(1), stdout: Vec::new(), stderr: b"qemu-img: cannot".to_vec() },
+        Some(text) => Output {
+            code: Some(0),
+            stdout: text.into_bytes(),
+            stderr: Vec::new(),
+        },
+        None => Output {
+            code: Some(1),
+            stdout: Vec::new(),
+            stderr: b"qemu-img: cannot".to_vec(),
+        },
     }
 }

@@ -119,7 +119,11 @@ async fn run<S: Scene>(scene: &S, broken: Option<(usize, Fault)>) -> String {
 /// Waits until no task runs, also none that was submitted by another; answers how the first one
 /// ended.
 async fn settle<W: Send + Sync + 'static>(engine: &Engine<W>) -> String {
-    let all = tasks::TaskFilter { running: true, ended: true, ..Default::default() };
+    let all = tasks::TaskFilter {
+        running: true,
+        ended: true,
+        ..Default::default()
+    };
     loop {
         let tasks = engine.list(&all);
         match tasks.iter().find(|task| task.state == TaskState::Running) {

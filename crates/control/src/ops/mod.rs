@@ -85,7 +85,14 @@ macro_rules! stream_pair {
 }
 pub(crate) use stream_pair;
 
-const GROUPS: &[&[Pair]] = &[access::PAIRS, cluster::PAIRS, node::PAIRS, pools::PAIRS, qemu::PAIRS, storage::PAIRS];
+const GROUPS: &[&[Pair]] = &[
+    access::PAIRS,
+    cluster::PAIRS,
+    node::PAIRS,
+    pools::PAIRS,
+    qemu::PAIRS,
+    storage::PAIRS,
+];
 
 /// Every operation that the agent has, with its row's name.
 pub fn pairs() -> impl Iterator<Item = &'static Pair> {

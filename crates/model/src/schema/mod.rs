@@ -17,8 +17,8 @@ mod shape;
 
 pub use check::{Values, check_object, check_value};
 pub use format::Format;
-pub use shape::check_shape;
 pub use property::{Properties, PropertyError, parse_properties, print_properties};
+pub use shape::check_shape;
 
 /// The type of a value, in the words of JSON schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

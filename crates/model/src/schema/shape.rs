@@ -96,20 +96,22 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const ROWS: Shape = Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::integer("vmid"),
+            Field::boolean("template").optional(),
+            Field::string("status").one_of(&["running", "stopped"]),
+        ]],
+        open: false,
+    });
+
     #[test]
     fn what_is_not_declared_is_named_with_its_place() {
-        let shape = Shape::Array(&Shape::Object {
-            fields: &[&[
-                Field::integer("vmid"),
-                Field::boolean("template").optional(),
-                Field::string("status").one_of(&["running", "stopped"]),
-            ]],
-            open: false,
-        });
-        assert!(check_shape(&shape, &json!([{"vmid": 1, "template": 0, "status": "running"}])).is_empty());
+        let right = json!([{"vmid": 1, "template": 0, "status": "running"}]);
+        assert!(check_shape(&ROWS, &right).is_empty());
         let wrong = json!([{"vmid": "1", "status": "asleep", "more": 1}, {"vmid": 2}]);
         assert_eq!(
-            check_shape(&shape, &wrong),
+            check_shape(&ROWS, &wrong),
             [
                 "[].vmid: \"1\" is not as declared",
                 "[].status: \"asleep\" is none of the declared values",

@@ -92,7 +92,11 @@ fn chosen(volume: &NewVolume) -> Result<(&str, model::BlockFormat), Error> {
 /// The file that a guest's UEFI variables begin as.
 fn template(edit: &Edit, volume: &NewVolume) -> Result<&'static str, Error> {
     let slot = volume.slot.to_string();
-    let text = edit.set.get(&slot).and_then(|value| value.as_str()).unwrap_or_default();
+    let text = edit
+        .set
+        .get(&slot)
+        .and_then(|value| value.as_str())
+        .unwrap_or_default();
     let disk = EfiDisk::parse(text).map_err(|error| Error::invalid(slot, error.to_string()))?;
     Ok(match (disk.efi_type(), disk.has_enrolled_keys()) {
         (EfiType::FourMiB, true) => "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
@@ -124,7 +128,20 @@ async fn fill_variables(
         return Err(Error::bug("a new volume is a descriptor"));
     };
     let from = template(edit, volume)?;
-    let args = ["convert", "-n", "-f", "raw", "-O", format.as_str(), from, &path];
-    cx.world.host.run(Command::new("qemu-img").args(args)).await?.checked("qemu-img")?;
+    let args = [
+        "convert",
+        "-n",
+        "-f",
+        "raw",
+        "-O",
+        format.as_str(),
+        from,
+        &path,
+    ];
+    cx.world
+        .host
+        .run(Command::new("qemu-img").args(args))
+        .await?
+        .checked("qemu-img")?;
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 mod allocate;
 mod claim;
+mod power_off;
 mod qemu_configure;
 mod qemu_create;
 mod qemu_destroy;
-mod power_off;
 mod qemu_power;
 mod qemu_reboot;
 mod qemu_resize;
@@ -39,7 +39,8 @@ use crate::World;
 
 /// All tasks that a node knows.
 pub fn registry() -> Registry<World> {
-    Registry::default().with::<QemuConfigure>()
+    Registry::default()
+        .with::<QemuConfigure>()
         .with::<QemuCreate>()
         .with::<QemuDestroy>()
         .with::<QemuReboot>()
@@ -47,7 +48,8 @@ pub fn registry() -> Registry<World> {
         .with::<QemuResize>()
         .with::<QemuResume>()
         .with::<QemuShutdown>()
-        .with::<QemuStart>().with::<QemuStop>()
+        .with::<QemuStart>()
+        .with::<QemuStop>()
         .with::<QemuSuspend>()
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()

@@ -33,13 +33,13 @@ impl<T: PowersOff> Step<T> for PowerOff {
         "power-off"
     }
 
-    async fn probe(
-        &self,
-        cx: &TaskContext<World>,
-        task: &mut T,
-    ) -> Result<Probe, Error> {
+    async fn probe(&self, cx: &TaskContext<World>, task: &mut T) -> Result<Probe, Error> {
         let is_running = cx.world.running.is_running(task.vmid()).await?;
-        Ok(if is_running { Probe::NotDone } else { Probe::Done })
+        Ok(if is_running {
+            Probe::NotDone
+        } else {
+            Probe::Done
+        })
     }
 
     async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {

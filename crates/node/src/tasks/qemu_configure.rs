@@ -25,7 +25,13 @@ pub struct QemuConfigure {
 
 impl QemuConfigure {
     pub fn new(vmid: VmId, edit: Edit, digest: Option<String>, skip_lock: bool) -> Self {
-        Self { vmid, edit, digest, skip_lock, unwanted: Vec::new() }
+        Self {
+            vmid,
+            edit,
+            digest,
+            skip_lock,
+            unwanted: Vec::new(),
+        }
     }
 }
 
@@ -56,7 +62,9 @@ impl Claims for QemuConfigure {
         if let Some(known) = &self.digest
             && *known != digest(guest)
         {
-            return Err(Error::conflict("checksum mismatch (file change by other user?)"));
+            return Err(Error::conflict(
+                "checksum mismatch (file change by other user?)",
+            ));
         }
         let unlocks = self.edit.delete.iter().any(|name| name == "lock");
         match guest.config.text("lock") {
@@ -107,7 +115,11 @@ impl Step<QemuConfigure> for Apply {
         let before = cx.world.records.guest(task.vmid).await?.record.data;
         let mut after = before.clone();
         task.edit.apply(&mut after, is_running);
-        Ok(if after == before { Probe::Done } else { Probe::NotDone })
+        Ok(if after == before {
+            Probe::Done
+        } else {
+            Probe::NotDone
+        })
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
@@ -141,7 +153,11 @@ impl Step<QemuConfigure> for RemoveUnwanted {
 
     async fn act(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
         for volume in &task.unwanted {
-            cx.world.storage(volume.storage()).await?.free(volume.name()).await?;
+            cx.world
+                .storage(volume.storage())
+                .await?
+                .free(volume.name())
+                .await?;
             cx.log(&format!("removed volume '{volume}'")).await;
         }
         Ok(())

@@ -87,13 +87,22 @@ impl Step<QemuCreate> for Reserve {
 
     async fn probe(&self, cx: &Cx, task: &mut QemuCreate) -> Result<Probe, Error> {
         let reserved = is_reserved(cx, task.vmid).await?;
-        Ok(if reserved { Probe::Done } else { Probe::NotDone })
+        Ok(if reserved {
+            Probe::Done
+        } else {
+            Probe::NotDone
+        })
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuCreate) -> Result<(), Error> {
         let node = cx.world.node.clone();
         let upid = cx.upid.clone();
-        let busy = Busy { upid, node: node.clone(), epoch: 1, shown_as: "create".to_owned() };
+        let busy = Busy {
+            upid,
+            node: node.clone(),
+            epoch: 1,
+            shown_as: "create".to_owned(),
+        };
         let guest = GuestRecord {
             vmid: task.vmid,
             kind: GuestKind::Qemu,
@@ -104,9 +113,13 @@ impl Step<QemuCreate> for Reserve {
             pending: Default::default(),
             created: cx.clock.wall(),
         };
-        let record = Record::new(guest).encode().map_err(|e| Error::bug(Error::chain(&e)))?;
+        let record = Record::new(guest)
+            .encode()
+            .map_err(|e| Error::bug(Error::chain(&e)))?;
         let key = guest_key(task.vmid);
-        let commit = Commit::new().when(Precondition::Absent(key.clone())).put(key, record);
+        let commit = Commit::new()
+            .when(Precondition::Absent(key.clone()))
+            .put(key, record);
         match cx.world.records.store().commit(commit).await {
             Ok(revision) => {
                 cx.committed(revision.0);
@@ -128,7 +141,9 @@ impl Step<QemuCreate> for Reserve {
 /// What a caller is told who wants an id that is taken.
 pub fn already_exists(vmid: VmId, taken: &GuestRecord) -> Error {
     let node = &taken.node;
-    Error::conflict(format!("unable to create VM {vmid} - VM {vmid} already exists on node '{node}'"))
+    Error::conflict(format!(
+        "unable to create VM {vmid} - VM {vmid} already exists on node '{node}'"
+    ))
 }
 
 struct Publish;
@@ -141,7 +156,11 @@ impl Step<QemuCreate> for Publish {
 
     async fn probe(&self, cx: &Cx, task: &mut QemuCreate) -> Result<Probe, Error> {
         let reserved = is_reserved(cx, task.vmid).await?;
-        Ok(if reserved { Probe::NotDone } else { Probe::Done })
+        Ok(if reserved {
+            Probe::NotDone
+        } else {
+            Probe::Done
+        })
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuCreate) -> Result<(), Error> {
@@ -182,9 +201,16 @@ impl Step<QemuCreate> for JoinPool {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuCreate) -> Result<(), Error> {
-        let Some(pool) = &task.pool else { return Ok(()) };
+        let Some(pool) = &task.pool else {
+            return Ok(());
+        };
         let vmid = task.vmid.get();
-        match cx.world.authority.change(|access| pools::join(access, pool, vmid)).await {
+        match cx
+            .world
+            .authority
+            .change(|access| pools::join(access, pool, vmid))
+            .await
+        {
             Ok(revision) => cx.committed(revision.0),
             // A pool that was deleted meanwhile is no reason to lose the guest.
             Err(error) if !matches!(error, auth::AccessError::Store(_)) => {

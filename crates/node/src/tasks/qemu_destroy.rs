@@ -24,7 +24,12 @@ pub struct QemuDestroy {
 
 impl QemuDestroy {
     pub fn new(vmid: VmId, skip_lock: bool, unreferenced: bool) -> Self {
-        Self { vmid, skip_lock, unreferenced, volumes: Vec::new() }
+        Self {
+            vmid,
+            skip_lock,
+            unreferenced,
+            volumes: Vec::new(),
+        }
     }
 }
 
@@ -57,9 +62,7 @@ impl Claims for QemuDestroy {
             return Err(Error::conflict(text));
         }
         match guest.config.text("lock") {
-            Some(lock) if !self.skip_lock => {
-                Err(Error::conflict(format!("VM is locked ({lock})")))
-            }
+            Some(lock) if !self.skip_lock => Err(Error::conflict(format!("VM is locked ({lock})"))),
             _ => Ok(()),
         }
     }
@@ -79,11 +82,15 @@ impl Step<QemuDestroy> for Choose {
     async fn plan(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
         let vmid = task.vmid;
         if cx.world.running.is_running(vmid).await? {
-            return Err(Error::conflict(format!("VM {vmid} is running - destroy failed")));
+            return Err(Error::conflict(format!(
+                "VM {vmid} is running - destroy failed"
+            )));
         }
         let guest = cx.world.records.guest(vmid).await?.record.data;
-        let mut volumes: Vec<VolumeId> =
-            volumes_of(&guest.config).into_iter().map(|(_, volume)| volume).collect();
+        let mut volumes: Vec<VolumeId> = volumes_of(&guest.config)
+            .into_iter()
+            .map(|(_, volume)| volume)
+            .collect();
         if task.unreferenced {
             for storage in cx.world.records.storages().await? {
                 if storage.is_enabled_on(&cx.world.node) {
@@ -120,7 +127,9 @@ async fn images_of(
     let storage = storage::open(config.clone(), cx.world.host.clone());
     let images = storage.list(Some(storage::ContentType::Images)).await?;
     let mine = images.into_iter().filter(|image| image.owner == Some(vmid));
-    Ok(mine.filter_map(|image| VolumeId::new(config.id.clone(), image.name).ok()).collect())
+    Ok(mine
+        .filter_map(|image| VolumeId::new(config.id.clone(), image.name).ok())
+        .collect())
 }
 
 struct RemoveVolumes;
@@ -144,7 +153,8 @@ impl Step<QemuDestroy> for RemoveVolumes {
                 }
                 // A storage that is no more has no volumes to be removed.
                 Err(error) if error.kind == model::ErrorKind::NotFound => {
-                    cx.warn(&format!("volume '{volume}' was left: {error}")).await;
+                    cx.warn(&format!("volume '{volume}' was left: {error}"))
+                        .await;
                 }
                 Err(error) => return Err(error),
             }
@@ -172,7 +182,11 @@ impl Step<QemuDestroy> for RemoveRights {
 
     async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
         let vmid = task.vmid.get();
-        let forgotten = cx.world.authority.change(|access| pools::forget_guest(access, vmid)).await;
+        let forgotten = cx
+            .world
+            .authority
+            .change(|access| pools::forget_guest(access, vmid))
+            .await;
         cx.committed(forgotten?.0);
         Ok(())
     }

@@ -32,7 +32,10 @@ pub struct QemuPower<C> {
 
 impl<C> QemuPower<C> {
     pub fn new(vmid: VmId) -> Self {
-        Self { vmid, command: PhantomData }
+        Self {
+            vmid,
+            command: PhantomData,
+        }
     }
 }
 

@@ -31,7 +31,9 @@ impl Task for QemuReboot {
 
     fn follow_up(&self) -> Option<FollowUp<World>> {
         let task = QemuStart::new(self.vmid, None, false);
-        Some(Box::new(move |engine, submission| Box::pin(engine.submit(submission, task))))
+        Some(Box::new(move |engine, submission| {
+            Box::pin(engine.submit(submission, task))
+        }))
     }
 }
 

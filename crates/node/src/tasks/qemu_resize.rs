@@ -44,11 +44,20 @@ impl QemuResize {
         digest: Option<String>,
         skip_lock: bool,
     ) -> Self {
-        Self { vmid, slot, size, digest, skip_lock, target: None }
+        Self {
+            vmid,
+            slot,
+            size,
+            digest,
+            skip_lock,
+            target: None,
+        }
     }
 
     fn target(&self) -> Result<&(VolumeId, u64), Error> {
-        self.target.as_ref().ok_or_else(|| Error::bug("the new size was not planned"))
+        self.target
+            .as_ref()
+            .ok_or_else(|| Error::bug("the new size was not planned"))
     }
 
     fn drive(&self, config: &GuestConfig) -> Result<Drive, Error> {
@@ -84,13 +93,17 @@ impl Claims for QemuResize {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
-        if self.digest.as_ref().is_some_and(|known| *known != digest(guest)) {
-            return Err(Error::conflict("checksum mismatch (file change by other user?)"));
+        if self
+            .digest
+            .as_ref()
+            .is_some_and(|known| *known != digest(guest))
+        {
+            return Err(Error::conflict(
+                "checksum mismatch (file change by other user?)",
+            ));
         }
         match guest.config.text("lock") {
-            Some(lock) if !self.skip_lock => {
-                Err(Error::conflict(format!("VM is locked ({lock})")))
-            }
+            Some(lock) if !self.skip_lock => Err(Error::conflict(format!("VM is locked ({lock})"))),
             _ => Ok(()),
         }
     }
@@ -117,7 +130,10 @@ impl Step<QemuResize> for Grow {
         let guest = cx.world.records.guest(task.vmid).await?.record.data;
         let drive = task.drive(&guest.config)?;
         let no_disk = || Error::conflict(format!("drive '{}' has no volume", task.slot));
-        let volume = drive.volume().filter(|_| !drive.is_cdrom()).ok_or_else(no_disk)?;
+        let volume = drive
+            .volume()
+            .filter(|_| !drive.is_cdrom())
+            .ok_or_else(no_disk)?;
         let now = size_of(cx, &volume).await?;
         let bytes = match task.size {
             NewSize::Exactly(size) => Some(size.bytes()),

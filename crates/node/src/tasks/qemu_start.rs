@@ -142,12 +142,23 @@ impl Step<QemuStart> for Settle {
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
         let guest = cx.world.records.guest(task.vmid).await?.record.data;
-        Ok(if guest.pending.is_empty() { Probe::Done } else { Probe::NotDone })
+        Ok(if guest.pending.is_empty() {
+            Probe::Done
+        } else {
+            Probe::NotDone
+        })
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let records = &cx.world.records;
-        if !records.guest(task.vmid).await?.record.data.pending.is_empty() {
+        if !records
+            .guest(task.vmid)
+            .await?
+            .record
+            .data
+            .pending
+            .is_empty()
+        {
             let settle = |guest: &mut GuestRecord| {
                 apply_pending(guest);
                 Ok(())
@@ -155,7 +166,11 @@ impl Step<QemuStart> for Settle {
             cx.committed(records.change_guest(task.vmid, settle).await?.0);
         }
         for volume in &task.unwanted {
-            cx.world.storage(volume.storage()).await?.free(volume.name()).await?;
+            cx.world
+                .storage(volume.storage())
+                .await?
+                .free(volume.name())
+                .await?;
         }
         Ok(())
     }
@@ -371,7 +386,11 @@ async fn open_taps(
             descriptors.push((number, cx.world.host.open_tap(&spec.name).await?));
             numbers.push(number);
         }
-        let tap = Tap::Descriptors { spec: spec.clone(), taps: numbers, vhost: Vec::new() };
+        let tap = Tap::Descriptors {
+            spec: spec.clone(),
+            taps: numbers,
+            vhost: Vec::new(),
+        };
         taps.insert(*index, tap);
     }
     Ok(taps)

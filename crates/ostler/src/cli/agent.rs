@@ -57,7 +57,7 @@ impl Agent {
         }
         let params = row.check_params(&given)?;
         match row.form {
-            Form::Index => self.from_index(row, &params).await,
+            Form::Index => self.ask_index(row, &params).await,
             Form::Call | Form::Submit => Ok(self.client.request(request(row, given)).await?),
             Form::Stream => {
                 let text = format!("{} is not for the command line", row.label());
@@ -78,7 +78,7 @@ impl Agent {
     }
 
     /// What the API process would answer, from a copy of the agent's state made for this.
-    async fn from_index(&self, row: &'static Row, params: &Values) -> Result<Answer> {
+    async fn ask_index(&self, row: &'static Row, params: &Values) -> Result<Answer> {
         let who = self.client.verify(Credential::Peer, None).await?;
         let index = Index::new(self.clock.clone());
         tokio::select! {

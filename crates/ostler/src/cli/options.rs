@@ -60,7 +60,11 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
             continue;
         };
         let value = if is_flag { boolean(&value) } else { value };
-        let value = if value == "-" && is_secret(name) { secret()? } else { value };
+        let value = if value == "-" && is_secret(name) {
+            secret()?
+        } else {
+            value
+        };
         let taken = match field {
             Some(field) => put(&mut given.values, name, field, value),
             None => given.style.set(name, &value),

@@ -1,5 +1,6 @@
 //! A whole node of its own: a root folder, two processes, real guests.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,
@@ -14,13 +15,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::{GuestConfig, GuestKind, GuestRecord, Record, VmId};
 use proto::Credential;
 use proto::wire::{Answer, Client, Request};
 use serde_json::{Value, json};
-use store::{Commit, SharedStore, SqliteStore, Store};
+use store::{Commit, SharedStore, SqliteStore};
 
 /// Why tests of this kind are left out here, if they are.
 pub fn left_out(test: &str) -> bool {
@@ -112,7 +113,7 @@ impl TestNode {
         let Value::Object(params) = params else {
             panic!("parameters are an object")
         };
-        let id = format!("{:?}", Instant::now());
+        let id = uuid::Uuid::new_v4().to_string();
         let credential = Credential::Peer;
         self.client
             .request(Request {

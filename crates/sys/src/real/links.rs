@@ -54,7 +54,9 @@ impl Links for RealHost {
         let name = name.to_owned();
         blocking(move || {
             let opened = open_tap(&name, has_many_queues(&name));
-            opened.map(Arc::new).map_err(|source| failed("open tap", &name, source))
+            opened
+                .map(Arc::new)
+                .map_err(|source| failed("open tap", &name, source))
         })
         .await
     }

@@ -44,7 +44,11 @@ impl Links for FakeHost {
 
     async fn open_tap(&self, name: &str) -> Result<Arc<OwnedFd>, SysError> {
         let call = self.faults.begin(|| format!("open tap {name}")).await?;
-        let open = |source| SysError::Io { action: "open tap", object: name.to_owned(), source };
+        let open = |source| SysError::Io {
+            action: "open tap",
+            object: name.to_owned(),
+            source,
+        };
         if !self.world().links.contains_key(name) {
             return Err(open(std::io::Error::from(std::io::ErrorKind::NotFound)));
         }

@@ -84,7 +84,11 @@ fn log(op: &Op, username: &str, login: &Result<Login, AuthError>) {
         }
         Err(AuthError::LoginFailed) => {
             // Anybody may send anything for a name.
-            let user: String = username.chars().filter(|c| !c.is_control()).take(64).collect();
+            let user: String = username
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(64)
+                .collect();
             let address = op.address.as_deref().unwrap_or("unknown");
             let text = format!("authentication failure; rhost={address} user={user}");
             events.add(Priority::Warning, &user, "pvedaemon", text);

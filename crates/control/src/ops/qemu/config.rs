@@ -41,7 +41,11 @@ pub(super) async fn config(op: Op) -> Result<Answer, Error> {
 }
 
 fn masked(name: &str, value: &Value) -> Value {
-    if name == "cipassword" { MASKED.into() } else { value.clone() }
+    if name == "cipassword" {
+        MASKED.into()
+    } else {
+        value.clone()
+    }
 }
 
 pub(super) async fn pending(op: Op) -> Result<Answer, Error> {

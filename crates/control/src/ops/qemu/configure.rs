@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use model::schema::format::split_list;
 use model::schema::Values;
+use model::schema::format::split_list;
 use model::{Error, ErrorKind, FieldErrors, Upid};
 use node::tasks::QemuConfigure;
 use node::{Edit, random_mac};
@@ -18,8 +18,16 @@ use crate::ops::Op;
 const PATIENCE: Duration = Duration::from_millis(4_500);
 
 /// Parameters that are no options of the guest.
-const NO_OPTIONS: [&str; 8] =
-    ["node", "vmid", "skiplock", "digest", "delete", "force", "revert", "background_delay"];
+const NO_OPTIONS: [&str; 8] = [
+    "node",
+    "vmid",
+    "skiplock",
+    "digest",
+    "delete",
+    "force",
+    "revert",
+    "background_delay",
+];
 
 #[derive(Deserialize)]
 struct Change {
@@ -70,7 +78,11 @@ struct Unlink {
 pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
     let guest = Guest::of(&op)?;
     let Unlink { idlist, force } = op.params()?;
-    let edit = Edit { delete: names(Some(&idlist)), force: force == Some(true), ..Edit::default() };
+    let edit = Edit {
+        delete: names(Some(&idlist)),
+        force: force == Some(true),
+        ..Edit::default()
+    };
     check_names(&edit)?;
     op.context.world.records.guest(guest.vmid).await?;
     let task = QemuConfigure::new(guest.vmid, edit, None, false);
@@ -86,9 +98,22 @@ pub(super) async fn configure_task(op: Op) -> Result<Answer, Error> {
 async fn submit(op: &Op) -> Result<Answer, Error> {
     let guest = Guest::of(op)?;
     let change: Change = op.params()?;
-    let record = op.context.world.records.guest(guest.vmid).await?.record.data;
-    if change.digest.as_ref().is_some_and(|known| *known != node::digest(&record)) {
-        return Err(Error::conflict("checksum mismatch (file change by other user?)"));
+    let record = op
+        .context
+        .world
+        .records
+        .guest(guest.vmid)
+        .await?
+        .record
+        .data;
+    if change
+        .digest
+        .as_ref()
+        .is_some_and(|known| *known != node::digest(&record))
+    {
+        return Err(Error::conflict(
+            "checksum mismatch (file change by other user?)",
+        ));
     }
     let cluster = op.context.world.records.cluster_options().await?;
     let mut edit = Edit::new(&options(&op.params), &|| {
@@ -117,7 +142,9 @@ pub(super) fn options(params: &Values) -> Values {
 }
 
 fn names(list: Option<&str>) -> Vec<String> {
-    split_list(list.unwrap_or_default()).map(str::to_owned).collect()
+    split_list(list.unwrap_or_default())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What is set cannot be deleted too, and what is deleted must be an option.
@@ -136,5 +163,9 @@ fn check_names(edit: &Edit) -> Result<(), Error> {
             }
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(Error::invalid_fields(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::invalid_fields(errors))
+    }
 }

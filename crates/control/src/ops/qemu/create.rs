@@ -49,7 +49,12 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
             return Err(Error::not_found(format!("pool '{pool}' does not exist")));
         }
     }
-    let task = QemuCreate { vmid, edit, pool, start: start == Some(true) };
+    let task = QemuCreate {
+        vmid,
+        edit,
+        pool,
+        start: start == Some(true),
+    };
     op.context.submit(&op, vmid, task).await
 }
 
@@ -57,7 +62,8 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
 fn fill_in(edit: &mut Edit, now: model::UnixTime) {
     let uuid = || Uuid::new_v4().to_string();
     let set = &mut edit.set;
-    set.entry("smbios1".into()).or_insert_with(|| format!("uuid={}", uuid()).into());
+    set.entry("smbios1".into())
+        .or_insert_with(|| format!("uuid={}", uuid()).into());
     let generation = set.entry("vmgenid".into()).or_insert_with(|| "1".into());
     if generation.as_str() == Some("1") {
         *generation = uuid().into();

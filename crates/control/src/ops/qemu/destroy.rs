@@ -19,14 +19,18 @@ struct Destroy {
 pub(super) async fn destroy(op: Op) -> Result<Answer, Error> {
     let guest = Guest::of(&op)?;
     let vmid = guest.vmid;
-    let Destroy { destroy_unreferenced_disks } = op.params()?;
+    let Destroy {
+        destroy_unreferenced_disks,
+    } = op.params()?;
     let record = op.context.world.records.guest(vmid).await?.record.data;
     if record.config.flag("protection") == Some(true) {
         let text = format!("can't remove VM {vmid} - protection mode enabled");
         return Err(Error::conflict(text));
     }
     if op.context.world.running.is_running(vmid).await? {
-        return Err(Error::conflict(format!("VM {vmid} is running - destroy failed")));
+        return Err(Error::conflict(format!(
+            "VM {vmid} is running - destroy failed"
+        )));
     }
     let unreferenced = destroy_unreferenced_disks == Some(true);
     let task = QemuDestroy::new(vmid, guest.skips_lock(), unreferenced);

@@ -27,7 +27,9 @@ pub(super) async fn monitor(op: Op) -> Result<Answer, Error> {
     }
     op.context.world.records.guest(vmid).await?;
     let qmp = op.context.world.running.qmp(vmid).await?;
-    Ok(Answer::new(qmp.human_monitor(&command).await.map_err(qmp_failed)?))
+    Ok(Answer::new(
+        qmp.human_monitor(&command).await.map_err(qmp_failed)?,
+    ))
 }
 
 #[derive(Deserialize)]
@@ -43,11 +45,17 @@ pub(super) async fn sendkey(op: Op) -> Result<Answer, Error> {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     if !key.split('-').all(is_name) {
-        return Err(Error::invalid("key", format!("'{key}' are not names of keys")));
+        return Err(Error::invalid(
+            "key",
+            format!("'{key}' are not names of keys"),
+        ));
     }
     op.context.world.records.guest(vmid).await?;
     let qmp = op.context.world.running.qmp(vmid).await?;
-    let complaint = qmp.human_monitor(&format!("sendkey {key}")).await.map_err(qmp_failed)?;
+    let complaint = qmp
+        .human_monitor(&format!("sendkey {key}"))
+        .await
+        .map_err(qmp_failed)?;
     match complaint.trim() {
         "" => Ok(Answer::null()),
         complaint => Err(Error::invalid("key", complaint)),

@@ -43,10 +43,17 @@ struct Shutdown {
 /// Shutting down a guest that does not run is no error: the task has nothing to do.
 pub(super) async fn shutdown(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let Shutdown { force_stop, timeout } = op.params()?;
+    let Shutdown {
+        force_stop,
+        timeout,
+    } = op.params()?;
     op.context.world.records.guest(vmid).await?;
     let force_stop = force_stop == Some(true);
-    let task = QemuShutdown { vmid, timeout_s: timeout, force_stop };
+    let task = QemuShutdown {
+        vmid,
+        timeout_s: timeout,
+        force_stop,
+    };
     op.context.submit(&op, vmid, task).await
 }
 
@@ -63,5 +70,14 @@ pub(super) async fn reboot(op: Op) -> Result<Answer, Error> {
     if !op.context.world.running.is_running(vmid).await? {
         return Err(Error::conflict(format!("VM {vmid} not running")));
     }
-    op.context.submit(&op, vmid, QemuReboot { vmid, timeout_s: timeout }).await
+    op.context
+        .submit(
+            &op,
+            vmid,
+            QemuReboot {
+                vmid,
+                timeout_s: timeout,
+            },
+        )
+        .await
 }

@@ -22,7 +22,8 @@ pub(super) async fn resize(op: Op) -> Result<Answer, Error> {
     let unknown = |_| Error::invalid("disk", format!("'{disk}' has no size to change"));
     let slot: DriveSlot = disk.parse().map_err(unknown)?;
     let bytes = |text: &str| -> Result<ByteSize, Error> {
-        text.parse().map_err(|error: model::SizeError| Error::invalid("size", error.to_string()))
+        text.parse()
+            .map_err(|error: model::SizeError| Error::invalid("size", error.to_string()))
     };
     let size = match size.strip_prefix('+') {
         Some(more) => NewSize::LargerBy(bytes(more)?),

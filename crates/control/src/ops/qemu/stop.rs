@@ -13,5 +13,7 @@ pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
     if !op.context.world.running.is_running(guest.vmid).await? {
         op.context.world.records.guest(guest.vmid).await?;
     }
-    op.context.submit(&op, guest.vmid, QemuStop::new(guest.vmid)).await
+    op.context
+        .submit(&op, guest.vmid, QemuStop::new(guest.vmid))
+        .await
 }

@@ -255,6 +255,9 @@ mod tests {
             command_line(line, false),
             r"/usr/bin/kvm -name 'it'\''s,debug=on' -S"
         );
-        assert_eq!(command_line("kvm\0-id\0100\0", true), "kvm \\\n  -id 100");
+        assert_eq!(
+            command_line("kvm\x00-id\x00100\x00", true),
+            "kvm \\\n  -id 100"
+        );
     }
 }

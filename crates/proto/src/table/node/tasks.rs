@@ -103,9 +103,16 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .permission(Permission::User)
     .on_node()
     .local(),
-    Row::get("/nodes/{node}/tasks/{upid}", "task_directory", "What there is of a task.")
-        .params(&[&[NODE, UPID]])
-        .returns(Shape::Array(&Shape::Object { fields: &[&[Field::string("name")]], open: false }))
-        .permission(Permission::User)
-        .index(),
+    Row::get(
+        "/nodes/{node}/tasks/{upid}",
+        "task_directory",
+        "What there is of a task.",
+    )
+    .params(&[&[NODE, UPID]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[Field::string("name")]],
+        open: false,
+    }))
+    .permission(Permission::User)
+    .index(),
 ];

@@ -12,13 +12,65 @@ const DIGEST: Field = Field::string("digest").optional().max_length(40);
 
 /// The drives that have a size.
 const DISKS: &[&str] = &[
-    "ide0", "ide1", "ide2", "ide3", "scsi0", "scsi1", "scsi2", "scsi3", "scsi4", "scsi5", "scsi6",
-    "scsi7", "scsi8", "scsi9", "scsi10", "scsi11", "scsi12", "scsi13", "scsi14", "scsi15",
-    "scsi16", "scsi17", "scsi18", "scsi19", "scsi20", "scsi21", "scsi22", "scsi23", "scsi24",
-    "scsi25", "scsi26", "scsi27", "scsi28", "scsi29", "scsi30", "virtio0", "virtio1", "virtio2",
-    "virtio3", "virtio4", "virtio5", "virtio6", "virtio7", "virtio8", "virtio9", "virtio10",
-    "virtio11", "virtio12", "virtio13", "virtio14", "virtio15", "sata0", "sata1", "sata2", "sata3",
-    "sata4", "sata5", "efidisk0", "tpmstate0",
+    "ide0",
+    "ide1",
+    "ide2",
+    "ide3",
+    "scsi0",
+    "scsi1",
+    "scsi2",
+    "scsi3",
+    "scsi4",
+    "scsi5",
+    "scsi6",
+    "scsi7",
+    "scsi8",
+    "scsi9",
+    "scsi10",
+    "scsi11",
+    "scsi12",
+    "scsi13",
+    "scsi14",
+    "scsi15",
+    "scsi16",
+    "scsi17",
+    "scsi18",
+    "scsi19",
+    "scsi20",
+    "scsi21",
+    "scsi22",
+    "scsi23",
+    "scsi24",
+    "scsi25",
+    "scsi26",
+    "scsi27",
+    "scsi28",
+    "scsi29",
+    "scsi30",
+    "virtio0",
+    "virtio1",
+    "virtio2",
+    "virtio3",
+    "virtio4",
+    "virtio5",
+    "virtio6",
+    "virtio7",
+    "virtio8",
+    "virtio9",
+    "virtio10",
+    "virtio11",
+    "virtio12",
+    "virtio13",
+    "virtio14",
+    "virtio15",
+    "sata0",
+    "sata1",
+    "sata2",
+    "sata3",
+    "sata4",
+    "sata5",
+    "efidisk0",
+    "tpmstate0",
 ];
 
 /// Parameters of a change that are no options of the guest.
@@ -27,14 +79,23 @@ const CHANGE: &[Field] = &[
     VMID,
     SKIPLOCK,
     DIGEST,
-    Field::string("delete").optional().format(format::CONFIG_ID_LIST),
+    Field::string("delete")
+        .optional()
+        .format(format::CONFIG_ID_LIST),
     Field::boolean("force").optional().requires("delete"),
-    Field::string("revert").optional().format(format::CONFIG_ID_LIST),
+    Field::string("revert")
+        .optional()
+        .format(format::CONFIG_ID_LIST),
 ];
 
 const POST_ONLY: &[Field] = &[
-    Field::integer("background_delay").optional().range(1.0, 30.0),
-    Field::string("import-working-storage").optional().format(format::STORAGE_ID).unbuilt(),
+    Field::integer("background_delay")
+        .optional()
+        .range(1.0, 30.0),
+    Field::string("import-working-storage")
+        .optional()
+        .format(format::STORAGE_ID)
+        .unbuilt(),
 ];
 
 const fn with_options<const N: usize>(first: [&'static [Field]; 2]) -> [&'static [Field]; N] {
@@ -74,9 +135,8 @@ fn privilege_of(option: &str, value: Option<&str>) -> Privilege {
         {
             Privilege::VmConfigCdrom
         }
-        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused" | "vmstatestorage" => {
-            Privilege::VmConfigDisk
-        }
+        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused"
+        | "vmstatestorage" => Privilege::VmConfigDisk,
         "cdrom" => Privilege::VmConfigCdrom,
         "cores" | "sockets" | "vcpus" | "cpu" | "cpulimit" | "cpuunits" | "numa" | "affinity"
         | "smp" => Privilege::VmConfigCpu,
@@ -93,23 +153,39 @@ fn privilege_of(option: &str, value: Option<&str>) -> Privilege {
 }
 
 /// Parameters of a change that name no option.
-const NO_OPTIONS: [&str; 8] =
-    ["node", "vmid", "skiplock", "digest", "delete", "force", "revert", "background_delay"];
+const NO_OPTIONS: [&str; 8] = [
+    "node",
+    "vmid",
+    "skiplock",
+    "digest",
+    "delete",
+    "force",
+    "revert",
+    "background_delay",
+];
 
 fn change_needs(params: &Values) -> Vec<Need> {
     let path = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
-    let set = params.iter().filter(|(name, _)| !NO_OPTIONS.contains(&name.as_str()));
-    let mut privileges: Vec<Privilege> =
-        set.map(|(name, value)| privilege_of(name, value.as_str())).collect();
+    let set = params
+        .iter()
+        .filter(|(name, _)| !NO_OPTIONS.contains(&name.as_str()));
+    let mut privileges: Vec<Privilege> = set
+        .map(|(name, value)| privilege_of(name, value.as_str()))
+        .collect();
     for list in ["delete", "revert"] {
-        let names = params.get(list).and_then(|names| names.as_str()).unwrap_or_default();
+        let names = params
+            .get(list)
+            .and_then(|names| names.as_str())
+            .unwrap_or_default();
         privileges.extend(format::split_list(names).map(|name| privilege_of(name, None)));
     }
     privileges.sort_unstable();
     privileges.dedup();
-    let each = privileges
-        .into_iter()
-        .map(|privilege| Need { path: path.clone(), privileges: vec![privilege], any: false });
+    let each = privileges.into_iter().map(|privilege| Need {
+        path: path.clone(),
+        privileges: vec![privilege],
+        any: false,
+    });
     each.chain(space_needs(params)).collect()
 }
 
@@ -151,9 +227,16 @@ pub(in crate::table) const ROWS: &[Row] = &[
         NODE,
         VMID,
         Field::boolean("current").optional().default("0"),
-        Field::string("snapshot").optional().max_length(40).format(format::CONFIG_ID).unbuilt(),
+        Field::string("snapshot")
+            .optional()
+            .max_length(40)
+            .format(format::CONFIG_ID)
+            .unbuilt(),
     ]])
-    .returns(Shape::Object { fields: CONFIG, open: false })
+    .returns(Shape::Object {
+        fields: CONFIG,
+        open: false,
+    })
     .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
     .on_node(),
     Row::put(
@@ -182,18 +265,22 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .returns(PENDING)
     .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
     .on_node(),
-    Row::put("/nodes/{node}/qemu/{vmid}/resize", "qemu_resize", "Make a disk larger.")
-        .params(&[&[
-            NODE,
-            VMID,
-            SKIPLOCK,
-            DIGEST,
-            Field::string("disk").one_of(DISKS),
-            Field::string("size").pattern(r"\+?\d+(\.\d+)?[KMGT]?"),
-        ]])
-        .check(Check::On("/vms/{vmid}", &[Privilege::VmConfigDisk]))
-        .submit()
-        .on_node(),
+    Row::put(
+        "/nodes/{node}/qemu/{vmid}/resize",
+        "qemu_resize",
+        "Make a disk larger.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        SKIPLOCK,
+        DIGEST,
+        Field::string("disk").one_of(DISKS),
+        Field::string("size").pattern(r"\+?\d+(\.\d+)?[KMGT]?"),
+    ]])
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmConfigDisk]))
+    .submit()
+    .on_node(),
     Row::put(
         "/nodes/{node}/qemu/{vmid}/unlink",
         "qemu_unlink",

@@ -9,23 +9,43 @@ use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Permission, Row};
 
 /// What a directory lists.
-const SUBDIRS: Shape =
-    Shape::Array(&Shape::Object { fields: &[&[Field::string("subdir")]], open: false });
+const SUBDIRS: Shape = Shape::Array(&Shape::Object {
+    fields: &[&[Field::string("subdir")]],
+    open: false,
+});
 
 /// Parameters of a creation that are no options of the guest.
 const CREATE: &[Field] = &[
     NODE,
     VMID,
-    Field::string("archive").optional().max_length(255).unbuilt(),
+    Field::string("archive")
+        .optional()
+        .max_length(255)
+        .unbuilt(),
     Field::integer("bwlimit").optional().min(0.0).unbuilt(),
-    Field::boolean("force").optional().requires("archive").unbuilt(),
-    Field::boolean("ha-managed").optional().default("0").unbuilt(),
-    Field::string("import-working-storage").optional().format(format::STORAGE_ID).unbuilt(),
+    Field::boolean("force")
+        .optional()
+        .requires("archive")
+        .unbuilt(),
+    Field::boolean("ha-managed")
+        .optional()
+        .default("0")
+        .unbuilt(),
+    Field::string("import-working-storage")
+        .optional()
+        .format(format::STORAGE_ID)
+        .unbuilt(),
     Field::boolean("live-restore").optional().unbuilt(),
     Field::string("pool").optional().format(format::POOL_ID),
     Field::boolean("start").optional().default("0"),
-    Field::string("storage").optional().format(format::STORAGE_ID).unbuilt(),
-    Field::boolean("unique").optional().requires("archive").unbuilt(),
+    Field::string("storage")
+        .optional()
+        .format(format::STORAGE_ID)
+        .unbuilt(),
+    Field::boolean("unique")
+        .optional()
+        .requires("archive")
+        .unbuilt(),
 ];
 
 const ALL_CREATE: &[&[Field]] = &{
@@ -44,7 +64,11 @@ fn create_needs(params: &Values) -> Vec<Need> {
         Some(pool) => format!("/pool/{pool}"),
         None => format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default()),
     };
-    let mut needs = vec![Need { path, privileges: vec![Privilege::VmAllocate], any: false }];
+    let mut needs = vec![Need {
+        path,
+        privileges: vec![Privilege::VmAllocate],
+        any: false,
+    }];
     needs.extend(space_needs(params));
     needs
 }
@@ -68,23 +92,38 @@ pub(super) fn space_needs(params: &Values) -> Vec<Need> {
 }
 
 pub(in crate::table) const ROWS: &[Row] = &[
-    Row::get("/nodes/{node}/qemu", "qemu_list", "The virtual machines of a node.")
-        .params(&[&[NODE, Field::boolean("full").optional()]])
-        .returns(Shape::Array(&Shape::Object { fields: &[OBSERVED], open: true }))
-        .permission(Permission::User)
-        .on_node()
-        .index(),
-    Row::post("/nodes/{node}/qemu", "qemu_create", "Make a virtual machine.")
-        .params(ALL_CREATE)
-        .check(Check::Computed(create_needs))
-        .submit()
-        .on_node(),
-    Row::get("/nodes/{node}/qemu/{vmid}", "qemu_directory", "What there is of a virtual machine.")
-        .params(&[&[NODE, VMID]])
-        .returns(SUBDIRS)
-        .permission(Permission::User)
-        .on_node()
-        .index(),
+    Row::get(
+        "/nodes/{node}/qemu",
+        "qemu_list",
+        "The virtual machines of a node.",
+    )
+    .params(&[&[NODE, Field::boolean("full").optional()]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[OBSERVED],
+        open: true,
+    }))
+    .permission(Permission::User)
+    .on_node()
+    .index(),
+    Row::post(
+        "/nodes/{node}/qemu",
+        "qemu_create",
+        "Make a virtual machine.",
+    )
+    .params(ALL_CREATE)
+    .check(Check::Computed(create_needs))
+    .submit()
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/qemu/{vmid}",
+        "qemu_directory",
+        "What there is of a virtual machine.",
+    )
+    .params(&[&[NODE, VMID]])
+    .returns(SUBDIRS)
+    .permission(Permission::User)
+    .on_node()
+    .index(),
     Row::delete(
         "/nodes/{node}/qemu/{vmid}",
         "qemu_destroy",
@@ -94,7 +133,9 @@ pub(in crate::table) const ROWS: &[Row] = &[
         NODE,
         VMID,
         SKIPLOCK,
-        Field::boolean("destroy-unreferenced-disks").optional().default("0"),
+        Field::boolean("destroy-unreferenced-disks")
+            .optional()
+            .default("0"),
         Field::boolean("purge").optional(),
     ]])
     .check(Check::On("/vms/{vmid}", &[Privilege::VmAllocate]))

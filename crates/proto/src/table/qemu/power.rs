@@ -16,7 +16,10 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .params(&[&[NODE, VMID, Field::string("command")]])
     .returns(Shape::String)
     // Reading commands need Sys.Audit, all others Sys.Modify: the operation looks.
-    .check(Check::AnyOn("/vms/{vmid}", &[Privilege::SysAudit, Privilege::SysModify]))
+    .check(Check::AnyOn(
+        "/vms/{vmid}",
+        &[Privilege::SysAudit, Privilege::SysModify],
+    ))
     .on_node()
     .local(),
     Row::post(
@@ -34,7 +37,12 @@ pub(in crate::table) const ROWS: &[Row] = &[
         "qemu_resume",
         "Let a paused virtual machine run on.",
     )
-    .params(&[&[NODE, VMID, SKIPLOCK, Field::boolean("nocheck").optional().unbuilt()]])
+    .params(&[&[
+        NODE,
+        VMID,
+        SKIPLOCK,
+        Field::boolean("nocheck").optional().unbuilt(),
+    ]])
     .check(POWER)
     .submit()
     .on_node()
@@ -49,7 +57,10 @@ pub(in crate::table) const ROWS: &[Row] = &[
         VMID,
         SKIPLOCK,
         Field::boolean("forceStop").optional().default("0"),
-        Field::boolean("keepActive").optional().default("0").unbuilt(),
+        Field::boolean("keepActive")
+            .optional()
+            .default("0")
+            .unbuilt(),
         Field::integer("timeout").optional().min(0.0),
     ]])
     .check(POWER)
