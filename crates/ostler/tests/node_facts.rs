@@ -317,8 +317,11 @@ async fn cluster_status_tasks_and_log() {
             .len(),
         1
     );
+    directories_and_lists(&node).await;
+}
 
-    // Directories and lists are the api's own to answer.
+/// What the api answers by itself.
+async fn directories_and_lists(node: &TestNode) {
     let params = json!({"userid": "root@pam", "tokenid": "test", "privsep": 0});
     let token = node.call("token_create", params).await.unwrap().data;
     let (id, secret) = (token["full-tokenid"].as_str(), token["value"].as_str());
