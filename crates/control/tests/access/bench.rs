@@ -92,6 +92,7 @@ impl Bench {
         Caller {
             bench: self,
             credential,
+            uid: 0,
         }
     }
 
@@ -102,6 +103,11 @@ impl Bench {
 
     pub(crate) fn nobody(&self) -> Caller<'_> {
         self.caller(Credential::None)
+    }
+
+    /// A process of the API's user that claims to be root without showing anything.
+    pub(crate) fn impostor(&self) -> Caller<'_> {
+        Caller { bench: self, credential: Credential::Peer, uid: 999 }
     }
 
     pub(crate) fn token(&self, text: &str) -> Caller<'_> {
@@ -143,6 +149,7 @@ impl Bench {
 pub(crate) struct Caller<'a> {
     bench: &'a Bench,
     credential: Credential,
+    uid: u32,
 }
 
 impl Caller<'_> {
@@ -156,7 +163,7 @@ impl Caller<'_> {
         };
         self.bench
             .dispatcher
-            .request(Peer { uid: 0 }, request)
+            .request(Peer { uid: self.uid }, request)
             .await
     }
 

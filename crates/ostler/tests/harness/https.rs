@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// What came back.
 #[derive(Debug)]
@@ -78,7 +79,12 @@ pub async fn request(
     text.push_str(body.map_or("", |(_, body)| body));
     let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = connector().connect(name, tcp).await.unwrap();
+    let connector = connector(rustls::DEFAULT_VERSIONS, &[]);
+    exchange(connector.connect(name, tcp).await.unwrap(), &text).await
+}
+
+/// Sends a request as it stands and reads until the server closes.
+pub async fn exchange(mut stream: TlsStream<TcpStream>, text: &str) -> Response {
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut raw = Vec::new();
     // A server may close without saying goodbye; the answer is there all the same.
@@ -86,14 +92,18 @@ pub async fn request(
     Response::parse(&raw)
 }
 
-fn connector() -> TlsConnector {
+pub fn connector(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    alpn: &[&str],
+) -> TlsConnector {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anyone))
         .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     TlsConnector::from(Arc::new(config))
 }
 

@@ -1,0 +1,60 @@
+//! Making many guests at once, on a real node.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail where it stands")]
+
+mod harness;
+
+use std::collections::BTreeSet;
+
+use harness::{TestNode, left_out};
+use serde_json::json;
+
+const COUNT: u32 = 100;
+
+// covers: S2.38
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_creations_at_once_all_succeed() {
+    if left_out("qemu_create") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    let started = tokio::time::Instant::now();
+    // The last id is the largest that there is.
+    let ids: Vec<u32> = (0..COUNT - 1).map(|n| 10_001 + n).chain([999_999_999]).collect();
+    let creations = ids.iter().map(|vmid| {
+        let params = json!({
+            "node": "pve1", "vmid": vmid, "memory": "64", "kvm": 0, "scsi0": "local:0.125"
+        });
+        node.task("qemu_create", params)
+    });
+    for status in futures_util::future::join_all(creations).await {
+        assert_eq!(status, "OK");
+    }
+    println!("{COUNT} guests with a disk each in {:?}", started.elapsed());
+    for vmid in &ids {
+        let params = json!({"node": "pve1", "vmid": vmid});
+        let config = node.call("qemu_config", params).await.unwrap().data;
+        let disk = format!("local:{vmid}/vm-{vmid}-disk-0.raw,size=128M");
+        assert_eq!(config["scsi0"], disk);
+        assert!(config.get("lock").is_none());
+    }
+    let folders: BTreeSet<u32> = std::fs::read_dir(node.root.join("var/lib/vz/images"))
+        .unwrap()
+        .map(|folder| folder.unwrap().file_name().to_string_lossy().parse().unwrap())
+        .collect();
+    assert_eq!(folders, ids.iter().copied().collect());
+
+    let again = json!({"node": "pve1", "vmid": ids[0], "memory": "64"});
+    let error = node.call("qemu_create", again).await.unwrap_err();
+    assert_eq!(
+        error.message,
+        "unable to create VM 10001 - VM 10001 already exists on node 'pve1'"
+    );
+
+    let removals = ids.iter().map(|vmid| {
+        node.task("qemu_destroy", json!({"node": "pve1", "vmid": vmid}))
+    });
+    for status in futures_util::future::join_all(removals).await {
+        assert_eq!(status, "OK");
+    }
+    assert_eq!(std::fs::read_dir(node.root.join("var/lib/vz/images")).unwrap().count(), 0);
+}
