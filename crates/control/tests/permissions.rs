@@ -1,6 +1,10 @@
 //! Every operation of the agent with nobody, with a user without rights, with exactly the rights
 //! that its row names, and from an api that has been taken over.
-#![allow(clippy::unwrap_used, dead_code, reason = "a test may fail where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test may fail where it stands"
+)]
 
 #[path = "access/bench.rs"]
 mod bench;
@@ -36,8 +40,18 @@ fn required(row: &Row) -> Value {
         },
     });
     let mut params = json!({});
-    for field in row.params.iter().flat_map(|group| group.iter()).filter(|f| !f.optional) {
-        assert!(!all[field.name].is_null(), "no sample for {} of {}", field.name, row.label());
+    for field in row
+        .params
+        .iter()
+        .flat_map(|group| group.iter())
+        .filter(|f| !f.optional)
+    {
+        assert!(
+            !all[field.name].is_null(),
+            "no sample for {} of {}",
+            field.name,
+            row.label()
+        );
         params[field.name] = all[field.name].clone();
     }
     match row.name {
@@ -72,9 +86,10 @@ fn needs(check: &Check, params: &Values) -> Option<Vec<(String, Vec<Privilege>)>
             Some(all?.concat())
         }
         Check::Any(checks) => checks.iter().find_map(|check| needs(check, params)),
-        Check::Given(name, check) => {
-            params.contains_key(*name).then(|| needs(check, params)).flatten()
-        }
+        Check::Given(name, check) => params
+            .contains_key(*name)
+            .then(|| needs(check, params))
+            .flatten(),
         Check::SelfUser => None,
         Check::UserRealm(privilege) => {
             Some(vec![("/access/realm/pve".to_owned(), vec![*privilege])])
@@ -82,9 +97,7 @@ fn needs(check: &Check, params: &Values) -> Option<Vec<(String, Vec<Privilege>)>
         Check::UserGroups { privileges, .. } => {
             Some(vec![("/access/groups".to_owned(), vec![privileges[0]])])
         }
-        Check::ModifyAcl => {
-            Some(vec![(fill("{path}"), vec![Privilege::PermissionsModify])])
-        }
+        Check::ModifyAcl => Some(vec![(fill("{path}"), vec![Privilege::PermissionsModify])]),
         Check::Computed(compute) => {
             let needs = compute(params).into_iter().map(|need| {
                 let few = if need.any { 1 } else { need.privileges.len() };
@@ -102,9 +115,16 @@ async fn bench_with(grants: &[(String, Vec<Privilege>)]) -> Bench {
     let root = bench.root();
     root.ok("user_create", json!({"userid": "bob@pve"})).await;
     for (number, (path, privileges)) in grants.iter().enumerate() {
-        let names: Vec<&str> = privileges.iter().map(|privilege| privilege.as_str()).collect();
+        let names: Vec<&str> = privileges
+            .iter()
+            .map(|privilege| privilege.as_str())
+            .collect();
         let role = format!("R{number}");
-        root.ok("role_create", json!({"roleid": role, "privs": names.join(",")})).await;
+        root.ok(
+            "role_create",
+            json!({"roleid": role, "privs": names.join(",")}),
+        )
+        .await;
         let entry = json!({"path": path, "users": JANE, "roles": role, "propagate": 0});
         root.ok("acl_update", entry).await;
     }
@@ -123,7 +143,12 @@ async fn nobody_and_an_impostor_get_nothing() {
     for row in rows().filter(|row| !matches!(row.permission, Permission::World)) {
         for caller in [&nobody, &impostor] {
             let refused = caller.error(row.name, required(row)).await;
-            assert_eq!(refused.kind, ErrorKind::Unauthenticated, "{}: {refused}", row.label());
+            assert_eq!(
+                refused.kind,
+                ErrorKind::Unauthenticated,
+                "{}: {refused}",
+                row.label()
+            );
         }
     }
 }
@@ -137,7 +162,12 @@ async fn without_rights_nothing_that_needs_one_is_done() {
             continue;
         }
         let refused = jane.error(row.name, required(row)).await;
-        assert_eq!(refused.kind, ErrorKind::Forbidden, "{}: {refused}", row.label());
+        assert_eq!(
+            refused.kind,
+            ErrorKind::Forbidden,
+            "{}: {refused}",
+            row.label()
+        );
     }
 }
 
@@ -145,10 +175,14 @@ async fn without_rights_nothing_that_needs_one_is_done() {
 async fn exactly_the_rights_that_a_row_names_are_enough() {
     let mut counted = 0;
     for row in rows() {
-        let Permission::Check(check) = row.permission else { continue };
+        let Permission::Check(check) = row.permission else {
+            continue;
+        };
         let params = required(row);
         let typed = row.check_params(params.as_object().unwrap()).unwrap();
-        let Some(grants) = needs(&check, &typed) else { continue };
+        let Some(grants) = needs(&check, &typed) else {
+            continue;
+        };
         let bench = bench_with(&grants).await;
         let outcome = bench.jane().await.ask(row.name, params).await;
         let refused = outcome.err().filter(|error| is_refusal(error.kind));

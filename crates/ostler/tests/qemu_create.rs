@@ -1,5 +1,9 @@
 //! Making many guests at once, on a real node.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
 
 mod harness;
 
@@ -19,7 +23,10 @@ async fn a_hundred_creations_at_once_all_succeed() {
     let node = TestNode::start(async |_| {}).await;
     let started = tokio::time::Instant::now();
     // The last id is the largest that there is.
-    let ids: Vec<u32> = (0..COUNT - 1).map(|n| 10_001 + n).chain([999_999_999]).collect();
+    let ids: Vec<u32> = (0..COUNT - 1)
+        .map(|n| 10_001 + n)
+        .chain([999_999_999])
+        .collect();
     let creations = ids.iter().map(|vmid| {
         let params = json!({
             "node": "pve1", "vmid": vmid, "memory": "64", "kvm": 0, "scsi0": "local:0.125"
@@ -39,7 +46,14 @@ async fn a_hundred_creations_at_once_all_succeed() {
     }
     let folders: BTreeSet<u32> = std::fs::read_dir(node.root.join("var/lib/vz/images"))
         .unwrap()
-        .map(|folder| folder.unwrap().file_name().to_string_lossy().parse().unwrap())
+        .map(|folder| {
+            folder
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .parse()
+                .unwrap()
+        })
         .collect();
     assert_eq!(folders, ids.iter().copied().collect());
 
@@ -50,11 +64,16 @@ async fn a_hundred_creations_at_once_all_succeed() {
         "unable to create VM 10001 - VM 10001 already exists on node 'pve1'"
     );
 
-    let removals = ids.iter().map(|vmid| {
-        node.task("qemu_destroy", json!({"node": "pve1", "vmid": vmid}))
-    });
+    let removals = ids
+        .iter()
+        .map(|vmid| node.task("qemu_destroy", json!({"node": "pve1", "vmid": vmid})));
     for status in futures_util::future::join_all(removals).await {
         assert_eq!(status, "OK");
     }
-    assert_eq!(std::fs::read_dir(node.root.join("var/lib/vz/images")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(node.root.join("var/lib/vz/images"))
+            .unwrap()
+            .count(),
+        0
+    );
 }

@@ -23,7 +23,10 @@ async fn site() -> Site {
     let params = json!({"userid": "root@pam", "tokenid": "wire", "privsep": 0});
     let made = node.call("token_create", params).await.unwrap().data;
     let value = made["value"].as_str().unwrap();
-    let token = vec![("Authorization", format!("PVEAPIToken=root@pam!wire={value}"))];
+    let token = vec![(
+        "Authorization",
+        format!("PVEAPIToken=root@pam!wire={value}"),
+    )];
     Site { node, token }
 }
 
@@ -35,7 +38,14 @@ impl Site {
     async fn login(&self, user: &str, password: &str) -> Response {
         let body = format!("username={user}&password={password}");
         let body = Some((FORM, body.as_str()));
-        request(self.node.port, "POST", "/api2/json/access/ticket", &[], body).await
+        request(
+            self.node.port,
+            "POST",
+            "/api2/json/access/ticket",
+            &[],
+            body,
+        )
+        .await
     }
 }
 
@@ -48,22 +58,47 @@ async fn formats_limits_and_strange_requests() {
     let site = site().await;
     let version = site.get("/api2/json/version").await;
     assert_eq!(version.status_line, "HTTP/1.1 200 OK");
-    assert!(version.header("server").unwrap().starts_with("pve-api-daemon/3.0"));
+    assert!(
+        version
+            .header("server")
+            .unwrap()
+            .starts_with("pve-api-daemon/3.0")
+    );
     assert_eq!(version.header("cache-control"), Some("max-age=0"));
     let missing = site.get("/api2/extjs/nodes/pve1/qemu/999/config").await;
     assert_eq!(missing.status_line, "HTTP/1.1 200 OK");
     let missing = missing.json();
-    assert_eq!((&missing["success"], &missing["status"]), (&json!(0), &json!(500)));
+    assert_eq!(
+        (&missing["success"], &missing["status"]),
+        (&json!(0), &json!(500))
+    );
     let conflict = site.get("/api2/json/nodes/pve1/status?node=other").await;
     assert_eq!(conflict.status(), 400);
     let text = "duplicate parameter (already defined in URI) with conflicting values!";
     assert_eq!(conflict.json()["errors"]["node"], text);
     let path = "/api2/json/version";
-    let body = request(site.node.port, "GET", path, &site.token, Some((FORM, "a=1"))).await;
-    assert_eq!(body.status_line, "HTTP/1.1 501 Unexpected content for method 'GET'");
+    let body = request(
+        site.node.port,
+        "GET",
+        path,
+        &site.token,
+        Some((FORM, "a=1")),
+    )
+    .await;
+    assert_eq!(
+        body.status_line,
+        "HTTP/1.1 501 Unexpected content for method 'GET'"
+    );
     let large = format!("poolid=p&comment={}", "x".repeat(600 * 1024));
     let body = Some((FORM, large.as_str()));
-    let refused = request(site.node.port, "POST", "/api2/json/pools", &site.token, body).await;
+    let refused = request(
+        site.node.port,
+        "POST",
+        "/api2/json/pools",
+        &site.token,
+        body,
+    )
+    .await;
     assert_eq!(refused.status_line, "HTTP/1.1 501 for data too large");
     let viewer = request(site.node.port, "GET", "/pve-docs/api-viewer/", &[], None).await;
     assert!(String::from_utf8_lossy(&viewer.body).contains("Operations"));
@@ -81,9 +116,14 @@ async fn gzip_for_those_who_ask_and_only_where_it_is_worth_it() {
     let packed = request(site.node.port, "GET", path, &headers, None).await;
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
     let mut text = String::new();
-    flate2::read::GzDecoder::new(&packed.body[..]).read_to_string(&mut text).unwrap();
+    flate2::read::GzDecoder::new(&packed.body[..])
+        .read_to_string(&mut text)
+        .unwrap();
     let plain = site.get(path).await;
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), plain.json());
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+        plain.json()
+    );
     assert!(packed.body.len() < plain.body.len() && plain.header("content-encoding").is_none());
     let small = request(site.node.port, "GET", "/api2/json/version", &headers, None).await;
     assert_eq!(small.header("content-encoding"), None);
@@ -96,21 +136,34 @@ async fn tls_1_2_and_1_3_never_http_2_and_plain_http_is_sent_on() {
     }
     let site = site().await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let tcp = tokio::net::TcpStream::connect(("127.0.0.1", site.node.port)).await.unwrap();
+        let tcp = tokio::net::TcpStream::connect(("127.0.0.1", site.node.port))
+            .await
+            .unwrap();
         let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-        let stream = connector(&[version], &["h2", "http/1.1"]).connect(name, tcp).await.unwrap();
+        let stream = connector(&[version], &["h2", "http/1.1"])
+            .connect(name, tcp)
+            .await
+            .unwrap();
         let session = stream.get_ref().1;
         assert_eq!(session.protocol_version(), Some(version.version));
         assert_eq!(session.alpn_protocol(), Some(&b"http/1.1"[..]));
         let answer = exchange(stream, "GET /api2/json/version HTTP/1.0\r\n\r\n").await;
         assert_eq!(answer.status(), 401);
     }
-    let mut plain = tokio::net::TcpStream::connect(("127.0.0.1", site.node.port)).await.unwrap();
-    plain.write_all(b"GET /x?y=1 HTTP/1.1\r\nHost: node:8006\r\n\r\n").await.unwrap();
+    let mut plain = tokio::net::TcpStream::connect(("127.0.0.1", site.node.port))
+        .await
+        .unwrap();
+    plain
+        .write_all(b"GET /x?y=1 HTTP/1.1\r\nHost: node:8006\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = String::new();
     plain.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 301 "), "{answer}");
-    assert!(answer.contains("\r\nLocation: https://node:8006/x?y=1\r\n"), "{answer}");
+    assert!(
+        answer.contains("\r\nLocation: https://node:8006/x?y=1\r\n"),
+        "{answer}"
+    );
 }
 
 /// A refusal takes three seconds, and ten wrong passwords a minute are the most that are looked

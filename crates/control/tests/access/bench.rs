@@ -107,7 +107,11 @@ impl Bench {
 
     /// A process of the API's user that claims to be root without showing anything.
     pub(crate) fn impostor(&self) -> Caller<'_> {
-        Caller { bench: self, credential: Credential::Peer, uid: 999 }
+        Caller {
+            bench: self,
+            credential: Credential::Peer,
+            uid: 999,
+        }
     }
 
     pub(crate) fn token(&self, text: &str) -> Caller<'_> {

@@ -16,6 +16,7 @@ pub(crate) async fn api(config: &Config) -> Result<()> {
         bail!("the API must not run as root: run it as the user of ostler.toml's 'api-user'");
     }
     let certificate = ApiCertificate::of(&config.paths);
+    certificate.wait_for().await;
     let tls = http::tls_acceptor(&certificate.chain, &certificate.key)?;
     let clock = Arc::new(SystemClock::new());
     let client = Client::new(config.paths.socket());

@@ -36,6 +36,23 @@ impl ApiCertificate {
     }
 }
 
+/// How often the API looks for its certificate.
+const LOOK_MS: u64 = 50;
+
+impl ApiCertificate {
+    /// Waits until the agent has made the certificate, as it does at its first start.
+    pub(crate) async fn wait_for(&self) {
+        let mut is_told = false;
+        while !self.chain.exists() || !self.key.exists() {
+            if !is_told {
+                tracing::info!("waiting until the agent has made the certificate");
+            }
+            is_told = true;
+            tokio::time::sleep(std::time::Duration::from_millis(LOOK_MS)).await;
+        }
+    }
+}
+
 /// Makes what is missing. Answers the fingerprint of the certificate that is served, as
 /// browsers show it.
 pub(crate) async fn ensure(config: &Config, host: &SharedHost) -> Result<String> {

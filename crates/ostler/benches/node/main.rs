@@ -1,0 +1,115 @@
+//! What a node costs beside what it cannot do without; `./x bench` runs it and
+//! docs/performance.md says how to read it. All load stays on the loopback and is bounded.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a bench prints, fails where it stands, starts programs and reads real time"
+)]
+
+mod commits;
+#[path = "../../tests/harness/mod.rs"]
+mod harness;
+mod lists;
+mod load;
+mod process;
+mod servers;
+mod starts;
+
+use std::time::{Duration, Instant};
+
+use harness::{TestNode, left_out};
+use load::{Caller, Target};
+use process::Weights;
+use serde_json::json;
+
+/// How many guests the nodes have.
+const SIZES: [u32; 3] = [10, 2_000, 10_000];
+
+/// How long a node is left alone before it is weighed.
+const REST: Duration = Duration::from_secs(3);
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build()
+        .unwrap();
+    match arguments.next().as_deref() {
+        Some(servers::PLAIN) => runtime.block_on(servers::plain(arguments.next().unwrap())),
+        Some(servers::BARE) => {
+            let (answers, tls) = (arguments.next().unwrap(), arguments.next());
+            runtime.block_on(servers::bare(answers, tls));
+        }
+        _ if left_out("bench") => {}
+        _ => runtime.block_on(all()),
+    }
+}
+
+async fn all() {
+    let begun = Instant::now();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    println!(
+        "{} processors, load before it began: {}",
+        std::thread::available_parallelism().unwrap(),
+        load.trim()
+    );
+    println!(
+        "CPU: utime + stime of /proc/PID/stat, in steps of 10 ms, over all requests of a row."
+    );
+    let mut weights = vec![weigh_empty().await];
+    let mut commits = Vec::new();
+    println!("\n### GET, CPU per request\n\n{}", lists::HEAD);
+    for guests in SIZES {
+        let node = TestNode::start(async |store| lists::put_guests(store, guests).await).await;
+        let caller = caller(&node).await;
+        lists::wait_for(&caller, guests).await;
+        tokio::time::sleep(REST).await;
+        let before = Weights::of(&node);
+        lists::measure(&node, &caller).await;
+        tokio::time::sleep(REST).await;
+        let after = Weights::of(&node);
+        weights.push(format!("| {guests} | at rest | {before} |"));
+        weights.push(format!("| {guests} | after the rows above | {after} |"));
+        commits.push(commits::through_the_api(&node, &caller, guests).await);
+        if guests == SIZES[0] {
+            commits.push(commits::bare(&node.root));
+        }
+    }
+    println!(
+        "\n### PUT of a VM's description, until the answer\n\n{}",
+        commits::HEAD
+    );
+    commits.iter().for_each(|row| println!("{row}"));
+    println!("\n### PSS in MiB (smaps_rollup)\n\n{}", process::HEAD);
+    weights.iter().for_each(|row| println!("{row}"));
+    println!("\n### Start of a guest under emulation\n\n{}", starts::HEAD);
+    starts::measure().await;
+    println!("\nThe whole took {:.0} s.", begun.elapsed().as_secs_f64());
+}
+
+async fn weigh_empty() -> String {
+    let node = TestNode::start(async |_| {}).await;
+    let caller = caller(&node).await;
+    lists::wait_for(&caller, 0).await;
+    tokio::time::sleep(REST).await;
+    format!("| 0 | at rest | {} |", Weights::of(&node))
+}
+
+/// A token of root's, and TLS that trusts the node's own authority.
+async fn caller(node: &TestNode) -> Caller {
+    let params = json!({"userid": "root@pam", "tokenid": "bench", "privsep": 0});
+    let token = node.call("token_create", params).await.unwrap().data;
+    let (id, secret) = (token["full-tokenid"].as_str(), token["value"].as_str());
+    Caller {
+        credential: format!("PVEAPIToken={}={}", id.unwrap(), secret.unwrap()),
+        target: Target {
+            port: node.port,
+            tls: Some(load::connector(
+                &node.root.join("var/lib/ostler/tls/ca.pem"),
+            )),
+        },
+    }
+}
