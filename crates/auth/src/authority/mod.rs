@@ -61,7 +61,7 @@ impl Authority {
             clock,
             access: RwLock::new(Arc::new(access)),
             signer: RwLock::new(Arc::new(signer)),
-            passwords: Passwords::new().await?,
+            passwords: Passwords::new(),
             failures: FailureLimit::new(),
             pam,
             pam_slots: tokio::sync::Semaphore::new(4),
