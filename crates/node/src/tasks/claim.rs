@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::{Error, GuestRecord, VmId};
 use tasks::{Probe, Step, Task, TaskContext};
 
-use crate::World;
+use crate::{World, digest};
 
 /// A task that marks a guest as worked on.
 pub(super) trait Claims: Task<World = World> {
@@ -15,6 +15,24 @@ pub(super) trait Claims: Task<World = World> {
 
     /// What must hold of the record before the task begins.
     fn check(&self, guest: &GuestRecord) -> Result<(), Error>;
+}
+
+/// Refuses a guest that somebody has locked.
+pub(super) fn check_lock(guest: &GuestRecord, skip: bool) -> Result<(), Error> {
+    match guest.config.text("lock") {
+        Some(lock) if !skip => Err(Error::conflict(format!("VM is locked ({lock})"))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a configuration that is not the one which the caller knew.
+pub(super) fn check_digest(guest: &GuestRecord, known: Option<&str>) -> Result<(), Error> {
+    if known.is_some_and(|known| known != digest(guest)) {
+        return Err(Error::conflict(
+            "checksum mismatch (file change by other user?)",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) struct Claim;

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::allocate::{Allocate, Allocates};
-use super::claim::{Claim, Claims, Release};
+use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::guest_object;
+use crate::World;
 use crate::edit::Edit;
-use crate::{World, digest};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuConfigure {
@@ -59,20 +59,9 @@ impl Claims for QemuConfigure {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
-        if let Some(known) = &self.digest
-            && *known != digest(guest)
-        {
-            return Err(Error::conflict(
-                "checksum mismatch (file change by other user?)",
-            ));
-        }
+        check_digest(guest, self.digest.as_deref())?;
         let unlocks = self.edit.delete.iter().any(|name| name == "lock");
-        match guest.config.text("lock") {
-            Some(lock) if !self.skip_lock && !unlocks => {
-                Err(Error::conflict(format!("VM is locked ({lock})")))
-            }
-            _ => Ok(()),
-        }
+        check_lock(guest, self.skip_lock || unlocks)
     }
 }
 

@@ -6,7 +6,7 @@ use model::{Error, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
 
-use super::claim::{Claim, Claims};
+use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
 use crate::World;
 use crate::edit::volumes_of;
@@ -61,10 +61,7 @@ impl Claims for QemuDestroy {
             let text = format!("can't remove VM {} - protection mode enabled", self.vmid);
             return Err(Error::conflict(text));
         }
-        match guest.config.text("lock") {
-            Some(lock) if !self.skip_lock => Err(Error::conflict(format!("VM is locked ({lock})"))),
-            _ => Ok(()),
-        }
+        check_lock(guest, self.skip_lock)
     }
 }
 

@@ -12,9 +12,9 @@ use model::{ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
 
-use super::claim::{Claim, Claims, Release};
+use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::{guest_object, qmp_failed};
-use crate::{World, digest};
+use crate::World;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuResize {
@@ -93,19 +93,8 @@ impl Claims for QemuResize {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
-        if self
-            .digest
-            .as_ref()
-            .is_some_and(|known| *known != digest(guest))
-        {
-            return Err(Error::conflict(
-                "checksum mismatch (file change by other user?)",
-            ));
-        }
-        match guest.config.text("lock") {
-            Some(lock) if !self.skip_lock => Err(Error::conflict(format!("VM is locked ({lock})"))),
-            _ => Ok(()),
-        }
+        check_digest(guest, self.digest.as_deref())?;
+        check_lock(guest, self.skip_lock)
     }
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sys::{Command, Limits, ProcessId, ScopeName, Stdio, TapOptions};
 use tasks::{Probe, Step, Task, TaskContext};
 
-use super::claim::{Claim, Claims, Release};
+use super::claim::{Claim, Claims, Release, check_lock};
 use super::guest_object;
 use crate::edit::apply_pending;
 use crate::volumes::Descriptors;
@@ -111,10 +111,7 @@ impl Claims for QemuStart {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
-        match guest.config.text("lock") {
-            Some(lock) if !self.skip_lock => Err(Error::conflict(format!("VM is locked ({lock})"))),
-            _ => Ok(()),
-        }
+        check_lock(guest, self.skip_lock)
     }
 }
 

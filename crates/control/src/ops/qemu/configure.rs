@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::qemu::OPTIONS;
 use model::schema::Values;
 use model::schema::format::split_list;
 use model::{Error, ErrorKind, FieldErrors, Upid};
@@ -16,18 +17,6 @@ use crate::ops::Op;
 
 /// How long a synchronous change may take: clients give up at 5 s.
 const PATIENCE: Duration = Duration::from_millis(4_500);
-
-/// Parameters that are no options of the guest.
-const NO_OPTIONS: [&str; 8] = [
-    "node",
-    "vmid",
-    "skiplock",
-    "digest",
-    "delete",
-    "force",
-    "revert",
-    "background_delay",
-];
 
 #[derive(Deserialize)]
 struct Change {
@@ -131,12 +120,11 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
     op.context.submit(op, guest.vmid, task).await
 }
 
-/// The options among the parameters.
+/// The options of the guest among the parameters.
 pub(super) fn options(params: &Values) -> Values {
-    let is_option = |name: &String| !NO_OPTIONS.contains(&name.as_str());
     params
         .iter()
-        .filter(|(name, _)| is_option(name))
+        .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some())
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
@@ -158,7 +146,7 @@ fn check_names(edit: &Edit) -> Result<(), Error> {
             if edit.set.contains_key(name) {
                 let text = format!("you can't use '-{name}' and -{field} {name}' at the same time");
                 errors.insert(field.to_owned(), text);
-            } else if model::schema::find(model::qemu::OPTIONS, name).is_none() {
+            } else if model::schema::find(OPTIONS, name).is_none() {
                 errors.insert(field.to_owned(), format!("unknown option '{name}'"));
             }
         }

@@ -15,9 +15,6 @@ use super::Guest;
 use super::configure::options;
 use crate::ops::Op;
 
-/// Parameters of a creation that are no options of the guest.
-const NO_OPTIONS: [&str; 2] = ["pool", "start"];
-
 #[derive(Deserialize)]
 struct Create {
     pool: Option<PoolId>,
@@ -27,8 +24,7 @@ struct Create {
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Create { pool, start } = op.params()?;
-    let mut options = options(&op.params);
-    options.retain(|name, _| !NO_OPTIONS.contains(&name.as_str()));
+    let options = options(&op.params);
     let cluster = op.context.world.records.cluster_options().await?;
     let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node)

@@ -152,23 +152,11 @@ fn privilege_of(option: &str, value: Option<&str>) -> Privilege {
     }
 }
 
-/// Parameters of a change that name no option.
-const NO_OPTIONS: [&str; 8] = [
-    "node",
-    "vmid",
-    "skiplock",
-    "digest",
-    "delete",
-    "force",
-    "revert",
-    "background_delay",
-];
-
 fn change_needs(params: &Values) -> Vec<Need> {
     let path = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
     let set = params
         .iter()
-        .filter(|(name, _)| !NO_OPTIONS.contains(&name.as_str()));
+        .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some());
     let mut privileges: Vec<Privilege> = set
         .map(|(name, value)| privilege_of(name, value.as_str()))
         .collect();

@@ -1,21 +1,12 @@
 //! Every operation of the agent with nobody, with a user without rights, with exactly the rights
 //! that its row names, and from an api that has been taken over.
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "a test may fail where it stands"
-)]
 
-#[path = "access/bench.rs"]
-mod bench;
-
-use bench::Bench;
 use model::schema::Values;
 use model::{ErrorKind, Privilege};
 use proto::{Check, Form, Permission, Row};
 use serde_json::{Value, json};
 
-const JANE: &str = "jane@pve";
+use crate::bench::{Bench, JANE};
 
 /// The rows that are asked with `request`. A stream is admitted by the same code.
 fn rows() -> impl Iterator<Item = &'static Row> {
