@@ -11,6 +11,7 @@ use proto::wire::Request;
 use proto::{Credential, Form, Permission, Row};
 use uuid::Uuid;
 
+use crate::console::{self, is_console};
 use crate::credential::credential;
 use crate::envelope::{Body, Format, Refusal, failure, success, success_text};
 use crate::index::Content;
@@ -30,10 +31,24 @@ pub(crate) async fn dispatch(
         Err(refusal) => return refusal.into_response(),
     };
     match run(api, &target, parts, body, address).await {
-        Ok(Content::Answer(answer)) => success(target.format, answer),
-        Ok(Content::Json(data)) => success_text(target.format, data),
+        Ok(Reply::Content(Content::Answer(answer))) => success(target.format, answer),
+        Ok(Reply::Content(Content::Json(data))) => success_text(target.format, data),
+        Ok(Reply::Switched(response)) => response,
         Err(Outcome::Refused(refusal)) => refusal.into_response(),
         Err(Outcome::Failed(error)) => answer_error(&target, &error),
+    }
+}
+
+/// What a request comes to.
+enum Reply {
+    Content(Content),
+    /// The connection is a websocket from now on.
+    Switched(Response<Body>),
+}
+
+impl From<Content> for Reply {
+    fn from(content: Content) -> Self {
+        Self::Content(content)
     }
 }
 
@@ -71,7 +86,7 @@ async fn run(
     parts: &Parts,
     body: Incoming,
     address: SocketAddr,
-) -> Result<Content, Outcome> {
+) -> Result<Reply, Outcome> {
     let found = api.router.find(target.verb, &target.segments);
     let credential = credential(&parts.headers);
     let is_open = found
@@ -103,7 +118,7 @@ async fn run(
         return upload
             .run(parts, body, &boundary)
             .await
-            .map(Content::Answer);
+            .map(|answer| Content::Answer(answer).into());
     }
     let mut given = parameters(target.verb, parts, body).await?;
     add_path_params(&mut given, found.path_params)?;
@@ -111,7 +126,7 @@ async fn run(
         let identity = identify(api, &credential, address).await?;
         let params = found.row.check_params(&given)?;
         api.index.check(found.row, &identity, &params)?;
-        return Ok(api.index.answer(found.row, &identity, &params)?);
+        return Ok(api.index.answer(found.row, &identity, &params)?.into());
     }
     let request = Request {
         op: found.row.name.to_owned(),
@@ -120,11 +135,16 @@ async fn run(
         id: Uuid::new_v4().to_string(),
         address: Some(address.ip().to_string()),
     };
+    if is_console(found.row, parts) {
+        return console::open(api, request, parts)
+            .await
+            .map(Reply::Switched);
+    }
     let answer = api.client.request(request).await?;
     if let Some(revision) = answer.revision {
         api.index.reached(revision).await;
     }
-    Ok(Content::Answer(answer))
+    Ok(Content::Answer(answer).into())
 }
 
 pub(crate) async fn identify(

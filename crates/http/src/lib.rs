@@ -13,6 +13,7 @@
 //! host: what must be verified or done, the agent verifies and does. `model::ErrorKind` becomes
 //! a status here and nowhere else.
 
+mod console;
 mod credential;
 mod dispatch;
 mod envelope;
@@ -25,8 +26,10 @@ mod request;
 mod server;
 mod service;
 mod sessions;
+mod terminal;
 mod tls;
 mod upload;
+mod websocket;
 
 pub use index::Index;
 pub use server::{Listener, ServerOptions, serve};

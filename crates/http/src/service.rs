@@ -1,7 +1,7 @@
 //! One request, from its head to its answer.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -9,6 +9,7 @@ use hyper::{Request, Response};
 use model::Clock;
 use proto::Router;
 use proto::wire::Client;
+use tokio::task::JoinSet;
 
 use crate::envelope::{Body, Refusal};
 use crate::sessions::Sessions;
@@ -24,6 +25,8 @@ pub struct Api {
     pub(crate) index: Arc<Index>,
     pub(crate) router: Router,
     pub(crate) sessions: Sessions,
+    /// Open consoles; they end with the server.
+    consoles: Mutex<JoinSet<()>>,
 }
 
 impl Api {
@@ -36,7 +39,15 @@ impl Api {
             index,
             router,
             sessions,
+            consoles: Mutex::default(),
         }
+    }
+
+    /// Lets a console run by itself: its connection has ended as far as HTTP is concerned.
+    pub(crate) fn spawn_console(&self, console: impl Future<Output = ()> + Send + 'static) {
+        let mut consoles = self.consoles.lock().unwrap_or_else(PoisonError::into_inner);
+        while consoles.try_join_next().is_some() {}
+        consoles.spawn(console);
     }
 
     /// Answers a request. Never fails: what went wrong is the answer.

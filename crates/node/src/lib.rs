@@ -15,6 +15,7 @@
 //! file before it executes its first instruction.
 
 mod arrivals;
+mod consoles;
 mod digest;
 mod edit;
 mod events;
@@ -36,6 +37,7 @@ mod volumes;
 mod world;
 
 pub use arrivals::Arrivals;
+pub use consoles::{CONSOLE_WAIT_S, ConsoleKind, Consoles, Lease, serial_taken};
 pub use digest::digest;
 pub use edit::{Edit, NewVolume, volumes_of};
 pub use events::{Event, Events, Priority};

@@ -10,7 +10,7 @@ use sys::SharedHost;
 
 use crate::kvm::Kvm;
 use crate::programs::Programs;
-use crate::{Arrivals, Events, Paths, Records, Running, StatusBoard};
+use crate::{Arrivals, Consoles, Events, Paths, Records, Running, StatusBoard};
 
 /// What a world is made of.
 pub struct WorldOptions {
@@ -43,6 +43,8 @@ pub struct World {
     pub running: Running,
     /// Files on their way to a volume.
     pub arrivals: Arrivals,
+    /// Consoles that are open, or about to be.
+    pub consoles: Consoles,
     /// What was last observed of the node and its guests.
     pub status: Arc<StatusBoard>,
     /// What has happened lately.
@@ -57,6 +59,7 @@ impl World {
         let running = Running::new(host, paths, status.clone());
         Arc::new(Self {
             events: Events::new(options.clock.clone()),
+            consoles: Consoles::new(options.clock.clone()),
             programs: Programs::new(options.host.clone()),
             records: Records::new(options.store, options.node.clone()),
             kvm: Kvm::new(options.kvm),

@@ -15,7 +15,7 @@ use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
     NewSize, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume,
-    QemuShutdown, QemuStart, QemuStop, QemuSuspend,
+    QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -362,6 +362,13 @@ async fn qemu_resume() {
 #[tokio::test]
 async fn qemu_reset() {
     walk_all(|| Box::pin(running(QemuReset::new)), 4).await;
+}
+
+/// A console that is there no more: the task must end, wherever it is broken off.
+#[tokio::test]
+async fn qemu_vncproxy() {
+    let make = |vmid| QemuVncproxy::new(vmid, "gone".to_owned());
+    walk_all(move || Box::pin(running(make)), 4).await;
 }
 
 #[test]

@@ -31,6 +31,7 @@ impl Service for Echo {
         Ok(Streamed {
             answer: Answer::new("here"),
             descriptor: theirs.into(),
+            held: None,
         })
     }
     async fn verify(&self, _: Peer, _: Credential, _: Option<String>) -> Result<Identity, Error> {

@@ -1,5 +1,6 @@
 //! Processes.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -36,4 +37,7 @@ pub trait Processes: Send + Sync + 'static {
 
     /// Connects to a unix socket.
     async fn connect(&self, socket: &Path) -> Result<Box<dyn Stream>, SysError>;
+
+    /// Connects to a unix socket for another process; the descriptor does not block.
+    async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError>;
 }

@@ -101,5 +101,5 @@ pub fn pairs() -> impl Iterator<Item = &'static Pair> {
 
 /// Every operation whose answer comes with a descriptor, with its row's name.
 pub fn streams() -> impl Iterator<Item = &'static StreamPair> {
-    node::STREAMS.iter()
+    node::STREAMS.iter().chain(qemu::STREAMS)
 }

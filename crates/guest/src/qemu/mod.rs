@@ -21,6 +21,6 @@ pub use layout::{LayoutError, plan};
 pub use netdev::Tap;
 pub use paths::RuntimePaths;
 pub use qmp::Event;
-pub use qmp::{Qmp, QmpError};
+pub use qmp::{Qmp, QmpError, VncPassword};
 pub use running::{Accel, Backend, Device, Firmware, Processors, RunningAs};
 pub use usage::{DiskUsage, disk_usage};

@@ -12,6 +12,7 @@ mod qemu_resize;
 mod qemu_shutdown;
 mod qemu_start;
 mod qemu_stop;
+mod qemu_vncproxy;
 mod volume_arrive;
 mod volume_create;
 mod volume_delete;
@@ -30,6 +31,7 @@ pub use qemu_resize::{NewSize, QemuResize};
 pub use qemu_shutdown::QemuShutdown;
 pub use qemu_start::QemuStart;
 pub use qemu_stop::QemuStop;
+pub use qemu_vncproxy::QemuVncproxy;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
 pub use volume_download::VolumeDownload;
@@ -51,6 +53,7 @@ pub fn registry() -> Registry<World> {
         .with::<QemuStart>()
         .with::<QemuStop>()
         .with::<QemuSuspend>()
+        .with::<QemuVncproxy>()
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()
         .with::<VolumeDownload>()

@@ -62,17 +62,18 @@ pub(crate) async fn put_guests(store: &SharedStore, guests: u32) {
     }
 }
 
-async fn guests_listed(caller: &Caller, target: &Target) -> usize {
+/// How many guests the API lists; none before it has heard the agent.
+async fn guests_listed(caller: &Caller, target: &Target) -> Option<usize> {
     let mut connection = Connection::open(target).await;
-    let (raw, head) = connection.ask(&caller.get(RESOURCES, false)).await;
-    let list: Value = serde_json::from_slice(&raw[head..]).unwrap();
-    let rows = list["data"].as_array().unwrap();
-    rows.iter().filter(|row| row["type"] == "qemu").count()
+    let (raw, head) = connection.exchange(&caller.get(RESOURCES, false)).await;
+    let list: Value = serde_json::from_slice(&raw[head..]).ok()?;
+    let rows = list["data"].as_array()?;
+    Some(rows.iter().filter(|row| row["type"] == "qemu").count())
 }
 
 async fn wait_at(caller: &Caller, target: &Target, guests: u32) {
     until("all guests are listed", async || {
-        guests_listed(caller, target).await == guests as usize
+        guests_listed(caller, target).await == Some(guests as usize)
     })
     .await;
 }
@@ -97,7 +98,7 @@ pub(crate) const HEAD: &str = "\
 
 /// Prints the rows of a node.
 pub(crate) async fn measure(node: &TestNode, caller: &Caller) {
-    let guests = guests_listed(caller, &caller.target).await;
+    let guests = guests_listed(caller, &caller.target).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     keep_answers(caller, folder.path()).await;
     let (api, agent) = (node.role("api")[0], node.role("node")[0]);

@@ -73,13 +73,10 @@ async fn all() {
         let after = Weights::of(&node);
         weights.push(format!("| {guests} | at rest | {before} |"));
         weights.push(format!("| {guests} | after the rows above | {after} |"));
-        commits.push(commits::through_the_api(&node, &caller, guests).await);
-        if guests == SIZES[0] {
-            commits.push(commits::bare(&node.root));
-        }
+        commits.extend(commits::through_the_api(&node, &caller, guests).await);
     }
     println!(
-        "\n### PUT of a VM's description, until the answer\n\n{}",
+        "\n### A VM's configuration, until the answer\n\n{}",
         commits::HEAD
     );
     commits.iter().for_each(|row| println!("{row}"));

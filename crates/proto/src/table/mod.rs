@@ -34,6 +34,7 @@ const GROUPS: &[&[Row]] = &[
     node::status::ROWS,
     node::tasks::ROWS,
     qemu::config::ROWS,
+    qemu::console::ROWS,
     qemu::guests::ROWS,
     qemu::power::ROWS,
     qemu::status::ROWS,

@@ -89,6 +89,12 @@ impl Client {
 
     /// An operation whose answer comes with a descriptor.
     pub async fn stream(&self, request: Request) -> Result<(Answer, OwnedFd), Error> {
+        let (answer, descriptor, _) = self.stream_held(request).await?;
+        Ok((answer, descriptor))
+    }
+
+    /// The same where the agent keeps something for as long as the third is kept.
+    pub async fn stream_held(&self, request: Request) -> Result<(Answer, OwnedFd, Held), Error> {
         let mut socket = self.connect().await?;
         let asked = Outgoing {
             id: 0,
@@ -103,7 +109,7 @@ impl Client {
                     ..
                 },
                 Some(descriptor),
-            )) => Ok((answer, descriptor)),
+            )) => Ok((answer, descriptor, Held { _socket: socket })),
             Some((Incoming { reply, .. }, _)) => Err(unexpected(reply)),
             None => Err(closed()),
         }
@@ -191,6 +197,11 @@ async fn deliver(reader: OwnedReadHalf, waiting: Waiting) {
     }
     // Dropping the senders tells everybody who still waits.
     lock(&waiting).take();
+}
+
+/// The connection by which the agent knows that a descriptor is still in use.
+pub struct Held {
+    _socket: UnixStream,
 }
 
 /// The messages of a watch.

@@ -17,7 +17,7 @@ mod frame;
 mod message;
 mod server;
 
-pub use client::{Client, Feed};
+pub use client::{Client, Feed, Held};
 pub use frame::{FRAME_LIMIT, FrameError};
 pub use message::{Answer, Ask, Reply, Request};
 pub use server::{Peer, Responder, Service, Streamed, serve};

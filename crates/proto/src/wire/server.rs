@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use model::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::BufReader;
+use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, Semaphore};
@@ -42,6 +42,8 @@ pub struct Peer {
 pub struct Streamed {
     pub answer: Answer,
     pub descriptor: OwnedFd,
+    /// Dropped once the caller has closed its connection, or has died.
+    pub held: Option<Box<dyn Send>>,
 }
 
 /// What a server does with what it is asked.
@@ -130,7 +132,13 @@ async fn converse<S: Service>(
                     reply: Reply::Answer(streamed.answer),
                 };
                 let descriptor = streamed.descriptor.as_fd();
-                frame::write_with_descriptor(&mut socket, &reply, descriptor).await
+                frame::write_with_descriptor(&mut socket, &reply, descriptor).await?;
+                if let Some(held) = streamed.held {
+                    drop(streamed.descriptor);
+                    gone(&mut socket).await;
+                    drop(held);
+                }
+                Ok(())
             }
             Err(error) => {
                 let reply = Outgoing {
@@ -148,6 +156,12 @@ async fn converse<S: Service>(
         }
         _ => answer_many(socket, first, peer, service).await,
     }
+}
+
+/// Waits until the other side has closed the connection.
+async fn gone(socket: &mut UnixStream) {
+    let mut nothing = [0; 64];
+    while matches!(socket.read(&mut nothing).await, Ok(1..)) {}
 }
 
 async fn answer_many<S: Service>(

@@ -104,6 +104,14 @@ impl Processes for RealHost {
         let stream = stream.map_err(|source| SysError::io("connect to", socket, source))?;
         Ok(Box::new(stream))
     }
+
+    async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError> {
+        let stream = tokio::net::UnixStream::connect(socket).await;
+        let stream = stream.and_then(tokio::net::UnixStream::into_std);
+        stream
+            .map(OwnedFd::from)
+            .map_err(|source| SysError::io("connect to", socket, source))
+    }
 }
 
 fn not_started(command: &Command, source: io::Error) -> SysError {

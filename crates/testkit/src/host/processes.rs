@@ -1,6 +1,7 @@
 //! Processes and scopes in memory.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -84,6 +85,12 @@ impl Processes for FakeHost {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let stream = stream.ok_or_else(|| SysError::io("connect to", socket, refused()))?;
         call.end(stream).await
+    }
+
+    /// What is in memory has no descriptors.
+    async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError> {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        Err(SysError::io("connect to", socket, refused))
     }
 }
 

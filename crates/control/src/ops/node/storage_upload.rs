@@ -57,6 +57,7 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     Ok(Streamed {
         answer,
         descriptor: given,
+        held: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod configure;
+mod console;
 mod create;
 mod destroy;
 mod monitor;
@@ -14,7 +15,7 @@ mod stop;
 use model::{Error, NodeName, VmId};
 use serde::Deserialize;
 
-use super::{Op, Pair, pair};
+use super::{Op, Pair, StreamPair, pair, stream_pair};
 
 pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_config", config::config),
@@ -34,8 +35,13 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_status", status::status),
     pair!("qemu_stop", stop::stop),
     pair!("qemu_suspend", power::suspend),
+    pair!("qemu_termproxy", console::termproxy),
     pair!("qemu_unlink", configure::unlink),
+    pair!("qemu_vncproxy", console::vncproxy),
+    pair!("qemu_vncwebsocket", console::vncwebsocket),
 ];
+
+pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("qemu_vncwebsocket", console::open)];
 
 /// The parameters that say which guest is meant.
 #[derive(Deserialize)]

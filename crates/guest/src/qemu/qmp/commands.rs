@@ -103,6 +103,19 @@ impl Qmp {
             .map(drop)
     }
 
+    /// Whether somebody is connected to the socket of a serial port. A port that is not there
+    /// is nobody's.
+    pub async fn is_serial_taken(&self, port: u8) -> Result<bool, QmpError> {
+        let answer = self.execute("query-chardev", Value::Null).await?;
+        let rows = answer
+            .as_array()
+            .ok_or_else(|| unexpected("query-chardev", &answer))?;
+        let label = format!("serial{port}-socket");
+        let row = rows.iter().find(|row| row["label"] == label.as_str());
+        let filename = row.and_then(|row| row["filename"].as_str());
+        Ok(filename.is_some_and(|filename| !filename.starts_with("disconnected:")))
+    }
+
     /// Executes a command of the human monitor; its output is for people and not for programs.
     pub async fn human_monitor(&self, line: &str) -> Result<String, QmpError> {
         let arguments = json!({"command-line": line});

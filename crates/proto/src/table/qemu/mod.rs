@@ -1,6 +1,7 @@
 //! `/nodes/{node}/qemu`
 
 pub(super) mod config;
+pub(super) mod console;
 pub(super) mod guests;
 pub(super) mod power;
 pub(super) mod status;

@@ -1,0 +1,214 @@
+//! `POST /nodes/{node}/qemu/{vmid}/vncproxy`, `POST …/termproxy`, `GET …/vncwebsocket`
+//!
+//! ```text
+//!   client                    api                        agent
+//!   vncproxy, termproxy ─────────────────────────────► a port is reserved for 40 s
+//!   vncwebsocket ───────────► Ask::Stream ───────────► credential, ticket and port are checked
+//!   frames ◄────────────────► bytes ◄── descriptor ─── the guest's socket, connected
+//! ```
+//!
+//! The api keeps its connection to the agent open as long as the console is: that is how the
+//! agent knows.
+
+use std::path::Path;
+
+use auth::AuthError;
+use guest::Sockets;
+use guest::qemu::VncPassword;
+use model::{Error, VmId};
+use node::tasks::{QemuVncproxy, qmp_failed};
+use node::{CONSOLE_WAIT_S, ConsoleKind, serial_taken};
+use proto::wire::{Answer, Streamed};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sys::LentLine;
+use uuid::Uuid;
+
+use super::Guest;
+use crate::ops::Op;
+
+/// The path that rights were checked on, which tickets are bound to.
+fn path(vmid: VmId) -> String {
+    format!("/vms/{vmid}")
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Display {
+    generate_password: Option<bool>,
+}
+
+pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Display { generate_password } = op.params()?;
+    op.context.world.records.guest(vmid).await?;
+    if sockets(&op, vmid).await?.vnc.is_none() {
+        return Err(Error::conflict(format!("VM {vmid} has no display")));
+    }
+    let password = new_password()?;
+    let kind = ConsoleKind::Display {
+        password: password.clone(),
+    };
+    let mut answer = reserve(&op, vmid, kind).await?;
+    // Clients that ask for no password take the beginning of the ticket for one.
+    let ticket = answer["ticket"].as_str().unwrap_or_default();
+    answer["ticket"] = format!("{password}:{ticket}").into();
+    let world = &op.context.world;
+    let certificate = world.host.read(&world.paths.tls().join("ca.pem")).await?;
+    answer["cert"] = String::from_utf8_lossy(&certificate).into();
+    if generate_password == Some(true) {
+        answer["password"] = password.into();
+    }
+    Ok(Answer::new(answer))
+}
+
+#[derive(Deserialize)]
+struct Terminal {
+    serial: Option<String>,
+}
+
+pub(super) async fn termproxy(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Terminal { serial } = op.params()?;
+    let entry = op.context.world.records.guest(vmid).await?;
+    let sockets = sockets(&op, vmid).await?;
+    let screen = entry.record.data.config.text("vga");
+    let wanted = serial.as_deref().and_then(serial_number);
+    // A guest whose screen is a serial port is meant with that one.
+    let wanted = wanted.or_else(|| screen.as_deref().and_then(serial_number));
+    let port = sockets
+        .serial
+        .iter()
+        .map(|(port, _)| *port)
+        .find(|port| wanted.is_none_or(|wanted| wanted == *port));
+    let port = port.ok_or_else(|| {
+        let name = wanted.map_or_else(|| "serial port".to_owned(), |port| format!("serial{port}"));
+        Error::conflict(format!("VM {vmid} has no {name} that is a socket"))
+    })?;
+    check_serial(&op, vmid, port).await?;
+    let answer = reserve(&op, vmid, ConsoleKind::Serial(port)).await?;
+    Ok(Answer::new(answer))
+}
+
+/// `serial0`, also with options behind it.
+fn serial_number(text: &str) -> Option<u8> {
+    let first = text.split(',').next()?;
+    first.strip_prefix("serial")?.parse().ok()
+}
+
+/// Reserves a port, with a task that shows that somebody has a console.
+async fn reserve(op: &Op, vmid: VmId, kind: ConsoleKind) -> Result<Value, Error> {
+    let consoles = &op.context.world.consoles;
+    let id = Uuid::new_v4().to_string();
+    let port = consoles.reserve(id.clone(), vmid, kind)?;
+    let task = QemuVncproxy::new(vmid, id.clone());
+    let submitted = op.context.submit(op, vmid, task).await;
+    if submitted.is_err() {
+        consoles.close(&id);
+    }
+    let who = op.identity()?;
+    let ticket = op
+        .context
+        .authority
+        .console_ticket(who, &path(vmid), Some(port));
+    Ok(json!({
+        "user": who.label(),
+        "ticket": ticket,
+        "port": port.to_string(),
+        "upid": submitted?.data,
+    }))
+}
+
+/// The sockets of a guest that runs.
+async fn sockets(op: &Op, vmid: VmId) -> Result<Sockets, Error> {
+    let running = &op.context.world.running;
+    let not_running = || Error::conflict(format!("VM {vmid} is not running"));
+    if !running.is_running(vmid).await? {
+        return Err(not_running());
+    }
+    let file = running.run_file(vmid).await?.ok_or_else(not_running)?;
+    Ok(file.sockets)
+}
+
+/// Also finds those who connected without us.
+async fn check_serial(op: &Op, vmid: VmId, port: u8) -> Result<(), Error> {
+    let qmp = op.context.world.running.qmp(vmid).await?;
+    if qmp.is_serial_taken(port).await.map_err(qmp_failed)? {
+        return Err(serial_taken(vmid, port));
+    }
+    Ok(())
+}
+
+/// Eight characters, which is as many as VNC uses, of 6 random bits each.
+fn new_password() -> Result<String, Error> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::bug("there are no random numbers"))?;
+    let letter = |byte: &u8| char::from(LETTERS[usize::from(byte % 64)]);
+    Ok(bytes.iter().map(letter).collect())
+}
+
+#[derive(Deserialize)]
+struct Websocket {
+    port: u16,
+    vncticket: String,
+}
+
+impl Websocket {
+    /// Reads the parameters and checks that the caller was given the ticket for this console.
+    fn of(op: &Op, vmid: VmId) -> Result<Self, Error> {
+        let websocket: Self = op.params()?;
+        let label = op.identity()?.label();
+        op.context
+            .authority
+            .verify_console(
+                &label,
+                &path(vmid),
+                Some(websocket.port),
+                &websocket.vncticket,
+            )
+            .map_err(AuthError::into)
+            .map(|_| websocket)
+    }
+}
+
+/// A request that asks for no websocket learns whether it could.
+pub(super) async fn vncwebsocket(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Websocket { port, .. } = Websocket::of(&op, vmid)?;
+    Ok(Answer::new(json!({"port": port.to_string()})))
+}
+
+pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Websocket { port, .. } = Websocket::of(&op, vmid)?;
+    let lease = op.context.world.consoles.open(port, vmid)?;
+    let sockets = sockets(&op, vmid).await?;
+    let (socket, is_terminal) = match &lease.kind {
+        ConsoleKind::Display { password } => {
+            let vnc = VncPassword {
+                password,
+                valid_seconds: CONSOLE_WAIT_S,
+            };
+            let qmp = op.context.world.running.qmp(vmid).await?;
+            qmp.set_vnc_password(vnc).await.map_err(qmp_failed)?;
+            (sockets.vnc, false)
+        }
+        ConsoleKind::Serial(port) => {
+            check_serial(&op, vmid, *port).await?;
+            let is_it = |(number, _): &(u8, String)| number == port;
+            let found = sockets.serial.into_iter().find(is_it);
+            (found.map(|(_, socket)| socket), true)
+        }
+    };
+    let socket = socket.ok_or_else(|| Error::conflict(format!("VM {vmid} was restarted")))?;
+    let host = &op.context.world.host;
+    let descriptor = host.connect_descriptor(Path::new(&socket)).await?;
+    lease.keep(LentLine::new(&descriptor)?);
+    let label = op.identity()?.label();
+    Ok(Streamed {
+        answer: Answer::new(json!({"user": label, "terminal": is_terminal})),
+        descriptor,
+        held: Some(Box::new(lease)),
+    })
+}

@@ -1,0 +1,290 @@
+//! Consoles: a websocket on the one side, a guest's socket, which the agent connected, on the
+//! other.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use hyper::Response;
+use hyper::http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use model::{Clock, Error};
+use proto::wire::{Held, Request};
+use proto::{Form, Row, Verb};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, WriteHalf,
+};
+use tokio::net::UnixStream;
+use tokio::sync::Mutex;
+
+use crate::dispatch::Outcome;
+use crate::envelope::{Body, Refusal};
+use crate::service::Api;
+use crate::terminal::Terminal;
+use crate::websocket::{self, FrameError, Handshake, opcode};
+
+/// Read from a guest at a time.
+const BLOCK: usize = 16 * 1024;
+
+/// How long a client may take to say who it is, and to take its leave.
+const GREETING_S: u64 = 10;
+
+/// How often a client is asked whether it is there, and how many of that may go unanswered.
+const PING_S: u64 = 30;
+const UNANSWERED: u32 = 4;
+
+/// Whether a request asks for a console.
+pub(crate) fn is_console(row: &Row, parts: &Parts) -> bool {
+    row.form == Form::Stream && row.verb == Verb::Get && websocket::is_wanted(&parts.headers)
+}
+
+/// Has the agent open the console; what is left happens when the connection has changed its
+/// protocol.
+pub(crate) async fn open(
+    api: &Api,
+    request: Request,
+    parts: &Parts,
+) -> Result<Response<Body>, Outcome> {
+    let handshake = Handshake::of(&parts.headers)?;
+    let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
+    let upgrade =
+        upgrade.ok_or_else(|| Refusal::text(400, "this connection cannot become a websocket"))?;
+    let ticket = request.params.get("vncticket").cloned().unwrap_or_default();
+    let ticket = ticket.as_str().unwrap_or_default().to_owned();
+    let (answer, descriptor, held) = api.client.stream_held(request).await?;
+    let is_terminal = answer.data["terminal"] == true;
+    let user = answer.data["user"].as_str().unwrap_or_default();
+    let console = Console {
+        guest: guest(descriptor)?,
+        // The agent has verified this ticket for this user a moment ago.
+        login: is_terminal.then(|| format!("{user}:{ticket}")),
+        clock: api.clock.clone(),
+        _held: held,
+    };
+    api.spawn_console(async move {
+        match upgrade.await {
+            Ok(upgraded) => console.run(TokioIo::new(upgraded)).await,
+            Err(error) => tracing::debug!(%error, "a console was not upgraded"),
+        }
+    });
+    Ok(handshake.response())
+}
+
+fn guest(descriptor: OwnedFd) -> Result<UnixStream, Error> {
+    let stream = std::os::unix::net::UnixStream::from(descriptor);
+    let stream = stream.set_nonblocking(true).map(|()| stream);
+    stream
+        .and_then(UnixStream::from_std)
+        .map_err(|error| Error::unavailable(format!("the console cannot be used: {error}")))
+}
+
+/// A console that is open.
+struct Console {
+    guest: UnixStream,
+    /// What a terminal must say first; none for a display.
+    login: Option<String>,
+    clock: Arc<dyn Clock>,
+    /// The agent takes the console for closed when this is dropped.
+    _held: Held,
+}
+
+/// Codes of the last frame.
+const NORMAL: u16 = 1000;
+const GONE: u16 = 1001;
+const POLICY: u16 = 1008;
+
+/// Why a console ends: code and reason of the last frame.
+type End = (u16, String);
+
+type Writer<S> = Mutex<WriteHalf<S>>;
+
+impl Console {
+    async fn run<S: AsyncRead + AsyncWrite + Send + Unpin>(self, socket: S) {
+        let (reader, writer) = tokio::io::split(socket);
+        let client = Client {
+            reader: BufReader::new(reader),
+            writer: &Mutex::new(writer),
+            unanswered: &AtomicU32::new(0),
+            terminal: Terminal::default(),
+            is_terminal: self.login.is_some(),
+        };
+        let writer = client.writer;
+        let (code, reason) = converse(client, self.guest, self.login, &*self.clock).await;
+        tracing::debug!(code, reason, "a console ended");
+        let goodbye = async {
+            let mut writer = writer.lock().await;
+            // A client that has gone needs no goodbye.
+            let _ = send(&mut *writer, &websocket::encode_close(code, &reason)).await;
+            let _ = writer.shutdown().await;
+        };
+        tokio::select! {
+            () = goodbye => {}
+            () = self.clock.sleep(Duration::from_secs(GREETING_S)) => {}
+        }
+    }
+}
+
+/// Lets both sides talk until one of them ends.
+async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin>(
+    mut client: Client<'_, S>,
+    guest: UnixStream,
+    login: Option<String>,
+    clock: &dyn Clock,
+) -> End {
+    if let Some(login) = login {
+        let greeted = tokio::select! {
+            greeted = client.greet(&login) => greeted,
+            () = clock.sleep(Duration::from_secs(GREETING_S)) => {
+                Err((POLICY, "nobody said who it is".to_owned()))
+            }
+        };
+        if let Err(end) = greeted {
+            return end;
+        }
+    }
+    let (writer, unanswered) = (client.writer, client.unanswered);
+    let (from_guest, to_guest) = guest.into_split();
+    tokio::select! {
+        end = client.listen(to_guest) => end,
+        end = show(from_guest, writer) => end,
+        end = keep_alive(writer, unanswered, clock) => end,
+    }
+}
+
+/// The side that listens to a client.
+struct Client<'a, S> {
+    reader: BufReader<ReadHalf<S>>,
+    writer: &'a Writer<S>,
+    unanswered: &'a AtomicU32,
+    terminal: Terminal,
+    is_terminal: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Client<'_, S> {
+    /// Waits for the line that says who it is.
+    async fn greet(&mut self, login: &str) -> Result<(), End> {
+        loop {
+            let data = self.data().await?;
+            self.terminal.add(&data);
+            match self.terminal.login().map_err(nonsense)? {
+                None => {}
+                Some(said) if said == login.as_bytes() => break,
+                Some(_) => return Err((POLICY, "permission denied - invalid ticket".to_owned())),
+            }
+        }
+        let welcome = websocket::encode(opcode::BINARY, b"OK");
+        send(&mut *self.writer.lock().await, &welcome)
+            .await
+            .map_err(lost)
+    }
+
+    /// Hands on what the client says.
+    async fn listen(mut self, mut guest: impl AsyncWrite + Unpin) -> End {
+        loop {
+            // What followed the first line in its frame comes first.
+            let said = if self.is_terminal {
+                self.terminal.typed().map_err(nonsense)
+            } else {
+                Ok(Vec::new())
+            };
+            let data = match said {
+                Ok(typed) if !typed.is_empty() => typed,
+                Ok(_) => match self.data().await {
+                    Ok(data) if self.is_terminal => {
+                        self.terminal.add(&data);
+                        continue;
+                    }
+                    Ok(data) => data,
+                    Err(end) => return end,
+                },
+                Err(end) => return end,
+            };
+            if let Err(error) = guest.write_all(&data).await {
+                return lost(error);
+            }
+        }
+    }
+
+    /// The next data; what is about the connection is dealt with.
+    async fn data(&mut self) -> Result<Vec<u8>, End> {
+        loop {
+            let frame = websocket::read(&mut self.reader).await.map_err(broken)?;
+            self.unanswered.store(0, Ordering::Relaxed);
+            match frame.opcode {
+                opcode::CLOSE => return Err((NORMAL, String::new())),
+                opcode::PING => {
+                    let pong = websocket::encode(opcode::PONG, &frame.payload);
+                    let sent = send(&mut *self.writer.lock().await, &pong).await;
+                    sent.map_err(lost)?;
+                }
+                opcode::PONG => {}
+                _ => return Ok(frame.payload),
+            }
+        }
+    }
+}
+
+/// Shows a client what the guest says.
+async fn show<S: AsyncWrite>(mut guest: impl AsyncRead + Unpin, writer: &Writer<S>) -> End {
+    let mut block = vec![0; BLOCK];
+    loop {
+        let read = match guest.read(&mut block).await {
+            Ok(0) => return (NORMAL, "the console was closed".to_owned()),
+            Ok(read) => read,
+            Err(error) => return lost(error),
+        };
+        let frame = websocket::encode(opcode::BINARY, &block[..read]);
+        if let Err(error) = send(&mut *writer.lock().await, &frame).await {
+            return lost(error);
+        }
+    }
+}
+
+/// Finds out that a client has gone without a word: it would keep the console from others.
+async fn keep_alive<S: AsyncWrite>(
+    writer: &Writer<S>,
+    unanswered: &AtomicU32,
+    clock: &dyn Clock,
+) -> End {
+    loop {
+        clock.sleep(Duration::from_secs(PING_S)).await;
+        if unanswered.fetch_add(1, Ordering::Relaxed) >= UNANSWERED {
+            return (GONE, "no answer to pings".to_owned());
+        }
+        // Where somebody waits to write, the client has enough to answer to.
+        let Ok(mut writer) = writer.try_lock() else {
+            continue;
+        };
+        let ping = websocket::encode(opcode::PING, b"");
+        // A client that takes nothing must not keep us from counting.
+        let sent = tokio::select! {
+            sent = send(&mut *writer, &ping) => sent,
+            () = clock.sleep(Duration::from_secs(PING_S)) => {
+                return (GONE, "the client takes nothing".to_owned());
+            }
+        };
+        if let Err(error) = sent {
+            return lost(error);
+        }
+    }
+}
+
+/// Frames go out at once.
+async fn send(writer: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::Result<()> {
+    writer.write_all(frame).await?;
+    writer.flush().await
+}
+
+fn nonsense(text: &str) -> End {
+    (POLICY, text.to_owned())
+}
+
+fn lost(error: std::io::Error) -> End {
+    broken(error.into())
+}
+
+fn broken(error: FrameError) -> End {
+    (error.close_code(), error.to_string())
+}

@@ -1,0 +1,148 @@
+//! What a terminal in a browser says: `USER:TICKET\n`, then messages.
+//!
+//! ```text
+//!   0:LENGTH:DATA       typed
+//!   1:COLUMNS:ROWS:     the window's size
+//!   2                   still there
+//! ```
+//!
+//! It is a stream of bytes: a message may be spread over frames, and a frame may hold several.
+
+/// The longest line that says who it is: a ticket has 512 bytes at most.
+const LOGIN_LIMIT: usize = 1024;
+
+/// The longest number with its colon.
+const NUMBER_LIMIT: usize = 8;
+
+/// The most that is typed at once.
+const TYPED_LIMIT: usize = 128 * 1024;
+
+/// Why a terminal is not listened to any more.
+pub(crate) const NONSENSE: &str = "this is not what a terminal says";
+
+/// Takes messages apart.
+#[derive(Default)]
+pub(crate) struct Terminal {
+    rest: Vec<u8>,
+}
+
+impl Terminal {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+    }
+
+    /// The first line, once it is there.
+    pub(crate) fn login(&mut self) -> Result<Option<Vec<u8>>, &'static str> {
+        let Some(end) = memchr::memchr(b'\n', &self.rest) else {
+            let is_long = self.rest.len() > LOGIN_LIMIT;
+            return if is_long { Err(NONSENSE) } else { Ok(None) };
+        };
+        let mut line: Vec<u8> = self.rest.drain(..=end).collect();
+        line.pop();
+        Ok(Some(line))
+    }
+
+    /// What was typed in all messages that are whole.
+    pub(crate) fn typed(&mut self) -> Result<Vec<u8>, &'static str> {
+        let mut typed = Vec::new();
+        let mut at = 0;
+        while let Some(length) = message(&self.rest[at..], &mut typed)? {
+            at += length;
+        }
+        self.rest.drain(..at);
+        Ok(typed)
+    }
+}
+
+/// The length of the first message, if it is whole; what it says was typed is added.
+fn message(bytes: &[u8], typed: &mut Vec<u8>) -> Result<Option<usize>, &'static str> {
+    match bytes.first() {
+        None => Ok(None),
+        Some(b'2') => Ok(Some(1)),
+        Some(b'0') => {
+            let Some((length, begin)) = number(bytes, 1)? else {
+                return Ok(None);
+            };
+            if length > TYPED_LIMIT {
+                return Err(NONSENSE);
+            }
+            let data = bytes.get(begin..begin + length);
+            typed.extend_from_slice(data.unwrap_or_default());
+            Ok(data.map(|_| begin + length))
+        }
+        Some(b'1') => {
+            let Some((_, columns)) = number(bytes, 1)? else {
+                return Ok(None);
+            };
+            // The number of columns ended with the colon before the one of rows.
+            Ok(number(bytes, columns - 1)?.map(|(_, end)| end))
+        }
+        Some(_) => Err(NONSENSE),
+    }
+}
+
+/// Reads `:NUMBER:` at a place; answers the number and where it ends. The second colon is also
+/// the first of what follows.
+fn number(bytes: &[u8], at: usize) -> Result<Option<(usize, usize)>, &'static str> {
+    match bytes.get(at) {
+        None => return Ok(None),
+        Some(b':') => {}
+        Some(_) => return Err(NONSENSE),
+    }
+    let rest = &bytes[at + 1..];
+    let Some(end) = memchr::memchr(b':', rest) else {
+        let is_long = rest.len() > NUMBER_LIMIT;
+        return if is_long { Err(NONSENSE) } else { Ok(None) };
+    };
+    let digits = std::str::from_utf8(&rest[..end]).ok();
+    let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok());
+    let number = number.filter(|_| end <= NUMBER_LIMIT).ok_or(NONSENSE)?;
+    Ok(Some((number, at + 1 + end + 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_found_however_they_are_cut() {
+        let text = b"root@pam:PVEVNC:1\n1:80:24:0:3:a:b2220:0:0:1:\n";
+        for size in 1..text.len() {
+            let mut terminal = Terminal::default();
+            let (mut login, mut typed) = (None, Vec::new());
+            for part in text.chunks(size) {
+                terminal.add(part);
+                if login.is_none() {
+                    login = terminal.login().unwrap();
+                }
+                if login.is_some() {
+                    typed.extend(terminal.typed().unwrap());
+                }
+            }
+            assert_eq!(login.unwrap(), b"root@pam:PVEVNC:1");
+            assert_eq!(typed, b"a:b\n", "cut to {size}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in [
+            "x",
+            "0x",
+            "0:a:",
+            "0:-1:",
+            "0:999999999:",
+            "0::",
+            "1:80:x:",
+            "0:123456789",
+        ] {
+            let mut terminal = Terminal::default();
+            terminal.add(text.as_bytes());
+            assert!(terminal.typed().is_err(), "{text}");
+        }
+        let mut terminal = Terminal::default();
+        terminal.add(&[b'x'; LOGIN_LIMIT + 1]);
+        assert!(terminal.login().is_err());
+    }
+}

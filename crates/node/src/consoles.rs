@@ -1,0 +1,280 @@
+//! Consoles: asked for under a port number, then opened once, then closed.
+//!
+//! ```text
+//!   reserve() ──► waiting, 40 s ── open() ──► open, as long as its `Lease` is kept
+//!                    │                          │
+//!                    └──── nobody came ─────────┴── close() ──► ended()
+//! ```
+//!
+//! Nothing listens on the ports: they are names by which a websocket finds its console.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::{Clock, Error, ErrorKind, VmId};
+use sys::LentLine;
+use tokio::sync::Notify;
+
+/// The ports that clients of Proxmox VE expect.
+const PORTS: std::ops::RangeInclusive<u16> = 5900..=5999;
+
+/// How long a console waits to be opened; its ticket is good for as long.
+pub const CONSOLE_WAIT_S: u32 = 40;
+
+/// What a console leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsoleKind {
+    /// VNC, with the password that is good for this one console.
+    Display { password: String },
+    /// A serial port.
+    Serial(u8),
+}
+
+pub struct Consoles {
+    inner: Arc<Inner>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Default)]
+struct Inner {
+    consoles: Mutex<BTreeMap<u16, Console>>,
+    changed: Notify,
+}
+
+struct Console {
+    id: String,
+    vmid: VmId,
+    kind: ConsoleKind,
+    state: State,
+}
+
+enum State {
+    /// Until this time.
+    Waiting(Duration),
+    /// The line is there once it was given away.
+    Open(#[expect(dead_code, reason = "held for its drop")] Option<LentLine>),
+}
+
+/// A console that is open. Dropping it closes the console.
+pub struct Lease {
+    pub kind: ConsoleKind,
+    id: String,
+    inner: Arc<Inner>,
+}
+
+impl Consoles {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            inner: Arc::default(),
+            clock,
+        }
+    }
+
+    /// Finds a port for a console. `id` is one that no other console ever has.
+    pub fn reserve(&self, id: String, vmid: VmId, kind: ConsoleKind) -> Result<u16, Error> {
+        let mut consoles = self.inner.current(self.clock.monotonic());
+        check_free(&consoles, vmid, &kind)?;
+        let port = PORTS.into_iter().find(|port| !consoles.contains_key(port));
+        let port = port.ok_or_else(|| {
+            let text = "all ports for consoles are in use, try again later";
+            Error::new(ErrorKind::Busy, text)
+        })?;
+        let until = self.clock.monotonic() + Duration::from_secs(CONSOLE_WAIT_S.into());
+        let state = State::Waiting(until);
+        let console = Console {
+            id,
+            vmid,
+            kind,
+            state,
+        };
+        consoles.insert(port, console);
+        Ok(port)
+    }
+
+    /// Opens the console that waits at a port. It can be opened once.
+    pub fn open(&self, port: u16, vmid: VmId) -> Result<Lease, Error> {
+        let mut consoles = self.inner.current(self.clock.monotonic());
+        let waits =
+            |console: &&Console| console.vmid == vmid && matches!(console.state, State::Waiting(_));
+        let console = consoles.get(&port).filter(waits);
+        let console = console.ok_or_else(|| {
+            Error::conflict(format!("no console of VM {vmid} is waiting at port {port}"))
+        })?;
+        let (id, kind) = (console.id.clone(), console.kind.clone());
+        check_free(&consoles, vmid, &kind)?;
+        if let Some(console) = consoles.get_mut(&port) {
+            console.state = State::Open(None);
+        }
+        drop(consoles);
+        self.inner.changed.notify_waiters();
+        let inner = self.inner.clone();
+        Ok(Lease { kind, id, inner })
+    }
+
+    /// Waits until a console was closed, or was not opened in time. May be dropped.
+    pub async fn ended(&self, id: &str) {
+        loop {
+            let changed = self.inner.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            let now = self.clock.monotonic();
+            let left = match self.inner.current(now).values().find(|c| c.id == id) {
+                None => return,
+                Some(console) => console.left(now),
+            };
+            match left {
+                None => changed.await,
+                Some(left) => tokio::select! {
+                    () = changed => {}
+                    () = self.clock.sleep(left) => {}
+                },
+            }
+        }
+    }
+
+    /// Whether a console waits or is open.
+    pub fn is_there(&self, id: &str) -> bool {
+        let consoles = self.inner.current(self.clock.monotonic());
+        consoles.values().any(|console| console.id == id)
+    }
+
+    /// Closes a console, whoever has it open.
+    pub fn close(&self, id: &str) {
+        self.inner.close(id);
+    }
+}
+
+impl Console {
+    /// How long it still waits; none if it is open.
+    fn left(&self, now: Duration) -> Option<Duration> {
+        match self.state {
+            State::Waiting(until) => Some(until.saturating_sub(now)),
+            State::Open(_) => None,
+        }
+    }
+}
+
+/// A serial port takes one client; a second one would wait in a queue without a word.
+fn check_free(
+    consoles: &BTreeMap<u16, Console>,
+    vmid: VmId,
+    kind: &ConsoleKind,
+) -> Result<(), Error> {
+    let ConsoleKind::Serial(port) = kind else {
+        return Ok(());
+    };
+    let is_it = |console: &Console| {
+        console.vmid == vmid && console.kind == *kind && matches!(console.state, State::Open(_))
+    };
+    if consoles.values().any(is_it) {
+        return Err(serial_taken(vmid, *port));
+    }
+    Ok(())
+}
+
+/// What a second client of a serial port is told.
+pub fn serial_taken(vmid: VmId, port: u8) -> Error {
+    let text = format!("serial{port} of VM {vmid} is in use by another console");
+    Error::new(ErrorKind::Busy, text)
+}
+
+impl Inner {
+    /// All consoles but those that waited for too long.
+    fn current(&self, now: Duration) -> MutexGuard<'_, BTreeMap<u16, Console>> {
+        let mut consoles = self.lock();
+        consoles.retain(|_, console| console.left(now) != Some(Duration::ZERO));
+        consoles
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u16, Console>> {
+        self.consoles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, id: &str) {
+        self.lock().retain(|_, console| console.id != id);
+        self.changed.notify_waiters();
+    }
+}
+
+impl Lease {
+    /// Remembers what was given away, so that closing the console hangs up.
+    pub fn keep(&self, line: LentLine) {
+        let mut consoles = self.inner.lock();
+        // A console that was closed meanwhile is not kept: dropping the line hangs up.
+        if let Some(console) = consoles.values_mut().find(|c| c.id == self.id) {
+            console.state = State::Open(Some(line));
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.inner.close(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::ManualClock;
+
+    fn consoles() -> (Consoles, ManualClock, VmId) {
+        let clock = ManualClock::default();
+        let consoles = Consoles::new(Arc::new(clock.clone()));
+        (consoles, clock, "100".parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_console_is_opened_once_at_its_port_and_in_time() {
+        let (consoles, clock, vmid) = consoles();
+        let display = ConsoleKind::Display {
+            password: "x".into(),
+        };
+        let port = consoles.reserve("a".into(), vmid, display.clone()).unwrap();
+        let late = consoles.reserve("b".into(), vmid, display).unwrap();
+        assert_eq!((port, late), (5900, 5901));
+        assert!(consoles.open(5950, vmid).is_err());
+        assert!(consoles.open(port, "101".parse().unwrap()).is_err());
+        let lease = consoles.open(port, vmid).unwrap();
+        assert!(consoles.open(port, vmid).is_err(), "it is open already");
+        clock.advance(Duration::from_secs(40));
+        assert!(consoles.open(late, vmid).is_err(), "nobody came in time");
+        consoles.ended("b").await;
+        assert!(consoles.is_there("a"));
+        drop(lease);
+        consoles.ended("a").await;
+    }
+
+    #[tokio::test]
+    async fn a_serial_port_has_one_client() {
+        let (consoles, _, vmid) = consoles();
+        let serial = ConsoleKind::Serial(0);
+        let first = consoles.reserve("a".into(), vmid, serial.clone()).unwrap();
+        let second = consoles.reserve("b".into(), vmid, serial.clone()).unwrap();
+        let lease = consoles.open(first, vmid).unwrap();
+        let error = consoles.open(second, vmid).err().unwrap();
+        assert_eq!(
+            error.message,
+            "serial0 of VM 100 is in use by another console"
+        );
+        assert!(consoles.reserve("c".into(), vmid, serial).is_err());
+        drop(lease);
+        drop(consoles.open(second, vmid).unwrap());
+    }
+
+    #[test]
+    fn there_are_a_hundred_ports() {
+        let (consoles, _, vmid) = consoles();
+        for number in 0..100 {
+            let kind = ConsoleKind::Serial(0);
+            consoles.reserve(number.to_string(), vmid, kind).unwrap();
+        }
+        let full = consoles.reserve("x".into(), vmid, ConsoleKind::Serial(0));
+        assert_eq!(full.unwrap_err().kind, ErrorKind::Busy);
+        consoles.close("7");
+        let freed = consoles.reserve("x".into(), vmid, ConsoleKind::Serial(0));
+        assert_eq!(freed.unwrap(), 5907);
+    }
+}

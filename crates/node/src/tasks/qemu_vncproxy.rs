@@ -1,0 +1,73 @@
+//! A console of a virtual machine, as a task: it ends when the console is closed, or was not
+//! opened in time.
+
+use async_trait::async_trait;
+use model::{Error, VmId};
+use serde::{Deserialize, Serialize};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use crate::World;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuVncproxy {
+    pub vmid: VmId,
+    /// The console's id, not its port: a port is used again.
+    pub console: String,
+}
+
+impl QemuVncproxy {
+    pub fn new(vmid: VmId, console: String) -> Self {
+        Self { vmid, console }
+    }
+}
+
+impl Task for QemuVncproxy {
+    type World = World;
+    const NAME: &'static str = "qemu_vncproxy";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "vncproxy";
+    /// Stopping the task closes the console.
+    const POINT_OF_NO_RETURN: usize = 1;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Wait]
+    }
+
+    /// Consoles keep nobody from working on the guest.
+    fn object(&self) -> Option<String> {
+        None
+    }
+}
+
+struct Wait;
+
+#[async_trait]
+impl Step<QemuVncproxy> for Wait {
+    fn name(&self) -> &'static str {
+        "wait"
+    }
+
+    /// An agent that was restarted knows no console: then the task is over.
+    async fn probe(
+        &self,
+        cx: &TaskContext<World>,
+        task: &mut QemuVncproxy,
+    ) -> Result<Probe, Error> {
+        let is_there = cx.world.consoles.is_there(&task.console);
+        Ok(if is_there {
+            Probe::NotDone
+        } else {
+            Probe::Done
+        })
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut QemuVncproxy) -> Result<(), Error> {
+        cx.world.consoles.ended(&task.console).await;
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &TaskContext<World>, task: &QemuVncproxy) -> Result<(), Error> {
+        cx.world.consoles.close(&task.console);
+        Ok(())
+    }
+}

@@ -1,0 +1,389 @@
+//! Consoles of a real guest, by a websocket client that shows every frame.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::https::{connector, request};
+use harness::{Serial, TestNode, left_out, put_guest, tiny_disk, until};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::pki_types::ServerName;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+const GUEST: &str = "/api2/json/nodes/pve1/qemu/100";
+
+/// Kinds of frames.
+const BINARY: u8 = 2;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+
+/// A running tiny guest, and tokens of root and of somebody who may use its console too.
+struct Scene {
+    node: TestNode,
+    root: String,
+    jane: String,
+}
+
+impl Scene {
+    async fn new() -> Option<Self> {
+        let disk = tiny_disk()?;
+        let node = TestNode::start(async |store| {
+            let options: [(&str, Value); 5] = [
+                ("memory", "128".into()),
+                ("kvm", 0.into()),
+                ("serial0", "socket".into()),
+                ("virtio0", "local:100/vm-100-disk-0.qcow2".into()),
+                ("boot", "order=virtio0".into()),
+            ];
+            put_guest(store, 100, &options).await;
+        })
+        .await;
+        let images = node.root.join("var/lib/vz/images/100");
+        std::fs::create_dir_all(&images).unwrap();
+        std::fs::copy(disk, images.join("vm-100-disk-0.qcow2")).unwrap();
+        let call = async |op: &str, params: Value| node.call(op, params).await.unwrap().data;
+        call("user_create", json!({"userid": "jane@pve"})).await;
+        let acl = json!({"path": "/vms/100", "roles": "PVEVMUser", "users": "jane@pve"});
+        call("acl_update", acl).await;
+        let token = async |user: &str| {
+            let params = json!({"userid": user, "tokenid": "test", "privsep": 0});
+            let made = call("token_create", params).await;
+            format!(
+                "PVEAPIToken={user}!test={}",
+                made["value"].as_str().unwrap()
+            )
+        };
+        let (root, jane) = (token("root@pam").await, token("jane@pve").await);
+        Some(Self { node, root, jane })
+    }
+
+    async fn start(&self) {
+        let guest = json!({"node": "pve1", "vmid": 100});
+        assert_eq!(self.node.task("qemu_start", guest).await, "OK");
+    }
+
+    /// Asks for a console; answers the status and the data or message.
+    async fn ask(&self, token: &str, what: &str) -> (u16, Value) {
+        let headers = [("Authorization", token.to_owned())];
+        let path = format!("{GUEST}/{what}");
+        let response = request(self.node.port, "POST", &path, &headers, None).await;
+        let body = response.json();
+        let key = if response.status() == 200 {
+            "data"
+        } else {
+            "message"
+        };
+        (response.status(), body[key].clone())
+    }
+
+    async fn console(&self, token: &str, what: &str) -> Value {
+        let (status, data) = self.ask(token, what).await;
+        assert_eq!(status, 200, "{data}");
+        data
+    }
+
+    /// Opens the websocket of a console; the status where that is refused.
+    async fn open(&self, token: &str, console: &Value) -> Result<Websocket, String> {
+        let (port, ticket) = (&console["port"], &console["ticket"]);
+        self.open_at(token, port.as_str().unwrap(), ticket.as_str().unwrap())
+            .await
+    }
+
+    async fn open_at(&self, token: &str, port: &str, ticket: &str) -> Result<Websocket, String> {
+        let ticket = utf8_percent_encode(ticket, NON_ALPHANUMERIC);
+        let text = format!(
+            "GET {GUEST}/vncwebsocket?port={port}&vncticket={ticket} HTTP/1.1\r\n\
+             Host: localhost\r\nAuthorization: {token}\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: binary\r\n\r\n"
+        );
+        let tcp = TcpStream::connect(("127.0.0.1", self.node.port))
+            .await
+            .unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = connector(rustls::DEFAULT_VERSIONS, &[]);
+        let mut stream = connector.connect(name, tcp).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        if !head.starts_with("HTTP/1.1 101 ") {
+            return Err(head.lines().next().unwrap().to_owned());
+        }
+        let lower = head.to_ascii_lowercase();
+        assert!(
+            lower.contains("sec-websocket-protocol: binary\r\n"),
+            "{head}"
+        );
+        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+        Ok(Websocket {
+            stream,
+            seen: String::new(),
+        })
+    }
+
+    async fn ended(&self, console: &Value) -> String {
+        self.node.ended(console["upid"].as_str().unwrap()).await
+    }
+}
+
+struct Websocket {
+    stream: TlsStream<TcpStream>,
+    /// What came and was not expected yet.
+    seen: String,
+}
+
+impl Websocket {
+    async fn send(&mut self, opcode: u8, payload: &[u8]) {
+        let mut frame = vec![0x80 | opcode];
+        match u8::try_from(payload.len()) {
+            Ok(short @ 0..=125) => frame.push(0x80 | short),
+            _ => {
+                frame.push(0x80 | 126);
+                frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+            }
+        }
+        frame.extend([9, 8, 7, 6]);
+        let mask = [9, 8, 7, 6].into_iter().cycle();
+        frame.extend(payload.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
+        self.stream.write_all(&frame).await.unwrap();
+    }
+
+    async fn receive(&mut self) -> (u8, Vec<u8>) {
+        let receiving = async {
+            let first = self.stream.read_u8().await.unwrap();
+            let length = match self.stream.read_u8().await.unwrap() {
+                126 => u64::from(self.stream.read_u16().await.unwrap()),
+                127 => self.stream.read_u64().await.unwrap(),
+                short => u64::from(short),
+            };
+            let mut payload = vec![0; usize::try_from(length).unwrap()];
+            self.stream.read_exact(&mut payload).await.unwrap();
+            (first & 0x0f, payload)
+        };
+        let received = tokio::time::timeout(Duration::from_secs(90), receiving).await;
+        received.unwrap_or_else(|_| panic!("waited in vain after: {}", self.seen))
+    }
+
+    /// Reads until a text has appeared.
+    async fn expect(&mut self, text: &str) {
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                self.seen.drain(..at + text.len());
+                return;
+            }
+            let (opcode, payload) = self.receive().await;
+            assert_eq!(opcode, BINARY, "{}", String::from_utf8_lossy(&payload));
+            self.seen.push_str(&String::from_utf8_lossy(&payload));
+        }
+    }
+
+    /// Says who it is, as the terminal of the web interface does.
+    async fn greet(&mut self, console: &Value) {
+        let (user, ticket) = (&console["user"], &console["ticket"]);
+        let line = format!("{}:{}\n", user.as_str().unwrap(), ticket.as_str().unwrap());
+        self.send(BINARY, line.as_bytes()).await;
+    }
+
+    async fn type_line(&mut self, line: &str) {
+        let message = format!("0:{}:{line}\n", line.len() + 1);
+        self.send(BINARY, message.as_bytes()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qemu_termproxy() {
+    if left_out("qemu_termproxy") {
+        return;
+    }
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let (status, message) = scene.ask(&scene.root, "termproxy").await;
+    assert_eq!((status, message), (500, json!("VM 100 is not running\n")));
+    scene.start().await;
+    let console = scene.console(&scene.root, "termproxy").await;
+    assert_eq!(console["user"], "root@pam!test");
+    assert!(console["upid"].as_str().unwrap().contains(":vncproxy:100:"));
+    let waiting = scene.console(&scene.jane, "termproxy").await;
+    let mut terminal = scene.open(&scene.root, &console).await.unwrap();
+    terminal.greet(&console).await;
+    assert_eq!(terminal.receive().await, (BINARY, b"OK".to_vec()));
+    terminal.expect("tiny: ready").await;
+    terminal.send(BINARY, b"1:120:40:").await;
+    terminal.send(BINARY, b"2").await;
+    terminal.type_line("echo $((6*7))").await;
+    terminal.expect("42").await;
+    terminal.send(PING, b"there?").await;
+    loop {
+        match terminal.receive().await {
+            (PONG, payload) => break assert_eq!(payload, b"there?"),
+            other => assert_eq!(other.0, BINARY),
+        }
+    }
+
+    // The port has one client; a second one is told so, whenever it comes.
+    let taken = "serial0 of VM 100 is in use by another console";
+    let (status, message) = scene.ask(&scene.root, "termproxy").await;
+    assert_eq!((status, message), (500, json!(format!("{taken}\n"))));
+    let second = scene.open(&scene.jane, &waiting).await.err().unwrap();
+    assert_eq!(second, format!("HTTP/1.1 500 {taken}"));
+
+    // Closed by the client, it is free for the next one, and the task is over.
+    terminal.send(CLOSE, &1000_u16.to_be_bytes()).await;
+    assert_eq!(scene.ended(&console).await, "OK");
+    let used = scene.open(&scene.root, &console).await.err().unwrap();
+    assert!(used.contains("no console of VM 100 is waiting"), "{used}");
+    until("the port is free", async || {
+        scene.ask(&scene.root, "termproxy").await.0 == 200
+    })
+    .await;
+
+    others_are_noticed(&scene).await;
+    it_can_be_closed_from_here(&scene).await;
+}
+
+/// A client that came by another way has the port, too.
+async fn others_are_noticed(scene: &Scene) {
+    let taken = "serial0 of VM 100 is in use by another console";
+    let other = Serial::connect(&scene.node.root.join("run/ostler/guests/100/serial0.sock"));
+    until("the port is taken", async || {
+        scene.ask(&scene.root, "termproxy").await.1 == format!("{taken}\n")
+    })
+    .await;
+    drop(other);
+    until("the port is free", async || {
+        scene.ask(&scene.root, "termproxy").await.0 == 200
+    })
+    .await;
+}
+
+/// Stopping the task closes the console; so does the guest's end.
+async fn it_can_be_closed_from_here(scene: &Scene) {
+    for by_task in [true, false] {
+        let console = scene.console(&scene.jane, "termproxy").await;
+        let mut terminal = scene.open(&scene.jane, &console).await.unwrap();
+        terminal.greet(&console).await;
+        assert_eq!(terminal.receive().await, (BINARY, b"OK".to_vec()));
+        let stop = json!({"node": "pve1", "upid": console["upid"]});
+        if by_task {
+            scene.node.call("task_stop", stop).await.unwrap();
+        } else {
+            let guest = json!({"node": "pve1", "vmid": 100});
+            assert_eq!(scene.node.task("qemu_stop", guest).await, "OK");
+        }
+        while terminal.receive().await.0 != CLOSE {}
+        let expected = if by_task { "received interrupt" } else { "OK" };
+        assert_eq!(scene.ended(&console).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qemu_vncproxy_and_qemu_vncwebsocket() {
+    if left_out("qemu_vncproxy") {
+        return;
+    }
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    scene.start().await;
+    let plain = scene.console(&scene.root, "vncproxy").await;
+    assert!(plain.get("password").is_none());
+    assert!(
+        plain["cert"]
+            .as_str()
+            .unwrap()
+            .starts_with("-----BEGIN CERT")
+    );
+    let console = scene
+        .console(&scene.jane, "vncproxy?generate-password=1&websocket=1")
+        .await;
+    let (ticket, password) = (&console["ticket"], &console["password"]);
+    let (ticket, password) = (ticket.as_str().unwrap(), password.as_str().unwrap());
+    assert_eq!(password.len(), 8);
+    assert!(
+        ticket.starts_with(&format!("{password}:PVEVNC:")),
+        "{ticket}"
+    );
+
+    // Everything must fit: the ticket, the port, who comes.
+    let port = console["port"].as_str().unwrap();
+    let other_port = plain["port"].as_str().unwrap();
+    let forged = ticket.replace("PVEVNC:", "PVEVNC:0");
+    for (token, port, ticket) in [
+        (&scene.jane, port, forged.as_str()),
+        (&scene.jane, port, plain["ticket"].as_str().unwrap()),
+        (&scene.jane, other_port, ticket),
+        (&scene.root, port, ticket),
+    ] {
+        let refused = scene.open_at(token, port, ticket).await.err().unwrap();
+        assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    }
+    let no_port = scene
+        .open_at(&scene.jane, "22", ticket)
+        .await
+        .err()
+        .unwrap();
+    assert!(no_port.starts_with("HTTP/1.1 400 "), "{no_port}");
+
+    // The ticket is good with and without the password before it.
+    let bare = &ticket[9..];
+    let mut screen = scene.open_at(&scene.jane, port, bare).await.unwrap();
+    screen.expect("RFB 003.008\n").await;
+    screen.send(BINARY, b"RFB 003.008\n").await;
+    // One kind of authentication is offered: by password.
+    assert_eq!(screen.receive().await, (BINARY, vec![1, 2]));
+    let again = scene.open_at(&scene.jane, port, bare).await.err().unwrap();
+    assert!(again.starts_with("HTTP/1.1 500 no console"), "{again}");
+    drop(screen);
+    assert_eq!(scene.ended(&console).await, "OK");
+
+    // What nobody opens is over by itself, and cannot be opened any more.
+    assert_eq!(scene.ended(&plain).await, "OK");
+    let late = scene.open(&scene.root, &plain).await.err().unwrap();
+    assert!(late.starts_with("HTTP/1.1 401 "), "{late}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_says_something_else_is_shown_nothing() {
+    if left_out("qemu_termproxy refused") {
+        return;
+    }
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    scene.start().await;
+    let console = scene.console(&scene.root, "termproxy").await;
+    let mut terminal = scene.open(&scene.root, &console).await.unwrap();
+    terminal.send(BINARY, b"root@pam!test:PVEVNC:wrong\n").await;
+    let (opcode, payload) = terminal.receive().await;
+    assert_eq!(opcode, CLOSE, "{}", String::from_utf8_lossy(&payload));
+    assert_eq!(scene.ended(&console).await, "OK");
+
+    // Whoever dies, the port is free again.
+    for role in ["api", "node"] {
+        let mut console = Value::Null;
+        until("the port is free", async || {
+            let (status, data) = scene.ask(&scene.root, "termproxy").await;
+            console = data;
+            status == 200
+        })
+        .await;
+        let mut terminal = scene.open(&scene.root, &console).await.unwrap();
+        terminal.greet(&console).await;
+        assert_eq!(terminal.receive().await, (BINARY, b"OK".to_vec()));
+        scene.node.kill_role(role).await;
+        assert_eq!(scene.ended(&console).await, "OK");
+    }
+}
