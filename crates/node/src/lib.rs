@@ -14,6 +14,7 @@
 //! when its scope has members, whatever we remember. What a guest was started with is in its run
 //! file before it executes its first instruction.
 
+mod boot;
 mod arrivals;
 mod consoles;
 mod digest;
@@ -36,6 +37,7 @@ mod vmids;
 mod volumes;
 mod world;
 
+pub use boot::start_guests;
 pub use arrivals::Arrivals;
 pub use consoles::{CONSOLE_WAIT_S, ConsoleKind, Consoles, Lease, serial_taken};
 pub use digest::digest;

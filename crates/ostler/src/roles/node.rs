@@ -70,9 +70,18 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = proto::wire::serve(listener, dispatcher) => Ok(()),
         () = authority.follow() => Ok(()),
         () = node::tend(&world, &tasks) => Ok(()),
+        () = start_guests(&world, &tasks) => Ok(()),
         () = node::sample(&world) => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
     }
+}
+
+/// Starts what is to run from boot on, then waits for ever: the node goes on without.
+async fn start_guests(world: &World, tasks: &Engine<World>) {
+    if let Err(error) = node::start_guests(world, tasks).await {
+        tracing::error!(%error, "guests cannot be started with the machine");
+    }
+    std::future::pending().await
 }
 
 /// The storage that a node has before anybody configures one.
