@@ -31,7 +31,12 @@ struct Onboot {
 pub async fn start_guests(world: &World, tasks: &Engine<World>) -> Result<(), Error> {
     let boot_id = world.host.read(BOOT_ID.as_ref()).await?;
     let noted = world.paths.state().join("last-boot");
-    if world.host.read(&noted).await.is_ok_and(|last| last == boot_id) {
+    if world
+        .host
+        .read(&noted)
+        .await
+        .is_ok_and(|last| last == boot_id)
+    {
         return Ok(());
     }
     world.host.write(&noted, &boot_id, 0o644).await?;
@@ -43,7 +48,9 @@ pub async fn start_guests(world: &World, tasks: &Engine<World>) -> Result<(), Er
             user: UserId::root().to_string(),
             id: guest.vmid.to_string(),
         };
-        let upid = tasks.submit(submission, QemuStart::new(guest.vmid, None, false)).await?;
+        let upid = tasks
+            .submit(submission, QemuStart::new(guest.vmid, None, false))
+            .await?;
         info!(vmid = %guest.vmid, %upid, "starts with the machine");
         // In turn: a guest that others need is up before they begin.
         tasks.wait(&upid).await?;

@@ -14,8 +14,8 @@
 //! when its scope has members, whatever we remember. What a guest was started with is in its run
 //! file before it executes its first instruction.
 
-mod boot;
 mod arrivals;
+mod boot;
 mod consoles;
 mod digest;
 mod edit;
@@ -37,8 +37,8 @@ mod vmids;
 mod volumes;
 mod world;
 
-pub use boot::start_guests;
 pub use arrivals::Arrivals;
+pub use boot::start_guests;
 pub use consoles::{CONSOLE_WAIT_S, ConsoleKind, Consoles, Lease, serial_taken};
 pub use digest::digest;
 pub use edit::{Edit, NewVolume, volumes_of};
