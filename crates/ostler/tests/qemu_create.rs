@@ -77,3 +77,71 @@ async fn a_hundred_creations_at_once_all_succeed() {
         0
     );
 }
+
+/// The moments, in milliseconds after a task was accepted, at which the agent is killed.
+const MOMENTS_MS: [u64; 6] = [0, 3, 8, 15, 30, 60];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_creates_the_agent_finishes_or_leaves_nothing() {
+    if left_out("qemu_create killed") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    for (vmid, moment_ms) in (200..).zip(MOMENTS_MS) {
+        let params = json!({
+            "node": "pve1", "vmid": vmid, "memory": "64", "kvm": 0,
+            "scsi0": "local:1", "virtio0": "local:1,format=qcow2"
+        });
+        let upid = node.call("qemu_create", params).await.unwrap().data;
+        tokio::time::sleep(std::time::Duration::from_millis(moment_ms)).await;
+        node.kill_role("node").await;
+        let status = node.ended(upid.as_str().unwrap()).await;
+        let config = node
+            .call("qemu_config", json!({"node": "pve1", "vmid": vmid}))
+            .await;
+        assert_eq!(
+            status == "OK",
+            config.is_ok(),
+            "killed after {moment_ms} ms: {status}"
+        );
+        let images = node.root.join(format!("var/lib/vz/images/{vmid}"));
+        let images = std::fs::read_dir(images).map_or(0, Iterator::count);
+        let wanted = if status == "OK" { 2 } else { 0 };
+        assert_eq!(images, wanted, "killed after {moment_ms} ms: {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_resizes_disk_and_configuration_agree() {
+    if left_out("qemu_resize killed") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    let params = json!({
+        "node": "pve1", "vmid": 100, "memory": "64", "kvm": 0, "scsi0": "local:1,format=qcow2"
+    });
+    assert_eq!(node.task("qemu_create", params).await, "OK");
+    for moment_ms in MOMENTS_MS {
+        let more = json!({"node": "pve1", "vmid": 100, "disk": "scsi0", "size": "+1G"});
+        let upid = node.call("qemu_resize", more).await.unwrap().data;
+        tokio::time::sleep(std::time::Duration::from_millis(moment_ms)).await;
+        node.kill_role("node").await;
+        node.ended(upid.as_str().unwrap()).await;
+        let guest = json!({"node": "pve1", "vmid": 100});
+        let config = node.call("qemu_config", guest).await.unwrap().data;
+        let shown = config["scsi0"]
+            .as_str()
+            .unwrap()
+            .rsplit_once("size=")
+            .unwrap()
+            .1;
+        let shown: model::ByteSize = shown.parse().unwrap();
+        let list = json!({"node": "pve1", "storage": "local", "vmid": 100});
+        let volumes = node.call("volume_list", list).await.unwrap().data;
+        assert_eq!(
+            volumes[0]["size"],
+            shown.bytes(),
+            "killed after {moment_ms} ms"
+        );
+    }
+}

@@ -78,14 +78,9 @@ struct Scene {
 }
 
 fn recordings() -> Option<BTreeMap<u64, Value>> {
-    let path = std::env::var_os("OSTLER_RECORDED")
-        .map(std::path::PathBuf::from)
-        .unwrap_or_else(|| {
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("../../../shared/pve/recorded.jsonl")
-        });
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("left out: recorded: no recordings (set OSTLER_RECORDED)");
+    let read = std::env::var_os("OSTLER_RECORDED").map(std::fs::read_to_string);
+    let Some(Ok(text)) = read else {
+        println!("left out: recorded: no recordings (OSTLER_RECORDED names their file)");
         return None;
     };
     let parse = |line: &str| -> (u64, Value) {
