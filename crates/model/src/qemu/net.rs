@@ -55,7 +55,7 @@ pub(super) const NET: &[Field] = &[
     Field::boolean("link_down").optional(),
     Field::integer("mtu").optional().range(1.0, 65520.0),
     Field::integer("queues").optional().range(0.0, 64.0),
-    Field::number("rate").optional().min(0.0),
+    Field::number("rate").optional().min(0.0).unbuilt(),
 ];
 
 /// A model of network card, by its name in the schema.

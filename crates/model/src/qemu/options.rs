@@ -45,16 +45,19 @@ const GENERAL: &[Field] = &[
     Field::string("hotplug")
         .optional()
         .format(own::HOTPLUG)
-        .default("network,disk,usb"),
+        .default("network,disk,usb")
+        .unbuilt(),
     Field::string("lock").optional().one_of(LOCKS),
     Field::number("migrate_downtime")
         .optional()
         .min(0.0)
-        .default("0.1"),
+        .default("0.1")
+        .unbuilt(),
     Field::integer("migrate_speed")
         .optional()
         .min(0.0)
-        .default("0"),
+        .default("0")
+        .unbuilt(),
     Field::string("name").optional().format(format::DNS_NAME),
     Field::boolean("onboot").optional().default("0"),
     Field::string("ostype")
@@ -86,7 +89,8 @@ const RESOURCES: &[Field] = &[
     Field::integer("shares")
         .optional()
         .range(0.0, 50_000.0)
-        .default("1000"),
+        .default("1000")
+        .unbuilt(),
     Field::integer("smp").optional().min(1.0).default("1"),
     Field::integer("sockets").optional().min(1.0).default("1"),
     Field::integer("vcpus").optional().min(1.0).default("0"),
