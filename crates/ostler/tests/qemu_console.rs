@@ -10,7 +10,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::https::{connector, request};
-use harness::{Serial, TestNode, left_out, put_guest, tiny_disk, until};
+use harness::{Serial, TestNode, left_out, tiny_disk, until};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
@@ -36,20 +36,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Option<Self> {
         let disk = tiny_disk()?;
-        let node = TestNode::start(async |store| {
-            let options: [(&str, Value); 5] = [
-                ("memory", "128".into()),
-                ("kvm", 0.into()),
-                ("serial0", "socket".into()),
-                ("virtio0", "local:100/vm-100-disk-0.qcow2".into()),
-                ("boot", "order=virtio0".into()),
-            ];
-            put_guest(store, 100, &options).await;
-        })
-        .await;
-        let images = node.root.join("var/lib/vz/images/100");
-        std::fs::create_dir_all(&images).unwrap();
-        std::fs::copy(disk, images.join("vm-100-disk-0.qcow2")).unwrap();
+        let node = TestNode::with_tiny(&disk).await;
         let call = async |op: &str, params: Value| node.call(op, params).await.unwrap().data;
         call("user_create", json!({"userid": "jane@pve"})).await;
         let acl = json!({"path": "/vms/100", "roles": "PVEVMUser", "users": "jane@pve"});

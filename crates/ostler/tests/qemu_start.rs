@@ -9,27 +9,8 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::{Serial, TestNode, kill, left_out, put_guest, tiny_disk, until};
+use harness::{Serial, TestNode, kill, left_out, tiny_disk, until};
 use serde_json::{Value, json};
-
-async fn node_with_tiny(disk: &std::path::Path) -> TestNode {
-    let node = TestNode::start(async |store| {
-        let options: [(&str, Value); 5] = [
-            ("memory", "128".into()),
-            ("kvm", 0.into()),
-            ("serial0", "socket".into()),
-            ("virtio0", "local:100/vm-100-disk-0.qcow2".into()),
-            ("boot", "order=virtio0".into()),
-        ];
-        put_guest(store, 100, &options).await;
-        put_guest(store, 101, &[("memory", "64".into())]).await;
-    })
-    .await;
-    let images = node.root.join("var/lib/vz/images/100");
-    std::fs::create_dir_all(&images).unwrap();
-    std::fs::copy(disk, images.join("vm-100-disk-0.qcow2")).unwrap();
-    node
-}
 
 fn guest(vmid: u32) -> Value {
     json!({"node": "pve1", "vmid": vmid})
@@ -46,7 +27,7 @@ async fn a_guest_starts_outlives_the_platform_and_leaves_nothing() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    let node = node_with_tiny(&disk).await;
+    let node = TestNode::with_tiny(&disk).await;
     assert_eq!(status(&node).await["status"], "stopped");
     assert_eq!(node.task("qemu_start", guest(100)).await, "OK");
     let running = status(&node).await;
@@ -100,7 +81,7 @@ async fn killed_while_it_starts_the_agent_finishes_or_takes_back() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    let node = node_with_tiny(&disk).await;
+    let node = TestNode::with_tiny(&disk).await;
     for moment_ms in [0, 5, 20, 60, 120, 250, 500] {
         let upid = node.call("qemu_start", guest(100)).await.unwrap().data;
         tokio::time::sleep(Duration::from_millis(moment_ms)).await;
@@ -134,7 +115,7 @@ async fn what_cannot_start_says_why_in_one_line() {
     if left_out("qemu_start refused") {
         return;
     }
-    let node = node_with_tiny(&tiny_disk().unwrap_or_else(|| "/dev/null".into())).await;
+    let node = TestNode::with_tiny(&tiny_disk().unwrap_or_else(|| "/dev/null".into())).await;
     let exit = node.task("qemu_start", guest(101)).await;
     assert!(exit.contains("'kvm: 0'"), "{exit}");
     let error = node.call("qemu_start", guest(102)).await.unwrap_err();

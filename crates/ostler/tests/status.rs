@@ -4,30 +4,8 @@
 mod harness;
 
 use harness::https::request;
-use harness::{Serial, TestNode, left_out, put_guest, tiny_disk, until};
+use harness::{Serial, TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
-
-/// A node with a guest that can be started (100) and one that is not (101).
-async fn node_with_guests(disk: &std::path::Path) -> TestNode {
-    let node = TestNode::start(async |store| {
-        let options: [(&str, Value); 7] = [
-            ("name", "tiny".into()),
-            ("memory", "128".into()),
-            ("kvm", 0.into()),
-            ("tags", "lab".into()),
-            ("serial0", "socket".into()),
-            ("virtio0", "local:100/vm-100-disk-0.qcow2,size=64M".into()),
-            ("boot", "order=virtio0".into()),
-        ];
-        put_guest(store, 100, &options).await;
-        put_guest(store, 101, &[("memory", "64".into())]).await;
-    })
-    .await;
-    let images = node.root.join("var/lib/vz/images/100");
-    std::fs::create_dir_all(&images).unwrap();
-    std::fs::copy(disk, images.join("vm-100-disk-0.qcow2")).unwrap();
-    node
-}
 
 fn guest(vmid: u32) -> Value {
     json!({"node": "pve1", "vmid": vmid})
@@ -58,7 +36,7 @@ async fn a_guests_counters_grow_while_it_runs_and_begin_again_with_its_start() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    let node = node_with_guests(&disk).await;
+    let node = TestNode::with_tiny(&disk).await;
     let token = root_token(&node).await;
     let list = get(&node, &token, "/nodes/pve1/qemu?full=1").await;
     assert_eq!(

@@ -82,6 +82,28 @@ impl TestNode {
         node
     }
 
+    /// A node with two guests: 100 has the tiny test guest's disk and a console, 101 nothing.
+    pub async fn with_tiny(disk: &Path) -> Self {
+        let node = Self::start(async |store| {
+            let options: [(&str, Value); 7] = [
+                ("name", "tiny".into()),
+                ("memory", "128".into()),
+                ("kvm", 0.into()),
+                ("tags", "lab".into()),
+                ("serial0", "socket".into()),
+                ("virtio0", "local:100/vm-100-disk-0.qcow2,size=64M".into()),
+                ("boot", "order=virtio0".into()),
+            ];
+            put_guest(store, 100, &options).await;
+            put_guest(store, 101, &[("memory", "64".into())]).await;
+        })
+        .await;
+        let images = node.root.join("var/lib/vz/images/100");
+        std::fs::create_dir_all(&images).unwrap();
+        std::fs::copy(disk, images.join("vm-100-disk-0.qcow2")).unwrap();
+        node
+    }
+
     fn supervisor(root: &Path) -> Child {
         #[expect(
             clippy::disallowed_methods,
