@@ -19,10 +19,12 @@ use node::tasks::{
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
-use sys::{Files, Links};
+use sys::{Command, Files, Links, Output};
 use tasks::{Engine, EngineOptions, Submission, Task};
 use testkit::walk::{Scene, Walked, walk};
-use testkit::{FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, qemu_img, spawn_qemu};
+use testkit::{
+    Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, qemu_img, spawn_qemu,
+};
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -405,21 +407,26 @@ async fn an_id_that_is_taken_is_refused_and_its_owner_is_untouched() {
     assert_eq!(node.inventory().await, before);
 }
 
+/// A `qemu-img` for which the disk is full when the second image comes.
+fn full_for_the_second(disk: &mut Disk, command: &Command) -> Output {
+    if !command.args.iter().any(|argument| argument == "qcow2") {
+        return qemu_img(disk, command);
+    }
+    let stderr = b"qemu-img: vm-100-disk-1.qcow2: No space left on device".to_vec();
+    Output {
+        code: Some(1),
+        stdout: Vec::new(),
+        stderr,
+    }
+}
+
 #[tokio::test]
 async fn on_a_full_disk_a_creation_leaves_nothing() {
-    let node = empty(creation).await;
+    let mut node = empty(creation).await;
+    node.host = node.host.clone().program("qemu-img", full_for_the_second);
     let before = node.inventory().await;
-    let engine = node.engine().await;
-    let upid = node.submit(&engine).await.unwrap();
-    // Room for what the task writes down, none for two images.
-    node.host.set_free(Some(40_000));
-    let state = engine.wait(&upid).await.unwrap().state;
-    node.host.set_free(None);
-    let ended = format!("{state:?}");
-    assert!(
-        ended.contains("OK") || node.inventory().await == before,
-        "{ended}"
-    );
+    assert_eq!(node.run().await, "no space left on storage 'local'");
+    assert_eq!(node.inventory().await, before);
 }
 
 #[tokio::test]
