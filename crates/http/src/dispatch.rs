@@ -125,6 +125,7 @@ async fn run(
     if found.row.form == Form::Index {
         let identity = identify(api, &credential, address).await?;
         let params = found.row.check_params(&given)?;
+        api.index.begun().await;
         api.index.check(found.row, &identity, &params)?;
         return Ok(api.index.answer(found.row, &identity, &params)?.into());
     }

@@ -22,7 +22,7 @@ mod edit;
 mod events;
 pub mod facts;
 mod fetch;
-mod kvm;
+pub mod kvm;
 mod mac;
 mod paths;
 pub mod programs;

@@ -62,7 +62,12 @@ impl World {
             consoles: Consoles::new(options.clock.clone()),
             programs: Programs::new(options.host.clone()),
             records: Records::new(options.store, options.node.clone()),
-            kvm: Kvm::new(options.kvm),
+            kvm: Kvm::new(
+                options.host.clone(),
+                options.paths.clone(),
+                options.guest_user,
+                options.kvm,
+            ),
             node: options.node,
             paths: options.paths,
             host: options.host,

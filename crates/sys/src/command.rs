@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Error;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::ScopeName;
 
 /// Where a program's output goes.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +37,11 @@ pub struct Command {
     pub user: Option<(u32, u32)>,
     /// Descriptors handed to the program, as (number there, descriptor).
     pub descriptors: Vec<(i32, Arc<OwnedFd>)>,
+    /// The scope that `run` starts it in, which exists; our own where it is left out. A program
+    /// in a scope can be found and ended also by who did not start it.
+    pub scope: Option<ScopeName>,
+    /// Told, while `run` waits, what the program prints on its standard output.
+    pub heard_by: Option<UnboundedSender<Vec<u8>>>,
 }
 
 impl fmt::Debug for Command {
@@ -82,6 +90,18 @@ impl Command {
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    #[must_use]
+    pub fn scope(mut self, scope: ScopeName) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
+    #[must_use]
+    pub fn heard_by(mut self, listener: UnboundedSender<Vec<u8>>) -> Self {
+        self.heard_by = Some(listener);
         self
     }
 

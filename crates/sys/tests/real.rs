@@ -165,6 +165,21 @@ async fn programs_are_run_with_input_and_end_in_time() {
         host.run(slow).await,
         Err(SysError::ProgramTimeout { .. })
     ));
+    let (listener, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let scope = ScopeName::task("run");
+    host.create_scope(&scope, &Limits::default()).await.unwrap();
+    let talk = shell("cat /proc/self/cgroup; echo done").scope(scope.clone());
+    host.run(talk.heard_by(listener)).await.unwrap();
+    let mut said = Vec::new();
+    while let Some(part) = heard.recv().await {
+        said.extend(part);
+    }
+    let said = String::from_utf8(said).unwrap();
+    assert!(
+        said.contains("/task-run\n") && said.ends_with("done\n"),
+        "{said}"
+    );
+    host.kill_scope(&scope).await.unwrap();
     let missing = host.run(Command::new("no-such-program")).await.unwrap_err();
     assert_eq!(missing.to_string(), "no-such-program is not installed");
     let as_nobody = host

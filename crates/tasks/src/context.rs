@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{Clock, Upid};
-use sys::{ScopeName, SharedHost};
+use model::{Clock, Error, Upid};
+use sys::{Command, Limits, Output, ScopeName, SharedHost, SysError};
 use tracing::warn;
 
 /// Handed to every step.
@@ -59,6 +59,25 @@ impl<W> TaskContext<W> {
     /// The scope for child processes of this task. Recovery empties it before it decides.
     pub fn scope(&self) -> ScopeName {
         ScopeName::task(&format!("{:08X}-{:08X}", self.upid.pid, self.upid.pstart))
+    }
+
+    /// Runs a program that may take long, in the task's scope: what is left of it when the task
+    /// is broken off, or when the agent dies, is ended before anything is undone.
+    pub async fn run(&self, command: Command) -> Result<Output, SysError> {
+        let scope = self.scope();
+        self.host.create_scope(&scope, &Limits::default()).await?;
+        let output = self.host.run(command.scope(scope.clone())).await?;
+        self.host.kill_scope(&scope).await?;
+        Ok(output)
+    }
+
+    /// Ends what the task has started and not waited for.
+    pub(crate) async fn empty_scope(&self) -> Result<(), Error> {
+        let scope = self.scope();
+        if self.host.scopes().await?.contains(&scope) {
+            self.host.kill_scope(&scope).await?;
+        }
+        Ok(())
     }
 
     /// An id for a job inside of QEMU, derived so that a second run finds the first one's.

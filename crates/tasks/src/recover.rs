@@ -31,12 +31,9 @@ async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Stan
     let kinds = task.clone();
     let _hold = turn.wait(move |kind| kinds.excludes(kind)).await;
     runner.cx.log("the agent was restarted; recovering").await;
-    if let Err(error) = empty_scope(&runner).await {
-        // What runs there could still change the world under our hands: decide nothing.
-        return runner
-            .engine()
-            .mark_stuck(&runner.cx.upid, error.to_string());
-    }
+    // What the dead process had started could still change the world under our hands: nothing is
+    // decided before it has ended.
+    runner.end_children().await;
     let error = standing
         .failed
         .clone()
@@ -46,50 +43,29 @@ async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Stan
             .take_back(&task, standing.planned, Error::conflict(error))
             .await;
     }
-    match is_past_return(&runner, &standing, &mut task).await {
-        Ok(true) => match runner
-            .forward(&mut task, standing.done, standing.planned)
-            .await
-        {
-            Ok(()) => runner.succeed(&task).await,
-            Err((planned, error)) => runner.take_back(&task, planned, error).await,
-        },
-        Ok(false) => {
-            runner
-                .take_back(&task, standing.planned, Error::conflict(error))
-                .await
-        }
-        Err(error) => runner
-            .engine()
-            .mark_stuck(&runner.cx.upid, error.to_string()),
+    if !is_past_return(&runner, &standing, &mut task).await {
+        return runner
+            .take_back(&task, standing.planned, Error::conflict(error))
+            .await;
+    }
+    let (done, planned) = (standing.done, standing.planned);
+    match runner.forward(&mut task, done, planned).await {
+        Ok(()) => runner.succeed(&task).await,
+        Err((planned, error)) => runner.take_back(&task, planned, error).await,
     }
 }
 
 /// Whether enough steps are done to go forward; the last one may be done without the journal
-/// saying so, then the world is asked.
+/// saying so, then the world is asked until it tells.
 async fn is_past_return<T: Task>(
     runner: &Runner<T::World>,
     standing: &Standing,
     task: &mut T,
-) -> Result<bool, Error> {
+) -> bool {
     let needed = T::POINT_OF_NO_RETURN;
     if standing.done >= needed {
-        return Ok(true);
+        return true;
     }
     let last_was_begun = standing.done + 1 == needed && standing.planned == needed;
-    if last_was_begun {
-        runner.is_done(task, needed - 1).await
-    } else {
-        Ok(false)
-    }
-}
-
-/// Kills what the task's dead process had started.
-async fn empty_scope<W: Send + Sync + 'static>(runner: &Runner<W>) -> Result<(), Error> {
-    let host = &runner.engine().options.host;
-    let scope = runner.cx.scope();
-    if host.scopes().await?.contains(&scope) {
-        host.kill_scope(&scope).await?;
-    }
-    Ok(())
+    last_was_begun && runner.is_done_at_last(task, needed - 1).await
 }

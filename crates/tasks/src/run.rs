@@ -99,14 +99,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         if step + 1 != T::POINT_OF_NO_RETURN {
             return Err((step + 1, error));
         }
-        let mut patience = Patience::default();
-        let is_done = loop {
-            match self.is_done(task, step).await {
-                Ok(is_done) => break is_done,
-                Err(error) => patience.pause(&self.cx, &error).await,
-            }
-        };
-        if !is_done {
+        if !self.is_done_at_last(task, step).await {
             return Err((step + 1, error));
         }
         self.cx.log(&format!("done all the same: {error}")).await;
@@ -161,6 +154,30 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 
+    /// The same, asked until there is an answer: a store or host that is out of reach now decides
+    /// nothing.
+    pub(crate) async fn is_done_at_last<T: Task<World = W>>(
+        &self,
+        task: &mut T,
+        step: usize,
+    ) -> bool {
+        let mut patience = Patience::default();
+        loop {
+            match self.is_done(task, step).await {
+                Ok(is_done) => return is_done,
+                Err(error) => patience.pause(&self.cx, &error).await,
+            }
+        }
+    }
+
+    /// Ends what the task has started and not waited for.
+    pub(crate) async fn end_children(&self) {
+        let mut patience = Patience::default();
+        while let Err(error) = self.cx.empty_scope().await {
+            patience.pause(&self.cx, &error).await;
+        }
+    }
+
     /// Submits what follows and ends the task well.
     pub(crate) async fn succeed<T: Task<World = W>>(&self, task: &T) {
         let mut patience = Patience::default();
@@ -200,6 +217,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         while let Err(error) = self.journal.write(&line).await {
             patience.pause(&self.cx, &error.into()).await;
         }
+        self.end_children().await;
         for step in (0..planned).rev() {
             let mut patience = Patience::default();
             while let Err(error) = self.undo(task, step).await {
@@ -240,10 +258,6 @@ impl<W: Send + Sync + 'static> Runner<W> {
             tracing::error!(upid = %self.cx.upid, %error, "the end of a task cannot be written");
             patience.pause(&self.cx, &error).await;
         }
-    }
-
-    pub(crate) fn engine(&self) -> &Engine<W> {
-        &self.engine
     }
 }
 

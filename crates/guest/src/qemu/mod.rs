@@ -9,6 +9,7 @@ mod info;
 pub mod layout;
 pub mod netdev;
 mod paths;
+pub mod probe;
 pub mod qmp;
 mod quote;
 mod running;

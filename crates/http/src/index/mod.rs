@@ -38,7 +38,8 @@ use observed::Observed;
 
 pub use answers::ANSWERS;
 
-/// How long an answer waits for the copy to reach what the caller's own change made.
+/// How long an answer waits for the first copy, or for the copy to reach what the caller's own
+/// change made.
 const CATCH_UP_S: u64 = 3;
 
 /// Everything that lists are answered from.
@@ -99,6 +100,16 @@ impl Index {
         };
         tokio::select! {
             () = self.until(has_it) => {}
+            () = self.clock.sleep(Duration::from_secs(CATCH_UP_S)) => {}
+        }
+    }
+
+    /// Waits for the first copy, as right after the start, or gives up. Before it there are no
+    /// rights to be checked either, so nobody may be refused before this.
+    pub(crate) async fn begun(&self) {
+        let has_one = || self.follower().copy.is_some();
+        tokio::select! {
+            () = self.until(has_one) => {}
             () = self.clock.sleep(Duration::from_secs(CATCH_UP_S)) => {}
         }
     }

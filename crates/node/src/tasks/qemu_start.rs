@@ -189,7 +189,11 @@ impl Step<QemuStart> for Layout {
     async fn plan(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let vmid = task.vmid;
         let config = task.config(cx).await?;
-        let accel = cx.world.kvm.accel(config.kvm, cx.world.allow_emulation)?;
+        let accel = cx
+            .world
+            .kvm
+            .accel(config.kvm, cx.world.allow_emulation)
+            .await?;
         let running_as = plan(&config, &qemu_info(cx).await?, accel)
             .map_err(|error| Error::conflict(Error::chain(&error)))?;
         task.volumes = volumes::resolve(&cx.world, &config).await?;

@@ -71,6 +71,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = authority.follow() => Ok(()),
         () = node::tend(&world, &tasks) => Ok(()),
         () = start_guests(&world, &tasks) => Ok(()),
+        () = prove_kvm(&world) => Ok(()),
         () = node::sample(&world) => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
     }
@@ -81,6 +82,12 @@ async fn start_guests(world: &World, tasks: &Engine<World>) {
     if let Err(error) = node::start_guests(world, tasks).await {
         tracing::error!(%error, "guests cannot be started with the machine");
     }
+    std::future::pending().await
+}
+
+/// Finds out whether KVM works before the first guest asks, then waits for ever.
+async fn prove_kvm(world: &World) {
+    world.kvm.verdict().await;
     std::future::pending().await
 }
 

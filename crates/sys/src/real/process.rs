@@ -4,6 +4,7 @@
     reason = "code between fork and exec, and signals, need it"
 )]
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -11,7 +12,8 @@ use std::process::Stdio as StdStdio;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{RealHost, blocking};
 use crate::{
@@ -27,6 +29,9 @@ impl Processes for RealHost {
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::piped()).stderr(StdStdio::piped());
         }
+        if let Some(scope) = &command.scope {
+            enter(&mut child, self.entrances(scope)?);
+        }
         let mut child = child
             .spawn()
             .map_err(|error| not_started(&command, error))?;
@@ -39,7 +44,16 @@ impl Processes for RealHost {
             }
             drop(stdin);
         };
-        let ended = async { tokio::join!(feed, child.wait_with_output()).1 };
+        let heard = command
+            .heard_by
+            .clone()
+            .zip(child.stdout.take_if(|_| command.heard_by.is_some()));
+        let tell = async move {
+            if let Some((listener, stdout)) = heard {
+                tell(&listener, stdout).await;
+            }
+        };
+        let ended = async { tokio::join!(feed, tell, child.wait_with_output()).2 };
         let output = match command.timeout {
             None => ended.await,
             Some(after) => match tokio::time::timeout(after, ended).await {
@@ -64,25 +78,7 @@ impl Processes for RealHost {
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::null()).stderr(StdStdio::null());
         }
-        let mut entrances = Vec::new();
-        for path in self.cgroup.entrances(scope) {
-            let file = std::fs::OpenOptions::new().write(true).open(&path);
-            entrances.push(file.map_err(|source| SysError::io("open", &path, source))?);
-        }
-        // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, write).
-        unsafe {
-            child.pre_exec(move || {
-                if libc::setsid() < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                for file in &entrances {
-                    if libc::write(file.as_raw_fd(), b"0".as_ptr().cast(), 1) != 1 {
-                        return Err(io::Error::last_os_error());
-                    }
-                }
-                Ok(())
-            });
-        }
+        enter(&mut child, self.entrances(scope)?);
         let child = child
             .spawn()
             .map_err(|error| not_started(&command, error))?;
@@ -111,6 +107,45 @@ impl Processes for RealHost {
         stream
             .map(OwnedFd::from)
             .map_err(|source| SysError::io("connect to", socket, source))
+    }
+}
+
+impl RealHost {
+    /// The files that a process writes itself into to become a member of a scope.
+    fn entrances(&self, scope: &ScopeName) -> Result<Vec<File>, SysError> {
+        let mut entrances = Vec::new();
+        for path in self.cgroup.entrances(scope) {
+            let file = std::fs::OpenOptions::new().write(true).open(&path);
+            entrances.push(file.map_err(|source| SysError::io("open", &path, source))?);
+        }
+        Ok(entrances)
+    }
+}
+
+/// Puts a program into a scope before its first instruction, and out of our session.
+fn enter(child: &mut tokio::process::Command, entrances: Vec<File>) {
+    // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, write).
+    unsafe {
+        child.pre_exec(move || {
+            if libc::setsid() < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            for file in &entrances {
+                if libc::write(file.as_raw_fd(), b"0".as_ptr().cast(), 1) != 1 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Passes on what a program prints, as it comes.
+async fn tell(listener: &UnboundedSender<Vec<u8>>, mut stdout: tokio::process::ChildStdout) {
+    let mut part = vec![0; 4096];
+    while let Ok(length @ 1..) = stdout.read(&mut part).await {
+        // Who does not listen any more misses nothing: the program goes on.
+        let _ = listener.send(part[..length].to_vec());
     }
 }
 

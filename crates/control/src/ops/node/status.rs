@@ -5,6 +5,7 @@ use std::path::Path;
 use model::{Error, NodeName};
 use node::World;
 use node::facts::{Facts, Processors};
+use node::kvm::Verdict;
 use proto::wire::Answer;
 use proto::{API_RELEASE, API_VERSION, REPOSITORY_ID};
 use serde::Deserialize;
@@ -88,16 +89,20 @@ fn cpu_info(processors: &Processors) -> Value {
 /// What Proxmox VE has no place for: our own version, those of what does the work, and whether
 /// guests can be accelerated.
 async fn ourselves(world: &World) -> Value {
-    let kvm = match world.kvm.is_usable() {
-        Some(true) => "usable",
-        Some(false) => "unusable",
-        None => "unproven",
-    };
-    json!({
+    let mut ourselves = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "kvm": kvm,
+        "kvm": "unproven",
         "tools": world.programs.versions().await,
-    })
+    });
+    match world.kvm.known() {
+        None => {}
+        Some(Verdict::Usable) => ourselves["kvm"] = "usable".into(),
+        Some(Verdict::Unusable(why)) => {
+            ourselves["kvm"] = "unusable".into();
+            ourselves["kvm-reason"] = why.into();
+        }
+    }
+    ourselves
 }
 
 #[derive(Deserialize)]

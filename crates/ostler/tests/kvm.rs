@@ -1,0 +1,48 @@
+//! The probe guest on the real host: with emulation it goes the whole way, and of KVM it says what
+//! a real operating system would find.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
+
+mod harness;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use guest::qemu::Accel;
+use harness::left_out;
+use node::kvm::{Verdict, run_probe};
+use sys::{RealHost, SharedHost};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_probe_guest_tells_the_truth() {
+    if left_out("KVM probe") {
+        return;
+    }
+    let root = format!("ostler-test-{}", std::process::id());
+    let host: SharedHost = Arc::new(RealHost::open(&root).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let probe = folder.path().join("probe");
+    let emulated = run_probe(&host, &probe, Accel::Tcg, None).await.unwrap();
+    assert_eq!(emulated, Verdict::Usable);
+    // As root, so that the permissions of the device cannot be the reason.
+    let accelerated = run_probe(&host, &probe, Accel::Kvm, None).await.unwrap();
+    println!("KVM on this machine: {accelerated:?}");
+    let module = |name: &str| Path::new("/sys/module").join(name).exists();
+    if module("kvm_intel") || module("kvm_amd") {
+        assert_eq!(accelerated, Verdict::Usable);
+    } else {
+        // Whatever offers /dev/kvm here is no hardware.
+        assert!(
+            matches!(accelerated, Verdict::Unusable(_)),
+            "{accelerated:?}"
+        );
+    }
+    assert!(!probe.exists());
+    assert!(host.scopes().await.unwrap().is_empty());
+    for controller in ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"] {
+        let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{controller}/{root}"));
+    }
+}
