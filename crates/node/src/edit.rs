@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use guest::qemu::VmConfig;
-use model::qemu::{Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, Net};
+use model::qemu::{Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, ImportSource, Net};
 use model::schema::Values;
 use model::{
     BlockFormat, ByteSize, Error, FieldErrors, GuestConfig, GuestRecord, PendingChange, StorageId,
@@ -33,6 +33,10 @@ const AT_ONCE: [&str; 12] = [
     "hotplug",
 ];
 
+/// What Proxmox VE says to who wants to fill something else than a new volume.
+const IMPORT_SYNTAX: &str =
+    "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>";
+
 /// What a caller wants changed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Edit {
@@ -51,8 +55,11 @@ pub struct Edit {
 pub struct NewVolume {
     pub slot: DriveSlot,
     pub storage: StorageId,
+    /// As large as what it is filled from, where that is given.
     pub bytes: u64,
     pub format: Option<BlockFormat>,
+    #[serde(default)]
+    pub source: Option<ImportSource>,
     /// Chosen before it is made.
     pub name: Option<String>,
 }
@@ -122,21 +129,23 @@ impl Edit {
         let drive = Drive::parse(slot.bus(), text).map_err(|error| error.for_parameter(&name))?;
         if let DriveSource::New { storage, gib } = drive.source() {
             let bytes = (gib * f64::from(1 << 30)) as u64;
-            if bytes == 0 && slot.bus() != DriveBus::Efi {
-                return Err(
-                    "a new volume needs a size, and importing is not supported by this \
-                            version of Ostler"
-                        .to_owned(),
-                );
+            let source = drive.import_source();
+            if source.is_some() && bytes != 0 {
+                return Err(IMPORT_SYNTAX.to_owned());
             }
-            let format = drive.format();
+            if source.is_none() && bytes == 0 && slot.bus() != DriveBus::Efi {
+                return Err("a new volume needs a size".to_owned());
+            }
             self.new_volumes.push(NewVolume {
                 slot,
                 storage,
                 bytes,
-                format,
+                format: drive.format(),
+                source,
                 name: None,
             });
+        } else if drive.import_source().is_some() {
+            return Err(IMPORT_SYNTAX.to_owned());
         }
         Ok(drive.print())
     }
@@ -179,7 +188,7 @@ impl Edit {
                 .map_err(|error| Error::invalid(slot.to_string(), error.for_parameter("")))?;
             drive.set_volume(&id);
             drive.set_size(ByteSize(volume.bytes));
-            drive.clear_format();
+            drive.clear_request();
             self.set.insert(slot.to_string(), drive.print().into());
         }
         Ok(())

@@ -22,6 +22,7 @@ mod edit;
 mod events;
 pub mod facts;
 mod fetch;
+mod images;
 pub mod kvm;
 mod mac;
 mod paths;

@@ -270,6 +270,17 @@ fn creation(vmid: VmId) -> QemuCreate {
     }
 }
 
+/// A new disk that is filled from an image which somebody has brought.
+fn import(vmid: VmId) -> QemuConfigure {
+    let source = "local:0,import-from=local:import/brought.raw";
+    QemuConfigure::new(
+        vmid,
+        edit(serde_json::json!({"scsi1": source})),
+        None,
+        false,
+    )
+}
+
 fn disk_swap(vmid: VmId) -> QemuConfigure {
     let mut edit = edit(serde_json::json!({"scsi1": "local:1", "cores": 2}));
     edit.delete = vec!["scsi0".into()];
@@ -298,6 +309,20 @@ async fn qemu_create() {
 #[tokio::test]
 async fn qemu_configure() {
     let walked = walk_all(|| Box::pin(node(disk_swap)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_configure_importing() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let node = node(import).await;
+            let image = Path::new("/var/lib/vz/import/brought.raw");
+            node.host.write(image, b"content", 0o600).await.unwrap();
+            node
+        })
+    };
+    let walked = walk_all(scene, 25).await;
     assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
 }
 

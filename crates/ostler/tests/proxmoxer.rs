@@ -10,15 +10,16 @@ mod harness;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use harness::{TestNode, left_out};
+use harness::{TestNode, left_out, tiny_disk};
 use serde_json::json;
 
 /// What the session imports; versions are pinned so that a test of today is one of tomorrow.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "proxmoxer==2.3.0",
     "requests==2.34.2",
     "requests_toolbelt==1.0.0",
     "pyotp==2.12.0",
+    "websocket-client==1.9.0",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "a test runs a client")]
@@ -32,7 +33,7 @@ fn python() -> Option<PathBuf> {
     let venv = PathBuf::from(cache).join("proxmoxer-2.3.0");
     let python = venv.join("bin/python");
     let works = python.exists()
-        && run(&python, &["-c", "import proxmoxer, pyotp"])
+        && run(&python, &["-c", "import proxmoxer, pyotp, websocket"])
             .status
             .success();
     if works {
@@ -58,6 +59,7 @@ async fn proxmoxer_does_what_it_does_with_proxmox_ve() {
         return;
     }
     let Some(python) = python() else { return };
+    let Some(disk) = tiny_disk() else { return };
     let node = TestNode::start(async |_| {}).await;
     let user = json!({"userid": "admin@pve", "password": "of-the-admin"});
     node.call("user_create", user).await.unwrap();
@@ -74,6 +76,7 @@ async fn proxmoxer_does_what_it_does_with_proxmox_ve() {
         "admin@pve",
         "of-the-admin",
         "pve1",
+        &disk.display().to_string(),
     ]
     .map(str::to_owned);
     let session = tokio::task::spawn_blocking(move || {

@@ -17,6 +17,7 @@ mod config;
 mod content;
 mod dir;
 mod error;
+mod image;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{Preallocation, StorageConfig, StorageType};
 pub use content::ContentType;
 pub use error::StorageError;
+pub use image::{ImageHeader, inspect};
 
 /// A volume, as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]

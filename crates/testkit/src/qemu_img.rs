@@ -23,7 +23,11 @@ pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
         ["info", .., path] => disk
             .size(Path::new(path))
             .map(|size| format!("{{\"virtual-size\": {size}}}")),
-        ["convert", ..] => Some(String::new()),
+        ["convert", .., from, to]
+            if disk.size(Path::new(from)).is_some() && disk.size(Path::new(to)).is_some() =>
+        {
+            Some("    (100.00/100%)\r".to_owned())
+        }
         _ => None,
     };
     match done {

@@ -7,6 +7,7 @@ mod pools;
 mod qemu;
 mod settings;
 mod storage;
+mod volume_access;
 
 use std::future::Future;
 use std::pin::Pin;

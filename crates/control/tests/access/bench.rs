@@ -114,20 +114,32 @@ impl Bench {
         }
     }
 
+    /// A process of the API's user that has this credential from somebody.
+    pub(crate) fn hostile_api(&self, credential: Credential) -> Caller<'_> {
+        Caller {
+            bench: self,
+            credential,
+            uid: 999,
+        }
+    }
+
     pub(crate) fn token(&self, text: &str) -> Caller<'_> {
         self.caller(Credential::Token(text.to_owned()))
     }
 
-    /// Jane with a session.
-    pub(crate) async fn jane(&self) -> Caller<'_> {
+    /// Jane's ticket, and the token that her changes need beside it.
+    pub(crate) async fn session_of_jane(&self) -> (String, String) {
         let login = json!({"username": JANE, "password": PASSWORD});
         let session = self.nobody().ok("ticket_create", login).await;
         let text = |name: &str| session[name].as_str().unwrap().to_owned();
-        let csrf = Some(text("CSRFPreventionToken"));
-        self.caller(Credential::Ticket {
-            ticket: text("ticket"),
-            csrf,
-        })
+        (text("ticket"), text("CSRFPreventionToken"))
+    }
+
+    /// Jane with a session.
+    pub(crate) async fn jane(&self) -> Caller<'_> {
+        let (ticket, csrf) = self.session_of_jane().await;
+        let csrf = Some(csrf);
+        self.caller(Credential::Ticket { ticket, csrf })
     }
 
     pub(crate) async fn add_guest(&self, vmid: u32, name: &str) {
@@ -157,18 +169,25 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    pub(crate) async fn ask(&self, op: &str, params: Value) -> Result<Answer, Error> {
-        let request = Request {
+    fn request(&self, op: &str, params: Value) -> Request {
+        Request {
             op: op.to_owned(),
             params: params.as_object().unwrap().clone(),
             credential: self.credential.clone(),
             id: String::new(),
             address: Some("10.0.0.1".to_owned()),
-        };
-        self.bench
-            .dispatcher
-            .request(Peer { uid: self.uid }, request)
-            .await
+        }
+    }
+
+    pub(crate) async fn ask(&self, op: &str, params: Value) -> Result<Answer, Error> {
+        let (peer, request) = (Peer { uid: self.uid }, self.request(op, params));
+        self.bench.dispatcher.request(peer, request).await
+    }
+
+    /// Asks for the answer that comes with a descriptor.
+    pub(crate) async fn ask_stream(&self, op: &str, params: Value) -> Result<(), Error> {
+        let (peer, request) = (Peer { uid: self.uid }, self.request(op, params));
+        self.bench.dispatcher.stream(peer, request).await.map(drop)
     }
 
     pub(crate) async fn ok(&self, op: &str, params: Value) -> Value {

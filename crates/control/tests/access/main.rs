@@ -8,6 +8,7 @@ mod pools;
 mod rights;
 mod sessions;
 mod users;
+mod volumes;
 
 use bench::Bench;
 use serde_json::{Value, json};

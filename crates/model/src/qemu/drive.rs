@@ -1,5 +1,7 @@
 //! A drive: `local:100/vm-100-disk-0.qcow2,cache=writeback,size=32G`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::schema::{Properties, PropertyError, parse_properties, print_properties};
 use crate::{BlockFormat, ByteSize, StorageId, VolumeId};
 
@@ -25,6 +27,15 @@ pub enum DriveSource {
     },
     Volume(VolumeId),
     /// An absolute path, for the administrator only.
+    Path(String),
+}
+
+/// Where the content of a new volume comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImportSource {
+    Volume(VolumeId),
+    /// An absolute path on the host, for the administrator only.
     Path(String),
 }
 
@@ -181,9 +192,19 @@ impl Drive {
         }
     }
 
-    /// A request's format means nothing once the volume is there.
-    pub fn clear_format(&mut self) {
+    /// What a new volume is to be filled from.
+    pub fn import_source(&self) -> Option<ImportSource> {
+        let text = self.keys.text("import-from")?;
+        Some(match text.parse() {
+            Ok(volume) => ImportSource::Volume(volume),
+            Err(_) => ImportSource::Path(text.to_owned()),
+        })
+    }
+
+    /// What only a request says, and means nothing once the volume is there.
+    pub fn clear_request(&mut self) {
         self.keys.remove("format");
+        self.keys.remove("import-from");
     }
 
     pub fn cache(&self) -> Cache {

@@ -52,8 +52,7 @@ const COMMON: [Field; 42] = [
         .unbuilt_values(UNBUILT_FORMATS),
     Field::string("import-from")
         .optional()
-        .format(VOLUME_OR_ABSOLUTE_PATH)
-        .unbuilt(),
+        .format(VOLUME_OR_ABSOLUTE_PATH),
     bytes("iops"),
     bytes("iops_max"),
     seconds("iops_max_length"),
@@ -158,8 +157,7 @@ pub(super) const EFI: &[Field] = &[
         .unbuilt_values(UNBUILT_FORMATS),
     Field::string("import-from")
         .optional()
-        .format(VOLUME_OR_ABSOLUTE_PATH)
-        .unbuilt(),
+        .format(VOLUME_OR_ABSOLUTE_PATH),
     Field::string("ms-cert")
         .optional()
         .one_of(&["2011", "2023", "2023w", "2023k"])

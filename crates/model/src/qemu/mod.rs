@@ -38,7 +38,7 @@ mod tests;
 pub use agent::{Agent, AgentPort};
 pub use boot::{Boot, BootDevice};
 pub use cpu::{Cpu, CpuFlag};
-pub use drive::{Aio, Cache, Drive, DriveSource, ErrorAction};
+pub use drive::{Aio, Cache, Drive, DriveSource, ErrorAction, ImportSource};
 pub use drive_fields::{IDE, SATA, SCSI, VIRTIO};
 pub use efidisk::{EfiDisk, EfiType};
 pub use machine::{Chipset, Machine};

@@ -170,11 +170,6 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
         ),
         ("machine", "q35,viommu=intel", "viommu: not supported"),
         (
-            "scsi0",
-            "local:0,import-from=/x.qcow2",
-            "import-from: not supported",
-        ),
-        (
             "net0",
             "ne2k_isa,bridge=vmbr0",
             "model: value 'ne2k_isa' is not supported",

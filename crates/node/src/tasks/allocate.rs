@@ -1,13 +1,16 @@
 //! The step that makes the volumes which an edit asks for.
 
+use std::path::Path;
+
 use async_trait::async_trait;
-use model::qemu::{DriveBus, EfiDisk, EfiType};
-use model::{BlockSource, Error, VmId};
-use sys::Command;
+use model::qemu::{DriveBus, EfiDisk, EfiType, ImportSource};
+use model::{BlockFormat, BlockSpec, Error, VmId, VolumeId};
+use storage::ContentType;
 use tasks::{Probe, Step, Task, TaskContext};
 
 use crate::World;
 use crate::edit::{Edit, NewVolume};
+use crate::images::{self, Source};
 
 /// A task that makes volumes.
 pub(super) trait Allocates: Task<World = World> {
@@ -18,20 +21,22 @@ pub(super) trait Allocates: Task<World = World> {
 
 pub(super) struct Allocate;
 
+type Cx = TaskContext<World>;
+
 #[async_trait]
 impl<T: Allocates> Step<T> for Allocate {
     fn name(&self) -> &'static str {
         "allocate"
     }
 
-    async fn plan(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+    async fn plan(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let owner = task.owner();
         let mut volumes = task.edit().new_volumes.clone();
         let mut taken = Vec::new();
         for volume in &mut volumes {
             let storage = cx.world.storage(&volume.storage).await?;
             let id = &volume.storage;
-            if !storage.config().takes(storage::ContentType::Images) {
+            if !storage.config().takes(ContentType::Images) {
                 let text = format!("storage '{id}' does not support content-type 'images'");
                 return Err(Error::conflict(text));
             }
@@ -39,8 +44,8 @@ impl<T: Allocates> Step<T> for Allocate {
             let format = volume.format.unwrap_or_else(|| storage.default_format());
             let name = storage.choose_image_name(owner, format, &taken).await?;
             taken.push(name.clone());
-            if volume.slot.bus() == DriveBus::Efi {
-                volume.bytes = variables_size(cx, task.edit(), volume).await?;
+            if let Some(filled) = filled_from(cx, task.edit(), volume).await? {
+                volume.bytes = filled.bytes;
             }
             (volume.name, volume.format) = (Some(name), Some(format));
         }
@@ -48,12 +53,12 @@ impl<T: Allocates> Step<T> for Allocate {
         task.edit_mut().name_volumes()
     }
 
-    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
+    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
         // Before the point of no return nothing is gone on with.
         Ok(Probe::NotDone)
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         for volume in &task.edit().new_volumes {
             let (name, format) = chosen(volume)?;
             let storage = cx.world.storage(&volume.storage).await?;
@@ -63,14 +68,15 @@ impl<T: Allocates> Step<T> for Allocate {
                 volume.slot, volume.storage
             ))
             .await;
-            if volume.slot.bus() == DriveBus::Efi {
-                fill_variables(cx, task.edit(), volume).await?;
+            if let Some(filled) = filled_from(cx, task.edit(), volume).await? {
+                let target = storage.block(name, false)?;
+                fill(cx, volume, &filled, &target).await?;
             }
         }
         Ok(())
     }
 
-    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
         // The guest's object is ours, and only tasks that hold it make volumes of its name: what
         // is there under a name that we chose is what we made.
         for volume in &task.edit().new_volumes {
@@ -82,66 +88,139 @@ impl<T: Allocates> Step<T> for Allocate {
     }
 }
 
-fn chosen(volume: &NewVolume) -> Result<(&str, model::BlockFormat), Error> {
+fn chosen(volume: &NewVolume) -> Result<(&str, BlockFormat), Error> {
     match (&volume.name, volume.format) {
         (Some(name), Some(format)) => Ok((name, format)),
         _ => Err(Error::bug(format!("{} has no name yet", volume.slot))),
     }
 }
 
+/// What a new volume is filled with.
+struct Filling {
+    source: Source,
+    bytes: u64,
+}
+
+/// What a volume is to be filled with; none for one that begins empty.
+async fn filled_from(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Option<Filling>, Error> {
+    match &volume.source {
+        Some(ImportSource::Volume(source)) => import_volume(cx, source).await.map(Some),
+        Some(ImportSource::Path(path)) => import_path(cx, path).await.map(Some),
+        None if volume.slot.bus() == DriveBus::Efi => variables(cx, edit, volume).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn fill(
+    cx: &Cx,
+    volume: &NewVolume,
+    filling: &Filling,
+    target: &BlockSpec,
+) -> Result<(), Error> {
+    let slot = volume.slot;
+    images::copy(
+        cx,
+        &format!("{slot}"),
+        &filling.source,
+        target,
+        filling.bytes,
+    )
+    .await?;
+    if volume.source.is_some() {
+        let path = &filling.source.path;
+        cx.log(&format!(
+            "{slot}: imported {} bytes from {path}",
+            filling.bytes
+        ))
+        .await;
+    }
+    Ok(())
+}
+
+async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Filling, Error> {
+    let storage = cx.world.storage(volume.storage()).await?;
+    storage.activate().await?;
+    let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
+    let info = storage.info(volume.name()).await?.ok_or_else(missing)?;
+    if let Some(owner) = info.owner
+        && cx.world.running.is_running(owner).await?
+    {
+        return Err(Error::conflict(format!(
+            "cannot import from '{volume}': VM {owner} is running"
+        )));
+    }
+    let format = image_format(&info.format).ok_or_else(|| {
+        Error::conflict(format!(
+            "cannot import from '{volume}': format '{}' is not supported by this version of Ostler",
+            info.format
+        ))
+    })?;
+    let spec = BlockSpec {
+        format,
+        ..storage.block(volume.name(), true)?
+    };
+    let source = Source::new(&spec)?;
+    // The guests' own images may be layers on others of ours.
+    let bytes = import_size(cx, &source, info.content == ContentType::Images).await?;
+    Ok(Filling { source, bytes })
+}
+
+async fn import_path(cx: &Cx, path: &str) -> Result<Filling, Error> {
+    let ending = path.rsplit_once('.').map(|(_, ending)| ending);
+    // A device, and whatever says nothing else, is raw.
+    let format = ending.and_then(image_format).unwrap_or(BlockFormat::Raw);
+    let source = Source {
+        path: path.to_owned(),
+        format,
+        snapshot: None,
+    };
+    let bytes = import_size(cx, &source, false).await?;
+    Ok(Filling { source, bytes })
+}
+
+fn image_format(name: &str) -> Option<BlockFormat> {
+    [BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk]
+        .into_iter()
+        .find(|format| format.as_str() == name)
+}
+
+/// The size of what is imported. An image from elsewhere may not name other files as its data:
+/// whoever made it up would read the host's files through it.
+async fn import_size(cx: &Cx, source: &Source, is_ours: bool) -> Result<u64, Error> {
+    let path = Path::new(&source.path);
+    let header = storage::inspect(&cx.world.host, path, source.format)
+        .await
+        .map_err(|error| Error::conflict(format!("cannot import: {}", Error::chain(&error))))?;
+    if !header.is_whole && !is_ours {
+        return Err(Error::conflict(format!(
+            "cannot import '{}': it refers to other files",
+            source.path
+        )));
+    }
+    Ok(header.virtual_size)
+}
+
 /// The file that a guest's UEFI variables begin as.
-fn template(edit: &Edit, volume: &NewVolume) -> Result<&'static str, Error> {
+async fn variables(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Filling, Error> {
     let slot = volume.slot.to_string();
-    let text = edit
-        .set
-        .get(&slot)
-        .and_then(|value| value.as_str())
-        .unwrap_or_default();
-    let disk = EfiDisk::parse(text).map_err(|error| Error::invalid(slot, error.to_string()))?;
-    Ok(match (disk.efi_type(), disk.has_enrolled_keys()) {
+    let value = edit.set.get(&slot).and_then(|value| value.as_str());
+    let disk = EfiDisk::parse(value.unwrap_or_default())
+        .map_err(|error| Error::invalid(slot, error.to_string()))?;
+    let path = match (disk.efi_type(), disk.has_enrolled_keys()) {
         (EfiType::FourMiB, true) => "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
         (EfiType::FourMiB, false) => "/usr/share/OVMF/OVMF_VARS_4M.fd",
         (EfiType::TwoMiB, true) => "/usr/share/OVMF/OVMF_VARS.ms.fd",
         (EfiType::TwoMiB, false) => "/usr/share/OVMF/OVMF_VARS.fd",
-    })
-}
-
-async fn variables_size(
-    cx: &TaskContext<World>,
-    edit: &Edit,
-    volume: &NewVolume,
-) -> Result<u64, Error> {
-    let path = template(edit, volume)?;
+    };
     let entry = cx.world.host.stat(path.as_ref()).await?;
     let missing = || Error::unavailable(format!("{path} is missing: the package ovmf has it"));
-    Ok(entry.ok_or_else(missing)?.size)
-}
-
-async fn fill_variables(
-    cx: &TaskContext<World>,
-    edit: &Edit,
-    volume: &NewVolume,
-) -> Result<(), Error> {
-    let (name, format) = chosen(volume)?;
-    let storage = cx.world.storage(&volume.storage).await?;
-    let BlockSource::Path(path) = storage.block(name, false)?.source else {
-        return Err(Error::bug("a new volume is a descriptor"));
+    let source = Source {
+        path: path.to_owned(),
+        format: BlockFormat::Raw,
+        snapshot: None,
     };
-    let from = template(edit, volume)?;
-    let args = [
-        "convert",
-        "-n",
-        "-f",
-        "raw",
-        "-O",
-        format.as_str(),
-        from,
-        &path,
-    ];
-    cx.world
-        .host
-        .run(Command::new("qemu-img").args(args))
-        .await?
-        .checked("qemu-img")?;
-    Ok(())
+    Ok(Filling {
+        source,
+        bytes: entry.ok_or_else(missing)?.size,
+    })
 }

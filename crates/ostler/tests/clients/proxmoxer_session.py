@@ -1,16 +1,20 @@
 """What an automation does with the unmodified proxmoxer, from login to a clean node.
 
-usage: proxmoxer_session.py PORT ADMIN PASSWORD NODE
+usage: proxmoxer_session.py PORT ADMIN PASSWORD NODE TINY_DISK
 """
 import io
+import os
+import ssl
 import sys
 import time
+from urllib.parse import quote_plus, urlencode
 
 import pyotp
+import websocket
 from proxmoxer import ProxmoxAPI
 from proxmoxer.core import AuthenticationError, ResourceException
 
-port, admin, password, node = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+port, admin, password, node, tiny = int(sys.argv[1]), *sys.argv[2:6]
 VMID = 150
 
 
@@ -83,9 +87,67 @@ def upload(api):
         done(api, upid)
 
 
+def open_console(api, machine, proxy):
+    """A websocket to what a machine's proxy leads to, as browsers open it: with the cookie."""
+    query = urlencode({"port": proxy["port"], "vncticket": proxy["ticket"]})
+    ticket, _ = api.get_tokens()
+    return websocket.create_connection(
+        f"wss://127.0.0.1:{port}/api2/json/nodes/{node}/qemu/{VMID}/vncwebsocket?{query}",
+        subprotocols=["binary"], sslopt={"cert_reqs": ssl.CERT_NONE}, timeout=60,
+        cookie=f"PVEAuthCookie={quote_plus(ticket)}")
+
+
+def read_until(console, text):
+    seen = b""
+    while text not in seen:
+        part = console.recv()
+        assert part, (text, seen)
+        seen += part if isinstance(part, bytes) else part.encode()
+    return seen
+
+
+def consoles(api, machine):
+    """The serial console, a command typed and answered, then the first words of VNC."""
+    proxy = machine.termproxy.post()
+    console = open_console(api, machine, proxy)
+    console.send(f"{proxy['user']}:{proxy['ticket']}\n")
+    read_until(console, b"OK")
+    read_until(console, b"tiny: ready")
+    typed = "echo $((6 * 7)) is the answer\n"
+    console.send(f"0:{len(typed)}:{typed}")
+    read_until(console, b"42 is the answer")
+    console.close()
+
+    proxy = machine.vncproxy.post(websocket=1)
+    console = open_console(api, machine, proxy)
+    assert read_until(console, b"\n").startswith(b"RFB 003."), "VNC does not greet"
+    console.close()
+
+
+def machine_from_an_image(api):
+    storage = api.nodes(node).storage("local")
+    with open(tiny, "rb") as image:
+        done(api, storage.upload.create(content="import", filename=image))
+    image = f"local:import/{os.path.basename(tiny)}"
+    machines = api.nodes(node).qemu
+    done(api, machines.create(vmid=VMID, name="imported", memory=128, kvm=0, serial0="socket",
+                              virtio0=f"local:0,import-from={image},format=qcow2"))
+    machine = machines(VMID)
+    assert "import-from" not in machine.config.get()["virtio0"], machine.config.get()
+    done(api, machine.status.start.post())
+    consoles(api, machine)
+    done(api, machine.resize.put(disk="virtio0", size="+16M"))
+    done(api, machine.status.shutdown.post(timeout=60))
+    assert machine.status.current.get()["status"] == "stopped"
+    done(api, machine.delete())
+    storage.content(image).delete()
+    refused(lambda: machines.create(vmid=VMID, scsi0=f"local:8,import-from={image}"), 400, "")
+
+
 by_password = connect(user=admin, password=password)
 assert by_password.version.get()["release"] == "9.2"
 life_of_a_machine(by_password)
+machine_from_an_image(by_password)
 upload(by_password)
 
 # covers: S2.55 S4.30 (a token that may only look at one machine)

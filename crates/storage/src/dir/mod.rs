@@ -9,7 +9,6 @@
 //! ```
 
 mod files;
-mod image;
 mod layout;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
 use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
-use crate::{ContentType, FileVolumes, Storage, StorageConfig, StorageError, VolumeInfo};
+use crate::{ContentType, FileVolumes, Storage, StorageConfig, StorageError, VolumeInfo, image};
 use layout::Location;
 
 pub(crate) struct Dir {

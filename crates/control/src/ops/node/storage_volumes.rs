@@ -1,6 +1,5 @@
 //! `/nodes/{node}/storage/{storage}/content`
 
-use auth::View;
 use model::{BlockFormat, Error, NodeName, Privilege, StorageId, Upid, VmId, VolumeId};
 use node::tasks::{VolumeCreate, VolumeDelete};
 use proto::wire::Answer;
@@ -10,7 +9,7 @@ use storage::{ContentType, VolumeInfo};
 use tasks::{TaskState, TaskSummary};
 
 use crate::ops::Op;
-use crate::ops::storage::SEES;
+use crate::ops::volume_access::check_access;
 
 #[derive(Deserialize)]
 struct List {
@@ -60,31 +59,6 @@ fn row(storage: &StorageId, volume: &VolumeInfo) -> Value {
         row["parent"] = Value::Null;
     }
     row
-}
-
-/// Who may see a volume: whoever manages the storage; files that people share with others who
-/// use it; a guest's disk with those who configure the guest's disks.
-fn check_access(view: &View<'_>, storage: &StorageId, volume: &VolumeInfo) -> Result<(), Error> {
-    let path = format!("/storage/{storage}");
-    if view.is_root() || view.has(&path, Privilege::DatastoreAllocate) {
-        return Ok(());
-    }
-    let shared = [ContentType::Iso, ContentType::Vztmpl, ContentType::Import];
-    match volume.owner {
-        _ if shared.contains(&volume.content) => {
-            view.require_any(&path, &SEES)?;
-        }
-        Some(owner) if volume.content == ContentType::Backup => {
-            view.require(&path, &[Privilege::DatastoreAllocateSpace])?;
-            view.require(&format!("/vms/{owner}"), &[Privilege::VmBackup])?;
-        }
-        Some(owner) => {
-            view.require(&path, &[Privilege::DatastoreAudit])?;
-            view.require(&format!("/vms/{owner}"), &[Privilege::VmConfigDisk])?;
-        }
-        None => view.require(&path, &[Privilege::DatastoreAllocate])?,
-    }
-    Ok(())
 }
 
 /// The volume that a path names: `local:iso/x.iso`, or `iso/x.iso` below its storage.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tasks::TaskState;
 
 use super::Guest;
+use super::drives::check_drives;
 use crate::ops::Op;
 
 /// How long a synchronous change may take: clients give up at 5 s.
@@ -112,10 +113,8 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
     edit.revert = names(change.revert.as_deref());
     edit.force = change.force == Some(true);
     check_names(&edit)?;
+    check_drives(op, guest.vmid, &edit).await?;
     edit.check(&record.config)?;
-    for volume in &edit.new_volumes {
-        op.context.world.storage(&volume.storage).await?;
-    }
     let task = QemuConfigure::new(guest.vmid, edit, change.digest, guest.skips_lock());
     op.context.submit(op, guest.vmid, task).await
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::Guest;
 use super::configure::options;
+use super::drives::check_drives;
 use crate::ops::Op;
 
 #[derive(Deserialize)]
@@ -34,9 +35,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         Err(error) if error.kind == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    for volume in &edit.new_volumes {
-        op.context.world.storage(&volume.storage).await?;
-    }
+    check_drives(&op, vmid, &edit).await?;
     edit.check(&GuestConfig::default())?;
     fill_in(&mut edit, op.context.clock.wall());
     if let Some(pool) = &pool {

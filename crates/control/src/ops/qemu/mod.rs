@@ -5,6 +5,7 @@ mod configure;
 mod console;
 mod create;
 mod destroy;
+mod drives;
 mod monitor;
 mod power;
 mod resize;

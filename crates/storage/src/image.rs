@@ -1,4 +1,4 @@
-//! Disk images, by `qemu-img`; raw images need no program.
+//! Disk images that are files, by `qemu-img`; raw images need no program.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn run(host: &SharedHost, args: Vec<String>, timeout_s: u64) -> Result<Vec
         .checked(PROGRAM)
 }
 
-pub(super) async fn create(
+pub(crate) async fn create(
     host: &SharedHost,
     path: &Path,
     format: BlockFormat,
@@ -51,7 +51,7 @@ pub(super) async fn create(
         .map(|_| ())
 }
 
-pub(super) async fn resize(
+pub(crate) async fn resize(
     host: &SharedHost,
     path: &Path,
     format: BlockFormat,
@@ -70,8 +70,52 @@ pub(super) async fn resize(
         .map(|_| ())
 }
 
+/// What an image's header says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageHeader {
+    /// What a guest sees, in bytes.
+    pub virtual_size: u64,
+    /// The image that it is a layer on, as it stands in the header.
+    pub backing: Option<String>,
+    /// Whether all its data is in this one file. One that somebody made up may name any other
+    /// file of the host as its data.
+    pub is_whole: bool,
+}
+
+/// Reads an image's header. The image may be in use; nothing that it refers to is opened.
+pub async fn inspect(
+    host: &SharedHost,
+    path: &Path,
+    format: BlockFormat,
+) -> Result<ImageHeader, SysError> {
+    // `-U`: a running guest has the image locked, and its header can be read all the same.
+    let path = path.display().to_string();
+    let args = ["info", "-U", "-f", format.as_str(), "--output=json", &path];
+    let printed = run(host, args.map(str::to_owned).to_vec(), 60).await?;
+    let info: serde_json::Value = serde_json::from_slice(&printed).unwrap_or_default();
+    let virtual_size = info["virtual-size"]
+        .as_u64()
+        .ok_or_else(|| SysError::ProgramFailed {
+            program: PROGRAM.to_owned(),
+            status: "an answer without a size".to_owned(),
+            message: path.clone(),
+        })?;
+    let backing = info["backing-filename"].as_str().map(str::to_owned);
+    let details = &info["format-specific"]["data"];
+    let elsewhere = |extent: &serde_json::Value| extent["filename"] != path.as_str();
+    let extents = details["extents"].as_array();
+    let is_whole = backing.is_none()
+        && details["data-file"].is_null()
+        && extents.is_none_or(|extents| !extents.iter().any(elsewhere));
+    Ok(ImageHeader {
+        virtual_size,
+        backing,
+        is_whole,
+    })
+}
+
 /// What the guest sees. The length of a raw image; else what the header says.
-pub(super) async fn virtual_size(
+pub(crate) async fn virtual_size(
     host: &SharedHost,
     path: &Path,
     format: BlockFormat,
@@ -80,16 +124,5 @@ pub(super) async fn virtual_size(
     if format == BlockFormat::Raw {
         return Ok(entry.size);
     }
-    // `-U`: a running guest has the image locked, and its size can be read all the same.
-    let path = path.display().to_string();
-    let args = ["info", "-U", "-f", format.as_str(), "--output=json", &path];
-    let printed = run(host, args.map(str::to_owned).to_vec(), 60).await?;
-    let info: serde_json::Value = serde_json::from_slice(&printed).unwrap_or_default();
-    info["virtual-size"]
-        .as_u64()
-        .ok_or_else(|| SysError::ProgramFailed {
-            program: PROGRAM.to_owned(),
-            status: "an answer without a size".to_owned(),
-            message: path,
-        })
+    Ok(inspect(host, path, format).await?.virtual_size)
 }

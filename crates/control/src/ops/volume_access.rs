@@ -1,0 +1,55 @@
+//! Who may use which volume.
+
+use auth::View;
+use model::{Error, Privilege, StorageId, VmId, VolumeId};
+use storage::{ContentType, VolumeInfo};
+
+use super::Op;
+use super::storage::SEES;
+
+/// Who may see a volume: whoever manages the storage; files that people share with others who
+/// use it; a guest's disk with those who configure the guest's disks.
+pub(crate) fn check_access(
+    view: &View<'_>,
+    storage: &StorageId,
+    volume: &VolumeInfo,
+) -> Result<(), Error> {
+    let path = format!("/storage/{storage}");
+    if view.is_root() || view.has(&path, Privilege::DatastoreAllocate) {
+        return Ok(());
+    }
+    let shared = [ContentType::Iso, ContentType::Vztmpl, ContentType::Import];
+    match volume.owner {
+        _ if shared.contains(&volume.content) => {
+            view.require_any(&path, &SEES)?;
+        }
+        Some(owner) if volume.content == ContentType::Backup => {
+            view.require(&path, &[Privilege::DatastoreAllocateSpace])?;
+            view.require(&format!("/vms/{owner}"), &[Privilege::VmBackup])?;
+        }
+        Some(owner) => {
+            view.require(&path, &[Privilege::DatastoreAudit])?;
+            view.require(&format!("/vms/{owner}"), &[Privilege::VmConfigDisk])?;
+        }
+        None => view.require(&path, &[Privilege::DatastoreAllocate])?,
+    }
+    Ok(())
+}
+
+/// Whether the caller may give this volume to a guest. Its own volumes are a guest's without
+/// further questions.
+pub(crate) async fn check_use(
+    op: &Op,
+    guest: VmId,
+    volume: &VolumeId,
+) -> Result<VolumeInfo, Error> {
+    let storage = op.context.world.storage(volume.storage()).await?;
+    let info = storage.describe_name(volume.name())?;
+    if info.owner == Some(guest) {
+        return Ok(info);
+    }
+    let access = op.context.authority.access();
+    let view = access.view(op.identity()?, op.context.authority.now());
+    check_access(&view, volume.storage(), &info)?;
+    Ok(info)
+}
