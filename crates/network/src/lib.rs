@@ -9,6 +9,10 @@
 //! **Invariant:** when `attach` has returned, the device exists, is up and is a port of its
 //! bridge; when it fails, the task's undo removes the device by its planned name.
 
+mod limit;
+
+pub use limit::limit;
+
 use model::{Error, TapSpec};
 use sys::{Host, TapOptions};
 

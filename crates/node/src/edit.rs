@@ -230,16 +230,23 @@ impl Edit {
     }
 }
 
-/// Moves what waited into the configuration of a guest that is about to start.
-pub(crate) fn apply_pending(guest: &mut GuestRecord) -> Applied {
+/// Moves these pending options into the configuration: they have taken effect.
+pub(crate) fn apply_taken(guest: &mut GuestRecord, taken: &[String]) -> Applied {
     let mut applied = Applied::default();
-    for (name, change) in std::mem::take(&mut guest.pending) {
-        match change {
-            PendingChange::Set(value) => applied.put_in(guest, &name, &value),
-            PendingChange::Delete { force } => applied.take_out(guest, &name, force),
+    for name in taken {
+        match guest.pending.remove(name) {
+            Some(PendingChange::Set(value)) => applied.put_in(guest, name, &value),
+            Some(PendingChange::Delete { force }) => applied.take_out(guest, name, force),
+            None => {}
         }
     }
     applied
+}
+
+/// Moves what waited into the configuration of a guest that is about to start.
+pub(crate) fn apply_pending(guest: &mut GuestRecord) -> Applied {
+    let names: Vec<String> = guest.pending.keys().cloned().collect();
+    apply_taken(guest, &names)
 }
 
 impl Applied {
@@ -285,7 +292,7 @@ impl Applied {
 }
 
 /// Whether a name is `stem` and a number.
-fn is_indexed(name: &str, stem: &str) -> bool {
+pub(crate) fn is_indexed(name: &str, stem: &str) -> bool {
     name.strip_prefix(stem)
         .is_some_and(|index| !index.is_empty() && index.chars().all(|c| c.is_ascii_digit()))
 }

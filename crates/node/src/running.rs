@@ -112,10 +112,22 @@ impl Running {
             return Err(not_running());
         }
         let file = self.run_file(vmid).await?.ok_or_else(not_running)?;
-        let stream = self.host.connect(file.sockets.control.as_ref()).await?;
-        Qmp::connect(stream)
-            .await
-            .map_err(|error| Error::unavailable(format!("VM {vmid}: {}", Error::chain(&error))))
+        self.connect(vmid, &file.sockets.control).await
+    }
+
+    /// Connects to one of the two monitors of a guest.
+    pub(crate) async fn connect(&self, vmid: VmId, socket: &str) -> Result<Qmp, Error> {
+        let stream = self.host.connect(socket.as_ref()).await?;
+        let pass = stream
+            .pass_descriptors()
+            .map_err(|error| Error::unavailable(format!("VM {vmid}: {error}")))?;
+        match Qmp::connect(stream).await {
+            Ok(qmp) => Ok(qmp.passing(pass)),
+            Err(error) => {
+                let text = format!("VM {vmid}: {}", Error::chain(&error));
+                Err(Error::unavailable(text))
+            }
+        }
     }
 
     /// What can be seen of a guest now.

@@ -1,29 +1,117 @@
-//! Tends running guests: notices those that have ended and clears up after them.
+//! Tends running guests: listens to their events, notices those that have ended and clears up
+//! after them.
+//!
+//! ```text
+//!   QEMU's second monitor ──► listen ──► News ──► tasks that wait for a device to go
+//!                               │ closed: the guest has ended
+//!                               ▼
+//!       every second, too ──► look ──► remove_traces
+//! ```
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use guest::qemu::Backend;
+use guest::qemu::{Backend, Event};
 use model::{Error, VmId};
 use sys::ScopeName;
 use tasks::Engine;
-use tracing::{info, warn};
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
 
-use crate::World;
 use crate::tasks::guest_object;
+use crate::{World, taps};
 
 /// How often scopes are looked at, in milliseconds.
 const LOOK_MS: u64 = 1_000;
+
+/// How long a QEMU that has closed its monitor may take until its process is gone.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+const LAST_LOOK: Duration = Duration::from_millis(10);
 
 /// Looks after guests for as long as the agent lives. Never returns.
 ///
 /// A guest that was shut down from inside has left an empty scope, its taps and its runtime
 /// folder. Nobody is waiting for those, so nobody else would remove them.
-pub async fn tend(world: &World, tasks: &Engine<World>) {
+pub async fn tend(world: &Arc<World>, tasks: &Engine<World>) {
+    let mut listeners = Listeners::default();
     loop {
         if let Err(error) = tend_once(world, tasks).await {
             warn!(%error, "guests cannot be looked after");
         }
-        world.clock.sleep(Duration::from_millis(LOOK_MS)).await;
+        if let Err(error) = listeners.listen_to_all(world).await {
+            warn!(%error, "guests cannot be listened to");
+        }
+        tokio::select! {
+            () = world.clock.sleep(Duration::from_millis(LOOK_MS)) => {}
+            () = listeners.one_ended() => {}
+        }
+    }
+}
+
+/// Those who listen, one for each running guest.
+#[derive(Default)]
+struct Listeners {
+    guests: BTreeSet<VmId>,
+    listening: JoinSet<VmId>,
+}
+
+impl Listeners {
+    /// Begins to listen to guests that nobody listens to yet, such as those of an earlier agent.
+    async fn listen_to_all(&mut self, world: &Arc<World>) -> Result<(), Error> {
+        for scope in world.host.scopes().await? {
+            let Some(vmid) = scope.vmid() else { continue };
+            if self.guests.insert(vmid) {
+                let world = Arc::clone(world);
+                self.listening.spawn(async move {
+                    if let Err(error) = listen(&world, vmid).await {
+                        // It is being started, or ends. The next one may do better.
+                        debug!(%vmid, %error, "not listened to");
+                        world.clock.sleep(Duration::from_millis(LOOK_MS)).await;
+                    }
+                    vmid
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until somebody has nothing more to listen to.
+    async fn one_ended(&mut self) {
+        match self.listening.join_next().await {
+            Some(Ok(vmid)) => {
+                self.guests.remove(&vmid);
+            }
+            Some(Err(error)) => warn!(%error, "a listener was cut off"),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Hears a guest's events until its QEMU ends.
+async fn listen(world: &World, vmid: VmId) -> Result<(), Error> {
+    let missing = || Error::unavailable(format!("VM {vmid} has no run file"));
+    let file = world.running.run_file(vmid).await?.ok_or_else(missing)?;
+    let qmp = world.running.connect(vmid, &file.sockets.events).await?;
+    let mut events = qmp.events();
+    while let Ok(event) = events.next().await {
+        note(vmid, &event);
+        world.news.tell(vmid, event);
+    }
+    let deadline = world.clock.monotonic() + LAST_MOMENTS;
+    while world.running.is_running(vmid).await? && world.clock.monotonic() < deadline {
+        world.clock.sleep(LAST_LOOK).await;
+    }
+    world.status.nudge();
+    Ok(())
+}
+
+/// Says why a guest ends.
+fn note(vmid: VmId, event: &Event) {
+    if event.name == "SHUTDOWN" {
+        let reason = event.data["reason"].as_str().unwrap_or("unknown");
+        let by_guest = event.data["guest"] == true;
+        info!(%vmid, reason, by_guest, "the guest shuts down");
     }
 }
 
@@ -65,7 +153,7 @@ impl World {
             .devices
             .iter()
             .filter_map(|device| match device.backend {
-                Backend::Net(index) => Some(format!("tap{vmid}i{index}")),
+                Backend::Net(index) => Some(taps::name(vmid, index)),
                 _ => None,
             });
         Ok(cards.collect())

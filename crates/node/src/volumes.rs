@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use guest::qemu::{VmConfig, Volumes};
-use model::qemu::{DriveSlot, DriveSource};
+use model::qemu::{Drive, DriveSlot, DriveSource};
 use model::{BlockSource, BlockSpec, Error, VolumeId};
 use sys::SharedHost;
 
@@ -46,6 +46,20 @@ pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes,
         found.insert(slot, storage.block(volume.name(), read_only)?);
     }
     Ok(found)
+}
+
+/// Finds the image behind one drive that has a volume.
+pub(crate) async fn resolve_one(world: &World, drive: &Drive) -> Result<BlockSpec, Error> {
+    let missing = || Error::bug("a drive without a volume has no image");
+    let volume = drive.volume().ok_or_else(missing)?;
+    let storage = world.storage(volume.storage()).await?;
+    storage.activate().await?;
+    if storage.info(volume.name()).await?.is_none() {
+        let text = format!("volume '{volume}' does not exist");
+        return Err(Error::not_found(text));
+    }
+    let read_only = drive.is_cdrom() || drive.is_read_only();
+    Ok(storage.block(volume.name(), read_only)?)
 }
 
 /// Descriptors for a process, with the number that each has there.

@@ -10,7 +10,7 @@ use sys::SharedHost;
 
 use crate::kvm::Kvm;
 use crate::programs::Programs;
-use crate::{Arrivals, Consoles, Events, Paths, Records, Running, StatusBoard};
+use crate::{Arrivals, Consoles, Events, News, Paths, Records, Running, StatusBoard};
 
 /// What a world is made of.
 pub struct WorldOptions {
@@ -50,6 +50,8 @@ pub struct World {
     /// What has happened lately.
     pub events: Events,
     pub programs: Programs,
+    /// What running QEMUs tell of themselves.
+    pub news: News,
 }
 
 impl World {
@@ -78,6 +80,7 @@ impl World {
             running,
             arrivals: Arrivals::default(),
             status,
+            news: News::default(),
         })
     }
 

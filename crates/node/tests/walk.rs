@@ -48,6 +48,7 @@ async fn host() -> FakeHost {
     let host = FakeHost::new(Faults::default())
         .program(QEMU, qemu_facts)
         .program("qemu-img", qemu_img)
+        .program("tc", silent)
         .spawner(QEMU, spawn_qemu);
     host.create_dir(Path::new("/run/ostler/guests"), 0o755)
         .await
@@ -67,6 +68,14 @@ async fn host() -> FakeHost {
     }
     host.create_bridge("vmbr0").await.unwrap();
     host
+}
+
+/// A program that does what it is told and says nothing.
+fn silent(_: &mut Disk, _: &Command) -> Output {
+    Output {
+        code: Some(0),
+        ..Output::default()
+    }
 }
 
 /// A store with the first storage and signing keys.
@@ -97,6 +106,11 @@ async fn empty<T>(make: fn(VmId) -> T) -> Node<T> {
 
 /// A node with guest 100, which has a disk and a card.
 async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
+    node_with(make, &[]).await
+}
+
+/// The same, with more options.
+async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> {
     let node = empty(make).await;
     node.host
         .create_dir(Path::new("/var/lib/vz/images/100"), 0o755)
@@ -109,6 +123,17 @@ async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
     config.set("kvm", 0);
     config.set("net0", "virtio=BC:24:11:E2:6F:5F,bridge=vmbr0");
     config.set("scsi0", "local:100/vm-100-disk-0.raw,size=1");
+    for path in [
+        "images/100/vm-100-disk-1.raw",
+        "template/iso/a.iso",
+        "template/iso/b.iso",
+    ] {
+        let path = Path::new("/var/lib/vz").join(path);
+        node.host.write(&path, b"x", 0o600).await.unwrap();
+    }
+    for (name, value) in options {
+        config.set(*name, *value);
+    }
     let guest = GuestRecord {
         vmid: vmid(),
         kind: GuestKind::Qemu,
@@ -137,12 +162,20 @@ async fn running<T>(make: fn(VmId) -> T) -> Node<T> {
 
 /// The same, for a task that ends the guest and has another one start it again.
 async fn restarting<T>(make: fn(VmId) -> T) -> Node<T> {
-    let started = node(|vmid| QemuStart::new(vmid, None, false)).await;
+    restarting_with(make, &[]).await
+}
+
+async fn restarting_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> {
+    let started = node_with(|vmid| QemuStart::new(vmid, None, false), options).await;
     // What runs may have been stopped and not started again, cleanly.
     let also_well = started.inventory().await;
     let engine = started.engine().await;
     let upid = started.submit(&engine).await.unwrap();
-    engine.wait(&upid).await.unwrap();
+    let ended = engine.wait(&upid).await.unwrap().state;
+    assert!(
+        matches!(&ended, tasks::TaskState::Ended { status, .. } if status == "OK"),
+        "{ended:?}"
+    );
     // As if it were long ago: nothing of that task is remembered.
     let tasks = Path::new("/var/lib/ostler/tasks");
     for entry in started.host.list(tasks).await.unwrap() {
@@ -288,6 +321,58 @@ fn disk_swap(vmid: VmId) -> QemuConfigure {
     QemuConfigure::new(vmid, edit, None, false)
 }
 
+/// What the guest that is changed while it runs has besides.
+const MORE: &[(&str, &str)] = &[
+    ("scsihw", "virtio-scsi-single"),
+    ("ide2", "local:iso/a.iso,media=cdrom"),
+    (
+        "virtio1",
+        "local:100/vm-100-disk-1.raw,iothread=1,size=1,mbps=5",
+    ),
+    ("net1", "virtio=BC:24:11:00:00:11,bridge=vmbr0,link_down=1"),
+    ("net2", "virtio=BC:24:11:00:00:12,bridge=vmbr0"),
+    ("boot", "order=scsi0"),
+    ("hotplug", "network,disk,usb,cpu"),
+    ("cores", "4"),
+    ("vcpus", "2"),
+];
+
+/// A guest that runs, whose devices are changed in every way that there is.
+async fn hot<T>(make: fn(VmId) -> T) -> Node<T> {
+    let node = restarting_with(make, MORE).await;
+    Node {
+        also_well: Vec::new(),
+        ..node
+    }
+}
+
+fn hot_drives(vmid: VmId) -> QemuConfigure {
+    let mut edit = edit(serde_json::json!({
+        "scsi1": "local:1,iothread=1", "scsi0": "local:100/vm-100-disk-0.raw,size=1,iops=10",
+        "ide2": "local:iso/b.iso,media=cdrom",
+    }));
+    edit.delete = vec!["virtio1".into()];
+    edit.force = true;
+    QemuConfigure::new(vmid, edit, None, false)
+}
+
+fn hot_cards(vmid: VmId) -> QemuConfigure {
+    let mut edit = edit(serde_json::json!({
+        "net0": "virtio=BC:24:11:E2:6F:5F,bridge=vmbr0,rate=2,link_down=1",
+        "net1": "e1000=BC:24:11:00:00:11,bridge=vmbr0",
+        "net3": "virtio,bridge=vmbr0,rate=1.5,link_down=1",
+    }));
+    edit.delete = vec!["net2".into()];
+    QemuConfigure::new(vmid, edit, None, false)
+}
+
+fn hot_board(vmid: VmId) -> QemuConfigure {
+    let edit = edit(serde_json::json!({
+        "vcpus": 3, "balloon": 32, "tablet": false, "cpulimit": 0.5, "memory": "96",
+    }));
+    QemuConfigure::new(vmid, edit, None, false)
+}
+
 fn larger(vmid: VmId) -> QemuResize {
     let more = NewSize::LargerBy("1G".parse().unwrap());
     QemuResize::new(vmid, "scsi0".parse().unwrap(), more, None, false)
@@ -327,9 +412,75 @@ async fn qemu_configure_importing() {
 }
 
 #[tokio::test]
-async fn qemu_configure_while_it_runs() {
-    let walked = walk_all(|| Box::pin(running(disk_swap)), 20).await;
+async fn qemu_configure_waits_where_nothing_is_plugged() {
+    let walked = walk_all(
+        || Box::pin(restarting_with(disk_swap, &[("hotplug", "0")])),
+        20,
+    )
+    .await;
     assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_configure_plugs_and_unplugs_drives() {
+    let walked = walk_all(|| Box::pin(hot(hot_drives)), 40).await;
+    assert!(walked.failed > 20 && walked.went_through > 40, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_configure_plugs_and_unplugs_cards() {
+    let walked = walk_all(|| Box::pin(hot(hot_cards)), 40).await;
+    assert!(walked.failed > 20 && walked.went_through > 40, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_configure_changes_the_board() {
+    let walked = walk_all(|| Box::pin(hot(hot_board)), 30).await;
+    assert!(walked.failed > 10 && walked.went_through > 40, "{walked:?}");
+}
+
+/// What took effect is configuration, what QEMU cannot do waits, and both are what QEMU has.
+#[tokio::test]
+async fn what_takes_effect_while_it_runs_is_configuration() {
+    let node = hot(hot_drives).await;
+    assert_eq!(node.run().await, "OK");
+    let lines = node.inventory().await.join("\n");
+    assert!(lines.contains("device scsi1 {"), "{lines}");
+    assert!(lines.contains("device virtioscsi1 {"), "{lines}");
+    assert!(!lines.contains("virtio1"), "{lines}");
+    assert!(
+        lines.contains("setting qom-set /objects/throttle-scsi0"),
+        "{lines}"
+    );
+    assert!(lines.contains(" ide2 local:iso/b.iso"), "{lines}");
+    assert!(
+        lines.contains("\"pending\":{}") || !lines.contains("\"pending\""),
+        "{lines}"
+    );
+    let node = hot(hot_board).await;
+    assert_eq!(node.run().await, "OK");
+    let lines = node.inventory().await.join("\n");
+    assert!(
+        lines.contains("device cpu3 {") && !lines.contains("device tablet"),
+        "{lines}"
+    );
+    assert!(lines.contains("\"pending\":{\"memory\""), "{lines}");
+}
+
+#[tokio::test]
+async fn a_boot_disk_stays_plugged_and_the_caller_is_told() {
+    let node = hot(|vmid| {
+        let edit = Edit {
+            delete: vec!["scsi0".into()],
+            ..Edit::default()
+        };
+        QemuConfigure::new(vmid, edit, None, false)
+    })
+    .await;
+    let status = node.run().await;
+    let wanted =
+        "Parameter verification failed. scsi0: hotplug problem - can't unplug bootdisk 'scsi0'";
+    assert_eq!(status, wanted);
 }
 
 #[tokio::test]

@@ -32,6 +32,6 @@ pub use host::{Host, SharedHost};
 pub use lent::Lent;
 pub use line::LentLine;
 pub use links::{Link, LinkKind, Links, TapOptions};
-pub use processes::{ProcessId, Processes, Stream};
+pub use processes::{PassDescriptor, ProcessId, Processes, Stream};
 pub use real::{RealHost, drop_privileges, lookup_user, peer_uid};
 pub use scopes::{Limits, ScopeName, Scopes, Usage};

@@ -1,9 +1,12 @@
 //! Processes.
 
-use std::os::fd::OwnedFd;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use async_trait::async_trait;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -19,10 +22,33 @@ pub struct ProcessId {
     pub start_time: u64,
 }
 
-/// A connection to a socket of a process.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// Hands a descriptor to the process at the other end of a stream, along with one blank.
+pub type PassDescriptor = Box<dyn Fn(BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+/// A connection to a socket of a process.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// What passes descriptors over this stream. It works beside the stream itself, so whoever
+    /// uses both sees to it that a blank does no harm where it is said.
+    fn pass_descriptors(&self) -> io::Result<PassDescriptor>;
+}
+
+impl Stream for tokio::net::UnixStream {
+    fn pass_descriptors(&self) -> io::Result<PassDescriptor> {
+        let socket = self.as_fd().try_clone_to_owned()?;
+        Ok(Box::new(move |descriptor| pass(&socket, descriptor)))
+    }
+}
+
+/// One blank in an empty buffer goes out at once or not at all.
+fn pass(socket: &OwnedFd, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let descriptors = [descriptor];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let blank = [io::IoSlice::new(b" ")];
+    sendmsg(socket, &blank, &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
 
 #[async_trait]
 pub trait Processes: Send + Sync + 'static {

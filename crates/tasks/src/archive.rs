@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{UnixTime, Upid};
+use model::{FieldErrors, UnixTime, Upid};
 use serde::{Deserialize, Serialize};
 
 /// How many ended tasks are remembered.
@@ -27,6 +27,8 @@ pub struct TaskSummary {
     pub state: TaskState,
     /// The revision of the task's last commit, 0 where it made none.
     pub revision: u64,
+    /// What was wrong with which parameter, where that is why it failed.
+    pub fields: FieldErrors,
 }
 
 /// Which tasks a list shows.
@@ -50,6 +52,22 @@ pub(crate) struct Ended {
     pub(crate) request_id: String,
     #[serde(default)]
     pub(crate) revision: u64,
+    #[serde(default, skip_serializing_if = "FieldErrors::is_empty")]
+    pub(crate) fields: FieldErrors,
+}
+
+impl Ended {
+    pub(crate) fn summary(self) -> TaskSummary {
+        TaskSummary {
+            upid: self.upid,
+            state: TaskState::Ended {
+                at: self.at,
+                status: self.status,
+            },
+            revision: self.revision,
+            fields: self.fields,
+        }
+    }
 }
 
 /// All tasks that are remembered, by start.
@@ -90,6 +108,13 @@ impl Archive {
     pub(crate) fn set(&mut self, upid: &Upid, state: TaskState, revision: u64) {
         if let Some(task) = self.tasks.get_mut(&(upid.starttime, upid.clone())) {
             (task.state, task.revision) = (state, revision);
+        }
+    }
+
+    pub(crate) fn end(&mut self, ended: Ended) {
+        let key = (ended.upid.starttime, ended.upid.clone());
+        if let Some(task) = self.tasks.get_mut(&key) {
+            *task = ended.summary();
         }
     }
 

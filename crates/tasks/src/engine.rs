@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use model::{Clock, Error, ErrorKind, NodeName, Upid};
+use model::{Clock, Error, ErrorKind, FieldErrors, NodeName, Upid};
 use sys::SharedHost;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -249,6 +249,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
             upid: upid.clone(),
             state,
             revision: 0,
+            fields: FieldErrors::new(),
         };
         self.archive().insert(request_id, summary);
     }
@@ -264,11 +265,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
             .await?;
         self.journal(&ended.upid).remove().await?;
         lock(&self.stops).retain(|(upid, _)| *upid != ended.upid);
-        let state = TaskState::Ended {
-            at: ended.at,
-            status: ended.status,
-        };
-        self.archive().set(&ended.upid, state, ended.revision);
+        self.archive().end(ended);
         self.changed.notify_waiters();
         Ok(())
     }
@@ -301,19 +298,8 @@ impl<W: Send + Sync + 'static> Engine<W> {
         let mut archive = self.archive();
         for line in content.split(|byte| *byte == b'\n') {
             if let Ok(ended) = serde_json::from_slice::<Ended>(line) {
-                let state = TaskState::Ended {
-                    at: ended.at,
-                    status: ended.status,
-                };
-                let (upid, revision) = (ended.upid, ended.revision);
-                archive.insert(
-                    &ended.request_id,
-                    TaskSummary {
-                        upid,
-                        state,
-                        revision,
-                    },
-                );
+                let request_id = ended.request_id.clone();
+                archive.insert(&request_id, ended.summary());
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::{Error, Upid};
+use model::{Error, FieldErrors, Upid};
 use tokio::sync::Notify;
 
 use crate::archive::Ended;
@@ -184,7 +184,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         while let Err(error) = self.submit_follow_up(task).await {
             patience.pause(&self.cx, &error).await;
         }
-        self.end(Ok(())).await;
+        self.end(task.verdict()).await;
     }
 
     async fn submit_follow_up<T: Task<World = W>>(&self, task: &T) -> Result<(), Error> {
@@ -236,6 +236,10 @@ impl<W: Send + Sync + 'static> Runner<W> {
     /// Writes the end, until it is written.
     pub(crate) async fn end(&self, result: Result<(), Error>) {
         let warnings = self.cx.warnings.load(Ordering::Relaxed);
+        let fields = match &result {
+            Ok(()) => FieldErrors::new(),
+            Err(error) => error.fields.clone(),
+        };
         let (status, line) = match result {
             Ok(()) if warnings == 0 => ("OK".to_owned(), "TASK OK".to_owned()),
             Ok(()) => (
@@ -252,6 +256,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
             status,
             request_id: self.request_id.clone(),
             revision: self.cx.revision.load(Ordering::Relaxed),
+            fields,
         };
         let mut patience = Patience::default();
         while let Err(error) = self.engine.conclude(ended.clone()).await {

@@ -61,6 +61,12 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
         None
     }
 
+    /// What is told of a task that has gone through and yet could not do all that it was asked
+    /// to. What it did stays.
+    fn verdict(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Whether an earlier task of that kind must have ended before this one begins.
     fn excludes(&self, _kind: &str) -> bool {
         true

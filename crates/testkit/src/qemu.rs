@@ -1,14 +1,18 @@
 //! A QEMU that only talks: enough of QMP for tasks to believe in it.
 
+mod machine;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use sys::{Command, Output, Stream};
+use sys::{Command, Output, PassDescriptor, Stream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
+use crate::Faults;
 use crate::host::{Disk, Service};
+use machine::Machine;
 
 /// What `qemu-system-x86_64` answers when it is asked what it is.
 pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
@@ -24,13 +28,14 @@ pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
     }
 }
 
-/// Starts a fake QEMU; the sockets are those of its command line.
+/// Starts a fake QEMU; the sockets and devices are those of its command line.
 pub fn spawn_qemu(command: &Command) -> Arc<dyn Service> {
     Arc::new(FakeQemu {
         arguments: command.args.clone(),
         state: Arc::new(State {
             status: Mutex::new("prelaunch"),
             is_alive: AtomicBool::new(true),
+            machine: Mutex::new(Machine::started(&command.args)),
         }),
     })
 }
@@ -43,10 +48,59 @@ struct FakeQemu {
 struct State {
     status: Mutex<&'static str>,
     is_alive: AtomicBool,
+    machine: Mutex<Machine>,
+}
+
+/// A connection in memory. A descriptor that is passed over it is dropped: nothing here reads
+/// images.
+struct Wire(DuplexStream);
+
+impl Stream for Wire {
+    fn pass_descriptors(&self) -> std::io::Result<PassDescriptor> {
+        Ok(Box::new(|_| Ok(())))
+    }
+}
+
+mod wire {
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::Wire;
+
+    impl AsyncRead for Wire {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Wire {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
 }
 
 impl Service for FakeQemu {
-    fn connect(&self, socket: &Path) -> Option<Box<dyn Stream>> {
+    fn connect(&self, socket: &Path, faults: &Faults) -> Option<Box<dyn Stream>> {
         let path = socket.display().to_string();
         let listens = self
             .arguments
@@ -56,17 +110,25 @@ impl Service for FakeQemu {
             return None;
         }
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(talk(ours, self.state.clone()));
-        Some(Box::new(theirs))
+        tokio::spawn(talk(ours, self.state.clone(), faults.clone()));
+        Some(Box::new(Wire(theirs)))
     }
 
     fn is_alive(&self) -> bool {
         self.state.is_alive.load(Ordering::SeqCst)
     }
+
+    fn inventory(&self) -> Vec<String> {
+        let machine = &self.state.machine;
+        machine
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .inventory()
+    }
 }
 
-/// One connection, until the other side goes.
-async fn talk(stream: DuplexStream, state: Arc<State>) {
+/// One connection, until the other side goes, or until a command breaks: then it is closed.
+async fn talk(stream: DuplexStream, state: Arc<State>, faults: Faults) {
     let (reader, mut writer) = tokio::io::split(stream);
     let version = json!({"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": "fake"});
     let greeting = json!({"QMP": {"version": version, "capabilities": []}});
@@ -84,7 +146,13 @@ async fn talk(stream: DuplexStream, state: Arc<State>) {
             return;
         };
         let command: Value = serde_json::from_str(&text).unwrap_or_default();
-        let mut reply = answer(&state, &command);
+        let what = || format!("qmp {} {}", command["execute"], command["arguments"]);
+        let Ok(call) = faults.begin(what).await else {
+            return;
+        };
+        let Ok(mut reply) = call.end(answer(&state, &command)).await else {
+            return;
+        };
         reply["id"] = command["id"].clone();
         line = Some(reply);
     }
@@ -110,8 +178,11 @@ fn answer(state: &State, command: &Value) -> Value {
         }
         "qmp_capabilities" | "system_reset" => json!({"return": {}}),
         other => {
-            let text = format!("The command {other} has not been found");
-            json!({"error": {"class": "CommandNotFound", "desc": text}})
+            let mut machine = state.machine.lock().unwrap_or_else(PoisonError::into_inner);
+            match machine.execute(other, &command["arguments"]) {
+                Ok(answer) => json!({"return": answer}),
+                Err((class, text)) => json!({"error": {"class": class, "desc": text}}),
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::qemu::{
     Agent, Boot, BootDevice, Chipset, Cpu, Display, Drive, DriveBus, DriveSlot, DriveSource,
-    EfiDisk, Machine, Net, Rng, Smbios, Startup, Vga, parse_memory_mib,
+    EfiDisk, Hotplug, Machine, Net, Rng, Smbios, Startup, Vga, parse_memory_mib,
 };
 use model::schema::PropertyError;
 use model::{FieldErrors, GuestConfig};
@@ -36,6 +36,8 @@ pub struct VmConfig {
     /// 0 for a guest without a balloon device.
     pub balloon_mib: Option<u64>,
     pub numa: bool,
+    /// What may be changed while the guest runs.
+    pub hotplug: Hotplug,
     /// Whether identical pages may be shared with other guests.
     pub shares_pages: bool,
     /// Whether hardware acceleration is wanted.
@@ -199,6 +201,11 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         memory_mib: from.view("memory", parse_memory_mib).unwrap_or(512),
         balloon_mib: from.count("balloon", 0),
         numa: from.flag("numa", false),
+        hotplug: from
+            .config
+            .text("hotplug")
+            .map(|text| Hotplug::parse(&text))
+            .unwrap_or_default(),
         shares_pages: from.flag("allow-ksm", true),
         kvm: from.flag("kvm", true),
         acpi: from.flag("acpi", true),
@@ -303,6 +310,9 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
     }
     if config.vcpus.is_some_and(|vcpus| i64::from(vcpus) > total) {
         wrong("vcpus", format!("MAX {total} vcpus allowed per VM"));
+    }
+    if config.hotplug.memory {
+        wrong("hotplug", format!("memory is {UNBUILT}"));
     }
     for (slot, drive) in &config.drives {
         let reason = match drive.source() {

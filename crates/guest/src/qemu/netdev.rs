@@ -15,12 +15,14 @@ pub enum Tap {
         taps: Vec<i32>,
         vhost: Vec<i32>,
     },
+    /// Descriptors that the running QEMU was given by these names, one for each queue.
+    Passed { spec: TapSpec, names: Vec<String> },
 }
 
 impl Tap {
     pub fn spec(&self) -> &TapSpec {
         match self {
-            Self::Named(spec) | Self::Descriptors { spec, .. } => spec,
+            Self::Named(spec) | Self::Descriptors { spec, .. } | Self::Passed { spec, .. } => spec,
         }
     }
 }
@@ -69,6 +71,12 @@ pub fn tap_netdev(index: u8, net: &Net, tap: &Tap) -> Value {
             if !vhost.is_empty() {
                 netdev[vhost_fd] = list(vhost).into();
             }
+            netdev
+        }
+        Tap::Passed { names, .. } => {
+            let fd = if names.len() == 1 { "fd" } else { "fds" };
+            let mut netdev = json!({"type": "tap", "id": id, "vhost": false});
+            netdev[fd] = names.join(":").into();
             netdev
         }
     }

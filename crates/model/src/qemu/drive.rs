@@ -290,15 +290,16 @@ impl Drive {
     }
 
     /// Whether the two differ in nothing but their throughput limits, which can be changed while
-    /// the guest runs.
+    /// the guest runs, and in what QEMU is never told.
     pub fn differs_only_in_throttle(&self, other: &Self) -> bool {
+        let is_untold = |name: &str| matches!(name, "backup" | "replicate" | "shared" | "size");
         let rest = |drive: &Self| {
             let mut keys = drive.keys.clone();
             drive
                 .bus
                 .fields()
                 .iter()
-                .filter(|f| Throttle::is_key(f))
+                .filter(|f| Throttle::is_key(f) || is_untold(f.name))
                 .for_each(|field| {
                     keys.remove(field.name);
                 });

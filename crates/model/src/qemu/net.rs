@@ -55,7 +55,7 @@ pub(super) const NET: &[Field] = &[
     Field::boolean("link_down").optional(),
     Field::integer("mtu").optional().range(1.0, 65520.0),
     Field::integer("queues").optional().range(0.0, 64.0),
-    Field::number("rate").optional().min(0.0).unbuilt(),
+    Field::number("rate").optional().min(0.0),
 ];
 
 /// A model of network card, by its name in the schema.
@@ -98,7 +98,7 @@ pub struct Net {
     /// 1 asks for the bridge's own.
     pub mtu: Option<u16>,
     pub queues: Option<u8>,
-    /// Megabytes (of 10⁶ bytes) a second, in each direction.
+    /// Mebibytes a second, in each direction.
     pub rate: Option<f64>,
     /// The VLAN of untagged traffic.
     pub tag: Option<u16>,
@@ -107,6 +107,15 @@ pub struct Net {
 }
 
 impl Net {
+    /// Whether the guest sees the same card, whatever it is plugged into.
+    pub fn is_same_card(&self, other: &Self) -> bool {
+        self.model == other.model
+            && self.mac == other.mac
+            && self.queues == other.queues
+            && self.mtu == other.mtu
+            && self.bridge.is_some() == other.bridge.is_some()
+    }
+
     /// A card of this model and nothing else.
     pub fn new(model: NetModel) -> Self {
         Self {

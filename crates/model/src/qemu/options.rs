@@ -45,8 +45,7 @@ const GENERAL: &[Field] = &[
     Field::string("hotplug")
         .optional()
         .format(own::HOTPLUG)
-        .default("network,disk,usb")
-        .unbuilt(),
+        .default("network,disk,usb"),
     Field::string("lock").optional().one_of(LOCKS),
     Field::number("migrate_downtime")
         .optional()

@@ -1,15 +1,23 @@
 //! Changes a virtual machine's configuration.
+//!
+//! ```text
+//!   claim ─ allocate ─ apply ┃ hotplug ─ keep ─ remove-unwanted ─ release
+//!                      │     ┃   │        └ what took effect becomes configuration
+//!                      │     ┃   └ option by option, while the guest runs
+//!                      └ while it runs, what QEMU would have to know is pending
+//! ```
 
 use async_trait::async_trait;
-use model::{Error, GuestRecord, VmId, VolumeId};
+use model::{Error, FieldErrors, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::allocate::{Allocate, Allocates};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::guest_object;
-use crate::World;
-use crate::edit::Edit;
+use crate::edit::{Edit, apply_taken};
+use crate::hotplug::{Changer, Outcome};
+use crate::{World, taps};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuConfigure {
@@ -21,6 +29,15 @@ pub struct QemuConfigure {
     /// Volumes to be removed, found by `apply`.
     #[serde(default)]
     unwanted: Vec<VolumeId>,
+    /// Options that were pending, found by `hotplug`.
+    #[serde(default)]
+    pending: Vec<String>,
+    /// Those of them that have taken effect.
+    #[serde(default)]
+    taken: Vec<String>,
+    /// Why others have not.
+    #[serde(default)]
+    problems: FieldErrors,
 }
 
 impl QemuConfigure {
@@ -31,6 +48,9 @@ impl QemuConfigure {
             digest,
             skip_lock,
             unwanted: Vec::new(),
+            pending: Vec::new(),
+            taken: Vec::new(),
+            problems: FieldErrors::new(),
         }
     }
 }
@@ -38,12 +58,27 @@ impl QemuConfigure {
 impl Task for QemuConfigure {
     type World = World;
     const NAME: &'static str = "qemu_configure";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "qmconfig";
     const POINT_OF_NO_RETURN: usize = 3;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Claim, &Allocate, &Apply, &RemoveUnwanted, &Release]
+        &[
+            &Claim,
+            &Allocate,
+            &Apply,
+            &Hotplug,
+            &Keep,
+            &RemoveUnwanted,
+            &Release,
+        ]
+    }
+
+    fn verdict(&self) -> Result<(), Error> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid_fields(self.problems.clone()))
     }
 
     fn object(&self) -> Option<String> {
@@ -119,6 +154,129 @@ impl Step<QemuConfigure> for Apply {
         };
         let revision = cx.world.records.change_guest(task.vmid, change).await?;
         cx.committed(revision.0);
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuConfigure) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// How often an option is tried whose change failed for want of something else.
+const ATTEMPTS: u32 = 3;
+
+/// Makes pending options take effect in the running guest, those of earlier changes too.
+///
+/// What QEMU or the guest refuse stays pending, and the task goes on: an option must not hold up
+/// the others, nor a QEMU that does not answer the guest's other tasks.
+struct Hotplug;
+
+#[async_trait]
+impl Step<QemuConfigure> for Hotplug {
+    fn name(&self) -> &'static str {
+        "hotplug"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
+        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        task.pending = guest.pending.into_keys().collect();
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuConfigure) -> Result<Probe, Error> {
+        // Each change finds out by itself what is done.
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
+        task.taken.clear();
+        task.problems.clear();
+        for option in task.pending.clone() {
+            let mut attempts = 0;
+            let outcome = loop {
+                attempts += 1;
+                match change(cx, task, &option).await {
+                    Ok(outcome) => break outcome,
+                    Err(error) if attempts == ATTEMPTS => {
+                        break Outcome::Problem(error.to_string());
+                    }
+                    Err(error) => cx.log(&format!("{option}: trying again: {error}")).await,
+                }
+            };
+            match outcome {
+                Outcome::Took => task.taken.push(option),
+                Outcome::Waits => {}
+                Outcome::Problem(why) => {
+                    let text = format!("hotplug problem - {why}");
+                    cx.log(&format!("{option}: {text}")).await;
+                    task.problems.insert(option, text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuConfigure) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// One option of the guest as it now is: what took effect before counts.
+async fn change(cx: &Cx, task: &QemuConfigure, option: &str) -> Result<Outcome, Error> {
+    let mut guest = cx.world.records.guest(task.vmid).await?.record.data;
+    apply_taken(&mut guest, &task.taken);
+    let Some(change) = guest.pending.get(option).cloned() else {
+        return Ok(Outcome::Waits);
+    };
+    match Changer::open(&cx.world, task.vmid, guest.config).await? {
+        Some(mut changer) => changer.change(option, &change).await,
+        None => {
+            // It has ended: there is nothing left to wait for, and nobody knows of a tap that
+            // was made for a card that did not come.
+            if let Some(index) = option.strip_prefix("net").and_then(|n| n.parse().ok()) {
+                let tap = taps::name(task.vmid, index);
+                cx.world.host.remove_tap(&tap).await?;
+            }
+            Ok(Outcome::Took)
+        }
+    }
+}
+
+/// One commit: what has taken effect is configuration now.
+struct Keep;
+
+#[async_trait]
+impl Step<QemuConfigure> for Keep {
+    fn name(&self) -> &'static str {
+        "keep"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
+        // As with `apply`: afterwards the record no longer tells.
+        let mut guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let unwanted = apply_taken(&mut guest, &task.taken).unwanted;
+        task.unwanted.extend(unwanted);
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<Probe, Error> {
+        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let is_done = task
+            .taken
+            .iter()
+            .all(|name| !guest.pending.contains_key(name));
+        Ok(if is_done { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
+        if task.taken.is_empty() {
+            return Ok(());
+        }
+        let keep = |guest: &mut GuestRecord| {
+            apply_taken(guest, &task.taken);
+            Ok(())
+        };
+        cx.committed(cx.world.records.change_guest(task.vmid, keep).await?.0);
         Ok(())
     }
 

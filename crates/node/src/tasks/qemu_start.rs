@@ -14,14 +14,14 @@ use guest::{RunFile, Sockets};
 use model::qemu::Aio;
 use model::{Error, GuestRecord, TapSpec, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use sys::{Command, Limits, ProcessId, ScopeName, Stdio, TapOptions};
+use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::guest_object;
 use crate::edit::apply_pending;
 use crate::volumes::Descriptors;
-use crate::{World, volumes};
+use crate::{World, limits, taps, volumes};
 
 /// The program that is a guest.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -200,18 +200,7 @@ impl Step<QemuStart> for Layout {
         task.taps = config
             .nets
             .iter()
-            .filter_map(|(index, net)| {
-                let bridge = net.bridge.clone()?;
-                let mtu = net.mtu.filter(|mtu| *mtu > 1).map(u32::from);
-                Some((
-                    *index,
-                    TapSpec {
-                        name: format!("tap{vmid}i{index}"),
-                        bridge,
-                        mtu,
-                    },
-                ))
-            })
+            .filter_map(|(index, net)| taps::spec(vmid, *index, net).map(|spec| (*index, spec)))
             .collect();
         task.running_as = Some(running_as);
         Ok(())
@@ -273,6 +262,12 @@ impl Step<QemuStart> for MakeTaps {
                 cx.warn(&format!("net{index}: {text}")).await;
             }
             network::attach(&*cx.world.host, tap, &options).await?;
+            if net.rate.is_some() {
+                let limited = network::limit(&*cx.world.host, &tap.name, net.rate).await?;
+                if let Some(text) = limited {
+                    cx.warn(&format!("net{index}: {text}")).await;
+                }
+            }
         }
         Ok(())
     }
@@ -300,12 +295,7 @@ impl Step<QemuStart> for MakeScope {
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
-        let limits = Limits {
-            cpus: (config.cpu_limit > 0.0).then_some(config.cpu_limit),
-            cpu_weight: config.cpu_units,
-            cpu_list: config.affinity.clone(),
-            ..Limits::default()
-        };
+        let limits = limits(&config);
         Ok(cx.world.host.create_scope(&task.scope(), &limits).await?)
     }
 

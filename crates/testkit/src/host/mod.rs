@@ -17,11 +17,17 @@ pub type Program = fn(&mut Disk, &Command) -> Output;
 
 /// What a spawned process serves: called with the socket that somebody connects to.
 pub trait Service: Send + Sync {
-    /// None where the process does not listen there.
-    fn connect(&self, socket: &std::path::Path) -> Option<Box<dyn Stream>>;
+    /// None where the process does not listen there. What is asked of it over the connection are
+    /// calls that may break.
+    fn connect(&self, socket: &std::path::Path, faults: &Faults) -> Option<Box<dyn Stream>>;
 
     /// False once the process has ended by itself.
     fn is_alive(&self) -> bool;
+
+    /// What the process has inside that somebody could call an orphan.
+    fn inventory(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Makes the service of a program that is spawned.
@@ -129,6 +135,12 @@ impl FakeHost {
                 .processes
                 .values()
                 .map(|process| format!("process {} in {}", process.command.program, process.scope)),
+        );
+        lines.extend(
+            world
+                .processes
+                .values()
+                .flat_map(|process| process.service.inventory()),
         );
         lines.extend(world.scopes.keys().map(|scope| format!("scope {scope}")));
         lines.extend(

@@ -81,7 +81,7 @@ impl Processes for FakeHost {
             .world()
             .processes
             .values()
-            .find_map(|process| process.service.connect(socket));
+            .find_map(|process| process.service.connect(socket, &self.faults));
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let stream = stream.ok_or_else(|| SysError::io("connect to", socket, refused()))?;
         call.end(stream).await

@@ -53,6 +53,9 @@ async fn ended(op: &Op, submitted: Answer) -> Result<Answer, Error> {
         TaskState::Ended { status, .. } if status == "OK" || status.starts_with("WARNINGS") => {
             Ok(Answer::null().at(ended.revision))
         }
+        TaskState::Ended { .. } if !ended.fields.is_empty() => {
+            Err(Error::invalid_fields(ended.fields))
+        }
         TaskState::Ended { status, .. } => Err(Error::conflict(status)),
         other => Err(Error::bug(format!("the change ended as {other:?}"))),
     }

@@ -11,7 +11,7 @@ use super::address::{self, Place, Upstream, seat};
 use super::devices::{ScsiHardware, display_device, drive_device, net_device, scsi_controller};
 use crate::qemu::quote::quoted;
 use crate::qemu::running::{Accel, Backend, Device, Firmware, Processors, RunningAs};
-use crate::qemu::{QemuInfo, VmConfig, cpu};
+use crate::qemu::{QemuInfo, QemuVersion, VmConfig, cpu};
 
 const VERSION: u32 = 1;
 
@@ -33,7 +33,8 @@ pub(super) fn plan(
         accel,
         cpu: cpu::argument(config, accel, qemu.version),
         processors: Processors {
-            online: config.vcpus.unwrap_or(config.sockets * config.cores),
+            // The others are devices, so that they can be unplugged again.
+            online: if config.hotplug.cpu { 1 } else { vcpus(config) },
             sockets: config.sockets,
             cores: config.cores,
         },
@@ -43,8 +44,12 @@ pub(super) fn plan(
         smbios: smbios(&config.smbios)?,
         rtc: rtc(config),
         globals: globals(config),
-        devices: Planner::new(config).devices(),
+        devices: Planner::new(config, accel, qemu.version).devices(),
     })
+}
+
+fn vcpus(config: &VmConfig) -> u32 {
+    config.vcpus.unwrap_or(config.sockets * config.cores)
 }
 
 /// The machine type with its version, so that it means the same after an update.
@@ -167,6 +172,8 @@ fn smbios(smbios: &Smbios) -> Result<Option<String>, LayoutError> {
 /// Puts the devices together: what others hang on comes first.
 struct Planner<'a> {
     config: &'a VmConfig,
+    /// QEMU's name of the devices that processors are.
+    processor: String,
     chipset: Chipset,
     scsi: ScsiHardware,
     upstream: BTreeSet<Upstream>,
@@ -174,10 +181,13 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(config: &'a VmConfig) -> Self {
+    fn new(config: &'a VmConfig, accel: Accel, version: QemuVersion) -> Self {
         let chipset = config.machine.chipset();
+        let argument = cpu::argument(config, accel, version);
+        let model = argument.split(',').next().unwrap_or_default();
         Self {
             config,
+            processor: format!("{model}-x86_64-cpu"),
             chipset,
             scsi: ScsiHardware::from_name(&config.scsi_hardware),
             upstream: address::always(chipset).into_iter().collect(),
@@ -186,6 +196,7 @@ impl<'a> Planner<'a> {
     }
 
     fn devices(mut self) -> Vec<Device> {
+        self.processors();
         self.board();
         self.channels();
         self.drives();
@@ -203,6 +214,20 @@ impl<'a> Planner<'a> {
         }
         self.upstream.extend(seat.upstream.clone());
         seat.bus_and_addr(self.chipset)
+    }
+
+    /// The processors after the first one, where they can be plugged.
+    fn processors(&mut self) {
+        if !self.config.hotplug.cpu {
+            return;
+        }
+        for number in 2..=vcpus(self.config) {
+            let device = Device::new(&self.processor, format!("cpu{number}"))
+                .with("socket-id", (number - 1) / self.config.cores)
+                .with("core-id", (number - 1) % self.config.cores)
+                .with("thread-id", 0);
+            self.devices.push(device);
+        }
     }
 
     /// Display, tablet, balloon, random numbers, generation id.

@@ -1,6 +1,8 @@
 //! The connection.
 
 use std::collections::HashMap;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,10 +25,14 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 type Answer = Result<Value, Refusal>;
 type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
+/// Hands a descriptor to QEMU along with one blank, which QMP passes over.
+pub type PassDescriptor = Box<dyn Fn(BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
+
 /// A connection to one QEMU. Cheap to clone; it ends with its last clone.
 #[derive(Clone)]
 pub struct Qmp {
     inner: Arc<Inner>,
+    pass: Option<Arc<PassDescriptor>>,
 }
 
 struct Inner {
@@ -170,9 +176,19 @@ impl Qmp {
         };
         let qmp = Self {
             inner: Arc::new(inner),
+            pass: None,
         };
         qmp.execute("qmp_capabilities", Value::Null).await?;
         Ok(qmp)
+    }
+
+    /// The same connection, over which descriptors can be passed too.
+    #[must_use]
+    pub fn passing(self, pass: PassDescriptor) -> Self {
+        Self {
+            pass: Some(Arc::new(pass)),
+            ..self
+        }
     }
 
     /// The events from now on.
@@ -198,6 +214,27 @@ impl Qmp {
         arguments: Value,
         limit: Duration,
     ) -> Result<Value, QmpError> {
+        self.converse(command, arguments, limit, None).await
+    }
+
+    /// Executes a command that takes a descriptor.
+    pub async fn execute_passing(
+        &self,
+        command: &str,
+        arguments: Value,
+        descriptor: BorrowedFd<'_>,
+    ) -> Result<Value, QmpError> {
+        self.converse(command, arguments, COMMAND_TIMEOUT, Some(descriptor))
+            .await
+    }
+
+    async fn converse(
+        &self,
+        command: &str,
+        arguments: Value,
+        limit: Duration,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<Value, QmpError> {
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
         let mut request = json!({"execute": command, "id": id});
         if !arguments.is_null() {
@@ -207,7 +244,7 @@ impl Qmp {
             shared: &self.inner.shared,
             id,
         };
-        let answer = tokio::time::timeout(limit, waiting.exchange(&self.inner.writer, request));
+        let answer = tokio::time::timeout(limit, waiting.exchange(self, request, descriptor));
         let answer = answer.await.map_err(|_| QmpError::TimedOut {
             command: command.to_owned(),
             seconds: limit.as_secs(),
@@ -216,6 +253,19 @@ impl Qmp {
             command: command.to_owned(),
             class: refusal.class,
             description: refusal.description,
+        })
+    }
+}
+
+impl Qmp {
+    /// To be called by whoever has the writer: the next command is the one that takes it.
+    fn pass(&self, descriptor: BorrowedFd<'_>) -> Result<(), QmpError> {
+        let passed = match &self.pass {
+            Some(pass) => pass(descriptor),
+            None => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        };
+        passed.map_err(|error| QmpError::Lost {
+            reason: format!("a descriptor cannot be passed: {error}"),
         })
     }
 }
@@ -229,8 +279,9 @@ struct Waiting<'a> {
 impl Waiting<'_> {
     async fn exchange(
         &self,
-        writer: &tokio::sync::Mutex<Writer>,
+        qmp: &Qmp,
         request: Value,
+        descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<Answer, QmpError> {
         let (sender, receiver) = oneshot::channel();
         {
@@ -244,7 +295,10 @@ impl Waiting<'_> {
         }
         let mut line = request.to_string();
         line.push('\n');
-        let mut writer = writer.lock().await;
+        let mut writer = qmp.inner.writer.lock().await;
+        if let Some(descriptor) = descriptor {
+            qmp.pass(descriptor)?;
+        }
         let mut whole = WholeLine {
             shared: self.shared,
             is_written: false,

@@ -1,5 +1,6 @@
 //! The commands in use, typed. Each works with QEMU 7.2 and 10.0.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -221,6 +222,94 @@ impl Qmp {
         self.execute("object-del", json!({"id": id}))
             .await
             .map(drop)
+    }
+
+    /// Gives QEMU a descriptor of an image, as a set that `/dev/fdset/N` names. `what` is told by
+    /// `descriptor_sets`.
+    pub async fn add_descriptor(
+        &self,
+        set: u64,
+        what: &str,
+        descriptor: BorrowedFd<'_>,
+    ) -> Result<(), QmpError> {
+        let arguments = json!({"fdset-id": set, "opaque": what});
+        self.execute_passing("add-fd", arguments, descriptor)
+            .await
+            .map(drop)
+    }
+
+    /// QEMU closes the descriptors of a set once nothing uses them.
+    pub async fn remove_descriptors(&self, set: u64) -> Result<(), QmpError> {
+        self.execute("remove-fd", json!({"fdset-id": set}))
+            .await
+            .map(drop)
+    }
+
+    /// The sets of descriptors, each with what was said of its descriptors.
+    pub async fn descriptor_sets(&self) -> Result<Vec<(u64, Vec<String>)>, QmpError> {
+        let answer = self.execute("query-fdsets", Value::Null).await?;
+        let rows = answer
+            .as_array()
+            .ok_or_else(|| unexpected("query-fdsets", &answer))?;
+        let set = |row: &Value| {
+            let descriptors = row["fds"].as_array()?;
+            let said = descriptors.iter().filter_map(|fd| fd["opaque"].as_str());
+            Some((row["fdset-id"].as_u64()?, said.map(str::to_owned).collect()))
+        };
+        Ok(rows.iter().filter_map(set).collect())
+    }
+
+    /// Gives QEMU a descriptor by a name, for `add_netdev`.
+    pub async fn name_descriptor(
+        &self,
+        name: &str,
+        descriptor: BorrowedFd<'_>,
+    ) -> Result<(), QmpError> {
+        self.execute_passing("getfd", json!({"fdname": name}), descriptor)
+            .await
+            .map(drop)
+    }
+
+    /// The names below a path of QEMU's object tree, such as `/machine/peripheral`, where all
+    /// devices with an id are.
+    pub async fn children(&self, path: &str) -> Result<Vec<String>, QmpError> {
+        let answer = self.execute("qom-list", json!({"path": path})).await?;
+        let rows = answer
+            .as_array()
+            .ok_or_else(|| unexpected("qom-list", &answer))?;
+        let child = |row: &Value| {
+            let is_child = row["type"].as_str()?.starts_with("child<");
+            is_child.then(|| row["name"].as_str().map(str::to_owned))?
+        };
+        Ok(rows.iter().filter_map(child).collect())
+    }
+
+    pub async fn property(&self, path: &str, property: &str) -> Result<Value, QmpError> {
+        self.execute("qom-get", json!({"path": path, "property": property}))
+            .await
+    }
+
+    pub async fn set_property(
+        &self,
+        path: &str,
+        property: &str,
+        value: Value,
+    ) -> Result<(), QmpError> {
+        let arguments = json!({"path": path, "property": property, "value": value});
+        self.execute("qom-set", arguments).await.map(drop)
+    }
+
+    /// The names of all block nodes that have one of their own.
+    pub async fn block_nodes(&self) -> Result<Vec<String>, QmpError> {
+        let flat = json!({"flat": true});
+        let answer = self
+            .execute_within("query-named-block-nodes", flat, SLOW)
+            .await?;
+        let rows = answer
+            .as_array()
+            .ok_or_else(|| unexpected("query-named-block-nodes", &answer))?;
+        let name = |row: &Value| row["node-name"].as_str().map(str::to_owned);
+        Ok(rows.iter().filter_map(name).collect())
     }
 
     pub async fn add_netdev(&self, netdev: Value) -> Result<(), QmpError> {

@@ -16,7 +16,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Events, Qmp};
+pub use client::{Events, PassDescriptor, Qmp};
 pub use commands::{InputKey, Status, VncPassword};
 
 use serde_json::Value;

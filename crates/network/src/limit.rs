@@ -1,0 +1,51 @@
+//! How fast a guest may send and receive.
+
+use model::Error;
+use sys::{Command, Host, SysError};
+
+/// What may pass at once, and how long a packet may wait for its turn.
+const BURST_BYTES: u64 = 1 << 20;
+const LATENCY: &str = "100ms";
+
+/// Limits a tap to this many mebibytes a second in each direction, or takes the limit away. May
+/// be repeated.
+///
+/// What the guest receives is queued; what it sends beyond its rate is dropped on arrival, for
+/// which the kernel needs a packet classifier. Where there is none, the answer is what to warn of.
+pub async fn limit(
+    host: &dyn Host,
+    tap: &str,
+    rate_mib: Option<f64>,
+) -> Result<Option<String>, Error> {
+    // That there was no limit before is no error.
+    tc(host, &["qdisc", "del", "dev", tap, "root"]).await?.ok();
+    tc(host, &["qdisc", "del", "dev", tap, "ingress"])
+        .await?
+        .ok();
+    let Some(rate_mib) = rate_mib.filter(|rate| *rate > 0.0) else {
+        return Ok(None);
+    };
+    let rate = format!("{}bps", (rate_mib * f64::from(1 << 20)) as u64);
+    let burst = format!("{BURST_BYTES}b");
+    let received = [
+        "qdisc", "add", "dev", tap, "root", "tbf", "rate", &rate, "burst", &burst, "latency",
+        LATENCY,
+    ];
+    tc(host, &received).await??;
+    let arrivals = ["qdisc", "add", "dev", tap, "handle", "ffff:", "ingress"];
+    tc(host, &arrivals).await??;
+    let sent = [
+        "filter", "add", "dev", tap, "parent", "ffff:", "protocol", "all", "prio", "50", "basic",
+        "police", "rate", &rate, "burst", &burst, "mtu", "64kb", "drop", "flowid", ":1",
+    ];
+    let refused = tc(host, &sent).await?.err();
+    Ok(refused.map(|error| format!("this kernel cannot limit what a guest sends: {error}")))
+}
+
+/// The outer error is that the program cannot be run, the inner one that it refused.
+async fn tc(host: &dyn Host, args: &[&str]) -> Result<Result<(), Error>, SysError> {
+    let output = host
+        .run(Command::new("tc").args(args.iter().copied()))
+        .await?;
+    Ok(output.checked("tc").map(drop).map_err(Error::from))
+}

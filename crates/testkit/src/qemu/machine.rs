@@ -1,0 +1,219 @@
+//! What a fake QEMU is made of: devices, block nodes, objects, descriptors. Names that are taken
+//! and things that are in use are refused, as QEMU does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+type Refusal = (&'static str, String);
+
+#[derive(Default)]
+pub(super) struct Machine {
+    /// By id, with the arguments that they were added with.
+    devices: BTreeMap<String, Value>,
+    nodes: BTreeMap<String, Value>,
+    objects: BTreeSet<String>,
+    netdevs: BTreeSet<String>,
+    /// By number, each with what was said of its descriptor.
+    sets: BTreeMap<u64, String>,
+    /// Settings that were changed, by what they are of.
+    settings: BTreeMap<String, Value>,
+}
+
+fn refused(text: impl Into<String>) -> Refusal {
+    ("GenericError", text.into())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+impl Machine {
+    pub(super) fn started(arguments: &[String]) -> Self {
+        let mut machine = Self::default();
+        for pair in arguments.windows(2) {
+            let value: Value = serde_json::from_str(&pair[1]).unwrap_or_default();
+            match pair[0].as_str() {
+                "-device" => drop(machine.devices.insert(text(&value["id"]), value)),
+                "-blockdev" => drop(machine.nodes.insert(text(&value["node-name"]), value)),
+                "-object" => drop(machine.objects.insert(text(&value["id"]))),
+                "-netdev" => drop(machine.netdevs.insert(text(&value["id"]))),
+                "-add-fd" => {
+                    let part = |name: &str| {
+                        let parts = pair[1].split(',').filter_map(|part| part.split_once('='));
+                        parts
+                            .clone()
+                            .find(|(key, _)| *key == name)
+                            .map(|(_, v)| v.to_owned())
+                    };
+                    let set = part("set").and_then(|set| set.parse().ok()).unwrap_or(0);
+                    machine.sets.insert(set, part("opaque").unwrap_or_default());
+                }
+                _ => {}
+            }
+        }
+        machine
+    }
+
+    pub(super) fn inventory(&self) -> Vec<String> {
+        let devices = self
+            .devices
+            .iter()
+            .map(|(id, d)| format!("device {id} {d}"));
+        let nodes = self
+            .nodes
+            .iter()
+            .map(|(name, n)| format!("node {name} {n}"));
+        let objects = self.objects.iter().map(|id| format!("object {id}"));
+        let netdevs = self.netdevs.iter().map(|id| format!("netdev {id}"));
+        let sets = self
+            .sets
+            .iter()
+            .map(|(set, said)| format!("descriptor {set} {said}"));
+        let settings = self
+            .settings
+            .iter()
+            .map(|(what, v)| format!("setting {what} {v}"));
+        devices
+            .chain(nodes)
+            .chain(objects)
+            .chain(netdevs)
+            .chain(sets)
+            .chain(settings)
+            .collect()
+    }
+
+    pub(super) fn execute(&mut self, command: &str, given: &Value) -> Result<Value, Refusal> {
+        let id = text(&given["id"]);
+        match command {
+            "qom-list" => return Ok(self.list(&text(&given["path"]))),
+            "query-named-block-nodes" => {
+                let names = self.nodes.keys().map(|name| json!({"node-name": name}));
+                return Ok(names.collect());
+            }
+            "query-fdsets" => {
+                let sets = self.sets.iter().map(
+                    |(set, said)| json!({"fdset-id": set, "fds": [{"fd": set, "opaque": said}]}),
+                );
+                return Ok(sets.collect());
+            }
+            "device_add" => self.add_device(id, given)?,
+            "device_del" => {
+                let gone = self.devices.remove(&id);
+                gone.ok_or(("DeviceNotFound", format!("Device '{id}' not found")))?;
+            }
+            "blockdev-add" => self.add_node(given)?,
+            "blockdev-del" => self.remove_node(&text(&given["node-name"]))?,
+            "object-add" => {
+                if !self.objects.insert(id.clone()) {
+                    return Err(refused(format!("attempt to add duplicate property '{id}'")));
+                }
+            }
+            "object-del" => {
+                if !self.objects.remove(&id) {
+                    return Err(refused(format!("object '{id}' not found")));
+                }
+            }
+            "netdev_add" => {
+                if !self.netdevs.insert(id.clone()) {
+                    return Err(refused(format!("Duplicate ID '{id}' for netdev")));
+                }
+            }
+            "netdev_del" => {
+                if !self.netdevs.remove(&id) {
+                    return Err(("DeviceNotFound", format!("Device '{id}' not found")));
+                }
+            }
+            "add-fd" => {
+                let set = given["fdset-id"].as_u64().unwrap_or(0);
+                self.sets.insert(set, text(&given["opaque"]));
+            }
+            "remove-fd" => {
+                self.sets.remove(&given["fdset-id"].as_u64().unwrap_or(0));
+            }
+            "getfd" => {}
+            "qom-set" | "set_link" | "balloon" => {
+                let of = [&given["path"], &given["name"]].map(text).join("");
+                let what = format!("{command} {of} {}", text(&given["property"]));
+                self.settings.insert(what, given.clone());
+            }
+            "blockdev-open-tray" | "blockdev-close-tray" => {}
+            "blockdev-remove-medium" => self.set_medium(&id, Value::Null)?,
+            "blockdev-insert-medium" => self.set_medium(&id, given["node-name"].clone())?,
+            other => {
+                let text = format!("The command {other} has not been found");
+                return Err(("CommandNotFound", text));
+            }
+        }
+        Ok(json!({}))
+    }
+
+    fn list(&self, path: &str) -> Value {
+        let names: Vec<&String> = match path {
+            "/machine/peripheral" => self.devices.keys().collect(),
+            "/objects" => self.objects.iter().collect(),
+            _ => Vec::new(),
+        };
+        let row = |name: &&String| json!({"name": name, "type": "child<thing>"});
+        names.iter().map(row).collect()
+    }
+
+    fn add_device(&mut self, id: String, given: &Value) -> Result<(), Refusal> {
+        if self.devices.contains_key(&id) {
+            return Err(refused(format!("Duplicate device ID '{id}'")));
+        }
+        let node = text(&given["drive"]);
+        if !node.is_empty() && !self.nodes.contains_key(&node) {
+            return Err(refused(format!("Can't find node '{node}'")));
+        }
+        let netdev = text(&given["netdev"]);
+        if !netdev.is_empty() && !self.netdevs.contains(&netdev) {
+            return Err(refused(format!("Can't find netdev '{netdev}'")));
+        }
+        self.devices.insert(id, given.clone());
+        Ok(())
+    }
+
+    fn add_node(&mut self, given: &Value) -> Result<(), Refusal> {
+        let name = text(&given["node-name"]);
+        if self.nodes.contains_key(&name) {
+            return Err(refused(format!("Duplicate nodes with node-name='{name}'")));
+        }
+        let below = text(&given["file"]);
+        if !below.is_empty() && !self.nodes.contains_key(&below) {
+            return Err(refused(format!("Can't find node '{below}'")));
+        }
+        let set = text(&given["filename"]);
+        if let Some(set) = set.strip_prefix("/dev/fdset/")
+            && !set
+                .parse()
+                .is_ok_and(|set: u64| self.sets.contains_key(&set))
+        {
+            return Err(refused(format!("there is no set {set}")));
+        }
+        self.nodes.insert(name, given.clone());
+        Ok(())
+    }
+
+    fn remove_node(&mut self, name: &str) -> Result<(), Refusal> {
+        let in_use = self.devices.values().any(|device| device["drive"] == name)
+            || self.nodes.values().any(|node| node["file"] == name);
+        if in_use {
+            return Err(refused(format!("Node {name} is in use")));
+        }
+        let gone = self.nodes.remove(name);
+        gone.map(drop)
+            .ok_or_else(|| refused(format!("Failed to find node with node-name='{name}'")))
+    }
+
+    fn set_medium(&mut self, id: &str, node: Value) -> Result<(), Refusal> {
+        let device = self.devices.get_mut(id);
+        let device = device.ok_or(("DeviceNotFound", format!("Device '{id}' not found")))?;
+        if node.is_null() {
+            device.as_object_mut().map(|device| device.remove("drive"));
+        } else {
+            device["drive"] = node;
+        }
+        Ok(())
+    }
+}
