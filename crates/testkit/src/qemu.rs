@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sys::{Command, Output, Stream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
+use crate::FakeAgent;
 use crate::host::{Disk, Service};
 
 /// What `qemu-system-x86_64` answers when it is asked what it is.
@@ -26,18 +27,24 @@ pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
 
 /// Starts a fake QEMU; the sockets are those of its command line.
 pub fn spawn_qemu(command: &Command) -> Arc<dyn Service> {
+    let state = Arc::new(State {
+        status: Mutex::new("prelaunch"),
+        is_alive: AtomicBool::new(true),
+    });
+    let agent = FakeAgent::default();
+    let guest = state.clone();
+    agent.on_shutdown(move || guest.is_alive.store(false, Ordering::SeqCst));
     Arc::new(FakeQemu {
         arguments: command.args.clone(),
-        state: Arc::new(State {
-            status: Mutex::new("prelaunch"),
-            is_alive: AtomicBool::new(true),
-        }),
+        state,
+        agent,
     })
 }
 
 struct FakeQemu {
     arguments: Vec<String>,
     state: Arc<State>,
+    agent: FakeAgent,
 }
 
 struct State {
@@ -54,6 +61,9 @@ impl Service for FakeQemu {
             .any(|argument| argument.contains(&path));
         if !listens || !self.is_alive() {
             return None;
+        }
+        if path.ends_with("/agent.sock") {
+            return Some(Box::new(self.agent.connect()));
         }
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         tokio::spawn(talk(ours, self.state.clone()));
