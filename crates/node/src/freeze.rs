@@ -53,9 +53,7 @@ impl World {
             Ok(agent) => agent,
             Err(error) => return Ok(Freeze::NoAgent(error)),
         };
-        self.host
-            .write(&self.frozen_mark(vmid), b"", 0o600)
-            .await?;
+        self.host.write(&self.frozen_mark(vmid), b"", 0o600).await?;
         let frozen = agent.freeze().await;
         let frozen = frozen.map_err(|error| agent.failed(error));
         drop(agent);

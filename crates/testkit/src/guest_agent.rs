@@ -102,7 +102,8 @@ impl FakeAgent {
                     b'\n' => self.hear(&std::mem::take(&mut line)),
                     &DELIMITER => {
                         line.clear();
-                        self.state().answer(&refusal("JSON parse error, stray byte"));
+                        self.state()
+                            .answer(&refusal("JSON parse error, stray byte"));
                     }
                     byte => line.push(*byte),
                 }
@@ -231,7 +232,11 @@ impl State {
         let handle = number("handle");
         let missing = || format!("handle '{handle}' has not been found");
         if command == "guest-file-close" {
-            return self.open.remove(&handle).ok_or_else(missing).map(|_| json!({}));
+            return self
+                .open
+                .remove(&handle)
+                .ok_or_else(missing)
+                .map(|_| json!({}));
         }
         let (path, at) = self.open.get_mut(&handle).ok_or_else(missing)?;
         let file = self.files.entry(path.clone()).or_default();

@@ -192,7 +192,9 @@ async fn write_whole(
 /// Hands each reply to whoever waits for it, until the connection breaks.
 async fn deliver(reader: OwnedReadHalf, waiting: Waiting) {
     let mut reader = BufReader::new(reader);
-    while let Ok(Some(Incoming { id, reply })) = frame::read::<Incoming>(&mut reader, ANSWER_LIMIT).await {
+    while let Ok(Some(Incoming { id, reply })) =
+        frame::read::<Incoming>(&mut reader, ANSWER_LIMIT).await
+    {
         let sender = lock(&waiting)
             .as_mut()
             .and_then(|waiting| waiting.remove(&id));

@@ -119,5 +119,7 @@ pub(super) async fn read_with_descriptor<T: DeserializeOwned>(
         return Ok(None);
     }
     let mut rest = (&first[..]).chain(from);
-    Ok(read(&mut rest, ANSWER_LIMIT).await?.map(|message| (message, descriptor)))
+    Ok(read(&mut rest, ANSWER_LIMIT)
+        .await?
+        .map(|message| (message, descriptor)))
 }

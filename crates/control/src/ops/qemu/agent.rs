@@ -17,10 +17,12 @@ macro_rules! plain {
     ($row:literal, $command:literal) => {
         (
             $row,
-            (|op| Box::pin(async move {
-                let vmid = Guest::of(&op)?.vmid;
-                plain(&op, vmid, $command).await
-            })) as crate::ops::Handler,
+            (|op| {
+                Box::pin(async move {
+                    let vmid = Guest::of(&op)?.vmid;
+                    plain(&op, vmid, $command).await
+                })
+            }) as crate::ops::Handler,
         )
     };
 }
@@ -194,7 +196,10 @@ async fn file_write(op: Op) -> Result<Answer, Error> {
     } = op.params()?;
     let bytes = match encode {
         Some(false) => STANDARD.decode(&content).map_err(|error| {
-            Error::invalid("content", format!("is not base64, as 'encode' says: {error}"))
+            Error::invalid(
+                "content",
+                format!("is not base64, as 'encode' says: {error}"),
+            )
         })?,
         _ => content.into_bytes(),
     };
@@ -234,7 +239,10 @@ mod tests {
     fn every_plain_command_has_a_row_and_is_a_word_of_the_common_one() {
         let row = proto::table::row("agent_command").unwrap();
         let words = model::schema::find(row.params, "command").unwrap().one_of;
-        let commands: Vec<&str> = PLAIN_COMMANDS.iter().map(|plain| plain.api_name()).collect();
+        let commands: Vec<&str> = PLAIN_COMMANDS
+            .iter()
+            .map(|plain| plain.api_name())
+            .collect();
         assert_eq!(words, commands);
         for word in words {
             let name = format!("agent_{}", word.replace('-', "_"));

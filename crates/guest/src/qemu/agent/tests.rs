@@ -29,7 +29,10 @@ async fn commands_are_answered_after_the_handshake() {
     let mut agent = connected(&fake).await;
     agent.ping().await.unwrap();
     let name = PlainCommand::from_api_name("get-host-name").unwrap();
-    assert_eq!(agent.plain(name).await.unwrap(), json!({"host-name": "fake"}));
+    assert_eq!(
+        agent.plain(name).await.unwrap(),
+        json!({"host-name": "fake"})
+    );
     assert_eq!(fake.commands(), ["guest-ping", "guest-get-host-name"]);
 }
 
@@ -57,7 +60,10 @@ async fn a_late_answer_is_never_taken_for_anothers() {
     let late = agent.execute("guest-info", Value::Null, limits).await;
     assert!(matches!(late, Err(AgentError::TimedOut { .. })), "{late:?}");
     let again = agent.ping().await.unwrap_err();
-    assert!(matches!(again, AgentError::Lost { .. }), "a spent connection: {again:?}");
+    assert!(
+        matches!(again, AgentError::Lost { .. }),
+        "a spent connection: {again:?}"
+    );
     drop(agent);
     // A handshake that nobody waited for has its answer in the channel, too.
     let given_up = GuestAgent::connect(fake.connect(), SOON).await;
@@ -68,12 +74,18 @@ async fn a_late_answer_is_never_taken_for_anothers() {
     });
     let (agent, ()) = tokio::join!(GuestAgent::connect(stream, LONG), waiting);
     let answer = agent.unwrap().ping_answer().await;
-    assert_eq!(answer, json!({}), "not the version that was asked for before");
+    assert_eq!(
+        answer,
+        json!({}),
+        "not the version that was asked for before"
+    );
 }
 
 impl GuestAgent {
     async fn ping_answer(&mut self) -> Value {
-        self.execute("guest-ping", Value::Null, LIMITS).await.unwrap()
+        self.execute("guest-ping", Value::Null, LIMITS)
+            .await
+            .unwrap()
     }
 }
 
@@ -117,7 +129,10 @@ async fn what_is_frozen_is_thawed() {
     assert_eq!(agent.freeze().await.unwrap(), 1);
     assert_eq!(agent.freeze_status().await.unwrap(), FreezeStatus::Frozen);
     let refused = agent.exec("/bin/true", &[], None).await.unwrap_err();
-    assert!(refused.to_string().contains("has been disabled"), "{refused}");
+    assert!(
+        refused.to_string().contains("has been disabled"),
+        "{refused}"
+    );
     assert_eq!(agent.thaw().await.unwrap(), 1);
     assert_eq!(agent.freeze_status().await.unwrap(), FreezeStatus::Thawed);
 }
@@ -130,7 +145,10 @@ async fn a_program_gets_its_input_and_its_output_is_bytes() {
     let pid = agent.exec("/bin/cat", &["-".into()], Some(&input)).await;
     let status = agent.exec_status(pid.unwrap()).await.unwrap();
     assert_eq!(status.out.as_deref(), Some(&input[..]));
-    assert_eq!((status.exited, status.exit_code, status.err), (true, Some(0), None));
+    assert_eq!(
+        (status.exited, status.exit_code, status.err),
+        (true, Some(0), None)
+    );
 }
 
 #[tokio::test]
@@ -146,10 +164,25 @@ async fn files_are_read_in_pieces_and_their_end_is_known() {
     let none = agent.read_file("/f", 9_000_000, 10).await.unwrap();
     assert_eq!(none, FileContent::default());
     let missing = agent.read_file("/g", 0, 1).await.unwrap_err();
-    assert!(missing.to_string().ends_with("'/g': No such file"), "{missing}");
-    let opened = fake.commands().iter().filter(|c| *c == "guest-file-open").count();
-    let closed = fake.commands().iter().filter(|c| *c == "guest-file-close").count();
-    assert_eq!(opened, closed + 1, "all but the one that could not be opened");
+    assert!(
+        missing.to_string().ends_with("'/g': No such file"),
+        "{missing}"
+    );
+    let opened = fake
+        .commands()
+        .iter()
+        .filter(|c| *c == "guest-file-open")
+        .count();
+    let closed = fake
+        .commands()
+        .iter()
+        .filter(|c| *c == "guest-file-close")
+        .count();
+    assert_eq!(
+        opened,
+        closed + 1,
+        "all but the one that could not be opened"
+    );
 }
 
 #[tokio::test]
@@ -168,9 +201,15 @@ async fn an_answer_has_a_limit() {
 async fn shake(stream: DuplexStream, before: &[u8]) -> DuplexStream {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    assert_eq!(read_line(&mut stream, &mut line, 1000).await.unwrap(), Line::Whole);
+    assert_eq!(
+        read_line(&mut stream, &mut line, 1000).await.unwrap(),
+        Line::Whole
+    );
     let request: Value = serde_json::from_slice(&line[1..]).unwrap();
-    assert_eq!((line[0], &request["execute"]), (0xff, &json!("guest-sync-delimited")));
+    assert_eq!(
+        (line[0], &request["execute"]),
+        (0xff, &json!("guest-sync-delimited"))
+    );
     let mut answer = before.to_vec();
     answer.extend(format!("{{\"return\": {}}}\n", request["arguments"]["id"]).into_bytes());
     stream.get_mut().write_all(&answer).await.unwrap();
@@ -197,10 +236,16 @@ async fn garbage_in_the_place_of_an_answer_spends_the_connection() {
     let garbage = async {
         let mut request = [0; 10];
         theirs.read_exact(&mut request).await.unwrap();
-        theirs.write_all(b"\n\xff{\"return\": 3}\nnonsense\n").await.unwrap();
+        theirs
+            .write_all(b"\n\xff{\"return\": 3}\nnonsense\n")
+            .await
+            .unwrap();
     };
     let (answer, ()) = tokio::join!(agent.ping(), garbage);
-    assert!(matches!(answer, Err(AgentError::Unexpected { .. })), "{answer:?}");
+    assert!(
+        matches!(answer, Err(AgentError::Unexpected { .. })),
+        "{answer:?}"
+    );
     assert!(agent.ping().await.is_err());
 }
 
