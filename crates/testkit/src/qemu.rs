@@ -73,6 +73,14 @@ impl Service for FakeQemu {
     fn is_alive(&self) -> bool {
         self.state.is_alive.load(Ordering::SeqCst)
     }
+
+    fn condition(&self) -> &'static str {
+        if self.agent.is_frozen() {
+            " with its file systems frozen"
+        } else {
+            ""
+        }
+    }
 }
 
 /// One connection, until the other side goes.

@@ -22,6 +22,11 @@ pub trait Service: Send + Sync {
 
     /// False once the process has ended by itself.
     fn is_alive(&self) -> bool;
+
+    /// What of its state must not be left behind, as words after its name in an inventory.
+    fn condition(&self) -> &'static str {
+        ""
+    }
 }
 
 /// Makes the service of a program that is spawned.
@@ -128,7 +133,10 @@ impl FakeHost {
             world
                 .processes
                 .values()
-                .map(|process| format!("process {} in {}", process.command.program, process.scope)),
+                .map(|process| {
+                    let (name, condition) = (&process.command.program, process.service.condition());
+                    format!("process {name} in {}{condition}", process.scope)
+                }),
         );
         lines.extend(world.scopes.keys().map(|scope| format!("scope {scope}")));
         lines.extend(
