@@ -10,7 +10,7 @@ use sys::SharedHost;
 
 use crate::kvm::Kvm;
 use crate::programs::Programs;
-use crate::{Arrivals, Consoles, Events, News, Paths, Records, Running, StatusBoard};
+use crate::{AgentTurns, Arrivals, Consoles, Events, News, Paths, Records, Running, StatusBoard};
 
 /// What a world is made of.
 pub struct WorldOptions {
@@ -41,6 +41,8 @@ pub struct World {
     pub kvm: Kvm,
     pub allow_emulation: bool,
     pub running: Running,
+    /// Who may talk to the agents inside of guests.
+    pub agent_turns: AgentTurns,
     /// Files on their way to a volume.
     pub arrivals: Arrivals,
     /// Consoles that are open, or about to be.
@@ -78,6 +80,7 @@ impl World {
             guest_user: options.guest_user,
             allow_emulation: options.allow_emulation,
             running,
+            agent_turns: AgentTurns::default(),
             arrivals: Arrivals::default(),
             status,
             news: News::default(),

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use sys::{Command, Output, PassDescriptor, Stream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
-use crate::Faults;
 use crate::host::{Disk, Service};
+use crate::{FakeAgent, Faults};
 use machine::Machine;
 
 /// What `qemu-system-x86_64` answers when it is asked what it is.
@@ -30,19 +30,25 @@ pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
 
 /// Starts a fake QEMU; the sockets and devices are those of its command line.
 pub fn spawn_qemu(command: &Command) -> Arc<dyn Service> {
+    let state = Arc::new(State {
+        status: Mutex::new("prelaunch"),
+        is_alive: AtomicBool::new(true),
+        machine: Mutex::new(Machine::started(&command.args)),
+    });
+    let agent = FakeAgent::default();
+    let guest = state.clone();
+    agent.on_shutdown(move || guest.is_alive.store(false, Ordering::SeqCst));
     Arc::new(FakeQemu {
         arguments: command.args.clone(),
-        state: Arc::new(State {
-            status: Mutex::new("prelaunch"),
-            is_alive: AtomicBool::new(true),
-            machine: Mutex::new(Machine::started(&command.args)),
-        }),
+        state,
+        agent,
     })
 }
 
 struct FakeQemu {
     arguments: Vec<String>,
     state: Arc<State>,
+    agent: FakeAgent,
 }
 
 struct State {
@@ -109,6 +115,9 @@ impl Service for FakeQemu {
         if !listens || !self.is_alive() {
             return None;
         }
+        if path.ends_with("/agent.sock") {
+            return Some(Box::new(Wire(self.agent.connect())));
+        }
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         tokio::spawn(talk(ours, self.state.clone(), faults.clone()));
         Some(Box::new(Wire(theirs)))
@@ -120,10 +129,12 @@ impl Service for FakeQemu {
 
     fn inventory(&self) -> Vec<String> {
         let machine = &self.state.machine;
-        machine
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .inventory()
+        let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = machine.inventory();
+        if self.agent.is_frozen() {
+            lines.push("frozen file systems".to_owned());
+        }
+        lines
     }
 }
 

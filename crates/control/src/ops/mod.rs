@@ -91,6 +91,7 @@ const GROUPS: &[&[Pair]] = &[
     cluster::PAIRS,
     node::PAIRS,
     pools::PAIRS,
+    qemu::AGENT_PAIRS,
     qemu::PAIRS,
     storage::PAIRS,
 ];

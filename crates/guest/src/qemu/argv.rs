@@ -243,7 +243,7 @@ fn sockets(line: &mut Line, running: &RunningAs, config: &VmConfig, paths: &Runt
     }
 }
 
-const AGENT_SOCKET: &str = "agent-socket";
+pub(super) const AGENT_SOCKET: &str = "agent-socket";
 
 fn serial_socket(port: u8) -> String {
     format!("serial{port}-socket")

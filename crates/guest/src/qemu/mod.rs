@@ -1,5 +1,6 @@
 //! Virtual machines.
 
+pub mod agent;
 mod argv;
 pub mod block;
 mod config;
@@ -15,6 +16,7 @@ mod quote;
 mod running;
 mod usage;
 
+pub use agent::{AgentError, GuestAgent, PlainCommand};
 pub use argv::{ArgvError, Taps, Volumes, argv};
 pub use config::VmConfig;
 pub use info::{CpuModel, MachineType, QemuInfo, QemuVersion, VersionError, cpu_models, machines};

@@ -5,11 +5,12 @@ use proto::{Row, table};
 use serde_json::{Value, json};
 
 /// Directories whose entries are called `name` instead of `subdir`.
-const NAMED: [&str; 5] = [
+const NAMED: [&str; 6] = [
     "/cluster",
     "/nodes/{node}",
     "/nodes/{node}/capabilities",
     "/nodes/{node}/capabilities/qemu",
+    "/nodes/{node}/qemu/{vmid}/agent",
     "/nodes/{node}/tasks/{upid}",
 ];
 

@@ -1,4 +1,5 @@
-//! The steps that end a guest by its power button and clear up after it.
+//! The steps that end a guest in good order, by its agent or its power button, and clear up
+//! after it.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::qmp_failed;
 use crate::World;
+use crate::guest_agents::agent_option;
 
 /// How long a guest may take where neither caller nor configuration say.
 const DEFAULT_TIMEOUT_S: u64 = 180;
@@ -16,6 +18,9 @@ const DEFAULT_TIMEOUT_S: u64 = 180;
 /// is still booting misses the first time.
 const LOOK_MS: u64 = 200;
 const PRESS_AGAIN_S: u64 = 20;
+
+/// How long its agent may take to say that it has heard; the power button works without a word.
+const AGENT_WAIT_S: u64 = 10;
 
 /// A task that ends a guest in good order.
 pub(super) trait PowersOff: Task<World = World> {
@@ -56,7 +61,10 @@ impl<T: PowersOff> Step<T> for PowerOff {
                 return Err(Error::unavailable("VM quit/powerdown failed - got timeout"));
             }
             if now >= press_at {
-                press(cx, task.vmid()).await?;
+                let left = started + Duration::from_secs(timeout_s) - now;
+                if !ask_agent(cx, task.vmid(), left).await? {
+                    press(cx, task.vmid()).await?;
+                }
                 press_at = now + Duration::from_secs(PRESS_AGAIN_S);
             }
             cx.clock.sleep(Duration::from_millis(LOOK_MS)).await;
@@ -66,6 +74,33 @@ impl<T: PowersOff> Step<T> for PowerOff {
 
     async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+/// Has the guest's agent shut it down, where one is configured and answers in this time. False
+/// where it must be done by the power button.
+async fn ask_agent(cx: &TaskContext<World>, vmid: VmId, left: Duration) -> Result<bool, Error> {
+    let guest = cx.world.records.guest(vmid).await?.record.data;
+    if !agent_option(&guest).enabled {
+        return Ok(false);
+    }
+    let asking = async {
+        let mut agent = cx.world.running_agent(vmid).await?;
+        let asked = agent.shut_down().await;
+        asked.map_err(|error| agent.failed(error))
+    };
+    let wait = left.min(Duration::from_secs(AGENT_WAIT_S));
+    let asked = tokio::time::timeout(wait, asking).await;
+    let late = || Error::unavailable("the guest agent did not answer in time");
+    let asked = asked.unwrap_or_else(|_| Err(late()));
+    match asked {
+        Ok(()) => Ok(true),
+        Err(_) if !cx.world.running.is_running(vmid).await? => Ok(true),
+        Err(error) => {
+            let line = format!("{error}; pressing the power button instead");
+            cx.log(&line).await;
+            Ok(false)
+        }
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = proto::wire::serve(listener, dispatcher) => Ok(()),
         () = authority.follow() => Ok(()),
         () = node::tend(&world, &tasks) => Ok(()),
+        () = node::thaw_abandoned(&world, &tasks) => Ok(()),
         () = start_guests(&world, &tasks) => Ok(()),
         () = prove_kvm(&world) => Ok(()),
         () = node::sample(&world) => Ok(()),

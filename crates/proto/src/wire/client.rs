@@ -14,7 +14,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::task::AbortHandle;
 
-use super::{Answer, Ask, Reply, Request, frame};
+use super::{ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, Reply, Request, frame};
 use crate::{Credential, Identity};
 
 #[derive(Serialize)]
@@ -100,7 +100,9 @@ impl Client {
             id: 0,
             ask: &Ask::Stream(request),
         };
-        frame::write(&mut socket, &asked).await.map_err(broken)?;
+        frame::write(&mut socket, &asked, FRAME_LIMIT)
+            .await
+            .map_err(broken)?;
         let received = frame::read_with_descriptor::<Incoming>(&mut socket).await;
         match received.map_err(broken)? {
             Some((
@@ -122,7 +124,9 @@ impl Client {
             id: 0,
             ask: &Ask::Watch,
         };
-        frame::write(&mut socket, &asked).await.map_err(broken)?;
+        frame::write(&mut socket, &asked, FRAME_LIMIT)
+            .await
+            .map_err(broken)?;
         Ok(Feed {
             socket: BufReader::new(socket),
         })
@@ -179,14 +183,18 @@ async fn write_whole(
     message: &Outgoing<'_>,
 ) -> Result<(), Error> {
     use tokio::io::AsyncWriteExt;
-    frame::write(writer, message).await.map_err(broken)?;
+    frame::write(writer, message, FRAME_LIMIT)
+        .await
+        .map_err(broken)?;
     writer.flush().await.map_err(|error| broken(error.into()))
 }
 
 /// Hands each reply to whoever waits for it, until the connection breaks.
 async fn deliver(reader: OwnedReadHalf, waiting: Waiting) {
     let mut reader = BufReader::new(reader);
-    while let Ok(Some(Incoming { id, reply })) = frame::read::<Incoming>(&mut reader).await {
+    while let Ok(Some(Incoming { id, reply })) =
+        frame::read::<Incoming>(&mut reader, ANSWER_LIMIT).await
+    {
         let sender = lock(&waiting)
             .as_mut()
             .and_then(|waiting| waiting.remove(&id));
@@ -212,7 +220,7 @@ pub struct Feed {
 impl Feed {
     /// The next message. Not to be dropped before it ends; an error ends the feed.
     pub async fn next(&mut self) -> Result<Value, Error> {
-        match frame::read::<Incoming>(&mut self.socket)
+        match frame::read::<Incoming>(&mut self.socket, ANSWER_LIMIT)
             .await
             .map_err(broken)?
         {

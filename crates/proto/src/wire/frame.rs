@@ -16,6 +16,10 @@ use tokio::net::UnixStream;
 /// The longest frame: a body of 512 KiB, escaped, with room to spare; pages of a feed fit too.
 pub const FRAME_LIMIT: usize = 8 << 20;
 
+/// The longest answer, which comes from the agent and is believed: 16 MiB of a guest's file with
+/// every byte escaped.
+pub const ANSWER_LIMIT: usize = 128 << 20;
+
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     #[error("the connection failed")]
@@ -26,12 +30,12 @@ pub enum FrameError {
     Malformed(#[from] serde_json::Error),
 }
 
-fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
+fn encode(message: &impl Serialize, limit: usize) -> Result<Vec<u8>, FrameError> {
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, message)?;
     let length = frame.len() - 4;
     match u32::try_from(length) {
-        Ok(short) if length <= FRAME_LIMIT => frame[..4].copy_from_slice(&short.to_be_bytes()),
+        Ok(short) if length <= limit => frame[..4].copy_from_slice(&short.to_be_bytes()),
         _ => return Err(FrameError::TooLong(length)),
     }
     Ok(frame)
@@ -40,14 +44,16 @@ fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
 pub(super) async fn write<W: AsyncWrite + Unpin>(
     to: &mut W,
     message: &impl Serialize,
+    limit: usize,
 ) -> Result<(), FrameError> {
-    Ok(to.write_all(&encode(message)?).await?)
+    Ok(to.write_all(&encode(message, limit)?).await?)
 }
 
 /// Reads a frame; none where the other side has closed the connection between two frames. Not
 /// to be dropped before it ends.
 pub(super) async fn read<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
+    limit: usize,
 ) -> Result<Option<T>, FrameError> {
     let mut length = [0; 4];
     match from.read_exact(&mut length).await {
@@ -55,7 +61,7 @@ pub(super) async fn read<T: DeserializeOwned>(
         result => result?,
     };
     let length = u32::from_be_bytes(length) as usize;
-    if length > FRAME_LIMIT {
+    if length > limit {
         return Err(FrameError::TooLong(length));
     }
     let mut body = vec![0; length];
@@ -69,7 +75,7 @@ pub(super) async fn write_with_descriptor(
     message: &impl Serialize,
     descriptor: BorrowedFd<'_>,
 ) -> Result<(), FrameError> {
-    let frame = encode(message)?;
+    let frame = encode(message, ANSWER_LIMIT)?;
     let sent = to
         .async_io(Interest::WRITABLE, || {
             let descriptors = [descriptor];
@@ -113,5 +119,7 @@ pub(super) async fn read_with_descriptor<T: DeserializeOwned>(
         return Ok(None);
     }
     let mut rest = (&first[..]).chain(from);
-    Ok(read(&mut rest).await?.map(|message| (message, descriptor)))
+    Ok(read(&mut rest, ANSWER_LIMIT)
+        .await?
+        .map(|message| (message, descriptor)))
 }

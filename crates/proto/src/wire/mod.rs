@@ -18,6 +18,6 @@ mod message;
 mod server;
 
 pub use client::{Client, Feed, Held};
-pub use frame::{FRAME_LIMIT, FrameError};
+pub use frame::{ANSWER_LIMIT, FRAME_LIMIT, FrameError};
 pub use message::{Answer, Ask, Reply, Request};
 pub use server::{Peer, Responder, Service, Streamed, serve};

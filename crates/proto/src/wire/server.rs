@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::{Answer, Ask, FrameError, Reply, Request, frame};
+use super::{ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, FrameError, Reply, Request, frame};
 use crate::{Credential, Identity};
 
 /// How many requests of one connection are worked on at the same time.
@@ -76,7 +76,7 @@ impl Responder {
             id: 0,
             reply: Reply::Feed(message),
         };
-        frame::write(&mut self.socket, &reply)
+        frame::write(&mut self.socket, &reply, ANSWER_LIMIT)
             .await
             .map_err(|error| Error::unavailable(Error::chain(&error)))
     }
@@ -121,7 +121,7 @@ async fn converse<S: Service>(
     peer: Peer,
     service: Arc<S>,
 ) -> Result<(), FrameError> {
-    let Some(first) = frame::read::<Incoming>(&mut socket).await? else {
+    let Some(first) = frame::read::<Incoming>(&mut socket, FRAME_LIMIT).await? else {
         return Ok(());
     };
     match first.ask {
@@ -145,7 +145,7 @@ async fn converse<S: Service>(
                     id: first.id,
                     reply: Reply::Error(error),
                 };
-                frame::write(&mut socket, &reply).await
+                frame::write(&mut socket, &reply, ANSWER_LIMIT).await
             }
         },
         Ask::Watch => {
@@ -184,10 +184,16 @@ async fn answer_many<S: Service>(
             let reply = answer(&*service, peer, ask).await;
             let mut writer = writer.lock().await;
             // If nobody is there any more, the work was still done to its end.
-            let _ = frame::write(&mut *writer, &Outgoing { id, reply }).await;
+            let outgoing = Outgoing { id, reply };
+            let written = frame::write(&mut *writer, &outgoing, ANSWER_LIMIT).await;
+            if let Err(error @ (FrameError::TooLong(_) | FrameError::Malformed(_))) = written {
+                // Nothing of it was sent, and somebody still waits.
+                let reply = Reply::Error(Error::unavailable(error.to_string()));
+                let _ = frame::write(&mut *writer, &Outgoing { id, reply }, ANSWER_LIMIT).await;
+            }
             drop(slot);
         });
-        next = frame::read(&mut reader).await?;
+        next = frame::read(&mut reader, FRAME_LIMIT).await?;
     }
     // The other side has gone; what it asked for is brought to its end.
     while work.join_next().await.is_some() {}

@@ -1,5 +1,6 @@
 //! `/nodes/{node}/qemu`
 
+mod agent;
 mod config;
 mod configure;
 mod console;
@@ -17,6 +18,8 @@ use model::{Error, NodeName, VmId};
 use serde::Deserialize;
 
 use super::{Op, Pair, StreamPair, pair, stream_pair};
+
+pub(super) const AGENT_PAIRS: &[Pair] = agent::PAIRS;
 
 pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_config", config::config),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Qmp, QmpError};
+use crate::qemu::argv::AGENT_SOCKET;
 use crate::qemu::{DiskUsage, QemuVersion, disk_usage};
 
 /// What the guest is doing (`query-status`).
@@ -115,6 +116,17 @@ impl Qmp {
         let row = rows.iter().find(|row| row["label"] == label.as_str());
         let filename = row.and_then(|row| row["filename"].as_str());
         Ok(filename.is_some_and(|filename| !filename.starts_with("disconnected:")))
+    }
+
+    /// Whether a program in the guest has the agent's port open. A port of type `isa` always is,
+    /// as far as QEMU can tell; none where there is no port.
+    pub async fn is_agent_open(&self) -> Result<Option<bool>, QmpError> {
+        let answer = self.execute("query-chardev", Value::Null).await?;
+        let rows = answer
+            .as_array()
+            .ok_or_else(|| unexpected("query-chardev", &answer))?;
+        let row = rows.iter().find(|row| row["label"] == AGENT_SOCKET);
+        Ok(row.and_then(|row| row["frontend-open"].as_bool()))
     }
 
     /// Executes a command of the human monitor; its output is for people and not for programs.

@@ -1,0 +1,105 @@
+//! Takes apart what a guest's agent sends: one JSON object a line.
+
+use serde_json::Value;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+
+/// What an agent puts before its answer to a delimited handshake. It is no part of any UTF-8
+/// text, so it also tells the agent to forget half a command.
+pub(super) const DELIMITER: u8 = 0xff;
+
+/// The longest answer to a handshake: a number in an object.
+const SYNC_MAX: usize = 256;
+
+/// One line of an agent's.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Message {
+    Answer(Value),
+    Refusal { class: String, description: String },
+}
+
+/// How reading a line ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    Whole,
+    TooLong,
+    /// The other side closed; what was cut off in the middle is not used.
+    End,
+}
+
+/// Reads one line into `line`, without its end. The bytes of a line that is too long are not
+/// kept.
+pub(super) async fn read_line<R: AsyncBufRead + Unpin>(
+    reader: &mut R,
+    line: &mut Vec<u8>,
+    bytes_max: usize,
+) -> std::io::Result<Line> {
+    line.clear();
+    loop {
+        let buffer = reader.fill_buf().await?;
+        if buffer.is_empty() {
+            return Ok(Line::End);
+        }
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let taken = end.unwrap_or(buffer.len());
+        if line.len() + taken > bytes_max {
+            return Ok(Line::TooLong);
+        }
+        line.extend_from_slice(&buffer[..taken]);
+        reader.consume(end.map_or(taken, |end| end + 1));
+        if end.is_some() {
+            return Ok(Line::Whole);
+        }
+    }
+}
+
+/// Reads up to and including the answer to the handshake with this number, and throws away all
+/// that is not it. False at the end of the stream.
+pub(super) async fn skip_to_sync<R: AsyncBufRead + Unpin>(
+    reader: &mut R,
+    id: i64,
+) -> std::io::Result<bool> {
+    // None: no delimiter was seen since the last line's end.
+    let mut line: Option<Vec<u8>> = None;
+    loop {
+        let buffer = reader.fill_buf().await?;
+        if buffer.is_empty() {
+            return Ok(false);
+        }
+        for at in 0..buffer.len() {
+            match (buffer[at], line.as_mut()) {
+                (DELIMITER, _) => line = Some(Vec::new()),
+                (b'\n', Some(text)) => {
+                    if answers_sync(text, id) {
+                        reader.consume(at + 1);
+                        return Ok(true);
+                    }
+                    line = None;
+                }
+                (byte, Some(text)) if text.len() < SYNC_MAX => text.push(byte),
+                (_, Some(_)) => line = None,
+                (_, None) => {}
+            }
+        }
+        let all = buffer.len();
+        reader.consume(all);
+    }
+}
+
+/// Whether a line, without its delimiter, is the answer to the handshake with this number.
+pub(super) fn answers_sync(line: &[u8], id: i64) -> bool {
+    parse(line) == Some(Message::Answer(id.into()))
+}
+
+/// What a line says; none for what is not of the protocol.
+pub(super) fn parse(line: &[u8]) -> Option<Message> {
+    let mut message: Value = serde_json::from_slice(line).ok()?;
+    let object = message.as_object_mut()?;
+    if let Some(error) = object.get("error") {
+        let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+        return Some(Message::Refusal {
+            class: text("class"),
+            description: text("desc"),
+        });
+    }
+    object.remove("return").map(Message::Answer)
+}
