@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{NodeName, UnixTime, Upid, VmId};
+use crate::{NodeName, UnixTime, Upid, VmId, VolumeId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +88,50 @@ pub enum PendingChange {
     },
 }
 
+/// A guest's memory and the state of its devices, in a volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedMemory {
+    pub volume: VolumeId,
+    /// What the guest was running as: only the same machine can be given this memory.
+    pub running_as: Value,
+}
+
+/// What is not whole about a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotState {
+    /// It is being made.
+    Prepare,
+    /// Parts of it have been deleted.
+    Delete,
+}
+
+impl SnapshotState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// A guest as it was once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The options as they were. The guest's description and unused volumes are not a part of it.
+    pub config: GuestConfig,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The snapshot that it was made after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    pub created: UnixTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<SavedMemory>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<SnapshotState>,
+}
+
 /// A guest. Usage and status are never here: they are observed, not decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GuestRecord {
@@ -102,5 +146,10 @@ pub struct GuestRecord {
     pub config: GuestConfig,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pending: BTreeMap<String, PendingChange>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub snapshots: BTreeMap<String, Snapshot>,
+    /// The memory of a guest that was suspended to disk; the next start takes it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<SavedMemory>,
     pub created: UnixTime,
 }

@@ -257,6 +257,22 @@ impl VolumeId {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The guest that the volume was made for, as its name tells; none for what is shared. The
+    /// name of a linked clone leads through its base: the last part counts.
+    pub fn owner(&self) -> Option<VmId> {
+        let shared = ["iso", "vztmpl", "snippets", "import", "backup"];
+        let mut parts = self.name.rsplit('/');
+        let file = parts.next()?;
+        let folder = parts.next();
+        if folder.is_some_and(|folder| shared.contains(&folder)) {
+            return None;
+        }
+        let numbered = ["vm-", "base-", "subvol-", "basevol-"]
+            .into_iter()
+            .find_map(|prefix| file.strip_prefix(prefix)?.split_once('-')?.0.parse().ok());
+        numbered.or_else(|| folder?.parse().ok())
+    }
 }
 
 impl FromStr for VolumeId {
@@ -325,5 +341,24 @@ mod tests {
         }
         let volume: VolumeId = "local:100/vm-100-disk-0.qcow2".parse().unwrap();
         assert_eq!(volume.name(), "100/vm-100-disk-0.qcow2");
+    }
+
+    #[test]
+    fn a_volume_says_whose_it_is() {
+        for (volume, owner) in [
+            ("local:100/vm-100-disk-0.qcow2", Some(100)),
+            (
+                "local:100/base-100-disk-0.qcow2/101/vm-101-disk-0.qcow2",
+                Some(101),
+            ),
+            ("local:100/brought.raw", Some(100)),
+            ("lvm:vm-100-disk-0", Some(100)),
+            ("local:iso/vm-100-disk-0.iso", None),
+            ("local:import/vm-100-disk-0.raw", None),
+            ("lvm:something", None),
+        ] {
+            let volume: VolumeId = volume.parse().unwrap();
+            assert_eq!(volume.owner().map(VmId::get), owner, "{volume}");
+        }
     }
 }

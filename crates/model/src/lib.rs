@@ -30,7 +30,9 @@ mod upid;
 pub use block::{BlockFormat, BlockSource, BlockSpec};
 pub use clock::{Clock, Sleep, UnixTime};
 pub use error::{Error, ErrorKind, FieldErrors};
-pub use guest::{Busy, GuestConfig, GuestKind, GuestRecord, PendingChange};
+pub use guest::{
+    Busy, GuestConfig, GuestKind, GuestRecord, PendingChange, SavedMemory, Snapshot, SnapshotState,
+};
 pub use id::{
     GroupId, IdError, NodeName, PoolId, RealmId, RoleId, StorageId, TokenName, UserId, VmId,
     VolumeId,

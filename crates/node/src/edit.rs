@@ -270,10 +270,8 @@ impl Applied {
     fn retire(&mut self, guest: &mut GuestRecord, volume: Option<VolumeId>, remove: bool) {
         let Some(volume) = volume else { return };
         // Only what was made for this guest is its own: an ISO image is not.
-        let is_own = volume.name().starts_with(&format!("{}/", guest.vmid));
-        let is_named = volumes_of(&guest.config)
-            .iter()
-            .any(|(_, other)| *other == volume);
+        let is_own = volume.owner() == Some(guest.vmid);
+        let is_named = volumes_of_guest(guest).contains(&volume);
         if !is_own || is_named {
             return;
         }
@@ -307,6 +305,24 @@ fn volume_of(name: &str, config: &GuestConfig) -> Option<VolumeId> {
     Drive::parse(slot.bus(), &text).ok()?.volume()
 }
 
+/// Every volume that a guest has a use for, now, in a snapshot or for its memory.
+pub fn volumes_of_guest(guest: &GuestRecord) -> Vec<VolumeId> {
+    let snapshots = guest.snapshots.values();
+    let configs = std::iter::once(&guest.config).chain(snapshots.clone().map(|s| &s.config));
+    let memories = guest
+        .suspended
+        .iter()
+        .chain(snapshots.filter_map(|s| s.memory.as_ref()));
+    let mut volumes: Vec<VolumeId> = configs
+        .flat_map(volumes_of)
+        .map(|(_, volume)| volume)
+        .chain(memories.map(|memory| memory.volume.clone()))
+        .collect();
+    volumes.sort();
+    volumes.dedup();
+    volumes
+}
+
 /// Every volume that a configuration names, with the option that names it.
 pub fn volumes_of(config: &GuestConfig) -> Vec<(String, VolumeId)> {
     let named = |name: &String| Some((name.clone(), volume_of(name, config)?));
@@ -331,6 +347,8 @@ mod tests {
             busy: None,
             config: GuestConfig(options.into_iter().collect()),
             pending: BTreeMap::new(),
+            snapshots: Default::default(),
+            suspended: None,
             created: 0,
         }
     }

@@ -48,7 +48,7 @@ pub use arrivals::Arrivals;
 pub use boot::start_guests;
 pub use consoles::{CONSOLE_WAIT_S, ConsoleKind, Consoles, Lease, serial_taken};
 pub use digest::digest;
-pub use edit::{Edit, NewVolume, volumes_of};
+pub use edit::{Edit, NewVolume, volumes_of, volumes_of_guest};
 pub use events::{Event, Events, Priority};
 pub use freeze::{Freeze, thaw_abandoned};
 pub use guest_agents::{AgentTurn, AgentTurns};

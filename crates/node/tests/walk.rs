@@ -142,6 +142,8 @@ async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> 
         busy: None,
         config,
         pending: Default::default(),
+        snapshots: Default::default(),
+        suspended: None,
         created: 0,
     };
     let record = Record::new(guest).encode().unwrap();

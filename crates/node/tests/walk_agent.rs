@@ -61,6 +61,8 @@ impl Node {
             busy: None,
             config,
             pending: Default::default(),
+            snapshots: Default::default(),
+            suspended: None,
             created: 0,
         };
         let record = Record::new(guest).encode().unwrap();

@@ -51,6 +51,8 @@ fn record(vmid: u32) -> Vec<u8> {
         busy: None,
         config,
         pending: Default::default(),
+        snapshots: Default::default(),
+        suspended: None,
         created: 1_795_216_907,
     };
     Record::new(guest).encode().unwrap()

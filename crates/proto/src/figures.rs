@@ -110,6 +110,8 @@ mod tests {
             busy: None,
             config,
             pending: BTreeMap::new(),
+            snapshots: Default::default(),
+            suspended: None,
             created: 0,
         })
     }

@@ -114,6 +114,44 @@ pub async fn inspect(
     })
 }
 
+/// What is done to a snapshot inside of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SnapshotAction {
+    Create,
+    Apply,
+    Delete,
+}
+
+/// The snapshots inside of a qcow2 image, oldest first.
+pub(crate) async fn snapshots(host: &SharedHost, path: &Path) -> Result<Vec<String>, SysError> {
+    let path = path.display().to_string();
+    let args = ["info", "-U", "-f", "qcow2", "--output=json", &path];
+    let printed = run(host, args.map(str::to_owned).to_vec(), 60).await?;
+    let info: serde_json::Value = serde_json::from_slice(&printed).unwrap_or_default();
+    let rows = info["snapshots"].as_array().into_iter().flatten();
+    Ok(rows
+        .filter_map(|row| row["name"].as_str().map(str::to_owned))
+        .collect())
+}
+
+/// The image must not be in use. Deleting what a guest has overwritten since takes a while.
+pub(crate) async fn snapshot(
+    host: &SharedHost,
+    path: &Path,
+    action: SnapshotAction,
+    name: &str,
+) -> Result<(), SysError> {
+    let flag = match action {
+        SnapshotAction::Create => "-c",
+        SnapshotAction::Apply => "-a",
+        SnapshotAction::Delete => "-d",
+    };
+    let args = ["snapshot", flag, name, &path.display().to_string()];
+    run(host, args.map(str::to_owned).to_vec(), 600)
+        .await
+        .map(|_| ())
+}
+
 /// What the guest sees. The length of a raw image; else what the header says.
 pub(crate) async fn virtual_size(
     host: &SharedHost,

@@ -102,6 +102,28 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Volumes that are plain files with names that people choose: iso, templates, snippets.
     fn files(&self) -> Option<&dyn FileVolumes>;
+
+    /// Snapshots of its images; none where it has no way to make them.
+    fn snapshots(&self) -> Option<&dyn Snapshots>;
+}
+
+/// Snapshots of images that nobody has open; of those that QEMU has open, QEMU makes them.
+#[async_trait]
+pub trait Snapshots: Send + Sync {
+    /// Whether this image can have snapshots.
+    fn can_snapshot(&self, name: &str) -> bool;
+
+    /// The snapshots of an image, oldest first.
+    async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError>;
+
+    /// `Exists` where there is one of that name.
+    async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
+
+    /// Makes the image what it was; later snapshots stay. May be repeated.
+    async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
+
+    /// False where there was none.
+    async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError>;
 }
 
 /// Volumes that arrive as files.

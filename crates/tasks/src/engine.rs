@@ -100,7 +100,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         };
         // The place in line comes before the first wait, so that order of arrival is order of
         // work.
-        let turn = self.queue.line_up(task.object(), T::KIND);
+        let turn = self.queue.line_up(objects(&task), T::KIND);
         self.journal(&upid).write(&Line::Accepted(accepted)).await?;
         self.remember(&submission.request_id, &upid, TaskState::Running);
         let runner = Runner::new(self.strong()?, upid.clone(), submission.request_id);
@@ -164,7 +164,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
 
     /// Takes an object for a synchronous operation; `Busy` when it is not free within `patience`.
     pub async fn hold(&self, object: &str, kind: &str, patience: Duration) -> Result<Hold, Error> {
-        let turn = self.queue.line_up(Some(object.to_owned()), kind);
+        let turn = self.queue.line_up(vec![object.to_owned()], kind);
         tokio::select! {
             hold = turn.wait(|_| true) => Ok(hold),
             () = self.options.clock.sleep(patience) => {
@@ -175,7 +175,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
 
     /// Takes an object if nobody has it or waits for it.
     pub fn try_hold(&self, object: &str) -> Option<Hold> {
-        self.queue.line_up(Some(object.to_owned()), "").if_free()
+        self.queue.line_up(vec![object.to_owned()], "").if_free()
     }
 
     pub(crate) fn strong(&self) -> Result<Arc<Self>, Error> {
@@ -350,6 +350,14 @@ impl<W: Send + Sync + 'static> Engine<W> {
             Err(error) => self.mark_stuck(&upid, error.message),
         }
     }
+}
+
+/// All that a task must have for itself.
+pub(crate) fn objects<T: Task>(task: &T) -> Vec<String> {
+    task.object()
+        .into_iter()
+        .chain(task.other_objects())
+        .collect()
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -29,23 +29,24 @@ struct Place {
     kind: String,
 }
 
-/// A place in the line. Dropping it gives it up.
+/// A place in the line of each of some objects. Dropping it gives it up.
 pub struct Turn {
     queue: Queue,
-    object: Option<String>,
+    objects: Vec<String>,
     number: u64,
 }
 
-/// The object is ours until this is dropped.
+/// The objects are ours until this is dropped.
 pub struct Hold(#[expect(dead_code, reason = "held for its drop")] Turn);
 
 impl Queue {
-    /// Takes a place at the end of the line.
-    pub(crate) fn line_up(&self, object: Option<String>, kind: &str) -> Turn {
+    /// Takes a place at the end of each line, at once: two that want the same objects have the
+    /// same order in all of them, so neither waits for the other.
+    pub(crate) fn line_up(&self, objects: Vec<String>, kind: &str) -> Turn {
         let mut state = self.state();
         state.next += 1;
         let number = state.next;
-        if let Some(object) = &object {
+        for object in &objects {
             let place = Place {
                 number,
                 kind: kind.to_owned(),
@@ -54,7 +55,7 @@ impl Queue {
         }
         Turn {
             queue: self.clone(),
-            object,
+            objects,
             number,
         }
     }
@@ -83,26 +84,25 @@ impl Turn {
         }
     }
 
-    /// The object, if nobody is ahead.
+    /// The objects, if nobody is ahead.
     pub(crate) fn if_free(self) -> Option<Hold> {
         (!self.is_blocked(&|_: &str| true)).then(|| Hold(self))
     }
 
     fn is_blocked(&self, excludes: &impl Fn(&str) -> bool) -> bool {
-        let Some(object) = &self.object else {
-            return false;
-        };
         let state = self.queue.state();
-        let places = state.objects.get(object).map_or(&[][..], Vec::as_slice);
-        places
+        let mut places = self
+            .objects
             .iter()
-            .any(|place| place.number < self.number && excludes(&place.kind))
+            .filter_map(|object| state.objects.get(object))
+            .flatten();
+        places.any(|place| place.number < self.number && excludes(&place.kind))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(object) = &self.object {
+        for object in &self.objects {
             let mut state = self.queue.state();
             if let Some(places) = state.objects.get_mut(object) {
                 places.retain(|place| place.number != self.number);
@@ -125,7 +125,7 @@ mod tests {
         let queue = Queue::default();
         let done = Arc::new(AtomicUsize::new(0));
         let turns: Vec<Turn> = (0..50)
-            .map(|_| queue.line_up(Some("guest/100".into()), "qmclone"))
+            .map(|_| queue.line_up(vec!["guest/100".into()], "qmclone"))
             .collect();
         let waiting: Vec<_> = turns
             .into_iter()
@@ -149,10 +149,25 @@ mod tests {
     async fn a_stop_need_not_wait_for_a_shutdown() {
         let queue = Queue::default();
         let _shutdown = queue
-            .line_up(Some("guest/1".into()), "qmshutdown")
+            .line_up(vec!["guest/1".into()], "qmshutdown")
             .wait(|_| true)
             .await;
-        let stop = queue.line_up(Some("guest/1".into()), "qmstop");
+        let stop = queue.line_up(vec!["guest/1".into()], "qmstop");
         stop.wait(|kind| kind != "qmshutdown").await;
+    }
+
+    #[tokio::test]
+    async fn who_wants_two_objects_waits_for_both() {
+        let queue = Queue::default();
+        let both = |kind| queue.line_up(vec!["guest/1".into(), "guest/2".into()], kind);
+        let first = queue.line_up(vec!["guest/2".into()], "qmstart");
+        assert!(both("qmclone").if_free().is_none());
+        let copying = both("qmclone");
+        drop(first);
+        let hold = copying.wait(|_| true).await;
+        let crossed = queue.line_up(vec!["guest/2".into(), "guest/1".into()], "qmclone");
+        assert!(crossed.if_free().is_none());
+        drop(hold);
+        assert!(both("qmclone").if_free().is_some());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::Error;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, objects};
 use crate::journal::Standing;
 use crate::registry::Recovery;
 use crate::run::Runner;
@@ -21,7 +21,7 @@ pub(crate) fn recover<T: Task>(
             T::NAME
         ))
     })?;
-    let turn = engine.queue.line_up(task.object(), T::KIND);
+    let turn = engine.queue.line_up(objects(&task), T::KIND);
     let accepted = &standing.accepted;
     let runner = Runner::new(engine, accepted.upid.clone(), accepted.request_id.clone());
     Ok(Box::pin(run_again(runner, turn, standing, task)))

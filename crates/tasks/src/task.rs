@@ -55,6 +55,11 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// What the task works on and waits for its turn at, e.g. `guest/100`.
     fn object(&self) -> Option<String>;
 
+    /// What it needs for itself besides, e.g. the guest that it copies.
+    fn other_objects(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What is submitted, in the name of the same user, once this task has gone through. It is
     /// submitted once, also through a restart.
     fn follow_up(&self) -> Option<FollowUp<Self::World>> {

@@ -154,6 +154,8 @@ impl Bench {
             busy: None,
             config,
             pending: Default::default(),
+            snapshots: Default::default(),
+            suspended: None,
             created: 0,
         };
         let value = Record::new(record).encode().unwrap();

@@ -112,6 +112,8 @@ fn guest(vmid: u32, name: &str) -> GuestRecord {
         busy: None,
         config,
         pending: Default::default(),
+        snapshots: Default::default(),
+        suspended: None,
         created: 0,
     }
 }

@@ -111,6 +111,8 @@ impl Step<QemuCreate> for Reserve {
             busy: Some(busy),
             config: GuestConfig::default(),
             pending: Default::default(),
+            snapshots: Default::default(),
+            suspended: None,
             created: cx.clock.wall(),
         };
         let record = Record::new(guest)

@@ -9,7 +9,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
 use crate::World;
-use crate::edit::volumes_of;
+use crate::edit::volumes_of_guest;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuDestroy {
@@ -84,10 +84,7 @@ impl Step<QemuDestroy> for Choose {
             )));
         }
         let guest = cx.world.records.guest(vmid).await?.record.data;
-        let mut volumes: Vec<VolumeId> = volumes_of(&guest.config)
-            .into_iter()
-            .map(|(_, volume)| volume)
-            .collect();
+        let mut volumes = volumes_of_guest(&guest);
         if task.unreferenced {
             for storage in cx.world.records.storages().await? {
                 if storage.is_enabled_on(&cx.world.node) {
@@ -96,7 +93,7 @@ impl Step<QemuDestroy> for Choose {
             }
         }
         // What is not made for this guest is not its to take along: an ISO image is shared.
-        volumes.retain(|volume| volume.name().starts_with(&format!("{vmid}/")));
+        volumes.retain(|volume| volume.owner() == Some(vmid));
         volumes.sort();
         volumes.dedup();
         task.volumes = volumes;

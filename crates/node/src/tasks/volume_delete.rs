@@ -11,12 +11,12 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use model::{Error, GuestConfig, PendingChange, VmId, VolumeId};
+use model::{Error, GuestConfig, GuestRecord, PendingChange, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::guest_object;
-use crate::{World, volumes_of};
+use crate::{World, volumes_of, volumes_of_guest};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VolumeDelete {
@@ -58,8 +58,8 @@ impl Task for VolumeDelete {
 }
 
 impl World {
-    /// Refuses a disk image that a guest names, in its configuration or in what is pending.
-    /// Files that people bring may be removed while a guest names them, as in Proxmox VE.
+    /// Refuses a disk image that a guest names, in its configuration, in what is pending or in a
+    /// snapshot, and one that others are layers on. Files that people bring may be removed while a guest names them, as in Proxmox VE.
     pub async fn check_unused(&self, volume: &VolumeId, owner: Option<VmId>) -> Result<(), Error> {
         if owner.is_none() {
             return Ok(());
@@ -83,9 +83,27 @@ impl World {
                     "can't remove volume '{volume}' - it is used by VM {vmid} ({option})"
                 )));
             }
+            check_unused_by(guest, volume)?;
         }
         Ok(())
     }
+}
+
+/// Refuses a volume that a guest has saved something in, or has layers on.
+pub(super) fn check_unused_by(guest: &GuestRecord, volume: &VolumeId) -> Result<(), Error> {
+    let layers = format!("{}/", volume.name());
+    for other in volumes_of_guest(guest) {
+        if other == *volume {
+            let vmid = guest.vmid;
+            let text = format!("can't remove volume '{volume}' - a snapshot of VM {vmid} uses it");
+            return Err(Error::conflict(text));
+        }
+        if other.storage() == volume.storage() && other.name().starts_with(&layers) {
+            let text = format!("base volume '{volume}' is still in use by linked cloned");
+            return Err(Error::conflict(text));
+        }
+    }
+    Ok(())
 }
 
 type Cx = TaskContext<World>;

@@ -302,6 +302,8 @@ pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]
         busy: None,
         config,
         pending: Default::default(),
+        snapshots: Default::default(),
+        suspended: None,
         created: 0,
     };
     let record = Record::new(guest).encode().unwrap();

@@ -10,6 +10,7 @@
 
 mod files;
 mod layout;
+mod snapshots;
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,9 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
 use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
-use crate::{ContentType, FileVolumes, Storage, StorageConfig, StorageError, VolumeInfo, image};
+use crate::{
+    ContentType, FileVolumes, Snapshots, Storage, StorageConfig, StorageError, VolumeInfo, image,
+};
 use layout::Location;
 
 pub(crate) struct Dir {
@@ -380,6 +383,10 @@ impl Storage for Dir {
     }
 
     fn files(&self) -> Option<&dyn FileVolumes> {
+        Some(self)
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
         Some(self)
     }
 }
