@@ -22,6 +22,23 @@ pub fn is_dns_name(value: &str) -> bool {
     value.len() <= 253 && value.split('.').all(is_host_label)
 }
 
+/// A day as `2026-11-25`, at Greenwich. Source: the days of the proleptic Gregorian calendar,
+/// counted from 1 March of the year 0, where leap days come last.
+pub fn utc_date(time: crate::UnixTime) -> String {
+    const DAYS_TO_1970: i64 = 719_468;
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let days = time.div_euclid(86_400) + DAYS_TO_1970;
+    let era = days.div_euclid(DAYS_OF_400_YEARS);
+    let day = days.rem_euclid(DAYS_OF_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// The `pve-storage-id` rule of the schema.
 pub fn is_storage_id(value: &str) -> bool {
     value.len() >= 2
@@ -79,4 +96,21 @@ pub fn is_volume_name(value: &str) -> bool {
         && value
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (time, date) in [
+            (0, "1970-01-01"),
+            (951_782_400, "2000-02-29"),
+            (1_795_614_420, "2026-11-25"),
+            (4_107_542_400, "2100-03-01"),
+        ] {
+            assert_eq!(utc_date(time), date);
+        }
+    }
 }

@@ -249,6 +249,30 @@ pub(crate) fn apply_pending(guest: &mut GuestRecord) -> Applied {
     apply_taken(guest, &names)
 }
 
+/// Makes a guest's options what they were at a snapshot. Its description stays, and disks that it
+/// got since become unused.
+pub(crate) fn return_to(guest: &mut GuestRecord, name: &str) {
+    let Some(snapshot) = guest.snapshots.get(name) else {
+        return;
+    };
+    let wanted = snapshot.config.clone();
+    let named: Vec<VolumeId> = volumes_of(&wanted).into_iter().map(|(_, v)| v).collect();
+    let before = std::mem::replace(&mut guest.config, wanted);
+    guest.pending.clear();
+    guest.config.set("parent", name);
+    for (option, value) in &before.0 {
+        let is_unused = is_indexed(option, "unused")
+            && volume_of(option, &before).is_some_and(|volume| !named.contains(&volume));
+        if is_unused || option == "description" {
+            guest.config.set(option, value.clone());
+        }
+    }
+    let mut applied = Applied::default();
+    for (_, volume) in volumes_of(&before) {
+        applied.retire(guest, Some(volume), false);
+    }
+}
+
 impl Applied {
     /// Sets an option. A volume that it named before becomes unused.
     fn put_in(&mut self, guest: &mut GuestRecord, name: &str, value: &Value) {
@@ -370,6 +394,36 @@ mod tests {
         assert_eq!(edit.set["net0"], "virtio=BC:24:11:00:00:01,bridge=vmbr0");
         assert_eq!(edit.set["description"], "a");
         assert_eq!(edit.set["ide2"], "local:iso/x.iso");
+    }
+
+    #[test]
+    fn a_return_keeps_what_the_snapshot_does_not_know() {
+        let mut guest = record(
+            json!({"cores": 4, "description": "now", "scsi0": "local:100/a.qcow2",
+            "scsi1": "local:100/new.qcow2", "unused0": "local:100/old.qcow2",
+            "unused1": "local:100/c.qcow2"}),
+        );
+        let then = json!({"cores": 1, "scsi0": "local:100/a.qcow2", "scsi2": "local:100/c.qcow2"});
+        let snapshot = model::Snapshot {
+            config: record(then).config,
+            description: Some("then".to_owned()),
+            parent: None,
+            created: 0,
+            memory: None,
+            state: None,
+        };
+        guest.snapshots.insert("s1".to_owned(), snapshot);
+        guest
+            .pending
+            .insert("cores".to_owned(), PendingChange::Set(8.into()));
+        return_to(&mut guest, "s1");
+        let is = |name: &str| guest.config.text(name);
+        assert_eq!(is("cores").as_deref(), Some("1"));
+        assert_eq!(is("description").as_deref(), Some("now"));
+        assert_eq!(is("parent").as_deref(), Some("s1"));
+        assert_eq!(is("unused0").as_deref(), Some("local:100/old.qcow2"));
+        assert_eq!(is("unused1").as_deref(), Some("local:100/new.qcow2"));
+        assert_eq!((is("scsi1"), guest.pending.len()), (None, 0));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod arrivals;
 mod boot;
 mod consoles;
 mod digest;
+mod disk_snapshots;
 mod edit;
 mod events;
 pub mod facts;

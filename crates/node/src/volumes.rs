@@ -28,6 +28,13 @@ pub(crate) fn volumes_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
         .collect()
 }
 
+/// The volumes that hold what a guest has written: its disks and its UEFI variables.
+pub(crate) fn disks_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
+    let mut volumes = volumes_of(config);
+    volumes.retain(|(slot, _)| !config.drives.get(slot).is_some_and(Drive::is_cdrom));
+    volumes
+}
+
 /// Finds every image on its storage. One that is missing is named.
 pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes, Error> {
     let mut found = Volumes::new();

@@ -14,8 +14,9 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    NewSize, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume,
-    QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
+    NewSize, QemuConfigure, QemuCreate, QemuDelsnapshot, QemuDestroy, QemuReboot, QemuReset,
+    QemuResize, QemuResume, QemuRollback, QemuShutdown, QemuSnapshot, QemuStart, QemuStop,
+    QemuSuspend, QemuSuspendToDisk, QemuVncproxy,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -35,8 +36,12 @@ struct Node<T> {
     host: FakeHost,
     plain: SharedStore,
     make: fn(VmId) -> T,
-    /// A state that is well besides those before and after the task.
-    also_well: Vec<String>,
+    /// Whether the world is well although it is neither as before the task nor as after.
+    also_well: Arc<dyn Fn(&[String]) -> bool + Send + Sync>,
+}
+
+fn nothing_else() -> Arc<dyn Fn(&[String]) -> bool + Send + Sync> {
+    Arc::new(|_| false)
 }
 
 fn vmid() -> VmId {
@@ -100,7 +105,7 @@ async fn empty<T>(make: fn(VmId) -> T) -> Node<T> {
         host: host().await,
         plain: store().await,
         make,
-        also_well: Vec::new(),
+        also_well: nothing_else(),
     }
 }
 
@@ -157,7 +162,7 @@ async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> 
 /// The same, with the guest running.
 async fn running<T>(make: fn(VmId) -> T) -> Node<T> {
     Node {
-        also_well: Vec::new(),
+        also_well: nothing_else(),
         ..restarting(make).await
     }
 }
@@ -171,23 +176,20 @@ async fn restarting_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> No
     let started = node_with(|vmid| QemuStart::new(vmid, None, false), options).await;
     // What runs may have been stopped and not started again, cleanly.
     let also_well = started.inventory().await;
-    let engine = started.engine().await;
-    let upid = started.submit(&engine).await.unwrap();
-    let ended = engine.wait(&upid).await.unwrap().state;
-    assert!(
-        matches!(&ended, tasks::TaskState::Ended { status, .. } if status == "OK"),
-        "{ended:?}"
-    );
-    // As if it were long ago: nothing of that task is remembered.
-    let tasks = Path::new("/var/lib/ostler/tasks");
-    for entry in started.host.list(tasks).await.unwrap() {
-        started.host.remove(&tasks.join(entry.name)).await.unwrap();
-    }
-    Node {
-        host: started.host,
-        plain: started.plain,
-        make,
-        also_well,
+    let mut node = started.done().await.then(make);
+    node.also_well = Arc::new(move |found| also_well == found);
+    node
+}
+
+impl<T> Node<T> {
+    /// The same node for another task.
+    fn then<U>(self, make: fn(VmId) -> U) -> Node<U> {
+        Node {
+            host: self.host,
+            plain: self.plain,
+            make,
+            also_well: self.also_well,
+        }
     }
 }
 
@@ -217,6 +219,16 @@ impl<T: Task<World = World>> Node<T> {
             clock,
         };
         Engine::open(options, world, &registry()).await.unwrap()
+    }
+
+    /// Does the task as if it were long ago: nothing of it is remembered.
+    async fn done(self) -> Self {
+        assert_eq!(self.run().await, "OK");
+        let tasks = Path::new("/var/lib/ostler/tasks");
+        for entry in self.host.list(tasks).await.unwrap() {
+            self.host.remove(&tasks.join(entry.name)).await.unwrap();
+        }
+        self
     }
 
     async fn run(&self) -> String {
@@ -269,7 +281,7 @@ impl<T: Task<World = World>> Scene for Node<T> {
     }
 
     fn is_also_well(&self, inventory: &[String]) -> bool {
-        self.also_well == inventory
+        (self.also_well)(inventory)
     }
 }
 
@@ -343,7 +355,7 @@ const MORE: &[(&str, &str)] = &[
 async fn hot<T>(make: fn(VmId) -> T) -> Node<T> {
     let node = restarting_with(make, MORE).await;
     Node {
-        also_well: Vec::new(),
+        also_well: nothing_else(),
         ..node
     }
 }
@@ -614,4 +626,168 @@ async fn a_bridge_that_is_missing_ends_the_start_with_one_clear_line() {
     let before = node.inventory().await;
     assert_eq!(node.run().await, "bridge 'vmbr0' does not exist");
     assert_eq!(node.inventory().await, before);
+}
+
+/// What a guest that has snapshots has.
+const LAYERED: &[(&str, &str)] = &[
+    ("scsi0", "local:100/vm-100-disk-2.qcow2,size=1"),
+    ("agent", "1"),
+];
+
+const IMAGE: &str = "/var/lib/vz/images/100/vm-100-disk-2.qcow2";
+
+/// A node whose guest can have snapshots, running or not.
+async fn layered<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
+    let node = node_with(|vmid| QemuStart::new(vmid, None, false), LAYERED).await;
+    let image = Path::new(IMAGE);
+    node.host.write(image, b"x", 0o600).await.unwrap();
+    let node = if runs { node.done().await } else { node };
+    node.then(make)
+}
+
+/// The same, with a snapshot. One of a running guest has its memory; the image is made to have
+/// it for both, since fake programs know nothing of each other.
+async fn with_snapshot<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
+    let node = layered(snapshot, runs).await.done().await;
+    let of_image = format!("{IMAGE}@s1");
+    node.host
+        .write(Path::new(&of_image), b"", 0o644)
+        .await
+        .unwrap();
+    node.then(make)
+}
+
+fn snapshot(vmid: VmId) -> QemuSnapshot {
+    QemuSnapshot::new(vmid, "s1".into(), Some("first".into()), true)
+}
+
+fn rollback(vmid: VmId) -> QemuRollback {
+    QemuRollback::new(vmid, "s1".into(), false)
+}
+
+fn delsnapshot(vmid: VmId) -> QemuDelsnapshot {
+    QemuDelsnapshot::new(vmid, "s1".into(), false)
+}
+
+/// What of a world is there whether its guest runs or not.
+fn at_rest(inventory: &[String]) -> Vec<String> {
+    let kinds = ["file /var/lib", "directory /var/lib", "guest/", "storage/"];
+    let stays = |line: &&String| kinds.iter().any(|kind| line.starts_with(kind));
+    inventory.iter().filter(stays).cloned().collect()
+}
+
+#[tokio::test]
+async fn qemu_snapshot() {
+    let walked = walk_all(|| Box::pin(layered(snapshot, false)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_snapshot_with_memory() {
+    let walked = walk_all(|| Box::pin(layered(snapshot, true)), 40).await;
+    assert!(walked.failed > 60 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_snapshot_of_a_running_guests_disks() {
+    let make = |vmid| QemuSnapshot::new(vmid, "s1".into(), None, false);
+    let walked = walk_all(|| Box::pin(layered(make, true)), 25).await;
+    assert!(walked.failed > 40 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_rollback() {
+    let walked = walk_all(|| Box::pin(with_snapshot(rollback, false)), 15).await;
+    assert!(walked.failed > 10 && walked.went_through > 10, "{walked:?}");
+}
+
+/// The guest is ended, rolled back and started with the memory that it had.
+#[tokio::test]
+async fn qemu_rollback_to_memory() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let mut node = with_snapshot(rollback, true).await;
+            let before = at_rest(&node.inventory().await);
+            let is_ended = move |found: &[String]| {
+                let nothing_runs = !found.iter().any(|line| line.starts_with("process"));
+                nothing_runs && at_rest(found) == before
+            };
+            node.also_well = Arc::new(is_ended);
+            node
+        })
+    };
+    let walked = walk_all(scene, 60).await;
+    assert!(
+        walked.failed > 10 && walked.went_through > 100,
+        "{walked:?}"
+    );
+}
+
+/// A snapshot that is half deleted says so, and nothing of it is left that it does not name.
+fn is_half_deleted(before: &[String], found: &[String]) -> bool {
+    let is_of_snapshot = |line: &String| line.contains("s1");
+    let rest = |lines: &[String]| -> Vec<String> {
+        let rest = lines.iter().filter(|line| !is_of_snapshot(line));
+        rest.cloned().collect()
+    };
+    let records: Vec<&String> = found
+        .iter()
+        .filter(|line| line.starts_with("guest/100 "))
+        .collect();
+    let says_so = records
+        .iter()
+        .all(|line| line.contains(r#""state":"delete""#) && !line.contains("busy"));
+    rest(before) == rest(found) && says_so && records.len() == 1
+}
+
+async fn half_deletable(runs: bool) -> Node<QemuDelsnapshot> {
+    let mut node = with_snapshot(delsnapshot, runs).await;
+    let before = node.inventory().await;
+    node.also_well = Arc::new(move |found| is_half_deleted(&before, found));
+    node
+}
+
+#[tokio::test]
+async fn qemu_delsnapshot() {
+    let walked = walk_all(|| Box::pin(half_deletable(false)), 15).await;
+    assert!(walked.failed > 20 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_delsnapshot_while_it_runs() {
+    let walked = walk_all(|| Box::pin(half_deletable(true)), 15).await;
+    assert!(walked.failed > 20 && walked.went_through > 5, "{walked:?}");
+}
+
+fn suspend_to_disk(vmid: VmId) -> QemuSuspendToDisk {
+    QemuSuspendToDisk::new(vmid, None, false)
+}
+
+#[tokio::test]
+async fn qemu_suspend_to_disk() {
+    let walked = walk_all(|| Box::pin(layered(suspend_to_disk, true)), 30).await;
+    assert!(walked.failed > 40 && walked.went_through > 10, "{walked:?}");
+}
+
+/// Who is suspended stays so until awake, and then nothing of it is left.
+#[tokio::test]
+async fn qemu_start_of_a_suspended_guest() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let suspended = layered(suspend_to_disk, true).await.done().await;
+            suspended.then(|vmid| QemuStart::new(vmid, None, false))
+        })
+    };
+    let walked = walk_all(scene, 45).await;
+    assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_have_snapshots_is_named_before_anything_happens() {
+    let node = node(snapshot).await;
+    let before = node.inventory().await;
+    assert_eq!(node.run().await, "snapshot feature is not available");
+    assert_eq!(node.inventory().await, before);
+    let taken = with_snapshot(snapshot, false).await;
+    assert_eq!(taken.run().await, "snapshot name 's1' already used");
 }

@@ -79,6 +79,10 @@ pub trait Storage: Send + Sync + 'static {
         taken: &[String],
     ) -> Result<String, StorageError>;
 
+    /// The name of an image that a guest has one of: its memory, the data of cloud-init. Makes
+    /// nothing.
+    fn image_name(&self, owner: VmId, what: &str, format: BlockFormat) -> String;
+
     /// Makes an image of `size` bytes that reads as zeros. `Exists` where there is one. A failure
     /// leaves nothing.
     async fn allocate(

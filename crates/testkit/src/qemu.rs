@@ -189,6 +189,13 @@ fn answer(state: &State, command: &Value) -> Value {
         }
         "qmp_capabilities" | "system_reset" => json!({"return": {}}),
         other => {
+            // A guest stands still at the end of a migration.
+            match other {
+                "migrate" => *status = "finish-migrate",
+                "migrate-continue" => *status = "postmigrate",
+                "migrate_cancel" if *status == "finish-migrate" => *status = "running",
+                _ => {}
+            }
             let mut machine = state.machine.lock().unwrap_or_else(PoisonError::into_inner);
             match machine.execute(other, &command["arguments"]) {
                 Ok(answer) => json!({"return": answer}),

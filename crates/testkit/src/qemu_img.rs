@@ -1,12 +1,14 @@
-//! `qemu-img` on the files of a fake host: an image is a file of its virtual size.
+//! `qemu-img` on the files of a fake host: an image is a file of its virtual size, and a snapshot
+//! of it a file beside it, `IMAGE@NAME`.
 
 use std::path::Path;
 
+use serde_json::{Value, json};
 use sys::{Command, Output};
 
 use crate::host::Disk;
 
-/// `create`, `resize`, `info` and `convert`, as far as the storage drivers call them.
+/// `create`, `resize`, `info`, `convert` and `snapshot`, as far as the storage drivers call them.
 pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
     let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
     let done = match words[..] {
@@ -20,9 +22,21 @@ pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
             .ok()
             .and_then(|size| disk.put(Path::new(path), b"image".to_vec(), size).ok())
             .map(|()| String::new()),
-        ["info", .., path] => disk
-            .size(Path::new(path))
-            .map(|size| format!("{{\"virtual-size\": {size}}}")),
+        ["info", .., path] => disk.size(Path::new(path)).map(|size| {
+            let names = disk.beside(&format!("{path}@"));
+            let snapshots: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+            json!({"virtual-size": size, "snapshots": snapshots}).to_string()
+        }),
+        ["snapshot", action, name, path] => {
+            let snapshot = format!("{path}@{name}");
+            let snapshot = Path::new(&snapshot);
+            let done = match action {
+                "-c" => disk.put(snapshot, Vec::new(), 0).is_ok(),
+                "-a" => disk.size(snapshot).is_some(),
+                _ => disk.take_away(snapshot),
+            };
+            done.then(String::new)
+        }
         ["convert", .., from, to]
             if disk.size(Path::new(from)).is_some() && disk.size(Path::new(to)).is_some() =>
         {

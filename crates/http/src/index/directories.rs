@@ -14,6 +14,9 @@ const NAMED: [&str; 6] = [
     "/nodes/{node}/tasks/{upid}",
 ];
 
+/// Directories whose entries are called `cmd`.
+const COMMANDS: [&str; 1] = ["/nodes/{node}/qemu/{vmid}/snapshot/{snapname}"];
+
 /// The answer of a row that is a directory, and none of a row that is not: the words that follow
 /// its path in the table.
 pub(super) fn directory(row: &Row) -> Option<Answer> {
@@ -27,6 +30,8 @@ pub(super) fn directory(row: &Row) -> Option<Answer> {
     words.dedup();
     let key = if NAMED.contains(&row.path) {
         "name"
+    } else if COMMANDS.contains(&row.path) {
+        "cmd"
     } else {
         "subdir"
     };

@@ -2,16 +2,21 @@
 
 mod allocate;
 mod claim;
+mod memory;
 mod power_off;
 mod qemu_configure;
 mod qemu_create;
+mod qemu_delsnapshot;
 mod qemu_destroy;
 mod qemu_power;
 mod qemu_reboot;
 mod qemu_resize;
+mod qemu_rollback;
 mod qemu_shutdown;
+mod qemu_snapshot;
 mod qemu_start;
 mod qemu_stop;
+mod qemu_suspend_to_disk;
 mod qemu_vncproxy;
 mod volume_arrive;
 mod volume_create;
@@ -24,13 +29,17 @@ use tasks::Registry;
 
 pub use qemu_configure::QemuConfigure;
 pub use qemu_create::{QemuCreate, already_exists};
+pub use qemu_delsnapshot::{QemuDelsnapshot, snapshot_of};
 pub use qemu_destroy::QemuDestroy;
 pub use qemu_power::{QemuReset, QemuResume, QemuSuspend};
 pub use qemu_reboot::QemuReboot;
 pub use qemu_resize::{NewSize, QemuResize};
+pub use qemu_rollback::QemuRollback;
 pub use qemu_shutdown::QemuShutdown;
+pub use qemu_snapshot::QemuSnapshot;
 pub use qemu_start::QemuStart;
 pub use qemu_stop::QemuStop;
+pub use qemu_suspend_to_disk::QemuSuspendToDisk;
 pub use qemu_vncproxy::QemuVncproxy;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
@@ -44,15 +53,19 @@ pub fn registry() -> Registry<World> {
     Registry::default()
         .with::<QemuConfigure>()
         .with::<QemuCreate>()
+        .with::<QemuDelsnapshot>()
         .with::<QemuDestroy>()
         .with::<QemuReboot>()
         .with::<QemuReset>()
         .with::<QemuResize>()
         .with::<QemuResume>()
+        .with::<QemuRollback>()
         .with::<QemuShutdown>()
+        .with::<QemuSnapshot>()
         .with::<QemuStart>()
         .with::<QemuStop>()
         .with::<QemuSuspend>()
+        .with::<QemuSuspendToDisk>()
         .with::<QemuVncproxy>()
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()

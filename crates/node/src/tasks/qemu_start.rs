@@ -1,24 +1,29 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ settle ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ release
+//!   claim ─ settle ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ forget-memory ─ release
 //!             │                                                     ┃ point of no return:
 //!             pending changes take effect                           ┃ the guest executes
 //! ```
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guest::qemu::{QemuInfo, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan};
+use guest::qemu::{
+    Accel, QemuInfo, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan,
+};
 use guest::{RunFile, Sockets};
 use model::qemu::Aio;
-use model::{Error, GuestRecord, TapSpec, VmId, VolumeId};
+use model::{BlockSource, Error, GuestRecord, SavedMemory, TapSpec, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
-use super::guest_object;
+use super::qemu_suspend_to_disk::forget_suspension;
+use super::{guest_object, memory, qmp_failed};
 use crate::edit::apply_pending;
 use crate::volumes::Descriptors;
 use crate::{World, limits, taps, volumes};
@@ -36,6 +41,12 @@ pub struct QemuStart {
     pub timeout_s: Option<u64>,
     /// Start a guest that is locked.
     pub skip_lock: bool,
+    /// Memory that the guest wakes up with, instead of booting.
+    #[serde(default)]
+    memory: Option<SavedMemory>,
+    /// Whether it was suspended with that memory, which is of no use afterwards.
+    #[serde(default)]
+    is_suspended: bool,
     /// Volumes that pending changes leave unwanted, found by `settle`.
     #[serde(default)]
     unwanted: Vec<VolumeId>,
@@ -57,11 +68,21 @@ impl QemuStart {
             vmid,
             timeout_s,
             skip_lock,
+            memory: None,
+            is_suspended: false,
             unwanted: Vec::new(),
             running_as: None,
             volumes: Volumes::new(),
             taps: Vec::new(),
             process: None,
+        }
+    }
+
+    /// Starts a guest with the memory of a snapshot, which stays.
+    pub fn with_memory(vmid: VmId, memory: SavedMemory) -> Self {
+        Self {
+            memory: Some(memory),
+            ..Self::new(vmid, None, false)
         }
     }
 
@@ -88,13 +109,22 @@ impl QemuStart {
 impl Task for QemuStart {
     type World = World;
     const NAME: &'static str = "qemu_start";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "qmstart";
     const POINT_OF_NO_RETURN: usize = 8;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[
-            &Claim, &Settle, &Layout, &MakeTaps, &MakeScope, &Launch, &Record, &Cont, &Release,
+            &Claim,
+            &Settle,
+            &Layout,
+            &MakeTaps,
+            &MakeScope,
+            &Launch,
+            &Record,
+            &Cont,
+            &ForgetMemory,
+            &Release,
         ]
     }
 
@@ -111,7 +141,7 @@ impl Claims for QemuStart {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
-        check_lock(guest, self.skip_lock)
+        check_lock(guest, self.skip_lock || guest.suspended.is_some())
     }
 }
 
@@ -133,13 +163,19 @@ impl Step<QemuStart> for Settle {
             return Err(Error::conflict(format!("VM {vmid} already running")));
         }
         let mut guest = cx.world.records.guest(vmid).await?.record.data;
-        task.unwanted = apply_pending(&mut guest).unwanted;
+        if let Some(memory) = guest.suspended.take() {
+            (task.memory, task.is_suspended) = (Some(memory), true);
+        }
+        // A guest that wakes up is the machine that it was.
+        if task.memory.is_none() {
+            task.unwanted = apply_pending(&mut guest).unwanted;
+        }
         Ok(())
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
         let guest = cx.world.records.guest(task.vmid).await?.record.data;
-        Ok(if guest.pending.is_empty() {
+        Ok(if guest.pending.is_empty() || task.memory.is_some() {
             Probe::Done
         } else {
             Probe::NotDone
@@ -147,6 +183,9 @@ impl Step<QemuStart> for Settle {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        if task.memory.is_some() {
+            return Ok(());
+        }
         let records = &cx.world.records;
         if !records
             .guest(task.vmid)
@@ -194,8 +233,11 @@ impl Step<QemuStart> for Layout {
             .kvm
             .accel(config.kvm, cx.world.allow_emulation)
             .await?;
-        let running_as = plan(&config, &qemu_info(cx).await?, accel)
-            .map_err(|error| Error::conflict(Error::chain(&error)))?;
+        let running_as = match &task.memory {
+            None => plan(&config, &qemu_info(cx).await?, accel)
+                .map_err(|error| Error::conflict(Error::chain(&error)))?,
+            Some(memory) => machine_of(memory, accel)?,
+        };
         task.volumes = volumes::resolve(&cx.world, &config).await?;
         task.taps = config
             .nets
@@ -212,7 +254,7 @@ impl Step<QemuStart> for Layout {
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let running_as = task.running_as()?;
-        if running_as.accel == guest::qemu::Accel::Tcg {
+        if running_as.accel == Accel::Tcg {
             cx.log("running without hardware acceleration").await;
         }
         // What an earlier run of the guest left behind has no meaning any more.
@@ -222,6 +264,19 @@ impl Step<QemuStart> for Layout {
     async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// The machine that memory was saved of. Its processors cannot be other ones now.
+fn machine_of(memory: &SavedMemory, accel: Accel) -> Result<RunningAs, Error> {
+    let machine: RunningAs = serde_json::from_value(memory.running_as.clone())
+        .map_err(|error| Error::conflict(format!("the saved machine cannot be read: {error}")))?;
+    if machine.accel != accel {
+        let (saved, now) = (machine.accel.as_str(), accel.as_str());
+        return Err(Error::conflict(format!(
+            "the memory was saved with acceleration '{saved}' and cannot be used with '{now}'"
+        )));
+    }
+    Ok(machine)
 }
 
 async fn qemu_info(cx: &Cx) -> Result<QemuInfo, Error> {
@@ -334,7 +389,7 @@ impl Step<QemuStart> for Launch {
         let (volumes, mut descriptors) = volumes::open(host, &config, &task.volumes).await?;
         let taps = open_taps(cx, task, &config, &mut descriptors).await?;
         let paths = task.runtime(cx);
-        let args = argv(
+        let mut args = argv(
             task.running_as()?,
             &config,
             &volumes,
@@ -343,6 +398,11 @@ impl Step<QemuStart> for Launch {
             Aio::Threads,
         )
         .map_err(|error| Error::bug(Error::chain(&error)))?;
+        if let Some(memory) = &task.memory {
+            let number = volumes::next_descriptor(&descriptors);
+            descriptors.push((number, open_memory(cx, memory).await?));
+            args.extend(["-incoming".to_owned(), format!("fd:{number}")]);
+        }
         let command = Command {
             args,
             descriptors,
@@ -358,6 +418,21 @@ impl Step<QemuStart> for Launch {
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
         cx.world.host.kill_scope(&task.scope()).await?;
         cx.world.running.forget(task.vmid).await
+    }
+}
+
+/// Opens the volume that the guest's memory is read from.
+async fn open_memory(cx: &Cx, memory: &SavedMemory) -> Result<Arc<OwnedFd>, Error> {
+    let volume = &memory.volume;
+    let storage = cx.world.storage(volume.storage()).await?;
+    storage.activate().await?;
+    match storage.block(volume.name(), true)?.source {
+        BlockSource::Path(path) => Ok(cx
+            .world
+            .host
+            .open_image(path.as_ref(), false, false)
+            .await?),
+        BlockSource::Descriptor(_) => Err(Error::bug("a volume of memory has no path")),
     }
 }
 
@@ -436,7 +511,11 @@ impl Step<QemuStart> for Cont {
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
         let status = cx.world.running.status(task.vmid).await?.qmp_status;
-        let waits = status.is_none_or(|status| status == "prelaunch");
+        let waits = status.is_none_or(|status| match status.as_str() {
+            "prelaunch" => true,
+            "inmigrate" | "paused" => task.memory.is_some(),
+            _ => false,
+        });
         Ok(if waits { Probe::NotDone } else { Probe::Done })
     }
 
@@ -446,6 +525,9 @@ impl Step<QemuStart> for Cont {
             .timeout_s
             .unwrap_or(READY_TIMEOUT_S.max(config.memory_mib / 1024));
         let qmp = ready(cx, task, timeout_s).await?;
+        if task.memory.is_some() {
+            until_awake(cx, task, &qmp).await?;
+        }
         for card in config.pulled_cables() {
             let pulled = qmp.set_link(&card, false).await;
             pulled.map_err(|error| Error::unavailable(Error::chain(&error)))?;
@@ -461,6 +543,54 @@ impl Step<QemuStart> for Cont {
 
     async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
         // The scope's undo ends the process.
+        Ok(())
+    }
+}
+
+/// Waits until the guest has its memory. QEMU ends where it cannot be read.
+async fn until_awake(cx: &Cx, task: &QemuStart, qmp: &Qmp) -> Result<(), Error> {
+    loop {
+        let state = match qmp.status().await {
+            Ok(status) => status.state,
+            Err(_) if !cx.world.running.is_running(task.vmid).await? => {
+                return Err(Error::unavailable(last_words(cx, task).await));
+            }
+            Err(error) => return Err(qmp_failed(error)),
+        };
+        if state != "inmigrate" {
+            return Ok(());
+        }
+        cx.clock.sleep(Duration::from_millis(READY_PAUSE_MS)).await;
+    }
+}
+
+/// A guest that is awake is suspended no more, and what it was suspended with goes.
+struct ForgetMemory;
+
+#[async_trait]
+impl Step<QemuStart> for ForgetMemory {
+    fn name(&self) -> &'static str {
+        "forget-memory"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let Some(memory) = task.memory.as_ref().filter(|_| task.is_suspended) else {
+            return Ok(());
+        };
+        let wake = |guest: &mut GuestRecord| {
+            forget_suspension(guest);
+            Ok(())
+        };
+        let revision = cx.world.records.change_guest(task.vmid, wake).await?;
+        cx.committed(revision.0);
+        memory::free(cx, &memory.volume).await
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -38,6 +38,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::console::ROWS,
     qemu::guests::ROWS,
     qemu::power::ROWS,
+    qemu::snapshots::ROWS,
     qemu::status::ROWS,
     storage::ROWS,
     version::ROWS,

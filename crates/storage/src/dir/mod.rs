@@ -301,6 +301,10 @@ impl Storage for Dir {
         Ok(format!("{owner}/{stem}.{}", format.as_str()))
     }
 
+    fn image_name(&self, owner: VmId, what: &str, format: BlockFormat) -> String {
+        format!("{owner}/vm-{owner}-{what}.{}", format.as_str())
+    }
+
     async fn allocate(
         &self,
         name: &str,

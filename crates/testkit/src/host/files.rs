@@ -61,6 +61,20 @@ impl Disk {
         Ok(())
     }
 
+    /// What follows `prefix` in the names of all files that begin with it.
+    pub fn beside(&self, prefix: &str) -> Vec<String> {
+        let names = self.nodes.keys().filter_map(|path| path.to_str());
+        names
+            .filter_map(|name| name.strip_prefix(prefix))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Removes a file. False where there was none.
+    pub fn take_away(&mut self, path: &Path) -> bool {
+        self.nodes.remove(path).is_some()
+    }
+
     pub fn size(&self, path: &Path) -> Option<u64> {
         match self.nodes.get(path)? {
             Node::File { size, .. } => Some(*size),

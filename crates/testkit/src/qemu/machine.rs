@@ -18,6 +18,19 @@ pub(super) struct Machine {
     sets: BTreeMap<u64, String>,
     /// Settings that were changed, by what they are of.
     settings: BTreeMap<String, Value>,
+    /// Snapshots inside of images, as node and name.
+    snapshots: BTreeSet<(String, String)>,
+    /// How far the last migration came.
+    migration: Migration,
+}
+
+/// A migration that does its work between two questions.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Migration {
+    #[default]
+    None,
+    PreSwitchover,
+    Completed,
 }
 
 fn refused(text: impl Into<String>) -> Refusal {
@@ -74,7 +87,12 @@ impl Machine {
             .settings
             .iter()
             .map(|(what, v)| format!("setting {what} {v}"));
+        let snapshots = self
+            .snapshots
+            .iter()
+            .map(|(node, name)| format!("snapshot {name} of {node}"));
         devices
+            .chain(snapshots)
             .chain(nodes)
             .chain(objects)
             .chain(netdevs)
@@ -88,8 +106,35 @@ impl Machine {
         match command {
             "qom-list" => return Ok(self.list(&text(&given["path"]))),
             "query-named-block-nodes" => {
-                let names = self.nodes.keys().map(|name| json!({"node-name": name}));
-                return Ok(names.collect());
+                let rows = self.nodes.keys().map(|node| {
+                    let of_node = self.snapshots.iter().filter(|(of, _)| of == node);
+                    let snapshots = of_node.map(|(_, name)| json!({"name": name}));
+                    let snapshots: Vec<Value> = snapshots.collect();
+                    json!({"node-name": node, "image": {"snapshots": snapshots}})
+                });
+                return Ok(rows.collect());
+            }
+            "query-migrate" => {
+                return Ok(match self.migration {
+                    Migration::None => json!({}),
+                    Migration::PreSwitchover => json!({"status": "pre-switchover"}),
+                    Migration::Completed => json!({"status": "completed"}),
+                });
+            }
+            "migrate-set-capabilities" | "migrate-set-parameters" => {}
+            "migrate" => self.migration = Migration::PreSwitchover,
+            "migrate-continue" => self.migration = Migration::Completed,
+            "migrate_cancel" => {
+                if self.migration == Migration::PreSwitchover {
+                    self.migration = Migration::None;
+                }
+            }
+            "transaction" => self.snapshot(given)?,
+            "blockdev-snapshot-delete-internal-sync" => {
+                let snapshot = (text(&given["device"]), text(&given["name"]));
+                if !self.snapshots.remove(&snapshot) {
+                    return Err(refused("Snapshot does not exist"));
+                }
             }
             "query-fdsets" => {
                 let sets = self.sets.iter().map(
@@ -146,6 +191,21 @@ impl Machine {
             }
         }
         Ok(json!({}))
+    }
+
+    /// Of all nodes or of none.
+    fn snapshot(&mut self, given: &Value) -> Result<(), Refusal> {
+        let mut made = BTreeSet::new();
+        for action in given["actions"].as_array().into_iter().flatten() {
+            let data = &action["data"];
+            let snapshot = (text(&data["device"]), text(&data["name"]));
+            if !self.nodes.contains_key(&snapshot.0) || self.snapshots.contains(&snapshot) {
+                return Err(refused(format!("cannot snapshot {}", snapshot.0)));
+            }
+            made.insert(snapshot);
+        }
+        self.snapshots.extend(made);
+        Ok(())
     }
 
     fn list(&self, path: &str) -> Value {

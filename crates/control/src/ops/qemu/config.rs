@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use model::{Error, GuestRecord, PendingChange};
+use model::{Error, GuestConfig, GuestRecord, PendingChange};
 use node::digest;
+use node::tasks::snapshot_of;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Guest;
+use super::snapshots::of_snapshot;
 use crate::ops::Op;
 
 /// What stands where a secret is.
@@ -18,16 +20,24 @@ const MASKED: &str = "**********";
 struct Config {
     /// Only what the running guest has, without pending changes.
     current: Option<bool>,
+    /// What it was at this snapshot.
+    snapshot: Option<String>,
 }
 
 pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let Config { current } = op.params()?;
+    let Config { current, snapshot } = op.params()?;
     let guest = op.context.world.records.guest(vmid).await?.record.data;
-    let mut shown: Map<String, Value> = Map::new();
-    for (name, value) in &guest.config.0 {
-        shown.insert(name.clone(), masked(name, value));
+    if let Some(name) = snapshot {
+        if current == Some(true) {
+            let text = "cannot use 'snapshot' parameter with 'current'";
+            return Err(Error::invalid("snapshot", text));
+        }
+        let mut shown = of_snapshot(snapshot_of(&guest, &name)?);
+        shown.insert("digest".to_owned(), digest(&guest).into());
+        return Ok(Answer::new(shown));
     }
+    let mut shown = shown(&guest.config);
     if current != Some(true) {
         for (name, change) in &guest.pending {
             match change {
@@ -38,6 +48,14 @@ pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     }
     shown.insert("digest".to_owned(), digest(&guest).into());
     Ok(Answer::new(shown))
+}
+
+/// Options as they are shown to people.
+pub(super) fn shown(config: &GuestConfig) -> Map<String, Value> {
+    let options = config.0.iter();
+    options
+        .map(|(name, value)| (name.clone(), masked(name, value)))
+        .collect()
 }
 
 fn masked(name: &str, value: &Value) -> Value {

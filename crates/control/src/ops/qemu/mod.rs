@@ -10,6 +10,7 @@ mod drives;
 mod monitor;
 mod power;
 mod resize;
+mod snapshots;
 mod start;
 mod status;
 mod stop;
@@ -26,6 +27,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_configure", configure::configure),
     pair!("qemu_configure_task", configure::configure_task),
     pair!("qemu_create", create::create),
+    pair!("qemu_delsnapshot", snapshots::delete),
     pair!("qemu_destroy", destroy::destroy),
     pair!("qemu_monitor", monitor::monitor),
     pair!("qemu_pending", config::pending),
@@ -33,8 +35,13 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_reset", power::reset),
     pair!("qemu_resize", resize::resize),
     pair!("qemu_resume", power::resume),
+    pair!("qemu_rollback", snapshots::rollback),
     pair!("qemu_sendkey", monitor::sendkey),
     pair!("qemu_shutdown", power::shutdown),
+    pair!("qemu_snapshot", snapshots::create),
+    pair!("qemu_snapshot_config", snapshots::config),
+    pair!("qemu_snapshot_list", snapshots::list),
+    pair!("qemu_snapshot_update", snapshots::update),
     pair!("qemu_start", start::start),
     pair!("qemu_status", status::status),
     pair!("qemu_stop", stop::stop),

@@ -1,8 +1,10 @@
 //! `POST /nodes/{node}/qemu/{vmid}/status/{reset,resume,shutdown,suspend}`
 
-use model::{Error, VmId};
+use model::{Error, StorageId, VmId};
 use node::World;
-use node::tasks::{QemuReboot, QemuReset, QemuResume, QemuShutdown, QemuSuspend};
+use node::tasks::{
+    QemuReboot, QemuReset, QemuResume, QemuShutdown, QemuStart, QemuSuspend, QemuSuspendToDisk,
+};
 use proto::wire::Answer;
 use serde::Deserialize;
 use tasks::Task;
@@ -14,16 +16,42 @@ pub(super) async fn reset(op: Op) -> Result<Answer, Error> {
     tell(op, QemuReset::new).await
 }
 
+/// A guest that was suspended to disk is started: it wakes up.
 pub(super) async fn resume(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    if guest.suspended.is_some() {
+        let task = QemuStart::new(vmid, None, false);
+        return op.context.submit(&op, vmid, task).await;
+    }
     tell(op, QemuResume::new).await
 }
 
+#[derive(Deserialize)]
+struct Suspend {
+    todisk: Option<bool>,
+    statestorage: Option<StorageId>,
+}
+
 pub(super) async fn suspend(op: Op) -> Result<Answer, Error> {
-    tell(op, QemuSuspend::new).await
+    let guest = Guest::of(&op)?;
+    let Suspend {
+        todisk,
+        statestorage,
+    } = op.params()?;
+    if todisk != Some(true) {
+        return tell(op, QemuSuspend::new).await;
+    }
+    let skip_lock = guest.skips_lock();
+    let task = |vmid| QemuSuspendToDisk::new(vmid, statestorage, skip_lock);
+    tell(op, task).await
 }
 
 /// Submits a task for a guest that must be running: whoever asks too late is told so at once.
-async fn tell<T: Task<World = World>>(op: Op, task: fn(VmId) -> T) -> Result<Answer, Error> {
+async fn tell<T: Task<World = World>>(
+    op: Op,
+    task: impl FnOnce(VmId) -> T,
+) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     op.context.world.records.guest(vmid).await?;
     if !op.context.world.running.is_running(vmid).await? {

@@ -30,7 +30,7 @@ pub struct VncPassword<'a> {
 pub type InputKey<'a> = &'a str;
 
 /// Plugging and block work may wait for the guest or for a disk.
-const SLOW: Duration = Duration::from_secs(60);
+pub(super) const SLOW: Duration = Duration::from_secs(60);
 
 impl Qmp {
     pub async fn status(&self) -> Result<Status, QmpError> {
@@ -357,7 +357,7 @@ impl Qmp {
     }
 }
 
-fn unexpected(command: &str, answer: &Value) -> QmpError {
+pub(super) fn unexpected(command: &str, answer: &Value) -> QmpError {
     let mut what = answer.to_string();
     what.truncate(
         what.char_indices()

@@ -12,12 +12,15 @@
 
 mod client;
 mod commands;
+mod migration;
 mod reader;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
 pub use client::{Events, PassDescriptor, Qmp};
 pub use commands::{InputKey, Status, VncPassword};
+pub use migration::{Migration, MigrationState};
 
 use serde_json::Value;
 

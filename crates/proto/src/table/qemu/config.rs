@@ -218,8 +218,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Field::string("snapshot")
             .optional()
             .max_length(40)
-            .format(format::CONFIG_ID)
-            .unbuilt(),
+            .format(format::CONFIG_ID),
     ]])
     .returns(Shape::Object {
         fields: CONFIG,

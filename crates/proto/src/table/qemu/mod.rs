@@ -5,4 +5,5 @@ pub(super) mod config;
 pub(super) mod console;
 pub(super) mod guests;
 pub(super) mod power;
+pub(super) mod snapshots;
 pub(super) mod status;

@@ -1,11 +1,39 @@
 //! `/nodes/{node}/qemu/{vmid}/status/{shutdown,reset,suspend,resume}`, monitor and keys.
 
 use model::Privilege;
-use model::schema::{Field, Shape, format};
+use model::schema::{Field, Shape, Values, format};
 
 use super::status::POWER;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
-use crate::{Check, Row};
+use crate::{Check, Need, Row};
+
+/// Saved memory takes space, like a disk.
+fn suspend_needs(params: &Values) -> Vec<Need> {
+    let text = |name: &str| {
+        params.get(name).map(|value| match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => value.to_string(),
+        })
+    };
+    if params.get("todisk").and_then(|value| value.as_bool()) != Some(true) {
+        return Vec::new();
+    }
+    let on = |path: String, privilege| Need {
+        path,
+        privileges: vec![privilege],
+        any: false,
+    };
+    let vm = format!("/vms/{}", text("vmid").unwrap_or_default());
+    let storage = text("statestorage").map(|storage| {
+        on(
+            format!("/storage/{storage}"),
+            Privilege::DatastoreAllocateSpace,
+        )
+    });
+    std::iter::once(on(vm, Privilege::VmConfigDisk))
+        .chain(storage)
+        .collect()
+}
 
 pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
@@ -70,7 +98,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/status/suspend",
         "qemu_suspend",
-        "Pause a virtual machine in memory.",
+        "Pause a virtual machine in memory, or save its memory and end it.",
     )
     .params(&[&[
         NODE,
@@ -79,11 +107,10 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Field::string("statestorage")
             .optional()
             .format(format::STORAGE_ID)
-            .requires("todisk")
-            .unbuilt(),
-        Field::boolean("todisk").optional().default("0").unbuilt(),
+            .requires("todisk"),
+        Field::boolean("todisk").optional().default("0"),
     ]])
-    .check(POWER)
+    .check(Check::All(&[POWER, Check::Computed(suspend_needs)]))
     .submit()
     .on_node()
     .local(),

@@ -1,0 +1,298 @@
+//! The steps that save a running guest's memory in a volume.
+//!
+//! ```text
+//!   allocate-memory ─ save-memory ─ (what must happen while it stands still) ─ finish-memory
+//!                       │
+//!                       memory is written while the guest runs; at the end it stands still
+//! ```
+//!
+//! Undone anywhere, the guest runs on as if nothing had been.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use guest::qemu::{MigrationState, Qmp, VmConfig};
+use model::{BlockFormat, BlockSource, Error, GuestRecord, SavedMemory, StorageId, VmId, VolumeId};
+use serde::{Deserialize, Serialize};
+use storage::ContentType;
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::qmp_failed;
+use crate::{World, volumes};
+
+/// What the state of devices may take besides memory.
+const DEVICES_BYTES: u64 = 500 << 20;
+
+/// How often the migration is looked at, and how often its progress is told.
+const LOOK: Duration = Duration::from_millis(50);
+const TELL_EVERY: u32 = 20;
+
+/// What the descriptor of the volume is called in QEMU.
+const DESCRIPTOR: &str = "memory";
+
+/// Where memory is to be saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct NewMemory {
+    pub(super) saved: SavedMemory,
+    bytes: u64,
+    /// The guest's memory in bytes. More than this is only written because the guest is faster
+    /// than we are.
+    memory_bytes: u64,
+    /// Whether the guest executed when the work began, and is to do so afterwards.
+    executes: bool,
+}
+
+/// Chooses where a running guest's memory goes; `what` names the volume. It may grow to twice
+/// the memory, as what changes meanwhile is written again.
+pub(super) async fn plan_memory(
+    cx: &TaskContext<World>,
+    guest: &GuestRecord,
+    storage: Option<StorageId>,
+    what: &str,
+) -> Result<NewMemory, Error> {
+    let vmid = guest.vmid;
+    let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+    let id = match storage {
+        Some(id) => id,
+        None => storage_for(guest, &config)?,
+    };
+    let storage = cx.world.storage(&id).await?;
+    if !storage.config().takes(ContentType::Images) {
+        let text = format!("storage '{id}' does not support content-type 'images'");
+        return Err(Error::conflict(text));
+    }
+    storage.activate().await?;
+    let name = storage.image_name(vmid, what, BlockFormat::Raw);
+    if storage.info(&name).await?.is_some() {
+        let text = format!("volume '{id}:{name}' already exists");
+        return Err(Error::conflict(text));
+    }
+    let volume = VolumeId::new(id, name).map_err(|error| Error::bug(error.to_string()))?;
+    let not_running = || Error::conflict(format!("VM {vmid} is not running"));
+    let file = cx
+        .world
+        .running
+        .run_file(vmid)
+        .await?
+        .ok_or_else(not_running)?;
+    let running_as = serde_json::to_value(&file.running_as)
+        .map_err(|error| Error::bug(format!("a machine cannot be written: {error}")))?;
+    let status = cx.world.running.status(vmid).await?.qmp_status;
+    let memory_bytes = file.running_as.memory_mib << 20;
+    Ok(NewMemory {
+        saved: SavedMemory { volume, running_as },
+        bytes: 2 * memory_bytes + DEVICES_BYTES,
+        memory_bytes,
+        executes: status.as_deref() == Some("running"),
+    })
+}
+
+/// The storage that memory goes to where nobody says: as configured, or with the first disk.
+fn storage_for(guest: &GuestRecord, config: &VmConfig) -> Result<StorageId, Error> {
+    if let Some(text) = guest.config.text("vmstatestorage") {
+        return StorageId::new(text).map_err(|error| Error::bug(error.to_string()));
+    }
+    let disks = volumes::disks_of(config);
+    let first = disks
+        .into_iter()
+        .next()
+        .map(|(_, volume)| volume.storage().clone());
+    let local = || StorageId::new("local").map_err(|error| Error::bug(error.to_string()));
+    first.map_or_else(local, Ok)
+}
+
+/// A task that saves a guest's memory, or does not where none is planned.
+pub(super) trait SavesMemory: Task<World = World> {
+    fn vmid(&self) -> VmId;
+    fn memory(&self) -> Option<&NewMemory>;
+    /// Whether the guest runs on when all is written.
+    const RUNS_ON: bool;
+}
+
+pub(super) struct AllocateMemory;
+
+#[async_trait]
+impl<T: SavesMemory> Step<T> for AllocateMemory {
+    fn name(&self) -> &'static str {
+        "allocate-memory"
+    }
+
+    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+        let Some(memory) = task.memory() else {
+            return Ok(());
+        };
+        let volume = &memory.saved.volume;
+        let storage = cx.world.storage(volume.storage()).await?;
+        storage
+            .allocate(volume.name(), BlockFormat::Raw, memory.bytes)
+            .await?;
+        cx.log(&format!("saving the guest's memory to '{volume}'"))
+            .await;
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+        // The guest is ours, and its one volume of this name was not there when we began.
+        if let Some(memory) = task.memory() {
+            free(cx, &memory.saved.volume).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a volume of saved memory; none is none too much.
+pub(super) async fn free(cx: &TaskContext<World>, volume: &VolumeId) -> Result<(), Error> {
+    let storage = cx.world.storage(volume.storage()).await?;
+    storage.free(volume.name()).await?;
+    Ok(())
+}
+
+pub(super) struct SaveMemory;
+
+#[async_trait]
+impl<T: SavesMemory> Step<T> for SaveMemory {
+    fn name(&self) -> &'static str {
+        "save-memory"
+    }
+
+    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+        let Some(memory) = task.memory() else {
+            return Ok(());
+        };
+        let qmp = cx.world.running.qmp(task.vmid()).await?;
+        let volume = &memory.saved.volume;
+        let storage = cx.world.storage(volume.storage()).await?;
+        let BlockSource::Path(path) = storage.block(volume.name(), false)?.source else {
+            return Err(Error::bug("a volume for memory has no path"));
+        };
+        let file = cx.world.host.open_image(path.as_ref(), true, false).await?;
+        qmp.name_descriptor(DESCRIPTOR, file.as_fd())
+            .await
+            .map_err(qmp_failed)?;
+        qmp.save_memory(DESCRIPTOR).await.map_err(qmp_failed)?;
+        until_it_stands_still(cx, &qmp, memory).await
+    }
+
+    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+        let Some(memory) = task.memory() else {
+            return Ok(());
+        };
+        if !cx.world.running.is_running(task.vmid()).await? {
+            return Ok(());
+        }
+        let qmp = cx.world.running.qmp(task.vmid()).await?;
+        let under_way = [MigrationState::Active, MigrationState::PreSwitchover];
+        while under_way.contains(&qmp.migration().await.map_err(qmp_failed)?.state) {
+            qmp.cancel_migration().await.map_err(qmp_failed)?;
+            cx.clock.sleep(LOOK).await;
+        }
+        run_on(&qmp, memory).await
+    }
+}
+
+async fn until_it_stands_still(
+    cx: &TaskContext<World>,
+    qmp: &Qmp,
+    memory: &NewMemory,
+) -> Result<(), Error> {
+    let mut is_paused = !memory.executes;
+    for look in 0_u32.. {
+        let migration = qmp.migration().await.map_err(qmp_failed)?;
+        match migration.state {
+            MigrationState::PreSwitchover => break,
+            MigrationState::Active => {}
+            MigrationState::Failed(why) => {
+                return Err(Error::unavailable(format!("memory cannot be saved: {why}")));
+            }
+            MigrationState::Idle | MigrationState::Completed => {
+                return Err(Error::unavailable(
+                    "somebody else ended the saving of memory",
+                ));
+            }
+        }
+        if migration.written > memory.memory_bytes && !is_paused {
+            cx.log("the guest changes its memory faster than it is saved; pausing it")
+                .await;
+            qmp.pause().await.map_err(qmp_failed)?;
+            is_paused = true;
+        }
+        if look % TELL_EVERY == TELL_EVERY - 1 {
+            let all = migration.written + migration.remaining;
+            cx.progress("memory", migration.written, all).await;
+        }
+        cx.clock.sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// Lets a guest execute that did so before. One that was paused has to run for a moment: only
+/// then its disks are its own again.
+async fn run_on(qmp: &Qmp, memory: &NewMemory) -> Result<(), Error> {
+    let status = qmp.status().await.map_err(qmp_failed)?.state;
+    let wanted = if memory.executes { "running" } else { "paused" };
+    if status == wanted {
+        return Ok(());
+    }
+    qmp.cont().await.map_err(qmp_failed)?;
+    if !memory.executes {
+        qmp.pause().await.map_err(qmp_failed)?;
+    }
+    Ok(())
+}
+
+pub(super) struct FinishMemory;
+
+#[async_trait]
+impl<T: SavesMemory> Step<T> for FinishMemory {
+    fn name(&self) -> &'static str {
+        "finish-memory"
+    }
+
+    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+        let Some(memory) = task.memory() else {
+            return Ok(());
+        };
+        let qmp = cx.world.running.qmp(task.vmid()).await?;
+        qmp.finish_migration().await.map_err(qmp_failed)?;
+        let written = loop {
+            let migration = qmp.migration().await.map_err(qmp_failed)?;
+            match migration.state {
+                MigrationState::Completed => break migration.written,
+                MigrationState::Active | MigrationState::PreSwitchover => {}
+                MigrationState::Failed(why) => {
+                    return Err(Error::unavailable(format!("memory cannot be saved: {why}")));
+                }
+                MigrationState::Idle => {
+                    return Err(Error::unavailable(
+                        "somebody else ended the saving of memory",
+                    ));
+                }
+            }
+            cx.clock.sleep(LOOK).await;
+        };
+        cx.log(&format!("saved {} MiB of memory", written >> 20))
+            .await;
+        if T::RUNS_ON {
+            run_on(&qmp, memory).await?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
+        // What lets the guest run on is the undoing of `save-memory`.
+        Ok(())
+    }
+}

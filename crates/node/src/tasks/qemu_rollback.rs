@@ -1,0 +1,192 @@
+//! Makes a virtual machine what it was at a snapshot.
+//!
+//! ```text
+//!   claim ─ check ┃ roll-back-disks ─ apply ─ release ─► qemu_start, with memory or if wanted
+//!                 ┃ point of no return: what the guest has written since is given up
+//! ```
+
+use async_trait::async_trait;
+use guest::qemu::VmConfig;
+use model::{Error, GuestRecord, SavedMemory, VmId};
+use serde::{Deserialize, Serialize};
+use tasks::{FollowUp, Probe, Step, Task, TaskContext};
+
+use super::claim::{Claim, Claims, Release, check_lock};
+use super::qemu_delsnapshot::snapshot_of;
+use super::{QemuStart, guest_object};
+use crate::World;
+use crate::disk_snapshots::{Disk, disks};
+use crate::edit::return_to;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuRollback {
+    pub vmid: VmId,
+    pub name: String,
+    /// Start the guest afterwards, also without saved memory.
+    pub start: bool,
+    /// Found by `check`.
+    #[serde(default)]
+    disks: Vec<Disk>,
+    #[serde(default)]
+    memory: Option<SavedMemory>,
+}
+
+impl QemuRollback {
+    pub fn new(vmid: VmId, name: String, start: bool) -> Self {
+        Self {
+            vmid,
+            name,
+            start,
+            disks: Vec::new(),
+            memory: None,
+        }
+    }
+}
+
+impl Task for QemuRollback {
+    type World = World;
+    const NAME: &'static str = "qemu_rollback";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmrollback";
+    const POINT_OF_NO_RETURN: usize = 2;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Claim, &Check, &RollBackDisks, &Apply, &Release]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+
+    fn follow_up(&self) -> Option<FollowUp<World>> {
+        let task = match &self.memory {
+            Some(memory) => QemuStart::with_memory(self.vmid, memory.clone()),
+            None => QemuStart::new(self.vmid, None, false),
+        };
+        (self.start || self.memory.is_some()).then(|| {
+            let submit: FollowUp<World> =
+                Box::new(move |engine, submission| Box::pin(engine.submit(submission, task)));
+            submit
+        })
+    }
+}
+
+impl Claims for QemuRollback {
+    const SHOWN_AS: &'static str = "rollback";
+
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        let snapshot = snapshot_of(guest, &self.name)?;
+        if let Some(state) = snapshot.state {
+            let state = state.as_str();
+            return Err(Error::conflict(format!(
+                "unable to rollback to incomplete snapshot (snapstate = {state})"
+            )));
+        }
+        if guest.config.flag("template") == Some(true) {
+            return Err(Error::conflict("unable to rollback a template"));
+        }
+        check_lock(guest, false)
+    }
+}
+
+type Cx = TaskContext<World>;
+
+/// Makes sure that everything that the guest is to be made of is there.
+struct Check;
+
+#[async_trait]
+impl Step<QemuRollback> for Check {
+    fn name(&self) -> &'static str {
+        "check"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
+        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let snapshot = snapshot_of(&guest, &task.name)?;
+        let config = VmConfig::parse(&snapshot.config).map_err(Error::invalid_fields)?;
+        task.disks = disks(&cx.world, &config).await?;
+        task.memory = snapshot.memory.clone();
+        cx.world
+            .check_disk_snapshots(&task.disks, &task.name)
+            .await?;
+        if let Some(memory) = &task.memory {
+            let volume = &memory.volume;
+            let storage = cx.world.storage(volume.storage()).await?;
+            if storage.info(volume.name()).await?.is_none() {
+                let text = format!("volume '{volume}' does not exist");
+                return Err(Error::not_found(text));
+            }
+        }
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuRollback) -> Result<Probe, Error> {
+        Ok(Probe::Done)
+    }
+
+    async fn act(&self, _: &Cx, _: &mut QemuRollback) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuRollback) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Ends the guest, as pulling its plug would: what it would still write is given up anyway.
+struct RollBackDisks;
+
+#[async_trait]
+impl Step<QemuRollback> for RollBackDisks {
+    fn name(&self) -> &'static str {
+        "roll-back-disks"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuRollback) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
+        cx.world.remove_traces(task.vmid).await?;
+        for (slot, volume) in &task.disks {
+            cx.log(&format!("rolling back '{slot}' ({volume})")).await;
+        }
+        cx.world.roll_back_disks(&task.disks, &task.name).await
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuRollback) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Makes the options what they were.
+struct Apply;
+
+#[async_trait]
+impl Step<QemuRollback> for Apply {
+    fn name(&self) -> &'static str {
+        "apply"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuRollback) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
+        let apply = |guest: &mut GuestRecord| {
+            return_to(guest, &task.name);
+            Ok(())
+        };
+        let revision = cx.world.records.change_guest(task.vmid, apply).await?;
+        cx.committed(revision.0);
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuRollback) -> Result<(), Error> {
+        Ok(())
+    }
+}

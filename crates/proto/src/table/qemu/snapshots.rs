@@ -1,0 +1,122 @@
+//! `/nodes/{node}/qemu/{vmid}/snapshot`
+
+use model::Privilege;
+use model::schema::{Field, Shape, format};
+
+use crate::table::params::{NODE, VMID};
+use crate::{Check, Permission, Row};
+
+const SNAPNAME: Field = Field::string("snapname")
+    .max_length(40)
+    .format(format::CONFIG_ID);
+
+const LIST: Shape = Shape::Array(&Shape::Object {
+    fields: &[&[
+        Field::string("description"),
+        Field::string("digest").optional(),
+        Field::string("name"),
+        Field::string("parent").optional(),
+        Field::boolean("running").optional(),
+        Field::string("snapstate").optional(),
+        Field::integer("snaptime").optional(),
+        Field::boolean("vmstate").optional(),
+    ]],
+    open: false,
+});
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get(
+        "/nodes/{node}/qemu/{vmid}/snapshot",
+        "qemu_snapshot_list",
+        "The snapshots of a virtual machine, and the present after them.",
+    )
+    .params(&[&[NODE, VMID]])
+    .returns(LIST)
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/snapshot",
+        "qemu_snapshot",
+        "Make a snapshot of a virtual machine's disks, and of its memory.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        SNAPNAME,
+        Field::string("description").optional(),
+        Field::boolean("vmstate").optional(),
+    ]])
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmSnapshot]))
+    .submit()
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
+        "qemu_snapshot_directory",
+        "What there is of a snapshot.",
+    )
+    .params(&[&[NODE, VMID, SNAPNAME]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[Field::string("cmd")]],
+        open: false,
+    }))
+    .permission(Permission::User)
+    .index(),
+    Row::delete(
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
+        "qemu_delsnapshot",
+        "Delete a snapshot of a virtual machine.",
+    )
+    .params(&[&[NODE, VMID, SNAPNAME, Field::boolean("force").optional()]])
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmSnapshot]))
+    .submit()
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config",
+        "qemu_snapshot_config",
+        "A virtual machine's configuration as it was at a snapshot.",
+    )
+    .params(&[&[NODE, VMID, SNAPNAME]])
+    .returns(Shape::Object {
+        fields: &[],
+        open: true,
+    })
+    .check(Check::AnyOn(
+        "/vms/{vmid}",
+        &[
+            Privilege::VmSnapshot,
+            Privilege::VmSnapshotRollback,
+            Privilege::VmAudit,
+        ],
+    ))
+    .on_node(),
+    Row::put(
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config",
+        "qemu_snapshot_update",
+        "Describe a snapshot anew.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        SNAPNAME,
+        Field::string("description").optional(),
+    ]])
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmSnapshot]))
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
+        "qemu_rollback",
+        "Make a virtual machine what it was at a snapshot.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        SNAPNAME,
+        Field::boolean("start").optional().default("0"),
+    ]])
+    .check(Check::AnyOn(
+        "/vms/{vmid}",
+        &[Privilege::VmSnapshot, Privilege::VmSnapshotRollback],
+    ))
+    .submit()
+    .on_node(),
+];
