@@ -29,7 +29,7 @@ pub(crate) fn recover<T: Task>(
 
 async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Standing, mut task: T) {
     let kinds = task.clone();
-    let _hold = turn.wait(move |kind| kinds.excludes(kind)).await;
+    let hold = turn.wait(move |kind| kinds.excludes(kind)).await;
     runner.cx.log("the agent was restarted; recovering").await;
     // What the dead process had started could still change the world under our hands: nothing is
     // decided before it has ended.
@@ -50,7 +50,7 @@ async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Stan
     }
     let (done, planned) = (standing.done, standing.planned);
     match runner.forward(&mut task, done, planned).await {
-        Ok(()) => runner.succeed(&task).await,
+        Ok(()) => runner.succeed(&task, hold).await,
         Err((planned, error)) => runner.take_back(&task, planned, error).await,
     }
 }

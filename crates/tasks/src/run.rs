@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::archive::Ended;
 use crate::engine::Engine;
 use crate::journal::{Journal, Line};
-use crate::{Probe, Submission, Task, TaskContext, Turn};
+use crate::{Hold, Probe, Submission, Task, TaskContext, TaskState, Turn};
 
 /// The pauses between attempts of what must not be given up, in seconds; the last one repeats.
 const RETRY_PAUSES_S: [u64; 5] = [0, 1, 2, 5, 15];
@@ -44,12 +44,12 @@ impl<W: Send + Sync + 'static> Runner<W> {
     /// A task that was just accepted.
     pub(crate) async fn run_new<T: Task<World = W>>(self, turn: Turn, mut task: T) {
         let kinds = task.clone();
-        let _hold = tokio::select! {
+        let hold = tokio::select! {
             hold = turn.wait(move |kind| kinds.excludes(kind)) => hold,
             () = self.stop.notified() => return self.end(Err(stopped())).await,
         };
         match self.forward(&mut task, 0, 0).await {
-            Ok(()) => self.succeed(&task).await,
+            Ok(()) => self.succeed(&task, hold).await,
             Err((planned, error)) => self.take_back(&task, planned, error).await,
         }
     }
@@ -178,18 +178,37 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 
-    /// Submits what follows and ends the task well.
-    pub(crate) async fn succeed<T: Task<World = W>>(&self, task: &T) {
+    /// Submits what follows, waits for its end and ends the task: whoever waits for a rollback
+    /// that starts the guest then finds it started. What follows needs what this one held.
+    pub(crate) async fn succeed<T: Task<World = W>>(&self, task: &T, hold: Hold) {
         let mut patience = Patience::default();
-        while let Err(error) = self.submit_follow_up(task).await {
-            patience.pause(&self.cx, &error).await;
+        let next = loop {
+            match self.submit_follow_up(task).await {
+                Ok(next) => break next,
+                Err(error) => patience.pause(&self.cx, &error).await,
+            }
+        };
+        drop(hold);
+        if let Some(next) = next {
+            self.await_follow_up(&next).await;
         }
         self.end(task.verdict()).await;
     }
 
-    async fn submit_follow_up<T: Task<World = W>>(&self, task: &T) -> Result<(), Error> {
+    /// What goes wrong with what follows is a warning: the task's own work is done.
+    async fn await_follow_up(&self, next: &Upid) {
+        match self.engine.wait(next).await.map(|summary| summary.state) {
+            Ok(TaskState::Ended { status, .. }) if is_success(&status) => {}
+            Ok(TaskState::Ended { status, .. }) => self.cx.warn(&status).await,
+            Ok(_) => self.cx.warn(&format!("{next} is stuck")).await,
+            // One that ended so long ago that it is forgotten.
+            Err(error) => self.cx.log(&error.to_string()).await,
+        }
+    }
+
+    async fn submit_follow_up<T: Task<World = W>>(&self, task: &T) -> Result<Option<Upid>, Error> {
         let Some(submit) = task.follow_up() else {
-            return Ok(());
+            return Ok(None);
         };
         let upid = &self.cx.upid;
         let submission = Submission {
@@ -200,7 +219,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         };
         let next = submit(&self.engine, submission).await?;
         self.cx.log(&format!("submitted {next}")).await;
-        Ok(())
+        Ok(Some(next))
     }
 
     /// Undoes the first `planned` steps, last first, and ends the task with `error`.
@@ -286,6 +305,10 @@ impl Patience {
 fn state<T: Task>(task: &T) -> Result<serde_json::Value, Error> {
     serde_json::to_value(task)
         .map_err(|error| Error::bug(format!("task {} cannot be journalled: {error}", T::NAME)))
+}
+
+fn is_success(status: &str) -> bool {
+    status == "OK" || status.starts_with("WARNINGS")
 }
 
 fn stopped() -> Error {

@@ -1,0 +1,228 @@
+//! Snapshots, rollback and suspension of a real guest.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod harness;
+
+use std::path::PathBuf;
+
+use harness::{Serial, TestNode, left_out, tiny_disk, until};
+use serde_json::{Value, json};
+
+struct Scene {
+    node: TestNode,
+}
+
+impl Scene {
+    /// A node with a running tiny guest, at its prompt.
+    async fn new(test: &str) -> Option<(Self, Serial)> {
+        if left_out(test) {
+            return None;
+        }
+        let disk = tiny_disk()?;
+        let scene = Self {
+            node: TestNode::with_tiny(&disk).await,
+        };
+        scene.done("qemu_start", json!({})).await;
+        let mut serial = scene.serial();
+        serial.expect("tiny: ready");
+        Some((scene, serial))
+    }
+
+    fn params(more: Value) -> Value {
+        let mut params = json!({"node": "pve1", "vmid": 100});
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        params
+    }
+
+    async fn done(&self, op: &str, more: Value) {
+        assert_eq!(self.node.task(op, Self::params(more)).await, "OK", "{op}");
+    }
+
+    async fn ask(&self, op: &str, more: Value) -> Value {
+        self.node.call(op, Self::params(more)).await.unwrap().data
+    }
+
+    fn serial(&self) -> Serial {
+        Serial::connect(&self.node.root.join("run/ostler/guests/100/serial0.sock"))
+    }
+
+    fn image(&self, name: &str) -> PathBuf {
+        self.node.root.join("var/lib/vz/images/100").join(name)
+    }
+
+    /// Waits until the guest runs, as after a rollback that starts it.
+    async fn until_running(&self) {
+        until("the guest runs", async || {
+            self.ask("qemu_status", json!({})).await["qmpstatus"] == "running"
+        })
+        .await;
+    }
+}
+
+fn ask(serial: &mut Serial, command: &str) -> String {
+    serial.type_line(&format!("{command}; echo end-$((1+1))"));
+    serial.expect("end-2")
+}
+
+// covers: S4.8
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
+    let Some((scene, mut serial)) = Scene::new("snapshots").await else {
+        return;
+    };
+    // Something in memory only, and something on the disk.
+    ask(
+        &mut serial,
+        "word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt",
+    );
+    ask(&mut serial, "echo first > /mnt/note; sync");
+    let uptime_before = uptime(&mut serial);
+    let with_memory = json!({"snapname": "s1", "description": "one", "vmstate": 1});
+    scene.done("qemu_snapshot", with_memory).await;
+    assert!(scene.image("vm-100-state-s1.raw").exists());
+    // The guest runs on, and changes both.
+    ask(&mut serial, "word=after; echo second > /mnt/note; sync");
+    assert!(ask(&mut serial, "echo word=$word").contains("word=after"));
+
+    let list = scene.ask("qemu_snapshot_list", json!({})).await;
+    assert_eq!(
+        (&list[0]["name"], &list[0]["vmstate"]),
+        (&json!("s1"), &json!(1))
+    );
+    assert_eq!(
+        (&list[1]["name"], &list[1]["parent"]),
+        (&json!("current"), &json!("s1"))
+    );
+    let config = scene
+        .ask("qemu_snapshot_config", json!({"snapname": "s1"}))
+        .await;
+    assert_eq!(config["description"], "one");
+    assert!(
+        config["runningmachine"]
+            .as_str()
+            .unwrap()
+            .starts_with("pc-i440fx-"),
+        "{config}"
+    );
+
+    // The task ends when the guest runs again.
+    scene.done("qemu_rollback", json!({"snapname": "s1"})).await;
+    let mut serial = scene.serial();
+    serial.type_line("");
+    assert!(ask(&mut serial, "echo word=$word").contains("word=before"));
+    assert!(ask(&mut serial, "cat /mnt/note").contains("first"));
+    // It did not boot: its clock goes on.
+    assert!(uptime(&mut serial) >= uptime_before);
+
+    // A second one without memory follows the first; deleting the first keeps the second.
+    scene.done("qemu_snapshot", json!({"snapname": "s2"})).await;
+    scene
+        .done("qemu_delsnapshot", json!({"snapname": "s1"}))
+        .await;
+    assert!(!scene.image("vm-100-state-s1.raw").exists());
+    let list = scene.ask("qemu_snapshot_list", json!({})).await;
+    assert_eq!(
+        (&list[0]["name"], &list[0]["parent"]),
+        (&json!("s2"), &Value::Null)
+    );
+    scene
+        .done("qemu_rollback", json!({"snapname": "s2", "start": 0}))
+        .await;
+    assert_eq!(
+        scene.ask("qemu_status", json!({})).await["status"],
+        "stopped"
+    );
+    let none = Scene::params(json!({"snapname": "s1"}));
+    let refused = scene.node.task("qemu_rollback", none).await;
+    assert_eq!(refused, "snapshot 's1' does not exist");
+    scene.done("qemu_destroy", json!({})).await;
+    assert!(!scene.image("").exists(), "something is left");
+}
+
+/// In whole seconds.
+fn uptime(serial: &mut Serial) -> u64 {
+    let said = ask(serial, "echo up=$(cut -d. -f1 /proc/uptime)=");
+    let digits = said
+        .rsplit_once("up=")
+        .unwrap()
+        .1
+        .split_once('=')
+        .unwrap()
+        .0;
+    digits.parse().unwrap()
+}
+
+// covers: S4.8
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
+    let Some((scene, mut serial)) = Scene::new("suspension to disk").await else {
+        return;
+    };
+    ask(&mut serial, "word=kept");
+    scene.done("qemu_suspend", json!({"todisk": 1})).await;
+    let status = scene.ask("qemu_status", json!({})).await;
+    assert_eq!(
+        (&status["status"], &status["lock"]),
+        (&json!("stopped"), &json!("suspended"))
+    );
+    let config = scene.ask("qemu_config", json!({})).await;
+    let volume = config["vmstate"].as_str().unwrap().to_owned();
+    assert!(
+        volume.starts_with("local:100/vm-100-state-suspend-"),
+        "{volume}"
+    );
+    let refused = scene
+        .node
+        .call("qemu_configure", Scene::params(json!({"cores": 2})))
+        .await;
+    assert!(refused.unwrap_err().message.contains("locked (suspended)"));
+
+    // An agent that dies and comes back knows it too.
+    scene.node.kill_role("node").await;
+    scene.done("qemu_resume", json!({})).await;
+    let mut serial = scene.serial();
+    serial.type_line("");
+    assert!(ask(&mut serial, "echo word=$word").contains("word=kept"));
+    let config = scene.ask("qemu_config", json!({})).await;
+    assert!(
+        config.get("vmstate").is_none() && config.get("lock").is_none(),
+        "{config}"
+    );
+    let left = std::fs::read_dir(scene.image("")).unwrap().count();
+    assert_eq!(left, 1, "only the disk is left");
+}
+
+/// Whenever the agent dies, the guest runs on, and the snapshot is whole or gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_broken_off_by_the_agents_death_is_whole_or_gone() {
+    let Some((scene, mut serial)) = Scene::new("snapshot broken off").await else {
+        return;
+    };
+    for (number, delay_ms) in [0, 20, 50, 90, 140].into_iter().enumerate() {
+        let name = format!("s{number}");
+        let params = Scene::params(json!({"snapname": name, "vmstate": 1}));
+        let upid = scene.node.call("qemu_snapshot", params).await.unwrap().data;
+        // Not a wait for something, but the moment at which the agent dies.
+        tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+        scene.node.kill_role("node").await;
+        let status = scene.node.ended(upid.as_str().unwrap()).await;
+        let list = scene.ask("qemu_snapshot_list", json!({})).await;
+        let found = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["name"] == name.as_str());
+        let state = scene.image(&format!("vm-100-state-{name}.raw"));
+        assert_eq!(found.is_some(), status == "OK", "{status}: {list}");
+        assert_eq!(state.exists(), status == "OK", "{status}");
+        assert!(
+            found.is_none_or(|row| row.get("snapstate").is_none()),
+            "{list}"
+        );
+        scene.until_running().await;
+        assert!(ask(&mut serial, "echo alive").contains("alive"));
+    }
+}
