@@ -6,6 +6,7 @@ use std::sync::Arc;
 use guest::qemu::{VmConfig, Volumes};
 use model::qemu::{Drive, DriveSlot, DriveSource};
 use model::{BlockSource, BlockSpec, Error, VolumeId};
+use storage::Storage;
 use sys::SharedHost;
 
 use crate::World;
@@ -50,7 +51,10 @@ pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes,
             .drives
             .get(&slot)
             .is_some_and(|d| d.is_cdrom() || d.is_read_only());
-        found.insert(slot, storage.block(volume.name(), read_only)?);
+        found.insert(
+            slot,
+            with_layers(&*storage, volume.name(), read_only).await?,
+        );
     }
     Ok(found)
 }
@@ -66,7 +70,20 @@ pub(crate) async fn resolve_one(world: &World, drive: &Drive) -> Result<BlockSpe
         return Err(Error::not_found(text));
     }
     let read_only = drive.is_cdrom() || drive.is_read_only();
-    Ok(storage.block(volume.name(), read_only)?)
+    with_layers(&*storage, volume.name(), read_only).await
+}
+
+/// How an image is opened, with all that it is a layer on.
+pub(crate) async fn with_layers(
+    storage: &dyn Storage,
+    name: &str,
+    read_only: bool,
+) -> Result<BlockSpec, Error> {
+    let mut spec = storage.block(name, read_only)?;
+    if let Some(bases) = storage.bases() {
+        spec.backing = bases.backing(name).await?.map(Box::new);
+    }
+    Ok(spec)
 }
 
 /// Descriptors for a process, with the number that each has there.
@@ -88,28 +105,38 @@ pub(crate) async fn open(
 ) -> Result<(Volumes, Descriptors), Error> {
     let mut opened = Volumes::new();
     let mut descriptors = Descriptors::new();
-    for (number, (slot, spec)) in (FIRST_DESCRIPTOR..).zip(volumes) {
-        let BlockSource::Path(path) = &spec.source else {
-            opened.insert(*slot, spec.clone());
-            continue;
-        };
-        let direct = config
-            .drives
-            .get(slot)
-            .is_some_and(|drive| drive.cache().is_direct());
-        let direct = direct && !spec.read_only;
-        let file = host
-            .open_image(path.as_ref(), !spec.read_only, direct)
-            .await?;
-        descriptors.push((number, file));
-        let source = BlockSource::Descriptor(number);
-        opened.insert(
-            *slot,
-            BlockSpec {
-                source,
-                ..spec.clone()
-            },
-        );
+    for (slot, spec) in volumes {
+        let drive = config.drives.get(slot);
+        let direct = drive.is_some_and(|drive| drive.cache().is_direct());
+        let spec = open_layers(host, spec, direct, &mut descriptors).await?;
+        opened.insert(*slot, spec);
     }
     Ok((opened, descriptors))
+}
+
+/// Opens an image and, never to be written, what it is a layer on.
+async fn open_layers(
+    host: &SharedHost,
+    spec: &BlockSpec,
+    direct: bool,
+    descriptors: &mut Descriptors,
+) -> Result<BlockSpec, Error> {
+    let layers: Vec<&BlockSpec> = spec.layers().collect();
+    let mut opened: Option<BlockSpec> = None;
+    for (depth, layer) in layers.into_iter().enumerate().rev() {
+        let mut layer = BlockSpec {
+            backing: opened.take().map(Box::new),
+            ..layer.clone()
+        };
+        if let BlockSource::Path(path) = &layer.source {
+            let write = depth == 0 && !layer.read_only;
+            let direct = direct && (write || depth > 0);
+            let file = host.open_image(path.as_ref(), write, direct).await?;
+            let number = next_descriptor(descriptors);
+            descriptors.push((number, file));
+            layer.source = BlockSource::Descriptor(number);
+        }
+        opened = Some(layer);
+    }
+    opened.ok_or_else(|| Error::bug("an image has no layers"))
 }

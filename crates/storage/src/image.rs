@@ -114,6 +114,23 @@ pub async fn inspect(
     })
 }
 
+/// Makes a qcow2 image that shows what `backing` shows, which its header names with these words.
+pub(crate) async fn create_layer(
+    host: &SharedHost,
+    path: &Path,
+    backing: &str,
+    backing_format: BlockFormat,
+) -> Result<(), SysError> {
+    let path = path.display().to_string();
+    let format = backing_format.as_str();
+    let args = [
+        "create", "-q", "-f", "qcow2", "-F", format, "-b", backing, &path,
+    ];
+    run(host, args.map(str::to_owned).to_vec(), 60)
+        .await
+        .map(|_| ())
+}
+
 /// What is done to a snapshot inside of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SnapshotAction {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::BlockSource;
-use model::BlockSpec;
 use model::qemu::{Aio, DriveSlot, DriveSource};
+use model::{BlockSource, BlockSpec};
 use serde_json::{Map, Value, json};
 
 use super::block::{self, HostOptions};
@@ -91,7 +90,8 @@ impl Line {
 
 /// QEMU may change its directory, and a relative path breaks every later migration.
 fn check_paths(volumes: &Volumes, paths: &RuntimePaths) -> Result<(), ArgvError> {
-    let images = volumes.values().filter_map(|spec| match &spec.source {
+    let layers = volumes.values().flat_map(BlockSpec::layers);
+    let images = layers.filter_map(|spec| match &spec.source {
         BlockSource::Path(path) => Some(path),
         BlockSource::Descriptor(_) => None,
     });
@@ -189,8 +189,10 @@ fn numa(line: &mut Line, running: &RunningAs) {
 /// Each passed descriptor gets a set with its own number, which the image's path then names.
 fn descriptors(line: &mut Line, volumes: &Volumes) {
     for (slot, spec) in volumes {
-        if let BlockSource::Descriptor(number) = spec.source {
-            line.put("-add-fd", format!("fd={number},set={number},opaque={slot}"));
+        for layer in spec.layers() {
+            if let BlockSource::Descriptor(number) = layer.source {
+                line.put("-add-fd", format!("fd={number},set={number},opaque={slot}"));
+            }
         }
     }
 }

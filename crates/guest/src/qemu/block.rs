@@ -8,6 +8,9 @@
 //!              file-scsi0    the file, block device or passed descriptor
 //! ```
 //!
+//! An image that is a layer on others has them below it as `fmt-scsi0-1`, `fmt-scsi0-2`, … with
+//! their files.
+//!
 //! The throttle is there without limits too, so that limits can be set while the guest runs. A
 //! CD-ROM has none; its `drive-…` is the format.
 
@@ -80,13 +83,19 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
     let name = node_name(slot);
     let file = format!("file-{slot}");
     let top = options.throttle.map(|_| format!("fmt-{slot}"));
-    let mut nodes = vec![file_node(&file, spec, options)];
+    let mut nodes = backing_nodes(slot, spec, options);
+    nodes.push(file_node(&file, spec, options));
     let mut format = common(
         format_driver(spec.format),
         top.as_ref().unwrap_or(&name),
         options,
     );
     format.insert("file".to_owned(), file.into());
+    if spec.format == BlockFormat::Qcow2 {
+        // Never what the header says: whoever wrote it may have named any file.
+        let below = spec.backing.as_ref().map(|_| backing_name(slot, 1));
+        format.insert("backing".to_owned(), below.into());
+    }
     if options.detect_zeroes {
         // Where space can be given back, zeroes give it back.
         let mode = if options.discard { "unmap" } else { "on" };
@@ -98,6 +107,42 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
         throttle.insert("throttle-group".to_owned(), throttle_group(slot).into());
         throttle.insert("file".to_owned(), below.into());
         nodes.push(Value::Object(throttle));
+    }
+    nodes
+}
+
+fn backing_name(slot: DriveSlot, depth: usize) -> String {
+    format!("fmt-{slot}-{depth}")
+}
+
+/// The nodes of what an image is a layer on, lowest first. They are only ever read.
+fn backing_nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
+    let options = HostOptions {
+        read_only: true,
+        discard: false,
+        detect_zeroes: false,
+        throttle: None,
+        ..options.clone()
+    };
+    let layers: Vec<(usize, &BlockSpec)> = spec.layers().enumerate().skip(1).collect();
+    let mut nodes = Vec::new();
+    for (depth, layer) in layers.into_iter().rev() {
+        let file = format!("file-{slot}-{depth}");
+        nodes.push(file_node(&file, layer, &options));
+        let mut format = common(
+            format_driver(layer.format),
+            &backing_name(slot, depth),
+            &options,
+        );
+        format.insert("file".to_owned(), file.into());
+        if layer.format == BlockFormat::Qcow2 {
+            let below = layer
+                .backing
+                .as_ref()
+                .map(|_| backing_name(slot, depth + 1));
+            format.insert("backing".to_owned(), below.into());
+        }
+        nodes.push(Value::Object(format));
     }
     nodes
 }

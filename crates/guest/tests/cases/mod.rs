@@ -142,6 +142,7 @@ pub fn volumes(config: &VmConfig, directory: &str) -> Volumes {
                 format,
                 read_only: false,
                 can_discard: true,
+                backing: None,
             },
         );
     };
