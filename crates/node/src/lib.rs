@@ -29,6 +29,7 @@ mod hotplug;
 mod images;
 pub mod kvm;
 mod limits;
+mod live_copy;
 mod mac;
 mod news;
 mod paths;

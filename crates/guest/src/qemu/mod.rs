@@ -24,6 +24,6 @@ pub use layout::{LayoutError, plan};
 pub use netdev::Tap;
 pub use paths::RuntimePaths;
 pub use qmp::Event;
-pub use qmp::{Migration, MigrationState, Qmp, QmpError, VncPassword};
+pub use qmp::{Job, JobState, Migration, MigrationState, NodeCopy, Qmp, QmpError, VncPassword};
 pub use running::{Accel, Backend, Device, Firmware, Processors, RunningAs};
 pub use usage::{DiskUsage, disk_usage};

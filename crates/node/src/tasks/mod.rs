@@ -3,7 +3,9 @@
 mod allocate;
 mod claim;
 mod memory;
+mod new_guest;
 mod power_off;
+mod qemu_clone;
 mod qemu_configure;
 mod qemu_create;
 mod qemu_delsnapshot;
@@ -17,6 +19,7 @@ mod qemu_snapshot;
 mod qemu_start;
 mod qemu_stop;
 mod qemu_suspend_to_disk;
+mod qemu_template;
 mod qemu_vncproxy;
 mod volume_arrive;
 mod volume_create;
@@ -27,8 +30,10 @@ mod volume_upload;
 use model::VmId;
 use tasks::Registry;
 
+pub use new_guest::already_exists;
+pub use qemu_clone::QemuClone;
 pub use qemu_configure::QemuConfigure;
-pub use qemu_create::{QemuCreate, already_exists};
+pub use qemu_create::QemuCreate;
 pub use qemu_delsnapshot::{QemuDelsnapshot, snapshot_of};
 pub use qemu_destroy::QemuDestroy;
 pub use qemu_power::{QemuReset, QemuResume, QemuSuspend};
@@ -40,6 +45,7 @@ pub use qemu_snapshot::QemuSnapshot;
 pub use qemu_start::QemuStart;
 pub use qemu_stop::QemuStop;
 pub use qemu_suspend_to_disk::QemuSuspendToDisk;
+pub use qemu_template::QemuTemplate;
 pub use qemu_vncproxy::QemuVncproxy;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
@@ -51,6 +57,7 @@ use crate::World;
 /// All tasks that a node knows.
 pub fn registry() -> Registry<World> {
     Registry::default()
+        .with::<QemuClone>()
         .with::<QemuConfigure>()
         .with::<QemuCreate>()
         .with::<QemuDelsnapshot>()
@@ -66,6 +73,7 @@ pub fn registry() -> Registry<World> {
         .with::<QemuStop>()
         .with::<QemuSuspend>()
         .with::<QemuSuspendToDisk>()
+        .with::<QemuTemplate>()
         .with::<QemuVncproxy>()
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()

@@ -250,6 +250,14 @@ impl Qmp {
             .map(drop)
     }
 
+    /// The number of a set that a running QEMU does not have. Those of its start are lower.
+    pub async fn free_descriptor_set(&self) -> Result<u64, QmpError> {
+        const FIRST: u64 = 1000;
+        let taken = self.descriptor_sets().await?;
+        let is_free = |set: &u64| taken.iter().all(|(number, _)| number != set);
+        Ok((FIRST..).find(is_free).unwrap_or(FIRST))
+    }
+
     /// QEMU closes the descriptors of a set once nothing uses them.
     pub async fn remove_descriptors(&self, set: u64) -> Result<(), QmpError> {
         self.execute("remove-fd", json!({"fdset-id": set}))
