@@ -218,7 +218,10 @@ async fn a_guest_that_was_frozen_is_thawed_whatever_breaks() {
             node.until_thawed(&place).await;
         }
     }
-    assert!(died_frozen > 0, "no break left it frozen: nothing was shown");
+    assert!(
+        died_frozen > 0,
+        "no break left it frozen: nothing was shown"
+    );
 }
 
 #[tokio::test]

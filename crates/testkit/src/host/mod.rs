@@ -129,15 +129,10 @@ impl FakeHost {
                 Node::Directory { .. } => format!("directory {}", path.display()),
             })
             .collect();
-        lines.extend(
-            world
-                .processes
-                .values()
-                .map(|process| {
-                    let (name, condition) = (&process.command.program, process.service.condition());
-                    format!("process {name} in {}{condition}", process.scope)
-                }),
-        );
+        lines.extend(world.processes.values().map(|process| {
+            let (name, condition) = (&process.command.program, process.service.condition());
+            format!("process {name} in {}{condition}", process.scope)
+        }));
         lines.extend(world.scopes.keys().map(|scope| format!("scope {scope}")));
         lines.extend(
             world
