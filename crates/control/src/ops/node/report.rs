@@ -119,7 +119,10 @@ async fn storages(world: &World, report: &mut Report) -> Result<(), Error> {
         let shown = serde_json::to_value(&config).unwrap_or_default();
         let mut text = lines(shown.as_object().unwrap_or(&Map::new()).iter());
         let usage = match world.storage(&config.id).await {
-            Ok(storage) => storage.space().await.map_err(Error::from),
+            Ok(storage) => match storage.activate().await {
+                Ok(()) => storage.space().await.map_err(Error::from),
+                Err(error) => Err(error.into()),
+            },
             Err(error) => Err(error),
         };
         text.push_str(&match usage {
