@@ -156,11 +156,19 @@ pub(super) fn agent_result(data: &Value) -> String {
             pretty(&mut text, result, 0);
             text + "\n"
         }
-        other => match plain_text(other).trim_end() {
+        other => match visible(plain_text(other).trim_end()).as_str() {
             "" => String::new(),
             text => format!("{text}\n"),
         },
     }
+}
+
+/// What a guest says must not drive the terminal that shows it.
+fn visible(text: &str) -> String {
+    let is_shown = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    text.chars()
+        .map(|c| if is_shown(c) { c } else { '?' })
+        .collect()
 }
 
 fn pretty(text: &mut String, value: &Value, depth: usize) {
@@ -170,7 +178,7 @@ fn pretty(text: &mut String, value: &Value, depth: usize) {
             .iter()
             .map(|(name, item)| (Some(name), item))
             .collect(),
-        other => return text.push_str(&other.to_string()),
+        other => return text.push_str(&visible(&other.to_string())),
     };
     items.sort_by_key(|(name, _)| *name);
     let brackets = if value.is_array() {
@@ -258,6 +266,7 @@ mod tests {
         let wanted = include_str!("../../../tests/golden/qm-guest-exec.txt");
         assert_eq!(agent_result(&status), wanted);
         assert_eq!(agent_result(&json!({"result": "thawed"})), "thawed\n");
+        assert_eq!(agent_result(&json!({"result": "a\u{1b}[2J"})), "a?[2J\n");
         assert_eq!(agent_result(&json!({"result": 1})), "1\n");
         assert_eq!(agent_result(&json!({"result": {}})), "{}\n");
         assert_eq!(agent_result(&json!({"result": null})), "");
