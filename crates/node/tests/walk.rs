@@ -14,8 +14,9 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    NewSize, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume,
-    QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
+    Chosen, NewSize, NodeStartall, NodeStopall, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot,
+    QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend,
+    QemuVncproxy,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -49,6 +50,7 @@ async fn host() -> FakeHost {
         .program(QEMU, qemu_facts)
         .program("qemu-img", qemu_img)
         .program("tc", silent)
+        .program("/var/lib/vz/snippets/hook.sh", silent)
         .spawner(QEMU, spawn_qemu);
     host.create_dir(Path::new("/run/ostler/guests"), 0o755)
         .await
@@ -127,6 +129,7 @@ async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> 
         "images/100/vm-100-disk-1.raw",
         "template/iso/a.iso",
         "template/iso/b.iso",
+        "snippets/hook.sh",
     ] {
         let path = Path::new("/var/lib/vz").join(path);
         node.host.write(&path, b"x", 0o600).await.unwrap();
@@ -372,6 +375,50 @@ async fn qemu_start() {
     let scene = || Box::pin(node(|vmid| QemuStart::new(vmid, None, false))) as Waiting<_>;
     let walked = walk_all(scene, 40).await;
     assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+}
+
+/// The administrator's script is called in a scope of the task, of which nothing is left.
+#[tokio::test]
+async fn qemu_start_with_a_script() {
+    let options = &[("hookscript", "local:snippets/hook.sh")];
+    let start = |vmid| QemuStart::new(vmid, None, false);
+    let walked = walk_all(move || Box::pin(node_with(start, options)), 45).await;
+    assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+    walk_all(
+        move || Box::pin(restarting_with(QemuStop::new, options)),
+        10,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn node_startall() {
+    let scene = async || {
+        let node = node_with(
+            |_| NodeStartall {
+                chosen: Chosen::default(),
+                force: false,
+            },
+            &[("onboot", "1"), ("startup", "order=1,up=2")],
+        )
+        .await;
+        // A guest that does not start is its own task's failure.
+        Node {
+            also_well: node.inventory().await,
+            ..node
+        }
+    };
+    walk_all(move || Box::pin(scene()), 30).await;
+}
+
+#[tokio::test]
+async fn node_stopall() {
+    let make = |_| NodeStopall {
+        chosen: Chosen::default(),
+        timeout_s: 60,
+        force_stop: true,
+    };
+    walk_all(move || Box::pin(running(make)), 8).await;
 }
 
 #[tokio::test]

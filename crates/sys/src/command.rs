@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use model::Error;
 
+use crate::ScopeName;
+
 /// Where a program's output goes.
 #[derive(Debug, Clone, Default)]
 pub enum Stdio {
@@ -30,8 +32,13 @@ pub struct Command {
     pub output: Stdio,
     /// After this the program is killed. None only where somebody else ends it.
     pub timeout: Option<Duration>,
-    /// Run as this user and group, without supplementary groups.
+    /// Run as this user and group, without supplementary groups but those of `groups_of`.
     pub user: Option<(u32, u32)>,
+    /// Files that the program may open if their group may: it gets those groups, but never that
+    /// of root.
+    pub groups_of: Vec<PathBuf>,
+    /// `run` puts the program into this existing scope.
+    pub scope: Option<ScopeName>,
     /// Descriptors handed to the program, as (number there, descriptor).
     pub descriptors: Vec<(i32, Arc<OwnedFd>)>,
 }

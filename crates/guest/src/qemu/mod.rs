@@ -1,6 +1,7 @@
 //! Virtual machines.
 
 mod argv;
+mod balloon;
 pub mod block;
 mod config;
 mod cpu;
@@ -13,8 +14,10 @@ pub mod qmp;
 mod quote;
 mod running;
 mod usage;
+mod words;
 
 pub use argv::{ArgvError, Taps, Volumes, argv};
+pub use balloon::MemoryStatistics;
 pub use config::VmConfig;
 pub use info::{CpuModel, MachineType, QemuInfo, QemuVersion, VersionError, cpu_models, machines};
 pub use layout::{LayoutError, plan};
@@ -22,5 +25,5 @@ pub use netdev::Tap;
 pub use paths::RuntimePaths;
 pub use qmp::Event;
 pub use qmp::{Qmp, QmpError, VncPassword};
-pub use running::{Accel, Backend, Device, Firmware, Processors, RunningAs};
+pub use running::{Accel, Backend, Device, Firmware, NumaNode, Processors, RunningAs};
 pub use usage::{DiskUsage, disk_usage};

@@ -31,7 +31,7 @@ impl Changer<'_> {
         before: &VmConfig,
         after: &VmConfig,
     ) -> Result<Outcome, Trouble> {
-        if slot.bus() == DriveBus::Efi {
+        if !slot.bus().is_seen() {
             return Ok(Outcome::Waits);
         }
         let (old, new) = (before.drives.get(&slot), after.drives.get(&slot));

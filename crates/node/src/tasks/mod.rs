@@ -2,6 +2,7 @@
 
 mod allocate;
 mod claim;
+mod node_all;
 mod power_off;
 mod qemu_configure;
 mod qemu_create;
@@ -22,6 +23,7 @@ mod volume_upload;
 use model::VmId;
 use tasks::Registry;
 
+pub use node_all::{Chosen, NodeStartall, NodeStopall};
 pub use qemu_configure::QemuConfigure;
 pub use qemu_create::{QemuCreate, already_exists};
 pub use qemu_destroy::QemuDestroy;
@@ -42,6 +44,8 @@ use crate::World;
 /// All tasks that a node knows.
 pub fn registry() -> Registry<World> {
     Registry::default()
+        .with::<NodeStartall>()
+        .with::<NodeStopall>()
         .with::<QemuConfigure>()
         .with::<QemuCreate>()
         .with::<QemuDestroy>()

@@ -23,6 +23,9 @@ use crate::{
 impl Processes for RealHost {
     async fn run(&self, command: Command) -> Result<Output, SysError> {
         let mut child = prepare(&command)?;
+        if let Some(scope) = &command.scope {
+            self.enter(&mut child, scope)?;
+        }
         child.stdin(StdStdio::piped()).kill_on_drop(true);
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::piped()).stderr(StdStdio::piped());
@@ -64,25 +67,7 @@ impl Processes for RealHost {
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::null()).stderr(StdStdio::null());
         }
-        let mut entrances = Vec::new();
-        for path in self.cgroup.entrances(scope) {
-            let file = std::fs::OpenOptions::new().write(true).open(&path);
-            entrances.push(file.map_err(|source| SysError::io("open", &path, source))?);
-        }
-        // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, write).
-        unsafe {
-            child.pre_exec(move || {
-                if libc::setsid() < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                for file in &entrances {
-                    if libc::write(file.as_raw_fd(), b"0".as_ptr().cast(), 1) != 1 {
-                        return Err(io::Error::last_os_error());
-                    }
-                }
-                Ok(())
-            });
-        }
+        self.enter(&mut child, scope)?;
         let child = child
             .spawn()
             .map_err(|error| not_started(&command, error))?;
@@ -112,6 +97,50 @@ impl Processes for RealHost {
             .map(OwnedFd::from)
             .map_err(|source| SysError::io("connect to", socket, source))
     }
+}
+
+impl RealHost {
+    /// Has a child enter a scope, in a session of its own, before it becomes its program.
+    fn enter(
+        &self,
+        child: &mut tokio::process::Command,
+        scope: &ScopeName,
+    ) -> Result<(), SysError> {
+        let mut entrances = Vec::new();
+        for path in self.cgroup.entrances(scope) {
+            let file = std::fs::OpenOptions::new().write(true).open(&path);
+            entrances.push(file.map_err(|source| SysError::io("open", &path, source))?);
+        }
+        // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, write).
+        unsafe {
+            child.pre_exec(move || {
+                if libc::setsid() < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                for file in &entrances {
+                    if libc::write(file.as_raw_fd(), b"0".as_ptr().cast(), 1) != 1 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+                Ok(())
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The groups that may open these files; root's is nobody's.
+fn groups_of(files: &[std::path::PathBuf]) -> Result<Vec<libc::gid_t>, SysError> {
+    use std::os::unix::fs::MetadataExt;
+    let mut groups = Vec::new();
+    for path in files {
+        let metadata =
+            std::fs::metadata(path).map_err(|source| SysError::io("examine", path, source))?;
+        if metadata.gid() != 0 {
+            groups.push(metadata.gid());
+        }
+    }
+    Ok(groups)
 }
 
 fn not_started(command: &Command, source: io::Error) -> SysError {
@@ -158,6 +187,7 @@ fn prepare(command: &Command) -> Result<tokio::process::Command, SysError> {
         child.stdout(open_log(path)?).stderr(open_log(path)?);
     }
     let user = command.user;
+    let groups = groups_of(&command.groups_of)?;
     let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
     let above = descriptors
         .iter()
@@ -185,7 +215,7 @@ fn prepare(command: &Command) -> Result<tokio::process::Command, SysError> {
             let Some((uid, gid)) = user else {
                 return Ok(());
             };
-            let ok = libc::setgroups(0, std::ptr::null()) == 0
+            let ok = libc::setgroups(groups.len(), groups.as_ptr()) == 0
                 && libc::setgid(gid) == 0
                 && libc::setuid(uid) == 0;
             if ok {

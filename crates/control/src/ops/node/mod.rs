@@ -1,5 +1,6 @@
 //! `/nodes/{node}`
 
+mod all;
 mod capabilities;
 mod config;
 mod status;
@@ -25,7 +26,9 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("node_config", config::get),
     pair!("node_config_update", config::update),
     pair!("node_power", status::power),
+    pair!("node_startall", all::start),
     pair!("node_status", status::get),
+    pair!("node_stopall", all::stop),
     pair!("node_time", time::get),
     pair!("node_time_update", time::update),
     pair!("node_version", status::version),

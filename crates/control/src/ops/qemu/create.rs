@@ -12,7 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Guest;
-use super::configure::options;
+use super::configure::{check_hook_script, check_root_only, options};
 use crate::ops::Op;
 
 #[derive(Deserialize)]
@@ -37,6 +37,8 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     for volume in &edit.new_volumes {
         op.context.world.storage(&volume.storage).await?;
     }
+    check_root_only(&op, &edit)?;
+    check_hook_script(&op, &edit).await?;
     edit.check(&GuestConfig::default())?;
     fill_in(&mut edit, op.context.clock.wall());
     if let Some(pool) = &pool {
