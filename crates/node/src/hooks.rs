@@ -6,7 +6,7 @@ use std::time::Duration;
 use guest::qemu::VmConfig;
 use model::{Error, VmId, VolumeId};
 use storage::ContentType;
-use sys::Command;
+use sys::{Command, Limits};
 use tasks::TaskContext;
 
 use crate::World;
@@ -98,21 +98,33 @@ pub(crate) async fn call(cx: &TaskContext<World>, vmid: VmId, phase: Phase) -> R
         return Ok(());
     };
     let scope = cx.scope();
-    cx.world
-        .host
-        .create_scope(&scope, &Default::default())
-        .await?;
     let command = Command {
         scope: Some(scope.clone()),
         ..command
     };
-    let called = cx.world.call_hook(vmid, phase, command).await;
-    // What it left running is not the guest's.
-    cx.world.host.kill_scope(&scope).await?;
+    let called = async {
+        cx.world
+            .host
+            .create_scope(&scope, &Limits::default())
+            .await?;
+        cx.world.call_hook(vmid, phase, command).await
+    };
+    let called = called.await;
+    clear(cx).await?;
     for line in called?.lines() {
         cx.log(line).await;
     }
     Ok(())
+}
+
+/// Ends what the script left running: it is not the guest's.
+pub(crate) async fn clear(cx: &TaskContext<World>) -> Result<(), Error> {
+    let scope = cx.scope();
+    match cx.world.host.kill_scope(&scope).await {
+        Ok(()) => Ok(()),
+        // Nobody else would do it later.
+        Err(_) => Ok(cx.world.host.kill_scope(&scope).await?),
+    }
 }
 
 /// The same where what follows goes on without it.
