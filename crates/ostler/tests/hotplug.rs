@@ -80,6 +80,11 @@ impl Hot {
         answer.data.as_str().unwrap().to_owned()
     }
 
+    async fn status(&self) -> Value {
+        let params = json!({"node": "pve1", "vmid": 100});
+        self.node.call("qemu_status", params).await.unwrap().data
+    }
+
     async fn config(&self) -> Value {
         let params = json!({"node": "pve1", "vmid": 100});
         self.node.call("qemu_config", params).await.unwrap().data
@@ -270,6 +275,21 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
             hot.made(json!({"balloon": 96})).await;
             let reached = async || hot.monitor("info balloon").await.contains("actual=96");
             until("the balloon has its size", reached).await;
+            let told = async || hot.status().await["ballooninfo"]["total_mem"].is_u64();
+            until("the guest tells of its memory", told).await;
+            let shown = hot.status().await;
+            let info = &shown["ballooninfo"];
+            assert_eq!(info["max_mem"], 128 << 20);
+            assert_eq!(
+                (&info["actual"], &shown["balloon"]),
+                (&json!(96 << 20), &json!(96 << 20))
+            );
+            let number = |value: &Value| value.as_u64().unwrap();
+            let used = number(&info["total_mem"]) - number(&info["free_mem"]);
+            assert_eq!(
+                (number(&shown["mem"]), &shown["freemem"]),
+                (used, &info["free_mem"])
+            );
 
             // What cannot be changed waits.
             hot.change(json!({"memory": "256", "cpulimit": 0.5}))
