@@ -160,7 +160,11 @@ fn refused(option: &str, value: &str) -> String {
 fn what_this_version_lacks_is_refused_and_not_stored() {
     let cases = [
         ("hostpci0", "0000:01:00.0", "not supported"),
-        ("tpmstate0", "local:1,version=v2.0", "not supported"),
+        (
+            "tpmstate0",
+            "local:1,format=qcow2",
+            "format: value 'qcow2' is not supported",
+        ),
         ("ciuser", "jane", "not supported"),
         ("arch", "aarch64", "value 'aarch64' is not supported"),
         (
@@ -180,7 +184,6 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
             "model: value 'ne2k_isa' is not supported",
         ),
         ("shares", "500", "not supported"),
-        ("watchdog", "i6300esb,action=reset", "not supported"),
         ("watchdog", "i6300esb,action=nap", "invalid format"),
     ];
     for (option, value, reason) in cases {
