@@ -215,11 +215,7 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         balloon_mib: from.count("balloon", 0),
         numa: from.flag("numa", false),
         numa_nodes: from.indexed("numa", 8, Numa::parse),
-        hotplug: from
-            .config
-            .text("hotplug")
-            .map(|text| Hotplug::parse(&text))
-            .unwrap_or_default(),
+        hotplug: hotplug(from.config),
         shares_pages: from.flag("allow-ksm", true),
         kvm: from.flag("kvm", true),
         acpi: from.flag("acpi", true),
@@ -249,15 +245,21 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         freeze: from.flag("freeze", false),
         keyboard: from.config.text("keyboard"),
         args: args(from),
-        hook_script: from
-            .config
-            .text("hookscript")
-            .and_then(|text| text.parse().ok()),
+        hook_script: hook_script(from.config),
         on_boot: from.flag("onboot", false),
         startup: from.view("startup", Startup::parse),
         protection: from.flag("protection", false),
         os_type,
     }
+}
+
+fn hotplug(config: &GuestConfig) -> Hotplug {
+    let text = config.text("hotplug");
+    text.map(|text| Hotplug::parse(&text)).unwrap_or_default()
+}
+
+fn hook_script(config: &GuestConfig) -> Option<VolumeId> {
+    config.text("hookscript")?.parse().ok()
 }
 
 fn args(from: &mut Reader<'_>) -> Vec<String> {

@@ -88,9 +88,8 @@ impl<'a> Changer<'a> {
         if !world.running.is_running(vmid).await? {
             return Ok(None);
         }
-        let Some(file) = world.running.run_file(vmid).await? else {
-            return Ok(None);
-        };
+        let unknown = || Error::unavailable(format!("VM {vmid} has no run file"));
+        let file = world.running.run_file(vmid).await?.ok_or_else(unknown)?;
         let qmp = world.running.qmp(vmid).await?;
         Ok(Some(Self {
             world,
