@@ -51,6 +51,7 @@ async fn ends_from_inside(node: &TestNode) {
 }
 
 /// TPM, NUMA nodes, a watchdog and arguments of its own, in one guest.
+// covers: S4.12
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_has_what_its_options_name() {
     if left_out("guest_devices") {

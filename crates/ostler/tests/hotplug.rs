@@ -301,6 +301,49 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
     );
 }
 
+/// A guest that does not let go of a device keeps it, and the caller is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_guest_does_not_let_go_of_stays_pending() {
+    if left_out("hotplug: a guest that holds on") {
+        return;
+    }
+    // Nothing in it hears of it: there is no system to boot.
+    let node = TestNode::start(async |store| {
+        let options: [(&str, Value); 4] = [
+            ("memory", "32".into()),
+            ("kvm", 0.into()),
+            ("net0", "virtio=BC:24:11:00:00:01".into()),
+            ("boot", "order=net0".into()),
+        ];
+        put_guest(store, 100, &options).await;
+    })
+    .await;
+    let guest = json!({"node": "pve1", "vmid": 100});
+    assert_eq!(node.task("qemu_start", guest.clone()).await, "OK");
+    let out = json!({"node": "pve1", "vmid": 100, "delete": "net0"});
+    let refused = node.call("qemu_configure", out.clone()).await.unwrap_err();
+    let told = "hotplug problem - error on hot-unplugging device 'net0'";
+    assert_eq!(refused.fields["net0"], told);
+    let rows = node.call("qemu_pending", guest.clone()).await.unwrap().data;
+    let row = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["key"] == "net0");
+    assert_eq!(row.unwrap()["delete"], 1);
+    // As a task it ends with the same words, and the next start does without the card.
+    let upid = node.call("qemu_configure_task", out).await.unwrap().data;
+    let status = node.ended(upid.as_str().unwrap()).await;
+    assert_eq!(
+        status,
+        format!("Parameter verification failed. net0: {told}")
+    );
+    assert_eq!(node.task("qemu_stop", guest.clone()).await, "OK");
+    assert_eq!(node.task("qemu_start", guest.clone()).await, "OK");
+    let config = node.call("qemu_config", guest).await.unwrap().data;
+    assert!(config.get("net0").is_none(), "{config}");
+}
+
 fn master(link: &str) -> Option<String> {
     let target = std::fs::read_link(format!("/sys/class/net/{link}/master")).ok()?;
     Some(target.file_name()?.to_str()?.to_owned())

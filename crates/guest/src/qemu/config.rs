@@ -435,6 +435,8 @@ mod tests {
             ("cpu", "custom-mine"),
             ("machine", "virt"),
             ("vcpus", "2"),
+            ("hotplug", "disk,memory"),
+            ("args", "'open"),
         ];
         let errors = parse(&cases).unwrap_err();
         assert_eq!(errors.len(), cases.len(), "{errors:?}");
