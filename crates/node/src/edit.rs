@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use guest::qemu::VmConfig;
-use model::qemu::{Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, ImportSource, Net};
+use model::qemu::{Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, ImportSource, Net, TpmState};
 use model::schema::Values;
 use model::{
     BlockFormat, ByteSize, Error, FieldErrors, GuestConfig, GuestRecord, PendingChange, StorageId,
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Options that change nothing for QEMU and so take effect at once.
-const AT_ONCE: [&str; 12] = [
+const AT_ONCE: [&str; 13] = [
     "autostart",
     "description",
     "lock",
@@ -31,6 +31,7 @@ const AT_ONCE: [&str; 12] = [
     "migrate_downtime",
     "migrate_speed",
     "hotplug",
+    "hookscript",
 ];
 
 /// What Proxmox VE says to who wants to fill something else than a new volume.
@@ -128,10 +129,14 @@ impl Edit {
         }
         let drive = Drive::parse(slot.bus(), text).map_err(|error| error.for_parameter(&name))?;
         if let DriveSource::New { storage, gib } = drive.source() {
-            let bytes = (gib * f64::from(1 << 30)) as u64;
+            let mut bytes = (gib * f64::from(1 << 30)) as u64;
+            let mut format = drive.format();
             let source = drive.import_source();
             if source.is_some() && bytes != 0 {
                 return Err(IMPORT_SYNTAX.to_owned());
+            }
+            if slot.bus() == DriveBus::Tpm {
+                (bytes, format) = (TpmState::BYTES, Some(BlockFormat::Raw));
             }
             if source.is_none() && bytes == 0 && slot.bus() != DriveBus::Efi {
                 return Err("a new volume needs a size".to_owned());
@@ -140,7 +145,7 @@ impl Edit {
                 slot,
                 storage,
                 bytes,
-                format: drive.format(),
+                format,
                 source,
                 name: None,
             });

@@ -14,9 +14,9 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    NewSize, QemuConfigure, QemuCreate, QemuDelsnapshot, QemuDestroy, QemuReboot, QemuReset,
-    QemuResize, QemuResume, QemuRollback, QemuShutdown, QemuSnapshot, QemuStart, QemuStop,
-    QemuSuspend, QemuSuspendToDisk, QemuVncproxy,
+    Chosen, NewSize, NodeStartall, NodeStopall, QemuConfigure, QemuCreate, QemuDelsnapshot,
+    QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume, QemuRollback, QemuShutdown,
+    QemuSnapshot, QemuStart, QemuStop, QemuSuspend, QemuSuspendToDisk, QemuVncproxy,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -54,6 +54,7 @@ async fn host() -> FakeHost {
         .program(QEMU, qemu_facts)
         .program("qemu-img", qemu_img)
         .program("tc", silent)
+        .program("/var/lib/vz/snippets/hook.sh", silent)
         .spawner(QEMU, spawn_qemu);
     host.create_dir(Path::new("/run/ostler/guests"), 0o755)
         .await
@@ -132,6 +133,7 @@ async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> 
         "images/100/vm-100-disk-1.raw",
         "template/iso/a.iso",
         "template/iso/b.iso",
+        "snippets/hook.sh",
     ] {
         let path = Path::new("/var/lib/vz").join(path);
         node.host.write(&path, b"x", 0o600).await.unwrap();
@@ -285,6 +287,13 @@ impl<T: Task<World = World>> Scene for Node<T> {
     }
 }
 
+/// A node for which it is well too that nothing has happened.
+async fn or_as_before<T: Task<World = World>>(mut node: Node<T>) -> Node<T> {
+    let before = node.inventory().await;
+    node.also_well = Arc::new(move |found| before == found);
+    node
+}
+
 /// Walks a task and prints what was broken.
 async fn walk_all<T: Task<World = World>>(
     scene: impl Fn() -> Waiting<'static, Node<T>>,
@@ -397,6 +406,52 @@ async fn qemu_start() {
     let scene = || Box::pin(node(|vmid| QemuStart::new(vmid, None, false))) as Waiting<_>;
     let walked = walk_all(scene, 40).await;
     assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+}
+
+/// The administrator's script is called in a scope of the task, of which nothing is left.
+#[tokio::test]
+async fn qemu_start_with_a_script() {
+    let options = &[("hookscript", "local:snippets/hook.sh")];
+    let start = |vmid| QemuStart::new(vmid, None, false);
+    let walked = walk_all(move || Box::pin(node_with(start, options)), 45).await;
+    assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+    walk_all(
+        move || Box::pin(restarting_with(QemuStop::new, options)),
+        10,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn node_startall() {
+    let scene = async || {
+        let node = node_with(
+            |_| NodeStartall {
+                chosen: Chosen::default(),
+                force: false,
+            },
+            &[("onboot", "1"), ("startup", "order=1,up=2")],
+        )
+        .await;
+        // A guest that does not start is its own task's failure.
+        or_as_before(node).await
+    };
+    walk_all(move || Box::pin(scene()), 30).await;
+}
+
+#[tokio::test]
+async fn node_stopall() {
+    let scene = async || {
+        let node = running(|_| NodeStopall {
+            chosen: Chosen::default(),
+            timeout_s: 60,
+            force_stop: true,
+        })
+        .await;
+        // A guest that does not stop is its own task's failure.
+        or_as_before(node).await
+    };
+    walk_all(move || Box::pin(scene()), 8).await;
 }
 
 #[tokio::test]

@@ -3,10 +3,6 @@
 
 use crate::schema::{Field, Format, format};
 
-use super::drive_fields;
-
-const NUMBERS: &str = r"(?:\d+(?:-\d+)?(?:;\d+(?:-\d+)?)*)";
-
 const fn properties(name: &'static str, fields: &'static [Field]) -> Field {
     Field::string(name)
         .optional()
@@ -61,7 +57,6 @@ pub(super) const DEVICES: &[Field] = &[
         Field::boolean("foldersharing").optional().default("0"),
         Field::string("videostreaming").optional().one_of(&["off", "all", "filter"]).default("off"),
     ]),
-    properties("tpmstate0", drive_fields::TPM),
     properties("usb[n]", &[
         Field::string("host")
             .optional()
@@ -84,30 +79,10 @@ pub(super) const DEVICES: &[Field] = &[
         Field::boolean("expose-xattr").optional().default("0"),
     ])
     .indexed(10),
-    Field::string("watchdog")
-        .optional()
-        .format(Format::Properties { name: "pve-qm-watchdog", fields: WATCHDOG })
-        .unbuilt(),
-];
-
-const WATCHDOG: &[Field] = &[
-    Field::string("model")
-        .optional()
-        .one_of(&["i6300esb", "ib700"])
-        .default("i6300esb")
-        .default_key(),
-    Field::string("action")
-        .optional()
-        .one_of(&["reset", "shutdown", "poweroff", "pause", "debug", "none"]),
 ];
 
 pub(super) const PLATFORM: &[Field] = &[
     text("amd-sev", "pve-qemu-sev-fmt"),
-    Field::string("args").optional().unbuilt(),
-    Field::string("hookscript")
-        .optional()
-        .format(format::VOLUME_ID)
-        .unbuilt(),
     Field::string("hugepages")
         .optional()
         .one_of(&["any", "2", "1024"])
@@ -117,18 +92,6 @@ pub(super) const PLATFORM: &[Field] = &[
         .optional()
         .default("0")
         .unbuilt(),
-    properties(
-        "numa[n]",
-        &[
-            Field::string("cpus").pattern(NUMBERS),
-            Field::string("hostnodes").optional().pattern(NUMBERS),
-            Field::number("memory").optional(),
-            Field::string("policy")
-                .optional()
-                .one_of(&["preferred", "bind", "interleave"]),
-        ],
-    )
-    .indexed(8),
     Field::boolean("template").optional().default("0").unbuilt(),
     Field::string("vmstatestorage")
         .optional()

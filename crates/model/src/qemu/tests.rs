@@ -160,7 +160,11 @@ fn refused(option: &str, value: &str) -> String {
 fn what_this_version_lacks_is_refused_and_not_stored() {
     let cases = [
         ("hostpci0", "0000:01:00.0", "not supported"),
-        ("tpmstate0", "local:1,version=v2.0", "not supported"),
+        (
+            "tpmstate0",
+            "local:1,format=qcow2",
+            "format: value 'qcow2' is not supported",
+        ),
         ("ciuser", "jane", "not supported"),
         ("arch", "aarch64", "value 'aarch64' is not supported"),
         (
@@ -174,10 +178,7 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
             "ne2k_isa,bridge=vmbr0",
             "model: value 'ne2k_isa' is not supported",
         ),
-        ("net0", "virtio,rate=12.5", "rate: not supported"),
-        ("hotplug", "network,disk", "not supported"),
         ("shares", "500", "not supported"),
-        ("watchdog", "i6300esb,action=reset", "not supported"),
         ("watchdog", "i6300esb,action=nap", "invalid format"),
     ];
     for (option, value, reason) in cases {
@@ -189,7 +190,8 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
 #[test]
 fn what_later_versions_use_is_stored() {
     let given = serde_json::json!({
-        "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1,tag=5,trunks=1;2-3",
+        "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1,tag=5,trunks=1;2-3,rate=12.5",
+        "hotplug": "network,disk",
         "startup": "order=1,up=3", "affinity": "0-3,7", "agent": "1",
         "tags": "a;b", "cpulimit": "1.5", "boot": "order=scsi0;net0", "memory": "2048",
         "cdrom": "none", "unused255": "local:1/d", "rng0": "source=/dev/urandom", "lock": "backup",

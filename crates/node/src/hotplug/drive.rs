@@ -8,7 +8,7 @@ use model::qemu::{Aio, BootDevice, Drive, DriveBus, DriveSlot};
 use model::{BlockSource, BlockSpec};
 use serde_json::{Map, Value, json};
 
-use super::{Changer, Outcome, Trouble};
+use super::{Behind, Changer, Outcome, Trouble};
 use crate::volumes;
 
 /// The sets of descriptors that a running QEMU is given. Those of its start have lower numbers.
@@ -31,7 +31,7 @@ impl Changer<'_> {
         before: &VmConfig,
         after: &VmConfig,
     ) -> Result<Outcome, Trouble> {
-        if slot.bus() == DriveBus::Efi {
+        if !slot.bus().is_seen() {
             return Ok(Outcome::Waits);
         }
         let (old, new) = (before.drives.get(&slot), after.drives.get(&slot));
@@ -218,7 +218,7 @@ impl Changer<'_> {
         self.clear_drive(slot).await?;
         for thread in threads {
             if self.has_object(&thread).await? {
-                self.qmp.remove_object(&thread).await?;
+                self.remove_when_free(Behind::Object(&thread)).await?;
             }
         }
         self.strike_out(&gone).await
@@ -242,12 +242,12 @@ impl Changer<'_> {
             format!("file-{slot}"),
         ] {
             if existing.contains(&name) {
-                self.qmp.remove_block_node(&name).await?;
+                self.remove_when_free(Behind::Node(&name)).await?;
             }
         }
         let throttle = throttle_group(slot);
         if self.has_object(&throttle).await? {
-            self.qmp.remove_object(&throttle).await?;
+            self.remove_when_free(Behind::Object(&throttle)).await?;
         }
         for (set, said) in self.qmp.descriptor_sets().await? {
             if said.iter().any(|said| is_of(said, slot)) {

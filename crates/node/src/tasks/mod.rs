@@ -4,6 +4,7 @@ mod allocate;
 mod claim;
 mod memory;
 mod new_guest;
+mod node_all;
 mod power_off;
 mod qemu_clone;
 mod qemu_configure;
@@ -31,6 +32,7 @@ use model::VmId;
 use tasks::Registry;
 
 pub use new_guest::already_exists;
+pub use node_all::{Chosen, NodeStartall, NodeStopall};
 pub use qemu_clone::QemuClone;
 pub use qemu_configure::QemuConfigure;
 pub use qemu_create::QemuCreate;
@@ -57,6 +59,8 @@ use crate::World;
 /// All tasks that a node knows.
 pub fn registry() -> Registry<World> {
     Registry::default()
+        .with::<NodeStartall>()
+        .with::<NodeStopall>()
         .with::<QemuClone>()
         .with::<QemuConfigure>()
         .with::<QemuCreate>()

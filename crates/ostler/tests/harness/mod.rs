@@ -8,6 +8,7 @@
 )]
 
 pub mod https;
+pub mod namespace;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -28,6 +28,7 @@ const GROUPS: &[&[Row]] = &[
     access::users::ROWS,
     node::storage::ROWS,
     cluster::ROWS,
+    node::all::ROWS,
     node::capabilities::ROWS,
     node::config::ROWS,
     node::journal::ROWS,

@@ -116,8 +116,10 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
     edit.revert = names(change.revert.as_deref());
     edit.force = change.force == Some(true);
     check_names(&edit)?;
+    check_root_only(op, &edit)?;
     check_drives(op, guest.vmid, &edit).await?;
     edit.check(&record.config)?;
+    check_hook_script(op, &edit).await?;
     let task = QemuConfigure::new(guest.vmid, edit, change.digest, guest.skips_lock());
     op.context.submit(op, guest.vmid, task).await
 }
@@ -135,6 +137,31 @@ fn names(list: Option<&str>) -> Vec<String> {
     split_list(list.unwrap_or_default())
         .map(str::to_owned)
         .collect()
+}
+
+/// Options that reach the host itself.
+const ROOT_ONLY: [&str; 2] = ["args", "hookscript"];
+
+/// Refuses options that only root may change.
+pub(super) fn check_root_only(op: &Op, edit: &Edit) -> Result<(), Error> {
+    let lists = [&edit.delete, &edit.revert];
+    let mut names = edit.set.keys().chain(lists.into_iter().flatten());
+    match names.find(|name| ROOT_ONLY.contains(&name.as_str())) {
+        Some(name) if !op.identity()?.is_root() => {
+            let text = format!("only root can set '{name}' config");
+            Err(Error::forbidden(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A script that is set must be there.
+pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error> {
+    let volume = edit.set.get("hookscript").and_then(|value| value.as_str());
+    if let Some(volume) = volume.and_then(|text| text.parse().ok()) {
+        op.context.world.hook_script(&volume).await?;
+    }
+    Ok(())
 }
 
 /// What is set cannot be deleted too, and what is deleted must be an option.

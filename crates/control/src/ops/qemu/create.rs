@@ -12,7 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Guest;
-use super::configure::options;
+use super::configure::{check_hook_script, check_root_only, options};
 use super::drives::check_drives;
 use crate::ops::Op;
 
@@ -35,7 +35,9 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         Err(error) if error.kind == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    check_root_only(&op, &edit)?;
     check_drives(&op, vmid, &edit).await?;
+    check_hook_script(&op, &edit).await?;
     edit.check(&GuestConfig::default())?;
     fill_in(&mut edit, op.context.clock.wall());
     if let Some(pool) = &pool {

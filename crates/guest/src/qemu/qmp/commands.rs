@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Qmp, QmpError};
 use crate::qemu::argv::AGENT_SOCKET;
+use crate::qemu::balloon::{MemoryStatistics, memory_statistics};
 use crate::qemu::{DiskUsage, QemuVersion, disk_usage};
 
 /// What the guest is doing (`query-status`).
@@ -28,6 +29,9 @@ pub struct VncPassword<'a> {
 
 /// A key, by QEMU's name for it (`ctrl`, `a`, `f1`).
 pub type InputKey<'a> = &'a str;
+
+/// Where the balloon is, if there is one.
+const BALLOON: &str = "/machine/peripheral/balloon0";
 
 /// Plugging and block work may wait for the guest or for a disk.
 pub(super) const SLOW: Duration = Duration::from_secs(60);
@@ -169,6 +173,21 @@ impl Qmp {
             {
                 Ok(None)
             }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has a guest tell of its memory again and again.
+    pub async fn poll_memory(&self, seconds: u64) -> Result<(), QmpError> {
+        self.set_property(BALLOON, "guest-stats-polling-interval", seconds.into())
+            .await
+    }
+
+    /// What the guest last told of its memory; `None` without a balloon.
+    pub async fn memory_statistics(&self) -> Result<Option<MemoryStatistics>, QmpError> {
+        match self.property(BALLOON, "guest-stats").await {
+            Ok(answer) => Ok(Some(memory_statistics(&answer))),
+            Err(QmpError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
