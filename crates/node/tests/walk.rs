@@ -14,8 +14,8 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    NewSize, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume,
-    QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
+    NewSize, QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset,
+    QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -23,7 +23,8 @@ use sys::{Command, Files, Links, Output};
 use tasks::{Engine, EngineOptions, Submission, Task};
 use testkit::walk::{Scene, Walked, walk};
 use testkit::{
-    Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, qemu_img, spawn_qemu,
+    Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img,
+    spawn_qemu,
 };
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -35,8 +36,8 @@ struct Node<T> {
     host: FakeHost,
     plain: SharedStore,
     make: fn(VmId) -> T,
-    /// A state that is well besides those before and after the task.
-    also_well: Vec<String>,
+    /// States that are well besides those before and after the task.
+    also_well: Vec<Vec<String>>,
 }
 
 fn vmid() -> VmId {
@@ -48,6 +49,7 @@ async fn host() -> FakeHost {
     let host = FakeHost::new(Faults::default())
         .program(QEMU, qemu_facts)
         .program("qemu-img", qemu_img)
+        .program("genisoimage", genisoimage)
         .spawner(QEMU, spawn_qemu);
     host.create_dir(Path::new("/run/ostler/guests"), 0o755)
         .await
@@ -127,6 +129,35 @@ async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
     node
 }
 
+/// The same, with a medium for cloud-init, a snippet on it and an option that it is made of.
+async fn cloud_node<T>(make: fn(VmId) -> T) -> Node<T> {
+    let node = node(make).await;
+    let image = Path::new("/var/lib/vz/images/100/vm-100-cloudinit.qcow2");
+    node.host.write(image, b"x", 0o600).await.unwrap();
+    let snippet = Path::new("/var/lib/vz/snippets/vendor.yaml");
+    node.host
+        .write(snippet, b"#cloud-config\n{}\n", 0o600)
+        .await
+        .unwrap();
+    let records = node::Records::new(node.plain.clone(), "pve1".parse().unwrap());
+    let options = [
+        (
+            "ide2",
+            "local:100/vm-100-cloudinit.qcow2,media=cdrom,size=4M",
+        ),
+        ("ciuser", "lab"),
+        ("cicustom", "vendor=local:snippets/vendor.yaml"),
+    ];
+    let change = |guest: &mut GuestRecord| {
+        for (option, value) in options {
+            guest.config.set(option, value);
+        }
+        Ok(())
+    };
+    records.change_guest(vmid(), change).await.unwrap();
+    node
+}
+
 /// The same, with the guest running.
 async fn running<T>(make: fn(VmId) -> T) -> Node<T> {
     Node {
@@ -139,7 +170,7 @@ async fn running<T>(make: fn(VmId) -> T) -> Node<T> {
 async fn restarting<T>(make: fn(VmId) -> T) -> Node<T> {
     let started = node(|vmid| QemuStart::new(vmid, None, false)).await;
     // What runs may have been stopped and not started again, cleanly.
-    let also_well = started.inventory().await;
+    let also_well = vec![started.inventory().await];
     let engine = started.engine().await;
     let upid = started.submit(&engine).await.unwrap();
     engine.wait(&upid).await.unwrap();
@@ -234,7 +265,7 @@ impl<T: Task<World = World>> Scene for Node<T> {
     }
 
     fn is_also_well(&self, inventory: &[String]) -> bool {
-        self.also_well == inventory
+        self.also_well.iter().any(|well| well == inventory)
     }
 }
 
@@ -260,7 +291,7 @@ fn edit(options: serde_json::Value) -> Edit {
 fn creation(vmid: VmId) -> QemuCreate {
     let options = serde_json::json!({
         "memory": "64", "scsi0": "local:1", "virtio1": "local:2,format=qcow2",
-        "net0": "virtio,bridge=vmbr0"
+        "net0": "virtio,bridge=vmbr0", "ide2": "local:cloudinit"
     });
     QemuCreate {
         vmid,
@@ -287,6 +318,70 @@ async fn qemu_start() {
     let scene = || Box::pin(node(|vmid| QemuStart::new(vmid, None, false))) as Waiting<_>;
     let walked = walk_all(scene, 40).await;
     assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+}
+
+/// A start that fails may leave the medium made: it is what the configuration says.
+async fn starting_with_medium() -> Node<QemuStart> {
+    let made = cloud_node(|vmid| QemuCloudinitUpdate { vmid }).await;
+    assert_eq!(made.run().await, "OK");
+    Node {
+        also_well: vec![made.inventory().await],
+        ..cloud_node(|vmid| QemuStart::new(vmid, None, false)).await
+    }
+}
+
+#[tokio::test]
+async fn qemu_start_with_cloud_init() {
+    let walked = walk_all(|| Box::pin(starting_with_medium()), 60).await;
+    assert!(walked.failed > 40 && walked.went_through > 20, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_cloudinit_update() {
+    let make = |vmid| QemuCloudinitUpdate { vmid };
+    let walked = walk_all(move || Box::pin(cloud_node(make)), 30).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+/// What is on the medium, and that nothing of it lies anywhere else.
+#[tokio::test]
+async fn a_medium_is_made_of_what_the_guest_is_told() {
+    let node = cloud_node(|vmid| QemuCloudinitUpdate { vmid }).await;
+    assert_eq!(node.run().await, "OK");
+    let calls = node.host.faults().calls();
+    let made = calls
+        .iter()
+        .find(|call| call.starts_with("run genisoimage"));
+    let made = made.unwrap();
+    for part in [
+        "-volid cidata",
+        " user-data=",
+        " network-config=",
+        " vendor-data=",
+    ] {
+        assert!(made.contains(part), "{made}");
+    }
+    let written = calls
+        .iter()
+        .find(|call| call.starts_with("run qemu-img convert"));
+    let volume = "driver=qcow2,file.driver=file,\
+                  file.filename=/var/lib/vz/images/100/vm-100-cloudinit.qcow2";
+    assert!(written.unwrap().ends_with(volume), "{written:?}");
+    let left = node.inventory().await;
+    assert!(!left.iter().any(|line| line.contains(".seed")), "{left:?}");
+    let seed = left.iter().find(|line| line.starts_with("seed/100 "));
+    assert!(seed.unwrap().contains("\"ciuser\":\"lab\""), "{seed:?}");
+}
+
+#[tokio::test]
+async fn a_snippet_that_is_missing_ends_the_start_with_one_clear_line() {
+    let node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;
+    let snippet = Path::new("/var/lib/vz/snippets/vendor.yaml");
+    node.host.remove(snippet).await.unwrap();
+    let before = node.inventory().await;
+    let wanted = "volume 'local:snippets/vendor.yaml' does not exist";
+    assert_eq!(node.run().await, wanted);
+    assert_eq!(node.inventory().await, before);
 }
 
 #[tokio::test]

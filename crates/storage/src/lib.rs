@@ -77,6 +77,9 @@ pub trait Storage: Send + Sync + 'static {
         taken: &[String],
     ) -> Result<String, StorageError>;
 
+    /// The name of the guest's one medium with cloud-init's data. Makes nothing.
+    fn cloud_init_name(&self, owner: VmId, format: BlockFormat) -> String;
+
     /// Makes an image of `size` bytes that reads as zeros. `Exists` where there is one. A failure
     /// leaves nothing.
     async fn allocate(

@@ -12,6 +12,7 @@
 
 mod clock;
 mod faults;
+mod genisoimage;
 mod host;
 mod qemu;
 mod qemu_img;
@@ -20,6 +21,7 @@ pub mod walk;
 
 pub use clock::{HastyClock, ManualClock};
 pub use faults::{Fault, Faults};
+pub use genisoimage::genisoimage;
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
 pub use qemu::{qemu_facts, spawn_qemu};
 pub use qemu_img::qemu_img;

@@ -83,7 +83,12 @@ mod tests {
     #[test]
     fn masks_are_written_out() {
         let masks = [8, 24, 25, 32].map(|prefix| super::netmask(prefix).to_string());
-        let wanted = ["255.0.0.0", "255.255.255.0", "255.255.255.128", "255.255.255.255"];
+        let wanted = [
+            "255.0.0.0",
+            "255.255.255.0",
+            "255.255.255.128",
+            "255.255.255.255",
+        ];
         assert_eq!(masks, wanted);
     }
 }

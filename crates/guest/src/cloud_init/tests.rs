@@ -1,8 +1,7 @@
 use super::*;
 use model::GuestConfig;
 
-const KEY: &str =
-    "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIH2rPr0jBlFDcSUnfhNNSNz9bFzWhWWbFOgFAm6N81pU%20me%40here%0A";
+const KEY: &str = "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIH2rPr0jBlFDcSUnfhNNSNz9bFzWhWWbFOgFAm6N81pU%20me%40here%0A";
 
 fn config(options: &[(&str, &str)]) -> VmConfig {
     let mut config = GuestConfig::default();
@@ -21,7 +20,10 @@ fn told(more: &[(&str, &str)]) -> VmConfig {
         ("net0", "virtio=BC:24:11:00:00:01,bridge=vmbr0"),
         ("net1", "virtio=BC:24:11:00:00:02,bridge=vmbr1"),
         ("net2", "virtio=BC:24:11:00:00:03,bridge=vmbr2"),
-        ("ipconfig0", "ip=10.0.0.2/24,gw=10.0.0.1,ip6=fd00::2/64,gw6=fd00::1"),
+        (
+            "ipconfig0",
+            "ip=10.0.0.2/24,gw=10.0.0.1,ip6=fd00::2/64,gw6=fd00::1",
+        ),
         ("ipconfig1", "ip=dhcp,ip6=auto"),
         ("searchdomain", "lab.example"),
         ("nameserver", "10.0.0.53 fd00::53"),
@@ -114,7 +116,10 @@ fn own_files_take_the_place_of_made_ones_and_others_stay() {
 #[test]
 fn the_instance_changes_with_what_is_told() {
     let one = seed(&told(&[])).meta;
-    assert_eq!(seed(&told(&[("memory", "1024"), ("onboot", "1")])).meta, one);
+    assert_eq!(
+        seed(&told(&[("memory", "1024"), ("onboot", "1")])).meta,
+        one
+    );
     let changes = [
         ("ciuser", "other"),
         ("name", "other"),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::qemu::{
-    Agent, Boot, BootDevice, Chipset, CloudInit, Cpu, Display, Drive, DriveBus, DriveSlot, DriveSource,
-    EfiDisk, Machine, Net, Rng, Smbios, Startup, Vga, parse_memory_mib,
+    Agent, Boot, BootDevice, Chipset, CloudInit, Cpu, Display, Drive, DriveBus, DriveSlot,
+    DriveSource, EfiDisk, Machine, Net, Rng, Smbios, Startup, Vga, parse_memory_mib,
 };
 use model::schema::PropertyError;
 use model::{FieldErrors, GuestConfig};

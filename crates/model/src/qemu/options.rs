@@ -4,7 +4,9 @@ use crate::schema::{Field, Format, format};
 
 use super::drive_fields::{EFI, IDE, SATA, SCSI, UNUSED, VIRTIO, drive};
 use super::startup::STARTUP;
-use super::{agent, boot, cloud_init, cpu, format as own, later, machine, memory, net, rng, smbios, vga};
+use super::{
+    agent, boot, cloud_init, cpu, format as own, later, machine, memory, net, rng, smbios, vga,
+};
 
 const fn properties(name: &'static str, format: &'static str, fields: &'static [Field]) -> Field {
     Field::string(name).optional().format(Format::Properties {

@@ -172,7 +172,11 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
     let cases = [
         ("hostpci0", "0000:01:00.0", "not supported"),
         ("tpmstate0", "local:1,version=v2.0", "not supported"),
-        ("citype", "opennebula", "value 'opennebula' is not supported"),
+        (
+            "citype",
+            "opennebula",
+            "value 'opennebula' is not supported",
+        ),
         ("arch", "aarch64", "value 'aarch64' is not supported"),
         (
             "vga",

@@ -3,6 +3,7 @@
 mod allocate;
 mod claim;
 mod power_off;
+mod qemu_cloudinit_update;
 mod qemu_configure;
 mod qemu_create;
 mod qemu_destroy;
@@ -13,6 +14,7 @@ mod qemu_shutdown;
 mod qemu_start;
 mod qemu_stop;
 mod qemu_vncproxy;
+mod seed;
 mod volume_arrive;
 mod volume_create;
 mod volume_delete;
@@ -22,6 +24,7 @@ mod volume_upload;
 use model::VmId;
 use tasks::Registry;
 
+pub use qemu_cloudinit_update::QemuCloudinitUpdate;
 pub use qemu_configure::QemuConfigure;
 pub use qemu_create::{QemuCreate, already_exists};
 pub use qemu_destroy::QemuDestroy;
@@ -42,6 +45,7 @@ use crate::World;
 /// All tasks that a node knows.
 pub fn registry() -> Registry<World> {
     Registry::default()
+        .with::<QemuCloudinitUpdate>()
         .with::<QemuConfigure>()
         .with::<QemuCreate>()
         .with::<QemuDestroy>()

@@ -1,9 +1,10 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ settle ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ release
-//!             │                                                     ┃ point of no return:
-//!             pending changes take effect                           ┃ the guest executes
+//!   claim ─ settle ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ release
+//!             │           │                                                    point of no    ┃
+//!             │           the medium with cloud-init's data          return: the guest executes
+//!             pending changes take effect
 //! ```
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::guest_object;
+use super::seed::{PrepareSeed, Seeds, WriteSeed};
 use crate::edit::apply_pending;
 use crate::volumes::Descriptors;
 use crate::{World, volumes};
@@ -88,13 +90,23 @@ impl QemuStart {
 impl Task for QemuStart {
     type World = World;
     const NAME: &'static str = "qemu_start";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "qmstart";
-    const POINT_OF_NO_RETURN: usize = 8;
+    const POINT_OF_NO_RETURN: usize = 10;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[
-            &Claim, &Settle, &Layout, &MakeTaps, &MakeScope, &Launch, &Record, &Cont, &Release,
+            &Claim,
+            &Settle,
+            &PrepareSeed,
+            &WriteSeed,
+            &Layout,
+            &MakeTaps,
+            &MakeScope,
+            &Launch,
+            &Record,
+            &Cont,
+            &Release,
         ]
     }
 
@@ -112,6 +124,12 @@ impl Claims for QemuStart {
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
         check_lock(guest, self.skip_lock)
+    }
+}
+
+impl Seeds for QemuStart {
+    fn vmid(&self) -> VmId {
+        self.vmid
     }
 }
 

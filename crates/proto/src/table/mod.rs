@@ -33,6 +33,7 @@ const GROUPS: &[&[Row]] = &[
     node::list::ROWS,
     node::status::ROWS,
     node::tasks::ROWS,
+    qemu::cloudinit::ROWS,
     qemu::config::ROWS,
     qemu::console::ROWS,
     qemu::guests::ROWS,

@@ -299,6 +299,10 @@ impl Storage for Dir {
         Ok(format!("{owner}/{stem}.{}", format.as_str()))
     }
 
+    fn cloud_init_name(&self, owner: VmId, format: BlockFormat) -> String {
+        format!("{owner}/vm-{owner}-cloudinit.{}", format.as_str())
+    }
+
     async fn allocate(
         &self,
         name: &str,

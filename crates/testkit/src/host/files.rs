@@ -61,6 +61,10 @@ impl Disk {
         Ok(())
     }
 
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        self.read(path).ok()
+    }
+
     pub fn size(&self, path: &Path) -> Option<u64> {
         match self.nodes.get(path)? {
             Node::File { size, .. } => Some(*size),

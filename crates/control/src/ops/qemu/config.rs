@@ -12,7 +12,7 @@ use super::Guest;
 use crate::ops::Op;
 
 /// What stands where a secret is.
-const MASKED: &str = "**********";
+pub(super) const MASKED: &str = "**********";
 
 #[derive(Deserialize)]
 struct Config {
@@ -40,7 +40,7 @@ pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(shown))
 }
 
-fn masked(name: &str, value: &Value) -> Value {
+pub(super) fn masked(name: &str, value: &Value) -> Value {
     if name == "cipassword" {
         MASKED.into()
     } else {

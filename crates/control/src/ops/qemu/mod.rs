@@ -1,5 +1,6 @@
 //! `/nodes/{node}/qemu`
 
+mod cloudinit;
 mod config;
 mod configure;
 mod console;
@@ -18,6 +19,9 @@ use serde::Deserialize;
 use super::{Op, Pair, StreamPair, pair, stream_pair};
 
 pub(super) const PAIRS: &[Pair] = &[
+    pair!("qemu_cloudinit", cloudinit::pending),
+    pair!("qemu_cloudinit_dump", cloudinit::dump),
+    pair!("qemu_cloudinit_update", cloudinit::update),
     pair!("qemu_config", config::config),
     pair!("qemu_configure", configure::configure),
     pair!("qemu_configure_task", configure::configure_task),

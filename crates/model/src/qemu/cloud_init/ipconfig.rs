@@ -2,9 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::schema::{
-    Field, Format, Properties, PropertyError, parse_properties, print_properties,
-};
+use crate::schema::{Field, Format, Properties, PropertyError, parse_properties, print_properties};
 
 const fn named(name: &'static str, check: fn(&str) -> Result<(), String>) -> Format {
     Format::Named { name, check }
@@ -18,13 +16,19 @@ const IPCONFIG: &[Field] = &[
     Field::string("gw")
         .optional()
         .format(named("ipv4", |text| {
-            ensure(text.parse::<Ipv4Addr>().is_ok(), "value is not a valid IPv4 address")
+            ensure(
+                text.parse::<Ipv4Addr>().is_ok(),
+                "value is not a valid IPv4 address",
+            )
         }))
         .requires("ip"),
     Field::string("gw6")
         .optional()
         .format(named("ipv6", |text| {
-            ensure(text.parse::<Ipv6Addr>().is_ok(), "value is not a valid IPv6 address")
+            ensure(
+                text.parse::<Ipv6Addr>().is_ok(),
+                "value is not a valid IPv6 address",
+            )
         }))
         .requires("ip6"),
     Field::string("ip")
@@ -130,8 +134,20 @@ impl IpConfig {
         let has_static6 = matches!(parsed.ip6, Some(Ip6::Static(..)));
         let mut wrong = Vec::new();
         for (key, of, missing, has_gateway, has_static) in [
-            ("gw", "ip", parsed.ip4.is_none(), parsed.gateway4.is_some(), has_static4),
-            ("gw6", "ip6", parsed.ip6.is_none(), parsed.gateway6.is_some(), has_static6),
+            (
+                "gw",
+                "ip",
+                parsed.ip4.is_none(),
+                parsed.gateway4.is_some(),
+                has_static4,
+            ),
+            (
+                "gw6",
+                "ip6",
+                parsed.ip6.is_none(),
+                parsed.gateway6.is_some(),
+                has_static6,
+            ),
         ] {
             if has_gateway && missing {
                 let reason = format!("missing property - '{of}' required by this property");
@@ -172,7 +188,10 @@ mod tests {
     #[test]
     fn addresses_are_read_and_wrong_ones_named() {
         let parsed = IpConfig::parse("ip=10.0.0.2/24,gw=10.0.0.1,ip6=auto").unwrap();
-        assert_eq!(parsed.ip4, Some(Ip4::Static("10.0.0.2".parse().unwrap(), 24)));
+        assert_eq!(
+            parsed.ip4,
+            Some(Ip4::Static("10.0.0.2".parse().unwrap(), 24))
+        );
         assert_eq!(parsed.ip6, Some(Ip6::Auto));
         let cases = [
             ("ip=10.0.0.2", "ip: "),
@@ -182,7 +201,10 @@ mod tests {
             ("ip=dhcp,gw=10.0.0", "gw: "),
             ("gw=10.0.0.1", "gw: missing property - 'ip' required"),
             ("ip=dhcp,gw=10.0.0.1", "gw: a gateway needs a static 'ip'"),
-            ("ip6=auto,gw6=fe80::1", "gw6: a gateway needs a static 'ip6'"),
+            (
+                "ip6=auto,gw6=fe80::1",
+                "gw6: a gateway needs a static 'ip6'",
+            ),
             ("ip=manual", "ip: "),
         ];
         for (text, reason) in cases {

@@ -45,14 +45,14 @@ fn is_public_key(line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
     let typed = words.iter().position(|word| TYPES.contains(word));
     let Some(at) = typed else { return false };
-    let blob = words.get(at + 1).and_then(|word| STANDARD.decode(word).ok());
+    let blob = words
+        .get(at + 1)
+        .and_then(|word| STANDARD.decode(word).ok());
     // RFC 4253, 6.6: what is encoded begins with the type once more, its length before it.
     blob.is_some_and(|blob| {
         let kind = words[at].as_bytes();
         let length = u32::try_from(kind.len()).unwrap_or(u32::MAX).to_be_bytes();
-        blob.len() > kind.len() + 4
-            && blob.starts_with(&length)
-            && blob[4..].starts_with(kind)
+        blob.len() > kind.len() + 4 && blob.starts_with(&length) && blob[4..].starts_with(kind)
     })
 }
 
@@ -60,7 +60,8 @@ fn is_public_key(line: &str) -> bool {
 mod tests {
     use super::*;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH2rPr0jBlFDcSUnfhNNSNz9bFzWhWWbFOgFAm6N81pU";
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH2rPr0jBlFDcSUnfhNNSNz9bFzWhWWbFOgFAm6N81pU";
 
     fn encoded(text: &str) -> String {
         text.replace('%', "%25")

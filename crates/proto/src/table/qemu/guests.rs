@@ -80,7 +80,8 @@ pub(super) fn space_needs(params: &Values) -> Vec<Need> {
         let text = value.as_str().filter(|_| is_drive)?;
         let file = text.split(',').next()?.trim_start_matches("file=");
         let (storage, size) = file.split_once(':')?;
-        size.parse::<f64>().is_ok().then(|| storage.to_owned())
+        let is_new = size == "cloudinit" || size.parse::<f64>().is_ok();
+        is_new.then(|| storage.to_owned())
     });
     storages
         .map(|storage| Need {

@@ -1,5 +1,6 @@
 //! `/nodes/{node}/qemu`
 
+pub(super) mod cloudinit;
 pub(super) mod config;
 pub(super) mod console;
 pub(super) mod guests;
