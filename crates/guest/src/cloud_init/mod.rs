@@ -174,6 +174,16 @@ impl Source<'_> {
     }
 }
 
+/// Vendor data as a config drive has it. cloud-init takes the whole drive for broken where this
+/// is no JSON, so a text of another kind is put where cloud-init looks for its own.
+fn vendor_json(text: &str) -> String {
+    if serde_json::from_str::<Value>(text).is_ok() {
+        text.to_owned()
+    } else {
+        json!({"cloud-init": text}).to_string()
+    }
+}
+
 fn instance_id(user: &str, network: &str) -> String {
     let hash = digest(
         &SHA1_FOR_LEGACY_USE_ONLY,
@@ -216,7 +226,8 @@ impl Seed {
                 ];
                 // An empty one is no JSON, and cloud-init says so in a warning.
                 if !self.vendor.is_empty() {
-                    files.push(file("openstack/latest/vendor_data.json", &self.vendor));
+                    let vendor = vendor_json(&self.vendor);
+                    files.push(file("openstack/latest/vendor_data.json", &vendor));
                 }
                 files
             }

@@ -110,6 +110,9 @@ fn own_files_take_the_place_of_made_ones_and_others_stay() {
     let drive = told(&[("citype", "configdrive2")]);
     let files = seed_with(&drive, custom).files();
     assert_eq!(files[3].path, "openstack/latest/vendor_data.json");
+    let wrapped = json!({"cloud-init": "#cloud-config\n{}\n"}).to_string();
+    assert_eq!(files[3].content, wrapped);
+    assert_eq!(vendor_json(&wrapped), wrapped);
 }
 
 /// cloud-init runs again when what it is told changes, and only then.
