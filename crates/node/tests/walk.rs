@@ -373,6 +373,17 @@ async fn a_medium_is_made_of_what_the_guest_is_told() {
     assert!(seed.unwrap().contains("\"ciuser\":\"lab\""), "{seed:?}");
 }
 
+/// What is on a medium can be made again, so one that was lost is.
+#[tokio::test]
+async fn a_medium_that_is_lost_is_made_anew() {
+    let node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;
+    let image = Path::new("/var/lib/vz/images/100/vm-100-cloudinit.qcow2");
+    node.host.remove(image).await.unwrap();
+    assert_eq!(node.run().await, "OK");
+    let made = node.host.stat(image).await.unwrap();
+    assert_eq!(made.unwrap().size, 4 << 20);
+}
+
 #[tokio::test]
 async fn a_snippet_that_is_missing_ends_the_start_with_one_clear_line() {
     let node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use harness::{Serial, TestNode, left_out};
+use harness::{Serial, TestNode, left_out, until};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse of lab";
@@ -254,6 +254,17 @@ async fn change_while_it_runs(node: &TestNode, console: &mut Serial) {
         after.contains("user: other") && after.contains("final_message: told"),
         "{after}"
     );
+    // A file of one's own takes the place of the made one.
+    write_snippet(node, "user.yaml", "#cloud-config\nhostname: my-own\n");
+    let own = "user=local:snippets/user.yaml,vendor=local:snippets/vendor.yaml";
+    set(node, 100, json!({"cicustom": own})).await;
+    get(node, "qemu_cloudinit_update", 100).await;
+    console.type_line(read);
+    let own = console.expect("read-0-");
+    assert!(
+        own.contains("hostname: my-own") && !own.contains("user: other"),
+        "{own}"
+    );
     // A snippet that is gone is told, and the medium stays as it is.
     std::fs::remove_file(node.root.join("var/lib/vz/snippets/vendor.yaml")).unwrap();
     let params = of(100, json!({}));
@@ -327,6 +338,60 @@ async fn check_end(node: &TestNode) {
     assert_eq!(&raw[0x8001..0x8006], b"CD001");
     assert_eq!(node.task("qemu_destroy", of(100, json!({}))).await, "OK");
     assert!(!node.root.join("var/lib/vz/images/100").exists());
+}
+
+/// The moments, in milliseconds after the request, at which the agent is killed.
+const MOMENTS_MS: [u64; 6] = [0, 5, 12, 25, 50, 90];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_makes_the_medium_the_agent_leaves_nothing_half_done() {
+    if left_out("cloudinit killed") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    let options = json!({
+        "memory": "64", "kvm": 0, "ide2": "local:cloudinit,format=raw", "cipassword": PASSWORD
+    });
+    assert_eq!(node.task("qemu_create", of(100, options)).await, "OK");
+    get(&node, "qemu_cloudinit_update", 100).await;
+    let medium = node.root.join("var/lib/vz/images/100/vm-100-cloudinit.raw");
+    for moment_ms in MOMENTS_MS {
+        let name = format!("web{moment_ms}");
+        set(&node, 100, json!({"name": name})).await;
+        let killed = async {
+            tokio::time::sleep(Duration::from_millis(moment_ms)).await;
+            node.kill_role("node").await;
+        };
+        // Whether the request was heard and answered depends on the moment.
+        let asked = node.call("qemu_cloudinit_update", of(100, json!({})));
+        let _ = tokio::join!(asked, killed);
+        until("nothing works on the guest", async || {
+            let params = json!({"node": "pve1", "source": "active"});
+            let tasks = node.call("task_list", params).await.unwrap().data;
+            tasks.as_array().is_some_and(Vec::is_empty)
+        })
+        .await;
+        assert!(!node.root.join("run/ostler/guests/100.seed").exists());
+        let content = std::fs::read(&medium).unwrap();
+        assert_eq!(
+            (content.len(), &content[0x8001..0x8006]),
+            (4 << 20, &b"CD001"[..])
+        );
+        let has = |text: &str| {
+            let line = format!("hostname: {text}\n");
+            content
+                .windows(line.len())
+                .any(|part| part == line.as_bytes())
+        };
+        // What is said to be on the medium is on it.
+        let rows = get(&node, "qemu_cloudinit", 100).await;
+        let noted = row(&rows, "name")["value"].as_str().map(str::to_owned);
+        assert!(
+            has(noted.as_deref().unwrap_or("VM100")),
+            "{moment_ms} ms: {rows}"
+        );
+        get(&node, "qemu_cloudinit_update", 100).await;
+    }
 }
 
 /// A machine that is busy takes ten times as long as an idle one; longer than this it hangs.
