@@ -60,8 +60,8 @@ build() {
     apt-config dump Acquire | grep -i -E '^Acquire::https?::' > "$work/apt.conf" || true
 
     # The seed's drive must be there before systemd asks whether there is one, so the initrd has
-    # the modules of CD-ROMs too. In a mount
-    # namespace of its own: whatever ends it, nothing stays mounted below the folder.
+    # the modules of CD-ROMs too. In a mount namespace of its own: whatever ends it, nothing stays
+    # mounted below the folder.
     unshare --mount --propagation private mmdebstrap --quiet --variant=minbase \
         --include="$(echo $packages | tr ' ' ,)" --aptopt="$work/apt.conf" \
         --aptopt='APT::Install-Recommends "false"' \
@@ -74,8 +74,13 @@ build() {
         --essential-hook="copy-in '$here/files/cloud.cfg' /etc/cloud/cloud.cfg.d" \
         --customize-hook='mv "$1/etc/cloud/cloud.cfg.d/cloud.cfg" "$1/etc/cloud/cloud.cfg.d/95_test.cfg"' \
         --customize-hook="$here/files/customize \"\$1\"" \
-        "$suite" "$work/root" "$work/sources.list" >"$work/log" 2>&1 ||
+        "$suite" "$work/root" "$work/sources.list" >"$work/log" 2>&1 &
+    child=$!
+    # The shell heeds a signal only while it waits, and then nothing may work on below the folder.
+    trap 'kill "$child" 2>/dev/null; wait "$child" || true; exit 1' HUP INT TERM
+    wait "$child" ||
         { tail -n 20 "$work/log" >&2; fail "mmdebstrap could not make the system"; }
+    trap 'exit 1' HUP INT TERM
 
     boot_mib=96
     used_mib=$(du -sm --apparent-size "$work/root" | cut -f1)

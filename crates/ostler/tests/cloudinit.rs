@@ -397,7 +397,6 @@ async fn killed_while_it_makes_the_medium_the_agent_leaves_nothing_half_done() {
 /// A machine that is busy takes ten times as long as an idle one; longer than this it hangs.
 const BOOT_LIMIT: Duration = Duration::from_secs(420);
 
-// covers: S4.8
 #[test]
 fn debian_is_reached_with_the_key_that_cloud_init_brought() {
     let test = "debian_is_reached_with_the_key_that_cloud_init_brought";

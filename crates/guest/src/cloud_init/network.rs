@@ -6,7 +6,7 @@ use super::Source;
 use super::yaml::single_quoted;
 
 pub(super) fn version_1(source: &Source<'_>) -> String {
-    let mut text = "version: 1\nconfig:\n".to_owned();
+    let mut text = String::new();
     for (index, net) in &source.config.nets {
         let Some(address) = source.config.cloud_init.addresses.get(index) else {
             continue;
@@ -24,7 +24,11 @@ pub(super) fn version_1(source: &Source<'_>) -> String {
         text.push_str(&list("address", servers));
         text.push_str(&list("search", domains));
     }
-    text
+    if text.is_empty() {
+        // A key without a value would be no list.
+        return "version: 1\nconfig: []\n".to_owned();
+    }
+    format!("version: 1\nconfig:\n{text}")
 }
 
 fn list(key: &str, items: &[String]) -> String {

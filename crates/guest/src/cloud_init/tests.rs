@@ -1,3 +1,5 @@
+//! Golden media, and when a guest is a new instance.
+
 use super::*;
 use model::GuestConfig;
 
@@ -135,6 +137,19 @@ fn the_instance_changes_with_what_is_told() {
     }
     let drive = |password| told(&[("ostype", "win10"), ("cipassword", password)]);
     assert_ne!(seed(&drive("a")).meta, seed(&drive("b")).meta);
+}
+
+#[test]
+fn without_cards_and_servers_the_network_is_an_empty_list() {
+    let config = config(&[]);
+    let source = Source {
+        vmid: VmId::new(100).unwrap(),
+        config: &config,
+        dns: &Dns::default(),
+        custom: Custom::default(),
+    };
+    let network = source.render().unwrap().network;
+    assert_eq!(network, "version: 1\nconfig: []\n");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! What is sealed is opened by its own agents alone.
+
 use super::*;
 
 #[tokio::test]
