@@ -52,7 +52,6 @@ async fn one_of_two_privileges_is_enough_for_its_options() {
 
 #[tokio::test]
 async fn its_drive_needs_the_right_to_media_and_space_too() {
-    let drive = || guest(json!({"ide2": "local:cloudinit"}));
     let cases = [
         ("VM.Config.Cloudinit", "/vms/100, VM.Config.CDROM"),
         ("VM.Config.CDROM", "/vms/100, VM.Config.Cloudinit"),
@@ -63,9 +62,17 @@ async fn its_drive_needs_the_right_to_media_and_space_too() {
     ];
     for (privileges, missing) in cases {
         let bench = jane_with(privileges).await;
-        let refused = bench.jane().await.error("qemu_configure", drive()).await;
-        let wanted = format!("Permission check failed ({missing})");
-        assert_eq!(refused.message, wanted, "{privileges}");
+        let jane = bench.jane().await;
+        // However it is written.
+        for drive in [
+            json!({"ide2": "local:cloudinit"}),
+            json!({"cdrom": "local:cloudinit"}),
+            json!({"sata0": "media=cdrom,file=local:cloudinit"}),
+        ] {
+            let refused = jane.error("qemu_configure", guest(drive.clone())).await;
+            let wanted = format!("Permission check failed ({missing})");
+            assert_eq!(refused.message, wanted, "{privileges}: {drive}");
+        }
     }
     let bench = jane_with("VM.Config.Disk,VM.Audit").await;
     let refused = bench

@@ -1,10 +1,10 @@
 //! `/nodes/{node}/qemu/{vmid}/{config,pending,resize,unlink}`
 
 use model::Privilege;
-use model::qemu::{OPTIONS, is_cloud_init_option};
+use model::qemu::{DriveSource, OPTIONS, is_cloud_init_option};
 use model::schema::{Field, Shape, Values, format};
 
-use super::guests::space_needs;
+use super::guests::{source_of, space_needs};
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Row};
 
@@ -169,9 +169,10 @@ fn privileges_of(option: &str, value: Option<&str>) -> Vec<Vec<Privilege>> {
 
 /// Whether a drive with cloud-init's data is asked for: `STORAGE:cloudinit`.
 fn is_new_medium(option: &str, value: &str) -> bool {
-    let file = value.split(',').next().unwrap_or_default();
-    let is_drive = option == "cdrom" || option.parse::<model::qemu::DriveSlot>().is_ok();
-    is_drive && file.ends_with(":cloudinit")
+    matches!(
+        source_of(option, value),
+        Some(DriveSource::NewCloudInit { .. })
+    )
 }
 
 fn change_needs(params: &Values) -> Vec<Need> {
