@@ -16,6 +16,7 @@
 
 mod arrivals;
 mod boot;
+mod cloud_init;
 mod consoles;
 mod digest;
 mod disk_snapshots;
@@ -51,6 +52,7 @@ mod world;
 
 pub use arrivals::Arrivals;
 pub use boot::start_guests;
+pub use cloud_init::SeedRecord;
 pub use consoles::{CONSOLE_WAIT_S, ConsoleKind, Consoles, Lease, serial_taken};
 pub use digest::digest;
 pub use edit::{Edit, NewVolume, volumes_of, volumes_of_guest};
@@ -61,7 +63,7 @@ pub(crate) use limits::limits;
 pub use mac::random_mac;
 pub use news::News;
 pub use paths::Paths;
-pub use records::{GuestEntry, Records, guest_key, storage_key};
+pub use records::{GuestEntry, Records, guest_key, seed_key, storage_key};
 pub use running::{GuestStatus, RunState, Running};
 pub use sample::sample;
 pub use settings::{Settings, cluster_options_key, node_config_key};

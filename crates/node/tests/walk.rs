@@ -14,9 +14,9 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    Chosen, NewSize, NodeStartall, NodeStopall, QemuConfigure, QemuCreate, QemuDelsnapshot,
-    QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume, QemuRollback, QemuShutdown,
-    QemuSnapshot, QemuStart, QemuStop, QemuSuspend, QemuSuspendToDisk, QemuVncproxy,
+    Chosen, NewSize, NodeStartall, NodeStopall, QemuCloudinitUpdate, QemuConfigure, QemuCreate,
+    QemuDelsnapshot, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume, QemuRollback,
+    QemuShutdown, QemuSnapshot, QemuStart, QemuStop, QemuSuspend, QemuSuspendToDisk, QemuVncproxy,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -24,7 +24,8 @@ use sys::{Command, Files, Links, Output};
 use tasks::{Engine, EngineOptions, Submission, Task};
 use testkit::walk::{Scene, Walked, walk};
 use testkit::{
-    Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, qemu_img, spawn_qemu,
+    Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img,
+    spawn_qemu,
 };
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,6 +56,7 @@ async fn host() -> FakeHost {
         .program("qemu-img", qemu_img)
         .program("tc", silent)
         .program("/var/lib/vz/snippets/hook.sh", silent)
+        .program("genisoimage", genisoimage)
         .spawner(QEMU, spawn_qemu);
     host.create_dir(Path::new("/run/ostler/guests"), 0o755)
         .await
@@ -158,6 +160,35 @@ async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> 
         .commit(Commit::new().put(guest_key(vmid()), record))
         .await
         .unwrap();
+    node
+}
+
+/// The same, with a medium for cloud-init, a snippet on it and an option that it is made of.
+async fn cloud_node<T>(make: fn(VmId) -> T) -> Node<T> {
+    let node = node(make).await;
+    let image = Path::new("/var/lib/vz/images/100/vm-100-cloudinit.qcow2");
+    node.host.write(image, b"x", 0o600).await.unwrap();
+    let snippet = Path::new("/var/lib/vz/snippets/vendor.yaml");
+    node.host
+        .write(snippet, b"#cloud-config\n{}\n", 0o600)
+        .await
+        .unwrap();
+    let records = node::Records::new(node.plain.clone(), "pve1".parse().unwrap());
+    let options = [
+        (
+            "ide2",
+            "local:100/vm-100-cloudinit.qcow2,media=cdrom,size=4M",
+        ),
+        ("ciuser", "lab"),
+        ("cicustom", "vendor=local:snippets/vendor.yaml"),
+    ];
+    let change = |guest: &mut GuestRecord| {
+        for (option, value) in options {
+            guest.config.set(option, value);
+        }
+        Ok(())
+    };
+    records.change_guest(vmid(), change).await.unwrap();
     node
 }
 
@@ -316,7 +347,7 @@ fn edit(options: serde_json::Value) -> Edit {
 fn creation(vmid: VmId) -> QemuCreate {
     let options = serde_json::json!({
         "memory": "64", "scsi0": "local:1", "virtio1": "local:2,format=qcow2",
-        "net0": "virtio,bridge=vmbr0"
+        "net0": "virtio,bridge=vmbr0", "ide2": "local:cloudinit"
     });
     QemuCreate {
         vmid,
@@ -452,6 +483,81 @@ async fn node_stopall() {
         or_as_before(node).await
     };
     walk_all(move || Box::pin(scene()), 8).await;
+}
+
+/// A start that fails may leave the medium made: it is what the configuration says.
+async fn starting_with_medium() -> Node<QemuStart> {
+    let made = cloud_node(|vmid| QemuCloudinitUpdate { vmid }).await;
+    assert_eq!(made.run().await, "OK");
+    let made = made.inventory().await;
+    let mut node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;
+    node.also_well = Arc::new(move |found| made == found);
+    node
+}
+
+#[tokio::test]
+async fn qemu_start_with_cloud_init() {
+    let walked = walk_all(|| Box::pin(starting_with_medium()), 60).await;
+    assert!(walked.failed > 40 && walked.went_through > 20, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_cloudinit_update() {
+    let make = |vmid| QemuCloudinitUpdate { vmid };
+    let walked = walk_all(move || Box::pin(cloud_node(make)), 30).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+/// What is on the medium, and that nothing of it lies anywhere else.
+#[tokio::test]
+async fn a_medium_is_made_of_what_the_guest_is_told() {
+    let node = cloud_node(|vmid| QemuCloudinitUpdate { vmid }).await;
+    assert_eq!(node.run().await, "OK");
+    let calls = node.host.faults().calls();
+    let made = calls
+        .iter()
+        .find(|call| call.starts_with("run genisoimage"));
+    let made = made.unwrap();
+    for part in [
+        "-volid cidata",
+        " user-data=",
+        " network-config=",
+        " vendor-data=",
+    ] {
+        assert!(made.contains(part), "{made}");
+    }
+    let written = calls
+        .iter()
+        .find(|call| call.starts_with("run qemu-img convert"));
+    let volume = "driver=qcow2,file.driver=file,\
+                  file.filename=/var/lib/vz/images/100/vm-100-cloudinit.qcow2";
+    assert!(written.unwrap().ends_with(volume), "{written:?}");
+    let left = node.inventory().await;
+    assert!(!left.iter().any(|line| line.contains(".seed")), "{left:?}");
+    let seed = left.iter().find(|line| line.starts_with("seed/100 "));
+    assert!(seed.unwrap().contains("\"ciuser\":\"lab\""), "{seed:?}");
+}
+
+/// What is on a medium can be made again, so one that was lost is.
+#[tokio::test]
+async fn a_medium_that_is_lost_is_made_anew() {
+    let node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;
+    let image = Path::new("/var/lib/vz/images/100/vm-100-cloudinit.qcow2");
+    node.host.remove(image).await.unwrap();
+    assert_eq!(node.run().await, "OK");
+    let made = node.host.stat(image).await.unwrap();
+    assert_eq!(made.unwrap().size, 4 << 20);
+}
+
+#[tokio::test]
+async fn a_snippet_that_is_missing_ends_the_start_with_one_clear_line() {
+    let node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;
+    let snippet = Path::new("/var/lib/vz/snippets/vendor.yaml");
+    node.host.remove(snippet).await.unwrap();
+    let before = node.inventory().await;
+    let wanted = "volume 'local:snippets/vendor.yaml' does not exist";
+    assert_eq!(node.run().await, wanted);
+    assert_eq!(node.inventory().await, before);
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::qemu::{
-    Agent, Boot, BootDevice, Chipset, Cpu, Display, Drive, DriveBus, DriveSlot, DriveSource,
-    EfiDisk, Hotplug, Machine, Net, Numa, Rng, Smbios, Startup, TpmState, Vga, Watchdog,
-    parse_memory_mib,
+    Agent, Boot, BootDevice, Chipset, CloudInit, Cpu, Display, Drive, DriveBus, DriveSlot,
+    DriveSource, EfiDisk, Hotplug, Machine, Net, Numa, Rng, Smbios, Startup, TpmState, Vga,
+    Watchdog, parse_memory_mib,
 };
 use model::schema::PropertyError;
 use model::{FieldErrors, GuestConfig, VolumeId};
@@ -78,6 +78,7 @@ pub struct VmConfig {
     pub on_boot: bool,
     pub startup: Option<Startup>,
     pub protection: bool,
+    pub cloud_init: CloudInit,
 }
 
 impl VmConfig {
@@ -108,6 +109,14 @@ impl VmConfig {
 
     pub fn is_windows(&self) -> bool {
         self.os_type.starts_with('w')
+    }
+
+    /// The drive with cloud-init's data.
+    pub fn cloud_init_drive(&self) -> Option<(DriveSlot, &Drive)> {
+        let mut drives = self.drives.iter();
+        drives
+            .find(|(_, drive)| drive.is_cloud_init())
+            .map(|(slot, drive)| (*slot, drive))
     }
 
     /// The ids of the network cards whose cable is pulled. QEMU starts with every cable plugged,
@@ -249,6 +258,7 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         on_boot: from.flag("onboot", false),
         startup: from.view("startup", Startup::parse),
         protection: from.flag("protection", false),
+        cloud_init: CloudInit::read(from.config, &mut from.errors),
         os_type,
     }
 }
@@ -349,8 +359,9 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
     for (slot, drive) in &config.drives {
         let reason = match drive.source() {
             DriveSource::HostCdrom => format!("the host's CD-ROM drive is {UNBUILT}"),
-            DriveSource::New { .. } => "the volume has not been created".to_owned(),
-            DriveSource::NewCloudInit { .. } => format!("a cloud-init drive is {UNBUILT}"),
+            DriveSource::New { .. } | DriveSource::NewCloudInit { .. } => {
+                "the volume has not been created".to_owned()
+            }
             DriveSource::Empty if !drive.is_cdrom() => "a disk needs a volume".to_owned(),
             _ => continue,
         };

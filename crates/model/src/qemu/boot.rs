@@ -111,12 +111,13 @@ impl Boot {
     }
 
     /// The order that a new guest gets when its creator names none: the first disk, the first
-    /// CD-ROM, the first network card.
+    /// CD-ROM, the first network card. Cloud-init's data is nothing to boot from.
     pub fn for_new_guest(drives: &BTreeMap<DriveSlot, Drive>, nets: &[u8]) -> Self {
         let first = |cdrom: bool| {
             let found = drives
                 .iter()
-                .find(|(slot, drive)| slot.bus().is_seen() && drive.is_cdrom() == cdrom);
+                .filter(|(slot, drive)| slot.bus().is_seen() && !drive.is_cloud_init())
+                .find(|(_, drive)| drive.is_cdrom() == cdrom);
             found.map(|(slot, _)| BootDevice::Drive(*slot))
         };
         let net = nets.iter().min().map(|index| BootDevice::Net(*index));

@@ -17,27 +17,6 @@ const fn text(name: &'static str, format: &'static str) -> Field {
         .unbuilt()
 }
 
-pub(super) const CLOUD_INIT: &[Field] = &[
-    text("cicustom", "pve-qm-cicustom"),
-    Field::string("cipassword").optional().unbuilt(),
-    Field::string("citype")
-        .optional()
-        .one_of(&["configdrive2", "nocloud", "opennebula"])
-        .unbuilt(),
-    Field::boolean("ciupgrade")
-        .optional()
-        .default("1")
-        .unbuilt(),
-    Field::string("ciuser").optional().unbuilt(),
-    text("ipconfig[n]", "pve-qm-ipconfig").indexed(32),
-    text("nameserver", "address-list"),
-    Field::string("searchdomain").optional().unbuilt(),
-    Field::string("sshkeys")
-        .optional()
-        .format(format::URL_ENCODED)
-        .unbuilt(),
-];
-
 pub(super) const DEVICES: &[Field] = &[
     properties("audio0", &[
         Field::string("device").one_of(&["ich9-intel-hda", "intel-hda", "AC97"]),

@@ -15,6 +15,7 @@
 
 mod agent;
 mod boot;
+mod cloud_init;
 mod cpu;
 mod drive;
 mod drive_fields;
@@ -41,6 +42,10 @@ mod tests;
 
 pub use agent::{Agent, AgentPort};
 pub use boot::{Boot, BootDevice};
+pub use cloud_init::{
+    CLOUD_INIT_BYTES, CloudInit, CloudInitType, CustomFiles, Ip4, Ip6, IpConfig,
+    is_cloud_init_option, is_cloud_init_volume, is_told_by_cloud_init, ssh_keys,
+};
 pub use cpu::{Cpu, CpuFlag};
 pub use drive::{Aio, Cache, Drive, DriveSource, ErrorAction, ImportSource};
 pub use drive_fields::{IDE, SATA, SCSI, VIRTIO};

@@ -5,7 +5,8 @@ use crate::schema::{Field, Format, format};
 use super::drive_fields::{EFI, IDE, SATA, SCSI, TPM, UNUSED, VIRTIO, drive};
 use super::startup::STARTUP;
 use super::{
-    agent, boot, cpu, format as own, later, machine, memory, net, numa, rng, smbios, vga, watchdog,
+    agent, boot, cloud_init, cpu, format as own, later, machine, memory, net, numa, rng, smbios,
+    vga, watchdog,
 };
 
 const fn properties(name: &'static str, format: &'static str, fields: &'static [Field]) -> Field {
@@ -183,7 +184,7 @@ pub const OPTIONS: &[&[Field]] = &[
     BOARD,
     DEVICES,
     DRIVES,
-    later::CLOUD_INIT,
+    cloud_init::CLOUD_INIT,
     later::DEVICES,
     later::PLATFORM,
 ];

@@ -138,6 +138,17 @@ proptest! {
     }
 
     #[test]
+    fn what_cloud_init_is_told_survives(
+        ip4 in prop::option::of("ip=(dhcp|10\\.[1-9]{1,2}\\.0\\.[1-9]/(8|24|32)(,gw=10\\.0\\.0\\.1)?)"),
+        ip6 in prop::option::of("ip6=(dhcp|auto|fd00::[0-9a-f]{1,4}/(64|128)(,gw6=fd00::1)?)"),
+        custom in "(meta=local:snippets/[a-z]{1,9})?(,user=local:snippets/u[.]yaml)?(,vendor=nfs:snippets/v)?",
+    ) {
+        let address = [ip4, ip6].into_iter().flatten().collect::<Vec<_>>().join(",");
+        survives!(IpConfig, &address);
+        survives!(CustomFiles, &custom);
+    }
+
+    #[test]
     fn no_text_makes_a_view_panic(text in "[a-z0-9=,;:+./-]{0,40}") {
         for bus in DriveBus::ALL {
             if let Ok(drive) = Drive::parse(bus, &text) {
@@ -165,7 +176,11 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
             "local:1,format=qcow2",
             "format: value 'qcow2' is not supported",
         ),
-        ("ciuser", "jane", "not supported"),
+        (
+            "citype",
+            "opennebula",
+            "value 'opennebula' is not supported",
+        ),
         ("arch", "aarch64", "value 'aarch64' is not supported"),
         (
             "vga",

@@ -7,6 +7,7 @@ mod new_guest;
 mod node_all;
 mod power_off;
 mod qemu_clone;
+mod qemu_cloudinit_update;
 mod qemu_configure;
 mod qemu_create;
 mod qemu_delsnapshot;
@@ -22,6 +23,7 @@ mod qemu_stop;
 mod qemu_suspend_to_disk;
 mod qemu_template;
 mod qemu_vncproxy;
+mod seed;
 mod volume_arrive;
 mod volume_create;
 mod volume_delete;
@@ -34,6 +36,7 @@ use tasks::Registry;
 pub use new_guest::already_exists;
 pub use node_all::{Chosen, NodeStartall, NodeStopall};
 pub use qemu_clone::QemuClone;
+pub use qemu_cloudinit_update::QemuCloudinitUpdate;
 pub use qemu_configure::QemuConfigure;
 pub use qemu_create::QemuCreate;
 pub use qemu_delsnapshot::{QemuDelsnapshot, snapshot_of};
@@ -62,6 +65,7 @@ pub fn registry() -> Registry<World> {
         .with::<NodeStartall>()
         .with::<NodeStopall>()
         .with::<QemuClone>()
+        .with::<QemuCloudinitUpdate>()
         .with::<QemuConfigure>()
         .with::<QemuCreate>()
         .with::<QemuDelsnapshot>()

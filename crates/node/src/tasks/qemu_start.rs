@@ -1,9 +1,10 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ settle ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ forget-memory ─ post-start ─ release
-//!             │        │                                            ┃ point of no return:
-//!             │        └ the script's pre-start                     ┃ the guest executes
+//!   claim ─ settle ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ forget-memory ─ post-start ─ release
+//!             │           │                        │                           point of no      ┃
+//!             │           │                        the script's pre-start      return: the guest executes
+//!             │           the medium with cloud-init's data
 //!             pending changes take effect
 //! ```
 
@@ -25,6 +26,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::qemu_suspend_to_disk::forget_suspension;
+use super::seed::{PrepareSeed, Seeds, WriteSeed};
 use super::{guest_object, memory, qmp_failed};
 use crate::edit::apply_pending;
 use crate::hooks::{self, Phase};
@@ -114,12 +116,14 @@ impl Task for QemuStart {
     const NAME: &'static str = "qemu_start";
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmstart";
-    const POINT_OF_NO_RETURN: usize = 8;
+    const POINT_OF_NO_RETURN: usize = 10;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[
             &Claim,
             &Settle,
+            &PrepareSeed,
+            &WriteSeed,
             &Layout,
             &MakeTaps,
             &MakeScope,
@@ -146,6 +150,12 @@ impl Claims for QemuStart {
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
         check_lock(guest, self.skip_lock || guest.suspended.is_some())
+    }
+}
+
+impl Seeds for QemuStart {
+    fn vmid(&self) -> VmId {
+        self.vmid
     }
 }
 

@@ -36,6 +36,7 @@ const GROUPS: &[&[Row]] = &[
     node::status::ROWS,
     node::tasks::ROWS,
     qemu::agent::ROWS,
+    qemu::cloudinit::ROWS,
     qemu::config::ROWS,
     qemu::console::ROWS,
     qemu::guests::ROWS,

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tasks::TaskState;
 
 use super::Guest;
+use super::cloudinit::seal_password;
 use super::drives::check_drives;
 use crate::ops::Op;
 
@@ -34,7 +35,7 @@ pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
 }
 
 /// What became of a change, for callers that wait for it.
-async fn ended(op: &Op, submitted: Answer) -> Result<Answer, Error> {
+pub(super) async fn ended(op: &Op, submitted: Answer) -> Result<Answer, Error> {
     let upid: Upid = submitted
         .data
         .as_str()
@@ -109,7 +110,9 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
         ));
     }
     let cluster = op.context.world.records.cluster_options().await?;
-    let mut edit = Edit::new(&options(&op.params), &|| {
+    let mut options = options(&op.params);
+    seal_password(&op.context, &mut options, &record.config).await?;
+    let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node)
     })?;
     edit.delete = names(change.delete.as_deref());

@@ -12,6 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Guest;
+use super::cloudinit::seal_password;
 use super::configure::{check_hook_script, check_root_only, options};
 use super::drives::check_drives;
 use crate::ops::Op;
@@ -25,7 +26,8 @@ struct Create {
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Create { pool, start } = op.params()?;
-    let options = options(&op.params);
+    let mut options = options(&op.params);
+    seal_password(&op.context, &mut options, &GuestConfig::default()).await?;
     let cluster = op.context.world.records.cluster_options().await?;
     let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node)

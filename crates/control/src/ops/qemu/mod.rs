@@ -1,6 +1,7 @@
 //! `/nodes/{node}/qemu`
 
 mod agent;
+mod cloudinit;
 mod config;
 mod configure;
 mod console;
@@ -23,6 +24,9 @@ use super::{Op, Pair, StreamPair, pair, stream_pair};
 pub(super) const AGENT_PAIRS: &[Pair] = agent::PAIRS;
 
 pub(super) const PAIRS: &[Pair] = &[
+    pair!("qemu_cloudinit", cloudinit::pending),
+    pair!("qemu_cloudinit_dump", cloudinit::dump),
+    pair!("qemu_cloudinit_update", cloudinit::update),
     pair!("qemu_config", config::config),
     pair!("qemu_configure", configure::configure),
     pair!("qemu_configure_task", configure::configure_task),

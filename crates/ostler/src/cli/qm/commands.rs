@@ -116,7 +116,9 @@ pub(super) const COMMANDS: &[Command] = &[
         .show(Show::Agent),
     nothing("cleanup"),
     post("clone", "/nodes/{node}/qemu/{vmid}/clone").takes(&["vmid", "newid"]),
-    get("cloudinit dump", "/nodes/{node}/qemu/{vmid}/cloudinit/dump").takes(&["vmid", "type"]),
+    get("cloudinit dump", "/nodes/{node}/qemu/{vmid}/cloudinit/dump")
+        .takes(&["vmid", "type"])
+        .show(Show::Answer),
     get("cloudinit pending", "/nodes/{node}/qemu/{vmid}/cloudinit").show(Show::Pending),
     put("cloudinit update", "/nodes/{node}/qemu/{vmid}/cloudinit"),
     get("config", "/nodes/{node}/qemu/{vmid}/config").show(Show::Config),

@@ -1,6 +1,7 @@
 //! `/nodes/{node}/qemu`
 
 pub(super) mod agent;
+pub(super) mod cloudinit;
 pub(super) mod config;
 pub(super) mod console;
 pub(super) mod guests;
