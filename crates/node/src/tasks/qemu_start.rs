@@ -157,6 +157,11 @@ impl Seeds for QemuStart {
     fn vmid(&self) -> VmId {
         self.vmid
     }
+
+    /// What wakes up knows its medium already.
+    fn seeds(&self) -> bool {
+        self.memory.is_none()
+    }
 }
 
 type Cx = TaskContext<World>;

@@ -10,6 +10,11 @@ use crate::{SeedRecord, World};
 /// A task that makes a medium. It has the guest claimed.
 pub(super) trait Seeds: Task<World = World> {
     fn vmid(&self) -> VmId;
+
+    /// False where the guest is to find its medium as it left it.
+    fn seeds(&self) -> bool {
+        true
+    }
 }
 
 type Cx = TaskContext<World>;
@@ -42,6 +47,9 @@ impl<T: Seeds> Step<T> for PrepareSeed {
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let vmid = task.vmid();
+        if !task.seeds() {
+            return Ok(());
+        }
         let Some((_, config, _)) = medium_of(cx, vmid).await? else {
             return Ok(());
         };
@@ -70,6 +78,9 @@ impl<T: Seeds> Step<T> for WriteSeed {
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let vmid = task.vmid();
+        if !task.seeds() {
+            return Ok(());
+        }
         let Some((stored, _, volume)) = medium_of(cx, vmid).await? else {
             return Ok(());
         };
