@@ -29,10 +29,13 @@ pub(crate) fn volumes_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
         .collect()
 }
 
-/// The volumes that hold what a guest has written: its disks and its UEFI variables.
+/// The volumes that hold what a guest has written: its disks, its UEFI variables, the state of
+/// its security module.
 pub(crate) fn disks_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
     let mut volumes = volumes_of(config);
     volumes.retain(|(slot, _)| !config.drives.get(slot).is_some_and(Drive::is_cdrom));
+    let tpm = config.tpm.as_ref().and_then(|tpm| tpm.volume());
+    volumes.extend(tpm.map(|volume| (DriveSlot::TPM, volume)));
     volumes
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use model::BlockFormat;
-use sys::{Command, FileEntry, SharedHost, SysError};
+use sys::{Command, SharedHost, SysError};
 
 use crate::Preallocation;
 
@@ -167,17 +167,4 @@ pub(crate) async fn snapshot(
     run(host, args.map(str::to_owned).to_vec(), 600)
         .await
         .map(|_| ())
-}
-
-/// What the guest sees. The length of a raw image; else what the header says.
-pub(crate) async fn virtual_size(
-    host: &SharedHost,
-    path: &Path,
-    format: BlockFormat,
-    entry: &FileEntry,
-) -> Result<u64, SysError> {
-    if format == BlockFormat::Raw {
-        return Ok(entry.size);
-    }
-    Ok(inspect(host, path, format).await?.virtual_size)
 }

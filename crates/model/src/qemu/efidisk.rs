@@ -41,10 +41,6 @@ impl EfiDisk {
         self.0.flag("pre-enrolled-keys").unwrap_or(false)
     }
 
-    pub fn set_volume(&mut self, volume: &VolumeId) {
-        self.0.set(EFI, "file", volume.to_string());
-    }
-
     pub fn volume(&self) -> Option<VolumeId> {
         self.0.text("file").and_then(|text| text.parse().ok())
     }

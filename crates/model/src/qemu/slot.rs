@@ -91,6 +91,12 @@ impl DriveSlot {
         index: 0,
     };
 
+    /// The place of a security module's state.
+    pub const TPM: Self = Self {
+        bus: DriveBus::Tpm,
+        index: 0,
+    };
+
     pub fn new(bus: DriveBus, index: u8) -> Result<Self, SlotError> {
         if index < bus.count() {
             Ok(Self { bus, index })

@@ -10,7 +10,7 @@
 
 use async_trait::async_trait;
 use guest::qemu::VmConfig;
-use model::qemu::{DriveSlot, Net, Smbios};
+use model::qemu::{CLOUD_INIT_BYTES, DriveSlot, Net, Smbios};
 use model::{BlockFormat, Error, GuestConfig, GuestRecord, PoolId, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::{ContentType, Storage};
@@ -33,8 +33,20 @@ struct Copy {
     to: VolumeId,
     format: BlockFormat,
     bytes: u64,
-    /// A layer on what it is made of, instead of a copy.
-    is_layer: bool,
+    how: How,
+}
+
+/// How a disk of the new guest is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    Copy,
+    /// By the QEMU that has the original open.
+    LiveCopy,
+    /// A layer on the original.
+    Layer,
+    /// A medium of cloud-init, which is made anew at every start.
+    Empty,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,9 +68,6 @@ pub struct QemuClone {
     config: GuestConfig,
     #[serde(default)]
     copies: Vec<Copy>,
-    /// Whether QEMU makes the copies.
-    #[serde(default)]
-    is_live: bool,
 }
 
 impl QemuClone {
@@ -76,17 +85,17 @@ impl QemuClone {
             snapshot: None,
             config: GuestConfig::default(),
             copies: Vec::new(),
-            is_live: false,
         }
     }
 
     fn live_copies(&self) -> Vec<LiveCopy> {
-        let copies = self.copies.iter().map(|copy| LiveCopy {
+        let live = self.copies.iter().filter(|copy| copy.how == How::LiveCopy);
+        live.map(|copy| LiveCopy {
             slot: copy.slot,
             to: copy.to.clone(),
             bytes: copy.bytes,
-        });
-        copies.collect()
+        })
+        .collect()
     }
 }
 
@@ -142,18 +151,27 @@ impl Step<QemuClone> for Plan {
         super::claim::check_lock(&guest, false)?;
         let (options, is_template) = original(&guest, task.snapshot.as_deref())?;
         let runs = cx.world.running.is_running(task.source).await?;
-        task.is_live = runs && task.snapshot.is_none();
+        let is_live = runs && task.snapshot.is_none();
         let parsed = VmConfig::parse(&options).map_err(Error::invalid_fields)?;
         let mut copies = Vec::new();
         for (slot, from) in volumes::disks_of(&parsed) {
             let taken: Vec<String> = names_of(&copies);
-            let is_layer = is_template && !task.full;
+            // A security module's state is read by a program that knows no layers.
+            let is_layer = is_template && !task.full && slot != DriveSlot::TPM;
             let copy = if is_layer {
                 plan_layer(cx, task, slot, from, &taken).await?
             } else {
-                plan_copy(cx, task, slot, from, &taken).await?
+                // What a security module keeps is no disk of QEMU's.
+                let is_live = is_live && slot != DriveSlot::TPM;
+                let how = if is_live { How::LiveCopy } else { How::Copy };
+                plan_copy(cx, task, slot, from, &taken, how).await?
             };
             copies.push(copy);
+        }
+        if let Some((slot, drive)) = parsed.cloud_init_drive()
+            && let Some(from) = drive.volume()
+        {
+            copies.push(plan_medium(cx, task, slot, from).await?);
         }
         task.config = configured(cx, task, options, &copies).await?;
         task.copies = copies;
@@ -226,7 +244,32 @@ async fn plan_layer(
         from,
         format: BlockFormat::Qcow2,
         bytes,
-        is_layer: true,
+        how: How::Layer,
+    })
+}
+
+/// A medium of cloud-init tells a guest who it is: another one gets its own.
+async fn plan_medium(
+    cx: &Cx,
+    task: &QemuClone,
+    slot: DriveSlot,
+    from: VolumeId,
+) -> Result<Copy, Error> {
+    let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
+    let storage = cx.world.storage(&id).await?;
+    storage.activate().await?;
+    let format = match storage.files() {
+        Some(_) => BlockFormat::Qcow2,
+        None => storage.default_format(),
+    };
+    let name = storage.image_name(task.vmid, "cloudinit", format);
+    Ok(Copy {
+        slot,
+        to: volume_id(&id, name)?,
+        from,
+        format,
+        bytes: CLOUD_INIT_BYTES,
+        how: How::Empty,
     })
 }
 
@@ -236,6 +279,7 @@ async fn plan_copy(
     slot: DriveSlot,
     from: VolumeId,
     taken: &[String],
+    how: How,
 ) -> Result<Copy, Error> {
     let source = cx.world.storage(from.storage()).await?;
     source.activate().await?;
@@ -260,7 +304,7 @@ async fn plan_copy(
         from,
         format,
         bytes,
-        is_layer: false,
+        how,
     })
 }
 
@@ -335,42 +379,37 @@ impl Step<QemuClone> for CopyDisks {
 
     async fn act(&self, cx: &Cx, task: &mut QemuClone) -> Result<(), Error> {
         for copy in &task.copies {
-            let storage = cx.world.storage(copy.to.storage()).await?;
-            if copy.is_layer {
-                cx.log(&format!("{}: a layer on '{}'", copy.slot, copy.from))
-                    .await;
-                bases_of(&*storage, &copy.to)?
-                    .create_layer(copy.to.name())
-                    .await?;
-                continue;
-            }
-            cx.log(&format!(
-                "{}: copying '{}' to '{}'",
-                copy.slot, copy.from, copy.to
-            ))
-            .await;
-            storage
-                .allocate(copy.to.name(), copy.format, copy.bytes)
-                .await?;
-            if !task.is_live {
-                copy_image(cx, task, copy).await?;
-            }
+            make(cx, task, copy).await?;
         }
-        if task.is_live {
-            live_copy::run(cx, task.source, &task.live_copies()).await?;
-        }
-        Ok(())
+        live_copy::run(cx, task.source, &task.live_copies()).await
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuClone) -> Result<(), Error> {
-        if task.is_live {
-            live_copy::cancel(cx, task.source, &task.live_copies()).await?;
-        }
+        live_copy::cancel(cx, task.source, &task.live_copies()).await?;
         for copy in &task.copies {
             let storage = cx.world.storage(copy.to.storage()).await?;
             storage.free(copy.to.name()).await?;
         }
         Ok(())
+    }
+}
+
+/// Makes a disk, as far as that is not QEMU's to do.
+async fn make(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
+    let Copy { slot, from, to, .. } = copy;
+    let storage = cx.world.storage(to.storage()).await?;
+    if copy.how == How::Layer {
+        cx.log(&format!("{slot}: '{to}' is a layer on '{from}'"))
+            .await;
+        return Ok(bases_of(&*storage, to)?.create_layer(to.name()).await?);
+    }
+    if copy.how != How::Empty {
+        cx.log(&format!("{slot}: copying '{from}' to '{to}'")).await;
+    }
+    storage.allocate(to.name(), copy.format, copy.bytes).await?;
+    match copy.how {
+        How::Copy => copy_image(cx, task, copy).await,
+        How::LiveCopy | How::Empty | How::Layer => Ok(()),
     }
 }
 

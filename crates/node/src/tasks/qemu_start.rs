@@ -149,6 +149,9 @@ impl Claims for QemuStart {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        if guest.config.flag("template") == Some(true) {
+            return Err(Error::conflict("you can't start a vm if it's a template"));
+        }
         check_lock(guest, self.skip_lock || guest.suspended.is_some())
     }
 }

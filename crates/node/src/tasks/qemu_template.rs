@@ -8,7 +8,7 @@
 
 use async_trait::async_trait;
 use guest::qemu::VmConfig;
-use model::qemu::{Drive, DriveSlot, EfiDisk};
+use model::qemu::{Drive, DriveSlot};
 use model::{Error, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::Bases;
@@ -213,15 +213,8 @@ pub(super) fn set_volume(
 ) -> Result<(), Error> {
     let name = slot.to_string();
     let text = config.text(&name).unwrap_or_default();
-    let printed = if slot == DriveSlot::EFI {
-        let mut disk = EfiDisk::parse(&text).map_err(|e| Error::bug(e.to_string()))?;
-        disk.set_volume(volume);
-        disk.print()
-    } else {
-        let mut drive = Drive::parse(slot.bus(), &text).map_err(|e| Error::bug(e.to_string()))?;
-        drive.set_volume(volume);
-        drive.print()
-    };
-    config.set(name, printed);
+    let mut drive = Drive::parse(slot.bus(), &text).map_err(|e| Error::bug(e.to_string()))?;
+    drive.set_volume(volume);
+    config.set(name, drive.print());
     Ok(())
 }

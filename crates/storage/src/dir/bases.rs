@@ -9,7 +9,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use async_trait::async_trait;
-use model::{BlockFormat, BlockSource, BlockSpec, VmId};
+use model::{BlockFormat, BlockSource, BlockSpec, VmId, VolumeId};
 
 use super::{Dir, layout};
 use crate::{Bases, Storage, StorageError, image};
@@ -62,7 +62,9 @@ impl Bases for Dir {
         let name = self
             .choose_image_name(owner, BlockFormat::Qcow2, taken)
             .await?;
-        Ok(format!("{}/{name}", own_part(base)))
+        let base = VolumeId::new(self.config.id.clone(), base)
+            .map_err(|_| StorageError::BadName(base.to_owned()))?;
+        Ok(format!("{}/{name}", base.image()))
     }
 
     async fn create_layer(&self, name: &str) -> Result<(), StorageError> {
@@ -127,15 +129,6 @@ impl Dir {
     }
 }
 
-/// A name without the base that it leads through.
-fn own_part(name: &str) -> &str {
-    let mut slashes = name.rmatch_indices('/');
-    match (slashes.next(), slashes.next()) {
-        (Some(_), Some((at, _))) => &name[at + 1..],
-        _ => name,
-    }
-}
-
 /// Where a header's words lead, without asking the file system.
 fn resolve(image: &Path, backing: &str) -> PathBuf {
     let folder = image.parent().unwrap_or(image);
@@ -162,13 +155,5 @@ mod tests {
         let base = resolve(image, "../100/base-100-disk-0.raw");
         assert_eq!(base, Path::new("/srv/images/100/base-100-disk-0.raw"));
         assert_eq!(resolve(image, "/etc/shadow"), Path::new("/etc/shadow"));
-        assert_eq!(
-            own_part("100/base-100-disk-0.raw/101/base-101-disk-0.qcow2"),
-            "101/base-101-disk-0.qcow2"
-        );
-        assert_eq!(
-            own_part("100/base-100-disk-0.raw"),
-            "100/base-100-disk-0.raw"
-        );
     }
 }

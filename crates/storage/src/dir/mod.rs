@@ -116,15 +116,22 @@ impl Dir {
 
     async fn describe(&self, name: &str, entry: &FileEntry) -> Result<VolumeInfo, StorageError> {
         let location = self.locate(name)?;
-        let size = match location.format {
-            Some(format) => {
-                image::virtual_size(&self.host, &self.root().join(&location.path), format, entry)
-                    .await
-                    .map_err(|source| self.failed(source))?
-            }
-            None => entry.size,
+        let Some(format) = location.format.filter(|format| *format != BlockFormat::Raw) else {
+            // The length of a raw image is what a guest sees.
+            return Ok(self.as_it_is(name, location, entry, entry.size));
         };
-        Ok(self.as_it_is(name, location, entry, size))
+        let path = self.root().join(&location.path);
+        let header = image::inspect(&self.host, &path, format).await;
+        let header = header.map_err(|source| self.failed(source))?;
+        // A layer is listed by the name that tells what it is a layer on.
+        let base = header
+            .backing
+            .as_deref()
+            .and_then(|backing| backing.strip_prefix("../"));
+        let through = base.map(|base| format!("{base}/{name}"));
+        let long = through.filter(|long| location.base.is_none() && layout::parse(long).is_some());
+        let name = long.as_deref().unwrap_or(name);
+        Ok(self.as_it_is(name, location, entry, header.virtual_size))
     }
 
     /// One file that is no image must not hide all the others: it is shown with its own length.
