@@ -331,6 +331,31 @@ pub(crate) fn return_to(guest: &mut GuestRecord, name: &str) {
     }
 }
 
+/// Puts another image behind an option. The one that was there becomes unused, or nobody's where
+/// it is to be removed.
+pub(crate) fn replace_volume(
+    guest: &mut GuestRecord,
+    option: &str,
+    volume: &VolumeId,
+    remove: bool,
+) -> Result<(), Error> {
+    let before = volume_of(option, &guest.config);
+    match option.parse::<DriveSlot>() {
+        Ok(slot) => {
+            let text = guest.config.text(option).unwrap_or_default();
+            let mut drive =
+                Drive::parse(slot.bus(), &text).map_err(|error| Error::bug(error.to_string()))?;
+            drive.set_volume(volume);
+            guest.config.set(option, drive.print());
+        }
+        Err(_) => guest.config.set(option, volume.to_string()),
+    }
+    if before.as_ref() != Some(volume) {
+        Applied::default().retire(guest, before, remove);
+    }
+    Ok(())
+}
+
 impl Applied {
     /// Sets an option. A volume that it named before becomes unused.
     fn put_in(&mut self, guest: &mut GuestRecord, name: &str, value: &Value) {
@@ -379,7 +404,7 @@ pub(crate) fn is_indexed(name: &str, stem: &str) -> bool {
 }
 
 /// The volume that an option names.
-fn volume_of(name: &str, config: &GuestConfig) -> Option<VolumeId> {
+pub(crate) fn volume_of(name: &str, config: &GuestConfig) -> Option<VolumeId> {
     let text = config.text(name)?;
     if is_indexed(name, "unused") {
         return text.split(',').next()?.parse().ok();

@@ -9,18 +9,16 @@
 //! Job ids and names of nodes follow from task and disk, so that whoever comes after a death finds
 //! what there is.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
-use guest::qemu::block::node_name;
+use guest::qemu::block::{HostOptions, copy_nodes, node_name};
 use guest::qemu::{JobState, NodeCopy, Qmp};
 use model::qemu::DriveSlot;
-use model::{BlockSource, Error, VmId, VolumeId};
-use serde_json::json;
+use model::{Error, VmId, VolumeId};
 use tasks::TaskContext;
 
-use crate::World;
 use crate::tasks::qmp_failed;
+use crate::{World, volumes};
 
 /// How often jobs are asked after, and how often they are told of.
 const LOOK: Duration = Duration::from_millis(100);
@@ -89,28 +87,12 @@ pub(crate) async fn cancel(cx: &Cx, vmid: VmId, copies: &[LiveCopy]) -> Result<(
 async fn open_target(cx: &Cx, qmp: &Qmp, copy: &LiveCopy) -> Result<(), Error> {
     let storage = cx.world.storage(copy.to.storage()).await?;
     let spec = storage.block(copy.to.name(), false)?;
-    let BlockSource::Path(path) = &spec.source else {
-        return Err(Error::bug("an image to be copied to has no path"));
-    };
-    let file = cx.world.host.open_image(path.as_ref(), true, false).await?;
-    let set = qmp.free_descriptor_set().await.map_err(qmp_failed)?;
-    qmp.add_descriptor(set, &copy.label(), file.as_fd())
-        .await
-        .map_err(qmp_failed)?;
-    let file = json!({
-        "driver": "file",
-        "node-name": copy.file(),
-        "filename": format!("/dev/fdset/{set}"),
-        "discard": "unmap",
-    });
-    qmp.add_block_node(file).await.map_err(qmp_failed)?;
-    let format = json!({
-        "driver": spec.format.as_str(),
-        "node-name": copy.node(),
-        "file": copy.file(),
-        "discard": "unmap",
-    });
-    qmp.add_block_node(format).await.map_err(qmp_failed)
+    let options = HostOptions::for_copy();
+    let spec = volumes::pass(&cx.world.host, qmp, &copy.label(), &spec, &options).await?;
+    for node in copy_nodes(&copy.node(), &copy.file(), &spec, &options) {
+        qmp.add_block_node(node).await.map_err(qmp_failed)?;
+    }
+    Ok(())
 }
 
 async fn until_done(cx: &Cx, qmp: &Qmp, copies: &[LiveCopy]) -> Result<(), Error> {

@@ -1,15 +1,17 @@
 //! From a guest's drives to images that QEMU can open.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use guest::qemu::{VmConfig, Volumes};
+use guest::qemu::block::HostOptions;
+use guest::qemu::{Qmp, QmpError, VmConfig, Volumes};
 use model::qemu::{Drive, DriveSlot, DriveSource};
 use model::{BlockSource, BlockSpec, Error, VolumeId};
 use storage::Storage;
-use sys::SharedHost;
+use sys::{SharedHost, SysError};
 
 use crate::World;
+use crate::tasks::qmp_failed;
 
 /// The first descriptor number in a guest's process that is an image's.
 const FIRST_DESCRIPTOR: i32 = 20;
@@ -142,4 +144,52 @@ async fn open_layers(
         opened = Some(layer);
     }
     opened.ok_or_else(|| Error::bug("an image has no layers"))
+}
+
+/// Opens an image with all that it is a layer on, and hands the descriptors to a QEMU that runs,
+/// under a label that tells what they are.
+pub(crate) async fn pass(
+    host: &SharedHost,
+    qmp: &Qmp,
+    label: &str,
+    spec: &BlockSpec,
+    options: &HostOptions,
+) -> Result<BlockSpec, PassError> {
+    let mut passed: Option<BlockSpec> = None;
+    let layers: Vec<&BlockSpec> = spec.layers().collect();
+    for (depth, layer) in layers.into_iter().enumerate().rev() {
+        let mut layer = BlockSpec {
+            backing: passed.take().map(Box::new),
+            ..layer.clone()
+        };
+        if let BlockSource::Path(path) = &layer.source {
+            let write = depth == 0 && !options.read_only;
+            let file = host
+                .open_image(path.as_ref(), write, options.direct)
+                .await?;
+            let set = qmp.free_descriptor_set().await?;
+            qmp.add_descriptor(set, label, file.as_fd()).await?;
+            layer.source = BlockSource::Descriptor(i32::try_from(set).unwrap_or(i32::MAX));
+        }
+        passed = Some(layer);
+    }
+    Ok(passed.unwrap_or_else(|| spec.clone()))
+}
+
+/// Why an image did not reach a QEMU.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PassError {
+    #[error(transparent)]
+    Host(#[from] SysError),
+    #[error(transparent)]
+    Qemu(#[from] QmpError),
+}
+
+impl From<PassError> for Error {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Host(error) => error.into(),
+            PassError::Qemu(error) => qmp_failed(error),
+        }
+    }
 }

@@ -15,9 +15,9 @@ use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
     Chosen, NewSize, NodeStartall, NodeStopall, QemuClone, QemuCloudinitUpdate, QemuConfigure,
-    QemuCreate, QemuDelsnapshot, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume,
-    QemuRollback, QemuShutdown, QemuSnapshot, QemuStart, QemuStop, QemuSuspend, QemuSuspendToDisk,
-    QemuTemplate, QemuVncproxy,
+    QemuCreate, QemuDelsnapshot, QemuDestroy, QemuMoveDisk, QemuReboot, QemuReset, QemuResize,
+    QemuResume, QemuRollback, QemuShutdown, QemuSnapshot, QemuStart, QemuStop, QemuSuspend,
+    QemuSuspendToDisk, QemuTemplate, QemuVncproxy,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -1043,4 +1043,22 @@ async fn a_template_is_not_started_and_not_destroyed_under_its_clones() {
             .await,
         "OK"
     );
+}
+
+fn to_raw(vmid: VmId) -> QemuMoveDisk {
+    let mut task = QemuMoveDisk::new(vmid, "scsi0".into());
+    (task.format, task.delete) = (Some(model::BlockFormat::Raw), true);
+    task
+}
+
+#[tokio::test]
+async fn qemu_move_disk() {
+    let walked = walk_all(|| Box::pin(layered(to_raw, false)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_move_disk_while_it_runs() {
+    let walked = walk_all(|| Box::pin(layered(to_raw, true)), 40).await;
+    assert!(walked.failed > 50 && walked.went_through > 30, "{walked:?}");
 }

@@ -64,6 +64,19 @@ impl HostOptions {
         }
     }
 
+    /// For what a job writes: through the page cache, and holes stay holes.
+    pub fn for_copy() -> Self {
+        Self {
+            direct: false,
+            no_flush: false,
+            discard: true,
+            detect_zeroes: false,
+            aio: Aio::Threads,
+            read_only: false,
+            throttle: None,
+        }
+    }
+
     /// For the volume with a guest's UEFI variables: small, and lost if the host is.
     pub fn for_efi(spec: &BlockSpec) -> Self {
         Self {
@@ -109,6 +122,56 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
         nodes.push(Value::Object(throttle));
     }
     nodes
+}
+
+/// The two nodes of an image that only a job writes to.
+pub fn copy_nodes(name: &str, file: &str, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
+    let mut format = common(format_driver(spec.format), name, options);
+    format.insert("file".to_owned(), file.into());
+    if spec.format == BlockFormat::Qcow2 {
+        format.insert("backing".to_owned(), Value::Null);
+    }
+    if options.detect_zeroes {
+        let mode = if options.discard { "unmap" } else { "on" };
+        format.insert("detect-zeroes".to_owned(), mode.into());
+    }
+    vec![file_node(file, spec, options), Value::Object(format)]
+}
+
+/// The nodes that take the place of a drive's image, below the throttle: its file and its format,
+/// which is told by name. Of the two names that such nodes can have, those that are free.
+pub fn replacement(
+    slot: DriveSlot,
+    existing: &[String],
+    spec: &BlockSpec,
+    options: &HostOptions,
+) -> (String, Vec<Value>) {
+    let is_taken = existing.contains(&format!("fmt-{slot}"));
+    let suffix = if is_taken { MOVED } else { "" };
+    let (name, file) = (
+        format!("fmt-{slot}{suffix}"),
+        format!("file-{slot}{suffix}"),
+    );
+    let nodes = copy_nodes(&name, &file, spec, options);
+    (name, nodes)
+}
+
+/// What follows the names of nodes that took the place of others.
+const MOVED: &str = ".b";
+
+/// The nodes among these that are a drive's image, without the one that the device is joined to:
+/// each before those that it uses.
+pub fn image_nodes(slot: DriveSlot, existing: &[String]) -> Vec<String> {
+    let own = ["", MOVED].map(|suffix| {
+        [
+            format!("fmt-{slot}{suffix}"),
+            format!("file-{slot}{suffix}"),
+        ]
+    });
+    let layers = (1..existing.len())
+        .map(|depth| [backing_name(slot, depth), format!("file-{slot}-{depth}")]);
+    let all = own.into_iter().chain(layers).flatten();
+    all.filter(|name| existing.contains(name)).collect()
 }
 
 fn backing_name(slot: DriveSlot, depth: usize) -> String {

@@ -27,6 +27,7 @@ use sys::SysError;
 
 use crate::World;
 use crate::edit::is_indexed;
+use crate::volumes::PassError;
 
 /// How long a guest may take to let go of a device. Clients wait 5 s for the whole change.
 const UNPLUG_PATIENCE: Duration = Duration::from_secs(3);
@@ -58,6 +59,15 @@ impl From<QmpError> for Trouble {
             // Connected anew, it may do better; a QEMU that does not answer will not.
             QmpError::Lost { .. } => Self::Failed(Error::unavailable(Error::chain(&error))),
             other => Self::Refused(Error::chain(&other)),
+        }
+    }
+}
+
+impl From<PassError> for Trouble {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Host(error) => error.into(),
+            PassError::Qemu(error) => error.into(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod qemu_configure;
 mod qemu_create;
 mod qemu_delsnapshot;
 mod qemu_destroy;
+mod qemu_move_disk;
 mod qemu_power;
 mod qemu_reboot;
 mod qemu_resize;
@@ -41,6 +42,7 @@ pub use qemu_configure::QemuConfigure;
 pub use qemu_create::QemuCreate;
 pub use qemu_delsnapshot::{QemuDelsnapshot, snapshot_of};
 pub use qemu_destroy::QemuDestroy;
+pub use qemu_move_disk::QemuMoveDisk;
 pub use qemu_power::{QemuReset, QemuResume, QemuSuspend};
 pub use qemu_reboot::QemuReboot;
 pub use qemu_resize::{NewSize, QemuResize};
@@ -70,6 +72,7 @@ pub fn registry() -> Registry<World> {
         .with::<QemuCreate>()
         .with::<QemuDelsnapshot>()
         .with::<QemuDestroy>()
+        .with::<QemuMoveDisk>()
         .with::<QemuReboot>()
         .with::<QemuReset>()
         .with::<QemuResize>()
