@@ -36,6 +36,7 @@ const GROUPS: &[&[Row]] = &[
     node::status::ROWS,
     node::tasks::ROWS,
     qemu::agent::ROWS,
+    qemu::clones::ROWS,
     qemu::cloudinit::ROWS,
     qemu::config::ROWS,
     qemu::console::ROWS,

@@ -4,74 +4,12 @@ use model::Privilege;
 use model::qemu::{DriveSource, OPTIONS, is_cloud_init_option};
 use model::schema::{Field, Shape, Values, format};
 
+use super::disks::DISKS;
 use super::guests::{source_of, space_needs};
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Row};
 
-const DIGEST: Field = Field::string("digest").optional().max_length(40);
-
-/// The drives that have a size.
-const DISKS: &[&str] = &[
-    "ide0",
-    "ide1",
-    "ide2",
-    "ide3",
-    "scsi0",
-    "scsi1",
-    "scsi2",
-    "scsi3",
-    "scsi4",
-    "scsi5",
-    "scsi6",
-    "scsi7",
-    "scsi8",
-    "scsi9",
-    "scsi10",
-    "scsi11",
-    "scsi12",
-    "scsi13",
-    "scsi14",
-    "scsi15",
-    "scsi16",
-    "scsi17",
-    "scsi18",
-    "scsi19",
-    "scsi20",
-    "scsi21",
-    "scsi22",
-    "scsi23",
-    "scsi24",
-    "scsi25",
-    "scsi26",
-    "scsi27",
-    "scsi28",
-    "scsi29",
-    "scsi30",
-    "virtio0",
-    "virtio1",
-    "virtio2",
-    "virtio3",
-    "virtio4",
-    "virtio5",
-    "virtio6",
-    "virtio7",
-    "virtio8",
-    "virtio9",
-    "virtio10",
-    "virtio11",
-    "virtio12",
-    "virtio13",
-    "virtio14",
-    "virtio15",
-    "sata0",
-    "sata1",
-    "sata2",
-    "sata3",
-    "sata4",
-    "sata5",
-    "efidisk0",
-    "tpmstate0",
-];
+pub(super) const DIGEST: Field = Field::string("digest").optional().max_length(40);
 
 /// Parameters of a change that are no options of the guest.
 const CHANGE: &[Field] = &[
