@@ -39,13 +39,17 @@ fn function_name(line: &str) -> Option<&str> {
     Some(&rest[..rest.find(['(', '<']).unwrap_or(rest.len())])
 }
 
-/// Lines up to the closing brace at the indentation of the first one.
+/// Lines up to the closing brace at the indentation of the first one; up to the semicolon for a
+/// function that is only declared.
 fn function_length(lines: &[&str], first: &str) -> usize {
     let indent = first.len() - first.trim_start().len();
     let close = format!("{}}}", " ".repeat(indent));
-    let end = lines
-        .iter()
-        .position(|line| *line == close || (line.ends_with(';') && *line == first));
+    let opens = lines.iter().position(|line| line.contains('{'));
+    let declares = lines.iter().position(|line| line.ends_with(';'));
+    if declares < opens && declares.is_some() {
+        return declares.map_or(1, |end| end + 1);
+    }
+    let end = lines.iter().position(|line| *line == close);
     end.map_or(1, |end| end + 1)
 }
 
@@ -64,5 +68,10 @@ mod tests {
             ["a.rs: fn long has 82 lines, 70 is the limit"]
         );
         assert!(findings("a.rs", "fn short() {\n}\n").is_empty());
+        let declared = format!(
+            "trait A {{\n    fn f(\n        &self,\n    );\n{}}}\n",
+            "x;\n".repeat(80)
+        );
+        assert!(findings("a.rs", &declared).is_empty());
     }
 }

@@ -151,8 +151,13 @@ pub async fn run_probe(
     host.create_dir(folder, 0o755).await?;
     let firmware: PathBuf = folder.join("firmware");
     host.write(&firmware, &probe::firmware(), 0o644).await?;
+    let groups_of = match accel {
+        Accel::Kvm if user.is_some() => vec!["/dev/kvm".into()],
+        _ => Vec::new(),
+    };
     let command = Command {
         user,
+        groups_of,
         ..Command::new(QEMU)
             .args(probe::arguments(&firmware.display().to_string(), accel))
             .timeout(Some(Duration::from_secs(PATIENCE_S)))

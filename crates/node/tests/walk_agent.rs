@@ -25,7 +25,7 @@ use testkit::{FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, spaw
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 const QEMU: &str = "qemu-system-x86_64";
-const FROZEN: &str = " with its file systems frozen";
+const FROZEN: &str = "frozen file systems";
 
 fn vmid() -> VmId {
     VmId::new(100).unwrap()
@@ -109,7 +109,7 @@ impl Node {
 
     fn is_frozen(&self) -> bool {
         let inventory = self.host.inventory(&[]);
-        inventory.iter().any(|line| line.ends_with(FROZEN))
+        inventory.iter().any(|line| line == FROZEN)
     }
 
     fn has_mark(&self) -> bool {

@@ -78,7 +78,26 @@ impl Scene {
     }
 }
 
-// covers: S4.7
+/// A layer holds next to nothing, boots, and can be written to without touching its base.
+async fn a_layer_leaves_its_base_alone(scene: &Scene) {
+    let layer = scene.image("201/vm-201-disk-0.qcow2");
+    assert!(std::fs::metadata(&layer).unwrap().len() < 1 << 20);
+    let base = scene.image("100/base-100-disk-0.qcow2");
+    let before = std::fs::read(&base).unwrap();
+    let mut serial = scene.boot(201).await;
+    ask(
+        &mut serial,
+        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo mine > /mnt/note; sync",
+    );
+    assert!(ask(&mut serial, "cat /mnt/note").contains("mine"));
+    scene.done("qemu_stop", 201, json!({})).await;
+    assert!(
+        std::fs::read(&base).unwrap() == before,
+        "the base was written to"
+    );
+}
+
+// covers: S1.52 S2.34 S2.36
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_its_clones_and_their_end() {
     let Some(scene) = Scene::new("templates and clones").await else {
@@ -120,22 +139,7 @@ async fn a_template_its_clones_and_their_end() {
             .starts_with("second:202/vm-202-disk-0."),
         "{full}"
     );
-    // A layer holds next to nothing, boots, and can be written to without touching its base.
-    let layer = scene.image("201/vm-201-disk-0.qcow2");
-    assert!(std::fs::metadata(&layer).unwrap().len() < 1 << 20);
-    let base = scene.image("100/base-100-disk-0.qcow2");
-    let before = std::fs::read(&base).unwrap();
-    let mut serial = scene.boot(201).await;
-    ask(
-        &mut serial,
-        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo mine > /mnt/note; sync",
-    );
-    assert!(ask(&mut serial, "cat /mnt/note").contains("mine"));
-    scene.done("qemu_stop", 201, json!({})).await;
-    assert!(
-        std::fs::read(&base).unwrap() == before,
-        "the base was written to"
-    );
+    a_layer_leaves_its_base_alone(&scene).await;
     scene.boot(202).await;
     scene.done("qemu_stop", 202, json!({})).await;
 
@@ -193,17 +197,8 @@ async fn a_running_guest_is_copied_as_it_is_at_one_moment() {
     assert!(ask(&mut serial, "cat /mnt/note").contains("second"));
 }
 
-// covers: S4.8
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_moves_while_the_guest_writes_to_it() {
-    let Some(scene) = Scene::new("moving disks").await else {
-        return;
-    };
-    let mut serial = scene.boot(100).await;
-    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
-    // It writes all the time, and remembers what it has written.
-    let load = "(n=0; while :; do n=$((n+1)); echo $n > /mnt/count; sync; done) & echo $! > /pid";
-    ask(&mut serial, load);
+/// To another format, to another storage and back.
+async fn move_around(scene: &Scene) {
     for (storage, format) in [("local", "raw"), ("second", "qcow2"), ("local", "qcow2")] {
         let wanted = json!({"disk": "virtio0", "storage": storage, "format": format, "delete": 1});
         scene.done("qemu_move_disk", 100, wanted).await;
@@ -217,6 +212,19 @@ async fn a_disk_moves_while_the_guest_writes_to_it() {
         );
         assert!(volume.contains(&format!(".{format},")), "{volume}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_moves_while_the_guest_writes_to_it() {
+    let Some(scene) = Scene::new("moving disks").await else {
+        return;
+    };
+    let mut serial = scene.boot(100).await;
+    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    // It writes all the time, and remembers what it has written.
+    let load = "(n=0; while :; do n=$((n+1)); echo $n > /mnt/count; sync; done) & echo $! > /pid";
+    ask(&mut serial, load);
+    move_around(&scene).await;
     let same = json!({"disk": "virtio0", "format": "qcow2"});
     let refused = scene.node.task("qemu_move_disk", params(100, same)).await;
     assert_eq!(

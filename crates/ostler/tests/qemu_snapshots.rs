@@ -67,26 +67,8 @@ fn ask(serial: &mut Serial, command: &str) -> String {
     serial.expect("end-2")
 }
 
-// covers: S4.8
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
-    let Some((scene, mut serial)) = Scene::new("snapshots").await else {
-        return;
-    };
-    // Something in memory only, and something on the disk.
-    ask(
-        &mut serial,
-        "word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt",
-    );
-    ask(&mut serial, "echo first > /mnt/note; sync");
-    let uptime_before = uptime(&mut serial);
-    let with_memory = json!({"snapname": "s1", "description": "one", "vmstate": 1});
-    scene.done("qemu_snapshot", with_memory).await;
-    assert!(scene.image("vm-100-state-s1.raw").exists());
-    // The guest runs on, and changes both.
-    ask(&mut serial, "word=after; echo second > /mnt/note; sync");
-    assert!(ask(&mut serial, "echo word=$word").contains("word=after"));
-
+/// How the snapshot with memory is shown.
+async fn check_shown(scene: &Scene) {
     let list = scene.ask("qemu_snapshot_list", json!({})).await;
     assert_eq!(
         (&list[0]["name"], &list[0]["vmstate"]),
@@ -107,7 +89,29 @@ async fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
             .starts_with("pc-i440fx-"),
         "{config}"
     );
+}
 
+// covers: S2.73 S4.17 S4.18
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
+    let Some((scene, mut serial)) = Scene::new("snapshots").await else {
+        return;
+    };
+    // Something in memory only, and something on the disk.
+    ask(
+        &mut serial,
+        "word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt",
+    );
+    ask(&mut serial, "echo first > /mnt/note; sync");
+    let uptime_before = uptime(&mut serial);
+    let with_memory = json!({"snapname": "s1", "description": "one", "vmstate": 1});
+    scene.done("qemu_snapshot", with_memory).await;
+    assert!(scene.image("vm-100-state-s1.raw").exists());
+    // The guest runs on, and changes both.
+    ask(&mut serial, "word=after; echo second > /mnt/note; sync");
+    assert!(ask(&mut serial, "echo word=$word").contains("word=after"));
+
+    check_shown(&scene).await;
     // The task ends when the guest runs again.
     scene.done("qemu_rollback", json!({"snapname": "s1"})).await;
     let mut serial = scene.serial();
@@ -155,7 +159,6 @@ fn uptime(serial: &mut Serial) -> u64 {
     digits.parse().unwrap()
 }
 
-// covers: S4.8
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
     let Some((scene, mut serial)) = Scene::new("suspension to disk").await else {

@@ -115,9 +115,19 @@ impl Machine {
     }
 
     pub(super) fn execute(&mut self, command: &str, given: &Value) -> Result<Value, Refusal> {
-        let id = text(&given["id"]);
-        match command {
-            "qom-list" => return Ok(self.list(&text(&given["path"]))),
+        if let Some(answer) = self.query(command, given) {
+            return Ok(answer);
+        }
+        if let Some(done) = self.copy(command, given) {
+            return done.map(|()| json!({}));
+        }
+        self.change(command, given).map(|()| json!({}))
+    }
+
+    /// Commands that only ask.
+    fn query(&self, command: &str, given: &Value) -> Option<Value> {
+        Some(match command {
+            "qom-list" => self.list(&text(&given["path"])),
             "query-named-block-nodes" => {
                 let rows = self.nodes.keys().map(|node| {
                     let of_node = self.snapshots.iter().filter(|(of, _)| of == node);
@@ -125,15 +135,34 @@ impl Machine {
                     let snapshots: Vec<Value> = snapshots.collect();
                     json!({"node-name": node, "image": {"snapshots": snapshots}})
                 });
-                return Ok(rows.collect());
+                rows.collect()
             }
-            "query-migrate" => {
-                return Ok(match self.migration {
-                    Migration::None => json!({}),
-                    Migration::PreSwitchover => json!({"status": "pre-switchover"}),
-                    Migration::Completed => json!({"status": "completed"}),
-                });
+            "query-migrate" => match self.migration {
+                Migration::None => json!({}),
+                Migration::PreSwitchover => json!({"status": "pre-switchover"}),
+                Migration::Completed => json!({"status": "completed"}),
+            },
+            "query-jobs" => {
+                let rows = self
+                    .jobs
+                    .iter()
+                    .map(|(id, (state, _))| json!({"id": id, "status": state}));
+                rows.collect()
             }
+            "query-fdsets" => {
+                let sets = self.sets.iter().map(
+                    |(set, said)| json!({"fdset-id": set, "fds": [{"fd": set, "opaque": said}]}),
+                );
+                sets.collect()
+            }
+            _ => return None,
+        })
+    }
+
+    /// Migration, snapshots and jobs; none for another command.
+    fn copy(&mut self, command: &str, given: &Value) -> Option<Result<(), Refusal>> {
+        let id = text(&given["id"]);
+        match command {
             "migrate-set-capabilities" | "migrate-set-parameters" => {}
             "migrate" => self.migration = Migration::PreSwitchover,
             "migrate-continue" => self.migration = Migration::Completed,
@@ -143,45 +172,42 @@ impl Machine {
                 }
             }
             "transaction" if given["actions"][0]["type"] == "blockdev-backup" => {
-                for action in given["actions"].as_array().into_iter().flatten() {
-                    self.start_job(&action["data"], "concluded", None)?;
-                }
+                let mut actions = given["actions"].as_array().into_iter().flatten();
+                let mut start = |action: &Value| self.start_job(&action["data"], "concluded", None);
+                return Some(actions.try_for_each(|action| start(action)));
             }
-            "transaction" => self.snapshot(given)?,
+            "transaction" => return Some(self.snapshot(given)),
             "blockdev-mirror" => {
                 let [target, replaces] = ["target", "replaces"].map(|name| text(&given[name]));
-                self.start_job(given, "ready", Some(Mirror { target, replaces }))?;
+                let mirror = Some(Mirror { target, replaces });
+                return Some(self.start_job(given, "ready", mirror));
             }
-            "query-jobs" => {
-                let rows = self
-                    .jobs
-                    .iter()
-                    .map(|(id, (state, _))| json!({"id": id, "status": state}));
-                return Ok(rows.collect());
-            }
-            "job-complete" => self.complete(&id)?,
+            "job-complete" => return Some(self.complete(&id)),
             "block-job-cancel" => {
                 let device = text(&given["device"]);
                 let job = self.jobs.get_mut(&device);
-                job.ok_or(("DeviceNotActive", format!("Job '{device}' not found")))?
-                    .0 = "concluded";
+                let missing = || ("DeviceNotActive", format!("Job '{device}' not found"));
+                return Some(job.ok_or_else(missing).map(|job| job.0 = "concluded"));
             }
             "job-dismiss" => {
-                let gone = self.jobs.remove(&id);
-                gone.ok_or(("GenericError", format!("Job '{id}' not found")))?;
+                let missing = || ("GenericError", format!("Job '{id}' not found"));
+                return Some(self.jobs.remove(&id).map(drop).ok_or_else(missing));
             }
             "blockdev-snapshot-delete-internal-sync" => {
                 let snapshot = (text(&given["device"]), text(&given["name"]));
-                if !self.snapshots.remove(&snapshot) {
-                    return Err(refused("Snapshot does not exist"));
-                }
+                let removed = self.snapshots.remove(&snapshot);
+                let missing = || refused("Snapshot does not exist");
+                return Some(removed.then_some(()).ok_or_else(missing));
             }
-            "query-fdsets" => {
-                let sets = self.sets.iter().map(
-                    |(set, said)| json!({"fdset-id": set, "fds": [{"fd": set, "opaque": said}]}),
-                );
-                return Ok(sets.collect());
-            }
+            _ => return None,
+        }
+        Some(Ok(()))
+    }
+
+    /// Devices, nodes, objects, descriptors, settings.
+    fn change(&mut self, command: &str, given: &Value) -> Result<(), Refusal> {
+        let id = text(&given["id"]);
+        match command {
             "device_add" => self.add_device(id, given)?,
             "device_del" => {
                 let gone = self.devices.remove(&id);
@@ -230,7 +256,7 @@ impl Machine {
                 return Err(("CommandNotFound", text));
             }
         }
-        Ok(json!({}))
+        Ok(())
     }
 
     fn start_job(

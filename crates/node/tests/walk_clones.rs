@@ -1,0 +1,107 @@
+//! Templates, clones and moving disks, broken at every call that they make to host, store and QEMU.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod scene;
+
+use model::VmId;
+use node::tasks::{QemuClone, QemuDestroy, QemuMoveDisk, QemuStart, QemuTemplate};
+use scene::*;
+use testkit::walk::Scene;
+
+/// The guest that is made of guest 100.
+fn copied(_: VmId) -> QemuClone {
+    let mut clone = linked(vmid());
+    clone.full = true;
+    clone
+}
+
+fn linked(_: VmId) -> QemuClone {
+    QemuClone::new(vmid(), VmId::new(101).unwrap())
+}
+
+#[tokio::test]
+async fn qemu_clone() {
+    let walked = walk_all(|| Box::pin(layered(copied, false)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_clone_of_a_running_guest() {
+    let walked = walk_all(|| Box::pin(layered(copied, true)), 35).await;
+    assert!(walked.failed > 50 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_clone_of_a_snapshot() {
+    let make = |id| {
+        let mut clone = copied(id);
+        clone.snapshot = Some("s1".into());
+        clone
+    };
+    walk_all(move || Box::pin(with_snapshot(make, false)), 20).await;
+}
+
+fn template(vmid: VmId) -> QemuTemplate {
+    QemuTemplate::new(vmid, None)
+}
+
+#[tokio::test]
+async fn qemu_template() {
+    let walked = walk_all(|| Box::pin(layered(template, false)), 12).await;
+    assert!(walked.failed > 10 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_clone_that_is_linked() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async { layered(template, false).await.done().await.then(linked) })
+    };
+    let walked = walk_all(scene, 15).await;
+    assert!(walked.failed > 15 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn a_template_is_not_started_and_not_destroyed_under_its_clones() {
+    let made = layered(template, false).await.done().await;
+    let started = made.then(|vmid| QemuStart::new(vmid, None, false));
+    assert_eq!(
+        started.run().await,
+        "you can't start a vm if it's a template"
+    );
+    let cloned = started.then(linked).done().await;
+    let destroyed = cloned.then(|vmid| QemuDestroy::new(vmid, false, true));
+    let before = destroyed.inventory().await;
+    let base = "local:100/base-100-disk-2.qcow2";
+    assert_eq!(
+        destroyed.run().await,
+        format!("base volume '{base}' is still in use by linked cloned")
+    );
+    assert_eq!(destroyed.inventory().await, before);
+    let first = destroyed.then(|_| QemuDestroy::new(VmId::new(101).unwrap(), false, true));
+    assert_eq!(first.run().await, "OK");
+    assert_eq!(
+        first
+            .then(|vmid| QemuDestroy::new(vmid, false, true))
+            .run()
+            .await,
+        "OK"
+    );
+}
+
+fn to_raw(vmid: VmId) -> QemuMoveDisk {
+    let mut task = QemuMoveDisk::new(vmid, "scsi0".into());
+    (task.format, task.delete) = (Some(model::BlockFormat::Raw), true);
+    task
+}
+
+#[tokio::test]
+async fn qemu_move_disk() {
+    let walked = walk_all(|| Box::pin(layered(to_raw, false)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_move_disk_while_it_runs() {
+    let walked = walk_all(|| Box::pin(layered(to_raw, true)), 40).await;
+    assert!(walked.failed > 50 && walked.went_through > 30, "{walked:?}");
+}
