@@ -16,6 +16,9 @@ use crate::World;
 /// what a caller before us stopped waiting for.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// The most characters of an agent's complaint that are passed on.
+const TEXT_MAX: usize = 500;
+
 /// An agent serves one caller at a time, so callers take turns, in the order of their coming.
 #[derive(Default)]
 pub struct AgentTurns {
@@ -67,12 +70,20 @@ impl AgentTurn {
 fn agent_failed(vmid: VmId, error: AgentError) -> Error {
     Error::unavailable(match error {
         AgentError::Silent => "QEMU guest agent is not running".to_owned(),
-        AgentError::Refused { description, .. } => format!("Agent error: {description}"),
+        AgentError::Refused { description, .. } => {
+            format!("Agent error: {}", line_of(&description))
+        }
         AgentError::TimedOut { command, .. } => {
             format!("VM {vmid} qga command '{command}' failed - got timeout")
         }
         other => format!("VM {vmid}: {}", Error::chain(&other)),
     })
+}
+
+/// A text of the guest's, as one line of a log or a header: whoever owns the guest chose it.
+fn line_of(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().take(TEXT_MAX).map(visible).collect()
 }
 
 /// What a guest's configuration says of its agent.
@@ -127,5 +138,28 @@ impl World {
             return false;
         };
         qmp.is_agent_open().await == Ok(Some(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_complains_of_is_one_line() {
+        let description = format!("no\nTASK OK\u{1b}[2J{}", "x".repeat(1000));
+        let error = agent_failed(
+            VmId::new(100).unwrap(),
+            AgentError::Refused {
+                command: "guest-exec".to_owned(),
+                class: String::new(),
+                description,
+            },
+        );
+        assert!(error.message.starts_with("Agent error: no TASK OK [2Jxxx"));
+        assert_eq!(
+            error.message.chars().count(),
+            "Agent error: ".len() + TEXT_MAX
+        );
     }
 }

@@ -7,8 +7,9 @@
 
 mod harness;
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -138,9 +139,11 @@ impl Scene {
         status
     }
 
+    /// By the socket: a handshake of TLS for each look would take the guest's time.
     async fn until_it_answers(&self) {
+        let guest = json!({"node": "pve1", "vmid": 100});
         until("the guest's agent answers", async || {
-            self.ask("POST", "/ping", &[]).await.0 == 200
+            self.node.call("agent_ping", guest.clone()).await.is_ok()
         })
         .await;
     }
@@ -187,6 +190,8 @@ async fn qemu_agent() {
     scene.until_it_answers().await;
     what_it_knows(&scene).await;
     programs(&scene).await;
+    passwords(&scene).await;
+    commands(&scene).await;
     files(&scene).await;
     who_may(&scene).await;
     freezing(&scene).await;
@@ -313,11 +318,122 @@ async fn programs(scene: &Scene) {
     assert!(error.starts_with("Agent error: "), "{error}");
     let (status, _) = scene.ask("POST", "/exec", &[("command", "")]).await;
     assert_eq!(status, 400);
-    // There is nothing in the guest that could set a password: it is refused, not passed over.
+}
+
+/// The guest has no program that sets passwords, until it is given one that writes them down.
+async fn passwords(scene: &Scene) {
     let user = [("username", "root"), ("password", "of-the-guest")];
     let error = scene.refused("POST", "/set-user-password", &user).await;
-    assert!(error.starts_with("Agent error: "), "{error}");
+    assert!(error.starts_with("Agent error: cannot find"), "{error}");
+    let program = "#!/bin/sh\nprintf '%s\\n' \"$*\" > /tmp/flags\ncat > /tmp/passwords\n";
+    let file = [("file", "/sbin/chpasswd"), ("content", program)];
+    scene.ok("POST", "/file-write", &file).await;
+    scene
+        .run(&["/bin/chmod", "755", "/sbin/chpasswd"], None)
+        .await;
+    let set = scene.ok("POST", "/set-user-password", &user).await;
+    assert_eq!(set, json!({"result": {}}));
+    let read = async |file: &str| scene.ok("GET", "/file-read", &[("file", file)]).await;
+    assert_eq!(
+        read("/tmp/passwords").await["content"],
+        "root:of-the-guest\n"
+    );
+    assert_eq!(read("/tmp/flags").await["content"], "\n");
+    let crypted = [
+        ("username", "root"),
+        ("password", "$6$x$y"),
+        ("crypted", "1"),
+    ];
+    scene.ok("POST", "/set-user-password", &crypted).await;
+    assert_eq!(read("/tmp/passwords").await["content"], "root:$6$x$y\n");
+    assert_eq!(read("/tmp/flags").await["content"], "-e\n");
+    let short = [("username", "root"), ("password", "1234")];
+    assert_eq!(scene.ask("POST", "/set-user-password", &short).await.0, 400);
     assert!(!scene.node.log().contains("of-the-guest"));
+}
+
+/// The same by the command line.
+async fn commands(scene: &Scene) {
+    let run = |words: &[&str], input: &str| qm(&scene.node, words, input);
+    assert_eq!(run(&["agent", "100", "ping"], "").1, "{}\n");
+    let (code, out, err) = run(&["guest", "cmd", "100", "get-host-name"], "");
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "{\n   \"host-name\" : \"tiny\"\n}\n"),
+        "{err}"
+    );
+    let words = [
+        "guest",
+        "exec",
+        "100",
+        "--pass-stdin",
+        "--",
+        "/bin/sed",
+        "-e",
+        "s/b/c/",
+    ];
+    let (code, out, err) = run(&words, "abba\n");
+    let status: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    assert_eq!((code, &status["out-data"]), (0, &json!("acba\n")));
+    assert!(
+        out.contains("\n   \"exitcode\" : 0,\n   \"exited\" : 1,\n"),
+        "{out}"
+    );
+    let slow = ["guest", "exec", "100", "--timeout", "1", "/bin/sleep", "60"];
+    let (code, out, err) = run(&slow, "");
+    assert_eq!(
+        (code, err.as_str()),
+        (0, "timeout reached, returning pid\n")
+    );
+    let pid: Value = serde_json::from_str(&out).unwrap();
+    let pid = pid["pid"].to_string();
+    let (_, out, _) = run(&["guest", "exec-status", "100", &pid], "");
+    assert_eq!(out, "{\n   \"exited\" : 0\n}\n");
+    scene.run(&["/bin/kill", &pid], None).await;
+    let later = ["guest", "exec", "100", "--synchronous", "0", "/bin/true"];
+    assert!(run(&later, "").1.starts_with("{\n   \"pid\" : "));
+    let passwd = ["guest", "passwd", "100", "root"];
+    let (code, out, err) = run(&passwd, "by-the-command\nby-the-command\n");
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    let read = scene
+        .ok("GET", "/file-read", &[("file", "/tmp/passwords")])
+        .await;
+    assert_eq!(read["content"], "root:by-the-command\n");
+    let (code, _, err) = run(&passwd, "one-word\nanother-word\n");
+    assert_eq!((code, err.as_str()), (255, "passwords do not match\n"));
+    let (code, _, err) = run(&["guest", "cmd", "101", "ping"], "");
+    assert_eq!(
+        (code, err.as_str()),
+        (255, "No QEMU guest agent configured\n")
+    );
+}
+
+/// Runs `qm` with something to read: its exit code, what it said, and what it complained.
+fn qm(node: &TestNode, words: &[&str], input: &str) -> (i32, String, String) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test starts the program it tests"
+    )]
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ostler"))
+        .arg("qm")
+        .args(words)
+        .env("OSTLER_ROOT", &node.root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keys = child.stdin.take().unwrap();
+    // Who reads nothing may have ended before.
+    let _ = keys.write_all(input.as_bytes());
+    drop(keys);
+    let said = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        said.status.code().unwrap(),
+        text(&said.stdout),
+        text(&said.stderr),
+    )
 }
 
 async fn files(scene: &Scene) {

@@ -53,7 +53,7 @@ const DIFFERENCES: &[(u64, &str)] = &[
 /// come first, on a fresh node.
 const SCRIPT: &[u64] = &[
     // users, roles, rights
-    163, 49, 166, 167, 42, 168, 169, 199, 193, 194, //
+    163, 49, 166, 167, 42, 168, 169, 199, 193, 194, 196, //
     // tokens
     170, 44, 50, 45, 47, //
     // pools

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::{Error, ErrorKind};
-use proto::wire::{Answer, Client, Peer, Request, Responder, Service, Streamed, serve};
+use proto::wire::{
+    ANSWER_LIMIT, Answer, Client, FRAME_LIMIT, Peer, Request, Responder, Service, Streamed, serve,
+};
 use proto::{Credential, Identity};
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
@@ -19,6 +21,8 @@ impl Service for Echo {
         match request.op.as_str() {
             "slow" => std::future::pending().await,
             "fail" => Err(Error::invalid("vmid", "no such thing")),
+            "large" => Ok(Answer::new("x".repeat(FRAME_LIMIT * 2))),
+            "too large" => Ok(Answer::new("x".repeat(ANSWER_LIMIT + 1))),
             _ => Ok(Answer::new(json!([peer.uid, request.params])).at(7)),
         }
     }
@@ -56,6 +60,19 @@ fn request(op: &str) -> Request {
         id: "1".into(),
         address: None,
     }
+}
+
+/// Files of guests come as answers: those may be longer than what is asked, and one that is too
+/// long is told instead of being waited for.
+#[tokio::test]
+async fn a_long_answer_comes_whole_or_as_an_error() {
+    let served = served();
+    let large = served.client.request(request("large")).await.unwrap();
+    assert_eq!(large.data.as_str().unwrap().len(), FRAME_LIMIT * 2);
+    let error = served.client.request(request("too large")).await;
+    let text = error.unwrap_err().message;
+    assert!(text.ends_with("bytes is longer than is allowed"), "{text}");
+    served.client.request(request("echo")).await.unwrap();
 }
 
 struct Served {

@@ -29,9 +29,10 @@ async fn errors(caller: &Caller<'_>, row: &Row) -> Vec<Error> {
 fn required(row: &Row) -> Value {
     let all = json!({
         "authid": "x@pve", "command": "reboot", "content": "iso", "disk": "scsi0",
-        "filename": "x.iso", "groupid": "g", "id": "x", "idlist": "scsi1", "key": "ret",
-        "node": "pve1", "password": "12345678", "path": "/vms/100", "poolid": "p",
-        "port": 5900, "privs": "VM.Audit", "realm": "pve", "roleid": "r", "roles": "PVEAuditor", "size": "+1G",
+        "feature": "snapshot", "file": "/x", "filename": "x.iso", "groupid": "g", "id": "x",
+        "idlist": "scsi1", "key": "ret", "newid": 101, "node": "pve1", "password": "12345678",
+        "path": "/vms/100", "pid": 1, "poolid": "p", "port": 5900, "privs": "VM.Audit",
+        "realm": "pve", "roleid": "r", "roles": "PVEAuditor", "size": "+1G", "snapname": "s1",
         "storage": "store", "timezone": "UTC", "tokenid": "t1", "username": "x@pve",
         "upid": "UPID:pve1:00000001:00000001:6B00D68B:qmstart:100:root@pam:",
         "url": "http://127.0.0.1:9/x.iso", "userid": "bob@pve", "vmid": 100,
@@ -58,6 +59,7 @@ fn required(row: &Row) -> Value {
         params[field.name] = all[field.name].clone();
     }
     match row.name {
+        "agent_command" => params["command"] = "ping".into(),
         "qemu_monitor" => params["command"] = "info version".into(),
         "volume_create" => params["size"] = "1G".into(),
         "storage_create" => params["path"] = "/srv/store".into(),

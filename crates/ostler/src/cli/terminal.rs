@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use anyhow::{Context, Result, bail};
 use guest::RunFile;
 use model::{Error, VmId};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,7 +38,7 @@ pub(crate) async fn run(
     output::note(&format!(
         "starting serial terminal on interface serial{number} (press Ctrl+{key} to exit)"
     ));
-    let raw = RawMode::enter()?;
+    let raw = TerminalMode::raw()?;
     let ended = connect(stream, escape).await;
     drop(raw);
     output::note("");
@@ -122,28 +122,38 @@ async fn connect(stream: UnixStream, escape: u8) -> Result<()> {
     }
 }
 
-/// The terminal passes every key on, for as long as this value lives.
-struct RawMode {
+/// A mode of the terminal, for as long as this value lives.
+pub(super) struct TerminalMode {
     before: Option<Termios>,
 }
 
-impl RawMode {
-    fn enter() -> Result<Self> {
+impl TerminalMode {
+    /// Every key is passed on.
+    fn raw() -> Result<Self> {
+        Self::change(Termios::make_raw)
+    }
+
+    /// What is typed is not shown.
+    pub(super) fn without_echo() -> Result<Self> {
+        Self::change(|mode| mode.local_modes.remove(LocalModes::ECHO))
+    }
+
+    fn change(change: impl FnOnce(&mut Termios)) -> Result<Self> {
         let keyboard = std::io::stdin();
         if !keyboard.is_terminal() {
             return Ok(Self { before: None });
         }
         let before = tcgetattr(&keyboard).context("reading the terminal's mode")?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        tcsetattr(&keyboard, OptionalActions::Now, &raw).context("setting the terminal's mode")?;
+        let mut mode = before.clone();
+        change(&mut mode);
+        tcsetattr(&keyboard, OptionalActions::Now, &mode).context("setting the terminal's mode")?;
         Ok(Self {
             before: Some(before),
         })
     }
 }
 
-impl Drop for RawMode {
+impl Drop for TerminalMode {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);

@@ -30,6 +30,7 @@ const GROUPS: &[&[Row]] = &[
     cluster::ROWS,
     node::capabilities::ROWS,
     node::config::ROWS,
+    node::journal::ROWS,
     node::list::ROWS,
     node::status::ROWS,
     node::tasks::ROWS,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tasks::{TaskFilter, TaskState, TaskSummary};
 
 use super::status::is_of;
+use crate::Context;
 use crate::ops::Op;
 
 /// How many lines are shown to those who name no number.
@@ -19,14 +20,14 @@ struct Log {
 }
 
 /// One line, from wherever it comes.
-struct Line {
-    time: UnixTime,
-    priority: Priority,
-    user: String,
-    tag: &'static str,
+pub(in crate::ops) struct Line {
+    pub(in crate::ops) time: UnixTime,
+    pub(in crate::ops) priority: Priority,
+    pub(in crate::ops) user: String,
+    pub(in crate::ops) tag: &'static str,
     /// No two lines have the same.
-    uid: String,
-    message: String,
+    pub(in crate::ops) uid: String,
+    pub(in crate::ops) message: String,
 }
 
 pub(super) async fn log(op: Op) -> Result<Answer, Error> {
@@ -34,33 +35,26 @@ pub(super) async fn log(op: Op) -> Result<Answer, Error> {
     let max = max.unwrap_or(DEFAULT_MAX);
     let sees_all = op.has("/", Privilege::SysSyslog).await?;
     let me = op.identity()?.label();
-    let filter = TaskFilter {
-        running: true,
-        ended: true,
-        ..TaskFilter::default()
-    };
-    let mut lines: Vec<Line> = op
-        .context
-        .world
-        .events
-        .latest()
-        .into_iter()
-        .map(of_event)
-        .collect();
-    lines.extend(
-        op.context
-            .tasks
-            .list(&filter)
-            .iter()
-            .take(max)
-            .flat_map(of_task),
-    );
+    let mut lines = lines(&op.context, max);
     lines.retain(|line| sees_all || is_of(&line.user, &me));
     // Events come first, newest first, and keep their order within a second.
     lines.sort_by_key(|line| std::cmp::Reverse(line.time));
     let node = op.context.node.as_str();
     let rows = lines.into_iter().take(max).map(|line| row(line, node));
     Ok(Answer::new(rows.collect::<Vec<Value>>()))
+}
+
+/// All events of this agent and its last tasks, each kind newest first.
+pub(in crate::ops) fn lines(context: &Context, tasks_max: usize) -> Vec<Line> {
+    let filter = TaskFilter {
+        running: true,
+        ended: true,
+        ..TaskFilter::default()
+    };
+    let events = context.world.events.latest().into_iter().map(of_event);
+    let tasks = context.tasks.list(&filter);
+    let tasks = tasks.iter().take(tasks_max).flat_map(of_task);
+    events.chain(tasks).collect()
 }
 
 fn of_event(event: Event) -> Line {

@@ -7,6 +7,8 @@ mod status;
 
 use super::{Pair, pair};
 
+pub(in crate::ops) use log::{Line as LogLine, lines as log_lines};
+
 pub(super) const PAIRS: &[Pair] = &[
     pair!("cluster_log", log::log),
     pair!("cluster_nextid", nextid::get),

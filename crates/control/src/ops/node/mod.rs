@@ -2,6 +2,8 @@
 
 mod capabilities;
 mod config;
+mod journal;
+mod report;
 mod status;
 mod storage;
 mod storage_download;
@@ -24,8 +26,11 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("volume_upload", storage_upload::finish),
     pair!("node_config", config::get),
     pair!("node_config_update", config::update),
+    pair!("node_journal", journal::journal),
     pair!("node_power", status::power),
+    pair!("node_report", report::report),
     pair!("node_status", status::get),
+    pair!("node_syslog", journal::syslog),
     pair!("node_time", time::get),
     pair!("node_time_update", time::update),
     pair!("node_version", status::version),

@@ -65,8 +65,8 @@ pub(super) async fn skip_to_sync<R: AsyncBufRead + Unpin>(
         if buffer.is_empty() {
             return Ok(false);
         }
-        for at in 0..buffer.len() {
-            match (buffer[at], line.as_mut()) {
+        for (at, byte) in buffer.iter().enumerate() {
+            match (*byte, line.as_mut()) {
                 (DELIMITER, _) => line = Some(Vec::new()),
                 (b'\n', Some(text)) => {
                     if answers_sync(text, id) {

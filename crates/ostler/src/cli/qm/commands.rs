@@ -17,7 +17,9 @@ pub(super) enum Does {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Own {
+    Exec,
     Monitor,
+    Passwd,
     ShowCommand,
     Terminal,
     Wait,
@@ -34,6 +36,8 @@ pub(super) enum Show {
     Snapshots,
     /// What is changed, before it is.
     Update,
+    /// What a guest agent answered.
+    Agent,
     /// The answer itself, in the format that is asked for.
     Answer,
 }
@@ -109,7 +113,7 @@ const SNAPSHOT: &[&str] = &["vmid", "snapname"];
 pub(super) const COMMANDS: &[Command] = &[
     post("agent", "/nodes/{node}/qemu/{vmid}/agent")
         .takes(&["vmid", "command"])
-        .show(Show::Answer),
+        .show(Show::Agent),
     nothing("cleanup"),
     post("clone", "/nodes/{node}/qemu/{vmid}/clone").takes(&["vmid", "newid"]),
     get("cloudinit dump", "/nodes/{node}/qemu/{vmid}/cloudinit/dump").takes(&["vmid", "type"]),
@@ -131,20 +135,15 @@ pub(super) const COMMANDS: &[Command] = &[
     nothing("enroll-efi-keys"),
     post("guest cmd", "/nodes/{node}/qemu/{vmid}/agent")
         .takes(&["vmid", "command"])
-        .show(Show::Answer),
-    post("guest exec", "/nodes/{node}/qemu/{vmid}/agent/exec")
-        .takes(&["vmid", "command"])
-        .show(Show::Answer),
+        .show(Show::Agent),
+    own("guest exec", Own::Exec).takes(&["vmid", "command"]),
     get(
         "guest exec-status",
         "/nodes/{node}/qemu/{vmid}/agent/exec-status",
     )
-    .takes(&["vmid", "pid"]),
-    post(
-        "guest passwd",
-        "/nodes/{node}/qemu/{vmid}/agent/set-user-password",
-    )
-    .takes(&["vmid", "username"]),
+    .takes(&["vmid", "pid"])
+    .show(Show::Agent),
+    own("guest passwd", Own::Passwd).takes(&["vmid", "username"]),
     nothing("import"),
     nothing("importdisk"),
     nothing("importovf"),

@@ -1,6 +1,7 @@
 //! `qm`: virtual machines, by the commands that people know.
 
 mod commands;
+mod guest;
 mod monitor;
 mod print;
 
@@ -160,6 +161,7 @@ fn shown(show: Show, verbose: bool, style: &Style, row: &Row, data: &Value) -> R
         Show::Config => print::config(data),
         Show::Pending => print::pending(data),
         Show::Snapshots => print::snapshots(data),
+        Show::Agent => print::agent_result(data),
         Show::Answer => render(style, data, &row.returns)?,
     })
 }
@@ -169,7 +171,7 @@ fn parse(command: &Command, rest: &[String], groups: &[&[Field]]) -> Result<Give
     let mut given = options::parse(rest, groups)?;
     let (wanted, got) = (command.positionals, &given.positionals);
     // A list at the end takes what is left: `qm guest exec 100 ls -- -l`.
-    let last_takes_all = command.name == "guest exec";
+    let last_takes_all = command.does == Does::Own(Own::Exec);
     if got.len() < wanted.len() || (got.len() > wanted.len() && !last_takes_all) {
         let few = if got.len() < wanted.len() {
             "not enough"
@@ -228,7 +230,9 @@ async fn run_own(own: Own, command: &Command, rest: &[String]) -> Result<()> {
     const SHOW: &[Field] = &[VMID, Field::boolean("pretty").optional()];
     const WAIT: &[Field] = &[VMID, Field::integer("timeout").optional().min(1.0)];
     let fields: &[Field] = match own {
+        Own::Exec => guest::EXEC,
         Own::Monitor => &[VMID],
+        Own::Passwd => guest::PASSWD,
         Own::ShowCommand => SHOW,
         Own::Terminal => TERMINAL,
         Own::Wait => WAIT,
@@ -240,6 +244,8 @@ async fn run_own(own: Own, command: &Command, rest: &[String]) -> Result<()> {
     let text = |name: &str| values.get(name).and_then(Value::as_str);
     let agent = Agent::of_this_machine()?;
     match own {
+        Own::Exec => guest::exec(&agent, &values).await,
+        Own::Passwd => guest::passwd(&agent, values).await,
         Own::Monitor => monitor::run(&agent, vmid).await,
         Own::ShowCommand => show_command(&agent, vmid, values.contains_key("pretty")).await,
         Own::Terminal => terminal::run(&agent, vmid, text("iface"), text("escape")).await,

@@ -146,6 +146,62 @@ pub(super) fn update(values: &Values) -> String {
     format!("update VM {vmid}: {}", shown.collect::<Vec<_>>().join(" "))
 }
 
+/// What a guest agent answered, as Proxmox VE writes it: a text as it is, the rest as JSON with
+/// sorted names, three spaces for a step and spaces around colons. Nothing for nothing.
+pub(super) fn agent_result(data: &Value) -> String {
+    match data.get("result").unwrap_or(data) {
+        Value::Null => String::new(),
+        result @ (Value::Array(_) | Value::Object(_)) => {
+            let mut text = String::new();
+            pretty(&mut text, result, 0);
+            text + "\n"
+        }
+        other => match visible(plain_text(other).trim_end()).as_str() {
+            "" => String::new(),
+            text => format!("{text}\n"),
+        },
+    }
+}
+
+/// What a guest says must not drive the terminal that shows it.
+fn visible(text: &str) -> String {
+    let is_shown = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    text.chars()
+        .map(|c| if is_shown(c) { c } else { '?' })
+        .collect()
+}
+
+fn pretty(text: &mut String, value: &Value, depth: usize) {
+    let mut items: Vec<(Option<&String>, &Value)> = match value {
+        Value::Array(items) => items.iter().map(|item| (None, item)).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, item)| (Some(name), item))
+            .collect(),
+        other => return text.push_str(&visible(&other.to_string())),
+    };
+    items.sort_by_key(|(name, _)| *name);
+    let brackets = if value.is_array() {
+        ['[', ']']
+    } else {
+        ['{', '}']
+    };
+    text.push(brackets[0]);
+    for (at, (name, item)) in items.iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        text.push_str(&"   ".repeat(depth + 1));
+        if let Some(name) = name {
+            text.push_str(&format!("{} : ", Value::from(name.as_str())));
+        }
+        pretty(text, item, depth + 1);
+    }
+    if !items.is_empty() {
+        text.push('\n');
+        text.push_str(&"   ".repeat(depth));
+    }
+    text.push(brackets[1]);
+}
+
 /// A command line as a shell reads it; `pretty` with an option on each line.
 pub(super) fn command_line(line: &str, pretty: bool) -> String {
     let words: Vec<String> = line
@@ -194,6 +250,26 @@ mod tests {
             list(&data),
             include_str!("../../../tests/golden/qm-list.txt")
         );
+    }
+
+    #[test]
+    fn what_an_agent_answers_is_json_or_a_text() {
+        let cards = json!({"result": [
+            {"name": "lo", "hardware-address": "00:00:00:00:00:00", "ip-addresses": [
+                {"prefix": 8, "ip-address-type": "ipv4", "ip-address": "127.0.0.1"},
+            ], "statistics": {}},
+            {"name": "eth0", "ip-addresses": []},
+        ]});
+        let wanted = include_str!("../../../tests/golden/qm-guest-cmd.txt");
+        assert_eq!(agent_result(&cards), wanted);
+        let status = json!({"out-data": "a \"b\"\n", "exited": 1, "exitcode": 0});
+        let wanted = include_str!("../../../tests/golden/qm-guest-exec.txt");
+        assert_eq!(agent_result(&status), wanted);
+        assert_eq!(agent_result(&json!({"result": "thawed"})), "thawed\n");
+        assert_eq!(agent_result(&json!({"result": "a\u{1b}[2J"})), "a?[2J\n");
+        assert_eq!(agent_result(&json!({"result": 1})), "1\n");
+        assert_eq!(agent_result(&json!({"result": {}})), "{}\n");
+        assert_eq!(agent_result(&json!({"result": null})), "");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(super) mod capabilities;
 pub(super) mod config;
+pub(super) mod journal;
 pub(super) mod list;
 pub(super) mod status;
 pub(super) mod storage;

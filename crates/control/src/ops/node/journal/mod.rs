@@ -1,0 +1,216 @@
+//! `/nodes/{node}/{journal,syslog}`: the log of the machine, or ours where it keeps none.
+//!
+//! ```text
+//!   has the machine a journal? ─┬─ yes ─► system: journalctl
+//!                               └─ no  ─► own: events of this agent, starts and ends of its tasks
+//! ```
+
+mod own;
+mod system;
+
+use std::path::Path;
+
+use model::{Error, NodeName};
+use node::World;
+use proto::wire::Answer;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sys::{Command, FileKind};
+
+use crate::ops::Op;
+
+/// Where journald keeps its files, each machine's in a folder of its own.
+const JOURNALS: [&str; 2] = ["/run/log/journal", "/var/log/journal"];
+
+/// The most that is read of a log at once; the newest of it.
+const ENTRIES_MAX: usize = 50_000;
+
+/// How many lines of the log are shown to those who name no number.
+const LINES: usize = 50;
+
+/// Which entries of the log.
+#[derive(Deserialize)]
+struct Window {
+    lastentries: Option<usize>,
+    since: Option<i64>,
+    until: Option<i64>,
+    startcursor: Option<String>,
+    endcursor: Option<String>,
+}
+
+/// An entry, which has a name of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    cursor: String,
+    line: String,
+}
+
+impl Window {
+    /// A cursor and a time for the same end cannot both hold.
+    fn check(&self) -> Result<(), Error> {
+        let pairs = [
+            ("since", self.since, "startcursor", &self.startcursor),
+            ("until", self.until, "endcursor", &self.endcursor),
+        ];
+        for (time, given, cursor, also) in pairs {
+            if given.is_some() && also.is_some() {
+                return Err(Error::invalid(time, format!("conflicts with '{cursor}'")));
+            }
+        }
+        if self.startcursor.is_some() && self.endcursor.is_some() {
+            return Err(Error::invalid("endcursor", "conflicts with 'startcursor'"));
+        }
+        Ok(())
+    }
+
+    /// How many entries at most; the last ones of all that there are.
+    fn count_max(&self) -> usize {
+        match self.lastentries {
+            None | Some(0) => ENTRIES_MAX,
+            Some(count) => count.min(ENTRIES_MAX),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Node {
+    node: NodeName,
+}
+
+/// The lines between the cursors of the first and the last one.
+pub(super) async fn journal(op: Op) -> Result<Answer, Error> {
+    let Node { node } = op.params()?;
+    op.context.check_node(&node)?;
+    let window: Window = op.params()?;
+    window.check()?;
+    let world = &op.context.world;
+    let entries = if has_journal(world).await? {
+        system::entries(world, &window).await?
+    } else {
+        own::entries(&op, &window).await?
+    };
+    Ok(Answer::new(framed(entries, &window)))
+}
+
+/// Where there are no entries, whoever asks from a cursor on can ask from there again.
+fn framed(entries: Vec<Entry>, window: &Window) -> Vec<String> {
+    let given = || window.startcursor.clone().or(window.endcursor.clone());
+    let first = entries.first().map(|entry| entry.cursor.clone());
+    let last = entries.last().map(|entry| entry.cursor.clone());
+    let lines = entries.into_iter().map(|entry| entry.line);
+    let first = first.or_else(given).into_iter();
+    first.chain(lines).chain(last.or_else(given)).collect()
+}
+
+#[derive(Deserialize)]
+struct Syslog {
+    limit: Option<usize>,
+    service: Option<String>,
+    since: Option<String>,
+    start: Option<usize>,
+    until: Option<String>,
+}
+
+pub(super) async fn syslog(op: Op) -> Result<Answer, Error> {
+    let Node { node } = op.params()?;
+    op.context.check_node(&node)?;
+    let query: Syslog = op.params()?;
+    let world = &op.context.world;
+    let lines = if has_journal(world).await? {
+        system::lines(world, &query).await?
+    } else {
+        own::lines(&op, &query).await?
+    };
+    Ok(page(&lines, &query))
+}
+
+fn page(lines: &[String], query: &Syslog) -> Answer {
+    let (start, limit) = (query.start.unwrap_or(0), query.limit.unwrap_or(LINES));
+    let numbered = lines.iter().enumerate().skip(start).take(limit);
+    let mut rows: Vec<Value> = numbered
+        .map(|(at, line)| json!({"n": at + 1, "t": line}))
+        .collect();
+    // Grids of the web interface cannot show nothing, so Proxmox VE says so in a line.
+    if lines.is_empty() {
+        rows.push(json!({"n": 1, "t": "no content"}));
+    }
+    Answer::new(rows).total(lines.len().max(1) as u64)
+}
+
+/// Whether journald keeps a log here.
+async fn has_journal(world: &World) -> Result<bool, Error> {
+    for folder in JOURNALS {
+        let entries = world.host.list(Path::new(folder)).await?;
+        let is_folder = |entry: &sys::FileEntry| entry.kind == FileKind::Directory;
+        if entries.iter().any(is_folder) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Seconds since 1970 as journald writes them, by the machine's own time zone.
+async fn times(world: &World, seconds: impl Iterator<Item = i64>) -> Result<Vec<String>, Error> {
+    let input: String = seconds.map(|second| format!("@{second}\n")).collect();
+    if input.is_empty() {
+        return Ok(Vec::new());
+    }
+    let command = Command::new("date")
+        .args(["--file=-", "+%b %d %H:%M:%S"])
+        .input(input);
+    let printed = world.host.run(command).await?.checked("date")?;
+    let text = String::from_utf8_lossy(&printed);
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(params: Value) -> Window {
+        serde_json::from_value(params).unwrap()
+    }
+
+    #[test]
+    fn an_end_is_a_time_or_a_cursor() {
+        let wrong = window(json!({"since": 1, "startcursor": "x"})).check();
+        assert_eq!(
+            wrong.unwrap_err().fields["since"],
+            "conflicts with 'startcursor'"
+        );
+        assert!(
+            window(json!({"since": 1, "endcursor": "x"}))
+                .check()
+                .is_ok()
+        );
+        assert_eq!(window(json!({"lastentries": 0})).count_max(), ENTRIES_MAX);
+        assert_eq!(window(json!({"lastentries": 7})).count_max(), 7);
+    }
+
+    #[test]
+    fn lines_stand_between_cursors() {
+        let entry = |cursor: &str| Entry {
+            cursor: cursor.to_owned(),
+            line: format!("line {cursor}"),
+        };
+        let all = window(json!({}));
+        let lines = framed(vec![entry("a"), entry("b")], &all);
+        assert_eq!(lines, ["a", "line a", "line b", "b"]);
+        assert_eq!(framed(vec![], &all), Vec::<String>::new());
+        assert_eq!(
+            framed(vec![], &window(json!({"startcursor": "c"}))),
+            ["c", "c"]
+        );
+    }
+
+    #[test]
+    fn a_page_is_numbered_by_the_whole_log() {
+        let lines: Vec<String> = (1..=5).map(|number| format!("line {number}")).collect();
+        let query: Syslog = serde_json::from_value(json!({"start": 2, "limit": 2})).unwrap();
+        let answer = page(&lines, &query);
+        let wanted = json!([{"n": 3, "t": "line 3"}, {"n": 4, "t": "line 4"}]);
+        assert_eq!((answer.data, answer.total), (wanted, Some(5)));
+        let none = page(&[], &query);
+        assert_eq!(none.data, json!([{"n": 1, "t": "no content"}]));
+    }
+}

@@ -1,0 +1,199 @@
+//! `GET /nodes/{node}/report`: a text for who is to help, with nothing secret in it.
+
+use model::{Error, GuestRecord};
+use node::World;
+use node::facts::Facts;
+use node::{cluster_options_key, node_config_key};
+use proto::wire::Answer;
+use proto::{API_VERSION, REPOSITORY_ID};
+use serde_json::{Map, Value};
+use sys::Command;
+
+use super::status::Node;
+use crate::ops::Op;
+
+/// What names of options are made of whose values are nobody's business.
+const SECRET: [&str; 4] = ["password", "secret", "keyring", "token"];
+
+/// What is asked of the network.
+const NETWORK: [&[&str]; 3] = [
+    &["ip", "-details", "address", "show"],
+    &["ip", "-details", "-4", "route", "show"],
+    &["ip", "-details", "-6", "route", "show"],
+];
+
+pub(super) async fn report(op: Op) -> Result<Answer, Error> {
+    let Node { node } = op.params()?;
+    op.context.check_node(&node)?;
+    let world = &op.context.world;
+    let mut report = Report::default();
+    report.chapter("general system info");
+    general(world, &mut report).await?;
+    report.chapter("info about storage");
+    storages(world, &mut report).await?;
+    report.chapter("info about virtual guests");
+    guests(world, &mut report).await?;
+    report.chapter("info about network");
+    for words in NETWORK {
+        report.section(&words.join(" "), &printed(world, words).await);
+    }
+    Ok(Answer::new(report.text))
+}
+
+/// A text with chapters and sections, in the look of Proxmox VE's.
+#[derive(Default)]
+struct Report {
+    text: String,
+}
+
+impl Report {
+    fn chapter(&mut self, title: &str) {
+        self.text.push_str(&format!("\n==== {title} ====\n"));
+    }
+
+    fn section(&mut self, title: &str, body: &str) {
+        let body = match body.trim_end() {
+            "" => "none",
+            body => body,
+        };
+        self.text.push_str(&format!("\n# {title}\n{body}\n"));
+    }
+}
+
+async fn general(world: &World, report: &mut Report) -> Result<(), Error> {
+    let facts = Facts::new(world.host.clone());
+    let (kernel, memory) = (facts.kernel().await, facts.memory().await);
+    let processors = facts.processors().await;
+    report.section("node", world.node.as_str());
+    report.section("versions", &versions(world).await);
+    let kernel = format!("{} {} {}", kernel.name, kernel.release, kernel.version);
+    report.section("kernel", &kernel);
+    let processors = format!(
+        "{} x {} ({} sockets, {} cores)",
+        processors.cpus, processors.model, processors.sockets, processors.cores
+    );
+    report.section("processors", &processors);
+    let memory = format!(
+        "total {} bytes, available {} bytes, swap {} bytes",
+        memory.total, memory.available, memory.swap_total
+    );
+    report.section("memory", &memory);
+    let uptime = format!(
+        "{} s, load {}",
+        facts.uptime().await as u64,
+        facts.load().await.join(" ")
+    );
+    report.section("uptime", &uptime);
+    let path = world.paths.config();
+    let text = match world.host.read(&path).await {
+        Ok(content) => String::from_utf8_lossy(&content).into_owned(),
+        Err(error) if error.is_not_found() => String::new(),
+        Err(error) => Error::from(error).message,
+    };
+    report.section(&path.display().to_string(), &text);
+    for (title, key) in [
+        ("datacenter options", cluster_options_key()),
+        ("node options", node_config_key(&world.node)),
+    ] {
+        let settings = world.records.settings(&key).await?;
+        report.section(title, &lines(settings.options.iter()));
+    }
+    Ok(())
+}
+
+/// A line for each thing that is found.
+async fn versions(world: &World) -> String {
+    let mut text =
+        format!("pve-manager: {API_VERSION} (API of version {API_VERSION}/{REPOSITORY_ID})\n");
+    text.push_str(&format!("ostler: {}\n", env!("CARGO_PKG_VERSION")));
+    for (name, version) in world.programs.versions().await {
+        let version = version.as_deref().unwrap_or("not found");
+        text.push_str(&format!("{name}: {version}\n"));
+    }
+    text
+}
+
+async fn storages(world: &World, report: &mut Report) -> Result<(), Error> {
+    for config in world.records.storages().await? {
+        let title = format!("{}: {}", config.kind.as_str(), config.id);
+        let shown = serde_json::to_value(&config).unwrap_or_default();
+        let mut text = lines(shown.as_object().unwrap_or(&Map::new()).iter());
+        let usage = match world.storage(&config.id).await {
+            Ok(storage) => match storage.activate().await {
+                Ok(()) => storage.space().await.map_err(Error::from),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error),
+        };
+        text.push_str(&match usage {
+            Ok(space) => format!("status: used {} of {} bytes\n", space.used, space.total),
+            Err(error) => format!("status: {error}\n"),
+        });
+        report.section(&title, &text);
+    }
+    report.section("df -h -T", &printed(world, &["df", "-h", "-T"]).await);
+    Ok(())
+}
+
+async fn guests(world: &World, report: &mut Report) -> Result<(), Error> {
+    for guest in world.records.guests().await? {
+        let guest = guest.record.data;
+        let state = match world.running.is_running(guest.vmid).await? {
+            true => "running",
+            false => "stopped",
+        };
+        let title = format!("{} {} ({state})", guest.kind.as_str(), guest.vmid);
+        report.section(&title, &configuration(&guest));
+    }
+    Ok(())
+}
+
+/// A guest's options as they stand, and which of them will change.
+fn configuration(guest: &GuestRecord) -> String {
+    let mut text = lines(guest.config.0.iter());
+    for name in guest.pending.keys() {
+        text.push_str(&format!("pending change of {name}\n"));
+    }
+    text
+}
+
+/// `name: value`, a line each, and nothing that is secret.
+fn lines<'a>(options: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
+    let is_secret = |name: &str| SECRET.iter().any(|word| name.contains(word));
+    let line = |(name, value): (&String, &Value)| match value {
+        _ if is_secret(name) => format!("{name}: <hidden>\n"),
+        Value::String(text) => format!("{name}: {}\n", text.replace('\n', "\\n")),
+        other => format!("{name}: {other}\n"),
+    };
+    options.map(line).collect()
+}
+
+/// What a program prints; in its place, why it does not.
+async fn printed(world: &World, words: &[&str]) -> String {
+    let command = Command::new(words[0]).args(words[1..].iter().copied());
+    let output = match world.host.run(command).await {
+        Ok(output) => output.checked(words[0]),
+        Err(error) => Err(error),
+    };
+    match output {
+        Ok(stdout) => String::from_utf8_lossy(&stdout).into_owned(),
+        Err(error) => Error::from(error).message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_says_so_where_it_is_empty() {
+        let mut report = Report::default();
+        report.chapter("a");
+        report.section("b", "c\n\n");
+        report.section("d", "");
+        let options = serde_json::json!({"cipassword": "x", "name": "a\nb", "memory": 5});
+        let shown = lines(options.as_object().unwrap().iter());
+        assert_eq!(shown, "cipassword: <hidden>\nname: a\\nb\nmemory: 5\n");
+        assert_eq!(report.text, "\n==== a ====\n\n# b\nc\n\n# d\nnone\n");
+    }
+}

@@ -1,0 +1,110 @@
+//! `qm guest exec` and `passwd`: what is more than one operation of the guest agent.
+
+use std::io::{IsTerminal, Read};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use model::schema::{Field, Shape, Values};
+use proto::Verb;
+use serde_json::{Value, json};
+
+use super::super::agent::{Agent, values};
+use super::super::keyboard::Keyboard;
+use super::super::output;
+use super::super::terminal::TerminalMode;
+use super::{VMID, print};
+
+const START: &str = "/nodes/{node}/qemu/{vmid}/agent/exec";
+const STATUS: &str = "/nodes/{node}/qemu/{vmid}/agent/exec-status";
+const SET_PASSWORD: &str = "/nodes/{node}/qemu/{vmid}/agent/set-user-password";
+
+/// How often a program in the guest is looked at.
+const LOOK_MS: u64 = 300;
+
+/// The longest input that a program can be given.
+const INPUT_MAX: u64 = 65_536;
+
+pub(super) const EXEC: &[Field] = &[
+    VMID,
+    Field::array("command", &Shape::String),
+    Field::boolean("pass-stdin").optional().default("0"),
+    Field::boolean("synchronous").optional().default("1"),
+    Field::integer("timeout").optional().min(0.0).default("30"),
+];
+
+pub(super) const PASSWD: &[Field] = &[
+    VMID,
+    Field::string("username"),
+    Field::boolean("crypted").optional().default("0"),
+];
+
+/// Runs a program in the guest and prints what became of it. One that takes longer than the
+/// timeout (0: none) runs on, and its number is printed.
+pub(super) async fn exec(agent: &Agent, given: &Values) -> Result<()> {
+    let flag = |name: &str| given.get(name).map(|flag| *flag == json!(true));
+    let vmid = given["vmid"].clone();
+    let mut params = values([
+        ("vmid", vmid.clone()),
+        ("command", given["command"].clone()),
+    ]);
+    if flag("pass-stdin") == Some(true) {
+        params.insert("input-data".to_owned(), input()?.into());
+    }
+    let started = agent.at(Verb::Post, START, params).await?.data;
+    if flag("synchronous") == Some(false) {
+        return output::print(&print::agent_result(&started));
+    }
+    let timeout_s = given.get("timeout").and_then(Value::as_u64).unwrap_or(30);
+    let deadline =
+        (timeout_s > 0).then(|| agent.clock.monotonic() + Duration::from_secs(timeout_s));
+    loop {
+        let params = values([("vmid", vmid.clone()), ("pid", started["pid"].clone())]);
+        let status = agent.at(Verb::Get, STATUS, params).await?.data;
+        if status["exited"] == 1 {
+            return output::print(&print::agent_result(&status));
+        }
+        if deadline.is_some_and(|deadline| agent.clock.monotonic() >= deadline) {
+            output::note("timeout reached, returning pid");
+            return output::print(&print::agent_result(&started));
+        }
+        agent.clock.sleep(Duration::from_millis(LOOK_MS)).await;
+    }
+}
+
+/// All of standard input, which must be text: the wire carries no other.
+fn input() -> Result<String> {
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .take(INPUT_MAX + 1)
+        .read_to_string(&mut text);
+    read.context("reading standard input")?;
+    if text.len() as u64 > INPUT_MAX {
+        bail!("standard input is longer than the {INPUT_MAX} bytes that a program can be given");
+    }
+    Ok(text)
+}
+
+/// Asks for a password twice and sets it in the guest.
+pub(super) async fn passwd(agent: &Agent, mut given: Values) -> Result<()> {
+    let mut keyboard = Keyboard::open();
+    let password = ask(&mut keyboard, "Enter new password: ").await?;
+    let again = ask(&mut keyboard, "Retype new password: ").await?;
+    if password != again {
+        bail!("passwords do not match");
+    }
+    given.insert("password".to_owned(), password.into());
+    agent.at(Verb::Post, SET_PASSWORD, given).await.map(drop)
+}
+
+async fn ask(keyboard: &mut Keyboard, prompt: &str) -> Result<String> {
+    let is_watched = std::io::stdin().is_terminal();
+    let _mode = TerminalMode::without_echo()?;
+    if is_watched {
+        output::print(prompt)?;
+    }
+    let line = keyboard.line().await?;
+    if is_watched {
+        output::line("")?;
+    }
+    line.context("no password was given")
+}
