@@ -153,12 +153,14 @@ fn of_options(
             .map(str::to_owned)
             .into();
     }
+    // What begins as an option is one, whatever stands before it.
+    let before = before.filter(|_| !typed.starts_with('-'));
     if let Some(field) = before.and_then(|name| find(groups, name)) {
-        let is_flag = field.kind == Kind::Boolean;
-        if !is_flag || !typed.starts_with('-') {
-            let flags: &[&str] = if is_flag { &["0", "1"] } else { field.one_of };
-            return flags.iter().map(|value| (*value).to_owned()).collect();
-        }
+        let values: &[&str] = match field.kind {
+            Kind::Boolean => &["0", "1"],
+            _ => field.one_of,
+        };
+        return values.iter().map(|value| (*value).to_owned()).collect();
     }
     let names = options.iter().map(|field| match field.indexed {
         0 => format!("--{}", field.name),
