@@ -273,13 +273,8 @@ fn bash_completes_what_it_is_asked_to() {
                 .collect::<String>(),
             words.len() - 1
         );
-        let path = format!(
-            "{}:{}",
-            cli.folder.path().display(),
-            std::env::var("PATH").unwrap()
-        );
         let mut bash = program("bash");
-        bash.args(["--norc", "-c", &ask]).env("PATH", path);
+        bash.args(["--norc", "-c", &ask]).env("PATH", cli.path());
         let (code, out, err) = said(bash.output().unwrap());
         assert!(code == 0 && err.is_empty(), "{err}");
         out
@@ -290,10 +285,35 @@ fn bash_completes_what_it_is_asked_to() {
     assert_eq!(complete("pvesh get /ver"), "/version\n");
     assert_eq!(complete("ostler task wa"), "wait\n");
     assert_eq!(complete("qm nothing-begins-so"), "\n");
+}
+
+/// The script, with what shows its answer in place of zsh's own functions for that.
+#[test]
+fn zsh_completes_what_it_is_asked_to() {
+    let root = tempfile::tempdir().unwrap();
+    let cli = Commands::new(root.path());
+    let script = cli.ok("ostler completion zsh");
     assert!(
-        cli.ok("ostler completion zsh")
-            .starts_with("#compdef ostler pvesh pveversion qm")
+        script.starts_with("#compdef ostler pvesh pveversion qm"),
+        "{script}"
     );
+    let ask = format!(
+        "compdef() {{ print -r -- \"for $*\" }}\n\
+         compadd() {{ print -rl -- \"${{(@P)2}}\" }}\n\
+         _files() {{ print files }}\n{script}\n\
+         words=(pveum user token pe); CURRENT=4; _ostler\n\
+         words=(qm nothing-begins-so); CURRENT=2; _ostler"
+    );
+    let mut zsh = program("zsh");
+    zsh.args(["-f", "-c", &ask]).env("PATH", cli.path());
+    let Ok(output) = zsh.output() else {
+        return println!("left out: completion in zsh: zsh is not installed");
+    };
+    let (code, out, err) = said(output);
+    assert!(code == 0 && err.is_empty(), "{err}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("for _ostler ostler"), "{out}");
+    assert_eq!(lines[1..], ["permissions", "files"], "{out}");
 }
 
 #[test]

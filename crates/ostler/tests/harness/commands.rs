@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A folder with the program under its names, as an installation has them.
 pub struct Commands {
-    pub folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     root: PathBuf,
 }
 
@@ -23,6 +23,12 @@ impl Commands {
             folder,
             root: root.to_owned(),
         }
+    }
+
+    /// Where shells look for programs: here first.
+    pub fn path(&self) -> String {
+        let others = std::env::var("PATH").unwrap();
+        format!("{}:{others}", self.folder.path().display())
     }
 
     pub fn command(&self, line: &str) -> Command {
