@@ -184,7 +184,7 @@ async fn disks_and_snapshots_live_by_qm_and_ostler() {
         config.contains("unused0: local:100/vm-100-disk-1.qcow2\n"),
         "{config}"
     );
-    assert!(!config.contains("scsi30"), "{config}");
+    assert!(!config.contains("sata"), "{config}");
     let out = cli.ok(&format!(
         "qm importdisk 100 {image} local --target-disk scsi1 --format qcow2"
     ));
@@ -224,6 +224,15 @@ async fn disks_and_snapshots_live_by_qm_and_ostler() {
     cli.ok("qm delsnapshot 100 before");
     assert_eq!(cli.json("qm listsnapshot 100").as_array().unwrap().len(), 1);
     copies(&cli);
+
+    cli.ok("qm start 100");
+    let out = cli.ok(&format!("qm disk import 100 {image} local"));
+    assert!(
+        out.contains("unused0: successfully imported disk 'local:"),
+        "{out}"
+    );
+    assert!(!cli.ok("qm pending 100").contains("sata"));
+    cli.ok("qm stop 100");
 }
 
 /// Clones and templates: where this version has the operations, they work, and where it has

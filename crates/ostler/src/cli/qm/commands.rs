@@ -25,7 +25,8 @@ const SNAPSHOT: &[&str] = &["vmid", "snapname"];
 /// `qm importdisk` and `qm disk import`.
 const fn import(name: &'static str) -> Command {
     let summary = "Make an image a disk of a machine; unused unless --target-disk names a place.";
-    let run: fn(_, _, _) -> Running = |agent, given, _| Box::pin(disks::import(agent, given));
+    let run: fn(_, _, _) -> Running =
+        |agent, given, style| Box::pin(disks::import(agent, given, style));
     own(name, summary, disks::IMPORT, run).takes(DISK)
 }
 

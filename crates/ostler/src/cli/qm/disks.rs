@@ -17,7 +17,8 @@ use super::{CONFIG, VMID};
 
 const UNLINK: &str = "/nodes/{node}/qemu/{vmid}/unlink";
 
-/// Places that an image passes through; the last ones, which are free on nearly every machine.
+/// The last place of SATA and of SCSI.
+const SATA_LAST: u8 = 5;
 const SCSI_LAST: u8 = 30;
 
 pub(super) const IMPORT: &[Field] = &[
@@ -30,7 +31,7 @@ pub(super) const IMPORT: &[Field] = &[
     Field::string("target-disk").optional(),
 ];
 
-pub(super) async fn import(agent: Agent, given: Values) -> Result<()> {
+pub(super) async fn import(agent: Agent, given: Values, style: Style) -> Result<()> {
     let vmid = given["vmid"].clone();
     let text = |name: &str| given.get(name).and_then(Value::as_str);
     let source = text("source").unwrap_or_default();
@@ -44,7 +45,12 @@ pub(super) async fn import(agent: Agent, given: Values) -> Result<()> {
             bail!("VM {} has a {target} already", plain_text(&vmid))
         }
         Some(target) => target.to_owned(),
-        None => free_place(&config).context("VM has no free place that the image could pass")?,
+        None => free_place(&config).with_context(|| {
+            format!(
+                "VM {} has no free place that the image could pass",
+                plain_text(&vmid)
+            )
+        })?,
     };
     let mut drive = format!(
         "{}:0,import-from={source}",
@@ -56,7 +62,7 @@ pub(super) async fn import(agent: Agent, given: Values) -> Result<()> {
     let mut change = values([("vmid", vmid.clone()), ("digest", config["digest"].clone())]);
     change.insert(place.clone(), drive.into());
     let task = agent.at(Verb::Post, CONFIG, change).await?.data;
-    wait(&agent, &task, &Style::default()).await?;
+    wait(&agent, &task, &style).await?;
     match target {
         Some(_) => tell(&agent, &vmid, |name, _| name == place).await,
         None => detach(&agent, &vmid, &place, &config).await,
@@ -68,8 +74,11 @@ async fn config(agent: &Agent, vmid: &Value) -> Result<Value> {
     Ok(agent.at(Verb::Get, CONFIG, params).await?.data)
 }
 
+/// A place that an image can pass through. A machine that runs never sees what passes through
+/// SATA, which is not plugged in while it runs.
 fn free_place(config: &Value) -> Option<String> {
-    let mut places = (0..=SCSI_LAST).rev().map(|n| format!("scsi{n}"));
+    let sata = (0..=SATA_LAST).rev().map(|n| format!("sata{n}"));
+    let mut places = sata.chain((0..=SCSI_LAST).rev().map(|n| format!("scsi{n}")));
     places.find(|place| config.get(place).is_none())
 }
 
@@ -101,10 +110,11 @@ mod tests {
 
     #[test]
     fn an_image_passes_the_last_free_place() {
-        assert_eq!(free_place(&json!({})).unwrap(), "scsi30");
-        let config = json!({"scsi30": "x", "scsi29": "y"});
-        assert_eq!(free_place(&config).unwrap(), "scsi28");
+        assert_eq!(free_place(&json!({})).unwrap(), "sata5");
+        assert_eq!(free_place(&json!({"sata5": "x"})).unwrap(), "sata4");
         let mut full = serde_json::Map::new();
+        full.extend((0..=SATA_LAST).map(|n| (format!("sata{n}"), json!("x"))));
+        assert_eq!(free_place(&Value::Object(full.clone())).unwrap(), "scsi30");
         full.extend((0..=SCSI_LAST).map(|n| (format!("scsi{n}"), json!("x"))));
         assert!(free_place(&Value::Object(full)).is_none());
     }
