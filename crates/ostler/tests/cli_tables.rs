@@ -8,7 +8,8 @@
 
 mod harness;
 
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 use harness::commands::{Commands, said};
 use harness::{TestNode, left_out};
@@ -63,6 +64,9 @@ async fn users_and_what_they_may_live_by_pveum() {
     assert_eq!(code, 0, "{err}");
     assert_eq!(cli.typed("pveum ticket joe@pve", "new-secret\n").0, 0);
 
+    a_password_is_typed_unseen(&cli);
+    let (code, _, err) = cli.typed("pveum passwd joe@pve --password -", "new-secret\n");
+    assert_eq!(code, 0, "{err}");
     tokens(&cli);
     cli.ok("pveum pool add web");
     cli.ok("pveum pool modify web --comment x");
@@ -87,6 +91,46 @@ async fn users_and_what_they_may_live_by_pveum() {
     refused(
         cli.fails("pveum realm sync x"),
         "is not supported by this version",
+    );
+}
+
+/// What is typed after each prompt on a terminal, and all that the terminal shows.
+fn on_a_terminal(cli: &Commands, line: &str, typed: &[(&str, &str)]) -> String {
+    let mut terminal = program("script");
+    terminal
+        .args(["-qec", line, "/dev/null"])
+        .envs(cli.environment())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let mut shown = Vec::new();
+    for (prompt, line) in typed {
+        let mut byte = [0];
+        while !shown.ends_with(prompt.as_bytes()) {
+            assert_eq!(screen.read(&mut byte).unwrap(), 1, "no prompt");
+            shown.push(byte[0]);
+        }
+        keys.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+    screen.read_to_end(&mut shown).unwrap();
+    drop(keys);
+    assert!(terminal.wait().unwrap().success(), "{shown:?}");
+    String::from_utf8(shown).unwrap()
+}
+
+fn a_password_is_typed_unseen(cli: &Commands) {
+    let typed = [
+        ("Enter new password: ", PASSWORD),
+        ("Retype new password: ", PASSWORD),
+    ];
+    let shown = on_a_terminal(cli, "pveum passwd joe@pve", &typed);
+    assert!(!shown.contains(PASSWORD), "{shown}");
+    let shown = on_a_terminal(cli, "pveum ticket joe@pve", &[("Password: ", PASSWORD)]);
+    assert!(
+        shown.contains("PVE:joe@pve:") && !shown.contains(PASSWORD),
+        "{shown}"
     );
 }
 
@@ -283,7 +327,7 @@ fn bash_completes_what_it_is_asked_to() {
             words.len() - 1
         );
         let mut bash = program("bash");
-        bash.args(["--norc", "-c", &ask]).env("PATH", cli.path());
+        bash.args(["--norc", "-c", &ask]).envs(cli.environment());
         let (code, out, err) = said(bash.output().unwrap());
         assert!(code == 0 && err.is_empty(), "{err}");
         out
@@ -314,7 +358,7 @@ fn zsh_completes_what_it_is_asked_to() {
          words=(qm nothing-begins-so); CURRENT=2; _ostler"
     );
     let mut zsh = program("zsh");
-    zsh.args(["-f", "-c", &ask]).env("PATH", cli.path());
+    zsh.args(["-f", "-c", &ask]).envs(cli.environment());
     let Ok(output) = zsh.output() else {
         return println!("left out: completion in zsh: zsh is not installed");
     };

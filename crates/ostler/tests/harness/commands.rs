@@ -25,10 +25,14 @@ impl Commands {
         }
     }
 
-    /// Where shells look for programs: here first.
-    pub fn path(&self) -> String {
+    /// What a shell needs to find the commands first, and these the node.
+    pub fn environment(&self) -> [(&'static str, String); 2] {
         let others = std::env::var("PATH").unwrap();
-        format!("{}:{others}", self.folder.path().display())
+        let path = format!("{}:{others}", self.folder.path().display());
+        [
+            ("PATH", path),
+            ("OSTLER_ROOT", self.root.display().to_string()),
+        ]
     }
 
     pub fn command(&self, line: &str) -> Command {
