@@ -99,6 +99,11 @@ pub fn csrf_keys() -> Key {
     key("secret/keys/csrf".to_owned())
 }
 
+/// Opens what is sealed in records that the api has a copy of.
+pub fn sealing_key() -> Key {
+    key("secret/keys/seal".to_owned())
+}
+
 pub fn signing_keys() -> Prefix {
     prefix("secret/keys")
 }
@@ -177,6 +182,7 @@ mod tests {
             tfa_secret(&user),
             ticket_keys(),
             csrf_keys(),
+            sealing_key(),
         ] {
             assert!(key.as_str().starts_with("secret/"), "{key}");
             assert!(!all().contains(&key));

@@ -23,6 +23,7 @@
 
 pub mod acl;
 mod authority;
+mod crypt;
 pub mod edit;
 mod error;
 pub mod keys;
@@ -40,6 +41,7 @@ pub use authority::{
     Authority, Caller, Login, LoginRequest, PasswordHash, Session, TicketCheck, TokenSecret,
     new_token_secret,
 };
+pub use crypt::{crypt, is_crypted};
 pub use edit::Edit;
 pub use error::{AccessError, AuthError};
 pub use records::{

@@ -5,6 +5,7 @@
 //!                                                          │ kept in RunFile, in RAM snapshots,
 //!                                                          ▼ sent along with a migration
 //!   a socket ──Qmp::connect──► Qmp: commands, answers, events
+//!   VmConfig ──cloud_init::Source::render──► Seed: the files that a guest reads at its first boot
 //! ```
 //!
 //! It starts nothing and opens nothing: a task hands it resolved volumes and taps, takes the
@@ -14,6 +15,7 @@
 //! its paths. A layout (`qemu::layout`) is never edited, only followed by another version. No
 //! text of a user's reaches the command line without being quoted for its place.
 
+pub mod cloud_init;
 pub mod qemu;
 mod run;
 

@@ -179,3 +179,30 @@ fn a_users_text_stays_in_its_place() {
     assert!(all.contains(r#""serial":"x,file.locking=off\"""#));
     assert!(all.contains("manufacturer=A,,serial=X"));
 }
+
+#[test]
+fn a_security_module_is_another_program_behind_a_socket() {
+    let config = config("tpmstate0: local:1/vm-1-disk-0.raw,size=4M,version=v2.0\nvga: none");
+    let (_, line) = command_line(
+        &config,
+        &qemu_7_2(),
+        &volumes(&config, "/images"),
+        &taps(&config, "tap100"),
+        "/run/ostler/guests/100",
+    );
+    let after = |option: &str, value: &str| {
+        let mut pairs = line.windows(2);
+        assert!(
+            pairs.any(|pair| pair[0] == option && pair[1] == value),
+            "{option} {value}: {line:?}"
+        );
+    };
+    let socket = "socket,id=tpm-socket,path=/run/ostler/guests/100/swtpm.sock";
+    after("-chardev", socket);
+    after("-tpmdev", "emulator,id=tpm,chardev=tpm-socket");
+    after(
+        "-device",
+        r#"{"driver":"tpm-tis","id":"tpm0","tpmdev":"tpm"}"#,
+    );
+    assert!(!line.iter().any(|argument| argument.contains("vm-1-disk")));
+}

@@ -82,6 +82,7 @@ async fn boot(qemu: &QemuInfo, options: &str, image: &Path, directory: &Path) {
         format: BlockFormat::Qcow2,
         read_only: false,
         can_discard: true,
+        backing: None,
     };
     volumes.remove(&disk);
     cases::make_images(&config, &volumes, directory);

@@ -39,4 +39,15 @@ pub struct BlockSpec {
     pub read_only: bool,
     /// True where the storage can punch holes, so that a guest's discard frees space.
     pub can_discard: bool,
+    /// What is seen where the image itself holds nothing; none for one that stands for itself,
+    /// whatever its header says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backing: Option<Box<BlockSpec>>,
+}
+
+impl BlockSpec {
+    /// The image and all that it is a layer on, from the top.
+    pub fn layers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |layer| layer.backing.as_deref())
+    }
 }

@@ -258,6 +258,28 @@ impl VolumeId {
         &self.name
     }
 
+    /// The part of the name that finds the image. A linked clone's name leads through its base's
+    /// (`100/base-100-disk-0.raw/101/vm-101-disk-0.qcow2`), but needs not.
+    pub fn image(&self) -> &str {
+        let mut slashes = self.name.rmatch_indices('/');
+        match (slashes.next(), slashes.next()) {
+            (Some(_), Some((at, _))) => &self.name[at + 1..],
+            _ => &self.name,
+        }
+    }
+
+    /// Whether two names are one image's.
+    pub fn is_same_image(&self, other: &Self) -> bool {
+        self.storage == other.storage && self.image() == other.image()
+    }
+
+    /// Whether this is a layer right on that image, as its name says.
+    pub fn is_layer_on(&self, base: &Self) -> bool {
+        let through = self.name.strip_suffix(self.image());
+        let through = through.and_then(|through| through.strip_suffix('/'));
+        self.storage == base.storage && through == Some(base.image())
+    }
+
     /// The guest that the volume was made for, as its name tells; none for what is shared. The
     /// name of a linked clone leads through its base: the last part counts.
     pub fn owner(&self) -> Option<VmId> {
@@ -341,6 +363,17 @@ mod tests {
         }
         let volume: VolumeId = "local:100/vm-100-disk-0.qcow2".parse().unwrap();
         assert_eq!(volume.name(), "100/vm-100-disk-0.qcow2");
+    }
+
+    #[test]
+    fn a_linked_clone_is_known_by_both_its_names() {
+        let volume = |text: &str| text.parse::<VolumeId>().unwrap();
+        let base = volume("local:100/base-100-disk-0.raw");
+        let long = volume("local:100/base-100-disk-0.raw/101/vm-101-disk-0.qcow2");
+        let short = volume("local:101/vm-101-disk-0.qcow2");
+        assert!(long.is_same_image(&short) && !long.is_same_image(&base));
+        assert!(long.is_layer_on(&base) && !short.is_layer_on(&base) && !base.is_layer_on(&base));
+        assert!(!long.is_layer_on(&volume("other:100/base-100-disk-0.raw")));
     }
 
     #[test]

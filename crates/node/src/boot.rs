@@ -2,26 +2,15 @@
 
 use std::time::Duration;
 
-use guest::qemu::VmConfig;
-use model::{Error, UserId, VmId};
+use model::{Error, UserId};
 use tasks::{Engine, Submission};
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::World;
 use crate::tasks::QemuStart;
+use crate::{World, in_turn};
 
 /// The kernel's name of this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-
-/// A guest that starts with the machine.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Onboot {
-    /// Those without an order come last.
-    order: u32,
-    vmid: VmId,
-    /// How long the next one waits after this one was started, in seconds.
-    delay_s: u64,
-}
 
 /// Starts every guest with `onboot`, in the order of `startup`, once in each boot: an agent that
 /// is started again leaves stopped guests alone.
@@ -40,9 +29,8 @@ pub async fn start_guests(world: &World, tasks: &Engine<World>) -> Result<(), Er
         return Ok(());
     }
     world.host.write(&noted, &boot_id, 0o644).await?;
-    let mut guests = guests_of(world).await?;
-    guests.sort();
-    for guest in guests {
+    let guests = in_turn::guests(world).await?;
+    for guest in guests.into_iter().filter(|guest| guest.on_boot) {
         let submission = Submission {
             request_id: String::new(),
             user: UserId::root().to_string(),
@@ -57,27 +45,4 @@ pub async fn start_guests(world: &World, tasks: &Engine<World>) -> Result<(), Er
         world.clock.sleep(Duration::from_secs(guest.delay_s)).await;
     }
     Ok(())
-}
-
-async fn guests_of(world: &World) -> Result<Vec<Onboot>, Error> {
-    let mut found = Vec::new();
-    for entry in world.records.guests().await? {
-        let guest = entry.record.data;
-        let is_ours = guest.node == world.node && guest.config.flag("onboot") == Some(true);
-        if !is_ours {
-            continue;
-        }
-        match VmConfig::parse(&guest.config) {
-            Ok(config) => {
-                let startup = config.startup.unwrap_or_default();
-                found.push(Onboot {
-                    order: startup.order.unwrap_or(u32::MAX),
-                    vmid: guest.vmid,
-                    delay_s: startup.up_seconds.unwrap_or(0).into(),
-                });
-            }
-            Err(errors) => warn!(vmid = %guest.vmid, ?errors, "cannot start with the machine"),
-        }
-    }
-    Ok(found)
 }

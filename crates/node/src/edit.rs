@@ -8,7 +8,10 @@
 use std::collections::BTreeMap;
 
 use guest::qemu::VmConfig;
-use model::qemu::{Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, ImportSource, Net};
+use model::qemu::{
+    CLOUD_INIT_BYTES, Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, ImportSource, Net,
+    TpmState, is_cloud_init_option, is_cloud_init_volume,
+};
 use model::schema::Values;
 use model::{
     BlockFormat, ByteSize, Error, FieldErrors, GuestConfig, GuestRecord, PendingChange, StorageId,
@@ -18,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Options that change nothing for QEMU and so take effect at once.
-const AT_ONCE: [&str; 12] = [
+const AT_ONCE: [&str; 13] = [
     "autostart",
     "description",
     "lock",
@@ -31,11 +34,17 @@ const AT_ONCE: [&str; 12] = [
     "migrate_downtime",
     "migrate_speed",
     "hotplug",
+    "hookscript",
 ];
 
 /// What Proxmox VE says to who wants to fill something else than a new volume.
 const IMPORT_SYNTAX: &str =
     "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>";
+/// Whether an option's change takes effect while the guest runs. Cloud-init's options change the
+/// guest when its medium is made anew, which `…/cloudinit` shows and does.
+fn is_at_once(option: &str) -> bool {
+    AT_ONCE.contains(&option) || is_cloud_init_option(option)
+}
 
 /// What a caller wants changed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -126,12 +135,30 @@ impl Edit {
         if slot.bus() == DriveBus::Efi {
             EfiDisk::parse(text).map_err(|error| error.for_parameter(&name))?;
         }
-        let drive = Drive::parse(slot.bus(), text).map_err(|error| error.for_parameter(&name))?;
+        let mut drive =
+            Drive::parse(slot.bus(), text).map_err(|error| error.for_parameter(&name))?;
+        if drive.is_cloud_init() {
+            drive.make_cdrom();
+        }
+        if let DriveSource::NewCloudInit { storage } = drive.source() {
+            self.new_volumes.push(NewVolume {
+                slot,
+                storage,
+                bytes: CLOUD_INIT_BYTES,
+                format: drive.format(),
+                source: None,
+                name: None,
+            });
+        }
         if let DriveSource::New { storage, gib } = drive.source() {
-            let bytes = (gib * f64::from(1 << 30)) as u64;
+            let mut bytes = (gib * f64::from(1 << 30)) as u64;
+            let mut format = drive.format();
             let source = drive.import_source();
             if source.is_some() && bytes != 0 {
                 return Err(IMPORT_SYNTAX.to_owned());
+            }
+            if slot.bus() == DriveBus::Tpm {
+                (bytes, format) = (TpmState::BYTES, Some(BlockFormat::Raw));
             }
             if source.is_none() && bytes == 0 && slot.bus() != DriveBus::Efi {
                 return Err("a new volume needs a size".to_owned());
@@ -140,7 +167,7 @@ impl Edit {
                 slot,
                 storage,
                 bytes,
-                format: drive.format(),
+                format,
                 source,
                 name: None,
             });
@@ -166,9 +193,40 @@ impl Edit {
                 config.set(name, value.clone());
             }
         }
-        VmConfig::parse(&config)
-            .map(|_| ())
-            .map_err(Error::invalid_fields)
+        let after = VmConfig::parse(&config).map_err(Error::invalid_fields)?;
+        self.check_one_cloud_init(&after)
+    }
+
+    /// Whether a new volume is to hold cloud-init's data.
+    pub(crate) fn is_cloud_init(&self, volume: &NewVolume) -> bool {
+        self.is_cloud_init_slot(volume.slot)
+    }
+
+    fn is_cloud_init_slot(&self, slot: DriveSlot) -> bool {
+        let text = self.set.get(&slot.to_string()).and_then(Value::as_str);
+        text.and_then(|text| Drive::parse(slot.bus(), text).ok())
+            .is_some_and(|drive| drive.is_cloud_init())
+    }
+
+    /// A guest reads one medium; a second one would have the same name.
+    fn check_one_cloud_init(&self, after: &VmConfig) -> Result<(), Error> {
+        let kept = after
+            .drives
+            .iter()
+            .filter(|(_, drive)| drive.is_cloud_init());
+        let kept = kept.map(|(slot, _)| *slot).filter(|slot| {
+            let is_replaced = self.new_volumes.iter().any(|volume| volume.slot == *slot);
+            !is_replaced
+        });
+        let new = self.new_volumes.iter().map(|volume| volume.slot);
+        let new = new.filter(|slot| self.is_cloud_init_slot(*slot));
+        let slots: Vec<DriveSlot> = kept.chain(new).collect();
+        match slots[..] {
+            [first, second, ..] => Err(Error::conflict(format!(
+                "{second} - cloud-init drive is already attached at '{first}'"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Puts the volumes' names into the drives' values. To be called once all have names.
@@ -201,7 +259,7 @@ impl Edit {
             applied.forget(guest, name, false);
         }
         for name in &self.delete {
-            if is_running && !AT_ONCE.contains(&name.as_str()) {
+            if is_running && !is_at_once(name) {
                 if guest.config.0.contains_key(name) {
                     let change = PendingChange::Delete { force: self.force };
                     applied.wait(guest, name, change);
@@ -215,7 +273,7 @@ impl Edit {
         }
         for (name, value) in &self.set {
             let same = guest.config.0.get(name) == Some(value);
-            if !is_running || AT_ONCE.contains(&name.as_str()) {
+            if !is_running || is_at_once(name) {
                 applied.put_in(guest, name, value);
                 applied.forget(guest, name, false);
             } else if same {
@@ -271,6 +329,31 @@ pub(crate) fn return_to(guest: &mut GuestRecord, name: &str) {
     }
 }
 
+/// Puts another image behind an option. The one that was there becomes unused, or nobody's where
+/// it is to be removed.
+pub(crate) fn replace_volume(
+    guest: &mut GuestRecord,
+    option: &str,
+    volume: &VolumeId,
+    remove: bool,
+) -> Result<(), Error> {
+    let before = volume_of(option, &guest.config);
+    match option.parse::<DriveSlot>() {
+        Ok(slot) => {
+            let text = guest.config.text(option).unwrap_or_default();
+            let mut drive =
+                Drive::parse(slot.bus(), &text).map_err(|error| Error::bug(error.to_string()))?;
+            drive.set_volume(volume);
+            guest.config.set(option, drive.print());
+        }
+        Err(_) => guest.config.set(option, volume.to_string()),
+    }
+    if before.as_ref() != Some(volume) {
+        Applied::default().retire(guest, before, remove);
+    }
+    Ok(())
+}
+
 impl Applied {
     /// Lets a change wait, in place of one that waited for the same option. The volume that only
     /// the other would have put in becomes unused.
@@ -315,7 +398,8 @@ impl Applied {
         if !is_own || is_named {
             return;
         }
-        if remove {
+        // What is on a cloud-init medium can be made again at any time.
+        if remove || is_cloud_init_volume(&volume) {
             self.unwanted.push(volume);
             return;
         }
@@ -336,7 +420,7 @@ pub(crate) fn is_indexed(name: &str, stem: &str) -> bool {
 }
 
 /// The volume that an option names.
-fn volume_of(name: &str, config: &GuestConfig) -> Option<VolumeId> {
+pub(crate) fn volume_of(name: &str, config: &GuestConfig) -> Option<VolumeId> {
     volume_in(name, &config.text(name)?)
 }
 

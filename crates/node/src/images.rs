@@ -135,6 +135,7 @@ mod tests {
             format,
             read_only: false,
             can_discard: true,
+            backing: None,
         };
         let mut source = Source::new(&spec("/a.qcow2", BlockFormat::Qcow2)).unwrap();
         let target = spec("/b.raw", BlockFormat::Raw);

@@ -64,6 +64,11 @@ impl Paths {
         self.guests().join(vmid.to_string())
     }
 
+    /// What is made on the way to a guest's cloud-init medium; only there while a task makes it.
+    pub fn seed(&self, vmid: VmId) -> PathBuf {
+        self.guests().join(format!("{vmid}.seed"))
+    }
+
     /// The first storage, in the layout of Proxmox VE.
     pub fn local_storage(&self) -> PathBuf {
         self.root.join("var/lib/vz")

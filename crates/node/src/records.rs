@@ -12,6 +12,11 @@ pub fn guest_key(vmid: VmId) -> Key {
     Key::new(format!("guest/{vmid}")).expect("a number is a word of a key")
 }
 
+/// The key of what a guest's cloud-init medium was last made of.
+pub fn seed_key(vmid: VmId) -> Key {
+    Key::new(format!("seed/{vmid}")).expect("a number is a word of a key")
+}
+
 /// The key of a storage's record.
 pub fn storage_key(id: &StorageId) -> Key {
     Key::new(format!("storage/{id}")).expect("a storage id is a word of a key")
@@ -135,7 +140,8 @@ impl Records {
             let key = guest_key(vmid);
             let commit = Commit::new()
                 .when(Precondition::ModifiedAt(key.clone(), entry.modified))
-                .delete(key);
+                .delete(key)
+                .delete(seed_key(vmid));
             match self.store.commit(commit).await {
                 Err(StoreError::Conflict { .. }) => {}
                 result => return result.map(|_| ()).map_err(Error::from),

@@ -58,7 +58,7 @@ impl Running {
     }
 
     /// The process that is the guest; none where it does not run. Without a run file, as while
-    /// it is being started, it is the first of its scope.
+    /// it is being started, it is the youngest of its scope.
     pub async fn main_process(&self, vmid: VmId) -> Result<Option<ProcessId>, Error> {
         let members = self.host.members(&ScopeName::guest(vmid)).await?;
         if members.len() < 2 {
@@ -69,8 +69,9 @@ impl Running {
             file.as_ref()
                 .is_some_and(|file| file.is_of(&process.boot_id, process.pid, process.start_time))
         };
-        let at = members.iter().position(is_main).unwrap_or(0);
-        Ok(members.into_iter().nth(at))
+        let main = members.iter().find(|process| is_main(process)).cloned();
+        // Helpers are there before it.
+        Ok(main.or_else(|| members.into_iter().max_by_key(|process| process.start_time)))
     }
 
     /// The run file of a guest; none where there is none that can be read.

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use guest::qemu::Qmp;
 use model::{Clock, Error, VmId};
-use proto::status::{GuestUsage, NicUsage, NodeUsage, StorageUsage};
+use proto::status::{Balloon, GuestUsage, NicUsage, NodeUsage, StorageUsage};
 use sys::{Link, ScopeName};
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -201,15 +202,16 @@ async fn measure_guest(
         let qmp = world.running.qmp(vmid).await.ok()?;
         let status = qmp.status().await.ok()?;
         let disks = qmp.disk_usage().await.unwrap_or_default();
-        Some((status.state, disks))
+        let balloon = balloon(world, vmid, &qmp).await;
+        Some((status.state, disks, balloon))
     });
-    let (qmp_status, disks) = match asked.await.flatten() {
-        Some((state, disks)) => (Some(state), disks),
+    let (qmp_status, disks, balloon) = match asked.await.flatten() {
+        Some((state, disks, balloon)) => (Some(state), disks, balloon),
         // A QEMU that does not answer now has not read less than before.
         None => {
             let before = world.status.guest(vmid).filter(|before| before.pid == pid);
             let (read, written) = before.map_or((0, 0), |b| (b.disk_read, b.disk_written));
-            (None, guest::qemu::DiskUsage { read, written })
+            (None, guest::qemu::DiskUsage { read, written }, None)
         }
     };
     let usage = GuestUsage {
@@ -221,10 +223,29 @@ async fn measure_guest(
         net_in: nics.iter().map(|nic| nic.net_in).sum(),
         net_out: nics.iter().map(|nic| nic.net_out).sum(),
         qmp_status,
+        balloon,
         nics,
         ..GuestUsage::stopped(vmid)
     };
     Ok(Some((usage, used.cpu_us, at)))
+}
+
+/// The guest's memory by its own account; none without a balloon.
+async fn balloon(world: &World, vmid: VmId, qmp: &Qmp) -> Option<Balloon> {
+    let actual = qmp.balloon().await.ok()??;
+    let told = qmp.memory_statistics().await.ok()??;
+    let file = world.running.run_file(vmid).await.ok()??;
+    Some(Balloon {
+        actual,
+        max: file.running_as.memory_mib << 20,
+        last_update: told.last_update,
+        total: told.total,
+        free: told.free,
+        major_faults: told.major_faults,
+        minor_faults: told.minor_faults,
+        swapped_in: told.swapped_in,
+        swapped_out: told.swapped_out,
+    })
 }
 
 /// The network cards of a guest. What the host receives from a tap, the guest has sent.

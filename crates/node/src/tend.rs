@@ -19,6 +19,7 @@ use tasks::Engine;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use crate::hooks::Phase;
 use crate::tasks::guest_object;
 use crate::{World, taps};
 
@@ -125,6 +126,7 @@ async fn tend_once(world: &World, tasks: &Engine<World>) -> Result<(), Error> {
         if world.host.members(&scope).await?.is_empty() {
             info!(%vmid, "the guest has ended");
             world.remove_traces(vmid).await?;
+            world.call_hook_outside_tasks(vmid, Phase::PostStop).await;
         }
     }
     Ok(())

@@ -1,14 +1,17 @@
 //! From a guest's drives to images that QEMU can open.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use guest::qemu::{VmConfig, Volumes};
+use guest::qemu::block::HostOptions;
+use guest::qemu::{Qmp, QmpError, VmConfig, Volumes};
 use model::qemu::{Drive, DriveSlot, DriveSource};
 use model::{BlockSource, BlockSpec, Error, VolumeId};
-use sys::SharedHost;
+use storage::Storage;
+use sys::{SharedHost, SysError};
 
 use crate::World;
+use crate::tasks::qmp_failed;
 
 /// The first descriptor number in a guest's process that is an image's.
 const FIRST_DESCRIPTOR: i32 = 20;
@@ -28,10 +31,13 @@ pub(crate) fn volumes_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
         .collect()
 }
 
-/// The volumes that hold what a guest has written: its disks and its UEFI variables.
+/// The volumes that hold what a guest has written: its disks, its UEFI variables, the state of
+/// its security module.
 pub(crate) fn disks_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
     let mut volumes = volumes_of(config);
     volumes.retain(|(slot, _)| !config.drives.get(slot).is_some_and(Drive::is_cdrom));
+    let tpm = config.tpm.as_ref().and_then(|tpm| tpm.volume());
+    volumes.extend(tpm.map(|volume| (DriveSlot::TPM, volume)));
     volumes
 }
 
@@ -50,7 +56,10 @@ pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes,
             .drives
             .get(&slot)
             .is_some_and(|d| d.is_cdrom() || d.is_read_only());
-        found.insert(slot, storage.block(volume.name(), read_only)?);
+        found.insert(
+            slot,
+            with_layers(&*storage, volume.name(), read_only).await?,
+        );
     }
     Ok(found)
 }
@@ -66,7 +75,20 @@ pub(crate) async fn resolve_one(world: &World, drive: &Drive) -> Result<BlockSpe
         return Err(Error::not_found(text));
     }
     let read_only = drive.is_cdrom() || drive.is_read_only();
-    Ok(storage.block(volume.name(), read_only)?)
+    with_layers(&*storage, volume.name(), read_only).await
+}
+
+/// How an image is opened, with all that it is a layer on.
+pub(crate) async fn with_layers(
+    storage: &dyn Storage,
+    name: &str,
+    read_only: bool,
+) -> Result<BlockSpec, Error> {
+    let mut spec = storage.block(name, read_only)?;
+    if let Some(bases) = storage.bases() {
+        spec.backing = bases.backing(name).await?.map(Box::new);
+    }
+    Ok(spec)
 }
 
 /// Descriptors for a process, with the number that each has there.
@@ -88,28 +110,86 @@ pub(crate) async fn open(
 ) -> Result<(Volumes, Descriptors), Error> {
     let mut opened = Volumes::new();
     let mut descriptors = Descriptors::new();
-    for (number, (slot, spec)) in (FIRST_DESCRIPTOR..).zip(volumes) {
-        let BlockSource::Path(path) = &spec.source else {
-            opened.insert(*slot, spec.clone());
-            continue;
-        };
-        let direct = config
-            .drives
-            .get(slot)
-            .is_some_and(|drive| drive.cache().is_direct());
-        let direct = direct && !spec.read_only;
-        let file = host
-            .open_image(path.as_ref(), !spec.read_only, direct)
-            .await?;
-        descriptors.push((number, file));
-        let source = BlockSource::Descriptor(number);
-        opened.insert(
-            *slot,
-            BlockSpec {
-                source,
-                ..spec.clone()
-            },
-        );
+    for (slot, spec) in volumes {
+        let drive = config.drives.get(slot);
+        let direct = drive.is_some_and(|drive| drive.cache().is_direct());
+        let spec = open_layers(host, spec, direct, &mut descriptors).await?;
+        opened.insert(*slot, spec);
     }
     Ok((opened, descriptors))
+}
+
+/// Opens an image and, never to be written, what it is a layer on.
+async fn open_layers(
+    host: &SharedHost,
+    spec: &BlockSpec,
+    direct: bool,
+    descriptors: &mut Descriptors,
+) -> Result<BlockSpec, Error> {
+    let layers: Vec<&BlockSpec> = spec.layers().collect();
+    let mut opened: Option<BlockSpec> = None;
+    for (depth, layer) in layers.into_iter().enumerate().rev() {
+        let mut layer = BlockSpec {
+            backing: opened.take().map(Box::new),
+            ..layer.clone()
+        };
+        if let BlockSource::Path(path) = &layer.source {
+            let write = depth == 0 && !layer.read_only;
+            let direct = direct && (write || depth > 0);
+            let file = host.open_image(path.as_ref(), write, direct).await?;
+            let number = next_descriptor(descriptors);
+            descriptors.push((number, file));
+            layer.source = BlockSource::Descriptor(number);
+        }
+        opened = Some(layer);
+    }
+    opened.ok_or_else(|| Error::bug("an image has no layers"))
+}
+
+/// Opens an image with all that it is a layer on, and hands the descriptors to a QEMU that runs,
+/// under a label that tells what they are.
+pub(crate) async fn pass(
+    host: &SharedHost,
+    qmp: &Qmp,
+    label: &str,
+    spec: &BlockSpec,
+    options: &HostOptions,
+) -> Result<BlockSpec, PassError> {
+    let mut passed: Option<BlockSpec> = None;
+    let layers: Vec<&BlockSpec> = spec.layers().collect();
+    for (depth, layer) in layers.into_iter().enumerate().rev() {
+        let mut layer = BlockSpec {
+            backing: passed.take().map(Box::new),
+            ..layer.clone()
+        };
+        if let BlockSource::Path(path) = &layer.source {
+            let write = depth == 0 && !options.read_only;
+            let file = host
+                .open_image(path.as_ref(), write, options.direct)
+                .await?;
+            let set = qmp.free_descriptor_set().await?;
+            qmp.add_descriptor(set, label, file.as_fd()).await?;
+            layer.source = BlockSource::Descriptor(i32::try_from(set).unwrap_or(i32::MAX));
+        }
+        passed = Some(layer);
+    }
+    Ok(passed.unwrap_or_else(|| spec.clone()))
+}
+
+/// Why an image did not reach a QEMU.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PassError {
+    #[error(transparent)]
+    Host(#[from] SysError),
+    #[error(transparent)]
+    Qemu(#[from] QmpError),
+}
+
+impl From<PassError> for Error {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Host(error) => error.into(),
+            PassError::Qemu(error) => qmp_failed(error),
+        }
+    }
 }

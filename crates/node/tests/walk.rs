@@ -14,9 +14,10 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    NewSize, QemuConfigure, QemuCreate, QemuDelsnapshot, QemuDestroy, QemuReboot, QemuReset,
-    QemuResize, QemuResume, QemuRollback, QemuShutdown, QemuSnapshot, QemuStart, QemuStop,
-    QemuSuspend, QemuSuspendToDisk, QemuVncproxy,
+    Chosen, NewSize, NodeStartall, NodeStopall, QemuClone, QemuCloudinitUpdate, QemuConfigure,
+    QemuCreate, QemuDelsnapshot, QemuDestroy, QemuMoveDisk, QemuReboot, QemuReset, QemuResize,
+    QemuResume, QemuRollback, QemuShutdown, QemuSnapshot, QemuStart, QemuStop, QemuSuspend,
+    QemuSuspendToDisk, QemuTemplate, QemuVncproxy,
 };
 use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -24,7 +25,8 @@ use sys::{Command, Files, Links, Output};
 use tasks::{Engine, EngineOptions, Submission, Task};
 use testkit::walk::{Scene, Walked, walk};
 use testkit::{
-    Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, qemu_img, spawn_qemu,
+    Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img,
+    spawn_qemu,
 };
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -54,6 +56,8 @@ async fn host() -> FakeHost {
         .program(QEMU, qemu_facts)
         .program("qemu-img", qemu_img)
         .program("tc", silent)
+        .program("/var/lib/vz/snippets/hook.sh", silent)
+        .program("genisoimage", genisoimage)
         .spawner(QEMU, spawn_qemu);
     host.create_dir(Path::new("/run/ostler/guests"), 0o755)
         .await
@@ -132,6 +136,7 @@ async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> 
         "images/100/vm-100-disk-1.raw",
         "template/iso/a.iso",
         "template/iso/b.iso",
+        "snippets/hook.sh",
     ] {
         let path = Path::new("/var/lib/vz").join(path);
         node.host.write(&path, b"x", 0o600).await.unwrap();
@@ -156,6 +161,35 @@ async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node<T> 
         .commit(Commit::new().put(guest_key(vmid()), record))
         .await
         .unwrap();
+    node
+}
+
+/// The same, with a medium for cloud-init, a snippet on it and an option that it is made of.
+async fn cloud_node<T>(make: fn(VmId) -> T) -> Node<T> {
+    let node = node(make).await;
+    let image = Path::new("/var/lib/vz/images/100/vm-100-cloudinit.qcow2");
+    node.host.write(image, b"x", 0o600).await.unwrap();
+    let snippet = Path::new("/var/lib/vz/snippets/vendor.yaml");
+    node.host
+        .write(snippet, b"#cloud-config\n{}\n", 0o600)
+        .await
+        .unwrap();
+    let records = node::Records::new(node.plain.clone(), "pve1".parse().unwrap());
+    let options = [
+        (
+            "ide2",
+            "local:100/vm-100-cloudinit.qcow2,media=cdrom,size=4M",
+        ),
+        ("ciuser", "lab"),
+        ("cicustom", "vendor=local:snippets/vendor.yaml"),
+    ];
+    let change = |guest: &mut GuestRecord| {
+        for (option, value) in options {
+            guest.config.set(option, value);
+        }
+        Ok(())
+    };
+    records.change_guest(vmid(), change).await.unwrap();
     node
 }
 
@@ -265,11 +299,8 @@ impl<T: Task<World = World>> Scene for Node<T> {
                 .unwrap();
             for entry in entries {
                 if !entry.key.as_str().starts_with("secret/") {
-                    lines.push(format!(
-                        "{} {}",
-                        entry.key,
-                        String::from_utf8_lossy(&entry.value)
-                    ));
+                    let value = String::from_utf8_lossy(&entry.value);
+                    lines.push(format!("{} {}", entry.key, without_chance(&value)));
                 }
             }
             lines
@@ -283,6 +314,27 @@ impl<T: Task<World = World>> Scene for Node<T> {
     fn is_also_well(&self, inventory: &[String]) -> bool {
         (self.also_well)(inventory)
     }
+}
+
+/// A record without what is made up for each new guest.
+fn without_chance(record: &str) -> String {
+    const MADE_UP: [(&str, usize); 2] = [("BC:24:11:", 8), ("uuid=", 36)];
+    let mut text = record.to_owned();
+    for (before, length) in MADE_UP {
+        let places: Vec<usize> = text.match_indices(before).map(|(at, _)| at).collect();
+        for at in places {
+            let from = at + before.len();
+            text.replace_range(from..from + length, &"x".repeat(length));
+        }
+    }
+    text
+}
+
+/// A node for which it is well too that nothing has happened.
+async fn or_as_before<T: Task<World = World>>(mut node: Node<T>) -> Node<T> {
+    let before = node.inventory().await;
+    node.also_well = Arc::new(move |found| before == found);
+    node
 }
 
 /// Walks a task and prints what was broken.
@@ -307,7 +359,7 @@ fn edit(options: serde_json::Value) -> Edit {
 fn creation(vmid: VmId) -> QemuCreate {
     let options = serde_json::json!({
         "memory": "64", "scsi0": "local:1", "virtio1": "local:2,format=qcow2",
-        "net0": "virtio,bridge=vmbr0"
+        "net0": "virtio,bridge=vmbr0", "ide2": "local:cloudinit"
     });
     QemuCreate {
         vmid,
@@ -397,6 +449,127 @@ async fn qemu_start() {
     let scene = || Box::pin(node(|vmid| QemuStart::new(vmid, None, false))) as Waiting<_>;
     let walked = walk_all(scene, 40).await;
     assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+}
+
+/// The administrator's script is called in a scope of the task, of which nothing is left.
+#[tokio::test]
+async fn qemu_start_with_a_script() {
+    let options = &[("hookscript", "local:snippets/hook.sh")];
+    let start = |vmid| QemuStart::new(vmid, None, false);
+    let walked = walk_all(move || Box::pin(node_with(start, options)), 45).await;
+    assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+    walk_all(
+        move || Box::pin(restarting_with(QemuStop::new, options)),
+        10,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn node_startall() {
+    let scene = async || {
+        let node = node_with(
+            |_| NodeStartall {
+                chosen: Chosen::default(),
+                force: false,
+            },
+            &[("onboot", "1"), ("startup", "order=1,up=2")],
+        )
+        .await;
+        // A guest that does not start is its own task's failure.
+        or_as_before(node).await
+    };
+    walk_all(move || Box::pin(scene()), 30).await;
+}
+
+#[tokio::test]
+async fn node_stopall() {
+    let scene = async || {
+        let node = running(|_| NodeStopall {
+            chosen: Chosen::default(),
+            timeout_s: 60,
+            force_stop: true,
+        })
+        .await;
+        // A guest that does not stop is its own task's failure.
+        or_as_before(node).await
+    };
+    walk_all(move || Box::pin(scene()), 8).await;
+}
+
+/// A start that fails may leave the medium made: it is what the configuration says.
+async fn starting_with_medium() -> Node<QemuStart> {
+    let made = cloud_node(|vmid| QemuCloudinitUpdate { vmid }).await;
+    assert_eq!(made.run().await, "OK");
+    let made = made.inventory().await;
+    let mut node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;
+    node.also_well = Arc::new(move |found| made == found);
+    node
+}
+
+#[tokio::test]
+async fn qemu_start_with_cloud_init() {
+    let walked = walk_all(|| Box::pin(starting_with_medium()), 60).await;
+    assert!(walked.failed > 40 && walked.went_through > 20, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_cloudinit_update() {
+    let make = |vmid| QemuCloudinitUpdate { vmid };
+    let walked = walk_all(move || Box::pin(cloud_node(make)), 30).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+/// What is on the medium, and that nothing of it lies anywhere else.
+#[tokio::test]
+async fn a_medium_is_made_of_what_the_guest_is_told() {
+    let node = cloud_node(|vmid| QemuCloudinitUpdate { vmid }).await;
+    assert_eq!(node.run().await, "OK");
+    let calls = node.host.faults().calls();
+    let made = calls
+        .iter()
+        .find(|call| call.starts_with("run genisoimage"));
+    let made = made.unwrap();
+    for part in [
+        "-volid cidata",
+        " user-data=",
+        " network-config=",
+        " vendor-data=",
+    ] {
+        assert!(made.contains(part), "{made}");
+    }
+    let written = calls
+        .iter()
+        .find(|call| call.starts_with("run qemu-img convert"));
+    let volume = "driver=qcow2,file.driver=file,\
+                  file.filename=/var/lib/vz/images/100/vm-100-cloudinit.qcow2";
+    assert!(written.unwrap().ends_with(volume), "{written:?}");
+    let left = node.inventory().await;
+    assert!(!left.iter().any(|line| line.contains(".seed")), "{left:?}");
+    let seed = left.iter().find(|line| line.starts_with("seed/100 "));
+    assert!(seed.unwrap().contains("\"ciuser\":\"lab\""), "{seed:?}");
+}
+
+/// What is on a medium can be made again, so one that was lost is.
+#[tokio::test]
+async fn a_medium_that_is_lost_is_made_anew() {
+    let node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;
+    let image = Path::new("/var/lib/vz/images/100/vm-100-cloudinit.qcow2");
+    node.host.remove(image).await.unwrap();
+    assert_eq!(node.run().await, "OK");
+    let made = node.host.stat(image).await.unwrap();
+    assert_eq!(made.unwrap().size, 4 << 20);
+}
+
+#[tokio::test]
+async fn a_snippet_that_is_missing_ends_the_start_with_one_clear_line() {
+    let node = cloud_node(|vmid| QemuStart::new(vmid, None, false)).await;
+    let snippet = Path::new("/var/lib/vz/snippets/vendor.yaml");
+    node.host.remove(snippet).await.unwrap();
+    let before = node.inventory().await;
+    let wanted = "volume 'local:snippets/vendor.yaml' does not exist";
+    assert_eq!(node.run().await, wanted);
+    assert_eq!(node.inventory().await, before);
 }
 
 #[tokio::test]
@@ -790,4 +963,102 @@ async fn a_disk_that_cannot_have_snapshots_is_named_before_anything_happens() {
     assert_eq!(node.inventory().await, before);
     let taken = with_snapshot(snapshot, false).await;
     assert_eq!(taken.run().await, "snapshot name 's1' already used");
+}
+
+/// The guest that is made of guest 100.
+fn copied(_: VmId) -> QemuClone {
+    let mut clone = linked(vmid());
+    clone.full = true;
+    clone
+}
+
+fn linked(_: VmId) -> QemuClone {
+    QemuClone::new(vmid(), VmId::new(101).unwrap())
+}
+
+#[tokio::test]
+async fn qemu_clone() {
+    let walked = walk_all(|| Box::pin(layered(copied, false)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_clone_of_a_running_guest() {
+    let walked = walk_all(|| Box::pin(layered(copied, true)), 35).await;
+    assert!(walked.failed > 50 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_clone_of_a_snapshot() {
+    let make = |id| {
+        let mut clone = copied(id);
+        clone.snapshot = Some("s1".into());
+        clone
+    };
+    walk_all(move || Box::pin(with_snapshot(make, false)), 20).await;
+}
+
+fn template(vmid: VmId) -> QemuTemplate {
+    QemuTemplate::new(vmid, None)
+}
+
+#[tokio::test]
+async fn qemu_template() {
+    let walked = walk_all(|| Box::pin(layered(template, false)), 12).await;
+    assert!(walked.failed > 10 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_clone_that_is_linked() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async { layered(template, false).await.done().await.then(linked) })
+    };
+    let walked = walk_all(scene, 15).await;
+    assert!(walked.failed > 15 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn a_template_is_not_started_and_not_destroyed_under_its_clones() {
+    let made = layered(template, false).await.done().await;
+    let started = made.then(|vmid| QemuStart::new(vmid, None, false));
+    assert_eq!(
+        started.run().await,
+        "you can't start a vm if it's a template"
+    );
+    let cloned = started.then(linked).done().await;
+    let destroyed = cloned.then(|vmid| QemuDestroy::new(vmid, false, true));
+    let before = destroyed.inventory().await;
+    let base = "local:100/base-100-disk-2.qcow2";
+    assert_eq!(
+        destroyed.run().await,
+        format!("base volume '{base}' is still in use by linked cloned")
+    );
+    assert_eq!(destroyed.inventory().await, before);
+    let first = destroyed.then(|_| QemuDestroy::new(VmId::new(101).unwrap(), false, true));
+    assert_eq!(first.run().await, "OK");
+    assert_eq!(
+        first
+            .then(|vmid| QemuDestroy::new(vmid, false, true))
+            .run()
+            .await,
+        "OK"
+    );
+}
+
+fn to_raw(vmid: VmId) -> QemuMoveDisk {
+    let mut task = QemuMoveDisk::new(vmid, "scsi0".into());
+    (task.format, task.delete) = (Some(model::BlockFormat::Raw), true);
+    task
+}
+
+#[tokio::test]
+async fn qemu_move_disk() {
+    let walked = walk_all(|| Box::pin(layered(to_raw, false)), 20).await;
+    assert!(walked.failed > 20 && walked.went_through > 10, "{walked:?}");
+}
+
+#[tokio::test]
+async fn qemu_move_disk_while_it_runs() {
+    let walked = walk_all(|| Box::pin(layered(to_raw, true)), 40).await;
+    assert!(walked.failed > 50 && walked.went_through > 30, "{walked:?}");
 }

@@ -7,6 +7,7 @@
 
 mod harness;
 
+use std::path::Path;
 use std::process::Stdio;
 
 use harness::commands::{Commands, said};
@@ -72,6 +73,47 @@ async fn a_machine_lives_by_qm() {
     assert_eq!(
         err,
         "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist\n"
+    );
+}
+
+/// What a guest is told at its first boot, by qm.
+#[tokio::test(flavor = "multi_thread")]
+async fn cloud_init_by_qm() {
+    if left_out("cli qm cloudinit") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    let cli = Commands::new(&node.root);
+    cli.ok(
+        "qm create 100 --name web --memory 64 --ide2 local:cloudinit --ciuser lab --ciupgrade 0 \
+         --net0 virtio=BC:24:11:00:00:01 --ipconfig0 ip=10.0.0.2/24,gw=10.0.0.1 \
+         --nameserver 10.0.0.53 --searchdomain lab.example",
+    );
+    let golden = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        std::fs::read_to_string(folder.join(name)).unwrap()
+    };
+    let pending = || cli.ok("qm cloudinit pending 100");
+    assert_eq!(pending(), golden("qm-cloudinit-new.txt"));
+    assert_eq!(cli.ok("qm cloudinit update 100"), "");
+    assert_eq!(
+        cli.ok("qm set 100 --ciuser root --delete nameserver --cipassword x"),
+        "update VM 100: -cipassword <hidden> -ciuser root -delete nameserver\n"
+    );
+    assert_eq!(pending(), golden("qm-cloudinit-changed.txt"));
+    cli.ok("qm cloudinit update 100");
+    assert!(pending().lines().all(|line| line.starts_with("cur ")));
+
+    cli.ok("qm set 100 --ciuser lab --nameserver 10.0.0.53 --delete cipassword");
+    for kind in ["user", "network", "meta"] {
+        let shown = cli.ok(&format!("qm cloudinit dump 100 {kind}"));
+        assert_eq!(shown, golden(&format!("qm-cloudinit-{kind}.txt")), "{kind}");
+    }
+    let (code, err) = cli.fails("qm cloudinit dump 100 all");
+    assert_eq!(code, 255);
+    assert!(
+        err.contains("type: value 'all' does not have a value in the enumeration"),
+        "{err}"
     );
 }
 

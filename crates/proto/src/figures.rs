@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::qemu::{Boot, BootDevice, Drive, DriveBus, DriveSlot, parse_memory_mib};
+use model::qemu::{Boot, BootDevice, Drive, DriveSlot, parse_memory_mib};
 use model::{GuestConfig, GuestKind, GuestRecord};
 
 /// Memory of a guest that names none, in MiB.
@@ -86,7 +86,7 @@ fn drives(config: &GuestConfig) -> BTreeMap<DriveSlot, Drive> {
     let drive = |(option, value): (&String, &serde_json::Value)| {
         let slot: DriveSlot = option.parse().ok()?;
         let drive = Drive::parse(slot.bus(), value.as_str()?).ok()?;
-        (slot.bus() != DriveBus::Efi).then_some((slot, drive))
+        (slot.bus().is_seen()).then_some((slot, drive))
     };
     config.0.iter().filter_map(drive).collect()
 }

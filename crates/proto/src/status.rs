@@ -78,6 +78,9 @@ pub struct GuestUsage {
     /// QEMU's own word: `running`, `paused`, `prelaunch`; none where it did not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qmp_status: Option<String>,
+    /// What the guest says of its memory, where it has a balloon and says something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balloon: Option<Balloon>,
     /// Its network cards; known on its own node only, since lists do not show them.
     #[serde(skip)]
     pub nics: Vec<NicUsage>,
@@ -98,8 +101,50 @@ impl GuestUsage {
             net_in: 0,
             net_out: 0,
             qmp_status: None,
+            balloon: None,
             nics: Vec::new(),
         }
+    }
+}
+
+/// The memory balloon of a guest. Sizes are bytes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Balloon {
+    /// What the balloon leaves to the guest.
+    pub actual: u64,
+    /// What the guest was started with.
+    pub max: u64,
+    /// When the guest last told, in seconds since 1970; 0 for never.
+    #[serde(default)]
+    pub last_update: i64,
+    /// The guest's own figures, each where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major_faults: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor_faults: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swapped_in: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swapped_out: Option<u64>,
+}
+
+impl Balloon {
+    /// What the guest itself uses.
+    pub fn used(&self) -> Option<u64> {
+        Some(self.total?.saturating_sub(self.free?))
+    }
+}
+
+impl GuestUsage {
+    /// The memory that the guest uses by its own account, or its process where it has none;
+    /// never more than `most`.
+    pub fn memory_used(&self, most: u64) -> u64 {
+        let told = self.balloon.as_ref().and_then(Balloon::used);
+        told.unwrap_or(self.memory).min(most)
     }
 }
 

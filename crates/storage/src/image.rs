@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use model::BlockFormat;
-use sys::{Command, FileEntry, SharedHost, SysError};
+use sys::{Command, SharedHost, SysError};
 
 use crate::Preallocation;
 
@@ -114,6 +114,23 @@ pub async fn inspect(
     })
 }
 
+/// Makes a qcow2 image that shows what `backing` shows, which its header names with these words.
+pub(crate) async fn create_layer(
+    host: &SharedHost,
+    path: &Path,
+    backing: &str,
+    backing_format: BlockFormat,
+) -> Result<(), SysError> {
+    let path = path.display().to_string();
+    let format = backing_format.as_str();
+    let args = [
+        "create", "-q", "-f", "qcow2", "-F", format, "-b", backing, &path,
+    ];
+    run(host, args.map(str::to_owned).to_vec(), 60)
+        .await
+        .map(|_| ())
+}
+
 /// What is done to a snapshot inside of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SnapshotAction {
@@ -150,17 +167,4 @@ pub(crate) async fn snapshot(
     run(host, args.map(str::to_owned).to_vec(), 600)
         .await
         .map(|_| ())
-}
-
-/// What the guest sees. The length of a raw image; else what the header says.
-pub(crate) async fn virtual_size(
-    host: &SharedHost,
-    path: &Path,
-    format: BlockFormat,
-    entry: &FileEntry,
-) -> Result<u64, SysError> {
-    if format == BlockFormat::Raw {
-        return Ok(entry.size);
-    }
-    Ok(inspect(host, path, format).await?.virtual_size)
 }

@@ -109,6 +109,37 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Snapshots of its images; none where it has no way to make them.
     fn snapshots(&self) -> Option<&dyn Snapshots>;
+
+    /// Images that are layers on others; none where it has no such thing.
+    fn bases(&self) -> Option<&dyn Bases>;
+}
+
+/// Images that others are layers on: the disks of templates, which nobody writes to any more.
+#[async_trait]
+pub trait Bases: Send + Sync {
+    /// What an image is called as a base. `BadName` where it is no guest's.
+    fn base_name(&self, name: &str) -> Result<String, StorageError>;
+
+    /// Whether layers can be made on this image.
+    fn is_base(&self, name: &str) -> bool;
+
+    /// Gives an image another name, while nobody has it open. May be repeated. `NoVolume` where
+    /// there is none of either name.
+    async fn rename_image(&self, from: &str, to: &str) -> Result<(), StorageError>;
+
+    /// A name for a new layer on a base, as `choose_image_name` chooses it.
+    async fn choose_layer_name(
+        &self,
+        base: &str,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<String, StorageError>;
+
+    /// Makes a layer, which shows what its base shows. `Exists` where there is one.
+    async fn create_layer(&self, name: &str) -> Result<(), StorageError>;
+
+    /// What an image is a layer on; none for one that stands for itself.
+    async fn backing(&self, name: &str) -> Result<Option<BlockSpec>, StorageError>;
 }
 
 /// Snapshots of images that nobody has open; of those that QEMU has open, QEMU makes them.

@@ -33,8 +33,11 @@ pub struct Command {
     pub output: Stdio,
     /// After this the program is killed. None only where somebody else ends it.
     pub timeout: Option<Duration>,
-    /// Run as this user and group, without supplementary groups.
+    /// Run as this user and group, without supplementary groups but those of `groups_of`.
     pub user: Option<(u32, u32)>,
+    /// Files that the program may open if their group may: it gets those groups, but never that
+    /// of root.
+    pub groups_of: Vec<PathBuf>,
     /// Descriptors handed to the program, as (number there, descriptor).
     pub descriptors: Vec<(i32, Arc<OwnedFd>)>,
     /// The scope that `run` starts it in, which exists; our own where it is left out. A program

@@ -5,6 +5,7 @@
     reason = "a test may fail where it stands"
 )]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -187,6 +188,26 @@ async fn programs_are_run_with_input_and_end_in_time() {
         .await
         .unwrap();
     assert_eq!(as_nobody.stdout, b"65534\n");
+    // A file that only root and a group may read, as /dev/kvm is on most machines.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("of-a-group");
+    std::fs::write(&file, "x").unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
+    host.chown(&file, 0, 4242).await.unwrap();
+    let name = file.display().to_string();
+    let read = Command::new("cat").arg(name).user(65534, 65534);
+    assert!(!host.run(read.clone()).await.unwrap().success());
+    let in_group = Command {
+        groups_of: vec![file.clone()],
+        ..read
+    };
+    assert_eq!(host.run(in_group.clone()).await.unwrap().stdout, b"x");
+    host.chown(&file, 0, 0).await.unwrap();
+    assert!(
+        !host.run(in_group).await.unwrap().success(),
+        "root's group is nobody's"
+    );
     let environment = host.run(Command::new("env")).await.unwrap();
     assert_eq!(
         String::from_utf8_lossy(&environment.stdout).lines().count(),
@@ -196,7 +217,6 @@ async fn programs_are_run_with_input_and_end_in_time() {
 
 #[tokio::test]
 async fn files_are_written_wholly_and_with_their_mode() {
-    use std::os::unix::fs::PermissionsExt;
     let Some(host) = host("files") else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a/b/secret");
@@ -289,6 +309,12 @@ async fn taps_and_bridges() {
         (tap.mtu, tap.master.as_deref(), tap.up),
         (1400, Some("vmbr7"), true)
     );
+    host.create_bridge("vmbr6").await.unwrap();
+    host.join_bridge("tap100i0", "vmbr6").await.unwrap();
+    let links = host.links().await.unwrap();
+    let tap = links.iter().find(|link| link.name == "tap100i0").unwrap();
+    assert_eq!(tap.master.as_deref(), Some("vmbr6"));
+    assert!(host.remove_bridge("vmbr6").await.unwrap());
     let missing = host.join_bridge("tap100i0", "vmbr8").await.unwrap_err();
     assert_eq!(missing.to_string(), "bridge 'vmbr8' does not exist");
     assert!(

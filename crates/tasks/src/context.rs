@@ -1,12 +1,14 @@
 //! What a step has at hand besides its task.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use model::{Clock, Error, Upid};
 use sys::{Command, Limits, Output, ScopeName, SharedHost, SysError};
 use tracing::warn;
+
+use crate::Engine;
 
 /// Handed to every step.
 pub struct TaskContext<W> {
@@ -14,6 +16,7 @@ pub struct TaskContext<W> {
     pub upid: Upid,
     pub clock: Arc<dyn Clock>,
     pub(crate) host: SharedHost,
+    pub(crate) engine: Weak<Engine<W>>,
     pub(crate) log_path: PathBuf,
     pub(crate) warnings: AtomicU64,
     pub(crate) revision: AtomicU64,
@@ -54,6 +57,12 @@ impl<W> TaskContext<W> {
     /// from a copy of the store also sees what it changed.
     pub fn committed(&self, revision: u64) {
         self.revision.fetch_max(revision, Ordering::Relaxed);
+    }
+
+    /// The engine, for a task whose work is other tasks.
+    pub fn engine(&self) -> Result<Arc<Engine<W>>, Error> {
+        let closed = || Error::bug("the task engine is being closed");
+        self.engine.upgrade().ok_or_else(closed)
     }
 
     /// The scope for child processes of this task. Recovery empties it before it decides.

@@ -202,6 +202,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
             upid: upid.clone(),
             clock: self.options.clock.clone(),
             host: self.options.host.clone(),
+            engine: self.me.clone(),
             log_path: self.log_path(upid),
             warnings: AtomicU64::new(0),
             revision: AtomicU64::new(0),

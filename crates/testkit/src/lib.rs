@@ -12,6 +12,7 @@
 
 mod clock;
 mod faults;
+mod genisoimage;
 mod guest_agent;
 mod host;
 mod qemu;
@@ -21,6 +22,7 @@ pub mod walk;
 
 pub use clock::{HastyClock, ManualClock};
 pub use faults::{Fault, Faults};
+pub use genisoimage::genisoimage;
 pub use guest_agent::FakeAgent;
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
 pub use qemu::{qemu_facts, spawn_qemu};

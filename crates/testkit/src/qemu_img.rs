@@ -8,10 +8,21 @@ use sys::{Command, Output};
 
 use crate::host::Disk;
 
+/// The file of an image that may be named by its nodes: `driver=qcow2,…,file.filename=/x`.
+fn file(image: &str) -> &Path {
+    let name = image.rsplit_once("file.filename=");
+    Path::new(name.map_or(image, |(_, path)| path))
+}
+
 /// `create`, `resize`, `info`, `convert` and `snapshot`, as far as the storage drivers call them.
 pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
     let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
     let done = match words[..] {
+        // A layer is as large as what it is on.
+        ["create", .., "-b", _, path] => disk
+            .put(Path::new(path), b"layer".to_vec(), 1)
+            .ok()
+            .map(|()| String::new()),
         ["create", .., path, size] => size
             .parse()
             .ok()
@@ -38,7 +49,7 @@ pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
             done.then(String::new)
         }
         ["convert", .., from, to]
-            if disk.size(Path::new(from)).is_some() && disk.size(Path::new(to)).is_some() =>
+            if disk.size(file(from)).is_some() && disk.size(file(to)).is_some() =>
         {
             Some("    (100.00/100%)\r".to_owned())
         }

@@ -3,6 +3,7 @@
 mod factors;
 mod keyring;
 mod login;
+mod seal;
 mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bench;
+mod cloudinit;
 mod permissions;
 mod pools;
 mod rights;

@@ -40,6 +40,7 @@ fn required(row: &Row) -> Value {
         "type": match row.name {
             "domain_create" => "pam",
             "storage_create" => "dir",
+            "qemu_cloudinit_dump" => "user",
             _ => "recovery",
         },
     });

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use model::BlockSource;
-use model::BlockSpec;
 use model::qemu::{Aio, DriveSlot, DriveSource};
+use model::{BlockSource, BlockSpec};
 use serde_json::{Map, Value, json};
 
 use super::block::{self, HostOptions};
 use super::netdev::{self, Tap};
 use super::quote::quoted;
-use super::running::{Accel, Backend, Device, RunningAs};
+use super::running::{Accel, Backend, Device, NumaNode, RunningAs};
 use super::{RuntimePaths, VmConfig};
 
 /// The volume behind each drive that has one.
@@ -58,6 +57,7 @@ pub fn argv(
         }
         line.json("-device", &Value::Object(device.arguments(backend)));
     }
+    line.arguments.extend(config.args.iter().cloned());
     Ok(line.arguments)
 }
 
@@ -91,7 +91,8 @@ impl Line {
 
 /// QEMU may change its directory, and a relative path breaks every later migration.
 fn check_paths(volumes: &Volumes, paths: &RuntimePaths) -> Result<(), ArgvError> {
-    let images = volumes.values().filter_map(|spec| match &spec.source {
+    let layers = volumes.values().flat_map(BlockSpec::layers);
+    let images = layers.filter_map(|spec| match &spec.source {
         BlockSource::Path(path) => Some(path),
         BlockSource::Descriptor(_) => None,
     });
@@ -116,6 +117,9 @@ fn process(line: &mut Line, config: &VmConfig) {
     line.put("-msg", "timestamp=on");
     if !config.reboot {
         line.flag("-no-reboot");
+    }
+    if let Some(action) = config.watchdog.as_ref().and_then(|dog| dog.action()) {
+        line.put("-action", format!("watchdog={action}"));
     }
 }
 
@@ -163,6 +167,9 @@ fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
 
 /// A node for each socket; memory that cannot be divided goes to the last.
 fn numa(line: &mut Line, running: &RunningAs) {
+    if !running.numa.is_empty() {
+        return described_numa(line, &running.numa);
+    }
     let nodes = u64::from(running.numa_nodes);
     for node in 0..nodes {
         let share = running.memory_mib / nodes;
@@ -186,11 +193,37 @@ fn numa(line: &mut Line, running: &RunningAs) {
     }
 }
 
+/// The nodes that the configuration describes.
+fn described_numa(line: &mut Line, nodes: &[NumaNode]) {
+    for (number, node) in nodes.iter().enumerate() {
+        let id = format!("ram-node{number}");
+        let size = node.memory_mib << 20;
+        let mut object = json!({"qom-type": "memory-backend-ram", "id": id, "size": size});
+        if let Some(policy) = &node.policy {
+            let host_nodes = node
+                .host_nodes
+                .iter()
+                .flat_map(|(first, last)| *first..=*last);
+            object["host-nodes"] = host_nodes.collect();
+            object["policy"] = policy.as_str().into();
+        }
+        line.json("-object", &object);
+        let cpus = node
+            .cpus
+            .iter()
+            .map(|(first, last)| format!(",cpus={first}-{last}"));
+        let cpus: String = cpus.collect();
+        line.put("-numa", format!("node,nodeid={number}{cpus},memdev={id}"));
+    }
+}
+
 /// Each passed descriptor gets a set with its own number, which the image's path then names.
 fn descriptors(line: &mut Line, volumes: &Volumes) {
     for (slot, spec) in volumes {
-        if let BlockSource::Descriptor(number) = spec.source {
-            line.put("-add-fd", format!("fd={number},set={number},opaque={slot}"));
+        for layer in spec.layers() {
+            if let BlockSource::Descriptor(number) = layer.source {
+                line.put("-add-fd", format!("fd={number},set={number},opaque={slot}"));
+            }
         }
     }
 }
@@ -238,12 +271,18 @@ fn sockets(line: &mut Line, running: &RunningAs, config: &VmConfig, paths: &Runt
                 line.listening_socket(&serial_socket(port), &paths.serial(port));
             }
             Backend::Agent => line.listening_socket(AGENT_SOCKET, &paths.agent()),
+            Backend::Tpm => {
+                let path = quoted(&paths.tpm());
+                line.put("-chardev", format!("socket,id={TPM}-socket,path={path}"));
+                line.put("-tpmdev", format!("emulator,id={TPM},chardev={TPM}-socket"));
+            }
             _ => {}
         }
     }
 }
 
 pub(super) const AGENT_SOCKET: &str = "agent-socket";
+const TPM: &str = "tpm";
 
 fn serial_socket(port: u8) -> String {
     format!("serial{port}-socket")
@@ -265,6 +304,7 @@ fn backend(
         Backend::Net(index) => net(line, device, *index, config, taps)?,
         Backend::Serial(port) => named("chardev", serial_socket(*port)),
         Backend::Agent => named("chardev", AGENT_SOCKET.to_owned()),
+        Backend::Tpm => named("tpmdev", TPM.to_owned()),
         Backend::Random { source } => {
             let id = "rng0-source";
             line.json(

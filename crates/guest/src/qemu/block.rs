@@ -8,6 +8,9 @@
 //!              file-scsi0    the file, block device or passed descriptor
 //! ```
 //!
+//! An image that is a layer on others has them below it as `fmt-scsi0-1`, `fmt-scsi0-2`, … with
+//! their files.
+//!
 //! The throttle is there without limits too, so that limits can be set while the guest runs. A
 //! CD-ROM has none; its `drive-…` is the format.
 
@@ -61,6 +64,19 @@ impl HostOptions {
         }
     }
 
+    /// For what a job writes: through the page cache, and holes stay holes.
+    pub fn for_copy() -> Self {
+        Self {
+            direct: false,
+            no_flush: false,
+            discard: true,
+            detect_zeroes: false,
+            aio: Aio::Threads,
+            read_only: false,
+            throttle: None,
+        }
+    }
+
     /// For the volume with a guest's UEFI variables: small, and lost if the host is.
     pub fn for_efi(spec: &BlockSpec) -> Self {
         Self {
@@ -80,13 +96,19 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
     let name = node_name(slot);
     let file = format!("file-{slot}");
     let top = options.throttle.map(|_| format!("fmt-{slot}"));
-    let mut nodes = vec![file_node(&file, spec, options)];
+    let mut nodes = backing_nodes(slot, spec, options);
+    nodes.push(file_node(&file, spec, options));
     let mut format = common(
         format_driver(spec.format),
         top.as_ref().unwrap_or(&name),
         options,
     );
     format.insert("file".to_owned(), file.into());
+    if spec.format == BlockFormat::Qcow2 {
+        // Never what the header says: whoever wrote it may have named any file.
+        let below = spec.backing.as_ref().map(|_| backing_name(slot, 1));
+        format.insert("backing".to_owned(), below.into());
+    }
     if options.detect_zeroes {
         // Where space can be given back, zeroes give it back.
         let mode = if options.discard { "unmap" } else { "on" };
@@ -98,6 +120,92 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
         throttle.insert("throttle-group".to_owned(), throttle_group(slot).into());
         throttle.insert("file".to_owned(), below.into());
         nodes.push(Value::Object(throttle));
+    }
+    nodes
+}
+
+/// The two nodes of an image that only a job writes to.
+pub fn copy_nodes(name: &str, file: &str, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
+    let mut format = common(format_driver(spec.format), name, options);
+    format.insert("file".to_owned(), file.into());
+    if spec.format == BlockFormat::Qcow2 {
+        format.insert("backing".to_owned(), Value::Null);
+    }
+    if options.detect_zeroes {
+        let mode = if options.discard { "unmap" } else { "on" };
+        format.insert("detect-zeroes".to_owned(), mode.into());
+    }
+    vec![file_node(file, spec, options), Value::Object(format)]
+}
+
+/// The nodes that take the place of a drive's image, below the throttle: its file and its format,
+/// which is told by name. Of the two names that such nodes can have, those that are free.
+pub fn replacement(
+    slot: DriveSlot,
+    existing: &[String],
+    spec: &BlockSpec,
+    options: &HostOptions,
+) -> (String, Vec<Value>) {
+    let is_taken = existing.contains(&format!("fmt-{slot}"));
+    let suffix = if is_taken { MOVED } else { "" };
+    let (name, file) = (
+        format!("fmt-{slot}{suffix}"),
+        format!("file-{slot}{suffix}"),
+    );
+    let nodes = copy_nodes(&name, &file, spec, options);
+    (name, nodes)
+}
+
+/// What follows the names of nodes that took the place of others.
+const MOVED: &str = ".b";
+
+/// The nodes among these that are a drive's image, without the one that the device is joined to:
+/// each before those that it uses.
+pub fn image_nodes(slot: DriveSlot, existing: &[String]) -> Vec<String> {
+    let own = ["", MOVED].map(|suffix| {
+        [
+            format!("fmt-{slot}{suffix}"),
+            format!("file-{slot}{suffix}"),
+        ]
+    });
+    let layers = (1..existing.len())
+        .map(|depth| [backing_name(slot, depth), format!("file-{slot}-{depth}")]);
+    let all = own.into_iter().chain(layers).flatten();
+    all.filter(|name| existing.contains(name)).collect()
+}
+
+fn backing_name(slot: DriveSlot, depth: usize) -> String {
+    format!("fmt-{slot}-{depth}")
+}
+
+/// The nodes of what an image is a layer on, lowest first. They are only ever read.
+fn backing_nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
+    let options = HostOptions {
+        read_only: true,
+        discard: false,
+        detect_zeroes: false,
+        throttle: None,
+        ..options.clone()
+    };
+    let layers: Vec<(usize, &BlockSpec)> = spec.layers().enumerate().skip(1).collect();
+    let mut nodes = Vec::new();
+    for (depth, layer) in layers.into_iter().rev() {
+        let file = format!("file-{slot}-{depth}");
+        nodes.push(file_node(&file, layer, &options));
+        let mut format = common(
+            format_driver(layer.format),
+            &backing_name(slot, depth),
+            &options,
+        );
+        format.insert("file".to_owned(), file.into());
+        if layer.format == BlockFormat::Qcow2 {
+            let below = layer
+                .backing
+                .as_ref()
+                .map(|_| backing_name(slot, depth + 1));
+            format.insert("backing".to_owned(), below.into());
+        }
+        nodes.push(Value::Object(format));
     }
     nodes
 }

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::qemu::{
-    Agent, Boot, BootDevice, Chipset, Cpu, Display, Drive, DriveBus, DriveSlot, DriveSource,
-    EfiDisk, Hotplug, Machine, Net, Rng, Smbios, Startup, Vga, parse_memory_mib,
+    Agent, Boot, BootDevice, Chipset, CloudInit, Cpu, Display, Drive, DriveBus, DriveSlot,
+    DriveSource, EfiDisk, Hotplug, Machine, Net, Numa, Rng, Smbios, Startup, TpmState, Vga,
+    Watchdog, parse_memory_mib,
 };
 use model::schema::PropertyError;
-use model::{FieldErrors, GuestConfig};
+use model::{FieldErrors, GuestConfig, VolumeId};
+
+use super::words::split_words;
 
 const UNBUILT: &str = "not supported by this version of Ostler";
 
@@ -22,6 +25,8 @@ pub struct VmConfig {
     pub machine: Machine,
     pub is_uefi: bool,
     pub efi_disk: Option<EfiDisk>,
+    pub tpm: Option<TpmState>,
+    pub watchdog: Option<Watchdog>,
     pub cpu: Cpu,
     pub sockets: u32,
     pub cores: u32,
@@ -36,6 +41,8 @@ pub struct VmConfig {
     /// 0 for a guest without a balloon device.
     pub balloon_mib: Option<u64>,
     pub numa: bool,
+    /// How memory and processors are divided; evenly where nothing is said.
+    pub numa_nodes: BTreeMap<u8, Numa>,
     /// What may be changed while the guest runs.
     pub hotplug: Hotplug,
     /// Whether identical pages may be shared with other guests.
@@ -64,9 +71,14 @@ pub struct VmConfig {
     /// Whether the guest stays paused when it was started.
     pub freeze: bool,
     pub keyboard: Option<String>,
+    /// More arguments for QEMU, after all others.
+    pub args: Vec<String>,
+    /// Run on the host before and after the guest starts and stops.
+    pub hook_script: Option<VolumeId>,
     pub on_boot: bool,
     pub startup: Option<Startup>,
     pub protection: bool,
+    pub cloud_init: CloudInit,
 }
 
 impl VmConfig {
@@ -97,6 +109,14 @@ impl VmConfig {
 
     pub fn is_windows(&self) -> bool {
         self.os_type.starts_with('w')
+    }
+
+    /// The drive with cloud-init's data.
+    pub fn cloud_init_drive(&self) -> Option<(DriveSlot, &Drive)> {
+        let mut drives = self.drives.iter();
+        drives
+            .find(|(_, drive)| drive.is_cloud_init())
+            .map(|(slot, drive)| (*slot, drive))
     }
 
     /// The ids of the network cards whose cable is pulled. QEMU starts with every cable plugged,
@@ -183,6 +203,8 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         machine: from.view("machine", Machine::parse).unwrap_or_default(),
         is_uefi: from.config.text("bios").as_deref() == Some("ovmf"),
         efi_disk: from.view("efidisk0", EfiDisk::parse),
+        tpm: from.view("tpmstate0", TpmState::parse),
+        watchdog: from.view("watchdog", Watchdog::parse),
         cpu: from.view("cpu", Cpu::parse).unwrap_or_default(),
         // `smp` is what `sockets` was called long ago.
         sockets: from
@@ -201,11 +223,8 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         memory_mib: from.view("memory", parse_memory_mib).unwrap_or(512),
         balloon_mib: from.count("balloon", 0),
         numa: from.flag("numa", false),
-        hotplug: from
-            .config
-            .text("hotplug")
-            .map(|text| Hotplug::parse(&text))
-            .unwrap_or_default(),
+        numa_nodes: from.indexed("numa", 8, Numa::parse),
+        hotplug: hotplug(from.config),
         shares_pages: from.flag("allow-ksm", true),
         kvm: from.flag("kvm", true),
         acpi: from.flag("acpi", true),
@@ -234,18 +253,38 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         reboot: from.flag("reboot", true),
         freeze: from.flag("freeze", false),
         keyboard: from.config.text("keyboard"),
+        args: args(from),
+        hook_script: hook_script(from.config),
         on_boot: from.flag("onboot", false),
         startup: from.view("startup", Startup::parse),
         protection: from.flag("protection", false),
+        cloud_init: CloudInit::read(from.config, &mut from.errors),
         os_type,
     }
 }
 
+fn hotplug(config: &GuestConfig) -> Hotplug {
+    let text = config.text("hotplug");
+    text.map(|text| Hotplug::parse(&text)).unwrap_or_default()
+}
+
+fn hook_script(config: &GuestConfig) -> Option<VolumeId> {
+    config.text("hookscript")?.parse().ok()
+}
+
+fn args(from: &mut Reader<'_>) -> Vec<String> {
+    let text = from.config.text("args").unwrap_or_default();
+    let words = split_words(&text);
+    if words.is_none() {
+        let reason = "a quotation does not end".to_owned();
+        from.errors.insert("args".to_owned(), reason);
+    }
+    words.unwrap_or_default()
+}
+
 fn drives(from: &mut Reader<'_>) -> BTreeMap<DriveSlot, Drive> {
     let mut drives = BTreeMap::new();
-    let buses = DriveBus::ALL
-        .into_iter()
-        .filter(|bus| *bus != DriveBus::Efi);
+    let buses = DriveBus::ALL.into_iter().filter(|bus| bus.is_seen());
     for bus in buses {
         for index in 0..bus.count() {
             let Ok(slot) = DriveSlot::new(bus, index) else {
@@ -311,18 +350,54 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
     if config.vcpus.is_some_and(|vcpus| i64::from(vcpus) > total) {
         wrong("vcpus", format!("MAX {total} vcpus allowed per VM"));
     }
+    if config.numa && !config.numa_nodes.is_empty() {
+        check_numa(config, &mut wrong);
+    }
     if config.hotplug.memory {
         wrong("hotplug", format!("memory is {UNBUILT}"));
     }
     for (slot, drive) in &config.drives {
         let reason = match drive.source() {
             DriveSource::HostCdrom => format!("the host's CD-ROM drive is {UNBUILT}"),
-            DriveSource::New { .. } => "the volume has not been created".to_owned(),
-            DriveSource::NewCloudInit { .. } => format!("a cloud-init drive is {UNBUILT}"),
+            DriveSource::New { .. } | DriveSource::NewCloudInit { .. } => {
+                "the volume has not been created".to_owned()
+            }
             DriveSource::Empty if !drive.is_cdrom() => "a disk needs a volume".to_owned(),
             _ => continue,
         };
         wrong(&slot.to_string(), reason);
+    }
+}
+
+/// Memory is divided wholly, from node 0 on, and every processor is somewhere once.
+fn check_numa(config: &VmConfig, wrong: &mut impl FnMut(&str, String)) {
+    let total = config.sockets * config.cores;
+    let (mut memory_mib, mut seen) = (0, BTreeSet::new());
+    for (place, (index, node)) in config.numa_nodes.iter().enumerate() {
+        let option = format!("numa{index}");
+        if place != usize::from(*index) {
+            wrong(&option, format!("missing NUMA node {place}"));
+        }
+        match node.memory_mib() {
+            Some(share) => memory_mib += share,
+            None => wrong(&option, "missing NUMA node memory value".to_owned()),
+        }
+        for (first, last) in node.cpus() {
+            for cpu in first..=last.min(total) {
+                if cpu >= total {
+                    wrong(&option, format!("NUMA node cpu {cpu} does not exist"));
+                } else if !seen.insert(cpu) {
+                    wrong(&option, format!("cpu {cpu} belongs to two NUMA nodes"));
+                }
+            }
+        }
+        if node.policy().is_some() == node.host_nodes().is_empty() {
+            wrong(&option, "hostnodes and policy go together".to_owned());
+        }
+    }
+    if memory_mib != config.memory_mib {
+        let text = "total memory for NUMA nodes must be equal to vm static memory";
+        wrong("numa0", text.to_owned());
     }
 }
 
@@ -371,6 +446,8 @@ mod tests {
             ("cpu", "custom-mine"),
             ("machine", "virt"),
             ("vcpus", "2"),
+            ("hotplug", "disk,memory"),
+            ("args", "'open"),
         ];
         let errors = parse(&cases).unwrap_err();
         assert_eq!(errors.len(), cases.len(), "{errors:?}");

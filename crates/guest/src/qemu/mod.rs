@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod argv;
+mod balloon;
 pub mod block;
 mod config;
 mod cpu;
@@ -15,15 +16,17 @@ pub mod qmp;
 mod quote;
 mod running;
 mod usage;
+mod words;
 
 pub use agent::{AgentError, GuestAgent, PlainCommand};
 pub use argv::{ArgvError, Taps, Volumes, argv};
+pub use balloon::MemoryStatistics;
 pub use config::VmConfig;
 pub use info::{CpuModel, MachineType, QemuInfo, QemuVersion, VersionError, cpu_models, machines};
 pub use layout::{LayoutError, plan};
 pub use netdev::Tap;
 pub use paths::RuntimePaths;
 pub use qmp::Event;
-pub use qmp::{Migration, MigrationState, Qmp, QmpError, VncPassword};
-pub use running::{Accel, Backend, Device, Firmware, Processors, RunningAs};
+pub use qmp::{Job, JobState, Migration, MigrationState, NodeCopy, Qmp, QmpError, VncPassword};
+pub use running::{Accel, Backend, Device, Firmware, NumaNode, Processors, RunningAs};
 pub use usage::{DiskUsage, disk_usage};

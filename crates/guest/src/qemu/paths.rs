@@ -37,6 +37,11 @@ impl RuntimePaths {
         self.socket("agent")
     }
 
+    /// Where the program that plays a security module listens.
+    pub fn tpm(&self) -> String {
+        self.socket("swtpm")
+    }
+
     pub fn serial(&self, port: u8) -> String {
         self.socket(&format!("serial{port}"))
     }

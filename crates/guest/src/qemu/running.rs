@@ -83,6 +83,8 @@ pub enum Backend {
     Net(u8),
     Serial(u8),
     Agent,
+    /// The program that plays a security module.
+    Tpm,
     Random {
         source: String,
     },
@@ -172,6 +174,17 @@ impl Device {
     }
 }
 
+/// A node of memory and processors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumaNode {
+    /// Ranges, both ends included.
+    pub cpus: Vec<(u32, u32)>,
+    pub memory_mib: u64,
+    /// On the host: where the memory comes from, and how strictly.
+    pub host_nodes: Vec<(u32, u32)>,
+    pub policy: Option<String>,
+}
+
 /// All that a running guest can see of its machine. It is what makes two QEMU processes the same
 /// machine: a migration, a RAM snapshot and a suspended guest carry it along.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -191,6 +204,9 @@ pub struct RunningAs {
     pub memory_mib: u64,
     /// Memory and processors are divided among this many nodes; 0 for none.
     pub numa_nodes: u32,
+    /// What is in each node, where the configuration says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numa: Vec<NumaNode>,
     pub firmware: Firmware,
     /// What follows `type=1,` in `-smbios`, quoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

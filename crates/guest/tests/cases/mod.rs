@@ -103,6 +103,13 @@ pub const CASES: &[Case] = &[
         "virtio0: local:1/fd.raw\nscsihw: pvscsi\nscsi1: local:1/a.raw",
     ),
     case(
+        "numa_watchdog_cpus",
+        "cores: 2\nsockets: 2\nvcpus: 3\nhotplug: disk,cpu\nnuma: 1\nmemory: 96\n\
+         numa0: cpus=0-1,memory=64\nnuma1: cpus=2;3,hostnodes=0,memory=32,policy=bind\n\
+         watchdog: i6300esb,action=pause\nargs: -name 'by hand'",
+    ),
+    case("q35_ib700", "machine: q35\nwatchdog: model=ib700\nnuma: 1"),
+    case(
         "qxl_megasas",
         "vga: qxl,memory=20\nscsihw: megasas\nscsi2: local:1/a.qcow2",
     ),
@@ -142,6 +149,7 @@ pub fn volumes(config: &VmConfig, directory: &str) -> Volumes {
                 format,
                 read_only: false,
                 can_discard: true,
+                backing: None,
             },
         );
     };

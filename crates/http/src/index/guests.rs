@@ -35,7 +35,7 @@ impl Figures {
             disk: 0,
             diskread: usage.disk_read,
             diskwrite: usage.disk_written,
-            mem: usage.memory.min(row.memory),
+            mem: usage.memory_used(row.memory),
             memhost: usage.memory,
             netin: usage.net_in,
             netout: usage.net_out,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::schema::{Field, Format, Properties, PropertyError, parse_properties, print_properties};
 
-use super::{Drive, DriveBus, DriveSlot};
+use super::{Drive, DriveSlot};
 
 const DEVICES: Format = Format::List {
     name: "pve-qm-bootdev-list",
@@ -51,7 +51,7 @@ impl FromStr for BootDevice {
                 .or_else(|| index("hostpci", 16).map(Self::HostPci))
         };
         match name.parse::<DriveSlot>() {
-            Ok(slot) if slot.bus() != DriveBus::Efi => Ok(Self::Drive(slot)),
+            Ok(slot) if slot.bus().is_seen() => Ok(Self::Drive(slot)),
             _ => other()
                 .ok_or_else(|| PropertyError::Syntax(format!("invalid boot device '{name}'"))),
         }
@@ -111,12 +111,13 @@ impl Boot {
     }
 
     /// The order that a new guest gets when its creator names none: the first disk, the first
-    /// CD-ROM, the first network card.
+    /// CD-ROM, the first network card. Cloud-init's data is nothing to boot from.
     pub fn for_new_guest(drives: &BTreeMap<DriveSlot, Drive>, nets: &[u8]) -> Self {
         let first = |cdrom: bool| {
             let found = drives
                 .iter()
-                .find(|(slot, drive)| slot.bus() != DriveBus::Efi && drive.is_cdrom() == cdrom);
+                .filter(|(slot, drive)| slot.bus().is_seen() && !drive.is_cloud_init())
+                .find(|(_, drive)| drive.is_cdrom() == cdrom);
             found.map(|(slot, _)| BootDevice::Drive(*slot))
         };
         let net = nets.iter().min().map(|index| BootDevice::Net(*index));
@@ -139,11 +140,7 @@ impl Boot {
             Self::Order(devices) => return devices.clone(),
             Self::Legacy(letters) => letters,
         };
-        let bootable = || {
-            drives
-                .iter()
-                .filter(|(slot, _)| slot.bus() != DriveBus::Efi)
-        };
+        let bootable = || drives.iter().filter(|(slot, _)| slot.bus().is_seen());
         let mut devices = Vec::new();
         for letter in letters.chars() {
             match letter {

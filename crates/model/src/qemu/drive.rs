@@ -6,7 +6,7 @@ use crate::schema::{Properties, PropertyError, parse_properties, print_propertie
 use crate::{BlockFormat, ByteSize, StorageId, VolumeId};
 
 use super::format::requested_size;
-use super::{DriveBus, Throttle};
+use super::{DriveBus, Throttle, is_cloud_init_volume};
 
 /// What a drive's `file` names.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,6 +182,20 @@ impl Drive {
         self.keys.text("media") == Some("cdrom") || self.source() == DriveSource::HostCdrom
     }
 
+    /// Whether its medium is, or is to be, one with cloud-init's data.
+    pub fn is_cloud_init(&self) -> bool {
+        match self.source() {
+            DriveSource::NewCloudInit { .. } => true,
+            DriveSource::Volume(volume) => is_cloud_init_volume(&volume),
+            _ => false,
+        }
+    }
+
+    /// A drive with cloud-init's data is read as a CD-ROM, whatever was asked for.
+    pub fn make_cdrom(&mut self) {
+        self.keys.set(self.bus.fields(), "media", "cdrom");
+    }
+
     /// The format asked for; the volume's own name or content decides where it is left out.
     pub fn format(&self) -> Option<BlockFormat> {
         match self.keys.text("format")? {
@@ -310,7 +324,7 @@ impl Drive {
 }
 
 /// Undoes percent-encoding; what is not valid is kept as it is.
-fn percent_decoded(text: &str) -> String {
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

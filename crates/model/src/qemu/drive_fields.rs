@@ -171,10 +171,12 @@ pub(super) const TPM: &[Field] = &[
     Field::alias("volume", "file"),
     Field::string("format")
         .optional()
-        .one_of(&["raw", "qcow2", "vmdk"]),
+        .one_of(&["raw", "qcow2", "vmdk"])
+        .unbuilt_values(&["qcow2", "vmdk"]),
     Field::string("import-from")
         .optional()
-        .format(VOLUME_OR_ABSOLUTE_PATH),
+        .format(VOLUME_OR_ABSOLUTE_PATH)
+        .unbuilt(),
     Field::string("size").optional().format(format::DISK_SIZE),
     Field::string("version")
         .optional()

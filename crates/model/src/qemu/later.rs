@@ -3,10 +3,6 @@
 
 use crate::schema::{Field, Format, format};
 
-use super::drive_fields;
-
-const NUMBERS: &str = r"(?:\d+(?:-\d+)?(?:;\d+(?:-\d+)?)*)";
-
 const fn properties(name: &'static str, fields: &'static [Field]) -> Field {
     Field::string(name)
         .optional()
@@ -20,27 +16,6 @@ const fn text(name: &'static str, format: &'static str) -> Field {
         .format(format::later(format))
         .unbuilt()
 }
-
-pub(super) const CLOUD_INIT: &[Field] = &[
-    text("cicustom", "pve-qm-cicustom"),
-    Field::string("cipassword").optional().unbuilt(),
-    Field::string("citype")
-        .optional()
-        .one_of(&["configdrive2", "nocloud", "opennebula"])
-        .unbuilt(),
-    Field::boolean("ciupgrade")
-        .optional()
-        .default("1")
-        .unbuilt(),
-    Field::string("ciuser").optional().unbuilt(),
-    text("ipconfig[n]", "pve-qm-ipconfig").indexed(32),
-    text("nameserver", "address-list"),
-    Field::string("searchdomain").optional().unbuilt(),
-    Field::string("sshkeys")
-        .optional()
-        .format(format::URL_ENCODED)
-        .unbuilt(),
-];
 
 pub(super) const DEVICES: &[Field] = &[
     properties("audio0", &[
@@ -61,7 +36,6 @@ pub(super) const DEVICES: &[Field] = &[
         Field::boolean("foldersharing").optional().default("0"),
         Field::string("videostreaming").optional().one_of(&["off", "all", "filter"]).default("off"),
     ]),
-    properties("tpmstate0", drive_fields::TPM),
     properties("usb[n]", &[
         Field::string("host")
             .optional()
@@ -84,30 +58,10 @@ pub(super) const DEVICES: &[Field] = &[
         Field::boolean("expose-xattr").optional().default("0"),
     ])
     .indexed(10),
-    Field::string("watchdog")
-        .optional()
-        .format(Format::Properties { name: "pve-qm-watchdog", fields: WATCHDOG })
-        .unbuilt(),
-];
-
-const WATCHDOG: &[Field] = &[
-    Field::string("model")
-        .optional()
-        .one_of(&["i6300esb", "ib700"])
-        .default("i6300esb")
-        .default_key(),
-    Field::string("action")
-        .optional()
-        .one_of(&["reset", "shutdown", "poweroff", "pause", "debug", "none"]),
 ];
 
 pub(super) const PLATFORM: &[Field] = &[
     text("amd-sev", "pve-qemu-sev-fmt"),
-    Field::string("args").optional().unbuilt(),
-    Field::string("hookscript")
-        .optional()
-        .format(format::VOLUME_ID)
-        .unbuilt(),
     Field::string("hugepages")
         .optional()
         .one_of(&["any", "2", "1024"])
@@ -117,18 +71,6 @@ pub(super) const PLATFORM: &[Field] = &[
         .optional()
         .default("0")
         .unbuilt(),
-    properties(
-        "numa[n]",
-        &[
-            Field::string("cpus").pattern(NUMBERS),
-            Field::string("hostnodes").optional().pattern(NUMBERS),
-            Field::number("memory").optional(),
-            Field::string("policy")
-                .optional()
-                .one_of(&["preferred", "bind", "interleave"]),
-        ],
-    )
-    .indexed(8),
     Field::boolean("template").optional().default("0").unbuilt(),
     Field::string("vmstatestorage")
         .optional()

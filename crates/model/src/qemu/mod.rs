@@ -15,6 +15,7 @@
 
 mod agent;
 mod boot;
+mod cloud_init;
 mod cpu;
 mod drive;
 mod drive_fields;
@@ -25,19 +26,26 @@ mod later;
 mod machine;
 mod memory;
 mod net;
+mod numa;
 mod options;
 mod rng;
 mod slot;
 mod smbios;
 mod startup;
 mod throttle;
+mod tpm;
 mod vga;
+mod watchdog;
 
 #[cfg(test)]
 mod tests;
 
 pub use agent::{Agent, AgentPort};
 pub use boot::{Boot, BootDevice};
+pub use cloud_init::{
+    CLOUD_INIT_BYTES, CloudInit, CloudInitType, CustomFiles, Ip4, Ip6, IpConfig,
+    is_cloud_init_option, is_cloud_init_volume, is_told_by_cloud_init, ssh_keys,
+};
 pub use cpu::{Cpu, CpuFlag};
 pub use drive::{Aio, Cache, Drive, DriveSource, ErrorAction, ImportSource};
 pub use drive_fields::{IDE, SATA, SCSI, VIRTIO};
@@ -46,10 +54,13 @@ pub use hotplug::Hotplug;
 pub use machine::{Chipset, Machine};
 pub use memory::{parse_memory_mib, print_memory_mib};
 pub use net::{Net, NetModel};
+pub use numa::{Numa, NumberRange};
 pub use options::OPTIONS;
 pub use rng::Rng;
 pub use slot::{DriveBus, DriveSlot};
 pub use smbios::Smbios;
 pub use startup::Startup;
 pub use throttle::{Limit, Throttle};
+pub use tpm::TpmState;
 pub use vga::{Display, Vga};
+pub use watchdog::Watchdog;

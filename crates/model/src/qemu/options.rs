@@ -2,9 +2,12 @@
 
 use crate::schema::{Field, Format, format};
 
-use super::drive_fields::{EFI, IDE, SATA, SCSI, UNUSED, VIRTIO, drive};
+use super::drive_fields::{EFI, IDE, SATA, SCSI, TPM, UNUSED, VIRTIO, drive};
 use super::startup::STARTUP;
-use super::{agent, boot, cpu, format as own, later, machine, memory, net, rng, smbios, vga};
+use super::{
+    agent, boot, cloud_init, cpu, format as own, later, machine, memory, net, numa, rng, smbios,
+    vga, watchdog,
+};
 
 const fn properties(name: &'static str, format: &'static str, fields: &'static [Field]) -> Field {
     Field::string(name).optional().format(Format::Properties {
@@ -40,8 +43,13 @@ const START_DATE: &str = r"(now|\d{4}-\d{1,2}-\d{1,2}(T\d{1,2}:\d{1,2}:\d{1,2})?
 
 /// What a guest is called and how the platform treats it.
 const GENERAL: &[Field] = &[
+    // Both reach the host itself: only root sets them.
+    Field::string("args").optional(),
     Field::boolean("autostart").optional().default("0"),
     Field::string("description").optional().max_length(8192),
+    Field::string("hookscript")
+        .optional()
+        .format(format::VOLUME_ID),
     Field::string("hotplug")
         .optional()
         .format(own::HOTPLUG)
@@ -85,6 +93,7 @@ const RESOURCES: &[Field] = &[
         .default("cgroup v1: 1024, cgroup v2: 100"),
     properties("memory", "memory", memory::MEMORY),
     Field::boolean("numa").optional().default("0"),
+    properties("numa[n]", "numa[n]", numa::NUMA).indexed(8),
     Field::integer("shares")
         .optional()
         .range(0.0, 50_000.0)
@@ -152,12 +161,14 @@ const DEVICES: &[Field] = &[
         .indexed(4),
     Field::boolean("tablet").optional().default("1"),
     properties("vga", "vga", vga::VGA),
+    properties("watchdog", "pve-qm-watchdog", watchdog::WATCHDOG),
 ];
 
 const DRIVES: &[Field] = &[
     // Another name of `ide2`.
     properties("cdrom", "pve-qm-ide", IDE),
     properties("efidisk0", "efidisk0", EFI),
+    properties("tpmstate0", "tpmstate0", TPM),
     drive("ide[n]", IDE, 4),
     drive("sata[n]", SATA, 6),
     drive("scsi[n]", SCSI, 31),
@@ -173,7 +184,7 @@ pub const OPTIONS: &[&[Field]] = &[
     BOARD,
     DEVICES,
     DRIVES,
-    later::CLOUD_INIT,
+    cloud_init::CLOUD_INIT,
     later::DEVICES,
     later::PLATFORM,
 ];

@@ -18,10 +18,24 @@ pub enum DriveBus {
     Sata,
     /// The one volume that keeps the UEFI variables; not a disk that a guest sees.
     Efi,
+    /// The one volume that keeps the security module's state; no disk either.
+    Tpm,
 }
 
 impl DriveBus {
-    pub const ALL: [Self; 5] = [Self::Ide, Self::Scsi, Self::Virtio, Self::Sata, Self::Efi];
+    pub const ALL: [Self; 6] = [
+        Self::Ide,
+        Self::Scsi,
+        Self::Virtio,
+        Self::Sata,
+        Self::Efi,
+        Self::Tpm,
+    ];
+
+    /// Whether its drives are disks that the guest sees.
+    pub fn is_seen(self) -> bool {
+        !matches!(self, Self::Efi | Self::Tpm)
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +44,7 @@ impl DriveBus {
             Self::Virtio => "virtio",
             Self::Sata => "sata",
             Self::Efi => "efidisk",
+            Self::Tpm => "tpmstate",
         }
     }
 
@@ -40,7 +55,7 @@ impl DriveBus {
             Self::Scsi => 31,
             Self::Virtio => 16,
             Self::Sata => 6,
-            Self::Efi => 1,
+            Self::Efi | Self::Tpm => 1,
         }
     }
 
@@ -52,12 +67,13 @@ impl DriveBus {
             Self::Virtio => drive_fields::VIRTIO,
             Self::Sata => drive_fields::SATA,
             Self::Efi => drive_fields::EFI,
+            Self::Tpm => drive_fields::TPM,
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a drive (ide0-3, scsi0-30, virtio0-15, sata0-5, efidisk0)")]
+#[error("'{0}' is not a drive (ide0-3, scsi0-30, virtio0-15, sata0-5, efidisk0, tpmstate0)")]
 pub struct SlotError(pub String);
 
 /// One place for a drive. Ordered by bus and then by number, so `scsi2` is before `scsi10`.
@@ -72,6 +88,12 @@ impl DriveSlot {
     /// The UEFI variables' place.
     pub const EFI: Self = Self {
         bus: DriveBus::Efi,
+        index: 0,
+    };
+
+    /// The place of a security module's state.
+    pub const TPM: Self = Self {
+        bus: DriveBus::Tpm,
         index: 0,
     };
 

@@ -148,6 +148,10 @@ formats! {
             "value does not look like a valid DNS name".to_owned()
         })
     };
+    ADDRESS "address", ADDRESS_LIST => |value| {
+        let is_address = value.parse::<std::net::IpAddr>().is_ok() || text::is_dns_name(value);
+        ensure(is_address, || format!("value does not look like a valid address: {value}"))
+    };
     EMAIL "email-opt" => |value| {
         let ok = value.is_empty()
             || value.split_once('@').is_some_and(|(name, host)| {

@@ -7,10 +7,16 @@ use sys::ScopeName;
 use super::{Changer, Outcome, Trouble};
 use crate::limits;
 
+/// See `sys::Limits`.
+const DEFAULT_WEIGHT: u32 = 100;
+
 impl Changer<'_> {
     pub(super) async fn change_limits(&self, after: &VmConfig) -> Result<Outcome, Trouble> {
         let scope = ScopeName::guest(self.vmid);
-        self.world.host.limit_scope(&scope, &limits(after)).await?;
+        let mut limits = limits(after);
+        // A weight that is taken away leaves the one that everybody has.
+        limits.cpu_weight.get_or_insert(DEFAULT_WEIGHT);
+        self.world.host.limit_scope(&scope, &limits).await?;
         Ok(Outcome::Took)
     }
 

@@ -12,6 +12,17 @@ use sys::TapOptions;
 use super::{Changer, Outcome, Trouble};
 use crate::taps;
 
+/// A card that is plugged has no boot program: nobody boots from it now, and QEMU takes no other
+/// way to say so than an empty name.
+fn without_rom(device: &Device) -> Device {
+    let mut device = device.clone();
+    device.properties.remove("rombar");
+    if matches!(device.backend, Backend::Net(_)) {
+        device.properties.insert("romfile".to_owned(), "".into());
+    }
+    device
+}
+
 impl Changer<'_> {
     pub(super) async fn change_card(
         &mut self,
@@ -39,10 +50,7 @@ impl Changer<'_> {
                     Some(index) => device.properties.insert("bootindex".into(), index.clone()),
                     None => device.properties.remove("bootindex"),
                 };
-                device.properties.remove("rombar");
-                let mut recorded = recorded.clone();
-                recorded.properties.remove("rombar");
-                device == recorded
+                without_rom(&device) == without_rom(recorded)
             });
             if is_wanted && self.has_device(&id).await? {
                 return Ok(Outcome::Took);
@@ -59,7 +67,9 @@ impl Changer<'_> {
     async fn reconnect(&self, index: u8, old: &Net, new: &Net) -> Result<Outcome, Trouble> {
         if let Some(tap) = taps::spec(self.vmid, index, new) {
             if old.bridge != new.bridge {
-                self.make_tap(&tap, new).await?;
+                // The tap itself is QEMU's by now and is not made again.
+                let host = &self.world.host;
+                host.join_bridge(&tap.name, &tap.bridge).await?;
             }
             if old.rate != new.rate {
                 self.limit(&tap.name, new).await?;
@@ -97,7 +107,11 @@ impl Changer<'_> {
         let Some(devices) = self.file.running_as.plug(&planned, &Backend::Net(index)) else {
             return Ok(Outcome::Waits);
         };
-        let devices = self.without_taken_boot_index(devices);
+        let devices: Vec<Device> = self
+            .without_taken_boot_index(devices)
+            .iter()
+            .map(without_rom)
+            .collect();
         let id = format!("net{index}");
         if !self.has_device(&id).await?
             && let Err(trouble) = self.add_card(index, new, &devices).await

@@ -1,18 +1,13 @@
 //! Drives of a running guest: plugged, unplugged, another medium, other limits.
 
-use std::os::fd::AsFd;
-
 use guest::qemu::block::{HostOptions, node_name, nodes, throttle_group, throttle_object};
 use guest::qemu::{Backend, Device, VmConfig, block};
+use model::BlockSpec;
 use model::qemu::{Aio, BootDevice, Drive, DriveBus, DriveSlot};
-use model::{BlockSource, BlockSpec};
 use serde_json::{Map, Value, json};
 
-use super::{Changer, Outcome, Trouble};
+use super::{Behind, Changer, Outcome, Trouble};
 use crate::volumes;
-
-/// The sets of descriptors that a running QEMU is given. Those of its start have lower numbers.
-const FIRST_SET: u64 = 1000;
 
 /// What a drive's descriptors are passed under, so that it can be told what is behind it.
 fn label(slot: DriveSlot, drive: &Drive) -> Option<String> {
@@ -31,7 +26,7 @@ impl Changer<'_> {
         before: &VmConfig,
         after: &VmConfig,
     ) -> Result<Outcome, Trouble> {
-        if slot.bus() == DriveBus::Efi {
+        if !slot.bus().is_seen() {
             return Ok(Outcome::Waits);
         }
         let (old, new) = (before.drives.get(&slot), after.drives.get(&slot));
@@ -163,19 +158,9 @@ impl Changer<'_> {
         spec: &BlockSpec,
     ) -> Result<(), Trouble> {
         let options = HostOptions::new(drive, spec, Aio::Threads);
-        let mut spec = spec.clone();
-        if let BlockSource::Path(path) = &spec.source {
-            let file = self
-                .world
-                .host
-                .open_image(path.as_ref(), !options.read_only, options.direct)
-                .await?;
-            let label = label(slot, drive).unwrap_or_else(|| slot.to_string());
-            let set = self.free_set().await?;
-            self.qmp.add_descriptor(set, &label, file.as_fd()).await?;
-            let number = i32::try_from(set).unwrap_or(i32::MAX);
-            spec.source = BlockSource::Descriptor(number);
-        }
+        let label = label(slot, drive).unwrap_or_else(|| slot.to_string());
+        let host = &self.world.host;
+        let spec = volumes::pass(host, &self.qmp, &label, spec, &options).await?;
         if let Some(throttle) = &options.throttle {
             self.qmp.add_object(throttle_object(slot, throttle)).await?;
         }
@@ -183,12 +168,6 @@ impl Changer<'_> {
             self.qmp.add_block_node(node).await?;
         }
         Ok(())
-    }
-
-    async fn free_set(&self) -> Result<u64, Trouble> {
-        let taken = self.qmp.descriptor_sets().await?;
-        let is_free = |set: &u64| taken.iter().all(|(number, _)| number != set);
-        Ok((FIRST_SET..).find(is_free).unwrap_or(FIRST_SET))
     }
 
     async fn has_label(&self, label: &str) -> Result<bool, Trouble> {
@@ -218,7 +197,7 @@ impl Changer<'_> {
         self.clear_drive(slot).await?;
         for thread in threads {
             if self.has_object(&thread).await? {
-                self.qmp.remove_object(&thread).await?;
+                self.remove_when_free(Behind::Object(&thread)).await?;
             }
         }
         self.strike_out(&gone).await
@@ -236,18 +215,14 @@ impl Changer<'_> {
     async fn clear_drive(&self, slot: DriveSlot) -> Result<(), Trouble> {
         let existing = self.qmp.block_nodes().await?;
         // From the top: what another one uses cannot go.
-        for name in [
-            node_name(slot),
-            format!("fmt-{slot}"),
-            format!("file-{slot}"),
-        ] {
-            if existing.contains(&name) {
-                self.qmp.remove_block_node(&name).await?;
-            }
+        let top = existing.iter().find(|name| **name == node_name(slot));
+        let below = block::image_nodes(slot, &existing);
+        for name in top.cloned().into_iter().chain(below) {
+            self.remove_when_free(Behind::Node(&name)).await?;
         }
         let throttle = throttle_group(slot);
         if self.has_object(&throttle).await? {
-            self.qmp.remove_object(&throttle).await?;
+            self.remove_when_free(Behind::Object(&throttle)).await?;
         }
         for (set, said) in self.qmp.descriptor_sets().await? {
             if said.iter().any(|said| is_of(said, slot)) {

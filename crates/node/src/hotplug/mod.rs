@@ -27,6 +27,7 @@ use sys::SysError;
 
 use crate::World;
 use crate::edit::is_indexed;
+use crate::volumes::PassError;
 
 /// How long a guest may take to let go of a device. Clients wait 5 s for the whole change.
 const UNPLUG_PATIENCE: Duration = Duration::from_secs(3);
@@ -62,10 +63,28 @@ impl From<QmpError> for Trouble {
     }
 }
 
+impl From<PassError> for Trouble {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Host(error) => error.into(),
+            PassError::Qemu(error) => error.into(),
+        }
+    }
+}
+
 impl From<SysError> for Trouble {
     fn from(error: SysError) -> Self {
         Self::Failed(error.into())
     }
+}
+
+/// Something behind a device.
+#[derive(Debug, Clone, Copy)]
+enum Behind<'a> {
+    /// A block node, by its name.
+    Node(&'a str),
+    /// An object, by its id.
+    Object(&'a str),
 }
 
 /// A running guest that is being changed.
@@ -88,9 +107,8 @@ impl<'a> Changer<'a> {
         if !world.running.is_running(vmid).await? {
             return Ok(None);
         }
-        let Some(file) = world.running.run_file(vmid).await? else {
-            return Ok(None);
-        };
+        let unknown = || Error::unavailable(format!("VM {vmid} has no run file"));
+        let file = world.running.run_file(vmid).await?.ok_or_else(unknown)?;
         let qmp = world.running.qmp(vmid).await?;
         Ok(Some(Self {
             world,
@@ -220,6 +238,27 @@ impl<'a> Changer<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Removes what a device had behind it. A device is gone from QEMU's list a moment before it
+    /// lets go of that.
+    async fn remove_when_free(&self, what: Behind<'_>) -> Result<(), Trouble> {
+        let clock = &self.world.clock;
+        let deadline = clock.monotonic() + UNPLUG_PATIENCE;
+        loop {
+            let removed = match what {
+                Behind::Node(name) => self.qmp.remove_block_node(name).await,
+                Behind::Object(id) => self.qmp.remove_object(id).await,
+            };
+            match removed {
+                Err(QmpError::Refused { description, .. })
+                    if description.contains("in use") && clock.monotonic() < deadline =>
+                {
+                    clock.sleep(LOOK).await;
+                }
+                removed => return Ok(removed?),
+            }
+        }
     }
 
     /// The devices of a plan that a boot index of a device in QEMU would be in the way of lose

@@ -41,8 +41,17 @@ impl<T: Allocates> Step<T> for Allocate {
                 return Err(Error::conflict(text));
             }
             storage.activate().await?;
-            let format = volume.format.unwrap_or_else(|| storage.default_format());
-            let name = storage.choose_image_name(owner, format, &taken).await?;
+            let is_cloud_init = task.edit().is_cloud_init(volume);
+            let default = match storage.files() {
+                Some(_) if is_cloud_init => BlockFormat::Qcow2,
+                _ => storage.default_format(),
+            };
+            let format = volume.format.unwrap_or(default);
+            let name = if is_cloud_init {
+                storage.image_name(owner, "cloudinit", format)
+            } else {
+                storage.choose_image_name(owner, format, &taken).await?
+            };
             taken.push(name.clone());
             if let Some(filled) = filled_from(cx, task.edit(), volume).await? {
                 volume.bytes = filled.bytes;
@@ -63,6 +72,10 @@ impl<T: Allocates> Step<T> for Allocate {
             let (name, format) = chosen(volume)?;
             let storage = cx.world.storage(&volume.storage).await?;
             storage.allocate(name, format, volume.bytes).await?;
+            if task.edit().is_cloud_init(volume) {
+                // Whatever an earlier medium of the guest held, this one is empty.
+                cx.world.records.forget_seed(task.owner()).await?;
+            }
             cx.log(&format!(
                 "{}: successfully created disk '{}:{name}'",
                 volume.slot, volume.storage

@@ -3,11 +3,16 @@
 mod allocate;
 mod claim;
 mod memory;
+mod new_guest;
+mod node_all;
 mod power_off;
+mod qemu_clone;
+mod qemu_cloudinit_update;
 mod qemu_configure;
 mod qemu_create;
 mod qemu_delsnapshot;
 mod qemu_destroy;
+mod qemu_move_disk;
 mod qemu_power;
 mod qemu_reboot;
 mod qemu_resize;
@@ -17,7 +22,9 @@ mod qemu_snapshot;
 mod qemu_start;
 mod qemu_stop;
 mod qemu_suspend_to_disk;
+mod qemu_template;
 mod qemu_vncproxy;
+mod seed;
 mod volume_arrive;
 mod volume_create;
 mod volume_delete;
@@ -27,10 +34,15 @@ mod volume_upload;
 use model::VmId;
 use tasks::Registry;
 
+pub use new_guest::already_exists;
+pub use node_all::{Chosen, NodeStartall, NodeStopall};
+pub use qemu_clone::QemuClone;
+pub use qemu_cloudinit_update::QemuCloudinitUpdate;
 pub use qemu_configure::QemuConfigure;
-pub use qemu_create::{QemuCreate, already_exists};
+pub use qemu_create::QemuCreate;
 pub use qemu_delsnapshot::{QemuDelsnapshot, snapshot_of};
 pub use qemu_destroy::QemuDestroy;
+pub use qemu_move_disk::QemuMoveDisk;
 pub use qemu_power::{QemuReset, QemuResume, QemuSuspend};
 pub use qemu_reboot::QemuReboot;
 pub use qemu_resize::{NewSize, QemuResize};
@@ -40,6 +52,7 @@ pub use qemu_snapshot::QemuSnapshot;
 pub use qemu_start::QemuStart;
 pub use qemu_stop::QemuStop;
 pub use qemu_suspend_to_disk::QemuSuspendToDisk;
+pub use qemu_template::QemuTemplate;
 pub use qemu_vncproxy::QemuVncproxy;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
@@ -51,10 +64,15 @@ use crate::World;
 /// All tasks that a node knows.
 pub fn registry() -> Registry<World> {
     Registry::default()
+        .with::<NodeStartall>()
+        .with::<NodeStopall>()
+        .with::<QemuClone>()
+        .with::<QemuCloudinitUpdate>()
         .with::<QemuConfigure>()
         .with::<QemuCreate>()
         .with::<QemuDelsnapshot>()
         .with::<QemuDestroy>()
+        .with::<QemuMoveDisk>()
         .with::<QemuReboot>()
         .with::<QemuReset>()
         .with::<QemuResize>()
@@ -66,6 +84,7 @@ pub fn registry() -> Registry<World> {
         .with::<QemuStop>()
         .with::<QemuSuspend>()
         .with::<QemuSuspendToDisk>()
+        .with::<QemuTemplate>()
         .with::<QemuVncproxy>()
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()

@@ -10,6 +10,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 use super::qmp_failed;
 use crate::World;
 use crate::guest_agents::agent_option;
+use crate::hooks::{self, Phase};
 
 /// How long a guest may take where neither caller nor configuration say.
 const DEFAULT_TIMEOUT_S: u64 = 180;
@@ -51,6 +52,9 @@ impl<T: PowersOff> Step<T> for PowerOff {
         let timeout_s = task.timeout_s().unwrap_or(DEFAULT_TIMEOUT_S);
         let started = cx.clock.monotonic();
         let mut press_at = started;
+        if cx.world.running.is_running(task.vmid()).await? {
+            hooks::call_or_warn(cx, task.vmid(), Phase::PreStop).await;
+        }
         while cx.world.running.is_running(task.vmid()).await? {
             let now = cx.clock.monotonic();
             if now >= started + Duration::from_secs(timeout_s) {
@@ -129,7 +133,9 @@ impl<T: PowersOff> Step<T> for ClearUp {
     }
 
     async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
-        cx.world.remove_traces(task.vmid()).await
+        cx.world.remove_traces(task.vmid()).await?;
+        hooks::call_or_warn(cx, task.vmid(), Phase::PostStop).await;
+        Ok(())
     }
 
     async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {

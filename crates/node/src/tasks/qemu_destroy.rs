@@ -8,6 +8,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
+use super::volume_delete::check_no_layers;
 use crate::World;
 use crate::edit::volumes_of_guest;
 
@@ -94,8 +95,15 @@ impl Step<QemuDestroy> for Choose {
         }
         // What is not made for this guest is not its to take along: an ISO image is shared.
         volumes.retain(|volume| volume.owner() == Some(vmid));
-        volumes.sort();
-        volumes.dedup();
+        // The list of a storage may know an image by its other name.
+        volumes.sort_by(|a, b| (a.storage(), a.image()).cmp(&(b.storage(), b.image())));
+        volumes.dedup_by(|a, b| a.is_same_image(b));
+        for entry in cx.world.records.guests().await? {
+            let other = entry.record.data;
+            for volume in volumes.iter().filter(|_| other.vmid != vmid) {
+                check_no_layers(&other, volume)?;
+            }
+        }
         task.volumes = volumes;
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ settle ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ forget-memory ─ release
-//!             │                                                     ┃ point of no return:
-//!             pending changes take effect                           ┃ the guest executes
+//!   claim ─ settle ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ forget-memory ─ post-start ─ release
+//!             │           │                        │                           point of no      ┃
+//!             │           │                        the script's pre-start      return: the guest executes
+//!             │           the medium with cloud-init's data
+//!             pending changes take effect
 //! ```
 
 use std::os::fd::OwnedFd;
@@ -12,7 +14,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use guest::qemu::{
-    Accel, QemuInfo, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan,
+    Accel, QemuInfo, Qmp, QmpError, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv,
+    plan,
 };
 use guest::{RunFile, Sockets};
 use model::qemu::Aio;
@@ -23,10 +26,12 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::qemu_suspend_to_disk::forget_suspension;
+use super::seed::{PrepareSeed, Seeds, WriteSeed};
 use super::{guest_object, memory, qmp_failed};
 use crate::edit::apply_pending;
+use crate::hooks::{self, Phase};
 use crate::volumes::Descriptors;
-use crate::{World, limits, taps, volumes};
+use crate::{World, limits, swtpm, taps, volumes};
 
 /// The program that is a guest.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -111,12 +116,14 @@ impl Task for QemuStart {
     const NAME: &'static str = "qemu_start";
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmstart";
-    const POINT_OF_NO_RETURN: usize = 8;
+    const POINT_OF_NO_RETURN: usize = 10;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[
             &Claim,
             &Settle,
+            &PrepareSeed,
+            &WriteSeed,
             &Layout,
             &MakeTaps,
             &MakeScope,
@@ -124,6 +131,7 @@ impl Task for QemuStart {
             &Record,
             &Cont,
             &ForgetMemory,
+            &PostStart,
             &Release,
         ]
     }
@@ -141,7 +149,21 @@ impl Claims for QemuStart {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        if guest.config.flag("template") == Some(true) {
+            return Err(Error::conflict("you can't start a vm if it's a template"));
+        }
         check_lock(guest, self.skip_lock || guest.suspended.is_some())
+    }
+}
+
+impl Seeds for QemuStart {
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    /// What wakes up knows its medium already.
+    fn seeds(&self) -> bool {
+        self.memory.is_none()
     }
 }
 
@@ -258,7 +280,8 @@ impl Step<QemuStart> for Layout {
             cx.log("running without hardware acceleration").await;
         }
         // What an earlier run of the guest left behind has no meaning any more.
-        cx.world.running.forget(task.vmid).await
+        cx.world.running.forget(task.vmid).await?;
+        hooks::call(cx, task.vmid, Phase::PreStart).await
     }
 
     async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
@@ -370,7 +393,8 @@ impl Step<QemuStart> for Launch {
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
         let members = cx.world.host.members(&task.scope()).await?;
-        task.process = members.into_iter().next();
+        // Helpers are there before it.
+        task.process = members.into_iter().max_by_key(|process| process.start_time);
         Ok(if task.process.is_some() {
             Probe::Done
         } else {
@@ -389,6 +413,9 @@ impl Step<QemuStart> for Launch {
         let (volumes, mut descriptors) = volumes::open(host, &config, &task.volumes).await?;
         let taps = open_taps(cx, task, &config, &mut descriptors).await?;
         let paths = task.runtime(cx);
+        if let Some(tpm) = &config.tpm {
+            swtpm::start(&cx.world, task.vmid, tpm, &paths).await?;
+        }
         let mut args = argv(
             task.running_as()?,
             &config,
@@ -407,6 +434,10 @@ impl Step<QemuStart> for Launch {
             args,
             descriptors,
             user: cx.world.guest_user,
+            groups_of: match task.running_as()?.accel {
+                Accel::Kvm => vec!["/dev/kvm".into()],
+                Accel::Tcg => Vec::new(),
+            },
             output: Stdio::File(folder.join("log")),
             timeout: None,
             ..Command::new(PROGRAM)
@@ -532,6 +563,9 @@ impl Step<QemuStart> for Cont {
             let pulled = qmp.set_link(&card, false).await;
             pulled.map_err(|error| Error::unavailable(Error::chain(&error)))?;
         }
+        if task.running_as()?.device("balloon0").is_some() {
+            inflate(&qmp, &config).await.map_err(qmp_failed)?;
+        }
         if config.freeze {
             cx.log("the guest stays paused, as configured").await;
             return Ok(());
@@ -595,6 +629,43 @@ impl Step<QemuStart> for ForgetMemory {
     }
 }
 
+/// How often a guest tells of its memory.
+const MEMORY_POLL_S: u64 = 2;
+
+/// Has the guest tell of its memory, and make do with what is configured.
+async fn inflate(qmp: &Qmp, config: &VmConfig) -> Result<(), QmpError> {
+    qmp.poll_memory(MEMORY_POLL_S).await?;
+    match config.balloon_mib {
+        Some(target_mib) if target_mib < config.memory_mib => {
+            qmp.set_balloon(target_mib << 20).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Calls the administrator's script for a guest that runs, whatever becomes of it.
+struct PostStart;
+
+#[async_trait]
+impl Step<QemuStart> for PostStart {
+    fn name(&self) -> &'static str {
+        "post-start"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        hooks::call_or_warn(cx, task.vmid, Phase::PostStart).await;
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// How long to wait between two looks at a process that is starting.
 const READY_PAUSE_MS: u64 = 20;
 
@@ -602,7 +673,12 @@ const READY_PAUSE_MS: u64 = 20;
 async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu::Qmp, Error> {
     let deadline = cx.clock.monotonic() + Duration::from_secs(timeout_s);
     loop {
-        if !cx.world.running.is_running(task.vmid).await? {
+        // The scope may have a helper left that waits for it.
+        let is_alive = match &task.process {
+            Some(process) => cx.world.host.is_alive(process).await?,
+            None => cx.world.running.is_running(task.vmid).await?,
+        };
+        if !is_alive {
             return Err(Error::unavailable(last_words(cx, task).await));
         }
         let error = match cx.world.running.qmp(task.vmid).await {

@@ -1,6 +1,7 @@
 //! Stops a virtual machine at once, as pulling the plug would.
 //!
-//! It works without the store: its only step is on this host.
+//! It works without the store: its only step is on this host, and an administrator's script that
+//! cannot be found for want of the store is warned of.
 
 use async_trait::async_trait;
 use model::{Error, VmId};
@@ -9,6 +10,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::guest_object;
 use crate::World;
+use crate::hooks::{self, Phase};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuStop {
@@ -51,7 +53,12 @@ impl Step<QemuStop> for Kill {
     }
 
     async fn act(&self, cx: &TaskContext<World>, task: &mut QemuStop) -> Result<(), Error> {
-        cx.world.remove_traces(task.vmid).await
+        if cx.world.running.is_running(task.vmid).await? {
+            hooks::call_or_warn(cx, task.vmid, Phase::PreStop).await;
+        }
+        cx.world.remove_traces(task.vmid).await?;
+        hooks::call_or_warn(cx, task.vmid, Phase::PostStop).await;
+        Ok(())
     }
 
     async fn undo(&self, _: &TaskContext<World>, _: &QemuStop) -> Result<(), Error> {

@@ -77,7 +77,10 @@ impl World {
             let named = volumes_of(&guest.config)
                 .into_iter()
                 .chain(volumes_of(&pending));
-            if let Some((option, _)) = named.into_iter().find(|(_, named)| named == volume) {
+            if let Some((option, _)) = named
+                .into_iter()
+                .find(|(_, named)| named.is_same_image(volume))
+            {
                 let vmid = guest.vmid;
                 return Err(Error::conflict(format!(
                     "can't remove volume '{volume}' - it is used by VM {vmid} ({option})"
@@ -90,18 +93,22 @@ impl World {
 }
 
 /// Refuses a volume that a guest has saved something in, or has layers on.
-pub(super) fn check_unused_by(guest: &GuestRecord, volume: &VolumeId) -> Result<(), Error> {
-    let layers = format!("{}/", volume.name());
-    for other in volumes_of_guest(guest) {
-        if other == *volume {
-            let vmid = guest.vmid;
-            let text = format!("can't remove volume '{volume}' - a snapshot of VM {vmid} uses it");
-            return Err(Error::conflict(text));
-        }
-        if other.storage() == volume.storage() && other.name().starts_with(&layers) {
-            let text = format!("base volume '{volume}' is still in use by linked cloned");
-            return Err(Error::conflict(text));
-        }
+fn check_unused_by(guest: &GuestRecord, volume: &VolumeId) -> Result<(), Error> {
+    let used = volumes_of_guest(guest);
+    if used.iter().any(|used| used.is_same_image(volume)) {
+        let vmid = guest.vmid;
+        let text = format!("can't remove volume '{volume}' - a snapshot of VM {vmid} uses it");
+        return Err(Error::conflict(text));
+    }
+    check_no_layers(guest, volume)
+}
+
+/// Refuses a volume that a guest has layers on.
+pub(super) fn check_no_layers(guest: &GuestRecord, volume: &VolumeId) -> Result<(), Error> {
+    let used = volumes_of_guest(guest);
+    if used.iter().any(|used| used.is_layer_on(volume)) {
+        let text = format!("base volume '{volume}' is still in use by linked cloned");
+        return Err(Error::conflict(text));
     }
     Ok(())
 }

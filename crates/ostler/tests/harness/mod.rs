@@ -9,6 +9,7 @@
 
 pub mod commands;
 pub mod https;
+pub mod namespace;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;

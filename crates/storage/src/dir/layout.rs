@@ -15,6 +15,8 @@ pub(super) struct Location {
     pub(super) format: Option<BlockFormat>,
     /// What lists show as the format: `raw`, `iso`, `tgz`.
     pub(super) ending: String,
+    /// The image that it is a layer on, as the name says: `100/base-100-disk-0.qcow2`.
+    pub(super) base: Option<String>,
 }
 
 /// The folder of a kind of content.
@@ -40,9 +42,18 @@ pub(super) fn parse(name: &str) -> Option<Location> {
     if !text::is_volume_name(name) {
         return None;
     }
-    let (first, file) = name.split_once('/')?;
-    if file.contains('/') || file.starts_with('.') {
+    let parts: Vec<&str> = name.split('/').collect();
+    let (base, first, file) = match parts[..] {
+        [first, file] => (None, first, file),
+        // A layer's name leads through its base's, or the part of it that is its own.
+        [base_owner, base, first, file] => (Some((base_owner, base)), first, file),
+        _ => return None,
+    };
+    if file.starts_with('.') {
         return None;
+    }
+    if let Some((base_owner, base)) = base {
+        return parse_layer(base_owner, base, first, file);
     }
     match ContentType::from_name(first) {
         None => parse_image(first, file),
@@ -61,7 +72,22 @@ fn parse_image(owner: &str, file: &str) -> Option<Location> {
         owner: Some(owner),
         format: Some(format),
         ending: ending.to_owned(),
+        base: None,
     })
+}
+
+fn parse_layer(base_owner: &str, base: &str, owner: &str, file: &str) -> Option<Location> {
+    parse_image(base_owner, base).filter(|_| is_base(base))?;
+    let location = parse_image(owner, file)?;
+    (location.format == Some(BlockFormat::Qcow2)).then(|| Location {
+        base: Some(format!("{base_owner}/{base}")),
+        ..location
+    })
+}
+
+/// Whether an image's file is one that layers are made on.
+pub(super) fn is_base(file: &str) -> bool {
+    file.starts_with("base-")
 }
 
 fn image_format(ending: &str) -> Option<BlockFormat> {
@@ -89,6 +115,7 @@ fn parse_file(content: ContentType, file: &str) -> Option<Location> {
         },
         format,
         ending,
+        base: None,
     })
 }
 

@@ -8,6 +8,7 @@
 //!   <path>/.arriving/                         uploads that are not whole yet
 //! ```
 
+mod bases;
 mod files;
 mod layout;
 mod snapshots;
@@ -19,7 +20,8 @@ use model::{BlockFormat, BlockSource, BlockSpec, VmId};
 use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
 use crate::{
-    ContentType, FileVolumes, Snapshots, Storage, StorageConfig, StorageError, VolumeInfo, image,
+    Bases, ContentType, FileVolumes, Snapshots, Storage, StorageConfig, StorageError, VolumeInfo,
+    image,
 };
 use layout::Location;
 
@@ -58,6 +60,21 @@ impl Dir {
             return StorageError::Full(storage);
         }
         StorageError::Host { storage, source }
+    }
+
+    /// Makes the folder of a new volume. `Exists` where there is one of its name.
+    async fn make_place(&self, name: &str, path: &Path) -> Result<(), StorageError> {
+        let entry = self.host.stat(path).await;
+        if entry.map_err(|source| self.failed(source))?.is_some() {
+            let storage = self.config.id.clone();
+            return Err(StorageError::Exists {
+                storage,
+                name: name.to_owned(),
+            });
+        }
+        let folder = path.parent().unwrap_or(path);
+        let made = self.host.create_dir(folder, 0o755).await;
+        made.map_err(|source| self.failed(source))
     }
 
     fn inactive(&self, reason: String) -> StorageError {
@@ -99,15 +116,22 @@ impl Dir {
 
     async fn describe(&self, name: &str, entry: &FileEntry) -> Result<VolumeInfo, StorageError> {
         let location = self.locate(name)?;
-        let size = match location.format {
-            Some(format) => {
-                image::virtual_size(&self.host, &self.root().join(&location.path), format, entry)
-                    .await
-                    .map_err(|source| self.failed(source))?
-            }
-            None => entry.size,
+        let Some(format) = location.format.filter(|format| *format != BlockFormat::Raw) else {
+            // The length of a raw image is what a guest sees.
+            return Ok(self.as_it_is(name, location, entry, entry.size));
         };
-        Ok(self.as_it_is(name, location, entry, size))
+        let path = self.root().join(&location.path);
+        let header = image::inspect(&self.host, &path, format).await;
+        let header = header.map_err(|source| self.failed(source))?;
+        // A layer is listed by the name that tells what it is a layer on.
+        let base = header
+            .backing
+            .as_deref()
+            .and_then(|backing| backing.strip_prefix("../"));
+        let through = base.map(|base| format!("{base}/{name}"));
+        let long = through.filter(|long| location.base.is_none() && layout::parse(long).is_some());
+        let name = long.as_deref().unwrap_or(name);
+        Ok(self.as_it_is(name, location, entry, header.virtual_size))
     }
 
     /// One file that is no image must not hide all the others: it is shown with its own length.
@@ -316,24 +340,7 @@ impl Storage for Dir {
             return Err(StorageError::BadName(name.to_owned()));
         }
         let path = self.root().join(&location.path);
-        let exists = self
-            .host
-            .stat(&path)
-            .await
-            .map_err(|source| self.failed(source))?
-            .is_some();
-        if exists {
-            let storage = self.config.id.clone();
-            return Err(StorageError::Exists {
-                storage,
-                name: name.to_owned(),
-            });
-        }
-        let folder = path.parent().unwrap_or(&path).to_owned();
-        self.host
-            .create_dir(&folder, 0o755)
-            .await
-            .map_err(|source| self.failed(source))?;
+        self.make_place(name, &path).await?;
         let preallocation = self.config.preallocation;
         let made = image::create(&self.host, &path, format, size, preallocation).await;
         if made.is_err() {
@@ -379,6 +386,7 @@ impl Storage for Dir {
             format: location.format.unwrap_or(BlockFormat::Raw),
             read_only: read_only || location.content == ContentType::Iso,
             can_discard: true,
+            backing: None,
         })
     }
 
@@ -391,6 +399,10 @@ impl Storage for Dir {
     }
 
     fn snapshots(&self) -> Option<&dyn Snapshots> {
+        Some(self)
+    }
+
+    fn bases(&self) -> Option<&dyn Bases> {
         Some(self)
     }
 }

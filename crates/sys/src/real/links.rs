@@ -21,6 +21,7 @@ const TUNSETOWNER: libc::c_ulong = 0x4004_54cc;
 const SIOCBRADDBR: libc::c_ulong = 0x89a0;
 const SIOCBRDELBR: libc::c_ulong = 0x89a1;
 const SIOCBRADDIF: libc::c_ulong = 0x89a2;
+const SIOCBRDELIF: libc::c_ulong = 0x89a3;
 const IFF_TAP: libc::c_short = 0x0002;
 const IFF_NO_PI: libc::c_short = 0x1000;
 const IFF_VNET_HDR: libc::c_short = 0x4000;
@@ -257,14 +258,21 @@ fn join_bridge(link: &str, bridge: &str) -> Result<(), SysError> {
             "bridge '{bridge}' does not exist"
         )));
     }
-    if read_link(&root.join(link)).is_some_and(|l| l.master.as_deref() == Some(bridge)) {
+    let master = read_link(&root.join(link)).and_then(|link| link.master);
+    if master.as_deref() == Some(bridge) {
         return Ok(());
     }
-    let joined = (|| {
+    let change_port = |code: libc::c_ulong, bridge: &str| {
         let index = fs::read_to_string(root.join(link).join("ifindex"))?;
         let mut request = request_for(bridge)?;
         request.ifr_ifru.ifru_ifindex = index.trim().parse().map_err(io::Error::other)?;
-        ioctl_link(&control_socket()?, SIOCBRADDIF, &mut request)
-    })();
+        ioctl_link(&control_socket()?, code, &mut request)
+    };
+    let left = match &master {
+        // A port of one bridge is refused by another.
+        Some(other) => change_port(SIOCBRDELIF, other),
+        None => Ok(()),
+    };
+    let joined = left.and_then(|()| change_port(SIOCBRADDIF, bridge));
     joined.map_err(|source| failed("add to bridge", &format!("{link} ({bridge})"), source))
 }

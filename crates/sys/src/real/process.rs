@@ -4,7 +4,6 @@
     reason = "code between fork and exec, and signals, need it"
 )]
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -30,7 +29,7 @@ impl Processes for RealHost {
             child.stdout(StdStdio::piped()).stderr(StdStdio::piped());
         }
         if let Some(scope) = &command.scope {
-            enter(&mut child, self.entrances(scope)?);
+            self.enter(&mut child, scope)?;
         }
         let mut child = child
             .spawn()
@@ -78,7 +77,7 @@ impl Processes for RealHost {
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::null()).stderr(StdStdio::null());
         }
-        enter(&mut child, self.entrances(scope)?);
+        self.enter(&mut child, scope)?;
         let child = child
             .spawn()
             .map_err(|error| not_started(&command, error))?;
@@ -111,32 +110,32 @@ impl Processes for RealHost {
 }
 
 impl RealHost {
-    /// The files that a process writes itself into to become a member of a scope.
-    fn entrances(&self, scope: &ScopeName) -> Result<Vec<File>, SysError> {
+    /// Has a child enter a scope, in a session of its own, before it becomes its program.
+    fn enter(
+        &self,
+        child: &mut tokio::process::Command,
+        scope: &ScopeName,
+    ) -> Result<(), SysError> {
         let mut entrances = Vec::new();
         for path in self.cgroup.entrances(scope) {
             let file = std::fs::OpenOptions::new().write(true).open(&path);
             entrances.push(file.map_err(|source| SysError::io("open", &path, source))?);
         }
-        Ok(entrances)
-    }
-}
-
-/// Puts a program into a scope before its first instruction, and out of our session.
-fn enter(child: &mut tokio::process::Command, entrances: Vec<File>) {
-    // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, write).
-    unsafe {
-        child.pre_exec(move || {
-            if libc::setsid() < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            for file in &entrances {
-                if libc::write(file.as_raw_fd(), b"0".as_ptr().cast(), 1) != 1 {
+        // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, write).
+        unsafe {
+            child.pre_exec(move || {
+                if libc::setsid() < 0 {
                     return Err(io::Error::last_os_error());
                 }
-            }
-            Ok(())
-        });
+                for file in &entrances {
+                    if libc::write(file.as_raw_fd(), b"0".as_ptr().cast(), 1) != 1 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+                Ok(())
+            });
+        }
+        Ok(())
     }
 }
 
@@ -147,6 +146,20 @@ async fn tell(listener: &UnboundedSender<Vec<u8>>, mut stdout: tokio::process::C
         // Who does not listen any more misses nothing: the program goes on.
         let _ = listener.send(part[..length].to_vec());
     }
+}
+
+/// The groups that may open these files; root's is nobody's.
+fn groups_of(files: &[std::path::PathBuf]) -> Result<Vec<libc::gid_t>, SysError> {
+    use std::os::unix::fs::MetadataExt;
+    let mut groups = Vec::new();
+    for path in files {
+        let metadata =
+            std::fs::metadata(path).map_err(|source| SysError::io("examine", path, source))?;
+        if metadata.gid() != 0 {
+            groups.push(metadata.gid());
+        }
+    }
+    Ok(groups)
 }
 
 fn not_started(command: &Command, source: io::Error) -> SysError {
@@ -193,6 +206,7 @@ fn prepare(command: &Command) -> Result<tokio::process::Command, SysError> {
         child.stdout(open_log(path)?).stderr(open_log(path)?);
     }
     let user = command.user;
+    let groups = groups_of(&command.groups_of)?;
     let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
     let above = descriptors
         .iter()
@@ -220,7 +234,7 @@ fn prepare(command: &Command) -> Result<tokio::process::Command, SysError> {
             let Some((uid, gid)) = user else {
                 return Ok(());
             };
-            let ok = libc::setgroups(0, std::ptr::null()) == 0
+            let ok = libc::setgroups(groups.len(), groups.as_ptr()) == 0
                 && libc::setgid(gid) == 0
                 && libc::setuid(uid) == 0;
             if ok {

@@ -75,6 +75,10 @@ impl Disk {
         self.nodes.remove(path).is_some()
     }
 
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        self.read(path).ok()
+    }
+
     pub fn size(&self, path: &Path) -> Option<u64> {
         match self.nodes.get(path)? {
             Node::File { size, .. } => Some(*size),

@@ -22,6 +22,14 @@ pub(super) struct Machine {
     snapshots: BTreeSet<(String, String)>,
     /// How far the last migration came.
     migration: Migration,
+    /// Jobs that were not dismissed, with their states; a mirror's with what it is to replace.
+    jobs: BTreeMap<String, (&'static str, Option<Mirror>)>,
+}
+
+#[derive(Clone)]
+struct Mirror {
+    target: String,
+    replaces: String,
 }
 
 /// A migration that does its work between two questions.
@@ -91,8 +99,13 @@ impl Machine {
             .snapshots
             .iter()
             .map(|(node, name)| format!("snapshot {name} of {node}"));
+        let jobs = self
+            .jobs
+            .iter()
+            .map(|(id, (state, _))| format!("job {id} {state}"));
         devices
             .chain(snapshots)
+            .chain(jobs)
             .chain(nodes)
             .chain(objects)
             .chain(netdevs)
@@ -129,7 +142,34 @@ impl Machine {
                     self.migration = Migration::None;
                 }
             }
+            "transaction" if given["actions"][0]["type"] == "blockdev-backup" => {
+                for action in given["actions"].as_array().into_iter().flatten() {
+                    self.start_job(&action["data"], "concluded", None)?;
+                }
+            }
             "transaction" => self.snapshot(given)?,
+            "blockdev-mirror" => {
+                let [target, replaces] = ["target", "replaces"].map(|name| text(&given[name]));
+                self.start_job(given, "ready", Some(Mirror { target, replaces }))?;
+            }
+            "query-jobs" => {
+                let rows = self
+                    .jobs
+                    .iter()
+                    .map(|(id, (state, _))| json!({"id": id, "status": state}));
+                return Ok(rows.collect());
+            }
+            "job-complete" => self.complete(&id)?,
+            "block-job-cancel" => {
+                let device = text(&given["device"]);
+                let job = self.jobs.get_mut(&device);
+                job.ok_or(("DeviceNotActive", format!("Job '{device}' not found")))?
+                    .0 = "concluded";
+            }
+            "job-dismiss" => {
+                let gone = self.jobs.remove(&id);
+                gone.ok_or(("GenericError", format!("Job '{id}' not found")))?;
+            }
             "blockdev-snapshot-delete-internal-sync" => {
                 let snapshot = (text(&given["device"]), text(&given["name"]));
                 if !self.snapshots.remove(&snapshot) {
@@ -191,6 +231,40 @@ impl Machine {
             }
         }
         Ok(json!({}))
+    }
+
+    fn start_job(
+        &mut self,
+        given: &Value,
+        state: &'static str,
+        mirror: Option<Mirror>,
+    ) -> Result<(), Refusal> {
+        for node in ["device", "target"].map(|name| text(&given[name])) {
+            if !self.nodes.contains_key(&node) {
+                return Err(refused(format!("Cannot find device='{node}'")));
+            }
+        }
+        let id = text(&given["job-id"]);
+        if self.jobs.contains_key(&id) {
+            return Err(refused(format!("Job ID '{id}' already in use")));
+        }
+        self.jobs.insert(id, (state, mirror));
+        Ok(())
+    }
+
+    /// The target of a mirror takes the place that it is to replace.
+    fn complete(&mut self, id: &str) -> Result<(), Refusal> {
+        let missing = || refused(format!("Job '{id}' not found"));
+        let job = self.jobs.get_mut(id).ok_or_else(missing)?;
+        job.0 = "concluded";
+        if let Some(mirror) = job.1.clone() {
+            for node in self.nodes.values_mut() {
+                if node["file"] == mirror.replaces.as_str() {
+                    node["file"] = mirror.target.as_str().into();
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Of all nodes or of none.

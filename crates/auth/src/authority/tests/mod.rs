@@ -3,6 +3,7 @@
 mod changes;
 mod credentials;
 mod logins;
+mod seal;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,6 @@
 //! `/nodes/{node}`
 
+mod all;
 mod capabilities;
 mod config;
 mod journal;
@@ -29,7 +30,9 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("node_journal", journal::journal),
     pair!("node_power", status::power),
     pair!("node_report", report::report),
+    pair!("node_startall", all::start),
     pair!("node_status", status::get),
+    pair!("node_stopall", all::stop),
     pair!("node_syslog", journal::syslog),
     pair!("node_time", time::get),
     pair!("node_time_update", time::update),

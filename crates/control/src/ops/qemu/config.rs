@@ -14,7 +14,7 @@ use super::snapshots::of_snapshot;
 use crate::ops::Op;
 
 /// What stands where a secret is.
-const MASKED: &str = "**********";
+pub(super) const MASKED: &str = "**********";
 
 #[derive(Deserialize)]
 struct Config {
@@ -58,7 +58,7 @@ pub(super) fn shown(config: &GuestConfig) -> Map<String, Value> {
         .collect()
 }
 
-fn masked(name: &str, value: &Value) -> Value {
+pub(super) fn masked(name: &str, value: &Value) -> Value {
     if name == "cipassword" {
         MASKED.into()
     } else {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tasks::TaskState;
 
 use super::Guest;
+use super::cloudinit::seal_password;
 use super::drives::check_drives;
 use crate::ops::Op;
 
@@ -34,7 +35,7 @@ pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
 }
 
 /// What became of a change, for callers that wait for it.
-async fn ended(op: &Op, submitted: Answer) -> Result<Answer, Error> {
+pub(super) async fn ended(op: &Op, submitted: Answer) -> Result<Answer, Error> {
     let upid: Upid = submitted
         .data
         .as_str()
@@ -109,15 +110,19 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
         ));
     }
     let cluster = op.context.world.records.cluster_options().await?;
-    let mut edit = Edit::new(&options(&op.params), &|| {
+    let mut options = options(&op.params);
+    seal_password(&op.context, &mut options, &record.config).await?;
+    let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node)
     })?;
     edit.delete = names(change.delete.as_deref());
     edit.revert = names(change.revert.as_deref());
     edit.force = change.force == Some(true);
     check_names(&edit)?;
+    check_root_only(op, &edit)?;
     check_drives(op, guest.vmid, &edit).await?;
     edit.check(&record.config)?;
+    check_hook_script(op, &edit).await?;
     let task = QemuConfigure::new(guest.vmid, edit, change.digest, guest.skips_lock());
     op.context.submit(op, guest.vmid, task).await
 }
@@ -135,6 +140,31 @@ fn names(list: Option<&str>) -> Vec<String> {
     split_list(list.unwrap_or_default())
         .map(str::to_owned)
         .collect()
+}
+
+/// Options that reach the host itself.
+const ROOT_ONLY: [&str; 2] = ["args", "hookscript"];
+
+/// Refuses options that only root may change.
+pub(super) fn check_root_only(op: &Op, edit: &Edit) -> Result<(), Error> {
+    let lists = [&edit.delete, &edit.revert];
+    let mut names = edit.set.keys().chain(lists.into_iter().flatten());
+    match names.find(|name| ROOT_ONLY.contains(&name.as_str())) {
+        Some(name) if !op.identity()?.is_root() => {
+            let text = format!("only root can set '{name}' config");
+            Err(Error::forbidden(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A script that is set must be there.
+pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error> {
+    let volume = edit.set.get("hookscript").and_then(|value| value.as_str());
+    if let Some(volume) = volume.and_then(|text| text.parse().ok()) {
+        op.context.world.hook_script(&volume).await?;
+    }
+    Ok(())
 }
 
 /// What is set cannot be deleted too, and what is deleted must be an option.

@@ -12,7 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Guest;
-use super::configure::options;
+use super::cloudinit::seal_password;
+use super::configure::{check_hook_script, check_root_only, options};
 use super::drives::check_drives;
 use crate::ops::Op;
 
@@ -25,7 +26,8 @@ struct Create {
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Create { pool, start } = op.params()?;
-    let options = options(&op.params);
+    let mut options = options(&op.params);
+    seal_password(&op.context, &mut options, &GuestConfig::default()).await?;
     let cluster = op.context.world.records.cluster_options().await?;
     let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node)
@@ -35,7 +37,9 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         Err(error) if error.kind == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    check_root_only(&op, &edit)?;
     check_drives(&op, vmid, &edit).await?;
+    check_hook_script(&op, &edit).await?;
     edit.check(&GuestConfig::default())?;
     fill_in(&mut edit, op.context.clock.wall());
     if let Some(pool) = &pool {

@@ -1,6 +1,8 @@
 //! `/nodes/{node}/qemu`
 
 mod agent;
+mod clones;
+mod cloudinit;
 mod config;
 mod configure;
 mod console;
@@ -23,13 +25,19 @@ use super::{Op, Pair, StreamPair, pair, stream_pair};
 pub(super) const AGENT_PAIRS: &[Pair] = agent::PAIRS;
 
 pub(super) const PAIRS: &[Pair] = &[
+    pair!("qemu_clone", clones::clone),
+    pair!("qemu_cloudinit", cloudinit::pending),
+    pair!("qemu_cloudinit_dump", cloudinit::dump),
+    pair!("qemu_cloudinit_update", cloudinit::update),
     pair!("qemu_config", config::config),
     pair!("qemu_configure", configure::configure),
     pair!("qemu_configure_task", configure::configure_task),
     pair!("qemu_create", create::create),
     pair!("qemu_delsnapshot", snapshots::delete),
     pair!("qemu_destroy", destroy::destroy),
+    pair!("qemu_feature", clones::feature),
     pair!("qemu_monitor", monitor::monitor),
+    pair!("qemu_move_disk", clones::move_disk),
     pair!("qemu_pending", config::pending),
     pair!("qemu_reboot", power::reboot),
     pair!("qemu_reset", power::reset),
@@ -46,6 +54,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_status", status::status),
     pair!("qemu_stop", stop::stop),
     pair!("qemu_suspend", power::suspend),
+    pair!("qemu_template", clones::template),
     pair!("qemu_termproxy", console::termproxy),
     pair!("qemu_unlink", configure::unlink),
     pair!("qemu_vncproxy", console::vncproxy),

@@ -3,7 +3,7 @@
 use model::qemu::Agent;
 use model::{Error, GuestRecord, NodeName, VmId};
 use proto::GuestFigures;
-use proto::status::GuestUsage;
+use proto::status::{Balloon, GuestUsage};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -82,13 +82,20 @@ fn of_usage(guest: &GuestRecord, usage: &GuestUsage) -> Map<String, Value> {
         "cpu",
         (usage.cpus_busy / f64::from(figures.cpus.max(1))).into(),
     );
-    put("mem", usage.memory.min(figures.memory).into());
+    put("mem", usage.memory_used(figures.memory).into());
     put("memhost", usage.memory.into());
     put("disk", 0.into());
     put("diskread", usage.disk_read.into());
     put("diskwrite", usage.disk_written.into());
     put("netin", usage.net_in.into());
     put("netout", usage.net_out.into());
+    if let Some(balloon) = &usage.balloon {
+        put("balloon", balloon.actual.into());
+        put("ballooninfo", balloon_info(balloon));
+        if let Some(free) = balloon.free {
+            put("freemem", free.into());
+        }
+    }
     if usage.running {
         put("pid", usage.pid.into());
         let nics = usage.nics.iter().map(|nic| {
@@ -100,4 +107,26 @@ fn of_usage(guest: &GuestRecord, usage: &GuestUsage) -> Map<String, Value> {
         put("nics", nics.collect::<Map<String, Value>>().into());
     }
     answer
+}
+
+/// What the guest says of its memory, in the words of Proxmox VE.
+fn balloon_info(balloon: &Balloon) -> Value {
+    let mut info = Map::new();
+    info.insert("actual".to_owned(), balloon.actual.into());
+    info.insert("max_mem".to_owned(), balloon.max.into());
+    info.insert("last_update".to_owned(), balloon.last_update.into());
+    let told = [
+        ("total_mem", balloon.total),
+        ("free_mem", balloon.free),
+        ("major_page_faults", balloon.major_faults),
+        ("minor_page_faults", balloon.minor_faults),
+        ("mem_swapped_in", balloon.swapped_in),
+        ("mem_swapped_out", balloon.swapped_out),
+    ];
+    for (name, figure) in told {
+        if let Some(figure) = figure {
+            info.insert(name.to_owned(), figure.into());
+        }
+    }
+    info.into()
 }

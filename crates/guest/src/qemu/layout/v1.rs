@@ -10,7 +10,7 @@ use super::LayoutError;
 use super::address::{self, Place, Upstream, seat};
 use super::devices::{ScsiHardware, display_device, drive_device, net_device, scsi_controller};
 use crate::qemu::quote::quoted;
-use crate::qemu::running::{Accel, Backend, Device, Firmware, Processors, RunningAs};
+use crate::qemu::running::{Accel, Backend, Device, Firmware, NumaNode, Processors, RunningAs};
 use crate::qemu::{QemuInfo, QemuVersion, VmConfig, cpu};
 
 const VERSION: u32 = 1;
@@ -40,12 +40,26 @@ pub(super) fn plan(
         },
         memory_mib: config.memory_mib,
         numa_nodes: if config.numa { config.sockets } else { 0 },
+        numa: numa(config),
         firmware,
         smbios: smbios(&config.smbios)?,
         rtc: rtc(config),
         globals: globals(config),
         devices: Planner::new(config, accel, qemu.version).devices(),
     })
+}
+
+/// The nodes that the configuration describes.
+fn numa(config: &VmConfig) -> Vec<NumaNode> {
+    let described = config.numa_nodes.values().filter(|_| config.numa);
+    described
+        .map(|node| NumaNode {
+            cpus: node.cpus(),
+            memory_mib: node.memory_mib().unwrap_or(0),
+            host_nodes: node.host_nodes(),
+            policy: node.policy().map(str::to_owned),
+        })
+        .collect()
 }
 
 fn vcpus(config: &VmConfig) -> u32 {
@@ -272,6 +286,26 @@ impl<'a> Planner<'a> {
             self.devices
                 .push(Device::new("vmgenid", "vmgenid").with("guid", guid.as_str()));
         }
+        self.guards();
+    }
+
+    /// Watchdog and security module.
+    fn guards(&mut self) {
+        if let Some(watchdog) = &self.config.watchdog {
+            let device = Device::new(watchdog.model(), "watchdog");
+            let device = match watchdog.model() {
+                "ib700" => device,
+                _ => {
+                    let place = self.sit(Place::Watchdog);
+                    device.at(place)
+                }
+            };
+            self.devices.push(device);
+        }
+        if self.config.tpm.is_some() {
+            self.devices
+                .push(Device::new("tpm-tis", "tpm0").backed_by(Backend::Tpm));
+        }
     }
 
     /// Serial ports and the agent's channel.
@@ -313,7 +347,7 @@ impl<'a> Planner<'a> {
                 DriveBus::Virtio => {
                     self.sit(Place::Virtio(slot.index()));
                 }
-                DriveBus::Ide | DriveBus::Efi => {}
+                DriveBus::Ide | DriveBus::Efi | DriveBus::Tpm => {}
             }
             let index = boot.get(&BootDevice::Drive(*slot).to_string()).copied();
             self.devices

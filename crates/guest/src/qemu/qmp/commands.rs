@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Qmp, QmpError};
 use crate::qemu::argv::AGENT_SOCKET;
+use crate::qemu::balloon::{MemoryStatistics, memory_statistics};
 use crate::qemu::{DiskUsage, QemuVersion, disk_usage};
 
 /// What the guest is doing (`query-status`).
@@ -28,6 +29,9 @@ pub struct VncPassword<'a> {
 
 /// A key, by QEMU's name for it (`ctrl`, `a`, `f1`).
 pub type InputKey<'a> = &'a str;
+
+/// Where the balloon is, if there is one.
+const BALLOON: &str = "/machine/peripheral/balloon0";
 
 /// Plugging and block work may wait for the guest or for a disk.
 pub(super) const SLOW: Duration = Duration::from_secs(60);
@@ -173,6 +177,21 @@ impl Qmp {
         }
     }
 
+    /// Has a guest tell of its memory again and again.
+    pub async fn poll_memory(&self, seconds: u64) -> Result<(), QmpError> {
+        self.set_property(BALLOON, "guest-stats-polling-interval", seconds.into())
+            .await
+    }
+
+    /// What the guest last told of its memory; `None` without a balloon.
+    pub async fn memory_statistics(&self) -> Result<Option<MemoryStatistics>, QmpError> {
+        match self.property(BALLOON, "guest-stats").await {
+            Ok(answer) => Ok(Some(memory_statistics(&answer))),
+            Err(QmpError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Asks the guest to make do with this much memory.
     pub async fn set_balloon(&self, bytes: u64) -> Result<(), QmpError> {
         self.execute("balloon", json!({"value": bytes}))
@@ -248,6 +267,14 @@ impl Qmp {
         self.execute_passing("add-fd", arguments, descriptor)
             .await
             .map(drop)
+    }
+
+    /// The number of a set that a running QEMU does not have. Those of its start are lower.
+    pub async fn free_descriptor_set(&self) -> Result<u64, QmpError> {
+        const FIRST: u64 = 1000;
+        let taken = self.descriptor_sets().await?;
+        let is_free = |set: &u64| taken.iter().all(|(number, _)| number != set);
+        Ok((FIRST..).find(is_free).unwrap_or(FIRST))
     }
 
     /// QEMU closes the descriptors of a set once nothing uses them.

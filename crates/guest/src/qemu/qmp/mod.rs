@@ -12,6 +12,7 @@
 
 mod client;
 mod commands;
+mod jobs;
 mod migration;
 mod reader;
 mod snapshots;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use client::{Events, PassDescriptor, Qmp};
 pub use commands::{InputKey, Status, VncPassword};
+pub use jobs::{Job, JobState, NodeCopy};
 pub use migration::{Migration, MigrationState};
 
 use serde_json::Value;

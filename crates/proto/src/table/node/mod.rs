@@ -1,5 +1,6 @@
 //! `/nodes/{node}`
 
+pub(super) mod all;
 pub(super) mod capabilities;
 pub(super) mod config;
 pub(super) mod journal;

@@ -1,77 +1,15 @@
 //! `/nodes/{node}/qemu/{vmid}/{config,pending,resize,unlink}`
 
 use model::Privilege;
-use model::qemu::OPTIONS;
+use model::qemu::{DriveSource, OPTIONS, is_cloud_init_option};
 use model::schema::{Field, Shape, Values, format};
 
-use super::guests::space_needs;
+use super::disks::DISKS;
+use super::guests::{source_of, space_needs};
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Row};
 
-const DIGEST: Field = Field::string("digest").optional().max_length(40);
-
-/// The drives that have a size.
-const DISKS: &[&str] = &[
-    "ide0",
-    "ide1",
-    "ide2",
-    "ide3",
-    "scsi0",
-    "scsi1",
-    "scsi2",
-    "scsi3",
-    "scsi4",
-    "scsi5",
-    "scsi6",
-    "scsi7",
-    "scsi8",
-    "scsi9",
-    "scsi10",
-    "scsi11",
-    "scsi12",
-    "scsi13",
-    "scsi14",
-    "scsi15",
-    "scsi16",
-    "scsi17",
-    "scsi18",
-    "scsi19",
-    "scsi20",
-    "scsi21",
-    "scsi22",
-    "scsi23",
-    "scsi24",
-    "scsi25",
-    "scsi26",
-    "scsi27",
-    "scsi28",
-    "scsi29",
-    "scsi30",
-    "virtio0",
-    "virtio1",
-    "virtio2",
-    "virtio3",
-    "virtio4",
-    "virtio5",
-    "virtio6",
-    "virtio7",
-    "virtio8",
-    "virtio9",
-    "virtio10",
-    "virtio11",
-    "virtio12",
-    "virtio13",
-    "virtio14",
-    "virtio15",
-    "sata0",
-    "sata1",
-    "sata2",
-    "sata3",
-    "sata4",
-    "sata5",
-    "efidisk0",
-    "tpmstate0",
-];
+pub(super) const DIGEST: Field = Field::string("digest").optional().max_length(40);
 
 /// Parameters of a change that are no options of the guest.
 const CHANGE: &[Field] = &[
@@ -142,8 +80,6 @@ fn privilege_of(option: &str, value: Option<&str>) -> Privilege {
         | "smp" => Privilege::VmConfigCpu,
         "memory" | "balloon" | "shares" => Privilege::VmConfigMemory,
         "net" => Privilege::VmConfigNetwork,
-        "ipconfig" | "nameserver" | "searchdomain" | "sshkeys" | "ciuser" | "cipassword"
-        | "ciupgrade" | "citype" | "cicustom" => Privilege::VmConfigCloudinit,
         "name" | "description" | "onboot" | "ostype" | "boot" | "bootdisk" | "startup" | "tags"
         | "protection" | "agent" | "acpi" | "autostart" | "reboot" | "freeze" | "hotplug"
         | "localtime" | "startdate" | "tablet" | "tdf" | "template" | "migrate_downtime"
@@ -152,27 +88,52 @@ fn privilege_of(option: &str, value: Option<&str>) -> Privilege {
     }
 }
 
+/// The privileges of which each option's change needs one, by sets.
+fn privileges_of(option: &str, value: Option<&str>) -> Vec<Vec<Privilege>> {
+    if is_cloud_init_option(option) {
+        return vec![vec![
+            Privilege::VmConfigCloudinit,
+            Privilege::VmConfigNetwork,
+        ]];
+    }
+    if value.is_some_and(|value| is_new_medium(option, value)) {
+        return vec![
+            vec![Privilege::VmConfigCdrom],
+            vec![Privilege::VmConfigCloudinit],
+        ];
+    }
+    vec![vec![privilege_of(option, value)]]
+}
+
+/// Whether a drive with cloud-init's data is asked for: `STORAGE:cloudinit`.
+fn is_new_medium(option: &str, value: &str) -> bool {
+    matches!(
+        source_of(option, value),
+        Some(DriveSource::NewCloudInit { .. })
+    )
+}
+
 fn change_needs(params: &Values) -> Vec<Need> {
     let path = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
     let set = params
         .iter()
         .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some());
-    let mut privileges: Vec<Privilege> = set
-        .map(|(name, value)| privilege_of(name, value.as_str()))
+    let mut privileges: Vec<Vec<Privilege>> = set
+        .flat_map(|(name, value)| privileges_of(name, value.as_str()))
         .collect();
     for list in ["delete", "revert"] {
         let names = params
             .get(list)
             .and_then(|names| names.as_str())
             .unwrap_or_default();
-        privileges.extend(format::split_list(names).map(|name| privilege_of(name, None)));
+        privileges.extend(format::split_list(names).flat_map(|name| privileges_of(name, None)));
     }
     privileges.sort_unstable();
     privileges.dedup();
-    let each = privileges.into_iter().map(|privilege| Need {
+    let each = privileges.into_iter().map(|privileges| Need {
         path: path.clone(),
-        privileges: vec![privilege],
-        any: false,
+        any: privileges.len() > 1,
+        privileges,
     });
     each.chain(space_needs(params)).collect()
 }

@@ -1,7 +1,7 @@
 //! `/nodes/{node}/qemu` and `/nodes/{node}/qemu/{vmid}`: which there are, making, destroying.
 
 use model::Privilege;
-use model::qemu::OPTIONS;
+use model::qemu::{Drive, DriveSlot, DriveSource, OPTIONS};
 use model::schema::{Field, Shape, Values, format};
 
 use super::status::OBSERVED;
@@ -73,15 +73,24 @@ fn create_needs(params: &Values) -> Vec<Need> {
     needs
 }
 
+/// What a drive's option names, however its keys are ordered and called.
+pub(super) fn source_of(option: &str, value: &str) -> Option<DriveSource> {
+    let option = if option == "cdrom" { "ide2" } else { option };
+    let slot: DriveSlot = option.parse().ok()?;
+    Some(Drive::parse(slot.bus(), value).ok()?.source())
+}
+
 /// Space on every storage on which a new volume is asked for.
 pub(super) fn space_needs(params: &Values) -> Vec<Need> {
-    let storages = params.iter().filter_map(|(name, value)| {
-        let is_drive = name.parse::<model::qemu::DriveSlot>().is_ok();
-        let text = value.as_str().filter(|_| is_drive)?;
-        let file = text.split(',').next()?.trim_start_matches("file=");
-        let (storage, size) = file.split_once(':')?;
-        size.parse::<f64>().is_ok().then(|| storage.to_owned())
-    });
+    let storages =
+        params
+            .iter()
+            .filter_map(|(name, value)| match source_of(name, value.as_str()?)? {
+                DriveSource::New { storage, .. } | DriveSource::NewCloudInit { storage } => {
+                    Some(storage)
+                }
+                _ => None,
+            });
     storages
         .map(|storage| Need {
             path: format!("/storage/{storage}"),

@@ -1,0 +1,194 @@
+//! `/nodes/{node}/qemu/{vmid}/{clone,feature,move_disk,template}`
+
+use std::collections::BTreeSet;
+
+use model::qemu::{Drive, DriveSlot};
+use model::{
+    BlockFormat, Error, ErrorKind, GuestConfig, NodeName, PoolId, Privilege, StorageId, VmId,
+};
+use node::tasks::{QemuClone, QemuMoveDisk, QemuTemplate, already_exists, snapshot_of};
+use node::volumes_of;
+use proto::wire::Answer;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Guest;
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+struct Clone {
+    newid: VmId,
+    description: Option<String>,
+    format: Option<BlockFormat>,
+    full: Option<bool>,
+    name: Option<String>,
+    pool: Option<PoolId>,
+    snapname: Option<String>,
+    storage: Option<StorageId>,
+    target: Option<NodeName>,
+}
+
+pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let wanted: Clone = op.params()?;
+    if let Some(target) = &wanted.target {
+        op.context.check_node(target)?;
+    }
+    let source = op.context.world.records.guest(vmid).await?.record.data;
+    let is_template = source.config.flag("template") == Some(true);
+    let full = wanted.full.unwrap_or(!is_template);
+    check_linked(&wanted, is_template, full)?;
+    match op.context.world.records.guest(wanted.newid).await {
+        Ok(taken) => return Err(already_exists(wanted.newid, &taken.record.data)),
+        Err(error) if error.kind == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let config = match &wanted.snapname {
+        Some(name) => &snapshot_of(&source, name)?.config,
+        None => &source.config,
+    };
+    if wanted.storage.is_none() {
+        check_space(&op, config)?;
+    }
+    if let Some(pool) = &wanted.pool
+        && op.context.authority.access().pool(pool).is_none()
+    {
+        return Err(Error::not_found(format!("pool '{pool}' does not exist")));
+    }
+    let mut task = QemuClone::new(vmid, wanted.newid);
+    task.name = wanted.name;
+    task.description = wanted.description;
+    task.pool = wanted.pool;
+    task.full = full;
+    task.storage = wanted.storage;
+    task.format = wanted.format;
+    task.snapshot = wanted.snapname;
+    op.context.submit(&op, vmid, task).await
+}
+
+/// What only a full clone can be given, and who can only be cloned in full.
+fn check_linked(wanted: &Clone, is_template: bool, full: bool) -> Result<(), Error> {
+    if full {
+        return Ok(());
+    }
+    if wanted.storage.is_some() {
+        let text = "parameter 'storage' not allowed for linked clones";
+        return Err(Error::invalid("storage", text));
+    }
+    if wanted.format.is_some() {
+        let text = "parameter 'format' not allowed for linked clones";
+        return Err(Error::invalid("format", text));
+    }
+    if !is_template || wanted.snapname.is_some() {
+        let text = "Linked clone feature is not available: only templates have linked clones";
+        return Err(Error::conflict(text));
+    }
+    Ok(())
+}
+
+/// Without a storage of its own a copy takes space beside its original.
+fn check_space(op: &Op, config: &GuestConfig) -> Result<(), Error> {
+    let access = op.context.authority.access();
+    let view = access.view(op.identity()?, op.context.authority.now());
+    let storages: BTreeSet<StorageId> = volumes_of(config)
+        .into_iter()
+        .filter(|(option, _)| is_copied(option, config))
+        .map(|(_, volume)| volume.storage().clone())
+        .collect();
+    for storage in storages {
+        let path = format!("/storage/{storage}");
+        view.require(&path, &[Privilege::DatastoreAllocateSpace])?;
+    }
+    Ok(())
+}
+
+/// Unused volumes and media that many share are not copied.
+fn is_copied(option: &str, config: &GuestConfig) -> bool {
+    let Ok(slot) = option.parse::<DriveSlot>() else {
+        return false;
+    };
+    let text = config.text(option).unwrap_or_default();
+    let drive = Drive::parse(slot.bus(), &text);
+    drive.is_ok_and(|drive| !drive.is_cdrom() || drive.is_cloud_init())
+}
+
+#[derive(Deserialize)]
+struct Move {
+    disk: String,
+    storage: Option<StorageId>,
+    format: Option<BlockFormat>,
+    delete: Option<bool>,
+    digest: Option<String>,
+}
+
+pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let wanted: Move = op.params()?;
+    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    if wanted.storage.is_none() {
+        let mut one = GuestConfig::default();
+        if let Some(value) = guest.config.0.get(&wanted.disk) {
+            one.set(&wanted.disk, value.clone());
+        }
+        check_space(&op, &one)?;
+    }
+    let mut task = QemuMoveDisk::new(vmid, wanted.disk);
+    task.storage = wanted.storage;
+    task.format = wanted.format;
+    task.delete = wanted.delete == Some(true);
+    task.digest = wanted.digest;
+    op.context.submit(&op, vmid, task).await
+}
+
+#[derive(Deserialize)]
+struct Template {
+    disk: Option<DriveSlot>,
+}
+
+pub(super) async fn template(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Template { disk } = op.params()?;
+    op.context.world.records.guest(vmid).await?;
+    let task = QemuTemplate::new(vmid, disk);
+    op.context.submit(&op, vmid, task).await
+}
+
+#[derive(Deserialize)]
+struct Feature {
+    feature: String,
+    snapname: Option<String>,
+}
+
+pub(super) async fn feature(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Feature { feature, snapname } = op.params()?;
+    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let config = match &snapname {
+        Some(name) => &snapshot_of(&guest, name)?.config,
+        None => &guest.config,
+    };
+    let disks = volumes_of(config)
+        .into_iter()
+        .filter(|(option, _)| is_copied(option, config));
+    let mut has_feature = true;
+    for (option, volume) in disks {
+        let text = config.text(&option).unwrap_or_default();
+        let slot: DriveSlot = option
+            .parse()
+            .map_err(|_| Error::bug("a drive has no slot"))?;
+        if Drive::parse(slot.bus(), &text).is_ok_and(|drive| drive.is_cloud_init()) {
+            continue;
+        }
+        let storage = op.context.world.storage(volume.storage()).await?;
+        let name = volume.name();
+        has_feature &= match feature.as_str() {
+            "snapshot" => storage.snapshots().is_some_and(|s| s.can_snapshot(name)),
+            "clone" => snapname.is_none() && storage.bases().is_some_and(|b| b.is_base(name)),
+            _ => true,
+        };
+    }
+    Ok(Answer::new(json!({
+        "hasFeature": u8::from(has_feature),
+        "nodes": [op.context.node],
+    })))
+}

@@ -1,0 +1,161 @@
+//! `/nodes/{node}/qemu/{vmid}/cloudinit`, and what cloud-init's options are checked for before
+//! they are stored.
+
+use auth::{crypt, is_crypted};
+use guest::qemu::VmConfig;
+use model::schema::Values;
+use model::{Error, GuestConfig, Privilege};
+use node::SeedRecord;
+use node::tasks::QemuCloudinitUpdate;
+use proto::wire::Answer;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Guest;
+use super::config::{MASKED, masked};
+use super::configure::ended;
+use crate::Context;
+use crate::ops::Op;
+
+/// Puts what may be stored in the place of a password that came with a request: it is hashed,
+/// as Proxmox VE does, and sealed. Windows' agent sets the password that it reads, so there it
+/// is not hashed.
+pub(super) async fn seal_password(
+    context: &Context,
+    options: &mut Values,
+    before: &GuestConfig,
+) -> Result<(), Error> {
+    let Some(password) = options.get("cipassword").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    let system = options.get("ostype").and_then(Value::as_str);
+    let system = system.map(str::to_owned).or_else(|| before.text("ostype"));
+    let is_windows = system.is_some_and(|system| system.starts_with('w'));
+    let stored = if is_windows || is_crypted(password) {
+        password.to_owned()
+    } else {
+        crypt(password)?
+    };
+    let sealed = context.authority.seal(&stored).await?;
+    options.insert("cipassword".to_owned(), sealed.into());
+    Ok(())
+}
+
+/// What the medium was made of and what the configuration says now.
+pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let records = &op.context.world.records;
+    let guest = records.guest(vmid).await?.record.data;
+    let now = SeedRecord::of(&guest.config);
+    let has_medium =
+        VmConfig::parse(&guest.config).is_ok_and(|config| config.cloud_init_drive().is_some());
+    let made = if has_medium {
+        records.seed(vmid).await?.unwrap_or_default()
+    } else {
+        // Without a medium nothing waits to be written to it.
+        now.clone()
+    };
+    Ok(Answer::new(rows(&made, &now)))
+}
+
+fn rows(made: &SeedRecord, now: &SeedRecord) -> Vec<Value> {
+    let mut names: Vec<&String> = made.values.keys().chain(now.values.keys()).collect();
+    names.sort();
+    names.dedup();
+    let rows = names.into_iter().map(|name| {
+        let mut row = json!({"key": name});
+        let (before, after) = (made.values.get(name), now.values.get(name));
+        if let Some(before) = before {
+            row["value"] = text(name, before);
+        }
+        match after {
+            None => row["delete"] = 1.into(),
+            Some(after) if before != Some(after) => row["pending"] = text(name, after),
+            Some(_) => {}
+        }
+        row
+    });
+    rows.collect()
+}
+
+/// A value as text, which is what the answer's shape promises.
+fn text(name: &str, value: &Value) -> Value {
+    match masked(name, value) {
+        Value::String(text) => text.into(),
+        other => other.to_string().into(),
+    }
+}
+
+/// Waits until the medium is made. A guest without one is left as it is.
+pub(super) async fn update(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    op.context.world.records.guest(vmid).await?;
+    let task = QemuCloudinitUpdate { vmid };
+    let submitted = op.context.submit(&op, vmid, task).await?;
+    ended(&op, submitted).await
+}
+
+#[derive(Deserialize)]
+struct Dump {
+    r#type: String,
+}
+
+/// The generated file, also where one of the administrator's own takes its place.
+pub(super) async fn dump(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let Dump { r#type: kind } = op.params()?;
+    let world = &op.context.world;
+    let guest = world.records.guest(vmid).await?.record.data;
+    let mut config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+    config.cloud_init.custom = Default::default();
+    let seed = world.render_seed(vmid, &config).await?;
+    // Who may set the password may see what became of it; who only looks on does not.
+    let access = op.context.authority.access();
+    let view = access.view(op.identity()?, op.context.clock.wall());
+    let hides = !view.has(&format!("/vms/{vmid}"), Privilege::VmConfigCloudinit);
+    let hides = hides && config.cloud_init.password.is_some();
+    if hides {
+        config.cloud_init.password = Some(MASKED.to_owned());
+    }
+    let shown = world.render_seed(vmid, &config).await?;
+    let text = match kind.as_str() {
+        "user" => shown.user,
+        "network" => shown.network,
+        // A Windows guest's password is in here; elsewhere this is but an id, and the right one.
+        _ if config.is_windows() => shown.meta,
+        _ => seed.meta,
+    };
+    Ok(Answer::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seed(options: Value) -> SeedRecord {
+        let Value::Object(options) = options else {
+            panic!("an object")
+        };
+        SeedRecord::of(&GuestConfig(options.into_iter().collect()))
+    }
+
+    #[test]
+    fn changes_since_the_medium_was_made_are_told_apart() {
+        let made = seed(json!({
+            "name": "web", "ciuser": "lab", "nameserver": "10.0.0.1", "cipassword": "sealed:1:a",
+            "memory": "512"
+        }));
+        let now = seed(json!({
+            "name": "web", "ciuser": "root", "ciupgrade": 0, "cipassword": "sealed:1:b",
+            "memory": "1024"
+        }));
+        let wanted = json!([
+            {"key": "cipassword", "value": "**********", "pending": "**********"},
+            {"key": "ciupgrade", "pending": "0"},
+            {"key": "ciuser", "value": "lab", "pending": "root"},
+            {"key": "name", "value": "web"},
+            {"key": "nameserver", "value": "10.0.0.1", "delete": 1},
+        ]);
+        assert_eq!(Value::from(rows(&made, &now)), wanted);
+    }
+}

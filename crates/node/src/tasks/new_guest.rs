@@ -1,0 +1,186 @@
+//! The steps that make a guest out of nothing: its id, its options, its pool.
+
+use async_trait::async_trait;
+use auth::edit::pools;
+use model::{Busy, Error, GuestConfig, GuestKind, GuestRecord, PoolId, Record, VmId};
+use store::{Commit, Precondition, StoreError};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use crate::{World, guest_key};
+
+/// A task that makes a guest.
+pub(super) trait NewGuest: Task<World = World> {
+    /// What Proxmox VE shows as `lock` meanwhile.
+    const SHOWN_AS: &'static str;
+
+    fn vmid(&self) -> VmId;
+
+    /// What the guest will be, once everything that it names is there.
+    fn options(&self) -> GuestConfig;
+
+    /// The pool that it becomes a member of.
+    fn pool(&self) -> Option<&PoolId>;
+}
+
+type Cx = TaskContext<World>;
+
+/// Whether the guest's record is there and marked by this task.
+async fn is_reserved(cx: &Cx, vmid: VmId) -> Result<bool, Error> {
+    match cx.world.records.is_claimed(vmid, &cx.upid).await {
+        Err(error) if error.kind == model::ErrorKind::NotFound => Ok(false),
+        result => result,
+    }
+}
+
+/// Takes the id, for the whole cluster.
+pub(super) struct Reserve;
+
+#[async_trait]
+impl<T: NewGuest> Step<T> for Reserve {
+    fn name(&self) -> &'static str {
+        "reserve"
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut T) -> Result<Probe, Error> {
+        let reserved = is_reserved(cx, task.vmid()).await?;
+        Ok(if reserved {
+            Probe::Done
+        } else {
+            Probe::NotDone
+        })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        let node = cx.world.node.clone();
+        let upid = cx.upid.clone();
+        let busy = Busy {
+            upid,
+            node: node.clone(),
+            epoch: 1,
+            shown_as: T::SHOWN_AS.to_owned(),
+        };
+        let guest = GuestRecord {
+            vmid: task.vmid(),
+            kind: GuestKind::Qemu,
+            node,
+            epoch: 1,
+            busy: Some(busy),
+            config: GuestConfig::default(),
+            pending: Default::default(),
+            snapshots: Default::default(),
+            suspended: None,
+            created: cx.clock.wall(),
+        };
+        let record = Record::new(guest)
+            .encode()
+            .map_err(|e| Error::bug(Error::chain(&e)))?;
+        let key = guest_key(task.vmid());
+        let commit = Commit::new()
+            .when(Precondition::Absent(key.clone()))
+            .put(key, record);
+        match cx.world.records.store().commit(commit).await {
+            Ok(revision) => {
+                cx.committed(revision.0);
+                Ok(())
+            }
+            Err(StoreError::Conflict { .. }) => {
+                let taken = cx.world.records.guest(task.vmid()).await?.record.data;
+                Err(already_exists(task.vmid(), &taken))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
+        cx.world.records.delete_guest(task.vmid(), &cx.upid).await
+    }
+}
+
+/// What a caller is told who wants an id that is taken.
+pub fn already_exists(vmid: VmId, taken: &GuestRecord) -> Error {
+    let node = &taken.node;
+    Error::conflict(format!(
+        "unable to create VM {vmid} - VM {vmid} already exists on node '{node}'"
+    ))
+}
+
+/// The record gets its options; from then on it is a guest.
+pub(super) struct Publish;
+
+#[async_trait]
+impl<T: NewGuest> Step<T> for Publish {
+    fn name(&self) -> &'static str {
+        "publish"
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut T) -> Result<Probe, Error> {
+        let reserved = is_reserved(cx, task.vmid()).await?;
+        Ok(if reserved {
+            Probe::NotDone
+        } else {
+            Probe::Done
+        })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        let revision = cx
+            .world
+            .records
+            .change_guest(task.vmid(), |guest| {
+                guest.config = task.options();
+                guest.busy = None;
+                Ok(())
+            })
+            .await?;
+        cx.committed(revision.0);
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
+        // A commit whose outcome was unknown may have happened: then the record lost its mark,
+        // and it must be ours again before `Reserve` deletes it.
+        let records = &cx.world.records;
+        match records.claim(task.vmid(), &cx.upid, T::SHOWN_AS).await {
+            Err(error) if error.kind == model::ErrorKind::NotFound => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+}
+
+pub(super) struct JoinPool;
+
+#[async_trait]
+impl<T: NewGuest> Step<T> for JoinPool {
+    fn name(&self) -> &'static str {
+        "join-pool"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        let Some(pool) = task.pool() else {
+            return Ok(());
+        };
+        let vmid = task.vmid().get();
+        match cx
+            .world
+            .authority
+            .change(|access| pools::join(access, pool, vmid))
+            .await
+        {
+            Ok(revision) => cx.committed(revision.0),
+            // A pool that was deleted meanwhile is no reason to lose the guest.
+            Err(error) if !matches!(error, auth::AccessError::Store(_)) => {
+                cx.warn(&format!("the guest is in no pool: {error}")).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &T) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Starts or stops the guests of a node, in the order of their `startup`.
+//!
+//! Its work is the tasks of the guests themselves. A guest that cannot be started or stopped is
+//! warned of and holds up nobody.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Error, Upid, VmId};
+use serde::{Deserialize, Serialize};
+use tasks::{Engine, Probe, Step, Submission, Task, TaskContext, TaskState};
+
+use super::{QemuShutdown, QemuStart};
+use crate::World;
+use crate::in_turn::{self, InTurn};
+
+/// How many guests of the same turn are worked on together, where nobody says.
+const WORKERS: usize = 4;
+
+/// Which guests.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Chosen {
+    /// These only; none: all of the node.
+    pub vmids: Option<Vec<VmId>>,
+    /// At the same time.
+    pub workers: Option<usize>,
+}
+
+impl Chosen {
+    async fn of(&self, world: &World) -> Result<Vec<InTurn>, Error> {
+        let mut guests = in_turn::guests(world).await?;
+        if let Some(vmids) = &self.vmids {
+            guests.retain(|guest| vmids.contains(&guest.vmid));
+        }
+        Ok(guests)
+    }
+
+    fn workers(&self) -> usize {
+        self.workers.unwrap_or(WORKERS).max(1)
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeStartall {
+    pub chosen: Chosen,
+    /// Also guests that do not start with the node.
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeStopall {
+    pub chosen: Chosen,
+    /// How long each guest may take, where its configuration does not say.
+    pub timeout_s: u64,
+    /// What does not end in time is stopped.
+    pub force_stop: bool,
+}
+
+impl Task for NodeStartall {
+    type World = World;
+    const NAME: &'static str = "node_startall";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "startall";
+    /// Guests that were started are not stopped again.
+    const POINT_OF_NO_RETURN: usize = 0;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&StartAll]
+    }
+
+    fn object(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Task for NodeStopall {
+    type World = World;
+    const NAME: &'static str = "node_stopall";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "stopall";
+    const POINT_OF_NO_RETURN: usize = 0;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&StopAll]
+    }
+
+    fn object(&self) -> Option<String> {
+        None
+    }
+}
+
+type Cx = TaskContext<World>;
+
+struct StartAll;
+
+#[async_trait]
+impl Step<NodeStartall> for StartAll {
+    fn name(&self) -> &'static str {
+        "start-all"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut NodeStartall) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut NodeStartall) -> Result<(), Error> {
+        let mut guests = task.chosen.of(&cx.world).await?;
+        guests.retain(|guest| task.force || guest.on_boot);
+        for group in in_turn::groups(guests) {
+            let delay_s = group.iter().map(|guest| guest.delay_s).max();
+            for some in group.chunks(task.chosen.workers()) {
+                let mut upids = Vec::new();
+                for guest in some {
+                    if cx.world.running.is_running(guest.vmid).await? {
+                        continue;
+                    }
+                    cx.log(&format!("Starting VM {}", guest.vmid)).await;
+                    let start = QemuStart::new(guest.vmid, None, false);
+                    upids.push(submit(cx, guest.vmid, start).await?);
+                }
+                wait_for_all(cx, &upids).await?;
+            }
+            // Guests that others need are up before those begin.
+            let delay = Duration::from_secs(delay_s.unwrap_or(0));
+            cx.clock.sleep(delay).await;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &NodeStartall) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+struct StopAll;
+
+#[async_trait]
+impl Step<NodeStopall> for StopAll {
+    fn name(&self) -> &'static str {
+        "stop-all"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut NodeStopall) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut NodeStopall) -> Result<(), Error> {
+        let guests = task.chosen.of(&cx.world).await?;
+        for group in in_turn::groups(guests).into_iter().rev() {
+            for some in group.chunks(task.chosen.workers()) {
+                let mut upids = Vec::new();
+                for guest in some {
+                    if !cx.world.running.is_running(guest.vmid).await? {
+                        continue;
+                    }
+                    let timeout_s = guest.down_s.unwrap_or(task.timeout_s);
+                    let text =
+                        format!("Stopping VM {} (timeout = {timeout_s} seconds)", guest.vmid);
+                    cx.log(&text).await;
+                    let shutdown = QemuShutdown {
+                        vmid: guest.vmid,
+                        timeout_s: Some(timeout_s),
+                        force_stop: task.force_stop,
+                    };
+                    upids.push(submit(cx, guest.vmid, shutdown).await?);
+                }
+                wait_for_all(cx, &upids).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &NodeStopall) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Submits a guest's task in the name of whoever asked for all. Once, also where this task is cut
+/// off and begins again.
+async fn submit<T: Task<World = World>>(cx: &Cx, vmid: VmId, task: T) -> Result<Upid, Error> {
+    let engine = cx.engine()?;
+    let submission = Submission {
+        request_id: format!("{} {vmid}", cx.upid),
+        user: cx.upid.user.clone(),
+        id: vmid.to_string(),
+    };
+    engine.submit(submission, task).await
+}
+
+async fn wait_for_all(cx: &Cx, upids: &[Upid]) -> Result<(), Error> {
+    let engine: std::sync::Arc<Engine<World>> = cx.engine()?;
+    for upid in upids {
+        if let TaskState::Ended { status, .. } = engine.wait(upid).await?.state
+            && status != "OK"
+        {
+            cx.warn(&format!("VM {}: {status}", upid.id)).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,425 @@
+//! Makes a virtual machine that is another one's copy, or whose disks are layers on a template's.
+//!
+//! ```text
+//!   reserve ─ plan ─ copy ─ publish ┃ join-pool
+//!   the id    names  the disks      ┃ point of no return: it is a guest
+//! ```
+//!
+//! The guest that is copied is ours meanwhile and is not changed. Disks of one that runs are
+//! copied by QEMU, all as they were at one moment.
+
+use async_trait::async_trait;
+use guest::qemu::VmConfig;
+use model::qemu::{CLOUD_INIT_BYTES, DriveSlot, Net, Smbios};
+use model::{BlockFormat, Error, GuestConfig, GuestRecord, PoolId, StorageId, VmId, VolumeId};
+use serde::{Deserialize, Serialize};
+use storage::{ContentType, Storage};
+use tasks::{Probe, Step, Task, TaskContext};
+use uuid::Uuid;
+
+use super::guest_object;
+use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
+use super::qemu_delsnapshot::snapshot_of;
+use super::qemu_template::{bases_of, set_volume};
+use crate::images::{self, Source};
+use crate::live_copy::{self, LiveCopy};
+use crate::{World, random_mac, volumes};
+
+/// A disk of the new guest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Copy {
+    slot: DriveSlot,
+    from: VolumeId,
+    to: VolumeId,
+    format: BlockFormat,
+    bytes: u64,
+    how: How,
+}
+
+/// How a disk of the new guest is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    Copy,
+    /// By the QEMU that has the original open.
+    LiveCopy,
+    /// A layer on the original.
+    Layer,
+    /// A medium of cloud-init, which is made anew at every start.
+    Empty,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuClone {
+    pub source: VmId,
+    pub vmid: VmId,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub pool: Option<PoolId>,
+    /// Copies of the disks, also where layers could be made.
+    pub full: bool,
+    /// Where copies go; beside what they are copies of otherwise.
+    pub storage: Option<StorageId>,
+    pub format: Option<BlockFormat>,
+    /// What is copied is not the present but this snapshot.
+    pub snapshot: Option<String>,
+    /// Chosen by `plan`.
+    #[serde(default)]
+    config: GuestConfig,
+    #[serde(default)]
+    copies: Vec<Copy>,
+}
+
+impl QemuClone {
+    /// A linked clone where that can be, under a name of our own.
+    pub fn new(source: VmId, vmid: VmId) -> Self {
+        Self {
+            source,
+            vmid,
+            name: None,
+            description: None,
+            pool: None,
+            full: false,
+            storage: None,
+            format: None,
+            snapshot: None,
+            config: GuestConfig::default(),
+            copies: Vec::new(),
+        }
+    }
+
+    fn live_copies(&self) -> Vec<LiveCopy> {
+        let live = self.copies.iter().filter(|copy| copy.how == How::LiveCopy);
+        live.map(|copy| LiveCopy {
+            slot: copy.slot,
+            to: copy.to.clone(),
+            bytes: copy.bytes,
+        })
+        .collect()
+    }
+}
+
+impl Task for QemuClone {
+    type World = World;
+    const NAME: &'static str = "qemu_clone";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmclone";
+    const POINT_OF_NO_RETURN: usize = 4;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Reserve, &Plan, &CopyDisks, &Publish, &JoinPool]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+
+    fn other_objects(&self) -> Vec<String> {
+        vec![guest_object(self.source)]
+    }
+}
+
+impl NewGuest for QemuClone {
+    const SHOWN_AS: &'static str = "clone";
+
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn options(&self) -> GuestConfig {
+        self.config.clone()
+    }
+
+    fn pool(&self) -> Option<&PoolId> {
+        self.pool.as_ref()
+    }
+}
+
+type Cx = TaskContext<World>;
+
+/// Decides what the new guest will be.
+struct Plan;
+
+#[async_trait]
+impl Step<QemuClone> for Plan {
+    fn name(&self) -> &'static str {
+        "plan"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuClone) -> Result<(), Error> {
+        let guest = cx.world.records.guest(task.source).await?.record.data;
+        super::claim::check_lock(&guest, false)?;
+        let (options, is_template) = original(&guest, task.snapshot.as_deref())?;
+        let runs = cx.world.running.is_running(task.source).await?;
+        let is_live = runs && task.snapshot.is_none();
+        let parsed = VmConfig::parse(&options).map_err(Error::invalid_fields)?;
+        let mut copies = Vec::new();
+        for (slot, from) in volumes::disks_of(&parsed) {
+            let taken: Vec<String> = names_of(&copies);
+            // A security module's state is read by a program that knows no layers.
+            let is_layer = is_template && !task.full && slot != DriveSlot::TPM;
+            let copy = if is_layer {
+                plan_layer(cx, task, slot, from, &taken).await?
+            } else {
+                // What a security module keeps is no disk of QEMU's.
+                let is_live = is_live && slot != DriveSlot::TPM;
+                let how = if is_live { How::LiveCopy } else { How::Copy };
+                plan_copy(cx, task, slot, from, &taken, how).await?
+            };
+            copies.push(copy);
+        }
+        if let Some((slot, drive)) = parsed.cloud_init_drive()
+            && let Some(from) = drive.volume()
+        {
+            copies.push(plan_medium(cx, task, slot, from).await?);
+        }
+        task.config = configured(cx, task, options, &copies).await?;
+        task.copies = copies;
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuClone) -> Result<Probe, Error> {
+        Ok(Probe::Done)
+    }
+
+    async fn act(&self, _: &Cx, _: &mut QemuClone) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuClone) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// What is copied, and whether it is a template.
+fn original(guest: &GuestRecord, snapshot: Option<&str>) -> Result<(GuestConfig, bool), Error> {
+    let is_template = guest.config.flag("template") == Some(true);
+    match snapshot {
+        None => Ok((guest.config.clone(), is_template)),
+        Some(name) => {
+            let snapshot = snapshot_of(guest, name)?;
+            if snapshot.state.is_some() {
+                return Err(Error::conflict(format!("snapshot '{name}' is incomplete")));
+            }
+            Ok((snapshot.config.clone(), false))
+        }
+    }
+}
+
+fn names_of(copies: &[Copy]) -> Vec<String> {
+    let names = copies.iter().map(|copy| copy.to.name().to_owned());
+    names.collect()
+}
+
+fn volume_id(storage: &StorageId, name: String) -> Result<VolumeId, Error> {
+    VolumeId::new(storage.clone(), name).map_err(|error| Error::bug(error.to_string()))
+}
+
+async fn size_of(storage: &dyn Storage, volume: &VolumeId) -> Result<u64, Error> {
+    let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
+    Ok(storage.info(volume.name()).await?.ok_or_else(missing)?.size)
+}
+
+async fn plan_layer(
+    cx: &Cx,
+    task: &QemuClone,
+    slot: DriveSlot,
+    from: VolumeId,
+    taken: &[String],
+) -> Result<Copy, Error> {
+    let storage = cx.world.storage(from.storage()).await?;
+    storage.activate().await?;
+    let bases = bases_of(&*storage, &from)?;
+    if !bases.is_base(from.name()) {
+        let text = format!("Linked clone feature for '{slot}' is not available");
+        return Err(Error::conflict(text));
+    }
+    let bytes = size_of(&*storage, &from).await?;
+    let name = bases
+        .choose_layer_name(from.name(), task.vmid, taken)
+        .await?;
+    Ok(Copy {
+        slot,
+        to: volume_id(from.storage(), name)?,
+        from,
+        format: BlockFormat::Qcow2,
+        bytes,
+        how: How::Layer,
+    })
+}
+
+/// A medium of cloud-init tells a guest who it is: another one gets its own.
+async fn plan_medium(
+    cx: &Cx,
+    task: &QemuClone,
+    slot: DriveSlot,
+    from: VolumeId,
+) -> Result<Copy, Error> {
+    let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
+    let storage = cx.world.storage(&id).await?;
+    storage.activate().await?;
+    let format = match storage.files() {
+        Some(_) => BlockFormat::Qcow2,
+        None => storage.default_format(),
+    };
+    let name = storage.image_name(task.vmid, "cloudinit", format);
+    Ok(Copy {
+        slot,
+        to: volume_id(&id, name)?,
+        from,
+        format,
+        bytes: CLOUD_INIT_BYTES,
+        how: How::Empty,
+    })
+}
+
+async fn plan_copy(
+    cx: &Cx,
+    task: &QemuClone,
+    slot: DriveSlot,
+    from: VolumeId,
+    taken: &[String],
+    how: How,
+) -> Result<Copy, Error> {
+    let source = cx.world.storage(from.storage()).await?;
+    source.activate().await?;
+    let bytes = size_of(&*source, &from).await?;
+    let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
+    let target = cx.world.storage(&id).await?;
+    if !target.config().takes(ContentType::Images) {
+        let text = format!("storage '{id}' does not support content-type 'images'");
+        return Err(Error::conflict(text));
+    }
+    target.activate().await?;
+    // On the same storage a copy is what its original is.
+    let format = match task.format {
+        Some(format) => format,
+        None if task.storage.is_none() => source.block(from.name(), true)?.format,
+        None => target.default_format(),
+    };
+    let name = target.choose_image_name(task.vmid, format, taken).await?;
+    Ok(Copy {
+        slot,
+        to: volume_id(&id, name)?,
+        from,
+        format,
+        bytes,
+        how,
+    })
+}
+
+/// Options that are about the original alone.
+const NOT_COPIED: [&str; 6] = [
+    "parent", "lock", "template", "vmstate", "digest", "snaptime",
+];
+
+/// The options of the new guest: what tells two guests apart is made anew.
+async fn configured(
+    cx: &Cx,
+    task: &QemuClone,
+    mut options: GuestConfig,
+    copies: &[Copy],
+) -> Result<GuestConfig, Error> {
+    let original = options.text("name");
+    options
+        .0
+        .retain(|name, _| !NOT_COPIED.contains(&name.as_str()) && !name.starts_with("unused"));
+    for copy in copies {
+        set_volume(&mut options, copy.slot, &copy.to)?;
+    }
+    let cluster = cx.world.records.cluster_options().await?;
+    let nets: Vec<String> = options
+        .0
+        .keys()
+        .filter(|name| is_card(name))
+        .cloned()
+        .collect();
+    for name in nets {
+        let text = options.text(&name).unwrap_or_default();
+        let mut net = Net::parse(&text).map_err(|error| Error::bug(error.to_string()))?;
+        net.mac = Some(random_mac(cluster.mac_prefix(), &cx.world.node));
+        options.set(name, net.print());
+    }
+    let uuid = || Uuid::new_v4().to_string();
+    let smbios = options.text("smbios1").unwrap_or_default();
+    let mut smbios = Smbios::parse(&smbios).unwrap_or_default();
+    smbios.uuid = Some(uuid());
+    options.set("smbios1", smbios.print());
+    if options.text("vmgenid").is_some_and(|id| id != "0") {
+        options.set("vmgenid", uuid());
+    }
+    options.set("meta", format!("ctime={}", cx.clock.wall()));
+    let name = task.name.clone().unwrap_or_else(|| match original {
+        Some(original) => format!("Copy-of-VM-{original}"),
+        None => format!("Copy-of-VM-{}", task.source),
+    });
+    options.set("name", name);
+    if let Some(description) = &task.description {
+        options.set("description", description.trim_end());
+    }
+    Ok(options)
+}
+
+fn is_card(name: &str) -> bool {
+    let index = name.strip_prefix("net");
+    index.is_some_and(|index| !index.is_empty() && index.chars().all(|c| c.is_ascii_digit()))
+}
+
+struct CopyDisks;
+
+#[async_trait]
+impl Step<QemuClone> for CopyDisks {
+    fn name(&self) -> &'static str {
+        "copy"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuClone) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuClone) -> Result<(), Error> {
+        for copy in &task.copies {
+            make(cx, task, copy).await?;
+        }
+        live_copy::run(cx, task.source, &task.live_copies()).await
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuClone) -> Result<(), Error> {
+        live_copy::cancel(cx, task.source, &task.live_copies()).await?;
+        for copy in &task.copies {
+            let storage = cx.world.storage(copy.to.storage()).await?;
+            storage.free(copy.to.name()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a disk, as far as that is not QEMU's to do.
+async fn make(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
+    let Copy { slot, from, to, .. } = copy;
+    let storage = cx.world.storage(to.storage()).await?;
+    if copy.how == How::Layer {
+        cx.log(&format!("{slot}: '{to}' is a layer on '{from}'"))
+            .await;
+        return Ok(bases_of(&*storage, to)?.create_layer(to.name()).await?);
+    }
+    if copy.how != How::Empty {
+        cx.log(&format!("{slot}: copying '{from}' to '{to}'")).await;
+    }
+    storage.allocate(to.name(), copy.format, copy.bytes).await?;
+    match copy.how {
+        How::Copy => copy_image(cx, task, copy).await,
+        How::LiveCopy | How::Empty | How::Layer => Ok(()),
+    }
+}
+
+async fn copy_image(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
+    let from = cx.world.storage(copy.from.storage()).await?;
+    let source = Source {
+        snapshot: task.snapshot.clone(),
+        ..Source::new(&from.block(copy.from.name(), true)?)?
+    };
+    let target = cx.world.storage(copy.to.storage()).await?;
+    let target = target.block(copy.to.name(), false)?;
+    images::copy(cx, &copy.slot.to_string(), &source, &target, copy.bytes).await
+}

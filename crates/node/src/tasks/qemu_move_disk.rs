@@ -1,0 +1,513 @@
+//! Moves a disk to another storage or into another format, also while the guest writes to it.
+//!
+//! ```text
+//!   claim ─ choose ─ copy ─ switch-over ┃ publish ─ clear ─ release
+//!                      │        │       ┃ point of no return: what the guest writes from now on
+//!                      │        │         is in the new image alone
+//!                      │        QEMU puts the new image in the old one's place
+//!                      a copy, or a mirror that has caught up
+//! ```
+//!
+//! Once the mirror has caught up, every write goes to both images before the guest is told that it
+//! is done. So where nobody can tell whether QEMU switched over before it ended, the new image is
+//! the right one in either case.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use guest::qemu::block::{HostOptions, image_nodes, node_name, replacement};
+use guest::qemu::{JobState, NodeCopy, Qmp, VmConfig};
+use model::qemu::{Aio, Drive, DriveSlot};
+use model::{BlockFormat, Error, GuestConfig, GuestRecord, StorageId, VmId, VolumeId};
+use serde::{Deserialize, Serialize};
+use storage::{ContentType, Storage};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::claim::{Claim, Claims, Release, check_digest, check_lock};
+use super::{guest_object, qmp_failed};
+use crate::edit::{replace_volume, volume_of};
+use crate::images::{self, Source};
+use crate::{World, volumes};
+
+/// How often the mirror is asked after, and how often it is told of.
+const LOOK: Duration = Duration::from_millis(100);
+const TELL_EVERY: u32 = 10;
+
+/// The new image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Target {
+    from: VolumeId,
+    to: VolumeId,
+    format: BlockFormat,
+    bytes: u64,
+    /// The drive that a running guest has it in.
+    live: Option<DriveSlot>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuMoveDisk {
+    pub vmid: VmId,
+    /// The option that names the disk: `scsi0`, `unused1`.
+    pub disk: String,
+    pub storage: Option<StorageId>,
+    pub format: Option<BlockFormat>,
+    /// Remove the old image instead of keeping it as unused.
+    pub delete: bool,
+    pub digest: Option<String>,
+    /// Chosen by `choose`.
+    #[serde(default)]
+    target: Option<Target>,
+}
+
+impl QemuMoveDisk {
+    pub fn new(vmid: VmId, disk: String) -> Self {
+        Self {
+            vmid,
+            disk,
+            storage: None,
+            format: None,
+            delete: false,
+            digest: None,
+            target: None,
+        }
+    }
+
+    fn target(&self) -> Result<&Target, Error> {
+        let missing = || Error::bug("the new image was not planned");
+        self.target.as_ref().ok_or_else(missing)
+    }
+
+    /// What the new image's descriptor is passed under, as drives' are.
+    fn label(&self, slot: DriveSlot) -> Result<String, Error> {
+        Ok(format!("{slot} {}", self.target()?.to))
+    }
+}
+
+impl Task for QemuMoveDisk {
+    type World = World;
+    const NAME: &'static str = "qemu_move_disk";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmmove";
+    const POINT_OF_NO_RETURN: usize = 4;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[
+            &Claim,
+            &Choose,
+            &CopyImage,
+            &SwitchOver,
+            &Publish,
+            &Clear,
+            &Release,
+        ]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+}
+
+impl Claims for QemuMoveDisk {
+    const SHOWN_AS: &'static str = "disk";
+
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        check_digest(guest, self.digest.as_deref())?;
+        check_lock(guest, false)?;
+        let disk = &self.disk;
+        if !guest.config.0.contains_key(disk) {
+            return Err(Error::conflict(format!("disk '{disk}' does not exist")));
+        }
+        if guest.pending.contains_key(disk) {
+            let text = format!("disk '{disk}' has pending changes");
+            return Err(Error::conflict(text));
+        }
+        Ok(())
+    }
+}
+
+type Cx = TaskContext<World>;
+
+struct Choose;
+
+#[async_trait]
+impl Step<QemuMoveDisk> for Choose {
+    fn name(&self) -> &'static str {
+        "choose"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
+        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let from = movable(&guest.config, &task.disk)?;
+        check_snapshots(&guest, task, &from)?;
+        let source = cx.world.storage(from.storage()).await?;
+        source.activate().await?;
+        let missing = || Error::not_found(format!("volume '{from}' does not exist"));
+        let bytes = source.info(from.name()).await?.ok_or_else(missing)?.size;
+        let old_format = source.block(from.name(), true)?.format;
+        let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
+        let storage = cx.world.storage(&id).await?;
+        let format = task.format.unwrap_or_else(|| match id == *from.storage() {
+            true => old_format,
+            false => storage.default_format(),
+        });
+        if id == *from.storage() && format == old_format {
+            return Err(Error::conflict(
+                "you can't move to the same storage with same format",
+            ));
+        }
+        let name = choose_name(&*storage, task.vmid, format).await?;
+        let to = VolumeId::new(id, name).map_err(|error| Error::bug(error.to_string()))?;
+        let live = live_slot(cx, task).await?;
+        task.target = Some(Target {
+            from,
+            to,
+            format,
+            bytes,
+            live,
+        });
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<Probe, Error> {
+        Ok(Probe::Done)
+    }
+
+    async fn act(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// The image behind an option, if it is one that can be moved.
+fn movable(config: &GuestConfig, disk: &str) -> Result<VolumeId, Error> {
+    let text = config.text(disk).unwrap_or_default();
+    if let Ok(slot) = disk.parse::<DriveSlot>() {
+        let drive = Drive::parse(slot.bus(), &text).map_err(|e| Error::bug(e.to_string()))?;
+        if drive.is_cdrom() {
+            return Err(Error::conflict("you can't move a cdrom"));
+        }
+    }
+    let none = || Error::conflict(format!("disk '{disk}' has no associated volume"));
+    volume_of(disk, config).ok_or_else(none)
+}
+
+fn check_snapshots(guest: &GuestRecord, task: &QemuMoveDisk, from: &VolumeId) -> Result<(), Error> {
+    let mut snapshots = guest.snapshots.values();
+    let is_in = |snapshot: &model::Snapshot| {
+        let named = crate::volumes_of(&snapshot.config);
+        named.iter().any(|(_, volume)| volume.is_same_image(from))
+    };
+    if task.delete && snapshots.any(is_in) {
+        return Err(Error::conflict(
+            "you can't move a disk with snapshots and delete the source",
+        ));
+    }
+    Ok(())
+}
+
+async fn choose_name(
+    storage: &dyn Storage,
+    owner: VmId,
+    format: BlockFormat,
+) -> Result<String, Error> {
+    let id = &storage.config().id;
+    if !storage.config().takes(ContentType::Images) {
+        let text = format!("storage '{id}' does not support content-type 'images'");
+        return Err(Error::conflict(text));
+    }
+    storage.activate().await?;
+    Ok(storage.choose_image_name(owner, format, &[]).await?)
+}
+
+/// The drive that a running guest has the disk in; none where nobody has it open.
+async fn live_slot(cx: &Cx, task: &QemuMoveDisk) -> Result<Option<DriveSlot>, Error> {
+    let Ok(slot) = task.disk.parse::<DriveSlot>() else {
+        return Ok(None);
+    };
+    if !cx.world.running.is_running(task.vmid).await? {
+        return Ok(None);
+    }
+    if !slot.bus().is_seen() {
+        let text = format!("cannot move '{slot}' while the guest runs");
+        return Err(Error::conflict(text));
+    }
+    Ok(Some(slot))
+}
+
+struct CopyImage;
+
+#[async_trait]
+impl Step<QemuMoveDisk> for CopyImage {
+    fn name(&self) -> &'static str {
+        "copy"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
+        let target = task.target()?;
+        let (disk, from, to) = (&task.disk, &target.from, &target.to);
+        cx.log(&format!("{disk}: moving '{from}' to '{to}'")).await;
+        let storage = cx.world.storage(to.storage()).await?;
+        storage
+            .allocate(to.name(), target.format, target.bytes)
+            .await?;
+        if let Some(slot) = target.live {
+            return mirror(cx, task, slot).await;
+        }
+        let source = cx.world.storage(from.storage()).await?;
+        let source = Source::new(&source.block(from.name(), true)?)?;
+        let spec = storage.block(to.name(), false)?;
+        images::copy(cx, disk, &source, &spec, target.bytes).await
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuMoveDisk) -> Result<(), Error> {
+        let target = task.target()?;
+        if let Some(slot) = target.live
+            && cx.world.running.is_running(task.vmid).await?
+        {
+            let qmp = cx.world.running.qmp(task.vmid).await?;
+            end_mirror(cx, &qmp).await?;
+            remove_behind(cx, &qmp, task, slot).await?;
+        }
+        let storage = cx.world.storage(target.to.storage()).await?;
+        storage.free(target.to.name()).await?;
+        Ok(())
+    }
+}
+
+/// Has QEMU write to both images, and waits until the new one has all.
+async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Error> {
+    let target = task.target()?;
+    let guest = cx.world.records.guest(task.vmid).await?.record.data;
+    let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+    let missing = || Error::bug(format!("there is no drive {slot}"));
+    let drive = config.drives.get(&slot).ok_or_else(missing)?;
+    let storage = cx.world.storage(target.to.storage()).await?;
+    let spec = storage.block(target.to.name(), false)?;
+    let options = HostOptions {
+        throttle: None,
+        ..HostOptions::new(drive, &spec, Aio::Threads)
+    };
+    let qmp = cx.world.running.qmp(task.vmid).await?;
+    let existing = qmp.block_nodes().await.map_err(qmp_failed)?;
+    let images = image_nodes(slot, &existing);
+    let old = images
+        .first()
+        .ok_or_else(|| Error::bug("a drive has no image"))?;
+    let label = task.label(slot)?;
+    let spec = volumes::pass(&cx.world.host, &qmp, &label, &spec, &options).await?;
+    let (name, nodes) = replacement(slot, &existing, &spec, &options);
+    for node in nodes {
+        qmp.add_block_node(node).await.map_err(qmp_failed)?;
+    }
+    let copy = NodeCopy {
+        job: &cx.job_id("mirror"),
+        node: &node_name(slot),
+        target: &name,
+    };
+    qmp.mirror_node(copy, old).await.map_err(qmp_failed)?;
+    until_ready(cx, &qmp, target.bytes).await
+}
+
+async fn until_ready(cx: &Cx, qmp: &Qmp, total: u64) -> Result<(), Error> {
+    for look in 1_u32.. {
+        let job = job(cx, qmp).await?;
+        let job = job.ok_or_else(|| Error::unavailable("somebody else ended the mirror"))?;
+        match job.state {
+            JobState::Ready => break,
+            JobState::Running => {}
+            JobState::Done => return Err(Error::unavailable("somebody else ended the mirror")),
+            JobState::Failed(why) => {
+                return Err(Error::unavailable(format!("the mirror failed: {why}")));
+            }
+        }
+        if look.is_multiple_of(TELL_EVERY) {
+            cx.progress("disk", job.done.min(total), total).await;
+        }
+        cx.clock.sleep(LOOK).await;
+    }
+    cx.progress("disk", total, total).await;
+    Ok(())
+}
+
+async fn job(cx: &Cx, qmp: &Qmp) -> Result<Option<guest::qemu::Job>, Error> {
+    let id = cx.job_id("mirror");
+    let jobs = qmp.jobs().await.map_err(qmp_failed)?;
+    Ok(jobs.into_iter().find(|job| job.id == id))
+}
+
+/// Ends the mirror, if there is one, and waits until it is gone.
+async fn end_mirror(cx: &Cx, qmp: &Qmp) -> Result<(), Error> {
+    while let Some(job) = job(cx, qmp).await? {
+        match job.state {
+            JobState::Done | JobState::Failed(_) => {
+                qmp.dismiss_job(&job.id).await.map_err(qmp_failed)?;
+            }
+            JobState::Running | JobState::Ready => {
+                qmp.cancel_job(&job.id).await.map_err(qmp_failed)?;
+                cx.clock.sleep(LOOK).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes the nodes of the image that the drive does not use, and the descriptors of the volume
+/// that is not its: the new one's before it switched over, the old one's after.
+async fn remove_behind(
+    cx: &Cx,
+    qmp: &Qmp,
+    task: &QemuMoveDisk,
+    slot: DriveSlot,
+) -> Result<(), Error> {
+    let existing = qmp.block_nodes().await.map_err(qmp_failed)?;
+    for name in image_nodes(slot, &existing) {
+        match qmp.remove_block_node(&name).await {
+            // The drive uses it.
+            Err(guest::qemu::QmpError::Refused { .. }) => {}
+            removed => removed.map_err(qmp_failed)?,
+        }
+    }
+    let is_over = is_switched_over(cx, task).await?;
+    let new = task.label(slot)?;
+    for (set, said) in qmp.descriptor_sets().await.map_err(qmp_failed)? {
+        let is_drives = said.iter().any(|said| is_of(said, slot));
+        let is_new = said.contains(&new);
+        if is_drives && is_new != is_over {
+            qmp.remove_descriptors(set).await.map_err(qmp_failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a label is of a drive; those of the start say its slot alone.
+fn is_of(label: &str, slot: DriveSlot) -> bool {
+    label.split(' ').next() == Some(&slot.to_string())
+}
+
+/// Whether the record names the new image.
+async fn is_switched_over(cx: &Cx, task: &QemuMoveDisk) -> Result<bool, Error> {
+    let guest = cx.world.records.guest(task.vmid).await?.record.data;
+    Ok(volume_of(&task.disk, &guest.config).as_ref() == Some(&task.target()?.to))
+}
+
+/// The guest writes to the new image alone from here on.
+struct SwitchOver;
+
+#[async_trait]
+impl Step<QemuMoveDisk> for SwitchOver {
+    fn name(&self) -> &'static str {
+        "switch-over"
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<Probe, Error> {
+        // A copy that nobody writes to is as good as the original, and so is a mirror whose guest
+        // has ended.
+        let is_live = task.target()?.live.is_some();
+        if !is_live || !cx.world.running.is_running(task.vmid).await? {
+            return Ok(Probe::Done);
+        }
+        let qmp = cx.world.running.qmp(task.vmid).await?;
+        let state = job(cx, &qmp).await?.map(|job| job.state);
+        Ok(match state {
+            Some(JobState::Done) => Probe::Done,
+            _ => Probe::NotDone,
+        })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
+        if task.target()?.live.is_none() {
+            return Ok(());
+        }
+        let qmp = cx.world.running.qmp(task.vmid).await?;
+        qmp.complete_job(&cx.job_id("mirror"))
+            .await
+            .map_err(qmp_failed)?;
+        loop {
+            match job(cx, &qmp).await?.map(|job| job.state) {
+                Some(JobState::Done) => return Ok(()),
+                Some(JobState::Running | JobState::Ready) => cx.clock.sleep(LOOK).await,
+                Some(JobState::Failed(why)) => {
+                    return Err(Error::unavailable(format!("the mirror failed: {why}")));
+                }
+                None => return Err(Error::unavailable("somebody else ended the mirror")),
+            }
+        }
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+struct Publish;
+
+#[async_trait]
+impl Step<QemuMoveDisk> for Publish {
+    fn name(&self) -> &'static str {
+        "publish"
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<Probe, Error> {
+        let done = is_switched_over(cx, task).await?;
+        Ok(if done { Probe::Done } else { Probe::NotDone })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
+        let target = task.target()?;
+        let change =
+            |guest: &mut GuestRecord| replace_volume(guest, &task.disk, &target.to, task.delete);
+        let revision = cx.world.records.change_guest(task.vmid, change).await?;
+        cx.committed(revision.0);
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Closes the old image, and removes it where that is wanted.
+struct Clear;
+
+#[async_trait]
+impl Step<QemuMoveDisk> for Clear {
+    fn name(&self) -> &'static str {
+        "clear"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
+        let target = task.target()?;
+        if let Some(slot) = target.live
+            && cx.world.running.is_running(task.vmid).await?
+        {
+            let qmp = cx.world.running.qmp(task.vmid).await?;
+            end_mirror(cx, &qmp).await?;
+            remove_behind(cx, &qmp, task, slot).await?;
+        }
+        if task.delete {
+            let storage = cx.world.storage(target.from.storage()).await?;
+            storage.free(target.from.name()).await?;
+            cx.log(&format!("removed volume '{}'", target.from)).await;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! Makes a virtual machine a template: its disks become bases that others are layers on.
+//!
+//! ```text
+//!   claim ─ rename ─ publish ┃ release
+//!             │              ┃ point of no return: the record says template and names the bases
+//!             vm-100-disk-0 is called base-100-disk-0
+//! ```
+
+use async_trait::async_trait;
+use guest::qemu::VmConfig;
+use model::qemu::{Drive, DriveSlot};
+use model::{Error, GuestRecord, VmId, VolumeId};
+use serde::{Deserialize, Serialize};
+use storage::Bases;
+use tasks::{Probe, Step, Task, TaskContext};
+
+use super::claim::{Claim, Claims, Release, check_lock};
+use super::guest_object;
+use crate::{World, volumes};
+
+/// A disk that becomes a base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Renaming {
+    slot: DriveSlot,
+    from: VolumeId,
+    to: VolumeId,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QemuTemplate {
+    pub vmid: VmId,
+    /// Only this disk becomes a base; the guest does not become a template.
+    pub disk: Option<DriveSlot>,
+    /// Chosen by `rename`.
+    #[serde(default)]
+    renamings: Vec<Renaming>,
+}
+
+impl QemuTemplate {
+    pub fn new(vmid: VmId, disk: Option<DriveSlot>) -> Self {
+        Self {
+            vmid,
+            disk,
+            renamings: Vec::new(),
+        }
+    }
+}
+
+impl Task for QemuTemplate {
+    type World = World;
+    const NAME: &'static str = "qemu_template";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmtemplate";
+    const POINT_OF_NO_RETURN: usize = 3;
+
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Claim, &Rename, &Publish, &Release]
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+}
+
+impl Claims for QemuTemplate {
+    const SHOWN_AS: &'static str = "";
+
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        if !guest.snapshots.is_empty() {
+            return Err(Error::conflict(
+                "unable to create template, because VM contains snapshots",
+            ));
+        }
+        if guest.config.flag("template") == Some(true) && self.disk.is_none() {
+            return Err(Error::conflict(
+                "you can't convert a template to a template",
+            ));
+        }
+        check_lock(guest, false)
+    }
+}
+
+type Cx = TaskContext<World>;
+
+struct Rename;
+
+#[async_trait]
+impl Step<QemuTemplate> for Rename {
+    fn name(&self) -> &'static str {
+        "rename"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
+        let vmid = task.vmid;
+        if cx.world.running.is_running(vmid).await? {
+            return Err(Error::conflict(
+                "you can't convert a VM to template if VM is running",
+            ));
+        }
+        let guest = cx.world.records.guest(vmid).await?.record.data;
+        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+        let mut renamings = Vec::new();
+        for (slot, from) in volumes::disks_of(&config) {
+            if task.disk.is_some_and(|disk| disk != slot) {
+                continue;
+            }
+            let storage = cx.world.storage(from.storage()).await?;
+            let bases = bases_of(&*storage, &from)?;
+            if bases.is_base(from.name()) || from.owner() != Some(vmid) {
+                continue;
+            }
+            storage.activate().await?;
+            let name = bases.base_name(from.name())?;
+            let to = VolumeId::new(from.storage().clone(), name)
+                .map_err(|error| Error::bug(error.to_string()))?;
+            renamings.push(Renaming { slot, from, to });
+        }
+        if let Some(disk) = task.disk
+            && renamings.is_empty()
+        {
+            let text = format!("disk '{disk}' cannot become a base image");
+            return Err(Error::conflict(text));
+        }
+        task.renamings = renamings;
+        Ok(())
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuTemplate) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
+        for Renaming { from, to, .. } in &task.renamings {
+            let storage = cx.world.storage(from.storage()).await?;
+            let bases = bases_of(&*storage, from)?;
+            bases.rename_image(from.name(), to.name()).await?;
+            cx.log(&format!("'{from}' becomes '{to}'")).await;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuTemplate) -> Result<(), Error> {
+        for Renaming { from, to, .. } in &task.renamings {
+            let storage = cx.world.storage(from.storage()).await?;
+            let bases = bases_of(&*storage, from)?;
+            bases.rename_image(to.name(), from.name()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How a storage makes layers; a clear word where it has no such thing.
+pub(super) fn bases_of<'a>(
+    storage: &'a dyn storage::Storage,
+    volume: &VolumeId,
+) -> Result<&'a dyn Bases, Error> {
+    let id = volume.storage();
+    let none = || Error::conflict(format!("storage '{id}' does not support base images"));
+    storage.bases().ok_or_else(none)
+}
+
+struct Publish;
+
+#[async_trait]
+impl Step<QemuTemplate> for Publish {
+    fn name(&self) -> &'static str {
+        "publish"
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<Probe, Error> {
+        let before = cx.world.records.guest(task.vmid).await?.record.data;
+        let mut after = before.clone();
+        convert(task, &mut after)?;
+        Ok(if after == before {
+            Probe::Done
+        } else {
+            Probe::NotDone
+        })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
+        let change = |guest: &mut GuestRecord| convert(task, guest);
+        let revision = cx.world.records.change_guest(task.vmid, change).await?;
+        cx.committed(revision.0);
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuTemplate) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Names the bases in a record, and says that it is a template.
+fn convert(task: &QemuTemplate, guest: &mut GuestRecord) -> Result<(), Error> {
+    for Renaming { slot, to, .. } in &task.renamings {
+        set_volume(&mut guest.config, *slot, to)?;
+    }
+    if task.disk.is_none() {
+        guest.config.set("template", 1);
+    }
+    Ok(())
+}
+
+/// Puts another volume behind a drive of a configuration; its other keys stay.
+pub(super) fn set_volume(
+    config: &mut model::GuestConfig,
+    slot: DriveSlot,
+    volume: &VolumeId,
+) -> Result<(), Error> {
+    let name = slot.to_string();
+    let text = config.text(&name).unwrap_or_default();
+    let mut drive = Drive::parse(slot.bus(), &text).map_err(|e| Error::bug(e.to_string()))?;
+    drive.set_volume(volume);
+    config.set(name, drive.print());
+    Ok(())
+}

@@ -1,0 +1,358 @@
+//! Templates, clones and moving disks, with a real guest.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod harness;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use harness::{Serial, TestNode, left_out, tiny_disk, until};
+use serde_json::{Value, json};
+
+struct Scene {
+    node: TestNode,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test compares images")]
+fn qemu_img(args: &[&str]) -> String {
+    let output = Command::new("qemu-img").args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn params(vmid: u32, more: Value) -> Value {
+    let mut params = json!({"node": "pve1", "vmid": vmid});
+    params
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    params
+}
+
+fn ask(serial: &mut Serial, command: &str) -> String {
+    serial.type_line(&format!("{command}; echo end-$((1+1))"));
+    serial.expect("end-2")
+}
+
+impl Scene {
+    /// A node with the tiny guest 100 and a second storage.
+    async fn new(test: &str) -> Option<Self> {
+        if left_out(test) {
+            return None;
+        }
+        let node = TestNode::with_tiny(&tiny_disk()?).await;
+        let path = node.root.join("srv/second").display().to_string();
+        let second = json!({"storage": "second", "type": "dir", "path": path, "content": "images"});
+        node.call("storage_create", second).await.unwrap();
+        Some(Self { node })
+    }
+
+    async fn done(&self, op: &str, vmid: u32, more: Value) {
+        let status = self.node.task(op, params(vmid, more)).await;
+        assert_eq!(status, "OK", "{op}");
+    }
+
+    async fn config(&self, vmid: u32) -> Value {
+        self.node
+            .call("qemu_config", params(vmid, json!({})))
+            .await
+            .unwrap()
+            .data
+    }
+
+    async fn boot(&self, vmid: u32) -> Serial {
+        self.done("qemu_start", vmid, json!({})).await;
+        let socket = format!("run/ostler/guests/{vmid}/serial0.sock");
+        let mut serial = Serial::connect(&self.node.root.join(socket));
+        serial.expect("tiny: ready");
+        serial
+    }
+
+    fn image(&self, name: &str) -> PathBuf {
+        self.node.root.join("var/lib/vz/images").join(name)
+    }
+
+    fn images(&self) -> usize {
+        std::fs::read_dir(self.image("")).map_or(0, Iterator::count)
+    }
+}
+
+// covers: S4.7
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_its_clones_and_their_end() {
+    let Some(scene) = Scene::new("templates and clones").await else {
+        return;
+    };
+    scene.done("qemu_template", 100, json!({})).await;
+    let config = scene.config(100).await;
+    assert_eq!(config["template"], 1);
+    assert_eq!(
+        config["virtio0"],
+        "local:100/base-100-disk-0.qcow2,size=64M"
+    );
+    let started = scene.node.task("qemu_start", params(100, json!({}))).await;
+    assert_eq!(started, "you can't start a vm if it's a template");
+
+    scene
+        .done("qemu_clone", 100, json!({"newid": 201, "name": "linked"}))
+        .await;
+    scene
+        .done(
+            "qemu_clone",
+            100,
+            json!({"newid": 202, "full": 1, "storage": "second"}),
+        )
+        .await;
+    let linked = scene.config(201).await;
+    let volume = "local:100/base-100-disk-0.qcow2/201/vm-201-disk-0.qcow2,size=64M";
+    assert_eq!(
+        (&linked["virtio0"], &linked["name"]),
+        (&json!(volume), &json!("linked"))
+    );
+    assert!(linked.get("template").is_none(), "{linked}");
+    let full = scene.config(202).await;
+    assert_eq!(full["name"], "Copy-of-VM-tiny");
+    assert!(
+        full["virtio0"]
+            .as_str()
+            .unwrap()
+            .starts_with("second:202/vm-202-disk-0."),
+        "{full}"
+    );
+    // A layer holds next to nothing, boots, and can be written to without touching its base.
+    let layer = scene.image("201/vm-201-disk-0.qcow2");
+    assert!(std::fs::metadata(&layer).unwrap().len() < 1 << 20);
+    let base = scene.image("100/base-100-disk-0.qcow2");
+    let before = std::fs::read(&base).unwrap();
+    let mut serial = scene.boot(201).await;
+    ask(
+        &mut serial,
+        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo mine > /mnt/note; sync",
+    );
+    assert!(ask(&mut serial, "cat /mnt/note").contains("mine"));
+    scene.done("qemu_stop", 201, json!({})).await;
+    assert!(
+        std::fs::read(&base).unwrap() == before,
+        "the base was written to"
+    );
+    scene.boot(202).await;
+    scene.done("qemu_stop", 202, json!({})).await;
+
+    // The list names a layer as the configuration does.
+    let list = json!({"node": "pve1", "storage": "local", "vmid": 201});
+    let list = scene.node.call("volume_list", list).await.unwrap().data;
+    assert_eq!(list[0]["volid"], volume.split(',').next().unwrap());
+
+    let refused = scene
+        .node
+        .task("qemu_destroy", params(100, json!({})))
+        .await;
+    assert!(
+        refused.contains("is still in use by linked cloned"),
+        "{refused}"
+    );
+    for vmid in [201, 202, 100] {
+        scene.done("qemu_destroy", vmid, json!({})).await;
+    }
+    assert_eq!(scene.images(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_guest_is_copied_as_it_is_at_one_moment() {
+    let Some(scene) = Scene::new("clone of a running guest").await else {
+        return;
+    };
+    let mut serial = scene.boot(100).await;
+    ask(
+        &mut serial,
+        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo first > /mnt/note; sync",
+    );
+    let refused = scene
+        .node
+        .call("qemu_clone", params(100, json!({"newid": 203, "full": 0})))
+        .await;
+    assert!(
+        refused
+            .unwrap_err()
+            .message
+            .contains("Linked clone feature")
+    );
+    scene
+        .done("qemu_clone", 100, json!({"newid": 203, "format": "raw"}))
+        .await;
+    // The original runs on and may change.
+    ask(&mut serial, "echo second > /mnt/note; sync");
+    let mut copy = scene.boot(203).await;
+    let seen = ask(
+        &mut copy,
+        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note",
+    );
+    assert!(seen.contains("first"), "{seen}");
+    assert!(scene.image("203/vm-203-disk-0.raw").exists());
+    assert!(ask(&mut serial, "cat /mnt/note").contains("second"));
+}
+
+// covers: S4.8
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_moves_while_the_guest_writes_to_it() {
+    let Some(scene) = Scene::new("moving disks").await else {
+        return;
+    };
+    let mut serial = scene.boot(100).await;
+    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    // It writes all the time, and remembers what it has written.
+    let load = "(n=0; while :; do n=$((n+1)); echo $n > /mnt/count; sync; done) & echo $! > /pid";
+    ask(&mut serial, load);
+    for (storage, format) in [("local", "raw"), ("second", "qcow2"), ("local", "qcow2")] {
+        let wanted = json!({"disk": "virtio0", "storage": storage, "format": format, "delete": 1});
+        scene.done("qemu_move_disk", 100, wanted).await;
+        let volume = scene.config(100).await["virtio0"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            volume.starts_with(&format!("{storage}:100/vm-100-disk-")),
+            "{volume}"
+        );
+        assert!(volume.contains(&format!(".{format},")), "{volume}");
+    }
+    let same = json!({"disk": "virtio0", "format": "qcow2"});
+    let refused = scene.node.task("qemu_move_disk", params(100, same)).await;
+    assert_eq!(
+        refused,
+        "you can't move to the same storage with same format"
+    );
+    ask(&mut serial, "kill $(cat /pid); sync");
+    let seen = ask(
+        &mut serial,
+        "echo last=$(cat /mnt/count)=; sha256sum /mnt/vmlinuz",
+    );
+    let last = seen
+        .rsplit_once("last=")
+        .unwrap()
+        .1
+        .split_once('=')
+        .unwrap()
+        .0
+        .to_owned();
+    assert!(last.parse::<u64>().unwrap() > 0, "{seen}");
+    let sum = seen
+        .split_whitespace()
+        .find(|word| word.len() == 64)
+        .unwrap()
+        .to_owned();
+    // Another drive can still be plugged where the moved one is, and it can be moved when stopped.
+    scene
+        .done("qemu_shutdown", 100, json!({"forceStop": 1, "timeout": 30}))
+        .await;
+    let wanted = json!({"disk": "virtio0", "storage": "second", "format": "raw"});
+    scene.done("qemu_move_disk", 100, wanted).await;
+    let config = scene.config(100).await;
+    assert!(
+        config["unused0"]
+            .as_str()
+            .unwrap()
+            .starts_with("local:100/"),
+        "{config}"
+    );
+    let mut serial = scene.boot(100).await;
+    let seen = ask(
+        &mut serial,
+        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/count; sha256sum /mnt/vmlinuz",
+    );
+    assert!(
+        seen.contains(&last) && seen.contains(&sum),
+        "{seen}, not {last} and {sum}"
+    );
+    scene.done("qemu_stop", 100, json!({})).await;
+    scene.done("qemu_destroy", 100, json!({})).await;
+    assert_eq!(scene.images(), 0);
+}
+
+/// Whenever the agent dies, the guest writes on, and one image is its disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_broken_off_by_the_agents_death_loses_no_write() {
+    let Some(scene) = Scene::new("move broken off").await else {
+        return;
+    };
+    let mut serial = scene.boot(100).await;
+    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    let mut format = "qcow2";
+    for (number, delay_ms) in [0, 60, 120, 200, 300, 400].into_iter().enumerate() {
+        let other = if format == "raw" { "qcow2" } else { "raw" };
+        let wanted = params(
+            100,
+            json!({"disk": "virtio0", "format": other, "delete": 1}),
+        );
+        let upid = scene
+            .node
+            .call("qemu_move_disk", wanted)
+            .await
+            .unwrap()
+            .data;
+        // Not a wait for something, but the moment at which the agent dies.
+        tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+        scene.node.kill_role("node").await;
+        let status = scene.node.ended(upid.as_str().unwrap()).await;
+        if status == "OK" {
+            format = other;
+        }
+        let volume = scene.config(100).await["virtio0"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            volume.contains(&format!(".{format},")),
+            "{status}: {volume}"
+        );
+        let images = std::fs::read_dir(scene.image("100")).unwrap().count();
+        assert_eq!(images, 1, "{status}: one image is left");
+        let note = format!("note-{number}");
+        assert!(
+            ask(
+                &mut serial,
+                &format!("echo {note} > /mnt/note; sync; cat /mnt/note")
+            )
+            .contains(&note)
+        );
+    }
+    scene.done("qemu_stop", 100, json!({})).await;
+    let mut serial = scene.boot(100).await;
+    let seen = ask(
+        &mut serial,
+        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note",
+    );
+    assert!(seen.contains("note-5"), "{seen}");
+}
+
+/// Everybody gets a turn at one template.
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_linked_clones_at_once() {
+    let Some(scene) = Scene::new("fifty clones").await else {
+        return;
+    };
+    scene.done("qemu_template", 100, json!({})).await;
+    let mut upids = Vec::new();
+    for newid in 300..350 {
+        let clone = params(100, json!({"newid": newid}));
+        upids.push(scene.node.call("qemu_clone", clone).await.unwrap().data);
+    }
+    for upid in &upids {
+        assert_eq!(scene.node.ended(upid.as_str().unwrap()).await, "OK");
+    }
+    until("all clones are listed", async || {
+        (300..350).all(|vmid| {
+            scene
+                .image(&format!("{vmid}/vm-{vmid}-disk-0.qcow2"))
+                .exists()
+        })
+    })
+    .await;
+    let chain = qemu_img(&[
+        "info",
+        "--backing-chain",
+        scene.image("349/vm-349-disk-0.qcow2").to_str().unwrap(),
+    ]);
+    assert!(chain.contains("base-100-disk-0.qcow2"), "{chain}");
+}

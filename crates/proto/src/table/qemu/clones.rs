@@ -1,0 +1,128 @@
+//! Copies of virtual machines and of their disks: clone, template, move, and what of it can be.
+
+use model::Privilege;
+use model::schema::{Field, Shape, Values, format};
+
+use super::config::DIGEST;
+use super::disks::{DISKS, MOVABLE};
+use crate::table::params::{NODE, VMID};
+use crate::{Check, Need, Row};
+
+const FORMAT: Field = Field::string("format")
+    .optional()
+    .one_of(&["raw", "qcow2", "vmdk"]);
+const STORAGE: Field = Field::string("storage")
+    .optional()
+    .format(format::STORAGE_ID);
+const SNAPNAME: Field = Field::string("snapname")
+    .optional()
+    .max_length(40)
+    .format(format::CONFIG_ID);
+
+/// Space on the storage that is named; where none is, the operation looks.
+fn space_needs(params: &Values) -> Vec<Need> {
+    let storage = params.get("storage").and_then(|storage| storage.as_str());
+    let need = storage.map(|storage| Need {
+        path: format!("/storage/{storage}"),
+        privileges: vec![Privilege::DatastoreAllocateSpace],
+        any: false,
+    });
+    need.into_iter().collect()
+}
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/clone",
+        "qemu_clone",
+        "Make a copy of a virtual machine or of a template.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        Field::integer("newid")
+            .range(100.0, 999_999_999.0)
+            .format(format::VMID),
+        Field::integer("bwlimit").optional().min(0.0).unbuilt(),
+        Field::string("description").optional(),
+        FORMAT,
+        Field::boolean("full").optional(),
+        Field::string("name").optional().format(format::DNS_NAME),
+        Field::string("pool").optional().format(format::POOL_ID),
+        SNAPNAME,
+        STORAGE,
+        Field::string("target").optional().format(format::NODE),
+    ]])
+    .check(Check::All(&[
+        Check::On("/vms/{vmid}", &[Privilege::VmClone]),
+        Check::Any(&[
+            Check::On("/vms/{newid}", &[Privilege::VmAllocate]),
+            Check::Given("pool", &Check::On("/pool/{pool}", &[Privilege::VmAllocate])),
+        ]),
+        Check::Computed(space_needs),
+    ]))
+    .submit()
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/qemu/{vmid}/feature",
+        "qemu_feature",
+        "Whether a virtual machine's disks can be snapshot, cloned or copied.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        Field::string("feature").one_of(&["snapshot", "clone", "copy"]),
+        SNAPNAME,
+    ]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::boolean("hasFeature"),
+            Field::array("nodes", &Shape::String),
+        ]],
+        open: false,
+    })
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/move_disk",
+        "qemu_move_disk",
+        "Move a disk to another storage or into another format.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        Field::string("disk").one_of(MOVABLE),
+        Field::integer("bwlimit").optional().min(0.0).unbuilt(),
+        Field::boolean("delete").optional().default("0"),
+        DIGEST,
+        FORMAT,
+        STORAGE,
+        Field::string("target-digest")
+            .optional()
+            .max_length(40)
+            .unbuilt(),
+        Field::string("target-disk")
+            .optional()
+            .one_of(MOVABLE)
+            .unbuilt(),
+        Field::integer("target-vmid")
+            .optional()
+            .range(100.0, 999_999_999.0)
+            .format(format::VMID)
+            .unbuilt(),
+    ]])
+    .check(Check::All(&[
+        Check::On("/vms/{vmid}", &[Privilege::VmConfigDisk]),
+        Check::Computed(space_needs),
+    ]))
+    .submit()
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/template",
+        "qemu_template",
+        "Make a virtual machine a template that others are cloned from.",
+    )
+    .params(&[&[NODE, VMID, Field::string("disk").optional().one_of(DISKS)]])
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmAllocate]))
+    .submit()
+    .on_node(),
+];
