@@ -256,32 +256,30 @@ impl Edit {
     pub(crate) fn apply(&self, guest: &mut GuestRecord, is_running: bool) -> Applied {
         let mut applied = Applied::default();
         for name in &self.revert {
-            guest.pending.remove(name);
+            applied.forget(guest, name, false);
         }
         for name in &self.delete {
             if is_running && !is_at_once(name) {
                 if guest.config.0.contains_key(name) {
                     let change = PendingChange::Delete { force: self.force };
-                    guest.pending.insert(name.clone(), change);
+                    applied.wait(guest, name, change);
                 } else {
-                    guest.pending.remove(name);
+                    applied.forget(guest, name, self.force);
                 }
             } else {
-                guest.pending.remove(name);
                 applied.take_out(guest, name, self.force);
+                applied.forget(guest, name, self.force);
             }
         }
         for (name, value) in &self.set {
             let same = guest.config.0.get(name) == Some(value);
             if !is_running || is_at_once(name) {
-                guest.pending.remove(name);
                 applied.put_in(guest, name, value);
+                applied.forget(guest, name, false);
             } else if same {
-                guest.pending.remove(name);
+                applied.forget(guest, name, false);
             } else {
-                guest
-                    .pending
-                    .insert(name.clone(), PendingChange::Set(value.clone()));
+                applied.wait(guest, name, PendingChange::Set(value.clone()));
             }
         }
         applied
@@ -357,6 +355,24 @@ pub(crate) fn replace_volume(
 }
 
 impl Applied {
+    /// Lets a change wait, in place of one that waited for the same option. The volume that only
+    /// the other would have put in becomes unused.
+    fn wait(&mut self, guest: &mut GuestRecord, name: &str, change: PendingChange) {
+        let after = volume_waiting(name, Some(&change));
+        let before = volume_waiting(name, guest.pending.get(name));
+        guest.pending.insert(name.to_owned(), change);
+        if before != after {
+            self.retire(guest, before, false);
+        }
+    }
+
+    /// Forgets a change that waits. The volume that it would have put in becomes unused, or goes
+    /// where that is wanted.
+    fn forget(&mut self, guest: &mut GuestRecord, name: &str, force: bool) {
+        let change = guest.pending.remove(name);
+        self.retire(guest, volume_waiting(name, change.as_ref()), force);
+    }
+
     /// Sets an option. A volume that it named before becomes unused.
     fn put_in(&mut self, guest: &mut GuestRecord, name: &str, value: &Value) {
         let before = volume_of(name, &guest.config);
@@ -405,12 +421,23 @@ pub(crate) fn is_indexed(name: &str, stem: &str) -> bool {
 
 /// The volume that an option names.
 pub(crate) fn volume_of(name: &str, config: &GuestConfig) -> Option<VolumeId> {
-    let text = config.text(name)?;
+    volume_in(name, &config.text(name)?)
+}
+
+/// The volume that an option will name.
+fn volume_waiting(name: &str, change: Option<&PendingChange>) -> Option<VolumeId> {
+    match change? {
+        PendingChange::Set(value) => volume_in(name, value.as_str()?),
+        PendingChange::Delete { .. } => None,
+    }
+}
+
+fn volume_in(name: &str, text: &str) -> Option<VolumeId> {
     if is_indexed(name, "unused") {
         return text.split(',').next()?.parse().ok();
     }
     let slot: DriveSlot = name.parse().ok()?;
-    Drive::parse(slot.bus(), &text).ok()?.volume()
+    Drive::parse(slot.bus(), text).ok()?.volume()
 }
 
 /// Every volume that a guest has a use for, now, in a snapshot or for its memory.
@@ -539,6 +566,40 @@ mod tests {
         change.apply(&mut guest, true);
         apply_pending(&mut guest);
         assert_eq!(guest.config.0["cores"], 2);
+    }
+
+    #[test]
+    fn a_volume_that_waited_in_vain_is_unused() {
+        let set = |volume: &str| edit(json!({"sata5": format!("local:100/{volume},size=1G")}));
+        let back = |delete: bool, force| {
+            let names = vec!["sata5".to_owned()];
+            let (delete, revert) = if delete {
+                (names, vec![])
+            } else {
+                (vec![], names)
+            };
+            Edit {
+                delete,
+                revert,
+                force,
+                ..Edit::default()
+            }
+        };
+        for taken_back in [back(true, false), back(false, false), set("b.raw")] {
+            let mut guest = record(json!({}));
+            set("a.raw").apply(&mut guest, true);
+            assert_eq!(guest.config.0.len(), 0);
+            // The same volume with other options waits on.
+            edit(json!({"sata5": "local:100/a.raw,ssd=1"})).apply(&mut guest, true);
+            assert_eq!(guest.config.0.len(), 0);
+            assert!(taken_back.apply(&mut guest, true).unwanted.is_empty());
+            assert_eq!(guest.config.0["unused0"], "local:100/a.raw");
+        }
+        let mut guest = record(json!({}));
+        set("a.raw").apply(&mut guest, true);
+        let applied = back(true, true).apply(&mut guest, true);
+        assert_eq!(applied.unwanted[0].to_string(), "local:100/a.raw");
+        assert_eq!(guest.config.0.len(), 0);
     }
 
     #[test]

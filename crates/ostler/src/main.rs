@@ -13,10 +13,11 @@ mod config;
 mod roles;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// Ostler looks after your guests.
@@ -25,7 +26,7 @@ use tracing_subscriber::EnvFilter;
     name = "ostler",
     version,
     after_help = "Also, as subcommands or by the name of a link to this program: pvesh, qm, \
-                  pveversion."
+                  pvesm, pveum, pveversion."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -48,6 +49,16 @@ enum Command {
     Api,
     /// Print the operation table as JSON.
     ApiDump,
+    /// Print the script that completes commands in a shell.
+    Completion { shell: cli::Shell },
+    /// Write man pages into a folder.
+    Man { folder: PathBuf },
+    /// Print what may stand for the last of these words; shells ask this.
+    #[command(hide = true)]
+    Complete {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Check one password with PAM; the agent starts this by itself.
     #[command(hide = true)]
     PamHelper,
@@ -71,9 +82,11 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::ApiDump => {
             let table = proto::dump_table(proto::table::rows());
             let text = serde_json::to_string_pretty(&table).context("printing the table")?;
-            cli::line(&text)?;
-            Ok(ExitCode::SUCCESS)
+            done(cli::line(&text))
         }
+        Command::Completion { shell } => done(cli::print(&cli::completion_script(shell))),
+        Command::Man { folder } => done(cli::write_man_pages(&folder, &Arguments::command())),
+        Command::Complete { words } => done(cli::complete(&Arguments::command(), &words)),
         Command::PamHelper => Ok(auth::pam::helper_main()),
         role => {
             log();
@@ -84,6 +97,10 @@ fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn done(result: Result<()>) -> Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 fn run_role(role: &Command) -> Result<()> {

@@ -7,97 +7,13 @@
 
 mod harness;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
+use harness::commands::{Commands, said};
 use harness::{TestNode, left_out, until};
 use rustix::process::Signal;
 use serde_json::Value;
-
-/// A folder with the program under its names, as an installation has them.
-struct Commands {
-    folder: tempfile::TempDir,
-    root: PathBuf,
-}
-
-impl Commands {
-    fn new(root: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["ostler", "qm", "pvesh", "pveversion"] {
-            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ostler"), folder.path().join(name))
-                .unwrap();
-        }
-        Self {
-            folder,
-            root: root.to_owned(),
-        }
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut words = line.split(' ');
-        let program = self.folder.path().join(words.next().unwrap());
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a test starts the program it tests"
-        )]
-        let mut command = Command::new(program);
-        command
-            .args(words)
-            .env("OSTLER_ROOT", &self.root)
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs a command: its exit code, and what it said on standard output and error.
-    fn run(&self, line: &str) -> (i32, String, String) {
-        said(self.command(line).output().unwrap())
-    }
-
-    /// Runs a command that must succeed; what it said.
-    fn ok(&self, line: &str) -> String {
-        let (code, out, err) = self.run(line);
-        assert_eq!(code, 0, "{line}\n{out}{err}");
-        out
-    }
-
-    fn json(&self, line: &str) -> Value {
-        serde_json::from_str(&self.ok(&format!("{line} --output-format json"))).unwrap()
-    }
-
-    /// Runs a command that must fail; its code and what it said on standard error.
-    fn fails(&self, line: &str) -> (i32, String) {
-        let (code, out, err) = self.run(line);
-        assert_ne!(code, 0, "{line}\n{out}{err}");
-        (code, err)
-    }
-
-    /// Runs a command with something to read.
-    fn typed(&self, line: &str, keys: &str) -> (i32, String, String) {
-        let mut command = self.command(line);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(keys.as_bytes())
-            .unwrap();
-        said(child.wait_with_output().unwrap())
-    }
-}
-
-fn said(output: Output) -> (i32, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_lives_by_qm() {

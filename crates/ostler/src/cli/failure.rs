@@ -159,6 +159,12 @@ fn hint(error: &Error) -> Option<String> {
         let hint = "another task works on it: 'ostler task list --running' shows which";
         return Some(hint.to_owned());
     }
+    if text.contains("snapshot '") && text.ends_with("does not exist") {
+        return Some("'ostler vm snapshot list VMID' shows which there are".to_owned());
+    }
+    if text.contains("not running") {
+        return Some("'ostler vm start VMID' starts it".to_owned());
+    }
     if text.contains("already running") {
         return Some("'ostler vm show' tells what it does".to_owned());
     }
@@ -167,7 +173,7 @@ fn hint(error: &Error) -> Option<String> {
     }
     match kind? {
         ErrorKind::NotFound if text.starts_with("storage") => {
-            Some("'pvesh get /storage' shows which storages there are".to_owned())
+            Some("'pvesm status' shows which storages there are".to_owned())
         }
         ErrorKind::NotFound if text.contains("qemu-server/") => {
             Some("'ostler vm list' shows which machines there are".to_owned())
@@ -229,6 +235,31 @@ mod tests {
             own(Usage("what?".to_owned())),
             (2, "error: what?".to_owned())
         );
+    }
+
+    #[test]
+    fn what_is_missing_or_stopped_has_a_hint() {
+        let failed = |status: &str| TaskFailed {
+            upid: "UPID:x:".to_owned(),
+            status: status.to_owned(),
+        };
+        for (error, hint) in [
+            (
+                own(failed("snapshot 'x' does not exist")),
+                "'ostler vm snapshot list",
+            ),
+            (
+                own(Refused::conflict("VM 100 not running")),
+                "'ostler vm start",
+            ),
+            (own(failed("VM 100 is not running")), "'ostler vm start"),
+            (
+                own(Refused::not_found("storage 'x' does not exist")),
+                "'pvesm status'",
+            ),
+        ] {
+            assert!(error.1.contains(&format!("\nhint: {hint}")), "{error:?}");
+        }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   argv[0] or first word ─┬─ pvesh       every operation, from the table
-//!                          ├─ qm          a hand-kept list: command → operation, output
+//!                          ├─ qm, pvesm, pveum   hand-kept lists: command → operation, output
 //!                          ├─ pveversion
 //!                          └─ vm, task    ours
+//!   the same tables ─ completion of shells, man pages
 //!        options → check against the row → agent ─┬─ socket       call, submit
 //!                                                 └─ http::Index  lists, constants
 //!        answer  → format (text, json, yaml) → output
@@ -15,15 +16,20 @@
 //! itself. **Only `output` prints.**
 
 mod agent;
+mod commands;
+mod completion;
 mod failure;
 mod follow;
 mod format;
 mod keyboard;
+mod man;
 mod options;
 mod output;
 mod people;
 mod progress;
 mod pvesh;
+mod pvesm;
+mod pveum;
 mod pveversion;
 mod qm;
 mod terminal;
@@ -35,26 +41,34 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+use commands::Program;
 use failure::Manners;
 
-pub(crate) use output::line;
+pub(crate) use completion::{Shell, complete, script as completion_script};
+pub(crate) use man::write as write_man_pages;
+pub(crate) use output::{line, print};
 pub(crate) use people::{TaskCommand, VmCommand, run_task, run_vm};
 
 /// A command that bears a name of Proxmox VE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Known {
     Pvesh,
-    Qm,
+    Table(Program),
     Pveversion,
 }
+
+/// Programs whose commands are a table.
+const PROGRAMS: [Program; 3] = [qm::PROGRAM, pvesm::PROGRAM, pveum::PROGRAM];
 
 impl Known {
     fn from_name(name: &str) -> Option<Self> {
         match name {
             "pvesh" => Some(Self::Pvesh),
-            "qm" => Some(Self::Qm),
             "pveversion" => Some(Self::Pveversion),
-            _ => None,
+            _ => PROGRAMS
+                .into_iter()
+                .find(|program| program.name == name)
+                .map(Self::Table),
         }
     }
 
@@ -80,7 +94,7 @@ impl Known {
             block_on(async {
                 match self {
                     Self::Pvesh => pvesh::run(&arguments).await,
-                    Self::Qm => qm::run(&arguments).await,
+                    Self::Table(program) => program.run(&arguments).await,
                     Self::Pveversion => pveversion::run(&arguments),
                 }
             })
@@ -121,20 +135,25 @@ fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
 mod tests {
     use super::*;
 
-    fn of(line: &str) -> Option<(Known, Vec<OsString>)> {
+    fn of(line: &str) -> Option<(&'static str, Vec<OsString>)> {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        Known::of(&arguments)
+        let (known, rest) = Known::of(&arguments)?;
+        let name = match known {
+            Known::Pvesh => "pvesh",
+            Known::Table(program) => program.name,
+            Known::Pveversion => "pveversion",
+        };
+        Some((name, rest))
     }
 
     #[test]
     fn a_command_is_known_by_its_program_or_by_the_first_word() {
         let start = vec![OsString::from("start"), OsString::from("100")];
-        assert_eq!(
-            of("/usr/sbin/qm start 100"),
-            Some((Known::Qm, start.clone()))
-        );
-        assert_eq!(of("./ostler qm start 100"), Some((Known::Qm, start)));
-        assert_eq!(of("pveversion"), Some((Known::Pveversion, vec![])));
+        assert_eq!(of("/usr/sbin/qm start 100"), Some(("qm", start.clone())));
+        assert_eq!(of("./ostler qm start 100"), Some(("qm", start.clone())));
+        assert_eq!(of("pvesm start 100"), Some(("pvesm", start)));
+        assert_eq!(of("pveversion"), Some(("pveversion", vec![])));
+        assert!(of("ostler pveum").is_some() && of("pvesh").is_some());
         for other in ["ostler", "ostler vm qm", "ostler run pvesh"] {
             assert_eq!(of(other), None, "{other}");
         }

@@ -12,6 +12,10 @@ pub(crate) struct Given {
     pub(crate) positionals: Vec<String>,
     pub(crate) values: Values,
     pub(crate) style: Style,
+    /// Secrets that are named without a value, to be asked for.
+    pub(crate) asked: Vec<String>,
+    /// Secrets whose value stands among the arguments.
+    pub(crate) told: Vec<String>,
 }
 
 /// Reads arguments. What stands where the row has no option is an error, except options of the
@@ -50,6 +54,10 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
             None => rest.next_if(|next| !is_option(next)).map(str::to_owned),
         };
         let Some(value) = value else {
+            if field.is_some() && is_secret(name) {
+                given.asked.push(name.to_owned());
+                continue;
+            }
             let is_known = field.is_some() || Style::is_option(name);
             let reason = if is_known {
                 "option needs a value"
@@ -63,6 +71,9 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
         let value = if value == "-" && is_secret(name) {
             secret()?
         } else {
+            if is_secret(name) {
+                given.told.push(name.to_owned());
+            }
             value
         };
         let taken = match field {

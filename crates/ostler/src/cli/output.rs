@@ -45,9 +45,25 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Asks something on standard error, so that standard output is only the answer.
+pub(crate) fn prompt(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{text}").and_then(|()| err.flush());
+}
+
 /// Whether somebody watches standard output.
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+/// How many characters a line of the terminal has.
+pub(crate) fn terminal_width() -> usize {
+    const USUAL: usize = 80;
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    match size {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => USUAL,
+    }
 }
 
 /// Whether texts on standard error may have colours.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::follow::Log;
+use super::format::bytes;
 use super::output;
 
 const BAR_WIDTH: usize = 24;
@@ -28,7 +29,9 @@ impl Progress {
     pub(super) fn line(&mut self, line: &str) -> Result<()> {
         match share(line) {
             Some(share) if self.has_bar => {
-                output::print(&format!("{CLEAR}{} {line}", bar(share)))?;
+                let width = output::terminal_width();
+                let text = format!("{} {}", bar(share), with_units(line));
+                output::print(&format!("{CLEAR}{}", cut(&text, width)))?;
                 self.drawn = true;
             }
             _ => {
@@ -60,6 +63,27 @@ fn share(line: &str) -> Option<f64> {
     (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
 }
 
+/// `N of M bytes`, which tasks log, as people write sizes.
+fn with_units(line: &str) -> String {
+    let found = || {
+        let (before, rest) = line.split_once(" bytes (")?;
+        let (before, total) = before.rsplit_once(" of ")?;
+        let (what, done) = before.rsplit_once(' ')?;
+        let size = |text: &str| text.parse::<u64>().ok().map(|count| bytes(count as f64));
+        Some(format!(
+            "{what} {} of {} ({rest}",
+            size(done)?,
+            size(total)?
+        ))
+    };
+    found().unwrap_or_else(|| line.to_owned())
+}
+
+/// A line that is wider than the terminal would be two, of which only one is cleared.
+fn cut(text: &str, width: usize) -> String {
+    text.chars().take(width).collect()
+}
+
 fn bar(share: f64) -> String {
     let full = (share * BAR_WIDTH as f64).round() as usize;
     let (full, empty) = (full.min(BAR_WIDTH), BAR_WIDTH.saturating_sub(full));
@@ -77,6 +101,17 @@ mod tests {
         for line in ["", "(x%)", "used 25%", "(250%)", "(inf%)"] {
             assert_eq!(share(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn what_tasks_log_of_their_progress_has_units_on_one_line() {
+        let line = "scsi0: 536870912 of 4294967296 bytes (12.50%)";
+        assert_eq!(share(line), Some(0.125));
+        assert_eq!(with_units(line), "scsi0: 512.00 MiB of 4.00 GiB (12.50%)");
+        for line in ["done (100%)", "x of y bytes (1%)", "1 of 2 bytes"] {
+            assert_eq!(with_units(line), line);
+        }
+        assert_eq!(cut("[█░] x", 3), "[█░");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `ostler vm …` and `ostler task …`: commands for people.
 
+mod snapshot;
 mod task;
 mod vm;
 

@@ -11,10 +11,13 @@ use super::super::agent::{Agent, values};
 use super::super::failure::usage;
 use super::super::format::{Table, bytes, duration, plain_text};
 use super::super::terminal;
+use super::snapshot::{self, SnapshotCommand};
 use super::{Looks, Waiting, confirm};
 
 const LIST: &str = "/nodes/{node}/qemu";
 const CONFIG: &str = "/nodes/{node}/qemu/{vmid}/config";
+const CLONE: &str = "/nodes/{node}/qemu/{vmid}/clone";
+const TEMPLATE: &str = "/nodes/{node}/qemu/{vmid}/template";
 const STATUS: &str = "/nodes/{node}/qemu/{vmid}/status/current";
 
 /// Virtual machines of this node.
@@ -58,6 +61,47 @@ pub(crate) enum VmCommand {
         #[command(flatten)]
         waiting: Waiting,
     },
+    /// Let one shut down and start it again, which applies pending changes.
+    Reboot {
+        vmid: VmId,
+        /// How long the shutdown may take, in seconds.
+        #[arg(long)]
+        timeout: Option<u64>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Reset one, as its button does.
+    Reset {
+        vmid: VmId,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Let one pause.
+    Suspend {
+        vmid: VmId,
+        /// Keep its memory on disk and stop it: the next start goes on there.
+        #[arg(long)]
+        to_disk: bool,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Let one that pauses go on.
+    Resume {
+        vmid: VmId,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Make another one like it.
+    Clone(NewClone),
+    /// Make one a template: it never runs again, and clones of it are made quickly.
+    Template {
+        vmid: VmId,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Snapshots of one.
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Destroy one and its disks.
     Destroy {
         vmid: VmId,
@@ -105,6 +149,26 @@ pub(crate) struct Create {
     waiting: Waiting,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct NewClone {
+    vmid: VmId,
+    /// The number of the new one.
+    newid: VmId,
+    #[arg(long)]
+    name: Option<String>,
+    /// Copy its disks; a clone of a template otherwise stands on them.
+    #[arg(long)]
+    full: bool,
+    /// The storage of a full clone's disks.
+    #[arg(long)]
+    storage: Option<String>,
+    /// What it was at a snapshot.
+    #[arg(long, value_name = "NAME")]
+    snapshot: Option<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
 pub(crate) async fn run(command: VmCommand) -> Result<()> {
     let agent = Agent::of_this_machine()?;
     match command {
@@ -127,6 +191,35 @@ pub(crate) async fn run(command: VmCommand) -> Result<()> {
             params.insert("forceStop".to_owned(), u8::from(force).into());
             power(&agent, "shutdown", params, waiting).await
         }
+        VmCommand::Reboot {
+            vmid,
+            timeout,
+            waiting,
+        } => {
+            let mut params = of(vmid);
+            params.extend(timeout.map(|timeout| ("timeout".to_owned(), timeout.into())));
+            power(&agent, "reboot", params, waiting).await
+        }
+        VmCommand::Reset { vmid, waiting } => power(&agent, "reset", of(vmid), waiting).await,
+        VmCommand::Suspend {
+            vmid,
+            to_disk,
+            waiting,
+        } => {
+            let mut params = of(vmid);
+            params.insert("todisk".to_owned(), u8::from(to_disk).into());
+            power(&agent, "suspend", params, waiting).await
+        }
+        VmCommand::Resume { vmid, waiting } => power(&agent, "resume", of(vmid), waiting).await,
+        VmCommand::Clone(clone) => {
+            let answer = agent.at(Verb::Post, CLONE, clone.parameters()).await?;
+            clone.waiting.wait(&agent, &answer.data).await
+        }
+        VmCommand::Template { vmid, waiting } => {
+            let answer = agent.at(Verb::Post, TEMPLATE, of(vmid)).await?;
+            waiting.wait(&agent, &answer.data).await
+        }
+        VmCommand::Snapshot(command) => snapshot::run(&agent, command).await,
         VmCommand::Destroy { vmid, yes, waiting } => destroy(&agent, vmid, yes, waiting).await,
         VmCommand::Console { vmid, port } => {
             if port.as_deref().is_some_and(|port| !is_port(port)) {
@@ -224,6 +317,29 @@ fn details(guest: &Value) -> Table {
     table
 }
 
+impl NewClone {
+    /// The operation's parameters.
+    fn parameters(&self) -> Values {
+        let mut params = of(self.vmid);
+        params.insert("newid".to_owned(), self.newid.get().into());
+        if self.full || self.storage.is_some() {
+            params.insert("full".to_owned(), 1.into());
+        }
+        let texts = [
+            ("name", &self.name),
+            ("storage", &self.storage),
+            ("snapname", &self.snapshot),
+        ];
+        for (name, text) in texts {
+            params.extend(
+                text.as_ref()
+                    .map(|text| (name.to_owned(), text.as_str().into())),
+            );
+        }
+        params
+    }
+}
+
 impl Create {
     /// The operation's parameters. What is given with `--set` wins.
     fn parameters(&self) -> Result<Values> {
@@ -297,11 +413,30 @@ mod tests {
     }
 
     #[test]
+    fn a_clone_becomes_parameters_of_the_operation() {
+        let Ok(VmCommand::Clone(clone)) = parse("clone 100 101 --name web --storage local") else {
+            panic!("a clone")
+        };
+        let wanted =
+            json!({"vmid": 100, "newid": 101, "name": "web", "storage": "local", "full": 1});
+        assert_eq!(Value::Object(clone.parameters()), wanted);
+        if let Ok(row) = crate::cli::agent::row(Verb::Post, CLONE) {
+            let mut whole = clone.parameters();
+            whole.insert("node".to_owned(), "pve1".into());
+            row.check_params(&whole).unwrap();
+        }
+    }
+
+    #[test]
     fn the_command_line_is_checked() {
         for (line, text) in [
             ("start", "required arguments were not provided"),
             ("start 7", "invalid value '7' for '<VMID>'"),
             ("list -o xml", "possible values: text, json, yaml"),
+            (
+                "snapshot create 100",
+                "required arguments were not provided",
+            ),
             ("fly 100", "unrecognized subcommand 'fly'"),
         ] {
             let error = parse(line).unwrap_err().to_string();

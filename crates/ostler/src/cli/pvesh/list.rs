@@ -36,10 +36,10 @@ pub(super) async fn run(path: &str, rest: &[String]) -> Result<()> {
 
 /// What the table has one step below a path.
 #[derive(Debug, Default, PartialEq)]
-struct Children {
-    words: BTreeSet<String>,
+pub(in crate::cli) struct Children {
+    pub(in crate::cli) words: BTreeSet<String>,
     /// The name of the parameter that stands there, if one does.
-    parameter: Option<&'static str>,
+    pub(in crate::cli) parameter: Option<&'static str>,
 }
 
 impl Children {
@@ -48,7 +48,7 @@ impl Children {
     }
 }
 
-fn below(at: &[String]) -> Children {
+pub(in crate::cli) fn below(at: &[String]) -> Children {
     let mut children = Children::default();
     for row in table::rows() {
         let mut parts = row.path.split('/').filter(|part| !part.is_empty());

@@ -1,21 +1,22 @@
 //! `pvesh`: every operation of the table, by its path.
 
-mod list;
+pub(super) mod list;
 pub(super) mod usage;
 
 use anyhow::Result;
-use model::schema::{Field, Values};
+use model::schema::Field;
 use model::{Error, ErrorKind, FieldErrors};
 use proto::{Form, Match, Router, Row, Verb, table};
 
 use super::agent::Agent;
+use super::commands::{Asks, ask_for_passwords};
 use super::failure::usage as wrong_usage;
 use super::follow::{self, Log, follow};
-use super::format::{self, Output, Style};
+use super::format::{self, Output};
 use super::options::{self, Given};
 use super::output;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 USAGE: pvesh <COMMAND> <api_path> [OPTIONS]
 
        pvesh get <api_path> [OPTIONS]
@@ -29,7 +30,7 @@ USAGE: pvesh <COMMAND> <api_path> [OPTIONS]
        --noborder   --noheader   --quiet";
 
 /// Commands with the verb each stands for.
-const COMMANDS: [(&str, Verb); 4] = [
+pub(super) const COMMANDS: [(&str, Verb); 4] = [
     ("get", Verb::Get),
     ("set", Verb::Put),
     ("create", Verb::Post),
@@ -76,7 +77,7 @@ fn verb(command: &str) -> Option<Verb> {
         .map(|(_, verb)| *verb)
 }
 
-fn command_of(verb: Verb) -> &'static str {
+pub(super) fn command_of(verb: Verb) -> &'static str {
     COMMANDS
         .iter()
         .find(|(_, other)| *other == verb)
@@ -85,9 +86,11 @@ fn command_of(verb: Verb) -> &'static str {
 
 async fn operation(command: &str, verb: Verb, path: &str, rest: &[String]) -> Result<()> {
     let found = resolve(command, verb, path)?;
-    let (params, style) = parameters(&found, rest)?;
+    let mut given = parameters(&found, rest)?;
+    ask_for_passwords(&mut given, Asks::New).await?;
+    let Given { values, style, .. } = given;
     let agent = Agent::of_this_machine()?;
-    let answer = agent.ask(found.row, params).await?;
+    let answer = agent.ask(found.row, values).await?;
     if found.row.form == Form::Submit {
         let log = match style.output {
             _ if style.quiet => Log::Nowhere,
@@ -99,7 +102,7 @@ async fn operation(command: &str, verb: Verb, path: &str, rest: &[String]) -> Re
     output::print(&format::render(&style, &answer.data, &found.row.returns)?)
 }
 
-fn segments(path: &str) -> Vec<String> {
+pub(super) fn segments(path: &str) -> Vec<String> {
     path.split('/')
         .filter(|segment| !segment.is_empty())
         .map(str::to_owned)
@@ -116,20 +119,18 @@ fn resolve(command: &str, verb: Verb, path: &str) -> Result<Match, Error> {
 }
 
 /// Options and the path's parameters together, checked against the row.
-fn parameters(found: &Match, rest: &[String]) -> Result<(Values, Style)> {
-    let Given {
-        positionals,
-        mut values,
-        style,
-    } = options::parse(rest, found.row.params)?;
-    if let Some(first) = positionals.first() {
+fn parameters(found: &Match, rest: &[String]) -> Result<Given> {
+    let mut given = options::parse(rest, found.row.params)?;
+    if let Some(first) = given.positionals.first() {
         return Err(wrong_usage(format!(
             "'{first}' is no option: options begin with '--'"
         )));
     }
     let mut conflicts = FieldErrors::new();
     for (name, value) in &found.path_params {
-        let before = values.insert((*name).to_owned(), value.clone().into());
+        let before = given
+            .values
+            .insert((*name).to_owned(), value.clone().into());
         if before.is_some_and(|before| before != value.as_str()) {
             let text = "duplicate parameter (already defined in URI) with conflicting values!";
             conflicts.insert((*name).to_owned(), text.to_owned());
@@ -138,7 +139,7 @@ fn parameters(found: &Match, rest: &[String]) -> Result<(Values, Style)> {
     if !conflicts.is_empty() {
         return Err(Error::invalid_fields(conflicts).into());
     }
-    Ok((values, style))
+    Ok(given)
 }
 
 /// The row's parameters that are not in its path, by name.
@@ -155,12 +156,14 @@ pub(super) fn free_fields(row: &Row) -> Vec<&'static Field> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::schema::Values;
 
     fn checked(line: &str) -> Result<Values, String> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let verb = verb(&words[0]).unwrap();
         let found = resolve(&words[0], verb, &words[1]).map_err(|error| error.to_string())?;
-        let (values, _) = parameters(&found, &words[2..]).map_err(|error| error.to_string())?;
+        let given = parameters(&found, &words[2..]).map_err(|error| error.to_string())?;
+        let values = given.values;
         found
             .row
             .check_params(&values)

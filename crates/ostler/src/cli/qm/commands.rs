@@ -1,240 +1,164 @@
-//! The list: a command of `qm`, the operation it stands for, its positionals and its output.
-//!
-//! Operations are named by verb and path, as in the public API. A command whose operation this
-//! version does not have is known all the same, and says so.
+//! The list: every command of `qm`.
 
-use proto::Verb;
+use model::schema::Field;
 
-/// What a command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Does {
-    Operation(Verb, &'static str),
-    /// More than an operation, or less.
-    Own(Own),
-    /// Known, and in no version of the API.
-    Nothing,
-}
+use super::super::commands::{
+    Command, Program, Running, Show, delete, get, nothing, own, post, put,
+};
+use super::{VMID, disks, edit, guest, machine, print};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Own {
-    Exec,
-    Monitor,
-    Passwd,
-    ShowCommand,
-    Terminal,
-    Wait,
-}
-
-/// How the answer of a command that is no task looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
-    Nothing,
-    List,
-    Status,
-    Config,
-    Pending,
-    Snapshots,
-    /// What is changed, before it is.
-    Update,
-    /// What a guest agent answered.
-    Agent,
-    /// The answer itself, in the format that is asked for.
-    Answer,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Command {
-    /// One word, or two: `start`, `disk resize`.
-    pub(super) name: &'static str,
-    pub(super) does: Does,
-    pub(super) positionals: &'static [&'static str],
-    pub(super) show: Show,
-    /// Parameters that the command always gives.
-    pub(super) fixed: &'static [(&'static str, &'static str)],
-}
+pub(in crate::cli) const PROGRAM: Program = Program {
+    name: "qm",
+    about: "virtual machines of this node",
+    commands: COMMANDS,
+    takes_passwords: true,
+};
 
 const ONE: &[&str] = &["vmid"];
-
-const fn command(name: &'static str, does: Does) -> Command {
-    Command {
-        name,
-        does,
-        positionals: ONE,
-        show: Show::Nothing,
-        fixed: &[],
-    }
-}
-
-const fn get(name: &'static str, path: &'static str) -> Command {
-    command(name, Does::Operation(Verb::Get, path)).show(Show::Answer)
-}
-
-const fn post(name: &'static str, path: &'static str) -> Command {
-    command(name, Does::Operation(Verb::Post, path))
-}
-
-const fn put(name: &'static str, path: &'static str) -> Command {
-    command(name, Does::Operation(Verb::Put, path))
-}
-
-const fn delete(name: &'static str, path: &'static str) -> Command {
-    command(name, Does::Operation(Verb::Delete, path))
-}
-
-const fn own(name: &'static str, own: Own) -> Command {
-    command(name, Does::Own(own))
-}
-
-const fn nothing(name: &'static str) -> Command {
-    command(name, Does::Nothing)
-}
-
-impl Command {
-    const fn takes(mut self, positionals: &'static [&'static str]) -> Self {
-        self.positionals = positionals;
-        self
-    }
-
-    const fn show(mut self, show: Show) -> Self {
-        self.show = show;
-        self
-    }
-
-    const fn with(mut self, fixed: &'static [(&'static str, &'static str)]) -> Self {
-        self.fixed = fixed;
-        self
-    }
-}
-
+const AGENT: &[&str] = &["vmid", "command"];
+const CLONE: &[&str] = &["vmid", "newid"];
+const DISK: &[&str] = &["vmid", "source", "storage"];
 const MOVE: &[&str] = &["vmid", "disk", "storage"];
 const RESIZE: &[&str] = &["vmid", "disk", "size"];
 const SNAPSHOT: &[&str] = &["vmid", "snapname"];
 
-pub(super) const COMMANDS: &[Command] = &[
+/// `qm importdisk` and `qm disk import`.
+const fn import(name: &'static str) -> Command {
+    let summary = "Make an image a disk of a machine; unused unless --target-disk names a place.";
+    let run: fn(_, _, _) -> Running =
+        |agent, given, style| Box::pin(disks::import(agent, given, style));
+    own(name, summary, disks::IMPORT, run).takes(DISK)
+}
+
+const COMMANDS: &[Command] = &[
     post("agent", "/nodes/{node}/qemu/{vmid}/agent")
-        .takes(&["vmid", "command"])
-        .show(Show::Agent),
+        .takes(AGENT)
+        .show(Show::Text(print::agent_result)),
     nothing("cleanup"),
-    post("clone", "/nodes/{node}/qemu/{vmid}/clone").takes(&["vmid", "newid"]),
-    get("cloudinit dump", "/nodes/{node}/qemu/{vmid}/cloudinit/dump")
-        .takes(&["vmid", "type"])
-        .show(Show::Answer),
-    get("cloudinit pending", "/nodes/{node}/qemu/{vmid}/cloudinit").show(Show::Pending),
-    put("cloudinit update", "/nodes/{node}/qemu/{vmid}/cloudinit"),
-    get("config", "/nodes/{node}/qemu/{vmid}/config").show(Show::Config),
-    post("create", "/nodes/{node}/qemu"),
+    post("clone", "/nodes/{node}/qemu/{vmid}/clone").takes(CLONE),
+    get("cloudinit dump", "/nodes/{node}/qemu/{vmid}/cloudinit/dump").takes(&["vmid", "type"]),
+    get("cloudinit pending", "/nodes/{node}/qemu/{vmid}/cloudinit")
+        .takes(ONE)
+        .show(Show::Text(print::pending)),
+    put("cloudinit update", "/nodes/{node}/qemu/{vmid}/cloudinit").takes(ONE),
+    get("config", "/nodes/{node}/qemu/{vmid}/config")
+        .takes(ONE)
+        .show(Show::Text(print::config)),
+    post("create", "/nodes/{node}/qemu")
+        .takes(ONE)
+        .before(edit::read_keys)
+        .then(edit::later_start),
     delete(
         "delsnapshot",
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
     )
     .takes(SNAPSHOT),
-    delete("destroy", "/nodes/{node}/qemu/{vmid}"),
-    nothing("disk import"),
+    delete("destroy", "/nodes/{node}/qemu/{vmid}").takes(ONE),
+    import("disk import"),
     post("disk move", "/nodes/{node}/qemu/{vmid}/move_disk").takes(MOVE),
     nothing("disk rescan"),
     put("disk resize", "/nodes/{node}/qemu/{vmid}/resize").takes(RESIZE),
-    put("disk unlink", "/nodes/{node}/qemu/{vmid}/unlink"),
+    put("disk unlink", "/nodes/{node}/qemu/{vmid}/unlink").takes(ONE),
     nothing("enroll-efi-keys"),
     post("guest cmd", "/nodes/{node}/qemu/{vmid}/agent")
-        .takes(&["vmid", "command"])
-        .show(Show::Agent),
-    own("guest exec", Own::Exec).takes(&["vmid", "command"]),
+        .takes(AGENT)
+        .show(Show::Text(print::agent_result)),
+    own(
+        "guest exec",
+        "Run a program in the guest.",
+        guest::EXEC,
+        |agent, given, _| Box::pin(guest::exec(agent, given)),
+    )
+    .takes(AGENT),
     get(
         "guest exec-status",
         "/nodes/{node}/qemu/{vmid}/agent/exec-status",
     )
     .takes(&["vmid", "pid"])
-    .show(Show::Agent),
-    own("guest passwd", Own::Passwd).takes(&["vmid", "username"]),
+    .show(Show::Text(print::agent_result)),
+    own(
+        "guest passwd",
+        "Set the password of a user of the guest; it is asked for.",
+        guest::PASSWD,
+        |agent, given, _| Box::pin(guest::passwd(agent, given)),
+    )
+    .takes(&["vmid", "username"]),
     nothing("import"),
-    nothing("importdisk"),
+    import("importdisk"),
     nothing("importovf"),
-    get("list", "/nodes/{node}/qemu")
-        .takes(&[])
-        .show(Show::List),
-    get("listsnapshot", "/nodes/{node}/qemu/{vmid}/snapshot").show(Show::Snapshots),
+    get("list", "/nodes/{node}/qemu").show(Show::Text(print::list)),
+    get("listsnapshot", "/nodes/{node}/qemu/{vmid}/snapshot")
+        .takes(ONE)
+        .show(Show::Text(print::snapshots)),
     post("migrate", "/nodes/{node}/qemu/{vmid}/migrate").takes(&["vmid", "target"]),
-    own("monitor", Own::Monitor),
+    own(
+        "monitor",
+        "Speak to QEMU's monitor.",
+        &[VMID],
+        |agent, given, _| Box::pin(machine::monitor(agent, given)),
+    )
+    .takes(ONE),
     post("move-disk", "/nodes/{node}/qemu/{vmid}/move_disk").takes(MOVE),
     post("move_disk", "/nodes/{node}/qemu/{vmid}/move_disk").takes(MOVE),
     nothing("mtunnel"),
     nothing("nbdstop"),
-    get("pending", "/nodes/{node}/qemu/{vmid}/pending").show(Show::Pending),
-    post("reboot", "/nodes/{node}/qemu/{vmid}/status/reboot"),
-    post("remote-migrate", "/nodes/{node}/qemu/{vmid}/remote_migrate"),
+    get("pending", "/nodes/{node}/qemu/{vmid}/pending")
+        .takes(ONE)
+        .show(Show::Text(print::pending)),
+    post("reboot", "/nodes/{node}/qemu/{vmid}/status/reboot").takes(ONE),
+    post("remote-migrate", "/nodes/{node}/qemu/{vmid}/remote_migrate").takes(&[
+        "vmid",
+        "target-vmid",
+        "target-endpoint",
+    ]),
     nothing("rescan"),
-    post("reset", "/nodes/{node}/qemu/{vmid}/status/reset"),
+    post("reset", "/nodes/{node}/qemu/{vmid}/status/reset").takes(ONE),
     put("resize", "/nodes/{node}/qemu/{vmid}/resize").takes(RESIZE),
-    post("resume", "/nodes/{node}/qemu/{vmid}/status/resume"),
+    post("resume", "/nodes/{node}/qemu/{vmid}/status/resume").takes(ONE),
     post(
         "rollback",
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
     )
     .takes(SNAPSHOT),
     put("sendkey", "/nodes/{node}/qemu/{vmid}/sendkey").takes(&["vmid", "key"]),
-    put("set", "/nodes/{node}/qemu/{vmid}/config").show(Show::Update),
-    own("showcmd", Own::ShowCommand),
-    post("shutdown", "/nodes/{node}/qemu/{vmid}/status/shutdown"),
+    put("set", "/nodes/{node}/qemu/{vmid}/config")
+        .takes(ONE)
+        .before(edit::before_change)
+        .says(print::update),
+    own(
+        "showcmd",
+        "The command line of a machine that runs.",
+        &[VMID, Field::boolean("pretty").optional()],
+        |agent, given, _| Box::pin(machine::show_command(agent, given)),
+    )
+    .takes(ONE),
+    post("shutdown", "/nodes/{node}/qemu/{vmid}/status/shutdown").takes(ONE),
     post("snapshot", "/nodes/{node}/qemu/{vmid}/snapshot").takes(SNAPSHOT),
-    post("start", "/nodes/{node}/qemu/{vmid}/status/start"),
-    get("status", "/nodes/{node}/qemu/{vmid}/status/current").show(Show::Status),
-    post("stop", "/nodes/{node}/qemu/{vmid}/status/stop"),
-    post("suspend", "/nodes/{node}/qemu/{vmid}/status/suspend"),
-    post("template", "/nodes/{node}/qemu/{vmid}/template"),
-    own("terminal", Own::Terminal),
-    put("unlink", "/nodes/{node}/qemu/{vmid}/unlink"),
+    post("start", "/nodes/{node}/qemu/{vmid}/status/start").takes(ONE),
+    get("status", "/nodes/{node}/qemu/{vmid}/status/current")
+        .takes(ONE)
+        .show(Show::Verbose(print::status)),
+    post("stop", "/nodes/{node}/qemu/{vmid}/status/stop").takes(ONE),
+    post("suspend", "/nodes/{node}/qemu/{vmid}/status/suspend").takes(ONE),
+    post("template", "/nodes/{node}/qemu/{vmid}/template").takes(ONE),
+    own(
+        "terminal",
+        "Connect to a serial console.",
+        machine::TERMINAL,
+        |agent, given, _| Box::pin(machine::terminal(agent, given)),
+    )
+    .takes(ONE),
+    put("unlink", "/nodes/{node}/qemu/{vmid}/unlink").takes(ONE),
     put("unlock", "/nodes/{node}/qemu/{vmid}/config")
+        .takes(ONE)
         .with(&[("delete", "lock"), ("skiplock", "1")]),
-    post("vncproxy", "/nodes/{node}/qemu/{vmid}/vncproxy"),
-    own("wait", Own::Wait),
+    // That of Proxmox VE passes on the protocol itself; the operation only opens the way.
+    nothing("vncproxy"),
+    own(
+        "wait",
+        "Wait until a machine has stopped.",
+        &[VMID, Field::integer("timeout").optional().min(1.0)],
+        |agent, given, _| Box::pin(machine::wait(agent, given)),
+    )
+    .takes(ONE),
 ];
-
-/// The command that the first words mean, and what follows them.
-pub(super) fn find(arguments: &[String]) -> Option<(&'static Command, &[String])> {
-    let first = arguments.first()?;
-    let two = arguments.get(1).map(|second| format!("{first} {second}"));
-    if let Some(command) = COMMANDS
-        .iter()
-        .find(|command| Some(command.name) == two.as_deref())
-    {
-        return Some((command, &arguments[2..]));
-    }
-    let command = COMMANDS.iter().find(|command| command.name == first)?;
-    Some((command, &arguments[1..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_in_order_and_named_once() {
-        assert!(COMMANDS.windows(2).all(|pair| pair[0].name < pair[1].name));
-    }
-
-    #[test]
-    fn positionals_and_fixed_values_are_parameters_of_the_operation() {
-        for command in COMMANDS {
-            let Does::Operation(verb, path) = command.does else {
-                continue;
-            };
-            let Some(row) = super::super::super::agent::find(verb, path) else {
-                continue;
-            };
-            let fixed = command.fixed.iter().map(|(name, _)| name);
-            for name in command.positionals.iter().chain(fixed) {
-                let field = model::schema::find(row.params, name);
-                assert!(field.is_some(), "{}: {name}", command.name);
-            }
-        }
-    }
-
-    #[test]
-    fn one_word_or_two_name_a_command() {
-        let words = ["disk".to_owned(), "resize".to_owned(), "100".to_owned()];
-        let (command, rest) = find(&words).unwrap();
-        assert_eq!((command.name, rest.len()), ("disk resize", 1));
-        assert_eq!(find(&words[1..]).unwrap().0.name, "resize");
-        assert!(find(&words[..1]).is_none());
-    }
-}

@@ -1,6 +1,6 @@
 //! `qm guest exec` and `passwd`: what is more than one operation of the guest agent.
 
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -9,9 +9,8 @@ use proto::Verb;
 use serde_json::{Value, json};
 
 use super::super::agent::{Agent, values};
-use super::super::keyboard::Keyboard;
+use super::super::commands::ask_new;
 use super::super::output;
-use super::super::terminal::TerminalMode;
 use super::{VMID, print};
 
 const START: &str = "/nodes/{node}/qemu/{vmid}/agent/exec";
@@ -40,7 +39,7 @@ pub(super) const PASSWD: &[Field] = &[
 
 /// Runs a program in the guest and prints what became of it. One that takes longer than the
 /// timeout (0: none) runs on, and its number is printed.
-pub(super) async fn exec(agent: &Agent, given: &Values) -> Result<()> {
+pub(super) async fn exec(agent: Agent, given: Values) -> Result<()> {
     let flag = |name: &str| given.get(name).map(|flag| *flag == json!(true));
     let vmid = given["vmid"].clone();
     let mut params = values([
@@ -85,26 +84,7 @@ fn input() -> Result<String> {
 }
 
 /// Asks for a password twice and sets it in the guest.
-pub(super) async fn passwd(agent: &Agent, mut given: Values) -> Result<()> {
-    let mut keyboard = Keyboard::open();
-    let password = ask(&mut keyboard, "Enter new password: ").await?;
-    let again = ask(&mut keyboard, "Retype new password: ").await?;
-    if password != again {
-        bail!("passwords do not match");
-    }
-    given.insert("password".to_owned(), password.into());
+pub(super) async fn passwd(agent: Agent, mut given: Values) -> Result<()> {
+    given.insert("password".to_owned(), ask_new().await?.into());
     agent.at(Verb::Post, SET_PASSWORD, given).await.map(drop)
-}
-
-async fn ask(keyboard: &mut Keyboard, prompt: &str) -> Result<String> {
-    let is_watched = std::io::stdin().is_terminal();
-    let _mode = TerminalMode::without_echo()?;
-    if is_watched {
-        output::print(prompt)?;
-    }
-    let line = keyboard.line().await?;
-    if is_watched {
-        output::line("")?;
-    }
-    line.context("no password was given")
 }

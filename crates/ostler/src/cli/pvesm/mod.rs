@@ -1,0 +1,50 @@
+//! `pvesm`: storages and their volumes, by the commands that people know.
+
+mod print;
+
+use super::commands::{Command, Program, Show, delete, get, nothing, post, put};
+
+pub(super) const PROGRAM: Program = Program {
+    name: "pvesm",
+    about: "storages of this node and their volumes",
+    commands: COMMANDS,
+    takes_passwords: false,
+};
+
+const ONE: &[&str] = &["storage"];
+const VOLUME: &[&str] = &["volume"];
+const CONTENT: &str = "/nodes/{node}/storage/{storage}/content";
+const CONTENT_VOLUME: &str = "/nodes/{node}/storage/{storage}/content/{volume}";
+
+const COMMANDS: &[Command] = &[
+    post("add", "/storage").takes(&["type", "storage"]),
+    post("alloc", CONTENT)
+        .takes(&["storage", "vmid", "filename", "size"])
+        .show(Show::Text(print::allocated)),
+    nothing("apiinfo"),
+    nothing("export"),
+    get("extractconfig", "/nodes/{node}/vzdump/extractconfig").takes(VOLUME),
+    delete("free", CONTENT_VOLUME).takes(VOLUME),
+    nothing("import"),
+    get("list", CONTENT)
+        .takes(ONE)
+        .show(Show::Text(print::volumes)),
+    get("path", CONTENT_VOLUME)
+        .takes(VOLUME)
+        .show(Show::Text(print::path)),
+    delete(
+        "prune-backups",
+        "/nodes/{node}/storage/{storage}/prunebackups",
+    )
+    .takes(ONE),
+    delete("remove", "/storage/{storage}").takes(ONE),
+    get("scan cifs", "/nodes/{node}/scan/cifs").takes(&["server"]),
+    get("scan iscsi", "/nodes/{node}/scan/iscsi").takes(&["portal"]),
+    get("scan lvm", "/nodes/{node}/scan/lvm"),
+    get("scan lvmthin", "/nodes/{node}/scan/lvmthin").takes(&["vg"]),
+    get("scan nfs", "/nodes/{node}/scan/nfs").takes(&["server"]),
+    get("scan pbs", "/nodes/{node}/scan/pbs").takes(&["server", "username"]),
+    get("scan zfs", "/nodes/{node}/scan/zfs"),
+    put("set", "/storage/{storage}").takes(ONE),
+    get("status", "/nodes/{node}/storage").show(Show::Text(print::status)),
+];
