@@ -151,5 +151,9 @@ pub struct GuestRecord {
     /// The memory of a guest that was suspended to disk; the next start takes it up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<SavedMemory>,
+    /// The snapshot that the guest was just rolled back to, if that has memory: until the next
+    /// start its disks fit to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wakes_at: Option<String>,
     pub created: UnixTime,
 }

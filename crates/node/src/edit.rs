@@ -14,8 +14,8 @@ use model::qemu::{
 };
 use model::schema::Values;
 use model::{
-    BlockFormat, ByteSize, Error, FieldErrors, GuestConfig, GuestRecord, PendingChange, StorageId,
-    VolumeId,
+    BlockFormat, ByteSize, Error, FieldErrors, GuestConfig, GuestRecord, PendingChange,
+    SavedMemory, StorageId, VolumeId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -307,14 +307,19 @@ pub(crate) fn apply_pending(guest: &mut GuestRecord) -> Applied {
 
 /// Makes a guest's options what they were at a snapshot. Its description stays, and disks that it
 /// got since become unused.
-pub(crate) fn return_to(guest: &mut GuestRecord, name: &str) {
+///
+/// A snapshot with memory leaves the word that its memory fits, for the start that comes next.
+pub(crate) fn return_to(guest: &mut GuestRecord, name: &str) -> Applied {
+    let mut applied = Applied::default();
     let Some(snapshot) = guest.snapshots.get(name) else {
-        return;
+        return applied;
     };
+    guest.wakes_at = snapshot.memory.as_ref().map(|_| name.to_owned());
     let wanted = snapshot.config.clone();
     let named: Vec<VolumeId> = volumes_of(&wanted).into_iter().map(|(_, v)| v).collect();
     let before = std::mem::replace(&mut guest.config, wanted);
-    guest.pending.clear();
+    let waiting = std::mem::take(&mut guest.pending);
+    applied.forget_suspension(guest);
     guest.config.set("parent", name);
     for (option, value) in &before.0 {
         let is_unused = is_indexed(option, "unused")
@@ -323,10 +328,24 @@ pub(crate) fn return_to(guest: &mut GuestRecord, name: &str) {
             guest.config.set(option, value.clone());
         }
     }
-    let mut applied = Applied::default();
-    for (_, volume) in volumes_of(&before) {
+    let waiting = waiting.iter();
+    let waiting = waiting.filter_map(|(name, change)| volume_waiting(name, Some(change)));
+    for volume in volumes_of(&before)
+        .into_iter()
+        .map(|(_, v)| v)
+        .chain(waiting)
+    {
         applied.retire(guest, Some(volume), false);
     }
+    applied
+}
+
+/// Takes out of a record that the guest is suspended.
+pub(crate) fn forget_suspension(guest: &mut GuestRecord) -> Option<SavedMemory> {
+    let memory = guest.suspended.take()?;
+    guest.config.0.remove("lock");
+    guest.config.0.remove("vmstate");
+    Some(memory)
 }
 
 /// Puts another image behind an option. The one that was there becomes unused, or nobody's where
@@ -385,16 +404,27 @@ impl Applied {
     /// Removes an option. Its volume becomes unused, or goes where that is wanted; an unused
     /// volume always goes.
     fn take_out(&mut self, guest: &mut GuestRecord, name: &str, force: bool) {
+        if name == "lock" || name == "vmstate" {
+            // Unlocked, a guest that was suspended boots next time: its memory is of no use.
+            self.forget_suspension(guest);
+        }
         let volume = volume_of(name, &guest.config);
         guest.config.0.remove(name);
         self.retire(guest, volume, force || is_indexed(name, "unused"));
+    }
+
+    fn forget_suspension(&mut self, guest: &mut GuestRecord) {
+        if let Some(memory) = forget_suspension(guest) {
+            self.unwanted.push(memory.volume);
+        }
     }
 
     fn retire(&mut self, guest: &mut GuestRecord, volume: Option<VolumeId>, remove: bool) {
         let Some(volume) = volume else { return };
         // Only what was made for this guest is its own: an ISO image is not.
         let is_own = volume.owner() == Some(guest.vmid);
-        let is_named = volumes_of_guest(guest).contains(&volume);
+        let named = volumes_of_guest(guest);
+        let is_named = named.iter().any(|named| named.is_same_image(&volume));
         if !is_own || is_named {
             return;
         }
@@ -440,7 +470,8 @@ fn volume_in(name: &str, text: &str) -> Option<VolumeId> {
     Drive::parse(slot.bus(), text).ok()?.volume()
 }
 
-/// Every volume that a guest has a use for, now, in a snapshot or for its memory.
+/// Every volume that a guest has a use for: now, from its next start on, in a snapshot, for its
+/// memory.
 pub fn volumes_of_guest(guest: &GuestRecord) -> Vec<VolumeId> {
     let snapshots = guest.snapshots.values();
     let configs = std::iter::once(&guest.config).chain(snapshots.clone().map(|s| &s.config));
@@ -448,9 +479,12 @@ pub fn volumes_of_guest(guest: &GuestRecord) -> Vec<VolumeId> {
         .suspended
         .iter()
         .chain(snapshots.filter_map(|s| s.memory.as_ref()));
+    let pending = guest.pending.iter();
+    let pending = pending.filter_map(|(name, change)| volume_waiting(name, Some(change)));
     let mut volumes: Vec<VolumeId> = configs
         .flat_map(volumes_of)
         .map(|(_, volume)| volume)
+        .chain(pending)
         .chain(memories.map(|memory| memory.volume.clone()))
         .collect();
     volumes.sort();
@@ -484,6 +518,7 @@ mod tests {
             pending: BTreeMap::new(),
             snapshots: Default::default(),
             suspended: None,
+            wakes_at: None,
             created: 0,
         }
     }

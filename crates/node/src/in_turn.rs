@@ -24,7 +24,8 @@ pub(crate) async fn guests(world: &World) -> Result<Vec<InTurn>, Error> {
     let mut found = Vec::new();
     for entry in world.records.guests().await? {
         let guest = entry.record.data;
-        if guest.node != world.node {
+        let is_template = guest.config.flag("template") == Some(true);
+        if guest.node != world.node || is_template {
             continue;
         }
         match VmConfig::parse(&guest.config) {

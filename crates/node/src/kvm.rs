@@ -84,8 +84,8 @@ impl Kvm {
         }
         let verdict = match self.prove().await {
             Ok(verdict) => verdict,
-            // What hinders the probe hinders guests.
-            Err(error) => Verdict::Unusable(error.to_string()),
+            // What hinders the probe hinders guests too, but it may pass.
+            Err(error) => return Verdict::Unusable(error.to_string()),
         };
         match &verdict {
             Verdict::Usable => info!("KVM works here"),

@@ -85,6 +85,13 @@ pub(crate) async fn with_layers(
     read_only: bool,
 ) -> Result<BlockSpec, Error> {
     let mut spec = storage.block(name, read_only)?;
+    let is_base = storage.bases().is_some_and(|bases| bases.is_base(name));
+    if is_base && !spec.read_only {
+        let id = &storage.config().id;
+        return Err(Error::conflict(format!(
+            "base volume '{id}:{name}' cannot be written to"
+        )));
+    }
     if let Some(bases) = storage.bases() {
         spec.backing = bases.backing(name).await?.map(Box::new);
     }

@@ -63,6 +63,7 @@ impl Node {
             pending: Default::default(),
             snapshots: Default::default(),
             suspended: None,
+            wakes_at: None,
             created: 0,
         };
         let record = Record::new(guest).encode().unwrap();

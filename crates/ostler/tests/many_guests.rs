@@ -53,6 +53,7 @@ fn record(vmid: u32) -> Vec<u8> {
         pending: Default::default(),
         snapshots: Default::default(),
         suspended: None,
+        wakes_at: None,
         created: 1_795_216_907,
     };
     Record::new(guest).encode().unwrap()

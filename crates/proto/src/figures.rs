@@ -112,6 +112,7 @@ mod tests {
             pending: BTreeMap::new(),
             snapshots: Default::default(),
             suspended: None,
+            wakes_at: None,
             created: 0,
         })
     }

@@ -72,6 +72,9 @@ pub trait Files: Send + Sync + 'static {
     /// The entries of a directory, by name. A missing directory has none.
     async fn list(&self, path: &Path) -> Result<Vec<FileEntry>, SysError>;
 
+    /// Returns once everything that was written to a file is on the disk, by whoever it was.
+    async fn sync(&self, path: &Path) -> Result<(), SysError>;
+
     /// Opens a disk image for a guest that may not open it by name. `direct` passes by the page
     /// cache; where the file system cannot do that, the descriptor uses the cache.
     async fn open_image(

@@ -156,6 +156,7 @@ impl Bench {
             pending: Default::default(),
             snapshots: Default::default(),
             suspended: None,
+            wakes_at: None,
             created: 0,
         };
         let value = Record::new(record).encode().unwrap();

@@ -114,6 +114,7 @@ fn guest(vmid: u32, name: &str) -> GuestRecord {
         pending: Default::default(),
         snapshots: Default::default(),
         suspended: None,
+        wakes_at: None,
         created: 0,
     }
 }

@@ -48,7 +48,13 @@ impl<T: Allocates> Step<T> for Allocate {
             };
             let format = volume.format.unwrap_or(default);
             let name = if is_cloud_init {
-                storage.image_name(owner, "cloudinit", format)
+                let name = storage.image_name(owner, "cloudinit", format);
+                if storage.info(&name).await?.is_some() {
+                    return Err(Error::conflict(format!(
+                        "volume '{id}:{name}' already exists"
+                    )));
+                }
+                name
             } else {
                 storage.choose_image_name(owner, format, &taken).await?
             };

@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guest::qemu::{MigrationState, Qmp, VmConfig};
+use guest::qemu::{MigrationState, Qmp, QmpError, VmConfig};
 use model::{BlockFormat, BlockSource, Error, GuestRecord, SavedMemory, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::ContentType;
@@ -52,10 +52,9 @@ pub(super) async fn plan_memory(
     what: &str,
 ) -> Result<NewMemory, Error> {
     let vmid = guest.vmid;
-    let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
     let id = match storage {
         Some(id) => id,
-        None => storage_for(guest, &config)?,
+        None => memory_storage(guest)?,
     };
     let storage = cx.world.storage(&id).await?;
     if !storage.config().takes(ContentType::Images) {
@@ -79,21 +78,28 @@ pub(super) async fn plan_memory(
     let running_as = serde_json::to_value(&file.running_as)
         .map_err(|error| Error::bug(format!("a machine cannot be written: {error}")))?;
     let status = cx.world.running.status(vmid).await?.qmp_status;
+    let status = status.unwrap_or_default();
+    if !["running", "paused"].contains(&status.as_str()) {
+        let text = format!("VM {vmid} is '{status}', which cannot be saved");
+        return Err(Error::conflict(text));
+    }
     let memory_bytes = file.running_as.memory_mib << 20;
     Ok(NewMemory {
         saved: SavedMemory { volume, running_as },
         bytes: 2 * memory_bytes + DEVICES_BYTES,
         memory_bytes,
-        executes: status.as_deref() == Some("running"),
+        executes: status == "running",
     })
 }
 
-/// The storage that memory goes to where nobody says: as configured, or with the first disk.
-fn storage_for(guest: &GuestRecord, config: &VmConfig) -> Result<StorageId, Error> {
+/// The storage that a guest's memory goes to where nobody says: as configured, or with the first
+/// disk.
+pub fn memory_storage(guest: &GuestRecord) -> Result<StorageId, Error> {
+    let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
     if let Some(text) = guest.config.text("vmstatestorage") {
         return StorageId::new(text).map_err(|error| Error::bug(error.to_string()));
     }
-    let disks = volumes::disks_of(config);
+    let disks = volumes::disks_of(&config);
     let first = disks
         .into_iter()
         .next()
@@ -190,13 +196,45 @@ impl<T: SavesMemory> Step<T> for SaveMemory {
             return Ok(());
         }
         let qmp = cx.world.running.qmp(task.vmid()).await?;
-        let under_way = [MigrationState::Active, MigrationState::PreSwitchover];
-        while under_way.contains(&qmp.migration().await.map_err(qmp_failed)?.state) {
-            qmp.cancel_migration().await.map_err(qmp_failed)?;
-            cx.clock.sleep(LOOK).await;
-        }
-        run_on(&qmp, memory).await
+        give_up(cx, &qmp, memory).await
     }
+}
+
+/// Ends the saving, wherever it is, and lets the guest run on.
+///
+/// It is not broken off while memory is written: QEMU 7.2 may then wait for ever for the word to
+/// go on. It waits by itself before the end, and there it can be.
+async fn give_up(cx: &TaskContext<World>, qmp: &Qmp, memory: &NewMemory) -> Result<(), Error> {
+    let mut is_paused = !memory.executes;
+    loop {
+        let migration = qmp.migration().await.map_err(qmp_failed)?;
+        match migration.state {
+            MigrationState::PreSwitchover => qmp.cancel_migration().await.map_err(qmp_failed)?,
+            MigrationState::Active => {
+                is_paused = hurry(cx, qmp, memory, migration.written, is_paused).await?;
+            }
+            MigrationState::Idle | MigrationState::Completed | MigrationState::Failed(_) => break,
+        }
+        cx.clock.sleep(LOOK).await;
+    }
+    run_on(cx, qmp, memory).await
+}
+
+/// Pauses a guest that changes its memory faster than it is saved. Answers whether it is paused.
+async fn hurry(
+    cx: &TaskContext<World>,
+    qmp: &Qmp,
+    memory: &NewMemory,
+    written: u64,
+    is_paused: bool,
+) -> Result<bool, Error> {
+    if is_paused || written <= memory.memory_bytes {
+        return Ok(is_paused);
+    }
+    cx.log("the guest changes its memory faster than it is saved; pausing it")
+        .await;
+    qmp.pause().await.map_err(qmp_failed)?;
+    Ok(true)
 }
 
 async fn until_it_stands_still(
@@ -219,12 +257,7 @@ async fn until_it_stands_still(
                 ));
             }
         }
-        if migration.written > memory.memory_bytes && !is_paused {
-            cx.log("the guest changes its memory faster than it is saved; pausing it")
-                .await;
-            qmp.pause().await.map_err(qmp_failed)?;
-            is_paused = true;
-        }
+        is_paused = hurry(cx, qmp, memory, migration.written, is_paused).await?;
         if look % TELL_EVERY == TELL_EVERY - 1 {
             let all = migration.written + migration.remaining;
             cx.progress("memory", migration.written, all).await;
@@ -235,14 +268,25 @@ async fn until_it_stands_still(
 }
 
 /// Lets a guest execute that did so before. One that was paused has to run for a moment: only
-/// then its disks are its own again.
-async fn run_on(qmp: &Qmp, memory: &NewMemory) -> Result<(), Error> {
+/// then its disks are its own again. One that QEMU will not let run is the administrator's to
+/// deal with.
+async fn run_on(cx: &TaskContext<World>, qmp: &Qmp, memory: &NewMemory) -> Result<(), Error> {
     let status = qmp.status().await.map_err(qmp_failed)?.state;
     let wanted = if memory.executes { "running" } else { "paused" };
     if status == wanted {
         return Ok(());
     }
-    qmp.cont().await.map_err(qmp_failed)?;
+    match qmp.cont().await {
+        Err(error @ QmpError::Refused { .. }) => {
+            cx.warn(&format!(
+                "the guest does not run on: {}",
+                Error::chain(&error)
+            ))
+            .await;
+            return Ok(());
+        }
+        result => result.map_err(qmp_failed)?,
+    }
     if !memory.executes {
         qmp.pause().await.map_err(qmp_failed)?;
     }
@@ -283,16 +327,26 @@ impl<T: SavesMemory> Step<T> for FinishMemory {
             }
             cx.clock.sleep(LOOK).await;
         };
+        sync(cx, &memory.saved.volume).await?;
         cx.log(&format!("saved {} MiB of memory", written >> 20))
             .await;
         if T::RUNS_ON {
-            run_on(&qmp, memory).await?;
+            run_on(cx, &qmp, memory).await?;
         }
         Ok(())
     }
 
-    async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
-        // What lets the guest run on is the undoing of `save-memory`.
-        Ok(())
+    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+        // Before anything else is undone: until the guest runs on, its disks are not to be touched.
+        SaveMemory.undo(cx, task).await
+    }
+}
+
+/// What is saved must outlive the host before anybody counts on it.
+async fn sync(cx: &TaskContext<World>, volume: &VolumeId) -> Result<(), Error> {
+    let storage = cx.world.storage(volume.storage()).await?;
+    match storage.block(volume.name(), true)?.source {
+        BlockSource::Path(path) => Ok(cx.world.host.sync(path.as_ref()).await?),
+        BlockSource::Descriptor(_) => Err(Error::bug("a volume for memory has no path")),
     }
 }

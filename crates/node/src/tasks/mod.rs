@@ -34,6 +34,7 @@ mod volume_upload;
 use model::VmId;
 use tasks::Registry;
 
+pub use memory::memory_storage;
 pub use new_guest::already_exists;
 pub use node_all::{Chosen, NodeStartall, NodeStopall};
 pub use qemu_clone::QemuClone;

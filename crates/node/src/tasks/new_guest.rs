@@ -69,6 +69,7 @@ impl<T: NewGuest> Step<T> for Reserve {
             pending: Default::default(),
             snapshots: Default::default(),
             suspended: None,
+            wakes_at: None,
             created: cx.clock.wall(),
         };
         let record = Record::new(guest)

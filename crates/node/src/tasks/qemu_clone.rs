@@ -161,8 +161,10 @@ impl Step<QemuClone> for Plan {
             let copy = if is_layer {
                 plan_layer(cx, task, slot, from, &taken).await?
             } else {
-                // What a security module keeps is no disk of QEMU's.
-                let is_live = is_live && slot != DriveSlot::TPM;
+                if is_live && slot == DriveSlot::TPM {
+                    let text = "cannot copy the state of a TPM while the guest runs";
+                    return Err(Error::conflict(text));
+                }
                 let how = if is_live { How::LiveCopy } else { How::Copy };
                 plan_copy(cx, task, slot, from, &taken, how).await?
             };
@@ -263,6 +265,11 @@ async fn plan_medium(
         None => storage.default_format(),
     };
     let name = storage.image_name(task.vmid, "cloudinit", format);
+    if storage.info(&name).await?.is_some() {
+        return Err(Error::conflict(format!(
+            "volume '{id}:{name}' already exists"
+        )));
+    }
     Ok(Copy {
         slot,
         to: volume_id(&id, name)?,
@@ -293,6 +300,8 @@ async fn plan_copy(
     target.activate().await?;
     // On the same storage a copy is what its original is.
     let format = match task.format {
+        // What a security module keeps is read as it is.
+        _ if slot == DriveSlot::TPM => BlockFormat::Raw,
         Some(format) => format,
         None if task.storage.is_none() => source.block(from.name(), true)?.format,
         None => target.default_format(),

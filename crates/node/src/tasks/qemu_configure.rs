@@ -15,6 +15,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 use super::allocate::{Allocate, Allocates};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::guest_object;
+use super::volume_delete::free_unwanted;
 use crate::edit::{Edit, apply_taken};
 use crate::hotplug::{Changer, Outcome};
 use crate::{World, taps};
@@ -131,7 +132,7 @@ impl Step<QemuConfigure> for Apply {
         let is_running = cx.world.running.is_running(task.vmid).await?;
         let mut guest = cx.world.records.guest(task.vmid).await?.record.data;
         task.unwanted = task.edit.apply(&mut guest, is_running).unwanted;
-        Ok(())
+        cx.world.check_no_layers(&task.unwanted).await
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<Probe, Error> {
@@ -300,12 +301,7 @@ impl Step<QemuConfigure> for RemoveUnwanted {
 
     async fn act(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
         for volume in &task.unwanted {
-            cx.world
-                .storage(volume.storage())
-                .await?
-                .free(volume.name())
-                .await?;
-            cx.log(&format!("removed volume '{volume}'")).await;
+            free_unwanted(cx, volume).await?;
         }
         Ok(())
     }

@@ -7,12 +7,13 @@
 
 use async_trait::async_trait;
 use guest::qemu::VmConfig;
-use model::{Error, GuestRecord, SavedMemory, VmId};
+use model::{Error, GuestRecord, SavedMemory, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use tasks::{FollowUp, Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::qemu_delsnapshot::snapshot_of;
+use super::volume_delete::free_unwanted;
 use super::{QemuStart, guest_object};
 use crate::World;
 use crate::disk_snapshots::{Disk, disks};
@@ -29,6 +30,9 @@ pub struct QemuRollback {
     disks: Vec<Disk>,
     #[serde(default)]
     memory: Option<SavedMemory>,
+    /// Volumes that nobody has a use for afterwards, found by `apply`.
+    #[serde(default)]
+    unwanted: Vec<VolumeId>,
 }
 
 impl QemuRollback {
@@ -39,6 +43,7 @@ impl QemuRollback {
             start,
             disks: Vec::new(),
             memory: None,
+            unwanted: Vec::new(),
         }
     }
 }
@@ -60,7 +65,7 @@ impl Task for QemuRollback {
 
     fn follow_up(&self) -> Option<FollowUp<World>> {
         let task = match &self.memory {
-            Some(memory) => QemuStart::with_memory(self.vmid, memory.clone()),
+            Some(memory) => QemuStart::with_memory(self.vmid, self.name.clone(), memory.clone()),
             None => QemuStart::new(self.vmid, None, false),
         };
         (self.start || self.memory.is_some()).then(|| {
@@ -172,6 +177,12 @@ impl Step<QemuRollback> for Apply {
         "apply"
     }
 
+    async fn plan(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
+        let mut guest = cx.world.records.guest(task.vmid).await?.record.data;
+        task.unwanted = return_to(&mut guest, &task.name).unwanted;
+        Ok(())
+    }
+
     async fn probe(&self, _: &Cx, _: &mut QemuRollback) -> Result<Probe, Error> {
         Ok(Probe::NotDone)
     }
@@ -183,6 +194,9 @@ impl Step<QemuRollback> for Apply {
         };
         let revision = cx.world.records.change_guest(task.vmid, apply).await?;
         cx.committed(revision.0);
+        for volume in &task.unwanted {
+            free_unwanted(cx, volume).await?;
+        }
         Ok(())
     }
 

@@ -204,15 +204,23 @@ impl Step<QemuSnapshot> for SnapshotDisks {
             .world
             .snapshot_disks(task.vmid, &task.disks, &task.name)
             .await;
-        cx.world.thaw(task.vmid).await?;
+        thaw(cx, task.vmid).await;
         made
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
-        cx.world.thaw(task.vmid).await?;
+        thaw(cx, task.vmid).await;
         cx.world
             .delete_disk_snapshots(task.vmid, &task.disks, &task.name)
             .await
+    }
+}
+
+/// A guest that does not thaw now is thawed by who looks after such guests.
+async fn thaw(cx: &Cx, vmid: VmId) {
+    if let Err(error) = cx.world.thaw(vmid).await {
+        cx.warn(&format!("the guest is not thawed yet: {error}"))
+            .await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ settle ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope ─ launch ─ record ─ cont ┃ forget-memory ─ post-start ─ release
+//!   claim ─ settle ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope ─ launch ─ record ─ awake ─ cont ┃ forget-memory ─ post-start ─ release
 //!             │           │                        │                           point of no      ┃
 //!             │           │                        the script's pre-start      return: the guest executes
 //!             │           the medium with cloud-init's data
@@ -25,13 +25,13 @@ use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
-use super::qemu_suspend_to_disk::forget_suspension;
 use super::seed::{PrepareSeed, Seeds, WriteSeed};
+use super::volume_delete::free_unwanted;
 use super::{guest_object, memory, qmp_failed};
-use crate::edit::apply_pending;
+use crate::edit::{apply_pending, forget_suspension};
 use crate::hooks::{self, Phase};
 use crate::volumes::Descriptors;
-use crate::{World, limits, swtpm, taps, volumes};
+use crate::{RunState, World, limits, swtpm, taps, volumes};
 
 /// The program that is a guest.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -49,6 +49,9 @@ pub struct QemuStart {
     /// Memory that the guest wakes up with, instead of booting.
     #[serde(default)]
     memory: Option<SavedMemory>,
+    /// The snapshot that the memory is of.
+    #[serde(default)]
+    snapshot: Option<String>,
     /// Whether it was suspended with that memory, which is of no use afterwards.
     #[serde(default)]
     is_suspended: bool,
@@ -74,6 +77,7 @@ impl QemuStart {
             timeout_s,
             skip_lock,
             memory: None,
+            snapshot: None,
             is_suspended: false,
             unwanted: Vec::new(),
             running_as: None,
@@ -83,10 +87,11 @@ impl QemuStart {
         }
     }
 
-    /// Starts a guest with the memory of a snapshot, which stays.
-    pub fn with_memory(vmid: VmId, memory: SavedMemory) -> Self {
+    /// Starts a guest that was rolled back to a snapshot, with its memory, which stays.
+    pub fn with_memory(vmid: VmId, snapshot: String, memory: SavedMemory) -> Self {
         Self {
             memory: Some(memory),
+            snapshot: Some(snapshot),
             ..Self::new(vmid, None, false)
         }
     }
@@ -116,7 +121,7 @@ impl Task for QemuStart {
     const NAME: &'static str = "qemu_start";
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmstart";
-    const POINT_OF_NO_RETURN: usize = 10;
+    const POINT_OF_NO_RETURN: usize = 11;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[
@@ -129,6 +134,7 @@ impl Task for QemuStart {
             &MakeScope,
             &Launch,
             &Record,
+            &Awake,
             &Cont,
             &ForgetMemory,
             &PostStart,
@@ -185,6 +191,11 @@ impl Step<QemuStart> for Settle {
             return Err(Error::conflict(format!("VM {vmid} already running")));
         }
         let mut guest = cx.world.records.guest(vmid).await?.record.data;
+        if task.snapshot.is_some() && task.snapshot != guest.wakes_at {
+            // Somebody else started it first: its disks have changed since.
+            let text = format!("VM {vmid} is not as it was at the snapshot any more");
+            return Err(Error::conflict(text));
+        }
         if let Some(memory) = guest.suspended.take() {
             (task.memory, task.is_suspended) = (Some(memory), true);
         }
@@ -197,7 +208,8 @@ impl Step<QemuStart> for Settle {
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
         let guest = cx.world.records.guest(task.vmid).await?.record.data;
-        Ok(if guest.pending.is_empty() || task.memory.is_some() {
+        let is_settled = guest.pending.is_empty() || task.memory.is_some();
+        Ok(if is_settled && guest.wakes_at.is_none() {
             Probe::Done
         } else {
             Probe::NotDone
@@ -205,30 +217,22 @@ impl Step<QemuStart> for Settle {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
-        if task.memory.is_some() {
-            return Ok(());
-        }
         let records = &cx.world.records;
-        if !records
-            .guest(task.vmid)
-            .await?
-            .record
-            .data
-            .pending
-            .is_empty()
-        {
+        let guest = records.guest(task.vmid).await?.record.data;
+        let wakes_up = task.memory.is_some();
+        if guest.wakes_at.is_some() || (!wakes_up && !guest.pending.is_empty()) {
             let settle = |guest: &mut GuestRecord| {
-                apply_pending(guest);
+                // From here on its disks may change.
+                guest.wakes_at = None;
+                if !wakes_up {
+                    apply_pending(guest);
+                }
                 Ok(())
             };
             cx.committed(records.change_guest(task.vmid, settle).await?.0);
         }
         for volume in &task.unwanted {
-            cx.world
-                .storage(volume.storage())
-                .await?
-                .free(volume.name())
-                .await?;
+            free_unwanted(cx, volume).await?;
         }
         Ok(())
     }
@@ -531,23 +535,17 @@ impl Step<QemuStart> for Record {
     }
 }
 
-/// Waits until QEMU answers, then lets the guest run.
-struct Cont;
+/// Waits until QEMU answers and the guest has all that it needs to execute.
+struct Awake;
 
 #[async_trait]
-impl Step<QemuStart> for Cont {
+impl Step<QemuStart> for Awake {
     fn name(&self) -> &'static str {
-        "cont"
+        "awake"
     }
 
-    async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
-        let status = cx.world.running.status(task.vmid).await?.qmp_status;
-        let waits = status.is_none_or(|status| match status.as_str() {
-            "prelaunch" => true,
-            "inmigrate" | "paused" => task.memory.is_some(),
-            _ => false,
-        });
-        Ok(if waits { Probe::NotDone } else { Probe::Done })
+    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
@@ -566,10 +564,42 @@ impl Step<QemuStart> for Cont {
         if task.running_as()?.device("balloon0").is_some() {
             inflate(&qmp, &config).await.map_err(qmp_failed)?;
         }
-        if config.freeze {
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
+        // The scope's undo ends the process.
+        Ok(())
+    }
+}
+
+/// Lets the guest execute.
+struct Cont;
+
+#[async_trait]
+impl Step<QemuStart> for Cont {
+    fn name(&self) -> &'static str {
+        "cont"
+    }
+
+    async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
+        let status = cx.world.running.status(task.vmid).await?;
+        let waits = match status.qmp_status.as_deref() {
+            // What has ended may have executed: then saved memory does not fit its disks.
+            None => task.memory.is_none() || status.state == RunState::Running,
+            Some("prelaunch") => true,
+            Some("paused") => task.memory.is_some(),
+            Some(_) => false,
+        };
+        Ok(if waits { Probe::NotDone } else { Probe::Done })
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        if task.config(cx).await?.freeze {
             cx.log("the guest stays paused, as configured").await;
             return Ok(());
         }
+        let qmp = cx.world.running.qmp(task.vmid).await?;
         qmp.cont()
             .await
             .map_err(|error| Error::unavailable(Error::chain(&error)))

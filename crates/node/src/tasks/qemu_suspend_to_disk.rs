@@ -17,6 +17,7 @@ use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
 use crate::World;
+use crate::edit::forget_suspension;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuSuspendToDisk {
@@ -161,14 +162,6 @@ impl Step<QemuSuspendToDisk> for Note {
         };
         cx.world.records.change_guest(task.vmid, wake).await?;
         Ok(())
-    }
-}
-
-/// Takes out of a record that the guest is suspended.
-pub(super) fn forget_suspension(guest: &mut GuestRecord) {
-    if guest.suspended.take().is_some() {
-        guest.config.0.remove("lock");
-        guest.config.0.remove("vmstate");
     }
 }
 

@@ -117,6 +117,9 @@ impl Step<QemuTemplate> for Rename {
             let name = bases.base_name(from.name())?;
             let to = VolumeId::new(from.storage().clone(), name)
                 .map_err(|error| Error::bug(error.to_string()))?;
+            if storage.info(to.name()).await?.is_some() {
+                return Err(Error::conflict(format!("volume '{to}' already exists")));
+            }
             renamings.push(Renaming { slot, from, to });
         }
         if let Some(disk) = task.disk
@@ -146,8 +149,10 @@ impl Step<QemuTemplate> for Rename {
     async fn undo(&self, cx: &Cx, task: &QemuTemplate) -> Result<(), Error> {
         for Renaming { from, to, .. } in &task.renamings {
             let storage = cx.world.storage(from.storage()).await?;
-            let bases = bases_of(&*storage, from)?;
-            bases.rename_image(to.name(), from.name()).await?;
+            if storage.info(from.name()).await?.is_none() {
+                let bases = bases_of(&*storage, from)?;
+                bases.rename_image(to.name(), from.name()).await?;
+            }
         }
         Ok(())
     }

@@ -92,6 +92,37 @@ impl World {
     }
 }
 
+/// Removes a volume that its guest has no use for any more; one that somebody else has a use for
+/// stays, with a word in the log.
+pub(super) async fn free_unwanted(cx: &TaskContext<World>, volume: &VolumeId) -> Result<(), Error> {
+    for entry in cx.world.records.guests().await? {
+        if let Err(why) = check_unused_by(&entry.record.data, volume) {
+            cx.warn(&format!("{why}; it stays")).await;
+            return Ok(());
+        }
+    }
+    let storage = cx.world.storage(volume.storage()).await?;
+    if storage.free(volume.name()).await? {
+        cx.log(&format!("removed volume '{volume}'")).await;
+    }
+    Ok(())
+}
+
+impl World {
+    /// Refuses to remove volumes that others are layers on.
+    pub(super) async fn check_no_layers(&self, volumes: &[VolumeId]) -> Result<(), Error> {
+        if volumes.is_empty() {
+            return Ok(());
+        }
+        for entry in self.records.guests().await? {
+            for volume in volumes {
+                check_no_layers(&entry.record.data, volume)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Refuses a volume that a guest has saved something in, or has layers on.
 fn check_unused_by(guest: &GuestRecord, volume: &VolumeId) -> Result<(), Error> {
     let used = volumes_of_guest(guest);

@@ -154,6 +154,7 @@ pub async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node
         pending: Default::default(),
         snapshots: Default::default(),
         suspended: None,
+        wakes_at: None,
         created: 0,
     };
     let record = Record::new(guest).encode().unwrap();

@@ -306,6 +306,7 @@ pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]
         pending: Default::default(),
         snapshots: Default::default(),
         suspended: None,
+        wakes_at: None,
         created: 0,
     };
     let record = Record::new(guest).encode().unwrap();

@@ -310,11 +310,12 @@ impl Storage for Dir {
             .list(&folder)
             .await
             .map_err(|source| self.failed(source))?;
+        // A base has the number that it had as a disk.
         let is_used = |stem: &str| {
             let same = |name: &str| {
-                name.rsplit('/')
-                    .next()
-                    .is_some_and(|file| layout::stem(file) == stem)
+                let file = name.rsplit('/').next().map(layout::stem);
+                let file = file.map(|file| file.replacen("base-", "vm-", 1));
+                file.is_some_and(|file| file == stem)
             };
             entries.iter().any(|entry| same(&entry.name)) || taken.iter().any(|name| same(name))
         };

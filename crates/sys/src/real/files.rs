@@ -99,6 +99,17 @@ impl Files for RealHost {
         .await
     }
 
+    async fn sync(&self, path: &Path) -> Result<(), SysError> {
+        let path = path.to_owned();
+        blocking(move || {
+            let file = std::fs::File::open(&path);
+            let file = file.map_err(|source| SysError::io("open", &path, source))?;
+            file.sync_all()
+                .map_err(|source| SysError::io("sync", &path, source))
+        })
+        .await
+    }
+
     async fn open_image(
         &self,
         path: &Path,

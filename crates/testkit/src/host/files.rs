@@ -254,6 +254,14 @@ impl Files for FakeHost {
         call.end(entries).await
     }
 
+    async fn sync(&self, path: &Path) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("sync {}", path.display()))
+            .await?;
+        call.end(()).await
+    }
+
     async fn open_image(
         &self,
         path: &Path,

@@ -88,14 +88,20 @@ fn check_linked(wanted: &Clone, is_template: bool, full: bool) -> Result<(), Err
 
 /// Without a storage of its own a copy takes space beside its original.
 fn check_space(op: &Op, config: &GuestConfig) -> Result<(), Error> {
+    let copied = volumes_of(config)
+        .into_iter()
+        .filter(|(option, _)| is_copied(option, config));
+    require_space(op, copied.map(|(_, volume)| volume.storage().clone()))
+}
+
+/// Refuses who may not allocate on each of these storages.
+pub(super) fn require_space(
+    op: &Op,
+    storages: impl Iterator<Item = StorageId>,
+) -> Result<(), Error> {
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
-    let storages: BTreeSet<StorageId> = volumes_of(config)
-        .into_iter()
-        .filter(|(option, _)| is_copied(option, config))
-        .map(|(_, volume)| volume.storage().clone())
-        .collect();
-    for storage in storages {
+    for storage in storages.collect::<BTreeSet<_>>() {
         let path = format!("/storage/{storage}");
         view.require(&path, &[Privilege::DatastoreAllocateSpace])?;
     }
@@ -126,11 +132,9 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     let wanted: Move = op.params()?;
     let guest = op.context.world.records.guest(vmid).await?.record.data;
     if wanted.storage.is_none() {
-        let mut one = GuestConfig::default();
-        if let Some(value) = guest.config.0.get(&wanted.disk) {
-            one.set(&wanted.disk, value.clone());
-        }
-        check_space(&op, &one)?;
+        let named = volumes_of(&guest.config).into_iter();
+        let disk = named.filter(|(option, _)| *option == wanted.disk);
+        require_space(&op, disk.map(|(_, volume)| volume.storage().clone()))?;
     }
     let mut task = QemuMoveDisk::new(vmid, wanted.disk);
     task.storage = wanted.storage;

@@ -178,6 +178,9 @@ fn check_names(edit: &Edit) -> Result<(), Error> {
             if edit.set.contains_key(name) {
                 let text = format!("you can't use '-{name}' and -{field} {name}' at the same time");
                 errors.insert(field.to_owned(), text);
+            } else if name == "template" {
+                // Its bases may have layers on them: what was made a template stays one.
+                errors.insert(field.to_owned(), "a template stays a template".to_owned());
             } else if model::schema::find(OPTIONS, name).is_none() {
                 errors.insert(field.to_owned(), format!("unknown option '{name}'"));
             }

@@ -73,7 +73,20 @@ async fn check_drive(op: &Op, guest: VmId, drive: &Drive) -> Result<(), Error> {
 
 async fn check_medium(op: &Op, guest: VmId, volume: &VolumeId) -> Result<(), Error> {
     let content = check_use(op, guest, volume).await?.content;
-    if matches!(content, ContentType::Images | ContentType::Iso) {
+    if content == ContentType::Images {
+        let storage = op.context.world.storage(volume.storage()).await?;
+        let found = storage.info(volume.name()).await?;
+        return match found {
+            // A layer needs its base, which only its whole name tells.
+            Some(found) if found.name != volume.name() => Err(invalid(format!(
+                "the whole name of this volume is '{}:{}'",
+                volume.storage(),
+                found.name
+            ))),
+            _ => Ok(()),
+        };
+    }
+    if content == ContentType::Iso {
         return Ok(());
     }
     let kind = content.as_str();

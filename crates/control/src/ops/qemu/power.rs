@@ -4,12 +4,14 @@ use model::{Error, StorageId, VmId};
 use node::World;
 use node::tasks::{
     QemuReboot, QemuReset, QemuResume, QemuShutdown, QemuStart, QemuSuspend, QemuSuspendToDisk,
+    memory_storage,
 };
 use proto::wire::Answer;
 use serde::Deserialize;
 use tasks::Task;
 
 use super::Guest;
+use super::clones::require_space;
 use crate::ops::Op;
 
 pub(super) async fn reset(op: Op) -> Result<Answer, Error> {
@@ -42,6 +44,19 @@ pub(super) async fn suspend(op: Op) -> Result<Answer, Error> {
     if todisk != Some(true) {
         return tell(op, QemuSuspend::new).await;
     }
+    let record = op
+        .context
+        .world
+        .records
+        .guest(guest.vmid)
+        .await?
+        .record
+        .data;
+    let storage = match &statestorage {
+        Some(storage) => storage.clone(),
+        None => memory_storage(&record)?,
+    };
+    require_space(&op, std::iter::once(storage))?;
     let skip_lock = guest.skips_lock();
     let task = |vmid| QemuSuspendToDisk::new(vmid, statestorage, skip_lock);
     tell(op, task).await
