@@ -158,7 +158,7 @@ async fn end_job(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
             JobState::Done | JobState::Failed(_) => {
                 return qmp.dismiss_job(id).await.map_err(qmp_failed);
             }
-            JobState::Running | JobState::Ready => {
+            JobState::Running | JobState::Ready | JobState::Pending => {
                 qmp.cancel_job(id).await.map_err(qmp_failed)?;
                 cx.clock.sleep(LOOK).await;
             }

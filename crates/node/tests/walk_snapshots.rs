@@ -59,7 +59,11 @@ async fn qemu_rollback_to_memory() {
             let before = at_rest(&node.inventory().await);
             let is_ended = move |found: &[String]| {
                 let nothing_runs = !found.iter().any(|line| line.starts_with("process"));
-                nothing_runs && at_rest(found) == before
+                // That its memory fits is written down until the next start.
+                let fits = r#","wakes_at":"s1""#;
+                let rest = at_rest(found).into_iter();
+                let rest: Vec<String> = rest.map(|line| line.replace(fits, "")).collect();
+                nothing_runs && rest == before
             };
             node.also_well = Arc::new(is_ended);
             node

@@ -1,16 +1,16 @@
 //! Moves a disk to another storage or into another format, also while the guest writes to it.
 //!
 //! ```text
-//!   claim ─ choose ─ copy ─ switch-over ┃ publish ─ clear ─ release
-//!                      │        │       ┃ point of no return: what the guest writes from now on
-//!                      │        │         is in the new image alone
-//!                      │        QEMU puts the new image in the old one's place
-//!                      a copy, or a mirror that has caught up
+//!   claim ─ choose ─ copy ─ catch-up ┃ switch-over ─ publish ─ clear ─ release
+//!                      │        │    ┃ point of no return: both images hold the same, durably,
+//!                      │        │      and nothing is written until the new one is in its place
+//!                      │        the mirror has all and the disk stands still
+//!                      a copy, or a mirror that is nearly as its source
 //! ```
 //!
-//! Once the mirror has caught up, every write goes to both images before the guest is told that it
-//! is done. So where nobody can tell whether QEMU switched over before it ended, the new image is
-//! the right one in either case.
+//! Until the word to switch over the old image has every write, so whatever is broken off before
+//! leaves it as the disk. After it the new one is, also where the guest has ended meanwhile: it
+//! held the same when the disk stood still.
 
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use storage::{ContentType, Storage};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
+use super::volume_delete::free_unwanted;
 use super::{guest_object, qmp_failed};
 use crate::edit::{replace_volume, volume_of};
 use crate::images::{self, Source};
@@ -57,6 +58,9 @@ pub struct QemuMoveDisk {
     /// Chosen by `choose`.
     #[serde(default)]
     target: Option<Target>,
+    /// Why QEMU stayed with the old image, found by `switch-over`.
+    #[serde(default)]
+    refusal: Option<String>,
 }
 
 impl QemuMoveDisk {
@@ -69,6 +73,7 @@ impl QemuMoveDisk {
             delete: false,
             digest: None,
             target: None,
+            refusal: None,
         }
     }
 
@@ -95,6 +100,7 @@ impl Task for QemuMoveDisk {
             &Claim,
             &Choose,
             &CopyImage,
+            &CatchUp,
             &SwitchOver,
             &Publish,
             &Clear,
@@ -104,6 +110,13 @@ impl Task for QemuMoveDisk {
 
     fn object(&self) -> Option<String> {
         Some(guest_object(self.vmid))
+    }
+
+    fn verdict(&self) -> Result<(), Error> {
+        match &self.refusal {
+            Some(why) => Err(Error::unavailable(why.clone())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -150,14 +163,23 @@ impl Step<QemuMoveDisk> for Choose {
         let old_format = source.block(from.name(), true)?.format;
         let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
         let storage = cx.world.storage(&id).await?;
-        let format = task.format.unwrap_or_else(|| match id == *from.storage() {
-            true => old_format,
-            false => storage.default_format(),
-        });
+        let is_tpm = task.disk == DriveSlot::TPM.to_string();
+        let format = match task.format {
+            // What a security module keeps is read as it is.
+            _ if is_tpm => BlockFormat::Raw,
+            Some(format) => format,
+            None if id == *from.storage() => old_format,
+            None => storage.default_format(),
+        };
         if id == *from.storage() && format == old_format {
             return Err(Error::conflict(
                 "you can't move to the same storage with same format",
             ));
+        }
+        if task.delete {
+            cx.world
+                .check_no_layers(std::slice::from_ref(&from))
+                .await?;
         }
         let name = choose_name(&*storage, task.vmid, format).await?;
         let to = VolumeId::new(id, name).map_err(|error| Error::bug(error.to_string()))?;
@@ -326,7 +348,9 @@ async fn until_ready(cx: &Cx, qmp: &Qmp, total: u64) -> Result<(), Error> {
         match job.state {
             JobState::Ready => break,
             JobState::Running => {}
-            JobState::Done => return Err(Error::unavailable("somebody else ended the mirror")),
+            JobState::Done | JobState::Pending => {
+                return Err(Error::unavailable("somebody else ended the mirror"));
+            }
             JobState::Failed(why) => {
                 return Err(Error::unavailable(format!("the mirror failed: {why}")));
             }
@@ -353,7 +377,7 @@ async fn end_mirror(cx: &Cx, qmp: &Qmp) -> Result<(), Error> {
             JobState::Done | JobState::Failed(_) => {
                 qmp.dismiss_job(&job.id).await.map_err(qmp_failed)?;
             }
-            JobState::Running | JobState::Ready => {
+            JobState::Running | JobState::Ready | JobState::Pending => {
                 qmp.cancel_job(&job.id).await.map_err(qmp_failed)?;
                 cx.clock.sleep(LOOK).await;
             }
@@ -401,26 +425,27 @@ async fn is_switched_over(cx: &Cx, task: &QemuMoveDisk) -> Result<bool, Error> {
     Ok(volume_of(&task.disk, &guest.config).as_ref() == Some(&task.target()?.to))
 }
 
-/// The guest writes to the new image alone from here on.
-struct SwitchOver;
+/// Has the mirror catch up, to where only the word is missing.
+struct CatchUp;
 
 #[async_trait]
-impl Step<QemuMoveDisk> for SwitchOver {
+impl Step<QemuMoveDisk> for CatchUp {
     fn name(&self) -> &'static str {
-        "switch-over"
+        "catch-up"
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<Probe, Error> {
-        // A copy that nobody writes to is as good as the original, and so is a mirror whose guest
-        // has ended.
-        let is_live = task.target()?.live.is_some();
-        if !is_live || !cx.world.running.is_running(task.vmid).await? {
+        if task.target()?.live.is_none() {
             return Ok(Probe::Done);
+        }
+        // The mirror of a guest that has ended may lack what was on its way.
+        if !cx.world.running.is_running(task.vmid).await? {
+            return Ok(Probe::NotDone);
         }
         let qmp = cx.world.running.qmp(task.vmid).await?;
         let state = job(cx, &qmp).await?.map(|job| job.state);
         Ok(match state {
-            Some(JobState::Done) => Probe::Done,
+            Some(JobState::Pending) => Probe::Done,
             _ => Probe::NotDone,
         })
     }
@@ -435,12 +460,57 @@ impl Step<QemuMoveDisk> for SwitchOver {
             .map_err(qmp_failed)?;
         loop {
             match job(cx, &qmp).await?.map(|job| job.state) {
-                Some(JobState::Done) => return Ok(()),
+                Some(JobState::Pending) => return Ok(()),
                 Some(JobState::Running | JobState::Ready) => cx.clock.sleep(LOOK).await,
                 Some(JobState::Failed(why)) => {
                     return Err(Error::unavailable(format!("the mirror failed: {why}")));
                 }
-                None => return Err(Error::unavailable("somebody else ended the mirror")),
+                Some(JobState::Done) | None => {
+                    return Err(Error::unavailable("somebody else ended the mirror"));
+                }
+            }
+        }
+    }
+
+    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
+        // What ends the mirror is the undoing of `copy`.
+        Ok(())
+    }
+}
+
+/// Puts the new image in the old one's place.
+struct SwitchOver;
+
+#[async_trait]
+impl Step<QemuMoveDisk> for SwitchOver {
+    fn name(&self) -> &'static str {
+        "switch-over"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
+        let is_live = task.target()?.live.is_some();
+        if !is_live || !cx.world.running.is_running(task.vmid).await? {
+            return Ok(());
+        }
+        let qmp = cx.world.running.qmp(task.vmid).await?;
+        loop {
+            match job(cx, &qmp).await?.map(|job| job.state) {
+                Some(JobState::Pending) => qmp
+                    .finalize_job(&cx.job_id("mirror"))
+                    .await
+                    .map_err(qmp_failed)?,
+                Some(JobState::Running | JobState::Ready) => cx.clock.sleep(LOOK).await,
+                Some(JobState::Done) => return Ok(()),
+                Some(JobState::Failed(why)) => {
+                    task.refusal = Some(format!("QEMU did not switch over: {why}"));
+                    return Ok(());
+                }
+                // Another QEMU: the guest was started anew meanwhile.
+                None => return Ok(()),
             }
         }
     }
@@ -464,6 +534,9 @@ impl Step<QemuMoveDisk> for Publish {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
+        if task.refusal.is_some() {
+            return Ok(());
+        }
         let target = task.target()?;
         let change =
             |guest: &mut GuestRecord| replace_volume(guest, &task.disk, &target.to, task.delete);
@@ -499,10 +572,12 @@ impl Step<QemuMoveDisk> for Clear {
             end_mirror(cx, &qmp).await?;
             remove_behind(cx, &qmp, task, slot).await?;
         }
-        if task.delete {
-            let storage = cx.world.storage(target.from.storage()).await?;
-            storage.free(target.from.name()).await?;
-            cx.log(&format!("removed volume '{}'", target.from)).await;
+        if task.refusal.is_some() {
+            return free_unwanted(cx, &target.to).await;
+        }
+        let is_own = target.from.owner() == Some(task.vmid);
+        if task.delete && is_own {
+            free_unwanted(cx, &target.from).await?;
         }
         Ok(())
     }

@@ -218,6 +218,10 @@ impl Step<QemuSnapshot> for SnapshotDisks {
 
 /// A guest that does not thaw now is thawed by who looks after such guests.
 async fn thaw(cx: &Cx, vmid: VmId) {
+    if cx.world.thaw(vmid).await.is_ok() {
+        return;
+    }
+    // It stands still: what hindered is tried once more at once.
     if let Err(error) = cx.world.thaw(vmid).await {
         cx.warn(&format!("the guest is not thawed yet: {error}"))
             .await;

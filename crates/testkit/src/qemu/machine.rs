@@ -182,7 +182,12 @@ impl Machine {
                 let mirror = Some(Mirror { target, replaces });
                 return Some(self.start_job(given, "ready", mirror));
             }
-            "job-complete" => return Some(self.complete(&id)),
+            "job-complete" => {
+                let missing = || refused(format!("Job '{id}' not found"));
+                let job = self.jobs.get_mut(&id);
+                return Some(job.ok_or_else(missing).map(|job| job.0 = "pending"));
+            }
+            "job-finalize" => return Some(self.finalize(&id)),
             "block-job-cancel" => {
                 let device = text(&given["device"]);
                 let job = self.jobs.get_mut(&device);
@@ -279,7 +284,7 @@ impl Machine {
     }
 
     /// The target of a mirror takes the place that it is to replace.
-    fn complete(&mut self, id: &str) -> Result<(), Refusal> {
+    fn finalize(&mut self, id: &str) -> Result<(), Refusal> {
         let missing = || refused(format!("Job '{id}' not found"));
         let job = self.jobs.get_mut(id).ok_or_else(missing)?;
         job.0 = "concluded";

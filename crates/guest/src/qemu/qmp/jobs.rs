@@ -11,6 +11,8 @@ pub enum JobState {
     Running,
     /// A mirror is the same as its source, and is kept so.
     Ready,
+    /// All is done but the last word (`finalize_job`); meanwhile the guest's disk stands still.
+    Pending,
     Done,
     Failed(String),
 }
@@ -29,6 +31,7 @@ impl Job {
         let figure = |name: &str| row[name].as_u64().unwrap_or(0);
         let state = match row["status"].as_str()? {
             "ready" => JobState::Ready,
+            "pending" => JobState::Pending,
             "concluded" => match row["error"].as_str() {
                 Some(error) => JobState::Failed(error.to_owned()),
                 None => JobState::Done,
@@ -80,8 +83,8 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Copies a node and all that is written to it meanwhile. Once the job is ready and completed,
-    /// the target stands where `replaces` stood.
+    /// Copies a node and all that is written to it meanwhile. Once the job is ready, completed and
+    /// finalized, the target stands where `replaces` stood.
     pub async fn mirror_node(&self, copy: NodeCopy<'_>, replaces: &str) -> Result<(), QmpError> {
         let arguments = json!({
             "job-id": copy.job,
@@ -90,6 +93,7 @@ impl Qmp {
             "replaces": replaces,
             "sync": "full",
             "copy-mode": "write-blocking",
+            "auto-finalize": false,
             "auto-dismiss": false,
         });
         self.execute_within("blockdev-mirror", arguments, SLOW)
@@ -97,13 +101,20 @@ impl Qmp {
             .map(drop)
     }
 
+    /// Has a job that is ready come to its end; a mirror waits there for `finalize_job`.
     pub async fn complete_job(&self, id: &str) -> Result<(), QmpError> {
         self.execute("job-complete", json!({"id": id}))
             .await
             .map(drop)
     }
 
-    /// Ends a job, also one that is ready; it is over once its state says so.
+    pub async fn finalize_job(&self, id: &str) -> Result<(), QmpError> {
+        self.execute("job-finalize", json!({"id": id}))
+            .await
+            .map(drop)
+    }
+
+    /// Ends a job, also one that is ready or pending; it is over once its state says so.
     pub async fn cancel_job(&self, id: &str) -> Result<(), QmpError> {
         self.execute("block-job-cancel", json!({"device": id, "force": true}))
             .await
