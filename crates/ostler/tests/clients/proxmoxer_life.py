@@ -140,7 +140,9 @@ for clone in [LINKED, FULL]:
 failed(origin.delete(), "is still in use by linked cloned")
 for machine in [LINKED, FULL, VMID]:
     done(machines(machine).delete(purge=1))
-storage.content(image).delete()
+upid = storage.content(image).delete()
+if upid:
+    done(upid)
 after = sorted(volume["volid"] for volume in storage.content.get())
 assert after == before, (before, after)
 assert api.nodes(node).storage(second).content.get() == []

@@ -140,7 +140,9 @@ def machine_from_an_image(api):
     done(api, machine.status.shutdown.post(timeout=60))
     assert machine.status.current.get()["status"] == "stopped"
     done(api, machine.delete())
-    storage.content(image).delete()
+    upid = storage.content(image).delete()
+    if upid:
+        done(api, upid)
     refused(lambda: machines.create(vmid=VMID, scsi0=f"local:8,import-from={image}"), 400, "")
 
 
