@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use harness::namespace::with_bridge;
-use harness::{TestNode, left_out, tiny_disk};
+use harness::{TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 /// What the playbooks need; versions are pinned so that a test of today is one of tomorrow.
@@ -30,16 +30,26 @@ const PACKAGES: [&str; 4] = [
 const HOSTS: [(&str, u32); 2] = [("password", 201), ("token", 202)];
 
 #[expect(clippy::disallowed_methods, reason = "a test runs a client")]
-fn run(program: &Path, args: &[&str], folder: &Path) -> Output {
-    Command::new(program)
+fn run(program: &Path, args: &[&str]) -> Output {
+    Command::new(program).args(args).output().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test runs a client")]
+fn run_ansible(python: &Path, args: &[String], folder: &Path) -> Output {
+    Command::new(python)
+        .args(["-m", "ansible"])
         .args(args)
         .current_dir(folder)
+        // For requests, what these name weighs more than that nothing is to be verified.
+        .env_remove("REQUESTS_CA_BUNDLE")
+        .env_remove("CURL_CA_BUNDLE")
         .env("LC_ALL", "C.UTF-8")
         .env("ANSIBLE_HOME", folder)
         .env("ANSIBLE_STDOUT_CALLBACK", "ansible.posix.json")
         .env("ANSIBLE_PIPELINING", "1")
         .env("ANSIBLE_DEPRECATION_WARNINGS", "0")
         .env("ANSIBLE_HOST_PATTERN_MISMATCH", "error")
+        .env("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "1")
         .output()
         .unwrap()
 }
@@ -48,21 +58,17 @@ fn run(program: &Path, args: &[&str], folder: &Path) -> Output {
 fn python() -> Option<PathBuf> {
     let cache = std::env::var("OSTLER_CACHE").unwrap_or_else(|_| "/var/cache/ostler".to_owned());
     let venv = PathBuf::from(cache).join("ansible-12.3.0");
-    let (python, here) = (venv.join("bin/python"), Path::new("/"));
+    let python = venv.join("bin/python");
     let import = "import ansible_collections.community.proxmox, proxmoxer, requests";
-    if python.exists() && run(&python, &["-c", import], here).status.success() {
+    if python.exists() && run(&python, &["-c", import]).status.success() {
         return Some(python);
     }
     let folder = venv.display().to_string();
-    let mut step = run(
-        Path::new("python3"),
-        &["-m", "venv", "--clear", &folder],
-        here,
-    );
+    let mut step = run(Path::new("python3"), &["-m", "venv", "--clear", &folder]);
     if step.status.success() {
         let mut args = vec!["-m", "pip", "install", "--quiet"];
         args.extend(PACKAGES);
-        step = run(&python, &args, here);
+        step = run(&python, &args);
     }
     if step.status.success() {
         return Some(python);
@@ -154,15 +160,8 @@ impl Scene {
     async fn ansible(&self, args: &[&str]) -> Value {
         let python = self.python.clone();
         let folder = self.folder.path().to_owned();
-        let args: Vec<String> = ["-m", "ansible"]
-            .iter()
-            .chain(args)
-            .map(|arg| (*arg).to_owned())
-            .collect();
-        let work = move || {
-            let args: Vec<&str> = args.iter().map(String::as_str).collect();
-            run(&python, &args, &folder)
-        };
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let work = move || run_ansible(&python, &args, &folder);
         let output = tokio::task::spawn_blocking(work).await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -277,8 +276,30 @@ async fn inventory_of(node: &TestNode) -> Vec<Value> {
     all
 }
 
+/// A fact without Ansible's marks on what came from elsewhere.
+fn plain(fact: &Value) -> Value {
+    match fact {
+        Value::Object(fields) => match fields.get("__ansible_unsafe") {
+            Some(text) => text.clone(),
+            None => fields
+                .iter()
+                .map(|(key, value)| (key.clone(), plain(value)))
+                .collect(),
+        },
+        Value::Array(items) => items.iter().map(plain).collect(),
+        other => other.clone(),
+    }
+}
+
 /// The inventory plugin, by password and by token: hosts, groups and facts.
 async fn plugin(scene: &Scene) {
+    for (_, vmid) in HOSTS {
+        let machine = json!({"node": "pve1", "vmid": vmid});
+        until("the guest agent answers", async || {
+            scene.node.call("agent_ping", machine.clone()).await.is_ok()
+        })
+        .await;
+    }
     for (name, _) in HOSTS {
         let source = format!("{name}.proxmox.yml");
         let list = scene.ansible(&["inventory", "-i", &source, "--list"]).await;
@@ -295,7 +316,7 @@ async fn plugin(scene: &Scene) {
             );
             assert_eq!(members(&format!("tag_{other}")), [machine.as_str()]);
             let facts = &list["_meta"]["hostvars"][&machine];
-            let fact = |key: &str| facts[&format!("proxmox_{key}")].clone();
+            let fact = |key: &str| plain(&facts[&format!("proxmox_{key}")]);
             assert_eq!(fact("vmid"), vmid, "{facts:#}");
             assert_eq!(fact("qmpstatus"), "running");
             assert_eq!(fact("ciuser"), "operator");
@@ -325,7 +346,9 @@ fn ansible_does_what_it_does_with_proxmox_ve() {
         };
         let before = inventory_of(&scene.node).await;
         scene.play("make.yml", true).await;
-        scene.play("make.yml", false).await;
+        if std::env::var_os("QUICK").is_none() {
+            scene.play("make.yml", false).await;
+        }
         plugin(&scene).await;
         scene.play("use.yml", true).await;
         scene.play("strip.yml", true).await;
