@@ -182,7 +182,6 @@ impl Scene {
     async fn play(&self, playbook: &str, changed: bool) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/ansible");
         let path = folder.join(playbook).display().to_string();
-        let started = std::time::SystemTime::now();
         let answer = self.ansible(&["playbook", "-i", "hosts.yml", &path]).await;
         let mut modules = 0;
         for (task, host, result) in results(&answer) {
@@ -201,10 +200,7 @@ impl Scene {
             modules += 1;
         }
         assert!(modules > 0, "{playbook} calls no modules");
-        println!(
-            "{playbook}: {modules} calls of modules in {:.1} s",
-            started.elapsed().unwrap().as_secs_f64()
-        );
+        println!("{playbook}: {modules} calls of modules");
     }
 }
 
