@@ -229,6 +229,32 @@ impl Edit {
         }
     }
 
+    /// The volumes that are there already and that a drive is to show; not cloud-init's, which is
+    /// made anew as it is needed.
+    pub(crate) fn named_volumes(&self) -> Vec<(DriveSlot, VolumeId)> {
+        let drives = self.set.iter().filter_map(|(name, value)| {
+            let slot: DriveSlot = name.parse().ok()?;
+            Some((slot, Drive::parse(slot.bus(), value.as_str()?).ok()?))
+        });
+        drives
+            .filter(|(_, drive)| !drive.is_cloud_init())
+            .filter_map(|(slot, drive)| match drive.source() {
+                DriveSource::Volume(volume) => Some((slot, volume)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Notes how large a named volume is, whatever the caller said.
+    pub(crate) fn set_size(&mut self, slot: DriveSlot, bytes: u64) {
+        let text = self.set.get(&slot.to_string()).and_then(Value::as_str);
+        let drive = text.and_then(|text| Drive::parse(slot.bus(), text).ok());
+        if let Some(mut drive) = drive {
+            drive.set_size(ByteSize(bytes));
+            self.set.insert(slot.to_string(), drive.print().into());
+        }
+    }
+
     /// Puts the volumes' names into the drives' values. To be called once all have names.
     pub(crate) fn name_volumes(&mut self) -> Result<(), Error> {
         for volume in &self.new_volumes {
@@ -582,6 +608,26 @@ mod tests {
             edit.set["scsi0"],
             "local:100/vm-100-disk-0.qcow2,discard=on,size=1536M"
         );
+    }
+
+    #[test]
+    fn a_volume_that_is_there_is_shown_with_its_size() {
+        let mut edit = edit(json!({
+            "scsi0": "local:100/vm-100-disk-0.raw,ssd=1,size=9G", "scsi1": "local:1",
+            "ide0": "local:iso/x.iso,media=cdrom", "ide1": "none,media=cdrom",
+            "ide2": "local:100/vm-100-cloudinit.qcow2,media=cdrom", "cores": 2,
+        }));
+        let named = edit.named_volumes();
+        let slots: Vec<String> = named.iter().map(|(slot, _)| slot.to_string()).collect();
+        assert_eq!(slots, ["ide0", "scsi0"]);
+        for (slot, _) in named {
+            edit.set_size(slot, 19_456);
+        }
+        assert_eq!(
+            edit.set["scsi0"],
+            "local:100/vm-100-disk-0.raw,size=19K,ssd=1"
+        );
+        assert_eq!(edit.set["ide0"], "local:iso/x.iso,media=cdrom,size=19K");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest as hash};
+use model::schema::format::split_list;
 use model::schema::parse_properties;
 use model::{Error, NodeName, Record};
-use proto::table::NEXT_ID;
+use proto::table::{NEXT_ID, TAG_STYLE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Commit, Key, Precondition, Read, Revision, StoreError};
@@ -74,6 +75,29 @@ impl Settings {
                 .unwrap_or(default)
         };
         bound("lower", VMIDS.start)..bound("upper", VMIDS.end)
+    }
+
+    /// A guest's tags as they are kept, whatever the caller parted them with: each once, in the
+    /// cluster's order. Capitals count only where the cluster says so.
+    pub fn unique_tags(&self, tags: &str) -> String {
+        let style = self
+            .text("tag-style")
+            .and_then(|text| parse_properties(TAG_STYLE, text).ok())
+            .unwrap_or_default();
+        let mut unique = Vec::new();
+        for tag in split_list(tags) {
+            let tag = match style.flag("case-sensitive") {
+                Some(true) => tag.to_owned(),
+                _ => tag.to_lowercase(),
+            };
+            if !unique.contains(&tag) {
+                unique.push(tag);
+            }
+        }
+        if style.text("ordering") != Some("config") {
+            unique.sort_unstable();
+        }
+        unique.join(";")
     }
 }
 
@@ -154,5 +178,15 @@ mod tests {
             .options
             .insert("next-id".into(), "lower=200,upper=300".into());
         assert_eq!(settings.vmids(), 200..300);
+    }
+
+    #[test]
+    fn tags_are_kept_once_and_in_order() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.unique_tags("web,Blue;blue  lab"), "blue;lab;web");
+        assert_eq!(settings.unique_tags(""), "");
+        let style = "ordering=config,case-sensitive=1";
+        settings.options.insert("tag-style".into(), style.into());
+        assert_eq!(settings.unique_tags("web,Blue;blue,web"), "web;Blue;blue");
     }
 }

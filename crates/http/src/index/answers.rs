@@ -13,6 +13,7 @@ type Respond = fn(&Index, &Identity, &Values) -> Result<Content, Error>;
 /// Each row's name with its answer. Directories have none here.
 pub const ANSWERS: &[(&str, Respond)] = &[
     ("cluster_resources", resources::cluster_resources),
+    ("lxc_list", guests::lxc_list),
     ("node_list", resources::node_list),
     ("qemu_list", guests::qemu_list),
     ("version", version),

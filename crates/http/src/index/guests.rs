@@ -53,7 +53,7 @@ pub(super) fn word(state: GuestState<'_>) -> &'static str {
     }
 }
 
-/// A row of `/nodes/{node}/qemu`.
+/// A row of `/nodes/{node}/qemu` or `/nodes/{node}/lxc`.
 #[derive(Serialize)]
 struct Listed<'a> {
     vmid: u32,
@@ -115,6 +115,15 @@ fn qmp_status<'a>(usage: Option<&'a GuestUsage>, otherwise: &'a str) -> &'a str 
 }
 
 pub(super) fn qemu_list(index: &Index, who: &Identity, params: &Values) -> Result<Content, Error> {
+    list(index, who, params, GuestKind::Qemu)
+}
+
+pub(super) fn lxc_list(index: &Index, who: &Identity, params: &Values) -> Result<Content, Error> {
+    list(index, who, params, GuestKind::Lxc)
+}
+
+/// The guests of a kind on a node, as far as the caller may see them.
+fn list(index: &Index, who: &Identity, params: &Values, kind: GuestKind) -> Result<Content, Error> {
     let node = params
         .get("node")
         .and_then(|node| node.as_str())
@@ -130,7 +139,7 @@ pub(super) fn qemu_list(index: &Index, who: &Identity, params: &Values) -> Resul
         return Err(Error::unavailable(text));
     }
     let here = copy.guests.iter().filter(|(vmid, row)| {
-        row.kind == GuestKind::Qemu
+        row.kind == kind
             && *row.node == *node
             && view.has(&format!("/vms/{vmid}"), Privilege::VmAudit)
     });

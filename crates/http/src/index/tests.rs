@@ -340,6 +340,20 @@ async fn qemu_list() {
 }
 
 #[tokio::test]
+async fn lxc_list() {
+    let mut fixture = Fixture::new();
+    fixture.put_guest(100, "vm100").await;
+    fixture.catch_up().await;
+    fixture.status(update(true, vec![]));
+    // A machine is no container.
+    let list = fixture.root("lxc_list", json!({"node": "pve1"}));
+    assert_eq!(list, json!([]));
+    let other = json!({"node": "other"});
+    let error = fixture.ask(&Identity::root(), "lxc_list", other);
+    assert!(error.unwrap_err().message.starts_with("hostname lookup"));
+}
+
+#[tokio::test]
 async fn before_the_first_snapshot_nothing_is_claimed() {
     let fixture = Fixture::new();
     let error = fixture

@@ -16,7 +16,6 @@ use crate::taps;
 /// way to say so than an empty name.
 fn without_rom(device: &Device) -> Device {
     let mut device = device.clone();
-    device.properties.remove("rombar");
     if matches!(device.backend, Backend::Net(_)) {
         device.properties.insert("romfile".to_owned(), "".into());
     }

@@ -65,6 +65,7 @@ impl<T: Allocates> Step<T> for Allocate {
             (volume.name, volume.format) = (Some(name), Some(format));
         }
         task.edit_mut().new_volumes = volumes;
+        measure(cx, task.edit_mut()).await?;
         task.edit_mut().name_volumes()
     }
 
@@ -105,6 +106,18 @@ impl<T: Allocates> Step<T> for Allocate {
         }
         Ok(())
     }
+}
+
+/// Lets the drives tell how large the volumes are that they name.
+async fn measure(cx: &Cx, edit: &mut Edit) -> Result<(), Error> {
+    for (slot, volume) in edit.named_volumes() {
+        let storage = cx.world.storage(volume.storage()).await?;
+        storage.activate().await?;
+        let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
+        let info = storage.info(volume.name()).await?.ok_or_else(missing)?;
+        edit.set_size(slot, info.size);
+    }
+    Ok(())
 }
 
 fn chosen(volume: &NewVolume) -> Result<(&str, BlockFormat), Error> {

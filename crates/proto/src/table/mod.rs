@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod lxc;
 mod node;
 mod params;
 mod pools;
@@ -28,6 +29,7 @@ const GROUPS: &[&[Row]] = &[
     access::users::ROWS,
     node::storage::ROWS,
     cluster::ROWS,
+    lxc::ROWS,
     node::all::ROWS,
     node::capabilities::ROWS,
     node::config::ROWS,

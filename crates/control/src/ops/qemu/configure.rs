@@ -7,9 +7,10 @@ use model::schema::Values;
 use model::schema::format::split_list;
 use model::{Error, ErrorKind, FieldErrors, Upid};
 use node::tasks::QemuConfigure;
-use node::{Edit, random_mac};
+use node::{Edit, Settings, random_mac};
 use proto::wire::Answer;
 use serde::Deserialize;
+use serde_json::Value;
 use tasks::TaskState;
 
 use super::Guest;
@@ -110,7 +111,7 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
         ));
     }
     let cluster = op.context.world.records.cluster_options().await?;
-    let mut options = options(&op.params);
+    let mut options = options(&op.params, &cluster);
     seal_password(&op.context, &mut options, &record.config).await?;
     let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node)
@@ -128,12 +129,16 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
 }
 
 /// The options of the guest among the parameters.
-pub(super) fn options(params: &Values) -> Values {
-    params
+pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
+    let mut options: Values = params
         .iter()
         .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some())
         .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+        .collect();
+    if let Some(Value::String(tags)) = options.get_mut("tags") {
+        *tags = cluster.unique_tags(tags);
+    }
+    options
 }
 
 fn names(list: Option<&str>) -> Vec<String> {

@@ -26,9 +26,9 @@ struct Create {
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Create { pool, start } = op.params()?;
-    let mut options = options(&op.params);
-    seal_password(&op.context, &mut options, &GuestConfig::default()).await?;
     let cluster = op.context.world.records.cluster_options().await?;
+    let mut options = options(&op.params, &cluster);
+    seal_password(&op.context, &mut options, &GuestConfig::default()).await?;
     let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node)
     })?;

@@ -142,8 +142,9 @@ pub(super) fn net_device(chipset: Chipset, index: u8, net: &Net, boot: Option<us
         .with_some("mac", net.mac.as_deref())
         .with_some("bootindex", boot);
     if boot.is_none() {
-        // A card that nobody boots from needs no boot program, and firmware starts faster.
-        device = device.with("rombar", 0);
+        // A card that nobody boots from needs no boot program, and firmware starts faster. Without
+        // a BAR, QEMU would hand it over by the program's name, which two cards cannot share.
+        device = device.with("romfile", "");
     }
     if net.model == NetModel::VIRTIO {
         if let Some(queues) = net.queues.filter(|queues| *queues > 1) {

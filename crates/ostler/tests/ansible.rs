@@ -1,0 +1,366 @@
+//! Clients that nobody here wrote: Ansible's modules of the collection `community.proxmox`, as
+//! published, against a real node.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
+
+mod harness;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use harness::namespace::with_bridge;
+use harness::{TestNode, left_out, tiny_disk, until};
+use serde_json::{Value, json};
+
+/// What the playbooks need; versions are pinned so that a test of today is one of tomorrow.
+/// The collection is version 1.4.0 in this `ansible`.
+const PACKAGES: [&str; 4] = [
+    "ansible==12.3.0",
+    "ansible-core==2.19.14",
+    "proxmoxer==2.3.0",
+    "requests==2.34.2",
+];
+
+/// Who works on the node: each has a machine and things of its own.
+const HOSTS: [(&str, u32); 2] = [("password", 201), ("token", 202)];
+
+#[expect(clippy::disallowed_methods, reason = "a test runs a client")]
+fn run(program: &Path, args: &[&str]) -> Output {
+    Command::new(program).args(args).output().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test runs a client")]
+fn run_ansible(python: &Path, args: &[String], folder: &Path) -> Output {
+    Command::new(python)
+        .args(["-m", "ansible"])
+        .args(args)
+        .current_dir(folder)
+        // For requests, what these name weighs more than that nothing is to be verified.
+        .env_remove("REQUESTS_CA_BUNDLE")
+        .env_remove("CURL_CA_BUNDLE")
+        .env("LC_ALL", "C.UTF-8")
+        .env("ANSIBLE_HOME", folder)
+        .env("ANSIBLE_STDOUT_CALLBACK", "ansible.posix.json")
+        .env("ANSIBLE_PIPELINING", "1")
+        .env("ANSIBLE_DEPRECATION_WARNINGS", "0")
+        .env("ANSIBLE_HOST_PATTERN_MISMATCH", "error")
+        .env("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "1")
+        .output()
+        .unwrap()
+}
+
+/// A python with Ansible, kept in the cache; none where it cannot be had.
+fn python() -> Option<PathBuf> {
+    let cache = std::env::var("OSTLER_CACHE").unwrap_or_else(|_| "/var/cache/ostler".to_owned());
+    let venv = PathBuf::from(cache).join("ansible-12.3.0");
+    let python = venv.join("bin/python");
+    let import = "import ansible_collections.community.proxmox, proxmoxer, requests";
+    if python.exists() && run(&python, &["-c", import]).status.success() {
+        return Some(python);
+    }
+    let folder = venv.display().to_string();
+    let mut step = run(Path::new("python3"), &["-m", "venv", "--clear", &folder]);
+    if step.status.success() {
+        let mut args = vec!["-m", "pip", "install", "--quiet"];
+        args.extend(PACKAGES);
+        step = run(&python, &args);
+    }
+    if step.status.success() {
+        return Some(python);
+    }
+    let reason = String::from_utf8_lossy(&step.stderr);
+    let last = reason.trim().lines().next_back().unwrap_or_default();
+    println!("left out: Ansible cannot be installed: {last}");
+    None
+}
+
+/// A node, and the folder with what Ansible is told of it.
+struct Scene {
+    node: TestNode,
+    python: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    async fn new() -> Option<Self> {
+        let (python, disk) = (python()?, tiny_disk()?);
+        let mut root_ticket = String::new();
+        let node = TestNode::start(async |store| root_ticket = root_session(store).await).await;
+        let user = json!({"userid": "admin@pve", "password": "of-the-admin"});
+        node.call("user_create", user).await.unwrap();
+        let rights = json!({"path": "/", "users": "admin@pve", "roles": "Administrator"});
+        node.call("acl_update", rights).await.unwrap();
+        let token = json!({"userid": "admin@pve", "tokenid": "deploy", "privsep": 0});
+        let token = node.call("token_create", token).await.unwrap().data;
+        let folder = tempfile::tempdir().unwrap();
+        for (name, _) in HOSTS {
+            let medium = folder.path().join(format!("medium-{name}.iso"));
+            std::fs::write(medium, b"an image of nothing".repeat(1000)).unwrap();
+            let copy = folder.path().join(format!("tiny-{name}.qcow2"));
+            std::fs::copy(&disk, copy).unwrap();
+        }
+        let scene = Self {
+            node,
+            python,
+            folder,
+        };
+        scene.tell_ansible(&root_ticket, token["value"].as_str().unwrap());
+        Some(scene)
+    }
+
+    /// Writes the static inventory, and one for the inventory plugin for each way to log in.
+    fn tell_ansible(&self, root_ticket: &str, secret: &str) {
+        let credentials = [
+            json!({"api_password": "of-the-admin"}),
+            json!({"api_token_id": "deploy", "api_token_secret": secret}),
+        ];
+        let plugin = [
+            json!({"password": "of-the-admin"}),
+            json!({"token_id": "deploy", "token_secret": secret}),
+        ];
+        let mut hosts = json!({});
+        for (at, (name, vmid)) in HOSTS.into_iter().enumerate() {
+            let mut host = credentials[at].clone();
+            host["mine"] = name.into();
+            host["vmid"] = vmid.into();
+            hosts[format!("by_{name}")] = host;
+            let mut source = plugin[at].clone();
+            source["plugin"] = "community.proxmox.proxmox".into();
+            source["url"] = format!("https://127.0.0.1:{}", self.node.port).into();
+            source["user"] = "admin@pve".into();
+            source["validate_certs"] = false.into();
+            source["want_facts"] = true.into();
+            source["qemu_extended_statuses"] = true.into();
+            source["keyed_groups"] = json!([{"key": "proxmox_tags_parsed", "prefix": "tag"}]);
+            self.write(&format!("{name}.proxmox.yml"), &source);
+        }
+        let vars = json!({
+            "ansible_connection": "local",
+            "ansible_python_interpreter": self.python,
+            "api_port": self.node.port,
+            "api_user": "admin@pve",
+            "root_ticket": root_ticket,
+            "folder": self.folder.path(),
+        });
+        self.write("hosts.yml", &json!({"all": {"hosts": hosts, "vars": vars}}));
+    }
+
+    /// JSON is YAML. Only the test's user reads it: secrets are in it.
+    fn write(&self, name: &str, content: &Value) {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content.to_string()).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    async fn ansible(&self, args: &[&str]) -> Value {
+        let python = self.python.clone();
+        let folder = self.folder.path().to_owned();
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let work = move || run_ansible(&python, &args, &folder);
+        let output = tokio::task::spawn_blocking(work).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+        let answer = serde_json::from_str(&said).unwrap_or_else(|_| {
+            panic!("{said}{complaints}");
+        });
+        if !output.status.success() {
+            failures(&answer);
+            let errors = json!({"node": "pve1", "errors": 1});
+            let tasks = self.node.call("task_list", errors).await.unwrap().data;
+            println!("tasks that failed: {tasks:#}");
+            panic!("Ansible failed: {complaints}");
+        }
+        answer
+    }
+
+    /// Runs a playbook, and holds every module against whether it is to report a change.
+    async fn play(&self, playbook: &str, changed: bool) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/ansible");
+        let path = folder.join(playbook).display().to_string();
+        let answer = self.ansible(&["playbook", "-i", "hosts.yml", &path]).await;
+        let mut modules = 0;
+        for (task, host, result) in results(&answer) {
+            let action = result["action"].as_str().unwrap();
+            let Some(module) = action.strip_prefix("community.proxmox.proxmox_") else {
+                continue;
+            };
+            let again = task["name"].as_str().unwrap() == "again";
+            let only_reads = module.ends_with("_info")
+                || result["invocation"]["module_args"]["state"] == "current";
+            let expected = changed && !again && !only_reads;
+            assert_eq!(
+                result["changed"], expected,
+                "{playbook}, {host}: {module} {result:#}"
+            );
+            modules += 1;
+        }
+        assert!(modules > 0, "{playbook} calls no modules");
+        println!("{playbook}: {modules} calls of modules");
+    }
+}
+
+/// Each task's result on each host.
+fn results(answer: &Value) -> impl Iterator<Item = (&Value, &str, &Value)> {
+    let plays = answer["plays"].as_array().unwrap().iter();
+    plays
+        .flat_map(|play| play["tasks"].as_array().unwrap())
+        .flat_map(|task| {
+            let hosts = task["hosts"].as_object().unwrap().iter();
+            hosts.map(|(host, result)| (&task["task"], host.as_str(), result))
+        })
+}
+
+fn failures(answer: &Value) {
+    for (task, host, result) in results(answer) {
+        if result["failed"] == true {
+            let (path, says) = (&task["path"], &result["msg"]);
+            println!("{host}: {path}: {says} {}", result["assertion"]);
+        }
+    }
+}
+
+/// What a login as root@pam asks; the test's machine may have locked its root.
+#[derive(Debug)]
+struct Yes;
+
+#[async_trait::async_trait]
+impl auth::pam::PamRunner for Yes {
+    async fn authenticate(&self, _: &str, _: &str) -> Result<bool, auth::pam::PamError> {
+        Ok(true)
+    }
+}
+
+/// A ticket of root@pam, made with the keys that are in the node's store.
+async fn root_session(store: &store::SharedStore) -> String {
+    let clock = Arc::new(sys::SystemClock::new());
+    let authority = auth::Authority::new(store.clone(), clock, Arc::new(Yes))
+        .await
+        .unwrap();
+    let request = auth::LoginRequest {
+        username: "root@pam".into(),
+        realm: None,
+        password: "any".into(),
+        otp: None,
+        tfa_challenge: None,
+        address: None,
+        check: None,
+    };
+    match authority.login(request).await.unwrap() {
+        auth::Login::Session(session) => session.ticket,
+        _ => panic!("no session"),
+    }
+}
+
+/// What must be the same before and after.
+async fn inventory_of(node: &TestNode) -> Vec<Value> {
+    let mut all = Vec::new();
+    for (op, params) in [
+        ("user_list", json!({})),
+        ("group_list", json!({})),
+        ("acl_list", json!({})),
+        ("pool_list", json!({})),
+        ("storage_list", json!({})),
+        ("volume_list", json!({"node": "pve1", "storage": "local"})),
+    ] {
+        all.push(node.call(op, params).await.unwrap().data);
+    }
+    all
+}
+
+/// A fact without Ansible's marks on what came from elsewhere.
+fn plain(fact: &Value) -> Value {
+    match fact {
+        Value::Object(fields) => match fields.get("__ansible_unsafe") {
+            Some(text) => text.clone(),
+            None => fields
+                .iter()
+                .map(|(key, value)| (key.clone(), plain(value)))
+                .collect(),
+        },
+        Value::Array(items) => items.iter().map(plain).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Waits until the guests have booted.
+async fn booted(node: &TestNode) {
+    for (_, vmid) in HOSTS {
+        let machine = json!({"node": "pve1", "vmid": vmid});
+        until("the guest agent answers", async || {
+            node.call("agent_ping", machine.clone()).await.is_ok()
+        })
+        .await;
+    }
+}
+
+/// The inventory plugin, by password and by token: hosts, groups and facts.
+async fn plugin(scene: &Scene) {
+    for (name, _) in HOSTS {
+        let source = format!("{name}.proxmox.yml");
+        let list = scene.ansible(&["inventory", "-i", &source, "--list"]).await;
+        let members = |group: &str| list[group]["hosts"].as_array().cloned().unwrap_or_default();
+        let mut names = members("proxmox_all_running");
+        names.sort_by_key(Value::to_string);
+        assert_eq!(names, ["web-password", "web-token"], "{list:#}");
+        assert_eq!(members("proxmox_nodes"), ["pve1"]);
+        for (other, vmid) in HOSTS {
+            let machine = format!("web-{other}");
+            assert_eq!(
+                members(&format!("proxmox_pool_pool_{other}")),
+                [machine.as_str()]
+            );
+            assert_eq!(members(&format!("tag_{other}")), [machine.as_str()]);
+            let facts = &list["_meta"]["hostvars"][&machine];
+            let fact = |key: &str| plain(&facts[&format!("proxmox_{key}")]);
+            assert_eq!(fact("vmid"), vmid, "{facts:#}");
+            assert_eq!(fact("qmpstatus"), "running");
+            assert_eq!(fact("ciuser"), "operator");
+            assert_eq!(fact("net0")["bridge"], "vmbr0");
+            let interfaces = fact("agent_interfaces");
+            let found = interfaces.as_array().unwrap().iter().any(|interface| {
+                interface["mac-address"].as_str().unwrap().to_uppercase() == fact("net0")["virtio"]
+            });
+            assert!(found, "{interfaces:#}");
+        }
+    }
+}
+
+// covers: S1.27
+#[test]
+fn ansible_does_what_it_does_with_proxmox_ve() {
+    if left_out("Ansible") {
+        return;
+    }
+    // What has to be fetched, while there is still a network to fetch it from.
+    if python().is_none() || tiny_disk().is_none() {
+        return;
+    }
+    with_bridge("ansible_does_what_it_does_with_proxmox_ve", async {
+        let Some(scene) = Scene::new().await else {
+            return;
+        };
+        let before = inventory_of(&scene.node).await;
+        scene.play("make.yml", true).await;
+        scene.play("make.yml", false).await;
+        booted(&scene.node).await;
+        plugin(&scene).await;
+        scene.play("use.yml", true).await;
+        // It ended with a reset, and a guest that boots lets nothing be unplugged.
+        booted(&scene.node).await;
+        scene.play("strip.yml", true).await;
+        scene.play("strip.yml", false).await;
+        scene.play("snap.yml", true).await;
+        scene.play("unmake.yml", true).await;
+        scene.play("unmake.yml", false).await;
+        assert_eq!(inventory_of(&scene.node).await, before);
+        for folder in ["run/ostler/guests", "var/lib/vz/images"] {
+            let left = std::fs::read_dir(scene.node.root.join(folder)).unwrap();
+            assert_eq!(left.count(), 0, "{folder}");
+        }
+    });
+}
