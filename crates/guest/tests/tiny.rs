@@ -63,11 +63,8 @@ async fn ask_agent(agent: &mut UnixStream, question: &str) -> String {
     String::from_utf8(answer).expect("text")
 }
 
-async fn boot(qemu: &QemuInfo, options: &str, image: &Path, directory: &Path) {
-    let place = directory.display().to_string();
-    let config = config(options);
-    let mut volumes: Volumes = cases::volumes(&config, &place);
-    let disk: DriveSlot = *config.drives.keys().next().expect("a disk");
+/// A layer of its own over the image. Its header is not believed: the specification names both.
+fn overlay(image: &Path, directory: &Path) -> BlockSpec {
     let overlay = directory.join("overlay.qcow2");
     let backing = std::fs::canonicalize(image).expect("an image");
     let made = Command::new("qemu-img")
@@ -76,14 +73,22 @@ async fn boot(qemu: &QemuInfo, options: &str, image: &Path, directory: &Path) {
         .status()
         .expect("qemu-img");
     assert!(made.success());
-    let source = BlockSource::Path(overlay.display().to_string());
-    let spec = BlockSpec {
-        source,
+    let spec = |path: &Path, backing: Option<BlockSpec>| BlockSpec {
+        source: BlockSource::Path(path.display().to_string()),
         format: BlockFormat::Qcow2,
-        read_only: false,
-        can_discard: true,
-        backing: None,
+        read_only: backing.is_none(),
+        can_discard: backing.is_some(),
+        backing: backing.map(Box::new),
     };
+    spec(&overlay, Some(spec(&backing, None)))
+}
+
+async fn boot(qemu: &QemuInfo, options: &str, image: &Path, directory: &Path) {
+    let place = directory.display().to_string();
+    let config = config(options);
+    let mut volumes: Volumes = cases::volumes(&config, &place);
+    let disk: DriveSlot = *config.drives.keys().next().expect("a disk");
+    let spec = overlay(image, directory);
     volumes.remove(&disk);
     cases::make_images(&config, &volumes, directory);
     volumes.insert(disk, spec);

@@ -173,8 +173,8 @@ impl Machine {
             }
             "transaction" if given["actions"][0]["type"] == "blockdev-backup" => {
                 let mut actions = given["actions"].as_array().into_iter().flatten();
-                let mut start = |action: &Value| self.start_job(&action["data"], "concluded", None);
-                return Some(actions.try_for_each(|action| start(action)));
+                let start = |action: &Value| self.start_job(&action["data"], "concluded", None);
+                return Some(actions.try_for_each(start));
             }
             "transaction" => return Some(self.snapshot(given)),
             "blockdev-mirror" => {
