@@ -1,11 +1,13 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ settle ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope ─ launch ─ record ─ awake ─ cont ┃ forget-memory ─ post-start ─ release
-//!             │           │                        │                           point of no      ┃
-//!             │           │                        the script's pre-start      return: the guest executes
+//!   claim ─ settle ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope
+//!             │           │                        the script's pre-start comes first
 //!             │           the medium with cloud-init's data
 //!             pending changes take effect
+//!   launch ─ record ─ awake ─ cont ┃ forget-memory ─ post-start ─ release
+//!                       │          ┃ point of no return: the guest executes
+//!                       saved memory is read
 //! ```
 
 use std::os::fd::OwnedFd;

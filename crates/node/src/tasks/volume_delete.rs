@@ -59,7 +59,8 @@ impl Task for VolumeDelete {
 
 impl World {
     /// Refuses a disk image that a guest names, in its configuration, in what is pending or in a
-    /// snapshot, and one that others are layers on. Files that people bring may be removed while a guest names them, as in Proxmox VE.
+    /// snapshot, and one that others are layers on. Files that people bring may be removed while a
+    /// guest names them, as in Proxmox VE.
     pub async fn check_unused(&self, volume: &VolumeId, owner: Option<VmId>) -> Result<(), Error> {
         if owner.is_none() {
             return Ok(());
