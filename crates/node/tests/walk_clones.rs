@@ -4,7 +4,9 @@
 mod scene;
 
 use model::VmId;
-use node::tasks::{QemuClone, QemuDestroy, QemuMoveDisk, QemuStart, QemuTemplate};
+use node::tasks::{
+    NewSize, QemuClone, QemuDestroy, QemuMoveDisk, QemuResize, QemuStart, QemuTemplate,
+};
 use scene::*;
 use testkit::walk::Scene;
 
@@ -61,7 +63,7 @@ async fn qemu_clone_that_is_linked() {
 }
 
 #[tokio::test]
-async fn a_template_is_not_started_and_not_destroyed_under_its_clones() {
+async fn a_template_is_not_started_and_not_changed_under_its_clones() {
     let made = layered(template, false).await.done().await;
     let started = made.then(|vmid| QemuStart::new(vmid, None, false));
     assert_eq!(
@@ -69,13 +71,15 @@ async fn a_template_is_not_started_and_not_destroyed_under_its_clones() {
         "you can't start a vm if it's a template"
     );
     let cloned = started.then(linked).done().await;
-    let destroyed = cloned.then(|vmid| QemuDestroy::new(vmid, false, true));
-    let before = destroyed.inventory().await;
-    let base = "local:100/base-100-disk-2.qcow2";
-    assert_eq!(
-        destroyed.run().await,
-        format!("base volume '{base}' is still in use by linked cloned")
-    );
+    let before = cloned.inventory().await;
+    let in_use = "base volume 'local:100/base-100-disk-2.qcow2' is still in use by linked cloned";
+    let resized = cloned.then(|vmid| {
+        let more = NewSize::LargerBy("1G".parse().unwrap());
+        QemuResize::new(vmid, "scsi0".parse().unwrap(), more, None, false)
+    });
+    assert_eq!(resized.run().await, in_use);
+    let destroyed = resized.then(|vmid| QemuDestroy::new(vmid, false, true));
+    assert_eq!(destroyed.run().await, in_use);
     assert_eq!(destroyed.inventory().await, before);
     let first = destroyed.then(|_| QemuDestroy::new(VmId::new(101).unwrap(), false, true));
     assert_eq!(first.run().await, "OK");

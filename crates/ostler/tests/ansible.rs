@@ -14,6 +14,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use harness::namespace::with_bridge;
+use harness::python::python_with;
 use harness::{TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
@@ -28,11 +29,6 @@ const PACKAGES: [&str; 4] = [
 
 /// Who works on the node: each has a machine and things of its own.
 const HOSTS: [(&str, u32); 2] = [("password", 201), ("token", 202)];
-
-#[expect(clippy::disallowed_methods, reason = "a test runs a client")]
-fn run(program: &Path, args: &[&str]) -> Output {
-    Command::new(program).args(args).output().unwrap()
-}
 
 #[expect(clippy::disallowed_methods, reason = "a test runs a client")]
 fn run_ansible(python: &Path, args: &[String], folder: &Path) -> Output {
@@ -54,29 +50,9 @@ fn run_ansible(python: &Path, args: &[String], folder: &Path) -> Output {
         .unwrap()
 }
 
-/// A python with Ansible, kept in the cache; none where it cannot be had.
 fn python() -> Option<PathBuf> {
-    let cache = std::env::var("OSTLER_CACHE").unwrap_or_else(|_| "/var/cache/ostler".to_owned());
-    let venv = PathBuf::from(cache).join("ansible-12.3.0");
-    let python = venv.join("bin/python");
-    let import = "import ansible_collections.community.proxmox, proxmoxer, requests";
-    if python.exists() && run(&python, &["-c", import]).status.success() {
-        return Some(python);
-    }
-    let folder = venv.display().to_string();
-    let mut step = run(Path::new("python3"), &["-m", "venv", "--clear", &folder]);
-    if step.status.success() {
-        let mut args = vec!["-m", "pip", "install", "--quiet"];
-        args.extend(PACKAGES);
-        step = run(&python, &args);
-    }
-    if step.status.success() {
-        return Some(python);
-    }
-    let reason = String::from_utf8_lossy(&step.stderr);
-    let last = reason.trim().lines().next_back().unwrap_or_default();
-    println!("left out: Ansible cannot be installed: {last}");
-    None
+    let imports = "ansible_collections.community.proxmox, proxmoxer, requests";
+    python_with(&PACKAGES, imports)
 }
 
 /// A node, and the folder with what Ansible is told of it.

@@ -8,8 +8,8 @@
 mod harness;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
+use harness::python::{python_with, run};
 use harness::{TestNode, left_out, tiny_disk};
 use serde_json::json;
 
@@ -22,35 +22,8 @@ const PACKAGES: [&str; 5] = [
     "websocket-client==1.9.0",
 ];
 
-#[expect(clippy::disallowed_methods, reason = "a test runs a client")]
-fn run(program: &Path, args: &[&str]) -> Output {
-    Command::new(program).args(args).output().unwrap()
-}
-
-/// A python with the client, kept in the cache; none where it cannot be had.
 fn python() -> Option<PathBuf> {
-    let cache = std::env::var("OSTLER_CACHE").unwrap_or_else(|_| "/var/cache/ostler".to_owned());
-    let venv = PathBuf::from(cache).join("proxmoxer-2.3.0");
-    let python = venv.join("bin/python");
-    let works = python.exists()
-        && run(&python, &["-c", "import proxmoxer, pyotp, websocket"])
-            .status
-            .success();
-    if works {
-        return Some(python);
-    }
-    let folder = venv.display().to_string();
-    let made = run(Path::new("python3"), &["-m", "venv", "--clear", &folder]);
-    let mut args = vec!["-m", "pip", "install", "--quiet"];
-    args.extend(PACKAGES);
-    if made.status.success() && run(&python, &args).status.success() {
-        return Some(python);
-    }
-    println!(
-        "left out: proxmoxer cannot be installed: {}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    None
+    python_with(&PACKAGES, "proxmoxer, pyotp, websocket")
 }
 
 /// A node with an administrator, for a session of the client.

@@ -13,7 +13,7 @@ use proto::wire::{Answer, Peer, Request, Service};
 use serde_json::{Value, json};
 use store::{Commit, MemoryStore, SharedStore};
 use tasks::{Engine, EngineOptions};
-use testkit::{FakeHost, Faults, ManualClock};
+use testkit::{FakeHost, Faults, ManualClock, qemu_img};
 
 pub(crate) const JANE: &str = "jane@pve";
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -37,7 +37,8 @@ impl Bench {
     pub(crate) async fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
         let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
-        let host: sys::SharedHost = Arc::new(FakeHost::new(Faults::default()));
+        let host: sys::SharedHost =
+            Arc::new(FakeHost::new(Faults::default()).program("qemu-img", qemu_img));
         let node: model::NodeName = "pve1".parse().unwrap();
         let paths = Paths::below("/");
         let options = EngineOptions {

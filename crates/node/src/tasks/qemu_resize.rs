@@ -123,6 +123,9 @@ impl Step<QemuResize> for Grow {
             .volume()
             .filter(|_| !drive.is_cdrom())
             .ok_or_else(no_disk)?;
+        cx.world
+            .check_no_layers(std::slice::from_ref(&volume))
+            .await?;
         let now = size_of(cx, &volume).await?;
         let bytes = match task.size {
             NewSize::Exactly(size) => Some(size.bytes()),

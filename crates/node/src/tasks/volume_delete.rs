@@ -110,7 +110,7 @@ pub(super) async fn free_unwanted(cx: &TaskContext<World>, volume: &VolumeId) ->
 }
 
 impl World {
-    /// Refuses to remove volumes that others are layers on.
+    /// Refuses to remove or to change volumes that others are layers on.
     pub(super) async fn check_no_layers(&self, volumes: &[VolumeId]) -> Result<(), Error> {
         if volumes.is_empty() {
             return Ok(());

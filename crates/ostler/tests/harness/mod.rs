@@ -10,6 +10,7 @@
 pub mod commands;
 pub mod https;
 pub mod namespace;
+pub mod python;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
