@@ -7,7 +7,10 @@
     reason = "a bench prints, fails where it stands, starts programs and reads real time"
 )]
 
+mod by_hand;
 mod commits;
+mod crowd;
+mod disks;
 #[path = "../../tests/harness/mod.rs"]
 mod harness;
 mod lists;
@@ -84,6 +87,10 @@ async fn all() {
     weights.iter().for_each(|row| println!("{row}"));
     println!("\n### Start of a guest under emulation\n\n{}", starts::HEAD);
     starts::measure().await;
+    println!("\n### Snapshots and clones\n\n{}", disks::HEAD);
+    disks::measure().await;
+    println!("\n### Many guests started at once\n\n{}", crowd::HEAD);
+    crowd::measure().await;
     println!("\nThe whole took {:.0} s.", begun.elapsed().as_secs_f64());
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn cpu_of_children(pid: u32) -> Duration {
     TICK * u32::try_from(fields[13] + fields[14]).unwrap()
 }
 
-fn pss_mib(pid: u32) -> f64 {
+/// What a process weighs by itself and by its part of what it shares.
+pub(crate) fn pss_mib(pid: u32) -> f64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = rollup.lines().find(|line| line.starts_with("Pss:"));
     let kib: f64 = line
@@ -61,12 +62,16 @@ impl Weights {
             supervisor: pss_mib(parent),
         }
     }
+
+    pub(crate) fn together(&self) -> f64 {
+        self.api + self.agent
+    }
 }
 
 impl fmt::Display for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (api, agent, supervisor) = (self.api, self.agent, self.supervisor);
-        let together = api + agent;
+        let together = self.together();
         write!(
             f,
             "{api:.1} | {agent:.1} | **{together:.1}** | {supervisor:.1}"

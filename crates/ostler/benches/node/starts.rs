@@ -1,13 +1,11 @@
 //! The start of a small guest: by hand, and through the agent.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::by_hand::ByHand;
 use crate::harness::{TestNode, put_guest, tiny_disk, until};
 use crate::process::{cpu, cpu_of_children, ms};
 
@@ -25,64 +23,13 @@ pub(crate) async fn measure() {
     let (mut wall, mut used) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..STARTS {
         let begun = Instant::now();
-        let guest = ByHand::start(folder.path(), &copy).await;
+        let guest = ByHand::spawn(folder.path(), 128, Some(&copy)).runs();
         wall += begun.elapsed();
-        used += cpu(guest.0.id());
+        used += cpu(guest.pid());
     }
     let (wall, used) = (ms(wall / STARTS), ms(used / STARTS));
     println!("| by hand, until QMP says it runs | {STARTS} | {wall} | {used} | – | – |");
     through_the_agent(&disk).await;
-}
-
-/// A QEMU of our own, which ends with this value.
-struct ByHand(Child);
-
-impl ByHand {
-    async fn start(folder: &Path, disk: &Path) -> Self {
-        let socket = folder.join("qmp.sock");
-        let _ = std::fs::remove_file(&socket);
-        let drive = format!("file={},if=virtio,format=qcow2,snapshot=on", disk.display());
-        let child = Command::new("qemu-system-x86_64")
-            .args([
-                "-nodefaults",
-                "-accel",
-                "tcg",
-                "-m",
-                "128",
-                "-display",
-                "none",
-            ])
-            .args(["-vga", "std", "-serial", "null", "-drive", &drive, "-qmp"])
-            .arg(format!("unix:{},server=on,wait=off", socket.display()))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let guest = Self(child);
-        let mut stream = None;
-        while stream.is_none() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-            stream = UnixStream::connect(&socket).ok();
-        }
-        let mut stream = stream.unwrap();
-        let limit = Some(Duration::from_secs(30));
-        stream.set_read_timeout(limit).unwrap();
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        stream
-            .write_all(b"{\"execute\":\"qmp_capabilities\"}\n")
-            .unwrap();
-        stream
-            .write_all(b"{\"execute\":\"query-status\"}\n")
-            .unwrap();
-        assert!(lines.any(|line| line.unwrap().contains("\"running\"")));
-        guest
-    }
-}
-
-impl Drop for ByHand {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 async fn through_the_agent(disk: &Path) {
