@@ -22,8 +22,8 @@ pub(crate) struct InTurn {
 /// All guests of this node, by their turn. One whose configuration cannot be read has none.
 pub(crate) async fn guests(world: &World) -> Result<Vec<InTurn>, Error> {
     let mut found = Vec::new();
-    for entry in world.records.guests().await? {
-        let guest = entry.record.data;
+    for guest in world.records.guests().await? {
+        let guest = guest?;
         let is_template = guest.config.flag("template") == Some(true);
         if guest.node != world.node || is_template {
             continue;

@@ -57,11 +57,15 @@ impl Records {
         decode_guest(&entry)
     }
 
-    /// All guests, by key.
-    pub async fn guests(&self) -> Result<Vec<GuestEntry>, Error> {
+    /// All guests, by key. One is decoded when its turn comes: decoded they weigh many times what
+    /// they weigh in the store, and there may be thousands.
+    pub async fn guests(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<GuestRecord, Error>> + use<>, Error> {
         let prefix = Prefix::below("guest").expect("a constant that is a key");
         let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
-        entries.iter().map(decode_guest).collect()
+        let decode = |entry: Entry| Ok(decode_guest(&entry)?.record.data);
+        Ok(entries.into_iter().map(decode))
     }
 
     /// Changes a guest's record. `change` may be called several times, each time on the newest

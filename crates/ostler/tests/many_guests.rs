@@ -120,5 +120,5 @@ async fn ten_thousand_guests_are_light() {
         .into();
     println!("weights in KiB: {weights:?}");
     let total: u64 = weights.iter().map(|(_, weight)| weight).sum();
-    assert!(total < 100 << 10, "api and agent weigh {total} KiB");
+    assert!(total < 64 << 10, "api and agent weigh {total} KiB");
 }

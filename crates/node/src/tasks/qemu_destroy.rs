@@ -98,8 +98,8 @@ impl Step<QemuDestroy> for Choose {
         // The list of a storage may know an image by its other name.
         volumes.sort_by(|a, b| (a.storage(), a.image()).cmp(&(b.storage(), b.image())));
         volumes.dedup_by(|a, b| a.is_same_image(b));
-        for entry in cx.world.records.guests().await? {
-            let other = entry.record.data;
+        for other in cx.world.records.guests().await? {
+            let other = other?;
             for volume in volumes.iter().filter(|_| other.vmid != vmid) {
                 check_no_layers(&other, volume)?;
             }

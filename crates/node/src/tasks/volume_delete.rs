@@ -65,8 +65,8 @@ impl World {
         if owner.is_none() {
             return Ok(());
         }
-        for entry in self.records.guests().await? {
-            let guest = &entry.record.data;
+        for guest in self.records.guests().await? {
+            let guest = &guest?;
             let pending = guest
                 .pending
                 .iter()
@@ -96,8 +96,8 @@ impl World {
 /// Removes a volume that its guest has no use for any more; one that somebody else has a use for
 /// stays, with a word in the log.
 pub(super) async fn free_unwanted(cx: &TaskContext<World>, volume: &VolumeId) -> Result<(), Error> {
-    for entry in cx.world.records.guests().await? {
-        if let Err(why) = check_unused_by(&entry.record.data, volume) {
+    for guest in cx.world.records.guests().await? {
+        if let Err(why) = check_unused_by(&guest?, volume) {
             cx.warn(&format!("{why}; it stays")).await;
             return Ok(());
         }
@@ -115,9 +115,10 @@ impl World {
         if volumes.is_empty() {
             return Ok(());
         }
-        for entry in self.records.guests().await? {
+        for guest in self.records.guests().await? {
+            let guest = guest?;
             for volume in volumes {
-                check_no_layers(&entry.record.data, volume)?;
+                check_no_layers(&guest, volume)?;
             }
         }
         Ok(())

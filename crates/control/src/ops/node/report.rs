@@ -137,7 +137,7 @@ async fn storages(world: &World, report: &mut Report) -> Result<(), Error> {
 
 async fn guests(world: &World, report: &mut Report) -> Result<(), Error> {
     for guest in world.records.guests().await? {
-        let guest = guest.record.data;
+        let guest = guest?;
         let state = match world.running.is_running(guest.vmid).await? {
             true => "running",
             false => "stopped",
