@@ -157,3 +157,22 @@ pub struct GuestRecord {
     pub wakes_at: Option<String>,
     pub created: UnixTime,
 }
+
+impl GuestRecord {
+    /// A guest that has no options and has never changed its owner.
+    pub fn new(vmid: VmId, kind: GuestKind, node: NodeName, created: UnixTime) -> Self {
+        Self {
+            vmid,
+            kind,
+            node,
+            epoch: 1,
+            busy: None,
+            config: GuestConfig::default(),
+            pending: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            suspended: None,
+            wakes_at: None,
+            created,
+        }
+    }
+}

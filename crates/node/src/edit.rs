@@ -535,17 +535,13 @@ mod tests {
             panic!("an object")
         };
         GuestRecord {
-            vmid: "100".parse().unwrap(),
-            kind: GuestKind::Qemu,
-            node: "pve1".parse().unwrap(),
-            epoch: 1,
-            busy: None,
             config: GuestConfig(options.into_iter().collect()),
-            pending: BTreeMap::new(),
-            snapshots: Default::default(),
-            suspended: None,
-            wakes_at: None,
-            created: 0,
+            ..GuestRecord::new(
+                "100".parse().unwrap(),
+                GuestKind::Qemu,
+                "pve1".parse().unwrap(),
+                0,
+            )
         }
     }
 

@@ -54,17 +54,8 @@ impl Node {
         config.set("kvm", 0);
         config.set("agent", agent);
         let guest = GuestRecord {
-            vmid: vmid(),
-            kind: GuestKind::Qemu,
-            node: "pve1".parse().unwrap(),
-            epoch: 1,
-            busy: None,
             config,
-            pending: Default::default(),
-            snapshots: Default::default(),
-            suspended: None,
-            wakes_at: None,
-            created: 0,
+            ..GuestRecord::new(vmid(), GuestKind::Qemu, "pve1".parse().unwrap(), 0)
         };
         let record = Record::new(guest).encode().unwrap();
         let commit = Commit::new().put(guest_key(vmid()), record);

@@ -44,17 +44,13 @@ fn record(vmid: u32) -> Vec<u8> {
         config.set(name, value);
     }
     let guest = GuestRecord {
-        vmid: VmId::new(vmid).unwrap(),
-        kind: GuestKind::Qemu,
-        node: "pve1".parse().unwrap(),
-        epoch: 1,
-        busy: None,
         config,
-        pending: Default::default(),
-        snapshots: Default::default(),
-        suspended: None,
-        wakes_at: None,
-        created: 1_795_216_907,
+        ..GuestRecord::new(
+            VmId::new(vmid).unwrap(),
+            GuestKind::Qemu,
+            "pve1".parse().unwrap(),
+            1_795_216_907,
+        )
     };
     Record::new(guest).encode().unwrap()
 }

@@ -103,17 +103,13 @@ mod tests {
             config.set(*name, *value);
         }
         GuestFigures::of(&GuestRecord {
-            vmid: VmId::new(100).unwrap(),
-            kind: GuestKind::Qemu,
-            node: "pve1".parse().unwrap(),
-            epoch: 1,
-            busy: None,
             config,
-            pending: BTreeMap::new(),
-            snapshots: Default::default(),
-            suspended: None,
-            wakes_at: None,
-            created: 0,
+            ..GuestRecord::new(
+                VmId::new(100).unwrap(),
+                GuestKind::Qemu,
+                "pve1".parse().unwrap(),
+                0,
+            )
         })
     }
 

@@ -148,17 +148,8 @@ impl Bench {
         let mut config = GuestConfig::default();
         config.set("name", name);
         let record = GuestRecord {
-            vmid,
-            kind: GuestKind::Qemu,
-            node: self.context.node.clone(),
-            epoch: 1,
-            busy: None,
             config,
-            pending: Default::default(),
-            snapshots: Default::default(),
-            suspended: None,
-            wakes_at: None,
-            created: 0,
+            ..GuestRecord::new(vmid, GuestKind::Qemu, self.context.node.clone(), 0)
         };
         let value = Record::new(record).encode().unwrap();
         let commit = Commit::new().put(node::guest_key(vmid), value);

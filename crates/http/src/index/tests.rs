@@ -105,17 +105,13 @@ fn guest(vmid: u32, name: &str) -> GuestRecord {
     config.set("boot", "order=scsi0");
     config.set("net0", "virtio=BC:24:11:00:00:01,bridge=vmbr0");
     GuestRecord {
-        vmid: VmId::new(vmid).unwrap(),
-        kind: GuestKind::Qemu,
-        node: "pve1".parse().unwrap(),
-        epoch: 1,
-        busy: None,
         config,
-        pending: Default::default(),
-        snapshots: Default::default(),
-        suspended: None,
-        wakes_at: None,
-        created: 0,
+        ..GuestRecord::new(
+            VmId::new(vmid).unwrap(),
+            GuestKind::Qemu,
+            "pve1".parse().unwrap(),
+            0,
+        )
     }
 }
 

@@ -60,17 +60,8 @@ impl<T: NewGuest> Step<T> for Reserve {
             shown_as: T::SHOWN_AS.to_owned(),
         };
         let guest = GuestRecord {
-            vmid: task.vmid(),
-            kind: GuestKind::Qemu,
-            node,
-            epoch: 1,
             busy: Some(busy),
-            config: GuestConfig::default(),
-            pending: Default::default(),
-            snapshots: Default::default(),
-            suspended: None,
-            wakes_at: None,
-            created: cx.clock.wall(),
+            ..GuestRecord::new(task.vmid(), GuestKind::Qemu, node, cx.clock.wall())
         };
         let record = Record::new(guest)
             .encode()

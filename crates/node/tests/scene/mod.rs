@@ -145,17 +145,8 @@ pub async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node
         config.set(*name, *value);
     }
     let guest = GuestRecord {
-        vmid: vmid(),
-        kind: GuestKind::Qemu,
-        node: "pve1".parse().unwrap(),
-        epoch: 1,
-        busy: None,
         config,
-        pending: Default::default(),
-        snapshots: Default::default(),
-        suspended: None,
-        wakes_at: None,
-        created: 0,
+        ..GuestRecord::new(vmid(), GuestKind::Qemu, "pve1".parse().unwrap(), 0)
     };
     let record = Record::new(guest).encode().unwrap();
     node.plain

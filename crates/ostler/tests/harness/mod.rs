@@ -298,17 +298,8 @@ pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]
     }
     let vmid = VmId::new(vmid).unwrap();
     let guest = GuestRecord {
-        vmid,
-        kind: GuestKind::Qemu,
-        node: "pve1".parse().unwrap(),
-        epoch: 1,
-        busy: None,
         config,
-        pending: Default::default(),
-        snapshots: Default::default(),
-        suspended: None,
-        wakes_at: None,
-        created: 0,
+        ..GuestRecord::new(vmid, GuestKind::Qemu, "pve1".parse().unwrap(), 0)
     };
     let record = Record::new(guest).encode().unwrap();
     store
