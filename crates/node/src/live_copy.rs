@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use guest::qemu::block::{HostOptions, copy_nodes, node_name};
-use guest::qemu::{JobState, NodeCopy, Qmp};
+use guest::qemu::{Job, JobState, NodeCopy, Qmp};
 use model::qemu::DriveSlot;
 use model::{Error, VmId, VolumeId};
 use tasks::TaskContext;
@@ -21,8 +21,8 @@ use crate::tasks::qmp_failed;
 use crate::{World, volumes};
 
 /// How often jobs are asked after, and how often they are told of.
-const LOOK: Duration = Duration::from_millis(100);
-const TELL_EVERY: u32 = 10;
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const TELL_EVERY: u32 = 10;
 
 /// A disk and the new image that it is copied to.
 #[derive(Debug, Clone)]
@@ -148,15 +148,17 @@ async fn clear(cx: &Cx, qmp: &Qmp, copies: &[LiveCopy]) -> Result<(), Error> {
     Ok(())
 }
 
-async fn end_job(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
-    loop {
-        let jobs = qmp.jobs().await.map_err(qmp_failed)?;
-        let Some(job) = jobs.into_iter().find(|job| job.id == id) else {
-            return Ok(());
-        };
+pub(crate) async fn job(qmp: &Qmp, id: &str) -> Result<Option<Job>, Error> {
+    let jobs = qmp.jobs().await.map_err(qmp_failed)?;
+    Ok(jobs.into_iter().find(|job| job.id == id))
+}
+
+/// Ends a job, if there is one, and waits until it is gone.
+pub(crate) async fn end_job(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
+    while let Some(job) = job(qmp, id).await? {
         match job.state {
             JobState::Done | JobState::Failed(_) => {
-                return qmp.dismiss_job(id).await.map_err(qmp_failed);
+                qmp.dismiss_job(id).await.map_err(qmp_failed)?;
             }
             JobState::Running | JobState::Ready | JobState::Pending => {
                 qmp.cancel_job(id).await.map_err(qmp_failed)?;
@@ -164,4 +166,5 @@ async fn end_job(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
             }
         }
     }
+    Ok(())
 }

@@ -153,6 +153,17 @@ async fn open_layers(
     opened.ok_or_else(|| Error::bug("an image has no layers"))
 }
 
+/// What the descriptors of a drive that is plugged are passed under, so that it can be told what
+/// is behind it.
+pub(crate) fn label(slot: DriveSlot, volume: &VolumeId) -> String {
+    format!("{slot} {volume}")
+}
+
+/// Whether a label is a drive's; those of the start say its slot alone.
+pub(crate) fn is_label_of(label: &str, slot: DriveSlot) -> bool {
+    label.split(' ').next() == Some(&slot.to_string())
+}
+
 /// Opens an image with all that it is a layer on, and hands the descriptors to a QEMU that runs,
 /// under a label that tells what they are.
 pub(crate) async fn pass(

@@ -19,7 +19,7 @@ use node::{Freeze, Paths, World, WorldOptions, guest_key, registry, thaw_abandon
 use store::{Commit, MemoryStore, SharedStore};
 use sys::Files;
 use tasks::{Engine, EngineOptions, Submission, Task};
-use testkit::walk::{Scene, walk};
+use testkit::walk::{Scene, exit_status, walk};
 use testkit::{FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_facts, spawn_qemu};
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -135,10 +135,7 @@ fn submission() -> Submission {
 
 async fn run<T: Task<World = World>>(engine: &Arc<Engine<World>>, task: T) -> String {
     let upid = engine.submit(submission(), task).await.unwrap();
-    match engine.wait(&upid).await.unwrap().state {
-        tasks::TaskState::Ended { status, .. } => status,
-        other => format!("{other:?}"),
-    }
+    exit_status(&engine.wait(&upid).await.unwrap().state)
 }
 
 impl Scene for Node {

@@ -11,10 +11,10 @@ mod harness;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 
 use harness::namespace::with_bridge;
 use harness::python::python_with;
+use harness::session::root_session;
 use harness::{TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ impl Scene {
     async fn new() -> Option<Self> {
         let (python, disk) = (python()?, tiny_disk()?);
         let mut root_ticket = String::new();
-        let node = TestNode::start(async |store| root_ticket = root_session(store).await).await;
+        let node = TestNode::start(async |store| root_ticket = root_session(store).await.0).await;
         let user = json!({"userid": "admin@pve", "password": "of-the-admin"});
         node.call("user_create", user).await.unwrap();
         let rights = json!({"path": "/", "users": "admin@pve", "roles": "Administrator"});
@@ -197,38 +197,6 @@ fn failures(answer: &Value) {
             let (path, says) = (&task["path"], &result["msg"]);
             println!("{host}: {path}: {says} {}", result["assertion"]);
         }
-    }
-}
-
-/// What a login as root@pam asks; the test's machine may have locked its root.
-#[derive(Debug)]
-struct Yes;
-
-#[async_trait::async_trait]
-impl auth::pam::PamRunner for Yes {
-    async fn authenticate(&self, _: &str, _: &str) -> Result<bool, auth::pam::PamError> {
-        Ok(true)
-    }
-}
-
-/// A ticket of root@pam, made with the keys that are in the node's store.
-async fn root_session(store: &store::SharedStore) -> String {
-    let clock = Arc::new(sys::SystemClock::new());
-    let authority = auth::Authority::new(store.clone(), clock, Arc::new(Yes))
-        .await
-        .unwrap();
-    let request = auth::LoginRequest {
-        username: "root@pam".into(),
-        realm: None,
-        password: "any".into(),
-        otp: None,
-        tfa_challenge: None,
-        address: None,
-        check: None,
-    };
-    match authority.login(request).await.unwrap() {
-        auth::Login::Session(session) => session.ticket,
-        _ => panic!("no session"),
     }
 }
 

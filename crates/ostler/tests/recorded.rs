@@ -14,6 +14,7 @@ mod harness;
 use std::collections::{BTreeMap, BTreeSet};
 
 use harness::https::{Response, request};
+use harness::session::root_session;
 use harness::{TestNode, left_out};
 use serde_json::{Value, json};
 
@@ -256,38 +257,6 @@ async fn scene() -> Scene {
         separated_token: String::new(),
         bob_ticket: nothing,
         last_upid,
-    }
-}
-
-/// Says yes to every password: root's is locked on machines like these.
-struct Yes;
-
-#[async_trait::async_trait]
-impl auth::pam::PamRunner for Yes {
-    async fn authenticate(&self, _: &str, _: &str) -> Result<bool, auth::pam::PamError> {
-        Ok(true)
-    }
-}
-
-/// A session of root@pam, made with the keys that are in the node's store.
-async fn root_session(store: &store::SharedStore) -> (String, String) {
-    let clock = std::sync::Arc::new(sys::SystemClock::new());
-    let pam = std::sync::Arc::new(Yes);
-    let authority = auth::Authority::new(store.clone(), clock, pam)
-        .await
-        .unwrap();
-    let request = auth::LoginRequest {
-        username: "root@pam".into(),
-        realm: None,
-        password: "any".into(),
-        otp: None,
-        tfa_challenge: None,
-        address: None,
-        check: None,
-    };
-    match authority.login(request).await.unwrap() {
-        auth::Login::Session(session) => (session.ticket, session.csrf),
-        _ => panic!("no session"),
     }
 }
 

@@ -139,7 +139,8 @@ async fn settle<W: Send + Sync + 'static>(engine: &Engine<W>) -> String {
     }
 }
 
-fn exit_status(state: &TaskState) -> String {
+/// How a task ended.
+pub fn exit_status(state: &TaskState) -> String {
     match state {
         TaskState::Ended { status, .. } => status.clone(),
         other => format!("{other:?}"),

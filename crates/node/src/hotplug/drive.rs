@@ -9,16 +9,6 @@ use serde_json::{Map, Value, json};
 use super::{Behind, Changer, Outcome, Trouble};
 use crate::volumes;
 
-/// What a drive's descriptors are passed under, so that it can be told what is behind it.
-fn label(slot: DriveSlot, drive: &Drive) -> Option<String> {
-    Some(format!("{slot} {}", drive.volume()?))
-}
-
-/// Whether a set of descriptors is a drive's; those of the start say its slot alone.
-fn is_of(said: &str, slot: DriveSlot) -> bool {
-    said.split(' ').next() == Some(&slot.to_string())
-}
-
 impl Changer<'_> {
     pub(super) async fn change_drive(
         &mut self,
@@ -46,8 +36,11 @@ impl Changer<'_> {
             return Ok(Outcome::Waits);
         }
         let id = slot.to_string();
-        let is_there = match new.and_then(|new| label(slot, new)) {
-            Some(label) => self.has_label(&label).await? && self.has_device(&id).await?,
+        let is_there = match new.and_then(Drive::volume) {
+            Some(volume) => {
+                self.has_label(&volumes::label(slot, &volume)).await?
+                    && self.has_device(&id).await?
+            }
             None => false,
         };
         if self.is_recorded(&id) && !is_there {
@@ -158,7 +151,8 @@ impl Changer<'_> {
         spec: &BlockSpec,
     ) -> Result<(), Trouble> {
         let options = HostOptions::new(drive, spec, Aio::Threads);
-        let label = label(slot, drive).unwrap_or_else(|| slot.to_string());
+        let volume = drive.volume();
+        let label = volume.map_or_else(|| slot.to_string(), |volume| volumes::label(slot, &volume));
         let host = &self.world.host;
         let spec = volumes::pass(host, &self.qmp, &label, spec, &options).await?;
         if let Some(throttle) = &options.throttle {
@@ -225,7 +219,7 @@ impl Changer<'_> {
             self.remove_when_free(Behind::Object(&throttle)).await?;
         }
         for (set, said) in self.qmp.descriptor_sets().await? {
-            if said.iter().any(|said| is_of(said, slot)) {
+            if said.iter().any(|said| volumes::is_label_of(said, slot)) {
                 self.qmp.remove_descriptors(set).await?;
             }
         }

@@ -12,8 +12,6 @@
 //! leaves it as the disk. After it the new one is, also where the guest has ended meanwhile: it
 //! held the same when the disk stood still.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use guest::qemu::block::{HostOptions, image_nodes, node_name, replacement};
 use guest::qemu::{JobState, NodeCopy, Qmp, VmConfig};
@@ -28,11 +26,8 @@ use super::volume_delete::free_unwanted;
 use super::{guest_object, qmp_failed};
 use crate::edit::{replace_volume, volume_of};
 use crate::images::{self, Source};
+use crate::live_copy::{self, LOOK, TELL_EVERY};
 use crate::{World, volumes};
-
-/// How often the mirror is asked after, and how often it is told of.
-const LOOK: Duration = Duration::from_millis(100);
-const TELL_EVERY: u32 = 10;
 
 /// The new image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,9 +77,8 @@ impl QemuMoveDisk {
         self.target.as_ref().ok_or_else(missing)
     }
 
-    /// What the new image's descriptor is passed under, as drives' are.
     fn label(&self, slot: DriveSlot) -> Result<String, Error> {
-        Ok(format!("{slot} {}", self.target()?.to))
+        Ok(volumes::label(slot, &self.target()?.to))
     }
 }
 
@@ -298,7 +292,7 @@ impl Step<QemuMoveDisk> for CopyImage {
             && cx.world.running.is_running(task.vmid).await?
         {
             let qmp = cx.world.running.qmp(task.vmid).await?;
-            end_mirror(cx, &qmp).await?;
+            live_copy::end_job(cx, &qmp, &cx.job_id("mirror")).await?;
             remove_behind(cx, &qmp, task, slot).await?;
         }
         let storage = cx.world.storage(target.to.storage()).await?;
@@ -365,25 +359,7 @@ async fn until_ready(cx: &Cx, qmp: &Qmp, total: u64) -> Result<(), Error> {
 }
 
 async fn job(cx: &Cx, qmp: &Qmp) -> Result<Option<guest::qemu::Job>, Error> {
-    let id = cx.job_id("mirror");
-    let jobs = qmp.jobs().await.map_err(qmp_failed)?;
-    Ok(jobs.into_iter().find(|job| job.id == id))
-}
-
-/// Ends the mirror, if there is one, and waits until it is gone.
-async fn end_mirror(cx: &Cx, qmp: &Qmp) -> Result<(), Error> {
-    while let Some(job) = job(cx, qmp).await? {
-        match job.state {
-            JobState::Done | JobState::Failed(_) => {
-                qmp.dismiss_job(&job.id).await.map_err(qmp_failed)?;
-            }
-            JobState::Running | JobState::Ready | JobState::Pending => {
-                qmp.cancel_job(&job.id).await.map_err(qmp_failed)?;
-                cx.clock.sleep(LOOK).await;
-            }
-        }
-    }
-    Ok(())
+    live_copy::job(qmp, &cx.job_id("mirror")).await
 }
 
 /// Removes the nodes of the image that the drive does not use, and the descriptors of the volume
@@ -405,18 +381,13 @@ async fn remove_behind(
     let is_over = is_switched_over(cx, task).await?;
     let new = task.label(slot)?;
     for (set, said) in qmp.descriptor_sets().await.map_err(qmp_failed)? {
-        let is_drives = said.iter().any(|said| is_of(said, slot));
+        let is_drives = said.iter().any(|said| volumes::is_label_of(said, slot));
         let is_new = said.contains(&new);
         if is_drives && is_new != is_over {
             qmp.remove_descriptors(set).await.map_err(qmp_failed)?;
         }
     }
     Ok(())
-}
-
-/// Whether a label is of a drive; those of the start say its slot alone.
-fn is_of(label: &str, slot: DriveSlot) -> bool {
-    label.split(' ').next() == Some(&slot.to_string())
 }
 
 /// Whether the record names the new image.
@@ -569,7 +540,7 @@ impl Step<QemuMoveDisk> for Clear {
             && cx.world.running.is_running(task.vmid).await?
         {
             let qmp = cx.world.running.qmp(task.vmid).await?;
-            end_mirror(cx, &qmp).await?;
+            live_copy::end_job(cx, &qmp, &cx.job_id("mirror")).await?;
             remove_behind(cx, &qmp, task, slot).await?;
         }
         if task.refusal.is_some() {

@@ -20,7 +20,7 @@ use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
 use sys::{Command, Files, Links, Output};
 use tasks::{Engine, EngineOptions, Submission, Task};
-use testkit::walk::{Scene, Walked, walk};
+use testkit::walk::{Scene, Walked, exit_status, walk};
 use testkit::{
     Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img,
     spawn_qemu,
@@ -260,10 +260,7 @@ impl<T: Task<World = World>> Node<T> {
     pub async fn run(&self) -> String {
         let engine = self.engine().await;
         let upid = self.submit(&engine).await.unwrap();
-        match engine.wait(&upid).await.unwrap().state {
-            tasks::TaskState::Ended { status, .. } => status,
-            other => format!("{other:?}"),
-        }
+        exit_status(&engine.wait(&upid).await.unwrap().state)
     }
 }
 

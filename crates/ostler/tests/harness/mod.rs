@@ -11,6 +11,7 @@ pub mod commands;
 pub mod https;
 pub mod namespace;
 pub mod python;
+pub mod session;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
