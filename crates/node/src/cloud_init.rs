@@ -23,7 +23,7 @@ use store::{Commit, Read, Revision};
 use sys::Command;
 
 use crate::records::{seed_key, unreadable};
-use crate::{Records, World};
+use crate::{Records, World, volumes};
 
 const ISO_PROGRAM: &str = "genisoimage";
 const IMAGE_PROGRAM: &str = "qemu-img";
@@ -129,9 +129,7 @@ impl World {
             return Err(Error::conflict(text));
         }
         storage.activate().await?;
-        let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
-        let info = storage.info(volume.name()).await?.ok_or_else(missing)?;
-        if info.size > SNIPPET_BYTES_MAX {
+        if volumes::info_of(&*storage, volume).await?.size > SNIPPET_BYTES_MAX {
             return Err(Error::conflict(format!("cicustom: '{volume}' is too big")));
         }
         let files = storage.files().ok_or_else(no_snippet)?;

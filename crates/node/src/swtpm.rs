@@ -11,7 +11,7 @@ use model::qemu::TpmState;
 use model::{BlockSource, Error, VmId};
 use sys::{Command, ScopeName};
 
-use crate::World;
+use crate::{World, volumes};
 
 /// How long it may take until it listens.
 const READY_PATIENCE: Duration = Duration::from_secs(10);
@@ -64,10 +64,7 @@ async fn state_file(world: &World, tpm: &TpmState) -> Result<String, Error> {
     let volume = tpm.volume().ok_or_else(missing)?;
     let storage = world.storage(volume.storage()).await?;
     storage.activate().await?;
-    if storage.info(volume.name()).await?.is_none() {
-        let text = format!("volume '{volume}' does not exist");
-        return Err(Error::not_found(text));
-    }
+    volumes::info_of(&*storage, &volume).await?;
     match storage.block(volume.name(), false)?.source {
         // Its options are separated by commas, and there is no quoting.
         BlockSource::Path(path) if !path.contains(',') => Ok(path),

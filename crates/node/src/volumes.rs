@@ -6,8 +6,8 @@ use std::sync::Arc;
 use guest::qemu::block::HostOptions;
 use guest::qemu::{Qmp, QmpError, VmConfig, Volumes};
 use model::qemu::{Drive, DriveSlot, DriveSource};
-use model::{BlockSource, BlockSpec, Error, VolumeId};
-use storage::Storage;
+use model::{BlockSource, BlockSpec, Error, StorageId, VolumeId};
+use storage::{Storage, VolumeInfo};
 use sys::{SharedHost, SysError};
 
 use crate::World;
@@ -41,25 +41,24 @@ pub(crate) fn disks_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
     volumes
 }
 
+/// What a storage says of a volume, which must be there.
+pub(crate) async fn info_of(storage: &dyn Storage, volume: &VolumeId) -> Result<VolumeInfo, Error> {
+    let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
+    storage.info(volume.name()).await?.ok_or_else(missing)
+}
+
+/// The volume that has a name which its storage has chosen.
+pub(crate) fn named(storage: &StorageId, name: String) -> Result<VolumeId, Error> {
+    VolumeId::new(storage.clone(), name).map_err(|error| Error::bug(error.to_string()))
+}
+
 /// Finds every image on its storage. One that is missing is named.
 pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes, Error> {
     let mut found = Volumes::new();
     for (slot, volume) in volumes_of(config) {
-        let storage = world.storage(volume.storage()).await?;
-        storage.activate().await?;
-        if storage.info(volume.name()).await?.is_none() {
-            return Err(Error::not_found(format!(
-                "volume '{volume}' does not exist"
-            )));
-        }
-        let read_only = config
-            .drives
-            .get(&slot)
-            .is_some_and(|d| d.is_cdrom() || d.is_read_only());
-        found.insert(
-            slot,
-            with_layers(&*storage, volume.name(), read_only).await?,
-        );
+        let drive = config.drives.get(&slot);
+        let read_only = drive.is_some_and(|d| d.is_cdrom() || d.is_read_only());
+        found.insert(slot, find(world, &volume, read_only).await?);
     }
     Ok(found)
 }
@@ -68,13 +67,13 @@ pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes,
 pub(crate) async fn resolve_one(world: &World, drive: &Drive) -> Result<BlockSpec, Error> {
     let missing = || Error::bug("a drive without a volume has no image");
     let volume = drive.volume().ok_or_else(missing)?;
+    find(world, &volume, drive.is_cdrom() || drive.is_read_only()).await
+}
+
+async fn find(world: &World, volume: &VolumeId, read_only: bool) -> Result<BlockSpec, Error> {
     let storage = world.storage(volume.storage()).await?;
     storage.activate().await?;
-    if storage.info(volume.name()).await?.is_none() {
-        let text = format!("volume '{volume}' does not exist");
-        return Err(Error::not_found(text));
-    }
-    let read_only = drive.is_cdrom() || drive.is_read_only();
+    info_of(&*storage, volume).await?;
     with_layers(&*storage, volume.name(), read_only).await
 }
 

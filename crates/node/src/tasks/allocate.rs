@@ -8,9 +8,9 @@ use model::{BlockFormat, BlockSpec, Error, VmId, VolumeId};
 use storage::ContentType;
 use tasks::{Probe, Step, Task, TaskContext};
 
-use crate::World;
 use crate::edit::{Edit, NewVolume};
 use crate::images::{self, Source};
+use crate::{World, volumes};
 
 /// A task that makes volumes.
 pub(super) trait Allocates: Task<World = World> {
@@ -113,9 +113,7 @@ async fn measure(cx: &Cx, edit: &mut Edit) -> Result<(), Error> {
     for (slot, volume) in edit.named_volumes() {
         let storage = cx.world.storage(volume.storage()).await?;
         storage.activate().await?;
-        let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
-        let info = storage.info(volume.name()).await?.ok_or_else(missing)?;
-        edit.set_size(slot, info.size);
+        edit.set_size(slot, volumes::info_of(&*storage, &volume).await?.size);
     }
     Ok(())
 }
@@ -172,8 +170,7 @@ async fn fill(
 async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Filling, Error> {
     let storage = cx.world.storage(volume.storage()).await?;
     storage.activate().await?;
-    let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
-    let info = storage.info(volume.name()).await?.ok_or_else(missing)?;
+    let info = volumes::info_of(&*storage, volume).await?;
     if let Some(owner) = info.owner
         && cx.world.running.is_running(owner).await?
     {

@@ -67,7 +67,7 @@ pub(super) async fn plan_memory(
         let text = format!("volume '{id}:{name}' already exists");
         return Err(Error::conflict(text));
     }
-    let volume = VolumeId::new(id, name).map_err(|error| Error::bug(error.to_string()))?;
+    let volume = volumes::named(&id, name)?;
     let not_running = || Error::conflict(format!("VM {vmid} is not running"));
     let file = cx
         .world

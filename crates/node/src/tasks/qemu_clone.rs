@@ -13,7 +13,7 @@ use guest::qemu::VmConfig;
 use model::qemu::{CLOUD_INIT_BYTES, DriveSlot, Net, Smbios};
 use model::{BlockFormat, Error, GuestConfig, GuestRecord, PoolId, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::{ContentType, Storage};
+use storage::ContentType;
 use tasks::{Probe, Step, Task, TaskContext};
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ use super::guest_object;
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
 use super::qemu_delsnapshot::snapshot_of;
 use super::qemu_template::{bases_of, set_volume};
+use crate::edit::is_indexed;
 use crate::images::{self, Source};
 use crate::live_copy::{self, LiveCopy};
 use crate::{World, random_mac, volumes};
@@ -213,15 +214,6 @@ fn names_of(copies: &[Copy]) -> Vec<String> {
     names.collect()
 }
 
-fn volume_id(storage: &StorageId, name: String) -> Result<VolumeId, Error> {
-    VolumeId::new(storage.clone(), name).map_err(|error| Error::bug(error.to_string()))
-}
-
-async fn size_of(storage: &dyn Storage, volume: &VolumeId) -> Result<u64, Error> {
-    let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
-    Ok(storage.info(volume.name()).await?.ok_or_else(missing)?.size)
-}
-
 async fn plan_layer(
     cx: &Cx,
     task: &QemuClone,
@@ -236,13 +228,13 @@ async fn plan_layer(
         let text = format!("Linked clone feature for '{slot}' is not available");
         return Err(Error::conflict(text));
     }
-    let bytes = size_of(&*storage, &from).await?;
+    let bytes = volumes::info_of(&*storage, &from).await?.size;
     let name = bases
         .choose_layer_name(from.name(), task.vmid, taken)
         .await?;
     Ok(Copy {
         slot,
-        to: volume_id(from.storage(), name)?,
+        to: volumes::named(from.storage(), name)?,
         from,
         format: BlockFormat::Qcow2,
         bytes,
@@ -272,7 +264,7 @@ async fn plan_medium(
     }
     Ok(Copy {
         slot,
-        to: volume_id(&id, name)?,
+        to: volumes::named(&id, name)?,
         from,
         format,
         bytes: CLOUD_INIT_BYTES,
@@ -290,7 +282,7 @@ async fn plan_copy(
 ) -> Result<Copy, Error> {
     let source = cx.world.storage(from.storage()).await?;
     source.activate().await?;
-    let bytes = size_of(&*source, &from).await?;
+    let bytes = volumes::info_of(&*source, &from).await?.size;
     let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
     let target = cx.world.storage(&id).await?;
     if !target.config().takes(ContentType::Images) {
@@ -309,7 +301,7 @@ async fn plan_copy(
     let name = target.choose_image_name(task.vmid, format, taken).await?;
     Ok(Copy {
         slot,
-        to: volume_id(&id, name)?,
+        to: volumes::named(&id, name)?,
         from,
         format,
         bytes,
@@ -340,7 +332,7 @@ async fn configured(
     let nets: Vec<String> = options
         .0
         .keys()
-        .filter(|name| is_card(name))
+        .filter(|name| is_indexed(name, "net"))
         .cloned()
         .collect();
     for name in nets {
@@ -367,11 +359,6 @@ async fn configured(
         options.set("description", description.trim_end());
     }
     Ok(options)
-}
-
-fn is_card(name: &str) -> bool {
-    let index = name.strip_prefix("net");
-    index.is_some_and(|index| !index.is_empty() && index.chars().all(|c| c.is_ascii_digit()))
 }
 
 struct CopyDisks;

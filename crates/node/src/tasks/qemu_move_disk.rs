@@ -152,8 +152,7 @@ impl Step<QemuMoveDisk> for Choose {
         check_snapshots(&guest, task, &from)?;
         let source = cx.world.storage(from.storage()).await?;
         source.activate().await?;
-        let missing = || Error::not_found(format!("volume '{from}' does not exist"));
-        let bytes = source.info(from.name()).await?.ok_or_else(missing)?.size;
+        let bytes = volumes::info_of(&*source, &from).await?.size;
         let old_format = source.block(from.name(), true)?.format;
         let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
         let storage = cx.world.storage(&id).await?;
@@ -176,7 +175,7 @@ impl Step<QemuMoveDisk> for Choose {
                 .await?;
         }
         let name = choose_name(&*storage, task.vmid, format).await?;
-        let to = VolumeId::new(id, name).map_err(|error| Error::bug(error.to_string()))?;
+        let to = volumes::named(&id, name)?;
         let live = live_slot(cx, task).await?;
         task.target = Some(Target {
             from,

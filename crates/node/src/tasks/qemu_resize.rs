@@ -14,7 +14,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::{guest_object, qmp_failed};
-use crate::World;
+use crate::{World, volumes};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuResize {
@@ -103,8 +103,7 @@ type Cx = TaskContext<World>;
 /// What the storage says that the volume's size is.
 async fn size_of(cx: &Cx, volume: &VolumeId) -> Result<u64, Error> {
     let storage = cx.world.storage(volume.storage()).await?;
-    let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
-    Ok(storage.info(volume.name()).await?.ok_or_else(missing)?.size)
+    Ok(volumes::info_of(&*storage, volume).await?.size)
 }
 
 struct Grow;

@@ -15,9 +15,9 @@ use super::claim::{Claim, Claims, Release, check_lock};
 use super::qemu_delsnapshot::snapshot_of;
 use super::volume_delete::free_unwanted;
 use super::{QemuStart, guest_object};
-use crate::World;
 use crate::disk_snapshots::{Disk, disks};
 use crate::edit::return_to;
+use crate::{World, volumes};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuRollback {
@@ -121,10 +121,7 @@ impl Step<QemuRollback> for Check {
         if let Some(memory) = &task.memory {
             let volume = &memory.volume;
             let storage = cx.world.storage(volume.storage()).await?;
-            if storage.info(volume.name()).await?.is_none() {
-                let text = format!("volume '{volume}' does not exist");
-                return Err(Error::not_found(text));
-            }
+            volumes::info_of(&*storage, volume).await?;
         }
         Ok(())
     }

@@ -115,8 +115,7 @@ impl Step<QemuTemplate> for Rename {
             }
             storage.activate().await?;
             let name = bases.base_name(from.name())?;
-            let to = VolumeId::new(from.storage().clone(), name)
-                .map_err(|error| Error::bug(error.to_string()))?;
+            let to = volumes::named(from.storage(), name)?;
             if storage.info(to.name()).await?.is_some() {
                 return Err(Error::conflict(format!("volume '{to}' already exists")));
             }

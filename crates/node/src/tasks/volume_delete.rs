@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::guest_object;
-use crate::{World, volumes_of, volumes_of_guest};
+use crate::{World, volumes, volumes_of, volumes_of_guest};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VolumeDelete {
@@ -160,11 +160,7 @@ impl Step<VolumeDelete> for SetAside {
         let volume = &task.volume;
         cx.world.check_unused(volume, task.owner).await?;
         let storage = cx.world.storage(volume.storage()).await?;
-        if storage.info(volume.name()).await?.is_none() {
-            return Err(Error::not_found(format!(
-                "volume '{volume}' does not exist"
-            )));
-        }
+        volumes::info_of(&*storage, volume).await?;
         let files = storage
             .files()
             .ok_or_else(|| Error::bug(format!("storage '{}' has no folders", volume.storage())))?;
