@@ -102,10 +102,17 @@ pub(crate) fn limit_pages(connection: &Connection, pages: u64) -> rusqlite::Resu
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 
+/// What a reader may keep of the file for itself. The kernel keeps the whole of it for all of them,
+/// so a reader needs little more than the upper pages of its trees; SQLite's own 2 MiB each would be
+/// filled by the first long list and never given back.
+const READER_CACHE_KIB: i32 = 256;
+
 pub(crate) fn connect_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // A negative number is KiB, a positive one pages.
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     Ok(connection)
 }
 
