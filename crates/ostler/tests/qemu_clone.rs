@@ -278,62 +278,6 @@ async fn a_disk_moves_while_the_guest_writes_to_it() {
     assert_eq!(scene.images(), 0);
 }
 
-/// Whenever the agent dies, the guest writes on, and one image is its disk.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_move_broken_off_by_the_agents_death_loses_no_write() {
-    let Some(scene) = Scene::new("move broken off").await else {
-        return;
-    };
-    let mut serial = scene.boot(100).await;
-    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
-    let mut format = "qcow2";
-    for (number, delay_ms) in [0, 60, 120, 200, 300, 400].into_iter().enumerate() {
-        let other = if format == "raw" { "qcow2" } else { "raw" };
-        let wanted = params(
-            100,
-            json!({"disk": "virtio0", "format": other, "delete": 1}),
-        );
-        let upid = scene
-            .node
-            .call("qemu_move_disk", wanted)
-            .await
-            .unwrap()
-            .data;
-        // Not a wait for something, but the moment at which the agent dies.
-        tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
-        scene.node.kill_role("node").await;
-        let status = scene.node.ended(upid.as_str().unwrap()).await;
-        if status == "OK" {
-            format = other;
-        }
-        let volume = scene.config(100).await["virtio0"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        assert!(
-            volume.contains(&format!(".{format},")),
-            "{status}: {volume}"
-        );
-        let images = std::fs::read_dir(scene.image("100")).unwrap().count();
-        assert_eq!(images, 1, "{status}: one image is left");
-        let note = format!("note-{number}");
-        assert!(
-            ask(
-                &mut serial,
-                &format!("echo {note} > /mnt/note; sync; cat /mnt/note")
-            )
-            .contains(&note)
-        );
-    }
-    scene.done("qemu_stop", 100, json!({})).await;
-    let mut serial = scene.boot(100).await;
-    let seen = ask(
-        &mut serial,
-        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note",
-    );
-    assert!(seen.contains("note-5"), "{seen}");
-}
-
 /// Everybody gets a turn at one template.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_linked_clones_at_once() {

@@ -197,35 +197,3 @@ async fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
     let left = std::fs::read_dir(scene.image("")).unwrap().count();
     assert_eq!(left, 1, "only the disk is left");
 }
-
-/// Whenever the agent dies, the guest runs on, and the snapshot is whole or gone.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_broken_off_by_the_agents_death_is_whole_or_gone() {
-    let Some((scene, mut serial)) = Scene::new("snapshot broken off").await else {
-        return;
-    };
-    for (number, delay_ms) in [0, 20, 50, 90, 140].into_iter().enumerate() {
-        let name = format!("s{number}");
-        let params = Scene::params(json!({"snapname": name, "vmstate": 1}));
-        let upid = scene.node.call("qemu_snapshot", params).await.unwrap().data;
-        // Not a wait for something, but the moment at which the agent dies.
-        tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
-        scene.node.kill_role("node").await;
-        let status = scene.node.ended(upid.as_str().unwrap()).await;
-        let list = scene.ask("qemu_snapshot_list", json!({})).await;
-        let found = list
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|row| row["name"] == name.as_str());
-        let state = scene.image(&format!("vm-100-state-{name}.raw"));
-        assert_eq!(found.is_some(), status == "OK", "{status}: {list}");
-        assert_eq!(state.exists(), status == "OK", "{status}");
-        assert!(
-            found.is_none_or(|row| row.get("snapstate").is_none()),
-            "{list}"
-        );
-        scene.until_running().await;
-        assert!(ask(&mut serial, "echo alive").contains("alive"));
-    }
-}

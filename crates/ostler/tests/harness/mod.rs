@@ -7,6 +7,7 @@
     reason = "each test uses a part of it"
 )]
 
+pub mod breaking;
 pub mod commands;
 pub mod https;
 pub mod namespace;
