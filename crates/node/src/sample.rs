@@ -237,7 +237,7 @@ async fn balloon(world: &World, vmid: VmId, qmp: &Qmp) -> Option<Balloon> {
     let file = world.running.run_file(vmid).await.ok()??;
     Some(Balloon {
         actual,
-        max: file.running_as.memory_mib << 20,
+        max: file.running_as.total_memory_mib() << 20,
         last_update: told.last_update,
         total: told.total,
         free: told.free,

@@ -301,6 +301,69 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
     );
 }
 
+/// Memory comes in modules, which the guest finds, uses and gives back.
+#[test]
+fn memory_comes_and_goes_while_it_runs() {
+    if left_out("hotplug: memory") {
+        return;
+    }
+    let Some(disk) = tiny_disk() else { return };
+    namespace::with_bridge("memory_comes_and_goes_while_it_runs", async {
+        let more: [(&str, Value); 3] = [
+            ("hotplug", "memory".into()),
+            ("numa", 1.into()),
+            ("memory", "1536".into()),
+        ];
+        let mut hot = Hot::start(&disk, &more).await;
+        let refused = hot.change(json!({"memory": "1600"})).await.unwrap_err();
+        assert_eq!(
+            refused.fields["memory"],
+            "memory size (1600) must be aligned to 512 for hotplugging"
+        );
+        hot.made(json!({"memory": "2560"})).await;
+        let modules = hot.monitor("info memory-devices").await;
+        assert!(
+            modules.contains("dimm2") && !modules.contains("dimm3"),
+            "{modules}"
+        );
+        // 2.5 GiB in blocks of 128 MiB, those that were plugged brought online by hand.
+        let count = "ls -d /sys/devices/system/memory/memory[0-9]* | wc -l";
+        hot.until_inside(&format!("[ $({count}) = 20 ]"));
+        let online = "for state in /sys/devices/system/memory/memory*/state; do \
+             grep -q online $state || echo online_movable > $state; done";
+        hot.serial.type_line(online);
+        hot.until_inside("[ $(grep MemTotal: /proc/meminfo | tr -dc 0-9) -gt 2300000 ]");
+        let status = hot.status().await;
+        assert_eq!(status["maxmem"], 2560_u64 << 20);
+        hot.made(json!({"memory": "1536"})).await;
+        let modules = hot.monitor("info memory-devices").await;
+        assert!(
+            modules.contains("dimm0") && !modules.contains("dimm1"),
+            "{modules}"
+        );
+        hot.until_inside(&format!("[ $({count}) = 12 ]"));
+
+        // A snapshot brings the modules of its moment along.
+        hot.made(json!({"memory": "2048"})).await;
+        let guest = |more: Value| {
+            let mut params = json!({"node": "pve1", "vmid": 100});
+            let more = more.as_object().unwrap().clone();
+            params.as_object_mut().unwrap().extend(more);
+            params
+        };
+        let snapshot = guest(json!({"snapname": "s1", "vmstate": 1}));
+        assert_eq!(hot.node.task("qemu_snapshot", snapshot).await, "OK");
+        hot.made(json!({"memory": "2560"})).await;
+        let back = guest(json!({"snapname": "s1"}));
+        assert_eq!(hot.node.task("qemu_rollback", back).await, "OK");
+        let modules = hot.monitor("info memory-devices").await;
+        assert!(
+            modules.contains("dimm1") && !modules.contains("dimm2"),
+            "{modules}"
+        );
+    });
+}
+
 /// A guest that does not let go of a device keeps it, and the caller is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_guest_does_not_let_go_of_stays_pending() {

@@ -10,7 +10,7 @@ use super::block::{self, HostOptions};
 use super::netdev::{self, Tap};
 use super::quote::quoted;
 use super::running::{Accel, Backend, Device, NumaNode, RunningAs};
-use super::{RuntimePaths, VmConfig};
+use super::{RuntimePaths, VmConfig, memory};
 
 /// The volume behind each drive that has one.
 pub type Volumes = BTreeMap<DriveSlot, BlockSpec>;
@@ -148,7 +148,11 @@ fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
             cpus.total()
         ),
     );
-    line.put("-m", format!("size={}M", running.memory_mib));
+    let mut memory = format!("size={}M", running.memory_mib);
+    if let Some(max) = running.memory_max_mib {
+        memory.push_str(&format!(",slots={},maxmem={max}M", memory::SLOTS));
+    }
+    line.put("-m", memory);
     numa(line, running);
     if let Some(smbios) = &running.smbios {
         line.put("-smbios", format!("type=1,{smbios}"));
@@ -305,6 +309,10 @@ fn backend(
         Backend::Serial(port) => named("chardev", serial_socket(*port)),
         Backend::Agent => named("chardev", AGENT_SOCKET.to_owned()),
         Backend::Tpm => named("tpmdev", TPM.to_owned()),
+        Backend::Memory { mib } => {
+            line.json("-object", &memory::object(&device.id, *mib));
+            named("memdev", memory::object_id(&device.id))
+        }
         Backend::Random { source } => {
             let id = "rng0-source";
             line.json(
