@@ -5,7 +5,7 @@ mod harness;
 
 use std::path::PathBuf;
 
-use harness::{Serial, TestNode, left_out, tiny_disk, until};
+use harness::{Serial, TestNode, left_out, tiny_disk};
 use serde_json::{Value, json};
 
 struct Scene {
@@ -51,14 +51,6 @@ impl Scene {
 
     fn image(&self, name: &str) -> PathBuf {
         self.node.root.join("var/lib/vz/images/100").join(name)
-    }
-
-    /// Waits until the guest runs, as after a rollback that starts it.
-    async fn until_running(&self) {
-        until("the guest runs", async || {
-            self.ask("qemu_status", json!({})).await["qmpstatus"] == "running"
-        })
-        .await;
     }
 }
 

@@ -17,6 +17,9 @@ const MODULES_OF_A_SIZE: u16 = 32;
 /// Of a guest's physical addresses, where nothing else is configured.
 const ADDRESS_BITS: u32 = 40;
 const MAX_MIB: u64 = 4 << 20;
+/// What QEMU keeps of the addresses so that every module can begin at a whole GiB, and some more
+/// for devices.
+const RESERVED_MIB: u64 = (SLOTS as u64 + 5) << 10;
 
 /// A module of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +53,13 @@ pub(super) fn at_start_mib(config: &VmConfig) -> u64 {
     }
 }
 
-/// What a guest can have at most. QEMU wants half of the addresses for itself.
+/// What a guest can have at most: half of its addresses, and no more than what QEMU leaves.
 pub(super) fn max_mib(config: &VmConfig) -> u64 {
     let configured = config.cpu.phys_bits.as_deref();
     let bits = configured.and_then(|bits| bits.parse().ok());
-    let mib = 1_u64 << (bits.unwrap_or(ADDRESS_BITS) - 21);
-    mib.min(MAX_MIB)
+    let addresses_mib = 1_u64 << (bits.unwrap_or(ADDRESS_BITS) - 20);
+    let left_mib = addresses_mib.saturating_sub(RESERVED_MIB);
+    (addresses_mib / 2).min(left_mib).min(MAX_MIB)
 }
 
 /// What QEMU calls the modules that a guest may have, first to last.
@@ -155,6 +159,10 @@ mod tests {
             (
                 vec![numa, ("memory", "524800")],
                 "Total memory is bigger than 524288MB",
+            ),
+            (
+                vec![numa, ("memory", "2048"), ("cpu", "qemu64,phys-bits=36")],
+                "Total memory is bigger than 0MB",
             ),
             (
                 vec![numa, ("memory", "2048"), ("numa0", "cpus=0,memory=2048")],

@@ -44,7 +44,7 @@ pub const CASES: &[Case] = &[
     ),
     case(
         "pluggable_memory",
-        "memory: 2560\nsockets: 2\nnuma: 1\nhotplug: memory,cpu\ncpu: qemu64,phys-bits=36",
+        "memory: 2560\nsockets: 2\nnuma: 1\nhotplug: memory,cpu\ncpu: qemu64,phys-bits=39",
     ),
     case(
         "q35_ovmf",
