@@ -56,8 +56,8 @@ pub(super) fn at_start_mib(config: &VmConfig) -> u64 {
 /// What a guest can have at most: half of its addresses, and no more than what QEMU leaves.
 pub(super) fn max_mib(config: &VmConfig) -> u64 {
     let configured = config.cpu.phys_bits.as_deref();
-    let bits = configured.and_then(|bits| bits.parse().ok());
-    let addresses_mib = 1_u64 << (bits.unwrap_or(ADDRESS_BITS) - 20);
+    let bits = configured.and_then(|bits| bits.parse::<u32>().ok());
+    let addresses_mib = 1_u64 << bits.unwrap_or(ADDRESS_BITS).saturating_sub(20);
     let left_mib = addresses_mib.saturating_sub(RESERVED_MIB);
     (addresses_mib / 2).min(left_mib).min(MAX_MIB)
 }
