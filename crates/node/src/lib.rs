@@ -43,7 +43,7 @@ mod sample;
 mod settings;
 mod status;
 mod swtpm;
-mod taps;
+pub mod taps;
 pub mod tasks;
 mod tend;
 mod vmids;
