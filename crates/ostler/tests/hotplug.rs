@@ -301,6 +301,29 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
     );
 }
 
+/// A SCSI disk brings its own controller along, on either board.
+#[test]
+fn scsi_disks_come_and_go_while_it_runs() {
+    if left_out("hotplug: SCSI disks") {
+        return;
+    }
+    let Some(disk) = tiny_disk() else { return };
+    namespace::with_bridge("scsi_disks_come_and_go_while_it_runs", async {
+        for machine in ["pc", "q35"] {
+            let mut hot = Hot::start(&disk, &[("machine", machine.into())]).await;
+            hot.made(json!({"scsi0": "local:1,iothread=1,discard=on"}))
+                .await;
+            hot.until_inside("[ -b /dev/sda ]");
+            hot.made(json!({"scsi7": "local:1"})).await;
+            hot.until_inside("[ -b /dev/sdb ]");
+            hot.made(json!({"delete": "scsi0"})).await;
+            hot.until_inside("[ ! -b /dev/sda ]");
+            hot.made(json!({"delete": "scsi7"})).await;
+            hot.until_inside("[ ! -b /dev/sdb ]");
+        }
+    });
+}
+
 /// Memory comes in modules, which the guest finds, uses and gives back.
 #[test]
 fn memory_comes_and_goes_while_it_runs() {

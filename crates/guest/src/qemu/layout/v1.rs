@@ -200,12 +200,14 @@ impl<'a> Planner<'a> {
         let chipset = config.machine.chipset();
         let argument = cpu::argument(config, accel, version);
         let model = argument.split(',').next().unwrap_or_default();
+        let scsi = ScsiHardware::from_name(&config.scsi_hardware);
+        let is_single = matches!(scsi, ScsiHardware::Single);
         Self {
             config,
             processor: format!("{model}-x86_64-cpu"),
             chipset,
-            scsi: ScsiHardware::from_name(&config.scsi_hardware),
-            upstream: address::always(chipset).into_iter().collect(),
+            scsi,
+            upstream: address::always(chipset, is_single).into_iter().collect(),
             devices: Vec::new(),
         }
     }
