@@ -1,20 +1,29 @@
-//! Ends the agent in the middle of a task: at a line of the task's journal, not after some time.
+//! Breaks tasks off in the middle: at a line of the task's journal, not after some time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{TestNode, kill};
+
+/// What breaks a task off.
+#[derive(Debug, Clone, Copy)]
+pub enum Break {
+    /// The agent is killed, so long after the line was written, and comes back.
+    Death(Duration),
+    /// Somebody stops the task.
+    Stop,
+}
 
 /// A task that was to be broken off, after it has ended.
 #[derive(Debug)]
 pub struct Broken {
-    /// What its journal said last before the agent was killed; none where the task ended before
-    /// that had so many lines.
-    pub killed_after: Option<String>,
+    /// What its journal said last before that; none where the task ended before its journal had
+    /// that many lines.
+    pub after: Option<String>,
     pub status: String,
 }
 
@@ -25,50 +34,49 @@ impl Broken {
 }
 
 impl TestNode {
-    /// Submits a task, kills the agent as soon as the task's journal has so many lines and that
-    /// time has gone by, and waits until the agent that came after it has ended the task. The
-    /// first line says that the task was accepted; each step writes one before its act and one
-    /// after it.
-    pub async fn break_off(
-        &self,
-        op: &str,
-        params: Value,
-        lines: usize,
-        into_the_act: Duration,
-    ) -> Broken {
+    /// Submits a task, breaks it off as soon as its journal has so many lines, and waits for its
+    /// end. The first line says that the task was accepted; each step writes one before its act
+    /// and one after it.
+    pub async fn break_off(&self, op: &str, params: Value, lines: usize, how: Break) -> Broken {
         let agent = self.role("node")[0];
         let is_over = Arc::new(AtomicBool::new(false));
-        let killer = {
+        let task = async {
+            let answered = self.call(op, params).await;
+            let status = match &answered {
+                Ok(answer) => Some(self.ended(answer.data.as_str().unwrap()).await),
+                Err(error) if self.role("node").contains(&agent) => panic!("refused: {error}"),
+                // It died before it could answer.
+                Err(_) => None,
+            };
+            is_over.store(status.is_some(), Ordering::Relaxed);
+            status
+        };
+        let breaker = async {
             let (folder, is_over) = (self.root.join("var/lib/ostler/tasks"), Arc::clone(&is_over));
-            tokio::spawn(async move {
-                let wait = move || wait_for_line(&folder, lines, &is_over);
-                let (upid, said) = tokio::task::spawn_blocking(wait).await.unwrap()?;
-                // Not a wait for something, but the moment at which the agent dies.
-                tokio::time::sleep(into_the_act).await;
-                kill(agent);
-                Some((upid, said))
-            })
+            let wait = move || wait_for_line(&folder, lines, &is_over);
+            let (upid, said) = tokio::task::spawn_blocking(wait).await.unwrap()?;
+            match how {
+                Break::Death(into_the_act) => {
+                    // Not a wait for something, but the moment at which the agent dies.
+                    tokio::time::sleep(into_the_act).await;
+                    kill(agent);
+                }
+                Break::Stop => {
+                    let task = json!({"node": "pve1", "upid": upid});
+                    self.call("task_stop", task).await.unwrap();
+                }
+            }
+            Some((upid, said))
         };
-        let answered = self.call(op, params).await;
-        let status = match &answered {
-            Ok(answer) => Some(self.ended(answer.data.as_str().unwrap()).await),
-            // It died before it could answer.
-            Err(_) => None,
-        };
-        let was_refused = status.is_none() && self.role("node").contains(&agent);
-        is_over.store(status.is_some() || was_refused, Ordering::Relaxed);
-        let killed = killer.await.unwrap();
+        let (status, broken) = tokio::join!(task, breaker);
         self.ready().await;
-        let status = match (status, &killed) {
+        let status = match (status, &broken) {
             (Some(status), _) => status,
             (None, Some((upid, _))) => self.ended(upid).await,
-            (None, None) => unreachable!("refused: {answered:?}"),
+            (None, None) => unreachable!("nobody waits for ever"),
         };
-        let killed_after = killed.map(|(_, said)| said);
-        Broken {
-            killed_after,
-            status,
-        }
+        let after = broken.map(|(_, said)| said);
+        Broken { after, status }
     }
 }
 
@@ -78,9 +86,11 @@ fn wait_for_line(folder: &Path, lines: usize, is_over: &AtomicBool) -> Option<(S
     while !is_over.load(Ordering::Relaxed) {
         for journal in journals(folder) {
             let content = std::fs::read_to_string(&journal).unwrap_or_default();
-            if content.matches('\n').count() >= lines {
+            // The last line may be under way.
+            let whole: Vec<&str> = content.split('\n').rev().skip(1).collect();
+            if whole.len() >= lines {
                 let upid = journal.file_stem()?.to_str()?.to_owned();
-                return Some((upid, said(content.lines().last()?)));
+                return Some((upid, said(whole[0])));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The host that this process runs on.
 
+mod blocking;
 mod cgroup_v1;
 mod files;
 mod links;
@@ -8,6 +9,7 @@ mod user;
 
 use std::path::PathBuf;
 
+use blocking::blocking;
 use cgroup_v1::CgroupV1;
 
 use crate::SysError;
@@ -33,15 +35,5 @@ impl RealHost {
             cgroup: CgroupV1::open(scope_root)?,
             boot_id,
         })
-    }
-}
-
-/// Runs blocking work away from the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
-) -> Result<T, SysError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }
