@@ -3,6 +3,7 @@
 
 mod harness;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -195,6 +196,35 @@ async fn a_running_guest_is_copied_as_it_is_at_one_moment() {
     assert!(seen.contains("first"), "{seen}");
     assert!(scene.image("203/vm-203-disk-0.raw").exists());
     assert!(ask(&mut serial, "cat /mnt/note").contains("second"));
+}
+
+/// A limit holds for a copy by `qemu-img` and for one by a running guest's QEMU alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_no_faster_than_is_allowed() {
+    let Some(scene) = Scene::new("limited copies").await else {
+        return;
+    };
+    let image = scene.image("100/vm-100-disk-0.qcow2");
+    let kib = std::fs::metadata(&image).unwrap().blocks() / 2;
+    // Two seconds' worth, of which a job may do the first part at once.
+    let limit = json!({"bwlimit": kib / 2});
+    let with = |more: Value| {
+        let mut params = limit.clone();
+        let more = more.as_object().unwrap().clone();
+        params.as_object_mut().unwrap().extend(more);
+        params
+    };
+    let timed = async |op: &str, more: Value| {
+        #[expect(clippy::disallowed_methods, reason = "this is about real time")]
+        let begun = std::time::Instant::now();
+        scene.done(op, 100, more).await;
+        let took = begun.elapsed();
+        assert!(took > std::time::Duration::from_secs(1), "{op}: {took:?}");
+    };
+    timed("qemu_clone", with(json!({"newid": 204, "full": 1}))).await;
+    scene.boot(100).await;
+    let to_raw = json!({"disk": "virtio0", "format": "raw", "delete": 1});
+    timed("qemu_move_disk", with(to_raw)).await;
 }
 
 /// To another format, to another storage and back.

@@ -50,6 +50,9 @@ pub struct QemuMoveDisk {
     /// Remove the old image instead of keeping it as unused.
     pub delete: bool,
     pub digest: Option<String>,
+    /// How fast at most; 0 for as fast as it goes.
+    #[serde(default)]
+    pub bytes_per_s: u64,
     /// Chosen by `choose`.
     #[serde(default)]
     target: Option<Target>,
@@ -67,6 +70,7 @@ impl QemuMoveDisk {
             format: None,
             delete: false,
             digest: None,
+            bytes_per_s: 0,
             target: None,
             refusal: None,
         }
@@ -282,7 +286,7 @@ impl Step<QemuMoveDisk> for CopyImage {
         let source = cx.world.storage(from.storage()).await?;
         let source = Source::new(&source.block(from.name(), true)?)?;
         let spec = storage.block(to.name(), false)?;
-        images::copy(cx, disk, &source, &spec, target.bytes).await
+        images::copy(cx, disk, &source, &spec, target.bytes, task.bytes_per_s).await
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuMoveDisk) -> Result<(), Error> {
@@ -329,6 +333,7 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
         job: &cx.job_id("mirror"),
         node: &node_name(slot),
         target: &name,
+        bytes_per_s: task.bytes_per_s,
     };
     qmp.mirror_node(copy, old).await.map_err(qmp_failed)?;
     until_ready(cx, &qmp, target.bytes).await

@@ -18,6 +18,8 @@ use crate::ops::Op;
 #[derive(Deserialize)]
 struct Clone {
     newid: VmId,
+    /// In KiB/s.
+    bwlimit: Option<u64>,
     description: Option<String>,
     format: Option<BlockFormat>,
     full: Option<bool>,
@@ -63,6 +65,7 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     task.storage = wanted.storage;
     task.format = wanted.format;
     task.snapshot = wanted.snapname;
+    task.bytes_per_s = bytes_per_s(wanted.bwlimit);
     op.context.submit(&op, vmid, task).await
 }
 
@@ -121,6 +124,8 @@ fn is_copied(option: &str, config: &GuestConfig) -> bool {
 #[derive(Deserialize)]
 struct Move {
     disk: String,
+    /// In KiB/s.
+    bwlimit: Option<u64>,
     storage: Option<StorageId>,
     format: Option<BlockFormat>,
     delete: Option<bool>,
@@ -141,7 +146,13 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     task.format = wanted.format;
     task.delete = wanted.delete == Some(true);
     task.digest = wanted.digest;
+    task.bytes_per_s = bytes_per_s(wanted.bwlimit);
     op.context.submit(&op, vmid, task).await
+}
+
+/// 0 for as fast as it goes.
+fn bytes_per_s(limit_kib: Option<u64>) -> u64 {
+    limit_kib.unwrap_or(0).saturating_mul(1024)
 }
 
 #[derive(Deserialize)]
