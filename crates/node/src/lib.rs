@@ -15,6 +15,7 @@
 //! file before it executes its first instruction.
 
 mod arrivals;
+mod ballooning;
 mod boot;
 mod cloud_init;
 mod consoles;

@@ -387,6 +387,44 @@ fn memory_comes_and_goes_while_it_runs() {
     });
 }
 
+/// Memory moves between host and guests as the host is short of it, never below a guest's floor.
+// covers: S4.11
+#[test]
+fn balloons_follow_the_hosts_need() {
+    if left_out("auto-ballooning") {
+        return;
+    }
+    let Some(disk) = tiny_disk() else { return };
+    namespace::with_bridge("balloons_follow_the_hosts_need", async {
+        let more: [(&str, Value); 2] = [("memory", "192".into()), ("balloon", 128.into())];
+        let hot = Hot::start(&disk, &more).await;
+        let target = async |percent: u32| {
+            let config = json!({"node": "pve1", "ballooning-target": percent});
+            hot.node.call("node_config_update", config).await.unwrap();
+        };
+        let has = async |mib: u32| {
+            let wanted = format!("actual={mib}");
+            hot.monitor("info balloon").await.contains(&wanted)
+        };
+        target(100).await;
+        until("the guest has all", async || has(192).await).await;
+        target(1).await;
+        until("the guest gave back what it may", async || has(128).await).await;
+        // Without shares it keeps what it is given by hand.
+        hot.made(json!({"shares": 0})).await;
+        hot.made(json!({"balloon": 160})).await;
+        until("the guest has what it was given", async || has(160).await).await;
+        target(100).await;
+        let before = hot.status().await["ballooninfo"]["last_update"].clone();
+        until("it was measured twice", async || {
+            let now = hot.status().await["ballooninfo"]["last_update"].clone();
+            now.as_i64() > before.as_i64().map(|before| before + 10)
+        })
+        .await;
+        assert!(has(160).await);
+    });
+}
+
 /// A guest that does not let go of a device keeps it, and the caller is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_guest_does_not_let_go_of_stays_pending() {
