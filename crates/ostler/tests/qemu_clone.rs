@@ -308,6 +308,43 @@ async fn a_disk_moves_while_the_guest_writes_to_it() {
     assert_eq!(scene.images(), 0);
 }
 
+/// The variables of a UEFI guest move as its disks do; it finds them where they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_uefi_guests_variables_move_while_it_runs() {
+    let Some(scene) = Scene::new("moving an EFI disk").await else {
+        return;
+    };
+    let uefi = json!({"memory": "512", "bios": "ovmf", "efidisk0": "local:1,efitype=4m", "tpmstate0": "local:1,version=v2.0"});
+    scene
+        .node
+        .call("qemu_configure", params(100, uefi))
+        .await
+        .unwrap();
+    let mut serial = scene.boot(100).await;
+    assert!(ask(&mut serial, "ls /sys/firmware/efi").contains("efivars"));
+    for format in ["raw", "qcow2"] {
+        let storage = if format == "raw" { "second" } else { "local" };
+        let to = json!({"disk": "efidisk0", "storage": storage, "format": format, "delete": 1});
+        scene.done("qemu_move_disk", 100, to).await;
+        let disk = scene.config(100).await["efidisk0"].clone();
+        let disk = disk.as_str().unwrap();
+        assert!(
+            disk.starts_with(storage) && disk.contains(&format!(".{format},")),
+            "{disk}"
+        );
+        assert!(ask(&mut serial, "echo alive").contains("alive"));
+    }
+    let to = json!({"disk": "tpmstate0", "storage": "second"});
+    let refused = scene
+        .node
+        .task("qemu_move_disk", params(100, to.clone()))
+        .await;
+    assert_eq!(refused, "cannot move TPM state while VM is running");
+    scene.done("qemu_stop", 100, json!({})).await;
+    scene.done("qemu_move_disk", 100, to).await;
+    scene.boot(100).await;
+}
+
 /// Everybody gets a turn at one template.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_linked_clones_at_once() {

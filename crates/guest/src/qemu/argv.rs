@@ -249,9 +249,12 @@ fn firmware(
         "-blockdev",
         &json!({"driver": "file", "node-name": "firmware", "read-only": true, "filename": code}),
     );
-    for node in block::nodes(DriveSlot::EFI, variables, &HostOptions::for_efi(variables)) {
-        line.json("-blockdev", &node);
-    }
+    image(
+        line,
+        DriveSlot::EFI,
+        variables,
+        &HostOptions::for_efi(variables),
+    );
     Ok(())
 }
 
@@ -334,12 +337,7 @@ fn drive(
     match (volumes.get(&slot), config.drives.get(&slot)) {
         (Some(spec), Some(drive)) => {
             let options = HostOptions::new(drive, spec, default_aio);
-            if let Some(throttle) = &options.throttle {
-                line.json("-object", &block::throttle_object(slot, throttle));
-            }
-            for node in block::nodes(slot, spec, &options) {
-                line.json("-blockdev", &node);
-            }
+            image(line, slot, spec, &options);
             Ok(Map::from_iter([(
                 "drive".to_owned(),
                 block::node_name(slot).into(),
@@ -348,6 +346,16 @@ fn drive(
         // A drive whose medium is taken out.
         (None, Some(drive)) if drive.source() == DriveSource::Empty => Ok(Map::new()),
         _ => Err(ArgvError::NoVolume(slot)),
+    }
+}
+
+/// The nodes of an image, and what they hang on.
+fn image(line: &mut Line, slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) {
+    if let Some(throttle) = &options.throttle {
+        line.json("-object", &block::throttle_object(slot, throttle));
+    }
+    for node in block::nodes(slot, spec, options) {
+        line.json("-blockdev", &node);
     }
 }
 

@@ -253,9 +253,9 @@ async fn live_slot(cx: &Cx, task: &QemuMoveDisk) -> Result<Option<DriveSlot>, Er
     if !cx.world.running.is_running(task.vmid).await? {
         return Ok(None);
     }
-    if !slot.bus().is_seen() {
-        let text = format!("cannot move '{slot}' while the guest runs");
-        return Err(Error::conflict(text));
+    if slot == DriveSlot::TPM {
+        // It is not QEMU that has it open.
+        return Err(Error::conflict("cannot move TPM state while VM is running"));
     }
     Ok(Some(slot))
 }
@@ -309,13 +309,16 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
     let target = task.target()?;
     let guest = cx.world.records.guest(task.vmid).await?.record.data;
     let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-    let missing = || Error::bug(format!("there is no drive {slot}"));
-    let drive = config.drives.get(&slot).ok_or_else(missing)?;
     let storage = cx.world.storage(target.to.storage()).await?;
     let spec = storage.block(target.to.name(), false)?;
+    let options = match config.drives.get(&slot) {
+        Some(drive) => HostOptions::new(drive, &spec, Aio::Threads),
+        None if slot == DriveSlot::EFI => HostOptions::for_efi(&spec),
+        None => return Err(Error::bug(format!("there is no drive {slot}"))),
+    };
     let options = HostOptions {
         throttle: None,
-        ..HostOptions::new(drive, &spec, Aio::Threads)
+        ..options
     };
     let qmp = cx.world.running.qmp(task.vmid).await?;
     let existing = qmp.block_nodes().await.map_err(qmp_failed)?;
