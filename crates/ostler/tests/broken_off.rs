@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use harness::breaking::{Break, Broken};
-use harness::{Serial, TestNode, left_out, tiny_disk, until};
+use harness::{Serial, TestNode, about, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 /// Before an act and in the middle of it; between two acts there is nothing to be in the middle of.
@@ -28,18 +28,6 @@ struct Scene {
     node: TestNode,
 }
 
-fn params(vmid: u32, more: &Value) -> Value {
-    let mut params = json!({"node": "pve1", "vmid": vmid});
-    let more = more.as_object().unwrap().clone();
-    params.as_object_mut().unwrap().extend(more);
-    params
-}
-
-fn ask(serial: &mut Serial, command: &str) -> String {
-    serial.type_line(&format!("{command}; echo end-$((1+1))"));
-    serial.expect("end-2")
-}
-
 impl Scene {
     /// A node with the tiny guest.
     async fn new(test: &str) -> Option<Self> {
@@ -51,7 +39,7 @@ impl Scene {
     }
 
     async fn done(&self, op: &str, vmid: u32, more: Value) {
-        let status = self.node.task(op, params(vmid, &more)).await;
+        let status = self.node.task(op, about(vmid, more)).await;
         assert_eq!(status, "OK", "{op}");
     }
 
@@ -67,7 +55,7 @@ impl Scene {
     }
 
     async fn get(&self, op: &str, vmid: u32) -> Option<Value> {
-        let answer = self.node.call(op, params(vmid, &json!({}))).await;
+        let answer = self.node.call(op, about(vmid, json!({}))).await;
         answer.ok().map(|answer| answer.data)
     }
 
@@ -104,7 +92,7 @@ impl Scene {
                 &BETWEEN[..]
             };
             for how in ways {
-                let params = params(vmid, &more(number));
+                let params = about(vmid, more(number));
                 let broken = self.node.break_off(op, params, lines, *how).await;
                 println!("{op}, {number}: {how:?} {broken:?}");
                 check(number, &broken).await;
@@ -182,10 +170,14 @@ async fn a_clone_of_a_running_guest_is_whole_or_nothing() {
         return;
     };
     let mut serial = scene.boot().await;
-    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
     clones(&scene, json!({"full": 1})).await;
     // It still writes, and its disk can be moved: no job and no node of theirs holds it.
-    assert!(ask(&mut serial, "echo on > /mnt/note; sync; cat /mnt/note").contains("on"));
+    assert!(
+        serial
+            .ask("echo on > /mnt/note; sync; cat /mnt/note")
+            .contains("on")
+    );
     let away = json!({"disk": "virtio0", "format": "raw", "delete": 1});
     scene.done("qemu_move_disk", 100, away).await;
 }
@@ -197,7 +189,7 @@ async fn a_moved_disk_loses_no_write() {
         return;
     };
     let mut serial = scene.boot().await;
-    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
     let format = std::cell::Cell::new("qcow2");
     let other = || match format.get() {
         "raw" => "qcow2",
@@ -219,14 +211,14 @@ async fn a_moved_disk_loses_no_write() {
         assert!(disk.contains(&images[0]), "{disk}, not {images:?}");
         last = format!("note-{number}-");
         let write = format!("echo {last} > /mnt/note; sync; cat /mnt/note");
-        assert!(ask(&mut serial, &write).contains(&last));
+        assert!(serial.ask(&write).contains(&last));
     };
     let wanted = |_| json!({"disk": "virtio0", "format": other(), "delete": 1});
     scene.everywhere("qemu_move_disk", 100, wanted, check).await;
     scene.done("qemu_stop", 100, json!({})).await;
     let mut serial = scene.boot().await;
     let read = "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note";
-    let seen = ask(&mut serial, read);
+    let seen = serial.ask(read);
     assert!(seen.contains(&last), "{seen}, not {last}");
 }
 
@@ -244,7 +236,7 @@ async fn a_snapshot_with_memory_is_whole_or_gone() {
         assert_eq!(list.as_array().unwrap().len(), wanted, "{broken:?}: {list}");
         assert!(list[0].get("snapstate").is_none(), "{list}");
         assert_eq!(scene.images(100).len(), wanted, "{broken:?}");
-        assert!(ask(&mut serial, "echo alive").contains("alive"));
+        assert!(serial.ask("echo alive").contains("alive"));
         if broken.is_ok() {
             let name = json!({"snapname": format!("s{number}")});
             scene.done("qemu_delsnapshot", 100, name).await;
@@ -265,12 +257,12 @@ async fn a_rollback_goes_all_the_way_or_none() {
     let mut serial = scene.boot().await;
     let begin =
         "word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo before > /mnt/note; sync";
-    ask(&mut serial, begin);
+    serial.ask(begin);
     let snapshot = json!({"snapname": "s1", "vmstate": 1});
     scene.done("qemu_snapshot", 100, snapshot).await;
     let images = scene.images(100);
     let change = "word=after; echo after > /mnt/note; sync";
-    ask(&mut serial, change);
+    serial.ask(change);
     let check = async |_: usize, broken: &Broken| {
         if broken.status.starts_with("WARN") {
             // The start that follows was stopped. That is no reason to lose what it begins with.
@@ -295,14 +287,14 @@ async fn a_rollback_goes_all_the_way_or_none() {
             serial = scene.serial();
             serial.type_line("");
         }
-        let seen = ask(&mut serial, "echo $word-$(cat /mnt/note)-is");
+        let seen = serial.ask("echo $word-$(cat /mnt/note)-is");
         let wanted = if is_back {
             "before-before-is"
         } else {
             "after-after-is"
         };
         assert!(seen.contains(wanted), "{broken:?}: {seen}");
-        ask(&mut serial, change);
+        serial.ask(change);
     };
     let wanted = |_| json!({"snapname": "s1"});
     scene.everywhere("qemu_rollback", 100, wanted, check).await;
