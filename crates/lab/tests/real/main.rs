@@ -6,4 +6,8 @@
     reason = "tests look at this machine, run the command line, and fail where something is not so"
 )]
 
+mod faults;
+mod guests;
+mod network;
 mod nodes;
+mod storage;
