@@ -1,0 +1,202 @@
+//! The golden node: booted once, its memory saved, every other node begins from it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::lab::Lab;
+use crate::machine::{self, Beginning, Identity, Parts, Places};
+use crate::node::{BOOT, SOON};
+use crate::store::{Built, Store};
+use crate::{LabError, Moment};
+
+/// What the golden node does before it is saved: the modules that tests want are loaded, nothing
+/// is half done, and memory that is not needed is given back, since all that is used is saved.
+/// The journal begins anew in each node, under its own machine id.
+const QUIET: &str = "set -e
+systemctl is-system-running --wait >/dev/null
+modprobe -a dm-thin-pool dm-snapshot loop bridge 8021q bonding veth tun vhost_net kvm_amd drbd zfs \
+    nfs nfsd iscsi_tcp iscsi_target_mod target_core_file ext4 xfs overlay
+udevadm settle
+ip link set eth0 up
+systemctl stop systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket \
+    systemd-journald-audit.socket
+rm -rf /run/log/journal/*
+systemctl start systemd-journald.socket systemd-journald-dev-log.socket
+sync
+echo 3 >/proc/sys/vm/drop_caches";
+
+/// How long the golden node may take for that.
+const QUIET_TIME: Duration = Duration::from_secs(180);
+
+/// Parts that were not used for so long are removed.
+const UNUSED: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Builds what is missing and makes it what nodes start from: `script` is `lab/build.sh`, `agent`
+/// the static agent; `renew` takes the newest kernel and packages of Debian. `say` is told what is
+/// made.
+pub fn build(
+    script: &Path,
+    agent: &Path,
+    renew: bool,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), LabError> {
+    let store = Store::from_environment();
+    let parts = run_script(script, agent, renew)?;
+    let golden = golden_path(&store, &parts)?;
+    if !golden.exists() {
+        let begun = Moment::now();
+        save(&store, &parts, &golden)?;
+        let mib = fs::metadata(&golden).map_or(0, |found| found.len() >> 20);
+        let seconds = begun.elapsed().as_secs_f64();
+        say(&format!(
+            "made the golden memory in {seconds:.0} s ({mib}M)"
+        ));
+    }
+    store.set_built(&Built {
+        kernel: parts.kernel,
+        initrd: parts.initrd,
+        root: parts.root,
+        modules: parts.modules,
+        golden,
+    })?;
+    tidy(&store)
+}
+
+/// What was built last, if nodes can start from it.
+pub(crate) fn current(store: &Store) -> Result<Built, LabError> {
+    let built = store.built()?;
+    let expected = golden_path(store, &built.parts())?;
+    if expected.file_name() == built.golden.file_name() {
+        return Ok(built);
+    }
+    Err(LabError::NotBuilt(
+        "QEMU or its command line has changed".to_owned(),
+    ))
+}
+
+fn run_script(script: &Path, agent: &Path, renew: bool) -> Result<Parts, LabError> {
+    let doing = || LabError::file("run", script);
+    let mut command = crate::process::command("setpriv");
+    command.args(["--pdeathsig", "TERM"]).arg(script).arg(agent);
+    if renew {
+        command.arg("--renew");
+    }
+    let output = command.stderr(Stdio::inherit()).output().map_err(doing())?;
+    if !output.status.success() {
+        return Err(doing()(std::io::Error::other("it failed")));
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let part = |name: &str| {
+        let prefix = format!("{name}=");
+        let found = text.lines().find_map(|line| line.strip_prefix(&prefix));
+        found
+            .map(PathBuf::from)
+            .ok_or_else(|| LabError::NoSuch(format!("part '{name}'")))
+    };
+    Ok(Parts {
+        kernel: part("vmlinux")?,
+        initrd: part("initrd")?,
+        root: part("root")?,
+        modules: part("modules")?,
+    })
+}
+
+/// Where the memory of a golden node of these parts lies: whatever it depends on is in its name.
+fn golden_path(store: &Store, parts: &Parts) -> Result<PathBuf, LabError> {
+    let identity = Identity {
+        name: "golden".to_owned(),
+        number: 0,
+        machine_id: String::new(),
+    };
+    let places = Places(PathBuf::from("/"));
+    let argv = machine::argv(parts, &identity, &places, Beginning::Cold, &[]);
+    let input = [qemu()?, argv.join("\n"), QUIET.to_owned()].join("\n");
+    let name = format!("golden-{:016x}.memory", fnv(input.as_bytes()));
+    Ok(store.parts()?.join(name))
+}
+
+/// Which QEMU this is: to ask it takes longer than all else, so its file says.
+fn qemu() -> Result<String, LabError> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders)
+        .map(|folder| folder.join("qemu-system-x86_64"))
+        .find_map(|path| Some((fs::metadata(&path).ok()?, path)));
+    let (metadata, path) =
+        found.ok_or_else(|| LabError::NoSuch("qemu-system-x86_64".to_owned()))?;
+    let (bytes, changed) = (metadata.size(), metadata.mtime());
+    Ok(format!("{} {bytes} {changed}", path.display()))
+}
+
+/// FNV-1a: a name that changes with its input, the same on every machine.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn save(store: &Store, parts: &Parts, golden: &Path) -> Result<(), LabError> {
+    let lab = Lab::prepare(store.clone(), parts.clone(), [0])?;
+    match save_node(&lab, golden) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(lab.failed(error)),
+    }
+}
+
+fn save_node(lab: &Lab, golden: &Path) -> Result<(), LabError> {
+    let node = &lab.nodes()[0];
+    node.launch(Beginning::Cold)?;
+    let machine = node.machine()?;
+    machine.agent.wait_for_boot(None, BOOT)?;
+    node.check_within(QUIET_TIME, QUIET)?;
+    let capability = json!([{"capability": "events", "state": true}]);
+    let capabilities = json!({"capabilities": capability});
+    machine.qmp.call("stop", json!({}))?;
+    machine.qmp.call("migrate-set-capabilities", capabilities)?;
+    machine
+        .qmp
+        .call("migrate-set-parameters", json!({"max-bandwidth": 0}))?;
+    let new = golden.with_extension(format!("{}.new", std::process::id()));
+    let uri = format!("exec:cat >'{}'", new.display());
+    machine.qmp.call("migrate", json!({"uri": uri}))?;
+    let event = node.wait_for_event(SOON, |event| {
+        event.name == "MIGRATION"
+            && matches!(event.data["status"].as_str(), Some("completed" | "failed"))
+    })?;
+    if event.data["status"] == "failed" {
+        return Err(LabError::Gone {
+            node: node.name().to_owned(),
+            how: "could not be saved".to_owned(),
+        });
+    }
+    // QEMU has closed the pipe; whole is what `cat` has written when the machine has ended.
+    machine.qmp.call("quit", json!({}))?;
+    let mut child = machine
+        .child
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    child.wait().map_err(LabError::io("end the golden node"))?;
+    fs::rename(&new, golden).map_err(LabError::file("write", golden))
+}
+
+/// Removes parts that no build has used for long. A build marks what it uses.
+fn tidy(store: &Store) -> Result<(), LabError> {
+    let folder = store.parts()?;
+    let built = store.built()?;
+    let listed = fs::read_dir(&folder).map_err(LabError::file("list", &folder))?;
+    for item in listed.flatten() {
+        let age = item
+            .metadata()
+            .and_then(|found| found.modified())
+            .ok()
+            .and_then(|changed| changed.elapsed().ok());
+        if age.is_some_and(|age| age > UNUSED) && item.path() != built.golden {
+            let _ = fs::remove_file(item.path());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! The machine that every node is: one command line, the same for the golden node and all others,
+//! or its memory could not be restored into them.
+
+use std::path::{Path, PathBuf};
+
+/// How many network cards a node has: `eth0` on the segment `lan`, the others on `wire`.
+pub const CARDS: usize = 3;
+
+/// Where a node's memory comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// It boots.
+    Cold,
+    /// It waits for a saved memory.
+    Restored,
+}
+
+/// What nodes are made of; see `lab/build.sh`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) kernel: PathBuf,
+    pub(crate) initrd: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) modules: PathBuf,
+}
+
+/// Who a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    /// 1 for the first; 0 is the golden node, which nobody meets.
+    pub(crate) number: u8,
+    pub(crate) machine_id: String,
+}
+
+impl Identity {
+    /// The address of `eth0`, with the length of its prefix; none for the golden node.
+    pub(crate) fn address(&self) -> Option<String> {
+        (self.number > 0).then(|| format!("10.77.0.{}/24", self.number))
+    }
+
+    pub(crate) fn mac(&self, card: usize) -> String {
+        format!("52:54:00:77:{card:02x}:{:02x}", self.number)
+    }
+}
+
+/// Where the sockets and logs of one node lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Places(pub(crate) PathBuf);
+
+impl Places {
+    pub(crate) fn monitor(&self) -> PathBuf {
+        self.0.join("monitor.sock")
+    }
+
+    pub(crate) fn agent(&self) -> PathBuf {
+        self.0.join("agent.sock")
+    }
+
+    pub(crate) fn console(&self) -> PathBuf {
+        self.0.join("console.sock")
+    }
+
+    pub(crate) fn console_log(&self) -> PathBuf {
+        self.0.join("console.log")
+    }
+
+    pub(crate) fn qemu_log(&self) -> PathBuf {
+        self.0.join("qemu.log")
+    }
+
+    pub(crate) fn card(&self, card: usize) -> PathBuf {
+        self.0.join(format!("eth{card}.sock"))
+    }
+}
+
+/// A disk that is there when the machine starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Drive {
+    pub(crate) serial: String,
+    pub(crate) blockdev: String,
+}
+
+/// The whole command line.
+pub(crate) fn argv(
+    parts: &Parts,
+    identity: &Identity,
+    places: &Places,
+    beginning: Beginning,
+    drives: &[Drive],
+) -> Vec<String> {
+    let mut argv: Vec<String> = Vec::new();
+    let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
+    add(&["qemu-system-x86_64", "-name", &identity.name]);
+    add(&["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "EPYC"]);
+    add(&["-m", "1024", "-smp", "1", "-nodefaults", "-no-user-config"]);
+    add(&["-display", "none", "-kernel", &text(&parts.kernel)]);
+    add(&["-initrd", &text(&parts.initrd)]);
+    add(&["-append", &append(identity)]);
+    let monitor = text(&places.monitor());
+    add(&[
+        "-chardev",
+        &format!("socket,id=monitor,path={monitor},server=off"),
+    ]);
+    add(&["-mon", "chardev=monitor,mode=control"]);
+    add(&["-chardev", &console(places), "-serial", "chardev:console"]);
+    add(&["-device", "virtio-rng-pci", "-device", "vmgenid,guid=auto"]);
+    add(&["-device", "i6300esb", "-action", "watchdog=reset"]);
+    add(&["-device", "virtio-serial-pci,id=ports"]);
+    let agent = text(&places.agent());
+    add(&[
+        "-chardev",
+        &format!("socket,id=agent,path={agent},server=on,wait=off"),
+    ]);
+    let port = format!(
+        "virtserialport,bus=ports.0,chardev=agent,name={}",
+        lab_agent::PORT
+    );
+    add(&["-device", &port]);
+    for (name, part) in [("root", &parts.root), ("modules", &parts.modules)] {
+        let file = text(part);
+        add(&[
+            "-blockdev",
+            &format!("driver=file,node-name={name},filename={file},read-only=on,locking=off"),
+        ]);
+        add(&["-device", &format!("virtio-blk-pci,drive={name},id={name}")]);
+    }
+    for card in 0..CARDS {
+        let socket = text(&places.card(card));
+        let mac = identity.mac(card);
+        add(&[
+            "-netdev",
+            &format!("stream,id=net{card},server=off,addr.type=unix,addr.path={socket}"),
+        ]);
+        add(&[
+            "-device",
+            &format!("virtio-net-pci,netdev=net{card},id=eth{card},mac={mac}"),
+        ]);
+    }
+    for drive in drives {
+        let serial = &drive.serial;
+        add(&["-blockdev", &drive.blockdev]);
+        add(&[
+            "-device",
+            &format!("virtio-blk-pci,drive={serial},id={serial},serial={serial}"),
+        ]);
+    }
+    if beginning == Beginning::Restored {
+        add(&["-incoming", "defer"]);
+    }
+    argv
+}
+
+fn append(identity: &Identity) -> String {
+    // Without random addresses a program's translated code is used again by the next process:
+    // starting one is several times faster.
+    let mut words = "console=ttyS0 quiet mitigations=off nokaslr norandmaps tsc=reliable \
+                     no_timer_check net.ifnames=0 panic=-1 systemd.show_status=0"
+        .to_owned();
+    words += &format!(
+        " lab.name={} lab.machine_id={}",
+        identity.name, identity.machine_id
+    );
+    if let Some(address) = identity.address() {
+        words += &format!(" lab.address={address}");
+    }
+    words
+}
+
+fn console(places: &Places) -> String {
+    format!(
+        "socket,id=console,path={},server=on,wait=off,logfile={},logappend=on",
+        text(&places.console()),
+        text(&places.console_log())
+    )
+}
+
+/// A path as QEMU's option lists take it.
+fn text(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_golden_machine_and_the_others_differ_in_names_alone() {
+        let parts = Parts {
+            kernel: "/k".into(),
+            initrd: "/i".into(),
+            root: "/r".into(),
+            modules: "/m".into(),
+        };
+        let line = |number: u8, beginning| {
+            let identity = Identity {
+                name: format!("n{number}"),
+                number,
+                machine_id: format!("{number:032x}"),
+            };
+            let places = Places(format!("/run/{number}").into());
+            argv(&parts, &identity, &places, beginning, &[])
+        };
+        let devices = |argv: &[String]| -> Vec<String> {
+            let of = |word: &String| word.split(",mac=").next().unwrap().to_owned();
+            let at = argv.iter().enumerate();
+            at.filter(|(_, word)| *word == "-device")
+                .map(|(at, _)| of(&argv[at + 1]))
+                .collect()
+        };
+        let golden = line(0, Beginning::Cold);
+        let node = line(2, Beginning::Restored);
+        assert_eq!(devices(&golden), devices(&node));
+        assert_eq!(devices(&golden).len(), 10);
+        assert!(node.ends_with(&["-incoming".to_owned(), "defer".to_owned()]));
+        assert!(
+            node.iter()
+                .any(|word| word.ends_with("mac=52:54:00:77:02:02"))
+        );
+        assert!(!golden.iter().any(|word| word.contains("lab.address")));
+    }
+}
