@@ -104,7 +104,7 @@ pub const CASES: &[Case] = &[
     ),
     case(
         "descriptors",
-        "virtio0: local:1/fd.raw\nscsihw: pvscsi\nscsi1: local:1/a.raw",
+        "virtio0: local:1/fd.raw,cache=writeback\nscsihw: pvscsi\nscsi1: local:1/a.raw",
     ),
     case(
         "numa_watchdog_cpus",
