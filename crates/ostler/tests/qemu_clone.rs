@@ -314,6 +314,57 @@ async fn a_uefi_guests_variables_move_while_it_runs() {
     scene.boot(100).await;
 }
 
+/// A disk goes to another guest, which finds what was written to it; plugged, where that runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_becomes_another_guests() {
+    let Some(scene) = Scene::new("reassigning a disk").await else {
+        return;
+    };
+    scene
+        .done("qemu_clone", 100, json!({"newid": 206, "full": 1}))
+        .await;
+    let new = json!({"virtio1": "local:1,format=qcow2"});
+    scene
+        .node
+        .call("qemu_configure", about(206, new))
+        .await
+        .unwrap();
+    let mut serial = scene.boot(206).await;
+    serial.ask("echo from-206 > /dev/vdb; sync");
+    let to =
+        |disk: &str, place: &str| json!({"disk": disk, "target-vmid": 100, "target-disk": place});
+    let running = scene
+        .node
+        .task("qemu_move_disk", about(206, to("virtio1", "virtio3")))
+        .await;
+    assert!(
+        running.contains("while the source VM is running"),
+        "{running}"
+    );
+    scene.done("qemu_stop", 206, json!({})).await;
+    let mut serial = scene.boot(100).await;
+    scene
+        .done("qemu_move_disk", 206, to("virtio1", "virtio3"))
+        .await;
+    serial.ask("until [ -b /dev/vdb ]; do usleep 50000; done");
+    assert!(serial.ask("head -c 8 /dev/vdb").contains("from-206"));
+    let taken = scene.config(100).await;
+    assert_eq!(taken["virtio3"], "local:100/vm-100-disk-1.qcow2,size=1G");
+    assert!(scene.config(206).await.get("virtio1").is_none());
+    assert!(!scene.image("206/vm-206-disk-1.qcow2").exists());
+    // The last image of a guest takes the guest's folder along.
+    scene
+        .done("qemu_move_disk", 206, to("virtio0", "unused3"))
+        .await;
+    assert!(!scene.image("206").exists());
+    let taken = scene.config(100).await;
+    assert_eq!(taken["unused3"], "local:100/vm-100-disk-2.qcow2");
+    let both = json!({"disk": "virtio0", "target-vmid": 206, "storage": "second"});
+    let refused = scene.node.call("qemu_move_disk", about(100, both)).await;
+    assert!(refused.unwrap_err().fields.contains_key("target-vmid"));
+    scene.done("qemu_stop", 100, json!({})).await;
+}
+
 /// Everybody gets a turn at one template.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_linked_clones_at_once() {

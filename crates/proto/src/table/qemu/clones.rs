@@ -96,19 +96,12 @@ pub(in crate::table) const ROWS: &[Row] = &[
         DIGEST,
         FORMAT,
         STORAGE,
-        Field::string("target-digest")
-            .optional()
-            .max_length(40)
-            .unbuilt(),
-        Field::string("target-disk")
-            .optional()
-            .one_of(MOVABLE)
-            .unbuilt(),
+        Field::string("target-digest").optional().max_length(40),
+        Field::string("target-disk").optional().one_of(MOVABLE),
         Field::integer("target-vmid")
             .optional()
             .range(100.0, 999_999_999.0)
-            .format(format::VMID)
-            .unbuilt(),
+            .format(format::VMID),
     ]])
     .check(Check::All(&[
         Check::On("/vms/{vmid}", &[Privilege::VmConfigDisk]),
