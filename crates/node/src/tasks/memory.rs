@@ -338,7 +338,34 @@ impl<T: SavesMemory> Step<T> for FinishMemory {
 
     async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
         // Before anything else is undone: until the guest runs on, its disks are not to be touched.
-        SaveMemory.undo(cx, task).await
+        let Some(memory) = task.memory() else {
+            return Ok(());
+        };
+        if !cx.world.running.is_running(task.vmid()).await? {
+            return Ok(());
+        }
+        let qmp = cx.world.running.qmp(task.vmid()).await?;
+        go_through(cx, &qmp).await?;
+        run_on(cx, &qmp, memory).await
+    }
+}
+
+/// Has a saving that may have been told to go on come to its end. It is not cancelled there: while
+/// it hands over the disks QEMU 7.2 may die of that, with the guest.
+async fn go_through(cx: &TaskContext<World>, qmp: &Qmp) -> Result<(), Error> {
+    loop {
+        match qmp.migration().await.map_err(qmp_failed)?.state {
+            MigrationState::PreSwitchover => match qmp.finish_migration().await {
+                // It was told already.
+                Err(QmpError::Refused { .. }) => {}
+                told => told.map_err(qmp_failed)?,
+            },
+            MigrationState::Active => {}
+            MigrationState::Idle | MigrationState::Completed | MigrationState::Failed(_) => {
+                return Ok(());
+            }
+        }
+        cx.clock.sleep(LOOK).await;
     }
 }
 
