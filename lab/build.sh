@@ -30,6 +30,8 @@ export PATH
 # One build at a time; the lock ends with the shell that has it open.
 exec 9>"$lab/build.lock"
 flock -n 9 || { echo "lab/build.sh: waits for another build" >&2; flock 9; }
+# What a build left that was killed.
+rm -rf "$lab"/work.*
 
 # Of files, and of words, which say what version of the kernel all is for.
 hash_of() {
@@ -100,7 +102,14 @@ suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 # The kernel that every part is made for: chosen once, then kept.
 pin=$lab/kernel
 if [ ! -s "$pin" ] || [ "${2:-}" = --renew ]; then
-    name=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: linux-image-\(6[^ ]*\)$/\1/p' | head -n 1)
+    newest_kernel() {
+        apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: linux-image-\(6[^ ]*\)$/\1/p' | head -n 1
+    }
+    name=$(newest_kernel)
+    if [ -z "$name" ] || [ "${2:-}" = --renew ]; then
+        [ "$(id -u)" != 0 ] || apt-get update -q >/dev/null || fail "apt-get update failed"
+        name=$(newest_kernel)
+    fi
     [ -n "$name" ] || fail "apt does not know linux-image-amd64 (run apt-get update)"
     version=$(apt-cache policy "linux-image-$name" | sed -n 's/^ *Candidate: //p')
     # The second word dates the choice of Debian's packages: a new one makes a new root.
@@ -202,6 +211,7 @@ make() {
 make vmlinux "$vmlinux"
 make root "$root"
 [ -e "$modules" ] || make zfs "$zfs"
+touch -c "$zfs"
 make modules "$modules"
 make initrd "$initrd"
 echo "kernel=$kernel"
