@@ -1,4 +1,4 @@
-//! The real host: files, processes, scopes on cgroup v1, taps in a network namespace.
+//! The real host: files, processes, scopes on cgroup v1 or v2, taps in a network namespace.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -30,9 +30,19 @@ impl std::ops::Deref for Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        for controller in ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"] {
+        let places = [
+            ".",
+            "system.slice/ostler-guests.service",
+            "cpu",
+            "cpuacct",
+            "cpuset",
+            "memory",
+            "pids",
+            "freezer",
+        ];
+        for place in places {
             // A test that fails leaves scopes behind; their names say which.
-            let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{controller}/{}", self.root));
+            let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{place}/{}", self.root));
         }
     }
 }
