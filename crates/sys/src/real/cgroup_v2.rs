@@ -10,7 +10,8 @@
 //! unit that is stopped and started again finds no way into a group that has groups below it, and
 //! guests outlive the agent.
 //!
-//! **Invariant:** processes are in leaves alone, so controllers can be had in every group above.
+//! **Invariants:** processes are in leaves alone, so controllers can be had in every group above.
+//! A scope is found wherever it is: one that was made before the unit ran is not made again.
 
 use std::fs;
 use std::io;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use crate::{Limits, ScopeName, SysError, Usage};
 
-/// The unit whose tree is ours, by its group; packaging/ostler-guests.service says what it does.
+/// The unit whose tree is ours, by its group; packaging/systemd/ostler-guests.service says what it does.
 const DELEGATED: &str = "system.slice/ostler-guests.service";
 
 /// The controllers that we use.
@@ -45,30 +46,32 @@ impl CgroupV2 {
         })
     }
 
-    /// The group that ours lies in. It is looked for each time: the unit may start later than we.
-    fn parent(&self) -> PathBuf {
+    /// Where scopes may be; new ones go to the first. It is looked each time: the unit may start
+    /// later than we.
+    fn roots(&self) -> Vec<PathBuf> {
         let delegated = self.mount.join(DELEGATED);
+        let mut roots = vec![self.mount.join(&self.name)];
         if delegated.is_dir() {
-            delegated
-        } else {
-            self.mount.clone()
+            roots.insert(0, delegated.join(&self.name));
         }
+        roots
     }
 
-    fn root(&self) -> PathBuf {
-        self.parent().join(&self.name)
-    }
-
+    /// Where the scope is, or would be made.
     fn dir(&self, scope: &ScopeName) -> PathBuf {
-        self.root().join(scope.as_str())
+        let roots = self.roots();
+        let mut dirs = roots.iter().map(|root| root.join(scope.as_str()));
+        let found = dirs.find(|dir| dir.is_dir());
+        found.unwrap_or_else(|| roots[0].join(scope.as_str()))
     }
 
     pub(super) fn create(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
         let dir = self.dir(scope);
         fs::create_dir_all(&dir).map_err(|source| SysError::io("create scope", &dir, source))?;
-        for above in [self.parent(), self.root()] {
-            enable_controllers(&above)?;
-        }
+        let root = dir.parent().expect("a scope is below its root");
+        let above = root.parent().expect("a root is below the mount");
+        enable_controllers(above)?;
+        enable_controllers(root)?;
         self.limit(scope, limits)
     }
 
@@ -104,10 +107,12 @@ impl CgroupV2 {
     }
 
     pub(super) fn scopes(&self) -> Result<Vec<ScopeName>, SysError> {
-        let mut scopes: Vec<ScopeName> = groups_in(&self.root())?
-            .iter()
-            .filter_map(|dir| ScopeName::parse(&dir.file_name()?.to_string_lossy()))
-            .collect();
+        let mut scopes = Vec::new();
+        for root in self.roots() {
+            let groups = groups_in(&root)?;
+            let names = groups.iter().filter_map(|dir| dir.file_name());
+            scopes.extend(names.filter_map(|name| ScopeName::parse(&name.to_string_lossy())));
+        }
         scopes.sort();
         Ok(scopes)
     }
@@ -240,6 +245,24 @@ fn find_mount(mounts: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scopes_are_found_that_were_made_before_the_unit_ran() {
+        let mount = tempfile::tempdir().unwrap();
+        let cgroup = CgroupV2 {
+            mount: mount.path().to_owned(),
+            name: "ours".to_owned(),
+        };
+        let scope = |name: &str| ScopeName::parse(name).unwrap();
+        let (old, new) = (scope("guest-100"), scope("guest-200"));
+        fs::create_dir_all(cgroup.dir(&old)).unwrap();
+        fs::create_dir_all(mount.path().join(DELEGATED)).unwrap();
+        fs::create_dir_all(cgroup.dir(&new)).unwrap();
+        assert_eq!(cgroup.dir(&old), mount.path().join("ours/guest-100"));
+        let delegated = mount.path().join(DELEGATED);
+        assert_eq!(cgroup.dir(&new), delegated.join("ours/guest-200"));
+        assert_eq!(cgroup.scopes().unwrap(), [old, new]);
+    }
 
     #[test]
     fn version_2_is_found_where_it_is_mounted() {
