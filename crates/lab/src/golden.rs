@@ -36,19 +36,32 @@ const QUIET_TIME: Duration = Duration::from_secs(180);
 /// Parts that were not used for so long are removed.
 const UNUSED: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Builds what is missing and makes it what nodes start from: `script` is `lab/build.sh`, `agent`
-/// the static agent; `renew` takes the newest kernel and packages of Debian. `say` is told what is
-/// made.
+/// What a build may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Makes what is missing.
+    Missing,
+    /// Takes the newest kernel and packages of Debian, and makes what follows from that.
+    Renew,
+    /// Makes nothing, and fails where something is missing.
+    Cached,
+}
+
+/// Builds what nodes start from, and makes it what they start from: `script` is `lab/build.sh`,
+/// `agent` the static agent. `say` is told what is made.
 pub fn build(
     script: &Path,
     agent: &Path,
-    renew: bool,
+    effort: Effort,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), LabError> {
     let store = Store::from_environment();
-    let parts = run_script(script, agent, renew)?;
+    let parts = run_script(script, agent, effort)?;
     let golden = golden_path(&store, &parts)?;
     if !golden.exists() {
+        if effort == Effort::Cached {
+            return Err(LabError::NotBuilt("no golden memory".to_owned()));
+        }
         let begun = Moment::now();
         save(&store, &parts, &golden)?;
         let mib = fs::metadata(&golden).map_or(0, |found| found.len() >> 20);
@@ -80,12 +93,14 @@ pub(crate) fn current(store: &Store) -> Result<Built, LabError> {
     ))
 }
 
-fn run_script(script: &Path, agent: &Path, renew: bool) -> Result<Parts, LabError> {
+fn run_script(script: &Path, agent: &Path, effort: Effort) -> Result<Parts, LabError> {
     let doing = || LabError::file("run", script);
     let mut command = crate::process::command("setpriv");
     command.args(["--pdeathsig", "TERM"]).arg(script).arg(agent);
-    if renew {
-        command.arg("--renew");
+    match effort {
+        Effort::Missing => {}
+        Effort::Renew => drop(command.arg("--renew")),
+        Effort::Cached => drop(command.arg("--cached")),
     }
     let output = command.stderr(Stdio::inherit()).output().map_err(doing())?;
     if !output.status.success() {
@@ -185,11 +200,6 @@ fn write_memory(lab: &Lab, new: &Path) -> Result<(), LabError> {
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     child.wait().map_err(LabError::io("end the golden node"))?;
     Ok(())
-}
-
-/// Whether nodes can start from what was built, and if not, why.
-pub fn ready() -> Result<(), LabError> {
-    current(&Store::from_environment()).map(|_| ())
 }
 
 /// The date of a part is that of the last build that used it.

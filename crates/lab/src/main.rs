@@ -9,7 +9,7 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use lab::{Lab, Moment, Piece, control};
+use lab::{Effort, Lab, Moment, Piece, control};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 #[derive(Parser)]
@@ -30,11 +30,12 @@ enum Command {
         #[arg(long, default_value = "lab/build.sh")]
         script: PathBuf,
         /// Takes the newest kernel and packages of Debian
-        #[arg(long)]
+        #[arg(long, conflicts_with = "cached")]
         renew: bool,
+        /// Makes nothing, and fails where something is missing
+        #[arg(long)]
+        cached: bool,
     },
-    /// Says whether nodes can start from what was built
-    Ready,
     /// Starts nodes n1, n2 …, which run until `down`
     Up {
         /// How many
@@ -82,12 +83,16 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             agent,
             script,
             renew,
+            cached,
         } => {
-            lab::build(&script, &agent, renew, &mut |text| eprintln!("lab: {text}"))?;
-            0
-        }
-        Command::Ready => {
-            lab::ready()?;
+            let effort = match (renew, cached) {
+                (true, _) => Effort::Renew,
+                (_, true) => Effort::Cached,
+                _ => Effort::Missing,
+            };
+            lab::build(&script, &agent, effort, &mut |text| {
+                eprintln!("lab: {text}")
+            })?;
             0
         }
         Command::Up { count } => up(count)?,
