@@ -1,5 +1,6 @@
 //! The command line of each kind of guest, to the letter. A difference that a guest could notice
-//! (in `-machine`, `-cpu`, `-device`, …) means a new layout version, never a new snapshot.
+//! (in `-machine`, `-cpu`, `-device`, …) means a new layout version, never a new snapshot,
+//! from the first release on.
 
 mod cases;
 

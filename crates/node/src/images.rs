@@ -35,18 +35,20 @@ fn path(spec: &BlockSpec) -> Result<String, Error> {
     }
 }
 
-/// Copies what `source` shows into a new image that reads as zeros, durably. Whatever is left
-/// out is a hole. The program runs in the task's scope, so it ends with the task.
+/// Copies what `source` shows into a new image that reads as zeros, durably, so fast at most (0: as
+/// fast as it goes). Whatever is left out is a hole. The program runs in the task's scope, so it
+/// ends with the task.
 pub(crate) async fn copy(
     cx: &TaskContext<World>,
     what: &str,
     source: &Source,
     target: &BlockSpec,
     bytes: u64,
+    bytes_per_s: u64,
 ) -> Result<(), Error> {
     let (listener, heard) = mpsc::unbounded_channel();
     let command = Command::new(PROGRAM)
-        .args(arguments(source, target)?)
+        .args(arguments(source, target, bytes_per_s)?)
         .timeout(None)
         .heard_by(listener);
     let (ended, ()) = tokio::join!(cx.run(command), show(cx, what, heard, bytes));
@@ -59,10 +61,13 @@ pub(crate) async fn copy(
     }
 }
 
-fn arguments(source: &Source, target: &BlockSpec) -> Result<Vec<String>, Error> {
+fn arguments(source: &Source, target: &BlockSpec, bytes_per_s: u64) -> Result<Vec<String>, Error> {
     let mut arguments: Vec<String> = ["convert", "-p", "-n", "--target-is-zero", "-t", "writeback"]
         .map(str::to_owned)
         .to_vec();
+    if bytes_per_s > 0 {
+        arguments.extend(["-r".to_owned(), bytes_per_s.to_string()]);
+    }
     if let Some(snapshot) = &source.snapshot {
         // What a snapshot shows stays as it is, whoever has the image open.
         let name = format!("snapshot.name={snapshot}");
@@ -139,15 +144,15 @@ mod tests {
         };
         let mut source = Source::new(&spec("/a.qcow2", BlockFormat::Qcow2)).unwrap();
         let target = spec("/b.raw", BlockFormat::Raw);
-        let plain = arguments(&source, &target).unwrap().join(" ");
+        let plain = arguments(&source, &target, 0).unwrap().join(" ");
         assert_eq!(
             plain,
             "convert -p -n --target-is-zero -t writeback -f qcow2 -O raw /a.qcow2 /b.raw"
         );
         source.snapshot = Some("one".to_owned());
-        let of_snapshot = arguments(&source, &target).unwrap().join(" ");
+        let of_snapshot = arguments(&source, &target, 4096).unwrap().join(" ");
         assert!(
-            of_snapshot.contains("-U -l snapshot.name=one -f"),
+            of_snapshot.contains("-r 4096 -U -l snapshot.name=one -f"),
             "{of_snapshot}"
         );
     }

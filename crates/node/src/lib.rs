@@ -15,6 +15,7 @@
 //! file before it executes its first instruction.
 
 mod arrivals;
+mod ballooning;
 mod boot;
 mod cloud_init;
 mod consoles;
@@ -43,7 +44,7 @@ mod sample;
 mod settings;
 mod status;
 mod swtpm;
-mod taps;
+pub mod taps;
 pub mod tasks;
 mod tend;
 mod vmids;

@@ -53,8 +53,14 @@ impl LiveCopy {
     }
 }
 
-/// Copies all disks as they are now. Whatever fails is taken back with `cancel`.
-pub(crate) async fn run(cx: &Cx, vmid: VmId, copies: &[LiveCopy]) -> Result<(), Error> {
+/// Copies all disks as they are now, each so fast at most (0: as fast as it goes). Whatever fails is
+/// taken back with `cancel`.
+pub(crate) async fn run(
+    cx: &Cx,
+    vmid: VmId,
+    copies: &[LiveCopy],
+    bytes_per_s: u64,
+) -> Result<(), Error> {
     if copies.is_empty() {
         return Ok(());
     }
@@ -68,7 +74,12 @@ pub(crate) async fn run(cx: &Cx, vmid: VmId, copies: &[LiveCopy]) -> Result<(), 
         .collect();
     let all: Vec<NodeCopy<'_>> = names
         .iter()
-        .map(|(job, node, target)| NodeCopy { job, node, target })
+        .map(|(job, node, target)| NodeCopy {
+            job,
+            node,
+            target,
+            bytes_per_s,
+        })
         .collect();
     qmp.copy_nodes(&all).await.map_err(qmp_failed)?;
     until_done(cx, &qmp, copies).await?;

@@ -89,6 +89,31 @@ impl Records {
         }
     }
 
+    /// Changes two guests' records in one commit. `change` may be called several times, each time
+    /// on the newest records.
+    pub async fn change_two(
+        &self,
+        first: VmId,
+        second: VmId,
+        mut change: impl FnMut(&mut GuestRecord, &mut GuestRecord),
+    ) -> Result<Revision, Error> {
+        loop {
+            let (mut one, mut two) = (self.guest(first).await?, self.guest(second).await?);
+            change(&mut one.record.data, &mut two.record.data);
+            let mut commit = Commit::new();
+            for (vmid, entry) in [(first, one), (second, two)] {
+                let key = guest_key(vmid);
+                commit = commit
+                    .when(Precondition::ModifiedAt(key.clone(), entry.modified))
+                    .put(key, entry.record.encode().map_err(unreadable)?);
+            }
+            match self.store.commit(commit).await {
+                Err(StoreError::Conflict { .. }) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
     /// Marks a guest as worked on by a task. No error where it already is, by the same task.
     pub async fn claim(&self, vmid: VmId, upid: &Upid, shown_as: &str) -> Result<Revision, Error> {
         self.change_guest(vmid, |guest| {

@@ -15,9 +15,9 @@ use sys::{Link, ScopeName};
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use crate::World;
 use crate::facts::{CpuTimes, Facts, TICKS_PER_S};
 use crate::status::Seen;
+use crate::{World, ballooning};
 
 /// How often guests are looked at and measured.
 const SAMPLE: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ impl Meter {
     async fn measure(&mut self, world: &Arc<World>) -> Result<(), Error> {
         let node = self.measure_node(world).await?;
         let storages = measure_storages(world).await?;
-        world.status.measured_node(node, storages);
+        world.status.measured_node(node.clone(), storages);
         let links = world.host.links().await?;
         let mut usages = measure_guests(world, links).await?;
         let before = std::mem::take(&mut self.guests);
@@ -97,9 +97,9 @@ impl Meter {
             }
             self.guests.insert(usage.vmid, (usage.pid, *cpu_us, *at));
         }
-        world
-            .status
-            .measured(usages.into_iter().map(|(usage, ..)| usage).collect());
+        let usages: Vec<GuestUsage> = usages.into_iter().map(|(usage, ..)| usage).collect();
+        ballooning::balance(world, &node, &usages).await;
+        world.status.measured(usages);
         Ok(())
     }
 
@@ -237,7 +237,7 @@ async fn balloon(world: &World, vmid: VmId, qmp: &Qmp) -> Option<Balloon> {
     let file = world.running.run_file(vmid).await.ok()??;
     Some(Balloon {
         actual,
-        max: file.running_as.memory_mib << 20,
+        max: file.running_as.total_memory_mib() << 20,
         last_update: told.last_update,
         total: told.total,
         free: told.free,

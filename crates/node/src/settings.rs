@@ -63,6 +63,11 @@ impl Settings {
             .trim_end_matches(':')
     }
 
+    /// How much of a node's memory may be used before guests give some back, in percent.
+    pub fn ballooning_target(&self) -> Option<u64> {
+        self.options.get("ballooning-target")?.as_u64()
+    }
+
     /// The numbers that new guests get.
     pub fn vmids(&self) -> Range<u32> {
         let keys = self

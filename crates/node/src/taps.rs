@@ -9,7 +9,7 @@ pub(crate) fn name(vmid: VmId, index: u8) -> String {
 }
 
 /// The tap of a card; none where the card is on no bridge.
-pub(crate) fn spec(vmid: VmId, index: u8, net: &Net) -> Option<TapSpec> {
+pub fn spec(vmid: VmId, index: u8, net: &Net) -> Option<TapSpec> {
     Some(TapSpec {
         name: name(vmid, index),
         bridge: net.bridge.clone()?,

@@ -118,7 +118,8 @@ pub(crate) async fn open(
     let mut descriptors = Descriptors::new();
     for (slot, spec) in volumes {
         let drive = config.drives.get(slot);
-        let direct = drive.is_some_and(|drive| drive.cache().is_direct());
+        // QEMU looks for a descriptor with the very flags that it would open the image with.
+        let direct = drive.is_some_and(|drive| !drive.is_cdrom() && drive.cache().is_direct());
         let spec = open_layers(host, spec, direct, &mut descriptors).await?;
         opened.insert(*slot, spec);
     }
@@ -141,7 +142,6 @@ async fn open_layers(
         };
         if let BlockSource::Path(path) = &layer.source {
             let write = depth == 0 && !layer.read_only;
-            let direct = direct && (write || depth > 0);
             let file = host.open_image(path.as_ref(), write, direct).await?;
             let number = next_descriptor(descriptors);
             descriptors.push((number, file));

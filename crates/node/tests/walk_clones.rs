@@ -5,7 +5,8 @@ mod scene;
 
 use model::VmId;
 use node::tasks::{
-    NewSize, QemuClone, QemuDestroy, QemuMoveDisk, QemuResize, QemuStart, QemuTemplate,
+    NewSize, QemuClone, QemuDestroy, QemuMoveDisk, QemuReassignDisk, QemuResize, QemuStart,
+    QemuTemplate,
 };
 use scene::*;
 use testkit::walk::Scene;
@@ -108,4 +109,44 @@ async fn qemu_move_disk() {
 async fn qemu_move_disk_while_it_runs() {
     let walked = walk_all(|| Box::pin(layered(to_raw, true)), 40).await;
     assert!(walked.failed > 50 && walked.went_through > 30, "{walked:?}");
+}
+
+/// To the guest that was just made as its copy, beside what that has.
+fn to_the_copy(vmid: VmId) -> QemuReassignDisk {
+    QemuReassignDisk::new(
+        vmid,
+        "scsi0".into(),
+        VmId::new(101).unwrap(),
+        "scsi5".into(),
+    )
+}
+
+#[tokio::test]
+async fn qemu_reassign_disk() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async { layered(copied, false).await.done().await.then(to_the_copy) })
+    };
+    let walked = walk_all(scene, 15).await;
+    assert!(walked.failed > 15 && walked.went_through > 5, "{walked:?}");
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_anothers_stays() {
+    let copied = layered(copied, false).await.done().await;
+    let before = copied.inventory().await;
+    let missing = copied.then(|vmid| {
+        let task = to_the_copy(vmid);
+        QemuReassignDisk::new(vmid, "scsi9".into(), task.target, task.target_disk)
+    });
+    assert_eq!(
+        missing.run().await,
+        "Disk 'scsi9' for VM '100' does not exist"
+    );
+    let taken = missing.then(|vmid| {
+        let task = to_the_copy(vmid);
+        QemuReassignDisk::new(vmid, "scsi0".into(), task.target, "scsi0".into())
+    });
+    let text = "Target disk key 'scsi0' is already in use for VM '101'";
+    assert_eq!(taken.run().await, text);
+    assert_eq!(taken.inventory().await, before);
 }

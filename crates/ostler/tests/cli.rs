@@ -47,6 +47,11 @@ async fn a_machine_lives_by_qm() {
     );
     assert!(cli.ok("qm pending 100").contains("cur memory: 96\n"));
 
+    let planned = cli.ok("qm showcmd 100");
+    let image = node.root.join("var/lib/vz/images/100/vm-100-disk-0.qcow2");
+    assert!(
+        planned.starts_with("qemu-system-x86_64 ") && planned.contains(image.to_str().unwrap())
+    );
     cli.ok("qm start 100");
     assert_eq!(cli.ok("qm status 100"), "status: running\n");
     assert!(cli.ok("qm showcmd 100 --pretty").contains(" \\\n  -S"));

@@ -195,6 +195,12 @@ async fn storages_and_volumes_live_by_pvesm() {
     cli.ok(&format!("pvesm free {volume}"));
     assert!(!wanted.exists());
     refused(cli.fails(&format!("pvesm path {volume}")), volume);
+    // Between two spaces stands an empty name: any will do.
+    for number in 0..2 {
+        let out = cli.ok("pvesm alloc other 100  4M");
+        let wanted = format!("successfully created 'other:100/vm-100-disk-{number}.raw'\n");
+        assert_eq!(out, wanted);
+    }
     cli.ok("pvesm set other --disable");
     assert!(cli.ok("pvesm status").contains("disabled"));
     cli.ok("pvesm remove other");

@@ -301,6 +301,130 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
     );
 }
 
+/// A SCSI disk brings its own controller along, on either board.
+#[test]
+fn scsi_disks_come_and_go_while_it_runs() {
+    if left_out("hotplug: SCSI disks") {
+        return;
+    }
+    let Some(disk) = tiny_disk() else { return };
+    namespace::with_bridge("scsi_disks_come_and_go_while_it_runs", async {
+        for machine in ["pc", "q35"] {
+            let mut hot = Hot::start(&disk, &[("machine", machine.into())]).await;
+            hot.made(json!({"scsi0": "local:1,iothread=1,discard=on"}))
+                .await;
+            hot.until_inside("[ -b /dev/sda ]");
+            hot.made(json!({"scsi7": "local:1"})).await;
+            hot.until_inside("[ -b /dev/sdb ]");
+            hot.made(json!({"delete": "scsi0"})).await;
+            hot.until_inside("[ ! -b /dev/sda ]");
+            hot.made(json!({"delete": "scsi7"})).await;
+            hot.until_inside("[ ! -b /dev/sdb ]");
+        }
+    });
+}
+
+/// Memory comes in modules, which the guest finds, uses and gives back.
+#[test]
+fn memory_comes_and_goes_while_it_runs() {
+    if left_out("hotplug: memory") {
+        return;
+    }
+    let Some(disk) = tiny_disk() else { return };
+    namespace::with_bridge("memory_comes_and_goes_while_it_runs", async {
+        let more: [(&str, Value); 3] = [
+            ("hotplug", "memory".into()),
+            ("numa", 1.into()),
+            ("memory", "1536".into()),
+        ];
+        let mut hot = Hot::start(&disk, &more).await;
+        let refused = hot.change(json!({"memory": "1600"})).await.unwrap_err();
+        assert_eq!(
+            refused.fields["memory"],
+            "memory size (1600) must be aligned to 512 for hotplugging"
+        );
+        hot.made(json!({"memory": "2560"})).await;
+        let modules = hot.monitor("info memory-devices").await;
+        assert!(
+            modules.contains("dimm2") && !modules.contains("dimm3"),
+            "{modules}"
+        );
+        // 2.5 GiB in blocks of 128 MiB, those that were plugged brought online by hand.
+        let count = "ls -d /sys/devices/system/memory/memory[0-9]* | wc -l";
+        hot.until_inside(&format!("[ $({count}) = 20 ]"));
+        let online = "for state in /sys/devices/system/memory/memory*/state; do \
+             grep -q online $state || echo online_movable > $state; done";
+        hot.serial.type_line(online);
+        hot.until_inside("[ $(grep MemTotal: /proc/meminfo | tr -dc 0-9) -gt 2300000 ]");
+        let status = hot.status().await;
+        assert_eq!(status["maxmem"], 2560_u64 << 20);
+        hot.made(json!({"memory": "1536"})).await;
+        let modules = hot.monitor("info memory-devices").await;
+        assert!(
+            modules.contains("dimm0") && !modules.contains("dimm1"),
+            "{modules}"
+        );
+        hot.until_inside(&format!("[ $({count}) = 12 ]"));
+
+        // A snapshot brings the modules of its moment along.
+        hot.made(json!({"memory": "2048"})).await;
+        let guest = |more: Value| {
+            let mut params = json!({"node": "pve1", "vmid": 100});
+            let more = more.as_object().unwrap().clone();
+            params.as_object_mut().unwrap().extend(more);
+            params
+        };
+        let snapshot = guest(json!({"snapname": "s1", "vmstate": 1}));
+        assert_eq!(hot.node.task("qemu_snapshot", snapshot).await, "OK");
+        hot.made(json!({"memory": "2560"})).await;
+        let back = guest(json!({"snapname": "s1"}));
+        assert_eq!(hot.node.task("qemu_rollback", back).await, "OK");
+        let modules = hot.monitor("info memory-devices").await;
+        assert!(
+            modules.contains("dimm1") && !modules.contains("dimm2"),
+            "{modules}"
+        );
+    });
+}
+
+/// Memory moves between host and guests as the host is short of it, never below a guest's floor.
+// covers: S4.11
+#[test]
+fn balloons_follow_the_hosts_need() {
+    if left_out("auto-ballooning") {
+        return;
+    }
+    let Some(disk) = tiny_disk() else { return };
+    namespace::with_bridge("balloons_follow_the_hosts_need", async {
+        let more: [(&str, Value); 2] = [("memory", "192".into()), ("balloon", 128.into())];
+        let hot = Hot::start(&disk, &more).await;
+        let target = async |percent: u32| {
+            let config = json!({"node": "pve1", "ballooning-target": percent});
+            hot.node.call("node_config_update", config).await.unwrap();
+        };
+        let has = async |mib: u32| {
+            let wanted = format!("actual={mib}");
+            hot.monitor("info balloon").await.contains(&wanted)
+        };
+        target(100).await;
+        until("the guest has all", async || has(192).await).await;
+        target(1).await;
+        until("the guest gave back what it may", async || has(128).await).await;
+        // Without shares it keeps what it is given by hand.
+        hot.made(json!({"shares": 0})).await;
+        hot.made(json!({"balloon": 160})).await;
+        until("the guest has what it was given", async || has(160).await).await;
+        target(100).await;
+        let before = hot.status().await["ballooninfo"]["last_update"].clone();
+        until("it was measured twice", async || {
+            let now = hot.status().await["ballooninfo"]["last_update"].clone();
+            now.as_i64() > before.as_i64().map(|before| before + 10)
+        })
+        .await;
+        assert!(has(160).await);
+    });
+}
+
 /// A guest that does not let go of a device keeps it, and the caller is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_guest_does_not_let_go_of_stays_pending() {

@@ -32,7 +32,9 @@ impl Scene {
     async fn new() -> Option<Self> {
         let disk = tiny_disk()?;
         let node = TestNode::start(async |store| {
-            let options: [(&str, Value); 8] = [
+            let options: [(&str, Value); 9] = [
+                // Without these two a guest has no sleep to go to.
+                ("machine", "pc,enable-s3=1,enable-s4=1".into()),
                 ("memory", "128".into()),
                 ("kvm", 0.into()),
                 ("agent", "1".into()),
@@ -197,6 +199,7 @@ async fn qemu_agent() {
     freezing(&scene).await;
     taking_turns(&scene).await;
     a_freezer_that_died(&scene).await;
+    sleeps_and_wakes_up(&scene).await;
     ends_by_its_agent_and_without(&scene).await;
 }
 
@@ -571,6 +574,24 @@ async fn a_freezer_that_died(scene: &Scene) {
     })
     .await;
     until("the mark is gone", async || !mark.exists()).await;
+}
+
+/// It sleeps until it is resumed. What it has no place to save its memory in, it says so.
+async fn sleeps_and_wakes_up(scene: &Scene) {
+    assert_eq!(scene.result("POST", "/suspend-ram").await, Value::Null);
+    let status = json!({"node": "pve1", "vmid": 100});
+    let is = async |wanted: &str| {
+        let answer = scene.node.call("qemu_status", status.clone()).await;
+        answer.is_ok_and(|answer| answer.data["qmpstatus"] == wanted)
+    };
+    until("the guest sleeps", async || is("suspended").await).await;
+    assert_eq!(scene.task("qemu_resume").await.0, "OK");
+    until("the guest is awake", async || is("running").await).await;
+    scene.until_it_answers().await;
+    for what in ["/suspend-disk", "/suspend-hybrid"] {
+        let refused = scene.result("POST", what).await;
+        assert_eq!(refused["error"]["class"], "GenericError", "{refused}");
+    }
 }
 
 /// A guest that is deaf to its power button ends by its agent, and one without an agent by its

@@ -3,10 +3,11 @@
 
 mod harness;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use harness::{Serial, TestNode, left_out, tiny_disk, until};
+use harness::{Serial, TestNode, about, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 struct Scene {
@@ -19,20 +20,6 @@ fn qemu_img(args: &[&str]) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{args:?}: {said}");
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn params(vmid: u32, more: Value) -> Value {
-    let mut params = json!({"node": "pve1", "vmid": vmid});
-    params
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
-    params
-}
-
-fn ask(serial: &mut Serial, command: &str) -> String {
-    serial.type_line(&format!("{command}; echo end-$((1+1))"));
-    serial.expect("end-2")
 }
 
 impl Scene {
@@ -49,13 +36,13 @@ impl Scene {
     }
 
     async fn done(&self, op: &str, vmid: u32, more: Value) {
-        let status = self.node.task(op, params(vmid, more)).await;
+        let status = self.node.task(op, about(vmid, more)).await;
         assert_eq!(status, "OK", "{op}");
     }
 
     async fn config(&self, vmid: u32) -> Value {
         self.node
-            .call("qemu_config", params(vmid, json!({})))
+            .call("qemu_config", about(vmid, json!({})))
             .await
             .unwrap()
             .data
@@ -85,11 +72,8 @@ async fn a_layer_leaves_its_base_alone(scene: &Scene) {
     let base = scene.image("100/base-100-disk-0.qcow2");
     let before = std::fs::read(&base).unwrap();
     let mut serial = scene.boot(201).await;
-    ask(
-        &mut serial,
-        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo mine > /mnt/note; sync",
-    );
-    assert!(ask(&mut serial, "cat /mnt/note").contains("mine"));
+    serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo mine > /mnt/note; sync");
+    assert!(serial.ask("cat /mnt/note").contains("mine"));
     scene.done("qemu_stop", 201, json!({})).await;
     assert!(
         std::fs::read(&base).unwrap() == before,
@@ -110,7 +94,7 @@ async fn a_template_its_clones_and_their_end() {
         config["virtio0"],
         "local:100/base-100-disk-0.qcow2,size=64M"
     );
-    let started = scene.node.task("qemu_start", params(100, json!({}))).await;
+    let started = scene.node.task("qemu_start", about(100, json!({}))).await;
     assert_eq!(started, "you can't start a vm if it's a template");
 
     scene
@@ -148,10 +132,7 @@ async fn a_template_its_clones_and_their_end() {
     let list = scene.node.call("volume_list", list).await.unwrap().data;
     assert_eq!(list[0]["volid"], volume.split(',').next().unwrap());
 
-    let refused = scene
-        .node
-        .task("qemu_destroy", params(100, json!({})))
-        .await;
+    let refused = scene.node.task("qemu_destroy", about(100, json!({}))).await;
     assert!(
         refused.contains("is still in use by linked cloned"),
         "{refused}"
@@ -168,13 +149,10 @@ async fn a_running_guest_is_copied_as_it_is_at_one_moment() {
         return;
     };
     let mut serial = scene.boot(100).await;
-    ask(
-        &mut serial,
-        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo first > /mnt/note; sync",
-    );
+    serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo first > /mnt/note; sync");
     let refused = scene
         .node
-        .call("qemu_clone", params(100, json!({"newid": 203, "full": 0})))
+        .call("qemu_clone", about(100, json!({"newid": 203, "full": 0})))
         .await;
     assert!(
         refused
@@ -186,15 +164,41 @@ async fn a_running_guest_is_copied_as_it_is_at_one_moment() {
         .done("qemu_clone", 100, json!({"newid": 203, "format": "raw"}))
         .await;
     // The original runs on and may change.
-    ask(&mut serial, "echo second > /mnt/note; sync");
+    serial.ask("echo second > /mnt/note; sync");
     let mut copy = scene.boot(203).await;
-    let seen = ask(
-        &mut copy,
-        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note",
-    );
+    let seen = copy.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note");
     assert!(seen.contains("first"), "{seen}");
     assert!(scene.image("203/vm-203-disk-0.raw").exists());
-    assert!(ask(&mut serial, "cat /mnt/note").contains("second"));
+    assert!(serial.ask("cat /mnt/note").contains("second"));
+}
+
+/// A limit holds for a copy by `qemu-img` and for one by a running guest's QEMU alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_no_faster_than_is_allowed() {
+    let Some(scene) = Scene::new("limited copies").await else {
+        return;
+    };
+    let image = scene.image("100/vm-100-disk-0.qcow2");
+    let kib = std::fs::metadata(&image).unwrap().blocks() / 2;
+    // Two seconds' worth, of which a job may do the first part at once.
+    let limit = json!({"bwlimit": kib / 2});
+    let with = |more: Value| {
+        let mut params = limit.clone();
+        let more = more.as_object().unwrap().clone();
+        params.as_object_mut().unwrap().extend(more);
+        params
+    };
+    let timed = async |op: &str, more: Value| {
+        #[expect(clippy::disallowed_methods, reason = "this is about real time")]
+        let begun = std::time::Instant::now();
+        scene.done(op, 100, more).await;
+        let took = begun.elapsed();
+        assert!(took > std::time::Duration::from_secs(1), "{op}: {took:?}");
+    };
+    timed("qemu_clone", with(json!({"newid": 204, "full": 1}))).await;
+    scene.boot(100).await;
+    let to_raw = json!({"disk": "virtio0", "format": "raw", "delete": 1});
+    timed("qemu_move_disk", with(to_raw)).await;
 }
 
 /// To another format, to another storage and back.
@@ -220,22 +224,19 @@ async fn a_disk_moves_while_the_guest_writes_to_it() {
         return;
     };
     let mut serial = scene.boot(100).await;
-    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
     // It writes all the time, and remembers what it has written.
     let load = "(n=0; while :; do n=$((n+1)); echo $n > /mnt/count; sync; done) & echo $! > /pid";
-    ask(&mut serial, load);
+    serial.ask(load);
     move_around(&scene).await;
     let same = json!({"disk": "virtio0", "format": "qcow2"});
-    let refused = scene.node.task("qemu_move_disk", params(100, same)).await;
+    let refused = scene.node.task("qemu_move_disk", about(100, same)).await;
     assert_eq!(
         refused,
         "you can't move to the same storage with same format"
     );
-    ask(&mut serial, "kill $(cat /pid); sync");
-    let seen = ask(
-        &mut serial,
-        "echo last=$(cat /mnt/count)=; sha256sum /mnt/vmlinuz",
-    );
+    serial.ask("kill $(cat /pid); sync");
+    let seen = serial.ask("echo last=$(cat /mnt/count)=; sha256sum /mnt/vmlinuz");
     let last = seen
         .rsplit_once("last=")
         .unwrap()
@@ -265,10 +266,8 @@ async fn a_disk_moves_while_the_guest_writes_to_it() {
         "{config}"
     );
     let mut serial = scene.boot(100).await;
-    let seen = ask(
-        &mut serial,
-        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/count; sha256sum /mnt/vmlinuz",
-    );
+    let seen = serial
+        .ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/count; sha256sum /mnt/vmlinuz");
     assert!(
         seen.contains(&last) && seen.contains(&sum),
         "{seen}, not {last} and {sum}"
@@ -278,60 +277,92 @@ async fn a_disk_moves_while_the_guest_writes_to_it() {
     assert_eq!(scene.images(), 0);
 }
 
-/// Whenever the agent dies, the guest writes on, and one image is its disk.
+/// The variables of a UEFI guest move as its disks do; it finds them where they are.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_move_broken_off_by_the_agents_death_loses_no_write() {
-    let Some(scene) = Scene::new("move broken off").await else {
+async fn a_uefi_guests_variables_move_while_it_runs() {
+    let Some(scene) = Scene::new("moving an EFI disk").await else {
         return;
     };
+    let uefi = json!({"memory": "512", "bios": "ovmf", "efidisk0": "local:1,efitype=4m", "tpmstate0": "local:1,version=v2.0"});
+    scene
+        .node
+        .call("qemu_configure", about(100, uefi))
+        .await
+        .unwrap();
     let mut serial = scene.boot(100).await;
-    ask(&mut serial, "mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
-    let mut format = "qcow2";
-    for (number, delay_ms) in [0, 60, 120, 200, 300, 400].into_iter().enumerate() {
-        let other = if format == "raw" { "qcow2" } else { "raw" };
-        let wanted = params(
-            100,
-            json!({"disk": "virtio0", "format": other, "delete": 1}),
-        );
-        let upid = scene
-            .node
-            .call("qemu_move_disk", wanted)
-            .await
-            .unwrap()
-            .data;
-        // Not a wait for something, but the moment at which the agent dies.
-        tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
-        scene.node.kill_role("node").await;
-        let status = scene.node.ended(upid.as_str().unwrap()).await;
-        if status == "OK" {
-            format = other;
-        }
-        let volume = scene.config(100).await["virtio0"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+    assert!(serial.ask("ls /sys/firmware/efi").contains("efivars"));
+    for format in ["raw", "qcow2"] {
+        let storage = if format == "raw" { "second" } else { "local" };
+        let to = json!({"disk": "efidisk0", "storage": storage, "format": format, "delete": 1});
+        scene.done("qemu_move_disk", 100, to).await;
+        let disk = scene.config(100).await["efidisk0"].clone();
+        let disk = disk.as_str().unwrap();
         assert!(
-            volume.contains(&format!(".{format},")),
-            "{status}: {volume}"
+            disk.starts_with(storage) && disk.contains(&format!(".{format},")),
+            "{disk}"
         );
-        let images = std::fs::read_dir(scene.image("100")).unwrap().count();
-        assert_eq!(images, 1, "{status}: one image is left");
-        let note = format!("note-{number}");
-        assert!(
-            ask(
-                &mut serial,
-                &format!("echo {note} > /mnt/note; sync; cat /mnt/note")
-            )
-            .contains(&note)
-        );
+        assert!(serial.ask("echo alive").contains("alive"));
     }
+    let to = json!({"disk": "tpmstate0", "storage": "second"});
+    let refused = scene
+        .node
+        .task("qemu_move_disk", about(100, to.clone()))
+        .await;
+    assert_eq!(refused, "cannot move TPM state while VM is running");
     scene.done("qemu_stop", 100, json!({})).await;
-    let mut serial = scene.boot(100).await;
-    let seen = ask(
-        &mut serial,
-        "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note",
+    scene.done("qemu_move_disk", 100, to).await;
+    scene.boot(100).await;
+}
+
+/// A disk goes to another guest, which finds what was written to it; plugged, where that runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_becomes_another_guests() {
+    let Some(scene) = Scene::new("reassigning a disk").await else {
+        return;
+    };
+    scene
+        .done("qemu_clone", 100, json!({"newid": 206, "full": 1}))
+        .await;
+    let new = json!({"virtio1": "local:1,format=qcow2"});
+    scene
+        .node
+        .call("qemu_configure", about(206, new))
+        .await
+        .unwrap();
+    let mut serial = scene.boot(206).await;
+    serial.ask("echo from-206 > /dev/vdb; sync");
+    let to =
+        |disk: &str, place: &str| json!({"disk": disk, "target-vmid": 100, "target-disk": place});
+    let running = scene
+        .node
+        .task("qemu_move_disk", about(206, to("virtio1", "virtio3")))
+        .await;
+    assert!(
+        running.contains("while the source VM is running"),
+        "{running}"
     );
-    assert!(seen.contains("note-5"), "{seen}");
+    scene.done("qemu_stop", 206, json!({})).await;
+    let mut serial = scene.boot(100).await;
+    scene
+        .done("qemu_move_disk", 206, to("virtio1", "virtio3"))
+        .await;
+    serial.ask("until [ -b /dev/vdb ]; do usleep 50000; done");
+    assert!(serial.ask("head -c 8 /dev/vdb").contains("from-206"));
+    let taken = scene.config(100).await;
+    assert_eq!(taken["virtio3"], "local:100/vm-100-disk-1.qcow2,size=1G");
+    assert!(scene.config(206).await.get("virtio1").is_none());
+    assert!(!scene.image("206/vm-206-disk-1.qcow2").exists());
+    // The last image of a guest takes the guest's folder along.
+    scene
+        .done("qemu_move_disk", 206, to("virtio0", "unused3"))
+        .await;
+    assert!(!scene.image("206").exists());
+    let taken = scene.config(100).await;
+    assert_eq!(taken["unused3"], "local:100/vm-100-disk-2.qcow2");
+    let both = json!({"disk": "virtio0", "target-vmid": 206, "storage": "second"});
+    let refused = scene.node.call("qemu_move_disk", about(100, both)).await;
+    assert!(refused.unwrap_err().fields.contains_key("target-vmid"));
+    scene.done("qemu_stop", 100, json!({})).await;
 }
 
 /// Everybody gets a turn at one template.
@@ -341,13 +372,27 @@ async fn fifty_linked_clones_at_once() {
         return;
     };
     scene.done("qemu_template", 100, json!({})).await;
-    let mut upids = Vec::new();
+    let mut upids = Vec::<String>::new();
+    let submit = async |op: &str, vmid: u32, more: Value| {
+        let upid = scene.node.call(op, about(vmid, more)).await.unwrap().data;
+        upid.as_str().unwrap().to_owned()
+    };
     for newid in 300..350 {
-        let clone = params(100, json!({"newid": newid}));
-        upids.push(scene.node.call("qemu_clone", clone).await.unwrap().data);
+        if newid == 325 {
+            // In the midst of it somebody wants snapshots: of the template, which has none, and
+            // and, one after the other, two of a clone that was just made.
+            let of_template = submit("qemu_snapshot", 100, json!({"snapname": "s1"})).await;
+            let refused = scene.node.ended(&of_template).await;
+            assert_eq!(refused, "you can't take a snapshot if it's a template");
+            assert_eq!(scene.node.ended(&upids[0]).await, "OK");
+            for name in ["s1", "s2"] {
+                upids.push(submit("qemu_snapshot", 300, json!({"snapname": name})).await);
+            }
+        }
+        upids.push(submit("qemu_clone", 100, json!({"newid": newid})).await);
     }
     for upid in &upids {
-        assert_eq!(scene.node.ended(upid.as_str().unwrap()).await, "OK");
+        assert_eq!(scene.node.ended(upid).await, "OK");
     }
     until("all clones are listed", async || {
         (300..350).all(|vmid| {

@@ -5,7 +5,7 @@ mod harness;
 
 use std::path::PathBuf;
 
-use harness::{Serial, TestNode, left_out, tiny_disk, until};
+use harness::{Serial, TestNode, about, left_out, tiny_disk};
 use serde_json::{Value, json};
 
 struct Scene {
@@ -29,12 +29,7 @@ impl Scene {
     }
 
     fn params(more: Value) -> Value {
-        let mut params = json!({"node": "pve1", "vmid": 100});
-        params
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        params
+        about(100, more)
     }
 
     async fn done(&self, op: &str, more: Value) {
@@ -52,19 +47,6 @@ impl Scene {
     fn image(&self, name: &str) -> PathBuf {
         self.node.root.join("var/lib/vz/images/100").join(name)
     }
-
-    /// Waits until the guest runs, as after a rollback that starts it.
-    async fn until_running(&self) {
-        until("the guest runs", async || {
-            self.ask("qemu_status", json!({})).await["qmpstatus"] == "running"
-        })
-        .await;
-    }
-}
-
-fn ask(serial: &mut Serial, command: &str) -> String {
-    serial.type_line(&format!("{command}; echo end-$((1+1))"));
-    serial.expect("end-2")
 }
 
 /// How the snapshot with memory is shown.
@@ -98,26 +80,23 @@ async fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
         return;
     };
     // Something in memory only, and something on the disk.
-    ask(
-        &mut serial,
-        "word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt",
-    );
-    ask(&mut serial, "echo first > /mnt/note; sync");
+    serial.ask("word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    serial.ask("echo first > /mnt/note; sync");
     let uptime_before = uptime(&mut serial);
     let with_memory = json!({"snapname": "s1", "description": "one", "vmstate": 1});
     scene.done("qemu_snapshot", with_memory).await;
     assert!(scene.image("vm-100-state-s1.raw").exists());
     // The guest runs on, and changes both.
-    ask(&mut serial, "word=after; echo second > /mnt/note; sync");
-    assert!(ask(&mut serial, "echo word=$word").contains("word=after"));
+    serial.ask("word=after; echo second > /mnt/note; sync");
+    assert!(serial.ask("echo word=$word").contains("word=after"));
 
     check_shown(&scene).await;
     // The task ends when the guest runs again.
     scene.done("qemu_rollback", json!({"snapname": "s1"})).await;
     let mut serial = scene.serial();
     serial.type_line("");
-    assert!(ask(&mut serial, "echo word=$word").contains("word=before"));
-    assert!(ask(&mut serial, "cat /mnt/note").contains("first"));
+    assert!(serial.ask("echo word=$word").contains("word=before"));
+    assert!(serial.ask("cat /mnt/note").contains("first"));
     // It did not boot: its clock goes on.
     assert!(uptime(&mut serial) >= uptime_before);
 
@@ -148,7 +127,7 @@ async fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
 
 /// In whole seconds.
 fn uptime(serial: &mut Serial) -> u64 {
-    let said = ask(serial, "echo up=$(cut -d. -f1 /proc/uptime)=");
+    let said = serial.ask("echo up=$(cut -d. -f1 /proc/uptime)=");
     let digits = said
         .rsplit_once("up=")
         .unwrap()
@@ -164,7 +143,7 @@ async fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
     let Some((scene, mut serial)) = Scene::new("suspension to disk").await else {
         return;
     };
-    ask(&mut serial, "word=kept");
+    serial.ask("word=kept");
     scene.done("qemu_suspend", json!({"todisk": 1})).await;
     let status = scene.ask("qemu_status", json!({})).await;
     assert_eq!(
@@ -188,7 +167,7 @@ async fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
     scene.done("qemu_resume", json!({})).await;
     let mut serial = scene.serial();
     serial.type_line("");
-    assert!(ask(&mut serial, "echo word=$word").contains("word=kept"));
+    assert!(serial.ask("echo word=$word").contains("word=kept"));
     let config = scene.ask("qemu_config", json!({})).await;
     assert!(
         config.get("vmstate").is_none() && config.get("lock").is_none(),
@@ -196,36 +175,4 @@ async fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
     );
     let left = std::fs::read_dir(scene.image("")).unwrap().count();
     assert_eq!(left, 1, "only the disk is left");
-}
-
-/// Whenever the agent dies, the guest runs on, and the snapshot is whole or gone.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_broken_off_by_the_agents_death_is_whole_or_gone() {
-    let Some((scene, mut serial)) = Scene::new("snapshot broken off").await else {
-        return;
-    };
-    for (number, delay_ms) in [0, 20, 50, 90, 140].into_iter().enumerate() {
-        let name = format!("s{number}");
-        let params = Scene::params(json!({"snapname": name, "vmstate": 1}));
-        let upid = scene.node.call("qemu_snapshot", params).await.unwrap().data;
-        // Not a wait for something, but the moment at which the agent dies.
-        tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
-        scene.node.kill_role("node").await;
-        let status = scene.node.ended(upid.as_str().unwrap()).await;
-        let list = scene.ask("qemu_snapshot_list", json!({})).await;
-        let found = list
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|row| row["name"] == name.as_str());
-        let state = scene.image(&format!("vm-100-state-{name}.raw"));
-        assert_eq!(found.is_some(), status == "OK", "{status}: {list}");
-        assert_eq!(state.exists(), status == "OK", "{status}");
-        assert!(
-            found.is_none_or(|row| row.get("snapstate").is_none()),
-            "{list}"
-        );
-        scene.until_running().await;
-        assert!(ask(&mut serial, "echo alive").contains("alive"));
-    }
 }

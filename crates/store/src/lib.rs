@@ -215,7 +215,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// `Conflict` names the precondition that failed, and nothing happened. `Unknown` means that
     /// it may or may not have happened: the caller must look (write something that tells, such
-    /// as its own id). If the caller stops waiting, the outcome is unknown in the same way.
+    /// as its own id). If the caller stops waiting, the outcome is unknown in the same way, until
+    /// a linear read that begins afterwards: what that does not see will not happen any more.
     /// Repeating is safe exactly when the preconditions make it so. A commit that changes nothing
     /// (it has no writes, or deletes only what does not exist) checks its preconditions and
     /// returns the current revision. `Conflict` comes before `LeaseLost`.

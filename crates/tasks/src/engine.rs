@@ -14,6 +14,7 @@ use tracing::{error, info};
 use crate::archive::{Archive, Ended};
 use crate::journal::{self, Accepted, Journal, Line, Standing};
 use crate::queue::Queue;
+use crate::registry::Recovery;
 use crate::run::Runner;
 use crate::{Hold, Registry, Task, TaskContext, TaskFilter, TaskState, TaskSummary};
 
@@ -72,9 +73,15 @@ impl<W: Send + Sync + 'static> Engine<W> {
             last_pstart: AtomicU64::new(0),
         });
         engine.read_index().await?;
-        for standing in engine.read_journals().await? {
-            engine.take_up(standing, registry);
-        }
+        // All are known and have their place in line before the first goes on: what one of them
+        // submits again is then found, and not submitted twice.
+        let standings = engine.read_journals().await?.into_iter();
+        let recoveries: Vec<Recovery> = standings
+            .filter_map(|standing| engine.take_up(standing, registry))
+            .collect();
+        recoveries
+            .into_iter()
+            .for_each(|recovery| engine.start(recovery));
         Ok(engine)
     }
 
@@ -331,7 +338,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         Ok(standings)
     }
 
-    fn take_up(self: &Arc<Self>, standing: Standing, registry: &Registry<W>) {
+    fn take_up(self: &Arc<Self>, standing: Standing, registry: &Registry<W>) -> Option<Recovery> {
         let accepted = &standing.accepted;
         let upid = accepted.upid.clone();
         info!(%upid, name = accepted.name, "recovering task");
@@ -346,10 +353,9 @@ impl<W: Send + Sync + 'static> Engine<W> {
                 accepted.name, accepted.version
             ))),
         };
-        match recovery {
-            Ok(recovery) => self.start(recovery),
-            Err(error) => self.mark_stuck(&upid, error.message),
-        }
+        recovery
+            .map_err(|error| self.mark_stuck(&upid, error.message))
+            .ok()
     }
 }
 

@@ -7,7 +7,7 @@ use model::Error;
 use crate::engine::{Engine, objects};
 use crate::journal::Standing;
 use crate::registry::Recovery;
-use crate::run::Runner;
+use crate::run::{INTERRUPTED, Runner};
 use crate::{Task, Turn};
 
 /// Takes the task's place in line at once; the rest happens in the returned future.
@@ -37,7 +37,7 @@ async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Stan
     let error = standing
         .failed
         .clone()
-        .unwrap_or_else(|| "interrupted by a restart".to_owned());
+        .unwrap_or_else(|| INTERRUPTED.to_owned());
     if standing.failed.is_some() {
         return runner
             .take_back(&task, standing.planned, Error::conflict(error))

@@ -181,39 +181,50 @@ impl<W: Send + Sync + 'static> Runner<W> {
     /// Submits what follows, waits for its end and ends the task: whoever waits for a rollback
     /// that starts the guest then finds it started. What follows needs what this one held.
     pub(crate) async fn succeed<T: Task<World = W>>(&self, task: &T, hold: Hold) {
-        let mut patience = Patience::default();
-        let next = loop {
-            match self.submit_follow_up(task).await {
-                Ok(next) => break next,
-                Err(error) => patience.pause(&self.cx, &error).await,
+        let mut hold = Some(hold);
+        for attempt in 0.. {
+            let mut patience = Patience::default();
+            let next = loop {
+                match self.submit_follow_up(task, attempt).await {
+                    Ok(next) => break next,
+                    Err(error) => patience.pause(&self.cx, &error).await,
+                }
+            };
+            hold.take();
+            match next {
+                Some(next) if self.is_interrupted(&next).await => {}
+                _ => break,
             }
-        };
-        drop(hold);
-        if let Some(next) = next {
-            self.await_follow_up(&next).await;
         }
         self.end(task.verdict()).await;
     }
 
-    /// What goes wrong with what follows is a warning: the task's own work is done.
-    async fn await_follow_up(&self, next: &Upid) {
+    /// Waits for the end of what follows, and says whether it only ended because the agent was
+    /// restarted. What else goes wrong with it is a warning: the task's own work is done.
+    async fn is_interrupted(&self, next: &Upid) -> bool {
         match self.engine.wait(next).await.map(|summary| summary.state) {
+            Ok(TaskState::Ended { status, .. }) if status == INTERRUPTED => return true,
             Ok(TaskState::Ended { status, .. }) if is_success(&status) => {}
             Ok(TaskState::Ended { status, .. }) => self.cx.warn(&status).await,
             Ok(_) => self.cx.warn(&format!("{next} is stuck")).await,
             // One that ended so long ago that it is forgotten.
             Err(error) => self.cx.log(&error.to_string()).await,
         }
+        false
     }
 
-    async fn submit_follow_up<T: Task<World = W>>(&self, task: &T) -> Result<Option<Upid>, Error> {
+    async fn submit_follow_up<T: Task<World = W>>(
+        &self,
+        task: &T,
+        attempt: u32,
+    ) -> Result<Option<Upid>, Error> {
         let Some(submit) = task.follow_up() else {
             return Ok(None);
         };
         let upid = &self.cx.upid;
         let submission = Submission {
-            // The same after a restart, so that it is submitted once.
-            request_id: format!("after {upid}"),
+            // The same after a restart, so that each is submitted once.
+            request_id: format!("after {upid}, {attempt}"),
             user: upid.user.clone(),
             id: upid.id.clone(),
         };
@@ -284,6 +295,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 }
+
+/// How a task ends that was taken back because its process had ended.
+pub(crate) const INTERRUPTED: &str = "interrupted by a restart";
 
 /// Pauses between attempts of what must not be given up.
 #[derive(Default)]

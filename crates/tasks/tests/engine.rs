@@ -11,8 +11,8 @@ use model::{Error, Upid};
 use serde::{Deserialize, Serialize};
 use sys::{Files, Limits, ScopeName, Scopes};
 use tasks::{
-    Engine, EngineOptions, Probe, Registry, Step, Submission, Task, TaskContext, TaskFilter,
-    TaskState,
+    Engine, EngineOptions, FollowUp, Probe, Registry, Step, Submission, Task, TaskContext,
+    TaskFilter, TaskState,
 };
 use testkit::walk::{Scene, walk};
 use testkit::{FakeHost, Fault, Faults, HastyClock};
@@ -130,6 +130,48 @@ impl Task for Build {
     }
 }
 
+/// Does nothing but have a `Build` done after it.
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
+struct Lead;
+
+struct Nothing;
+
+#[async_trait]
+impl Step<Lead> for Nothing {
+    fn name(&self) -> &'static str {
+        "nothing"
+    }
+    async fn probe(&self, _: &TaskContext<FakeHost>, _: &mut Lead) -> Result<Probe, Error> {
+        Ok(Probe::Done)
+    }
+    async fn act(&self, _: &TaskContext<FakeHost>, _: &mut Lead) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn undo(&self, _: &TaskContext<FakeHost>, _: &Lead) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Task for Lead {
+    type World = FakeHost;
+    const NAME: &'static str = "lead";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "lead";
+    const POINT_OF_NO_RETURN: usize = 1;
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Nothing]
+    }
+    fn object(&self) -> Option<String> {
+        Some("guest/100".to_owned())
+    }
+    fn follow_up(&self) -> Option<FollowUp<FakeHost>> {
+        let submit: FollowUp<FakeHost> = Box::new(move |engine, submission| {
+            Box::pin(engine.submit(submission, Build::default()))
+        });
+        Some(submit)
+    }
+}
+
 async fn open(host: &FakeHost) -> Arc<Engine<FakeHost>> {
     let options = EngineOptions {
         node: "pve1".parse().unwrap(),
@@ -140,7 +182,7 @@ async fn open(host: &FakeHost) -> Arc<Engine<FakeHost>> {
     Engine::open(
         options,
         Arc::new(host.clone()),
-        &Registry::default().with::<Build>(),
+        &Registry::default().with::<Build>().with::<Lead>(),
     )
     .await
     .unwrap()
@@ -227,6 +269,45 @@ async fn a_second_death_during_recovery_is_survived_too() {
             );
         }
     }
+}
+
+/// What follows a task happens once and wholly, also where only the death of the agent broke it off.
+#[tokio::test]
+async fn what_follows_is_done_in_the_end() {
+    let mut survived = 0;
+    for call in 0..40 {
+        let host = host().await;
+        let engine = open(&host).await;
+        host.faults().reset();
+        host.faults().break_call(call, Fault::DieAfter);
+        tokio::select! {
+            _ = async {
+                let upid = engine.submit(submission(""), Lead).await?;
+                engine.wait(&upid).await
+            } => {}
+            () = host.faults().death() => {}
+        }
+        drop(engine);
+        host.faults().revive();
+        let engine = open(&host).await;
+        settle(&engine).await;
+        let all = TaskFilter {
+            running: true,
+            ended: true,
+            ..TaskFilter::default()
+        };
+        let is_ok = |kind: &str| {
+            let list = engine.list(&all);
+            let of_kind = list.iter().filter(|task| task.upid.kind == kind);
+            let is_ok = |task: &&tasks::TaskSummary| matches!(&task.state, TaskState::Ended { status, .. } if status == "OK");
+            of_kind.filter(is_ok).count()
+        };
+        // Where it was not taken back, what follows was done, once.
+        assert_eq!(is_ok("lead"), is_ok("imgcopy"), "{call}");
+        assert!(is_ok("imgcopy") < 2, "{call}");
+        survived += is_ok("imgcopy");
+    }
+    assert!(survived > 20, "{survived}");
 }
 
 async fn settle(engine: &Engine<FakeHost>) {

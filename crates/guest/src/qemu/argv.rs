@@ -10,7 +10,7 @@ use super::block::{self, HostOptions};
 use super::netdev::{self, Tap};
 use super::quote::quoted;
 use super::running::{Accel, Backend, Device, NumaNode, RunningAs};
-use super::{RuntimePaths, VmConfig};
+use super::{RuntimePaths, VmConfig, memory};
 
 /// The volume behind each drive that has one.
 pub type Volumes = BTreeMap<DriveSlot, BlockSpec>;
@@ -148,7 +148,11 @@ fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
             cpus.total()
         ),
     );
-    line.put("-m", format!("size={}M", running.memory_mib));
+    let mut memory = format!("size={}M", running.memory_mib);
+    if let Some(max) = running.memory_max_mib {
+        memory.push_str(&format!(",slots={},maxmem={max}M", memory::SLOTS));
+    }
+    line.put("-m", memory);
     numa(line, running);
     if let Some(smbios) = &running.smbios {
         line.put("-smbios", format!("type=1,{smbios}"));
@@ -245,9 +249,12 @@ fn firmware(
         "-blockdev",
         &json!({"driver": "file", "node-name": "firmware", "read-only": true, "filename": code}),
     );
-    for node in block::nodes(DriveSlot::EFI, variables, &HostOptions::for_efi(variables)) {
-        line.json("-blockdev", &node);
-    }
+    image(
+        line,
+        DriveSlot::EFI,
+        variables,
+        &HostOptions::for_efi(variables),
+    );
     Ok(())
 }
 
@@ -305,6 +312,10 @@ fn backend(
         Backend::Serial(port) => named("chardev", serial_socket(*port)),
         Backend::Agent => named("chardev", AGENT_SOCKET.to_owned()),
         Backend::Tpm => named("tpmdev", TPM.to_owned()),
+        Backend::Memory { mib } => {
+            line.json("-object", &memory::object(&device.id, *mib));
+            named("memdev", memory::object_id(&device.id))
+        }
         Backend::Random { source } => {
             let id = "rng0-source";
             line.json(
@@ -326,12 +337,7 @@ fn drive(
     match (volumes.get(&slot), config.drives.get(&slot)) {
         (Some(spec), Some(drive)) => {
             let options = HostOptions::new(drive, spec, default_aio);
-            if let Some(throttle) = &options.throttle {
-                line.json("-object", &block::throttle_object(slot, throttle));
-            }
-            for node in block::nodes(slot, spec, &options) {
-                line.json("-blockdev", &node);
-            }
+            image(line, slot, spec, &options);
             Ok(Map::from_iter([(
                 "drive".to_owned(),
                 block::node_name(slot).into(),
@@ -340,6 +346,16 @@ fn drive(
         // A drive whose medium is taken out.
         (None, Some(drive)) if drive.source() == DriveSource::Empty => Ok(Map::new()),
         _ => Err(ArgvError::NoVolume(slot)),
+    }
+}
+
+/// The nodes of an image, and what they hang on.
+fn image(line: &mut Line, slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) {
+    if let Some(throttle) = &options.throttle {
+        line.json("-object", &block::throttle_object(slot, throttle));
+    }
+    for node in block::nodes(slot, spec, options) {
+        line.json("-blockdev", &node);
     }
 }
 

@@ -77,7 +77,8 @@ impl HostOptions {
         }
     }
 
-    /// For the volume with a guest's UEFI variables: small, and lost if the host is.
+    /// For the volume with a guest's UEFI variables: small, and lost if the host is. It can
+    /// be moved as others can, with a throttle above it that holds nothing back.
     pub fn for_efi(spec: &BlockSpec) -> Self {
         Self {
             direct: false,
@@ -86,7 +87,7 @@ impl HostOptions {
             detect_zeroes: false,
             aio: Aio::Threads,
             read_only: spec.read_only,
-            throttle: None,
+            throttle: Some(Throttle::default()),
         }
     }
 }

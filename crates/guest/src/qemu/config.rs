@@ -10,6 +10,7 @@ use model::qemu::{
 use model::schema::PropertyError;
 use model::{FieldErrors, GuestConfig, VolumeId};
 
+use super::memory;
 use super::words::split_words;
 
 const UNBUILT: &str = "not supported by this version of Ostler";
@@ -354,7 +355,7 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
         check_numa(config, &mut wrong);
     }
     if config.hotplug.memory {
-        wrong("hotplug", format!("memory is {UNBUILT}"));
+        memory::check(config, &mut wrong);
     }
     for (slot, drive) in &config.drives {
         let reason = match drive.source() {

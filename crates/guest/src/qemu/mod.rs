@@ -9,6 +9,7 @@ mod cpu;
 mod cpu_models;
 mod info;
 pub mod layout;
+pub mod memory;
 pub mod netdev;
 mod paths;
 pub mod probe;

@@ -85,6 +85,10 @@ pub enum Backend {
     Agent,
     /// The program that plays a security module.
     Tpm,
+    /// As much memory.
+    Memory {
+        mib: u64,
+    },
     Random {
         source: String,
     },
@@ -201,7 +205,11 @@ pub struct RunningAs {
     /// The whole of `-cpu`.
     pub cpu: String,
     pub processors: Processors,
+    /// Without what is plugged.
     pub memory_mib: u64,
+    /// Memory can be plugged until the guest has so much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_max_mib: Option<u64>,
     /// Memory and processors are divided among this many nodes; 0 for none.
     pub numa_nodes: u32,
     /// What is in each node, where the configuration says so.
@@ -222,6 +230,15 @@ pub struct RunningAs {
 impl RunningAs {
     pub fn device(&self, id: &str) -> Option<&Device> {
         self.devices.iter().find(|device| device.id == id)
+    }
+
+    /// All memory, with what is plugged.
+    pub fn total_memory_mib(&self) -> u64 {
+        let plugged = self.devices.iter().map(|device| match device.backend {
+            Backend::Memory { mib } => mib,
+            _ => 0,
+        });
+        self.memory_mib + plugged.sum::<u64>()
     }
 
     /// What has to be plugged into this running guest so that it gets the device with this

@@ -43,6 +43,10 @@ pub const CASES: &[Case] = &[
          vmgenid: 7a1c3e1e-b6c0-4ace-b2db-f6f6cb35282b",
     ),
     case(
+        "pluggable_memory",
+        "memory: 2560\nsockets: 2\nnuma: 1\nhotplug: memory,cpu\ncpu: qemu64,phys-bits=39",
+    ),
+    case(
         "q35_ovmf",
         "memory: 256\nmachine: q35\nbios: ovmf\nefidisk0: local:1/efi.raw,efitype=4m\n\
          virtio0: local:1/a.qcow2,iothread=1,cache=writethrough\nvirtio9: local:1/b.raw\n\
@@ -100,7 +104,7 @@ pub const CASES: &[Case] = &[
     ),
     case(
         "descriptors",
-        "virtio0: local:1/fd.raw\nscsihw: pvscsi\nscsi1: local:1/a.raw",
+        "virtio0: local:1/fd.raw,cache=writeback\nscsihw: pvscsi\nscsi1: local:1/a.raw",
     ),
     case(
         "numa_watchdog_cpus",

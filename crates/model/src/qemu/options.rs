@@ -97,8 +97,7 @@ const RESOURCES: &[Field] = &[
     Field::integer("shares")
         .optional()
         .range(0.0, 50_000.0)
-        .default("1000")
-        .unbuilt(),
+        .default("1000"),
     Field::integer("smp").optional().min(1.0).default("1"),
     Field::integer("sockets").optional().min(1.0).default("1"),
     Field::integer("vcpus").optional().min(1.0).default("0"),

@@ -193,7 +193,6 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
             "ne2k_isa,bridge=vmbr0",
             "model: value 'ne2k_isa' is not supported",
         ),
-        ("shares", "500", "not supported"),
         ("watchdog", "i6300esb,action=nap", "invalid format"),
     ];
     for (option, value, reason) in cases {

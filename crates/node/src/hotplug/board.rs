@@ -1,10 +1,10 @@
-//! Processors, memory balloon, tablet and limits of a running guest.
+//! Processors, memory, balloon, tablet and limits of a running guest.
 
-use guest::qemu::{Device, VmConfig};
+use guest::qemu::{Backend, Device, VmConfig, memory};
 use serde_json::{Map, Value};
 use sys::ScopeName;
 
-use super::{Changer, Outcome, Trouble};
+use super::{Behind, Changer, Outcome, Trouble};
 use crate::limits;
 
 /// See `sys::Limits`.
@@ -31,7 +31,7 @@ impl Changer<'_> {
             return Ok(Outcome::Waits);
         }
         if has_device(after) {
-            let all_mib = self.file.running_as.memory_mib;
+            let all_mib = self.file.running_as.total_memory_mib();
             let target_mib = after.balloon_mib.unwrap_or(all_mib).min(all_mib);
             self.qmp.set_balloon(target_mib << 20).await?;
         }
@@ -86,10 +86,65 @@ impl Changer<'_> {
         Ok(Outcome::Took)
     }
 
+    /// Modules of memory come in order and go, the last one first, as far as the guest lets go
+    /// of them.
+    pub(super) async fn change_memory(
+        &mut self,
+        before: &VmConfig,
+        after: &VmConfig,
+    ) -> Result<Outcome, Trouble> {
+        if !before.hotplug.memory || self.file.running_as.memory_max_mib.is_none() {
+            return Ok(Outcome::Waits);
+        }
+        let planned = self.planned(after)?;
+        for device in &planned.devices {
+            if let Backend::Memory { mib } = device.backend {
+                self.add_module(device, mib).await?;
+            }
+        }
+        let devices = self.qmp.children("/machine/peripheral").await?;
+        let objects = self.qmp.children("/objects").await?;
+        for id in memory::module_ids().rev() {
+            if planned.device(&id).is_some() {
+                break;
+            }
+            if self.is_recorded(&id) || devices.contains(&id) {
+                self.remove_plain(&id).await?;
+            }
+            let object = memory::object_id(&id);
+            if objects.contains(&object) {
+                self.remove_when_free(Behind::Object(&object)).await?;
+            }
+        }
+        self.change_balloon(before, after).await
+    }
+
+    async fn add_module(&mut self, device: &Device, mib: u64) -> Result<(), Trouble> {
+        let object = memory::object_id(&device.id);
+        if !self.has_object(&object).await? {
+            self.qmp.add_object(memory::object(&device.id, mib)).await?;
+        }
+        let backend = Map::from_iter([("memdev".to_owned(), object.clone().into())]);
+        let added = self.add_with(device, backend).await;
+        if let Err(Trouble::Refused(_)) = added {
+            self.remove_when_free(Behind::Object(&object)).await?;
+        }
+        added
+    }
+
     /// A device without anything behind it.
     async fn add_plain(&mut self, device: &Device) -> Result<(), Trouble> {
+        self.add_with(device, Map::new()).await
+    }
+
+    /// A device and how it names what is behind it.
+    async fn add_with(
+        &mut self,
+        device: &Device,
+        backend: Map<String, Value>,
+    ) -> Result<(), Trouble> {
         if !self.has_device(&device.id).await? {
-            let arguments = Value::Object(device.arguments(Map::new()));
+            let arguments = Value::Object(device.arguments(backend));
             self.qmp.add_device(arguments).await?;
         }
         self.record(std::slice::from_ref(device)).await

@@ -169,6 +169,7 @@ impl<'a> Changer<'a> {
             "cpulimit" | "cpuunits" => self.change_limits(after).await,
             "vcpus" => self.change_processors(before, after).await,
             "balloon" => self.change_balloon(before, after).await,
+            "memory" => self.change_memory(before, after).await,
             "tablet" => self.change_tablet(after).await,
             _ => Ok(Outcome::Waits),
         }

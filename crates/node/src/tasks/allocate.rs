@@ -154,6 +154,7 @@ async fn fill(
         &filling.source,
         target,
         filling.bytes,
+        0,
     )
     .await?;
     if volume.source.is_some() {

@@ -83,7 +83,7 @@ pub(super) async fn plan_memory(
         let text = format!("VM {vmid} is '{status}', which cannot be saved");
         return Err(Error::conflict(text));
     }
-    let memory_bytes = file.running_as.memory_mib << 20;
+    let memory_bytes = file.running_as.total_memory_mib() << 20;
     Ok(NewMemory {
         saved: SavedMemory { volume, running_as },
         bytes: 2 * memory_bytes + DEVICES_BYTES,

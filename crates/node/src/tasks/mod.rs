@@ -14,6 +14,7 @@ mod qemu_delsnapshot;
 mod qemu_destroy;
 mod qemu_move_disk;
 mod qemu_power;
+mod qemu_reassign_disk;
 mod qemu_reboot;
 mod qemu_resize;
 mod qemu_rollback;
@@ -45,6 +46,7 @@ pub use qemu_delsnapshot::{QemuDelsnapshot, snapshot_of};
 pub use qemu_destroy::QemuDestroy;
 pub use qemu_move_disk::QemuMoveDisk;
 pub use qemu_power::{QemuReset, QemuResume, QemuSuspend};
+pub use qemu_reassign_disk::QemuReassignDisk;
 pub use qemu_reboot::QemuReboot;
 pub use qemu_resize::{NewSize, QemuResize};
 pub use qemu_rollback::QemuRollback;
@@ -74,6 +76,7 @@ pub fn registry() -> Registry<World> {
         .with::<QemuDelsnapshot>()
         .with::<QemuDestroy>()
         .with::<QemuMoveDisk>()
+        .with::<QemuReassignDisk>()
         .with::<QemuReboot>()
         .with::<QemuReset>()
         .with::<QemuResize>()

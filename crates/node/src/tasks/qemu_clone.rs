@@ -64,6 +64,9 @@ pub struct QemuClone {
     pub format: Option<BlockFormat>,
     /// What is copied is not the present but this snapshot.
     pub snapshot: Option<String>,
+    /// How fast a disk is copied at most; 0 for as fast as it goes.
+    #[serde(default)]
+    pub bytes_per_s: u64,
     /// Chosen by `plan`.
     #[serde(default)]
     config: GuestConfig,
@@ -84,6 +87,7 @@ impl QemuClone {
             storage: None,
             format: None,
             snapshot: None,
+            bytes_per_s: 0,
             config: GuestConfig::default(),
             copies: Vec::new(),
         }
@@ -377,7 +381,7 @@ impl Step<QemuClone> for CopyDisks {
         for copy in &task.copies {
             make(cx, task, copy).await?;
         }
-        live_copy::run(cx, task.source, &task.live_copies()).await
+        live_copy::run(cx, task.source, &task.live_copies(), task.bytes_per_s).await
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuClone) -> Result<(), Error> {
@@ -417,5 +421,6 @@ async fn copy_image(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error>
     };
     let target = cx.world.storage(copy.to.storage()).await?;
     let target = target.block(copy.to.name(), false)?;
-    images::copy(cx, &copy.slot.to_string(), &source, &target, copy.bytes).await
+    let slot = copy.slot.to_string();
+    images::copy(cx, &slot, &source, &target, copy.bytes, task.bytes_per_s).await
 }

@@ -50,6 +50,9 @@ pub struct QemuMoveDisk {
     /// Remove the old image instead of keeping it as unused.
     pub delete: bool,
     pub digest: Option<String>,
+    /// How fast at most; 0 for as fast as it goes.
+    #[serde(default)]
+    pub bytes_per_s: u64,
     /// Chosen by `choose`.
     #[serde(default)]
     target: Option<Target>,
@@ -67,6 +70,7 @@ impl QemuMoveDisk {
             format: None,
             delete: false,
             digest: None,
+            bytes_per_s: 0,
             target: None,
             refusal: None,
         }
@@ -249,9 +253,9 @@ async fn live_slot(cx: &Cx, task: &QemuMoveDisk) -> Result<Option<DriveSlot>, Er
     if !cx.world.running.is_running(task.vmid).await? {
         return Ok(None);
     }
-    if !slot.bus().is_seen() {
-        let text = format!("cannot move '{slot}' while the guest runs");
-        return Err(Error::conflict(text));
+    if slot == DriveSlot::TPM {
+        // It is not QEMU that has it open.
+        return Err(Error::conflict("cannot move TPM state while VM is running"));
     }
     Ok(Some(slot))
 }
@@ -282,7 +286,7 @@ impl Step<QemuMoveDisk> for CopyImage {
         let source = cx.world.storage(from.storage()).await?;
         let source = Source::new(&source.block(from.name(), true)?)?;
         let spec = storage.block(to.name(), false)?;
-        images::copy(cx, disk, &source, &spec, target.bytes).await
+        images::copy(cx, disk, &source, &spec, target.bytes, task.bytes_per_s).await
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuMoveDisk) -> Result<(), Error> {
@@ -305,13 +309,16 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
     let target = task.target()?;
     let guest = cx.world.records.guest(task.vmid).await?.record.data;
     let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-    let missing = || Error::bug(format!("there is no drive {slot}"));
-    let drive = config.drives.get(&slot).ok_or_else(missing)?;
     let storage = cx.world.storage(target.to.storage()).await?;
     let spec = storage.block(target.to.name(), false)?;
+    let options = match config.drives.get(&slot) {
+        Some(drive) => HostOptions::new(drive, &spec, Aio::Threads),
+        None if slot == DriveSlot::EFI => HostOptions::for_efi(&spec),
+        None => return Err(Error::bug(format!("there is no drive {slot}"))),
+    };
     let options = HostOptions {
         throttle: None,
-        ..HostOptions::new(drive, &spec, Aio::Threads)
+        ..options
     };
     let qmp = cx.world.running.qmp(task.vmid).await?;
     let existing = qmp.block_nodes().await.map_err(qmp_failed)?;
@@ -329,6 +336,7 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
         job: &cx.job_id("mirror"),
         node: &node_name(slot),
         target: &name,
+        bytes_per_s: task.bytes_per_s,
     };
     qmp.mirror_node(copy, old).await.map_err(qmp_failed)?;
     until_ready(cx, &qmp, target.bytes).await

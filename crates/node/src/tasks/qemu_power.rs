@@ -76,7 +76,10 @@ impl Command for Resume {
     const RESULT: Option<&'static str> = Some("running");
 
     async fn send(qmp: &Qmp) -> Result<(), guest::qemu::QmpError> {
-        qmp.cont().await
+        match qmp.status().await?.state.as_str() {
+            "suspended" => qmp.wake_up().await,
+            _ => qmp.cont().await,
+        }
     }
 }
 

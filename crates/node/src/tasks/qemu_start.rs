@@ -60,6 +60,9 @@ pub struct QemuStart {
     /// Volumes that pending changes leave unwanted, found by `settle`.
     #[serde(default)]
     unwanted: Vec<VolumeId>,
+    /// The snapshot whose memory fits the disks until the guest executes, found by `settle`.
+    #[serde(default)]
+    fits: Option<String>,
     /// Chosen by `layout`.
     #[serde(default)]
     running_as: Option<RunningAs>,
@@ -82,6 +85,7 @@ impl QemuStart {
             snapshot: None,
             is_suspended: false,
             unwanted: Vec::new(),
+            fits: None,
             running_as: None,
             volumes: Volumes::new(),
             taps: Vec::new(),
@@ -178,7 +182,8 @@ impl Seeds for QemuStart {
 type Cx = TaskContext<World>;
 
 /// Makes pending changes the configuration. They stay so if the start fails: the guest does not
-/// run, and then nothing is pending.
+/// run, and then nothing is pending. That a snapshot's memory fits the disks is unsaid for as long
+/// as nobody knows whether the guest will execute.
 struct Settle;
 
 #[async_trait]
@@ -198,6 +203,7 @@ impl Step<QemuStart> for Settle {
             let text = format!("VM {vmid} is not as it was at the snapshot any more");
             return Err(Error::conflict(text));
         }
+        task.fits = guest.wakes_at.clone();
         if let Some(memory) = guest.suspended.take() {
             (task.memory, task.is_suspended) = (Some(memory), true);
         }
@@ -239,7 +245,16 @@ impl Step<QemuStart> for Settle {
         Ok(())
     }
 
-    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
+    async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
+        if task.fits.is_none() {
+            return Ok(());
+        }
+        // It has not executed, so its disks are as they were.
+        let restore = |guest: &mut GuestRecord| {
+            guest.wakes_at.clone_from(&task.fits);
+            Ok(())
+        };
+        cx.world.records.change_guest(task.vmid, restore).await?;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
     reason = "each test uses a part of it"
 )]
 
+pub mod breaking;
 pub mod commands;
 pub mod https;
 pub mod namespace;
@@ -309,6 +310,16 @@ pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]
         .unwrap();
 }
 
+/// Parameters about a guest of this node, and more.
+pub fn about(vmid: u32, more: Value) -> Value {
+    let mut params = json!({"node": "pve1", "vmid": vmid});
+    let Value::Object(more) = more else {
+        panic!("parameters are an object")
+    };
+    params.as_object_mut().unwrap().extend(more);
+    params
+}
+
 /// A guest's serial console.
 pub struct Serial {
     reader: BufReader<UnixStream>,
@@ -343,6 +354,12 @@ impl Serial {
             .get_mut()
             .write_all(format!("{line}\n").as_bytes())
             .unwrap();
+    }
+
+    /// Runs a command in the guest's shell; what was printed until it ended.
+    pub fn ask(&mut self, command: &str) -> String {
+        self.type_line(&format!("{command}; echo end-$((1+1))"));
+        self.expect("end-2")
     }
 
     /// The rest of the line that is being read.

@@ -42,11 +42,15 @@ impl Bases for Dir {
                 .map_err(|source| self.failed(source))
         };
         if is_there(&source).await? {
+            self.make_place(to, &target).await?;
             let renamed = self.host.rename(&source, &target).await;
+            // One of the two folders may have lost its last image, or never got one.
+            self.remove_if_empty(&source).await?;
+            self.remove_if_empty(&target).await?;
             return renamed.map_err(|source| self.failed(source));
         }
         if is_there(&target).await? {
-            return Ok(());
+            return self.remove_if_empty(&source).await;
         }
         let storage = self.config.id.clone();
         let name = from.to_owned();

@@ -77,6 +77,13 @@ impl Dir {
         made.map_err(|source| self.failed(source))
     }
 
+    /// A guest's folder goes with its last image.
+    async fn remove_if_empty(&self, image: &Path) -> Result<(), StorageError> {
+        let folder = image.parent().unwrap_or(image);
+        let removed = self.host.remove_dir(folder).await;
+        removed.map(drop).map_err(|source| self.failed(source))
+    }
+
     fn inactive(&self, reason: String) -> StorageError {
         let storage = self.config.id.clone();
         StorageError::Inactive { storage, reason }
@@ -359,14 +366,8 @@ impl Storage for Dir {
             .remove(&path)
             .await
             .map_err(|source| self.failed(source))?;
-        if location.content == ContentType::Images
-            && let Some(folder) = path.parent()
-        {
-            // The guest's folder goes with its last image.
-            self.host
-                .remove_dir(folder)
-                .await
-                .map_err(|source| self.failed(source))?;
+        if location.content == ContentType::Images {
+            self.remove_if_empty(&path).await?;
         }
         Ok(removed)
     }

@@ -133,3 +133,25 @@ pub async fn commit_is_atomic(backend: &dyn Backend) {
         );
     }
 }
+
+pub async fn what_nobody_waits_for_is_over_before_a_linear_read(backend: &dyn Backend) {
+    let store = backend.open(KEPT).await;
+    for round in 0..200 {
+        let name = key(format!("left/{round}"));
+        let commit = Commit::new().put(name.clone(), b"x".to_vec());
+        // Polled once, so that it has begun, and given up.
+        tokio::select! {
+            biased;
+            _ = store.commit(commit) => {}
+            () = std::future::ready(()) => {}
+        }
+        let (seen, _) = done(store.get(&name, Read::Linear).await);
+        // Whatever was done by anyone has come after it.
+        put(&*store, "other", "x").await;
+        let (later, _) = done(store.get(&name, Read::Linear).await);
+        assert_eq!(
+            seen, later,
+            "round {round}: it happened after a read that did not see it"
+        );
+    }
+}

@@ -71,6 +71,7 @@ macro_rules! conformance_cases {
             deleting_nothing_changes_nothing
             keys_and_values_of_all_kinds
             commit_is_atomic
+            what_nobody_waits_for_is_over_before_a_linear_read
             absent_holds_until_created
             created_at_holds_across_changes
             modified_at_holds_until_changed

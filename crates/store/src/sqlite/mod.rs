@@ -23,6 +23,7 @@ mod watch;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -91,6 +92,9 @@ struct Core {
     jobs: Queue<read::Job>,
     clock: Arc<dyn Clock>,
     lease_added: Arc<Notify>,
+    /// How many callers stopped waiting for the writer, and how many of those it is done with.
+    left: AtomicU64,
+    settled: AtomicU64,
     #[cfg(test)]
     fault: Mutex<Fault>,
 }
@@ -242,6 +246,8 @@ impl Core {
             jobs: Queue::new(),
             clock,
             lease_added: Arc::new(Notify::new()),
+            left: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             #[cfg(test)]
             fault: Mutex::new(Fault::None),
         }
@@ -293,12 +299,40 @@ impl Core {
         let (reply, answer) = oneshot::channel();
         self.queue.push(Request { work, reply })?;
         let lost = || StoreError::Unknown("the store's writer ended without an answer".to_owned());
-        answer.await.unwrap_or_else(|_| Err(lost()))
+        let waiting = Waiting(&self.left);
+        let answer = answer.await.unwrap_or_else(|_| Err(lost()));
+        std::mem::forget(waiting);
+        answer
+    }
+
+    /// What must be over before something is read: for a linear read, all that the writer has to
+    /// do for callers who stopped waiting.
+    async fn before(&self, read: Read) -> Result<(), StoreError> {
+        self.check()?;
+        if read == Read::Local {
+            return Ok(());
+        }
+        let left = self.left.load(Ordering::Acquire);
+        if self.settled.load(Ordering::Acquire) < left {
+            // It takes one after the other, and this one changes nothing.
+            self.write(Work::Commit(Commit::new())).await?;
+            self.settled.fetch_max(left, Ordering::AcqRel);
+        }
+        Ok(())
     }
 
     #[cfg(test)]
     fn fault(&self) -> Fault {
         *self.fault.lock().unwrap()
+    }
+}
+
+/// A caller who waits for the writer. Dropped, it has stopped.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -329,8 +363,8 @@ impl Expires for Core {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn get(&self, key: &Key, _read: Read) -> Result<(Option<Entry>, Revision), StoreError> {
-        self.core.check()?;
+    async fn get(&self, key: &Key, read: Read) -> Result<(Option<Entry>, Revision), StoreError> {
+        self.core.before(read).await?;
         let key = key.clone();
         read::run(&self.core.jobs, move |sql| read::get(sql, &key)).await
     }
@@ -339,9 +373,9 @@ impl Store for SqliteStore {
         &self,
         prefix: &Prefix,
         from: Option<PageToken>,
-        _read: Read,
+        read: Read,
     ) -> Result<Page, StoreError> {
-        self.core.check()?;
+        self.core.before(read).await?;
         let prefix = prefix.clone();
         read::run(&self.core.jobs, move |sql| read::page(sql, &prefix, from)).await
     }

@@ -1,5 +1,6 @@
 //! The host that this process runs on.
 
+mod blocking;
 mod cgroup;
 mod cgroup_v1;
 mod cgroup_v2;
@@ -10,6 +11,7 @@ mod user;
 
 use std::path::PathBuf;
 
+use blocking::blocking;
 use cgroup::Cgroup;
 
 use crate::SysError;
@@ -35,15 +37,5 @@ impl RealHost {
             cgroup: Cgroup::open(scope_root)?,
             boot_id,
         })
-    }
-}
-
-/// Runs blocking work away from the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
-) -> Result<T, SysError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }

@@ -1,15 +1,20 @@
 //! `/nodes/{node}/storage/{storage}/content`
 
+use std::time::Duration;
+
 use model::{BlockFormat, Error, NodeName, Privilege, StorageId, Upid, VmId, VolumeId};
 use node::tasks::{VolumeCreate, VolumeDelete};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use storage::{ContentType, VolumeInfo};
+use storage::{ContentType, Storage, VolumeInfo};
 use tasks::{TaskState, TaskSummary};
 
 use crate::ops::Op;
 use crate::ops::volume_access::check_access;
+
+/// How long a caller waits for those who make volumes of the same guest.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 struct List {
@@ -140,15 +145,21 @@ struct Create {
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let wanted: Create = op.params()?;
     op.context.check_node(&wanted.node)?;
-    let (name, format) = image_name(&wanted)?;
     let bytes = bytes(&wanted.size)?;
-    let volume = VolumeId::new(wanted.storage.clone(), format!("{}/{name}", wanted.vmid))
+    let storage = op.context.world.storage(&wanted.storage).await?;
+    let _turn;
+    let (name, format) = match wanted.filename.as_str() {
+        "" => {
+            // Two who do not mind which name get two.
+            let names = format!("new-volumes/{}", wanted.vmid);
+            _turn = op.context.tasks.hold(&names, "", PATIENCE).await?;
+            next_free(&*storage, &wanted).await?
+        }
+        _ => image_name(&wanted)?,
+    };
+    let volume = VolumeId::new(wanted.storage.clone(), name)
         .map_err(|error| Error::invalid("filename", error.to_string()))?;
-    op.context
-        .world
-        .storage(&wanted.storage)
-        .await?
-        .describe_name(volume.name())?;
+    storage.describe_name(volume.name())?;
     let task = VolumeCreate::new(volume.clone(), wanted.vmid, format, bytes);
     let upid = op
         .context
@@ -178,8 +189,16 @@ fn ended_well(state: &TaskState) -> Result<(), Error> {
     }
 }
 
+/// A name that no volume has, for a caller who does not mind which.
+async fn next_free(storage: &dyn Storage, wanted: &Create) -> Result<(String, BlockFormat), Error> {
+    storage.activate().await?;
+    let format = wanted.format.unwrap_or(BlockFormat::Raw);
+    let name = storage.choose_image_name(wanted.vmid, format, &[]).await?;
+    Ok((name, format))
+}
+
 /// The name that the caller wants, and the format that its ending says.
-fn image_name(wanted: &Create) -> Result<(&str, BlockFormat), Error> {
+fn image_name(wanted: &Create) -> Result<(String, BlockFormat), Error> {
     let Create { filename, vmid, .. } = wanted;
     if !filename.starts_with(&format!("vm-{vmid}-")) {
         let text = format!("illegal name '{filename}' - should be 'vm-{vmid}-*'");
@@ -202,7 +221,7 @@ fn image_name(wanted: &Create) -> Result<(&str, BlockFormat), Error> {
             let reason = format!("different storage formats ({other} != {format})");
             Err(Error::invalid("format", reason))
         }
-        _ => Ok((filename, format)),
+        _ => Ok((format!("{vmid}/{filename}"), format)),
     }
 }
 

@@ -6,7 +6,9 @@ use model::qemu::{Drive, DriveSlot};
 use model::{
     BlockFormat, Error, ErrorKind, GuestConfig, NodeName, PoolId, Privilege, StorageId, VmId,
 };
-use node::tasks::{QemuClone, QemuMoveDisk, QemuTemplate, already_exists, snapshot_of};
+use node::tasks::{
+    QemuClone, QemuMoveDisk, QemuReassignDisk, QemuTemplate, already_exists, snapshot_of,
+};
 use node::volumes_of;
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -18,6 +20,8 @@ use crate::ops::Op;
 #[derive(Deserialize)]
 struct Clone {
     newid: VmId,
+    /// In KiB/s.
+    bwlimit: Option<u64>,
     description: Option<String>,
     format: Option<BlockFormat>,
     full: Option<bool>,
@@ -63,6 +67,7 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     task.storage = wanted.storage;
     task.format = wanted.format;
     task.snapshot = wanted.snapname;
+    task.bytes_per_s = bytes_per_s(wanted.bwlimit);
     op.context.submit(&op, vmid, task).await
 }
 
@@ -119,8 +124,14 @@ fn is_copied(option: &str, config: &GuestConfig) -> bool {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Move {
     disk: String,
+    target_vmid: Option<VmId>,
+    target_disk: Option<String>,
+    target_digest: Option<String>,
+    /// In KiB/s.
+    bwlimit: Option<u64>,
     storage: Option<StorageId>,
     format: Option<BlockFormat>,
     delete: Option<bool>,
@@ -130,6 +141,9 @@ struct Move {
 pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let wanted: Move = op.params()?;
+    if let Some(target) = wanted.target_vmid {
+        return reassign(op, vmid, target, wanted).await;
+    }
     let guest = op.context.world.records.guest(vmid).await?.record.data;
     if wanted.storage.is_none() {
         let named = volumes_of(&guest.config).into_iter();
@@ -141,7 +155,38 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     task.format = wanted.format;
     task.delete = wanted.delete == Some(true);
     task.digest = wanted.digest;
+    task.bytes_per_s = bytes_per_s(wanted.bwlimit);
     op.context.submit(&op, vmid, task).await
+}
+
+/// Gives the disk to another guest. The caller may change both, and allocate where the disk is.
+async fn reassign(op: Op, vmid: VmId, target: VmId, wanted: Move) -> Result<Answer, Error> {
+    if wanted.storage.is_some() {
+        let text = "either set storage or target-vmid, but not both";
+        return Err(Error::invalid("target-vmid", text));
+    }
+    if vmid == target {
+        let text = "must be different than source VMID to reassign disk";
+        return Err(Error::invalid("target-vmid", text));
+    }
+    let access = op.context.authority.access();
+    let view = access.view(op.identity()?, op.context.authority.now());
+    view.require(&format!("/vms/{target}"), &[Privilege::VmConfigDisk])?;
+    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    op.context.world.records.guest(target).await?;
+    let named = volumes_of(&guest.config).into_iter();
+    let disk = named.filter(|(option, _)| *option == wanted.disk);
+    require_space(&op, disk.map(|(_, volume)| volume.storage().clone()))?;
+    let target_disk = wanted.target_disk.unwrap_or_else(|| wanted.disk.clone());
+    let id = format!("{vmid}-{}>{target}-{target_disk}", wanted.disk);
+    let mut task = QemuReassignDisk::new(vmid, wanted.disk, target, target_disk);
+    (task.digest, task.target_digest) = (wanted.digest, wanted.target_digest);
+    op.context.submit(&op, id, task).await
+}
+
+/// 0 for as fast as it goes.
+fn bytes_per_s(limit_kib: Option<u64>) -> u64 {
+    limit_kib.unwrap_or(0).saturating_mul(1024)
 }
 
 #[derive(Deserialize)]

@@ -23,9 +23,10 @@
 //!   1f    the board: .0 ISA, .2 SATA that the drives ide0..3 hang on, .3 SMBus
 //! ```
 //!
-//! The ports of net0..7 and virtio0..7 are always there, so that these can be plugged into a
-//! running guest; the others come with their device. A bridge of the i440fx comes with its first
-//! device.
+//! The ports of net0..7 and virtio0..7 are always there, and where each SCSI disk has a controller
+//! of its own also the ports of the first eight, or the bridge of all of them, so that these can be
+//! plugged into a running guest. The others come with their device; so does a bridge of the i440fx
+//! with its first one.
 
 use model::qemu::Chipset;
 
@@ -168,12 +169,16 @@ fn q35(place: Place) -> Seat {
 }
 
 /// What is there in any case, so that devices can be plugged in later.
-pub(super) fn always(chipset: Chipset) -> Vec<Upstream> {
+pub(super) fn always(chipset: Chipset, has_single_scsi: bool) -> Vec<Upstream> {
+    let single = seat(chipset, Place::SingleScsi(0)).upstream;
+    let single = single.filter(|_| has_single_scsi);
     if chipset != Chipset::Q35 {
-        return Vec::new();
+        return single.into_iter().collect();
     }
     let ports = |slot| (0..8).map(move |function| Upstream::Port { slot, function });
-    ports(0x02).chain(ports(0x06)).collect()
+    let slots = [0x02, 0x06].into_iter();
+    let slots = slots.chain(single.map(|_| 0x0c));
+    slots.flat_map(ports).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Layouts: where in a machine each device sits.
 //!
-//! **Invariant:** a layout is never edited. A guest that was started with version 1 finds its
-//! devices at the same addresses after a migration to a newer Ostler, and Windows does not see
-//! new hardware after an update. Whatever a guest could notice makes a version 2.
+//! **Invariant:** a layout that was in a release is never edited. A guest that was started with
+//! version 1 finds its devices at the same addresses after a migration to a newer Ostler, and
+//! Windows does not see new hardware after an update. Whatever a guest could notice makes a
+//! version 2.
 
 mod address;
 mod devices;

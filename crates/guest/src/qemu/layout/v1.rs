@@ -11,7 +11,7 @@ use super::address::{self, Place, Upstream, seat};
 use super::devices::{ScsiHardware, display_device, drive_device, net_device, scsi_controller};
 use crate::qemu::quote::quoted;
 use crate::qemu::running::{Accel, Backend, Device, Firmware, NumaNode, Processors, RunningAs};
-use crate::qemu::{QemuInfo, QemuVersion, VmConfig, cpu};
+use crate::qemu::{QemuInfo, QemuVersion, VmConfig, cpu, memory};
 
 const VERSION: u32 = 1;
 
@@ -38,7 +38,8 @@ pub(super) fn plan(
             sockets: config.sockets,
             cores: config.cores,
         },
-        memory_mib: config.memory_mib,
+        memory_mib: memory::at_start_mib(config),
+        memory_max_mib: config.hotplug.memory.then(|| memory::max_mib(config)),
         numa_nodes: if config.numa { config.sockets } else { 0 },
         numa: numa(config),
         firmware,
@@ -199,18 +200,21 @@ impl<'a> Planner<'a> {
         let chipset = config.machine.chipset();
         let argument = cpu::argument(config, accel, version);
         let model = argument.split(',').next().unwrap_or_default();
+        let scsi = ScsiHardware::from_name(&config.scsi_hardware);
+        let is_single = matches!(scsi, ScsiHardware::Single);
         Self {
             config,
             processor: format!("{model}-x86_64-cpu"),
             chipset,
-            scsi: ScsiHardware::from_name(&config.scsi_hardware),
-            upstream: address::always(chipset).into_iter().collect(),
+            scsi,
+            upstream: address::always(chipset, is_single).into_iter().collect(),
             devices: Vec::new(),
         }
     }
 
     fn devices(mut self) -> Vec<Device> {
         self.processors();
+        self.memory();
         self.board();
         self.channels();
         self.drives();
@@ -242,6 +246,19 @@ impl<'a> Planner<'a> {
                 .with("thread-id", 0);
             self.devices.push(device);
         }
+    }
+
+    /// The memory after the first, where it can be plugged.
+    fn memory(&mut self) {
+        if !self.config.hotplug.memory {
+            return;
+        }
+        let modules = memory::modules(self.config.memory_mib, self.config.sockets);
+        self.devices.extend(modules.map(|module| {
+            Device::new("pc-dimm", memory::module_id(module.number))
+                .with("node", module.node)
+                .backed_by(Backend::Memory { mib: module.mib })
+        }));
     }
 
     /// Display, tablet, balloon, random numbers, generation id.

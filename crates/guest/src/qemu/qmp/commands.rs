@@ -63,6 +63,11 @@ impl Qmp {
         self.tell("stop").await
     }
 
+    /// Wakes a guest that has put itself to sleep.
+    pub async fn wake_up(&self) -> Result<(), QmpError> {
+        self.tell("system_wakeup").await
+    }
+
     /// Presses the power button; whether the guest heeds it is its own affair.
     pub async fn press_power_button(&self) -> Result<(), QmpError> {
         self.tell("system_powerdown").await
@@ -70,10 +75,6 @@ impl Qmp {
 
     pub async fn reset(&self) -> Result<(), QmpError> {
         self.tell("system_reset").await
-    }
-
-    pub async fn wake_up(&self) -> Result<(), QmpError> {
-        self.tell("system_wakeup").await
     }
 
     /// Ends QEMU. That the connection is lost over it is the answer, too.

@@ -53,6 +53,8 @@ pub struct NodeCopy<'a> {
     pub job: &'a str,
     pub node: &'a str,
     pub target: &'a str,
+    /// How fast at most; 0 for as fast as it goes.
+    pub bytes_per_s: u64,
 }
 
 impl Qmp {
@@ -73,6 +75,7 @@ impl Qmp {
                 "device": copy.node,
                 "target": copy.target,
                 "sync": "full",
+                "speed": copy.bytes_per_s,
                 "auto-dismiss": false,
             });
             json!({"type": "blockdev-backup", "data": data})
@@ -92,6 +95,7 @@ impl Qmp {
             "target": copy.target,
             "replaces": replaces,
             "sync": "full",
+            "speed": copy.bytes_per_s,
             "copy-mode": "write-blocking",
             "auto-finalize": false,
             "auto-dismiss": false,

@@ -5,7 +5,7 @@ use model::schema::Field;
 use super::super::commands::{
     Command, Program, Running, Show, delete, get, nothing, own, post, put,
 };
-use super::{VMID, disks, edit, guest, machine, print};
+use super::{VMID, disks, edit, guest, machine, print, show_command};
 
 pub(in crate::cli) const PROGRAM: Program = Program {
     name: "qm",
@@ -127,9 +127,9 @@ const COMMANDS: &[Command] = &[
         .says(print::update),
     own(
         "showcmd",
-        "The command line of a machine that runs.",
+        "The command line of a machine: of one that runs as it is, of another as it would be.",
         &[VMID, Field::boolean("pretty").optional()],
-        |agent, given, _| Box::pin(machine::show_command(agent, given)),
+        |agent, given, _| Box::pin(show_command::run(agent, given)),
     )
     .takes(ONE),
     post("shutdown", "/nodes/{node}/qemu/{vmid}/status/shutdown").takes(ONE),

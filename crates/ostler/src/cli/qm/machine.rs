@@ -1,16 +1,16 @@
-//! Commands about one machine that are no operation: its consoles, its command line, waiting.
+//! Commands about one machine that are no operation: its consoles, waiting.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use model::VmId;
 use model::schema::{Field, Values};
-use model::{Error, ErrorKind, VmId};
 use proto::Verb;
 use serde_json::Value;
 
 use super::super::agent::{Agent, values};
-use super::super::{output, terminal};
-use super::{VMID, monitor, print};
+use super::super::terminal;
+use super::{VMID, monitor};
 
 const STATUS: &str = "/nodes/{node}/qemu/{vmid}/status/current";
 
@@ -42,29 +42,9 @@ pub(super) async fn terminal(agent: Agent, given: Values) -> Result<()> {
 }
 
 /// What a guest's status is now.
-async fn status(agent: &Agent, vmid: VmId) -> Result<Value> {
+pub(super) async fn status(agent: &Agent, vmid: VmId) -> Result<Value> {
     let params = values([("vmid", vmid.get().into())]);
     Ok(agent.at(Verb::Get, STATUS, params).await?.data)
-}
-
-/// The command line that a guest was started with. That of one that is stopped is made by the
-/// task that starts it, and there is no operation that only shows it.
-pub(super) async fn show_command(agent: Agent, given: Values) -> Result<()> {
-    let vmid = vmid_of(&given)?;
-    let pretty = given.get("pretty").is_some_and(|pretty| *pretty == true);
-    let Some(pid) = status(&agent, vmid).await?["pid"].as_u64() else {
-        let text = format!(
-            "'qm showcmd' is not supported by this version of Ostler for a machine that is \
-             stopped, as VM {vmid} is"
-        );
-        return Err(Error::new(ErrorKind::NotImplemented, text).into());
-    };
-    let path = format!("/proc/{pid}/cmdline");
-    let line = std::fs::read(&path).with_context(|| format!("reading {path}"))?;
-    output::line(&print::command_line(
-        &String::from_utf8_lossy(&line),
-        pretty,
-    ))
 }
 
 pub(super) async fn wait(agent: Agent, given: Values) -> Result<()> {

@@ -7,6 +7,7 @@ mod guest;
 mod machine;
 mod monitor;
 pub(super) mod print;
+mod show_command;
 
 use model::schema::{Field, format};
 

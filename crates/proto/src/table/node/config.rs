@@ -9,6 +9,10 @@ use crate::{Check, Row};
 
 /// What of the configuration this version keeps.
 const KEPT: &[Field] = &[
+    Field::integer("ballooning-target")
+        .optional()
+        .range(0.0, 100.0)
+        .default("80"),
     Field::string("description").optional().max_length(65536),
     Field::string("digest").optional().max_length(40),
     Field::string("location")
@@ -24,11 +28,6 @@ const LATER: &[Field] = &[
     Field::string("acmedomain[n]")
         .optional()
         .indexed(6)
-        .unbuilt(),
-    Field::integer("ballooning-target")
-        .optional()
-        .range(0.0, 100.0)
-        .default("80")
         .unbuilt(),
     Field::integer("startall-onboot-delay")
         .optional()

@@ -42,7 +42,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Field::integer("newid")
             .range(100.0, 999_999_999.0)
             .format(format::VMID),
-        Field::integer("bwlimit").optional().min(0.0).unbuilt(),
+        Field::integer("bwlimit").optional().min(0.0),
         Field::string("description").optional(),
         FORMAT,
         Field::boolean("full").optional(),
@@ -91,24 +91,17 @@ pub(in crate::table) const ROWS: &[Row] = &[
         NODE,
         VMID,
         Field::string("disk").one_of(MOVABLE),
-        Field::integer("bwlimit").optional().min(0.0).unbuilt(),
+        Field::integer("bwlimit").optional().min(0.0),
         Field::boolean("delete").optional().default("0"),
         DIGEST,
         FORMAT,
         STORAGE,
-        Field::string("target-digest")
-            .optional()
-            .max_length(40)
-            .unbuilt(),
-        Field::string("target-disk")
-            .optional()
-            .one_of(MOVABLE)
-            .unbuilt(),
+        Field::string("target-digest").optional().max_length(40),
+        Field::string("target-disk").optional().one_of(MOVABLE),
         Field::integer("target-vmid")
             .optional()
             .range(100.0, 999_999_999.0)
-            .format(format::VMID)
-            .unbuilt(),
+            .format(format::VMID),
     ]])
     .check(Check::All(&[
         Check::On("/vms/{vmid}", &[Privilege::VmConfigDisk]),

@@ -1,0 +1,176 @@
+//! Memory that can be plugged: what a guest starts with, and the modules that the rest is.
+//!
+//! The modules are Proxmox VE's, so that a guest that comes from there has the same: 32 of
+//! 512 MiB, 32 of twice as much, and so on, over the nodes in turn. How much a guest has says
+//! which modules it has, and the last ones go first.
+
+use serde_json::{Value, json};
+
+use super::VmConfig;
+
+/// Modules that a machine has room for.
+pub(super) const SLOTS: u16 = 255;
+/// What a guest has that is no module.
+const FIRST_MIB: u64 = 1024;
+const SMALLEST_MODULE_MIB: u64 = 512;
+const MODULES_OF_A_SIZE: u16 = 32;
+/// Of a guest's physical addresses, where nothing else is configured.
+const ADDRESS_BITS: u32 = 40;
+const MAX_MIB: u64 = 4 << 20;
+/// What QEMU keeps of the addresses so that every module can begin at a whole GiB, and some more
+/// for devices.
+const RESERVED_MIB: u64 = (SLOTS as u64 + 5) << 10;
+
+/// A module of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Module {
+    pub(super) number: u16,
+    pub(super) mib: u64,
+    pub(super) node: u32,
+}
+
+/// The modules of a guest that has so much, over so many nodes.
+pub(super) fn modules(memory_mib: u64, nodes: u32) -> impl Iterator<Item = Module> {
+    let mut missing_mib = memory_mib.saturating_sub(FIRST_MIB);
+    (0..SLOTS).map_while(move |number| {
+        let mib = SMALLEST_MODULE_MIB << (number / MODULES_OF_A_SIZE);
+        // One that is too large for what is missing was refused by `check`.
+        missing_mib = missing_mib.checked_sub(mib)?;
+        Some(Module {
+            number,
+            mib,
+            node: u32::from(number % MODULES_OF_A_SIZE) % nodes,
+        })
+    })
+}
+
+/// What is there without any module.
+pub(super) fn at_start_mib(config: &VmConfig) -> u64 {
+    if config.hotplug.memory {
+        FIRST_MIB
+    } else {
+        config.memory_mib
+    }
+}
+
+/// What a guest can have at most: half of its addresses, and no more than what QEMU leaves.
+pub(super) fn max_mib(config: &VmConfig) -> u64 {
+    let configured = config.cpu.phys_bits.as_deref();
+    let bits = configured.and_then(|bits| bits.parse::<u32>().ok());
+    let addresses_mib = 1_u64 << bits.unwrap_or(ADDRESS_BITS).saturating_sub(20);
+    let left_mib = addresses_mib.saturating_sub(RESERVED_MIB);
+    (addresses_mib / 2).min(left_mib).min(MAX_MIB)
+}
+
+/// What QEMU calls the modules that a guest may have, first to last.
+pub fn module_ids() -> impl DoubleEndedIterator<Item = String> {
+    (0..SLOTS).map(module_id)
+}
+
+pub(super) fn module_id(number: u16) -> String {
+    format!("dimm{number}")
+}
+
+/// What QEMU calls the memory of a module.
+pub fn object_id(module: &str) -> String {
+    format!("mem-{module}")
+}
+
+/// The memory of a module, as `object-add` takes it.
+pub fn object(module: &str, mib: u64) -> Value {
+    json!({"qom-type": "memory-backend-ram", "id": object_id(module), "size": mib << 20})
+}
+
+/// Whether a guest's memory can be what it is to be, in the words of Proxmox VE.
+pub(super) fn check(config: &VmConfig, wrong: &mut impl FnMut(&str, String)) {
+    let memory_mib = config.memory_mib;
+    let max_mib = max_mib(config);
+    let in_modules: u64 = modules(memory_mib, config.sockets)
+        .map(|module| module.mib)
+        .sum();
+    if !config.numa {
+        let text = "NUMA needs to be enabled for memory hotplug";
+        wrong("hotplug", text.to_owned());
+    } else if !config.numa_nodes.is_empty() {
+        let text = "cannot enable memory hotplugging with custom NUMA topology";
+        wrong("hotplug", text.to_owned());
+    }
+    if memory_mib > max_mib {
+        wrong("memory", format!("Total memory is bigger than {max_mib}MB"));
+    } else if memory_mib < FIRST_MIB {
+        wrong("memory", format!("minimum memory must be {FIRST_MIB}MB"));
+    } else if FIRST_MIB + in_modules != memory_mib {
+        let next = modules(u64::MAX, 1).nth(modules(memory_mib, 1).count());
+        let size = next.map_or(SMALLEST_MODULE_MIB, |module| module.mib);
+        let text = format!("memory size ({memory_mib}) must be aligned to {size} for hotplugging");
+        wrong("memory", text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(memory_mib: u64) -> Vec<u64> {
+        modules(memory_mib, 1).map(|module| module.mib).collect()
+    }
+
+    #[test]
+    fn modules_grow_with_their_number() {
+        assert_eq!(sizes(1024), [0; 0]);
+        assert_eq!(sizes(2048), [512, 512]);
+        let first_32_mib = 1024 + 32 * 512;
+        assert_eq!(sizes(first_32_mib).len(), 32);
+        assert_eq!(sizes(first_32_mib + 2048)[32..], [1024, 1024]);
+        let nodes: Vec<u32> = modules(2560, 2).map(|module| module.node).collect();
+        assert_eq!(nodes, [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_memory_is_told() {
+        let told = |options: &[(&str, &str)]| {
+            let mut config = model::GuestConfig::default();
+            config.set("hotplug", "memory");
+            for (option, value) in options {
+                config.set(*option, *value);
+            }
+            let errors = VmConfig::parse(&config).err().unwrap_or_default();
+            errors.into_values().collect::<Vec<_>>()
+        };
+        let numa = ("numa", "1");
+        assert!(told(&[numa, ("memory", "4096")]).is_empty());
+        let cases = [
+            (
+                vec![("memory", "2048")],
+                "NUMA needs to be enabled for memory hotplug",
+            ),
+            (
+                vec![numa, ("memory", "512")],
+                "minimum memory must be 1024MB",
+            ),
+            (
+                vec![numa, ("memory", "2000")],
+                "memory size (2000) must be aligned to 512 for hotplugging",
+            ),
+            (
+                vec![numa, ("memory", "17920")],
+                "memory size (17920) must be aligned to 1024 for hotplugging",
+            ),
+            (
+                vec![numa, ("memory", "524800")],
+                "Total memory is bigger than 524288MB",
+            ),
+            (
+                vec![numa, ("memory", "2048"), ("cpu", "qemu64,phys-bits=36")],
+                "Total memory is bigger than 0MB",
+            ),
+            (
+                vec![numa, ("memory", "2048"), ("numa0", "cpus=0,memory=2048")],
+                "cannot enable memory hotplugging with custom NUMA topology",
+            ),
+        ];
+        for (options, text) in cases {
+            assert_eq!(told(&options), [text], "{options:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `qm showcmd`: the command line of a machine, of one that runs as it is, of one that is stopped
+//! as it would be.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use guest::qemu::{Accel, QemuInfo, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan};
+use model::qemu::{Aio, DriveSlot};
+use model::schema::Values;
+use model::{BlockFormat, BlockSource, BlockSpec, Error, GuestConfig, VmId, VolumeId};
+use node::taps;
+use proto::Verb;
+
+use super::super::agent::{Agent, values};
+use super::super::output;
+use super::machine::{status, vmid_of};
+use super::print;
+
+const CONFIG: &str = "/nodes/{node}/qemu/{vmid}/config";
+const VOLUME: &str = "/nodes/{node}/storage/{storage}/content/{volume}";
+const PROGRAM: &str = "qemu-system-x86_64";
+
+pub(super) async fn run(agent: Agent, given: Values) -> Result<()> {
+    let vmid = vmid_of(&given)?;
+    let pretty = given.get("pretty").is_some_and(|pretty| *pretty == true);
+    let line = match status(&agent, vmid).await?["pid"].as_u64() {
+        Some(pid) => {
+            let path = format!("/proc/{pid}/cmdline");
+            std::fs::read(&path).with_context(|| format!("reading {path}"))?
+        }
+        None => planned(&agent, vmid).await?.join("\0").into_bytes(),
+    };
+    output::line(&print::command_line(
+        &String::from_utf8_lossy(&line),
+        pretty,
+    ))
+}
+
+/// What the next start would begin with. Images and taps, which a guest gets as descriptors, are
+/// named here.
+async fn planned(agent: &Agent, vmid: VmId) -> Result<Vec<String>> {
+    let params = values([("vmid", vmid.get().into())]);
+    let config = agent.at(Verb::Get, CONFIG, params).await?.data;
+    let config: GuestConfig = serde_json::from_value(config).context("reading the options")?;
+    let config = VmConfig::parse(&config).map_err(Error::invalid_fields)?;
+    let accel = if config.kvm { Accel::Kvm } else { Accel::Tcg };
+    let running = plan(&config, &installed()?, accel)?;
+    let volumes = volumes(agent, &config).await?;
+    let paths = RuntimePaths::new(agent.paths.guest(vmid).display().to_string());
+    let arguments = argv(
+        &running,
+        &config,
+        &volumes,
+        &taps(vmid, &config),
+        &paths,
+        Aio::Threads,
+    )?;
+    Ok([vec![PROGRAM.to_owned()], arguments].concat())
+}
+
+fn installed() -> Result<QemuInfo> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it answers at once and changes nothing"
+    )]
+    let ask = |arguments: &[&str]| -> Result<String> {
+        let answer = Command::new(PROGRAM).args(arguments).output();
+        let answer = answer.with_context(|| format!("running {PROGRAM}"))?;
+        Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
+    };
+    Ok(QemuInfo::from_texts(
+        &ask(&["--version"])?,
+        &ask(&["-machine", "help"])?,
+    )?)
+}
+
+/// The image behind each drive, by its path.
+async fn volumes(agent: &Agent, config: &VmConfig) -> Result<Volumes> {
+    let drives = config.drives.iter();
+    let mut named: Vec<(DriveSlot, VolumeId, bool)> = drives
+        .filter_map(|(slot, drive)| {
+            let read_only = drive.is_cdrom() || drive.is_read_only();
+            Some((*slot, drive.volume()?, read_only))
+        })
+        .collect();
+    let efi = config.efi_disk.as_ref().and_then(|disk| disk.volume());
+    named.extend(efi.map(|volume| (DriveSlot::EFI, volume, false)));
+    let mut volumes = Volumes::new();
+    for (slot, volume, read_only) in named {
+        let params = values([
+            ("storage", volume.storage().to_string().into()),
+            ("volume", volume.to_string().into()),
+        ]);
+        let shown = agent.at(Verb::Get, VOLUME, params).await?.data;
+        let path = shown["path"].as_str().unwrap_or_default();
+        let spec = BlockSpec {
+            source: BlockSource::Path(path.to_owned()),
+            // What is not a disk's format is a medium, read as it is.
+            format: serde_json::from_value(shown["format"].clone()).unwrap_or(BlockFormat::Raw),
+            read_only,
+            can_discard: true,
+            backing: None,
+        };
+        volumes.insert(slot, spec);
+    }
+    Ok(volumes)
+}
+
+fn taps(vmid: VmId, config: &VmConfig) -> Taps {
+    let nets = config.nets.iter();
+    let taps = nets.filter_map(|(index, net)| Some((*index, taps::spec(vmid, *index, net)?)));
+    taps.map(|(index, spec)| (index, Tap::Named(spec)))
+        .collect()
+}

@@ -1,0 +1,301 @@
+//! The tasks that copy, move or throw away disks are broken off in every step, beside real guests: no
+//! disk is lost, and nothing is left that nobody knows of.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test tells what it does, and may fail where it stands"
+)]
+
+mod harness;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use harness::breaking::{Break, Broken};
+use harness::{Serial, TestNode, about, left_out, tiny_disk, until};
+use serde_json::{Value, json};
+
+/// Before an act and in the middle of it; between two acts there is nothing to be in the middle of.
+const IN_AN_ACT: [Break; 3] = [
+    Break::Death(Duration::ZERO),
+    Break::Death(Duration::from_millis(15)),
+    Break::Stop,
+];
+const BETWEEN: [Break; 1] = [Break::Death(Duration::ZERO)];
+
+struct Scene {
+    node: TestNode,
+}
+
+impl Scene {
+    /// A node with the tiny guest.
+    async fn new(test: &str) -> Option<Self> {
+        if left_out(test) {
+            return None;
+        }
+        let node = TestNode::with_tiny(&tiny_disk()?).await;
+        Some(Self { node })
+    }
+
+    async fn done(&self, op: &str, vmid: u32, more: Value) {
+        let status = self.node.task(op, about(vmid, more)).await;
+        assert_eq!(status, "OK", "{op}");
+    }
+
+    async fn boot(&self) -> Serial {
+        self.done("qemu_start", 100, json!({})).await;
+        let mut serial = self.serial();
+        serial.expect("tiny: ready");
+        serial
+    }
+
+    fn serial(&self) -> Serial {
+        Serial::connect(&self.node.root.join("run/ostler/guests/100/serial0.sock"))
+    }
+
+    async fn get(&self, op: &str, vmid: u32) -> Option<Value> {
+        let answer = self.node.call(op, about(vmid, json!({}))).await;
+        answer.ok().map(|answer| answer.data)
+    }
+
+    fn folder(&self, vmid: u32) -> PathBuf {
+        self.node.root.join(format!("var/lib/vz/images/{vmid}"))
+    }
+
+    fn images(&self, vmid: u32) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder(vmid)).into_iter().flatten();
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<String> = entries
+            .map(|entry| name(entry).to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Runs a task again and again, and breaks it off one line of its journal later each time, until
+    /// it has ended before. `check` looks at what there is after each.
+    async fn everywhere(
+        &self,
+        op: &str,
+        vmid: u32,
+        more: impl Fn(usize) -> Value,
+        mut check: impl AsyncFnMut(usize, &Broken),
+    ) {
+        let mut number = 0;
+        let mut finished = 0;
+        for lines in 1.. {
+            let mut was_broken = false;
+            let ways = if lines % 2 == 0 {
+                &IN_AN_ACT[..]
+            } else {
+                &BETWEEN[..]
+            };
+            for how in ways {
+                let params = about(vmid, more(number));
+                let broken = self.node.break_off(op, params, lines, *how).await;
+                println!("{op}, {number}: {how:?} {broken:?}");
+                check(number, &broken).await;
+                was_broken |= broken.after.is_some();
+                finished += usize::from(broken.is_ok());
+                number += 1;
+            }
+            if !was_broken {
+                break;
+            }
+        }
+        assert!(finished > 0, "the last one, at least, was not broken off");
+        assert!(number > 8, "it has more than two steps");
+        let left = self.node.root.join("var/lib/ostler/tasks");
+        let is_journal = |entry: &std::fs::DirEntry| {
+            entry.path().extension().is_some_and(|end| end == "journal")
+        };
+        let journals = std::fs::read_dir(left).unwrap().flatten();
+        assert_eq!(journals.filter(is_journal).count(), 0);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test looks at an image")]
+fn is_sound(image: &std::path::Path) -> bool {
+    let checked = Command::new("qemu-img")
+        .args(["check", "-q"])
+        .arg(image)
+        .status();
+    checked.unwrap().success()
+}
+
+/// A clone is there, whole, with a sound image of its own, or there is nothing of it.
+async fn clones(scene: &Scene, more: Value) {
+    let clone = |number: usize| {
+        let mut clone = more.clone();
+        clone["newid"] = json!(200 + number);
+        clone
+    };
+    let check = async |number: usize, broken: &Broken| {
+        let vmid = 200 + u32::try_from(number).unwrap();
+        let config = scene.get("qemu_config", vmid).await;
+        assert_eq!(config.is_some(), broken.is_ok(), "{broken:?}");
+        let images = scene.images(vmid);
+        assert_eq!(images.len(), usize::from(broken.is_ok()), "{images:?}");
+        assert!(config.is_none_or(|config| config.get("lock").is_none()));
+        if let Some(image) = images.first() {
+            assert!(is_sound(&scene.folder(vmid).join(image)));
+            scene.done("qemu_destroy", vmid, json!({})).await;
+        }
+        let source = scene.get("qemu_config", 100).await.unwrap();
+        assert!(source.get("lock").is_none(), "{source}");
+    };
+    scene.everywhere("qemu_clone", 100, clone, check).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_is_whole_or_nothing() {
+    let Some(scene) = Scene::new("clone broken off").await else {
+        return;
+    };
+    let before = std::fs::read(scene.folder(100).join("vm-100-disk-0.qcow2")).unwrap();
+    clones(&scene, json!({"full": 1})).await;
+    scene.done("qemu_template", 100, json!({})).await;
+    clones(&scene, json!({"full": 0})).await;
+    let base = scene.folder(100).join("base-100-disk-0.qcow2");
+    assert!(
+        std::fs::read(base).unwrap() == before,
+        "the base is as it was"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_of_a_running_guest_is_whole_or_nothing() {
+    let Some(scene) = Scene::new("clone of a running guest broken off").await else {
+        return;
+    };
+    let mut serial = scene.boot().await;
+    serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    clones(&scene, json!({"full": 1})).await;
+    // It still writes, and its disk can be moved: no job and no node of theirs holds it.
+    assert!(
+        serial
+            .ask("echo on > /mnt/note; sync; cat /mnt/note")
+            .contains("on")
+    );
+    let away = json!({"disk": "virtio0", "format": "raw", "delete": 1});
+    scene.done("qemu_move_disk", 100, away).await;
+}
+
+/// The guest writes on whenever the agent dies, and one image is its disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moved_disk_loses_no_write() {
+    let Some(scene) = Scene::new("move broken off").await else {
+        return;
+    };
+    let mut serial = scene.boot().await;
+    serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+    let format = std::cell::Cell::new("qcow2");
+    let other = || match format.get() {
+        "raw" => "qcow2",
+        _ => "raw",
+    };
+    let mut last = String::new();
+    let check = async |number: usize, broken: &Broken| {
+        if broken.is_ok() {
+            format.set(other());
+        }
+        let images = scene.images(100);
+        let ending = format!(".{}", format.get());
+        assert!(
+            images.len() == 1 && images[0].ends_with(&ending),
+            "{images:?}"
+        );
+        let config = scene.get("qemu_config", 100).await.unwrap();
+        let disk = config["virtio0"].as_str().unwrap();
+        assert!(disk.contains(&images[0]), "{disk}, not {images:?}");
+        last = format!("note-{number}-");
+        let write = format!("echo {last} > /mnt/note; sync; cat /mnt/note");
+        assert!(serial.ask(&write).contains(&last));
+    };
+    let wanted = |_| json!({"disk": "virtio0", "format": other(), "delete": 1});
+    scene.everywhere("qemu_move_disk", 100, wanted, check).await;
+    scene.done("qemu_stop", 100, json!({})).await;
+    let mut serial = scene.boot().await;
+    let read = "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note";
+    let seen = serial.ask(read);
+    assert!(seen.contains(&last), "{seen}, not {last}");
+}
+
+/// The guest runs on whenever the agent dies, and the snapshot is whole or gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_with_memory_is_whole_or_gone() {
+    let Some(scene) = Scene::new("snapshot broken off").await else {
+        return;
+    };
+    let mut serial = scene.boot().await;
+    let wanted = |number: usize| json!({"snapname": format!("s{number}"), "vmstate": 1});
+    let check = async |number: usize, broken: &Broken| {
+        let list = scene.get("qemu_snapshot_list", 100).await.unwrap();
+        let wanted = if broken.is_ok() { 2 } else { 1 };
+        assert_eq!(list.as_array().unwrap().len(), wanted, "{broken:?}: {list}");
+        assert!(list[0].get("snapstate").is_none(), "{list}");
+        assert_eq!(scene.images(100).len(), wanted, "{broken:?}");
+        assert!(serial.ask("echo alive").contains("alive"));
+        if broken.is_ok() {
+            let name = json!({"snapname": format!("s{number}")});
+            scene.done("qemu_delsnapshot", 100, name).await;
+        }
+    };
+    scene.everywhere("qemu_snapshot", 100, wanted, check).await;
+    scene.done("qemu_stop", 100, json!({})).await;
+    assert!(is_sound(&scene.folder(100).join("vm-100-disk-0.qcow2")));
+}
+
+/// Before its point of no return a rollback leaves the guest as it is; after it, memory and disk
+/// are those of the snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_goes_all_the_way_or_none() {
+    let Some(scene) = Scene::new("rollback broken off").await else {
+        return;
+    };
+    let mut serial = scene.boot().await;
+    let begin =
+        "word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo before > /mnt/note; sync";
+    serial.ask(begin);
+    let snapshot = json!({"snapname": "s1", "vmstate": 1});
+    scene.done("qemu_snapshot", 100, snapshot).await;
+    let images = scene.images(100);
+    let change = "word=after; echo after > /mnt/note; sync";
+    serial.ask(change);
+    let check = async |_: usize, broken: &Broken| {
+        if broken.status.starts_with("WARN") {
+            // The start that follows was stopped. That is no reason to lose what it begins with.
+            let status = scene.get("qemu_status", 100).await.unwrap();
+            assert_eq!(status["status"], "stopped");
+            scene
+                .done("qemu_rollback", 100, json!({"snapname": "s1"}))
+                .await;
+        }
+        assert_eq!(scene.images(100), images);
+        let config = scene.get("qemu_config", 100).await.unwrap();
+        assert!(config.get("lock").is_none(), "{config}");
+        // Broken off between the two, the start is a task that goes on by itself.
+        until("the guest runs", async || {
+            let status = scene.get("qemu_status", 100).await.unwrap_or_default();
+            status["qmpstatus"] == "running"
+        })
+        .await;
+        let is_back = broken.is_ok() || broken.status.starts_with("WARN");
+        if is_back {
+            // Another QEMU, with a console of its own.
+            serial = scene.serial();
+            serial.type_line("");
+        }
+        let seen = serial.ask("echo $word-$(cat /mnt/note)-is");
+        let wanted = if is_back {
+            "before-before-is"
+        } else {
+            "after-after-is"
+        };
+        assert!(seen.contains(wanted), "{broken:?}: {seen}");
+        serial.ask(change);
+    };
+    let wanted = |_| json!({"snapname": "s1"});
+    scene.everywhere("qemu_rollback", 100, wanted, check).await;
+}

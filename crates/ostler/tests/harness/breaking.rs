@@ -1,0 +1,117 @@
+//! Breaks tasks off in the middle: at a line of the task's journal, not after some time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{TestNode, kill};
+
+/// What breaks a task off.
+#[derive(Debug, Clone, Copy)]
+pub enum Break {
+    /// The agent is killed, so long after the line was written, and comes back.
+    Death(Duration),
+    /// Somebody stops the task.
+    Stop,
+}
+
+/// A task that was to be broken off, after it has ended.
+#[derive(Debug)]
+pub struct Broken {
+    /// What its journal said last before that; none where the task ended before its journal had
+    /// that many lines.
+    pub after: Option<String>,
+    pub status: String,
+}
+
+impl Broken {
+    pub fn is_ok(&self) -> bool {
+        self.status == "OK"
+    }
+}
+
+impl TestNode {
+    /// Submits a task, breaks it off as soon as its journal has so many lines, and waits for its
+    /// end. The first line says that the task was accepted; each step writes one before its act
+    /// and one after it.
+    pub async fn break_off(&self, op: &str, params: Value, lines: usize, how: Break) -> Broken {
+        let agent = self.role("node")[0];
+        let is_over = Arc::new(AtomicBool::new(false));
+        let task = async {
+            let answered = self.call(op, params).await;
+            let status = match &answered {
+                Ok(answer) => Some(self.ended(answer.data.as_str().unwrap()).await),
+                Err(error) if self.role("node").contains(&agent) => panic!("refused: {error}"),
+                // It died before it could answer.
+                Err(_) => None,
+            };
+            is_over.store(status.is_some(), Ordering::Relaxed);
+            status
+        };
+        let breaker = async {
+            let (folder, is_over) = (self.root.join("var/lib/ostler/tasks"), Arc::clone(&is_over));
+            let wait = move || wait_for_line(&folder, lines, &is_over);
+            let (upid, said) = tokio::task::spawn_blocking(wait).await.unwrap()?;
+            match how {
+                Break::Death(into_the_act) => {
+                    // Not a wait for something, but the moment at which the agent dies.
+                    tokio::time::sleep(into_the_act).await;
+                    kill(agent);
+                }
+                Break::Stop => {
+                    let task = json!({"node": "pve1", "upid": upid});
+                    self.call("task_stop", task).await.unwrap();
+                }
+            }
+            Some((upid, said))
+        };
+        let (status, broken) = tokio::join!(task, breaker);
+        self.ready().await;
+        let status = match (status, &broken) {
+            (Some(status), _) => status,
+            (None, Some((upid, _))) => self.ended(upid).await,
+            (None, None) => unreachable!("nobody waits for ever"),
+        };
+        let after = broken.map(|(_, said)| said);
+        Broken { after, status }
+    }
+}
+
+/// Looks without a pause for a journal with so many lines: the task's UPID and what the last of
+/// them said.
+fn wait_for_line(folder: &Path, lines: usize, is_over: &AtomicBool) -> Option<(String, String)> {
+    while !is_over.load(Ordering::Relaxed) {
+        for journal in journals(folder) {
+            let content = std::fs::read_to_string(&journal).unwrap_or_default();
+            // The last line may be under way.
+            let whole: Vec<&str> = content.split('\n').rev().skip(1).collect();
+            if whole.len() >= lines {
+                let upid = journal.file_stem()?.to_str()?.to_owned();
+                return Some((upid, said(whole[0])));
+            }
+        }
+    }
+    None
+}
+
+fn journals(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths.filter(|path| path.extension().is_some_and(|end| end == "journal"))
+}
+
+/// `planned 2`, without the task's state.
+fn said(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).unwrap_or_default();
+    let (word, more) = line
+        .as_object()
+        .and_then(|line| line.iter().next())
+        .unwrap();
+    match more.get("step") {
+        Some(step) => format!("{word} {step}"),
+        None => word.clone(),
+    }
+}

@@ -1,0 +1,138 @@
+//! Work that blocks, away from the async threads.
+//!
+//! Such work cannot be broken off: where its caller stops waiting, it goes on. Whoever then takes
+//! back what was half done must not come first, so an async task whose work was left behind does
+//! nothing more until that has ended.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task;
+
+use crate::SysError;
+
+/// How much work each async task has left behind.
+static LEFT: LazyLock<Mutex<HashMap<task::Id, usize>>> = LazyLock::new(Mutex::default);
+/// Some of it has ended.
+static ENDED: Notify = Notify::const_new();
+
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
+) -> Result<T, SysError> {
+    let Some(caller) = task::try_id() else {
+        return joined(task::spawn_blocking(work).await);
+    };
+    none_left_by(caller).await;
+    let stage = Arc::new(Mutex::new(Stage::Awaited));
+    let waiting = Waiting {
+        caller,
+        stage: Arc::clone(&stage),
+    };
+    let done = task::spawn_blocking(move || {
+        let result = work();
+        if std::mem::replace(&mut *lock(&stage), Stage::Ended) == Stage::Left {
+            forget(caller);
+        }
+        result
+    });
+    let result = joined(done.await);
+    drop(waiting);
+    result
+}
+
+fn joined<T>(result: Result<Result<T, SysError>, task::JoinError>) -> Result<T, SysError> {
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+#[derive(PartialEq)]
+enum Stage {
+    Awaited,
+    Left,
+    Ended,
+}
+
+/// The caller, for as long as it waits.
+struct Waiting {
+    caller: task::Id,
+    stage: Arc<Mutex<Stage>>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut stage = lock(&self.stage);
+        if *stage == Stage::Awaited {
+            *stage = Stage::Left;
+            *lock(&LEFT).entry(self.caller).or_default() += 1;
+        }
+    }
+}
+
+fn forget(caller: task::Id) {
+    let mut left = lock(&LEFT);
+    if let Some(count) = left.get_mut(&caller) {
+        *count -= 1;
+        if *count == 0 {
+            left.remove(&caller);
+        }
+    }
+    ENDED.notify_waiters();
+}
+
+async fn none_left_by(caller: task::Id) {
+    loop {
+        let ended = ENDED.notified();
+        tokio::pin!(ended);
+        ended.as_mut().enable();
+        if !lock(&LEFT).contains_key(&caller) {
+            return;
+        }
+        ended.await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_left_behind_ends_first() {
+        task::spawn(leave_one_behind()).await.unwrap();
+    }
+
+    async fn leave_one_behind() {
+        let (go_on, wait) = mpsc::channel::<()>();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&order);
+        let slow = blocking(move || {
+            let _ = wait.recv();
+            lock(&seen).push("left behind");
+            Ok(())
+        });
+        tokio::select! {
+            biased;
+            _ = slow => panic!("it waits for us"),
+            () = tokio::task::yield_now() => {}
+        }
+        let seen = Arc::clone(&order);
+        let next = blocking(move || {
+            lock(&seen).push("next");
+            Ok(())
+        });
+        let release = async {
+            tokio::task::yield_now().await;
+            go_on.send(()).unwrap();
+        };
+        let (next, ()) = tokio::join!(next, release);
+        next.unwrap();
+        assert_eq!(*lock(&order), ["left behind", "next"]);
+        // And nobody is remembered for ever.
+        assert!(!lock(&LEFT).contains_key(&task::id()));
+    }
+}
