@@ -109,20 +109,64 @@ fn property(node: &Node, unit: &str, name: &str) -> String {
         .unwrap()
 }
 
+/// Something that is asked of the node, with its options, and awaited.
+type Post<'a> = &'a dyn Fn(&str, &[(&str, &str)]);
+
 /// Makes guest 100, which has KVM and a disk that boots, starts it, and gives its process.
-fn start_guest(node: &Node) -> u64 {
-    node.check(
-        "pvesh create /nodes/n1/qemu --vmid 100 --memory 64 --virtio0 local:1,format=qcow2 \
-         --serial0 socket --boot order=virtio0 --cpu host",
-    )
-    .unwrap();
+fn start_guest_by(node: &Node, post: Post<'_>) -> u64 {
+    let options = [
+        ("vmid", "100"),
+        ("memory", "64"),
+        ("cpu", "host"),
+        ("virtio0", "local:1,format=qcow2"),
+        ("serial0", "socket"),
+        ("boot", "order=virtio0"),
+    ];
+    post("/nodes/n1/qemu", &options);
     node.put("/root/sector", &boot_sector(), 0o644).unwrap();
     node.check(
         "qemu-img convert -n -f raw -O qcow2 /root/sector /var/lib/vz/images/100/vm-100-disk-0.qcow2",
     )
     .unwrap();
-    node.check("qm start 100").unwrap();
+    post("/nodes/n1/qemu/100/status/start", &[]);
     pid_of_guest(node)
+}
+
+fn start_guest(node: &Node) -> u64 {
+    start_guest_by(node, &|path, options| {
+        let words = options
+            .iter()
+            .map(|(name, value)| format!(" --{name} {value}"));
+        let words: String = words.collect();
+        node.check(&format!("pvesh create {path}{words}")).unwrap();
+    })
+}
+
+/// The same over HTTPS, with a token.
+fn start_guest_over_https(node: &Node) -> u64 {
+    let made = "pvesh create /access/users/root@pam/token/lab --privsep 0 --output-format json";
+    let made: Value = serde_json::from_str(&node.check(made).unwrap()).unwrap();
+    let secret = made["value"].as_str().unwrap();
+    start_guest_by(node, &|path, options| {
+        let data = options
+            .iter()
+            .map(|(name, value)| format!(" --data-urlencode {name}={value}"));
+        let data: String = data.collect();
+        let answer = node
+            .check(&format!(
+                "curl -ksS --fail-with-body -X POST{data} -H 'Authorization: PVEAPIToken=root@pam!lab={secret}' \
+                 https://127.0.0.1:8006/api2/json{path}"
+            ))
+            .unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let task = format!(
+            "/nodes/n1/tasks/{}/status",
+            answer["data"].as_str().unwrap()
+        );
+        let ended = format!("pvesh get {task} --output-format json | grep -q stopped");
+        node.wait_until(SOON, &ended).unwrap();
+        assert_eq!(get(node, &task)["exitstatus"], "OK");
+    })
 }
 
 fn pid_of_guest(node: &Node) -> u64 {
@@ -147,7 +191,7 @@ fn the_package_runs_as_its_users_and_uses_kvm() {
         let pid = property(node, unit, "MainPID");
         assert_eq!(node.check(&format!("ps -o user= -p {pid}")).unwrap(), user);
     }
-    let guest = start_guest(node);
+    let guest = start_guest_over_https(node);
     assert_eq!(
         node.check(&format!("ps -o user= -p {guest}")).unwrap(),
         "ostler-guest"
