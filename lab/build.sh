@@ -1,13 +1,14 @@
 #!/bin/sh
 # Builds what lab nodes boot from: a root file system, kernel modules with ZFS, a kernel, an initrd.
 #
-# usage: lab/build.sh AGENT [--renew]     prints one line for each part, NAME=PATH
+# usage: lab/build.sh AGENT [--renew | --cached]     prints one line for each part, NAME=PATH
 #
 # AGENT is the static program that runs commands in a node. Each part lies below
 # ${OSTLER_CACHE:-/var/cache/ostler}/lab under a name with the hash of all that it is made from, so
 # that a change rebuilds only what follows from it. The kernel's version is chosen once and then
 # kept, with its packages, since Debian's mirrors keep only the newest; updates of Debian enter
-# with --renew alone. Parts that are made anew need root.
+# with --renew alone. With --cached nothing is made: only what is there is taken. Parts that are
+# made anew need root.
 set -eu
 
 fail() {
@@ -15,10 +16,11 @@ fail() {
     exit 1
 }
 
-[ $# -ge 1 ] || fail "usage: lab/build.sh AGENT [--renew]"
+[ $# -ge 1 ] || fail "usage: lab/build.sh AGENT [--renew | --cached]"
 agent=$1
 [ -x "$agent" ] || fail "no agent at $agent"
 agent=$(realpath "$agent")
+how=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
 lab=${OSTLER_CACHE:-/var/cache/ostler}/lab
 parts=$lab/parts
@@ -30,6 +32,8 @@ export PATH
 # One build at a time; the lock ends with the shell that has it open.
 exec 9>"$lab/build.lock"
 flock -n 9 || { echo "lab/build.sh: waits for another build" >&2; flock 9; }
+# What a build left that was killed.
+rm -rf "$lab"/work.*
 
 # Of files, and of words, which say what version of the kernel all is for.
 hash_of() {
@@ -99,8 +103,16 @@ suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 
 # The kernel that every part is made for: chosen once, then kept.
 pin=$lab/kernel
-if [ ! -s "$pin" ] || [ "${2:-}" = --renew ]; then
-    name=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: linux-image-\(6[^ ]*\)$/\1/p' | head -n 1)
+if [ ! -s "$pin" ] || [ "$how" = --renew ]; then
+    [ "$how" != --cached ] || fail "nothing is built yet"
+    newest_kernel() {
+        apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: linux-image-\(6[^ ]*\)$/\1/p' | head -n 1
+    }
+    name=$(newest_kernel)
+    if [ -z "$name" ] || [ "$how" = --renew ]; then
+        [ "$(id -u)" != 0 ] || apt-get update -q >/dev/null || fail "apt-get update failed"
+        name=$(newest_kernel)
+    fi
     [ -n "$name" ] || fail "apt does not know linux-image-amd64 (run apt-get update)"
     version=$(apt-cache policy "linux-image-$name" | sed -n 's/^ *Candidate: //p')
     # The second word dates the choice of Debian's packages: a new one makes a new root.
@@ -187,6 +199,7 @@ make_initrd() {
 make() {
     name=$1 path=$2
     if [ ! -e "$path" ]; then
+        [ "$how" != --cached ] || fail "the $name is not built"
         need_tools
         begun=$(date +%s)
         work=$(mktemp -d "$lab/work.XXXXXX")
@@ -202,6 +215,7 @@ make() {
 make vmlinux "$vmlinux"
 make root "$root"
 [ -e "$modules" ] || make zfs "$zfs"
+touch -c "$zfs"
 make modules "$modules"
 make initrd "$initrd"
 echo "kernel=$kernel"

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::lab::Lab;
 use crate::machine::{self, Beginning, Identity, Parts, Places};
 use crate::node::{BOOT, SOON};
-use crate::store::{Built, Store};
+use crate::store::{Built, Store, fnv};
 use crate::{LabError, Moment};
 
 /// What the golden node does before it is saved: the modules that tests want are loaded, nothing
@@ -36,19 +36,32 @@ const QUIET_TIME: Duration = Duration::from_secs(180);
 /// Parts that were not used for so long are removed.
 const UNUSED: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Builds what is missing and makes it what nodes start from: `script` is `lab/build.sh`, `agent`
-/// the static agent; `renew` takes the newest kernel and packages of Debian. `say` is told what is
-/// made.
+/// What a build may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Makes what is missing.
+    Missing,
+    /// Takes the newest kernel and packages of Debian, and makes what follows from that.
+    Renew,
+    /// Makes nothing, and fails where something is missing.
+    Cached,
+}
+
+/// Builds what nodes start from, and makes it what they start from: `script` is `lab/build.sh`,
+/// `agent` the static agent. `say` is told what is made.
 pub fn build(
     script: &Path,
     agent: &Path,
-    renew: bool,
+    effort: Effort,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), LabError> {
     let store = Store::from_environment();
-    let parts = run_script(script, agent, renew)?;
+    let parts = run_script(script, agent, effort)?;
     let golden = golden_path(&store, &parts)?;
     if !golden.exists() {
+        if effort == Effort::Cached {
+            return Err(LabError::NotBuilt("no golden memory".to_owned()));
+        }
         let begun = Moment::now();
         save(&store, &parts, &golden)?;
         let mib = fs::metadata(&golden).map_or(0, |found| found.len() >> 20);
@@ -57,6 +70,7 @@ pub fn build(
             "made the golden memory in {seconds:.0} s ({mib}M)"
         ));
     }
+    mark_used(&golden)?;
     store.set_built(&Built {
         kernel: parts.kernel,
         initrd: parts.initrd,
@@ -79,12 +93,14 @@ pub(crate) fn current(store: &Store) -> Result<Built, LabError> {
     ))
 }
 
-fn run_script(script: &Path, agent: &Path, renew: bool) -> Result<Parts, LabError> {
+fn run_script(script: &Path, agent: &Path, effort: Effort) -> Result<Parts, LabError> {
     let doing = || LabError::file("run", script);
     let mut command = crate::process::command("setpriv");
     command.args(["--pdeathsig", "TERM"]).arg(script).arg(agent);
-    if renew {
-        command.arg("--renew");
+    match effort {
+        Effort::Missing => {}
+        Effort::Renew => drop(command.arg("--renew")),
+        Effort::Cached => drop(command.arg("--cached")),
     }
     let output = command.stderr(Stdio::inherit()).output().map_err(doing())?;
     if !output.status.success() {
@@ -120,23 +136,14 @@ fn golden_path(store: &Store, parts: &Parts) -> Result<PathBuf, LabError> {
     Ok(store.parts()?.join(name))
 }
 
-/// Which QEMU this is: to ask it takes longer than all else, so its file says.
+/// Which QEMU this is: to ask it takes longer than all else, so its file's size and date say.
 fn qemu() -> Result<String, LabError> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&folders)
         .map(|folder| folder.join("qemu-system-x86_64"))
-        .find_map(|path| Some((fs::metadata(&path).ok()?, path)));
-    let (metadata, path) =
-        found.ok_or_else(|| LabError::NoSuch("qemu-system-x86_64".to_owned()))?;
-    let (bytes, changed) = (metadata.size(), metadata.mtime());
-    Ok(format!("{} {bytes} {changed}", path.display()))
-}
-
-/// FNV-1a: a name that changes with its input, the same on every machine.
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+        .find_map(|path| fs::metadata(&path).ok());
+    let metadata = found.ok_or_else(|| LabError::NoSuch("qemu-system-x86_64".to_owned()))?;
+    Ok(format!("{} {}", metadata.size(), metadata.mtime()))
 }
 
 fn save(store: &Store, parts: &Parts, golden: &Path) -> Result<(), LabError> {
@@ -161,6 +168,18 @@ fn save_node(lab: &Lab, golden: &Path) -> Result<(), LabError> {
         .qmp
         .call("migrate-set-parameters", json!({"max-bandwidth": 0}))?;
     let new = golden.with_extension(format!("{}.new", std::process::id()));
+    let saved = write_memory(lab, &new)
+        .and_then(|()| fs::rename(&new, golden).map_err(LabError::file("write", golden)));
+    if saved.is_err() {
+        // Half a memory is of no use to anybody.
+        let _ = fs::remove_file(&new);
+    }
+    saved
+}
+
+fn write_memory(lab: &Lab, new: &Path) -> Result<(), LabError> {
+    let node = &lab.nodes()[0];
+    let machine = node.machine()?;
     let uri = format!("exec:cat >'{}'", new.display());
     machine.qmp.call("migrate", json!({"uri": uri}))?;
     let event = node.wait_for_event(SOON, |event| {
@@ -180,13 +199,23 @@ fn save_node(lab: &Lab, golden: &Path) -> Result<(), LabError> {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     child.wait().map_err(LabError::io("end the golden node"))?;
-    fs::rename(&new, golden).map_err(LabError::file("write", golden))
+    Ok(())
+}
+
+/// The date of a part is that of the last build that used it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "files are dated by this machine's time"
+)]
+fn mark_used(part: &Path) -> Result<(), LabError> {
+    let file = fs::File::options().append(true).open(part);
+    let marked = file.and_then(|file| file.set_modified(std::time::SystemTime::now()));
+    marked.map_err(LabError::file("mark", part))
 }
 
 /// Removes parts that no build has used for long. A build marks what it uses.
 fn tidy(store: &Store) -> Result<(), LabError> {
     let folder = store.parts()?;
-    let built = store.built()?;
     let listed = fs::read_dir(&folder).map_err(LabError::file("list", &folder))?;
     for item in listed.flatten() {
         let age = item
@@ -194,7 +223,7 @@ fn tidy(store: &Store) -> Result<(), LabError> {
             .and_then(|found| found.modified())
             .ok()
             .and_then(|changed| changed.elapsed().ok());
-        if age.is_some_and(|age| age > UNUSED) && item.path() != built.golden {
+        if age.is_some_and(|age| age > UNUSED) {
             let _ = fs::remove_file(item.path());
         }
     }

@@ -40,7 +40,7 @@ pub use agent::{Job, Output, Piece};
 pub use clock::{Moment, wait_for};
 pub use disk::{Disk, DiskHealth, Write};
 pub use error::LabError;
-pub use golden::build;
+pub use golden::{Effort, build};
 pub use hub::{Counters, Fate, Hub, Seen};
 pub use lab::Lab;
 pub use machine::CARDS;

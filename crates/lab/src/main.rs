@@ -9,7 +9,7 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use lab::{Piece, control};
+use lab::{Effort, Lab, Moment, Piece, control};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 #[derive(Parser)]
@@ -30,8 +30,11 @@ enum Command {
         #[arg(long, default_value = "lab/build.sh")]
         script: PathBuf,
         /// Takes the newest kernel and packages of Debian
-        #[arg(long)]
+        #[arg(long, conflicts_with = "cached")]
         renew: bool,
+        /// Makes nothing, and fails where something is missing
+        #[arg(long)]
+        cached: bool,
     },
     /// Starts nodes n1, n2 …, which run until `down`
     Up {
@@ -51,6 +54,8 @@ enum Command {
     /// Breaks something, or mends it
     #[command(after_help = format!("kinds: {}", control::FAULT_KINDS))]
     Fault { node: String, kind: String },
+    /// Measures what nodes take: the figures of docs/lab.md
+    Measure,
     /// Shows the nodes and what passed between them
     Status,
     /// Ends the nodes and all that belongs to them
@@ -78,14 +83,23 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             agent,
             script,
             renew,
+            cached,
         } => {
-            lab::build(&script, &agent, renew, &mut |text| eprintln!("lab: {text}"))?;
+            let effort = match (renew, cached) {
+                (true, _) => Effort::Renew,
+                (_, true) => Effort::Cached,
+                _ => Effort::Missing,
+            };
+            lab::build(&script, &agent, effort, &mut |text| {
+                eprintln!("lab: {text}")
+            })?;
             0
         }
         Command::Up { count } => up(count)?,
         Command::Supervise { count } => supervise(count)?,
         Command::Exec { node, command } => control::exec_on(&node, &command.join(" "), print)?,
         Command::Fault { node, kind } => control::fault_on(&node, &kind, print)?,
+        Command::Measure => measure()?,
         Command::Status => control::status(print)?,
         Command::Console { node } => console(&control::console_of(&node)?)?,
         Command::Down => {
@@ -149,6 +163,34 @@ fn up(count: u8) -> anyhow::Result<i32> {
 #[expect(clippy::print_stdout, reason = "`up` listens")]
 fn supervise(count: u8) -> anyhow::Result<i32> {
     control::supervise(count, |nodes| println!("{nodes}{READY}"))?;
+    Ok(0)
+}
+
+/// Starts a lab of its own and times it; one figure a line.
+#[expect(clippy::print_stdout, reason = "a command for people")]
+fn measure() -> anyhow::Result<i32> {
+    let begun = Moment::now();
+    let lab = Lab::start(3)?;
+    println!("three nodes, connected, with names: {:?}", begun.elapsed());
+    let node = lab.node(1);
+    let mut rounds = Vec::new();
+    for _ in 0..20 {
+        let begun = Moment::now();
+        node.check("true")?;
+        rounds.push(begun.elapsed());
+    }
+    rounds.sort();
+    println!("a command's round trip, median of 20: {:?}", rounds[10]);
+    let file = lab.folder().join("file");
+    std::fs::write(&file, vec![7; 20 << 20])?;
+    let begun = Moment::now();
+    node.deliver(&[&file], "/opt")?;
+    println!("20 MiB delivered by a disk: {:?}", begun.elapsed());
+    let begun = Moment::now();
+    let before = node.boot_id()?;
+    node.reset()?;
+    node.wait_for_boot(Some(&before))?;
+    println!("from reset to agent: {:?}", begun.elapsed());
     Ok(0)
 }
 

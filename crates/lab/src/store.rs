@@ -30,6 +30,13 @@ impl Built {
     }
 }
 
+/// FNV-1a: a name that changes with its input, the same on every machine.
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// The lab's folder below the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Store(PathBuf);
@@ -83,8 +90,10 @@ impl Store {
         Ok(folder)
     }
 
+    /// Parts are shared by all checkouts of this machine; which ones are current each says itself.
     fn manifest(&self) -> PathBuf {
-        self.0.join("built.json")
+        let checkout = fnv(env!("CARGO_MANIFEST_DIR").as_bytes());
+        self.0.join(format!("built-{checkout:016x}.json"))
     }
 
     pub(crate) fn built(&self) -> Result<Built, LabError> {

@@ -10,4 +10,6 @@ mod faults;
 mod guests;
 mod network;
 mod nodes;
+mod product;
+mod scopes;
 mod storage;

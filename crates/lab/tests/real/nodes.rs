@@ -53,25 +53,6 @@ fn three_nodes_have_names_and_addresses_of_their_own() {
 
 #[test]
 #[ignore = "needs the lab: ./x lab test"]
-fn a_command_makes_its_round_in_50_ms() {
-    let lab = Lab::start(1).unwrap();
-    let node = lab.node(1);
-    node.check("systemctl is-system-running --wait || true")
-        .unwrap();
-    let mut rounds: Vec<Duration> = (0..20)
-        .map(|_| {
-            let begun = Moment::now();
-            node.check("true").unwrap();
-            begun.elapsed()
-        })
-        .collect();
-    rounds.sort();
-    println!("round trips: {rounds:?}");
-    assert!(rounds[10] < Duration::from_millis(50), "{rounds:?}");
-}
-
-#[test]
-#[ignore = "needs the lab: ./x lab test"]
 fn scripts_have_input_output_codes_and_signals() {
     let lab = Lab::start(1).unwrap();
     let node = lab.node(1);
@@ -189,8 +170,14 @@ fn second_cache() -> tempfile::TempDir {
     let cache = tempfile::tempdir().unwrap();
     let lab = cache.path().join("lab");
     fs::create_dir(&lab).unwrap();
-    let built = Path::new(&real).join("lab/built.json");
-    std::os::unix::fs::symlink(built, lab.join("built.json")).unwrap();
+    for item in fs::read_dir(Path::new(&real).join("lab"))
+        .unwrap()
+        .flatten()
+    {
+        if item.file_name().to_string_lossy().starts_with("built-") {
+            std::os::unix::fs::symlink(item.path(), lab.join(item.file_name())).unwrap();
+        }
+    }
     cache
 }
 

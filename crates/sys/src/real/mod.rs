@@ -1,7 +1,9 @@
 //! The host that this process runs on.
 
 mod blocking;
+mod cgroup;
 mod cgroup_v1;
+mod cgroup_v2;
 mod files;
 mod links;
 mod process;
@@ -10,7 +12,7 @@ mod user;
 use std::path::PathBuf;
 
 use blocking::blocking;
-use cgroup_v1::CgroupV1;
+use cgroup::Cgroup;
 
 use crate::SysError;
 
@@ -18,7 +20,7 @@ pub use user::{drop_privileges, lookup_user, peer_uid};
 
 /// The real thing. Cheap to make; holds no descriptors.
 pub struct RealHost {
-    cgroup: CgroupV1,
+    cgroup: Cgroup,
     boot_id: String,
 }
 
@@ -32,7 +34,7 @@ impl RealHost {
             .trim()
             .to_owned();
         Ok(Self {
-            cgroup: CgroupV1::open(scope_root)?,
+            cgroup: Cgroup::open(scope_root)?,
             boot_id,
         })
     }

@@ -1,0 +1,67 @@
+//! Scopes on the control groups that this machine has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::cgroup_v1::CgroupV1;
+use super::cgroup_v2::CgroupV2;
+use crate::{Limits, ScopeName, SysError, Usage};
+
+#[derive(Debug, Clone)]
+pub(super) enum Cgroup {
+    V1(CgroupV1),
+    V2(CgroupV2),
+}
+
+/// Passes a call on to the version that is there.
+macro_rules! either {
+    ($cgroup:expr, $version:ident => $call:expr) => {
+        match $cgroup {
+            Cgroup::V1($version) => $call,
+            Cgroup::V2($version) => $call,
+        }
+    };
+}
+
+impl Cgroup {
+    /// Version 1 where its freezer is mounted: on machines with both, it has the controllers.
+    pub(super) fn open(scope_root: &str) -> Result<Self, SysError> {
+        let mounts = fs::read_to_string("/proc/self/mounts")
+            .map_err(|source| SysError::io("read", Path::new("/proc/self/mounts"), source))?;
+        let first = CgroupV1::open(scope_root, &mounts).map(Cgroup::V1);
+        let found = first.or_else(|| CgroupV2::open(scope_root, &mounts).map(Cgroup::V2));
+        found.ok_or_else(|| SysError::Unsupported("this machine has no control groups".to_owned()))
+    }
+
+    pub(super) fn create(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
+        either!(self, cgroup => cgroup.create(scope, limits))
+    }
+
+    pub(super) fn limit(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
+        either!(self, cgroup => cgroup.limit(scope, limits))
+    }
+
+    pub(super) fn scopes(&self) -> Result<Vec<ScopeName>, SysError> {
+        either!(self, cgroup => cgroup.scopes())
+    }
+
+    pub(super) fn pids(&self, scope: &ScopeName) -> Result<Vec<u32>, SysError> {
+        either!(self, cgroup => cgroup.pids(scope))
+    }
+
+    pub(super) fn entrances(&self, scope: &ScopeName) -> Vec<PathBuf> {
+        either!(self, cgroup => cgroup.entrances(scope))
+    }
+
+    pub(super) fn kill(&self, scope: &ScopeName) -> Result<(), SysError> {
+        either!(self, cgroup => cgroup.kill(scope))
+    }
+
+    pub(super) fn remove(&self, scope: &ScopeName) -> Result<bool, SysError> {
+        either!(self, cgroup => cgroup.remove(scope))
+    }
+
+    pub(super) fn usage(&self, scope: &ScopeName) -> Result<Usage, SysError> {
+        either!(self, cgroup => cgroup.usage(scope))
+    }
+}

@@ -1,0 +1,278 @@
+//! Scopes on control groups version 2, the only hierarchy of machines with a systemd of today.
+//!
+//! ```text
+//!   /sys/fs/cgroup/system.slice/ostler-guests.service/     a tree that systemd has delegated
+//!       keeper/                        whoever keeps the unit alive
+//!       <root>/guest-100/              who belongs to it, limits and usage
+//! ```
+//!
+//! Where that unit does not run, `<root>` lies at the top. The agent's own unit would not do: a
+//! unit that is stopped and started again finds no way into a group that has groups below it, and
+//! guests outlive the agent.
+//!
+//! **Invariants:** processes are in leaves alone, so controllers can be had in every group above.
+//! A scope is found wherever it is: one that was made before the unit ran is not made again.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::{Limits, ScopeName, SysError, Usage};
+
+/// The unit whose tree is ours, by its group; packaging/systemd/ostler-guests.service says what it does.
+const DELEGATED: &str = "system.slice/ostler-guests.service";
+
+/// The controllers that we use.
+const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
+
+/// The period over which a CPU limit is counted, in microseconds; the kernel's default.
+const CPU_PERIOD_US: f64 = 100_000.0;
+
+#[derive(Debug, Clone)]
+pub(super) struct CgroupV2 {
+    /// Where version 2 is mounted.
+    mount: PathBuf,
+    /// What our own directory is called.
+    name: String,
+}
+
+impl CgroupV2 {
+    /// None where version 2 is not mounted.
+    pub(super) fn open(scope_root: &str, mounts: &str) -> Option<Self> {
+        Some(Self {
+            mount: find_mount(mounts)?,
+            name: scope_root.to_owned(),
+        })
+    }
+
+    /// Where scopes may be; new ones go to the first. It is looked each time: the unit may start
+    /// later than we.
+    fn roots(&self) -> Vec<PathBuf> {
+        let delegated = self.mount.join(DELEGATED);
+        let mut roots = vec![self.mount.join(&self.name)];
+        if delegated.is_dir() {
+            roots.insert(0, delegated.join(&self.name));
+        }
+        roots
+    }
+
+    /// Where the scope is, or would be made.
+    fn dir(&self, scope: &ScopeName) -> PathBuf {
+        let roots = self.roots();
+        let mut dirs = roots.iter().map(|root| root.join(scope.as_str()));
+        let found = dirs.find(|dir| dir.is_dir());
+        found.unwrap_or_else(|| roots[0].join(scope.as_str()))
+    }
+
+    pub(super) fn create(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
+        let dir = self.dir(scope);
+        fs::create_dir_all(&dir).map_err(|source| SysError::io("create scope", &dir, source))?;
+        let root = dir.parent().expect("a scope is below its root");
+        let above = root.parent().expect("a root is below the mount");
+        enable_controllers(above)?;
+        enable_controllers(root)?;
+        self.limit(scope, limits)
+    }
+
+    pub(super) fn limit(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError> {
+        let quota = limits.cpus.map_or("max".to_owned(), |cpus| {
+            format!("{}", (cpus * CPU_PERIOD_US) as u64)
+        });
+        self.set(scope, "cpu.max", &format!("{quota} {CPU_PERIOD_US}"))?;
+        if let Some(weight) = limits.cpu_weight {
+            self.set(scope, "cpu.weight", &weight.to_string())?;
+        }
+        if let Some(list) = &limits.cpu_list {
+            self.set(scope, "cpuset.cpus", list)?;
+        }
+        let memory = limits
+            .memory_bytes
+            .map_or("max".to_owned(), |bytes| bytes.to_string());
+        self.set(scope, "memory.max", &memory)?;
+        let processes = limits
+            .processes
+            .map_or("max".to_owned(), |number| number.to_string());
+        self.set(scope, "pids.max", &processes)
+    }
+
+    /// Writes a setting, if its controller is there; a limit that cannot be set is only an error
+    /// where the controller exists.
+    fn set(&self, scope: &ScopeName, file: &str, value: &str) -> Result<(), SysError> {
+        let path = self.dir(scope).join(file);
+        if !path.exists() {
+            return Ok(());
+        }
+        fs::write(&path, value).map_err(|source| SysError::io("set", &path, source))
+    }
+
+    pub(super) fn scopes(&self) -> Result<Vec<ScopeName>, SysError> {
+        let mut scopes = Vec::new();
+        for root in self.roots() {
+            let groups = groups_in(&root)?;
+            let names = groups.iter().filter_map(|dir| dir.file_name());
+            scopes.extend(names.filter_map(|name| ScopeName::parse(&name.to_string_lossy())));
+        }
+        scopes.sort();
+        Ok(scopes)
+    }
+
+    /// Also those in groups that a member has made for itself.
+    pub(super) fn pids(&self, scope: &ScopeName) -> Result<Vec<u32>, SysError> {
+        let mut pids = Vec::new();
+        collect_pids(&self.dir(scope), &mut pids)?;
+        Ok(pids)
+    }
+
+    /// The file into which a process writes itself to join the scope.
+    pub(super) fn entrances(&self, scope: &ScopeName) -> Vec<PathBuf> {
+        vec![self.dir(scope).join("cgroup.procs")]
+    }
+
+    /// The kernel kills all members at once; nobody forks away from that.
+    pub(super) fn kill(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let kill = self.dir(scope).join("cgroup.kill");
+        for attempt in 0..200 {
+            match fs::write(&kill, "1") {
+                Err(error) if is_gone(&error) => return Ok(()),
+                written => written.map_err(|source| SysError::io("kill scope", &kill, source))?,
+            }
+            if self.remove(scope)? {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(if attempt < 20 { 2 } else { 25 }));
+        }
+        Err(SysError::Unsupported(format!(
+            "the processes of scope {scope} do not end"
+        )))
+    }
+
+    pub(super) fn remove(&self, scope: &ScopeName) -> Result<bool, SysError> {
+        if !self.pids(scope)?.is_empty() {
+            return Ok(false);
+        }
+        remove_group(&self.dir(scope))
+    }
+
+    pub(super) fn usage(&self, scope: &ScopeName) -> Result<Usage, SysError> {
+        let dir = self.dir(scope);
+        let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap_or_default();
+        let cpu = read("cpu.stat");
+        let cpu = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("usage_usec "));
+        Ok(Usage {
+            cpu_us: cpu.and_then(|text| text.parse().ok()).unwrap_or(0),
+            memory_bytes: read("memory.current").trim().parse().unwrap_or(0),
+        })
+    }
+}
+
+/// Lets the groups below have the controllers that this one has.
+fn enable_controllers(dir: &Path) -> Result<(), SysError> {
+    let path = dir.join("cgroup.subtree_control");
+    let available = words_of(&dir.join("cgroup.controllers"))?;
+    let enabled = words_of(&path)?;
+    for controller in CONTROLLERS {
+        let has = |words: &[String]| words.iter().any(|word| word == controller);
+        if has(&available) && !has(&enabled) {
+            fs::write(&path, format!("+{controller}"))
+                .map_err(|source| SysError::io("enable a controller in", &path, source))?;
+        }
+    }
+    Ok(())
+}
+
+fn words_of(path: &Path) -> Result<Vec<String>, SysError> {
+    let text = fs::read_to_string(path).map_err(|source| SysError::io("read", path, source))?;
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+/// The groups directly below one; none where it is gone.
+fn groups_in(dir: &Path) -> Result<Vec<PathBuf>, SysError> {
+    let reader = match fs::read_dir(dir) {
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        reader => reader.map_err(|source| SysError::io("list", dir, source))?,
+    };
+    let paths = reader.flatten().map(|item| item.path());
+    Ok(paths.filter(|path| path.is_dir()).collect())
+}
+
+fn collect_pids(dir: &Path, pids: &mut Vec<u32>) -> Result<(), SysError> {
+    let path = dir.join("cgroup.procs");
+    match fs::read_to_string(&path) {
+        Ok(text) => pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok())),
+        Err(error) if is_gone(&error) => return Ok(()),
+        Err(source) => return Err(SysError::io("read", &path, source)),
+    }
+    for below in groups_in(dir)? {
+        collect_pids(&below, pids)?;
+    }
+    Ok(())
+}
+
+/// Removes a group and those below it; false where a process is still in one.
+fn remove_group(dir: &Path) -> Result<bool, SysError> {
+    for below in groups_in(dir)? {
+        if !remove_group(&below)? {
+            return Ok(false);
+        }
+    }
+    match fs::remove_dir(dir) {
+        Ok(()) => Ok(true),
+        Err(error) if is_gone(&error) => Ok(true),
+        // A process that has just ended can keep its group for a moment.
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(false),
+        Err(source) => Err(SysError::io("remove scope", dir, source)),
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
+}
+
+/// Finds where version 2 is mounted, in the text of `/proc/self/mounts`.
+fn find_mount(mounts: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [_, path, "cgroup2", ..] = fields[..] else {
+            return None;
+        };
+        Some(PathBuf::from(path))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_found_that_were_made_before_the_unit_ran() {
+        let mount = tempfile::tempdir().unwrap();
+        let cgroup = CgroupV2 {
+            mount: mount.path().to_owned(),
+            name: "ours".to_owned(),
+        };
+        let scope = |name: &str| ScopeName::parse(name).unwrap();
+        let (old, new) = (scope("guest-100"), scope("guest-200"));
+        fs::create_dir_all(cgroup.dir(&old)).unwrap();
+        fs::create_dir_all(mount.path().join(DELEGATED)).unwrap();
+        fs::create_dir_all(cgroup.dir(&new)).unwrap();
+        assert_eq!(cgroup.dir(&old), mount.path().join("ours/guest-100"));
+        let delegated = mount.path().join(DELEGATED);
+        assert_eq!(cgroup.dir(&new), delegated.join("ours/guest-200"));
+        assert_eq!(cgroup.scopes().unwrap(), [old, new]);
+    }
+
+    #[test]
+    fn version_2_is_found_where_it_is_mounted() {
+        let mounts = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        let found = find_mount(mounts).unwrap();
+        assert_eq!(found, Path::new("/sys/fs/cgroup/unified"));
+        assert_eq!(
+            find_mount("cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"),
+            None
+        );
+    }
+}
