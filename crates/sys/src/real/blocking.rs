@@ -25,20 +25,16 @@ pub(super) async fn blocking<T: Send + 'static>(
     };
     none_left_by(caller).await;
     let stage = Arc::new(Mutex::new(Stage::Awaited));
-    let waiting = Waiting {
+    let _waiting = Waiting {
         caller,
         stage: Arc::clone(&stage),
     };
+    let under_way = UnderWay { caller, stage };
     let done = task::spawn_blocking(move || {
-        let result = work();
-        if std::mem::replace(&mut *lock(&stage), Stage::Ended) == Stage::Left {
-            forget(caller);
-        }
-        result
+        let _under_way = under_way;
+        work()
     });
-    let result = joined(done.await);
-    drop(waiting);
-    result
+    joined(done.await)
 }
 
 fn joined<T>(result: Result<Result<T, SysError>, task::JoinError>) -> Result<T, SysError> {
@@ -64,6 +60,21 @@ impl Drop for Waiting {
         if *stage == Stage::Awaited {
             *stage = Stage::Left;
             *lock(&LEFT).entry(self.caller).or_default() += 1;
+        }
+    }
+}
+
+/// The work, until it has ended, be it in a panic.
+struct UnderWay {
+    caller: task::Id,
+    stage: Arc<Mutex<Stage>>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let before = std::mem::replace(&mut *lock(&self.stage), Stage::Ended);
+        if before == Stage::Left {
+            forget(self.caller);
         }
     }
 }
