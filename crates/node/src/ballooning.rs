@@ -9,6 +9,8 @@ use model::VmId;
 use proto::status::{GuestUsage, NodeUsage};
 use tracing::{info, warn};
 
+use crate::sample::patient;
+use crate::tasks::qmp_failed;
 use crate::{World, node_config_key};
 
 /// In percent of the host's memory, where nobody says otherwise.
@@ -114,10 +116,13 @@ async fn participant(world: &World, usage: &GuestUsage) -> Option<Guest> {
 }
 
 async fn inflate(world: &World, vmid: VmId, bytes: u64) -> Result<(), model::Error> {
-    let qmp = world.running.qmp(vmid).await?;
-    qmp.set_balloon(bytes)
-        .await
-        .map_err(crate::tasks::qmp_failed)
+    let set = patient(&*world.clock, async {
+        let qmp = world.running.qmp(vmid).await?;
+        qmp.set_balloon(bytes).await.map_err(qmp_failed)
+    });
+    // The next measurement waits for this one.
+    let late = || Err(model::Error::unavailable("QEMU does not answer"));
+    set.await.unwrap_or_else(late)
 }
 
 impl HostMemory {

@@ -154,7 +154,7 @@ async fn measure_storages(world: &World) -> Result<Vec<StorageUsage>, Error> {
     Ok(usages)
 }
 
-async fn patient<T>(clock: &dyn Clock, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn patient<T>(clock: &dyn Clock, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),
         () = clock.sleep(PATIENCE) => None,
