@@ -189,14 +189,23 @@ impl<T: SavesMemory> Step<T> for SaveMemory {
     }
 
     async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
-        let Some(memory) = task.memory() else {
-            return Ok(());
-        };
-        if !cx.world.running.is_running(task.vmid()).await? {
-            return Ok(());
+        match saved_by(cx, task).await? {
+            Some((qmp, memory)) => give_up(cx, &qmp, memory).await,
+            None => Ok(()),
         }
-        let qmp = cx.world.running.qmp(task.vmid()).await?;
-        give_up(cx, &qmp, memory).await
+    }
+}
+
+/// Who saves what, where memory is saved and its guest still runs.
+async fn saved_by<'a, T: SavesMemory>(
+    cx: &TaskContext<World>,
+    task: &'a T,
+) -> Result<Option<(Qmp, &'a NewMemory)>, Error> {
+    match task.memory() {
+        Some(memory) if cx.world.running.is_running(task.vmid()).await? => {
+            Ok(Some((cx.world.running.qmp(task.vmid()).await?, memory)))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -338,13 +347,9 @@ impl<T: SavesMemory> Step<T> for FinishMemory {
 
     async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
         // Before anything else is undone: until the guest runs on, its disks are not to be touched.
-        let Some(memory) = task.memory() else {
+        let Some((qmp, memory)) = saved_by(cx, task).await? else {
             return Ok(());
         };
-        if !cx.world.running.is_running(task.vmid()).await? {
-            return Ok(());
-        }
-        let qmp = cx.world.running.qmp(task.vmid()).await?;
         go_through(cx, &qmp).await?;
         run_on(cx, &qmp, memory).await
     }

@@ -113,6 +113,13 @@ pub(super) fn require_space(
     Ok(())
 }
 
+/// Refuses who may not allocate on the storage where a disk is.
+fn require_space_beside(op: &Op, config: &GuestConfig, disk: &str) -> Result<(), Error> {
+    let named = volumes_of(config).into_iter();
+    let named = named.filter(|(option, _)| *option == disk);
+    require_space(op, named.map(|(_, volume)| volume.storage().clone()))
+}
+
 /// Unused volumes and media that many share are not copied.
 fn is_copied(option: &str, config: &GuestConfig) -> bool {
     let Ok(slot) = option.parse::<DriveSlot>() else {
@@ -146,9 +153,7 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     }
     let guest = op.context.world.records.guest(vmid).await?.record.data;
     if wanted.storage.is_none() {
-        let named = volumes_of(&guest.config).into_iter();
-        let disk = named.filter(|(option, _)| *option == wanted.disk);
-        require_space(&op, disk.map(|(_, volume)| volume.storage().clone()))?;
+        require_space_beside(&op, &guest.config, &wanted.disk)?;
     }
     let mut task = QemuMoveDisk::new(vmid, wanted.disk);
     task.storage = wanted.storage;
@@ -174,9 +179,7 @@ async fn reassign(op: Op, vmid: VmId, target: VmId, wanted: Move) -> Result<Answ
     view.require(&format!("/vms/{target}"), &[Privilege::VmConfigDisk])?;
     let guest = op.context.world.records.guest(vmid).await?.record.data;
     op.context.world.records.guest(target).await?;
-    let named = volumes_of(&guest.config).into_iter();
-    let disk = named.filter(|(option, _)| *option == wanted.disk);
-    require_space(&op, disk.map(|(_, volume)| volume.storage().clone()))?;
+    require_space_beside(&op, &guest.config, &wanted.disk)?;
     let target_disk = wanted.target_disk.unwrap_or_else(|| wanted.disk.clone());
     let id = format!("{vmid}-{}>{target}-{target_disk}", wanted.disk);
     let mut task = QemuReassignDisk::new(vmid, wanted.disk, target, target_disk);

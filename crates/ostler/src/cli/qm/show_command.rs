@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use guest::qemu::{Accel, QemuInfo, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan};
 use model::qemu::{Aio, DriveSlot};
 use model::schema::Values;
-use model::{BlockFormat, BlockSource, BlockSpec, Error, GuestConfig, VmId, VolumeId};
-use node::taps;
+use model::{BlockFormat, BlockSource, BlockSpec, Error, GuestConfig, VmId};
+use node::{taps, volumes_of};
 use proto::Verb;
 
 use super::super::agent::{Agent, values};
@@ -41,11 +41,11 @@ pub(super) async fn run(agent: Agent, given: Values) -> Result<()> {
 async fn planned(agent: &Agent, vmid: VmId) -> Result<Vec<String>> {
     let params = values([("vmid", vmid.get().into())]);
     let config = agent.at(Verb::Get, CONFIG, params).await?.data;
-    let config: GuestConfig = serde_json::from_value(config).context("reading the options")?;
-    let config = VmConfig::parse(&config).map_err(Error::invalid_fields)?;
+    let options: GuestConfig = serde_json::from_value(config).context("reading the options")?;
+    let config = VmConfig::parse(&options).map_err(Error::invalid_fields)?;
     let accel = if config.kvm { Accel::Kvm } else { Accel::Tcg };
     let running = plan(&config, &installed()?, accel)?;
-    let volumes = volumes(agent, &config).await?;
+    let volumes = volumes(agent, &options, &config).await?;
     let paths = RuntimePaths::new(agent.paths.guest(vmid).display().to_string());
     let arguments = argv(
         &running,
@@ -75,18 +75,18 @@ fn installed() -> Result<QemuInfo> {
 }
 
 /// The image behind each drive, by its path.
-async fn volumes(agent: &Agent, config: &VmConfig) -> Result<Volumes> {
-    let drives = config.drives.iter();
-    let mut named: Vec<(DriveSlot, VolumeId, bool)> = drives
-        .filter_map(|(slot, drive)| {
-            let read_only = drive.is_cdrom() || drive.is_read_only();
-            Some((*slot, drive.volume()?, read_only))
-        })
-        .collect();
-    let efi = config.efi_disk.as_ref().and_then(|disk| disk.volume());
-    named.extend(efi.map(|volume| (DriveSlot::EFI, volume, false)));
+async fn volumes(agent: &Agent, options: &GuestConfig, config: &VmConfig) -> Result<Volumes> {
     let mut volumes = Volumes::new();
-    for (slot, volume, read_only) in named {
+    for (option, volume) in volumes_of(options) {
+        let Ok(slot) = option.parse::<DriveSlot>() else {
+            continue;
+        };
+        // A program of its own has that open.
+        if slot == DriveSlot::TPM {
+            continue;
+        }
+        let drive = config.drives.get(&slot);
+        let read_only = drive.is_some_and(|drive| drive.is_cdrom() || drive.is_read_only());
         let params = values([
             ("storage", volume.storage().to_string().into()),
             ("volume", volume.to_string().into()),
