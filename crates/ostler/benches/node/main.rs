@@ -11,7 +11,7 @@ mod by_hand;
 mod commits;
 mod crowd;
 mod disks;
-#[path = "../../tests/harness/mod.rs"]
+#[path = "../../tests/whole/harness/mod.rs"]
 mod harness;
 mod lists;
 mod load;

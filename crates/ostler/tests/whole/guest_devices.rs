@@ -1,15 +1,8 @@
 //! What surrounds a real guest: its security module, memory nodes, scripts, its turn among others.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::os::unix::fs::PermissionsExt;
 
-use harness::{Serial, TestNode, left_out, put_guest, tiny_disk, until};
+use crate::harness::{Serial, TestNode, left_out, put_guest, tiny_disk, until};
 use serde_json::{Value, json};
 
 fn guest() -> Value {

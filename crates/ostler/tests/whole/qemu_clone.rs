@@ -1,13 +1,10 @@
 //! Templates, clones and moving disks, with a real guest.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
-mod harness;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use harness::{Serial, TestNode, about, left_out, tiny_disk, until};
+use crate::harness::{Serial, TestNode, about, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 struct Scene {

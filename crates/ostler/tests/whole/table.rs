@@ -1,9 +1,4 @@
 //! The operation table against the code: none without the other.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
 
 use std::collections::BTreeSet;
 

@@ -1,15 +1,8 @@
 //! From a request to a running guest, on a real node.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::time::Duration;
 
-use harness::{Serial, TestNode, kill, left_out, tiny_disk, until};
+use crate::harness::{Serial, TestNode, kill, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 fn guest(vmid: u32) -> Value {

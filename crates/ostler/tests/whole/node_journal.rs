@@ -1,15 +1,8 @@
 //! The log of a node and its report.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::path::Path;
 
-use harness::{TestNode, left_out, put_guest};
+use crate::harness::{TestNode, left_out, put_guest};
 use proto::wire::Answer;
 use serde_json::{Value, json};
 

@@ -1,15 +1,8 @@
 //! A running guest whose devices come, change and go, as the guest itself sees it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::path::Path;
 
-use harness::{Serial, TestNode, left_out, namespace, put_guest, tiny_disk, until};
+use crate::harness::{Serial, TestNode, left_out, namespace, put_guest, tiny_disk, until};
 use serde_json::{Value, json};
 
 /// A guest that may be changed in every way, and its console.
@@ -105,7 +98,7 @@ fn drives_come_and_go_while_it_runs() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    namespace::with_bridge("drives_come_and_go_while_it_runs", async {
+    namespace::with_bridge(async {
         let mut hot = Hot::start(&disk, &[("ide2", "none,media=cdrom".into())]).await;
         hot.made(json!({"virtio1": "local:1,iothread=1"})).await;
         hot.until_inside("[ -b /dev/vdb ]");
@@ -166,7 +159,7 @@ fn a_medium_is_changed_while_it_runs() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    namespace::with_bridge("a_medium_is_changed_while_it_runs", async {
+    namespace::with_bridge(async {
         let mut hot = Hot::start(&disk, &[("ide2", "none,media=cdrom".into())]).await;
         for (name, text) in [("a.iso", "first-medium"), ("b.iso", "second-medium")] {
             let path = hot.node.root.join("var/lib/vz/template/iso").join(name);
@@ -200,7 +193,7 @@ fn cards_come_and_go_while_it_runs() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    namespace::with_bridge("cards_come_and_go_while_it_runs", async {
+    namespace::with_bridge(async {
         let mut hot = Hot::start(&disk, &[]).await;
         let card = "virtio=BC:24:11:00:00:07,bridge=vmbr0";
         hot.made(json!({"net1": card})).await;
@@ -249,56 +242,53 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    namespace::with_bridge(
-        "processors_balloon_and_tablet_change_while_it_runs",
-        async {
-            let more: [(&str, Value); 3] = [
-                ("hotplug", "network,disk,usb,cpu".into()),
-                ("cores", 2.into()),
-                ("vcpus", 1.into()),
-            ];
-            let mut hot = Hot::start(&disk, &more).await;
-            hot.made(json!({"vcpus": 2})).await;
-            hot.until_inside("[ -e /sys/devices/system/cpu/cpu1 ]");
-            hot.serial
-                .type_line("echo 1 > /sys/devices/system/cpu/cpu1/online");
-            hot.until_inside("[ \"$(grep -c ^processor /proc/cpuinfo)\" = 2 ]");
-            hot.made(json!({"vcpus": 1})).await;
-            hot.until_inside("[ ! -e /sys/devices/system/cpu/cpu1 ]");
+    namespace::with_bridge(async {
+        let more: [(&str, Value); 3] = [
+            ("hotplug", "network,disk,usb,cpu".into()),
+            ("cores", 2.into()),
+            ("vcpus", 1.into()),
+        ];
+        let mut hot = Hot::start(&disk, &more).await;
+        hot.made(json!({"vcpus": 2})).await;
+        hot.until_inside("[ -e /sys/devices/system/cpu/cpu1 ]");
+        hot.serial
+            .type_line("echo 1 > /sys/devices/system/cpu/cpu1/online");
+        hot.until_inside("[ \"$(grep -c ^processor /proc/cpuinfo)\" = 2 ]");
+        hot.made(json!({"vcpus": 1})).await;
+        hot.until_inside("[ ! -e /sys/devices/system/cpu/cpu1 ]");
 
-            assert!(hot.monitor("info usb").await.contains("Tablet"));
-            hot.made(json!({"tablet": 0})).await;
-            assert!(!hot.monitor("info usb").await.contains("Tablet"));
-            hot.made(json!({"tablet": 1})).await;
-            assert!(hot.monitor("info usb").await.contains("Tablet"));
+        assert!(hot.monitor("info usb").await.contains("Tablet"));
+        hot.made(json!({"tablet": 0})).await;
+        assert!(!hot.monitor("info usb").await.contains("Tablet"));
+        hot.made(json!({"tablet": 1})).await;
+        assert!(hot.monitor("info usb").await.contains("Tablet"));
 
-            hot.made(json!({"balloon": 96})).await;
-            let reached = async || hot.monitor("info balloon").await.contains("actual=96");
-            until("the balloon has its size", reached).await;
-            let told = async || hot.status().await["ballooninfo"]["total_mem"].is_u64();
-            until("the guest tells of its memory", told).await;
-            let shown = hot.status().await;
-            let info = &shown["ballooninfo"];
-            assert_eq!(info["max_mem"], 128 << 20);
-            assert_eq!(
-                (&info["actual"], &shown["balloon"]),
-                (&json!(96 << 20), &json!(96 << 20))
-            );
-            let number = |value: &Value| value.as_u64().unwrap();
-            let used = number(&info["total_mem"]) - number(&info["free_mem"]);
-            assert_eq!(
-                (number(&shown["mem"]), &shown["freemem"]),
-                (used, &info["free_mem"])
-            );
+        hot.made(json!({"balloon": 96})).await;
+        let reached = async || hot.monitor("info balloon").await.contains("actual=96");
+        until("the balloon has its size", reached).await;
+        let told = async || hot.status().await["ballooninfo"]["total_mem"].is_u64();
+        until("the guest tells of its memory", told).await;
+        let shown = hot.status().await;
+        let info = &shown["ballooninfo"];
+        assert_eq!(info["max_mem"], 128 << 20);
+        assert_eq!(
+            (&info["actual"], &shown["balloon"]),
+            (&json!(96 << 20), &json!(96 << 20))
+        );
+        let number = |value: &Value| value.as_u64().unwrap();
+        let used = number(&info["total_mem"]) - number(&info["free_mem"]);
+        assert_eq!(
+            (number(&shown["mem"]), &shown["freemem"]),
+            (used, &info["free_mem"])
+        );
 
-            // What cannot be changed waits.
-            hot.change(json!({"memory": "256", "cpulimit": 0.5}))
-                .await
-                .unwrap();
-            let waiting = hot.waiting().await;
-            assert_eq!((waiting.len(), &waiting[0]["key"]), (1, &json!("memory")));
-        },
-    );
+        // What cannot be changed waits.
+        hot.change(json!({"memory": "256", "cpulimit": 0.5}))
+            .await
+            .unwrap();
+        let waiting = hot.waiting().await;
+        assert_eq!((waiting.len(), &waiting[0]["key"]), (1, &json!("memory")));
+    });
 }
 
 /// A SCSI disk brings its own controller along, on either board.
@@ -308,7 +298,7 @@ fn scsi_disks_come_and_go_while_it_runs() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    namespace::with_bridge("scsi_disks_come_and_go_while_it_runs", async {
+    namespace::with_bridge(async {
         for machine in ["pc", "q35"] {
             let mut hot = Hot::start(&disk, &[("machine", machine.into())]).await;
             hot.made(json!({"scsi0": "local:1,iothread=1,discard=on"}))
@@ -331,7 +321,7 @@ fn memory_comes_and_goes_while_it_runs() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    namespace::with_bridge("memory_comes_and_goes_while_it_runs", async {
+    namespace::with_bridge(async {
         let more: [(&str, Value); 3] = [
             ("hotplug", "memory".into()),
             ("numa", 1.into()),
@@ -395,7 +385,7 @@ fn balloons_follow_the_hosts_need() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
-    namespace::with_bridge("balloons_follow_the_hosts_need", async {
+    namespace::with_bridge(async {
         let more: [(&str, Value); 2] = [("memory", "192".into()), ("balloon", 128.into())];
         let hot = Hot::start(&disk, &more).await;
         let target = async |percent: u32| {

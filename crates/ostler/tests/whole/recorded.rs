@@ -3,19 +3,13 @@
 //! The recordings are not part of the project: `OSTLER_RECORDED` names the file, one JSON object
 //! a line. Status line, content type, error keys and texts, field names and JSON types must
 //! agree, or the difference stands in `DIFFERENCES` with its reason.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::https::{Response, request};
-use harness::session::root_session;
-use harness::{TestNode, left_out};
+use crate::harness::https::{Response, request};
+use crate::harness::namespace::with_bridge;
+use crate::harness::session::root_session;
+use crate::harness::{TestNode, left_out};
 use serde_json::{Value, json};
 
 /// What differs on purpose, and why.
@@ -140,37 +134,12 @@ fn row_of(exchange: &Value) -> Option<&'static proto::Row> {
     Some(router.find(verb, segments.get(2..)?)?.row)
 }
 
-/// Runs in a network namespace of its own, with a bridge: the test starts itself again.
 #[test]
 fn recorded_answers() {
-    const INSIDE: &str = "OSTLER_TEST_NAMESPACE";
     if left_out("recorded") || recordings().is_none() {
         return;
     }
-    if std::env::var_os(INSIDE).is_some() {
-        return tokio::runtime::Runtime::new()
-            .unwrap()
-            .block_on(replay_all());
-    }
-    // What /sys shows of links belongs to the namespace that mounted it; the control groups
-    // below it are carried over.
-    let script = "ip link set lo up && ip link add vmbr0 type bridge && ip link set vmbr0 up && \
-                  keep=$(mktemp -d) && mount --rbind /sys/fs/cgroup $keep && \
-                  mount -t sysfs s /sys && mount --rbind $keep /sys/fs/cgroup && exec \"$@\"";
-    #[expect(clippy::disallowed_methods, reason = "a test starts itself again")]
-    let inside = std::process::Command::new("unshare")
-        .args(["--net", "--mount", "sh", "-c", script, "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "recorded_answers", "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    print!("{}", String::from_utf8_lossy(&inside.stdout));
-    assert!(
-        inside.status.success(),
-        "{}",
-        String::from_utf8_lossy(&inside.stderr)
-    );
+    with_bridge(async { replay_all().await });
 }
 
 async fn replay_all() {

@@ -1,10 +1,7 @@
 //! What a node tells of itself and its guests: status, lists, numbers.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-mod harness;
-
-use harness::https::request;
-use harness::{Serial, TestNode, left_out, tiny_disk, until};
+use crate::harness::https::request;
+use crate::harness::{Serial, TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 fn guest(vmid: u32) -> Value {

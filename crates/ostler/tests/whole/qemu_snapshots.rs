@@ -1,11 +1,8 @@
 //! Snapshots, rollback and suspension of a real guest.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
-mod harness;
 
 use std::path::PathBuf;
 
-use harness::{Serial, TestNode, about, left_out, tiny_disk};
+use crate::harness::{Serial, TestNode, about, left_out, tiny_disk};
 use serde_json::{Value, json};
 
 struct Scene {

@@ -1,18 +1,11 @@
 //! The commands whose programs are tables (`pveum`, `pvesm`, `qm`) against a real node, and what
 //! shells and `man` make of them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use harness::commands::{Commands, said};
-use harness::{TestNode, left_out};
+use crate::harness::commands::{Commands, said};
+use crate::harness::{TestNode, left_out};
 use serde_json::json;
 
 const PASSWORD: &str = "opens-1-door";

@@ -1,16 +1,9 @@
 //! A real client that nobody here wrote: proxmoxer, unmodified, against a real node.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::path::{Path, PathBuf};
 
-use harness::python::{python_with, run};
-use harness::{TestNode, left_out, tiny_disk};
+use crate::harness::python::{python_with, run};
+use crate::harness::{TestNode, left_out, tiny_disk};
 use serde_json::json;
 
 /// What the session imports; versions are pinned so that a test of today is one of tomorrow.

@@ -1,57 +1,30 @@
 //! Guests that are told at their first boot who they are, on a real node: the tiny guest, which
 //! has a small reader of its own, and a Debian with cloud-init, reached by SSH.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a test may fail where it stands; its own children, each waited for"
-)]
-
-mod harness;
+#![allow(clippy::disallowed_methods, reason = "a test runs programs")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use harness::{Serial, TestNode, left_out, until};
+use crate::harness::namespace::inside;
+use crate::harness::{Serial, TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse of lab";
 
-/// What the test is told by itself, once it is in a namespace.
-const INSIDE: &str = "OSTLER_TEST_DISK";
+/// A bridge with an address.
+const LINKS: &str = "ip link add vmbr0 type bridge && ip addr add 10.9.0.1/24 dev vmbr0 && \
+                     ip link set vmbr0 up";
 
-/// Runs a test in a network namespace of its own with a bridge that has an address: the test
-/// starts itself again. What it needs from the network it gets before.
-fn inside(test: &str, disk: fn() -> Option<PathBuf>) -> Option<PathBuf> {
-    if let Some(disk) = std::env::var_os(INSIDE) {
-        return Some(disk.into());
+/// Whether this test is left out here.
+fn left_out_here(test: &str) -> bool {
+    let missing = ["genisoimage", "ssh", "ssh-keygen"]
+        .into_iter()
+        .find(|program| !Path::new("/usr/bin").join(program).exists());
+    if let Some(program) = missing {
+        println!("left out: {test}: {program} is not installed");
     }
-    if left_out(test) {
-        return None;
-    }
-    for program in ["genisoimage", "ssh", "ssh-keygen"] {
-        if !Path::new("/usr/bin").join(program).exists() {
-            println!("left out: {test}: {program} is not installed");
-            return None;
-        }
-    }
-    let disk = disk()?;
-    let script = "ip link set lo up && ip link add vmbr0 type bridge && \
-                  ip addr add 10.9.0.1/24 dev vmbr0 && ip link set vmbr0 up && \
-                  keep=$(mktemp -d) && mount --rbind /sys/fs/cgroup $keep && \
-                  mount -t sysfs s /sys && mount --rbind $keep /sys/fs/cgroup && exec \"$@\"";
-    let run = Command::new("unshare")
-        .args(["--net", "--mount", "sh", "-c", script, "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, disk)
-        .output()
-        .unwrap();
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    print!("{}", said(&run.stdout));
-    assert!(run.status.success(), "{}", said(&run.stderr));
-    None
+    missing.is_some() || left_out(test)
 }
 
 /// The cloud guest's disk, built where it is missing; none where that cannot be done.
@@ -129,11 +102,11 @@ async fn refused(node: &TestNode, options: Value) -> String {
 
 #[test]
 fn a_tiny_guest_reads_what_it_is_told() {
-    let Some(disk) = inside("a_tiny_guest_reads_what_it_is_told", harness::tiny_disk) else {
+    if left_out_here("cloud-init of the tiny guest") {
         return;
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(tiny(&disk));
+    }
+    let Some(disk) = tiny_disk() else { return };
+    inside(LINKS, async { tiny(&disk).await });
 }
 
 async fn tiny(disk: &Path) {
@@ -399,12 +372,11 @@ const BOOT_LIMIT: Duration = Duration::from_secs(420);
 
 #[test]
 fn debian_is_reached_with_the_key_that_cloud_init_brought() {
-    let test = "debian_is_reached_with_the_key_that_cloud_init_brought";
-    let Some(disk) = inside(test, cloud_disk) else {
+    if left_out_here("cloud-init of a Debian") {
         return;
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
+    }
+    let Some(disk) = cloud_disk() else { return };
+    inside(LINKS, async {
         let node = TestNode::start(async |_| {}).await;
         write_snippet(
             &node,

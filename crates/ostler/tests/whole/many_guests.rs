@@ -1,10 +1,7 @@
 //! Ten thousand guests on one node: what the lists cost, and what the processes weigh.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-mod harness;
-
-use harness::https::request;
-use harness::{TestNode, left_out, until};
+use crate::harness::https::request;
+use crate::harness::{TestNode, left_out, until};
 use model::{GuestConfig, GuestKind, GuestRecord, Record, VmId};
 use serde_json::{Value, json};
 use store::{Commit, SharedStore, limits};

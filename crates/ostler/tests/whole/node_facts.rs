@@ -1,12 +1,9 @@
 //! What a node tells of itself, and the settings of node and cluster.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
-mod harness;
 
 use std::collections::BTreeSet;
 
-use harness::https::request;
-use harness::{TestNode, left_out, put_guest, until};
+use crate::harness::https::request;
+use crate::harness::{TestNode, left_out, put_guest, until};
 use serde_json::{Value, json};
 
 async fn get(node: &TestNode, op: &str, params: Value) -> Value {

@@ -1,13 +1,10 @@
 //! What a client sees of the wire itself: TLS, redirects, formats, limits, refusals.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
-mod harness;
 
 use std::io::Read;
 use std::time::Duration;
 
-use harness::https::{Response, connector, exchange, request};
-use harness::{TestNode, left_out};
+use crate::harness::https::{Response, connector, exchange, request};
+use crate::harness::{TestNode, left_out};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

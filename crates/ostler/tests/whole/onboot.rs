@@ -1,9 +1,6 @@
 //! Guests that start with the machine.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-mod harness;
-
-use harness::{TestNode, left_out, put_guest, until};
+use crate::harness::{TestNode, left_out, put_guest, until};
 use serde_json::{Value, json};
 
 async fn status(node: &TestNode, vmid: u32) -> Value {

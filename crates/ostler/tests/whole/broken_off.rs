@@ -1,19 +1,12 @@
 //! The tasks that copy, move or throw away disks are broken off in every step, beside real guests: no
 //! disk is lost, and nothing is left that nobody knows of.
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test tells what it does, and may fail where it stands"
-)]
-
-mod harness;
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::breaking::{Break, Broken};
-use harness::{Serial, TestNode, about, left_out, tiny_disk, until};
+use crate::harness::breaking::{Break, Broken};
+use crate::harness::{Serial, TestNode, about, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 /// Before an act and in the middle of it; between two acts there is nothing to be in the middle of.

@@ -1,15 +1,8 @@
 //! Making many guests at once, on a real node.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::collections::BTreeSet;
 
-use harness::{TestNode, left_out};
+use crate::harness::{TestNode, left_out};
 use serde_json::json;
 
 const COUNT: u32 = 100;

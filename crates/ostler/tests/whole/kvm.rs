@@ -1,18 +1,11 @@
 //! The probe guest on the real host: with emulation it goes the whole way, and of KVM it says what
 //! a real operating system would find.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::harness::left_out;
 use guest::qemu::Accel;
-use harness::left_out;
 use node::kvm::{Verdict, run_probe};
 use sys::{RealHost, SharedHost};
 

@@ -1,17 +1,10 @@
 //! The commands under the names that people know, against a real node.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::path::Path;
 use std::process::Stdio;
 
-use harness::commands::{Commands, said};
-use harness::{TestNode, left_out, until};
+use crate::harness::commands::{Commands, said};
+use crate::harness::{TestNode, left_out, until};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -1,13 +1,10 @@
 //! Storages, volumes and uploads on a real node, by a real client.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod harness;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use harness::{TestNode, kill, left_out, until};
+use crate::harness::{TestNode, kill, left_out, until};
 use serde_json::{Value, json};
 
 /// A node, and a token with which curl may do everything.

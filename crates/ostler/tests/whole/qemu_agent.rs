@@ -1,20 +1,13 @@
 //! The guest agent of a real guest: everything that it can be asked for, by the API.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::harness::https::request;
+use crate::harness::{TestNode, left_out, put_guest, tiny_disk, until};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use harness::https::request;
-use harness::{TestNode, left_out, put_guest, tiny_disk, until};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -566,7 +559,7 @@ async fn a_freezer_that_died(scene: &Scene) {
     let mark = scene.node.root.join("run/ostler/guests/100/frozen");
     assert_eq!(scene.result("POST", "/fsfreeze-freeze").await, 1);
     let agent = scene.node.role("node")[0];
-    harness::kill(agent);
+    crate::harness::kill(agent);
     std::fs::write(&mark, b"").unwrap();
     until("the frozen guest is thawed", async || {
         let (status, data) = scene.ask("POST", "/fsfreeze-status", &[]).await;

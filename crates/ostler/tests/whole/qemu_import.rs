@@ -1,13 +1,10 @@
 //! Disks that are filled from images: what is brought is what is there, and who dies in between
 //! leaves nothing.
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
-mod harness;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{TestNode, left_out, until};
+use crate::harness::{TestNode, left_out, until};
 use serde_json::{Value, json};
 
 const IMAGE_BYTES: usize = 96 << 20;

@@ -1,17 +1,10 @@
 //! A login of realm `pam` with the machine's own PAM, by a user that the test makes and removes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use harness::https::request;
-use harness::{TestNode, left_out};
+use crate::harness::https::request;
+use crate::harness::{TestNode, left_out};
 use serde_json::json;
 
 /// A user of this machine for as long as this value lives.

@@ -1,21 +1,14 @@
 //! Clients that nobody here wrote: Ansible's modules of the collection `community.proxmox`, as
 //! published, against a real node.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use harness::namespace::with_bridge;
-use harness::python::python_with;
-use harness::session::root_session;
-use harness::{TestNode, left_out, tiny_disk, until};
+use crate::harness::namespace::with_bridge;
+use crate::harness::python::python_with;
+use crate::harness::session::root_session;
+use crate::harness::{TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 /// What the playbooks need; versions are pinned so that a test of today is one of tomorrow.
@@ -284,7 +277,7 @@ fn ansible_does_what_it_does_with_proxmox_ve() {
     if python().is_none() || tiny_disk().is_none() {
         return;
     }
-    with_bridge("ansible_does_what_it_does_with_proxmox_ve", async {
+    with_bridge(async {
         let Some(scene) = Scene::new().await else {
             return;
         };

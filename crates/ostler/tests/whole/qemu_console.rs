@@ -1,16 +1,9 @@
 //! Consoles of a real guest, by a websocket client that shows every frame.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may fail where it stands"
-)]
-
-mod harness;
 
 use std::time::Duration;
 
-use harness::https::{connector, request};
-use harness::{Serial, TestNode, left_out, tiny_disk, until};
+use crate::harness::https::{connector, request};
+use crate::harness::{Serial, TestNode, left_out, tiny_disk, until};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};

@@ -1,0 +1,57 @@
+//! Tests in a network namespace of their own, where links, guests and ports meet no others: the
+//! test starts itself again in it.
+
+use std::process::Command;
+
+const INSIDE: &str = "OSTLER_TEST_NAMESPACE";
+
+/// Runs `work` in a fresh network namespace with the bridges `vmbr0` and `vmbr1`.
+///
+/// `work` is an async block of the test function itself, whose name it is found by.
+pub fn with_bridge<F: Future<Output = ()>>(work: F) {
+    let links = "ip link add vmbr0 type bridge && ip link set vmbr0 up && \
+                 ip link add vmbr1 type bridge && ip link set vmbr1 up";
+    inside(links, work);
+}
+
+/// As `with_bridge`, with the commands that make the links.
+pub fn inside<F: Future<Output = ()>>(links: &str, work: F) {
+    if std::env::var_os(INSIDE).is_some() {
+        return tokio::runtime::Runtime::new().unwrap().block_on(work);
+    }
+    // What /sys shows of links belongs to the namespace that mounted it; the control groups
+    // below it are carried over.
+    let script = format!(
+        "ip link set lo up && {links} && keep=$(mktemp -d) && \
+         mount --rbind /sys/fs/cgroup $keep && mount -t sysfs s /sys && \
+         mount --rbind $keep /sys/fs/cgroup && exec \"$@\""
+    );
+    #[expect(clippy::disallowed_methods, reason = "a test starts itself again")]
+    let inside = Command::new("unshare")
+        .args(["--net", "--mount", "sh", "-c", &script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test_name::<F>(), "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&inside.stdout);
+    print!("{said}");
+    assert!(
+        inside.status.success(),
+        "{}",
+        String::from_utf8_lossy(&inside.stderr)
+    );
+    assert!(
+        said.contains("1 passed"),
+        "no test has this name: {}",
+        test_name::<F>()
+    );
+}
+
+/// The test in which a future was written: `hotplug::cards_come`, of the type
+/// `whole::hotplug::cards_come::{{closure}}`.
+fn test_name<F>() -> &'static str {
+    let name = std::any::type_name::<F>();
+    let name = name.split_once("::").map_or(name, |(_, rest)| rest);
+    name.trim_end_matches("::{{closure}}")
+}

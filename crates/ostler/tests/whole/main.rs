@@ -1,0 +1,36 @@
+//! Whole nodes: two processes, real guests, real clients. One program, since every test links the
+//! whole product; a test is named `<file>::<name>`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands"
+)]
+
+mod harness;
+
+mod ansible;
+mod broken_off;
+mod cli;
+mod cli_tables;
+mod cloudinit;
+mod guest_devices;
+mod hotplug;
+mod kvm;
+mod many_guests;
+mod node_facts;
+mod node_journal;
+mod onboot;
+mod pam;
+mod proxmoxer;
+mod qemu_agent;
+mod qemu_clone;
+mod qemu_console;
+mod qemu_create;
+mod qemu_import;
+mod qemu_snapshots;
+mod qemu_start;
+mod recorded;
+mod status;
+mod storage;
+mod table;
+mod wire;
