@@ -1,0 +1,163 @@
+//! What of an answer differs from the recorded one.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::exchange::Exchange;
+use crate::harness::https::Response;
+
+/// Fields whose values are facts, too, not only their names and types.
+const EXACT: &[&str] = &["exitstatus"];
+
+pub(super) fn differences(exchange: &Exchange, answer: &Response) -> Vec<String> {
+    let mut lines = head(exchange, answer);
+    let Some(wanted) = exchange.json() else {
+        return lines;
+    };
+    let Ok(found) = serde_json::from_slice::<Value>(&answer.body) else {
+        lines.push("no JSON".to_owned());
+        return lines;
+    };
+    for part in ["errors", "message"] {
+        if wanted.get(part) != found.get(part) {
+            let (wanted, found) = (shown(wanted.get(part)), shown(found.get(part)));
+            lines.push(format!("{part}: {found} instead of {wanted}"));
+        }
+    }
+    let names = |value: &Value| -> BTreeSet<String> {
+        let fields = value.as_object().into_iter().flatten();
+        fields.map(|(name, _)| name.clone()).collect()
+    };
+    let (wanted_names, found_names) = (names(wanted), names(&found));
+    let errors = ["errors", "message"].map(str::to_owned);
+    let differing = wanted_names.symmetric_difference(&found_names);
+    for name in differing.filter(|name| !errors.contains(name)) {
+        let word = if wanted_names.contains(name) {
+            "no"
+        } else {
+            "extra"
+        };
+        lines.push(format!("{word} {name} beside the data"));
+    }
+    compare("data", &wanted["data"], &found["data"], &mut lines);
+    lines
+}
+
+fn shown(value: Option<&Value>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), Value::to_string)
+}
+
+/// Status line and content type.
+pub(super) fn head(exchange: &Exchange, answer: &Response) -> Vec<String> {
+    let mut lines = Vec::new();
+    let wanted = exchange.status_line();
+    if answer.status_line != wanted {
+        lines.push(format!("'{}' instead of '{wanted}'", answer.status_line));
+    }
+    let (wanted, found) = (exchange.content_type(), answer.header("content-type"));
+    if found != wanted {
+        lines.push(format!("content type {found:?}, not {wanted:?}"));
+    }
+    lines
+}
+
+/// What of a good answer is not as its row declares it, unless what was recorded is not either.
+pub(super) fn undeclared(exchange: &Exchange, answer: &Response) -> Vec<String> {
+    let is_good = answer.status() == 200 && exchange.is_json();
+    let Some(row) = exchange.row().filter(|_| is_good) else {
+        return Vec::new();
+    };
+    let check = |answer: &Value| model::schema::check_shape(&row.returns, &answer["data"]);
+    let place = |line: &String| line.split(": ").next().unwrap_or_default().to_owned();
+    let theirs = exchange.json().map(check).unwrap_or_default();
+    let theirs: BTreeSet<String> = theirs.iter().map(place).collect();
+    let ours = check(&answer.json()).into_iter();
+    let ours = ours.filter(|line| !theirs.contains(&place(line)));
+    ours.map(|line| format!("{} data{line}", row.label()))
+        .collect()
+}
+
+/// Names and types, all the way down. Lists are compared by all that their items have.
+fn compare(place: &str, wanted: &Value, found: &Value, lines: &mut Vec<String>) {
+    let (wanted, found) = (merged(wanted), merged(found));
+    match (&wanted, &found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            // Paths, privileges and the like are data, not names of fields.
+            if wanted.keys().any(|key| key.contains(['/', '.'])) {
+                return;
+            }
+            for (key, value) in wanted {
+                match found.get(key) {
+                    Some(other) => compare(&format!("{place}.{key}"), value, other, lines),
+                    None => lines.push(format!("no {place}.{key}")),
+                }
+            }
+            let extra = found.keys().filter(|key| !wanted.contains_key(*key));
+            lines.extend(extra.map(|key| format!("extra {place}.{key}")));
+        }
+        (Value::Array(wanted), Value::Array(found)) => match (wanted.first(), found.first()) {
+            (Some(wanted), Some(found)) => {
+                compare(&format!("{place}[]"), wanted, found, lines);
+            }
+            (Some(_), None) => lines.push(format!("{place} is empty")),
+            (None, Some(_)) => lines.push(format!("{place} is not empty")),
+            (None, None) => {}
+        },
+        _ if kind(&wanted) != kind(&found) => {
+            lines.push(format!(
+                "{place} is {} instead of {}",
+                kind(&found),
+                kind(&wanted)
+            ));
+        }
+        _ if wanted != found && is_exact(place) => {
+            lines.push(format!("{place} is {found} instead of {wanted}"));
+        }
+        _ => {}
+    }
+}
+
+fn is_exact(place: &str) -> bool {
+    let name = place.rsplit('.').next();
+    name.is_some_and(|name| EXACT.contains(&name))
+}
+
+/// A list with one item that has all that its items have.
+fn merged(value: &Value) -> Value {
+    let Value::Array(items) = value else {
+        return value.clone();
+    };
+    let mut all = serde_json::Map::new();
+    for item in items {
+        match item {
+            Value::Object(fields) => {
+                // One that has the field only to say that there is nothing gives no type.
+                let known = fields
+                    .iter()
+                    .filter(|(name, value)| !value.is_null() || !all.contains_key(*name));
+                let known: Vec<_> = known
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect();
+                all.extend(known);
+            }
+            _ => return value.clone(),
+        }
+    }
+    if items.is_empty() {
+        value.clone()
+    } else {
+        json!([all])
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}

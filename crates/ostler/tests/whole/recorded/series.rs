@@ -1,0 +1,104 @@
+//! Series of the second recording: in the order in which they were recorded, on one node.
+
+use serde_json::Value;
+
+use super::compare::{differences, undeclared};
+use super::exchange::{Exchange, Exchanges, read, recording, second};
+use super::findings::{Allowed, Findings};
+use super::replay::Replay;
+use crate::harness::{left_out, put_guest};
+
+/// What makes the state in which each series begins: the user bob, the storages `isoonly` and
+/// `local2`, all contents in `local`.
+const SETUP: &[u64] = &[1, 2, 3, 4, 5, 6];
+const BOB: u64 = 3;
+
+pub(super) struct Series {
+    /// Names of files, without their ending.
+    pub(super) files: &'static [&'static str],
+    /// Which of their exchanges are replayed.
+    pub(super) part: Part,
+    /// Exchanges of other files whose state is needed, beside the common one.
+    pub(super) before: &'static [u64],
+    /// Guests that stand in for containers, and their options.
+    pub(super) guests: &'static [(u32, &'static [(&'static str, &'static str)])],
+    /// Values that were blanked, in their order, where they are not bob's password.
+    pub(super) blanks: &'static [(u64, &'static [&'static str])],
+    pub(super) allowed: Allowed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    All,
+    /// Those that change nothing, of an area that is not configured.
+    #[expect(dead_code, reason = "of use for areas that are only read so far")]
+    Reads,
+}
+
+/// Whether a series can be replayed here; says why not.
+pub(super) fn is_possible(test: &str) -> bool {
+    !left_out(test) && recording(test).is_some_and(|file| !second(&file).is_empty())
+}
+
+impl Series {
+    pub(super) async fn replay(&self) {
+        let files = second(&recording("").unwrap());
+        let all: Exchanges = files.iter().flat_map(|file| read(file)).collect();
+        let is_mine = |stem: &str| self.files.contains(&stem);
+        let mine = files.iter().filter(|file| {
+            let stem = file.file_stem().unwrap().to_str();
+            stem.is_some_and(is_mine)
+        });
+        let is_part = |exchange: &Exchange| self.part == Part::All || exchange.method() == "GET";
+        let mine = mine.flat_map(|file| read(file));
+        let mine: Exchanges = mine.filter(|(_, exchange)| is_part(exchange)).collect();
+        let mut replay = self.scene(&all, &mine).await;
+        let mut findings = Findings::default();
+        for exchange in mine.values() {
+            let answer = self.ask(&mut replay, exchange).await;
+            let (differences, undeclared) = (
+                differences(exchange, &answer),
+                undeclared(exchange, &answer),
+            );
+            findings.note(exchange.seq(), differences, undeclared);
+        }
+        findings.report(&self.files.join(", "), &self.allowed);
+    }
+
+    /// A node in the state that earlier exchanges made.
+    async fn scene(&self, all: &Exchanges, mine: &Exchanges) -> Replay {
+        let mut replay = Replay::start(async |store| {
+            for (vmid, options) in self.guests {
+                let options = options.iter();
+                let options: Vec<(&str, Value)> = options
+                    .map(|(name, value)| (*name, (*value).into()))
+                    .collect();
+                put_guest(store, *vmid, &options).await;
+            }
+        })
+        .await;
+        for seq in SETUP.iter().chain(self.before) {
+            if !mine.contains_key(seq) {
+                self.ask(&mut replay, &all[seq]).await;
+            }
+        }
+        replay
+    }
+
+    async fn ask(
+        &self,
+        replay: &mut Replay,
+        exchange: &Exchange,
+    ) -> crate::harness::https::Response {
+        let seq = exchange.seq();
+        let blanks = self.blanks.iter().find(|(of, _)| *of == seq);
+        let blanks = blanks.map_or(&[][..], |(_, values)| values);
+        let headers = replay.headers(exchange);
+        let answer = replay.send(exchange, &headers, blanks).await;
+        replay.settle(exchange, &answer).await;
+        if seq == BOB {
+            replay.bob_comes().await;
+        }
+        answer
+    }
+}

@@ -1,0 +1,24 @@
+//! The options of the datacenter.
+
+use super::findings::Allowed;
+use super::series::{Part, Series, is_possible};
+use crate::harness::namespace::with_bridge;
+
+const OPTIONS: Series = Series {
+    files: &["14-options"],
+    part: Part::All,
+    before: &[576, 582, 583],
+    guests: &[(200, &[("tags", "a;b")])],
+    blanks: &[],
+    allowed: Allowed {
+        differences: &[],
+        not_yet: &[2274, 2275, 2277, 2281, 2283, 2286],
+    },
+};
+
+#[test]
+fn options() {
+    if is_possible("recorded options") {
+        with_bridge(async { OPTIONS.replay().await });
+    }
+}
