@@ -1,5 +1,4 @@
 //! Every command line is one that the installed QEMU takes.
-#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it is surprised")]
 
 mod cases;
@@ -7,6 +6,7 @@ mod cases;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+use testkit::left_out::missing;
 
 use cases::{
     CASES, Case, Process, command_line, config, installed_qemu, make_images, taps, volumes,
@@ -64,10 +64,7 @@ async fn every_command_line_starts() {
     let Some(qemu) = installed_qemu() else { return };
     for case in CASES {
         if case.options.contains("bridge=") && !may_make_taps() {
-            println!(
-                "skipped: {} needs taps, which only root may make",
-                case.name
-            );
+            missing(case.name, "it needs taps, which only root may make");
             continue;
         }
         let directory = tempfile::tempdir().unwrap();

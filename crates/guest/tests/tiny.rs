@@ -1,6 +1,5 @@
 //! A real guest, booted by our own command line: it says that it is ready, computes on its
 //! serial port, answers through its agent and heeds the power button.
-#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 #![allow(
     clippy::disallowed_methods,
     reason = "a test's own children, each waited for"
@@ -11,6 +10,7 @@ mod cases;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use testkit::left_out::missing;
 
 use cases::{Process, command_line, config, installed_qemu};
 use guest::qemu::{QemuInfo, RuntimePaths, Volumes};
@@ -29,11 +29,14 @@ fn tiny_image(directory: &Path) -> Option<PathBuf> {
         Ok(output) if output.status.success() => Some(directory.join("tiny.qcow2")),
         Ok(output) => {
             let reason = String::from_utf8_lossy(&output.stderr);
-            println!("skipped: no tiny guest: {}", reason.trim());
+            missing("the tiny guest", reason.trim());
             None
         }
         Err(error) => {
-            println!("skipped: {} does not run: {error}", script.display());
+            missing(
+                "the tiny guest",
+                format!("{} does not run: {error}", script.display()),
+            );
             None
         }
     }

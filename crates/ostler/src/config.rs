@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use model::NodeName;
@@ -24,6 +25,8 @@ struct File {
     api_user: Option<String>,
     /// The user that guests run as.
     guest_user: Option<String>,
+    /// The pause before `ostler run` starts a role again that died.
+    restart_pause_ms: Option<u64>,
 }
 
 /// The configuration of a node, complete.
@@ -36,6 +39,7 @@ pub(crate) struct Config {
     /// uid and gid of the API process.
     pub(crate) api_user: (u32, u32),
     pub(crate) guest_user: Option<(u32, u32)>,
+    pub(crate) restart_pause: Duration,
     /// Below which all scopes of this node lie.
     pub(crate) scope_root: String,
 }
@@ -43,6 +47,7 @@ pub(crate) struct Config {
 const DEFAULT_LISTEN: &str = "[::]:8006";
 const DEFAULT_API_USER: &str = "ostler";
 const DEFAULT_GUEST_USER: &str = "ostler-guest";
+const DEFAULT_RESTART_PAUSE_MS: u64 = 1000;
 
 impl Config {
     pub(crate) fn load() -> Result<Self> {
@@ -74,6 +79,9 @@ impl Config {
             scope_root: scope_root(&root),
             api_user: user(api_user)?,
             guest_user: Some(user(guest_user)?),
+            restart_pause: Duration::from_millis(
+                file.restart_pause_ms.unwrap_or(DEFAULT_RESTART_PAUSE_MS),
+            ),
             paths,
         })
     }

@@ -45,7 +45,7 @@ enum Command {
     Run,
     /// Run the agent. Needs root.
     Node,
-    /// Run the public API. Must not be root.
+    /// Run the public API, as the user of `api-user`.
     Api,
     /// Print the operation table as JSON.
     ApiDump,
@@ -105,6 +105,9 @@ fn done(result: Result<()>) -> Result<ExitCode> {
 
 fn run_role(role: &Command) -> Result<()> {
     let config = config::Config::load()?;
+    if matches!(role, Command::Api) {
+        roles::become_api_user(&config)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use store::conformance::ManualClock;
 use store::{Commit, Key, Prefix, Read, Revision, SqliteOptions, SqliteStore, Store, StoreError};
+use testkit::left_out::missing;
 use tokio::task::JoinSet;
 
 /// Set for the process that is to die: the file to write to.
@@ -218,12 +219,12 @@ fn a_full_disk_loses_nothing() {
     command.arg(child.get_program()).args(child.get_args());
     command.env(PATH, folder.path().join("state.db"));
     let Ok(output) = command.output() else {
-        println!("skipped: there is no unshare");
+        missing("a full disk", "there is no unshare");
         return;
     };
     let text = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(77) || text.contains("unshare failed") {
-        println!("skipped: {text}");
+        missing("a full disk", text);
         return;
     }
     assert!(

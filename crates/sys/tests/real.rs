@@ -13,6 +13,7 @@ use sys::{
     Command, Files, Limits, Links, Processes, RealHost, ScopeName, Scopes, Stdio, SysError,
     TapOptions,
 };
+use testkit::left_out::missing;
 
 /// A host whose scopes go with it.
 struct Host {
@@ -50,14 +51,14 @@ impl Drop for Host {
 /// The real host with a scope root of this test's own, or a plain word why there is none.
 fn host(test: &str) -> Option<Host> {
     if !rustix::process::getuid().is_root() {
-        println!("left out: {test} needs root");
+        missing(test, "it needs root");
         return None;
     }
     let root = format!("ostler-test-{}-{test}", std::process::id());
     match RealHost::open(&root) {
         Ok(host) => Some(Host { host, root }),
         Err(error) => {
-            println!("left out: {test}: {error}");
+            missing(test, error);
             None
         }
     }

@@ -15,6 +15,7 @@ mod faults;
 mod genisoimage;
 mod guest_agent;
 mod host;
+pub mod left_out;
 mod qemu;
 mod qemu_img;
 mod store;

@@ -4,7 +4,6 @@
     unreachable_pub,
     reason = "each test program uses its own part"
 )]
-#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 #![allow(
     clippy::disallowed_methods,
     reason = "a test's own children, each waited for"
@@ -14,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use testkit::left_out::missing;
 
 use guest::qemu::{
     Accel, QemuInfo, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan,
@@ -210,7 +210,7 @@ pub fn installed_qemu() -> Option<QemuInfo> {
     };
     let texts = (run("--version"), run("-machine help"));
     let (Some(version), Some(machines)) = texts else {
-        println!("skipped: {PROGRAM} is not installed");
+        missing("a test with QEMU", format!("{PROGRAM} is not installed"));
         return None;
     };
     Some(QemuInfo::from_texts(&version, &machines).expect("a version"))

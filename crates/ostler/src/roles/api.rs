@@ -11,10 +11,19 @@ use tracing::info;
 use super::certificate::{ApiCertificate, fingerprint};
 use crate::config::Config;
 
-pub(crate) async fn api(config: &Config) -> Result<()> {
-    if rustix::process::geteuid().is_root() {
-        bail!("the API must not run as root: run it as the user of ostler.toml's 'api-user'");
+/// Becomes the user of the API where root started it. Before there is a second thread.
+pub(crate) fn become_api_user(config: &Config) -> Result<()> {
+    let (uid, gid) = config.api_user;
+    if uid == 0 {
+        bail!("the API must not run as root: ostler.toml's 'api-user' names another user");
     }
+    if rustix::process::geteuid().is_root() {
+        sys::drop_privileges(uid, gid).context("becoming the user of the API")?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn api(config: &Config) -> Result<()> {
     let certificate = ApiCertificate::of(&config.paths);
     certificate.wait_for().await;
     let tls = http::tls_acceptor(&certificate.chain, &certificate.key)?;

@@ -5,9 +5,13 @@ mod certificate;
 mod node;
 mod supervise;
 
-pub(crate) use api::api;
+pub(crate) use api::{api, become_api_user};
 pub(crate) use node::node;
 pub(crate) use supervise::supervise;
+
+/// The program that runs, also where its file was replaced or lies below a folder that its user
+/// may not enter.
+const ITSELF: &str = "/proc/self/exe";
 
 use tokio::signal::unix::{SignalKind, signal};
 

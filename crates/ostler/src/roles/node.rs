@@ -33,9 +33,8 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     let store: SharedStore =
         Arc::new(SqliteStore::open(paths.database(), clock.clone()).context("opening the store")?);
     ensure_first_storage(config, &store).await?;
-    let program = std::env::current_exe()?.display().to_string();
     let processes: Arc<dyn sys::Processes> = host.clone();
-    let pam = Arc::new(PamHelper::new(processes, program, &["pam-helper"]));
+    let pam = Arc::new(PamHelper::new(processes, super::ITSELF, &["pam-helper"]));
     let authority = Arc::new(Authority::new(store.clone(), clock.clone(), pam).await?);
     let world = World::new(WorldOptions {
         node: config.node.clone(),

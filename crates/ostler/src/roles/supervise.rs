@@ -4,21 +4,19 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use tokio::process::{Child, Command};
 use tracing::{error, info};
 
+use super::ITSELF;
 use crate::config::Config;
-
-/// The pause before something that died is started again.
-const RESTART_PAUSE_S: u64 = 1;
 
 /// How long a role may take to end when it is asked to.
 const END_TIMEOUT_S: u64 = 10;
 
 pub(crate) async fn supervise(config: &Config) -> Result<()> {
-    let agent = keep("node", None);
-    let api = keep("api", Some(config.api_user));
+    let agent = keep("node", config.restart_pause);
+    let api = keep("api", config.restart_pause);
     tokio::select! {
         ended = agent => ended,
         ended = api => ended,
@@ -28,12 +26,12 @@ pub(crate) async fn supervise(config: &Config) -> Result<()> {
 }
 
 /// Runs a role for as long as we live.
-async fn keep(role: &'static str, user: Option<(u32, u32)>) -> Result<()> {
+async fn keep(role: &'static str, pause: Duration) -> Result<()> {
     loop {
-        let mut running = Role::start(role, user)?;
+        let mut running = Role::start(role)?;
         let status = running.ended().await?;
         error!(role, %status, "ended, starting it again");
-        tokio::time::sleep(Duration::from_secs(RESTART_PAUSE_S)).await;
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -56,14 +54,12 @@ impl Role {
         clippy::disallowed_methods,
         reason = "a supervisor starts its own program"
     )]
-    fn start(name: &'static str, user: Option<(u32, u32)>) -> Result<Self> {
-        let program = std::env::current_exe().context("finding our own program")?;
-        let mut command = Command::new(program);
-        command.arg(name).kill_on_drop(true).envs(SMALL_HEAP);
-        if let Some((uid, gid)) = user {
-            command.uid(uid).gid(gid);
-        }
-        let child = command
+    fn start(name: &'static str) -> Result<Self> {
+        let child = Command::new(ITSELF)
+            .arg0("ostler")
+            .arg(name)
+            .kill_on_drop(true)
+            .envs(SMALL_HEAP)
             .spawn()
             .with_context(|| format!("starting the {name} role"))?;
         info!(role = name, pid = child.id(), "started");

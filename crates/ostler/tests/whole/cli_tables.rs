@@ -5,8 +5,10 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use crate::harness::commands::{Commands, said};
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out};
 use serde_json::json;
+use testkit::left_out::missing;
 
 const PASSWORD: &str = "opens-1-door";
 
@@ -16,11 +18,15 @@ fn refused(answer: (i32, String), text: &str) {
     assert!(!err.contains(PASSWORD), "{err}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn users_and_what_they_may_live_by_pveum() {
+#[test]
+fn users_and_what_they_may_live_by_pveum() {
     if left_out("cli pveum") {
         return;
     }
+    with_bridge(async { users_and_rights().await });
+}
+
+async fn users_and_rights() {
     let node = TestNode::start(async |_| {}).await;
     let cli = Commands::new(&node.root);
     cli.ok("pveum group add staff --comment people");
@@ -151,131 +157,135 @@ fn tokens(cli: &Commands) {
     assert_eq!(cli.json("pveum user tfa list joe@pve"), json!([]));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn storages_and_volumes_live_by_pvesm() {
+#[test]
+fn storages_and_volumes_live_by_pvesm() {
     if left_out("cli pvesm") {
         return;
     }
-    let node = TestNode::start(async |_| {}).await;
-    let cli = Commands::new(&node.root);
-    let other = node.root.join("other");
-    cli.ok(&format!(
-        "pvesm add dir other --path {} --content images",
-        other.display()
-    ));
-    let status = cli.ok("pvesm status");
-    let states: Vec<Vec<&str>> = status
-        .lines()
-        .skip(1)
-        .map(|line| line.split_whitespace().take(3).collect())
-        .collect();
-    assert_eq!(
-        states,
-        [["local", "dir", "active"], ["other", "dir", "active"]],
-        "{status}"
-    );
-    cli.ok("qm create 100 --memory 64 --kvm 0");
-    let out = cli.ok("pvesm alloc other 100 vm-100-disk-7.raw 4M");
-    assert_eq!(out, "successfully created 'other:100/vm-100-disk-7.raw'\n");
-    let volume = "other:100/vm-100-disk-7.raw";
-    let list = cli.ok("pvesm list other");
-    let row: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row, [volume, "raw", "images", "4194304", "100"], "{list}");
-    let path = cli.ok(&format!("pvesm path {volume}"));
-    let wanted = other.join("images/100/vm-100-disk-7.raw");
-    assert_eq!(path.trim_end(), wanted.to_str().unwrap());
-    assert!(wanted.exists());
-    cli.ok(&format!("pvesm free {volume}"));
-    assert!(!wanted.exists());
-    refused(cli.fails(&format!("pvesm path {volume}")), volume);
-    // Between two spaces stands an empty name: any will do.
-    for number in 0..2 {
-        let out = cli.ok("pvesm alloc other 100  4M");
-        let wanted = format!("successfully created 'other:100/vm-100-disk-{number}.raw'\n");
-        assert_eq!(out, wanted);
-    }
-    cli.ok("pvesm set other --disable");
-    assert!(cli.ok("pvesm status").contains("disabled"));
-    cli.ok("pvesm remove other");
-    assert!(!cli.ok("pvesm status").contains("other"));
-    refused(
-        cli.fails("pvesm add nfs x --server y"),
-        "400 Parameter verification failed.",
-    );
-    refused(
-        cli.fails("pvesm apiinfo"),
-        "501 'pvesm apiinfo' is not supported",
-    );
+    with_bridge(async {
+        let node = TestNode::start(async |_| {}).await;
+        let cli = Commands::new(&node.root);
+        let other = node.root.join("other");
+        cli.ok(&format!(
+            "pvesm add dir other --path {} --content images",
+            other.display()
+        ));
+        let status = cli.ok("pvesm status");
+        let states: Vec<Vec<&str>> = status
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().take(3).collect())
+            .collect();
+        assert_eq!(
+            states,
+            [["local", "dir", "active"], ["other", "dir", "active"]],
+            "{status}"
+        );
+        cli.ok("qm create 100 --memory 64 --kvm 0");
+        let out = cli.ok("pvesm alloc other 100 vm-100-disk-7.raw 4M");
+        assert_eq!(out, "successfully created 'other:100/vm-100-disk-7.raw'\n");
+        let volume = "other:100/vm-100-disk-7.raw";
+        let list = cli.ok("pvesm list other");
+        let row: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(row, [volume, "raw", "images", "4194304", "100"], "{list}");
+        let path = cli.ok(&format!("pvesm path {volume}"));
+        let wanted = other.join("images/100/vm-100-disk-7.raw");
+        assert_eq!(path.trim_end(), wanted.to_str().unwrap());
+        assert!(wanted.exists());
+        cli.ok(&format!("pvesm free {volume}"));
+        assert!(!wanted.exists());
+        refused(cli.fails(&format!("pvesm path {volume}")), volume);
+        // Between two spaces stands an empty name: any will do.
+        for number in 0..2 {
+            let out = cli.ok("pvesm alloc other 100  4M");
+            let wanted = format!("successfully created 'other:100/vm-100-disk-{number}.raw'\n");
+            assert_eq!(out, wanted);
+        }
+        cli.ok("pvesm set other --disable");
+        assert!(cli.ok("pvesm status").contains("disabled"));
+        cli.ok("pvesm remove other");
+        assert!(!cli.ok("pvesm status").contains("other"));
+        refused(
+            cli.fails("pvesm add nfs x --server y"),
+            "400 Parameter verification failed.",
+        );
+        refused(
+            cli.fails("pvesm apiinfo"),
+            "501 'pvesm apiinfo' is not supported",
+        );
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn disks_and_snapshots_live_by_qm_and_ostler() {
+#[test]
+fn disks_and_snapshots_live_by_qm_and_ostler() {
     if left_out("cli disks") {
         return;
     }
-    let node = TestNode::start(async |_| {}).await;
-    let cli = Commands::new(&node.root);
-    cli.ok("qm create 100 --memory 64 --kvm 0 --virtio0 local:0.125,format=qcow2");
-    let image = node.root.join("brought.raw");
-    std::fs::write(&image, vec![7; 2 << 20]).unwrap();
-    let image = image.display();
-    let out = cli.ok(&format!("qm disk import 100 {image} local --format qcow2"));
-    let told = "unused0: successfully imported disk 'local:100/vm-100-disk-1.qcow2'";
-    assert_eq!(out.lines().last(), Some(told), "{out}");
-    let config = cli.ok("qm config 100");
-    assert!(
-        config.contains("unused0: local:100/vm-100-disk-1.qcow2\n"),
-        "{config}"
-    );
-    assert!(!config.contains("sata"), "{config}");
-    let out = cli.ok(&format!(
-        "qm importdisk 100 {image} local --target-disk scsi1 --format qcow2"
-    ));
-    assert!(
-        out.contains("scsi1: successfully imported disk 'local:"),
-        "{out}"
-    );
-    let again = format!("qm importdisk 100 {image} local --target-disk scsi1");
-    refused(cli.fails(&again), "VM 100 has a scsi1 already");
-    cli.ok("qm disk unlink 100 --idlist unused0");
-    assert!(!cli.ok("qm config 100").contains("unused0"));
-    cli.ok("qm resize 100 virtio0 +64M");
-    assert!(cli.ok("qm config 100").contains("size=192M"));
+    with_bridge(async {
+        let node = TestNode::start(async |_| {}).await;
+        let cli = Commands::new(&node.root);
+        cli.ok("qm create 100 --memory 64 --kvm 0 --virtio0 local:0.125,format=qcow2");
+        let image = node.root.join("brought.raw");
+        std::fs::write(&image, vec![7; 2 << 20]).unwrap();
+        let image = image.display();
+        let out = cli.ok(&format!("qm disk import 100 {image} local --format qcow2"));
+        let told = "unused0: successfully imported disk 'local:100/vm-100-disk-1.qcow2'";
+        assert_eq!(out.lines().last(), Some(told), "{out}");
+        let config = cli.ok("qm config 100");
+        assert!(
+            config.contains("unused0: local:100/vm-100-disk-1.qcow2\n"),
+            "{config}"
+        );
+        assert!(!config.contains("sata"), "{config}");
+        let out = cli.ok(&format!(
+            "qm importdisk 100 {image} local --target-disk scsi1 --format qcow2"
+        ));
+        assert!(
+            out.contains("scsi1: successfully imported disk 'local:"),
+            "{out}"
+        );
+        let again = format!("qm importdisk 100 {image} local --target-disk scsi1");
+        refused(cli.fails(&again), "VM 100 has a scsi1 already");
+        cli.ok("qm disk unlink 100 --idlist unused0");
+        assert!(!cli.ok("qm config 100").contains("unused0"));
+        cli.ok("qm resize 100 virtio0 +64M");
+        assert!(cli.ok("qm config 100").contains("size=192M"));
 
-    cli.ok("qm snapshot 100 before --description first");
-    cli.ok("qm set 100 --name later");
-    cli.ok("ostler vm snapshot create 100 after -d second");
-    let tree = cli.ok("qm listsnapshot 100");
-    let names: Vec<&str> = tree
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(1))
-        .collect();
-    assert_eq!(names, ["before", "after", "current"], "{tree}");
-    let tree = cli.ok("ostler vm snapshot list 100");
-    for part in ["\nbefore  ", "\n└ after  ", "\n  └ current", "second"] {
-        assert!(tree.contains(part), "{part:?} in\n{tree}");
-    }
-    assert!(
-        !cli.ok("qm config 100 --snapshot before")
-            .contains("name: later")
-    );
-    assert_eq!(cli.fails("ostler vm snapshot rollback 100 after").0, 2);
-    cli.ok("ostler vm snapshot rollback 100 after --yes");
-    cli.ok("ostler vm snapshot delete 100 after");
-    cli.ok("qm rollback 100 before");
-    assert!(!cli.ok("qm config 100").contains("name: later"));
-    cli.ok("qm delsnapshot 100 before");
-    assert_eq!(cli.json("qm listsnapshot 100").as_array().unwrap().len(), 1);
-    copies(&cli);
+        cli.ok("qm snapshot 100 before --description first");
+        cli.ok("qm set 100 --name later");
+        cli.ok("ostler vm snapshot create 100 after -d second");
+        let tree = cli.ok("qm listsnapshot 100");
+        let names: Vec<&str> = tree
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        assert_eq!(names, ["before", "after", "current"], "{tree}");
+        let tree = cli.ok("ostler vm snapshot list 100");
+        for part in ["\nbefore  ", "\n└ after  ", "\n  └ current", "second"] {
+            assert!(tree.contains(part), "{part:?} in\n{tree}");
+        }
+        assert!(
+            !cli.ok("qm config 100 --snapshot before")
+                .contains("name: later")
+        );
+        assert_eq!(cli.fails("ostler vm snapshot rollback 100 after").0, 2);
+        cli.ok("ostler vm snapshot rollback 100 after --yes");
+        cli.ok("ostler vm snapshot delete 100 after");
+        cli.ok("qm rollback 100 before");
+        assert!(!cli.ok("qm config 100").contains("name: later"));
+        cli.ok("qm delsnapshot 100 before");
+        assert_eq!(cli.json("qm listsnapshot 100").as_array().unwrap().len(), 1);
+        copies(&cli);
 
-    cli.ok("qm start 100");
-    let out = cli.ok(&format!("qm disk import 100 {image} local"));
-    assert!(
-        out.contains("unused0: successfully imported disk 'local:"),
-        "{out}"
-    );
-    assert!(!cli.ok("qm pending 100").contains("sata"));
-    cli.ok("qm stop 100");
+        cli.ok("qm start 100");
+        let out = cli.ok(&format!("qm disk import 100 {image} local"));
+        assert!(
+            out.contains("unused0: successfully imported disk 'local:"),
+            "{out}"
+        );
+        assert!(!cli.ok("qm pending 100").contains("sata"));
+        cli.ok("qm stop 100");
+    });
 }
 
 /// Clones and templates: where this version has the operations, they work, and where it has
@@ -302,10 +312,6 @@ fn copies(cli: &Commands) {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test asks the programs of this machine"
-)]
 fn program(name: &str) -> Command {
     Command::new(name)
 }
@@ -359,7 +365,7 @@ fn zsh_completes_what_it_is_asked_to() {
     let mut zsh = program("zsh");
     zsh.args(["-f", "-c", &ask]).envs(cli.environment());
     let Ok(output) = zsh.output() else {
-        return println!("left out: completion in zsh: zsh is not installed");
+        return missing("completion in zsh", "zsh is not installed");
     };
     let (code, out, err) = said(output);
     assert!(code == 0 && err.is_empty(), "{err}");
@@ -398,7 +404,7 @@ fn man_pages_are_read_without_a_complaint() {
                 let (code, _, err) = said(output);
                 assert!(code == 0 && err.is_empty(), "{name}: {err}");
             }
-            Err(_) => println!("left out: {name} by groff: groff is not installed"),
+            Err(_) => missing(&format!("{name} by groff"), "groff is not installed"),
         }
     }
 }

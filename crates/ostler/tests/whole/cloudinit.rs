@@ -1,14 +1,15 @@
 //! Guests that are told at their first boot who they are, on a real node: the tiny guest, which
 //! has a small reader of its own, and a Debian with cloud-init, reached by SSH.
-#![allow(clippy::disallowed_methods, reason = "a test runs programs")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use crate::harness::namespace::inside;
+use crate::harness::namespace::with_bridge;
 use crate::harness::{Serial, TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
+use testkit::left_out::missing;
 
 const PASSWORD: &str = "correct horse of lab";
 
@@ -18,13 +19,13 @@ const LINKS: &str = "ip link add vmbr0 type bridge && ip addr add 10.9.0.1/24 de
 
 /// Whether this test is left out here.
 fn left_out_here(test: &str) -> bool {
-    let missing = ["genisoimage", "ssh", "ssh-keygen"]
+    let absent = ["genisoimage", "ssh", "ssh-keygen"]
         .into_iter()
         .find(|program| !Path::new("/usr/bin").join(program).exists());
-    if let Some(program) = missing {
-        println!("left out: {test}: {program} is not installed");
+    if let Some(program) = absent {
+        missing(test, format!("{program} is not installed"));
     }
-    missing.is_some() || left_out(test)
+    absent.is_some() || left_out(test)
 }
 
 /// The cloud guest's disk, built where it is missing; none where that cannot be done.
@@ -34,7 +35,7 @@ fn cloud_disk() -> Option<PathBuf> {
     let built = Command::new(script).arg(out.path()).output().unwrap();
     if !built.status.success() {
         let reason = String::from_utf8_lossy(&built.stderr).into_owned();
-        println!("left out: the cloud guest cannot be built: {reason}");
+        missing("the cloud guest", format!("it cannot be built: {reason}"));
         return None;
     }
     std::fs::canonicalize(out.path().join("cloud.qcow2")).ok()
@@ -316,61 +317,64 @@ async fn check_end(node: &TestNode) {
 /// The moments, in milliseconds after the request, at which the agent is killed.
 const MOMENTS_MS: [u64; 6] = [0, 5, 12, 25, 50, 90];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_while_it_makes_the_medium_the_agent_leaves_nothing_half_done() {
+#[test]
+fn killed_while_it_makes_the_medium_the_agent_leaves_nothing_half_done() {
     if left_out("cloudinit killed") {
         return;
     }
-    let node = TestNode::start(async |_| {}).await;
-    let options = json!({
-        "memory": "64", "kvm": 0, "ide2": "local:cloudinit,format=raw", "cipassword": PASSWORD
-    });
-    assert_eq!(node.task("qemu_create", of(100, options)).await, "OK");
-    get(&node, "qemu_cloudinit_update", 100).await;
-    let medium = node.root.join("var/lib/vz/images/100/vm-100-cloudinit.raw");
-    for moment_ms in MOMENTS_MS {
-        let name = format!("web{moment_ms}");
-        set(&node, 100, json!({"name": name})).await;
-        let killed = async {
-            tokio::time::sleep(Duration::from_millis(moment_ms)).await;
-            node.kill_role("node").await;
-        };
-        // Whether the request was heard and answered depends on the moment.
-        let asked = node.call("qemu_cloudinit_update", of(100, json!({})));
-        let _ = tokio::join!(asked, killed);
-        until("nothing works on the guest", async || {
-            let params = json!({"node": "pve1", "source": "active"});
-            let tasks = node.call("task_list", params).await.unwrap().data;
-            tasks.as_array().is_some_and(Vec::is_empty)
-        })
-        .await;
-        assert!(!node.root.join("run/ostler/guests/100.seed").exists());
-        let content = std::fs::read(&medium).unwrap();
-        assert_eq!(
-            (content.len(), &content[0x8001..0x8006]),
-            (4 << 20, &b"CD001"[..])
-        );
-        let has = |text: &str| {
-            let line = format!("hostname: {text}\n");
-            content
-                .windows(line.len())
-                .any(|part| part == line.as_bytes())
-        };
-        // What is said to be on the medium is on it.
-        let rows = get(&node, "qemu_cloudinit", 100).await;
-        let noted = row(&rows, "name")["value"].as_str().map(str::to_owned);
-        assert!(
-            has(noted.as_deref().unwrap_or("VM100")),
-            "{moment_ms} ms: {rows}"
-        );
+    with_bridge(async {
+        let node = TestNode::start(async |_| {}).await;
+        let options = json!({
+            "memory": "64", "kvm": 0, "ide2": "local:cloudinit,format=raw", "cipassword": PASSWORD
+        });
+        assert_eq!(node.task("qemu_create", of(100, options)).await, "OK");
         get(&node, "qemu_cloudinit_update", 100).await;
-    }
+        let medium = node.root.join("var/lib/vz/images/100/vm-100-cloudinit.raw");
+        for moment_ms in MOMENTS_MS {
+            let name = format!("web{moment_ms}");
+            set(&node, 100, json!({"name": name})).await;
+            let killed = async {
+                tokio::time::sleep(Duration::from_millis(moment_ms)).await;
+                node.kill_role("node").await;
+            };
+            // Whether the request was heard and answered depends on the moment.
+            let asked = node.call("qemu_cloudinit_update", of(100, json!({})));
+            let _ = tokio::join!(asked, killed);
+            until("nothing works on the guest", async || {
+                let params = json!({"node": "pve1", "source": "active"});
+                let tasks = node.call("task_list", params).await.unwrap().data;
+                tasks.as_array().is_some_and(Vec::is_empty)
+            })
+            .await;
+            assert!(!node.root.join("run/ostler/guests/100.seed").exists());
+            let content = std::fs::read(&medium).unwrap();
+            assert_eq!(
+                (content.len(), &content[0x8001..0x8006]),
+                (4 << 20, &b"CD001"[..])
+            );
+            let has = |text: &str| {
+                let line = format!("hostname: {text}\n");
+                content
+                    .windows(line.len())
+                    .any(|part| part == line.as_bytes())
+            };
+            // What is said to be on the medium is on it.
+            let rows = get(&node, "qemu_cloudinit", 100).await;
+            let noted = row(&rows, "name")["value"].as_str().map(str::to_owned);
+            assert!(
+                has(noted.as_deref().unwrap_or("VM100")),
+                "{moment_ms} ms: {rows}"
+            );
+            get(&node, "qemu_cloudinit_update", 100).await;
+        }
+    });
 }
 
 /// A machine that is busy takes ten times as long as an idle one; longer than this it hangs.
 const BOOT_LIMIT: Duration = Duration::from_secs(420);
 
 #[test]
+#[ignore = "thorough: it boots a Debian under emulation"]
 fn debian_is_reached_with_the_key_that_cloud_init_brought() {
     if left_out_here("cloud-init of a Debian") {
         return;

@@ -3,15 +3,16 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test may fail where it stands"
+    clippy::disallowed_methods,
+    reason = "a test may fail where it stands, and runs programs"
 )]
 
 mod harness;
 
-mod ansible;
 mod broken_off;
 mod cli;
 mod cli_tables;
+mod clients;
 mod cloudinit;
 mod guest_devices;
 mod hotplug;
@@ -21,7 +22,6 @@ mod node_facts;
 mod node_journal;
 mod onboot;
 mod pam;
-mod proxmoxer;
 mod qemu_agent;
 mod qemu_clone;
 mod qemu_console;

@@ -1,6 +1,7 @@
 //! Ten thousand guests on one node: what the lists cost, and what the processes weigh.
 
 use crate::harness::https::request;
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out, until};
 use model::{GuestConfig, GuestKind, GuestRecord, Record, VmId};
 use serde_json::{Value, json};
@@ -74,44 +75,44 @@ fn weight_kib(pid: u32) -> u64 {
 
 /// Prints what it finds; run it with `--nocapture`. Only a gross failure fails it: how much
 /// memory an allocator keeps differs from machine to machine.
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_guests_are_light() {
+#[test]
+fn ten_thousand_guests_are_light() {
     if left_out("many_guests") {
         return;
     }
-    let node = TestNode::start(put_guests).await;
-    let params = json!({"userid": "root@pam", "tokenid": "test", "privsep": 0});
-    let token = node.call("token_create", params).await.unwrap().data;
-    let (id, secret) = (token["full-tokenid"].as_str(), token["value"].as_str());
-    let header = [(
-        "Authorization",
-        format!("PVEAPIToken={}={}", id.unwrap(), secret.unwrap()),
-    )];
-    let path = "/api2/json/cluster/resources?type=vm";
-    until("all guests are listed", async || {
-        let list = request(node.port, "GET", path, &header, None).await.json();
-        list["data"]
-            .as_array()
-            .is_some_and(|rows| rows.len() == GUESTS as usize)
-    })
-    .await;
-    #[expect(clippy::disallowed_methods, reason = "this is about real time")]
-    let begun = std::time::Instant::now();
-    let response = request(node.port, "GET", path, &header, None).await;
-    let took = begun.elapsed();
-    println!(
-        "{GUESTS} guests: {} bytes in {took:?}, with its TLS",
-        response.body.len()
-    );
-    #[expect(clippy::disallowed_methods, reason = "this is about real time")]
-    let begun = std::time::Instant::now();
-    let next = node.call("cluster_nextid", json!({})).await.unwrap().data;
-    assert_eq!(next, (100 + GUESTS).to_string());
-    println!("the next free number in {:?}", begun.elapsed());
-    let weights: Vec<(&str, u64)> = ["node", "api"]
-        .map(|role| (role, weight_kib(node.role(role)[0])))
-        .into();
-    println!("weights in KiB: {weights:?}");
-    let total: u64 = weights.iter().map(|(_, weight)| weight).sum();
-    assert!(total < 64 << 10, "api and agent weigh {total} KiB");
+    with_bridge(async {
+        let node = TestNode::start(put_guests).await;
+        let params = json!({"userid": "root@pam", "tokenid": "test", "privsep": 0});
+        let token = node.call("token_create", params).await.unwrap().data;
+        let (id, secret) = (token["full-tokenid"].as_str(), token["value"].as_str());
+        let header = [(
+            "Authorization",
+            format!("PVEAPIToken={}={}", id.unwrap(), secret.unwrap()),
+        )];
+        let path = "/api2/json/cluster/resources?type=vm";
+        until("all guests are listed", async || {
+            let list = request(node.port, "GET", path, &header, None).await.json();
+            list["data"]
+                .as_array()
+                .is_some_and(|rows| rows.len() == GUESTS as usize)
+        })
+        .await;
+        let begun = std::time::Instant::now();
+        let response = request(node.port, "GET", path, &header, None).await;
+        let took = begun.elapsed();
+        println!(
+            "{GUESTS} guests: {} bytes in {took:?}, with its TLS",
+            response.body.len()
+        );
+        let begun = std::time::Instant::now();
+        let next = node.call("cluster_nextid", json!({})).await.unwrap().data;
+        assert_eq!(next, (100 + GUESTS).to_string());
+        println!("the next free number in {:?}", begun.elapsed());
+        let weights: Vec<(&str, u64)> = ["node", "api"]
+            .map(|role| (role, weight_kib(node.role(role)[0])))
+            .into();
+        println!("weights in KiB: {weights:?}");
+        let total: u64 = weights.iter().map(|(_, weight)| weight).sum();
+        assert!(total < 64 << 10, "api and agent weigh {total} KiB");
+    });
 }

@@ -1,5 +1,6 @@
 //! Guests that start with the machine.
 
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out, put_guest, until};
 use serde_json::{Value, json};
 
@@ -9,53 +10,55 @@ async fn status(node: &TestNode, vmid: u32) -> Value {
 }
 
 // covers: S2.48
-#[tokio::test(flavor = "multi_thread")]
-async fn guests_start_with_the_machine_in_their_order_and_once() {
+#[test]
+fn guests_start_with_the_machine_in_their_order_and_once() {
     if left_out("onboot") {
         return;
     }
-    let node = TestNode::start(async |store| {
-        let guest = |startup: &str| -> Vec<(&str, Value)> {
-            let startup = Value::from(startup);
-            vec![
-                ("memory", "64".into()),
-                ("kvm", 0.into()),
-                ("onboot", 1.into()),
-                ("startup", startup),
-            ]
-        };
-        put_guest(store, 100, &guest("order=2")).await;
-        put_guest(store, 101, &guest("order=1,up=1")).await;
-        put_guest(store, 102, &[("memory", "64".into()), ("kvm", 0.into())]).await;
-    })
-    .await;
-    until("the last one runs", async || {
-        status(&node, 100).await == "running"
-    })
-    .await;
-    assert_eq!(status(&node, 101).await, "running");
-    assert_eq!(status(&node, 102).await, "stopped");
-    let list = json!({"node": "pve1", "source": "all", "typefilter": "qmstart"});
-    let tasks = node.call("task_list", list).await.unwrap().data;
-    // Newest first: the router before what hangs on it, and a second between them.
-    let started: Vec<&Value> = tasks
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|task| &task["id"])
-        .collect();
-    assert_eq!(started, ["100", "101"]);
-    let at = |index: usize| tasks[index]["starttime"].as_i64().unwrap();
-    assert!(at(0) > at(1), "{tasks}");
+    with_bridge(async {
+        let node = TestNode::start(async |store| {
+            let guest = |startup: &str| -> Vec<(&str, Value)> {
+                let startup = Value::from(startup);
+                vec![
+                    ("memory", "64".into()),
+                    ("kvm", 0.into()),
+                    ("onboot", 1.into()),
+                    ("startup", startup),
+                ]
+            };
+            put_guest(store, 100, &guest("order=2")).await;
+            put_guest(store, 101, &guest("order=1,up=1")).await;
+            put_guest(store, 102, &[("memory", "64".into()), ("kvm", 0.into())]).await;
+        })
+        .await;
+        until("the last one runs", async || {
+            status(&node, 100).await == "running"
+        })
+        .await;
+        assert_eq!(status(&node, 101).await, "running");
+        assert_eq!(status(&node, 102).await, "stopped");
+        let list = json!({"node": "pve1", "source": "all", "typefilter": "qmstart"});
+        let tasks = node.call("task_list", list).await.unwrap().data;
+        // Newest first: the router before what hangs on it, and a second between them.
+        let started: Vec<&Value> = tasks
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|task| &task["id"])
+            .collect();
+        assert_eq!(started, ["100", "101"]);
+        let at = |index: usize| tasks[index]["starttime"].as_i64().unwrap();
+        assert!(at(0) > at(1), "{tasks}");
 
-    // Only the machine's boot counts, not the agent's.
-    let stop = json!({"node": "pve1", "vmid": 100});
-    assert_eq!(node.task("qemu_stop", stop).await, "OK");
-    node.kill_role("node").await;
-    assert_eq!(
-        node.task("qemu_stop", json!({"node": "pve1", "vmid": 101}))
-            .await,
-        "OK"
-    );
-    assert_eq!(status(&node, 100).await, "stopped");
+        // Only the machine's boot counts, not the agent's.
+        let stop = json!({"node": "pve1", "vmid": 100});
+        assert_eq!(node.task("qemu_stop", stop).await, "OK");
+        node.kill_role("node").await;
+        assert_eq!(
+            node.task("qemu_stop", json!({"node": "pve1", "vmid": 101}))
+                .await,
+            "OK"
+        );
+        assert_eq!(status(&node, 100).await, "stopped");
+    });
 }

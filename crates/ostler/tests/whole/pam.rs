@@ -4,8 +4,10 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::harness::https::request;
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out};
 use serde_json::json;
+use testkit::left_out::missing;
 
 /// A user of this machine for as long as this value lives.
 struct ThrowAway {
@@ -13,7 +15,6 @@ struct ThrowAway {
     password: String,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test makes its user")]
 fn run(program: &str, args: &[&str], input: &str) -> bool {
     let child = Command::new(program)
         .args(args)
@@ -55,35 +56,37 @@ impl Drop for ThrowAway {
 }
 
 // covers: S4.28
-#[tokio::test(flavor = "multi_thread")]
-async fn a_user_of_the_machine_logs_in_with_the_machines_password() {
+#[test]
+fn a_user_of_the_machine_logs_in_with_the_machines_password() {
     if left_out("PAM login") {
         return;
     }
-    let Some(user) = ThrowAway::new() else {
-        println!("left out: PAM login: this machine cannot make a user");
-        return;
-    };
-    let node = TestNode::start(async |_| {}).await;
-    let id = format!("{}@pam", user.name);
-    let login = async |password: &str| {
-        let body = format!("username={id}&password={password}");
-        request(
-            node.port,
-            "POST",
-            "/api2/json/access/ticket",
-            &[],
-            Some(("application/x-www-form-urlencoded", &body)),
-        )
-        .await
-    };
-    // The machine knows the user, and Ostler does not yet.
-    assert_eq!(login(&user.password).await.status(), 401);
-    node.call("user_create", json!({"userid": id}))
-        .await
-        .unwrap();
-    let session = login(&user.password).await;
-    assert_eq!(session.status(), 200, "{}", session.status_line);
-    assert_eq!(session.json()["data"]["username"], id);
-    assert_eq!(login("wrong").await.status(), 401);
+    with_bridge(async {
+        let Some(user) = ThrowAway::new() else {
+            missing("PAM login", "this machine cannot make a user");
+            return;
+        };
+        let node = TestNode::start(async |_| {}).await;
+        let id = format!("{}@pam", user.name);
+        let login = async |password: &str| {
+            let body = format!("username={id}&password={password}");
+            request(
+                node.port,
+                "POST",
+                "/api2/json/access/ticket",
+                &[],
+                Some(("application/x-www-form-urlencoded", &body)),
+            )
+            .await
+        };
+        // The machine knows the user, and Ostler does not yet.
+        assert_eq!(login(&user.password).await.status(), 401);
+        node.call("user_create", json!({"userid": id}))
+            .await
+            .unwrap();
+        let session = login(&user.password).await;
+        assert_eq!(session.status(), 200, "{}", session.status_line);
+        assert_eq!(session.json()["data"]["username"], id);
+        assert_eq!(login("wrong").await.status(), 401);
+    });
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::harness::https::request;
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out, put_guest, tiny_disk, until};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -163,7 +164,6 @@ fn row_of(method: &str, what: &str) -> String {
 }
 
 /// A file that is an ext4 file system: the only one in the guest that can be frozen.
-#[expect(clippy::disallowed_methods, reason = "a test makes its guest's disk")]
 fn ext4(path: &Path) {
     let file = std::fs::File::create(path).unwrap();
     file.set_len(16 << 20).unwrap();
@@ -172,28 +172,30 @@ fn ext4(path: &Path) {
     assert!(made.status.success(), "{made:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn qemu_agent() {
+#[test]
+fn qemu_agent() {
     if left_out("qemu_agent") {
         return;
     }
-    let Some(scene) = Scene::new().await else {
-        return;
-    };
-    before_the_guest_runs(&scene).await;
-    assert_eq!(scene.task("qemu_start").await.0, "OK");
-    scene.until_it_answers().await;
-    what_it_knows(&scene).await;
-    programs(&scene).await;
-    passwords(&scene).await;
-    commands(&scene).await;
-    files(&scene).await;
-    who_may(&scene).await;
-    freezing(&scene).await;
-    taking_turns(&scene).await;
-    a_freezer_that_died(&scene).await;
-    sleeps_and_wakes_up(&scene).await;
-    ends_by_its_agent_and_without(&scene).await;
+    with_bridge(async {
+        let Some(scene) = Scene::new().await else {
+            return;
+        };
+        before_the_guest_runs(&scene).await;
+        assert_eq!(scene.task("qemu_start").await.0, "OK");
+        scene.until_it_answers().await;
+        what_it_knows(&scene).await;
+        programs(&scene).await;
+        passwords(&scene).await;
+        commands(&scene).await;
+        files(&scene).await;
+        who_may(&scene).await;
+        freezing(&scene).await;
+        taking_turns(&scene).await;
+        a_freezer_that_died(&scene).await;
+        sleeps_and_wakes_up(&scene).await;
+        ends_by_its_agent_and_without(&scene).await;
+    });
 }
 
 async fn before_the_guest_runs(scene: &Scene) {
@@ -406,10 +408,6 @@ async fn commands(scene: &Scene) {
 
 /// Runs `qm` with something to read: its exit code, what it said, and what it complained.
 fn qm(node: &TestNode, words: &[&str], input: &str) -> (i32, String, String) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test starts the program it tests"
-    )]
     let mut child = Command::new(env!("CARGO_BIN_EXE_ostler"))
         .arg("qm")
         .args(words)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::https::{connector, request};
+use crate::harness::namespace::with_bridge;
 use crate::harness::{Serial, TestNode, left_out, tiny_disk, until};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::ServerName;
@@ -182,56 +183,58 @@ impl Websocket {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn qemu_termproxy() {
+#[test]
+fn qemu_termproxy() {
     if left_out("qemu_termproxy") {
         return;
     }
-    let Some(scene) = Scene::new().await else {
-        return;
-    };
-    let (status, message) = scene.ask(&scene.root, "termproxy").await;
-    assert_eq!((status, message), (500, json!("VM 100 is not running\n")));
-    scene.start().await;
-    let console = scene.console(&scene.root, "termproxy").await;
-    assert_eq!(console["user"], "root@pam!test");
-    assert!(console["upid"].as_str().unwrap().contains(":vncproxy:100:"));
-    let waiting = scene.console(&scene.jane, "termproxy").await;
-    let mut terminal = scene.open(&scene.root, &console).await.unwrap();
-    terminal.greet(&console).await;
-    assert_eq!(terminal.receive().await, (BINARY, b"OK".to_vec()));
-    terminal.expect("tiny: ready").await;
-    terminal.send(BINARY, b"1:120:40:").await;
-    terminal.send(BINARY, b"2").await;
-    terminal.type_line("echo $((6*7))").await;
-    terminal.expect("42").await;
-    terminal.send(PING, b"there?").await;
-    loop {
-        match terminal.receive().await {
-            (PONG, payload) => break assert_eq!(payload, b"there?"),
-            other => assert_eq!(other.0, BINARY),
+    with_bridge(async {
+        let Some(scene) = Scene::new().await else {
+            return;
+        };
+        let (status, message) = scene.ask(&scene.root, "termproxy").await;
+        assert_eq!((status, message), (500, json!("VM 100 is not running\n")));
+        scene.start().await;
+        let console = scene.console(&scene.root, "termproxy").await;
+        assert_eq!(console["user"], "root@pam!test");
+        assert!(console["upid"].as_str().unwrap().contains(":vncproxy:100:"));
+        let waiting = scene.console(&scene.jane, "termproxy").await;
+        let mut terminal = scene.open(&scene.root, &console).await.unwrap();
+        terminal.greet(&console).await;
+        assert_eq!(terminal.receive().await, (BINARY, b"OK".to_vec()));
+        terminal.expect("tiny: ready").await;
+        terminal.send(BINARY, b"1:120:40:").await;
+        terminal.send(BINARY, b"2").await;
+        terminal.type_line("echo $((6*7))").await;
+        terminal.expect("42").await;
+        terminal.send(PING, b"there?").await;
+        loop {
+            match terminal.receive().await {
+                (PONG, payload) => break assert_eq!(payload, b"there?"),
+                other => assert_eq!(other.0, BINARY),
+            }
         }
-    }
 
-    // The port has one client; a second one is told so, whenever it comes.
-    let taken = "serial0 of VM 100 is in use by another console";
-    let (status, message) = scene.ask(&scene.root, "termproxy").await;
-    assert_eq!((status, message), (500, json!(format!("{taken}\n"))));
-    let second = scene.open(&scene.jane, &waiting).await.err().unwrap();
-    assert_eq!(second, format!("HTTP/1.1 500 {taken}"));
+        // The port has one client; a second one is told so, whenever it comes.
+        let taken = "serial0 of VM 100 is in use by another console";
+        let (status, message) = scene.ask(&scene.root, "termproxy").await;
+        assert_eq!((status, message), (500, json!(format!("{taken}\n"))));
+        let second = scene.open(&scene.jane, &waiting).await.err().unwrap();
+        assert_eq!(second, format!("HTTP/1.1 500 {taken}"));
 
-    // Closed by the client, it is free for the next one, and the task is over.
-    terminal.send(CLOSE, &1000_u16.to_be_bytes()).await;
-    assert_eq!(scene.ended(&console).await, "OK");
-    let used = scene.open(&scene.root, &console).await.err().unwrap();
-    assert!(used.contains("no console of VM 100 is waiting"), "{used}");
-    until("the port is free", async || {
-        scene.ask(&scene.root, "termproxy").await.0 == 200
-    })
-    .await;
+        // Closed by the client, it is free for the next one, and the task is over.
+        terminal.send(CLOSE, &1000_u16.to_be_bytes()).await;
+        assert_eq!(scene.ended(&console).await, "OK");
+        let used = scene.open(&scene.root, &console).await.err().unwrap();
+        assert!(used.contains("no console of VM 100 is waiting"), "{used}");
+        until("the port is free", async || {
+            scene.ask(&scene.root, "termproxy").await.0 == 200
+        })
+        .await;
 
-    others_are_noticed(&scene).await;
-    it_can_be_closed_from_here(&scene).await;
+        others_are_noticed(&scene).await;
+        it_can_be_closed_from_here(&scene).await;
+    });
 }
 
 /// A client that came by another way has the port, too.
@@ -269,101 +272,105 @@ async fn it_can_be_closed_from_here(scene: &Scene) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn qemu_vncproxy_and_qemu_vncwebsocket() {
+#[test]
+fn qemu_vncproxy_and_qemu_vncwebsocket() {
     if left_out("qemu_vncproxy") {
         return;
     }
-    let Some(scene) = Scene::new().await else {
-        return;
-    };
-    scene.start().await;
-    let plain = scene.console(&scene.root, "vncproxy").await;
-    assert!(plain.get("password").is_none());
-    assert!(
-        plain["cert"]
-            .as_str()
-            .unwrap()
-            .starts_with("-----BEGIN CERT")
-    );
-    let console = scene
-        .console(&scene.jane, "vncproxy?generate-password=1&websocket=1")
-        .await;
-    let (ticket, password) = (&console["ticket"], &console["password"]);
-    let (ticket, password) = (ticket.as_str().unwrap(), password.as_str().unwrap());
-    assert_eq!(password.len(), 8);
-    assert!(
-        ticket.starts_with(&format!("{password}:PVEVNC:")),
-        "{ticket}"
-    );
+    with_bridge(async {
+        let Some(scene) = Scene::new().await else {
+            return;
+        };
+        scene.start().await;
+        let plain = scene.console(&scene.root, "vncproxy").await;
+        assert!(plain.get("password").is_none());
+        assert!(
+            plain["cert"]
+                .as_str()
+                .unwrap()
+                .starts_with("-----BEGIN CERT")
+        );
+        let console = scene
+            .console(&scene.jane, "vncproxy?generate-password=1&websocket=1")
+            .await;
+        let (ticket, password) = (&console["ticket"], &console["password"]);
+        let (ticket, password) = (ticket.as_str().unwrap(), password.as_str().unwrap());
+        assert_eq!(password.len(), 8);
+        assert!(
+            ticket.starts_with(&format!("{password}:PVEVNC:")),
+            "{ticket}"
+        );
 
-    // Everything must fit: the ticket, the port, who comes.
-    let port = console["port"].as_str().unwrap();
-    let other_port = plain["port"].as_str().unwrap();
-    let forged = ticket.replace("PVEVNC:", "PVEVNC:0");
-    for (token, port, ticket) in [
-        (&scene.jane, port, forged.as_str()),
-        (&scene.jane, port, plain["ticket"].as_str().unwrap()),
-        (&scene.jane, other_port, ticket),
-        (&scene.root, port, ticket),
-    ] {
-        let refused = scene.open_at(token, port, ticket).await.err().unwrap();
-        assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
-    }
-    let no_port = scene
-        .open_at(&scene.jane, "22", ticket)
-        .await
-        .err()
-        .unwrap();
-    assert!(no_port.starts_with("HTTP/1.1 400 "), "{no_port}");
+        // Everything must fit: the ticket, the port, who comes.
+        let port = console["port"].as_str().unwrap();
+        let other_port = plain["port"].as_str().unwrap();
+        let forged = ticket.replace("PVEVNC:", "PVEVNC:0");
+        for (token, port, ticket) in [
+            (&scene.jane, port, forged.as_str()),
+            (&scene.jane, port, plain["ticket"].as_str().unwrap()),
+            (&scene.jane, other_port, ticket),
+            (&scene.root, port, ticket),
+        ] {
+            let refused = scene.open_at(token, port, ticket).await.err().unwrap();
+            assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+        }
+        let no_port = scene
+            .open_at(&scene.jane, "22", ticket)
+            .await
+            .err()
+            .unwrap();
+        assert!(no_port.starts_with("HTTP/1.1 400 "), "{no_port}");
 
-    // The ticket is good with and without the password before it.
-    let bare = &ticket[9..];
-    let mut screen = scene.open_at(&scene.jane, port, bare).await.unwrap();
-    screen.expect("RFB 003.008\n").await;
-    screen.send(BINARY, b"RFB 003.008\n").await;
-    // One kind of authentication is offered: by password.
-    assert_eq!(screen.receive().await, (BINARY, vec![1, 2]));
-    let again = scene.open_at(&scene.jane, port, bare).await.err().unwrap();
-    assert!(again.starts_with("HTTP/1.1 500 no console"), "{again}");
-    drop(screen);
-    assert_eq!(scene.ended(&console).await, "OK");
+        // The ticket is good with and without the password before it.
+        let bare = &ticket[9..];
+        let mut screen = scene.open_at(&scene.jane, port, bare).await.unwrap();
+        screen.expect("RFB 003.008\n").await;
+        screen.send(BINARY, b"RFB 003.008\n").await;
+        // One kind of authentication is offered: by password.
+        assert_eq!(screen.receive().await, (BINARY, vec![1, 2]));
+        let again = scene.open_at(&scene.jane, port, bare).await.err().unwrap();
+        assert!(again.starts_with("HTTP/1.1 500 no console"), "{again}");
+        drop(screen);
+        assert_eq!(scene.ended(&console).await, "OK");
 
-    // What nobody opens is over by itself, and cannot be opened any more.
-    assert_eq!(scene.ended(&plain).await, "OK");
-    let late = scene.open(&scene.root, &plain).await.err().unwrap();
-    assert!(late.starts_with("HTTP/1.1 401 "), "{late}");
+        // What nobody opens is over by itself, and cannot be opened any more.
+        assert_eq!(scene.ended(&plain).await, "OK");
+        let late = scene.open(&scene.root, &plain).await.err().unwrap();
+        assert!(late.starts_with("HTTP/1.1 401 "), "{late}");
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_that_says_something_else_is_shown_nothing() {
+#[test]
+fn a_terminal_that_says_something_else_is_shown_nothing() {
     if left_out("qemu_termproxy refused") {
         return;
     }
-    let Some(scene) = Scene::new().await else {
-        return;
-    };
-    scene.start().await;
-    let console = scene.console(&scene.root, "termproxy").await;
-    let mut terminal = scene.open(&scene.root, &console).await.unwrap();
-    terminal.send(BINARY, b"root@pam!test:PVEVNC:wrong\n").await;
-    let (opcode, payload) = terminal.receive().await;
-    assert_eq!(opcode, CLOSE, "{}", String::from_utf8_lossy(&payload));
-    assert_eq!(scene.ended(&console).await, "OK");
-
-    // Whoever dies, the port is free again.
-    for role in ["api", "node"] {
-        let mut console = Value::Null;
-        until("the port is free", async || {
-            let (status, data) = scene.ask(&scene.root, "termproxy").await;
-            console = data;
-            status == 200
-        })
-        .await;
+    with_bridge(async {
+        let Some(scene) = Scene::new().await else {
+            return;
+        };
+        scene.start().await;
+        let console = scene.console(&scene.root, "termproxy").await;
         let mut terminal = scene.open(&scene.root, &console).await.unwrap();
-        terminal.greet(&console).await;
-        assert_eq!(terminal.receive().await, (BINARY, b"OK".to_vec()));
-        scene.node.kill_role(role).await;
+        terminal.send(BINARY, b"root@pam!test:PVEVNC:wrong\n").await;
+        let (opcode, payload) = terminal.receive().await;
+        assert_eq!(opcode, CLOSE, "{}", String::from_utf8_lossy(&payload));
         assert_eq!(scene.ended(&console).await, "OK");
-    }
+
+        // Whoever dies, the port is free again.
+        for role in ["api", "node"] {
+            let mut console = Value::Null;
+            until("the port is free", async || {
+                let (status, data) = scene.ask(&scene.root, "termproxy").await;
+                console = data;
+                status == 200
+            })
+            .await;
+            let mut terminal = scene.open(&scene.root, &console).await.unwrap();
+            terminal.greet(&console).await;
+            assert_eq!(terminal.receive().await, (BINARY, b"OK".to_vec()));
+            scene.node.kill_role(role).await;
+            assert_eq!(scene.ended(&console).await, "OK");
+        }
+    });
 }

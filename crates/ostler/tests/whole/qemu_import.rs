@@ -4,15 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out, until};
 use serde_json::{Value, json};
 
 const IMAGE_BYTES: usize = 96 << 20;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test makes and compares images"
-)]
 fn qemu_img(args: &[&str]) -> bool {
     Command::new("qemu-img")
         .args(args)
@@ -56,146 +53,152 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_was_brought_becomes_a_disk() {
+#[test]
+fn an_image_that_was_brought_becomes_a_disk() {
     if left_out("import") {
         return;
     }
-    let scene = Scene::new().await;
-    let drive = "local:0,import-from=local:import/brought.raw,format=qcow2,discard=on";
-    let upid = scene
-        .node
-        .call("qemu_create", scene.creation(drive))
-        .await
-        .unwrap()
-        .data;
-    let upid = upid.as_str().unwrap();
-    assert_eq!(scene.node.ended(upid).await, "OK");
-    let log = json!({"node": "pve1", "upid": upid, "limit": 0});
-    let log = scene
-        .node
-        .call("task_log", log)
-        .await
-        .unwrap()
-        .data
-        .to_string();
-    assert!(log.contains("bytes (100.00%)"), "no progress in {log}");
-    let params = json!({"node": "pve1", "vmid": 100});
-    let config = scene.node.call("qemu_config", params).await.unwrap().data;
-    assert_eq!(
-        config["scsi0"],
-        "local:100/vm-100-disk-0.qcow2,discard=on,size=96M"
-    );
-    let disk = scene.image("vm-100-disk-0.qcow2");
-    let compare = [
-        "compare",
-        "-f",
-        "raw",
-        "-F",
-        "qcow2",
-        path(&scene.brought),
-        path(&disk),
-    ];
-    assert!(qemu_img(&compare), "the disk is not what was brought");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_refers_to_other_files_is_refused() {
-    if left_out("import of a made-up image") {
-        return;
-    }
-    let scene = Scene::new().await;
-    let secret = scene.node.root.join("secret");
-    std::fs::write(&secret, vec![7; 1 << 20]).unwrap();
-    let layer = scene.import("layer.qcow2");
-    let on_secret = [
-        "create",
-        "-f",
-        "qcow2",
-        "-F",
-        "raw",
-        "-b",
-        path(&secret),
-        path(&layer),
-    ];
-    assert!(qemu_img(&on_secret));
-    let outside = scene.import("outside.qcow2");
-    let option = format!("data_file={},data_file_raw=on", path(&secret));
-    assert!(qemu_img(&[
-        "create",
-        "-f",
-        "qcow2",
-        "-o",
-        &option,
-        path(&outside),
-        "1M"
-    ]));
-    let extents = scene.import("extents.vmdk");
-    let flat = [
-        "create",
-        "-f",
-        "vmdk",
-        "-o",
-        "subformat=monolithicFlat",
-        path(&extents),
-        "1M",
-    ];
-    assert!(qemu_img(&flat));
-    for (name, reason) in [
-        ("layer.qcow2", "it refers to other files"),
-        ("outside.qcow2", "it refers to other files"),
-        ("extents.vmdk", "it refers to other files"),
-        ("missing.raw", "does not exist"),
-    ] {
-        let drive = format!("local:0,import-from=local:import/{name}");
-        let status = scene.node.task("qemu_create", scene.creation(&drive)).await;
-        assert!(status.contains(reason), "{name}: {status}");
-        assert!(!scene.image("").exists(), "{name} left something");
-    }
-    let sized = scene.creation("local:1,import-from=local:import/brought.raw");
-    let refused = scene.node.call("qemu_create", sized).await.unwrap_err();
-    assert!(
-        refused.fields["scsi0"].contains("requires special syntax"),
-        "{refused}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_dies_while_importing_leaves_nothing() {
-    if left_out("import broken off") {
-        return;
-    }
-    let scene = Scene::new().await;
-    let drive = "local:0,import-from=local:import/brought.raw";
-    for _ in 0..3 {
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let drive = "local:0,import-from=local:import/brought.raw,format=qcow2,discard=on";
         let upid = scene
             .node
             .call("qemu_create", scene.creation(drive))
             .await
             .unwrap()
             .data;
-        let disk = scene.image("vm-100-disk-0.raw");
-        until("the copy has begun", async || {
-            std::fs::metadata(&disk).is_ok_and(|disk| disk.len() > 0)
-        })
-        .await;
-        scene.node.kill_role("node").await;
-        let status = scene.node.ended(upid.as_str().unwrap()).await;
-        // It may have been over before the agent died.
+        let upid = upid.as_str().unwrap();
+        assert_eq!(scene.node.ended(upid).await, "OK");
+        let log = json!({"node": "pve1", "upid": upid, "limit": 0});
+        let log = scene
+            .node
+            .call("task_log", log)
+            .await
+            .unwrap()
+            .data
+            .to_string();
+        assert!(log.contains("bytes (100.00%)"), "no progress in {log}");
         let params = json!({"node": "pve1", "vmid": 100});
-        if status == "OK" {
-            let gone = scene.node.task("qemu_destroy", params).await;
-            assert_eq!(gone, "OK");
-        } else {
-            assert_eq!(status, "interrupted by a restart");
-        }
-        assert!(!scene.image("").exists());
-        // The probe guest of the agent that was started again may still be there.
-        let scopes = format!("/sys/fs/cgroup/freezer/{}", scene.node.scope_root());
-        until("no scope is left", async || {
-            let mut entries = std::fs::read_dir(&scopes).unwrap().flatten();
-            !entries.any(|entry| entry.path().is_dir())
-        })
-        .await;
+        let config = scene.node.call("qemu_config", params).await.unwrap().data;
+        assert_eq!(
+            config["scsi0"],
+            "local:100/vm-100-disk-0.qcow2,discard=on,size=96M"
+        );
+        let disk = scene.image("vm-100-disk-0.qcow2");
+        let compare = [
+            "compare",
+            "-f",
+            "raw",
+            "-F",
+            "qcow2",
+            path(&scene.brought),
+            path(&disk),
+        ];
+        assert!(qemu_img(&compare), "the disk is not what was brought");
+    });
+}
+
+#[test]
+fn an_image_that_refers_to_other_files_is_refused() {
+    if left_out("import of a made-up image") {
+        return;
     }
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let secret = scene.node.root.join("secret");
+        std::fs::write(&secret, vec![7; 1 << 20]).unwrap();
+        let layer = scene.import("layer.qcow2");
+        let on_secret = [
+            "create",
+            "-f",
+            "qcow2",
+            "-F",
+            "raw",
+            "-b",
+            path(&secret),
+            path(&layer),
+        ];
+        assert!(qemu_img(&on_secret));
+        let outside = scene.import("outside.qcow2");
+        let option = format!("data_file={},data_file_raw=on", path(&secret));
+        assert!(qemu_img(&[
+            "create",
+            "-f",
+            "qcow2",
+            "-o",
+            &option,
+            path(&outside),
+            "1M"
+        ]));
+        let extents = scene.import("extents.vmdk");
+        let flat = [
+            "create",
+            "-f",
+            "vmdk",
+            "-o",
+            "subformat=monolithicFlat",
+            path(&extents),
+            "1M",
+        ];
+        assert!(qemu_img(&flat));
+        for (name, reason) in [
+            ("layer.qcow2", "it refers to other files"),
+            ("outside.qcow2", "it refers to other files"),
+            ("extents.vmdk", "it refers to other files"),
+            ("missing.raw", "does not exist"),
+        ] {
+            let drive = format!("local:0,import-from=local:import/{name}");
+            let status = scene.node.task("qemu_create", scene.creation(&drive)).await;
+            assert!(status.contains(reason), "{name}: {status}");
+            assert!(!scene.image("").exists(), "{name} left something");
+        }
+        let sized = scene.creation("local:1,import-from=local:import/brought.raw");
+        let refused = scene.node.call("qemu_create", sized).await.unwrap_err();
+        assert!(
+            refused.fields["scsi0"].contains("requires special syntax"),
+            "{refused}"
+        );
+    });
+}
+
+#[test]
+fn an_agent_that_dies_while_importing_leaves_nothing() {
+    if left_out("import broken off") {
+        return;
+    }
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let drive = "local:0,import-from=local:import/brought.raw";
+        for _ in 0..3 {
+            let upid = scene
+                .node
+                .call("qemu_create", scene.creation(drive))
+                .await
+                .unwrap()
+                .data;
+            let disk = scene.image("vm-100-disk-0.raw");
+            until("the copy has begun", async || {
+                std::fs::metadata(&disk).is_ok_and(|disk| disk.len() > 0)
+            })
+            .await;
+            scene.node.kill_role("node").await;
+            let status = scene.node.ended(upid.as_str().unwrap()).await;
+            // It may have been over before the agent died.
+            let params = json!({"node": "pve1", "vmid": 100});
+            if status == "OK" {
+                let gone = scene.node.task("qemu_destroy", params).await;
+                assert_eq!(gone, "OK");
+            } else {
+                assert_eq!(status, "interrupted by a restart");
+            }
+            assert!(!scene.image("").exists());
+            // The probe guest of the agent that was started again may still be there.
+            let scopes = format!("/sys/fs/cgroup/freezer/{}", scene.node.scope_root());
+            until("no scope is left", async || {
+                let mut entries = std::fs::read_dir(&scopes).unwrap().flatten();
+                !entries.any(|entry| entry.path().is_dir())
+            })
+            .await;
+        }
+    });
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::harness::namespace::with_bridge;
 use crate::harness::{Serial, TestNode, about, left_out, tiny_disk};
 use serde_json::{Value, json};
 
@@ -71,55 +72,57 @@ async fn check_shown(scene: &Scene) {
 }
 
 // covers: S2.73 S4.17 S4.18
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
-    let Some((scene, mut serial)) = Scene::new("snapshots").await else {
-        return;
-    };
-    // Something in memory only, and something on the disk.
-    serial.ask("word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
-    serial.ask("echo first > /mnt/note; sync");
-    let uptime_before = uptime(&mut serial);
-    let with_memory = json!({"snapname": "s1", "description": "one", "vmstate": 1});
-    scene.done("qemu_snapshot", with_memory).await;
-    assert!(scene.image("vm-100-state-s1.raw").exists());
-    // The guest runs on, and changes both.
-    serial.ask("word=after; echo second > /mnt/note; sync");
-    assert!(serial.ask("echo word=$word").contains("word=after"));
+#[test]
+fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
+    with_bridge(async {
+        let Some((scene, mut serial)) = Scene::new("snapshots").await else {
+            return;
+        };
+        // Something in memory only, and something on the disk.
+        serial.ask("word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
+        serial.ask("echo first > /mnt/note; sync");
+        let uptime_before = uptime(&mut serial);
+        let with_memory = json!({"snapname": "s1", "description": "one", "vmstate": 1});
+        scene.done("qemu_snapshot", with_memory).await;
+        assert!(scene.image("vm-100-state-s1.raw").exists());
+        // The guest runs on, and changes both.
+        serial.ask("word=after; echo second > /mnt/note; sync");
+        assert!(serial.ask("echo word=$word").contains("word=after"));
 
-    check_shown(&scene).await;
-    // The task ends when the guest runs again.
-    scene.done("qemu_rollback", json!({"snapname": "s1"})).await;
-    let mut serial = scene.serial();
-    serial.type_line("");
-    assert!(serial.ask("echo word=$word").contains("word=before"));
-    assert!(serial.ask("cat /mnt/note").contains("first"));
-    // It did not boot: its clock goes on.
-    assert!(uptime(&mut serial) >= uptime_before);
+        check_shown(&scene).await;
+        // The task ends when the guest runs again.
+        scene.done("qemu_rollback", json!({"snapname": "s1"})).await;
+        let mut serial = scene.serial();
+        serial.type_line("");
+        assert!(serial.ask("echo word=$word").contains("word=before"));
+        assert!(serial.ask("cat /mnt/note").contains("first"));
+        // It did not boot: its clock goes on.
+        assert!(uptime(&mut serial) >= uptime_before);
 
-    // A second one without memory follows the first; deleting the first keeps the second.
-    scene.done("qemu_snapshot", json!({"snapname": "s2"})).await;
-    scene
-        .done("qemu_delsnapshot", json!({"snapname": "s1"}))
-        .await;
-    assert!(!scene.image("vm-100-state-s1.raw").exists());
-    let list = scene.ask("qemu_snapshot_list", json!({})).await;
-    assert_eq!(
-        (&list[0]["name"], &list[0]["parent"]),
-        (&json!("s2"), &Value::Null)
-    );
-    scene
-        .done("qemu_rollback", json!({"snapname": "s2", "start": 0}))
-        .await;
-    assert_eq!(
-        scene.ask("qemu_status", json!({})).await["status"],
-        "stopped"
-    );
-    let none = Scene::params(json!({"snapname": "s1"}));
-    let refused = scene.node.task("qemu_rollback", none).await;
-    assert_eq!(refused, "snapshot 's1' does not exist");
-    scene.done("qemu_destroy", json!({})).await;
-    assert!(!scene.image("").exists(), "something is left");
+        // A second one without memory follows the first; deleting the first keeps the second.
+        scene.done("qemu_snapshot", json!({"snapname": "s2"})).await;
+        scene
+            .done("qemu_delsnapshot", json!({"snapname": "s1"}))
+            .await;
+        assert!(!scene.image("vm-100-state-s1.raw").exists());
+        let list = scene.ask("qemu_snapshot_list", json!({})).await;
+        assert_eq!(
+            (&list[0]["name"], &list[0]["parent"]),
+            (&json!("s2"), &Value::Null)
+        );
+        scene
+            .done("qemu_rollback", json!({"snapname": "s2", "start": 0}))
+            .await;
+        assert_eq!(
+            scene.ask("qemu_status", json!({})).await["status"],
+            "stopped"
+        );
+        let none = Scene::params(json!({"snapname": "s1"}));
+        let refused = scene.node.task("qemu_rollback", none).await;
+        assert_eq!(refused, "snapshot 's1' does not exist");
+        scene.done("qemu_destroy", json!({})).await;
+        assert!(!scene.image("").exists(), "something is left");
+    });
 }
 
 /// In whole seconds.
@@ -135,41 +138,43 @@ fn uptime(serial: &mut Serial) -> u64 {
     digits.parse().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
-    let Some((scene, mut serial)) = Scene::new("suspension to disk").await else {
-        return;
-    };
-    serial.ask("word=kept");
-    scene.done("qemu_suspend", json!({"todisk": 1})).await;
-    let status = scene.ask("qemu_status", json!({})).await;
-    assert_eq!(
-        (&status["status"], &status["lock"]),
-        (&json!("stopped"), &json!("suspended"))
-    );
-    let config = scene.ask("qemu_config", json!({})).await;
-    let volume = config["vmstate"].as_str().unwrap().to_owned();
-    assert!(
-        volume.starts_with("local:100/vm-100-state-suspend-"),
-        "{volume}"
-    );
-    let refused = scene
-        .node
-        .call("qemu_configure", Scene::params(json!({"cores": 2})))
-        .await;
-    assert!(refused.unwrap_err().message.contains("locked (suspended)"));
+#[test]
+fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
+    with_bridge(async {
+        let Some((scene, mut serial)) = Scene::new("suspension to disk").await else {
+            return;
+        };
+        serial.ask("word=kept");
+        scene.done("qemu_suspend", json!({"todisk": 1})).await;
+        let status = scene.ask("qemu_status", json!({})).await;
+        assert_eq!(
+            (&status["status"], &status["lock"]),
+            (&json!("stopped"), &json!("suspended"))
+        );
+        let config = scene.ask("qemu_config", json!({})).await;
+        let volume = config["vmstate"].as_str().unwrap().to_owned();
+        assert!(
+            volume.starts_with("local:100/vm-100-state-suspend-"),
+            "{volume}"
+        );
+        let refused = scene
+            .node
+            .call("qemu_configure", Scene::params(json!({"cores": 2})))
+            .await;
+        assert!(refused.unwrap_err().message.contains("locked (suspended)"));
 
-    // An agent that dies and comes back knows it too.
-    scene.node.kill_role("node").await;
-    scene.done("qemu_resume", json!({})).await;
-    let mut serial = scene.serial();
-    serial.type_line("");
-    assert!(serial.ask("echo word=$word").contains("word=kept"));
-    let config = scene.ask("qemu_config", json!({})).await;
-    assert!(
-        config.get("vmstate").is_none() && config.get("lock").is_none(),
-        "{config}"
-    );
-    let left = std::fs::read_dir(scene.image("")).unwrap().count();
-    assert_eq!(left, 1, "only the disk is left");
+        // An agent that dies and comes back knows it too.
+        scene.node.kill_role("node").await;
+        scene.done("qemu_resume", json!({})).await;
+        let mut serial = scene.serial();
+        serial.type_line("");
+        assert!(serial.ask("echo word=$word").contains("word=kept"));
+        let config = scene.ask("qemu_config", json!({})).await;
+        assert!(
+            config.get("vmstate").is_none() && config.get("lock").is_none(),
+            "{config}"
+        );
+        let left = std::fs::read_dir(scene.image("")).unwrap().count();
+        assert_eq!(left, 1, "only the disk is left");
+    });
 }

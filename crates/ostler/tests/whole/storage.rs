@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, kill, left_out, until};
 use serde_json::{Value, json};
 
@@ -27,7 +28,6 @@ impl Scene {
 
     fn curl(&self, storage: &str, extra: &[&str]) -> Command {
         let port = self.node.port;
-        #[expect(clippy::disallowed_methods, reason = "a client that nobody here wrote")]
         let mut curl = Command::new("curl");
         curl.args(["-sk", "--http1.1", "-w", "\n%{http_code}"])
             .args(["-H", &format!("Authorization: {}", self.token)])
@@ -126,67 +126,71 @@ fn file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
 /// Of "abc" (FIPS 180-4).
 const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_is_uploaded_checked_and_replaced() {
+#[test]
+fn a_file_is_uploaded_checked_and_replaced() {
     if left_out("upload") {
         return;
     }
-    let scene = Scene::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let abc = file(folder.path(), "abc", b"abc");
-    let sum = format!("checksum={SHA256}");
-    let fields = [sum.as_str(), "checksum-algorithm=sha256"];
-    assert_eq!(scene.uploaded("local", &abc, "x.iso", &fields).await, "OK");
-    let iso = scene.local("template/iso/x.iso");
-    assert_eq!(std::fs::read(&iso).unwrap(), b"abc");
-    assert_eq!(std::fs::metadata(&iso).unwrap().mode() & 0o777, 0o644);
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let abc = file(folder.path(), "abc", b"abc");
+        let sum = format!("checksum={SHA256}");
+        let fields = [sum.as_str(), "checksum-algorithm=sha256"];
+        assert_eq!(scene.uploaded("local", &abc, "x.iso", &fields).await, "OK");
+        let iso = scene.local("template/iso/x.iso");
+        assert_eq!(std::fs::read(&iso).unwrap(), b"abc");
+        assert_eq!(std::fs::metadata(&iso).unwrap().mode() & 0o777, 0o644);
 
-    // What is there is replaced, unless the new file is not what was promised.
-    let other = file(folder.path(), "other", b"other");
-    let wrong = scene.uploaded("local", &other, "x.iso", &fields).await;
-    assert!(wrong.starts_with("checksum mismatch: got '"), "{wrong}");
-    assert_eq!(std::fs::read(&iso).unwrap(), b"abc");
-    assert_eq!(scene.uploaded("local", &other, "x.iso", &[]).await, "OK");
-    assert_eq!(std::fs::read(&iso).unwrap(), b"other");
-    assert_eq!(scene.volumes("local").await, ["local:iso/x.iso"]);
-    assert_eq!((scene.arriving(), scene.unnamed()), (0, 0));
+        // What is there is replaced, unless the new file is not what was promised.
+        let other = file(folder.path(), "other", b"other");
+        let wrong = scene.uploaded("local", &other, "x.iso", &fields).await;
+        assert!(wrong.starts_with("checksum mismatch: got '"), "{wrong}");
+        assert_eq!(std::fs::read(&iso).unwrap(), b"abc");
+        assert_eq!(scene.uploaded("local", &other, "x.iso", &[]).await, "OK");
+        assert_eq!(std::fs::read(&iso).unwrap(), b"other");
+        assert_eq!(scene.volumes("local").await, ["local:iso/x.iso"]);
+        assert_eq!((scene.arriving(), scene.unnamed()), (0, 0));
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_cannot_be_says_so_once_and_leaves_nothing() {
+#[test]
+fn an_upload_that_cannot_be_says_so_once_and_leaves_nothing() {
     if left_out("upload refused") {
         return;
     }
-    let scene = Scene::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let abc = file(folder.path(), "abc", &vec![7; 3 << 20]);
-    let long = format!("{}.iso", "a".repeat(252));
-    for (name, wanted) in [
-        ("x.exe", "wrong file extension"),
-        (long.as_str(), "may only be 255 characters long"),
-    ] {
-        let (status, body) = scene.upload("local", &abc, name, &[]);
-        assert_eq!(status, 400, "{body}");
-        assert!(
-            body["errors"]["filename"]
-                .as_str()
-                .unwrap()
-                .contains(wanted),
-            "{body}"
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let abc = file(folder.path(), "abc", &vec![7; 3 << 20]);
+        let long = format!("{}.iso", "a".repeat(252));
+        for (name, wanted) in [
+            ("x.exe", "wrong file extension"),
+            (long.as_str(), "may only be 255 characters long"),
+        ] {
+            let (status, body) = scene.upload("local", &abc, name, &[]);
+            assert_eq!(status, 400, "{body}");
+            assert!(
+                body["errors"]["filename"]
+                    .as_str()
+                    .unwrap()
+                    .contains(wanted),
+                "{body}"
+            );
+        }
+        let (status, body) = scene.upload("nosuch", &abc, "x.iso", &[]);
+        assert_eq!(
+            (status, &body["message"]),
+            (500, &json!("storage 'nosuch' does not exist\n"))
         );
-    }
-    let (status, body) = scene.upload("nosuch", &abc, "x.iso", &[]);
-    assert_eq!(
-        (status, &body["message"]),
-        (500, &json!("storage 'nosuch' does not exist\n"))
-    );
-    let forbidden = Scene {
-        token: "PVEAPIToken=root@pam!none=x".into(),
-        ..scene
-    };
-    assert_eq!(forbidden.upload("local", &abc, "x.iso", &[]).0, 401);
-    assert!(forbidden.volumes("local").await.is_empty());
-    assert_eq!((forbidden.arriving(), forbidden.unnamed()), (0, 0));
+        let forbidden = Scene {
+            token: "PVEAPIToken=root@pam!none=x".into(),
+            ..scene
+        };
+        assert_eq!(forbidden.upload("local", &abc, "x.iso", &[]).0, 401);
+        assert!(forbidden.volumes("local").await.is_empty());
+        assert_eq!((forbidden.arriving(), forbidden.unnamed()), (0, 0));
+    });
 }
 
 /// A file system that is full soon.
@@ -196,7 +200,6 @@ impl SmallDisk {
     fn mount() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display().to_string();
-        #[expect(clippy::disallowed_methods, reason = "a test makes its disk")]
         let status = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=8m,mode=755", "small", &path])
             .status();
@@ -207,40 +210,41 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        #[expect(clippy::disallowed_methods, reason = "a test removes its disk")]
         let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_ends_an_upload_with_one_clear_error() {
+#[test]
+fn a_full_disk_ends_an_upload_with_one_clear_error() {
     if left_out("upload to a full disk") {
         return;
     }
-    let scene = Scene::new().await;
-    let disk = SmallDisk::mount();
-    let params = json!({
-        "storage": "small", "type": "dir", "path": disk.0.path(), "content": "iso,images",
-        "is_mountpoint": "yes",
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let disk = SmallDisk::mount();
+        let params = json!({
+            "storage": "small", "type": "dir", "path": disk.0.path(), "content": "iso,images",
+            "is_mountpoint": "yes",
+        });
+        scene.node.call("storage_create", params).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let large = file(folder.path(), "large", &vec![7; 16 << 20]);
+        let (status, body) = scene.upload("small", &large, "x.iso", &[]);
+        let text = json!("no space left on storage 'small'\n");
+        assert_eq!((status, &body["message"]), (500, &text), "{body}");
+        until("the file is given back", async || scene.unnamed() == 0).await;
+        assert!(scene.volumes("small").await.is_empty());
+        let image = json!({
+            "node": "pve1", "storage": "small", "vmid": 100, "filename": "vm-100-disk-0.qcow2",
+            "size": "100G",
+        });
+        // Even the tables of so large an image do not fit.
+        let full = scene.node.call("volume_create", image).await.unwrap_err();
+        assert_eq!(full.message, "no space left on storage 'small'");
+        assert!(scene.volumes("small").await.is_empty());
+        let small = file(folder.path(), "small", &vec![7; 6 << 20]);
+        assert_eq!(scene.uploaded("small", &small, "x.iso", &[]).await, "OK");
     });
-    scene.node.call("storage_create", params).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let large = file(folder.path(), "large", &vec![7; 16 << 20]);
-    let (status, body) = scene.upload("small", &large, "x.iso", &[]);
-    let text = json!("no space left on storage 'small'\n");
-    assert_eq!((status, &body["message"]), (500, &text), "{body}");
-    until("the file is given back", async || scene.unnamed() == 0).await;
-    assert!(scene.volumes("small").await.is_empty());
-    let image = json!({
-        "node": "pve1", "storage": "small", "vmid": 100, "filename": "vm-100-disk-0.qcow2",
-        "size": "100G",
-    });
-    // Even the tables of so large an image do not fit.
-    let full = scene.node.call("volume_create", image).await.unwrap_err();
-    assert_eq!(full.message, "no space left on storage 'small'");
-    assert!(scene.volumes("small").await.is_empty());
-    let small = file(folder.path(), "small", &vec![7; 6 << 20]);
-    assert_eq!(scene.uploaded("small", &small, "x.iso", &[]).await, "OK");
 }
 
 /// A server with one file of 16 MiB, which it announces or does not; answers its address.
@@ -264,36 +268,38 @@ fn web(announced: bool) -> String {
     url
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_download_goes_where_it_fits() {
+#[test]
+fn a_download_goes_where_it_fits() {
     if left_out("download") {
         return;
     }
-    let scene = Scene::new().await;
-    let disk = SmallDisk::mount();
-    let params =
-        json!({"storage": "small", "type": "dir", "path": disk.0.path(), "content": "iso"});
-    scene.node.call("storage_create", params).await.unwrap();
-    let download = async |storage: &str, url: &str| {
-        let params = json!({
-            "node": "pve1", "storage": storage, "content": "iso", "filename": "x.iso", "url": url,
-        });
-        scene.node.task("volume_download", params).await
-    };
-    for announced in [true, false] {
-        let url = web(announced);
-        assert_eq!(
-            download("small", &url).await,
-            "no space left on storage 'small'"
-        );
-        assert!(scene.volumes("small").await.is_empty());
-        assert_eq!(download("local", &url).await, "OK");
-        let size = std::fs::metadata(scene.local("template/iso/x.iso"))
-            .unwrap()
-            .len();
-        assert_eq!(size, 16 << 20);
-    }
-    assert_eq!((scene.arriving(), scene.unnamed()), (0, 0));
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let disk = SmallDisk::mount();
+        let params =
+            json!({"storage": "small", "type": "dir", "path": disk.0.path(), "content": "iso"});
+        scene.node.call("storage_create", params).await.unwrap();
+        let download = async |storage: &str, url: &str| {
+            let params = json!({
+                "node": "pve1", "storage": storage, "content": "iso", "filename": "x.iso", "url": url,
+            });
+            scene.node.task("volume_download", params).await
+        };
+        for announced in [true, false] {
+            let url = web(announced);
+            assert_eq!(
+                download("small", &url).await,
+                "no space left on storage 'small'"
+            );
+            assert!(scene.volumes("small").await.is_empty());
+            assert_eq!(download("local", &url).await, "OK");
+            let size = std::fs::metadata(scene.local("template/iso/x.iso"))
+                .unwrap()
+                .len();
+            assert_eq!(size, 16 << 20);
+        }
+        assert_eq!((scene.arriving(), scene.unnamed()), (0, 0));
+    });
 }
 
 /// An upload that takes its time.
@@ -307,140 +313,146 @@ fn slow(scene: &Scene, file: &Path) -> Child {
         .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_dies_during_an_upload_leaves_nothing() {
+#[test]
+fn whoever_dies_during_an_upload_leaves_nothing() {
     if left_out("upload broken off") {
         return;
     }
-    let scene = Scene::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let large = file(folder.path(), "large", &vec![7; 24 << 20]);
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let large = file(folder.path(), "large", &vec![7; 24 << 20]);
 
-    // The client.
-    let client = slow(&scene, &large);
-    until("the upload has begun", async || scene.unnamed() > 0).await;
-    kill(client.id());
-    client.wait_with_output().unwrap();
-    until("the file is given back", async || scene.unnamed() == 0).await;
+        // The client.
+        let client = slow(&scene, &large);
+        until("the upload has begun", async || scene.unnamed() > 0).await;
+        kill(client.id());
+        client.wait_with_output().unwrap();
+        until("the file is given back", async || scene.unnamed() == 0).await;
 
-    // The api: the agent notices that nobody has its file any more.
-    let client = slow(&scene, &large);
-    until("the upload has begun", async || scene.unnamed() > 0).await;
-    scene.node.kill_role("api").await;
-    client.wait_with_output().unwrap();
-    until("the file is given back", async || scene.unnamed() == 0).await;
+        // The api: the agent notices that nobody has its file any more.
+        let client = slow(&scene, &large);
+        until("the upload has begun", async || scene.unnamed() > 0).await;
+        scene.node.kill_role("api").await;
+        client.wait_with_output().unwrap();
+        until("the file is given back", async || scene.unnamed() == 0).await;
 
-    // The agent: the upload goes on, and is told at its end, be there a new agent by then or not.
-    let client = slow(&scene, &large);
-    until("the upload has begun", async || scene.unnamed() > 0).await;
-    scene.node.kill_role("node").await;
-    let output = client.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let told = [
-        "the uploaded file is not here any more",
-        "the node agent closed the connection",
-    ];
-    assert!(told.iter().any(|reason| text.contains(reason)), "{text}");
-    assert!(text.ends_with("\n500"), "{text}");
-    until("the file is given back", async || scene.unnamed() == 0).await;
-    assert!(scene.volumes("local").await.is_empty());
-    assert_eq!(scene.arriving(), 0);
+        // The agent: the upload goes on, and is told at its end, be there a new agent by then or not.
+        let client = slow(&scene, &large);
+        until("the upload has begun", async || scene.unnamed() > 0).await;
+        scene.node.kill_role("node").await;
+        let output = client.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told = [
+            "the uploaded file is not here any more",
+            "the node agent closed the connection",
+        ];
+        assert!(told.iter().any(|reason| text.contains(reason)), "{text}");
+        assert!(text.ends_with("\n500"), "{text}");
+        until("the file is given back", async || scene.unnamed() == 0).await;
+        assert!(scene.volumes("local").await.is_empty());
+        assert_eq!(scene.arriving(), 0);
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_gib_pass_through_flat_memory() {
+#[test]
+fn two_gib_pass_through_flat_memory() {
     if left_out("upload of 2 GiB") {
         return;
     }
-    let scene = Scene::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let small = file(folder.path(), "small", b"warm");
-    assert_eq!(scene.uploaded("local", &small, "warm.iso", &[]).await, "OK");
-    let sparse = folder.path().join("sparse");
-    std::fs::File::create(&sparse)
-        .unwrap()
-        .set_len(2 << 30)
-        .unwrap();
-    let before = scene.pss_kib();
-    let form = format!("filename=@{};filename=big.iso", sparse.display());
-    let fields = ["-F", "content=iso", "-F", "checksum-algorithm=md5"];
-    // `head -c 2G /dev/zero | md5sum`
-    let sum = [
-        "-F",
-        "checksum=a981130cf2b7e09f4686dc273cf7187e",
-        "-F",
-        &form,
-    ];
-    let mut client = scene
-        .curl("local", &[&fields[..], &sum[..]].concat())
-        .stdout(Stdio::piped())
-        .spawn();
-    let client = client.as_mut().unwrap();
-    let mut highest = 0;
-    until("the upload is over", async || {
-        highest = highest.max(scene.pss_kib());
-        client.try_wait().unwrap().is_some()
-    })
-    .await;
-    let mut text = String::new();
-    std::io::Read::read_to_string(client.stdout.as_mut().unwrap(), &mut text).unwrap();
-    let (body, _) = text.rsplit_once('\n').unwrap();
-    let answer: Value = serde_json::from_str(body).unwrap();
-    let upid = answer["data"].as_str().unwrap().to_owned();
-    until("the task is over", async || {
-        highest = highest.max(scene.pss_kib());
-        let params = json!({"node": "pve1", "upid": upid});
-        let status = scene.node.call("task_status", params).await.unwrap().data;
-        status["status"] == "stopped"
-    })
-    .await;
-    assert_eq!(scene.node.ended(&upid).await, "OK");
-    let rise = highest.saturating_sub(before);
-    println!("2 GiB raised the memory of both processes from {before} by {rise} KiB");
-    assert!(rise < 16 * 1024, "{rise} KiB");
-    let size = std::fs::metadata(scene.local("template/iso/big.iso"))
-        .unwrap()
-        .len();
-    assert_eq!(size, 2 << 30);
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let small = file(folder.path(), "small", b"warm");
+        assert_eq!(scene.uploaded("local", &small, "warm.iso", &[]).await, "OK");
+        let sparse = folder.path().join("sparse");
+        std::fs::File::create(&sparse)
+            .unwrap()
+            .set_len(2 << 30)
+            .unwrap();
+        let before = scene.pss_kib();
+        let form = format!("filename=@{};filename=big.iso", sparse.display());
+        let fields = ["-F", "content=iso", "-F", "checksum-algorithm=md5"];
+        // `head -c 2G /dev/zero | md5sum`
+        let sum = [
+            "-F",
+            "checksum=a981130cf2b7e09f4686dc273cf7187e",
+            "-F",
+            &form,
+        ];
+        let mut client = scene
+            .curl("local", &[&fields[..], &sum[..]].concat())
+            .stdout(Stdio::piped())
+            .spawn();
+        let client = client.as_mut().unwrap();
+        let mut highest = 0;
+        until("the upload is over", async || {
+            highest = highest.max(scene.pss_kib());
+            client.try_wait().unwrap().is_some()
+        })
+        .await;
+        let mut text = String::new();
+        std::io::Read::read_to_string(client.stdout.as_mut().unwrap(), &mut text).unwrap();
+        let (body, _) = text.rsplit_once('\n').unwrap();
+        let answer: Value = serde_json::from_str(body).unwrap();
+        let upid = answer["data"].as_str().unwrap().to_owned();
+        until("the task is over", async || {
+            highest = highest.max(scene.pss_kib());
+            let params = json!({"node": "pve1", "upid": upid});
+            let status = scene.node.call("task_status", params).await.unwrap().data;
+            status["status"] == "stopped"
+        })
+        .await;
+        assert_eq!(scene.node.ended(&upid).await, "OK");
+        let rise = highest.saturating_sub(before);
+        println!("2 GiB raised the memory of both processes from {before} by {rise} KiB");
+        assert!(rise < 16 * 1024, "{rise} KiB");
+        let size = std::fs::metadata(scene.local("template/iso/big.iso"))
+            .unwrap()
+            .len();
+        assert_eq!(size, 2 << 30);
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_is_made_shown_and_removed() {
+#[test]
+fn an_image_is_made_shown_and_removed() {
     if left_out("volumes") {
         return;
     }
-    let scene = Scene::new().await;
-    let node = &scene.node;
-    for (file_name, size) in [("vm-100-disk-0.raw", "1G"), ("vm-100-disk-1.qcow2", "32M")] {
-        let params = json!({
-            "node": "pve1", "storage": "local", "vmid": 100, "filename": file_name, "size": size,
-        });
-        let made = node
-            .call("volume_create", params.clone())
-            .await
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let node = &scene.node;
+        for (file_name, size) in [("vm-100-disk-0.raw", "1G"), ("vm-100-disk-1.qcow2", "32M")] {
+            let params = json!({
+                "node": "pve1", "storage": "local", "vmid": 100, "filename": file_name, "size": size,
+            });
+            let made = node
+                .call("volume_create", params.clone())
+                .await
+                .unwrap()
+                .data;
+            assert_eq!(made, format!("local:100/{file_name}"));
+            let twice = node.call("volume_create", params).await.unwrap_err();
+            assert!(twice.message.contains("already exists"), "{twice}");
+        }
+        let params = json!({"node": "pve1", "storage": "local", "content": "images"});
+        let rows = node.call("volume_list", params).await.unwrap().data;
+        let sizes: Vec<u64> = rows
+            .as_array()
             .unwrap()
-            .data;
-        assert_eq!(made, format!("local:100/{file_name}"));
-        let twice = node.call("volume_create", params).await.unwrap_err();
-        assert!(twice.message.contains("already exists"), "{twice}");
-    }
-    let params = json!({"node": "pve1", "storage": "local", "content": "images"});
-    let rows = node.call("volume_list", params).await.unwrap().data;
-    let sizes: Vec<u64> = rows
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["size"].as_u64().unwrap())
-        .collect();
-    assert_eq!(sizes, [1 << 30, 32 << 20]);
-    for name in ["100/vm-100-disk-0.raw", "local:100/vm-100-disk-1.qcow2"] {
-        let params = json!({"node": "pve1", "storage": "local", "volume": name});
-        assert_eq!(node.task("volume_delete", params).await, "OK");
-    }
-    assert!(!scene.local("images/100").exists());
-    assert_eq!(scene.arriving(), 0);
-    // A file that is no image hides no other.
-    std::fs::create_dir_all(scene.local("import")).unwrap();
-    std::fs::write(scene.local("import/broken.qcow2"), "not an image").unwrap();
-    assert_eq!(scene.volumes("local").await, ["local:import/broken.qcow2"]);
+            .iter()
+            .map(|row| row["size"].as_u64().unwrap())
+            .collect();
+        assert_eq!(sizes, [1 << 30, 32 << 20]);
+        for name in ["100/vm-100-disk-0.raw", "local:100/vm-100-disk-1.qcow2"] {
+            let params = json!({"node": "pve1", "storage": "local", "volume": name});
+            assert_eq!(node.task("volume_delete", params).await, "OK");
+        }
+        assert!(!scene.local("images/100").exists());
+        assert_eq!(scene.arriving(), 0);
+        // A file that is no image hides no other.
+        std::fs::create_dir_all(scene.local("import")).unwrap();
+        std::fs::write(scene.local("import/broken.qcow2"), "not an image").unwrap();
+        assert_eq!(scene.volumes("local").await, ["local:import/broken.qcow2"]);
+    });
 }

@@ -38,10 +38,6 @@ impl Commands {
     pub fn command(&self, line: &str) -> Command {
         let mut words = line.split(' ');
         let program = self.folder.path().join(words.next().unwrap());
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a test starts the program it tests"
-        )]
         let mut command = Command::new(program);
         command
             .args(words)

@@ -9,6 +9,7 @@
 
 pub mod breaking;
 pub mod commands;
+pub mod go;
 pub mod https;
 pub mod namespace;
 pub mod python;
@@ -27,6 +28,7 @@ use proto::Credential;
 use proto::wire::{Answer, Client, Request};
 use serde_json::{Value, json};
 use store::{Commit, SharedStore, SqliteStore};
+use testkit::left_out::missing;
 
 /// Why tests of this kind are left out here, if they are.
 pub fn left_out(test: &str) -> bool {
@@ -37,7 +39,7 @@ pub fn left_out(test: &str) -> bool {
     } else {
         return false;
     };
-    println!("left out: {test}: {reason}");
+    missing(test, reason);
     true
 }
 
@@ -53,6 +55,11 @@ pub struct TestNode {
 impl TestNode {
     /// Makes a node, lets `seed` put records into its store, and starts it.
     pub async fn start(seed: impl AsyncFnOnce(&SharedStore)) -> Self {
+        Self::start_with("", seed).await
+    }
+
+    /// As `start`, with more lines for the node's configuration.
+    pub async fn start_with(settings: &str, seed: impl AsyncFnOnce(&SharedStore)) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("ostler-")
             .tempdir()
@@ -66,7 +73,7 @@ impl TestNode {
         let port = free_port();
         let config = format!(
             "node = \"pve1\"\nlisten = \"127.0.0.1:{port}\"\n\
-             api-user = \"nobody\"\nguest-user = \"games\"\n"
+             restart-pause-ms = 50\napi-user = \"nobody\"\nguest-user = \"games\"\n{settings}\n"
         );
         std::fs::write(root.join("etc/ostler/ostler.toml"), config).unwrap();
         let clock = Arc::new(sys::SystemClock::new());
@@ -110,10 +117,6 @@ impl TestNode {
     }
 
     fn supervisor(root: &Path) -> Child {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a test starts the program it tests"
-        )]
         Command::new(env!("CARGO_BIN_EXE_ostler"))
             .arg("run")
             .env("OSTLER_ROOT", root)
@@ -279,14 +282,14 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 pub fn tiny_disk() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/tiny/build.sh");
     let out = tempfile::tempdir().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "a test builds its guest")]
     let built = Command::new("sh")
         .arg(script)
         .arg(out.path())
         .output()
         .unwrap();
     if !built.status.success() {
-        println!("left out: {}", String::from_utf8_lossy(&built.stderr));
+        let reason = String::from_utf8_lossy(&built.stderr);
+        missing("a test with the tiny guest", reason.trim());
         return None;
     }
     std::fs::canonicalize(out.path().join("tiny.qcow2")).ok()

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
 
-#[expect(clippy::disallowed_methods, reason = "a test runs a client")]
+use testkit::left_out::missing;
+
 pub fn run(program: &Path, args: &[&str]) -> Output {
     Command::new(program).args(args).output().unwrap()
 }
@@ -33,6 +34,6 @@ pub fn python_with(packages: &[&str], imports: &str) -> Option<PathBuf> {
     }
     let reason = String::from_utf8_lossy(&step.stderr);
     let last = reason.trim().lines().next_back().unwrap_or_default();
-    println!("left out: {} cannot be installed: {last}", packages[0]);
+    missing(packages[0], format!("cannot be installed: {last}"));
     None
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use testkit::left_out::not_here;
 
 /// Exchanges by their `seq`, which is the order in which they were recorded.
 pub(super) type Exchanges = BTreeMap<u64, Exchange>;
@@ -89,7 +90,7 @@ pub(super) fn recording(test: &str) -> Option<PathBuf> {
     let named = std::env::var_os("OSTLER_RECORDED").map(PathBuf::from);
     let file = named.filter(|path| path.is_file());
     if file.is_none() {
-        println!("left out: {test}: no recordings (OSTLER_RECORDED names their file)");
+        not_here(test, "no recordings (OSTLER_RECORDED names their file)");
     }
     file
 }
@@ -98,7 +99,7 @@ pub(super) fn recording(test: &str) -> Option<PathBuf> {
 pub(super) fn second(recording: &Path) -> Vec<PathBuf> {
     let folder = recording.with_file_name("recorded2");
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        println!("left out: no recordings in {}", folder.display());
+        not_here("a series", format!("no recordings in {}", folder.display()));
         return Vec::new();
     };
     let paths = entries.map(|entry| entry.unwrap().path());

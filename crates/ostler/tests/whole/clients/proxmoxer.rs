@@ -1,0 +1,66 @@
+//! A real client that nobody here wrote: proxmoxer, unmodified, against a real node.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{ADMIN, PASSWORD, done, folder, make_admin, nothing_is_left};
+use crate::harness::namespace::with_bridge;
+use crate::harness::python::python_with;
+use crate::harness::{TestNode, left_out, tiny_disk};
+use serde_json::json;
+
+/// What the session imports; versions are pinned so that a test of today is one of tomorrow.
+const PACKAGES: [&str; 5] = [
+    "proxmoxer==2.3.0",
+    "requests==2.34.2",
+    "requests_toolbelt==1.0.0",
+    "pyotp==2.12.0",
+    "websocket-client==1.9.0",
+];
+
+fn python() -> Option<PathBuf> {
+    python_with(&PACKAGES, "proxmoxer, pyotp, websocket")
+}
+
+/// A node with an administrator, for a session of the client.
+async fn session_on(node: &TestNode, python: PathBuf, script: &str, more: &[&str]) {
+    make_admin(node).await;
+    let script = folder(script).display().to_string();
+    let port = node.port.to_string();
+    let mut args = vec!["-W", "ignore", &script, &port, ADMIN, PASSWORD, "pve1"];
+    args.extend(more);
+    done(Command::new(python).args(args)).await;
+    nothing_is_left(node);
+}
+
+#[test]
+fn proxmoxer_does_what_it_does_with_proxmox_ve() {
+    if left_out("proxmoxer") {
+        return;
+    }
+    let Some(python) = python() else { return };
+    with_bridge(async {
+        let Some(disk) = tiny_disk() else { return };
+        let node = TestNode::start(async |_| {}).await;
+        let disk = disk.display().to_string();
+        session_on(&node, python, "proxmoxer_session.py", &[&disk]).await;
+    });
+}
+
+// covers: S2.34 S2.36 S2.73 S4.17 S4.18
+#[test]
+fn proxmoxer_leads_a_machine_through_its_life() {
+    if left_out("proxmoxer, a whole life") {
+        return;
+    }
+    let Some(python) = python() else { return };
+    with_bridge(async {
+        let Some(disk) = tiny_disk() else { return };
+        let node = TestNode::start(async |_| {}).await;
+        let path = node.root.join("srv/second").display().to_string();
+        let second = json!({"storage": "second", "type": "dir", "path": path, "content": "images"});
+        node.call("storage_create", second).await.unwrap();
+        let disk = disk.display().to_string();
+        session_on(&node, python, "proxmoxer_life.py", &[&disk, "second"]).await;
+    });
+}
