@@ -137,7 +137,8 @@ impl Edit {
         }
         let mut drive =
             Drive::parse(slot.bus(), text).map_err(|error| error.for_parameter(&name))?;
-        if drive.is_cloud_init() {
+        // A drive with cloud-init's data is read as a CD-ROM, whatever was asked for.
+        if drive.is_cloud_init() || drive.is_cdrom() {
             drive.make_cdrom();
         }
         if let DriveSource::NewCloudInit { storage } = drive.source() {
@@ -561,7 +562,7 @@ mod tests {
         assert_eq!(edit.set["kvm"], 0);
         assert_eq!(edit.set["net0"], "virtio=BC:24:11:00:00:01,bridge=vmbr0");
         assert_eq!(edit.set["description"], "a");
-        assert_eq!(edit.set["ide2"], "local:iso/x.iso");
+        assert_eq!(edit.set["ide2"], "local:iso/x.iso,media=cdrom");
     }
 
     #[test]

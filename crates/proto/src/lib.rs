@@ -31,4 +31,5 @@ pub use dump::dump_table;
 pub use figures::GuestFigures;
 pub use route::{Match, Router};
 pub use row::{Check, Form, Need, Needs, Permission, Row, Target, Verb};
+pub use table::{OptionRight, needs_of_option, option_right};
 pub use version::{API_RELEASE, API_VERSION, REPOSITORY_ID};

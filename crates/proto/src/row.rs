@@ -73,6 +73,28 @@ pub struct Need {
     pub privileges: Vec<Privilege>,
     /// One of the privileges is enough.
     pub any: bool,
+    /// Another path on which they do as well.
+    pub or_on: Option<String>,
+}
+
+impl Need {
+    /// All of the privileges on a path.
+    pub fn all(path: impl Into<String>, privileges: &[Privilege]) -> Self {
+        Self {
+            path: path.into(),
+            privileges: privileges.to_vec(),
+            any: false,
+            or_on: None,
+        }
+    }
+
+    /// One of the privileges on a path.
+    pub fn any(path: impl Into<String>, privileges: &[Privilege]) -> Self {
+        Self {
+            any: true,
+            ..Self::all(path, privileges)
+        }
+    }
 }
 
 /// Who may call an operation.

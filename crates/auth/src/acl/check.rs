@@ -2,7 +2,7 @@
 
 use model::schema::{Values, format::split_list};
 use model::{Error, Privilege, UserId};
-use proto::{Check, Identity, Permission};
+use proto::{Check, Identity, Need, Permission};
 use serde_json::Value;
 
 use super::{Access, View, normalize};
@@ -104,6 +104,21 @@ impl View<'_> {
         }
     }
 
+    /// Demands what a request was found to need.
+    pub fn meet(&self, need: &Need) -> Result<(), Denied> {
+        let on = |path: &str| {
+            if need.any {
+                self.require_any(path, &need.privileges)
+            } else {
+                self.require(path, &need.privileges)
+            }
+        };
+        match &need.or_on {
+            Some(other) if on(other).is_ok() => Ok(()),
+            _ => on(&need.path),
+        }
+    }
+
     /// Holds this identity against a check.
     pub fn check(&self, check: &Check, params: &Values) -> Result<(), Denied> {
         if self.is_root() {
@@ -141,13 +156,7 @@ impl View<'_> {
                 let path = text(params, "path").as_deref().and_then(normalize);
                 self.check_modify_acl(path.as_deref().unwrap_or("/access"))
             }
-            Check::Computed(needs) => needs(params).iter().try_for_each(|need| {
-                if need.any {
-                    self.require_any(&need.path, &need.privileges)
-                } else {
-                    self.require(&need.path, &need.privileges)
-                }
-            }),
+            Check::Computed(needs) => needs(params).iter().try_for_each(|need| self.meet(need)),
         }
     }
 

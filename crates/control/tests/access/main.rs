@@ -4,6 +4,7 @@
 
 mod bench;
 mod cloudinit;
+mod options;
 mod permissions;
 mod pools;
 mod rights;

@@ -440,7 +440,7 @@ mod tests {
             ("cores", "x"),
             ("memory", "1"),
             ("scsi0", "local:8"),
-            ("scsi1", "none"),
+            ("scsi1", "none,media=disk"),
             ("ide2", "cdrom"),
             ("serial0", "/dev/ttyS0"),
             ("vga", "serial1"),

@@ -30,6 +30,18 @@ pub enum DriveSource {
     Path(String),
 }
 
+impl DriveSource {
+    /// Whether it is no disk unless that is said.
+    fn is_for_cdrom(&self) -> bool {
+        match self {
+            Self::Empty | Self::HostCdrom => true,
+            Self::Volume(volume) => volume.name().starts_with("iso/"),
+            Self::Path(path) => path.to_ascii_lowercase().ends_with(".iso"),
+            Self::New { .. } | Self::NewCloudInit { .. } => false,
+        }
+    }
+}
+
 /// Where the content of a new volume comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -178,8 +190,14 @@ impl Drive {
         self.keys.set(self.bus.fields(), "size", size.to_string());
     }
 
+    /// Whether the guest sees a CD-ROM. Where nothing is said, it does if there is no medium, or
+    /// one that is made for such a drive.
     pub fn is_cdrom(&self) -> bool {
-        self.keys.text("media") == Some("cdrom") || self.source() == DriveSource::HostCdrom
+        let source = self.source();
+        match self.keys.text("media") {
+            Some(media) => media == "cdrom" || source == DriveSource::HostCdrom,
+            None => self.bus.is_seen() && source.is_for_cdrom(),
+        }
     }
 
     /// Whether its medium is, or is to be, one with cloud-init's data.
@@ -191,7 +209,7 @@ impl Drive {
         }
     }
 
-    /// A drive with cloud-init's data is read as a CD-ROM, whatever was asked for.
+    /// Says outright that it is a CD-ROM.
     pub fn make_cdrom(&mut self) {
         self.keys.set(self.bus.fields(), "media", "cdrom");
     }

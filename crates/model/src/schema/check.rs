@@ -17,8 +17,9 @@ const UNBUILT: &str = "not supported by this version of Ostler";
 /// Checks all given values at once and turns each into its type: `"1"` for a boolean becomes
 /// `true`, `"12"` for an integer becomes `12`, a single value for an array a list of one.
 ///
-/// What the schema has and this version does not is refused last, and only when all else is
-/// right. Nothing is filled in: a default is the business of whoever reads the value.
+/// What the schema has and this version does not is refused last, only when all else is right,
+/// and only where it would change something: a default passes. Nothing is filled in: a default is
+/// the business of whoever reads the value.
 pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, FieldErrors> {
     let mut errors = FieldErrors::new();
     let mut values = Values::new();
@@ -65,15 +66,8 @@ fn unbuilt(groups: &[&[Field]], values: &Values) -> FieldErrors {
         let Some(field) = find(groups, name) else {
             continue;
         };
-        let refused = match field.unbuilt {
-            Unbuilt::Nothing => None,
-            Unbuilt::Whole => Some(UNBUILT.to_owned()),
-            Unbuilt::Values(refused) => value
-                .as_str()
-                .filter(|text| refused.contains(text))
-                .map(|text| format!("value '{text}' is {UNBUILT}")),
-        };
-        if let Some(reason) = refused.or_else(|| unbuilt_property(field, value)) {
+        let refused = refused(field, value).or_else(|| unbuilt_property(field, value));
+        if let Some(reason) = refused {
             errors.insert(name.clone(), reason);
         }
     }
@@ -88,15 +82,31 @@ fn unbuilt_property(field: &Field, value: &Value) -> Option<String> {
     let properties = parse_properties(fields, value.as_str()?).ok()?;
     properties.iter().find_map(|(key, value)| {
         let inner = fields.iter().find(|field| field.name == key)?;
-        match inner.unbuilt {
-            Unbuilt::Nothing => None,
-            Unbuilt::Whole => Some(format!("{key}: {UNBUILT}")),
-            Unbuilt::Values(refused) => value
-                .as_str()
-                .filter(|text| refused.contains(text))
-                .map(|text| format!("{key}: value '{text}' is {UNBUILT}")),
-        }
+        refused(inner, value).map(|reason| format!("{key}: {reason}"))
     })
+}
+
+/// Why a value is refused that is right by its schema: it asks for what is not built.
+fn refused(field: &Field, value: &Value) -> Option<String> {
+    match field.unbuilt {
+        Unbuilt::Nothing => None,
+        Unbuilt::Whole if is_default(field, value) => None,
+        Unbuilt::Whole => Some(UNBUILT.to_owned()),
+        Unbuilt::Values(refused) => value
+            .as_str()
+            .filter(|text| refused.contains(text))
+            .map(|text| format!("value '{text}' is {UNBUILT}")),
+    }
+}
+
+/// Whether a typed value is what holds anyway. A flag without a default is off.
+fn is_default(field: &Field, value: &Value) -> bool {
+    match field.default {
+        Some("true") => *value == Value::Bool(true),
+        Some("false") => *value == Value::Bool(false),
+        Some(default) => typed(field, &Value::from(default)).is_ok_and(|same| same == *value),
+        None => *value == Value::Bool(false),
+    }
 }
 
 /// Checks one value, and types it.
@@ -241,12 +251,25 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const KEYS: &[Field] = &[
+        Field::string("model").default_key(),
+        Field::boolean("snapshot").optional().unbuilt(),
+        Field::integer("bits").optional().default("39").unbuilt(),
+    ];
+
     const SAMPLE: &[Field] = &[
         Field::integer("vmid").range(100.0, 999_999_999.0),
         Field::boolean("force").optional(),
         Field::string("type").optional().one_of(&["vm", "storage"]),
         Field::string("list").optional().format(format::NODE_LIST),
         Field::string("later").optional().unbuilt(),
+        Field::boolean("flag").optional().unbuilt(),
+        Field::boolean("on").optional().default("1").unbuilt(),
+        Field::number("pause").optional().default("0.1").unbuilt(),
+        Field::string("keys").optional().format(Format::Properties {
+            name: "keys",
+            fields: KEYS,
+        }),
         Field::string("size").optional().requires("type"),
     ];
 
@@ -302,6 +325,29 @@ mod tests {
         ];
         for (given, field, text) in cases {
             assert_eq!(check(given).unwrap_err()[field], text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused_only_where_it_would_change_something() {
+        for (name, default, others) in [
+            ("flag", json!("0"), json!(["1"])),
+            ("on", json!(1), json!([0])),
+            ("pause", json!("0.1"), json!(["0.2", 0])),
+            (
+                "keys",
+                json!("x,snapshot=off,bits=39"),
+                json!(["x,snapshot=1", "x,bits=40"]),
+            ),
+            ("later", Value::Null, json!(["", "0"])),
+        ] {
+            if !default.is_null() {
+                check(json!({"vmid": 100, name: default})).unwrap();
+            }
+            for other in others.as_array().unwrap() {
+                let refused = check(json!({"vmid": 100, name: other})).unwrap_err();
+                assert!(refused[name].ends_with(UNBUILT), "{name}: {refused:?}");
+            }
         }
     }
 }

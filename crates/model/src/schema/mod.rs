@@ -54,7 +54,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unbuilt {
     Nothing,
-    /// Any value is refused.
+    /// Any value but the default is refused.
     Whole,
     /// These values (of an enumeration) are refused.
     Values(&'static [&'static str]),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use model::qemu::Startup;
 use model::{Error, VmId};
 use tasks::{Probe, Step, Task, TaskContext};
 
@@ -13,7 +14,7 @@ use crate::guest_agents::agent_option;
 use crate::hooks::{self, Phase};
 
 /// How long a guest may take where neither caller nor configuration say.
-const DEFAULT_TIMEOUT_S: u64 = 180;
+const DEFAULT_TIMEOUT_S: u64 = 60;
 
 /// How often it is looked at meanwhile, and how often the button is pressed again: a guest that
 /// is still booting misses the first time.
@@ -49,7 +50,10 @@ impl<T: PowersOff> Step<T> for PowerOff {
     }
 
     async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
-        let timeout_s = task.timeout_s().unwrap_or(DEFAULT_TIMEOUT_S);
+        let timeout_s = match task.timeout_s() {
+            Some(timeout_s) => timeout_s,
+            None => default_timeout_s(cx, task.vmid()).await,
+        };
         let started = cx.clock.monotonic();
         let mut press_at = started;
         if cx.world.running.is_running(task.vmid()).await? {
@@ -79,6 +83,19 @@ impl<T: PowersOff> Step<T> for PowerOff {
     async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// What the guest's `startup` gives it, as when its node shuts down. A guest is shut down although
+/// the store does not answer.
+async fn default_timeout_s(cx: &TaskContext<World>, vmid: VmId) -> u64 {
+    let guest = cx.world.records.guest(vmid).await;
+    let startup = guest
+        .ok()
+        .and_then(|guest| guest.record.data.config.text("startup"));
+    let startup = startup.and_then(|text| Startup::parse(&text).ok());
+    startup
+        .and_then(|startup| startup.down_seconds)
+        .map_or(DEFAULT_TIMEOUT_S, u64::from)
 }
 
 /// Has the guest's agent shut it down, where one is configured and answers in this time. False

@@ -4,7 +4,7 @@
 //! cannot be found for want of the store is warned of.
 
 use async_trait::async_trait;
-use model::{Error, VmId};
+use model::{Error, Upid, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
 
@@ -15,11 +15,17 @@ use crate::hooks::{self, Phase};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuStop {
     pub vmid: VmId,
+    /// Tasks that were ended for it: they waited for the guest to shut down.
+    #[serde(default)]
+    pub overruled: Vec<Upid>,
 }
 
 impl QemuStop {
     pub fn new(vmid: VmId) -> Self {
-        Self { vmid }
+        Self {
+            vmid,
+            overruled: Vec::new(),
+        }
     }
 }
 
@@ -53,6 +59,11 @@ impl Step<QemuStop> for Kill {
     }
 
     async fn act(&self, cx: &TaskContext<World>, task: &mut QemuStop) -> Result<(), Error> {
+        if !task.overruled.is_empty() {
+            let upids: Vec<String> = task.overruled.iter().map(Upid::to_string).collect();
+            let line = format!("overruled qmshutdown tasks: {}", upids.join(", "));
+            cx.log(&line).await;
+        }
         if cx.world.running.is_running(task.vmid).await? {
             hooks::call_or_warn(cx, task.vmid, Phase::PreStop).await;
         }

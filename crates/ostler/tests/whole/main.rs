@@ -27,6 +27,7 @@ mod qemu_clone;
 mod qemu_console;
 mod qemu_create;
 mod qemu_import;
+mod qemu_options;
 mod qemu_snapshots;
 mod qemu_start;
 mod recorded;

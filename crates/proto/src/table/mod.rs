@@ -51,6 +51,8 @@ const GROUPS: &[&[Row]] = &[
     pools::ROWS,
 ];
 
+pub use qemu::{OptionRight, needs_of_option, option_right};
+
 /// Every operation that this version has.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| group.iter())

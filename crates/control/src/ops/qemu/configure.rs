@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::qemu::OPTIONS;
 use model::schema::Values;
 use model::schema::format::split_list;
-use model::{Error, ErrorKind, FieldErrors, Upid};
+use model::{Error, ErrorKind, FieldErrors, GuestRecord, Upid};
 use node::tasks::QemuConfigure;
 use node::{Edit, Settings, random_mac};
 use proto::wire::Answer;
@@ -16,6 +16,7 @@ use tasks::TaskState;
 use super::Guest;
 use super::cloudinit::seal_password;
 use super::drives::check_drives;
+use super::rights::check_change;
 use crate::ops::Op;
 
 /// How long a synchronous change may take: clients give up at 5 s.
@@ -79,7 +80,8 @@ pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
         ..Edit::default()
     };
     check_names(&edit)?;
-    op.context.world.records.guest(guest.vmid).await?;
+    let record = op.context.world.records.guest(guest.vmid).await?;
+    check_change(&op, &edit, &record.record.data)?;
     let task = QemuConfigure::new(guest.vmid, edit, None, false);
     let submitted = op.context.submit(&op, guest.vmid, task).await?;
     ended(&op, submitted).await
@@ -120,7 +122,8 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
     edit.revert = names(change.revert.as_deref());
     edit.force = change.force == Some(true);
     check_names(&edit)?;
-    check_root_only(op, &edit)?;
+    check_template(&edit, &record)?;
+    check_change(op, &edit, &record)?;
     check_drives(op, guest.vmid, &edit).await?;
     edit.check(&record.config)?;
     check_hook_script(op, &edit).await?;
@@ -147,22 +150,6 @@ fn names(list: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// Options that reach the host itself.
-const ROOT_ONLY: [&str; 2] = ["args", "hookscript"];
-
-/// Refuses options that only root may change.
-pub(super) fn check_root_only(op: &Op, edit: &Edit) -> Result<(), Error> {
-    let lists = [&edit.delete, &edit.revert];
-    let mut names = edit.set.keys().chain(lists.into_iter().flatten());
-    match names.find(|name| ROOT_ONLY.contains(&name.as_str())) {
-        Some(name) if !op.identity()?.is_root() => {
-            let text = format!("only root can set '{name}' config");
-            Err(Error::forbidden(text))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// A script that is set must be there.
 pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error> {
     let volume = edit.set.get("hookscript").and_then(|value| value.as_str());
@@ -183,9 +170,6 @@ fn check_names(edit: &Edit) -> Result<(), Error> {
             if edit.set.contains_key(name) {
                 let text = format!("you can't use '-{name}' and -{field} {name}' at the same time");
                 errors.insert(field.to_owned(), text);
-            } else if name == "template" {
-                // Its bases may have layers on them: what was made a template stays one.
-                errors.insert(field.to_owned(), "a template stays a template".to_owned());
             } else if model::schema::find(OPTIONS, name).is_none() {
                 errors.insert(field.to_owned(), format!("unknown option '{name}'"));
             }
@@ -196,4 +180,19 @@ fn check_names(edit: &Edit) -> Result<(), Error> {
     } else {
         Err(Error::invalid_fields(errors))
     }
+}
+
+/// Its bases may have layers on them: what was made a template stays one.
+fn check_template(edit: &Edit, guest: &GuestRecord) -> Result<(), Error> {
+    if guest.config.flag("template") != Some(true) {
+        return Ok(());
+    }
+    let is_template = |name: &String| name == "template";
+    let field = match edit.set.get("template") {
+        Some(_) => "template",
+        None if edit.delete.iter().any(is_template) => "delete",
+        None if edit.revert.iter().any(is_template) => "revert",
+        None => return Ok(()),
+    };
+    Err(Error::invalid(field, "a template stays a template"))
 }

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use super::Guest;
 use super::cloudinit::seal_password;
-use super::configure::{check_hook_script, check_root_only, options};
+use super::configure::{check_hook_script, options};
 use super::drives::check_drives;
+use super::rights::check_creation;
 use crate::ops::Op;
 
 #[derive(Deserialize)]
@@ -37,7 +38,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         Err(error) if error.kind == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    check_root_only(&op, &edit)?;
+    check_creation(&op, &edit)?;
     check_drives(&op, vmid, &edit).await?;
     check_hook_script(&op, &edit).await?;
     edit.check(&GuestConfig::default())?;

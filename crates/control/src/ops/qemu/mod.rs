@@ -12,6 +12,7 @@ mod drives;
 mod monitor;
 mod power;
 mod resize;
+mod rights;
 mod snapshots;
 mod start;
 mod status;
@@ -83,6 +84,16 @@ impl Guest {
     fn skips_lock(&self) -> bool {
         self.skiplock == Some(true)
     }
+}
+
+/// Only root may leave volumes active. The storages of this version have nothing to activate, so
+/// there is no more to it.
+fn check_keeps_active(op: &Op, keep_active: Option<bool>) -> Result<(), Error> {
+    if keep_active == Some(true) && !op.identity()?.is_root() {
+        let text = "Only root may use this option.";
+        return Err(Error::invalid("keepActive", text));
+    }
+    Ok(())
 }
 
 /// `skiplock` passes by a protection that is there for everybody else.

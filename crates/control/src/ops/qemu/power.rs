@@ -10,8 +10,8 @@ use proto::wire::Answer;
 use serde::Deserialize;
 use tasks::Task;
 
-use super::Guest;
 use super::clones::require_space;
+use super::{Guest, check_keeps_active};
 use crate::ops::Op;
 
 pub(super) async fn reset(op: Op) -> Result<Answer, Error> {
@@ -79,6 +79,8 @@ async fn tell<T: Task<World = World>>(
 struct Shutdown {
     #[serde(rename = "forceStop")]
     force_stop: Option<bool>,
+    #[serde(rename = "keepActive")]
+    keep_active: Option<bool>,
     /// Seconds.
     timeout: Option<u64>,
 }
@@ -88,8 +90,10 @@ pub(super) async fn shutdown(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Shutdown {
         force_stop,
+        keep_active,
         timeout,
     } = op.params()?;
+    check_keeps_active(&op, keep_active)?;
     op.context.world.records.guest(vmid).await?;
     let force_stop = force_stop == Some(true);
     let task = QemuShutdown {

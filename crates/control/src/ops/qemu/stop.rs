@@ -1,19 +1,51 @@
 //! `POST /nodes/{node}/qemu/{vmid}/status/stop`
 
-use model::Error;
+use model::{Error, Upid, VmId};
 use node::tasks::QemuStop;
 use proto::wire::Answer;
+use serde::Deserialize;
+use tasks::TaskFilter;
 
-use super::Guest;
+use super::{Guest, check_keeps_active};
 use crate::ops::Op;
 
+/// `timeout` says how long the guest is given before it is killed: none is needed, since nothing
+/// is asked of it.
+#[derive(Deserialize)]
+struct Stop {
+    #[serde(rename = "overrule-shutdown")]
+    overrule_shutdown: Option<bool>,
+    #[serde(rename = "keepActive")]
+    keep_active: Option<bool>,
+}
+
 pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
-    let guest = Guest::of(&op)?;
+    let vmid = Guest::of(&op)?.vmid;
+    let wanted: Stop = op.params()?;
+    check_keeps_active(&op, wanted.keep_active)?;
     // A guest that runs here can be stopped whatever the store says, or if it says nothing.
-    if !op.context.world.running.is_running(guest.vmid).await? {
-        op.context.world.records.guest(guest.vmid).await?;
+    if !op.context.world.running.is_running(vmid).await? {
+        op.context.world.records.guest(vmid).await?;
     }
-    op.context
-        .submit(&op, guest.vmid, QemuStop::new(guest.vmid))
-        .await
+    let mut task = QemuStop::new(vmid);
+    if wanted.overrule_shutdown == Some(true) {
+        task.overruled = overrule_shutdowns(&op, vmid)?;
+    }
+    op.context.submit(&op, vmid, task).await
+}
+
+/// Ends the waiting of all tasks that shut the guest down: who may stop it may end them too.
+fn overrule_shutdowns(op: &Op, vmid: VmId) -> Result<Vec<Upid>, Error> {
+    let shutdowns = TaskFilter {
+        running: true,
+        id: Some(vmid.to_string()),
+        kind: Some("qmshutdown".to_owned()),
+        ..TaskFilter::default()
+    };
+    let upids = op.context.tasks.list(&shutdowns).into_iter();
+    let upids: Vec<Upid> = upids.map(|task| task.upid).collect();
+    upids
+        .iter()
+        .try_for_each(|upid| op.context.tasks.stop(upid))?;
+    Ok(upids)
 }

@@ -13,11 +13,7 @@ const WORKERS: Field = Field::integer("max-workers").optional().range(1.0, 64.0)
 fn needs(params: &Values) -> Vec<Need> {
     let list = params.get("vms").and_then(|list| list.as_str());
     format::split_list(list.unwrap_or_default())
-        .map(|vmid| Need {
-            path: format!("/vms/{vmid}"),
-            privileges: vec![Privilege::VmPowerMgmt],
-            any: false,
-        })
+        .map(|vmid| Need::all(format!("/vms/{vmid}"), &[Privilege::VmPowerMgmt]))
         .collect()
 }
 

@@ -22,10 +22,11 @@ const SNAPNAME: Field = Field::string("snapname")
 /// Space on the storage that is named; where none is, the operation looks.
 fn space_needs(params: &Values) -> Vec<Need> {
     let storage = params.get("storage").and_then(|storage| storage.as_str());
-    let need = storage.map(|storage| Need {
-        path: format!("/storage/{storage}"),
-        privileges: vec![Privilege::DatastoreAllocateSpace],
-        any: false,
+    let need = storage.map(|storage| {
+        Need::all(
+            format!("/storage/{storage}"),
+            &[Privilege::DatastoreAllocateSpace],
+        )
     });
     need.into_iter().collect()
 }

@@ -1,11 +1,12 @@
 //! `/nodes/{node}/qemu/{vmid}/{config,pending,resize,unlink}`
 
 use model::Privilege;
-use model::qemu::{DriveSource, OPTIONS, is_cloud_init_option};
+use model::qemu::OPTIONS;
 use model::schema::{Field, Shape, Values, format};
 
 use super::disks::DISKS;
-use super::guests::{source_of, space_needs};
+use super::guests::space_needs;
+use super::rights::needs_of_option;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Row};
 
@@ -63,79 +64,30 @@ const SHOWN: &[Field] = &[
 ];
 const CONFIG: &[&[Field]] = &with_options::<{ OPTIONS.len() + 2 }>([SHOWN, &[]]);
 
-/// The privilege that an option's change needs. Source: the groups of options in Proxmox VE's
-/// documentation of `VM.Config.*`.
-fn privilege_of(option: &str, value: Option<&str>) -> Privilege {
-    let stem = option.trim_end_matches(|c: char| c.is_ascii_digit());
-    match stem {
-        "ide" | "sata" | "scsi" | "virtio"
-            if value.is_some_and(|value| value.contains("media=cdrom")) =>
-        {
-            Privilege::VmConfigCdrom
-        }
-        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused"
-        | "vmstatestorage" => Privilege::VmConfigDisk,
-        "cdrom" => Privilege::VmConfigCdrom,
-        "cores" | "sockets" | "vcpus" | "cpu" | "cpulimit" | "cpuunits" | "numa" | "affinity"
-        | "smp" => Privilege::VmConfigCpu,
-        "memory" | "balloon" | "shares" => Privilege::VmConfigMemory,
-        "net" => Privilege::VmConfigNetwork,
-        "name" | "description" | "onboot" | "ostype" | "boot" | "bootdisk" | "startup" | "tags"
-        | "protection" | "agent" | "acpi" | "autostart" | "reboot" | "freeze" | "hotplug"
-        | "localtime" | "startdate" | "tablet" | "tdf" | "template" | "migrate_downtime"
-        | "migrate_speed" | "hookscript" | "smbios" | "kvm" => Privilege::VmConfigOptions,
-        _ => Privilege::VmConfigHwType,
-    }
-}
-
-/// The privileges of which each option's change needs one, by sets.
-fn privileges_of(option: &str, value: Option<&str>) -> Vec<Vec<Privilege>> {
-    if is_cloud_init_option(option) {
-        return vec![vec![
-            Privilege::VmConfigCloudinit,
-            Privilege::VmConfigNetwork,
-        ]];
-    }
-    if value.is_some_and(|value| is_new_medium(option, value)) {
-        return vec![
-            vec![Privilege::VmConfigCdrom],
-            vec![Privilege::VmConfigCloudinit],
-        ];
-    }
-    vec![vec![privilege_of(option, value)]]
-}
-
-/// Whether a drive with cloud-init's data is asked for: `STORAGE:cloudinit`.
-fn is_new_medium(option: &str, value: &str) -> bool {
-    matches!(
-        source_of(option, value),
-        Some(DriveSource::NewCloudInit { .. })
-    )
-}
-
+/// What the new values need. What the options have been is known to the operation, which looks,
+/// and refuses what is root's.
 fn change_needs(params: &Values) -> Vec<Need> {
-    let path = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
+    let guest = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
+    let mut needs = option_needs(params, &guest, None);
+    needs.extend(space_needs(params));
+    needs
+}
+
+/// What setting options to these values needs, once each.
+pub(super) fn option_needs(params: &Values, guest: &str, or_on: Option<&str>) -> Vec<Need> {
     let set = params
         .iter()
         .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some());
-    let mut privileges: Vec<Vec<Privilege>> = set
-        .flat_map(|(name, value)| privileges_of(name, value.as_str()))
-        .collect();
-    for list in ["delete", "revert"] {
-        let names = params
-            .get(list)
-            .and_then(|names| names.as_str())
-            .unwrap_or_default();
-        privileges.extend(format::split_list(names).flat_map(|name| privileges_of(name, None)));
+    let mut needs: Vec<Need> = Vec::new();
+    for (name, value) in set {
+        let one = needs_of_option(name, value.as_str(), guest, or_on);
+        for need in one.unwrap_or_default() {
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
     }
-    privileges.sort_unstable();
-    privileges.dedup();
-    let each = privileges.into_iter().map(|privileges| Need {
-        path: path.clone(),
-        any: privileges.len() > 1,
-        privileges,
-    });
-    each.chain(space_needs(params)).collect()
+    needs
 }
 
 /// Any of these is needed to be heard at all; what is changed decides which.

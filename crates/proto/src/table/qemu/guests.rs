@@ -4,6 +4,7 @@ use model::Privilege;
 use model::qemu::{Drive, DriveSlot, DriveSource, OPTIONS};
 use model::schema::{Field, Shape, Values, format};
 
+use super::config::option_needs;
 use super::status::OBSERVED;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Permission, Row};
@@ -58,17 +59,21 @@ const ALL_CREATE: &[&[Field]] = &{
     groups
 };
 
-/// A new guest is made in a pool, or by its number; its disks need space on their storages.
+/// A new guest is made by its number, or in a pool; what it is to have needs the same rights as
+/// later changes. Its drives need no more than space on their storages.
 fn create_needs(params: &Values) -> Vec<Need> {
-    let path = match params.get("pool").and_then(|pool| pool.as_str()) {
-        Some(pool) => format!("/pool/{pool}"),
-        None => format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default()),
-    };
+    let guest = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
+    let pool = params.get("pool").and_then(|pool| pool.as_str());
+    let pool = pool.map(|pool| format!("/pool/{pool}"));
     let mut needs = vec![Need {
-        path,
-        privileges: vec![Privilege::VmAllocate],
-        any: false,
+        or_on: pool.clone(),
+        ..Need::all(guest.as_str(), &[Privilege::VmAllocate])
     }];
+    let options = params
+        .iter()
+        .filter(|(name, value)| source_of(name, value.as_str().unwrap_or_default()).is_none());
+    let options = options.map(|(name, value)| (name.clone(), value.clone()));
+    needs.extend(option_needs(&options.collect(), &guest, pool.as_deref()));
     needs.extend(space_needs(params));
     needs
 }
@@ -92,10 +97,11 @@ pub(super) fn space_needs(params: &Values) -> Vec<Need> {
                 _ => None,
             });
     storages
-        .map(|storage| Need {
-            path: format!("/storage/{storage}"),
-            privileges: vec![Privilege::DatastoreAllocateSpace],
-            any: false,
+        .map(|storage| {
+            Need::all(
+                format!("/storage/{storage}"),
+                &[Privilege::DatastoreAllocateSpace],
+            )
         })
         .collect()
 }

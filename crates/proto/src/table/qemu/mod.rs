@@ -8,5 +8,8 @@ pub(super) mod console;
 mod disks;
 pub(super) mod guests;
 pub(super) mod power;
+mod rights;
 pub(super) mod snapshots;
 pub(super) mod status;
+
+pub use rights::{OptionRight, needs_of_option, option_right};

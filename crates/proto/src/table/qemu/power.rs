@@ -18,11 +18,7 @@ fn suspend_needs(params: &Values) -> Vec<Need> {
     if params.get("todisk").and_then(|value| value.as_bool()) != Some(true) {
         return Vec::new();
     }
-    let on = |path: String, privilege| Need {
-        path,
-        privileges: vec![privilege],
-        any: false,
-    };
+    let on = |path: String, privilege| Need::all(path, &[privilege]);
     let vm = format!("/vms/{}", text("vmid").unwrap_or_default());
     let storage = text("statestorage").map(|storage| {
         on(
@@ -85,10 +81,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         VMID,
         SKIPLOCK,
         Field::boolean("forceStop").optional().default("0"),
-        Field::boolean("keepActive")
-            .optional()
-            .default("0")
-            .unbuilt(),
+        Field::boolean("keepActive").optional().default("0"),
         Field::integer("timeout").optional().min(0.0),
     ]])
     .check(POWER)

@@ -119,19 +119,13 @@ pub(in crate::table) const ROWS: &[Row] = &[
         NODE,
         VMID,
         SKIPLOCK,
-        Field::boolean("keepActive")
-            .optional()
-            .default("0")
-            .unbuilt(),
+        Field::boolean("keepActive").optional().default("0"),
         Field::string("migratedfrom")
             .optional()
             .format(format::NODE)
             .unbuilt(),
-        Field::boolean("overrule-shutdown")
-            .optional()
-            .default("0")
-            .unbuilt(),
-        Field::integer("timeout").optional().min(0.0).unbuilt(),
+        Field::boolean("overrule-shutdown").optional().default("0"),
+        Field::integer("timeout").optional().min(0.0),
     ]])
     .check(POWER)
     .submit()

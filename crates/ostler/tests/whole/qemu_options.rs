@@ -1,0 +1,103 @@
+//! What clients send with virtual machines' options, on a real node.
+
+use crate::harness::{TestNode, about, left_out, until};
+use serde_json::{Value, json};
+
+async fn config(node: &TestNode, vmid: u32) -> Value {
+    let params = about(vmid, json!({}));
+    node.call("qemu_config", params).await.unwrap().data
+}
+
+/// A guest without anything to boot from: it runs, and never shuts down.
+async fn create(node: &TestNode, vmid: u32, options: Value) {
+    let mut params = about(vmid, json!({"memory": "64", "kvm": 0}));
+    params
+        .as_object_mut()
+        .unwrap()
+        .extend(options.as_object().unwrap().clone());
+    assert_eq!(node.task("qemu_create", params).await, "OK");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn defaults_of_what_is_not_built_are_accepted() {
+    if left_out("qemu_options: defaults") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    let defaults = json!({
+        "template": 0, "ha-managed": 0, "live-restore": 0, "keephugepages": 0,
+        "migrate_downtime": "0.1", "migrate_speed": 0, "scsi0": "local:1,snapshot=0,scsiblock=0",
+    });
+    create(&node, 100, defaults).await;
+    let shown = config(&node, 100).await;
+    assert_eq!(
+        (&shown["template"], &shown["migrate_speed"]),
+        (&json!(0), &json!(0))
+    );
+    let refused = node
+        .call("qemu_configure", about(100, json!({"template": 1})))
+        .await;
+    let refused = refused.unwrap_err();
+    assert_eq!(
+        refused.fields["template"],
+        "not supported by this version of Ostler"
+    );
+    node.call("qemu_configure", about(100, json!({"delete": "template"})))
+        .await
+        .unwrap();
+
+    // What was made a template stays one.
+    assert_eq!(
+        node.task("qemu_template", about(100, json!({}))).await,
+        "OK"
+    );
+    for change in [json!({"template": 0}), json!({"delete": "template"})] {
+        let refused = node
+            .call("qemu_configure", about(100, change))
+            .await
+            .unwrap_err();
+        let reasons: Vec<&String> = refused.fields.values().collect();
+        assert_eq!(reasons, ["a template stays a template"]);
+    }
+    assert_eq!(config(&node, 100).await["template"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_overrules_the_shutdown_that_waits() {
+    if left_out("qemu_options: stop") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    create(&node, 100, json!({})).await;
+    assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+    let patient = about(100, json!({"timeout": 600}));
+    let shutdown = node.call("qemu_shutdown", patient).await.unwrap().data;
+    let how = json!({"overrule-shutdown": 1, "timeout": 5, "keepActive": 1, "skiplock": 1});
+    let stop = node.call("qemu_stop", about(100, how)).await.unwrap().data;
+    let (shutdown, stop) = (shutdown.as_str().unwrap(), stop.as_str().unwrap());
+    assert_eq!(node.ended(stop).await, "OK");
+    assert_ne!(node.ended(shutdown).await, "OK");
+    let log = json!({"node": "pve1", "upid": stop});
+    let log = node.call("task_log", log).await.unwrap().data;
+    assert_eq!(
+        log[0]["t"],
+        format!("overruled qmshutdown tasks: {shutdown}")
+    );
+    until("it is stopped", async || {
+        let status = node.call("qemu_status", about(100, json!({}))).await;
+        status.unwrap().data["status"] == "stopped"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_waits_as_long_as_the_guest_says() {
+    if left_out("qemu_options: shutdown") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    create(&node, 100, json!({"startup": "down=1"})).await;
+    assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+    let exit = node.task("qemu_shutdown", about(100, json!({}))).await;
+    assert_eq!(exit, "VM quit/powerdown failed - got timeout");
+}

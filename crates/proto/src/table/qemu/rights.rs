@@ -1,0 +1,266 @@
+//! What it takes to set, delete or revert an option of a virtual machine.
+//!
+//! The value decides where options of one name are different things: a disk, a CD-ROM, the drive
+//! with cloud-init's data, a device of the host's. It is parsed and not searched, since a drive's
+//! serial number may be called `media=cdrom`.
+
+use model::Privilege;
+use model::qemu::{Drive, DriveSlot, Net, Rng, is_cloud_init_option};
+
+use crate::Need;
+
+/// What it takes to change an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionRight {
+    /// All of these on the guest.
+    All(&'static [Privilege]),
+    /// One of these on the guest.
+    Any(&'static [Privilege]),
+    /// These on the guest, and the right to change the host: it decides in which order its guests
+    /// start.
+    AndHost(&'static [Privilege]),
+    /// To be root: it reaches the host, or passes by what protects the guest.
+    Root,
+    /// To be root, since it is a device of the host's.
+    RootForDevice,
+}
+
+const CPU: OptionRight = OptionRight::All(&[Privilege::VmConfigCpu]);
+const MEMORY: OptionRight = OptionRight::All(&[Privilege::VmConfigMemory]);
+const NETWORK: OptionRight = OptionRight::All(&[Privilege::VmConfigNetwork]);
+const DISK: OptionRight = OptionRight::All(&[Privilege::VmConfigDisk]);
+const CDROM: OptionRight = OptionRight::All(&[Privilege::VmConfigCdrom]);
+const HARDWARE: OptionRight = OptionRight::All(&[Privilege::VmConfigHwType]);
+const OPTIONS: OptionRight = OptionRight::All(&[Privilege::VmConfigOptions]);
+const POWER: OptionRight = OptionRight::All(&[Privilege::VmPowerMgmt]);
+const CLOUD_INIT: OptionRight =
+    OptionRight::Any(&[Privilege::VmConfigCloudinit, Privilege::VmConfigNetwork]);
+const CLOUD_INIT_DRIVE: OptionRight =
+    OptionRight::All(&[Privilege::VmConfigCloudinit, Privilege::VmConfigCdrom]);
+
+/// What it takes to change an option that has, or is to get, this value. Without a value it is the
+/// most that the option may need. What is not named here is root's.
+pub fn option_right(option: &str, value: Option<&str>) -> OptionRight {
+    if is_cloud_init_option(option) {
+        return CLOUD_INIT;
+    }
+    if let Some(slot) = drive_slot(option) {
+        return drive_right(slot, value);
+    }
+    match option.trim_end_matches(|c: char| c.is_ascii_digit()) {
+        "cores" | "cpu" | "cpulimit" | "cpuunits" | "numa" | "smp" | "sockets" | "vcpus" => CPU,
+        "memory" | "balloon" | "shares" | "allow-ksm" => MEMORY,
+        "acpi" | "audio" | "hotplug" | "kvm" | "machine" | "scsihw" | "smbios" | "tablet"
+        | "vga" | "watchdog" => HARDWARE,
+        "agent" | "autostart" | "bios" | "description" | "keyboard" | "localtime"
+        | "migrate_downtime" | "migrate_speed" | "name" | "onboot" | "ostype" | "protection"
+        | "reboot" | "startdate" | "tags" | "tdf" | "template" => OPTIONS,
+        "startup" => OptionRight::AndHost(&[Privilege::VmConfigOptions]),
+        "freeze" => POWER,
+        "boot" | "bootdisk" | "unused" | "vmstatestorage" => DISK,
+        "net" => NETWORK,
+        "serial" if value == Some("socket") => HARDWARE,
+        "serial" => OptionRight::RootForDevice,
+        "rng" => match value.map(Rng::parse) {
+            Some(Ok(rng)) if rng.source != "/dev/hwrng" => HARDWARE,
+            _ => OptionRight::RootForDevice,
+        },
+        _ => OptionRight::Root,
+    }
+}
+
+/// The drive that an option is, whichever its name.
+fn drive_slot(option: &str) -> Option<DriveSlot> {
+    let option = if option == "cdrom" { "ide2" } else { option };
+    option.parse().ok()
+}
+
+fn drive_right(slot: DriveSlot, value: Option<&str>) -> OptionRight {
+    match value.map(|text| Drive::parse(slot.bus(), text)) {
+        Some(Ok(drive)) if drive.is_cloud_init() => CLOUD_INIT_DRIVE,
+        Some(Ok(drive)) if drive.is_cdrom() => CDROM,
+        _ => DISK,
+    }
+}
+
+/// What a change of an option needs that has, or is to get, this value: on the guest (or on
+/// `or_on`), and on the bridge that it uses. None for what is root's, which no privilege gives.
+pub fn needs_of_option(
+    option: &str,
+    value: Option<&str>,
+    guest: &str,
+    or_on: Option<&str>,
+) -> Option<Vec<Need>> {
+    let here = |need: Need| Need {
+        or_on: or_on.map(str::to_owned),
+        ..need
+    };
+    let mut needs = match option_right(option, value) {
+        OptionRight::All(privileges) => vec![here(Need::all(guest, privileges))],
+        OptionRight::Any(privileges) => vec![here(Need::any(guest, privileges))],
+        OptionRight::AndHost(privileges) => vec![
+            here(Need::all(guest, privileges)),
+            Need::all("/", &[Privilege::SysModify]),
+        ],
+        OptionRight::Root | OptionRight::RootForDevice => return None,
+    };
+    if option_right(option, value) == NETWORK {
+        needs.extend(bridge_need(value));
+    }
+    Some(needs)
+}
+
+/// The right to use the bridge that a network card is on, or one VLAN of it.
+fn bridge_need(value: Option<&str>) -> Option<Need> {
+    let net = Net::parse(value?).ok()?;
+    let mut path = format!("/sdn/zones/localnetwork/{}", net.bridge?);
+    if let Some(tag) = net.tag {
+        path.push_str(&format!("/{tag}"));
+    }
+    Some(Need::all(path, &[Privilege::SdnUse]))
+}
+
+impl OptionRight {
+    /// What somebody else than root is answered.
+    pub fn refusal(self, option: &str) -> String {
+        match self {
+            Self::RootForDevice => format!("only root can set '{option}' config for real devices"),
+            _ => format!("only root can set '{option}' config"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::qemu::OPTIONS as ALL;
+
+    fn names(right: OptionRight) -> String {
+        let join = |privileges: &[Privilege], by: &str| {
+            let names: Vec<&str> = privileges.iter().map(|p| p.as_str()).collect();
+            names.join(by)
+        };
+        match right {
+            OptionRight::All(privileges) => join(privileges, "+"),
+            OptionRight::Any(privileges) => join(privileges, "|"),
+            OptionRight::AndHost(privileges) => format!("{}+/", join(privileges, "+")),
+            OptionRight::Root => "root".to_owned(),
+            OptionRight::RootForDevice => "root for devices".to_owned(),
+        }
+    }
+
+    /// Every option that does not depend on its value, as Proxmox VE groups them.
+    #[test]
+    fn each_option_has_its_right() {
+        let groups = [
+            (
+                "VM.Config.CPU",
+                "cores cpu cpulimit cpuunits numa numa[n] smp sockets vcpus",
+            ),
+            ("VM.Config.Memory", "allow-ksm balloon memory shares"),
+            (
+                "VM.Config.HWType",
+                "acpi audio0 hotplug kvm machine scsihw smbios1 tablet vga watchdog",
+            ),
+            (
+                "VM.Config.Options",
+                "agent autostart bios description keyboard localtime migrate_downtime \
+                 migrate_speed name onboot ostype protection reboot startdate tags tdf template",
+            ),
+            ("VM.Config.Options+/", "startup"),
+            ("VM.PowerMgmt", "freeze"),
+            (
+                "VM.Config.Disk",
+                "boot bootdisk cdrom efidisk0 ide[n] sata[n] scsi[n] tpmstate0 unused[n] virtio[n] \
+                 vmstatestorage",
+            ),
+            ("VM.Config.Network", "net[n]"),
+            (
+                "VM.Config.Cloudinit|VM.Config.Network",
+                "cicustom cipassword citype ciupgrade ciuser ipconfig[n] nameserver searchdomain \
+                 sshkeys",
+            ),
+            ("root for devices", "rng0 serial[n]"),
+            (
+                "root",
+                "affinity amd-sev arch args hookscript hostpci[n] hugepages intel-tdx ivshmem \
+                 keephugepages lock parallel[n] spice_enhancements usb[n] virtiofs[n] vmgenid",
+            ),
+        ];
+        let mut seen = 0;
+        for field in ALL.iter().flat_map(|group| group.iter()) {
+            let option = field.name.replace("[n]", "3");
+            let right = names(option_right(&option, None));
+            let group = groups
+                .iter()
+                .find(|(_, options)| options.split(' ').any(|name| name == field.name));
+            assert_eq!(
+                Some(right.as_str()),
+                group.map(|(right, _)| *right),
+                "{option}"
+            );
+            seen += 1;
+        }
+        let listed: usize = groups.iter().map(|(_, o)| o.split(' ').count()).sum();
+        assert_eq!(seen, listed);
+    }
+
+    #[test]
+    fn a_value_is_what_it_is_and_not_what_it_looks_like() {
+        for (option, value, right) in [
+            (
+                "scsi0",
+                "local:100/vm-100-disk-0.raw,size=1G",
+                "VM.Config.Disk",
+            ),
+            ("scsi0", "local:8,serial=media=cdrom", "VM.Config.Disk"),
+            ("scsi0", "none", "VM.Config.CDROM"),
+            ("scsi0", "none,media=cdrom", "VM.Config.CDROM"),
+            (
+                "scsi0",
+                "media=cdrom,file=local:iso/x.iso",
+                "VM.Config.CDROM",
+            ),
+            ("scsi0", "local:iso/x.iso", "VM.Config.CDROM"),
+            ("scsi0", "local:iso/x.iso,media=disk", "VM.Config.Disk"),
+            ("ide2", "cdrom", "VM.Config.CDROM"),
+            ("cdrom", "none", "VM.Config.CDROM"),
+            (
+                "ide2",
+                "local:cloudinit",
+                "VM.Config.Cloudinit+VM.Config.CDROM",
+            ),
+            (
+                "ide2",
+                "local:100/vm-100-cloudinit.qcow2,media=cdrom",
+                "VM.Config.Cloudinit+VM.Config.CDROM",
+            ),
+            ("efidisk0", "local:1,efitype=4m", "VM.Config.Disk"),
+            ("serial0", "socket", "VM.Config.HWType"),
+            ("serial0", "/dev/ttyS0", "root for devices"),
+            ("rng0", "/dev/urandom", "VM.Config.HWType"),
+            ("rng0", "source=/dev/random,max_bytes=1", "VM.Config.HWType"),
+            ("rng0", "source=/dev/hwrng", "root for devices"),
+        ] {
+            assert_eq!(
+                names(option_right(option, Some(value))),
+                right,
+                "{option}={value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_card_needs_its_bridge_too() {
+        let paths = |value: &str| -> Vec<String> {
+            let needs = needs_of_option("net0", Some(value), "/vms/100", Some("/pool/p"));
+            needs.unwrap().into_iter().map(|need| need.path).collect()
+        };
+        assert_eq!(paths("virtio"), ["/vms/100"]);
+        assert_eq!(
+            paths("virtio,bridge=vmbr0,tag=10"),
+            ["/vms/100", "/sdn/zones/localnetwork/vmbr0/10"]
+        );
+        assert_eq!(needs_of_option("args", Some("x"), "/vms/100", None), None);
+    }
+}
