@@ -52,6 +52,9 @@ pub enum AccessError {
     RootStays,
     #[error("group '{0}' does not exist")]
     NoGroup(String),
+    /// The same, where a user is to become its member.
+    #[error("no such group '{0}'")]
+    NoSuchGroup(String),
     #[error("group '{0}' already exists")]
     GroupExists(GroupId),
     #[error("role '{0}' does not exist")]
@@ -62,6 +65,8 @@ pub enum AccessError {
     BuiltInRole(RoleId, &'static str),
     #[error("domain '{0}' does not exist")]
     NoRealm(String),
+    #[error("authentication domain '{0}' does not exist")]
+    NoRealmToDelete(RealmId),
     #[error("domain '{0}' is built in and cannot be deleted")]
     BuiltInRealm(RealmId),
     #[error("no such token '{1}' for user '{0}'")]
@@ -71,8 +76,8 @@ pub enum AccessError {
     TokenExists,
     #[error("pool '{0}' does not exist")]
     NoPool(PoolId),
-    #[error("parent pool '{0}' does not exist")]
-    NoParentPool(String),
+    #[error("parent '{0}' of pool '{1}' does not exist")]
+    NoParentPool(String, PoolId),
     #[error("pool '{0}' already exists")]
     PoolExists(PoolId),
     #[error("pool '{0}' is not empty (contains {1})")]
@@ -107,7 +112,8 @@ impl AccessError {
             E::NoUser(_) | E::NoGroup(_) | E::NoRole(_) | E::NoRealm(_) | E::NoToken(..) => {
                 ErrorKind::NotFound
             }
-            E::UnknownUser(_) | E::NoPool(_) | E::NoParentPool(_) => ErrorKind::NotFound,
+            E::NoSuchGroup(_) | E::NoRealmToDelete(_) => ErrorKind::NotFound,
+            E::UnknownUser(_) | E::NoPool(_) | E::NoParentPool(..) => ErrorKind::NotFound,
             E::TokenExists | E::Invalid(..) => ErrorKind::Invalid,
             E::Denied(_) => ErrorKind::Forbidden,
             E::Contended => ErrorKind::Busy,

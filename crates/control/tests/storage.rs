@@ -474,7 +474,7 @@ async fn an_upload_is_refused_before_its_first_byte() {
         ),
         (
             with(upload("x.iso"), json!({"checksum": "00"})),
-            "'checksum' requires this property",
+            "required by 'checksum'",
         ),
     ] {
         let Err(error) = open(&bench, params).await else {

@@ -78,6 +78,7 @@ pub(crate) fn status_of(kind: ErrorKind) -> u16 {
         ErrorKind::Invalid => 400,
         ErrorKind::Unauthenticated => 401,
         ErrorKind::Forbidden => 403,
+        ErrorKind::Absent => 404,
         ErrorKind::NotImplemented => 501,
         // What does not exist, exists already, is busy or broken: Proxmox VE says 500 to all.
         ErrorKind::NotFound
@@ -119,11 +120,9 @@ pub(crate) fn failure(format: Format, error: &Error) -> Response<Body> {
     let reason = first_line(&error.message);
     let mut object = Map::new();
     object.insert("data".into(), Value::Null);
-    // The text about a missing operation is the one that ends without a line break.
-    let end = if error.kind == ErrorKind::NotImplemented {
-        ""
-    } else {
-        "\n"
+    let end = match error.kind {
+        ErrorKind::NotImplemented | ErrorKind::Absent => "",
+        _ => "\n",
     };
     object.insert("message".into(), format!("{}{end}", error.message).into());
     if !error.fields.is_empty() {

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Forbidden,
     /// The object does not exist.
     NotFound,
+    /// The same, in the few places where Proxmox VE answers it with a status of its own.
+    Absent,
     /// The object exists already, or is not as the caller believed it to be.
     Conflict,
     /// The object is held by another operation for longer than the caller can wait.
@@ -70,6 +72,10 @@ impl Error {
 
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, message)
+    }
+
+    pub fn absent(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Absent, message)
     }
 
     pub fn conflict(message: impl Into<String>) -> Self {

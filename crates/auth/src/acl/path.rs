@@ -2,10 +2,10 @@
 
 use model::text;
 
-/// Brings a path into its one spelling (no repeated or trailing slash). None for what is no
-/// path that rights can be given on.
+/// Brings a path into its one spelling: a slash before each word and nowhere else. None for what
+/// is no path that rights can be given on.
 pub fn normalize(path: &str) -> Option<String> {
-    if !path.starts_with('/') {
+    if path.is_empty() {
         return None;
     }
     let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
@@ -44,7 +44,9 @@ fn is_name(word: &str) -> bool {
 }
 
 fn is_vmid(word: &str) -> bool {
-    word.len() <= 9 && !word.starts_with('0') && word.chars().all(|c| c.is_ascii_digit())
+    (3..=9).contains(&word.len())
+        && !word.starts_with('0')
+        && word.chars().all(|c| c.is_ascii_digit())
 }
 
 /// The path and everything above it, root first: `/`, `/vms`, `/vms/100`.
@@ -70,7 +72,10 @@ mod tests {
             ("/pool/a/b/c", Some("/pool/a/b/c")),
             ("/sdn/zones/z/v/7", Some("/sdn/zones/z/v/7")),
             ("/mapping/pci/gpu", Some("/mapping/pci/gpu")),
-            ("vms", None),
+            ("vms", Some("/vms")),
+            ("vms/100/", Some("/vms/100")),
+            ("", None),
+            ("/vms/99", None),
             ("/vms/0100", None),
             ("/vms/abc", None),
             ("/foo", None),

@@ -1,5 +1,7 @@
 //! Pools of guests and storages.
 
+use std::collections::BTreeSet;
+
 use model::{PoolId, Privilege, Record};
 
 use super::{Edit, readable};
@@ -29,7 +31,7 @@ pub fn create(access: &Access, id: &PoolId, comment: &str) -> Result<Edit, Acces
             .parse()
             .is_ok_and(|parent| access.pool(&parent).is_some())
     {
-        return Err(AccessError::NoParentPool(parent.to_owned()));
+        return Err(AccessError::NoParentPool(parent.to_owned(), id.clone()));
     }
     let pool = Pool {
         comment: comment.to_owned(),
@@ -40,8 +42,15 @@ pub fn create(access: &Access, id: &PoolId, comment: &str) -> Result<Edit, Acces
     Ok(edit)
 }
 
-/// Removes a pool that nothing is in, and the rights on it.
-pub fn delete(access: &Access, id: &PoolId) -> Result<Edit, AccessError> {
+/// Members of pools that no longer exist.
+#[derive(Debug, Clone, Default)]
+pub struct Gone {
+    pub guests: BTreeSet<u32>,
+    pub storages: BTreeSet<String>,
+}
+
+/// Removes a pool that nothing is in but what is gone, and the rights on it.
+pub fn delete(access: &Access, id: &PoolId, gone: &Gone) -> Result<Edit, AccessError> {
     let key = keys::pool(id);
     readable(access, &key)?;
     let pool = access
@@ -52,12 +61,14 @@ pub fn delete(access: &Access, id: &PoolId) -> Result<Edit, AccessError> {
         .pools()
         .find(|(other, _)| other.as_str().starts_with(&below));
     let content = inner
-        .map(|(other, _)| format!("pool {other}"))
-        .or_else(|| pool.guests.first().map(|vmid| format!("VM {vmid}")))
+        .map(|(other, _)| format!("pool '{other}'"))
         .or_else(|| {
-            pool.storages
-                .first()
-                .map(|storage| format!("storage {storage}"))
+            let vmid = pool.guests.difference(&gone.guests).next();
+            vmid.map(|vmid| format!("VM {vmid}"))
+        })
+        .or_else(|| {
+            let storage = pool.storages.difference(&gone.storages).next();
+            storage.map(|storage| format!("storage '{storage}'"))
         });
     if let Some(content) = content {
         return Err(AccessError::PoolNotEmpty(id.clone(), content));

@@ -67,6 +67,6 @@ pub fn update(
 pub fn delete(access: &Access, id: &RealmId) -> Result<Edit, AccessError> {
     match access.realm(id.as_str()) {
         Some(_) => Err(AccessError::BuiltInRealm(id.clone())),
-        None => Err(AccessError::NoRealm(id.to_string())),
+        None => Err(AccessError::NoRealmToDelete(id.clone())),
     }
 }

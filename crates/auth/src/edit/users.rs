@@ -41,7 +41,7 @@ impl UserChange {
         set(&mut user.comment, &self.comment);
         if let Some(groups) = &self.groups {
             if let Some(unknown) = groups.iter().find(|group| access.group(group).is_none()) {
-                return Err(AccessError::NoGroup(unknown.to_string()));
+                return Err(AccessError::NoSuchGroup(unknown.to_string()));
             }
             if !self.append {
                 user.groups.clear();

@@ -281,23 +281,16 @@ impl Factors {
         Some(id)
     }
 
-    /// Changes description and state of an entry. False if there is none with this id.
+    /// Changes description and state of an entry. False if there is none with this id, and for
+    /// recovery codes, which are there or not.
     pub fn update(&mut self, id: &str, description: Option<String>, enable: Option<bool>) -> bool {
-        let (text, state) = if id == RECOVERY_ID {
-            let Some(entry) = &mut self.recovery else {
-                return false;
-            };
-            (&mut entry.description, &mut entry.enable)
-        } else {
-            let Some(entry) = self.totp.iter_mut().find(|e| e.id == id) else {
-                return false;
-            };
-            (&mut entry.description, &mut entry.enable)
+        let Some(entry) = self.totp.iter_mut().find(|entry| entry.id == id) else {
+            return false;
         };
         if let Some(description) = description {
-            *text = description;
+            entry.description = description;
         }
-        *state = enable.unwrap_or(*state);
+        entry.enable = enable.unwrap_or(entry.enable);
         true
     }
 

@@ -28,16 +28,22 @@ pub struct Totp {
 
 /// Why a text is no `otpauth://totp/…` address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid TOTP address: {0}")]
-pub struct TotpError(&'static str);
+pub enum TotpError {
+    #[error("not an otpauth uri")]
+    Scheme,
+    #[error("invalid TOTP address: {0}")]
+    Invalid(&'static str),
+}
 
 impl Totp {
     /// Reads `otpauth://totp/LABEL?secret=BASE32&algorithm=…&digits=…&period=…`.
     pub fn from_uri(uri: &str) -> Result<Self, TotpError> {
         let rest = uri
             .strip_prefix("otpauth://totp/")
-            .ok_or(TotpError("another scheme"))?;
-        let (_, query) = rest.split_once('?').ok_or(TotpError("no parameters"))?;
+            .ok_or(TotpError::Scheme)?;
+        let (_, query) = rest
+            .split_once('?')
+            .ok_or(TotpError::Invalid("no parameters"))?;
         let mut totp = Self {
             secret: String::new(),
             algorithm: Algorithm::Sha1,
@@ -47,21 +53,29 @@ impl Totp {
         for pair in query.split('&') {
             let (name, value) = pair
                 .split_once('=')
-                .ok_or(TotpError("a parameter has no value"))?;
+                .ok_or(TotpError::Invalid("a parameter has no value"))?;
             match name {
                 "secret" => totp.secret = value.trim_end_matches('=').to_ascii_uppercase(),
                 "algorithm" => totp.algorithm = algorithm(value)?,
-                "digits" => totp.digits = value.parse().map_err(|_| TotpError("bad digits"))?,
-                "period" => totp.period = value.parse().map_err(|_| TotpError("bad period"))?,
+                "digits" => {
+                    totp.digits = value
+                        .parse()
+                        .map_err(|_| TotpError::Invalid("bad digits"))?
+                }
+                "period" => {
+                    totp.period = value
+                        .parse()
+                        .map_err(|_| TotpError::Invalid("bad period"))?
+                }
                 _ => {}
             }
         }
-        let key = base32(&totp.secret).ok_or(TotpError("the secret is no base32"))?;
+        let key = base32(&totp.secret).ok_or(TotpError::Invalid("the secret is no base32"))?;
         if key.len() < 10 {
-            return Err(TotpError("the secret is shorter than 80 bits"));
+            return Err(TotpError::Invalid("the secret is shorter than 80 bits"));
         }
         if !(6..=8).contains(&totp.digits) || !(10..=600).contains(&totp.period) {
-            return Err(TotpError(
+            return Err(TotpError::Invalid(
                 "digits are 6 to 8 and a period 10 to 600 seconds",
             ));
         }
@@ -120,7 +134,7 @@ fn algorithm(name: &str) -> Result<Algorithm, TotpError> {
         "SHA1" => Ok(Algorithm::Sha1),
         "SHA256" => Ok(Algorithm::Sha256),
         "SHA512" => Ok(Algorithm::Sha512),
-        _ => Err(TotpError("unknown algorithm")),
+        _ => Err(TotpError::Invalid("unknown algorithm")),
     }
 }
 

@@ -155,6 +155,14 @@ impl Bench {
         let commit = Commit::new().put(node::guest_key(vmid), value);
         self.context.store.commit(commit).await.unwrap();
     }
+
+    /// The storage that every node begins with.
+    pub(crate) async fn add_local(&self) {
+        let local = storage::local("/var/lib/vz");
+        let key = node::storage_key(&local.id);
+        let commit = Commit::new().put(key, Record::new(local).encode().unwrap());
+        self.context.store.commit(commit).await.unwrap();
+    }
 }
 
 pub(crate) struct Caller<'a> {

@@ -11,6 +11,7 @@ async fn pools_are_made_filled_shown_emptied_and_removed() {
     root.ok("pool_create", json!({"poolid": "p1", "comment": "c"}))
         .await;
     bench.add_guest(100, "web").await;
+    bench.add_local().await;
     root.ok(
         "pool_update",
         json!({"poolid": "p1", "vms": "100", "storage": "local"}),
@@ -43,7 +44,7 @@ async fn pools_are_made_filled_shown_emptied_and_removed() {
     )
     .await;
     let full = root.error("pool_delete", delete.clone()).await;
-    let text = "delete pool failed: pool 'p1' is not empty (contains storage local)";
+    let text = "delete pool failed: pool 'p1' is not empty (contains storage 'local')";
     assert_eq!(full.message, text);
     let remove = json!({"poolid": "p1", "storage": "local", "delete": 1});
     root.ok("pool_update_by_path", remove).await;
@@ -55,6 +56,18 @@ async fn pools_are_made_filled_shown_emptied_and_removed() {
     );
     let missing = root.error("pool_get", json!({"poolid": "nope"})).await;
     assert_eq!(missing.message, "pool 'nope' does not exist");
+}
+
+#[tokio::test]
+async fn what_is_gone_is_no_member_and_keeps_no_pool() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    root.ok("pool_create", json!({"poolid": "p1"})).await;
+    let members = json!({"poolid": "p1", "vms": "998", "storage": "nope"});
+    root.ok("pool_update", members).await;
+    let pool = root.ok("pool_get", json!({"poolid": "p1"})).await;
+    assert_eq!(pool["members"], json!([]));
+    root.ok("pool_delete", json!({"poolid": "p1"})).await;
 }
 
 #[tokio::test]
@@ -93,7 +106,10 @@ async fn a_guest_is_in_one_pool_and_moves_only_when_told() {
     );
     for (poolid, text) in [
         ("p1", "create pool failed: pool 'p1' already exists"),
-        ("x/y", "create pool failed: parent pool 'x' does not exist"),
+        (
+            "x/y",
+            "create pool failed: parent 'x' of pool 'x/y' does not exist",
+        ),
     ] {
         assert_eq!(
             root.error("pool_create", json!({"poolid": poolid}))
@@ -104,7 +120,7 @@ async fn a_guest_is_in_one_pool_and_moves_only_when_told() {
     }
     let nested = root.error("pool_delete", json!({"poolid": "p1"})).await;
     assert!(
-        nested.message.contains("contains pool p1/inner"),
+        nested.message.contains("contains pool 'p1/inner'"),
         "{}",
         nested.message
     );

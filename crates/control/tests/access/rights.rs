@@ -50,14 +50,19 @@ async fn roles_are_made_of_privileges() {
         ("role_get", "R1", "role 'R1' does not exist"),
         (
             "role_create",
-            "PVEAdmin",
-            "create role failed: role 'PVEAdmin' already exists",
+            "Administrator",
+            "create role failed: role 'Administrator' already exists",
         ),
     ] {
         assert_eq!(
             root.error(op, json!({"roleid": roleid})).await.message,
             text
         );
+    }
+    for reserved in ["PVEMine", "pve-mine"] {
+        let refused = root.error("role_create", json!({"roleid": reserved})).await;
+        let text = "cannot use role ID starting with the (case-insensitive) 'PVE' namespace";
+        assert_eq!(refused.fields["roleid"], text);
     }
 }
 

@@ -39,6 +39,49 @@ async fn a_user_is_made_shown_changed_and_removed() {
     assert_eq!(missing.kind, ErrorKind::NotFound);
 }
 
+/// Clients look whether a text begins so.
+#[tokio::test]
+async fn what_is_not_there_is_named_first() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    root.ok("user_create", json!({"userid": "bob@pve"})).await;
+    let cases = [
+        (
+            "token_get",
+            json!({"userid": "x@pve", "tokenid": "t1"}),
+            "no such user ('x@pve')",
+        ),
+        (
+            "token_create",
+            json!({"userid": "x@pve", "tokenid": "t1"}),
+            "no such user ('x@pve')",
+        ),
+        (
+            "token_update",
+            json!({"userid": "bob@pve", "tokenid": "t1", "comment": "c"}),
+            "no such token 't1' for user 'bob@pve'",
+        ),
+        (
+            "token_delete",
+            json!({"userid": "bob@pve", "tokenid": "t1"}),
+            "no such token 't1' for user 'bob@pve'",
+        ),
+        (
+            "password_update",
+            json!({"userid": "x@pve", "password": "eight or more"}),
+            "no such user ('x@pve')",
+        ),
+        (
+            "permissions_get",
+            json!({"userid": "bob@pve!t1"}),
+            "no such token 't1' for user 'bob@pve'",
+        ),
+    ];
+    for (op, params, text) in cases {
+        assert_eq!(root.error(op, params).await.message, text);
+    }
+}
+
 #[tokio::test]
 async fn wrong_users_are_refused_with_known_texts() {
     let bench = Bench::new().await;
@@ -58,7 +101,7 @@ async fn wrong_users_are_refused_with_known_texts() {
         (
             "user_create",
             json!({"userid": "x@pve", "groups": "g"}),
-            "create user failed: group 'g' does not exist",
+            "create user failed: no such group 'g'",
         ),
         (
             "user_update",
@@ -68,7 +111,7 @@ async fn wrong_users_are_refused_with_known_texts() {
         (
             "user_delete",
             json!({"userid": "x@pve"}),
-            "delete user failed: no such user ('x@pve')",
+            "no such user ('x@pve')",
         ),
         (
             "user_delete",

@@ -46,7 +46,7 @@ pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, Field
             && given.contains_key(field.name)
             && !given.contains_key(other)
         {
-            let reason = format!("missing property - '{}' requires this property", field.name);
+            let reason = format!("missing property required by '{}'", field.name);
             errors.entry(other.to_owned()).or_insert(reason);
         }
     }
@@ -320,7 +320,7 @@ mod tests {
             (
                 json!({"vmid": 100, "size": "1G"}),
                 "type",
-                "missing property - 'size' requires this property",
+                "missing property required by 'size'",
             ),
         ];
         for (given, field, text) in cases {

@@ -117,9 +117,7 @@ formats! {
         })
     };
     REALM "pve-realm" => |value| {
-        ensure(RealmId::new(value).is_ok(), || {
-            format!("value does not look like a valid realm: '{value}'")
-        })
+        ensure(RealmId::new(value).is_ok(), || "value does not look like a valid realm".to_owned())
     };
     POOL_ID "pve-poolid" => |value| {
         ensure(PoolId::new(value).is_ok(), || {

@@ -12,6 +12,7 @@ mod version;
 
 use crate::Row;
 
+pub use access::domains::REALM_OPTIONS;
 pub use cluster::{NEXT_ID, TAG_STYLE, USER_TAG_ACCESS};
 
 /// All rows, in groups.

@@ -62,7 +62,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let path = acl::normalize(&update.path).ok_or_else(invalid)?;
     let subjects = update.subjects();
     if subjects.is_empty() {
-        let reason = "Either 'users', 'groups' or 'tokens' is required.";
+        let reason = "either 'users', 'groups' or 'tokens' is required.";
         let fields = ["users", "groups", "tokens"].map(|name| (name.into(), reason.into()));
         return Err(Error::invalid_fields(FieldErrors::from(fields)));
     }

@@ -96,6 +96,11 @@ impl Update {
                     let reason = format!("unable to set and delete '{option}' at the same time");
                     return Err(Error::invalid("delete", reason));
                 }
+                // It is not set: what cannot be set yet never is.
+                other
+                    if proto::table::REALM_OPTIONS
+                        .iter()
+                        .any(|field| field.name == other) => {}
                 other => {
                     return Err(Error::invalid(
                         "delete",
@@ -110,6 +115,14 @@ impl Update {
 
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let update: Update = op.params()?;
+    if op
+        .params
+        .keys()
+        .all(|name| name == "realm" || name == "digest")
+    {
+        let text = "update auth server failed: no options specified";
+        return Err(Error::conflict(text));
+    }
     let change = update.change()?;
     let digest = update.digest.as_deref();
     let done = op

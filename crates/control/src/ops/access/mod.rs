@@ -11,7 +11,7 @@ mod ticket;
 mod tokens;
 mod users;
 
-use auth::Denied;
+use auth::{AuthError, Denied};
 use model::schema::format::split_list;
 use model::{Error, UserId};
 use proto::{Identity, wire::Answer};
@@ -91,16 +91,32 @@ fn guard_root(who: &Identity, user: &UserId) -> Result<(), Error> {
     }
 }
 
-/// Asks for the caller's own password, where it is not root.
+/// The user must exist: what belongs to nobody is nobody's to change.
+fn check_user(op: &Op, user: &UserId) -> Result<(), Error> {
+    let missing = || Error::not_found(format!("no such user ('{user}')"));
+    op.context
+        .authority
+        .access()
+        .user(user)
+        .map(drop)
+        .ok_or_else(missing)
+}
+
+/// Asks for the caller's own password, where it is not root. A wrong one does not end the
+/// session, as status 401 would to clients.
 async fn confirm(op: &Op, field: &str, password: Option<&str>) -> Result<(), Error> {
     let who = op.identity()?;
     if who.is_root() {
         return Ok(());
     }
-    let needed = || Error::invalid(field, "your own password is needed to change this");
+    let needed = || Error::invalid(field, "password is required to modify user");
     let password = password.ok_or_else(needed)?;
     let authority = &op.context.authority;
-    Ok(authority
+    let confirmed = authority
         .confirm_password(&who.user, password, op.address.as_deref())
-        .await?)
+        .await;
+    confirmed.map_err(|error| match error {
+        AuthError::LoginFailed => Error::conflict("invalid credentials"),
+        other => other.into(),
+    })
 }

@@ -5,7 +5,7 @@ use model::{Error, UserId};
 use proto::wire::Answer;
 use serde::Deserialize;
 
-use super::{Op, confirm, guard_root};
+use super::{Op, check_user, confirm, guard_root};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -18,6 +18,7 @@ struct Update {
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let update: Update = op.params()?;
     guard_root(op.identity()?, &update.userid)?;
+    check_user(&op, &update.userid)?;
     confirm(
         &op,
         "confirmation-password",

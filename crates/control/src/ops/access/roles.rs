@@ -39,6 +39,11 @@ impl Params {
 
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let params: Params = op.params()?;
+    let prefix = params.roleid.as_str().get(..3).unwrap_or_default();
+    if prefix.eq_ignore_ascii_case("PVE") {
+        let reason = "cannot use role ID starting with the (case-insensitive) 'PVE' namespace";
+        return Err(Error::invalid("roleid", reason));
+    }
     let privileges = params.privileges();
     let done = op
         .context

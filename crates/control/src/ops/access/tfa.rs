@@ -6,18 +6,20 @@ use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Op, confirm, guard_root};
+use super::{Op, check_user, confirm, guard_root};
 
 const SEES: &[Privilege] = &[Privilege::UserModify, Privilege::SysAudit];
 
+/// Says nothing of what every entry is unless it was changed.
 fn entry(shown: &Shown) -> Value {
-    json!({
-        "id": shown.id,
-        "type": shown.kind,
-        "description": shown.description,
-        "created": shown.created,
-        "enable": u8::from(shown.enable),
-    })
+    let mut row = json!({"id": shown.id, "type": shown.kind, "created": shown.created});
+    if !shown.description.is_empty() {
+        row["description"] = shown.description.as_str().into();
+    }
+    if !shown.enable {
+        row["enable"] = 0.into();
+    }
+    row
 }
 
 fn entries(factors: &Factors) -> Vec<Value> {
@@ -57,17 +59,6 @@ struct Named {
     userid: UserId,
 }
 
-/// The user must exist: what belongs to nobody is nobody's to change.
-fn check_user(op: &Op, user: &UserId) -> Result<(), Error> {
-    let missing = || Error::not_found(format!("no such user ('{user}')"));
-    op.context
-        .authority
-        .access()
-        .user(user)
-        .map(drop)
-        .ok_or_else(missing)
-}
-
 pub(super) async fn of_user(op: Op) -> Result<Answer, Error> {
     let Named { userid } = op.params()?;
     check_user(&op, &userid)?;
@@ -89,7 +80,7 @@ pub(super) async fn types(op: Op) -> Result<Answer, Error> {
     let mut kinds: Vec<&str> = shown.iter().filter(|e| e.enable).map(|e| e.kind).collect();
     kinds.dedup();
     if params.multiple.unwrap_or(false) {
-        return Ok(Answer::new(json!({"types": kinds})));
+        return Ok(Answer::new(json!({"user": kinds})));
     }
     // The older question knows one kind only, by its older name.
     let data = if kinds.contains(&"totp") {
@@ -105,6 +96,10 @@ pub(super) async fn unlock(op: Op) -> Result<Answer, Error> {
     check_user(&op, &userid)?;
     guard_root(op.identity()?, &userid)?;
     let authority = &op.context.authority;
+    if authority.factors(&userid).await?.is_empty() {
+        // To the second factors there are no users but those who have some.
+        return Err(Error::not_found("no such user"));
+    }
     let now = authority.now();
     let unlocked = authority
         .change_factors(&userid, |factors| factors.unlock(now).then_some(()))
@@ -132,23 +127,30 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     match create.kind.as_str() {
         "totp" => create_totp(&op, create).await,
         "recovery" => create_recovery(&op, create).await,
+        // No realm is configured to ask a server of one-time passwords.
+        "yubico" => {
+            let realm = create.userid.realm();
+            let text = format!("no yubico otp configuration available for realm {realm}");
+            Err(Error::conflict(text))
+        }
         other => Err(Error::bug(format!("type '{other}' passed the schema"))),
     }
 }
 
 async fn create_totp(op: &Op, create: Create) -> Result<Answer, Error> {
-    let missing = |field: &str| Error::invalid(field, "missing property for type 'totp'");
-    let uri = create.totp.as_deref().ok_or_else(|| missing("totp"))?;
-    let code = create.value.as_deref().ok_or_else(|| missing("value"))?;
-    let totp = Totp::from_uri(uri).map_err(|error| Error::invalid("totp", error.to_string()))?;
+    let needed = |field| move || Error::conflict(format!("'{field}' is required for new entries"));
+    let description = create.description.ok_or_else(needed("description"))?;
+    let uri = create.totp.as_deref().ok_or_else(needed("totp"))?;
+    let code = create.value.as_deref().ok_or_else(needed("value"))?;
+    let totp = Totp::from_uri(uri).map_err(|error| Error::conflict(error.to_string()))?;
     let authority = &op.context.authority;
-    let (now, description) = (authority.now(), create.description.unwrap_or_default());
+    let now = authority.now();
     let added = authority
         .change_factors(&create.userid, |factors| {
             factors.add_totp(totp.clone(), code, description.clone(), now)
         })
         .await?;
-    let wrong = || Error::invalid("value", "this is not the code that the app shows now");
+    let wrong = || Error::conflict("failed to verify TOTP challenge");
     let (id, revision) = added.ok_or_else(wrong)?;
     Ok(Answer::new(json!({"id": id})).at(revision.0))
 }
@@ -179,20 +181,16 @@ struct One {
     enable: Option<bool>,
 }
 
-impl One {
-    fn missing(&self) -> Error {
-        Error::not_found(format!(
-            "no such TFA entry '{}' for user '{}'",
-            self.id, self.userid
-        ))
-    }
+fn no_entry() -> Error {
+    Error::not_found("no such entry")
 }
 
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let one: One = op.params()?;
     let factors = op.context.authority.factors(&one.userid).await?;
     let shown = factors.shown().into_iter().find(|shown| shown.id == one.id);
-    Ok(Answer::new(entry(&shown.ok_or_else(|| one.missing())?)))
+    let missing = || Error::absent(format!("No such tfa entry '{}'", one.id));
+    Ok(Answer::new(entry(&shown.ok_or_else(missing)?)))
 }
 
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
@@ -208,7 +206,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
                 .then_some(())
         })
         .await?;
-    let ((), revision) = updated.ok_or_else(|| one.missing())?;
+    let ((), revision) = updated.ok_or_else(no_entry)?;
     Ok(Answer::null().at(revision.0))
 }
 
@@ -221,6 +219,6 @@ pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
         .authority
         .change_factors(&one.userid, |factors| factors.remove(&one.id).then_some(()))
         .await?;
-    let ((), revision) = removed.ok_or_else(|| one.missing())?;
+    let ((), revision) = removed.ok_or_else(no_entry)?;
     Ok(Answer::null().at(revision.0))
 }

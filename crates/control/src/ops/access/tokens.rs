@@ -1,14 +1,14 @@
 //! API tokens.
 
 use auth::edit::tokens::TokenChange;
-use auth::{Token, edit, new_token_secret};
+use auth::{Access, AccessError, Token, edit, new_token_secret};
 use model::schema::format::split_list;
 use model::{Error, TokenName, UnixTime, UserId};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Op, guard_root};
+use super::{Op, check_user, guard_root};
 
 /// A token as it is shown.
 pub(super) fn shown(token: &Token) -> Value {
@@ -74,6 +74,18 @@ impl Params {
         Ok(change)
     }
 
+    /// The token that is meant; otherwise the words begin with what is not there.
+    fn token<'a>(&self, access: &'a Access) -> Result<&'a Token, Error> {
+        let Self {
+            userid, tokenid, ..
+        } = self;
+        if access.user(userid).is_none() {
+            return Err(AccessError::NoUser(userid.clone()).into());
+        }
+        let missing = || AccessError::NoToken(userid.clone(), tokenid.clone()).into();
+        access.token(userid, tokenid).ok_or_else(missing)
+    }
+
     fn label(&self) -> String {
         format!("{}!{}", self.userid, self.tokenid)
     }
@@ -95,18 +107,13 @@ impl Params {
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let params: Params = op.params()?;
     let access = op.context.authority.access();
-    let Params {
-        userid, tokenid, ..
-    } = &params;
-    let missing = || Error::not_found(format!("no such token '{tokenid}' for user '{userid}'"));
-    Ok(Answer::new(shown(
-        access.token(userid, tokenid).ok_or_else(missing)?,
-    )))
+    Ok(Answer::new(shown(params.token(&access)?)))
 }
 
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let params: Params = op.params()?;
     guard_root(op.identity()?, &params.userid)?;
+    check_user(&op, &params.userid)?;
     let change = params.change()?;
     let (secret, kept) = new_token_secret();
     let revision = op
@@ -124,6 +131,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let params: Params = op.params()?;
     guard_root(op.identity()?, &params.userid)?;
+    params.token(&op.context.authority.access())?;
     let change = params.change()?;
     let secret = params.regenerate.unwrap_or(false).then(new_token_secret);
     let kept = secret.as_ref().map(|(_, kept)| kept);
@@ -136,11 +144,12 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
         .map_err(|error| error.during("updating token info failed"))?;
     let access = authority.access();
     let gone = || Error::conflict(format!("token '{}' was removed meanwhile", params.label()));
-    let mut data = shown(
-        access
-            .token(&params.userid, &params.tokenid)
-            .ok_or_else(gone)?,
-    );
+    let token = access.token(&params.userid, &params.tokenid);
+    let mut data = shown(token.ok_or_else(gone)?);
+    if let Some(privsep) = params.privsep {
+        // As it came.
+        data["privsep"] = u8::from(privsep).to_string().into();
+    }
     if let Some((secret, _)) = secret {
         data["full-tokenid"] = params.label().into();
         data["value"] = secret.into();
@@ -151,6 +160,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
 pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
     let params: Params = op.params()?;
     guard_root(op.identity()?, &params.userid)?;
+    params.token(&op.context.authority.access())?;
     let revision = op
         .context
         .authority

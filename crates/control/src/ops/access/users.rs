@@ -9,7 +9,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Op, guard_root, items, tfa, tokens};
+use super::{Op, check_user, guard_root, items, tfa, tokens};
 
 /// What lists and single reads have in common. `email` is always there, as clients know it.
 fn shown(user: &User) -> Value {
@@ -165,6 +165,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
 
 pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
     let params: Params = op.params()?;
+    check_user(&op, &params.userid)?;
     let revision = op
         .context
         .authority

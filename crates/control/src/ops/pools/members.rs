@@ -1,14 +1,17 @@
 //! What is in a pool.
 
+use std::collections::BTreeSet;
+
 use auth::Pool;
+use auth::edit::pools::Gone;
 use model::{Error, GuestRecord, Record, VmId};
 use serde_json::{Value, json};
 use store::Read;
 
 use crate::Context;
 
-/// The members of a pool, of one kind (`qemu`, `lxc`, `storage`) or of all. Guests that are
-/// gone are left out.
+/// The members of a pool, of one kind (`qemu`, `lxc`, `storage`) or of all. Those that are gone
+/// are left out.
 ///
 /// How a member fares is observed, not stored: `status` is what a member has before anybody
 /// looked at it. The api adds what it knows.
@@ -28,7 +31,8 @@ pub(super) async fn of(
         }
     }
     if kind.is_none_or(|kind| kind == "storage") {
-        members.extend(pool.storages.iter().map(|storage| {
+        let known = storages(context).await?;
+        members.extend(pool.storages.intersection(&known).map(|storage| {
             json!({
                 "id": format!("storage/{}/{storage}", context.node),
                 "node": context.node.as_str(),
@@ -39,6 +43,36 @@ pub(super) async fn of(
         }));
     }
     Ok(members)
+}
+
+/// The members that were removed since they became members.
+pub(super) async fn gone(context: &Context, pool: &Pool) -> Result<Gone, Error> {
+    let known = storages(context).await?;
+    let mut gone = Gone {
+        storages: pool.storages.difference(&known).cloned().collect(),
+        ..Gone::default()
+    };
+    for vmid in &pool.guests {
+        if !has_guest(context, *vmid).await? {
+            gone.guests.insert(*vmid);
+        }
+    }
+    Ok(gone)
+}
+
+async fn storages(context: &Context) -> Result<BTreeSet<String>, Error> {
+    let storages = context.world.records.storages().await?;
+    let names = storages.iter().map(|storage| storage.id.to_string());
+    Ok(names.collect())
+}
+
+async fn has_guest(context: &Context, vmid: u32) -> Result<bool, Error> {
+    let Ok(vmid) = VmId::new(vmid) else {
+        return Ok(false);
+    };
+    let key = ::node::guest_key(vmid);
+    let (entry, _) = context.store.get(&key, Read::Linear).await?;
+    Ok(entry.is_some())
 }
 
 async fn guest(context: &Context, vmid: u32) -> Result<Option<GuestRecord>, Error> {

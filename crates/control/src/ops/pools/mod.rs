@@ -3,7 +3,7 @@
 mod members;
 
 use auth::edit;
-use auth::edit::pools::PoolChange;
+use auth::edit::pools::{Gone, PoolChange};
 use model::schema::format::split_list;
 use model::{Error, PoolId, Privilege};
 use proto::wire::Answer;
@@ -132,10 +132,13 @@ fn names(list: Option<&str>) -> Vec<String> {
 
 async fn delete(op: Op) -> Result<Answer, Error> {
     let params: Params = op.params()?;
-    let revision = op
-        .context
-        .authority
-        .change(|access| edit::pools::delete(access, &params.poolid))
+    let authority = &op.context.authority;
+    let gone = match authority.access().pool(&params.poolid) {
+        Some(pool) => members::gone(&op.context, pool).await?,
+        None => Gone::default(),
+    };
+    let revision = authority
+        .change(|access| edit::pools::delete(access, &params.poolid, &gone))
         .await
         .map_err(|error| error.during("delete pool failed"))?;
     Ok(Answer::null().at(revision.0))

@@ -14,15 +14,36 @@ const ACCESS: Series = Series {
         (2222, &["another-of-bob", "not-bobs-secret"]),
     ],
     allowed: Allowed {
-        differences: &[],
-        not_yet: &[
-            7, 1887, 1888, 1889, 1890, 1892, 1893, 1895, 1896, 1897, 1901, 1902, 1903, 1904, 1909,
-            1910, 1911, 1912, 1913, 1915, 1916, 1917, 1919, 1920, 1921, 1923, 1924, 1925, 1926,
-            1930, 1931, 1933, 1934, 1935, 1937, 1938, 1939, 1940, 1941, 1942, 1943, 1944, 1950,
-            1953, 1955, 1956, 1958, 1960, 1961, 1962, 1964, 1965, 1970, 1971, 1973, 1979, 1990,
-            2000, 2001, 2002, 2006, 2203, 2205, 2212, 2221, 2222, 2231, 2234, 2242, 2245, 2257,
-            2268, 2269,
+        differences: &[
+            (
+                &[
+                    1888, 1889, 1890, 1892, 1893, 1895, 1896, 1897, 1901, 1902, 1903, 1904, 1909,
+                    1911, 1912, 1913, 1916, 1917, 1921, 1925, 1926, 1930, 1931, 1933, 1934, 1935,
+                    1937, 1938, 1942, 1943, 1944,
+                ],
+                "realm types not built: ldap, ad, openid, their sync and their logins",
+            ),
+            (&[1915], "a line of Perl code is not a fact of ours"),
+            (
+                &[1919, 1923],
+                "a realm that demands a second factor is not built, and stored it would seem to \
+                 protect; the name of a Perl module is not a fact of ours",
+            ),
+            (
+                &[1939, 1940],
+                "a built-in realm stays, there as here; here that is said",
+            ),
+            (
+                &[2203],
+                "a user of a realm that there is not could never log in",
+            ),
+            (
+                &[2268, 2269],
+                "a user who was not there, or who stays, was not deleted: said in words that \
+                 clients take for gone",
+            ),
         ],
+        not_yet: &[7],
     },
 };
 

@@ -1,14 +1,25 @@
 //! `/access/domains`: realms. Only the built-in `pam` and `pve` exist in this version.
 
 use model::Privilege;
-use model::schema::{Field, Shape, format};
+use model::schema::{Field, Format, Shape, format};
 
 use crate::{Check, Permission, Row};
 
 const REALM: Field = Field::string("realm").max_length(32).format(format::REALM);
 
-/// What realms in a directory or at an identity provider are configured with.
-const REMOTE: &[Field] = &[
+/// The second factor that a realm demands.
+const TFA: &[Field] = &[
+    Field::string("type").one_of(&["yubico", "oath"]),
+    Field::string("id").optional().pattern("[A-Za-z0-9]+"),
+    Field::string("key").optional().pattern("[A-Za-z0-9+/=]+"),
+    Field::string("url").optional().pattern("https?://.+"),
+    Field::integer("digits").optional().range(6.0, 8.0),
+    Field::integer("step").optional().min(10.0),
+];
+
+/// What realms in a directory or at an identity provider are configured with, and which second
+/// factor a realm demands.
+pub const REALM_OPTIONS: &[Field] = &[
     Field::string("acr-values")
         .optional()
         .pattern(r#"^[^\x00-\x1F\x7F <>#"]*$"#)
@@ -143,7 +154,10 @@ const REMOTE: &[Field] = &[
     Field::string("tfa")
         .optional()
         .max_length(128)
-        .format(format::later("pve-tfa-config"))
+        .format(Format::Properties {
+            name: "pve-tfa-config",
+            fields: TFA,
+        })
         .unbuilt(),
     Field::string("user_attr")
         .optional()
@@ -193,7 +207,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
                 Field::string("username-claim").optional().unbuilt(),
             ],
             COMMON,
-            REMOTE,
+            REALM_OPTIONS,
         ])
         .check(ALLOCATE),
     Row::delete(
@@ -232,7 +246,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::string("digest").optional().max_length(64),
         ],
         COMMON,
-        REMOTE,
+        REALM_OPTIONS,
     ])
     .check(ALLOCATE),
 ];

@@ -53,7 +53,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post("/access/tfa/{userid}", "tfa_create", "Add a second factor.")
         .params(&[&[
             USERID,
-            TYPE.unbuilt_values(&["u2f", "webauthn", "yubico"]),
+            TYPE.unbuilt_values(&["u2f", "webauthn"]),
             Field::string("challenge").optional().unbuilt(),
             DESCRIPTION,
             PASSWORD,
