@@ -17,7 +17,7 @@ FORMATS = {
     "pve-volume-id": "VOLUME_ID", "pve-storage-path": "STORAGE_PATH", "email-opt": "EMAIL",
     "mac-addr": "MAC_ADDRESS", "disk-size": "DISK_SIZE", "urlencoded": "URL_ENCODED", "pve-tag": "TAG",
     "pve-bridge-id": "BRIDGE_ID", "pve-storage-content": "STORAGE_CONTENT",
-    "pve-task-status-type": "TASK_STATUS",
+    "pve-task-status-type": "TASK_STATUS", "pve-calendar-event": "CALENDAR_EVENT",
 }
 LISTED = {"VMID", "NODE", "STORAGE_ID", "USER_ID", "TOKEN_ID", "GROUP_ID", "ROLE_ID", "PRIVILEGE",
           "CONFIG_ID", "TAG", "STORAGE_CONTENT", "TASK_STATUS"}

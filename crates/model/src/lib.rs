@@ -14,6 +14,7 @@
 //! It is not a place for helpers: what only one crate needs lives in that crate.
 
 mod block;
+pub mod calendar;
 mod clock;
 mod error;
 mod guest;

@@ -22,20 +22,9 @@ pub fn is_dns_name(value: &str) -> bool {
     value.len() <= 253 && value.split('.').all(is_host_label)
 }
 
-/// A day as `2026-11-25`, at Greenwich. Source: the days of the proleptic Gregorian calendar,
-/// counted from 1 March of the year 0, where leap days come last.
+/// A day as `2026-11-25`, at Greenwich.
 pub fn utc_date(time: crate::UnixTime) -> String {
-    const DAYS_TO_1970: i64 = 719_468;
-    const DAYS_OF_400_YEARS: i64 = 146_097;
-    let days = time.div_euclid(86_400) + DAYS_TO_1970;
-    let era = days.div_euclid(DAYS_OF_400_YEARS);
-    let day = days.rem_euclid(DAYS_OF_400_YEARS);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = crate::calendar::civil_date(time.div_euclid(86_400));
     format!("{year:04}-{month:02}-{day:02}")
 }
 

@@ -127,6 +127,9 @@ formats! {
     PRIVILEGE "pve-priv", PRIVILEGE_LIST => |value| {
         ensure(Privilege::from_name(value).is_some(), || format!("invalid privilege '{value}'"))
     };
+    CALENDAR_EVENT "pve-calendar-event" => |value| {
+        crate::calendar::CalendarEvent::parse(value).map(|_| ())
+    };
     CONFIG_ID "pve-configid", CONFIG_ID_LIST => |value| {
         let ok = value.len() > 1
             && value.starts_with(|c: char| c.is_ascii_alphabetic())

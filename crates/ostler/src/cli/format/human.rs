@@ -74,32 +74,9 @@ pub(crate) fn duration(seconds: u64) -> String {
 /// `2026-11-21 02:45:07 UTC`
 pub(crate) fn time(unix: i64) -> String {
     let (days, seconds) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = model::calendar::civil_date(days);
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar. Counts in
-/// years that begin in March, so that the leap day is a year's last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    const DAYS_IN_400_YEARS: i64 = 146_097;
-    /// From 0000-03-01 to 1970-01-01.
-    const OFFSET: i64 = 719_468;
-    let shifted = days.saturating_add(OFFSET);
-    let era = shifted.div_euclid(DAYS_IN_400_YEARS);
-    let day_of_era = shifted.rem_euclid(DAYS_IN_400_YEARS);
-    let leaps = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leaps) / 365;
-    let before = 365 * year_of_era + year_of_era / 4 - year_of_era / 100;
-    let day_of_year = day_of_era - before;
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
