@@ -79,6 +79,7 @@ pub(crate) fn status_of(kind: ErrorKind) -> u16 {
         ErrorKind::Unauthenticated => 401,
         ErrorKind::Forbidden => 403,
         ErrorKind::Absent => 404,
+        ErrorKind::Unmet => 424,
         ErrorKind::NotImplemented => 501,
         // What does not exist, exists already, is busy or broken: Proxmox VE says 500 to all.
         ErrorKind::NotFound

@@ -15,7 +15,12 @@ pub fn digest(guest: &GuestRecord) -> String {
             }
         }
     }
-    let hash = hash(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    text_digest(text.as_bytes())
+}
+
+/// SHA-1, in hexadecimal, of a file's text.
+pub fn text_digest(text: &[u8]) -> String {
+    let hash = hash(&SHA1_FOR_LEGACY_USE_ONLY, text);
     hash.as_ref()
         .iter()
         .map(|octet| format!("{octet:02x}"))

@@ -1,4 +1,4 @@
-//! A client for files on the web: `GET`, redirects, certificates. Nothing else.
+//! A client for files on the web: `GET` and `HEAD`, redirects, certificates. Nothing else.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{HOST, LOCATION, USER_AGENT};
-use hyper::{Request, Response, Uri};
+use hyper::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, LOCATION, USER_AGENT,
+};
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use model::Error;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -23,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 /// The authorities that this machine trusts, where Debian keeps them.
-pub(crate) const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 const REDIRECTS: usize = 10;
 
@@ -56,11 +58,11 @@ impl Fetched {
 
 /// How servers are believed.
 #[derive(Clone)]
-pub(crate) struct Trust(Arc<ClientConfig>);
+pub struct Trust(Arc<ClientConfig>);
 
 impl Trust {
     /// Trusts the authorities of a file, or with `verify` false anybody.
-    pub(crate) fn new(verify: bool, roots: &Path) -> Result<Self, Error> {
+    pub fn new(verify: bool, roots: &Path) -> Result<Self, Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -96,30 +98,89 @@ fn authorities(file: &Path) -> Result<RootCertStore, Error> {
 
 /// Asks for a file, and asks again where the server sends us.
 pub(crate) async fn fetch(url: &str, trust: &Trust) -> Result<Fetched, Error> {
+    let (url, response, connection) = follow(Method::GET, url, trust).await?;
+    let status = response.status();
+    if status != 200 {
+        return Err(Error::unavailable(format!(
+            "the server answered '{status}' to {url}"
+        )));
+    }
+    let length = hyper::body::Body::size_hint(response.body()).exact();
+    Ok(Fetched {
+        body: response.into_body(),
+        length,
+        _connection: connection,
+    })
+}
+
+/// What a server says of a file without sending it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    pub file_name: Option<String>,
+    pub media_type: Option<String>,
+    /// In bytes.
+    pub size: Option<u64>,
+}
+
+/// Asks what there is at an address. What goes wrong is in the words that clients know.
+pub async fn metadata(url: &str, trust: &Trust) -> Result<Metadata, Error> {
+    let refused = |said: String| Error::unavailable(format!("invalid server response: '{said}'"));
+    let (url, response, _connection) = follow(Method::HEAD, url, trust)
+        .await
+        .map_err(|error| refused(format!("500 {}", error.message)))?;
+    if response.status() != 200 {
+        return Err(refused(response.status().to_string()));
+    }
+    let header = |name: HeaderName| {
+        let value = response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok());
+        value.map(str::to_owned)
+    };
+    let named = header(CONTENT_DISPOSITION).and_then(|value| named_file(&value));
+    let last = url.path().rsplit('/').next().unwrap_or_default();
+    let last = Some(last.to_owned()).filter(|name| !name.is_empty());
+    let media_type = header(CONTENT_TYPE).map(|value| {
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    });
+    Ok(Metadata {
+        file_name: named.or(last),
+        media_type,
+        size: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+    })
+}
+
+/// The name in `attachment; filename="x.iso"`.
+fn named_file(disposition: &str) -> Option<String> {
+    let mut parts = disposition.split(';').map(str::trim);
+    let name = parts.find_map(|part| part.strip_prefix("filename="))?;
+    let name = name.trim_matches('"').rsplit('/').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The answer at the end of all redirects, and where that is.
+async fn follow(
+    method: Method,
+    url: &str,
+    trust: &Trust,
+) -> Result<(Uri, Response<Incoming>, JoinSet<()>), Error> {
     let mut url = parse(url)?;
     for _ in 0..=REDIRECTS {
-        let (response, connection) = ask(&url, trust).await?;
-        let status = response.status();
-        if status.is_redirection()
-            && let Some(location) = response.headers().get(LOCATION)
-        {
-            let location = location
-                .to_str()
-                .map_err(|error| failed("a redirect", &error))?;
-            url = resolve(&url, location)?;
-            continue;
-        }
-        if status != 200 {
-            return Err(Error::unavailable(format!(
-                "the server answered '{status}' to {url}"
-            )));
-        }
-        let length = hyper::body::Body::size_hint(response.body()).exact();
-        return Ok(Fetched {
-            body: response.into_body(),
-            length,
-            _connection: connection,
-        });
+        let (response, connection) = ask(&method, &url, trust).await?;
+        let location = response.headers().get(LOCATION);
+        let Some(location) = location.filter(|_| response.status().is_redirection()) else {
+            return Ok((url, response, connection));
+        };
+        let location = location
+            .to_str()
+            .map_err(|error| failed("a redirect", &error))?;
+        url = resolve(&url, location)?;
     }
     Err(Error::unavailable(format!(
         "more than {REDIRECTS} redirects"
@@ -158,7 +219,11 @@ fn resolve(from: &Uri, location: &str) -> Result<Uri, Error> {
     parse(&format!("{scheme}://{host}{folder}/{location}"))
 }
 
-async fn ask(url: &Uri, trust: &Trust) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
+async fn ask(
+    method: &Method,
+    url: &Uri,
+    trust: &Trust,
+) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
     let host = url
         .host()
         .unwrap_or_default()
@@ -167,18 +232,19 @@ async fn ask(url: &Uri, trust: &Trust) -> Result<(Response<Incoming>, JoinSet<()
     let is_https = url.scheme_str() == Some("https");
     let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
     let connected = in_time(TcpStream::connect((host.as_str(), port))).await?;
-    let stream = connected.map_err(|error| failed(&format!("cannot connect to {host}"), &error))?;
+    let stream = connected.map_err(|error| unreachable(&host, port, &error))?;
     if !is_https {
-        return speak(stream, url).await;
+        return speak(method, stream, url).await;
     }
     let name = ServerName::try_from(host.clone())
         .map_err(|error| failed(&format!("'{host}' is no name of a server"), &error))?;
     let secured = in_time(TlsConnector::from(trust.0.clone()).connect(name, stream)).await?;
     let secured = secured.map_err(|error| failed(&format!("TLS with {host}"), &error))?;
-    speak(secured, url).await
+    speak(method, secured, url).await
 }
 
 async fn speak(
+    method: &Method,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     url: &Uri,
 ) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
@@ -194,7 +260,9 @@ async fn speak(
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     let host = url.authority().map_or("", |authority| authority.as_str());
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let request = Request::get(path)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(HOST, host)
         .header(USER_AGENT, "ostler")
         .body(Empty::<Bytes>::new())
@@ -210,6 +278,15 @@ async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, Error> {
     tokio::time::timeout(silence, work)
         .await
         .map_err(|_| Error::unavailable(format!("the server was silent for {SILENCE_S} s")))
+}
+
+/// The words of the client library that Proxmox VE uses.
+fn unreachable(host: &str, port: u16, error: &std::io::Error) -> Error {
+    let reason = match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "Connection refused".to_owned(),
+        _ => error.to_string(),
+    };
+    Error::unavailable(format!("Can't connect to {host}:{port} ({reason})"))
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> Error {
@@ -274,6 +351,10 @@ mod tests {
         let reply = match text.split(' ').nth(1) {
             Some("/file") => "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
             Some("/short") => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+            Some("/named") => {
+                "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Type: text/plain; charset=x\r\n\
+                 Content-Disposition: attachment; filename=\"a.iso\"\r\n\r\n"
+            }
             Some("/a/moved") => "HTTP/1.1 302 Found\r\nLocation: ../file\r\n\r\n",
             Some("/a/../file") => "HTTP/1.1 307 Moved\r\nLocation: /file\r\n\r\n",
             Some("/round") => "HTTP/1.1 302 Found\r\nLocation: /round\r\n\r\n",
@@ -330,6 +411,34 @@ mod tests {
         for bad in ["ftp://x/y", "/etc/passwd", "file:///etc/passwd", "http://"] {
             assert!(content(bad, &trust).await.is_err(), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_server_says_of_a_file() {
+        let port = server(None).await;
+        let trust = Trust::new(false, Path::new("/")).unwrap();
+        let ask =
+            async |path: &str| metadata(&format!("http://127.0.0.1:{port}{path}"), &trust).await;
+        let named = ask("/named").await.unwrap();
+        assert_eq!(named.file_name.as_deref(), Some("a.iso"));
+        assert_eq!(
+            (named.media_type.as_deref(), named.size),
+            (Some("text/plain"), Some(7))
+        );
+        let plain = ask("/a/moved").await.unwrap();
+        assert_eq!(
+            (plain.file_name.as_deref(), plain.size),
+            (Some("file"), Some(3))
+        );
+        let error = ask("/none").await.unwrap_err().message;
+        assert_eq!(error, "invalid server response: '404 Not Found'");
+        let error = metadata("http://127.0.0.1:1/x.iso", &trust)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.message,
+            "invalid server response: '500 Can't connect to 127.0.0.1:1 (Connection refused)'"
+        );
     }
 
     #[tokio::test]

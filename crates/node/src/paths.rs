@@ -41,6 +41,11 @@ impl Paths {
         self.state().join("tls")
     }
 
+    /// What the API serves: its certificate and those of its authorities.
+    pub fn served_certificate(&self) -> PathBuf {
+        self.state().join("api/chain.pem")
+    }
+
     pub fn runtime(&self) -> PathBuf {
         self.root.join("run/ostler")
     }

@@ -1,5 +1,6 @@
 //! What every task of this node works on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use auth::Authority;
@@ -85,6 +86,19 @@ impl World {
             status,
             news: News::default(),
         })
+    }
+
+    /// A file below `/etc`: the node's own where it lives below a folder and has one there, else
+    /// the host's. None where there is no such file.
+    pub async fn etc(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        for folder in [self.paths.root().join("etc"), PathBuf::from("/etc")] {
+            match self.host.read(&folder.join(name)).await {
+                Ok(content) => return Ok(Some(content)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
     }
 
     /// Opens a storage that this node may use.

@@ -31,6 +31,9 @@ fn dump_row(row: &Row) -> Value {
     if !row.allow_token {
         object["allowtoken"] = 0.into();
     }
+    if row.unconfigured {
+        object["unconfigured"] = true.into();
+    }
     object
 }
 

@@ -158,6 +158,9 @@ pub struct Row {
     pub needs: Needs,
     /// False where an API token is not enough and a ticket is needed.
     pub allow_token: bool,
+    /// The answer is true only where nothing of this area is configured, which cannot be done
+    /// here yet. What builds the area takes the mark away.
+    pub unconfigured: bool,
 }
 
 impl Row {
@@ -182,6 +185,7 @@ impl Row {
                 _ => Needs::Quorum,
             },
             allow_token: true,
+            unconfigured: false,
         }
     }
 
@@ -247,6 +251,11 @@ impl Row {
     /// Works without quorum although it is no read.
     pub const fn local(mut self) -> Self {
         self.needs = Needs::Local;
+        self
+    }
+
+    pub const fn unconfigured(mut self) -> Self {
+        self.unconfigured = true;
         self
     }
 

@@ -88,8 +88,6 @@ pub(crate) use stream_pair;
 
 const GROUPS: &[&[Pair]] = &[
     access::PAIRS,
-    cluster::PAIRS,
-    node::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,
     qemu::PAIRS,
@@ -98,7 +96,8 @@ const GROUPS: &[&[Pair]] = &[
 
 /// Every operation that the agent has, with its row's name.
 pub fn pairs() -> impl Iterator<Item = &'static Pair> {
-    GROUPS.iter().flat_map(|group| group.iter())
+    let groups = GROUPS.iter().chain(cluster::GROUPS).chain(node::GROUPS);
+    groups.flat_map(|group| group.iter())
 }
 
 /// Every operation whose answer comes with a descriptor, with its row's name.

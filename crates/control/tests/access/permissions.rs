@@ -29,8 +29,8 @@ async fn errors(caller: &Caller<'_>, row: &Row) -> Vec<Error> {
 fn required(row: &Row) -> Value {
     let all = json!({
         "authid": "x@pve", "command": "reboot", "content": "iso", "disk": "scsi0",
-        "feature": "snapshot", "file": "/x", "filename": "x.iso", "groupid": "g", "id": "x",
-        "idlist": "scsi1", "key": "ret", "newid": 101, "node": "pve1", "password": "12345678",
+        "feature": "snapshot", "file": "/x", "filename": "x.iso", "groupid": "g",
+        "id": "100-0", "idlist": "scsi1", "key": "ret", "newid": 101, "node": "pve1", "password": "12345678",
         "path": "/vms/100", "pid": 1, "poolid": "p", "port": 5900, "privs": "VM.Audit",
         "realm": "pve", "roleid": "r", "roles": "PVEAuditor", "size": "+1G", "snapname": "s1",
         "storage": "store", "timezone": "UTC", "tokenid": "t1", "username": "x@pve",
@@ -44,6 +44,15 @@ fn required(row: &Row) -> Value {
             _ => "recovery",
         },
     });
+    let of_reads = json!({
+        "group": "g1", "iface": "vmbr0", "name": "swtpm", "pci-id-or-mapping": "00:01.0",
+        "rule": "r1", "schedule": "daily", "service": "cron", "sid": "vm:100",
+        "timeframe": "hour",
+    });
+    let sample = |name: &str| match &all[name] {
+        Value::Null => of_reads[name].clone(),
+        sample => sample.clone(),
+    };
     let mut params = json!({});
     for field in row
         .params
@@ -52,14 +61,15 @@ fn required(row: &Row) -> Value {
         .filter(|f| !f.optional)
     {
         assert!(
-            !all[field.name].is_null(),
+            !sample(field.name).is_null(),
             "no sample for {} of {}",
             field.name,
             row.label()
         );
-        params[field.name] = all[field.name].clone();
+        params[field.name] = sample(field.name);
     }
     match row.name {
+        "realm_sync_get" => params["id"] = "rs1".into(),
         "agent_command" => params["command"] = "ping".into(),
         "qemu_monitor" => params["command"] = "info version".into(),
         "volume_create" => params["size"] = "1G".into(),

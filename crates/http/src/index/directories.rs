@@ -5,17 +5,28 @@ use proto::{Row, table};
 use serde_json::{Value, json};
 
 /// Directories whose entries are called `name` instead of `subdir`.
-const NAMED: [&str; 6] = [
+const NAMED: [&str; 11] = [
     "/cluster",
+    "/cluster/config",
+    "/cluster/ha/status",
     "/nodes/{node}",
     "/nodes/{node}/capabilities",
     "/nodes/{node}/capabilities/qemu",
+    "/nodes/{node}/certificates",
+    "/nodes/{node}/disks",
     "/nodes/{node}/qemu/{vmid}/agent",
+    "/nodes/{node}/replication/{id}",
     "/nodes/{node}/tasks/{upid}",
 ];
 
-/// Directories whose entries are called `cmd`.
-const COMMANDS: [&str; 1] = ["/nodes/{node}/qemu/{vmid}/snapshot/{snapname}"];
+/// Directories whose entries are called otherwise still.
+const OTHERS: [(&str, &str); 5] = [
+    ("/cluster/ha", "id"),
+    ("/nodes/{node}/apt", "id"),
+    ("/nodes/{node}/hardware", "type"),
+    ("/nodes/{node}/hardware/pci/{pci-id-or-mapping}", "method"),
+    ("/nodes/{node}/qemu/{vmid}/snapshot/{snapname}", "cmd"),
+];
 
 /// The answer of a row that is a directory, and none of a row that is not: the words that follow
 /// its path in the table.
@@ -30,10 +41,9 @@ pub(super) fn directory(row: &Row) -> Option<Answer> {
     words.dedup();
     let key = if NAMED.contains(&row.path) {
         "name"
-    } else if COMMANDS.contains(&row.path) {
-        "cmd"
     } else {
-        "subdir"
+        let other = OTHERS.iter().find(|(path, _)| *path == row.path);
+        other.map_or("subdir", |(_, key)| *key)
     };
     let entries: Vec<Value> = words.iter().map(|word| json!({ key: word })).collect();
     (!entries.is_empty()).then(|| Answer::new(entries))

@@ -28,10 +28,10 @@ pub(crate) struct ApiCertificate {
 
 impl ApiCertificate {
     pub(crate) fn of(paths: &Paths) -> Self {
-        let folder = paths.state().join("api");
+        let chain = paths.served_certificate();
         Self {
-            chain: folder.join("chain.pem"),
-            key: folder.join("key.pem"),
+            key: chain.with_file_name("key.pem"),
+            chain,
         }
     }
 }

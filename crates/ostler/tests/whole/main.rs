@@ -19,6 +19,7 @@ mod hotplug;
 mod kvm;
 mod many_guests;
 mod node_facts;
+mod node_host;
 mod node_journal;
 mod onboot;
 mod pam;

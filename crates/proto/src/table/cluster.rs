@@ -1,5 +1,11 @@
 //! `/cluster`
 
+pub(super) mod backup;
+pub(super) mod config;
+pub(super) mod ha;
+pub(super) mod jobs;
+pub(super) mod replication;
+
 use model::Privilege;
 use model::schema::{Field, Format, Shape, format};
 

@@ -14,6 +14,7 @@ use crate::Row;
 
 pub use access::domains::REALM_OPTIONS;
 pub use cluster::{NEXT_ID, TAG_STYLE, USER_TAG_ACCESS};
+pub use node::services::SERVICES;
 
 /// All rows, in groups.
 const GROUPS: &[&[Row]] = &[
@@ -30,14 +31,29 @@ const GROUPS: &[&[Row]] = &[
     access::users::ROWS,
     node::storage::ROWS,
     cluster::ROWS,
+    cluster::backup::ROWS,
+    cluster::config::ROWS,
+    cluster::ha::ROWS,
+    cluster::jobs::ROWS,
+    cluster::replication::ROWS,
     lxc::ROWS,
     node::all::ROWS,
+    node::apt::ROWS,
     node::capabilities::ROWS,
+    node::certificates::ROWS,
     node::config::ROWS,
+    node::disks::ROWS,
+    node::hardware::ROWS,
     node::journal::ROWS,
     node::list::ROWS,
+    node::names::ROWS,
+    node::network::ROWS,
+    node::replication::ROWS,
+    node::rrddata::ROWS,
+    node::services::ROWS,
     node::status::ROWS,
     node::tasks::ROWS,
+    node::web::ROWS,
     qemu::agent::ROWS,
     qemu::clones::ROWS,
     qemu::cloudinit::ROWS,

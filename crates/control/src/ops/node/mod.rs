@@ -1,21 +1,50 @@
 //! `/nodes/{node}`
 
 mod all;
+mod apt;
 mod capabilities;
+mod certificates_info;
 mod config;
+mod disk_list;
+mod dns;
+mod hardware;
+mod hosts;
 mod journal;
+mod network;
+mod query_url_metadata;
+mod replication;
 mod report;
+mod rrddata;
+mod services;
 mod status;
 mod storage;
 mod storage_download;
 mod storage_upload;
 mod storage_volumes;
+mod subscription;
 mod tasks;
-mod time;
+pub(super) mod time;
 
 use super::{Pair, StreamPair, pair, stream_pair};
 
-pub(super) const PAIRS: &[Pair] = &[
+/// What lies below `/nodes/{node}`, but for guests.
+pub(super) const GROUPS: &[&[Pair]] = &[
+    PAIRS,
+    apt::PAIRS,
+    hardware::PAIRS,
+    network::PAIRS,
+    replication::PAIRS,
+    rrddata::PAIRS,
+    services::PAIRS,
+];
+
+const PAIRS: &[Pair] = &[
+    pair!("certificates_info", certificates_info::certificates_info),
+    pair!("disk_list", disk_list::disk_list),
+    pair!("node_dns", dns::dns),
+    pair!("node_hosts", hosts::hosts),
+    pair!("query_url_metadata", query_url_metadata::query_url_metadata),
+    pair!("subscription", subscription::subscription),
     pair!("node_storage_list", storage::list),
     pair!("node_storage_status", storage::status),
     pair!("volume_create", storage_volumes::create),

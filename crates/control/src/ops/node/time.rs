@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use model::{Error, NodeName};
+use model::{Error, NodeName, UnixTime};
 use node::World;
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -21,7 +21,7 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let world = &op.context.world;
     let timezone = timezone(world).await?;
     let time = op.context.clock.wall();
-    let localtime = time + offset_s(world, &timezone).await?;
+    let localtime = time + offset_s(world, &timezone, time).await?;
     Ok(Answer::new(
         json!({"timezone": timezone, "time": time, "localtime": localtime}),
     ))
@@ -77,7 +77,7 @@ async fn rules(world: &World, timezone: &str) -> Result<PathBuf, Error> {
 }
 
 /// The zone that is set: the node's own, else the host's, else UTC.
-async fn timezone(world: &World) -> Result<String, Error> {
+pub(in crate::ops) async fn timezone(world: &World) -> Result<String, Error> {
     for path in [link(world), PathBuf::from("/etc/localtime")] {
         if world.host.stat(&path).await?.is_none() {
             continue;
@@ -92,9 +92,16 @@ async fn timezone(world: &World) -> Result<String, Error> {
     Ok("UTC".to_owned())
 }
 
-/// How far a zone's clocks are ahead of UTC now, in seconds.
-async fn offset_s(world: &World, timezone: &str) -> Result<i64, Error> {
-    let mut command = Command::new("date").arg("+%z");
+/// How far a zone's clocks are ahead of UTC at a time, in seconds.
+pub(in crate::ops) async fn offset_s(
+    world: &World,
+    timezone: &str,
+    at: UnixTime,
+) -> Result<i64, Error> {
+    if timezone == "UTC" {
+        return Ok(0);
+    }
+    let mut command = Command::new("date").args(["-d", &format!("@{at}"), "+%z"]);
     command.env.push(("TZ".to_owned(), timezone.to_owned()));
     let printed = world.host.run(command).await?.checked("date")?;
     let text = String::from_utf8_lossy(&printed);

@@ -52,7 +52,7 @@ fn every_collector_finds_what_it_looks_for() {
             "pve_node_info{",
             "pve_guest_info{",
             "pve_onboot_status{id=\"qemu/100\",node=\"pve1\",type=\"qemu\"} 1.0",
-            "pve_not_backed_up_total{id=\"cluster\"} 1.0",
+            "pve_not_backed_up_total{id=\"cluster/pve1\"} 1.0",
             "pve_not_backed_up_info{id=\"qemu/100\"} 1.0",
             "pve_subscription_info{",
         ] {

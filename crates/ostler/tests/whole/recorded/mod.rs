@@ -23,3 +23,4 @@ mod series;
 mod series_access;
 mod series_options;
 mod series_qemu;
+mod series_reads;

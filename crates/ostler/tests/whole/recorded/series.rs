@@ -22,6 +22,8 @@ pub(super) struct Series {
     pub(super) before: &'static [u64],
     /// Guests that stand in for containers, and their options.
     pub(super) guests: &'static [(u32, &'static [(&'static str, &'static str)])],
+    /// Before which exchange which recorded text becomes which file below `/etc`.
+    pub(super) etc: &'static [(u64, &'static str, &'static str)],
     /// Values that were blanked, in their order, where they are not bob's password.
     pub(super) blanks: &'static [(u64, &'static [&'static str])],
     pub(super) allowed: Allowed,
@@ -30,9 +32,24 @@ pub(super) struct Series {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     All,
-    /// Those that change nothing, of an area that is not configured.
-    #[expect(dead_code, reason = "of use for areas that are only read so far")]
-    Reads,
+    /// Those that change nothing and ask below one of these paths: areas of which nothing is
+    /// configured here.
+    Reads(&'static [&'static str]),
+}
+
+impl Part {
+    fn has(self, exchange: &Exchange) -> bool {
+        let Self::Reads(areas) = self else {
+            return true;
+        };
+        let path = exchange.path().trim_start_matches("/api2/json");
+        let path = path.split('?').next().unwrap_or_default();
+        let is_below = |area: &&str| {
+            let rest = path.strip_prefix(*area);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        exchange.method() == "GET" && areas.iter().any(is_below)
+    }
 }
 
 /// Whether a series can be replayed here; says why not.
@@ -49,9 +66,10 @@ impl Series {
             let stem = file.file_stem().unwrap().to_str();
             stem.is_some_and(is_mine)
         });
-        let is_part = |exchange: &Exchange| self.part == Part::All || exchange.method() == "GET";
         let mine = mine.flat_map(|file| read(file));
-        let mine: Exchanges = mine.filter(|(_, exchange)| is_part(exchange)).collect();
+        let mine: Exchanges = mine
+            .filter(|(_, exchange)| self.part.has(exchange))
+            .collect();
         let mut replay = self.scene(&all, &mine).await;
         let mut findings = Findings::default();
         for exchange in mine.values() {
@@ -91,6 +109,15 @@ impl Series {
         exchange: &Exchange,
     ) -> crate::harness::https::Response {
         let seq = exchange.seq();
+        for (_, text, name) in self.etc.iter().filter(|(before, ..)| *before == seq) {
+            let text = recording("")
+                .unwrap()
+                .with_file_name("recorded2/texts")
+                .join(text);
+            let file = replay.node.root.join("etc").join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::copy(text, file).unwrap();
+        }
         let blanks = self.blanks.iter().find(|(of, _)| *of == seq);
         let blanks = blanks.map_or(&[][..], |(_, values)| values);
         let headers = replay.headers(exchange);

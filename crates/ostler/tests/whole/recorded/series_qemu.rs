@@ -9,6 +9,7 @@ const QEMU: Series = Series {
     part: Part::All,
     before: &[576, 582, 583],
     guests: &[],
+    etc: &[],
     blanks: &[],
     allowed: Allowed {
         differences: &[],

@@ -1,0 +1,29 @@
+//! `GET /cluster/ha/resources/{sid}`
+
+use model::{Error, VmId};
+use proto::wire::Answer;
+use serde::Deserialize;
+
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+struct Resource {
+    sid: String,
+}
+
+pub(super) async fn resource_get(op: Op) -> Result<Answer, Error> {
+    let Resource { sid } = op.params()?;
+    // A number alone stands for the guest that has it.
+    let sid = match sid.parse::<VmId>() {
+        Ok(vmid) => {
+            let guest = op.context.world.records.guest(vmid).await?;
+            let prefix = match guest.record.data.kind {
+                model::GuestKind::Qemu => "vm",
+                model::GuestKind::Lxc => "ct",
+            };
+            format!("{prefix}:{vmid}")
+        }
+        Err(_) => sid,
+    };
+    Err(Error::not_found(format!("no such resource '{sid}'")))
+}

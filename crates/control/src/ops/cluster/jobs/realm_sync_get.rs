@@ -1,0 +1,18 @@
+//! `GET /cluster/jobs/realm-sync/{id}`
+
+use model::Error;
+use proto::wire::Answer;
+use serde::Deserialize;
+
+use crate::ops::Op;
+use crate::ops::cluster::backup::no_such_job;
+
+#[derive(Deserialize)]
+struct Job {
+    id: String,
+}
+
+pub(super) async fn realm_sync_get(op: Op) -> Result<Answer, Error> {
+    let Job { id } = op.params()?;
+    Err(no_such_job(&id))
+}

@@ -1,0 +1,18 @@
+//! `GET /cluster/replication/{id}`
+
+use model::Error;
+use proto::wire::Answer;
+use serde::Deserialize;
+
+use super::no_such_job;
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+struct Job {
+    id: String,
+}
+
+pub(super) async fn get(op: Op) -> Result<Answer, Error> {
+    let Job { id } = op.params()?;
+    Err(no_such_job(&id))
+}

@@ -1,0 +1,18 @@
+//! `/cluster/replication`: there are no replication jobs yet.
+
+mod get;
+mod list;
+
+use model::Error;
+
+use crate::ops::{Pair, pair};
+
+pub(in crate::ops) const PAIRS: &[Pair] = &[
+    pair!("replication_get", get::get),
+    pair!("replication_list", list::list),
+];
+
+/// What is said of a job that there is not.
+pub(in crate::ops) fn no_such_job(id: &str) -> Error {
+    Error::not_found(format!("no such replication job '{id}'"))
+}

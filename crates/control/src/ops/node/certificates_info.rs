@@ -1,0 +1,33 @@
+//! `GET /nodes/{node}/certificates/info`
+
+use model::Error;
+use node::certificates::{self, Certificate};
+use proto::wire::Answer;
+use serde_json::{Value, json};
+
+use super::status::Node;
+use crate::ops::Op;
+
+pub(super) async fn certificates_info(op: Op) -> Result<Answer, Error> {
+    let Node { node } = op.params()?;
+    op.context.check_node(&node)?;
+    let certificates = certificates::certificates(&op.context.world).await?;
+    Ok(Answer::new(
+        certificates.iter().map(row).collect::<Vec<_>>(),
+    ))
+}
+
+fn row(certificate: &Certificate) -> Value {
+    json!({
+        "filename": certificate.file_name,
+        "fingerprint": certificate.fingerprint,
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "san": certificate.names,
+        "notbefore": certificate.not_before,
+        "notafter": certificate.not_after,
+        "public-key-type": certificate.key_type,
+        "public-key-bits": certificate.key_bits,
+        "pem": certificate.pem,
+    })
+}

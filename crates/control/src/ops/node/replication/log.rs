@@ -1,0 +1,14 @@
+//! `GET /nodes/{node}/replication/{id}/log`
+
+use model::Error;
+use proto::wire::Answer;
+
+use super::Job;
+use crate::ops::Op;
+use crate::ops::cluster::replication::no_such_job;
+
+pub(super) async fn log(op: Op) -> Result<Answer, Error> {
+    let Job { node, id } = op.params()?;
+    op.context.check_node(&node)?;
+    Err(no_such_job(&id))
+}

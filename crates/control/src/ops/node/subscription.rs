@@ -1,0 +1,37 @@
+//! `GET /nodes/{node}/subscription`: nobody sells one for this product.
+
+use model::{Error, Privilege};
+use node::text_digest;
+use proto::wire::Answer;
+use serde_json::json;
+
+use super::status::Node;
+use crate::ops::Op;
+
+/// A server's id has so many digits.
+const ID_DIGITS: usize = 32;
+
+pub(super) async fn subscription(op: Op) -> Result<Answer, Error> {
+    let Node { node } = op.params()?;
+    op.context.check_node(&node)?;
+    let mut answer = json!({
+        "status": "notfound",
+        "message": "There is no subscription key",
+        "url": "https://www.proxmox.com/en/proxmox-virtual-environment/pricing",
+    });
+    if op
+        .has(&format!("/nodes/{node}"), Privilege::SysAudit)
+        .await?
+    {
+        // The machine's own id is not for others: what is made of it is.
+        let machine = op
+            .context
+            .world
+            .etc("machine-id")
+            .await?
+            .unwrap_or_default();
+        let id = text_digest(&[b"ostler server id ", machine.as_slice()].concat());
+        answer["serverid"] = id[..ID_DIGITS].to_uppercase().into();
+    }
+    Ok(Answer::new(answer))
+}

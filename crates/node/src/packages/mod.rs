@@ -1,0 +1,259 @@
+//! The packages of a host, as dpkg and apt tell of them.
+
+mod paragraphs;
+pub mod repositories;
+
+use std::collections::BTreeMap;
+
+use model::Error;
+use sys::{Command, SharedHost};
+
+use crate::facts::Facts;
+use paragraphs::Paragraph;
+
+/// The packages that do a node's work, as far as a machine may have them.
+pub const WATCHED: [&str; 16] = [
+    "genisoimage",
+    "iproute2",
+    "lvm2",
+    "lxc",
+    "lxcfs",
+    "nftables",
+    "openvswitch-switch",
+    "ostler",
+    "ovmf",
+    "qemu-block-extra",
+    "qemu-system-x86",
+    "qemu-utils",
+    "seabios",
+    "smartmontools",
+    "swtpm",
+    "zfsutils-linux",
+];
+
+/// A package: the version that could be installed, and the one that is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Package {
+    pub name: String,
+    pub version: String,
+    pub installed: Option<String>,
+    /// `Installed`, `NotInstalled` …
+    pub state: &'static str,
+    pub architecture: String,
+    pub section: String,
+    pub priority: String,
+    pub origin: String,
+    pub title: String,
+    pub description: String,
+}
+
+/// The packages that are watched, by name. A machine without dpkg has none.
+pub async fn watched(host: &SharedHost) -> Result<Vec<Package>, Error> {
+    let installed = installed(host).await;
+    let known = describe(host, &WATCHED).await;
+    let origin = origin(host).await;
+    let packages = known.iter().filter(|p| !p.field("Package").is_empty());
+    let mut packages: Vec<Package> = packages
+        .map(|paragraph| {
+            let mut package = package(paragraph, &origin);
+            let (version, state) = match installed.get(&package.name) {
+                Some((version, state)) => (Some(version.clone()), *state),
+                None => (None, "NotInstalled"),
+            };
+            package.installed = version;
+            package.state = state;
+            package
+        })
+        .collect();
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    packages.dedup_by(|a, b| a.name == b.name);
+    Ok(packages)
+}
+
+/// The packages of which there is a newer version, as far as the lists here know.
+pub async fn updates(host: &SharedHost) -> Result<Vec<Package>, Error> {
+    let command = Command::new("apt-get").args(["--simulate", "--quiet", "dist-upgrade"]);
+    let printed = host.run(command).await?.checked("apt-get")?;
+    let found = upgrades(&String::from_utf8_lossy(&printed));
+    let wanted: Vec<String> = found
+        .iter()
+        .map(|upgrade| format!("{}={}", upgrade.name, upgrade.version))
+        .collect();
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let known = if wanted.is_empty() {
+        Vec::new()
+    } else {
+        describe(host, &wanted).await
+    };
+    let describe = |upgrade: Package| {
+        let mut about = known
+            .iter()
+            .filter(|about| about.field("Package") == upgrade.name);
+        let about = about.next().map(|about| package(about, &upgrade.origin));
+        let about = about.unwrap_or_default();
+        Package {
+            section: about.section,
+            priority: about.priority,
+            title: about.title,
+            description: about.description,
+            ..upgrade
+        }
+    };
+    Ok(found.into_iter().map(describe).collect())
+}
+
+/// What has changed in a package, as its maintainers tell.
+pub async fn changelog(
+    host: &SharedHost,
+    name: &str,
+    version: Option<&str>,
+) -> Result<String, Error> {
+    let wanted = match version {
+        Some(version) => format!("{name}={version}"),
+        None => name.to_owned(),
+    };
+    let command = Command::new("apt-get").args(["changelog", "--quiet=2", "--", &wanted]);
+    let printed = host.run(command).await?.checked("apt-get")?;
+    Ok(String::from_utf8_lossy(&printed).into_owned())
+}
+
+/// Lines of the form `Inst NAME [OLD] (NEW ORIGIN:SUITE [ARCHITECTURE]) …`.
+fn upgrades(printed: &str) -> Vec<Package> {
+    let parse = |line: &str| {
+        let rest = line.strip_prefix("Inst ")?;
+        let (head, rest) = rest.split_once(" (")?;
+        let (inner, _) = rest.split_once(')')?;
+        let (name, old) = match head.split_once(" [") {
+            Some((name, old)) => (name, old.strip_suffix(']')),
+            None => (head, None),
+        };
+        let (version, rest) = inner.split_once(' ')?;
+        let (source, architecture) = rest.rsplit_once(" [")?;
+        Some(Package {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            installed: old.map(str::to_owned),
+            state: if old.is_some() {
+                "Installed"
+            } else {
+                "NotInstalled"
+            },
+            architecture: architecture.trim_end_matches(']').to_owned(),
+            origin: source.split(':').next().unwrap_or_default().to_owned(),
+            ..Package::default()
+        })
+    };
+    printed.lines().filter_map(parse).collect()
+}
+
+/// What dpkg has of each package: its version and state.
+async fn installed(host: &SharedHost) -> BTreeMap<String, (String, &'static str)> {
+    let format = "--showformat=${Package}\\t${Version}\\t${Status}\\n";
+    let command = Command::new("dpkg-query").args(["--show", format]);
+    let printed = printed(host, command).await;
+    let parse = |line: &str| {
+        let mut fields = line.split('\t');
+        let (name, version) = (fields.next()?, fields.next()?);
+        let state = match fields.next()?.split(' ').next_back()? {
+            "installed" => "Installed",
+            "unpacked" => "UnPacked",
+            "half-configured" => "HalfConfigured",
+            "half-installed" => "HalfInstalled",
+            "config-files" => "ConfigFiles",
+            _ => return None,
+        };
+        Some((name.to_owned(), (version.to_owned(), state)))
+    };
+    printed.lines().filter_map(parse).collect()
+}
+
+async fn describe(host: &SharedHost, names: &[&str]) -> Vec<Paragraph> {
+    let command = Command::new("apt-cache")
+        .args(["show", "--no-all-versions"])
+        .args(names.iter().copied());
+    paragraphs::parse(&printed(host, command).await)
+}
+
+/// What a program prints, also where it warns of names that it does not know.
+async fn printed(host: &SharedHost, command: Command) -> String {
+    match host.run(command).await {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(_) => String::new(),
+    }
+}
+
+/// The name of the distribution: where packages come from that do not say it themselves.
+async fn origin(host: &SharedHost) -> String {
+    let release = Facts::new(host.clone()).text("/etc/os-release").await;
+    let name = release.lines().find_map(|line| line.strip_prefix("NAME="));
+    let name = name.unwrap_or_default().trim_matches('"');
+    name.split(' ').next().unwrap_or_default().to_owned()
+}
+
+fn package(paragraph: &Paragraph, origin: &str) -> Package {
+    let text = |name: &str| paragraph.field(name).to_owned();
+    let description = match paragraph.field("Description-en") {
+        "" => paragraph.field("Description"),
+        description => description,
+    };
+    let (title, description) = description.split_once('\n').unwrap_or((description, ""));
+    let lines = description
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let origin = match paragraph.field("Origin") {
+        "" => origin,
+        named => named,
+    };
+    Package {
+        name: text("Package"),
+        version: text("Version"),
+        architecture: text("Architecture"),
+        section: text("Section"),
+        priority: text("Priority"),
+        origin: origin.to_owned(),
+        title: title.to_owned(),
+        description: lines.collect::<Vec<_>>().join(" "),
+        ..Package::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upgrades_are_read_from_what_apt_would_do() {
+        let printed = "Reading package lists...\n\
+            Inst base-files [12.4+deb12u5] (12.4+deb12u6 Debian:12.6/stable [amd64])\n\
+            Inst linux-image-6 (6.1.94-1 Debian-Security:12/stable-security [amd64]) []\n\
+            Conf base-files (12.4+deb12u6 Debian:12.6/stable [amd64])\n";
+        let found = upgrades(printed);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (
+                found[0].name.as_str(),
+                found[0].installed.as_deref(),
+                found[0].origin.as_str()
+            ),
+            ("base-files", Some("12.4+deb12u5"), "Debian")
+        );
+        assert_eq!(
+            (found[1].installed.as_deref(), found[1].origin.as_str()),
+            (None, "Debian-Security")
+        );
+        assert_eq!(found[1].architecture, "amd64");
+    }
+
+    #[test]
+    fn a_description_has_a_title_and_a_text() {
+        let shown = "Package: swtpm\nVersion: 0.7.1-1.3\nArchitecture: amd64\n\
+            Description-en: TPM emulator\n It listens for commands.\n .\n  * on sockets\n\n";
+        let package = package(&paragraphs::parse(shown)[0], "Debian");
+        assert_eq!(package.title, "TPM emulator");
+        assert_eq!(
+            package.description,
+            "It listens for commands. .  * on sockets"
+        );
+        assert_eq!(package.origin, "Debian");
+    }
+}

@@ -1,0 +1,102 @@
+//! `/cluster/config`
+
+use model::Privilege;
+use model::schema::{Field, Format, Shape, format};
+
+use crate::{Check, Row};
+
+const OPEN: Shape = Shape::Object {
+    fields: &[],
+    open: true,
+};
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get(
+        "/cluster/config",
+        "cluster_config_directory",
+        "What there is of the configuration of a cluster.",
+    )
+    .returns(Shape::Array(&OPEN))
+    .check(Check::On("/", &[Privilege::SysAudit]))
+    .index(),
+    Row::get(
+        "/cluster/config/apiversion",
+        "cluster_config_apiversion",
+        "The version of the operations that make a cluster.",
+    )
+    .returns(Shape::Integer)
+    .check(Check::On("/", &[Privilege::SysAudit])),
+    Row::get(
+        "/cluster/config/join",
+        "cluster_config_join",
+        "What a node must know to join the cluster.",
+    )
+    .params(&[&[Field::string("node")
+        .optional()
+        .format(format::NODE)
+        .default("current connected node")]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::string("config_digest"),
+            Field::array(
+                "nodelist",
+                &Shape::Object {
+                    fields: &[&[
+                        Field::string("name").format(format::NODE),
+                        Field::integer("nodeid").optional().min(1.0),
+                        Field::string("pve_addr").format(format::later("ip")),
+                        Field::string("pve_fp").pattern(r#"([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}"#),
+                        Field::integer("quorum_votes").min(0.0),
+                        Field::string("ring0_addr")
+                            .optional()
+                            .format(Format::Properties {
+                                name: "ring0_addr",
+                                fields: &[
+                                    Field::string("address")
+                                        .format(format::later("address"))
+                                        .default_key(),
+                                    Field::integer("priority")
+                                        .optional()
+                                        .range(0.0, 255.0)
+                                        .default("0"),
+                                ],
+                            }),
+                    ]],
+                    open: true,
+                },
+            ),
+            Field::string("preferred_node").format(format::NODE),
+            Field::open_object("totem"),
+        ]],
+        open: false,
+    })
+    .check(Check::On("/", &[Privilege::SysAudit]))
+    .unconfigured(),
+    Row::get(
+        "/cluster/config/nodes",
+        "cluster_config_nodes",
+        "The configured members of the cluster.",
+    )
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[Field::string("node")]],
+        open: true,
+    }))
+    .check(Check::On("/", &[Privilege::SysAudit]))
+    .unconfigured(),
+    Row::get(
+        "/cluster/config/qdevice",
+        "cluster_config_qdevice",
+        "The state of the device that helps to decide.",
+    )
+    .returns(OPEN)
+    .check(Check::On("/", &[Privilege::SysAudit]))
+    .unconfigured(),
+    Row::get(
+        "/cluster/config/totem",
+        "cluster_config_totem",
+        "How members of the cluster talk to each other.",
+    )
+    .returns(OPEN)
+    .check(Check::On("/", &[Privilege::SysAudit]))
+    .unconfigured(),
+];

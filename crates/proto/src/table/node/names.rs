@@ -1,0 +1,42 @@
+//! `/nodes/{node}/{dns,hosts}`
+
+use model::Privilege;
+use model::schema::{Field, Shape};
+
+use crate::table::params::NODE;
+use crate::{Check, Row};
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get(
+        "/nodes/{node}/dns",
+        "node_dns",
+        "The name servers that a node asks.",
+    )
+    .params(&[&[NODE]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::string("dns1").optional(),
+            Field::string("dns2").optional(),
+            Field::string("dns3").optional(),
+            Field::string("search").optional(),
+        ]],
+        open: false,
+    })
+    .check(Check::On("/nodes/{node}", &[Privilege::SysAudit]))
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/hosts",
+        "node_hosts",
+        "The hosts that a node knows by name.",
+    )
+    .params(&[&[NODE]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::string("data"),
+            Field::string("digest").optional().max_length(64),
+        ]],
+        open: true,
+    })
+    .check(Check::On("/", &[Privilege::SysAudit]))
+    .on_node(),
+];
