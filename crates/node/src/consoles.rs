@@ -29,6 +29,18 @@ pub enum ConsoleKind {
     Display { password: String },
     /// A serial port.
     Serial(u8),
+    /// A serial port that is the guest's screen, shown by VNC with a password as above.
+    Screen { serial: u8, password: String },
+}
+
+impl ConsoleKind {
+    /// The serial port that it takes for itself.
+    pub fn serial(&self) -> Option<u8> {
+        match self {
+            Self::Display { .. } => None,
+            Self::Serial(port) | Self::Screen { serial: port, .. } => Some(*port),
+        }
+    }
 }
 
 pub struct Consoles {
@@ -162,14 +174,16 @@ fn check_free(
     vmid: VmId,
     kind: &ConsoleKind,
 ) -> Result<(), Error> {
-    let ConsoleKind::Serial(port) = kind else {
+    let Some(port) = kind.serial() else {
         return Ok(());
     };
     let is_it = |console: &Console| {
-        console.vmid == vmid && console.kind == *kind && matches!(console.state, State::Open(_))
+        console.vmid == vmid
+            && console.kind.serial() == Some(port)
+            && matches!(console.state, State::Open(_))
     };
     if consoles.values().any(is_it) {
-        return Err(serial_taken(vmid, *port));
+        return Err(serial_taken(vmid, port));
     }
     Ok(())
 }

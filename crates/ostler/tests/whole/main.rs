@@ -26,6 +26,7 @@ mod pam;
 mod qemu_agent;
 mod qemu_clone;
 mod qemu_console;
+mod qemu_console_terminal;
 mod qemu_create;
 mod qemu_import;
 mod qemu_options;

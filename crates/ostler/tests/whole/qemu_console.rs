@@ -15,20 +15,20 @@ use tokio_rustls::client::TlsStream;
 const GUEST: &str = "/api2/json/nodes/pve1/qemu/100";
 
 /// Kinds of frames.
-const BINARY: u8 = 2;
+pub(crate) const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
 /// A running tiny guest, and tokens of root and of somebody who may use its console too.
-struct Scene {
-    node: TestNode,
-    root: String,
+pub(crate) struct Scene {
+    pub(crate) node: TestNode,
+    pub(crate) root: String,
     jane: String,
 }
 
 impl Scene {
-    async fn new() -> Option<Self> {
+    pub(crate) async fn new() -> Option<Self> {
         let disk = tiny_disk()?;
         let node = TestNode::with_tiny(&disk).await;
         let call = async |op: &str, params: Value| node.call(op, params).await.unwrap().data;
@@ -47,13 +47,13 @@ impl Scene {
         Some(Self { node, root, jane })
     }
 
-    async fn start(&self) {
+    pub(crate) async fn start(&self) {
         let guest = json!({"node": "pve1", "vmid": 100});
         assert_eq!(self.node.task("qemu_start", guest).await, "OK");
     }
 
     /// Asks for a console; answers the status and the data or message.
-    async fn ask(&self, token: &str, what: &str) -> (u16, Value) {
+    pub(crate) async fn ask(&self, token: &str, what: &str) -> (u16, Value) {
         let headers = [("Authorization", token.to_owned())];
         let path = format!("{GUEST}/{what}");
         let response = request(self.node.port, "POST", &path, &headers, None).await;
@@ -66,14 +66,14 @@ impl Scene {
         (response.status(), body[key].clone())
     }
 
-    async fn console(&self, token: &str, what: &str) -> Value {
+    pub(crate) async fn console(&self, token: &str, what: &str) -> Value {
         let (status, data) = self.ask(token, what).await;
         assert_eq!(status, 200, "{data}");
         data
     }
 
     /// Opens the websocket of a console; the status where that is refused.
-    async fn open(&self, token: &str, console: &Value) -> Result<Websocket, String> {
+    pub(crate) async fn open(&self, token: &str, console: &Value) -> Result<Websocket, String> {
         let (port, ticket) = (&console["port"], &console["ticket"]);
         self.open_at(token, port.as_str().unwrap(), ticket.as_str().unwrap())
             .await
@@ -114,19 +114,19 @@ impl Scene {
         })
     }
 
-    async fn ended(&self, console: &Value) -> String {
+    pub(crate) async fn ended(&self, console: &Value) -> String {
         self.node.ended(console["upid"].as_str().unwrap()).await
     }
 }
 
-struct Websocket {
+pub(crate) struct Websocket {
     stream: TlsStream<TcpStream>,
     /// What came and was not expected yet.
     seen: String,
 }
 
 impl Websocket {
-    async fn send(&mut self, opcode: u8, payload: &[u8]) {
+    pub(crate) async fn send(&mut self, opcode: u8, payload: &[u8]) {
         let mut frame = vec![0x80 | opcode];
         match u8::try_from(payload.len()) {
             Ok(short @ 0..=125) => frame.push(0x80 | short),
@@ -141,7 +141,7 @@ impl Websocket {
         self.stream.write_all(&frame).await.unwrap();
     }
 
-    async fn receive(&mut self) -> (u8, Vec<u8>) {
+    pub(crate) async fn receive(&mut self) -> (u8, Vec<u8>) {
         let receiving = async {
             let first = self.stream.read_u8().await.unwrap();
             let length = match self.stream.read_u8().await.unwrap() {

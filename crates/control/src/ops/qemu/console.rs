@@ -10,6 +10,7 @@
 //! The api keeps its connection to the agent open as long as the console is: that is how the
 //! agent knows.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use auth::AuthError;
@@ -21,7 +22,7 @@ use node::{CONSOLE_WAIT_S, ConsoleKind, serial_taken};
 use proto::wire::{Answer, Streamed};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sys::LentLine;
+use sys::{LentLine, Stream};
 use uuid::Uuid;
 
 use super::Guest;
@@ -41,13 +42,26 @@ struct Display {
 pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Display { generate_password } = op.params()?;
-    op.context.world.records.guest(vmid).await?;
-    if sockets(&op, vmid).await?.vnc.is_none() {
-        return Err(Error::conflict(format!("VM {vmid} has no display")));
-    }
+    let entry = op.context.world.records.guest(vmid).await?;
+    let sockets = sockets(&op, vmid).await?;
     let password = new_password()?;
-    let kind = ConsoleKind::Display {
-        password: password.clone(),
+    let kind = if sockets.vnc.is_some() {
+        ConsoleKind::Display {
+            password: password.clone(),
+        }
+    } else {
+        // A guest whose screen is a serial port has a terminal, which is shown by VNC as well.
+        let vga = entry.record.data.config.text("vga");
+        let serial = vga.as_deref().and_then(serial_number);
+        let has_socket = |port: &u8| sockets.serial.iter().any(|(number, _)| number == port);
+        let serial = serial.filter(has_socket);
+        let no_display = || Error::conflict(format!("VM {vmid} has no display"));
+        let serial = serial.ok_or_else(no_display)?;
+        check_serial(&op, vmid, serial).await?;
+        ConsoleKind::Screen {
+            serial,
+            password: password.clone(),
+        }
     };
     let mut answer = reserve(&op, vmid, kind).await?;
     // Clients that ask for no password take the beginning of the ticket for one.
@@ -183,32 +197,62 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Websocket { port, .. } = Websocket::of(&op, vmid)?;
     let lease = op.context.world.consoles.open(port, vmid)?;
-    let sockets = sockets(&op, vmid).await?;
-    let (socket, is_terminal) = match &lease.kind {
-        ConsoleKind::Display { password } => {
-            let vnc = VncPassword {
-                password,
-                valid_seconds: CONSOLE_WAIT_S,
-            };
-            let qmp = op.context.world.running.qmp(vmid).await?;
-            qmp.set_vnc_password(vnc).await.map_err(qmp_failed)?;
-            (sockets.vnc, false)
-        }
-        ConsoleKind::Serial(port) => {
-            check_serial(&op, vmid, *port).await?;
-            let is_it = |(number, _): &(u8, String)| number == port;
-            let found = sockets.serial.into_iter().find(is_it);
-            (found.map(|(_, socket)| socket), true)
-        }
-    };
-    let socket = socket.ok_or_else(|| Error::conflict(format!("VM {vmid} was restarted")))?;
-    let host = &op.context.world.host;
-    let descriptor = host.connect_descriptor(Path::new(&socket)).await?;
+    let descriptor = connected(&op, vmid, &lease.kind).await?;
     lease.keep(LentLine::new(&descriptor)?);
     let label = op.identity()?.label();
+    let is_terminal = matches!(lease.kind, ConsoleKind::Serial(_));
     Ok(Streamed {
         answer: Answer::new(json!({"user": label, "terminal": is_terminal})),
         descriptor,
         held: Some(Box::new(lease)),
     })
+}
+
+/// A descriptor of what a console leads to.
+async fn connected(op: &Op, vmid: VmId, kind: &ConsoleKind) -> Result<OwnedFd, Error> {
+    let world = &op.context.world;
+    let sockets = sockets(op, vmid).await?;
+    let socket = match kind {
+        ConsoleKind::Display { password } => {
+            let vnc = VncPassword {
+                password,
+                valid_seconds: CONSOLE_WAIT_S,
+            };
+            let qmp = world.running.qmp(vmid).await?;
+            qmp.set_vnc_password(vnc).await.map_err(qmp_failed)?;
+            sockets.vnc
+        }
+        ConsoleKind::Serial(serial) | ConsoleKind::Screen { serial, .. } => {
+            check_serial(op, vmid, *serial).await?;
+            let mut sockets = sockets.serial.into_iter();
+            let found = sockets.find(|(number, _)| number == serial);
+            found.map(|(_, socket)| socket)
+        }
+    };
+    let socket = socket.ok_or_else(|| Error::conflict(format!("VM {vmid} was restarted")))?;
+    let socket = Path::new(&socket);
+    match kind {
+        ConsoleKind::Screen { password, .. } => {
+            let line = world.host.connect(socket).await?;
+            shown(vmid, line, password.clone())
+        }
+        _ => Ok(world.host.connect_descriptor(socket).await?),
+    }
+}
+
+/// Shows a line to a VNC client at the other end of the descriptor, until either hangs up.
+fn shown(vmid: VmId, line: Box<dyn Stream>, password: String) -> Result<OwnedFd, Error> {
+    let failed =
+        |error| Error::unavailable(format!("cannot show the console of VM {vmid}: {error}"));
+    let (client, given) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+    client.set_nonblocking(true).map_err(failed)?;
+    given.set_nonblocking(true).map_err(failed)?;
+    let client = tokio::net::UnixStream::from_std(client).map_err(failed)?;
+    tokio::spawn(async move {
+        let name = format!("VM {vmid}");
+        if let Err(error) = vncterm::serve(client, line, &name, &password).await {
+            tracing::debug!(%vmid, %error, "a VNC client of a terminal ended");
+        }
+    });
+    Ok(given.into())
 }
