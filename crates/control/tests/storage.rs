@@ -163,6 +163,26 @@ async fn a_storage_that_was_forgotten_is_unknown() {
 }
 
 #[tokio::test]
+async fn what_backups_need_is_kept_as_given() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let make = json!({"storage": "d2", "type": "dir", "path": "/d2", "max-protected-backups": -1,
+        "prune-backups": "keep-last=3,keep-daily=7"});
+    root.ok("storage_create", make).await;
+    let shown = root.ok("storage_get", json!({"storage": "d2"})).await;
+    assert_eq!(shown["prune-backups"], "keep-last=3,keep-daily=7");
+    assert_eq!(shown["max-protected-backups"], -1);
+    let delete = "prune-backups,max-protected-backups";
+    root.ok(
+        "storage_update",
+        json!({"storage": "d2", "delete": delete, "shared": 0}),
+    )
+    .await;
+    let shown = root.ok("storage_get", json!({"storage": "d2"})).await;
+    assert!(shown.get("prune-backups").is_none() && shown.get("max-protected-backups").is_none());
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_storage_is_refused() {
     let bench = Bench::new().await;
     let root = bench.root();
@@ -170,8 +190,16 @@ async fn what_cannot_be_a_storage_is_refused() {
     for (params, field) in [
         (make(json!({"type": "nfs"})), "type"),
         (
-            make(json!({"prune-backups": "keep-last=1"})),
+            make(json!({"prune-backups": "keep-foo=1"})),
             "prune-backups",
+        ),
+        (
+            make(json!({"prune-backups": "keep-all=1,keep-last=3"})),
+            "prune-backups",
+        ),
+        (
+            make(json!({"max-protected-backups": -2})),
+            "max-protected-backups",
         ),
         (make(json!({"server": "10.0.0.1"})), "server"),
         (make(json!({"path": "d2"})), "path"),

@@ -29,6 +29,8 @@ pub async fn start_guests(world: &World, tasks: &Engine<World>) -> Result<(), Er
         return Ok(());
     }
     world.host.write(&noted, &boot_id, 0o644).await?;
+    let delay_s = in_turn::onboot_delay_s(world).await?;
+    world.clock.sleep(Duration::from_secs(delay_s)).await;
     let guests = in_turn::guests(world).await?;
     for guest in guests.into_iter().filter(|guest| guest.on_boot) {
         let submission = Submission {

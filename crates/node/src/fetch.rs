@@ -1,5 +1,7 @@
 //! A client for files on the web: `GET` and `HEAD`, redirects, certificates. Nothing else.
 
+mod proxy;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,8 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{
-    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, LOCATION, USER_AGENT,
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, LOCATION,
+    PROXY_AUTHORIZATION, USER_AGENT,
 };
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
@@ -56,9 +59,13 @@ impl Fetched {
     }
 }
 
-/// How servers are believed.
+/// How servers are reached and believed.
 #[derive(Clone)]
-pub struct Trust(Arc<ClientConfig>);
+pub struct Trust {
+    tls: Arc<ClientConfig>,
+    /// All is asked for there.
+    proxy: Option<Uri>,
+}
 
 impl Trust {
     /// Trusts the authorities of a file, or with `verify` false anybody.
@@ -77,7 +84,16 @@ impl Trust {
                 .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
                 .with_no_client_auth()
         };
-        Ok(Self(Arc::new(config)))
+        Ok(Self {
+            tls: Arc::new(config),
+            proxy: None,
+        })
+    }
+
+    /// Reaches servers through an HTTP proxy, `http://[user:password@]host[:port]`.
+    pub fn through(mut self, proxy: Option<&str>) -> Result<Self, Error> {
+        self.proxy = proxy.map(parse).transpose()?;
+        Ok(self)
     }
 }
 
@@ -231,22 +247,39 @@ async fn ask(
         .to_owned();
     let is_https = url.scheme_str() == Some("https");
     let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-    let connected = in_time(TcpStream::connect((host.as_str(), port))).await?;
-    let stream = connected.map_err(|error| unreachable(&host, port, &error))?;
+    let stream = match &trust.proxy {
+        None => connect(&host, port).await?,
+        Some(proxy) => {
+            let (at, port_there) = (proxy.host().unwrap_or_default(), proxy.port_u16());
+            let mut stream = connect(at, port_there.unwrap_or(proxy::PORT)).await?;
+            if !is_https {
+                return speak(method, stream, url, Some(proxy)).await;
+            }
+            let target = format!("{}:{port}", url.host().unwrap_or_default());
+            proxy::tunnel(&mut stream, &target, proxy).await?;
+            stream
+        }
+    };
     if !is_https {
-        return speak(method, stream, url).await;
+        return speak(method, stream, url, None).await;
     }
     let name = ServerName::try_from(host.clone())
         .map_err(|error| failed(&format!("'{host}' is no name of a server"), &error))?;
-    let secured = in_time(TlsConnector::from(trust.0.clone()).connect(name, stream)).await?;
+    let secured = in_time(TlsConnector::from(trust.tls.clone()).connect(name, stream)).await?;
     let secured = secured.map_err(|error| failed(&format!("TLS with {host}"), &error))?;
-    speak(method, secured, url).await
+    speak(method, secured, url, None).await
+}
+
+async fn connect(host: &str, port: u16) -> Result<TcpStream, Error> {
+    let connected = in_time(TcpStream::connect((host, port))).await?;
+    connected.map_err(|error| unreachable(host, port, &error))
 }
 
 async fn speak(
     method: &Method,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     url: &Uri,
+    proxy: Option<&Uri>,
 ) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
     let broken = |error: hyper::Error| failed(&format!("no answer from {url}"), &error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
@@ -260,11 +293,20 @@ async fn speak(
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     let host = url.authority().map_or("", |authority| authority.as_str());
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let request = Request::builder()
+    // A proxy is told the server, too.
+    let target = match proxy {
+        Some(_) => format!("http://{host}{path}"),
+        None => path.to_owned(),
+    };
+    let mut request = Request::builder()
         .method(method)
-        .uri(path)
+        .uri(target)
         .header(HOST, host)
-        .header(USER_AGENT, "ostler")
+        .header(USER_AGENT, "ostler");
+    if let Some(secret) = proxy.and_then(proxy::authorization) {
+        request = request.header(PROXY_AUTHORIZATION, secret);
+    }
+    let request = request
         .body(Empty::<Bytes>::new())
         .map_err(|error| failed("the request", &error))?;
     let response = in_time(sender.send_request(request))
@@ -413,6 +455,50 @@ mod tests {
         }
     }
 
+    /// A proxy for files: answers its port and what it was asked first.
+    async fn proxy(answers: u16) -> (u16, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).await.unwrap();
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            if !head.starts_with("CONNECT") {
+                let reply = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+                stream.write_all(reply.as_bytes()).await.unwrap();
+            } else if answers == 0 {
+                let refused = "HTTP/1.1 403 No\r\n\r\n";
+                stream.write_all(refused.as_bytes()).await.unwrap();
+            } else {
+                let mut server = TcpStream::connect(("127.0.0.1", answers)).await.unwrap();
+                let reply = "HTTP/1.1 200 Connected\r\n\r\n";
+                stream.write_all(reply.as_bytes()).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
+            }
+            head
+        });
+        (port, asked)
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_told_the_server_and_who_asks() {
+        let trust = Trust::new(false, Path::new("/")).unwrap();
+        let (port, asked) = proxy(0).await;
+        let through = format!("http://jane:se%20cret@127.0.0.1:{port}");
+        let trust = trust.through(Some(&through)).unwrap();
+        let file = content("http://files.example/iso?x=1", &trust).await;
+        assert_eq!(file.unwrap(), b"abc");
+        let head = asked.await.unwrap();
+        let line = "GET http://files.example/iso?x=1 HTTP/1.1\r\n";
+        assert!(head.starts_with(line), "{head}");
+        assert!(
+            head.contains("proxy-authorization: Basic amFuZTpzZSBjcmV0"),
+            "{head}"
+        );
+        assert!(trust.through(Some("ftp://x")).is_err());
+    }
+
     #[tokio::test]
     async fn what_a_server_says_of_a_file() {
         let port = server(None).await;
@@ -473,5 +559,19 @@ mod tests {
         assert_eq!(get(false, &none).await.unwrap(), b"abc");
         let error = get(true, &none).await.unwrap_err().to_string();
         assert!(error.contains("invalid peer certificate"), "{error}");
+        // Through a proxy it is still the server that is believed.
+        for (answers, works) in [(port, true), (0, false)] {
+            let (at, _asked) = proxy(answers).await;
+            let through = format!("http://127.0.0.1:{at}");
+            let trust = Trust::new(true, &ours).unwrap();
+            let trust = trust.through(Some(&through)).unwrap();
+            match content(&url, &trust).await {
+                Ok(file) => assert!(works && file == b"abc"),
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(!works && text.contains("403 No"), "{text}");
+                }
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use guest::qemu::VmConfig;
 use model::{Error, VmId};
 use tracing::warn;
 
-use crate::World;
+use crate::{World, node_config_key};
 
 /// A guest of this node, by its turn.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +46,15 @@ pub(crate) async fn guests(world: &World) -> Result<Vec<InTurn>, Error> {
     }
     found.sort();
     Ok(found)
+}
+
+/// How long guests wait that start with the node.
+pub(crate) async fn onboot_delay_s(world: &World) -> Result<u64, Error> {
+    let settings = world
+        .records
+        .settings(&node_config_key(&world.node))
+        .await?;
+    Ok(settings.onboot_delay_s())
 }
 
 /// Those with the same order together, the groups in order.

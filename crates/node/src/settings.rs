@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest as hash};
 use model::schema::format::split_list;
 use model::schema::parse_properties;
 use model::{Error, NodeName, Record};
-use proto::table::{NEXT_ID, TAG_STYLE};
+use proto::table::{BWLIMIT, NEXT_ID, TAG_STYLE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Commit, Key, Precondition, Read, Revision, StoreError};
@@ -17,6 +17,9 @@ use crate::records::unreadable;
 
 /// The vendor part of hardware addresses that are made up, where nobody chose another.
 const MAC_PREFIX: &str = "BC:24:11";
+
+/// The keyboard of a cluster that nobody has configured.
+const KEYBOARD: &str = "en-us";
 
 /// The numbers that new guests get, where nobody chose others.
 const VMIDS: Range<u32> = 100..1_000_000;
@@ -66,6 +69,31 @@ impl Settings {
     /// How much of a node's memory may be used before guests give some back, in percent.
     pub fn ballooning_target(&self) -> Option<u64> {
         self.options.get("ballooning-target")?.as_u64()
+    }
+
+    /// How many guests are started or stopped at the same time.
+    pub fn max_workers(&self) -> Option<usize> {
+        let workers = self.options.get("max_workers")?.as_u64()?;
+        usize::try_from(workers).ok()
+    }
+
+    /// Where downloads go through.
+    pub fn http_proxy(&self) -> Option<&str> {
+        self.text("http_proxy").filter(|proxy| !proxy.is_empty())
+    }
+
+    /// The limit in KiB/s for `clone`, `move` and so on.
+    pub fn bandwidth(&self, operation: &str) -> Option<f64> {
+        let limits = parse_properties(BWLIMIT, self.text("bwlimit")?).ok()?;
+        limits
+            .number(operation)
+            .or_else(|| limits.number("default"))
+    }
+
+    /// How long a node waits after its boot before its guests are started.
+    pub fn onboot_delay_s(&self) -> u64 {
+        let delay = self.options.get("startall-onboot-delay");
+        delay.and_then(Value::as_u64).unwrap_or(0)
     }
 
     /// The numbers that new guests get.
@@ -126,9 +154,15 @@ impl Records {
         Ok(self.settings_entry(key).await?.0.data)
     }
 
-    /// The settings of the whole cluster.
+    /// The settings of the whole cluster. One that nobody has ever set anything of has a keyboard.
     pub async fn cluster_options(&self) -> Result<Settings, Error> {
-        self.settings(&cluster_options_key()).await
+        let (record, modified) = self.settings_entry(&cluster_options_key()).await?;
+        let mut settings = record.data;
+        if modified.is_none() {
+            let keyboard = ("keyboard".to_owned(), KEYBOARD.into());
+            settings.options.extend([keyboard]);
+        }
+        Ok(settings)
     }
 
     /// Changes settings. `change` may be called several times, each time on the newest ones;

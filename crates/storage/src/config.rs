@@ -74,6 +74,12 @@ pub struct StorageConfig {
     /// The older word for both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mkdir: Option<bool>,
+    /// How many backups of a guest are kept, as it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune_backups: Option<String>,
+    /// How many backups of a guest may be protected; -1 for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_protected_backups: Option<i64>,
 }
 
 impl StorageConfig {
@@ -93,6 +99,8 @@ impl StorageConfig {
             create_base_path: None,
             create_subdirs: None,
             mkdir: None,
+            prune_backups: None,
+            max_protected_backups: None,
         }
     }
 

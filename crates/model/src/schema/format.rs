@@ -153,6 +153,22 @@ formats! {
         let is_address = value.parse::<std::net::IpAddr>().is_ok() || text::is_dns_name(value);
         ensure(is_address, || format!("value does not look like a valid address: {value}"))
     };
+    IPV4 "ipv4" => |value| {
+        ensure(value.parse::<std::net::Ipv4Addr>().is_ok(), || {
+            "value does not look like a valid IPv4 address".to_owned()
+        })
+    };
+    CIDR "CIDR" => |value| {
+        let is_network = value.split_once('/').is_some_and(|(address, length)| {
+            let most = match address.parse() {
+                Ok(std::net::IpAddr::V4(_)) => 32,
+                Ok(std::net::IpAddr::V6(_)) => 128,
+                Err(_) => return false,
+            };
+            length.parse::<u8>().is_ok_and(|length| length <= most)
+        });
+        ensure(is_network, || "value does not look like a valid CIDR network".to_owned())
+    };
     EMAIL "email-opt" => |value| {
         let ok = value.is_empty()
             || value.split_once('@').is_some_and(|(name, host)| {

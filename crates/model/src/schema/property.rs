@@ -72,14 +72,18 @@ pub enum PropertyError {
 impl PropertyError {
     /// The text that Proxmox VE answers for a parameter `name`.
     pub fn for_parameter(&self, name: &str) -> String {
+        format!("invalid format - {}\n", self.reason(name))
+    }
+
+    /// The same without what every wrong format is told with.
+    pub fn reason(&self, name: &str) -> String {
         match self {
-            Self::Syntax(reason) => format!("invalid format - {reason}\n"),
+            Self::Syntax(reason) => reason.clone(),
             Self::Keys(keys) => {
-                let mut text = "invalid format - format error\n".to_owned();
-                for (key, reason) in keys {
-                    text.push_str(&format!("{name}.{key}: {}\n", reason.trim_end()));
-                }
-                text
+                let lines = keys
+                    .iter()
+                    .map(|(key, reason)| format!("\n{name}.{key}: {}", reason.trim_end()));
+                format!("format error{}", lines.collect::<String>())
             }
         }
     }

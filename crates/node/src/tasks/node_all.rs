@@ -35,8 +35,11 @@ impl Chosen {
         Ok(guests)
     }
 
-    fn workers(&self) -> usize {
-        self.workers.unwrap_or(WORKERS).max(1)
+    /// As asked for, as the cluster's options say, or a few.
+    async fn workers(&self, world: &World) -> Result<usize, Error> {
+        let options = world.records.cluster_options().await?;
+        let workers = self.workers.or(options.max_workers());
+        Ok(workers.unwrap_or(WORKERS).max(1))
     }
 }
 
@@ -104,11 +107,20 @@ impl Step<NodeStartall> for StartAll {
     }
 
     async fn act(&self, cx: &Cx, task: &mut NodeStartall) -> Result<(), Error> {
+        let workers = task.chosen.workers(&cx.world).await?;
         let mut guests = task.chosen.of(&cx.world).await?;
         guests.retain(|guest| task.force || guest.on_boot);
+        if !task.force {
+            let delay_s = in_turn::onboot_delay_s(&cx.world).await?;
+            if delay_s > 0 {
+                cx.log(&format!("waiting for {delay_s} seconds first"))
+                    .await;
+            }
+            cx.clock.sleep(Duration::from_secs(delay_s)).await;
+        }
         for group in in_turn::groups(guests) {
             let delay_s = group.iter().map(|guest| guest.delay_s).max();
-            for some in group.chunks(task.chosen.workers()) {
+            for some in group.chunks(workers) {
                 let mut upids = Vec::new();
                 for guest in some {
                     if cx.world.running.is_running(guest.vmid).await? {
@@ -145,9 +157,10 @@ impl Step<NodeStopall> for StopAll {
     }
 
     async fn act(&self, cx: &Cx, task: &mut NodeStopall) -> Result<(), Error> {
+        let workers = task.chosen.workers(&cx.world).await?;
         let guests = task.chosen.of(&cx.world).await?;
         for group in in_turn::groups(guests).into_iter().rev() {
-            for some in group.chunks(task.chosen.workers()) {
+            for some in group.chunks(workers) {
                 let mut upids = Vec::new();
                 for guest in some {
                     if !cx.world.running.is_running(guest.vmid).await? {

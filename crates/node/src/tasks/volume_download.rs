@@ -108,6 +108,8 @@ impl Step<VolumeDownload> for Fetch {
         ))
         .await;
         let trust = Trust::new(task.verify_certificates, Path::new(SYSTEM_ROOTS))?;
+        let options = cx.world.records.cluster_options().await?;
+        let trust = trust.through(options.http_proxy())?;
         let fetched = fetch(&task.url, &trust).await?;
         let room = cx.world.host.space(folder).await?.available;
         if fetched.length.is_some_and(|length| length > room) {

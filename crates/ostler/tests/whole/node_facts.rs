@@ -205,7 +205,7 @@ fn cluster_options() {
         "description": "ours", "keyboard": "de"});
         node.call("cluster_options_update", set).await.unwrap();
         let options = get(&node, "cluster_options", json!({})).await;
-        assert_eq!(options["next-id"], json!({"lower": 200, "upper": 210}));
+        assert_eq!(options["next-id"], json!({"lower": "200", "upper": "210"}));
         assert_eq!(
             options["tag-style"],
             json!({"shape": "full", "case-sensitive": 1})
@@ -222,7 +222,7 @@ fn cluster_options() {
             "{config}"
         );
         for (name, value) in [
-            ("ha", json!("shutdown_policy=freeze")),
+            ("ha", json!("shutdown_policy=never")),
             ("mac_prefix", json!("01:00")),
             ("next-id", json!("lower=10")),
             ("next-id", json!("lower=300,upper=200")),
@@ -291,7 +291,7 @@ fn cluster_status_tasks_and_log() {
         let tasks = get(&node, "cluster_tasks", json!({})).await;
         assert_eq!(
             (&tasks[0]["type"], &tasks[0]["saved"]),
-            (&json!("qmstop"), &json!(1))
+            (&json!("qmstop"), &json!("1"))
         );
         assert!(tasks[0].get("pid").is_none(), "{tasks}");
         let wrong = json!({"username": "nobody@pve", "password": "wrong"});

@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod cluster_options;
 mod lxc;
 mod node;
 mod params;
@@ -13,7 +14,7 @@ mod version;
 use crate::Row;
 
 pub use access::domains::REALM_OPTIONS;
-pub use cluster::{NEXT_ID, TAG_STYLE, USER_TAG_ACCESS};
+pub use cluster_options::{BWLIMIT, CLUSTER_OPTIONS, NEXT_ID, TAG_STYLE, USER_TAG_ACCESS};
 pub use node::services::SERVICES;
 
 /// All rows, in groups.

@@ -1,8 +1,9 @@
 //! `/storage`
 
 use model::Privilege;
-use model::schema::{Field, Format, Shape, format};
+use model::schema::{Field, Format, Shape, format, parse_properties};
 
+use super::cluster_options::BWLIMIT;
 use super::params::STORAGE;
 use crate::{Check, Permission, Row};
 
@@ -40,16 +41,34 @@ const UNBUILT_TYPES: &[&str] = &[
     "zfspool",
 ];
 
-const BWLIMIT: Format = Format::Properties {
+const LIMITS: Format = Format::Properties {
     name: "bwlimit",
-    fields: &[
-        Field::number("clone").optional().min(0.0),
-        Field::number("default").optional().min(0.0),
-        Field::number("migration").optional().min(0.0),
-        Field::number("move").optional().min(0.0),
-        Field::number("restore").optional().min(0.0),
-    ],
+    fields: BWLIMIT,
 };
+
+/// How many backups of a guest are kept.
+const PRUNE_BACKUPS: Format = Format::Named {
+    name: "prune-backups",
+    check: check_prune_backups,
+};
+
+const KEEP: &[Field] = &[
+    Field::boolean("keep-all").optional(),
+    Field::integer("keep-last").optional().min(0.0),
+    Field::integer("keep-hourly").optional().min(0.0),
+    Field::integer("keep-daily").optional().min(0.0),
+    Field::integer("keep-weekly").optional().min(0.0),
+    Field::integer("keep-monthly").optional().min(0.0),
+    Field::integer("keep-yearly").optional().min(0.0),
+];
+
+fn check_prune_backups(value: &str) -> Result<(), String> {
+    let keep = parse_properties(KEEP, value).map_err(|error| error.reason("prune-backups"))?;
+    if keep.flag("keep-all") == Some(true) && keep.iter().count() > 1 {
+        return Err("keep-all cannot be set together with other options.".to_owned());
+    }
+    Ok(())
+}
 
 /// What can be set on a new storage and changed later.
 const OPTIONS: &[Field] = &[
@@ -57,10 +76,7 @@ const OPTIONS: &[Field] = &[
         .optional()
         .format(format::later("pve-storage-zfs-blocksize"))
         .unbuilt(),
-    Field::string("bwlimit")
-        .optional()
-        .format(BWLIMIT)
-        .unbuilt(),
+    Field::string("bwlimit").optional().format(LIMITS).unbuilt(),
     Field::string("comstar_hg").optional().unbuilt(),
     Field::string("comstar_tg").optional().unbuilt(),
     Field::string("content")
@@ -97,8 +113,7 @@ const OPTIONS: &[Field] = &[
     Field::integer("max-protected-backups")
         .optional()
         .min(-1.0)
-        .default("Unlimited for users with Datastore.Allocate privilege, 5 for other users")
-        .unbuilt(),
+        .default("Unlimited for users with Datastore.Allocate privilege, 5 for other users"),
     Field::boolean("mkdir").optional().default("yes"),
     Field::string("monhost")
         .optional()
@@ -131,8 +146,7 @@ const OPTIONS: &[Field] = &[
         .default("metadata"),
     Field::string("prune-backups")
         .optional()
-        .format(format::later("prune-backups"))
-        .unbuilt(),
+        .format(PRUNE_BACKUPS),
     Field::boolean("saferemove").optional().unbuilt(),
     Field::integer("saferemove-stepsize")
         .optional()

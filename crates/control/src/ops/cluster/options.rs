@@ -1,81 +1,114 @@
 //! `/cluster/options`
 
-use model::Error;
-use model::schema::{Field, parse_properties};
+use std::collections::BTreeSet;
+
+use auth::View;
+use model::schema::format::split_list;
+use model::schema::{Format, find, parse_properties};
+use model::{Error, Privilege};
 use node::{Settings, cluster_options_key};
-use proto::table::{NEXT_ID, TAG_STYLE, USER_TAG_ACCESS};
+use proto::table::{CLUSTER_OPTIONS, USER_TAG_ACCESS};
 use proto::wire::Answer;
 use serde_json::{Map, Value, json};
 
 use crate::ops::{Op, change_options};
 
-/// Options that are stored as one text and shown in parts.
-const PARTED: [(&str, &[Field]); 3] = [
-    ("next-id", NEXT_ID),
-    ("tag-style", TAG_STYLE),
-    ("user-tag-access", USER_TAG_ACCESS),
-];
+/// What everybody is shown: how tags look.
+const FOR_ALL: &str = "tag-style";
 
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
-    let settings = op.context.world.records.cluster_options().await?;
+    let world = &op.context.world;
+    let settings = world.records.cluster_options().await?;
+    let authority = &op.context.authority;
+    let access = authority.access();
+    let view = access.view(op.identity()?, authority.now());
+    let audits = view.has("/", Privilege::SysAudit);
     let mut answer = Map::new();
-    answer.insert("keyboard".into(), "en-us".into());
-    answer.insert("description".into(), "".into());
-    for (name, value) in &settings.options {
-        answer.insert(name.clone(), shown(name, value));
+    if audits {
+        answer.insert("description".into(), "".into());
     }
-    answer.insert("mac_prefix".into(), settings.mac_prefix().into());
-    answer.insert("allowed-tags".into(), json!(tags(&settings)));
+    for (name, value) in &settings.options {
+        if audits || name == FOR_ALL {
+            answer.insert(name.clone(), shown(name, value));
+        }
+    }
+    if audits {
+        answer.insert("mac_prefix".into(), settings.mac_prefix().into());
+    }
+    let given = tags_of_guests(&op, &view).await?;
+    let may_all = view.has("/", Privilege::SysModify);
+    let tags = allowed_tags(&settings, given, may_all);
+    answer.insert("allowed-tags".into(), json!(tags));
     Ok(Answer::new(answer))
 }
 
+/// An option as clients know it: most property strings in parts, whose numbers are text.
 fn shown(name: &str, value: &Value) -> Value {
     let text = value.as_str().unwrap_or_default();
-    if name == "registered-tags" {
-        return json!(split_tags(text));
+    let format = find(&[CLUSTER_OPTIONS], name).map(|field| field.format);
+    match (name, format) {
+        ("registered-tags", _) => json!(split_list(text).collect::<Vec<_>>()),
+        ("description", _) => format!("{text}\n").into(),
+        ("max_workers", _) => value.to_string().into(),
+        ("bwlimit", _) | (_, None) => value.clone(),
+        (_, Some(Format::Properties { fields, .. })) => match parse_properties(fields, text) {
+            Ok(keys) => keys.iter().map(|(key, value)| part(key, value)).collect(),
+            Err(_) => value.clone(),
+        },
+        _ => value
+            .as_bool()
+            .map_or_else(|| value.clone(), |flag| u8::from(flag).into()),
     }
-    let Some((_, fields)) = PARTED.iter().find(|(parted, _)| *parted == name) else {
-        return value.clone();
+}
+
+fn part(key: &str, value: &Value) -> (String, Value) {
+    let value = match value {
+        Value::Bool(flag) => u8::from(*flag).into(),
+        Value::Number(number) => number.to_string().into(),
+        Value::String(list) if key == "user-allow-list" => {
+            json!(split_list(list).collect::<Vec<_>>())
+        }
+        other => other.clone(),
     };
-    match parse_properties(fields, text) {
-        Ok(keys) => keys
-            .iter()
-            .map(|(key, value)| (key.to_owned(), as_number(value)))
-            .collect(),
-        Err(_) => value.clone(),
+    (key.to_owned(), value)
+}
+
+/// The tags of all guests that the caller sees.
+async fn tags_of_guests(op: &Op, view: &View<'_>) -> Result<BTreeSet<String>, Error> {
+    let mut tags = BTreeSet::new();
+    for guest in op.context.world.records.guests().await? {
+        let guest = guest?;
+        let Some(given) = guest.config.text("tags") else {
+            continue;
+        };
+        if view.has(&format!("/vms/{}", guest.vmid), Privilege::VmAudit) {
+            tags.extend(split_list(&given).map(str::to_owned));
+        }
     }
+    Ok(tags)
 }
 
-/// The wire writes a flag as 0 or 1.
-fn as_number(value: &Value) -> Value {
-    value
-        .as_bool()
-        .map_or_else(|| value.clone(), |flag| u8::from(flag).into())
-}
-
-fn split_tags(text: &str) -> Vec<&str> {
-    text.split(';').filter(|tag| !tag.is_empty()).collect()
-}
-
-/// The tags that everybody may give: those that are registered, and those of a list.
-fn tags(settings: &Settings) -> Vec<String> {
-    let text = |name: &str| {
-        settings
-            .options
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+/// The tags that a caller may give: those of a list, those that are there already where the
+/// cluster lets everybody, and registered ones only where the caller may change the cluster.
+fn allowed_tags(settings: &Settings, given: BTreeSet<String>, may_all: bool) -> BTreeSet<String> {
+    let text = |name: &str| settings.options.get(name).and_then(Value::as_str);
+    let tags = |text: Option<&str>| -> BTreeSet<String> {
+        split_list(text.unwrap_or_default())
+            .map(str::to_owned)
+            .collect()
     };
-    let access = parse_properties(USER_TAG_ACCESS, text("user-tag-access")).unwrap_or_default();
-    let listed = access.text("user-allow-list").unwrap_or_default();
-    let mut tags: Vec<String> = split_tags(text("registered-tags"))
-        .into_iter()
-        .chain(split_tags(listed))
-        .map(str::to_owned)
-        .collect();
-    tags.sort_unstable();
-    tags.dedup();
-    tags
+    let registered = tags(text("registered-tags"));
+    let access = text("user-tag-access").unwrap_or_default();
+    let access = parse_properties(USER_TAG_ACCESS, access).unwrap_or_default();
+    let mut allowed = match access.text("user-allow") {
+        _ if may_all => &given | &registered,
+        None | Some("free" | "existing") => &given - &registered,
+        _ => BTreeSet::new(),
+    };
+    if may_all || access.text("user-allow") != Some("none") {
+        allowed.extend(tags(access.text("user-allow-list")));
+    }
+    allowed
 }
 
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
@@ -101,4 +134,58 @@ fn check_vmids(settings: &Settings) -> Result<(), Error> {
         return Err(Error::invalid("next-id", text));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(names: &str) -> BTreeSet<String> {
+        split_list(names).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn who_may_give_which_tags() {
+        let mut settings = Settings::default();
+        settings
+            .options
+            .insert("registered-tags".into(), "prod;dev".into());
+        for (access, may_all, expected) in [
+            ("", true, "a dev prod"),
+            ("", false, "a"),
+            ("user-allow=existing,user-allow-list=web", false, "a web"),
+            (
+                "user-allow=list,user-allow-list=web;prod",
+                false,
+                "prod web",
+            ),
+            ("user-allow=none,user-allow-list=web", false, ""),
+            (
+                "user-allow=none,user-allow-list=web",
+                true,
+                "a dev prod web",
+            ),
+        ] {
+            settings
+                .options
+                .insert("user-tag-access".into(), access.into());
+            let allowed = allowed_tags(&settings, tags("a prod"), may_all);
+            assert_eq!(allowed, tags(expected), "{access} {may_all}");
+        }
+    }
+
+    #[test]
+    fn parts_are_text_but_flags() {
+        assert_eq!(
+            shown("next-id", &json!("lower=500,upper=600")),
+            json!({"lower": "500", "upper": "600"})
+        );
+        assert_eq!(
+            shown("tag-style", &json!("case-sensitive=1")),
+            json!({"case-sensitive": 1})
+        );
+        assert_eq!(shown("bwlimit", &json!("clone=100")), "clone=100");
+        assert_eq!(shown("max_workers", &json!(3)), "3");
+        assert_eq!(shown("description", &json!("notes")), "notes\n");
+    }
 }

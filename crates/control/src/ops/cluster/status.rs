@@ -72,11 +72,14 @@ fn row(task: &TaskSummary) -> Value {
         put("tokenid", token.into());
     }
     match &task.state {
-        TaskState::Running | TaskState::Stuck(_) => put("saved", 0.into()),
+        TaskState::Running | TaskState::Stuck(_) => {
+            put("pid", upid.pid.into());
+            put("saved", "0".into())
+        }
         TaskState::Ended { at, status } => {
             put("endtime", (*at).into());
             put("status", status.as_str().into());
-            put("saved", 1.into())
+            put("saved", "1".into())
         }
     };
     row.into()

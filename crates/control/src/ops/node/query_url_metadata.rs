@@ -22,7 +22,9 @@ pub(super) async fn query_url_metadata(op: Op) -> Result<Answer, Error> {
     let wanted: Query = op.params()?;
     op.context.check_node(&wanted.node)?;
     let verify = wanted.verify_certificates != Some(false);
+    let options = op.context.world.records.cluster_options().await?;
     let trust = Trust::new(verify, Path::new(SYSTEM_ROOTS))?;
+    let trust = trust.through(options.http_proxy())?;
     let found = metadata(&wanted.url, &trust).await?;
     let fields = [
         ("filename", found.file_name.map(Value::from)),

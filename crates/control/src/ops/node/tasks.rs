@@ -59,7 +59,12 @@ pub(super) async fn list(op: Op) -> Result<Answer, Error> {
         .skip(wanted.start.unwrap_or(0))
         .take(wanted.limit.unwrap_or(DEFAULT_LIMIT))
         .collect();
-    Ok(Answer::new(page).total(total as u64))
+    let answer = Answer::new(page);
+    // Where nothing is found nothing is counted.
+    Ok(match total {
+        0 => answer,
+        total => answer.total(total as u64),
+    })
 }
 
 #[derive(Deserialize)]

@@ -67,7 +67,7 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     task.storage = wanted.storage;
     task.format = wanted.format;
     task.snapshot = wanted.snapname;
-    task.bytes_per_s = bytes_per_s(wanted.bwlimit);
+    task.bytes_per_s = bytes_per_s(&op, "clone", wanted.bwlimit).await?;
     op.context.submit(&op, vmid, task).await
 }
 
@@ -160,7 +160,7 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     task.format = wanted.format;
     task.delete = wanted.delete == Some(true);
     task.digest = wanted.digest;
-    task.bytes_per_s = bytes_per_s(wanted.bwlimit);
+    task.bytes_per_s = bytes_per_s(&op, "move", wanted.bwlimit).await?;
     op.context.submit(&op, vmid, task).await
 }
 
@@ -187,9 +187,24 @@ async fn reassign(op: Op, vmid: VmId, target: VmId, wanted: Move) -> Result<Answ
     op.context.submit(&op, id, task).await
 }
 
-/// 0 for as fast as it goes.
-fn bytes_per_s(limit_kib: Option<u64>) -> u64 {
-    limit_kib.unwrap_or(0).saturating_mul(1024)
+/// How fast disks are copied: as was asked for in KiB/s, or as the cluster's options say. Who may
+/// not change those is not faster than they say. 0 for as fast as it goes.
+async fn bytes_per_s(op: &Op, operation: &str, asked_kib: Option<u64>) -> Result<u64, Error> {
+    let options = op.context.world.records.cluster_options().await?;
+    let limit = options
+        .bandwidth(operation)
+        .map(|limit| limit.ceil() as u64);
+    let is_free = match asked_kib {
+        Some(_) => op.has("/", Privilege::SysModify).await?,
+        None => false,
+    };
+    let limits = [asked_kib, limit.filter(|_| !is_free)];
+    let limit_kib = limits
+        .into_iter()
+        .flatten()
+        .filter(|limit| *limit > 0)
+        .min();
+    Ok(limit_kib.unwrap_or(0).saturating_mul(1024))
 }
 
 #[derive(Deserialize)]

@@ -21,9 +21,11 @@ pub(super) struct Options {
     format: Option<BlockFormat>,
     #[serde(rename = "is_mountpoint")]
     is_mountpoint: Option<String>,
+    max_protected_backups: Option<i64>,
     mkdir: Option<bool>,
     nodes: Option<String>,
     preallocation: Option<Preallocation>,
+    prune_backups: Option<String>,
     shared: Option<bool>,
 }
 
@@ -51,6 +53,8 @@ impl Options {
         }
         config.format = self.format.or(config.format);
         config.preallocation = self.preallocation.or(config.preallocation);
+        config.prune_backups = self.prune_backups.or_else(|| config.prune_backups.take());
+        config.max_protected_backups = self.max_protected_backups.or(config.max_protected_backups);
         Ok(())
     }
 }
@@ -95,9 +99,11 @@ pub(super) fn unset(config: &mut StorageConfig, option: &str) -> Result<(), Erro
         "disable" => config.disable = None,
         "format" => config.format = None,
         "is_mountpoint" => config.is_mountpoint = None,
+        "max-protected-backups" => config.max_protected_backups = None,
         "mkdir" => config.mkdir = None,
         "nodes" => config.nodes = None,
         "preallocation" => config.preallocation = None,
+        "prune-backups" => config.prune_backups = None,
         "shared" => config.shared = None,
         "path" | "storage" | "type" => {
             return Err(Error::conflict(format!(
@@ -144,6 +150,10 @@ pub(super) fn shown(config: &StorageConfig) -> Map<String, Value> {
         "is_mountpoint",
         config.is_mountpoint.clone().map(Value::from),
     );
+    put(
+        "max-protected-backups",
+        config.max_protected_backups.map(Value::from),
+    );
     put("mkdir", flag(config.mkdir));
     put(
         "nodes",
@@ -152,6 +162,10 @@ pub(super) fn shown(config: &StorageConfig) -> Map<String, Value> {
     put(
         "preallocation",
         config.preallocation.map(|kind| kind.as_str().into()),
+    );
+    put(
+        "prune-backups",
+        config.prune_backups.clone().map(Value::from),
     );
     put("shared", flag(config.shared));
     let digest = digest(&fields);

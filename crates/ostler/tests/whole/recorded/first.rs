@@ -39,6 +39,10 @@ const ALLOWED: Allowed = Allowed {
         (&[145], "a page of bytes for a picture that there is not"),
         (&[160], "the text of a JSON parser is its own"),
         (
+            &[179],
+            "`saved` is a number only in the moment in which a task ends; text is what clients get",
+        ),
+        (
             &[191],
             "a member's name is known at once, before the guest was first looked at",
         ),

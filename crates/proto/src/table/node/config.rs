@@ -3,7 +3,7 @@
 use model::Privilege;
 use model::schema::{Field, Format, Shape, format};
 
-use crate::table::cluster::LOCATION;
+use crate::table::cluster_options::LOCATION;
 use crate::table::params::NODE;
 use crate::{Check, Row};
 
@@ -21,6 +21,31 @@ const KEPT: &[Field] = &[
             name: "location",
             fields: LOCATION,
         }),
+    Field::integer("startall-onboot-delay")
+        .optional()
+        .range(0.0, 300.0)
+        .default("0"),
+    // For other nodes, which wake this one.
+    Field::string("wakeonlan")
+        .optional()
+        .format(Format::Properties {
+            name: "wakeonlan",
+            fields: WAKE_ON_LAN,
+        }),
+];
+
+const WAKE_ON_LAN: &[Field] = &[
+    Field::string("bind-interface")
+        .optional()
+        .format(format::later("pve-iface"))
+        .default("The interface carrying the default route"),
+    Field::string("broadcast-address")
+        .optional()
+        .format(format::IPV4)
+        .default("255.255.255.255"),
+    Field::string("mac")
+        .format(format::MAC_ADDRESS)
+        .default_key(),
 ];
 
 const LATER: &[Field] = &[
@@ -29,12 +54,6 @@ const LATER: &[Field] = &[
         .optional()
         .indexed(6)
         .unbuilt(),
-    Field::integer("startall-onboot-delay")
-        .optional()
-        .range(0.0, 300.0)
-        .default("0")
-        .unbuilt(),
-    Field::string("wakeonlan").optional().unbuilt(),
 ];
 
 const PROPERTIES: &[&str] = &[
