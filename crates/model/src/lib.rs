@@ -19,6 +19,7 @@ mod clock;
 mod error;
 mod guest;
 mod id;
+mod pressure;
 mod privilege;
 pub mod qemu;
 mod record;
@@ -38,6 +39,7 @@ pub use id::{
     GroupId, IdError, NodeName, PoolId, RealmId, RoleId, StorageId, TokenName, UserId, VmId,
     VolumeId,
 };
+pub use pressure::{Pressure, Stall};
 pub use privilege::{PRIVILEGES, Privilege, PrivilegeSet};
 pub use record::{Record, RecordError};
 pub use tap::TapSpec;

@@ -223,6 +223,7 @@ async fn measure_guest(
         net_in: nics.iter().map(|nic| nic.net_in).sum(),
         net_out: nics.iter().map(|nic| nic.net_out).sum(),
         qmp_status,
+        pressure: used.pressure,
         balloon,
         nics,
         ..GuestUsage::stopped(vmid)

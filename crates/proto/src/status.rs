@@ -3,7 +3,7 @@
 //! Status is never stored: each agent looks, and streams what has changed inside the watch that
 //! also feeds copies of the store.
 
-use model::{NodeName, StorageId, VmId};
+use model::{NodeName, Pressure, StorageId, VmId};
 use serde::{Deserialize, Serialize};
 
 /// One message of a watch. `S` is what the store's feed says.
@@ -78,6 +78,9 @@ pub struct GuestUsage {
     /// QEMU's own word: `running`, `paused`, `prelaunch`; none where it did not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qmp_status: Option<String>,
+    /// How long it had to wait, where the kernel counts that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pressure: Option<Pressure>,
     /// What the guest says of its memory, where it has a balloon and says something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balloon: Option<Balloon>,
@@ -101,6 +104,7 @@ impl GuestUsage {
             net_in: 0,
             net_out: 0,
             qmp_status: None,
+            pressure: None,
             balloon: None,
             nics: Vec::new(),
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use model::Pressure;
 use serde::{Deserialize, Serialize};
 
 use crate::{ProcessId, SysError};
@@ -62,10 +63,12 @@ pub struct Limits {
 }
 
 /// What a scope has used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     pub cpu_us: u64,
     pub memory_bytes: u64,
+    /// None where the kernel does not count it: it does on cgroup v2 alone.
+    pub pressure: Option<Pressure>,
 }
 
 /// Every method may be repeated: creating what exists and removing what is gone are no errors.

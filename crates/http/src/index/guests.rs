@@ -1,5 +1,7 @@
 //! Guests in lists: `/nodes/{node}/qemu`, and their figures in `/cluster/resources`.
 
+use std::collections::BTreeMap;
+
 use model::schema::Values;
 use model::{Error, GuestKind, Privilege};
 use proto::Identity;
@@ -16,8 +18,6 @@ pub(super) struct Figures {
     /// Busy part of its own processors, 0 to 1.
     cpu: f64,
     disk: u64,
-    diskread: u64,
-    diskwrite: u64,
     mem: u64,
     memhost: u64,
     netin: u64,
@@ -33,13 +33,30 @@ impl Figures {
         Self {
             cpu: usage.cpus_busy / f64::from(row.cpus.max(1)),
             disk: 0,
-            diskread: usage.disk_read,
-            diskwrite: usage.disk_written,
             mem: usage.memory_used(row.memory),
             memhost: usage.memory,
             netin: usage.net_in,
             netout: usage.net_out,
             uptime: uptime_s,
+        }
+    }
+}
+
+/// What a guest has read from and written to its disks.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct DiskFigures {
+    diskread: u64,
+    diskwrite: u64,
+}
+
+impl DiskFigures {
+    pub(super) fn of(state: GuestState<'_>) -> Self {
+        let GuestState::Running { usage, .. } = state else {
+            return Self::default();
+        };
+        Self {
+            diskread: usage.disk_read,
+            diskwrite: usage.disk_written,
         }
     }
 }
@@ -64,6 +81,11 @@ struct Listed<'a> {
     maxdisk: u64,
     #[serde(flatten)]
     figures: Figures,
+    /// Of a VM only where all is asked for: QEMU is asked for it.
+    #[serde(flatten)]
+    disks: Option<DiskFigures>,
+    #[serde(flatten)]
+    pressure: Option<BTreeMap<&'static str, f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +120,10 @@ impl<'a> Listed<'a> {
             maxmem: row.memory,
             maxdisk: row.disk,
             figures: Figures::of(row, state),
+            disks: (full && usage.is_some()).then(|| DiskFigures::of(state)),
+            pressure: usage
+                .and_then(|usage| usage.pressure.as_ref())
+                .map(|pressure| pressure.figures().into()),
             pid: usage.map(|usage| usage.pid),
             qmpstatus: full.then(|| qmp_status(usage, status)),
             lock: row.lock.as_deref(),

@@ -10,7 +10,7 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::copy::{Copy, GuestRow, StorageRow};
-use super::guests::{Figures, word};
+use super::guests::{DiskFigures, Figures, word};
 use super::observed::{GuestState, Observed};
 use super::{Content, Index, json, known};
 
@@ -63,6 +63,8 @@ struct KnownGuest<'a> {
     maxdisk: u64,
     #[serde(flatten)]
     figures: Figures,
+    #[serde(flatten)]
+    disks: DiskFigures,
     #[serde(skip_serializing_if = "Option::is_none")]
     pool: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,6 +188,7 @@ impl Resources<'_> {
             maxmem: row.memory,
             maxdisk: row.disk,
             figures: Figures::of(row, state),
+            disks: DiskFigures::of(state),
             pool: pool.map(|pool| pool.as_str()),
             lock: row.lock.as_deref(),
             tags: row.tags.as_deref(),

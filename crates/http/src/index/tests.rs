@@ -1,12 +1,13 @@
 //! The index, fed from a store and from status updates as an agent sends them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth::keys;
 use auth::records::{AclEntry, AclNode, Pool, SubjectKind, User};
 use model::schema::Values;
-use model::{GuestConfig, GuestKind, GuestRecord, PoolId, Record, UserId, VmId};
+use model::{GuestConfig, GuestKind, GuestRecord, PoolId, Pressure, Record, Stall, UserId, VmId};
 use proto::status::{GuestUsage, NodeUsage, StatusUpdate, StorageUsage, WatchMessage};
 use proto::{Identity, table};
 use serde_json::{Value, json};
@@ -126,6 +127,13 @@ fn running(vmid: u32, uptime_s: u64) -> GuestUsage {
         disk_read: 512,
         net_in: 9,
         qmp_status: Some("paused".into()),
+        pressure: Some(Pressure {
+            cpu: Stall {
+                some: 17.25,
+                full: 17.11,
+            },
+            ..Pressure::default()
+        }),
         ..stopped
     }
 }
@@ -304,6 +312,40 @@ async fn lists_show_what_the_caller_may_see() {
     assert_eq!(list.as_array().unwrap().len(), 2);
 }
 
+/// QEMU is asked for its disks and its state only where all is asked for.
+fn rows_have_what_was_recorded(fixture: &Fixture) {
+    let names =
+        |row: &Value| -> BTreeSet<String> { row.as_object().unwrap().keys().cloned().collect() };
+    let with = |more: &[&str]| -> BTreeSet<String> {
+        let always = [
+            "cpu", "cpus", "disk", "maxdisk", "maxmem", "mem", "memhost", "name", "netin",
+            "netout", "status", "tags", "uptime", "vmid",
+        ];
+        always
+            .iter()
+            .chain(more)
+            .map(|name| (*name).to_owned())
+            .collect()
+    };
+    let runs = [
+        "pid",
+        "pressurecpufull",
+        "pressurecpusome",
+        "pressureiofull",
+        "pressureiosome",
+        "pressurememoryfull",
+        "pressurememorysome",
+    ];
+    let list = fixture.root("qemu_list", json!({"node": "pve1"}));
+    assert_eq!(names(&list[0]), with(&runs));
+    assert_eq!(names(&list[1]), with(&[]));
+    assert_eq!(list[0]["pressurecpusome"], 17.25);
+    let list = fixture.root("qemu_list", json!({"node": "pve1", "full": 1}));
+    let full = [&runs[..], &["diskread", "diskwrite", "qmpstatus"]].concat();
+    assert_eq!(names(&list[0]), with(&full));
+    assert_eq!(names(&list[1]), with(&["qmpstatus"]));
+}
+
 #[tokio::test]
 async fn qemu_list() {
     let mut fixture = Fixture::new();
@@ -318,6 +360,7 @@ async fn qemu_list() {
     assert_eq!((&list[0]["pid"], &list[0]["cpus"]), (&json!(7), &json!(1)));
     assert_eq!(list[0]["tags"], "lab;web");
     assert_eq!(list[1].get("pid"), None);
+    rows_have_what_was_recorded(&fixture);
     let error = fixture
         .ask(&Identity::root(), "qemu_list", json!({"node": "other"}))
         .unwrap_err();

@@ -187,6 +187,7 @@ impl CgroupV1 {
         Ok(Usage {
             cpu_us: number("cpuacct", "cpuacct.usage") / 1000,
             memory_bytes: number("memory", "memory.usage_in_bytes"),
+            pressure: None,
         })
     }
 }

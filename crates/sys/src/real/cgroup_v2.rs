@@ -18,6 +18,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::{Pressure, Stall};
+
 use crate::{Limits, ScopeName, SysError, Usage};
 
 /// The unit whose tree is ours, by its group; packaging/systemd/ostler-guests.service says what it does.
@@ -164,8 +166,18 @@ impl CgroupV2 {
         Ok(Usage {
             cpu_us: cpu.and_then(|text| text.parse().ok()).unwrap_or(0),
             memory_bytes: read("memory.current").trim().parse().unwrap_or(0),
+            pressure: pressure(read),
         })
     }
+}
+
+/// None where the kernel was built or started without it.
+fn pressure(read: impl Fn(&str) -> String) -> Option<Pressure> {
+    Some(Pressure {
+        cpu: Stall::parse(&read("cpu.pressure"))?,
+        io: Stall::parse(&read("io.pressure"))?,
+        memory: Stall::parse(&read("memory.pressure"))?,
+    })
 }
 
 /// Lets the groups below have the controllers that this one has.

@@ -1,7 +1,7 @@
 //! `GET /nodes/{node}/qemu/{vmid}/status/current`
 
 use model::qemu::Agent;
-use model::{Error, GuestRecord, NodeName, VmId};
+use model::{Error, GuestRecord, NodeName, Pressure, VmId};
 use proto::GuestFigures;
 use proto::status::{Balloon, GuestUsage};
 use proto::wire::Answer;
@@ -85,8 +85,6 @@ fn of_usage(guest: &GuestRecord, usage: &GuestUsage) -> Map<String, Value> {
     put("mem", usage.memory_used(figures.memory).into());
     put("memhost", usage.memory.into());
     put("disk", 0.into());
-    put("diskread", usage.disk_read.into());
-    put("diskwrite", usage.disk_written.into());
     put("netin", usage.net_in.into());
     put("netout", usage.net_out.into());
     if let Some(balloon) = &usage.balloon {
@@ -98,6 +96,11 @@ fn of_usage(guest: &GuestRecord, usage: &GuestUsage) -> Map<String, Value> {
     }
     if usage.running {
         put("pid", usage.pid.into());
+        put("diskread", usage.disk_read.into());
+        put("diskwrite", usage.disk_written.into());
+        for (name, figure) in usage.pressure.iter().flat_map(Pressure::figures) {
+            put(name, figure.into());
+        }
         let nics = usage.nics.iter().map(|nic| {
             (
                 nic.link.clone(),
