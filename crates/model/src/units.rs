@@ -30,6 +30,17 @@ impl ByteSize {
     pub fn bytes(self) -> u64 {
         self.0
     }
+
+    /// A part of GiB, as a new volume is asked for, in whole KiB: rounded up.
+    pub fn of_gib(gib: f64) -> Self {
+        let kib = (gib * f64::from(1 << 20)).ceil() as u64;
+        Self(kib.saturating_mul(1 << 10))
+    }
+
+    /// Rounded up to whole KiB, of which images are made; none where that is too large.
+    pub fn whole_kib(self) -> Option<Self> {
+        self.0.checked_next_multiple_of(1 << 10).map(Self)
+    }
 }
 
 impl fmt::Display for ByteSize {
@@ -94,6 +105,10 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ByteSize>().unwrap().0, bytes, "{text}");
         }
+        assert_eq!(ByteSize::of_gib(0.1).to_string(), "104858K");
+        assert_eq!(ByteSize::of_gib(8.0), ByteSize::gib(8));
+        assert_eq!(ByteSize(1025).whole_kib(), Some(ByteSize(2048)));
+        assert_eq!(ByteSize(u64::MAX).whole_kib(), None);
         assert_eq!(ByteSize(32 << 30).to_string(), "32G");
         assert_eq!(ByteSize(0).to_string(), "0");
         for bad in [

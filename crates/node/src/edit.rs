@@ -152,7 +152,7 @@ impl Edit {
             });
         }
         if let DriveSource::New { storage, gib } = drive.source() {
-            let mut bytes = (gib * f64::from(1 << 30)) as u64;
+            let mut bytes = ByteSize::of_gib(gib).bytes();
             let mut format = drive.format();
             let source = drive.import_source();
             if source.is_some() && bytes != 0 {
@@ -605,6 +605,13 @@ mod tests {
             edit.set["scsi0"],
             "local:100/vm-100-disk-0.qcow2,discard=on,size=1536M"
         );
+    }
+
+    #[test]
+    fn a_new_volume_has_whole_kib() {
+        let edit = edit(json!({"scsi0": "local:0.1", "scsi1": "local:0.0000001"}));
+        let sizes: Vec<u64> = edit.new_volumes.iter().map(|volume| volume.bytes).collect();
+        assert_eq!(sizes, [104_858 << 10, 1 << 10]);
     }
 
     #[test]

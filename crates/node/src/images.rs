@@ -1,7 +1,10 @@
 //! Copies disk images, with a bar in the task's log.
 
+use std::path::Path;
+
 use model::{BlockFormat, BlockSource, BlockSpec, Error};
-use sys::{Command, SysError};
+use storage::Probed;
+use sys::{Command, SharedHost, SysError};
 use tasks::TaskContext;
 use tokio::sync::mpsc;
 
@@ -32,6 +35,23 @@ fn path(spec: &BlockSpec) -> Result<String, Error> {
     match &spec.source {
         BlockSource::Path(path) => Ok(path.clone()),
         BlockSource::Descriptor(_) => Err(Error::bug("an image to be copied has no path")),
+    }
+}
+
+/// Refuses a file that is not of the format that its name says.
+pub(crate) async fn check_content(
+    host: &SharedHost,
+    path: &Path,
+    format: BlockFormat,
+) -> Result<(), Error> {
+    match storage::probe(host, path).await? {
+        Probed::Image(found) if found == format => Ok(()),
+        Probed::Device if format == BlockFormat::Raw => Ok(()),
+        _ => Err(Error::conflict(format!(
+            "'{}' is no {} image",
+            path.display(),
+            format.as_str()
+        ))),
     }
 }
 

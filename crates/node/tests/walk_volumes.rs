@@ -319,7 +319,7 @@ async fn a_download_that_fails_leaves_nothing() {
     let gone = node(|_| download("http://127.0.0.1:1/x.iso", MD5)).await;
     let status = gone.run().await;
     assert!(
-        status.starts_with("cannot connect to 127.0.0.1"),
+        status.starts_with("Can't connect to 127.0.0.1:1 ("),
         "{status}"
     );
     assert_eq!(gone.inventory().await, before);

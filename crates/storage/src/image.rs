@@ -1,5 +1,7 @@
 //! Disk images that are files, by `qemu-img`; raw images need no program.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -114,6 +116,64 @@ pub async fn inspect(
     })
 }
 
+/// What the beginning of a file says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    Image(BlockFormat),
+    /// An image of a format that is not supported here.
+    Foreign(&'static str),
+    /// An archive of files, as an OVA is one.
+    Archive,
+    /// A device, whose content is always taken as it is.
+    Device,
+}
+
+/// As much as is looked at.
+const HEAD_BYTES: usize = 512;
+
+/// Where an archive says that it is one.
+const ARCHIVE: (usize, &[u8]) = (257, b"ustar");
+
+/// How images of other formats than raw begin.
+const BEGINNINGS: [(&[u8], Probed); 8] = [
+    (b"QFI\xfb", Probed::Image(BlockFormat::Qcow2)),
+    (b"KDMV", Probed::Image(BlockFormat::Vmdk)),
+    (b"COWD", Probed::Image(BlockFormat::Vmdk)),
+    (b"# Disk DescriptorFile", Probed::Image(BlockFormat::Vmdk)),
+    (b"<<< ", Probed::Foreign("vdi")),
+    (b"vhdxfile", Probed::Foreign("vhdx")),
+    (b"conectix", Probed::Foreign("vpc")),
+    (b"QED\0", Probed::Foreign("qed")),
+];
+
+impl Probed {
+    fn of(head: &[u8]) -> Self {
+        let known = BEGINNINGS
+            .iter()
+            .find(|(begins, _)| head.starts_with(begins));
+        let (at, archive) = ARCHIVE;
+        match known {
+            Some((_, content)) => *content,
+            None if head.get(at..).is_some_and(|rest| rest.starts_with(archive)) => Self::Archive,
+            None => Self::Image(BlockFormat::Raw),
+        }
+    }
+}
+
+/// Looks at how a file begins; nothing that it may refer to is opened. Only of use for a file that
+/// no guest has written: a guest makes its raw disk look like anything.
+pub async fn probe(host: &SharedHost, path: &Path) -> Result<Probed, SysError> {
+    let file = host.open_image(path, false, false).await?;
+    let failed = |source| SysError::io("read", path, source);
+    let file = File::from(file.try_clone().map_err(failed)?);
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Ok(Probed::Device);
+    }
+    let mut head = [0; HEAD_BYTES];
+    let length = file.read_at(&mut head, 0).map_err(failed)?;
+    Ok(Probed::of(&head[..length]))
+}
+
 /// Makes a qcow2 image that shows what `backing` shows, which its header names with these words.
 pub(crate) async fn create_layer(
     host: &SharedHost,
@@ -167,4 +227,28 @@ pub(crate) async fn snapshot(
     run(host, args.map(str::to_owned).to_vec(), 600)
         .await
         .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_how_it_begins() {
+        let mut archive = vec![0; 512];
+        archive[257..262].copy_from_slice(b"ustar");
+        for (head, content) in [
+            (&b"QFI\xfb\0\0\0\x03"[..], Probed::Image(BlockFormat::Qcow2)),
+            (b"KDMV\x03", Probed::Image(BlockFormat::Vmdk)),
+            (
+                b"<<< Oracle VM VirtualBox Disk Image >>>",
+                Probed::Foreign("vdi"),
+            ),
+            (b"\xeb\x63\x90", Probed::Image(BlockFormat::Raw)),
+            (b"", Probed::Image(BlockFormat::Raw)),
+            (&archive, Probed::Archive),
+        ] {
+            assert_eq!(Probed::of(head), content);
+        }
+    }
 }

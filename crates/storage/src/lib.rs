@@ -29,7 +29,7 @@ pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{Preallocation, StorageConfig, StorageType};
 pub use content::ContentType;
 pub use error::StorageError;
-pub use image::{ImageHeader, inspect};
+pub use image::{ImageHeader, Probed, inspect, probe};
 
 /// A volume, as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,18 @@ pub trait Storage: Send + Sync + 'static {
 
     /// The format of a new image where the caller names none.
     fn default_format(&self) -> BlockFormat;
+
+    /// The formats that its images may have.
+    fn formats(&self) -> &'static [BlockFormat];
+
+    /// The format of a copy of an image where the caller names none: the original's, where it can
+    /// be had here.
+    fn format_of_copy(&self, original: BlockFormat) -> BlockFormat {
+        match self.formats().contains(&original) {
+            true => original,
+            false => self.default_format(),
+        }
+    }
 
     /// Volumes that are plain files with names that people choose: iso, templates, snippets.
     fn files(&self) -> Option<&dyn FileVolumes>;

@@ -5,7 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use model::qemu::{DriveBus, EfiDisk, EfiType, ImportSource};
 use model::{BlockFormat, BlockSpec, Error, VmId, VolumeId};
-use storage::ContentType;
+use storage::{ContentType, Probed};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use crate::edit::{Edit, NewVolume};
@@ -190,6 +190,10 @@ async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Filling, Error> {
         ..storage.block(volume.name(), true)?
     };
     let source = Source::new(&spec)?;
+    // What a guest has written says nothing of what it is.
+    if info.content != ContentType::Images {
+        images::check_content(&cx.world.host, Path::new(&source.path), format).await?;
+    }
     // The guests' own images may be layers on others of ours.
     let bytes = import_size(cx, &source, info.content == ContentType::Images).await?;
     Ok(Filling { source, bytes })
@@ -197,8 +201,7 @@ async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Filling, Error> {
 
 async fn import_path(cx: &Cx, path: &str) -> Result<Filling, Error> {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending);
-    // A device, and whatever says nothing else, is raw.
-    let format = ending.and_then(image_format).unwrap_or(BlockFormat::Raw);
+    let format = format_of(cx, path, ending.and_then(image_format)).await?;
     let source = Source {
         path: path.to_owned(),
         format,
@@ -206,6 +209,31 @@ async fn import_path(cx: &Cx, path: &str) -> Result<Filling, Error> {
     };
     let bytes = import_size(cx, &source, false).await?;
     Ok(Filling { source, bytes })
+}
+
+/// What a file is, by its name, or by its content where the name does not say. A device is raw, and
+/// so is a file that is named so: a guest may have written it.
+async fn format_of(cx: &Cx, path: &str, named: Option<BlockFormat>) -> Result<BlockFormat, Error> {
+    let (host, file) = (&cx.world.host, Path::new(path));
+    match named {
+        Some(BlockFormat::Raw) => return Ok(BlockFormat::Raw),
+        Some(format) => {
+            return images::check_content(host, file, format)
+                .await
+                .map(|()| format);
+        }
+        None => {}
+    }
+    match storage::probe(host, file).await? {
+        Probed::Image(format) => Ok(format),
+        Probed::Device => Ok(BlockFormat::Raw),
+        Probed::Archive => Err(Error::conflict(format!(
+            "cannot import '{path}': it is an archive"
+        ))),
+        Probed::Foreign(format) => Err(Error::conflict(format!(
+            "cannot import '{path}': format '{format}' is not supported by this version of Ostler"
+        ))),
+    }
 }
 
 fn image_format(name: &str) -> Option<BlockFormat> {

@@ -294,13 +294,12 @@ async fn plan_copy(
         return Err(Error::conflict(text));
     }
     target.activate().await?;
-    // On the same storage a copy is what its original is.
+    let original = source.block(from.name(), true)?.format;
     let format = match task.format {
         // What a security module keeps is read as it is.
         _ if slot == DriveSlot::TPM => BlockFormat::Raw,
         Some(format) => format,
-        None if task.storage.is_none() => source.block(from.name(), true)?.format,
-        None => target.default_format(),
+        None => target.format_of_copy(original),
     };
     let name = target.choose_image_name(task.vmid, format, taken).await?;
     Ok(Copy {

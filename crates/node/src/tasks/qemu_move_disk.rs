@@ -165,8 +165,7 @@ impl Step<QemuMoveDisk> for Choose {
             // What a security module keeps is read as it is.
             _ if is_tpm => BlockFormat::Raw,
             Some(format) => format,
-            None if id == *from.storage() => old_format,
-            None => storage.default_format(),
+            None => storage.format_of_copy(old_format),
         };
         if id == *from.storage() && format == old_format {
             return Err(Error::conflict(

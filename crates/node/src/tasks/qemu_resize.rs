@@ -127,11 +127,10 @@ impl Step<QemuResize> for Grow {
             .await?;
         let now = size_of(cx, &volume).await?;
         let bytes = match task.size {
-            NewSize::Exactly(size) => Some(size.bytes()),
-            NewSize::LargerBy(size) => now.checked_add(size.bytes()),
+            NewSize::Exactly(size) => Some(size),
+            NewSize::LargerBy(size) => now.checked_add(size.bytes()).map(ByteSize),
         };
-        // Images are made of sectors.
-        let bytes = bytes.and_then(|bytes| bytes.checked_next_multiple_of(512));
+        let bytes = bytes.and_then(ByteSize::whole_kib).map(ByteSize::bytes);
         let bytes = bytes.ok_or_else(|| Error::invalid("size", "value is too large"))?;
         if bytes < now {
             return Err(Error::conflict("shrinking disks is not supported"));

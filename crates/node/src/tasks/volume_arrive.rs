@@ -6,9 +6,10 @@
 //!                      ┃ point of no return: the volume is the new file
 //! ```
 //!
-//! A volume of the same name is replaced, as in Proxmox VE, by exchanging the two names at
+//! A volume of the same name is replaced by an upload, as in Proxmox VE, by exchanging the two names at
 //! once: there is no moment without the volume, and until the point of no return the old file
-//! can be put back.
+//! can be put back. A download refuses to replace anything; a volume that its checksum describes
+//! already is left as it is.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use model::{Error, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::Checksum;
+use storage::{Checksum, ContentType, Probed};
 use sys::FileKind;
 use tasks::{Probe, Step, Task, TaskContext};
 
@@ -35,6 +36,12 @@ pub(super) struct Arriving {
     inode: Option<u64>,
     #[serde(default)]
     replaces: bool,
+    /// A volume that is there already is not replaced.
+    #[serde(default)]
+    spares: bool,
+    /// The volume is there already, and is what was to come: nothing arrives.
+    #[serde(default)]
+    is_here: bool,
 }
 
 type Cx = TaskContext<World>;
@@ -47,7 +54,44 @@ impl Arriving {
             paths: None,
             inode: None,
             replaces: false,
+            spares: false,
+            is_here: false,
         }
+    }
+
+    /// The same, but for a volume that is there already: it stays.
+    pub(super) fn sparing(self) -> Self {
+        Self {
+            spares: true,
+            ..self
+        }
+    }
+
+    /// Whether there is nothing to be done: the volume is what was to come.
+    pub(super) fn is_here(&self) -> bool {
+        self.is_here
+    }
+
+    /// Looks whether the volume is there already. One that is to stay must be what was to come.
+    pub(super) async fn look(&mut self, cx: &Cx) -> Result<(), Error> {
+        let target = &self.chosen()?.1;
+        if cx.world.host.stat(target).await?.is_none() {
+            return Ok(());
+        }
+        let Some(checksum) = &self.checksum else {
+            return Err(self.refusal(target));
+        };
+        cx.log("calculating checksum").await;
+        verify(cx, checksum, target).await?;
+        cx.log("OK, got correct file already, no need to download")
+            .await;
+        self.is_here = true;
+        Ok(())
+    }
+
+    fn refusal(&self, target: &Path) -> Error {
+        let target = target.display();
+        Error::conflict(format!("refusing to override existing file '{target}'"))
     }
 
     /// What tasks of one volume take turns at.
@@ -117,7 +161,41 @@ pub(super) trait Arrives: Task<World = World> {
     fn arriving_mut(&mut self) -> &mut Arriving;
 }
 
-/// Holds the file against its checksum.
+async fn verify(cx: &Cx, checksum: &Checksum, path: &Path) -> Result<(), Error> {
+    let file = cx.world.host.open_image(path, false, false).await?;
+    let checksum = checksum.clone();
+    let check = move || checksum.check(&File::from(file.try_clone()?));
+    let checked = tokio::task::spawn_blocking(check).await;
+    let checked = checked.map_err(|error| Error::bug(format!("the checksum: {error}")))?;
+    checked.map_err(|error| Error::unavailable(format!("cannot read the file: {error}")))??;
+    Ok(())
+}
+
+/// Refuses what is to be imported and is not what its name says, or refers to other files: whoever
+/// made it up would read the host's files through it.
+async fn check_image(cx: &Cx, volume: &VolumeId, path: &Path) -> Result<(), Error> {
+    let storage = cx.world.storage(volume.storage()).await?;
+    let named = storage.describe_name(volume.name())?;
+    if named.content != ContentType::Import {
+        return Ok(());
+    }
+    let host = &cx.world.host;
+    let refused = |why: String| Error::conflict(format!("'{volume}' is refused: {why}"));
+    let content = storage::probe(host, path).await?;
+    let format = match (named.format.as_str(), content) {
+        ("ova", Probed::Archive) | ("ovf", _) => return Ok(()),
+        (name, Probed::Image(format)) if format.as_str() == name => format,
+        (name, _) => return Err(refused(format!("the file is no {name}"))),
+    };
+    let header = storage::inspect(host, path, format).await;
+    let header = header.map_err(|error| refused(Error::chain(&error)))?;
+    match header.is_whole {
+        true => Ok(()),
+        false => Err(refused("it refers to other files".to_owned())),
+    }
+}
+
+/// Holds the file against its checksum, and what is to be an image against its name.
 pub(super) struct Verify;
 
 #[async_trait]
@@ -136,6 +214,9 @@ impl<T: Arrives> Step<T> for Verify {
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let arriving = task.arriving();
+        if arriving.is_here {
+            return Ok(());
+        }
         let path = arriving.arrived()?;
         let size = cx
             .world
@@ -144,17 +225,12 @@ impl<T: Arrives> Step<T> for Verify {
             .await?
             .map_or(0, |entry| entry.size);
         cx.log(&format!("file size is: {size} bytes")).await;
-        let Some(checksum) = arriving.checksum.clone() else {
-            return Ok(());
-        };
-        cx.log("calculating checksum").await;
-        let file = cx.world.host.open_image(path, false, false).await?;
-        let check = move || checksum.check(&File::from(file.try_clone()?));
-        let checked = tokio::task::spawn_blocking(check).await;
-        let checked = checked.map_err(|error| Error::bug(format!("the checksum: {error}")))?;
-        checked.map_err(|error| Error::unavailable(format!("cannot read the file: {error}")))??;
-        cx.log("OK, checksum verified").await;
-        Ok(())
+        if let Some(checksum) = &arriving.checksum {
+            cx.log("calculating checksum").await;
+            verify(cx, checksum, path).await?;
+            cx.log("OK, checksum verified").await;
+        }
+        check_image(cx, &arriving.volume, path).await
     }
 
     async fn undo(&self, _: &Cx, _: &T) -> Result<(), Error> {
@@ -173,6 +249,9 @@ impl<T: Arrives> Step<T> for Place {
 
     async fn plan(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let arriving = task.arriving_mut();
+        if arriving.is_here {
+            return Ok(());
+        }
         let target = &arriving.chosen()?.1;
         cx.log(&format!("target file: {}", target.display())).await;
         let entry = cx.world.host.stat(target).await?;
@@ -183,17 +262,24 @@ impl<T: Arrives> Step<T> for Place {
             let text = format!("'{}' exists and is no file", target.display());
             return Err(Error::conflict(text));
         }
+        if arriving.spares && entry.is_some() {
+            return Err(arriving.refusal(target));
+        }
         arriving.replaces = entry.is_some();
         Ok(())
     }
 
     async fn probe(&self, cx: &Cx, task: &mut T) -> Result<Probe, Error> {
-        let placed = task.arriving().is_placed(cx).await?;
+        let arriving = task.arriving();
+        let placed = arriving.is_here || arriving.is_placed(cx).await?;
         Ok(if placed { Probe::Done } else { Probe::NotDone })
     }
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let arriving = task.arriving();
+        if arriving.is_here {
+            return Ok(());
+        }
         let (arrived, target) = arriving.chosen()?;
         match arriving.swap(cx, arrived, target).await {
             // It may have happened although something after it failed.
@@ -204,7 +290,7 @@ impl<T: Arrives> Step<T> for Place {
 
     async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
         let arriving = task.arriving();
-        if arriving.paths.is_none() || !arriving.is_placed(cx).await? {
+        if arriving.is_here || arriving.paths.is_none() || !arriving.is_placed(cx).await? {
             return Ok(());
         }
         let (arrived, target) = arriving.chosen()?;

@@ -46,7 +46,7 @@ impl VolumeDownload {
         Self {
             url,
             verify_certificates,
-            arriving: Arriving::new(volume, checksum),
+            arriving: Arriving::new(volume, checksum).sparing(),
         }
     }
 }
@@ -89,15 +89,19 @@ impl Step<VolumeDownload> for Fetch {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut VolumeDownload) -> Result<(), Error> {
-        task.arriving.choose(cx, &cx.job_id("download")).await
+        task.arriving.choose(cx, &cx.job_id("download")).await?;
+        task.arriving.look(cx).await
     }
 
     async fn probe(&self, cx: &Cx, task: &mut VolumeDownload) -> Result<Probe, Error> {
-        let is_here = task.arriving.recognise(cx).await?;
+        let is_here = task.arriving.is_here() || task.arriving.recognise(cx).await?;
         Ok(if is_here { Probe::Done } else { Probe::NotDone })
     }
 
     async fn act(&self, cx: &Cx, task: &mut VolumeDownload) -> Result<(), Error> {
+        if task.arriving.is_here() {
+            return Ok(());
+        }
         let path = task.arriving.arrived()?;
         let folder = path.parent().unwrap_or(Path::new("/"));
         cx.world.host.create_dir(folder, 0o700).await?;

@@ -118,7 +118,7 @@ fn a_template_its_clones_and_their_end() {
             full["virtio0"]
                 .as_str()
                 .unwrap()
-                .starts_with("second:202/vm-202-disk-0."),
+                .starts_with("second:202/vm-202-disk-0.qcow2"),
             "{full}"
         );
         a_layer_leaves_its_base_alone(&scene).await;

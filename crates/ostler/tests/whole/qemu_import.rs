@@ -162,6 +162,57 @@ fn an_image_that_refers_to_other_files_is_refused() {
 }
 
 #[test]
+fn a_file_is_read_as_what_it_is() {
+    if left_out("import by content") {
+        return;
+    }
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let brought = path(&scene.brought);
+        let image = scene.node.root.join("cloud.img");
+        let convert = ["convert", "-f", "raw", "-O", "qcow2", brought, path(&image)];
+        assert!(qemu_img(&convert));
+        let drive = format!("local:0,import-from={},format=raw", path(&image));
+        let status = scene.node.task("qemu_create", scene.creation(&drive)).await;
+        assert_eq!(status, "OK");
+        let disk = scene.image("vm-100-disk-0.raw");
+        let compare = ["compare", "-f", "raw", "-F", "raw", brought, path(&disk)];
+        assert!(qemu_img(&compare), "the disk is not what is in the image");
+        let gone = json!({"node": "pve1", "vmid": 100});
+        assert_eq!(scene.node.task("qemu_destroy", gone).await, "OK");
+
+        // One that refers to the host's files is refused, whatever it is called.
+        let layer = scene.node.root.join("layer");
+        let on_brought = [
+            "create",
+            "-f",
+            "qcow2",
+            "-F",
+            "raw",
+            "-b",
+            brought,
+            path(&layer),
+        ];
+        assert!(qemu_img(&on_brought));
+        let vdi = scene.node.root.join("box.img");
+        assert!(qemu_img(&["create", "-f", "vdi", path(&vdi), "1M"]));
+        std::fs::copy(&image, scene.import("inside.raw")).unwrap();
+        std::fs::write(scene.import("fake.qcow2"), vec![7; 1 << 20]).unwrap();
+        for (source, reason) in [
+            (path(&layer), "it refers to other files"),
+            (path(&vdi), "format 'vdi' is not supported"),
+            ("local:import/inside.raw", "is no raw image"),
+            ("local:import/fake.qcow2", "not in qcow2 format"),
+        ] {
+            let drive = format!("local:0,import-from={source}");
+            let status = scene.node.task("qemu_create", scene.creation(&drive)).await;
+            assert!(status.contains(reason), "{source}: {status}");
+            assert!(!scene.image("").exists(), "{source} left something");
+        }
+    });
+}
+
+#[test]
 fn an_agent_that_dies_while_importing_leaves_nothing() {
     if left_out("import broken off") {
         return;

@@ -40,8 +40,13 @@ impl Scene {
 
     /// Uploads a file; answers the status and the body.
     fn upload(&self, storage: &str, file: &Path, name: &str, fields: &[&str]) -> (u16, Value) {
+        let fields = [&["content=iso"], fields].concat();
+        self.upload_of(storage, file, name, &fields)
+    }
+
+    fn upload_of(&self, storage: &str, file: &Path, name: &str, fields: &[&str]) -> (u16, Value) {
         let file = format!("filename=@{};filename={name}", file.display());
-        let mut args = vec!["-F", "content=iso"];
+        let mut args = Vec::new();
         for field in fields {
             args.extend(["-F", field]);
         }
@@ -279,25 +284,117 @@ fn a_download_goes_where_it_fits() {
         let params =
             json!({"storage": "small", "type": "dir", "path": disk.0.path(), "content": "iso"});
         scene.node.call("storage_create", params).await.unwrap();
-        let download = async |storage: &str, url: &str| {
+        let download = async |storage: &str, name: &str, url: &str| {
             let params = json!({
-                "node": "pve1", "storage": storage, "content": "iso", "filename": "x.iso", "url": url,
+                "node": "pve1", "storage": storage, "content": "iso", "filename": name, "url": url,
             });
             scene.node.task("volume_download", params).await
         };
-        for announced in [true, false] {
+        for (announced, name) in [(true, "x.iso"), (false, "y.iso")] {
             let url = web(announced);
             assert_eq!(
-                download("small", &url).await,
+                download("small", name, &url).await,
                 "no space left on storage 'small'"
             );
             assert!(scene.volumes("small").await.is_empty());
-            assert_eq!(download("local", &url).await, "OK");
-            let size = std::fs::metadata(scene.local("template/iso/x.iso"))
-                .unwrap()
-                .len();
-            assert_eq!(size, 16 << 20);
+            assert_eq!(download("local", name, &url).await, "OK");
+            let file = scene.local("template/iso").join(name);
+            assert_eq!(std::fs::metadata(file).unwrap().len(), 16 << 20);
         }
+        assert_eq!((scene.arriving(), scene.unnamed()), (0, 0));
+    });
+}
+
+#[test]
+fn a_download_replaces_nothing() {
+    if left_out("download over a file") {
+        return;
+    }
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let iso = scene.local("template/iso");
+        std::fs::create_dir_all(&iso).unwrap();
+        let iso = file(&iso, "x.iso", b"abc");
+        // Whether it can be had does not matter: it is not asked for.
+        let download = async |more: Value| {
+            let mut params = json!({
+                "node": "pve1", "storage": "local", "content": "iso", "filename": "x.iso",
+                "url": "http://127.0.0.1:1/x.iso",
+            });
+            let more = more.as_object().unwrap().clone();
+            params.as_object_mut().unwrap().extend(more);
+            scene.node.task("volume_download", params).await
+        };
+        let refused = format!("refusing to override existing file '{}'", iso.display());
+        assert_eq!(download(json!({})).await, refused);
+        let right = json!({"checksum": SHA256, "checksum-algorithm": "sha256"});
+        assert_eq!(download(right).await, "OK");
+        let wrong = json!({"checksum": "00", "checksum-algorithm": "sha256"});
+        let status = download(wrong).await;
+        assert!(status.starts_with("checksum mismatch"), "{status}");
+        assert_eq!(std::fs::read(&iso).unwrap(), b"abc");
+        assert_eq!(scene.arriving(), 0);
+    });
+}
+
+fn qemu_img(args: &[&str]) {
+    let output = Command::new("qemu-img").args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+}
+
+#[test]
+fn what_is_to_be_imported_is_what_its_name_says() {
+    if left_out("upload of images") {
+        return;
+    }
+    with_bridge(async {
+        let scene = Scene::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(at("secret"), vec![7; 1 << 20]).unwrap();
+        qemu_img(&["create", "-f", "qcow2", &at("right"), "1M"]);
+        let (secret, layer) = (at("secret"), at("layer"));
+        qemu_img(&["create", "-f", "qcow2", "-F", "raw", "-b", &secret, &layer]);
+        let outside = format!("data_file={},data_file_raw=on", at("data"));
+        qemu_img(&[
+            "create",
+            "-f",
+            "qcow2",
+            "-o",
+            &outside,
+            &at("outside"),
+            "1M",
+        ]);
+        std::fs::write(at("short"), b"QFI\xfb").unwrap();
+        for (file, name, refused) in [
+            ("right", "a.qcow2", ""),
+            ("secret", "b.raw", ""),
+            ("secret", "c.qcow2", "the file is no qcow2"),
+            ("right", "d.raw", "the file is no raw"),
+            ("right", "e.vmdk", "the file is no vmdk"),
+            ("right", "f.ova", "the file is no ova"),
+            ("layer", "g.qcow2", "it refers to other files"),
+            ("outside", "h.qcow2", "it refers to other files"),
+            ("short", "i.qcow2", "is refused: "),
+        ] {
+            let file = folder.path().join(file);
+            let (status, body) = scene.upload_of("local", &file, name, &["content=import"]);
+            assert_eq!(status, 200, "{name}: {body}");
+            let ended = scene.node.ended(body["data"].as_str().unwrap()).await;
+            let is_there = scene.local("import").join(name).exists();
+            if refused.is_empty() {
+                assert_eq!((ended.as_str(), is_there), ("OK", true), "{name}");
+            } else {
+                assert!(ended.contains(refused) && !is_there, "{name}: {ended}");
+            }
+        }
+        // By a download as well.
+        let params = json!({
+            "node": "pve1", "storage": "local", "content": "import", "filename": "j.qcow2",
+            "url": web(true),
+        });
+        let ended = scene.node.task("volume_download", params).await;
+        assert!(ended.contains("the file is no qcow2"), "{ended}");
         assert_eq!((scene.arriving(), scene.unnamed()), (0, 0));
     });
 }
