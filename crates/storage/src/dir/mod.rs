@@ -184,10 +184,16 @@ impl Dir {
         let mut volumes = Vec::new();
         for entry in entries.iter().filter(|entry| entry.kind == FileKind::File) {
             let name = format!("{prefix}/{}", entry.name);
-            let is_volume = layout::parse(&name).is_some_and(|found| found.content == content);
-            if is_volume {
-                volumes.push(self.describe_listed(&name, entry).await?);
-            }
+            let Some(location) = layout::parse(&name).filter(|found| found.content == content)
+            else {
+                continue;
+            };
+            // Only of disks the size is what a guest sees; all else is a file, as long as it is.
+            volumes.push(if content == ContentType::Images {
+                self.describe_listed(&name, entry).await?
+            } else {
+                self.as_it_is(&name, location, entry, entry.size)
+            });
         }
         Ok(volumes)
     }

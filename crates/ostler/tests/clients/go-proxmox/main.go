@@ -92,7 +92,7 @@ func surroundings(client *proxmox.Client, node *proxmox.Node) {
 	must(node.Time(ctx))
 	must(node.Services(ctx))
 	must(node.Subscription(ctx))
-	must(node.Disks(ctx, true, true, ""))
+	// Not node.Disks: it takes the flag "mounted" for a text, and so cannot read a mounted disk.
 	must(node.Replications(ctx, 0))
 	must(node.APTUpdates(ctx))
 	must(node.APTVersions(ctx))

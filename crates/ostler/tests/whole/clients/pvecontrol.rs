@@ -1,4 +1,5 @@
-//! pvecontrol: the commands that work on a lone Proxmox VE.
+//! pvecontrol 0.6.1: the commands that work on a lone Proxmox VE 9. `status` looks for a cluster,
+//! `sanitycheck` for groups of HA, which 9 has no more; later releases do nothing without a cluster.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,7 +12,7 @@ use crate::harness::python::python_with;
 use crate::harness::{about, left_out};
 
 fn python() -> Option<PathBuf> {
-    python_with(&["pvecontrol==0.8.0"], "pvecontrol")
+    python_with(&["pvecontrol==0.6.1"], "pvecontrol")
 }
 
 #[test]
@@ -26,31 +27,25 @@ fn lists_status_and_checks() {
         let task = node.call("qemu_create", about(100, guest)).await.unwrap();
         let upid = task.data.as_str().unwrap().to_owned();
         assert_eq!(node.ended(&upid).await, "OK");
-        let settings = node.root.join("pvecontrol.yaml");
         let cluster = json!({
             "name": "lone", "host": format!("127.0.0.1:{}", node.port),
             "user": ADMIN, "password": PASSWORD, "ssl_verify": false,
         });
         let text = json!({
             "clusters": [cluster],
-            "node": {"cpufactor": 2.5, "memoryminimum": 81_928_589_934_592_u64},
+            "node": {"cpufactor": 2.5, "memoryminimum": 8192},
             "vm": {"max_last_backup": 100},
         });
-        std::fs::write(&settings, text.to_string()).unwrap();
+        std::fs::write(node.root.join("config.yaml"), text.to_string()).unwrap();
         let run = async |words: &[&str]| {
             let mut command = Command::new(python.with_file_name("pvecontrol"));
-            command.arg("--config").arg(&settings).args(["-c", "lone"]);
-            done(command.args(words)).await
+            command.env("PVECONTROLDIR", &node.root);
+            done(command.args(["-c", "lone"]).args(words)).await
         };
         assert!(run(&["vm", "list"]).await.contains("seen"));
         assert!(run(&["node", "list"]).await.contains("pve1"));
         assert!(run(&["storage", "list"]).await.contains("local"));
         assert!(run(&["task", "list"]).await.contains("qmcreate"));
-        assert!(run(&["task", "get", "--upid", &upid]).await.contains("OK"));
-        assert!(run(&["user", "list"]).await.contains(ADMIN));
-        assert!(run(&["acl", "list"]).await.contains("Administrator"));
-        run(&["group", "list"]).await;
-        run(&["status"]).await;
-        run(&["report"]).await;
+        assert!(run(&["task", "get", &upid]).await.contains("OK"));
     });
 }

@@ -30,7 +30,12 @@ pub fn inside<F: Future<Output = ()>>(links: &str, work: F) {
     let inside = Command::new("unshare")
         .args(["--net", "--mount", "sh", "-c", &script, "sh"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test_name::<F>(), "--nocapture"])
+        .args([
+            "--exact",
+            test_name::<F>(),
+            "--include-ignored",
+            "--nocapture",
+        ])
         .env(INSIDE, "1")
         .output()
         .unwrap();
