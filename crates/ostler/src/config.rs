@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use model::NodeName;
 use node::Paths;
 use serde::Deserialize;
@@ -27,6 +27,17 @@ struct File {
     guest_user: Option<String>,
     /// The pause before `ostler run` starts a role again that died.
     restart_pause_ms: Option<u64>,
+}
+
+impl File {
+    /// What is wrong is said in one line, with the number of the line that it is in.
+    fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text[..start].matches('\n').count() + 1;
+            anyhow!("line {line}: {}", error.message().replace('\n', " "))
+        })
+    }
 }
 
 /// The configuration of a node, complete.
@@ -57,7 +68,7 @@ impl Config {
         let path = paths.config();
         let file: File = match std::fs::read_to_string(&path) {
             Ok(text) => {
-                toml::from_str(&text).with_context(|| format!("reading {}", path.display()))?
+                File::parse(&text).with_context(|| format!("reading {}", path.display()))?
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
             Err(error) => return Err(error).context(format!("reading {}", path.display())),
@@ -105,4 +116,18 @@ fn scope_root(root: &std::path::Path) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let suffix: String = root.display().to_string().chars().map(plain).collect();
     format!("ostler{}", suffix.trim_end_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_named_with_its_line() {
+        let error = File::parse("emulate = true\nbogus = 1\n").unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("line 2: unknown field `bogus`"), "{text}");
+        let error = File::parse("kvm = 3").unwrap_err().to_string();
+        assert!(error.starts_with("line 1: invalid type"), "{error}");
+    }
 }

@@ -33,6 +33,7 @@ mod qemu_options;
 mod qemu_snapshots;
 mod qemu_start;
 mod recorded;
+mod roles;
 mod status;
 mod storage;
 mod table;

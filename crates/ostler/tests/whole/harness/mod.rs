@@ -43,6 +43,8 @@ pub fn left_out(test: &str) -> bool {
     true
 }
 
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ostler");
+
 /// A node that lives as long as this value.
 pub struct TestNode {
     pub root: PathBuf,
@@ -81,7 +83,7 @@ impl TestNode {
         let store: SharedStore = Arc::new(store);
         seed(&store).await;
         drop(store);
-        let supervisor = Self::supervisor(&root);
+        let supervisor = Self::supervisor(Path::new(PROGRAM), &root);
         let client = Client::new(root.join("run/ostler/node.sock"));
         let node = Self {
             root,
@@ -116,8 +118,23 @@ impl TestNode {
         node
     }
 
-    fn supervisor(root: &Path) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_ostler"))
+    /// Ends the node and starts it anew, from another program file.
+    pub async fn restart_from(&mut self, program: &Path) {
+        self.end();
+        self.supervisor = Self::supervisor(program, &self.root);
+        self.ready().await;
+    }
+
+    /// Asks agent and API to end, and waits until they have.
+    fn end(&mut self) {
+        let pid = i32::try_from(self.supervisor.id()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.supervisor.wait();
+    }
+
+    fn supervisor(program: &Path, root: &Path) -> Child {
+        Command::new(program)
             .arg("run")
             .env("OSTLER_ROOT", root)
             .stderr(Stdio::from(
@@ -230,10 +247,7 @@ impl Drop for TestNode {
         if std::thread::panicking() {
             println!("the node's log:\n{}", self.log());
         }
-        let pid = i32::try_from(self.supervisor.id()).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.supervisor.wait();
+        self.end();
         let scopes = self.scope_root();
         let host = sys::RealHost::open(&scopes).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
