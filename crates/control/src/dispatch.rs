@@ -35,7 +35,8 @@ impl Dispatcher {
     async fn admit(&self, peer: Peer, request: &Request) -> Result<(&'static Row, Op), Error> {
         let row = table::row(&request.op).ok_or_else(|| not_implemented(&request.op))?;
         let identity = self.identify(peer, row, request).await?;
-        let params = row.check_params(&request.params)?;
+        let mut params = row.check_params(&request.params)?;
+        row.name_node(&mut params, self.context.node.as_str());
         if let Some(identity) = &identity {
             let access = self.rights(row).await?;
             let now = self.context.clock.wall();

@@ -124,7 +124,8 @@ async fn run(
     add_path_params(&mut given, found.path_params)?;
     if found.row.form == Form::Index {
         let identity = identify(api, &credential, address).await?;
-        let params = found.row.check_params(&given)?;
+        let mut params = found.row.check_params(&given)?;
+        found.row.name_node(&mut params, &api.node);
         api.index.begun().await;
         api.index.check(found.row, &identity, &params)?;
         return Ok(api.index.answer(found.row, &identity, &params)?.into());

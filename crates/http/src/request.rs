@@ -157,6 +157,7 @@ fn json_parameters(body: &[u8]) -> Result<Values, Refusal> {
             values.retain(|_, value| !value.is_null());
             Ok(values)
         }
+        Value::Null => Ok(Values::new()),
         _ => Err(Refusal::text(
             500,
             "malformed JSON in the body: an object was expected",
@@ -192,6 +193,18 @@ mod tests {
         let values = pairs(b"command=ls&command=-l;x=a+b%2Bc&empty=");
         let wanted = json!({"command": ["ls", "-l"], "x": "a b+c", "empty": ""});
         assert_eq!(Value::Object(values), wanted);
+    }
+
+    #[test]
+    fn a_body_of_nothing_is_no_parameters() {
+        for body in ["", "null", "{}", r#"{"a": null}"#] {
+            assert_eq!(
+                json_parameters(body.as_bytes()),
+                Ok(Values::new()),
+                "{body}"
+            );
+        }
+        assert!(json_parameters(b"[]").is_err());
     }
 
     fn target_of(method: &str, uri: &str) -> Result<Target, Refusal> {

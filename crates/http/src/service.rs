@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use model::Clock;
+use model::{Clock, NodeName};
 use proto::Router;
 use proto::wire::Client;
 use tokio::task::JoinSet;
@@ -23,6 +23,8 @@ pub struct Api {
     pub(crate) client: Client,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) index: Arc<Index>,
+    /// The node that it stands before.
+    pub(crate) node: String,
     pub(crate) router: Router,
     pub(crate) sessions: Sessions,
     /// Open consoles; they end with the server.
@@ -30,13 +32,14 @@ pub struct Api {
 }
 
 impl Api {
-    pub fn new(client: Client, clock: Arc<dyn Clock>, index: Arc<Index>) -> Self {
+    pub fn new(client: Client, clock: Arc<dyn Clock>, index: Arc<Index>, node: &NodeName) -> Self {
         let sessions = Sessions::new(client.clone(), clock.clone());
         let router = Router::new(proto::table::rows());
         Self {
             client,
             clock,
             index,
+            node: node.to_string(),
             router,
             sessions,
             consoles: Mutex::default(),

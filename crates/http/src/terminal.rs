@@ -6,6 +6,9 @@
 //!   2                   still there
 //! ```
 //!
+//! What else it says is passed over, byte by byte, and so are sizes that are none: a terminal that
+//! is hidden sends `1:-1:-1:`. Only what is typed must be told how long it is.
+//!
 //! It is a stream of bytes: a message may be spread over frames, and a frame may hold several.
 
 /// The longest line that says who it is: a ticket has 512 bytes at most.
@@ -13,6 +16,9 @@ const LOGIN_LIMIT: usize = 1024;
 
 /// The longest number with its colon.
 const NUMBER_LIMIT: usize = 8;
+
+/// The longest message about the window's size.
+const SIZE_LIMIT: usize = 2 + 2 * NUMBER_LIMIT;
 
 /// The most that is typed at once.
 const TYPED_LIMIT: usize = 128 * 1024;
@@ -58,8 +64,7 @@ impl Terminal {
 fn message(bytes: &[u8], typed: &mut Vec<u8>) -> Result<Option<usize>, &'static str> {
     match bytes.first() {
         None => Ok(None),
-        Some(b'2') => Ok(Some(1)),
-        Some(b'0') => {
+        Some(b'0') if bytes.get(1).is_none_or(|next| *next == b':') => {
             let Some((length, begin)) = number(bytes, 1)? else {
                 return Ok(None);
             };
@@ -70,14 +75,24 @@ fn message(bytes: &[u8], typed: &mut Vec<u8>) -> Result<Option<usize>, &'static 
             typed.extend_from_slice(data.unwrap_or_default());
             Ok(data.map(|_| begin + length))
         }
-        Some(b'1') => {
-            let Some((_, columns)) = number(bytes, 1)? else {
-                return Ok(None);
-            };
-            // The number of columns ended with the colon before the one of rows.
-            Ok(number(bytes, columns - 1)?.map(|(_, end)| end))
-        }
-        Some(_) => Err(NONSENSE),
+        Some(b'1') => Ok(size(bytes)),
+        Some(_) => Ok(Some(1)),
+    }
+}
+
+/// The length of a message about the window's size, of its first byte where it is none.
+fn size(bytes: &[u8]) -> Option<usize> {
+    let longest = SIZE_LIMIT.min(bytes.len());
+    let mut colons = memchr::memchr_iter(b':', &bytes[..longest]);
+    match colons.next() {
+        Some(1) => {}
+        None if bytes.len() == 1 => return None,
+        _ => return Some(1),
+    }
+    match colons.nth(1) {
+        Some(end) => Some(end + 1),
+        None if bytes.len() < SIZE_LIMIT => None,
+        None => Some(1),
     }
 }
 
@@ -126,17 +141,34 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn what_means_nothing_is_passed_over() {
         for text in [
-            "x",
-            "0x",
-            "0:a:",
-            "0:-1:",
-            "0:999999999:",
-            "0::",
+            "1:-1:-1:",
             "1:80:x:",
-            "0:123456789",
+            "1:::",
+            "x",
+            "\u{ff}",
+            "3::",
+            "1x",
+            "1:100000000000000000000000",
+            "0x",
         ] {
+            let whole = format!("{text}0:1:a2");
+            for size in 1..=whole.len() {
+                let mut terminal = Terminal::default();
+                let mut typed = Vec::new();
+                for part in whole.as_bytes().chunks(size) {
+                    terminal.add(part);
+                    typed.extend(terminal.typed().unwrap());
+                }
+                assert_eq!(typed, b"a", "{whole} cut to {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["0:a:", "0:-1:", "0:999999999:", "0::", "0:123456789"] {
             let mut terminal = Terminal::default();
             terminal.add(text.as_bytes());
             assert!(terminal.typed().is_err(), "{text}");

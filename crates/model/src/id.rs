@@ -75,9 +75,12 @@ impl fmt::Display for VmId {
 impl FromStr for VmId {
     type Err = IdError;
     fn from_str(value: &str) -> Result<Self, IdError> {
-        let number = value
-            .parse()
-            .map_err(|_| IdError::new("VM id (100 to 999999999)", value))?;
+        let invalid = || IdError::new("VM id (100 to 999999999)", value);
+        // One form only: no sign, no zeroes in front.
+        if !value.starts_with(|first: char| matches!(first, '1'..='9')) {
+            return Err(invalid());
+        }
+        let number = value.parse().map_err(|_| invalid())?;
         Self::new(number)
     }
 }

@@ -1,6 +1,6 @@
 //! One operation as data.
 
-use model::schema::{Field, Shape, Values};
+use model::schema::{Field, Shape, Values, format};
 use model::{Error, Privilege};
 use serde::{Deserialize, Serialize};
 
@@ -267,6 +267,16 @@ impl Row {
     /// Checks and types a caller's parameters.
     pub fn check_params(&self, given: &Values) -> Result<Values, Error> {
         model::schema::check_object(self.params, given).map_err(Error::invalid_fields)
+    }
+
+    /// Puts a node's own name where checked parameters call it `localhost`.
+    pub fn name_node(&self, params: &mut Values, node: &str) {
+        for (name, value) in params.iter_mut().filter(|(_, value)| *value == "localhost") {
+            let field = model::schema::find(self.params, name);
+            if field.is_some_and(|field| field.format.name() == format::NODE.name()) {
+                *value = node.into();
+            }
+        }
     }
 
     /// `GET /version`, as error texts and logs name an operation.

@@ -26,7 +26,7 @@ const TOP: [&str; 8] = [
 /// Which privileges (by the beginnings of their names) a web interface looks at for what.
 const AREAS: [(&str, &[&str]); 7] = [
     ("access", &["User.", "Group.", "Permissions.Modify"]),
-    ("dc", &["Sys.Audit", "Sys.Modify", "Mapping."]),
+    ("dc", &["Sys.Audit", "Sys.Modify", "SDN."]),
     ("mapping", &["Mapping.", "Permissions.Modify"]),
     ("nodes", &["Sys.", "Permissions.Modify"]),
     ("sdn", &["SDN.", "Permissions.Modify"]),
@@ -301,8 +301,8 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// What a web interface shows of itself to this identity: by area, the privileges held
-    /// anywhere.
+    /// What a web interface shows of itself to this identity: by area, the privileges held on one
+    /// of its paths. The rights on pools are rights on guests and storages.
     pub fn capabilities(&self) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         let mut areas: BTreeMap<&'static str, BTreeSet<&'static str>> = AREAS
             .iter()
@@ -310,10 +310,16 @@ impl<'a> View<'a> {
             .collect();
         let top = TOP.iter().copied().chain(["/mapping"]);
         for path in top.chain(self.access.acl.keys().map(String::as_str)) {
+            let word = path.split('/').nth(1).unwrap_or_default();
+            let is_meant = |area: &str| match word {
+                "" => area == "dc",
+                "pool" => matches!(area, "vms" | "storage"),
+                word => area == word,
+            };
             for name in self.privileges(path).iter().map(model::Privilege::as_str) {
-                let wanted = AREAS
-                    .iter()
-                    .filter(|(_, words)| words.iter().any(|word| name.starts_with(word)));
+                let wanted = AREAS.iter().filter(|(area, words)| {
+                    is_meant(area) && words.iter().any(|word| name.starts_with(word))
+                });
                 for (area, _) in wanted {
                     areas.entry(*area).or_default().insert(name);
                 }

@@ -120,10 +120,19 @@ async fn a_session_says_what_its_owner_can_do() {
     bench.root().ok("acl_update", grant).await;
     let nobody = bench.nobody();
     let login = json!({"username": "jane", "realm": "pve", "password": PASSWORD});
-    let session = nobody.ok("ticket_create", login).await;
+    let session = nobody.ok("ticket_create", login.clone()).await;
     assert_eq!(session["username"], JANE);
     assert_eq!(session["cap"]["vms"]["VM.Console"], 1);
     assert_eq!(session["cap"]["nodes"], json!({}));
+    // What is held of one area is not held of another.
+    assert_eq!(session["cap"]["dc"], json!({}));
+    let grant = json!({"path": "/", "users": JANE, "roles": "PVESDNAdmin,PVEMappingUser"});
+    bench.root().ok("acl_update", grant).await;
+    let everywhere = nobody.ok("ticket_create", login.clone()).await;
+    assert_eq!(everywhere["cap"]["dc"]["SDN.Use"], 1);
+    assert_eq!(everywhere["cap"]["sdn"]["SDN.Use"], 1);
+    assert_eq!(everywhere["cap"]["mapping"]["Mapping.Use"], 1);
+    assert!(everywhere["cap"]["dc"].get("Mapping.Use").is_none());
     for area in ["access", "dc", "mapping", "nodes", "sdn", "storage", "vms"] {
         assert!(session["cap"][area].is_object(), "{area}");
     }

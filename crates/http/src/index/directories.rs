@@ -31,7 +31,7 @@ const OTHERS: [(&str, &str); 5] = [
 /// The answer of a row that is a directory, and none of a row that is not: the words that follow
 /// its path in the table.
 pub(super) fn directory(row: &Row) -> Option<Answer> {
-    let prefix = format!("{}/", row.path);
+    let prefix = format!("{}/", row.path.trim_end_matches('/'));
     let mut words: Vec<&str> = table::rows()
         .filter_map(|other| other.path.strip_prefix(&prefix))
         .filter_map(|rest| rest.split('/').next())

@@ -49,16 +49,15 @@ pub(super) const CPUSET: Format = named("pve-cpuset", |value| {
     }
 });
 
-/// `0`, `1`, or a list of what may be plugged while the guest runs.
+/// `0`, `1`, or a list of what may be plugged while the guest runs, which may be empty.
 pub(super) const HOTPLUG: Format = named("pve-hotplug-features", |value| {
     let known = ["network", "disk", "cpu", "memory", "usb", "cloudinit"];
-    let valid = matches!(value, "0" | "1")
-        || (split_list(value).next().is_some()
-            && split_list(value).all(|item| known.contains(&item)));
-    if valid {
-        Ok(())
-    } else {
-        Err(format!("unable to parse hotplug option '{value}'"))
+    let mut items = split_list(value);
+    match items.find(|item| !known.contains(item)) {
+        Some(unknown) if !matches!(value, "0" | "1") => {
+            Err(format!("invalid hotplug feature '{unknown}'"))
+        }
+        _ => Ok(()),
     }
 });
 

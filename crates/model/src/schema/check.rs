@@ -3,8 +3,11 @@
 use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
 
-use super::{Alias, Field, Format, Kind, Unbuilt, find, parse_properties};
+use super::{Alias, Field, Format, Kind, Shape, Unbuilt, find, parse_properties};
 use crate::FieldErrors;
+
+/// Whole numbers below this are whole in floating point, too.
+const WHOLE_MAX: f64 = 1e15;
 
 /// Checked and typed values by name.
 pub type Values = Map<String, Value>;
@@ -23,7 +26,10 @@ const UNBUILT: &str = "not supported by this version of Ostler";
 pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, FieldErrors> {
     let mut errors = FieldErrors::new();
     let mut values = Values::new();
-    for (name, value) in given {
+    for (name, value) in given
+        .iter()
+        .filter(|(name, value)| !is_left_out(name, value))
+    {
         match find(groups, name) {
             None => {
                 errors.insert(name.clone(), UNKNOWN.to_owned());
@@ -58,6 +64,11 @@ pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, Field
     } else {
         Err(errors)
     }
+}
+
+/// An empty digest holds nothing against anything.
+fn is_left_out(name: &str, value: &Value) -> bool {
+    matches!(name, "digest" | "target-digest") && value == ""
 }
 
 fn unbuilt(groups: &[&[Field]], values: &Values) -> FieldErrors {
@@ -117,6 +128,14 @@ pub fn check_value(field: &Field, given: &Value) -> Result<Value, String> {
 /// The same for a field that was given under this name: `net0` for `net[n]`.
 fn check_named(field: &Field, name: &str, given: &Value) -> Result<Value, String> {
     let value = typed(field, given)?;
+    if let Value::Number(number) = &value {
+        // An id has one form: as it was given, not what the number is.
+        let text = match given {
+            Value::String(text) => text.clone(),
+            _ => decimal(number),
+        };
+        field.format.check(name, &text)?;
+    }
     if let Some(number) = value.as_f64() {
         check_range(field, number)?;
     }
@@ -136,7 +155,18 @@ fn check_named(field: &Field, name: &str, given: &Value) -> Result<Value, String
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Number(number) => decimal(number),
         other => other.to_string(),
+    }
+}
+
+/// A number as text. A whole one has no point, however JSON wrote it.
+fn decimal(number: &Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < WHOLE_MAX => {
+            format!("{:.0}", float + 0.0)
+        }
+        _ => number.to_string(),
     }
 }
 
@@ -176,12 +206,23 @@ fn typed(field: &Field, given: &Value) -> Result<Value, String> {
                 _ => Err(failed()),
             }
         }
-        (Kind::Array, Value::Array(_)) => Ok(given.clone()),
+        (Kind::Array, Value::Array(items)) => {
+            Ok(items.iter().map(|item| element(field, item)).collect())
+        }
         (Kind::Array, Value::String(_) | Value::Number(_)) => {
             Ok(Value::Array(vec![Value::String(plain(given))]))
         }
         (Kind::Object, Value::Object(_)) | (Kind::Null, Value::Null) => Ok(given.clone()),
         _ => Err(failed()),
+    }
+}
+
+/// An item of a list, which is text where the list is one of texts.
+fn element(field: &Field, item: &Value) -> Value {
+    match (field.inner, item) {
+        (Shape::Array(Shape::String), Value::Number(_)) => plain(item).into(),
+        (Shape::Array(Shape::String), Value::Bool(flag)) => u8::from(*flag).to_string().into(),
+        _ => item.clone(),
     }
 }
 
@@ -349,5 +390,54 @@ mod tests {
                 assert!(refused[name].ends_with(UNBUILT), "{name}: {refused:?}");
             }
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_whole_however_json_writes_them() {
+        const FIELDS: &[Field] = &[
+            Field::integer("cores").optional(),
+            Field::string("memory").optional(),
+            Field::boolean("onboot").optional(),
+            Field::array("command", &Shape::String).optional(),
+            Field::string("vms")
+                .optional()
+                .format(super::super::format::VMID_LIST),
+            Field::string("digest").optional(),
+        ];
+        let given = json!({"cores": 2.0, "memory": 2048.0, "onboot": 1.0, "vms": [100, 101.0],
+            "command": ["sleep", 5, 2.0, 0.5, true], "digest": ""});
+        let values = check_object(&[FIELDS], given.as_object().unwrap()).unwrap();
+        let wanted = json!({"cores": 2, "memory": "2048", "onboot": true, "vms": "100,101",
+            "command": ["sleep", "5", "2", "0.5", "1"]});
+        assert_eq!(Value::Object(values), wanted);
+        for wrong in [json!(2.5), json!("2.0"), json!(1e300), json!("")] {
+            let given = Values::from_iter([("cores".to_owned(), wrong)]);
+            let errors = check_object(&[FIELDS], &given).unwrap_err();
+            assert!(errors["cores"].starts_with("type check ('integer') failed"));
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_guest_has_one_form() {
+        const VMID: Field = Field::integer("vmid")
+            .format(super::super::format::VMID)
+            .range(100.0, 999_999_999.0);
+        let check = |given: Value| check_value(&VMID, &given);
+        assert_eq!(check(json!("7012")).unwrap(), 7012);
+        assert_eq!(check(json!(100.0)).unwrap(), 100);
+        for wrong in [
+            json!("07012"),
+            json!(5),
+            json!("+100"),
+            json!("1000000000"),
+            json!(-100),
+        ] {
+            let text = "invalid format - value does not look like a valid VM ID\n";
+            assert_eq!(check(wrong.clone()).unwrap_err(), text, "{wrong}");
+        }
+        assert_eq!(
+            check(json!("x")).unwrap_err(),
+            "type check ('integer') failed - got 'x'"
+        );
     }
 }

@@ -82,12 +82,12 @@ fn ensure(ok: bool, reason: impl FnOnce() -> String) -> Result<(), String> {
 formats! {
     VMID "pve-vmid", VMID_LIST => |value| {
         ensure(value.parse::<VmId>().is_ok(), || {
-            format!("value does not look like a valid VM ID: '{value}'")
+            "value does not look like a valid VM ID".to_owned()
         })
     };
     NODE "pve-node", NODE_LIST => |value| {
         ensure(NodeName::new(value).is_ok(), || {
-            format!("value does not look like a valid node name: '{value}'")
+            "value does not look like a valid node name".to_owned()
         })
     };
     STORAGE_ID "pve-storage-id", STORAGE_ID_LIST => |value| {

@@ -82,7 +82,8 @@ pub(crate) async fn plain(socket: String) {
     let index = Arc::new(Index::new(clock.clone()));
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     announce(listener.address().unwrap().port());
-    let api = Arc::new(Api::new(client.clone(), clock, index.clone()));
+    let node = "pve1".parse().unwrap();
+    let api = Arc::new(Api::new(client.clone(), clock, index.clone(), &node));
     tokio::select! {
         never = index.follow(&client) => match never {},
         () = http::serve(listener, ServerOptions { tls: None }, api) => {}

@@ -18,10 +18,23 @@ pub(crate) struct Given {
     pub(crate) told: Vec<String>,
 }
 
+impl Given {
+    /// The value of a secret, which may be a dash.
+    fn secret(&mut self, name: &str, value: String) -> Result<String, Error> {
+        if value == "-" {
+            return secret();
+        }
+        self.told.push(name.to_owned());
+        Ok(value)
+    }
+}
+
 /// Reads arguments. What stands where the row has no option is an error, except options of the
 /// output (`--output-format` and the like), which every command has.
 ///
-/// A boolean may stand without a value. An option given twice is a list where the field is one.
+/// Options may be cut short as far as it stays clear which is meant, and begin with one dash or
+/// two. A boolean may stand without a value. An option given twice is a list where the field is
+/// one.
 pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, Error> {
     let mut given = Given::default();
     let mut wrong = FieldErrors::new();
@@ -39,20 +52,26 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (option, None),
         };
+        let name = &match full_name(fields, name) {
+            Ok(name) => name,
+            Err(reason) => {
+                wrong.insert(name.to_owned(), reason);
+                rest.next_if(|next| !is_option(next));
+                continue;
+            }
+        };
         let field = find(fields, name);
         let is_flag = match field {
             Some(field) => field.kind == Kind::Boolean,
             None => Style::is_flag(name),
         };
-        let value = match joined {
-            Some(value) => Some(value),
-            None if is_flag => Some(
-                rest.next_if(|next| is_boolean(next))
-                    .unwrap_or("1")
-                    .to_owned(),
-            ),
-            None => rest.next_if(|next| !is_option(next)).map(str::to_owned),
-        };
+        let value = joined.or_else(|| {
+            let next = match is_flag {
+                true => Some(rest.next_if(|next| is_boolean(next)).unwrap_or("1")),
+                false => rest.next_if(|next| !is_option(next)),
+            };
+            next.map(str::to_owned)
+        });
         let Some(value) = value else {
             if field.is_some() && is_secret(name) {
                 given.asked.push(name.to_owned());
@@ -67,14 +86,10 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
             wrong.insert(name.to_owned(), reason.to_owned());
             continue;
         };
-        let value = if is_flag { boolean(&value) } else { value };
-        let value = if value == "-" && is_secret(name) {
-            secret()?
-        } else {
-            if is_secret(name) {
-                given.told.push(name.to_owned());
-            }
-            value
+        let value = match is_flag {
+            true => boolean(&value),
+            false if is_secret(name) => given.secret(name, value)?,
+            false => value,
         };
         let taken = match field {
             Some(field) => put(&mut given.values, name, field, value),
@@ -88,6 +103,32 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
         Ok(given)
     } else {
         Err(Error::invalid_fields(wrong))
+    }
+}
+
+/// The whole name of an option; as it is where nothing begins so. The reason where more than one
+/// may be meant.
+fn full_name(fields: &[&[Field]], given: &str) -> Result<String, String> {
+    if find(fields, given).is_some() || Style::is_option(given) {
+        return Ok(given.to_owned());
+    }
+    let own = fields.iter().flat_map(|group| group.iter());
+    let own = own.flat_map(|field| match field.name.strip_suffix("[n]") {
+        Some(stem) => (0..field.indexed).map(|n| format!("{stem}{n}")).collect(),
+        None => vec![field.name.to_owned()],
+    });
+    let styles = Style::options().map(str::to_owned);
+    let mut meant: Vec<String> = own
+        .chain(styles)
+        .filter(|name| name.starts_with(given))
+        .collect();
+    meant.sort_unstable();
+    meant.dedup();
+    match meant.as_slice() {
+        [] => Ok(given.to_owned()),
+        [name] => Ok(name.clone()),
+        [first, second] => Err(format!("option is ambiguous: {first} or {second}")),
+        [first, .., last] => Err(format!("option is ambiguous: {first} to {last}")),
     }
 }
 
@@ -184,6 +225,18 @@ mod tests {
         let wanted =
             json!({"vmid": "100", "net0": "virtio=x,bridge=y", "force": "1", "delete": ["a", "b"]});
         assert_eq!(Value::Object(read.values), wanted);
+    }
+
+    #[test]
+    fn options_may_be_cut_short() {
+        let read = given("-vm 100 --fo --del=a -d b --output json").unwrap();
+        let wanted = json!({"vmid": "100", "force": "1", "delete": ["a", "b"]});
+        assert_eq!(Value::Object(read.values), wanted);
+        assert_eq!(read.style.output, Output::Json);
+        let wrong = given("--net virtio --no 1 --xyz 1").unwrap_err();
+        assert_eq!(wrong["net"], "option is ambiguous: net0 to net3");
+        assert_eq!(wrong["no"], "option is ambiguous: noborder or noheader");
+        assert!(wrong["xyz"].starts_with("property is not defined"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) async fn api(config: &Config) -> Result<()> {
         .await
         .with_context(|| format!("listening on {}", config.listen))?;
     info!(address = %config.listen, "the API is ready");
-    let api = Arc::new(Api::new(client.clone(), clock, index.clone()));
+    let api = Arc::new(Api::new(client.clone(), clock, index.clone(), &config.node));
     tokio::select! {
         never = index.follow(&client) => match never {},
         () = http::serve(listener, ServerOptions { tls: Some(tls) }, api) => Ok(()),

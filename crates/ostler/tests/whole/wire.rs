@@ -33,6 +33,12 @@ impl Site {
         request(self.node.port, "GET", path, &self.token, None).await
     }
 
+    async fn post(&self, path: &str, content_type: &str, body: &str) -> Response {
+        let path = format!("/api2/json/{path}");
+        let body = Some((content_type, body));
+        request(self.node.port, "POST", &path, &self.token, body).await
+    }
+
     async fn login(&self, user: &str, password: &str) -> Response {
         let body = format!("username={user}&password={password}");
         let body = Some((FORM, body.as_str()));
@@ -193,5 +199,52 @@ fn guessing_passwords_takes_time_and_ends() {
         let params = json!({"userid": "adam@pve", "password": "another one"});
         site.node.call("user_create", params).await.unwrap();
         assert_eq!(site.login("adam@pve", "another+one").await.status(), 200);
+    });
+}
+
+#[test]
+fn this_node_is_localhost_and_ids_have_one_form() {
+    if left_out("wire") {
+        return;
+    }
+    with_bridge(async {
+        let site = site().await;
+        for path in ["status", "tasks", "qemu", "storage/local/status"] {
+            let answer = site
+                .get(&format!("/api2/json/nodes/localhost/{path}"))
+                .await;
+            assert_eq!(answer.status(), 200, "{path}: {}", answer.status_line);
+        }
+        let top = site.get("/api2/json/").await.json();
+        let words = top["data"].as_array().unwrap().iter();
+        let words: Vec<&str> = words.map(|row| row["subdir"].as_str().unwrap()).collect();
+        for word in ["access", "cluster", "nodes", "pools", "storage", "version"] {
+            assert!(words.contains(&word), "{words:?}");
+        }
+        let json = "application/json";
+        let create = r#"{"vmid": 7012.0, "memory": 64.0, "hotplug": "", "sshkeys": "", "cores": 1.0,
+            "digest": null}"#;
+        let made = site.post("nodes/localhost/qemu", json, create).await;
+        assert_eq!(made.status(), 200, "{}", made.status_line);
+        let upid = made.json()["data"].as_str().unwrap().to_owned();
+        assert!(upid.starts_with("UPID:pve1:"), "{upid}");
+        assert_eq!(site.node.ended(&upid).await, "OK");
+        let change = "digest=&memory=128";
+        let config = "nodes/localhost/qemu/7012/config";
+        let changed = site.post(config, FORM, change).await;
+        assert_eq!(changed.status(), 200, "{}", changed.status_line);
+        for (path, body, field) in [
+            ("nodes/localhost/qemu", "vmid=5", "vmid"),
+            ("nodes/localhost/qemu", "vmid=07013", "vmid"),
+            ("nodes/localhost/qemu/7012/clone", "newid=07014", "newid"),
+            ("nodes/localhost/qemu/07012/clone", "newid=7014", "vmid"),
+        ] {
+            let refused = site.post(path, FORM, body).await;
+            assert_eq!(refused.status(), 400, "{body}");
+            let text = "invalid format - value does not look like a valid VM ID\n";
+            assert_eq!(refused.json()["errors"][field], text, "{body}");
+        }
+        let nothing = site.post("cluster/nextid", json, "null").await;
+        assert_eq!(nothing.status(), 200, "{}", nothing.status_line);
     });
 }

@@ -36,8 +36,8 @@ pub(crate) struct Program {
     /// What it is for, in one line.
     pub(super) about: &'static str,
     pub(super) commands: &'static [Command],
-    /// Whether a password may stand among the arguments, which every user of the machine can
-    /// read.
+    /// Whether nothing is said of a password among the arguments, which every user of the machine
+    /// can read.
     pub(super) takes_passwords: bool,
 }
 
@@ -148,7 +148,7 @@ impl Program {
         let fields = command.fields();
         let mut given = options::parse(rest, &fields)?;
         if !self.takes_passwords {
-            passwords::refuse_told(&given)?;
+            passwords::warn_of_told(&given);
         }
         let (wanted, got) = (command.positionals, &given.positionals);
         let needed = wanted
@@ -341,6 +341,39 @@ mod tests {
     }
 
     #[test]
+    fn commands_stand_as_guides_have_them() {
+        for (program, line, wanted) in [
+            (
+                &pveum::PROGRAM,
+                "aclmod / -user u@pve -role R",
+                serde_json::json!({"path": "/", "users": "u@pve", "roles": "R"}),
+            ),
+            (
+                &pveum::PROGRAM,
+                "useradd a@pve -comment x",
+                serde_json::json!({"userid": "a@pve", "comment": "x"}),
+            ),
+            (
+                &pveum::PROGRAM,
+                "usermod a@pve -group g",
+                serde_json::json!({"userid": "a@pve", "groups": "g"}),
+            ),
+            (
+                &pveum::PROGRAM,
+                "roleadd R -privs VM.Audit",
+                serde_json::json!({"roleid": "R", "privs": "VM.Audit"}),
+            ),
+            (
+                &qm::PROGRAM,
+                "set 100 --sshkey keys.pub",
+                serde_json::json!({"vmid": "100", "sshkeys": "keys.pub"}),
+            ),
+        ] {
+            assert_eq!(given(program, line).unwrap(), wanted, "{line}");
+        }
+    }
+
+    #[test]
     fn an_optional_positional_at_the_end_may_be_missing() {
         let values = given(&pveum::PROGRAM, "user permissions").unwrap();
         assert_eq!(values, serde_json::json!({}));
@@ -363,13 +396,9 @@ mod tests {
     }
 
     #[test]
-    fn a_password_has_no_place_among_the_arguments_where_it_is_asked_for() {
-        let error = given(&pveum::PROGRAM, "user add a@pve --password secret-1").unwrap_err();
-        let error = format!("{:?}", error.downcast::<Error>().unwrap().fields);
-        assert!(
-            error.contains("password") && !error.contains("secret-1"),
-            "{error}"
-        );
+    fn a_password_among_the_arguments_is_taken_and_noticed() {
+        let values = given(&pveum::PROGRAM, "user add a@pve --password secret-1").unwrap();
+        assert_eq!(values["password"], "secret-1");
         let line = words("user add a@pve --password --comment x");
         let (command, rest) = pveum::PROGRAM.find(&line).unwrap();
         assert_eq!(

@@ -1,10 +1,10 @@
-//! Passwords: asked for where somebody can be asked, read from standard input elsewhere, and
-//! never among the arguments, which every user of the machine can read.
+//! Passwords: asked for where somebody can be asked, read from standard input elsewhere. Among the
+//! arguments, which every user of the machine can read, they are taken with a warning: scripts
+//! and guides for Proxmox VE give them there.
 
 use std::io::IsTerminal;
 
 use anyhow::{Context, Result, bail};
-use model::{Error, FieldErrors};
 
 use super::super::keyboard::Keyboard;
 use super::super::options::Given;
@@ -49,18 +49,12 @@ async fn line(keyboard: &mut Keyboard, prompt: &str) -> Result<String> {
     line.context("no password was given")
 }
 
-/// Refuses passwords that stand among the arguments.
-pub(super) fn refuse_told(given: &Given) -> Result<(), Error> {
-    if given.told.is_empty() {
-        return Ok(());
-    }
-    let mut wrong = FieldErrors::new();
+/// Says that passwords should not stand among the arguments.
+pub(super) fn warn_of_told(given: &Given) {
     for name in &given.told {
-        let text = format!(
-            "every user of this machine can read arguments: give --{name} without a value to be \
-             asked, or '--{name} -' to have a line of standard input read"
-        );
-        wrong.insert(name.clone(), text);
+        output::note(&format!(
+            "warning: every user of this machine can read arguments: give --{name} without a \
+             value to be asked, or '--{name} -' to have a line of standard input read"
+        ));
     }
-    Err(Error::invalid_fields(wrong))
 }

@@ -69,7 +69,12 @@ impl Style {
     }
 
     pub(crate) fn is_option(name: &str) -> bool {
-        name == "output-format" || Self::is_flag(name)
+        Self::options().any(|option| option == name)
+    }
+
+    /// What every command can be told about its output.
+    pub(crate) fn options() -> impl Iterator<Item = &'static str> {
+        ["output-format"].into_iter().chain(FLAGS)
     }
 
     /// Sets one of the options; the reason where there is no such option or value.
