@@ -5,6 +5,11 @@
 //!                                                                    └─► pending, while it runs
 //! ```
 
+mod boot;
+mod normal;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use guest::qemu::VmConfig;
@@ -19,6 +24,8 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub(crate) use boot::forget_boot_device;
 
 /// Options that change nothing for QEMU and so take effect at once.
 const AT_ONCE: [&str; 13] = [
@@ -97,6 +104,7 @@ impl Edit {
                 }
             }
         }
+        edit.normalise();
         if errors.is_empty() {
             Ok(edit)
         } else {
@@ -124,10 +132,7 @@ impl Edit {
             net.mac.get_or_insert_with(new_mac);
             return Ok(net.print().into());
         }
-        Ok(match name {
-            "description" => text.trim_end().into(),
-            _ => text.clone().into(),
-        })
+        Ok(text.clone().into())
     }
 
     fn read_drive(&mut self, slot: DriveSlot, text: &str) -> Result<String, String> {
@@ -137,9 +142,8 @@ impl Edit {
         }
         let mut drive =
             Drive::parse(slot.bus(), text).map_err(|error| error.for_parameter(&name))?;
-        // A drive with cloud-init's data is read as a CD-ROM, whatever was asked for.
-        if drive.is_cloud_init() || drive.is_cdrom() {
-            drive.make_cdrom();
+        if slot.bus().is_seen() && !drive.settle() {
+            return Err("unable to parse drive options".to_owned());
         }
         if let DriveSource::NewCloudInit { storage } = drive.source() {
             self.new_volumes.push(NewVolume {
@@ -178,10 +182,13 @@ impl Edit {
         Ok(drive.print())
     }
 
-    /// What the configuration will be, as far as it can be known before volumes have names; for
-    /// refusing what could never start.
-    pub fn check(&self, before: &GuestConfig) -> Result<(), Error> {
-        let mut config = before.clone();
+    /// What the guest will be, as far as it can be known before volumes have names; for refusing
+    /// what could never start.
+    pub fn check(&self, before: Option<&GuestRecord>) -> Result<(), Error> {
+        if let Some(guest) = before {
+            self.check_boot_order(guest)?;
+        }
+        let mut config = before.map_or_else(GuestConfig::default, |guest| self.awaited(guest));
         for name in &self.delete {
             config.0.remove(name);
         }
@@ -195,7 +202,26 @@ impl Edit {
             }
         }
         let after = VmConfig::parse(&config).map_err(Error::invalid_fields)?;
+        if after.balloon_mib.is_some_and(|mib| mib > after.memory_mib) {
+            let text = "balloon value too large (must be smaller than assigned memory)";
+            return Err(Error::conflict(text));
+        }
         self.check_one_cloud_init(&after)
+    }
+
+    /// A guest's options from its next start on, without what is reverted.
+    fn awaited(&self, guest: &GuestRecord) -> GuestConfig {
+        let mut config = guest.config.clone();
+        let waiting = guest.pending.iter();
+        for (name, change) in waiting.filter(|(name, _)| !self.revert.contains(name)) {
+            match change {
+                PendingChange::Set(value) => config.set(name, value.clone()),
+                PendingChange::Delete { .. } => {
+                    config.0.remove(name);
+                }
+            }
+        }
+        config
     }
 
     /// Whether a new volume is to hold cloud-init's data.
@@ -423,8 +449,12 @@ impl Applied {
     fn put_in(&mut self, guest: &mut GuestRecord, name: &str, value: &Value) {
         let before = volume_of(name, &guest.config);
         guest.config.set(name, value.clone());
-        if before.is_some() && before != volume_of(name, &guest.config) {
+        let after = volume_of(name, &guest.config);
+        if before.is_some() && before != after {
             self.retire(guest, before, false);
+        }
+        if let Some(volume) = after.filter(|_| !is_indexed(name, "unused")) {
+            no_longer_unused(guest, &volume);
         }
     }
 
@@ -437,6 +467,7 @@ impl Applied {
         }
         let volume = volume_of(name, &guest.config);
         guest.config.0.remove(name);
+        forget_boot_device(guest, name);
         self.retire(guest, volume, force || is_indexed(name, "unused"));
     }
 
@@ -467,6 +498,19 @@ impl Applied {
         {
             guest.config.set(slot, volume.to_string());
         }
+    }
+}
+
+/// Takes a volume that is in use out of the list of those that are not.
+fn no_longer_unused(guest: &mut GuestRecord, volume: &VolumeId) {
+    let config = &guest.config;
+    let stale = config.0.keys().filter(|name| {
+        is_indexed(name, "unused")
+            && volume_of(name, config).is_some_and(|unused| unused.is_same_image(volume))
+    });
+    for name in stale.cloned().collect::<Vec<_>>() {
+        guest.config.0.remove(&name);
+        guest.pending.remove(&name);
     }
 }
 
@@ -523,190 +567,4 @@ pub fn volumes_of_guest(guest: &GuestRecord) -> Vec<VolumeId> {
 pub fn volumes_of(config: &GuestConfig) -> Vec<(String, VolumeId)> {
     let named = |name: &String| Some((name.clone(), volume_of(name, config)?));
     config.0.keys().filter_map(named).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::GuestKind;
-    use serde_json::json;
-
-    fn record(options: Value) -> GuestRecord {
-        let Value::Object(options) = options else {
-            panic!("an object")
-        };
-        GuestRecord {
-            config: GuestConfig(options.into_iter().collect()),
-            ..GuestRecord::new(
-                "100".parse().unwrap(),
-                GuestKind::Qemu,
-                "pve1".parse().unwrap(),
-                0,
-            )
-        }
-    }
-
-    fn edit(options: Value) -> Edit {
-        let Value::Object(options) = options else {
-            panic!("an object")
-        };
-        Edit::new(&options, &|| "BC:24:11:00:00:01".to_owned()).unwrap()
-    }
-
-    #[test]
-    fn values_are_stored_as_they_are_shown() {
-        let edit = edit(json!({
-            "kvm": false, "cores": 2, "net0": "virtio,bridge=vmbr0", "description": "a\n\n",
-            "cdrom": "local:iso/x.iso"
-        }));
-        assert_eq!(edit.set["kvm"], 0);
-        assert_eq!(edit.set["net0"], "virtio=BC:24:11:00:00:01,bridge=vmbr0");
-        assert_eq!(edit.set["description"], "a");
-        assert_eq!(edit.set["ide2"], "local:iso/x.iso,media=cdrom");
-    }
-
-    #[test]
-    fn a_return_keeps_what_the_snapshot_does_not_know() {
-        let mut guest = record(
-            json!({"cores": 4, "description": "now", "scsi0": "local:100/a.qcow2",
-            "scsi1": "local:100/new.qcow2", "unused0": "local:100/old.qcow2",
-            "unused1": "local:100/c.qcow2"}),
-        );
-        let then = json!({"cores": 1, "scsi0": "local:100/a.qcow2", "scsi2": "local:100/c.qcow2"});
-        let snapshot = model::Snapshot {
-            config: record(then).config,
-            description: Some("then".to_owned()),
-            parent: None,
-            created: 0,
-            memory: None,
-            state: None,
-        };
-        guest.snapshots.insert("s1".to_owned(), snapshot);
-        guest
-            .pending
-            .insert("cores".to_owned(), PendingChange::Set(8.into()));
-        return_to(&mut guest, "s1");
-        let is = |name: &str| guest.config.text(name);
-        assert_eq!(is("cores").as_deref(), Some("1"));
-        assert_eq!(is("description").as_deref(), Some("now"));
-        assert_eq!(is("parent").as_deref(), Some("s1"));
-        assert_eq!(is("unused0").as_deref(), Some("local:100/old.qcow2"));
-        assert_eq!(is("unused1").as_deref(), Some("local:100/new.qcow2"));
-        assert_eq!((is("scsi1"), guest.pending.len()), (None, 0));
-    }
-
-    #[test]
-    fn a_new_volume_takes_its_place_in_the_option() {
-        let mut edit = edit(json!({"scsi0": "local:1.5,format=qcow2,discard=on"}));
-        assert_eq!(edit.new_volumes[0].bytes, 3 << 29);
-        edit.new_volumes[0].name = Some("100/vm-100-disk-0.qcow2".to_owned());
-        edit.name_volumes().unwrap();
-        assert_eq!(
-            edit.set["scsi0"],
-            "local:100/vm-100-disk-0.qcow2,discard=on,size=1536M"
-        );
-    }
-
-    #[test]
-    fn a_new_volume_has_whole_kib() {
-        let edit = edit(json!({"scsi0": "local:0.1", "scsi1": "local:0.0000001"}));
-        let sizes: Vec<u64> = edit.new_volumes.iter().map(|volume| volume.bytes).collect();
-        assert_eq!(sizes, [104_858 << 10, 1 << 10]);
-    }
-
-    #[test]
-    fn a_volume_that_is_there_is_shown_with_its_size() {
-        let mut edit = edit(json!({
-            "scsi0": "local:100/vm-100-disk-0.raw,ssd=1,size=9G", "scsi1": "local:1",
-            "ide0": "local:iso/x.iso,media=cdrom", "ide1": "none,media=cdrom",
-            "ide2": "local:100/vm-100-cloudinit.qcow2,media=cdrom", "cores": 2,
-        }));
-        let named = edit.named_volumes();
-        let slots: Vec<String> = named.iter().map(|(slot, _)| slot.to_string()).collect();
-        assert_eq!(slots, ["ide0", "scsi0"]);
-        for (slot, _) in named {
-            edit.set_size(slot, 19_456);
-        }
-        assert_eq!(
-            edit.set["scsi0"],
-            "local:100/vm-100-disk-0.raw,size=19K,ssd=1"
-        );
-        assert_eq!(edit.set["ide0"], "local:iso/x.iso,media=cdrom,size=19K");
-    }
-
-    #[test]
-    fn while_it_runs_a_change_waits_and_can_be_taken_back() {
-        let mut guest = record(json!({"cores": 1, "description": "x"}));
-        let change = edit(json!({"cores": 2, "description": "y"}));
-        change.apply(&mut guest, true);
-        assert_eq!(guest.config.0["cores"], 1);
-        assert_eq!(guest.config.0["description"], "y");
-        assert_eq!(guest.pending["cores"], PendingChange::Set(2.into()));
-        let back = Edit {
-            revert: vec!["cores".into()],
-            ..Edit::default()
-        };
-        back.apply(&mut guest, true);
-        assert!(guest.pending.is_empty());
-        change.apply(&mut guest, true);
-        apply_pending(&mut guest);
-        assert_eq!(guest.config.0["cores"], 2);
-    }
-
-    #[test]
-    fn a_volume_that_waited_in_vain_is_unused() {
-        let set = |volume: &str| edit(json!({"sata5": format!("local:100/{volume},size=1G")}));
-        let back = |delete: bool, force| {
-            let names = vec!["sata5".to_owned()];
-            let (delete, revert) = if delete {
-                (names, vec![])
-            } else {
-                (vec![], names)
-            };
-            Edit {
-                delete,
-                revert,
-                force,
-                ..Edit::default()
-            }
-        };
-        for taken_back in [back(true, false), back(false, false), set("b.raw")] {
-            let mut guest = record(json!({}));
-            set("a.raw").apply(&mut guest, true);
-            assert_eq!(guest.config.0.len(), 0);
-            // The same volume with other options waits on.
-            edit(json!({"sata5": "local:100/a.raw,ssd=1"})).apply(&mut guest, true);
-            assert_eq!(guest.config.0.len(), 0);
-            assert!(taken_back.apply(&mut guest, true).unwanted.is_empty());
-            assert_eq!(guest.config.0["unused0"], "local:100/a.raw");
-        }
-        let mut guest = record(json!({}));
-        set("a.raw").apply(&mut guest, true);
-        let applied = back(true, true).apply(&mut guest, true);
-        assert_eq!(applied.unwanted[0].to_string(), "local:100/a.raw");
-        assert_eq!(guest.config.0.len(), 0);
-    }
-
-    #[test]
-    fn a_drive_that_is_taken_out_leaves_its_volume_unused() {
-        let mut guest = record(json!({
-            "scsi0": "local:100/vm-100-disk-0.raw,size=1G", "ide2": "local:iso/x.iso,media=cdrom"
-        }));
-        let out = Edit {
-            delete: vec!["scsi0".into(), "ide2".into()],
-            ..Edit::default()
-        };
-        assert!(out.apply(&mut guest, false).unwanted.is_empty());
-        assert_eq!(guest.config.0["unused0"], "local:100/vm-100-disk-0.raw");
-        assert_eq!(guest.config.0.len(), 1);
-        let gone = Edit {
-            delete: vec!["unused0".into()],
-            ..Edit::default()
-        };
-        let applied = gone.apply(&mut guest, false);
-        assert_eq!(
-            applied.unwanted[0].to_string(),
-            "local:100/vm-100-disk-0.raw"
-        );
-    }
 }

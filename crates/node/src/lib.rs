@@ -24,6 +24,7 @@ mod digest;
 mod disk_snapshots;
 pub mod disks;
 mod edit;
+mod efi_vars;
 mod events;
 pub mod facts;
 pub mod fetch;

@@ -99,6 +99,41 @@ impl VmConfig {
         }
     }
 
+    /// What keeps the guest from being started, although each option is right by itself: options
+    /// may be set in any order.
+    pub fn check_start(&self) -> Result<(), String> {
+        if let Display::Serial(port) = self.display()
+            && !self.serials.contains(&port)
+        {
+            return Err(format!("vga: there is no serial{port}"));
+        }
+        if self.hotplug.memory {
+            memory::check(self)?;
+        }
+        Ok(())
+    }
+
+    /// Whether its UEFI variables are gone when it ends.
+    pub fn has_temporary_variables(&self) -> bool {
+        self.is_uefi && self.efi_disk.is_none()
+    }
+
+    /// What is to be warned of at each start: options that are stored and have no effect, and
+    /// what the guest will lose.
+    pub fn start_warnings(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        if self.has_temporary_variables() {
+            texts.push("no efidisk configured! Using temporary efivars disk.".to_owned());
+        }
+        if self.vga.clipboard {
+            texts.push("vga: 'clipboard' is stored but has no effect yet".to_owned());
+        }
+        if self.display() == Display::VirtioGl {
+            texts.push("vga: 'virtio-gl' is shown as 'virtio' yet".to_owned());
+        }
+        texts
+    }
+
     pub fn display(&self) -> Display {
         self.vga.display.unwrap_or_default()
     }
@@ -336,11 +371,6 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
     {
         wrong("cpu", format!("a custom model is {UNBUILT}"));
     }
-    if let Display::Serial(port) = config.display()
-        && !config.serials.contains(&port)
-    {
-        wrong("vga", format!("there is no serial{port}"));
-    }
     let total = i64::from(config.sockets).saturating_mul(i64::from(config.cores));
     if total > PROCESSORS_MAX {
         wrong(
@@ -353,9 +383,6 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
     }
     if config.numa && !config.numa_nodes.is_empty() {
         check_numa(config, &mut wrong);
-    }
-    if config.hotplug.memory {
-        memory::check(config, &mut wrong);
     }
     for (slot, drive) in &config.drives {
         let reason = match drive.source() {
@@ -443,11 +470,9 @@ mod tests {
             ("scsi1", "none,media=disk"),
             ("ide2", "cdrom"),
             ("serial0", "/dev/ttyS0"),
-            ("vga", "serial1"),
             ("cpu", "custom-mine"),
             ("machine", "virt"),
             ("vcpus", "2"),
-            ("hotplug", "disk,memory"),
             ("args", "'open"),
         ];
         let errors = parse(&cases).unwrap_err();
@@ -455,6 +480,32 @@ mod tests {
         for (option, _) in cases {
             assert!(errors.contains_key(option), "{option}");
         }
+    }
+
+    #[test]
+    fn options_that_need_another_are_checked_at_the_start() {
+        for (options, text) in [
+            (&[("vga", "serial1")][..], "vga: there is no serial1"),
+            (
+                &[("hotplug", "disk,memory"), ("memory", "2048")],
+                "NUMA needs to be enabled for memory hotplug",
+            ),
+            (
+                &[("hotplug", "memory"), ("numa", "1")],
+                "minimum memory must be 1024MB",
+            ),
+        ] {
+            assert_eq!(parse(options).unwrap().check_start(), Err(text.to_owned()));
+        }
+        let right = [("vga", "serial1"), ("serial1", "socket")];
+        assert_eq!(parse(&right).unwrap().check_start(), Ok(()));
+    }
+
+    #[test]
+    fn what_the_guest_will_not_have_is_said() {
+        let options = [("bios", "ovmf"), ("vga", "virtio-gl,clipboard=vnc")];
+        assert_eq!(parse(&options).unwrap().start_warnings().len(), 3);
+        assert!(parse(&[]).unwrap().start_warnings().is_empty());
     }
 
     #[test]

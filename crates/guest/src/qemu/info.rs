@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use model::qemu::CPU_MODELS;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use super::cpu_models::MODELS;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' does not tell a version of QEMU")]
@@ -162,7 +161,7 @@ pub fn cpu_models(help: &str) -> Vec<CpuModel> {
         })
         .collect();
     let made = |name: &str| name == "host" || name.starts_with("x86-64-v");
-    MODELS
+    CPU_MODELS
         .iter()
         .filter(|(name, _)| made(name) || has.contains(name))
         .map(|(name, vendor)| CpuModel {

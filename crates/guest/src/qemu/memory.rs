@@ -82,29 +82,32 @@ pub fn object(module: &str, mib: u64) -> Value {
 }
 
 /// Whether a guest's memory can be what it is to be, in the words of Proxmox VE.
-pub(super) fn check(config: &VmConfig, wrong: &mut impl FnMut(&str, String)) {
+pub(super) fn check(config: &VmConfig) -> Result<(), String> {
     let memory_mib = config.memory_mib;
     let max_mib = max_mib(config);
     let in_modules: u64 = modules(memory_mib, config.sockets)
         .map(|module| module.mib)
         .sum();
     if !config.numa {
-        let text = "NUMA needs to be enabled for memory hotplug";
-        wrong("hotplug", text.to_owned());
-    } else if !config.numa_nodes.is_empty() {
-        let text = "cannot enable memory hotplugging with custom NUMA topology";
-        wrong("hotplug", text.to_owned());
+        return Err("NUMA needs to be enabled for memory hotplug".to_owned());
+    }
+    if !config.numa_nodes.is_empty() {
+        return Err("cannot enable memory hotplugging with custom NUMA topology".to_owned());
     }
     if memory_mib > max_mib {
-        wrong("memory", format!("Total memory is bigger than {max_mib}MB"));
-    } else if memory_mib < FIRST_MIB {
-        wrong("memory", format!("minimum memory must be {FIRST_MIB}MB"));
-    } else if FIRST_MIB + in_modules != memory_mib {
+        return Err(format!("Total memory is bigger than {max_mib}MB"));
+    }
+    if memory_mib < FIRST_MIB {
+        return Err(format!("minimum memory must be {FIRST_MIB}MB"));
+    }
+    if FIRST_MIB + in_modules != memory_mib {
         let next = modules(u64::MAX, 1).nth(modules(memory_mib, 1).count());
         let size = next.map_or(SMALLEST_MODULE_MIB, |module| module.mib);
-        let text = format!("memory size ({memory_mib}) must be aligned to {size} for hotplugging");
-        wrong("memory", text);
+        return Err(format!(
+            "memory size ({memory_mib}) must be aligned to {size} for hotplugging"
+        ));
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -134,11 +137,10 @@ mod tests {
             for (option, value) in options {
                 config.set(*option, *value);
             }
-            let errors = VmConfig::parse(&config).err().unwrap_or_default();
-            errors.into_values().collect::<Vec<_>>()
+            check(&VmConfig::parse(&config).unwrap())
         };
         let numa = ("numa", "1");
-        assert!(told(&[numa, ("memory", "4096")]).is_empty());
+        assert_eq!(told(&[numa, ("memory", "4096")]), Ok(()));
         let cases = [
             (
                 vec![("memory", "2048")],
@@ -170,7 +172,7 @@ mod tests {
             ),
         ];
         for (options, text) in cases {
-            assert_eq!(told(&options), [text], "{options:?}");
+            assert_eq!(told(&options), Err(text.to_owned()), "{options:?}");
         }
     }
 }

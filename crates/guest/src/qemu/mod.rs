@@ -6,7 +6,6 @@ mod balloon;
 pub mod block;
 mod config;
 mod cpu;
-mod cpu_models;
 mod info;
 pub mod layout;
 pub mod memory;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::CPU_MODELS;
 use crate::schema::{Field, Properties, PropertyError, parse_properties, print_properties};
 
 const FLAGS: &str = r"[+-][a-zA-Z0-9\-_.]+(?:;[+-][a-zA-Z0-9\-_.]+)*";
@@ -172,6 +173,22 @@ impl Cpu {
             return Err(PropertyError::Keys(vec![("phys-bits".to_owned(), reason)]));
         }
         Ok(cpu)
+    }
+
+    /// Refuses a model that there is not. A guest that has one keeps it, and says so when it is
+    /// started.
+    pub(super) fn check_model(text: &str) -> Result<(), PropertyError> {
+        let Some(model) = Self::parse(text)?.model else {
+            return Ok(());
+        };
+        let reason = match model.strip_prefix("custom-") {
+            Some(custom) => format!("Custom cputype '{custom}' not found"),
+            None if CPU_MODELS.iter().any(|(name, _)| *name == model) => return Ok(()),
+            None => {
+                format!("Built-in cputype '{model}' is not defined (missing 'custom-' prefix?)")
+            }
+        };
+        Err(PropertyError::Syntax(reason))
     }
 
     pub fn print(&self) -> String {

@@ -6,7 +6,7 @@ use crate::schema::{Properties, PropertyError, parse_properties, print_propertie
 use crate::{BlockFormat, ByteSize, StorageId, VolumeId};
 
 use super::format::requested_size;
-use super::{DriveBus, Throttle, is_cloud_init_volume};
+use super::{DriveBus, Throttle, is_cloud_init_volume, throttle};
 
 /// What a drive's `file` names.
 #[derive(Debug, Clone, PartialEq)]
@@ -209,11 +209,6 @@ impl Drive {
         }
     }
 
-    /// Says outright that it is a CD-ROM.
-    pub fn make_cdrom(&mut self) {
-        self.keys.set(self.bus.fields(), "media", "cdrom");
-    }
-
     /// The format asked for; the volume's own name or content decides where it is left out.
     pub fn format(&self) -> Option<BlockFormat> {
         match self.keys.text("format")? {
@@ -237,6 +232,24 @@ impl Drive {
     pub fn clear_request(&mut self) {
         self.keys.remove("format");
         self.keys.remove("import-from");
+    }
+
+    /// Brings what was asked for into the form in which it is stored. False where its keys
+    /// contradict each other.
+    pub fn settle(&mut self) -> bool {
+        let is_medium = self.is_cdrom() && !self.is_cloud_init();
+        let is_disks = |key: &str| match self.keys.get(key) {
+            Some(value) => *value != serde_json::Value::Bool(false),
+            None => false,
+        };
+        if is_medium && ["format", "snapshot"].into_iter().any(is_disks) {
+            return false;
+        }
+        // A drive with cloud-init's data is read as a CD-ROM, whatever was asked for.
+        if self.is_cdrom() || self.is_cloud_init() {
+            self.keys.set(self.bus.fields(), "media", "cdrom");
+        }
+        throttle::settle(&mut self.keys, self.bus.fields())
     }
 
     pub fn cache(&self) -> Cache {

@@ -45,7 +45,7 @@ pub(super) const CPUSET: Format = named("pve-cpuset", |value| {
     if valid {
         Ok(())
     } else {
-        Err(format!("unable to parse cpu set '{value}'"))
+        Err("unable to parse cpuset option".to_owned())
     }
 });
 

@@ -17,12 +17,38 @@ const fn text(name: &'static str, format: &'static str) -> Field {
         .unbuilt()
 }
 
+const PCI_ID: &str = "^0x[0-9a-fA-F]{4}$";
+const PCI_ADDRESSES: &str = concat!(
+    r"(?:[0-9A-Fa-f]{4}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}(?:\.[0-9A-Fa-f])?",
+    r"(?:;(?:[0-9A-Fa-f]{4}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}(?:\.[0-9A-Fa-f])?)*",
+);
+
+const HOST_PCI: &[Field] = &[
+    Field::string("host")
+        .optional()
+        .pattern(PCI_ADDRESSES)
+        .default_key(),
+    Field::string("device-id").optional().pattern(PCI_ID),
+    Field::boolean("legacy-igd").optional().default("0"),
+    Field::string("mapping")
+        .optional()
+        .format(format::CONFIG_ID),
+    Field::string("mdev").optional().pattern(r"[^/\.:]+"),
+    Field::boolean("pcie").optional().default("0"),
+    Field::boolean("rombar").optional().default("1"),
+    Field::string("romfile").optional().pattern(r"[^,;]+"),
+    Field::string("sub-device-id").optional().pattern(PCI_ID),
+    Field::string("sub-vendor-id").optional().pattern(PCI_ID),
+    Field::string("vendor-id").optional().pattern(PCI_ID),
+    Field::boolean("x-vga").optional().default("0"),
+];
+
 pub(super) const DEVICES: &[Field] = &[
     properties("audio0", &[
         Field::string("device").one_of(&["ich9-intel-hda", "intel-hda", "AC97"]),
         Field::string("driver").optional().one_of(&["spice", "none"]).default("spice"),
     ]),
-    text("hostpci[n]", "pve-qm-hostpci").indexed(16),
+    properties("hostpci[n]", HOST_PCI).indexed(16),
     properties("ivshmem", &[
         Field::string("name").optional().pattern(r"[a-zA-Z0-9\-]+"),
         Field::integer("size").min(1.0),

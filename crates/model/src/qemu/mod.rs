@@ -17,6 +17,7 @@ mod agent;
 mod boot;
 mod cloud_init;
 mod cpu;
+mod cpu_models;
 mod drive;
 mod drive_fields;
 mod efidisk;
@@ -47,6 +48,7 @@ pub use cloud_init::{
     is_cloud_init_option, is_cloud_init_volume, is_told_by_cloud_init, ssh_keys,
 };
 pub use cpu::{Cpu, CpuFlag};
+pub use cpu_models::CPU_MODELS;
 pub use drive::{Aio, Cache, Drive, DriveSource, ErrorAction, ImportSource};
 pub use drive_fields::{IDE, SATA, SCSI, VIRTIO};
 pub use efidisk::{EfiDisk, EfiType};

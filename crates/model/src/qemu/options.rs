@@ -5,8 +5,8 @@ use crate::schema::{Field, Format, format};
 use super::drive_fields::{EFI, IDE, SATA, SCSI, TPM, UNUSED, VIRTIO, drive};
 use super::startup::STARTUP;
 use super::{
-    agent, boot, cloud_init, cpu, format as own, later, machine, memory, net, numa, rng, smbios,
-    vga, watchdog,
+    Cpu, agent, boot, cloud_init, cpu, format as own, later, machine, memory, net, numa, rng,
+    smbios, vga, watchdog,
 };
 
 const fn properties(name: &'static str, format: &'static str, fields: &'static [Field]) -> Field {
@@ -82,7 +82,7 @@ const RESOURCES: &[Field] = &[
     Field::boolean("allow-ksm").optional().default("1"),
     Field::integer("balloon").optional().min(0.0),
     Field::integer("cores").optional().min(1.0).default("1"),
-    properties("cpu", "pve-vm-cpu-conf", cpu::CPU),
+    properties("cpu", "pve-vm-cpu-conf", cpu::CPU).also(Cpu::check_model),
     Field::number("cpulimit")
         .optional()
         .range(0.0, 128.0)

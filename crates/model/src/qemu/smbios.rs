@@ -3,8 +3,8 @@
 use crate::schema::{Field, Properties, PropertyError, parse_properties, print_properties};
 
 const UUID: &str = "[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}";
-// Text that is not base64 is what people type; all of it is quoted before QEMU sees it.
-const TEXT: &str = r"\S+";
+// Text in base64, and what else looks like it.
+const TEXT: &str = "[A-Za-z0-9+/]+={0,2}";
 
 pub(super) const SMBIOS: &[Field] = &[
     Field::string("uuid").optional().pattern(UUID),

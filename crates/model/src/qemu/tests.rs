@@ -182,11 +182,7 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
             "value 'opennebula' is not supported",
         ),
         ("arch", "aarch64", "value 'aarch64' is not supported"),
-        (
-            "vga",
-            "virtio-gl",
-            "type: value 'virtio-gl' is not supported",
-        ),
+        ("vga", "qxl2", "type: value 'qxl2' is not supported"),
         ("machine", "q35,viommu=intel", "viommu: not supported"),
         (
             "net0",

@@ -1,5 +1,7 @@
 //! Limits of a drive's throughput, in bytes and operations a second.
 
+use serde_json::Value;
+
 use crate::schema::{Field, Properties};
 
 /// One limit: a steady rate, and a burst that may be had for a while.
@@ -47,6 +49,44 @@ impl Throttle {
         ["bps", "iops", "mbps"]
             .iter()
             .any(|stem| field.name.starts_with(stem))
+    }
+}
+
+/// The limits that are one for all and one for reads or writes alone. QEMU takes no drive that has
+/// both.
+const WHOLE_AND_PARTS: [(&str, [&str; 2]); 2] = [
+    ("mbps", ["mbps_rd", "mbps_wr"]),
+    ("iops", ["iops_rd", "iops_wr"]),
+];
+
+/// Turns limits in bytes into those in MiB, which are what is stored. False where limits
+/// contradict each other.
+pub(super) fn settle(drive: &mut Properties, fields: &'static [Field]) -> bool {
+    for of in ["", "_rd", "_wr"] {
+        let (bytes, mebibytes) = (format!("bps{of}"), format!("mbps{of}"));
+        let Some(rate) = drive.integer(&bytes) else {
+            continue;
+        };
+        if drive.get(&mebibytes).is_some() {
+            return false;
+        }
+        let rate = rate as f64 / f64::from(1 << 20);
+        drive.remove(&bytes);
+        drive.set(fields, &mebibytes, thousandths(rate));
+    }
+    let is_set = |key: &str| drive.number(key).is_some_and(|rate| rate != 0.0);
+    !WHOLE_AND_PARTS
+        .iter()
+        .any(|(whole, parts)| is_set(whole) && parts.iter().any(|part| is_set(part)))
+}
+
+/// A number with three decimals at most, and none where it needs none.
+fn thousandths(number: f64) -> Value {
+    let rounded = (number * 1000.0).round() / 1000.0;
+    if rounded.fract() == 0.0 {
+        Value::from(rounded as i64)
+    } else {
+        Value::from(rounded)
     }
 }
 

@@ -25,6 +25,14 @@ impl TpmState {
         self.0.text("file").and_then(|text| text.parse().ok())
     }
 
+    /// Takes the version of another one, where none is said. False where another is said.
+    pub fn keep_version(&mut self, other: &Self) -> bool {
+        if self.0.get("version").is_none() && other.is_version_2() {
+            self.0.set(TPM, "version", "v2.0");
+        }
+        self.is_version_2() == other.is_version_2()
+    }
+
     /// Version 2.0 of the standard, and not the old 1.2.
     pub fn is_version_2(&self) -> bool {
         self.0.text("version") == Some("v2.0")
@@ -43,5 +51,9 @@ mod tests {
         assert!(new.is_version_2());
         assert_eq!(TpmState::parse(&new.print()).unwrap(), new);
         assert_eq!(new.volume().unwrap().to_string(), "local:100/t.raw");
+        let mut silent = old.clone();
+        assert!(silent.keep_version(&new) && silent.is_version_2());
+        let mut other = TpmState::parse("local:100/t.raw,version=v1.2").unwrap();
+        assert!(!other.keep_version(&new));
     }
 }

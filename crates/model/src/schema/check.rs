@@ -279,7 +279,9 @@ fn check_text(field: &Field, name: &str, text: &str) -> Result<(), String> {
         return Err("value does not match the regex pattern".to_owned());
     }
     check_enumeration(field, text)?;
-    field.format.check(name, text)
+    field.format.check(name, text)?;
+    let also = field.also.map_or(Ok(()), |check| check(text));
+    also.map_err(|error| error.for_parameter(name))
 }
 
 fn matches(pattern: &str, text: &str) -> bool {

@@ -202,7 +202,7 @@ formats! {
         })
     };
     BRIDGE_ID "pve-bridge-id" => |value| {
-        let ok = (2..=15).contains(&value.len())
+        let ok = (1..=15).contains(&value.len())
             && value.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
             && value.starts_with(|c: char| c.is_ascii_alphabetic());
         ensure(ok, || format!("invalid bridge ID '{value}'"))

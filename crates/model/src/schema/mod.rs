@@ -73,6 +73,9 @@ pub enum Alias {
     },
 }
 
+/// Checks a whole value beyond its format.
+pub type CheckWhole = fn(&str) -> Result<(), PropertyError>;
+
 /// One parameter, one field of an answer, one key of a property string.
 ///
 /// A name like `net[n]` stands for `net0`, `net1`, … up to `indexed - 1`.
@@ -90,6 +93,8 @@ pub struct Field {
     /// A regular expression for the whole value.
     pub pattern: Option<&'static str>,
     pub format: Format,
+    /// What must hold of the whole value besides, where its format alone does not say it.
+    pub also: Option<CheckWhole>,
     /// What holds where the field is left out; documentation only.
     pub default: Option<&'static str>,
     /// Another field that must be given with this one.
@@ -135,6 +140,7 @@ impl Field {
             one_of: &[],
             pattern: None,
             format: Format::Any,
+            also: None,
             default: None,
             requires: None,
             indexed: 0,
@@ -247,6 +253,11 @@ impl Field {
 
     pub const fn format(mut self, format: Format) -> Self {
         self.format = format;
+        self
+    }
+
+    pub const fn also(mut self, check: CheckWhole) -> Self {
+        self.also = Some(check);
         self
     }
 

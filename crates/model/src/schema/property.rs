@@ -80,9 +80,10 @@ impl PropertyError {
         match self {
             Self::Syntax(reason) => reason.clone(),
             Self::Keys(keys) => {
+                // A reason that ends its own line gets an empty one after it: clients see that.
                 let lines = keys
                     .iter()
-                    .map(|(key, reason)| format!("\n{name}.{key}: {}", reason.trim_end()));
+                    .map(|(key, reason)| format!("\n{name}.{key}: {reason}"));
                 format!("format error{}", lines.collect::<String>())
             }
         }

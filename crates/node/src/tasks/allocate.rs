@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use model::qemu::{DriveBus, EfiDisk, EfiType, ImportSource};
+use model::qemu::{DriveBus, EfiDisk, ImportSource};
 use model::{BlockFormat, BlockSpec, Error, VmId, VolumeId};
 use storage::{ContentType, Probed};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use crate::edit::{Edit, NewVolume};
 use crate::images::{self, Source};
-use crate::{World, volumes};
+use crate::{World, efi_vars, volumes};
 
 /// A task that makes volumes.
 pub(super) trait Allocates: Task<World = World> {
@@ -264,12 +264,7 @@ async fn variables(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Filling, 
     let value = edit.set.get(&slot).and_then(|value| value.as_str());
     let disk = EfiDisk::parse(value.unwrap_or_default())
         .map_err(|error| Error::invalid(slot, error.to_string()))?;
-    let path = match (disk.efi_type(), disk.has_enrolled_keys()) {
-        (EfiType::FourMiB, true) => "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
-        (EfiType::FourMiB, false) => "/usr/share/OVMF/OVMF_VARS_4M.fd",
-        (EfiType::TwoMiB, true) => "/usr/share/OVMF/OVMF_VARS.ms.fd",
-        (EfiType::TwoMiB, false) => "/usr/share/OVMF/OVMF_VARS.fd",
-    };
+    let path = efi_vars::template_of(&disk);
     let entry = cx.world.host.stat(path.as_ref()).await?;
     let missing = || Error::unavailable(format!("{path} is missing: the package ovmf has it"));
     let source = Source {

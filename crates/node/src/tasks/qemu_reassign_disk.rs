@@ -17,7 +17,7 @@ use tasks::{FollowUp, Probe, Step, Task, TaskContext};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::qemu_template::bases_of;
 use super::{QemuConfigure, guest_object};
-use crate::edit::{Edit, is_indexed, volume_of};
+use crate::edit::{Edit, forget_boot_device, is_indexed, volume_of};
 use crate::{World, volumes, volumes_of};
 
 /// The disk on its way.
@@ -302,6 +302,7 @@ impl Step<QemuReassignDisk> for Publish {
         let moved = task.moved()?;
         let change = |source: &mut GuestRecord, target: &mut GuestRecord| {
             source.config.0.remove(&task.disk);
+            forget_boot_device(source, &task.disk);
             if moved.plug {
                 let change = PendingChange::Set(moved.value.clone().into());
                 target.pending.insert(task.target_disk.clone(), change);

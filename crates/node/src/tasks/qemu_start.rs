@@ -20,7 +20,7 @@ use guest::qemu::{
     plan,
 };
 use guest::{RunFile, Sockets};
-use model::qemu::Aio;
+use model::qemu::{Aio, DriveSlot};
 use model::{BlockSource, Error, GuestRecord, SavedMemory, TapSpec, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
@@ -33,7 +33,7 @@ use super::{guest_object, memory, qmp_failed};
 use crate::edit::{apply_pending, forget_suspension};
 use crate::hooks::{self, Phase};
 use crate::volumes::Descriptors;
-use crate::{RunState, World, limits, swtpm, taps, volumes};
+use crate::{RunState, World, efi_vars, limits, swtpm, taps, volumes};
 
 /// The program that is a guest.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -282,6 +282,10 @@ impl Step<QemuStart> for Layout {
             Some(memory) => machine_of(memory, accel)?,
         };
         task.volumes = volumes::resolve(&cx.world, &config).await?;
+        if config.has_temporary_variables() {
+            let spec = efi_vars::temporary(&cx.world, vmid);
+            task.volumes.insert(DriveSlot::EFI, spec);
+        }
         task.taps = config
             .nets
             .iter()
@@ -299,6 +303,9 @@ impl Step<QemuStart> for Layout {
         let running_as = task.running_as()?;
         if running_as.accel == Accel::Tcg {
             cx.log("running without hardware acceleration").await;
+        }
+        for text in task.config(cx).await?.start_warnings() {
+            cx.warn(&text).await;
         }
         // What an earlier run of the guest left behind has no meaning any more.
         cx.world.running.forget(task.vmid).await?;
@@ -429,6 +436,9 @@ impl Step<QemuStart> for Launch {
         cx.world.host.create_dir(&folder, 0o700).await?;
         if let Some((uid, gid)) = cx.world.guest_user {
             cx.world.host.chown(&folder, uid, gid).await?;
+        }
+        if config.has_temporary_variables() {
+            efi_vars::make_temporary(&cx.world, task.vmid).await?;
         }
         let host = &cx.world.host;
         let (volumes, mut descriptors) = volumes::open(host, &config, &task.volumes).await?;

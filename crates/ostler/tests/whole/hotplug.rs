@@ -332,7 +332,7 @@ fn memory_comes_and_goes_while_it_runs() {
         let refused = hot.change(json!({"memory": "1600"})).await.unwrap_err();
         assert_eq!(
             refused.fields["memory"],
-            "memory size (1600) must be aligned to 512 for hotplugging"
+            "hotplug problem - memory size (1600) must be aligned to 512 for hotplugging"
         );
         hot.made(json!({"memory": "2560"})).await;
         let modules = hot.monitor("info memory-devices").await;

@@ -101,3 +101,93 @@ async fn a_shutdown_waits_as_long_as_the_guest_says() {
     let exit = node.task("qemu_shutdown", about(100, json!({}))).await;
     assert_eq!(exit, "VM quit/powerdown failed - got timeout");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_that_need_each_other_come_in_any_order() {
+    if left_out("qemu_options: order") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    let first = json!({"vga": "serial0,clipboard=vnc", "hotplug": "disk,memory"});
+    create(&node, 100, first).await;
+    let start = async || node.task("qemu_start", about(100, json!({}))).await;
+    let set = async |options: Value| {
+        let changed = node.call("qemu_configure", about(100, options)).await;
+        changed.unwrap();
+    };
+    assert_eq!(start().await, "vga: there is no serial0");
+    set(json!({"serial0": "socket"})).await;
+    assert_eq!(start().await, "NUMA needs to be enabled for memory hotplug");
+    set(json!({"hotplug": "1"})).await;
+    assert_eq!(start().await, "WARNINGS: 1");
+    assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+
+    set(json!({"vga": "virtio-gl", "vmgenid": "1"})).await;
+    assert_eq!(start().await, "WARNINGS: 1");
+    assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+    let generation = config(&node, 100).await["vmgenid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    generation.parse::<uuid::Uuid>().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firmware_without_a_disk_forgets() {
+    if left_out("qemu_options: firmware") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    create(&node, 100, json!({"bios": "ovmf"})).await;
+    let upid = node
+        .call("qemu_start", about(100, json!({})))
+        .await
+        .unwrap()
+        .data;
+    let upid = upid.as_str().unwrap();
+    assert_eq!(node.ended(upid).await, "WARNINGS: 1");
+    let log = json!({"node": "pve1", "upid": upid, "limit": 0});
+    let log = node.call("task_log", log).await.unwrap().data.to_string();
+    assert!(
+        log.contains("no efidisk configured! Using temporary efivars disk."),
+        "{log}"
+    );
+    let variables = node.root.join("run/ostler/guests/100/efivars.fd");
+    assert!(variables.exists());
+    assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+    assert!(!variables.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_become_what_they_are() {
+    if left_out("qemu_options: media") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    let folder = node.root.join("var/lib/vz/template/iso");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("x.iso"), vec![0; 1 << 20]).unwrap();
+    create(
+        &node,
+        100,
+        json!({"cdrom": "none", "scsi3": "local:iso/x.iso"}),
+    )
+    .await;
+    let shown = config(&node, 100).await;
+    assert_eq!(shown["ide2"], "none,media=cdrom");
+    assert_eq!(shown["scsi3"], "local:iso/x.iso,media=cdrom,size=1M");
+    assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+    let blocks = about(100, json!({"command": "info block"}));
+    let blocks = node.call("qemu_monitor", blocks).await.unwrap().data;
+    let blocks = blocks.as_str().unwrap();
+    assert!(blocks.contains("(raw, read-only)"), "{blocks}");
+    for (drive, field) in [
+        ("local:iso/x.iso,media=disk", "scsi4"),
+        ("local:iso/x.iso,format=raw", "ide0"),
+    ] {
+        let refused = node
+            .call("qemu_configure", about(100, json!({field: drive})))
+            .await;
+        assert!(refused.unwrap_err().fields.contains_key(field), "{drive}");
+    }
+}

@@ -12,6 +12,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::Value;
 use tasks::TaskState;
+use uuid::Uuid;
 
 use super::Guest;
 use super::cloudinit::seal_password;
@@ -118,14 +119,15 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
     let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node)
     })?;
-    edit.delete = names(change.delete.as_deref());
+    edit.delete.extend(names(change.delete.as_deref()));
     edit.revert = names(change.revert.as_deref());
     edit.force = change.force == Some(true);
     check_names(&edit)?;
     check_template(&edit, &record)?;
     check_change(op, &edit, &record)?;
     check_drives(op, guest.vmid, &edit).await?;
-    edit.check(&record.config)?;
+    edit.keep_tpm_version(&record)?;
+    edit.check(Some(&record))?;
     check_hook_script(op, &edit).await?;
     let task = QemuConfigure::new(guest.vmid, edit, change.digest, guest.skips_lock());
     op.context.submit(op, guest.vmid, task).await
@@ -138,6 +140,9 @@ pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
         .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some())
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    if options.get("vmgenid").is_some_and(|id| id == "1") {
+        options.insert("vmgenid".to_owned(), Uuid::new_v4().to_string().into());
+    }
     if let Some(Value::String(tags)) = options.get_mut("tags") {
         *tags = cluster.unique_tags(tags);
     }

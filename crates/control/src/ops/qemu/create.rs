@@ -41,7 +41,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     check_creation(&op, &edit)?;
     check_drives(&op, vmid, &edit).await?;
     check_hook_script(&op, &edit).await?;
-    edit.check(&GuestConfig::default())?;
+    edit.check(None)?;
     fill_in(&mut edit, op.context.clock.wall());
     if let Some(pool) = &pool {
         let known = op.context.authority.access().pool(pool).is_some();

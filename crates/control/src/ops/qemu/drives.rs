@@ -52,7 +52,7 @@ async fn check_drive(op: &Op, guest: VmId, drive: &Drive) -> Result<(), Error> {
             let view = access.view(op.identity()?, op.context.authority.now());
             view.require("/", &[Privilege::SysConsole])?;
         }
-        DriveSource::Volume(volume) => check_medium(op, guest, &volume).await?,
+        DriveSource::Volume(volume) => check_medium(op, guest, &volume, drive.is_cdrom()).await?,
         DriveSource::Empty | DriveSource::New { .. } | DriveSource::NewCloudInit { .. } => {}
     }
     match drive.import_source() {
@@ -71,7 +71,12 @@ async fn check_drive(op: &Op, guest: VmId, drive: &Drive) -> Result<(), Error> {
     }
 }
 
-async fn check_medium(op: &Op, guest: VmId, volume: &VolumeId) -> Result<(), Error> {
+async fn check_medium(
+    op: &Op,
+    guest: VmId,
+    volume: &VolumeId,
+    is_cdrom: bool,
+) -> Result<(), Error> {
     let content = check_use(op, guest, volume).await?.content;
     if content == ContentType::Images {
         let storage = op.context.world.storage(volume.storage()).await?;
@@ -86,8 +91,11 @@ async fn check_medium(op: &Op, guest: VmId, volume: &VolumeId) -> Result<(), Err
             _ => Ok(()),
         };
     }
-    if content == ContentType::Iso {
+    if content == ContentType::Iso && is_cdrom {
         return Ok(());
+    }
+    if content == ContentType::Iso {
+        return Err(invalid("unexpected media type (iso != images)".to_owned()));
     }
     let kind = content.as_str();
     Err(invalid(format!(

@@ -73,8 +73,9 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         description,
         vmstate,
     } = op.params()?;
-    if RESERVED.contains(&snapname.as_str()) {
-        let text = format!("unable to use snapshot name '{snapname}' (reserved name)");
+    let is_it = |reserved: &&&str| snapname.eq_ignore_ascii_case(reserved);
+    if let Some(reserved) = RESERVED.iter().find(is_it) {
+        let text = format!("unable to use snapshot name '{reserved}' (reserved name)");
         return Err(Error::conflict(text));
     }
     op.context.world.records.guest(vmid).await?;

@@ -172,7 +172,7 @@ pub(super) fn display_device(chipset: Chipset, vga: &Vga) -> Option<Device> {
         Display::Vmware => {
             Device::new("vmware-svga", "vga").with_some("vgamem_mb", power_of_two(memory))
         }
-        Display::Virtio => Device::new("virtio-vga", "vga").with_some(
+        Display::Virtio | Display::VirtioGl => Device::new("virtio-vga", "vga").with_some(
             "max_hostmem",
             memory.map(|memory| u64::from(memory) * mebibyte),
         ),

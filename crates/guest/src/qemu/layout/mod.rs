@@ -23,9 +23,12 @@ pub enum LayoutError {
     MachineUnknown { machine: String, qemu: String },
     #[error("'{text}' of smbios1 is not base64 text")]
     Smbios { text: String },
+    #[error("{0}")]
+    Options(String),
 }
 
 /// Decides what a guest is started with.
 pub fn plan(config: &VmConfig, qemu: &QemuInfo, accel: Accel) -> Result<RunningAs, LayoutError> {
+    config.check_start().map_err(LayoutError::Options)?;
     v1::plan(config, qemu, accel)
 }

@@ -12,7 +12,7 @@ fn ensure(ok: bool, reason: &str) -> Result<(), String> {
     if ok { Ok(()) } else { Err(reason.to_owned()) }
 }
 
-const IPCONFIG: &[Field] = &[
+pub(super) const IPCONFIG: &[Field] = &[
     Field::string("gw")
         .optional()
         .format(named("ipv4", |text| {

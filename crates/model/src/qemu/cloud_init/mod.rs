@@ -43,11 +43,14 @@ pub(super) const CLOUD_INIT: &[Field] = &[
         .unbuilt_values(&["opennebula"]),
     Field::boolean("ciupgrade").optional().default("1"),
     Field::string("ciuser").optional(),
-    named("ipconfig[n]", "pve-qm-ipconfig", |text| {
-        let checked = IpConfig::parse(text).map(|_| ());
-        checked.map_err(|error| error.to_string())
-    })
-    .indexed(32),
+    Field::string("ipconfig[n]")
+        .optional()
+        .format(Format::Properties {
+            name: "pve-qm-ipconfig",
+            fields: ipconfig::IPCONFIG,
+        })
+        .also(|text| IpConfig::parse(text).map(|_| ()))
+        .indexed(32),
     Field::string("nameserver")
         .optional()
         .format(format::ADDRESS_LIST),

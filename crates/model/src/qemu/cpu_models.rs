@@ -2,7 +2,7 @@
 
 /// Name and vendor, sorted by name. The set is the one that Proxmox VE 9 offers; what a binary
 /// lacks is left out when it is asked.
-pub(super) const MODELS: &[(&str, &str)] = &[
+pub const CPU_MODELS: &[(&str, &str)] = &[
     ("486", "GenuineIntel"),
     ("Broadwell", "GenuineIntel"),
     ("Broadwell-IBRS", "GenuineIntel"),
