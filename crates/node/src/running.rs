@@ -108,7 +108,7 @@ impl Running {
 
     /// Connects to the commands of a running guest.
     pub async fn qmp(&self, vmid: VmId) -> Result<Qmp, Error> {
-        let not_running = || Error::conflict(format!("VM {vmid} is not running"));
+        let not_running = || Error::conflict(format!("VM {vmid} not running"));
         if !self.is_running(vmid).await? {
             return Err(not_running());
         }

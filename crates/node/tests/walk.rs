@@ -127,6 +127,24 @@ async fn qemu_start_with_a_script() {
     .await;
 }
 
+/// Variables that are made at each start are gone with a start that fails.
+#[tokio::test]
+async fn qemu_start_with_temporary_variables() {
+    let scene = async || {
+        let options = &[("bios", "ovmf")];
+        let node = node_with(|vmid| QemuStart::new(vmid, None, false), options).await;
+        let template = Path::new("/usr/share/OVMF/OVMF_VARS_4M.fd");
+        node.host
+            .create_dir(template.parent().unwrap(), 0o755)
+            .await
+            .unwrap();
+        node.host.write(template, b"x", 0o644).await.unwrap();
+        node
+    };
+    let walked = walk_all(move || Box::pin(scene()), 42).await;
+    assert!(walked.failed > 20 && walked.went_through > 20, "{walked:?}");
+}
+
 #[tokio::test]
 async fn node_startall() {
     let scene = async || {

@@ -148,7 +148,7 @@ impl Drive {
     }
 
     pub fn source(&self) -> DriveSource {
-        match self.keys.text("file").unwrap_or("none") {
+        match self.file() {
             "none" => DriveSource::Empty,
             "cdrom" => DriveSource::HostCdrom,
             text => match text.parse::<VolumeId>() {
@@ -162,6 +162,11 @@ impl Drive {
                 Err(_) => DriveSource::Path(text.to_owned()),
             },
         }
+    }
+
+    /// What stands for the medium, as it is written.
+    pub fn file(&self) -> &str {
+        self.keys.text("file").unwrap_or("none")
     }
 
     /// The volume, where there is one.

@@ -25,9 +25,10 @@ pub(super) fn check_lock(guest: &GuestRecord, skip: bool) -> Result<(), Error> {
     }
 }
 
-/// Refuses a configuration that is not the one which the caller knew.
-pub(super) fn check_digest(guest: &GuestRecord, known: Option<&str>) -> Result<(), Error> {
-    if known.is_some_and(|known| known != digest(guest)) {
+/// Refuses a configuration that is not the one which the caller knew. Who says nothing knows none.
+pub fn check_digest(guest: &GuestRecord, known: Option<&str>) -> Result<(), Error> {
+    let mut known = known.into_iter();
+    if known.any(|known| !known.is_empty() && known != digest(guest)) {
         return Err(Error::conflict(
             "checksum mismatch (file change by other user?)",
         ));

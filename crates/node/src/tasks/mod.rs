@@ -35,6 +35,7 @@ mod volume_upload;
 use model::VmId;
 use tasks::Registry;
 
+pub use claim::check_digest;
 pub use memory::memory_storage;
 pub use new_guest::already_exists;
 pub use node_all::{Chosen, NodeStartall, NodeStopall};

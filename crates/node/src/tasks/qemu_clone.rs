@@ -208,7 +208,11 @@ fn original(guest: &GuestRecord, snapshot: Option<&str>) -> Result<(GuestConfig,
             if snapshot.state.is_some() {
                 return Err(Error::conflict(format!("snapshot '{name}' is incomplete")));
             }
-            Ok((snapshot.config.clone(), false))
+            let mut config = snapshot.config.clone();
+            if let Some(description) = &snapshot.description {
+                config.set("description", description.as_str());
+            }
+            Ok((config, false))
         }
     }
 }

@@ -76,6 +76,38 @@ impl QemuMoveDisk {
         }
     }
 
+    /// Refuses what could not be done, before it is a task.
+    pub async fn check(&self, world: &World, guest: &GuestRecord) -> Result<(), Error> {
+        self.way(world, guest).await.map(|_| ())
+    }
+
+    /// The image that is moved, and what format it gets.
+    async fn way(
+        &self,
+        world: &World,
+        guest: &GuestRecord,
+    ) -> Result<(VolumeId, BlockFormat), Error> {
+        let from = movable(&guest.config, &self.disk)?;
+        let id = self.storage.as_ref().unwrap_or(from.storage());
+        let target = world.storage(id).await?;
+        check_snapshots(guest, self, &from)?;
+        let source = world.storage(from.storage()).await?;
+        let old_format = source.block(from.name(), true)?.format;
+        let is_tpm = self.disk == DriveSlot::TPM.to_string();
+        let format = match self.format {
+            // What a security module keeps is read as it is.
+            _ if is_tpm => BlockFormat::Raw,
+            Some(format) => format,
+            None => target.format_of_copy(old_format),
+        };
+        if id == from.storage() && format == old_format {
+            return Err(Error::conflict(
+                "you can't move to the same storage with same format",
+            ));
+        }
+        Ok((from, format))
+    }
+
     fn target(&self) -> Result<&Target, Error> {
         let missing = || Error::bug("the new image was not planned");
         self.target.as_ref().ok_or_else(missing)
@@ -152,26 +184,12 @@ impl Step<QemuMoveDisk> for Choose {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
         let guest = cx.world.records.guest(task.vmid).await?.record.data;
-        let from = movable(&guest.config, &task.disk)?;
-        check_snapshots(&guest, task, &from)?;
+        let (from, format) = task.way(&cx.world, &guest).await?;
         let source = cx.world.storage(from.storage()).await?;
         source.activate().await?;
         let bytes = volumes::info_of(&*source, &from).await?.size;
-        let old_format = source.block(from.name(), true)?.format;
         let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
         let storage = cx.world.storage(&id).await?;
-        let is_tpm = task.disk == DriveSlot::TPM.to_string();
-        let format = match task.format {
-            // What a security module keeps is read as it is.
-            _ if is_tpm => BlockFormat::Raw,
-            Some(format) => format,
-            None => storage.format_of_copy(old_format),
-        };
-        if id == *from.storage() && format == old_format {
-            return Err(Error::conflict(
-                "you can't move to the same storage with same format",
-            ));
-        }
         if task.delete {
             cx.world
                 .check_no_layers(std::slice::from_ref(&from))
@@ -205,7 +223,8 @@ impl Step<QemuMoveDisk> for Choose {
 
 /// The image behind an option, if it is one that can be moved.
 fn movable(config: &GuestConfig, disk: &str) -> Result<VolumeId, Error> {
-    let text = config.text(disk).unwrap_or_default();
+    let missing = || Error::conflict(format!("disk '{disk}' does not exist"));
+    let text = config.text(disk).ok_or_else(missing)?;
     if let Ok(slot) = disk.parse::<DriveSlot>() {
         let drive = Drive::parse(slot.bus(), &text).map_err(|e| Error::bug(e.to_string()))?;
         if drive.is_cdrom() {

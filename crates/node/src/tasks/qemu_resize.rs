@@ -7,7 +7,7 @@
 
 use async_trait::async_trait;
 use guest::qemu::block::node_name;
-use model::qemu::{Drive, DriveSlot};
+use model::qemu::{Drive, DriveSlot, DriveSource};
 use model::{ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
@@ -106,6 +106,20 @@ async fn size_of(cx: &Cx, volume: &VolumeId) -> Result<u64, Error> {
     Ok(volumes::info_of(&*storage, volume).await?.size)
 }
 
+/// The volume of a disk.
+fn resizable(drive: &Drive) -> Result<VolumeId, Error> {
+    match drive.source() {
+        DriveSource::Volume(_) if drive.is_cdrom() => {
+            Err(Error::conflict("you can't resize a cdrom"))
+        }
+        DriveSource::Volume(volume) => Ok(volume),
+        _ => {
+            let text = format!("unable to parse volume ID '{}'", drive.file());
+            Err(Error::conflict(text))
+        }
+    }
+}
+
 struct Grow;
 
 #[async_trait]
@@ -117,11 +131,7 @@ impl Step<QemuResize> for Grow {
     async fn plan(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
         let guest = cx.world.records.guest(task.vmid).await?.record.data;
         let drive = task.drive(&guest.config)?;
-        let no_disk = || Error::conflict(format!("drive '{}' has no volume", task.slot));
-        let volume = drive
-            .volume()
-            .filter(|_| !drive.is_cdrom())
-            .ok_or_else(no_disk)?;
+        let volume = resizable(&drive)?;
         cx.world
             .check_no_layers(std::slice::from_ref(&volume))
             .await?;

@@ -70,6 +70,28 @@ impl Claims for QemuTemplate {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
+        self.check_guest(guest)?;
+        check_lock(guest, false)
+    }
+}
+
+impl QemuTemplate {
+    /// Refuses what could not be done, before it is a task.
+    pub async fn check(&self, world: &World, guest: &GuestRecord) -> Result<(), Error> {
+        self.check_guest(guest)?;
+        self.check_stopped(world).await
+    }
+
+    async fn check_stopped(&self, world: &World) -> Result<(), Error> {
+        if world.running.is_running(self.vmid).await? {
+            return Err(Error::conflict(
+                "you can't convert a VM to template if VM is running",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_guest(&self, guest: &GuestRecord) -> Result<(), Error> {
         if !guest.snapshots.is_empty() {
             return Err(Error::conflict(
                 "unable to create template, because VM contains snapshots",
@@ -80,7 +102,7 @@ impl Claims for QemuTemplate {
                 "you can't convert a template to a template",
             ));
         }
-        check_lock(guest, false)
+        Ok(())
     }
 }
 
@@ -96,11 +118,7 @@ impl Step<QemuTemplate> for Rename {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
         let vmid = task.vmid;
-        if cx.world.running.is_running(vmid).await? {
-            return Err(Error::conflict(
-                "you can't convert a VM to template if VM is running",
-            ));
-        }
+        task.check_stopped(&cx.world).await?;
         let guest = cx.world.records.guest(vmid).await?.record.data;
         let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
         let mut renamings = Vec::new();

@@ -234,9 +234,9 @@ fn a_disk_moves_while_the_guest_writes_to_it() {
         serial.ask(load);
         move_around(&scene).await;
         let same = json!({"disk": "virtio0", "format": "qcow2"});
-        let refused = scene.node.task("qemu_move_disk", about(100, same)).await;
+        let refused = scene.node.call("qemu_move_disk", about(100, same)).await;
         assert_eq!(
-            refused,
+            refused.unwrap_err().message,
             "you can't move to the same storage with same format"
         );
         serial.ask("kill $(cat /pid); sync");

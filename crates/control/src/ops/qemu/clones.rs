@@ -161,6 +161,7 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     task.delete = wanted.delete == Some(true);
     task.digest = wanted.digest;
     task.bytes_per_s = bytes_per_s(&op, "move", wanted.bwlimit).await?;
+    task.check(&op.context.world, &guest).await?;
     op.context.submit(&op, vmid, task).await
 }
 
@@ -215,8 +216,9 @@ struct Template {
 pub(super) async fn template(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Template { disk } = op.params()?;
-    op.context.world.records.guest(vmid).await?;
+    let guest = op.context.world.records.guest(vmid).await?.record.data;
     let task = QemuTemplate::new(vmid, disk);
+    task.check(&op.context.world, &guest).await?;
     op.context.submit(&op, vmid, task).await
 }
 

@@ -6,7 +6,7 @@ use model::qemu::OPTIONS;
 use model::schema::Values;
 use model::schema::format::split_list;
 use model::{Error, ErrorKind, FieldErrors, GuestRecord, Upid};
-use node::tasks::QemuConfigure;
+use node::tasks::{QemuConfigure, check_digest};
 use node::{Edit, Settings, random_mac};
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -104,15 +104,7 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
         .await?
         .record
         .data;
-    if change
-        .digest
-        .as_ref()
-        .is_some_and(|known| *known != node::digest(&record))
-    {
-        return Err(Error::conflict(
-            "checksum mismatch (file change by other user?)",
-        ));
-    }
+    check_digest(&record, change.digest.as_deref())?;
     let cluster = op.context.world.records.cluster_options().await?;
     let mut options = options(&op.params, &cluster);
     seal_password(&op.context, &mut options, &record.config).await?;

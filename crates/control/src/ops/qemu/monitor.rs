@@ -1,6 +1,6 @@
 //! `POST /nodes/{node}/qemu/{vmid}/monitor` and `PUT …/sendkey`
 
-use model::{Error, Privilege};
+use model::{Error, Privilege, VmId};
 use node::tasks::qmp_failed;
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -26,10 +26,16 @@ pub(super) async fn monitor(op: Op) -> Result<Answer, Error> {
         view.require(&format!("/vms/{vmid}"), &[Privilege::SysModify])?;
     }
     op.context.world.records.guest(vmid).await?;
-    let qmp = op.context.world.running.qmp(vmid).await?;
+    // A monitor prints what is wrong.
+    let printed = print(&op, vmid, &command).await;
     Ok(Answer::new(
-        qmp.human_monitor(&command).await.map_err(qmp_failed)?,
+        printed.unwrap_or_else(|error| format!("ERROR: {error}\n")),
     ))
+}
+
+async fn print(op: &Op, vmid: VmId, command: &str) -> Result<String, Error> {
+    let qmp = op.context.world.running.qmp(vmid).await?;
+    qmp.human_monitor(command).await.map_err(qmp_failed)
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::NON_ALPHANUMERIC;
 use serde_json::Value;
 
 use super::exchange::{Exchange, upid};
@@ -131,7 +132,7 @@ impl Replay {
         let (theirs, rest) = path[start..].split_at(length);
         let theirs = percent_encoding::percent_decode_str(theirs).decode_utf8_lossy();
         let ours = self.upids.get(theirs.as_ref()).unwrap_or(&self.last_upid);
-        let ours = ours.replace(':', "%3A").replace('@', "%40");
+        let ours = percent_encoding::utf8_percent_encode(ours, NON_ALPHANUMERIC);
         format!("{}{ours}{rest}", &path[..start])
     }
 
