@@ -220,6 +220,25 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_for_one_kind_of_work_goes_before_the_one_for_all() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.bandwidth("clone"), None);
+        let limits = "clone=100,default=50.5";
+        settings.options.insert("bwlimit".into(), limits.into());
+        assert_eq!(settings.bandwidth("clone"), Some(100.0));
+        assert_eq!(settings.bandwidth("move"), Some(50.5));
+        for (option, value) in [("max_workers", 3), ("startall-onboot-delay", 7)] {
+            settings.options.insert(option.into(), value.into());
+        }
+        assert_eq!(
+            (settings.max_workers(), settings.onboot_delay_s()),
+            (Some(3), 7)
+        );
+        settings.options.insert("http_proxy".into(), "".into());
+        assert_eq!(settings.http_proxy(), None);
+    }
+
+    #[test]
     fn tags_are_kept_once_and_in_order() {
         let mut settings = Settings::default();
         assert_eq!(settings.unique_tags("web,Blue;blue  lab"), "blue;lab;web");

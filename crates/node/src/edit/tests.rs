@@ -1,3 +1,5 @@
+//! Units of what a change of a configuration does.
+
 use super::*;
 use model::GuestKind;
 use serde_json::json;

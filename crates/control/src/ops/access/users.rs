@@ -11,13 +11,16 @@ use serde_json::{Map, Value, json};
 
 use super::{Op, check_user, guard_root, items, tfa, tokens};
 
-/// What lists and single reads have in common. `email` is always there, as clients know it.
+/// What lists and single reads have in common. An empty `email` is there where a comment is, as
+/// clients know it.
 fn shown(user: &User) -> Value {
     let mut row = json!({
         "enable": u8::from(user.enable),
         "expire": user.expire,
-        "email": user.email,
     });
+    if !user.email.is_empty() || !user.comment.is_empty() {
+        row["email"] = user.email.as_str().into();
+    }
     for (name, value) in [
         ("firstname", &user.firstname),
         ("lastname", &user.lastname),

@@ -1,6 +1,6 @@
 //! What of an answer differs from the recorded one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -42,6 +42,60 @@ pub(super) fn differences(exchange: &Exchange, answer: &Response) -> Vec<String>
     }
     compare("data", &wanted["data"], &found["data"], &mut lines);
     lines
+}
+
+/// Fields whose values are another node's own, or of another moment.
+const OWN: &[&str] = &[
+    "CSRFPreventionToken",
+    "created",
+    "digest",
+    "pid",
+    "pstart",
+    "recovery",
+    "starttime",
+    "ticket",
+    "upid",
+    "value",
+];
+
+/// What of the answer's values is not as recorded: everything but what is a node's own, lists in
+/// any order.
+pub(super) fn other_values(exchange: &Exchange, answer: &Response) -> Vec<String> {
+    let wanted = exchange.json().map(|json| plain(&json["data"]));
+    let found = plain(&answer.json()["data"]);
+    match wanted {
+        Some(wanted) if wanted != found => vec![format!("data is {found} instead of {wanted}")],
+        _ => Vec::new(),
+    }
+}
+
+/// Without what is a node's own, and with lists in order.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .filter(|(name, _)| !OWN.contains(&name.as_str()));
+            let fields = fields.map(|(name, value)| match (name.as_str(), value) {
+                ("content", Value::String(list)) => (name.clone(), in_order(list).into()),
+                _ => (name.clone(), plain(value)),
+            });
+            let sorted: BTreeMap<String, Value> = fields.collect();
+            sorted.into_iter().collect()
+        }
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(plain).collect();
+            items.sort_by_key(Value::to_string);
+            items.into()
+        }
+        other => other.clone(),
+    }
+}
+
+fn in_order(list: &str) -> String {
+    let mut items: Vec<&str> = list.split(',').collect();
+    items.sort_unstable();
+    items.join(",")
 }
 
 fn shown(value: Option<&Value>) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::compare::{differences, undeclared};
+use super::compare::{differences, other_values, undeclared};
 use super::exchange::{Exchange, Exchanges, read, recording, second};
 use super::findings::{Allowed, Findings};
 use super::replay::Replay;
@@ -58,7 +58,17 @@ pub(super) fn is_possible(test: &str) -> bool {
 }
 
 impl Series {
+    /// Holds the names and types of fields, and texts of errors, against those that were recorded.
     pub(super) async fn replay(&self) {
+        self.run(false).await;
+    }
+
+    /// The same, and the values of all fields that are not a node's own.
+    pub(super) async fn replay_values(&self) {
+        self.run(true).await;
+    }
+
+    async fn run(&self, with_values: bool) {
         let files = second(&recording("").unwrap());
         let all: Exchanges = files.iter().flat_map(|file| read(file)).collect();
         let is_mine = |stem: &str| self.files.contains(&stem);
@@ -74,10 +84,11 @@ impl Series {
         let mut findings = Findings::default();
         for exchange in mine.values() {
             let answer = self.ask(&mut replay, exchange).await;
-            let (differences, undeclared) = (
-                differences(exchange, &answer),
-                undeclared(exchange, &answer),
-            );
+            let mut differences = differences(exchange, &answer);
+            if with_values && differences.is_empty() {
+                differences = other_values(exchange, &answer);
+            }
+            let undeclared = undeclared(exchange, &answer);
             findings.note(exchange.seq(), differences, undeclared);
         }
         findings.report(&self.files.join(", "), &self.allowed);

@@ -20,6 +20,6 @@ const OPTIONS: Series = Series {
 #[test]
 fn options() {
     if is_possible("recorded options") {
-        with_bridge(async { OPTIONS.replay().await });
+        with_bridge(async { OPTIONS.replay_values().await });
     }
 }
