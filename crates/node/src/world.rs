@@ -10,6 +10,7 @@ use store::SharedStore;
 use sys::SharedHost;
 
 use crate::kvm::Kvm;
+use crate::packages::Updates;
 use crate::programs::Programs;
 use crate::{AgentTurns, Arrivals, Consoles, Events, News, Paths, Records, Running, StatusBoard};
 
@@ -53,6 +54,8 @@ pub struct World {
     /// What has happened lately.
     pub events: Events,
     pub programs: Programs,
+    /// Packages that have a newer version.
+    pub updates: Updates,
     /// What running QEMUs tell of themselves.
     pub news: News,
 }
@@ -84,6 +87,7 @@ impl World {
             agent_turns: AgentTurns::default(),
             arrivals: Arrivals::default(),
             status,
+            updates: Updates::default(),
             news: News::default(),
         })
     }

@@ -4,9 +4,11 @@ mod paragraphs;
 pub mod repositories;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use model::Error;
+use model::{Error, UnixTime};
 use sys::{Command, SharedHost};
+use tokio::sync::Mutex;
 
 use crate::facts::Facts;
 use paragraphs::Paragraph;
@@ -70,8 +72,37 @@ pub async fn watched(host: &SharedHost) -> Result<Vec<Package>, Error> {
     Ok(packages)
 }
 
-/// The packages of which there is a newer version, as far as the lists here know.
-pub async fn updates(host: &SharedHost) -> Result<Vec<Package>, Error> {
+/// What apt looks at: who changes packages or their lists changes one of these.
+const SOURCES: [&str; 2] = ["/var/lib/dpkg/status", "/var/lib/apt/lists"];
+
+/// The packages of which there is a newer version. Apt takes seconds to find them, so they are
+/// remembered until something has changed.
+#[derive(Default)]
+pub struct Updates {
+    known: Mutex<Option<(Vec<UnixTime>, Vec<Package>)>>,
+}
+
+impl Updates {
+    /// As far as the lists here know. Those who ask at a time wait for one answer.
+    pub async fn get(&self, host: &SharedHost) -> Result<Vec<Package>, Error> {
+        let mut known = self.known.lock().await;
+        let mut changed = Vec::new();
+        for source in SOURCES {
+            let entry = host.stat(Path::new(source)).await?;
+            changed.extend(entry.map(|entry| entry.modified));
+        }
+        match &*known {
+            Some((then, packages)) if *then == changed => Ok(packages.clone()),
+            _ => {
+                let packages = updates(host).await?;
+                *known = Some((changed, packages.clone()));
+                Ok(packages)
+            }
+        }
+    }
+}
+
+async fn updates(host: &SharedHost) -> Result<Vec<Package>, Error> {
     let command = Command::new("apt-get").args(["--simulate", "--quiet", "dist-upgrade"]);
     let printed = host.run(command).await?.checked("apt-get")?;
     let found = upgrades(&String::from_utf8_lossy(&printed));
