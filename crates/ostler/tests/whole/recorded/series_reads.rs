@@ -84,9 +84,15 @@ const READS: Series = Series {
                 "the name servers are this machine's own",
             ),
             (
-                &[1129, 1210, 1212],
-                "what runs of the interfaces is this machine's own",
+                &[1124, 1125, 1126, 1129, 1210, 1212, 1235, 1246],
+                "what runs of the interfaces is this machine's own, and shown also where no file \
+                 configures it",
             ),
+            (
+                &[494, 495, 1271, 1306, 1308],
+                "disks, hosts and certificates are this machine's own",
+            ),
+            (&[737, 1292, 1333], "a directory names what is built"),
             (&[1298], "orders of certificates are not built"),
             (&[1316], "the updates are this machine's own"),
             (
@@ -105,6 +111,6 @@ const READS: Series = Series {
 #[test]
 fn reads() {
     if is_possible("recorded reads") {
-        with_bridge(async { READS.replay().await });
+        with_bridge(async { READS.replay_values().await });
     }
 }
