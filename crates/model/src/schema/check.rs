@@ -128,13 +128,9 @@ pub fn check_value(field: &Field, given: &Value) -> Result<Value, String> {
 /// The same for a field that was given under this name: `net0` for `net[n]`.
 fn check_named(field: &Field, name: &str, given: &Value) -> Result<Value, String> {
     let value = typed(field, given)?;
-    if let Value::Number(number) = &value {
+    if value.is_number() {
         // An id has one form: as it was given, not what the number is.
-        let text = match given {
-            Value::String(text) => text.clone(),
-            _ => decimal(number),
-        };
-        field.format.check(name, &text)?;
+        field.format.check(name, &plain(given))?;
     }
     if let Some(number) = value.as_f64() {
         check_range(field, number)?;
