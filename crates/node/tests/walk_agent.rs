@@ -190,7 +190,7 @@ async fn a_guest_that_was_frozen_is_thawed_whatever_breaks() {
     assert!(calls.len() >= 10, "{calls:?}");
     let mut died_frozen = 0;
     for (number, call) in calls.iter().enumerate() {
-        for fault in Fault::ALL {
+        for &fault in Fault::of(call) {
             let node = Node::new("1").await;
             let (world, engine) = node.open().await;
             let faults = node.host.faults();

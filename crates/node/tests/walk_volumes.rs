@@ -20,7 +20,7 @@ use sys::{Files, Lent};
 use tasks::{Engine, EngineOptions, Submission, Task, TaskState};
 
 use testkit::walk::{Scene, Walked, walk};
-use testkit::{FakeHost, Fault, Faults, FaultyStore, HastyClock, qemu_img};
+use testkit::{FakeHost, Faults, FaultyStore, HastyClock, qemu_img};
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -154,7 +154,7 @@ impl<T: Task<World = World>> Scene for Node<T> {
 
 fn assert_all_broken(walked: &Walked, at_least: usize) {
     assert!(walked.calls >= at_least, "{walked:?}");
-    assert_eq!(walked.breaks, walked.calls * Fault::ALL.len());
+    assert!(walked.breaks > 2 * walked.calls, "{walked:?}");
     assert!(walked.failed > 0 && walked.went_through > 0, "{walked:?}");
 }
 

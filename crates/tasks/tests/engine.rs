@@ -226,7 +226,7 @@ async fn host() -> FakeHost {
 async fn broken_anywhere_a_task_is_whole_or_gone() {
     let walked = walk(|| Box::pin(async { BuildScene(host().await) })).await;
     assert!(walked.calls >= 12, "{walked:?}");
-    assert_eq!(walked.breaks, walked.calls * Fault::ALL.len());
+    assert!(walked.breaks > 2 * walked.calls, "{walked:?}");
     assert!(walked.failed > 0 && walked.went_through > 0, "{walked:?}");
 }
 

@@ -27,10 +27,33 @@ impl Fault {
         Self::DieAfter,
     ];
 
+    /// The ways in which a call can break. After a read the world is as before it: one that fails
+    /// then is one that failed, and a death then is one before the next call.
+    pub fn of(call: &str) -> &'static [Self] {
+        if READS.iter().any(|read| call.starts_with(read)) {
+            &[Self::FailBefore, Self::DieBefore]
+        } else {
+            &Self::ALL
+        }
+    }
+
     pub fn is_death(self) -> bool {
         matches!(self, Self::DieBefore | Self::DieAfter)
     }
 }
+
+/// How calls begin that change nothing.
+const READS: [&str; 9] = [
+    "examine ",
+    "list ",
+    "look for process ",
+    "measure ",
+    "members of ",
+    "read ",
+    "store get ",
+    "store list ",
+    "usage of ",
+];
 
 /// Counts calls, and breaks the one it was told to.
 #[derive(Clone, Default)]

@@ -70,7 +70,7 @@ pub async fn walk<S: Scene>(scene: impl Fn() -> Waiting<'static, S>) -> Walked {
         ..Walked::default()
     };
     for (number, call) in calls.iter().enumerate() {
-        for fault in Fault::ALL {
+        for &fault in Fault::of(call) {
             let scene = scene().await;
             let status = run(&scene, Some((number, fault))).await;
             let went_through = is_through(&status);

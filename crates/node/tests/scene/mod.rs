@@ -22,8 +22,7 @@ use sys::{Command, Files, Links, Output};
 use tasks::{Engine, EngineOptions, Submission, Task};
 use testkit::walk::{Scene, Walked, exit_status, walk};
 use testkit::{
-    Disk, FakeHost, Fault, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img,
-    spawn_qemu,
+    Disk, FakeHost, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img, spawn_qemu,
 };
 
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -333,7 +332,7 @@ pub async fn walk_all<T: Task<World = World>>(
 ) -> Walked {
     let walked = walk(scene).await;
     assert!(walked.calls >= at_least, "{walked:?}");
-    assert_eq!(walked.breaks, walked.calls * Fault::ALL.len());
+    assert!(walked.breaks > 2 * walked.calls, "{walked:?}");
     println!("{}: {walked:?}", T::NAME);
     walked
 }
