@@ -29,6 +29,18 @@ pub enum BlockSource {
     /// An absolute path. QEMU changes its directory, and a relative one breaks every migration.
     Path(String),
     Descriptor(i32),
+    /// The same for a device of the host's, which QEMU opens as such.
+    DeviceDescriptor(i32),
+}
+
+impl BlockSource {
+    /// What a path is passed as, once it was opened.
+    pub fn opened(&self, number: i32) -> Self {
+        match self {
+            Self::Path(path) if path.starts_with("/dev/") => Self::DeviceDescriptor(number),
+            _ => Self::Descriptor(number),
+        }
+    }
 }
 
 /// An image, ready to be opened.

@@ -14,12 +14,16 @@ pub(crate) type Disk = (DriveSlot, VolumeId);
 
 /// The disks of a configuration, if each of them can have snapshots.
 pub(crate) async fn disks(world: &World, config: &VmConfig) -> Result<Vec<Disk>, Error> {
+    let unavailable = || Error::conflict("snapshot feature is not available");
+    if config.path_disk().is_some() {
+        return Err(unavailable());
+    }
     let disks = volumes::disks_of(config);
     for (_, volume) in &disks {
         let storage = world.storage(volume.storage()).await?;
         let snapshots = storage.snapshots();
         if !snapshots.is_some_and(|snapshots| snapshots.can_snapshot(volume.name())) {
-            return Err(Error::conflict("snapshot feature is not available"));
+            return Err(unavailable());
         }
     }
     Ok(disks)

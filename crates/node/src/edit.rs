@@ -272,6 +272,15 @@ impl Edit {
             .collect()
     }
 
+    /// The drives that are set, as far as the guest sees them.
+    pub(crate) fn drives(&self) -> Vec<(DriveSlot, Drive)> {
+        let drives = self.set.iter().filter_map(|(name, value)| {
+            let slot: DriveSlot = name.parse().ok()?;
+            Some((slot, Drive::parse(slot.bus(), value.as_str()?).ok()?))
+        });
+        drives.filter(|(slot, _)| slot.bus().is_seen()).collect()
+    }
+
     /// Notes how large a named volume is, whatever the caller said.
     pub(crate) fn set_size(&mut self, slot: DriveSlot, bytes: u64) {
         let text = self.set.get(&slot.to_string()).and_then(Value::as_str);

@@ -34,7 +34,7 @@ impl Source {
 fn path(spec: &BlockSpec) -> Result<String, Error> {
     match &spec.source {
         BlockSource::Path(path) => Ok(path.clone()),
-        BlockSource::Descriptor(_) => Err(Error::bug("an image to be copied has no path")),
+        _ => Err(Error::bug("an image to be copied has no path")),
     }
 }
 

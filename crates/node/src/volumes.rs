@@ -6,7 +6,7 @@ use std::sync::Arc;
 use guest::qemu::block::HostOptions;
 use guest::qemu::{Qmp, QmpError, VmConfig, Volumes};
 use model::qemu::{Drive, DriveSlot, DriveSource};
-use model::{BlockSource, BlockSpec, Error, StorageId, VolumeId};
+use model::{BlockFormat, BlockSource, BlockSpec, Error, StorageId, VolumeId};
 use storage::{Storage, VolumeInfo};
 use sys::{SharedHost, SysError};
 
@@ -60,14 +60,62 @@ pub(crate) async fn resolve(world: &World, config: &VmConfig) -> Result<Volumes,
         let read_only = drive.is_some_and(|d| d.is_cdrom() || d.is_read_only());
         found.insert(slot, find(world, &volume, read_only).await?);
     }
+    for (slot, drive) in &config.drives {
+        if let Some(spec) = of_the_host(world, drive).await? {
+            found.insert(*slot, spec);
+        }
+    }
     Ok(found)
 }
 
-/// Finds the image behind one drive that has a volume.
-pub(crate) async fn resolve_one(world: &World, drive: &Drive) -> Result<BlockSpec, Error> {
-    let missing = || Error::bug("a drive without a volume has no image");
-    let volume = drive.volume().ok_or_else(missing)?;
-    find(world, &volume, drive.is_cdrom() || drive.is_read_only()).await
+/// The host's own CD-ROM drive, as distributions name it.
+const HOST_CDROM: &str = "/dev/cdrom";
+
+/// How a path of the host is opened that a drive names instead of a volume. A host without a
+/// CD-ROM drive lends an empty one.
+async fn of_the_host(world: &World, drive: &Drive) -> Result<Option<BlockSpec>, Error> {
+    let path = match drive.source() {
+        DriveSource::Path(path) => path,
+        DriveSource::HostCdrom if world.host.stat(HOST_CDROM.as_ref()).await?.is_some() => {
+            HOST_CDROM.to_owned()
+        }
+        _ => return Ok(None),
+    };
+    if world.host.stat(path.as_ref()).await?.is_none() {
+        return Err(Error::not_found(format!("volume '{path}' does not exist")));
+    }
+    Ok(Some(BlockSpec {
+        source: BlockSource::Path(path),
+        // What is in it is not believed: who says nothing has raw bytes.
+        format: drive.format().unwrap_or(BlockFormat::Raw),
+        read_only: drive.is_cdrom() || drive.is_read_only(),
+        can_discard: true,
+        backing: None,
+    }))
+}
+
+/// How large a path of the host is.
+pub(crate) async fn size_of_path(world: &World, drive: &Drive) -> Result<Option<u64>, Error> {
+    let DriveSource::Path(path) = drive.source() else {
+        return Ok(None);
+    };
+    let format = drive.format().unwrap_or(BlockFormat::Raw);
+    let header = storage::inspect(&world.host, path.as_ref(), format)
+        .await
+        .map_err(|error| Error::conflict(Error::chain(&error)))?;
+    if !header.is_whole {
+        return Err(Error::conflict(format!("'{path}' refers to other files")));
+    }
+    Ok(Some(header.virtual_size))
+}
+
+/// Finds the image behind one drive; none for one without a medium.
+pub(crate) async fn resolve_one(world: &World, drive: &Drive) -> Result<Option<BlockSpec>, Error> {
+    let Some(volume) = drive.volume() else {
+        return of_the_host(world, drive).await;
+    };
+    let read_only = drive.is_cdrom() || drive.is_read_only();
+    find(world, &volume, read_only).await.map(Some)
 }
 
 async fn find(world: &World, volume: &VolumeId, read_only: bool) -> Result<BlockSpec, Error> {
@@ -145,7 +193,7 @@ async fn open_layers(
             let file = host.open_image(path.as_ref(), write, direct).await?;
             let number = next_descriptor(descriptors);
             descriptors.push((number, file));
-            layer.source = BlockSource::Descriptor(number);
+            layer.source = layer.source.opened(number);
         }
         opened = Some(layer);
     }
@@ -156,6 +204,14 @@ async fn open_layers(
 /// is behind it.
 pub(crate) fn label(slot: DriveSlot, volume: &VolumeId) -> String {
     format!("{slot} {volume}")
+}
+
+/// The same for what a drive names, a path too.
+pub(crate) fn label_of(slot: DriveSlot, drive: &Drive) -> String {
+    match drive.volume() {
+        Some(volume) => label(slot, &volume),
+        None => format!("{slot} {}", drive.file()),
+    }
 }
 
 /// Whether a label is a drive's; those of the start say its slot alone.
@@ -186,7 +242,8 @@ pub(crate) async fn pass(
                 .await?;
             let set = qmp.free_descriptor_set().await?;
             qmp.add_descriptor(set, label, file.as_fd()).await?;
-            layer.source = BlockSource::Descriptor(i32::try_from(set).unwrap_or(i32::MAX));
+            let number = i32::try_from(set).unwrap_or(i32::MAX);
+            layer.source = layer.source.opened(number);
         }
         passed = Some(layer);
     }

@@ -94,7 +94,7 @@ fn check_paths(volumes: &Volumes, paths: &RuntimePaths) -> Result<(), ArgvError>
     let layers = volumes.values().flat_map(BlockSpec::layers);
     let images = layers.filter_map(|spec| match &spec.source {
         BlockSource::Path(path) => Some(path),
-        BlockSource::Descriptor(_) => None,
+        BlockSource::Descriptor(_) | BlockSource::DeviceDescriptor(_) => None,
     });
     let mut all = images.chain([&paths.directory, &paths.firmware]);
     match all.find(|path| !path.starts_with('/')) {
@@ -225,7 +225,9 @@ fn described_numa(line: &mut Line, nodes: &[NumaNode]) {
 fn descriptors(line: &mut Line, volumes: &Volumes) {
     for (slot, spec) in volumes {
         for layer in spec.layers() {
-            if let BlockSource::Descriptor(number) = layer.source {
+            if let BlockSource::Descriptor(number) | BlockSource::DeviceDescriptor(number) =
+                layer.source
+            {
                 line.put("-add-fd", format!("fd={number},set={number},opaque={slot}"));
             }
         }
@@ -343,8 +345,12 @@ fn drive(
                 block::node_name(slot).into(),
             )]))
         }
-        // A drive whose medium is taken out.
-        (None, Some(drive)) if drive.source() == DriveSource::Empty => Ok(Map::new()),
+        // A drive whose medium is taken out, or the host's where the host has none.
+        (None, Some(drive))
+            if matches!(drive.source(), DriveSource::Empty | DriveSource::HostCdrom) =>
+        {
+            Ok(Map::new())
+        }
         _ => Err(ArgvError::NoVolume(slot)),
     }
 }

@@ -273,6 +273,7 @@ fn file_node(name: &str, spec: &BlockSpec, options: &HostOptions) -> Value {
         BlockSource::Path(path) => ("file", path.clone()),
         // The set has the descriptor's own number; see `argv`.
         BlockSource::Descriptor(number) => ("file", format!("/dev/fdset/{number}")),
+        BlockSource::DeviceDescriptor(number) => ("host_device", format!("/dev/fdset/{number}")),
     };
     let mut node = common(driver, name, options);
     node.insert("filename".to_owned(), filename.into());

@@ -147,6 +147,16 @@ impl VmConfig {
         self.os_type.starts_with('w')
     }
 
+    /// The first disk that is a path of the host and no volume: what storages do with images is
+    /// not to be had of it.
+    pub fn path_disk(&self) -> Option<DriveSlot> {
+        let is_path = |drive: &Drive| matches!(drive.source(), DriveSource::Path(_));
+        let mut drives = self.drives.iter();
+        drives
+            .find(|(_, drive)| is_path(drive) && !drive.is_cdrom())
+            .map(|(slot, _)| *slot)
+    }
+
     /// The drive with cloud-init's data.
     pub fn cloud_init_drive(&self) -> Option<(DriveSlot, &Drive)> {
         let mut drives = self.drives.iter();
@@ -386,7 +396,6 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
     }
     for (slot, drive) in &config.drives {
         let reason = match drive.source() {
-            DriveSource::HostCdrom => format!("the host's CD-ROM drive is {UNBUILT}"),
             DriveSource::New { .. } | DriveSource::NewCloudInit { .. } => {
                 "the volume has not been created".to_owned()
             }
@@ -468,7 +477,6 @@ mod tests {
             ("memory", "1"),
             ("scsi0", "local:8"),
             ("scsi1", "none,media=disk"),
-            ("ide2", "cdrom"),
             ("serial0", "/dev/ttyS0"),
             ("cpu", "custom-mine"),
             ("machine", "virt"),

@@ -275,7 +275,7 @@ pub fn make_images(config: &VmConfig, volumes: &Volumes, directory: &Path) {
     for spec in volumes.values() {
         let path = match &spec.source {
             BlockSource::Path(path) => path.clone(),
-            BlockSource::Descriptor(_) => directory.join("fd.raw").display().to_string(),
+            _ => directory.join("fd.raw").display().to_string(),
         };
         files.insert(path, spec.format.as_str());
     }

@@ -36,10 +36,9 @@ impl Changer<'_> {
             return Ok(Outcome::Waits);
         }
         let id = slot.to_string();
-        let is_there = match new.and_then(Drive::volume) {
-            Some(volume) => {
-                self.has_label(&volumes::label(slot, &volume)).await?
-                    && self.has_device(&id).await?
+        let is_there = match new {
+            Some(new) => {
+                self.has_label(&volumes::label_of(slot, new)).await? && self.has_device(&id).await?
             }
             None => false,
         };
@@ -77,8 +76,7 @@ impl Changer<'_> {
         let id = slot.to_string();
         self.qmp.remove_medium(&id).await?;
         self.clear_drive(slot).await?;
-        if new.volume().is_some() {
-            let spec = volumes::resolve_one(self.world, new).await?;
+        if let Some(spec) = volumes::resolve_one(self.world, new).await? {
             self.add_nodes(slot, new, &spec).await?;
             self.qmp.insert_medium(&id, &node_name(slot)).await?;
         }
@@ -118,8 +116,7 @@ impl Changer<'_> {
         devices: &[Device],
     ) -> Result<(), Trouble> {
         let mut joined = Map::new();
-        if new.volume().is_some() {
-            let spec = volumes::resolve_one(self.world, new).await?;
+        if let Some(spec) = volumes::resolve_one(self.world, new).await? {
             self.add_nodes(slot, new, &spec).await?;
             joined.insert("drive".to_owned(), node_name(slot).into());
         }
@@ -151,8 +148,7 @@ impl Changer<'_> {
         spec: &BlockSpec,
     ) -> Result<(), Trouble> {
         let options = HostOptions::new(drive, spec, Aio::Threads);
-        let volume = drive.volume();
-        let label = volume.map_or_else(|| slot.to_string(), |volume| volumes::label(slot, &volume));
+        let label = volumes::label_of(slot, drive);
         let host = &self.world.host;
         let spec = volumes::pass(host, &self.qmp, &label, spec, &options).await?;
         if let Some(throttle) = &options.throttle {

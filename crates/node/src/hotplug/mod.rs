@@ -29,8 +29,8 @@ use crate::World;
 use crate::edit::is_indexed;
 use crate::volumes::PassError;
 
-/// How long a guest may take to let go of a device. Clients wait 5 s for the whole change.
-const UNPLUG_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a guest may take to let go of a device: one that still boots does not answer at once.
+const UNPLUG_PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What became of a pending option.

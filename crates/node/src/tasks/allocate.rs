@@ -115,6 +115,11 @@ async fn measure(cx: &Cx, edit: &mut Edit) -> Result<(), Error> {
         storage.activate().await?;
         edit.set_size(slot, volumes::info_of(&*storage, &volume).await?.size);
     }
+    for (slot, drive) in edit.drives() {
+        if let Some(bytes) = volumes::size_of_path(&cx.world, &drive).await? {
+            edit.set_size(slot, bytes);
+        }
+    }
     Ok(())
 }
 

@@ -379,6 +379,6 @@ async fn sync(cx: &TaskContext<World>, volume: &VolumeId) -> Result<(), Error> {
     let storage = cx.world.storage(volume.storage()).await?;
     match storage.block(volume.name(), true)?.source {
         BlockSource::Path(path) => Ok(cx.world.host.sync(path.as_ref()).await?),
-        BlockSource::Descriptor(_) => Err(Error::bug("a volume for memory has no path")),
+        _ => Err(Error::bug("a volume for memory has no path")),
     }
 }

@@ -158,6 +158,10 @@ impl Step<QemuClone> for Plan {
         let runs = cx.world.running.is_running(task.source).await?;
         let is_live = runs && task.snapshot.is_none();
         let parsed = VmConfig::parse(&options).map_err(Error::invalid_fields)?;
+        if let Some(slot) = parsed.path_disk() {
+            let text = format!("Full clone feature is not supported for drive '{slot}'");
+            return Err(Error::conflict(text));
+        }
         let mut copies = Vec::new();
         for (slot, from) in volumes::disks_of(&parsed) {
             let taken: Vec<String> = names_of(&copies);

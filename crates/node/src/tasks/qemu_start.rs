@@ -494,7 +494,7 @@ async fn open_memory(cx: &Cx, memory: &SavedMemory) -> Result<Arc<OwnedFd>, Erro
             .host
             .open_image(path.as_ref(), false, false)
             .await?),
-        BlockSource::Descriptor(_) => Err(Error::bug("a volume of memory has no path")),
+        _ => Err(Error::bug("a volume of memory has no path")),
     }
 }
 

@@ -191,3 +191,61 @@ async fn media_become_what_they_are() {
         assert!(refused.unwrap_err().fields.contains_key(field), "{drive}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_of_the_host_are_disks_and_media() {
+    if left_out("qemu_options: paths") {
+        return;
+    }
+    let node = TestNode::start(async |_| {}).await;
+    let disk = node.root.join("disk.img").display().to_string();
+    let medium = node.root.join("medium.iso").display().to_string();
+    std::fs::write(&disk, vec![0; 2 << 20]).unwrap();
+    std::fs::write(&medium, vec![0; 1 << 20]).unwrap();
+    create(
+        &node,
+        100,
+        json!({"scsi2": disk, "ide0": medium, "ide2": "cdrom"}),
+    )
+    .await;
+    let shown = config(&node, 100).await;
+    assert_eq!(shown["scsi2"], format!("{disk},size=2M"));
+    assert_eq!(shown["ide0"], format!("{medium},media=cdrom,size=1M"));
+    assert_eq!(shown["ide2"], "cdrom,media=cdrom");
+    assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+    let blocks = async || {
+        let command = about(100, json!({"command": "info block"}));
+        let printed = node.call("qemu_monitor", command).await.unwrap().data;
+        printed.as_str().unwrap().to_owned()
+    };
+    let printed = blocks().await;
+    assert!(
+        printed.contains("drive-scsi2") && printed.contains("drive-ide0"),
+        "{printed}"
+    );
+    // A disk comes and a medium goes while it runs.
+    let change = json!({"virtio1": format!("{medium},media=disk"), "ide0": "none"});
+    node.call("qemu_configure", about(100, change))
+        .await
+        .unwrap();
+    let printed = blocks().await;
+    assert!(
+        printed.contains("drive-virtio1") && !printed.contains("drive-ide0"),
+        "{printed}"
+    );
+
+    for (op, more) in [
+        ("qemu_snapshot", json!({"snapname": "s1"})),
+        ("qemu_clone", json!({"newid": 101})),
+    ] {
+        let exit = node.task(op, about(100, more)).await;
+        assert!(exit.contains("feature is not"), "{op}: {exit}");
+    }
+    assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+    let missing = json!({"scsi2": "/nowhere/x.img"});
+    assert!(
+        node.call("qemu_configure", about(100, missing))
+            .await
+            .is_err()
+    );
+}

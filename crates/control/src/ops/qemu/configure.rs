@@ -20,8 +20,8 @@ use super::drives::check_drives;
 use super::rights::check_change;
 use crate::ops::Op;
 
-/// How long a synchronous change may take: clients give up at 5 s.
-const PATIENCE: Duration = Duration::from_millis(4_500);
+/// How long a synchronous change may take: longer than a guest that does not let go of a device.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 #[derive(Deserialize)]
 struct Change {
