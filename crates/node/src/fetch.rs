@@ -1,6 +1,6 @@
 //! A client for files on the web: `GET` and `HEAD`, redirects, certificates. Nothing else.
 
-mod proxy;
+pub mod proxy;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -90,9 +90,10 @@ impl Trust {
         })
     }
 
-    /// Reaches servers through an HTTP proxy, `http://[user:password@]host[:port]`.
+    /// Reaches servers through an HTTP proxy.
     pub fn through(mut self, proxy: Option<&str>) -> Result<Self, Error> {
-        self.proxy = proxy.map(parse).transpose()?;
+        let unusable = |reason| Error::conflict(format!("the cluster's http_proxy: {reason}"));
+        self.proxy = proxy.map(proxy::parse).transpose().map_err(unusable)?;
         Ok(self)
     }
 }
@@ -118,7 +119,8 @@ pub(crate) async fn fetch(url: &str, trust: &Trust) -> Result<Fetched, Error> {
     let status = response.status();
     if status != 200 {
         return Err(Error::unavailable(format!(
-            "the server answered '{status}' to {url}"
+            "the server answered '{status}' to {}",
+            without_user(&url)
         )));
     }
     let length = hyper::body::Body::size_hint(response.body()).exact();
@@ -204,15 +206,54 @@ async fn follow(
 }
 
 fn parse(url: &str) -> Result<Uri, Error> {
-    let uri: Uri = url
-        .parse()
-        .map_err(|error| Error::conflict(format!("'{url}' is not a valid URL: {error}")))?;
+    let uri: Uri = url.parse().map_err(|error| {
+        let url = shown(url);
+        Error::conflict(format!("'{url}' is not a valid URL: {error}"))
+    })?;
     match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
+        (Some("http" | "https"), Some(_)) if has_port_or_none(&uri) => Ok(uri),
         _ => Err(Error::conflict(format!(
-            "'{url}' is no address of a file on the web"
+            "'{}' is no address of a file on the web",
+            shown(url)
         ))),
     }
+}
+
+/// What follows the host is a number, or there is nothing. Else it may be a part of a password
+/// that has a `/` in it.
+fn has_port_or_none(uri: &Uri) -> bool {
+    uri.port_u16().is_some() || uri.host() == Some(server_of(uri))
+}
+
+/// A URL as messages and logs show it: without user and password.
+pub(crate) fn shown(url: &str) -> String {
+    match url.parse::<Uri>() {
+        Ok(uri) if uri.authority().is_some() && has_port_or_none(&uri) => without_user(&uri),
+        // Where the user ends is not clear: as late as it may.
+        _ => match (url.split_once("://"), url.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+            (None, Some((_, rest))) => rest.to_owned(),
+            (_, None) => url.to_owned(),
+        },
+    }
+}
+
+fn without_user(url: &Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or("http");
+    let path = url.path_and_query().map_or("", |path| path.as_str());
+    format!("{scheme}://{}{path}", server_of(url))
+}
+
+/// The host and port of a URL, without a user.
+fn server_of(url: &Uri) -> &str {
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let server = authority.rsplit_once('@');
+    server.map_or(authority, |(_, server)| server)
+}
+
+/// The host of a URL, an IPv6 address without its brackets.
+fn host_of(url: &Uri) -> &str {
+    url.host().unwrap_or_default().trim_matches(['[', ']'])
 }
 
 /// Where a redirect leads (RFC 3986, as far as servers use it).
@@ -240,18 +281,14 @@ async fn ask(
     url: &Uri,
     trust: &Trust,
 ) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
-    let host = url
-        .host()
-        .unwrap_or_default()
-        .trim_matches(['[', ']'])
-        .to_owned();
+    let host = host_of(url);
     let is_https = url.scheme_str() == Some("https");
     let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
     let stream = match &trust.proxy {
-        None => connect(&host, port).await?,
+        None => connect(host, port).await?,
         Some(proxy) => {
-            let (at, port_there) = (proxy.host().unwrap_or_default(), proxy.port_u16());
-            let mut stream = connect(at, port_there.unwrap_or(proxy::PORT)).await?;
+            let port_there = proxy.port_u16().unwrap_or(proxy::PORT);
+            let mut stream = connect(host_of(proxy), port_there).await?;
             if !is_https {
                 return speak(method, stream, url, Some(proxy)).await;
             }
@@ -263,7 +300,7 @@ async fn ask(
     if !is_https {
         return speak(method, stream, url, None).await;
     }
-    let name = ServerName::try_from(host.clone())
+    let name = ServerName::try_from(host.to_owned())
         .map_err(|error| failed(&format!("'{host}' is no name of a server"), &error))?;
     let secured = in_time(TlsConnector::from(trust.tls.clone()).connect(name, stream)).await?;
     let secured = secured.map_err(|error| failed(&format!("TLS with {host}"), &error))?;
@@ -281,7 +318,8 @@ async fn speak(
     url: &Uri,
     proxy: Option<&Uri>,
 ) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
-    let broken = |error: hyper::Error| failed(&format!("no answer from {url}"), &error);
+    let broken =
+        |error: hyper::Error| failed(&format!("no answer from {}", without_user(url)), &error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
@@ -291,8 +329,7 @@ async fn speak(
         let _ = connection.await;
     });
     let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let host = url.authority().map_or("", |authority| authority.as_str());
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = server_of(url);
     // A proxy is told the server, too.
     let target = match proxy {
         Some(_) => format!("http://{host}{path}"),
@@ -496,7 +533,38 @@ mod tests {
             head.contains("proxy-authorization: Basic amFuZTpzZSBjcmV0"),
             "{head}"
         );
-        assert!(trust.through(Some("ftp://x")).is_err());
+        let refused = trust.through(Some("http://jane:se cret@x"));
+        let refused = refused.err().unwrap();
+        assert!(!refused.message.contains("cret"), "{}", refused.message);
+    }
+
+    #[tokio::test]
+    async fn no_message_has_a_password() {
+        let port = server(None).await;
+        let trust = Trust::new(false, Path::new("/")).unwrap();
+        for (url, text) in [
+            (
+                format!("http://jane:secret@127.0.0.1:{port}/none"),
+                format!("to http://127.0.0.1:{port}/none"),
+            ),
+            (
+                "http://jane:se cret@x/a".to_owned(),
+                "'http://x/a'".to_owned(),
+            ),
+            (
+                "http://jane:se/cret@x/a".to_owned(),
+                "'http://x/a'".to_owned(),
+            ),
+            (
+                "ftp://jane:secret@x/a@b".to_owned(),
+                "'ftp://x/a@b'".to_owned(),
+            ),
+        ] {
+            let error = content(&url, &trust).await.unwrap_err().message;
+            assert!(error.contains(&text), "{error}");
+        }
+        assert_eq!(shown("https://a:b@x:1/c@d?e=f"), "https://x:1/c@d?e=f");
+        assert_eq!(shown("https://[::1]/c"), "https://[::1]/c");
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::volume_arrive::{Arrives, Arriving, Clear, Place, Verify};
 use crate::World;
-use crate::fetch::{Fetched, SYSTEM_ROOTS, Trust, fetch};
+use crate::fetch::{Fetched, SYSTEM_ROOTS, Trust, fetch, shown};
 
 /// Written at a time.
 const BLOCK: usize = 256 * 1024;
@@ -108,7 +108,8 @@ impl Step<VolumeDownload> for Fetch {
         let file = cx.world.host.create_unnamed(folder).await?;
         cx.log(&format!(
             "downloading {} to {}",
-            task.url, task.arriving.volume
+            shown(&task.url),
+            task.arriving.volume
         ))
         .await;
         let trust = Trust::new(task.verify_certificates, Path::new(SYSTEM_ROOTS))?;

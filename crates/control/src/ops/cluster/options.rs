@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use auth::View;
 use model::schema::format::split_list;
-use model::schema::{Format, find, parse_properties};
+use model::schema::{Format, Values, find, parse_properties};
 use model::{Error, Privilege};
+use node::fetch::proxy;
 use node::{Settings, cluster_options_key};
 use proto::table::{CLUSTER_OPTIONS, USER_TAG_ACCESS};
 use proto::wire::Answer;
@@ -112,6 +113,7 @@ fn allowed_tags(settings: &Settings, given: BTreeSet<String>, may_all: bool) -> 
 }
 
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
+    check_proxy(&op.params)?;
     let change = |settings: &mut Settings| {
         change_options(&op.params, &["delete"], settings);
         check_vmids(settings)
@@ -124,6 +126,15 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
         .change_settings(&key, change)
         .await?;
     Ok(Answer::null().at(revision.0))
+}
+
+fn check_proxy(params: &Values) -> Result<(), Error> {
+    let Some(proxy) = params.get("http_proxy").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    let checked = proxy::parse(proxy);
+    checked.map_err(|reason| Error::invalid("http_proxy", reason))?;
+    Ok(())
 }
 
 /// A range without a number would only be noticed when somebody wants one.
@@ -172,6 +183,15 @@ mod tests {
             let allowed = allowed_tags(&settings, tags("a prod"), may_all);
             assert_eq!(allowed, tags(expected), "{access} {may_all}");
         }
+    }
+
+    #[test]
+    fn a_proxy_is_refused_without_showing_its_password() {
+        let given = |proxy: &str| Values::from_iter([("http_proxy".to_owned(), json!(proxy))]);
+        assert!(check_proxy(&given("http://a:b@proxy:3128")).is_ok());
+        let error = check_proxy(&given("http://a:secret word@proxy")).unwrap_err();
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        assert!(format!("{error:?}").contains("http_proxy"), "{error:?}");
     }
 
     #[test]
