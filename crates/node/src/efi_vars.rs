@@ -18,9 +18,9 @@ pub(crate) fn template_of(disk: &EfiDisk) -> &'static str {
 /// What fits the firmware of a guest without such a disk.
 const PLAIN: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
-/// Variables that are gone when the guest ends: they lie beside its sockets.
+/// Variables that are gone when the guest ends.
 pub(crate) fn temporary(world: &World, vmid: VmId) -> BlockSpec {
-    let path = world.paths.guest(vmid).join("efivars.fd");
+    let path = world.paths.temporary_variables(vmid);
     BlockSpec {
         source: BlockSource::Path(path.display().to_string()),
         format: BlockFormat::Raw,
@@ -30,13 +30,13 @@ pub(crate) fn temporary(world: &World, vmid: VmId) -> BlockSpec {
     }
 }
 
-/// Makes them anew, in the guest's folder, which is there.
+/// Makes them anew.
 pub(crate) async fn make_temporary(world: &World, vmid: VmId) -> Result<(), Error> {
     if world.host.stat(PLAIN.as_ref()).await?.is_none() {
         let text = format!("{PLAIN} is missing: the package ovmf has it");
         return Err(Error::unavailable(text));
     }
     let content = world.host.read(PLAIN.as_ref()).await?;
-    let path = world.paths.guest(vmid).join("efivars.fd");
+    let path = world.paths.temporary_variables(vmid);
     Ok(world.host.write(&path, &content, 0o600).await?)
 }

@@ -69,6 +69,12 @@ impl Paths {
         self.guests().join(vmid.to_string())
     }
 
+    /// The UEFI variables of a guest that has no volume for them. Not in the guest's folder, which
+    /// its own user may write to: root opens this file.
+    pub(crate) fn temporary_variables(&self, vmid: VmId) -> PathBuf {
+        self.guests().join(format!("{vmid}.efivars"))
+    }
+
     /// What is made on the way to a guest's cloud-init medium; only there while a task makes it.
     pub fn seed(&self, vmid: VmId) -> PathBuf {
         self.guests().join(format!("{vmid}.seed"))

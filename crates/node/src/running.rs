@@ -101,6 +101,8 @@ impl Running {
             self.host.remove(&folder.join(entry.name)).await?;
         }
         self.host.remove_dir(&folder).await?;
+        let variables = self.paths.temporary_variables(vmid);
+        self.host.remove(&variables).await?;
         self.host.remove(&self.paths.run_file(vmid)).await?;
         self.status.nudge();
         Ok(())

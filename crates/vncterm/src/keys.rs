@@ -49,7 +49,7 @@ fn character(keysym: u32) -> Option<char> {
         0x20..=0x7e | 0xa0..=0xff => char::from_u32(keysym),
         0x0100_0100..=0x0110_ffff => char::from_u32(keysym - 0x0100_0000),
         // The digits and signs of the keypad.
-        0xffaa..=0xffb9 => char::from_u32(keysym - 0xff80),
+        0xff80 | 0xffaa..=0xffb9 | 0xffbd => char::from_u32((keysym - 0xff80).max(0x20)),
         _ => None,
     }
 }

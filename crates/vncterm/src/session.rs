@@ -15,25 +15,33 @@ const WIDTH: u16 = COLUMNS * GLYPH_WIDTH as u16;
 
 /// Shows `line` to a VNC client that knows the password, of which VNC uses eight bytes. Ends when
 /// either side does. May be dropped.
-pub async fn serve<C, L>(mut client: C, mut line: L, name: &str, password: &str) -> io::Result<()>
+pub async fn serve<C, L>(mut client: C, line: L, name: &str, password: &str) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     L: AsyncRead + AsyncWrite + Unpin,
 {
     rfb::authenticate(&mut client, password).await?;
     rfb::initialise(&mut client, (WIDTH, ROWS * ROW_HEIGHT), name).await?;
+    let (mut said_by, mut typed_to) = tokio::io::split(line);
     let mut viewer = Viewer::new();
-    let (mut sent, mut said) = (BytesMut::new(), BytesMut::new());
+    let (mut sent, mut said, mut typed) = (BytesMut::new(), BytesMut::new(), BytesMut::new());
     loop {
-        // Whatever is read stays in its buffer when the other side is first.
-        let (ended, to_line) = tokio::select! {
-            read = client.read_buf(&mut sent) => (read? == 0, viewer.hear(&mut sent)?),
-            read = line.read_buf(&mut said) => {
-                let ended = read? == 0;
-                (ended, viewer.screen.take(&said.split()))
+        // What one side brought stays in its buffer while the other is served. A guest that takes
+        // nothing keeps no client from hanging up: what is typed then is lost.
+        let ended = tokio::select! {
+            read = client.read_buf(&mut sent) => {
+                let keys = viewer.hear(&mut sent)?;
+                if typed.len() + keys.len() <= TYPED_MAX {
+                    typed.extend(keys);
+                }
+                read? == 0
             }
+            read = said_by.read_buf(&mut said) => {
+                typed.extend(viewer.screen.take(&said.split()));
+                read? == 0
+            }
+            written = typed_to.write_buf(&mut typed), if !typed.is_empty() => written? == 0,
         };
-        line.write_all(&to_line).await?;
         if let Some(update) = viewer.update() {
             client.write_all(&update).await?;
         }
@@ -42,6 +50,9 @@ where
         }
     }
 }
+
+/// What waits for a guest to take it.
+const TYPED_MAX: usize = 128 << 10;
 
 struct Viewer {
     screen: Screen,
@@ -82,7 +93,8 @@ impl Viewer {
                 }
                 Message::Paste(text) => {
                     let text: String = text.iter().copied().map(char::from).collect();
-                    typed.extend(text.replace('\n', "\r").into_bytes());
+                    let text = text.replace("\r\n", "\r").replace('\n', "\r");
+                    typed.extend(text.into_bytes());
                 }
                 Message::Ignored => {}
             }
@@ -92,11 +104,14 @@ impl Viewer {
 
     /// What the viewer asked for, once there is something new.
     fn update(&mut self) -> Option<BytesMut> {
-        if !self.wants_update || !self.screen.has_changed() {
+        if !self.wants_update {
+            return None;
+        }
+        let rows = self.screen.changed();
+        if rows.is_empty() {
             return None;
         }
         self.wants_update = false;
-        let rows = self.screen.changed();
         Some(rfb::update(&rows, WIDTH, ROW_HEIGHT, self.format))
     }
 }
@@ -182,6 +197,24 @@ mod tests {
             0,
             "the line is let go"
         );
+    }
+
+    #[tokio::test]
+    async fn a_viewer_hangs_up_also_where_the_guest_takes_nothing() {
+        let (client, line) = seen(PASSWORD).await;
+        let mut client = client.unwrap();
+        // The line is not read, and holds less than this.
+        let mut paste = vec![6, 0, 0, 0, 0, 1, 0, 0];
+        paste.resize(8 + (1 << 16), b'x');
+        for _ in 0..4 {
+            client.write_all(&paste).await.unwrap();
+        }
+        drop(client);
+        let mut line = line;
+        let mut rest = Vec::new();
+        let ended = line.read_to_end(&mut rest);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(30), ended);
+        ended.await.unwrap().unwrap();
     }
 
     #[tokio::test]

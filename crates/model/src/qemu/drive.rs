@@ -205,6 +205,11 @@ impl Drive {
         }
     }
 
+    /// Whether a volume is to be made for it.
+    pub fn is_new(&self) -> bool {
+        matches!(self.source(), DriveSource::New { .. })
+    }
+
     /// Whether its medium is, or is to be, one with cloud-init's data.
     pub fn is_cloud_init(&self) -> bool {
         match self.source() {

@@ -152,7 +152,7 @@ async fn firmware_without_a_disk_forgets() {
         log.contains("no efidisk configured! Using temporary efivars disk."),
         "{log}"
     );
-    let variables = node.root.join("run/ostler/guests/100/efivars.fd");
+    let variables = node.root.join("run/ostler/guests/100.efivars");
     assert!(variables.exists());
     assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
     assert!(!variables.exists());

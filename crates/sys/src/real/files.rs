@@ -235,10 +235,11 @@ fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     // Another thread of ours may be writing the same file: the last rename wins, wholly.
     let temporary = temporary.with_extension(format!("{:?}", std::thread::current().id()));
     let result = (|| {
+        // What an earlier process with this number left; a link that was planted is not followed.
+        gone_is_false(fs::remove_file(&temporary))?;
         let mut file = fs::OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(mode)
             .open(&temporary)?;
         file.write_all(content)?;

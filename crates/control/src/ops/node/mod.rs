@@ -26,6 +26,7 @@ mod tasks;
 pub(super) mod time;
 
 use super::{Pair, StreamPair, pair, stream_pair};
+pub(in crate::ops) use tasks::is_mine;
 
 /// What lies below `/nodes/{node}`, but for guests.
 pub(super) const GROUPS: &[&[Pair]] = &[

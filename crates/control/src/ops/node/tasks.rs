@@ -141,7 +141,7 @@ async fn has(op: &Op, privilege: Privilege) -> Result<bool, Error> {
 }
 
 /// A user's tasks are also those of the user's tokens; a token's are only its own.
-fn is_mine(upid: &Upid, me: &str) -> bool {
+pub(in crate::ops) fn is_mine(upid: &Upid, me: &str) -> bool {
     upid.user == me || upid.user.split('!').next() == Some(me)
 }
 

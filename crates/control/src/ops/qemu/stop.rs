@@ -1,6 +1,6 @@
 //! `POST /nodes/{node}/qemu/{vmid}/status/stop`
 
-use model::{Error, Upid, VmId};
+use model::{Error, Privilege, Upid, VmId};
 use node::tasks::QemuStop;
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use tasks::TaskFilter;
 
 use super::{Guest, check_keeps_active};
 use crate::ops::Op;
+use crate::ops::node::is_mine;
 
 /// `timeout` says how long the guest is given before it is killed: none is needed, since nothing
 /// is asked of it.
@@ -34,8 +35,16 @@ pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
     op.context.submit(&op, vmid, task).await
 }
 
-/// Ends the waiting of all tasks that shut the guest down: who may stop it may end them too.
+/// Ends the tasks that shut the guest down, as far as the caller may stop them: one's own, and
+/// all with Sys.Modify on the node.
 fn overrule_shutdowns(op: &Op, vmid: VmId) -> Result<Vec<Upid>, Error> {
+    let caller = op.identity()?;
+    let access = op.context.authority.access();
+    let view = access.view(caller, op.context.authority.now());
+    let all = view.has(&format!("/nodes/{}", op.context.node), Privilege::SysModify);
+    let me = caller.label();
+    let may_stop = |upid: &Upid| all || is_mine(upid, &me);
+
     let shutdowns = TaskFilter {
         running: true,
         id: Some(vmid.to_string()),
@@ -43,7 +52,7 @@ fn overrule_shutdowns(op: &Op, vmid: VmId) -> Result<Vec<Upid>, Error> {
         ..TaskFilter::default()
     };
     let upids = op.context.tasks.list(&shutdowns).into_iter();
-    let upids: Vec<Upid> = upids.map(|task| task.upid).collect();
+    let upids: Vec<Upid> = upids.map(|task| task.upid).filter(may_stop).collect();
     upids
         .iter()
         .try_for_each(|upid| op.context.tasks.stop(upid))?;

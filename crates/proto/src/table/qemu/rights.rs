@@ -78,7 +78,8 @@ fn drive_slot(option: &str) -> Option<DriveSlot> {
 fn drive_right(slot: DriveSlot, value: Option<&str>) -> OptionRight {
     match value.map(|text| Drive::parse(slot.bus(), text)) {
         Some(Ok(drive)) if drive.is_cloud_init() => CLOUD_INIT_DRIVE,
-        Some(Ok(drive)) if drive.is_cdrom() => CDROM,
+        // A new volume is a disk, also behind a drive that says it is none.
+        Some(Ok(drive)) if drive.is_cdrom() && !drive.is_new() => CDROM,
         _ => DISK,
     }
 }
@@ -214,6 +215,7 @@ mod tests {
                 "VM.Config.Disk",
             ),
             ("scsi0", "local:8,serial=media=cdrom", "VM.Config.Disk"),
+            ("scsi0", "local:8,media=cdrom", "VM.Config.Disk"),
             ("scsi0", "none", "VM.Config.CDROM"),
             ("scsi0", "none,media=cdrom", "VM.Config.CDROM"),
             (
