@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::harness::https::request;
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out, put_guest};
 
 /// Fields whose types in what was recorded are not those of the schema.
@@ -30,108 +31,112 @@ fn rows(answer: &Value) -> &[Value] {
 }
 
 // covers: S0.6
-#[tokio::test(flavor = "multi_thread")]
-async fn interfaces_disks_and_devices_are_the_hosts() {
-    if left_out("the host of a node") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    let interfaces = get(&node, "network_list", json!({})).await;
-    for interface in rows(&interfaces) {
-        let name = interface["iface"].as_str().unwrap();
-        assert_ne!(name, "lo");
-        let is_there = Path::new("/sys/class/net").join(name).exists();
-        assert!(is_there || interface["exists"].is_null(), "{interface}");
-        let one = get(&node, "network_get", json!({"iface": name})).await;
-        assert_eq!(one["type"], interface["type"]);
-    }
-    let error = node
-        .call("network_get", json!({"node": "pve1", "iface": "eno77"}))
-        .await
-        .unwrap_err();
-    assert_eq!(error.fields["iface"], "interface does not exist");
+#[test]
+fn interfaces_disks_and_devices_are_the_hosts() {
+    with_bridge(async {
+        if left_out("the host of a node") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        let interfaces = get(&node, "network_list", json!({})).await;
+        for interface in rows(&interfaces) {
+            let name = interface["iface"].as_str().unwrap();
+            assert_ne!(name, "lo");
+            let is_there = Path::new("/sys/class/net").join(name).exists();
+            assert!(is_there || interface["exists"].is_null(), "{interface}");
+            let one = get(&node, "network_get", json!({"iface": name})).await;
+            assert_eq!(one["type"], interface["type"]);
+        }
+        let error = node
+            .call("network_get", json!({"node": "pve1", "iface": "eno77"}))
+            .await
+            .unwrap_err();
+        assert_eq!(error.fields["iface"], "interface does not exist");
 
-    let disks = get(&node, "disk_list", json!({"include-partitions": 1})).await;
-    for disk in rows(&disks) {
-        let path = disk["devpath"].as_str().unwrap();
-        assert!(Path::new(path).exists(), "{disk}");
-        assert!(disk["size"].as_u64().unwrap() > 0, "{disk}");
-    }
-    let unused = get(
-        &node,
-        "disk_list",
-        json!({"type": "unused", "skipsmart": 1}),
-    )
-    .await;
-    assert!(rows(&unused).iter().all(|disk| disk["used"].is_null()));
+        let disks = get(&node, "disk_list", json!({"include-partitions": 1})).await;
+        for disk in rows(&disks) {
+            let path = disk["devpath"].as_str().unwrap();
+            assert!(Path::new(path).exists(), "{disk}");
+            assert!(disk["size"].as_u64().unwrap() > 0, "{disk}");
+        }
+        let unused = get(
+            &node,
+            "disk_list",
+            json!({"type": "unused", "skipsmart": 1}),
+        )
+        .await;
+        assert!(rows(&unused).iter().all(|disk| disk["used"].is_null()));
 
-    let all = get(&node, "pci_list", json!({"pci-class-blacklist": ""})).await;
-    let found = std::fs::read_dir("/sys/bus/pci/devices").map_or(0, Iterator::count);
-    assert_eq!(rows(&all).len(), found);
-    let shown = get(&node, "pci_list", json!({})).await;
-    let is_bridge = |device: &&Value| device["class"].as_str().unwrap().starts_with("0x06");
-    assert_eq!(rows(&shown).iter().filter(is_bridge).count(), 0);
-    get(&node, "usb_list", json!({})).await;
-    let types = get(
-        &node,
-        "pci_mdev_list",
-        json!({"pci-id-or-mapping": "99:00.0"}),
-    )
-    .await;
-    assert_eq!(types, json!([]));
+        let all = get(&node, "pci_list", json!({"pci-class-blacklist": ""})).await;
+        let found = std::fs::read_dir("/sys/bus/pci/devices").map_or(0, Iterator::count);
+        assert_eq!(rows(&all).len(), found);
+        let shown = get(&node, "pci_list", json!({})).await;
+        let is_bridge = |device: &&Value| device["class"].as_str().unwrap().starts_with("0x06");
+        assert_eq!(rows(&shown).iter().filter(is_bridge).count(), 0);
+        get(&node, "usb_list", json!({})).await;
+        let types = get(
+            &node,
+            "pci_mdev_list",
+            json!({"pci-id-or-mapping": "99:00.0"}),
+        )
+        .await;
+        assert_eq!(types, json!([]));
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn names_services_certificates_and_packages() {
-    if left_out("the services of a node") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    std::fs::write(
-        node.root.join("etc/resolv.conf"),
-        "search a.example\nnameserver 192.0.2.1\n",
-    )
-    .unwrap();
-    let dns = get(&node, "node_dns", json!({})).await;
-    assert_eq!(dns, json!({"search": "a.example", "dns1": "192.0.2.1"}));
-    let hosts = get(&node, "node_hosts", json!({})).await;
-    assert_eq!(
-        hosts["data"],
-        std::fs::read_to_string("/etc/hosts").unwrap()
-    );
-    assert_eq!(hosts["digest"].as_str().unwrap().len(), 40);
-
-    let services = get(&node, "service_list", json!({})).await;
-    let state = |name: &str| {
-        let mut found = rows(&services).iter().filter(|row| row["service"] == name);
-        found.next().unwrap()["state"].clone()
-    };
-    // Where systemd runs, this node is still no unit of it.
-    let has_systemd = std::fs::read_to_string("/proc/1/comm").unwrap().trim() == "systemd";
-    if !has_systemd {
+#[test]
+fn names_services_certificates_and_packages() {
+    with_bridge(async {
+        if left_out("the services of a node") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        std::fs::write(
+            node.root.join("etc/resolv.conf"),
+            "search a.example\nnameserver 192.0.2.1\n",
+        )
+        .unwrap();
+        let dns = get(&node, "node_dns", json!({})).await;
+        assert_eq!(dns, json!({"search": "a.example", "dns1": "192.0.2.1"}));
+        let hosts = get(&node, "node_hosts", json!({})).await;
         assert_eq!(
-            (state("pvedaemon"), state("pveproxy")),
-            ("running".into(), "running".into())
+            hosts["data"],
+            std::fs::read_to_string("/etc/hosts").unwrap()
         );
-    }
-    assert_eq!(state("spiceproxy"), "dead");
-    let one = get(&node, "service_state", json!({"service": "cron"})).await;
-    assert_eq!(one["state"], state("cron"));
+        assert_eq!(hosts["digest"].as_str().unwrap().len(), 40);
 
-    let certificates = get(&node, "certificates_info", json!({})).await;
-    let [authority, served] = rows(&certificates) else {
-        panic!("not two certificates: {certificates}")
-    };
-    assert_eq!(served["issuer"], authority["subject"]);
-    assert_eq!(served["subject"], "/O=Ostler/CN=pve1");
-    assert!(
-        rows(&served["san"]).contains(&"localhost".into()),
-        "{served}"
-    );
-    let file = std::fs::read_to_string(node.root.join("var/lib/ostler/tls/ca.pem")).unwrap();
-    assert_eq!(authority["pem"].as_str().unwrap().trim(), file.trim());
+        let services = get(&node, "service_list", json!({})).await;
+        let state = |name: &str| {
+            let mut found = rows(&services).iter().filter(|row| row["service"] == name);
+            found.next().unwrap()["state"].clone()
+        };
+        // Where systemd runs, this node is still no unit of it.
+        let has_systemd = std::fs::read_to_string("/proc/1/comm").unwrap().trim() == "systemd";
+        if !has_systemd {
+            assert_eq!(
+                (state("pvedaemon"), state("pveproxy")),
+                ("running".into(), "running".into())
+            );
+        }
+        assert_eq!(state("spiceproxy"), "dead");
+        let one = get(&node, "service_state", json!({"service": "cron"})).await;
+        assert_eq!(one["state"], state("cron"));
 
-    packages(&node).await;
+        let certificates = get(&node, "certificates_info", json!({})).await;
+        let [authority, served] = rows(&certificates) else {
+            panic!("not two certificates: {certificates}")
+        };
+        assert_eq!(served["issuer"], authority["subject"]);
+        assert_eq!(served["subject"], "/O=Ostler/CN=pve1");
+        assert!(
+            rows(&served["san"]).contains(&"localhost".into()),
+            "{served}"
+        );
+        let file = std::fs::read_to_string(node.root.join("var/lib/ostler/tls/ca.pem")).unwrap();
+        assert_eq!(authority["pem"].as_str().unwrap().trim(), file.trim());
+
+        packages(&node).await;
+    });
 }
 
 async fn packages(node: &TestNode) {
@@ -159,55 +164,57 @@ async fn packages(node: &TestNode) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_configured_is_told_as_empty() {
-    if left_out("areas without configuration") {
-        return;
-    }
-    let node = TestNode::start(async |store| {
-        put_guest(store, 100, &[("name", "web".into())]).await;
-    })
-    .await;
-    for (op, params) in [
-        ("aplinfo", json!({"node": "pve1"})),
-        ("backup_list", json!({})),
-        ("cluster_config_nodes", json!({})),
-        ("ha_resource_list", json!({})),
-        ("ha_rule_list", json!({})),
-        ("node_replication_list", json!({"node": "pve1"})),
-        (
-            "node_rrddata",
-            json!({"node": "pve1", "timeframe": "decade"}),
-        ),
-        (
-            "qemu_rrddata",
-            json!({"node": "pve1", "vmid": 100, "timeframe": "hour"}),
-        ),
-        ("realm_sync_list", json!({})),
-        ("replication_list", json!({})),
-        (
-            "storage_rrddata",
-            json!({"node": "pve1", "storage": "local", "timeframe": "day"}),
-        ),
-    ] {
-        assert_eq!(node.call(op, params).await.unwrap().data, json!([]), "{op}");
-    }
-    let guests = node.call("not_backed_up", json!({})).await.unwrap().data;
-    assert_eq!(
-        guests,
-        json!([{"vmid": 100, "type": "qemu", "name": "web"}])
-    );
-    let state = node
-        .call("ha_status_current", json!({}))
-        .await
-        .unwrap()
-        .data;
-    assert_eq!(
-        (&state[0]["type"], &state[0]["quorate"]),
-        (&json!("quorum"), &json!(1))
-    );
-    what_is_named_is_not_there(&node).await;
-    over_the_wire(&node).await;
+#[test]
+fn what_is_not_configured_is_told_as_empty() {
+    with_bridge(async {
+        if left_out("areas without configuration") {
+            return;
+        }
+        let node = TestNode::start(async |store| {
+            put_guest(store, 100, &[("name", "web".into())]).await;
+        })
+        .await;
+        for (op, params) in [
+            ("aplinfo", json!({"node": "pve1"})),
+            ("backup_list", json!({})),
+            ("cluster_config_nodes", json!({})),
+            ("ha_resource_list", json!({})),
+            ("ha_rule_list", json!({})),
+            ("node_replication_list", json!({"node": "pve1"})),
+            (
+                "node_rrddata",
+                json!({"node": "pve1", "timeframe": "decade"}),
+            ),
+            (
+                "qemu_rrddata",
+                json!({"node": "pve1", "vmid": 100, "timeframe": "hour"}),
+            ),
+            ("realm_sync_list", json!({})),
+            ("replication_list", json!({})),
+            (
+                "storage_rrddata",
+                json!({"node": "pve1", "storage": "local", "timeframe": "day"}),
+            ),
+        ] {
+            assert_eq!(node.call(op, params).await.unwrap().data, json!([]), "{op}");
+        }
+        let guests = node.call("not_backed_up", json!({})).await.unwrap().data;
+        assert_eq!(
+            guests,
+            json!([{"vmid": 100, "type": "qemu", "name": "web"}])
+        );
+        let state = node
+            .call("ha_status_current", json!({}))
+            .await
+            .unwrap()
+            .data;
+        assert_eq!(
+            (&state[0]["type"], &state[0]["quorate"]),
+            (&json!("quorum"), &json!(1))
+        );
+        what_is_named_is_not_there(&node).await;
+        over_the_wire(&node).await;
+    });
 }
 
 async fn what_is_named_is_not_there(node: &TestNode) {

@@ -1,5 +1,6 @@
 //! What clients send with virtual machines' options, on a real node.
 
+use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, about, left_out, until};
 use serde_json::{Value, json};
 
@@ -18,234 +19,248 @@ async fn create(node: &TestNode, vmid: u32, options: Value) {
     assert_eq!(node.task("qemu_create", params).await, "OK");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn defaults_of_what_is_not_built_are_accepted() {
-    if left_out("qemu_options: defaults") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    let defaults = json!({
-        "template": 0, "ha-managed": 0, "live-restore": 0, "keephugepages": 0,
-        "migrate_downtime": "0.1", "migrate_speed": 0, "scsi0": "local:1,snapshot=0,scsiblock=0",
-    });
-    create(&node, 100, defaults).await;
-    let shown = config(&node, 100).await;
-    assert_eq!(
-        (&shown["template"], &shown["migrate_speed"]),
-        (&json!(0), &json!(0))
-    );
-    let refused = node
-        .call("qemu_configure", about(100, json!({"template": 1})))
-        .await;
-    let refused = refused.unwrap_err();
-    assert_eq!(
-        refused.fields["template"],
-        "not supported by this version of Ostler"
-    );
-    node.call("qemu_configure", about(100, json!({"delete": "template"})))
-        .await
-        .unwrap();
-
-    // What was made a template stays one.
-    assert_eq!(
-        node.task("qemu_template", about(100, json!({}))).await,
-        "OK"
-    );
-    for change in [json!({"template": 0}), json!({"delete": "template"})] {
+#[test]
+fn defaults_of_what_is_not_built_are_accepted() {
+    with_bridge(async {
+        if left_out("qemu_options: defaults") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        let defaults = json!({
+            "template": 0, "ha-managed": 0, "live-restore": 0, "keephugepages": 0,
+            "migrate_downtime": "0.1", "migrate_speed": 0, "scsi0": "local:1,snapshot=0,scsiblock=0",
+        });
+        create(&node, 100, defaults).await;
+        let shown = config(&node, 100).await;
+        assert_eq!(
+            (&shown["template"], &shown["migrate_speed"]),
+            (&json!(0), &json!(0))
+        );
         let refused = node
-            .call("qemu_configure", about(100, change))
-            .await
-            .unwrap_err();
-        let reasons: Vec<&String> = refused.fields.values().collect();
-        assert_eq!(reasons, ["a template stays a template"]);
-    }
-    assert_eq!(config(&node, 100).await["template"], 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_overrules_the_shutdown_that_waits() {
-    if left_out("qemu_options: stop") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    create(&node, 100, json!({})).await;
-    assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
-    let patient = about(100, json!({"timeout": 600}));
-    let shutdown = node.call("qemu_shutdown", patient).await.unwrap().data;
-    let how = json!({"overrule-shutdown": 1, "timeout": 5, "keepActive": 1, "skiplock": 1});
-    let stop = node.call("qemu_stop", about(100, how)).await.unwrap().data;
-    let (shutdown, stop) = (shutdown.as_str().unwrap(), stop.as_str().unwrap());
-    assert_eq!(node.ended(stop).await, "OK");
-    assert_ne!(node.ended(shutdown).await, "OK");
-    let log = json!({"node": "pve1", "upid": stop});
-    let log = node.call("task_log", log).await.unwrap().data;
-    assert_eq!(
-        log[0]["t"],
-        format!("overruled qmshutdown tasks: {shutdown}")
-    );
-    until("it is stopped", async || {
-        let status = node.call("qemu_status", about(100, json!({}))).await;
-        status.unwrap().data["status"] == "stopped"
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shutdown_waits_as_long_as_the_guest_says() {
-    if left_out("qemu_options: shutdown") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    create(&node, 100, json!({"startup": "down=1"})).await;
-    assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
-    let exit = node.task("qemu_shutdown", about(100, json!({}))).await;
-    assert_eq!(exit, "VM quit/powerdown failed - got timeout");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn options_that_need_each_other_come_in_any_order() {
-    if left_out("qemu_options: order") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    let first = json!({"vga": "serial0,clipboard=vnc", "hotplug": "disk,memory"});
-    create(&node, 100, first).await;
-    let start = async || node.task("qemu_start", about(100, json!({}))).await;
-    let set = async |options: Value| {
-        let changed = node.call("qemu_configure", about(100, options)).await;
-        changed.unwrap();
-    };
-    assert_eq!(start().await, "vga: there is no serial0");
-    set(json!({"serial0": "socket"})).await;
-    assert_eq!(start().await, "NUMA needs to be enabled for memory hotplug");
-    set(json!({"hotplug": "1"})).await;
-    assert_eq!(start().await, "WARNINGS: 1");
-    assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
-
-    set(json!({"vga": "virtio-gl", "vmgenid": "1"})).await;
-    assert_eq!(start().await, "WARNINGS: 1");
-    assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
-    let generation = config(&node, 100).await["vmgenid"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    generation.parse::<uuid::Uuid>().unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn firmware_without_a_disk_forgets() {
-    if left_out("qemu_options: firmware") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    create(&node, 100, json!({"bios": "ovmf"})).await;
-    let upid = node
-        .call("qemu_start", about(100, json!({})))
-        .await
-        .unwrap()
-        .data;
-    let upid = upid.as_str().unwrap();
-    assert_eq!(node.ended(upid).await, "WARNINGS: 1");
-    let log = json!({"node": "pve1", "upid": upid, "limit": 0});
-    let log = node.call("task_log", log).await.unwrap().data.to_string();
-    assert!(
-        log.contains("no efidisk configured! Using temporary efivars disk."),
-        "{log}"
-    );
-    let variables = node.root.join("run/ostler/guests/100.efivars");
-    assert!(variables.exists());
-    assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
-    assert!(!variables.exists());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn media_become_what_they_are() {
-    if left_out("qemu_options: media") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    let folder = node.root.join("var/lib/vz/template/iso");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("x.iso"), vec![0; 1 << 20]).unwrap();
-    create(
-        &node,
-        100,
-        json!({"cdrom": "none", "scsi3": "local:iso/x.iso"}),
-    )
-    .await;
-    let shown = config(&node, 100).await;
-    assert_eq!(shown["ide2"], "none,media=cdrom");
-    assert_eq!(shown["scsi3"], "local:iso/x.iso,media=cdrom,size=1M");
-    assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
-    let blocks = about(100, json!({"command": "info block"}));
-    let blocks = node.call("qemu_monitor", blocks).await.unwrap().data;
-    let blocks = blocks.as_str().unwrap();
-    assert!(blocks.contains("(raw, read-only)"), "{blocks}");
-    for (drive, field) in [
-        ("local:iso/x.iso,media=disk", "scsi4"),
-        ("local:iso/x.iso,format=raw", "ide0"),
-    ] {
-        let refused = node
-            .call("qemu_configure", about(100, json!({field: drive})))
+            .call("qemu_configure", about(100, json!({"template": 1})))
             .await;
-        assert!(refused.unwrap_err().fields.contains_key(field), "{drive}");
-    }
+        let refused = refused.unwrap_err();
+        assert_eq!(
+            refused.fields["template"],
+            "not supported by this version of Ostler"
+        );
+        node.call("qemu_configure", about(100, json!({"delete": "template"})))
+            .await
+            .unwrap();
+
+        // What was made a template stays one.
+        assert_eq!(
+            node.task("qemu_template", about(100, json!({}))).await,
+            "OK"
+        );
+        for change in [json!({"template": 0}), json!({"delete": "template"})] {
+            let refused = node
+                .call("qemu_configure", about(100, change))
+                .await
+                .unwrap_err();
+            let reasons: Vec<&String> = refused.fields.values().collect();
+            assert_eq!(reasons, ["a template stays a template"]);
+        }
+        assert_eq!(config(&node, 100).await["template"], 1);
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn paths_of_the_host_are_disks_and_media() {
-    if left_out("qemu_options: paths") {
-        return;
-    }
-    let node = TestNode::start(async |_| {}).await;
-    let disk = node.root.join("disk.img").display().to_string();
-    let medium = node.root.join("medium.iso").display().to_string();
-    std::fs::write(&disk, vec![0; 2 << 20]).unwrap();
-    std::fs::write(&medium, vec![0; 1 << 20]).unwrap();
-    create(
-        &node,
-        100,
-        json!({"scsi2": disk, "ide0": medium, "ide2": "cdrom"}),
-    )
-    .await;
-    let shown = config(&node, 100).await;
-    assert_eq!(shown["scsi2"], format!("{disk},size=2M"));
-    assert_eq!(shown["ide0"], format!("{medium},media=cdrom,size=1M"));
-    assert_eq!(shown["ide2"], "cdrom,media=cdrom");
-    assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
-    let blocks = async || {
-        let command = about(100, json!({"command": "info block"}));
-        let printed = node.call("qemu_monitor", command).await.unwrap().data;
-        printed.as_str().unwrap().to_owned()
-    };
-    let printed = blocks().await;
-    assert!(
-        printed.contains("drive-scsi2") && printed.contains("drive-ide0"),
-        "{printed}"
-    );
-    // A disk comes and a medium goes while it runs.
-    let change = json!({"virtio1": format!("{medium},media=disk"), "ide0": "none"});
-    node.call("qemu_configure", about(100, change))
-        .await
-        .unwrap();
-    let printed = blocks().await;
-    assert!(
-        printed.contains("drive-virtio1") && !printed.contains("drive-ide0"),
-        "{printed}"
-    );
+#[test]
+fn a_stop_overrules_the_shutdown_that_waits() {
+    with_bridge(async {
+        if left_out("qemu_options: stop") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        create(&node, 100, json!({})).await;
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let patient = about(100, json!({"timeout": 600}));
+        let shutdown = node.call("qemu_shutdown", patient).await.unwrap().data;
+        let how = json!({"overrule-shutdown": 1, "timeout": 5, "keepActive": 1, "skiplock": 1});
+        let stop = node.call("qemu_stop", about(100, how)).await.unwrap().data;
+        let (shutdown, stop) = (shutdown.as_str().unwrap(), stop.as_str().unwrap());
+        assert_eq!(node.ended(stop).await, "OK");
+        assert_ne!(node.ended(shutdown).await, "OK");
+        let log = json!({"node": "pve1", "upid": stop});
+        let log = node.call("task_log", log).await.unwrap().data;
+        assert_eq!(
+            log[0]["t"],
+            format!("overruled qmshutdown tasks: {shutdown}")
+        );
+        until("it is stopped", async || {
+            let status = node.call("qemu_status", about(100, json!({}))).await;
+            status.unwrap().data["status"] == "stopped"
+        })
+        .await;
+    });
+}
 
-    for (op, more) in [
-        ("qemu_snapshot", json!({"snapname": "s1"})),
-        ("qemu_clone", json!({"newid": 101})),
-    ] {
-        let exit = node.task(op, about(100, more)).await;
-        assert!(exit.contains("feature is not"), "{op}: {exit}");
-    }
-    assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
-    let missing = json!({"scsi2": "/nowhere/x.img"});
-    assert!(
-        node.call("qemu_configure", about(100, missing))
+#[test]
+fn a_shutdown_waits_as_long_as_the_guest_says() {
+    with_bridge(async {
+        if left_out("qemu_options: shutdown") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        create(&node, 100, json!({"startup": "down=1"})).await;
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let exit = node.task("qemu_shutdown", about(100, json!({}))).await;
+        assert_eq!(exit, "VM quit/powerdown failed - got timeout");
+    });
+}
+
+#[test]
+fn options_that_need_each_other_come_in_any_order() {
+    with_bridge(async {
+        if left_out("qemu_options: order") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        let first = json!({"vga": "serial0,clipboard=vnc", "hotplug": "disk,memory"});
+        create(&node, 100, first).await;
+        let start = async || node.task("qemu_start", about(100, json!({}))).await;
+        let set = async |options: Value| {
+            let changed = node.call("qemu_configure", about(100, options)).await;
+            changed.unwrap();
+        };
+        assert_eq!(start().await, "vga: there is no serial0");
+        set(json!({"serial0": "socket"})).await;
+        assert_eq!(start().await, "NUMA needs to be enabled for memory hotplug");
+        set(json!({"hotplug": "1"})).await;
+        assert_eq!(start().await, "WARNINGS: 1");
+        assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+
+        set(json!({"vga": "virtio-gl", "vmgenid": "1"})).await;
+        assert_eq!(start().await, "WARNINGS: 1");
+        assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+        let generation = config(&node, 100).await["vmgenid"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        generation.parse::<uuid::Uuid>().unwrap();
+    });
+}
+
+#[test]
+fn firmware_without_a_disk_forgets() {
+    with_bridge(async {
+        if left_out("qemu_options: firmware") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        create(&node, 100, json!({"bios": "ovmf"})).await;
+        let upid = node
+            .call("qemu_start", about(100, json!({})))
             .await
-            .is_err()
-    );
+            .unwrap()
+            .data;
+        let upid = upid.as_str().unwrap();
+        assert_eq!(node.ended(upid).await, "WARNINGS: 1");
+        let log = json!({"node": "pve1", "upid": upid, "limit": 0});
+        let log = node.call("task_log", log).await.unwrap().data.to_string();
+        assert!(
+            log.contains("no efidisk configured! Using temporary efivars disk."),
+            "{log}"
+        );
+        let variables = node.root.join("run/ostler/guests/100.efivars");
+        assert!(variables.exists());
+        assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+        assert!(!variables.exists());
+    });
+}
+
+#[test]
+fn media_become_what_they_are() {
+    with_bridge(async {
+        if left_out("qemu_options: media") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        let folder = node.root.join("var/lib/vz/template/iso");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("x.iso"), vec![0; 1 << 20]).unwrap();
+        create(
+            &node,
+            100,
+            json!({"cdrom": "none", "scsi3": "local:iso/x.iso"}),
+        )
+        .await;
+        let shown = config(&node, 100).await;
+        assert_eq!(shown["ide2"], "none,media=cdrom");
+        assert_eq!(shown["scsi3"], "local:iso/x.iso,media=cdrom,size=1M");
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let blocks = about(100, json!({"command": "info block"}));
+        let blocks = node.call("qemu_monitor", blocks).await.unwrap().data;
+        let blocks = blocks.as_str().unwrap();
+        assert!(blocks.contains("(raw, read-only)"), "{blocks}");
+        for (drive, field) in [
+            ("local:iso/x.iso,media=disk", "scsi4"),
+            ("local:iso/x.iso,format=raw", "ide0"),
+        ] {
+            let refused = node
+                .call("qemu_configure", about(100, json!({field: drive})))
+                .await;
+            assert!(refused.unwrap_err().fields.contains_key(field), "{drive}");
+        }
+    });
+}
+
+#[test]
+fn paths_of_the_host_are_disks_and_media() {
+    with_bridge(async {
+        if left_out("qemu_options: paths") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        let disk = node.root.join("disk.img").display().to_string();
+        let medium = node.root.join("medium.iso").display().to_string();
+        std::fs::write(&disk, vec![0; 2 << 20]).unwrap();
+        std::fs::write(&medium, vec![0; 1 << 20]).unwrap();
+        create(
+            &node,
+            100,
+            json!({"scsi2": disk, "ide0": medium, "ide2": "cdrom"}),
+        )
+        .await;
+        let shown = config(&node, 100).await;
+        assert_eq!(shown["scsi2"], format!("{disk},size=2M"));
+        assert_eq!(shown["ide0"], format!("{medium},media=cdrom,size=1M"));
+        assert_eq!(shown["ide2"], "cdrom,media=cdrom");
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let blocks = async || {
+            let command = about(100, json!({"command": "info block"}));
+            let printed = node.call("qemu_monitor", command).await.unwrap().data;
+            printed.as_str().unwrap().to_owned()
+        };
+        let printed = blocks().await;
+        assert!(
+            printed.contains("drive-scsi2") && printed.contains("drive-ide0"),
+            "{printed}"
+        );
+        // A disk comes and a medium goes while it runs.
+        let change = json!({"virtio1": format!("{medium},media=disk"), "ide0": "none"});
+        node.call("qemu_configure", about(100, change))
+            .await
+            .unwrap();
+        let printed = blocks().await;
+        assert!(
+            printed.contains("drive-virtio1") && !printed.contains("drive-ide0"),
+            "{printed}"
+        );
+
+        for (op, more) in [
+            ("qemu_snapshot", json!({"snapname": "s1"})),
+            ("qemu_clone", json!({"newid": 101})),
+        ] {
+            let exit = node.task(op, about(100, more)).await;
+            assert!(exit.contains("feature is not"), "{op}: {exit}");
+        }
+        assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+        let missing = json!({"scsi2": "/nowhere/x.img"});
+        assert!(
+            node.call("qemu_configure", about(100, missing))
+                .await
+                .is_err()
+        );
+    });
 }
