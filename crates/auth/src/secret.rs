@@ -1,6 +1,7 @@
 //! Random values, digests and their comparison.
 
 use aws_lc_rs::{constant_time, digest, hmac, rand};
+use model::text::hex;
 
 /// Random bytes of the operating system. It does not fail on a system that has started.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
@@ -31,8 +32,4 @@ pub(crate) fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
 /// Takes the same time wherever the first difference is.
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -15,8 +15,8 @@ const DAY_S: i64 = 86_400;
 /// No event is looked for further away than this: a day and a weekday meet within 40 years.
 const FARTHEST_DAYS: i64 = 366 * 60;
 
-/// The end of the year 2999.
-const LATEST_S: i64 = 32_503_680_000;
+/// The end of the year 2999: no event is later.
+pub const LATEST_S: i64 = 32_503_680_000;
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -194,9 +194,7 @@ impl CalendarEvent {
 
     fn is_on(&self, day: i64) -> bool {
         let (year, month, day_of_month) = civil_date(day);
-        // The first day of 1970 was a Thursday.
-        let weekday = u32::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
-        self.weekdays.has(weekday)
+        self.weekdays.has(weekday_of(day) as u32)
             && self.months.has(month)
             && self.days.has(day_of_month)
             && u32::try_from(year).is_ok_and(|year| self.years.has(year))
@@ -286,18 +284,24 @@ pub fn civil_date(day: i64) -> (i64, u32, u32) {
     (year, month as u32, day_of_month as u32)
 }
 
+/// The place in `WEEKDAYS` of a day since 1970, whose first was a Thursday.
+fn weekday_of(day: i64) -> usize {
+    (day.rem_euclid(7) as usize + 3) % 7
+}
+
 /// A time as C's `asctime` writes it: `Tue Dec  1 02:30:00 2026`.
 pub fn asctime(civil_s: i64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
     let (day, time) = (civil_s.div_euclid(DAY_S), civil_s.rem_euclid(DAY_S));
     let (year, month, day_of_month) = civil_date(day);
     let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    let weekday = DAYS[day.rem_euclid(7) as usize];
+    let weekday = WEEKDAYS[weekday_of(day)];
+    let (initial, rest) = weekday.split_at(1);
+    let initial = initial.to_ascii_uppercase();
     let month = MONTHS[month as usize - 1];
-    format!("{weekday} {month} {day_of_month:2} {hour:02}:{minute:02}:{second:02} {year}")
+    format!("{initial}{rest} {month} {day_of_month:2} {hour:02}:{minute:02}:{second:02} {year}")
 }
 
 #[cfg(test)]

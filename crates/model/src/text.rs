@@ -22,6 +22,17 @@ pub fn is_dns_name(value: &str) -> bool {
     value.len() <= 253 && value.split('.').all(is_host_label)
 }
 
+/// Octets in lower case hexadecimal.
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// A certificate's digest as it is shown: `4F:00:…`.
+pub fn fingerprint(octets: &[u8]) -> String {
+    let octets = octets.iter().map(|octet| format!("{octet:02X}"));
+    octets.collect::<Vec<_>>().join(":")
+}
+
 /// A day as `2026-11-25`, at Greenwich.
 pub fn utc_date(time: crate::UnixTime) -> String {
     let (year, month, day) = crate::calendar::civil_date(time.div_euclid(86_400));
@@ -90,6 +101,12 @@ pub fn is_volume_name(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn octets_have_two_digits() {
+        assert_eq!(hex(&[0x4f, 0, 0xa]), "4f000a");
+        assert_eq!(fingerprint(&[0x4f, 0, 0xa]), "4F:00:0A");
+    }
 
     #[test]
     fn days_are_those_of_the_calendar() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use model::text::{fingerprint, hex};
 use model::{Error, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -55,11 +56,10 @@ fn parse(file_name: &'static str, path: &Path, content: &[u8]) -> Result<Certifi
     let certificate = pem.parse_x509().map_err(|e| unreadable(&e))?;
     let (key_type, key_bits) = key(&certificate);
     let octets = digest(&SHA256, &pem.contents);
-    let octets = octets.as_ref().iter().map(|octet| format!("{octet:02X}"));
     Ok(Certificate {
         file_name,
         pem: first_block(&String::from_utf8_lossy(content)),
-        fingerprint: octets.collect::<Vec<_>>().join(":"),
+        fingerprint: fingerprint(octets.as_ref()),
         subject: name(certificate.subject()),
         issuer: name(certificate.issuer()),
         names: names(&certificate),
@@ -118,9 +118,7 @@ fn address(octets: &[u8]) -> Option<String> {
     if let Ok(octets) = <[u8; 4]>::try_from(octets) {
         return Some(std::net::Ipv4Addr::from(octets).to_string());
     }
-    let groups = octets
-        .chunks_exact(2)
-        .map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]));
+    let groups = octets.chunks_exact(2).map(hex);
     (octets.len() == 16).then(|| groups.collect::<Vec<_>>().join(":"))
 }
 

@@ -1,6 +1,7 @@
 //! The digest of a configuration: what a caller knew when a change was made up.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest as hash};
+use model::text::hex;
 use model::{GuestRecord, PendingChange};
 
 /// SHA-1, in hexadecimal, of the canonical text of what `GET …/config` and `GET …/pending` show.
@@ -21,8 +22,5 @@ pub fn digest(guest: &GuestRecord) -> String {
 /// SHA-1, in hexadecimal, of a file's text.
 pub fn text_digest(text: &[u8]) -> String {
     let hash = hash(&SHA1_FOR_LEGACY_USE_ONLY, text);
-    hash.as_ref()
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+    hex(hash.as_ref())
 }

@@ -3,32 +3,43 @@
 use std::time::Duration;
 
 use model::Error;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sys::{Command, SharedHost};
+use tokio::task::JoinSet;
+
+use crate::facts::Facts;
 
 /// What is asked of `lsblk`.
-const COLUMNS: &str = "NAME,PATH,TYPE,SIZE,ROTA,MODEL,SERIAL,VENDOR,WWN,TRAN,PTTYPE,PARTTYPE,\
-                       FSTYPE,MOUNTPOINT";
+const COLUMNS: &str = "NAME,MAJ:MIN,PATH,TYPE,SIZE,ROTA,MODEL,SERIAL,VENDOR,WWN,TRAN,PTTYPE,\
+                       PARTTYPE,FSTYPE,MOUNTPOINT";
 
 /// Block devices that are no disks: memory, and what stands for something elsewhere.
 const NO_DISKS: [&str; 6] = ["drbd", "nbd", "ram", "rbd", "zd", "zram"];
 
-/// How long a disk may take to tell of its health.
+/// How long the disks may take to say how they are.
 const HEALTH_S: u64 = 10;
 
-/// A block device as `lsblk` tells of it, with what lies in it.
+/// A block device as `lsblk` shows it, with what lies in it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Block {
     pub name: String,
+    #[serde(rename = "maj:min")]
+    number: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     pub path: String,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "or_default")]
     pub kind: String,
     /// In bytes.
+    #[serde(deserialize_with = "or_default")]
     pub size: u64,
     /// It turns, or does not say.
+    #[serde(deserialize_with = "or_default")]
     pub rota: bool,
+    /// How fast it turns, where udev knows.
+    #[serde(skip)]
+    pub rpm: Option<u64>,
     pub model: Option<String>,
     pub serial: Option<String>,
     pub vendor: Option<String>,
@@ -40,6 +51,15 @@ pub struct Block {
     pub fstype: Option<String>,
     pub mountpoint: Option<String>,
     pub children: Vec<Block>,
+}
+
+/// Empty also for `null`.
+fn or_default<'de, T, D>(given: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(given)?.unwrap_or_default())
 }
 
 /// The types of a partition that mean something to a machine's firmware.
@@ -100,7 +120,22 @@ impl Block {
 pub async fn disks(host: &SharedHost) -> Result<Vec<Block>, Error> {
     let command = Command::new("lsblk").args(["--json", "--bytes", "--output", COLUMNS]);
     let printed = host.run(command).await?.checked("lsblk")?;
-    parse(&printed)
+    let mut disks = parse(&printed)?;
+    let facts = Facts::new(host.clone());
+    for disk in disks.iter_mut().filter(|disk| disk.rota) {
+        if let Some(number) = &disk.number {
+            let known = facts.text(&format!("/run/udev/data/b{number}")).await;
+            disk.rpm = rpm_of(&known);
+        }
+    }
+    Ok(disks)
+}
+
+/// How fast a disk turns by udev's record of it. What does not turn says 0.
+fn rpm_of(record: &str) -> Option<u64> {
+    let mut lines = record.lines();
+    let rpm = lines.find_map(|line| line.strip_prefix("E:ID_ATA_ROTATION_RATE_RPM="))?;
+    rpm.parse().ok().filter(|rpm| *rpm > 0)
 }
 
 fn parse(printed: &[u8]) -> Result<Vec<Block>, Error> {
@@ -148,8 +183,23 @@ impl Health {
     }
 }
 
-/// Asks a disk for its health. A machine without `smartctl` does not know.
-pub async fn health(host: &SharedHost, disk: &Block) -> Health {
+/// Asks disks for their health, all at the same time. A machine without `smartctl` does not know.
+pub async fn healths(host: &SharedHost, disks: &[Block]) -> Vec<Health> {
+    let mut asked = JoinSet::new();
+    for (at, disk) in disks.iter().cloned().enumerate() {
+        let host = host.clone();
+        asked.spawn(async move { (at, health(&host, &disk).await) });
+    }
+    let mut healths = vec![Health::default(); disks.len()];
+    while let Some(answer) = asked.join_next().await {
+        if let Ok((at, health)) = answer {
+            healths[at] = health;
+        }
+    }
+    healths
+}
+
+async fn health(host: &SharedHost, disk: &Block) -> Health {
     let mut command =
         Command::new("smartctl").args(["--json", "--info", "--health", "--attributes"]);
     command = command.arg(&disk.path);
@@ -177,10 +227,11 @@ mod tests {
                 {"name": "vg-root", "type": "lvm", "mountpoint": "/"}]}]},
         {"name": "nvme0n1", "path": "/dev/nvme0n1", "type": "disk", "size": 2000, "rota": false},
         {"name": "vda", "path": "/dev/vda", "type": "disk", "size": 3000, "rota": true,
-         "vendor": "0x1af4", "fstype": "ext4", "mountpoint": "/srv"}]}"#;
+         "vendor": "0x1af4", "fstype": "ext4", "mountpoint": "/srv"},
+        {"name": "md0", "maj:min": null, "path": null, "type": null, "size": null, "rota": null}]}"#;
 
     #[test]
-    fn disks_are_told_by_their_use() {
+    fn disks_are_known_by_their_use() {
         let disks = parse(PRINTED.as_bytes()).unwrap();
         let names: Vec<&str> = disks.iter().map(|disk| disk.name.as_str()).collect();
         assert_eq!(names, ["sda", "nvme0n1", "vda"]);
@@ -199,6 +250,14 @@ mod tests {
             ("hdd", "unknown")
         );
         assert_eq!(disks[1].medium(None), "nvme");
+    }
+
+    #[test]
+    fn a_speed_is_known_by_udev() {
+        let record = "S:disk/by-id/ata-x\nE:ID_ATA_ROTATION_RATE_RPM=7200\nG:systemd\n";
+        assert_eq!(rpm_of(record), Some(7200));
+        assert_eq!(rpm_of("E:ID_ATA_ROTATION_RATE_RPM=0"), None);
+        assert_eq!(rpm_of(""), None);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest as hash};
 use model::schema::format::split_list;
 use model::schema::parse_properties;
 use model::{Error, NodeName, Record};
@@ -12,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Commit, Key, Precondition, Read, Revision, StoreError};
 
-use crate::Records;
 use crate::records::unreadable;
+use crate::{Records, text_digest};
 
-/// The vendor part of hardware addresses that are made up, where nobody chose another.
+/// The vendor part of hardware addresses that are made up, by default.
 const MAC_PREFIX: &str = "BC:24:11";
 
-/// The keyboard of a cluster that nobody has configured.
+/// The keyboard of a cluster that is not configured.
 const KEYBOARD: &str = "en-us";
 
-/// The numbers that new guests get, where nobody chose others.
+/// The numbers that new guests get by default.
 const VMIDS: Range<u32> = 100..1_000_000;
 
 /// Where the settings of the whole cluster are.
@@ -52,11 +51,7 @@ impl Settings {
         for (name, value) in &self.options {
             text.push_str(&format!("{name}: {value}\n"));
         }
-        let hash = hash(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
-        hash.as_ref()
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect()
+        text_digest(text.as_bytes())
     }
 
     /// What hardware addresses that are made up begin with: one to three octets.
@@ -135,7 +130,7 @@ impl Settings {
 }
 
 impl Records {
-    /// Settings, empty where nobody has made any, with the commit that last wrote them.
+    /// Settings, empty where there are none, with the commit that last wrote them.
     async fn settings_entry(
         &self,
         key: &Key,
@@ -154,7 +149,7 @@ impl Records {
         Ok(self.settings_entry(key).await?.0.data)
     }
 
-    /// The settings of the whole cluster. One that nobody has ever set anything of has a keyboard.
+    /// The settings of the whole cluster. One of which nothing was ever set has a keyboard.
     pub async fn cluster_options(&self) -> Result<Settings, Error> {
         let (record, modified) = self.settings_entry(&cluster_options_key()).await?;
         let mut settings = record.data;

@@ -10,7 +10,7 @@ use store::SharedStore;
 use sys::SharedHost;
 
 use crate::kvm::Kvm;
-use crate::packages::Updates;
+use crate::packages::{Changelogs, Updates};
 use crate::programs::Programs;
 use crate::{AgentTurns, Arrivals, Consoles, Events, News, Paths, Records, Running, StatusBoard};
 
@@ -56,6 +56,8 @@ pub struct World {
     pub programs: Programs,
     /// Packages that have a newer version.
     pub updates: Updates,
+    /// The changes of packages.
+    pub changelogs: Changelogs,
     /// What running QEMUs tell of themselves.
     pub news: News,
 }
@@ -88,6 +90,7 @@ impl World {
             arrivals: Arrivals::default(),
             status,
             updates: Updates::default(),
+            changelogs: Changelogs::default(),
             news: News::default(),
         })
     }

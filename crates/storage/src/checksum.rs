@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use aws_lc_rs::digest::{self, Context};
 use md5::{Digest, Md5};
+use model::text::hex;
 use serde::{Deserialize, Serialize};
 
 use crate::StorageError;
@@ -66,10 +67,6 @@ impl Hasher {
             Self::Sha(sha) => hex(sha.finish().as_ref()),
         }
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 impl Checksum {

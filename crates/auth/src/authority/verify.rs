@@ -1,5 +1,6 @@
 //! From a credential to an identity.
 
+use model::text::hex;
 use model::{Record, TokenName, UnixTime, UserId};
 use proto::{Credential, Identity, TokenIdentity};
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Authority;
 use crate::error::{AccessError, AuthError};
 use crate::keys;
-use crate::secret::{hex, same, sha256};
+use crate::secret::{same, sha256};
 use crate::ticket::SESSION_SECONDS;
 
 /// Where a credential came from.

@@ -15,10 +15,11 @@
 mod totp;
 
 use model::UnixTime;
+use model::text::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::secret::{hex, hmac_sha256, random, same};
+use crate::secret::{hmac_sha256, random, same};
 
 pub use totp::{Algorithm, Totp, TotpError};
 

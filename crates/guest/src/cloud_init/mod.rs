@@ -19,11 +19,10 @@ mod network;
 mod user;
 mod yaml;
 
-use std::fmt::Write;
-
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use model::VmId;
 use model::qemu::CloudInitType;
+use model::text::hex;
 use serde_json::{Map, Value, json};
 
 use crate::qemu::VmConfig;
@@ -189,12 +188,7 @@ fn instance_id(user: &str, network: &str) -> String {
         &SHA1_FOR_LEGACY_USE_ONLY,
         format!("{user}{network}").as_bytes(),
     );
-    let mut text = String::new();
-    for octet in hash.as_ref() {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{octet:02x}");
-    }
-    text
+    hex(hash.as_ref())
 }
 
 impl Seed {

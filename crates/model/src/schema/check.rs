@@ -22,7 +22,7 @@ const UNBUILT: &str = "not supported by this version of Ostler";
 ///
 /// What the schema has and this version does not is refused last, only when all else is right,
 /// and only where it would change something: a default passes. Nothing is filled in: a default is
-/// the business of whoever reads the value.
+/// the business of what reads the value.
 pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, FieldErrors> {
     let mut errors = FieldErrors::new();
     let mut values = Values::new();

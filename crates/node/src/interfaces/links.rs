@@ -1,4 +1,4 @@
-//! The interfaces that the kernel has, as `ip` tells of them.
+//! The interfaces that the kernel has, as `ip` lists them.
 
 use model::Error;
 use serde::Deserialize;
@@ -157,7 +157,9 @@ impl Running {
             }
             "vlan" => {
                 put("type", "vlan".into());
-                put("vlan-id", data["id"].to_string().into());
+                if let Some(id) = data["id"].as_u64() {
+                    put("vlan-id", id.to_string().into());
+                }
                 put(
                     "vlan-raw-device",
                     self.link.as_deref().unwrap_or_default().into(),

@@ -83,6 +83,19 @@ mod tests {
     }
 
     #[test]
+    fn a_vlan_without_a_number_shows_none() {
+        for (data, id) in [(r#"{"id": 7}"#, json!("7")), ("null", Value::Null)] {
+            let printed = format!(
+                r#"[{{"ifname": "eno1.7", "link": "eno1",
+                      "linkinfo": {{"info_kind": "vlan", "info_data": {data}}}}}]"#
+            );
+            let running = links::parse(printed.as_bytes()).unwrap();
+            let interfaces = merge(file::parse(""), &running);
+            assert_eq!(text(&interfaces[0])["vlan-id"], id);
+        }
+    }
+
+    #[test]
     fn the_file_and_the_kernel_are_put_together() {
         let stanzas = file::parse(
             "auto lo\niface lo inet loopback\n\niface eno1 inet manual\n\nauto vmbr0\n\

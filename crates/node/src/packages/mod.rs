@@ -1,13 +1,14 @@
-//! The packages of a host, as dpkg and apt tell of them.
+//! The packages of a host, as dpkg and apt list them.
 
 mod paragraphs;
 pub mod repositories;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use model::{Error, UnixTime};
-use sys::{Command, SharedHost};
+use sys::{Command, SharedHost, SysError};
 use tokio::sync::Mutex;
 
 use crate::facts::Facts;
@@ -33,6 +34,9 @@ pub const WATCHED: [&str; 16] = [
     "zfsutils-linux",
 ];
 
+/// How long apt may take to fetch the changes of a package.
+const CHANGELOG_S: u64 = 10;
+
 /// A package: the version that could be installed, and the one that is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Package {
@@ -51,8 +55,8 @@ pub struct Package {
 
 /// The packages that are watched, by name. A machine without dpkg has none.
 pub async fn watched(host: &SharedHost) -> Result<Vec<Package>, Error> {
-    let installed = installed(host).await;
-    let known = describe(host, &WATCHED).await;
+    let installed = installed(host).await?;
+    let known = describe(host, &WATCHED).await?;
     let origin = origin(host).await;
     let packages = known.iter().filter(|p| !p.field("Package").is_empty());
     let mut packages: Vec<Package> = packages
@@ -114,7 +118,7 @@ async fn updates(host: &SharedHost) -> Result<Vec<Package>, Error> {
     let known = if wanted.is_empty() {
         Vec::new()
     } else {
-        describe(host, &wanted).await
+        describe(host, &wanted).await?
     };
     let describe = |upgrade: Package| {
         let mut about = known
@@ -133,19 +137,42 @@ async fn updates(host: &SharedHost) -> Result<Vec<Package>, Error> {
     Ok(found.into_iter().map(describe).collect())
 }
 
-/// What has changed in a package, as its maintainers tell.
-pub async fn changelog(
-    host: &SharedHost,
-    name: &str,
-    version: Option<&str>,
-) -> Result<String, Error> {
+/// The changes of packages, which apt fetches: one at a time.
+#[derive(Default)]
+pub struct Changelogs {
+    turn: Mutex<()>,
+}
+
+impl Changelogs {
+    /// What has changed in a package, in its maintainers' words. Where apt has none, what it says.
+    pub async fn get(
+        &self,
+        host: &SharedHost,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<String, Error> {
+        let _turn = self.turn.lock().await;
+        changelog(host, name, version).await
+    }
+}
+
+async fn changelog(host: &SharedHost, name: &str, version: Option<&str>) -> Result<String, Error> {
     let wanted = match version {
         Some(version) => format!("{name}={version}"),
         None => name.to_owned(),
     };
     let command = Command::new("apt-get").args(["changelog", "--quiet=2", "--", &wanted]);
-    let printed = host.run(command).await?.checked("apt-get")?;
-    Ok(String::from_utf8_lossy(&printed).into_owned())
+    let limit = Duration::from_secs(CHANGELOG_S);
+    let output = host.run(command.timeout(Some(limit))).await?;
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.success() {
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        let code = output
+            .code
+            .map_or("signal".to_owned(), |code| code.to_string());
+        text.push_str(&format!("RC: {code}"));
+    }
+    Ok(text)
 }
 
 /// Lines of the form `Inst NAME [OLD] (NEW ORIGIN:SUITE [ARCHITECTURE]) …`.
@@ -178,10 +205,10 @@ fn upgrades(printed: &str) -> Vec<Package> {
 }
 
 /// What dpkg has of each package: its version and state.
-async fn installed(host: &SharedHost) -> BTreeMap<String, (String, &'static str)> {
+async fn installed(host: &SharedHost) -> Result<BTreeMap<String, (String, &'static str)>, Error> {
     let format = "--showformat=${Package}\\t${Version}\\t${Status}\\n";
     let command = Command::new("dpkg-query").args(["--show", format]);
-    let printed = printed(host, command).await;
+    let printed = printed(host, command).await?;
     let parse = |line: &str| {
         let mut fields = line.split('\t');
         let (name, version) = (fields.next()?, fields.next()?);
@@ -195,21 +222,23 @@ async fn installed(host: &SharedHost) -> BTreeMap<String, (String, &'static str)
         };
         Some((name.to_owned(), (version.to_owned(), state)))
     };
-    printed.lines().filter_map(parse).collect()
+    Ok(printed.lines().filter_map(parse).collect())
 }
 
-async fn describe(host: &SharedHost, names: &[&str]) -> Vec<Paragraph> {
+async fn describe(host: &SharedHost, names: &[&str]) -> Result<Vec<Paragraph>, Error> {
     let command = Command::new("apt-cache")
         .args(["show", "--no-all-versions"])
         .args(names.iter().copied());
-    paragraphs::parse(&printed(host, command).await)
+    Ok(paragraphs::parse(&printed(host, command).await?))
 }
 
-/// What a program prints, also where it warns of names that it does not know.
-async fn printed(host: &SharedHost, command: Command) -> String {
+/// What a program prints, also where it warns of names that it does not know. One that is not
+/// installed knows nothing.
+async fn printed(host: &SharedHost, command: Command) -> Result<String, Error> {
     match host.run(command).await {
-        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
-        Err(_) => String::new(),
+        Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Err(SysError::ProgramMissing { .. }) => Ok(String::new()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -250,7 +279,27 @@ fn package(paragraph: &Paragraph, origin: &str) -> Package {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use sys::Output;
+    use testkit::{FakeHost, Faults};
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_apt_says_is_the_answer_also_where_it_fails() {
+        let failing = |_: &mut testkit::Disk, _: &Command| Output {
+            code: Some(100),
+            stderr: b"E: Unable to locate package x\n".to_vec(),
+            ..Output::default()
+        };
+        let host = FakeHost::new(Faults::default()).program("apt-get", failing);
+        let host: SharedHost = Arc::new(host);
+        let said = Changelogs::default().get(&host, "x", None).await.unwrap();
+        assert_eq!(said, "E: Unable to locate package x\nRC: 100");
+        // Without dpkg and apt-cache there are no packages.
+        assert_eq!(watched(&host).await.unwrap(), []);
+    }
 
     #[test]
     fn upgrades_are_read_from_what_apt_would_do() {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use model::Error;
+use model::text::hex;
 use sys::SharedHost;
 
 use super::paragraphs::{self, Paragraph};
@@ -88,12 +89,7 @@ impl Repositories {
             context.update(file.path.as_os_str().as_encoded_bytes());
             context.update(&file.digest);
         }
-        let octets = context.finish();
-        octets
-            .as_ref()
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect()
+        hex(context.finish().as_ref())
     }
 }
 

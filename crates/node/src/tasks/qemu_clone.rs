@@ -254,7 +254,7 @@ async fn plan_layer(
     })
 }
 
-/// A medium of cloud-init tells a guest who it is: another one gets its own.
+/// A medium of cloud-init says which guest it is for: another one gets its own.
 async fn plan_medium(
     cx: &Cx,
     task: &QemuClone,
@@ -325,7 +325,7 @@ const NOT_COPIED: [&str; 6] = [
     "parent", "lock", "template", "vmstate", "digest", "snaptime",
 ];
 
-/// The options of the new guest: what tells two guests apart is made anew.
+/// The options of the new guest: what distinguishes two guests is made anew.
 async fn configured(
     cx: &Cx,
     task: &QemuClone,

@@ -31,7 +31,7 @@ pub(super) struct Arriving {
     /// Where the file lies until it is a volume, and where the volume will be.
     #[serde(default)]
     paths: Option<(PathBuf, PathBuf)>,
-    /// Tells our file from the one that it replaces, whichever name it has.
+    /// Distinguishes our file from the one that it replaces, whichever name it has.
     #[serde(default)]
     inode: Option<u64>,
     #[serde(default)]
@@ -171,8 +171,8 @@ async fn verify(cx: &Cx, checksum: &Checksum, path: &Path) -> Result<(), Error> 
     Ok(())
 }
 
-/// Refuses what is to be imported and is not what its name says, or refers to other files: whoever
-/// made it up would read the host's files through it.
+/// Refuses an image to be imported that is not what its name says, or refers to other files: its
+/// author would read the host's files through it.
 async fn check_image(cx: &Cx, volume: &VolumeId, path: &Path) -> Result<(), Error> {
     let storage = cx.world.storage(volume.storage()).await?;
     let named = storage.describe_name(volume.name())?;

@@ -122,10 +122,5 @@ pub(super) fn fingerprint(chain: &Path) -> Result<String> {
     let certificate = CertificateDer::from_pem_file(chain)
         .with_context(|| format!("reading {}", chain.display()))?;
     let digest = digest(&SHA256, &certificate);
-    let octets: Vec<String> = digest
-        .as_ref()
-        .iter()
-        .map(|octet| format!("{octet:02X}"))
-        .collect();
-    Ok(octets.join(":"))
+    Ok(model::text::fingerprint(digest.as_ref()))
 }

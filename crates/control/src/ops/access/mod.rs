@@ -82,7 +82,7 @@ fn items<T: std::str::FromStr>(list: Option<&str>) -> Result<Vec<T>, Error> {
         .collect()
 }
 
-/// Whoever manages users must not come by the superuser's rights through its account.
+/// Who manages users must not come by the superuser's rights through its account.
 fn guard_root(who: &Identity, user: &UserId) -> Result<(), Error> {
     if user.is_root() && !who.is_root() {
         Err(Denied::not_root().into())
@@ -91,7 +91,7 @@ fn guard_root(who: &Identity, user: &UserId) -> Result<(), Error> {
     }
 }
 
-/// The user must exist: what belongs to nobody is nobody's to change.
+/// The user must exist: nothing is changed without its owner.
 fn check_user(op: &Op, user: &UserId) -> Result<(), Error> {
     let missing = || Error::not_found(format!("no such user ('{user}')"));
     op.context

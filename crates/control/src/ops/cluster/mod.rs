@@ -10,6 +10,9 @@ mod options;
 pub(super) mod replication;
 mod status;
 
+use model::Error;
+use serde::Deserialize;
+
 use super::{Pair, pair};
 
 pub(in crate::ops) use log::{Line as LogLine, lines as log_lines};
@@ -33,3 +36,14 @@ const PAIRS: &[Pair] = &[
     pair!("cluster_status", status::status),
     pair!("cluster_tasks", status::tasks),
 ];
+
+/// A job of whatever kind.
+#[derive(Deserialize)]
+struct Job {
+    id: String,
+}
+
+/// What is said of a job that is not there. Replication has words of its own.
+fn no_such_job(id: &str) -> Error {
+    Error::invalid("id", format!("No such job '{id}'"))
+}

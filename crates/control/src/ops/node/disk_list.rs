@@ -21,18 +21,17 @@ pub(super) async fn disk_list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
     op.context.check_node(&wanted.node)?;
     let host = &op.context.world.host;
+    let mut disks = disks::disks(host).await?;
+    disks.retain(|disk| is_wanted(disk, wanted.r#type.as_deref()));
+    let healths = match wanted.skipsmart {
+        Some(true) => vec![Health::default(); disks.len()],
+        _ => disks::healths(host, &disks).await,
+    };
     let mut rows = Vec::new();
-    for disk in disks::disks(host).await? {
-        if !is_wanted(&disk, wanted.r#type.as_deref()) {
-            continue;
-        }
-        let health = match wanted.skipsmart {
-            Some(true) => Health::default(),
-            _ => disks::health(host, &disk).await,
-        };
-        rows.push(row(&disk, &health));
+    for (disk, health) in disks.iter().zip(&healths) {
+        rows.push(row(disk, health));
         if wanted.include_partitions == Some(true) {
-            rows.extend(disk.partitions().map(|part| partition(&disk, part)));
+            rows.extend(disk.partitions().map(|part| partition(disk, part)));
         }
     }
     Ok(Answer::new(rows))
@@ -49,8 +48,9 @@ fn is_wanted(disk: &Block, kind: Option<&str>) -> bool {
 
 fn row(disk: &Block, health: &Health) -> Value {
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
-    let medium = disk.medium(health.rpm);
-    let rpm: i64 = match (medium, health.rpm) {
+    let rpm = disk.rpm.or(health.rpm);
+    let medium = disk.medium(rpm);
+    let rpm: i64 = match (medium, rpm) {
         ("hdd", Some(rpm)) => i64::try_from(rpm).unwrap_or(-1),
         ("ssd" | "nvme" | "usb", _) => 0,
         _ => -1,

@@ -1,4 +1,4 @@
-//! `GET /nodes/{node}/subscription`: nobody sells one for this product.
+//! `GET /nodes/{node}/subscription`: none is sold for this product.
 
 use model::{Error, Privilege};
 use node::text_digest;

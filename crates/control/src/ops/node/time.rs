@@ -7,10 +7,12 @@ use node::World;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::json;
-use sys::{Command, FileKind};
+use sys::{Command, FileKind, SharedHost};
 
 use super::status::Node;
 use crate::ops::Op;
+
+const DAY_S: i64 = 86_400;
 
 /// Where the rules of all time zones are.
 const ZONES: &str = "/usr/share/zoneinfo";
@@ -21,7 +23,7 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let world = &op.context.world;
     let timezone = timezone(world).await?;
     let time = op.context.clock.wall();
-    let localtime = time + offset_s(world, &timezone, time).await?;
+    let localtime = time + offsets_s(&world.host, &timezone, &[time]).await?[0];
     Ok(Answer::new(
         json!({"timezone": timezone, "time": time, "localtime": localtime}),
     ))
@@ -92,21 +94,57 @@ pub(in crate::ops) async fn timezone(world: &World) -> Result<String, Error> {
     Ok("UTC".to_owned())
 }
 
-/// How far a zone's clocks are ahead of UTC at a time, in seconds.
-pub(in crate::ops) async fn offset_s(
-    world: &World,
+/// How far a zone's clocks are ahead of UTC at each of these times, in seconds. One program
+/// answers for all of them.
+async fn offsets_s(
+    host: &SharedHost,
+    timezone: &str,
+    times: &[UnixTime],
+) -> Result<Vec<i64>, Error> {
+    if times.is_empty() || matches!(timezone, "UTC" | "Etc/UTC") {
+        return Ok(vec![0; times.len()]);
+    }
+    let asked: String = times.iter().map(|at| format!("@{at}\n")).collect();
+    let mut command = Command::new("date").args(["--file=-", "+%z"]).input(asked);
+    command.env.push(("TZ".to_owned(), timezone.to_owned()));
+    let printed = host.run(command).await?.checked("date")?;
+    let text = String::from_utf8_lossy(&printed);
+    let read: Option<Vec<i64>> = text.lines().map(parse_offset_s).collect();
+    let read = read.filter(|offsets| offsets.len() == times.len());
+    read.ok_or_else(|| Error::bug(format!("date printed '{}' for offsets", text.trim())))
+}
+
+/// What a zone's clocks show at a time, in civil seconds.
+pub(in crate::ops) async fn civil_s(
+    host: &SharedHost,
     timezone: &str,
     at: UnixTime,
 ) -> Result<i64, Error> {
-    if timezone == "UTC" {
-        return Ok(0);
-    }
-    let mut command = Command::new("date").args(["-d", &format!("@{at}"), "+%z"]);
-    command.env.push(("TZ".to_owned(), timezone.to_owned()));
-    let printed = world.host.run(command).await?.checked("date")?;
-    let text = String::from_utf8_lossy(&printed);
-    let read = parse_offset_s(text.trim());
-    read.ok_or_else(|| Error::bug(format!("date printed '{}' for an offset", text.trim())))
+    Ok(at + offsets_s(host, timezone, &[at]).await?[0])
+}
+
+/// When a zone's clocks show each of these civil seconds: the first time where they do twice. What
+/// they skip is as late as if they had not been put forward.
+pub(in crate::ops) async fn times(
+    host: &SharedHost,
+    timezone: &str,
+    civil: &[i64],
+) -> Result<Vec<UnixTime>, Error> {
+    let count = civil.len();
+    let days = |by_s: i64| civil.iter().map(move |at| at + by_s);
+    let around: Vec<i64> = days(-DAY_S).chain(days(DAY_S)).collect();
+    let around = offsets_s(host, timezone, &around).await?;
+    // By the offset of the day before, then by that of the day after.
+    let read: Vec<UnixTime> = (0..2 * count)
+        .map(|at| civil[at % count] - around[at])
+        .collect();
+    let there = offsets_s(host, timezone, &read).await?;
+    let is_true = |at: usize| there[at] == around[at];
+    let choose = |at: usize| match !is_true(at) && is_true(at + count) {
+        true => read[at + count],
+        false => read[at],
+    };
+    Ok((0..count).map(choose).collect())
 }
 
 /// Reads `+0530`.
@@ -122,7 +160,45 @@ fn parse_offset_s(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use sys::Output;
+    use testkit::{FakeHost, Faults};
+
     use super::*;
+
+    /// Clocks an hour ahead, put forward from 1,000,000 to 2,000,000.
+    fn date(_: &mut testkit::Disk, command: &Command) -> Output {
+        let asked = String::from_utf8_lossy(&command.input).into_owned();
+        let offset = |line: &str| match line[1..].parse::<i64>() {
+            Ok(1_000_000..2_000_000) => "+0200\n",
+            _ => "+0100\n",
+        };
+        Output {
+            code: Some(0),
+            stdout: asked.lines().map(offset).collect::<String>().into_bytes(),
+            ..Output::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn times_are_those_that_the_clocks_show() {
+        let host: SharedHost = Arc::new(FakeHost::new(Faults::default()).program("date", date));
+        let civil = [
+            // Before, skipped, after.
+            1_003_599, 1_003_600, 1_007_200, // Before, shown twice, after.
+            2_003_599, 2_003_600, 2_007_199, 2_007_200,
+        ];
+        let found = times(&host, "Europe/Berlin", &civil).await.unwrap();
+        assert_eq!(
+            found,
+            [
+                999_999, 1_000_000, 1_000_000, 1_996_399, 1_996_400, 1_999_999, 2_003_600
+            ]
+        );
+        assert_eq!(times(&host, "Etc/UTC", &civil).await.unwrap(), civil);
+        assert_eq!(civil_s(&host, "Europe/Berlin", 5).await.unwrap(), 3605);
+    }
 
     #[test]
     fn offsets_have_signs_and_minutes() {

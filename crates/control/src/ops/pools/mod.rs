@@ -2,15 +2,22 @@
 
 mod members;
 
-use auth::edit;
 use auth::edit::pools::{Gone, PoolChange};
+use auth::{AccessError, edit};
 use model::schema::format::split_list;
-use model::{Error, PoolId, Privilege};
+use model::{Error, PoolId, Privilege, VmId};
+use node::guest_key;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::limits::PRECONDITIONS_PER_COMMIT;
+use store::{Precondition, Revision, StoreError};
 
 use super::{Op, Pair, pair};
+use crate::Context;
+
+/// How often a change is tried again that another one forestalled.
+const ATTEMPTS: usize = 10;
 
 pub(super) const PAIRS: &[Pair] = &[
     pair!("pool_list", list),
@@ -131,15 +138,34 @@ fn names(list: Option<&str>) -> Vec<String> {
 }
 
 async fn delete(op: Op) -> Result<Answer, Error> {
-    let params: Params = op.params()?;
-    let authority = &op.context.authority;
-    let gone = match authority.access().pool(&params.poolid) {
-        Some(pool) => members::gone(&op.context, pool).await?,
-        None => Gone::default(),
-    };
-    let revision = authority
-        .change(|access| edit::pools::delete(access, &params.poolid, &gone))
-        .await
-        .map_err(|error| error.during("delete pool failed"))?;
+    let Params { poolid, .. } = op.params()?;
+    let revision = remove(&op.context, &poolid).await?;
     Ok(Answer::null().at(revision.0))
+}
+
+/// Removes a pool if its guests are still gone when that is committed.
+async fn remove(context: &Context, id: &PoolId) -> Result<Revision, Error> {
+    let failed = |error: AccessError| error.during("delete pool failed");
+    for _ in 0..ATTEMPTS {
+        let access = context.authority.refresh().await?;
+        let gone = match access.pool(id) {
+            Some(pool) => members::gone(context, pool).await?,
+            None => Gone::default(),
+        };
+        let edit = edit::pools::delete(&access, id, &gone).map_err(failed)?;
+        let mut commit = edit.into_commit(&access);
+        let guests = gone.guests.iter().filter_map(|vmid| VmId::new(*vmid).ok());
+        // One precondition is the edit's own. A pool with more that is gone than fits is rare.
+        for vmid in guests.take(PRECONDITIONS_PER_COMMIT - 1) {
+            commit = commit.when(Precondition::Absent(guest_key(vmid)));
+        }
+        match context.store.commit(commit).await {
+            Err(StoreError::Conflict { .. }) => {}
+            outcome => {
+                context.authority.refresh().await?;
+                return outcome.map_err(|error| failed(error.into()));
+            }
+        }
+    }
+    Err(failed(AccessError::Contended))
 }

@@ -1,8 +1,8 @@
 //! Between the options of a storage as the wire has them and its record.
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest as hash};
 use model::schema::format::split_list;
 use model::{BlockFormat, Error, IdError, NodeName};
+use node::text_digest;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use storage::{ContentType, Preallocation, StorageConfig};
@@ -188,9 +188,5 @@ fn digest(fields: &Map<String, Value>) -> String {
         })
         .collect();
     lines.sort_unstable();
-    let hash = hash(&SHA1_FOR_LEGACY_USE_ONLY, lines.concat().as_bytes());
-    hash.as_ref()
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+    text_digest(lines.concat().as_bytes())
 }

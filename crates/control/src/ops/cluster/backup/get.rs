@@ -2,15 +2,9 @@
 
 use model::Error;
 use proto::wire::Answer;
-use serde::Deserialize;
 
-use super::no_such_job;
 use crate::ops::Op;
-
-#[derive(Deserialize)]
-pub(in crate::ops::cluster) struct Job {
-    pub(in crate::ops::cluster) id: String,
-}
+use crate::ops::cluster::{Job, no_such_job};
 
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let Job { id } = op.params()?;

@@ -3,9 +3,8 @@
 use model::Error;
 use proto::wire::Answer;
 
-use super::get::Job;
-use super::no_such_job;
 use crate::ops::Op;
+use crate::ops::cluster::{Job, no_such_job};
 
 pub(super) async fn included_volumes(op: Op) -> Result<Answer, Error> {
     let Job { id } = op.params()?;

@@ -5,8 +5,6 @@ mod included_volumes;
 mod list;
 mod not_backed_up;
 
-use model::Error;
-
 use crate::ops::{Pair, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
@@ -18,8 +16,3 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("backup_list", list::list),
     pair!("not_backed_up", not_backed_up::not_backed_up),
 ];
-
-/// What is said of a job, of whatever kind, that there is not.
-pub(in crate::ops::cluster) fn no_such_job(id: &str) -> Error {
-    Error::invalid("id", format!("No such job '{id}'"))
-}

@@ -1,4 +1,4 @@
-//! `GET /cluster/ha/status/current`: a node by itself always decides, and fences nobody.
+//! `GET /cluster/ha/status/current`: a node by itself always decides, and fences no other.
 
 use model::Error;
 use proto::wire::Answer;

@@ -2,15 +2,9 @@
 
 use model::Error;
 use proto::wire::Answer;
-use serde::Deserialize;
 
 use crate::ops::Op;
-use crate::ops::cluster::backup::no_such_job;
-
-#[derive(Deserialize)]
-struct Job {
-    id: String,
-}
+use crate::ops::cluster::{Job, no_such_job};
 
 pub(super) async fn realm_sync_get(op: Op) -> Result<Answer, Error> {
     let Job { id } = op.params()?;

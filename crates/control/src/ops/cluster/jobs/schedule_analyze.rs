@@ -1,15 +1,15 @@
 //! `GET /cluster/jobs/schedule-analyze`
 
 use model::Error;
-use model::calendar::{CalendarEvent, asctime};
+use model::calendar::{CalendarEvent, LATEST_S, asctime};
 use proto::wire::Answer;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::ops::Op;
 use crate::ops::node::time;
 
-/// How many times are shown where nobody says.
+/// How many times are shown by default.
 const ITERATIONS: usize = 10;
 
 #[derive(Deserialize)]
@@ -23,19 +23,22 @@ pub(super) async fn schedule_analyze(op: Op) -> Result<Answer, Error> {
     let wanted: Analyze = op.params()?;
     let event = CalendarEvent::parse(&wanted.schedule)
         .map_err(|reason| Error::invalid("schedule", reason))?;
+    let at = wanted.starttime.unwrap_or_else(|| op.context.clock.wall());
+    if !(0..LATEST_S).contains(&at) {
+        let text = format!("must be from 0 to {}", LATEST_S - 1);
+        return Err(Error::invalid("starttime", text));
+    }
     let world = &op.context.world;
     let timezone = time::timezone(world).await?;
-    let mut at = wanted.starttime.unwrap_or_else(|| op.context.clock.wall());
-    let mut rows: Vec<Value> = Vec::new();
-    while rows.len() < wanted.iterations.unwrap_or(ITERATIONS) {
-        let ahead_s = time::offset_s(world, &timezone, at).await?;
-        let Some(civil_s) = event.next_after(at.saturating_add(ahead_s)) else {
-            break;
-        };
-        // The clocks may be changed between now and then.
-        let ahead_s = time::offset_s(world, &timezone, civil_s - ahead_s).await?;
-        at = (civil_s - ahead_s).max(at + 1);
-        rows.push(json!({"timestamp": at, "utc": asctime(at)}));
-    }
-    Ok(Answer::new(rows))
+    let first = event.next_after(time::civil_s(&world.host, &timezone, at).await?);
+    let civil = std::iter::successors(first, |at| event.next_after(*at));
+    let civil: Vec<i64> = civil
+        .take(wanted.iterations.unwrap_or(ITERATIONS))
+        .collect();
+    let mut times = time::times(&world.host, &timezone, &civil).await?;
+    // What the clocks skip may be as late as what follows, or later.
+    times.sort_unstable();
+    times.dedup();
+    let row = |at: i64| json!({"timestamp": at, "utc": asctime(at)});
+    Ok(Answer::new(times.into_iter().map(row).collect::<Vec<_>>()))
 }

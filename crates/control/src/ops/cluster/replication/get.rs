@@ -2,15 +2,10 @@
 
 use model::Error;
 use proto::wire::Answer;
-use serde::Deserialize;
 
 use super::no_such_job;
 use crate::ops::Op;
-
-#[derive(Deserialize)]
-struct Job {
-    id: String,
-}
+use crate::ops::cluster::Job;
 
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let Job { id } = op.params()?;

@@ -1,7 +1,6 @@
 //! `GET /nodes/{node}/apt/changelog`
 
 use model::{Error, NodeName};
-use node::packages;
 use proto::wire::Answer;
 use serde::Deserialize;
 
@@ -22,7 +21,8 @@ pub(super) async fn changelog(op: Op) -> Result<Answer, Error> {
         let text = format!("'{version}' is no version of a package");
         return Err(Error::invalid("version", text));
     }
-    let host = &op.context.world.host;
-    let text = packages::changelog(host, &wanted.name, wanted.version.as_deref()).await?;
+    let (world, version) = (&op.context.world, wanted.version.as_deref());
+    let text = world.changelogs.get(&world.host, &wanted.name, version);
+    let text = text.await?;
     Ok(Answer::new(text))
 }
