@@ -1,14 +1,21 @@
 //! What operations have at hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::Authority;
-use model::{Clock, Error, NodeName};
+use model::{Clock, Error, ErrorKind, NodeName, Upid, VmId, with_timeout};
 use node::World;
+use node::tasks::guest_object;
+use proto::wire::Answer;
 use store::SharedStore;
-use tasks::{Engine, Submission, Task};
+use tasks::{Engine, Hold, STOPPED, Submission, Task, TaskState, TaskSummary};
 
 use crate::ops::Op;
+
+/// How long an operation waits for a guest that others work on, and for its own work: longer than
+/// a guest that does not let go of a device.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Handed to every operation. Shared through its `Arc`.
 pub struct Context {
@@ -29,14 +36,56 @@ impl Context {
         op: &Op,
         id: impl ToString,
         task: T,
-    ) -> Result<proto::wire::Answer, Error> {
-        let submission = Submission {
-            request_id: op.request_id.clone(),
-            user: op.identity()?.label(),
-            id: id.to_string(),
-        };
-        let upid = self.tasks.submit(submission, task).await?;
-        Ok(proto::wire::Answer::new(upid.to_string()))
+    ) -> Result<Answer, Error> {
+        let upid = self.tasks.submit(submission(op, id, true)?, task).await?;
+        Ok(Answer::new(upid.to_string()))
+    }
+
+    /// Submits a task that is the work of this one operation, which waits for its end: no list
+    /// shows it.
+    pub async fn submit_unlisted<T: Task<World = World>>(
+        &self,
+        op: &Op,
+        id: impl ToString,
+        task: T,
+    ) -> Result<Upid, Error> {
+        self.tasks.submit(submission(op, id, false)?, task).await
+    }
+
+    /// Does a guest's task within an operation: what it came to is the answer. One whose turn does not come in time is taken out of the line again.
+    pub async fn perform<T: Task<World = World>>(
+        &self,
+        op: &Op,
+        vmid: VmId,
+        task: T,
+    ) -> Result<Answer, Error> {
+        let upid = self.submit_unlisted(op, vmid, task).await?;
+        let ended = self.end_within_patience(vmid, &upid).await?;
+        match ended.state {
+            TaskState::Ended { .. } if ended.is_ok() => Ok(Answer::null().at(ended.revision)),
+            TaskState::Ended { status, .. } if status == STOPPED => Err(lock_timeout(vmid)),
+            TaskState::Ended { .. } if !ended.fields.is_empty() => {
+                Err(Error::invalid_fields(ended.fields))
+            }
+            TaskState::Ended { status, .. } => Err(Error::conflict(status)),
+            other => Err(Error::bug(format!("the change ended as {other:?}"))),
+        }
+    }
+
+    async fn end_within_patience(&self, vmid: VmId, upid: &Upid) -> Result<TaskSummary, Error> {
+        let end = || with_timeout(&*self.clock, PATIENCE, self.tasks.wait(upid));
+        if let Some(ended) = end().await {
+            return ended;
+        }
+        self.tasks.stop(upid)?;
+        // What is past its point of no return goes on, and has little left to do.
+        end().await.ok_or_else(|| lock_timeout(vmid))?
+    }
+
+    /// Holds a guest for an operation that is done at once.
+    pub async fn hold_guest(&self, vmid: VmId, kind: &str) -> Result<Hold, Error> {
+        let held = self.tasks.hold(&guest_object(vmid), kind, PATIENCE).await;
+        held.map_err(|_| lock_timeout(vmid))
     }
 
     /// Refuses a node that is not this one: there is no cluster yet.
@@ -48,4 +97,19 @@ impl Context {
             format!("hostname lookup '{node}' failed - failed to get address info for: {node}");
         Err(Error::unavailable(text))
     }
+}
+
+fn submission(op: &Op, id: impl ToString, listed: bool) -> Result<Submission, Error> {
+    Ok(Submission {
+        request_id: op.request_id.clone(),
+        user: op.identity()?.label(),
+        id: id.to_string(),
+        listed,
+    })
+}
+
+/// What Proxmox VE says where others work on a guest for too long.
+fn lock_timeout(vmid: VmId) -> Error {
+    let text = format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout");
+    Error::new(ErrorKind::Busy, text)
 }

@@ -1,7 +1,8 @@
 //! Time as a seam: everything that reads a clock or waits is handed one of these.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 /// Seconds since 1970-01-01 UTC.
@@ -20,4 +21,18 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Completes not before `duration` has passed on this clock. May be dropped at any time.
     fn sleep(&self, duration: Duration) -> Sleep;
+}
+
+/// The work's result, or none where it takes longer than `limit`: it is dropped then.
+pub async fn with_timeout<T>(
+    clock: &dyn Clock,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let (mut work, mut timeout) = (pin!(work), clock.sleep(limit));
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => timeout.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }

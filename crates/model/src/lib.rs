@@ -30,7 +30,7 @@ mod units;
 mod upid;
 
 pub use block::{BlockFormat, BlockSource, BlockSpec};
-pub use clock::{Clock, Sleep, UnixTime};
+pub use clock::{Clock, Sleep, UnixTime, with_timeout};
 pub use error::{Error, ErrorKind, FieldErrors};
 pub use guest::{
     Busy, GuestConfig, GuestKind, GuestRecord, PendingChange, SavedMemory, Snapshot, SnapshotState,

@@ -5,11 +5,11 @@
 //! `balloon` in any case. What is taken comes from idle memory first; `shares` decide among equals.
 //! Each round moves a little, because guests take their time and the next measurement tells more.
 
-use model::VmId;
+use model::{VmId, with_timeout};
 use proto::status::{GuestUsage, NodeUsage};
 use tracing::{info, warn};
 
-use crate::sample::patient;
+use crate::sample::PATIENCE;
 use crate::tasks::qmp_failed;
 use crate::{World, node_config_key};
 
@@ -116,7 +116,7 @@ async fn participant(world: &World, usage: &GuestUsage) -> Option<Guest> {
 }
 
 async fn inflate(world: &World, vmid: VmId, bytes: u64) -> Result<(), model::Error> {
-    let set = patient(&*world.clock, async {
+    let set = with_timeout(&*world.clock, PATIENCE, async {
         let qmp = world.running.qmp(vmid).await?;
         qmp.set_balloon(bytes).await.map_err(qmp_failed)
     });

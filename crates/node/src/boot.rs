@@ -37,6 +37,7 @@ pub async fn start_guests(world: &World, tasks: &Engine<World>) -> Result<(), Er
             request_id: String::new(),
             user: UserId::root().to_string(),
             id: guest.vmid.to_string(),
+            listed: true,
         };
         let upid = tasks
             .submit(submission, QemuStart::new(guest.vmid, None, false))

@@ -272,6 +272,12 @@ impl Edit {
             .collect()
     }
 
+    /// Whether a drive is set: a volume has to be made or measured then.
+    pub(crate) fn names_drives(&self) -> bool {
+        let mut names = self.set.keys();
+        names.any(|name| name.parse::<DriveSlot>().is_ok())
+    }
+
     /// The drives that are set, as far as the guest sees them.
     pub(crate) fn drives(&self) -> Vec<(DriveSlot, Drive)> {
         let drives = self.set.iter().filter_map(|(name, value)| {

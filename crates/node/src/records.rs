@@ -30,6 +30,25 @@ pub struct GuestEntry {
     pub modified: Revision,
 }
 
+/// What becomes of a record that was changed in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Write,
+    Keep,
+}
+
+/// Refuses a guest that a task works on.
+pub(crate) fn check_busy(guest: &GuestRecord) -> Result<(), Error> {
+    let Some(busy) = &guest.busy else {
+        return Ok(());
+    };
+    let by = match busy.shown_as.as_str() {
+        "" => "busy",
+        shown => shown,
+    };
+    Err(Error::conflict(format!("VM is locked ({by})")))
+}
+
 /// Reads and changes records.
 #[derive(Clone)]
 pub struct Records {
@@ -75,9 +94,21 @@ impl Records {
         vmid: VmId,
         mut change: impl FnMut(&mut GuestRecord) -> Result<(), Error>,
     ) -> Result<Revision, Error> {
+        let change = |guest: &mut GuestRecord| change(guest).map(|()| Change::Write);
+        self.change_guest_if(vmid, change).await
+    }
+
+    /// The same, where `change` may find that nothing is to be written.
+    pub(crate) async fn change_guest_if(
+        &self,
+        vmid: VmId,
+        mut change: impl FnMut(&mut GuestRecord) -> Result<Change, Error>,
+    ) -> Result<Revision, Error> {
         loop {
             let mut entry = self.guest(vmid).await?;
-            change(&mut entry.record.data)?;
+            if change(&mut entry.record.data)? == Change::Keep {
+                return Ok(entry.modified);
+            }
             let key = guest_key(vmid);
             let commit = Commit::new()
                 .when(Precondition::ModifiedAt(key.clone(), entry.modified))
@@ -117,16 +148,8 @@ impl Records {
     /// Marks a guest as worked on by a task. No error where it already is, by the same task.
     pub async fn claim(&self, vmid: VmId, upid: &Upid, shown_as: &str) -> Result<Revision, Error> {
         self.change_guest(vmid, |guest| {
-            match &guest.busy {
-                Some(busy) if busy.upid != *upid => {
-                    let by = if busy.shown_as.is_empty() {
-                        "busy"
-                    } else {
-                        &busy.shown_as
-                    };
-                    return Err(Error::conflict(format!("VM is locked ({by})")));
-                }
-                _ => {}
+            if guest.busy.as_ref().is_none_or(|busy| busy.upid != *upid) {
+                check_busy(guest)?;
             }
             guest.busy = Some(Busy {
                 upid: upid.clone(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guest::qemu::Qmp;
-use model::{Clock, Error, VmId};
+use model::{Error, VmId, with_timeout};
 use proto::status::{Balloon, GuestUsage, NicUsage, NodeUsage, StorageUsage};
 use sys::{Link, ScopeName};
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use crate::{World, ballooning};
 const SAMPLE: Duration = Duration::from_secs(5);
 
 /// How long a QEMU or a storage may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many guests are asked at the same time.
 const AT_ONCE: usize = 8;
@@ -140,9 +140,11 @@ async fn measure_storages(world: &World) -> Result<Vec<StorageUsage>, Error> {
             continue;
         }
         let storage = storage::open(config.clone(), world.host.clone());
-        let space = patient(&*world.clock, async { storage.space().await.ok() })
-            .await
-            .flatten();
+        let space = with_timeout(&*world.clock, PATIENCE, async {
+            storage.space().await.ok()
+        })
+        .await
+        .flatten();
         let known = space.unwrap_or_default();
         usages.push(StorageUsage {
             storage: config.id,
@@ -152,13 +154,6 @@ async fn measure_storages(world: &World) -> Result<Vec<StorageUsage>, Error> {
         });
     }
     Ok(usages)
-}
-
-pub(crate) async fn patient<T>(clock: &dyn Clock, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        done = work => Some(done),
-        () = clock.sleep(PATIENCE) => None,
-    }
 }
 
 /// The figures of all running guests, each with its processor time and when that was read.
@@ -198,7 +193,7 @@ async fn measure_guest(
     let used = world.host.usage(&ScopeName::guest(vmid)).await?;
     let at = world.clock.monotonic();
     let nics = nics(vmid, links);
-    let asked = patient(&*world.clock, async {
+    let asked = with_timeout(&*world.clock, PATIENCE, async {
         let qmp = world.running.qmp(vmid).await.ok()?;
         let status = qmp.status().await.ok()?;
         let disks = qmp.disk_usage().await.unwrap_or_default();

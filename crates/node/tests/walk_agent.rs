@@ -130,6 +130,7 @@ fn submission() -> Submission {
         request_id: String::new(),
         user: "root@pam".into(),
         id: "100".into(),
+        listed: true,
     }
 }
 

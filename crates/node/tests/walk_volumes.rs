@@ -126,6 +126,7 @@ impl<T: Task<World = World>> Scene for Node<T> {
             request_id: String::new(),
             user: "root@pam".into(),
             id: "local".into(),
+            listed: true,
         };
         let world = self.world.lock().unwrap().clone().unwrap();
         Box::pin(async move { engine.submit(submission, (self.make)(&world)).await })

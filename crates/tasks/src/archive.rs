@@ -5,8 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use model::{FieldErrors, UnixTime, Upid};
 use serde::{Deserialize, Serialize};
 
-/// How many ended tasks are remembered.
+use crate::journal::{is_yes, yes};
+
+/// How many ended tasks are remembered that lists show.
 pub(crate) const KEPT: usize = 5_000;
+
+/// And how many of the others: as long as a client may send its request again.
+const KEPT_UNLISTED: usize = 500;
+
+/// For how long an ended task is remembered, in seconds: a year.
+const KEPT_S: i64 = 365 * 24 * 3600;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskState {
@@ -25,10 +33,22 @@ pub enum TaskState {
 pub struct TaskSummary {
     pub upid: Upid,
     pub state: TaskState,
+    /// Whether lists show it.
+    pub listed: bool,
     /// The revision of the task's last commit, 0 where it made none.
     pub revision: u64,
     /// What was wrong with which parameter, where that is why it failed.
     pub fields: FieldErrors,
+}
+
+impl TaskSummary {
+    /// Whether it ended well, with warnings or without.
+    pub fn is_ok(&self) -> bool {
+        match &self.state {
+            TaskState::Ended { status, .. } => status == "OK" || status.starts_with("WARNINGS"),
+            _ => false,
+        }
+    }
 }
 
 /// Which tasks a list shows.
@@ -41,6 +61,8 @@ pub struct TaskFilter {
     pub kind: Option<String>,
     pub since: Option<UnixTime>,
     pub until: Option<UnixTime>,
+    /// Those too that are the work of one request.
+    pub unlisted: bool,
 }
 
 /// One line of the index of ended tasks.
@@ -50,6 +72,8 @@ pub(crate) struct Ended {
     pub(crate) at: UnixTime,
     pub(crate) status: String,
     pub(crate) request_id: String,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub(crate) listed: bool,
     #[serde(default)]
     pub(crate) revision: u64,
     #[serde(default, skip_serializing_if = "FieldErrors::is_empty")]
@@ -64,6 +88,7 @@ impl Ended {
                 at: self.at,
                 status: self.status,
             },
+            listed: self.listed,
             revision: self.revision,
             fields: self.fields,
         }
@@ -73,28 +98,56 @@ impl Ended {
 /// All tasks that are remembered, by start.
 #[derive(Default)]
 pub(crate) struct Archive {
-    tasks: BTreeMap<(UnixTime, Upid), TaskSummary>,
+    tasks: BTreeMap<(UnixTime, Upid), Known>,
     requests: HashMap<String, Upid>,
+}
+
+struct Known {
+    summary: TaskSummary,
+    request_id: String,
 }
 
 impl Archive {
     pub(crate) fn insert(&mut self, request_id: &str, summary: TaskSummary) {
+        let upid = &summary.upid;
         if !request_id.is_empty() {
-            self.requests
-                .insert(request_id.to_owned(), summary.upid.clone());
+            self.requests.insert(request_id.to_owned(), upid.clone());
         }
-        self.tasks
-            .insert((summary.upid.starttime, summary.upid.clone()), summary);
-        while self.tasks.len() > KEPT {
-            let oldest_ended = self
-                .tasks
-                .iter()
-                .find(|(_, task)| matches!(task.state, TaskState::Ended { .. }))
-                .map(|(key, _)| key.clone());
-            let Some(key) = oldest_ended else { return };
-            self.tasks.remove(&key);
-            self.requests.retain(|_, upid| *upid != key.1);
+        let key = (upid.starttime, upid.clone());
+        let request_id = request_id.to_owned();
+        self.tasks.insert(
+            key,
+            Known {
+                summary,
+                request_id,
+            },
+        );
+    }
+
+    /// Drops ended tasks that are too old or too many, and answers which.
+    pub(crate) fn forget(&mut self, now: UnixTime) -> Vec<Upid> {
+        let (mut listed, mut unlisted) = (0, 0);
+        let mut forgotten = Vec::new();
+        for (key, known) in self.tasks.iter().rev() {
+            let summary = &known.summary;
+            let TaskState::Ended { at, .. } = summary.state else {
+                continue;
+            };
+            let (count, kept) = match summary.listed {
+                true => (&mut listed, KEPT),
+                false => (&mut unlisted, KEPT_UNLISTED),
+            };
+            *count += 1;
+            if *count > kept || at < now - KEPT_S {
+                forgotten.push(key.clone());
+            }
         }
+        for key in &forgotten {
+            if let Some(known) = self.tasks.remove(key) {
+                self.requests.remove(&known.request_id);
+            }
+        }
+        forgotten.into_iter().map(|(_, upid)| upid).collect()
     }
 
     pub(crate) fn by_request(&self, request_id: &str) -> Option<&Upid> {
@@ -102,27 +155,46 @@ impl Archive {
     }
 
     pub(crate) fn get(&self, upid: &Upid) -> Option<&TaskSummary> {
-        self.tasks.get(&(upid.starttime, upid.clone()))
+        let known = self.tasks.get(&(upid.starttime, upid.clone()))?;
+        Some(&known.summary)
     }
 
-    pub(crate) fn set(&mut self, upid: &Upid, state: TaskState, revision: u64) {
-        if let Some(task) = self.tasks.get_mut(&(upid.starttime, upid.clone())) {
-            (task.state, task.revision) = (state, revision);
+    pub(crate) fn set_stuck(&mut self, upid: &Upid, reason: String) {
+        if let Some(known) = self.tasks.get_mut(&(upid.starttime, upid.clone())) {
+            known.summary.state = TaskState::Stuck(reason);
         }
     }
 
     pub(crate) fn end(&mut self, ended: Ended) {
         let key = (ended.upid.starttime, ended.upid.clone());
-        if let Some(task) = self.tasks.get_mut(&key) {
-            *task = ended.summary();
+        if let Some(known) = self.tasks.get_mut(&key) {
+            known.summary = ended.summary();
         }
+    }
+
+    /// The ends that are remembered, oldest first, as the index has them.
+    pub(crate) fn ended(&self) -> impl Iterator<Item = Ended> + '_ {
+        self.tasks.values().filter_map(|known| {
+            let summary = &known.summary;
+            let TaskState::Ended { at, status } = &summary.state else {
+                return None;
+            };
+            Some(Ended {
+                upid: summary.upid.clone(),
+                at: *at,
+                status: status.clone(),
+                request_id: known.request_id.clone(),
+                listed: summary.listed,
+                revision: summary.revision,
+                fields: summary.fields.clone(),
+            })
+        })
     }
 
     /// Newest first.
     pub(crate) fn list(&self, filter: &TaskFilter) -> Vec<TaskSummary> {
-        self.tasks
-            .values()
-            .rev()
+        let newest_first = self.tasks.values().rev().map(|known| &known.summary);
+        newest_first
             .filter(|task| filter.shows(task))
             .cloned()
             .collect()
@@ -138,6 +210,7 @@ impl TaskFilter {
             wanted.as_deref().is_none_or(|wanted| wanted == found)
         };
         wanted_state
+            && (task.listed || self.unlisted || matches!(task.state, TaskState::Stuck(_)))
             && equal(&self.id, &upid.id)
             && equal(&self.kind, &upid.kind)
             && self

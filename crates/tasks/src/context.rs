@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use model::{Clock, Error, Upid};
 use sys::{Command, Limits, Output, ScopeName, SharedHost, SysError};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::Engine;
 
@@ -17,7 +17,8 @@ pub struct TaskContext<W> {
     pub clock: Arc<dyn Clock>,
     pub(crate) host: SharedHost,
     pub(crate) engine: Weak<Engine<W>>,
-    pub(crate) log_path: PathBuf,
+    /// None for a task that is not listed: it has no log.
+    pub(crate) log_path: Option<PathBuf>,
     pub(crate) warnings: AtomicU64,
     pub(crate) revision: AtomicU64,
 }
@@ -25,12 +26,13 @@ pub struct TaskContext<W> {
 impl<W> TaskContext<W> {
     /// Adds a line to the task's log, which people read.
     pub async fn log(&self, line: &str) {
-        let text = format!("{}\n", line.trim_end());
-        if let Err(error) = self
-            .host
-            .append(&self.log_path, text.as_bytes(), false)
-            .await
-        {
+        let line = line.trim_end();
+        let Some(path) = &self.log_path else {
+            debug!(upid = %self.upid, line);
+            return;
+        };
+        let text = format!("{line}\n");
+        if let Err(error) = self.host.append(path, text.as_bytes(), false).await {
             // A log that cannot be written does not stop the work.
             warn!(upid = %self.upid, %error, "task log");
         }

@@ -1,17 +1,18 @@
 //! The engine: takes tasks in, starts them, and knows of them.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use model::{Clock, Error, ErrorKind, FieldErrors, NodeName, Upid};
 use sys::SharedHost;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use crate::archive::{Archive, Ended};
+use crate::archive::{Archive, Ended, KEPT};
 use crate::journal::{self, Accepted, Journal, Line, Standing};
 use crate::queue::Queue;
 use crate::registry::Recovery;
@@ -36,7 +37,13 @@ pub struct Submission {
     pub user: String,
     /// What the UPID shows as its object, e.g. `100`.
     pub id: String,
+    /// Whether lists show it and its log is kept. A change whose caller waits for its end is not
+    /// listed, as in Proxmox VE.
+    pub listed: bool,
 }
+
+/// An index of ended tasks with more lines than this is written anew.
+const INDEX_LINES: usize = 3 * KEPT;
 
 /// Runs tasks on a world. Dropping the engine stops everything where it stands, as a crash
 /// would; opening it again on the same directory recovers.
@@ -48,6 +55,11 @@ pub struct Engine<W> {
     archive: Mutex<Archive>,
     running: Mutex<JoinSet<()>>,
     stops: Mutex<Vec<(Upid, Arc<Notify>)>>,
+    /// Requests whose task is being journalled.
+    accepting: Mutex<HashSet<String>>,
+    /// Held alone to replace the index of ended tasks, and together to add lines to it.
+    index: RwLock<()>,
+    index_lines: AtomicUsize,
     changed: Notify,
     last_pstart: AtomicU64,
 }
@@ -69,6 +81,9 @@ impl<W: Send + Sync + 'static> Engine<W> {
             archive: Mutex::default(),
             running: Mutex::default(),
             stops: Mutex::default(),
+            accepting: Mutex::default(),
+            index: RwLock::default(),
+            index_lines: AtomicUsize::new(0),
             changed: Notify::new(),
             last_pstart: AtomicU64::new(0),
         });
@@ -91,9 +106,10 @@ impl<W: Send + Sync + 'static> Engine<W> {
         submission: Submission,
         task: T,
     ) -> Result<Upid, Error> {
-        if let Some(upid) = self.archive().by_request(&submission.request_id) {
-            return Ok(upid.clone());
-        }
+        let _accepting = match self.accept(&submission.request_id).await {
+            Ok(accepting) => accepting,
+            Err(earlier) => return Ok(earlier),
+        };
         let upid = self.mint(T::KIND, &submission);
         let state = serde_json::to_value(&task).map_err(|error| {
             Error::bug(format!("task {} cannot be journalled: {error}", T::NAME))
@@ -103,16 +119,44 @@ impl<W: Send + Sync + 'static> Engine<W> {
             name: T::NAME.to_owned(),
             version: T::VERSION,
             request_id: submission.request_id.clone(),
+            listed: submission.listed,
             task: state,
         };
         // The place in line comes before the first wait, so that order of arrival is order of
         // work.
         let turn = self.queue.line_up(objects(&task), T::KIND);
         self.journal(&upid).write(&Line::Accepted(accepted)).await?;
-        self.remember(&submission.request_id, &upid, TaskState::Running);
-        let runner = Runner::new(self.strong()?, upid.clone(), submission.request_id);
+        self.remember(&submission.request_id, &upid, submission.listed);
+        let runner = Runner::new(
+            self.strong()?,
+            upid.clone(),
+            submission.request_id,
+            submission.listed,
+        );
         self.start(async move { runner.run_new(turn, task).await });
         Ok(upid)
+    }
+
+    /// Keeps a request id for one task while that is being journalled. One that asks again
+    /// meanwhile waits for it; one whose task is there gets that.
+    async fn accept(&self, request_id: &str) -> Result<Accepting<'_, W>, Upid> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(earlier) = self.archive().by_request(request_id) {
+                return Err(earlier.clone());
+            }
+            let is_free =
+                request_id.is_empty() || lock(&self.accepting).insert(request_id.to_owned());
+            if is_free {
+                return Ok(Accepting {
+                    engine: self,
+                    request_id: request_id.to_owned(),
+                });
+            }
+            changed.await;
+        }
     }
 
     /// Asks a task to stop. Before its point of no return it is taken back, after it this has
@@ -203,14 +247,14 @@ impl<W: Send + Sync + 'static> Engine<W> {
         self.options.directory.join("index")
     }
 
-    pub(crate) fn context(&self, upid: &Upid) -> TaskContext<W> {
+    pub(crate) fn context(&self, upid: &Upid, is_listed: bool) -> TaskContext<W> {
         TaskContext {
             world: self.world.clone(),
             upid: upid.clone(),
             clock: self.options.clock.clone(),
             host: self.options.host.clone(),
             engine: self.me.clone(),
-            log_path: self.log_path(upid),
+            log_path: is_listed.then(|| self.log_path(upid)),
             warnings: AtomicU64::new(0),
             revision: AtomicU64::new(0),
         }
@@ -252,10 +296,11 @@ impl<W: Send + Sync + 'static> Engine<W> {
         stop
     }
 
-    pub(crate) fn remember(&self, request_id: &str, upid: &Upid, state: TaskState) {
+    fn remember(&self, request_id: &str, upid: &Upid, listed: bool) {
         let summary = TaskSummary {
             upid: upid.clone(),
-            state,
+            state: TaskState::Running,
+            listed,
             revision: 0,
             fields: FieldErrors::new(),
         };
@@ -264,23 +309,57 @@ impl<W: Send + Sync + 'static> Engine<W> {
 
     /// Writes a task's end where it outlives the journal, then drops the journal.
     pub(crate) async fn conclude(&self, ended: Ended) -> Result<(), Error> {
-        let mut line = serde_json::to_vec(&ended)
-            .map_err(|error| Error::bug(format!("the end of a task cannot be written: {error}")))?;
-        line.push(b'\n');
-        self.options
-            .host
-            .append(&self.index_path(), &line, true)
-            .await?;
-        self.journal(&ended.upid).remove().await?;
-        lock(&self.stops).retain(|(upid, _)| *upid != ended.upid);
-        self.archive().end(ended);
+        let upid = ended.upid.clone();
+        self.add_to_index(ended).await?;
+        self.journal(&upid).remove().await?;
+        lock(&self.stops).retain(|(running, _)| *running != upid);
+        let forgotten = self.archive().forget(self.options.clock.wall());
         self.changed.notify_waiters();
+        self.remove_logs(&forgotten).await;
+        if self.index_lines.load(Ordering::Relaxed) > INDEX_LINES {
+            self.shorten_index().await?;
+        }
         Ok(())
+    }
+
+    async fn add_to_index(&self, ended: Ended) -> Result<(), Error> {
+        let line = line(&ended)?;
+        let _not_while_it_is_replaced = self.index.read().await;
+        let path = self.index_path();
+        self.options.host.append(&path, &line, true).await?;
+        self.index_lines.fetch_add(1, Ordering::Relaxed);
+        self.archive().end(ended);
+        Ok(())
+    }
+
+    /// Writes the index anew with what is remembered. Where that fails the long one serves on.
+    async fn shorten_index(&self) -> Result<(), Error> {
+        let _alone = self.index.write().await;
+        let kept: Vec<Vec<u8>> = self
+            .archive()
+            .ended()
+            .map(|ended| line(&ended))
+            .collect::<Result<_, _>>()?;
+        let path = self.index_path();
+        match self.options.host.write(&path, &kept.concat(), 0o600).await {
+            Ok(()) => self.index_lines.store(kept.len(), Ordering::Relaxed),
+            Err(error) => warn!(%error, "the index of ended tasks stays long"),
+        }
+        Ok(())
+    }
+
+    /// Logs of tasks that are no longer remembered.
+    async fn remove_logs(&self, forgotten: &[Upid]) {
+        for upid in forgotten {
+            if let Err(error) = self.options.host.remove(&self.log_path(upid)).await {
+                warn!(%upid, %error, "the log of a forgotten task");
+            }
+        }
     }
 
     pub(crate) fn mark_stuck(&self, upid: &Upid, reason: String) {
         error!(%upid, reason, "task is stuck");
-        self.archive().set(upid, TaskState::Stuck(reason), 0);
+        self.archive().set_stuck(upid, reason);
         self.changed.notify_waiters();
     }
 
@@ -303,13 +382,19 @@ impl<W: Send + Sync + 'static> Engine<W> {
                 .append(&self.index_path(), b"\n", true)
                 .await?;
         }
-        let mut archive = self.archive();
-        for line in content.split(|byte| *byte == b'\n') {
-            if let Ok(ended) = serde_json::from_slice::<Ended>(line) {
-                let request_id = ended.request_id.clone();
-                archive.insert(&request_id, ended.summary());
+        let lines = content.iter().filter(|byte| **byte == b'\n').count();
+        self.index_lines.store(lines, Ordering::Relaxed);
+        let forgotten = {
+            let mut archive = self.archive();
+            for line in content.split(|byte| *byte == b'\n') {
+                if let Ok(ended) = serde_json::from_slice::<Ended>(line) {
+                    let request_id = ended.request_id.clone();
+                    archive.insert(&request_id, ended.summary());
+                }
             }
-        }
+            archive.forget(self.options.clock.wall())
+        };
+        self.remove_logs(&forgotten).await;
         Ok(())
     }
 
@@ -342,7 +427,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         let accepted = &standing.accepted;
         let upid = accepted.upid.clone();
         info!(%upid, name = accepted.name, "recovering task");
-        self.remember(&accepted.request_id, &upid, TaskState::Running);
+        self.remember(&accepted.request_id, &upid, accepted.listed);
         let known = registry.tasks.get(accepted.name.as_str());
         let recovery = match known {
             Some((version, recover)) if *version == accepted.version => {
@@ -369,4 +454,24 @@ pub(crate) fn objects<T: Task>(task: &T) -> Vec<String> {
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn line(ended: &Ended) -> Result<Vec<u8>, Error> {
+    let mut line = serde_json::to_vec(ended)
+        .map_err(|error| Error::bug(format!("the end of a task cannot be written: {error}")))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// A request whose task is being journalled; dropped, others may try.
+struct Accepting<'a, W> {
+    engine: &'a Engine<W>,
+    request_id: String,
+}
+
+impl<W> Drop for Accepting<'_, W> {
+    fn drop(&mut self) {
+        lock(&self.engine.accepting).remove(&self.request_id);
+        self.engine.changed.notify_waiters();
+    }
 }

@@ -14,7 +14,19 @@ pub(crate) struct Accepted {
     pub(crate) name: String,
     pub(crate) version: u32,
     pub(crate) request_id: String,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub(crate) listed: bool,
     pub(crate) task: Value,
+}
+
+/// What a journal or an index says that was written before there were tasks which are not listed.
+pub(crate) fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's interface")]
+pub(crate) fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 /// A line of a journal.
@@ -132,6 +144,7 @@ mod tests {
             name: "qemu_start".into(),
             version: 1,
             request_id: "r".into(),
+            listed: true,
             task: Value::from(0),
         })
     }

@@ -23,7 +23,12 @@ pub(crate) fn recover<T: Task>(
     })?;
     let turn = engine.queue.line_up(objects(&task), T::KIND);
     let accepted = &standing.accepted;
-    let runner = Runner::new(engine, accepted.upid.clone(), accepted.request_id.clone());
+    let runner = Runner::new(
+        engine,
+        accepted.upid.clone(),
+        accepted.request_id.clone(),
+        accepted.listed,
+    );
     Ok(Box::pin(run_again(runner, turn, standing, task)))
 }
 

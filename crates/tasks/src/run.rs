@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::archive::Ended;
 use crate::engine::Engine;
 use crate::journal::{Journal, Line};
-use crate::{Hold, Probe, Submission, Task, TaskContext, TaskState, Turn};
+use crate::{Hold, Probe, Submission, Task, TaskContext, TaskState, TaskSummary, Turn};
 
 /// The pauses between attempts of what must not be given up, in seconds; the last one repeats.
 const RETRY_PAUSES_S: [u64; 5] = [0, 1, 2, 5, 15];
@@ -24,12 +24,18 @@ pub(crate) struct Runner<W> {
     pub(crate) cx: TaskContext<W>,
     journal: Journal,
     request_id: String,
+    is_listed: bool,
     stop: Arc<Notify>,
 }
 
 impl<W: Send + Sync + 'static> Runner<W> {
-    pub(crate) fn new(engine: Arc<Engine<W>>, upid: Upid, request_id: String) -> Self {
-        let cx = engine.context(&upid);
+    pub(crate) fn new(
+        engine: Arc<Engine<W>>,
+        upid: Upid,
+        request_id: String,
+        is_listed: bool,
+    ) -> Self {
+        let cx = engine.context(&upid, is_listed);
         let journal = engine.journal(&upid);
         let stop = engine.stoppable(&upid);
         Self {
@@ -37,6 +43,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
             cx,
             journal,
             request_id,
+            is_listed,
             stop,
         }
     }
@@ -202,10 +209,17 @@ impl<W: Send + Sync + 'static> Runner<W> {
     /// Waits for the end of what follows, and says whether it only ended because the agent was
     /// restarted. What else goes wrong with it is a warning: the task's own work is done.
     async fn is_interrupted(&self, next: &Upid) -> bool {
-        match self.engine.wait(next).await.map(|summary| summary.state) {
-            Ok(TaskState::Ended { status, .. }) if status == INTERRUPTED => return true,
-            Ok(TaskState::Ended { status, .. }) if is_success(&status) => {}
-            Ok(TaskState::Ended { status, .. }) => self.cx.warn(&status).await,
+        match self.engine.wait(next).await {
+            Ok(summary) if summary.is_ok() => {}
+            Ok(TaskSummary {
+                state: TaskState::Ended { status, .. },
+                ..
+            }) => {
+                if status == INTERRUPTED {
+                    return true;
+                }
+                self.cx.warn(&status).await;
+            }
             Ok(_) => self.cx.warn(&format!("{next} is stuck")).await,
             // One that ended so long ago that it is forgotten.
             Err(error) => self.cx.log(&error.to_string()).await,
@@ -227,6 +241,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
             request_id: format!("after {upid}, {attempt}"),
             user: upid.user.clone(),
             id: upid.id.clone(),
+            listed: self.is_listed,
         };
         let next = submit(&self.engine, submission).await?;
         self.cx.log(&format!("submitted {next}")).await;
@@ -285,6 +300,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
             at: self.cx.clock.wall(),
             status,
             request_id: self.request_id.clone(),
+            listed: self.is_listed,
             revision: self.cx.revision.load(Ordering::Relaxed),
             fields,
         };
@@ -295,6 +311,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 }
+
+/// How a task ends that was asked to stop before its point of no return.
+pub const STOPPED: &str = "received interrupt";
 
 /// How a task ends that was taken back because its process had ended.
 pub(crate) const INTERRUPTED: &str = "interrupted by a restart";
@@ -321,10 +340,6 @@ fn state<T: Task>(task: &T) -> Result<serde_json::Value, Error> {
         .map_err(|error| Error::bug(format!("task {} cannot be journalled: {error}", T::NAME)))
 }
 
-fn is_success(status: &str) -> bool {
-    status == "OK" || status.starts_with("WARNINGS")
-}
-
 fn stopped() -> Error {
-    Error::conflict("received interrupt")
+    Error::conflict(STOPPED)
 }

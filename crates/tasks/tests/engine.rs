@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use model::{Error, Upid};
+use model::{Clock, Error, Upid};
 use serde::{Deserialize, Serialize};
 use sys::{Files, Limits, ScopeName, Scopes};
 use tasks::{
@@ -193,6 +193,7 @@ fn submission(request_id: &str) -> Submission {
         request_id: request_id.into(),
         user: "root@pam".into(),
         id: "100".into(),
+        listed: true,
     }
 }
 
@@ -392,4 +393,121 @@ async fn on_a_full_disk_nothing_is_accepted_and_nothing_is_left() {
         .unwrap();
     let state = engine.wait(&upid).await.unwrap().state;
     assert!(matches!(state, TaskState::Ended { status, .. } if status == "OK"));
+}
+
+/// What the engine keeps on disk, beside its folder.
+fn files(host: &FakeHost) -> Vec<String> {
+    let all = host.inventory(&["/data"]);
+    let files = all.iter().filter_map(|line| line.strip_prefix("file "));
+    let path = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    files.map(path).collect()
+}
+
+#[tokio::test]
+async fn the_same_request_eight_times_at_once_is_one_task() {
+    let host = host().await;
+    let engine = open(&host).await;
+    let submit = || engine.submit(submission("r"), Build::default());
+    let upids = futures_util::future::try_join_all((0..8).map(|_| submit()));
+    let upids = upids.await.unwrap();
+    assert!(upids.iter().all(|upid| *upid == upids[0]), "{upids:?}");
+    engine.wait(&upids[0]).await.unwrap();
+    let all = TaskFilter {
+        running: true,
+        ended: true,
+        unlisted: true,
+        ..TaskFilter::default()
+    };
+    assert_eq!(engine.list(&all).len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_accepted_can_be_sent_again() {
+    let host = host().await;
+    let engine = open(&host).await;
+    host.set_free(Some(0));
+    let submit = || engine.submit(submission("r"), Build::default());
+    let refused = futures_util::future::join_all((0..3).map(|_| submit())).await;
+    assert!(refused.iter().all(Result::is_err), "{refused:?}");
+    host.set_free(None);
+    let upid = submit().await.unwrap();
+    assert_eq!(submit().await.unwrap(), upid);
+}
+
+#[tokio::test]
+async fn the_work_of_one_request_is_not_listed_and_has_no_log() {
+    let host = host().await;
+    let engine = open(&host).await;
+    let unlisted = || Submission {
+        listed: false,
+        ..submission("r")
+    };
+    let upid = engine.submit(unlisted(), Build::default()).await.unwrap();
+    let shown = |unlisted| TaskFilter {
+        running: true,
+        ended: true,
+        unlisted,
+        ..TaskFilter::default()
+    };
+    assert_eq!(engine.list(&shown(false)).len(), 0);
+    assert_eq!(engine.list(&shown(true)).len(), 1);
+    assert!(engine.wait(&upid).await.unwrap().is_ok());
+    assert_eq!(files(&host), ["/tasks/index"]);
+    drop(engine);
+    let engine = open(&host).await;
+    assert_eq!(engine.list(&shown(false)).len(), 0);
+    let again = engine.submit(unlisted(), Build::default()).await.unwrap();
+    assert_eq!(again, upid);
+}
+
+#[tokio::test]
+async fn old_tasks_are_forgotten_with_their_logs_and_the_index_is_shortened() {
+    let host = host().await;
+    host.create_dir(Path::new("/tasks"), 0o700).await.unwrap();
+    let now = HastyClock::default().wall();
+    let line = |number: usize, at: i64| {
+        let upid = format!("UPID:pve1:00000001:{number:08X}:{at:08X}:imgcopy:100:root@pam:");
+        let line =
+            format!("{{\"upid\":\"{upid}\",\"at\":{at},\"status\":\"OK\",\"request_id\":\"\"}}\n");
+        (upid, line)
+    };
+    let (too_old, first) = line(1, now - 366 * 24 * 3600);
+    let (too_many, second) = line(2, now - 1000);
+    let (kept, _) = line(3, now - 999);
+    let newer = (3..5_003).map(|number| line(number, now - 999).1);
+    // Lines that an older program left in a long index count as lines.
+    let rest = (0..10_000).map(|_| "cut off by a crash\n".to_owned());
+    let index: String = [first, second]
+        .into_iter()
+        .chain(newer)
+        .chain(rest)
+        .collect();
+    host.write(Path::new("/tasks/index"), index.as_bytes(), 0o600)
+        .await
+        .unwrap();
+    for upid in [&too_old, &too_many, &kept] {
+        let path = PathBuf::from(format!("/tasks/{upid}.log"));
+        host.write(&path, b"TASK OK\n", 0o600).await.unwrap();
+    }
+    let engine = open(&host).await;
+    assert_eq!(
+        files(&host),
+        [format!("/tasks/{kept}.log"), "/tasks/index".to_owned()]
+    );
+    assert!(engine.get(&too_many.parse().unwrap()).is_err());
+    let upid = engine
+        .submit(submission("r"), Build::default())
+        .await
+        .unwrap();
+    engine.wait(&upid).await.unwrap();
+    let index = || async {
+        let content = host.read(Path::new("/tasks/index")).await.unwrap();
+        String::from_utf8(content).unwrap().lines().count()
+    };
+    while index().await > 5_000 {
+        tokio::task::yield_now().await;
+    }
+    drop(engine);
+    let engine = open(&host).await;
+    assert!(engine.get(&upid).unwrap().is_ok());
 }

@@ -129,6 +129,7 @@ async fn settle<W: Send + Sync + 'static>(engine: &Engine<W>) -> String {
     let all = tasks::TaskFilter {
         running: true,
         ended: true,
+        unlisted: true,
         ..Default::default()
     };
     loop {

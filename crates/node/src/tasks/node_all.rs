@@ -196,6 +196,7 @@ async fn submit<T: Task<World = World>>(cx: &Cx, vmid: VmId, task: T) -> Result<
         request_id: format!("{} {vmid}", cx.upid),
         user: cx.upid.user.clone(),
         id: vmid.to_string(),
+        listed: true,
     };
     engine.submit(submission, task).await
 }

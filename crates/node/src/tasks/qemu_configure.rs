@@ -10,6 +10,7 @@
 use async_trait::async_trait;
 use model::{Error, FieldErrors, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
+use store::Revision;
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::allocate::{Allocate, Allocates};
@@ -18,6 +19,7 @@ use super::guest_object;
 use super::volume_delete::free_unwanted;
 use crate::edit::{Edit, apply_taken};
 use crate::hotplug::{Changer, Outcome};
+use crate::records::{Change, check_busy};
 use crate::{World, taps};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,6 +55,29 @@ impl QemuConfigure {
             taken: Vec::new(),
             problems: FieldErrors::new(),
         }
+    }
+
+    /// Makes the change in one commit, without a task, where nothing has to be allocated, freed
+    /// or plugged; none where it needs more than that. The caller holds the guest.
+    pub async fn at_once(&self, world: &World) -> Result<Option<Revision>, Error> {
+        if self.edit.names_drives() {
+            return Ok(None);
+        }
+        let is_running = world.running.is_running(self.vmid).await?;
+        let mut is_simple = true;
+        let change = |guest: &mut GuestRecord| {
+            self.check(guest)?;
+            check_busy(guest)?;
+            is_simple =
+                self.edit.apply(guest, is_running).unwanted.is_empty() && guest.pending.is_empty();
+            Ok(if is_simple {
+                Change::Write
+            } else {
+                Change::Keep
+            })
+        };
+        let revision = world.records.change_guest_if(self.vmid, change).await?;
+        Ok(is_simple.then_some(revision))
     }
 }
 

@@ -275,6 +275,7 @@ impl<T: Task<World = World>> Scene for Node<T> {
             request_id: String::new(),
             user: "root@pam".into(),
             id: "100".into(),
+            listed: true,
         };
         Box::pin(engine.submit(submission, (self.make)(vmid())))
     }

@@ -1,7 +1,8 @@
 //! Guests that start with the machine.
 
 use crate::harness::namespace::with_bridge;
-use crate::harness::{TestNode, left_out, put_guest, until};
+use crate::harness::{TestNode, left_out, put_guest, put_node_options, until};
+use model::Clock;
 use serde_json::{Value, json};
 
 async fn status(node: &TestNode, vmid: u32) -> Value {
@@ -60,5 +61,31 @@ fn guests_start_with_the_machine_in_their_order_and_once() {
             "OK"
         );
         assert_eq!(status(&node, 100).await, "stopped");
+    });
+}
+
+#[test]
+fn the_first_guest_waits_as_long_as_the_node_says() {
+    if left_out("onboot delay") {
+        return;
+    }
+    with_bridge(async {
+        const DELAY_S: i64 = 3;
+        let begun = sys::SystemClock::default().wall();
+        let node = TestNode::start(async |store| {
+            put_node_options(store, &[("startall-onboot-delay", DELAY_S.into())]).await;
+            let options = [
+                ("memory", "64".into()),
+                ("kvm", 0.into()),
+                ("onboot", 1.into()),
+            ];
+            put_guest(store, 100, &options).await;
+        })
+        .await;
+        until("it runs", async || status(&node, 100).await == "running").await;
+        let list = json!({"node": "pve1", "source": "all", "typefilter": "qmstart"});
+        let tasks = node.call("task_list", list).await.unwrap().data;
+        let started = tasks[0]["starttime"].as_i64().unwrap();
+        assert!(started >= begun + DELAY_S, "{begun} {tasks}");
     });
 }

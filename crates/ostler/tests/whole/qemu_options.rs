@@ -3,6 +3,7 @@
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, about, left_out, until};
 use serde_json::{Value, json};
+use std::io::Write;
 
 async fn config(node: &TestNode, vmid: u32) -> Value {
     let params = about(vmid, json!({}));
@@ -262,5 +263,129 @@ fn paths_of_the_host_are_disks_and_media() {
                 .await
                 .is_err()
         );
+    });
+}
+
+/// The types of the tasks that a list shows, oldest first.
+async fn kinds_of_tasks(node: &TestNode) -> Vec<String> {
+    let all = json!({"node": "pve1", "source": "all"});
+    let tasks = node.call("task_list", all).await.unwrap().data;
+    let kinds = tasks.as_array().unwrap().iter().rev();
+    kinds
+        .map(|task| task["type"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_change_within_its_request_is_no_task() {
+    with_bridge(async {
+        if left_out("qemu_options: no task") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        create(&node, 100, json!({"net0": "virtio,bridge=vmbr0"})).await;
+        let change = async |options: Value| {
+            let changed = node.call("qemu_configure", about(100, options)).await;
+            changed.map(|_| ())
+        };
+        // One commit; a volume is made; a volume goes.
+        change(json!({"name": "a"})).await.unwrap();
+        change(json!({"scsi0": "local:1"})).await.unwrap();
+        change(json!({"delete": "scsi0"})).await.unwrap();
+        change(json!({"delete": "unused0"})).await.unwrap();
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        // Plugged into what runs, and what a guest without a system never lets go of.
+        change(json!({"scsi1": "local:1", "description": "b"}))
+            .await
+            .unwrap();
+        let begun = std::time::Instant::now();
+        let refused = change(json!({"delete": "net0"})).await.unwrap_err();
+        let waited = begun.elapsed();
+        assert_eq!(
+            refused.fields["net0"],
+            "hotplug problem - error on hot-unplugging device 'net0'"
+        );
+        println!("waited {waited:?} for the guest to let go of a card");
+        assert!(waited.as_secs() >= 5, "{waited:?}");
+        // A volume for which a client chose the name is made within its request as well.
+        let volume = json!({"node": "pve1", "storage": "local", "vmid": 100, "size": "1M",
+            "filename": "vm-100-disk-9.raw"});
+        node.call("volume_create", volume).await.unwrap();
+        assert_eq!(kinds_of_tasks(&node).await, ["qmcreate", "qmstart"]);
+        let logs = std::fs::read_dir(node.root.join("var/lib/ostler/tasks")).unwrap();
+        let names = logs.map(|entry| entry.unwrap().file_name());
+        let is_log = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".log");
+        assert_eq!(names.filter(is_log).count(), 2);
+
+        // The same by POST is one.
+        let posted = about(100, json!({"description": "c", "revert": "net0"}));
+        assert_eq!(node.task("qemu_configure_task", posted).await, "OK");
+        let kinds = kinds_of_tasks(&node).await;
+        assert_eq!(kinds, ["qmcreate", "qmstart", "qmconfig"]);
+    });
+}
+
+#[test]
+fn a_change_that_waits_in_vain_is_not_made_later() {
+    with_bridge(async {
+        if left_out("qemu_options: waits in vain") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        create(&node, 100, json!({})).await;
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let patient = about(100, json!({"timeout": 600}));
+        let shutdown = node.call("qemu_shutdown", patient).await.unwrap().data;
+        // One that is a commit, and one that would be a task.
+        for change in [json!({"name": "late"}), json!({"scsi0": "local:1"})] {
+            let refused = node.call("qemu_configure", about(100, change)).await;
+            assert_eq!(
+                refused.unwrap_err().message,
+                "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout"
+            );
+        }
+        let how = about(100, json!({"overrule-shutdown": 1}));
+        assert_eq!(node.task("qemu_stop", how).await, "OK");
+        assert_ne!(node.ended(shutdown.as_str().unwrap()).await, "OK");
+        // In line behind all that went before.
+        let posted = about(100, json!({"description": "c"}));
+        assert_eq!(node.task("qemu_configure_task", posted).await, "OK");
+        let shown = config(&node, 100).await;
+        assert_eq!((shown.get("name"), shown.get("scsi0")), (None, None));
+    });
+}
+
+/// The limit that the cluster sets holds for a clone that names none, and not for one that does.
+#[test]
+fn a_clone_copies_no_faster_than_the_cluster_says() {
+    with_bridge(async {
+        if left_out("qemu_options: bwlimit") {
+            return;
+        }
+        const MIB: usize = 8;
+        let node = TestNode::start(async |_| {}).await;
+        create(&node, 100, json!({"scsi0": "local:1"})).await;
+        let disk = node.root.join("var/lib/vz/images/100/vm-100-disk-0.raw");
+        let mut file = std::fs::File::options().write(true).open(disk).unwrap();
+        file.write_all(&vec![7; MIB << 20]).unwrap();
+        let limit = json!({"bwlimit": "clone=2048"});
+        node.call("cluster_options_update", limit).await.unwrap();
+        let clone = async |newid: u32, more: Value| {
+            let mut params = about(100, json!({"newid": newid, "full": 1}));
+            params
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            let begun = std::time::Instant::now();
+            assert_eq!(node.task("qemu_clone", params).await, "OK");
+            begun.elapsed()
+        };
+        let (limited, free) = (
+            clone(101, json!({})).await,
+            clone(102, json!({"bwlimit": 0})).await,
+        );
+        println!("{MIB} MiB at 2 MiB/s took {limited:?}, without a limit {free:?}");
+        // The first chunks go before the limit is felt.
+        assert!(limited.as_secs() >= 2 && free < limited / 4);
     });
 }

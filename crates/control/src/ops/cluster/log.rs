@@ -81,11 +81,9 @@ fn of_task(task: &TaskSummary) -> Vec<Line> {
     };
     let mut lines = Vec::new();
     if let TaskState::Ended { at, status } = &task.state {
-        let is_good = status == "OK" || status.starts_with("WARNINGS: ");
-        let priority = if is_good {
-            Priority::Info
-        } else {
-            Priority::Warning
+        let priority = match task.is_ok() {
+            true => Priority::Info,
+            false => Priority::Warning,
         };
         lines.push(line(
             *at,

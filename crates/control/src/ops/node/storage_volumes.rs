@@ -161,11 +161,9 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         .map_err(|error| Error::invalid("filename", error.to_string()))?;
     storage.describe_name(volume.name())?;
     let task = VolumeCreate::new(volume.clone(), wanted.vmid, format, bytes);
-    let upid = op
-        .context
-        .submit(&op, format!("{}@{}", wanted.vmid, wanted.storage), task)
-        .await?;
-    ended_well(&wait(&op, &upid).await?.state)?;
+    let id = format!("{}@{}", wanted.vmid, wanted.storage);
+    let upid = op.context.submit_unlisted(&op, id, task).await?;
+    ended_well(&op.context.tasks.wait(&upid).await?)?;
     Ok(Answer::new(volume.to_string()))
 }
 
@@ -178,11 +176,9 @@ async fn wait(op: &Op, upid: &Answer) -> Result<TaskSummary, Error> {
     op.context.tasks.wait(&upid).await
 }
 
-fn ended_well(state: &TaskState) -> Result<(), Error> {
-    match state {
-        TaskState::Ended { status, .. } if status == "OK" || status.starts_with("WARNINGS") => {
-            Ok(())
-        }
+fn ended_well(task: &TaskSummary) -> Result<(), Error> {
+    match &task.state {
+        TaskState::Ended { .. } if task.is_ok() => Ok(()),
         TaskState::Ended { status, .. } => Err(Error::conflict(status.clone())),
         TaskState::Stuck(reason) => Err(Error::unavailable(reason.clone())),
         TaskState::Running => Err(Error::bug("a task was waited for and runs")),
@@ -264,7 +260,7 @@ pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
     let Some(delay) = delay else { return Ok(upid) };
     tokio::select! {
         ended = wait(&op, &upid) => {
-            ended_well(&ended?.state)?;
+            ended_well(&ended?)?;
             Ok(Answer::null())
         }
         () = op.context.clock.sleep(std::time::Duration::from_secs(delay)) => Ok(upid),

@@ -39,6 +39,7 @@ pub(super) async fn list(op: Op) -> Result<Answer, Error> {
         kind: wanted.typefilter,
         since: wanted.since,
         until: wanted.until,
+        unlisted: false,
     };
     let sees_all = has(&op, Privilege::SysAudit).await?;
     let me = op.identity()?.label();

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::Guest;
 use super::config::{MASKED, masked};
-use super::configure::ended;
 use crate::Context;
 use crate::ops::Op;
 
@@ -91,8 +90,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     op.context.world.records.guest(vmid).await?;
     let task = QemuCloudinitUpdate { vmid };
-    let submitted = op.context.submit(&op, vmid, task).await?;
-    ended(&op, submitted).await
+    op.context.perform(&op, vmid, task).await
 }
 
 #[derive(Deserialize)]

@@ -1,17 +1,15 @@
 //! `PUT` and `POST /nodes/{node}/qemu/{vmid}/config`
 
-use std::time::Duration;
-
 use model::qemu::OPTIONS;
 use model::schema::Values;
 use model::schema::format::split_list;
-use model::{Error, ErrorKind, FieldErrors, GuestRecord, Upid};
+use model::{Error, FieldErrors, GuestRecord};
 use node::tasks::{QemuConfigure, check_digest};
 use node::{Edit, Settings, random_mac};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::Value;
-use tasks::TaskState;
+use tasks::Task;
 use uuid::Uuid;
 
 use super::Guest;
@@ -19,9 +17,6 @@ use super::cloudinit::seal_password;
 use super::drives::check_drives;
 use super::rights::check_change;
 use crate::ops::Op;
-
-/// How long a synchronous change may take: longer than a guest that does not let go of a device.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 #[derive(Deserialize)]
 struct Change {
@@ -31,38 +26,21 @@ struct Change {
     revert: Option<String>,
 }
 
-/// Waits until the change is made.
+/// Answers when the change is made.
 pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
-    let submitted = submit(&op).await?;
-    ended(&op, submitted).await
+    let task = read(&op).await?;
+    make(&op, task).await
 }
 
-/// What became of a change, for callers that wait for it.
-pub(super) async fn ended(op: &Op, submitted: Answer) -> Result<Answer, Error> {
-    let upid: Upid = submitted
-        .data
-        .as_str()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| Error::bug("a submitted task has no UPID"))?;
-    let ended = tokio::select! {
-        ended = op.context.tasks.wait(&upid) => ended?,
-        () = op.context.clock.sleep(PATIENCE) => {
-            // The change is in the queue and will be made; only this caller stops waiting.
-            let vmid = &op.params["vmid"];
-            let text = format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout");
-            return Err(Error::new(ErrorKind::Busy, text));
-        }
-    };
-    match ended.state {
-        TaskState::Ended { status, .. } if status == "OK" || status.starts_with("WARNINGS") => {
-            Ok(Answer::null().at(ended.revision))
-        }
-        TaskState::Ended { .. } if !ended.fields.is_empty() => {
-            Err(Error::invalid_fields(ended.fields))
-        }
-        TaskState::Ended { status, .. } => Err(Error::conflict(status)),
-        other => Err(Error::bug(format!("the change ended as {other:?}"))),
+/// Most changes are one commit; the others are a task that this caller waits for.
+async fn make(op: &Op, task: QemuConfigure) -> Result<Answer, Error> {
+    let context = &op.context;
+    let hold = context.hold_guest(task.vmid, QemuConfigure::KIND).await?;
+    if let Some(revision) = task.at_once(&context.world).await? {
+        return Ok(Answer::null().at(revision.0));
     }
+    drop(hold);
+    context.perform(op, task.vmid, task).await
 }
 
 #[derive(Deserialize)]
@@ -83,17 +61,17 @@ pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
     check_names(&edit)?;
     let record = op.context.world.records.guest(guest.vmid).await?;
     check_change(&op, &edit, &record.record.data)?;
-    let task = QemuConfigure::new(guest.vmid, edit, None, false);
-    let submitted = op.context.submit(&op, guest.vmid, task).await?;
-    ended(&op, submitted).await
+    make(&op, QemuConfigure::new(guest.vmid, edit, None, false)).await
 }
 
 /// Answers the UPID at once.
 pub(super) async fn configure_task(op: Op) -> Result<Answer, Error> {
-    submit(&op).await
+    let task = read(&op).await?;
+    op.context.submit(&op, task.vmid, task).await
 }
 
-async fn submit(op: &Op) -> Result<Answer, Error> {
+/// The change that a caller asks for, checked as far as it can be before its turn comes.
+async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     let guest = Guest::of(op)?;
     let change: Change = op.params()?;
     let record = op
@@ -121,8 +99,12 @@ async fn submit(op: &Op) -> Result<Answer, Error> {
     edit.keep_tpm_version(&record)?;
     edit.check(Some(&record))?;
     check_hook_script(op, &edit).await?;
-    let task = QemuConfigure::new(guest.vmid, edit, change.digest, guest.skips_lock());
-    op.context.submit(op, guest.vmid, task).await
+    Ok(QemuConfigure::new(
+        guest.vmid,
+        edit,
+        change.digest,
+        guest.skips_lock(),
+    ))
 }
 
 /// The options of the guest among the parameters.

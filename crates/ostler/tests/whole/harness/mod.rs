@@ -327,6 +327,19 @@ pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]
         .unwrap();
 }
 
+/// Puts the options of a node into a store, as its configuration shows them.
+pub async fn put_node_options(store: &SharedStore, options: &[(&str, Value)]) {
+    let options = options.iter().cloned();
+    let settings = node::Settings {
+        options: options
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    };
+    let record = Record::new(settings).encode().unwrap();
+    let key = node::node_config_key(&"pve1".parse().unwrap());
+    store.commit(Commit::new().put(key, record)).await.unwrap();
+}
+
 /// Parameters about a guest of this node, and more.
 pub fn about(vmid: u32, more: Value) -> Value {
     let mut params = json!({"node": "pve1", "vmid": vmid});
