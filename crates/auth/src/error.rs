@@ -1,7 +1,7 @@
 //! What goes wrong here. Texts that clients of Proxmox VE match are those texts.
 
 use model::{Error, ErrorKind, GroupId, PoolId, RealmId, RoleId, TokenName, UserId};
-use store::StoreError;
+use store::{KeyError, StoreError};
 
 /// Why a caller is nobody. The texts tell an attacker nothing: a wrong name, a wrong password
 /// and too many attempts look the same.
@@ -25,6 +25,12 @@ pub enum AuthError {
     /// Something that must not happen did; the text says what and holds no secret.
     #[error("{0}")]
     Broken(String),
+}
+
+impl From<KeyError> for AccessError {
+    fn from(error: KeyError) -> Self {
+        Self::Invalid("path", error.to_string())
+    }
 }
 
 impl From<AuthError> for Error {

@@ -4,7 +4,7 @@
 //! `secret/`, which never leaves the agent.
 
 use model::{GroupId, PoolId, RealmId, RoleId, TokenName, UserId};
-use store::{Key, Prefix};
+use store::{Key, KeyError, Prefix};
 
 /// What is known of a key below `access/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,9 @@ pub enum Subject {
     Order,
 }
 
-/// Ids are checked and hold neither empty words nor control characters, and the words before
-/// them are constants, so what is made here always is a key.
+/// Ids are checked: they hold neither empty words nor control characters, and the longest of them
+/// make keys (the test below). The words before them are constants, so what is made here always
+/// is a key.
 fn key(text: String) -> Key {
     Key::new(text).expect("checked ids make keys")
 }
@@ -59,10 +60,10 @@ pub fn realm(id: &RealmId) -> Key {
     key(format!("access/realm/{id}"))
 }
 
-/// `path` is a checked path (`acl::normalize`).
-pub fn acl(path: &str) -> Key {
+/// `path` as `acl::normalize` spells it; others may be no keys.
+pub fn acl(path: &str) -> Result<Key, KeyError> {
     let below = if path == "/" { "" } else { path };
-    key(format!("access/acl/_{below}"))
+    Key::new(format!("access/acl/_{below}"))
 }
 
 pub fn pool(id: &PoolId) -> Key {
@@ -148,7 +149,10 @@ pub fn ends_identities_of(key: &Key) -> Option<UserId> {
 
 #[cfg(test)]
 mod tests {
+    use model::text;
+
     use super::*;
+    use crate::acl;
 
     #[test]
     fn every_key_reads_back() {
@@ -161,8 +165,11 @@ mod tests {
                 token(&user_id, &token_name),
                 Subject::Token(user_id, token_name),
             ),
-            (acl("/"), Subject::Acl("/".into())),
-            (acl("/vms/100"), Subject::Acl("/vms/100".into())),
+            (super::acl("/").unwrap(), Subject::Acl("/".into())),
+            (
+                super::acl("/vms/100").unwrap(),
+                Subject::Acl("/vms/100".into()),
+            ),
             (pool(&pool_id), Subject::Pool(pool_id)),
             (order(), Subject::Order),
         ];
@@ -170,6 +177,37 @@ mod tests {
             assert_eq!(subject(&key), Some(expected), "{key}");
             assert!(all().contains(&key));
         }
+    }
+
+    #[test]
+    fn the_longest_ids_make_keys() {
+        let name = |length: usize| "a".repeat(length);
+        let user_id = format!("{}@pve", name(text::USER_ID_LENGTH - 4));
+        let user_id = UserId::new(user_id).unwrap();
+        let token_name = TokenName::new(name(text::TOKEN_NAME_LENGTH)).unwrap();
+        let word = name(text::CONFIG_NAME_LENGTH);
+        let pool_id = PoolId::new([word.as_str(); 3].join("/")).unwrap();
+        assert_eq!(pool_id.as_str().len(), text::POOL_ID_LENGTH);
+        let longest_path = format!("/pool/{pool_id}");
+        assert!(acl::normalize(&longest_path).is_some());
+        for made in [
+            user(&user_id),
+            group(&GroupId::new(word.clone()).unwrap()),
+            role(&RoleId::new(word).unwrap()),
+            realm(&RealmId::new(name(text::REALM_LENGTH)).unwrap()),
+            pool(&pool_id),
+            token(&user_id, &token_name),
+            token_secret(&user_id, &token_name),
+            super::acl(&longest_path).unwrap(),
+        ] {
+            assert!(
+                made.as_str().len() <= store::limits::KEY_BYTES / 2,
+                "{made}"
+            );
+        }
+        let too_long = name(text::TOKEN_NAME_LENGTH + 1);
+        assert!(TokenName::new(too_long).is_err());
+        assert!(super::acl(&format!("/pool/{}", name(1_100))).is_err());
     }
 
     #[test]

@@ -38,8 +38,8 @@ mod ticket;
 
 pub use acl::{Access, Denied, View};
 pub use authority::{
-    Authority, Caller, Login, LoginRequest, PasswordHash, Session, TicketCheck, TokenSecret,
-    new_token_secret,
+    Authority, Caller, Holder, Login, LoginRequest, PasswordHash, Session, TicketCheck,
+    TokenSecret, new_token_secret,
 };
 pub use crypt::{crypt, is_crypted};
 pub use edit::Edit;

@@ -1,13 +1,88 @@
 //! How often somebody may be wrong.
+//!
+//! The address of a caller is what the api says, and the api may have been taken over: an address
+//! that it makes up must not buy it another ten guesses. So failures are counted three times.
+//!
+//! ```text
+//!   (user, address)    10 a minute, for everybody
+//!   user               30 a minute ┐ not for callers from this machine, and not for addresses
+//!   process           300 a minute ┘ from which this user has logged in before
+//! ```
+//!
+//! What the exempt ones get wrong counts for itself: nobody elsewhere can lock an administrator
+//! out at the node, nor at the desk where they usually sit.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Failed logins of a minute by (user, address). After `FAILURES` of them further attempts are
-/// answered as a wrong password is, without looking at the password.
-pub(crate) struct FailureLimit {
-    failures: Mutex<HashMap<(String, String), Window>>,
+const WINDOW: Duration = Duration::from_secs(60);
+const PAIR: u32 = 10;
+const USER: u32 = 30;
+const PROCESS: u32 = 300;
+
+/// Bounds the memory that an attacker with many names and addresses can make us use.
+const ENTRIES: usize = 10_000;
+
+/// How many addresses of a user are remembered, and for how many users.
+const DESKS: usize = 32;
+
+/// Who tries to log in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) address: Option<&'a str>,
+    /// The process that asks, by its uid as the kernel reports it.
+    pub(crate) process: Option<u32>,
+}
+
+/// Where an attempt comes from, as far as it matters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Here,
+    Address(IpAddr),
+    /// The network part of an IPv6 address: a host has as many of the rest as it likes.
+    Network(u64),
+    /// What is no address.
+    Nowhere,
+}
+
+impl Place {
+    fn of(address: Option<&str>) -> Self {
+        // A command on the node has no address.
+        let Some(address) = address.filter(|address| !address.is_empty()) else {
+            return Self::Here;
+        };
+        match address
+            .parse()
+            .map(|address: IpAddr| address.to_canonical())
+        {
+            Err(_) => Self::Nowhere,
+            Ok(address) if address.is_loopback() => Self::Here,
+            Ok(IpAddr::V6(address)) => Self::Network((address.to_bits() >> 64) as u64),
+            Ok(address) => Self::Address(address),
+        }
+    }
+}
+
+/// What failures are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Count {
+    Pair(String, Place),
+    User(String),
+    Process { uid: Option<u32>, is_exempt: bool },
+}
+
+impl Count {
+    fn limit(&self) -> u32 {
+        match self {
+            Self::Pair(..) => PAIR,
+            Self::User(_) => USER,
+            Self::Process { .. } => PROCESS,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -16,52 +91,103 @@ struct Window {
     count: u32,
 }
 
-const FAILURES: u32 = 10;
-const WINDOW: Duration = Duration::from_secs(60);
-/// Bounds the memory that an attacker with many names and addresses can make us use.
-const ENTRIES: usize = 10_000;
+impl Window {
+    fn is_over(&self, now: Duration) -> bool {
+        now >= self.began + WINDOW
+    }
+}
+
+#[derive(Default)]
+struct State {
+    failures: HashMap<Count, Window>,
+    /// Where users have logged in, and when they last did.
+    desks: HashMap<String, HashMap<Place, Duration>>,
+}
+
+/// Failed logins of the last minute. Beyond the limits, attempts are answered as a wrong password
+/// is, without looking at the password.
+#[derive(Default)]
+pub(crate) struct FailureLimit(Mutex<State>);
+
+/// A name is as long as a client likes; what is kept of it is not.
+fn name(user: &str) -> String {
+    user.chars().take(80).collect()
+}
 
 impl FailureLimit {
-    pub(crate) fn new() -> Self {
-        Self {
-            failures: Mutex::default(),
-        }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn key(user: &str, address: &str) -> (String, String) {
-        // A name is as long as a client likes; what is kept of it is not.
-        let short = |text: &str| text.chars().take(80).collect();
-        (short(user), short(address))
-    }
-
-    /// Whether another attempt is looked at. `now` is the monotonic clock.
-    pub(crate) fn allows(&self, user: &str, address: &str, now: Duration) -> bool {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures
-            .get(&Self::key(user, address))
-            .is_none_or(|window| window.count < FAILURES || now >= window.began + WINDOW)
-    }
-
-    pub(crate) fn failed(&self, user: &str, address: &str, now: Duration) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= ENTRIES {
-            failures.retain(|_, window| now < window.began + WINDOW);
-        }
-        if failures.len() >= ENTRIES {
-            let oldest = failures.iter().min_by_key(|(_, window)| window.began);
-            if let Some(key) = oldest.map(|(key, _)| key.clone()) {
-                failures.remove(&key);
-            }
-        }
-        let fresh = Window {
-            began: now,
-            count: 0,
+    /// Whether an attempt is looked at. `now` is the monotonic clock.
+    pub(crate) fn allows(&self, attempt: Attempt<'_>, now: Duration) -> bool {
+        let state = self.state();
+        let is_open = |count: &Count| {
+            let window = state.failures.get(count);
+            window.is_none_or(|window| window.count < count.limit() || window.is_over(now))
         };
-        let window = failures.entry(Self::key(user, address)).or_insert(fresh);
-        if now >= window.began + WINDOW {
-            *window = fresh;
+        state.counts(attempt).iter().all(is_open)
+    }
+
+    pub(crate) fn failed(&self, attempt: Attempt<'_>, now: Duration) {
+        let mut state = self.state();
+        for count in state.counts(attempt) {
+            make_room(&mut state.failures, ENTRIES, |window| window.began);
+            let fresh = Window {
+                began: now,
+                count: 0,
+            };
+            let window = state.failures.entry(count).or_insert(fresh);
+            if window.is_over(now) {
+                *window = fresh;
+            }
+            window.count += 1;
         }
-        window.count += 1;
+    }
+
+    /// Remembers where a user has logged in.
+    pub(crate) fn succeeded(&self, attempt: Attempt<'_>, now: Duration) {
+        let mut state = self.state();
+        let latest = |desk: &HashMap<Place, Duration>| desk.values().max().copied();
+        make_room(&mut state.desks, ENTRIES, |desk| {
+            latest(desk).unwrap_or_default()
+        });
+        let desks = state.desks.entry(name(attempt.user)).or_default();
+        make_room(desks, DESKS, |used| *used);
+        desks.insert(Place::of(attempt.address), now);
+    }
+}
+
+impl State {
+    fn counts(&self, attempt: Attempt<'_>) -> Vec<Count> {
+        let (user, place) = (name(attempt.user), Place::of(attempt.address));
+        let desks = self.desks.get(&user);
+        let is_desk = desks.is_some_and(|desks| desks.contains_key(&place));
+        let is_exempt = is_desk || place == Place::Here;
+        let uid = attempt.process;
+        let mut counts = vec![
+            Count::Process { uid, is_exempt },
+            Count::Pair(user.clone(), place),
+        ];
+        if !is_exempt {
+            counts.push(Count::User(user));
+        }
+        counts
+    }
+}
+
+/// Forgets the oldest entry where there are as many as there may be.
+fn make_room<K: Clone + Eq + Hash, V>(
+    map: &mut HashMap<K, V>,
+    limit: usize,
+    age: impl Fn(&V) -> Duration,
+) {
+    if map.len() < limit {
+        return;
+    }
+    let oldest = map.iter().min_by_key(|(_, value)| age(value));
+    if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+        map.remove(&key);
     }
 }
 
@@ -73,35 +199,105 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn from<'a>(user: &'a str, address: &'a str) -> Attempt<'a> {
+        Attempt {
+            user,
+            address: Some(address),
+            process: Some(999),
+        }
+    }
+
+    /// Fails until it is not looked at any more; how often that was.
+    fn failures<'a>(
+        limit: &FailureLimit,
+        now: Duration,
+        attempts: impl IntoIterator<Item = Attempt<'a>>,
+    ) -> usize {
+        let looked_at = attempts.into_iter().filter(|attempt| {
+            let is_allowed = limit.allows(*attempt, now);
+            if is_allowed {
+                limit.failed(*attempt, now);
+            }
+            is_allowed
+        });
+        looked_at.count()
+    }
+
     #[test]
     fn the_eleventh_failure_of_a_minute_is_not_looked_at() {
-        let limit = FailureLimit::new();
+        let limit = FailureLimit::default();
         for second in 0..10 {
-            assert!(limit.allows("jane@pve", "10.0.0.1", at(second)));
-            limit.failed("jane@pve", "10.0.0.1", at(second));
+            assert!(limit.allows(from("jane@pve", "10.0.0.1"), at(second)));
+            limit.failed(from("jane@pve", "10.0.0.1"), at(second));
         }
-        assert!(!limit.allows("jane@pve", "10.0.0.1", at(59)));
+        assert!(!limit.allows(from("jane@pve", "10.0.0.1"), at(59)));
+        for other in [
+            from("jane@pve", "10.0.0.2"),
+            from("joe@pve", "10.0.0.1"),
+            from("jane@pve", "127.0.0.1"),
+        ] {
+            assert!(limit.allows(other, at(59)), "{other:?}");
+        }
         assert!(
-            limit.allows("jane@pve", "10.0.0.2", at(59)),
-            "another address"
-        );
-        assert!(limit.allows("joe@pve", "10.0.0.1", at(59)), "another user");
-        assert!(
-            limit.allows("jane@pve", "10.0.0.1", at(60)),
+            limit.allows(from("jane@pve", "10.0.0.1"), at(60)),
             "a minute later"
         );
     }
 
     #[test]
+    fn addresses_that_are_made_up_buy_no_more_guesses() {
+        let limit = FailureLimit::default();
+        limit.succeeded(from("root@pam", "10.9.9.9"), at(0));
+        let addresses: Vec<String> = (0..250)
+            .map(|number| format!("10.0.0.{number}"))
+            .chain((0..250).map(|number| format!("2001:db8:0:{number:x}::1")))
+            .chain([
+                "".into(),
+                "::1".into(),
+                "127.1.2.3".into(),
+                "nowhere".into(),
+            ])
+            .collect();
+        let all = |user| addresses.iter().map(move |address| from(user, address));
+        // Thirty, and ten from this machine, however it is written.
+        let guesses: usize = (0..20)
+            .map(|_| failures(&limit, at(1), all("root@pam")))
+            .sum();
+        assert_eq!(guesses, 30 + 10);
+        // The administrator's own desk is where it was.
+        assert!(limit.allows(from("root@pam", "10.9.9.9"), at(2)));
+        assert!(!limit.allows(from("root@pam", "10.9.9.8"), at(2)));
+    }
+
+    #[test]
+    fn a_process_has_three_hundred_guesses_whoever_they_are_about() {
+        let limit = FailureLimit::default();
+        let users: Vec<String> = (0..1_000)
+            .map(|number| format!("user{number}@pve"))
+            .collect();
+        let guesses = users.iter().map(|user| from(user, "10.0.0.1"));
+        assert_eq!(failures(&limit, at(0), guesses), 300);
+        let here = users.iter().map(|user| from(user, "127.0.0.1"));
+        assert_eq!(failures(&limit, at(0), here), 300);
+        let other = Attempt {
+            process: Some(0),
+            ..from("jane@pve", "10.0.0.1")
+        };
+        assert!(limit.allows(other, at(0)), "another process");
+        assert!(limit.allows(from("jane@pve", "10.0.0.1"), at(60)));
+    }
+
+    #[test]
     fn memory_is_bounded() {
-        let limit = FailureLimit::new();
+        let limit = FailureLimit::default();
         for number in 0..ENTRIES as u64 + 100 {
-            limit.failed(
-                &format!("user{number}@pve"),
-                "10.0.0.1",
-                Duration::from_millis(number),
-            );
+            let user = format!("user{number}@pve");
+            limit.failed(from(&user, "10.0.0.1"), Duration::from_millis(number));
+            let address = format!("10.1.{}.{}", number / 256, number % 256);
+            limit.succeeded(from("jane@pve", &address), Duration::from_millis(number));
         }
-        assert!(limit.failures.lock().unwrap().len() <= ENTRIES);
+        let state = limit.state();
+        assert!(state.failures.len() <= ENTRIES);
+        assert_eq!(state.desks["jane@pve"].len(), DESKS);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use model::{GroupId, UnixTime};
 use serde::{Deserialize, Serialize};
 
+use crate::secret::random_number;
+
 /// A user. A date of expiry of 0 is never.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
@@ -23,6 +25,15 @@ pub struct User {
     /// record.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<GroupId>,
+    /// A random number that tickets are signed with. When it is another, every ticket of the user
+    /// is void: after a change of password, when the user was disabled, and for another user of
+    /// the same name. 0 for users that were made before there was one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sessions: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Default for User {
@@ -35,11 +46,17 @@ impl Default for User {
             email: String::new(),
             comment: String::new(),
             groups: BTreeSet::new(),
+            sessions: 0,
         }
     }
 }
 
 impl User {
+    /// Voids all tickets.
+    pub fn end_sessions(&mut self) {
+        self.sessions = random_number();
+    }
+
     /// Whether the user may do anything at all.
     pub fn is_active(&self, now: UnixTime) -> bool {
         self.enable && (self.expire == 0 || self.expire > now)
@@ -143,8 +160,8 @@ pub struct Token {
     pub expire: UnixTime,
     /// The token has rights of its own, never more than its owner's.
     pub privsep: bool,
-    /// Counts the secrets that the token has had, so that a new one is a change that watchers
-    /// see.
+    /// Another number for each secret that a token of this name has had: a new one is a change
+    /// that watchers see, and what was begun with the old one ends.
     #[serde(default)]
     pub generation: u64,
 }

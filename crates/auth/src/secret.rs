@@ -10,6 +10,11 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// A number that was not there before, as far as anybody can tell. Never 0.
+pub(crate) fn random_number() -> u64 {
+    u64::from_ne_bytes(random()) | 1
+}
+
 pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, data).as_ref());

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Signatures are Ed25519 in base64. What a ticket is bound to but does not say (the user of a
-//! challenge; user, path and port of a console) is signed with it.
+//! challenge; user, path and port of a console) is signed with it. So is a number that the store
+//! keeps for its user, `User::sessions`: when that is another one, the ticket is void.
 //!
 //! **Keys** are in the store below `secret/`, and not in files: a session of one node must be
 //! good on all of them, the store is what all share, and no process but the root agent opens
@@ -135,27 +136,48 @@ impl Signer {
         })
     }
 
-    pub(crate) fn session(&self, user: &UserId, now: UnixTime) -> String {
-        self.seal(&format!("PVE:{user}:{now:08X}"), "")
+    pub(crate) fn session(&self, user: &UserId, sessions: u64, now: UnixTime) -> String {
+        self.seal(&format!("PVE:{user}:{now:08X}"), &number(sessions))
     }
 
-    /// The user of a session, and when it began.
-    pub(crate) fn open_session(&self, ticket: &str, now: UnixTime) -> Option<(UserId, UnixTime)> {
-        let opened = self.open(ticket, "PVE", "")?;
+    /// The user of a session, and when it began. `sessions` looks up the user's number.
+    pub(crate) fn open_session(
+        &self,
+        ticket: &str,
+        sessions: impl Fn(&UserId) -> Option<u64>,
+        now: UnixTime,
+    ) -> Option<(UserId, UnixTime)> {
+        // Not believed before the signature was looked at, which needs the user's number.
+        let claimed = ticket.strip_prefix("PVE:")?.split_once("::")?.0;
+        let user = UserId::new(claimed.rsplit_once(':')?.0).ok()?;
+        let opened = self.open(ticket, "PVE", &number(sessions(&user)?))?;
         // A challenge is no user's name: `!` is refused in it.
-        let user = UserId::new(opened.about).ok()?;
-        is_current(opened.made, now, SESSION_SECONDS).then_some((user, opened.made))
+        let is_user = UserId::new(opened.about).is_ok_and(|about| about == user);
+        (is_user && is_current(opened.made, now, SESSION_SECONDS)).then_some((user, opened.made))
     }
 
-    pub(crate) fn challenge(&self, user: &UserId, challenge: &str, now: UnixTime) -> String {
+    pub(crate) fn challenge(
+        &self,
+        user: &UserId,
+        sessions: u64,
+        challenge: &str,
+        now: UnixTime,
+    ) -> String {
         let encoded =
             percent_encoding::utf8_percent_encode(challenge, percent_encoding::NON_ALPHANUMERIC);
-        self.seal(&format!("PVE:!tfa!{encoded}:{now:08X}"), user.as_str())
+        let bound = challenge_bound(user, sessions);
+        self.seal(&format!("PVE:!tfa!{encoded}:{now:08X}"), &bound)
     }
 
     /// Whether a ticket says that this user's password was right.
-    pub(crate) fn is_challenge(&self, ticket: &str, user: &UserId, now: UnixTime) -> bool {
-        self.open(ticket, "PVE", user.as_str())
+    pub(crate) fn is_challenge(
+        &self,
+        ticket: &str,
+        user: &UserId,
+        sessions: u64,
+        now: UnixTime,
+    ) -> bool {
+        self.open(ticket, "PVE", &challenge_bound(user, sessions))
             .is_some_and(|opened| {
                 opened.about.starts_with("!tfa!") && is_current(opened.made, now, CHALLENGE_SECONDS)
             })
@@ -217,6 +239,18 @@ fn signed_text(plain: &str, bound: &str) -> String {
     format!("{plain}\n{bound}")
 }
 
+/// A user's number as it is signed. Without one, as tickets were signed before there were numbers.
+fn number(sessions: u64) -> String {
+    match sessions {
+        0 => String::new(),
+        sessions => sessions.to_string(),
+    }
+}
+
+fn challenge_bound(user: &UserId, sessions: u64) -> String {
+    format!("{user}:{}", number(sessions))
+}
+
 fn console_bound(label: &str, path: &str, port: Option<u16>) -> String {
     let port = port.map(|port| port.to_string()).unwrap_or_default();
     format!("{label}:{path}:{port}")
@@ -258,34 +292,53 @@ mod tests {
         "jane@pve".parse().unwrap()
     }
 
+    fn open(signer: &Signer, ticket: &str, now: UnixTime) -> Option<(UserId, UnixTime)> {
+        signer.open_session(ticket, |_| Some(7), now)
+    }
+
+    #[test]
+    fn a_users_other_number_voids_tickets() {
+        let signer = signer();
+        let session = signer.session(&jane(), 7, NOW);
+        let challenge = signer.challenge(&jane(), 7, "{}", NOW);
+        for sessions in [None, Some(0), Some(8), Some(77)] {
+            assert_eq!(signer.open_session(&session, |_| sessions, NOW), None);
+            let sessions = sessions.unwrap_or_default();
+            assert!(!signer.is_challenge(&challenge, &jane(), sessions, NOW));
+        }
+        let old = signer.session(&jane(), 0, NOW);
+        assert!(signer.open_session(&old, |_| Some(0), NOW).is_some());
+        assert!(open(&signer, &old, NOW).is_none());
+    }
+
     #[test]
     fn a_session_has_the_shape_that_clients_know_and_lasts_two_hours() {
         let signer = signer();
-        let ticket = signer.session(&jane(), NOW);
+        let ticket = signer.session(&jane(), 7, NOW);
         assert!(ticket.starts_with("PVE:jane@pve:6B49D200::"), "{ticket}");
-        assert_eq!(signer.open_session(&ticket, NOW), Some((jane(), NOW)));
-        assert!(signer.open_session(&ticket, NOW + 7199).is_some());
-        assert!(signer.open_session(&ticket, NOW + 7200).is_none());
+        assert_eq!(open(&signer, &ticket, NOW), Some((jane(), NOW)));
+        assert!(open(&signer, &ticket, NOW + 7199).is_some());
+        assert!(open(&signer, &ticket, NOW + 7200).is_none());
         assert!(
-            signer.open_session(&ticket, NOW - 300).is_some(),
+            open(&signer, &ticket, NOW - 300).is_some(),
             "a clock that is behind"
         );
-        assert!(signer.open_session(&ticket, NOW - 301).is_none());
+        assert!(open(&signer, &ticket, NOW - 301).is_none());
     }
 
     #[test]
     fn a_challenge_is_no_session_and_is_its_users_alone() {
         let signer = signer();
-        let challenge = signer.challenge(&jane(), r#"{"totp":true}"#, NOW);
+        let challenge = signer.challenge(&jane(), 7, r#"{"totp":true}"#, NOW);
         assert!(
             challenge.starts_with("PVE:!tfa!%7B%22totp%22%3Atrue%7D:"),
             "{challenge}"
         );
-        assert!(signer.is_challenge(&challenge, &jane(), NOW));
-        assert!(!signer.is_challenge(&challenge, &UserId::root(), NOW));
-        assert!(!signer.is_challenge(&challenge, &jane(), NOW + 600));
-        assert!(signer.open_session(&challenge, NOW).is_none());
-        assert!(!signer.is_challenge(&signer.session(&jane(), NOW), &jane(), NOW));
+        assert!(signer.is_challenge(&challenge, &jane(), 7, NOW));
+        assert!(!signer.is_challenge(&challenge, &UserId::root(), 7, NOW));
+        assert!(!signer.is_challenge(&challenge, &jane(), 7, NOW + 600));
+        assert!(open(&signer, &challenge, NOW).is_none());
+        assert!(!signer.is_challenge(&signer.session(&jane(), 7, NOW), &jane(), 7, NOW));
     }
 
     #[test]
@@ -326,10 +379,10 @@ mod tests {
         let mut tickets = keys(NOW);
         let ticket = Signer::new(&tickets, &keys(NOW))
             .unwrap()
-            .session(&jane(), NOW + 100);
+            .session(&jane(), 7, NOW + 100);
         tickets.rotate(NOW + 200);
         let signer = Signer::new(&tickets, &keys(NOW)).unwrap();
-        assert!(signer.open_session(&ticket, NOW + 300).is_some());
+        assert!(open(&signer, &ticket, NOW + 300).is_some());
         tickets.rotate(NOW + 100_000);
         assert_eq!(tickets.keys.len(), 2, "the oldest went out of use long ago");
     }
@@ -338,19 +391,19 @@ mod tests {
         #[test]
         fn no_change_of_a_byte_leaves_a_ticket_good(at in 0usize..140, to in 0u8..128) {
             let signer = signer();
-            let ticket = signer.session(&jane(), NOW);
+            let ticket = signer.session(&jane(), 7, NOW);
             let mut bytes = ticket.clone().into_bytes();
             let at = at % bytes.len();
             prop_assume!(bytes[at] != to);
             bytes[at] = to;
             let tampered = String::from_utf8(bytes).unwrap();
-            prop_assert!(signer.open_session(&tampered, NOW).is_none());
+            prop_assert!(open(&signer, &tampered, NOW).is_none());
         }
 
         #[test]
         fn any_text_is_refused_without_panic(text in ".*") {
             let signer = signer();
-            prop_assert!(signer.open_session(&text, NOW).is_none());
+            prop_assert!(open(&signer, &text, NOW).is_none());
             prop_assert!(!signer.is_console(&text, "a@pve", "/", None, NOW));
             prop_assert!(!signer.is_csrf(&text, &jane(), NOW));
         }

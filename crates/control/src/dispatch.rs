@@ -48,6 +48,7 @@ impl Dispatcher {
             params,
             request_id: request.id.clone(),
             address: request.address.clone(),
+            process: peer.uid,
         };
         Ok((row, op))
     }

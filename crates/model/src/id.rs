@@ -178,7 +178,7 @@ impl UserId {
             text::is_user_name(name) && text::is_realm(realm)
         });
         match split {
-            Some(at) if full.len() <= 64 => Ok(Self { full, at }),
+            Some(at) if full.len() <= text::USER_ID_LENGTH => Ok(Self { full, at }),
             _ => Err(IdError::new("user name (name@realm)", &full)),
         }
     }

@@ -39,9 +39,25 @@ pub fn utc_date(time: crate::UnixTime) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// The longest name of a storage and of a token. Proxmox VE sets no limit; here both are words of
+/// keys in the store and of file names, which have one.
+pub const STORAGE_ID_LENGTH: usize = 100;
+pub const TOKEN_NAME_LENGTH: usize = 64;
+
+/// The longest user with realm, realm, and name of a group, a role or one level of a pool.
+pub const USER_ID_LENGTH: usize = 64;
+pub const REALM_LENGTH: usize = 32;
+pub const CONFIG_NAME_LENGTH: usize = 128;
+
+/// Three levels and two slashes.
+pub const POOL_ID_LENGTH: usize = 3 * CONFIG_NAME_LENGTH + 2;
+
+/// The longest name of a volume below its storage.
+pub const VOLUME_NAME_LENGTH: usize = 512;
+
 /// The `pve-storage-id` rule of the schema.
 pub fn is_storage_id(value: &str) -> bool {
-    value.len() >= 2
+    (2..=STORAGE_ID_LENGTH).contains(&value.len())
         && starts_with_letter(value)
         && all(value, |c| {
             c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
@@ -51,8 +67,7 @@ pub fn is_storage_id(value: &str) -> bool {
 
 /// The `pve-realm` rule of the schema.
 pub fn is_realm(value: &str) -> bool {
-    value.len() >= 2
-        && value.len() <= 32
+    (2..=REALM_LENGTH).contains(&value.len())
         && starts_with_letter(value)
         && all(value, |c| {
             c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
@@ -61,8 +76,7 @@ pub fn is_realm(value: &str) -> bool {
 
 /// Groups and roles.
 pub fn is_config_name(value: &str) -> bool {
-    !value.is_empty()
-        && value.len() <= 128
+    (1..=CONFIG_NAME_LENGTH).contains(&value.len())
         && all(value, |c| {
             c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
         })
@@ -75,7 +89,7 @@ pub fn is_pool_id(value: &str) -> bool {
 }
 
 pub fn is_token_name(value: &str) -> bool {
-    value.len() >= 2
+    (2..=TOKEN_NAME_LENGTH).contains(&value.len())
         && starts_with_letter(value)
         && all(value, |c| {
             c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
@@ -91,7 +105,7 @@ pub fn is_user_name(value: &str) -> bool {
 /// A path below a storage: no empty, `.` or `..` component, nothing unprintable.
 pub fn is_volume_name(value: &str) -> bool {
     !value.is_empty()
-        && value.len() <= 512
+        && value.len() <= VOLUME_NAME_LENGTH
         && !value.contains(|c: char| c.is_control())
         && value
             .split('/')

@@ -213,6 +213,11 @@ impl Inner {
 }
 
 impl Lease {
+    /// The id under which the console was reserved.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Remembers what was given away, so that closing the console hangs up.
     pub fn keep(&self, line: LentLine) {
         let mut consoles = self.inner.lock();

@@ -44,6 +44,10 @@ fn dump_param(row: &Row, field: &Field) -> Value {
         object.insert("in".into(), "path".into());
     }
     object.extend(dump_field(field));
+    // Its format's, where it has none of its own.
+    if field.kind == Kind::String && field.one_of.is_empty() {
+        object.insert("maxLength".into(), field.longest().into());
+    }
     Value::Object(object)
 }
 

@@ -3,9 +3,10 @@
 use model::{Privilege, UserId};
 use proto::Identity;
 
-use super::Authority;
+use super::{Authority, Caller};
 use crate::error::AuthError;
 use crate::keys;
+use crate::limit::Attempt;
 use crate::records::RealmKind;
 use crate::ticket::SESSION_SECONDS;
 
@@ -20,6 +21,8 @@ pub struct LoginRequest {
     pub otp: Option<String>,
     pub tfa_challenge: Option<String>,
     pub address: Option<String>,
+    /// The uid of the process that asks, from the kernel.
+    pub process: Option<u32>,
     /// Only find out whether the user may do this.
     pub check: Option<TicketCheck>,
 }
@@ -68,12 +71,17 @@ impl LoginRequest {
 impl Authority {
     /// Logs somebody in. Whatever is wrong, the answer is the same and takes about as long.
     pub async fn login(&self, request: LoginRequest) -> Result<Login, AuthError> {
-        let address = request.address.clone().unwrap_or_default();
         let name = request
             .user()
             .map_or_else(|| request.username.clone(), |user| user.to_string());
+        let address = request.address.as_deref();
+        let attempt = Attempt {
+            user: &name,
+            address,
+            process: request.process,
+        };
         let now = self.clock.monotonic();
-        if !self.failures.allows(&name, &address, now) {
+        if !self.failures.allows(attempt, now) {
             tracing::warn!(user = %printable(&name), address, "too many failed logins");
             return Err(AuthError::LoginFailed);
         }
@@ -81,8 +89,10 @@ impl Authority {
         if let Err(error) = &outcome {
             tracing::warn!(user = %printable(&name), address, %error, "login failed");
         }
-        if matches!(outcome, Err(AuthError::LoginFailed)) {
-            self.failures.failed(&name, &address, now);
+        match &outcome {
+            Err(AuthError::LoginFailed) => self.failures.failed(attempt, now),
+            Ok(Login::Session(_)) => self.failures.succeeded(attempt, now),
+            _ => {}
         }
         outcome
     }
@@ -95,13 +105,15 @@ impl Authority {
         if let Some(check) = &request.check {
             return self.check_login(user, request, check).await;
         }
+        // As it is before anything is looked at: what changes meanwhile voids what comes of this.
+        let sessions = self.sessions_of(&user).unwrap_or_default();
         if let Some(challenge) = &request.tfa_challenge {
             let now = self.clock.wall();
             if self.is_active(&user)
-                && self.signer().is_challenge(challenge, &user, now)
+                && self.signer().is_challenge(challenge, &user, sessions, now)
                 && self.answer_factor(&user, &request.password).await?
             {
-                return Ok(Login::Session(self.session(user)));
+                return Ok(Login::Session(self.session(user, sessions)));
             }
             return Err(AuthError::LoginFailed);
         }
@@ -109,27 +121,33 @@ impl Authority {
             // A session that is still good can be renewed; root's can be turned into anybody's.
             if self.is_active(&user) && (by == user || by.is_root()) {
                 tracing::info!(%user, %by, "session by ticket");
-                return Ok(Login::Session(self.session(user)));
+                return Ok(Login::Session(self.session(user, sessions)));
             }
         }
         if !self.verify_password(&user, &request.password).await? {
             return Err(AuthError::LoginFailed);
         }
-        self.second_step(user, request.otp.as_deref()).await
+        self.second_step(user, sessions, request.otp.as_deref())
+            .await
     }
 
-    async fn second_step(&self, user: UserId, otp: Option<&str>) -> Result<Login, AuthError> {
+    async fn second_step(
+        &self,
+        user: UserId,
+        sessions: u64,
+        otp: Option<&str>,
+    ) -> Result<Login, AuthError> {
         let Some(challenge) = self.wanted_factors(&user).await? else {
-            return Ok(Login::Session(self.session(user)));
+            return Ok(Login::Session(self.session(user, sessions)));
         };
         match otp {
             Some(code) if self.answer_factor(&user, &format!("totp:{code}")).await? => {
-                Ok(Login::Session(self.session(user)))
+                Ok(Login::Session(self.session(user, sessions)))
             }
             Some(_) => Err(AuthError::LoginFailed),
             None => {
                 let (now, signer) = (self.clock.wall(), self.signer());
-                let ticket = signer.challenge(&user, &challenge.to_string(), now);
+                let ticket = signer.challenge(&user, sessions, &challenge.to_string(), now);
                 let csrf = signer.csrf(&user, now);
                 Ok(Login::Challenge { user, ticket, csrf })
             }
@@ -150,7 +168,7 @@ impl Authority {
         let proven = console
             || (self.verify_password(&user, &request.password).await?
                 && matches!(
-                    self.second_step(user.clone(), request.otp.as_deref())
+                    self.second_step(user.clone(), 0, request.otp.as_deref())
                         .await?,
                     Login::Session(_)
                 ));
@@ -176,13 +194,19 @@ impl Authority {
     }
 
     fn ticket_owner(&self, password: &str) -> Option<UserId> {
-        let (owner, _) = self.signer().open_session(password, self.clock.wall())?;
+        let sessions = |user: &UserId| self.sessions_of(user);
+        let now = self.clock.wall();
+        let (owner, _) = self.signer().open_session(password, sessions, now)?;
         self.is_active(&owner).then_some(owner)
     }
 
-    fn session(&self, user: UserId) -> Session {
+    fn sessions_of(&self, user: &UserId) -> Option<u64> {
+        self.access().user(user).map(|user| user.sessions)
+    }
+
+    fn session(&self, user: UserId, sessions: u64) -> Session {
         let (now, signer) = (self.clock.wall(), self.signer());
-        let ticket = signer.session(&user, now);
+        let ticket = signer.session(&user, sessions, now);
         let csrf = signer.csrf(&user, now);
         let expires = now + SESSION_SECONDS;
         Session {
@@ -228,16 +252,21 @@ impl Authority {
         &self,
         user: &UserId,
         password: &str,
-        address: Option<&str>,
+        caller: Caller<'_>,
     ) -> Result<(), AuthError> {
-        let address = address.unwrap_or_default();
+        let attempt = Attempt {
+            user: user.as_str(),
+            address: caller.address,
+            process: caller.uid,
+        };
         let now = self.clock.monotonic();
-        if self.failures.allows(user.as_str(), address, now)
-            && self.verify_password(user, password).await?
-        {
+        if !self.failures.allows(attempt, now) {
+            return Err(AuthError::LoginFailed);
+        }
+        if self.verify_password(user, password).await? {
             return Ok(());
         }
-        self.failures.failed(user.as_str(), address, now);
+        self.failures.failed(attempt, now);
         Err(AuthError::LoginFailed)
     }
 

@@ -13,6 +13,7 @@ use model::Clock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{Change, Changes, Commit, Entry, Read, Revision, SharedStore, StoreError, Write};
+use tokio::sync::watch;
 
 use crate::acl::Access;
 use crate::edit::{Edit, ordered};
@@ -24,7 +25,7 @@ use crate::password::Passwords;
 use crate::ticket::Signer;
 
 pub use login::{Login, LoginRequest, PasswordHash, Session, TicketCheck};
-pub use verify::{Caller, TokenSecret, new_token_secret};
+pub use verify::{Caller, Holder, TokenSecret, new_token_secret};
 
 /// How often a change is tried that others keep coming before.
 const ATTEMPTS: usize = 16;
@@ -37,6 +38,8 @@ pub struct Authority {
     store: SharedStore,
     clock: Arc<dyn Clock>,
     access: RwLock<Arc<Access>>,
+    /// Wakes those who wait for another snapshot.
+    changed: watch::Sender<()>,
     signer: RwLock<Arc<Signer>>,
     passwords: Passwords,
     failures: FailureLimit,
@@ -61,9 +64,10 @@ impl Authority {
             store,
             clock,
             access: RwLock::new(Arc::new(access)),
+            changed: watch::Sender::new(()),
             signer: RwLock::new(Arc::new(signer)),
             passwords: Passwords::new(),
-            failures: FailureLimit::new(),
+            failures: FailureLimit::default(),
             pam,
             pam_slots: tokio::sync::Semaphore::new(4),
             changes: tokio::sync::Mutex::default(),
@@ -74,6 +78,11 @@ impl Authority {
     /// change returns; those of others come by `follow`.
     pub fn access(&self) -> Arc<Access> {
         Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says when `access` is another one.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// The clock that everything here is measured by.
@@ -102,12 +111,14 @@ impl Authority {
         let mut access = self.access.write().unwrap_or_else(PoisonError::into_inner);
         if access.revision() < newer.revision() {
             *access = newer;
+            self.changed.send_replace(());
         }
     }
 
     fn apply(&self, changes: &Changes) {
         let mut access = self.access.write().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut access).apply(changes);
+        self.changed.send_replace(());
     }
 
     /// Keeps the snapshot and the keys up to date with what other nodes do. Never returns; to
@@ -130,6 +141,7 @@ impl Authority {
         let revision = loaded.revision();
         // Also where the store was replaced by one whose revisions are smaller.
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+        self.changed.send_replace(());
         self.reload_keys().await?;
         let mut access = self.store.watch(&keys::all(), revision).await?;
         let mut signing = self.store.watch(&keys::signing_keys(), revision).await?;

@@ -86,10 +86,12 @@ impl Authority {
         csrf_required: bool,
     ) -> Result<Identity, AuthError> {
         let (now, signer) = (self.clock.wall(), self.signer());
+        let access = self.access();
+        let sessions = |user: &UserId| access.user(user).map(|user| user.sessions);
         let (user, made) = signer
-            .open_session(ticket, now)
+            .open_session(ticket, sessions, now)
             .ok_or(AuthError::BadCredential)?;
-        let record = self.access().user(&user).filter(|user| user.is_active(now));
+        let record = access.user(&user).filter(|user| user.is_active(now));
         let record = record.ok_or(AuthError::BadCredential)?;
         if csrf_required && !csrf.is_some_and(|csrf| signer.is_csrf(csrf, &user, now)) {
             return Err(AuthError::BadCsrf);
@@ -156,11 +158,13 @@ impl Authority {
         })
     }
 
-    /// A ticket for one console, good for 40 seconds, bound to who asked for it, to the path
-    /// that rights were checked on, and to the port if there is one.
+    /// A ticket for one console, good for 40 seconds, bound to who asked for it and to their
+    /// credential, to the path that rights were checked on, and to the port if there is one.
     pub fn console_ticket(&self, who: &Identity, path: &str, port: Option<u16>) -> String {
+        let holder = self.holder(who);
+        let holder = holder.as_ref().map(Holder::bound).unwrap_or_default();
         self.signer()
-            .console(&who.label(), path, port, self.clock.wall())
+            .console(&holder, path, port, self.clock.wall())
     }
 
     /// Verifies a console's ticket. `label` is `user@realm` or `user@realm!token`.
@@ -171,11 +175,57 @@ impl Authority {
         port: Option<u16>,
         ticket: &str,
     ) -> Result<Identity, AuthError> {
+        let bad = || AuthError::BadVncTicket;
+        let identity = self.identity_of(label).ok_or_else(bad)?;
+        let holder = self.holder(&identity).ok_or_else(bad)?.bound();
         let good = self
             .signer()
-            .is_console(ticket, label, path, port, self.clock.wall());
-        let identity = good.then(|| self.identity_of(label)).flatten();
-        identity.ok_or(AuthError::BadVncTicket)
+            .is_console(ticket, &holder, path, port, self.clock.wall());
+        good.then_some(identity).ok_or_else(bad)
+    }
+
+    /// Whose credential this is at the moment; none of a user or token that is not there.
+    pub fn holder(&self, who: &Identity) -> Option<Holder> {
+        let access = self.access();
+        let sessions = access.user(&who.user)?.sessions;
+        let generation = match &who.token {
+            Some(token) => Some(access.token(&who.user, &token.name)?.generation),
+            None => None,
+        };
+        Some(Holder {
+            label: who.label(),
+            sessions,
+            generation,
+        })
+    }
+
+    /// The identity of somebody whose credential was verified before, if it is still good: the
+    /// user is active, the password and the token are those that they were.
+    pub fn still(&self, holder: &Holder) -> Option<Identity> {
+        let identity = self.identity_of(&holder.label)?;
+        (self.holder(&identity).as_ref() == Some(holder)).then_some(identity)
+    }
+}
+
+/// A user or token, and which password or secret they had.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Holder {
+    label: String,
+    sessions: u64,
+    generation: Option<u64>,
+}
+
+impl std::fmt::Debug for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.label)
+    }
+}
+
+impl Holder {
+    /// As it is signed with tickets of consoles.
+    fn bound(&self) -> String {
+        let generation = self.generation.unwrap_or_default();
+        format!("{}:{}:{generation}", self.label, self.sessions)
     }
 }
 

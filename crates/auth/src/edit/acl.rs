@@ -22,7 +22,7 @@ pub struct AclChange {
 /// `by` is who asks: without `Permissions.Modify` they can hand out (and take away) only what
 /// they hold themselves.
 pub fn change(access: &Access, change: &AclChange, by: &View<'_>) -> Result<Edit, AccessError> {
-    let key = keys::acl(&change.path);
+    let key = keys::acl(&change.path)?;
     readable(access, &key)?;
     for role in &change.roles {
         may_hand_out(access, role, &change.path, by)?;

@@ -96,7 +96,7 @@ impl Edit {
             if record.data.entries.iter().any(&gone) {
                 let mut record = record.clone();
                 record.data.entries.retain(|entry| !gone(entry));
-                let key = keys::acl(path);
+                let key = keys::acl(path)?;
                 if record.data.entries.is_empty() {
                     self.delete(key);
                 } else {

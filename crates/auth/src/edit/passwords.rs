@@ -16,10 +16,9 @@ pub fn is_kept_here(access: &Access, id: &UserId) -> bool {
         .is_some_and(|realm| realm.kind == RealmKind::Pve)
 }
 
+/// Sets a password. Sessions that were begun with the one before end.
 pub fn set(access: &Access, id: &UserId, password: &PasswordHash) -> Result<Edit, AccessError> {
-    if access.user(id).is_none() {
-        return Err(AccessError::NoUser(id.clone()));
-    }
+    let mut record = super::users::record(access, id)?;
     if !is_kept_here(access, id) {
         let reason = format!(
             "passwords of realm '{}' are kept by the node's operating system: change it there",
@@ -27,7 +26,9 @@ pub fn set(access: &Access, id: &UserId, password: &PasswordHash) -> Result<Edit
         );
         return Err(AccessError::Invalid("userid", reason));
     }
+    record.data.end_sessions();
     let mut edit = Edit::new();
+    edit.put(access, keys::user(id), &record)?;
     edit.put_bytes(keys::password_secret(id), password.encode()?);
     Ok(edit)
 }

@@ -76,7 +76,7 @@ pub fn delete(access: &Access, id: &PoolId, gone: &Gone) -> Result<Edit, AccessE
     let mut edit = Edit::new();
     let path = format!("/pool/{id}");
     if access.acl.contains_key(&path) {
-        edit.delete(keys::acl(&path));
+        edit.delete(keys::acl(&path)?);
     }
     edit.delete(key);
     Ok(edit)
@@ -189,7 +189,7 @@ pub fn forget_guest(access: &Access, vmid: u32) -> Result<Edit, AccessError> {
     }
     let path = format!("/vms/{vmid}");
     if access.acl.contains_key(&path) {
-        edit.delete(keys::acl(&path));
+        edit.delete(keys::acl(&path)?);
     }
     Ok(edit)
 }

@@ -8,6 +8,7 @@ use crate::authority::TokenSecret;
 use crate::error::AccessError;
 use crate::keys;
 use crate::records::{SubjectKind, Token};
+use crate::secret::random_number;
 
 /// What is to be different. What is none stays.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +45,7 @@ pub fn create(
         comment: String::new(),
         expire: 0,
         privsep: true,
-        generation: 0,
+        generation: random_number(),
     };
     change.apply(&mut token);
     let mut edit = Edit::new();
@@ -67,7 +68,7 @@ pub fn update(
     change.apply(&mut record.data);
     let mut edit = Edit::new();
     if let Some(secret) = secret {
-        record.data.generation += 1;
+        record.data.generation = random_number();
         edit.put_bytes(keys::token_secret(user, name), secret.encode()?);
     }
     edit.put(access, keys::token(user, name), &record)?;

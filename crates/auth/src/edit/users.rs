@@ -65,6 +65,7 @@ pub fn create(
         return Err(AccessError::NoRealm(id.realm().to_owned()));
     }
     let mut user = User::default();
+    user.end_sessions();
     change.apply(access, &mut user)?;
     let mut edit = Edit::new();
     edit.put(access, keys::user(id), &Record::new(user))?;
@@ -74,16 +75,22 @@ pub fn create(
     Ok(edit)
 }
 
-pub fn update(access: &Access, id: &UserId, change: &UserChange) -> Result<Edit, AccessError> {
+/// A user's record; `root@pam` is there without one.
+pub(super) fn record(access: &Access, id: &UserId) -> Result<Record<User>, AccessError> {
     let user = access
         .user(id)
         .ok_or_else(|| AccessError::NoUser(id.clone()))?;
-    let mut record = access
-        .users
-        .get(id)
-        .cloned()
-        .unwrap_or_else(|| Record::new(user));
+    let record = access.users.get(id).cloned();
+    Ok(record.unwrap_or_else(|| Record::new(user)))
+}
+
+pub fn update(access: &Access, id: &UserId, change: &UserChange) -> Result<Edit, AccessError> {
+    let mut record = record(access, id)?;
+    let was_enabled = record.data.enable;
     change.apply(access, &mut record.data)?;
+    if was_enabled && !record.data.enable {
+        record.data.end_sessions();
+    }
     let mut edit = Edit::new();
     edit.put(access, keys::user(id), &record)?;
     Ok(edit)

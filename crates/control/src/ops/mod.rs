@@ -30,6 +30,8 @@ pub struct Op {
     /// See `proto::wire::Request::id`.
     pub request_id: String,
     pub address: Option<String>,
+    /// The uid of the process that asks, from the kernel.
+    pub process: u32,
 }
 
 impl Op {
@@ -37,6 +39,14 @@ impl Op {
     pub fn identity(&self) -> Result<&Identity, Error> {
         let nobody = || Error::new(ErrorKind::Unauthenticated, "No ticket");
         self.caller.as_ref().ok_or_else(nobody)
+    }
+
+    /// Where the request comes from, for the limit on failed logins.
+    pub fn origin(&self) -> auth::Caller<'_> {
+        auth::Caller {
+            address: self.address.as_deref(),
+            uid: Some(self.process),
+        }
     }
 
     /// The parameters as the operation's own struct (`#[serde(rename_all = "kebab-case")]` where

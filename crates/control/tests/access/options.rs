@@ -168,6 +168,20 @@ async fn what_reaches_the_host_is_roots() {
 }
 
 #[tokio::test]
+async fn a_larger_disk_takes_space_of_its_storage() {
+    let bench = bench().await;
+    let jane = bench.jane().await;
+    grant(&bench, "/vms/100", "VM.Config.Disk").await;
+    grant(&bench, "/storage/s1", "Datastore.Audit").await;
+    let larger = json!({"disk": "scsi0", "size": "+1G"});
+    let text = refused(&jane, "qemu_resize", larger.clone()).await;
+    assert_eq!(text, missing("/storage/s1", "Datastore.AllocateSpace"));
+    grant(&bench, "/storage/s1", "Datastore.AllocateSpace").await;
+    let upid = jane.ok("qemu_resize", request(larger)).await;
+    assert!(upid.as_str().unwrap().starts_with("UPID:pve1:"), "{upid}");
+}
+
+#[tokio::test]
 async fn a_new_guest_takes_the_rights_that_its_options_would() {
     let bench = bench().await;
     let jane = bench.jane().await;
@@ -191,6 +205,18 @@ async fn a_new_guest_takes_the_rights_that_its_options_would() {
             missing("/vms/202", "VM.Config.HWType"),
         ),
         (json!({"cores": 2}), missing("/vms/202", "VM.Allocate")),
+        (
+            json!({"pool": "p", "startup": "order=1"}),
+            missing("/vms/202", "VM.Config.Options"),
+        ),
+        (
+            json!({"pool": "p", "rng0": "/dev/hwrng"}),
+            "only root can set 'rng0' config for real devices".to_owned(),
+        ),
+        (
+            json!({"pool": "p", "lock": "backup"}),
+            "only root can set 'lock' config".to_owned(),
+        ),
         (
             json!({"pool": "p", "args": "-S"}),
             "only root can set 'args' config".to_owned(),

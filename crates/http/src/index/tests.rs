@@ -286,9 +286,11 @@ async fn lists_show_what_the_caller_may_see() {
             propagate: true,
         }],
     };
-    fixture.put(keys::acl("/vms/101"), entry("PVEVMUser")).await;
     fixture
-        .put(keys::acl("/pool/lab"), entry("PVEVMAdmin"))
+        .put(keys::acl("/vms/101").unwrap(), entry("PVEVMUser"))
+        .await;
+    fixture
+        .put(keys::acl("/pool/lab").unwrap(), entry("PVEVMAdmin"))
         .await;
     let pool = Pool {
         guests: [102].into(),
@@ -452,7 +454,9 @@ async fn two_thousand_guests_are_cheap() {
         role: "PVEAuditor".into(),
         propagate: true,
     }];
-    fixture.put(keys::acl("/"), AclNode { entries }).await;
+    fixture
+        .put(keys::acl("/").unwrap(), AclNode { entries })
+        .await;
     fixture.catch_up().await;
     for (name, who) in [("root", Identity::root()), ("an auditor", jane)] {
         #[expect(clippy::disallowed_methods, reason = "this is about real time")]

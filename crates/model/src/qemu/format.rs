@@ -5,7 +5,7 @@ use crate::schema::format::split_list;
 use crate::{StorageId, VolumeId};
 
 const fn named(name: &'static str, check: fn(&str) -> Result<(), String>) -> Format {
-    Format::Named { name, check }
+    Format::named(name, check)
 }
 
 /// A volume, a path, or one of the words of a drive: `none`, `cdrom`.

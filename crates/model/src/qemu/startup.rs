@@ -3,14 +3,11 @@
 use crate::schema::{Format, PropertyError};
 
 /// A bare number is the order, as in `startup: 2`.
-pub(super) const STARTUP: Format = Format::Named {
-    name: "pve-startup-order",
-    check: |text| {
-        Startup::parse(text)
-            .map(|_| ())
-            .map_err(|error| error.to_string())
-    },
-};
+pub(super) const STARTUP: Format = Format::named("pve-startup-order", |text| {
+    Startup::parse(text)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+});
 
 /// The option `startup`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

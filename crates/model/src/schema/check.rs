@@ -9,6 +9,9 @@ use crate::FieldErrors;
 /// Whole numbers below this are whole in floating point, too.
 const WHOLE_MAX: f64 = 1e15;
 
+/// How much of a value that has no length an error shows, in bytes.
+const SHOWN: usize = 200;
+
 /// Checked and typed values by name.
 pub type Values = Map<String, Value>;
 
@@ -156,6 +159,11 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// A value as an error shows it: a long one is cut, since an error is one line.
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SHOWN)]
+}
+
 /// A number as text. A whole one has no point, however JSON wrote it.
 fn decimal(number: &Number) -> String {
     match number.as_f64() {
@@ -171,7 +179,7 @@ fn typed(field: &Field, given: &Value) -> Result<Value, String> {
         format!(
             "type check ('{}') failed - got '{}'",
             field.kind.as_str(),
-            plain(given)
+            shown(&plain(given))
         )
     };
     match (field.kind, given) {
@@ -266,7 +274,8 @@ fn check_text(field: &Field, name: &str, text: &str) -> Result<(), String> {
     if let Some(minimum) = field.min_length.filter(|minimum| length < *minimum) {
         return Err(format!("value must be at least {minimum} characters long"));
     }
-    if let Some(maximum) = field.max_length.filter(|maximum| length > *maximum) {
+    let maximum = field.longest();
+    if length > maximum {
         return Err(format!("value may only be {maximum} characters long"));
     }
     if let Some(pattern) = field.pattern

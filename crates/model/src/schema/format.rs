@@ -7,6 +7,13 @@ use super::{Field, parse_properties};
 use crate::{ByteSize, GroupId, NodeName, PoolId, Privilege, RealmId, RoleId, StorageId};
 use crate::{TokenName, UserId, VmId, VolumeId, text};
 
+/// The longest text of a field that says nothing of its length, nor its format: what a person
+/// types, the path of a file, a URL.
+const TEXT_LENGTH: usize = 8 * 1024;
+
+/// The longest list.
+const LIST_LENGTH: usize = 64 * 1024;
+
 /// Checks one text; the reason ends without a full stop.
 pub type CheckText = fn(&str) -> Result<(), String>;
 
@@ -17,6 +24,8 @@ pub enum Format {
     Named {
         name: &'static str,
         check: CheckText,
+        /// The longest text of this format.
+        longest: usize,
     },
     /// Values of a named format, separated by `,`, `;`, white space or NUL.
     List {
@@ -38,6 +47,24 @@ impl Format {
             Self::Named { name, .. } | Self::List { name, .. } | Self::Properties { name, .. } => {
                 name
             }
+        }
+    }
+
+    /// A format of the usual length.
+    pub const fn named(name: &'static str, check: CheckText) -> Self {
+        Self::Named {
+            name,
+            check,
+            longest: TEXT_LENGTH,
+        }
+    }
+
+    /// How long a text may be where its field says nothing, in characters.
+    pub const fn longest(&self) -> usize {
+        match self {
+            Self::Named { longest, .. } => *longest,
+            Self::List { .. } => LIST_LENGTH,
+            Self::Any | Self::Properties { .. } => TEXT_LENGTH,
         }
     }
 
@@ -64,11 +91,15 @@ pub fn split_list(value: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// Declares a format and its list.
+/// Declares a format, its length where it has one, and its list.
 macro_rules! formats {
-    ($($constant:ident $name:literal $(, $list:ident)? => $check:expr;)*) => {
+    ($($constant:ident $name:literal $([$longest:expr])? $(, $list:ident)? => $check:expr;)*) => {
         $(
-            pub const $constant: Format = Format::Named { name: $name, check: $check };
+            pub const $constant: Format = Format::Named {
+                name: $name,
+                check: $check,
+                longest: [$($longest,)? TEXT_LENGTH][0],
+            };
             $(pub const $list: Format =
                 Format::List { name: concat!($name, "-list"), check: $check };)?
         )*
@@ -85,41 +116,41 @@ formats! {
             "value does not look like a valid VM ID".to_owned()
         })
     };
-    NODE "pve-node", NODE_LIST => |value| {
+    NODE "pve-node" [63], NODE_LIST => |value| {
         ensure(NodeName::new(value).is_ok(), || {
             "value does not look like a valid node name".to_owned()
         })
     };
-    STORAGE_ID "pve-storage-id", STORAGE_ID_LIST => |value| {
+    STORAGE_ID "pve-storage-id" [text::STORAGE_ID_LENGTH], STORAGE_ID_LIST => |value| {
         ensure(StorageId::new(value).is_ok(), || {
             format!("storage ID '{value}' contains illegal characters")
         })
     };
-    USER_ID "pve-userid", USER_ID_LIST => |value| {
+    USER_ID "pve-userid" [text::USER_ID_LENGTH], USER_ID_LIST => |value| {
         ensure(UserId::new(value).is_ok(), || {
             format!("value '{value}' does not look like a valid user name")
         })
     };
-    TOKEN_ID "pve-tokenid", TOKEN_ID_LIST => |value| {
+    TOKEN_ID "pve-tokenid" [text::USER_ID_LENGTH + 1 + text::TOKEN_NAME_LENGTH], TOKEN_ID_LIST => |value| {
         let ok = value.split_once('!').is_some_and(|(user, token)| {
             UserId::new(user).is_ok() && TokenName::new(token).is_ok()
         });
         ensure(ok, || format!("value '{value}' does not look like a valid token ID"))
     };
-    GROUP_ID "pve-groupid", GROUP_ID_LIST => |value| {
+    GROUP_ID "pve-groupid" [text::CONFIG_NAME_LENGTH], GROUP_ID_LIST => |value| {
         ensure(GroupId::new(value).is_ok(), || {
             format!("group name '{value}' contains invalid characters")
         })
     };
-    ROLE_ID "pve-roleid", ROLE_ID_LIST => |value| {
+    ROLE_ID "pve-roleid" [text::CONFIG_NAME_LENGTH], ROLE_ID_LIST => |value| {
         ensure(RoleId::new(value).is_ok(), || {
             format!("role name '{value}' contains invalid characters")
         })
     };
-    REALM "pve-realm" => |value| {
+    REALM "pve-realm" [text::REALM_LENGTH] => |value| {
         ensure(RealmId::new(value).is_ok(), || "value does not look like a valid realm".to_owned())
     };
-    POOL_ID "pve-poolid" => |value| {
+    POOL_ID "pve-poolid" [text::POOL_ID_LENGTH] => |value| {
         ensure(PoolId::new(value).is_ok(), || {
             format!("pool name '{value}' contains invalid characters")
         })
@@ -130,21 +161,21 @@ formats! {
     CALENDAR_EVENT "pve-calendar-event" => |value| {
         crate::calendar::CalendarEvent::parse(value).map(|_| ())
     };
-    CONFIG_ID "pve-configid", CONFIG_ID_LIST => |value| {
+    CONFIG_ID "pve-configid" [text::CONFIG_NAME_LENGTH], CONFIG_ID_LIST => |value| {
         let ok = value.len() > 1
             && value.starts_with(|c: char| c.is_ascii_alphabetic())
             && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         ensure(ok, || format!("invalid configuration ID '{value}'"))
     };
-    VOLUME_ID "pve-volume-id" => |value| {
+    VOLUME_ID "pve-volume-id" [text::STORAGE_ID_LENGTH + 1 + text::VOLUME_NAME_LENGTH] => |value| {
         ensure(value.parse::<VolumeId>().is_ok(), || format!("invalid volume ID '{value}'"))
     };
-    STORAGE_PATH "pve-storage-path" => |value| {
+    STORAGE_PATH "pve-storage-path" [4096] => |value| {
         ensure(value.starts_with('/') && !value.contains(".."), || {
             format!("value '{value}' does not look like a valid path")
         })
     };
-    DNS_NAME "dns-name" => |value| {
+    DNS_NAME "dns-name" [253] => |value| {
         ensure(text::is_dns_name(value), || {
             "value does not look like a valid DNS name".to_owned()
         })
@@ -190,7 +221,7 @@ formats! {
             format!("value does not look like a valid disk size: {value}")
         })
     };
-    URL_ENCODED "urlencoded" => |value| {
+    URL_ENCODED "urlencoded" [LIST_LENGTH] => |value| {
         let ok = value.bytes().all(|b| b.is_ascii_graphic() && b != b'+');
         ensure(ok, || "value is not percent-encoded".to_owned())
     };
@@ -220,8 +251,5 @@ formats! {
 
 /// A format that another capability will check; until then any text passes.
 pub const fn later(name: &'static str) -> Format {
-    Format::Named {
-        name,
-        check: |_| Ok(()),
-    }
+    Format::named(name, |_| Ok(()))
 }

@@ -87,6 +87,7 @@ pub struct Field {
     pub minimum: Option<f64>,
     pub maximum: Option<f64>,
     pub min_length: Option<usize>,
+    /// None: as long as the format allows.
     pub max_length: Option<usize>,
     /// Allowed values; empty where any are.
     pub one_of: &'static [&'static str],
@@ -289,6 +290,14 @@ impl Field {
     pub const fn unbuilt_values(mut self, values: &'static [&'static str]) -> Self {
         self.unbuilt = Unbuilt::Values(values);
         self
+    }
+
+    /// How long a text may be, in characters: as the field says, else as its format does.
+    pub const fn longest(&self) -> usize {
+        match self.max_length {
+            Some(length) => length,
+            None => self.format.longest(),
+        }
     }
 
     /// Whether a name given by a caller means this field.

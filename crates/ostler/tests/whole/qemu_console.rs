@@ -374,3 +374,72 @@ fn a_terminal_that_says_something_else_is_shown_nothing() {
         }
     });
 }
+
+/// Opens a display as jane and reads until it speaks.
+async fn display(scene: &Scene) -> Websocket {
+    let console = scene.console(&scene.jane, "vncproxy").await;
+    let mut opened = scene.open(&scene.jane, &console).await.unwrap();
+    opened.expect("RFB 003.").await;
+    opened
+}
+
+/// Reads to the end of a console that is being taken away.
+async fn closed(mut console: Websocket) {
+    loop {
+        if console.receive().await.0 == CLOSE {
+            return;
+        }
+    }
+}
+
+/// What happens to somebody who has a console open while their token, account or right goes.
+#[test]
+fn an_open_console_ends_with_what_it_was_opened_with() {
+    if left_out("qemu_console") {
+        return;
+    }
+    with_bridge(async {
+        let Some(mut scene) = Scene::new().await else {
+            return;
+        };
+        scene.start().await;
+        let roots = scene.console(&scene.root, "vncproxy").await;
+        let mut roots = scene.open(&scene.root, &roots).await.unwrap();
+        roots.expect("RFB 003.").await;
+        let acl = |delete: u8| json!({"path": "/vms/100", "roles": "PVEVMUser", "users": "jane@pve", "delete": delete});
+        let enable = |enable: u8| json!({"userid": "jane@pve", "enable": enable});
+        let token = json!({"userid": "jane@pve", "tokenid": "test"});
+        for (op, taken, given) in [
+            ("acl_update", acl(1), acl(0)),
+            ("user_update", enable(0), enable(1)),
+        ] {
+            let console = display(&scene).await;
+            scene.node.call(op, taken).await.unwrap();
+            closed(console).await;
+            scene.node.call(op, given).await.unwrap();
+        }
+        let console = display(&scene).await;
+        scene
+            .node
+            .call("token_delete", token.clone())
+            .await
+            .unwrap();
+        closed(console).await;
+        let mut create = token;
+        create["privsep"] = 0.into();
+        let made = scene.node.call("token_create", create).await.unwrap().data;
+        scene.jane = format!(
+            "PVEAPIToken=jane@pve!test={}",
+            made["value"].as_str().unwrap()
+        );
+        let console = display(&scene).await;
+        // A change that takes nothing from her leaves it open, as all of them left root's.
+        let other = json!({"userid": "bob@pve"});
+        scene.node.call("user_create", other).await.unwrap();
+        for mut open in [console, roots] {
+            open.send(PING, b"there").await;
+            let (opcode, payload) = open.receive().await;
+            assert_eq!((opcode, &payload[..]), (PONG, &b"there"[..]));
+        }
+    });
+}

@@ -10,10 +10,7 @@ pub(super) const LOCATION: &[Field] = &[
 ];
 
 /// The beginning of the addresses of guests' network cards: one to three octets.
-const MAC_PREFIX: Format = Format::Named {
-    name: "mac-prefix",
-    check: check_mac_prefix,
-};
+const MAC_PREFIX: Format = Format::named("mac-prefix", check_mac_prefix);
 
 fn check_mac_prefix(value: &str) -> Result<(), String> {
     let octets: Vec<&str> = value

@@ -47,10 +47,7 @@ const LIMITS: Format = Format::Properties {
 };
 
 /// How many backups of a guest are kept.
-const PRUNE_BACKUPS: Format = Format::Named {
-    name: "prune-backups",
-    check: check_prune_backups,
-};
+const PRUNE_BACKUPS: Format = Format::named("prune-backups", check_prune_backups);
 
 const KEEP: &[Field] = &[
     Field::boolean("keep-all").optional(),

@@ -303,7 +303,7 @@ fn entries_that_cannot_be_read_close_their_path() {
     let newer = br#"{"v":99,"data":{"entries":[]}}"#.to_vec();
     let world = base()
         .grant("/", "jane@pve", "Audit")
-        .write(keys::acl("/vms"), newer);
+        .write(keys::acl("/vms").unwrap(), newer);
     let access = world.access();
     assert_eq!(text(&access, "jane@pve", "/vms/100"), "");
     assert_eq!(text(&access, "jane@pve", "/storage"), AUDIT);

@@ -114,7 +114,7 @@ impl World {
             propagate,
         });
         let record = Record::new(node.clone()).encode().unwrap();
-        self.write(keys::acl(path), record)
+        self.write(keys::acl(path).unwrap(), record)
     }
 
     pub(crate) fn access(self) -> Access {

@@ -62,6 +62,12 @@ async fn a_disabled_or_expired_user_is_nobody_at_once() {
         ..UserChange::default()
     };
     bench.update(change).await;
+    let refused = bench.verify(&ticket(&jane, true), true).await;
+    assert!(
+        refused.is_err(),
+        "the session does not come back with its user"
+    );
+    let jane = session(bench.login("jane@pve", "correct horse").await.unwrap());
     let identity = bench.verify(&ticket(&jane, true), true).await.unwrap();
     assert_eq!(
         identity.expires, soon,
@@ -69,6 +75,110 @@ async fn a_disabled_or_expired_user_is_nobody_at_once() {
     );
     bench.clock.advance(100);
     assert!(bench.verify(&ticket(&jane, true), true).await.is_err());
+}
+
+/// A ticket, and a console's ticket that was given at the same time.
+async fn begun(bench: &Bench) -> (Credential, String) {
+    let who = bench.authority.identity_of("jane@pve").unwrap();
+    let console = bench.authority.console_ticket(&who, "/vms/100", None);
+    (session_of(bench).await, console)
+}
+
+async fn create_jane(bench: &Bench) {
+    let password = bench.authority.hash_password("correct horse").await;
+    let (password, change) = (password.unwrap(), UserChange::default());
+    let create = |a: &crate::Access| edit::users::create(a, &jane(), &change, Some(&password));
+    bench.authority.change(create).await.unwrap();
+}
+
+#[tokio::test]
+async fn tickets_end_with_the_password_and_the_user_they_were_made_for() {
+    let bench = with_jane().await;
+    let enable = |enable| UserChange {
+        enable: Some(enable),
+        ..UserChange::default()
+    };
+    for what in ["password", "deletion", "disabling"] {
+        let (session, console) = begun(&bench).await;
+        let holder = bench.verify(&session, true).await.unwrap();
+        let holder = bench.authority.holder(&holder).unwrap();
+        let is_console = || {
+            let (authority, path) = (&bench.authority, "/vms/100");
+            authority
+                .verify_console("jane@pve", path, Some(5900), &console)
+                .is_ok()
+        };
+        assert!(is_console() && bench.authority.still(&holder).is_some());
+        let renewed = match &session {
+            Credential::Ticket { ticket, .. } => ticket.clone(),
+            _ => unreachable!(),
+        };
+        match what {
+            "password" => {
+                // The same one again: who had the ticket may know it.
+                let password = bench.authority.hash_password("correct horse").await;
+                let password = password.unwrap();
+                let set = |a: &crate::Access| edit::passwords::set(a, &jane(), &password);
+                bench.authority.change(set).await.unwrap();
+            }
+            "deletion" => {
+                let delete = |a: &crate::Access| edit::users::delete(a, &jane());
+                bench.authority.change(delete).await.unwrap();
+                create_jane(&bench).await;
+            }
+            _ => {
+                bench.update(enable(false)).await;
+                bench.update(enable(true)).await;
+            }
+        }
+        let refused = bench.verify(&session, true).await;
+        assert_eq!(refused, Err(AuthError::BadCredential), "{what}");
+        assert!(!is_console(), "{what}");
+        assert!(bench.authority.still(&holder).is_none(), "{what}");
+        assert!(bench.login("jane@pve", &renewed).await.is_err(), "{what}");
+        let again = session_of(&bench).await;
+        assert!(bench.verify(&again, true).await.is_ok(), "{what}");
+    }
+}
+
+async fn session_of(bench: &Bench) -> Credential {
+    let begun = bench.login("jane@pve", "correct horse").await.unwrap();
+    ticket(&session(begun), true)
+}
+
+#[tokio::test]
+async fn what_a_token_holds_ends_with_its_secret() {
+    let bench = with_jane().await;
+    let name: model::TokenName = "ci".parse().unwrap();
+    with_token(&bench, TokenChange::default()).await;
+    let holder = || {
+        let who = bench.authority.identity_of("jane@pve!ci")?;
+        bench.authority.holder(&who)
+    };
+    let first = holder().unwrap();
+    let comment = TokenChange {
+        comment: Some("x".into()),
+        ..TokenChange::default()
+    };
+    let edit = |a: &crate::Access| edit::tokens::update(a, &jane(), &name, &comment, None);
+    bench.authority.change(edit).await.unwrap();
+    assert!(
+        bench.authority.still(&first).is_some(),
+        "a comment changes nothing"
+    );
+    let (_, kept) = new_token_secret();
+    let edit = |a: &crate::Access| edit::tokens::update(a, &jane(), &name, &comment, Some(&kept));
+    bench.authority.change(edit).await.unwrap();
+    assert!(bench.authority.still(&first).is_none());
+    let second = holder().unwrap();
+    let edit = |a: &crate::Access| edit::tokens::delete(a, &jane(), &name);
+    bench.authority.change(edit).await.unwrap();
+    assert!(bench.authority.still(&second).is_none() && holder().is_none());
+    with_token(&bench, TokenChange::default()).await;
+    assert!(
+        bench.authority.still(&second).is_none(),
+        "another of the same name"
+    );
 }
 
 // covers: S2.55, S4.30

@@ -110,6 +110,7 @@ fn request(username: &str, password: &str) -> LoginRequest {
         otp: None,
         tfa_challenge: None,
         address: Some("10.0.0.1".into()),
+        process: None,
         check: None,
     }
 }

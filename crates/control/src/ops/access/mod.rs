@@ -113,7 +113,7 @@ async fn confirm(op: &Op, field: &str, password: Option<&str>) -> Result<(), Err
     let password = password.ok_or_else(needed)?;
     let authority = &op.context.authority;
     let confirmed = authority
-        .confirm_password(&who.user, password, op.address.as_deref())
+        .confirm_password(&who.user, password, op.origin())
         .await;
     confirmed.map_err(|error| match error {
         AuthError::LoginFailed => Error::conflict("invalid credentials"),

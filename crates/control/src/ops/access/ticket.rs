@@ -44,6 +44,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         otp: given(create.otp),
         tfa_challenge: given(create.tfa_challenge),
         address: op.address.clone(),
+        process: Some(op.process),
         check: check.map(|(path, privs)| TicketCheck {
             path,
             privileges: privileges(&privs),

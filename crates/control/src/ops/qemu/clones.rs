@@ -114,7 +114,7 @@ pub(super) fn require_space(
 }
 
 /// Refuses who may not allocate on the storage where a disk is.
-fn require_space_beside(op: &Op, config: &GuestConfig, disk: &str) -> Result<(), Error> {
+pub(super) fn require_space_beside(op: &Op, config: &GuestConfig, disk: &str) -> Result<(), Error> {
     let named = volumes_of(config).into_iter();
     let named = named.filter(|(option, _)| *option == disk);
     require_space(op, named.map(|(_, volume)| volume.storage().clone()))

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The api keeps its connection to the agent open as long as the console is: that is how the
-//! agent knows.
+//! agent knows. The agent hangs up when the caller may not have it any more (`console_holder`).
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -19,13 +19,14 @@ use guest::qemu::VncPassword;
 use model::{Error, VmId};
 use node::tasks::{QemuVncproxy, qmp_failed};
 use node::{CONSOLE_WAIT_S, ConsoleKind, serial_taken};
+use proto::table;
 use proto::wire::{Answer, Streamed};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sys::{LentLine, Stream};
 use uuid::Uuid;
 
-use super::Guest;
+use super::{Guest, console_holder};
 use crate::ops::Op;
 
 /// The path that rights were checked on, which tickets are bound to.
@@ -201,10 +202,12 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     lease.keep(LentLine::new(&descriptor)?);
     let label = op.identity()?.label();
     let is_terminal = matches!(lease.kind, ConsoleKind::Serial(_));
+    let row = table::row("qemu_vncwebsocket").ok_or_else(|| Error::bug("there is no such row"))?;
+    let held = console_holder::hold(&op, row, lease)?;
     Ok(Streamed {
         answer: Answer::new(json!({"user": label, "terminal": is_terminal})),
         descriptor,
-        held: Some(Box::new(lease)),
+        held: Some(Box::new(held)),
     })
 }
 

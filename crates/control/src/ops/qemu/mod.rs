@@ -6,6 +6,7 @@ mod cloudinit;
 mod config;
 mod configure;
 mod console;
+mod console_holder;
 mod create;
 mod destroy;
 mod drives;

@@ -7,6 +7,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
+use super::clones::require_space_beside;
 use crate::ops::Op;
 
 #[derive(Deserialize)]
@@ -29,7 +30,8 @@ pub(super) async fn resize(op: Op) -> Result<Answer, Error> {
         Some(more) => NewSize::LargerBy(bytes(more)?),
         None => NewSize::Exactly(bytes(&size)?),
     };
-    op.context.world.records.guest(guest.vmid).await?;
+    let entry = op.context.world.records.guest(guest.vmid).await?;
+    require_space_beside(&op, &entry.record.data.config, &disk)?;
     let task = QemuResize::new(guest.vmid, slot, size, digest, guest.skips_lock());
     op.context.submit(&op, guest.vmid, task).await
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::schema::{Field, Format, Properties, PropertyError, parse_properties, print_properties};
 
 const fn named(name: &'static str, check: fn(&str) -> Result<(), String>) -> Format {
-    Format::Named { name, check }
+    Format::named(name, check)
 }
 
 fn ensure(ok: bool, reason: &str) -> Result<(), String> {

@@ -25,10 +25,9 @@ const fn named(
     format: &'static str,
     check: fn(&str) -> Result<(), String>,
 ) -> Field {
-    Field::string(name).optional().format(Format::Named {
-        name: format,
-        check,
-    })
+    Field::string(name)
+        .optional()
+        .format(Format::named(format, check))
 }
 
 pub(super) const CLOUD_INIT: &[Field] = &[

@@ -24,6 +24,7 @@ pub async fn root_session(store: &store::SharedStore) -> (String, String) {
         otp: None,
         tfa_challenge: None,
         address: None,
+        process: None,
         check: None,
     };
     match authority.login(request).await.unwrap() {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::compare::{differences, head, undeclared};
 use super::exchange::{Exchange, Exchanges, read, recording};
 use super::findings::{Allowed, Findings};
-use super::replay::{Headers, Replay, cookie};
+use super::replay::{Headers, PASSWORD, Replay, cookie};
 use crate::harness::https::Response;
 use crate::harness::left_out;
 use crate::harness::namespace::with_bridge;
@@ -182,7 +182,7 @@ impl Scene {
                 let secret = data()["value"].as_str().unwrap().to_owned();
                 self.separated_token = format!("root@pam!t2={secret}");
             }
-            168 => self.replay.bob_comes().await,
+            168 => self.replay.bob_comes(PASSWORD).await,
             6 => {
                 self.replay.node.call("pool_update", member).await.unwrap();
             }

@@ -109,9 +109,9 @@ impl Replay {
     }
 
     /// Logs bob in.
-    pub(super) async fn bob_comes(&mut self) {
+    pub(super) async fn bob_comes(&mut self, password: &str) {
         let form = "application/x-www-form-urlencoded";
-        let body = format!("username=bob%40pve&password={PASSWORD}");
+        let body = format!("username=bob%40pve&password={password}");
         let body = Some((form, body.as_str()));
         let path = "/api2/json/access/ticket";
         let answer = request(self.node.port, "POST", path, &[], body).await;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::compare::{differences, other_values, undeclared};
 use super::exchange::{Exchange, Exchanges, read, recording, second};
 use super::findings::{Allowed, Findings};
-use super::replay::Replay;
+use super::replay::{PASSWORD, Replay};
 use crate::harness::{left_out, put_guest};
 
 /// What makes the state in which each series begins: the user bob, the storages `isoonly` and
@@ -134,8 +134,11 @@ impl Series {
         let headers = replay.headers(exchange);
         let answer = replay.send(exchange, &headers, blanks).await;
         replay.settle(exchange, &answer).await;
-        if seq == BOB {
-            replay.bob_comes().await;
+        // Here, sessions end with the password that they were begun with.
+        let is_password = exchange.path() == "/api2/json/access/password";
+        if seq == BOB || (is_password && exchange.is_bobs() && answer.status() == 200) {
+            let password = blanks.first().unwrap_or(&PASSWORD);
+            replay.bob_comes(password).await;
         }
         answer
     }

@@ -255,7 +255,8 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .params(&[&[
         NODE,
         VMID,
-        Field::array("command", &Shape::String),
+        // An argument may be a whole script.
+        Field::array("command", &Shape::String).max_length(65536),
         Field::string("input-data").optional().max_length(65536),
     ]])
     .returns(Shape::Object {

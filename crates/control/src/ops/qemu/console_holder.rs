@@ -1,0 +1,84 @@
+//! An open console ends when whoever opened it may not have it any more: the token was removed or
+//! has another secret, the user is disabled, gone or has another password, or the right was taken
+//! away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::Holder;
+use model::schema::Values;
+use model::{Error, ErrorKind};
+use node::Lease;
+use proto::Row;
+use tokio::task::JoinSet;
+
+use crate::Context;
+use crate::ops::Op;
+
+/// An account's end is looked for at least this often: its date may be moved by a clock.
+const LOOK_S: i64 = 3600;
+
+/// A console with the one who has it. Dropping it closes the console.
+pub(super) struct Held {
+    _lease: Lease,
+    _watch: JoinSet<()>,
+}
+
+/// Holds a console for the caller of the operation, as long as the row's check passes.
+pub(super) fn hold(op: &Op, row: &'static Row, lease: Lease) -> Result<Held, Error> {
+    let context = op.context.clone();
+    let gone = || Error::new(ErrorKind::Unauthenticated, "Authentication failed!");
+    let holder = context.authority.holder(op.identity()?).ok_or_else(gone)?;
+    let watch = Watch {
+        context,
+        holder,
+        row,
+        params: op.params.clone(),
+        console: lease.id().to_owned(),
+    };
+    let mut watching = JoinSet::new();
+    watching.spawn(watch.run());
+    Ok(Held {
+        _lease: lease,
+        _watch: watching,
+    })
+}
+
+struct Watch {
+    context: Arc<Context>,
+    holder: Holder,
+    row: &'static Row,
+    params: Values,
+    console: String,
+}
+
+impl Watch {
+    async fn run(self) {
+        let mut changes = self.context.authority.changes();
+        loop {
+            changes.mark_unchanged();
+            let Some(left) = self.may_still() else {
+                tracing::info!(holder = ?self.holder, "a console was taken away");
+                self.context.world.consoles.close(&self.console);
+                return;
+            };
+            tokio::select! {
+                // Fails never: the context keeps the authority.
+                _ = changes.changed() => {}
+                () = self.context.clock.sleep(left) => {}
+            }
+        }
+    }
+
+    /// How long it is allowed at least, if it is.
+    fn may_still(&self) -> Option<Duration> {
+        let (authority, now) = (&self.context.authority, self.context.clock.wall());
+        let who = authority.still(&self.holder)?;
+        let access = authority.access();
+        access
+            .check(&self.row.permission, &who, &self.params, now)
+            .ok()?;
+        let left = who.expires.saturating_sub(now).clamp(1, LOOK_S);
+        Some(Duration::from_secs(left.unsigned_abs()))
+    }
+}
