@@ -21,6 +21,7 @@ use tokio::sync::Mutex;
 
 use crate::dispatch::Outcome;
 use crate::envelope::{Body, Refusal};
+use crate::front::Work;
 use crate::service::Api;
 use crate::terminal::Terminal;
 use crate::websocket::{self, FrameError, Handshake, opcode};
@@ -46,6 +47,7 @@ pub(crate) async fn open(
     api: &Api,
     request: Request,
     parts: &Parts,
+    client: &crate::server::Client,
 ) -> Result<Response<Body>, Outcome> {
     let handshake = Handshake::of(&parts.headers)?;
     let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
@@ -62,6 +64,7 @@ pub(crate) async fn open(
         login: is_terminal.then(|| format!("{user}:{ticket}")),
         clock: api.clock.clone(),
         _held: held,
+        _work: client.place.work(),
     };
     api.spawn_console(async move {
         match upgrade.await {
@@ -88,6 +91,8 @@ struct Console {
     clock: Arc<dyn Clock>,
     /// The agent takes the console for closed when this is dropped.
     _held: Held,
+    /// The connection counts for as long as the console is open.
+    _work: Work,
 }
 
 /// Codes of the last frame.

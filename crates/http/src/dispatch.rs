@@ -1,21 +1,20 @@
 //! From a request to whoever answers it: the index, or the agent.
 
-use std::net::SocketAddr;
-
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use model::schema::Values;
 use model::{Error, ErrorKind, FieldErrors};
 use proto::wire::Request;
-use proto::{Credential, Form, Permission, Row};
+use proto::{Credential, Form, Identity, Permission, Row};
 use uuid::Uuid;
 
 use crate::console::{self, is_console};
 use crate::credential::credential;
 use crate::envelope::{Body, Format, Refusal, failure, success, success_text};
 use crate::index::Content;
-use crate::request::{Target, parameters, target};
+use crate::request::{ANONYMOUS_BODY, BODY, Target, parameters, target};
+use crate::server::Client;
 use crate::service::Api;
 use crate::upload::{Upload, is_upload};
 
@@ -24,13 +23,13 @@ pub(crate) async fn dispatch(
     api: &Api,
     parts: &Parts,
     body: Incoming,
-    address: SocketAddr,
+    client: &Client,
 ) -> Response<Body> {
     let target = match target(parts) {
         Ok(target) => target,
         Err(refusal) => return refusal.into_response(),
     };
-    match run(api, &target, parts, body, address).await {
+    match run(api, &target, parts, body, client).await {
         Ok(Reply::Content(Content::Answer(answer))) => success(target.format, answer),
         Ok(Reply::Content(Content::Json(data))) => success_text(target.format, data),
         Ok(Reply::Switched(response)) => response,
@@ -85,7 +84,7 @@ async fn run(
     target: &Target,
     parts: &Parts,
     body: Incoming,
-    address: SocketAddr,
+    client: &Client,
 ) -> Result<Reply, Outcome> {
     let found = api.router.find(target.verb, &target.segments);
     let credential = credential(&parts.headers);
@@ -95,9 +94,12 @@ async fn run(
     if !is_open && credential == Credential::None {
         return Err(Refusal::bare(401, "No ticket").into());
     }
+    // Nothing more is read or done for somebody who is nobody: not even a body is.
+    let identity = match is_open {
+        true => None,
+        false => Some(identify(api, &credential, client).await?),
+    };
     let Some(found) = found else {
-        // Who asks for what there is not must still be somebody.
-        identify(api, &credential, address).await?;
         let text = format!(
             "Method '{} {}' not implemented",
             target.verb.as_str(),
@@ -113,32 +115,31 @@ async fn run(
             row,
             path_params,
             credential,
-            address,
+            address: client.address(),
         };
+        // Bytes come for as long as it takes: that is work, too.
+        let _work = client.place.work();
         return upload
             .run(parts, body, &boundary)
             .await
             .map(|answer| Content::Answer(answer).into());
     }
-    let mut given = parameters(target.verb, parts, body).await?;
+    let limit = if is_open { ANONYMOUS_BODY } else { BODY };
+    let mut given = parameters(target.verb, parts, body, limit, &*api.clock).await?;
     add_path_params(&mut given, found.path_params)?;
-    if found.row.form == Form::Index {
-        let identity = identify(api, &credential, address).await?;
-        let mut params = found.row.check_params(&given)?;
-        found.row.name_node(&mut params, &api.node);
-        api.index.begun().await;
-        api.index.check(found.row, &identity, &params)?;
-        return Ok(api.index.answer(found.row, &identity, &params)?.into());
+    let _work = client.place.work();
+    if let (Form::Index, Some(identity)) = (found.row.form, &identity) {
+        return from_index(api, found.row, identity, &given).await;
     }
     let request = Request {
         op: found.row.name.to_owned(),
         params: given,
         credential,
         id: Uuid::new_v4().to_string(),
-        address: Some(address.ip().to_string()),
+        address: Some(client.address()),
     };
     if is_console(found.row, parts) {
-        return console::open(api, request, parts)
+        return console::open(api, request, parts, client)
             .await
             .map(Reply::Switched);
     }
@@ -149,15 +150,28 @@ async fn run(
     Ok(Content::Answer(answer).into())
 }
 
-pub(crate) async fn identify(
+async fn from_index(
     api: &Api,
-    credential: &Credential,
-    address: SocketAddr,
-) -> Result<proto::Identity, Error> {
-    let address = Some(address.ip().to_string());
-    api.sessions
+    row: &'static Row,
+    identity: &Identity,
+    given: &Values,
+) -> Result<Reply, Outcome> {
+    let mut params = row.check_params(given)?;
+    row.name_node(&mut params, &api.node);
+    api.index.begun().await;
+    api.index.check(row, identity, &params)?;
+    Ok(api.index.answer(row, identity, &params)?.into())
+}
+
+/// Finds out who is asking. From then on the connection is no stranger's.
+async fn identify(api: &Api, credential: &Credential, client: &Client) -> Result<Identity, Error> {
+    let address = Some(client.address());
+    let identity = api
+        .sessions
         .identity(credential, address, api.index.generation())
-        .await
+        .await?;
+    client.place.prove();
+    Ok(identity)
 }
 
 fn refuse_token(row: &Row, target: &Target, credential: &Credential) -> Result<(), Error> {

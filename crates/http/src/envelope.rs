@@ -16,6 +16,14 @@ const JSON: &str = "application/json;charset=UTF-8";
 /// Clients look for this name; our own version follows it.
 const SERVER_NAME: &str = concat!("pve-api-daemon/3.0 ostler/", env!("CARGO_PKG_VERSION"));
 
+/// The longest reason in a status line; clients read lines into buffers of a few kilobytes.
+const REASON_BYTES: usize = 1024;
+
+/// The beginning of a text, in whole characters.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
 /// How an answer is wrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -187,7 +195,8 @@ pub(crate) fn respond(
     let mut response = Response::new(Body::from(body));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if let Ok(reason) = ReasonPhrase::try_from(reason.as_bytes().to_vec()) {
+    let reason = cut(reason, REASON_BYTES).as_bytes().to_vec();
+    if let Ok(reason) = ReasonPhrase::try_from(reason) {
         response.extensions_mut().insert(reason);
     }
     let headers = response.headers_mut();

@@ -1,7 +1,8 @@
 //! The public wire: the only crate that knows what a client of Proxmox VE sees.
 //!
 //! ```text
-//!   8006 ─► server: TLS, or a redirect ─► service ─┬─ /            pages
+//!   8006 ─► front: a place, or none
+//!           server: TLS, or a redirect ─► service ─┬─ /            pages
 //!                                                  └─ /api2/<format>/<path>
 //!        upload   → a file that the agent opened
 //!        request  → method, format, path, parameters, credential
@@ -13,14 +14,17 @@
 //! host: what must be verified or done, the agent verifies and does. `model::ErrorKind` becomes
 //! a status here and nowhere else.
 
+mod body;
 mod console;
 mod credential;
 mod dispatch;
 mod envelope;
+mod front;
 mod gzip;
 pub mod index;
 mod multipart;
 mod pages;
+mod panics;
 mod redirect;
 mod request;
 mod server;

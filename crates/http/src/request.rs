@@ -1,19 +1,29 @@
 //! A request taken apart: method, format, path, parameters.
 
 use form_urlencoded::parse;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
+use model::Clock;
 use model::schema::Values;
 use percent_encoding::percent_decode_str;
 use proto::Verb;
 use serde_json::Value;
 
+use crate::body::collect;
 use crate::envelope::{Format, Refusal};
 
 /// The longest body of anything but an upload.
-const BODY_LIMIT: usize = 512 * 1024;
+pub(crate) const BODY: usize = 512 * 1024;
+
+/// The longest body of what needs no credential: a login, with a ticket for a password.
+pub(crate) const ANONYMOUS_BODY: usize = 16 * 1024;
+
+/// The longest path: three of the longest names, percent-encoded.
+const PATH_LIMIT: usize = 4096;
+
+/// Parameters of different names at most; no operation has half as many.
+const PARAMETERS: usize = 1024;
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +46,13 @@ pub(crate) fn target(parts: &Parts) -> Result<Target, Refusal> {
     let method = parts.method.as_str();
     let verb = Verb::from_name(method)
         .ok_or_else(|| Refusal::bare(501, format!("method '{method}' not available")))?;
+    let path = parts.uri.path();
+    if path.len() > PATH_LIMIT {
+        let text = format!("the path is longer than {PATH_LIMIT} bytes");
+        return Err(Refusal::text(414, text));
+    }
     let mut segments = Vec::new();
-    for segment in parts
-        .uri
-        .path()
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-    {
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         let decoded = percent_decode_str(segment).decode_utf8();
         let decoded = decoded.map_err(|_| Refusal::text(400, "the path is not UTF-8"))?;
         segments.push(decoded.into_owned());
@@ -71,14 +81,16 @@ pub(crate) fn target(parts: &Parts) -> Result<Target, Refusal> {
     })
 }
 
-/// The parameters of query and body together; the query wins.
+/// The parameters of query and body together; the query wins. A body is read up to a limit.
 pub(crate) async fn parameters(
     verb: Verb,
     parts: &Parts,
     body: Incoming,
+    limit: usize,
+    clock: &dyn Clock,
 ) -> Result<Values, Refusal> {
     let mut values = match verb {
-        Verb::Post | Verb::Put => body_parameters(parts, body).await?,
+        Verb::Post | Verb::Put => body_parameters(parts, body, limit, clock).await?,
         Verb::Get | Verb::Delete => {
             refuse_body(verb, parts)?;
             Values::new()
@@ -86,6 +98,10 @@ pub(crate) async fn parameters(
     };
     values.extend(query(parts));
     values.remove("_dc");
+    if values.len() > PARAMETERS {
+        let text = format!("more than {PARAMETERS} parameters");
+        return Err(Refusal::text(400, text));
+    }
     Ok(values)
 }
 
@@ -108,7 +124,12 @@ fn refuse_body(verb: Verb, parts: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn body_parameters(parts: &Parts, body: Incoming) -> Result<Values, Refusal> {
+async fn body_parameters(
+    parts: &Parts,
+    body: Incoming,
+    limit: usize,
+    clock: &dyn Clock,
+) -> Result<Values, Refusal> {
     let content_type = parts
         .headers
         .get(CONTENT_TYPE)
@@ -127,17 +148,7 @@ async fn body_parameters(parts: &Parts, body: Incoming) -> Result<Values, Refusa
             return Err(Refusal::text(506, text));
         }
     };
-    let body = Limited::new(body, BODY_LIMIT)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                Refusal::text(501, "for data too large")
-            } else {
-                Refusal::text(400, "the request's body broke off")
-            }
-        })?;
-    let body = body.to_bytes();
+    let body = collect(body, limit, clock).await?;
     if is_json {
         json_parameters(&body)
     } else {

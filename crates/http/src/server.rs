@@ -9,21 +9,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use crate::front::{Front, Place};
 use crate::service::Api;
 
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// How long a client may take for a handshake or for the head of a request.
-const HEAD_TIMEOUT_S: u64 = 30;
+/// How long a client may take for a handshake, and for the head of a request.
+const HEAD_TIMEOUT_S: u64 = 10;
 
-/// Connections at a time; more wait in the kernel's queue.
-const CONNECTIONS: usize = 1024;
+/// How long the server waits for descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How connections are spoken to.
 #[derive(Clone)]
@@ -45,49 +45,73 @@ impl Listener {
     }
 }
 
+/// The client at the other end of a connection.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    pub(crate) place: Arc<Place>,
+}
+
+impl Client {
+    /// The address as the agent is told it.
+    pub(crate) fn address(&self) -> String {
+        self.address.ip().to_canonical().to_string()
+    }
+}
+
 /// Serves until it is dropped; all connections end with it.
 pub async fn serve(listener: Listener, options: ServerOptions, api: Arc<Api>) {
+    let front = Arc::new(Front::new(api.clock.clone()));
     let mut connections = JoinSet::new();
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else {
-            return;
-        };
         let accepted = tokio::select! {
             accepted = listener.0.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
             Ok((stream, address)) => {
-                let (options, api) = (options.clone(), api.clone());
-                connections.spawn(async move {
-                    if let Err(error) = connection(stream, address, options, api).await {
-                        debug!(%address, %error, "connection ended");
-                    }
-                    drop(slot);
-                });
+                let Some(place) = front.admit(address.ip()) else {
+                    debug!(%address, "no place for a connection");
+                    continue;
+                };
+                let client = Client { address, place };
+                connections.spawn(connection(stream, client, options.clone(), api.clone()));
             }
             Err(error) => {
-                // Out of descriptors, most likely: those that are open must end first.
+                // Out of descriptors, most likely: some that are open must end first.
                 warn!(%error, "accept");
-                connections.join_next().await;
+                front.close_one();
+                api.clock.sleep(PAUSE).await;
             }
         }
     }
 }
 
+async fn connection(stream: TcpStream, client: Client, options: ServerOptions, api: Arc<Api>) {
+    let address = client.address;
+    let place = client.place.clone();
+    tokio::select! {
+        ended = talk(stream, client, options, api) => {
+            if let Err(error) = ended {
+                debug!(%address, %error, "connection ended");
+            }
+        }
+        () = place.closed() => debug!(%address, "connection closed to make room"),
+    }
+}
+
 type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn connection(
+async fn talk(
     stream: TcpStream,
-    address: SocketAddr,
+    client: Client,
     options: ServerOptions,
     api: Arc<Api>,
 ) -> Result<(), ConnectionError> {
     // Small answers go out at once.
     stream.set_nodelay(true)?;
     let Some(tls) = options.tls else {
-        return speak(stream, address, api).await;
+        return speak(stream, client, api).await;
     };
     let timeout = Duration::from_secs(HEAD_TIMEOUT_S);
     let mut first = [0; 1];
@@ -96,17 +120,17 @@ async fn connection(
         return Ok(tokio::time::timeout(timeout, crate::redirect::redirect(stream)).await??);
     }
     let stream = tokio::time::timeout(timeout, tls.accept(stream)).await??;
-    speak(stream, address, api).await
+    speak(stream, client, api).await
 }
 
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    address: SocketAddr,
+    client: Client,
     api: Arc<Api>,
 ) -> Result<(), ConnectionError> {
     let service = service_fn(move |request| {
-        let api = api.clone();
-        async move { Ok::<_, std::convert::Infallible>(api.answer(request, address).await) }
+        let (api, client) = (api.clone(), client.clone());
+        async move { Ok::<_, std::convert::Infallible>(api.answer(request, &client).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

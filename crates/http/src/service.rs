@@ -1,22 +1,28 @@
 //! One request, from its head to its answer.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::header::HOST;
 use hyper::{Request, Response};
 use model::{Clock, NodeName};
 use proto::Router;
 use proto::wire::Client;
 use tokio::task::JoinSet;
 
-use crate::envelope::{Body, Refusal};
+use crate::envelope::{Body, Refusal, cut};
+use crate::panics::Panics;
+use crate::server::Client as Caller;
 use crate::sessions::Sessions;
 use crate::{Index, dispatch, gzip, pages};
 
-/// Whoever is not let in waits for this long, so that guessing takes time.
+/// Whoever is not let in waits for this long, so that guessing takes time. Their connection is a
+/// silent one meanwhile, and gives way to others.
 const UNAUTHENTICATED_DELAY_S: u64 = 3;
+
+/// How much of a path errors and the log show, in bytes.
+const SHOWN: usize = 200;
 
 /// What every request needs.
 pub struct Api {
@@ -29,6 +35,7 @@ pub struct Api {
     pub(crate) sessions: Sessions,
     /// Open consoles; they end with the server.
     consoles: Mutex<JoinSet<()>>,
+    panics: Panics,
 }
 
 impl Api {
@@ -43,6 +50,7 @@ impl Api {
             router,
             sessions,
             consoles: Mutex::default(),
+            panics: Panics::default(),
         }
     }
 
@@ -57,16 +65,25 @@ impl Api {
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
-        address: SocketAddr,
+        client: &Caller,
     ) -> Response<Body> {
+        let path = cut(request.uri().path(), SHOWN);
+        let label = format!("{} {path}", request.method());
+        self.panics.caught(&label, self.work(request, client)).await
+    }
+
+    async fn work(&self, request: Request<Incoming>, client: &Caller) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let wants_gzip = gzip::is_wanted(&parts.headers);
         let path = parts.uri.path();
-        let response = if path == "/api2" || path.starts_with("/api2/") {
-            dispatch::dispatch(self, &parts, body, address).await
+        let response = if parts.headers.get_all(HOST).iter().nth(1).is_some() {
+            // Proxies and servers that take different ones must not meet here.
+            Refusal::text(400, "more than one Host header").into_response()
+        } else if path == "/api2" || path.starts_with("/api2/") {
+            dispatch::dispatch(self, &parts, body, client).await
         } else {
             pages::page(&parts).unwrap_or_else(|| {
-                let text = format!("no such file '{path}'");
+                let text = format!("no such file '{}'", cut(path, SHOWN));
                 Refusal {
                     status: 500,
                     body: Some(format!("{text}\n")),

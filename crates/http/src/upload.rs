@@ -6,21 +6,22 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
-use model::Error;
 use model::schema::Values;
+use model::{Clock, Error};
 use proto::wire::{Answer, Request};
 use proto::{Credential, Form, Row, Verb};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::dispatch::{Outcome, add_path_params, identify};
+use crate::body::Pace;
+use crate::dispatch::{Outcome, add_path_params};
 use crate::envelope::Refusal;
 use crate::multipart::{Multipart, MultipartError, Part, boundary};
 use crate::request::query;
@@ -35,8 +36,9 @@ const FIELDS: usize = 16;
 /// Written at a time.
 const BLOCK: usize = 256 * 1024;
 
-/// How long a client may send nothing.
-const SILENCE_S: u64 = 120;
+/// At least so many bytes must come in so long.
+const STRETCH: Duration = Duration::from_secs(120);
+const STRETCH_BYTES: usize = 16 * 1024;
 
 /// How much of a refused upload is still read, so that its client gets to read the answer, and
 /// for how long.
@@ -57,7 +59,7 @@ pub(crate) struct Upload<'a> {
     pub(crate) row: &'static Row,
     pub(crate) path_params: Vec<(&'static str, String)>,
     pub(crate) credential: Credential,
-    pub(crate) address: SocketAddr,
+    pub(crate) address: String,
 }
 
 impl Upload<'_> {
@@ -69,35 +71,38 @@ impl Upload<'_> {
     ) -> Result<Answer, Outcome> {
         let mut given = query(parts);
         add_path_params(&mut given, self.path_params.clone())?;
-        // Somebody must be asking; whether they may, the agent says before it lends a file.
-        identify(self.api, &self.credential, self.address).await?;
-        let mut multipart = Multipart::new(body, boundary);
-        let received = self.receive(&mut multipart, given).await;
+        // Somebody is asking; whether they may, the agent says before it lends a file.
+        let clock = &*self.api.clock;
+        let mut arriving = Arriving {
+            multipart: Multipart::new(body, boundary),
+            pace: Pace::new(STRETCH, STRETCH_BYTES, clock),
+            clock,
+        };
+        let received = self.receive(&mut arriving, given).await;
         if received.is_err() {
-            let _ =
-                tokio::time::timeout(Duration::from_secs(DRAIN_S), multipart.drain(DRAIN_BYTES))
-                    .await;
+            let drained = arriving.multipart.drain(DRAIN_BYTES);
+            let _ = tokio::time::timeout(Duration::from_secs(DRAIN_S), drained).await;
         }
         received
     }
 
     async fn receive(
         &self,
-        multipart: &mut Multipart<Incoming>,
+        arriving: &mut Arriving<'_>,
         mut given: Values,
     ) -> Result<Answer, Outcome> {
-        let file = self.fields(multipart, &mut given).await?;
+        let file = self.fields(arriving, &mut given).await?;
         if let Some(name) = file.file_name {
             given.entry("filename").or_insert(Value::String(name));
         }
         let (opened, descriptor) = self.api.client.stream(self.request(given.clone())).await?;
         let mut sink = Sink::new(descriptor);
-        while let Some(chunk) = self.in_time(multipart.chunk()).await? {
+        while let Some(chunk) = arriving.chunk().await? {
             sink.write(&chunk)
                 .await
                 .map_err(|error| unwritten(&given, &error))?;
         }
-        if self.in_time(multipart.next_part()).await?.is_some() {
+        if arriving.next_part().await?.is_some() {
             return Err(Refusal::text(400, "the content must be the last field").into());
         }
         let _kept = sink
@@ -112,19 +117,18 @@ impl Upload<'_> {
     /// Reads the fields before the content; answers the head of the part that is the content.
     async fn fields(
         &self,
-        multipart: &mut Multipart<Incoming>,
+        arriving: &mut Arriving<'_>,
         given: &mut Values,
     ) -> Result<Part, Outcome> {
         for _ in 0..FIELDS {
-            let part = self.in_time(multipart.next_part()).await?;
-            let Some(part) = part else {
+            let Some(part) = arriving.next_part().await? else {
                 return Err(Error::invalid("filename", "there is no file in the upload").into());
             };
             if part.file_name.is_some() {
                 return Ok(part);
             }
             let mut text = Vec::new();
-            while let Some(chunk) = self.in_time(multipart.chunk()).await? {
+            while let Some(chunk) = arriving.chunk().await? {
                 text.extend_from_slice(&chunk);
                 if text.len() > FIELD_LIMIT {
                     return Err(Refusal::text(501, "for data too large").into());
@@ -139,28 +143,41 @@ impl Upload<'_> {
         Err(Refusal::text(400, "too many fields before the content").into())
     }
 
-    async fn in_time<T>(
-        &self,
-        reading: impl Future<Output = Result<T, MultipartError>>,
-    ) -> Result<T, Outcome> {
-        let read = tokio::select! {
-            read = reading => read,
-            () = self.api.clock.sleep(Duration::from_secs(SILENCE_S)) => {
-                Err(MultipartError::BrokenOff)
-            }
-        };
-        Ok(read.map_err(|error| Refusal::text(400, error.to_string()))?)
-    }
-
     fn request(&self, params: Values) -> Request {
         Request {
             op: self.row.name.to_owned(),
             params,
             credential: self.credential.clone(),
             id: Uuid::new_v4().to_string(),
-            address: Some(self.address.ip().to_string()),
+            address: Some(self.address.clone()),
         }
     }
+}
+
+/// The parts of the body as they come, and not for longer than they may take.
+struct Arriving<'a> {
+    multipart: Multipart<Incoming>,
+    pace: Pace,
+    clock: &'a dyn Clock,
+}
+
+impl Arriving<'_> {
+    async fn next_part(&mut self) -> Result<Option<Part>, Outcome> {
+        let part = self.pace.keep(self.clock, self.multipart.next_part()).await;
+        in_time(part)
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Outcome> {
+        let chunk = self.pace.keep(self.clock, self.multipart.chunk()).await;
+        let chunk = in_time(chunk)?;
+        self.pace.came(chunk.as_ref().map_or(0, Bytes::len));
+        Ok(chunk)
+    }
+}
+
+fn in_time<T>(read: Option<Result<T, MultipartError>>) -> Result<T, Outcome> {
+    let read = read.unwrap_or(Err(MultipartError::BrokenOff));
+    Ok(read.map_err(|error| Refusal::text(400, error.to_string()))?)
 }
 
 fn unwritten(given: &Values, error: &std::io::Error) -> Error {
