@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) type Body = Full<Bytes>;
 
-const JSON: &str = "application/json;charset=UTF-8";
+pub(crate) const JSON: &str = "application/json;charset=UTF-8";
 
 /// Clients look for this name; our own version follows it.
 const SERVER_NAME: &str = concat!("pve-api-daemon/3.0 ostler/", env!("CARGO_PKG_VERSION"));
@@ -190,9 +190,9 @@ pub(crate) fn respond(
     status: u16,
     reason: &str,
     content_type: Option<&'static str>,
-    body: Vec<u8>,
+    body: impl Into<Bytes>,
 ) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(Body::new(body.into()));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reason = cut(reason, REASON_BYTES).as_bytes().to_vec();

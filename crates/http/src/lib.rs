@@ -22,6 +22,7 @@ mod envelope;
 mod front;
 mod gzip;
 pub mod index;
+mod linger;
 mod multipart;
 mod pages;
 mod panics;

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use crate::front::{Front, Place};
+use crate::linger::Linger;
 use crate::service::Api;
 
 /// The first byte of a TLS handshake.
@@ -137,7 +138,7 @@ async fn speak(
         .header_read_timeout(Duration::from_secs(HEAD_TIMEOUT_S))
         .max_headers(64)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Linger::new(stream)), service)
         .with_upgrades()
         .await?;
     Ok(())

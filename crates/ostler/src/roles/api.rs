@@ -5,8 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use http::{Api, Index, Listener, ServerOptions};
 use proto::wire::Client;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sys::SystemClock;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::certificate::{ApiCertificate, fingerprint};
 use crate::config::Config;
@@ -23,7 +24,30 @@ pub(crate) fn become_api_user(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// Descriptors for all connections that the front admits and for their consoles, with room to
+/// spare: the usual 1,024 are not enough.
+const DESCRIPTORS: u64 = 65_536;
+
+/// Takes as many descriptors as are wanted and allowed.
+fn allow_descriptors() {
+    let limits = getrlimit(Resource::Nofile);
+    let current = limits
+        .maximum
+        .map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if limits.current.is_none_or(|now| now >= current) {
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(current),
+        maximum: limits.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, "the limit on open files stays");
+    }
+}
+
 pub(crate) async fn api(config: &Config) -> Result<()> {
+    allow_descriptors();
     let certificate = ApiCertificate::of(&config.paths);
     certificate.wait_for().await;
     let tls = http::tls_acceptor(&certificate.chain, &certificate.key)?;

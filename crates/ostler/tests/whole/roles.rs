@@ -26,6 +26,36 @@ fn a_node_runs_from_a_folder_that_its_users_may_not_enter() {
     });
 }
 
+#[test]
+fn the_api_takes_the_descriptors_that_it_may_have() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    if left_out("descriptors of the API") {
+        return;
+    }
+    with_bridge(async {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let usual = Rlimit {
+            current: Some(1_024),
+            maximum,
+        };
+        setrlimit(Resource::Nofile, usual).unwrap();
+        let node = TestNode::start(async |_| {}).await;
+        let limits = format!("/proc/{}/limits", node.role("api")[0]);
+        let limits = std::fs::read_to_string(limits).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let soft: u64 = line
+            .unwrap()
+            .split_whitespace()
+            .nth(3)
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(soft, maximum.unwrap_or(65_536).min(65_536));
+    });
+}
+
 /// The user of the API, real, effective and saved: it can become no other.
 fn api_uid(node: &TestNode) -> u32 {
     let status = format!("/proc/{}/status", node.role("api")[0]);

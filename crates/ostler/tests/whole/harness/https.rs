@@ -86,6 +86,8 @@ pub async fn request(
 /// Sends a request as it stands and reads until the server closes.
 pub async fn exchange(mut stream: TlsStream<TcpStream>, text: &str) -> Response {
     stream.write_all(text.as_bytes()).await.unwrap();
+    // TLS keeps what the socket did not take at once. A server that has answered may be gone.
+    let _ = stream.flush().await;
     let mut raw = Vec::new();
     // A server may close without saying goodbye; the answer is there all the same.
     let _ = stream.read_to_end(&mut raw).await;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use model::schema::{Field, Kind};
 use proto::{Row, Verb, table};
+use serde_json::{Map, Value, json};
 
 use super::client::{Login, encoded};
 
@@ -11,6 +12,8 @@ use super::client::{Login, encoded};
 pub(super) struct Case {
     row: &'static Row,
     params: Vec<(String, String)>,
+    /// A parameter that is no text, in a body of JSON.
+    json: Option<(String, Value)>,
     /// The parameter that is strange, and how.
     about: String,
 }
@@ -31,6 +34,7 @@ impl Case {
         Self {
             row,
             params: params.to_vec(),
+            json: None,
             about: about.to_owned(),
         }
     }
@@ -52,13 +56,26 @@ impl Case {
             path.push('/');
             path.push_str(&value.unwrap_or_else(|| segment.to_owned()));
         }
+        let verb = self.row.verb.as_str();
+        let head = format!("HTTP/1.1\r\nHost: pve1\r\nConnection: close\r\n{login}");
+        if let Some((name, value)) = &self.json {
+            let given = rest
+                .iter()
+                .map(|(name, value)| (name, Value::from(value.as_str())));
+            let body: Map<String, Value> = given
+                .chain([(name, value.clone())])
+                .map(|(name, value)| (name.clone(), value))
+                .collect();
+            let body = Value::Object(body).to_string();
+            let length = body.len();
+            let about = format!("Content-Type: application/json\r\nContent-Length: {length}");
+            return format!("{verb} {path} {head}{about}\r\n\r\n{body}").into_bytes();
+        }
         let pairs: Vec<String> = rest
             .iter()
             .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
             .collect();
         let pairs = pairs.join("&");
-        let verb = self.row.verb.as_str();
-        let head = format!("HTTP/1.1\r\nHost: pve1\r\nConnection: close\r\n{login}");
         match self.row.verb {
             Verb::Get | Verb::Delete => format!("{verb} {path}?{pairs} {head}\r\n").into_bytes(),
             Verb::Post | Verb::Put => {
@@ -165,12 +182,47 @@ fn strange() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// What a body of JSON can say and a form cannot.
+fn strange_json() -> Vec<Value> {
+    let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    let texts: Vec<String> = (0..2_000).map(|number| number.to_string()).collect();
+    vec![
+        json!({}),
+        json!([]),
+        json!([null, {"a": []}, "x"]),
+        json!(1e308),
+        json!(-0.5),
+        json!(u64::MAX),
+        json!(true),
+        json!(texts),
+        deep,
+    ]
+}
+
+fn with_json(row: &'static Row, field: &Field, value: Value) -> Option<Case> {
+    let name = first_name(field);
+    let in_path = row.path.contains(&format!("{{{}}}", field.name));
+    if in_path || matches!(row.verb, Verb::Get | Verb::Delete) {
+        return None;
+    }
+    let mut params = base(row);
+    params.retain(|(known, _)| *known != name);
+    let about = format!("with {name} that is no text");
+    Some(Case {
+        json: Some((name, value)),
+        ..Case::of(row, &params, &about)
+    })
+}
+
 /// One request for each parameter and strange value, and one for each row that is as it should be.
 pub(super) fn hostile() -> Vec<Case> {
     let mut cases = Vec::new();
     for row in rows() {
         for (about, value) in strange() {
             cases.extend(fields(row).map(|field| with(row, field, &value, about)));
+        }
+        for value in strange_json() {
+            cases.extend(fields(row).filter_map(|field| with_json(row, field, value.clone())));
         }
         cases.push(Case::of(row, &base(row), "as it should be"));
     }

@@ -100,7 +100,11 @@ impl Wire {
 /// A server that refuses need not read all of a request, and may close without a goodbye.
 async fn talk(stream: impl AsyncRead + AsyncWrite, request: &[u8]) -> Vec<u8> {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let send = async { writer.write_all(request).await };
+    let send = async {
+        writer.write_all(request).await?;
+        // TLS keeps what the socket did not take at once.
+        writer.flush().await
+    };
     let mut answer = Vec::new();
     let receive = reader.read_to_end(&mut answer);
     let _ = tokio::join!(send, receive);

@@ -69,14 +69,13 @@ async fn no_value_of_any_parameter_is_left_unanswered() {
 async fn no_credential_is_left_unanswered() {
     let agent = InProcess::start().await;
     let wire = Arc::new(Wire::plain(agent.port));
-    for login in cases::credentials() {
-        let statuses = send(wire.clone(), Arc::new(login), vec![Case::version()]).await;
-        assert!(
-            statuses
-                .keys()
-                .all(|status| matches!(status, 400 | 401 | 431)),
-            "{statuses:?}"
-        );
+    let asked = cases::credentials().into_iter().map(|login| {
+        let (wire, login) = (wire.clone(), Arc::new(login));
+        send(wire, login, vec![Case::version()])
+    });
+    let is_refusal = |status: &u16| matches!(status, 400 | 401 | 431);
+    for statuses in futures_util::future::join_all(asked).await {
+        assert!(statuses.keys().all(is_refusal), "{statuses:?}");
     }
     assert_eq!(agent.panics(), Vec::<String>::new());
 }
