@@ -1,12 +1,13 @@
 //! How often somebody may be wrong.
 //!
 //! The address of a caller is what the api says, and the api may have been taken over: an address
-//! that it makes up must not buy it another ten guesses. So failures are counted three times.
+//! that it makes up must not buy it another ten guesses. So failures are counted several times.
 //!
 //! ```text
-//!   (user, address)    10 a minute, for everybody
+//!   user and address   10 a minute, for everybody
 //!   user               30 a minute ┐ not for callers from this machine, and not for addresses
-//!   process           300 a minute ┘ from which this user has logged in before
+//!   address            60 a minute ┘ from which this user has logged in before
+//!   process           300 a minute, theirs apart
 //! ```
 //!
 //! What the exempt ones get wrong counts for itself: nobody elsewhere can lock an administrator
@@ -21,6 +22,7 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(60);
 const PAIR: u32 = 10;
 const USER: u32 = 30;
+const ADDRESS: u32 = 60;
 const PROCESS: u32 = 300;
 
 /// Bounds the memory that an attacker with many names and addresses can make us use.
@@ -72,6 +74,7 @@ impl Place {
 enum Count {
     Pair(String, Place),
     User(String),
+    Address(Place),
     Process { uid: Option<u32>, is_exempt: bool },
 }
 
@@ -80,6 +83,7 @@ impl Count {
         match self {
             Self::Pair(..) => PAIR,
             Self::User(_) => USER,
+            Self::Address(_) => ADDRESS,
             Self::Process { .. } => PROCESS,
         }
     }
@@ -167,10 +171,10 @@ impl State {
         let uid = attempt.process;
         let mut counts = vec![
             Count::Process { uid, is_exempt },
-            Count::Pair(user.clone(), place),
+            Count::Pair(user.clone(), place.clone()),
         ];
         if !is_exempt {
-            counts.push(Count::User(user));
+            counts.extend([Count::User(user), Count::Address(place)]);
         }
         counts
     }
@@ -276,12 +280,18 @@ mod tests {
             .map(|number| format!("user{number}@pve"))
             .collect();
         let guesses = users.iter().map(|user| from(user, "10.0.0.1"));
-        assert_eq!(failures(&limit, at(0), guesses), 300);
+        assert_eq!(failures(&limit, at(0), guesses), 60, "of one address");
+        let addresses: Vec<String> = (0..1_000)
+            .map(|number| format!("10.1.{}.{}", number / 250, number % 250))
+            .collect();
+        let guesses = users.iter().zip(&addresses);
+        let guesses = guesses.map(|(user, address)| from(user, address));
+        assert_eq!(failures(&limit, at(0), guesses), 300 - 60);
         let here = users.iter().map(|user| from(user, "127.0.0.1"));
         assert_eq!(failures(&limit, at(0), here), 300);
         let other = Attempt {
             process: Some(0),
-            ..from("jane@pve", "10.0.0.1")
+            ..from("jane@pve", "10.0.0.2")
         };
         assert!(limit.allows(other, at(0)), "another process");
         assert!(limit.allows(from("jane@pve", "10.0.0.1"), at(60)));

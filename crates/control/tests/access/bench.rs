@@ -94,6 +94,7 @@ impl Bench {
             bench: self,
             credential,
             uid: 0,
+            address: "10.0.0.1".to_owned(),
         }
     }
 
@@ -112,6 +113,7 @@ impl Bench {
             bench: self,
             credential: Credential::Peer,
             uid: 999,
+            address: "10.0.0.1".to_owned(),
         }
     }
 
@@ -121,6 +123,7 @@ impl Bench {
             bench: self,
             credential,
             uid: 999,
+            address: "10.0.0.1".to_owned(),
         }
     }
 
@@ -169,16 +172,23 @@ pub(crate) struct Caller<'a> {
     bench: &'a Bench,
     credential: Credential,
     uid: u32,
+    address: String,
 }
 
 impl Caller<'_> {
+    /// As one who says to call from there.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.address = address.to_owned();
+        self
+    }
+
     fn request(&self, op: &str, params: Value) -> Request {
         Request {
             op: op.to_owned(),
             params: params.as_object().unwrap().clone(),
             credential: self.credential.clone(),
             id: String::new(),
-            address: Some("10.0.0.1".to_owned()),
+            address: Some(self.address.clone()),
         }
     }
 

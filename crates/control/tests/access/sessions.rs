@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, JANE, PASSWORD};
 use model::ErrorKind;
+use proto::Credential;
 use serde_json::{Value, json};
 
 // covers: S2.55, S4.30
@@ -111,6 +112,29 @@ async fn a_password_is_changed_by_its_owner_who_knows_it_or_by_root() {
         json!({"userid": "root@pam", "password": "12345678"}),
     );
     assert!(pam.await.fields["userid"].contains("operating system"));
+}
+
+/// The api may say that a request comes from anywhere.
+#[tokio::test]
+async fn made_up_addresses_buy_no_guesses_and_lock_nobody_out() {
+    let bench = Bench::with_jane().await;
+    let api = || bench.hostile_api(Credential::None);
+    let login = |password: &str| json!({"username": JANE, "password": password});
+    let desk = "10.9.9.9";
+    api().from(desk).ok("ticket_create", login(PASSWORD)).await;
+    for number in 0..30 {
+        let stranger = api().from(&format!("10.0.0.{number}"));
+        stranger.error("ticket_create", login("guessed")).await;
+    }
+    let locked = api().from("10.0.0.99");
+    let refused = locked.error("ticket_create", login(PASSWORD)).await;
+    assert_eq!(refused.message, "authentication failure");
+    for known in [desk, "127.0.0.1"] {
+        api().from(known).ok("ticket_create", login(PASSWORD)).await;
+    }
+    // Another process has guesses of its own, but not about jane.
+    let refused = bench.nobody().from("10.0.0.99");
+    refused.error("ticket_create", login(PASSWORD)).await;
 }
 
 #[tokio::test]

@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::harness::namespace::with_bridge;
+use crate::harness::{TestNode, https, left_out};
 use crate::sweep::agent::InProcess;
 use crate::sweep::client::Wire;
 
@@ -151,4 +154,28 @@ async fn refusals_that_are_waited_for_keep_nobody_out() {
         .filter(|answer| answer.starts_with("HTTP/1.1 401 No ticket"));
     let told = told.count();
     assert!((1..=192).contains(&told), "{told}");
+}
+
+#[test]
+fn a_node_serves_over_tls_while_strangers_wait() {
+    if left_out("front") {
+        return;
+    }
+    with_bridge(async {
+        let node = TestNode::start(async |_| {}).await;
+        let params = json!({"userid": "root@pam", "tokenid": "front", "privsep": 0});
+        let made = node.call("token_create", params).await.unwrap().data;
+        let secret = made["value"].as_str().unwrap();
+        let token = format!("PVEAPIToken=root@pam!front={secret}");
+        // The first byte of a handshake, and nothing.
+        let begun = ["\u{16}", ""].into_iter().cycle().take(1_100);
+        let _strangers = join_all(begun.map(|begun| connected(node.port, begun))).await;
+        for _ in 0..3 {
+            let headers = [("Authorization", token.clone())];
+            let path = "/api2/json/version";
+            let asked = https::request(node.port, "GET", path, &headers, None);
+            let answer = tokio::time::timeout(SOON, asked).await.unwrap();
+            assert_eq!(answer.status(), 200);
+        }
+    });
 }
