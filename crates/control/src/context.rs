@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::Authority;
-use model::{Clock, Error, ErrorKind, NodeName, Upid, VmId, with_timeout};
+use model::{Clock, Error, NodeName, Upid, VmId, with_timeout};
 use node::World;
 use node::tasks::guest_object;
 use proto::wire::Answer;
@@ -63,7 +63,9 @@ impl Context {
         let ended = self.end_within_patience(vmid, &upid).await?;
         match ended.state {
             TaskState::Ended { .. } if ended.is_ok() => Ok(Answer::null().at(ended.revision)),
-            TaskState::Ended { status, .. } if status == STOPPED => Err(lock_timeout(vmid)),
+            TaskState::Ended { status, .. } if status == STOPPED => {
+                Err(self.tasks.timed_out(&guest_object(vmid)))
+            }
             TaskState::Ended { .. } if !ended.fields.is_empty() => {
                 Err(Error::invalid_fields(ended.fields))
             }
@@ -79,13 +81,13 @@ impl Context {
         }
         self.tasks.stop(upid)?;
         // What is past its point of no return goes on, and has little left to do.
-        end().await.ok_or_else(|| lock_timeout(vmid))?
+        let ended = end().await;
+        ended.ok_or_else(|| self.tasks.timed_out(&guest_object(vmid)))?
     }
 
     /// Holds a guest for an operation that is done at once.
     pub async fn hold_guest(&self, vmid: VmId, kind: &str) -> Result<Hold, Error> {
-        let held = self.tasks.hold(&guest_object(vmid), kind, PATIENCE).await;
-        held.map_err(|_| lock_timeout(vmid))
+        self.tasks.hold(&guest_object(vmid), kind, PATIENCE).await
     }
 
     /// Refuses a node that is not this one: there is no cluster yet.
@@ -106,10 +108,4 @@ fn submission(op: &Op, id: impl ToString, listed: bool) -> Result<Submission, Er
         id: id.to_string(),
         listed,
     })
-}
-
-/// What Proxmox VE says where others work on a guest for too long.
-fn lock_timeout(vmid: VmId) -> Error {
-    let text = format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout");
-    Error::new(ErrorKind::Busy, text)
 }

@@ -12,6 +12,7 @@ use proto::{Credential, Form, Identity, Needs, Permission, Row, Verb, table};
 use store::Prefix;
 
 use crate::Context;
+use crate::lanes::{Lanes, is_abandonable};
 use crate::ops::{self, Handler, Op, StreamHandler};
 
 /// The agent's side of the wire.
@@ -19,6 +20,7 @@ pub struct Dispatcher {
     context: Arc<Context>,
     handlers: HashMap<&'static str, Handler>,
     streams: HashMap<&'static str, StreamHandler>,
+    lanes: Lanes,
 }
 
 impl Dispatcher {
@@ -27,11 +29,13 @@ impl Dispatcher {
             context,
             handlers: ops::pairs().copied().collect(),
             streams: ops::streams().copied().collect(),
+            lanes: Lanes::default(),
         }
     }
 
     /// Everything that must hold before an operation runs, in this order: there is such an
-    /// operation, the caller is who they say, the parameters are right, the caller may.
+    /// operation, the caller is who they say, the parameters are right, the caller may, and does
+    /// not ask for too much at once.
     async fn admit(&self, peer: Peer, request: &Request) -> Result<(&'static Row, Op), Error> {
         let row = table::row(&request.op).ok_or_else(|| not_implemented(&request.op))?;
         let identity = self.identify(peer, row, request).await?;
@@ -42,6 +46,8 @@ impl Dispatcher {
             let now = self.context.clock.wall();
             access.check(&row.permission, identity, &params, now)?;
         }
+        let (caller, address) = (identity.as_ref(), request.address.as_deref());
+        let permit = self.lanes.enter(row, &params, caller, address)?;
         let op = Op {
             context: self.context.clone(),
             caller: identity,
@@ -49,6 +55,7 @@ impl Dispatcher {
             request_id: request.id.clone(),
             address: request.address.clone(),
             process: peer.uid,
+            _permit: permit,
         };
         Ok((row, op))
     }
@@ -143,6 +150,10 @@ impl Service for Dispatcher {
             .authority
             .verify(&credential, false, caller)
             .await?)
+    }
+
+    fn is_abandonable(&self, request: &Request) -> bool {
+        table::row(&request.op).is_some_and(is_abandonable)
     }
 
     async fn watch(&self, _peer: Peer, mut responder: Responder) -> Result<(), Error> {

@@ -12,6 +12,7 @@
 
 mod context;
 mod dispatch;
+mod lanes;
 pub mod ops;
 
 pub use context::Context;

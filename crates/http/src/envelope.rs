@@ -88,6 +88,7 @@ pub(crate) fn status_of(kind: ErrorKind) -> u16 {
         ErrorKind::Forbidden => 403,
         ErrorKind::Absent => 404,
         ErrorKind::Unmet => 424,
+        ErrorKind::TooMany => 429,
         ErrorKind::NotImplemented => 501,
         // What does not exist, exists already, is busy or broken: Proxmox VE says 500 to all.
         ErrorKind::NotFound

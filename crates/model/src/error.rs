@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Busy,
     /// Something the operation needs is out of reach: the store, a disk, a program, a peer.
     Unavailable,
+    /// The caller, or all callers of one thing together, have asked for too much at once.
+    TooMany,
     /// The node is not in the state that the operation presupposes, such as in a cluster.
     Unmet,
     /// There is no such operation in this version.

@@ -93,6 +93,7 @@ impl Node {
             directory: "/var/lib/ostler/tasks".into(),
             host,
             clock,
+            timeout_text: node::tasks::timeout_text,
         };
         let tasks = registry();
         let engine = Engine::open(options, world.clone(), &tasks).await;

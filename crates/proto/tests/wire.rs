@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use model::{Error, ErrorKind};
@@ -12,14 +13,43 @@ use proto::wire::{
 use proto::{Credential, Identity};
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
+use tokio::sync::Notify;
 
-struct Echo;
+/// Answers what it is asked, and counts what is going on.
+#[derive(Default)]
+struct Echo {
+    begun: AtomicUsize,
+    dropped: AtomicUsize,
+    /// Lets the changes that wait be made.
+    go_on: Notify,
+    made: AtomicUsize,
+}
+
+/// Counts the end of a request that never ends by itself.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
 
 #[async_trait]
 impl Service for Echo {
     async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error> {
         match request.op.as_str() {
-            "slow" => std::future::pending().await,
+            "slow" => {
+                let _counted = Counted(&self.dropped);
+                self.begun.fetch_add(1, Ordering::SeqCst);
+                std::future::pending().await
+            }
+            "change" => {
+                self.begun.fetch_add(1, Ordering::SeqCst);
+                self.go_on.notified().await;
+                self.made.fetch_add(1, Ordering::SeqCst);
+                Ok(Answer::null())
+            }
+            "panic" => panic!("a mistake"),
             "fail" => Err(Error::invalid("vmid", "no such thing")),
             "large" => Ok(Answer::new("x".repeat(FRAME_LIMIT * 2))),
             "too large" => Ok(Answer::new("x".repeat(ANSWER_LIMIT + 1))),
@@ -40,6 +70,9 @@ impl Service for Echo {
     }
     async fn verify(&self, _: Peer, _: Credential, _: Option<String>) -> Result<Identity, Error> {
         Ok(Identity::root())
+    }
+    fn is_abandonable(&self, request: &Request) -> bool {
+        request.op == "slow"
     }
     async fn watch(&self, _: Peer, mut responder: Responder) -> Result<(), Error> {
         for number in 0.. {
@@ -77,6 +110,7 @@ async fn a_long_answer_comes_whole_or_as_an_error() {
 
 struct Served {
     client: Client,
+    echo: Arc<Echo>,
     _folder: tempfile::TempDir,
     server: tokio::task::JoinHandle<()>,
 }
@@ -84,9 +118,11 @@ struct Served {
 fn served() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("node.sock");
-    let server = tokio::spawn(serve(UnixListener::bind(&path).unwrap(), Arc::new(Echo)));
+    let echo = Arc::new(Echo::default());
+    let server = tokio::spawn(serve(UnixListener::bind(&path).unwrap(), echo.clone()));
     Served {
         client: Client::new(path),
+        echo,
         _folder: folder,
         server,
     }
@@ -110,6 +146,74 @@ async fn many_ask_at_once_and_a_slow_one_holds_nobody_up() {
         assert_eq!(answer.data[0], rustix::process::getuid().as_raw());
     }
     slow.abort();
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// However many requests hang: they do not keep the frames of others from being read.
+#[tokio::test]
+async fn a_thousand_that_hang_hold_nothing_up_and_are_dropped_when_they_are_given_up() {
+    let Served {
+        client,
+        echo,
+        _folder,
+        server: _server,
+    } = served();
+    let mut hanging = tokio::task::JoinSet::new();
+    for _ in 0..1000 {
+        let client = client.clone();
+        hanging.spawn(async move { client.request(request("slow")).await });
+    }
+    until(|| echo.begun.load(Ordering::SeqCst) == 1000).await;
+    client.request(request("echo")).await.unwrap();
+    hanging.shutdown().await;
+    until(|| echo.dropped.load(Ordering::SeqCst) == 1000).await;
+    client.request(request("echo")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_is_made_also_where_it_is_given_up_and_a_read_ends_with_the_connection() {
+    let Served {
+        client,
+        echo,
+        _folder,
+        server: _server,
+    } = served();
+    for op in ["change", "slow"] {
+        let client = client.clone();
+        let asked = tokio::spawn(async move { client.request(request(op)).await });
+        let begun = echo.begun.load(Ordering::SeqCst);
+        until(|| echo.begun.load(Ordering::SeqCst) > begun).await;
+        asked.abort();
+        let _ = asked.await;
+    }
+    until(|| echo.dropped.load(Ordering::SeqCst) == 1).await;
+    let other = client.clone();
+    let asked = tokio::spawn(async move { other.request(request("slow")).await });
+    until(|| echo.begun.load(Ordering::SeqCst) == 3).await;
+    drop(client);
+    asked.abort();
+    let _ = asked.await;
+    until(|| echo.dropped.load(Ordering::SeqCst) == 2).await;
+    assert_eq!(echo.made.load(Ordering::SeqCst), 0);
+    echo.go_on.notify_waiters();
+    until(|| echo.made.load(Ordering::SeqCst) == 1).await;
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_and_counted() {
+    let served = served();
+    let before = proto::wire::panics();
+    for _ in 0..3 {
+        let error = served.client.request(request("panic")).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Bug);
+    }
+    assert!(proto::wire::panics() >= before + 3);
+    served.client.request(request("echo")).await.unwrap();
 }
 
 #[tokio::test]
@@ -171,7 +275,10 @@ async fn when_the_agent_dies_everybody_is_told_and_the_next_agent_is_found() {
     );
     let path = served._folder.path().join("node.sock");
     std::fs::remove_file(&path).unwrap();
-    tokio::spawn(serve(UnixListener::bind(&path).unwrap(), Arc::new(Echo)));
+    tokio::spawn(serve(
+        UnixListener::bind(&path).unwrap(),
+        Arc::new(Echo::default()),
+    ));
     served.client.request(request("echo")).await.unwrap();
 }
 

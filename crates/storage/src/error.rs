@@ -21,6 +21,9 @@ pub enum StorageError {
     Unsupported { storage: StorageId, what: String },
     #[error("no space left on storage '{0}'")]
     Full(StorageId),
+    /// Nothing there has answered for a while.
+    #[error("storage '{0}' is not online")]
+    Silent(StorageId),
     #[error("checksum mismatch: got '{found}' != expect '{expected}'")]
     WrongChecksum { found: String, expected: String },
     #[error("storage '{storage}'")]
@@ -38,7 +41,7 @@ impl StorageError {
             Self::BadName(_) | Self::Unsupported { .. } | Self::WrongChecksum { .. } => {
                 ErrorKind::Conflict
             }
-            Self::Inactive { .. } | Self::Full(_) => ErrorKind::Unavailable,
+            Self::Inactive { .. } | Self::Full(_) | Self::Silent(_) => ErrorKind::Unavailable,
             Self::Host { source, .. } => source.kind(),
         }
     }

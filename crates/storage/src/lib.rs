@@ -197,6 +197,9 @@ pub trait FileVolumes: Send + Sync {
 
 /// Opens a storage by its configuration.
 pub fn open(config: StorageConfig, host: SharedHost) -> Arc<dyn Storage> {
+    // What hangs there must not hold up what is elsewhere.
+    let name = format!("storage '{}'", config.id);
+    let host = host.pooled(&name).unwrap_or(host);
     match config.kind {
         StorageType::Dir => Arc::new(dir::Dir::new(config, host)),
     }

@@ -24,6 +24,9 @@ pub enum SysError {
     },
     #[error("{program} did not end within {} s", after.as_secs())]
     ProgramTimeout { program: String, after: Duration },
+    /// Nothing has answered for longer than can be waited for, `storage 'x'` for instance.
+    #[error("{name} is not online")]
+    Silent { name: String },
     /// The host cannot do this; the text says what is missing.
     #[error("{0}")]
     Unsupported(String),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::UnixTime;
 
-use crate::SysError;
+use crate::{SharedHost, SysError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
@@ -44,6 +44,13 @@ pub struct SpaceUsage {
 /// unless it says so.
 #[async_trait]
 pub trait Files: Send + Sync + 'static {
+    /// The same host, with threads of their own for the files of something that may hang: where
+    /// nothing answers there, `Silent` is the error after a while, and at once from then on. `name`
+    /// is what the error calls it. None where that is not needed.
+    fn pooled(&self, _name: &str) -> Option<SharedHost> {
+        None
+    }
+
     async fn read(&self, path: &Path) -> Result<Vec<u8>, SysError>;
 
     /// Replaces the file wholly or not at all, and durably: a crash leaves the old or the new
@@ -51,7 +58,7 @@ pub trait Files: Send + Sync + 'static {
     async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError>;
 
     /// Adds to the end of a file, which is made with mode 0600 where it is missing; durable on
-    /// return if `sync`. A crash may leave a part of `content`.
+    /// return if `sync`. A failure leaves it as it was; a crash may leave a part of `content`.
     async fn append(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), SysError>;
 
     /// Removes a file or socket. False where there was none.

@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use model::{Clock, Error, ErrorKind, FieldErrors, NodeName, Upid};
+use model::{Clock, Error, ErrorKind, FieldErrors, NodeName, Upid, with_timeout};
 use sys::SharedHost;
 use tokio::sync::{Notify, RwLock};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::archive::{Archive, Ended, KEPT};
-use crate::journal::{self, Accepted, Journal, Line, Standing};
+use crate::journal::{self, Accepted, Journal, Standing};
 use crate::queue::Queue;
 use crate::registry::Recovery;
+use crate::reserve::Reserve;
 use crate::run::Runner;
 use crate::{Hold, Registry, Task, TaskContext, TaskFilter, TaskState, TaskSummary};
 
@@ -26,6 +27,8 @@ pub struct EngineOptions {
     pub directory: PathBuf,
     pub host: SharedHost,
     pub clock: Arc<dyn Clock>,
+    /// What is said where an object is not to be had in time.
+    pub timeout_text: fn(object: &str) -> String,
 }
 
 /// Who wants a task done.
@@ -51,6 +54,7 @@ pub struct Engine<W> {
     pub(crate) options: EngineOptions,
     pub(crate) world: Arc<W>,
     pub(crate) queue: Queue,
+    reserve: Arc<Reserve>,
     me: Weak<Self>,
     archive: Mutex<Archive>,
     running: Mutex<JoinSet<()>>,
@@ -73,10 +77,12 @@ impl<W: Send + Sync + 'static> Engine<W> {
         registry: &Registry<W>,
     ) -> Result<Arc<Self>, Error> {
         options.host.create_dir(&options.directory, 0o700).await?;
+        let reserve = Reserve::open(options.host.clone(), &options.directory).await;
         let engine = Arc::new_cyclic(|me| Self {
             options,
             world,
             queue: Queue::default(),
+            reserve: Arc::new(reserve),
             me: me.clone(),
             archive: Mutex::default(),
             running: Mutex::default(),
@@ -114,6 +120,9 @@ impl<W: Send + Sync + 'static> Engine<W> {
         let state = serde_json::to_value(&task).map_err(|error| {
             Error::bug(format!("task {} cannot be journalled: {error}", T::NAME))
         })?;
+        if !T::ON_FULL_DISK && self.reserve.is_used_up().await {
+            return Err(Error::unavailable("the disk of the node's state is full"));
+        }
         let accepted = Accepted {
             upid: upid.clone(),
             name: T::NAME.to_owned(),
@@ -124,8 +133,10 @@ impl<W: Send + Sync + 'static> Engine<W> {
         };
         // The place in line comes before the first wait, so that order of arrival is order of
         // work.
-        let turn = self.queue.line_up(objects(&task), T::KIND);
-        self.journal(&upid).write(&Line::Accepted(accepted)).await?;
+        let turn = self.queue.line_up(objects(&task), T::KIND, T::IS_URGENT);
+        let turn = turn.map_err(|full| self.timed_out(&full.0))?;
+        let journal = self.journal(&upid);
+        journal.begin(accepted, T::ON_FULL_DISK).await?;
         self.remember(&submission.request_id, &upid, submission.listed);
         let runner = Runner::new(
             self.strong()?,
@@ -215,18 +226,20 @@ impl<W: Send + Sync + 'static> Engine<W> {
 
     /// Takes an object for a synchronous operation; `Busy` when it is not free within `patience`.
     pub async fn hold(&self, object: &str, kind: &str, patience: Duration) -> Result<Hold, Error> {
-        let turn = self.queue.line_up(vec![object.to_owned()], kind);
-        tokio::select! {
-            hold = turn.wait(|_| true) => Ok(hold),
-            () = self.options.clock.sleep(patience) => {
-                Err(Error::new(ErrorKind::Busy, format!("can't lock '{object}' - got timeout")))
-            }
-        }
+        let turn = self.queue.line_up(vec![object.to_owned()], kind, false);
+        let turn = turn.map_err(|full| self.timed_out(&full.0))?;
+        let waited = with_timeout(&*self.options.clock, patience, turn.wait(|_| true)).await;
+        waited.ok_or_else(|| self.timed_out(object))
     }
 
-    /// Takes an object if nobody has it or waits for it.
+    /// Takes an object if it is free and is not waited for.
     pub fn try_hold(&self, object: &str) -> Option<Hold> {
-        self.queue.line_up(vec![object.to_owned()], "").if_free()
+        self.queue.try_hold(object)
+    }
+
+    /// What is said where an object is not to be had in time.
+    pub fn timed_out(&self, object: &str) -> Error {
+        Error::new(ErrorKind::Busy, (self.options.timeout_text)(object))
     }
 
     pub(crate) fn strong(&self) -> Result<Arc<Self>, Error> {
@@ -236,7 +249,8 @@ impl<W: Send + Sync + 'static> Engine<W> {
     }
 
     pub(crate) fn journal(&self, upid: &Upid) -> Journal {
-        Journal::new(self.options.host.clone(), &self.options.directory, upid)
+        let (host, reserve) = (self.options.host.clone(), self.reserve.clone());
+        Journal::new(host, reserve, &self.options.directory, upid)
     }
 
     fn log_path(&self, upid: &Upid) -> PathBuf {
@@ -316,6 +330,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         let forgotten = self.archive().forget(self.options.clock.wall());
         self.changed.notify_waiters();
         self.remove_logs(&forgotten).await;
+        self.reserve.restore().await;
         if self.index_lines.load(Ordering::Relaxed) > INDEX_LINES {
             self.shorten_index().await?;
         }
@@ -326,7 +341,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         let line = line(&ended)?;
         let _not_while_it_is_replaced = self.index.read().await;
         let path = self.index_path();
-        self.options.host.append(&path, &line, true).await?;
+        self.reserve.append(&path, &line, true).await?;
         self.index_lines.fetch_add(1, Ordering::Relaxed);
         self.archive().end(ended);
         Ok(())

@@ -1,11 +1,14 @@
 //! The journal of a task: one line of JSON for everything that must be remembered.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use model::Upid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sys::{SharedHost, SysError};
+
+use crate::reserve::Reserve;
 
 /// Who submitted what. The first line of every journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,27 +73,48 @@ pub(crate) struct Standing {
 /// Writes one task's journal.
 pub(crate) struct Journal {
     host: SharedHost,
+    reserve: Arc<Reserve>,
     path: PathBuf,
 }
 
 impl Journal {
-    pub(crate) fn new(host: SharedHost, directory: &Path, upid: &Upid) -> Self {
+    pub(crate) fn new(
+        host: SharedHost,
+        reserve: Arc<Reserve>,
+        directory: &Path,
+        upid: &Upid,
+    ) -> Self {
         Self {
             host,
+            reserve,
             path: directory.join(format!("{upid}.journal")),
         }
     }
 
-    /// Adds a line; durable on return.
+    /// Writes the first line; durable on return.
+    pub(crate) async fn begin(
+        &self,
+        accepted: Accepted,
+        on_full_disk: bool,
+    ) -> Result<(), SysError> {
+        let text = text(&Line::Accepted(accepted));
+        self.reserve.append(&self.path, &text, on_full_disk).await
+    }
+
+    /// Adds a line; durable on return. What has begun goes on also on a full disk.
     pub(crate) async fn write(&self, line: &Line) -> Result<(), SysError> {
-        let mut text = serde_json::to_vec(line).unwrap_or_default();
-        text.push(b'\n');
-        self.host.append(&self.path, &text, true).await
+        self.reserve.append(&self.path, &text(line), true).await
     }
 
     pub(crate) async fn remove(&self) -> Result<(), SysError> {
         self.host.remove(&self.path).await.map(|_| ())
     }
+}
+
+fn text(line: &Line) -> Vec<u8> {
+    let mut text = serde_json::to_vec(line).unwrap_or_default();
+    text.push(b'\n');
+    text
 }
 
 /// Reads a journal. A last line that was cut off by a crash never counted and is passed over;
@@ -128,12 +152,8 @@ pub(crate) fn read(content: &[u8]) -> Option<Standing> {
 mod tests {
     use super::*;
 
-    fn text(lines: &[Line]) -> Vec<u8> {
-        lines
-            .iter()
-            .flat_map(|line| [serde_json::to_vec(line).unwrap(), b"\n".to_vec()])
-            .flatten()
-            .collect()
+    fn all(lines: &[Line]) -> Vec<u8> {
+        lines.iter().flat_map(text).collect()
     }
 
     fn accepted() -> Line {
@@ -166,7 +186,7 @@ mod tests {
                 task: 3.into(),
             },
         ];
-        let standing = read(&text(&lines)).unwrap();
+        let standing = read(&all(&lines)).unwrap();
         assert_eq!(
             (standing.planned, standing.done, standing.task),
             (2, 1, Value::from(3))
@@ -175,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_line_cut_off_by_a_crash_never_counted() {
-        let mut content = text(&[
+        let mut content = all(&[
             accepted(),
             Line::Planned {
                 step: 0,
@@ -184,6 +204,6 @@ mod tests {
         ]);
         content.truncate(content.len() - 3);
         assert_eq!(read(&content).unwrap().planned, 0);
-        assert!(read(&text(&[accepted()])[..20]).is_none());
+        assert!(read(&all(&[accepted()])[..20]).is_none());
     }
 }

@@ -15,8 +15,9 @@
 //! work on is the task's `World`.
 //!
 //! **Invariants.** What a step is going to make has its name in the journal before it is made.
-//! A task that was acknowledged ends, or is visibly `stuck`; it is never forgotten. Nobody but
-//! the engine writes below its directory.
+//! A task that was acknowledged ends, or is visibly `stuck`; it is never forgotten. The line for an
+//! object is bounded in length and in time. What a full disk must not hold up has space of its own.
+//! Only the engine writes below its directory.
 
 mod archive;
 mod context;
@@ -25,6 +26,7 @@ mod journal;
 mod queue;
 mod recover;
 mod registry;
+mod reserve;
 mod run;
 mod task;
 

@@ -23,33 +23,97 @@ struct State {
     objects: HashMap<String, Vec<Place>>,
 }
 
+/// How many may wait for one object; more are refused.
+const WAITING: usize = 64;
+
+/// And how many more of the urgent ones.
+const URGENT: usize = 16;
+
 /// One place in the line of an object.
 struct Place {
     number: u64,
     kind: String,
+    is_urgent: bool,
+    /// Its turn has come.
+    holds: bool,
 }
+
+impl Place {
+    /// Whether another place has to wait for this one.
+    fn is_before(&self, number: u64, is_urgent: bool) -> bool {
+        if self.number == number {
+            return false;
+        }
+        self.holds || (!self.is_urgent, self.number) < (!is_urgent, number)
+    }
+}
+
+/// The line of this object is full.
+#[derive(Debug)]
+pub(crate) struct Full(pub(crate) String);
 
 /// A place in the line of each of some objects. Dropping it gives it up.
 pub struct Turn {
     queue: Queue,
     objects: Vec<String>,
     number: u64,
+    is_urgent: bool,
 }
 
 /// The objects are ours until this is dropped.
 pub struct Hold(#[expect(dead_code, reason = "held for its drop")] Turn);
 
 impl Queue {
-    /// Takes a place at the end of each line, at once: two that want the same objects have the
-    /// same order in all of them, so neither waits for the other.
-    pub(crate) fn line_up(&self, objects: Vec<String>, kind: &str) -> Turn {
-        let mut state = self.state();
+    /// Takes a place in each line, at once: two that want the same objects have the same order in
+    /// all of them, so neither waits for the other. An urgent one goes before all that only wait.
+    pub(crate) fn line_up(
+        &self,
+        objects: Vec<String>,
+        kind: &str,
+        is_urgent: bool,
+    ) -> Result<Turn, Full> {
+        let limit = if is_urgent { WAITING + URGENT } else { WAITING };
+        let state = self.state();
+        let full = objects.iter().find(|object| {
+            let places = state.objects.get(*object).into_iter().flatten();
+            places.filter(|place| !place.holds).count() >= limit
+        });
+        if let Some(full) = full {
+            return Err(Full(full.clone()));
+        }
+        Ok(self.place(state, objects, kind, is_urgent))
+    }
+
+    /// The same for a task that was in line before: it is not refused.
+    pub(crate) fn resume(&self, objects: Vec<String>, kind: &str, is_urgent: bool) -> Turn {
+        self.place(self.state(), objects, kind, is_urgent)
+    }
+
+    /// Takes an object if it is free and is not waited for.
+    pub(crate) fn try_hold(&self, object: &str) -> Option<Hold> {
+        let state = self.state();
+        if state.objects.contains_key(object) {
+            return None;
+        }
+        let turn = self.place(state, vec![object.to_owned()], "", false);
+        turn.take(&|_| true).then_some(Hold(turn))
+    }
+
+    fn place(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        objects: Vec<String>,
+        kind: &str,
+        is_urgent: bool,
+    ) -> Turn {
         state.next += 1;
         let number = state.next;
         for object in &objects {
             let place = Place {
                 number,
                 kind: kind.to_owned(),
+                is_urgent,
+                holds: false,
             };
             state.objects.entry(object.clone()).or_default().push(place);
         }
@@ -57,6 +121,7 @@ impl Queue {
             queue: self.clone(),
             objects,
             number,
+            is_urgent,
         }
     }
 
@@ -69,7 +134,7 @@ impl Queue {
 }
 
 impl Turn {
-    /// Waits until nobody ahead is of a kind that `excludes` names. May be dropped.
+    /// Waits until none that goes before is of a kind that `excludes` names. May be dropped.
     pub async fn wait(self, excludes: impl Fn(&str) -> bool + Send) -> Hold {
         let inner = self.queue.inner.clone();
         loop {
@@ -77,26 +142,31 @@ impl Turn {
             tokio::pin!(changed);
             // Registered before looking, so that a change in between is not missed.
             changed.as_mut().enable();
-            if !self.is_blocked(&excludes) {
+            if self.take(&excludes) {
                 return Hold(self);
             }
             changed.await;
         }
     }
 
-    /// The objects, if nobody is ahead.
-    pub(crate) fn if_free(self) -> Option<Hold> {
-        (!self.is_blocked(&|_: &str| true)).then(|| Hold(self))
-    }
-
-    fn is_blocked(&self, excludes: &impl Fn(&str) -> bool) -> bool {
-        let state = self.queue.state();
-        let mut places = self
-            .objects
-            .iter()
-            .filter_map(|object| state.objects.get(object))
-            .flatten();
-        places.any(|place| place.number < self.number && excludes(&place.kind))
+    /// Takes all the objects, if their turn has come in all lines.
+    fn take(&self, excludes: &impl Fn(&str) -> bool) -> bool {
+        let mut state = self.queue.state();
+        let is_blocked = self.objects.iter().any(|object| {
+            let mut places = state.objects.get(object).into_iter().flatten();
+            places
+                .any(|place| place.is_before(self.number, self.is_urgent) && excludes(&place.kind))
+        });
+        if is_blocked {
+            return false;
+        }
+        for object in &self.objects {
+            let places = state.objects.get_mut(object).into_iter().flatten();
+            for place in places.filter(|place| place.number == self.number) {
+                place.holds = true;
+            }
+        }
+        true
     }
 }
 
@@ -120,12 +190,44 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    fn line_up(queue: &Queue, objects: &[&str], kind: &str) -> Turn {
+        let objects = objects.iter().map(ToString::to_string).collect();
+        queue.line_up(objects, kind, kind == "qmstop").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_stop_goes_before_all_that_wait_and_a_line_has_an_end() {
+        let queue = Queue::default();
+        let working = line_up(&queue, &["guest/1"], "qmstart")
+            .wait(|_| true)
+            .await;
+        let waiting: Vec<Turn> = (0..WAITING)
+            .map(|_| line_up(&queue, &["guest/1"], "qmstart"))
+            .collect();
+        let more = |is_urgent| queue.line_up(vec!["guest/1".into()], "", is_urgent);
+        assert_eq!(more(false).err().unwrap().0, "guest/1");
+        let stop = line_up(&queue, &["guest/1"], "qmstop");
+        assert!(!stop.take(&|_| true));
+        drop(working);
+        // Its turn is before the first of those that wait, who wait for it too.
+        assert!(!waiting[0].take(&|_| true));
+        let stopping = stop.wait(|_| true).await;
+        assert!(!waiting[0].take(&|_| true));
+        let urgent: Vec<_> = (0..URGENT).map(|_| more(true).unwrap()).collect();
+        assert!(more(true).is_err());
+        drop((stopping, urgent));
+        assert!(waiting[0].take(&|_| true) && !waiting[1].take(&|_| true));
+        drop(waiting);
+        more(false).unwrap();
+        assert!(queue.state().objects.is_empty());
+    }
+
     #[tokio::test]
     async fn fifty_get_the_object_in_the_order_they_asked() {
         let queue = Queue::default();
         let done = Arc::new(AtomicUsize::new(0));
         let turns: Vec<Turn> = (0..50)
-            .map(|_| queue.line_up(vec!["guest/100".into()], "qmclone"))
+            .map(|_| line_up(&queue, &["guest/100"], "qmclone"))
             .collect();
         let waiting: Vec<_> = turns
             .into_iter()
@@ -148,26 +250,26 @@ mod tests {
     #[tokio::test]
     async fn a_stop_need_not_wait_for_a_shutdown() {
         let queue = Queue::default();
-        let _shutdown = queue
-            .line_up(vec!["guest/1".into()], "qmshutdown")
+        let _shutdown = line_up(&queue, &["guest/1"], "qmshutdown")
             .wait(|_| true)
             .await;
-        let stop = queue.line_up(vec!["guest/1".into()], "qmstop");
+        let stop = line_up(&queue, &["guest/1"], "qmstop");
         stop.wait(|kind| kind != "qmshutdown").await;
     }
 
     #[tokio::test]
     async fn who_wants_two_objects_waits_for_both() {
         let queue = Queue::default();
-        let both = |kind| queue.line_up(vec!["guest/1".into(), "guest/2".into()], kind);
-        let first = queue.line_up(vec!["guest/2".into()], "qmstart");
-        assert!(both("qmclone").if_free().is_none());
-        let copying = both("qmclone");
+        let both = || line_up(&queue, &["guest/1", "guest/2"], "qmclone");
+        let first = line_up(&queue, &["guest/2"], "qmstart");
+        assert!(!both().take(&|_| true));
+        let copying = both();
         drop(first);
         let hold = copying.wait(|_| true).await;
-        let crossed = queue.line_up(vec!["guest/2".into(), "guest/1".into()], "qmclone");
-        assert!(crossed.if_free().is_none());
-        drop(hold);
-        assert!(both("qmclone").if_free().is_some());
+        let crossed = line_up(&queue, &["guest/2", "guest/1"], "qmclone");
+        assert!(!crossed.take(&|_| true) && queue.try_hold("guest/1").is_none());
+        drop((hold, crossed));
+        assert!(queue.try_hold("guest/1").is_some());
+        assert!(both().take(&|_| true));
     }
 }

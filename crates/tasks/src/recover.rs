@@ -21,7 +21,7 @@ pub(crate) fn recover<T: Task>(
             T::NAME
         ))
     })?;
-    let turn = engine.queue.line_up(objects(&task), T::KIND);
+    let turn = engine.queue.resume(objects(&task), T::KIND, T::IS_URGENT);
     let accepted = &standing.accepted;
     let runner = Runner::new(
         engine,

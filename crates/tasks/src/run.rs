@@ -1,10 +1,12 @@
 //! Runs one task from its first step to its end.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::{Error, FieldErrors, Upid};
+use futures_util::FutureExt;
+use model::{Error, FieldErrors, Upid, with_timeout};
 use tokio::sync::Notify;
 
 use crate::archive::Ended;
@@ -17,6 +19,9 @@ const RETRY_PAUSES_S: [u64; 5] = [0, 1, 2, 5, 15];
 
 /// How often a step that is running by itself is asked, in milliseconds.
 const PROBE_PAUSE_MS: u64 = 100;
+
+/// How often a task that waits for its turn looks at the clock.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// One task being run.
 pub(crate) struct Runner<W> {
@@ -50,14 +55,35 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// A task that was just accepted.
     pub(crate) async fn run_new<T: Task<World = W>>(self, turn: Turn, mut task: T) {
-        let kinds = task.clone();
         let hold = tokio::select! {
-            hold = turn.wait(move |kind| kinds.excludes(kind)) => hold,
-            () = self.stop.notified() => return self.end(Err(stopped())).await,
+            hold = self.turn(turn, &task) => hold,
+            () = self.stop.notified() => Err(stopped()),
+        };
+        let hold = match hold {
+            Ok(hold) => hold,
+            Err(error) => return self.end(Err(error)).await,
         };
         match self.forward(&mut task, 0, 0).await {
             Ok(()) => self.succeed(&task, hold).await,
             Err((planned, error)) => self.take_back(&task, planned, error).await,
+        }
+    }
+
+    /// Waits for a new task's turn, as long as it has patience.
+    async fn turn<T: Task<World = W>>(&self, turn: Turn, task: &T) -> Result<Hold, Error> {
+        let kinds = task.clone();
+        let taking = turn.wait(move |kind| kinds.excludes(kind));
+        tokio::pin!(taking);
+        let clock = &self.cx.clock;
+        let deadline = clock.monotonic() + T::PATIENCE;
+        loop {
+            if let Some(hold) = with_timeout(&**clock, LOOK, taking.as_mut()).await {
+                return Ok(hold);
+            }
+            if clock.monotonic() >= deadline {
+                let object = task.object().unwrap_or_default();
+                return Err(self.engine.timed_out(&object));
+            }
         }
     }
 
@@ -73,13 +99,13 @@ impl<W: Send + Sync + 'static> Runner<W> {
             let mut begun = step < planned;
             if step >= T::POINT_OF_NO_RETURN {
                 let mut patience = Patience::default();
-                while let Err(error) = self.step(task, step, &mut begun).await {
+                while let Err(error) = caught(self.step(task, step, &mut begun)).await {
                     patience.pause(&self.cx, &error).await;
                 }
                 continue;
             }
             let ended = tokio::select! {
-                ended = self.step(task, step, &mut begun) => ended,
+                ended = caught(self.step(task, step, &mut begun)) => ended,
                 () = self.stop.notified() => Err(stopped()),
             };
             if let Err(error) = ended {
@@ -170,7 +196,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     ) -> bool {
         let mut patience = Patience::default();
         loop {
-            match self.is_done(task, step).await {
+            match caught(self.is_done(task, step)).await {
                 Ok(is_done) => return is_done,
                 Err(error) => patience.pause(&self.cx, &error).await,
             }
@@ -265,7 +291,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         self.end_children().await;
         for step in (0..planned).rev() {
             let mut patience = Patience::default();
-            while let Err(error) = self.undo(task, step).await {
+            while let Err(error) = caught(self.undo(task, step)).await {
                 patience.pause(&self.cx, &error).await;
             }
         }
@@ -338,6 +364,16 @@ impl Patience {
 fn state<T: Task>(task: &T) -> Result<serde_json::Value, Error> {
     serde_json::to_value(task)
         .map_err(|error| Error::bug(format!("task {} cannot be journalled: {error}", T::NAME)))
+}
+
+/// A step that panics has failed: what holds an object must come to an end.
+async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.unwrap_or_else(|_| {
+        Err(Error::bug(
+            "the step ended in a panic; the node's log has where",
+        ))
+    })
 }
 
 fn stopped() -> Error {

@@ -1,6 +1,7 @@
 //! What a task is.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Error, Upid};
@@ -51,6 +52,15 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// How many steps must be done for the work to be kept: with that many done recovery goes
     /// forward, with fewer it undoes.
     const POINT_OF_NO_RETURN: usize;
+
+    /// Whether it goes before all that only wait for the object: what ends something gets through.
+    const IS_URGENT: bool = false;
+
+    /// Whether it may begin on a full disk: it needs little space, or frees some.
+    const ON_FULL_DISK: bool = false;
+
+    /// How long it waits for its turn.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     /// What the task works on and waits for its turn at, e.g. `guest/100`.
     fn object(&self) -> Option<String>;

@@ -137,17 +137,17 @@ struct Lead;
 struct Nothing;
 
 #[async_trait]
-impl Step<Lead> for Nothing {
+impl<T: Task<World = FakeHost>> Step<T> for Nothing {
     fn name(&self) -> &'static str {
         "nothing"
     }
-    async fn probe(&self, _: &TaskContext<FakeHost>, _: &mut Lead) -> Result<Probe, Error> {
+    async fn probe(&self, _: &TaskContext<FakeHost>, _: &mut T) -> Result<Probe, Error> {
         Ok(Probe::Done)
     }
-    async fn act(&self, _: &TaskContext<FakeHost>, _: &mut Lead) -> Result<(), Error> {
+    async fn act(&self, _: &TaskContext<FakeHost>, _: &mut T) -> Result<(), Error> {
         Ok(())
     }
-    async fn undo(&self, _: &TaskContext<FakeHost>, _: &Lead) -> Result<(), Error> {
+    async fn undo(&self, _: &TaskContext<FakeHost>, _: &T) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -178,11 +178,16 @@ async fn open(host: &FakeHost) -> Arc<Engine<FakeHost>> {
         directory: "/tasks".into(),
         host: Arc::new(host.clone()),
         clock: Arc::new(HastyClock::default()),
+        timeout_text: |object| format!("{object} is taken"),
     };
     Engine::open(
         options,
         Arc::new(host.clone()),
-        &Registry::default().with::<Build>().with::<Lead>(),
+        &Registry::default()
+            .with::<Build>()
+            .with::<Lead>()
+            .with::<Mistake>()
+            .with::<Stop>(),
     )
     .await
     .unwrap()
@@ -386,7 +391,7 @@ async fn on_a_full_disk_nothing_is_accepted_and_nothing_is_left() {
         .unwrap_err();
     assert!(error.message.contains("no storage space"), "{error}");
     host.set_free(None);
-    assert_eq!(host.inventory(&[]), ["directory /data", "directory /tasks"]);
+    assert_eq!(files(&host), ["/tasks/reserve"]);
     let upid = engine
         .submit(submission("r"), Build::default())
         .await
@@ -452,7 +457,7 @@ async fn the_work_of_one_request_is_not_listed_and_has_no_log() {
     assert_eq!(engine.list(&shown(false)).len(), 0);
     assert_eq!(engine.list(&shown(true)).len(), 1);
     assert!(engine.wait(&upid).await.unwrap().is_ok());
-    assert_eq!(files(&host), ["/tasks/index"]);
+    assert_eq!(files(&host), ["/tasks/index", "/tasks/reserve"]);
     drop(engine);
     let engine = open(&host).await;
     assert_eq!(engine.list(&shown(false)).len(), 0);
@@ -492,7 +497,11 @@ async fn old_tasks_are_forgotten_with_their_logs_and_the_index_is_shortened() {
     let engine = open(&host).await;
     assert_eq!(
         files(&host),
-        [format!("/tasks/{kept}.log"), "/tasks/index".to_owned()]
+        [
+            format!("/tasks/{kept}.log"),
+            "/tasks/index".to_owned(),
+            "/tasks/reserve".to_owned()
+        ]
     );
     assert!(engine.get(&too_many.parse().unwrap()).is_err());
     let upid = engine
@@ -510,4 +519,144 @@ async fn old_tasks_are_forgotten_with_their_logs_and_the_index_is_shortened() {
     drop(engine);
     let engine = open(&host).await;
     assert!(engine.get(&upid).unwrap().is_ok());
+}
+
+/// A task that may begin on a full disk.
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
+struct Stop;
+
+impl Task for Stop {
+    type World = FakeHost;
+    const NAME: &'static str = "stop";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "qmstop";
+    const POINT_OF_NO_RETURN: usize = 0;
+    const IS_URGENT: bool = true;
+    const ON_FULL_DISK: bool = true;
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Nothing]
+    }
+    fn object(&self) -> Option<String> {
+        Some("guest/100".to_owned())
+    }
+}
+
+/// A step that a mistake ends.
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
+struct Mistake;
+
+struct Panics;
+
+#[async_trait]
+impl Step<Mistake> for Panics {
+    fn name(&self) -> &'static str {
+        "panics"
+    }
+    async fn probe(&self, _: &TaskContext<FakeHost>, _: &mut Mistake) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
+    async fn act(&self, _: &TaskContext<FakeHost>, _: &mut Mistake) -> Result<(), Error> {
+        panic!("a mistake")
+    }
+    async fn undo(&self, _: &TaskContext<FakeHost>, _: &Mistake) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Task for Mistake {
+    type World = FakeHost;
+    const NAME: &'static str = "mistake";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "mistake";
+    const POINT_OF_NO_RETURN: usize = 1;
+    fn steps() -> &'static [&'static dyn Step<Self>] {
+        &[&Panics]
+    }
+    fn object(&self) -> Option<String> {
+        Some("guest/100".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_panics_fails_its_task_and_frees_the_object() {
+    let host = host().await;
+    let engine = open(&host).await;
+    let upid = engine.submit(submission(""), Mistake).await.unwrap();
+    let state = engine.wait(&upid).await.unwrap().state;
+    let TaskState::Ended { status, .. } = state else {
+        panic!("{state:?}")
+    };
+    assert!(status.contains("panic"), "{status}");
+    let next = engine
+        .submit(submission(""), Build::default())
+        .await
+        .unwrap();
+    assert!(engine.wait(&next).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn on_a_full_disk_what_has_begun_ends_and_a_stop_still_begins() {
+    let host = host().await;
+    let engine = open(&host).await;
+    // Enough for the task to be accepted.
+    host.set_free(Some(700));
+    let upid = engine
+        .submit(submission(""), Build::default())
+        .await
+        .unwrap();
+    host.set_free(Some(0));
+    // It goes through on the space that was kept, and its end is written.
+    assert!(engine.wait(&upid).await.unwrap().is_ok());
+    assert!(!files(&host).iter().any(|file| file.ends_with(".journal")));
+    assert!(!files(&host).contains(&"/tasks/reserve".to_owned()));
+    host.remove(Path::new(FINAL)).await.unwrap();
+    host.set_free(Some(2000));
+    let error = engine
+        .submit(submission(""), Build::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.message, "the disk of the node's state is full");
+    let stop = engine.submit(submission(""), Stop).await.unwrap();
+    assert!(engine.wait(&stop).await.unwrap().is_ok());
+    drop(engine);
+    let engine = open(&host).await;
+    assert!(engine.get(&stop).unwrap().is_ok());
+    // With room again, all is as before, and space is kept again.
+    host.set_free(None);
+    let upid = engine
+        .submit(submission(""), Build::default())
+        .await
+        .unwrap();
+    assert!(engine.wait(&upid).await.unwrap().is_ok());
+    assert!(files(&host).contains(&"/tasks/reserve".to_owned()));
+}
+
+#[tokio::test]
+async fn a_line_is_bounded_in_length_and_in_time() {
+    let host = host().await;
+    let engine = open(&host).await;
+    let hold = engine.try_hold("guest/100").unwrap();
+    let mut accepted = Vec::new();
+    let refused = loop {
+        match engine.submit(submission(""), Build::default()).await {
+            Ok(upid) => accepted.push(upid),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.message, "guest/100 is taken");
+    assert_eq!(accepted.len(), 64);
+    // One that ends something gets in all the same, and goes first.
+    let stop = engine.submit(submission(""), Stop).await.unwrap();
+    let status = async |upid: &Upid| match engine.wait(upid).await.unwrap().state {
+        TaskState::Ended { status, .. } => status,
+        state => panic!("{state:?}"),
+    };
+    // Time runs away from those that wait.
+    for upid in &accepted {
+        assert_eq!(status(upid).await, "guest/100 is taken");
+    }
+    assert_eq!(status(&stop).await, "guest/100 is taken");
+    let stop = engine.submit(submission(""), Stop).await.unwrap();
+    drop(hold);
+    assert_eq!(status(&stop).await, "OK");
 }

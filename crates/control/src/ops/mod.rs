@@ -20,6 +20,7 @@ use proto::wire::{Answer, Streamed};
 use serde::de::DeserializeOwned;
 
 use crate::Context;
+use crate::lanes::Permit;
 
 /// A verified, permitted and validated request.
 pub struct Op {
@@ -32,6 +33,8 @@ pub struct Op {
     pub address: Option<String>,
     /// The uid of the process that asks, from the kernel.
     pub process: u32,
+    /// Its place among what is under way.
+    pub(crate) _permit: Permit,
 }
 
 impl Op {

@@ -32,6 +32,8 @@ mod volume_delete;
 mod volume_download;
 mod volume_upload;
 
+use std::time::Duration;
+
 use model::VmId;
 use tasks::Registry;
 
@@ -99,8 +101,22 @@ pub fn registry() -> Registry<World> {
 
 /// The object that tasks of a guest wait for their turn at.
 pub fn guest_object(vmid: VmId) -> String {
-    format!("guest/{vmid}")
+    format!("{GUEST}{vmid}")
 }
+
+const GUEST: &str = "guest/";
+
+/// What Proxmox VE says where others work on a guest for too long.
+pub fn timeout_text(object: &str) -> String {
+    let file = match object.strip_prefix(GUEST) {
+        Some(vmid) => format!("/var/lock/qemu-server/lock-{vmid}.conf"),
+        None => object.to_owned(),
+    };
+    format!("can't lock file '{file}' - got timeout")
+}
+
+/// How long a task of a guest that is over in moments waits for its turn, as in Proxmox VE.
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What QEMU would not do.
 pub fn qmp_failed(error: guest::qemu::QmpError) -> model::Error {

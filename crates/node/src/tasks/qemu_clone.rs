@@ -8,6 +8,8 @@
 //! The guest that is copied is ours meanwhile and is not changed. Disks of one that runs are
 //! copied by QEMU, all as they were at one moment.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use guest::qemu::VmConfig;
 use model::qemu::{CLOUD_INIT_BYTES, DriveSlot, Net, Smbios};
@@ -110,6 +112,8 @@ impl Task for QemuClone {
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmclone";
     const POINT_OF_NO_RETURN: usize = 4;
+    /// Many may be made of one guest at the same time.
+    const PATIENCE: Duration = Duration::from_secs(600);
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[&Reserve, &Plan, &CopyDisks, &Publish, &JoinPool]

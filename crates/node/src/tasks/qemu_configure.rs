@@ -7,6 +7,8 @@
 //!                      └ while it runs, what QEMU would have to know is pending
 //! ```
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use model::{Error, FieldErrors, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
@@ -15,8 +17,8 @@ use tasks::{Probe, Step, Task, TaskContext};
 
 use super::allocate::{Allocate, Allocates};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
-use super::guest_object;
 use super::volume_delete::free_unwanted;
+use super::{SHORT_PATIENCE, guest_object};
 use crate::edit::{Edit, apply_taken};
 use crate::hotplug::{Changer, Outcome};
 use crate::records::{Change, check_busy};
@@ -87,6 +89,7 @@ impl Task for QemuConfigure {
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmconfig";
     const POINT_OF_NO_RETURN: usize = 3;
+    const PATIENCE: Duration = SHORT_PATIENCE;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[

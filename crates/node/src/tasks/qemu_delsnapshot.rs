@@ -63,6 +63,7 @@ impl Task for QemuDelsnapshot {
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmdelsnapshot";
     const POINT_OF_NO_RETURN: usize = 5;
+    const ON_FULL_DISK: bool = true;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[

@@ -40,6 +40,7 @@ impl Task for QemuDestroy {
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmdestroy";
     const POINT_OF_NO_RETURN: usize = 2;
+    const ON_FULL_DISK: bool = true;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[&Claim, &Choose, &RemoveVolumes, &RemoveRights, &Forget]

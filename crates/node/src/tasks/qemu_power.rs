@@ -1,5 +1,7 @@
 //! Reset, suspend and resume: one command to a running guest each.
 
+use std::time::Duration;
+
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
@@ -8,7 +10,7 @@ use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Task, TaskContext};
 
-use super::{guest_object, qmp_failed};
+use super::{SHORT_PATIENCE, guest_object, qmp_failed};
 use crate::World;
 
 /// Which command.
@@ -90,6 +92,8 @@ impl<C: Command> Task for QemuPower<C> {
     const KIND: &'static str = C::KIND;
     /// A command that was given is not taken back.
     const POINT_OF_NO_RETURN: usize = 1;
+    const ON_FULL_DISK: bool = true;
+    const PATIENCE: Duration = SHORT_PATIENCE;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[&Tell]

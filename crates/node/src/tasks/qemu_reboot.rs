@@ -1,11 +1,13 @@
 //! Ends a virtual machine by its power button and starts it again, with what was pending.
 
+use std::time::Duration;
+
 use model::VmId;
 use serde::{Deserialize, Serialize};
 use tasks::{FollowUp, Step, Task};
 
 use super::power_off::{ClearUp, PowerOff, PowersOff};
-use super::{QemuStart, guest_object};
+use super::{QemuStart, SHORT_PATIENCE, guest_object};
 use crate::World;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +22,7 @@ impl Task for QemuReboot {
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmreboot";
     const POINT_OF_NO_RETURN: usize = 1;
+    const PATIENCE: Duration = SHORT_PATIENCE;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[&PowerOff, &ClearUp]

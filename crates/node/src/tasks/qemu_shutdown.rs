@@ -1,11 +1,13 @@
 //! Presses a virtual machine's power button and waits until it has ended.
 
+use std::time::Duration;
+
 use model::VmId;
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Task};
 
-use super::guest_object;
 use super::power_off::{ClearUp, PowerOff, PowersOff};
+use super::{SHORT_PATIENCE, guest_object};
 use crate::World;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ impl Task for QemuShutdown {
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmshutdown";
     const POINT_OF_NO_RETURN: usize = 1;
+    const ON_FULL_DISK: bool = true;
+    const PATIENCE: Duration = SHORT_PATIENCE;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[&PowerOff, &ClearUp]

@@ -29,7 +29,7 @@ use tasks::{Probe, Step, Task, TaskContext};
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::seed::{PrepareSeed, Seeds, WriteSeed};
 use super::volume_delete::free_unwanted;
-use super::{guest_object, memory, qmp_failed};
+use super::{SHORT_PATIENCE, guest_object, memory, qmp_failed};
 use crate::edit::{apply_pending, forget_suspension};
 use crate::hooks::{self, Phase};
 use crate::volumes::Descriptors;
@@ -128,6 +128,7 @@ impl Task for QemuStart {
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmstart";
     const POINT_OF_NO_RETURN: usize = 11;
+    const PATIENCE: Duration = SHORT_PATIENCE;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[

@@ -36,6 +36,8 @@ impl Task for QemuStop {
     const KIND: &'static str = "qmstop";
     /// What has begun to die is not brought back.
     const POINT_OF_NO_RETURN: usize = 0;
+    const IS_URGENT: bool = true;
+    const ON_FULL_DISK: bool = true;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[&Kill]

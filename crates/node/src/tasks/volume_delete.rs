@@ -44,6 +44,7 @@ impl Task for VolumeDelete {
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgdel";
     const POINT_OF_NO_RETURN: usize = 1;
+    const ON_FULL_DISK: bool = true;
 
     fn steps() -> &'static [&'static dyn Step<Self>] {
         &[&SetAside, &Remove]

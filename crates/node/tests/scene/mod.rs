@@ -242,6 +242,7 @@ impl<T: Task<World = World>> Node<T> {
             directory: "/var/lib/ostler/tasks".into(),
             host,
             clock,
+            timeout_text: node::tasks::timeout_text,
         };
         Engine::open(options, world, &registry()).await.unwrap()
     }

@@ -9,6 +9,7 @@ use auth::Authority;
 use auth::pam::PamHelper;
 use control::{Context, Dispatcher};
 use model::Record;
+use node::tasks::timeout_text;
 use node::{World, WorldOptions, registry, storage_key};
 use store::{Commit, Precondition, SharedStore, SqliteStore, StoreError};
 use sys::{RealHost, SharedHost, SystemClock};
@@ -52,6 +53,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         directory: paths.tasks(),
         host: host.clone(),
         clock: clock.clone(),
+        timeout_text,
     };
     let tasks = Engine::open(options, world.clone(), &registry()).await?;
     let context = Context {

@@ -14,6 +14,7 @@ mod cli;
 mod cli_tables;
 mod clients;
 mod cloudinit;
+mod floods;
 mod front;
 mod guest_devices;
 mod hotplug;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Error, ErrorKind};
@@ -11,8 +12,8 @@ use serde_json::Value;
 use tokio::io::{BufReader, BufWriter};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
-use tokio::task::AbortHandle;
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::{ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, Reply, Request, frame};
 use crate::{Credential, Identity};
@@ -40,15 +41,51 @@ pub struct Client {
 type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Reply>>>>>;
 
 struct Connection {
-    writer: AsyncMutex<(u64, BufWriter<OwnedWriteHalf>)>,
+    next_id: AtomicU64,
+    /// Whole frames: one whose asker gives up meanwhile still goes out whole.
+    frames: mpsc::UnboundedSender<Vec<u8>>,
     /// None once the connection is broken.
     waiting: Waiting,
-    reader: AbortHandle,
+    _work: JoinSet<()>,
 }
 
-impl Drop for Connection {
+impl Connection {
+    fn new(socket: UnixStream) -> Self {
+        let (reader, writer) = socket.into_split();
+        let (frames, outgoing) = mpsc::unbounded_channel();
+        let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
+        let mut work = JoinSet::new();
+        work.spawn(deliver(reader, waiting.clone()));
+        work.spawn(send(writer, outgoing, waiting.clone()));
+        Self {
+            next_id: AtomicU64::new(1),
+            frames,
+            waiting,
+            _work: work,
+        }
+    }
+
+    fn send(&self, id: u64, ask: &Ask) -> Result<(), Error> {
+        let frame = frame::encode(&Outgoing { id, ask }, FRAME_LIMIT).map_err(broken)?;
+        self.frames.send(frame).map_err(|_| closed())
+    }
+}
+
+/// An ask that is under way. Dropped before its answer has come, it is cancelled.
+struct UnderWay<'a> {
+    connection: &'a Connection,
+    id: u64,
+}
+
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.reader.abort();
+        let waits = lock(&self.connection.waiting)
+            .as_mut()
+            .is_some_and(|waiting| waiting.remove(&self.id).is_some());
+        if waits {
+            // Where that cannot be sent, the agent learns it from the connection's end.
+            let _ = self.connection.send(self.id, &Ask::Cancel);
+        }
     }
 }
 
@@ -144,16 +181,16 @@ impl Client {
     async fn ask(&self, ask: &Ask) -> Result<Reply, Error> {
         let connection = self.shared().await?;
         let (sender, receiver) = oneshot::channel();
-        {
-            let mut writer = connection.writer.lock().await;
-            writer.0 += 1;
-            let id = writer.0;
-            match &mut *lock(&connection.waiting) {
-                Some(waiting) => waiting.insert(id, sender),
-                None => return Err(closed()),
-            };
-            write_whole(&mut writer.1, &Outgoing { id, ask }).await?;
-        }
+        let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
+        match &mut *lock(&connection.waiting) {
+            Some(waiting) => waiting.insert(id, sender),
+            None => return Err(closed()),
+        };
+        let _under_way = UnderWay {
+            connection: &connection,
+            id,
+        };
+        connection.send(id, ask)?;
         receiver.await.map_err(|_| closed())
     }
 
@@ -165,28 +202,30 @@ impl Client {
         {
             return Ok(connection.clone());
         }
-        let (reader, writer) = self.connect().await?.into_split();
-        let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
-        let task = tokio::spawn(deliver(reader, waiting.clone()));
-        let connection = Arc::new(Connection {
-            writer: AsyncMutex::new((0, BufWriter::new(writer))),
-            waiting,
-            reader: task.abort_handle(),
-        });
+        let connection = Arc::new(Connection::new(self.connect().await?));
         *slot = Some(connection.clone());
         Ok(connection)
     }
 }
 
-async fn write_whole(
-    writer: &mut BufWriter<OwnedWriteHalf>,
-    message: &Outgoing<'_>,
-) -> Result<(), Error> {
+/// Writes frames, as many as there are at a time.
+async fn send(
+    writer: OwnedWriteHalf,
+    mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
+    waiting: Waiting,
+) {
     use tokio::io::AsyncWriteExt;
-    frame::write(writer, message, FRAME_LIMIT)
-        .await
-        .map_err(broken)?;
-    writer.flush().await.map_err(|error| broken(error.into()))
+    let mut writer = BufWriter::new(writer);
+    while let Some(frame) = frames.recv().await {
+        let mut written = writer.write_all(&frame).await;
+        while let (Ok(()), Ok(frame)) = (&written, frames.try_recv()) {
+            written = writer.write_all(&frame).await;
+        }
+        if written.is_err() || writer.flush().await.is_err() {
+            break;
+        }
+    }
+    lock(&waiting).take();
 }
 
 /// Hands each reply to whoever waits for it, until the connection breaks.

@@ -30,7 +30,7 @@ pub enum FrameError {
     Malformed(#[from] serde_json::Error),
 }
 
-fn encode(message: &impl Serialize, limit: usize) -> Result<Vec<u8>, FrameError> {
+pub(super) fn encode(message: &impl Serialize, limit: usize) -> Result<Vec<u8>, FrameError> {
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, message)?;
     let length = frame.len() - 4;

@@ -76,6 +76,8 @@ pub enum Ask {
     },
     /// Everything a copy needs: the store without its secrets, and the guests' status.
     Watch,
+    /// The answer to the ask of this frame's id is not waited for any more. Not answered.
+    Cancel,
 }
 
 /// What a frame from the agent says.

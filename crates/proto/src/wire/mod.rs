@@ -9,6 +9,7 @@
 //!
 //! `Ask::Stream` and `Ask::Watch` take a connection of their own: the first answers once and
 //! hands over a descriptor with that frame (SCM_RIGHTS), the second keeps sending frames.
+//! `Ask::Cancel` with the id of an earlier ask says that its answer is not waited for any more.
 //!
 //! **Invariant:** the peer's uid comes from the kernel, never from a frame.
 
@@ -20,4 +21,4 @@ mod server;
 pub use client::{Client, Feed, Held};
 pub use frame::{ANSWER_LIMIT, FRAME_LIMIT, FrameError};
 pub use message::{Answer, Ask, Reply, Request};
-pub use server::{Peer, Responder, Service, Streamed, serve};
+pub use server::{Peer, Responder, Service, Streamed, panics, serve};

@@ -1,24 +1,30 @@
 //! The side that answers.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use model::Error;
+use futures_util::FutureExt;
+use futures_util::future::{AbortHandle, abortable};
+use model::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, BufReader};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::{ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, FrameError, Reply, Request, frame};
 use crate::{Credential, Identity};
 
-/// How many requests of one connection are worked on at the same time.
-const IN_FLIGHT: usize = 256;
+/// How many requests of one connection are worked on at the same time; more are refused. Who may
+/// have how many of them is the service's to say.
+const IN_FLIGHT: usize = 4096;
 
 #[derive(Deserialize)]
 struct Incoming {
@@ -59,6 +65,11 @@ pub trait Service: Send + Sync + 'static {
         credential: Credential,
         address: Option<String>,
     ) -> Result<Identity, Error>;
+
+    /// Whether the work on a request may be dropped where its answer is not waited for any more.
+    fn is_abandonable(&self, _request: &Request) -> bool {
+        false
+    }
 
     /// Sends a watch until it fails or the other side goes.
     async fn watch(&self, peer: Peer, responder: Responder) -> Result<(), Error>;
@@ -125,7 +136,7 @@ async fn converse<S: Service>(
         return Ok(());
     };
     match first.ask {
-        Ask::Stream(request) => match service.stream(peer, request).await {
+        Ask::Stream(request) => match caught(service.stream(peer, request)).await {
             Ok(streamed) => {
                 let reply = Outgoing {
                     id: first.id,
@@ -170,49 +181,130 @@ async fn answer_many<S: Service>(
     peer: Peer,
     service: Arc<S>,
 ) -> Result<(), FrameError> {
-    let (reader, writer): (OwnedReadHalf, OwnedWriteHalf) = socket.into_split();
+    let (reader, writer) = socket.into_split();
     let mut reader = BufReader::new(reader);
-    let writer = Arc::new(Mutex::new(writer));
-    let slots = Arc::new(Semaphore::new(IN_FLIGHT));
-    let mut work = JoinSet::new();
+    let mut asked = Asked {
+        service,
+        peer,
+        writer: Arc::new(Mutex::new(writer)),
+        work: JoinSet::new(),
+        abandonable: HashMap::new(),
+    };
     let mut next = Some(first);
-    while let Some(Incoming { id, ask }) = next.take() {
-        let slot = slots.clone().acquire_owned().await.ok();
-        let (service, writer) = (service.clone(), writer.clone());
-        while work.try_join_next().is_some() {}
-        work.spawn(async move {
-            let reply = answer(&*service, peer, ask).await;
-            let mut writer = writer.lock().await;
-            // If nobody is there any more, the work was still done to its end.
-            let outgoing = Outgoing { id, reply };
-            let written = frame::write(&mut *writer, &outgoing, ANSWER_LIMIT).await;
-            if let Err(error @ (FrameError::TooLong(_) | FrameError::Malformed(_))) = written {
-                // Nothing of it was sent, and somebody still waits.
-                let reply = Reply::Error(Error::unavailable(error.to_string()));
-                let _ = frame::write(&mut *writer, &Outgoing { id, reply }, ANSWER_LIMIT).await;
+    let ended = loop {
+        match next.take() {
+            Some(incoming) => asked.take(incoming).await,
+            None => break Ok(()),
+        }
+        // Frames are read however much is being worked on: one that waits for its turn in the
+        // socket could be the login of somebody else, or a cancel.
+        next = match frame::read(&mut reader, FRAME_LIMIT).await {
+            Ok(next) => next,
+            Err(error) => break Err(error),
+        };
+    };
+    asked.end().await;
+    ended
+}
+
+/// What one connection has asked for and is being worked on.
+struct Asked<S> {
+    service: Arc<S>,
+    peer: Peer,
+    writer: Arc<Mutex<OwnedWriteHalf>>,
+    work: JoinSet<u64>,
+    /// What is dropped when its answer is not waited for any more.
+    abandonable: HashMap<u64, AbortHandle>,
+}
+
+impl<S: Service> Asked<S> {
+    async fn take(&mut self, Incoming { id, ask }: Incoming) {
+        while let Some(ended) = self.work.try_join_next() {
+            if let Ok(id) = ended {
+                self.abandonable.remove(&id);
             }
-            drop(slot);
+        }
+        if matches!(ask, Ask::Cancel) {
+            if let Some(handle) = self.abandonable.remove(&id) {
+                handle.abort();
+            }
+            return;
+        }
+        if self.work.len() >= IN_FLIGHT {
+            let error = Error::new(ErrorKind::TooMany, "the node agent has too much to do");
+            return reply(&self.writer, id, Reply::Error(error)).await;
+        }
+        let is_abandonable = match &ask {
+            Ask::Do(request) => self.service.is_abandonable(request),
+            _ => true,
+        };
+        let (service, peer) = (self.service.clone(), self.peer);
+        // The work can be dropped, a reply that is being written cannot.
+        let (work, handle) = abortable(async move { answer(&*service, peer, ask).await });
+        if is_abandonable {
+            self.abandonable.insert(id, handle);
+        }
+        let writer = self.writer.clone();
+        self.work.spawn(async move {
+            if let Ok(answer) = work.await {
+                reply(&writer, id, answer).await;
+            }
+            id
         });
-        next = frame::read(&mut reader, FRAME_LIMIT).await?;
     }
-    // The other side has gone; what it asked for is brought to its end.
-    while work.join_next().await.is_some() {}
-    Ok(())
+
+    /// The other side has gone: what changes something is brought to its end.
+    async fn end(&mut self) {
+        for handle in self.abandonable.values() {
+            handle.abort();
+        }
+        while self.work.join_next().await.is_some() {}
+    }
+}
+
+/// Sends a reply. Where the other side has gone, the work was still done to its end.
+async fn reply(writer: &Mutex<OwnedWriteHalf>, id: u64, reply: Reply) {
+    let mut writer = writer.lock().await;
+    let written = frame::write(&mut *writer, &Outgoing { id, reply }, ANSWER_LIMIT).await;
+    if let Err(error @ (FrameError::TooLong(_) | FrameError::Malformed(_))) = written {
+        // Nothing of it was sent, and the other side still waits.
+        let reply = Reply::Error(Error::unavailable(error.to_string()));
+        let _ = frame::write(&mut *writer, &Outgoing { id, reply }, ANSWER_LIMIT).await;
+    }
 }
 
 async fn answer(service: &impl Service, peer: Peer, ask: Ask) -> Reply {
     let reply = match ask {
-        Ask::Do(request) => service.request(peer, request).await.map(Reply::Answer),
+        Ask::Do(request) => caught(service.request(peer, request))
+            .await
+            .map(Reply::Answer),
         Ask::Verify {
             credential,
             address,
-        } => service
-            .verify(peer, credential, address)
+        } => caught(service.verify(peer, credential, address))
             .await
             .map(Reply::Identity),
-        Ask::Stream(_) | Ask::Watch => Err(Error::bug(
+        Ask::Stream(_) | Ask::Watch | Ask::Cancel => Err(Error::bug(
             "a stream or a watch needs a connection of its own",
         )),
     };
     reply.unwrap_or_else(Reply::Error)
+}
+
+/// How many requests ended in a panic.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many requests of this process ended in a panic since it was started.
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// A panic is an answer too: nothing waits for a request that has none.
+async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.unwrap_or_else(|_| {
+        let panics = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
+        error!(panics, "a request ended in a panic");
+        Err(Error::bug("the request ended in a panic of the node agent"))
+    })
 }

@@ -59,7 +59,10 @@ impl Dir {
         if source.is_full() || program_full {
             return StorageError::Full(storage);
         }
-        StorageError::Host { storage, source }
+        match source {
+            SysError::Silent { .. } => StorageError::Silent(storage),
+            source => StorageError::Host { storage, source },
+        }
     }
 
     /// Makes the folder of a new volume. `Exists` where there is one of its name.
@@ -253,10 +256,11 @@ impl Storage for Dir {
             Vec::new()
         };
         for folder in folders {
-            self.host
-                .create_dir(&folder, 0o755)
-                .await
-                .map_err(|source| self.failed(source))?;
+            let entry = self.host.stat(&folder).await;
+            if entry.map_err(|source| self.failed(source))?.is_none() {
+                let made = self.host.create_dir(&folder, 0o755).await;
+                made.map_err(|source| self.failed(source))?;
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! nothing more until that has ended.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -20,8 +21,19 @@ static ENDED: Notify = Notify::const_new();
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
 ) -> Result<T, SysError> {
+    let run = |work: Boxed<T>| async { joined(task::spawn_blocking(work).await) };
+    tracked(work, run).await
+}
+
+type Boxed<T> = Box<dyn FnOnce() -> Result<T, SysError> + Send>;
+
+/// The same where `run` says on which thread.
+pub(super) async fn tracked<T: Send + 'static, F: Future<Output = Result<T, SysError>>>(
+    work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
+    run: impl FnOnce(Boxed<T>) -> F,
+) -> Result<T, SysError> {
     let Some(caller) = task::try_id() else {
-        return joined(task::spawn_blocking(work).await);
+        return run(Box::new(work)).await;
     };
     none_left_by(caller).await;
     let stage = Arc::new(Mutex::new(Stage::Awaited));
@@ -30,15 +42,17 @@ pub(super) async fn blocking<T: Send + 'static>(
         stage: Arc::clone(&stage),
     };
     let under_way = UnderWay { caller, stage };
-    let done = task::spawn_blocking(move || {
+    run(Box::new(move || {
         let _under_way = under_way;
         work()
-    });
-    joined(done.await)
+    }))
+    .await
 }
 
-fn joined<T>(result: Result<Result<T, SysError>, task::JoinError>) -> Result<T, SysError> {
-    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+pub(super) fn joined<T>(
+    result: Result<Result<T, SysError>, task::JoinError>,
+) -> Result<T, SysError> {
+    result.unwrap_or_else(|panic| resume_unwind(panic.into_panic()))
 }
 
 #[derive(PartialEq)]

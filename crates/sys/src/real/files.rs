@@ -4,23 +4,31 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{RealHost, blocking};
-use crate::{FileEntry, FileKind, Files, SpaceUsage, SysError};
+use super::RealHost;
+use super::pool::Kind;
+use crate::{FileEntry, FileKind, Files, SharedHost, SpaceUsage, SysError};
 
 #[async_trait]
 impl Files for RealHost {
+    fn pooled(&self, name: &str) -> Option<SharedHost> {
+        Some(Arc::new(Self {
+            pool: Some(self.pools.get(name)),
+            ..self.clone()
+        }))
+    }
+
     async fn read(&self, path: &Path) -> Result<Vec<u8>, SysError> {
-        with(path, "read", |path| fs::read(path)).await
+        self.look_at(path, "read", |path| fs::read(path)).await
     }
 
     async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError> {
         let content = content.to_vec();
-        with(path, "write", move |path| {
+        self.write_at(path, "write", move |path| {
             write_atomically(path, &content, mode)
         })
         .await
@@ -28,16 +36,18 @@ impl Files for RealHost {
 
     async fn append(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), SysError> {
         let content = content.to_vec();
-        with(path, "append to", move |path| append(path, &content, sync)).await
+        self.write_at(path, "append to", move |path| append(path, &content, sync))
+            .await
     }
 
     async fn remove(&self, path: &Path) -> Result<bool, SysError> {
-        with(path, "remove", |path| gone_is_false(fs::remove_file(path))).await
+        self.change_at(path, "remove", |path| gone_is_false(fs::remove_file(path)))
+            .await
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError> {
         let to = to.to_owned();
-        with(from, "rename", move |from| {
+        self.change_at(from, "rename", move |from| {
             rustix::fs::renameat_with(
                 rustix::fs::CWD,
                 from,
@@ -51,7 +61,7 @@ impl Files for RealHost {
     }
 
     async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError> {
-        with(path, "create directory", move |path| {
+        self.change_at(path, "create directory", move |path| {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(mode)
@@ -61,7 +71,7 @@ impl Files for RealHost {
     }
 
     async fn remove_dir(&self, path: &Path) -> Result<bool, SysError> {
-        with(path, "remove directory", |path| {
+        self.change_at(path, "remove directory", |path| {
             match fs::remove_dir(path) {
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
                 result => gone_is_false(result),
@@ -71,7 +81,7 @@ impl Files for RealHost {
     }
 
     async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError> {
-        with(path, "examine", |path| match fs::symlink_metadata(path) {
+        self.look_at(path, "examine", |path| match fs::symlink_metadata(path) {
             Ok(metadata) => Ok(Some(entry(path, &metadata))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
@@ -80,7 +90,7 @@ impl Files for RealHost {
     }
 
     async fn list(&self, path: &Path) -> Result<Vec<FileEntry>, SysError> {
-        with(path, "list", |path| {
+        self.look_at(path, "list", |path| {
             let reader = match fs::read_dir(path) {
                 Err(error) if is_absent(&error) => return Ok(Vec::new()),
                 reader => reader?,
@@ -101,7 +111,7 @@ impl Files for RealHost {
 
     async fn sync(&self, path: &Path) -> Result<(), SysError> {
         let path = path.to_owned();
-        blocking(move || {
+        self.change(Kind::Write, move || {
             let file = std::fs::File::open(&path);
             let file = file.map_err(|source| SysError::io("open", &path, source))?;
             file.sync_all()
@@ -116,7 +126,7 @@ impl Files for RealHost {
         write: bool,
         direct: bool,
     ) -> Result<Arc<OwnedFd>, SysError> {
-        with(path, "open", move |path| {
+        self.look_at(path, "open", move |path| {
             let open = |flags: i32| {
                 fs::OpenOptions::new()
                     .read(true)
@@ -135,7 +145,7 @@ impl Files for RealHost {
     }
 
     async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError> {
-        with(folder, "make a file in", |folder| {
+        self.change_at(folder, "make a file in", |folder| {
             let file = fs::OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -149,7 +159,7 @@ impl Files for RealHost {
 
     async fn name_file(&self, file: &Arc<OwnedFd>, path: &Path) -> Result<(), SysError> {
         let file = file.clone();
-        with(path, "name", move |path| {
+        self.write_at(path, "name", move |path| {
             rustix::fs::fsync(&*file)?;
             rustix::fs::linkat(
                 rustix::fs::CWD,
@@ -165,7 +175,7 @@ impl Files for RealHost {
 
     async fn exchange(&self, one: &Path, other: &Path) -> Result<(), SysError> {
         let other = other.to_owned();
-        with(one, "exchange", move |one| {
+        self.change_at(one, "exchange", move |one| {
             rustix::fs::renameat_with(
                 rustix::fs::CWD,
                 one,
@@ -180,7 +190,7 @@ impl Files for RealHost {
     }
 
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError> {
-        with(path, "measure", |path| {
+        self.look_at(path, "measure", |path| {
             let stat = rustix::fs::statvfs(path)?;
             Ok(SpaceUsage {
                 total: stat.f_blocks * stat.f_frsize,
@@ -192,21 +202,49 @@ impl Files for RealHost {
     }
 
     async fn chown(&self, path: &Path, uid: u32, gid: u32) -> Result<(), SysError> {
-        with(path, "change the owner of", move |path| {
+        self.change_at(path, "change the owner of", move |path| {
             std::os::unix::fs::lchown(path, Some(uid), Some(gid))
         })
         .await
     }
 }
 
-/// Does something with a path on a blocking thread and words its error.
-async fn with<T: Send + 'static>(
-    path: &Path,
-    action: &'static str,
-    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
-) -> Result<T, SysError> {
-    let path: PathBuf = path.to_owned();
-    blocking(move || work(&path).map_err(|source| SysError::io(action, &path, source))).await
+impl RealHost {
+    /// Looks at a path and words the error.
+    async fn look_at<T: Send + 'static>(
+        &self,
+        path: &Path,
+        action: &'static str,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, SysError> {
+        let path = path.to_owned();
+        let work = move || work(&path).map_err(|source| SysError::io(action, &path, source));
+        self.look(work).await
+    }
+
+    /// Changes a path and words the error.
+    async fn change_at<T: Send + 'static>(
+        &self,
+        path: &Path,
+        action: &'static str,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, SysError> {
+        let path = path.to_owned();
+        let work = move || work(&path).map_err(|source| SysError::io(action, &path, source));
+        self.change(Kind::Change, work).await
+    }
+
+    /// The same where it may take its time.
+    async fn write_at<T: Send + 'static>(
+        &self,
+        path: &Path,
+        action: &'static str,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, SysError> {
+        let path = path.to_owned();
+        let work = move || work(&path).map_err(|source| SysError::io(action, &path, source));
+        self.change(Kind::Write, work).await
+    }
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -261,14 +299,20 @@ fn append(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
         .create(true)
         .mode(0o600)
         .open(path)?;
-    file.write_all(content)?;
-    if sync {
-        file.sync_data()?;
-        if is_new {
-            sync_parent(path)?;
-        }
+    let length = file.metadata()?.len();
+    let written = file.write_all(content).and_then(|()| match sync {
+        true => file.sync_data(),
+        false => Ok(()),
+    });
+    if let Err(error) = written {
+        // A part, on a full disk, would stand before what is added next.
+        file.set_len(length)?;
+        return Err(error);
     }
-    Ok(())
+    match sync && is_new {
+        true => sync_parent(path),
+        false => Ok(()),
+    }
 }
 
 fn entry(path: &Path, metadata: &fs::Metadata) -> FileEntry {

@@ -6,22 +6,29 @@ mod cgroup_v1;
 mod cgroup_v2;
 mod files;
 mod links;
+mod pool;
 mod process;
 mod user;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use blocking::blocking;
 use cgroup::Cgroup;
+use pool::{Kind, Pool, Pools};
 
 use crate::SysError;
 
 pub use user::{drop_privileges, lookup_user, peer_uid};
 
 /// The real thing. Cheap to make; holds no descriptors.
+#[derive(Clone)]
 pub struct RealHost {
     cgroup: Cgroup,
     boot_id: String,
+    pools: Arc<Pools>,
+    /// Where file calls are made; none: on the threads that all share.
+    pool: Option<Arc<Pool>>,
 }
 
 impl RealHost {
@@ -36,6 +43,31 @@ impl RealHost {
         Ok(Self {
             cgroup: Cgroup::open(scope_root)?,
             boot_id,
+            pools: Arc::default(),
+            pool: None,
         })
+    }
+
+    /// Looks at something of the host, away from the async threads.
+    async fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
+    ) -> Result<T, SysError> {
+        match &self.pool {
+            Some(pool) => pool.run(Kind::Look, work).await,
+            None => blocking::joined(tokio::task::spawn_blocking(work).await),
+        }
+    }
+
+    /// Changes something of the host, away from the async threads. See `blocking`.
+    async fn change<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
+    ) -> Result<T, SysError> {
+        match &self.pool {
+            Some(pool) => blocking::tracked(work, |work| pool.run(kind, work)).await,
+            None => blocking(work).await,
+        }
     }
 }

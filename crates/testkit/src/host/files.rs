@@ -35,12 +35,13 @@ impl Disk {
         {
             return Err(failed("write", path, io::ErrorKind::NotFound));
         }
+        let before = self.length(path);
         if let Some(free) = &mut self.free {
             let needed = content.len() as u64;
-            if needed > *free {
+            if needed > *free + before {
                 return Err(failed("write", path, io::ErrorKind::StorageFull));
             }
-            *free -= needed;
+            *free = *free + before - needed;
         }
         let inode = match self.nodes.get(path) {
             Some(Node::File { inode, .. }) => *inode,
@@ -70,8 +71,20 @@ impl Disk {
             .collect()
     }
 
+    /// How long the content of a file is; 0 where there is none.
+    fn length(&self, path: &Path) -> u64 {
+        match self.nodes.get(path) {
+            Some(Node::File { content, .. }) => content.len() as u64,
+            _ => 0,
+        }
+    }
+
     /// Removes a file. False where there was none.
     pub fn take_away(&mut self, path: &Path) -> bool {
+        let length = self.length(path);
+        if let Some(free) = &mut self.free {
+            *free += length;
+        }
         self.nodes.remove(path).is_some()
     }
 
@@ -172,7 +185,7 @@ impl Files for FakeHost {
         let removed = {
             let mut world = self.world();
             let is_file = matches!(world.disk.nodes.get(path), Some(Node::File { .. }));
-            is_file && world.disk.nodes.remove(path).is_some()
+            is_file && world.disk.take_away(path)
         };
         call.end(removed).await
     }

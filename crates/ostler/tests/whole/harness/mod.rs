@@ -125,6 +125,14 @@ impl TestNode {
         self.ready().await;
     }
 
+    /// Ends the node, does something to what it left, and starts it anew.
+    pub async fn restart_after(&mut self, work: impl FnOnce()) {
+        self.end();
+        work();
+        self.supervisor = Self::supervisor(Path::new(PROGRAM), &self.root);
+        self.ready().await;
+    }
+
     /// Asks agent and API to end, and waits until they have.
     fn end(&mut self) {
         let pid = i32::try_from(self.supervisor.id()).unwrap();

@@ -1,0 +1,353 @@
+//! One caller who asks for far too much, or something that hangs: the others are served as before.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::https::request;
+use crate::harness::namespace::with_bridge;
+use crate::harness::{TestNode, about, left_out, put_guest, tiny_disk, until};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A node with an administrator who goes on working, and somebody who does not care.
+struct Scene {
+    node: TestNode,
+    root: String,
+    jane: String,
+}
+
+impl Scene {
+    async fn new(node: TestNode) -> Self {
+        let call = async |op: &str, params: Value| node.call(op, params).await.unwrap().data;
+        for user in ["jane@pve", "joe@pve"] {
+            let user = json!({"userid": user, "password": "correct horse"});
+            call("user_create", user).await;
+        }
+        let acl = json!({"path": "/", "roles": "PVEVMUser,PVEDatastoreAdmin", "users": "jane@pve"});
+        call("acl_update", acl).await;
+        let privs = json!({"roleid": "Onlooker", "privs": "VM.GuestAgent.Audit"});
+        call("role_create", privs).await;
+        let acl = json!({"path": "/vms/100", "roles": "Onlooker", "users": "jane@pve"});
+        call("acl_update", acl).await;
+        let token = async |user: &str| {
+            let params = json!({"userid": user, "tokenid": "test", "privsep": 0});
+            let made = call("token_create", params).await;
+            let secret = made["value"].as_str().unwrap();
+            format!("PVEAPIToken={user}!test={secret}")
+        };
+        let (root, jane) = (token("root@pam").await, token("jane@pve").await);
+        Self { node, root, jane }
+    }
+
+    /// What everybody does all day, ten times each: a login, a status, a change.
+    async fn everyday(&self) -> Vec<Duration> {
+        let root = [("Authorization", self.root.clone())];
+        let mut slowest = vec![Duration::ZERO; 3];
+        for round in 0..10 {
+            let change = format!("description=round{round}");
+            let requests = [
+                (
+                    "POST",
+                    "/access/ticket",
+                    Some("username=joe@pve&password=correct%20horse"),
+                ),
+                ("GET", "/nodes/pve1/status", None),
+                ("PUT", "/nodes/pve1/qemu/101/config", Some(change.as_str())),
+            ];
+            for (what, (method, path, body)) in requests.into_iter().enumerate() {
+                let path = format!("/api2/json{path}");
+                let headers = if body.is_some_and(|body| body.starts_with("user")) {
+                    &[][..]
+                } else {
+                    &root[..]
+                };
+                let body = body.map(|body| (FORM, body));
+                let begun = Instant::now();
+                let answer = request(self.node.port, method, &path, headers, body).await;
+                slowest[what] = slowest[what].max(begun.elapsed());
+                assert_eq!(answer.status(), 200, "{method} {path}");
+            }
+        }
+        slowest
+    }
+
+    /// Sends the same request many times at once; answers the statuses.
+    fn flood(&self, count: usize, method: &'static str, path: &str) -> JoinSet<u16> {
+        let mut asked = JoinSet::new();
+        for _ in 0..count {
+            let (port, path) = (self.node.port, format!("/api2/json{path}"));
+            let headers = [("Authorization", self.jane.clone())];
+            asked.spawn(async move {
+                let body = (method == "POST").then_some((FORM, ""));
+                request(port, method, &path, &headers, body).await.status()
+            });
+        }
+        asked
+    }
+}
+
+/// Says what was measured; fails only where others had to wait for what hangs.
+fn compare(what: &str, before: &[Duration], during: &[Duration]) {
+    println!("{what}: slowest login, status, change {before:?}, meanwhile {during:?}");
+    for (before, during) in before.iter().zip(during) {
+        assert!(*during < *before * 10 + Duration::from_secs(2), "{what}");
+    }
+}
+
+async fn all(mut asked: JoinSet<u16>) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    while let Some(status) = asked.join_next().await {
+        statuses.push(status.unwrap());
+    }
+    statuses
+}
+
+#[test]
+fn pings_of_an_agent_that_is_stopped_hold_up_nothing_else() {
+    with_bridge(async {
+        if left_out("floods: pings") {
+            return;
+        }
+        let Some(disk) = tiny_disk() else { return };
+        let scene = Scene::new(TestNode::with_tiny(&disk).await).await;
+        let node = &scene.node;
+        let agent = about(100, json!({"agent": "1"}));
+        node.call("qemu_configure", agent).await.unwrap();
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let ping = async || node.call("agent_ping", about(100, json!({}))).await;
+        until("the agent answers", async || ping().await.is_ok()).await;
+        let before = scene.everyday().await;
+        // With its processors, the agent stops too.
+        assert_eq!(node.task("qemu_suspend", about(100, json!({}))).await, "OK");
+        let mut pings = scene.flood(280, "POST", "/nodes/pve1/qemu/100/agent/ping");
+        let during = scene.everyday().await;
+        compare("280 pings", &before, &during);
+        // Most were refused before the first one that waited came to its end.
+        for _ in 0..200 {
+            assert_eq!(pings.join_next().await.unwrap().unwrap(), 429);
+        }
+        pings.shutdown().await;
+
+        // What its callers do not wait for any more takes nobody's turn.
+        let mut given_up = scene.flood(9, "POST", "/nodes/pve1/qemu/100/agent/ping");
+        let first = given_up.join_next().await.unwrap();
+        assert_eq!(first.unwrap(), 429, "the others wait");
+        given_up.shutdown().await;
+        let resumed = node.task("qemu_resume", about(100, json!({}))).await;
+        assert_eq!(resumed, "OK");
+        let begun = Instant::now();
+        until("the agent answers", async || ping().await.is_ok()).await;
+        println!("answered {:?} after eight were given up", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    });
+}
+
+/// A file system of which every call hangs for as long as this value lives.
+struct Hung(Child);
+
+impl Hung {
+    fn mount(on: &Path) -> Self {
+        // The kernel asks the holder of the descriptor, who never answers.
+        let script = "exec 9<>/dev/fuse && mount -i -t fuse -o \
+                      fd=9,rootmode=40000,user_id=0,group_id=0 hung \"$1\" && echo hangs && cat";
+        let mut child = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(on)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = [0; 6];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(&said, b"hangs\n");
+        Self(child)
+    }
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        // It ends with its input; its calls fail then.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn listings_of_a_storage_that_hangs_hold_up_nothing_else() {
+    with_bridge(async {
+        if left_out("floods: storage") {
+            return;
+        }
+        if !Path::new("/dev/fuse").exists() {
+            return testkit::left_out::not_here("floods: storage", "there is no /dev/fuse");
+        }
+        let node = TestNode::start(async |store| {
+            put_guest(store, 101, &[("memory", "64".into())]).await;
+        })
+        .await;
+        let scene = Scene::new(node).await;
+        let node = &scene.node;
+        let folder = node.root.join("srv/far");
+        std::fs::create_dir_all(&folder).unwrap();
+        let storage = json!({"storage": "far", "type": "dir", "path": folder, "content": "images"});
+        node.call("storage_create", storage).await.unwrap();
+        let content = "/nodes/pve1/storage/far/content";
+        assert_eq!(all(scene.flood(1, "GET", content)).await, [200]);
+        let before = scene.everyday().await;
+
+        let hung = Hung::mount(&folder);
+        let listings = scene.flood(20, "GET", content);
+        let during = scene.everyday().await;
+        compare("20 listings", &before, &during);
+        let begun = Instant::now();
+        assert!(all(listings).await.iter().all(|status| *status != 200));
+        println!("the last of them was refused after {:?}", begun.elapsed());
+        // By now it is known to hang, and says so at once.
+        let begun = Instant::now();
+        let list = json!({"node": "pve1", "storage": "far"});
+        let refused = node.call("volume_list", list.clone()).await.unwrap_err();
+        assert_eq!(refused.message, "storage 'far' is not online");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        // The others are what they were, and so is the node's own work.
+        let local = json!({"node": "pve1", "storage": "local"});
+        node.call("volume_list", local).await.unwrap();
+        let create = about(102, json!({"memory": "64", "scsi0": "local:1"}));
+        assert_eq!(node.task("qemu_create", create).await, "OK");
+        until("the node says which is inactive", async || {
+            let rows = node.call("node_storage_list", json!({"node": "pve1"}));
+            let rows = rows.await.unwrap().data;
+            let far = rows.as_array().unwrap().iter();
+            far.clone()
+                .any(|row| row["storage"] == "far" && row["active"] == 0)
+        })
+        .await;
+
+        drop(hung);
+        Command::new("umount").arg(&folder).status().unwrap();
+        until("it answers again", async || {
+            node.call("volume_list", list.clone()).await.is_ok()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn the_line_for_a_guest_is_bounded_and_a_stop_gets_through() {
+    with_bridge(async {
+        if left_out("floods: tasks") {
+            return;
+        }
+        // Nothing in it listens to the power button.
+        let node = TestNode::start(async |store| {
+            let options = [("memory", "64".into()), ("kvm", 0.into())];
+            put_guest(store, 100, &options).await;
+        })
+        .await;
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let timed_out = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout";
+        let (mut waiting, mut refused) = (Vec::new(), 0);
+        for _ in 0..100 {
+            let patient = about(100, json!({"timeout": 600}));
+            match node.call("qemu_shutdown", patient).await {
+                Ok(answer) => waiting.push(answer.data.as_str().unwrap().to_owned()),
+                Err(error) => {
+                    assert_eq!(error.message, timed_out);
+                    refused += 1;
+                }
+            }
+        }
+        assert!(
+            refused > 0 && waiting.len() > 10,
+            "{refused} {}",
+            waiting.len()
+        );
+        // Those that wait in vain end by themselves, with the words that clients know.
+        let begun = Instant::now();
+        assert_eq!(node.ended(&waiting[1]).await, timed_out);
+        println!("one in the line ended after {:?}", begun.elapsed());
+        // A stop goes before all of them.
+        let late = node.call("qemu_shutdown", about(100, json!({"timeout": 600})));
+        let late = late.await.unwrap().data;
+        let begun = Instant::now();
+        let stop = about(100, json!({"overrule-shutdown": 1}));
+        assert_eq!(node.task("qemu_stop", stop).await, "OK");
+        println!("the stop took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        for upid in waiting.iter().map(String::as_str).chain(late.as_str()) {
+            assert_ne!(node.ended(upid).await, "OK");
+        }
+    });
+}
+
+#[test]
+fn a_full_disk_of_state_keeps_no_guest_from_being_stopped() {
+    // A file system that can be filled, below the node's state.
+    with_bridge(async {
+        if left_out("floods: full disk") {
+            return;
+        }
+        let mut node = TestNode::start(async |store| {
+            let options = [("memory", "64".into()), ("kvm", 0.into())];
+            put_guest(store, 100, &options).await;
+            put_guest(store, 101, &options).await;
+        })
+        .await;
+        let state = node.root.join("var/lib/ostler");
+        node.restart_after(|| {
+            let small = state.with_file_name("small");
+            std::fs::create_dir(&small).unwrap();
+            let run = |program: &str, words: &[&std::ffi::OsStr]| {
+                let done = Command::new(program).args(words).status().unwrap();
+                assert!(done.success(), "{program}");
+            };
+            let size = "size=24m,mode=755".as_ref();
+            let options = ["-t", "tmpfs", "-o"].map(str::as_ref);
+            let place = ["none".as_ref(), small.as_os_str()];
+            run("mount", &[&options[..], &[size], &place].concat());
+            let all = state.join(".");
+            run("cp", &["-a".as_ref(), all.as_os_str(), small.as_os_str()]);
+            run(
+                "mount",
+                &["--move".as_ref(), small.as_os_str(), state.as_os_str()],
+            );
+        })
+        .await;
+        for vmid in [100, 101] {
+            assert_eq!(node.task("qemu_start", about(vmid, json!({}))).await, "OK");
+        }
+        // To the last byte.
+        let filler = state.join("filler");
+        let mut file = std::fs::File::create(&filler).unwrap();
+        for size in [1 << 20, 4096, 1] {
+            while file.write_all(&vec![7; size]).is_ok() {}
+        }
+        // What is not needed to end something is refused, and changes nothing.
+        let refused = async |op: &str, params: Value| {
+            let error = node.call(op, params).await.unwrap_err();
+            println!("{op}: {}", error.message);
+        };
+        refused("qemu_create", about(102, json!({"scsi0": "local:1"}))).await;
+        // Its place in the journal is what is kept; the guest is stopped, and the task ends.
+        for vmid in [100, 101] {
+            assert_eq!(node.task("qemu_stop", about(vmid, json!({}))).await, "OK");
+            let status = node.call("qemu_status", about(vmid, json!({}))).await;
+            assert_eq!(status.unwrap().data["status"], "stopped");
+        }
+        refused("qemu_start", about(100, json!({}))).await;
+        drop(file);
+        std::fs::remove_file(&filler).unwrap();
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let list = json!({"node": "pve1", "source": "all", "typefilter": "qmstop"});
+        let tasks = node.call("task_list", list).await.unwrap().data;
+        assert_eq!(tasks.as_array().unwrap().len(), 2);
+        assert!(
+            node.call("qemu_config", about(102, json!({})))
+                .await
+                .is_err()
+        );
+    });
+}

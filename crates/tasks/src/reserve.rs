@@ -1,0 +1,105 @@
+//! Space on the disk that is kept for what must go on when the rest is full: stopping a guest, and
+//! the end of what has begun.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sys::{SharedHost, SysError};
+use tracing::warn;
+
+/// How much is kept: some thousand lines of journals, and the store's log of the commits with them.
+const BYTES: usize = 4 << 20;
+
+/// A file whose only use is to be removed.
+pub(crate) struct Reserve {
+    host: SharedHost,
+    path: PathBuf,
+    is_held: AtomicBool,
+}
+
+impl Reserve {
+    /// Takes the space, if there is as much.
+    pub(crate) async fn open(host: SharedHost, directory: &Path) -> Self {
+        let reserve = Self {
+            host,
+            path: directory.join("reserve"),
+            is_held: AtomicBool::new(false),
+        };
+        let is_whole = match reserve.host.stat(&reserve.path).await {
+            Ok(Some(file)) => file.size >= BYTES as u64,
+            _ => false,
+        };
+        reserve.is_held.store(is_whole, Ordering::Relaxed);
+        reserve.restore().await;
+        reserve
+    }
+
+    /// Whether the disk was full, and is: then only what must go on may begin.
+    pub(crate) async fn is_used_up(&self) -> bool {
+        !self.is_held.load(Ordering::Relaxed) && !self.restore().await
+    }
+
+    /// Takes the space back, once there is more than that. Says whether it is held.
+    pub(crate) async fn restore(&self) -> bool {
+        if self.is_held.load(Ordering::Relaxed) {
+            return true;
+        }
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let has_room = match self.host.space(folder).await {
+            Ok(space) => space.available > 2 * BYTES as u64,
+            Err(_) => false,
+        };
+        if !has_room {
+            return false;
+        }
+        match self.host.write(&self.path, &filling(), 0o600).await {
+            Ok(()) => self.is_held.store(true, Ordering::Relaxed),
+            Err(error) => warn!(%error, "no space is kept for a full disk"),
+        }
+        self.is_held.load(Ordering::Relaxed)
+    }
+
+    /// Adds to a file, durably. What `must` be written is written into the space that is kept,
+    /// where there is no other.
+    pub(crate) async fn append(
+        &self,
+        path: &Path,
+        content: &[u8],
+        must: bool,
+    ) -> Result<(), SysError> {
+        match self.host.append(path, content, true).await {
+            Err(error) if error.is_full() && must && self.give_up().await => {
+                self.host.append(path, content, true).await
+            }
+            result => result,
+        }
+    }
+
+    async fn give_up(&self) -> bool {
+        self.is_held.store(false, Ordering::Relaxed);
+        match self.host.remove(&self.path).await {
+            Ok(was_there) => {
+                if was_there {
+                    warn!("the disk of the node's state is full: the space that was kept is used");
+                }
+                was_there
+            }
+            Err(error) => {
+                warn!(%error, "the space that was kept cannot be used");
+                false
+            }
+        }
+    }
+}
+
+/// Bytes that no file system makes smaller.
+fn filling() -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let words = (0..BYTES / 8).map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    words.flatten().collect()
+}
