@@ -93,6 +93,7 @@ impl Node {
             directory: "/var/lib/ostler/tasks".into(),
             host,
             clock,
+            reserve_bytes: 4096,
             timeout_text: node::tasks::timeout_text,
         };
         let tasks = registry();

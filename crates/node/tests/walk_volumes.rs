@@ -99,6 +99,7 @@ impl<T: Task<World = World>> Node<T> {
             directory: "/var/lib/ostler/tasks".into(),
             host,
             clock,
+            reserve_bytes: 4096,
             timeout_text: node::tasks::timeout_text,
         };
         Engine::open(options, world, &registry()).await.unwrap()

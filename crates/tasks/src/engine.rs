@@ -27,6 +27,8 @@ pub struct EngineOptions {
     pub directory: PathBuf,
     pub host: SharedHost,
     pub clock: Arc<dyn Clock>,
+    /// How much space is kept for a full disk, in bytes.
+    pub reserve_bytes: usize,
     /// What is said where an object is not to be had in time.
     pub timeout_text: fn(object: &str) -> String,
 }
@@ -77,7 +79,12 @@ impl<W: Send + Sync + 'static> Engine<W> {
         registry: &Registry<W>,
     ) -> Result<Arc<Self>, Error> {
         options.host.create_dir(&options.directory, 0o700).await?;
-        let reserve = Reserve::open(options.host.clone(), &options.directory).await;
+        let reserve = Reserve::open(
+            options.host.clone(),
+            &options.directory,
+            options.reserve_bytes,
+        )
+        .await;
         let engine = Arc::new_cyclic(|me| Self {
             options,
             world,

@@ -7,26 +7,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sys::{SharedHost, SysError};
 use tracing::warn;
 
-/// How much is kept: some thousand lines of journals, and the store's log of the commits with them.
-const BYTES: usize = 4 << 20;
-
 /// A file whose only use is to be removed.
 pub(crate) struct Reserve {
     host: SharedHost,
     path: PathBuf,
+    bytes: usize,
     is_held: AtomicBool,
 }
 
 impl Reserve {
     /// Takes the space, if there is as much.
-    pub(crate) async fn open(host: SharedHost, directory: &Path) -> Self {
+    pub(crate) async fn open(host: SharedHost, directory: &Path, bytes: usize) -> Self {
         let reserve = Self {
             host,
             path: directory.join("reserve"),
+            bytes,
             is_held: AtomicBool::new(false),
         };
         let is_whole = match reserve.host.stat(&reserve.path).await {
-            Ok(Some(file)) => file.size >= BYTES as u64,
+            Ok(Some(file)) => file.size >= bytes as u64,
             _ => false,
         };
         reserve.is_held.store(is_whole, Ordering::Relaxed);
@@ -46,13 +45,17 @@ impl Reserve {
         }
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         let has_room = match self.host.space(folder).await {
-            Ok(space) => space.available > 2 * BYTES as u64,
+            Ok(space) => space.available > 2 * self.bytes as u64,
             Err(_) => false,
         };
         if !has_room {
             return false;
         }
-        match self.host.write(&self.path, &filling(), 0o600).await {
+        match self
+            .host
+            .write(&self.path, &filling(self.bytes), 0o600)
+            .await
+        {
             Ok(()) => self.is_held.store(true, Ordering::Relaxed),
             Err(error) => warn!(%error, "no space is kept for a full disk"),
         }
@@ -93,9 +96,9 @@ impl Reserve {
 }
 
 /// Bytes that no file system makes smaller.
-fn filling() -> Vec<u8> {
+fn filling(bytes: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let words = (0..BYTES / 8).map(|_| {
+    let words = (0..bytes / 8).map(|_| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

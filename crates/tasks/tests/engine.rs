@@ -178,6 +178,7 @@ async fn open(host: &FakeHost) -> Arc<Engine<FakeHost>> {
         directory: "/tasks".into(),
         host: Arc::new(host.clone()),
         clock: Arc::new(HastyClock::default()),
+        reserve_bytes: 4096,
         timeout_text: |object| format!("{object} is taken"),
     };
     Engine::open(

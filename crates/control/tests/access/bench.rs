@@ -46,6 +46,7 @@ impl Bench {
             directory: paths.tasks(),
             host: host.clone(),
             clock: clock.clone(),
+            reserve_bytes: 4096,
             timeout_text: node::tasks::timeout_text,
         };
         let authority = Authority::new(store.clone(), clock.clone(), Arc::new(Nobody)).await;

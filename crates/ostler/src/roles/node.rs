@@ -20,6 +20,10 @@ use tracing::info;
 use super::certificate;
 use crate::config::Config;
 
+/// The space that is kept for a full disk: some thousand lines of the journal, and the store's log
+/// of the commits with them.
+const RESERVE_BYTES: usize = 4 << 20;
+
 pub(crate) async fn node(config: &Config) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("the agent needs root: it makes cgroups, taps and guests' processes");
@@ -53,6 +57,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         directory: paths.tasks(),
         host: host.clone(),
         clock: clock.clone(),
+        reserve_bytes: RESERVE_BYTES,
         timeout_text,
     };
     let tasks = Engine::open(options, world.clone(), &registry()).await?;

@@ -108,6 +108,7 @@ async fn context() -> Arc<Context> {
         directory: paths.tasks(),
         host,
         clock: clock.clone(),
+        reserve_bytes: 4096,
         timeout_text: node::tasks::timeout_text,
     };
     let tasks = Engine::open(options, world.clone(), &registry())
