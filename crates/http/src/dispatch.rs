@@ -99,14 +99,7 @@ async fn run(
         true => None,
         false => Some(identify(api, &credential, client).await?),
     };
-    let Some(found) = found else {
-        let text = format!(
-            "Method '{} {}' not implemented",
-            target.verb.as_str(),
-            target.path()
-        );
-        return Err(Error::new(ErrorKind::NotImplemented, text).into());
-    };
+    let found = found.ok_or_else(|| not_implemented(target))?;
     refuse_token(found.row, target, &credential)?;
     if let Some(boundary) = is_upload(found.row, parts) {
         let (row, path_params) = (found.row, found.path_params);
@@ -115,10 +108,8 @@ async fn run(
             row,
             path_params,
             credential,
-            address: client.address(),
+            client,
         };
-        // Bytes come for as long as it takes: that is work, too.
-        let _work = client.place.work();
         return upload
             .run(parts, body, &boundary)
             .await
@@ -148,6 +139,12 @@ async fn run(
         api.index.reached(revision).await;
     }
     Ok(Content::Answer(answer).into())
+}
+
+fn not_implemented(target: &Target) -> Error {
+    let (verb, path) = (target.verb.as_str(), target.path());
+    let text = format!("Method '{verb} {path}' not implemented");
+    Error::new(ErrorKind::NotImplemented, text)
 }
 
 async fn from_index(

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //!   accept ─► admit ─┬─ room                      ─► a place
-//!                    ├─ full, somebody is silent  ─► the longest silent one is closed, a place
+//!                    ├─ full, somebody is silent  ─► one of those is closed, a place
 //!                    └─ full, all are worked for  ─► closed at once
 //! ```
 //!
 //! A connection that has not yet shown a credential that the agent verified is a stranger's.
 //! Strangers together, and those of one address, have a smaller share than all. *Silent* is a
 //! connection that we wait for: for its handshake, for a request, for a body, or until it takes
-//! its answer. What is being worked for is never closed.
+//! its answer. Of those that are, strangers give way first, then the address that has most, then
+//! the one that is silent for longest. What is being worked for is never closed.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,23 +31,23 @@ struct Share {
 /// In all.
 const EVERYBODY: Share = Share {
     all: 1024,
-    strangers: 256,
+    strangers: 512,
 };
 
 /// Of this machine itself, where reverse proxies are.
 const LOOPBACK: Share = Share {
-    all: 768,
-    strangers: 192,
+    all: 896,
+    strangers: 448,
 };
 
 /// Of one other address.
 const ADDRESS: Share = Share {
-    all: 256,
-    strangers: 64,
+    all: 512,
+    strangers: 256,
 };
 
 /// Whom a connection is counted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Source {
     Loopback,
     Address(IpAddr),
@@ -128,7 +130,7 @@ impl Front {
         }))
     }
 
-    /// Closes the longest silent connection, for want of descriptors.
+    /// Closes a silent connection, for want of descriptors.
     pub(crate) fn close_one(&self) {
         self.entries().close(|_| true);
     }
@@ -155,15 +157,22 @@ impl Entries {
         }
     }
 
-    /// Closes the longest silent one of a kind, strangers first. False where none is silent.
+    /// Closes a silent one of a kind. False where none is silent.
     fn close(&mut self, is_kind: impl Fn(&Entry) -> bool) -> bool {
+        let mut counts: HashMap<Source, usize> = HashMap::new();
+        for entry in self.known.values().filter(|entry| is_kind(entry)) {
+            *counts.entry(entry.source).or_default() += 1;
+        }
         let silent = self
             .known
             .iter()
             .filter(|(_, entry)| is_kind(entry) && entry.workers == 0);
-        let oldest = silent.min_by_key(|(id, entry)| (!entry.is_stranger, entry.since, **id));
-        let oldest = oldest.map(|(id, _)| *id);
-        let closed = oldest.and_then(|id| self.known.remove(&id));
+        let first = silent.min_by_key(|(id, entry)| {
+            let fewer = Reverse(counts.get(&entry.source).copied());
+            (!entry.is_stranger, fewer, entry.since, **id)
+        });
+        let first = first.map(|(id, _)| *id);
+        let closed = first.and_then(|id| self.known.remove(&id));
         closed.map(|entry| entry.close.notify_one()).is_some()
     }
 }
@@ -291,6 +300,23 @@ mod tests {
         // Somebody who turns out to be known leaves a place to strangers.
         strangers.last().unwrap().prove();
         assert!(front.admit(ip(1)).is_some());
+    }
+
+    #[test]
+    fn the_address_that_has_most_gives_way() {
+        let (front, clock) = front();
+        let alone = front.admit(ip(3)).unwrap();
+        clock.advance(Duration::from_secs(1));
+        let admit = |number: usize, count: usize| -> Vec<_> {
+            let places = (0..count).map(|_| front.admit(ip(number)).unwrap());
+            places.collect()
+        };
+        let most = admit(1, ADDRESS.strangers);
+        let fewer = admit(2, EVERYBODY.strangers - ADDRESS.strangers - 1);
+        let new = front.admit(ip(4)).unwrap();
+        assert!(![&alone, &new].into_iter().any(|place| is_closed(place)));
+        assert!(!fewer.iter().any(|place| is_closed(place)));
+        assert_eq!(most.iter().filter(|place| is_closed(place)).count(), 1);
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::dispatch::{Outcome, add_path_params};
 use crate::envelope::Refusal;
 use crate::multipart::{Multipart, MultipartError, Part, boundary};
 use crate::request::query;
+use crate::server::Client;
 use crate::service::Api;
 
 /// The longest field besides the content.
@@ -59,7 +60,7 @@ pub(crate) struct Upload<'a> {
     pub(crate) row: &'static Row,
     pub(crate) path_params: Vec<(&'static str, String)>,
     pub(crate) credential: Credential,
-    pub(crate) address: String,
+    pub(crate) client: &'a Client,
 }
 
 impl Upload<'_> {
@@ -96,6 +97,8 @@ impl Upload<'_> {
             given.entry("filename").or_insert(Value::String(name));
         }
         let (opened, descriptor) = self.api.client.stream(self.request(given.clone())).await?;
+        // From here on it may, and bytes come for as long as it takes: that is work.
+        let _work = self.client.place.work();
         let mut sink = Sink::new(descriptor);
         while let Some(chunk) = arriving.chunk().await? {
             sink.write(&chunk)
@@ -149,7 +152,7 @@ impl Upload<'_> {
             params,
             credential: self.credential.clone(),
             id: Uuid::new_v4().to_string(),
-            address: Some(self.address.clone()),
+            address: Some(self.client.address()),
         }
     }
 }
