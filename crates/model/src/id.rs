@@ -271,6 +271,14 @@ impl VolumeId {
         }
     }
 
+    /// The image that this is a layer on, as its name says.
+    pub fn base(&self) -> Option<Self> {
+        let through = self.name.strip_suffix(self.image())?;
+        let name = through.strip_suffix('/')?.to_owned();
+        let storage = self.storage.clone();
+        Some(Self { storage, name })
+    }
+
     /// Whether two names are one image's.
     pub fn is_same_image(&self, other: &Self) -> bool {
         self.storage == other.storage && self.image() == other.image()
@@ -278,9 +286,8 @@ impl VolumeId {
 
     /// Whether this is a layer right on that image, as its name says.
     pub fn is_layer_on(&self, base: &Self) -> bool {
-        let through = self.name.strip_suffix(self.image());
-        let through = through.and_then(|through| through.strip_suffix('/'));
-        self.storage == base.storage && through == Some(base.image())
+        let through = self.base();
+        through.is_some_and(|through| through.is_same_image(base))
     }
 
     /// The guest that the volume was made for, as its name tells; none for what is shared. The

@@ -11,22 +11,26 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use guest::cloud_init::{Custom, Dns, Seed, Source};
 use guest::qemu::VmConfig;
 use model::qemu::{CLOUD_INIT_BYTES, is_told_by_cloud_init};
-use model::{BlockSource, Error, GuestConfig, Record, VmId, VolumeId};
+use model::{BlockFormat, Error, GuestConfig, Record, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use storage::ContentType;
+use storage::{ContentType, Opened, StorageError};
 use store::{Commit, Read, Revision};
-use sys::Command;
+use sys::{Command, Fence};
+use tasks::TaskContext;
 
 use crate::records::{seed_key, unreadable};
 use crate::{Records, World, volumes};
 
 const ISO_PROGRAM: &str = "genisoimage";
 const IMAGE_PROGRAM: &str = "qemu-img";
+/// How long it may compute: the medium is small.
+const IMAGE_CPU: Duration = Duration::from_secs(60);
 
 /// The largest snippet that is read: more does not fit onto the medium.
 const SNIPPET_BYTES_MAX: u64 = 3 << 20;
@@ -176,48 +180,46 @@ impl World {
         Ok(self.host.stat(&self.medium(vmid)).await?.is_some())
     }
 
-    /// Writes the medium into its volume, which is made anew where it is missing.
+    /// Writes the medium into its volume, which is made anew where it is missing. The program is
+    /// the task's, so that none is left that still writes when the task is gone on with.
     pub(crate) async fn write_medium(
-        &self,
+        cx: &TaskContext<Self>,
         vmid: VmId,
         volume: &VolumeId,
         is_running: bool,
     ) -> Result<(), Error> {
-        let storage = self.storage(volume.storage()).await?;
+        let world = &cx.world;
+        let storage = world.storage(volume.storage()).await?;
         storage.activate().await?;
         let spec = storage.block(volume.name(), false)?;
-        if storage.info(volume.name()).await?.is_none() {
+        // What an agent left that died while it made the volume is of no use.
+        let is_made = match storage.info(volume.name()).await {
+            Err(StorageError::Host { source, .. }) if source.is_wrong_content() => false,
+            info => info?.is_some_and(|info| info.size >= CLOUD_INIT_BYTES),
+        };
+        if !is_made && !is_running {
+            storage.free(volume.name()).await?;
             storage
                 .allocate(volume.name(), spec.format, CLOUD_INIT_BYTES)
                 .await?;
         }
-        let BlockSource::Path(path) = spec.source else {
-            return Err(Error::bug("a cloud-init volume is a descriptor"));
-        };
+        let target = Opened::open(&world.host, &spec, true).await?;
+        let medium = world.medium(vmid);
+        let file = world.host.open_image(&medium, false, false).await?;
+        let source = Opened::of(&world.host, &medium, BlockFormat::Raw, file).await?;
         // A running guest has the image open and locked. Every cluster of it was written before
         // the guest started, so writing all of them again moves none.
-        let lock = if is_running { ",file.locking=off" } else { "" };
-        let target = format!(
-            "driver={},file.driver=file,file.filename={}{lock}",
-            spec.format.as_str(),
-            path.replace(',', ",,")
-        );
-        let medium = self.medium(vmid).display().to_string();
-        let args = [
-            "convert",
-            "-n",
-            "-S",
-            "0",
-            "-f",
-            "raw",
-            "--target-image-opts",
-            &medium,
-            &target,
-        ];
-        let written = self
-            .host
-            .run(Command::new(IMAGE_PROGRAM).args(args))
-            .await?;
+        let (from, to) = match is_running {
+            true => (source.filename(), target.filename_unlocked()),
+            false => (source.filename(), target.filename()),
+        };
+        let format = spec.format.as_str();
+        let args = ["convert", "-n", "-S", "0", "-O", format, &from, &to];
+        let fence = Fence::new(Some(IMAGE_CPU));
+        let command = Command::new(IMAGE_PROGRAM)
+            .args(args)
+            .fence(target.inside(source.inside(fence)));
+        let written = cx.run(command).await?;
         written.checked(IMAGE_PROGRAM)?;
         Ok(())
     }

@@ -22,9 +22,9 @@ pub(crate) async fn disks(world: &World, config: &VmConfig) -> Result<Vec<Disk>,
     for (_, volume) in &disks {
         let storage = world.storage(volume.storage()).await?;
         let snapshots = storage.snapshots();
-        if !snapshots.is_some_and(|snapshots| snapshots.can_snapshot(volume.name())) {
-            return Err(unavailable());
-        }
+        let snapshots = snapshots.filter(|snapshots| snapshots.can_snapshot(volume.name()));
+        let snapshots = snapshots.ok_or_else(unavailable)?;
+        snapshots.check_image(volume.name()).await?;
     }
     Ok(disks)
 }

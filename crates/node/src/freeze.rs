@@ -1,7 +1,7 @@
 //! Frozen guests: their file systems stand still while disks are snapshot or backed up.
 //!
 //! ```text
-//!   freeze()  mark ─► agent: fsfreeze-freeze          the mark is a file beside the guest's sockets
+//!   freeze()  mark ─► agent: fsfreeze-freeze          the mark is a file that only root writes
 //!   thaw()    agent: fsfreeze-thaw ─► no mark
 //!   thaw_abandoned()   a mark on a guest that no task is at work on ─► thaw()
 //! ```
@@ -12,7 +12,6 @@
 //! API has no mark and is that user's to end.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{Error, VmId};
@@ -53,7 +52,9 @@ impl World {
             Ok(agent) => agent,
             Err(error) => return Ok(Freeze::NoAgent(error)),
         };
-        self.host.write(&self.frozen_mark(vmid), b"", 0o600).await?;
+        self.host
+            .write(&self.paths.frozen_mark(vmid), b"", 0o600)
+            .await?;
         let frozen = agent.freeze().await;
         let frozen = frozen.map_err(|error| agent.failed(error));
         drop(agent);
@@ -72,7 +73,7 @@ impl World {
     /// Thaws what `freeze` froze. No error where it froze nothing, or where the guest has ended.
     /// May be dropped and repeated.
     pub async fn thaw(&self, vmid: VmId) -> Result<(), Error> {
-        let mark = self.frozen_mark(vmid);
+        let mark = self.paths.frozen_mark(vmid);
         if self.host.stat(&mark).await?.is_none() {
             return Ok(());
         }
@@ -83,11 +84,6 @@ impl World {
         }
         self.host.remove(&mark).await?;
         Ok(())
-    }
-
-    /// Where it is written that we froze a guest; it goes with the guest's sockets.
-    fn frozen_mark(&self, vmid: VmId) -> PathBuf {
-        self.paths.guest(vmid).join("frozen")
     }
 }
 
@@ -115,7 +111,12 @@ async fn thaw_once(
         if left_alone.contains_key(&vmid) {
             continue;
         }
-        if world.host.stat(&world.frozen_mark(vmid)).await?.is_none() {
+        if world
+            .host
+            .stat(&world.paths.frozen_mark(vmid))
+            .await?
+            .is_none()
+        {
             continue;
         }
         let Some(_hold) = tasks.try_hold(&guest_object(vmid)) else {

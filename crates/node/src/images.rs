@@ -1,50 +1,95 @@
 //! Copies disk images, with a bar in the task's log.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use model::{BlockFormat, BlockSource, BlockSpec, Error};
-use storage::Probed;
-use sys::{Command, SharedHost, SysError};
+use model::{BlockFormat, BlockSpec, Error};
+use storage::{Opened, Probed, Storage};
+use sys::{Command, Fence, SharedHost, SysError};
 use tasks::TaskContext;
 use tokio::sync::mpsc;
 
-use crate::World;
+use crate::{World, volumes};
 
 const PROGRAM: &str = "qemu-img";
 
-/// An image to be read by a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How long the program may compute: for anything, and for each so many bytes a second more. What
+/// is compressed takes the longest, a second for some 50 MiB.
+const CPU_S: u64 = 600;
+const BYTES_A_CPU_SECOND: u64 = 16 << 20;
+
+/// An image that is read. It was opened once: what was found out about it is true of what is
+/// copied.
+#[derive(Debug, Clone)]
 pub(crate) struct Source {
-    pub(crate) path: String,
-    pub(crate) format: BlockFormat,
+    image: Opened,
     /// The internal snapshot to be read instead of the present.
-    pub(crate) snapshot: Option<String>,
+    snapshot: Option<String>,
 }
 
 impl Source {
-    pub(crate) fn new(spec: &BlockSpec) -> Result<Self, Error> {
+    /// An image of a guest, with what its name says that it is a layer on.
+    pub(crate) async fn of_volume(
+        host: &SharedHost,
+        storage: &dyn Storage,
+        name: &str,
+        snapshot: Option<&str>,
+    ) -> Result<Self, Error> {
+        let spec = volumes::with_layers(storage, name, true).await?;
+        let image = Opened::open(host, &spec, false).await?;
+        if image.lacks_base() {
+            let path = image.path().display();
+            let text = format!("'{path}' refers to other files than its name says");
+            return Err(Error::conflict(text));
+        }
         Ok(Self {
-            path: path(spec)?,
-            format: spec.format,
+            image,
+            snapshot: snapshot.map(str::to_owned),
+        })
+    }
+
+    /// An image from elsewhere: it may not refer to any other file.
+    pub(crate) async fn of_file(
+        host: &SharedHost,
+        path: &Path,
+        format: BlockFormat,
+        file: Arc<OwnedFd>,
+    ) -> Result<Self, Error> {
+        let failed =
+            |error: SysError| Error::conflict(format!("cannot import: {}", Error::chain(&error)));
+        let header = storage::header_of(host, &file, path, format).await;
+        let header = header.map_err(failed)?;
+        if !header.is_whole() {
+            let path = path.display();
+            let text = format!("cannot import '{path}': it refers to other files");
+            return Err(Error::conflict(text));
+        }
+        Ok(Self {
+            image: Opened::of(host, path, format, file).await.map_err(failed)?,
             snapshot: None,
         })
     }
-}
 
-fn path(spec: &BlockSpec) -> Result<String, Error> {
-    match &spec.source {
-        BlockSource::Path(path) => Ok(path.clone()),
-        _ => Err(Error::bug("an image to be copied has no path")),
+    /// What a guest sees of it, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.image.virtual_size()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.image.path()
     }
 }
 
 /// Refuses a file that is not of the format that its name says.
 pub(crate) async fn check_content(
     host: &SharedHost,
+    file: &Arc<OwnedFd>,
     path: &Path,
     format: BlockFormat,
 ) -> Result<(), Error> {
-    match storage::probe(host, path).await? {
+    match storage::probe(host, file, path).await? {
         Probed::Image(found) if found == format => Ok(()),
         Probed::Device if format == BlockFormat::Raw => Ok(()),
         _ => Err(Error::conflict(format!(
@@ -66,9 +111,13 @@ pub(crate) async fn copy(
     bytes: u64,
     bytes_per_s: u64,
 ) -> Result<(), Error> {
+    let target = Opened::open(&cx.world.host, target, true).await?;
+    let cpu = Duration::from_secs(CPU_S + bytes / BYTES_A_CPU_SECOND);
+    let fence = target.inside(source.image.inside(Fence::new(Some(cpu))));
     let (listener, heard) = mpsc::unbounded_channel();
     let command = Command::new(PROGRAM)
-        .args(arguments(source, target, bytes_per_s)?)
+        .args(arguments(source, &target, bytes_per_s))
+        .fence(fence)
         .timeout(None)
         .heard_by(listener);
     let (ended, ()) = tokio::join!(cx.run(command), show(cx, what, heard, bytes));
@@ -81,7 +130,7 @@ pub(crate) async fn copy(
     }
 }
 
-fn arguments(source: &Source, target: &BlockSpec, bytes_per_s: u64) -> Result<Vec<String>, Error> {
+fn arguments(source: &Source, target: &Opened, bytes_per_s: u64) -> Vec<String> {
     let mut arguments: Vec<String> = ["convert", "-p", "-n", "--target-is-zero", "-t", "writeback"]
         .map(str::to_owned)
         .to_vec();
@@ -93,20 +142,10 @@ fn arguments(source: &Source, target: &BlockSpec, bytes_per_s: u64) -> Result<Ve
         let name = format!("snapshot.name={snapshot}");
         arguments.extend(["-U".to_owned(), "-l".to_owned(), name]);
     }
-    let target_path = path(target)?;
-    let formats = [source.format.as_str(), target.format.as_str()];
-    arguments.extend(
-        [
-            "-f",
-            formats[0],
-            "-O",
-            formats[1],
-            &source.path,
-            &target_path,
-        ]
-        .map(str::to_owned),
-    );
-    Ok(arguments)
+    let format = target.format().as_str().to_owned();
+    arguments.extend(["-O".to_owned(), format]);
+    arguments.extend([source.image.filename(), target.filename()]);
+    arguments
 }
 
 fn is_full(error: &SysError) -> bool {
@@ -141,6 +180,8 @@ fn last_percent(printed: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use testkit::{FakeHost, Faults};
+
     use super::*;
 
     #[test]
@@ -153,26 +194,32 @@ mod tests {
         assert_eq!(last_percent("qemu-img: warning"), None);
     }
 
-    #[test]
-    fn a_snapshot_may_be_read_while_the_image_is_in_use() {
-        let spec = |path: &str, format| BlockSpec {
-            source: BlockSource::Path(path.to_owned()),
-            format,
-            read_only: false,
-            can_discard: true,
-            backing: None,
+    #[tokio::test]
+    async fn a_snapshot_may_be_read_while_the_image_is_in_use() {
+        let host: SharedHost = Arc::new(FakeHost::new(Faults::default()));
+        let mut opened = Vec::new();
+        for path in ["/a.raw", "/b.raw"] {
+            host.write(path.as_ref(), b"", 0o600).await.unwrap();
+            let file = host.open_image(path.as_ref(), false, false).await.unwrap();
+            let image = Opened::of(&host, path.as_ref(), BlockFormat::Raw, file).await;
+            opened.push(image.unwrap());
+        }
+        let target = opened.pop().unwrap();
+        let mut source = Source {
+            image: opened.pop().unwrap(),
+            snapshot: None,
         };
-        let mut source = Source::new(&spec("/a.qcow2", BlockFormat::Qcow2)).unwrap();
-        let target = spec("/b.raw", BlockFormat::Raw);
-        let plain = arguments(&source, &target, 0).unwrap().join(" ");
+        let plain = arguments(&source, &target, 0).join(" ");
         assert_eq!(
             plain,
-            "convert -p -n --target-is-zero -t writeback -f qcow2 -O raw /a.qcow2 /b.raw"
+            "convert -p -n --target-is-zero -t writeback -O raw \
+             json:{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/a.raw\"}} \
+             json:{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/b.raw\"}}"
         );
         source.snapshot = Some("one".to_owned());
-        let of_snapshot = arguments(&source, &target, 4096).unwrap().join(" ");
+        let of_snapshot = arguments(&source, &target, 4096).join(" ");
         assert!(
-            of_snapshot.contains("-r 4096 -U -l snapshot.name=one -f"),
+            of_snapshot.contains("-r 4096 -U -l snapshot.name=one -O"),
             "{of_snapshot}"
         );
     }

@@ -64,13 +64,23 @@ impl Paths {
         self.guests().join(format!("{vmid}.json"))
     }
 
-    /// A guest's sockets and log; goes when the guest has ended.
+    /// A guest's sockets; goes when the guest has ended. It belongs to the guest's user, so root
+    /// opens nothing in it.
     pub fn guest(&self, vmid: VmId) -> PathBuf {
         self.guests().join(vmid.to_string())
     }
 
-    /// The UEFI variables of a guest that has no volume for them. Not in the guest's folder, which
-    /// its own user may write to: root opens this file.
+    /// What a guest's QEMU prints.
+    pub(crate) fn guest_log(&self, vmid: VmId) -> PathBuf {
+        self.guests().join(format!("{vmid}.log"))
+    }
+
+    /// Where it is written that we froze a guest.
+    pub(crate) fn frozen_mark(&self, vmid: VmId) -> PathBuf {
+        self.guests().join(format!("{vmid}.frozen"))
+    }
+
+    /// The UEFI variables of a guest that has no volume for them.
     pub(crate) fn temporary_variables(&self, vmid: VmId) -> PathBuf {
         self.guests().join(format!("{vmid}.efivars"))
     }

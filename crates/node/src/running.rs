@@ -96,13 +96,14 @@ impl Running {
 
     /// Removes what a guest leaves in the runtime folder.
     pub async fn forget(&self, vmid: VmId) -> Result<(), Error> {
-        let folder = self.paths.guest(vmid);
-        for entry in self.host.list(&folder).await? {
-            self.host.remove(&folder.join(entry.name)).await?;
+        self.host.remove_tree(&self.paths.guest(vmid)).await?;
+        for file in [
+            self.paths.temporary_variables(vmid),
+            self.paths.guest_log(vmid),
+            self.paths.frozen_mark(vmid),
+        ] {
+            self.host.remove(&file).await?;
         }
-        self.host.remove_dir(&folder).await?;
-        let variables = self.paths.temporary_variables(vmid);
-        self.host.remove(&variables).await?;
         self.host.remove(&self.paths.run_file(vmid)).await?;
         self.status.nudge();
         Ok(())

@@ -1,7 +1,8 @@
 //! The program that plays a guest's security module, in the guest's own scope.
 //!
-//! It ends when QEMU closes its connection. It runs as root, because its volume is on a storage
-//! whose files the guests' user may not open, and confines itself.
+//! It ends when QEMU closes its connection. It runs as the guest's user, in a fence with its volume
+//! and the guest's folder: what it reads, a guest has written. Its keys and certificates it gets
+//! before, by a program of root's, while the volume holds nothing yet.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use guest::qemu::RuntimePaths;
 use model::qemu::TpmState;
 use model::{BlockSource, Error, VmId};
-use sys::{Command, ScopeName};
+use sys::{Command, Fence, ScopeName};
 
 use crate::{World, volumes};
 
@@ -20,34 +21,43 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Making the keys and certificates of a new module takes seconds.
 const SETUP_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Starts the module of a guest that is about to start, and makes it one first where its volume
-/// is fresh.
+/// What of a volume is looked at to find out whether a module is in it: it begins with a header.
+const HEAD_BYTES: usize = 512;
+
+/// Starts the module of a guest that is about to start, as `user`, and makes it one first where its
+/// volume is fresh.
 pub(crate) async fn start(
     world: &World,
     vmid: VmId,
     tpm: &TpmState,
     paths: &RuntimePaths,
+    user: Option<(u32, u32)>,
 ) -> Result<(), Error> {
     let state = state_file(world, tpm).await?;
     let scope = ScopeName::guest(vmid);
-    set_up(world, tpm, &state, &scope).await?;
+    if is_fresh(world, &state).await? {
+        set_up(world, tpm, &state, &scope).await?;
+    }
     let socket = paths.tpm();
-    let owner = match world.guest_user {
-        Some((uid, gid)) => format!(",uid={uid},gid={gid}"),
-        None => String::new(),
-    };
+    // The folder that the socket lies in is the guest's alone.
     let mut command = Command::new("swtpm").args([
         "socket".to_owned(),
         "--tpmstate".to_owned(),
         format!("backend-uri=file://{state},mode=0600"),
         "--ctrl".to_owned(),
-        format!("type=unixio,path={socket},mode=0600{owner}"),
+        format!("type=unixio,path={socket},mode=0666"),
         "--terminate".to_owned(),
     ]);
     if tpm.is_version_2() {
         command = command.arg("--tpm2");
     }
-    world.host.spawn(command.timeout(None), &scope).await?;
+    command.user = user;
+    let file = world.host.open_image(state.as_ref(), true, false).await?;
+    let fence = Fence::new(None)
+        .folder(&paths.directory)
+        .file(&state, file, true);
+    let command = command.fence(fence).timeout(None);
+    world.host.spawn(command, &scope).await?;
     let deadline = world.clock.monotonic() + READY_PATIENCE;
     while world.host.stat(Path::new(&socket)).await?.is_none() {
         if world.clock.monotonic() >= deadline || world.host.members(&scope).await?.is_empty() {
@@ -75,7 +85,16 @@ async fn state_file(world: &World, tpm: &TpmState) -> Result<String, Error> {
     }
 }
 
-/// Gives a fresh module its keys and certificates; one that has them keeps them.
+/// Whether nothing was ever written to a volume.
+async fn is_fresh(world: &World, state: &str) -> Result<bool, Error> {
+    let path = Path::new(state);
+    let host = &world.host;
+    let file = host.open_image(path, false, false).await?;
+    let head = host.read_at(&file, path, 0, HEAD_BYTES).await?;
+    Ok(head.iter().all(|byte| *byte == 0))
+}
+
+/// Gives a fresh module its keys and certificates.
 async fn set_up(
     world: &World,
     tpm: &TpmState,

@@ -81,11 +81,14 @@ async fn of_the_host(world: &World, drive: &Drive) -> Result<Option<BlockSpec>, 
         }
         _ => return Ok(None),
     };
-    if world.host.stat(path.as_ref()).await?.is_none() {
-        return Err(Error::not_found(format!("volume '{path}' does not exist")));
-    }
+    let resolved = match world.host.resolve(path.as_ref()).await {
+        Err(error) if error.is_not_found() => {
+            return Err(Error::not_found(format!("volume '{path}' does not exist")));
+        }
+        resolved => resolved?,
+    };
     Ok(Some(BlockSpec {
-        source: BlockSource::Path(path),
+        source: BlockSource::Path(resolved.display().to_string()),
         // What is in it is not believed: who says nothing has raw bytes.
         format: drive.format().unwrap_or(BlockFormat::Raw),
         read_only: drive.is_cdrom() || drive.is_read_only(),
@@ -100,10 +103,11 @@ pub(crate) async fn size_of_path(world: &World, drive: &Drive) -> Result<Option<
         return Ok(None);
     };
     let format = drive.format().unwrap_or(BlockFormat::Raw);
-    let header = storage::inspect(&world.host, path.as_ref(), format)
-        .await
-        .map_err(|error| Error::conflict(Error::chain(&error)))?;
-    if !header.is_whole {
+    let failed = |error: SysError| Error::conflict(Error::chain(&error));
+    let resolved = world.host.resolve(path.as_ref()).await.map_err(failed)?;
+    let header = storage::inspect(&world.host, &resolved, format).await;
+    let header = header.map_err(failed)?;
+    if !header.is_whole() {
         return Err(Error::conflict(format!("'{path}' refers to other files")));
     }
     Ok(Some(header.virtual_size))
@@ -191,6 +195,7 @@ async fn open_layers(
         if let BlockSource::Path(path) = &layer.source {
             let write = depth == 0 && !layer.read_only;
             let file = host.open_image(path.as_ref(), write, direct).await?;
+            storage::check_whole(host, &file, path.as_ref(), layer.format).await?;
             let number = next_descriptor(descriptors);
             descriptors.push((number, file));
             layer.source = layer.source.opened(number);
@@ -240,6 +245,7 @@ pub(crate) async fn pass(
             let file = host
                 .open_image(path.as_ref(), write, options.direct)
                 .await?;
+            storage::check_whole(host, &file, path.as_ref(), layer.format).await?;
             let set = qmp.free_descriptor_set().await?;
             qmp.add_descriptor(set, label, file.as_fd()).await?;
             let number = i32::try_from(set).unwrap_or(i32::MAX);

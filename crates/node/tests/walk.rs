@@ -221,9 +221,10 @@ async fn a_medium_is_made_of_what_the_guest_is_told() {
     let written = calls
         .iter()
         .find(|call| call.starts_with("run qemu-img convert"));
-    let volume = "driver=qcow2,file.driver=file,\
-                  file.filename=/var/lib/vz/images/100/vm-100-cloudinit.qcow2";
-    assert!(written.unwrap().ends_with(volume), "{written:?}");
+    let file =
+        r#""file":{"driver":"file","filename":"/var/lib/vz/images/100/vm-100-cloudinit.qcow2"}"#;
+    let nodes = format!(r#" json:{{"driver":"qcow2",{file},"backing":null}}"#);
+    assert!(written.unwrap().ends_with(&nodes), "{written:?}");
     let left = node.inventory().await;
     assert!(!left.iter().any(|line| line.contains(".seed")), "{left:?}");
     let seed = left.iter().find(|line| line.starts_with("seed/100 "));

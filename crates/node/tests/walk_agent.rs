@@ -108,7 +108,7 @@ impl Node {
 
     fn has_mark(&self) -> bool {
         let inventory = self.host.inventory(&[]);
-        let mark = "file /run/ostler/guests/100/frozen";
+        let mark = "file /run/ostler/guests/100.frozen";
         inventory.iter().any(|line| line.starts_with(mark))
     }
 

@@ -1,25 +1,51 @@
 //! Disk images that are files, by `qemu-img`; raw images need no program.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use model::BlockFormat;
-use sys::{Command, SharedHost, SysError};
+use model::{BlockFormat, BlockSpec};
+use sys::{Command, Fence, SharedHost, SysError};
 
-use crate::Preallocation;
+use crate::{Opened, Preallocation};
 
 const PROGRAM: &str = "qemu-img";
 
 /// Setting a whole image aside may take long; everything else is over in seconds.
 const FULL_TIMEOUT_S: u64 = 6 * 3600;
 
-async fn run(host: &SharedHost, args: Vec<String>, timeout_s: u64) -> Result<Vec<u8>, SysError> {
-    let timeout = Some(Duration::from_secs(timeout_s));
-    host.run(Command::new(PROGRAM).args(args).timeout(timeout))
-        .await?
-        .checked(PROGRAM)
+/// Of images: guests get them as descriptors.
+const MODE: u32 = 0o640;
+
+/// Runs the program in a fence with what it works on, and nothing else.
+async fn run(
+    host: &SharedHost,
+    args: Vec<String>,
+    fence: Fence,
+    timeout_s: u64,
+) -> Result<Vec<u8>, SysError> {
+    let timeout = Duration::from_secs(timeout_s);
+    let fence = Fence {
+        cpu: Some(timeout),
+        ..fence
+    };
+    let command = Command::new(PROGRAM).args(args).fence(fence);
+    let command = command.timeout(Some(timeout));
+    host.run(command).await?.checked(PROGRAM)
+}
+
+/// Runs it on a new file, which is root's alone from its first moment on.
+async fn make(
+    host: &SharedHost,
+    args: Vec<String>,
+    path: &Path,
+    timeout_s: u64,
+) -> Result<(), SysError> {
+    host.write(path, b"", MODE).await?;
+    let file = host.open_image(path, true, false).await?;
+    let fence = Fence::new(None).file(path, file, true);
+    run(host, args, fence, timeout_s).await.map(|_| ())
 }
 
 pub(crate) async fn create(
@@ -48,72 +74,19 @@ pub(crate) async fn create(
         ]);
     }
     args.extend([path.display().to_string(), size.to_string()]);
-    run(host, args, if long { FULL_TIMEOUT_S } else { 60 })
-        .await
-        .map(|_| ())
+    make(host, args, path, if long { FULL_TIMEOUT_S } else { 60 }).await
 }
 
 pub(crate) async fn resize(
     host: &SharedHost,
-    path: &Path,
-    format: BlockFormat,
+    image: &BlockSpec,
     size: u64,
 ) -> Result<(), SysError> {
-    let args = [
-        "resize",
-        "-q",
-        "-f",
-        format.as_str(),
-        &path.display().to_string(),
-        &size.to_string(),
-    ];
-    run(host, args.map(str::to_owned).to_vec(), 60)
-        .await
-        .map(|_| ())
-}
-
-/// What an image's header says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageHeader {
-    /// What a guest sees, in bytes.
-    pub virtual_size: u64,
-    /// The image that it is a layer on, as it stands in the header.
-    pub backing: Option<String>,
-    /// Whether all its data is in this one file. One that somebody made up may name any other
-    /// file of the host as its data.
-    pub is_whole: bool,
-}
-
-/// Reads an image's header. The image may be in use; nothing that it refers to is opened.
-pub async fn inspect(
-    host: &SharedHost,
-    path: &Path,
-    format: BlockFormat,
-) -> Result<ImageHeader, SysError> {
-    // `-U`: a running guest has the image locked, and its header can be read all the same.
-    let path = path.display().to_string();
-    let args = ["info", "-U", "-f", format.as_str(), "--output=json", &path];
-    let printed = run(host, args.map(str::to_owned).to_vec(), 60).await?;
-    let info: serde_json::Value = serde_json::from_slice(&printed).unwrap_or_default();
-    let virtual_size = info["virtual-size"]
-        .as_u64()
-        .ok_or_else(|| SysError::ProgramFailed {
-            program: PROGRAM.to_owned(),
-            status: "an answer without a size".to_owned(),
-            message: path.clone(),
-        })?;
-    let backing = info["backing-filename"].as_str().map(str::to_owned);
-    let details = &info["format-specific"]["data"];
-    let elsewhere = |extent: &serde_json::Value| extent["filename"] != path.as_str();
-    let extents = details["extents"].as_array();
-    let is_whole = backing.is_none()
-        && details["data-file"].is_null()
-        && extents.is_none_or(|extents| !extents.iter().any(elsewhere));
-    Ok(ImageHeader {
-        virtual_size,
-        backing,
-        is_whole,
-    })
+    let image = Opened::open(host, image, true).await?;
+    let args = ["resize", "-q", &image.filename(), &size.to_string()];
+    let args = args.map(str::to_owned).to_vec();
+    let fence = image.inside(Fence::new(None));
+    run(host, args, fence, 60).await.map(|_| ())
 }
 
 /// What the beginning of a file says that it is.
@@ -160,35 +133,37 @@ impl Probed {
     }
 }
 
-/// Looks at how a file begins; nothing that it may refer to is opened. Only of use for a file that
+/// Looks at how a file begins that is open; `path` names it in errors. Only of use for a file that
 /// no guest has written: a guest makes its raw disk look like anything.
-pub async fn probe(host: &SharedHost, path: &Path) -> Result<Probed, SysError> {
-    let file = host.open_image(path, false, false).await?;
-    let failed = |source| SysError::io("read", path, source);
-    let file = File::from(file.try_clone().map_err(failed)?);
-    if !file.metadata().map_err(failed)?.is_file() {
+pub async fn probe(
+    host: &SharedHost,
+    file: &Arc<OwnedFd>,
+    path: &Path,
+) -> Result<Probed, SysError> {
+    if host.measure(file, path).await?.is_device {
         return Ok(Probed::Device);
     }
-    let mut head = [0; HEAD_BYTES];
-    let length = file.read_at(&mut head, 0).map_err(failed)?;
-    Ok(Probed::of(&head[..length]))
+    let head = host.read_at(file, path, 0, HEAD_BYTES).await?;
+    Ok(Probed::of(&head))
 }
 
-/// Makes a qcow2 image that shows what `backing` shows, which its header names with these words.
+/// Makes a qcow2 image of this size that shows what `backing` shows, which its header names with
+/// these words. The base is not opened.
 pub(crate) async fn create_layer(
     host: &SharedHost,
     path: &Path,
     backing: &str,
     backing_format: BlockFormat,
+    size: u64,
 ) -> Result<(), SysError> {
-    let path = path.display().to_string();
     let format = backing_format.as_str();
-    let args = [
-        "create", "-q", "-f", "qcow2", "-F", format, "-b", backing, &path,
-    ];
-    run(host, args.map(str::to_owned).to_vec(), 60)
-        .await
-        .map(|_| ())
+    let mut args: Vec<String> = ["create", "-q", "-f", "qcow2", "-u", "-F", format]
+        .map(str::to_owned)
+        .to_vec();
+    let path_and_size = [path.display().to_string(), size.to_string()];
+    args.extend(["-b".to_owned(), backing.to_owned()]);
+    args.extend(path_and_size);
+    make(host, args, path, 60).await
 }
 
 /// What is done to a snapshot inside of an image.
@@ -199,11 +174,15 @@ pub(crate) enum SnapshotAction {
     Delete,
 }
 
-/// The snapshots inside of a qcow2 image, oldest first.
-pub(crate) async fn snapshots(host: &SharedHost, path: &Path) -> Result<Vec<String>, SysError> {
-    let path = path.display().to_string();
-    let args = ["info", "-U", "-f", "qcow2", "--output=json", &path];
-    let printed = run(host, args.map(str::to_owned).to_vec(), 60).await?;
+/// The snapshots inside of a qcow2 image, oldest first. The image may be in use.
+pub(crate) async fn snapshots(
+    host: &SharedHost,
+    image: &BlockSpec,
+) -> Result<Vec<String>, SysError> {
+    let image = Opened::open(host, image, false).await?;
+    let args = ["info", "-U", "--output=json", &image.filename()];
+    let args = args.map(str::to_owned).to_vec();
+    let printed = run(host, args, image.inside(Fence::new(None)), 60).await?;
     let info: serde_json::Value = serde_json::from_slice(&printed).unwrap_or_default();
     let rows = info["snapshots"].as_array().into_iter().flatten();
     Ok(rows
@@ -214,7 +193,7 @@ pub(crate) async fn snapshots(host: &SharedHost, path: &Path) -> Result<Vec<Stri
 /// The image must not be in use. Deleting what a guest has overwritten since takes a while.
 pub(crate) async fn snapshot(
     host: &SharedHost,
-    path: &Path,
+    image: &BlockSpec,
     action: SnapshotAction,
     name: &str,
 ) -> Result<(), SysError> {
@@ -223,10 +202,11 @@ pub(crate) async fn snapshot(
         SnapshotAction::Apply => "-a",
         SnapshotAction::Delete => "-d",
     };
-    let args = ["snapshot", flag, name, &path.display().to_string()];
-    run(host, args.map(str::to_owned).to_vec(), 600)
-        .await
-        .map(|_| ())
+    let image = Opened::open(host, image, true).await?;
+    let args = ["snapshot", flag, name, &image.filename()];
+    let args = args.map(str::to_owned).to_vec();
+    let fence = image.inside(Fence::new(None));
+    run(host, args, fence, 600).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ mod config;
 mod content;
 mod dir;
 mod error;
+mod header;
 mod image;
+mod opened;
 
 use std::sync::Arc;
 
@@ -29,7 +31,9 @@ pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{Preallocation, StorageConfig, StorageType};
 pub use content::ContentType;
 pub use error::StorageError;
-pub use image::{ImageHeader, Probed, inspect, probe};
+pub use header::{ImageHeader, header_of, inspect};
+pub use image::{Probed, probe};
+pub use opened::{Opened, check_whole};
 
 /// A volume, as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +139,10 @@ pub trait Bases: Send + Sync {
     /// Whether layers can be made on this image.
     fn is_base(&self, name: &str) -> bool;
 
+    /// Refuses an image whose header names another base than its name does. A base is never
+    /// written, so its header can be relied on from then on.
+    async fn check_fit_for_base(&self, name: &str) -> Result<(), StorageError>;
+
     /// Gives an image another name, while nobody has it open. May be repeated. `NoVolume` where
     /// there is none of either name.
     async fn rename_image(&self, from: &str, to: &str) -> Result<(), StorageError>;
@@ -157,6 +165,9 @@ pub trait Bases: Send + Sync {
 /// Snapshots of images that nobody has open; of those that QEMU has open, QEMU makes them.
 #[async_trait]
 pub trait Snapshots: Send + Sync {
+    /// Refuses an image that no program will be given: one that has its data elsewhere.
+    async fn check_image(&self, name: &str) -> Result<(), StorageError>;
+
     /// Whether this image can have snapshots.
     fn can_snapshot(&self, name: &str) -> bool;
 

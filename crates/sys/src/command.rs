@@ -43,8 +43,63 @@ pub struct Command {
     /// The scope that `run` starts it in, which exists; our own where it is left out. A program
     /// in a scope can be found and ended also by who did not start it.
     pub scope: Option<ScopeName>,
+    /// For a program that reads untrusted data.
+    pub fence: Option<Fence>,
     /// Told, while `run` waits, what the program prints on its standard output.
     pub heard_by: Option<UnboundedSender<Vec<u8>>>,
+}
+
+/// The confinement of a program that reads untrusted data. The program sees these files and the
+/// system's programs and libraries, has no network, and is limited in memory and processor time. It
+/// runs without root's rights, but modes of files do not keep it from the files given here.
+#[derive(Debug, Clone)]
+pub struct Fence {
+    pub files: Vec<Fenced>,
+    /// Folders that the program may make files in, if their modes allow it; no links.
+    pub folders: Vec<PathBuf>,
+    pub memory_bytes: u64,
+    /// Of processors' time; none for a program that stays.
+    pub cpu: Option<Duration>,
+}
+
+/// A file inside of a fence, under the path that it has outside. The descriptor decides which file
+/// it is, also where another one has that path by now.
+#[derive(Debug, Clone)]
+pub struct Fenced {
+    pub path: PathBuf,
+    pub file: Arc<OwnedFd>,
+    pub write: bool,
+}
+
+impl Fence {
+    /// For tools that work on disk images: their tables are a few hundred MiB at most, and address
+    /// space is counted here, of which each thread takes some.
+    const MEMORY_BYTES: u64 = 4 << 30;
+
+    pub fn new(cpu: Option<Duration>) -> Self {
+        Self {
+            files: Vec::new(),
+            folders: Vec::new(),
+            memory_bytes: Self::MEMORY_BYTES,
+            cpu,
+        }
+    }
+
+    #[must_use]
+    pub fn folder(mut self, path: impl Into<PathBuf>) -> Self {
+        self.folders.push(path.into());
+        self
+    }
+
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>, file: Arc<OwnedFd>, write: bool) -> Self {
+        self.files.push(Fenced {
+            path: path.into(),
+            file,
+            write,
+        });
+        self
+    }
 }
 
 impl fmt::Debug for Command {
@@ -99,6 +154,12 @@ impl Command {
     #[must_use]
     pub fn scope(mut self, scope: ScopeName) -> Self {
         self.scope = Some(scope);
+        self
+    }
+
+    #[must_use]
+    pub fn fence(mut self, fence: Fence) -> Self {
+        self.fence = Some(fence);
         self
     }
 

@@ -49,6 +49,11 @@ impl SysError {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// Whether the object is there and is not what it should be.
+    pub fn is_wrong_content(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData)
+    }
+
     pub fn is_full(&self) -> bool {
         let Self::Io { source, .. } = self else {
             return false;

@@ -1,7 +1,7 @@
 //! Files and directories.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -40,6 +40,14 @@ pub struct SpaceUsage {
     pub available: u64,
 }
 
+/// What is known of an image that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// Where it ends, in bytes.
+    pub bytes: u64,
+    pub is_device: bool,
+}
+
 /// Paths are absolute. Every method may be repeated; none follows a link at the last component
 /// unless it says so.
 #[async_trait]
@@ -73,6 +81,10 @@ pub trait Files: Send + Sync + 'static {
     /// Removes an empty directory. False where there was none or it was not empty.
     async fn remove_dir(&self, path: &Path) -> Result<bool, SysError>;
 
+    /// Removes a directory with all that is in it. Another user may own it and its content: no
+    /// link is followed. False where there was none.
+    async fn remove_tree(&self, path: &Path) -> Result<bool, SysError>;
+
     /// None where there is nothing.
     async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError>;
 
@@ -82,14 +94,30 @@ pub trait Files: Send + Sync + 'static {
     /// Returns once everything that was written to a file is on the disk, by whoever it was.
     async fn sync(&self, path: &Path) -> Result<(), SysError>;
 
-    /// Opens a disk image for a guest that may not open it by name. `direct` passes by the page
-    /// cache; where the file system cannot do that, the descriptor uses the cache.
+    /// The path of what a path leads to, with every link followed.
+    async fn resolve(&self, path: &Path) -> Result<PathBuf, SysError>;
+
+    /// Opens a disk image, a file or a block device, for a program that may not open it by name;
+    /// a link is refused. `direct` passes by the page cache; where the file system cannot do that,
+    /// the descriptor uses the cache.
     async fn open_image(
         &self,
         path: &Path,
         write: bool,
         direct: bool,
     ) -> Result<Arc<OwnedFd>, SysError>;
+
+    /// Up to so many bytes of an image that is open, fewer at its end only. `path` names it in
+    /// errors.
+    async fn read_at(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, SysError>;
+
+    async fn measure(&self, image: &Arc<OwnedFd>, path: &Path) -> Result<Measured, SysError>;
 
     /// Opens a new file, to be read and written, that has no name yet: it is gone with its last
     /// descriptor unless `name_file` gives it one.

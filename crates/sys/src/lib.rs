@@ -25,9 +25,9 @@ mod real;
 mod scopes;
 
 pub use clock::SystemClock;
-pub use command::{Command, Output, Stdio};
+pub use command::{Command, Fence, Fenced, Output, Stdio};
 pub use error::SysError;
-pub use files::{FileEntry, FileKind, Files, SpaceUsage};
+pub use files::{FileEntry, FileKind, Files, Measured, SpaceUsage};
 pub use host::{Host, SharedHost};
 pub use lent::Lent;
 pub use line::LentLine;

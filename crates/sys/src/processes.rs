@@ -61,9 +61,10 @@ pub trait Processes: Send + Sync + 'static {
 
     async fn is_alive(&self, process: &ProcessId) -> Result<bool, SysError>;
 
-    /// Connects to a unix socket.
+    /// Connects to a unix socket, not through a link. The peer must be the owner of the socket's
+    /// folder: a guest may have put another socket there.
     async fn connect(&self, socket: &Path) -> Result<Box<dyn Stream>, SysError>;
 
-    /// Connects to a unix socket for another process; the descriptor does not block.
+    /// Connects so for another process; the descriptor does not block.
     async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError>;
 }

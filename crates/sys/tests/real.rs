@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sys::{
-    Command, Files, Limits, Links, Processes, RealHost, ScopeName, Scopes, Stdio, SysError,
+    Command, Fence, Files, Limits, Links, Processes, RealHost, ScopeName, Scopes, Stdio, SysError,
     TapOptions,
 };
 use testkit::left_out::missing;
@@ -340,4 +340,173 @@ async fn taps_and_bridges() {
     }
     assert!(host.remove_bridge("vmbr7").await.unwrap());
     assert!(!host.remove_bridge("vmbr7").await.unwrap());
+}
+
+/// A folder of the test's own that everybody may pass.
+fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let everybody = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), everybody).unwrap();
+    folder
+}
+
+async fn fenced(host: &RealHost, fence: Fence, script: &str) -> (String, String) {
+    let output = host.run(shell(script).fence(fence)).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test]
+async fn a_fenced_program_has_its_files_and_nothing_else() {
+    let Some(host) = host("fence") else { return };
+    let folder = open_folder();
+    let (given, other) = (folder.path().join("given"), folder.path().join("other"));
+    for (path, text) in [(&given, "inside"), (&other, "outside")] {
+        host.write(path, text.as_bytes(), 0o600).await.unwrap();
+    }
+    let file = host.open_image(&given, true, false).await.unwrap();
+    let fence = |write| Fence::new(None).file(&given, file.clone(), write);
+    let (given, other) = (given.display(), other.display());
+
+    let look = format!(
+        "id -u; cat {given}; ls {}; ls /etc /proc /root",
+        folder.path().display()
+    );
+    let (seen, complaints) = fenced(&host, fence(false), &look).await;
+    assert_eq!(seen, "65534\ninsidegiven", "{complaints}");
+    for gone in ["/etc", "/proc", "/root"] {
+        assert!(complaints.contains(gone), "{gone}: {complaints}");
+    }
+    let (_, complaint) = fenced(&host, fence(false), &format!("cat {other}")).await;
+    assert!(complaint.contains("No such file"), "{complaint}");
+
+    let write = format!("echo -n changed > {given}");
+    let (_, complaint) = fenced(&host, fence(false), &write).await;
+    assert!(complaint.contains("Read-only"), "{complaint}");
+    let (_, complaint) = fenced(&host, fence(true), &write).await;
+    assert_eq!(complaint, "");
+    assert_eq!(
+        std::fs::read_to_string(given.to_string()).unwrap(),
+        "changed"
+    );
+    for made in ["/new", "/usr/new", "/dev/new"] {
+        let (_, complaint) = fenced(&host, fence(true), &format!("echo > {made}")).await;
+        assert!(complaint.contains("Read-only"), "{made}: {complaint}");
+    }
+    // What it would take to get out.
+    for way in [
+        "mount -t tmpfs x /usr",
+        "chroot /usr /bin/true",
+        "mknod /given2 b 254 0",
+    ] {
+        let (_, complaint) = fenced(&host, fence(true), way).await;
+        assert!(!complaint.is_empty(), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_fence_holds_the_file_that_was_opened() {
+    let Some(host) = host("fence-swap") else {
+        return;
+    };
+    let folder = open_folder();
+    let (given, secret) = (folder.path().join("given"), folder.path().join("secret"));
+    host.write(&given, b"inside", 0o600).await.unwrap();
+    host.write(&secret, b"secret", 0o600).await.unwrap();
+    let file = host.open_image(&given, false, false).await.unwrap();
+    host.exchange(&given, &secret).await.unwrap();
+    let fence = Fence::new(None).file(&given, file, false);
+    let (seen, complaint) = fenced(&host, fence, &format!("cat {}", given.display())).await;
+    assert_eq!(seen, "inside", "{complaint}");
+}
+
+#[tokio::test]
+async fn a_fenced_program_takes_no_more_than_it_may() {
+    let Some(host) = host("fence-limits") else {
+        return;
+    };
+    let fence = Fence::new(Some(Duration::from_secs(1)));
+    let spin = shell("while :; do :; done").fence(fence.clone());
+    let ended = host.run(spin).await.unwrap();
+    assert_eq!(ended.code, None, "the kernel ends it");
+    let small = Fence {
+        memory_bytes: 64 << 20,
+        ..fence
+    };
+    let greedy = "dd if=/dev/zero of=/dev/null bs=512M count=1";
+    let (_, complaint) = fenced(&host, small, greedy).await;
+    assert!(complaint.contains("memory exhausted"), "{complaint}");
+}
+
+#[tokio::test]
+async fn a_fenced_program_has_a_user_of_its_own_and_a_folder() {
+    let Some(host) = host("fence-folder") else {
+        return;
+    };
+    let folder = open_folder();
+    let (theirs, ours) = (folder.path().join("theirs"), folder.path().join("ours"));
+    for path in [&theirs, &ours] {
+        host.create_dir(path, 0o700).await.unwrap();
+    }
+    host.chown(&theirs, 4711, 4711).await.unwrap();
+    let made = theirs.join("made");
+    let fence = Fence::new(None).folder(&theirs);
+    let script = format!("echo x > {}; ls {}", made.display(), ours.display());
+    let output = host.run(shell(&script).fence(fence).user(4711, 4711)).await;
+    let complaint = output.unwrap().complaint();
+    assert!(complaint.contains("No such file"), "{complaint}");
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(std::fs::metadata(&made).unwrap().uid(), 4711);
+    // A link is no folder.
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&ours, &link).unwrap();
+    let fence = Fence::new(None).folder(&link);
+    let refused = host.run(shell("true").fence(fence)).await.unwrap_err();
+    assert!(refused.to_string().contains("fence in"), "{refused}");
+}
+
+/// What a guest may plant in its own folder.
+#[tokio::test]
+async fn a_planted_link_is_not_followed() {
+    let Some(host) = host("links") else { return };
+    let folder = open_folder();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink(at("secret"), at("log")).unwrap();
+    std::os::unix::fs::symlink(at("new"), at("dangling")).unwrap();
+    let refused = host.open_image(&at("log"), true, false).await;
+    assert!(refused.is_err());
+    for log in ["log", "dangling"] {
+        let command = shell("echo printed").output(Stdio::File(at(log)));
+        assert!(host.run(command).await.is_err(), "{log}");
+    }
+    assert_eq!(std::fs::read_to_string(at("secret")).unwrap(), "secret");
+    assert!(!at("new").exists());
+
+    let socket = tokio::net::UnixListener::bind(at("real")).unwrap();
+    host.connect(&at("real")).await.unwrap();
+    std::os::unix::fs::symlink(at("real"), at("led")).unwrap();
+    for wrong in ["led", "secret"] {
+        assert!(host.connect(&at(wrong)).await.is_err(), "{wrong}");
+        assert!(
+            host.connect_descriptor(&at(wrong)).await.is_err(),
+            "{wrong}"
+        );
+    }
+    // A socket of ours in a folder of theirs is not theirs.
+    host.chown(folder.path(), 4711, 4711).await.unwrap();
+    assert!(host.connect(&at("real")).await.is_err());
+    drop(socket);
+}
+
+#[tokio::test]
+async fn what_is_no_image_is_not_waited_for() {
+    let Some(host) = host("pipes") else { return };
+    let folder = open_folder();
+    let pipe = folder.path().join("pipe");
+    let made = shell(&format!("mkfifo {}", pipe.display()));
+    assert!(host.run(made).await.unwrap().success());
+    let refused = host.open_image(&pipe, false, false).await.unwrap_err();
+    let why = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(why.contains("neither a file nor a block device"), "{why}");
 }

@@ -27,5 +27,5 @@ pub use genisoimage::genisoimage;
 pub use guest_agent::FakeAgent;
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
 pub use qemu::{qemu_facts, spawn_qemu};
-pub use qemu_img::qemu_img;
+pub use qemu_img::{image_content, qemu_img};
 pub use store::FaultyStore;

@@ -1,45 +1,76 @@
 //! `qemu-img` on the files of a fake host: an image is a file of its virtual size, and a snapshot
 //! of it a file beside it, `IMAGE@NAME`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sys::{Command, Output};
 
 use crate::host::Disk;
 
-/// The file of an image that may be named by its nodes: `driver=qcow2,…,file.filename=/x`.
-fn file(image: &str) -> &Path {
-    let name = image.rsplit_once("file.filename=");
-    Path::new(name.map_or(image, |(_, path)| path))
+/// The file of an image that may be named by its nodes: `json:{"file":{"filename":"/x"},…}`.
+fn file(image: &str) -> PathBuf {
+    let nodes = image.strip_prefix("json:");
+    let nodes = nodes.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let name = nodes
+        .as_ref()
+        .and_then(|nodes| nodes["file"]["filename"].as_str());
+    PathBuf::from(name.unwrap_or(image))
+}
+
+/// What an image of this name holds: the beginning of a header that says how large it is.
+pub fn image_content(path: &Path, size: u64, backing: Option<&str>) -> Vec<u8> {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("qcow2") => {
+            let backing = backing.unwrap_or_default();
+            let at: u64 = if backing.is_empty() { 0 } else { 80 };
+            let mut head = b"QFI\xfb\0\0\0\x03".to_vec();
+            head.extend(at.to_be_bytes());
+            head.extend((backing.len() as u32).to_be_bytes());
+            head.extend(16_u32.to_be_bytes());
+            head.extend(size.to_be_bytes());
+            head.resize(80, 0);
+            head.extend(backing.as_bytes());
+            head
+        }
+        Some("vmdk") => {
+            let mut head = b"KDMV\x01\0\0\0\0\0\0\0".to_vec();
+            head.extend((size / 512).to_le_bytes());
+            head.resize(512, 0);
+            head
+        }
+        _ => b"image".to_vec(),
+    }
+}
+
+fn put(disk: &mut Disk, path: &Path, size: u64, backing: Option<&str>) -> Option<String> {
+    let content = image_content(path, size, backing);
+    disk.put(path, content, size).ok().map(|()| String::new())
 }
 
 /// `create`, `resize`, `info`, `convert` and `snapshot`, as far as the storage drivers call them.
 pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
     let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
     let done = match words[..] {
-        // A layer is as large as what it is on.
-        ["create", .., "-b", _, path] => disk
-            .put(Path::new(path), b"layer".to_vec(), 1)
+        ["create", .., "-b", backing, path, size] => size
+            .parse()
             .ok()
-            .map(|()| String::new()),
+            .and_then(|size| put(disk, Path::new(path), size, Some(backing))),
         ["create", .., path, size] => size
             .parse()
             .ok()
-            .and_then(|size| disk.put(Path::new(path), b"image".to_vec(), size).ok())
-            .map(|()| String::new()),
-        ["resize", .., path, size] if disk.size(Path::new(path)).is_some() => size
+            .and_then(|size| put(disk, Path::new(path), size, None)),
+        ["resize", .., image, size] if disk.size(&file(image)).is_some() => size
             .parse()
             .ok()
-            .and_then(|size| disk.put(Path::new(path), b"image".to_vec(), size).ok())
-            .map(|()| String::new()),
-        ["info", .., path] => disk.size(Path::new(path)).map(|size| {
-            let names = disk.beside(&format!("{path}@"));
+            .and_then(|size| put(disk, &file(image), size, None)),
+        ["info", .., image] => disk.size(&file(image)).map(|size| {
+            let names = disk.beside(&format!("{}@", file(image).display()));
             let snapshots: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
             json!({"virtual-size": size, "snapshots": snapshots}).to_string()
         }),
-        ["snapshot", action, name, path] => {
-            let snapshot = format!("{path}@{name}");
+        ["snapshot", action, name, image] => {
+            let snapshot = format!("{}@{name}", file(image).display());
             let snapshot = Path::new(&snapshot);
             let done = match action {
                 "-c" => disk.put(snapshot, Vec::new(), 0).is_ok(),
@@ -49,7 +80,7 @@ pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
             done.then(String::new)
         }
         ["convert", .., from, to]
-            if disk.size(file(from)).is_some() && disk.size(file(to)).is_some() =>
+            if disk.size(&file(from)).is_some() && disk.size(&file(to)).is_some() =>
         {
             Some("    (100.00/100%)\r".to_owned())
         }

@@ -1,7 +1,7 @@
 //! Who may use which volume.
 
 use auth::View;
-use model::{Error, Privilege, StorageId, VmId, VolumeId};
+use model::{Error, ErrorKind, Privilege, StorageId, VmId, VolumeId};
 use storage::{ContentType, VolumeInfo};
 
 use super::Op;
@@ -45,11 +45,29 @@ pub(crate) async fn check_use(
 ) -> Result<VolumeInfo, Error> {
     let storage = op.context.world.storage(volume.storage()).await?;
     let info = storage.describe_name(volume.name())?;
-    if info.owner == Some(guest) {
-        return Ok(info);
-    }
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
-    check_access(&view, volume.storage(), &info)?;
+    if info.owner != Some(guest) {
+        check_access(&view, volume.storage(), &info)?;
+    }
+    // A layer shows its base where it holds nothing, and its name decides which base that is. A
+    // name that no record has is only for a caller who may see that base.
+    if let Some(base) = volume.base()
+        && !is_known(op, volume).await?
+    {
+        check_access(&view, base.storage(), &storage.describe_name(base.name())?)?;
+    }
     Ok(info)
+}
+
+/// Whether the guest that the volume is of has it under this very name.
+async fn is_known(op: &Op, volume: &VolumeId) -> Result<bool, Error> {
+    let Some(owner) = volume.owner() else {
+        return Ok(false);
+    };
+    let guest = match op.context.world.records.guest(owner).await {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(false),
+        guest => guest?.record.data,
+    };
+    Ok(node::volumes_of_guest(&guest).contains(volume))
 }

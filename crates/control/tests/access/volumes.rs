@@ -38,6 +38,19 @@ async fn a_guest_gets_only_volumes_that_its_owner_may_use() {
         ("scsi1", "s1:200/vm-200-disk-0.raw"),
         ("unused0", "s1:200/vm-200-disk-0.raw"),
         ("scsi1", "s1:0,import-from=s1:200/vm-200-disk-0.raw"),
+        // What a layer does not hold is its base's, so its own disk by this name is another's.
+        (
+            "scsi1",
+            "s1:200/base-200-disk-0.raw/100/vm-100-disk-0.qcow2",
+        ),
+        (
+            "unused0",
+            "s1:200/base-200-disk-0.raw/100/vm-100-disk-0.qcow2",
+        ),
+        (
+            "scsi1",
+            "s1:0,import-from=s1:200/base-200-disk-0.raw/100/vm-100-disk-0.qcow2",
+        ),
         ("scsi1", "/dev/sda"),
         ("scsi1", "s1:0,import-from=/etc/shadow"),
         ("ide2", "cdrom"),

@@ -105,7 +105,7 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
         options,
     );
     format.insert("file".to_owned(), file.into());
-    if spec.format == BlockFormat::Qcow2 {
+    if spec.format != BlockFormat::Raw {
         // Never what the header says: whoever wrote it may have named any file.
         let below = spec.backing.as_ref().map(|_| backing_name(slot, 1));
         format.insert("backing".to_owned(), below.into());
@@ -129,7 +129,7 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
 pub fn copy_nodes(name: &str, file: &str, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
     let mut format = common(format_driver(spec.format), name, options);
     format.insert("file".to_owned(), file.into());
-    if spec.format == BlockFormat::Qcow2 {
+    if spec.format != BlockFormat::Raw {
         format.insert("backing".to_owned(), Value::Null);
     }
     if options.detect_zeroes {

@@ -1,11 +1,14 @@
 //! The step that makes the volumes which an edit asks for.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::qemu::{DriveBus, EfiDisk, ImportSource};
-use model::{BlockFormat, BlockSpec, Error, VmId, VolumeId};
+use model::{BlockFormat, BlockSource, BlockSpec, Error, VmId, VolumeId};
 use storage::{ContentType, Probed};
+use sys::SharedHost;
 use tasks::{Probe, Step, Task, TaskContext};
 
 use crate::edit::{Edit, NewVolume};
@@ -60,7 +63,7 @@ impl<T: Allocates> Step<T> for Allocate {
             };
             taken.push(name.clone());
             if let Some(filled) = filled_from(cx, task.edit(), volume).await? {
-                volume.bytes = filled.bytes;
+                volume.bytes = filled.bytes();
             }
             (volume.name, volume.format) = (Some(name), Some(format));
         }
@@ -89,6 +92,10 @@ impl<T: Allocates> Step<T> for Allocate {
             ))
             .await;
             if let Some(filled) = filled_from(cx, task.edit(), volume).await? {
+                if filled.bytes() != volume.bytes {
+                    let text = format!("{}: the source has changed meanwhile", volume.slot);
+                    return Err(Error::conflict(text));
+                }
                 let target = storage.block(name, false)?;
                 fill(cx, volume, &filled, &target).await?;
             }
@@ -130,14 +137,8 @@ fn chosen(volume: &NewVolume) -> Result<(&str, BlockFormat), Error> {
     }
 }
 
-/// What a new volume is filled with.
-struct Filling {
-    source: Source,
-    bytes: u64,
-}
-
 /// What a volume is to be filled with; none for one that begins empty.
-async fn filled_from(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Option<Filling>, Error> {
+async fn filled_from(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Option<Source>, Error> {
     match &volume.source {
         Some(ImportSource::Volume(source)) => import_volume(cx, source).await.map(Some),
         Some(ImportSource::Path(path)) => import_path(cx, path).await.map(Some),
@@ -149,31 +150,21 @@ async fn filled_from(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Option<
 async fn fill(
     cx: &Cx,
     volume: &NewVolume,
-    filling: &Filling,
+    source: &Source,
     target: &BlockSpec,
 ) -> Result<(), Error> {
     let slot = volume.slot;
-    images::copy(
-        cx,
-        &format!("{slot}"),
-        &filling.source,
-        target,
-        filling.bytes,
-        0,
-    )
-    .await?;
+    let bytes = source.bytes();
+    images::copy(cx, &format!("{slot}"), source, target, bytes, 0).await?;
     if volume.source.is_some() {
-        let path = &filling.source.path;
-        cx.log(&format!(
-            "{slot}: imported {} bytes from {path}",
-            filling.bytes
-        ))
-        .await;
+        let path = source.path().display();
+        cx.log(&format!("{slot}: imported {bytes} bytes from {path}"))
+            .await;
     }
     Ok(())
 }
 
-async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Filling, Error> {
+async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Source, Error> {
     let storage = cx.world.storage(volume.storage()).await?;
     storage.activate().await?;
     let info = volumes::info_of(&*storage, volume).await?;
@@ -190,53 +181,53 @@ async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Filling, Error> {
             info.format
         ))
     })?;
-    let spec = BlockSpec {
-        format,
-        ..storage.block(volume.name(), true)?
-    };
-    let source = Source::new(&spec)?;
-    // What a guest has written says nothing of what it is.
-    if info.content != ContentType::Images {
-        images::check_content(&cx.world.host, Path::new(&source.path), format).await?;
+    let host = &cx.world.host;
+    if info.content == ContentType::Images {
+        // The guests' own images may be layers on others of ours.
+        return Source::of_volume(host, &*storage, volume.name(), None).await;
     }
-    // The guests' own images may be layers on others of ours.
-    let bytes = import_size(cx, &source, info.content == ContentType::Images).await?;
-    Ok(Filling { source, bytes })
+    let BlockSource::Path(path) = storage.block(volume.name(), true)?.source else {
+        return Err(Error::bug("a volume to be imported has no path"));
+    };
+    let path = Path::new(&path);
+    let file = host.open_image(path, false, false).await?;
+    images::check_content(host, &file, path, format).await?;
+    Source::of_file(host, path, format, file).await
 }
 
-async fn import_path(cx: &Cx, path: &str) -> Result<Filling, Error> {
+async fn import_path(cx: &Cx, path: &str) -> Result<Source, Error> {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending);
-    let format = format_of(cx, path, ending.and_then(image_format)).await?;
-    let source = Source {
-        path: path.to_owned(),
-        format,
-        snapshot: None,
-    };
-    let bytes = import_size(cx, &source, false).await?;
-    Ok(Filling { source, bytes })
+    let named = ending.and_then(image_format);
+    let host = &cx.world.host;
+    let path = host.resolve(path.as_ref()).await?;
+    let file = host.open_image(&path, false, false).await?;
+    let format = format_of(host, &file, &path, named).await?;
+    Source::of_file(host, &path, format, file).await
 }
 
 /// What a file is, by its name, or by its content where the name does not say. A device is raw, and
 /// so is a file that is named so: a guest may have written it.
-async fn format_of(cx: &Cx, path: &str, named: Option<BlockFormat>) -> Result<BlockFormat, Error> {
-    let (host, file) = (&cx.world.host, Path::new(path));
+async fn format_of(
+    host: &SharedHost,
+    file: &Arc<OwnedFd>,
+    path: &Path,
+    named: Option<BlockFormat>,
+) -> Result<BlockFormat, Error> {
     match named {
         Some(BlockFormat::Raw) => return Ok(BlockFormat::Raw),
         Some(format) => {
-            return images::check_content(host, file, format)
-                .await
-                .map(|()| format);
+            images::check_content(host, file, path, format).await?;
+            return Ok(format);
         }
         None => {}
     }
-    match storage::probe(host, file).await? {
+    let refused = |why: &str| Error::conflict(format!("cannot import '{}': {why}", path.display()));
+    match storage::probe(host, file, path).await? {
         Probed::Image(format) => Ok(format),
         Probed::Device => Ok(BlockFormat::Raw),
-        Probed::Archive => Err(Error::conflict(format!(
-            "cannot import '{path}': it is an archive"
-        ))),
-        Probed::Foreign(format) => Err(Error::conflict(format!(
-            "cannot import '{path}': format '{format}' is not supported by this version of Ostler"
+        Probed::Archive => Err(refused("it is an archive")),
+        Probed::Foreign(format) => Err(refused(&format!(
+            "format '{format}' is not supported by this version of Ostler"
         ))),
     }
 }
@@ -247,38 +238,19 @@ fn image_format(name: &str) -> Option<BlockFormat> {
         .find(|format| format.as_str() == name)
 }
 
-/// The size of what is imported. An image from elsewhere may not name other files as its data:
-/// whoever made it up would read the host's files through it.
-async fn import_size(cx: &Cx, source: &Source, is_ours: bool) -> Result<u64, Error> {
-    let path = Path::new(&source.path);
-    let header = storage::inspect(&cx.world.host, path, source.format)
-        .await
-        .map_err(|error| Error::conflict(format!("cannot import: {}", Error::chain(&error))))?;
-    if !header.is_whole && !is_ours {
-        return Err(Error::conflict(format!(
-            "cannot import '{}': it refers to other files",
-            source.path
-        )));
-    }
-    Ok(header.virtual_size)
-}
-
 /// The file that a guest's UEFI variables begin as.
-async fn variables(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Filling, Error> {
+async fn variables(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Source, Error> {
     let slot = volume.slot.to_string();
     let value = edit.set.get(&slot).and_then(|value| value.as_str());
     let disk = EfiDisk::parse(value.unwrap_or_default())
         .map_err(|error| Error::invalid(slot, error.to_string()))?;
-    let path = efi_vars::template_of(&disk);
-    let entry = cx.world.host.stat(path.as_ref()).await?;
-    let missing = || Error::unavailable(format!("{path} is missing: the package ovmf has it"));
-    let source = Source {
-        path: path.to_owned(),
-        format: BlockFormat::Raw,
-        snapshot: None,
-    };
-    Ok(Filling {
-        source,
-        bytes: entry.ok_or_else(missing)?.size,
-    })
+    let path = Path::new(efi_vars::template_of(&disk));
+    let host = &cx.world.host;
+    if host.stat(path).await?.is_none() {
+        let text = format!("{} is missing: the package ovmf has it", path.display());
+        return Err(Error::unavailable(text));
+    }
+    let path = host.resolve(path).await?;
+    let file = host.open_image(&path, false, false).await?;
+    Source::of_file(host, &path, BlockFormat::Raw, file).await
 }

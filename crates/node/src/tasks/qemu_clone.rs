@@ -426,10 +426,8 @@ async fn make(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
 
 async fn copy_image(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
     let from = cx.world.storage(copy.from.storage()).await?;
-    let source = Source {
-        snapshot: task.snapshot.clone(),
-        ..Source::new(&from.block(copy.from.name(), true)?)?
-    };
+    let (host, snapshot) = (&cx.world.host, task.snapshot.as_deref());
+    let source = Source::of_volume(host, &*from, copy.from.name(), snapshot).await?;
     let target = cx.world.storage(copy.to.storage()).await?;
     let target = target.block(copy.to.name(), false)?;
     let slot = copy.slot.to_string();

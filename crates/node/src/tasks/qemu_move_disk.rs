@@ -302,7 +302,7 @@ impl Step<QemuMoveDisk> for CopyImage {
             return mirror(cx, task, slot).await;
         }
         let source = cx.world.storage(from.storage()).await?;
-        let source = Source::new(&source.block(from.name(), true)?)?;
+        let source = Source::of_volume(&cx.world.host, &*source, from.name(), None).await?;
         let spec = storage.block(to.name(), false)?;
         images::copy(cx, disk, &source, &spec, target.bytes, task.bytes_per_s).await
     }

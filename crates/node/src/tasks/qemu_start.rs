@@ -446,7 +446,7 @@ impl Step<QemuStart> for Launch {
         let taps = open_taps(cx, task, &config, &mut descriptors).await?;
         let paths = task.runtime(cx);
         if let Some(tpm) = &config.tpm {
-            swtpm::start(&cx.world, task.vmid, tpm, &paths).await?;
+            swtpm::start(&cx.world, task.vmid, tpm, &paths, cx.world.guest_user).await?;
         }
         let mut args = argv(
             task.running_as()?,
@@ -470,7 +470,7 @@ impl Step<QemuStart> for Launch {
                 Accel::Kvm => vec!["/dev/kvm".into()],
                 Accel::Tcg => Vec::new(),
             },
-            output: Stdio::File(folder.join("log")),
+            output: Stdio::File(cx.world.paths.guest_log(task.vmid)),
             timeout: None,
             ..Command::new(PROGRAM)
         };
@@ -753,7 +753,7 @@ async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu:
 
 /// What QEMU printed before it ended.
 async fn last_words(cx: &Cx, task: &QemuStart) -> String {
-    let log = cx.world.paths.guest(task.vmid).join("log");
+    let log = cx.world.paths.guest_log(task.vmid);
     let content = cx.world.host.read(&log).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&content).into_owned();
     for line in text.lines() {

@@ -132,6 +132,7 @@ impl Step<QemuTemplate> for Rename {
                 continue;
             }
             storage.activate().await?;
+            bases.check_fit_for_base(from.name()).await?;
             let name = bases.base_name(from.name())?;
             let to = volumes::named(from.storage(), name)?;
             if storage.info(to.name()).await?.is_some() {

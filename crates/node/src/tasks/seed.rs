@@ -89,7 +89,7 @@ impl<T: Seeds> Step<T> for WriteSeed {
         if cx.world.has_medium(vmid).await? {
             cx.log("generating cloud-init ISO").await;
             let is_running = cx.world.running.is_running(vmid).await?;
-            cx.world.write_medium(vmid, &volume, is_running).await?;
+            World::write_medium(cx, vmid, &volume, is_running).await?;
             let seed = SeedRecord::of(&stored);
             if cx.world.records.seed(vmid).await?.as_ref() != Some(&seed) {
                 cx.committed(cx.world.records.note_seed(vmid, seed).await?.0);

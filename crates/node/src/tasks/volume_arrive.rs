@@ -179,17 +179,18 @@ async fn check_image(cx: &Cx, volume: &VolumeId, path: &Path) -> Result<(), Erro
     if named.content != ContentType::Import {
         return Ok(());
     }
-    let host = &cx.world.host;
     let refused = |why: String| Error::conflict(format!("'{volume}' is refused: {why}"));
-    let content = storage::probe(host, path).await?;
+    let host = &cx.world.host;
+    let file = host.open_image(path, false, false).await?;
+    let content = storage::probe(host, &file, path).await?;
     let format = match (named.format.as_str(), content) {
         ("ova", Probed::Archive) | ("ovf", _) => return Ok(()),
         (name, Probed::Image(format)) if format.as_str() == name => format,
         (name, _) => return Err(refused(format!("the file is no {name}"))),
     };
-    let header = storage::inspect(host, path, format).await;
+    let header = storage::header_of(host, &file, path, format).await;
     let header = header.map_err(|error| refused(Error::chain(&error)))?;
-    match header.is_whole {
+    match header.is_whole() {
         true => Ok(()),
         false => Err(refused("it refers to other files".to_owned())),
     }

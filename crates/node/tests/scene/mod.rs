@@ -112,6 +112,11 @@ pub async fn empty<T>(make: fn(VmId) -> T) -> Node<T> {
     }
 }
 
+/// What an image of this name begins with.
+fn holds(image: &Path) -> Vec<u8> {
+    testkit::image_content(image, 1 << 20, None)
+}
+
 /// A node with guest 100, which has a disk and a card.
 pub async fn node<T>(make: fn(VmId) -> T) -> Node<T> {
     node_with(make, &[]).await
@@ -125,7 +130,7 @@ pub async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node
         .await
         .unwrap();
     let image = Path::new("/var/lib/vz/images/100/vm-100-disk-0.raw");
-    node.host.write(image, b"x", 0o600).await.unwrap();
+    node.host.write(image, &holds(image), 0o600).await.unwrap();
     let mut config = GuestConfig::default();
     config.set("memory", "64");
     config.set("kvm", 0);
@@ -138,7 +143,7 @@ pub async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node
         "snippets/hook.sh",
     ] {
         let path = Path::new("/var/lib/vz").join(path);
-        node.host.write(&path, b"x", 0o600).await.unwrap();
+        node.host.write(&path, &holds(&path), 0o600).await.unwrap();
     }
     for (name, value) in options {
         config.set(*name, *value);
@@ -159,7 +164,8 @@ pub async fn node_with<T>(make: fn(VmId) -> T, options: &[(&str, &str)]) -> Node
 pub async fn cloud_node<T>(make: fn(VmId) -> T) -> Node<T> {
     let node = node(make).await;
     let image = Path::new("/var/lib/vz/images/100/vm-100-cloudinit.qcow2");
-    node.host.write(image, b"x", 0o600).await.unwrap();
+    let medium = testkit::image_content(image, 4 << 20, None);
+    node.host.write(image, &medium, 0o600).await.unwrap();
     let snippet = Path::new("/var/lib/vz/snippets/vendor.yaml");
     node.host
         .write(snippet, b"#cloud-config\n{}\n", 0o600)
@@ -359,7 +365,7 @@ pub const IMAGE: &str = "/var/lib/vz/images/100/vm-100-disk-2.qcow2";
 pub async fn layered<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
     let node = node_with(|vmid| QemuStart::new(vmid, None, false), LAYERED).await;
     let image = Path::new(IMAGE);
-    node.host.write(image, b"x", 0o600).await.unwrap();
+    node.host.write(image, &holds(image), 0o600).await.unwrap();
     let node = if runs { node.done().await } else { node };
     node.then(make)
 }

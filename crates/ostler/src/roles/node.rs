@@ -28,7 +28,11 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("the agent needs root: it makes cgroups, taps and guests' processes");
     }
-    let host: SharedHost = Arc::new(RealHost::open(&config.scope_root)?);
+    let host = RealHost::open(&config.scope_root)?;
+    let host: SharedHost = Arc::new(match config.guest_user {
+        Some((uid, gid)) => host.with_tools_user(uid, gid),
+        None => host,
+    });
     let paths = &config.paths;
     host.create_dir(&paths.state(), 0o755).await?;
     host.create_dir(&paths.guests(), 0o755).await?;

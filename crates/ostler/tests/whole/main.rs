@@ -17,6 +17,7 @@ mod cloudinit;
 mod floods;
 mod front;
 mod guest_devices;
+mod host_files;
 mod hotplug;
 mod kvm;
 mod many_guests;

@@ -551,10 +551,10 @@ async fn taking_turns(scene: &Scene) {
     futures_util::future::join_all(asked).await;
 }
 
-/// The mark that a task leaves beside the guest's sockets while it has it frozen is still there
+/// The mark that a task leaves beside the guest's folder while it has it frozen is still there
 /// and no task is: the next agent thaws the guest.
 async fn a_freezer_that_died(scene: &Scene) {
-    let mark = scene.node.root.join("run/ostler/guests/100/frozen");
+    let mark = scene.node.root.join("run/ostler/guests/100.frozen");
     assert_eq!(scene.result("POST", "/fsfreeze-freeze").await, 1);
     let agent = scene.node.role("node")[0];
     crate::harness::kill(agent);

@@ -202,7 +202,7 @@ fn a_file_is_read_as_what_it_is() {
             (path(&layer), "it refers to other files"),
             (path(&vdi), "format 'vdi' is not supported"),
             ("local:import/inside.raw", "is no raw image"),
-            ("local:import/fake.qcow2", "not in qcow2 format"),
+            ("local:import/fake.qcow2", "it is no qcow2 image"),
         ] {
             let drive = format!("local:0,import-from={source}");
             let status = scene.node.task("qemu_create", scene.creation(&drive)).await;

@@ -125,7 +125,7 @@ fn what_cannot_start_says_why_in_one_line() {
         let image = node.root.join("var/lib/vz/images/100/vm-100-disk-0.qcow2");
         std::fs::write(&image, "not an image").unwrap();
         let exit = node.task("qemu_start", guest(100)).await;
-        assert!(exit.contains("not in qcow2 format"), "{exit}");
+        assert!(exit.contains("it is no qcow2 image"), "{exit}");
         std::fs::remove_file(&image).unwrap();
         let exit = node.task("qemu_start", guest(100)).await;
         assert_eq!(

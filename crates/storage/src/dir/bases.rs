@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId, VolumeId};
 
 use super::{Dir, layout};
-use crate::{Bases, Storage, StorageError, image};
+use crate::{Bases, Storage, StorageError, image, inspect};
 
 /// More layers than anybody stacks; a longer chain leads in a circle.
 const LAYERS_MAX: usize = 32;
@@ -78,13 +78,33 @@ impl Bases for Dir {
         let (_, _, base_format) = self.locate_image(base)?;
         let path = self.root().join(&location.path);
         self.make_place(name, &path).await?;
+        let base_path = self.root().join("images").join(base);
+        let header = inspect(&self.host, &base_path, base_format).await;
+        let size = header.map_err(|source| self.failed(source))?.virtual_size;
         let backing = format!("../{base}");
-        let made = image::create_layer(&self.host, &path, &backing, base_format).await;
+        let made = image::create_layer(&self.host, &path, &backing, base_format, size).await;
         if made.is_err() {
             // Only what we were making can be there: it was not there before.
             let _ = self.free(name).await;
         }
         made.map_err(|source| self.failed(source))
+    }
+
+    async fn check_fit_for_base(&self, name: &str) -> Result<(), StorageError> {
+        let (location, _, format) = self.locate_image(name)?;
+        let path = self.root().join(&location.path);
+        let header = inspect(&self.host, &path, format).await;
+        let header = header.map_err(|source| self.failed(source))?;
+        let says = header.backing.map(|backing| resolve(&path, &backing));
+        let named = location
+            .base
+            .map(|base| self.root().join("images").join(base));
+        if says == named && !header.has_data_elsewhere {
+            return Ok(());
+        }
+        let what = format!("'{name}' as a base: it refers to other files than its name says");
+        let storage = self.config.id.clone();
+        Err(StorageError::Unsupported { storage, what })
     }
 
     async fn backing(&self, name: &str) -> Result<Option<BlockSpec>, StorageError> {
@@ -99,7 +119,7 @@ impl Bases for Dir {
             }
             let format = self.format_within(&path)?;
             if format == BlockFormat::Qcow2 {
-                let header = image::inspect(&self.host, &path, format).await;
+                let header = inspect(&self.host, &path, format).await;
                 let header = header.map_err(|source| self.failed(source))?;
                 next = header.backing.map(|backing| resolve(&path, &backing));
             }
@@ -122,12 +142,14 @@ impl Bases for Dir {
 }
 
 impl Dir {
-    /// The format of an image by its path, which must be that of an image of this storage:
-    /// headers are only believed so far.
+    /// The format of a base by its path, which must be that of a base of this storage: headers
+    /// are only believed so far.
     fn format_within(&self, path: &Path) -> Result<BlockFormat, StorageError> {
         let images = self.root().join("images");
         let name = path.strip_prefix(&images).ok().and_then(Path::to_str);
-        let location = name.and_then(layout::parse);
+        let file = path.file_name().and_then(|file| file.to_str());
+        let is_base = file.is_some_and(layout::is_base);
+        let location = name.and_then(layout::parse).filter(|_| is_base);
         let format = location.and_then(|location| location.format);
         format.ok_or_else(|| StorageError::BadName(path.display().to_string()))
     }

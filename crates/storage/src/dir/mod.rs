@@ -21,7 +21,7 @@ use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
 use crate::{
     Bases, ContentType, FileVolumes, Snapshots, Storage, StorageConfig, StorageError, VolumeInfo,
-    image,
+    image, inspect,
 };
 use layout::Location;
 
@@ -131,7 +131,7 @@ impl Dir {
             return Ok(self.as_it_is(name, location, entry, entry.size));
         };
         let path = self.root().join(&location.path);
-        let header = image::inspect(&self.host, &path, format).await;
+        let header = inspect(&self.host, &path, format).await;
         let header = header.map_err(|source| self.failed(source))?;
         // A layer is listed by the name that tells what it is a layer on.
         let base = header
@@ -383,9 +383,8 @@ impl Storage for Dir {
     }
 
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
-        let (location, _, format) = self.locate_image(name)?;
-        let path = self.root().join(&location.path);
-        image::resize(&self.host, &path, format, size)
+        self.locate_image(name)?;
+        image::resize(&self.host, &self.block(name, false)?, size)
             .await
             .map_err(|source| self.failed(source))
     }

@@ -4,18 +4,22 @@ use async_trait::async_trait;
 use model::BlockFormat;
 
 use super::Dir;
-use crate::{Snapshots, StorageError, image};
+use crate::{Opened, Snapshots, Storage, StorageError, image};
 
 #[async_trait]
 impl Snapshots for Dir {
+    async fn check_image(&self, name: &str) -> Result<(), StorageError> {
+        let opened = Opened::open(&self.host, &self.block(name, true)?, false).await;
+        opened.map(drop).map_err(|source| self.failed(source))
+    }
+
     fn can_snapshot(&self, name: &str) -> bool {
         let format = self.locate_image(name).map(|(_, _, format)| format);
         format.is_ok_and(|format| format == BlockFormat::Qcow2)
     }
 
     async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError> {
-        let path = self.root().join(self.locate(name)?.path);
-        image::snapshots(&self.host, &path)
+        image::snapshots(&self.host, &self.block(name, true)?)
             .await
             .map_err(|source| self.failed(source))
     }
@@ -57,8 +61,7 @@ impl Dir {
         action: image::SnapshotAction,
         snapshot: &str,
     ) -> Result<(), StorageError> {
-        let path = self.root().join(self.locate(name)?.path);
-        image::snapshot(&self.host, &path, action, snapshot)
+        image::snapshot(&self.host, &self.block(name, false)?, action, snapshot)
             .await
             .map_err(|source| self.failed(source))
     }

@@ -1,17 +1,17 @@
 //! Files by system calls.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::RealHost;
 use super::pool::Kind;
-use crate::{FileEntry, FileKind, Files, SharedHost, SpaceUsage, SysError};
+use crate::{FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage, SysError};
 
 #[async_trait]
 impl Files for RealHost {
@@ -80,6 +80,11 @@ impl Files for RealHost {
         .await
     }
 
+    async fn remove_tree(&self, path: &Path) -> Result<bool, SysError> {
+        self.change_at(path, "remove", |path| gone_is_false(remove_tree(path)))
+            .await
+    }
+
     async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError> {
         self.look_at(path, "examine", |path| match fs::symlink_metadata(path) {
             Ok(metadata) => Ok(Some(entry(path, &metadata))),
@@ -120,6 +125,11 @@ impl Files for RealHost {
         .await
     }
 
+    async fn resolve(&self, path: &Path) -> Result<PathBuf, SysError> {
+        self.look_at(path, "find", |path| fs::canonicalize(path))
+            .await
+    }
+
     async fn open_image(
         &self,
         path: &Path,
@@ -127,19 +137,57 @@ impl Files for RealHost {
         direct: bool,
     ) -> Result<Arc<OwnedFd>, SysError> {
         self.look_at(path, "open", move |path| {
+            // What is no file and no disk may keep its opener waiting.
+            let flags_always = libc::O_NOFOLLOW | libc::O_NONBLOCK;
             let open = |flags: i32| {
                 fs::OpenOptions::new()
                     .read(true)
                     .write(write)
-                    .custom_flags(flags)
+                    .custom_flags(flags_always | flags)
                     .open(path)
             };
             let file = match open(if direct { libc::O_DIRECT } else { 0 }) {
                 // What a file system without direct access says.
                 Err(error) if direct && error.raw_os_error() == Some(libc::EINVAL) => open(0),
                 result => result,
-            };
-            Ok(Arc::new(OwnedFd::from(file?)))
+            }?;
+            check_holds_bytes(&file)?;
+            Ok(Arc::new(OwnedFd::from(file)))
+        })
+        .await
+    }
+
+    async fn read_at(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, SysError> {
+        let image = image.clone();
+        self.look_at(path, "read", move |_| {
+            let mut file = again(&image)?;
+            file.seek(SeekFrom::Start(offset))?;
+            let mut bytes = Vec::new();
+            file.take(length as u64).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        })
+        .await
+    }
+
+    async fn measure(&self, image: &Arc<OwnedFd>, path: &Path) -> Result<Measured, SysError> {
+        let image = image.clone();
+        self.look_at(path, "measure", move |_| {
+            let mut file = again(&image)?;
+            let metadata = file.metadata()?;
+            Ok(Measured {
+                bytes: match metadata.is_file() {
+                    true => metadata.len(),
+                    // The length of a device is where it ends.
+                    false => file.seek(SeekFrom::End(0))?,
+                },
+                is_device: !metadata.is_file(),
+            })
         })
         .await
     }
@@ -245,6 +293,41 @@ impl RealHost {
         let work = move || work(&path).map_err(|source| SysError::io(action, &path, source));
         self.change(Kind::Write, work).await
     }
+}
+
+/// Opens a file once more, to be read: a descriptor that passes by the page cache reads whole blocks
+/// only, and has a place of its own where it reads on.
+fn again(file: &OwnedFd) -> io::Result<fs::File> {
+    fs::File::open(crate::lent::path_of(file))
+}
+
+/// How often a directory is emptied again while another process fills it.
+const TRIES: usize = 16;
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    // Whose it was adds nothing to it any more, unless in a directory of its own below.
+    std::os::unix::fs::lchown(path, Some(rustix::process::geteuid().as_raw()), None)?;
+    let mut removed = fs::remove_dir_all(path);
+    for _ in 1..TRIES {
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                removed = fs::remove_dir_all(path);
+            }
+            removed => return removed,
+        }
+    }
+    removed
+}
+
+/// Refuses what is neither a file nor a block device, and makes the descriptor wait as others do.
+fn check_holds_bytes(file: &fs::File) -> io::Result<()> {
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() && !kind.is_block_device() {
+        let text = "it is neither a file nor a block device";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let flags = rustix::fs::fcntl_getfl(file)? - rustix::fs::OFlags::NONBLOCK;
+    Ok(rustix::fs::fcntl_setfl(file, flags)?)
 }
 
 fn is_absent(error: &io::Error) -> bool {

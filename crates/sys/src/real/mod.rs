@@ -4,6 +4,7 @@ mod blocking;
 mod cgroup;
 mod cgroup_v1;
 mod cgroup_v2;
+mod fence;
 mod files;
 mod links;
 mod pool;
@@ -29,7 +30,12 @@ pub struct RealHost {
     pools: Arc<Pools>,
     /// Where file calls are made; none: on the threads that all share.
     pool: Option<Arc<Pool>>,
+    /// uid and gid of fenced programs.
+    tools_user: (u32, u32),
 }
+
+/// `nobody`, where no user is set for fenced programs.
+const NOBODY: (u32, u32) = (65534, 65534);
 
 impl RealHost {
     /// `scope_root` is the name below which all our scopes lie; two nodes on one machine need
@@ -45,7 +51,17 @@ impl RealHost {
             boot_id,
             pools: Arc::default(),
             pool: None,
+            tools_user: NOBODY,
         })
+    }
+
+    /// Runs fenced programs as this user, unless they have one of their own.
+    #[must_use]
+    pub fn with_tools_user(self, uid: u32, gid: u32) -> Self {
+        Self {
+            tools_user: (uid, gid),
+            ..self
+        }
     }
 
     /// Looks at something of the host, away from the async threads.

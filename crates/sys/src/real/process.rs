@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::fence::Walls;
 use super::{RealHost, blocking};
 use crate::{
     Command, Limits, Output, ProcessId, Processes, ScopeName, Scopes, Stdio, Stream, SysError,
@@ -23,7 +24,7 @@ use crate::{
 #[async_trait]
 impl Processes for RealHost {
     async fn run(&self, command: Command) -> Result<Output, SysError> {
-        let mut child = prepare(&command)?;
+        let mut child = self.prepare(&command)?;
         child.stdin(StdStdio::piped()).kill_on_drop(true);
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::piped()).stderr(StdStdio::piped());
@@ -72,7 +73,7 @@ impl Processes for RealHost {
     }
 
     async fn spawn(&self, command: Command, scope: &ScopeName) -> Result<ProcessId, SysError> {
-        let mut child = prepare(&command)?;
+        let mut child = self.prepare(&command)?;
         child.stdin(StdStdio::null());
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::null()).stderr(StdStdio::null());
@@ -95,13 +96,13 @@ impl Processes for RealHost {
     }
 
     async fn connect(&self, socket: &Path) -> Result<Box<dyn Stream>, SysError> {
-        let stream = tokio::net::UnixStream::connect(socket).await;
+        let stream = connect(socket).await;
         let stream = stream.map_err(|source| SysError::io("connect to", socket, source))?;
         Ok(Box::new(stream))
     }
 
     async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError> {
-        let stream = tokio::net::UnixStream::connect(socket).await;
+        let stream = connect(socket).await;
         let stream = stream.and_then(tokio::net::UnixStream::into_std);
         stream
             .map(OwnedFd::from)
@@ -110,6 +111,82 @@ impl Processes for RealHost {
 }
 
 impl RealHost {
+    /// What `run` and `spawn` share: arguments, environment, user, descriptors, fence.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where processes are made"
+    )]
+    fn prepare(&self, command: &Command) -> Result<tokio::process::Command, SysError> {
+        let mut child = tokio::process::Command::new(&command.program);
+        child.args(&command.args).env_clear().current_dir("/");
+        child.env(
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        );
+        child
+            .env("LANG", "C.UTF-8")
+            .envs(command.env.iter().map(|(name, value)| (name, value)));
+        if let Stdio::File(path) = &command.output {
+            let (stdout, stderr) = open_log(path)?;
+            child.stdout(stdout).stderr(stderr);
+        }
+        let fence = match &command.fence {
+            // Who is not root gives a program no rights that it could lose.
+            Some(fence) if rustix::process::geteuid().is_root() => {
+                let user = command.user.unwrap_or(self.tools_user);
+                Some(Walls::around(fence, user)?)
+            }
+            _ => None,
+        };
+        let user = command.user;
+        let groups = groups_of(&command.groups_of)?;
+        let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
+        let above = descriptors
+            .iter()
+            .map(|(target, _)| target + 1)
+            .max()
+            .unwrap_or(0);
+        let mut moved = vec![-1; descriptors.len()];
+        // SAFETY: between fork and exec only async-signal-safe calls are made (fcntl, dup2,
+        // setgroups, setgid, setuid, unshare, and system calls for a fence) and nothing is allocated. The descriptors live in the closure,
+        // so their numbers are valid.
+        unsafe {
+            child.pre_exec(move || {
+                // First out of the way of every target, so that no source is overwritten.
+                for ((_, descriptor), place) in descriptors.iter().zip(&mut moved) {
+                    *place = libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above);
+                    if *place < 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+                for ((target, _), place) in descriptors.iter().zip(&moved) {
+                    if libc::dup2(*place, *target) < 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+                if let Some(walls) = &fence {
+                    let own = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC;
+                    if libc::unshare(own) < 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                    return walls.enter();
+                }
+                let Some((uid, gid)) = user else {
+                    return Ok(());
+                };
+                let ok = libc::setgroups(groups.len(), groups.as_ptr()) == 0
+                    && libc::setgid(gid) == 0
+                    && libc::setuid(uid) == 0;
+                if ok {
+                    Ok(())
+                } else {
+                    Err(io::Error::last_os_error())
+                }
+            });
+        }
+        Ok(child)
+    }
+
     /// Has a child enter a scope, in a session of its own, before it becomes its program.
     fn enter(
         &self,
@@ -137,6 +214,25 @@ impl RealHost {
         }
         Ok(())
     }
+}
+
+/// Connects to the socket at this path, not through a link. The peer must be the owner of the
+/// socket's folder.
+async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
+    use rustix::fs::{FileType, Mode, OFlags};
+    use std::os::unix::fs::MetadataExt;
+    let refused = |text: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let socket = rustix::fs::open(path, flags, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
+        return refused("it is no socket");
+    }
+    let stream = tokio::net::UnixStream::connect(crate::lent::path_of(&socket)).await?;
+    let owner = std::fs::metadata(path.parent().unwrap_or(path))?.uid();
+    if stream.peer_cred()?.uid() != owner {
+        return refused("another user answers");
+    }
+    Ok(stream)
 }
 
 /// Passes on what a program prints, as it comes.
@@ -175,76 +271,18 @@ fn not_started(command: &Command, source: io::Error) -> SysError {
     }
 }
 
-fn open_log(path: &Path) -> Result<StdStdio, SysError> {
+/// Opens a log, never through a link, for what a program prints and what it complains of.
+fn open_log(path: &Path) -> Result<(StdStdio, StdStdio), SysError> {
     use std::os::unix::fs::OpenOptionsExt;
     let file = std::fs::OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
         .open(path);
-    Ok(StdStdio::from(
-        file.map_err(|source| SysError::io("open", path, source))?,
-    ))
-}
-
-/// What `run` and `spawn` share: arguments, environment, user, descriptors.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where processes are made"
-)]
-fn prepare(command: &Command) -> Result<tokio::process::Command, SysError> {
-    let mut child = tokio::process::Command::new(&command.program);
-    child.args(&command.args).env_clear().current_dir("/");
-    child.env(
-        "PATH",
-        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    );
-    child
-        .env("LANG", "C.UTF-8")
-        .envs(command.env.iter().map(|(name, value)| (name, value)));
-    if let Stdio::File(path) = &command.output {
-        child.stdout(open_log(path)?).stderr(open_log(path)?);
-    }
-    let user = command.user;
-    let groups = groups_of(&command.groups_of)?;
-    let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
-    let above = descriptors
-        .iter()
-        .map(|(target, _)| target + 1)
-        .max()
-        .unwrap_or(0);
-    let mut moved = vec![-1; descriptors.len()];
-    // SAFETY: between fork and exec only async-signal-safe calls are made (fcntl, dup2,
-    // setgroups, setgid, setuid) and nothing is allocated. The descriptors live in the closure,
-    // so their numbers are valid.
-    unsafe {
-        child.pre_exec(move || {
-            // First out of the way of every target, so that no source is overwritten.
-            for ((_, descriptor), place) in descriptors.iter().zip(&mut moved) {
-                *place = libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above);
-                if *place < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-            }
-            for ((target, _), place) in descriptors.iter().zip(&moved) {
-                if libc::dup2(*place, *target) < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-            }
-            let Some((uid, gid)) = user else {
-                return Ok(());
-            };
-            let ok = libc::setgroups(groups.len(), groups.as_ptr()) == 0
-                && libc::setgid(gid) == 0
-                && libc::setuid(uid) == 0;
-            if ok {
-                Ok(())
-            } else {
-                Err(io::Error::last_os_error())
-            }
-        });
-    }
-    Ok(child)
+    let both = file.and_then(|file| Ok((file.try_clone()?, file)));
+    let (one, other) = both.map_err(|source| SysError::io("open", path, source))?;
+    Ok((StdStdio::from(one), StdStdio::from(other)))
 }
 
 /// Kills a process. One that is gone already is what was wanted.

@@ -1,12 +1,14 @@
 //! Files in memory.
 
+use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sys::{FileEntry, FileKind, Files, SpaceUsage, SysError};
+use sys::{FileEntry, FileKind, Files, Measured, SpaceUsage, SysError};
 
 use super::{Disk, FakeHost, Node};
 
@@ -239,6 +241,20 @@ impl Files for FakeHost {
         call.end(removed).await
     }
 
+    async fn remove_tree(&self, path: &Path) -> Result<bool, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("remove {} with all", path.display()))
+            .await?;
+        let removed = {
+            let nodes = &mut self.world().disk.nodes;
+            let before = nodes.len();
+            nodes.retain(|node, _| !node.starts_with(path));
+            nodes.len() < before
+        };
+        call.end(removed).await
+    }
+
     async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError> {
         let call = self
             .faults
@@ -275,6 +291,18 @@ impl Files for FakeHost {
         call.end(()).await
     }
 
+    /// There are no links in memory.
+    async fn resolve(&self, path: &Path) -> Result<PathBuf, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("find {}", path.display()))
+            .await?;
+        if !self.world().disk.nodes.contains_key(path) {
+            return Err(failed("find", path, io::ErrorKind::NotFound));
+        }
+        call.end(path.to_owned()).await
+    }
+
     async fn open_image(
         &self,
         path: &Path,
@@ -285,8 +313,51 @@ impl Files for FakeHost {
             .faults
             .begin(|| format!("open {}", path.display()))
             .await?;
-        let content = self.world().disk.read(path)?;
-        call.end(Arc::new(filled(path, &content)?)).await
+        let (content, size) = {
+            let disk = &self.world().disk;
+            (disk.read(path)?, disk.size(path).unwrap_or_default())
+        };
+        let file = File::from(filled(path, &content)?);
+        let sized = file.set_len(size);
+        sized.map_err(|source| SysError::io("open", path, source))?;
+        call.end(Arc::new(OwnedFd::from(file))).await
+    }
+
+    async fn read_at(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("read the image {}", path.display()))
+            .await?;
+        let mut bytes = vec![0; length];
+        let read = image.try_clone().and_then(|image| {
+            let file = File::from(image);
+            file.read_at(&mut bytes, offset)
+        });
+        let read = read.map_err(|source| SysError::io("read", path, source))?;
+        bytes.truncate(read);
+        call.end(bytes).await
+    }
+
+    async fn measure(&self, image: &Arc<OwnedFd>, path: &Path) -> Result<Measured, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("measure the image {}", path.display()))
+            .await?;
+        let metadata = image
+            .try_clone()
+            .and_then(|image| File::from(image).metadata());
+        let metadata = metadata.map_err(|source| SysError::io("measure", path, source))?;
+        let measured = Measured {
+            bytes: metadata.len(),
+            is_device: false,
+        };
+        call.end(measured).await
     }
 
     async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError> {

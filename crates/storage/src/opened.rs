@@ -1,0 +1,183 @@
+//! Images that are open for a program: each was opened once, by us, and the program is fenced in
+//! with the very files of the descriptors.
+//!
+//! ```text
+//!   BlockSpec ──open──► Opened ─┬─ filename()   json:{"driver":"qcow2","file":…,"backing":…}
+//!   (what the name says)        └─ inside()     Fence { files }
+//! ```
+//!
+//! What an image says of its base is never taken from its header, and one that has its data in
+//! other files is refused.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::{BlockFormat, BlockSource, BlockSpec};
+use serde_json::{Value, json};
+use sys::{Fence, SharedHost, SysError};
+
+use crate::{ImageHeader, header_of};
+
+/// An image with all that its name says it is a layer on, open.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// From the top.
+    layers: Vec<Layer>,
+    write: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Layer {
+    path: PathBuf,
+    format: BlockFormat,
+    file: Arc<OwnedFd>,
+    header: ImageHeader,
+}
+
+impl Opened {
+    /// Opens an image with its layers, of which only the first is ever written.
+    pub async fn open(host: &SharedHost, spec: &BlockSpec, write: bool) -> Result<Self, SysError> {
+        let mut layers = Vec::new();
+        for layer in spec.layers() {
+            let BlockSource::Path(path) = &layer.source else {
+                let text = "an image that is a descriptor already".to_owned();
+                return Err(SysError::Unsupported(text));
+            };
+            let write = write && layers.is_empty();
+            let file = host.open_image(path.as_ref(), write, false).await?;
+            layers.push(Layer::new(host, path.into(), layer.format, file).await?);
+        }
+        Ok(Self { layers, write })
+    }
+
+    /// An image without layers that is open already, to be read.
+    pub async fn of(
+        host: &SharedHost,
+        path: &Path,
+        format: BlockFormat,
+        file: Arc<OwnedFd>,
+    ) -> Result<Self, SysError> {
+        Ok(Self {
+            layers: vec![Layer::new(host, path.to_owned(), format, file).await?],
+            write: false,
+        })
+    }
+
+    fn top(&self) -> Option<&Layer> {
+        self.layers.first()
+    }
+
+    /// What a guest sees of it, in bytes.
+    pub fn virtual_size(&self) -> u64 {
+        self.top().map_or(0, |top| top.header.virtual_size)
+    }
+
+    pub fn format(&self) -> BlockFormat {
+        self.top().map_or(BlockFormat::Raw, |top| top.format)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.top().map_or(Path::new(""), |top| &top.path)
+    }
+
+    /// Whether its header says that it is a layer, of which its name knows nothing. Whatever it
+    /// does not hold itself would be read as zeros.
+    pub fn lacks_base(&self) -> bool {
+        let says_so = self.top().is_some_and(|top| top.header.backing.is_some());
+        says_so && self.layers.len() == 1
+    }
+
+    /// The image as QEMU's programs take it, with everything that they would look for otherwise.
+    pub fn filename(&self) -> String {
+        self.node(true)
+    }
+
+    /// The same for an image that a running guest has locked.
+    pub fn filename_unlocked(&self) -> String {
+        self.node(false)
+    }
+
+    fn node(&self, locked: bool) -> String {
+        let node = self.layers.iter().rev().fold(Value::Null, |below, layer| {
+            let mut node = json!({
+                "driver": layer.format.as_str(),
+                "file": {"driver": layer.protocol(), "filename": layer.path.display().to_string()},
+            });
+            if layer.format != BlockFormat::Raw {
+                node["backing"] = below;
+            }
+            node
+        });
+        let mut node = node;
+        if !locked {
+            node["file"]["locking"] = "off".into();
+        }
+        format!("json:{node}")
+    }
+
+    /// A fence with its files inside, too.
+    #[must_use]
+    pub fn inside(&self, fence: Fence) -> Fence {
+        let mut layers = self.layers.iter();
+        let fence = match layers.next() {
+            Some(top) => fence.file(&top.path, top.file.clone(), self.write),
+            None => fence,
+        };
+        layers.fold(fence, |fence, layer| {
+            fence.file(&layer.path, layer.file.clone(), false)
+        })
+    }
+}
+
+impl Layer {
+    async fn new(
+        host: &SharedHost,
+        path: PathBuf,
+        format: BlockFormat,
+        file: Arc<OwnedFd>,
+    ) -> Result<Self, SysError> {
+        let header = whole(host, &file, &path, format).await?;
+        Ok(Self {
+            path,
+            format,
+            file,
+            header,
+        })
+    }
+
+    fn protocol(&self) -> &'static str {
+        match self.path.starts_with("/dev") {
+            true => "host_device",
+            false => "file",
+        }
+    }
+}
+
+/// Refuses an open image that has its data in other files: a forged header may name any.
+pub async fn check_whole(
+    host: &SharedHost,
+    file: &Arc<OwnedFd>,
+    path: &Path,
+    format: BlockFormat,
+) -> Result<(), SysError> {
+    match format {
+        BlockFormat::Raw => Ok(()),
+        _ => whole(host, file, path, format).await.map(drop),
+    }
+}
+
+async fn whole(
+    host: &SharedHost,
+    file: &Arc<OwnedFd>,
+    path: &Path,
+    format: BlockFormat,
+) -> Result<ImageHeader, SysError> {
+    let header = header_of(host, file, path, format).await?;
+    if header.has_data_elsewhere {
+        let why = io::Error::new(io::ErrorKind::InvalidData, "it refers to other files");
+        return Err(SysError::io("use", path, why));
+    }
+    Ok(header)
+}

@@ -1,0 +1,263 @@
+//! The fence around a program that reads what others have written.
+//!
+//! ```text
+//!   around()   the parent takes hold of each file by its descriptor, and names what is to be made
+//!   enter()    the child: own mounts and network ─ an empty root ─ /usr, some devices, the files
+//!              ─ leaves the old root ─ limits ─ another user, one capability, no way to get more
+//! ```
+//!
+//! The capability that is left overrides the modes of files, and only the files of the fence are
+//! there. NFS, FUSE and 9P have the uid judged by a server, which knows no capabilities: for their
+//! files the program keeps uid 0, without root's other rights.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
+use rustix::process::{Resource, Rlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+use crate::{Fence, Fenced, SysError};
+
+/// What a program finds of the system. Where they are links into `/usr` they are so inside, too.
+const SYSTEM: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin"];
+
+/// The devices that any program may want.
+const DEVICES: [&str; 3] = ["/dev/null", "/dev/urandom", "/dev/zero"];
+
+/// Where the new root is put while there is an old one: a folder that every system has.
+const PLACE: &CStr = c"/proc";
+
+/// All that a fence may hold besides: what is made in the root itself.
+const ROOT_OPTIONS: &CStr = c"mode=755,size=1m";
+
+/// The file systems that have a uid judged elsewhere: NFS, FUSE, 9P (linux/magic.h).
+const JUDGED_ELSEWHERE: [u64; 3] = [0x6969, 0x6573_5546, 0x0102_1997];
+
+/// A fence that is ready to be put up.
+pub(super) struct Walls {
+    /// What is made in the new root, relative to it, in this order.
+    folders: Vec<CString>,
+    links: Vec<(CString, CString)>,
+    mounts: Vec<Mount>,
+    limits: Vec<(Resource, u64)>,
+    user: (Uid, Gid),
+}
+
+struct Mount {
+    tree: OwnedFd,
+    /// Relative to the new root.
+    at: CString,
+    /// Whether there has to be an empty file to put it on.
+    is_file: bool,
+    flags: MountFlags,
+}
+
+impl Walls {
+    /// Takes hold of what will be inside. The program is to run as `user`.
+    pub(super) fn around(fence: &Fence, user: (u32, u32)) -> Result<Self, SysError> {
+        let mut walls = Self {
+            folders: Vec::new(),
+            links: Vec::new(),
+            mounts: Vec::new(),
+            limits: vec![
+                (Resource::As, fence.memory_bytes),
+                (Resource::Core, 0),
+                (Resource::Nofile, 1024),
+            ],
+            user: (Uid::from_raw(user.0), Gid::from_raw(user.1)),
+        };
+        if let Some(cpu) = fence.cpu {
+            walls.limits.push((Resource::Cpu, cpu.as_secs().max(1)));
+        }
+        for path in SYSTEM {
+            named(path.as_ref(), walls.add_system(path.as_ref()))?;
+        }
+        for path in DEVICES {
+            let path = Path::new(path);
+            let added = File::open(path).and_then(|file| walls.add(path, &file, true));
+            named(path, added)?;
+        }
+        for path in &fence.folders {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let folder = rustix::fs::open(path, flags, Mode::empty());
+            let added = folder
+                .map_err(io::Error::from)
+                .and_then(|folder| walls.add(path, folder, true));
+            named(path, added)?;
+        }
+        for Fenced { path, file, write } in &fence.files {
+            named(path, walls.add(path, file, *write))?;
+            if named(path, is_judged_elsewhere(file))? {
+                walls.user = (Uid::ROOT, Gid::ROOT);
+            }
+        }
+        Ok(walls)
+    }
+
+    fn add_system(&mut self, path: &Path) -> io::Result<()> {
+        let metadata = match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            metadata => metadata?,
+        };
+        if metadata.is_symlink() {
+            let target = std::fs::read_link(path)?;
+            self.links.push((text(&target)?, inner(path)?));
+            return Ok(());
+        }
+        let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+        self.folders.push(inner(path)?);
+        self.mounts.push(Mount {
+            tree: clone_of(path, CWD, OpenTreeFlags::empty())?,
+            at: inner(path)?,
+            is_file: false,
+            flags,
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path, file: impl AsFd, write: bool) -> io::Result<()> {
+        let stat = rustix::fs::fstat(&file)?;
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let mut flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+        if !write {
+            flags |= MountFlags::RDONLY;
+        }
+        // What lies in the system's folders has its place there.
+        let has_place = SYSTEM.iter().any(|folder| path.starts_with(folder));
+        if !has_place {
+            let folder = if is_folder { Some(path) } else { path.parent() };
+            self.add_folders(folder.unwrap_or(path))?;
+        }
+        self.mounts.push(Mount {
+            tree: clone_of(Path::new(""), file, OpenTreeFlags::AT_EMPTY_PATH)?,
+            at: inner(path)?,
+            is_file: !is_folder && !has_place,
+            flags,
+        });
+        Ok(())
+    }
+
+    /// A folder with those above it, these first.
+    fn add_folders(&mut self, path: &Path) -> io::Result<()> {
+        let all: Vec<&Path> = path
+            .ancestors()
+            .filter(|at| at.parent().is_some())
+            .collect();
+        for folder in all.into_iter().rev() {
+            let folder = inner(folder)?;
+            if !self.folders.contains(&folder) {
+                self.folders.push(folder);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the calling process inside, for good. It must have one thread, and mounts and network
+    /// of its own. Makes system calls only and allocates nothing.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        self.leave_the_old_root()?;
+        for (resource, most) in &self.limits {
+            let limit = Rlimit {
+                current: Some(*most),
+                maximum: Some(*most),
+            };
+            rustix::process::setrlimit(*resource, limit)?;
+        }
+        self.give_up_rights()
+    }
+
+    fn leave_the_old_root(&self) -> io::Result<()> {
+        let nothing_comes_in = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change(c"/", nothing_comes_in)?;
+        let plain = MountFlags::NOSUID | MountFlags::NODEV;
+        rustix::mount::mount(c"tmpfs", PLACE, c"tmpfs", plain, Some(ROOT_OPTIONS))?;
+        rustix::process::chdir(PLACE)?;
+        for folder in &self.folders {
+            rustix::fs::mkdir(folder.as_c_str(), Mode::from_raw_mode(0o755))?;
+        }
+        for (target, link) in &self.links {
+            rustix::fs::symlink(target.as_c_str(), link.as_c_str())?;
+        }
+        for mount in &self.mounts {
+            mount.put_up()?;
+        }
+        rustix::process::pivot_root(c".", c".")?;
+        rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
+        rustix::process::chdir(c"/")?;
+        let as_it_is = plain | MountFlags::NOEXEC | MountFlags::RDONLY;
+        rustix::mount::mount_remount(c"/", as_it_is | MountFlags::BIND, c"")?;
+        Ok(())
+    }
+
+    fn give_up_rights(&self) -> io::Result<()> {
+        let kept = CapabilitySet::DAC_OVERRIDE;
+        for capability in CapabilitySet::all().difference(kept).iter() {
+            match rustix::thread::remove_capability_from_bounding_set(capability) {
+                // The kernel does not know it.
+                Err(rustix::io::Errno::INVAL) => {}
+                removed => removed?,
+            }
+        }
+        let (uid, gid) = self.user;
+        rustix::thread::set_keep_capabilities(true)?;
+        rustix::thread::set_thread_groups(&[])?;
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+        let sets = CapabilitySets {
+            effective: kept,
+            permitted: kept,
+            inheritable: kept,
+        };
+        rustix::thread::set_capabilities(None, sets)?;
+        rustix::thread::configure_capability_in_ambient_set(kept, true)?;
+        Ok(rustix::thread::set_no_new_privs(true)?)
+    }
+}
+
+impl Mount {
+    fn put_up(&self) -> io::Result<()> {
+        let at = self.at.as_c_str();
+        if self.is_file {
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+            rustix::fs::open(at, flags, Mode::from_raw_mode(0o600))?;
+        }
+        let by_descriptor = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(&self.tree, c"", CWD, at, by_descriptor)?;
+        rustix::mount::mount_remount(at, self.flags | MountFlags::BIND, c"")?;
+        Ok(())
+    }
+}
+
+/// A mount of what a path names, or of what a descriptor is, that is nowhere yet.
+fn clone_of(path: &Path, at: impl AsFd, how: OpenTreeFlags) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | how;
+    Ok(rustix::mount::open_tree(at, path, flags)?)
+}
+
+/// Whether the uid is judged by a server, which knows nothing of capabilities.
+fn is_judged_elsewhere(file: impl AsFd) -> io::Result<bool> {
+    let found = rustix::fs::fstatfs(file)?.f_type;
+    Ok(JUDGED_ELSEWHERE.contains(&(found as u64)))
+}
+
+/// An absolute path, as seen from the new root.
+fn inner(path: &Path) -> io::Result<CString> {
+    let outside = || io::Error::new(io::ErrorKind::InvalidInput, "the path is not absolute");
+    text(path.strip_prefix("/").map_err(|_| outside())?)
+}
+
+fn text(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+fn named<T>(path: &Path, result: io::Result<T>) -> Result<T, SysError> {
+    result.map_err(|source| SysError::io("fence in", path, source))
+}
