@@ -84,11 +84,17 @@ pub(super) fn record(access: &Access, id: &UserId) -> Result<Record<User>, Acces
     Ok(record.unwrap_or_else(|| Record::new(user)))
 }
 
-pub fn update(access: &Access, id: &UserId, change: &UserChange) -> Result<Edit, AccessError> {
+/// Changes a user. Sessions end where the user is not active at this time, before or after.
+pub fn update(
+    access: &Access,
+    id: &UserId,
+    change: &UserChange,
+    now: UnixTime,
+) -> Result<Edit, AccessError> {
     let mut record = record(access, id)?;
-    let was_enabled = record.data.enable;
+    let was_active = record.data.is_active(now);
     change.apply(access, &mut record.data)?;
-    if was_enabled && !record.data.enable {
+    if !was_active || !record.data.is_active(now) {
         record.data.end_sessions();
     }
     let mut edit = Edit::new();

@@ -111,7 +111,7 @@ async fn two_nodes_see_each_others_changes_and_tickets() {
         ..UserChange::default()
     };
     there
-        .change(|a| edit::users::update(a, &jane(), &change))
+        .change(|a| edit::users::update(a, &jane(), &change, 0))
         .await
         .unwrap();
     let fresh = here.authority.refresh().await.unwrap();

@@ -98,7 +98,11 @@ async fn tickets_end_with_the_password_and_the_user_they_were_made_for() {
         enable: Some(enable),
         ..UserChange::default()
     };
-    for what in ["password", "deletion", "disabling"] {
+    let expire = |expire| UserChange {
+        expire: Some(expire),
+        ..UserChange::default()
+    };
+    for what in ["password", "deletion", "disabling", "expiry"] {
         let (session, console) = begun(&bench).await;
         let holder = bench.verify(&session, true).await.unwrap();
         let holder = bench.authority.holder(&holder).unwrap();
@@ -125,6 +129,11 @@ async fn tickets_end_with_the_password_and_the_user_they_were_made_for() {
                 let delete = |a: &crate::Access| edit::users::delete(a, &jane());
                 bench.authority.change(delete).await.unwrap();
                 create_jane(&bench).await;
+            }
+            "expiry" => {
+                bench.update(expire(bench.clock.wall() + 10)).await;
+                bench.clock.advance(10);
+                bench.update(expire(0)).await;
             }
             _ => {
                 bench.update(enable(false)).await;

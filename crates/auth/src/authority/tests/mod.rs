@@ -143,7 +143,7 @@ impl Bench {
 
     async fn update(&self, change: UserChange) {
         self.authority
-            .change(|a| edit::users::update(a, &jane(), &change))
+            .change(|a| edit::users::update(a, &jane(), &change, self.clock.wall()))
             .await
             .unwrap();
     }
