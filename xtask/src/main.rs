@@ -1,5 +1,6 @@
 //! Chores of the workspace, without dependencies: `cargo xtask tidy`.
 
+mod decisions;
 mod layers;
 mod sizes;
 mod tidy;

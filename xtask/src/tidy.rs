@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{layers, sizes, words};
+use crate::{decisions, layers, sizes, words};
 
 /// Every finding as one line; none where all is well.
 pub(crate) fn findings(root: &Path) -> Vec<String> {
     let mut findings = layers::findings(root);
+    findings.extend(decisions::findings(root));
     let mut files = Vec::new();
     for folder in ["crates", "xtask"] {
         collect(&root.join(folder), &mut files);
