@@ -66,7 +66,7 @@ pub struct TaskFilter {
 }
 
 /// One line of the index of ended tasks.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ended {
     pub(crate) upid: Upid,
     pub(crate) at: UnixTime,
@@ -81,6 +81,13 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// As a line of the index.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec(self).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
     pub(crate) fn summary(self) -> TaskSummary {
         TaskSummary {
             upid: self.upid,

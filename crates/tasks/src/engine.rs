@@ -2,22 +2,23 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use model::{Clock, Error, ErrorKind, FieldErrors, NodeName, Upid, with_timeout};
 use sys::SharedHost;
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use crate::archive::{Archive, Ended, KEPT};
-use crate::journal::{self, Accepted, Journal, Standing};
+use crate::archive::{Archive, Ended};
+use crate::journal::{Accepted, Known, Line, Standing};
 use crate::queue::Queue;
 use crate::registry::Recovery;
 use crate::reserve::Reserve;
-use crate::run::Runner;
+use crate::run::{Journal, Runner};
+use crate::writer::{Files, INDEX, Writer, number_of};
 use crate::{Hold, Registry, Task, TaskContext, TaskFilter, TaskState, TaskSummary};
 
 /// Where an engine lives.
@@ -47,9 +48,6 @@ pub struct Submission {
     pub listed: bool,
 }
 
-/// An index of ended tasks with more lines than this is written anew.
-const INDEX_LINES: usize = 3 * KEPT;
-
 /// Runs tasks on a world. Dropping the engine stops everything where it stands, as a crash
 /// would; opening it again on the same directory recovers.
 pub struct Engine<W> {
@@ -58,14 +56,14 @@ pub struct Engine<W> {
     pub(crate) queue: Queue,
     reserve: Arc<Reserve>,
     me: Weak<Self>,
-    archive: Mutex<Archive>,
+    archive: Arc<Mutex<Archive>>,
+    writer: Writer,
+    /// The number of the newest task in the journal.
+    last_n: AtomicU64,
     running: Mutex<JoinSet<()>>,
     stops: Mutex<Vec<(Upid, Arc<Notify>)>>,
     /// Requests whose task is being journalled.
     accepting: Mutex<HashSet<String>>,
-    /// Held alone to replace the index of ended tasks, and together to add lines to it.
-    index: RwLock<()>,
-    index_lines: AtomicUsize,
     changed: Notify,
     last_pstart: AtomicU64,
 }
@@ -85,27 +83,34 @@ impl<W: Send + Sync + 'static> Engine<W> {
             options.reserve_bytes,
         )
         .await;
+        let opened = Opened::read(&options, Arc::new(reserve)).await?;
+        let (standings, reserve) = (opened.standings, opened.files.reserve.clone());
+        let archive = opened.files.archive.clone();
+        let last_n = standings.iter().map(|(n, _)| *n).max().unwrap_or(0);
+        let (writer, writing) = opened.files.run();
         let engine = Arc::new_cyclic(|me| Self {
             options,
             world,
             queue: Queue::default(),
-            reserve: Arc::new(reserve),
+            reserve,
             me: me.clone(),
-            archive: Mutex::default(),
+            archive,
+            writer,
+            last_n: AtomicU64::new(last_n),
             running: Mutex::default(),
             stops: Mutex::default(),
             accepting: Mutex::default(),
-            index: RwLock::default(),
-            index_lines: AtomicUsize::new(0),
             changed: Notify::new(),
             last_pstart: AtomicU64::new(0),
         });
-        engine.read_index().await?;
+        engine.start(writing);
+        let forgotten = engine.archive().forget(engine.options.clock.wall());
+        engine.remove_logs(&forgotten).await;
         // All are known and have their place in line before the first goes on: what one of them
         // submits again is then found, and not submitted twice.
-        let standings = engine.read_journals().await?.into_iter();
         let recoveries: Vec<Recovery> = standings
-            .filter_map(|standing| engine.take_up(standing, registry))
+            .into_iter()
+            .filter_map(|(n, standing)| engine.take_up(n, standing, registry))
             .collect();
         recoveries
             .into_iter()
@@ -142,11 +147,13 @@ impl<W: Send + Sync + 'static> Engine<W> {
         // work.
         let turn = self.queue.line_up(objects(&task), T::KIND, T::IS_URGENT);
         let turn = turn.map_err(|full| self.timed_out(&full.0))?;
-        let journal = self.journal(&upid);
+        let journal = self.journal(self.last_n.fetch_add(1, Ordering::Relaxed) + 1);
+        let accepted = Line::Accepted(accepted);
         journal.begin(accepted, T::ON_FULL_DISK).await?;
         self.remember(&submission.request_id, &upid, submission.listed);
         let runner = Runner::new(
             self.strong()?,
+            journal,
             upid.clone(),
             submission.request_id,
             submission.listed,
@@ -255,17 +262,12 @@ impl<W: Send + Sync + 'static> Engine<W> {
             .ok_or_else(|| Error::bug("the task engine is being closed"))
     }
 
-    pub(crate) fn journal(&self, upid: &Upid) -> Journal {
-        let (host, reserve) = (self.options.host.clone(), self.reserve.clone());
-        Journal::new(host, reserve, &self.options.directory, upid)
+    pub(crate) fn journal(&self, n: u64) -> Journal {
+        Journal::new(self.writer.clone(), n)
     }
 
     fn log_path(&self, upid: &Upid) -> PathBuf {
         self.options.directory.join(format!("{upid}.log"))
-    }
-
-    fn index_path(&self) -> PathBuf {
-        self.options.directory.join("index")
     }
 
     pub(crate) fn context(&self, upid: &Upid, is_listed: bool) -> TaskContext<W> {
@@ -328,46 +330,13 @@ impl<W: Send + Sync + 'static> Engine<W> {
         self.archive().insert(request_id, summary);
     }
 
-    /// Writes a task's end where it outlives the journal, then drops the journal.
-    pub(crate) async fn conclude(&self, ended: Ended) -> Result<(), Error> {
-        let upid = ended.upid.clone();
-        self.add_to_index(ended).await?;
-        self.journal(&upid).remove().await?;
-        lock(&self.stops).retain(|(running, _)| *running != upid);
+    /// What is left to do once a task's end is in the journal and in the index.
+    pub(crate) async fn conclude(&self, upid: &Upid) {
+        lock(&self.stops).retain(|(running, _)| running != upid);
         let forgotten = self.archive().forget(self.options.clock.wall());
         self.changed.notify_waiters();
         self.remove_logs(&forgotten).await;
         self.reserve.restore().await;
-        if self.index_lines.load(Ordering::Relaxed) > INDEX_LINES {
-            self.shorten_index().await?;
-        }
-        Ok(())
-    }
-
-    async fn add_to_index(&self, ended: Ended) -> Result<(), Error> {
-        let line = line(&ended)?;
-        let _not_while_it_is_replaced = self.index.read().await;
-        let path = self.index_path();
-        self.reserve.append(&path, &line, true).await?;
-        self.index_lines.fetch_add(1, Ordering::Relaxed);
-        self.archive().end(ended);
-        Ok(())
-    }
-
-    /// Writes the index anew with what is remembered. Where that fails the long one serves on.
-    async fn shorten_index(&self) -> Result<(), Error> {
-        let _alone = self.index.write().await;
-        let kept: Vec<Vec<u8>> = self
-            .archive()
-            .ended()
-            .map(|ended| line(&ended))
-            .collect::<Result<_, _>>()?;
-        let path = self.index_path();
-        match self.options.host.write(&path, &kept.concat(), 0o600).await {
-            Ok(()) => self.index_lines.store(kept.len(), Ordering::Relaxed),
-            Err(error) => warn!(%error, "the index of ended tasks stays long"),
-        }
-        Ok(())
     }
 
     /// Logs of tasks that are no longer remembered.
@@ -389,63 +358,12 @@ impl<W: Send + Sync + 'static> Engine<W> {
         lock(&self.archive)
     }
 
-    /// Reads the index of ended tasks. A line that a crash cut off is passed over: its journal
-    /// is still there, and the task is concluded again.
-    async fn read_index(&self) -> Result<(), Error> {
-        let content = match self.options.host.read(&self.index_path()).await {
-            Ok(content) => content,
-            Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        if !content.is_empty() && !content.ends_with(b"\n") {
-            // Close the broken line, so that the next one stands for itself.
-            self.options
-                .host
-                .append(&self.index_path(), b"\n", true)
-                .await?;
-        }
-        let lines = content.iter().filter(|byte| **byte == b'\n').count();
-        self.index_lines.store(lines, Ordering::Relaxed);
-        let forgotten = {
-            let mut archive = self.archive();
-            for line in content.split(|byte| *byte == b'\n') {
-                if let Ok(ended) = serde_json::from_slice::<Ended>(line) {
-                    let request_id = ended.request_id.clone();
-                    archive.insert(&request_id, ended.summary());
-                }
-            }
-            archive.forget(self.options.clock.wall())
-        };
-        self.remove_logs(&forgotten).await;
-        Ok(())
-    }
-
-    /// The tasks that had not ended, oldest first.
-    async fn read_journals(&self) -> Result<Vec<Standing>, Error> {
-        let directory = &self.options.directory;
-        let mut standings = Vec::new();
-        for entry in self.options.host.list(directory).await? {
-            if !entry.name.ends_with(".journal") {
-                continue;
-            }
-            let path = directory.join(&entry.name);
-            // Nothing was acknowledged, or its end is in the index: nothing is owed.
-            let standing = journal::read(&self.options.host.read(&path).await?);
-            match standing.filter(|s| self.archive().get(&s.accepted.upid).is_none()) {
-                Some(standing) => standings.push(standing),
-                None => {
-                    self.options.host.remove(&path).await?;
-                }
-            }
-        }
-        standings.sort_by(|a, b| {
-            let key = |s: &Standing| (s.accepted.upid.starttime, s.accepted.upid.pstart);
-            key(a).cmp(&key(b))
-        });
-        Ok(standings)
-    }
-
-    fn take_up(self: &Arc<Self>, standing: Standing, registry: &Registry<W>) -> Option<Recovery> {
+    fn take_up(
+        self: &Arc<Self>,
+        n: u64,
+        standing: Standing,
+        registry: &Registry<W>,
+    ) -> Option<Recovery> {
         let accepted = &standing.accepted;
         let upid = accepted.upid.clone();
         info!(%upid, name = accepted.name, "recovering task");
@@ -453,7 +371,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         let known = registry.tasks.get(accepted.name.as_str());
         let recovery = match known {
             Some((version, recover)) if *version == accepted.version => {
-                recover(self.clone(), standing)
+                recover(self.clone(), n, standing)
             }
             _ => Err(Error::bug(format!(
                 "task {} version {} is not known to this program",
@@ -478,11 +396,86 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn line(ended: &Ended) -> Result<Vec<u8>, Error> {
-    let mut line = serde_json::to_vec(ended)
-        .map_err(|error| Error::bug(format!("the end of a task cannot be written: {error}")))?;
-    line.push(b'\n');
-    Ok(line)
+/// What an engine finds on disk, and begins from.
+struct Opened {
+    files: Files,
+    /// The tasks that had not ended, oldest first, with their numbers in the new file.
+    standings: Vec<(u64, Standing)>,
+}
+
+impl Opened {
+    /// Reads the index and all journals, and carries what had not ended over into a new file.
+    async fn read(options: &EngineOptions, reserve: Arc<Reserve>) -> Result<Self, Error> {
+        let (host, directory) = (&options.host, &options.directory);
+        let mut journals = Vec::new();
+        for entry in host.list(directory).await? {
+            let number = number_of(&entry.name);
+            // Earlier versions had a file for each task.
+            if number.is_some() || entry.name.ends_with(".journal") {
+                journals.push((number, directory.join(&entry.name)));
+            }
+        }
+        journals.sort();
+        let mut known = Known::default();
+        for (_, path) in &journals {
+            known.read(&host.read(path).await?);
+        }
+        let last = journals.last().and_then(|(number, _)| *number);
+        let mut archive = Archive::default();
+        let index_lines = read_index(options, &mut archive).await?;
+        let is_known = |upid: &Upid| archive.get(upid).is_some();
+        known.ended.retain(|ended| !is_known(&ended.upid));
+        // Its end is in the index: nothing is owed.
+        known.standing.retain(|upid, _| !is_known(upid));
+        for ended in &known.ended {
+            archive.insert(&ended.request_id, ended.clone().summary());
+        }
+        let mut standings: Vec<Standing> = known.standing.into_values().collect();
+        let key = |standing: &Standing| {
+            let upid = &standing.accepted.upid;
+            (upid.starttime, upid.pstart)
+        };
+        standings.sort_by_key(key);
+        let standings: Vec<(u64, Standing)> = (1..).zip(standings).collect();
+        let mut files = Files {
+            host: host.clone(),
+            reserve,
+            directory: directory.clone(),
+            number: last.map_or(1, |last| last + 1),
+            bytes: 0,
+            open: standings.iter().map(|(n, _)| *n).collect(),
+            archive: Arc::new(Mutex::new(archive)),
+            index_lines,
+            unindexed: known.ended,
+        };
+        files.carry_over(&standings).await?;
+        for (_, path) in &journals {
+            host.remove(path).await?;
+        }
+        Ok(Self { files, standings })
+    }
+}
+
+/// Reads the index of ended tasks; answers how many lines it has. A line that a crash cut off is
+/// passed over: the journal has it.
+async fn read_index(options: &EngineOptions, archive: &mut Archive) -> Result<usize, Error> {
+    let (host, path) = (&options.host, options.directory.join(INDEX));
+    let content = match host.read(&path).await {
+        Ok(content) => content,
+        Err(error) if error.is_not_found() => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    if !content.is_empty() && !content.ends_with(b"\n") {
+        // Close the broken line, so that the next one stands for itself.
+        host.append(&path, b"\n", true).await?;
+    }
+    for line in content.split(|byte| *byte == b'\n') {
+        if let Ok(ended) = serde_json::from_slice::<Ended>(line) {
+            let request_id = ended.request_id.clone();
+            archive.insert(&request_id, ended.summary());
+        }
+    }
+    Ok(content.iter().filter(|byte| **byte == b'\n').count())
 }
 
 /// A request whose task is being journalled; dropped, others may try.

@@ -1,17 +1,24 @@
-//! The journal of a task: one line of JSON for everything that must be remembered.
+//! The journal of all tasks: a line of JSON for everything that must be remembered.
+//!
+//! ```text
+//!   journal-00000007   accepted 1 · accepted 2 · planned 1 · planned 2 · ended 1 · …
+//!                      └ one write and one sync for all lines that come at the same time
+//! ```
+//!
+//! A file is begun anew when the engine is opened, with what had not ended, and whenever a long
+//! one holds no task that has not ended. Nothing is ever added to a file of an earlier run: its
+//! last line may be half of one.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 use model::Upid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sys::{SharedHost, SysError};
 
-use crate::reserve::Reserve;
+use crate::archive::Ended;
 
-/// Who submitted what. The first line of every journal.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Who submitted what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Accepted {
     pub(crate) upid: Upid,
     pub(crate) name: String,
@@ -32,17 +39,19 @@ pub(crate) fn is_yes(flag: &bool) -> bool {
     *flag
 }
 
-/// A line of a journal.
+/// What is remembered of a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
     Accepted(Accepted),
-    /// The step's names are chosen; its act may have begun.
+    /// Where a task stands that an earlier run had begun.
+    Standing(Standing),
+    /// All steps before are done. The step's names are chosen; its act may have begun.
     Planned {
         step: usize,
         task: Value,
     },
-    /// The step is done.
+    /// The step is done. Written by earlier versions; the next step's plan says it as well.
     Done {
         step: usize,
         task: Value,
@@ -55,10 +64,29 @@ pub(crate) enum Line {
     Undone {
         step: usize,
     },
+    Ended(Ended),
 }
 
-/// Where a task stands, read from its journal.
-#[derive(Debug, Clone)]
+/// A line and whose it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// The number of the task in its file; files of one task have none.
+    #[serde(default)]
+    pub(crate) n: u64,
+    #[serde(flatten)]
+    pub(crate) line: Line,
+}
+
+impl Entry {
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec(self).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Standing {
     pub(crate) accepted: Accepted,
     /// The newest state of the task.
@@ -70,97 +98,91 @@ pub(crate) struct Standing {
     pub(crate) failed: Option<String>,
 }
 
-/// Writes one task's journal.
-pub(crate) struct Journal {
-    host: SharedHost,
-    reserve: Arc<Reserve>,
-    path: PathBuf,
-}
-
-impl Journal {
-    pub(crate) fn new(
-        host: SharedHost,
-        reserve: Arc<Reserve>,
-        directory: &Path,
-        upid: &Upid,
-    ) -> Self {
+impl Standing {
+    fn new(accepted: Accepted) -> Self {
         Self {
-            host,
-            reserve,
-            path: directory.join(format!("{upid}.journal")),
+            task: accepted.task.clone(),
+            accepted,
+            planned: 0,
+            done: 0,
+            failed: None,
         }
     }
 
-    /// Writes the first line; durable on return.
-    pub(crate) async fn begin(
-        &self,
-        accepted: Accepted,
-        on_full_disk: bool,
-    ) -> Result<(), SysError> {
-        let text = text(&Line::Accepted(accepted));
-        self.reserve.append(&self.path, &text, on_full_disk).await
-    }
-
-    /// Adds a line; durable on return. What has begun goes on also on a full disk.
-    pub(crate) async fn write(&self, line: &Line) -> Result<(), SysError> {
-        self.reserve.append(&self.path, &text(line), true).await
-    }
-
-    pub(crate) async fn remove(&self) -> Result<(), SysError> {
-        self.host.remove(&self.path).await.map(|_| ())
-    }
-}
-
-fn text(line: &Line) -> Vec<u8> {
-    let mut text = serde_json::to_vec(line).unwrap_or_default();
-    text.push(b'\n');
-    text
-}
-
-/// Reads a journal. A last line that was cut off by a crash never counted and is passed over;
-/// none where not even the first line is whole: then nothing was acknowledged.
-pub(crate) fn read(content: &[u8]) -> Option<Standing> {
-    let mut lines = content
-        .split(|byte| *byte == b'\n')
-        .map_while(|line| serde_json::from_slice::<Line>(line).ok());
-    let Some(Line::Accepted(accepted)) = lines.next() else {
-        return None;
-    };
-    let mut standing = Standing {
-        task: accepted.task.clone(),
-        accepted,
-        planned: 0,
-        done: 0,
-        failed: None,
-    };
-    for line in lines {
+    fn add(&mut self, line: Line) {
         match line {
-            Line::Accepted(_) => return None,
-            Line::Planned { step, task } => (standing.planned, standing.task) = (step + 1, task),
-            Line::Done { step, task } => (standing.done, standing.task) = (step + 1, task),
-            Line::Failed { reason } => standing.failed = Some(reason),
+            Line::Planned { step, task } => {
+                (self.planned, self.done, self.task) = (step + 1, step.max(self.done), task);
+            }
+            Line::Done { step, task } => (self.done, self.task) = (step + 1, task),
+            Line::Failed { reason } => self.failed = Some(reason),
             Line::Undone { step } => {
-                standing.planned = step;
-                standing.done = standing.done.min(step);
+                self.planned = step;
+                self.done = self.done.min(step);
+            }
+            Line::Accepted(_) | Line::Standing(_) | Line::Ended(_) => {}
+        }
+    }
+}
+
+/// What journals say, file by file.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) standing: HashMap<Upid, Standing>,
+    pub(crate) ended: Vec<Ended>,
+}
+
+impl Known {
+    /// Reads a file; later files count more. A line that a crash cut off never counted.
+    pub(crate) fn read(&mut self, content: &[u8]) {
+        let mut standing: BTreeMap<u64, Standing> = BTreeMap::new();
+        let lines = content.split(|byte| *byte == b'\n');
+        let entries = lines.filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
+        for Entry { n, line } in entries {
+            match line {
+                Line::Accepted(accepted) => {
+                    standing.insert(n, Standing::new(accepted));
+                }
+                Line::Standing(earlier) => {
+                    standing.insert(n, earlier);
+                }
+                Line::Ended(ended) => {
+                    standing.remove(&n);
+                    self.standing.remove(&ended.upid);
+                    self.ended.push(ended);
+                }
+                line => {
+                    if let Some(standing) = standing.get_mut(&n) {
+                        standing.add(line);
+                    }
+                }
             }
         }
+        for standing in standing.into_values() {
+            self.standing
+                .insert(standing.accepted.upid.clone(), standing);
+        }
     }
-    Some(standing)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn all(lines: &[Line]) -> Vec<u8> {
-        lines.iter().flat_map(text).collect()
+    fn all(entries: &[(u64, Line)]) -> Vec<u8> {
+        let text = |(n, line): &(u64, Line)| {
+            Entry {
+                n: *n,
+                line: line.clone(),
+            }
+            .text()
+        };
+        entries.iter().flat_map(text).collect()
     }
 
-    fn accepted() -> Line {
+    fn accepted(number: u64) -> Line {
         Line::Accepted(Accepted {
-            upid: "UPID:a:00000001:00000001:6B00D68B:qmstart:100:root@pam:"
-                .parse()
-                .unwrap(),
+            upid: upid(number),
             name: "qemu_start".into(),
             version: 1,
             request_id: "r".into(),
@@ -169,41 +191,95 @@ mod tests {
         })
     }
 
+    fn upid(number: u64) -> Upid {
+        format!("UPID:a:00000001:0000000{number}:6B00D68B:qmstart:100:root@pam:")
+            .parse()
+            .unwrap()
+    }
+
+    fn planned(step: usize) -> Line {
+        Line::Planned {
+            step,
+            task: (step + 1).into(),
+        }
+    }
+
+    fn ended(number: u64) -> Line {
+        Line::Ended(Ended {
+            upid: upid(number),
+            at: 1,
+            status: "OK".into(),
+            request_id: "r".into(),
+            listed: true,
+            revision: 0,
+            fields: model::FieldErrors::new(),
+        })
+    }
+
+    fn read(content: &[u8]) -> Known {
+        let mut known = Known::default();
+        known.read(content);
+        known
+    }
+
     #[test]
-    fn a_journal_tells_where_the_task_stands() {
+    fn a_journal_says_where_each_task_stands() {
         let lines = [
-            accepted(),
-            Line::Planned {
-                step: 0,
-                task: 1.into(),
-            },
-            Line::Done {
-                step: 0,
-                task: 2.into(),
-            },
-            Line::Planned {
-                step: 1,
-                task: 3.into(),
-            },
+            (1, accepted(1)),
+            (2, accepted(2)),
+            (1, planned(0)),
+            (2, planned(0)),
+            (1, planned(1)),
+            (2, ended(2)),
         ];
-        let standing = read(&all(&lines)).unwrap();
+        let known = read(&all(&lines));
+        let standing = &known.standing[&upid(1)];
+        assert_eq!((known.standing.len(), known.ended.len()), (1, 1));
         assert_eq!(
-            (standing.planned, standing.done, standing.task),
-            (2, 1, Value::from(3))
+            (standing.planned, standing.done, &standing.task),
+            (2, 1, &Value::from(2))
         );
     }
 
     #[test]
+    fn a_file_of_one_task_as_earlier_versions_wrote_it() {
+        let line = |line: &str| format!("{line}\n");
+        let upid = upid(1);
+        let text: String = [
+            format!(
+                "{{\"accepted\":{{\"upid\":\"{upid}\",\"name\":\"x\",\"version\":1,\
+                 \"request_id\":\"\",\"task\":0}}}}"
+            ),
+            "{\"planned\":{\"step\":0,\"task\":1}}".to_owned(),
+            "{\"done\":{\"step\":0,\"task\":2}}".to_owned(),
+            "{\"planned\":{\"step\":1,\"task\":3}}".to_owned(),
+            "{\"failed\":{\"reason\":\"no\"}}".to_owned(),
+            "{\"undone\":{\"step\":1}}".to_owned(),
+        ]
+        .map(|text| line(&text))
+        .concat();
+        let known = read(text.as_bytes());
+        let standing = &known.standing[&upid];
+        assert_eq!((standing.planned, standing.done), (1, 1));
+        assert_eq!(standing.failed.as_deref(), Some("no"));
+        assert!(standing.accepted.listed);
+    }
+
+    #[test]
     fn a_line_cut_off_by_a_crash_never_counted() {
-        let mut content = all(&[
-            accepted(),
-            Line::Planned {
-                step: 0,
-                task: 1.into(),
-            },
-        ]);
+        let mut content = all(&[(1, accepted(1)), (1, planned(0))]);
         content.truncate(content.len() - 3);
-        assert_eq!(read(&content).unwrap().planned, 0);
-        assert!(read(&all(&[accepted()])[..20]).is_none());
+        assert_eq!(read(&content).standing[&upid(1)].planned, 0);
+        assert!(read(&all(&[(1, accepted(1))])[..20]).standing.is_empty());
+    }
+
+    #[test]
+    fn a_later_file_counts_more() {
+        let mut known = read(&all(&[(1, accepted(1)), (1, planned(0))]));
+        let standing = known.standing[&upid(1)].clone();
+        known.read(&all(&[(9, Line::Standing(standing)), (9, planned(1))]));
+        assert_eq!(known.standing[&upid(1)].planned, 2);
+        known.read(&all(&[(3, ended(1))]));
+        assert!(known.standing.is_empty());
     }
 }

@@ -29,6 +29,7 @@ mod registry;
 mod reserve;
 mod run;
 mod task;
+mod writer;
 
 pub use archive::{TaskFilter, TaskState, TaskSummary};
 pub use context::TaskContext;
@@ -36,4 +37,4 @@ pub use engine::{Engine, EngineOptions, Submission};
 pub use queue::{Hold, Turn};
 pub use registry::Registry;
 pub use run::STOPPED;
-pub use task::{FollowUp, Probe, Step, Task};
+pub use task::{FollowUp, Probe, Step, Steps, Task};

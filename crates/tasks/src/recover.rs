@@ -13,6 +13,7 @@ use crate::{Task, Turn};
 /// Takes the task's place in line at once; the rest happens in the returned future.
 pub(crate) fn recover<T: Task>(
     engine: Arc<Engine<T::World>>,
+    n: u64,
     standing: Standing,
 ) -> Result<Recovery, Error> {
     let task: T = serde_json::from_value(standing.task.clone()).map_err(|error| {
@@ -23,8 +24,10 @@ pub(crate) fn recover<T: Task>(
     })?;
     let turn = engine.queue.resume(objects(&task), T::KIND, T::IS_URGENT);
     let accepted = &standing.accepted;
+    let journal = engine.journal(n);
     let runner = Runner::new(
         engine,
+        journal,
         accepted.upid.clone(),
         accepted.request_id.clone(),
         accepted.listed,
@@ -67,7 +70,7 @@ async fn is_past_return<T: Task>(
     standing: &Standing,
     task: &mut T,
 ) -> bool {
-    let needed = T::POINT_OF_NO_RETURN;
+    let needed = T::steps().point_of_no_return();
     if standing.done >= needed {
         return true;
     }

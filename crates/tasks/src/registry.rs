@@ -13,7 +13,7 @@ use crate::journal::Standing;
 use crate::recover::recover;
 
 pub(crate) type Recovery = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Recover<W> = fn(Arc<Engine<W>>, Standing) -> Result<Recovery, Error>;
+type Recover<W> = fn(Arc<Engine<W>>, u64, Standing) -> Result<Recovery, Error>;
 
 /// The tasks that this program knows, by name.
 pub struct Registry<W> {

@@ -78,6 +78,16 @@ impl Reserve {
         }
     }
 
+    /// Adds what must be written to a file, and need not be durable.
+    pub(crate) async fn add(&self, path: &Path, content: &[u8]) -> Result<(), SysError> {
+        match self.host.append(path, content, false).await {
+            Err(error) if error.is_full() && self.give_up().await => {
+                self.host.append(path, content, false).await
+            }
+            result => result,
+        }
+    }
+
     async fn give_up(&self) -> bool {
         self.is_held.store(false, Ordering::Relaxed);
         match self.host.remove(&self.path).await {

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 
 use crate::archive::Ended;
 use crate::engine::Engine;
-use crate::journal::{Journal, Line};
+use crate::journal::Line;
+use crate::writer::Writer;
 use crate::{Hold, Probe, Submission, Task, TaskContext, TaskState, TaskSummary, Turn};
 
 /// The pauses between attempts of what must not be given up, in seconds; the last one repeats.
@@ -22,6 +23,28 @@ const PROBE_PAUSE_MS: u64 = 100;
 
 /// How often a task that waits for its turn looks at the clock.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Where a task writes what must be remembered of it.
+pub(crate) struct Journal {
+    writer: Writer,
+    n: u64,
+}
+
+impl Journal {
+    pub(crate) fn new(writer: Writer, n: u64) -> Self {
+        Self { writer, n }
+    }
+
+    /// Writes the first line; durable on return.
+    pub(crate) async fn begin(&self, line: Line, on_full_disk: bool) -> Result<(), Error> {
+        self.writer.write(self.n, line, on_full_disk).await
+    }
+
+    /// Adds a line; durable on return. What has begun goes on also on a full disk.
+    async fn write(&self, line: Line) -> Result<(), Error> {
+        self.writer.write(self.n, line, true).await
+    }
+}
 
 /// One task being run.
 pub(crate) struct Runner<W> {
@@ -36,12 +59,12 @@ pub(crate) struct Runner<W> {
 impl<W: Send + Sync + 'static> Runner<W> {
     pub(crate) fn new(
         engine: Arc<Engine<W>>,
+        journal: Journal,
         upid: Upid,
         request_id: String,
         is_listed: bool,
     ) -> Self {
         let cx = engine.context(&upid, is_listed);
-        let journal = engine.journal(&upid);
         let stop = engine.stoppable(&upid);
         Self {
             engine,
@@ -97,7 +120,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     ) -> Result<(), (usize, Error)> {
         for step in from..T::steps().len() {
             let mut begun = step < planned;
-            if step >= T::POINT_OF_NO_RETURN {
+            if step >= T::steps().point_of_no_return() {
                 let mut patience = Patience::default();
                 while let Err(error) = caught(self.step(task, step, &mut begun)).await {
                     patience.pause(&self.cx, &error).await;
@@ -129,7 +152,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
             // Nothing of the step is in the journal or in the world: there is nothing to undo.
             return Err((step, error));
         }
-        if step + 1 != T::POINT_OF_NO_RETURN {
+        if step + 1 != T::steps().point_of_no_return() {
             return Err((step + 1, error));
         }
         if !self.is_done_at_last(task, step).await {
@@ -147,24 +170,22 @@ impl<W: Send + Sync + 'static> Runner<W> {
         step: usize,
         begun: &mut bool,
     ) -> Result<(), Error> {
-        let action = T::steps()[step];
+        let action = T::steps().at(step);
         if !*begun {
             action.plan(&self.cx, task).await?;
+            let task_state = state(task)?;
             let line = Line::Planned {
                 step,
-                task: state(task)?,
+                task: task_state,
             };
-            self.journal.write(&line).await?;
+            self.journal.write(line).await?;
             *begun = true;
             action.act(&self.cx, task).await?;
         } else if !self.is_done(task, step).await? {
             action.act(&self.cx, task).await?;
         }
-        let line = Line::Done {
-            step,
-            task: state(task)?,
-        };
-        Ok(self.journal.write(&line).await?)
+        // That it is done, the next step's plan or the end will say.
+        Ok(())
     }
 
     /// Whether a step that was begun earlier is done, after waiting for what runs by itself.
@@ -174,7 +195,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         step: usize,
     ) -> Result<bool, Error> {
         loop {
-            match T::steps()[step].probe(&self.cx, task).await? {
+            match T::steps().at(step).probe(&self.cx, task).await? {
                 Probe::Done => return Ok(true),
                 Probe::NotDone => return Ok(false),
                 Probe::Running => {
@@ -285,8 +306,8 @@ impl<W: Send + Sync + 'static> Runner<W> {
             reason: error.to_string(),
         };
         let mut patience = Patience::default();
-        while let Err(error) = self.journal.write(&line).await {
-            patience.pause(&self.cx, &error.into()).await;
+        while let Err(error) = self.journal.write(line.clone()).await {
+            patience.pause(&self.cx, &error).await;
         }
         self.end_children().await;
         for step in (0..planned).rev() {
@@ -299,9 +320,8 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 
     async fn undo<T: Task<World = W>>(&self, task: &T, step: usize) -> Result<(), Error> {
-        T::steps()[step].undo(&self.cx, task).await?;
-        self.journal.write(&Line::Undone { step }).await?;
-        Ok(())
+        T::steps().at(step).undo(&self.cx, task).await?;
+        self.journal.write(Line::Undone { step }).await
     }
 
     /// Writes the end, until it is written.
@@ -331,10 +351,11 @@ impl<W: Send + Sync + 'static> Runner<W> {
             fields,
         };
         let mut patience = Patience::default();
-        while let Err(error) = self.engine.conclude(ended.clone()).await {
+        while let Err(error) = self.journal.write(Line::Ended(ended.clone())).await {
             tracing::error!(upid = %self.cx.upid, %error, "the end of a task cannot be written");
             patience.pause(&self.cx, &error).await;
         }
+        self.engine.conclude(&self.cx.upid).await;
     }
 }
 

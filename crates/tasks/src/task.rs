@@ -47,11 +47,7 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     const KIND: &'static str;
 
     /// The steps, in order.
-    fn steps() -> &'static [&'static dyn Step<Self>];
-
-    /// How many steps must be done for the work to be kept: with that many done recovery goes
-    /// forward, with fewer it undoes.
-    const POINT_OF_NO_RETURN: usize;
+    fn steps() -> Steps<Self>;
 
     /// Whether it goes before all that only wait for the object: what ends something gets through.
     const IS_URGENT: bool = false;
@@ -88,6 +84,31 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     }
 }
 
+/// The steps of a task. The point of no return lies between the two lists: with all of the first
+/// one done the work is kept and recovery goes forward, with fewer it undoes.
+pub struct Steps<T: 'static> {
+    pub before: &'static [&'static dyn Step<T>],
+    pub after: &'static [&'static dyn Step<T>],
+}
+
+impl<T: Task> Steps<T> {
+    /// How many steps must be done for the work to be kept.
+    pub(crate) fn point_of_no_return(&self) -> usize {
+        self.before.len()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+
+    pub(crate) fn at(&self, step: usize) -> &'static dyn Step<T> {
+        match self.before.get(step) {
+            Some(step) => *step,
+            None => self.after[step - self.before.len()],
+        }
+    }
+}
+
 /// One step. It is written so that each method may be repeated and may be stopped anywhere.
 #[async_trait]
 pub trait Step<T: Task>: Send + Sync {
@@ -101,13 +122,18 @@ pub trait Step<T: Task>: Send + Sync {
         Ok(())
     }
 
-    /// Looks whether the world is as it is after `act`, and fills in what `act` would have.
-    async fn probe(&self, cx: &TaskContext<T::World>, task: &mut T) -> Result<Probe, Error>;
+    /// Looks whether the world is as it is after `act`, and fills in what `act` would have. Left out
+    /// where `act` may simply be repeated, or is before the point of no return and not the last.
+    async fn probe(&self, _cx: &TaskContext<T::World>, _task: &mut T) -> Result<Probe, Error> {
+        Ok(Probe::NotDone)
+    }
 
     /// Does it. An error means that it is not done; parts of it may be.
     async fn act(&self, cx: &TaskContext<T::World>, task: &mut T) -> Result<(), Error>;
 
     /// Takes back what `act` did, wholly, partly or not at all. Never called after the point of
-    /// no return.
-    async fn undo(&self, cx: &TaskContext<T::World>, task: &T) -> Result<(), Error>;
+    /// no return, and left out where there is nothing to take back.
+    async fn undo(&self, _cx: &TaskContext<T::World>, _task: &T) -> Result<(), Error> {
+        Ok(())
+    }
 }

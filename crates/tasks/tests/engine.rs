@@ -11,11 +11,11 @@ use model::{Clock, Error, Upid};
 use serde::{Deserialize, Serialize};
 use sys::{Files, Limits, ScopeName, Scopes};
 use tasks::{
-    Engine, EngineOptions, FollowUp, Probe, Registry, Step, Submission, Task, TaskContext,
+    Engine, EngineOptions, FollowUp, Probe, Registry, Step, Steps, Submission, Task, TaskContext,
     TaskFilter, TaskState,
 };
 use testkit::walk::{Scene, walk};
-use testkit::{FakeHost, Fault, Faults, HastyClock};
+use testkit::{FakeHost, Fault, Faults, HastyClock, ManualClock};
 
 /// Makes a file, a scope and a second file; the second file is what it was for.
 #[derive(Debug, Clone, Serialize, Deserialize, Default)]
@@ -94,15 +94,9 @@ impl Step<Build> for Tidy {
     fn name(&self) -> &'static str {
         "tidy"
     }
-    async fn probe(&self, _: &TaskContext<FakeHost>, _: &mut Build) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
     async fn act(&self, cx: &TaskContext<FakeHost>, task: &mut Build) -> Result<(), Error> {
         cx.world.remove(task.draft.as_deref().unwrap()).await?;
         cx.log("tidied").await;
-        Ok(())
-    }
-    async fn undo(&self, _: &TaskContext<FakeHost>, _: &Build) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -121,9 +115,11 @@ impl Task for Build {
     const NAME: &'static str = "build";
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgcopy";
-    const POINT_OF_NO_RETURN: usize = 3;
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Draft, &Scope, &Publish, &Tidy]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Draft, &Scope, &Publish],
+            after: &[&Tidy],
+        }
     }
     fn object(&self) -> Option<String> {
         Some("guest/100".to_owned())
@@ -147,9 +143,6 @@ impl<T: Task<World = FakeHost>> Step<T> for Nothing {
     async fn act(&self, _: &TaskContext<FakeHost>, _: &mut T) -> Result<(), Error> {
         Ok(())
     }
-    async fn undo(&self, _: &TaskContext<FakeHost>, _: &T) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 impl Task for Lead {
@@ -157,9 +150,11 @@ impl Task for Lead {
     const NAME: &'static str = "lead";
     const VERSION: u32 = 1;
     const KIND: &'static str = "lead";
-    const POINT_OF_NO_RETURN: usize = 1;
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Nothing]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Nothing],
+            after: &[],
+        }
     }
     fn object(&self) -> Option<String> {
         Some("guest/100".to_owned())
@@ -173,11 +168,15 @@ impl Task for Lead {
 }
 
 async fn open(host: &FakeHost) -> Arc<Engine<FakeHost>> {
+    open_with(host, Arc::new(HastyClock::default())).await
+}
+
+async fn open_with(host: &FakeHost, clock: Arc<dyn Clock>) -> Arc<Engine<FakeHost>> {
     let options = EngineOptions {
         node: "pve1".parse().unwrap(),
         directory: "/tasks".into(),
         host: Arc::new(host.clone()),
-        clock: Arc::new(HastyClock::default()),
+        clock,
         reserve_bytes: 4096,
         timeout_text: |object| format!("{object} is taken"),
     };
@@ -458,7 +457,7 @@ async fn the_work_of_one_request_is_not_listed_and_has_no_log() {
     assert_eq!(engine.list(&shown(false)).len(), 0);
     assert_eq!(engine.list(&shown(true)).len(), 1);
     assert!(engine.wait(&upid).await.unwrap().is_ok());
-    assert_eq!(files(&host), ["/tasks/index", "/tasks/reserve"]);
+    assert!(!files(&host).iter().any(|file| file.ends_with(".log")));
     drop(engine);
     let engine = open(&host).await;
     assert_eq!(engine.list(&shown(false)).len(), 0);
@@ -514,7 +513,7 @@ async fn old_tasks_are_forgotten_with_their_logs_and_the_index_is_shortened() {
         let content = host.read(Path::new("/tasks/index")).await.unwrap();
         String::from_utf8(content).unwrap().lines().count()
     };
-    while index().await > 5_000 {
+    while index().await > 5_001 {
         tokio::task::yield_now().await;
     }
     drop(engine);
@@ -531,11 +530,13 @@ impl Task for Stop {
     const NAME: &'static str = "stop";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmstop";
-    const POINT_OF_NO_RETURN: usize = 0;
     const IS_URGENT: bool = true;
     const ON_FULL_DISK: bool = true;
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Nothing]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[],
+            after: &[&Nothing],
+        }
     }
     fn object(&self) -> Option<String> {
         Some("guest/100".to_owned())
@@ -553,14 +554,8 @@ impl Step<Mistake> for Panics {
     fn name(&self) -> &'static str {
         "panics"
     }
-    async fn probe(&self, _: &TaskContext<FakeHost>, _: &mut Mistake) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
     async fn act(&self, _: &TaskContext<FakeHost>, _: &mut Mistake) -> Result<(), Error> {
         panic!("a mistake")
-    }
-    async fn undo(&self, _: &TaskContext<FakeHost>, _: &Mistake) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -569,9 +564,11 @@ impl Task for Mistake {
     const NAME: &'static str = "mistake";
     const VERSION: u32 = 1;
     const KIND: &'static str = "mistake";
-    const POINT_OF_NO_RETURN: usize = 1;
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Panics]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Panics],
+            after: &[],
+        }
     }
     fn object(&self) -> Option<String> {
         Some("guest/100".to_owned())
@@ -635,7 +632,8 @@ async fn on_a_full_disk_what_has_begun_ends_and_a_stop_still_begins() {
 #[tokio::test]
 async fn a_line_is_bounded_in_length_and_in_time() {
     let host = host().await;
-    let engine = open(&host).await;
+    let clock = ManualClock::default();
+    let engine = open_with(&host, Arc::new(clock.clone())).await;
     let hold = engine.try_hold("guest/100").unwrap();
     let mut accepted = Vec::new();
     let refused = loop {
@@ -653,11 +651,119 @@ async fn a_line_is_bounded_in_length_and_in_time() {
         state => panic!("{state:?}"),
     };
     // Time runs away from those that wait.
-    for upid in &accepted {
+    for upid in accepted.iter().chain([&stop]) {
+        while engine.get(upid).unwrap().state == TaskState::Running {
+            clock.advance(std::time::Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
         assert_eq!(status(upid).await, "guest/100 is taken");
     }
-    assert_eq!(status(&stop).await, "guest/100 is taken");
     let stop = engine.submit(submission(""), Stop).await.unwrap();
     drop(hold);
     assert_eq!(status(&stop).await, "OK");
+}
+
+/// Earlier versions had a file for each task, with a line for each step that was done.
+#[tokio::test]
+async fn journals_of_an_earlier_version_are_taken_over_also_by_one_that_dies() {
+    let upid = |number: u32| -> Upid {
+        format!("UPID:pve1:00000001:0000000{number}:6B00D68B:imgcopy:100:root@pam:")
+            .parse()
+            .unwrap()
+    };
+    let draft = "\"task\":{\"draft\":\"/data/draft\"}";
+    let accepted = |upid: &Upid| {
+        format!(
+            "{{\"accepted\":{{\"upid\":\"{upid}\",\"name\":\"build\",\"version\":1,\
+             \"request_id\":\"{upid}\",\"task\":{{\"draft\":null}}}}}}\n"
+        )
+    };
+    let step = |what: &str, step: usize| format!("{{\"{what}\":{{\"step\":{step},{draft}}}}}\n");
+    let begun: String = [accepted(&upid(1)), step("planned", 0)].concat();
+    let past: String = [accepted(&upid(2))]
+        .into_iter()
+        .chain((0..3).flat_map(|number| [step("planned", number), step("done", number)]))
+        .collect();
+    for death in 0..12 {
+        let host = host().await;
+        host.create_dir(Path::new("/tasks"), 0o700).await.unwrap();
+        for (upid, content) in [(upid(1), &begun), (upid(2), &past)] {
+            let path = PathBuf::from(format!("/tasks/{upid}.journal"));
+            host.write(&path, content.as_bytes(), 0o600).await.unwrap();
+        }
+        host.write(Path::new(FINAL), b"final", 0o644).await.unwrap();
+        host.faults().reset();
+        host.faults().break_call(death, Fault::DieAfter);
+        tokio::select! {
+            _ = open(&host) => {}
+            () = host.faults().death() => {}
+        }
+        host.faults().revive();
+        let engine = open(&host).await;
+        settle(&engine).await;
+        let status = |number: u32| match engine.get(&upid(number)).unwrap().state {
+            TaskState::Ended { status, .. } => status,
+            state => panic!("{state:?}"),
+        };
+        assert_eq!(status(1), "interrupted by a restart", "{death}");
+        assert_eq!(status(2), "OK", "{death}");
+        assert!(!files(&host).iter().any(|file| file.ends_with(".journal")));
+    }
+}
+
+/// A task takes as many writes as it has steps that are planned, and two more.
+#[tokio::test]
+async fn a_step_is_one_write_of_the_journal() {
+    let host = host().await;
+    let engine = open(&host).await;
+    host.faults().reset();
+    let upid = engine
+        .submit(submission(""), Build::default())
+        .await
+        .unwrap();
+    assert!(engine.wait(&upid).await.unwrap().is_ok());
+    let journal = host.faults().calls().into_iter();
+    let writes = journal.filter(|call| call.contains("append to /tasks/journal-"));
+    assert_eq!(writes.count(), 6);
+}
+
+#[tokio::test]
+async fn a_long_journal_gives_way_to_a_new_one() {
+    let host = host().await;
+    let engine = open(&host).await;
+    let name = || {
+        let files = files(&host).into_iter();
+        let mut journals = files.filter(|file| file.starts_with("/tasks/journal-"));
+        (journals.next().unwrap(), journals.next())
+    };
+    for _ in 0..10 {
+        let upid = engine
+            .submit(submission(""), Build::default())
+            .await
+            .unwrap();
+        engine.wait(&upid).await.unwrap();
+        host.remove(Path::new(FINAL)).await.unwrap();
+    }
+    assert_eq!(name(), ("/tasks/journal-00000001".to_owned(), None));
+    let fat = "x".repeat(300 << 10);
+    let big = Build {
+        draft: Some(fat.into()),
+    };
+    let upid = engine.submit(submission(""), big).await.unwrap();
+    engine.wait(&upid).await.unwrap();
+    host.remove(Path::new(FINAL)).await.unwrap();
+    let upid = engine
+        .submit(submission(""), Build::default())
+        .await
+        .unwrap();
+    engine.wait(&upid).await.unwrap();
+    assert_eq!(name(), ("/tasks/journal-00000002".to_owned(), None));
+    drop(engine);
+    let engine = open(&host).await;
+    let all = TaskFilter {
+        running: true,
+        ended: true,
+        ..TaskFilter::default()
+    };
+    assert_eq!(engine.list(&all).len(), 12);
 }

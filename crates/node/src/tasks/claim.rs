@@ -86,10 +86,6 @@ impl<T: Claims> Step<T> for Release {
     async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
         release(cx, task.vmid()).await
     }
-
-    async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 async fn release(cx: &TaskContext<World>, vmid: VmId) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use guest::qemu::{MigrationState, Qmp, QmpError, VmConfig};
 use model::{BlockFormat, BlockSource, Error, GuestRecord, SavedMemory, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::ContentType;
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Step, Task, TaskContext};
 
 use super::qmp_failed;
 use crate::{World, volumes};
@@ -124,10 +124,6 @@ impl<T: SavesMemory> Step<T> for AllocateMemory {
         "allocate-memory"
     }
 
-    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
         let Some(memory) = task.memory() else {
             return Ok(());
@@ -164,10 +160,6 @@ pub(super) struct SaveMemory;
 impl<T: SavesMemory> Step<T> for SaveMemory {
     fn name(&self) -> &'static str {
         "save-memory"
-    }
-
-    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
@@ -308,10 +300,6 @@ pub(super) struct FinishMemory;
 impl<T: SavesMemory> Step<T> for FinishMemory {
     fn name(&self) -> &'static str {
         "finish-memory"
-    }
-
-    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {

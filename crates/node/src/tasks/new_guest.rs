@@ -147,10 +147,6 @@ impl<T: NewGuest> Step<T> for JoinPool {
         "join-pool"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let Some(pool) = task.pool() else {
             return Ok(());
@@ -169,10 +165,6 @@ impl<T: NewGuest> Step<T> for JoinPool {
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &T) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{Error, Upid, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Engine, Probe, Step, Submission, Task, TaskContext, TaskState};
+use tasks::{Engine, Step, Steps, Submission, Task, TaskContext, TaskState};
 
 use super::{QemuShutdown, QemuStart};
 use crate::World;
@@ -64,11 +64,13 @@ impl Task for NodeStartall {
     const NAME: &'static str = "node_startall";
     const VERSION: u32 = 1;
     const KIND: &'static str = "startall";
-    /// Guests that were started are not stopped again.
-    const POINT_OF_NO_RETURN: usize = 0;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&StartAll]
+    /// Guests that were started are not stopped again.
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[],
+            after: &[&StartAll],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -81,10 +83,12 @@ impl Task for NodeStopall {
     const NAME: &'static str = "node_stopall";
     const VERSION: u32 = 1;
     const KIND: &'static str = "stopall";
-    const POINT_OF_NO_RETURN: usize = 0;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&StopAll]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[],
+            after: &[&StopAll],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -100,10 +104,6 @@ struct StartAll;
 impl Step<NodeStartall> for StartAll {
     fn name(&self) -> &'static str {
         "start-all"
-    }
-
-    async fn probe(&self, _: &Cx, _: &mut NodeStartall) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &Cx, task: &mut NodeStartall) -> Result<(), Error> {
@@ -138,10 +138,6 @@ impl Step<NodeStartall> for StartAll {
         }
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &NodeStartall) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 struct StopAll;
@@ -150,10 +146,6 @@ struct StopAll;
 impl Step<NodeStopall> for StopAll {
     fn name(&self) -> &'static str {
         "stop-all"
-    }
-
-    async fn probe(&self, _: &Cx, _: &mut NodeStopall) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &Cx, task: &mut NodeStopall) -> Result<(), Error> {
@@ -180,10 +172,6 @@ impl Step<NodeStopall> for StopAll {
                 wait_for_all(cx, &upids).await?;
             }
         }
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &NodeStopall) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -79,10 +79,6 @@ impl<T: PowersOff> Step<T> for PowerOff {
         }
         Ok(())
     }
-
-    async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// What the guest's `startup` gives it, as when its node shuts down. A guest is shut down although
@@ -145,17 +141,9 @@ impl<T: PowersOff> Step<T> for ClearUp {
         "clear-up"
     }
 
-    async fn probe(&self, _: &TaskContext<World>, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
         cx.world.remove_traces(task.vmid()).await?;
         hooks::call_or_warn(cx, task.vmid(), Phase::PostStop).await;
-        Ok(())
-    }
-
-    async fn undo(&self, _: &TaskContext<World>, _: &T) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use model::qemu::{CLOUD_INIT_BYTES, DriveSlot, Net, Smbios};
 use model::{BlockFormat, Error, GuestConfig, GuestRecord, PoolId, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::ContentType;
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 use uuid::Uuid;
 
 use super::guest_object;
@@ -111,12 +111,14 @@ impl Task for QemuClone {
     const NAME: &'static str = "qemu_clone";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmclone";
-    const POINT_OF_NO_RETURN: usize = 4;
     /// Many may be made of one guest at the same time.
     const PATIENCE: Duration = Duration::from_secs(600);
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Reserve, &Plan, &CopyDisks, &Publish, &JoinPool]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Reserve, &Plan, &CopyDisks, &Publish],
+            after: &[&JoinPool],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -198,10 +200,6 @@ impl Step<QemuClone> for Plan {
     }
 
     async fn act(&self, _: &Cx, _: &mut QemuClone) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuClone) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -382,10 +380,6 @@ struct CopyDisks;
 impl Step<QemuClone> for CopyDisks {
     fn name(&self) -> &'static str {
         "copy"
-    }
-
-    async fn probe(&self, _: &Cx, _: &mut QemuClone) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuClone) -> Result<(), Error> {

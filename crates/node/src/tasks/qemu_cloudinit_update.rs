@@ -7,7 +7,7 @@
 
 use model::{Error, GuestRecord, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Step, Task};
+use tasks::{Steps, Task};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::guest_object;
@@ -24,10 +24,12 @@ impl Task for QemuCloudinitUpdate {
     const NAME: &'static str = "qemu_cloudinit_update";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmcloudinit";
-    const POINT_OF_NO_RETURN: usize = 2;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Claim, &PrepareSeed, &WriteSeed, &Release]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &PrepareSeed],
+            after: &[&WriteSeed, &Release],
+        }
     }
 
     fn object(&self) -> Option<String> {

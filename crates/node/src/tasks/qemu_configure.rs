@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use model::{Error, FieldErrors, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use store::Revision;
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::allocate::{Allocate, Allocates};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
@@ -88,19 +88,13 @@ impl Task for QemuConfigure {
     const NAME: &'static str = "qemu_configure";
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmconfig";
-    const POINT_OF_NO_RETURN: usize = 3;
     const PATIENCE: Duration = SHORT_PATIENCE;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[
-            &Claim,
-            &Allocate,
-            &Apply,
-            &Hotplug,
-            &Keep,
-            &RemoveUnwanted,
-            &Release,
-        ]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &Allocate, &Apply],
+            after: &[&Hotplug, &Keep, &RemoveUnwanted, &Release],
+        }
     }
 
     fn verdict(&self) -> Result<(), Error> {
@@ -185,10 +179,6 @@ impl Step<QemuConfigure> for Apply {
         cx.committed(revision.0);
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuConfigure) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// How often an option is tried whose change failed for want of something else.
@@ -242,10 +232,6 @@ impl Step<QemuConfigure> for Hotplug {
                 }
             }
         }
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuConfigure) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -308,10 +294,6 @@ impl Step<QemuConfigure> for Keep {
         cx.committed(cx.world.records.change_guest(task.vmid, keep).await?.0);
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuConfigure) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// Volumes that were to go with their drive.
@@ -323,18 +305,10 @@ impl Step<QemuConfigure> for RemoveUnwanted {
         "remove-unwanted"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuConfigure) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
         for volume in &task.unwanted {
             free_unwanted(cx, volume).await?;
         }
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuConfigure) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -7,7 +7,7 @@
 
 use model::{GuestConfig, PoolId, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{FollowUp, Step, Task};
+use tasks::{FollowUp, Steps, Task};
 
 use super::allocate::{Allocate, Allocates};
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
@@ -30,10 +30,12 @@ impl Task for QemuCreate {
     const NAME: &'static str = "qemu_create";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmcreate";
-    const POINT_OF_NO_RETURN: usize = 3;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Reserve, &Allocate, &Publish, &JoinPool]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Reserve, &Allocate, &Publish],
+            after: &[&JoinPool],
+        }
     }
 
     fn object(&self) -> Option<String> {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use guest::qemu::VmConfig;
 use model::{Error, GuestRecord, SnapshotState, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::{guest_object, memory};
@@ -62,18 +62,13 @@ impl Task for QemuDelsnapshot {
     const NAME: &'static str = "qemu_delsnapshot";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmdelsnapshot";
-    const POINT_OF_NO_RETURN: usize = 5;
     const ON_FULL_DISK: bool = true;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[
-            &Claim,
-            &Mark,
-            &DeleteDisks,
-            &DeleteMemory,
-            &Forget,
-            &Release,
-        ]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &Mark, &DeleteDisks, &DeleteMemory, &Forget],
+            after: &[&Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -119,10 +114,6 @@ impl Step<QemuDelsnapshot> for Mark {
         Ok(())
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuDelsnapshot) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuDelsnapshot) -> Result<(), Error> {
         let mark = |guest: &mut GuestRecord| {
             if let Some(snapshot) = guest.snapshots.get_mut(&task.name) {
@@ -132,10 +123,6 @@ impl Step<QemuDelsnapshot> for Mark {
         };
         let revision = cx.world.records.change_guest(task.vmid, mark).await?;
         cx.committed(revision.0);
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuDelsnapshot) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -148,20 +135,12 @@ impl Step<QemuDelsnapshot> for DeleteDisks {
         "delete-disks"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuDelsnapshot) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuDelsnapshot) -> Result<(), Error> {
         let deleted = cx
             .world
             .delete_disk_snapshots(task.vmid, &task.disks, &task.name)
             .await;
         task.tolerate(cx, deleted).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuDelsnapshot) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -173,20 +152,12 @@ impl Step<QemuDelsnapshot> for DeleteMemory {
         "delete-memory"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuDelsnapshot) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuDelsnapshot) -> Result<(), Error> {
         let Some(volume) = &task.memory else {
             return Ok(());
         };
         let freed = memory::free(cx, volume).await;
         task.tolerate(cx, freed).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuDelsnapshot) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -228,10 +199,6 @@ impl Step<QemuDelsnapshot> for Forget {
         };
         let revision = cx.world.records.change_guest(task.vmid, forget).await?;
         cx.committed(revision.0);
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuDelsnapshot) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use auth::edit::pools;
 use model::{Error, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
@@ -39,11 +39,13 @@ impl Task for QemuDestroy {
     const NAME: &'static str = "qemu_destroy";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmdestroy";
-    const POINT_OF_NO_RETURN: usize = 2;
     const ON_FULL_DISK: bool = true;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Claim, &Choose, &RemoveVolumes, &RemoveRights, &Forget]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &Choose],
+            after: &[&RemoveVolumes, &RemoveRights, &Forget],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -116,10 +118,6 @@ impl Step<QemuDestroy> for Choose {
     async fn act(&self, _: &Cx, _: &mut QemuDestroy) -> Result<(), Error> {
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuDestroy) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 async fn images_of(
@@ -143,10 +141,6 @@ impl Step<QemuDestroy> for RemoveVolumes {
         "remove-volumes"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuDestroy) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
         cx.world.remove_traces(task.vmid).await?;
         for volume in &task.volumes {
@@ -164,10 +158,6 @@ impl Step<QemuDestroy> for RemoveVolumes {
         }
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuDestroy) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// Nobody keeps a right on a number that another guest may get.
@@ -179,10 +169,6 @@ impl Step<QemuDestroy> for RemoveRights {
         "remove-rights"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuDestroy) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
         let vmid = task.vmid.get();
         let forgotten = cx
@@ -191,10 +177,6 @@ impl Step<QemuDestroy> for RemoveRights {
             .change(|access| pools::forget_guest(access, vmid))
             .await;
         cx.committed(forgotten?.0);
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuDestroy) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -208,15 +190,7 @@ impl Step<QemuDestroy> for Forget {
         "forget"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuDestroy) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
         cx.world.records.delete_guest(task.vmid, &cx.upid).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuDestroy) -> Result<(), Error> {
-        Ok(())
     }
 }

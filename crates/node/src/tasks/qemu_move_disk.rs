@@ -19,7 +19,7 @@ use model::qemu::{Aio, Drive, DriveSlot};
 use model::{BlockFormat, Error, GuestConfig, GuestRecord, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::{ContentType, Storage};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::volume_delete::free_unwanted;
@@ -123,19 +123,12 @@ impl Task for QemuMoveDisk {
     const NAME: &'static str = "qemu_move_disk";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmmove";
-    const POINT_OF_NO_RETURN: usize = 4;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[
-            &Claim,
-            &Choose,
-            &CopyImage,
-            &CatchUp,
-            &SwitchOver,
-            &Publish,
-            &Clear,
-            &Release,
-        ]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &Choose, &CopyImage, &CatchUp],
+            after: &[&SwitchOver, &Publish, &Clear, &Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -215,10 +208,6 @@ impl Step<QemuMoveDisk> for Choose {
     async fn act(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<(), Error> {
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// The image behind an option, if it is one that can be moved.
@@ -284,10 +273,6 @@ struct CopyImage;
 impl Step<QemuMoveDisk> for CopyImage {
     fn name(&self) -> &'static str {
         "copy"
-    }
-
-    async fn probe(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
@@ -483,10 +468,6 @@ impl Step<QemuMoveDisk> for SwitchOver {
         "switch-over"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
         let is_live = task.target()?.live.is_some();
         if !is_live || !cx.world.running.is_running(task.vmid).await? {
@@ -509,10 +490,6 @@ impl Step<QemuMoveDisk> for SwitchOver {
                 None => return Ok(()),
             }
         }
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -540,10 +517,6 @@ impl Step<QemuMoveDisk> for Publish {
         cx.committed(revision.0);
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// Closes the old image, and removes it where that is wanted.
@@ -553,10 +526,6 @@ struct Clear;
 impl Step<QemuMoveDisk> for Clear {
     fn name(&self) -> &'static str {
         "clear"
-    }
-
-    async fn probe(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
@@ -575,10 +544,6 @@ impl Step<QemuMoveDisk> for Clear {
         if task.delete && is_own {
             free_unwanted(cx, &target.from).await?;
         }
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuMoveDisk) -> Result<(), Error> {
         Ok(())
     }
 }

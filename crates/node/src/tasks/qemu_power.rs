@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use guest::qemu::Qmp;
 use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::{SHORT_PATIENCE, guest_object, qmp_failed};
 use crate::World;
@@ -90,13 +90,15 @@ impl<C: Command> Task for QemuPower<C> {
     const NAME: &'static str = C::NAME;
     const VERSION: u32 = 1;
     const KIND: &'static str = C::KIND;
-    /// A command that was given is not taken back.
-    const POINT_OF_NO_RETURN: usize = 1;
     const ON_FULL_DISK: bool = true;
     const PATIENCE: Duration = SHORT_PATIENCE;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Tell]
+    /// A command that was given is not taken back.
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Tell],
+            after: &[],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -125,9 +127,5 @@ impl<C: Command> Step<QemuPower<C>> for Tell {
     async fn act(&self, cx: &TaskContext<World>, task: &mut QemuPower<C>) -> Result<(), Error> {
         let qmp = cx.world.running.qmp(task.vmid).await?;
         C::send(&qmp).await.map_err(qmp_failed)
-    }
-
-    async fn undo(&self, _: &TaskContext<World>, _: &QemuPower<C>) -> Result<(), Error> {
-        Ok(())
     }
 }

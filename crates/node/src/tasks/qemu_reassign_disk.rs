@@ -12,7 +12,7 @@ use model::qemu::{Drive, DriveSlot};
 use model::{Error, GuestRecord, PendingChange, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::Storage;
-use tasks::{FollowUp, Probe, Step, Task, TaskContext};
+use tasks::{FollowUp, Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::qemu_template::bases_of;
@@ -68,10 +68,12 @@ impl Task for QemuReassignDisk {
     const NAME: &'static str = "qemu_reassign_disk";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmmove";
-    const POINT_OF_NO_RETURN: usize = 4;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Claim, &ClaimTarget, &Rename, &Publish, &Release]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &ClaimTarget, &Rename, &Publish],
+            after: &[&Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -210,10 +212,6 @@ impl Step<QemuReassignDisk> for Rename {
         Ok(())
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuReassignDisk) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<(), Error> {
         let Moved { from, to, .. } = task.moved()?;
         let storage = cx.world.storage(from.storage()).await?;
@@ -317,10 +315,6 @@ impl Step<QemuReassignDisk> for Publish {
             .change_two(task.vmid, task.target, change)
             .await?;
         cx.committed(revision.0);
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuReassignDisk) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::VmId;
 use serde::{Deserialize, Serialize};
-use tasks::{FollowUp, Step, Task};
+use tasks::{FollowUp, Steps, Task};
 
 use super::power_off::{ClearUp, PowerOff, PowersOff};
 use super::{QemuStart, SHORT_PATIENCE, guest_object};
@@ -21,11 +21,13 @@ impl Task for QemuReboot {
     const NAME: &'static str = "qemu_reboot";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmreboot";
-    const POINT_OF_NO_RETURN: usize = 1;
     const PATIENCE: Duration = SHORT_PATIENCE;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&PowerOff, &ClearUp]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&PowerOff],
+            after: &[&ClearUp],
+        }
     }
 
     fn object(&self) -> Option<String> {

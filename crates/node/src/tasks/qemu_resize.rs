@@ -10,7 +10,7 @@ use guest::qemu::block::node_name;
 use model::qemu::{Drive, DriveSlot, DriveSource};
 use model::{ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::{guest_object, qmp_failed};
@@ -74,10 +74,12 @@ impl Task for QemuResize {
     const NAME: &'static str = "qemu_resize";
     const VERSION: u32 = 1;
     const KIND: &'static str = "resize";
-    const POINT_OF_NO_RETURN: usize = 2;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Claim, &Grow, &NoteSize, &Release]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &Grow],
+            after: &[&NoteSize, &Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -165,10 +167,6 @@ impl Step<QemuResize> for Grow {
         let storage = cx.world.storage(volume.storage()).await?;
         Ok(storage.resize(volume.name(), *bytes).await?)
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuResize) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// The configuration shows the size too.
@@ -178,10 +176,6 @@ struct NoteSize;
 impl Step<QemuResize> for NoteSize {
     fn name(&self) -> &'static str {
         "note-size"
-    }
-
-    async fn probe(&self, _: &Cx, _: &mut QemuResize) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
@@ -197,10 +191,6 @@ impl Step<QemuResize> for NoteSize {
             })
             .await?;
         cx.committed(revision.0);
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuResize) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use guest::qemu::VmConfig;
 use model::{Error, GuestRecord, SavedMemory, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use tasks::{FollowUp, Probe, Step, Task, TaskContext};
+use tasks::{FollowUp, Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::qemu_delsnapshot::snapshot_of;
@@ -53,10 +53,12 @@ impl Task for QemuRollback {
     const NAME: &'static str = "qemu_rollback";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmrollback";
-    const POINT_OF_NO_RETURN: usize = 2;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Claim, &Check, &RollBackDisks, &Apply, &Release]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &Check],
+            after: &[&RollBackDisks, &Apply, &Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -133,10 +135,6 @@ impl Step<QemuRollback> for Check {
     async fn act(&self, _: &Cx, _: &mut QemuRollback) -> Result<(), Error> {
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuRollback) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// Ends the guest, as pulling its plug would: what it would still write is given up anyway.
@@ -148,20 +146,12 @@ impl Step<QemuRollback> for RollBackDisks {
         "roll-back-disks"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuRollback) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
         cx.world.remove_traces(task.vmid).await?;
         for (slot, volume) in &task.disks {
             cx.log(&format!("rolling back '{slot}' ({volume})")).await;
         }
         cx.world.roll_back_disks(&task.disks, &task.name).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuRollback) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -180,10 +170,6 @@ impl Step<QemuRollback> for Apply {
         Ok(())
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuRollback) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
         let apply = |guest: &mut GuestRecord| {
             return_to(guest, &task.name);
@@ -194,10 +180,6 @@ impl Step<QemuRollback> for Apply {
         for volume in &task.unwanted {
             free_unwanted(cx, volume).await?;
         }
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuRollback) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::VmId;
 use serde::{Deserialize, Serialize};
-use tasks::{Step, Task};
+use tasks::{Steps, Task};
 
 use super::power_off::{ClearUp, PowerOff, PowersOff};
 use super::{SHORT_PATIENCE, guest_object};
@@ -23,12 +23,14 @@ impl Task for QemuShutdown {
     const NAME: &'static str = "qemu_shutdown";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmshutdown";
-    const POINT_OF_NO_RETURN: usize = 1;
     const ON_FULL_DISK: bool = true;
     const PATIENCE: Duration = SHORT_PATIENCE;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&PowerOff, &ClearUp]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&PowerOff],
+            after: &[&ClearUp],
+        }
     }
 
     fn object(&self) -> Option<String> {

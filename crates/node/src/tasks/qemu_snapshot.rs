@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use guest::qemu::VmConfig;
 use model::{Error, GuestConfig, GuestRecord, Snapshot, SnapshotState, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::guest_object;
@@ -52,19 +52,20 @@ impl Task for QemuSnapshot {
     const NAME: &'static str = "qemu_snapshot";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmsnapshot";
-    const POINT_OF_NO_RETURN: usize = 7;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[
-            &Claim,
-            &Prepare,
-            &AllocateMemory,
-            &SaveMemory,
-            &SnapshotDisks,
-            &FinishMemory,
-            &Publish,
-            &Release,
-        ]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[
+                &Claim,
+                &Prepare,
+                &AllocateMemory,
+                &SaveMemory,
+                &SnapshotDisks,
+                &FinishMemory,
+                &Publish,
+            ],
+            after: &[&Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -142,10 +143,6 @@ impl Step<QemuSnapshot> for Prepare {
         Ok(())
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuSnapshot) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuSnapshot) -> Result<(), Error> {
         let now = cx.clock.wall();
         let prepare = |guest: &mut GuestRecord| {
@@ -182,10 +179,6 @@ struct SnapshotDisks;
 impl Step<QemuSnapshot> for SnapshotDisks {
     fn name(&self) -> &'static str {
         "snapshot-disks"
-    }
-
-    async fn probe(&self, _: &Cx, _: &mut QemuSnapshot) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuSnapshot) -> Result<(), Error> {

@@ -24,7 +24,7 @@ use model::qemu::{Aio, DriveSlot};
 use model::{BlockSource, Error, GuestRecord, SavedMemory, TapSpec, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::seed::{PrepareSeed, Seeds, WriteSeed};
@@ -127,26 +127,25 @@ impl Task for QemuStart {
     const NAME: &'static str = "qemu_start";
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmstart";
-    const POINT_OF_NO_RETURN: usize = 11;
     const PATIENCE: Duration = SHORT_PATIENCE;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[
-            &Claim,
-            &Settle,
-            &PrepareSeed,
-            &WriteSeed,
-            &Layout,
-            &MakeTaps,
-            &MakeScope,
-            &Launch,
-            &Record,
-            &Awake,
-            &Cont,
-            &ForgetMemory,
-            &PostStart,
-            &Release,
-        ]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[
+                &Claim,
+                &Settle,
+                &PrepareSeed,
+                &WriteSeed,
+                &Layout,
+                &MakeTaps,
+                &MakeScope,
+                &Launch,
+                &Record,
+                &Awake,
+                &Cont,
+            ],
+            after: &[&ForgetMemory, &PostStart, &Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -311,10 +310,6 @@ impl Step<QemuStart> for Layout {
         // What an earlier run of the guest left behind has no meaning any more.
         cx.world.running.forget(task.vmid).await?;
         hooks::call(cx, task.vmid, Phase::PreStart).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -572,10 +567,6 @@ impl Step<QemuStart> for Awake {
         "awake"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
         let timeout_s = task
@@ -665,10 +656,6 @@ impl Step<QemuStart> for ForgetMemory {
         "forget-memory"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let Some(memory) = task.memory.as_ref().filter(|_| task.is_suspended) else {
             return Ok(());
@@ -680,10 +667,6 @@ impl Step<QemuStart> for ForgetMemory {
         let revision = cx.world.records.change_guest(task.vmid, wake).await?;
         cx.committed(revision.0);
         memory::free(cx, &memory.volume).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -710,16 +693,8 @@ impl Step<QemuStart> for PostStart {
         "post-start"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         hooks::call_or_warn(cx, task.vmid, Phase::PostStart).await;
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuStart) -> Result<(), Error> {
         Ok(())
     }
 }

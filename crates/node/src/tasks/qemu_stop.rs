@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use model::{Error, Upid, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Step, Steps, Task, TaskContext};
 
 use super::guest_object;
 use crate::World;
@@ -34,13 +34,15 @@ impl Task for QemuStop {
     const NAME: &'static str = "qemu_stop";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmstop";
-    /// What has begun to die is not brought back.
-    const POINT_OF_NO_RETURN: usize = 0;
     const IS_URGENT: bool = true;
     const ON_FULL_DISK: bool = true;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Kill]
+    /// What has begun to die is not brought back.
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[],
+            after: &[&Kill],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -56,10 +58,6 @@ impl Step<QemuStop> for Kill {
         "kill"
     }
 
-    async fn probe(&self, _: &TaskContext<World>, _: &mut QemuStop) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &TaskContext<World>, task: &mut QemuStop) -> Result<(), Error> {
         if !task.overruled.is_empty() {
             let upids: Vec<String> = task.overruled.iter().map(Upid::to_string).collect();
@@ -71,10 +69,6 @@ impl Step<QemuStop> for Kill {
         }
         cx.world.remove_traces(task.vmid).await?;
         hooks::call_or_warn(cx, task.vmid, Phase::PostStop).await;
-        Ok(())
-    }
-
-    async fn undo(&self, _: &TaskContext<World>, _: &QemuStop) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -9,7 +9,7 @@
 use async_trait::async_trait;
 use model::{Error, GuestRecord, StorageId, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::guest_object;
@@ -46,19 +46,19 @@ impl Task for QemuSuspendToDisk {
     const NAME: &'static str = "qemu_suspend_to_disk";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmsuspend";
-    const POINT_OF_NO_RETURN: usize = 6;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[
-            &Claim,
-            &Choose,
-            &AllocateMemory,
-            &SaveMemory,
-            &FinishMemory,
-            &Note,
-            &End,
-            &Release,
-        ]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[
+                &Claim,
+                &Choose,
+                &AllocateMemory,
+                &SaveMemory,
+                &FinishMemory,
+                &Note,
+            ],
+            after: &[&End, &Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -116,10 +116,6 @@ impl Step<QemuSuspendToDisk> for Choose {
     async fn act(&self, _: &Cx, _: &mut QemuSuspendToDisk) -> Result<(), Error> {
         Ok(())
     }
-
-    async fn undo(&self, _: &Cx, _: &QemuSuspendToDisk) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// Writes down that the guest is suspended.
@@ -173,15 +169,7 @@ impl Step<QemuSuspendToDisk> for End {
         "end"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuSuspendToDisk) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuSuspendToDisk) -> Result<(), Error> {
         cx.world.remove_traces(task.vmid).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuSuspendToDisk) -> Result<(), Error> {
-        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use model::qemu::{Drive, DriveSlot};
 use model::{Error, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::Bases;
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::guest_object;
@@ -51,10 +51,12 @@ impl Task for QemuTemplate {
     const NAME: &'static str = "qemu_template";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmtemplate";
-    const POINT_OF_NO_RETURN: usize = 3;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Claim, &Rename, &Publish, &Release]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Claim, &Rename, &Publish],
+            after: &[&Release],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -150,10 +152,6 @@ impl Step<QemuTemplate> for Rename {
         Ok(())
     }
 
-    async fn probe(&self, _: &Cx, _: &mut QemuTemplate) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
         for Renaming { from, to, .. } in &task.renamings {
             let storage = cx.world.storage(from.storage()).await?;
@@ -209,10 +207,6 @@ impl Step<QemuTemplate> for Publish {
         let change = |guest: &mut GuestRecord| convert(task, guest);
         let revision = cx.world.records.change_guest(task.vmid, change).await?;
         cx.committed(revision.0);
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &QemuTemplate) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use crate::World;
 
@@ -26,11 +26,13 @@ impl Task for QemuVncproxy {
     const NAME: &'static str = "qemu_vncproxy";
     const VERSION: u32 = 1;
     const KIND: &'static str = "vncproxy";
-    /// Stopping the task closes the console.
-    const POINT_OF_NO_RETURN: usize = 1;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Wait]
+    /// Stopping the task closes the console.
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Wait],
+            after: &[],
+        }
     }
 
     /// Consoles keep nobody from working on the guest.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use guest::qemu::VmConfig;
 use model::{Error, GuestConfig, VmId, VolumeId};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Step, Task, TaskContext};
 
 use crate::{SeedRecord, World};
 
@@ -41,10 +41,6 @@ impl<T: Seeds> Step<T> for PrepareSeed {
         "prepare-seed"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let vmid = task.vmid();
         if !task.seeds() {
@@ -72,10 +68,6 @@ impl<T: Seeds> Step<T> for WriteSeed {
         "write-seed"
     }
 
-    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let vmid = task.vmid();
         if !task.seeds() {
@@ -96,9 +88,5 @@ impl<T: Seeds> Step<T> for WriteSeed {
             }
         }
         cx.world.clear_seed_folder(vmid).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &T) -> Result<(), Error> {
-        Ok(())
     }
 }

@@ -209,10 +209,6 @@ impl<T: Arrives> Step<T> for Verify {
         Ok(())
     }
 
-    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let arriving = task.arriving();
         if arriving.is_here {
@@ -232,10 +228,6 @@ impl<T: Arrives> Step<T> for Verify {
             cx.log("OK, checksum verified").await;
         }
         check_image(cx, &arriving.volume, path).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &T) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -312,15 +304,7 @@ impl<T: Arrives> Step<T> for Clear {
         Ok(())
     }
 
-    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         task.arriving().discard(cx).await
-    }
-
-    async fn undo(&self, _: &Cx, _: &T) -> Result<(), Error> {
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, Error, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::ContentType;
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::guest_object;
 use crate::World;
@@ -37,10 +37,12 @@ impl Task for VolumeCreate {
     const NAME: &'static str = "volume_create";
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgcreate";
-    const POINT_OF_NO_RETURN: usize = 1;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Allocate]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Allocate],
+            after: &[],
+        }
     }
 
     /// Everybody who makes images of a guest holds the guest, so that names chosen once stay

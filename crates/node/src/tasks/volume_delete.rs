@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use model::{Error, GuestConfig, GuestRecord, PendingChange, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::guest_object;
 use crate::{World, volumes, volumes_of, volumes_of_guest};
@@ -43,11 +43,13 @@ impl Task for VolumeDelete {
     const NAME: &'static str = "volume_delete";
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgdel";
-    const POINT_OF_NO_RETURN: usize = 1;
     const ON_FULL_DISK: bool = true;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&SetAside, &Remove]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&SetAside],
+            after: &[&Remove],
+        }
     }
 
     fn object(&self) -> Option<String> {
@@ -222,10 +224,6 @@ impl Step<VolumeDelete> for Remove {
         Ok(())
     }
 
-    async fn probe(&self, _: &Cx, _: &mut VolumeDelete) -> Result<Probe, Error> {
-        Ok(Probe::NotDone)
-    }
-
     async fn act(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
         let (path, aside) = chosen(task)?;
         cx.world.host.remove(aside).await?;
@@ -234,10 +232,6 @@ impl Step<VolumeDelete> for Remove {
             cx.world.host.remove_dir(folder).await?;
         }
         cx.log(&format!("Removed volume '{}'", task.volume)).await;
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Cx, _: &VolumeDelete) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use model::{Error, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::Checksum;
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::volume_arrive::{Arrives, Arriving, Clear, Place, Verify};
 use crate::World;
@@ -56,10 +56,12 @@ impl Task for VolumeDownload {
     const NAME: &'static str = "volume_download";
     const VERSION: u32 = 1;
     const KIND: &'static str = "download";
-    const POINT_OF_NO_RETURN: usize = 3;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Fetch, &Verify, &Place, &Clear]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Fetch, &Verify, &Place],
+            after: &[&Clear],
+        }
     }
 
     fn object(&self) -> Option<String> {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use model::{Error, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::Checksum;
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::volume_arrive::{Arrives, Arriving, Clear, Place, Verify};
 use crate::World;
@@ -40,10 +40,12 @@ impl Task for VolumeUpload {
     const NAME: &'static str = "volume_upload";
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgcopy";
-    const POINT_OF_NO_RETURN: usize = 3;
 
-    fn steps() -> &'static [&'static dyn Step<Self>] {
-        &[&Receive, &Verify, &Place, &Clear]
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[&Receive, &Verify, &Place],
+            after: &[&Clear],
+        }
     }
 
     fn object(&self) -> Option<String> {

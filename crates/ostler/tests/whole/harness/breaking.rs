@@ -1,5 +1,6 @@
 //! Breaks tasks off in the middle: at a line of the task's journal, not after some time.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,8 +36,7 @@ impl Broken {
 
 impl TestNode {
     /// Submits a task, breaks it off as soon as its journal has so many lines, and waits for its
-    /// end. The first line says that the task was accepted; each step writes one before its act
-    /// and one after it.
+    /// end. The first line says that the task was accepted; each step writes one before its act.
     pub async fn break_off(&self, op: &str, params: Value, lines: usize, how: Break) -> Broken {
         let agent = self.role("node")[0];
         let is_over = Arc::new(AtomicBool::new(false));
@@ -80,36 +80,58 @@ impl TestNode {
     }
 }
 
-/// Looks without a pause for a journal with so many lines: the task's UPID and what the last of
-/// them said.
+impl TestNode {
+    /// How many tasks the journal has that have not ended.
+    pub fn tasks_in_the_journal(&self) -> usize {
+        tasks(&self.root.join("var/lib/ostler/tasks")).len()
+    }
+}
+
+/// Looks without a pause for a task that has so many lines in the journal: its UPID and what the
+/// last of them said.
 fn wait_for_line(folder: &Path, lines: usize, is_over: &AtomicBool) -> Option<(String, String)> {
     while !is_over.load(Ordering::Relaxed) {
-        for journal in journals(folder) {
-            let content = std::fs::read_to_string(&journal).unwrap_or_default();
-            // The last line may be under way.
-            let whole: Vec<&str> = content.split('\n').rev().skip(1).collect();
-            if whole.len() >= lines {
-                let upid = journal.file_stem()?.to_str()?.to_owned();
-                return Some((upid, said(whole[0])));
-            }
+        let found = tasks(folder).into_values().find(|task| task.len() >= lines);
+        if let Some(task) = found {
+            let upid = task[0]["accepted"]["upid"].as_str()?.to_owned();
+            return Some((upid, said(&task[task.len() - 1])));
         }
     }
     None
 }
 
-fn journals(folder: &Path) -> impl Iterator<Item = PathBuf> {
+/// The lines of the tasks that have not ended, by number, from the newest file of the journal.
+fn tasks(folder: &Path) -> BTreeMap<u64, Vec<Value>> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
-    paths.filter(|path| path.extension().is_some_and(|end| end == "journal"))
+    let is_journal = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with("journal-"))
+    };
+    let mut tasks: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
+    let Some(newest) = paths.filter(is_journal).max() else {
+        return tasks;
+    };
+    let content = std::fs::read_to_string(newest).unwrap_or_default();
+    // A last line that is under way is none.
+    for line in content.split_inclusive('\n') {
+        let Ok(line) = serde_json::from_str::<Value>(line.trim_end()) else {
+            continue;
+        };
+        let number = line["n"].as_u64().unwrap_or(0);
+        if line.get("ended").is_some() {
+            tasks.remove(&number);
+        } else {
+            tasks.entry(number).or_default().push(line);
+        }
+    }
+    tasks
 }
 
 /// `planned 2`, without the task's state.
-fn said(line: &str) -> String {
-    let line: Value = serde_json::from_str(line).unwrap_or_default();
-    let (word, more) = line
-        .as_object()
-        .and_then(|line| line.iter().next())
-        .unwrap();
+fn said(line: &Value) -> String {
+    let mut words = line.as_object().into_iter().flatten();
+    let (word, more) = words.find(|(name, _)| *name != "n").unwrap();
     match more.get("step") {
         Some(step) => format!("{word} {step}"),
         None => word.clone(),

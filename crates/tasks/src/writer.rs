@@ -1,0 +1,224 @@
+//! Writes the journal and the index of ended tasks: lines that come at the same time are one write
+//! and one sync.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use model::Error;
+use sys::{SharedHost, SysError};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use crate::archive::{Archive, Ended, KEPT};
+use crate::engine::lock;
+use crate::journal::{Entry, Line, Standing};
+use crate::reserve::Reserve;
+
+/// A file of the journal that is longer than this, in bytes, and holds no task that has not ended
+/// gives way to a new one.
+const LONG: usize = 256 << 10;
+
+/// An index with more lines than this is written anew with what is remembered.
+const INDEX_LINES: usize = 3 * KEPT;
+
+/// A line to be written.
+struct Job {
+    entry: Entry,
+    /// Written also where the disk is full.
+    must: bool,
+    written: oneshot::Sender<Result<(), Arc<SysError>>>,
+}
+
+/// Takes lines. Clones write to the same journal.
+#[derive(Clone)]
+pub(crate) struct Writer(mpsc::UnboundedSender<Job>);
+
+impl Writer {
+    /// Adds a line; durable on return. Dropped before that, it may or may not be written.
+    pub(crate) async fn write(&self, n: u64, line: Line, must: bool) -> Result<(), Error> {
+        let (written, done) = oneshot::channel();
+        let entry = Entry { n, line };
+        let closed = || Error::bug("the task engine is being closed");
+        let job = Job {
+            entry,
+            must,
+            written,
+        };
+        self.0.send(job).map_err(|_| closed())?;
+        let result = done.await.map_err(|_| closed())?;
+        result.map_err(|error| Error::new(error.kind(), Error::chain(&*error)))
+    }
+}
+
+/// The files that are being written.
+pub(crate) struct Files {
+    pub(crate) host: SharedHost,
+    pub(crate) reserve: Arc<Reserve>,
+    pub(crate) directory: PathBuf,
+    /// The number of the journal's newest file.
+    pub(crate) number: u64,
+    pub(crate) bytes: usize,
+    /// The tasks in it that have not ended.
+    pub(crate) open: BTreeSet<u64>,
+    pub(crate) archive: Arc<Mutex<Archive>>,
+    pub(crate) index_lines: usize,
+    /// Ends that are in the journal and not yet in the index.
+    pub(crate) unindexed: Vec<Ended>,
+}
+
+impl Files {
+    /// The work of writing, to be run beside the engine, and what takes lines to it.
+    pub(crate) fn run(mut self) -> (Writer, impl Future<Output = ()> + Send) {
+        let (sender, mut jobs) = mpsc::unbounded_channel();
+        let work = async move {
+            let mut batch = Vec::new();
+            // While one batch is being synced, the next one gathers.
+            while jobs.recv_many(&mut batch, usize::MAX).await > 0 {
+                self.write(std::mem::take(&mut batch)).await;
+            }
+        };
+        (Writer(sender), work)
+    }
+
+    /// Begins with what an earlier run had not ended. On return that is durable here, and all that
+    /// it had ended is in the index for good.
+    pub(crate) async fn carry_over(&mut self, standings: &[(u64, Standing)]) -> Result<(), Error> {
+        let text: Vec<u8> = standings
+            .iter()
+            .flat_map(|(n, standing)| {
+                let line = Line::Standing(standing.clone());
+                Entry { n: *n, line }.text()
+            })
+            .collect();
+        if !text.is_empty() {
+            self.reserve.append(&self.path(), &text, true).await?;
+            self.bytes = text.len();
+        }
+        if !self.unindexed.is_empty() {
+            let text: Vec<u8> = self.unindexed.iter().flat_map(Ended::text).collect();
+            self.reserve.append(&self.index(), &text, true).await?;
+            self.index_lines += self.unindexed.len();
+            self.unindexed.clear();
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, batch: Vec<Job>) {
+        let path = self.path();
+        let text: Vec<u8> = batch.iter().flat_map(|job| job.entry.text()).collect();
+        let result = self.host.append(&path, &text, true).await;
+        let mut answers = Vec::new();
+        match result {
+            Ok(()) => answers.extend(batch.into_iter().map(|job| (job, Ok(())))),
+            Err(error) if error.is_full() => {
+                // Each for itself, those first that must be.
+                let (must, may): (Vec<Job>, Vec<Job>) = batch.into_iter().partition(|job| job.must);
+                for job in must.into_iter().chain(may) {
+                    let text = job.entry.text();
+                    let result = self.reserve.append(&path, &text, job.must).await;
+                    answers.push((job, result.map_err(Arc::new)));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                let failed = |job| (job, Err(error.clone()));
+                answers.extend(batch.into_iter().map(failed));
+            }
+        }
+        for (job, _) in answers.iter().filter(|(_, result)| result.is_ok()) {
+            self.note(&job.entry);
+        }
+        self.bring_index_up().await;
+        for (job, result) in answers {
+            // Its task may have been stopped meanwhile.
+            let _ = job.written.send(result);
+        }
+        if self.open.is_empty() && self.bytes > LONG {
+            self.begin_anew().await;
+        }
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        self.bytes += entry.text().len();
+        match &entry.line {
+            Line::Accepted(_) => {
+                self.open.insert(entry.n);
+            }
+            Line::Ended(ended) => {
+                self.open.remove(&entry.n);
+                lock(&self.archive).end(ended.clone());
+                self.unindexed.push(ended.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds ends to the index. It need not be durable: the journal has them until it is.
+    async fn bring_index_up(&mut self) {
+        if self.unindexed.is_empty() {
+            return;
+        }
+        if self.index_lines + self.unindexed.len() > INDEX_LINES {
+            return self.shorten_index().await;
+        }
+        let text: Vec<u8> = self.unindexed.iter().flat_map(Ended::text).collect();
+        match self.reserve.add(&self.index(), &text).await {
+            Ok(()) => {
+                self.index_lines += self.unindexed.len();
+                self.unindexed.clear();
+            }
+            Err(error) => warn!(%error, "the index of ended tasks is behind"),
+        }
+    }
+
+    async fn shorten_index(&mut self) {
+        let kept: Vec<Ended> = lock(&self.archive).ended().collect();
+        let text: Vec<u8> = kept.iter().flat_map(Ended::text).collect();
+        match self.host.write(&self.index(), &text, 0o600).await {
+            Ok(()) => {
+                self.index_lines = kept.len();
+                self.unindexed.clear();
+            }
+            Err(error) => warn!(%error, "the index of ended tasks is behind"),
+        }
+    }
+
+    /// Begins another file. The one before goes once all that it says is in the index for good.
+    async fn begin_anew(&mut self) {
+        if !self.unindexed.is_empty() {
+            return;
+        }
+        let synced = self.host.sync(&self.index()).await;
+        let removed = match synced {
+            Ok(()) => self.host.remove(&self.path()).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Ok(()) => (self.number, self.bytes) = (self.number + 1, 0),
+            Err(error) => warn!(%error, "the journal stays long"),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join(file_name(self.number))
+    }
+
+    fn index(&self) -> PathBuf {
+        self.directory.join(INDEX)
+    }
+}
+
+/// The index of ended tasks.
+pub(crate) const INDEX: &str = "index";
+
+const PREFIX: &str = "journal-";
+
+fn file_name(number: u64) -> String {
+    format!("{PREFIX}{number:08}")
+}
+
+/// The number of a file of the journal.
+pub(crate) fn number_of(file_name: &str) -> Option<u64> {
+    file_name.strip_prefix(PREFIX)?.parse().ok()
+}
