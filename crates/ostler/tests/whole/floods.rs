@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::https::request;
+use crate::harness::https::{request, try_request};
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, about, left_out, put_guest, tiny_disk, until};
 use serde_json::{Value, json};
@@ -75,7 +75,8 @@ impl Scene {
         slowest
     }
 
-    /// Sends the same request many times at once; answers the statuses.
+    /// Sends the same request many times at once; answers the statuses, 0 where the server closed
+    /// the connection: there is a limit to how many may have shown no credential yet.
     fn flood(&self, count: usize, method: &'static str, path: &str) -> JoinSet<u16> {
         let mut asked = JoinSet::new();
         for _ in 0..count {
@@ -83,7 +84,8 @@ impl Scene {
             let headers = [("Authorization", self.jane.clone())];
             asked.spawn(async move {
                 let body = (method == "POST").then_some((FORM, ""));
-                request(port, method, &path, &headers, body).await.status()
+                let answer = try_request(port, method, &path, &headers, body).await;
+                answer.map_or(0, |answer| answer.status())
             });
         }
         asked
@@ -128,7 +130,8 @@ fn pings_of_an_agent_that_is_stopped_hold_up_nothing_else() {
         compare("280 pings", &before, &during);
         // Most were refused before the first one that waited came to its end.
         for _ in 0..200 {
-            assert_eq!(pings.join_next().await.unwrap().unwrap(), 429);
+            let status = pings.join_next().await.unwrap().unwrap();
+            assert!([0, 429].contains(&status), "{status}");
         }
         pings.shutdown().await;
 

@@ -37,11 +37,9 @@ impl Response {
         self.status_line.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    fn parse(raw: &[u8]) -> Self {
-        let end = raw
-            .windows(4)
-            .position(|window| window == b"\r\n\r\n")
-            .unwrap();
+    /// None where there is no whole head.
+    fn parse(raw: &[u8]) -> Option<Self> {
+        let end = raw.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&raw[..end]).into_owned();
         let mut lines = head.split("\r\n");
         let status_line = lines.next().unwrap().to_owned();
@@ -49,11 +47,11 @@ impl Response {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        Self {
+        Some(Self {
             status_line,
             headers,
             body: raw[end + 4..].to_vec(),
-        }
+        })
     }
 }
 
@@ -65,6 +63,18 @@ pub async fn request(
     headers: &[(&str, String)],
     body: Option<(&str, &str)>,
 ) -> Response {
+    let answer = try_request(port, method, path, headers, body).await;
+    answer.unwrap_or_else(|| panic!("{method} {path} was not answered"))
+}
+
+/// The same; none where the server closed the connection instead.
+pub async fn try_request(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, String)],
+    body: Option<(&str, &str)>,
+) -> Option<Response> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
@@ -77,15 +87,21 @@ pub async fn request(
     }
     text.push_str("\r\n");
     text.push_str(body.map_or("", |(_, body)| body));
-    let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let tcp = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     let name = ServerName::try_from("localhost").unwrap();
     let connector = connector(rustls::DEFAULT_VERSIONS, &[]);
-    exchange(connector.connect(name, tcp).await.unwrap(), &text).await
+    let stream = connector.connect(name, tcp).await.ok()?;
+    try_exchange(stream, &text).await
 }
 
 /// Sends a request as it stands and reads until the server closes.
-pub async fn exchange(mut stream: TlsStream<TcpStream>, text: &str) -> Response {
-    stream.write_all(text.as_bytes()).await.unwrap();
+pub async fn exchange(stream: TlsStream<TcpStream>, text: &str) -> Response {
+    try_exchange(stream, text).await.unwrap()
+}
+
+/// The same; none where no whole head came.
+async fn try_exchange(mut stream: TlsStream<TcpStream>, text: &str) -> Option<Response> {
+    stream.write_all(text.as_bytes()).await.ok()?;
     // TLS keeps what the socket did not take at once. A server that has answered may be gone.
     let _ = stream.flush().await;
     let mut raw = Vec::new();
