@@ -286,9 +286,22 @@ fn the_line_for_a_guest_is_bounded_and_a_stop_gets_through() {
     });
 }
 
+/// Moves a folder onto a file system of its own, of 24 MiB.
+fn onto_a_small_file_system(folder: &Path) {
+    let small = folder.with_file_name("small");
+    std::fs::create_dir(&small).unwrap();
+    let script = "mount -t tmpfs -o size=24m,mode=755 none \"$1\" && cp -a \"$2/.\" \"$1\" && \
+                  mount --move \"$1\" \"$2\"";
+    let done = Command::new("sh")
+        .args(["-e", "-c", script, "sh"])
+        .args([small.as_path(), folder])
+        .status()
+        .unwrap();
+    assert!(done.success());
+}
+
 #[test]
 fn a_full_disk_of_state_keeps_no_guest_from_being_stopped() {
-    // A file system that can be filled, below the node's state.
     with_bridge(async {
         if left_out("floods: full disk") {
             return;
@@ -300,25 +313,8 @@ fn a_full_disk_of_state_keeps_no_guest_from_being_stopped() {
         })
         .await;
         let state = node.root.join("var/lib/ostler");
-        node.restart_after(|| {
-            let small = state.with_file_name("small");
-            std::fs::create_dir(&small).unwrap();
-            let run = |program: &str, words: &[&std::ffi::OsStr]| {
-                let done = Command::new(program).args(words).status().unwrap();
-                assert!(done.success(), "{program}");
-            };
-            let size = "size=24m,mode=755".as_ref();
-            let options = ["-t", "tmpfs", "-o"].map(str::as_ref);
-            let place = ["none".as_ref(), small.as_os_str()];
-            run("mount", &[&options[..], &[size], &place].concat());
-            let all = state.join(".");
-            run("cp", &["-a".as_ref(), all.as_os_str(), small.as_os_str()]);
-            run(
-                "mount",
-                &["--move".as_ref(), small.as_os_str(), state.as_os_str()],
-            );
-        })
-        .await;
+        node.restart_after(|| onto_a_small_file_system(&state))
+            .await;
         for vmid in [100, 101] {
             assert_eq!(node.task("qemu_start", about(vmid, json!({}))).await, "OK");
         }
