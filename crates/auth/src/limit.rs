@@ -1,17 +1,16 @@
-//! How often somebody may be wrong.
+//! Limits on failed logins.
 //!
 //! The address of a caller is what the api says, and the api may have been taken over: an address
-//! that it makes up must not buy it another ten guesses. So failures are counted several times.
+//! that it makes up must not buy another ten guesses. So failures are counted several times.
 //!
 //! ```text
-//!   user and address   10 a minute, for everybody
-//!   user               30 a minute ┐ not for callers from this machine, and not for addresses
-//!   address            60 a minute ┘ from which this user has logged in before
-//!   process           300 a minute, theirs apart
+//!   user and address   10 a minute, always
+//!   user               30 a minute ┐ not from this machine, and not from addresses from which
+//!   address            60 a minute ┘ the user has logged in before (trusted places)
+//!   process           300 a minute, trusted places apart
 //! ```
 //!
-//! What the exempt ones get wrong counts for itself: nobody elsewhere can lock an administrator
-//! out at the node, nor at the desk where they usually sit.
+//! Failures elsewhere do not lock an administrator out on the node itself or at a trusted address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -28,10 +27,10 @@ const PROCESS: u32 = 300;
 /// Bounds the memory that an attacker with many names and addresses can make us use.
 const ENTRIES: usize = 10_000;
 
-/// How many addresses of a user are remembered, and for how many users.
-const DESKS: usize = 32;
+/// How many trusted addresses of a user are remembered.
+const TRUSTED: usize = 32;
 
-/// Who tries to log in.
+/// An attempt to log in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt<'a> {
     pub(crate) user: &'a str,
@@ -75,7 +74,7 @@ enum Count {
     Pair(String, Place),
     User(String),
     Address(Place),
-    Process { uid: Option<u32>, is_exempt: bool },
+    Process { uid: Option<u32>, is_trusted: bool },
 }
 
 impl Count {
@@ -105,7 +104,7 @@ impl Window {
 struct State {
     failures: HashMap<Count, Window>,
     /// Where users have logged in, and when they last did.
-    desks: HashMap<String, HashMap<Place, Duration>>,
+    trusted: HashMap<String, HashMap<Place, Duration>>,
 }
 
 /// Failed logins of the last minute. Beyond the limits, attempts are answered as a wrong password
@@ -152,28 +151,28 @@ impl FailureLimit {
     /// Remembers where a user has logged in.
     pub(crate) fn succeeded(&self, attempt: Attempt<'_>, now: Duration) {
         let mut state = self.state();
-        let latest = |desk: &HashMap<Place, Duration>| desk.values().max().copied();
-        make_room(&mut state.desks, ENTRIES, |desk| {
-            latest(desk).unwrap_or_default()
+        let latest = |places: &HashMap<Place, Duration>| places.values().max().copied();
+        make_room(&mut state.trusted, ENTRIES, |places| {
+            latest(places).unwrap_or_default()
         });
-        let desks = state.desks.entry(name(attempt.user)).or_default();
-        make_room(desks, DESKS, |used| *used);
-        desks.insert(Place::of(attempt.address), now);
+        let places = state.trusted.entry(name(attempt.user)).or_default();
+        make_room(places, TRUSTED, |used| *used);
+        places.insert(Place::of(attempt.address), now);
     }
 }
 
 impl State {
     fn counts(&self, attempt: Attempt<'_>) -> Vec<Count> {
         let (user, place) = (name(attempt.user), Place::of(attempt.address));
-        let desks = self.desks.get(&user);
-        let is_desk = desks.is_some_and(|desks| desks.contains_key(&place));
-        let is_exempt = is_desk || place == Place::Here;
+        let trusted = self.trusted.get(&user);
+        let is_known = trusted.is_some_and(|places| places.contains_key(&place));
+        let is_trusted = is_known || place == Place::Here;
         let uid = attempt.process;
         let mut counts = vec![
-            Count::Process { uid, is_exempt },
+            Count::Process { uid, is_trusted },
             Count::Pair(user.clone(), place.clone()),
         ];
-        if !is_exempt {
+        if !is_trusted {
             counts.extend([Count::User(user), Count::Address(place)]);
         }
         counts
@@ -268,13 +267,13 @@ mod tests {
             .map(|_| failures(&limit, at(1), all("root@pam")))
             .sum();
         assert_eq!(guesses, 30 + 10);
-        // The administrator's own desk is where it was.
+        // The administrator's usual address still works.
         assert!(limit.allows(from("root@pam", "10.9.9.9"), at(2)));
         assert!(!limit.allows(from("root@pam", "10.9.9.8"), at(2)));
     }
 
     #[test]
-    fn a_process_has_three_hundred_guesses_whoever_they_are_about() {
+    fn a_process_has_three_hundred_guesses_about_any_users() {
         let limit = FailureLimit::default();
         let users: Vec<String> = (0..1_000)
             .map(|number| format!("user{number}@pve"))
@@ -308,6 +307,6 @@ mod tests {
         }
         let state = limit.state();
         assert!(state.failures.len() <= ENTRIES);
-        assert_eq!(state.desks["jane@pve"].len(), DESKS);
+        assert_eq!(state.trusted["jane@pve"].len(), TRUSTED);
     }
 }

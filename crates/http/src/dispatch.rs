@@ -94,7 +94,7 @@ async fn run(
     if !is_open && credential == Credential::None {
         return Err(Refusal::bare(401, "No ticket").into());
     }
-    // Nothing more is read or done for somebody who is nobody: not even a body is.
+    // The credential is verified before anything else is done, and before the body is read.
     let identity = match is_open {
         true => None,
         false => Some(identify(api, &credential, client).await?),
@@ -160,7 +160,7 @@ async fn from_index(
     Ok(api.index.answer(row, identity, &params)?.into())
 }
 
-/// Finds out who is asking. From then on the connection is no stranger's.
+/// Verifies the credential. From then on the connection is no longer a stranger's.
 async fn identify(api: &Api, credential: &Credential, client: &Client) -> Result<Identity, Error> {
     let address = Some(client.address());
     let identity = api

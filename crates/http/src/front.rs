@@ -1,12 +1,12 @@
-//! Who may have a connection, and whose is closed when there are too many.
+//! Admission of connections, and which one is closed when there are too many.
 //!
 //! ```text
 //!   accept ─► admit ─┬─ room                      ─► a place
-//!                    ├─ full, somebody is silent  ─► one of those is closed, a place
+//!                    ├─ full, some are silent     ─► one of those is closed, a place
 //!                    └─ full, all are worked for  ─► closed at once
 //! ```
 //!
-//! A connection that has not yet shown a credential that the agent verified is a stranger's.
+//! A connection on which the agent has not yet verified a credential is a stranger's.
 //! Strangers together, and those of one address, have a smaller share than all. *Silent* is a
 //! connection that we wait for: for its handshake, for a request, for a body, or until it takes
 //! its answer. Of those that are, strangers give way first, then the address that has most, then
@@ -29,7 +29,7 @@ struct Share {
 }
 
 /// In all.
-const EVERYBODY: Share = Share {
+const TOTAL: Share = Share {
     all: 1024,
     strangers: 512,
 };
@@ -141,8 +141,8 @@ impl Entries {
         let share = source.share();
         let mine = |entry: &Entry| entry.source == source;
         let strange = |entry: &Entry| entry.is_stranger;
-        self.keep_below(EVERYBODY.all, |_| true)?;
-        self.keep_below(EVERYBODY.strangers, strange)?;
+        self.keep_below(TOTAL.all, |_| true)?;
+        self.keep_below(TOTAL.strangers, strange)?;
         self.keep_below(share.all, mine)?;
         self.keep_below(share.strangers, |entry| mine(entry) && strange(entry))
     }
@@ -283,21 +283,21 @@ mod tests {
     #[test]
     fn strangers_never_take_the_places_of_the_known() {
         let (front, _) = front();
-        let known: Vec<_> = (0..EVERYBODY.all - EVERYBODY.strangers)
+        let known: Vec<_> = (0..TOTAL.all - TOTAL.strangers)
             .map(|number| {
                 let place = front.admit(ip(number)).unwrap();
                 place.prove();
                 place
             })
             .collect();
-        let strangers: Vec<_> = (0..10 * EVERYBODY.strangers)
+        let strangers: Vec<_> = (0..10 * TOTAL.strangers)
             .map(|number| front.admit(ip(number)).unwrap())
             .collect();
         assert!(known.iter().all(|place| !is_closed(place)));
         let left = strangers.iter().filter(|place| !is_closed(place)).count();
-        assert_eq!(left, EVERYBODY.strangers);
-        assert_eq!(front.entries().known.len(), EVERYBODY.all);
-        // Somebody who turns out to be known leaves a place to strangers.
+        assert_eq!(left, TOTAL.strangers);
+        assert_eq!(front.entries().known.len(), TOTAL.all);
+        // A verified credential frees a place for strangers.
         strangers.last().unwrap().prove();
         assert!(front.admit(ip(1)).is_some());
     }
@@ -312,7 +312,7 @@ mod tests {
             places.collect()
         };
         let most = admit(1, ADDRESS.strangers);
-        let fewer = admit(2, EVERYBODY.strangers - ADDRESS.strangers - 1);
+        let fewer = admit(2, TOTAL.strangers - ADDRESS.strangers - 1);
         let new = front.admit(ip(4)).unwrap();
         assert!(![&alone, &new].into_iter().any(|place| is_closed(place)));
         assert!(!fewer.iter().any(|place| is_closed(place)));

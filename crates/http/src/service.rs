@@ -17,8 +17,8 @@ use crate::server::Client as Caller;
 use crate::sessions::Sessions;
 use crate::{Index, dispatch, gzip, pages};
 
-/// Whoever is not let in waits for this long, so that guessing takes time. Their connection is a
-/// silent one meanwhile, and gives way to others.
+/// A 401 is delayed by this long, so that guessing takes time. The connection counts as silent
+/// meanwhile and can be closed to make room.
 const UNAUTHENTICATED_DELAY_S: u64 = 3;
 
 /// How much of a path errors and the log show, in bytes.

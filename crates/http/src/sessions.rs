@@ -13,7 +13,7 @@ use proto::{Credential, Identity};
 /// Credentials kept at most; beyond that all are forgotten.
 const KEPT: usize = 10_000;
 
-/// Who somebody is does not depend on the CSRF token, which is whatever a client likes.
+/// The identity does not depend on the CSRF token, which a client can make up.
 fn without_csrf(credential: &Credential) -> Credential {
     match credential {
         Credential::Ticket { ticket, .. } => Credential::Ticket {
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Knows everybody, and counts how often it is asked.
+    /// Accepts every credential, and counts how often it is asked.
     #[derive(Default)]
     struct Agent(AtomicUsize);
 
@@ -122,7 +122,7 @@ mod tests {
         }
         assert_eq!(agent.0.load(Ordering::Relaxed), 1);
         assert_eq!(sessions.known.lock().unwrap().1.len(), 1);
-        // Another generation of rights: everybody is asked about again.
+        // Another generation of rights: every credential is verified again.
         sessions.identity(&ticket(0), None, 2).await.unwrap();
         assert_eq!(agent.0.load(Ordering::Relaxed), 2);
         serving.abort();

@@ -72,7 +72,7 @@ impl Upload<'_> {
     ) -> Result<Answer, Outcome> {
         let mut given = query(parts);
         add_path_params(&mut given, self.path_params.clone())?;
-        // Somebody is asking; whether they may, the agent says before it lends a file.
+        // The credential is verified; the agent checks the right before it lends a file.
         let clock = &*self.api.clock;
         let mut arriving = Arriving {
             multipart: Multipart::new(body, boundary),
@@ -97,7 +97,7 @@ impl Upload<'_> {
             given.entry("filename").or_insert(Value::String(name));
         }
         let (opened, descriptor) = self.api.client.stream(self.request(given.clone())).await?;
-        // From here on it may, and bytes come for as long as it takes: that is work.
+        // The right is checked. The upload may take as long as it needs, and counts as work.
         let _work = self.client.place.work();
         let mut sink = Sink::new(descriptor);
         while let Some(chunk) = arriving.chunk().await? {

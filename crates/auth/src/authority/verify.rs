@@ -199,7 +199,7 @@ impl Authority {
         })
     }
 
-    /// The identity of somebody whose credential was verified before, if it is still good: the
+    /// The identity behind a credential that was verified before, if it is still good: the
     /// user is active, the password and the token are those that they were.
     pub fn still(&self, holder: &Holder) -> Option<Identity> {
         let identity = self.identity_of(&holder.label)?;

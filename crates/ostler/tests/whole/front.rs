@@ -1,4 +1,4 @@
-//! Strangers at the front of the API: who says nothing, or says it slowly, keeps nobody out.
+//! Silent and slow clients at the front of the API do not keep others out.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::harness::{TestNode, https, left_out};
 use crate::sweep::agent::InProcess;
 use crate::sweep::client::{Login, Wire};
 
-/// Somebody who is served at all is served within this time, on a machine that is busy.
+/// A request that is served is served within this time, also on a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
 async fn connected(port: u16, text: &str) -> TcpStream {
@@ -53,7 +53,7 @@ async fn read(wire: &Wire, login: &Login, path: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_who_wait_keep_nobody_out() {
+async fn silent_strangers_do_not_keep_others_out() {
     let agent = InProcess::start().await;
     let wire = Wire::plain(agent.port);
     let body =
@@ -143,7 +143,7 @@ async fn what_cannot_be_right_is_refused_early() {
 
 /// A login that fails takes three seconds, and gives way to others meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refusals_that_are_waited_for_keep_nobody_out() {
+async fn delayed_refusals_do_not_keep_others_out() {
     let agent = InProcess::start().await;
     let request = "GET /api2/json/version HTTP/1.1\r\nHost: pve1\r\n\r\n";
     let refused = join_all((0..1_100).map(|_| connected(agent.port, request))).await;

@@ -1,6 +1,5 @@
-//! An open console ends when whoever opened it may not have it any more: the token was removed or
-//! has another secret, the user is disabled, gone or has another password, or the right was taken
-//! away.
+//! An open console ends when its caller loses access: the token was removed or has another secret,
+//! the user is disabled, gone or has another password, or the right was taken away.
 
 use std::sync::Arc;
 use std::time::Duration;

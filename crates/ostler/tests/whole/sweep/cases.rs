@@ -306,7 +306,7 @@ impl Random {
     }
 }
 
-/// Credentials of nobody.
+/// Credentials that are not valid.
 pub(super) fn credentials() -> Vec<Login> {
     let long = "A".repeat(1_100);
     let longer = "A".repeat(60_000);
