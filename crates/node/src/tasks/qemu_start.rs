@@ -32,11 +32,9 @@ use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object, memory, qmp_failed};
 use crate::edit::{apply_pending, forget_suspension};
 use crate::hooks::{self, Phase};
+use crate::programs::QEMU;
 use crate::volumes::Descriptors;
 use crate::{RunState, World, efi_vars, limits, swtpm, taps, volumes};
-
-/// The program that is a guest.
-const PROGRAM: &str = "qemu-system-x86_64";
 
 /// How long a new process may take until it answers, where the caller sets no time.
 const READY_TIMEOUT_S: u64 = 30;
@@ -328,8 +326,13 @@ fn machine_of(memory: &SavedMemory, accel: Accel) -> Result<RunningAs, Error> {
 
 async fn qemu_info(cx: &Cx) -> Result<QemuInfo, Error> {
     let ask = async |args: &[&str]| -> Result<String, Error> {
-        let command = Command::new(PROGRAM).args(args.iter().copied());
-        let printed = cx.world.host.run(command).await?.checked(PROGRAM)?;
+        // Asked once for each version that is installed: it takes as long as a guest's own QEMU
+        // takes to begin.
+        if let Some(known) = cx.world.programs.ask(QEMU, args).await? {
+            return Ok(known);
+        }
+        let command = Command::new(QEMU).args(args.iter().copied());
+        let printed = cx.world.host.run(command).await?.checked(QEMU)?;
         Ok(String::from_utf8_lossy(&printed).into_owned())
     };
     let version = ask(&["--version"]).await?;
@@ -467,7 +470,7 @@ impl Step<QemuStart> for Launch {
             },
             output: Stdio::File(cx.world.paths.guest_log(task.vmid)),
             timeout: None,
-            ..Command::new(PROGRAM)
+            ..Command::new(QEMU)
         };
         task.process = Some(host.spawn(command, &task.scope()).await?);
         Ok(())
