@@ -52,6 +52,9 @@ pub struct RunFile {
     pub start_time: u64,
     pub running_as: RunningAs,
     pub sockets: Sockets,
+    /// The uid and gid that it was started with; none in files of before each guest had its own.
+    #[serde(default)]
+    pub user: Option<(u32, u32)>,
 }
 
 impl RunFile {
@@ -86,11 +89,17 @@ mod tests {
             start_time: 9,
             running_as: plan(&config, &qemu, Accel::Tcg).unwrap(),
             sockets: Sockets::new(&config, &RuntimePaths::new("/run/ostler/guests/100")),
+            user: Some((1_879_048_292, 1_879_048_292)),
         };
         let text = serde_json::to_string(&file).unwrap();
         let read: RunFile = serde_json::from_str(&text).unwrap();
         assert_eq!(read, file);
         assert!(read.is_of("b", 7, 9) && !read.is_of("c", 7, 9) && !read.is_of("b", 7, 8));
+        // A guest that was started before it had a user of its own runs on.
+        let mut earlier: serde_json::Value = serde_json::from_str(&text).unwrap();
+        earlier.as_object_mut().unwrap().remove("user");
+        let earlier: RunFile = serde_json::from_value(earlier).unwrap();
+        assert_eq!((earlier.user, earlier.pid), (None, 7));
         let serial = (1, "/run/ostler/guests/100/serial1.sock".to_owned());
         assert_eq!(
             (read.sockets.serial, read.sockets.agent),

@@ -12,7 +12,9 @@ use sys::SharedHost;
 use crate::kvm::Kvm;
 use crate::packages::{Changelogs, Updates};
 use crate::programs::Programs;
-use crate::{AgentTurns, Arrivals, Consoles, Events, News, Paths, Records, Running, StatusBoard};
+use crate::{
+    AgentTurns, Arrivals, Consoles, Events, GuestUids, News, Paths, Records, Running, StatusBoard,
+};
 
 /// What a world is made of.
 pub struct WorldOptions {
@@ -23,8 +25,11 @@ pub struct WorldOptions {
     pub clock: Arc<dyn Clock>,
     /// Pools and rights that name guests.
     pub authority: Arc<Authority>,
-    /// The user and group that guests run as; none: our own, for tests without root.
+    /// The user and group of programs that work for guests, and of guests without `guest_uids`;
+    /// none: our own, for tests without root.
     pub guest_user: Option<(u32, u32)>,
+    /// What guests run as, each as another one.
+    pub guest_uids: Option<GuestUids>,
     /// What an administrator says of KVM; none: a probe guest decides.
     pub kvm: Option<bool>,
     /// Guests that ask for KVM are emulated where there is none, instead of being refused.
@@ -40,6 +45,7 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     pub authority: Arc<Authority>,
     pub guest_user: Option<(u32, u32)>,
+    pub guest_uids: Option<GuestUids>,
     pub kvm: Kvm,
     pub allow_emulation: bool,
     pub running: Running,
@@ -84,6 +90,7 @@ impl World {
             clock: options.clock,
             authority: options.authority,
             guest_user: options.guest_user,
+            guest_uids: options.guest_uids,
             allow_emulation: options.allow_emulation,
             running,
             agent_turns: AgentTurns::default(),

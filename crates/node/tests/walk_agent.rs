@@ -85,6 +85,7 @@ impl Node {
             clock: clock.clone(),
             authority: Arc::new(authority.await.unwrap()),
             guest_user: Some((999, 999)),
+            guest_uids: Some("100000-199999".parse().unwrap()),
             kvm: None,
             allow_emulation: false,
         });

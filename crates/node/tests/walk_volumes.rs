@@ -90,6 +90,7 @@ impl<T: Task<World = World>> Node<T> {
             clock: clock.clone(),
             authority: Arc::new(authority.await.unwrap()),
             guest_user: None,
+            guest_uids: None,
             kvm: None,
             allow_emulation: false,
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use model::NodeName;
-use node::Paths;
+use node::{DEFAULT_GUEST_UIDS, GuestUids, Paths};
 use serde::Deserialize;
 
 /// What the file says.
@@ -23,8 +23,10 @@ struct File {
     emulate: bool,
     /// The user of the API process.
     api_user: Option<String>,
-    /// The user that guests run as.
+    /// The user of programs that work for guests.
     guest_user: Option<String>,
+    /// The uids of guests, `FIRST-LAST`.
+    guest_uids: Option<String>,
     /// The pause before `ostler run` starts a role again that died.
     restart_pause_ms: Option<u64>,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Config {
     /// uid and gid of the API process.
     pub(crate) api_user: (u32, u32),
     pub(crate) guest_user: Option<(u32, u32)>,
+    pub(crate) guest_uids: GuestUids,
     pub(crate) restart_pause: Duration,
     /// Below which all scopes of this node lie.
     pub(crate) scope_root: String,
@@ -79,6 +82,10 @@ impl Config {
         };
         let api_user = file.api_user.as_deref().unwrap_or(DEFAULT_API_USER);
         let guest_user = file.guest_user.as_deref().unwrap_or(DEFAULT_GUEST_USER);
+        let guest_uids = match &file.guest_uids {
+            Some(text) => text.parse().map_err(|why| anyhow!("guest-uids: {why}"))?,
+            None => DEFAULT_GUEST_UIDS,
+        };
         Ok(Self {
             node: NodeName::new(node)?,
             listen: match file.listen {
@@ -90,6 +97,7 @@ impl Config {
             scope_root: scope_root(&root),
             api_user: user(api_user)?,
             guest_user: Some(user(guest_user)?),
+            guest_uids,
             restart_pause: Duration::from_millis(
                 file.restart_pause_ms.unwrap_or(DEFAULT_RESTART_PAUSE_MS),
             ),
@@ -129,5 +137,7 @@ mod tests {
         assert!(text.starts_with("line 2: unknown field `bogus`"), "{text}");
         let error = File::parse("kvm = 3").unwrap_err().to_string();
         assert!(error.starts_with("line 1: invalid type"), "{error}");
+        let file = File::parse("guest-uids = \"200000-299999\"").unwrap();
+        assert_eq!(file.guest_uids.as_deref(), Some("200000-299999"));
     }
 }

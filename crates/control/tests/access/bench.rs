@@ -59,6 +59,7 @@ impl Bench {
             clock: clock.clone(),
             authority: authority.clone(),
             guest_user: None,
+            guest_uids: None,
             kvm: Some(false),
             allow_emulation: true,
         });

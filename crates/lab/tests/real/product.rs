@@ -192,9 +192,12 @@ fn the_package_runs_as_its_users_and_uses_kvm() {
         assert_eq!(node.check(&format!("ps -o user= -p {pid}")).unwrap(), user);
     }
     let guest = start_guest_over_https(node);
+    // The first uid of guests, and the guest's number.
     assert_eq!(
-        node.check(&format!("ps -o user= -p {guest}")).unwrap(),
-        "ostler-guest"
+        node.check(&format!("ps -o uid= -p {guest}"))
+            .unwrap()
+            .trim(),
+        "1879048292"
     );
     let line = node
         .check(&format!("tr '\\0' ' ' </proc/{guest}/cmdline"))

@@ -80,8 +80,9 @@ impl Changer<'_> {
     }
 
     async fn make_tap(&self, tap: &TapSpec, net: &Net) -> Result<(), Trouble> {
+        let user = self.world.user_of(self.vmid).await?;
         let options = TapOptions {
-            owner: self.world.guest_user.map(|(uid, _)| uid),
+            owner: user.map(|(uid, _)| uid),
             multi_queue: net.queues.is_some_and(|queues| queues > 1),
             mtu: tap.mtu,
         };

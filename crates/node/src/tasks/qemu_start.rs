@@ -68,6 +68,9 @@ pub struct QemuStart {
     volumes: Volumes,
     #[serde(default)]
     taps: Vec<(u8, TapSpec)>,
+    /// The uid and gid that it is started with.
+    #[serde(default)]
+    user: Option<(u32, u32)>,
     /// Found by `launch`.
     #[serde(default)]
     process: Option<ProcessId>,
@@ -87,6 +90,7 @@ impl QemuStart {
             running_as: None,
             volumes: Volumes::new(),
             taps: Vec::new(),
+            user: None,
             process: None,
         }
     }
@@ -108,6 +112,11 @@ impl QemuStart {
         self.running_as
             .as_ref()
             .ok_or_else(|| Error::bug("the layout was not planned"))
+    }
+
+    /// A start that was under way before guests had users of their own has none.
+    fn user(&self, cx: &TaskContext<World>) -> Option<(u32, u32)> {
+        self.user.or(cx.world.guest_user)
     }
 
     async fn config(&self, cx: &TaskContext<World>) -> Result<VmConfig, Error> {
@@ -289,6 +298,7 @@ impl Step<QemuStart> for Layout {
             .iter()
             .filter_map(|(index, net)| taps::spec(vmid, *index, net).map(|spec| (*index, spec)))
             .collect();
+        task.user = cx.world.user_of_new(vmid);
         task.running_as = Some(running_as);
         Ok(())
     }
@@ -358,7 +368,7 @@ impl Step<QemuStart> for MakeTaps {
         for (index, tap) in &task.taps {
             let net = &config.nets[index];
             let options = TapOptions {
-                owner: cx.world.guest_user.map(|(uid, _)| uid),
+                owner: task.user(cx).map(|(uid, _)| uid),
                 multi_queue: net.queues.is_some_and(|queues| queues > 1),
                 mtu: tap.mtu,
             };
@@ -431,9 +441,11 @@ impl Step<QemuStart> for Launch {
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
+        let user = task.user(cx);
+        cx.world.check_own_user(task.vmid).await?;
         let folder = cx.world.paths.guest(task.vmid);
         cx.world.host.create_dir(&folder, 0o700).await?;
-        if let Some((uid, gid)) = cx.world.guest_user {
+        if let Some((uid, gid)) = user {
             cx.world.host.chown(&folder, uid, gid).await?;
         }
         if config.has_temporary_variables() {
@@ -444,7 +456,7 @@ impl Step<QemuStart> for Launch {
         let taps = open_taps(cx, task, &config, &mut descriptors).await?;
         let paths = task.runtime(cx);
         if let Some(tpm) = &config.tpm {
-            swtpm::start(&cx.world, task.vmid, tpm, &paths, cx.world.guest_user).await?;
+            swtpm::start(&cx.world, task.vmid, tpm, &paths, user).await?;
         }
         let mut args = argv(
             task.running_as()?,
@@ -463,7 +475,7 @@ impl Step<QemuStart> for Launch {
         let command = Command {
             args,
             descriptors,
-            user: cx.world.guest_user,
+            user,
             groups_of: match task.running_as()?.accel {
                 Accel::Kvm => vec!["/dev/kvm".into()],
                 Accel::Tcg => Vec::new(),
@@ -548,6 +560,7 @@ impl Step<QemuStart> for Record {
             start_time: process.start_time,
             running_as: task.running_as()?.clone(),
             sockets: Sockets::new(&config, &task.runtime(cx)),
+            user: task.user(cx),
         };
         cx.world.running.write_run_file(&file).await
     }

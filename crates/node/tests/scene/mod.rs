@@ -240,6 +240,7 @@ impl<T: Task<World = World>> Node<T> {
             clock: clock.clone(),
             authority: Arc::new(authority.await.unwrap()),
             guest_user: Some((999, 999)),
+            guest_uids: Some("100000-199999".parse().unwrap()),
             kvm: None,
             allow_emulation: false,
         });

@@ -28,6 +28,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("the agent needs root: it makes cgroups, taps and guests' processes");
     }
+    check_given_away(config)?;
     let host = RealHost::open(&config.scope_root)?;
     let host: SharedHost = Arc::new(match config.guest_user {
         Some((uid, gid)) => host.with_tools_user(uid, gid),
@@ -53,6 +54,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         clock: clock.clone(),
         authority: authority.clone(),
         guest_user: config.guest_user,
+        guest_uids: Some(config.guest_uids),
         kvm: config.kvm,
         allow_emulation: config.emulate,
     });
@@ -86,6 +88,18 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = node::sample(&world) => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
     }
+}
+
+/// Refuses uids for guests that the machine gives to somebody's containers.
+fn check_given_away(config: &Config) -> Result<()> {
+    for path in ["/etc/subuid", "/etc/subgid"] {
+        // Most machines have none of them.
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if let Some(line) = config.guest_uids.given_away(&text) {
+            bail!("'guest-uids' overlaps with '{line}' in {path}");
+        }
+    }
+    Ok(())
 }
 
 /// Starts what is to run from boot on, then waits for ever: the node goes on without.

@@ -294,3 +294,48 @@ fn nothing_in_a_guests_folder_leads_out_of_it() {
         assert!(!new.exists(), "a file was made through a link");
     });
 }
+
+/// A guest that broke out of QEMU is not the user of another guest.
+#[test]
+fn guests_are_users_of_their_own() {
+    if left_out("users of guests") {
+        return;
+    }
+    with_bridge(async {
+        let settings = "guest-uids = \"200000-209999\"";
+        let node = TestNode::start_with(settings, async |store| {
+            let options = [("memory", Value::from("64")), ("kvm", 0.into())];
+            for vmid in [101, 102, 10101] {
+                crate::harness::put_guest(store, vmid, &options).await;
+            }
+        })
+        .await;
+        let folder = |vmid: u32| node.root.join(format!("run/ostler/guests/{vmid}"));
+        let mut pids = Vec::new();
+        for vmid in [101, 102] {
+            assert_eq!(node.task("qemu_start", about(vmid, json!({}))).await, "OK");
+            let file = std::fs::read(folder(vmid).with_extension("json")).unwrap();
+            let file: Value = serde_json::from_slice(&file).unwrap();
+            let own = 200_000 + vmid;
+            assert_eq!(file["user"], json!([own, own]));
+            assert_eq!(std::fs::metadata(folder(vmid)).unwrap().uid(), own);
+            pids.push(file["pid"].as_u64().unwrap());
+        }
+        let tries = |script: String| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &script]).uid(200_101).gid(200_101);
+            shell.output().unwrap().status.success()
+        };
+        assert!(tries(format!("kill -0 {}", pids[0])));
+        assert!(!tries(format!("kill -0 {}", pids[1])));
+        assert!(tries(format!("ls {}", text(&folder(101)))));
+        assert!(!tries(format!("ls {}", text(&folder(102)))));
+        // One that would be the same user waits until the other has ended.
+        let far = about(10101, json!({}));
+        let said = node.task("qemu_start", far.clone()).await;
+        assert!(said.contains("runs as the same user"), "{said}");
+        let stopped = node.task("qemu_stop", about(101, json!({}))).await;
+        assert_eq!(stopped, "OK");
+        assert_eq!(node.task("qemu_start", far).await, "OK");
+    });
+}

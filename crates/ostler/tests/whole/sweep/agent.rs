@@ -100,6 +100,7 @@ async fn context() -> Arc<Context> {
         clock: clock.clone(),
         authority: authority.clone(),
         guest_user: None,
+        guest_uids: None,
         kvm: Some(false),
         allow_emulation: true,
     });
