@@ -78,6 +78,42 @@ async fn a_layer_leaves_its_base_alone(scene: &Scene) {
     );
 }
 
+/// Programs are told what is below a layer, also where they read one of its snapshots, and leave it
+/// a layer.
+async fn a_layer_is_copied_with_its_base(scene: &Scene) {
+    let layer = scene.image("201/vm-201-disk-0.qcow2");
+    let whole = json!({"newid": 203, "full": 1, "format": "raw"});
+    scene.done("qemu_clone", 201, whole).await;
+    let compare = |copy: &str| {
+        let (layer, copy) = (layer.to_str().unwrap(), scene.image(copy));
+        let copy = copy.to_str().unwrap();
+        qemu_img(&["compare", "-f", "qcow2", "-F", "raw", layer, copy]);
+    };
+    compare("203/vm-203-disk-0.raw");
+    scene
+        .done("qemu_snapshot", 201, json!({"snapname": "one"}))
+        .await;
+    let of_snapshot = json!({"newid": 204, "full": 1, "format": "raw", "snapname": "one"});
+    scene.done("qemu_clone", 201, of_snapshot).await;
+    compare("204/vm-204-disk-0.raw");
+    for op in ["qemu_rollback", "qemu_delsnapshot"] {
+        scene.done(op, 201, json!({"snapname": "one"})).await;
+    }
+    compare("204/vm-204-disk-0.raw");
+    // A layer on a layer.
+    scene.done("qemu_template", 201, json!({})).await;
+    scene.done("qemu_clone", 201, json!({"newid": 205})).await;
+    let moved = json!({"disk": "virtio0", "storage": "second", "format": "raw", "delete": 1});
+    scene.done("qemu_move_disk", 205, moved).await;
+    let copy = scene
+        .node
+        .root
+        .join("srv/second/images/205/vm-205-disk-0.raw");
+    let both =
+        [copy, scene.image("204/vm-204-disk-0.raw")].map(|path| std::fs::read(path).unwrap());
+    assert!(both[0] == both[1], "the moved disk is another one");
+}
+
 // covers: S1.52 S2.34 S2.36
 #[test]
 fn a_template_its_clones_and_their_end() {
@@ -129,13 +165,14 @@ fn a_template_its_clones_and_their_end() {
         let list = json!({"node": "pve1", "storage": "local", "vmid": 201});
         let list = scene.node.call("volume_list", list).await.unwrap().data;
         assert_eq!(list[0]["volid"], volume.split(',').next().unwrap());
+        a_layer_is_copied_with_its_base(&scene).await;
 
         let refused = scene.node.task("qemu_destroy", about(100, json!({}))).await;
         assert!(
             refused.contains("is still in use by linked cloned"),
             "{refused}"
         );
-        for vmid in [201, 202, 100] {
+        for vmid in [205, 204, 203, 202, 201, 100] {
             scene.done("qemu_destroy", vmid, json!({})).await;
         }
         assert_eq!(scene.images(), 0);
