@@ -510,3 +510,64 @@ async fn what_is_no_image_is_not_waited_for() {
     let why = std::error::Error::source(&refused).unwrap().to_string();
     assert!(why.contains("neither a file nor a block device"), "{why}");
 }
+
+/// Unmounted also where the test fails.
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+/// A server that judges by the uid is asked as root, by a program that has lost root's rights.
+#[tokio::test]
+async fn a_fenced_program_keeps_its_uid_where_a_server_judges_by_it() {
+    let Some(host) = host("fence-fuse") else {
+        return;
+    };
+    const PROGRAM: &str = "/usr/bin/qemu-storage-daemon";
+    if !Path::new(PROGRAM).exists() || !Path::new("/dev/fuse").exists() {
+        missing("fence-fuse", "it needs qemu-storage-daemon and FUSE");
+        return;
+    }
+    let folder = open_folder();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["image", "export"] {
+        host.write(&at(name), &[b'x'; 4096], 0o600).await.unwrap();
+    }
+    let scope = guest(103);
+    host.create_scope(&scope, &Limits::default()).await.unwrap();
+    let (image, export) = (at("image"), at("export"));
+    let nodes = format!("driver=file,node-name=f,filename={}", image.display());
+    let exports = format!(
+        "type=fuse,id=e,node-name=f,mountpoint={},writable=on",
+        export.display()
+    );
+    let serve = Command::new(PROGRAM).args(["--blockdev", &nodes, "--export", &exports]);
+    host.spawn(serve, &scope).await.unwrap();
+    let mounted = Mounted(export.clone());
+    let kind = || rustix::fs::statfs(&export).map(|found| found.f_type);
+    until("it is mounted", async || {
+        kind().is_ok_and(|kind| kind == 0x6573_5546)
+    })
+    .await;
+    let file = host.open_image(&export, true, false).await.unwrap();
+    let fence = Fence::new(None).file(&export, file, true);
+    let export = export.display();
+    let script = format!("id -u; head -c 3 {export}; printf y | dd of={export} conv=notrunc");
+    let (seen, complaint) = fenced(&host, fence.clone(), &script).await;
+    assert_eq!(seen, "0\nxxx", "{complaint}");
+    assert_eq!(std::fs::read(&image).unwrap()[..2], *b"yx");
+    for way in [
+        "mount -t tmpfs x /usr",
+        "chroot /usr /bin/true",
+        "mknod /dev/x c 1 3",
+    ] {
+        let (_, complaint) = fenced(&host, fence.clone(), way).await;
+        assert!(!complaint.is_empty(), "{way}");
+    }
+    drop(mounted);
+    host.kill_scope(&scope).await.unwrap();
+    assert!(host.remove_scope(&scope).await.unwrap());
+}
