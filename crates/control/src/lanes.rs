@@ -2,9 +2,8 @@
 //! thing that may answer late or never.
 //!
 //! ```text
-//!   guest's agent   one guest │ one caller │ all guests together
-//!   storage         one storage │ one caller │ all storages together
-//!   the rest        one caller, or one address where the operation is open to the world
+//!   a guest's agent, a storage   one of them by one caller │ one of them │ all by one caller │ all
+//!   the rest                     one caller, or one address where the operation is open to the world
 //! ```
 //!
 //! What is over a limit is refused at once, so that a caller who floods one thing, or waits for one
@@ -17,16 +16,16 @@ use model::schema::Values;
 use model::{Error, ErrorKind};
 use proto::{Identity, Row, Verb};
 
-/// Calls of one guest's agent, which answers one after the other.
-const OF_A_GUEST: usize = 8;
-/// Requests to one storage.
-const OF_A_STORAGE: usize = 32;
-/// Those of one caller to agents, or to storages.
-const OF_A_CALLER: usize = 16;
-/// Those of all callers to agents, or to storages.
-const OF_A_LANE: usize = 128;
+/// Requests of one caller to one guest's agent, or to one storage.
+const TO_ONE_OF_A_CALLER: usize = 16;
+/// Those of all callers to one of them. An agent answers one after the other.
+const TO_ONE: usize = 32;
+/// Those of one caller to all agents, or to all storages.
+const TO_ALL_OF_A_CALLER: usize = 64;
+/// Those of all callers to all of them.
+const TO_ALL: usize = 256;
 /// All others of one caller.
-const CALLS: usize = 64;
+const CALLS: usize = 256;
 /// Requests of one address that need no credential.
 const OF_AN_ADDRESS: usize = 16;
 
@@ -35,15 +34,37 @@ const AGENT: &str = "/nodes/{node}/qemu/{vmid}/agent";
 /// The path of what goes to a storage.
 const STORAGE: &str = "/nodes/{node}/storage/{storage}";
 
-/// What is counted.
+/// What may answer late or never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Lane {
+    Agents,
+    Storages,
+}
+
+impl Lane {
+    fn one(self, id: &str) -> String {
+        match self {
+            Self::Agents => format!("the guest agent of VM {id}"),
+            Self::Storages => format!("storage '{id}'"),
+        }
+    }
+
+    fn all(self) -> &'static str {
+        match self {
+            Self::Agents => "guest agents",
+            Self::Storages => "storages",
+        }
+    }
+}
+
+/// What is counted: requests to one thing, named by its id, or to all of a lane, of one user or of
+/// everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Counted {
-    Guest(String),
-    GuestsOf(String),
-    Guests,
-    Storage(String),
-    StoragesOf(String),
-    Storages,
+    ToOneOf(Lane, String, String),
+    ToOne(Lane, String),
+    ToAllOf(Lane, String),
+    ToAll(Lane),
     Caller(String),
     Address(String),
 }
@@ -51,10 +72,10 @@ enum Counted {
 impl Counted {
     fn limit(&self) -> usize {
         match self {
-            Self::Guest(_) => OF_A_GUEST,
-            Self::Storage(_) => OF_A_STORAGE,
-            Self::GuestsOf(_) | Self::StoragesOf(_) => OF_A_CALLER,
-            Self::Guests | Self::Storages => OF_A_LANE,
+            Self::ToOneOf(..) => TO_ONE_OF_A_CALLER,
+            Self::ToOne(..) => TO_ONE,
+            Self::ToAllOf(..) => TO_ALL_OF_A_CALLER,
+            Self::ToAll(_) => TO_ALL,
             Self::Caller(_) => CALLS,
             Self::Address(_) => OF_AN_ADDRESS,
         }
@@ -62,12 +83,10 @@ impl Counted {
 
     fn too_many(&self) -> Error {
         let what = match self {
-            Self::Guest(vmid) => format!("the guest agent of VM {vmid}"),
-            Self::Guests => "guest agents".to_owned(),
-            Self::GuestsOf(user) => format!("guest agents by '{user}'"),
-            Self::Storage(id) => format!("storage '{id}'"),
-            Self::Storages => "storages".to_owned(),
-            Self::StoragesOf(user) => format!("storages by '{user}'"),
+            Self::ToOneOf(lane, id, user) => format!("{} by '{user}'", lane.one(id)),
+            Self::ToOne(lane, id) => lane.one(id),
+            Self::ToAllOf(lane, user) => format!("{} by '{user}'", lane.all()),
+            Self::ToAll(lane) => lane.all().to_owned(),
             Self::Caller(user) => format!("this node by '{user}'"),
             Self::Address(address) => format!("this node from {address}"),
         };
@@ -149,15 +168,19 @@ fn counted(
         Some(other) => other.to_string(),
         None => String::new(),
     };
-    if row.path.starts_with(AGENT) {
-        let guest = Counted::Guest(param("vmid"));
-        return vec![guest, Counted::GuestsOf(user), Counted::Guests];
-    }
-    if row.path.starts_with(STORAGE) {
-        let storage = Counted::Storage(param("storage"));
-        return vec![storage, Counted::StoragesOf(user), Counted::Storages];
-    }
-    vec![Counted::Caller(user)]
+    let (lane, id) = if row.path.starts_with(AGENT) {
+        (Lane::Agents, param("vmid"))
+    } else if row.path.starts_with(STORAGE) {
+        (Lane::Storages, param("storage"))
+    } else {
+        return vec![Counted::Caller(user)];
+    };
+    vec![
+        Counted::ToOneOf(lane, id.clone(), user.clone()),
+        Counted::ToOne(lane, id),
+        Counted::ToAllOf(lane, user),
+        Counted::ToAll(lane),
+    ]
 }
 
 /// Whether the work on a request may be dropped where its answer is not waited for any more: it
@@ -187,40 +210,38 @@ mod tests {
     }
 
     #[test]
-    fn one_guest_takes_no_turn_from_another_and_one_caller_none_from_another() {
-        let lanes = Lanes::default();
-        let ping = |vmid, user: &str| enter(&lanes, "agent_ping", vmid, user);
-        let mut held: Vec<Permit> = (0..OF_A_GUEST).map(|_| ping(1, "a@pve").unwrap()).collect();
-        let refused = ping(1, "b@pve").err().unwrap();
-        assert_eq!(refused.kind, ErrorKind::TooMany);
-        assert_eq!(
-            refused.message,
-            "too many requests to the guest agent of VM 1 are under way; try again later"
-        );
-        held.extend((0..OF_A_GUEST).map(|_| ping(2, "a@pve").unwrap()));
-        let refused = ping(3, "a@pve").err().unwrap().message;
-        assert!(refused.contains("guest agents by 'a@pve'"), "{refused}");
-        ping(3, "b@pve").unwrap();
-        // Nor does it take any of what is not the agents'.
-        enter(&lanes, "qemu_config", 1, "a@pve").unwrap();
-        held.clear();
-        ping(1, "a@pve").unwrap();
-        assert!(lanes.counts().is_empty());
-    }
-
-    #[test]
-    fn one_storage_takes_no_turn_from_another() {
-        let lanes = Lanes::default();
-        let list = |storage, user: &str| enter(&lanes, "volume_list", storage, user);
-        let users = ["a@pve", "b@pve"];
-        let held: Vec<Permit> = (0..OF_A_STORAGE)
-            .map(|number| list(1, users[number % 2]).unwrap())
-            .collect();
-        assert!(list(1, "c@pve").is_err());
-        list(2, "c@pve").unwrap();
-        enter(&lanes, "node_status", 1, "a@pve").unwrap();
-        drop(held);
-        assert!(lanes.counts().is_empty());
+    fn one_thing_takes_no_turn_from_another_and_one_caller_none_from_another() {
+        for (op, one, all) in [
+            ("agent_ping", "the guest agent of VM 1", "guest agents"),
+            ("volume_list", "storage 's1'", "storages"),
+        ] {
+            let lanes = Lanes::default();
+            let ask = |to: u32, user: &str| enter(&lanes, op, to, user);
+            let refused = |to: u32, user: &str| {
+                let error = ask(to, user).err().unwrap();
+                assert_eq!(error.kind, ErrorKind::TooMany);
+                error.message
+            };
+            let text =
+                |what: &str| format!("too many requests to {what} are under way; try again later");
+            let times = |count: usize, to: u32, user: &str| -> Vec<Permit> {
+                (0..count).map(|_| ask(to, user).unwrap()).collect()
+            };
+            let mut held = times(TO_ONE_OF_A_CALLER, 1, "a@pve");
+            assert_eq!(refused(1, "a@pve"), text(&format!("{one} by 'a@pve'")));
+            held.extend(times(TO_ONE_OF_A_CALLER, 1, "b@pve"));
+            assert_eq!(refused(1, "c@pve"), text(one));
+            for to in 2..5 {
+                held.extend(times(TO_ONE_OF_A_CALLER, to, "a@pve"));
+            }
+            assert_eq!(refused(9, "a@pve"), text(&format!("{all} by 'a@pve'")));
+            drop(ask(9, "c@pve").unwrap());
+            // Nor does it take any of what is not in its lane.
+            drop(enter(&lanes, "qemu_config", 1, "a@pve").unwrap());
+            held.clear();
+            drop(ask(1, "a@pve").unwrap());
+            assert!(lanes.counts().is_empty());
+        }
     }
 
     #[test]

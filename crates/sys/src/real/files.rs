@@ -23,12 +23,13 @@ impl Files for RealHost {
     }
 
     async fn read(&self, path: &Path) -> Result<Vec<u8>, SysError> {
-        self.look_at(path, "read", |path| fs::read(path)).await
+        self.at(Kind::Look, path, "read", |path| fs::read(path))
+            .await
     }
 
     async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError> {
         let content = content.to_vec();
-        self.write_at(path, "write", move |path| {
+        self.at(Kind::Write, path, "write", move |path| {
             write_atomically(path, &content, mode)
         })
         .await
@@ -36,18 +37,22 @@ impl Files for RealHost {
 
     async fn append(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), SysError> {
         let content = content.to_vec();
-        self.write_at(path, "append to", move |path| append(path, &content, sync))
-            .await
+        self.at(Kind::Write, path, "append to", move |path| {
+            append(path, &content, sync)
+        })
+        .await
     }
 
     async fn remove(&self, path: &Path) -> Result<bool, SysError> {
-        self.change_at(path, "remove", |path| gone_is_false(fs::remove_file(path)))
-            .await
+        self.at(Kind::Change, path, "remove", |path| {
+            gone_is_false(fs::remove_file(path))
+        })
+        .await
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError> {
         let to = to.to_owned();
-        self.change_at(from, "rename", move |from| {
+        self.at(Kind::Change, from, "rename", move |from| {
             rustix::fs::renameat_with(
                 rustix::fs::CWD,
                 from,
@@ -61,7 +66,7 @@ impl Files for RealHost {
     }
 
     async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError> {
-        self.change_at(path, "create directory", move |path| {
+        self.at(Kind::Change, path, "create directory", move |path| {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(mode)
@@ -71,31 +76,41 @@ impl Files for RealHost {
     }
 
     async fn remove_dir(&self, path: &Path) -> Result<bool, SysError> {
-        self.change_at(path, "remove directory", |path| {
-            match fs::remove_dir(path) {
+        self.at(
+            Kind::Change,
+            path,
+            "remove directory",
+            |path| match fs::remove_dir(path) {
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
                 result => gone_is_false(result),
-            }
-        })
+            },
+        )
         .await
     }
 
     async fn remove_tree(&self, path: &Path) -> Result<bool, SysError> {
-        self.change_at(path, "remove", |path| gone_is_false(remove_tree(path)))
-            .await
-    }
-
-    async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError> {
-        self.look_at(path, "examine", |path| match fs::symlink_metadata(path) {
-            Ok(metadata) => Ok(Some(entry(path, &metadata))),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(error),
+        self.at(Kind::Change, path, "remove", |path| {
+            gone_is_false(remove_tree(path))
         })
         .await
     }
 
+    async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError> {
+        self.at(
+            Kind::Look,
+            path,
+            "examine",
+            |path| match fs::symlink_metadata(path) {
+                Ok(metadata) => Ok(Some(entry(path, &metadata))),
+                Err(error) if is_absent(&error) => Ok(None),
+                Err(error) => Err(error),
+            },
+        )
+        .await
+    }
+
     async fn list(&self, path: &Path) -> Result<Vec<FileEntry>, SysError> {
-        self.look_at(path, "list", |path| {
+        self.at(Kind::Look, path, "list", |path| {
             let reader = match fs::read_dir(path) {
                 Err(error) if is_absent(&error) => return Ok(Vec::new()),
                 reader => reader?,
@@ -116,7 +131,7 @@ impl Files for RealHost {
 
     async fn sync(&self, path: &Path) -> Result<(), SysError> {
         let path = path.to_owned();
-        self.change(Kind::Write, move || {
+        self.on_thread(Kind::Write, move || {
             let file = std::fs::File::open(&path);
             let file = file.map_err(|source| SysError::io("open", &path, source))?;
             file.sync_all()
@@ -126,7 +141,7 @@ impl Files for RealHost {
     }
 
     async fn resolve(&self, path: &Path) -> Result<PathBuf, SysError> {
-        self.look_at(path, "find", |path| fs::canonicalize(path))
+        self.at(Kind::Look, path, "find", |path| fs::canonicalize(path))
             .await
     }
 
@@ -136,7 +151,7 @@ impl Files for RealHost {
         write: bool,
         direct: bool,
     ) -> Result<Arc<OwnedFd>, SysError> {
-        self.look_at(path, "open", move |path| {
+        self.at(Kind::Look, path, "open", move |path| {
             // What is no file and no disk may keep its opener waiting.
             let flags_always = libc::O_NOFOLLOW | libc::O_NONBLOCK;
             let open = |flags: i32| {
@@ -165,7 +180,7 @@ impl Files for RealHost {
         length: usize,
     ) -> Result<Vec<u8>, SysError> {
         let image = image.clone();
-        self.look_at(path, "read", move |_| {
+        self.at(Kind::Look, path, "read", move |_| {
             let mut file = again(&image)?;
             file.seek(SeekFrom::Start(offset))?;
             let mut bytes = Vec::new();
@@ -177,7 +192,7 @@ impl Files for RealHost {
 
     async fn measure(&self, image: &Arc<OwnedFd>, path: &Path) -> Result<Measured, SysError> {
         let image = image.clone();
-        self.look_at(path, "measure", move |_| {
+        self.at(Kind::Look, path, "measure", move |_| {
             let mut file = again(&image)?;
             let metadata = file.metadata()?;
             Ok(Measured {
@@ -193,7 +208,7 @@ impl Files for RealHost {
     }
 
     async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError> {
-        self.change_at(folder, "make a file in", |folder| {
+        self.at(Kind::Change, folder, "make a file in", |folder| {
             let file = fs::OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -207,7 +222,7 @@ impl Files for RealHost {
 
     async fn name_file(&self, file: &Arc<OwnedFd>, path: &Path) -> Result<(), SysError> {
         let file = file.clone();
-        self.write_at(path, "name", move |path| {
+        self.at(Kind::Write, path, "name", move |path| {
             rustix::fs::fsync(&*file)?;
             rustix::fs::linkat(
                 rustix::fs::CWD,
@@ -223,7 +238,7 @@ impl Files for RealHost {
 
     async fn exchange(&self, one: &Path, other: &Path) -> Result<(), SysError> {
         let other = other.to_owned();
-        self.change_at(one, "exchange", move |one| {
+        self.at(Kind::Change, one, "exchange", move |one| {
             rustix::fs::renameat_with(
                 rustix::fs::CWD,
                 one,
@@ -238,7 +253,7 @@ impl Files for RealHost {
     }
 
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError> {
-        self.look_at(path, "measure", |path| {
+        self.at(Kind::Look, path, "measure", |path| {
             let stat = rustix::fs::statvfs(path)?;
             Ok(SpaceUsage {
                 total: stat.f_blocks * stat.f_frsize,
@@ -250,7 +265,7 @@ impl Files for RealHost {
     }
 
     async fn chown(&self, path: &Path, uid: u32, gid: u32) -> Result<(), SysError> {
-        self.change_at(path, "change the owner of", move |path| {
+        self.at(Kind::Change, path, "change the owner of", move |path| {
             std::os::unix::fs::lchown(path, Some(uid), Some(gid))
         })
         .await
@@ -258,40 +273,17 @@ impl Files for RealHost {
 }
 
 impl RealHost {
-    /// Looks at a path and words the error.
-    async fn look_at<T: Send + 'static>(
+    /// Does something with a path on a thread that may block, and words the error.
+    async fn at<T: Send + 'static>(
         &self,
+        kind: Kind,
         path: &Path,
         action: &'static str,
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, SysError> {
         let path = path.to_owned();
         let work = move || work(&path).map_err(|source| SysError::io(action, &path, source));
-        self.look(work).await
-    }
-
-    /// Changes a path and words the error.
-    async fn change_at<T: Send + 'static>(
-        &self,
-        path: &Path,
-        action: &'static str,
-        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, SysError> {
-        let path = path.to_owned();
-        let work = move || work(&path).map_err(|source| SysError::io(action, &path, source));
-        self.change(Kind::Change, work).await
-    }
-
-    /// The same where it may take its time.
-    async fn write_at<T: Send + 'static>(
-        &self,
-        path: &Path,
-        action: &'static str,
-        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, SysError> {
-        let path = path.to_owned();
-        let work = move || work(&path).map_err(|source| SysError::io(action, &path, source));
-        self.change(Kind::Write, work).await
+        self.on_thread(kind, work).await
     }
 }
 

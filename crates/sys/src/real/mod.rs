@@ -64,26 +64,18 @@ impl RealHost {
         }
     }
 
-    /// Looks at something of the host, away from the async threads.
-    async fn look<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
-    ) -> Result<T, SysError> {
-        match &self.pool {
-            Some(pool) => pool.run(Kind::Look, work).await,
-            None => blocking::joined(tokio::task::spawn_blocking(work).await),
-        }
-    }
-
-    /// Changes something of the host, away from the async threads. See `blocking`.
-    async fn change<T: Send + 'static>(
+    /// Does something with files away from the async threads. What changes something is over before
+    /// its task does anything else, also where it was not waited for (see `blocking`).
+    async fn on_thread<T: Send + 'static>(
         &self,
         kind: Kind,
         work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
     ) -> Result<T, SysError> {
-        match &self.pool {
-            Some(pool) => blocking::tracked(work, |work| pool.run(kind, work)).await,
-            None => blocking(work).await,
+        match (&self.pool, kind) {
+            (Some(pool), Kind::Look) => pool.run(kind, work).await,
+            (Some(pool), _) => blocking::tracked(work, |work| pool.run(kind, work)).await,
+            (None, Kind::Look) => blocking::joined(tokio::task::spawn_blocking(work).await),
+            (None, _) => blocking(work).await,
         }
     }
 }
