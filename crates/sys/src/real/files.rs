@@ -343,6 +343,9 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    if content.is_empty() && is_made_empty(path, mode)? {
+        return sync_parent(path);
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
     // Another thread of ours may be writing the same file: the last rename wins, wholly.
@@ -365,6 +368,21 @@ fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     result
+}
+
+/// Makes a file that is empty, which is whole from its first moment on: a death leaves no other file
+/// beside it. False where there is one of this name.
+fn is_made_empty(path: &Path, mode: u32) -> io::Result<bool> {
+    let made = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path);
+    match made {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn append(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
