@@ -1,21 +1,16 @@
 //! What operations have at hand.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use auth::Authority;
-use model::{Clock, Error, NodeName, Upid, VmId, with_timeout};
+use model::{Clock, Error, NodeName, Upid, VmId};
 use node::World;
-use node::tasks::guest_object;
+use node::tasks::{SHORT_PATIENCE, guest_object};
 use proto::wire::Answer;
 use store::SharedStore;
-use tasks::{Engine, Hold, STOPPED, Submission, Task, TaskState, TaskSummary};
+use tasks::{Engine, Hold, Submission, Task, TaskState};
 
 use crate::ops::Op;
-
-/// How long an operation waits for a guest that others work on, and for its own work: longer than
-/// a guest that does not let go of a device.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Handed to every operation. Shared through its `Arc`.
 pub struct Context {
@@ -52,7 +47,8 @@ impl Context {
         self.tasks.submit(submission(op, id, false)?, task).await
     }
 
-    /// Does a guest's task within an operation: what it came to is the answer. One whose turn does not come in time is taken out of the line again.
+    /// Does a guest's task within an operation: what it came to is the answer. It waits for its turn
+    /// as long as the task has patience, and for its work as long as that takes, an import as well.
     pub async fn perform<T: Task<World = World>>(
         &self,
         op: &Op,
@@ -60,12 +56,9 @@ impl Context {
         task: T,
     ) -> Result<Answer, Error> {
         let upid = self.submit_unlisted(op, vmid, task).await?;
-        let ended = self.end_within_patience(vmid, &upid).await?;
+        let ended = self.tasks.wait(&upid).await?;
         match ended.state {
             TaskState::Ended { .. } if ended.is_ok() => Ok(Answer::null().at(ended.revision)),
-            TaskState::Ended { status, .. } if status == STOPPED => {
-                Err(self.tasks.timed_out(&guest_object(vmid)))
-            }
             TaskState::Ended { .. } if !ended.fields.is_empty() => {
                 Err(Error::invalid_fields(ended.fields))
             }
@@ -74,20 +67,10 @@ impl Context {
         }
     }
 
-    async fn end_within_patience(&self, vmid: VmId, upid: &Upid) -> Result<TaskSummary, Error> {
-        let end = || with_timeout(&*self.clock, PATIENCE, self.tasks.wait(upid));
-        if let Some(ended) = end().await {
-            return ended;
-        }
-        self.tasks.stop(upid)?;
-        // What is past its point of no return goes on, and has little left to do.
-        let ended = end().await;
-        ended.ok_or_else(|| self.tasks.timed_out(&guest_object(vmid)))?
-    }
-
     /// Holds a guest for an operation that is done at once.
     pub async fn hold_guest(&self, vmid: VmId, kind: &str) -> Result<Hold, Error> {
-        self.tasks.hold(&guest_object(vmid), kind, PATIENCE).await
+        let object = guest_object(vmid);
+        self.tasks.hold(&object, kind, SHORT_PATIENCE).await
     }
 
     /// Refuses a node that is not this one: there is no cluster yet.

@@ -169,18 +169,20 @@ impl<W: Send + Sync + 'static> Engine<W> {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
+            let is_free =
+                request_id.is_empty() || lock(&self.accepting).insert(request_id.to_owned());
+            let accepting = is_free.then(|| Accepting {
+                engine: self,
+                request_id: request_id.to_owned(),
+            });
+            // Only now: the task of one that was in between is there before its place is free.
             if let Some(earlier) = self.archive().by_request(request_id) {
                 return Err(earlier.clone());
             }
-            let is_free =
-                request_id.is_empty() || lock(&self.accepting).insert(request_id.to_owned());
-            if is_free {
-                return Ok(Accepting {
-                    engine: self,
-                    request_id: request_id.to_owned(),
-                });
+            match accepting {
+                Some(accepting) => return Ok(accepting),
+                None => changed.await,
             }
-            changed.await;
         }
     }
 
@@ -443,12 +445,14 @@ impl Opened {
             directory: directory.clone(),
             number: last.map_or(1, |last| last + 1),
             bytes: 0,
-            open: standings.iter().map(|(n, _)| *n).collect(),
+            begins_at: 0,
+            open: standings.iter().cloned().collect(),
+            leftover: None,
             archive: Arc::new(Mutex::new(archive)),
             index_lines,
             unindexed: known.ended,
         };
-        files.carry_over(&standings).await?;
+        files.carry_over().await?;
         for (_, path) in &journals {
             host.remove(path).await?;
         }

@@ -5,8 +5,8 @@
 //!                      └ one write and one sync for all lines that come at the same time
 //! ```
 //!
-//! A file is begun anew when the engine is opened, with what had not ended, and whenever a long
-//! one holds no task that has not ended. Nothing is ever added to a file of an earlier run: its
+//! A file is begun anew when the engine is opened and when it has become long, with where those
+//! tasks stand that have not ended. Nothing is ever added to a file of an earlier run: its
 //! last line may be half of one.
 
 use std::collections::{BTreeMap, HashMap};
@@ -99,7 +99,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    fn new(accepted: Accepted) -> Self {
+    pub(crate) fn new(accepted: Accepted) -> Self {
         Self {
             task: accepted.task.clone(),
             accepted,
@@ -109,7 +109,7 @@ impl Standing {
         }
     }
 
-    fn add(&mut self, line: Line) {
+    pub(crate) fn add(&mut self, line: Line) {
         match line {
             Line::Planned { step, task } => {
                 (self.planned, self.done, self.task) = (step + 1, step.max(self.done), task);

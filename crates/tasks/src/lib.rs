@@ -36,5 +36,4 @@ pub use context::TaskContext;
 pub use engine::{Engine, EngineOptions, Submission};
 pub use queue::{Hold, Turn};
 pub use registry::Registry;
-pub use run::STOPPED;
 pub use task::{FollowUp, Probe, Step, Steps, Task};

@@ -360,7 +360,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
 }
 
 /// How a task ends that was asked to stop before its point of no return.
-pub const STOPPED: &str = "received interrupt";
+const STOPPED: &str = "received interrupt";
 
 /// How a task ends that was taken back because its process had ended.
 pub(crate) const INTERRUPTED: &str = "interrupted by a restart";

@@ -1,7 +1,7 @@
 //! Writes the journal and the index of ended tasks: lines that come at the same time are one write
 //! and one sync.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -15,8 +15,7 @@ use crate::engine::lock;
 use crate::journal::{Entry, Line, Standing};
 use crate::reserve::Reserve;
 
-/// A file of the journal that is longer than this, in bytes, and holds no task that has not ended
-/// gives way to a new one.
+/// A file of the journal that is longer than this, in bytes, gives way to a new one.
 const LONG: usize = 256 << 10;
 
 /// An index with more lines than this is written anew with what is remembered.
@@ -59,8 +58,12 @@ pub(crate) struct Files {
     /// The number of the journal's newest file.
     pub(crate) number: u64,
     pub(crate) bytes: usize,
-    /// The tasks in it that have not ended.
-    pub(crate) open: BTreeSet<u64>,
+    /// How much of that it began with.
+    pub(crate) begins_at: usize,
+    /// The tasks in it that have not ended, and where they stand.
+    pub(crate) open: BTreeMap<u64, Standing>,
+    /// A file that was to take the journal's place and could not be written. It would count more.
+    pub(crate) leftover: Option<PathBuf>,
     pub(crate) archive: Arc<Mutex<Archive>>,
     pub(crate) index_lines: usize,
     /// Ends that are in the journal and not yet in the index.
@@ -83,18 +86,8 @@ impl Files {
 
     /// Begins with what an earlier run had not ended. On return that is durable here, and all that
     /// it had ended is in the index for good.
-    pub(crate) async fn carry_over(&mut self, standings: &[(u64, Standing)]) -> Result<(), Error> {
-        let text: Vec<u8> = standings
-            .iter()
-            .flat_map(|(n, standing)| {
-                let line = Line::Standing(standing.clone());
-                Entry { n: *n, line }.text()
-            })
-            .collect();
-        if !text.is_empty() {
-            self.reserve.append(&self.path(), &text, true).await?;
-            self.bytes = text.len();
-        }
+    pub(crate) async fn carry_over(&mut self) -> Result<(), Error> {
+        self.write_standings().await?;
         if !self.unindexed.is_empty() {
             let text: Vec<u8> = self.unindexed.iter().flat_map(Ended::text).collect();
             self.reserve.append(&self.index(), &text, true).await?;
@@ -104,7 +97,28 @@ impl Files {
         Ok(())
     }
 
+    /// Writes where all tasks stand that have not ended; the first lines of a file.
+    async fn write_standings(&mut self) -> Result<(), SysError> {
+        let line = |(n, standing): (&u64, &Standing)| {
+            let line = Line::Standing(standing.clone());
+            Entry { n: *n, line }.text()
+        };
+        let text: Vec<u8> = self.open.iter().flat_map(line).collect();
+        if !text.is_empty() {
+            self.reserve.append(&self.path(), &text, true).await?;
+        }
+        (self.bytes, self.begins_at) = (text.len(), text.len());
+        Ok(())
+    }
+
     async fn write(&mut self, batch: Vec<Job>) {
+        if let Err(error) = self.remove_leftover().await {
+            let error = Arc::new(error);
+            for job in batch {
+                let _ = job.written.send(Err(error.clone()));
+            }
+            return;
+        }
         let path = self.path();
         let text: Vec<u8> = batch.iter().flat_map(|job| job.entry.text()).collect();
         let result = self.host.append(&path, &text, true).await;
@@ -134,7 +148,8 @@ impl Files {
             // Its task may have been stopped meanwhile.
             let _ = job.written.send(result);
         }
-        if self.open.is_empty() && self.bytes > LONG {
+        // Not again and again where what has not ended is long itself.
+        if self.bytes > LONG + 2 * self.begins_at {
             self.begin_anew().await;
         }
     }
@@ -142,15 +157,19 @@ impl Files {
     fn note(&mut self, entry: &Entry) {
         self.bytes += entry.text().len();
         match &entry.line {
-            Line::Accepted(_) => {
-                self.open.insert(entry.n);
+            Line::Accepted(accepted) => {
+                self.open.insert(entry.n, Standing::new(accepted.clone()));
             }
             Line::Ended(ended) => {
                 self.open.remove(&entry.n);
                 lock(&self.archive).end(ended.clone());
                 self.unindexed.push(ended.clone());
             }
-            _ => {}
+            line => {
+                if let Some(standing) = self.open.get_mut(&entry.n) {
+                    standing.add(line.clone());
+                }
+            }
         }
     }
 
@@ -184,20 +203,41 @@ impl Files {
         }
     }
 
-    /// Begins another file. The one before goes once all that it says is in the index for good.
+    /// Begins another file, with where all stand that have not ended. The one before goes once all
+    /// else that it says is in the index for good.
     async fn begin_anew(&mut self) {
         if !self.unindexed.is_empty() {
             return;
         }
-        let synced = self.host.sync(&self.index()).await;
-        let removed = match synced {
-            Ok(()) => self.host.remove(&self.path()).await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        match removed {
-            Ok(()) => (self.number, self.bytes) = (self.number + 1, 0),
-            Err(error) => warn!(%error, "the journal stays long"),
+        let (old, bytes, begins_at) = (self.path(), self.bytes, self.begins_at);
+        if self.index_lines > 0
+            && let Err(error) = self.host.sync(&self.index()).await
+        {
+            return warn!(%error, "the journal stays long");
         }
+        self.number += 1;
+        match self.write_standings().await {
+            Ok(()) => {
+                // Where it stays, the newer one counts more.
+                if let Err(error) = self.host.remove(&old).await {
+                    warn!(%error, "an old file of the journal");
+                }
+            }
+            Err(error) => {
+                warn!(%error, "the journal stays long");
+                self.leftover = Some(self.path());
+                self.number -= 1;
+                (self.bytes, self.begins_at) = (bytes, begins_at);
+            }
+        }
+    }
+
+    async fn remove_leftover(&mut self) -> Result<(), SysError> {
+        if let Some(path) = &self.leftover {
+            self.host.remove(path).await?;
+            self.leftover = None;
+        }
+        Ok(())
     }
 
     fn path(&self) -> PathBuf {

@@ -767,3 +767,31 @@ async fn a_long_journal_gives_way_to_a_new_one() {
     };
     assert_eq!(engine.list(&all).len(), 12);
 }
+
+/// Tasks may wait for days, or be stuck: the journal must not grow with all that goes by meanwhile.
+#[tokio::test]
+async fn a_long_journal_gives_way_also_where_tasks_have_not_ended() {
+    let host = host().await;
+    let engine = open_with(&host, Arc::new(ManualClock::default())).await;
+    let _hold = engine.try_hold("guest/100").unwrap();
+    let mut waiting = Vec::new();
+    for bytes in [0, 200 << 10, 200 << 10] {
+        let task = Build {
+            draft: Some("x".repeat(bytes).into()),
+        };
+        waiting.push(engine.submit(submission(""), task).await.unwrap());
+    }
+    let first = "/tasks/journal-00000001".to_owned();
+    while files(&host).contains(&first) {
+        tokio::task::yield_now().await;
+    }
+    drop(engine);
+    let engine = open(&host).await;
+    settle(&engine).await;
+    for upid in &waiting {
+        let TaskState::Ended { status, .. } = engine.get(upid).unwrap().state else {
+            panic!("{upid} has not ended")
+        };
+        assert_eq!(status, "interrupted by a restart");
+    }
+}

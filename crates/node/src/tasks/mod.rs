@@ -115,8 +115,8 @@ pub fn timeout_text(object: &str) -> String {
     format!("can't lock file '{file}' - got timeout")
 }
 
-/// How long a task of a guest that is over in moments waits for its turn, as in Proxmox VE.
-pub(crate) const SHORT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long what is over in moments waits for its turn at a guest, as in Proxmox VE.
+pub const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What QEMU would not do.
 pub fn qmp_failed(error: guest::qemu::QmpError) -> model::Error {

@@ -5,13 +5,15 @@
 //!                        ┃ a medium that is half written is written wholly
 //! ```
 
+use std::time::Duration;
+
 use model::{Error, GuestRecord, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Steps, Task};
 
 use super::claim::{Claim, Claims, Release, check_lock};
-use super::guest_object;
 use super::seed::{PrepareSeed, Seeds, WriteSeed};
+use super::{SHORT_PATIENCE, guest_object};
 use crate::World;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +26,7 @@ impl Task for QemuCloudinitUpdate {
     const NAME: &'static str = "qemu_cloudinit_update";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmcloudinit";
+    const PATIENCE: Duration = SHORT_PATIENCE;
 
     fn steps() -> Steps<Self> {
         Steps {
