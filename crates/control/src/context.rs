@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use auth::Authority;
 use model::{Clock, Error, NodeName, Upid, VmId};
-use node::World;
+use node::NodeContext;
 use node::tasks::{SHORT_PATIENCE, guest_object};
 use proto::wire::Answer;
 use store::SharedStore;
@@ -14,19 +14,18 @@ use crate::ops::Op;
 
 /// Handed to every operation. Shared through its `Arc`.
 pub struct Context {
-    pub node: NodeName,
     pub store: SharedStore,
     pub clock: Arc<dyn Clock>,
     /// Verifies credentials, signs tickets, evaluates rights.
     pub authority: Arc<Authority>,
-    /// This node: records, host, running guests.
-    pub world: Arc<World>,
-    pub tasks: Arc<Engine<World>>,
+    /// This node: its name, its records, its host, running guests.
+    pub node: Arc<NodeContext>,
+    pub tasks: Arc<Engine<NodeContext>>,
 }
 
 impl Context {
     /// Submits a task in the name of an operation's caller; answers the UPID.
-    pub async fn submit<T: Task<World = World>>(
+    pub async fn submit<T: Task<Node = NodeContext>>(
         &self,
         op: &Op,
         id: impl ToString,
@@ -38,7 +37,7 @@ impl Context {
 
     /// Submits a task that is the work of this one operation, which waits for its end: no list
     /// shows it.
-    pub async fn submit_unlisted<T: Task<World = World>>(
+    pub async fn submit_unlisted<T: Task<Node = NodeContext>>(
         &self,
         op: &Op,
         id: impl ToString,
@@ -49,7 +48,7 @@ impl Context {
 
     /// Does a guest's task within an operation: what it came to is the answer. It waits for its turn
     /// as long as the task has patience, and for its work as long as that takes, an import as well.
-    pub async fn perform<T: Task<World = World>>(
+    pub async fn perform<T: Task<Node = NodeContext>>(
         &self,
         op: &Op,
         vmid: VmId,
@@ -75,7 +74,7 @@ impl Context {
 
     /// Refuses a node that is not this one: there is no cluster yet.
     pub fn check_node(&self, node: &NodeName) -> Result<(), Error> {
-        if *node == self.node {
+        if *node == self.node.name {
             return Ok(());
         }
         let text =

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth::{Access, Caller};
-use model::{Error, ErrorKind};
+use model::schema::Values;
+use model::{Error, ErrorKind, NodeName};
 use proto::status::WatchMessage;
 use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
-use proto::{Credential, Form, Identity, Needs, Permission, Row, Verb, table};
+use proto::{Credential, Form, Identity, Needs, Permission, Row, Target, Verb, table};
 use store::Prefix;
 
 use crate::Context;
@@ -40,12 +41,13 @@ impl Dispatcher {
         let row = table::row(&request.op).ok_or_else(|| not_implemented(&request.op))?;
         let identity = self.identify(peer, row, request).await?;
         let mut params = row.check_params(&request.params)?;
-        row.name_node(&mut params, self.context.node.as_str());
+        row.name_node(&mut params, self.context.node.name.as_str());
         if let Some(identity) = &identity {
             let access = self.rights(row).await?;
             let now = self.context.clock.wall();
             access.check(&row.permission, identity, &params, now)?;
         }
+        self.route(row, &params)?;
         let (caller, address) = (identity.as_ref(), request.address.as_deref());
         let permit = self.lanes.enter(row, &params, caller, address)?;
         let op = Op {
@@ -58,6 +60,20 @@ impl Dispatcher {
             _permit: permit,
         };
         Ok((row, op))
+    }
+
+    /// Finds the node that an operation runs on. There is this one only; a cluster forwards the
+    /// request from here.
+    fn route(&self, row: &Row, params: &Values) -> Result<(), Error> {
+        let node = params.get("node").filter(|_| row.target == Target::Node);
+        match node.and_then(|node| node.as_str()) {
+            Some(name) => {
+                let name = NodeName::new(name)
+                    .map_err(|error| Error::invalid("node", error.to_string()))?;
+                self.context.check_node(&name)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The newest rights there are; for what must work without quorum, those that are here.
@@ -159,7 +175,7 @@ impl Service for Dispatcher {
     async fn watch(&self, _peer: Peer, mut responder: Responder) -> Result<(), Error> {
         let secret = Prefix::below("secret").expect("a constant that is a key");
         let mut feed = store::remote::feed(self.context.store.clone(), vec![secret]);
-        let mut status = self.context.world.status.feed();
+        let mut status = self.context.node.status.feed();
         loop {
             let message = tokio::select! {
                 message = feed.next() => WatchMessage::Store(message?),

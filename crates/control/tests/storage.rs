@@ -41,7 +41,7 @@ async fn bench() -> Bench {
     let content = "images,iso,vztmpl,import,snippets,backup";
     let d1 = json!({"storage": "d1", "type": "dir", "path": "/srv/d1", "content": content});
     bench.root().ok("storage_create", d1).await;
-    let host = &bench.context.world.host;
+    let host = &bench.context.node.host;
     host.create_dir(Path::new("/srv/d1/images/100"), 0o755)
         .await
         .unwrap();
@@ -236,7 +236,7 @@ async fn a_mount_point_must_be_mounted_and_options_must_be_known() {
     let bench = Bench::new().await;
     let root = bench.root();
     let make = |more: Value| with(json!({"storage": "d2", "type": "dir", "path": "/d2"}), more);
-    let host = &bench.context.world.host;
+    let host = &bench.context.node.host;
     host.create_dir(Path::new("/proc/self"), 0o755)
         .await
         .unwrap();
@@ -436,7 +436,7 @@ async fn a_volume_is_removed_unless_a_guest_names_it() {
 
     bench.add_guest(101, "other").await;
     let vmid = model::VmId::new(101).unwrap();
-    let records = &bench.context.world.records;
+    let records = &bench.context.node.records;
     let change = async |value: Option<&str>| {
         let changed = records.change_guest(vmid, |guest| {
             guest.config.0.remove("scsi1");
@@ -516,7 +516,7 @@ async fn an_upload_is_refused_before_its_first_byte() {
         panic!("it was let in")
     };
     assert_eq!(error.message, "storage 'd1' does not support 'iso' content");
-    assert_eq!(bench.context.world.arrivals.count(), 0);
+    assert_eq!(bench.context.node.uploads.count(), 0);
 }
 
 #[tokio::test]
@@ -542,7 +542,7 @@ async fn what_was_written_becomes_the_volume() {
     let found = root.ok("volume_get", volume("d1:iso/My_Disk.iso")).await;
     assert_eq!(found["size"], 7);
     root.error("volume_upload", params).await;
-    assert_eq!(bench.context.world.arrivals.count(), 0);
+    assert_eq!(bench.context.node.uploads.count(), 0);
 }
 
 #[tokio::test]

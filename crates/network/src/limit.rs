@@ -32,8 +32,8 @@ pub async fn limit(
         LATENCY,
     ];
     tc(host, &received).await??;
-    let arrivals = ["qdisc", "add", "dev", tap, "handle", "ffff:", "ingress"];
-    tc(host, &arrivals).await??;
+    let uploads = ["qdisc", "add", "dev", tap, "handle", "ffff:", "ingress"];
+    tc(host, &uploads).await??;
     let sent = [
         "filter", "add", "dev", tap, "parent", "ffff:", "protocol", "all", "prio", "50", "basic",
         "police", "rate", &rate, "burst", &burst, "mtu", "64kb", "drop", "flowid", ":1",

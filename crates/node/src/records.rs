@@ -1,7 +1,8 @@
 //! Records of guests and storages: reading them, and changing them without losing a change.
 
 use model::{
-    Busy, Error, ErrorKind, GuestRecord, NodeName, Record, RecordError, StorageId, Upid, VmId,
+    Busy, Error, ErrorKind, GuestKind, GuestRecord, NodeName, Record, RecordError, StorageId, Upid,
+    VmId,
 };
 use storage::StorageConfig;
 use store::list_all;
@@ -65,15 +66,42 @@ impl Records {
         &self.store
     }
 
-    /// A guest, in the words of Proxmox VE where there is none.
-    pub async fn guest(&self, vmid: VmId) -> Result<GuestEntry, Error> {
+    /// A guest of whatever kind and node.
+    pub async fn find(&self, vmid: VmId) -> Result<Option<GuestEntry>, Error> {
         let (entry, _) = self.store.get(&guest_key(vmid), Read::Linear).await?;
-        let entry = entry.ok_or_else(|| {
-            let node = &self.node;
-            let file = format!("nodes/{node}/qemu-server/{vmid}.conf");
+        entry.as_ref().map(decode_guest).transpose()
+    }
+
+    /// A guest of this node, of whatever kind.
+    pub async fn guest(&self, vmid: VmId) -> Result<GuestEntry, Error> {
+        self.own(vmid, None).await
+    }
+
+    /// A virtual machine of this node.
+    pub async fn qemu(&self, vmid: VmId) -> Result<GuestEntry, Error> {
+        self.of_kind(vmid, GuestKind::Qemu).await
+    }
+
+    /// A guest of this node, of that kind.
+    pub async fn of_kind(&self, vmid: VmId, kind: GuestKind) -> Result<GuestEntry, Error> {
+        self.own(vmid, Some(kind)).await
+    }
+
+    /// A guest of this node, in the words of Proxmox VE where it has none such.
+    async fn own(&self, vmid: VmId, kind: Option<GuestKind>) -> Result<GuestEntry, Error> {
+        let is_meant = |entry: &GuestEntry| {
+            let guest = &entry.record.data;
+            guest.node == self.node && kind.is_none_or(|kind| guest.kind == kind)
+        };
+        let entry = self.find(vmid).await?.filter(is_meant);
+        entry.ok_or_else(|| {
+            let folder = match kind {
+                Some(GuestKind::Lxc) => "lxc",
+                Some(GuestKind::Qemu) | None => "qemu-server",
+            };
+            let file = format!("nodes/{}/{folder}/{vmid}.conf", self.node);
             Error::not_found(format!("Configuration file '{file}' does not exist"))
-        })?;
-        decode_guest(&entry)
+        })
     }
 
     /// All guests, by key. One is decoded when its turn comes: decoded they weigh many times what

@@ -195,7 +195,7 @@ pub trait FileVolumes: Send + Sync {
 
     /// The folder for files that are still arriving; on the same file system as the volumes, so
     /// that `adopt` only renames.
-    fn arrivals(&self) -> std::path::PathBuf;
+    fn uploads(&self) -> std::path::PathBuf;
 
     /// Turns an arrived file into a volume. `Exists` where there is one, unless `replace`.
     async fn adopt(

@@ -12,7 +12,7 @@ use crate::Engine;
 
 /// Handed to every step.
 pub struct TaskContext<W> {
-    pub world: Arc<W>,
+    pub node: Arc<W>,
     pub upid: Upid,
     pub clock: Arc<dyn Clock>,
     pub(crate) host: SharedHost,

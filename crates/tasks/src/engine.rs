@@ -52,7 +52,7 @@ pub struct Submission {
 /// would; opening it again on the same directory recovers.
 pub struct Engine<W> {
     pub(crate) options: EngineOptions,
-    pub(crate) world: Arc<W>,
+    pub(crate) node: Arc<W>,
     pub(crate) queue: Queue,
     reserve: Arc<Reserve>,
     me: Weak<Self>,
@@ -73,7 +73,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
     /// had not ended. They hold their objects before anything new can be submitted.
     pub async fn open(
         options: EngineOptions,
-        world: Arc<W>,
+        node: Arc<W>,
         registry: &Registry<W>,
     ) -> Result<Arc<Self>, Error> {
         options.host.create_dir(&options.directory, 0o700).await?;
@@ -90,7 +90,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         let (writer, writing) = opened.files.run();
         let engine = Arc::new_cyclic(|me| Self {
             options,
-            world,
+            node,
             queue: Queue::default(),
             reserve,
             me: me.clone(),
@@ -119,7 +119,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
     }
 
     /// Journals a task durably, starts it and answers its UPID.
-    pub async fn submit<T: Task<World = W>>(
+    pub async fn submit<T: Task<Node = W>>(
         &self,
         submission: Submission,
         task: T,
@@ -274,7 +274,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
 
     pub(crate) fn context(&self, upid: &Upid, is_listed: bool) -> TaskContext<W> {
         TaskContext {
-            world: self.world.clone(),
+            node: self.node.clone(),
             upid: upid.clone(),
             clock: self.options.clock.clone(),
             host: self.options.host.clone(),

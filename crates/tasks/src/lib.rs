@@ -12,7 +12,7 @@
 //! ```
 //!
 //! It knows nothing of guests: a task is a type with steps (`Task`, `Step`), and what the steps
-//! work on is the task's `World`.
+//! work on is the task's `Node`.
 //!
 //! **Invariants.** What a step is going to make has its name in the journal before it is made.
 //! A task that was acknowledged ends, or is visibly `stuck`; it is never forgotten. The line for an

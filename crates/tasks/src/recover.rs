@@ -12,7 +12,7 @@ use crate::{Task, Turn};
 
 /// Takes the task's place in line at once; the rest happens in the returned future.
 pub(crate) fn recover<T: Task>(
-    engine: Arc<Engine<T::World>>,
+    engine: Arc<Engine<T::Node>>,
     n: u64,
     standing: Standing,
 ) -> Result<Recovery, Error> {
@@ -35,7 +35,7 @@ pub(crate) fn recover<T: Task>(
     Ok(Box::pin(run_again(runner, turn, standing, task)))
 }
 
-async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Standing, mut task: T) {
+async fn run_again<T: Task>(runner: Runner<T::Node>, turn: Turn, standing: Standing, mut task: T) {
     let kinds = task.clone();
     let hold = turn.wait(move |kind| kinds.excludes(kind)).await;
     runner.cx.log("the agent was restarted; recovering").await;
@@ -66,7 +66,7 @@ async fn run_again<T: Task>(runner: Runner<T::World>, turn: Turn, standing: Stan
 /// Whether enough steps are done to go forward; the last one may be done without the journal
 /// saying so, then the world is asked until it tells.
 async fn is_past_return<T: Task>(
-    runner: &Runner<T::World>,
+    runner: &Runner<T::Node>,
     standing: &Standing,
     task: &mut T,
 ) -> bool {

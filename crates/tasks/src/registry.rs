@@ -30,7 +30,7 @@ impl<W: Send + Sync + 'static> Default for Registry<W> {
 
 impl<W: Send + Sync + 'static> Registry<W> {
     #[must_use]
-    pub fn with<T: Task<World = W>>(mut self) -> Self {
+    pub fn with<T: Task<Node = W>>(mut self) -> Self {
         self.tasks.insert(T::NAME, (T::VERSION, recover::<T>));
         self
     }

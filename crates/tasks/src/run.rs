@@ -77,7 +77,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 
     /// A task that was just accepted.
-    pub(crate) async fn run_new<T: Task<World = W>>(self, turn: Turn, mut task: T) {
+    pub(crate) async fn run_new<T: Task<Node = W>>(self, turn: Turn, mut task: T) {
         let hold = tokio::select! {
             hold = self.turn(turn, &task) => hold,
             () = self.stop.notified() => Err(stopped()),
@@ -93,7 +93,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 
     /// Waits for a new task's turn, as long as it has patience.
-    async fn turn<T: Task<World = W>>(&self, turn: Turn, task: &T) -> Result<Hold, Error> {
+    async fn turn<T: Task<Node = W>>(&self, turn: Turn, task: &T) -> Result<Hold, Error> {
         let kinds = task.clone();
         let taking = turn.wait(move |kind| kinds.excludes(kind));
         tokio::pin!(taking);
@@ -112,7 +112,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// Runs the steps from `from` on; the first `planned` of them were begun before. Fails only
     /// before the point of no return, with the number of steps that must be undone.
-    pub(crate) async fn forward<T: Task<World = W>>(
+    pub(crate) async fn forward<T: Task<Node = W>>(
         &self,
         task: &mut T,
         from: usize,
@@ -141,7 +141,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     /// Decides after a failed step. The last one before the point of no return may have been
     /// done all the same (a commit whose answer was lost): then what follows it must happen, so
     /// the world is asked until it tells.
-    async fn settle<T: Task<World = W>>(
+    async fn settle<T: Task<Node = W>>(
         &self,
         task: &mut T,
         step: usize,
@@ -164,7 +164,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// One step: planned and journalled if it was not `begun`, probed if it was, done,
     /// journalled.
-    async fn step<T: Task<World = W>>(
+    async fn step<T: Task<Node = W>>(
         &self,
         task: &mut T,
         step: usize,
@@ -189,7 +189,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 
     /// Whether a step that was begun earlier is done, after waiting for what runs by itself.
-    pub(crate) async fn is_done<T: Task<World = W>>(
+    pub(crate) async fn is_done<T: Task<Node = W>>(
         &self,
         task: &mut T,
         step: usize,
@@ -210,7 +210,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// The same, asked until there is an answer: a store or host that is out of reach now decides
     /// nothing.
-    pub(crate) async fn is_done_at_last<T: Task<World = W>>(
+    pub(crate) async fn is_done_at_last<T: Task<Node = W>>(
         &self,
         task: &mut T,
         step: usize,
@@ -234,7 +234,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// Submits what follows, waits for its end and ends the task: whoever waits for a rollback
     /// that starts the guest then finds it started. What follows needs what this one held.
-    pub(crate) async fn succeed<T: Task<World = W>>(&self, task: &T, hold: Hold) {
+    pub(crate) async fn succeed<T: Task<Node = W>>(&self, task: &T, hold: Hold) {
         let mut hold = Some(hold);
         for attempt in 0.. {
             let mut patience = Patience::default();
@@ -274,7 +274,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         false
     }
 
-    async fn submit_follow_up<T: Task<World = W>>(
+    async fn submit_follow_up<T: Task<Node = W>>(
         &self,
         task: &T,
         attempt: u32,
@@ -296,7 +296,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 
     /// Undoes the first `planned` steps, last first, and ends the task with `error`.
-    pub(crate) async fn take_back<T: Task<World = W>>(
+    pub(crate) async fn take_back<T: Task<Node = W>>(
         &self,
         task: &T,
         planned: usize,
@@ -319,7 +319,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         self.end(Err(error)).await;
     }
 
-    async fn undo<T: Task<World = W>>(&self, task: &T, step: usize) -> Result<(), Error> {
+    async fn undo<T: Task<Node = W>>(&self, task: &T, step: usize) -> Result<(), Error> {
         T::steps().at(step).undo(&self.cx, task).await?;
         self.journal.write(Line::Undone { step }).await
     }

@@ -36,7 +36,7 @@ pub enum Probe {
 /// it.
 pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// What the steps work on.
-    type World: Send + Sync + 'static;
+    type Node: Send + Sync + 'static;
 
     /// The one name, e.g. `qemu_start`; it finds the task's code when a journal is read.
     const NAME: &'static str;
@@ -68,7 +68,7 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 
     /// What is submitted, in the name of the same user, once this task has gone through. It is
     /// submitted once, also through a restart.
-    fn follow_up(&self) -> Option<FollowUp<Self::World>> {
+    fn follow_up(&self) -> Option<FollowUp<Self::Node>> {
         None
     }
 
@@ -118,22 +118,22 @@ pub trait Step<T: Task>: Send + Sync {
     /// Chooses every name, id and address that `act` will use and writes them into the task.
     /// Changes nothing in the world. The result is durable before `act` begins. A step without
     /// choices leaves it out.
-    async fn plan(&self, _cx: &TaskContext<T::World>, _task: &mut T) -> Result<(), Error> {
+    async fn plan(&self, _cx: &TaskContext<T::Node>, _task: &mut T) -> Result<(), Error> {
         Ok(())
     }
 
     /// Looks whether the world is as it is after `act`, and fills in what `act` would have. Left out
     /// where `act` may simply be repeated, or is before the point of no return and not the last.
-    async fn probe(&self, _cx: &TaskContext<T::World>, _task: &mut T) -> Result<Probe, Error> {
+    async fn probe(&self, _cx: &TaskContext<T::Node>, _task: &mut T) -> Result<Probe, Error> {
         Ok(Probe::NotDone)
     }
 
     /// Does it. An error means that it is not done; parts of it may be.
-    async fn act(&self, cx: &TaskContext<T::World>, task: &mut T) -> Result<(), Error>;
+    async fn act(&self, cx: &TaskContext<T::Node>, task: &mut T) -> Result<(), Error>;
 
     /// Takes back what `act` did, wholly, partly or not at all. Never called after the point of
     /// no return, and left out where there is nothing to take back.
-    async fn undo(&self, _cx: &TaskContext<T::World>, _task: &T) -> Result<(), Error> {
+    async fn undo(&self, _cx: &TaskContext<T::Node>, _task: &T) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use tasks::{
     Engine, EngineOptions, FollowUp, Probe, Registry, Step, Steps, Submission, Task, TaskContext,
     TaskFilter, TaskState,
 };
-use testkit::walk::{Scene, walk};
+use testkit::fault_sweep::{Scene, sweep_faults};
 use testkit::{FakeHost, Fault, Faults, HastyClock, ManualClock};
 
 /// Makes a file, a scope and a second file; the second file is what it was for.
@@ -44,12 +44,12 @@ impl Step<Build> for Draft {
     }
     async fn act(&self, cx: &TaskContext<FakeHost>, task: &mut Build) -> Result<(), Error> {
         Ok(cx
-            .world
+            .node
             .write(task.draft.as_deref().unwrap(), b"draft", 0o600)
             .await?)
     }
     async fn undo(&self, cx: &TaskContext<FakeHost>, task: &Build) -> Result<(), Error> {
-        cx.world.remove(task.draft.as_deref().unwrap()).await?;
+        cx.node.remove(task.draft.as_deref().unwrap()).await?;
         Ok(())
     }
 }
@@ -60,14 +60,14 @@ impl Step<Build> for Scope {
         "scope"
     }
     async fn probe(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<Probe, Error> {
-        let found = cx.world.scopes().await?.contains(&scope());
+        let found = cx.node.scopes().await?.contains(&scope());
         Ok(if found { Probe::Done } else { Probe::NotDone })
     }
     async fn act(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
-        Ok(cx.world.create_scope(&scope(), &Limits::default()).await?)
+        Ok(cx.node.create_scope(&scope(), &Limits::default()).await?)
     }
     async fn undo(&self, cx: &TaskContext<FakeHost>, _: &Build) -> Result<(), Error> {
-        Ok(cx.world.kill_scope(&scope()).await?)
+        Ok(cx.node.kill_scope(&scope()).await?)
     }
 }
 
@@ -81,10 +81,10 @@ impl Step<Build> for Publish {
         exists(cx, Path::new(FINAL)).await
     }
     async fn act(&self, cx: &TaskContext<FakeHost>, _: &mut Build) -> Result<(), Error> {
-        Ok(cx.world.write(Path::new(FINAL), b"final", 0o644).await?)
+        Ok(cx.node.write(Path::new(FINAL), b"final", 0o644).await?)
     }
     async fn undo(&self, cx: &TaskContext<FakeHost>, _: &Build) -> Result<(), Error> {
-        cx.world.remove(Path::new(FINAL)).await?;
+        cx.node.remove(Path::new(FINAL)).await?;
         Ok(())
     }
 }
@@ -95,7 +95,7 @@ impl Step<Build> for Tidy {
         "tidy"
     }
     async fn act(&self, cx: &TaskContext<FakeHost>, task: &mut Build) -> Result<(), Error> {
-        cx.world.remove(task.draft.as_deref().unwrap()).await?;
+        cx.node.remove(task.draft.as_deref().unwrap()).await?;
         cx.log("tidied").await;
         Ok(())
     }
@@ -106,12 +106,12 @@ fn scope() -> ScopeName {
 }
 
 async fn exists(cx: &TaskContext<FakeHost>, path: &Path) -> Result<Probe, Error> {
-    let found = cx.world.stat(path).await?.is_some();
+    let found = cx.node.stat(path).await?.is_some();
     Ok(if found { Probe::Done } else { Probe::NotDone })
 }
 
 impl Task for Build {
-    type World = FakeHost;
+    type Node = FakeHost;
     const NAME: &'static str = "build";
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgcopy";
@@ -133,7 +133,7 @@ struct Lead;
 struct Nothing;
 
 #[async_trait]
-impl<T: Task<World = FakeHost>> Step<T> for Nothing {
+impl<T: Task<Node = FakeHost>> Step<T> for Nothing {
     fn name(&self) -> &'static str {
         "nothing"
     }
@@ -146,7 +146,7 @@ impl<T: Task<World = FakeHost>> Step<T> for Nothing {
 }
 
 impl Task for Lead {
-    type World = FakeHost;
+    type Node = FakeHost;
     const NAME: &'static str = "lead";
     const VERSION: u32 = 1;
     const KIND: &'static str = "lead";
@@ -207,7 +207,7 @@ struct BuildScene(FakeHost);
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl Scene for BuildScene {
-    type World = FakeHost;
+    type Node = FakeHost;
     fn open(&self) -> Waiting<'_, Arc<Engine<FakeHost>>> {
         Box::pin(open(&self.0))
     }
@@ -230,7 +230,7 @@ async fn host() -> FakeHost {
 
 #[tokio::test]
 async fn broken_anywhere_a_task_is_whole_or_gone() {
-    let walked = walk(|| Box::pin(async { BuildScene(host().await) })).await;
+    let walked = sweep_faults(|| Box::pin(async { BuildScene(host().await) })).await;
     assert!(walked.calls >= 12, "{walked:?}");
     assert!(walked.breaks > 2 * walked.calls, "{walked:?}");
     assert!(walked.failed > 0 && walked.went_through > 0, "{walked:?}");
@@ -526,7 +526,7 @@ async fn old_tasks_are_forgotten_with_their_logs_and_the_index_is_shortened() {
 struct Stop;
 
 impl Task for Stop {
-    type World = FakeHost;
+    type Node = FakeHost;
     const NAME: &'static str = "stop";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmstop";
@@ -560,7 +560,7 @@ impl Step<Mistake> for Panics {
 }
 
 impl Task for Mistake {
-    type World = FakeHost;
+    type Node = FakeHost;
     const NAME: &'static str = "mistake";
     const VERSION: u32 = 1;
     const KIND: &'static str = "mistake";

@@ -11,6 +11,7 @@
 //! conformance test as the real thing where there is one.
 
 mod clock;
+pub mod fault_sweep;
 mod faults;
 mod genisoimage;
 mod guest_agent;
@@ -19,7 +20,6 @@ pub mod left_out;
 mod qemu;
 mod qemu_img;
 mod store;
-pub mod walk;
 
 pub use clock::{HastyClock, ManualClock};
 pub use faults::{Fault, Faults};

@@ -1,7 +1,7 @@
 //! Who may use which volume.
 
 use auth::View;
-use model::{Error, ErrorKind, Privilege, StorageId, VmId, VolumeId};
+use model::{Error, Privilege, StorageId, VmId, VolumeId};
 use storage::{ContentType, VolumeInfo};
 
 use super::Op;
@@ -43,7 +43,7 @@ pub(crate) async fn check_use(
     guest: VmId,
     volume: &VolumeId,
 ) -> Result<VolumeInfo, Error> {
-    let storage = op.context.world.storage(volume.storage()).await?;
+    let storage = op.context.node.storage(volume.storage()).await?;
     let info = storage.describe_name(volume.name())?;
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
@@ -65,9 +65,6 @@ async fn is_known(op: &Op, volume: &VolumeId) -> Result<bool, Error> {
     let Some(owner) = volume.owner() else {
         return Ok(false);
     };
-    let guest = match op.context.world.records.guest(owner).await {
-        Err(error) if error.kind == ErrorKind::NotFound => return Ok(false),
-        guest => guest?.record.data,
-    };
-    Ok(node::volumes_of_guest(&guest).contains(volume))
+    let guest = op.context.node.records.find(owner).await?;
+    Ok(guest.is_some_and(|guest| node::volumes_of_guest(&guest.record.data).contains(volume)))
 }

@@ -7,7 +7,7 @@ use auth::Authority;
 use auth::pam::{PamError, PamRunner};
 use control::{Context, Dispatcher};
 use model::{Clock, Error, GuestConfig, GuestKind, GuestRecord, Record, VmId};
-use node::{Paths, World, WorldOptions, registry};
+use node::{NodeContext, NodeOptions, Paths, registry};
 use proto::Credential;
 use proto::wire::{Answer, Peer, Request, Service};
 use serde_json::{Value, json};
@@ -39,10 +39,10 @@ impl Bench {
         let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
         let host: sys::SharedHost =
             Arc::new(FakeHost::new(Faults::default()).program("qemu-img", qemu_img));
-        let node: model::NodeName = "pve1".parse().unwrap();
+        let name: model::NodeName = "pve1".parse().unwrap();
         let paths = Paths::below("/");
         let options = EngineOptions {
-            node: node.clone(),
+            node: name.clone(),
             directory: paths.tasks(),
             host: host.clone(),
             clock: clock.clone(),
@@ -51,8 +51,8 @@ impl Bench {
         };
         let authority = Authority::new(store.clone(), clock.clone(), Arc::new(Nobody)).await;
         let authority = Arc::new(authority.unwrap());
-        let world = World::new(WorldOptions {
-            node: node.clone(),
+        let node = NodeContext::new(NodeOptions {
+            name,
             paths,
             store: store.clone(),
             host,
@@ -63,15 +63,14 @@ impl Bench {
             kvm: Some(false),
             allow_emulation: true,
         });
-        let tasks = Engine::open(options, world.clone(), &registry())
+        let tasks = Engine::open(options, node.clone(), &registry())
             .await
             .unwrap();
         let context = Arc::new(Context {
-            node,
             store,
             clock,
             authority,
-            world,
+            node,
             tasks,
         });
         Self {
@@ -155,7 +154,7 @@ impl Bench {
         config.set("name", name);
         let record = GuestRecord {
             config,
-            ..GuestRecord::new(vmid, GuestKind::Qemu, self.context.node.clone(), 0)
+            ..GuestRecord::new(vmid, GuestKind::Qemu, self.context.node.name.clone(), 0)
         };
         let value = Record::new(record).encode().unwrap();
         let commit = Commit::new().put(node::guest_key(vmid), value);

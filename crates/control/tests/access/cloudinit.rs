@@ -109,7 +109,7 @@ async fn who_only_looks_on_sees_no_password() {
         assert_eq!(user.contains("password: $5$salt$hash"), sees, "{user}");
         let record = bench
             .context
-            .world
+            .node
             .records
             .guest("100".parse().unwrap())
             .await;

@@ -73,18 +73,17 @@ async fn a_guest_gets_only_volumes_that_its_owner_may_use() {
             .await;
         assert!(refused.fields.contains_key("scsi1"), "{value}: {refused}");
     }
-    let world = &bench.context.world;
-    let s1 = world.storage(&"s1".parse().unwrap()).await.unwrap();
+    let node = &bench.context.node;
+    let s1 = node.storage(&"s1".parse().unwrap()).await.unwrap();
     s1.allocate("100/vm-100-disk-0.raw", BlockFormat::Raw, 1 << 20)
         .await
         .unwrap();
     let medium = s1.files().unwrap().path("iso/debian.iso").unwrap();
-    world
-        .host
+    node.host
         .create_dir(medium.parent().unwrap(), 0o755)
         .await
         .unwrap();
-    world.host.write(&medium, b"a medium", 0o644).await.unwrap();
+    node.host.write(&medium, b"a medium", 0o644).await.unwrap();
     for (option, value) in [
         ("scsi1", "s1:100/vm-100-disk-0.raw"),
         ("ide2", "s1:iso/debian.iso,media=cdrom"),

@@ -23,7 +23,6 @@ mod drive_fields;
 mod efidisk;
 mod format;
 mod hotplug;
-mod later;
 mod machine;
 mod memory;
 mod net;
@@ -35,6 +34,7 @@ mod smbios;
 mod startup;
 mod throttle;
 mod tpm;
+mod unbuilt;
 mod vga;
 mod watchdog;
 

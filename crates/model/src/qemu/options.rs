@@ -5,8 +5,8 @@ use crate::schema::{Field, Format, format};
 use super::drive_fields::{EFI, IDE, SATA, SCSI, TPM, UNUSED, VIRTIO, drive};
 use super::startup::STARTUP;
 use super::{
-    Cpu, agent, boot, cloud_init, cpu, format as own, later, machine, memory, net, numa, rng,
-    smbios, vga, watchdog,
+    Cpu, agent, boot, cloud_init, cpu, format as own, machine, memory, net, numa, rng, smbios,
+    unbuilt, vga, watchdog,
 };
 
 const fn properties(name: &'static str, format: &'static str, fields: &'static [Field]) -> Field {
@@ -184,6 +184,6 @@ pub const OPTIONS: &[&[Field]] = &[
     DEVICES,
     DRIVES,
     cloud_init::CLOUD_INIT,
-    later::DEVICES,
-    later::PLATFORM,
+    unbuilt::DEVICES,
+    unbuilt::PLATFORM,
 ];

@@ -11,12 +11,13 @@ use storage::{ContentType, Probed};
 use sys::SharedHost;
 use tasks::{Probe, Step, Task, TaskContext};
 
-use crate::edit::{Edit, NewVolume};
-use crate::images::{self, Source};
-use crate::{World, efi_vars, volumes};
+use crate::qemu::edit::{Edit, NewVolume};
+use crate::qemu::{drives, efi_vars};
+use crate::volumes::images::{self, Source};
+use crate::{NodeContext, volumes};
 
 /// A task that makes volumes.
-pub(super) trait Allocates: Task<World = World> {
+pub(super) trait Allocates: Task<Node = NodeContext> {
     fn owner(&self) -> VmId;
     fn edit(&self) -> &Edit;
     fn edit_mut(&mut self) -> &mut Edit;
@@ -24,7 +25,7 @@ pub(super) trait Allocates: Task<World = World> {
 
 pub(super) struct Allocate;
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 #[async_trait]
 impl<T: Allocates> Step<T> for Allocate {
@@ -37,7 +38,7 @@ impl<T: Allocates> Step<T> for Allocate {
         let mut volumes = task.edit().new_volumes.clone();
         let mut taken = Vec::new();
         for volume in &mut volumes {
-            let storage = cx.world.storage(&volume.storage).await?;
+            let storage = cx.node.storage(&volume.storage).await?;
             let id = &volume.storage;
             if !storage.config().takes(ContentType::Images) {
                 let text = format!("storage '{id}' does not support content-type 'images'");
@@ -80,11 +81,11 @@ impl<T: Allocates> Step<T> for Allocate {
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         for volume in &task.edit().new_volumes {
             let (name, format) = chosen(volume)?;
-            let storage = cx.world.storage(&volume.storage).await?;
+            let storage = cx.node.storage(&volume.storage).await?;
             storage.allocate(name, format, volume.bytes).await?;
             if task.edit().is_cloud_init(volume) {
                 // Whatever an earlier medium of the guest held, this one is empty.
-                cx.world.records.forget_seed(task.owner()).await?;
+                cx.node.records.forget_seed(task.owner()).await?;
             }
             cx.log(&format!(
                 "{}: successfully created disk '{}:{name}'",
@@ -108,7 +109,7 @@ impl<T: Allocates> Step<T> for Allocate {
         // is there under a name that we chose is what we made.
         for volume in &task.edit().new_volumes {
             if let Some(name) = &volume.name {
-                cx.world.storage(&volume.storage).await?.free(name).await?;
+                cx.node.storage(&volume.storage).await?.free(name).await?;
             }
         }
         Ok(())
@@ -118,12 +119,12 @@ impl<T: Allocates> Step<T> for Allocate {
 /// Lets the drives tell how large the volumes are that they name.
 async fn measure(cx: &Cx, edit: &mut Edit) -> Result<(), Error> {
     for (slot, volume) in edit.named_volumes() {
-        let storage = cx.world.storage(volume.storage()).await?;
+        let storage = cx.node.storage(volume.storage()).await?;
         storage.activate().await?;
         edit.set_size(slot, volumes::info_of(&*storage, &volume).await?.size);
     }
     for (slot, drive) in edit.drives() {
-        if let Some(bytes) = volumes::size_of_path(&cx.world, &drive).await? {
+        if let Some(bytes) = drives::size_of_path(&cx.node, &drive).await? {
             edit.set_size(slot, bytes);
         }
     }
@@ -165,11 +166,11 @@ async fn fill(
 }
 
 async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Source, Error> {
-    let storage = cx.world.storage(volume.storage()).await?;
+    let storage = cx.node.storage(volume.storage()).await?;
     storage.activate().await?;
     let info = volumes::info_of(&*storage, volume).await?;
     if let Some(owner) = info.owner
-        && cx.world.running.is_running(owner).await?
+        && cx.node.running.is_running(owner).await?
     {
         return Err(Error::conflict(format!(
             "cannot import from '{volume}': VM {owner} is running"
@@ -181,7 +182,7 @@ async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Source, Error> {
             info.format
         ))
     })?;
-    let host = &cx.world.host;
+    let host = &cx.node.host;
     if info.content == ContentType::Images {
         // The guests' own images may be layers on others of ours.
         return Source::of_volume(host, &*storage, volume.name(), None).await;
@@ -198,7 +199,7 @@ async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Source, Error> {
 async fn import_path(cx: &Cx, path: &str) -> Result<Source, Error> {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending);
     let named = ending.and_then(image_format);
-    let host = &cx.world.host;
+    let host = &cx.node.host;
     let path = host.resolve(path.as_ref()).await?;
     let file = host.open_image(&path, false, false).await?;
     let format = format_of(host, &file, &path, named).await?;
@@ -245,7 +246,7 @@ async fn variables(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Source, E
     let disk = EfiDisk::parse(value.unwrap_or_default())
         .map_err(|error| Error::invalid(slot, error.to_string()))?;
     let path = Path::new(efi_vars::template_of(&disk));
-    let host = &cx.world.host;
+    let host = &cx.node.host;
     if host.stat(path).await?.is_none() {
         let text = format!("{} is missing: the package ovmf has it", path.display());
         return Err(Error::unavailable(text));

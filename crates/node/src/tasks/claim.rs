@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use model::{Error, GuestRecord, VmId};
 use tasks::{Probe, Step, Task, TaskContext};
 
-use crate::{World, digest};
+use crate::{NodeContext, digest};
 
 /// A task that marks a guest as worked on.
-pub(super) trait Claims: Task<World = World> {
+pub(super) trait Claims: Task<Node = NodeContext> {
     fn vmid(&self) -> VmId;
 
     /// What Proxmox VE shows as `lock` meanwhile; empty for nothing.
@@ -44,19 +44,19 @@ impl<T: Claims> Step<T> for Claim {
         "claim"
     }
 
-    async fn plan(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid()).await?.record.data;
+    async fn plan(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<(), Error> {
+        let guest = cx.node.records.guest(task.vmid()).await?.record.data;
         task.check(&guest)
     }
 
-    async fn probe(&self, cx: &TaskContext<World>, task: &mut T) -> Result<Probe, Error> {
-        let claimed = cx.world.records.is_claimed(task.vmid(), &cx.upid).await?;
+    async fn probe(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<Probe, Error> {
+        let claimed = cx.node.records.is_claimed(task.vmid(), &cx.upid).await?;
         Ok(if claimed { Probe::Done } else { Probe::NotDone })
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<(), Error> {
         let revision = cx
-            .world
+            .node
             .records
             .claim(task.vmid(), &cx.upid, T::SHOWN_AS)
             .await?;
@@ -64,7 +64,7 @@ impl<T: Claims> Step<T> for Claim {
         Ok(())
     }
 
-    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+    async fn undo(&self, cx: &TaskContext<NodeContext>, task: &T) -> Result<(), Error> {
         release(cx, task.vmid()).await
     }
 }
@@ -78,18 +78,18 @@ impl<T: Claims> Step<T> for Release {
         "release"
     }
 
-    async fn probe(&self, cx: &TaskContext<World>, task: &mut T) -> Result<Probe, Error> {
-        let claimed = cx.world.records.is_claimed(task.vmid(), &cx.upid).await?;
+    async fn probe(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<Probe, Error> {
+        let claimed = cx.node.records.is_claimed(task.vmid(), &cx.upid).await?;
         Ok(if claimed { Probe::NotDone } else { Probe::Done })
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<(), Error> {
         release(cx, task.vmid()).await
     }
 }
 
-async fn release(cx: &TaskContext<World>, vmid: VmId) -> Result<(), Error> {
-    let revision = cx.world.records.release(vmid, &cx.upid).await?;
+async fn release(cx: &TaskContext<NodeContext>, vmid: VmId) -> Result<(), Error> {
+    let revision = cx.node.records.release(vmid, &cx.upid).await?;
     cx.committed(revision.0);
     Ok(())
 }

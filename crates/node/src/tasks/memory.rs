@@ -19,7 +19,8 @@ use storage::ContentType;
 use tasks::{Step, Task, TaskContext};
 
 use super::qmp_failed;
-use crate::{World, volumes};
+use crate::qemu::drives;
+use crate::{NodeContext, volumes};
 
 /// What the state of devices may take besides memory.
 const DEVICES_BYTES: u64 = 500 << 20;
@@ -46,7 +47,7 @@ pub(super) struct NewMemory {
 /// Chooses where a running guest's memory goes; `what` names the volume. It may grow to twice
 /// the memory, as what changes meanwhile is written again.
 pub(super) async fn plan_memory(
-    cx: &TaskContext<World>,
+    cx: &TaskContext<NodeContext>,
     guest: &GuestRecord,
     storage: Option<StorageId>,
     what: &str,
@@ -56,7 +57,7 @@ pub(super) async fn plan_memory(
         Some(id) => id,
         None => memory_storage(guest)?,
     };
-    let storage = cx.world.storage(&id).await?;
+    let storage = cx.node.storage(&id).await?;
     if !storage.config().takes(ContentType::Images) {
         let text = format!("storage '{id}' does not support content-type 'images'");
         return Err(Error::conflict(text));
@@ -70,14 +71,14 @@ pub(super) async fn plan_memory(
     let volume = volumes::named(&id, name)?;
     let not_running = || Error::conflict(format!("VM {vmid} is not running"));
     let file = cx
-        .world
+        .node
         .running
         .run_file(vmid)
         .await?
         .ok_or_else(not_running)?;
     let running_as = serde_json::to_value(&file.running_as)
         .map_err(|error| Error::bug(format!("a machine cannot be written: {error}")))?;
-    let status = cx.world.running.status(vmid).await?.qmp_status;
+    let status = cx.node.running.status(vmid).await?.qmp_status;
     let status = status.unwrap_or_default();
     if !["running", "paused"].contains(&status.as_str()) {
         let text = format!("VM {vmid} is '{status}', which cannot be saved");
@@ -99,7 +100,7 @@ pub fn memory_storage(guest: &GuestRecord) -> Result<StorageId, Error> {
     if let Some(text) = guest.config.text("vmstatestorage") {
         return StorageId::new(text).map_err(|error| Error::bug(error.to_string()));
     }
-    let disks = volumes::disks_of(&config);
+    let disks = drives::disks_of(&config);
     let first = disks
         .into_iter()
         .next()
@@ -109,7 +110,7 @@ pub fn memory_storage(guest: &GuestRecord) -> Result<StorageId, Error> {
 }
 
 /// A task that saves a guest's memory, or does not where none is planned.
-pub(super) trait SavesMemory: Task<World = World> {
+pub(super) trait SavesMemory: Task<Node = NodeContext> {
     fn vmid(&self) -> VmId;
     fn memory(&self) -> Option<&NewMemory>;
     /// Whether the guest runs on when all is written.
@@ -124,12 +125,12 @@ impl<T: SavesMemory> Step<T> for AllocateMemory {
         "allocate-memory"
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<(), Error> {
         let Some(memory) = task.memory() else {
             return Ok(());
         };
         let volume = &memory.saved.volume;
-        let storage = cx.world.storage(volume.storage()).await?;
+        let storage = cx.node.storage(volume.storage()).await?;
         storage
             .allocate(volume.name(), BlockFormat::Raw, memory.bytes)
             .await?;
@@ -138,7 +139,7 @@ impl<T: SavesMemory> Step<T> for AllocateMemory {
         Ok(())
     }
 
-    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+    async fn undo(&self, cx: &TaskContext<NodeContext>, task: &T) -> Result<(), Error> {
         // The guest is ours, and its one volume of this name was not there when we began.
         if let Some(memory) = task.memory() {
             free(cx, &memory.saved.volume).await?;
@@ -148,8 +149,8 @@ impl<T: SavesMemory> Step<T> for AllocateMemory {
 }
 
 /// Removes a volume of saved memory; none is none too much.
-pub(super) async fn free(cx: &TaskContext<World>, volume: &VolumeId) -> Result<(), Error> {
-    let storage = cx.world.storage(volume.storage()).await?;
+pub(super) async fn free(cx: &TaskContext<NodeContext>, volume: &VolumeId) -> Result<(), Error> {
+    let storage = cx.node.storage(volume.storage()).await?;
     storage.free(volume.name()).await?;
     Ok(())
 }
@@ -162,17 +163,17 @@ impl<T: SavesMemory> Step<T> for SaveMemory {
         "save-memory"
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<(), Error> {
         let Some(memory) = task.memory() else {
             return Ok(());
         };
-        let qmp = cx.world.running.qmp(task.vmid()).await?;
+        let qmp = cx.node.running.qmp(task.vmid()).await?;
         let volume = &memory.saved.volume;
-        let storage = cx.world.storage(volume.storage()).await?;
+        let storage = cx.node.storage(volume.storage()).await?;
         let BlockSource::Path(path) = storage.block(volume.name(), false)?.source else {
             return Err(Error::bug("a volume for memory has no path"));
         };
-        let file = cx.world.host.open_image(path.as_ref(), true, false).await?;
+        let file = cx.node.host.open_image(path.as_ref(), true, false).await?;
         qmp.name_descriptor(DESCRIPTOR, file.as_fd())
             .await
             .map_err(qmp_failed)?;
@@ -180,7 +181,7 @@ impl<T: SavesMemory> Step<T> for SaveMemory {
         until_it_stands_still(cx, &qmp, memory).await
     }
 
-    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+    async fn undo(&self, cx: &TaskContext<NodeContext>, task: &T) -> Result<(), Error> {
         match saved_by(cx, task).await? {
             Some((qmp, memory)) => give_up(cx, &qmp, memory).await,
             None => Ok(()),
@@ -190,12 +191,12 @@ impl<T: SavesMemory> Step<T> for SaveMemory {
 
 /// Who saves what, where memory is saved and its guest still runs.
 async fn saved_by<'a, T: SavesMemory>(
-    cx: &TaskContext<World>,
+    cx: &TaskContext<NodeContext>,
     task: &'a T,
 ) -> Result<Option<(Qmp, &'a NewMemory)>, Error> {
     match task.memory() {
-        Some(memory) if cx.world.running.is_running(task.vmid()).await? => {
-            Ok(Some((cx.world.running.qmp(task.vmid()).await?, memory)))
+        Some(memory) if cx.node.running.is_running(task.vmid()).await? => {
+            Ok(Some((cx.node.running.qmp(task.vmid()).await?, memory)))
         }
         _ => Ok(None),
     }
@@ -205,7 +206,11 @@ async fn saved_by<'a, T: SavesMemory>(
 ///
 /// It is not broken off while memory is written: QEMU 7.2 may then wait for ever for the word to
 /// go on. It waits by itself before the end, and there it can be.
-async fn give_up(cx: &TaskContext<World>, qmp: &Qmp, memory: &NewMemory) -> Result<(), Error> {
+async fn give_up(
+    cx: &TaskContext<NodeContext>,
+    qmp: &Qmp,
+    memory: &NewMemory,
+) -> Result<(), Error> {
     let mut is_paused = !memory.executes;
     loop {
         let migration = qmp.migration().await.map_err(qmp_failed)?;
@@ -223,7 +228,7 @@ async fn give_up(cx: &TaskContext<World>, qmp: &Qmp, memory: &NewMemory) -> Resu
 
 /// Pauses a guest that changes its memory faster than it is saved. Answers whether it is paused.
 async fn hurry(
-    cx: &TaskContext<World>,
+    cx: &TaskContext<NodeContext>,
     qmp: &Qmp,
     memory: &NewMemory,
     written: u64,
@@ -239,7 +244,7 @@ async fn hurry(
 }
 
 async fn until_it_stands_still(
-    cx: &TaskContext<World>,
+    cx: &TaskContext<NodeContext>,
     qmp: &Qmp,
     memory: &NewMemory,
 ) -> Result<(), Error> {
@@ -271,7 +276,7 @@ async fn until_it_stands_still(
 /// Lets a guest execute that did so before. One that was paused has to run for a moment: only
 /// then its disks are its own again. One that QEMU will not let run is the administrator's to
 /// deal with.
-async fn run_on(cx: &TaskContext<World>, qmp: &Qmp, memory: &NewMemory) -> Result<(), Error> {
+async fn run_on(cx: &TaskContext<NodeContext>, qmp: &Qmp, memory: &NewMemory) -> Result<(), Error> {
     let status = qmp.status().await.map_err(qmp_failed)?.state;
     let wanted = if memory.executes { "running" } else { "paused" };
     if status == wanted {
@@ -302,11 +307,11 @@ impl<T: SavesMemory> Step<T> for FinishMemory {
         "finish-memory"
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<(), Error> {
         let Some(memory) = task.memory() else {
             return Ok(());
         };
-        let qmp = cx.world.running.qmp(task.vmid()).await?;
+        let qmp = cx.node.running.qmp(task.vmid()).await?;
         qmp.finish_migration().await.map_err(qmp_failed)?;
         let written = loop {
             let migration = qmp.migration().await.map_err(qmp_failed)?;
@@ -333,7 +338,7 @@ impl<T: SavesMemory> Step<T> for FinishMemory {
         Ok(())
     }
 
-    async fn undo(&self, cx: &TaskContext<World>, task: &T) -> Result<(), Error> {
+    async fn undo(&self, cx: &TaskContext<NodeContext>, task: &T) -> Result<(), Error> {
         // Before anything else is undone: until the guest runs on, its disks are not to be touched.
         let Some((qmp, memory)) = saved_by(cx, task).await? else {
             return Ok(());
@@ -345,7 +350,7 @@ impl<T: SavesMemory> Step<T> for FinishMemory {
 
 /// Has a saving that may have been told to go on come to its end. It is not cancelled there: while
 /// it hands over the disks QEMU 7.2 may die of that, with the guest.
-async fn go_through(cx: &TaskContext<World>, qmp: &Qmp) -> Result<(), Error> {
+async fn go_through(cx: &TaskContext<NodeContext>, qmp: &Qmp) -> Result<(), Error> {
     loop {
         match qmp.migration().await.map_err(qmp_failed)?.state {
             MigrationState::PreSwitchover => match qmp.finish_migration().await {
@@ -363,10 +368,10 @@ async fn go_through(cx: &TaskContext<World>, qmp: &Qmp) -> Result<(), Error> {
 }
 
 /// What is saved must outlive the host before anybody counts on it.
-async fn sync(cx: &TaskContext<World>, volume: &VolumeId) -> Result<(), Error> {
-    let storage = cx.world.storage(volume.storage()).await?;
+async fn sync(cx: &TaskContext<NodeContext>, volume: &VolumeId) -> Result<(), Error> {
+    let storage = cx.node.storage(volume.storage()).await?;
     match storage.block(volume.name(), true)?.source {
-        BlockSource::Path(path) => Ok(cx.world.host.sync(path.as_ref()).await?),
+        BlockSource::Path(path) => Ok(cx.node.host.sync(path.as_ref()).await?),
         _ => Err(Error::bug("a volume for memory has no path")),
     }
 }

@@ -65,10 +65,10 @@ pub use volume_delete::VolumeDelete;
 pub use volume_download::VolumeDownload;
 pub use volume_upload::VolumeUpload;
 
-use crate::World;
+use crate::NodeContext;
 
 /// All tasks that a node knows.
-pub fn registry() -> Registry<World> {
+pub fn registry() -> Registry<NodeContext> {
     Registry::default()
         .with::<NodeStartall>()
         .with::<NodeStopall>()

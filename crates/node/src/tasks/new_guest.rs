@@ -6,10 +6,10 @@ use model::{Busy, Error, GuestConfig, GuestKind, GuestRecord, PoolId, Record, Vm
 use store::{Commit, Precondition, StoreError};
 use tasks::{Probe, Step, Task, TaskContext};
 
-use crate::{World, guest_key};
+use crate::{NodeContext, guest_key};
 
 /// A task that makes a guest.
-pub(super) trait NewGuest: Task<World = World> {
+pub(super) trait NewGuest: Task<Node = NodeContext> {
     /// What Proxmox VE shows as `lock` meanwhile.
     const SHOWN_AS: &'static str;
 
@@ -22,11 +22,11 @@ pub(super) trait NewGuest: Task<World = World> {
     fn pool(&self) -> Option<&PoolId>;
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// Whether the guest's record is there and marked by this task.
 async fn is_reserved(cx: &Cx, vmid: VmId) -> Result<bool, Error> {
-    match cx.world.records.is_claimed(vmid, &cx.upid).await {
+    match cx.node.records.is_claimed(vmid, &cx.upid).await {
         Err(error) if error.kind == model::ErrorKind::NotFound => Ok(false),
         result => result,
     }
@@ -51,7 +51,7 @@ impl<T: NewGuest> Step<T> for Reserve {
     }
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
-        let node = cx.world.node.clone();
+        let node = cx.node.name.clone();
         let upid = cx.upid.clone();
         let busy = Busy {
             upid,
@@ -70,21 +70,23 @@ impl<T: NewGuest> Step<T> for Reserve {
         let commit = Commit::new()
             .when(Precondition::Absent(key.clone()))
             .put(key, record);
-        match cx.world.records.store().commit(commit).await {
+        match cx.node.records.store().commit(commit).await {
             Ok(revision) => {
                 cx.committed(revision.0);
                 Ok(())
             }
             Err(StoreError::Conflict { .. }) => {
-                let taken = cx.world.records.guest(task.vmid()).await?.record.data;
-                Err(already_exists(task.vmid(), &taken))
+                // One that is gone again was there when this commit was refused.
+                let gone = || Error::conflict(format!("VM {} is being changed", task.vmid()));
+                let taken = cx.node.records.find(task.vmid()).await?.ok_or_else(gone)?;
+                Err(already_exists(task.vmid(), &taken.record.data))
             }
             Err(error) => Err(error.into()),
         }
     }
 
     async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
-        cx.world.records.delete_guest(task.vmid(), &cx.upid).await
+        cx.node.records.delete_guest(task.vmid(), &cx.upid).await
     }
 }
 
@@ -116,7 +118,7 @@ impl<T: NewGuest> Step<T> for Publish {
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let revision = cx
-            .world
+            .node
             .records
             .change_guest(task.vmid(), |guest| {
                 guest.config = task.options();
@@ -131,7 +133,7 @@ impl<T: NewGuest> Step<T> for Publish {
     async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
         // A commit whose outcome was unknown may have happened: then the record lost its mark,
         // and it must be ours again before `Reserve` deletes it.
-        let records = &cx.world.records;
+        let records = &cx.node.records;
         match records.claim(task.vmid(), &cx.upid, T::SHOWN_AS).await {
             Err(error) if error.kind == model::ErrorKind::NotFound => Ok(()),
             result => result.map(|_| ()),
@@ -153,7 +155,7 @@ impl<T: NewGuest> Step<T> for JoinPool {
         };
         let vmid = task.vmid().get();
         match cx
-            .world
+            .node
             .authority
             .change(|access| pools::join(access, pool, vmid))
             .await

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use tasks::{Engine, Step, Steps, Submission, Task, TaskContext, TaskState};
 
 use super::{QemuShutdown, QemuStart};
-use crate::World;
-use crate::in_turn::{self, InTurn};
+use crate::NodeContext;
+use crate::guests::startup_order::{self, StartupOrder};
 
 /// How many guests of the same turn are worked on together, where nobody says.
 const WORKERS: usize = 4;
@@ -27,8 +27,8 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    async fn of(&self, world: &World) -> Result<Vec<InTurn>, Error> {
-        let mut guests = in_turn::guests(world).await?;
+    async fn of(&self, node: &NodeContext) -> Result<Vec<StartupOrder>, Error> {
+        let mut guests = startup_order::guests(node).await?;
         if let Some(vmids) = &self.vmids {
             guests.retain(|guest| vmids.contains(&guest.vmid));
         }
@@ -36,8 +36,8 @@ impl Chosen {
     }
 
     /// As asked for, as the cluster's options say, or a few.
-    async fn workers(&self, world: &World) -> Result<usize, Error> {
-        let options = world.records.cluster_options().await?;
+    async fn workers(&self, node: &NodeContext) -> Result<usize, Error> {
+        let options = node.records.cluster_options().await?;
         let workers = self.workers.or(options.max_workers());
         Ok(workers.unwrap_or(WORKERS).max(1))
     }
@@ -60,7 +60,7 @@ pub struct NodeStopall {
 }
 
 impl Task for NodeStartall {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "node_startall";
     const VERSION: u32 = 1;
     const KIND: &'static str = "startall";
@@ -79,7 +79,7 @@ impl Task for NodeStartall {
 }
 
 impl Task for NodeStopall {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "node_stopall";
     const VERSION: u32 = 1;
     const KIND: &'static str = "stopall";
@@ -96,7 +96,7 @@ impl Task for NodeStopall {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 struct StartAll;
 
@@ -107,23 +107,23 @@ impl Step<NodeStartall> for StartAll {
     }
 
     async fn act(&self, cx: &Cx, task: &mut NodeStartall) -> Result<(), Error> {
-        let workers = task.chosen.workers(&cx.world).await?;
-        let mut guests = task.chosen.of(&cx.world).await?;
+        let workers = task.chosen.workers(&cx.node).await?;
+        let mut guests = task.chosen.of(&cx.node).await?;
         guests.retain(|guest| task.force || guest.on_boot);
         if !task.force {
-            let delay_s = in_turn::onboot_delay_s(&cx.world).await?;
+            let delay_s = startup_order::onboot_delay_s(&cx.node).await?;
             if delay_s > 0 {
                 cx.log(&format!("waiting for {delay_s} seconds first"))
                     .await;
             }
             cx.clock.sleep(Duration::from_secs(delay_s)).await;
         }
-        for group in in_turn::groups(guests) {
+        for group in startup_order::groups(guests) {
             let delay_s = group.iter().map(|guest| guest.delay_s).max();
             for some in group.chunks(workers) {
                 let mut upids = Vec::new();
                 for guest in some {
-                    if cx.world.running.is_running(guest.vmid).await? {
+                    if cx.node.running.is_running(guest.vmid).await? {
                         continue;
                     }
                     cx.log(&format!("Starting VM {}", guest.vmid)).await;
@@ -149,13 +149,13 @@ impl Step<NodeStopall> for StopAll {
     }
 
     async fn act(&self, cx: &Cx, task: &mut NodeStopall) -> Result<(), Error> {
-        let workers = task.chosen.workers(&cx.world).await?;
-        let guests = task.chosen.of(&cx.world).await?;
-        for group in in_turn::groups(guests).into_iter().rev() {
+        let workers = task.chosen.workers(&cx.node).await?;
+        let guests = task.chosen.of(&cx.node).await?;
+        for group in startup_order::groups(guests).into_iter().rev() {
             for some in group.chunks(workers) {
                 let mut upids = Vec::new();
                 for guest in some {
-                    if !cx.world.running.is_running(guest.vmid).await? {
+                    if !cx.node.running.is_running(guest.vmid).await? {
                         continue;
                     }
                     let timeout_s = guest.down_s.unwrap_or(task.timeout_s);
@@ -178,7 +178,7 @@ impl Step<NodeStopall> for StopAll {
 
 /// Submits a guest's task in the name of whoever asked for all. Once, also where this task is cut
 /// off and begins again.
-async fn submit<T: Task<World = World>>(cx: &Cx, vmid: VmId, task: T) -> Result<Upid, Error> {
+async fn submit<T: Task<Node = NodeContext>>(cx: &Cx, vmid: VmId, task: T) -> Result<Upid, Error> {
     let engine = cx.engine()?;
     let submission = Submission {
         request_id: format!("{} {vmid}", cx.upid),
@@ -190,7 +190,7 @@ async fn submit<T: Task<World = World>>(cx: &Cx, vmid: VmId, task: T) -> Result<
 }
 
 async fn wait_for_all(cx: &Cx, upids: &[Upid]) -> Result<(), Error> {
-    let engine: std::sync::Arc<Engine<World>> = cx.engine()?;
+    let engine: std::sync::Arc<Engine<NodeContext>> = cx.engine()?;
     for upid in upids {
         if let TaskState::Ended { status, .. } = engine.wait(upid).await?.state
             && status != "OK"

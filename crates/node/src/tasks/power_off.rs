@@ -9,9 +9,9 @@ use model::{Error, VmId};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::qmp_failed;
-use crate::World;
-use crate::guest_agents::agent_option;
-use crate::hooks::{self, Phase};
+use crate::NodeContext;
+use crate::guests::hooks::{self, Phase};
+use crate::qemu::agent_turns::agent_option;
 
 /// How long a guest may take where neither caller nor configuration say.
 const DEFAULT_TIMEOUT_S: u64 = 60;
@@ -25,7 +25,7 @@ const PRESS_AGAIN_S: u64 = 20;
 const AGENT_WAIT_S: u64 = 10;
 
 /// A task that ends a guest in good order.
-pub(super) trait PowersOff: Task<World = World> {
+pub(super) trait PowersOff: Task<Node = NodeContext> {
     fn vmid(&self) -> VmId;
     fn timeout_s(&self) -> Option<u64>;
     /// Whether what does not end in time is stopped.
@@ -40,8 +40,8 @@ impl<T: PowersOff> Step<T> for PowerOff {
         "power-off"
     }
 
-    async fn probe(&self, cx: &TaskContext<World>, task: &mut T) -> Result<Probe, Error> {
-        let is_running = cx.world.running.is_running(task.vmid()).await?;
+    async fn probe(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<Probe, Error> {
+        let is_running = cx.node.running.is_running(task.vmid()).await?;
         Ok(if is_running {
             Probe::NotDone
         } else {
@@ -49,22 +49,22 @@ impl<T: PowersOff> Step<T> for PowerOff {
         })
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
+    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<(), Error> {
         let timeout_s = match task.timeout_s() {
             Some(timeout_s) => timeout_s,
             None => default_timeout_s(cx, task.vmid()).await,
         };
         let started = cx.clock.monotonic();
         let mut press_at = started;
-        if cx.world.running.is_running(task.vmid()).await? {
+        if cx.node.running.is_running(task.vmid()).await? {
             hooks::call_or_warn(cx, task.vmid(), Phase::PreStop).await;
         }
-        while cx.world.running.is_running(task.vmid()).await? {
+        while cx.node.running.is_running(task.vmid()).await? {
             let now = cx.clock.monotonic();
             if now >= started + Duration::from_secs(timeout_s) {
                 if task.force_stop() {
                     cx.log("the guest did not end in time, stopping it").await;
-                    return cx.world.remove_traces(task.vmid()).await;
+                    return cx.node.remove_traces(task.vmid()).await;
                 }
                 return Err(Error::unavailable("VM quit/powerdown failed - got timeout"));
             }
@@ -83,8 +83,8 @@ impl<T: PowersOff> Step<T> for PowerOff {
 
 /// What the guest's `startup` gives it, as when its node shuts down. A guest is shut down although
 /// the store does not answer.
-async fn default_timeout_s(cx: &TaskContext<World>, vmid: VmId) -> u64 {
-    let guest = cx.world.records.guest(vmid).await;
+async fn default_timeout_s(cx: &TaskContext<NodeContext>, vmid: VmId) -> u64 {
+    let guest = cx.node.records.qemu(vmid).await;
     let startup = guest
         .ok()
         .and_then(|guest| guest.record.data.config.text("startup"));
@@ -96,13 +96,17 @@ async fn default_timeout_s(cx: &TaskContext<World>, vmid: VmId) -> u64 {
 
 /// Has the guest's agent shut it down, where one is configured and answers in this time. False
 /// where it must be done by the power button.
-async fn ask_agent(cx: &TaskContext<World>, vmid: VmId, left: Duration) -> Result<bool, Error> {
-    let guest = cx.world.records.guest(vmid).await?.record.data;
+async fn ask_agent(
+    cx: &TaskContext<NodeContext>,
+    vmid: VmId,
+    left: Duration,
+) -> Result<bool, Error> {
+    let guest = cx.node.records.qemu(vmid).await?.record.data;
     if !agent_option(&guest).enabled {
         return Ok(false);
     }
     let asking = async {
-        let mut agent = cx.world.running_agent(vmid).await?;
+        let mut agent = cx.node.running_agent(vmid).await?;
         let asked = agent.shut_down().await;
         asked.map_err(|error| agent.failed(error))
     };
@@ -112,7 +116,7 @@ async fn ask_agent(cx: &TaskContext<World>, vmid: VmId, left: Duration) -> Resul
     let asked = asked.unwrap_or_else(|_| Err(late()));
     match asked {
         Ok(()) => Ok(true),
-        Err(_) if !cx.world.running.is_running(vmid).await? => Ok(true),
+        Err(_) if !cx.node.running.is_running(vmid).await? => Ok(true),
         Err(error) => {
             let line = format!("{error}; pressing the power button instead");
             cx.log(&line).await;
@@ -122,13 +126,13 @@ async fn ask_agent(cx: &TaskContext<World>, vmid: VmId, left: Duration) -> Resul
 }
 
 /// A guest that has just ended cannot be talked to any more, and need not be.
-async fn press(cx: &TaskContext<World>, vmid: VmId) -> Result<(), Error> {
-    let pressed = match cx.world.running.qmp(vmid).await {
+async fn press(cx: &TaskContext<NodeContext>, vmid: VmId) -> Result<(), Error> {
+    let pressed = match cx.node.running.qmp(vmid).await {
         Ok(qmp) => qmp.press_power_button().await.map_err(qmp_failed),
         Err(error) => Err(error),
     };
     match pressed {
-        Err(error) if cx.world.running.is_running(vmid).await? => Err(error),
+        Err(error) if cx.node.running.is_running(vmid).await? => Err(error),
         _ => Ok(()),
     }
 }
@@ -141,8 +145,8 @@ impl<T: PowersOff> Step<T> for ClearUp {
         "clear-up"
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut T) -> Result<(), Error> {
-        cx.world.remove_traces(task.vmid()).await?;
+    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut T) -> Result<(), Error> {
+        cx.node.remove_traces(task.vmid()).await?;
         hooks::call_or_warn(cx, task.vmid(), Phase::PostStop).await;
         Ok(())
     }

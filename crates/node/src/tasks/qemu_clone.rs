@@ -23,10 +23,11 @@ use super::guest_object;
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
 use super::qemu_delsnapshot::snapshot_of;
 use super::qemu_template::{bases_of, set_volume};
-use crate::edit::is_indexed;
-use crate::images::{self, Source};
-use crate::live_copy::{self, LiveCopy};
-use crate::{World, random_mac, volumes};
+use crate::qemu::drives;
+use crate::qemu::edit::is_indexed;
+use crate::qemu::live_copy::{self, LiveCopy};
+use crate::volumes::images::{self, Source};
+use crate::{NodeContext, random_mac, volumes};
 
 /// A disk of the new guest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,7 +108,7 @@ impl QemuClone {
 }
 
 impl Task for QemuClone {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_clone";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmclone";
@@ -146,7 +147,7 @@ impl NewGuest for QemuClone {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// Decides what the new guest will be.
 struct Plan;
@@ -158,10 +159,10 @@ impl Step<QemuClone> for Plan {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuClone) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.source).await?.record.data;
+        let guest = cx.node.records.qemu(task.source).await?.record.data;
         super::claim::check_lock(&guest, false)?;
         let (options, is_template) = original(&guest, task.snapshot.as_deref())?;
-        let runs = cx.world.running.is_running(task.source).await?;
+        let runs = cx.node.running.is_running(task.source).await?;
         let is_live = runs && task.snapshot.is_none();
         let parsed = VmConfig::parse(&options).map_err(Error::invalid_fields)?;
         if let Some(slot) = parsed.path_disk() {
@@ -169,7 +170,7 @@ impl Step<QemuClone> for Plan {
             return Err(Error::conflict(text));
         }
         let mut copies = Vec::new();
-        for (slot, from) in volumes::disks_of(&parsed) {
+        for (slot, from) in drives::disks_of(&parsed) {
             let taken: Vec<String> = names_of(&copies);
             // A security module's state is read by a program that knows no layers.
             let is_layer = is_template && !task.full && slot != DriveSlot::TPM;
@@ -235,7 +236,7 @@ async fn plan_layer(
     from: VolumeId,
     taken: &[String],
 ) -> Result<Copy, Error> {
-    let storage = cx.world.storage(from.storage()).await?;
+    let storage = cx.node.storage(from.storage()).await?;
     storage.activate().await?;
     let bases = bases_of(&*storage, &from)?;
     if !bases.is_base(from.name()) {
@@ -264,7 +265,7 @@ async fn plan_medium(
     from: VolumeId,
 ) -> Result<Copy, Error> {
     let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
-    let storage = cx.world.storage(&id).await?;
+    let storage = cx.node.storage(&id).await?;
     storage.activate().await?;
     let format = match storage.files() {
         Some(_) => BlockFormat::Qcow2,
@@ -294,11 +295,11 @@ async fn plan_copy(
     taken: &[String],
     how: How,
 ) -> Result<Copy, Error> {
-    let source = cx.world.storage(from.storage()).await?;
+    let source = cx.node.storage(from.storage()).await?;
     source.activate().await?;
     let bytes = volumes::info_of(&*source, &from).await?.size;
     let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
-    let target = cx.world.storage(&id).await?;
+    let target = cx.node.storage(&id).await?;
     if !target.config().takes(ContentType::Images) {
         let text = format!("storage '{id}' does not support content-type 'images'");
         return Err(Error::conflict(text));
@@ -341,7 +342,7 @@ async fn configured(
     for copy in copies {
         set_volume(&mut options, copy.slot, &copy.to)?;
     }
-    let cluster = cx.world.records.cluster_options().await?;
+    let cluster = cx.node.records.cluster_options().await?;
     let nets: Vec<String> = options
         .0
         .keys()
@@ -351,7 +352,7 @@ async fn configured(
     for name in nets {
         let text = options.text(&name).unwrap_or_default();
         let mut net = Net::parse(&text).map_err(|error| Error::bug(error.to_string()))?;
-        net.mac = Some(random_mac(cluster.mac_prefix(), &cx.world.node));
+        net.mac = Some(random_mac(cluster.mac_prefix(), &cx.node.name));
         options.set(name, net.print());
     }
     let uuid = || Uuid::new_v4().to_string();
@@ -392,7 +393,7 @@ impl Step<QemuClone> for CopyDisks {
     async fn undo(&self, cx: &Cx, task: &QemuClone) -> Result<(), Error> {
         live_copy::cancel(cx, task.source, &task.live_copies()).await?;
         for copy in &task.copies {
-            let storage = cx.world.storage(copy.to.storage()).await?;
+            let storage = cx.node.storage(copy.to.storage()).await?;
             storage.free(copy.to.name()).await?;
         }
         Ok(())
@@ -402,7 +403,7 @@ impl Step<QemuClone> for CopyDisks {
 /// Makes a disk, as far as that is not QEMU's to do.
 async fn make(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
     let Copy { slot, from, to, .. } = copy;
-    let storage = cx.world.storage(to.storage()).await?;
+    let storage = cx.node.storage(to.storage()).await?;
     if copy.how == How::Layer {
         cx.log(&format!("{slot}: '{to}' is a layer on '{from}'"))
             .await;
@@ -419,10 +420,10 @@ async fn make(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
 }
 
 async fn copy_image(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
-    let from = cx.world.storage(copy.from.storage()).await?;
-    let (host, snapshot) = (&cx.world.host, task.snapshot.as_deref());
+    let from = cx.node.storage(copy.from.storage()).await?;
+    let (host, snapshot) = (&cx.node.host, task.snapshot.as_deref());
     let source = Source::of_volume(host, &*from, copy.from.name(), snapshot).await?;
-    let target = cx.world.storage(copy.to.storage()).await?;
+    let target = cx.node.storage(copy.to.storage()).await?;
     let target = target.block(copy.to.name(), false)?;
     let slot = copy.slot.to_string();
     images::copy(cx, &slot, &source, &target, copy.bytes, task.bytes_per_s).await

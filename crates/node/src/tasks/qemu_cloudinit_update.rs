@@ -14,7 +14,7 @@ use tasks::{Steps, Task};
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::seed::{PrepareSeed, Seeds, WriteSeed};
 use super::{SHORT_PATIENCE, guest_object};
-use crate::World;
+use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuCloudinitUpdate {
@@ -22,7 +22,7 @@ pub struct QemuCloudinitUpdate {
 }
 
 impl Task for QemuCloudinitUpdate {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_cloudinit_update";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmcloudinit";

@@ -19,10 +19,11 @@ use super::allocate::{Allocate, Allocates};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object};
-use crate::edit::{Edit, apply_taken};
-use crate::hotplug::{Changer, Outcome};
+use crate::NodeContext;
+use crate::guests::taps;
+use crate::qemu::edit::{Edit, apply_taken};
+use crate::qemu::hotplug::{Changer, Outcome};
 use crate::records::{Change, check_busy};
-use crate::{World, taps};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuConfigure {
@@ -61,11 +62,11 @@ impl QemuConfigure {
 
     /// Makes the change in one commit, without a task, where nothing has to be allocated, freed
     /// or plugged; none where it needs more than that. The caller holds the guest.
-    pub async fn at_once(&self, world: &World) -> Result<Option<Revision>, Error> {
+    pub async fn at_once(&self, node: &NodeContext) -> Result<Option<Revision>, Error> {
         if self.edit.names_drives() {
             return Ok(None);
         }
-        let is_running = world.running.is_running(self.vmid).await?;
+        let is_running = node.running.is_running(self.vmid).await?;
         let mut is_simple = true;
         let change = |guest: &mut GuestRecord| {
             self.check(guest)?;
@@ -78,13 +79,13 @@ impl QemuConfigure {
                 Change::Keep
             })
         };
-        let revision = world.records.change_guest_if(self.vmid, change).await?;
+        let revision = node.records.change_guest_if(self.vmid, change).await?;
         Ok(is_simple.then_some(revision))
     }
 }
 
 impl Task for QemuConfigure {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_configure";
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmconfig";
@@ -137,7 +138,7 @@ impl Allocates for QemuConfigure {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// One commit: what can take effect now does, the rest waits.
 struct Apply;
@@ -151,15 +152,15 @@ impl Step<QemuConfigure> for Apply {
     async fn plan(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
         // What the commit will make unwanted is written down before it: afterwards the record
         // no longer tells.
-        let is_running = cx.world.running.is_running(task.vmid).await?;
-        let mut guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let is_running = cx.node.running.is_running(task.vmid).await?;
+        let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
         task.unwanted = task.edit.apply(&mut guest, is_running).unwanted;
-        cx.world.check_no_layers(&task.unwanted).await
+        cx.node.check_no_layers(&task.unwanted).await
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<Probe, Error> {
-        let is_running = cx.world.running.is_running(task.vmid).await?;
-        let before = cx.world.records.guest(task.vmid).await?.record.data;
+        let is_running = cx.node.running.is_running(task.vmid).await?;
+        let before = cx.node.records.qemu(task.vmid).await?.record.data;
         let mut after = before.clone();
         task.edit.apply(&mut after, is_running);
         Ok(if after == before {
@@ -170,12 +171,12 @@ impl Step<QemuConfigure> for Apply {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
-        let is_running = cx.world.running.is_running(task.vmid).await?;
+        let is_running = cx.node.running.is_running(task.vmid).await?;
         let change = |guest: &mut GuestRecord| {
             task.edit.apply(guest, is_running);
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, change).await?;
+        let revision = cx.node.records.change_guest(task.vmid, change).await?;
         cx.committed(revision.0);
         Ok(())
     }
@@ -197,7 +198,7 @@ impl Step<QemuConfigure> for Hotplug {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         task.pending = guest.pending.into_keys().collect();
         Ok(())
     }
@@ -238,19 +239,19 @@ impl Step<QemuConfigure> for Hotplug {
 
 /// One option of the guest as it now is: what took effect before counts.
 async fn change(cx: &Cx, task: &QemuConfigure, option: &str) -> Result<Outcome, Error> {
-    let mut guest = cx.world.records.guest(task.vmid).await?.record.data;
+    let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
     apply_taken(&mut guest, &task.taken);
     let Some(change) = guest.pending.get(option).cloned() else {
         return Ok(Outcome::Waits);
     };
-    match Changer::open(&cx.world, task.vmid, guest.config).await? {
+    match Changer::open(&cx.node, task.vmid, guest.config).await? {
         Some(mut changer) => changer.change(option, &change).await,
         None => {
             // It has ended: there is nothing left to wait for, and nobody knows of a tap that
             // was made for a card that did not come.
             if let Some(index) = option.strip_prefix("net").and_then(|n| n.parse().ok()) {
                 let tap = taps::name(task.vmid, index);
-                cx.world.host.remove_tap(&tap).await?;
+                cx.node.host.remove_tap(&tap).await?;
             }
             Ok(Outcome::Took)
         }
@@ -268,14 +269,14 @@ impl Step<QemuConfigure> for Keep {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
         // As with `apply`: afterwards the record no longer tells.
-        let mut guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let unwanted = apply_taken(&mut guest, &task.taken).unwanted;
         task.unwanted.extend(unwanted);
         Ok(())
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<Probe, Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let is_done = task
             .taken
             .iter()
@@ -291,7 +292,7 @@ impl Step<QemuConfigure> for Keep {
             apply_taken(guest, &task.taken);
             Ok(())
         };
-        cx.committed(cx.world.records.change_guest(task.vmid, keep).await?.0);
+        cx.committed(cx.node.records.change_guest(task.vmid, keep).await?.0);
         Ok(())
     }
 }

@@ -12,8 +12,8 @@ use tasks::{FollowUp, Steps, Task};
 use super::allocate::{Allocate, Allocates};
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
 use super::{QemuStart, guest_object};
-use crate::World;
-use crate::edit::Edit;
+use crate::NodeContext;
+use crate::qemu::edit::Edit;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuCreate {
@@ -26,7 +26,7 @@ pub struct QemuCreate {
 }
 
 impl Task for QemuCreate {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_create";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmcreate";
@@ -42,10 +42,10 @@ impl Task for QemuCreate {
         Some(guest_object(self.vmid))
     }
 
-    fn follow_up(&self) -> Option<FollowUp<World>> {
+    fn follow_up(&self) -> Option<FollowUp<NodeContext>> {
         let task = QemuStart::new(self.vmid, None, false);
         self.start.then(|| {
-            let submit: FollowUp<World> =
+            let submit: FollowUp<NodeContext> =
                 Box::new(move |engine, submission| Box::pin(engine.submit(submission, task)));
             submit
         })

@@ -17,9 +17,9 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::{guest_object, memory};
-use crate::World;
-use crate::disk_snapshots::Disk;
-use crate::volumes;
+use crate::NodeContext;
+use crate::qemu::disk_snapshots::Disk;
+use crate::qemu::drives;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuDelsnapshot {
@@ -58,7 +58,7 @@ impl QemuDelsnapshot {
 }
 
 impl Task for QemuDelsnapshot {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_delsnapshot";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmdelsnapshot";
@@ -95,7 +95,7 @@ pub fn snapshot_of<'a>(guest: &'a GuestRecord, name: &str) -> Result<&'a model::
     guest.snapshots.get(name).ok_or_else(none)
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 struct Mark;
 
@@ -106,10 +106,10 @@ impl Step<QemuDelsnapshot> for Mark {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuDelsnapshot) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let snapshot = snapshot_of(&guest, &task.name)?;
         let config = VmConfig::parse(&snapshot.config).map_err(Error::invalid_fields)?;
-        task.disks = volumes::disks_of(&config);
+        task.disks = drives::disks_of(&config);
         task.memory = snapshot.memory.as_ref().map(|memory| memory.volume.clone());
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Step<QemuDelsnapshot> for Mark {
             }
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, mark).await?;
+        let revision = cx.node.records.change_guest(task.vmid, mark).await?;
         cx.committed(revision.0);
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Step<QemuDelsnapshot> for DeleteDisks {
 
     async fn act(&self, cx: &Cx, task: &mut QemuDelsnapshot) -> Result<(), Error> {
         let deleted = cx
-            .world
+            .node
             .delete_disk_snapshots(task.vmid, &task.disks, &task.name)
             .await;
         task.tolerate(cx, deleted).await
@@ -171,7 +171,7 @@ impl Step<QemuDelsnapshot> for Forget {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuDelsnapshot) -> Result<Probe, Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         Ok(if guest.snapshots.contains_key(&task.name) {
             Probe::NotDone
         } else {
@@ -197,7 +197,7 @@ impl Step<QemuDelsnapshot> for Forget {
             }
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, forget).await?;
+        let revision = cx.node.records.change_guest(task.vmid, forget).await?;
         cx.committed(revision.0);
         Ok(())
     }

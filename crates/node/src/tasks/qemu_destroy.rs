@@ -9,8 +9,8 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
 use super::volume_delete::check_no_layers;
-use crate::World;
-use crate::edit::volumes_of_guest;
+use crate::NodeContext;
+use crate::qemu::edit::volumes_of_guest;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuDestroy {
@@ -35,7 +35,7 @@ impl QemuDestroy {
 }
 
 impl Task for QemuDestroy {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_destroy";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmdestroy";
@@ -69,7 +69,7 @@ impl Claims for QemuDestroy {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// Finds what belongs to the guest.
 struct Choose;
@@ -82,16 +82,16 @@ impl Step<QemuDestroy> for Choose {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
         let vmid = task.vmid;
-        if cx.world.running.is_running(vmid).await? {
+        if cx.node.running.is_running(vmid).await? {
             return Err(Error::conflict(format!(
                 "VM {vmid} is running - destroy failed"
             )));
         }
-        let guest = cx.world.records.guest(vmid).await?.record.data;
+        let guest = cx.node.records.qemu(vmid).await?.record.data;
         let mut volumes = volumes_of_guest(&guest);
         if task.unreferenced {
-            for storage in cx.world.records.storages().await? {
-                if storage.is_enabled_on(&cx.world.node) {
+            for storage in cx.node.records.storages().await? {
+                if storage.is_enabled_on(&cx.node.name) {
                     volumes.extend(images_of(cx, &storage, vmid).await?);
                 }
             }
@@ -101,7 +101,7 @@ impl Step<QemuDestroy> for Choose {
         // The list of a storage may know an image by its other name.
         volumes.sort_by(|a, b| (a.storage(), a.image()).cmp(&(b.storage(), b.image())));
         volumes.dedup_by(|a, b| a.is_same_image(b));
-        for other in cx.world.records.guests().await? {
+        for other in cx.node.records.guests().await? {
             let other = other?;
             for volume in volumes.iter().filter(|_| other.vmid != vmid) {
                 check_no_layers(&other, volume)?;
@@ -125,7 +125,7 @@ async fn images_of(
     config: &storage::StorageConfig,
     vmid: VmId,
 ) -> Result<Vec<VolumeId>, Error> {
-    let storage = storage::open(config.clone(), cx.world.host.clone());
+    let storage = storage::open(config.clone(), cx.node.host.clone());
     let images = storage.list(Some(storage::ContentType::Images)).await?;
     let mine = images.into_iter().filter(|image| image.owner == Some(vmid));
     Ok(mine
@@ -142,9 +142,9 @@ impl Step<QemuDestroy> for RemoveVolumes {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
-        cx.world.remove_traces(task.vmid).await?;
+        cx.node.remove_traces(task.vmid).await?;
         for volume in &task.volumes {
-            match cx.world.storage(volume.storage()).await {
+            match cx.node.storage(volume.storage()).await {
                 Ok(storage) => {
                     storage.free(volume.name()).await?;
                 }
@@ -172,7 +172,7 @@ impl Step<QemuDestroy> for RemoveRights {
     async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
         let vmid = task.vmid.get();
         let forgotten = cx
-            .world
+            .node
             .authority
             .change(|access| pools::forget_guest(access, vmid))
             .await;
@@ -191,6 +191,6 @@ impl Step<QemuDestroy> for Forget {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuDestroy) -> Result<(), Error> {
-        cx.world.records.delete_guest(task.vmid, &cx.upid).await
+        cx.node.records.delete_guest(task.vmid, &cx.upid).await
     }
 }

@@ -24,10 +24,11 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::volume_delete::free_unwanted;
 use super::{guest_object, qmp_failed};
-use crate::edit::{replace_volume, volume_of};
-use crate::images::{self, Source};
-use crate::live_copy::{self, LOOK, TELL_EVERY};
-use crate::{World, volumes};
+use crate::qemu::drives;
+use crate::qemu::edit::{replace_volume, volume_of};
+use crate::qemu::live_copy::{self, LOOK, TELL_EVERY};
+use crate::volumes::images::{self, Source};
+use crate::{NodeContext, volumes};
 
 /// The new image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,21 +78,21 @@ impl QemuMoveDisk {
     }
 
     /// Refuses what could not be done, before it is a task.
-    pub async fn check(&self, world: &World, guest: &GuestRecord) -> Result<(), Error> {
-        self.way(world, guest).await.map(|_| ())
+    pub async fn check(&self, node: &NodeContext, guest: &GuestRecord) -> Result<(), Error> {
+        self.way(node, guest).await.map(|_| ())
     }
 
     /// The image that is moved, and what format it gets.
     async fn way(
         &self,
-        world: &World,
+        node: &NodeContext,
         guest: &GuestRecord,
     ) -> Result<(VolumeId, BlockFormat), Error> {
         let from = movable(&guest.config, &self.disk)?;
         let id = self.storage.as_ref().unwrap_or(from.storage());
-        let target = world.storage(id).await?;
+        let target = node.storage(id).await?;
         check_snapshots(guest, self, &from)?;
-        let source = world.storage(from.storage()).await?;
+        let source = node.storage(from.storage()).await?;
         let old_format = source.block(from.name(), true)?.format;
         let is_tpm = self.disk == DriveSlot::TPM.to_string();
         let format = match self.format {
@@ -114,12 +115,12 @@ impl QemuMoveDisk {
     }
 
     fn label(&self, slot: DriveSlot) -> Result<String, Error> {
-        Ok(volumes::label(slot, &self.target()?.to))
+        Ok(drives::label(slot, &self.target()?.to))
     }
 }
 
 impl Task for QemuMoveDisk {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_move_disk";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmmove";
@@ -165,7 +166,7 @@ impl Claims for QemuMoveDisk {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 struct Choose;
 
@@ -176,17 +177,15 @@ impl Step<QemuMoveDisk> for Choose {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
-        let (from, format) = task.way(&cx.world, &guest).await?;
-        let source = cx.world.storage(from.storage()).await?;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
+        let (from, format) = task.way(&cx.node, &guest).await?;
+        let source = cx.node.storage(from.storage()).await?;
         source.activate().await?;
         let bytes = volumes::info_of(&*source, &from).await?.size;
         let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
-        let storage = cx.world.storage(&id).await?;
+        let storage = cx.node.storage(&id).await?;
         if task.delete {
-            cx.world
-                .check_no_layers(std::slice::from_ref(&from))
-                .await?;
+            cx.node.check_no_layers(std::slice::from_ref(&from)).await?;
         }
         let name = choose_name(&*storage, task.vmid, format).await?;
         let to = volumes::named(&id, name)?;
@@ -257,7 +256,7 @@ async fn live_slot(cx: &Cx, task: &QemuMoveDisk) -> Result<Option<DriveSlot>, Er
     let Ok(slot) = task.disk.parse::<DriveSlot>() else {
         return Ok(None);
     };
-    if !cx.world.running.is_running(task.vmid).await? {
+    if !cx.node.running.is_running(task.vmid).await? {
         return Ok(None);
     }
     if slot == DriveSlot::TPM {
@@ -279,15 +278,15 @@ impl Step<QemuMoveDisk> for CopyImage {
         let target = task.target()?;
         let (disk, from, to) = (&task.disk, &target.from, &target.to);
         cx.log(&format!("{disk}: moving '{from}' to '{to}'")).await;
-        let storage = cx.world.storage(to.storage()).await?;
+        let storage = cx.node.storage(to.storage()).await?;
         storage
             .allocate(to.name(), target.format, target.bytes)
             .await?;
         if let Some(slot) = target.live {
             return mirror(cx, task, slot).await;
         }
-        let source = cx.world.storage(from.storage()).await?;
-        let source = Source::of_volume(&cx.world.host, &*source, from.name(), None).await?;
+        let source = cx.node.storage(from.storage()).await?;
+        let source = Source::of_volume(&cx.node.host, &*source, from.name(), None).await?;
         let spec = storage.block(to.name(), false)?;
         images::copy(cx, disk, &source, &spec, target.bytes, task.bytes_per_s).await
     }
@@ -295,13 +294,13 @@ impl Step<QemuMoveDisk> for CopyImage {
     async fn undo(&self, cx: &Cx, task: &QemuMoveDisk) -> Result<(), Error> {
         let target = task.target()?;
         if let Some(slot) = target.live
-            && cx.world.running.is_running(task.vmid).await?
+            && cx.node.running.is_running(task.vmid).await?
         {
-            let qmp = cx.world.running.qmp(task.vmid).await?;
+            let qmp = cx.node.running.qmp(task.vmid).await?;
             live_copy::end_job(cx, &qmp, &cx.job_id("mirror")).await?;
             remove_behind(cx, &qmp, task, slot).await?;
         }
-        let storage = cx.world.storage(target.to.storage()).await?;
+        let storage = cx.node.storage(target.to.storage()).await?;
         storage.free(target.to.name()).await?;
         Ok(())
     }
@@ -310,9 +309,9 @@ impl Step<QemuMoveDisk> for CopyImage {
 /// Has QEMU write to both images, and waits until the new one has all.
 async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Error> {
     let target = task.target()?;
-    let guest = cx.world.records.guest(task.vmid).await?.record.data;
+    let guest = cx.node.records.qemu(task.vmid).await?.record.data;
     let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-    let storage = cx.world.storage(target.to.storage()).await?;
+    let storage = cx.node.storage(target.to.storage()).await?;
     let spec = storage.block(target.to.name(), false)?;
     let options = match config.drives.get(&slot) {
         Some(drive) => HostOptions::new(drive, &spec, Aio::Threads),
@@ -323,14 +322,14 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
         throttle: None,
         ..options
     };
-    let qmp = cx.world.running.qmp(task.vmid).await?;
+    let qmp = cx.node.running.qmp(task.vmid).await?;
     let existing = qmp.block_nodes().await.map_err(qmp_failed)?;
     let images = image_nodes(slot, &existing);
     let old = images
         .first()
         .ok_or_else(|| Error::bug("a drive has no image"))?;
     let label = task.label(slot)?;
-    let spec = volumes::pass(&cx.world.host, &qmp, &label, &spec, &options).await?;
+    let spec = drives::pass(&cx.node.host, &qmp, &label, &spec, &options).await?;
     let (name, nodes) = replacement(slot, &existing, &spec, &options);
     for node in nodes {
         qmp.add_block_node(node).await.map_err(qmp_failed)?;
@@ -391,7 +390,7 @@ async fn remove_behind(
     let is_over = is_switched_over(cx, task).await?;
     let new = task.label(slot)?;
     for (set, said) in qmp.descriptor_sets().await.map_err(qmp_failed)? {
-        let is_drives = said.iter().any(|said| volumes::is_label_of(said, slot));
+        let is_drives = said.iter().any(|said| drives::is_label_of(said, slot));
         let is_new = said.contains(&new);
         if is_drives && is_new != is_over {
             qmp.remove_descriptors(set).await.map_err(qmp_failed)?;
@@ -402,7 +401,7 @@ async fn remove_behind(
 
 /// Whether the record names the new image.
 async fn is_switched_over(cx: &Cx, task: &QemuMoveDisk) -> Result<bool, Error> {
-    let guest = cx.world.records.guest(task.vmid).await?.record.data;
+    let guest = cx.node.records.qemu(task.vmid).await?.record.data;
     Ok(volume_of(&task.disk, &guest.config).as_ref() == Some(&task.target()?.to))
 }
 
@@ -420,10 +419,10 @@ impl Step<QemuMoveDisk> for CatchUp {
             return Ok(Probe::Done);
         }
         // The mirror of a guest that has ended may lack what was on its way.
-        if !cx.world.running.is_running(task.vmid).await? {
+        if !cx.node.running.is_running(task.vmid).await? {
             return Ok(Probe::NotDone);
         }
-        let qmp = cx.world.running.qmp(task.vmid).await?;
+        let qmp = cx.node.running.qmp(task.vmid).await?;
         let state = job(cx, &qmp).await?.map(|job| job.state);
         Ok(match state {
             Some(JobState::Pending) => Probe::Done,
@@ -435,7 +434,7 @@ impl Step<QemuMoveDisk> for CatchUp {
         if task.target()?.live.is_none() {
             return Ok(());
         }
-        let qmp = cx.world.running.qmp(task.vmid).await?;
+        let qmp = cx.node.running.qmp(task.vmid).await?;
         qmp.complete_job(&cx.job_id("mirror"))
             .await
             .map_err(qmp_failed)?;
@@ -470,10 +469,10 @@ impl Step<QemuMoveDisk> for SwitchOver {
 
     async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
         let is_live = task.target()?.live.is_some();
-        if !is_live || !cx.world.running.is_running(task.vmid).await? {
+        if !is_live || !cx.node.running.is_running(task.vmid).await? {
             return Ok(());
         }
-        let qmp = cx.world.running.qmp(task.vmid).await?;
+        let qmp = cx.node.running.qmp(task.vmid).await?;
         loop {
             match job(cx, &qmp).await?.map(|job| job.state) {
                 Some(JobState::Pending) => qmp
@@ -513,7 +512,7 @@ impl Step<QemuMoveDisk> for Publish {
         let target = task.target()?;
         let change =
             |guest: &mut GuestRecord| replace_volume(guest, &task.disk, &target.to, task.delete);
-        let revision = cx.world.records.change_guest(task.vmid, change).await?;
+        let revision = cx.node.records.change_guest(task.vmid, change).await?;
         cx.committed(revision.0);
         Ok(())
     }
@@ -531,9 +530,9 @@ impl Step<QemuMoveDisk> for Clear {
     async fn act(&self, cx: &Cx, task: &mut QemuMoveDisk) -> Result<(), Error> {
         let target = task.target()?;
         if let Some(slot) = target.live
-            && cx.world.running.is_running(task.vmid).await?
+            && cx.node.running.is_running(task.vmid).await?
         {
-            let qmp = cx.world.running.qmp(task.vmid).await?;
+            let qmp = cx.node.running.qmp(task.vmid).await?;
             live_copy::end_job(cx, &qmp, &cx.job_id("mirror")).await?;
             remove_behind(cx, &qmp, task, slot).await?;
         }

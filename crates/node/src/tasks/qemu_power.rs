@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::{SHORT_PATIENCE, guest_object, qmp_failed};
-use crate::World;
+use crate::NodeContext;
 
 /// Which command.
 pub trait Command: Clone + Send + Sync + 'static {
@@ -86,7 +86,7 @@ impl Command for Resume {
 }
 
 impl<C: Command> Task for QemuPower<C> {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = C::NAME;
     const VERSION: u32 = 1;
     const KIND: &'static str = C::KIND;
@@ -116,16 +116,20 @@ impl<C: Command> Step<QemuPower<C>> for Tell {
 
     async fn probe(
         &self,
-        cx: &TaskContext<World>,
+        cx: &TaskContext<NodeContext>,
         task: &mut QemuPower<C>,
     ) -> Result<Probe, Error> {
-        let status = cx.world.running.status(task.vmid).await?.qmp_status;
+        let status = cx.node.running.status(task.vmid).await?.qmp_status;
         let is_done = C::RESULT.is_some() && status.as_deref() == C::RESULT;
         Ok(if is_done { Probe::Done } else { Probe::NotDone })
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut QemuPower<C>) -> Result<(), Error> {
-        let qmp = cx.world.running.qmp(task.vmid).await?;
+    async fn act(
+        &self,
+        cx: &TaskContext<NodeContext>,
+        task: &mut QemuPower<C>,
+    ) -> Result<(), Error> {
+        let qmp = cx.node.running.qmp(task.vmid).await?;
         C::send(&qmp).await.map_err(qmp_failed)
     }
 }

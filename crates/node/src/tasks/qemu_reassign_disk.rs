@@ -17,8 +17,8 @@ use tasks::{FollowUp, Probe, Step, Steps, Task, TaskContext};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::qemu_template::bases_of;
 use super::{QemuConfigure, guest_object};
-use crate::edit::{Edit, forget_boot_device, is_indexed, volume_of};
-use crate::{World, volumes, volumes_of};
+use crate::qemu::edit::{Edit, forget_boot_device, is_indexed, volume_of};
+use crate::{NodeContext, volumes, volumes_of};
 
 /// The disk on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl QemuReassignDisk {
 }
 
 impl Task for QemuReassignDisk {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_reassign_disk";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmmove";
@@ -84,11 +84,11 @@ impl Task for QemuReassignDisk {
         vec![guest_object(self.target)]
     }
 
-    fn follow_up(&self) -> Option<FollowUp<World>> {
+    fn follow_up(&self) -> Option<FollowUp<NodeContext>> {
         let plugs = self.moved.as_ref().is_some_and(|moved| moved.plug);
         let task = QemuConfigure::new(self.target, Edit::default(), None, true);
         plugs.then(|| {
-            let submit: FollowUp<World> =
+            let submit: FollowUp<NodeContext> =
                 Box::new(move |engine, submission| Box::pin(engine.submit(submission, task)));
             submit
         })
@@ -127,7 +127,7 @@ fn check_is_no_template(guest: &GuestRecord) -> Result<(), Error> {
     Ok(())
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 struct ClaimTarget;
 
@@ -138,7 +138,7 @@ impl Step<QemuReassignDisk> for ClaimTarget {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.target).await?.record.data;
+        let guest = cx.node.records.qemu(task.target).await?.record.data;
         check_digest(&guest, task.target_digest.as_deref())?;
         check_lock(&guest, false)?;
         check_is_no_template(&guest)?;
@@ -151,12 +151,12 @@ impl Step<QemuReassignDisk> for ClaimTarget {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<Probe, Error> {
-        let claimed = cx.world.records.is_claimed(task.target, &cx.upid).await?;
+        let claimed = cx.node.records.is_claimed(task.target, &cx.upid).await?;
         Ok(if claimed { Probe::Done } else { Probe::NotDone })
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<(), Error> {
-        let records = &cx.world.records;
+        let records = &cx.node.records;
         let revision = records
             .claim(task.target, &cx.upid, QemuReassignDisk::SHOWN_AS)
             .await?;
@@ -165,7 +165,7 @@ impl Step<QemuReassignDisk> for ClaimTarget {
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuReassignDisk) -> Result<(), Error> {
-        let revision = cx.world.records.release(task.target, &cx.upid).await?;
+        let revision = cx.node.records.release(task.target, &cx.upid).await?;
         cx.committed(revision.0);
         Ok(())
     }
@@ -180,15 +180,15 @@ impl Step<QemuReassignDisk> for Rename {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let from = movable(&guest, &task.disk)?;
-        let runs = cx.world.running.is_running(task.vmid).await?;
+        let runs = cx.node.running.is_running(task.vmid).await?;
         if runs && !is_indexed(&task.disk, "unused") {
             let text =
                 "Cannot move disk to another VM while the source VM is running - detach first";
             return Err(Error::conflict(text));
         }
-        let storage = cx.world.storage(from.storage()).await?;
+        let storage = cx.node.storage(from.storage()).await?;
         storage.activate().await?;
         volumes::info_of(&*storage, &from).await?;
         let bases = bases_of(&*storage, &from)?;
@@ -196,15 +196,13 @@ impl Step<QemuReassignDisk> for Rename {
             let text = "Storage does not support moving of this disk to another VM";
             return Err(Error::conflict(text));
         }
-        cx.world
-            .check_no_layers(std::slice::from_ref(&from))
-            .await?;
+        cx.node.check_no_layers(std::slice::from_ref(&from)).await?;
         let name = choose_name(&*storage, &from, task.target).await?;
         let to = volumes::named(from.storage(), name)?;
         let text = guest.config.text(&task.disk).unwrap_or_default();
         task.moved = Some(Moved {
             value: option_of(&task.target_disk, &task.disk, &text, &to)?,
-            plug: cx.world.running.is_running(task.target).await?
+            plug: cx.node.running.is_running(task.target).await?
                 && !is_indexed(&task.target_disk, "unused"),
             from,
             to,
@@ -214,7 +212,7 @@ impl Step<QemuReassignDisk> for Rename {
 
     async fn act(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<(), Error> {
         let Moved { from, to, .. } = task.moved()?;
-        let storage = cx.world.storage(from.storage()).await?;
+        let storage = cx.node.storage(from.storage()).await?;
         let bases = bases_of(&*storage, from)?;
         bases.rename_image(from.name(), to.name()).await?;
         cx.log(&format!("'{from}' becomes '{to}'")).await;
@@ -223,7 +221,7 @@ impl Step<QemuReassignDisk> for Rename {
 
     async fn undo(&self, cx: &Cx, task: &QemuReassignDisk) -> Result<(), Error> {
         let Moved { from, to, .. } = task.moved()?;
-        let storage = cx.world.storage(from.storage()).await?;
+        let storage = cx.node.storage(from.storage()).await?;
         if storage.info(from.name()).await?.is_none() {
             let bases = bases_of(&*storage, from)?;
             bases.rename_image(to.name(), from.name()).await?;
@@ -292,7 +290,7 @@ impl Step<QemuReassignDisk> for Publish {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<Probe, Error> {
-        let claimed = cx.world.records.is_claimed(task.target, &cx.upid).await?;
+        let claimed = cx.node.records.is_claimed(task.target, &cx.upid).await?;
         Ok(if claimed { Probe::NotDone } else { Probe::Done })
     }
 
@@ -310,7 +308,7 @@ impl Step<QemuReassignDisk> for Publish {
             target.busy = None;
         };
         let revision = cx
-            .world
+            .node
             .records
             .change_two(task.vmid, task.target, change)
             .await?;

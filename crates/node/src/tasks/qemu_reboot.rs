@@ -8,7 +8,7 @@ use tasks::{FollowUp, Steps, Task};
 
 use super::power_off::{ClearUp, PowerOff, PowersOff};
 use super::{QemuStart, SHORT_PATIENCE, guest_object};
-use crate::World;
+use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuReboot {
@@ -17,7 +17,7 @@ pub struct QemuReboot {
 }
 
 impl Task for QemuReboot {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_reboot";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmreboot";
@@ -34,7 +34,7 @@ impl Task for QemuReboot {
         Some(guest_object(self.vmid))
     }
 
-    fn follow_up(&self) -> Option<FollowUp<World>> {
+    fn follow_up(&self) -> Option<FollowUp<NodeContext>> {
         let task = QemuStart::new(self.vmid, None, false);
         Some(Box::new(move |engine, submission| {
             Box::pin(engine.submit(submission, task))

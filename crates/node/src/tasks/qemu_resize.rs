@@ -14,7 +14,7 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::{guest_object, qmp_failed};
-use crate::{World, volumes};
+use crate::{NodeContext, volumes};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuResize {
@@ -70,7 +70,7 @@ impl QemuResize {
 }
 
 impl Task for QemuResize {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_resize";
     const VERSION: u32 = 1;
     const KIND: &'static str = "resize";
@@ -100,11 +100,11 @@ impl Claims for QemuResize {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// What the storage says that the volume's size is.
 async fn size_of(cx: &Cx, volume: &VolumeId) -> Result<u64, Error> {
-    let storage = cx.world.storage(volume.storage()).await?;
+    let storage = cx.node.storage(volume.storage()).await?;
     Ok(volumes::info_of(&*storage, volume).await?.size)
 }
 
@@ -131,10 +131,10 @@ impl Step<QemuResize> for Grow {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let drive = task.drive(&guest.config)?;
         let volume = resizable(&drive)?;
-        cx.world
+        cx.node
             .check_no_layers(std::slice::from_ref(&volume))
             .await?;
         let now = size_of(cx, &volume).await?;
@@ -159,12 +159,12 @@ impl Step<QemuResize> for Grow {
 
     async fn act(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
         let (volume, bytes) = task.target()?;
-        if cx.world.running.is_running(task.vmid).await? {
-            let qmp = cx.world.running.qmp(task.vmid).await?;
+        if cx.node.running.is_running(task.vmid).await? {
+            let qmp = cx.node.running.qmp(task.vmid).await?;
             let node = node_name(task.slot);
             return qmp.resize_block(&node, *bytes).await.map_err(qmp_failed);
         }
-        let storage = cx.world.storage(volume.storage()).await?;
+        let storage = cx.node.storage(volume.storage()).await?;
         Ok(storage.resize(volume.name(), *bytes).await?)
     }
 }
@@ -181,7 +181,7 @@ impl Step<QemuResize> for NoteSize {
     async fn act(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
         let bytes = task.target()?.1;
         let revision = cx
-            .world
+            .node
             .records
             .change_guest(task.vmid, |guest| {
                 let mut drive = task.drive(&guest.config)?;

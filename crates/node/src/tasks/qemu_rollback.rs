@@ -15,9 +15,9 @@ use super::claim::{Claim, Claims, Release, check_lock};
 use super::qemu_delsnapshot::snapshot_of;
 use super::volume_delete::free_unwanted;
 use super::{QemuStart, guest_object};
-use crate::disk_snapshots::{Disk, disks};
-use crate::edit::return_to;
-use crate::{World, volumes};
+use crate::qemu::disk_snapshots::{Disk, disks};
+use crate::qemu::edit::return_to;
+use crate::{NodeContext, volumes};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuRollback {
@@ -49,7 +49,7 @@ impl QemuRollback {
 }
 
 impl Task for QemuRollback {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_rollback";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmrollback";
@@ -65,13 +65,13 @@ impl Task for QemuRollback {
         Some(guest_object(self.vmid))
     }
 
-    fn follow_up(&self) -> Option<FollowUp<World>> {
+    fn follow_up(&self) -> Option<FollowUp<NodeContext>> {
         let task = match &self.memory {
             Some(memory) => QemuStart::with_memory(self.vmid, self.name.clone(), memory.clone()),
             None => QemuStart::new(self.vmid, None, false),
         };
         (self.start || self.memory.is_some()).then(|| {
-            let submit: FollowUp<World> =
+            let submit: FollowUp<NodeContext> =
                 Box::new(move |engine, submission| Box::pin(engine.submit(submission, task)));
             submit
         })
@@ -100,7 +100,7 @@ impl Claims for QemuRollback {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// Makes sure that everything that the guest is to be made of is there.
 struct Check;
@@ -112,17 +112,17 @@ impl Step<QemuRollback> for Check {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let snapshot = snapshot_of(&guest, &task.name)?;
         let config = VmConfig::parse(&snapshot.config).map_err(Error::invalid_fields)?;
-        task.disks = disks(&cx.world, &config).await?;
+        task.disks = disks(&cx.node, &config).await?;
         task.memory = snapshot.memory.clone();
-        cx.world
+        cx.node
             .check_disk_snapshots(&task.disks, &task.name)
             .await?;
         if let Some(memory) = &task.memory {
             let volume = &memory.volume;
-            let storage = cx.world.storage(volume.storage()).await?;
+            let storage = cx.node.storage(volume.storage()).await?;
             volumes::info_of(&*storage, volume).await?;
         }
         Ok(())
@@ -147,11 +147,11 @@ impl Step<QemuRollback> for RollBackDisks {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
-        cx.world.remove_traces(task.vmid).await?;
+        cx.node.remove_traces(task.vmid).await?;
         for (slot, volume) in &task.disks {
             cx.log(&format!("rolling back '{slot}' ({volume})")).await;
         }
-        cx.world.roll_back_disks(&task.disks, &task.name).await
+        cx.node.roll_back_disks(&task.disks, &task.name).await
     }
 }
 
@@ -165,7 +165,7 @@ impl Step<QemuRollback> for Apply {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
-        let mut guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
         task.unwanted = return_to(&mut guest, &task.name).unwanted;
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Step<QemuRollback> for Apply {
             return_to(guest, &task.name);
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, apply).await?;
+        let revision = cx.node.records.change_guest(task.vmid, apply).await?;
         cx.committed(revision.0);
         for volume in &task.unwanted {
             free_unwanted(cx, volume).await?;

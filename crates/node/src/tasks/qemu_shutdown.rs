@@ -8,7 +8,7 @@ use tasks::{Steps, Task};
 
 use super::power_off::{ClearUp, PowerOff, PowersOff};
 use super::{SHORT_PATIENCE, guest_object};
-use crate::World;
+use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuShutdown {
@@ -19,7 +19,7 @@ pub struct QemuShutdown {
 }
 
 impl Task for QemuShutdown {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_shutdown";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmshutdown";

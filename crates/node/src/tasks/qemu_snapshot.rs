@@ -17,8 +17,8 @@ use super::guest_object;
 use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
-use crate::disk_snapshots::{Disk, disks};
-use crate::{Freeze, World};
+use crate::qemu::disk_snapshots::{Disk, disks};
+use crate::{Freeze, NodeContext};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuSnapshot {
@@ -48,7 +48,7 @@ impl QemuSnapshot {
 }
 
 impl Task for QemuSnapshot {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_snapshot";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmsnapshot";
@@ -108,7 +108,7 @@ impl SavesMemory for QemuSnapshot {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// What a snapshot keeps of the options.
 fn kept(config: &GuestConfig) -> GuestConfig {
@@ -133,10 +133,10 @@ impl Step<QemuSnapshot> for Prepare {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuSnapshot) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-        task.disks = disks(&cx.world, &config).await?;
-        if task.with_memory && cx.world.running.is_running(task.vmid).await? {
+        task.disks = disks(&cx.node, &config).await?;
+        if task.with_memory && cx.node.running.is_running(task.vmid).await? {
             let what = format!("state-{}", task.name);
             task.memory = Some(plan_memory(cx, &guest, None, &what).await?);
         }
@@ -157,7 +157,7 @@ impl Step<QemuSnapshot> for Prepare {
             guest.snapshots.insert(task.name.clone(), snapshot);
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, prepare).await?;
+        let revision = cx.node.records.change_guest(task.vmid, prepare).await?;
         cx.committed(revision.0);
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Step<QemuSnapshot> for Prepare {
             guest.snapshots.remove(&task.name);
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, forget).await?;
+        let revision = cx.node.records.change_guest(task.vmid, forget).await?;
         cx.committed(revision.0);
         Ok(())
     }
@@ -186,15 +186,15 @@ impl Step<QemuSnapshot> for SnapshotDisks {
             cx.log(&format!("snapshotting '{slot}' ({volume})")).await;
         }
         // With its memory a guest goes on where it was; without, its file systems must be whole.
-        if task.memory.is_some() || !cx.world.running.is_running(task.vmid).await? {
+        if task.memory.is_some() || !cx.node.running.is_running(task.vmid).await? {
             return cx
-                .world
+                .node
                 .snapshot_disks(task.vmid, &task.disks, &task.name)
                 .await;
         }
         freeze(cx, task.vmid).await?;
         let made = cx
-            .world
+            .node
             .snapshot_disks(task.vmid, &task.disks, &task.name)
             .await;
         thaw(cx, task.vmid).await;
@@ -203,7 +203,7 @@ impl Step<QemuSnapshot> for SnapshotDisks {
 
     async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
         thaw(cx, task.vmid).await;
-        cx.world
+        cx.node
             .delete_disk_snapshots(task.vmid, &task.disks, &task.name)
             .await
     }
@@ -211,18 +211,18 @@ impl Step<QemuSnapshot> for SnapshotDisks {
 
 /// A guest that does not thaw now is thawed by who looks after such guests.
 async fn thaw(cx: &Cx, vmid: VmId) {
-    if cx.world.thaw(vmid).await.is_ok() {
+    if cx.node.thaw(vmid).await.is_ok() {
         return;
     }
     // It stands still: what hindered is tried once more at once.
-    if let Err(error) = cx.world.thaw(vmid).await {
+    if let Err(error) = cx.node.thaw(vmid).await {
         cx.warn(&format!("the guest is not thawed yet: {error}"))
             .await;
     }
 }
 
 async fn freeze(cx: &Cx, vmid: VmId) -> Result<(), Error> {
-    match cx.world.freeze(vmid).await? {
+    match cx.node.freeze(vmid).await? {
         Freeze::Frozen { filesystems } => {
             cx.log(&format!("froze {filesystems} file systems")).await;
         }
@@ -245,7 +245,7 @@ impl Step<QemuSnapshot> for Publish {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuSnapshot) -> Result<Probe, Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let snapshot = guest.snapshots.get(&task.name);
         let is_whole = snapshot.is_some_and(|snapshot| snapshot.state.is_none());
         Ok(if is_whole {
@@ -263,14 +263,14 @@ impl Step<QemuSnapshot> for Publish {
             guest.config.set("parent", task.name.clone());
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, publish).await?;
+        let revision = cx.node.records.change_guest(task.vmid, publish).await?;
         cx.committed(revision.0);
         Ok(())
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
         // A commit whose answer was lost, and of which nobody could tell for a time.
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let parent = guest
             .snapshots
             .get(&task.name)
@@ -285,7 +285,7 @@ impl Step<QemuSnapshot> for Publish {
             }
             Ok(())
         };
-        cx.world.records.change_guest(task.vmid, take_back).await?;
+        cx.node.records.change_guest(task.vmid, take_back).await?;
         Ok(())
     }
 }

@@ -1,13 +1,12 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ settle ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope
-//!             │           │                        the script's pre-start comes first
-//!             │           the medium with cloud-init's data
-//!             pending changes take effect
-//!   launch ─ record ─ awake ─ cont ┃ forget-memory ─ post-start ─ release
-//!                       │          ┃ point of no return: the guest executes
-//!                       saved memory is read
+//!   claim ─ apply-pending ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope
+//!                           │                                           the script's pre-start
+//!                           the medium with cloud-init's data           comes first
+//!   launch ─ record ─ wait-for-qmp ─ cont ┃ forget-memory ─ post-start ─ release
+//!                     │                   ┃ point of no return: the guest executes
+//!                     saved memory is read
 //! ```
 
 use std::os::fd::OwnedFd;
@@ -30,11 +29,13 @@ use super::claim::{Claim, Claims, Release, check_lock};
 use super::seed::{PrepareSeed, Seeds, WriteSeed};
 use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object, memory, qmp_failed};
-use crate::edit::{apply_pending, forget_suspension};
-use crate::hooks::{self, Phase};
-use crate::programs::QEMU;
-use crate::volumes::Descriptors;
-use crate::{RunState, World, efi_vars, limits, swtpm, taps, volumes};
+use crate::guests::hooks::{self, Phase};
+use crate::guests::taps;
+use crate::qemu::drives::Descriptors;
+use crate::qemu::edit::{apply_pending, forget_suspension};
+use crate::qemu::programs::QEMU;
+use crate::qemu::{drives, efi_vars, swtpm};
+use crate::{NodeContext, RunState, limits};
 
 /// How long a new process may take until it answers, where the caller sets no time.
 const READY_TIMEOUT_S: u64 = 30;
@@ -55,10 +56,10 @@ pub struct QemuStart {
     /// Whether it was suspended with that memory, which is of no use afterwards.
     #[serde(default)]
     is_suspended: bool,
-    /// Volumes that pending changes leave unwanted, found by `settle`.
+    /// Volumes that pending changes leave unwanted, found by `apply-pending`.
     #[serde(default)]
     unwanted: Vec<VolumeId>,
-    /// The snapshot whose memory fits the disks until the guest executes, found by `settle`.
+    /// The snapshot whose memory fits the disks until the guest executes, found by `apply-pending`.
     #[serde(default)]
     fits: Option<String>,
     /// Chosen by `layout`.
@@ -115,22 +116,22 @@ impl QemuStart {
     }
 
     /// A start that was under way before guests had users of their own has none.
-    fn user(&self, cx: &TaskContext<World>) -> Option<(u32, u32)> {
-        self.user.or(cx.world.guest_user)
+    fn user(&self, cx: &TaskContext<NodeContext>) -> Option<(u32, u32)> {
+        self.user.or(cx.node.guest_user)
     }
 
-    async fn config(&self, cx: &TaskContext<World>) -> Result<VmConfig, Error> {
-        let record = cx.world.records.guest(self.vmid).await?.record;
+    async fn config(&self, cx: &TaskContext<NodeContext>) -> Result<VmConfig, Error> {
+        let record = cx.node.records.qemu(self.vmid).await?.record;
         VmConfig::parse(&record.data.config).map_err(Error::invalid_fields)
     }
 
-    fn runtime(&self, cx: &TaskContext<World>) -> RuntimePaths {
-        RuntimePaths::new(cx.world.paths.guest(self.vmid).display().to_string())
+    fn runtime(&self, cx: &TaskContext<NodeContext>) -> RuntimePaths {
+        RuntimePaths::new(cx.node.paths.guest(self.vmid).display().to_string())
     }
 }
 
 impl Task for QemuStart {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_start";
     const VERSION: u32 = 2;
     const KIND: &'static str = "qmstart";
@@ -140,7 +141,7 @@ impl Task for QemuStart {
         Steps {
             before: &[
                 &Claim,
-                &Settle,
+                &ApplyPending,
                 &PrepareSeed,
                 &WriteSeed,
                 &Layout,
@@ -148,7 +149,7 @@ impl Task for QemuStart {
                 &MakeScope,
                 &Launch,
                 &Record,
-                &Awake,
+                &WaitForQmp,
                 &Cont,
             ],
             after: &[&ForgetMemory, &PostStart, &Release],
@@ -186,25 +187,25 @@ impl Seeds for QemuStart {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// Makes pending changes the configuration. They stay so if the start fails: the guest does not
 /// run, and then nothing is pending. That a snapshot's memory fits the disks is unsaid for as long
 /// as nobody knows whether the guest will execute.
-struct Settle;
+struct ApplyPending;
 
 #[async_trait]
-impl Step<QemuStart> for Settle {
+impl Step<QemuStart> for ApplyPending {
     fn name(&self) -> &'static str {
-        "settle"
+        "apply-pending"
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let vmid = task.vmid;
-        if cx.world.running.is_running(vmid).await? {
+        if cx.node.running.is_running(vmid).await? {
             return Err(Error::conflict(format!("VM {vmid} already running")));
         }
-        let mut guest = cx.world.records.guest(vmid).await?.record.data;
+        let mut guest = cx.node.records.qemu(vmid).await?.record.data;
         if task.snapshot.is_some() && task.snapshot != guest.wakes_at {
             // Somebody else started it first: its disks have changed since.
             let text = format!("VM {vmid} is not as it was at the snapshot any more");
@@ -222,7 +223,7 @@ impl Step<QemuStart> for Settle {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let is_settled = guest.pending.is_empty() || task.memory.is_some();
         Ok(if is_settled && guest.wakes_at.is_none() {
             Probe::Done
@@ -232,8 +233,8 @@ impl Step<QemuStart> for Settle {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
-        let records = &cx.world.records;
-        let guest = records.guest(task.vmid).await?.record.data;
+        let records = &cx.node.records;
+        let guest = records.qemu(task.vmid).await?.record.data;
         let wakes_up = task.memory.is_some();
         if guest.wakes_at.is_some() || (!wakes_up && !guest.pending.is_empty()) {
             let settle = |guest: &mut GuestRecord| {
@@ -261,7 +262,7 @@ impl Step<QemuStart> for Settle {
             guest.wakes_at.clone_from(&task.fits);
             Ok(())
         };
-        cx.world.records.change_guest(task.vmid, restore).await?;
+        cx.node.records.change_guest(task.vmid, restore).await?;
         Ok(())
     }
 }
@@ -279,18 +280,18 @@ impl Step<QemuStart> for Layout {
         let vmid = task.vmid;
         let config = task.config(cx).await?;
         let accel = cx
-            .world
+            .node
             .kvm
-            .accel(config.kvm, cx.world.allow_emulation)
+            .accel(config.kvm, cx.node.allow_emulation)
             .await?;
         let running_as = match &task.memory {
             None => plan(&config, &qemu_info(cx).await?, accel)
                 .map_err(|error| Error::conflict(Error::chain(&error)))?,
             Some(memory) => machine_of(memory, accel)?,
         };
-        task.volumes = volumes::resolve(&cx.world, &config).await?;
+        task.volumes = drives::resolve(&cx.node, &config).await?;
         if config.has_temporary_variables() {
-            let spec = efi_vars::temporary(&cx.world, vmid);
+            let spec = efi_vars::temporary(&cx.node, vmid);
             task.volumes.insert(DriveSlot::EFI, spec);
         }
         task.taps = config
@@ -298,7 +299,7 @@ impl Step<QemuStart> for Layout {
             .iter()
             .filter_map(|(index, net)| taps::spec(vmid, *index, net).map(|spec| (*index, spec)))
             .collect();
-        task.user = cx.world.user_of_new(vmid);
+        task.user = cx.node.user_of_new(vmid);
         task.running_as = Some(running_as);
         Ok(())
     }
@@ -316,7 +317,7 @@ impl Step<QemuStart> for Layout {
             cx.warn(&text).await;
         }
         // What an earlier run of the guest left behind has no meaning any more.
-        cx.world.running.forget(task.vmid).await?;
+        cx.node.running.forget(task.vmid).await?;
         hooks::call(cx, task.vmid, Phase::PreStart).await
     }
 }
@@ -338,11 +339,11 @@ async fn qemu_info(cx: &Cx) -> Result<QemuInfo, Error> {
     let ask = async |args: &[&str]| -> Result<String, Error> {
         // Asked once for each version that is installed: it takes as long as a guest's own QEMU
         // takes to begin.
-        if let Some(known) = cx.world.programs.ask(QEMU, args).await? {
+        if let Some(known) = cx.node.programs.ask(QEMU, args).await? {
             return Ok(known);
         }
         let command = Command::new(QEMU).args(args.iter().copied());
-        let printed = cx.world.host.run(command).await?.checked(QEMU)?;
+        let printed = cx.node.host.run(command).await?.checked(QEMU)?;
         Ok(String::from_utf8_lossy(&printed).into_owned())
     };
     let version = ask(&["--version"]).await?;
@@ -376,9 +377,9 @@ impl Step<QemuStart> for MakeTaps {
                 let text = "firewall, tag and trunks are stored but have no effect yet";
                 cx.warn(&format!("net{index}: {text}")).await;
             }
-            network::attach(&*cx.world.host, tap, &options).await?;
+            network::attach(&*cx.node.host, tap, &options).await?;
             if net.rate.is_some() {
-                let limited = network::limit(&*cx.world.host, &tap.name, net.rate).await?;
+                let limited = network::limit(&*cx.node.host, &tap.name, net.rate).await?;
                 if let Some(text) = limited {
                     cx.warn(&format!("net{index}: {text}")).await;
                 }
@@ -389,7 +390,7 @@ impl Step<QemuStart> for MakeTaps {
 
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
         for (_, tap) in &task.taps {
-            cx.world.host.remove_tap(&tap.name).await?;
+            cx.node.host.remove_tap(&tap.name).await?;
         }
         Ok(())
     }
@@ -404,18 +405,18 @@ impl Step<QemuStart> for MakeScope {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
-        let found = cx.world.host.scopes().await?.contains(&task.scope());
+        let found = cx.node.host.scopes().await?.contains(&task.scope());
         Ok(if found { Probe::Done } else { Probe::NotDone })
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
         let limits = limits(&config);
-        Ok(cx.world.host.create_scope(&task.scope(), &limits).await?)
+        Ok(cx.node.host.create_scope(&task.scope(), &limits).await?)
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
-        Ok(cx.world.host.kill_scope(&task.scope()).await?)
+        Ok(cx.node.host.kill_scope(&task.scope()).await?)
     }
 }
 
@@ -429,7 +430,7 @@ impl Step<QemuStart> for Launch {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
-        let members = cx.world.host.members(&task.scope()).await?;
+        let members = cx.node.host.members(&task.scope()).await?;
         // Helpers are there before it.
         task.process = members.into_iter().max_by_key(|process| process.start_time);
         Ok(if task.process.is_some() {
@@ -442,21 +443,21 @@ impl Step<QemuStart> for Launch {
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
         let user = task.user(cx);
-        cx.world.check_own_user(task.vmid).await?;
-        let folder = cx.world.paths.guest(task.vmid);
-        cx.world.host.create_dir(&folder, 0o700).await?;
+        cx.node.check_own_user(task.vmid).await?;
+        let folder = cx.node.paths.guest(task.vmid);
+        cx.node.host.create_dir(&folder, 0o700).await?;
         if let Some((uid, gid)) = user {
-            cx.world.host.chown(&folder, uid, gid).await?;
+            cx.node.host.chown(&folder, uid, gid).await?;
         }
         if config.has_temporary_variables() {
-            efi_vars::make_temporary(&cx.world, task.vmid).await?;
+            efi_vars::make_temporary(&cx.node, task.vmid).await?;
         }
-        let host = &cx.world.host;
-        let (volumes, mut descriptors) = volumes::open(host, &config, &task.volumes).await?;
+        let host = &cx.node.host;
+        let (volumes, mut descriptors) = drives::open(host, &config, &task.volumes).await?;
         let taps = open_taps(cx, task, &config, &mut descriptors).await?;
         let paths = task.runtime(cx);
         if let Some(tpm) = &config.tpm {
-            swtpm::start(&cx.world, task.vmid, tpm, &paths, user).await?;
+            swtpm::start(&cx.node, task.vmid, tpm, &paths, user).await?;
         }
         let mut args = argv(
             task.running_as()?,
@@ -468,7 +469,7 @@ impl Step<QemuStart> for Launch {
         )
         .map_err(|error| Error::bug(Error::chain(&error)))?;
         if let Some(memory) = &task.memory {
-            let number = volumes::next_descriptor(&descriptors);
+            let number = drives::next_descriptor(&descriptors);
             descriptors.push((number, open_memory(cx, memory).await?));
             args.extend(["-incoming".to_owned(), format!("fd:{number}")]);
         }
@@ -480,7 +481,7 @@ impl Step<QemuStart> for Launch {
                 Accel::Kvm => vec!["/dev/kvm".into()],
                 Accel::Tcg => Vec::new(),
             },
-            output: Stdio::File(cx.world.paths.guest_log(task.vmid)),
+            output: Stdio::File(cx.node.paths.guest_log(task.vmid)),
             timeout: None,
             ..Command::new(QEMU)
         };
@@ -489,22 +490,18 @@ impl Step<QemuStart> for Launch {
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
-        cx.world.host.kill_scope(&task.scope()).await?;
-        cx.world.running.forget(task.vmid).await
+        cx.node.host.kill_scope(&task.scope()).await?;
+        cx.node.running.forget(task.vmid).await
     }
 }
 
 /// Opens the volume that the guest's memory is read from.
 async fn open_memory(cx: &Cx, memory: &SavedMemory) -> Result<Arc<OwnedFd>, Error> {
     let volume = &memory.volume;
-    let storage = cx.world.storage(volume.storage()).await?;
+    let storage = cx.node.storage(volume.storage()).await?;
     storage.activate().await?;
     match storage.block(volume.name(), true)?.source {
-        BlockSource::Path(path) => Ok(cx
-            .world
-            .host
-            .open_image(path.as_ref(), false, false)
-            .await?),
+        BlockSource::Path(path) => Ok(cx.node.host.open_image(path.as_ref(), false, false).await?),
         _ => Err(Error::bug("a volume of memory has no path")),
     }
 }
@@ -521,8 +518,8 @@ async fn open_taps(
         let queues = config.nets[index].queues.unwrap_or(1).max(1);
         let mut numbers = Vec::new();
         for _ in 0..queues {
-            let number = volumes::next_descriptor(descriptors);
-            descriptors.push((number, cx.world.host.open_tap(&spec.name).await?));
+            let number = drives::next_descriptor(descriptors);
+            descriptors.push((number, cx.node.host.open_tap(&spec.name).await?));
             numbers.push(number);
         }
         let tap = Tap::Descriptors {
@@ -545,7 +542,7 @@ impl Step<QemuStart> for Record {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
-        let found = cx.world.running.run_file(task.vmid).await?.is_some();
+        let found = cx.node.running.run_file(task.vmid).await?.is_some();
         Ok(if found { Probe::Done } else { Probe::NotDone })
     }
 
@@ -562,25 +559,25 @@ impl Step<QemuStart> for Record {
             sockets: Sockets::new(&config, &task.runtime(cx)),
             user: task.user(cx),
         };
-        cx.world.running.write_run_file(&file).await
+        cx.node.running.write_run_file(&file).await
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
-        cx.world
+        cx.node
             .host
-            .remove(&cx.world.paths.run_file(task.vmid))
+            .remove(&cx.node.paths.run_file(task.vmid))
             .await?;
         Ok(())
     }
 }
 
 /// Waits until QEMU answers and the guest has all that it needs to execute.
-struct Awake;
+struct WaitForQmp;
 
 #[async_trait]
-impl Step<QemuStart> for Awake {
+impl Step<QemuStart> for WaitForQmp {
     fn name(&self) -> &'static str {
-        "awake"
+        "wait-for-qmp"
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
@@ -618,7 +615,7 @@ impl Step<QemuStart> for Cont {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuStart) -> Result<Probe, Error> {
-        let status = cx.world.running.status(task.vmid).await?;
+        let status = cx.node.running.status(task.vmid).await?;
         let waits = match status.qmp_status.as_deref() {
             // What has ended may have executed: then saved memory does not fit its disks.
             None => task.memory.is_none() || status.state == RunState::Running,
@@ -634,7 +631,7 @@ impl Step<QemuStart> for Cont {
             cx.log("the guest stays paused, as configured").await;
             return Ok(());
         }
-        let qmp = cx.world.running.qmp(task.vmid).await?;
+        let qmp = cx.node.running.qmp(task.vmid).await?;
         qmp.cont()
             .await
             .map_err(|error| Error::unavailable(Error::chain(&error)))
@@ -651,7 +648,7 @@ async fn until_awake(cx: &Cx, task: &QemuStart, qmp: &Qmp) -> Result<(), Error> 
     loop {
         let state = match qmp.status().await {
             Ok(status) => status.state,
-            Err(_) if !cx.world.running.is_running(task.vmid).await? => {
+            Err(_) if !cx.node.running.is_running(task.vmid).await? => {
                 return Err(Error::unavailable(last_words(cx, task).await));
             }
             Err(error) => return Err(qmp_failed(error)),
@@ -680,7 +677,7 @@ impl Step<QemuStart> for ForgetMemory {
             forget_suspension(guest);
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, wake).await?;
+        let revision = cx.node.records.change_guest(task.vmid, wake).await?;
         cx.committed(revision.0);
         memory::free(cx, &memory.volume).await
     }
@@ -724,13 +721,13 @@ async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu:
     loop {
         // The scope may have a helper left that waits for it.
         let is_alive = match &task.process {
-            Some(process) => cx.world.host.is_alive(process).await?,
-            None => cx.world.running.is_running(task.vmid).await?,
+            Some(process) => cx.node.host.is_alive(process).await?,
+            None => cx.node.running.is_running(task.vmid).await?,
         };
         if !is_alive {
             return Err(Error::unavailable(last_words(cx, task).await));
         }
-        let error = match cx.world.running.qmp(task.vmid).await {
+        let error = match cx.node.running.qmp(task.vmid).await {
             Ok(qmp) => return Ok(qmp),
             Err(error) => error,
         };
@@ -744,8 +741,8 @@ async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu:
 
 /// What QEMU printed before it ended.
 async fn last_words(cx: &Cx, task: &QemuStart) -> String {
-    let log = cx.world.paths.guest_log(task.vmid);
-    let content = cx.world.host.read(&log).await.unwrap_or_default();
+    let log = cx.node.paths.guest_log(task.vmid);
+    let content = cx.node.host.read(&log).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&content).into_owned();
     for line in text.lines() {
         cx.log(line).await;

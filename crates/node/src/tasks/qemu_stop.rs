@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
 use super::guest_object;
-use crate::World;
-use crate::hooks::{self, Phase};
+use crate::NodeContext;
+use crate::guests::hooks::{self, Phase};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuStop {
@@ -30,7 +30,7 @@ impl QemuStop {
 }
 
 impl Task for QemuStop {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_stop";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmstop";
@@ -58,16 +58,16 @@ impl Step<QemuStop> for Kill {
         "kill"
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut QemuStop) -> Result<(), Error> {
+    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut QemuStop) -> Result<(), Error> {
         if !task.overruled.is_empty() {
             let upids: Vec<String> = task.overruled.iter().map(Upid::to_string).collect();
             let line = format!("overruled qmshutdown tasks: {}", upids.join(", "));
             cx.log(&line).await;
         }
-        if cx.world.running.is_running(task.vmid).await? {
+        if cx.node.running.is_running(task.vmid).await? {
             hooks::call_or_warn(cx, task.vmid, Phase::PreStop).await;
         }
-        cx.world.remove_traces(task.vmid).await?;
+        cx.node.remove_traces(task.vmid).await?;
         hooks::call_or_warn(cx, task.vmid, Phase::PostStop).await;
         Ok(())
     }

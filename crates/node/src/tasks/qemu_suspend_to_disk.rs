@@ -16,8 +16,8 @@ use super::guest_object;
 use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
-use crate::World;
-use crate::edit::forget_suspension;
+use crate::NodeContext;
+use crate::qemu::edit::forget_suspension;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuSuspendToDisk {
@@ -42,7 +42,7 @@ impl QemuSuspendToDisk {
 }
 
 impl Task for QemuSuspendToDisk {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_suspend_to_disk";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmsuspend";
@@ -90,7 +90,7 @@ impl SavesMemory for QemuSuspendToDisk {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 struct Choose;
 
@@ -101,7 +101,7 @@ impl Step<QemuSuspendToDisk> for Choose {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuSuspendToDisk) -> Result<(), Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let storage = task.storage.clone();
         let day = model::text::utc_date(cx.clock.wall());
         let what = format!("state-suspend-{day}");
@@ -128,7 +128,7 @@ impl Step<QemuSuspendToDisk> for Note {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuSuspendToDisk) -> Result<Probe, Error> {
-        let guest = cx.world.records.guest(task.vmid).await?.record.data;
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let saved = task.memory.as_ref().map(|memory| &memory.saved);
         Ok(if guest.suspended.as_ref() == saved {
             Probe::Done
@@ -146,7 +146,7 @@ impl Step<QemuSuspendToDisk> for Note {
             guest.config.set("vmstate", memory.saved.volume.to_string());
             Ok(())
         };
-        let revision = cx.world.records.change_guest(task.vmid, note).await?;
+        let revision = cx.node.records.change_guest(task.vmid, note).await?;
         cx.committed(revision.0);
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Step<QemuSuspendToDisk> for Note {
             forget_suspension(guest);
             Ok(())
         };
-        cx.world.records.change_guest(task.vmid, wake).await?;
+        cx.node.records.change_guest(task.vmid, wake).await?;
         Ok(())
     }
 }
@@ -170,6 +170,6 @@ impl Step<QemuSuspendToDisk> for End {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuSuspendToDisk) -> Result<(), Error> {
-        cx.world.remove_traces(task.vmid).await
+        cx.node.remove_traces(task.vmid).await
     }
 }

@@ -16,7 +16,8 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::guest_object;
-use crate::{World, volumes};
+use crate::qemu::drives;
+use crate::{NodeContext, volumes};
 
 /// A disk that becomes a base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +48,7 @@ impl QemuTemplate {
 }
 
 impl Task for QemuTemplate {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_template";
     const VERSION: u32 = 1;
     const KIND: &'static str = "qmtemplate";
@@ -79,13 +80,13 @@ impl Claims for QemuTemplate {
 
 impl QemuTemplate {
     /// Refuses what could not be done, before it is a task.
-    pub async fn check(&self, world: &World, guest: &GuestRecord) -> Result<(), Error> {
+    pub async fn check(&self, node: &NodeContext, guest: &GuestRecord) -> Result<(), Error> {
         self.check_guest(guest)?;
-        self.check_stopped(world).await
+        self.check_stopped(node).await
     }
 
-    async fn check_stopped(&self, world: &World) -> Result<(), Error> {
-        if world.running.is_running(self.vmid).await? {
+    async fn check_stopped(&self, node: &NodeContext) -> Result<(), Error> {
+        if node.running.is_running(self.vmid).await? {
             return Err(Error::conflict(
                 "you can't convert a VM to template if VM is running",
             ));
@@ -108,7 +109,7 @@ impl QemuTemplate {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 struct Rename;
 
@@ -120,15 +121,15 @@ impl Step<QemuTemplate> for Rename {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
         let vmid = task.vmid;
-        task.check_stopped(&cx.world).await?;
-        let guest = cx.world.records.guest(vmid).await?.record.data;
+        task.check_stopped(&cx.node).await?;
+        let guest = cx.node.records.qemu(vmid).await?.record.data;
         let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
         let mut renamings = Vec::new();
-        for (slot, from) in volumes::disks_of(&config) {
+        for (slot, from) in drives::disks_of(&config) {
             if task.disk.is_some_and(|disk| disk != slot) {
                 continue;
             }
-            let storage = cx.world.storage(from.storage()).await?;
+            let storage = cx.node.storage(from.storage()).await?;
             let bases = bases_of(&*storage, &from)?;
             if bases.is_base(from.name()) || from.owner() != Some(vmid) {
                 continue;
@@ -154,7 +155,7 @@ impl Step<QemuTemplate> for Rename {
 
     async fn act(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
         for Renaming { from, to, .. } in &task.renamings {
-            let storage = cx.world.storage(from.storage()).await?;
+            let storage = cx.node.storage(from.storage()).await?;
             let bases = bases_of(&*storage, from)?;
             bases.rename_image(from.name(), to.name()).await?;
             cx.log(&format!("'{from}' becomes '{to}'")).await;
@@ -164,7 +165,7 @@ impl Step<QemuTemplate> for Rename {
 
     async fn undo(&self, cx: &Cx, task: &QemuTemplate) -> Result<(), Error> {
         for Renaming { from, to, .. } in &task.renamings {
-            let storage = cx.world.storage(from.storage()).await?;
+            let storage = cx.node.storage(from.storage()).await?;
             if storage.info(from.name()).await?.is_none() {
                 let bases = bases_of(&*storage, from)?;
                 bases.rename_image(to.name(), from.name()).await?;
@@ -193,7 +194,7 @@ impl Step<QemuTemplate> for Publish {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<Probe, Error> {
-        let before = cx.world.records.guest(task.vmid).await?.record.data;
+        let before = cx.node.records.qemu(task.vmid).await?.record.data;
         let mut after = before.clone();
         convert(task, &mut after)?;
         Ok(if after == before {
@@ -205,7 +206,7 @@ impl Step<QemuTemplate> for Publish {
 
     async fn act(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
         let change = |guest: &mut GuestRecord| convert(task, guest);
-        let revision = cx.world.records.change_guest(task.vmid, change).await?;
+        let revision = cx.node.records.change_guest(task.vmid, change).await?;
         cx.committed(revision.0);
         Ok(())
     }

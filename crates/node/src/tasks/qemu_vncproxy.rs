@@ -6,7 +6,7 @@ use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
-use crate::World;
+use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuVncproxy {
@@ -22,7 +22,7 @@ impl QemuVncproxy {
 }
 
 impl Task for QemuVncproxy {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "qemu_vncproxy";
     const VERSION: u32 = 1;
     const KIND: &'static str = "vncproxy";
@@ -52,10 +52,10 @@ impl Step<QemuVncproxy> for Wait {
     /// An agent that was restarted knows no console: then the task is over.
     async fn probe(
         &self,
-        cx: &TaskContext<World>,
+        cx: &TaskContext<NodeContext>,
         task: &mut QemuVncproxy,
     ) -> Result<Probe, Error> {
-        let is_there = cx.world.consoles.is_there(&task.console);
+        let is_there = cx.node.consoles.is_there(&task.console);
         Ok(if is_there {
             Probe::NotDone
         } else {
@@ -63,13 +63,17 @@ impl Step<QemuVncproxy> for Wait {
         })
     }
 
-    async fn act(&self, cx: &TaskContext<World>, task: &mut QemuVncproxy) -> Result<(), Error> {
-        cx.world.consoles.ended(&task.console).await;
+    async fn act(
+        &self,
+        cx: &TaskContext<NodeContext>,
+        task: &mut QemuVncproxy,
+    ) -> Result<(), Error> {
+        cx.node.consoles.ended(&task.console).await;
         Ok(())
     }
 
-    async fn undo(&self, cx: &TaskContext<World>, task: &QemuVncproxy) -> Result<(), Error> {
-        cx.world.consoles.close(&task.console);
+    async fn undo(&self, cx: &TaskContext<NodeContext>, task: &QemuVncproxy) -> Result<(), Error> {
+        cx.node.consoles.close(&task.console);
         Ok(())
     }
 }

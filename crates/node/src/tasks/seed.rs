@@ -5,10 +5,10 @@ use guest::qemu::VmConfig;
 use model::{Error, GuestConfig, VmId, VolumeId};
 use tasks::{Step, Task, TaskContext};
 
-use crate::{SeedRecord, World};
+use crate::{NodeContext, SeedRecord};
 
 /// A task that makes a medium. It has the guest claimed.
-pub(super) trait Seeds: Task<World = World> {
+pub(super) trait Seeds: Task<Node = NodeContext> {
     fn vmid(&self) -> VmId;
 
     /// False where the guest is to find its medium as it left it.
@@ -17,14 +17,14 @@ pub(super) trait Seeds: Task<World = World> {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// The guest's configuration and its medium's volume.
 async fn medium_of(
     cx: &Cx,
     vmid: VmId,
 ) -> Result<Option<(GuestConfig, VmConfig, VolumeId)>, Error> {
-    let stored = cx.world.records.guest(vmid).await?.record.data.config;
+    let stored = cx.node.records.qemu(vmid).await?.record.data.config;
     let config = VmConfig::parse(&stored).map_err(Error::invalid_fields)?;
     let volume = config
         .cloud_init_drive()
@@ -49,12 +49,12 @@ impl<T: Seeds> Step<T> for PrepareSeed {
         let Some((_, config, _)) = medium_of(cx, vmid).await? else {
             return Ok(());
         };
-        let seed = cx.world.render_seed(vmid, &config).await?;
-        cx.world.build_medium(vmid, &seed).await
+        let seed = cx.node.render_seed(vmid, &config).await?;
+        cx.node.build_medium(vmid, &seed).await
     }
 
     async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
-        cx.world.clear_seed_folder(task.vmid()).await
+        cx.node.clear_seed_folder(task.vmid()).await
     }
 }
 
@@ -78,15 +78,15 @@ impl<T: Seeds> Step<T> for WriteSeed {
         };
         // Without one it was written before, or the host was restarted meanwhile: then the guest
         // does not run, and its next start makes the medium again.
-        if cx.world.has_medium(vmid).await? {
+        if cx.node.has_medium(vmid).await? {
             cx.log("generating cloud-init ISO").await;
-            let is_running = cx.world.running.is_running(vmid).await?;
-            World::write_medium(cx, vmid, &volume, is_running).await?;
+            let is_running = cx.node.running.is_running(vmid).await?;
+            NodeContext::write_medium(cx, vmid, &volume, is_running).await?;
             let seed = SeedRecord::of(&stored);
-            if cx.world.records.seed(vmid).await?.as_ref() != Some(&seed) {
-                cx.committed(cx.world.records.note_seed(vmid, seed).await?.0);
+            if cx.node.records.seed(vmid).await?.as_ref() != Some(&seed) {
+                cx.committed(cx.node.records.note_seed(vmid, seed).await?.0);
             }
         }
-        cx.world.clear_seed_folder(vmid).await
+        cx.node.clear_seed_folder(vmid).await
     }
 }

@@ -1,5 +1,5 @@
 //! What every file that becomes a volume goes through, once it lies in the storage's folder for
-//! arrivals.
+//! uploads.
 //!
 //! ```text
 //!   … ─ verify ─ place ┃ clear
@@ -21,7 +21,7 @@ use storage::{Checksum, ContentType, Probed};
 use sys::FileKind;
 use tasks::{Probe, Step, Task, TaskContext};
 
-use crate::World;
+use crate::NodeContext;
 
 /// A file on its way to a volume.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) struct Arriving {
     is_here: bool,
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 impl Arriving {
     pub(super) fn new(volume: VolumeId, checksum: Option<Checksum>) -> Self {
@@ -75,7 +75,7 @@ impl Arriving {
     /// Looks whether the volume is there already. One that is to stay must be what was to come.
     pub(super) async fn look(&mut self, cx: &Cx) -> Result<(), Error> {
         let target = &self.chosen()?.1;
-        if cx.world.host.stat(target).await?.is_none() {
+        if cx.node.host.stat(target).await?.is_none() {
             return Ok(());
         }
         let Some(checksum) = &self.checksum else {
@@ -101,7 +101,7 @@ impl Arriving {
 
     /// Chooses where the file lies meanwhile.
     pub(super) async fn choose(&mut self, cx: &Cx, file_name: &str) -> Result<(), Error> {
-        let storage = cx.world.storage(self.volume.storage()).await?;
+        let storage = cx.node.storage(self.volume.storage()).await?;
         storage.activate().await?;
         let files = storage.files().ok_or_else(|| {
             Error::conflict(format!(
@@ -110,7 +110,7 @@ impl Arriving {
             ))
         })?;
         let target = files.path(self.volume.name())?;
-        self.paths = Some((files.arrivals().join(file_name), target));
+        self.paths = Some((files.uploads().join(file_name), target));
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl Arriving {
 
     /// Remembers which file is ours. False where none has arrived.
     pub(super) async fn recognise(&mut self, cx: &Cx) -> Result<bool, Error> {
-        let entry = cx.world.host.stat(self.arrived()?).await?;
+        let entry = cx.node.host.stat(self.arrived()?).await?;
         self.inode = entry.map(|entry| entry.inode);
         Ok(self.inode.is_some())
     }
@@ -134,18 +134,18 @@ impl Arriving {
     /// Removes what has arrived.
     pub(super) async fn discard(&self, cx: &Cx) -> Result<(), Error> {
         if let Some((arrived, _)) = &self.paths {
-            cx.world.host.remove(arrived).await?;
+            cx.node.host.remove(arrived).await?;
         }
         Ok(())
     }
 
     async fn is_placed(&self, cx: &Cx) -> Result<bool, Error> {
-        let entry = cx.world.host.stat(&self.chosen()?.1).await?;
+        let entry = cx.node.host.stat(&self.chosen()?.1).await?;
         Ok(entry.is_some_and(|entry| Some(entry.inode) == self.inode))
     }
 
     async fn swap(&self, cx: &Cx, from: &Path, to: &Path) -> Result<(), Error> {
-        let host = &cx.world.host;
+        let host = &cx.node.host;
         let moved = if self.replaces {
             host.exchange(from, to).await
         } else {
@@ -156,13 +156,13 @@ impl Arriving {
 }
 
 /// A task that makes a volume of a file.
-pub(super) trait Arrives: Task<World = World> {
+pub(super) trait Arrives: Task<Node = NodeContext> {
     fn arriving(&self) -> &Arriving;
     fn arriving_mut(&mut self) -> &mut Arriving;
 }
 
 async fn verify(cx: &Cx, checksum: &Checksum, path: &Path) -> Result<(), Error> {
-    let file = cx.world.host.open_image(path, false, false).await?;
+    let file = cx.node.host.open_image(path, false, false).await?;
     let checksum = checksum.clone();
     let check = move || checksum.check(&File::from(file.try_clone()?));
     let checked = tokio::task::spawn_blocking(check).await;
@@ -174,13 +174,13 @@ async fn verify(cx: &Cx, checksum: &Checksum, path: &Path) -> Result<(), Error> 
 /// Refuses an image to be imported that is not what its name says, or refers to other files: its
 /// author would read the host's files through it.
 async fn check_image(cx: &Cx, volume: &VolumeId, path: &Path) -> Result<(), Error> {
-    let storage = cx.world.storage(volume.storage()).await?;
+    let storage = cx.node.storage(volume.storage()).await?;
     let named = storage.describe_name(volume.name())?;
     if named.content != ContentType::Import {
         return Ok(());
     }
     let refused = |why: String| Error::conflict(format!("'{volume}' is refused: {why}"));
-    let host = &cx.world.host;
+    let host = &cx.node.host;
     let file = host.open_image(path, false, false).await?;
     let content = storage::probe(host, &file, path).await?;
     let format = match (named.format.as_str(), content) {
@@ -215,12 +215,7 @@ impl<T: Arrives> Step<T> for Verify {
             return Ok(());
         }
         let path = arriving.arrived()?;
-        let size = cx
-            .world
-            .host
-            .stat(path)
-            .await?
-            .map_or(0, |entry| entry.size);
+        let size = cx.node.host.stat(path).await?.map_or(0, |entry| entry.size);
         cx.log(&format!("file size is: {size} bytes")).await;
         if let Some(checksum) = &arriving.checksum {
             cx.log("calculating checksum").await;
@@ -247,7 +242,7 @@ impl<T: Arrives> Step<T> for Place {
         }
         let target = &arriving.chosen()?.1;
         cx.log(&format!("target file: {}", target.display())).await;
-        let entry = cx.world.host.stat(target).await?;
+        let entry = cx.node.host.stat(target).await?;
         if entry
             .as_ref()
             .is_some_and(|entry| entry.kind != FileKind::File)

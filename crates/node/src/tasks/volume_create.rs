@@ -7,7 +7,7 @@ use storage::ContentType;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::guest_object;
-use crate::World;
+use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VolumeCreate {
@@ -33,7 +33,7 @@ impl VolumeCreate {
 }
 
 impl Task for VolumeCreate {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "volume_create";
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgcreate";
@@ -52,7 +52,7 @@ impl Task for VolumeCreate {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 struct Allocate;
 
@@ -63,7 +63,7 @@ impl Step<VolumeCreate> for Allocate {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut VolumeCreate) -> Result<(), Error> {
-        let storage = cx.world.storage(task.volume.storage()).await?;
+        let storage = cx.node.storage(task.volume.storage()).await?;
         if !storage.config().takes(ContentType::Images) {
             let id = task.volume.storage();
             let text = format!("storage '{id}' does not support content-type 'images'");
@@ -87,7 +87,7 @@ impl Step<VolumeCreate> for Allocate {
     }
 
     async fn act(&self, cx: &Cx, task: &mut VolumeCreate) -> Result<(), Error> {
-        let storage = cx.world.storage(task.volume.storage()).await?;
+        let storage = cx.node.storage(task.volume.storage()).await?;
         Ok(storage
             .allocate(task.volume.name(), task.format, task.bytes)
             .await?)
@@ -97,7 +97,7 @@ impl Step<VolumeCreate> for Allocate {
         if !task.is_new {
             return Ok(());
         }
-        match cx.world.storage(task.volume.storage()).await {
+        match cx.node.storage(task.volume.storage()).await {
             Ok(storage) => Ok(storage.free(task.volume.name()).await.map(drop)?),
             // A storage that is no more has no volumes to be removed.
             Err(error) if error.kind == model::ErrorKind::NotFound => Ok(()),

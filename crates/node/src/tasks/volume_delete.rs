@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::guest_object;
-use crate::{World, volumes, volumes_of, volumes_of_guest};
+use crate::{NodeContext, volumes, volumes_of, volumes_of_guest};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VolumeDelete {
@@ -39,7 +39,7 @@ impl VolumeDelete {
 }
 
 impl Task for VolumeDelete {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "volume_delete";
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgdel";
@@ -60,7 +60,7 @@ impl Task for VolumeDelete {
     }
 }
 
-impl World {
+impl NodeContext {
     /// Refuses a disk image that a guest names, in its configuration, in what is pending or in a
     /// snapshot, and one that others are layers on. Files that people bring may be removed while a
     /// guest names them, as in Proxmox VE.
@@ -98,21 +98,24 @@ impl World {
 
 /// Removes a volume that its guest has no use for any more; one that somebody else has a use for
 /// stays, with a word in the log.
-pub(super) async fn free_unwanted(cx: &TaskContext<World>, volume: &VolumeId) -> Result<(), Error> {
-    for guest in cx.world.records.guests().await? {
+pub(super) async fn free_unwanted(
+    cx: &TaskContext<NodeContext>,
+    volume: &VolumeId,
+) -> Result<(), Error> {
+    for guest in cx.node.records.guests().await? {
         if let Err(why) = check_unused_by(&guest?, volume) {
             cx.warn(&format!("{why}; it stays")).await;
             return Ok(());
         }
     }
-    let storage = cx.world.storage(volume.storage()).await?;
+    let storage = cx.node.storage(volume.storage()).await?;
     if storage.free(volume.name()).await? {
         cx.log(&format!("removed volume '{volume}'")).await;
     }
     Ok(())
 }
 
-impl World {
+impl NodeContext {
     /// Refuses to remove or to change volumes that others are layers on.
     pub(super) async fn check_no_layers(&self, volumes: &[VolumeId]) -> Result<(), Error> {
         if volumes.is_empty() {
@@ -149,7 +152,7 @@ pub(super) fn check_no_layers(guest: &GuestRecord, volume: &VolumeId) -> Result<
     Ok(())
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 struct SetAside;
 
@@ -161,14 +164,14 @@ impl Step<VolumeDelete> for SetAside {
 
     async fn plan(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
         let volume = &task.volume;
-        cx.world.check_unused(volume, task.owner).await?;
-        let storage = cx.world.storage(volume.storage()).await?;
+        cx.node.check_unused(volume, task.owner).await?;
+        let storage = cx.node.storage(volume.storage()).await?;
         volumes::info_of(&*storage, volume).await?;
         let files = storage
             .files()
             .ok_or_else(|| Error::bug(format!("storage '{}' has no folders", volume.storage())))?;
         let file_name = cx.job_id("removed");
-        let paths = (files.path(volume.name())?, files.arrivals().join(file_name));
+        let paths = (files.path(volume.name())?, files.uploads().join(file_name));
         task.paths = Some(paths);
         Ok(())
     }
@@ -184,9 +187,9 @@ impl Step<VolumeDelete> for SetAside {
     async fn act(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
         let (path, aside) = chosen(task)?;
         if let Some(folder) = aside.parent() {
-            cx.world.host.create_dir(folder, 0o700).await?;
+            cx.node.host.create_dir(folder, 0o700).await?;
         }
-        match cx.world.host.rename(path, aside).await {
+        match cx.node.host.rename(path, aside).await {
             // It may have happened although something after it failed.
             Err(error) if !is_aside(cx, task).await? => Err(error.into()),
             _ => Ok(()),
@@ -196,7 +199,7 @@ impl Step<VolumeDelete> for SetAside {
     async fn undo(&self, cx: &Cx, task: &VolumeDelete) -> Result<(), Error> {
         if task.paths.is_some() && is_aside(cx, task).await? {
             let (path, aside) = chosen(task)?;
-            cx.world.host.rename(aside, path).await?;
+            cx.node.host.rename(aside, path).await?;
         }
         Ok(())
     }
@@ -209,7 +212,7 @@ fn chosen(task: &VolumeDelete) -> Result<&(PathBuf, PathBuf), Error> {
 }
 
 async fn is_aside(cx: &Cx, task: &VolumeDelete) -> Result<bool, Error> {
-    Ok(cx.world.host.stat(&chosen(task)?.1).await?.is_some())
+    Ok(cx.node.host.stat(&chosen(task)?.1).await?.is_some())
 }
 
 struct Remove;
@@ -226,10 +229,10 @@ impl Step<VolumeDelete> for Remove {
 
     async fn act(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
         let (path, aside) = chosen(task)?;
-        cx.world.host.remove(aside).await?;
+        cx.node.host.remove(aside).await?;
         // A guest's folder goes with its last image.
         if let (Some(_), Some(folder)) = (task.owner, path.parent()) {
-            cx.world.host.remove_dir(folder).await?;
+            cx.node.host.remove_dir(folder).await?;
         }
         cx.log(&format!("Removed volume '{}'", task.volume)).await;
         Ok(())

@@ -17,8 +17,8 @@ use storage::Checksum;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::volume_arrive::{Arrives, Arriving, Clear, Place, Verify};
-use crate::World;
-use crate::fetch::{Fetched, SYSTEM_ROOTS, Trust, fetch, shown};
+use crate::NodeContext;
+use crate::host::fetch::{Fetched, SYSTEM_ROOTS, Trust, fetch, shown};
 
 /// Written at a time.
 const BLOCK: usize = 256 * 1024;
@@ -52,7 +52,7 @@ impl VolumeDownload {
 }
 
 impl Task for VolumeDownload {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "volume_download";
     const VERSION: u32 = 1;
     const KIND: &'static str = "download";
@@ -79,7 +79,7 @@ impl Arrives for VolumeDownload {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// Fetches the file into one without a name, and names it once it is whole.
 struct Fetch;
@@ -106,8 +106,8 @@ impl Step<VolumeDownload> for Fetch {
         }
         let path = task.arriving.arrived()?;
         let folder = path.parent().unwrap_or(Path::new("/"));
-        cx.world.host.create_dir(folder, 0o700).await?;
-        let file = cx.world.host.create_unnamed(folder).await?;
+        cx.node.host.create_dir(folder, 0o700).await?;
+        let file = cx.node.host.create_unnamed(folder).await?;
         cx.log(&format!(
             "downloading {} to {}",
             shown(&task.url),
@@ -115,18 +115,15 @@ impl Step<VolumeDownload> for Fetch {
         ))
         .await;
         let trust = Trust::new(task.verify_certificates, Path::new(SYSTEM_ROOTS))?;
-        let options = cx.world.records.cluster_options().await?;
+        let options = cx.node.records.cluster_options().await?;
         let trust = trust.through(options.http_proxy())?;
         let fetched = fetch(&task.url, &trust).await?;
-        let room = cx.world.host.space(folder).await?.available;
+        let room = cx.node.host.space(folder).await?.available;
         if fetched.length.is_some_and(|length| length > room) {
             return Err(full(task));
         }
         let file = write(cx, task, fetched, File::from(file), room).await?;
-        cx.world
-            .host
-            .name_file(&Arc::new(file.into()), path)
-            .await?;
+        cx.node.host.name_file(&Arc::new(file.into()), path).await?;
         if !task.arriving.recognise(cx).await? {
             return Err(Error::unavailable("the downloaded file has vanished"));
         }

@@ -13,14 +13,14 @@ use storage::Checksum;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::volume_arrive::{Arrives, Arriving, Clear, Place, Verify};
-use crate::World;
+use crate::NodeContext;
 
 /// How long whoever wrote the file may take to close it.
 const RETURN_TIMEOUT_S: u64 = 30;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VolumeUpload {
-    /// The file, in the node's arrivals.
+    /// The file, in the node's uploads.
     id: String,
     arriving: Arriving,
 }
@@ -36,7 +36,7 @@ impl VolumeUpload {
 }
 
 impl Task for VolumeUpload {
-    type World = World;
+    type Node = NodeContext;
     const NAME: &'static str = "volume_upload";
     const VERSION: u32 = 1;
     const KIND: &'static str = "imgcopy";
@@ -63,7 +63,7 @@ impl Arrives for VolumeUpload {
     }
 }
 
-type Cx = TaskContext<World>;
+type Cx = TaskContext<NodeContext>;
 
 /// Gives the file a name, so that it is there after a restart too.
 struct Receive;
@@ -84,7 +84,7 @@ impl Step<VolumeUpload> for Receive {
     }
 
     async fn act(&self, cx: &Cx, task: &mut VolumeUpload) -> Result<(), Error> {
-        let lent = cx.world.arrivals.get(&task.id)?;
+        let lent = cx.node.uploads.get(&task.id)?;
         // What is checked from here on must be what the volume will be.
         tokio::select! {
             biased;
@@ -95,18 +95,18 @@ impl Step<VolumeUpload> for Receive {
         }
         let path = task.arriving.arrived()?;
         if let Some(folder) = path.parent() {
-            cx.world.host.create_dir(folder, 0o700).await?;
+            cx.node.host.create_dir(folder, 0o700).await?;
         }
-        cx.world.host.name_file(lent.file(), path).await?;
+        cx.node.host.name_file(lent.file(), path).await?;
         if !task.arriving.recognise(cx).await? {
             return Err(Error::unavailable("the arrived file has vanished"));
         }
-        cx.world.arrivals.forget(&task.id);
+        cx.node.uploads.forget(&task.id);
         Ok(())
     }
 
     async fn undo(&self, cx: &Cx, task: &VolumeUpload) -> Result<(), Error> {
-        cx.world.arrivals.forget(&task.id);
+        cx.node.uploads.forget(&task.id);
         task.arriving.discard(cx).await
     }
 }

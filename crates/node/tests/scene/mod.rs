@@ -16,11 +16,11 @@ use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{QemuSnapshot, QemuStart};
-use node::{Edit, Paths, World, WorldOptions, guest_key, registry, storage_key};
+use node::{Edit, NodeContext, NodeOptions, Paths, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
 use sys::{Command, Files, Links, Output};
 use tasks::{Engine, EngineOptions, Submission, Task};
-use testkit::walk::{Scene, Walked, exit_status, walk};
+use testkit::fault_sweep::{Scene, Swept, exit_status, sweep_faults};
 use testkit::{
     Disk, FakeHost, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img, spawn_qemu,
 };
@@ -224,16 +224,16 @@ impl<T> Node<T> {
     }
 }
 
-impl<T: Task<World = World>> Node<T> {
-    pub async fn engine(&self) -> Arc<Engine<World>> {
+impl<T: Task<Node = NodeContext>> Node<T> {
+    pub async fn engine(&self) -> Arc<Engine<NodeContext>> {
         let host: sys::SharedHost = Arc::new(self.host.clone());
         let faulty = FaultyStore::new(self.plain.clone(), self.host.faults().clone());
         let store: SharedStore = Arc::new(faulty);
         let clock = Arc::new(HastyClock::default());
         // The authority starts on the plain store: what it does at start is no part of a task.
         let authority = Authority::new(self.plain.clone(), clock.clone(), Arc::new(NoPam));
-        let world = World::new(WorldOptions {
-            node: "pve1".parse().unwrap(),
+        let node = NodeContext::new(NodeOptions {
+            name: "pve1".parse().unwrap(),
             paths: Paths::below("/"),
             store,
             host: host.clone(),
@@ -252,7 +252,7 @@ impl<T: Task<World = World>> Node<T> {
             reserve_bytes: 4096,
             timeout_text: node::tasks::timeout_text,
         };
-        Engine::open(options, world, &registry()).await.unwrap()
+        Engine::open(options, node, &registry()).await.unwrap()
     }
 
     /// Does the task as if it were long ago: nothing of it is remembered.
@@ -272,14 +272,14 @@ impl<T: Task<World = World>> Node<T> {
     }
 }
 
-impl<T: Task<World = World>> Scene for Node<T> {
-    type World = World;
+impl<T: Task<Node = NodeContext>> Scene for Node<T> {
+    type Node = NodeContext;
 
-    fn open(&self) -> Waiting<'_, Arc<Engine<World>>> {
+    fn open(&self) -> Waiting<'_, Arc<Engine<NodeContext>>> {
         Box::pin(self.engine())
     }
 
-    fn submit<'a>(&'a self, engine: &'a Engine<World>) -> Waiting<'a, Result<Upid, Error>> {
+    fn submit<'a>(&'a self, engine: &'a Engine<NodeContext>) -> Waiting<'a, Result<Upid, Error>> {
         let submission = Submission {
             request_id: String::new(),
             user: "root@pam".into(),
@@ -329,22 +329,22 @@ pub fn without_chance(record: &str) -> String {
 }
 
 /// A node for which it is well too that nothing has happened.
-pub async fn or_as_before<T: Task<World = World>>(mut node: Node<T>) -> Node<T> {
+pub async fn or_as_before<T: Task<Node = NodeContext>>(mut node: Node<T>) -> Node<T> {
     let before = node.inventory().await;
     node.also_well = Arc::new(move |found| before == found);
     node
 }
 
 /// Walks a task and prints what was broken.
-pub async fn walk_all<T: Task<World = World>>(
+pub async fn sweep_all<T: Task<Node = NodeContext>>(
     scene: impl Fn() -> Waiting<'static, Node<T>>,
     at_least: usize,
-) -> Walked {
-    let walked = walk(scene).await;
-    assert!(walked.calls >= at_least, "{walked:?}");
-    assert!(walked.breaks > 2 * walked.calls, "{walked:?}");
-    println!("{}: {walked:?}", T::NAME);
-    walked
+) -> Swept {
+    let swept = sweep_faults(scene).await;
+    assert!(swept.calls >= at_least, "{swept:?}");
+    assert!(swept.breaks > 2 * swept.calls, "{swept:?}");
+    println!("{}: {swept:?}", T::NAME);
+    swept
 }
 
 pub fn edit(options: serde_json::Value) -> Edit {

@@ -23,9 +23,9 @@ mod follow;
 mod format;
 mod keyboard;
 mod man;
+mod native;
 mod options;
 mod output;
-mod people;
 mod progress;
 mod pvesh;
 mod pvesm;
@@ -46,8 +46,8 @@ use failure::Manners;
 
 pub(crate) use completion::{Shell, complete, script as completion_script};
 pub(crate) use man::write as write_man_pages;
+pub(crate) use native::{TaskCommand, VmCommand, run_task, run_vm};
 pub(crate) use output::{line, print};
-pub(crate) use people::{TaskCommand, VmCommand, run_task, run_vm};
 
 /// A command that bears a name of Proxmox VE.
 #[derive(Debug, Clone, Copy)]

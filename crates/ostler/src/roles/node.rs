@@ -10,7 +10,7 @@ use auth::pam::PamHelper;
 use control::{Context, Dispatcher};
 use model::Record;
 use node::tasks::timeout_text;
-use node::{World, WorldOptions, registry, storage_key};
+use node::{NodeContext, NodeOptions, registry, storage_key};
 use store::{Commit, Precondition, SharedStore, SqliteStore, StoreError};
 use sys::{RealHost, SharedHost, SystemClock};
 use tasks::{Engine, EngineOptions};
@@ -46,8 +46,8 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     let processes: Arc<dyn sys::Processes> = host.clone();
     let pam = Arc::new(PamHelper::new(processes, super::ITSELF, &["pam-helper"]));
     let authority = Arc::new(Authority::new(store.clone(), clock.clone(), pam).await?);
-    let world = World::new(WorldOptions {
-        node: config.node.clone(),
+    let node = NodeContext::new(NodeOptions {
+        name: config.node.clone(),
         paths: paths.clone(),
         store: store.clone(),
         host: host.clone(),
@@ -66,13 +66,12 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         reserve_bytes: RESERVE_BYTES,
         timeout_text,
     };
-    let tasks = Engine::open(options, world.clone(), &registry()).await?;
+    let tasks = Engine::open(options, node.clone(), &registry()).await?;
     let context = Context {
-        node: config.node.clone(),
         store,
         clock,
         authority: authority.clone(),
-        world: world.clone(),
+        node: node.clone(),
         tasks: tasks.clone(),
     };
     let listener = listen(&paths.socket(), config.api_user.1, &host).await?;
@@ -81,11 +80,11 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     tokio::select! {
         () = proto::wire::serve(listener, dispatcher) => Ok(()),
         () = authority.follow() => Ok(()),
-        () = node::tend(&world, &tasks) => Ok(()),
-        () = node::thaw_abandoned(&world, &tasks) => Ok(()),
-        () = start_guests(&world, &tasks) => Ok(()),
-        () = prove_kvm(&world) => Ok(()),
-        () = node::sample(&world) => Ok(()),
+        () = node::reap_guests(&node, &tasks) => Ok(()),
+        () = node::thaw_abandoned(&node, &tasks) => Ok(()),
+        () = start_guests(&node, &tasks) => Ok(()),
+        () = prove_kvm(&node) => Ok(()),
+        () = node::sample(&node) => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
     }
 }
@@ -103,16 +102,16 @@ fn check_given_away(config: &Config) -> Result<()> {
 }
 
 /// Starts what is to run from boot on, then waits for ever: the node goes on without.
-async fn start_guests(world: &World, tasks: &Engine<World>) {
-    if let Err(error) = node::start_guests(world, tasks).await {
+async fn start_guests(node: &NodeContext, tasks: &Engine<NodeContext>) {
+    if let Err(error) = node::start_guests(node, tasks).await {
         tracing::error!(%error, "guests cannot be started with the machine");
     }
     std::future::pending().await
 }
 
 /// Finds out whether KVM works before the first guest asks, then waits for ever.
-async fn prove_kvm(world: &World) {
-    world.kvm.verdict().await;
+async fn prove_kvm(node: &NodeContext) {
+    node.kvm.verdict().await;
     std::future::pending().await
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::harness::left_out;
 use crate::harness::namespace::with_bridge;
 use guest::qemu::Accel;
-use node::kvm::{Verdict, run_probe};
+use node::qemu::kvm::{Verdict, run_probe};
 use sys::{RealHost, SharedHost};
 
 #[test]

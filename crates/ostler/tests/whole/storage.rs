@@ -71,7 +71,7 @@ impl Scene {
         self.node.root.join("var/lib/vz").join(path)
     }
 
-    /// What lies in the folder of arrivals.
+    /// What lies in the folder of uploads.
     fn arriving(&self) -> usize {
         std::fs::read_dir(self.local(".arriving")).map_or(0, |entries| entries.count())
     }

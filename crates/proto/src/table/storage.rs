@@ -71,7 +71,7 @@ fn check_prune_backups(value: &str) -> Result<(), String> {
 const OPTIONS: &[Field] = &[
     Field::string("blocksize")
         .optional()
-        .format(format::later("pve-storage-zfs-blocksize"))
+        .format(format::unchecked("pve-storage-zfs-blocksize"))
         .unbuilt(),
     Field::string("bwlimit").optional().format(LIMITS).unbuilt(),
     Field::string("comstar_hg").optional().unbuilt(),
@@ -81,7 +81,7 @@ const OPTIONS: &[Field] = &[
         .format(format::STORAGE_CONTENT_LIST),
     Field::string("content-dirs")
         .optional()
-        .format(format::later("pve-dir-override-list"))
+        .format(format::unchecked("pve-dir-override-list"))
         .unbuilt(),
     Field::boolean("create-base-path").optional().default("yes"),
     Field::boolean("create-subdirs").optional().default("yes"),
@@ -114,7 +114,7 @@ const OPTIONS: &[Field] = &[
     Field::boolean("mkdir").optional().default("yes"),
     Field::string("monhost")
         .optional()
-        .format(format::later("pve-storage-portal-dns-list"))
+        .format(format::unchecked("pve-storage-portal-dns-list"))
         .unbuilt(),
     Field::string("mountpoint")
         .optional()
@@ -126,7 +126,7 @@ const OPTIONS: &[Field] = &[
     Field::boolean("nowritecache").optional().unbuilt(),
     Field::string("options")
         .optional()
-        .format(format::later("pve-storage-options"))
+        .format(format::unchecked("pve-storage-options"))
         .unbuilt(),
     Field::string("password")
         .optional()
@@ -153,7 +153,7 @@ const OPTIONS: &[Field] = &[
     Field::string("saferemove_throughput").optional().unbuilt(),
     Field::string("server")
         .optional()
-        .format(format::later("pve-storage-server"))
+        .format(format::unchecked("pve-storage-server"))
         .unbuilt(),
     Field::boolean("shared").optional(),
     Field::boolean("skip-cert-verification")
@@ -201,17 +201,17 @@ const FIXED: &[Field] = &[
         .format(format::STORAGE_PATH),
     Field::string("portal")
         .optional()
-        .format(format::later("pve-storage-portal-dns"))
+        .format(format::unchecked("pve-storage-portal-dns"))
         .unbuilt(),
     Field::string("share").optional().unbuilt(),
     Field::string("target").optional().unbuilt(),
     Field::string("thinpool")
         .optional()
-        .format(format::later("pve-storage-vgname"))
+        .format(format::unchecked("pve-storage-vgname"))
         .unbuilt(),
     Field::string("vgname")
         .optional()
-        .format(format::later("pve-storage-vgname"))
+        .format(format::unchecked("pve-storage-vgname"))
         .unbuilt(),
 ];
 

@@ -21,7 +21,7 @@ impl FileVolumes for Dir {
         Ok(self.root().join(self.locate(name)?.path))
     }
 
-    fn arrivals(&self) -> PathBuf {
+    fn uploads(&self) -> PathBuf {
         self.root().join(".arriving")
     }
 

@@ -76,7 +76,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
 
 /// Tells the cluster's log who came in, and who did not.
 fn log(op: &Op, username: &str, login: &Result<Login, AuthError>) {
-    let events = &op.context.world.events;
+    let events = &op.context.node.events;
     match login {
         Ok(Login::Session(session)) => {
             let user = session.identity.user.as_str();

@@ -39,7 +39,7 @@ pub(super) async fn log(op: Op) -> Result<Answer, Error> {
     lines.retain(|line| sees_all || is_of(&line.user, &me));
     // Events come first, newest first, and keep their order within a second.
     lines.sort_by_key(|line| std::cmp::Reverse(line.time));
-    let node = op.context.node.as_str();
+    let node = op.context.node.name.as_str();
     let rows = lines.into_iter().take(max).map(|line| row(line, node));
     Ok(Answer::new(rows.collect::<Vec<Value>>()))
 }
@@ -51,7 +51,7 @@ pub(in crate::ops) fn lines(context: &Context, tasks_max: usize) -> Vec<Line> {
         ended: true,
         ..TaskFilter::default()
     };
-    let events = context.world.events.latest().into_iter().map(of_event);
+    let events = context.node.events.latest().into_iter().map(of_event);
     let tasks = context.tasks.list(&filter);
     let tasks = tasks.iter().take(tasks_max).flat_map(of_task);
     events.chain(tasks).collect()

@@ -14,7 +14,7 @@ struct NextId {
 /// The number is text on the wire, whatever the schema says: clients read it so.
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let NextId { vmid } = op.params()?;
-    let records = &op.context.world.records;
+    let records = &op.context.node.records;
     let free = match vmid {
         None => records.free_vmid().await?,
         Some(vmid) if records.has_guest(vmid).await? => {
@@ -27,6 +27,6 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
 
 pub(super) async fn reserve(op: Op) -> Result<Answer, Error> {
     let user = op.identity()?.label();
-    let vmid = op.context.world.records.reserve_vmid(&user).await?;
+    let vmid = op.context.node.records.reserve_vmid(&user).await?;
     Ok(Answer::new(vmid.to_string()))
 }

@@ -6,7 +6,7 @@ use auth::View;
 use model::schema::format::split_list;
 use model::schema::{Format, Values, find, parse_properties};
 use model::{Error, Privilege};
-use node::fetch::proxy;
+use node::host::fetch::proxy;
 use node::{Settings, cluster_options_key};
 use proto::table::{CLUSTER_OPTIONS, USER_TAG_ACCESS};
 use proto::wire::Answer;
@@ -18,8 +18,8 @@ use crate::ops::{Op, change_options};
 const FOR_ALL: &str = "tag-style";
 
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
-    let world = &op.context.world;
-    let settings = world.records.cluster_options().await?;
+    let node = &op.context.node;
+    let settings = node.records.cluster_options().await?;
     let authority = &op.context.authority;
     let access = authority.access();
     let view = access.view(op.identity()?, authority.now());
@@ -77,7 +77,7 @@ fn part(key: &str, value: &Value) -> (String, Value) {
 /// The tags of all guests that the caller sees.
 async fn tags_of_guests(op: &Op, view: &View<'_>) -> Result<BTreeSet<String>, Error> {
     let mut tags = BTreeSet::new();
-    for guest in op.context.world.records.guests().await? {
+    for guest in op.context.node.records.guests().await? {
         let guest = guest?;
         let Some(given) = guest.config.text("tags") else {
             continue;
@@ -121,7 +121,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let key = cluster_options_key();
     let revision = op
         .context
-        .world
+        .node
         .records
         .change_settings(&key, change)
         .await?;

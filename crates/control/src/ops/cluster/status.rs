@@ -1,7 +1,7 @@
 //! `/cluster/{status,tasks}`
 
 use model::{Error, Privilege};
-use node::facts::Facts;
+use node::host::facts::Facts;
 use proto::wire::Answer;
 use serde_json::{Map, Value, json};
 use tasks::{TaskFilter, TaskState, TaskSummary};
@@ -13,7 +13,7 @@ const TASKS: usize = 25;
 
 /// One node by itself is no cluster, and no row speaks of one.
 pub(super) async fn status(op: Op) -> Result<Answer, Error> {
-    let name = op.context.node.as_str();
+    let name = op.context.node.name.as_str();
     let mut member = json!({
         "id": format!("node/{name}"),
         "type": "node",
@@ -23,7 +23,7 @@ pub(super) async fn status(op: Op) -> Result<Answer, Error> {
         "online": 1,
         "level": "",
     });
-    let facts = Facts::new(op.context.world.host.clone());
+    let facts = Facts::new(op.context.node.host.clone());
     if let Some(address) = facts.address(name).await {
         member["ip"] = address.into();
     }
@@ -32,7 +32,10 @@ pub(super) async fn status(op: Op) -> Result<Answer, Error> {
 
 pub(super) async fn tasks(op: Op) -> Result<Answer, Error> {
     let sees_all = op
-        .has(&format!("/nodes/{}", op.context.node), Privilege::SysAudit)
+        .has(
+            &format!("/nodes/{}", op.context.node.name),
+            Privilege::SysAudit,
+        )
         .await?;
     let me = op.identity()?.label();
     let filter = TaskFilter {

@@ -1,7 +1,7 @@
 //! `POST /nodes/{node}/{startall,stopall}`
 
 use model::schema::format::split_list;
-use model::{Error, NodeName, VmId};
+use model::{Error, VmId};
 use node::tasks::{Chosen, NodeStartall, NodeStopall};
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -11,7 +11,6 @@ use crate::ops::Op;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Start {
-    node: NodeName,
     force: Option<bool>,
     max_workers: Option<usize>,
     vms: Option<String>,
@@ -19,7 +18,6 @@ struct Start {
 
 pub(super) async fn start(op: Op) -> Result<Answer, Error> {
     let start: Start = op.params()?;
-    op.context.check_node(&start.node)?;
     let task = NodeStartall {
         chosen: chosen(start.vms, start.max_workers),
         force: start.force == Some(true),
@@ -30,7 +28,6 @@ pub(super) async fn start(op: Op) -> Result<Answer, Error> {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Stop {
-    node: NodeName,
     force_stop: Option<bool>,
     max_workers: Option<usize>,
     timeout: Option<u64>,
@@ -42,7 +39,6 @@ const TIMEOUT_S: u64 = 180;
 
 pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
     let stop: Stop = op.params()?;
-    op.context.check_node(&stop.node)?;
     let task = NodeStopall {
         chosen: chosen(stop.vms, stop.max_workers),
         timeout_s: stop.timeout.unwrap_or(TIMEOUT_S),

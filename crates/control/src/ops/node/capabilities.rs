@@ -2,13 +2,13 @@
 
 use guest::qemu::{cpu_models, machines};
 use model::{Error, NodeName};
-use node::facts::Facts;
-use node::programs::QEMU;
+use node::host::facts::Facts;
+use node::qemu::programs::QEMU;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::status::Node;
+use super::OnNode;
 use crate::ops::Op;
 
 /// Flags that every guest may switch, the host's name of each, and what it is good for.
@@ -65,13 +65,12 @@ const FLAGS: [(&str, &str, &str); 12] = [
 
 /// What QEMU prints for a question, as far as it is there at all.
 async fn ask(op: &Op, node: &NodeName, args: &[&str]) -> Result<String, Error> {
-    op.context.check_node(node)?;
-    let answer = op.context.world.programs.ask(QEMU, args).await?;
+    let answer = op.context.node.programs.ask(QEMU, args).await?;
     answer.ok_or_else(|| Error::unavailable(format!("{QEMU} is not installed on '{node}'")))
 }
 
 pub(super) async fn cpu(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
+    let OnNode { node } = op.params()?;
     let help = ask(&op, &node, &["-cpu", "help"]).await?;
     let models = serde_json::to_value(cpu_models(&help));
     Ok(Answer::new(
@@ -80,7 +79,7 @@ pub(super) async fn cpu(op: Op) -> Result<Answer, Error> {
 }
 
 pub(super) async fn machine_types(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
+    let OnNode { node } = op.params()?;
     let help = ask(&op, &node, &["-machine", "help"]).await?;
     let machines = serde_json::to_value(machines(&help));
     Ok(Answer::new(
@@ -96,8 +95,7 @@ struct Flags {
 
 pub(super) async fn cpu_flags(op: Op) -> Result<Answer, Error> {
     let Flags { node, accel } = op.params()?;
-    op.context.check_node(&node)?;
-    let host = Facts::new(op.context.world.host.clone()).processors().await;
+    let host = Facts::new(op.context.node.host.clone()).processors().await;
     let emulated = accel.as_deref() == Some("tcg");
     let is_supported = |host_name: &str| match host_name {
         "" => host.has_flag("vmx") || host.has_flag("svm"),
@@ -117,9 +115,7 @@ pub(super) async fn cpu_flags(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(flags))
 }
 
-pub(super) async fn migration(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
+pub(super) async fn migration(_: Op) -> Result<Answer, Error> {
     // Nothing carries the state of the host's connection tracking along yet.
     Ok(Answer::new(json!({"has-dbus-vmstate": 0})))
 }

@@ -1,17 +1,14 @@
 //! `GET /nodes/{node}/certificates/info`
 
 use model::Error;
-use node::certificates::{self, Certificate};
+use node::host::certificates::{self, Certificate};
 use proto::wire::Answer;
 use serde_json::{Value, json};
 
-use super::status::Node;
 use crate::ops::Op;
 
 pub(super) async fn certificates_info(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
-    let certificates = certificates::certificates(&op.context.world).await?;
+    let certificates = certificates::certificates(&op.context.node).await?;
     Ok(Answer::new(
         certificates.iter().map(row).collect::<Vec<_>>(),
     ))

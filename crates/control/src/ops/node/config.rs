@@ -6,7 +6,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::status::Node;
+use super::OnNode;
 use crate::ops::{Op, change_options};
 
 #[derive(Deserialize)]
@@ -17,10 +17,9 @@ struct Get {
 
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let Get { node, property } = op.params()?;
-    op.context.check_node(&node)?;
     let settings = op
         .context
-        .world
+        .node
         .records
         .settings(&node_config_key(&node))
         .await?;
@@ -40,8 +39,7 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
 const OTHERS: [&str; 3] = ["node", "delete", "digest"];
 
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
+    let OnNode { node } = op.params()?;
     let digest = op.params.get("digest").and_then(Value::as_str);
     let change = |settings: &mut Settings| {
         if digest.is_some_and(|digest| digest != settings.digest()) {
@@ -53,7 +51,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     };
     let revision = op
         .context
-        .world
+        .node
         .records
         .change_settings(&node_config_key(&node), change)
         .await?;

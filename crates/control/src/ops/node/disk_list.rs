@@ -1,7 +1,7 @@
 //! `GET /nodes/{node}/disks/list`
 
-use model::{Error, NodeName};
-use node::disks::{self, Block, Health};
+use model::Error;
+use node::host::disks::{self, Block, Health};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +11,6 @@ use crate::ops::Op;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct List {
-    node: NodeName,
     include_partitions: Option<bool>,
     skipsmart: Option<bool>,
     r#type: Option<String>,
@@ -19,8 +18,7 @@ struct List {
 
 pub(super) async fn disk_list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
-    op.context.check_node(&wanted.node)?;
-    let host = &op.context.world.host;
+    let host = &op.context.node.host;
     let mut disks = disks::disks(host).await?;
     disks.retain(|disk| is_wanted(disk, wanted.r#type.as_deref()));
     let healths = match wanted.skipsmart {

@@ -4,16 +4,13 @@ use model::Error;
 use proto::wire::Answer;
 use serde_json::{Map, Value};
 
-use super::status::Node;
 use crate::ops::Op;
 
 /// How many name servers the resolver asks.
 const SERVERS: usize = 3;
 
 pub(super) async fn dns(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
-    let text = op.context.world.etc("resolv.conf").await?;
+    let text = op.context.node.etc("resolv.conf").await?;
     let text = text.unwrap_or_default();
     Ok(Answer::new(parse(&String::from_utf8_lossy(&text))))
 }

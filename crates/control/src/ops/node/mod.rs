@@ -25,6 +25,9 @@ mod subscription;
 mod tasks;
 pub(super) mod time;
 
+use model::NodeName;
+use serde::Deserialize;
+
 use super::{Pair, StreamPair, pair, stream_pair};
 pub(in crate::ops) use tasks::is_mine;
 
@@ -78,3 +81,9 @@ const PAIRS: &[Pair] = &[
 ];
 
 pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("volume_upload", storage_upload::open)];
+
+/// The one parameter of most operations below `/nodes/{node}`.
+#[derive(Deserialize)]
+struct OnNode {
+    node: NodeName,
+}

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use model::{Error, NodeName};
-use node::fetch::{SYSTEM_ROOTS, Trust, metadata};
+use model::Error;
+use node::host::fetch::{SYSTEM_ROOTS, Trust, metadata};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -13,16 +13,14 @@ use crate::ops::Op;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Query {
-    node: NodeName,
     url: String,
     verify_certificates: Option<bool>,
 }
 
 pub(super) async fn query_url_metadata(op: Op) -> Result<Answer, Error> {
     let wanted: Query = op.params()?;
-    op.context.check_node(&wanted.node)?;
     let verify = wanted.verify_certificates != Some(false);
-    let options = op.context.world.records.cluster_options().await?;
+    let options = op.context.node.records.cluster_options().await?;
     let trust = Trust::new(verify, Path::new(SYSTEM_ROOTS))?;
     let trust = trust.through(options.http_proxy())?;
     let found = metadata(&wanted.url, &trust).await?;

@@ -1,15 +1,14 @@
 //! `GET /nodes/{node}/report`: a text for who is to help, with nothing secret in it.
 
 use model::{Error, GuestRecord};
-use node::World;
-use node::facts::Facts;
+use node::NodeContext;
+use node::host::facts::Facts;
 use node::{cluster_options_key, node_config_key};
 use proto::wire::Answer;
 use proto::{API_VERSION, REPOSITORY_ID};
 use serde_json::{Map, Value};
 use sys::Command;
 
-use super::status::Node;
 use crate::ops::Op;
 
 /// What names of options are made of whose values are nobody's business.
@@ -23,19 +22,17 @@ const NETWORK: [&[&str]; 3] = [
 ];
 
 pub(super) async fn report(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
-    let world = &op.context.world;
+    let node = &op.context.node;
     let mut report = Report::default();
     report.chapter("general system info");
-    general(world, &mut report).await?;
+    general(node, &mut report).await?;
     report.chapter("info about storage");
-    storages(world, &mut report).await?;
+    storages(node, &mut report).await?;
     report.chapter("info about virtual guests");
-    guests(world, &mut report).await?;
+    guests(node, &mut report).await?;
     report.chapter("info about network");
     for words in NETWORK {
-        report.section(&words.join(" "), &printed(world, words).await);
+        report.section(&words.join(" "), &printed(node, words).await);
     }
     Ok(Answer::new(report.text))
 }
@@ -60,12 +57,12 @@ impl Report {
     }
 }
 
-async fn general(world: &World, report: &mut Report) -> Result<(), Error> {
-    let facts = Facts::new(world.host.clone());
+async fn general(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
+    let facts = Facts::new(node.host.clone());
     let (kernel, memory) = (facts.kernel().await, facts.memory().await);
     let processors = facts.processors().await;
-    report.section("node", world.node.as_str());
-    report.section("versions", &versions(world).await);
+    report.section("node", node.name.as_str());
+    report.section("versions", &versions(node).await);
     let kernel = format!("{} {} {}", kernel.name, kernel.release, kernel.version);
     report.section("kernel", &kernel);
     let processors = format!(
@@ -84,8 +81,8 @@ async fn general(world: &World, report: &mut Report) -> Result<(), Error> {
         facts.load().await.join(" ")
     );
     report.section("uptime", &uptime);
-    let path = world.paths.config();
-    let text = match world.host.read(&path).await {
+    let path = node.paths.config();
+    let text = match node.host.read(&path).await {
         Ok(content) => String::from_utf8_lossy(&content).into_owned(),
         Err(error) if error.is_not_found() => String::new(),
         Err(error) => Error::from(error).message,
@@ -93,32 +90,32 @@ async fn general(world: &World, report: &mut Report) -> Result<(), Error> {
     report.section(&path.display().to_string(), &text);
     for (title, key) in [
         ("datacenter options", cluster_options_key()),
-        ("node options", node_config_key(&world.node)),
+        ("node options", node_config_key(&node.name)),
     ] {
-        let settings = world.records.settings(&key).await?;
+        let settings = node.records.settings(&key).await?;
         report.section(title, &lines(settings.options.iter()));
     }
     Ok(())
 }
 
 /// A line for each thing that is found.
-async fn versions(world: &World) -> String {
+async fn versions(node: &NodeContext) -> String {
     let mut text =
         format!("pve-manager: {API_VERSION} (API of version {API_VERSION}/{REPOSITORY_ID})\n");
     text.push_str(&format!("ostler: {}\n", env!("CARGO_PKG_VERSION")));
-    for (name, version) in world.programs.versions().await {
+    for (name, version) in node.programs.versions().await {
         let version = version.as_deref().unwrap_or("not found");
         text.push_str(&format!("{name}: {version}\n"));
     }
     text
 }
 
-async fn storages(world: &World, report: &mut Report) -> Result<(), Error> {
-    for config in world.records.storages().await? {
+async fn storages(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
+    for config in node.records.storages().await? {
         let title = format!("{}: {}", config.kind.as_str(), config.id);
         let shown = serde_json::to_value(&config).unwrap_or_default();
         let mut text = lines(shown.as_object().unwrap_or(&Map::new()).iter());
-        let usage = match world.storage(&config.id).await {
+        let usage = match node.storage(&config.id).await {
             Ok(storage) => match storage.activate().await {
                 Ok(()) => storage.space().await.map_err(Error::from),
                 Err(error) => Err(error.into()),
@@ -131,14 +128,14 @@ async fn storages(world: &World, report: &mut Report) -> Result<(), Error> {
         });
         report.section(&title, &text);
     }
-    report.section("df -h -T", &printed(world, &["df", "-h", "-T"]).await);
+    report.section("df -h -T", &printed(node, &["df", "-h", "-T"]).await);
     Ok(())
 }
 
-async fn guests(world: &World, report: &mut Report) -> Result<(), Error> {
-    for guest in world.records.guests().await? {
+async fn guests(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
+    for guest in node.records.guests().await? {
         let guest = guest?;
-        let state = match world.running.is_running(guest.vmid).await? {
+        let state = match node.running.is_running(guest.vmid).await? {
             true => "running",
             false => "stopped",
         };
@@ -169,9 +166,9 @@ fn lines<'a>(options: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
 }
 
 /// What a program prints; in its place, why it does not.
-async fn printed(world: &World, words: &[&str]) -> String {
+async fn printed(node: &NodeContext, words: &[&str]) -> String {
     let command = Command::new(words[0]).args(words[1..].iter().copied());
-    let output = match world.host.run(command).await {
+    let output = match node.host.run(command).await {
         Ok(output) => output.checked(words[0]),
         Err(error) => Err(error),
     };

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use model::{Error, NodeName};
-use node::World;
-use node::facts::{Facts, Processors};
-use node::kvm::Verdict;
+use node::NodeContext;
+use node::host::facts::{Facts, Processors};
+use node::qemu::kvm::Verdict;
 use proto::wire::Answer;
 use proto::{API_RELEASE, API_VERSION, REPOSITORY_ID};
 use serde::Deserialize;
@@ -14,19 +14,12 @@ use sys::Command;
 
 use crate::ops::Op;
 
-#[derive(Deserialize)]
-pub(super) struct Node {
-    pub(super) node: NodeName,
-}
-
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
-    let world = &op.context.world;
-    let facts = Facts::new(world.host.clone());
+    let node = &op.context.node;
+    let facts = Facts::new(node.host.clone());
     let (memory, processors) = (facts.memory().await, facts.processors().await);
-    let usage = world.status.node_usage().unwrap_or_default();
-    let root = world.host.space(world.paths.root()).await?;
+    let usage = node.status.node_usage().unwrap_or_default();
+    let root = node.host.space(node.paths.root()).await?;
     let (kernel, boot) = (facts.kernel().await, facts.boot_mode().await?);
     let mut boot_info = json!({"mode": if boot.efi { "efi" } else { "legacy-bios" }});
     if let Some(secure) = boot.secure {
@@ -66,7 +59,7 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
         },
         "boot-info": boot_info,
         "pveversion": format!("pve-manager/{API_VERSION}/{REPOSITORY_ID}"),
-        "ostler": ourselves(world).await,
+        "ostler": ourselves(node).await,
     })))
 }
 
@@ -82,19 +75,19 @@ fn cpu_info(processors: &Processors) -> Value {
         "mhz": processors.mhz,
         "flags": processors.flags,
         "hvm": if virtualises { "1" } else { "" },
-        "user_hz": node::facts::TICKS_PER_S,
+        "user_hz": node::host::facts::TICKS_PER_S,
     })
 }
 
 /// What Proxmox VE has no place for: our own version, those of what does the work, and whether
 /// guests can be accelerated.
-async fn ourselves(world: &World) -> Value {
+async fn ourselves(node: &NodeContext) -> Value {
     let mut ourselves = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "kvm": "unproven",
-        "tools": world.programs.versions().await,
+        "tools": node.programs.versions().await,
     });
-    match world.kvm.known() {
+    match node.kvm.known() {
         None => {}
         Some(Verdict::Usable) => ourselves["kvm"] = "usable".into(),
         Some(Verdict::Unusable(why)) => {
@@ -113,8 +106,7 @@ struct Power {
 
 pub(super) async fn power(op: Op) -> Result<Answer, Error> {
     let Power { node, command } = op.params()?;
-    op.context.check_node(&node)?;
-    let host = &op.context.world.host;
+    let host = &op.context.node.host;
     let first = host.read(Path::new("/proc/1/comm")).await?;
     let first = String::from_utf8_lossy(&first).trim().to_owned();
     if first != "systemd" {
@@ -135,9 +127,7 @@ pub(super) async fn power(op: Op) -> Result<Answer, Error> {
     Ok(Answer::null())
 }
 
-pub(super) async fn version(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
+pub(super) async fn version(_: Op) -> Result<Answer, Error> {
     Ok(Answer::new(json!({
         "version": API_VERSION,
         "release": API_RELEASE,

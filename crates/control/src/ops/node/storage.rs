@@ -25,11 +25,10 @@ struct List {
 
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
-    op.context.check_node(&wanted.node)?;
     if let Some(target) = &wanted.target {
         op.context.check_node(target)?;
     }
-    let storages = op.context.world.records.storages().await?;
+    let storages = op.context.node.records.storages().await?;
     let is_known = |id: &StorageId| storages.iter().any(|storage| storage.id == *id);
     if wanted.storage.as_ref().is_some_and(|id| !is_known(id)) {
         return Err(no_such_storage());
@@ -70,14 +69,12 @@ async fn row(context: &Context, storage: StorageConfig, with_formats: bool) -> V
 
 #[derive(Deserialize)]
 struct Named {
-    node: NodeName,
     storage: StorageId,
 }
 
 pub(super) async fn status(op: Op) -> Result<Answer, Error> {
-    let Named { node, storage } = op.params()?;
-    op.context.check_node(&node)?;
-    let storages = op.context.world.records.storages().await?;
+    let Named { storage } = op.params()?;
+    let storages = op.context.node.records.storages().await?;
     let found = storages.into_iter().find(|config| config.id == storage);
     let config = found.ok_or_else(no_such_storage)?;
     Ok(Answer::new(observed(&op.context, config, false).await))
@@ -94,14 +91,14 @@ async fn observed(
     config: StorageConfig,
     with_formats: bool,
 ) -> Map<String, Value> {
-    let is_enabled = config.is_enabled_on(&context.node);
+    let is_enabled = config.is_enabled_on(&context.node.name);
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     put("type", config.kind.as_str().into());
     put("content", content_text(&config).into());
     put("shared", u8::from(config.shared == Some(true)).into());
     put("enabled", u8::from(is_enabled).into());
-    let storage = storage::open(config, context.world.host.clone());
+    let storage = storage::open(config, context.node.host.clone());
     if with_formats {
         let formats = json!({"default": storage.default_format().as_str(), "supported": SUPPORTED});
         put("formats", formats);

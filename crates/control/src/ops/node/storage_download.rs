@@ -1,6 +1,6 @@
 //! `POST /nodes/{node}/storage/{storage}/download-url`
 
-use model::{Error, NodeName, StorageId};
+use model::{Error, StorageId};
 use node::tasks::VolumeDownload;
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -12,7 +12,6 @@ use crate::ops::Op;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Download {
-    node: NodeName,
     storage: StorageId,
     content: String,
     filename: String,
@@ -24,8 +23,7 @@ struct Download {
 
 pub(super) async fn download(op: Op) -> Result<Answer, Error> {
     let wanted: Download = op.params()?;
-    op.context.check_node(&wanted.node)?;
-    let storage = op.context.world.storage(&wanted.storage).await?;
+    let storage = op.context.node.storage(&wanted.storage).await?;
     let volume = file_volume(&*storage, &wanted.content, &wanted.filename)?;
     let checksum = wanted
         .checksum

@@ -12,7 +12,7 @@
 
 use std::path::Path;
 
-use model::{Error, NodeName, StorageId, VolumeId};
+use model::{Error, StorageId, VolumeId};
 use node::tasks::VolumeUpload;
 use proto::wire::{Answer, Streamed};
 use serde::Deserialize;
@@ -29,7 +29,6 @@ const PREFIX: &str = "/var/tmp/pveupload-";
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Upload {
-    node: NodeName,
     storage: StorageId,
     content: String,
     filename: String,
@@ -41,19 +40,18 @@ struct Upload {
 /// Checks what can be checked before the content, and answers where to write it to.
 pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     let upload: Upload = op.params()?;
-    op.context.check_node(&upload.node)?;
-    let world = &op.context.world;
-    let storage = world.storage(&upload.storage).await?;
+    let node = &op.context.node;
+    let storage = node.storage(&upload.storage).await?;
     volume(&upload, &*storage)?;
     storage.activate().await?;
-    let file = world
+    let file = node
         .host
         .create_unnamed(Path::new(&storage.config().path))
         .await?;
     let (lent, given) = Lent::new(file)?;
     let id = Uuid::new_v4().simple().to_string();
     let answer = Answer::new(json!({"tmpfilename": format!("{PREFIX}{id}")}));
-    world.arrivals.open(id, upload.storage, lent)?;
+    node.uploads.open(id, upload.storage, lent)?;
     Ok(Streamed {
         answer,
         descriptor: given,
@@ -64,9 +62,8 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
 /// Makes the file that was written a volume, by a task.
 pub(super) async fn finish(op: Op) -> Result<Answer, Error> {
     let upload: Upload = op.params()?;
-    op.context.check_node(&upload.node)?;
-    let world = op.context.world.clone();
-    let volume = volume(&upload, &*world.storage(&upload.storage).await?)?;
+    let node = op.context.node.clone();
+    let volume = volume(&upload, &*node.storage(&upload.storage).await?)?;
     let id = upload
         .tmpfilename
         .as_deref()
@@ -80,11 +77,11 @@ pub(super) async fn finish(op: Op) -> Result<Answer, Error> {
             algorithm,
             expected,
         });
-    world.arrivals.claim(id, &upload.storage)?;
+    node.uploads.claim(id, &upload.storage)?;
     let task = VolumeUpload::new(id.to_owned(), volume, checksum);
     let submitted = op.context.submit(&op, "", task).await;
     if submitted.is_err() {
-        world.arrivals.forget(id);
+        node.uploads.forget(id);
     }
     submitted
 }

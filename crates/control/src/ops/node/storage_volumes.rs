@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{BlockFormat, Error, NodeName, Privilege, StorageId, Upid, VmId, VolumeId};
+use model::{BlockFormat, Error, Privilege, StorageId, Upid, VmId, VolumeId};
 use node::tasks::{VolumeCreate, VolumeDelete};
 use proto::wire::Answer;
 use serde::Deserialize;
@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 struct List {
-    node: NodeName,
     storage: StorageId,
     content: Option<String>,
     vmid: Option<VmId>,
@@ -26,8 +25,7 @@ struct List {
 
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
-    op.context.check_node(&wanted.node)?;
-    let storage = op.context.world.storage(&wanted.storage).await?;
+    let storage = op.context.node.storage(&wanted.storage).await?;
     storage.activate().await?;
     let content = match wanted.content.as_deref() {
         None => None,
@@ -69,19 +67,13 @@ fn row(storage: &StorageId, volume: &VolumeInfo) -> Value {
 /// The volume that a path names: `local:iso/x.iso`, or `iso/x.iso` below its storage.
 #[derive(Deserialize)]
 struct Named {
-    node: NodeName,
     volume: String,
     storage: Option<StorageId>,
 }
 
 impl Named {
     fn of(op: &Op) -> Result<VolumeId, Error> {
-        let Self {
-            node,
-            volume,
-            storage,
-        } = op.params()?;
-        op.context.check_node(&node)?;
+        let Self { volume, storage } = op.params()?;
         let invalid = |error: model::IdError| Error::invalid("volume", error.to_string());
         if !volume.contains(':') {
             let none = || Error::invalid("volume", "no storage ID specified");
@@ -101,7 +93,7 @@ impl Named {
 /// What is known of a volume. Its name alone says whose it is, so a caller who may not see it
 /// is not told whether it is there.
 async fn find(op: &Op, volume: &VolumeId) -> Result<VolumeInfo, Error> {
-    let storage = op.context.world.storage(volume.storage()).await?;
+    let storage = op.context.node.storage(volume.storage()).await?;
     let found = storage.info(volume.name()).await?;
     found.ok_or_else(|| Error::not_found(format!("volume '{volume}' does not exist")))
 }
@@ -113,7 +105,7 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let view = access.view(op.identity()?, op.context.authority.now());
     check_access(&view, volume.storage(), &named)?;
     let found = find(&op, &volume).await?;
-    let storage = op.context.world.storage(volume.storage()).await?;
+    let storage = op.context.node.storage(volume.storage()).await?;
     let mut answer = json!({
         "format": found.format,
         "size": found.size,
@@ -127,13 +119,12 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
 
 /// What a volume's name says of it, whether or not it is there.
 async fn describe_name(op: &Op, volume: &VolumeId) -> Result<VolumeInfo, Error> {
-    let storage = op.context.world.storage(volume.storage()).await?;
+    let storage = op.context.node.storage(volume.storage()).await?;
     Ok(storage.describe_name(volume.name())?)
 }
 
 #[derive(Deserialize)]
 struct Create {
-    node: NodeName,
     storage: StorageId,
     filename: String,
     size: String,
@@ -144,9 +135,8 @@ struct Create {
 /// Answers the volume's id once the image is there.
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let wanted: Create = op.params()?;
-    op.context.check_node(&wanted.node)?;
     let bytes = bytes(&wanted.size)?;
-    let storage = op.context.world.storage(&wanted.storage).await?;
+    let storage = op.context.node.storage(&wanted.storage).await?;
     let _turn;
     let (name, format) = match wanted.filename.as_str() {
         "" => {
@@ -247,7 +237,7 @@ pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
     check_delete(&op, &volume, &named)?;
     let found = find(&op, &volume).await?;
     let image_owner = found.owner.filter(|_| found.content == ContentType::Images);
-    op.context.world.check_unused(&volume, image_owner).await?;
+    op.context.node.check_unused(&volume, image_owner).await?;
     let owner = found
         .owner
         .map(|owner| format!("{owner}@"))
@@ -320,7 +310,6 @@ mod tests {
 
     fn wanted(filename: &str, format: Option<BlockFormat>) -> Create {
         Create {
-            node: "pve1".parse().unwrap(),
             storage: "local".parse().unwrap(),
             filename: filename.to_owned(),
             size: "1G".to_owned(),

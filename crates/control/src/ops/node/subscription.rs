@@ -5,15 +5,14 @@ use node::text_digest;
 use proto::wire::Answer;
 use serde_json::json;
 
-use super::status::Node;
+use super::OnNode;
 use crate::ops::Op;
 
 /// A server's id has so many digits.
 const ID_DIGITS: usize = 32;
 
 pub(super) async fn subscription(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
+    let OnNode { node } = op.params()?;
     let mut answer = json!({
         "status": "notfound",
         "message": "There is no subscription key",
@@ -24,12 +23,7 @@ pub(super) async fn subscription(op: Op) -> Result<Answer, Error> {
         .await?
     {
         // The machine's own id is not for others: what is made of it is.
-        let machine = op
-            .context
-            .world
-            .etc("machine-id")
-            .await?
-            .unwrap_or_default();
+        let machine = op.context.node.etc("machine-id").await?.unwrap_or_default();
         let id = text_digest(&[b"ostler server id ", machine.as_slice()].concat());
         answer["serverid"] = id[..ID_DIGITS].to_uppercase().into();
     }

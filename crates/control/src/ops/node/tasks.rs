@@ -1,7 +1,7 @@
 //! `/nodes/{node}/tasks`
 
 use model::schema::format::split_list;
-use model::{Error, NodeName, Privilege, UnixTime, Upid};
+use model::{Error, Privilege, UnixTime, Upid};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,7 +14,6 @@ const DEFAULT_LIMIT: usize = 50;
 
 #[derive(Deserialize)]
 struct List {
-    node: NodeName,
     errors: Option<bool>,
     limit: Option<usize>,
     since: Option<UnixTime>,
@@ -29,7 +28,6 @@ struct List {
 
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
-    op.context.check_node(&wanted.node)?;
     let source = wanted.source.as_deref().unwrap_or("archive");
     let filter = TaskFilter {
         running: source != "archive",
@@ -70,7 +68,6 @@ pub(super) async fn list(op: Op) -> Result<Answer, Error> {
 
 #[derive(Deserialize)]
 struct One {
-    node: NodeName,
     upid: String,
     limit: Option<usize>,
     start: Option<usize>,
@@ -126,9 +123,8 @@ async fn find(op: &Op, privilege: Privilege) -> Result<(One, TaskSummary), Error
         .upid
         .parse()
         .map_err(|error: model::UpidError| Error::invalid("upid", error.to_string()))?;
-    op.context.check_node(&one.node)?;
     if !is_mine(&upid, &op.identity()?.label()) && !has(op, privilege).await? {
-        let path = format!("/nodes/{}", op.context.node);
+        let path = format!("/nodes/{}", op.context.node.name);
         return Err(auth::Denied::one(&path, privilege).into());
     }
     let task = op.context.tasks.get(&upid)?;
@@ -138,7 +134,7 @@ async fn find(op: &Op, privilege: Privilege) -> Result<(One, TaskSummary), Error
 async fn has(op: &Op, privilege: Privilege) -> Result<bool, Error> {
     let access = op.context.authority.refresh().await?;
     let view = access.view(op.identity()?, op.context.clock.wall());
-    Ok(view.has(&format!("/nodes/{}", op.context.node), privilege))
+    Ok(view.has(&format!("/nodes/{}", op.context.node.name), privilege))
 }
 
 /// A user's tasks are also those of the user's tokens; a token's are only its own.

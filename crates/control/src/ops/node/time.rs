@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use model::{Error, NodeName, UnixTime};
-use node::World;
+use model::{Error, UnixTime};
+use node::NodeContext;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::json;
 use sys::{Command, FileKind, SharedHost};
 
-use super::status::Node;
 use crate::ops::Op;
 
 const DAY_S: i64 = 86_400;
@@ -18,12 +17,10 @@ const DAY_S: i64 = 86_400;
 const ZONES: &str = "/usr/share/zoneinfo";
 
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
-    let world = &op.context.world;
-    let timezone = timezone(world).await?;
+    let node = &op.context.node;
+    let timezone = timezone(node).await?;
     let time = op.context.clock.wall();
-    let localtime = time + offsets_s(&world.host, &timezone, &[time]).await?[0];
+    let localtime = time + offsets_s(&node.host, &timezone, &[time]).await?[0];
     Ok(Answer::new(
         json!({"timezone": timezone, "time": time, "localtime": localtime}),
     ))
@@ -31,23 +28,19 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
 
 #[derive(Deserialize)]
 struct Update {
-    node: NodeName,
     timezone: String,
 }
 
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
-    let Update { node, timezone } = op.params()?;
-    op.context.check_node(&node)?;
-    let world = &op.context.world;
-    let rules = rules(world, &timezone).await?;
-    let link = link(world);
-    world
-        .host
-        .create_dir(&world.paths.root().join("etc"), 0o755)
+    let Update { timezone } = op.params()?;
+    let node = &op.context.node;
+    let rules = rules(node, &timezone).await?;
+    let link = link(node);
+    node.host
+        .create_dir(&node.paths.root().join("etc"), 0o755)
         .await?;
     let (rules, link) = (rules.display().to_string(), link.display().to_string());
-    world
-        .host
+    node.host
         .run(Command::new("ln").args(["-sfn", &rules, &link]))
         .await?
         .checked("ln")?;
@@ -55,17 +48,17 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
 }
 
 /// What the C library looks at. A node that lives below a folder has a time zone of its own.
-fn link(world: &World) -> PathBuf {
-    world.paths.root().join("etc/localtime")
+fn link(node: &NodeContext) -> PathBuf {
+    node.paths.root().join("etc/localtime")
 }
 
 /// The rules of a time zone, if there is such a one.
-async fn rules(world: &World, timezone: &str) -> Result<PathBuf, Error> {
+async fn rules(node: &NodeContext, timezone: &str) -> Result<PathBuf, Error> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_+-".contains(c);
     let is_word = |word: &str| !word.is_empty() && word.chars().all(is_plain);
     let path = Path::new(ZONES).join(timezone);
     let entry = match timezone.split('/').all(is_word) {
-        true => world.host.stat(&path).await?,
+        true => node.host.stat(&path).await?,
         false => None,
     };
     match entry {
@@ -79,13 +72,13 @@ async fn rules(world: &World, timezone: &str) -> Result<PathBuf, Error> {
 }
 
 /// The zone that is set: the node's own, else the host's, else UTC.
-pub(in crate::ops) async fn timezone(world: &World) -> Result<String, Error> {
-    for path in [link(world), PathBuf::from("/etc/localtime")] {
-        if world.host.stat(&path).await?.is_none() {
+pub(in crate::ops) async fn timezone(node: &NodeContext) -> Result<String, Error> {
+    for path in [link(node), PathBuf::from("/etc/localtime")] {
+        if node.host.stat(&path).await?.is_none() {
             continue;
         }
         let command = Command::new("readlink").arg(path.display().to_string());
-        let output = world.host.run(command).await?;
+        let output = node.host.run(command).await?;
         let target = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         if let Some((_, zone)) = target.split_once("zoneinfo/") {
             return Ok(zone.to_owned());

@@ -34,8 +34,8 @@ pub(super) async fn of(
         let known = storages(context).await?;
         members.extend(pool.storages.intersection(&known).map(|storage| {
             json!({
-                "id": format!("storage/{}/{storage}", context.node),
-                "node": context.node.as_str(),
+                "id": format!("storage/{}/{storage}", context.node.name),
+                "node": context.node.name.as_str(),
                 "type": "storage",
                 "storage": storage,
                 "status": "unknown",
@@ -61,7 +61,7 @@ pub(super) async fn gone(context: &Context, pool: &Pool) -> Result<Gone, Error> 
 }
 
 async fn storages(context: &Context) -> Result<BTreeSet<String>, Error> {
-    let storages = context.world.records.storages().await?;
+    let storages = context.node.records.storages().await?;
     let names = storages.iter().map(|storage| storage.id.to_string());
     Ok(names.collect())
 }

@@ -72,7 +72,7 @@ async fn command(op: Op) -> Result<Answer, Error> {
 async fn plain(op: &Op, vmid: VmId, name: &str) -> Result<Answer, Error> {
     let command = PlainCommand::from_api_name(name);
     let command = command.ok_or_else(|| Error::bug(format!("no agent's command is '{name}'")))?;
-    let mut agent = op.context.world.guest_agent(vmid).await?;
+    let mut agent = op.context.node.guest_agent(vmid).await?;
     let result = match agent.plain(command).await {
         Ok(result) => result,
         Err(AgentError::Refused {
@@ -102,7 +102,7 @@ async fn exec(op: Op) -> Result<Answer, Error> {
         return Err(missing());
     }
     let input = input_data.as_deref().map(str::as_bytes);
-    let mut agent = op.context.world.guest_agent(vmid).await?;
+    let mut agent = op.context.node.guest_agent(vmid).await?;
     let pid = agent.exec(program, arguments, input).await;
     let pid = pid.map_err(|error| agent.failed(error))?;
     Ok(Answer::new(json!({ "pid": pid })))
@@ -116,7 +116,7 @@ struct Status {
 async fn exec_status(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Status { pid } = op.params()?;
-    let mut agent = op.context.world.guest_agent(vmid).await?;
+    let mut agent = op.context.node.guest_agent(vmid).await?;
     let status = agent.exec_status(pid).await;
     let status = status.map_err(|error| agent.failed(error))?;
     Ok(Answer::new(shown(status)))
@@ -166,7 +166,7 @@ async fn file_read(op: Op) -> Result<Answer, Error> {
         offset,
     } = op.params()?;
     let count = count.unwrap_or(FILE_READ_MAX);
-    let mut agent = op.context.world.guest_agent(vmid).await?;
+    let mut agent = op.context.node.guest_agent(vmid).await?;
     let read = agent.read_file(&file, offset.unwrap_or(0), count).await;
     let read = read.map_err(|error| agent.failed(error))?;
     let content = match decode {
@@ -203,7 +203,7 @@ async fn file_write(op: Op) -> Result<Answer, Error> {
         })?,
         _ => content.into_bytes(),
     };
-    let mut agent = op.context.world.guest_agent(vmid).await?;
+    let mut agent = op.context.node.guest_agent(vmid).await?;
     let written = agent.write_file(&file, &bytes).await;
     written.map_err(|error| agent.failed(error))?;
     Ok(Answer::null())
@@ -223,7 +223,7 @@ async fn set_user_password(op: Op) -> Result<Answer, Error> {
         password,
         crypted,
     } = op.params()?;
-    let mut agent = op.context.world.guest_agent(vmid).await?;
+    let mut agent = op.context.node.guest_agent(vmid).await?;
     let is_crypted = crypted == Some(true);
     let set = agent.set_user_password(&username, &password, is_crypted);
     set.await.map_err(|error| agent.failed(error))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::qemu::{Drive, DriveSlot};
 use model::{
-    BlockFormat, Error, ErrorKind, GuestConfig, NodeName, PoolId, Privilege, StorageId, VmId,
+    BlockFormat, Error, GuestConfig, NodeName, PoolId, Privilege, StorageId, VmId,
 };
 use node::tasks::{
     QemuClone, QemuMoveDisk, QemuReassignDisk, QemuTemplate, already_exists, snapshot_of,
@@ -38,14 +38,12 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     if let Some(target) = &wanted.target {
         op.context.check_node(target)?;
     }
-    let source = op.context.world.records.guest(vmid).await?.record.data;
+    let source = op.context.node.records.qemu(vmid).await?.record.data;
     let is_template = source.config.flag("template") == Some(true);
     let full = wanted.full.unwrap_or(!is_template);
     check_linked(&wanted, is_template, full)?;
-    match op.context.world.records.guest(wanted.newid).await {
-        Ok(taken) => return Err(already_exists(wanted.newid, &taken.record.data)),
-        Err(error) if error.kind == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    if let Some(taken) = op.context.node.records.find(wanted.newid).await? {
+        return Err(already_exists(wanted.newid, &taken.record.data));
     }
     let config = match &wanted.snapname {
         Some(name) => &snapshot_of(&source, name)?.config,
@@ -151,7 +149,7 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     if let Some(target) = wanted.target_vmid {
         return reassign(op, vmid, target, wanted).await;
     }
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
     if wanted.storage.is_none() {
         require_space_beside(&op, &guest.config, &wanted.disk)?;
     }
@@ -161,7 +159,7 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     task.delete = wanted.delete == Some(true);
     task.digest = wanted.digest;
     task.bytes_per_s = bytes_per_s(&op, "move", wanted.bwlimit).await?;
-    task.check(&op.context.world, &guest).await?;
+    task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await
 }
 
@@ -178,8 +176,8 @@ async fn reassign(op: Op, vmid: VmId, target: VmId, wanted: Move) -> Result<Answ
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
     view.require(&format!("/vms/{target}"), &[Privilege::VmConfigDisk])?;
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
-    op.context.world.records.guest(target).await?;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    op.context.node.records.qemu(target).await?;
     require_space_beside(&op, &guest.config, &wanted.disk)?;
     let target_disk = wanted.target_disk.unwrap_or_else(|| wanted.disk.clone());
     let id = format!("{vmid}-{}>{target}-{target_disk}", wanted.disk);
@@ -191,7 +189,7 @@ async fn reassign(op: Op, vmid: VmId, target: VmId, wanted: Move) -> Result<Answ
 /// How fast disks are copied: as was asked for in KiB/s, or as the cluster's options say. Who may
 /// not change those is not faster than they say. 0 for as fast as it goes.
 async fn bytes_per_s(op: &Op, operation: &str, asked_kib: Option<u64>) -> Result<u64, Error> {
-    let options = op.context.world.records.cluster_options().await?;
+    let options = op.context.node.records.cluster_options().await?;
     let limit = options
         .bandwidth(operation)
         .map(|limit| limit.ceil() as u64);
@@ -216,9 +214,9 @@ struct Template {
 pub(super) async fn template(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Template { disk } = op.params()?;
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
     let task = QemuTemplate::new(vmid, disk);
-    task.check(&op.context.world, &guest).await?;
+    task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await
 }
 
@@ -231,7 +229,7 @@ struct Feature {
 pub(super) async fn feature(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Feature { feature, snapname } = op.params()?;
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
     let config = match &snapname {
         Some(name) => &snapshot_of(&guest, name)?.config,
         None => &guest.config,
@@ -248,7 +246,7 @@ pub(super) async fn feature(op: Op) -> Result<Answer, Error> {
         if Drive::parse(slot.bus(), &text).is_ok_and(|drive| drive.is_cloud_init()) {
             continue;
         }
-        let storage = op.context.world.storage(volume.storage()).await?;
+        let storage = op.context.node.storage(volume.storage()).await?;
         let name = volume.name();
         has_feature &= match feature.as_str() {
             "snapshot" => storage.snapshots().is_some_and(|s| s.can_snapshot(name)),
@@ -258,6 +256,6 @@ pub(super) async fn feature(op: Op) -> Result<Answer, Error> {
     }
     Ok(Answer::new(json!({
         "hasFeature": u8::from(has_feature),
-        "nodes": [op.context.node],
+        "nodes": [op.context.node.name],
     })))
 }

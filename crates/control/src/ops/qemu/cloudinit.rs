@@ -43,8 +43,8 @@ pub(super) async fn seal_password(
 /// What the medium was made of and what the configuration says now.
 pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let records = &op.context.world.records;
-    let guest = records.guest(vmid).await?.record.data;
+    let records = &op.context.node.records;
+    let guest = records.qemu(vmid).await?.record.data;
     let now = SeedRecord::of(&guest.config);
     let has_medium =
         VmConfig::parse(&guest.config).is_ok_and(|config| config.cloud_init_drive().is_some());
@@ -88,7 +88,7 @@ fn text(name: &str, value: &Value) -> Value {
 /// Waits until the medium is made. A guest without one is left as it is.
 pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    op.context.world.records.guest(vmid).await?;
+    op.context.node.records.qemu(vmid).await?;
     let task = QemuCloudinitUpdate { vmid };
     op.context.perform(&op, vmid, task).await
 }
@@ -102,11 +102,11 @@ struct Dump {
 pub(super) async fn dump(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Dump { r#type: kind } = op.params()?;
-    let world = &op.context.world;
-    let guest = world.records.guest(vmid).await?.record.data;
+    let node = &op.context.node;
+    let guest = node.records.qemu(vmid).await?.record.data;
     let mut config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
     config.cloud_init.custom = Default::default();
-    let seed = world.render_seed(vmid, &config).await?;
+    let seed = node.render_seed(vmid, &config).await?;
     // Who may set the password may see what became of it; who only looks on does not.
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.clock.wall());
@@ -115,7 +115,7 @@ pub(super) async fn dump(op: Op) -> Result<Answer, Error> {
     if hides {
         config.cloud_init.password = Some(MASKED.to_owned());
     }
-    let shown = world.render_seed(vmid, &config).await?;
+    let shown = node.render_seed(vmid, &config).await?;
     let text = match kind.as_str() {
         "user" => shown.user,
         "network" => shown.network,

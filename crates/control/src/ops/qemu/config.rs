@@ -27,7 +27,7 @@ struct Config {
 pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Config { current, snapshot } = op.params()?;
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
     if let Some(name) = snapshot {
         if current == Some(true) {
             let text = "cannot use 'snapshot' parameter with 'current'";
@@ -68,7 +68,7 @@ pub(super) fn masked(name: &str, value: &Value) -> Value {
 
 pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
     let names: BTreeSet<&String> = guest.config.0.keys().chain(guest.pending.keys()).collect();
     let mut rows: Vec<Value> = names.into_iter().map(|name| row(&guest, name)).collect();
     rows.push(json!({"key": "digest", "value": digest(&guest)}));

@@ -36,7 +36,7 @@ pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
 async fn make(op: &Op, task: QemuConfigure) -> Result<Answer, Error> {
     let context = &op.context;
     let hold = context.hold_guest(task.vmid, QemuConfigure::KIND).await?;
-    if let Some(revision) = task.at_once(&context.world).await? {
+    if let Some(revision) = task.at_once(&context.node).await? {
         return Ok(Answer::null().at(revision.0));
     }
     drop(hold);
@@ -59,7 +59,7 @@ pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
         ..Edit::default()
     };
     check_names(&edit)?;
-    let record = op.context.world.records.guest(guest.vmid).await?;
+    let record = op.context.node.records.qemu(guest.vmid).await?;
     check_change(&op, &edit, &record.record.data)?;
     make(&op, QemuConfigure::new(guest.vmid, edit, None, false)).await
 }
@@ -74,20 +74,13 @@ pub(super) async fn configure_task(op: Op) -> Result<Answer, Error> {
 async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     let guest = Guest::of(op)?;
     let change: Change = op.params()?;
-    let record = op
-        .context
-        .world
-        .records
-        .guest(guest.vmid)
-        .await?
-        .record
-        .data;
+    let record = op.context.node.records.qemu(guest.vmid).await?.record.data;
     check_digest(&record, change.digest.as_deref())?;
-    let cluster = op.context.world.records.cluster_options().await?;
+    let cluster = op.context.node.records.cluster_options().await?;
     let mut options = options(&op.params, &cluster);
     seal_password(&op.context, &mut options, &record.config).await?;
     let mut edit = Edit::new(&options, &|| {
-        random_mac(cluster.mac_prefix(), &op.context.node)
+        random_mac(cluster.mac_prefix(), &op.context.node.name)
     })?;
     edit.delete.extend(names(change.delete.as_deref()));
     edit.revert = names(change.revert.as_deref());
@@ -133,7 +126,7 @@ fn names(list: Option<&str>) -> Vec<String> {
 pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error> {
     let volume = edit.set.get("hookscript").and_then(|value| value.as_str());
     if let Some(volume) = volume.and_then(|text| text.parse().ok()) {
-        op.context.world.hook_script(&volume).await?;
+        op.context.node.hook_script(&volume).await?;
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ struct Display {
 pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Display { generate_password } = op.params()?;
-    let entry = op.context.world.records.guest(vmid).await?;
+    let entry = op.context.node.records.qemu(vmid).await?;
     let sockets = sockets(&op, vmid).await?;
     let password = new_password()?;
     let kind = if sockets.vnc.is_some() {
@@ -68,8 +68,8 @@ pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
     // Clients that ask for no password take the beginning of the ticket for one.
     let ticket = answer["ticket"].as_str().unwrap_or_default();
     answer["ticket"] = format!("{password}:{ticket}").into();
-    let world = &op.context.world;
-    let certificate = world.host.read(&world.paths.tls().join("ca.pem")).await?;
+    let node = &op.context.node;
+    let certificate = node.host.read(&node.paths.tls().join("ca.pem")).await?;
     answer["cert"] = String::from_utf8_lossy(&certificate).into();
     if generate_password == Some(true) {
         answer["password"] = password.into();
@@ -85,7 +85,7 @@ struct Terminal {
 pub(super) async fn termproxy(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Terminal { serial } = op.params()?;
-    let entry = op.context.world.records.guest(vmid).await?;
+    let entry = op.context.node.records.qemu(vmid).await?;
     let sockets = sockets(&op, vmid).await?;
     let screen = entry.record.data.config.text("vga");
     let wanted = serial.as_deref().and_then(serial_number);
@@ -113,7 +113,7 @@ fn serial_number(text: &str) -> Option<u8> {
 
 /// Reserves a port, with a task that shows that somebody has a console.
 async fn reserve(op: &Op, vmid: VmId, kind: ConsoleKind) -> Result<Value, Error> {
-    let consoles = &op.context.world.consoles;
+    let consoles = &op.context.node.consoles;
     let id = Uuid::new_v4().to_string();
     let port = consoles.reserve(id.clone(), vmid, kind)?;
     let task = QemuVncproxy::new(vmid, id.clone());
@@ -136,7 +136,7 @@ async fn reserve(op: &Op, vmid: VmId, kind: ConsoleKind) -> Result<Value, Error>
 
 /// The sockets of a guest that runs.
 async fn sockets(op: &Op, vmid: VmId) -> Result<Sockets, Error> {
-    let running = &op.context.world.running;
+    let running = &op.context.node.running;
     let not_running = || Error::conflict(format!("VM {vmid} is not running"));
     if !running.is_running(vmid).await? {
         return Err(not_running());
@@ -147,7 +147,7 @@ async fn sockets(op: &Op, vmid: VmId) -> Result<Sockets, Error> {
 
 /// Also finds those who connected without us.
 async fn check_serial(op: &Op, vmid: VmId, port: u8) -> Result<(), Error> {
-    let qmp = op.context.world.running.qmp(vmid).await?;
+    let qmp = op.context.node.running.qmp(vmid).await?;
     if qmp.is_serial_taken(port).await.map_err(qmp_failed)? {
         return Err(serial_taken(vmid, port));
     }
@@ -197,7 +197,7 @@ pub(super) async fn vncwebsocket(op: Op) -> Result<Answer, Error> {
 pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Websocket { port, .. } = Websocket::of(&op, vmid)?;
-    let lease = op.context.world.consoles.open(port, vmid)?;
+    let lease = op.context.node.consoles.open(port, vmid)?;
     let descriptor = connected(&op, vmid, &lease.kind).await?;
     lease.keep(LentLine::new(&descriptor)?);
     let label = op.identity()?.label();
@@ -213,7 +213,7 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
 
 /// A descriptor of what a console leads to.
 async fn connected(op: &Op, vmid: VmId, kind: &ConsoleKind) -> Result<OwnedFd, Error> {
-    let world = &op.context.world;
+    let node = &op.context.node;
     let sockets = sockets(op, vmid).await?;
     let socket = match kind {
         ConsoleKind::Display { password } => {
@@ -221,7 +221,7 @@ async fn connected(op: &Op, vmid: VmId, kind: &ConsoleKind) -> Result<OwnedFd, E
                 password,
                 valid_seconds: CONSOLE_WAIT_S,
             };
-            let qmp = world.running.qmp(vmid).await?;
+            let qmp = node.running.qmp(vmid).await?;
             qmp.set_vnc_password(vnc).await.map_err(qmp_failed)?;
             sockets.vnc
         }
@@ -236,10 +236,10 @@ async fn connected(op: &Op, vmid: VmId, kind: &ConsoleKind) -> Result<OwnedFd, E
     let socket = Path::new(&socket);
     match kind {
         ConsoleKind::Screen { password, .. } => {
-            let line = world.host.connect(socket).await?;
+            let line = node.host.connect(socket).await?;
             shown(vmid, line, password.clone())
         }
-        _ => Ok(world.host.connect_descriptor(socket).await?),
+        _ => Ok(node.host.connect_descriptor(socket).await?),
     }
 }
 

@@ -58,7 +58,7 @@ impl Watch {
             changes.mark_unchanged();
             let Some(left) = self.may_still() else {
                 tracing::info!(holder = ?self.holder, "a console was taken away");
-                self.context.world.consoles.close(&self.console);
+                self.context.node.consoles.close(&self.console);
                 return;
             };
             tokio::select! {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::qemu::{Boot, Drive, DriveSlot, Net};
-use model::{Error, ErrorKind, GuestConfig, PoolId};
+use model::{Error, GuestConfig, PoolId};
 use node::tasks::{QemuCreate, already_exists};
 use node::{Edit, random_mac};
 use proto::wire::Answer;
@@ -27,16 +27,14 @@ struct Create {
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Create { pool, start } = op.params()?;
-    let cluster = op.context.world.records.cluster_options().await?;
+    let cluster = op.context.node.records.cluster_options().await?;
     let mut options = options(&op.params, &cluster);
     seal_password(&op.context, &mut options, &GuestConfig::default()).await?;
     let mut edit = Edit::new(&options, &|| {
-        random_mac(cluster.mac_prefix(), &op.context.node)
+        random_mac(cluster.mac_prefix(), &op.context.node.name)
     })?;
-    match op.context.world.records.guest(vmid).await {
-        Ok(taken) => return Err(already_exists(vmid, &taken.record.data)),
-        Err(error) if error.kind == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    if let Some(taken) = op.context.node.records.find(vmid).await? {
+        return Err(already_exists(vmid, &taken.record.data));
     }
     check_creation(&op, &edit)?;
     check_drives(&op, vmid, &edit).await?;

@@ -22,12 +22,12 @@ pub(super) async fn destroy(op: Op) -> Result<Answer, Error> {
     let Destroy {
         destroy_unreferenced_disks,
     } = op.params()?;
-    let record = op.context.world.records.guest(vmid).await?.record.data;
+    let record = op.context.node.records.qemu(vmid).await?.record.data;
     if record.config.flag("protection") == Some(true) {
         let text = format!("can't remove VM {vmid} - protection mode enabled");
         return Err(Error::conflict(text));
     }
-    if op.context.world.running.is_running(vmid).await? {
+    if op.context.node.running.is_running(vmid).await? {
         return Err(Error::conflict(format!(
             "VM {vmid} is running - destroy failed"
         )));

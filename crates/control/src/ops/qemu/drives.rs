@@ -35,7 +35,7 @@ pub(super) async fn check_drives(op: &Op, guest: VmId, edit: &Edit) -> Result<()
         }
     }
     for volume in &edit.new_volumes {
-        op.context.world.storage(&volume.storage).await?;
+        op.context.node.storage(&volume.storage).await?;
     }
     if errors.is_empty() {
         Ok(())
@@ -79,7 +79,7 @@ async fn check_medium(
 ) -> Result<(), Error> {
     let content = check_use(op, guest, volume).await?.content;
     if content == ContentType::Images {
-        let storage = op.context.world.storage(volume.storage()).await?;
+        let storage = op.context.node.storage(volume.storage()).await?;
         let found = storage.info(volume.name()).await?;
         return match found {
             // A layer needs its base, which only its whole name tells.

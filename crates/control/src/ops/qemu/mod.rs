@@ -19,7 +19,7 @@ mod start;
 mod status;
 mod stop;
 
-use model::{Error, NodeName, VmId};
+use model::{Error, VmId};
 use serde::Deserialize;
 
 use super::{Op, Pair, StreamPair, pair, stream_pair};
@@ -68,7 +68,6 @@ pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("qemu_vncwebsocket", co
 /// The parameters that say which guest is meant.
 #[derive(Deserialize)]
 struct Guest {
-    node: NodeName,
     vmid: VmId,
     skiplock: Option<bool>,
 }
@@ -77,7 +76,6 @@ impl Guest {
     /// Reads them and checks that the guest is this node's to work on.
     fn of(op: &Op) -> Result<Self, Error> {
         let guest: Self = op.params()?;
-        op.context.check_node(&guest.node)?;
         check_skiplock(op, guest.skiplock)?;
         Ok(guest)
     }

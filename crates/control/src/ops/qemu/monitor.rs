@@ -25,7 +25,7 @@ pub(super) async fn monitor(op: Op) -> Result<Answer, Error> {
         let view = access.view(op.identity()?, op.context.clock.wall());
         view.require(&format!("/vms/{vmid}"), &[Privilege::SysModify])?;
     }
-    op.context.world.records.guest(vmid).await?;
+    op.context.node.records.qemu(vmid).await?;
     // A monitor prints what is wrong.
     let printed = print(&op, vmid, &command).await;
     Ok(Answer::new(
@@ -34,7 +34,7 @@ pub(super) async fn monitor(op: Op) -> Result<Answer, Error> {
 }
 
 async fn print(op: &Op, vmid: VmId, command: &str) -> Result<String, Error> {
-    let qmp = op.context.world.running.qmp(vmid).await?;
+    let qmp = op.context.node.running.qmp(vmid).await?;
     qmp.human_monitor(command).await.map_err(qmp_failed)
 }
 
@@ -56,8 +56,8 @@ pub(super) async fn sendkey(op: Op) -> Result<Answer, Error> {
             format!("'{key}' are not names of keys"),
         ));
     }
-    op.context.world.records.guest(vmid).await?;
-    let qmp = op.context.world.running.qmp(vmid).await?;
+    op.context.node.records.qemu(vmid).await?;
+    let qmp = op.context.node.running.qmp(vmid).await?;
     let complaint = qmp
         .human_monitor(&format!("sendkey {key}"))
         .await

@@ -1,7 +1,7 @@
 //! `POST /nodes/{node}/qemu/{vmid}/status/{reset,resume,shutdown,suspend}`
 
 use model::{Error, StorageId, VmId};
-use node::World;
+use node::NodeContext;
 use node::tasks::{
     QemuReboot, QemuReset, QemuResume, QemuShutdown, QemuStart, QemuSuspend, QemuSuspendToDisk,
     memory_storage,
@@ -21,7 +21,7 @@ pub(super) async fn reset(op: Op) -> Result<Answer, Error> {
 /// A guest that was suspended to disk is started: it wakes up.
 pub(super) async fn resume(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
     if guest.suspended.is_some() {
         let task = QemuStart::new(vmid, None, false);
         return op.context.submit(&op, vmid, task).await;
@@ -44,14 +44,7 @@ pub(super) async fn suspend(op: Op) -> Result<Answer, Error> {
     if todisk != Some(true) {
         return tell(op, QemuSuspend::new).await;
     }
-    let record = op
-        .context
-        .world
-        .records
-        .guest(guest.vmid)
-        .await?
-        .record
-        .data;
+    let record = op.context.node.records.qemu(guest.vmid).await?.record.data;
     let storage = match &statestorage {
         Some(storage) => storage.clone(),
         None => memory_storage(&record)?,
@@ -63,13 +56,13 @@ pub(super) async fn suspend(op: Op) -> Result<Answer, Error> {
 }
 
 /// Submits a task for a guest that must be running: whoever asks too late is told so at once.
-async fn tell<T: Task<World = World>>(
+async fn tell<T: Task<Node = NodeContext>>(
     op: Op,
     task: impl FnOnce(VmId) -> T,
 ) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    op.context.world.records.guest(vmid).await?;
-    if !op.context.world.running.is_running(vmid).await? {
+    op.context.node.records.qemu(vmid).await?;
+    if !op.context.node.running.is_running(vmid).await? {
         return Err(Error::conflict(format!("VM {vmid} not running")));
     }
     op.context.submit(&op, vmid, task(vmid)).await
@@ -94,7 +87,7 @@ pub(super) async fn shutdown(op: Op) -> Result<Answer, Error> {
         timeout,
     } = op.params()?;
     check_keeps_active(&op, keep_active)?;
-    op.context.world.records.guest(vmid).await?;
+    op.context.node.records.qemu(vmid).await?;
     let force_stop = force_stop == Some(true);
     let task = QemuShutdown {
         vmid,
@@ -113,8 +106,8 @@ struct Reboot {
 pub(super) async fn reboot(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Reboot { timeout } = op.params()?;
-    op.context.world.records.guest(vmid).await?;
-    if !op.context.world.running.is_running(vmid).await? {
+    op.context.node.records.qemu(vmid).await?;
+    if !op.context.node.running.is_running(vmid).await? {
         return Err(Error::conflict(format!("VM {vmid} not running")));
     }
     op.context

@@ -22,8 +22,8 @@ struct Named {
 
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
-    let running = op.context.world.running.is_running(vmid).await?;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    let running = op.context.node.running.is_running(vmid).await?;
     let mut rows: Vec<Value> = guest.snapshots.iter().map(row).collect();
     rows.push(present(&guest, running));
     Ok(Answer::new(rows))
@@ -78,7 +78,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         let text = format!("unable to use snapshot name '{reserved}' (reserved name)");
         return Err(Error::conflict(text));
     }
-    op.context.world.records.guest(vmid).await?;
+    op.context.node.records.qemu(vmid).await?;
     let description = description.filter(|text| !text.is_empty());
     let task = QemuSnapshot::new(vmid, snapname, description, vmstate == Some(true));
     op.context.submit(&op, vmid, task).await
@@ -93,7 +93,7 @@ struct Delete {
 pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Delete { snapname, force } = op.params()?;
-    op.context.world.records.guest(vmid).await?;
+    op.context.node.records.qemu(vmid).await?;
     let task = QemuDelsnapshot::new(vmid, snapname, force == Some(true));
     op.context.submit(&op, vmid, task).await
 }
@@ -107,7 +107,7 @@ struct Rollback {
 pub(super) async fn rollback(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Rollback { snapname, start } = op.params()?;
-    op.context.world.records.guest(vmid).await?;
+    op.context.node.records.qemu(vmid).await?;
     let task = QemuRollback::new(vmid, snapname, start == Some(true));
     op.context.submit(&op, vmid, task).await
 }
@@ -115,7 +115,7 @@ pub(super) async fn rollback(op: Op) -> Result<Answer, Error> {
 pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Named { snapname } = op.params()?;
-    let guest = op.context.world.records.guest(vmid).await?.record.data;
+    let guest = op.context.node.records.qemu(vmid).await?.record.data;
     Ok(Answer::new(of_snapshot(snapshot_of(&guest, &snapname)?)))
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
         }
         Ok(())
     };
-    let records = &op.context.world.records;
+    let records = &op.context.node.records;
     let revision = records.change_guest(vmid, describe).await?;
     Ok(Answer::null().at(revision.0))
 }

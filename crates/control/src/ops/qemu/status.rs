@@ -1,7 +1,7 @@
 //! `GET /nodes/{node}/qemu/{vmid}/status/current`
 
 use model::qemu::Agent;
-use model::{Error, GuestRecord, NodeName, Pressure, VmId};
+use model::{Error, GuestRecord, Pressure, VmId};
 use proto::GuestFigures;
 use proto::status::{Balloon, GuestUsage};
 use proto::wire::Answer;
@@ -12,20 +12,18 @@ use crate::ops::Op;
 
 #[derive(Deserialize)]
 struct Status {
-    node: NodeName,
     vmid: VmId,
 }
 
 pub(super) async fn status(op: Op) -> Result<Answer, Error> {
-    let Status { node, vmid } = op.params()?;
-    op.context.check_node(&node)?;
-    let world = &op.context.world;
-    let guest = world.records.guest(vmid).await?.record.data;
-    let usage = world.guest_usage(vmid).await?;
+    let Status { vmid } = op.params()?;
+    let node = &op.context.node;
+    let guest = node.records.qemu(vmid).await?.record.data;
+    let usage = node.guest_usage(vmid).await?;
     let mut answer = of_record(&guest);
     answer.extend(of_usage(&guest, &usage));
     if usage.running
-        && let Some(file) = world.running.run_file(vmid).await?
+        && let Some(file) = node.running.run_file(vmid).await?
     {
         answer.insert("running-machine".into(), file.running_as.machine.into());
         answer.insert("running-qemu".into(), file.running_as.qemu.into());

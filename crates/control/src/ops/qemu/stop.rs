@@ -25,8 +25,8 @@ pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
     let wanted: Stop = op.params()?;
     check_keeps_active(&op, wanted.keep_active)?;
     // A guest that runs here can be stopped whatever the store says, or if it says nothing.
-    if !op.context.world.running.is_running(vmid).await? {
-        op.context.world.records.guest(vmid).await?;
+    if !op.context.node.running.is_running(vmid).await? {
+        op.context.node.records.qemu(vmid).await?;
     }
     let mut task = QemuStop::new(vmid);
     if wanted.overrule_shutdown == Some(true) {
@@ -41,7 +41,10 @@ fn overrule_shutdowns(op: &Op, vmid: VmId) -> Result<Vec<Upid>, Error> {
     let caller = op.identity()?;
     let access = op.context.authority.access();
     let view = access.view(caller, op.context.authority.now());
-    let all = view.has(&format!("/nodes/{}", op.context.node), Privilege::SysModify);
+    let all = view.has(
+        &format!("/nodes/{}", op.context.node.name),
+        Privilege::SysModify,
+    );
     let me = caller.label();
     let may_stop = |upid: &Upid| all || is_mine(upid, &me);
 

@@ -35,7 +35,7 @@ struct List {
 
 async fn list(op: Op) -> Result<Answer, Error> {
     let List { kind } = op.params()?;
-    let storages = op.context.world.records.storages().await?;
+    let storages = op.context.node.records.storages().await?;
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
     let rows: Vec<Value> = storages
@@ -57,7 +57,7 @@ struct Named {
 
 async fn get(op: Op) -> Result<Answer, Error> {
     let Named { storage } = op.params()?;
-    let config = op.context.world.records.storage(&storage).await?;
+    let config = op.context.node.records.storage(&storage).await?;
     Ok(Answer::new(shown(&config)))
 }
 
@@ -97,8 +97,8 @@ async fn add(context: &Context, config: &StorageConfig) -> Result<Revision, Erro
 
 /// A storage that cannot be used here is noticed when it is configured, not by the first guest.
 async fn activate(context: &Context, config: &StorageConfig) -> Result<(), Error> {
-    if config.is_enabled_on(&context.node) {
-        storage::open(config.clone(), context.world.host.clone())
+    if config.is_enabled_on(&context.node.name) {
+        storage::open(config.clone(), context.node.host.clone())
             .activate()
             .await?;
     }

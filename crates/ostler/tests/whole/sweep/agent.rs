@@ -8,7 +8,7 @@ use auth::pam::{PamError, PamRunner};
 use control::{Context, Dispatcher};
 use http::{Api, Index, Listener, ServerOptions};
 use model::{Clock, Record};
-use node::{Paths, World, WorldOptions, registry};
+use node::{NodeContext, NodeOptions, Paths, registry};
 use proto::wire::Client;
 use store::{Commit, MemoryStore, SharedStore};
 use tasks::{Engine, EngineOptions};
@@ -62,7 +62,7 @@ impl InProcess {
             .unwrap();
         let port = listener.address().unwrap().port();
         let clock = context.clock.clone();
-        let api = Arc::new(Api::new(client, clock, index, &context.node));
+        let api = Arc::new(Api::new(client, clock, index, &context.node.name));
         serving.spawn(http::serve(listener, ServerOptions { tls: None }, api));
         Self {
             port,
@@ -88,12 +88,12 @@ async fn context() -> Arc<Context> {
     put_guest(&store, 100, &[("memory", "64".into())]).await;
     let host: sys::SharedHost =
         Arc::new(FakeHost::new(Faults::default()).program("qemu-img", qemu_img));
-    let node: model::NodeName = "pve1".parse().unwrap();
+    let name: model::NodeName = "pve1".parse().unwrap();
     let paths = Paths::below("/");
     let authority = Authority::new(store.clone(), clock.clone(), Arc::new(Anybody)).await;
     let authority = Arc::new(authority.unwrap());
-    let world = World::new(WorldOptions {
-        node: node.clone(),
+    let node = NodeContext::new(NodeOptions {
+        name: name.clone(),
         paths: paths.clone(),
         store: store.clone(),
         host: host.clone(),
@@ -105,22 +105,21 @@ async fn context() -> Arc<Context> {
         allow_emulation: true,
     });
     let options = EngineOptions {
-        node: node.clone(),
+        node: name,
         directory: paths.tasks(),
         host,
         clock: clock.clone(),
         reserve_bytes: 4096,
         timeout_text: node::tasks::timeout_text,
     };
-    let tasks = Engine::open(options, world.clone(), &registry())
+    let tasks = Engine::open(options, node.clone(), &registry())
         .await
         .unwrap();
     Arc::new(Context {
-        node,
         store,
         clock,
         authority,
-        world,
+        node,
         tasks,
     })
 }

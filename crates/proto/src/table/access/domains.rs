@@ -73,7 +73,7 @@ pub const REALM_OPTIONS: &[Field] = &[
         .unbuilt(),
     Field::string("group_classes")
         .optional()
-        .format(format::later("ldap-simple-attr-list"))
+        .format(format::unchecked("ldap-simple-attr-list"))
         .default("groupOfNames, group, univentionGroup, ipausergroup")
         .unbuilt(),
     Field::string("group_dn")
@@ -87,7 +87,7 @@ pub const REALM_OPTIONS: &[Field] = &[
     Field::string("group_name_attr")
         .optional()
         .max_length(256)
-        .format(format::later("ldap-simple-attr"))
+        .format(format::unchecked("ldap-simple-attr"))
         .unbuilt(),
     Field::boolean("groups-autocreate")
         .optional()
@@ -132,12 +132,12 @@ pub const REALM_OPTIONS: &[Field] = &[
     Field::string("server1")
         .optional()
         .max_length(256)
-        .format(format::later("address"))
+        .format(format::unchecked("address"))
         .unbuilt(),
     Field::string("server2")
         .optional()
         .max_length(256)
-        .format(format::later("address"))
+        .format(format::unchecked("address"))
         .unbuilt(),
     Field::string("sslversion")
         .optional()
@@ -145,7 +145,7 @@ pub const REALM_OPTIONS: &[Field] = &[
         .unbuilt(),
     Field::string("sync-defaults-options")
         .optional()
-        .format(format::later("realm-sync-options"))
+        .format(format::unchecked("realm-sync-options"))
         .unbuilt(),
     Field::string("sync_attributes")
         .optional()
@@ -166,7 +166,7 @@ pub const REALM_OPTIONS: &[Field] = &[
         .unbuilt(),
     Field::string("user_classes")
         .optional()
-        .format(format::later("ldap-simple-attr-list"))
+        .format(format::unchecked("ldap-simple-attr-list"))
         .default("inetorgperson, posixaccount, person, user")
         .unbuilt(),
     Field::boolean("verify").optional().default("0").unbuilt(),

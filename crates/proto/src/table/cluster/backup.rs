@@ -47,7 +47,7 @@ const JOB: &[Field] = &[
         .default("always"),
     Field::string("mailto")
         .optional()
-        .format(format::later("email-or-username-list")),
+        .format(format::unchecked("email-or-username-list")),
     Field::string("mode")
         .optional()
         .one_of(&["snapshot", "suspend", "stop"])

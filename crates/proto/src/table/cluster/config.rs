@@ -44,7 +44,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
                     fields: &[&[
                         Field::string("name").format(format::NODE),
                         Field::integer("nodeid").optional().min(1.0),
-                        Field::string("pve_addr").format(format::later("ip")),
+                        Field::string("pve_addr").format(format::unchecked("ip")),
                         Field::string("pve_fp").pattern(r#"([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}"#),
                         Field::integer("quorum_votes").min(0.0),
                         Field::string("ring0_addr")
@@ -53,7 +53,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
                                 name: "ring0_addr",
                                 fields: &[
                                     Field::string("address")
-                                        .format(format::later("address"))
+                                        .format(format::unchecked("address"))
                                         .default_key(),
                                     Field::integer("priority")
                                         .optional()

@@ -56,7 +56,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         "ha_resource_get",
         "How a guest is kept running.",
     )
-    .params(&[&[Field::string("sid").format(format::later("pve-ha-resource-or-vm-id"))]])
+    .params(&[&[Field::string("sid").format(format::unchecked("pve-ha-resource-or-vm-id"))]])
     .returns(Shape::Object {
         fields: &[&[
             Field::boolean("auto-rebalance").optional().default("1"),
@@ -66,7 +66,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::string("group").optional().format(format::CONFIG_ID),
             Field::integer("max_relocate").optional(),
             Field::integer("max_restart").optional(),
-            Field::string("sid").format(format::later("pve-ha-resource-or-vm-id")),
+            Field::string("sid").format(format::unchecked("pve-ha-resource-or-vm-id")),
             Field::string("state")
                 .optional()
                 .one_of(&["started", "stopped", "enabled", "disabled", "ignored"]),

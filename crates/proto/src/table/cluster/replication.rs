@@ -20,7 +20,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::integer("guest"),
             Field::string("id")
                 .pattern(JOB_ID)
-                .format(format::later("pve-replication-job-id")),
+                .format(format::unchecked("pve-replication-job-id")),
             Field::integer("jobnum"),
             Field::number("rate").optional().min(1.0),
             Field::string("remove_job")
@@ -46,7 +46,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     )
     .params(&[&[Field::string("id")
         .pattern(JOB_ID)
-        .format(format::later("pve-replication-job-id"))]])
+        .format(format::unchecked("pve-replication-job-id"))]])
     .returns(Shape::Object {
         fields: &[&[
             Field::string("comment").optional().max_length(4096),
@@ -55,7 +55,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::integer("guest"),
             Field::string("id")
                 .pattern(JOB_ID)
-                .format(format::later("pve-replication-job-id")),
+                .format(format::unchecked("pve-replication-job-id")),
             Field::integer("jobnum"),
             Field::number("rate").optional().min(1.0),
             Field::string("remove_job")

@@ -37,7 +37,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::integer("notbefore").optional(),
             Field::string("pem")
                 .optional()
-                .format(format::later("pem-certificate")),
+                .format(format::unchecked("pem-certificate")),
             Field::integer("public-key-bits").optional(),
             Field::string("public-key-type").optional(),
             Field::array("san", &Shape::String).optional(),

@@ -37,7 +37,7 @@ const KEPT: &[Field] = &[
 const WAKE_ON_LAN: &[Field] = &[
     Field::string("bind-interface")
         .optional()
-        .format(format::later("pve-iface"))
+        .format(format::unchecked("pve-iface"))
         .default("The interface carrying the default route"),
     Field::string("broadcast-address")
         .optional()
@@ -48,7 +48,7 @@ const WAKE_ON_LAN: &[Field] = &[
         .default_key(),
 ];
 
-const LATER: &[Field] = &[
+const UNBUILT: &[Field] = &[
     Field::string("acme").optional().unbuilt(),
     Field::string("acmedomain[n]")
         .optional()
@@ -85,7 +85,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             .default("all"),
     ]])
     .returns(Shape::Object {
-        fields: &[KEPT, LATER],
+        fields: &[KEPT, UNBUILT],
         open: true,
     })
     .check(Check::On("/", &[Privilege::SysAudit]))
@@ -103,7 +103,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
                 .format(format::CONFIG_ID_LIST),
         ],
         KEPT,
-        LATER,
+        UNBUILT,
     ])
     .check(Check::On("/", &[Privilege::SysModify]))
     .on_node(),

@@ -31,7 +31,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         NODE,
         Field::string("pci-class-blacklist")
             .optional()
-            .format(format::later("string-list"))
+            .format(format::unchecked("string-list"))
             .default("05;06;0b"),
         Field::boolean("verbose").optional().default("1"),
     ]])

@@ -36,16 +36,16 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::boolean("active").optional(),
             Field::string("address")
                 .optional()
-                .format(format::later("ipv4"))
+                .format(format::unchecked("ipv4"))
                 .requires("netmask"),
             Field::string("address6")
                 .optional()
-                .format(format::later("ipv6"))
+                .format(format::unchecked("ipv6"))
                 .requires("netmask6"),
             Field::boolean("autostart").optional(),
             Field::string("bond-primary")
                 .optional()
-                .format(format::later("pve-iface")),
+                .format(format::unchecked("pve-iface")),
             Field::string("bond_mode").optional().one_of(&[
                 "balance-rr",
                 "active-backup",
@@ -68,31 +68,31 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::boolean("bridge-unicast-flood").optional(),
             Field::string("bridge_ports")
                 .optional()
-                .format(format::later("pve-iface-list")),
+                .format(format::unchecked("pve-iface-list")),
             Field::string("bridge_vids")
                 .optional()
-                .format(format::later("pve-vlan-id-or-range-list")),
+                .format(format::unchecked("pve-vlan-id-or-range-list")),
             Field::boolean("bridge_vlan_aware").optional(),
             Field::string("cidr")
                 .optional()
-                .format(format::later("CIDRv4")),
+                .format(format::unchecked("CIDRv4")),
             Field::string("cidr6")
                 .optional()
-                .format(format::later("CIDRv6")),
+                .format(format::unchecked("CIDRv6")),
             Field::string("comments").optional(),
             Field::string("comments6").optional(),
             Field::boolean("exists").optional(),
             Field::array("families", &Shape::String).optional(),
             Field::string("gateway")
                 .optional()
-                .format(format::later("ipv4")),
+                .format(format::unchecked("ipv4")),
             Field::string("gateway6")
                 .optional()
-                .format(format::later("ipv6")),
+                .format(format::unchecked("ipv6")),
             Field::string("iface")
                 .min_length(2)
                 .max_length(20)
-                .format(format::later("pve-iface")),
+                .format(format::unchecked("pve-iface")),
             Field::string("link-type").optional(),
             Field::string("method")
                 .optional()
@@ -103,7 +103,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::integer("mtu").optional().range(1280.0, 65520.0),
             Field::string("netmask")
                 .optional()
-                .format(format::later("ipv4mask"))
+                .format(format::unchecked("ipv4mask"))
                 .requires("address"),
             Field::integer("netmask6")
                 .optional()
@@ -113,19 +113,19 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Field::array("options6", &Shape::String).optional(),
             Field::string("ovs_bonds")
                 .optional()
-                .format(format::later("pve-iface-list")),
+                .format(format::unchecked("pve-iface-list")),
             Field::string("ovs_bridge")
                 .optional()
-                .format(format::later("pve-iface")),
+                .format(format::unchecked("pve-iface")),
             Field::string("ovs_options").optional().max_length(1024),
             Field::string("ovs_ports")
                 .optional()
-                .format(format::later("pve-iface-list")),
+                .format(format::unchecked("pve-iface-list")),
             Field::integer("ovs_tag").optional().range(1.0, 4094.0),
             Field::integer("priority").optional(),
             Field::string("slaves")
                 .optional()
-                .format(format::later("pve-iface-list")),
+                .format(format::unchecked("pve-iface-list")),
             Field::string("type").one_of(&[
                 "bridge",
                 "bond",
@@ -147,7 +147,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
                 .one_of(&["802.1ad", "802.1q"]),
             Field::string("vlan-raw-device")
                 .optional()
-                .format(format::later("pve-iface")),
+                .format(format::unchecked("pve-iface")),
             Field::integer("vxlan-id").optional(),
             Field::string("vxlan-local-tunnelip").optional(),
             Field::string("vxlan-physdev").optional(),
@@ -166,7 +166,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Field::string("iface")
             .min_length(2)
             .max_length(20)
-            .format(format::later("pve-iface")),
+            .format(format::unchecked("pve-iface")),
         NODE,
     ]])
     .returns(Shape::Object {

@@ -40,7 +40,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .params(&[&[
         Field::string("id")
             .pattern(JOB_ID)
-            .format(format::later("pve-replication-job-id")),
+            .format(format::unchecked("pve-replication-job-id")),
         NODE,
     ]])
     .returns(Shape::Array(&OPEN))
@@ -54,7 +54,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .params(&[&[
         Field::string("id")
             .pattern(JOB_ID)
-            .format(format::later("pve-replication-job-id")),
+            .format(format::unchecked("pve-replication-job-id")),
         NODE,
         Field::integer("limit").optional().min(0.0),
         Field::integer("start").optional().min(0.0),
@@ -74,7 +74,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .params(&[&[
         Field::string("id")
             .pattern(JOB_ID)
-            .format(format::later("pve-replication-job-id")),
+            .format(format::unchecked("pve-replication-job-id")),
         NODE,
     ]])
     .returns(OPEN)

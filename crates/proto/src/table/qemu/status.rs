@@ -80,7 +80,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             .unbuilt(),
         Field::string("migration_network")
             .optional()
-            .format(format::later("CIDR"))
+            .format(format::unchecked("CIDR"))
             .unbuilt(),
         Field::string("migration_type")
             .optional()
@@ -96,7 +96,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             .unbuilt(),
         Field::string("targetstorage")
             .optional()
-            .format(format::later("storage-pair-list"))
+            .format(format::unchecked("storage-pair-list"))
             .unbuilt(),
         Field::integer("timeout")
             .optional()

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::ops::Op;
 
 pub(super) async fn manager_status(op: Op) -> Result<Answer, Error> {
-    let node = op.context.node.as_str();
+    let node = op.context.node.name.as_str();
     Ok(Answer::new(json!({
         "manager_status": {"node_status": {}},
         "quorum": {"node": node, "quorate": "1"},

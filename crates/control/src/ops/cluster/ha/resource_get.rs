@@ -16,7 +16,14 @@ pub(super) async fn resource_get(op: Op) -> Result<Answer, Error> {
     // A number alone stands for the guest that has it.
     let sid = match sid.parse::<VmId>() {
         Ok(vmid) => {
-            let guest = op.context.world.records.guest(vmid).await?;
+            let absent = || Error::not_found(format!("no such guest '{vmid}'"));
+            let guest = op
+                .context
+                .node
+                .records
+                .find(vmid)
+                .await?
+                .ok_or_else(absent)?;
             let prefix = match guest.record.data.kind {
                 model::GuestKind::Qemu => "vm",
                 model::GuestKind::Lxc => "ct",

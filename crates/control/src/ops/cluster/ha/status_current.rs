@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::ops::Op;
 
 pub(super) async fn status_current(op: Op) -> Result<Answer, Error> {
-    let node = op.context.node.as_str();
+    let node = op.context.node.name.as_str();
     Ok(Answer::new(json!([
         {"id": "quorum", "type": "quorum", "node": node, "quorate": 1, "status": "OK"},
         {

@@ -28,14 +28,14 @@ pub(super) async fn schedule_analyze(op: Op) -> Result<Answer, Error> {
         let text = format!("must be from 0 to {}", LATEST_S - 1);
         return Err(Error::invalid("starttime", text));
     }
-    let world = &op.context.world;
-    let timezone = time::timezone(world).await?;
-    let first = event.next_after(time::civil_s(&world.host, &timezone, at).await?);
+    let node = &op.context.node;
+    let timezone = time::timezone(node).await?;
+    let first = event.next_after(time::civil_s(&node.host, &timezone, at).await?);
     let civil = std::iter::successors(first, |at| event.next_after(*at));
     let civil: Vec<i64> = civil
         .take(wanted.iterations.unwrap_or(ITERATIONS))
         .collect();
-    let mut times = time::times(&world.host, &timezone, &civil).await?;
+    let mut times = time::times(&node.host, &timezone, &civil).await?;
     // What the clocks skip may be as late as what follows, or later.
     times.sort_unstable();
     times.dedup();

@@ -1,6 +1,6 @@
 //! A package as the API shows it.
 
-use node::packages::Package;
+use node::host::packages::Package;
 use serde_json::{Value, json};
 
 pub(super) fn row(package: &Package) -> Value {

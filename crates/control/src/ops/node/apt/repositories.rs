@@ -1,17 +1,14 @@
 //! `GET /nodes/{node}/apt/repositories`
 
 use model::Error;
-use node::packages::repositories::{self, File, Form, Repository};
+use node::host::packages::repositories::{self, File, Form, Repository};
 use proto::wire::Answer;
 use serde_json::{Value, json};
 
 use crate::ops::Op;
-use crate::ops::node::status::Node;
 
 pub(super) async fn repositories(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
-    let found = repositories::repositories(&op.context.world.host).await?;
+    let found = repositories::repositories(&op.context.node.host).await?;
     let infos: Vec<Value> = found.files.iter().flat_map(origins).collect();
     let error =
         |(path, reason): &(std::path::PathBuf, String)| json!({"path": path, "error": reason});

@@ -1,8 +1,8 @@
 //! `GET /nodes/{node}/hardware/pci`
 
+use model::Error;
 use model::schema::format::split_list;
-use model::{Error, NodeName};
-use node::pci::{self, Device};
+use node::host::pci::{self, Device};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,20 +15,18 @@ const LEFT_OUT: &str = "05;06;0b";
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct List {
-    node: NodeName,
     pci_class_blacklist: Option<String>,
     verbose: Option<bool>,
 }
 
 pub(super) async fn pci_list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
-    op.context.check_node(&wanted.node)?;
     let left_out = wanted.pci_class_blacklist.as_deref().unwrap_or(LEFT_OUT);
     let is_left_out = |device: &Device| {
         let class = device.class.trim_start_matches("0x");
         split_list(left_out).any(|prefix| class.starts_with(prefix.trim_start_matches("0x")))
     };
-    let devices = pci::devices(&op.context.world.host).await;
+    let devices = pci::devices(&op.context.node.host).await;
     let shown = devices.iter().filter(|device| !is_left_out(device));
     let rows = shown.map(|device| match wanted.verbose {
         Some(false) => json!({"id": device.address}),

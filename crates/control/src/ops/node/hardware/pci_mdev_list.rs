@@ -1,7 +1,7 @@
 //! `GET /nodes/{node}/hardware/pci/{pci-id-or-mapping}/mdev`
 
-use model::{Error, NodeName};
-use node::pci::{self, MediatedType};
+use model::Error;
+use node::host::pci::{self, MediatedType};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,15 +11,13 @@ use crate::ops::Op;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Device {
-    node: NodeName,
     /// There are no mappings, so their names lead to no device.
     pci_id_or_mapping: String,
 }
 
 pub(super) async fn pci_mdev_list(op: Op) -> Result<Answer, Error> {
     let wanted: Device = op.params()?;
-    op.context.check_node(&wanted.node)?;
-    let host = &op.context.world.host;
+    let host = &op.context.node.host;
     let types = pci::mediated_types(host, &wanted.pci_id_or_mapping).await;
     Ok(Answer::new(types.iter().map(row).collect::<Vec<_>>()))
 }

@@ -1,17 +1,14 @@
 //! `GET /nodes/{node}/hardware/usb`
 
 use model::Error;
-use node::usb::{self, Device};
+use node::host::usb::{self, Device};
 use proto::wire::Answer;
 use serde_json::{Value, json};
 
 use crate::ops::Op;
-use crate::ops::node::status::Node;
 
 pub(super) async fn usb_list(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
-    let devices = usb::devices(&op.context.world.host).await;
+    let devices = usb::devices(&op.context.node.host).await;
     Ok(Answer::new(devices.iter().map(row).collect::<Vec<_>>()))
 }
 

@@ -10,8 +10,8 @@ mod system;
 
 use std::path::Path;
 
-use model::{Error, NodeName};
-use node::World;
+use model::Error;
+use node::NodeContext;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -72,20 +72,13 @@ impl Window {
     }
 }
 
-#[derive(Deserialize)]
-struct Node {
-    node: NodeName,
-}
-
 /// The lines between the cursors of the first and the last one.
 pub(super) async fn journal(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
     let window: Window = op.params()?;
     window.check()?;
-    let world = &op.context.world;
-    let entries = if has_journal(world).await? {
-        system::entries(world, &window).await?
+    let node = &op.context.node;
+    let entries = if has_journal(node).await? {
+        system::entries(node, &window).await?
     } else {
         own::entries(&op, &window).await?
     };
@@ -112,12 +105,10 @@ struct Syslog {
 }
 
 pub(super) async fn syslog(op: Op) -> Result<Answer, Error> {
-    let Node { node } = op.params()?;
-    op.context.check_node(&node)?;
     let query: Syslog = op.params()?;
-    let world = &op.context.world;
-    let lines = if has_journal(world).await? {
-        system::lines(world, &query).await?
+    let node = &op.context.node;
+    let lines = if has_journal(node).await? {
+        system::lines(node, &query).await?
     } else {
         own::lines(&op, &query).await?
     };
@@ -138,9 +129,9 @@ fn page(lines: &[String], query: &Syslog) -> Answer {
 }
 
 /// Whether journald keeps a log here.
-async fn has_journal(world: &World) -> Result<bool, Error> {
+async fn has_journal(node: &NodeContext) -> Result<bool, Error> {
     for folder in JOURNALS {
-        let entries = world.host.list(Path::new(folder)).await?;
+        let entries = node.host.list(Path::new(folder)).await?;
         let is_folder = |entry: &sys::FileEntry| entry.kind == FileKind::Directory;
         if entries.iter().any(is_folder) {
             return Ok(true);
@@ -150,7 +141,10 @@ async fn has_journal(world: &World) -> Result<bool, Error> {
 }
 
 /// Seconds since 1970 as journald writes them, by the machine's own time zone.
-async fn times(world: &World, seconds: impl Iterator<Item = i64>) -> Result<Vec<String>, Error> {
+async fn times(
+    node: &NodeContext,
+    seconds: impl Iterator<Item = i64>,
+) -> Result<Vec<String>, Error> {
     let input: String = seconds.map(|second| format!("@{second}\n")).collect();
     if input.is_empty() {
         return Ok(Vec::new());
@@ -158,7 +152,7 @@ async fn times(world: &World, seconds: impl Iterator<Item = i64>) -> Result<Vec<
     let command = Command::new("date")
         .args(["--file=-", "+%b %d %H:%M:%S"])
         .input(input);
-    let printed = world.host.run(command).await?.checked("date")?;
+    let printed = node.host.run(command).await?.checked("date")?;
     let text = String::from_utf8_lossy(&printed);
     Ok(text.lines().map(str::to_owned).collect())
 }

@@ -1,7 +1,7 @@
 //! Our own log, for a machine that keeps none: what the cluster's log shows of this node.
 
 use model::{Error, UnixTime};
-use node::World;
+use node::NodeContext;
 use sys::Command;
 
 use super::{Entry, Syslog, Window, times};
@@ -62,9 +62,9 @@ fn parse_cursor<'a>(field: &str, text: &'a str) -> Result<(UnixTime, &'a str), E
 }
 
 pub(super) async fn lines(op: &Op, query: &Syslog) -> Result<Vec<String>, Error> {
-    let world = &op.context.world;
-    let since = seconds(world, "since", query.since.as_deref()).await?;
-    let until = seconds(world, "until", query.until.as_deref()).await?;
+    let node = &op.context.node;
+    let since = seconds(node, "since", query.since.as_deref()).await?;
+    let until = seconds(node, "until", query.until.as_deref()).await?;
     let mut lines = all(op);
     lines.retain(|line| since.is_none_or(|since| line.time >= since));
     lines.retain(|line| until.is_none_or(|until| line.time <= until));
@@ -77,13 +77,13 @@ pub(super) async fn lines(op: &Op, query: &Syslog) -> Result<Vec<String>, Error>
 
 /// A local time as the wire writes it, in seconds since 1970.
 async fn seconds(
-    world: &World,
+    node: &NodeContext,
     field: &str,
     text: Option<&str>,
 ) -> Result<Option<UnixTime>, Error> {
     let Some(text) = text else { return Ok(None) };
     let command = Command::new("date").args([format!("--date={text}"), "+%s".to_owned()]);
-    let output = world.host.run(command).await?;
+    let output = node.host.run(command).await?;
     let printed = String::from_utf8_lossy(&output.stdout);
     match printed.trim().parse() {
         Ok(seconds) => Ok(Some(seconds)),
@@ -93,8 +93,8 @@ async fn seconds(
 
 /// `Nov 20 22:56:04 pve1 pvedaemon[812]: <root@pam> starting task UPID:…`
 async fn shown(op: &Op, lines: &[LogLine]) -> Result<Vec<String>, Error> {
-    let times = times(&op.context.world, lines.iter().map(|line| line.time)).await?;
-    let (node, pid) = (&op.context.node, std::process::id());
+    let times = times(&op.context.node, lines.iter().map(|line| line.time)).await?;
+    let (node, pid) = (&op.context.node.name, std::process::id());
     let line = |(line, time): (&LogLine, String)| {
         let LogLine {
             tag, user, message, ..

@@ -1,7 +1,7 @@
 //! The journal of the machine, as `journalctl` shows it.
 
 use model::Error;
-use node::World;
+use node::NodeContext;
 use serde::Deserialize;
 use serde_json::Value;
 use sys::Command;
@@ -34,9 +34,9 @@ struct Raw {
     host: Option<Value>,
 }
 
-pub(super) async fn entries(world: &World, window: &Window) -> Result<Vec<Entry>, Error> {
+pub(super) async fn entries(node: &NodeContext, window: &Window) -> Result<Vec<Entry>, Error> {
     let command = Command::new("journalctl").args(arguments(window));
-    let printed = world.host.run(command).await?.checked("journalctl")?;
+    let printed = node.host.run(command).await?.checked("journalctl")?;
     let mut entries = Vec::new();
     for line in printed
         .split(|byte| *byte == b'\n')
@@ -53,7 +53,7 @@ pub(super) async fn entries(world: &World, window: &Window) -> Result<Vec<Entry>
         entries.reverse();
     }
     let seconds = entries.iter().map(|entry| entry.seconds());
-    let times = times(world, seconds).await?;
+    let times = times(node, seconds).await?;
     let lines = entries.iter().zip(times);
     Ok(lines.map(|(entry, time)| entry.shown(&time)).collect())
 }
@@ -115,7 +115,7 @@ fn plain(field: &Value) -> String {
     }
 }
 
-pub(super) async fn lines(world: &World, query: &Syslog) -> Result<Vec<String>, Error> {
+pub(super) async fn lines(node: &NodeContext, query: &Syslog) -> Result<Vec<String>, Error> {
     let mut arguments = vec![
         "--quiet".to_owned(),
         "--no-pager".to_owned(),
@@ -131,7 +131,7 @@ pub(super) async fn lines(world: &World, query: &Syslog) -> Result<Vec<String>, 
         arguments.extend(value.as_ref().map(|value| format!("--{name}={value}")));
     }
     let command = Command::new("journalctl").args(arguments);
-    let printed = world.host.run(command).await?.checked("journalctl")?;
+    let printed = node.host.run(command).await?.checked("journalctl")?;
     let text = String::from_utf8_lossy(&printed);
     Ok(text.lines().map(str::to_owned).collect())
 }

@@ -1,7 +1,7 @@
 //! `GET /nodes/{node}/network`
 
-use model::{Error, NodeName, Privilege};
-use node::interfaces::{Interface, interfaces};
+use model::{Error, Privilege};
+use node::host::interfaces::{Interface, interfaces};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +10,6 @@ use crate::ops::Op;
 
 #[derive(Deserialize)]
 struct List {
-    node: NodeName,
     r#type: Option<String>,
 }
 
@@ -19,14 +18,13 @@ const USERS: [Privilege; 2] = [Privilege::SdnAudit, Privilege::SdnUse];
 
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
-    op.context.check_node(&wanted.node)?;
     let access = op.context.authority.refresh().await?;
     let view = access.view(op.identity()?, op.context.authority.now());
     let may_see = |interface: &Interface| {
         let path = format!("/sdn/zones/localnetwork/{}", interface.name);
         !interface.is_bridge() || view.has_any(&path, &USERS)
     };
-    let rows = interfaces(&op.context.world)
+    let rows = interfaces(&op.context.node)
         .await?
         .into_iter()
         .filter(|known| known.name != "lo" && is_wanted(known, wanted.r#type.as_deref()))

@@ -4,7 +4,6 @@ mod list;
 mod log;
 mod status;
 
-use model::NodeName;
 use serde::Deserialize;
 
 use crate::ops::{Pair, pair};
@@ -17,6 +16,5 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
 
 #[derive(Deserialize)]
 struct Job {
-    node: NodeName,
     id: String,
 }

@@ -1,6 +1,6 @@
 //! `GET /nodes/{node}/{qemu,lxc}/{vmid}/rrddata`
 
-use model::{Error, GuestKind, NodeName, VmId};
+use model::{Error, GuestKind, VmId};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::json;
@@ -9,7 +9,6 @@ use crate::ops::Op;
 
 #[derive(Deserialize)]
 struct Guest {
-    node: NodeName,
     vmid: VmId,
 }
 
@@ -22,12 +21,7 @@ pub(super) async fn lxc(op: Op) -> Result<Answer, Error> {
 }
 
 async fn history(op: Op, kind: GuestKind) -> Result<Answer, Error> {
-    let Guest { node, vmid } = op.params()?;
-    op.context.check_node(&node)?;
-    let guest = op.context.world.records.guest(vmid).await?;
-    if guest.record.data.kind != kind {
-        let text = format!("guest {vmid} is not of the kind '{}'", kind.as_str());
-        return Err(Error::not_found(text));
-    }
+    let Guest { vmid } = op.params()?;
+    op.context.node.records.of_kind(vmid, kind).await?;
     Ok(Answer::new(json!([])))
 }

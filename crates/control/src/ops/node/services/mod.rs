@@ -3,7 +3,7 @@
 mod list;
 mod state;
 
-use node::services::Service;
+use node::host::services::Service;
 use serde_json::{Value, json};
 
 use crate::ops::{Pair, pair};

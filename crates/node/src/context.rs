@@ -1,0 +1,128 @@
+//! What every operation and task of this node has at hand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use auth::Authority;
+use model::{Clock, Error, NodeName, StorageId};
+use storage::Storage;
+use store::SharedStore;
+use sys::SharedHost;
+
+use crate::host::packages::{Changelogs, Updates};
+use crate::qemu::kvm::Kvm;
+use crate::qemu::programs::Programs;
+use crate::{
+    AgentTurns, Consoles, Events, GuestUids, Paths, QmpEvents, Records, Running, StatusBoard,
+    Uploads,
+};
+
+/// What a node's context is made of.
+pub struct NodeOptions {
+    pub name: NodeName,
+    pub paths: Paths,
+    pub store: SharedStore,
+    pub host: SharedHost,
+    pub clock: Arc<dyn Clock>,
+    /// Pools and rights that name guests.
+    pub authority: Arc<Authority>,
+    /// The user and group of programs that work for guests, and of guests without `guest_uids`;
+    /// none: our own, for tests without root.
+    pub guest_user: Option<(u32, u32)>,
+    /// What guests run as, each as another one.
+    pub guest_uids: Option<GuestUids>,
+    /// What an administrator says of KVM; none: a probe guest decides.
+    pub kvm: Option<bool>,
+    /// Guests that ask for KVM are emulated where there is none, instead of being refused.
+    pub allow_emulation: bool,
+}
+
+/// The node: its host, its records, its paths, and the services that keep something in memory.
+pub struct NodeContext {
+    pub name: NodeName,
+    pub paths: Paths,
+    pub records: Records,
+    pub host: SharedHost,
+    pub clock: Arc<dyn Clock>,
+    pub authority: Arc<Authority>,
+    pub guest_user: Option<(u32, u32)>,
+    pub guest_uids: Option<GuestUids>,
+    pub kvm: Kvm,
+    pub allow_emulation: bool,
+    pub running: Running,
+    /// Who may talk to the agents inside of guests.
+    pub agent_turns: AgentTurns,
+    /// Files on their way to a volume.
+    pub uploads: Uploads,
+    /// Consoles that are open, or about to be.
+    pub consoles: Consoles,
+    /// What was last observed of the node and its guests.
+    pub status: Arc<StatusBoard>,
+    /// What has happened lately.
+    pub events: Events,
+    pub programs: Programs,
+    /// Packages that have a newer version.
+    pub updates: Updates,
+    /// The changes of packages.
+    pub changelogs: Changelogs,
+    /// The events of running QEMUs.
+    pub qmp_events: QmpEvents,
+}
+
+impl NodeContext {
+    pub fn new(options: NodeOptions) -> Arc<Self> {
+        let status = StatusBoard::new(options.name.clone(), options.clock.clone());
+        let (host, paths) = (options.host.clone(), options.paths.clone());
+        let running = Running::new(host, paths, status.clone());
+        Arc::new(Self {
+            events: Events::new(options.clock.clone()),
+            consoles: Consoles::new(options.clock.clone()),
+            programs: Programs::new(options.host.clone()),
+            records: Records::new(options.store, options.name.clone()),
+            kvm: Kvm::new(
+                options.host.clone(),
+                options.paths.clone(),
+                options.guest_user,
+                options.kvm,
+            ),
+            name: options.name,
+            paths: options.paths,
+            host: options.host,
+            clock: options.clock,
+            authority: options.authority,
+            guest_user: options.guest_user,
+            guest_uids: options.guest_uids,
+            allow_emulation: options.allow_emulation,
+            running,
+            agent_turns: AgentTurns::default(),
+            uploads: Uploads::default(),
+            status,
+            updates: Updates::default(),
+            changelogs: Changelogs::default(),
+            qmp_events: QmpEvents::default(),
+        })
+    }
+
+    /// A file below `/etc`: the node's own where it lives below a folder and has one there, else
+    /// the host's. None where there is no such file.
+    pub async fn etc(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        for folder in [self.paths.root().join("etc"), PathBuf::from("/etc")] {
+            match self.host.read(&folder.join(name)).await {
+                Ok(content) => return Ok(Some(content)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens a storage that this node may use.
+    pub async fn storage(&self, id: &StorageId) -> Result<Arc<dyn Storage>, Error> {
+        let config = self.records.storage(id).await?;
+        if !config.is_enabled_on(&self.name) {
+            let text = format!("storage '{id}' is not available on node '{}'", self.name);
+            return Err(Error::unavailable(text));
+        }
+        Ok(storage::open(config, self.host.clone()))
+    }
+}

@@ -1,0 +1,15 @@
+//! What guests of every kind share: their numbers, users, limits and ports, their turn at start
+//! and stop, scripts around them, and the reaper of those that have ended.
+
+pub(crate) mod consoles;
+pub(crate) mod digest;
+pub(crate) mod hooks;
+pub(crate) mod limits;
+pub(crate) mod mac;
+pub(crate) mod onboot;
+pub(crate) mod reaper;
+pub(crate) mod running;
+pub(crate) mod startup_order;
+pub mod taps;
+pub(crate) mod uids;
+mod vmids;

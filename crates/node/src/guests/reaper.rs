@@ -1,0 +1,164 @@
+//! Tends running guests: listens to their events, notices those that have ended and clears up
+//! after them.
+//!
+//! ```text
+//!   QEMU's second monitor ──► listen ──► QmpEvents ──► tasks that wait for a device to go
+//!                               │ closed: the guest has ended
+//!                               ▼
+//!       every second, too ──► look ──► remove_traces
+//! ```
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use guest::qemu::{Backend, Event};
+use model::{Error, VmId};
+use sys::ScopeName;
+use tasks::Engine;
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+
+use crate::NodeContext;
+use crate::guests::hooks::Phase;
+use crate::guests::taps;
+use crate::tasks::guest_object;
+
+/// How often scopes are looked at, in milliseconds.
+const LOOK_MS: u64 = 1_000;
+
+/// How long a QEMU that has closed its monitor may take until its process is gone.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+const LAST_LOOK: Duration = Duration::from_millis(10);
+
+/// Looks after guests for as long as the agent lives. Never returns.
+///
+/// A guest that was shut down from inside has left an empty scope, its taps and its runtime
+/// folder. Nobody is waiting for those, so nobody else would remove them.
+pub async fn reap_guests(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
+    let mut listeners = Listeners::default();
+    loop {
+        if let Err(error) = reap_once(node, tasks).await {
+            warn!(%error, "guests cannot be looked after");
+        }
+        if let Err(error) = listeners.listen_to_all(node).await {
+            warn!(%error, "guests cannot be listened to");
+        }
+        tokio::select! {
+            () = node.clock.sleep(Duration::from_millis(LOOK_MS)) => {}
+            () = listeners.one_ended() => {}
+        }
+    }
+}
+
+/// Those who listen, one for each running guest.
+#[derive(Default)]
+struct Listeners {
+    guests: BTreeSet<VmId>,
+    listening: JoinSet<VmId>,
+}
+
+impl Listeners {
+    /// Begins to listen to guests that nobody listens to yet, such as those of an earlier agent.
+    async fn listen_to_all(&mut self, node: &Arc<NodeContext>) -> Result<(), Error> {
+        for scope in node.host.scopes().await? {
+            let Some(vmid) = scope.vmid() else { continue };
+            if self.guests.insert(vmid) {
+                let node = Arc::clone(node);
+                self.listening.spawn(async move {
+                    if let Err(error) = listen(&node, vmid).await {
+                        // It is being started, or ends. The next one may do better.
+                        debug!(%vmid, %error, "not listened to");
+                        node.clock.sleep(Duration::from_millis(LOOK_MS)).await;
+                    }
+                    vmid
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until somebody has nothing more to listen to.
+    async fn one_ended(&mut self) {
+        match self.listening.join_next().await {
+            Some(Ok(vmid)) => {
+                self.guests.remove(&vmid);
+            }
+            Some(Err(error)) => warn!(%error, "a listener was cut off"),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Hears a guest's events until its QEMU ends.
+async fn listen(node: &NodeContext, vmid: VmId) -> Result<(), Error> {
+    let missing = || Error::unavailable(format!("VM {vmid} has no run file"));
+    let file = node.running.run_file(vmid).await?.ok_or_else(missing)?;
+    let qmp = node.running.connect(vmid, &file.sockets.events).await?;
+    let mut events = qmp.events();
+    while let Ok(event) = events.next().await {
+        note(vmid, &event);
+        node.qmp_events.tell(vmid, event);
+    }
+    let deadline = node.clock.monotonic() + LAST_MOMENTS;
+    while node.running.is_running(vmid).await? && node.clock.monotonic() < deadline {
+        node.clock.sleep(LAST_LOOK).await;
+    }
+    node.status.nudge();
+    Ok(())
+}
+
+/// Says why a guest ends.
+fn note(vmid: VmId, event: &Event) {
+    if event.name == "SHUTDOWN" {
+        let reason = event.data["reason"].as_str().unwrap_or("unknown");
+        let by_guest = event.data["guest"] == true;
+        info!(%vmid, reason, by_guest, "the guest shuts down");
+    }
+}
+
+async fn reap_once(node: &NodeContext, tasks: &Engine<NodeContext>) -> Result<(), Error> {
+    for scope in node.host.scopes().await? {
+        let Some(vmid) = scope.vmid() else { continue };
+        // Where a task is at work on the guest, an empty scope is that task's to deal with.
+        let Some(_hold) = tasks.try_hold(&guest_object(vmid)) else {
+            continue;
+        };
+        if node.host.members(&scope).await?.is_empty() {
+            info!(%vmid, "the guest has ended");
+            node.remove_traces(vmid).await?;
+            node.call_hook_outside_tasks(vmid, Phase::PostStop).await;
+        }
+    }
+    Ok(())
+}
+
+impl NodeContext {
+    /// Removes what a guest that no longer runs has on this host: scope, taps, runtime folder.
+    /// Ends what is left of its processes.
+    pub(crate) async fn remove_traces(&self, vmid: VmId) -> Result<(), Error> {
+        let taps = self.taps_of(vmid).await?;
+        self.host.kill_scope(&ScopeName::guest(vmid)).await?;
+        for tap in taps {
+            self.host.remove_tap(&tap).await?;
+        }
+        self.running.forget(vmid).await
+    }
+
+    /// The taps that the guest was started with. Others of such a name are not its own: another
+    /// node on this machine may have a guest of the same number.
+    async fn taps_of(&self, vmid: VmId) -> Result<Vec<String>, Error> {
+        let Some(file) = self.running.run_file(vmid).await? else {
+            return Ok(Vec::new());
+        };
+        let cards = file
+            .running_as
+            .devices
+            .iter()
+            .filter_map(|device| match device.backend {
+                Backend::Net(index) => Some(taps::name(vmid, index)),
+                _ => None,
+            });
+        Ok(cards.collect())
+    }
+}

@@ -1,0 +1,13 @@
+//! The machine itself: what it has, how it is, and what is fetched and installed for it.
+
+pub mod certificates;
+pub mod disks;
+pub mod facts;
+pub mod fetch;
+pub mod interfaces;
+pub mod packages;
+pub mod pci;
+pub(crate) mod sample;
+pub mod services;
+pub(crate) mod status;
+pub mod usb;

@@ -1,0 +1,267 @@
+//! From a guest's drives to images that QEMU can open.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use guest::qemu::block::HostOptions;
+use guest::qemu::{Qmp, QmpError, VmConfig, Volumes};
+use model::qemu::{Drive, DriveSlot, DriveSource};
+use model::{BlockFormat, BlockSource, BlockSpec, Error, VolumeId};
+use storage::Storage;
+use sys::{SharedHost, SysError};
+
+use crate::tasks::qmp_failed;
+use crate::{NodeContext, volumes};
+
+/// The first descriptor number in a guest's process that is an image's.
+const FIRST_DESCRIPTOR: i32 = 20;
+
+/// The volumes that a configuration names, each with the drive it is behind.
+pub(crate) fn volumes_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
+    let drives = config
+        .drives
+        .iter()
+        .filter_map(|(slot, drive)| match drive.source() {
+            DriveSource::Volume(volume) => Some((*slot, volume)),
+            _ => None,
+        });
+    let efi = config.efi_disk.as_ref().and_then(|disk| disk.volume());
+    drives
+        .chain(efi.map(|volume| (DriveSlot::EFI, volume)))
+        .collect()
+}
+
+/// The volumes that hold what a guest has written: its disks, its UEFI variables, the state of
+/// its security module.
+pub(crate) fn disks_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
+    let mut volumes = volumes_of(config);
+    volumes.retain(|(slot, _)| !config.drives.get(slot).is_some_and(Drive::is_cdrom));
+    let tpm = config.tpm.as_ref().and_then(|tpm| tpm.volume());
+    volumes.extend(tpm.map(|volume| (DriveSlot::TPM, volume)));
+    volumes
+}
+
+/// Finds every image on its storage. One that is missing is named.
+pub(crate) async fn resolve(node: &NodeContext, config: &VmConfig) -> Result<Volumes, Error> {
+    let mut found = Volumes::new();
+    for (slot, volume) in volumes_of(config) {
+        let drive = config.drives.get(&slot);
+        let read_only = drive.is_some_and(|d| d.is_cdrom() || d.is_read_only());
+        found.insert(slot, find(node, &volume, read_only).await?);
+    }
+    for (slot, drive) in &config.drives {
+        if let Some(spec) = of_the_host(node, drive).await? {
+            found.insert(*slot, spec);
+        }
+    }
+    Ok(found)
+}
+
+/// The host's own CD-ROM drive, as distributions name it.
+const HOST_CDROM: &str = "/dev/cdrom";
+
+/// How a path of the host is opened that a drive names instead of a volume. A host without a
+/// CD-ROM drive lends an empty one.
+async fn of_the_host(node: &NodeContext, drive: &Drive) -> Result<Option<BlockSpec>, Error> {
+    let path = match drive.source() {
+        DriveSource::Path(path) => path,
+        DriveSource::HostCdrom if node.host.stat(HOST_CDROM.as_ref()).await?.is_some() => {
+            HOST_CDROM.to_owned()
+        }
+        _ => return Ok(None),
+    };
+    let resolved = match node.host.resolve(path.as_ref()).await {
+        Err(error) if error.is_not_found() => {
+            return Err(Error::not_found(format!("volume '{path}' does not exist")));
+        }
+        resolved => resolved?,
+    };
+    Ok(Some(BlockSpec {
+        source: BlockSource::Path(resolved.display().to_string()),
+        // What is in it is not believed: who says nothing has raw bytes.
+        format: drive.format().unwrap_or(BlockFormat::Raw),
+        read_only: drive.is_cdrom() || drive.is_read_only(),
+        can_discard: true,
+        backing: None,
+    }))
+}
+
+/// How large a path of the host is.
+pub(crate) async fn size_of_path(node: &NodeContext, drive: &Drive) -> Result<Option<u64>, Error> {
+    let DriveSource::Path(path) = drive.source() else {
+        return Ok(None);
+    };
+    let format = drive.format().unwrap_or(BlockFormat::Raw);
+    let failed = |error: SysError| Error::conflict(Error::chain(&error));
+    let resolved = node.host.resolve(path.as_ref()).await.map_err(failed)?;
+    let header = storage::inspect(&node.host, &resolved, format).await;
+    let header = header.map_err(failed)?;
+    if !header.is_whole() {
+        return Err(Error::conflict(format!("'{path}' refers to other files")));
+    }
+    Ok(Some(header.virtual_size))
+}
+
+/// Finds the image behind one drive; none for one without a medium.
+pub(crate) async fn resolve_one(
+    node: &NodeContext,
+    drive: &Drive,
+) -> Result<Option<BlockSpec>, Error> {
+    let Some(volume) = drive.volume() else {
+        return of_the_host(node, drive).await;
+    };
+    let read_only = drive.is_cdrom() || drive.is_read_only();
+    find(node, &volume, read_only).await.map(Some)
+}
+
+async fn find(node: &NodeContext, volume: &VolumeId, read_only: bool) -> Result<BlockSpec, Error> {
+    let storage = node.storage(volume.storage()).await?;
+    storage.activate().await?;
+    volumes::info_of(&*storage, volume).await?;
+    with_layers(&*storage, volume.name(), read_only).await
+}
+
+/// How an image is opened, with all that it is a layer on.
+pub(crate) async fn with_layers(
+    storage: &dyn Storage,
+    name: &str,
+    read_only: bool,
+) -> Result<BlockSpec, Error> {
+    let mut spec = storage.block(name, read_only)?;
+    let is_base = storage.bases().is_some_and(|bases| bases.is_base(name));
+    if is_base && !spec.read_only {
+        let id = &storage.config().id;
+        return Err(Error::conflict(format!(
+            "base volume '{id}:{name}' cannot be written to"
+        )));
+    }
+    if let Some(bases) = storage.bases() {
+        spec.backing = bases.backing(name).await?.map(Box::new);
+    }
+    Ok(spec)
+}
+
+/// Descriptors for a process, with the number that each has there.
+pub(crate) type Descriptors = Vec<(i32, Arc<OwnedFd>)>;
+
+/// The next number that is free in a guest's process.
+pub(crate) fn next_descriptor(descriptors: &Descriptors) -> i32 {
+    descriptors
+        .last()
+        .map_or(FIRST_DESCRIPTOR, |(number, _)| number + 1)
+}
+
+/// Opens every image that is a file and turns its path into a descriptor: a guest's user need
+/// not be able to open images by name.
+pub(crate) async fn open(
+    host: &SharedHost,
+    config: &VmConfig,
+    volumes: &Volumes,
+) -> Result<(Volumes, Descriptors), Error> {
+    let mut opened = Volumes::new();
+    let mut descriptors = Descriptors::new();
+    for (slot, spec) in volumes {
+        let drive = config.drives.get(slot);
+        // QEMU looks for a descriptor with the very flags that it would open the image with.
+        let direct = drive.is_some_and(|drive| !drive.is_cdrom() && drive.cache().is_direct());
+        let spec = open_layers(host, spec, direct, &mut descriptors).await?;
+        opened.insert(*slot, spec);
+    }
+    Ok((opened, descriptors))
+}
+
+/// Opens an image and, never to be written, what it is a layer on.
+async fn open_layers(
+    host: &SharedHost,
+    spec: &BlockSpec,
+    direct: bool,
+    descriptors: &mut Descriptors,
+) -> Result<BlockSpec, Error> {
+    let layers: Vec<&BlockSpec> = spec.layers().collect();
+    let mut opened: Option<BlockSpec> = None;
+    for (depth, layer) in layers.into_iter().enumerate().rev() {
+        let mut layer = BlockSpec {
+            backing: opened.take().map(Box::new),
+            ..layer.clone()
+        };
+        if let BlockSource::Path(path) = &layer.source {
+            let write = depth == 0 && !layer.read_only;
+            let file = host.open_image(path.as_ref(), write, direct).await?;
+            storage::check_whole(host, &file, path.as_ref(), layer.format).await?;
+            let number = next_descriptor(descriptors);
+            descriptors.push((number, file));
+            layer.source = layer.source.opened(number);
+        }
+        opened = Some(layer);
+    }
+    opened.ok_or_else(|| Error::bug("an image has no layers"))
+}
+
+/// What the descriptors of a drive that is plugged are passed under, so that it can be told what
+/// is behind it.
+pub(crate) fn label(slot: DriveSlot, volume: &VolumeId) -> String {
+    format!("{slot} {volume}")
+}
+
+/// The same for what a drive names, a path too.
+pub(crate) fn label_of(slot: DriveSlot, drive: &Drive) -> String {
+    match drive.volume() {
+        Some(volume) => label(slot, &volume),
+        None => format!("{slot} {}", drive.file()),
+    }
+}
+
+/// Whether a label is a drive's; those of the start say its slot alone.
+pub(crate) fn is_label_of(label: &str, slot: DriveSlot) -> bool {
+    label.split(' ').next() == Some(&slot.to_string())
+}
+
+/// Opens an image with all that it is a layer on, and hands the descriptors to a QEMU that runs,
+/// under a label that tells what they are.
+pub(crate) async fn pass(
+    host: &SharedHost,
+    qmp: &Qmp,
+    label: &str,
+    spec: &BlockSpec,
+    options: &HostOptions,
+) -> Result<BlockSpec, PassError> {
+    let mut passed: Option<BlockSpec> = None;
+    let layers: Vec<&BlockSpec> = spec.layers().collect();
+    for (depth, layer) in layers.into_iter().enumerate().rev() {
+        let mut layer = BlockSpec {
+            backing: passed.take().map(Box::new),
+            ..layer.clone()
+        };
+        if let BlockSource::Path(path) = &layer.source {
+            let write = depth == 0 && !options.read_only;
+            let file = host
+                .open_image(path.as_ref(), write, options.direct)
+                .await?;
+            storage::check_whole(host, &file, path.as_ref(), layer.format).await?;
+            let set = qmp.free_descriptor_set().await?;
+            qmp.add_descriptor(set, label, file.as_fd()).await?;
+            let number = i32::try_from(set).unwrap_or(i32::MAX);
+            layer.source = layer.source.opened(number);
+        }
+        passed = Some(layer);
+    }
+    Ok(passed.unwrap_or_else(|| spec.clone()))
+}
+
+/// Why an image did not reach a QEMU.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PassError {
+    #[error(transparent)]
+    Host(#[from] SysError),
+    #[error(transparent)]
+    Qemu(#[from] QmpError),
+}
+
+impl From<PassError> for Error {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Host(error) => error.into(),
+            PassError::Qemu(error) => qmp_failed(error),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Guests that QEMU runs: what only they have.
+
+pub(crate) mod agent_turns;
+pub(crate) mod ballooning;
+pub(crate) mod cloud_init;
+pub(crate) mod disk_snapshots;
+pub(crate) mod drives;
+pub(crate) mod edit;
+pub(crate) mod efi_vars;
+pub(crate) mod events;
+pub(crate) mod freeze;
+pub(crate) mod hotplug;
+pub mod kvm;
+pub(crate) mod live_copy;
+pub mod programs;
+pub(crate) mod swtpm;

@@ -1,0 +1,143 @@
+//! Snapshots and suspension, broken at every call that they make to host, store and QEMU.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod scene;
+
+use std::sync::Arc;
+
+use model::VmId;
+use node::tasks::{QemuDelsnapshot, QemuRollback, QemuSnapshot, QemuStart, QemuSuspendToDisk};
+use scene::*;
+use testkit::fault_sweep::Scene;
+
+fn rollback(vmid: VmId) -> QemuRollback {
+    QemuRollback::new(vmid, "s1".into(), false)
+}
+
+fn delsnapshot(vmid: VmId) -> QemuDelsnapshot {
+    QemuDelsnapshot::new(vmid, "s1".into(), false)
+}
+
+/// What of a world is there whether its guest runs or not.
+fn at_rest(inventory: &[String]) -> Vec<String> {
+    let kinds = ["file /var/lib", "directory /var/lib", "guest/", "storage/"];
+    let stays = |line: &&String| kinds.iter().any(|kind| line.starts_with(kind));
+    inventory.iter().filter(stays).cloned().collect()
+}
+
+#[tokio::test]
+async fn qemu_snapshot() {
+    let swept = sweep_all(|| Box::pin(layered(snapshot, false)), 20).await;
+    assert!(swept.failed > 20 && swept.went_through > 10, "{swept:?}");
+}
+
+#[tokio::test]
+async fn qemu_snapshot_with_memory() {
+    let swept = sweep_all(|| Box::pin(layered(snapshot, true)), 40).await;
+    assert!(swept.failed > 60 && swept.went_through > 10, "{swept:?}");
+}
+
+#[tokio::test]
+async fn qemu_snapshot_of_a_running_guests_disks() {
+    let make = |vmid| QemuSnapshot::new(vmid, "s1".into(), None, false);
+    let swept = sweep_all(|| Box::pin(layered(make, true)), 25).await;
+    assert!(swept.failed > 40 && swept.went_through > 10, "{swept:?}");
+}
+
+#[tokio::test]
+async fn qemu_rollback() {
+    let swept = sweep_all(|| Box::pin(with_snapshot(rollback, false)), 15).await;
+    assert!(swept.failed > 10 && swept.went_through > 10, "{swept:?}");
+}
+
+/// The guest is ended, rolled back and started with the memory that it had.
+#[tokio::test]
+async fn qemu_rollback_to_memory() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let mut node = with_snapshot(rollback, true).await;
+            let before = at_rest(&node.inventory().await);
+            let is_ended = move |found: &[String]| {
+                let nothing_runs = !found.iter().any(|line| line.starts_with("process"));
+                // That its memory fits is written down until the next start.
+                let fits = r#","wakes_at":"s1""#;
+                let rest = at_rest(found).into_iter();
+                let rest: Vec<String> = rest.map(|line| line.replace(fits, "")).collect();
+                nothing_runs && rest == before
+            };
+            node.also_well = Arc::new(is_ended);
+            node
+        })
+    };
+    let swept = sweep_all(scene, 60).await;
+    assert!(swept.failed > 10 && swept.went_through > 100, "{swept:?}");
+}
+
+/// A snapshot that is half deleted says so, and nothing of it is left that it does not name.
+fn is_half_deleted(before: &[String], found: &[String]) -> bool {
+    let is_of_snapshot = |line: &String| line.contains("s1");
+    let rest = |lines: &[String]| -> Vec<String> {
+        let rest = lines.iter().filter(|line| !is_of_snapshot(line));
+        rest.cloned().collect()
+    };
+    let records: Vec<&String> = found
+        .iter()
+        .filter(|line| line.starts_with("guest/100 "))
+        .collect();
+    let says_so = records
+        .iter()
+        .all(|line| line.contains(r#""state":"delete""#) && !line.contains("busy"));
+    rest(before) == rest(found) && says_so && records.len() == 1
+}
+
+async fn half_deletable(runs: bool) -> Node<QemuDelsnapshot> {
+    let mut node = with_snapshot(delsnapshot, runs).await;
+    let before = node.inventory().await;
+    node.also_well = Arc::new(move |found| is_half_deleted(&before, found));
+    node
+}
+
+#[tokio::test]
+async fn qemu_delsnapshot() {
+    let swept = sweep_all(|| Box::pin(half_deletable(false)), 15).await;
+    assert!(swept.failed > 20 && swept.went_through > 5, "{swept:?}");
+}
+
+#[tokio::test]
+async fn qemu_delsnapshot_while_it_runs() {
+    let swept = sweep_all(|| Box::pin(half_deletable(true)), 15).await;
+    assert!(swept.failed > 20 && swept.went_through > 5, "{swept:?}");
+}
+
+fn suspend_to_disk(vmid: VmId) -> QemuSuspendToDisk {
+    QemuSuspendToDisk::new(vmid, None, false)
+}
+
+#[tokio::test]
+async fn qemu_suspend_to_disk() {
+    let swept = sweep_all(|| Box::pin(layered(suspend_to_disk, true)), 30).await;
+    assert!(swept.failed > 40 && swept.went_through > 10, "{swept:?}");
+}
+
+/// Who is suspended stays so until awake, and then nothing of it is left.
+#[tokio::test]
+async fn qemu_start_of_a_suspended_guest() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let suspended = layered(suspend_to_disk, true).await.done().await;
+            suspended.then(|vmid| QemuStart::new(vmid, None, false))
+        })
+    };
+    let swept = sweep_all(scene, 45).await;
+    assert!(swept.failed > 20 && swept.went_through > 20, "{swept:?}");
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_have_snapshots_is_named_before_anything_happens() {
+    let node = node(snapshot).await;
+    let before = node.inventory().await;
+    assert_eq!(node.run().await, "snapshot feature is not available");
+    assert_eq!(node.inventory().await, before);
+    let taken = with_snapshot(snapshot, false).await;
+    assert_eq!(taken.run().await, "snapshot name 's1' already used");
+}

@@ -1,0 +1,324 @@
+//! The tasks of volumes, broken at every call that they make to host and store.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use std::fs::File;
+use std::future::Future;
+use std::io::Write;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use auth::Authority;
+use auth::pam::{PamError, PamRunner};
+use model::{BlockFormat, Error, Record, Upid, VmId};
+use node::tasks::{VolumeCreate, VolumeDelete, VolumeDownload, VolumeUpload};
+use node::{NodeContext, NodeOptions, Paths, registry, storage_key};
+use storage::{Checksum, ChecksumAlgorithm};
+use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
+use sys::{Files, Lent};
+use tasks::{Engine, EngineOptions, Submission, Task, TaskState};
+
+use testkit::fault_sweep::{Scene, Swept, sweep_faults};
+use testkit::{FakeHost, Faults, FaultyStore, HastyClock, qemu_img};
+
+type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+const ISO: &str = "/var/lib/vz/template/iso/x.iso";
+const IMAGE: &str = "/var/lib/vz/images/100/vm-100-disk-0.raw";
+
+/// A machine on which nobody's password is right.
+struct Nobody;
+
+#[async_trait]
+impl PamRunner for Nobody {
+    async fn authenticate(&self, _user: &str, _password: &str) -> Result<bool, PamError> {
+        Ok(false)
+    }
+}
+
+/// One node with a storage, whose task `make` says what is done with it.
+struct Node<T> {
+    host: FakeHost,
+    plain: SharedStore,
+    node: Mutex<Option<Arc<NodeContext>>>,
+    make: Arc<dyn Fn(&NodeContext) -> T + Send + Sync>,
+}
+
+async fn node<T>(make: impl Fn(&NodeContext) -> T + Send + Sync + 'static) -> Node<T> {
+    let host = FakeHost::new(Faults::default()).program("qemu-img", qemu_img);
+    let folders = [
+        "images/100",
+        "template/cache",
+        "template/iso",
+        "dump",
+        "snippets",
+        "import",
+        "private",
+    ];
+    for folder in folders.into_iter().chain([".arriving"]) {
+        host.create_dir(&Path::new("/var/lib/vz").join(folder), 0o755)
+            .await
+            .unwrap();
+    }
+    host.write(IMAGE.as_ref(), b"x", 0o600).await.unwrap();
+    let plain: SharedStore = Arc::new(MemoryStore::new(Arc::new(HastyClock::default())));
+    let local = storage::local("/var/lib/vz");
+    let commit = Commit::new().put(storage_key(&local.id), Record::new(local).encode().unwrap());
+    plain.commit(commit).await.unwrap();
+    Node {
+        host,
+        plain,
+        node: Mutex::default(),
+        make: Arc::new(make),
+    }
+}
+
+impl<T: Task<Node = NodeContext>> Node<T> {
+    async fn engine(&self) -> Arc<Engine<NodeContext>> {
+        let host: sys::SharedHost = Arc::new(self.host.clone());
+        let clock = Arc::new(HastyClock::default());
+        let authority = Authority::new(self.plain.clone(), clock.clone(), Arc::new(Nobody));
+        let node = NodeContext::new(NodeOptions {
+            name: "pve1".parse().unwrap(),
+            paths: Paths::below("/"),
+            store: Arc::new(FaultyStore::new(
+                self.plain.clone(),
+                self.host.faults().clone(),
+            )),
+            host: host.clone(),
+            clock: clock.clone(),
+            authority: Arc::new(authority.await.unwrap()),
+            guest_user: None,
+            guest_uids: None,
+            kvm: None,
+            allow_emulation: false,
+        });
+        *self.node.lock().unwrap() = Some(node.clone());
+        let options = EngineOptions {
+            node: "pve1".parse().unwrap(),
+            directory: "/var/lib/ostler/tasks".into(),
+            host,
+            clock,
+            reserve_bytes: 4096,
+            timeout_text: node::tasks::timeout_text,
+        };
+        Engine::open(options, node, &registry()).await.unwrap()
+    }
+
+    /// Runs the task on a healthy host; answers its exit status.
+    async fn run(&self) -> String {
+        let engine = self.engine().await;
+        let upid = self.submit(&engine).await.unwrap();
+        match engine.wait(&upid).await.unwrap().state {
+            TaskState::Ended { status, .. } => status,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl<T: Task<Node = NodeContext>> Scene for Node<T> {
+    type Node = NodeContext;
+
+    fn open(&self) -> Waiting<'_, Arc<Engine<NodeContext>>> {
+        Box::pin(self.engine())
+    }
+
+    fn submit<'a>(&'a self, engine: &'a Engine<NodeContext>) -> Waiting<'a, Result<Upid, Error>> {
+        let submission = Submission {
+            request_id: String::new(),
+            user: "root@pam".into(),
+            id: "local".into(),
+            listed: true,
+        };
+        let node = self.node.lock().unwrap().clone().unwrap();
+        Box::pin(async move { engine.submit(submission, (self.make)(&node)).await })
+    }
+
+    fn inventory(&self) -> Waiting<'_, Vec<String>> {
+        Box::pin(async {
+            let mut lines = self.host.inventory(&["/var/lib/ostler"]);
+            let found = list_all(&*self.plain, &Prefix::all(), Read::Linear)
+                .await
+                .unwrap();
+            // Keys for tickets are made anew for every node.
+            let entries = found
+                .0
+                .iter()
+                .filter(|entry| !entry.key.as_str().starts_with("secret/"));
+            lines.extend(entries.map(|entry| format!("{} {:?}", entry.key, entry.value)));
+            lines
+        })
+    }
+
+    fn faults(&self) -> &Faults {
+        self.host.faults()
+    }
+}
+
+fn assert_all_broken(swept: &Swept, at_least: usize) {
+    assert!(swept.calls >= at_least, "{swept:?}");
+    assert!(swept.breaks > 2 * swept.calls, "{swept:?}");
+    assert!(swept.failed > 0 && swept.went_through > 0, "{swept:?}");
+}
+
+fn vmid() -> VmId {
+    VmId::new(100).unwrap()
+}
+
+fn create(name: &str) -> VolumeCreate {
+    let volume = format!("local:100/{name}").parse().unwrap();
+    VolumeCreate::new(volume, vmid(), BlockFormat::Raw, 1 << 30)
+}
+
+#[tokio::test]
+async fn volume_create() {
+    let swept = sweep_faults(|| Box::pin(node(|_| create("vm-100-disk-1.raw")))).await;
+    assert_all_broken(&swept, 12);
+}
+
+#[tokio::test]
+async fn an_image_that_is_there_stays_as_it_is() {
+    let node = node(|_| create("vm-100-disk-0.raw")).await;
+    let before = node.inventory().await;
+    let status = node.run().await;
+    assert_eq!(
+        status,
+        "disk image 'local:100/vm-100-disk-0.raw' already exists"
+    );
+    assert_eq!(node.inventory().await, before);
+}
+
+#[tokio::test]
+async fn volume_delete() {
+    let delete = |_: &NodeContext| {
+        VolumeDelete::new("local:100/vm-100-disk-0.raw".parse().unwrap(), Some(vmid()))
+    };
+    let swept = sweep_faults(|| Box::pin(node(delete))).await;
+    assert_all_broken(&swept, 12);
+    let node = node(delete).await;
+    assert_eq!(node.run().await, "OK");
+    assert!(
+        !node
+            .inventory()
+            .await
+            .iter()
+            .any(|line| line.contains("images/100"))
+    );
+}
+
+/// An upload of `content` that whoever wrote it has let go of.
+fn upload(node: &NodeContext, content: &[u8], expected: &str) -> VolumeUpload {
+    let (lent, given) = Lent::new(tempfile::tempfile().unwrap().into()).unwrap();
+    File::from(given).write_all(content).unwrap();
+    let id = "5eed".to_owned();
+    let local = "local".parse().unwrap();
+    node.uploads
+        .open(id.clone(), Clone::clone(&local), lent)
+        .unwrap();
+    node.uploads.claim(&id, &local).unwrap();
+    let checksum = Checksum {
+        algorithm: ChecksumAlgorithm::Md5,
+        expected: expected.to_owned(),
+    };
+    VolumeUpload::new(id, "local:iso/x.iso".parse().unwrap(), Some(checksum))
+}
+
+/// Of "abc" (RFC 1321).
+const MD5: &str = "900150983cd24fb0d6963f7d28e17f72";
+
+#[tokio::test]
+async fn volume_upload() {
+    let swept = sweep_faults(|| Box::pin(node(|node| upload(node, b"abc", MD5)))).await;
+    assert_all_broken(&swept, 20);
+}
+
+async fn node_with_iso() -> Node<VolumeUpload> {
+    let node = node(|node| upload(node, b"abc", MD5)).await;
+    node.host
+        .write(ISO.as_ref(), b"the old one", 0o644)
+        .await
+        .unwrap();
+    node
+}
+
+#[tokio::test]
+async fn volume_upload_over_another() {
+    let swept = sweep_faults(|| Box::pin(node_with_iso())).await;
+    assert_all_broken(&swept, 20);
+    let node = node_with_iso().await;
+    assert_eq!(node.run().await, "OK");
+    assert_eq!(node.host.read(ISO.as_ref()).await.unwrap(), b"abc");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_what_was_promised_is_thrown_away() {
+    let node = node(|node| upload(node, b"abd", MD5)).await;
+    let before = node.inventory().await;
+    let status = node.run().await;
+    assert!(status.starts_with("checksum mismatch: got '"), "{status}");
+    assert!(
+        status.ends_with(&format!("' != expect '{MD5}'")),
+        "{status}"
+    );
+    assert_eq!(node.inventory().await, before);
+    assert_eq!(
+        node.node.lock().unwrap().as_ref().unwrap().uploads.count(),
+        0
+    );
+}
+
+/// A server on this machine that has one file, "abc"; answers its address.
+fn web() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.iso", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+fn download(url: &str, expected: &str) -> VolumeDownload {
+    let checksum = Checksum {
+        algorithm: ChecksumAlgorithm::Md5,
+        expected: expected.to_owned(),
+    };
+    let volume = "local:iso/x.iso".parse().unwrap();
+    VolumeDownload::new(url.to_owned(), false, volume, Some(checksum))
+}
+
+#[tokio::test]
+async fn volume_download() {
+    let url = web();
+    let scene = || {
+        let url = url.clone();
+        node(move |_| download(&url, MD5))
+    };
+    let swept = sweep_faults(|| Box::pin(scene())).await;
+    assert_all_broken(&swept, 20);
+    let node = scene().await;
+    assert_eq!(node.run().await, "OK");
+    assert_eq!(node.host.read(ISO.as_ref()).await.unwrap(), b"abc");
+}
+
+#[tokio::test]
+async fn a_download_that_fails_leaves_nothing() {
+    let url = web();
+    let wrong = node(move |_| download(&url, "00")).await;
+    let before = wrong.inventory().await;
+    let status = wrong.run().await;
+    assert!(status.starts_with("checksum mismatch"), "{status}");
+    assert_eq!(wrong.inventory().await, before);
+    let gone = node(|_| download("http://127.0.0.1:1/x.iso", MD5)).await;
+    let status = gone.run().await;
+    assert!(
+        status.starts_with("Can't connect to 127.0.0.1:1 ("),
+        "{status}"
+    );
+    assert_eq!(gone.inventory().await, before);
+}
