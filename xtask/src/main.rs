@@ -2,6 +2,7 @@
 
 mod decisions;
 mod layers;
+mod operations;
 mod sizes;
 mod tidy;
 mod words;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{decisions, layers, sizes, words};
+use crate::{decisions, layers, operations, sizes, words};
 
 /// Every finding as one line; none where all is well.
 pub(crate) fn findings(root: &Path) -> Vec<String> {
@@ -24,6 +24,7 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
             Ok(text) => {
                 findings.extend(sizes::findings(&name, &text));
                 findings.extend(words::findings(&name, &text));
+                findings.extend(operations::findings(root, &name, &text));
             }
             Err(error) => findings.push(format!("{name}: {error}")),
         }

@@ -1,8 +1,7 @@
-//! Reset, suspend and resume: one command to a running guest each.
-
-use std::time::Duration;
+//! What reset, suspend and resume share: a task that gives a running guest one command.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use guest::qemu::Qmp;
@@ -41,50 +40,6 @@ impl<C> QemuPower<C> {
     }
 }
 
-#[derive(Debug, Clone)]
-pub struct Reset;
-#[derive(Debug, Clone)]
-pub struct Suspend;
-#[derive(Debug, Clone)]
-pub struct Resume;
-
-pub type QemuReset = QemuPower<Reset>;
-pub type QemuSuspend = QemuPower<Suspend>;
-pub type QemuResume = QemuPower<Resume>;
-
-impl Command for Reset {
-    const NAME: &'static str = "qemu_reset";
-    const KIND: &'static str = "qmreset";
-    const RESULT: Option<&'static str> = None;
-
-    async fn send(qmp: &Qmp) -> Result<(), guest::qemu::QmpError> {
-        qmp.reset().await
-    }
-}
-
-impl Command for Suspend {
-    const NAME: &'static str = "qemu_suspend";
-    const KIND: &'static str = "qmsuspend";
-    const RESULT: Option<&'static str> = Some("paused");
-
-    async fn send(qmp: &Qmp) -> Result<(), guest::qemu::QmpError> {
-        qmp.pause().await
-    }
-}
-
-impl Command for Resume {
-    const NAME: &'static str = "qemu_resume";
-    const KIND: &'static str = "qmresume";
-    const RESULT: Option<&'static str> = Some("running");
-
-    async fn send(qmp: &Qmp) -> Result<(), guest::qemu::QmpError> {
-        match qmp.status().await?.state.as_str() {
-            "suspended" => qmp.wake_up().await,
-            _ => qmp.cont().await,
-        }
-    }
-}
-
 impl<C: Command> Task for QemuPower<C> {
     type Node = NodeContext;
     const NAME: &'static str = C::NAME;
@@ -96,7 +51,7 @@ impl<C: Command> Task for QemuPower<C> {
     /// A command that was given is not taken back.
     fn steps() -> Steps<Self> {
         Steps {
-            before: &[&Tell],
+            before: &[&SendCommand],
             after: &[],
         }
     }
@@ -106,10 +61,10 @@ impl<C: Command> Task for QemuPower<C> {
     }
 }
 
-struct Tell;
+struct SendCommand;
 
 #[async_trait]
-impl<C: Command> Step<QemuPower<C>> for Tell {
+impl<C: Command> Step<QemuPower<C>> for SendCommand {
     fn name(&self) -> &'static str {
         "send"
     }

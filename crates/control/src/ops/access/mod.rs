@@ -1,76 +1,104 @@
 //! `/access`: users, groups, roles, rights, tokens, realms, second factors and sessions.
 
-mod acl;
+mod acl_list;
+mod acl_update;
+mod domain_create;
+mod domain_delete;
+mod domain_get;
+mod domain_list;
+mod domain_update;
 mod domains;
+mod group_create;
+mod group_delete;
+mod group_get;
+mod group_list;
+mod group_update;
 mod groups;
-mod password;
-mod permissions;
+mod index;
+mod password_update;
+mod permissions_get;
+mod role_create;
+mod role_delete;
+mod role_get;
+mod role_list;
+mod role_update;
 mod roles;
 mod tfa;
+mod tfa_create;
+mod tfa_delete;
+mod tfa_get;
+mod tfa_list;
+mod tfa_update;
+mod tfa_user;
 mod ticket;
+mod ticket_create;
+mod ticket_get;
+mod token_create;
+mod token_delete;
+mod token_get;
+mod token_list;
+mod token_update;
 mod tokens;
+mod user_create;
+mod user_delete;
+mod user_get;
+mod user_list;
+mod user_tfa;
+mod user_unlock_tfa;
+mod user_update;
 mod users;
+mod vncticket_verify;
 
 use auth::{AuthError, Denied};
 use model::schema::format::split_list;
 use model::{Error, UserId};
-use proto::{Identity, wire::Answer};
-use serde_json::{Value, json};
+use proto::Identity;
 
 use super::{Op, Pair, pair};
 
 pub(super) const PAIRS: &[Pair] = &[
-    pair!("access_index", index),
-    pair!("acl_list", acl::list),
-    pair!("acl_update", acl::update),
-    pair!("domain_list", domains::list),
-    pair!("domain_create", domains::create),
-    pair!("domain_delete", domains::delete),
-    pair!("domain_get", domains::get),
-    pair!("domain_update", domains::update),
-    pair!("group_list", groups::list),
-    pair!("group_create", groups::create),
-    pair!("group_delete", groups::delete),
-    pair!("group_get", groups::get),
-    pair!("group_update", groups::update),
-    pair!("password_update", password::update),
-    pair!("permissions_get", permissions::get),
-    pair!("role_list", roles::list),
-    pair!("role_create", roles::create),
-    pair!("role_delete", roles::delete),
-    pair!("role_get", roles::get),
-    pair!("role_update", roles::update),
-    pair!("tfa_list", tfa::list),
-    pair!("tfa_user", tfa::of_user),
-    pair!("tfa_create", tfa::create),
-    pair!("tfa_delete", tfa::delete),
-    pair!("tfa_get", tfa::get),
-    pair!("tfa_update", tfa::update),
-    pair!("ticket_get", ticket::get),
-    pair!("ticket_create", ticket::create),
-    pair!("vncticket_verify", ticket::verify_console),
-    pair!("token_list", tokens::list),
-    pair!("token_create", tokens::create),
-    pair!("token_delete", tokens::delete),
-    pair!("token_get", tokens::get),
-    pair!("token_update", tokens::update),
-    pair!("user_list", users::list),
-    pair!("user_create", users::create),
-    pair!("user_delete", users::delete),
-    pair!("user_get", users::get),
-    pair!("user_update", users::update),
-    pair!("user_tfa", tfa::types),
-    pair!("user_unlock_tfa", tfa::unlock),
+    pair!("access_index", index::index),
+    pair!("acl_list", acl_list::acl_list),
+    pair!("acl_update", acl_update::acl_update),
+    pair!("domain_list", domain_list::domain_list),
+    pair!("domain_create", domain_create::domain_create),
+    pair!("domain_delete", domain_delete::domain_delete),
+    pair!("domain_get", domain_get::domain_get),
+    pair!("domain_update", domain_update::domain_update),
+    pair!("group_list", group_list::group_list),
+    pair!("group_create", group_create::group_create),
+    pair!("group_delete", group_delete::group_delete),
+    pair!("group_get", group_get::group_get),
+    pair!("group_update", group_update::group_update),
+    pair!("password_update", password_update::password_update),
+    pair!("permissions_get", permissions_get::permissions_get),
+    pair!("role_list", role_list::role_list),
+    pair!("role_create", role_create::role_create),
+    pair!("role_delete", role_delete::role_delete),
+    pair!("role_get", role_get::role_get),
+    pair!("role_update", role_update::role_update),
+    pair!("tfa_list", tfa_list::tfa_list),
+    pair!("tfa_user", tfa_user::tfa_user),
+    pair!("tfa_create", tfa_create::tfa_create),
+    pair!("tfa_delete", tfa_delete::tfa_delete),
+    pair!("tfa_get", tfa_get::tfa_get),
+    pair!("tfa_update", tfa_update::tfa_update),
+    pair!("ticket_get", ticket_get::ticket_get),
+    pair!("ticket_create", ticket_create::ticket_create),
+    pair!("vncticket_verify", vncticket_verify::vncticket_verify),
+    pair!("token_list", token_list::token_list),
+    pair!("token_create", token_create::token_create),
+    pair!("token_delete", token_delete::token_delete),
+    pair!("token_get", token_get::token_get),
+    pair!("token_update", token_update::token_update),
+    pair!("user_list", user_list::user_list),
+    pair!("user_create", user_create::user_create),
+    pair!("user_delete", user_delete::user_delete),
+    pair!("user_get", user_get::user_get),
+    pair!("user_update", user_update::user_update),
+    pair!("user_tfa", user_tfa::user_tfa),
+    pair!("user_unlock_tfa", user_unlock_tfa::user_unlock_tfa),
 ];
-
-const SUBDIRS: [&str; 9] = [
-    "users", "groups", "roles", "acl", "domains", "openid", "tfa", "ticket", "password",
-];
-
-async fn index(_op: Op) -> Result<Answer, Error> {
-    let rows: Vec<Value> = SUBDIRS.iter().map(|name| json!({"subdir": name})).collect();
-    Ok(Answer::new(rows))
-}
 
 /// The items of a list parameter, each in its own type.
 fn items<T: std::str::FromStr>(list: Option<&str>) -> Result<Vec<T>, Error> {

@@ -1,14 +1,11 @@
-//! API tokens.
+//! What the operations on API tokens share.
 
 use auth::edit::tokens::TokenChange;
-use auth::{Access, AccessError, Token, edit, new_token_secret};
+use auth::{Access, AccessError, Token};
 use model::schema::format::split_list;
 use model::{Error, TokenName, UnixTime, UserId};
-use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::{Op, check_user, guard_root};
 
 /// A token as it is shown.
 pub(super) fn shown(token: &Token) -> Value {
@@ -27,35 +24,18 @@ pub(super) fn row(name: &TokenName, token: &Token) -> Value {
 }
 
 #[derive(Deserialize)]
-struct Owner {
-    userid: UserId,
-}
-
-pub(super) async fn list(op: Op) -> Result<Answer, Error> {
-    let Owner { userid } = op.params()?;
-    let access = op.context.authority.access();
-    if access.user(&userid).is_none() {
-        return Err(Error::not_found(format!("no such user ('{userid}')")));
-    }
-    let rows = access
-        .tokens_of(&userid)
-        .map(|(name, token)| row(name, token));
-    Ok(Answer::new(rows.collect::<Vec<Value>>()))
-}
-
-#[derive(Deserialize)]
-struct Params {
-    userid: UserId,
-    tokenid: TokenName,
-    comment: Option<String>,
-    expire: Option<UnixTime>,
-    privsep: Option<bool>,
-    delete: Option<String>,
-    regenerate: Option<bool>,
+pub(super) struct Params {
+    pub(super) userid: UserId,
+    pub(super) tokenid: TokenName,
+    pub(super) comment: Option<String>,
+    pub(super) expire: Option<UnixTime>,
+    pub(super) privsep: Option<bool>,
+    pub(super) delete: Option<String>,
+    pub(super) regenerate: Option<bool>,
 }
 
 impl Params {
-    fn change(&self) -> Result<TokenChange, Error> {
+    pub(super) fn change(&self) -> Result<TokenChange, Error> {
         let mut change = TokenChange {
             comment: self.comment.clone(),
             expire: self.expire,
@@ -75,7 +55,7 @@ impl Params {
     }
 
     /// The token that is meant; otherwise the words begin with what is not there.
-    fn token<'a>(&self, access: &'a Access) -> Result<&'a Token, Error> {
+    pub(super) fn token<'a>(&self, access: &'a Access) -> Result<&'a Token, Error> {
         let Self {
             userid, tokenid, ..
         } = self;
@@ -86,12 +66,12 @@ impl Params {
         access.token(userid, tokenid).ok_or_else(missing)
     }
 
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         format!("{}!{}", self.userid, self.tokenid)
     }
 
     /// What was asked for: values as they came, as text; `privsep` always.
-    fn info(&self) -> Value {
+    pub(super) fn info(&self) -> Value {
         let privsep = self.privsep.map(|flag| u8::from(flag).to_string());
         let mut info = json!({"privsep": privsep.map_or(Value::from(1), Value::from)});
         if let Some(comment) = &self.comment {
@@ -102,70 +82,4 @@ impl Params {
         }
         info
     }
-}
-
-pub(super) async fn get(op: Op) -> Result<Answer, Error> {
-    let params: Params = op.params()?;
-    let access = op.context.authority.access();
-    Ok(Answer::new(shown(params.token(&access)?)))
-}
-
-pub(super) async fn create(op: Op) -> Result<Answer, Error> {
-    let params: Params = op.params()?;
-    guard_root(op.identity()?, &params.userid)?;
-    check_user(&op, &params.userid)?;
-    let change = params.change()?;
-    let (secret, kept) = new_token_secret();
-    let revision = op
-        .context
-        .authority
-        .change(|access| {
-            edit::tokens::create(access, &params.userid, &params.tokenid, &change, &kept)
-        })
-        .await
-        .map_err(|error| error.during("generating token failed"))?;
-    let data = json!({"full-tokenid": params.label(), "info": params.info(), "value": secret});
-    Ok(Answer::new(data).at(revision.0))
-}
-
-pub(super) async fn update(op: Op) -> Result<Answer, Error> {
-    let params: Params = op.params()?;
-    guard_root(op.identity()?, &params.userid)?;
-    params.token(&op.context.authority.access())?;
-    let change = params.change()?;
-    let secret = params.regenerate.unwrap_or(false).then(new_token_secret);
-    let kept = secret.as_ref().map(|(_, kept)| kept);
-    let authority = &op.context.authority;
-    let revision = authority
-        .change(|access| {
-            edit::tokens::update(access, &params.userid, &params.tokenid, &change, kept)
-        })
-        .await
-        .map_err(|error| error.during("updating token info failed"))?;
-    let access = authority.access();
-    let gone = || Error::conflict(format!("token '{}' was removed meanwhile", params.label()));
-    let token = access.token(&params.userid, &params.tokenid);
-    let mut data = shown(token.ok_or_else(gone)?);
-    if let Some(privsep) = params.privsep {
-        // As it came.
-        data["privsep"] = u8::from(privsep).to_string().into();
-    }
-    if let Some((secret, _)) = secret {
-        data["full-tokenid"] = params.label().into();
-        data["value"] = secret.into();
-    }
-    Ok(Answer::new(data).at(revision.0))
-}
-
-pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
-    let params: Params = op.params()?;
-    guard_root(op.identity()?, &params.userid)?;
-    params.token(&op.context.authority.access())?;
-    let revision = op
-        .context
-        .authority
-        .change(|access| edit::tokens::delete(access, &params.userid, &params.tokenid))
-        .await
-        .map_err(|error| error.during("deleting token failed"))?;
-    Ok(Answer::null().at(revision.0))
 }

@@ -6,9 +6,12 @@ mod ha;
 mod jobs;
 mod log;
 mod nextid;
+mod nextid_reserve;
 mod options;
+mod options_update;
 pub(super) mod replication;
 mod status;
+mod tasks;
 
 use model::Error;
 use serde::Deserialize;
@@ -29,12 +32,12 @@ pub(super) const GROUPS: &[&[Pair]] = &[
 
 const PAIRS: &[Pair] = &[
     pair!("cluster_log", log::log),
-    pair!("cluster_nextid", nextid::get),
-    pair!("cluster_nextid_reserve", nextid::reserve),
-    pair!("cluster_options", options::get),
-    pair!("cluster_options_update", options::update),
+    pair!("cluster_nextid", nextid::nextid),
+    pair!("cluster_nextid_reserve", nextid_reserve::nextid_reserve),
+    pair!("cluster_options", options::options),
+    pair!("cluster_options_update", options_update::options_update),
     pair!("cluster_status", status::status),
-    pair!("cluster_tasks", status::tasks),
+    pair!("cluster_tasks", tasks::tasks),
 ];
 
 /// A job of whatever kind.

@@ -1,4 +1,4 @@
-//! `/cluster/nextid`
+//! `GET /cluster/nextid`
 
 use model::{Error, VmId};
 use proto::wire::Answer;
@@ -12,7 +12,7 @@ struct NextId {
 }
 
 /// The number is text on the wire, whatever the schema says: clients read it so.
-pub(super) async fn get(op: Op) -> Result<Answer, Error> {
+pub(super) async fn nextid(op: Op) -> Result<Answer, Error> {
     let NextId { vmid } = op.params()?;
     let records = &op.context.node.records;
     let free = match vmid {
@@ -23,10 +23,4 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
         Some(vmid) => vmid,
     };
     Ok(Answer::new(free.to_string()))
-}
-
-pub(super) async fn reserve(op: Op) -> Result<Answer, Error> {
-    let user = op.identity()?.label();
-    let vmid = op.context.node.records.reserve_vmid(&user).await?;
-    Ok(Answer::new(vmid.to_string()))
 }

@@ -1,23 +1,53 @@
-//! `/cluster/options`
+//! `GET /cluster/options`
 
 use std::collections::BTreeSet;
 
 use auth::View;
 use model::schema::format::split_list;
-use model::schema::{Format, Values, find, parse_properties};
+use model::schema::{Format, find, parse_properties};
 use model::{Error, Privilege};
-use node::host::fetch::proxy;
-use node::{Settings, cluster_options_key};
+use node::Settings;
 use proto::table::{CLUSTER_OPTIONS, USER_TAG_ACCESS};
 use proto::wire::Answer;
 use serde_json::{Map, Value, json};
 
-use crate::ops::{Op, change_options};
+use crate::ops::Op;
+
+/// An option as clients know it: most property strings in parts, whose numbers are text.
+pub(super) fn shown(name: &str, value: &Value) -> Value {
+    let text = value.as_str().unwrap_or_default();
+    let format = find(&[CLUSTER_OPTIONS], name).map(|field| field.format);
+    match (name, format) {
+        ("registered-tags", _) => json!(split_list(text).collect::<Vec<_>>()),
+        ("description", _) => format!("{text}\n").into(),
+        ("max_workers", _) => value.to_string().into(),
+        ("bwlimit", _) | (_, None) => value.clone(),
+        (_, Some(Format::Properties { fields, .. })) => match parse_properties(fields, text) {
+            Ok(keys) => keys.iter().map(|(key, value)| part(key, value)).collect(),
+            Err(_) => value.clone(),
+        },
+        _ => value
+            .as_bool()
+            .map_or_else(|| value.clone(), |flag| u8::from(flag).into()),
+    }
+}
+
+pub(super) fn part(key: &str, value: &Value) -> (String, Value) {
+    let value = match value {
+        Value::Bool(flag) => u8::from(*flag).into(),
+        Value::Number(number) => number.to_string().into(),
+        Value::String(list) if key == "user-allow-list" => {
+            json!(split_list(list).collect::<Vec<_>>())
+        }
+        other => other.clone(),
+    };
+    (key.to_owned(), value)
+}
 
 /// What everybody is shown: how tags look.
 const FOR_ALL: &str = "tag-style";
 
-pub(super) async fn get(op: Op) -> Result<Answer, Error> {
+pub(super) async fn options(op: Op) -> Result<Answer, Error> {
     let node = &op.context.node;
     let settings = node.records.cluster_options().await?;
     let authority = &op.context.authority;
@@ -41,37 +71,6 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let tags = allowed_tags(&settings, given, may_all);
     answer.insert("allowed-tags".into(), json!(tags));
     Ok(Answer::new(answer))
-}
-
-/// An option as clients know it: most property strings in parts, whose numbers are text.
-fn shown(name: &str, value: &Value) -> Value {
-    let text = value.as_str().unwrap_or_default();
-    let format = find(&[CLUSTER_OPTIONS], name).map(|field| field.format);
-    match (name, format) {
-        ("registered-tags", _) => json!(split_list(text).collect::<Vec<_>>()),
-        ("description", _) => format!("{text}\n").into(),
-        ("max_workers", _) => value.to_string().into(),
-        ("bwlimit", _) | (_, None) => value.clone(),
-        (_, Some(Format::Properties { fields, .. })) => match parse_properties(fields, text) {
-            Ok(keys) => keys.iter().map(|(key, value)| part(key, value)).collect(),
-            Err(_) => value.clone(),
-        },
-        _ => value
-            .as_bool()
-            .map_or_else(|| value.clone(), |flag| u8::from(flag).into()),
-    }
-}
-
-fn part(key: &str, value: &Value) -> (String, Value) {
-    let value = match value {
-        Value::Bool(flag) => u8::from(*flag).into(),
-        Value::Number(number) => number.to_string().into(),
-        Value::String(list) if key == "user-allow-list" => {
-            json!(split_list(list).collect::<Vec<_>>())
-        }
-        other => other.clone(),
-    };
-    (key.to_owned(), value)
 }
 
 /// The tags of all guests that the caller sees.
@@ -112,41 +111,6 @@ fn allowed_tags(settings: &Settings, given: BTreeSet<String>, may_all: bool) -> 
     allowed
 }
 
-pub(super) async fn update(op: Op) -> Result<Answer, Error> {
-    check_proxy(&op.params)?;
-    let change = |settings: &mut Settings| {
-        change_options(&op.params, &["delete"], settings);
-        check_vmids(settings)
-    };
-    let key = cluster_options_key();
-    let revision = op
-        .context
-        .node
-        .records
-        .change_settings(&key, change)
-        .await?;
-    Ok(Answer::null().at(revision.0))
-}
-
-fn check_proxy(params: &Values) -> Result<(), Error> {
-    let Some(proxy) = params.get("http_proxy").and_then(Value::as_str) else {
-        return Ok(());
-    };
-    let checked = proxy::parse(proxy);
-    checked.map_err(|reason| Error::invalid("http_proxy", reason))?;
-    Ok(())
-}
-
-/// A range without a number would only be noticed when somebody wants one.
-fn check_vmids(settings: &Settings) -> Result<(), Error> {
-    let range = settings.vmids();
-    if range.start < 100 || range.is_empty() {
-        let text = format!("invalid range of VM IDs: {} to {}", range.start, range.end);
-        return Err(Error::invalid("next-id", text));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,15 +147,6 @@ mod tests {
             let allowed = allowed_tags(&settings, tags("a prod"), may_all);
             assert_eq!(allowed, tags(expected), "{access} {may_all}");
         }
-    }
-
-    #[test]
-    fn a_proxy_is_refused_without_showing_its_password() {
-        let given = |proxy: &str| Values::from_iter([("http_proxy".to_owned(), json!(proxy))]);
-        assert!(check_proxy(&given("http://a:b@proxy:3128")).is_ok());
-        let error = check_proxy(&given("http://a:secret word@proxy")).unwrap_err();
-        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
-        assert!(format!("{error:?}").contains("http_proxy"), "{error:?}");
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! `/cluster/{status,tasks}`
+//! `GET /cluster/status`
 
-use model::{Error, Privilege};
+use model::Error;
 use node::host::facts::Facts;
 use proto::wire::Answer;
-use serde_json::{Map, Value, json};
-use tasks::{TaskFilter, TaskState, TaskSummary};
+use serde_json::json;
 
 use crate::ops::Op;
 
-/// How many tasks of a node are shown.
-const TASKS: usize = 25;
+/// A user's own are also what the user's tokens did; a token's are only its own.
+pub(super) fn is_of(user: &str, me: &str) -> bool {
+    user == me || user.split('!').next() == Some(me)
+}
 
 /// One node by itself is no cluster, and no row speaks of one.
 pub(super) async fn status(op: Op) -> Result<Answer, Error> {
@@ -28,62 +29,4 @@ pub(super) async fn status(op: Op) -> Result<Answer, Error> {
         member["ip"] = address.into();
     }
     Ok(Answer::new(json!([member])))
-}
-
-pub(super) async fn tasks(op: Op) -> Result<Answer, Error> {
-    let sees_all = op
-        .has(
-            &format!("/nodes/{}", op.context.node.name),
-            Privilege::SysAudit,
-        )
-        .await?;
-    let me = op.identity()?.label();
-    let filter = TaskFilter {
-        running: true,
-        ended: true,
-        ..TaskFilter::default()
-    };
-    let tasks = op.context.tasks.list(&filter);
-    let mine = tasks
-        .iter()
-        .filter(|task| sees_all || is_of(&task.upid.user, &me));
-    Ok(Answer::new(
-        mine.take(TASKS).map(row).collect::<Vec<Value>>(),
-    ))
-}
-
-/// A user's own are also what the user's tokens did; a token's are only its own.
-pub(super) fn is_of(user: &str, me: &str) -> bool {
-    user == me || user.split('!').next() == Some(me)
-}
-
-fn row(task: &TaskSummary) -> Value {
-    let upid = &task.upid;
-    let (user, token) = match upid.user.split_once('!') {
-        Some((user, token)) => (user, Some(token)),
-        None => (upid.user.as_str(), None),
-    };
-    let mut row = Map::new();
-    let mut put = |name: &str, value: Value| row.insert(name.to_owned(), value);
-    put("upid", upid.to_string().into());
-    put("node", upid.node.as_str().into());
-    put("starttime", upid.starttime.into());
-    put("type", upid.kind.as_str().into());
-    put("id", upid.id.as_str().into());
-    put("user", user.into());
-    if let Some(token) = token {
-        put("tokenid", token.into());
-    }
-    match &task.state {
-        TaskState::Running | TaskState::Stuck(_) => {
-            put("pid", upid.pid.into());
-            put("saved", "0".into())
-        }
-        TaskState::Ended { at, status } => {
-            put("endtime", (*at).into());
-            put("status", status.as_str().into());
-            put("saved", "1".into())
-        }
-    };
-    row.into()
 }

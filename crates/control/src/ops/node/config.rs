@@ -1,13 +1,12 @@
-//! `/nodes/{node}/config`
+//! `GET /nodes/{node}/config`
 
 use model::{Error, NodeName};
-use node::{Settings, node_config_key};
+use node::node_config_key;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::OnNode;
-use crate::ops::{Op, change_options};
+use crate::ops::Op;
 
 #[derive(Deserialize)]
 struct Get {
@@ -15,7 +14,7 @@ struct Get {
     property: Option<String>,
 }
 
-pub(super) async fn get(op: Op) -> Result<Answer, Error> {
+pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     let Get { node, property } = op.params()?;
     let settings = op
         .context
@@ -33,27 +32,4 @@ pub(super) async fn get(op: Op) -> Result<Answer, Error> {
         answer.insert("digest".into(), settings.digest().into());
     }
     Ok(Answer::new(answer))
-}
-
-/// Parameters that are no settings.
-const OTHERS: [&str; 3] = ["node", "delete", "digest"];
-
-pub(super) async fn update(op: Op) -> Result<Answer, Error> {
-    let OnNode { node } = op.params()?;
-    let digest = op.params.get("digest").and_then(Value::as_str);
-    let change = |settings: &mut Settings| {
-        if digest.is_some_and(|digest| digest != settings.digest()) {
-            let text = "detected modified configuration - file changed by other user? Try again.";
-            return Err(Error::conflict(text));
-        }
-        change_options(&op.params, &OTHERS, settings);
-        Ok(())
-    };
-    let revision = op
-        .context
-        .node
-        .records
-        .change_settings(&node_config_key(&node), change)
-        .await?;
-    Ok(Answer::null().at(revision.0))
 }

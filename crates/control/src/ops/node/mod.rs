@@ -5,25 +5,48 @@ mod apt;
 mod capabilities;
 mod certificates_info;
 mod config;
+mod config_update;
 mod disk_list;
 mod dns;
 mod hardware;
 mod hosts;
 mod journal;
 mod network;
+mod power;
+mod qemu_cpu_flags;
+mod qemu_cpu_models;
+mod qemu_machines;
+mod qemu_migration_capabilities;
 mod query_url_metadata;
 mod replication;
 mod report;
 mod rrddata;
 mod services;
+mod startall;
 mod status;
+mod stopall;
 mod storage;
-mod storage_download;
+mod storage_list;
+mod storage_status;
 mod storage_upload;
 mod storage_volumes;
 mod subscription;
+mod syslog;
+mod task_list;
+mod task_log;
+mod task_status;
+mod task_stop;
 mod tasks;
 pub(super) mod time;
+mod time_update;
+mod version;
+mod volume_create;
+mod volume_delete;
+mod volume_download;
+mod volume_get;
+mod volume_list;
+mod volume_update;
+mod volume_upload;
 
 use model::NodeName;
 use serde::Deserialize;
@@ -49,38 +72,41 @@ const PAIRS: &[Pair] = &[
     pair!("node_hosts", hosts::hosts),
     pair!("query_url_metadata", query_url_metadata::query_url_metadata),
     pair!("subscription", subscription::subscription),
-    pair!("node_storage_list", storage::list),
-    pair!("node_storage_status", storage::status),
-    pair!("volume_create", storage_volumes::create),
-    pair!("volume_delete", storage_volumes::delete),
-    pair!("volume_download", storage_download::download),
-    pair!("volume_get", storage_volumes::get),
-    pair!("volume_list", storage_volumes::list),
-    pair!("volume_update", storage_volumes::update),
-    pair!("volume_upload", storage_upload::finish),
-    pair!("node_config", config::get),
-    pair!("node_config_update", config::update),
+    pair!("node_storage_list", storage_list::storage_list),
+    pair!("node_storage_status", storage_status::storage_status),
+    pair!("volume_create", volume_create::volume_create),
+    pair!("volume_delete", volume_delete::volume_delete),
+    pair!("volume_download", volume_download::volume_download),
+    pair!("volume_get", volume_get::volume_get),
+    pair!("volume_list", volume_list::volume_list),
+    pair!("volume_update", volume_update::volume_update),
+    pair!("volume_upload", volume_upload::volume_upload),
+    pair!("node_config", config::config),
+    pair!("node_config_update", config_update::config_update),
     pair!("node_journal", journal::journal),
-    pair!("node_power", status::power),
+    pair!("node_power", power::power),
     pair!("node_report", report::report),
-    pair!("node_startall", all::start),
-    pair!("node_status", status::get),
-    pair!("node_stopall", all::stop),
-    pair!("node_syslog", journal::syslog),
-    pair!("node_time", time::get),
-    pair!("node_time_update", time::update),
-    pair!("node_version", status::version),
-    pair!("qemu_cpu_flags", capabilities::cpu_flags),
-    pair!("qemu_cpu_models", capabilities::cpu),
-    pair!("qemu_machines", capabilities::machine_types),
-    pair!("qemu_migration_capabilities", capabilities::migration),
-    pair!("task_list", tasks::list),
-    pair!("task_status", tasks::status),
-    pair!("task_log", tasks::log),
-    pair!("task_stop", tasks::stop),
+    pair!("node_startall", startall::startall),
+    pair!("node_status", status::status),
+    pair!("node_stopall", stopall::stopall),
+    pair!("node_syslog", syslog::syslog),
+    pair!("node_time", time::time),
+    pair!("node_time_update", time_update::time_update),
+    pair!("node_version", version::version),
+    pair!("qemu_cpu_flags", qemu_cpu_flags::qemu_cpu_flags),
+    pair!("qemu_cpu_models", qemu_cpu_models::qemu_cpu_models),
+    pair!("qemu_machines", qemu_machines::qemu_machines),
+    pair!(
+        "qemu_migration_capabilities",
+        qemu_migration_capabilities::qemu_migration_capabilities
+    ),
+    pair!("task_list", task_list::task_list),
+    pair!("task_status", task_status::task_status),
+    pair!("task_log", task_log::task_log),
+    pair!("task_stop", task_stop::task_stop),
 ];
 
-pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("volume_upload", storage_upload::open)];
+pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("volume_upload", volume_upload::open)];
 
 /// The one parameter of most operations below `/nodes/{node}`.
 #[derive(Deserialize)]

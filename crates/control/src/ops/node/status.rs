@@ -1,20 +1,16 @@
-//! `/nodes/{node}/{status,version}`
+//! `GET /nodes/{node}/status`
 
-use std::path::Path;
-
-use model::{Error, NodeName};
+use model::Error;
 use node::NodeContext;
 use node::host::facts::{Facts, Processors};
 use node::qemu::kvm::Verdict;
 use proto::wire::Answer;
-use proto::{API_RELEASE, API_VERSION, REPOSITORY_ID};
-use serde::Deserialize;
+use proto::{API_VERSION, REPOSITORY_ID};
 use serde_json::{Value, json};
-use sys::Command;
 
 use crate::ops::Op;
 
-pub(super) async fn get(op: Op) -> Result<Answer, Error> {
+pub(super) async fn status(op: Op) -> Result<Answer, Error> {
     let node = &op.context.node;
     let facts = Facts::new(node.host.clone());
     let (memory, processors) = (facts.memory().await, facts.processors().await);
@@ -96,41 +92,4 @@ async fn ourselves(node: &NodeContext) -> Value {
         }
     }
     ourselves
-}
-
-#[derive(Deserialize)]
-struct Power {
-    node: NodeName,
-    command: String,
-}
-
-pub(super) async fn power(op: Op) -> Result<Answer, Error> {
-    let Power { node, command } = op.params()?;
-    let host = &op.context.node.host;
-    let first = host.read(Path::new("/proc/1/comm")).await?;
-    let first = String::from_utf8_lossy(&first).trim().to_owned();
-    if first != "systemd" {
-        let text = format!(
-            "cannot {command} node '{node}': its first process is '{first}', and only systemd is \
-             asked for that"
-        );
-        return Err(Error::unavailable(text));
-    }
-    let verb = if command == "reboot" {
-        "reboot"
-    } else {
-        "poweroff"
-    };
-    host.run(Command::new("systemctl").arg(verb))
-        .await?
-        .checked("systemctl")?;
-    Ok(Answer::null())
-}
-
-pub(super) async fn version(_: Op) -> Result<Answer, Error> {
-    Ok(Answer::new(json!({
-        "version": API_VERSION,
-        "release": API_RELEASE,
-        "repoid": REPOSITORY_ID,
-    })))
 }

@@ -1,94 +1,7 @@
-//! `POST /nodes/{node}/storage/{storage}/upload`
-//!
-//! ```text
-//!   api                                    agent
-//!   Ask::Stream ─────────────────────────► open: everything but the content is checked
-//!   writes ◄── descriptor, tmpfilename ─── a file without a name on the storage
-//!   Ask::Do with tmpfilename ────────────► finish: the task imgcopy
-//! ```
-//!
-//! `tmpfilename` is a parameter of the schema, by which Proxmox VE's own front hands its file
-//! to its back. Here it carries an id that only the agent and the api know.
+//! What uploads and downloads share: the volume that a file of a name will be.
 
-use std::path::Path;
-
-use model::{Error, StorageId, VolumeId};
-use node::tasks::VolumeUpload;
-use proto::wire::{Answer, Streamed};
-use serde::Deserialize;
-use serde_json::json;
-use storage::{Checksum, ChecksumAlgorithm, ContentType};
-use sys::Lent;
-use uuid::Uuid;
-
-use crate::ops::Op;
-
-/// What the schema wants `tmpfilename` to begin with.
-const PREFIX: &str = "/var/tmp/pveupload-";
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Upload {
-    storage: StorageId,
-    content: String,
-    filename: String,
-    checksum: Option<String>,
-    checksum_algorithm: Option<ChecksumAlgorithm>,
-    tmpfilename: Option<String>,
-}
-
-/// Checks what can be checked before the content, and answers where to write it to.
-pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
-    let upload: Upload = op.params()?;
-    let node = &op.context.node;
-    let storage = node.storage(&upload.storage).await?;
-    volume(&upload, &*storage)?;
-    storage.activate().await?;
-    let file = node
-        .host
-        .create_unnamed(Path::new(&storage.config().path))
-        .await?;
-    let (lent, given) = Lent::new(file)?;
-    let id = Uuid::new_v4().simple().to_string();
-    let answer = Answer::new(json!({"tmpfilename": format!("{PREFIX}{id}")}));
-    node.uploads.open(id, upload.storage, lent)?;
-    Ok(Streamed {
-        answer,
-        descriptor: given,
-        held: None,
-    })
-}
-
-/// Makes the file that was written a volume, by a task.
-pub(super) async fn finish(op: Op) -> Result<Answer, Error> {
-    let upload: Upload = op.params()?;
-    let node = op.context.node.clone();
-    let volume = volume(&upload, &*node.storage(&upload.storage).await?)?;
-    let id = upload
-        .tmpfilename
-        .as_deref()
-        .and_then(|name| name.strip_prefix(PREFIX));
-    let id = id
-        .ok_or_else(|| Error::invalid("tmpfilename", "an upload is sent as multipart/form-data"))?;
-    let checksum = upload
-        .checksum
-        .zip(upload.checksum_algorithm)
-        .map(|(expected, algorithm)| Checksum {
-            algorithm,
-            expected,
-        });
-    node.uploads.claim(id, &upload.storage)?;
-    let task = VolumeUpload::new(id.to_owned(), volume, checksum);
-    let submitted = op.context.submit(&op, "", task).await;
-    if submitted.is_err() {
-        node.uploads.forget(id);
-    }
-    submitted
-}
-
-fn volume(upload: &Upload, storage: &dyn storage::Storage) -> Result<VolumeId, Error> {
-    file_volume(storage, &upload.content, &upload.filename)
-}
+use model::{Error, VolumeId};
+use storage::ContentType;
 
 /// The volume that a file of this name will be.
 pub(super) fn file_volume(
@@ -113,7 +26,7 @@ pub(super) fn file_volume(
 
 /// A file name as Proxmox VE keeps it: without the folders that some browsers send along, and
 /// with `_` for everything that is no letter, digit, `.`, `_` or `-`.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     let name = name.trim_end_matches(['\r', '\n']);
     let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);

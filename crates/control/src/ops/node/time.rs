@@ -1,74 +1,20 @@
-//! `/nodes/{node}/time`
+//! `GET /nodes/{node}/time`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use model::{Error, UnixTime};
 use node::NodeContext;
 use proto::wire::Answer;
-use serde::Deserialize;
 use serde_json::json;
-use sys::{Command, FileKind, SharedHost};
+use sys::{Command, SharedHost};
 
 use crate::ops::Op;
 
-const DAY_S: i64 = 86_400;
-
-/// Where the rules of all time zones are.
-const ZONES: &str = "/usr/share/zoneinfo";
-
-pub(super) async fn get(op: Op) -> Result<Answer, Error> {
-    let node = &op.context.node;
-    let timezone = timezone(node).await?;
-    let time = op.context.clock.wall();
-    let localtime = time + offsets_s(&node.host, &timezone, &[time]).await?[0];
-    Ok(Answer::new(
-        json!({"timezone": timezone, "time": time, "localtime": localtime}),
-    ))
-}
-
-#[derive(Deserialize)]
-struct Update {
-    timezone: String,
-}
-
-pub(super) async fn update(op: Op) -> Result<Answer, Error> {
-    let Update { timezone } = op.params()?;
-    let node = &op.context.node;
-    let rules = rules(node, &timezone).await?;
-    let link = link(node);
-    node.host
-        .create_dir(&node.paths.root().join("etc"), 0o755)
-        .await?;
-    let (rules, link) = (rules.display().to_string(), link.display().to_string());
-    node.host
-        .run(Command::new("ln").args(["-sfn", &rules, &link]))
-        .await?
-        .checked("ln")?;
-    Ok(Answer::null())
-}
+pub(super) const DAY_S: i64 = 86_400;
 
 /// What the C library looks at. A node that lives below a folder has a time zone of its own.
-fn link(node: &NodeContext) -> PathBuf {
+pub(super) fn link(node: &NodeContext) -> PathBuf {
     node.paths.root().join("etc/localtime")
-}
-
-/// The rules of a time zone, if there is such a one.
-async fn rules(node: &NodeContext, timezone: &str) -> Result<PathBuf, Error> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_+-".contains(c);
-    let is_word = |word: &str| !word.is_empty() && word.chars().all(is_plain);
-    let path = Path::new(ZONES).join(timezone);
-    let entry = match timezone.split('/').all(is_word) {
-        true => node.host.stat(&path).await?,
-        false => None,
-    };
-    match entry {
-        // Many zones are links to others.
-        Some(entry) if entry.kind != FileKind::Directory => Ok(path),
-        _ => Err(Error::invalid(
-            "timezone",
-            format!("no such timezone '{timezone}'"),
-        )),
-    }
 }
 
 /// The zone that is set: the node's own, else the host's, else UTC.
@@ -89,7 +35,7 @@ pub(in crate::ops) async fn timezone(node: &NodeContext) -> Result<String, Error
 
 /// How far a zone's clocks are ahead of UTC at each of these times, in seconds. One program
 /// answers for all of them.
-async fn offsets_s(
+pub(super) async fn offsets_s(
     host: &SharedHost,
     timezone: &str,
     times: &[UnixTime],
@@ -141,7 +87,7 @@ pub(in crate::ops) async fn times(
 }
 
 /// Reads `+0530`.
-fn parse_offset_s(text: &str) -> Option<i64> {
+pub(super) fn parse_offset_s(text: &str) -> Option<i64> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("+", digits) => (1, digits),
         ("-", digits) => (-1, digits),
@@ -149,6 +95,16 @@ fn parse_offset_s(text: &str) -> Option<i64> {
     };
     let (hours, minutes) = digits.split_at_checked(2)?;
     Some(sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60))
+}
+
+pub(super) async fn time(op: Op) -> Result<Answer, Error> {
+    let node = &op.context.node;
+    let timezone = timezone(node).await?;
+    let time = op.context.clock.wall();
+    let localtime = time + offsets_s(&node.host, &timezone, &[time]).await?[0];
+    Ok(Answer::new(
+        json!({"timezone": timezone, "time": time, "localtime": localtime}),
+    ))
 }
 
 #[cfg(test)]

@@ -1,18 +1,15 @@
-//! `/nodes/{node}/qemu/{vmid}/cloudinit`, and what cloud-init's options are checked for before
-//! they are stored.
+//! `GET /nodes/{node}/qemu/{vmid}/cloudinit`
 
 use auth::{crypt, is_crypted};
 use guest::qemu::VmConfig;
 use model::schema::Values;
-use model::{Error, GuestConfig, Privilege};
+use model::{Error, GuestConfig};
 use node::SeedRecord;
-use node::tasks::QemuCloudinitUpdate;
 use proto::wire::Answer;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Guest;
-use super::config::{MASKED, masked};
+use super::config::masked;
 use crate::Context;
 use crate::ops::Op;
 
@@ -40,8 +37,16 @@ pub(super) async fn seal_password(
     Ok(())
 }
 
+/// A value as text, which is what the answer's shape promises.
+pub(super) fn text(name: &str, value: &Value) -> Value {
+    match masked(name, value) {
+        Value::String(text) => text.into(),
+        other => other.to_string().into(),
+    }
+}
+
 /// What the medium was made of and what the configuration says now.
-pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
+pub(super) async fn cloudinit(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let records = &op.context.node.records;
     let guest = records.qemu(vmid).await?.record.data;
@@ -75,55 +80,6 @@ fn rows(made: &SeedRecord, now: &SeedRecord) -> Vec<Value> {
         row
     });
     rows.collect()
-}
-
-/// A value as text, which is what the answer's shape promises.
-fn text(name: &str, value: &Value) -> Value {
-    match masked(name, value) {
-        Value::String(text) => text.into(),
-        other => other.to_string().into(),
-    }
-}
-
-/// Waits until the medium is made. A guest without one is left as it is.
-pub(super) async fn update(op: Op) -> Result<Answer, Error> {
-    let vmid = Guest::of(&op)?.vmid;
-    op.context.node.records.qemu(vmid).await?;
-    let task = QemuCloudinitUpdate { vmid };
-    op.context.perform(&op, vmid, task).await
-}
-
-#[derive(Deserialize)]
-struct Dump {
-    r#type: String,
-}
-
-/// The generated file, also where one of the administrator's own takes its place.
-pub(super) async fn dump(op: Op) -> Result<Answer, Error> {
-    let vmid = Guest::of(&op)?.vmid;
-    let Dump { r#type: kind } = op.params()?;
-    let node = &op.context.node;
-    let guest = node.records.qemu(vmid).await?.record.data;
-    let mut config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-    config.cloud_init.custom = Default::default();
-    let seed = node.render_seed(vmid, &config).await?;
-    // Who may set the password may see what became of it; who only looks on does not.
-    let access = op.context.authority.access();
-    let view = access.view(op.identity()?, op.context.clock.wall());
-    let hides = !view.has(&format!("/vms/{vmid}"), Privilege::VmConfigCloudinit);
-    let hides = hides && config.cloud_init.password.is_some();
-    if hides {
-        config.cloud_init.password = Some(MASKED.to_owned());
-    }
-    let shown = node.render_seed(vmid, &config).await?;
-    let text = match kind.as_str() {
-        "user" => shown.user,
-        "network" => shown.network,
-        // A Windows guest's password is in here; elsewhere this is but an id, and the right one.
-        _ if config.is_windows() => shown.meta,
-        _ => seed.meta,
-    };
-    Ok(Answer::new(text))
 }
 
 #[cfg(test)]

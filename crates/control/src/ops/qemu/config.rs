@@ -1,13 +1,11 @@
-//! `GET /nodes/{node}/qemu/{vmid}/{config,pending}`
+//! `GET /nodes/{node}/qemu/{vmid}/config`
 
-use std::collections::BTreeSet;
-
-use model::{Error, GuestConfig, GuestRecord, PendingChange};
+use model::{Error, GuestConfig, PendingChange};
 use node::digest;
 use node::tasks::snapshot_of;
 use proto::wire::Answer;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Guest;
 use super::snapshots::of_snapshot;
@@ -15,6 +13,22 @@ use crate::ops::Op;
 
 /// What stands where a secret is.
 pub(super) const MASKED: &str = "**********";
+
+/// Options as they are shown to people.
+pub(super) fn shown(config: &GuestConfig) -> Map<String, Value> {
+    let options = config.0.iter();
+    options
+        .map(|(name, value)| (name.clone(), masked(name, value)))
+        .collect()
+}
+
+pub(super) fn masked(name: &str, value: &Value) -> Value {
+    if name == "cipassword" {
+        MASKED.into()
+    } else {
+        value.clone()
+    }
+}
 
 #[derive(Deserialize)]
 struct Config {
@@ -48,42 +62,4 @@ pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     }
     shown.insert("digest".to_owned(), digest(&guest).into());
     Ok(Answer::new(shown))
-}
-
-/// Options as they are shown to people.
-pub(super) fn shown(config: &GuestConfig) -> Map<String, Value> {
-    let options = config.0.iter();
-    options
-        .map(|(name, value)| (name.clone(), masked(name, value)))
-        .collect()
-}
-
-pub(super) fn masked(name: &str, value: &Value) -> Value {
-    if name == "cipassword" {
-        MASKED.into()
-    } else {
-        value.clone()
-    }
-}
-
-pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
-    let vmid = Guest::of(&op)?.vmid;
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
-    let names: BTreeSet<&String> = guest.config.0.keys().chain(guest.pending.keys()).collect();
-    let mut rows: Vec<Value> = names.into_iter().map(|name| row(&guest, name)).collect();
-    rows.push(json!({"key": "digest", "value": digest(&guest)}));
-    Ok(Answer::new(rows))
-}
-
-fn row(guest: &GuestRecord, name: &str) -> Value {
-    let mut row = json!({"key": name});
-    if let Some(value) = guest.config.0.get(name) {
-        row["value"] = masked(name, value);
-    }
-    match guest.pending.get(name) {
-        Some(PendingChange::Set(value)) => row["pending"] = masked(name, value),
-        Some(PendingChange::Delete { force }) => row["delete"] = (1 + u8::from(*force)).into(),
-        None => {}
-    }
-    row
 }

@@ -1,4 +1,4 @@
-//! `PUT` and `POST /nodes/{node}/qemu/{vmid}/config`
+//! `PUT /nodes/{node}/qemu/{vmid}/config`
 
 use model::qemu::OPTIONS;
 use model::schema::Values;
@@ -19,21 +19,15 @@ use super::rights::check_change;
 use crate::ops::Op;
 
 #[derive(Deserialize)]
-struct Change {
-    digest: Option<String>,
-    delete: Option<String>,
-    force: Option<bool>,
-    revert: Option<String>,
-}
-
-/// Answers when the change is made.
-pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
-    let task = read(&op).await?;
-    make(&op, task).await
+pub(super) struct Change {
+    pub(super) digest: Option<String>,
+    pub(super) delete: Option<String>,
+    pub(super) force: Option<bool>,
+    pub(super) revert: Option<String>,
 }
 
 /// Most changes are one commit; the others are a task that this caller waits for.
-async fn make(op: &Op, task: QemuConfigure) -> Result<Answer, Error> {
+pub(super) async fn make(op: &Op, task: QemuConfigure) -> Result<Answer, Error> {
     let context = &op.context;
     let hold = context.hold_guest(task.vmid, QemuConfigure::KIND).await?;
     if let Some(revision) = task.at_once(&context.node).await? {
@@ -43,35 +37,8 @@ async fn make(op: &Op, task: QemuConfigure) -> Result<Answer, Error> {
     context.perform(op, task.vmid, task).await
 }
 
-#[derive(Deserialize)]
-struct Unlink {
-    idlist: String,
-    force: Option<bool>,
-}
-
-/// Deleting drives under another name.
-pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
-    let guest = Guest::of(&op)?;
-    let Unlink { idlist, force } = op.params()?;
-    let edit = Edit {
-        delete: names(Some(&idlist)),
-        force: force == Some(true),
-        ..Edit::default()
-    };
-    check_names(&edit)?;
-    let record = op.context.node.records.qemu(guest.vmid).await?;
-    check_change(&op, &edit, &record.record.data)?;
-    make(&op, QemuConfigure::new(guest.vmid, edit, None, false)).await
-}
-
-/// Answers the UPID at once.
-pub(super) async fn configure_task(op: Op) -> Result<Answer, Error> {
-    let task = read(&op).await?;
-    op.context.submit(&op, task.vmid, task).await
-}
-
 /// The change that a caller asks for, checked as far as it can be before its turn comes.
-async fn read(op: &Op) -> Result<QemuConfigure, Error> {
+pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     let guest = Guest::of(op)?;
     let change: Change = op.params()?;
     let record = op.context.node.records.qemu(guest.vmid).await?.record.data;
@@ -116,7 +83,7 @@ pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
     options
 }
 
-fn names(list: Option<&str>) -> Vec<String> {
+pub(super) fn names(list: Option<&str>) -> Vec<String> {
     split_list(list.unwrap_or_default())
         .map(str::to_owned)
         .collect()
@@ -132,7 +99,7 @@ pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error>
 }
 
 /// What is set cannot be deleted too, and what is deleted must be an option.
-fn check_names(edit: &Edit) -> Result<(), Error> {
+pub(super) fn check_names(edit: &Edit) -> Result<(), Error> {
     if edit.set.is_empty() && edit.delete.is_empty() && edit.revert.is_empty() {
         return Err(Error::conflict("no options specified"));
     }
@@ -155,7 +122,7 @@ fn check_names(edit: &Edit) -> Result<(), Error> {
 }
 
 /// Its bases may have layers on them: what was made a template stays one.
-fn check_template(edit: &Edit, guest: &GuestRecord) -> Result<(), Error> {
+pub(super) fn check_template(edit: &Edit, guest: &GuestRecord) -> Result<(), Error> {
     if guest.config.flag("template") != Some(true) {
         return Ok(());
     }
@@ -167,4 +134,10 @@ fn check_template(edit: &Edit, guest: &GuestRecord) -> Result<(), Error> {
         None => return Ok(()),
     };
     Err(Error::invalid(field, "a template stays a template"))
+}
+
+/// Answers when the change is made.
+pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
+    let task = read(&op).await?;
+    make(&op, task).await
 }

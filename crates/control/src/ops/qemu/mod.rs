@@ -1,23 +1,47 @@
 //! `/nodes/{node}/qemu`
 
 mod agent;
+mod clone;
 mod clones;
 mod cloudinit;
+mod cloudinit_dump;
+mod cloudinit_update;
 mod config;
 mod configure;
+mod configure_task;
 mod console;
 mod console_holder;
 mod create;
+mod delsnapshot;
 mod destroy;
 mod drives;
+mod feature;
 mod monitor;
+mod move_disk;
+mod pending;
 mod power;
+mod reboot;
+mod reset;
 mod resize;
+mod resume;
 mod rights;
+mod rollback;
+mod sendkey;
+mod shutdown;
+mod snapshot;
+mod snapshot_config;
+mod snapshot_list;
+mod snapshot_update;
 mod snapshots;
 mod start;
 mod status;
 mod stop;
+mod suspend;
+mod template;
+mod termproxy;
+mod unlink;
+mod vncproxy;
+mod vncwebsocket;
 
 use model::{Error, VmId};
 use serde::Deserialize;
@@ -27,43 +51,43 @@ use super::{Op, Pair, StreamPair, pair, stream_pair};
 pub(super) const AGENT_PAIRS: &[Pair] = agent::PAIRS;
 
 pub(super) const PAIRS: &[Pair] = &[
-    pair!("qemu_clone", clones::clone),
-    pair!("qemu_cloudinit", cloudinit::pending),
-    pair!("qemu_cloudinit_dump", cloudinit::dump),
-    pair!("qemu_cloudinit_update", cloudinit::update),
+    pair!("qemu_clone", clone::clone),
+    pair!("qemu_cloudinit", cloudinit::cloudinit),
+    pair!("qemu_cloudinit_dump", cloudinit_dump::cloudinit_dump),
+    pair!("qemu_cloudinit_update", cloudinit_update::cloudinit_update),
     pair!("qemu_config", config::config),
     pair!("qemu_configure", configure::configure),
-    pair!("qemu_configure_task", configure::configure_task),
+    pair!("qemu_configure_task", configure_task::configure_task),
     pair!("qemu_create", create::create),
-    pair!("qemu_delsnapshot", snapshots::delete),
+    pair!("qemu_delsnapshot", delsnapshot::delsnapshot),
     pair!("qemu_destroy", destroy::destroy),
-    pair!("qemu_feature", clones::feature),
+    pair!("qemu_feature", feature::feature),
     pair!("qemu_monitor", monitor::monitor),
-    pair!("qemu_move_disk", clones::move_disk),
-    pair!("qemu_pending", config::pending),
-    pair!("qemu_reboot", power::reboot),
-    pair!("qemu_reset", power::reset),
+    pair!("qemu_move_disk", move_disk::move_disk),
+    pair!("qemu_pending", pending::pending),
+    pair!("qemu_reboot", reboot::reboot),
+    pair!("qemu_reset", reset::reset),
     pair!("qemu_resize", resize::resize),
-    pair!("qemu_resume", power::resume),
-    pair!("qemu_rollback", snapshots::rollback),
-    pair!("qemu_sendkey", monitor::sendkey),
-    pair!("qemu_shutdown", power::shutdown),
-    pair!("qemu_snapshot", snapshots::create),
-    pair!("qemu_snapshot_config", snapshots::config),
-    pair!("qemu_snapshot_list", snapshots::list),
-    pair!("qemu_snapshot_update", snapshots::update),
+    pair!("qemu_resume", resume::resume),
+    pair!("qemu_rollback", rollback::rollback),
+    pair!("qemu_sendkey", sendkey::sendkey),
+    pair!("qemu_shutdown", shutdown::shutdown),
+    pair!("qemu_snapshot", snapshot::snapshot),
+    pair!("qemu_snapshot_config", snapshot_config::snapshot_config),
+    pair!("qemu_snapshot_list", snapshot_list::snapshot_list),
+    pair!("qemu_snapshot_update", snapshot_update::snapshot_update),
     pair!("qemu_start", start::start),
     pair!("qemu_status", status::status),
     pair!("qemu_stop", stop::stop),
-    pair!("qemu_suspend", power::suspend),
-    pair!("qemu_template", clones::template),
-    pair!("qemu_termproxy", console::termproxy),
-    pair!("qemu_unlink", configure::unlink),
-    pair!("qemu_vncproxy", console::vncproxy),
-    pair!("qemu_vncwebsocket", console::vncwebsocket),
+    pair!("qemu_suspend", suspend::suspend),
+    pair!("qemu_template", template::template),
+    pair!("qemu_termproxy", termproxy::termproxy),
+    pair!("qemu_unlink", unlink::unlink),
+    pair!("qemu_vncproxy", vncproxy::vncproxy),
+    pair!("qemu_vncwebsocket", vncwebsocket::vncwebsocket),
 ];
 
-pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("qemu_vncwebsocket", console::open)];
+pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("qemu_vncwebsocket", vncwebsocket::open)];
 
 /// The parameters that say which guest is meant.
 #[derive(Deserialize)]

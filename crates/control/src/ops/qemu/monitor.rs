@@ -1,4 +1,4 @@
-//! `POST /nodes/{node}/qemu/{vmid}/monitor` and `PUT …/sendkey`
+//! `POST /nodes/{node}/qemu/{vmid}/monitor`
 
 use model::{Error, Privilege, VmId};
 use node::tasks::qmp_failed;
@@ -36,34 +36,4 @@ pub(super) async fn monitor(op: Op) -> Result<Answer, Error> {
 async fn print(op: &Op, vmid: VmId, command: &str) -> Result<String, Error> {
     let qmp = op.context.node.running.qmp(vmid).await?;
     qmp.human_monitor(command).await.map_err(qmp_failed)
-}
-
-#[derive(Deserialize)]
-struct Keys {
-    key: String,
-}
-
-/// Keys are named as QEMU names them, joined by hyphens.
-pub(super) async fn sendkey(op: Op) -> Result<Answer, Error> {
-    let vmid = Guest::of(&op)?.vmid;
-    let Keys { key } = op.params()?;
-    let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    if !key.split('-').all(is_name) {
-        return Err(Error::invalid(
-            "key",
-            format!("'{key}' are not names of keys"),
-        ));
-    }
-    op.context.node.records.qemu(vmid).await?;
-    let qmp = op.context.node.running.qmp(vmid).await?;
-    let complaint = qmp
-        .human_monitor(&format!("sendkey {key}"))
-        .await
-        .map_err(qmp_failed)?;
-    match complaint.trim() {
-        "" => Ok(Answer::null()),
-        complaint => Err(Error::invalid("key", complaint)),
-    }
 }

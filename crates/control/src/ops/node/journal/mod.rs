@@ -14,7 +14,6 @@ use model::Error;
 use node::NodeContext;
 use proto::wire::Answer;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use sys::{Command, FileKind};
 
 use crate::ops::Op;
@@ -25,9 +24,6 @@ const JOURNALS: [&str; 2] = ["/run/log/journal", "/var/log/journal"];
 /// The most that is read of a log at once; the newest of it.
 const ENTRIES_MAX: usize = 50_000;
 
-/// How many lines of the log are shown to those who name no number.
-const LINES: usize = 50;
-
 /// Which entries of the log.
 #[derive(Deserialize)]
 struct Window {
@@ -36,6 +32,16 @@ struct Window {
     until: Option<i64>,
     startcursor: Option<String>,
     endcursor: Option<String>,
+}
+
+/// Which lines of the log, as plain text.
+#[derive(Deserialize)]
+pub(super) struct Syslog {
+    pub(super) limit: Option<usize>,
+    pub(super) service: Option<String>,
+    pub(super) since: Option<String>,
+    pub(super) start: Option<usize>,
+    pub(super) until: Option<String>,
 }
 
 /// An entry, which has a name of its own.
@@ -95,37 +101,14 @@ fn framed(entries: Vec<Entry>, window: &Window) -> Vec<String> {
     first.chain(lines).chain(last.or_else(given)).collect()
 }
 
-#[derive(Deserialize)]
-struct Syslog {
-    limit: Option<usize>,
-    service: Option<String>,
-    since: Option<String>,
-    start: Option<usize>,
-    until: Option<String>,
-}
-
-pub(super) async fn syslog(op: Op) -> Result<Answer, Error> {
-    let query: Syslog = op.params()?;
+/// The lines that a query asks for, all pages of them.
+pub(super) async fn lines(op: &Op, query: &Syslog) -> Result<Vec<String>, Error> {
     let node = &op.context.node;
-    let lines = if has_journal(node).await? {
-        system::lines(node, &query).await?
+    if has_journal(node).await? {
+        system::lines(node, query).await
     } else {
-        own::lines(&op, &query).await?
-    };
-    Ok(page(&lines, &query))
-}
-
-fn page(lines: &[String], query: &Syslog) -> Answer {
-    let (start, limit) = (query.start.unwrap_or(0), query.limit.unwrap_or(LINES));
-    let numbered = lines.iter().enumerate().skip(start).take(limit);
-    let mut rows: Vec<Value> = numbered
-        .map(|(at, line)| json!({"n": at + 1, "t": line}))
-        .collect();
-    // Grids of the web interface cannot show nothing, so Proxmox VE says so in a line.
-    if lines.is_empty() {
-        rows.push(json!({"n": 1, "t": "no content"}));
+        own::lines(op, query).await
     }
-    Answer::new(rows).total(lines.len().max(1) as u64)
 }
 
 /// Whether journald keeps a log here.
@@ -159,6 +142,8 @@ async fn times(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn window(params: Value) -> Window {
@@ -195,16 +180,5 @@ mod tests {
             framed(vec![], &window(json!({"startcursor": "c"}))),
             ["c", "c"]
         );
-    }
-
-    #[test]
-    fn a_page_is_numbered_by_the_whole_log() {
-        let lines: Vec<String> = (1..=5).map(|number| format!("line {number}")).collect();
-        let query: Syslog = serde_json::from_value(json!({"start": 2, "limit": 2})).unwrap();
-        let answer = page(&lines, &query);
-        let wanted = json!([{"n": 3, "t": "line 3"}, {"n": 4, "t": "line 4"}]);
-        assert_eq!((answer.data, answer.total), (wanted, Some(5)));
-        let none = page(&[], &query);
-        assert_eq!(none.data, json!([{"n": 1, "t": "no content"}]));
     }
 }

@@ -21,7 +21,7 @@ struct Download {
     verify_certificates: Option<bool>,
 }
 
-pub(super) async fn download(op: Op) -> Result<Answer, Error> {
+pub(super) async fn volume_download(op: Op) -> Result<Answer, Error> {
     let wanted: Download = op.params()?;
     let storage = op.context.node.storage(&wanted.storage).await?;
     let volume = file_volume(&*storage, &wanted.content, &wanted.filename)?;

@@ -1,4 +1,4 @@
-//! Passwords.
+//! `PUT /access/password`
 
 use auth::edit;
 use model::{Error, UserId};
@@ -15,7 +15,7 @@ struct Update {
     confirmation_password: Option<String>,
 }
 
-pub(super) async fn update(op: Op) -> Result<Answer, Error> {
+pub(super) async fn password_update(op: Op) -> Result<Answer, Error> {
     let update: Update = op.params()?;
     guard_root(op.identity()?, &update.userid)?;
     check_user(&op, &update.userid)?;

@@ -1,4 +1,4 @@
-//! What somebody may do.
+//! `GET /access/permissions`
 
 use auth::acl;
 use model::{Error, Privilege, UserId};
@@ -15,7 +15,7 @@ struct Params {
     userid: Option<String>,
 }
 
-pub(super) async fn get(op: Op) -> Result<Answer, Error> {
+pub(super) async fn permissions_get(op: Op) -> Result<Answer, Error> {
     let params: Params = op.params()?;
     let who = subject(&op, params.userid.as_deref())?;
     let Some(who) = who else {

@@ -1,36 +1,13 @@
-//! The access control list.
+//! `PUT /access/acl`
 
 use auth::edit::acl::AclChange;
-use auth::{SubjectKind, View, acl, edit};
+use auth::{SubjectKind, acl, edit};
 use model::schema::format::split_list;
-use model::{Error, FieldErrors, Privilege};
+use model::{Error, FieldErrors};
 use proto::wire::Answer;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::Op;
-
-/// Shows all entries to whoever audits `/access`, else those of paths that the caller manages.
-pub(super) async fn list(op: Op) -> Result<Answer, Error> {
-    let authority = &op.context.authority;
-    let access = authority.access();
-    let view = access.view(op.identity()?, authority.now());
-    let audits = view.has("/access", Privilege::SysAudit);
-    let shown = |view: &View<'_>, path: &str| audits || view.check_modify_acl(path).is_ok();
-    let mut rows: Vec<Value> = Vec::new();
-    for (path, node) in access.acl().filter(|(path, _)| shown(&view, path)) {
-        rows.extend(node.entries.iter().map(|entry| {
-            json!({
-                "path": path,
-                "type": entry.kind.as_str(),
-                "ugid": entry.id,
-                "roleid": entry.role,
-                "propagate": u8::from(entry.propagate),
-            })
-        }));
-    }
-    Ok(Answer::new(rows))
-}
 
 #[derive(Deserialize)]
 struct Update {
@@ -56,7 +33,7 @@ impl Update {
     }
 }
 
-pub(super) async fn update(op: Op) -> Result<Answer, Error> {
+pub(super) async fn acl_update(op: Op) -> Result<Answer, Error> {
     let update: Update = op.params()?;
     let invalid = || Error::invalid("path", format!("invalid ACL path '{}'", update.path));
     let path = acl::normalize(&update.path).ok_or_else(invalid)?;

@@ -1,0 +1,10 @@
+//! `GET /nodes/{node}/qemu/{vmid}/rrddata`
+
+use model::{Error, GuestKind};
+use proto::wire::Answer;
+
+use crate::ops::Op;
+
+pub(super) async fn qemu(op: Op) -> Result<Answer, Error> {
+    super::guest(op, GuestKind::Qemu).await
+}

@@ -1,0 +1,148 @@
+//! `POST /nodes/{node}/storage/{storage}/content`
+
+use std::time::Duration;
+
+use model::{BlockFormat, Error, StorageId, VmId, VolumeId};
+use node::tasks::VolumeCreate;
+use proto::wire::Answer;
+use serde::Deserialize;
+use storage::Storage;
+
+use super::storage_volumes::ended_well;
+use crate::ops::Op;
+
+/// How long a caller waits for those who make volumes of the same guest.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Deserialize)]
+struct Create {
+    storage: StorageId,
+    filename: String,
+    size: String,
+    vmid: VmId,
+    format: Option<BlockFormat>,
+}
+
+/// Answers the volume's id once the image is there.
+pub(super) async fn volume_create(op: Op) -> Result<Answer, Error> {
+    let wanted: Create = op.params()?;
+    let bytes = bytes(&wanted.size)?;
+    let storage = op.context.node.storage(&wanted.storage).await?;
+    let _turn;
+    let (name, format) = match wanted.filename.as_str() {
+        "" => {
+            // Two who do not mind which name get two.
+            let names = format!("new-volumes/{}", wanted.vmid);
+            _turn = op.context.tasks.hold(&names, "", PATIENCE).await?;
+            next_free(&*storage, &wanted).await?
+        }
+        _ => image_name(&wanted)?,
+    };
+    let volume = VolumeId::new(wanted.storage.clone(), name)
+        .map_err(|error| Error::invalid("filename", error.to_string()))?;
+    storage.describe_name(volume.name())?;
+    let task = VolumeCreate::new(volume.clone(), wanted.vmid, format, bytes);
+    let id = format!("{}@{}", wanted.vmid, wanted.storage);
+    let upid = op.context.submit_unlisted(&op, id, task).await?;
+    ended_well(&op.context.tasks.wait(&upid).await?)?;
+    Ok(Answer::new(volume.to_string()))
+}
+
+/// A name that no volume has, for a caller who does not mind which.
+async fn next_free(storage: &dyn Storage, wanted: &Create) -> Result<(String, BlockFormat), Error> {
+    storage.activate().await?;
+    let format = wanted.format.unwrap_or(BlockFormat::Raw);
+    let name = storage.choose_image_name(wanted.vmid, format, &[]).await?;
+    Ok((name, format))
+}
+
+/// The name that the caller wants, and the format that its ending says.
+fn image_name(wanted: &Create) -> Result<(String, BlockFormat), Error> {
+    let Create { filename, vmid, .. } = wanted;
+    if !filename.starts_with(&format!("vm-{vmid}-")) {
+        let text = format!("illegal name '{filename}' - should be 'vm-{vmid}-*'");
+        return Err(Error::conflict(text));
+    }
+    let ending = filename.rsplit_once('.').map(|(_, ending)| ending);
+    let format = match ending {
+        Some("raw") => BlockFormat::Raw,
+        Some("qcow2") => BlockFormat::Qcow2,
+        Some("vmdk") => BlockFormat::Vmdk,
+        _ => {
+            return Err(Error::conflict(format!(
+                "unable to parse volume filename '{filename}'"
+            )));
+        }
+    };
+    match wanted.format {
+        Some(other) if other != format => {
+            let (other, format) = (other.as_str(), format.as_str());
+            let reason = format!("different storage formats ({other} != {format})");
+            Err(Error::invalid("format", reason))
+        }
+        _ => Ok((format!("{vmid}/{filename}"), format)),
+    }
+}
+
+/// A number of KiB, or of what its letter says.
+fn bytes(size: &str) -> Result<u64, Error> {
+    let (number, shift) = match size.strip_suffix(['M', 'G']) {
+        Some(number) => (number, if size.ends_with('G') { 30 } else { 20 }),
+        None => (size, 10),
+    };
+    let number = number.parse::<u64>().ok().filter(|number| *number > 0);
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    // An image's length is a signed number of 64 bits.
+    let bytes = bytes.filter(|bytes| i64::try_from(*bytes).is_ok());
+    bytes.ok_or_else(|| Error::invalid("size", format!("unable to parse size '{size}'")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_kib_unless_a_letter_says_otherwise() {
+        for (text, expected) in [("4G", 4 << 30), ("32M", 32 << 20), ("1024", 1 << 20)] {
+            assert_eq!(bytes(text).unwrap(), expected, "{text}");
+        }
+        for bad in ["0", "0G", "99999999999G", "18446744073709551616"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    fn wanted(filename: &str, format: Option<BlockFormat>) -> Create {
+        Create {
+            storage: "local".parse().unwrap(),
+            filename: filename.to_owned(),
+            size: "1G".to_owned(),
+            vmid: "100".parse().unwrap(),
+            format,
+        }
+    }
+
+    #[test]
+    fn an_image_is_named_after_its_guest() {
+        let good = wanted("vm-100-disk-1.qcow2", None);
+        assert_eq!(image_name(&good).unwrap().1, BlockFormat::Qcow2);
+        let bad = [
+            (wanted("vm-101-disk-1.raw", None), "illegal name"),
+            (
+                wanted("vm-100-disk-1", None),
+                "unable to parse volume filename",
+            ),
+            (
+                wanted("vm-100-disk-1.iso", None),
+                "unable to parse volume filename",
+            ),
+            (
+                wanted("vm-100-a.raw", Some(BlockFormat::Qcow2)),
+                "different storage formats",
+            ),
+        ];
+        for (wanted, text) in bad {
+            let error = image_name(&wanted).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        }
+    }
+}

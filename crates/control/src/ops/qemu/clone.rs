@@ -1,0 +1,91 @@
+//! `POST /nodes/{node}/qemu/{vmid}/clone`
+
+use model::{BlockFormat, Error, GuestConfig, NodeName, PoolId, StorageId, VmId};
+use node::tasks::{QemuClone, already_exists, snapshot_of};
+use node::volumes_of;
+use proto::wire::Answer;
+use serde::Deserialize;
+
+use super::Guest;
+use super::clones::{bytes_per_s, is_copied, require_space};
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+struct Clone {
+    newid: VmId,
+    /// In KiB/s.
+    bwlimit: Option<u64>,
+    description: Option<String>,
+    format: Option<BlockFormat>,
+    full: Option<bool>,
+    name: Option<String>,
+    pool: Option<PoolId>,
+    snapname: Option<String>,
+    storage: Option<StorageId>,
+    target: Option<NodeName>,
+}
+
+pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let wanted: Clone = op.params()?;
+    if let Some(target) = &wanted.target {
+        op.context.check_node(target)?;
+    }
+    let source = op.context.node.records.qemu(vmid).await?.record.data;
+    let is_template = source.config.flag("template") == Some(true);
+    let full = wanted.full.unwrap_or(!is_template);
+    check_linked(&wanted, is_template, full)?;
+    if let Some(taken) = op.context.node.records.find(wanted.newid).await? {
+        return Err(already_exists(wanted.newid, &taken.record.data));
+    }
+    let config = match &wanted.snapname {
+        Some(name) => &snapshot_of(&source, name)?.config,
+        None => &source.config,
+    };
+    if wanted.storage.is_none() {
+        check_space(&op, config)?;
+    }
+    if let Some(pool) = &wanted.pool
+        && op.context.authority.access().pool(pool).is_none()
+    {
+        return Err(Error::not_found(format!("pool '{pool}' does not exist")));
+    }
+    let mut task = QemuClone::new(vmid, wanted.newid);
+    task.name = wanted.name;
+    task.description = wanted.description;
+    task.pool = wanted.pool;
+    task.full = full;
+    task.storage = wanted.storage;
+    task.format = wanted.format;
+    task.snapshot = wanted.snapname;
+    task.bytes_per_s = bytes_per_s(&op, "clone", wanted.bwlimit).await?;
+    op.context.submit(&op, vmid, task).await
+}
+
+/// What only a full clone can be given, and who can only be cloned in full.
+fn check_linked(wanted: &Clone, is_template: bool, full: bool) -> Result<(), Error> {
+    if full {
+        return Ok(());
+    }
+    if wanted.storage.is_some() {
+        let text = "parameter 'storage' not allowed for linked clones";
+        return Err(Error::invalid("storage", text));
+    }
+    if wanted.format.is_some() {
+        let text = "parameter 'format' not allowed for linked clones";
+        return Err(Error::invalid("format", text));
+    }
+    if !is_template || wanted.snapname.is_some() {
+        let text = "Linked clone feature is not available: only templates have linked clones";
+        return Err(Error::conflict(text));
+    }
+    Ok(())
+}
+
+/// Without a storage of its own a copy takes space beside its original.
+fn check_space(op: &Op, config: &GuestConfig) -> Result<(), Error> {
+    let copied = volumes_of(config)
+        .into_iter()
+        .filter(|(option, _)| is_copied(option, config));
+    require_space(op, copied.map(|(_, volume)| volume.storage().clone()))
+}

@@ -1,0 +1,33 @@
+//! `PUT /nodes/{node}/qemu/{vmid}/unlink`
+
+use model::Error;
+use node::Edit;
+use node::tasks::QemuConfigure;
+use proto::wire::Answer;
+use serde::Deserialize;
+
+use super::Guest;
+use super::configure::{check_names, make, names};
+use super::rights::check_change;
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+struct Unlink {
+    idlist: String,
+    force: Option<bool>,
+}
+
+/// Deleting drives under another name.
+pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
+    let guest = Guest::of(&op)?;
+    let Unlink { idlist, force } = op.params()?;
+    let edit = Edit {
+        delete: names(Some(&idlist)),
+        force: force == Some(true),
+        ..Edit::default()
+    };
+    check_names(&edit)?;
+    let record = op.context.node.records.qemu(guest.vmid).await?;
+    check_change(&op, &edit, &record.record.data)?;
+    make(&op, QemuConfigure::new(guest.vmid, edit, None, false)).await
+}

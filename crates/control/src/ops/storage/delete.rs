@@ -1,0 +1,35 @@
+//! `DELETE /storage/{storage}`
+
+use model::{Error, StorageId};
+use node::storage_key;
+use proto::wire::Answer;
+use store::{Commit, Precondition, Read, Revision, StoreError};
+
+use super::{Named, during, missing};
+use crate::Context;
+use crate::ops::Op;
+
+pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
+    let Named { storage } = op.params()?;
+    let revision = remove(&op.context, &storage)
+        .await
+        .map_err(during("delete"))?;
+    Ok(Answer::null().at(revision.0))
+}
+
+/// Forgets a storage, also one that guests use, as Proxmox VE does: the volumes stay, and a
+/// storage of the same name and path brings them back.
+async fn remove(context: &Context, id: &StorageId) -> Result<Revision, Error> {
+    let key = storage_key(id);
+    loop {
+        let (entry, _) = context.store.get(&key, Read::Linear).await?;
+        let entry = entry.ok_or_else(|| missing(id))?;
+        let commit = Commit::new()
+            .when(Precondition::ModifiedAt(key.clone(), entry.modified))
+            .delete(key.clone());
+        match context.store.commit(commit).await {
+            Err(StoreError::Conflict { .. }) => {}
+            result => return Ok(result?),
+        }
+    }
+}

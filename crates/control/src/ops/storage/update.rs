@@ -1,0 +1,83 @@
+//! `PUT /storage/{storage}`
+
+use model::schema::format::split_list;
+use model::{Error, Record, StorageId};
+use node::storage_key;
+use proto::wire::Answer;
+use serde::Deserialize;
+use storage::StorageConfig;
+use store::{Commit, Precondition, Read, Revision, StoreError};
+
+use super::options::{Options, shown, unset};
+use super::{activate, changed, during, missing, unreadable};
+use crate::Context;
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+struct Update {
+    storage: StorageId,
+    delete: Option<String>,
+    digest: Option<String>,
+}
+
+pub(super) async fn update(op: Op) -> Result<Answer, Error> {
+    let Update {
+        storage,
+        delete,
+        digest,
+    } = op.params()?;
+    let delete: Vec<&str> = delete
+        .as_deref()
+        .map(split_list)
+        .into_iter()
+        .flatten()
+        .collect();
+    if let Some(both) = delete
+        .iter()
+        .find(|option| op.params.contains_key(**option))
+    {
+        let reason = format!("option '{both}' is set and deleted at the same time");
+        return Err(Error::invalid("delete", reason));
+    }
+    let change = |config: &mut StorageConfig| -> Result<(), Error> {
+        check_digest(config, digest.as_deref())?;
+        delete.iter().try_for_each(|option| unset(config, option))?;
+        op.params::<Options>()?.apply(config)
+    };
+    let changing = change_record(&op.context, &storage, change);
+    let (config, revision) = changing.await.map_err(during("update"))?;
+    Ok(changed(&config).at(revision.0))
+}
+
+fn check_digest(config: &StorageConfig, known: Option<&str>) -> Result<(), Error> {
+    let matches = known.is_none_or(|known| shown(config)["digest"] == known);
+    if matches {
+        return Ok(());
+    }
+    let text = "detected modified configuration - file changed by other user? Try again.";
+    Err(Error::conflict(text))
+}
+
+/// Changes a storage's record, if what it says can be used. `change` is asked again when
+/// somebody else was faster.
+async fn change_record(
+    context: &Context,
+    id: &StorageId,
+    change: impl Fn(&mut StorageConfig) -> Result<(), Error>,
+) -> Result<(StorageConfig, Revision), Error> {
+    let key = storage_key(id);
+    loop {
+        let (entry, _) = context.store.get(&key, Read::Linear).await?;
+        let entry = entry.ok_or_else(|| missing(id))?;
+        let mut record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
+        change(&mut record.data)?;
+        activate(context, &record.data).await?;
+        let commit = Commit::new()
+            .when(Precondition::ModifiedAt(key.clone(), entry.modified))
+            .put(key.clone(), record.encode().map_err(unreadable)?);
+        match context.store.commit(commit).await {
+            Err(StoreError::Conflict { .. }) => {}
+            result => return Ok((record.data, result?)),
+        }
+    }
+}
