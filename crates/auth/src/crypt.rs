@@ -1,11 +1,11 @@
-//! Passwords that other systems read, as crypt(5) writes them.
+//! Passwords for other systems, in the format of crypt(5).
 
 use sha_crypt::{CustomizedPasswordHasher, Params, ShaCrypt};
 
 use crate::AuthError;
 use crate::secret::random;
 
-/// Whether a text is a password's hash already. These are the schemes that cloud-init knows.
+/// Whether a text already is a password hash, in one of the schemes that cloud-init knows.
 pub fn is_crypted(text: &str) -> bool {
     let mut parts = text.split('$');
     let scheme = parts.nth(1).unwrap_or_default();
@@ -17,9 +17,9 @@ pub fn is_crypted(text: &str) -> bool {
         && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-/// SHA-256, as Proxmox VE hashes the passwords that it gives to guests.
+/// SHA-256, which Proxmox VE uses for the passwords of guests.
 pub fn crypt(password: &str) -> Result<String, AuthError> {
-    // Twelve bytes become the sixteen letters that crypt(3) heeds at most.
+    // Twelve bytes become sixteen characters, the maximum that crypt(3) uses.
     let salt: [u8; 12] = random();
     ShaCrypt::SHA256
         .hash_password_customized(password.as_bytes(), &salt, None, None, Params::RECOMMENDED)

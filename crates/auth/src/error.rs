@@ -1,15 +1,15 @@
-//! What goes wrong here. Texts that clients of Proxmox VE match are those texts.
+//! Errors of this crate. Where clients of Proxmox VE match a text, it is used unchanged.
 
 use model::{Error, ErrorKind, GroupId, PoolId, RealmId, RoleId, TokenName, UserId};
 use store::{KeyError, StoreError};
 
-/// Why a caller is nobody. The texts tell an attacker nothing: a wrong name, a wrong password
-/// and too many attempts look the same.
+/// Why authentication failed. The texts do not help an attacker: a wrong name, a wrong password and
+/// too many attempts look the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     #[error("No ticket")]
     NoCredential,
-    /// A ticket or token that is not good. The log knows more.
+    /// An invalid ticket or token. The log has the details.
     #[error("Authentication failed!")]
     BadCredential,
     #[error("Permission denied - invalid csrf token")]
@@ -22,7 +22,7 @@ pub enum AuthError {
     Contended,
     #[error("the store does not answer")]
     Store(#[from] StoreError),
-    /// Something that must not happen did; the text says what and holds no secret.
+    /// A bug; the text describes it and contains no secret.
     #[error("{0}")]
     Broken(String),
 }
@@ -45,7 +45,7 @@ impl From<AuthError> for Error {
     }
 }
 
-/// Why a change of users, groups, roles, rights, tokens or pools is not made.
+/// Why a change of users, groups, roles, rights, tokens or pools is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
     #[error("no such user ('{0}')")]
@@ -58,7 +58,7 @@ pub enum AccessError {
     RootStays,
     #[error("group '{0}' does not exist")]
     NoGroup(String),
-    /// The same, where a user is to become its member.
+    /// The same, for a user that is to join it.
     #[error("no such group '{0}'")]
     NoSuchGroup(String),
     #[error("group '{0}' already exists")]
@@ -94,7 +94,7 @@ pub enum AccessError {
     AlreadyMember(String),
     #[error("VM {0} belongs already to pool '{1}' and 'allow-move' is not set")]
     OtherPool(u32, PoolId),
-    /// The caller may not hand out what it does not have.
+    /// The caller cannot grant privileges that it does not have.
     #[error("{1}")]
     Invalid(&'static str, String),
     #[error(transparent)]
@@ -129,8 +129,8 @@ impl AccessError {
         }
     }
 
-    /// As the answer of an operation whose failures begin with what was attempted, e.g.
-    /// `create pool failed`. Wrong parameters and refusals are not prefixed.
+    /// As an operation's answer whose errors begin with the attempt, e.g. `create pool failed`.
+    /// Wrong parameters and refusals get no prefix.
     pub fn during(self, attempt: &str) -> Error {
         match self {
             Self::TokenExists | Self::Invalid(..) | Self::Denied(_) => self.into(),

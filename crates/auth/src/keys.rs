@@ -6,7 +6,7 @@
 use model::{GroupId, PoolId, RealmId, RoleId, TokenName, UserId};
 use store::{Key, KeyError, Prefix};
 
-/// What is known of a key below `access/`.
+/// The object that a key below `access/` belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     User(UserId),
@@ -21,9 +21,9 @@ pub enum Subject {
     Order,
 }
 
-/// Ids are checked: they hold neither empty words nor control characters, and the longest of them
-/// make keys (the test below). The words before them are constants, so what is made here always
-/// is a key.
+/// Ids are checked: they hold neither empty words nor control characters, and even the longest ones
+/// fit into keys (the test below). The words before them are constants, so the result is always a
+/// valid key.
 fn key(text: String) -> Key {
     Key::new(text).expect("checked ids make keys")
 }
@@ -32,14 +32,14 @@ fn prefix(folder: &str) -> Prefix {
     Prefix::below(folder).expect("a constant folder is a prefix")
 }
 
-/// All that the api has a copy of.
+/// Everything that is copied to the api.
 pub fn all() -> Prefix {
     prefix("access")
 }
 
-/// Rewritten by every change below `access/`, and its last revision is a precondition of every
-/// such change. This makes them one after the other across the whole cluster, so that rules that
-/// span records (a member's group exists, a guest is in one pool) hold without locks.
+/// Rewritten by every change below `access/`, each on condition that it is unchanged since. This
+/// serializes the changes across the whole cluster, so that rules that span records (a member's
+/// group exists, a guest is in one pool) hold without locks.
 pub fn order() -> Key {
     key("access/order".to_owned())
 }
@@ -60,7 +60,7 @@ pub fn realm(id: &RealmId) -> Key {
     key(format!("access/realm/{id}"))
 }
 
-/// `path` as `acl::normalize` spells it; others may be no keys.
+/// `path` as normalized by `acl::normalize`; other texts may be invalid keys.
 pub fn acl(path: &str) -> Result<Key, KeyError> {
     let below = if path == "/" { "" } else { path };
     Key::new(format!("access/acl/_{below}"))
@@ -70,8 +70,7 @@ pub fn pool(id: &PoolId) -> Key {
     key(format!("access/pool/{id}"))
 }
 
-/// Rewritten also when only the token's secret changes, so that whoever caches a verified token
-/// learns of it.
+/// Rewritten also when only the token's secret changes, so that caches of verified tokens notice.
 pub fn token(user: &UserId, name: &TokenName) -> Key {
     key(format!("access/token/{user}/{name}"))
 }
@@ -100,7 +99,7 @@ pub fn csrf_keys() -> Key {
     key("secret/keys/csrf".to_owned())
 }
 
-/// Opens what is sealed in records that the api has a copy of.
+/// The key that seals secrets in records that are copied to the api.
 pub fn sealing_key() -> Key {
     key("secret/keys/seal".to_owned())
 }
@@ -109,7 +108,7 @@ pub fn signing_keys() -> Prefix {
     prefix("secret/keys")
 }
 
-/// Takes a key below `access/` apart. None for a key that this version does not know.
+/// Parses a key below `access/`. None for a key that this version does not know.
 pub fn subject(key: &Key) -> Option<Subject> {
     let (folder, id) = key
         .as_str()
@@ -138,8 +137,8 @@ pub fn subject(key: &Key) -> Option<Subject> {
     }
 }
 
-/// Whose verified identities a change of this key ends, for whoever caches them. Groups, roles
-/// and the access control list are none of these: rights are evaluated at every call.
+/// The user whose cached identities end when this key changes. Groups, roles and the access control
+/// list end none: rights are evaluated at every call.
 pub fn ends_identities_of(key: &Key) -> Option<UserId> {
     match subject(key)? {
         Subject::User(user) | Subject::Token(user, _) => Some(user),

@@ -1,4 +1,4 @@
-//! Who is asking, and what they may do: realms, credentials, tokens, roles, rights.
+//! Authentication and authorization: realms, credentials, tokens, roles, rights.
 //!
 //! ```text
 //!   Credential ──► Authority::verify ──► Identity ──► Access::check(row.permission, …)
@@ -6,12 +6,12 @@
 //!   password ──► Authority::login                           │ ACL, pools, tokens
 //!                      │ pam │ pve │ second factor          │
 //!                      ▼                                    ▼
-//!               store: secret/…  (agent alone)       store: access/…  (api has a copy)
+//!               store: secret/…  (agent only)        store: access/…  (api has a copy)
 //! ```
 //!
 //! - `Access` is a snapshot of everything public that decides about rights. Agent and api each
 //!   keep one (`Access::load`, `Access::apply`) and ask it without waiting for anything.
-//! - `Authority` lives in the agent alone. It holds the keys, checks passwords and second
+//! - `Authority` lives in the agent only. It holds the keys, checks passwords and second
 //!   factors, and makes changes (`Authority::change` with a function of `edit`).
 //!
 //! It is not the public wire: cookies, headers and the delay of refusals are `http`'s.
@@ -19,7 +19,7 @@
 //! **Invariants.** Nothing under `access/` is secret; everything secret is under `secret/`. No
 //! secret is printed, logged or held in a type whose `Debug` shows it. Evaluating a right reads
 //! nothing but the snapshot. A one-time code works once, also under simultaneous logins: its
-//! use is a commit with a precondition. Whatever cannot be understood grants nothing.
+//! use is a commit with a precondition. A record that cannot be read grants nothing.
 
 pub mod acl;
 mod authority;

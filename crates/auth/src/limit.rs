@@ -1,13 +1,13 @@
 //! Limits on failed logins.
 //!
-//! The address of a caller is what the api says, and the api may have been taken over: an address
-//! that it makes up must not buy another ten guesses. So failures are counted several times.
+//! The api reports the address of a caller, and the api may be compromised: made-up addresses must
+//! not buy another ten guesses each. So failures are counted several times.
 //!
 //! ```text
 //!   user and address   10 a minute, always
-//!   user               30 a minute ┐ not from this machine, and not from addresses from which
+//!   user               30 a minute ┐ except from this machine and from addresses from which
 //!   address            60 a minute ┘ the user has logged in before (trusted places)
-//!   process           300 a minute, trusted places apart
+//!   process           300 a minute, except for trusted places
 //! ```
 //!
 //! Failures elsewhere do not lock an administrator out on the node itself or at a trusted address.
@@ -24,10 +24,10 @@ const USER: u32 = 30;
 const ADDRESS: u32 = 60;
 const PROCESS: u32 = 300;
 
-/// Bounds the memory that an attacker with many names and addresses can make us use.
+/// Bounds the memory that an attacker can use up with many names and addresses.
 const ENTRIES: usize = 10_000;
 
-/// How many trusted addresses of a user are remembered.
+/// How many trusted addresses are remembered per user.
 const TRUSTED: usize = 32;
 
 /// An attempt to log in.
@@ -35,18 +35,18 @@ const TRUSTED: usize = 32;
 pub(crate) struct Attempt<'a> {
     pub(crate) user: &'a str,
     pub(crate) address: Option<&'a str>,
-    /// The process that asks, by its uid as the kernel reports it.
+    /// The uid of the calling process, from the kernel.
     pub(crate) process: Option<u32>,
 }
 
-/// Where an attempt comes from, as far as it matters.
+/// The origin of an attempt, as far as limits need it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Place {
     Here,
     Address(IpAddr),
-    /// The network part of an IPv6 address: a host has as many of the rest as it likes.
+    /// The network part of an IPv6 address: a host can use any number of host parts.
     Network(u64),
-    /// What is no address.
+    /// A text that is no address.
     Nowhere,
 }
 
@@ -107,12 +107,12 @@ struct State {
     trusted: HashMap<String, HashMap<Place, Duration>>,
 }
 
-/// Failed logins of the last minute. Beyond the limits, attempts are answered as a wrong password
-/// is, without looking at the password.
+/// Failed logins of the last minute. Beyond the limits, an attempt is answered like a wrong
+/// password, without checking the password.
 #[derive(Default)]
 pub(crate) struct FailureLimit(Mutex<State>);
 
-/// A name is as long as a client likes; what is kept of it is not.
+/// A user name, cut: clients may send names of any length, but the table must stay small.
 fn name(user: &str) -> String {
     user.chars().take(80).collect()
 }
@@ -122,7 +122,7 @@ impl FailureLimit {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether an attempt is looked at. `now` is the monotonic clock.
+    /// Whether an attempt is within the limits. `now` is the monotonic clock.
     pub(crate) fn allows(&self, attempt: Attempt<'_>, now: Duration) -> bool {
         let state = self.state();
         let is_open = |count: &Count| {
@@ -179,7 +179,7 @@ impl State {
     }
 }
 
-/// Forgets the oldest entry where there are as many as there may be.
+/// Removes the oldest entry if the table is full.
 fn make_room<K: Clone + Eq + Hash, V>(
     map: &mut HashMap<K, V>,
     limit: usize,
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// Fails until it is not looked at any more; how often that was.
+    /// Fails until the limit is reached; returns the number of failures.
     fn failures<'a>(
         limit: &FailureLimit,
         now: Duration,
@@ -262,7 +262,7 @@ mod tests {
             ])
             .collect();
         let all = |user| addresses.iter().map(move |address| from(user, address));
-        // Thirty, and ten from this machine, however it is written.
+        // Thirty, and ten from this machine, in all spellings of its address.
         let guesses: usize = (0..20)
             .map(|_| failures(&limit, at(1), all("root@pam")))
             .sum();

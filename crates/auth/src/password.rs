@@ -13,8 +13,8 @@ use crate::AuthError;
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 
-/// Each computation takes 19 MiB and a core for some ten milliseconds. More logins than this
-/// wait in line instead of taking the machine from its guests.
+/// Each computation takes 19 MiB and a core for some ten milliseconds. Further logins queue instead
+/// of taking CPU from the guests.
 fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 4).max(1))
 }
@@ -55,7 +55,8 @@ impl Passwords {
         let slot = Arc::clone(&self.slots).acquire_owned().await;
         let slot = slot.map_err(|_| AuthError::Broken("password checks were closed".into()))?;
         let done = tokio::task::spawn_blocking(move || {
-            // Held by the work, not by the waiter: who stops waiting frees no slot early.
+            // Held by the computation, not by the waiter: a cancelled wait must not free the slot
+            // early.
             let _slot = slot;
             work()
         });
@@ -68,7 +69,7 @@ impl Passwords {
         self.run(move || hash(password.as_bytes())).await?
     }
 
-    /// Whether the password is the hash's. Without a hash it takes as long and is wrong.
+    /// Whether the password matches the hash. Without a hash it takes as long and fails.
     pub(crate) async fn verify(
         &self,
         password: &str,
@@ -77,7 +78,8 @@ impl Passwords {
         let password = password.to_owned();
         self.run(move || match hash {
             Some(hash) => verify(password.as_bytes(), &hash),
-            // The same computation, for nobody: an unknown user takes as long as a known one.
+            // The same computation for an unknown user, so that it takes as long as for a known
+            // one.
             None => {
                 let _ = self::hash(password.as_bytes());
                 false

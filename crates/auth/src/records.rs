@@ -1,4 +1,4 @@
-//! What the store keeps below `access/`. Each is wrapped in a `model::Record`.
+//! The records below `access/`. Each is wrapped in a `model::Record`.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::random_number;
 
-/// A user. A date of expiry of 0 is never.
+/// A user. An expiry of 0 means never.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub enable: bool,
@@ -21,13 +21,13 @@ pub struct User {
     pub email: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
-    /// Membership is kept here and not with the group, so that a group of any size is no large
-    /// record.
+    /// Membership is stored here and not with the group, so that a large group does not make a
+    /// large record.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<GroupId>,
-    /// A random number that tickets are signed with. When it is another, every ticket of the user
-    /// is void: after a change of password, when the user was disabled, and for another user of
-    /// the same name. 0 for users that were made before there was one.
+    /// A random number that tickets are signed with. Changing it voids every ticket of the user:
+    /// after a change of password, when the user is disabled, and for a new user with the same
+    /// name. 0 for users from before this field existed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sessions: u64,
 }
@@ -57,7 +57,7 @@ impl User {
         self.sessions = random_number();
     }
 
-    /// Whether the user may do anything at all.
+    /// Whether the user is enabled and has not expired.
     pub fn is_active(&self, now: UnixTime) -> bool {
         self.enable && (self.expire == 0 || self.expire > now)
     }
@@ -69,10 +69,10 @@ pub struct Group {
     pub comment: String,
 }
 
-/// A role that somebody made; the built-in ones are in `roles`.
+/// A custom role; the built-in ones are in `roles`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
-    /// Names, not `Privilege`s: one that only a newer member knows must not make the role
+    /// Names, not `Privilege`s: a privilege that only a newer member knows must not make the role
     /// unreadable here. It grants nothing meanwhile.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub privileges: BTreeSet<String>,
@@ -94,13 +94,13 @@ impl RealmKind {
     }
 }
 
-/// A realm. `pam` and `pve` always exist; a record of them holds what was changed.
+/// A realm. `pam` and `pve` always exist; their records hold only changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Realm {
     pub kind: RealmKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// What a login form offers first.
+    /// Preselected in login forms.
     #[serde(default)]
     pub default: bool,
 }
@@ -130,7 +130,7 @@ pub struct AclEntry {
     /// The user, group or token (`user@realm!name`).
     pub id: String,
     pub role: String,
-    /// Holds for everything below the path too.
+    /// Applies to everything below the path too.
     pub propagate: bool,
 }
 
@@ -160,8 +160,8 @@ pub struct Token {
     pub expire: UnixTime,
     /// The token has rights of its own, never more than its owner's.
     pub privsep: bool,
-    /// Another number for each secret that a token of this name has had: a new one is a change
-    /// that watchers see, and what was begun with the old one ends.
+    /// A new number for each secret of a token of this name: watchers see the change, and sessions
+    /// begun with the old secret end.
     #[serde(default)]
     pub generation: u64,
 }

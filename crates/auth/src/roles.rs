@@ -1,9 +1,8 @@
-//! The roles that exist without anybody making them, with the privileges that Proxmox VE 9
-//! gives them.
+//! The built-in roles, with the privileges that Proxmox VE 9 gives them.
 
 use model::{Privilege, PrivilegeSet};
 
-/// Takes away everything that was inherited.
+/// Revokes everything that was inherited.
 pub const NO_ACCESS: &str = "NoAccess";
 
 /// The names of the built-in roles, sorted.
@@ -27,7 +26,7 @@ pub const BUILT_IN: &[&str] = &[
     "PVEVMUser",
 ];
 
-/// The kinds of use that a privilege is for. Roles are made of them.
+/// Classes of privileges. Roles are made of them.
 #[derive(PartialEq, Eq, Clone, Copy)]
 enum Class {
     Audit,
@@ -68,7 +67,7 @@ fn class(privilege: Privilege) -> Class {
     }
 }
 
-/// The part of a privilege's name that says what it is about; users, groups and realms are one.
+/// The part of a privilege's name for its area; users, groups and realms count as one.
 fn area(privilege: Privilege) -> &'static str {
     match privilege.as_str().split('.').next() {
         Some("Group" | "Realm") => "User",
@@ -124,7 +123,7 @@ pub fn is_built_in(name: &str) -> bool {
     BUILT_IN.contains(&name)
 }
 
-/// `VM.Audit,VM.Backup`, as the wire shows a role's privileges.
+/// `VM.Audit,VM.Backup`: a role's privileges in the wire format.
 pub fn join(privileges: PrivilegeSet) -> String {
     privileges
         .iter()

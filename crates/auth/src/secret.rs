@@ -3,14 +3,14 @@
 use aws_lc_rs::{constant_time, digest, hmac, rand};
 use model::text::hex;
 
-/// Random bytes of the operating system. It does not fail on a system that has started.
+/// Random bytes from the operating system, which never fails once the system has booted.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).expect("the system's random numbers are available");
     bytes
 }
 
-/// A number that was not there before, as far as anybody can tell. Never 0.
+/// A random number, practically unique. Never 0.
 pub(crate) fn random_number() -> u64 {
     u64::from_ne_bytes(random()) | 1
 }
@@ -21,8 +21,8 @@ pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
     bytes
 }
 
-/// Lower-case hexadecimal SHA-1: not for security, but what a configuration's `digest` is made
-/// of at the wire.
+/// Lower-case hexadecimal SHA-1: not for security, but for the `digest` of a configuration in the
+/// API.
 pub fn sha1_hex(data: &[u8]) -> String {
     hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data).as_ref())
 }
@@ -34,7 +34,7 @@ pub(crate) fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     bytes
 }
 
-/// Takes the same time wherever the first difference is.
+/// Compares in time that does not depend on where the first difference is.
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
 }

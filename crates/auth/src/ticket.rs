@@ -1,4 +1,4 @@
-//! Tickets, in the shape in which clients of Proxmox VE carry them about unread.
+//! Tickets, in the form that clients of Proxmox VE pass on without reading.
 //!
 //! ```text
 //!   PVE:user@realm:HEXTIME::signature             a session, two hours
@@ -7,14 +7,13 @@
 //!   HEXTIME:hmac                                  CSRF token of a session
 //! ```
 //!
-//! Signatures are Ed25519 in base64. What a ticket is bound to but does not say (the user of a
+//! Signatures are Ed25519 in base64. What a ticket is bound to but does not contain (the user of a
 //! challenge; user, path and port of a console) is signed with it. So is a number that the store
-//! keeps for its user, `User::sessions`: when that is another one, the ticket is void.
+//! keeps for its user, `User::sessions`: changing it voids the ticket.
 //!
-//! **Keys** are in the store below `secret/`, and not in files: a session of one node must be
-//! good on all of them, the store is what all share, and no process but the root agent opens
-//! it. The first key of a ring signs, all of them verify, so that a key can be replaced without
-//! ending a session.
+//! **Keys** are in the store below `secret/`, and not in files: a session of one node must be valid
+//! on all of them, all nodes share the store, and only the root agent opens it. The first key of a
+//! ring signs, all of them verify, so that a key can be replaced without ending a session.
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine;
@@ -27,13 +26,13 @@ use crate::secret::{hmac_sha256, random, same};
 
 /// How long a session lasts without renewal.
 pub(crate) const SESSION_SECONDS: i64 = 2 * 3600;
-/// How far ahead the clock of the node that made a ticket may be.
+/// How far ahead the clock of the node that issued a ticket may be.
 pub(crate) const AHEAD_SECONDS: i64 = 5 * 60;
-/// How long somebody may look for their second factor.
+/// How long a user has to enter the second factor.
 const CHALLENGE_SECONDS: i64 = 10 * 60;
 const CONSOLE_SECONDS: i64 = 40;
 
-/// One key as the store keeps it: 32 random bytes in base64, a seed or an HMAC key.
+/// One key as stored: 32 random bytes in base64, a seed or an HMAC key.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StoredKey {
     pub(crate) key: String,
@@ -47,7 +46,7 @@ pub(crate) struct StoredKeys {
 }
 
 impl StoredKeys {
-    /// Puts a new key first and drops those that no ticket that is still good was made with.
+    /// Adds a new key as the first and drops those whose tickets have all expired.
     pub(crate) fn rotate(&mut self, now: UnixTime) {
         let kept = SESSION_SECONDS + AHEAD_SECONDS;
         // A key went out of use when its successor was made.
@@ -79,16 +78,16 @@ impl StoredKeys {
     }
 }
 
-/// Makes and verifies tickets.
+/// Issues and verifies tickets.
 pub(crate) struct Signer {
     pairs: Vec<Ed25519KeyPair>,
     csrf: Vec<Vec<u8>>,
 }
 
-/// What a ticket says, once its signature is known to be right.
+/// The content of a ticket with a valid signature.
 #[derive(Debug, PartialEq, Eq)]
 struct Opened<'a> {
-    /// What stands between the kind and the time; empty for consoles.
+    /// The part between the kind and the time; empty for consoles.
     about: &'a str,
     made: UnixTime,
 }
@@ -97,7 +96,7 @@ impl Signer {
     pub(crate) fn new(tickets: &StoredKeys, csrf: &StoredKeys) -> Result<Self, AuthError> {
         let pair = |seed: Vec<u8>| {
             Ed25519KeyPair::from_seed_unchecked(&seed)
-                .map_err(|_| AuthError::Broken("a signing key in the store is no key".into()))
+                .map_err(|_| AuthError::Broken("a signing key in the store is invalid".into()))
         };
         let pairs: Vec<_> = tickets
             .decoded()?
@@ -111,7 +110,7 @@ impl Signer {
         Ok(Self { pairs, csrf })
     }
 
-    /// `bound` is signed but not shown.
+    /// `bound` is signed but not part of the text.
     fn seal(&self, plain: &str, bound: &str) -> String {
         let signature = self.pairs[0].sign(signed_text(plain, bound).as_bytes());
         format!("{plain}::{}", STANDARD.encode(signature.as_ref()))
@@ -147,11 +146,11 @@ impl Signer {
         sessions: impl Fn(&UserId) -> Option<u64>,
         now: UnixTime,
     ) -> Option<(UserId, UnixTime)> {
-        // Not believed before the signature was looked at, which needs the user's number.
+        // Not trusted until the signature is verified, which needs the user's number.
         let claimed = ticket.strip_prefix("PVE:")?.split_once("::")?.0;
         let user = UserId::new(claimed.rsplit_once(':')?.0).ok()?;
         let opened = self.open(ticket, "PVE", &number(sessions(&user)?))?;
-        // A challenge is no user's name: `!` is refused in it.
+        // A challenge cannot pass as a user name, which never contains `!`.
         let is_user = UserId::new(opened.about).is_ok_and(|about| about == user);
         (is_user && is_current(opened.made, now, SESSION_SECONDS)).then_some((user, opened.made))
     }
@@ -169,7 +168,7 @@ impl Signer {
         self.seal(&format!("PVE:!tfa!{encoded}:{now:08X}"), &bound)
     }
 
-    /// Whether a ticket says that this user's password was right.
+    /// Whether a ticket proves that this user's password was right.
     pub(crate) fn is_challenge(
         &self,
         ticket: &str,
@@ -196,8 +195,8 @@ impl Signer {
         )
     }
 
-    /// A ticket may carry the console's password before it: `password:PVEVNC:…`. One that was
-    /// made without a port is good for any.
+    /// The console's password may precede a ticket: `password:PVEVNC:…`. A ticket issued without a
+    /// port is valid for any.
     pub(crate) fn is_console(
         &self,
         ticket: &str,
@@ -234,12 +233,12 @@ impl Signer {
     }
 }
 
-/// Neither a plain part nor what is bound holds a line feed.
+/// Neither the plain nor the bound part contains a line feed.
 fn signed_text(plain: &str, bound: &str) -> String {
     format!("{plain}\n{bound}")
 }
 
-/// A user's number as it is signed. Without one, as tickets were signed before there were numbers.
+/// A user's number as it is signed; empty for 0, as in tickets from before there were numbers.
 fn number(sessions: u64) -> String {
     match sessions {
         0 => String::new(),

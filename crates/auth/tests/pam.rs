@@ -1,5 +1,5 @@
-//! The helper against a real libpam, with pam_wrapper's module in the place of the machine's
-//! users (Debian: libpam-wrapper).
+//! The helper with a real libpam; pam_wrapper's module replaces the host's users (Debian:
+//! libpam-wrapper).
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use sys::RealHost;
 const WRAPPER: &str = "/usr/lib/x86_64-linux-gnu/libpam_wrapper.so";
 const MATRIX: &str = "/usr/lib/x86_64-linux-gnu/pam_wrapper/pam_matrix.so";
 
-/// This program again, as the helper: what the agent does with `ostler pam-helper`.
+/// Runs this program again, as the helper: the agent does the same with `ostler pam-helper`.
 fn helper() -> String {
     std::env::current_exe()
         .expect("a test knows where it is")
@@ -21,7 +21,7 @@ fn helper() -> String {
 
 const AS_HELPER: &[&str] = &["be_the_helper", "--exact", "--nocapture"];
 
-/// No test by itself: started by the others with a question on its standard input.
+/// Not a test of its own: the others start it with a question on its standard input.
 #[test]
 fn be_the_helper() {
     if std::env::var_os("PAM_WRAPPER").is_some() {
@@ -35,7 +35,7 @@ fn missing() -> Option<&'static str> {
         .find(|path| !Path::new(path).exists())
 }
 
-/// A service with jane, who is known by one password.
+/// A service with jane and one password.
 fn runner(folder: &Path) -> PamHelper {
     let users = folder.join("users");
     let services = folder.join("services");
@@ -86,7 +86,7 @@ async fn a_helper_that_cannot_be_started_or_says_something_else_is_an_error() {
         let answer = PamHelper::new(host.clone(), program, &[])
             .authenticate("jane", "x")
             .await;
-        // `false` exits as a helper that refuses does; the others say nothing that counts.
+        // `false` exits as a helper that refuses does; the others give no valid answer.
         assert_eq!(
             answer.is_err(),
             program != "/bin/false",

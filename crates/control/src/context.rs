@@ -1,4 +1,4 @@
-//! What operations have at hand.
+//! The context of operations.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tasks::{Engine, Hold, Submission, Task, TaskState};
 
 use crate::ops::Op;
 
-/// Handed to every operation. Shared through its `Arc`.
+/// Passed to every operation, which shares it through its `Arc`.
 pub struct Context {
     pub store: SharedStore,
     pub clock: Arc<dyn Clock>,
@@ -24,7 +24,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Submits a task in the name of an operation's caller; answers the UPID.
+    /// Submits a task on behalf of an operation's caller; answers the UPID.
     pub async fn submit<T: Task<Node = NodeContext>>(
         &self,
         op: &Op,
@@ -35,8 +35,8 @@ impl Context {
         Ok(Answer::new(upid.to_string()))
     }
 
-    /// Submits a task that is the work of this one operation, which waits for its end: no list
-    /// shows it.
+    /// Submits a task that is the work of one operation, which waits for its end. Task lists do not
+    /// show it.
     pub async fn submit_unlisted<T: Task<Node = NodeContext>>(
         &self,
         op: &Op,
@@ -46,8 +46,9 @@ impl Context {
         self.tasks.submit(submission(op, id, false)?, task).await
     }
 
-    /// Does a guest's task within an operation: what it came to is the answer. It waits for its turn
-    /// as long as the task has patience, and for its work as long as that takes, an import as well.
+    /// Runs a guest's task within an operation, whose answer is the result. It waits for the
+    /// guest's lock for at most the task's patience, and for the work itself without limit, imports
+    /// included.
     pub async fn perform<T: Task<Node = NodeContext>>(
         &self,
         op: &Op,
@@ -66,13 +67,13 @@ impl Context {
         }
     }
 
-    /// Holds a guest for an operation that is done at once.
+    /// Locks a guest for an operation that completes at once.
     pub async fn hold_guest(&self, vmid: VmId, kind: &str) -> Result<Hold, Error> {
         let object = guest_object(vmid);
         self.tasks.hold(&object, kind, SHORT_PATIENCE).await
     }
 
-    /// Refuses a node that is not this one: there is no cluster yet.
+    /// Refuses a node other than this one: there is no cluster yet.
     pub fn check_node(&self, node: &NodeName) -> Result<(), Error> {
         if *node == self.node.name {
             return Ok(());

@@ -34,9 +34,9 @@ impl Dispatcher {
         }
     }
 
-    /// Everything that must hold before an operation runs, in this order: there is such an
-    /// operation, the caller is who they say, the parameters are right, the caller may, and does
-    /// not ask for too much at once.
+    /// Everything that must hold before an operation runs, in this order: the operation exists, the
+    /// caller is authenticated, the parameters are valid, the caller has the rights, and is within
+    /// the limits.
     async fn admit(&self, peer: Peer, request: &Request) -> Result<(&'static Row, Op), Error> {
         let row = table::row(&request.op).ok_or_else(|| not_implemented(&request.op))?;
         let identity = self.identify(peer, row, request).await?;
@@ -62,8 +62,8 @@ impl Dispatcher {
         Ok((row, op))
     }
 
-    /// Finds the node that an operation runs on. There is this one only; a cluster forwards the
-    /// request from here.
+    /// Finds the node that an operation runs on. So far that is always this one; a cluster will
+    /// forward the request from here.
     fn route(&self, row: &Row, params: &Values) -> Result<(), Error> {
         let node = params.get("node").filter(|_| row.target == Target::Node);
         match node.and_then(|node| node.as_str()) {
@@ -76,7 +76,7 @@ impl Dispatcher {
         }
     }
 
-    /// The newest rights there are; for what must work without quorum, those that are here.
+    /// The newest rights; for operations that must work without quorum, the local snapshot.
     async fn rights(&self, row: &Row) -> Result<Arc<Access>, Error> {
         let authority = &self.context.authority;
         match authority.refresh().await {
@@ -88,7 +88,7 @@ impl Dispatcher {
         }
     }
 
-    /// Who is asking. None for an operation that is open to the world, whoever that is.
+    /// Authenticates the caller. None for an operation that is open to the world.
     async fn identify(
         &self,
         peer: Peer,
@@ -106,7 +106,7 @@ impl Dispatcher {
             address: request.address.as_deref(),
             uid: Some(peer.uid),
         };
-        // An upload is let in with the ticket alone, as in Proxmox VE: its clients send no more.
+        // An upload needs only the ticket, as in Proxmox VE: its clients send no CSRF token.
         let csrf_required = row.verb != Verb::Get && row.form != Form::Stream;
         let verified = self
             .context
@@ -136,7 +136,8 @@ impl Service for Dispatcher {
     async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error> {
         let (row, op) = self.admit(peer, &request).await?;
         match row.form {
-            // A stream has a part without a descriptor too: what is done once it has been used.
+            // A stream also has a part without a descriptor, which runs after the descriptor has
+            // been used.
             Form::Call | Form::Submit | Form::Stream => self.handler(row)?(op).await,
             Form::Index => Err(Error::bug(format!(
                 "{} is the api's to answer",

@@ -1,13 +1,13 @@
-//! How many requests may be under way at the same time: of one caller, and of all callers for one
-//! thing that may answer late or never.
+//! Limits on simultaneous requests: of one caller, and of all callers to one resource that may
+//! answer late or never.
 //!
 //! ```text
 //!   a guest's agent, a storage   one of them by one caller │ one of them │ all by one caller │ all
 //!   the rest                     one caller, or one address where the operation is open to the world
 //! ```
 //!
-//! What is over a limit is refused at once, so that a caller who floods one thing, or waits for one
-//! that hangs, takes no turn from others.
+//! A request over a limit is refused at once, so that a caller who floods a resource, or waits for
+//! one that hangs, does not block others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,23 +18,23 @@ use proto::{Identity, Row, Verb};
 
 /// Requests of one caller to one guest's agent, or to one storage.
 const TO_ONE_OF_A_CALLER: usize = 16;
-/// Those of all callers to one of them. An agent answers one after the other.
+/// Requests of all callers to one of them. An agent answers them one by one.
 const TO_ONE: usize = 32;
-/// Those of one caller to all agents, or to all storages.
+/// Requests of one caller to all agents, or to all storages.
 const TO_ALL_OF_A_CALLER: usize = 64;
-/// Those of all callers to all of them.
+/// Requests of all callers to all of them.
 const TO_ALL: usize = 256;
-/// All others of one caller.
+/// All other requests of one caller.
 const CALLS: usize = 256;
 /// Requests of one address that need no credential.
 const OF_AN_ADDRESS: usize = 16;
 
-/// The path of what goes to a guest's agent, below the guest's own.
+/// The path of requests to a guest's agent, below the guest's own.
 const AGENT: &str = "/nodes/{node}/qemu/{vmid}/agent";
-/// The path of what goes to a storage.
+/// The path of requests to a storage.
 const STORAGE: &str = "/nodes/{node}/storage/{storage}";
 
-/// What may answer late or never.
+/// Resources that may answer late or never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Lane {
     Agents,
@@ -57,8 +57,8 @@ impl Lane {
     }
 }
 
-/// What is counted: requests to one thing, named by its id, or to all of a lane, of one user or of
-/// everybody.
+/// What is counted: requests to one resource, named by its id, or to all of a lane, by one user or
+/// by all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Counted {
     ToOneOf(Lane, String, String),
@@ -95,20 +95,20 @@ impl Counted {
     }
 }
 
-/// What is under way, counted.
+/// The number of requests in progress.
 #[derive(Clone, Default)]
 pub(crate) struct Lanes {
     counts: Arc<Mutex<HashMap<Counted, usize>>>,
 }
 
-/// A request under way. Dropped when it has ended.
+/// A request in progress; drop it when the request has ended.
 pub(crate) struct Permit {
     lanes: Lanes,
     counted: Vec<Counted>,
 }
 
 impl Lanes {
-    /// Lets a request in, or refuses it.
+    /// Admits a request or refuses it.
     pub(crate) fn enter(
         &self,
         row: &Row,
@@ -161,7 +161,7 @@ fn counted(
         let address = address.unwrap_or("this machine").to_owned();
         return vec![Counted::Address(address)];
     };
-    // All tokens of a user count as the user: more of them are made at will.
+    // All tokens of a user count as the user, who could create any number of them.
     let user = caller.user.to_string();
     let param = |name: &str| match params.get(name) {
         Some(serde_json::Value::String(text)) => text.clone(),
@@ -183,9 +183,8 @@ fn counted(
     ]
 }
 
-/// Whether the work on a request may be dropped where its answer is not waited for any more: it
-/// changes nothing, or it only waits for a guest's agent. A guest that may be frozen is not left
-/// to itself.
+/// Whether work on a cancelled request may be dropped: if it changes nothing, or only waits for a
+/// guest's agent. A freeze of the guest's file systems is never dropped.
 pub(crate) fn is_abandonable(row: &Row) -> bool {
     row.verb == Verb::Get || (row.path.starts_with(AGENT) && !row.path.contains("fsfreeze"))
 }
@@ -236,7 +235,7 @@ mod tests {
             }
             assert_eq!(refused(9, "a@pve"), text(&format!("{all} by 'a@pve'")));
             drop(ask(9, "c@pve").unwrap());
-            // Nor does it take any of what is not in its lane.
+            // Nor does it count against the limits outside its lane.
             drop(enter(&lanes, "qemu_config", 1, "a@pve").unwrap());
             held.clear();
             drop(ask(1, "a@pve").unwrap());

@@ -1,4 +1,4 @@
-//! Operations: what the agent does when it is asked, one file per operation.
+//! Operations: the agent's side of the API, one file per operation.
 //!
 //! ```text
 //!   proto::wire ──► dispatch: verify · auth::check(row) · validate
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! **Invariant:** an operation never runs before its row's permission was evaluated here, in
-//! the agent, whatever the caller's process claims to have checked.
+//! the agent. Checks by the caller's process do not count.
 
 mod context;
 mod dispatch;

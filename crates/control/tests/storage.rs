@@ -1,5 +1,4 @@
-//! Storages and their volumes through the whole agent: who may, what is answered, what is said
-//! where it cannot be.
+//! Storages and their volumes through the whole agent: rights, answers, and errors.
 #![allow(
     clippy::unwrap_used,
     dead_code,
@@ -35,7 +34,7 @@ fn with(mut params: Value, more: Value) -> Value {
     params
 }
 
-/// With a storage `d1` that holds everything, an image of guest 100 and two files.
+/// With a storage `d1` for all content types, an image of guest 100 and two files.
 async fn bench() -> Bench {
     let bench = Bench::with_jane().await;
     let content = "images,iso,vztmpl,import,snippets,backup";
@@ -379,7 +378,7 @@ async fn everybody_sees_only_what_is_theirs() {
     denied(jane.error("node_storage_status", on("d1")).await);
     denied(jane.error("storage_get", json!({"storage": "d1"})).await);
     denied(jane.error("volume_get", volume("d1:iso/x.iso")).await);
-    // Whether it is there is nobody's business who may not see it.
+    // A caller who may not see a volume must not learn whether it exists.
     denied(jane.error("volume_get", volume("d1:iso/y.iso")).await);
     assert_eq!(jane.ok("storage_list", json!({})).await, json!([]));
     assert_eq!(

@@ -173,7 +173,7 @@ impl Lab {
 }
 
 impl Drop for Lab {
-    #[expect(clippy::print_stderr, reason = "whoever runs the test looks for it")]
+    #[expect(clippy::print_stderr, reason = "for the person who runs the test")]
     fn drop(&mut self) {
         if thread::panicking() {
             match self.keep_traces() {

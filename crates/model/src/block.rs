@@ -29,12 +29,12 @@ pub enum BlockSource {
     /// An absolute path. QEMU changes its directory, and a relative one breaks every migration.
     Path(String),
     Descriptor(i32),
-    /// The same for a device of the host's, which QEMU opens as such.
+    /// A device of the host by descriptor: QEMU opens it with its device driver, not as a file.
     DeviceDescriptor(i32),
 }
 
 impl BlockSource {
-    /// What a path is passed as, once it was opened.
+    /// The location to give QEMU for an image that was opened as this descriptor.
     pub fn opened(&self, number: i32) -> Self {
         match self {
             Self::Path(path) if path.starts_with("/dev/") => Self::DeviceDescriptor(number),
@@ -51,14 +51,14 @@ pub struct BlockSpec {
     pub read_only: bool,
     /// True where the storage can punch holes, so that a guest's discard frees space.
     pub can_discard: bool,
-    /// What is seen where the image itself holds nothing; none for one that stands for itself,
-    /// whatever its header says.
+    /// The backing image. None for an image that stands alone, even if its header names a backing
+    /// file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backing: Option<Box<BlockSpec>>,
 }
 
 impl BlockSpec {
-    /// The image and all that it is a layer on, from the top.
+    /// The image and its backing chain, top first.
     pub fn layers(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |layer| layer.backing.as_deref())
     }

@@ -1,18 +1,18 @@
-//! Calendar events: when a job runs, in the words of systemd as Proxmox VE reads them.
+//! Calendar events: when a job runs, in systemd's syntax as Proxmox VE reads it.
 //!
 //! ```text
 //!   mon..fri 2026-*-1..7 8..17:0/15      weekdays, date, time; each may be left out
 //!   daily                                a word for one of these
 //! ```
 //!
-//! Times are civil seconds: seconds since 1970 of a clock on the wall. What zone that wall is in
-//! is the caller's affair.
+//! Times are civil seconds: seconds since 1970 on a local clock. The caller chooses the time zone.
 
 use std::collections::BTreeSet;
 
 const DAY_S: i64 = 86_400;
 
-/// No event is looked for further away than this: a day and a weekday meet within 40 years.
+/// The search for the next event ends here: every day of the year meets every weekday within 40
+/// years.
 const FARTHEST_DAYS: i64 = 366 * 60;
 
 /// The end of the year 2999: no event is later.
@@ -34,7 +34,7 @@ const WORDS: [(&str, &str); 10] = [
     ("annually", "*-01-01 00:00:00"),
 ];
 
-/// What a part of a date or time may be.
+/// The allowed values of one part of a date or time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Values {
     Any,
@@ -53,8 +53,8 @@ impl Values {
         }
     }
 
-    /// Reads `*`, `*/5`, `7`, `1..5`, `0/15` and lists of them; none where it is something else
-    /// or out of these limits.
+    /// Reads `*`, `*/5`, `7`, `1..5`, `0/15` and lists of them; none for any other text and for
+    /// values outside the limits.
     fn parse(text: &str, least: u32, most: u32) -> Option<Self> {
         if text == "*" {
             return Some(Self::Any);
@@ -85,7 +85,7 @@ fn number(text: &str) -> Option<u32> {
     is_number.then(|| text.parse().ok())?
 }
 
-/// When something happens, again and again.
+/// A recurring event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CalendarEvent {
     /// Counted from Monday, 0.
@@ -99,7 +99,7 @@ pub struct CalendarEvent {
 }
 
 impl CalendarEvent {
-    /// Reads an event; the reason of a refusal is in the words that clients of Proxmox VE know.
+    /// Reads an event. Errors have the texts that clients of Proxmox VE match.
     pub fn parse(text: &str) -> Result<Self, String> {
         let trimmed = text.trim();
         let word = WORDS.iter().find(|(word, _)| *word == trimmed);
@@ -112,7 +112,7 @@ impl CalendarEvent {
         })
     }
 
-    /// What is wrong, where, as the place and the reason.
+    /// On error: which part is wrong, and why.
     fn parse_parts(text: &str) -> Result<Self, (String, &'static str)> {
         let mut event = Self {
             weekdays: Values::Any,
@@ -157,8 +157,8 @@ impl CalendarEvent {
         Some(())
     }
 
-    /// `HOUR:MINUTE:SECOND`, `HOUR:MINUTE`, or `MINUTE` of every hour. What can be no hour is a
-    /// minute, with its seconds after it.
+    /// `HOUR:MINUTE:SECOND`, `HOUR:MINUTE`, or `MINUTE` of every hour. A first number that is no
+    /// hour is a minute, and seconds follow it.
     fn set_time(&mut self, text: &str) -> Option<()> {
         let parts: Vec<&str> = text.split(':').collect();
         let sixty = |text: &str| Values::parse(text, 0, 59);
@@ -177,7 +177,7 @@ impl CalendarEvent {
         Some(())
     }
 
-    /// The first time after `civil_s` at which the event comes; none where it never comes again.
+    /// The first event after `civil_s`; none if there is no later one.
     pub fn next_after(&self, civil_s: i64) -> Option<i64> {
         if !(0..LATEST_S).contains(&civil_s) {
             return None;

@@ -1,4 +1,4 @@
-//! Time as a seam: everything that reads a clock or waits is handed one of these.
+//! Time as an interface: code that reads a clock or waits takes a `Clock`.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Seconds since 1970-01-01 UTC.
 pub type UnixTime = i64;
 
-/// A wait that somebody else performs.
+/// A wait, performed by the clock that made it.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A source of time. `sys::SystemClock` is the real one; tests bring their own.

@@ -1,4 +1,4 @@
-//! What kind of failure an error is, whatever crate it comes from.
+//! The kinds of failure that all crates share.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,27 +12,27 @@ use serde::{Deserialize, Serialize};
 pub enum ErrorKind {
     /// A parameter is wrong; `Error::fields` names which and why.
     Invalid,
-    /// Nobody, or nobody we know, is asking.
+    /// The caller is not authenticated.
     Unauthenticated,
     /// The caller is known and may not do this.
     Forbidden,
     /// The object does not exist.
     NotFound,
-    /// The same, in the few places where Proxmox VE answers it with a status of its own.
+    /// Like `NotFound`, in the few places where Proxmox VE answers it with a status of its own.
     Absent,
-    /// The object exists already, or is not as the caller believed it to be.
+    /// The object exists already, or differs from what the caller assumed.
     Conflict,
     /// The object is held by another operation for longer than the caller can wait.
     Busy,
     /// Something the operation needs is out of reach: the store, a disk, a program, a peer.
     Unavailable,
-    /// The caller, or all callers of one thing together, have asked for too much at once.
+    /// The caller, or all callers of one resource together, have too many requests open.
     TooMany,
-    /// The node is not in the state that the operation presupposes, such as in a cluster.
+    /// The node is not in a state that the operation requires, such as being in a cluster.
     Unmet,
     /// There is no such operation in this version.
     NotImplemented,
-    /// A mistake of ours.
+    /// A bug in Ostler.
     Bug,
 }
 

@@ -1,4 +1,4 @@
-//! The record of a guest: all that the cluster knows of it, in one value.
+//! The record of a guest: everything that the cluster stores about it.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,8 @@ impl GuestKind {
     }
 }
 
-/// Who is working on a guest. It does not expire: it ends by the task, by its node's recovery,
-/// or by a takeover that fenced the node and raised the epoch.
+/// The task that holds a guest's lock. The lock does not expire: it is released by the task, by
+/// recovery on its node, or by a takeover that fenced the node and raised the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy {
     /// The task, or the synchronous operation's journal entry, that holds the guest.
@@ -92,17 +92,17 @@ pub enum PendingChange {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedMemory {
     pub volume: VolumeId,
-    /// What the guest was running as: only the same machine can be given this memory.
+    /// The machine that the guest ran on: only an identical machine can load this memory.
     pub running_as: Value,
 }
 
-/// What is not whole about a snapshot.
+/// Why a snapshot is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SnapshotState {
-    /// It is being made.
+    /// It is being taken.
     Prepare,
-    /// Parts of it have been deleted.
+    /// It is being deleted.
     Delete,
 }
 
@@ -115,14 +115,14 @@ impl SnapshotState {
     }
 }
 
-/// A guest as it was once.
+/// A snapshot of a guest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The options as they were. The guest's description and unused volumes are not a part of it.
+    /// The options at that time, without the guest's description and unused volumes.
     pub config: GuestConfig,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The snapshot that it was made after.
+    /// The parent snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
     pub created: UnixTime,
@@ -148,11 +148,11 @@ pub struct GuestRecord {
     pub pending: BTreeMap<String, PendingChange>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub snapshots: BTreeMap<String, Snapshot>,
-    /// The memory of a guest that was suspended to disk; the next start takes it up.
+    /// The memory of a guest that was suspended to disk; the next start resumes from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<SavedMemory>,
-    /// The snapshot that the guest was just rolled back to, if that has memory: until the next
-    /// start its disks fit to it.
+    /// The snapshot with memory that the guest was just rolled back to. The disks match that memory
+    /// until the next start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wakes_at: Option<String>,
     pub created: UnixTime,

@@ -1,7 +1,7 @@
 //! Names of things, each with a type of its own.
 //!
-//! Every id is checked when it is made, so whoever holds one may put it into a path, a key or a
-//! command line without looking again.
+//! Every id is checked when it is made, so code that holds one may put it into a path, a key or a
+//! command line without checking it again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -76,7 +76,7 @@ impl FromStr for VmId {
     type Err = IdError;
     fn from_str(value: &str) -> Result<Self, IdError> {
         let invalid = || IdError::new("VM id (100 to 999999999)", value);
-        // One form only: no sign, no zeroes in front.
+        // One form only: no sign, no leading zeros.
         if !value.starts_with(|first: char| matches!(first, '1'..='9')) {
             return Err(invalid());
         }
@@ -234,8 +234,8 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A volume on a storage, written `storage:name`; what the name looks like is the storage type's
-/// own affair (`local:100/vm-100-disk-0.qcow2`, `local:iso/debian.iso`).
+/// A volume on a storage, written `storage:name`. The storage type defines the form of the name
+/// (`local:100/vm-100-disk-0.qcow2`, `local:iso/debian.iso`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VolumeId {
@@ -261,8 +261,8 @@ impl VolumeId {
         &self.name
     }
 
-    /// The part of the name that finds the image. A linked clone's name leads through its base's
-    /// (`100/base-100-disk-0.raw/101/vm-101-disk-0.qcow2`), but needs not.
+    /// The part of the name that locates the image. The name of a linked clone contains its base's
+    /// (`100/base-100-disk-0.raw/101/vm-101-disk-0.qcow2`), which is not needed to find it.
     pub fn image(&self) -> &str {
         let mut slashes = self.name.rmatch_indices('/');
         match (slashes.next(), slashes.next()) {
@@ -271,7 +271,7 @@ impl VolumeId {
         }
     }
 
-    /// The image that this is a layer on, as its name says.
+    /// The base of a linked clone, taken from its name.
     pub fn base(&self) -> Option<Self> {
         let through = self.name.strip_suffix(self.image())?;
         let name = through.strip_suffix('/')?.to_owned();
@@ -279,19 +279,19 @@ impl VolumeId {
         Some(Self { storage, name })
     }
 
-    /// Whether two names are one image's.
+    /// Whether two names are of the same image.
     pub fn is_same_image(&self, other: &Self) -> bool {
         self.storage == other.storage && self.image() == other.image()
     }
 
-    /// Whether this is a layer right on that image, as its name says.
+    /// Whether this is a layer directly on that image, by its name.
     pub fn is_layer_on(&self, base: &Self) -> bool {
         let through = self.base();
         through.is_some_and(|through| through.is_same_image(base))
     }
 
-    /// The guest that the volume was made for, as its name tells; none for what is shared. The
-    /// name of a linked clone leads through its base: the last part counts.
+    /// The guest that the volume was made for, by its name; none for shared volumes. In the name of
+    /// a linked clone the last part counts.
     pub fn owner(&self) -> Option<VmId> {
         let shared = ["iso", "vztmpl", "snippets", "import", "backup"];
         let mut parts = self.name.rsplit('/');

@@ -1,17 +1,17 @@
-//! The vocabulary of Ostler: ids, errors, records, property strings, units, and the seams that
-//! drivers hand each other.
+//! The vocabulary of Ostler: ids, errors, records, property strings, units, and the types that
+//! drivers exchange.
 //!
 //! ```text
 //!   every other crate
-//!          │ speaks in
+//!          │ uses
 //!        model   VmId · NodeName · Upid · VolumeId · ErrorKind · Record · PropertySchema
 //!                BlockSpec (storage → guest) · TapSpec (network → guest) · Clock
 //! ```
 //!
-//! **Invariant:** no input or output happens here and nothing here waits. `Clock::sleep` is only
-//! a promise that an implementation elsewhere keeps.
+//! **Invariant:** this crate does no I/O and never waits. `Clock::sleep` is only an interface,
+//! implemented elsewhere.
 //!
-//! It is not a place for helpers: what only one crate needs lives in that crate.
+//! It is not a place for helpers: what only one crate needs is in that crate.
 
 mod block;
 pub mod calendar;

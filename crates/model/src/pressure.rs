@@ -1,8 +1,8 @@
-//! How long processes had to wait, as the kernel counts it for a group of them.
+//! Pressure stall information (PSI) of a control group.
 
 use serde::{Deserialize, Serialize};
 
-/// Parts of the last ten seconds, in percent, in which some or all processes of a group waited.
+/// Shares of the last ten seconds, in percent, in which some or all processes of the group waited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pressure {
     pub cpu: Stall,
@@ -34,7 +34,7 @@ impl Stall {
 }
 
 impl Pressure {
-    /// The figures by the names that the API gives them.
+    /// The figures under the API's names.
     pub fn figures(&self) -> [(&'static str, f64); 6] {
         [
             ("pressurecpusome", self.cpu.some),
@@ -57,7 +57,7 @@ mod tests {
                     full avg10=17.11 avg60=3.98 avg300=0.89 total=2990112\n";
         let stall = Stall::parse(text).unwrap();
         assert_eq!((stall.some, stall.full), (17.25, 17.11));
-        // Old kernels have no second line for processors.
+        // Old kernels have no `full` line for processors.
         let stall = Stall::parse("some avg10=0.50 avg60=0.00 avg300=0.00 total=1\n").unwrap();
         assert_eq!((stall.some, stall.full), (0.5, 0.0));
         assert_eq!(Stall::parse(""), None);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Declares the privileges with their names, once.
 macro_rules! privileges {
     ($($variant:ident $name:literal),* $(,)?) => {
-        /// What a role can grant.
+        /// A privilege that a role can grant.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Privilege { $(#[serde(rename = $name)] $variant),* }
 

@@ -1,4 +1,4 @@
-//! The envelope of everything in the store: versioned JSON that keeps what it does not know.
+//! The envelope of every record in the store: versioned JSON that preserves unknown fields.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -81,8 +81,8 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
     }
 }
 
-/// A field that the type knows but leaves out when it has its default (an empty map or list)
-/// is not foreign: keeping it would resurrect it after it was cleared.
+/// A field that the type omits when it has its default (an empty map or list) is not unknown:
+/// keeping it would restore it after it was cleared.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.is_empty(),

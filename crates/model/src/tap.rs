@@ -1,4 +1,4 @@
-//! What network hands to guest: a tap device that QEMU can use.
+//! What the crate network gives to the crate guest: a tap device for QEMU.
 
 use serde::{Deserialize, Serialize};
 

@@ -33,18 +33,19 @@ pub fn fingerprint(octets: &[u8]) -> String {
     octets.collect::<Vec<_>>().join(":")
 }
 
-/// A day as `2026-11-25`, at Greenwich.
+/// The UTC date, as `2026-11-25`.
 pub fn utc_date(time: crate::UnixTime) -> String {
     let (year, month, day) = crate::calendar::civil_date(time.div_euclid(86_400));
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// The longest name of a storage and of a token. Proxmox VE sets no limit; here both are words of
-/// keys in the store and of file names, which have one.
+/// The maximum length of the name of a storage and of a token. Proxmox VE sets no limit; here both
+/// are parts of store keys and file names, which have one.
 pub const STORAGE_ID_LENGTH: usize = 100;
 pub const TOKEN_NAME_LENGTH: usize = 64;
 
-/// The longest user with realm, realm, and name of a group, a role or one level of a pool.
+/// The maximum length of a user with realm, a realm, and the name of a group, a role or one level
+/// of a pool.
 pub const USER_ID_LENGTH: usize = 64;
 pub const REALM_LENGTH: usize = 32;
 pub const CONFIG_NAME_LENGTH: usize = 128;
@@ -52,7 +53,7 @@ pub const CONFIG_NAME_LENGTH: usize = 128;
 /// Three levels and two slashes.
 pub const POOL_ID_LENGTH: usize = 3 * CONFIG_NAME_LENGTH + 2;
 
-/// The longest name of a volume below its storage.
+/// The maximum length of a volume's name below its storage.
 pub const VOLUME_NAME_LENGTH: usize = 512;
 
 /// The `pve-storage-id` rule of the schema.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[error("'{0}' is not a size (a number with an optional K, M, G or T)")]
 pub struct SizeError(pub String);
 
-/// A number of bytes. Written with the largest binary unit that divides it, as in a disk's
-/// `size=32G`; the number of bytes where none does.
+/// A number of bytes. Printed with the largest binary unit that divides it, as in a disk's
+/// `size=32G`, else as a plain number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ByteSize(pub u64);
@@ -31,13 +31,13 @@ impl ByteSize {
         self.0
     }
 
-    /// A part of GiB, as a new volume is asked for, in whole KiB: rounded up.
+    /// A size in GiB, as in a request for a new volume, rounded up to whole KiB.
     pub fn of_gib(gib: f64) -> Self {
         let kib = (gib * f64::from(1 << 20)).ceil() as u64;
         Self(kib.saturating_mul(1 << 10))
     }
 
-    /// Rounded up to whole KiB, of which images are made; none where that is too large.
+    /// Rounded up to whole KiB, as image sizes are; none on overflow.
     pub fn whole_kib(self) -> Option<Self> {
         self.0.checked_next_multiple_of(1 << 10).map(Self)
     }

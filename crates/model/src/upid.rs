@@ -19,8 +19,8 @@ pub struct UpidError;
 #[serde(try_from = "String", into = "String")]
 pub struct Upid {
     pub node: NodeName,
-    /// Distinguishes tasks that began in the same second. Not a process id of ours; PVE's
-    /// clients only ever compare it.
+    /// Distinguishes tasks that began in the same second. It is not a process id; PVE's clients
+    /// only compare it.
     pub pid: u32,
     pub pstart: u64,
     pub starttime: UnixTime,

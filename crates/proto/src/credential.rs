@@ -1,9 +1,9 @@
-//! Who is asking, before and after it is verified.
+//! Credentials, and the identity they prove.
 
 use model::{TokenName, UnixTime, UserId};
 use serde::{Deserialize, Serialize};
 
-/// What a caller shows. It passes through the api unread; the agent verifies it.
+/// A caller's credential. The api passes it on unread; the agent verifies it.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
@@ -15,8 +15,8 @@ pub enum Credential {
     },
     /// `user@realm!name=secret`.
     Token(String),
-    /// The process at the other end of the socket, by its uid as the kernel reports it. Only
-    /// uid 0 is somebody: `root@pam`.
+    /// The process at the other end of the socket, by its uid as the kernel reports it. Only uid 0
+    /// is a user: `root@pam`.
     Peer,
 }
 
@@ -36,10 +36,10 @@ impl std::fmt::Debug for Credential {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub user: UserId,
-    /// The API token, where the caller came with one.
+    /// The API token, if the caller used one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenIdentity>,
-    /// When the credential stops being good.
+    /// When the credential expires.
     pub expires: UnixTime,
 }
 
@@ -69,7 +69,7 @@ impl Identity {
         self.user.is_root() && !separated
     }
 
-    /// `user@realm` or `user@realm!token`, as tasks and logs name a caller.
+    /// `user@realm` or `user@realm!token`: the caller in tasks and logs.
     pub fn label(&self) -> String {
         match &self.token {
             Some(token) => format!("{}!{}", self.user, token.name),

@@ -1,4 +1,4 @@
-//! The operation table as JSON, in the shape in which the Proxmox VE schema is commonly printed.
+//! The operation table as JSON, in the format in which the Proxmox VE schema is commonly printed.
 
 use model::schema::{Field, Format, Kind, Shape, Unbuilt};
 use serde_json::{Map, Value, json};
@@ -44,7 +44,7 @@ fn dump_param(row: &Row, field: &Field) -> Value {
         object.insert("in".into(), "path".into());
     }
     object.extend(dump_field(field));
-    // Its format's, where it has none of its own.
+    // The format's maximum, if the field sets none.
     if field.kind == Kind::String && field.one_of.is_empty() {
         object.insert("maxLength".into(), field.longest().into());
     }

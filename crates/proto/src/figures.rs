@@ -1,25 +1,25 @@
-//! What lists show of a guest's record: a few figures instead of its configuration.
+//! The figures of a guest's record that lists show instead of its configuration.
 
 use std::collections::BTreeMap;
 
 use model::qemu::{Boot, BootDevice, Drive, DriveSlot, parse_memory_mib};
 use model::{GuestConfig, GuestKind, GuestRecord};
 
-/// Memory of a guest that names none, in MiB.
+/// Default memory of a guest, in MiB.
 const MEMORY_MIB: u64 = 512;
 
-/// A guest's record in figures. What cannot be read counts as 0 here: a list shows a guest with
-/// a broken option all the same.
+/// A guest's record in figures. A value that cannot be read counts as 0 here, so that a list still
+/// shows a guest with a broken option.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuestFigures {
     pub name: String,
     pub tags: Option<String>,
-    /// What is being done to it, in Proxmox VE's words.
+    /// The lock, by its name in Proxmox VE.
     pub lock: Option<String>,
     pub template: bool,
     /// It has a serial console.
     pub serial: bool,
-    /// Processors that it has at start.
+    /// Processors at start.
     pub cpus: u32,
     pub memory: u64,
     /// Size of the disk that it boots from, in bytes.
@@ -60,7 +60,7 @@ impl GuestFigures {
     }
 }
 
-/// The size of the first disk in the boot order; 0 where there is none.
+/// The size of the first disk in the boot order; 0 if there is none.
 fn boot_disk_size(config: &GuestConfig) -> u64 {
     let drives = drives(config);
     let boot = config

@@ -1,7 +1,7 @@
-//! What api, agents and command line say to each other.
+//! The protocol between api, agents and command line.
 //!
 //! ```text
-//!   table    one row an operation: path, verb, parameters, answer, permission, form
+//!   table    one row per operation: path, verb, parameters, answer, permission, form
 //!   route    method and path → row and path parameters
 //!   wire     call · submit · stream · watch, as frames over a unix socket
 //!

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{Row, Verb};
 
-/// A row that a path leads to, with the values of its path parameters.
+/// The row for a path, with the values of its path parameters.
 #[derive(Debug, Clone)]
 pub struct Match {
     pub row: &'static Row,
@@ -15,7 +15,7 @@ pub struct Match {
 struct Branch {
     rows: HashMap<Verb, &'static Row>,
     words: HashMap<&'static str, Branch>,
-    /// The name of the parameter that stands here, and what comes below.
+    /// The name of the parameter at this place, and the branch below it.
     parameter: Option<(&'static str, Box<Branch>)>,
 }
 
@@ -36,8 +36,8 @@ impl Router {
         Self { root }
     }
 
-    /// Finds the row. `segments` are percent-decoded and not empty; a path may contain more
-    /// slashes than needed.
+    /// Finds the row. `segments` are percent-decoded and not empty; a path may contain extra
+    /// slashes.
     pub fn find(&self, verb: Verb, segments: &[String]) -> Option<Match> {
         let mut path_params = Vec::new();
         let branch = self.root.descend(segments, &mut path_params)?;

@@ -37,29 +37,29 @@ impl Verb {
 /// How an operation runs (docs/decisions/0001).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// The api answers it by itself, from constants or from its index.
+    /// The api answers alone, from constants or from its index.
     Index,
-    /// The agent answers it: a read, or a change that is over when it answers.
+    /// The agent answers: a read, or a change that is complete when it answers.
     Call,
     /// The agent journals a task and answers its UPID.
     Submit,
-    /// The agent answers and hands over a descriptor: consoles, uploads.
+    /// The agent answers and passes a descriptor: consoles, uploads.
     Stream,
 }
 
 /// Which node an operation is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// Any node gives the same answer.
+    /// Any node; all give the same answer.
     Any,
     /// The node named by the parameter `node`.
     Node,
 }
 
-/// What an operation needs of the cluster.
+/// Whether an operation needs the cluster's store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// Works on the owner node in a minority and with the store out of reach.
+    /// Works on the owner node without quorum and without the store.
     Local,
     /// Changes the store.
     Quorum,
@@ -73,7 +73,7 @@ pub struct Need {
     pub privileges: Vec<Privilege>,
     /// One of the privileges is enough.
     pub any: bool,
-    /// Another path on which they do as well.
+    /// Another path on which the privileges are accepted as well.
     pub or_on: Option<String>,
 }
 
@@ -100,17 +100,17 @@ impl Need {
 /// Who may call an operation.
 #[derive(Debug, Clone, Copy)]
 pub enum Permission {
-    /// Anybody, without a credential too.
+    /// Anyone, also without a credential.
     World,
     /// Every authenticated caller; an answer shows only what the caller may see.
     User,
-    /// `root@pam` and nobody else.
+    /// `root@pam` only.
     Root,
-    /// Whoever passes the check. `root@pam` passes every one.
+    /// Callers who pass the check. `root@pam` always does.
     Check(Check),
 }
 
-/// A check of privileges, with `{name}` in paths standing for parameters.
+/// A check of privileges; `{name}` in a path is replaced by the parameter.
 #[derive(Debug, Clone, Copy)]
 pub enum Check {
     /// All of the privileges on the path.
@@ -119,9 +119,9 @@ pub enum Check {
     AnyOn(&'static str, &'static [Privilege]),
     All(&'static [Check]),
     Any(&'static [Check]),
-    /// Only where this parameter is given; without it the check fails.
+    /// Only if this parameter is given; otherwise the check fails.
     Given(&'static str, &'static Check),
-    /// The parameter `userid` is the caller.
+    /// The parameter `userid` names the caller.
     SelfUser,
     /// The privilege on the realm of the parameter `userid`.
     UserRealm(Privilege),
@@ -131,9 +131,9 @@ pub enum Check {
         privileges: &'static [Privilege],
         new_groups: bool,
     },
-    /// May change the access control list at the parameter `path`.
+    /// The caller may change the access control list at the parameter `path`.
     ModifyAcl,
-    /// What is needed depends on what is asked.
+    /// The required privileges depend on the parameters.
     Computed(fn(&Values) -> Vec<Need>),
 }
 
@@ -145,7 +145,7 @@ pub struct Row {
     pub name: &'static str,
     pub verb: Verb,
     /// With `{name}` for path parameters, which are declared in `params` too. `{volume}` and
-    /// `{upid}` at the end swallow slashes.
+    /// `{upid}` at the end may contain slashes.
     pub path: &'static str,
     /// One sentence for the API viewer and `pvesh usage`.
     pub summary: &'static str,
@@ -156,10 +156,10 @@ pub struct Row {
     pub form: Form,
     pub target: Target,
     pub needs: Needs,
-    /// False where an API token is not enough and a ticket is needed.
+    /// False if the operation refuses API tokens and needs a ticket.
     pub allow_token: bool,
-    /// The answer is true only where nothing of this area is configured, which cannot be done
-    /// here yet. What builds the area takes the mark away.
+    /// The answer is only correct as long as nothing of this area is configured, which is not
+    /// possible yet. Remove the mark when the area is built.
     pub unconfigured: bool,
 }
 
@@ -242,13 +242,13 @@ impl Row {
         self
     }
 
-    /// Runs on the node that the parameter `node` names.
+    /// Runs on the node in the parameter `node`.
     pub const fn on_node(mut self) -> Self {
         self.target = Target::Node;
         self
     }
 
-    /// Works without quorum although it is no read.
+    /// Works without quorum, although it is not a read.
     pub const fn local(mut self) -> Self {
         self.needs = Needs::Local;
         self
@@ -264,12 +264,12 @@ impl Row {
         self
     }
 
-    /// Checks and types a caller's parameters.
+    /// Checks a caller's parameters and converts them to their types.
     pub fn check_params(&self, given: &Values) -> Result<Values, Error> {
         model::schema::check_object(self.params, given).map_err(Error::invalid_fields)
     }
 
-    /// Puts a node's own name where checked parameters call it `localhost`.
+    /// Replaces `localhost` in checked parameters by the node's own name.
     pub fn name_node(&self, params: &mut Values, node: &str) {
         for (name, value) in params.iter_mut().filter(|(_, value)| *value == "localhost") {
             let field = model::schema::find(self.params, name);
@@ -279,7 +279,7 @@ impl Row {
         }
     }
 
-    /// `GET /version`, as error texts and logs name an operation.
+    /// `GET /version`: the operation in error texts and logs.
     pub fn label(&self) -> String {
         format!("{} {}", self.verb.as_str(), self.path)
     }

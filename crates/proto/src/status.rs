@@ -1,12 +1,12 @@
-//! What is observed of a node, its guests and its storages.
+//! The observed status of a node, its guests and its storages.
 //!
-//! Status is never stored: each agent looks, and streams what has changed inside the watch that
-//! also feeds copies of the store.
+//! Status is never stored: each agent measures it, and streams changes in the watch that also feeds
+//! copies of the store.
 
 use model::{NodeName, Pressure, StorageId, VmId};
 use serde::{Deserialize, Serialize};
 
-/// One message of a watch. `S` is what the store's feed says.
+/// One message of a watch. `S` is a message of the store's feed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchMessage<S> {
@@ -14,34 +14,34 @@ pub enum WatchMessage<S> {
     Status(StatusUpdate),
 }
 
-/// What has changed on a node since the message before.
+/// The changes on a node since the previous message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusUpdate {
     pub node: NodeName,
-    /// This is all there is: a guest that is not named does not run.
+    /// True if the list of guests is complete: a guest that is not in it does not run.
     #[serde(default)]
     pub complete: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<NodeUsage>,
-    /// Guests that run, and those that have ended since.
+    /// Running guests, and those that have stopped since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guests: Vec<GuestUsage>,
-    /// All storages of the node, where something about one has changed.
+    /// All storages of the node, if any of them changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storages: Option<Vec<StorageUsage>>,
 }
 
-/// What a node has and uses. Sizes are bytes.
+/// Resources of a node and their use. Sizes are bytes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeUsage {
     /// Busy part of all processors, 0 to 1.
     pub cpu: f64,
-    /// Part of the processors' time that was spent waiting for disks, 0 to 1.
+    /// Share of the processors' time spent waiting for disks, 0 to 1.
     pub wait: f64,
     pub cpus: u32,
     pub memory: u64,
     pub memory_total: u64,
-    /// Of the file system that the node's root lies on.
+    /// Of the file system that contains the node's root.
     pub disk: u64,
     pub disk_total: u64,
     pub uptime_s: u64,
@@ -49,20 +49,20 @@ pub struct NodeUsage {
     pub cgroup: u8,
 }
 
-/// What a guest uses. Counters begin at 0 with every start of the guest; sizes are bytes.
+/// Resource use of a guest. Counters begin at 0 with every start of the guest; sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GuestUsage {
     pub vmid: VmId,
-    /// False in the last word about a guest that has ended; the figures are 0 then.
+    /// False in the last message about a guest that has stopped; the figures are 0 then.
     pub running: bool,
     #[serde(default)]
     pub pid: u32,
     #[serde(default)]
     pub uptime_s: u64,
-    /// Processors of the host that it keeps busy: 1.5 is one and a half.
+    /// Processors of the host in use: 1.5 is one and a half.
     #[serde(default)]
     pub cpus_busy: f64,
-    /// What its scope takes of the host's memory.
+    /// Memory of the host that the guest's scope uses.
     #[serde(default)]
     pub memory: u64,
     #[serde(default)]
@@ -75,22 +75,22 @@ pub struct GuestUsage {
     /// Sent by the guest.
     #[serde(default)]
     pub net_out: u64,
-    /// QEMU's own word: `running`, `paused`, `prelaunch`; none where it did not answer.
+    /// QEMU's run state: `running`, `paused`, `prelaunch`; none if it did not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qmp_status: Option<String>,
-    /// How long it had to wait, where the kernel counts that.
+    /// Pressure figures, if the kernel has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pressure: Option<Pressure>,
-    /// What the guest says of its memory, where it has a balloon and says something.
+    /// Memory figures from the guest, if it has a balloon and reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balloon: Option<Balloon>,
-    /// Its network cards; known on its own node only, since lists do not show them.
+    /// Its network cards; only known on its own node, since lists do not show them.
     #[serde(skip)]
     pub nics: Vec<NicUsage>,
 }
 
 impl GuestUsage {
-    /// A guest that does not run.
+    /// A stopped guest.
     pub fn stopped(vmid: VmId) -> Self {
         Self {
             vmid,
@@ -114,14 +114,14 @@ impl GuestUsage {
 /// The memory balloon of a guest. Sizes are bytes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Balloon {
-    /// What the balloon leaves to the guest.
+    /// The memory that the balloon leaves to the guest.
     pub actual: u64,
-    /// What the guest was started with.
+    /// The memory at start.
     pub max: u64,
-    /// When the guest last told, in seconds since 1970; 0 for never.
+    /// When the guest last reported, in seconds since 1970; 0 for never.
     #[serde(default)]
     pub last_update: i64,
-    /// The guest's own figures, each where it has one.
+    /// The guest's own figures, as far as it reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,22 +137,21 @@ pub struct Balloon {
 }
 
 impl Balloon {
-    /// What the guest itself uses.
+    /// The memory in use inside the guest.
     pub fn used(&self) -> Option<u64> {
         Some(self.total?.saturating_sub(self.free?))
     }
 }
 
 impl GuestUsage {
-    /// The memory that the guest uses by its own account, or its process where it has none;
-    /// never more than `most`.
+    /// The memory in use as the guest reports it, else that of its process; at most `most`.
     pub fn memory_used(&self, most: u64) -> u64 {
         let told = self.balloon.as_ref().and_then(Balloon::used);
         told.unwrap_or(self.memory).min(most)
     }
 }
 
-/// One network card of a guest, by the name of its link on the host.
+/// One network card of a guest, by its link on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NicUsage {
     pub link: String,
@@ -160,11 +159,11 @@ pub struct NicUsage {
     pub net_out: u64,
 }
 
-/// How full a storage is, as its node sees it. Sizes are bytes.
+/// Space of a storage, as its node sees it. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageUsage {
     pub storage: StorageId,
-    /// It answered.
+    /// Whether the storage answered.
     pub active: bool,
     pub used: u64,
     pub total: u64,

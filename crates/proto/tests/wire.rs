@@ -1,4 +1,4 @@
-//! The wire between two processes, here two ends in one.
+//! Both ends of the wire, in one process.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::io::{Read, Write};
@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
-/// Answers what it is asked, and counts what is going on.
+/// Answers requests, and counts those in progress.
 #[derive(Default)]
 struct Echo {
     begun: AtomicUsize,
     dropped: AtomicUsize,
-    /// Lets the changes that wait be made.
+    /// Releases the changes that wait.
     go_on: Notify,
     made: AtomicUsize,
 }
 
-/// Counts the end of a request that never ends by itself.
+/// Counts when a request that never ends by itself is dropped.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl Drop for Counted<'_> {
@@ -95,8 +95,8 @@ fn request(op: &str) -> Request {
     }
 }
 
-/// Files of guests come as answers: those may be longer than what is asked, and one that is too
-/// long is told instead of being waited for.
+/// Files of guests are sent as answers, which may be longer than requests; an answer that is too
+/// long is reported as an error.
 #[tokio::test]
 async fn a_long_answer_comes_whole_or_as_an_error() {
     let served = served();
@@ -154,7 +154,7 @@ async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// However many requests hang: they do not keep the frames of others from being read.
+/// Hanging requests, in any number, do not keep other frames from being read.
 #[tokio::test]
 async fn a_thousand_that_hang_hold_nothing_up_and_are_dropped_when_they_are_given_up() {
     let Served {

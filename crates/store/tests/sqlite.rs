@@ -154,7 +154,7 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
     let before = (fs::read(backend.path()).unwrap(), mode(&backend.path()));
     let refusal = backend.refusal();
     assert!(
-        refusal.contains("state.db: the file is no readable store"),
+        refusal.contains("state.db: the file is not a readable store"),
         "{refusal}"
     );
     assert_eq!(

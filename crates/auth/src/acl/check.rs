@@ -1,4 +1,4 @@
-//! Holds an identity against what a row demands.
+//! Checks an identity against a row's permission.
 
 use model::schema::{Values, format::split_list};
 use model::{Error, Privilege, UserId};
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::{Access, View, normalize};
 
-/// What is missing, in the words of Proxmox VE: `/vms/100, VM.PowerMgmt`. May be empty.
+/// The missing rights, as Proxmox VE writes them: `/vms/100, VM.PowerMgmt`. May be empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Permission check failed{}", if .0.is_empty() { String::new() } else { format!(" ({})", .0) })]
 pub struct Denied(pub String);
 
 impl Denied {
-    /// Only the superuser may.
+    /// Only root may do this.
     pub fn not_root() -> Self {
         Self("user != root@pam".to_owned())
     }
@@ -46,7 +46,7 @@ impl Access {
         now: model::UnixTime,
     ) -> Result<(), Denied> {
         match permission {
-            // What any caller may do needs no snapshot of rights.
+            // An operation that any caller may call needs no snapshot of rights.
             Permission::World | Permission::User => Ok(()),
             Permission::Root if self.view(who, now).is_root() => Ok(()),
             Permission::Root => Err(Denied::not_root()),
@@ -63,8 +63,8 @@ fn text(params: &Values, name: &str) -> Option<String> {
     }
 }
 
-/// Puts parameters into a path. None where one is not given or would leave its place in the
-/// path: only a pool's name may contain slashes.
+/// Fills parameters into a path. None if one is missing or would change the path's structure: only
+/// a pool's name may contain slashes.
 fn fill(template: &str, params: &Values) -> Option<String> {
     let mut path = String::new();
     let mut rest = template;
@@ -83,7 +83,7 @@ fn fill(template: &str, params: &Values) -> Option<String> {
 }
 
 impl View<'_> {
-    /// Demands all of the privileges on a path; the first that is missing is named.
+    /// Requires all of the privileges on a path; the first missing one is named.
     pub fn require(&self, path: &str, privileges: &[Privilege]) -> Result<(), Denied> {
         let here = self.privileges(path);
         match privileges
@@ -95,7 +95,7 @@ impl View<'_> {
         }
     }
 
-    /// Demands one of the privileges on a path.
+    /// Requires one of the privileges on a path.
     pub fn require_any(&self, path: &str, privileges: &[Privilege]) -> Result<(), Denied> {
         if self.has_any(path, privileges) {
             Ok(())
@@ -104,7 +104,7 @@ impl View<'_> {
         }
     }
 
-    /// Demands what a request was found to need.
+    /// Requires the rights that a request turned out to need.
     pub fn meet(&self, need: &Need) -> Result<(), Denied> {
         let on = |path: &str| {
             if need.any {
@@ -119,7 +119,7 @@ impl View<'_> {
         }
     }
 
-    /// Holds this identity against a check.
+    /// Checks this identity.
     pub fn check(&self, check: &Check, params: &Values) -> Result<(), Denied> {
         if self.is_root() {
             return Ok(());
@@ -170,8 +170,8 @@ impl View<'_> {
             .ok_or_else(|| Denied(String::new()))
     }
 
-    /// A token is never its owner here: a token with few rights could otherwise make one with
-    /// all of its owner's.
+    /// A token does not count as its owner here: a token with few rights could otherwise create one
+    /// with all of its owner's.
     fn check_self(&self, params: &Values) -> Result<(), Denied> {
         let who = self.identity();
         if who.token.is_none() && self.userid(params)? == who.user {
@@ -196,7 +196,7 @@ impl View<'_> {
         if new_groups {
             let groups = text(params, "groups").unwrap_or_default();
             let mut groups = split_list(&groups).peekable();
-            // A new user must be born into a group that the caller manages.
+            // A new user must be created in a group that the caller manages.
             if !exists && groups.peek().is_none() {
                 return Err(Denied::any(ALL, privileges));
             }
@@ -219,8 +219,8 @@ impl View<'_> {
         self.is_root() || self.check_user_groups(privileges, false, &userid).is_ok()
     }
 
-    /// Whether this identity may change the access control list at a path: with
-    /// `Permissions.Modify`, or as whoever allocates what is there.
+    /// Whether this identity may change the access control list at a path: by `Permissions.Modify`,
+    /// or by the right to allocate the object.
     pub fn check_modify_acl(&self, path: &str) -> Result<(), Denied> {
         let mut enough = vec![Privilege::PermissionsModify];
         let below = |folder: &str| {

@@ -29,8 +29,8 @@ pub use check::Denied;
 pub use path::normalize;
 pub use view::{Permissions, View};
 
-/// Everything public that decides about rights, as it was at one revision. Cloning copies it
-/// all: share it in an `Arc`.
+/// All public records that rights depend on, at one revision. Cloning copies everything: share it
+/// in an `Arc`.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     pub(crate) revision: Revision,
@@ -43,8 +43,8 @@ pub struct Access {
     pub(crate) acl: BTreeMap<String, Record<AclNode>>,
     pub(crate) pools: BTreeMap<PoolId, Record<Pool>>,
     pub(crate) tokens: BTreeMap<UserId, BTreeMap<TokenName, Record<Token>>>,
-    /// Keys whose records this version cannot read. They grant nothing, close what they are
-    /// about, and are never overwritten.
+    /// Keys of records that this version cannot read. They grant nothing, close the path they apply
+    /// to, and are never overwritten.
     pub(crate) opaque: BTreeSet<Key>,
     /// Derived from `pools`.
     pool_of_guest: HashMap<u32, PoolId>,
@@ -66,8 +66,8 @@ impl Access {
         Ok(access)
     }
 
-    /// Follows commits, in their order. What is older than the snapshot changes nothing, and
-    /// changes of other keys only move the revision.
+    /// Applies commits, in their order. A commit older than the snapshot changes nothing, and
+    /// changes of other keys only advance the revision.
     pub fn apply(&mut self, changes: &Changes) {
         if changes.revision <= self.revision {
             return;
@@ -92,7 +92,7 @@ impl Access {
         }
     }
 
-    /// The revision that the snapshot is of.
+    /// The revision of the snapshot.
     pub fn revision(&self) -> Revision {
         self.revision
     }
@@ -159,7 +159,7 @@ impl Access {
         }
     }
 
-    /// A user, who for `root@pam` is always there.
+    /// A user; `root@pam` always exists.
     pub fn user(&self, id: &UserId) -> Option<User> {
         match self.users.get(id) {
             Some(record) => Some(record.data.clone()),
@@ -167,7 +167,7 @@ impl Access {
         }
     }
 
-    /// All users, `root@pam` among them.
+    /// All users, including `root@pam`.
     pub fn users(&self) -> BTreeMap<UserId, User> {
         let mut users: BTreeMap<UserId, User> = self
             .users
@@ -180,7 +180,7 @@ impl Access {
         users
     }
 
-    /// The groups of a user that exist.
+    /// The user's groups, without those that were deleted.
     pub fn groups_of<'a>(&'a self, user: &UserId) -> impl Iterator<Item = &'a GroupId> {
         let groups = self.users.get(user).map(|record| &record.data.groups);
         groups
@@ -221,7 +221,7 @@ impl Access {
         })
     }
 
-    /// The roles that somebody made.
+    /// The custom roles.
     pub fn custom_roles(&self) -> impl Iterator<Item = &RoleId> {
         self.roles.keys()
     }
@@ -266,7 +266,7 @@ impl Access {
         self.tokens.get(user)?.get(name).map(|record| &record.data)
     }
 
-    /// All realms: the built-in ones as they were changed.
+    /// All realms, including the built-in ones with their changes.
     pub fn realms(&self) -> BTreeMap<RealmId, Realm> {
         let built_in = |kind: RealmKind, comment: &str| Realm {
             kind,
@@ -301,8 +301,8 @@ impl Access {
         self.realms().remove(&RealmId::new(name).ok()?)
     }
 
-    /// Whether a verified identity is still somebody: its user and token exist, are enabled
-    /// and have not expired.
+    /// Whether a verified identity is still valid: its user and token exist, are enabled and have
+    /// not expired.
     pub fn is_active(&self, who: &Identity, now: UnixTime) -> bool {
         let user = self.user(&who.user).is_some_and(|user| user.is_active(now));
         let token = who.token.as_ref().is_none_or(|token| {
@@ -317,7 +317,7 @@ impl Access {
         View::new(self, who, now)
     }
 
-    /// What an identity may do on a path.
+    /// The privileges of an identity on a path.
     pub fn privileges(&self, who: &Identity, now: UnixTime, path: &str) -> PrivilegeSet {
         self.view(who, now).privileges(path)
     }

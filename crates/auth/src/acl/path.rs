@@ -2,8 +2,8 @@
 
 use model::text;
 
-/// Brings a path into its one spelling: a slash before each word and nowhere else. None for what
-/// is no path that rights can be given on.
+/// Normalizes a path: a slash before each word and nowhere else. None if rights cannot be granted
+/// on it.
 pub fn normalize(path: &str) -> Option<String> {
     if path.is_empty() {
         return None;

@@ -11,7 +11,7 @@ use crate::keys::{self, Subject};
 use crate::records::{AclEntry, SubjectKind};
 use crate::roles::NO_ACCESS;
 
-/// Paths that `GET /access/permissions` always looks at.
+/// Paths that `GET /access/permissions` always includes.
 const TOP: [&str; 8] = [
     "/",
     "/access",
@@ -23,7 +23,7 @@ const TOP: [&str; 8] = [
     "/vms",
 ];
 
-/// Which privileges (by the beginnings of their names) a web interface looks at for what.
+/// For each area of a web interface, the privileges (by prefix) that concern it.
 const AREAS: [(&str, &[&str]); 7] = [
     ("access", &["User.", "Group.", "Permissions.Modify"]),
     ("dc", &["Sys.Audit", "Sys.Modify", "SDN."]),
@@ -34,12 +34,12 @@ const AREAS: [(&str, &[&str]); 7] = [
     ("vms", &["VM.", "Permissions.Modify"]),
 ];
 
-/// What a set of roles comes to.
+/// The privileges that a set of roles grants.
 #[derive(Debug, Clone, Copy, Default)]
 struct Granted {
-    /// All that is granted here.
+    /// All privileges granted on the path.
     here: PrivilegeSet,
-    /// The part of it that holds below too.
+    /// Those that propagate to paths below.
     below: PrivilegeSet,
     no_access: bool,
 }
@@ -50,7 +50,7 @@ impl Granted {
             self.no_access = true;
             return;
         }
-        // A role that is gone grants nothing, but its entry still replaces what came before.
+        // A deleted role grants nothing, but its entry still overrides inherited ones.
         let privileges = access.role(&entry.role).unwrap_or_default();
         self.here = self.here.union(privileges);
         if propagate {
@@ -70,15 +70,15 @@ impl Granted {
     }
 }
 
-/// What the access control list says of one subject at one node: for the node itself, and for
-/// all below it. None where it says nothing, and what was inherited stays.
+/// The entries of one subject at one node: for the node itself, and for everything below. None if
+/// there are none; then inherited rights stay.
 #[derive(Debug, Default)]
 struct Node {
     leaf: Option<Granted>,
     inherited: Option<Granted>,
 }
 
-/// The nodes that matter to one subject, looked up by path.
+/// The nodes with entries for one subject, by path.
 #[derive(Debug, Default)]
 struct Rights {
     nodes: HashMap<String, Node>,
@@ -104,7 +104,7 @@ impl Rights {
         Self { nodes }
     }
 
-    /// Walks from the root to the leaf; every node that says something replaces what was.
+    /// Walks from the root to the leaf; entries at a node replace what was inherited.
     fn on(&self, path: &str) -> Granted {
         let mut granted = Granted::default();
         for node_path in ancestors(path) {
@@ -124,8 +124,8 @@ impl Rights {
     }
 }
 
-/// The entries at one node that count: those of the user (or token), else those of the groups
-/// together. Above the leaf only entries that propagate count.
+/// The entries at one node that apply: those of the user (or token), else those of the groups
+/// together. Above the leaf only entries that propagate apply.
 fn matched(access: &Access, mine: &[(SubjectKind, &AclEntry)], above: bool) -> Option<Granted> {
     [SubjectKind::Token, SubjectKind::User, SubjectKind::Group]
         .into_iter()
@@ -142,24 +142,23 @@ fn matched(access: &Access, mine: &[(SubjectKind, &AclEntry)], above: bool) -> O
         })
 }
 
-/// `{"/vms/100": {"VM.Audit": true}}`: for each path its privileges, and whether each also holds
-/// below.
+/// `{"/vms/100": {"VM.Audit": true}}`: for each path its privileges, and whether each propagates.
 pub type Permissions = BTreeMap<String, BTreeMap<&'static str, bool>>;
 
-/// One identity's rights in one snapshot. Making one reads the whole access control list once;
-/// asking it then costs a few look-ups, so make one for a whole list.
+/// One identity's rights in one snapshot. Building it scans the whole access control list; a query
+/// then costs a few look-ups. Build one per list, not one per row.
 #[derive(Debug)]
 pub struct View<'a> {
     access: &'a Access,
     who: Identity,
     everything: bool,
-    /// None: this identity is nobody (any more).
+    /// None: the user or token does not exist or is not active.
     own: Option<Rights>,
-    /// The owner's rights, where a token has rights of its own.
+    /// The owner's rights, for a token with rights of its own.
     limit: Option<Rights>,
     owner_is_root: bool,
-    /// Paths whose entries cannot be read. What they would take away is unknown, so there is
-    /// nothing there and below.
+    /// Paths with unreadable entries. What those would revoke is unknown, so nothing is granted
+    /// there and below.
     closed: HashSet<String>,
 }
 
@@ -173,7 +172,7 @@ impl<'a> View<'a> {
             None => false,
             Some((_, record)) => record.is_none_or(|record| record.privsep),
         };
-        // root@pam itself is never locked out here: over the socket it is the kernel that vouches.
+        // root@pam itself is never locked out here: on the unix socket the kernel proves who it is.
         let root_itself = who.user.is_root() && who.token.is_none();
         let active = root_itself || access.is_active(who, now);
         let own = active.then(|| match (&who.token, separated) {
@@ -213,12 +212,12 @@ impl<'a> View<'a> {
         self.access
     }
 
-    /// `root@pam`, or a token of it that has all its owner's rights: passes every check.
+    /// `root@pam`, or one of its tokens with full rights: passes every check.
     pub fn is_root(&self) -> bool {
         self.everything
     }
 
-    /// What this identity may do on a path (`/vms/100`, spelled as `normalize` does).
+    /// The privileges on a path (`/vms/100`, normalized).
     pub fn privileges(&self, path: &str) -> PrivilegeSet {
         self.granted(path).here
     }
@@ -263,7 +262,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Adds what the path's pools grant: only here, never below, and not against NoAccess.
+    /// Adds the rights granted by the path's pools: for this path only, and not over NoAccess.
     fn with_pools(&self, rights: &Rights, path: &str) -> Granted {
         let mut granted = rights.on(path);
         if granted.no_access {
@@ -291,7 +290,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The privileges on one path, with whether each holds below too.
+    /// The privileges on one path, and whether each propagates.
     pub fn permissions_on(&self, path: &str) -> BTreeMap<&'static str, bool> {
         let granted = self.granted(path);
         granted
@@ -301,8 +300,8 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// What a web interface shows of itself to this identity: by area, the privileges held on one
-    /// of its paths. The rights on pools are rights on guests and storages.
+    /// What a web interface offers to this identity: by area, the privileges held on one of its
+    /// paths. Rights on pools count as rights on guests and storages.
     pub fn capabilities(&self) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         let mut areas: BTreeMap<&'static str, BTreeSet<&'static str>> = AREAS
             .iter()
@@ -328,7 +327,7 @@ impl<'a> View<'a> {
         areas
     }
 
-    /// Everything that this identity may do, on every path that the snapshot knows of.
+    /// All privileges, on every path that the snapshot contains.
     pub fn permissions(&self) -> Permissions {
         let mut paths: HashSet<String> = TOP.iter().map(|path| (*path).to_owned()).collect();
         paths.extend(self.access.acl.keys().cloned());

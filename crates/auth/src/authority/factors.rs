@@ -1,5 +1,5 @@
-//! Second factors in the store. Every change is a commit on condition that nobody else changed
-//! the record meanwhile.
+//! Second factors in the store. Every change is a commit on condition that the record has not
+//! changed meanwhile.
 
 use model::{Record, UserId};
 use serde_json::Value;
@@ -11,13 +11,13 @@ use crate::keys;
 use crate::tfa::Factors;
 
 impl Authority {
-    /// A user's second factors; none are an empty set.
+    /// A user's second factors; an empty set if there are none.
     pub async fn factors(&self, user: &UserId) -> Result<Factors, AuthError> {
         let stored = self.read::<Factors>(&keys::tfa_secret(user)).await?;
         Ok(stored.map(|(record, _)| record.data).unwrap_or_default())
     }
 
-    /// The second factors of all users that have some.
+    /// The second factors of all users that have any.
     pub async fn all_factors(&self) -> Result<Vec<(UserId, Factors)>, AuthError> {
         let prefix = keys::tfa_secrets();
         let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
@@ -34,8 +34,8 @@ impl Authority {
         Ok(entries.into_iter().filter_map(read).collect())
     }
 
-    /// Changes a user's second factors. `change` may be called several times; None leaves
-    /// everything as it is. Returns what it returned, and the revision of the commit.
+    /// Changes a user's second factors. `change` may be called several times; None writes nothing.
+    /// Returns its result, and the revision of the commit.
     pub async fn change_factors<T>(
         &self,
         user: &UserId,
@@ -71,14 +71,14 @@ impl Authority {
         Err(AuthError::Contended)
     }
 
-    /// What a login is challenged with; none where a password is enough.
+    /// The challenge for a login; none if the password is enough.
     pub(super) async fn wanted_factors(&self, user: &UserId) -> Result<Option<Value>, AuthError> {
         let factors = self.factors(user).await?;
         Ok(factors.are_needed().then(|| factors.challenge()))
     }
 
-    /// Whether an answer to a challenge is right. It is believed only once the store remembers
-    /// that it was given: of two logins with one code, one commit fails, and looks again.
+    /// Whether an answer to a challenge is right. It is accepted only once its use is stored: of
+    /// two logins with one code, one commit conflicts and checks again.
     pub(super) async fn answer_factor(
         &self,
         user: &UserId,
@@ -92,7 +92,7 @@ impl Authority {
             .await;
         match answered {
             Ok(answered) => Ok(answered.is_some_and(|(right, _)| right)),
-            // So many answers at once are nobody's fingers.
+            // Contention like this is not a person typing codes.
             Err(AuthError::Contended) => Ok(false),
             Err(error) => Err(error),
         }

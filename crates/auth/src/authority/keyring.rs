@@ -29,7 +29,7 @@ async fn load(
     ))
 }
 
-/// Puts a new key before the others.
+/// Adds a new key as the first.
 async fn rotate(store: &dyn Store, key: &Key, now: UnixTime) -> Result<(), AuthError> {
     let (mut record, unchanged) = load(store, key).await?;
     record.data.rotate(now);
@@ -40,7 +40,7 @@ async fn rotate(store: &dyn Store, key: &Key, now: UnixTime) -> Result<(), AuthE
         .commit(Commit::new().when(unchanged).put(key.clone(), value))
         .await
     {
-        // Another node was first: there is a new key, and that is all that is wanted.
+        // Another node added a key first, which is just as good.
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -52,7 +52,7 @@ async fn load_signer(store: &dyn Store) -> Result<Signer, AuthError> {
     Signer::new(&tickets.data, &csrf.data)
 }
 
-/// Loads the keys, and makes the first ones.
+/// Loads the keys; creates them if there are none.
 pub(super) async fn open(store: &dyn Store, now: UnixTime) -> Result<Signer, AuthError> {
     for key in [keys::ticket_keys(), keys::csrf_keys()] {
         let (record, _) = load(store, &key).await?;
@@ -70,8 +70,8 @@ impl Authority {
         Ok(())
     }
 
-    /// Begins to sign with new keys. What older keys signed stays good until it has expired.
-    /// For a daily job of the leader.
+    /// Starts signing with new keys. Signatures of older keys stay valid until they expire. For a
+    /// daily job of the leader.
     pub async fn rotate_keys(&self) -> Result<(), AuthError> {
         for key in [keys::ticket_keys(), keys::csrf_keys()] {
             rotate(&*self.store, &key, self.clock.wall()).await?;

@@ -10,20 +10,20 @@ use crate::limit::Attempt;
 use crate::records::RealmKind;
 use crate::ticket::SESSION_SECONDS;
 
-/// A login as it arrives. Holds a password, so it is never printed.
+/// A login request. Contains a password, so it is never printed.
 pub struct LoginRequest {
     /// With or without `@realm`.
     pub username: String,
     pub realm: Option<String>,
-    /// A password; a ticket that is still good (renewal); with a challenge, the answer to it.
+    /// A password; a valid ticket (renewal); or the answer to a challenge.
     pub password: String,
-    /// The code of an app, given at once.
+    /// The code of an authenticator app, sent with the password.
     pub otp: Option<String>,
     pub tfa_challenge: Option<String>,
     pub address: Option<String>,
-    /// The uid of the process that asks, from the kernel.
+    /// The uid of the calling process, from the kernel.
     pub process: Option<u32>,
-    /// Only find out whether the user may do this.
+    /// Only check whether the user has these privileges.
     pub check: Option<TicketCheck>,
 }
 
@@ -33,17 +33,17 @@ pub struct TicketCheck {
     pub privileges: Vec<Privilege>,
 }
 
-/// What a browser needs from now on.
+/// The tokens that a browser sends from now on.
 pub struct Session {
     pub identity: Identity,
     pub ticket: String,
     pub csrf: String,
 }
 
-/// What came of a login.
+/// The result of a login.
 pub enum Login {
     Session(Session),
-    /// The password was right and a second factor is wanted: the ticket comes back with it.
+    /// The password was right and a second factor is required; this ticket must accompany it.
     Challenge {
         user: UserId,
         ticket: String,
@@ -56,7 +56,7 @@ pub enum Login {
 }
 
 impl LoginRequest {
-    /// The user that is meant. A realm that is given twice is meant once.
+    /// The user. A realm given both in the name and as a parameter counts once.
     fn user(&self) -> Option<UserId> {
         let name = match &self.realm {
             Some(realm) if !self.username.ends_with(&format!("@{realm}")) => {
@@ -69,7 +69,7 @@ impl LoginRequest {
 }
 
 impl Authority {
-    /// Logs somebody in. Whatever is wrong, the answer is the same and takes about as long.
+    /// Logs a user in. All failures have the same answer and take about the same time.
     pub async fn login(&self, request: LoginRequest) -> Result<Login, AuthError> {
         let name = request
             .user()
@@ -105,7 +105,7 @@ impl Authority {
         if let Some(check) = &request.check {
             return self.check_login(user, request, check).await;
         }
-        // As it is before anything is looked at: what changes meanwhile voids what comes of this.
+        // Read before anything is checked: a change in the meantime voids the new session.
         let sessions = self.sessions_of(&user).unwrap_or_default();
         if let Some(challenge) = &request.tfa_challenge {
             let now = self.clock.wall();
@@ -118,7 +118,7 @@ impl Authority {
             return Err(AuthError::LoginFailed);
         }
         if let Some(by) = self.ticket_owner(&request.password) {
-            // A session that is still good can be renewed; root's can be turned into anybody's.
+            // A valid session can be renewed; root's can be exchanged for any user's.
             if self.is_active(&user) && (by == user || by.is_root()) {
                 tracing::info!(%user, %by, "session by ticket");
                 return Ok(Login::Session(self.session(user, sessions)));
@@ -154,7 +154,7 @@ impl Authority {
         }
     }
 
-    /// Proves who somebody is by a console's ticket or by password, and looks at their rights.
+    /// Authenticates by a console ticket or a password, then checks privileges.
     async fn check_login(
         &self,
         user: UserId,
@@ -220,7 +220,7 @@ impl Authority {
         }
     }
 
-    /// Whether a password is this user's. Unknown and disabled users take as long.
+    /// Whether the password is right. Unknown and disabled users take as long.
     async fn verify_password(&self, user: &UserId, password: &str) -> Result<bool, AuthError> {
         let access = self.access();
         let realm = access.realm(user.realm()).filter(|_| self.is_active(user));
@@ -246,8 +246,8 @@ impl Authority {
         }
     }
 
-    /// Whether somebody who is logged in knows their own password: asked for before changes
-    /// that would let whoever sits at their browser take the account over. Counts as a login.
+    /// Checks the password of a user who is logged in. Asked for before changes that would let
+    /// anyone at an unlocked browser take over the account. Counts as a login attempt.
     pub async fn confirm_password(
         &self,
         user: &UserId,
@@ -279,7 +279,7 @@ impl Authority {
     }
 }
 
-/// A hashed password on its way to the store.
+/// A password hash to be written to the store.
 pub struct PasswordHash(PasswordRecord);
 
 impl PasswordHash {
@@ -297,7 +297,7 @@ struct PasswordRecord {
     hash: String,
 }
 
-/// A name as a stranger typed it, fit for the log.
+/// A user name from an unauthenticated caller, made safe for the log.
 fn printable(name: &str) -> String {
     name.chars()
         .take(80)

@@ -1,4 +1,4 @@
-//! The agent's side of authentication: it alone holds keys and secrets.
+//! The agent's side of authentication: only the agent holds keys and secrets.
 
 mod factors;
 mod keyring;
@@ -27,32 +27,32 @@ use crate::ticket::Signer;
 pub use login::{Login, LoginRequest, PasswordHash, Session, TicketCheck};
 pub use verify::{Caller, Holder, TokenSecret, new_token_secret};
 
-/// How often a change is tried that others keep coming before.
+/// How often a change is retried after conflicts.
 const ATTEMPTS: usize = 16;
 
-/// Verifies callers, and changes what rights are made of.
+/// Verifies callers, and changes the records that rights depend on.
 ///
-/// Verified tokens are not kept: a check is one read and one digest, and nothing that is not
-/// kept can be out of date.
+/// Verified tokens are not cached: a check costs one read and one digest, and cannot be out of
+/// date.
 pub struct Authority {
     store: SharedStore,
     clock: Arc<dyn Clock>,
     access: RwLock<Arc<Access>>,
-    /// Wakes those who wait for another snapshot.
+    /// Wakes tasks that wait for a newer snapshot.
     changed: watch::Sender<()>,
     signer: RwLock<Arc<Signer>>,
     passwords: Passwords,
     failures: FailureLimit,
     pam: Arc<dyn PamRunner>,
-    /// PAM helpers that run at the same time are bounded like password hashes are.
+    /// Bounds the PAM helpers that run at the same time, as for password hashes.
     pam_slots: tokio::sync::Semaphore,
-    /// Changes of this process queue here instead of failing each other's preconditions.
+    /// Serializes changes of this process, so that they do not fail each other's preconditions.
     changes: tokio::sync::Mutex<()>,
 }
 
 impl Authority {
-    /// Reads what there is, and makes the signing keys if there are none yet. Call `follow`
-    /// then, so that changes of other nodes are seen.
+    /// Reads the records, and creates the signing keys if there are none. Call `follow` afterwards
+    /// to see the changes of other nodes.
     pub async fn new(
         store: SharedStore,
         clock: Arc<dyn Clock>,
@@ -74,18 +74,18 @@ impl Authority {
         })
     }
 
-    /// The newest snapshot that is here. A change that this process made is in it when the
-    /// change returns; those of others come by `follow`.
+    /// The newest local snapshot. It contains a change of this process when the change returns;
+    /// changes of other nodes arrive through `follow`.
     pub fn access(&self) -> Arc<Access> {
         Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Says when `access` is another one.
+    /// Notifies when `access` has changed.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// The clock that everything here is measured by.
+    /// The time by which everything here is checked.
     pub fn now(&self) -> model::UnixTime {
         self.clock.wall()
     }
@@ -94,7 +94,7 @@ impl Authority {
         Arc::clone(&self.signer.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A snapshot that holds every change that was acknowledged before the call, by anyone.
+    /// A snapshot with every change that was acknowledged before the call, on any node.
     pub async fn refresh(&self) -> Result<Arc<Access>, StoreError> {
         let (order, _) = self.store.get(&keys::order(), Read::Linear).await?;
         let order = order.map(|entry| entry.modified);
@@ -121,8 +121,8 @@ impl Authority {
         self.changed.send_replace(());
     }
 
-    /// Keeps the snapshot and the keys up to date with what other nodes do. Never returns; to
-    /// be run as a task for as long as the agent lives.
+    /// Keeps the snapshot and the keys up to date with changes of other nodes. Never returns; run
+    /// it as a task for the agent's lifetime.
     pub async fn follow(&self) {
         loop {
             let Err(error) = self.follow_once().await;
@@ -139,7 +139,7 @@ impl Authority {
     async fn follow_once(&self) -> Result<std::convert::Infallible, AuthError> {
         let loaded = Access::load(&*self.store, Read::Linear).await?;
         let revision = loaded.revision();
-        // Also where the store was replaced by one whose revisions are smaller.
+        // Also after the store was replaced by one with smaller revisions.
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
         self.changed.send_replace(());
         self.reload_keys().await?;
@@ -156,10 +156,10 @@ impl Authority {
         }
     }
 
-    /// Changes records: `edit` says what to write, given the newest state. It may be asked
-    /// several times, and what it returns happens as it returns it or not at all (an edit of
-    /// more than a hundred records may be cut off between two commits; each of `edit`'s
-    /// functions orders its writes so that repeating it completes it).
+    /// Changes records: `edit` returns the writes, given the newest state. It may be called several
+    /// times. Its writes are applied all or none, except that an edit of more than a hundred
+    /// records may be interrupted between two commits; each function of `edit` orders its writes so
+    /// that repeating it completes it.
     pub async fn change(
         &self,
         edit: impl Fn(&Access) -> Result<Edit, AccessError>,
@@ -203,7 +203,7 @@ impl Authority {
     }
 }
 
-/// What a watch will report of a commit, without what is secret.
+/// What a watch will report of a commit, without secrets.
 fn as_changes(commit: &Commit, revision: Revision) -> Changes {
     let below = keys::all();
     let changes = commit.writes.iter().filter_map(|write| match write {

@@ -1,11 +1,11 @@
-//! Secrets inside of records that the api has a copy of.
+//! Secrets inside records that are copied to the api.
 //!
 //! ```text
-//!   a guest's record: cipassword = sealed:1:…   copied to the api, worthless there
-//!   secret/keys/seal                            never leaves the agent; opens what is sealed
+//!   a guest's record: cipassword = sealed:1:…   copied to the api, useless there
+//!   secret/keys/seal                            never leaves the agent; decrypts it
 //! ```
 //!
-//! A sealed text can be copied, kept in a snapshot or wait for a restart as any other value.
+//! A sealed text can be copied, be part of a snapshot or wait for a restart like any other value.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine;
@@ -18,7 +18,7 @@ use crate::error::AuthError;
 use crate::keys;
 use crate::secret::random;
 
-/// What a sealed text begins with, the number of the way it is sealed in it.
+/// The prefix of a sealed text, with the version of the method.
 const MARK: &str = "sealed:1:";
 
 /// The key in the store.
@@ -33,7 +33,7 @@ fn broken(what: &str) -> AuthError {
 }
 
 impl Authority {
-    /// A text that only an agent of this cluster can read again.
+    /// A text that only an agent of this cluster can decrypt.
     pub async fn seal(&self, text: &str) -> Result<String, AuthError> {
         let key = self.sealing_key().await?;
         let nonce: [u8; NONCE_LEN] = random();
@@ -48,7 +48,7 @@ impl Authority {
         Ok(format!("{MARK}{}", STANDARD.encode(whole)))
     }
 
-    /// What was sealed. A text that never was is answered as it is.
+    /// Decrypts a sealed text. A text that is not sealed is returned unchanged.
     pub async fn unseal(&self, text: &str) -> Result<String, AuthError> {
         let Some(encoded) = text.strip_prefix(MARK) else {
             return Ok(text.to_owned());
@@ -65,7 +65,7 @@ impl Authority {
         String::from_utf8(plain.to_vec()).map_err(|_| unreadable())
     }
 
-    /// Reads the key; the first one who asks makes it.
+    /// Reads the key; creates it on first use.
     async fn sealing_key(&self) -> Result<LessSafeKey, AuthError> {
         let at = keys::sealing_key();
         loop {
@@ -84,7 +84,7 @@ impl Authority {
                 .when(Precondition::Absent(at.clone()))
                 .put(at.clone(), value);
             match self.store.commit(commit).await {
-                // Another one was first; its key is the key.
+                // Another node was first; its key is used.
                 Ok(_) | Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -11,7 +11,7 @@ use crate::keys;
 use crate::secret::{same, sha256};
 use crate::ticket::SESSION_SECONDS;
 
-/// Where a credential came from.
+/// The origin of a credential.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
     /// For the log and the limit on failures.
@@ -20,16 +20,16 @@ pub struct Caller<'a> {
     pub uid: Option<u32>,
 }
 
-/// What is kept of a token's secret.
+/// What is stored of a token's secret.
 ///
-/// A plain SHA-256 is enough: the secret is a version 4 UUID, 122 random bits that no
-/// dictionary has, and checking it must cost little at every request.
+/// A plain SHA-256 is enough: the secret is a version 4 UUID, 122 random bits that are in no
+/// dictionary, and the check is made on every request, so it must be cheap.
 #[derive(Serialize, Deserialize)]
 pub struct TokenSecret {
     hash: String,
 }
 
-/// A new token's secret: what is shown once, and what is kept.
+/// A new token's secret: the text shown once, and the part that is stored.
 pub fn new_token_secret() -> (String, TokenSecret) {
     let secret = uuid::Uuid::new_v4().to_string();
     let hash = hex(&sha256(secret.as_bytes()));
@@ -46,7 +46,7 @@ impl TokenSecret {
     }
 }
 
-/// When an identity ends that is good until `expires` by itself. An expiry of 0 is never.
+/// The earliest of `expires` and the limits, as the end of an identity. 0 means never.
 fn until(expires: UnixTime, limits: &[UnixTime]) -> UnixTime {
     limits
         .iter()
@@ -56,8 +56,8 @@ fn until(expires: UnixTime, limits: &[UnixTime]) -> UnixTime {
 }
 
 impl Authority {
-    /// Finds out who is asking. `csrf_required` is true for everything but reads; only tickets
-    /// need the CSRF token, since only they are sent by a browser on its own.
+    /// Identifies the caller. `csrf_required` is true for everything but reads; only tickets need
+    /// the CSRF token, because only they are sent by a browser on its own.
     pub async fn verify(
         &self,
         credential: &Credential,
@@ -120,7 +120,7 @@ impl Authority {
         }
     }
 
-    /// The identity that a token gives, if token and owner are active.
+    /// The identity of a token, if token and owner are active.
     fn token_identity(&self, user: UserId, name: TokenName) -> Option<Identity> {
         let (now, access) = (self.clock.wall(), self.access());
         let owner = access.user(&user)?;
@@ -140,8 +140,8 @@ impl Authority {
         })
     }
 
-    /// Who `user@realm` or `user@realm!token` is, without proof: for asking what somebody
-    /// could do.
+    /// The identity of `user@realm` or `user@realm!token`, unauthenticated: for queries about
+    /// another user's rights.
     pub fn identity_of(&self, label: &str) -> Option<Identity> {
         if let Some((user, name)) = split_token(label) {
             return self.token_identity(user, name);
@@ -158,8 +158,8 @@ impl Authority {
         })
     }
 
-    /// A ticket for one console, good for 40 seconds, bound to who asked for it and to their
-    /// credential, to the path that rights were checked on, and to the port if there is one.
+    /// A ticket for one console, valid for 40 seconds. It is bound to the user and credential, to
+    /// the path that rights were checked on, and to the port if there is one.
     pub fn console_ticket(&self, who: &Identity, path: &str, port: Option<u16>) -> String {
         let holder = self.holder(who);
         let holder = holder.as_ref().map(Holder::bound).unwrap_or_default();
@@ -167,7 +167,7 @@ impl Authority {
             .console(&holder, path, port, self.clock.wall())
     }
 
-    /// Verifies a console's ticket. `label` is `user@realm` or `user@realm!token`.
+    /// Verifies a console ticket. `label` is `user@realm` or `user@realm!token`.
     pub fn verify_console(
         &self,
         label: &str,
@@ -184,7 +184,7 @@ impl Authority {
         good.then_some(identity).ok_or_else(bad)
     }
 
-    /// Whose credential this is at the moment; none of a user or token that is not there.
+    /// The current holder of this identity; none if the user or token does not exist.
     pub fn holder(&self, who: &Identity) -> Option<Holder> {
         let access = self.access();
         let sessions = access.user(&who.user)?.sessions;
@@ -199,15 +199,15 @@ impl Authority {
         })
     }
 
-    /// The identity behind a credential that was verified before, if it is still good: the
-    /// user is active, the password and the token are those that they were.
+    /// The identity of a credential that was verified before, if it is still valid: the user is
+    /// active, and the password or token secret has not been replaced.
     pub fn still(&self, holder: &Holder) -> Option<Identity> {
         let identity = self.identity_of(&holder.label)?;
         (self.holder(&identity).as_ref() == Some(holder)).then_some(identity)
     }
 }
 
-/// A user or token, and which password or secret they had.
+/// A user or token, with the generation of its password or secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Holder {
     label: String,
@@ -222,7 +222,7 @@ impl std::fmt::Debug for Holder {
 }
 
 impl Holder {
-    /// As it is signed with tickets of consoles.
+    /// The form that is signed into console tickets.
     fn bound(&self) -> String {
         let generation = self.generation.unwrap_or_default();
         format!("{}:{}:{generation}", self.label, self.sessions)

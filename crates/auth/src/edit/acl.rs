@@ -11,7 +11,7 @@ use crate::records::{AclEntry, AclNode, SubjectKind};
 /// Entries of one path to be set or removed: every role for every subject.
 #[derive(Debug, Clone)]
 pub struct AclChange {
-    /// As `acl::normalize` spells it.
+    /// Normalized by `acl::normalize`.
     pub path: String,
     pub roles: Vec<String>,
     pub subjects: Vec<(SubjectKind, String)>,
@@ -19,8 +19,8 @@ pub struct AclChange {
     pub delete: bool,
 }
 
-/// `by` is who asks: without `Permissions.Modify` they can hand out (and take away) only what
-/// they hold themselves.
+/// `by` is the caller: without `Permissions.Modify` it can grant (and revoke) only rights that it
+/// has itself.
 pub fn change(access: &Access, change: &AclChange, by: &View<'_>) -> Result<Edit, AccessError> {
     let key = keys::acl(&change.path)?;
     readable(access, &key)?;
@@ -68,8 +68,8 @@ fn may_hand_out(access: &Access, role: &str, path: &str, by: &View<'_>) -> Resul
         .ok_or_else(|| AccessError::NoRole(role.to_owned()))?;
     let own = by.privileges(path);
     let exceeds = privileges.iter().any(|privilege| !own.contains(privilege));
-    // NoAccess has no privilege that could exceed anything, and yet takes rights away that
-    // somebody else gave.
+    // NoAccess has no privileges to exceed the caller's, but it revokes rights that another user
+    // granted.
     let takes_away = role == crate::roles::NO_ACCESS;
     if own.contains(Privilege::PermissionsModify) || !(exceeds || takes_away) {
         return Ok(());

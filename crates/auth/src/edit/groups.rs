@@ -34,7 +34,7 @@ pub fn update(access: &Access, id: &GroupId, comment: Option<&str>) -> Result<Ed
     Ok(edit)
 }
 
-/// Removes a group; its members stay, without it.
+/// Removes a group; its members stay.
 pub fn delete(access: &Access, id: &GroupId) -> Result<Edit, AccessError> {
     let key = keys::group(id);
     readable(access, &key)?;

@@ -1,9 +1,9 @@
 //! Changes of users, groups, roles, rights, tokens, realms and pools, as pure functions from a
-//! snapshot to what is to be written. `Authority::change` commits them.
+//! snapshot to a list of writes. `Authority::change` commits them.
 //!
-//! Each edit leaves no trace of what it removes: a user's tokens, secrets and entries in the
-//! access control list go with the user. Where that may be more than one commit holds, the
-//! record itself goes last, so that doing it again finishes it.
+//! An edit removes everything that belongs to the removed object: a user's tokens, secrets and
+//! entries in the access control list go with the user. If that may exceed one commit, the record
+//! itself goes last, so that repeating the edit completes it.
 
 pub mod acl;
 pub mod groups;
@@ -24,7 +24,7 @@ use crate::error::AccessError;
 use crate::keys;
 use crate::records::{AclEntry, SubjectKind};
 
-/// Writes in the order in which they are to happen. A key is written once.
+/// Writes in the order in which they are applied. A key is written once.
 #[derive(Debug, Default)]
 pub struct Edit {
     writes: Vec<Write>,
@@ -39,9 +39,9 @@ impl Edit {
         self.writes
     }
 
-    /// The edit as one commit, for whoever has more to write with it (a guest's record when it
-    /// joins a pool). It happens only if nothing below `access/` has changed since `access`;
-    /// after it, `Authority::refresh` makes it visible. An edit of many writes does not fit.
+    /// The edit as one commit, for a caller that writes more in it (a guest's record when it joins
+    /// a pool). It fails if anything below `access/` has changed since `access`; after it,
+    /// `Authority::refresh` makes it visible. An edit of many writes does not fit.
     pub fn into_commit(self, access: &Access) -> Commit {
         ordered(access.order, self.writes)
     }
@@ -86,7 +86,7 @@ impl Edit {
         self.push(&key.clone(), Write::Delete { key });
     }
 
-    /// Takes all entries for which `gone` is true out of the access control list.
+    /// Removes all entries for which `gone` is true from the access control list.
     fn forget_acl(
         &mut self,
         access: &Access,
@@ -108,7 +108,7 @@ impl Edit {
     }
 }
 
-/// A commit that happens only if the last change below `access/` is the one that is known.
+/// A commit on condition that there was no change below `access/` since the known one.
 pub(crate) fn ordered(order: Option<Revision>, writes: Vec<Write>) -> Commit {
     let key = keys::order();
     let unchanged = match order {
@@ -120,7 +120,7 @@ pub(crate) fn ordered(order: Option<Revision>, writes: Vec<Write>) -> Commit {
     commit.put(key, br#"{"v":1,"data":{}}"#)
 }
 
-/// A record that a newer version wrote is neither changed nor taken for absent.
+/// A record written by a newer version is neither changed nor treated as absent.
 fn readable(access: &Access, key: &Key) -> Result<(), AccessError> {
     if access.opaque.contains(key) {
         return Err(AccessError::Newer(key.to_string()));

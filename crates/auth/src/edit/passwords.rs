@@ -9,14 +9,14 @@ use crate::error::AccessError;
 use crate::keys;
 use crate::records::RealmKind;
 
-/// Whether the platform itself keeps the passwords of this user's realm.
+/// Whether the passwords of this user's realm are stored by the platform itself.
 pub fn is_kept_here(access: &Access, id: &UserId) -> bool {
     access
         .realm(id.realm())
         .is_some_and(|realm| realm.kind == RealmKind::Pve)
 }
 
-/// Sets a password. Sessions that were begun with the one before end.
+/// Sets a password. Sessions from before end.
 pub fn set(access: &Access, id: &UserId, password: &PasswordHash) -> Result<Edit, AccessError> {
     let mut record = super::users::record(access, id)?;
     if !is_kept_here(access, id) {

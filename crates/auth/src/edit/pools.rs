@@ -10,7 +10,7 @@ use crate::error::AccessError;
 use crate::keys;
 use crate::records::Pool;
 
-/// What is to be different in a pool.
+/// The changes to a pool.
 #[derive(Debug, Clone, Default)]
 pub struct PoolChange {
     pub comment: Option<String>,
@@ -18,7 +18,7 @@ pub struct PoolChange {
     pub storages: Vec<String>,
     /// Remove guests and storages instead of adding them.
     pub delete: bool,
-    /// Take guests out of the pools that they are in.
+    /// Allow guests to be moved out of other pools.
     pub allow_move: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct Gone {
     pub storages: BTreeSet<String>,
 }
 
-/// Removes a pool that nothing is in but what is gone, and the rights on it.
+/// Removes a pool, with the rights on it. Its only members may be those in `gone`.
 pub fn delete(access: &Access, id: &PoolId, gone: &Gone) -> Result<Edit, AccessError> {
     let key = keys::pool(id);
     readable(access, &key)?;
@@ -82,7 +82,7 @@ pub fn delete(access: &Access, id: &PoolId, gone: &Gone) -> Result<Edit, AccessE
     Ok(edit)
 }
 
-/// `by` must be able to give away each guest and storage, and the pools they are taken from.
+/// `by` must have the right to move each guest and storage, and rights on the pools they leave.
 pub fn update(
     access: &Access,
     id: &PoolId,
@@ -163,8 +163,8 @@ fn leave(access: &Access, edit: &mut Edit, left: &[(PoolId, u32)]) -> Result<(),
     Ok(())
 }
 
-/// Puts a new guest into a pool, for whoever creates one; the caller's rights on the pool were
-/// checked by the operation.
+/// Puts a new guest into a pool. The operation that creates the guest has checked the caller's
+/// rights on the pool.
 pub fn join(access: &Access, id: &PoolId, vmid: u32) -> Result<Edit, AccessError> {
     let mut record = access
         .pools
@@ -180,8 +180,8 @@ pub fn join(access: &Access, id: &PoolId, vmid: u32) -> Result<Edit, AccessError
     Ok(edit)
 }
 
-/// Removes a destroyed guest from its pool, and all rights on it: the next guest with its number
-/// is another one. Empty where there is nothing to remove.
+/// Removes a destroyed guest from its pool, and all rights on it, so that the next guest with its
+/// number does not inherit them. Empty if there is nothing to remove.
 pub fn forget_guest(access: &Access, vmid: u32) -> Result<Edit, AccessError> {
     let mut edit = Edit::new();
     if let Some(pool) = access.pool_of_guest(vmid) {

@@ -8,7 +8,7 @@ use crate::error::AccessError;
 use crate::keys;
 use crate::secret::sha1_hex;
 
-/// What is to be different. What is none stays.
+/// The fields to change; None leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct RealmChange {
     /// An empty comment is removed.
@@ -16,7 +16,7 @@ pub struct RealmChange {
     pub default: Option<bool>,
 }
 
-/// The digest of all that was configured of realms: the SHA-1 of nothing where nothing was.
+/// The digest of all realm settings: the SHA-1 of an empty text if there are none.
 pub fn digest(access: &Access) -> String {
     let mut text = String::new();
     for (id, record) in &access.realms {
@@ -53,7 +53,7 @@ pub fn update(
     record.data.default = change.default.unwrap_or(record.data.default);
     let mut edit = Edit::new();
     if record.data.default {
-        // There is one default.
+        // Only one realm is the default.
         for (other, stored) in access.realms.iter().filter(|(other, _)| *other != id) {
             let mut stored = stored.clone();
             stored.data.default = false;

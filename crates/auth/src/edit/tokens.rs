@@ -10,7 +10,7 @@ use crate::keys;
 use crate::records::{SubjectKind, Token};
 use crate::secret::random_number;
 
-/// What is to be different. What is none stays.
+/// The fields to change; None leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct TokenChange {
     pub comment: Option<String>,
@@ -54,7 +54,7 @@ pub fn create(
     Ok(edit)
 }
 
-/// Changes a token; with `secret`, the one that it had is worth nothing afterwards.
+/// Changes a token; `secret` replaces the secret and invalidates the old one.
 pub fn update(
     access: &Access,
     user: &UserId,

@@ -11,7 +11,7 @@ use crate::error::AccessError;
 use crate::keys;
 use crate::records::{SubjectKind, User};
 
-/// What is to be different. What is none stays.
+/// The fields to change; None leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
     pub enable: Option<bool>,
@@ -21,7 +21,7 @@ pub struct UserChange {
     pub email: Option<String>,
     pub comment: Option<String>,
     pub groups: Option<BTreeSet<GroupId>>,
-    /// Add the groups to those that the user is in.
+    /// Add the groups to the user's groups instead of replacing them.
     pub append: bool,
 }
 
@@ -75,7 +75,7 @@ pub fn create(
     Ok(edit)
 }
 
-/// A user's record; `root@pam` is there without one.
+/// A user's record; `root@pam` has one even if it is not stored.
 pub(super) fn record(access: &Access, id: &UserId) -> Result<Record<User>, AccessError> {
     let user = access
         .user(id)
@@ -84,7 +84,7 @@ pub(super) fn record(access: &Access, id: &UserId) -> Result<Record<User>, Acces
     Ok(record.unwrap_or_else(|| Record::new(user)))
 }
 
-/// Changes a user. Sessions end where the user is not active at this time, before or after.
+/// Changes a user. Sessions end if the user is inactive before or after the change.
 pub fn update(
     access: &Access,
     id: &UserId,
@@ -102,7 +102,7 @@ pub fn update(
     Ok(edit)
 }
 
-/// Removes a user with everything that is theirs.
+/// Removes a user with tokens, secrets and rights.
 pub fn delete(access: &Access, id: &UserId) -> Result<Edit, AccessError> {
     if id.is_root() {
         return Err(AccessError::RootStays);

@@ -20,8 +20,8 @@ const PAM_ERROR_MSG: c_int = 3;
 const PAM_TEXT_INFO: c_int = 4;
 const PAM_SILENT: c_int = 0x8000;
 const PAM_DISALLOW_NULL_AUTHTOK: c_int = 1;
-/// Results that say something about the caller and not about the machine: an expired or locked
-/// account, a wrong or missing password, an unknown user, too many tries.
+/// Results that are about the user and not about the machine: an expired or locked account, a wrong
+/// or missing password, an unknown user, too many tries.
 const REFUSALS: [c_int; 10] = [6, 7, 8, 10, 11, 12, 13, 16, 17, 27];
 const MOST_MESSAGES: c_int = 32;
 
@@ -66,8 +66,8 @@ struct Library {
     end: Act,
 }
 
-/// Looks in all that is loaded and not in libpam alone, so that a library that stands in for
-/// libpam (pam_wrapper, in tests) is found first.
+/// Searches all loaded libraries and not only libpam, so that a replacement for libpam
+/// (pam_wrapper, in tests) is found first.
 fn symbol(name: &CStr) -> Result<*mut c_void, PamError> {
     // SAFETY: `name` ends with a NUL; what is found stays loaded until the process ends.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
@@ -106,8 +106,8 @@ impl Library {
     }
 }
 
-/// Answers each prompt that hides what is typed with the password and each other prompt with
-/// the user's name. Modules that ask for anything else get a wrong answer, never a hang.
+/// Answers each hidden prompt with the password and each other prompt with the user's name. Modules
+/// that ask for anything else get a wrong answer, never a hang.
 struct Answers {
     user: CString,
     password: CString,
@@ -149,7 +149,7 @@ extern "C" fn converse(
     PAM_SUCCESS
 }
 
-/// Asks PAM whether the password is the user's and whether the account may be used.
+/// Asks PAM whether the password is right and whether the account may be used.
 pub(super) fn authenticate(service: &str, user: &[u8], password: &[u8]) -> Result<bool, PamError> {
     let text = |bytes: &[u8]| {
         CString::new(bytes).map_err(|_| PamError("a NUL byte in the question".to_owned()))

@@ -1,4 +1,4 @@
-//! Realm `pam`: the machine's own users.
+//! Realm `pam`: the users of the host.
 //!
 //! ```text
 //!   agent: PamHelper ──spawn──► `ostler pam-helper` ──dlopen──► libpam.so.0, service "ostler"
@@ -6,8 +6,8 @@
 //! ```
 //!
 //! PAM modules are foreign code that may hang, leak, change signal handlers or crash, and are not
-//! made for many threads. So each question gets a process of its own that lives no longer than
-//! the answer. The password travels through a pipe, never in arguments or environment.
+//! thread-safe. So each check runs in a process of its own that ends with its answer. The password
+//! is passed through a pipe, never in arguments or environment.
 
 mod conversation;
 
@@ -18,12 +18,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sys::{Command, Processes};
 
-/// Why the machine cannot be asked. Never says anything about the password.
+/// Why PAM could not be used. Never contains anything about the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot ask PAM: {0}")]
 pub struct PamError(pub String);
 
-/// Asks the machine whether a password is right.
+/// Checks a password with the host's PAM.
 #[async_trait]
 pub trait PamRunner: Send + Sync + 'static {
     /// `user` is the name without its realm. May be cancelled, and repeated (which counts as
@@ -35,7 +35,7 @@ const ACCEPTED: u8 = 0;
 const REFUSED: u8 = 1;
 const FAILED: u8 = 2;
 
-/// Starts the helper for each question.
+/// Starts the helper for each check.
 pub struct PamHelper {
     processes: Arc<dyn Processes>,
     program: String,
@@ -57,7 +57,7 @@ impl PamHelper {
         }
     }
 
-    /// Sets a variable of the helper's environment, which is otherwise empty.
+    /// Sets an environment variable of the helper; its environment is otherwise empty.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -78,8 +78,7 @@ impl PamRunner for PamHelper {
         command.env.clone_from(&self.env);
         let output = self.processes.run(command).await;
         let output = output.map_err(|error| PamError(error.to_string()))?;
-        // Code and text must agree: a helper that was ended by a module's own exit(0) has not
-        // said anything.
+        // Exit code and text must agree: a module that calls exit(0) must not count as a success.
         match (output.code, output.stdout.ends_with(b"accepted\n")) {
             (Some(0), true) => Ok(true),
             (Some(code), false) if code == i32::from(REFUSED) => Ok(false),
@@ -91,7 +90,7 @@ impl PamRunner for PamHelper {
     }
 }
 
-/// A runner for a machine without PAM: nobody of realm `pam` can log in with a password.
+/// A runner for a host without PAM: no user of realm `pam` can log in with a password.
 pub struct NoPam;
 
 #[async_trait]
@@ -101,13 +100,13 @@ impl PamRunner for NoPam {
     }
 }
 
-/// The whole of the helper process: reads `user NUL password` from standard input, asks PAM and
-/// says on standard output and with its exit code what it answered.
+/// The whole helper process: reads `user NUL password` from standard input, asks PAM, and answers
+/// on standard output and by its exit code.
 pub fn helper_main() -> std::process::ExitCode {
     helper_code().into()
 }
 
-/// The same, for a program that ends itself: returns the exit code.
+/// The same, but returns the exit code.
 pub fn helper_code() -> u8 {
     match ask() {
         Ok(accepted) => {
@@ -122,7 +121,7 @@ pub fn helper_code() -> u8 {
             }
         }
         Err(error) => {
-            // Nobody can be told if even this cannot be written.
+            // If even this cannot be written, there is no way left to report it.
             let _ = writeln!(std::io::stderr(), "{error}");
             FAILED
         }

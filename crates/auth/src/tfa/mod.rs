@@ -1,4 +1,4 @@
-//! Second factors: what a user has, and whether an answer is right.
+//! Second factors: a user's entries, and the check of an answer.
 //!
 //! ```text
 //!   password right ──► entries? ──no──► session
@@ -9,8 +9,8 @@
 //!                                      wrong: count; 8 lock totp, 100 lock all for an hour
 //! ```
 //!
-//! Nothing here reads or writes. `Authority` commits the changed record on condition that nobody
-//! else changed it, which is what makes a code work once.
+//! This module does no I/O. `Authority` commits the changed record on condition that it was not
+//! changed meanwhile, so each code works only once.
 
 mod totp;
 
@@ -23,13 +23,13 @@ use crate::secret::{hmac_sha256, random, same};
 
 pub use totp::{Algorithm, Totp, TotpError};
 
-/// After so many wrong codes in a row only a recovery code helps.
+/// After this many wrong codes in a row only a recovery code is accepted.
 const TOTP_FAILURES: u32 = 8;
-/// After so many wrong answers in a row nothing helps for an hour.
+/// After this many wrong answers in a row none is accepted for an hour.
 const ALL_FAILURES: u32 = 100;
 const LOCK_SECONDS: i64 = 3600;
 const RECOVERY_CODES: usize = 10;
-/// The one id that recovery codes have; there is one set of them.
+/// The id of the recovery codes, of which a user has one set.
 pub const RECOVERY_ID: &str = "recovery";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,9 +50,9 @@ pub struct RecoveryEntry {
     pub enable: bool,
     #[serde(default)]
     pub description: String,
-    /// Makes the hashes of two users' equal codes differ.
+    /// So that the hashes of equal codes of two users differ.
     salt: String,
-    /// Hashes of the codes by their number; none where it was used.
+    /// Hashes of the codes by number; none if used.
     codes: Vec<Option<String>>,
 }
 
@@ -64,7 +64,7 @@ impl std::fmt::Debug for RecoveryEntry {
 }
 
 impl RecoveryEntry {
-    /// A set of codes, and the codes themselves, which nobody can tell afterwards.
+    /// A set of codes, and their plain texts, which cannot be recovered later.
     pub fn generate(now: UnixTime) -> (Self, Vec<String>) {
         let salt = hex(&random::<16>());
         let codes: Vec<String> = (0..RECOVERY_CODES)
@@ -93,7 +93,7 @@ impl RecoveryEntry {
         (entry, codes)
     }
 
-    /// A plain digest is enough: a code is 64 random bits, not a word from somebody's head.
+    /// A plain digest is enough: a code is 64 random bits, not a word that a person chose.
     fn hash(salt: &str, code: &str) -> String {
         hex(&hmac_sha256(
             salt.as_bytes(),
@@ -101,7 +101,7 @@ impl RecoveryEntry {
         ))
     }
 
-    /// The numbers of the codes that are left.
+    /// The numbers of the unused codes.
     fn left(&self) -> Vec<usize> {
         self.codes
             .iter()
@@ -144,7 +144,7 @@ pub struct Factors {
     pub locked_until: UnixTime,
 }
 
-/// How an entry is shown: never with its secret.
+/// An entry as it is shown: without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     pub id: String,
@@ -173,7 +173,7 @@ impl Factors {
         totp.chain(recovery).collect()
     }
 
-    /// Whether a password alone is not enough.
+    /// Whether a second factor is required after the password.
     pub fn are_needed(&self) -> bool {
         self.shown().iter().any(|entry| entry.enable)
     }
@@ -182,7 +182,7 @@ impl Factors {
         self.totp.is_empty() && self.recovery.is_none()
     }
 
-    /// What a login is asked for.
+    /// The challenge that a login gets.
     pub fn challenge(&self) -> Value {
         let mut challenge = json!({});
         if self.totp.iter().any(|entry| entry.enable) && !self.totp_locked {
@@ -198,8 +198,8 @@ impl Factors {
         self.locked_until > now
     }
 
-    /// Whether `kind:value` is right, and works for the last time. Remembers either way: the
-    /// caller stores the factors before it believes the answer.
+    /// Whether `kind:value` is right; a right code is used up. Both outcomes change the record: the
+    /// caller must store it before it accepts the answer.
     pub fn answer(&mut self, answer: &str, now: UnixTime) -> bool {
         if self.is_locked(now) {
             return false;
@@ -249,7 +249,7 @@ impl Factors {
         right
     }
 
-    /// Forgets all wrong answers. True if something was locked.
+    /// Clears all failures. True if something was locked.
     pub fn unlock(&mut self, now: UnixTime) -> bool {
         let locked = self.totp_locked || self.is_locked(now);
         self.totp_locked = false;
@@ -259,8 +259,8 @@ impl Factors {
         locked
     }
 
-    /// Adds an app, which must have shown a right code, and returns the entry's id. The code is
-    /// used up by this.
+    /// Adds an authenticator app, which must have shown a right code, and returns the entry's id.
+    /// The code is used up.
     pub fn add_totp(
         &mut self,
         totp: Totp,
@@ -283,7 +283,7 @@ impl Factors {
     }
 
     /// Changes description and state of an entry. False if there is none with this id, and for
-    /// recovery codes, which are there or not.
+    /// recovery codes, which have no such fields.
     pub fn update(&mut self, id: &str, description: Option<String>, enable: Option<bool>) -> bool {
         let Some(entry) = self.totp.iter_mut().find(|entry| entry.id == id) else {
             return false;

@@ -17,7 +17,7 @@ pub enum Algorithm {
     Sha512,
 }
 
-/// What app and server share.
+/// The secret that app and server share.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totp {
     secret: String,
@@ -26,7 +26,7 @@ pub struct Totp {
     period: u32,
 }
 
-/// Why a text is no `otpauth://totp/…` address.
+/// Why a text is not a valid `otpauth://totp/…` address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TotpError {
     #[error("not an otpauth uri")]
@@ -70,7 +70,7 @@ impl Totp {
                 _ => {}
             }
         }
-        let key = base32(&totp.secret).ok_or(TotpError::Invalid("the secret is no base32"))?;
+        let key = base32(&totp.secret).ok_or(TotpError::Invalid("the secret is not base32"))?;
         if key.len() < 10 {
             return Err(TotpError::Invalid("the secret is shorter than 80 bits"));
         }
@@ -82,13 +82,13 @@ impl Totp {
         Ok(totp)
     }
 
-    /// The step that a code is of, if it is right now and later than `used`: the number to
-    /// remember, so that the code does not work again.
+    /// The step of a code that is valid now and later than `used`. Store it, so that the code does
+    /// not work again.
     pub fn verify(&self, code: &str, now: UnixTime, used: i64) -> Option<i64> {
         let current = now / i64::from(self.period);
         let mut found = None;
         for step in current - TOLERANCE..=current + TOLERANCE {
-            // All steps are looked at, whichever is right.
+            // All steps are compared, so that the time does not depend on which one matches.
             if same(self.code(step).as_bytes(), code.as_bytes()) && step > used {
                 found = Some(step);
             }

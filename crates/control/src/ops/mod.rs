@@ -1,4 +1,4 @@
-//! The operations, in the folders of their resources; each function is named as its row.
+//! The operations, in the folders of their resources; each function has the name of its row.
 
 pub mod access;
 mod cluster;
@@ -25,26 +25,26 @@ use crate::lanes::Permit;
 /// A verified, permitted and validated request.
 pub struct Op {
     pub context: Arc<Context>,
-    /// None where the operation is open to the world.
+    /// None if the operation is open to the world.
     pub caller: Option<Identity>,
     pub params: Values,
     /// See `proto::wire::Request::id`.
     pub request_id: String,
     pub address: Option<String>,
-    /// The uid of the process that asks, from the kernel.
+    /// The uid of the calling process, from the kernel.
     pub process: u32,
-    /// Its place among what is under way.
+    /// Its place in the limits on simultaneous requests.
     pub(crate) _permit: Permit,
 }
 
 impl Op {
-    /// Who is asking, for operations that are not open to the world.
+    /// The caller, for operations that are not open to the world.
     pub fn identity(&self) -> Result<&Identity, Error> {
         let nobody = || Error::new(ErrorKind::Unauthenticated, "No ticket");
         self.caller.as_ref().ok_or_else(nobody)
     }
 
-    /// Where the request comes from, for the limit on failed logins.
+    /// The origin of the request, for the limit on failed logins.
     pub fn origin(&self) -> auth::Caller<'_> {
         auth::Caller {
             address: self.address.as_deref(),
@@ -53,7 +53,7 @@ impl Op {
     }
 
     /// The parameters as the operation's own struct (`#[serde(rename_all = "kebab-case")]` where
-    /// the wire's names need it). A mismatch is a mistake in the row or the struct.
+    /// the wire's names need it). A mismatch is a bug in the row or the struct.
     pub fn params<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_value(self.params.clone().into())
             .map_err(|error| Error::bug(format!("parameters do not fit the operation: {error}")))
@@ -88,7 +88,7 @@ pub type StreamHandler = fn(Op) -> Streaming;
 /// Pairs a row's name with the function of its stream.
 pub type StreamPair = (&'static str, StreamHandler);
 
-/// As `pair!`, for streams.
+/// Like `pair!`, for streams.
 macro_rules! stream_pair {
     ($name:literal, $function:path) => {
         (
@@ -107,13 +107,13 @@ const GROUPS: &[&[Pair]] = &[
     storage::PAIRS,
 ];
 
-/// Every operation that the agent has, with its row's name.
+/// All operations of the agent, with their rows' names.
 pub fn pairs() -> impl Iterator<Item = &'static Pair> {
     let groups = GROUPS.iter().chain(cluster::GROUPS).chain(node::GROUPS);
     groups.flat_map(|group| group.iter())
 }
 
-/// Every operation whose answer comes with a descriptor, with its row's name.
+/// All operations whose answer comes with a descriptor, with their rows' names.
 pub fn streams() -> impl Iterator<Item = &'static StreamPair> {
     node::STREAMS.iter().chain(qemu::STREAMS)
 }

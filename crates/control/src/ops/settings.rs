@@ -1,4 +1,4 @@
-//! Changing settings by a PUT: what is given is set, what `delete` names is removed.
+//! Changes of settings by PUT: parameters are set, options named in `delete` are removed.
 
 use model::schema::Values;
 use model::schema::format::split_list;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Op;
 
-/// Applies checked parameters to settings; `others` are those that are no settings.
+/// Applies checked parameters to settings; `others` are parameters that are not settings.
 pub(super) fn change_options(params: &Values, others: &[&str], settings: &mut Settings) {
     let deleted = params
         .get("delete")

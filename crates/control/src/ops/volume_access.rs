@@ -1,4 +1,4 @@
-//! Who may use which volume.
+//! Rights on volumes.
 
 use auth::View;
 use model::{Error, Privilege, StorageId, VmId, VolumeId};
@@ -7,8 +7,8 @@ use storage::{ContentType, VolumeInfo};
 use super::Op;
 use super::storage::SEES;
 
-/// Who may see a volume: whoever manages the storage; files that people share with others who
-/// use it; a guest's disk with those who configure the guest's disks.
+/// Checks that the caller may see a volume. Managers of the storage see all; shared files are seen
+/// by its users; a guest's disks by callers who may configure the guest's disks.
 pub(crate) fn check_access(
     view: &View<'_>,
     storage: &StorageId,
@@ -36,8 +36,7 @@ pub(crate) fn check_access(
     Ok(())
 }
 
-/// Whether the caller may give this volume to a guest. Its own volumes are a guest's without
-/// further questions.
+/// Whether the caller may attach this volume to a guest. A guest's own volumes need no check.
 pub(crate) async fn check_use(
     op: &Op,
     guest: VmId,
@@ -50,8 +49,8 @@ pub(crate) async fn check_use(
     if info.owner != Some(guest) {
         check_access(&view, volume.storage(), &info)?;
     }
-    // A layer shows its base where it holds nothing, and its name decides which base that is. A
-    // name that no record has is only for a caller who may see that base.
+    // A layer reads from its base, and its name decides which base that is. A name that is in no
+    // record therefore also needs the right to see that base.
     if let Some(base) = volume.base()
         && !is_known(op, volume).await?
     {
@@ -60,7 +59,7 @@ pub(crate) async fn check_use(
     Ok(info)
 }
 
-/// Whether the guest that the volume is of has it under this very name.
+/// Whether the owning guest's record has the volume under exactly this name.
 async fn is_known(op: &Op, volume: &VolumeId) -> Result<bool, Error> {
     let Some(owner) = volume.owner() else {
         return Ok(false);

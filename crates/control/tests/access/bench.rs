@@ -18,7 +18,7 @@ use testkit::{FakeHost, Faults, ManualClock, qemu_img};
 pub(crate) const JANE: &str = "jane@pve";
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// A machine on which nobody's password is right.
+/// A host on which every password is wrong.
 struct Nobody;
 
 #[async_trait]
@@ -79,7 +79,7 @@ impl Bench {
         }
     }
 
-    /// With a user of realm `pve` who may nothing yet.
+    /// With a user of realm `pve` without rights.
     pub(crate) async fn with_jane() -> Self {
         let bench = Self::new().await;
         let user = json!({"userid": JANE, "password": PASSWORD});
@@ -109,7 +109,7 @@ impl Bench {
         self.caller(Credential::None)
     }
 
-    /// A process of the API's user that claims to be root without showing anything.
+    /// A process of the API's user that claims to be root without a credential.
     pub(crate) fn impostor(&self) -> Caller<'_> {
         Caller {
             bench: self,
@@ -119,7 +119,7 @@ impl Bench {
         }
     }
 
-    /// A process of the API's user that has this credential from somebody.
+    /// A process of the API's user with another caller's credential.
     pub(crate) fn hostile_api(&self, credential: Credential) -> Caller<'_> {
         Caller {
             bench: self,
@@ -133,7 +133,7 @@ impl Bench {
         self.caller(Credential::Token(text.to_owned()))
     }
 
-    /// Jane's ticket, and the token that her changes need beside it.
+    /// Jane's ticket, and the CSRF token that her changes need.
     pub(crate) async fn session_of_jane(&self) -> (String, String) {
         let login = json!({"username": JANE, "password": PASSWORD});
         let session = self.nobody().ok("ticket_create", login).await;
@@ -161,7 +161,7 @@ impl Bench {
         self.context.store.commit(commit).await.unwrap();
     }
 
-    /// The storage that every node begins with.
+    /// The storage that every new node has.
     pub(crate) async fn add_local(&self) {
         let local = storage::local("/var/lib/vz");
         let key = node::storage_key(&local.id);
@@ -178,7 +178,7 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// As one who says to call from there.
+    /// The same caller, with this client address.
     pub(crate) fn from(mut self, address: &str) -> Self {
         self.address = address.to_owned();
         self
@@ -199,7 +199,7 @@ impl Caller<'_> {
         self.bench.dispatcher.request(peer, request).await
     }
 
-    /// Asks for the answer that comes with a descriptor.
+    /// Calls an operation whose answer comes with a descriptor.
     pub(crate) async fn ask_stream(&self, op: &str, params: Value) -> Result<(), Error> {
         let (peer, request) = (Peer { uid: self.uid }, self.request(op, params));
         self.bench.dispatcher.stream(peer, request).await.map(drop)

@@ -1,4 +1,4 @@
-//! Who may change what a guest is told at its first boot, and who sees what of it.
+//! Who may change a guest's cloud-init options, and who sees which of them.
 
 use super::bench::{Bench, JANE};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ async fn its_drive_needs_the_right_to_media_and_space_too() {
     for (privileges, missing) in cases {
         let bench = jane_with(privileges).await;
         let jane = bench.jane().await;
-        // However it is written.
+        // In every spelling.
         for drive in [
             json!({"ide2": "local:cloudinit"}),
             json!({"cdrom": "local:cloudinit"}),
@@ -86,7 +86,7 @@ async fn its_drive_needs_the_right_to_media_and_space_too() {
     );
 }
 
-/// The hash of a password is for those alone who could set another one.
+/// Only callers who could set a password see the hash of one.
 #[tokio::test]
 async fn who_only_looks_on_sees_no_password() {
     for (privileges, sees) in [("VM.Audit", false), ("VM.Audit,VM.Config.Cloudinit", true)] {
@@ -118,7 +118,7 @@ async fn who_only_looks_on_sees_no_password() {
     }
 }
 
-/// Windows' agent sets the password that it reads, so there it stays as it is, but sealed.
+/// The agent for Windows needs the plain password, so it is stored unhashed, but sealed.
 #[tokio::test]
 async fn a_password_is_hashed_but_for_windows() {
     let bench = Bench::new().await;

@@ -1,5 +1,5 @@
-//! Users, groups, roles, rights, tokens, sessions and pools through the whole agent: a request
-//! with a credential goes in, an answer or an error comes out.
+//! Users, groups, roles, rights, tokens, sessions and pools through the whole agent: from a request
+//! with a credential to an answer or an error.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bench;

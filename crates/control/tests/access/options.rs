@@ -1,4 +1,4 @@
-//! Who may change which option of a guest: by what it is to be, and by what it is.
+//! Who may change which option of a guest, by its new and its old value.
 
 use model::ErrorKind;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn request(options: Value) -> Value {
     request
 }
 
-/// Gives Jane a role of these privileges on a path, in place of the one that she had there.
+/// Grants Jane a role of these privileges on a path, replacing the previous one.
 async fn grant(bench: &Bench, path: &str, privileges: &str) {
     let roleid = format!("R-{}", path.replace('/', "-"));
     let root = bench.root();
@@ -25,7 +25,7 @@ async fn grant(bench: &Bench, path: &str, privileges: &str) {
     root.ok("acl_update", entry).await;
 }
 
-/// Guest 100 with one of each, on storages that Jane may use.
+/// Guest 100 with an option of each kind, on storages that Jane may use.
 async fn bench() -> Bench {
     let bench = Bench::with_jane().await;
     bench.add_guest(100, "web").await;
@@ -192,7 +192,7 @@ async fn a_new_guest_takes_the_rights_that_its_options_would() {
         request["vmid"] = vmid.into();
         request
     };
-    // By its number or by its pool, and its disks need nothing but space.
+    // By its number or by its pool; its disks need only space.
     grant(&bench, "/pool/p", "VM.Allocate,VM.Config.CPU").await;
     let disks = json!({"scsi0": "s1:1", "ide2": "none,media=cdrom", "cores": 2, "pool": "p"});
     jane.ok("qemu_create", create(200, disks)).await;

@@ -1,8 +1,9 @@
-//! Every operation with nobody, with a user without rights, with exactly the rights that its row
-//! names, and from an api that has been taken over.
+//! Every operation without a credential, by a user without rights, by a user with exactly the
+//! rights of its row, and from a compromised api.
 //!
-//! The api answers index rows itself, by the same evaluation of the same row; here the agent is
-//! asked for them, which refuses whom the row refuses and then says that they are the api's.
+//! The api answers index rows itself, by the same evaluation of the same row. Here they are sent to
+//! the agent, which refuses callers that the row refuses and answers others that the row is the
+//! api's.
 
 use model::schema::Values;
 use model::{Error, ErrorKind, Privilege};
@@ -15,7 +16,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     proto::table::rows()
 }
 
-/// The error of an operation, asked in each way that its row has.
+/// The errors of an operation, for each form of request that its row has.
 async fn errors(caller: &Caller<'_>, row: &Row) -> Vec<Error> {
     let mut errors = vec![caller.error(row.name, required(row)).await];
     if row.form == Form::Stream {
@@ -25,7 +26,7 @@ async fn errors(caller: &Caller<'_>, row: &Row) -> Vec<Error> {
     errors
 }
 
-/// Parameters that pass the row's schema: all that it requires.
+/// Minimal parameters that pass the row's schema.
 fn required(row: &Row) -> Value {
     let all = json!({
         "authid": "x@pve", "command": "reboot", "content": "iso", "disk": "scsi0",
@@ -81,8 +82,7 @@ fn required(row: &Row) -> Value {
     params
 }
 
-/// What exactly must be granted, and where. None where the check is about something else than
-/// privileges.
+/// The exact grants that the check requires. None if the check is not about privileges.
 fn needs(check: &Check, params: &Values) -> Option<Vec<(String, Vec<Privilege>)>> {
     let fill = |path: &str| {
         let word = |word: &str| match word.strip_prefix('{').and_then(|w| w.strip_suffix('}')) {
@@ -147,8 +147,8 @@ async fn bench_with(grants: &[(String, Vec<Privilege>)]) -> Bench {
     bench
 }
 
-/// Whether the caller was refused. A console wants a ticket of its own besides, and ours is made
-/// up: to be told so is to have been let in.
+/// Whether the caller was refused. A console also requires a ticket, and ours is made up, so an
+/// error about that ticket means that the caller passed.
 fn is_refusal(error: &Error) -> bool {
     let wants_ticket = error.message.contains("invalid PVEVNC ticket");
     let kinds = [ErrorKind::Forbidden, ErrorKind::Unauthenticated];
@@ -181,7 +181,7 @@ async fn without_rights_nothing_that_needs_one_is_done() {
     nothing_is_done(&jane).await;
 }
 
-/// Every row that asks for rights refuses this caller.
+/// Every row that requires rights refuses this caller.
 async fn nothing_is_done(caller: &Caller<'_>) {
     for row in rows() {
         if !matches!(row.permission, Permission::Root | Permission::Check(_)) {
@@ -205,9 +205,9 @@ async fn a_hostile_api_gets_no_more_than_what_passes_through_it() {
             csrf: csrf.map(str::to_owned),
         })
     };
-    // Jane's own session: what she may not, it may not.
+    // Jane's own session has no more rights than Jane.
     nothing_is_done(&with(&ticket, Some(&csrf))).await;
-    // Her ticket made into another's, and one with a later time.
+    // Her ticket changed to another user, and one with a later time.
     let (head, rest) = ticket.split_at("PVE:".len());
     let (user, signed) = rest.split_once(':').unwrap();
     assert_eq!(user, JANE);
@@ -226,7 +226,7 @@ async fn a_hostile_api_gets_no_more_than_what_passes_through_it() {
             }
         }
     }
-    // A ticket alone, as a page of somebody else's could have it sent, changes nothing.
+    // A ticket alone, as a foreign web page could have it sent, changes nothing.
     let alone = with(&ticket, None);
     for row in rows() {
         let is_open = matches!(row.permission, Permission::World);

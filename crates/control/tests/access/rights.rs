@@ -1,4 +1,4 @@
-//! Roles, the access control list, and what they let whom do.
+//! Roles, the access control list, and the rights that they give.
 
 use super::bench::{Bench, JANE, PASSWORD};
 use super::by;

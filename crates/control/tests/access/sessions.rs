@@ -114,7 +114,7 @@ async fn a_password_is_changed_by_its_owner_who_knows_it_or_by_root() {
     assert!(pam.await.fields["userid"].contains("operating system"));
 }
 
-/// The api may say that a request comes from anywhere.
+/// The api may claim any client address.
 #[tokio::test]
 async fn made_up_addresses_buy_no_guesses_and_lock_nobody_out() {
     let bench = Bench::with_jane().await;
@@ -132,7 +132,7 @@ async fn made_up_addresses_buy_no_guesses_and_lock_nobody_out() {
     for known in [desk, "127.0.0.1"] {
         api().from(known).ok("ticket_create", login(PASSWORD)).await;
     }
-    // Another process has guesses of its own, but not about jane.
+    // Another process has guesses of its own, but not for jane.
     let refused = bench.nobody().from("10.0.0.99");
     refused.error("ticket_create", login(PASSWORD)).await;
 }
@@ -148,7 +148,7 @@ async fn a_session_says_what_its_owner_can_do() {
     assert_eq!(session["username"], JANE);
     assert_eq!(session["cap"]["vms"]["VM.Console"], 1);
     assert_eq!(session["cap"]["nodes"], json!({}));
-    // What is held of one area is not held of another.
+    // A privilege of one area does not appear in another.
     assert_eq!(session["cap"]["dc"], json!({}));
     let grant = json!({"path": "/", "users": JANE, "roles": "PVESDNAdmin,PVEMappingUser"});
     bench.root().ok("acl_update", grant).await;

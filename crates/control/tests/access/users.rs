@@ -39,7 +39,7 @@ async fn a_user_is_made_shown_changed_and_removed() {
     assert_eq!(missing.kind, ErrorKind::NotFound);
 }
 
-/// Clients look whether a text begins so.
+/// Clients check whether a text begins like this.
 #[tokio::test]
 async fn what_is_not_there_is_named_first() {
     let bench = Bench::new().await;

@@ -1,11 +1,11 @@
-//! Whose volumes a caller may give to a guest.
+//! The volumes that a caller may attach to a guest.
 
 use model::{BlockFormat, ErrorKind};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, JANE};
 
-/// Jane may do everything with guest 100, and use the storage.
+/// Jane has all rights on guest 100, and may use the storage.
 async fn bench() -> Bench {
     let bench = Bench::with_jane().await;
     bench.add_guest(100, "hers").await;
@@ -38,7 +38,8 @@ async fn a_guest_gets_only_volumes_that_its_owner_may_use() {
         ("scsi1", "s1:200/vm-200-disk-0.raw"),
         ("unused0", "s1:200/vm-200-disk-0.raw"),
         ("scsi1", "s1:0,import-from=s1:200/vm-200-disk-0.raw"),
-        // What a layer does not hold is its base's, so its own disk by this name is another's.
+        // A layer reads from its base, so a disk of her guest under this name would show another
+        // guest's.
         (
             "scsi1",
             "s1:200/base-200-disk-0.raw/100/vm-100-disk-0.qcow2",

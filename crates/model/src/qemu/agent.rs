@@ -16,7 +16,7 @@ pub(super) const AGENT: &[Field] = &[
         .default("virtio"),
 ];
 
-/// What the agent's channel looks like to the guest.
+/// The type of the agent's serial port in the guest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AgentPort {
     #[default]
@@ -28,7 +28,7 @@ pub enum AgentPort {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Agent {
     pub enabled: bool,
-    /// Whether file systems are frozen for backups and snapshots; they are where it is left out.
+    /// Whether file systems are frozen for backups and snapshots; true by default.
     pub freeze: Option<bool>,
     pub trim_cloned_disks: Option<bool>,
     pub port: Option<AgentPort>,

@@ -25,12 +25,12 @@ pub(super) const BOOT: &[Field] = &[
     Field::string("order").optional().format(DEVICES),
 ];
 
-/// Something a guest may boot from.
+/// A device that a guest may boot from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootDevice {
     Drive(DriveSlot),
     Net(u8),
-    /// Named in orders that came from elsewhere; nothing is attached there in this version.
+    /// In orders imported from elsewhere; this version attaches no USB devices.
     Usb(u8),
     HostPci(u8),
 }
@@ -72,14 +72,14 @@ impl fmt::Display for BootDevice {
 /// The option `boot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Boot {
-    /// These, in this order, and nothing else.
+    /// Exactly these, in this order.
     Order(Vec<BootDevice>),
     /// Kinds of devices: `c` the boot disk, `d` CD-ROMs, `n` network cards.
     Legacy(String),
 }
 
 impl Default for Boot {
-    /// What holds where the option is left out.
+    /// The default when the option is left out.
     fn default() -> Self {
         Self::Legacy("cdn".to_owned())
     }
@@ -110,8 +110,8 @@ impl Boot {
         print_properties(BOOT, &keys)
     }
 
-    /// The order that a new guest gets when its creator names none: the first disk, the first
-    /// CD-ROM, the first network card. Cloud-init's data is nothing to boot from.
+    /// The order of a new guest that was created without one: the first disk, the first CD-ROM, the
+    /// first network card. A cloud-init medium is not bootable.
     pub fn for_new_guest(drives: &BTreeMap<DriveSlot, Drive>, nets: &[u8]) -> Self {
         let first = |cdrom: bool| {
             let found = drives

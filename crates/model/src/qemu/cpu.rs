@@ -104,7 +104,7 @@ pub(super) const CPU: &[Field] = &[
     Field::string("phys-bits")
         .optional()
         .pattern("host|[0-9]{1,2}"),
-    // Only means something in a definition of a custom model, which this version has none of.
+    // Only valid in the definition of a custom model, which this version does not have.
     Field::string("reported-model")
         .optional()
         .one_of(REPORTED)
@@ -134,7 +134,7 @@ pub struct Cpu {
     pub guest_phys_bits: Option<u8>,
     /// Whether the guest shall not see that it is a virtual machine.
     pub hidden: Option<bool>,
-    /// What Windows reads as the hypervisor's make.
+    /// The hypervisor vendor that Windows sees.
     pub hv_vendor_id: Option<String>,
     /// `host`, or the number of bits of a physical address.
     pub phys_bits: Option<String>,
@@ -175,8 +175,8 @@ impl Cpu {
         Ok(cpu)
     }
 
-    /// Refuses a model that there is not. A guest that has one keeps it, and says so when it is
-    /// started.
+    /// Refuses an unknown model. A guest that already has one keeps it; starting it reports the
+    /// error.
     pub(super) fn check_model(text: &str) -> Result<(), PropertyError> {
         let Some(model) = Self::parse(text)?.model else {
             return Ok(());

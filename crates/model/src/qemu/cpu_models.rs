@@ -1,7 +1,7 @@
 //! The processor models that guests may have.
 
-/// Name and vendor, sorted by name. The set is the one that Proxmox VE 9 offers; what a binary
-/// lacks is left out when it is asked.
+/// Name and vendor, sorted by name. The set is that of Proxmox VE 9; models that the installed QEMU
+/// lacks are filtered out when it is queried.
 pub const CPU_MODELS: &[(&str, &str)] = &[
     ("486", "GenuineIntel"),
     ("Broadwell", "GenuineIntel"),

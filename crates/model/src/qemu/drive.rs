@@ -8,20 +8,20 @@ use crate::{BlockFormat, ByteSize, StorageId, VolumeId};
 use super::format::requested_size;
 use super::{DriveBus, Throttle, is_cloud_init_volume, throttle};
 
-/// What a drive's `file` names.
+/// The value of a drive's `file`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DriveSource {
     /// A drive without a medium.
     Empty,
     /// The host's own CD-ROM drive.
     HostCdrom,
-    /// `STORAGE:SIZE`: a new volume of this many GiB is asked for. Only ever in a request; a
-    /// stored configuration names the volume that was made.
+    /// `STORAGE:SIZE`: a request for a new volume of this many GiB. Only in requests; a stored
+    /// configuration names the volume that was made.
     New {
         storage: StorageId,
         gib: f64,
     },
-    /// `STORAGE:cloudinit`: a new cloud-init medium is asked for.
+    /// `STORAGE:cloudinit`: a request for a new cloud-init medium.
     NewCloudInit {
         storage: StorageId,
     },
@@ -31,7 +31,7 @@ pub enum DriveSource {
 }
 
 impl DriveSource {
-    /// Whether it is no disk unless that is said.
+    /// Whether it is a CD-ROM unless `media` says otherwise.
     fn is_for_cdrom(&self) -> bool {
         match self {
             Self::Empty | Self::HostCdrom => true,
@@ -42,7 +42,7 @@ impl DriveSource {
     }
 }
 
-/// Where the content of a new volume comes from.
+/// The source that a new volume is filled from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportSource {
@@ -63,12 +63,12 @@ pub enum Cache {
 }
 
 impl Cache {
-    /// Whether the host's page cache is passed by.
+    /// Whether the host's page cache is bypassed.
     pub fn is_direct(self) -> bool {
         matches!(self, Self::None | Self::Directsync)
     }
 
-    /// Whether the guest is told that there is a write cache, which it has to flush.
+    /// Whether the guest sees a write cache that it has to flush.
     pub fn has_write_cache(self) -> bool {
         !matches!(self, Self::Writethrough | Self::Directsync)
     }
@@ -87,7 +87,7 @@ pub enum Aio {
 }
 
 impl Aio {
-    /// As QEMU and the schema both write it.
+    /// The name in QEMU and in the schema.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -97,7 +97,7 @@ impl Aio {
     }
 }
 
-/// What happens when the host cannot read or write.
+/// What QEMU does after a read or write error on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorAction {
     Enospc,
@@ -107,7 +107,7 @@ pub enum ErrorAction {
 }
 
 impl ErrorAction {
-    /// As QEMU and the schema both write it.
+    /// The name in QEMU and in the schema.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enospc => "enospc",
@@ -124,7 +124,7 @@ impl ErrorAction {
     }
 }
 
-/// A drive on one of the buses. It keeps every key, also those that this version only stores.
+/// A drive on one of the buses. It keeps all keys, including those that this version only stores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drive {
     bus: DriveBus,
@@ -164,12 +164,12 @@ impl Drive {
         }
     }
 
-    /// What stands for the medium, as it is written.
+    /// The value of `file`, as written.
     pub fn file(&self) -> &str {
         self.keys.text("file").unwrap_or("none")
     }
 
-    /// The volume, where there is one.
+    /// The volume, if the drive has one.
     pub fn volume(&self) -> Option<VolumeId> {
         match self.source() {
             DriveSource::Volume(volume) => Some(volume),
@@ -181,7 +181,7 @@ impl Drive {
         self.keys.set(self.bus.fields(), "file", volume.to_string());
     }
 
-    /// Takes the medium out; the drive stays.
+    /// Ejects the medium; the drive stays.
     pub fn eject(&mut self) {
         self.keys.set(self.bus.fields(), "file", "none");
         self.keys.remove("size");
@@ -195,8 +195,8 @@ impl Drive {
         self.keys.set(self.bus.fields(), "size", size.to_string());
     }
 
-    /// Whether the guest sees a CD-ROM. Where nothing is said, it does if there is no medium, or
-    /// one that is made for such a drive.
+    /// Whether the guest sees a CD-ROM. Without `media` it does if the drive is empty or has a
+    /// medium that is made for CD-ROM drives.
     pub fn is_cdrom(&self) -> bool {
         let source = self.source();
         match self.keys.text("media") {
@@ -205,12 +205,12 @@ impl Drive {
         }
     }
 
-    /// Whether a volume is to be made for it.
+    /// Whether a new volume is requested.
     pub fn is_new(&self) -> bool {
         matches!(self.source(), DriveSource::New { .. })
     }
 
-    /// Whether its medium is, or is to be, one with cloud-init's data.
+    /// Whether it has, or requests, a cloud-init medium.
     pub fn is_cloud_init(&self) -> bool {
         match self.source() {
             DriveSource::NewCloudInit { .. } => true,
@@ -219,7 +219,7 @@ impl Drive {
         }
     }
 
-    /// The format asked for; the volume's own name or content decides where it is left out.
+    /// The format in the request; if none, the volume's name or content decides.
     pub fn format(&self) -> Option<BlockFormat> {
         match self.keys.text("format")? {
             "raw" => Some(BlockFormat::Raw),
@@ -229,7 +229,7 @@ impl Drive {
         }
     }
 
-    /// What a new volume is to be filled from.
+    /// The source that a new volume is to be filled from.
     pub fn import_source(&self) -> Option<ImportSource> {
         let text = self.keys.text("import-from")?;
         Some(match text.parse() {
@@ -238,14 +238,13 @@ impl Drive {
         })
     }
 
-    /// What only a request says, and means nothing once the volume is there.
+    /// Removes the keys that only belong to a request.
     pub fn clear_request(&mut self) {
         self.keys.remove("format");
         self.keys.remove("import-from");
     }
 
-    /// Brings what was asked for into the form in which it is stored. False where its keys
-    /// contradict each other.
+    /// Normalizes a requested drive for storing. False if its keys contradict each other.
     pub fn settle(&mut self) -> bool {
         let is_medium = self.is_cdrom() && !self.is_cloud_init();
         let is_disks = |key: &str| match self.keys.get(key) {
@@ -255,7 +254,7 @@ impl Drive {
         if is_medium && ["format", "snapshot"].into_iter().any(is_disks) {
             return false;
         }
-        // A drive with cloud-init's data is read as a CD-ROM, whatever was asked for.
+        // A cloud-init drive is always a CD-ROM.
         if self.is_cdrom() || self.is_cloud_init() {
             self.keys.set(self.bus.fields(), "media", "cdrom");
         }
@@ -299,7 +298,7 @@ impl Drive {
         self.keys.flag("ro").unwrap_or(false)
     }
 
-    /// False where backups leave this drive out.
+    /// False if backups leave this drive out.
     pub fn is_backed_up(&self) -> bool {
         self.keys.flag("backup").unwrap_or(!self.is_cdrom())
     }
@@ -344,8 +343,8 @@ impl Drive {
         self.keys.text("werror").and_then(ErrorAction::from_name)
     }
 
-    /// Whether the two differ in nothing but their throughput limits, which can be changed while
-    /// the guest runs, and in what QEMU is never told.
+    /// Whether the two differ only in throughput limits, which can be changed while the guest runs,
+    /// and in keys that QEMU never gets.
     pub fn differs_only_in_throttle(&self, other: &Self) -> bool {
         let is_untold = |name: &str| matches!(name, "backup" | "replicate" | "shared" | "size");
         let rest = |drive: &Self| {
@@ -364,7 +363,7 @@ impl Drive {
     }
 }
 
-/// Undoes percent-encoding; what is not valid is kept as it is.
+/// Decodes percent-encoding; an invalid escape is kept unchanged.
 pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -19,7 +19,7 @@ const fn seconds(name: &'static str) -> Field {
     Field::integer(name).optional().min(1.0)
 }
 
-/// What drives of all buses have.
+/// The keys that drives of all buses have.
 const COMMON: [Field; 42] = [
     Field::string("file").format(VOLUME_OR_PATH).default_key(),
     Field::alias("volume", "file"),
@@ -191,7 +191,7 @@ pub(super) const UNUSED: &[Field] = &[
     Field::alias("volume", "file"),
 ];
 
-/// The property string of a drive, named as its parameter is.
+/// The property string of a drive.
 pub(super) const fn drive(name: &'static str, fields: &'static [Field], count: u32) -> Field {
     Field::string(name)
         .optional()

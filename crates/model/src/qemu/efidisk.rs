@@ -1,4 +1,4 @@
-//! The volume that keeps a guest's UEFI variables.
+//! The volume with a guest's UEFI variables.
 
 use crate::VolumeId;
 use crate::schema::{Properties, PropertyError, parse_properties, print_properties};
@@ -35,8 +35,8 @@ impl EfiDisk {
         }
     }
 
-    /// Whether the variables start with the distributions' and Microsoft's keys enrolled, which
-    /// turns secure boot on.
+    /// Whether the variables start with the keys of the distributions and of Microsoft enrolled,
+    /// which turns secure boot on.
     pub fn has_enrolled_keys(&self) -> bool {
         self.0.flag("pre-enrolled-keys").unwrap_or(false)
     }

@@ -8,7 +8,7 @@ const fn named(name: &'static str, check: fn(&str) -> Result<(), String>) -> For
     Format::named(name, check)
 }
 
-/// A volume, a path, or one of the words of a drive: `none`, `cdrom`.
+/// A volume, a path, or one of the special values `none` and `cdrom`.
 pub(super) const VOLUME_OR_PATH: Format = named("pve-volume-id-or-qm-path", |value| {
     if matches!(value, "none" | "cdrom") {
         return Ok(());
@@ -20,8 +20,8 @@ pub(super) const VOLUME_OR_ABSOLUTE_PATH: Format =
     named("pve-volume-id-or-absolute-path", volume_or_absolute_path);
 
 fn volume_or_absolute_path(value: &str) -> Result<(), String> {
-    // A path goes into a property string, so a comma would end it early; `..` would leave the
-    // place that it names.
+    // A comma would end the path early in a property string; `..` would leave the folder that it
+    // names.
     let is_path = value.starts_with('/')
         && !value.contains(|c: char| c == ',' || c.is_control())
         && value.split('/').all(|part| part != "..");
@@ -49,7 +49,7 @@ pub(super) const CPUSET: Format = named("pve-cpuset", |value| {
     }
 });
 
-/// `0`, `1`, or a list of what may be plugged while the guest runs, which may be empty.
+/// `0`, `1`, or a list (possibly empty) of the kinds of devices that may be hot-plugged.
 pub(super) const HOTPLUG: Format = named("pve-hotplug-features", |value| {
     let known = ["network", "disk", "cpu", "memory", "usb", "cloudinit"];
     let mut items = split_list(value);
@@ -61,14 +61,14 @@ pub(super) const HOTPLUG: Format = named("pve-hotplug-features", |value| {
     }
 });
 
-/// A drive that `bootdisk` may name; the field's pattern says the rest.
+/// A drive that `bootdisk` may name; the field's pattern checks the rest.
 pub(super) const BOOT_DISK: Format = named("pve-qm-bootdisk", |value| {
     let slot = value.parse::<super::DriveSlot>();
     slot.map(|_| ())
         .map_err(|_| format!("invalid boot disk '{value}'"))
 });
 
-/// Whether a volume's name is a request for a new one: `local:32` asks for 32 GiB.
+/// The size if a volume's name requests a new volume: `local:32` requests 32 GiB.
 pub(super) fn requested_size(volume: &VolumeId) -> Option<(StorageId, f64)> {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let name = volume.name();

@@ -1,8 +1,8 @@
-//! What may be changed while the guest runs: `network,disk,usb`.
+//! What may be hot-plugged: `network,disk,usb`.
 
 use crate::schema::format::split_list;
 
-/// The kinds of devices that are plugged into a running guest.
+/// The kinds of devices that can be plugged into a running guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hotplug {
     pub disk: bool,

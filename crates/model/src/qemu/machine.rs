@@ -22,7 +22,7 @@ pub enum Chipset {
     #[default]
     I440fx,
     Q35,
-    /// Of other processors than x86-64; not in this version.
+    /// For architectures other than x86-64; not in this version.
     Virt,
 }
 
@@ -69,7 +69,7 @@ impl Machine {
         }
     }
 
-    /// The version that the name pins, without what Proxmox VE adds to QEMU's own (`+pve1`).
+    /// The version that the name pins, without Proxmox VE's suffix (`+pve1`).
     pub fn version(&self) -> Option<&str> {
         let name = self.name.as_deref()?;
         let name = name.split('+').next()?;

@@ -1,4 +1,5 @@
-//! Memory: a property string since Proxmox VE 8, with one key that is always written bare.
+//! Memory: a property string since Proxmox VE 8, with one key that is always written without its
+//! name.
 
 use crate::schema::{Field, PropertyError, parse_properties};
 

@@ -7,8 +7,8 @@
 //!   DriveSlot         scsi0, virtio3, ide2, …: bus and index
 //! ```
 //!
-//! Names, types, limits and enumerations are those of Proxmox VE's published schema. What a VM
-//! is started with is not decided here but in the crate `guest`.
+//! Names, types, limits and enumerations are those of Proxmox VE's published schema. A VM's
+//! command line is not built here but in the crate `guest`.
 //!
 //! **Invariant:** `T::parse(x.print()) == x` for every value of every view, and a view holds
 //! nothing that its schema refuses.

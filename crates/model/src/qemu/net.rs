@@ -46,7 +46,7 @@ pub(super) const NET: &[Field] = &[
     model("virtio"),
     model("vmxnet3"),
     Field::string("bridge").optional().format(format::BRIDGE_ID),
-    // Kept as it is given; the firewall and VLANs come with later issues.
+    // Stored only; the firewall and VLANs come with later issues.
     Field::boolean("firewall").optional(),
     Field::integer("tag").optional().range(1.0, 4094.0),
     Field::string("trunks")
@@ -90,24 +90,24 @@ impl NetModel {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Net {
     pub model: NetModel,
-    /// Upper case, six octets. Left out only in a request; one is then made up.
+    /// Upper case, six octets. Only a request may leave it out; one is then generated.
     pub mac: Option<String>,
     pub bridge: Option<String>,
     pub firewall: Option<bool>,
     pub link_down: Option<bool>,
-    /// 1 asks for the bridge's own.
+    /// 1: the bridge's MTU.
     pub mtu: Option<u16>,
     pub queues: Option<u8>,
-    /// Mebibytes a second, in each direction.
+    /// MiB per second, in each direction.
     pub rate: Option<f64>,
     /// The VLAN of untagged traffic.
     pub tag: Option<u16>,
-    /// The VLANs that pass tagged: `2;10-20`.
+    /// The VLANs that pass tagged, e.g. `2;10-20`.
     pub trunks: Option<String>,
 }
 
 impl Net {
-    /// Whether the guest sees the same card, whatever it is plugged into.
+    /// Whether the guest sees the same card; the bridge may differ.
     pub fn is_same_card(&self, other: &Self) -> bool {
         self.model == other.model
             && self.mac == other.mac
@@ -116,7 +116,7 @@ impl Net {
             && self.bridge.is_some() == other.bridge.is_some()
     }
 
-    /// A card of this model and nothing else.
+    /// A card of this model with defaults.
     pub fn new(model: NetModel) -> Self {
         Self {
             model,

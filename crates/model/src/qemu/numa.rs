@@ -1,4 +1,4 @@
-//! A node of a guest's memory and processors: `cpus=0-1,memory=512,hostnodes=0,policy=bind`.
+//! A NUMA node of a guest: `cpus=0-1,memory=512,hostnodes=0,policy=bind`.
 
 use crate::schema::{Field, Properties, PropertyError, parse_properties, print_properties};
 

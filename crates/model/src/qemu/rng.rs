@@ -15,7 +15,7 @@ pub(super) const RNG: &[Field] = &[
 pub struct Rng {
     /// The device on the host.
     pub source: String,
-    /// How much the guest gets in a period; 0 for as much as it asks.
+    /// How many bytes the guest gets per period; 0 for no limit.
     pub bytes_max: Option<u32>,
     pub period_ms: Option<u32>,
 }

@@ -9,16 +9,16 @@ use crate::schema::Field;
 
 use super::drive_fields;
 
-/// A kind of disk controller that drives hang on, in the order in which drives are listed.
+/// A kind of disk controller, in the order in which drives are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DriveBus {
     Ide,
     Scsi,
     Virtio,
     Sata,
-    /// The one volume that keeps the UEFI variables; not a disk that a guest sees.
+    /// The volume with the UEFI variables; the guest does not see it as a disk.
     Efi,
-    /// The one volume that keeps the security module's state; no disk either.
+    /// The volume with the TPM's state; the guest does not see it as a disk.
     Tpm,
 }
 
@@ -32,7 +32,7 @@ impl DriveBus {
         Self::Tpm,
     ];
 
-    /// Whether its drives are disks that the guest sees.
+    /// Whether the guest sees its drives as disks.
     pub fn is_seen(self) -> bool {
         !matches!(self, Self::Efi | Self::Tpm)
     }
@@ -76,7 +76,7 @@ impl DriveBus {
 #[error("'{0}' is not a drive (ide0-3, scsi0-30, virtio0-15, sata0-5, efidisk0, tpmstate0)")]
 pub struct SlotError(pub String);
 
-/// One place for a drive. Ordered by bus and then by number, so `scsi2` is before `scsi10`.
+/// A drive's slot. Ordered by bus and then by number, so `scsi2` is before `scsi10`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DriveSlot {
@@ -85,13 +85,13 @@ pub struct DriveSlot {
 }
 
 impl DriveSlot {
-    /// The UEFI variables' place.
+    /// The slot of the UEFI variables.
     pub const EFI: Self = Self {
         bus: DriveBus::Efi,
         index: 0,
     };
 
-    /// The place of a security module's state.
+    /// The slot of the TPM's state.
     pub const TPM: Self = Self {
         bus: DriveBus::Tpm,
         index: 0,

@@ -1,9 +1,9 @@
-//! What the guest reads as its hardware's make: `uuid=…,manufacturer=QWNtZQ==,base64=1`.
+//! The SMBIOS data that the guest reads: `uuid=…,manufacturer=QWNtZQ==,base64=1`.
 
 use crate::schema::{Field, Properties, PropertyError, parse_properties, print_properties};
 
 const UUID: &str = "[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}";
-// Text in base64, and what else looks like it.
+// Base64; plain text of these characters matches too.
 const TEXT: &str = "[A-Za-z0-9+/]+={0,2}";
 
 pub(super) const SMBIOS: &[Field] = &[
@@ -59,7 +59,7 @@ impl Smbios {
         print_properties(SMBIOS, &keys)
     }
 
-    /// The texts that are there, by QEMU's names for them, which are the schema's too.
+    /// The texts that are set, under QEMU's names, which are also the schema's.
     pub fn texts(&self) -> Vec<(&'static str, &String)> {
         let all = [
             ("manufacturer", &self.manufacturer),

@@ -1,4 +1,4 @@
-//! When a guest is started and stopped with its node: `order=1,up=30,down=60`.
+//! When a guest starts and stops with its node: `order=1,up=30,down=60`.
 
 use crate::schema::{Format, PropertyError};
 

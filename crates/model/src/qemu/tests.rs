@@ -1,9 +1,9 @@
-//! What is printed reads back as what it was, for every view.
+//! Every view: what is printed reads back as the same value.
 
 use proptest::prelude::*;
 
 use super::*;
-// By name, for proptest has a `Rng` too.
+// Imported by name, since proptest has a `Rng` too.
 use super::Rng;
 use crate::schema::{Alias, Format, check_object, parse_properties};
 
@@ -29,7 +29,7 @@ fn word(key: &'static str, pattern: &'static str) -> impl Strategy<Value = Strin
     pattern.prop_map(move |value| format!("{key}={value}"))
 }
 
-/// `first`, and any of the others after it.
+/// `first`, followed by any of the others.
 fn text(
     first: impl Strategy<Value = String>,
     others: Vec<BoxedStrategy<String>>,
@@ -235,7 +235,7 @@ fn formats_name_what_is_wrong() {
     }
 }
 
-/// Every pattern compiles, every alias points at a key, and no name is there twice.
+/// Every pattern compiles, every alias names a key, and no name occurs twice.
 #[test]
 fn the_schemas_are_sound() {
     let mut names: Vec<&str> = OPTIONS

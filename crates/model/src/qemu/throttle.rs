@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::schema::{Field, Properties};
 
-/// One limit: a steady rate, and a burst that may be had for a while.
+/// One limit: a steady rate, and a burst allowed for a while.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limit {
-    /// A second; 0 where there is no limit.
+    /// Per second; 0 for no limit.
     pub rate: u64,
-    /// A second, during a burst; 0 where there is none.
+    /// Per second, during a burst; 0 for none.
     pub burst: u64,
-    /// How long a burst may last.
+    /// How long a burst may last, in seconds.
     pub burst_seconds: u64,
 }
 
@@ -27,8 +27,8 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Reads the limits of a drive. `mbps` is in MiB a second and wins over `bps`, as it does in
-    /// Proxmox VE.
+    /// Reads the limits of a drive. `mbps` is in MiB per second and overrides `bps`, as in Proxmox
+    /// VE.
     pub(super) fn of(drive: &Properties) -> Self {
         Self {
             bytes: bytes(drive, ""),
@@ -44,7 +44,7 @@ impl Throttle {
         *self == Self::default()
     }
 
-    /// A drive's keys that are limits, so that two drives can be compared without them.
+    /// Whether a drive's key is a limit, so that two drives can be compared without limits.
     pub(super) fn is_key(field: &Field) -> bool {
         ["bps", "iops", "mbps"]
             .iter()
@@ -52,15 +52,14 @@ impl Throttle {
     }
 }
 
-/// The limits that are one for all and one for reads or writes alone. QEMU takes no drive that has
+/// A limit for all, and the limits for reads and writes that it excludes. QEMU refuses a drive with
 /// both.
 const WHOLE_AND_PARTS: [(&str, [&str; 2]); 2] = [
     ("mbps", ["mbps_rd", "mbps_wr"]),
     ("iops", ["iops_rd", "iops_wr"]),
 ];
 
-/// Turns limits in bytes into those in MiB, which are what is stored. False where limits
-/// contradict each other.
+/// Converts limits in bytes to MiB, as they are stored. False if limits contradict each other.
 pub(super) fn settle(drive: &mut Properties, fields: &'static [Field]) -> bool {
     for of in ["", "_rd", "_wr"] {
         let (bytes, mebibytes) = (format!("bps{of}"), format!("mbps{of}"));
@@ -80,7 +79,7 @@ pub(super) fn settle(drive: &mut Properties, fields: &'static [Field]) -> bool {
         .any(|(whole, parts)| is_set(whole) && parts.iter().any(|part| is_set(part)))
 }
 
-/// A number with three decimals at most, and none where it needs none.
+/// A number with at most three decimals, and none if it is whole.
 fn thousandths(number: f64) -> Value {
     let rounded = (number * 1000.0).round() / 1000.0;
     if rounded.fract() == 0.0 {
@@ -98,7 +97,7 @@ fn whole(drive: &Properties, key: &str) -> u64 {
 }
 
 fn mebibytes(drive: &Properties, key: &str) -> Option<u64> {
-    // A float saturates when cast, so that a huge or negative number is a limit all the same.
+    // A float saturates when cast, so a huge or negative number still becomes a limit.
     drive
         .number(key)
         .map(|number| (number * f64::from(1 << 20)) as u64)
@@ -117,7 +116,7 @@ fn operations(drive: &Properties, of: &str) -> Limit {
     limit(rate, burst, whole(drive, &format!("iops{of}_max_length")))
 }
 
-/// QEMU takes no higher limit, and nothing is that fast.
+/// QEMU accepts no higher limit, and no disk is that fast.
 const RATE_MAX: u64 = 1_000_000_000_000_000;
 
 /// QEMU refuses a burst without a rate, a burst below the rate, and a length without a burst.
@@ -130,7 +129,7 @@ fn limit(rate: u64, burst: u64, seconds: u64) -> Limit {
             ..Limit::default()
         },
         (rate, burst) => {
-            // What fits into one burst is bounded as well.
+            // QEMU also bounds the total of one burst.
             let burst_seconds = seconds.clamp(1, RATE_MAX / burst);
             Limit {
                 rate,

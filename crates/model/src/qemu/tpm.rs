@@ -1,4 +1,4 @@
-//! The volume that keeps what a guest's security module knows.
+//! The volume with the state of a guest's TPM.
 
 use crate::VolumeId;
 use crate::schema::{Properties, PropertyError, parse_properties, print_properties};
@@ -10,7 +10,7 @@ use super::drive_fields::TPM;
 pub struct TpmState(Properties);
 
 impl TpmState {
-    /// The size of every such volume.
+    /// The size of every TPM volume.
     pub const BYTES: u64 = 4 << 20;
 
     pub fn parse(text: &str) -> Result<Self, PropertyError> {
@@ -25,7 +25,7 @@ impl TpmState {
         self.0.text("file").and_then(|text| text.parse().ok())
     }
 
-    /// Takes the version of another one, where none is said. False where another is said.
+    /// Takes over the other's version if this has none. False if the versions differ.
     pub fn keep_version(&mut self, other: &Self) -> bool {
         if self.0.get("version").is_none() && other.is_version_2() {
             self.0.set(TPM, "version", "v2.0");
@@ -33,7 +33,7 @@ impl TpmState {
         self.is_version_2() == other.is_version_2()
     }
 
-    /// Version 2.0 of the standard, and not the old 1.2.
+    /// Whether it is TPM 2.0 and not the old 1.2.
     pub fn is_version_2(&self) -> bool {
         self.0.text("version") == Some("v2.0")
     }

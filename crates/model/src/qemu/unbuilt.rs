@@ -1,5 +1,5 @@
-//! Options that Proxmox VE has and this version does not do yet. They are checked as far as
-//! their schemas go and then refused, so that nothing is stored that has no effect.
+//! Options of Proxmox VE that this version does not implement. They are checked against their
+//! schemas and then refused, so that no option is stored without effect.
 
 use crate::schema::{Field, Format, format};
 

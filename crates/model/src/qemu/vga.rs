@@ -28,7 +28,7 @@ pub(super) const VGA: &[Field] = &[
     Field::integer("memory").optional().range(4.0, 512.0),
 ];
 
-/// What the guest shows itself on.
+/// The type of a guest's display.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Display {
     #[default]
@@ -36,7 +36,7 @@ pub enum Display {
     Cirrus,
     Qxl,
     Virtio,
-    /// With the host's help for 3D. There is none yet: it is shown on a plain `Virtio`.
+    /// With 3D by the host's GPU, which is not implemented: treated as plain `Virtio`.
     VirtioGl,
     Vmware,
     /// No display; the console is this serial port.
@@ -49,7 +49,7 @@ pub enum Display {
 pub struct Vga {
     /// `Std` where it is left out.
     pub display: Option<Display>,
-    /// Of the display, in MiB.
+    /// The display's memory, in MiB.
     pub memory_mib: Option<u16>,
     /// Whether a clipboard is shared over VNC.
     pub clipboard: bool,

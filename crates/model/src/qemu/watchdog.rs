@@ -31,7 +31,7 @@ impl Watchdog {
         self.0.text("model").unwrap_or("i6300esb")
     }
 
-    /// What happens to a guest that does not feed it; QEMU resets one where nothing is said.
+    /// The action when the guest stops feeding it; QEMU resets the guest by default.
     pub fn action(&self) -> Option<&str> {
         self.0.text("action")
     }

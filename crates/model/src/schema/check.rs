@@ -1,4 +1,4 @@
-//! Holds values against a schema. The texts are those that clients of Proxmox VE know.
+//! Checks values against a schema. The texts are those that clients of Proxmox VE match.
 
 use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
@@ -6,10 +6,10 @@ use serde_json::{Map, Number, Value};
 use super::{Alias, Field, Format, Kind, Shape, Unbuilt, find, parse_properties};
 use crate::FieldErrors;
 
-/// Whole numbers below this are whole in floating point, too.
+/// Below this, whole numbers are exact in floating point.
 const WHOLE_MAX: f64 = 1e15;
 
-/// How much of a value that has no length an error shows, in bytes.
+/// How many bytes of a value without a maximum length an error shows.
 const SHOWN: usize = 200;
 
 /// Checked and typed values by name.
@@ -20,12 +20,12 @@ pub(super) const UNKNOWN: &str =
 pub(super) const MISSING: &str = "property is missing and it is not optional";
 const UNBUILT: &str = "not supported by this version of Ostler";
 
-/// Checks all given values at once and turns each into its type: `"1"` for a boolean becomes
+/// Checks all given values at once and converts each to its type: `"1"` for a boolean becomes
 /// `true`, `"12"` for an integer becomes `12`, a single value for an array a list of one.
 ///
-/// What the schema has and this version does not is refused last, only when all else is right,
-/// and only where it would change something: a default passes. Nothing is filled in: a default is
-/// the business of what reads the value.
+/// Options that are not implemented are refused last, when everything else is valid, and only if
+/// they would change something: a default passes. No defaults are filled in; that is up to the code
+/// that reads the value.
 pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, FieldErrors> {
     let mut errors = FieldErrors::new();
     let mut values = Values::new();
@@ -69,7 +69,7 @@ pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, Field
     }
 }
 
-/// An empty digest holds nothing against anything.
+/// An empty digest means that no digest is checked.
 fn is_left_out(name: &str, value: &Value) -> bool {
     matches!(name, "digest" | "target-digest") && value == ""
 }
@@ -100,7 +100,7 @@ fn unbuilt_property(field: &Field, value: &Value) -> Option<String> {
     })
 }
 
-/// Why a value is refused that is right by its schema: it asks for what is not built.
+/// Why a valid value is refused: it asks for something that is not implemented.
 fn refused(field: &Field, value: &Value) -> Option<String> {
     match field.unbuilt {
         Unbuilt::Nothing => None,
@@ -113,7 +113,7 @@ fn refused(field: &Field, value: &Value) -> Option<String> {
     }
 }
 
-/// Whether a typed value is what holds anyway. A flag without a default is off.
+/// Whether a typed value equals the default. A flag without a default is off.
 fn is_default(field: &Field, value: &Value) -> bool {
     match field.default {
         Some("true") => *value == Value::Bool(true),
@@ -123,16 +123,16 @@ fn is_default(field: &Field, value: &Value) -> bool {
     }
 }
 
-/// Checks one value, and types it.
+/// Checks one value and converts it.
 pub fn check_value(field: &Field, given: &Value) -> Result<Value, String> {
     check_named(field, field.name, given)
 }
 
-/// The same for a field that was given under this name: `net0` for `net[n]`.
+/// The same for a field given under this name: `net0` for `net[n]`.
 fn check_named(field: &Field, name: &str, given: &Value) -> Result<Value, String> {
     let value = typed(field, given)?;
     if value.is_number() {
-        // An id has one form: as it was given, not what the number is.
+        // An id has one form: it is checked as given, not as the number that it stands for.
         field.format.check(name, &plain(given))?;
     }
     if let Some(number) = value.as_f64() {
@@ -221,7 +221,7 @@ fn typed(field: &Field, given: &Value) -> Result<Value, String> {
     }
 }
 
-/// An item of a list, which is text where the list is one of texts.
+/// An item of a list; text if it is a list of texts.
 fn element(field: &Field, item: &Value) -> Value {
     match (field.inner, item) {
         (Shape::Array(Shape::String), Value::Number(_)) => plain(item).into(),
@@ -290,7 +290,7 @@ fn check_text(field: &Field, name: &str, text: &str) -> Result<(), String> {
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
-    // A pattern is a constant of ours; the test below compiles every one that the table has.
+    // A pattern is a constant of the table; the test below compiles them all.
     Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|regex| regex.is_match(text))
 }
 

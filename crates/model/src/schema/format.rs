@@ -1,17 +1,18 @@
 //! Named formats: what a string must look like beyond its length.
 //!
-//! Each is a constant, named as the Proxmox VE schema names it, so that the operation table can
-//! be printed and compared. A format that only another capability needs is added with it.
+//! Each is a constant with the name that it has in the Proxmox VE schema, so that the operation
+//! table can be printed and compared. A format that only another capability needs is added with
+//! that one.
 
 use super::{Field, parse_properties};
 use crate::{ByteSize, GroupId, NodeName, PoolId, Privilege, RealmId, RoleId, StorageId};
 use crate::{TokenName, UserId, VmId, VolumeId, text};
 
-/// The longest text of a field that says nothing of its length, nor its format: what a person
-/// types, the path of a file, a URL.
+/// The maximum length of a field that sets none and whose format sets none: text typed by a person,
+/// the path of a file, a URL.
 const TEXT_LENGTH: usize = 8 * 1024;
 
-/// The longest list.
+/// The maximum length of a list.
 const LIST_LENGTH: usize = 64 * 1024;
 
 /// Checks one text; the reason ends without a full stop.
@@ -24,7 +25,7 @@ pub enum Format {
     Named {
         name: &'static str,
         check: CheckText,
-        /// The longest text of this format.
+        /// The maximum length of a text of this format.
         longest: usize,
     },
     /// Values of a named format, separated by `,`, `;`, white space or NUL.
@@ -50,7 +51,7 @@ impl Format {
         }
     }
 
-    /// A format of the usual length.
+    /// A format with the default length.
     pub const fn named(name: &'static str, check: CheckText) -> Self {
         Self::Named {
             name,
@@ -59,7 +60,7 @@ impl Format {
         }
     }
 
-    /// How long a text may be where its field says nothing, in characters.
+    /// The maximum length in characters if the field sets none.
     pub const fn longest(&self) -> usize {
         match self {
             Self::Named { longest, .. } => *longest,
@@ -68,7 +69,7 @@ impl Format {
         }
     }
 
-    /// Holds `value` against the format; `parameter` is what errors of keys are prefixed with.
+    /// Checks `value` against the format; errors of keys are prefixed with `parameter`.
     pub(super) fn check(&self, parameter: &str, value: &str) -> Result<(), String> {
         let worded = |reason: String| format!("invalid format - {reason}\n");
         match self {
@@ -249,7 +250,7 @@ formats! {
     };
 }
 
-/// A format that another capability will check; until then any text passes.
+/// A format that a later capability will check; until then it accepts any text.
 pub const fn unchecked(name: &'static str) -> Format {
     Format::named(name, |_| Ok(()))
 }

@@ -30,7 +30,7 @@ pub enum Kind {
     Array,
     Object,
     Null,
-    /// Not said, or more than one.
+    /// Unspecified, or several types.
     Any,
 }
 
@@ -49,8 +49,8 @@ impl Kind {
     }
 }
 
-/// What of a field this version does not do yet. It is checked like the rest and then refused,
-/// so that nothing is stored that has no effect.
+/// Which part of a field this version does not implement. It is checked like the rest and then
+/// refused, so that no value is stored without effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unbuilt {
     Nothing,
@@ -60,11 +60,11 @@ pub enum Unbuilt {
     Values(&'static [&'static str]),
 }
 
-/// How a key of a property string stands for another.
+/// How a key of a property string is an alias of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alias {
     None,
-    /// Another name of that key: `volume` for `file`.
+    /// An alias of that key: `volume` for `file`.
     Of(&'static str),
     /// `virtio=MAC` sets `model` to this key's own name and `macaddr` to the value.
     Keyed {
@@ -94,15 +94,15 @@ pub struct Field {
     /// A regular expression for the whole value.
     pub pattern: Option<&'static str>,
     pub format: Format,
-    /// What must hold of the whole value besides, where its format alone does not say it.
+    /// A further check of the whole value, for rules that its format cannot express.
     pub also: Option<CheckWhole>,
-    /// What holds where the field is left out; documentation only.
+    /// The default when the field is left out; documentation only.
     pub default: Option<&'static str>,
     /// Another field that must be given with this one.
     pub requires: Option<&'static str>,
-    /// How many of an indexed field there may be.
+    /// The number of values of an indexed field.
     pub indexed: u32,
-    /// True for the value without a key in a property string.
+    /// True for the key that a property string may give without its name.
     pub is_default_key: bool,
     pub alias: Alias,
     pub unbuilt: Unbuilt,
@@ -110,17 +110,17 @@ pub struct Field {
     pub inner: Shape,
 }
 
-/// What a value is made of, where a field or an answer has parts.
+/// The parts of a field or an answer.
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
-    /// Nothing is promised.
+    /// Unspecified.
     Any,
     Null,
     Boolean,
     Integer,
     Number,
     String,
-    /// An object with these fields, given in groups; `open` allows others besides.
+    /// An object with these fields, in groups; `open` allows others too.
     Object {
         fields: &'static [&'static [Field]],
         open: bool,
@@ -187,7 +187,7 @@ impl Field {
         field
     }
 
-    /// An object of which nothing is promised.
+    /// An object without declared fields.
     pub const fn open_object(name: &'static str) -> Self {
         let mut field = Self::new(name, Kind::Object);
         field.inner = Shape::Object {
@@ -197,7 +197,7 @@ impl Field {
         field
     }
 
-    /// A second name of the key `of`.
+    /// An alias of the key `of`.
     pub const fn alias(name: &'static str, of: &'static str) -> Self {
         let mut field = Self::new(name, Kind::String);
         field.optional = true;
@@ -292,7 +292,7 @@ impl Field {
         self
     }
 
-    /// How long a text may be, in characters: as the field says, else as its format does.
+    /// The maximum length of a text in characters: the field's, else its format's.
     pub const fn longest(&self) -> usize {
         match self.max_length {
             Some(length) => length,
@@ -300,7 +300,7 @@ impl Field {
         }
     }
 
-    /// Whether a name given by a caller means this field.
+    /// Whether a parameter name given by a caller means this field.
     pub fn is_named(&self, name: &str) -> bool {
         let Some(stem) = self.name.strip_suffix("[n]") else {
             return self.name == name;
@@ -318,7 +318,7 @@ impl Field {
     }
 }
 
-/// Finds the field that a name means among groups of fields.
+/// Finds the field for a parameter name in groups of fields.
 pub fn find<'a>(groups: &'a [&'a [Field]], name: &str) -> Option<&'a Field> {
     groups
         .iter()

@@ -1,7 +1,7 @@
 //! Property strings: `virtio=BC:24:11:00:00:01,bridge=vmbr0`.
 //!
-//! Comma-separated `key=value`, at most one value without a key (the default key's), aliases,
-//! and keys whose very name is a value (`virtio=MAC`). Unknown and repeated keys are refused.
+//! Comma-separated `key=value`, at most one value without a key (the default key's), aliases, and
+//! keys whose name is itself a value (`virtio=MAC`). Unknown and repeated keys are refused.
 //! Booleans may be `1`, `on`, `yes`, `true` here and are printed as `1`.
 
 use std::fmt;
@@ -43,8 +43,7 @@ impl Properties {
         self.0.iter().map(|(name, value)| (*name, value))
     }
 
-    /// Sets a key of the schema; a key that the schema lacks is a mistake of the caller's and
-    /// is ignored.
+    /// Sets a key of the schema. A key that the schema lacks is a bug of the caller and is ignored.
     pub fn set(&mut self, fields: &'static [Field], key: &str, value: impl Into<Value>) {
         let Some(rank) = fields.iter().position(|field| field.name == key) else {
             return;
@@ -63,7 +62,7 @@ impl Properties {
 /// What is wrong with a property string: one line for each key, or one for the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PropertyError {
-    /// The text cannot be taken apart.
+    /// The text cannot be parsed.
     Syntax(String),
     /// These keys are wrong; (key, reason) in the order of the keys' names.
     Keys(Vec<(String, String)>),
@@ -75,12 +74,13 @@ impl PropertyError {
         format!("invalid format - {}\n", self.reason(name))
     }
 
-    /// The same without what every wrong format is told with.
+    /// The same, without the prefix that all format errors share.
     pub fn reason(&self, name: &str) -> String {
         match self {
             Self::Syntax(reason) => reason.clone(),
             Self::Keys(keys) => {
-                // A reason that ends its own line gets an empty one after it: clients see that.
+                // A reason that ends with a line break is followed by an empty line: clients see
+                // that.
                 let lines = keys
                     .iter()
                     .map(|(key, reason)| format!("\n{name}.{key}: {reason}"));
@@ -107,7 +107,7 @@ impl fmt::Display for PropertyError {
 
 impl std::error::Error for PropertyError {}
 
-/// Takes a property string apart and checks every key.
+/// Splits a property string and checks every key.
 pub fn parse_properties(fields: &'static [Field], text: &str) -> Result<Properties, PropertyError> {
     let mut given: Vec<(&'static Field, String)> = Vec::new();
     let mut wrong: Vec<(String, String)> = Vec::new();
@@ -145,7 +145,7 @@ pub fn parse_properties(fields: &'static [Field], text: &str) -> Result<Properti
     }
 }
 
-/// What one part between commas assigns, aliases resolved.
+/// The assignments of one part between commas, with aliases resolved.
 fn assignments(
     fields: &'static [Field],
     part: &str,
@@ -192,8 +192,8 @@ fn typed(field: &Field, text: &str) -> Result<Value, String> {
     check_value(field, &Value::String(text.to_owned()))
 }
 
-/// Writes a property string as Proxmox VE would: default key first and bare, a keyed alias as
-/// `virtio=MAC`, then the other keys in alphabetical order.
+/// Prints a property string as Proxmox VE does: the default key first and without its name, a keyed
+/// alias as `virtio=MAC`, then the other keys in alphabetical order.
 pub fn print_properties(fields: &'static [Field], properties: &Properties) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut done: Vec<&str> = Vec::new();
@@ -220,7 +220,7 @@ pub fn print_properties(fields: &'static [Field], properties: &Properties) -> St
     parts.join(",")
 }
 
-/// The default key's part: bare, or joined with the key that hangs on it by a keyed alias.
+/// The default key's part: only its value, or joined with the key of its keyed alias.
 fn default_part(
     fields: &'static [Field],
     field: &Field,

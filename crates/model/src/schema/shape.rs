@@ -1,12 +1,12 @@
-//! Holds an answer against its declared shape.
+//! Checks an answer against its declared shape.
 
 use serde_json::{Map, Value};
 
 use super::{Field, Kind, Shape, find};
 
-/// What of a value is not as declared, one line each, with the place where it stands.
+/// The deviations of a value from its shape: one line each, with the path to it.
 ///
-/// On the wire a boolean is 0 or 1, and a number may be a whole one.
+/// On the wire a boolean is 0 or 1, and a number may be an integer.
 pub fn check_shape(shape: &Shape, value: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     compare("", shape, value, &mut lines);
@@ -70,7 +70,7 @@ fn object(
 }
 
 fn field_value(place: &str, field: &Field, value: &Value, lines: &mut Vec<String>) {
-    // What has no parts is null in some answers of Proxmox VE.
+    // An empty array or object is null in some answers of Proxmox VE.
     let has_parts = matches!(field.kind, Kind::Array | Kind::Object);
     if value.is_null() && field.optional && has_parts {
         return;

@@ -166,7 +166,7 @@ fn hint(error: &Error) -> Option<String> {
         return Some("'ostler vm start VMID' starts it".to_owned());
     }
     if text.contains("already running") {
-        return Some("'ostler vm show' tells what it does".to_owned());
+        return Some("'ostler vm show' shows its state".to_owned());
     }
     if let Some(task) = error.downcast_ref::<TaskFailed>() {
         return Some(format!("'ostler task log {}' shows all of it", task.upid));

@@ -167,7 +167,7 @@ fn formats(page: &mut Page) {
 
 fn codes(page: &mut Page) {
     page.section("EXIT STATUS");
-    page.text("0 when it is done, 255 when it is not, 141 when nobody reads the output.");
+    page.text("0 when it is done, 255 when it is not, 141 when its output is closed.");
 }
 
 /// Our own commands, from what reads them.
@@ -192,7 +192,7 @@ fn own(ostler: &clap::Command) -> String {
         ("2", "The command line is wrong."),
         ("3", "The agent cannot be reached."),
         ("4", "The task that was waited for failed."),
-        ("141", "Nobody reads the output any more."),
+        ("141", "The output was closed."),
     ] {
         page.option(code, meaning);
     }
@@ -266,7 +266,7 @@ mod tests {
         }
         assert!(
             !page("ostler").contains("pam"),
-            "hidden commands are for nobody"
+            "hidden commands are not documented"
         );
         assert!(page("pvesh").contains("get /version"));
     }

@@ -26,7 +26,9 @@ pub(crate) async fn run(
     escape: Option<&str>,
 ) -> Result<()> {
     let escape = match escape {
-        Some(text) => escape_of(text).with_context(|| format!("'{text}' is no escape"))?,
+        Some(text) => {
+            escape_of(text).with_context(|| format!("'{text}' is not an escape character"))?
+        }
         None => ESCAPE,
     };
     let file = run_file(agent, vmid)?;

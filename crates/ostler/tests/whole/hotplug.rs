@@ -268,7 +268,7 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
         let reached = async || hot.monitor("info balloon").await.contains("actual=96");
         until("the balloon has its size", reached).await;
         let told = async || hot.status().await["ballooninfo"]["total_mem"].is_u64();
-        until("the guest tells of its memory", told).await;
+        until("the guest reports its memory", told).await;
         let shown = hot.status().await;
         let info = &shown["ballooninfo"];
         assert_eq!(info["max_mem"], 128 << 20);

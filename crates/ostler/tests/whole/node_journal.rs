@@ -63,7 +63,7 @@ fn node_syslog() {
             return;
         }
         let fields = wrong.unwrap_err().fields;
-        assert_eq!(fields["since"], "'2026-99-99' is no time");
+        assert_eq!(fields["since"], "'2026-99-99' is not a time");
         let lines = texts(&log);
         let at = |text: &str| lines.iter().position(|line| line.contains(text)).unwrap();
         let started = at(": <root@pam> starting task UPID:pve1:");

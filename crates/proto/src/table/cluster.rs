@@ -13,7 +13,7 @@ use super::cluster_options::CLUSTER_OPTIONS;
 use super::params::VMID;
 use crate::{Check, Permission, Row};
 
-/// What a directory lists; its entries are called `name`.
+/// The entries of a directory; each has a `name`.
 pub(super) const NAMES: Shape = Shape::Array(&Shape::Object {
     fields: &[&[Field::string("name")]],
     open: true,
@@ -91,7 +91,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::get(
         "/cluster",
         "cluster_directory",
-        "What there is of a cluster.",
+        "Index of the cluster's resources.",
     )
     .returns(NAMES)
     .permission(Permission::User)
@@ -99,7 +99,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/resources",
         "cluster_resources",
-        "Nodes, guests, storages and pools, with what they use.",
+        "Nodes, guests, storages and pools, with their resource use.",
     )
     .params(&[&[Field::string("type")
         .optional()
@@ -113,24 +113,20 @@ pub(super) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/log",
         "cluster_log",
-        "What has happened lately, newest first.",
+        "The cluster's log, newest first.",
     )
     .params(&[&[Field::integer("max").optional().min(1.0)]])
     .returns(ANY_ROWS)
-    // Without Sys.Syslog a caller sees what is about the caller.
+    // Without Sys.Syslog a caller sees only lines about itself.
     .permission(Permission::User),
-    Row::get(
-        "/cluster/nextid",
-        "cluster_nextid",
-        "A number that no guest has.",
-    )
-    .params(&[&[VMID.optional()]])
-    .returns(Shape::Integer)
-    .permission(Permission::User),
+    Row::get("/cluster/nextid", "cluster_nextid", "A free guest number.")
+        .params(&[&[VMID.optional()]])
+        .returns(Shape::Integer)
+        .permission(Permission::User),
     Row::post(
         "/cluster/nextid",
         "cluster_nextid_reserve",
-        "Reserve a number that no guest has, for five minutes: nobody else gets it.",
+        "Reserve a free guest number for five minutes.",
     )
     .returns(Shape::String)
     .permission(Permission::User),
@@ -143,7 +139,7 @@ pub(super) const ROWS: &[Row] = &[
         fields: &[],
         open: true,
     })
-    // Without Sys.Audit a caller sees what everybody needs to show and to give tags.
+    // Without Sys.Audit a caller sees only the options for showing and setting tags.
     .permission(Permission::User),
     Row::put(
         "/cluster/options",
@@ -165,7 +161,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/tasks",
         "cluster_tasks",
-        "The last tasks of every node, newest first.",
+        "The latest tasks of all nodes, newest first.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[Field::string("upid")]],

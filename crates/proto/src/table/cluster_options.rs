@@ -1,15 +1,15 @@
-//! What can be set for a whole cluster, and how options are parted that are property strings.
+//! The options of a whole cluster, and the keys of those that are property strings.
 
 use model::schema::{Field, Format, format};
 
-/// Where something is on earth.
+/// A place on a map.
 pub(super) const LOCATION: &[Field] = &[
     Field::number("latitude").range(-90.0, 90.0),
     Field::number("longitude").range(-180.0, 180.0),
     Field::string("name").optional().max_length(128),
 ];
 
-/// The beginning of the addresses of guests' network cards: one to three octets.
+/// The prefix of generated MAC addresses: one to three octets.
 const MAC_PREFIX: Format = Format::named("mac-prefix", check_mac_prefix);
 
 fn check_mac_prefix(value: &str) -> Result<(), String> {
@@ -37,7 +37,7 @@ const LANGUAGES: &[&str] = &[
     "nl", "nn", "pl", "pt_BR", "ru", "sl", "sv", "tr", "ukr", "zh_CN", "zh_TW",
 ];
 
-/// Which numbers new guests get: from `lower`, and below `upper`.
+/// The range of numbers for new guests: at least `lower`, below `upper`.
 pub const NEXT_ID: &[Field] = &[
     Field::integer("lower").optional().default("100"),
     Field::integer("upper").optional().default("1000000"),
@@ -112,7 +112,7 @@ const HA: &[Field] = &[Field::string("shutdown_policy")
     .one_of(&["freeze", "failover", "conditional", "migrate"])
     .default("conditional")];
 
-/// How guests move between nodes, and how their disks are copied.
+/// How guests are migrated between nodes, and how their disks are copied.
 const MIGRATION: &[Field] = &[
     Field::string("network").optional().format(format::CIDR),
     Field::string("type")
@@ -155,8 +155,8 @@ const fn properties(name: &'static str, fields: &'static [Field]) -> Field {
         .format(Format::Properties { name, fields })
 }
 
-/// The options of a cluster. Those of what is not built yet (`crs`, `ha`, `migration` and so on)
-/// are kept: no task would use them.
+/// The options of a cluster. Options of parts that are not built yet (`crs`, `ha`, `migration` and
+/// so on) are stored; no task uses them.
 pub const CLUSTER_OPTIONS: &[Field] = &[
     properties("bwlimit", BWLIMIT),
     Field::string("consent-text").optional().max_length(65536),

@@ -5,7 +5,7 @@ use model::schema::{Field, Shape};
 use super::params::{NODE, VMID};
 use crate::{Permission, Row};
 
-/// What is shown of a container.
+/// The observed fields of a container.
 const OBSERVED: &[Field] = &[
     Field::number("cpu").optional(),
     Field::number("cpus").optional(),

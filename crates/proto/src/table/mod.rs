@@ -71,7 +71,7 @@ const GROUPS: &[&[Row]] = &[
 
 pub use qemu::{OptionRight, needs_of_option, option_right};
 
-/// Every operation that this version has.
+/// All operations of this version.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| group.iter())
 }

@@ -7,5 +7,5 @@ pub(super) const VMID: Field = Field::integer("vmid")
     .format(format::VMID)
     .range(100.0, 999_999_999.0);
 pub(super) const STORAGE: Field = Field::string("storage").format(format::STORAGE_ID);
-/// For `root@pam` only; the operation itself looks.
+/// For `root@pam` only; the operation checks that.
 pub(super) const SKIPLOCK: Field = Field::boolean("skiplock").optional();

@@ -24,7 +24,7 @@ const TYPE: Field = Field::string("type").one_of(&[
     "zfspool",
 ]);
 
-/// Types that this version has no driver for.
+/// Types without a driver in this version.
 const UNBUILT_TYPES: &[&str] = &[
     "btrfs",
     "cephfs",
@@ -67,7 +67,7 @@ fn check_prune_backups(value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What can be set on a new storage and changed later.
+/// The options that can be set on a new storage and changed later.
 const OPTIONS: &[Field] = &[
     Field::string("blocksize")
         .optional()
@@ -182,7 +182,7 @@ const OPTIONS: &[Field] = &[
         .unbuilt(),
 ];
 
-/// What is said once, when a storage is made.
+/// The options that can only be set on a new storage.
 const FIXED: &[Field] = &[
     TYPE.unbuilt_values(UNBUILT_TYPES),
     Field::string("authsupported").optional().unbuilt(),
@@ -277,7 +277,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::delete(
         "/storage/{storage}",
         "storage_delete",
-        "Forget a storage; its volumes stay where they are.",
+        "Remove a storage; its volumes are kept.",
     )
     .params(&[&[STORAGE]])
     .check(ALLOCATE),

@@ -1,4 +1,4 @@
-//! What holds for every row.
+//! Rules for every row.
 
 use std::collections::HashSet;
 
@@ -24,8 +24,8 @@ fn every_path_parameter_is_declared_and_required() {
             .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
         {
             let field = model::schema::find(row.params, name);
-            // A volume may name its storage itself, so the schema does not demand it of rows
-            // that have a volume; the path gives it all the same.
+            // A volume may include its storage, so the schema does not require the storage in rows
+            // with a volume; the path contains it nevertheless.
             let given_twice = name == "storage" && row.path.ends_with("{volume}");
             assert!(
                 field.is_some_and(|f| !f.optional || given_twice),

@@ -5,14 +5,14 @@ use model::schema::{Field, Shape};
 use crate::{Permission, Row};
 
 pub(super) const ROWS: &[Row] = &[
-    Row::get("/", "api_directory", "What there is of the API.")
+    Row::get("/", "api_directory", "Index of the API.")
         .permission(Permission::User)
         .index()
         .returns(Shape::Array(&Shape::Object {
             fields: &[&[Field::string("subdir")]],
             open: true,
         })),
-    Row::get("/version", "version", "The version that is answered for.")
+    Row::get("/version", "version", "The version of the API.")
         .permission(Permission::User)
         .index()
         .returns(Shape::Object {

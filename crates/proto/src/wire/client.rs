@@ -1,4 +1,4 @@
-//! The side that asks.
+//! The client.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -30,8 +30,8 @@ struct Incoming {
     reply: Reply,
 }
 
-/// Asks one agent. Clones share the connection, which is made when it is needed and again after
-/// it broke.
+/// A client of one agent. Clones share the connection, which is opened when needed and reopened
+/// after it broke.
 #[derive(Clone)]
 pub struct Client {
     socket: Arc<PathBuf>,
@@ -42,7 +42,7 @@ type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Reply>>>>>;
 
 struct Connection {
     next_id: AtomicU64,
-    /// Whole frames: one whose asker gives up meanwhile still goes out whole.
+    /// Complete frames: a frame is sent in full even if its caller gives up meanwhile.
     frames: mpsc::UnboundedSender<Vec<u8>>,
     /// None once the connection is broken.
     waiting: Waiting,
@@ -71,7 +71,7 @@ impl Connection {
     }
 }
 
-/// An ask that is under way. Dropped before its answer has come, it is cancelled.
+/// A pending request. Dropping it before its answer has come cancels it.
 struct UnderWay<'a> {
     connection: &'a Connection,
     id: u64,
@@ -83,7 +83,7 @@ impl Drop for UnderWay<'_> {
             .as_mut()
             .is_some_and(|waiting| waiting.remove(&self.id).is_some());
         if waits {
-            // Where that cannot be sent, the agent learns it from the connection's end.
+            // If that cannot be sent, the connection is closed, which the agent notices.
             let _ = self.connection.send(self.id, &Ask::Cancel);
         }
     }
@@ -97,9 +97,9 @@ impl Client {
         }
     }
 
-    /// Calls an operation or submits a task. When the connection breaks before the answer, what
-    /// became of it is unknown: a request with the same id may be sent again for a task, and
-    /// for anything that may be repeated.
+    /// Calls an operation or submits a task. If the connection breaks before the answer, the
+    /// outcome is unknown: a task may be submitted again with the same request id, and an
+    /// idempotent operation called again.
     pub async fn request(&self, request: Request) -> Result<Answer, Error> {
         match self.ask(&Ask::Do(request)).await? {
             Reply::Answer(answer) => Ok(answer),
@@ -130,7 +130,8 @@ impl Client {
         Ok((answer, descriptor))
     }
 
-    /// The same where the agent keeps something for as long as the third is kept.
+    /// The same for a service that keeps something open on the agent until the third value is
+    /// dropped.
     pub async fn stream_held(&self, request: Request) -> Result<(Answer, OwnedFd, Held), Error> {
         let mut socket = self.connect().await?;
         let asked = Outgoing {
@@ -154,7 +155,7 @@ impl Client {
         }
     }
 
-    /// Everything a copy of the agent's state needs, message by message.
+    /// Streams the agent's state, message by message, for a copy of it.
     pub async fn watch(&self) -> Result<Feed, Error> {
         let mut socket = self.connect().await?;
         let asked = Outgoing {
@@ -194,7 +195,7 @@ impl Client {
         receiver.await.map_err(|_| closed())
     }
 
-    /// The shared connection, made anew where there is none or it broke.
+    /// The shared connection; reopened if there is none or it broke.
     async fn shared(&self) -> Result<Arc<Connection>, Error> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = &*slot
@@ -208,7 +209,7 @@ impl Client {
     }
 }
 
-/// Writes frames, as many as there are at a time.
+/// Writes frames, in batches of all that are queued.
 async fn send(
     writer: OwnedWriteHalf,
     mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
@@ -228,7 +229,7 @@ async fn send(
     lock(&waiting).take();
 }
 
-/// Hands each reply to whoever waits for it, until the connection breaks.
+/// Hands each reply to the request that waits for it, until the connection breaks.
 async fn deliver(reader: OwnedReadHalf, waiting: Waiting) {
     let mut reader = BufReader::new(reader);
     while let Ok(Some(Incoming { id, reply })) =
@@ -238,15 +239,15 @@ async fn deliver(reader: OwnedReadHalf, waiting: Waiting) {
             .as_mut()
             .and_then(|waiting| waiting.remove(&id));
         if let Some(sender) = sender {
-            // Whoever asked may have stopped waiting.
+            // The caller may have given up.
             let _ = sender.send(reply);
         }
     }
-    // Dropping the senders tells everybody who still waits.
+    // Dropping the senders fails all pending requests.
     lock(&waiting).take();
 }
 
-/// The connection by which the agent knows that a descriptor is still in use.
+/// Keeps a connection open, which shows the agent that a descriptor is still in use.
 pub struct Held {
     _socket: UnixStream,
 }
@@ -257,7 +258,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// The next message. Not to be dropped before it ends; an error ends the feed.
+    /// The next message. Not cancellation-safe; an error ends the feed.
     pub async fn next(&mut self) -> Result<Value, Error> {
         match frame::read::<Incoming>(&mut self.socket, ANSWER_LIMIT)
             .await
@@ -288,7 +289,7 @@ fn closed() -> Error {
     Error::unavailable("the node agent closed the connection before it answered")
 }
 
-/// A reply of the wrong kind; an error is passed on as it is.
+/// The error for a reply of the wrong kind; an error reply is passed on.
 fn unexpected(reply: Reply) -> Error {
     match reply {
         Reply::Error(error) => error,

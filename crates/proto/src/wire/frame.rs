@@ -13,11 +13,11 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 
-/// The longest frame: a body of 512 KiB, escaped, with room to spare; pages of a feed fit too.
+/// The maximum frame: a body of 512 KiB, escaped, with room to spare; pages of a feed fit too.
 pub const FRAME_LIMIT: usize = 8 << 20;
 
-/// The longest answer, which comes from the agent and is believed: 16 MiB of a guest's file with
-/// every byte escaped.
+/// The maximum answer, which comes from the trusted agent: 16 MiB of a guest's file with every byte
+/// escaped.
 pub const ANSWER_LIMIT: usize = 128 << 20;
 
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +49,7 @@ pub(super) async fn write<W: AsyncWrite + Unpin>(
     Ok(to.write_all(&encode(message, limit)?).await?)
 }
 
-/// Reads a frame; none where the other side has closed the connection between two frames. Not
-/// to be dropped before it ends.
+/// Reads a frame; none if the peer closed the connection between two frames. Not cancellation-safe.
 pub(super) async fn read<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
     limit: usize,
@@ -69,7 +68,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     Ok(Some(serde_json::from_slice(&body)?))
 }
 
-/// Writes a frame and hands over a descriptor with its first byte.
+/// Writes a frame and sends a descriptor with its first byte.
 pub(super) async fn write_with_descriptor(
     to: &mut UnixStream,
     message: &impl Serialize,
@@ -94,7 +93,7 @@ pub(super) async fn write_with_descriptor(
     Ok(to.write_all(&frame[sent..]).await?)
 }
 
-/// Reads a frame that may bring a descriptor with its first byte.
+/// Reads a frame that may carry a descriptor with its first byte.
 pub(super) async fn read_with_descriptor<T: DeserializeOwned>(
     from: &mut UnixStream,
 ) -> Result<Option<(T, Option<OwnedFd>)>, FrameError> {

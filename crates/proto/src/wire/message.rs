@@ -1,4 +1,4 @@
-//! What is asked and answered.
+//! Requests and answers.
 
 use model::Error;
 use model::schema::Values;
@@ -7,30 +7,30 @@ use serde_json::Value;
 
 use crate::{Credential, Identity};
 
-/// An operation that somebody wants done.
+/// A request for an operation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
-    /// The row's name. Unknown names are refused: both sides need not be of one version.
+    /// The row's name. Unknown names are refused: the two sides may have different versions.
     pub op: String,
-    /// Checked and typed by the caller, and again by the agent, which trusts nobody.
+    /// Checked and typed by the caller, and again by the agent, which trusts no caller.
     pub params: Values,
     pub credential: Credential,
     /// Chosen by the caller. A submit that is repeated with the same id gets the same UPID.
     pub id: String,
-    /// Where the caller called from, for the log and the limit on failed logins.
+    /// The client's address, for the log and the limit on failed logins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
 }
 
-/// What an operation answers.
+/// The answer of an operation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     pub data: Value,
-    /// How many there are in all, where `data` is a part of a list.
+    /// The total number if `data` is a part of a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// The revision of the change that the operation made: whoever answers from a copy of the
-    /// store answers only once the copy has reached it.
+    /// The revision of the operation's change. A server that answers from a copy of the store
+    /// answers only once the copy has reached it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
 }
@@ -43,7 +43,7 @@ impl Answer {
         }
     }
 
-    /// For operations that answer nothing.
+    /// For operations without an answer.
     pub fn null() -> Self {
         Self::default()
     }
@@ -61,32 +61,32 @@ impl Answer {
     }
 }
 
-/// What a frame from a client says.
+/// A message from the client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
-    /// Call or submit: which of the two, the row says.
+    /// Call or submit, as the row says.
     Do(Request),
     /// An operation whose answer comes with a descriptor.
     Stream(Request),
-    /// Who is this? Answered by `Reply::Identity`.
+    /// Verify a credential. Answered by `Reply::Identity`.
     Verify {
         credential: Credential,
         address: Option<String>,
     },
-    /// Everything a copy needs: the store without its secrets, and the guests' status.
+    /// Everything for a copy: the store without its secrets, and the status of guests.
     Watch,
-    /// The answer to the ask of this frame's id is not waited for any more. Not answered.
+    /// Cancels the request with this frame's id. Not answered.
     Cancel,
 }
 
-/// What a frame from the agent says.
+/// A message from the agent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
     Answer(Answer),
     Identity(Identity),
-    /// One message of a watch; what is in it is between feeder and copy.
+    /// One message of a watch; only feeder and copy know its content.
     Feed(Value),
     Error(Error),
 }

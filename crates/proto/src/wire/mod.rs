@@ -4,12 +4,12 @@
 //!   length (4 bytes, big endian) · JSON
 //!
 //!   client → server   {"id": 7, "ask": Ask}
-//!   server → client   {"id": 7, "reply": Reply}       in any order; one connection, many asks
+//!   server → client   {"id": 7, "reply": Reply}       in any order; many requests per connection
 //! ```
 //!
 //! `Ask::Stream` and `Ask::Watch` take a connection of their own: the first answers once and
-//! hands over a descriptor with that frame (SCM_RIGHTS), the second keeps sending frames.
-//! `Ask::Cancel` with the id of an earlier ask says that its answer is not waited for any more.
+//! sends a descriptor with that frame (SCM_RIGHTS), the second keeps sending frames.
+//! `Ask::Cancel` with the id of an earlier ask cancels it.
 //!
 //! **Invariant:** the peer's uid comes from the kernel, never from a frame.
 

@@ -1,4 +1,4 @@
-//! The side that answers.
+//! The server.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,8 +22,8 @@ use tracing::{debug, error, warn};
 use super::{ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, FrameError, Reply, Request, frame};
 use crate::{Credential, Identity};
 
-/// How many requests of one connection are worked on at the same time; more are refused. Who may
-/// have how many of them is the service's to say.
+/// How many requests of one connection are processed at the same time; more are refused. The
+/// service decides how they are shared among callers.
 const IN_FLIGHT: usize = 4096;
 
 #[derive(Deserialize)]
@@ -38,21 +38,21 @@ struct Outgoing {
     reply: Reply,
 }
 
-/// The process at the other end, as the kernel knows it.
+/// The process at the other end, from the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     pub uid: u32,
 }
 
-/// An answer with a descriptor for the caller.
+/// An answer with a descriptor.
 pub struct Streamed {
     pub answer: Answer,
     pub descriptor: OwnedFd,
-    /// Dropped once the caller has closed its connection, or has died.
+    /// Dropped when the caller closes its connection or dies.
     pub held: Option<Box<dyn Send>>,
 }
 
-/// What a server does with what it is asked.
+/// What a server does with requests.
 #[async_trait]
 pub trait Service: Send + Sync + 'static {
     async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error>;
@@ -66,12 +66,12 @@ pub trait Service: Send + Sync + 'static {
         address: Option<String>,
     ) -> Result<Identity, Error>;
 
-    /// Whether the work on a request may be dropped where its answer is not waited for any more.
+    /// Whether work on a cancelled request may be dropped.
     fn is_abandonable(&self, _request: &Request) -> bool {
         false
     }
 
-    /// Sends a watch until it fails or the other side goes.
+    /// Sends a watch until it fails or the peer disconnects.
     async fn watch(&self, peer: Peer, responder: Responder) -> Result<(), Error>;
 }
 
@@ -81,7 +81,7 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Waits while the other side is slow.
+    /// Waits while the peer is slow.
     pub async fn send(&mut self, message: Value) -> Result<(), Error> {
         let reply = Outgoing {
             id: 0,
@@ -93,7 +93,7 @@ impl Responder {
     }
 }
 
-/// Serves until it is dropped; everything that it started ends with it.
+/// Serves until dropped; everything that it started ends with it.
 pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) {
     let mut connections = JoinSet::new();
     loop {
@@ -106,7 +106,7 @@ pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) {
                 connections.spawn(connection(socket, service.clone()));
             }
             Err(error) => {
-                // Out of descriptors, most likely: those that are open must end first.
+                // Probably out of descriptors: open connections must end first.
                 warn!(%error, "accept");
                 connections.join_next().await;
             }
@@ -126,7 +126,7 @@ async fn connection<S: Service>(socket: UnixStream, service: Arc<S>) {
     }
 }
 
-/// The first ask decides what kind of connection it is.
+/// The first message decides the kind of connection.
 async fn converse<S: Service>(
     mut socket: UnixStream,
     peer: Peer,
@@ -169,7 +169,7 @@ async fn converse<S: Service>(
     }
 }
 
-/// Waits until the other side has closed the connection.
+/// Waits until the peer has closed the connection.
 async fn gone(socket: &mut UnixStream) {
     let mut nothing = [0; 64];
     while matches!(socket.read(&mut nothing).await, Ok(1..)) {}
@@ -196,8 +196,8 @@ async fn answer_many<S: Service>(
             Some(incoming) => asked.take(incoming).await,
             None => break Ok(()),
         }
-        // Frames are read however much is being worked on: one that waits for its turn in the
-        // socket could be the login of somebody else, or a cancel.
+        // Frames are read even when many requests are in progress: the next frame could be another
+        // user's login, or a cancel.
         next = match frame::read(&mut reader, FRAME_LIMIT).await {
             Ok(next) => next,
             Err(error) => break Err(error),
@@ -207,13 +207,13 @@ async fn answer_many<S: Service>(
     ended
 }
 
-/// What one connection has asked for and is being worked on.
+/// The requests of one connection that are in progress.
 struct Asked<S> {
     service: Arc<S>,
     peer: Peer,
     writer: Arc<Mutex<OwnedWriteHalf>>,
     work: JoinSet<u64>,
-    /// What is dropped when its answer is not waited for any more.
+    /// The requests that are dropped when they are cancelled.
     abandonable: HashMap<u64, AbortHandle>,
 }
 
@@ -239,7 +239,7 @@ impl<S: Service> Asked<S> {
             _ => true,
         };
         let (service, peer) = (self.service.clone(), self.peer);
-        // The work can be dropped, a reply that is being written cannot.
+        // The work can be dropped, but not a reply that is being written.
         let (work, handle) = abortable(async move { answer(&*service, peer, ask).await });
         if is_abandonable {
             self.abandonable.insert(id, handle);
@@ -253,7 +253,7 @@ impl<S: Service> Asked<S> {
         });
     }
 
-    /// The other side has gone: what changes something is brought to its end.
+    /// After a disconnect: changes are completed, the rest is dropped.
     async fn end(&mut self) {
         for handle in self.abandonable.values() {
             handle.abort();
@@ -262,12 +262,12 @@ impl<S: Service> Asked<S> {
     }
 }
 
-/// Sends a reply. Where the other side has gone, the work was still done to its end.
+/// Sends a reply. If the peer has disconnected, the work was still completed.
 async fn reply(writer: &Mutex<OwnedWriteHalf>, id: u64, reply: Reply) {
     let mut writer = writer.lock().await;
     let written = frame::write(&mut *writer, &Outgoing { id, reply }, ANSWER_LIMIT).await;
     if let Err(error @ (FrameError::TooLong(_) | FrameError::Malformed(_))) = written {
-        // Nothing of it was sent, and the other side still waits.
+        // Nothing was sent, and the peer still waits.
         let reply = Reply::Error(Error::unavailable(error.to_string()));
         let _ = frame::write(&mut *writer, &Outgoing { id, reply }, ANSWER_LIMIT).await;
     }
@@ -299,7 +299,7 @@ pub fn panics() -> u64 {
     PANICS.load(Ordering::Relaxed)
 }
 
-/// A panic is an answer too: nothing waits for a request that has none.
+/// A panic is answered too, since the caller would otherwise wait for ever.
 async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let done = AssertUnwindSafe(work).catch_unwind().await;
     done.unwrap_or_else(|_| {

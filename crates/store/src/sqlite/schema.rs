@@ -142,7 +142,7 @@ fn recognise(connection: &Connection) -> Result<bool> {
 }
 
 fn unreadable(error: &rusqlite::Error) -> Failure {
-    StoreError::Unavailable(format!("the file is no readable store: {error}")).into()
+    StoreError::Unavailable(format!("the file is not a readable store: {error}")).into()
 }
 
 fn create_tables(connection: &mut Connection) -> Result<()> {

@@ -84,7 +84,7 @@ impl Processes for RealHost {
             .map_err(|error| not_started(&command, error))?;
         let pid = child
             .id()
-            .expect("a child that nobody has waited for has its pid");
+            .expect("a child has its pid until it is waited for");
         // Dropping the handle leaves it running; the runtime reaps it when it ends.
         drop(child);
         identify(&self.boot_id, pid)
@@ -225,7 +225,7 @@ async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let socket = rustix::fs::open(path, flags, Mode::empty())?;
     if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
-        return refused("it is no socket");
+        return refused("it is not a socket");
     }
     let stream = tokio::net::UnixStream::connect(crate::lent::path_of(&socket)).await?;
     let owner = std::fs::metadata(path.parent().unwrap_or(path))?.uid();

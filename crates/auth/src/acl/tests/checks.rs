@@ -1,4 +1,4 @@
-//! What rows demand, and how refusals read.
+//! The permissions of rows, and the texts of refusals.
 
 use super::*;
 

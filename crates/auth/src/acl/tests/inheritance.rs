@@ -1,11 +1,11 @@
-//! What follows from the access control list, table by table.
+//! Inheritance in the access control list, case by case.
 
 use super::*;
 
 /// (path, who, role) as `World::grant` takes them.
 type Grants = &'static [(&'static str, &'static str, &'static str)];
 
-/// What is shown by a case, what was given, the path asked about, what jane may there.
+/// What the case shows, the grants, the path, jane's privileges there.
 const CASES: &[(&str, Grants, &str, &str)] = &[
     (
         "from the root down",

@@ -1,4 +1,4 @@
-//! Snapshots made by hand, and what is asked of them.
+//! Snapshots made by hand, for the tests.
 
 mod checks;
 mod inheritance;

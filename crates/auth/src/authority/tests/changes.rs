@@ -1,4 +1,4 @@
-//! What edits leave in the store, and who sees them.
+//! What edits write to the store, and who sees it.
 
 use super::*;
 
@@ -105,7 +105,7 @@ async fn two_nodes_see_each_others_changes_and_tickets() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(refused, "the change did not arrive");
-    // A change on top of what the other node changed meanwhile.
+    // A change based on what the other node changed meanwhile.
     let change = UserChange {
         comment: Some("x".into()),
         ..UserChange::default()

@@ -1,4 +1,4 @@
-//! Who a ticket, a token or a process is.
+//! The identity behind a ticket, a token or a process.
 
 use super::*;
 
@@ -69,15 +69,12 @@ async fn a_disabled_or_expired_user_is_nobody_at_once() {
     );
     let jane = session(bench.login("jane@pve", "correct horse").await.unwrap());
     let identity = bench.verify(&ticket(&jane, true), true).await.unwrap();
-    assert_eq!(
-        identity.expires, soon,
-        "whoever keeps the identity knows its end"
-    );
+    assert_eq!(identity.expires, soon, "an identity carries its expiry");
     bench.clock.advance(100);
     assert!(bench.verify(&ticket(&jane, true), true).await.is_err());
 }
 
-/// A ticket, and a console's ticket that was given at the same time.
+/// A ticket, and a console ticket issued at the same time.
 async fn begun(bench: &Bench) -> (Credential, String) {
     let who = bench.authority.identity_of("jane@pve").unwrap();
     let console = bench.authority.console_ticket(&who, "/vms/100", None);
@@ -119,7 +116,7 @@ async fn tickets_end_with_the_password_and_the_user_they_were_made_for() {
         };
         match what {
             "password" => {
-                // The same one again: who had the ticket may know it.
+                // The same password again: an attacker with the ticket may know it.
                 let password = bench.authority.hash_password("correct horse").await;
                 let password = password.unwrap();
                 let set = |a: &crate::Access| edit::passwords::set(a, &jane(), &password);

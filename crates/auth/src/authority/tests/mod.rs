@@ -1,4 +1,4 @@
-//! An authority against a store in memory, on a clock that stands still.
+//! An authority with a store in memory, on a clock that stands still.
 
 mod changes;
 mod credentials;
@@ -46,7 +46,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// Knows root's password and remembers who was asked about.
+/// Knows root's password and records the users it was asked about.
 #[derive(Default)]
 struct FakePam {
     asked: Mutex<Vec<String>>,
@@ -148,7 +148,7 @@ impl Bench {
             .unwrap();
     }
 
-    /// Gives jane an app; the code that proves it is used up.
+    /// Gives jane an authenticator app; the code that confirms it is used up.
     async fn add_totp(&self) -> Totp {
         let totp = Totp::from_uri("otpauth://totp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
         let totp = totp.unwrap();

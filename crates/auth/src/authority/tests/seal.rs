@@ -1,4 +1,4 @@
-//! What is sealed is opened by its own agents alone.
+//! A sealed text is opened by agents of its own cluster only.
 
 use super::*;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Op;
 
-/// Shows all entries to whoever audits `/access`, else those of paths that the caller manages.
+/// All entries for callers that audit `/access`, else those of paths that the caller manages.
 pub(super) async fn acl_list(op: Op) -> Result<Answer, Error> {
     let authority = &op.context.authority;
     let access = authority.access();

@@ -13,7 +13,7 @@ struct Create {
     kind: String,
 }
 
-/// The schema refuses all types but the built-in ones, and there is one realm of each.
+/// The schema refuses all types but the built-in ones, of which one realm each exists already.
 pub(super) async fn domain_create(op: Op) -> Result<Answer, Error> {
     let create: Create = op.params()?;
     let reason = match op.context.authority.access().realm(create.realm.as_str()) {

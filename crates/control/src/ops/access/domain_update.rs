@@ -32,7 +32,7 @@ impl Update {
                     let reason = format!("unable to set and delete '{option}' at the same time");
                     return Err(Error::invalid("delete", reason));
                 }
-                // It is not set: what cannot be set yet never is.
+                // An option that cannot be set yet is never set.
                 other
                     if proto::table::REALM_OPTIONS
                         .iter()

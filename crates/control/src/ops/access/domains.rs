@@ -1,4 +1,4 @@
-//! What the operations on realms share.
+//! Code that the operations on realms share.
 
 use model::RealmId;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! What the operations on groups share.
+//! Code that the operations on groups share.
 
 use auth::Access;
 use model::GroupId;

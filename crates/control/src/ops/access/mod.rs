@@ -100,7 +100,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("user_unlock_tfa", user_unlock_tfa::user_unlock_tfa),
 ];
 
-/// The items of a list parameter, each in its own type.
+/// The items of a list parameter, parsed.
 fn items<T: std::str::FromStr>(list: Option<&str>) -> Result<Vec<T>, Error> {
     split_list(list.unwrap_or_default())
         .map(|item| {
@@ -110,7 +110,7 @@ fn items<T: std::str::FromStr>(list: Option<&str>) -> Result<Vec<T>, Error> {
         .collect()
 }
 
-/// Who manages users must not come by the superuser's rights through its account.
+/// A user manager must not gain root's rights through its account.
 fn guard_root(who: &Identity, user: &UserId) -> Result<(), Error> {
     if user.is_root() && !who.is_root() {
         Err(Denied::not_root().into())
@@ -119,7 +119,7 @@ fn guard_root(who: &Identity, user: &UserId) -> Result<(), Error> {
     }
 }
 
-/// The user must exist: nothing is changed without its owner.
+/// The user must exist: an object without its owner is not changed.
 fn check_user(op: &Op, user: &UserId) -> Result<(), Error> {
     let missing = || Error::not_found(format!("no such user ('{user}')"));
     op.context
@@ -130,8 +130,8 @@ fn check_user(op: &Op, user: &UserId) -> Result<(), Error> {
         .ok_or_else(missing)
 }
 
-/// Asks for the caller's own password, where it is not root. A wrong one does not end the
-/// session, as status 401 would to clients.
+/// Requires the caller's own password, except of root. A wrong one does not end the session, as
+/// status 401 would for clients.
 async fn confirm(op: &Op, field: &str, password: Option<&str>) -> Result<(), Error> {
     let who = op.identity()?;
     if who.is_root() {

@@ -49,8 +49,8 @@ pub(super) async fn permissions_get(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(data))
 }
 
-/// Whose rights are shown: the caller's own and its tokens', or with `Sys.Audit` anybody's. None
-/// for somebody who exists and is nobody now.
+/// Whose rights are shown: the caller's own and its tokens', or with `Sys.Audit` anyone's. None for
+/// a user or token that exists but is not active.
 fn subject(op: &Op, asked: Option<&str>) -> Result<Option<Identity>, Error> {
     let (caller, authority) = (op.identity()?, &op.context.authority);
     let Some(asked) = asked.filter(|asked| *asked != caller.label()) else {

@@ -1,4 +1,4 @@
-//! What the operations on roles share.
+//! Code that the operations on roles share.
 
 use auth::roles as built_in;
 use model::schema::format::split_list;

@@ -1,11 +1,11 @@
-//! What the operations on second factors share.
+//! Code that the operations on second factors share.
 
 use auth::tfa::{Factors, Shown};
 use model::{Error, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Says nothing of what every entry is unless it was changed.
+/// Omits fields that have their defaults.
 pub(super) fn entry(shown: &Shown) -> Value {
     let mut row = json!({"id": shown.id, "type": shown.kind, "created": shown.created});
     if !shown.description.is_empty() {
@@ -21,7 +21,7 @@ pub(super) fn entries(factors: &Factors) -> Vec<Value> {
     factors.shown().iter().map(entry).collect()
 }
 
-/// Adds what is locked to a user's row.
+/// Adds locks to a user's row.
 pub(super) fn show_locks(factors: &Factors, now: model::UnixTime, row: &mut Value) {
     if factors.totp_locked {
         row["totp-locked"] = 1.into();

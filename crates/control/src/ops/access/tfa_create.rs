@@ -27,7 +27,7 @@ pub(super) async fn tfa_create(op: Op) -> Result<Answer, Error> {
     match create.kind.as_str() {
         "totp" => create_totp(&op, create).await,
         "recovery" => create_recovery(&op, create).await,
-        // No realm is configured to ask a server of one-time passwords.
+        // No realm is configured with a server for one-time passwords.
         "yubico" => {
             let realm = create.userid.realm();
             let text = format!("no yubico otp configuration available for realm {realm}");

@@ -1,4 +1,4 @@
-//! What the operations on tickets share.
+//! Code that the operations on tickets share.
 
 use model::Privilege;
 use model::schema::format::split_list;

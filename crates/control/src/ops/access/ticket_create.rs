@@ -26,7 +26,7 @@ struct Create {
 pub(super) async fn ticket_create(op: Op) -> Result<Answer, Error> {
     let create: Create = op.params()?;
     let check = create.path.zip(create.privs);
-    // Forms send what was not filled in as an empty text.
+    // Forms send empty fields as empty texts.
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let username = create.username.clone();
     let request = LoginRequest {
@@ -66,7 +66,7 @@ pub(super) async fn ticket_create(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(data))
 }
 
-/// Tells the cluster's log who came in, and who did not.
+/// Writes successful and failed logins to the cluster's log.
 fn log(op: &Op, username: &str, login: &Result<Login, AuthError>) {
     let events = &op.context.node.events;
     match login {
@@ -76,7 +76,7 @@ fn log(op: &Op, username: &str, login: &Result<Login, AuthError>) {
             events.add(Priority::Info, user, "pvedaemon", text);
         }
         Err(AuthError::LoginFailed) => {
-            // Anybody may send anything for a name.
+            // The name is unauthenticated input.
             let user: String = username
                 .chars()
                 .filter(|c| !c.is_control())

@@ -26,7 +26,7 @@ pub(super) async fn token_update(op: Op) -> Result<Answer, Error> {
     let token = access.token(&params.userid, &params.tokenid);
     let mut data = shown(token.ok_or_else(gone)?);
     if let Some(privsep) = params.privsep {
-        // As it came.
+        // In the form in which it was sent.
         data["privsep"] = u8::from(privsep).to_string().into();
     }
     if let Some((secret, _)) = secret {

@@ -1,4 +1,4 @@
-//! What the operations on API tokens share.
+//! Code that the operations on API tokens share.
 
 use auth::edit::tokens::TokenChange;
 use auth::{Access, AccessError, Token};
@@ -7,7 +7,7 @@ use model::{Error, TokenName, UnixTime, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A token as it is shown.
+/// The fields of a token in answers.
 pub(super) fn shown(token: &Token) -> Value {
     let mut row = json!({"expire": token.expire, "privsep": u8::from(token.privsep)});
     if !token.comment.is_empty() {
@@ -16,7 +16,7 @@ pub(super) fn shown(token: &Token) -> Value {
     row
 }
 
-/// The same in a list.
+/// The same for a list.
 pub(super) fn row(name: &TokenName, token: &Token) -> Value {
     let mut row = shown(token);
     row["tokenid"] = name.as_str().into();
@@ -54,7 +54,7 @@ impl Params {
         Ok(change)
     }
 
-    /// The token that is meant; otherwise the words begin with what is not there.
+    /// Finds the token; if there is none, the error begins with its id.
     pub(super) fn token<'a>(&self, access: &'a Access) -> Result<&'a Token, Error> {
         let Self {
             userid, tokenid, ..
@@ -70,7 +70,7 @@ impl Params {
         format!("{}!{}", self.userid, self.tokenid)
     }
 
-    /// What was asked for: values as they came, as text; `privsep` always.
+    /// The request's values, as text as they were sent; `privsep` always.
     pub(super) fn info(&self) -> Value {
         let privsep = self.privsep.map(|flag| u8::from(flag).to_string());
         let mut info = json!({"privsep": privsep.map_or(Value::from(1), Value::from)});

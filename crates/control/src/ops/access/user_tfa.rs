@@ -22,7 +22,7 @@ pub(super) async fn user_tfa(op: Op) -> Result<Answer, Error> {
     if params.multiple.unwrap_or(false) {
         return Ok(Answer::new(json!({"user": kinds})));
     }
-    // The older question knows one kind only, by its older name.
+    // The older operation has only one kind, under its older name.
     let data = if kinds.contains(&"totp") {
         json!({"user": "oath"})
     } else {

@@ -12,7 +12,7 @@ pub(super) async fn user_unlock_tfa(op: Op) -> Result<Answer, Error> {
     guard_root(op.identity()?, &userid)?;
     let authority = &op.context.authority;
     if authority.factors(&userid).await?.is_empty() {
-        // To the second factors there are no users but those who have some.
+        // For this operation only users with second factors exist.
         return Err(Error::not_found("no such user"));
     }
     let now = authority.now();

@@ -1,4 +1,4 @@
-//! What the operations on users share.
+//! Code that the operations on users share.
 
 use auth::User;
 use auth::edit::users::UserChange;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::items;
 
-/// What lists and single reads have in common. An empty `email` is there where a comment is, as
-/// clients know it.
+/// Fields of both lists and single reads. A user with a comment has an `email`, even an empty one:
+/// clients expect that.
 pub(super) fn shown(user: &User) -> Value {
     let mut row = json!({
         "enable": u8::from(user.enable),
@@ -48,7 +48,7 @@ pub(super) struct Params {
 impl Params {
     pub(super) fn change(&self) -> Result<UserChange, Error> {
         if self.keys.as_deref().is_some_and(|keys| !keys.is_empty()) {
-            // Clients send the field empty; keys themselves would be kept without any effect.
+            // Clients send the field empty; keys would be stored without effect.
             return Err(Error::invalid(
                 "keys",
                 "not supported by this version of Ostler",

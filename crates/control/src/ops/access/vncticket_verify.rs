@@ -17,7 +17,7 @@ struct Console {
     port: Option<u16>,
 }
 
-/// For a console's own server, which asks whether whoever connects may.
+/// For a console's server, which checks whether the connecting user may use the console.
 pub(super) async fn vncticket_verify(op: Op) -> Result<Answer, Error> {
     let console: Console = op
         .params()

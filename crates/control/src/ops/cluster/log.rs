@@ -1,4 +1,4 @@
-//! `/cluster/log`: what has happened lately: events of this agent, and its tasks.
+//! `/cluster/log`: recent events of this agent, and its tasks.
 
 use model::{Error, Privilege, UnixTime};
 use node::{Event, Priority};
@@ -11,7 +11,7 @@ use super::status::is_of;
 use crate::Context;
 use crate::ops::Op;
 
-/// How many lines are shown to those who name no number.
+/// How many lines are shown by default.
 const DEFAULT_MAX: usize = 50;
 
 #[derive(Deserialize)]
@@ -19,13 +19,13 @@ struct Log {
     max: Option<usize>,
 }
 
-/// One line, from wherever it comes.
+/// One line of the log.
 pub(in crate::ops) struct Line {
     pub(in crate::ops) time: UnixTime,
     pub(in crate::ops) priority: Priority,
     pub(in crate::ops) user: String,
     pub(in crate::ops) tag: &'static str,
-    /// No two lines have the same.
+    /// Unique among the lines.
     pub(in crate::ops) uid: String,
     pub(in crate::ops) message: String,
 }
@@ -44,7 +44,7 @@ pub(super) async fn log(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(rows.collect::<Vec<Value>>()))
 }
 
-/// All events of this agent and its last tasks, each kind newest first.
+/// All events of this agent and its latest tasks, each kind newest first.
 pub(in crate::ops) fn lines(context: &Context, tasks_max: usize) -> Vec<Line> {
     let filter = TaskFilter {
         running: true,
@@ -68,7 +68,7 @@ fn of_event(event: Event) -> Line {
     }
 }
 
-/// The end of a task, if it has ended, and its start.
+/// The start of a task, and its end if it has ended.
 fn of_task(task: &TaskSummary) -> Vec<Line> {
     let upid = &task.upid;
     let line = |time: UnixTime, priority: Priority, part: &str, message: String| Line {

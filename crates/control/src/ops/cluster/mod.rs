@@ -20,7 +20,7 @@ use super::{Pair, pair};
 
 pub(in crate::ops) use log::{Line as LogLine, lines as log_lines};
 
-/// What lies below `/cluster`.
+/// The operations below `/cluster`.
 pub(super) const GROUPS: &[&[Pair]] = &[
     PAIRS,
     backup::PAIRS,
@@ -40,13 +40,13 @@ const PAIRS: &[Pair] = &[
     pair!("cluster_tasks", tasks::tasks),
 ];
 
-/// A job of whatever kind.
+/// A job of any kind.
 #[derive(Deserialize)]
 struct Job {
     id: String,
 }
 
-/// What is said of a job that is not there. Replication has words of its own.
+/// The error for a missing job. Replication has its own.
 fn no_such_job(id: &str) -> Error {
     Error::invalid("id", format!("No such job '{id}'"))
 }

@@ -11,7 +11,7 @@ struct NextId {
     vmid: Option<VmId>,
 }
 
-/// The number is text on the wire, whatever the schema says: clients read it so.
+/// The number is a string on the wire, in spite of the schema: clients expect that.
 pub(super) async fn nextid(op: Op) -> Result<Answer, Error> {
     let NextId { vmid } = op.params()?;
     let records = &op.context.node.records;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ops::Op;
 
-/// An option as clients know it: most property strings in parts, whose numbers are text.
+/// An option as clients expect it: most property strings as objects, whose numbers are strings.
 pub(super) fn shown(name: &str, value: &Value) -> Value {
     let text = value.as_str().unwrap_or_default();
     let format = find(&[CLUSTER_OPTIONS], name).map(|field| field.format);
@@ -44,7 +44,7 @@ pub(super) fn part(key: &str, value: &Value) -> (String, Value) {
     (key.to_owned(), value)
 }
 
-/// What everybody is shown: how tags look.
+/// The option that every caller sees: the style of tags.
 const FOR_ALL: &str = "tag-style";
 
 pub(super) async fn options(op: Op) -> Result<Answer, Error> {
@@ -73,7 +73,7 @@ pub(super) async fn options(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(answer))
 }
 
-/// The tags of all guests that the caller sees.
+/// The tags of all guests that the caller may see.
 async fn tags_of_guests(op: &Op, view: &View<'_>) -> Result<BTreeSet<String>, Error> {
     let mut tags = BTreeSet::new();
     for guest in op.context.node.records.guests().await? {
@@ -88,8 +88,8 @@ async fn tags_of_guests(op: &Op, view: &View<'_>) -> Result<BTreeSet<String>, Er
     Ok(tags)
 }
 
-/// The tags that a caller may give: those of a list, those that are there already where the
-/// cluster lets everybody, and registered ones only where the caller may change the cluster.
+/// The tags that a caller may set: listed ones, existing ones if the cluster allows that, and
+/// registered ones only with the right to change the cluster.
 fn allowed_tags(settings: &Settings, given: BTreeSet<String>, may_all: bool) -> BTreeSet<String> {
     let text = |name: &str| settings.options.get(name).and_then(Value::as_str);
     let tags = |text: Option<&str>| -> BTreeSet<String> {

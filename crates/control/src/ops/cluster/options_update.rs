@@ -34,7 +34,7 @@ fn check_proxy(params: &Values) -> Result<(), Error> {
     Ok(())
 }
 
-/// A range without a number would only be noticed when somebody wants one.
+/// A range without a free number would only be noticed at the next creation.
 fn check_vmids(settings: &Settings) -> Result<(), Error> {
     let range = settings.vmids();
     if range.start < 100 || range.is_empty() {

@@ -7,12 +7,12 @@ use serde_json::json;
 
 use crate::ops::Op;
 
-/// A user's own are also what the user's tokens did; a token's are only its own.
+/// A user's tasks include those of the user's tokens; a token's are only its own.
 pub(super) fn is_of(user: &str, me: &str) -> bool {
     user == me || user.split('!').next() == Some(me)
 }
 
-/// One node by itself is no cluster, and no row speaks of one.
+/// A single node is not a cluster, so there is no row for one.
 pub(super) async fn status(op: Op) -> Result<Answer, Error> {
     let name = op.context.node.name.as_str();
     let mut member = json!({

@@ -1,4 +1,4 @@
-//! What startall and stopall share.
+//! Code that startall and stopall share.
 
 use model::VmId;
 use model::schema::format::split_list;

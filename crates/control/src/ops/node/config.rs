@@ -27,7 +27,7 @@ pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     let mut answer: Map<String, Value> = shown
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    // A node that nobody has configured shows nothing at all.
+    // The answer for a node without configuration is empty.
     if !answer.is_empty() {
         answer.insert("digest".into(), settings.digest().into());
     }

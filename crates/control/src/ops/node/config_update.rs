@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::OnNode;
 use crate::ops::{Op, change_options};
 
-/// Parameters that are no settings.
+/// Parameters that are not settings.
 const OTHERS: [&str; 3] = ["node", "delete", "digest"];
 
 pub(super) async fn config_update(op: Op) -> Result<Answer, Error> {

@@ -35,7 +35,7 @@ pub(super) async fn disk_list(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(rows))
 }
 
-/// A journal may also lie on a disk that has room for another partition.
+/// A journal may also be on a disk with room for another partition.
 fn is_wanted(disk: &Block, kind: Option<&str>) -> bool {
     match kind {
         Some("unused") => disk.used().is_none(),
@@ -66,7 +66,7 @@ fn row(disk: &Block, health: &Health) -> Value {
         "mounted": u8::from(disk.is_mounted()),
         "health": health.word(),
         "wearout": health.left.map_or_else(|| "N/A".into(), Value::from),
-        // Nothing here is Ceph's.
+        // No disk is used by Ceph.
         "osdid": -1,
         "osdid-list": null,
     });

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::ops::Op;
 
-/// How many name servers the resolver asks.
+/// How many name servers the resolver uses.
 const SERVERS: usize = 3;
 
 pub(super) async fn dns(op: Op) -> Result<Answer, Error> {

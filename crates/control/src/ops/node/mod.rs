@@ -54,7 +54,7 @@ use serde::Deserialize;
 use super::{Pair, StreamPair, pair, stream_pair};
 pub(in crate::ops) use tasks::is_mine;
 
-/// What lies below `/nodes/{node}`, but for guests.
+/// The operations below `/nodes/{node}`, except those on guests.
 pub(super) const GROUPS: &[&[Pair]] = &[
     PAIRS,
     apt::PAIRS,
@@ -108,7 +108,7 @@ const PAIRS: &[Pair] = &[
 
 pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("volume_upload", volume_upload::open)];
 
-/// The one parameter of most operations below `/nodes/{node}`.
+/// The only parameter of most operations below `/nodes/{node}`.
 #[derive(Deserialize)]
 struct OnNode {
     node: NodeName,

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::ops::Op;
 
-/// Flags that every guest may switch, the host's name of each, and what it is good for.
+/// Flags that every guest may switch, the host's name of each, and its purpose.
 const FLAGS: [(&str, &str, &str); 12] = [
     ("aes", "aes", "Instructions for AES encryption."),
     (
         "amd-no-ssb",
         "amd_ssb_no",
-        "Tells guests on AMD that speculative store bypass is no danger.",
+        "Shows AMD guests that speculative store bypass is harmless.",
     ),
     (
         "amd-ssbd",
@@ -39,7 +39,7 @@ const FLAGS: [(&str, &str, &str); 12] = [
     (
         "md-clear",
         "md_clear",
-        "Tells guests on Intel that buffers can be cleared.",
+        "Shows Intel guests that buffers can be cleared.",
     ),
     ("nested-virt", "", "Lets a guest run guests of its own."),
     (
@@ -78,7 +78,7 @@ pub(super) async fn qemu_cpu_flags(op: Op) -> Result<Answer, Error> {
         .iter()
         .map(|(name, host_name, description)| {
             let mut flag = json!({"name": name, "description": description});
-            // What an emulated processor can do has nothing to do with the host's.
+            // The flags of an emulated processor do not depend on the host's.
             if !emulated && is_supported(host_name) {
                 flag["supported-on"] = json!([node.as_str()]);
             }

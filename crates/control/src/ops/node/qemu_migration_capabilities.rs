@@ -7,6 +7,6 @@ use serde_json::json;
 use crate::ops::Op;
 
 pub(super) async fn qemu_migration_capabilities(_: Op) -> Result<Answer, Error> {
-    // Nothing carries the state of the host's connection tracking along yet.
+    // The host's connection tracking state is not migrated yet.
     Ok(Answer::new(json!({"has-dbus-vmstate": 0})))
 }

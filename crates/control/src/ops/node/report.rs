@@ -1,4 +1,4 @@
-//! `GET /nodes/{node}/report`: a text for who is to help, with nothing secret in it.
+//! `GET /nodes/{node}/report`: a text for support, without secrets.
 
 use model::{Error, GuestRecord};
 use node::NodeContext;
@@ -11,10 +11,10 @@ use sys::Command;
 
 use crate::ops::Op;
 
-/// What names of options are made of whose values are nobody's business.
+/// Options whose names contain one of these have secret values.
 const SECRET: [&str; 4] = ["password", "secret", "keyring", "token"];
 
-/// What is asked of the network.
+/// The commands that show the network.
 const NETWORK: [&[&str]; 3] = [
     &["ip", "-details", "address", "show"],
     &["ip", "-details", "-4", "route", "show"],
@@ -37,7 +37,7 @@ pub(super) async fn report(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(report.text))
 }
 
-/// A text with chapters and sections, in the look of Proxmox VE's.
+/// A text with chapters and sections, formatted like Proxmox VE's.
 #[derive(Default)]
 struct Report {
     text: String,
@@ -98,7 +98,7 @@ async fn general(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
-/// A line for each thing that is found.
+/// A line per program that is installed.
 async fn versions(node: &NodeContext) -> String {
     let mut text =
         format!("pve-manager: {API_VERSION} (API of version {API_VERSION}/{REPOSITORY_ID})\n");
@@ -145,7 +145,7 @@ async fn guests(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
-/// A guest's options as they stand, and which of them will change.
+/// A guest's options, and which of them have pending changes.
 fn configuration(guest: &GuestRecord) -> String {
     let mut text = lines(guest.config.0.iter());
     for name in guest.pending.keys() {
@@ -154,7 +154,7 @@ fn configuration(guest: &GuestRecord) -> String {
     text
 }
 
-/// `name: value`, a line each, and nothing that is secret.
+/// `name: value`, one per line, without secrets.
 fn lines<'a>(options: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
     let is_secret = |name: &str| SECRET.iter().any(|word| name.contains(word));
     let line = |(name, value): (&String, &Value)| match value {
@@ -165,7 +165,7 @@ fn lines<'a>(options: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
     options.map(line).collect()
 }
 
-/// What a program prints; in its place, why it does not.
+/// A program's output, or the reason why there is none.
 async fn printed(node: &NodeContext, words: &[&str]) -> String {
     let command = Command::new(words[0]).args(words[1..].iter().copied());
     let output = match node.host.run(command).await {

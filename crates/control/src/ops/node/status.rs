@@ -75,8 +75,8 @@ fn cpu_info(processors: &Processors) -> Value {
     })
 }
 
-/// What Proxmox VE has no place for: our own version, those of what does the work, and whether
-/// guests can be accelerated.
+/// Fields that Proxmox VE does not have: Ostler's version, the versions of the programs in use, and
+/// whether KVM works.
 async fn ourselves(node: &NodeContext) -> Value {
     let mut ourselves = json!({
         "version": env!("CARGO_PKG_VERSION"),

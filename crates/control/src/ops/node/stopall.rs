@@ -17,7 +17,7 @@ struct Stop {
     vms: Option<String>,
 }
 
-/// How long a guest may take where nobody says.
+/// The default time for a guest to shut down.
 const TIMEOUT_S: u64 = 180;
 
 pub(super) async fn stopall(op: Op) -> Result<Answer, Error> {

@@ -1,4 +1,4 @@
-//! How full a storage is, as its operations show it.
+//! The space of a storage, as its operations show it.
 
 use model::Error;
 use serde_json::{Map, Value, json};
@@ -8,12 +8,12 @@ use sys::SpaceUsage;
 use crate::Context;
 use crate::ops::storage::options::content_text;
 
-/// In the words of Proxmox VE, which here takes the name for a wrong parameter.
+/// Proxmox VE's text; it reports the name as an invalid parameter.
 pub(super) fn no_such_storage() -> Error {
     Error::invalid("storage", "No such storage.")
 }
 
-/// A storage as it is found. One that cannot be used is shown, as not active.
+/// The observed state of a storage. One that cannot be used is shown as not active.
 pub(super) async fn observed(
     context: &Context,
     config: StorageConfig,
@@ -44,7 +44,7 @@ pub(super) async fn observed(
     fields
 }
 
-/// The formats of images that a folder can hold.
+/// The image formats of a directory storage.
 pub(super) const SUPPORTED: [&str; 3] = ["raw", "qcow2", "vmdk"];
 
 pub(super) async fn usage(storage: &dyn storage::Storage) -> Option<SpaceUsage> {

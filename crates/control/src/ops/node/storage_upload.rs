@@ -1,9 +1,9 @@
-//! What uploads and downloads share: the volume that a file of a name will be.
+//! Code that uploads and downloads share: the volume for a file name.
 
 use model::{Error, VolumeId};
 use storage::ContentType;
 
-/// The volume that a file of this name will be.
+/// The volume for a file of this name.
 pub(super) fn file_volume(
     storage: &dyn storage::Storage,
     content: &str,
@@ -24,8 +24,8 @@ pub(super) fn file_volume(
     VolumeId::new(id.clone(), name).map_err(|error| Error::invalid("filename", error.to_string()))
 }
 
-/// A file name as Proxmox VE keeps it: without the folders that some browsers send along, and
-/// with `_` for everything that is no letter, digit, `.`, `_` or `-`.
+/// A file name as Proxmox VE stores it: without folders, which some browsers send, and with `_` for
+/// every character that is no letter, digit, `.`, `_` or `-`.
 pub(super) fn plain(name: &str) -> String {
     let name = name.trim_end_matches(['\r', '\n']);
     let last = name.rsplit(['/', '\\']).next().unwrap_or(name);

@@ -8,7 +8,7 @@ use tasks::{TaskState, TaskSummary};
 
 use crate::ops::Op;
 
-/// The volume that a path names: `local:iso/x.iso`, or `iso/x.iso` below its storage.
+/// The volume in a path: `local:iso/x.iso`, or `iso/x.iso` below its storage.
 #[derive(Deserialize)]
 pub(super) struct Named {
     pub(super) volume: String,
@@ -34,15 +34,15 @@ impl Named {
     }
 }
 
-/// What is known of a volume. Its name alone says whose it is, so a caller who may not see it
-/// is not told whether it is there.
+/// Finds a volume. Rights are checked by its name first, so that a caller who may not see it does
+/// not learn whether it exists.
 pub(super) async fn find(op: &Op, volume: &VolumeId) -> Result<VolumeInfo, Error> {
     let storage = op.context.node.storage(volume.storage()).await?;
     let found = storage.info(volume.name()).await?;
     found.ok_or_else(|| Error::not_found(format!("volume '{volume}' does not exist")))
 }
 
-/// What a volume's name says of it, whether or not it is there.
+/// The properties that follow from a volume's name, whether or not it exists.
 pub(super) async fn describe_name(op: &Op, volume: &VolumeId) -> Result<VolumeInfo, Error> {
     let storage = op.context.node.storage(volume.storage()).await?;
     Ok(storage.describe_name(volume.name())?)

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::OnNode;
 use crate::ops::Op;
 
-/// A server's id has so many digits.
+/// The number of digits of a server id.
 const ID_DIGITS: usize = 32;
 
 pub(super) async fn subscription(op: Op) -> Result<Answer, Error> {
@@ -22,7 +22,7 @@ pub(super) async fn subscription(op: Op) -> Result<Answer, Error> {
         .has(&format!("/nodes/{node}"), Privilege::SysAudit)
         .await?
     {
-        // The machine's own id is not for others: what is made of it is.
+        // The machine id is confidential, so the answer contains a hash of it.
         let machine = op.context.node.etc("machine-id").await?.unwrap_or_default();
         let id = text_digest(&[b"ostler server id ", machine.as_slice()].concat());
         answer["serverid"] = id[..ID_DIGITS].to_uppercase().into();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::journal::{self, Syslog};
 use crate::ops::Op;
 
-/// How many lines of the log are shown to those who name no number.
+/// How many lines are shown by default.
 const LINES: usize = 50;
 
 pub(super) async fn syslog(op: Op) -> Result<Answer, Error> {
@@ -22,7 +22,7 @@ fn page(lines: &[String], query: &Syslog) -> Answer {
     let mut rows: Vec<Value> = numbered
         .map(|(at, line)| json!({"n": at + 1, "t": line}))
         .collect();
-    // Grids of the web interface cannot show nothing, so Proxmox VE says so in a line.
+    // Grids of the web interface cannot be empty, so Proxmox VE answers a line that says so.
     if lines.is_empty() {
         rows.push(json!({"n": 1, "t": "no content"}));
     }

@@ -57,7 +57,7 @@ pub(super) async fn task_list(op: Op) -> Result<Answer, Error> {
         .take(wanted.limit.unwrap_or(DEFAULT_LIMIT))
         .collect();
     let answer = Answer::new(page);
-    // Where nothing is found nothing is counted.
+    // Without rows the answer has no total.
     Ok(match total {
         0 => answer,
         total => answer.total(total as u64),

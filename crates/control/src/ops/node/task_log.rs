@@ -16,7 +16,7 @@ pub(super) async fn task_log(op: Op) -> Result<Answer, Error> {
     }
     let total = lines.len() as u64;
     let start = one.start.unwrap_or(0);
-    // Zero means: all of it.
+    // Zero means no limit.
     let limit = one.limit.unwrap_or(DEFAULT_LIMIT);
     let limit = if limit == 0 { usize::MAX } else { limit };
     let page: Vec<Value> = lines

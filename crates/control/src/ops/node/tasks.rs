@@ -1,4 +1,4 @@
-//! What the operations on tasks share.
+//! Code that the operations on tasks share.
 
 use model::{Error, Privilege, Upid};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use tasks::TaskSummary;
 
 use crate::ops::Op;
 
-/// The last lines of a log are what people want when they name no number.
+/// How many lines of a log are returned by default.
 pub(super) const DEFAULT_LIMIT: usize = 50;
 
 #[derive(Deserialize)]
@@ -17,8 +17,8 @@ pub(super) struct One {
     pub(super) start: Option<usize>,
 }
 
-/// The task that is meant, if the caller may see it (or stop it, by another privilege): one's
-/// own always.
+/// Finds a task that the caller may see (or stop, by another privilege). A caller's own tasks need
+/// no privilege.
 pub(super) async fn find(op: &Op, privilege: Privilege) -> Result<(One, TaskSummary), Error> {
     let one: One = op.params()?;
     let upid: Upid = one
@@ -39,7 +39,7 @@ pub(super) async fn has(op: &Op, privilege: Privilege) -> Result<bool, Error> {
     Ok(view.has(&format!("/nodes/{}", op.context.node.name), privilege))
 }
 
-/// A user's tasks are also those of the user's tokens; a token's are only its own.
+/// A user's tasks include those of the user's tokens; a token's are only its own.
 pub(in crate::ops) fn is_mine(upid: &Upid, me: &str) -> bool {
     upid.user == me || upid.user.split('!').next() == Some(me)
 }

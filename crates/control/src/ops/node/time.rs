@@ -12,12 +12,12 @@ use crate::ops::Op;
 
 pub(super) const DAY_S: i64 = 86_400;
 
-/// What the C library looks at. A node that lives below a folder has a time zone of its own.
+/// The file that the C library reads. A node in a root folder of its own has its own time zone.
 pub(super) fn link(node: &NodeContext) -> PathBuf {
     node.paths.root().join("etc/localtime")
 }
 
-/// The zone that is set: the node's own, else the host's, else UTC.
+/// The configured zone: the node's own, else the host's, else UTC.
 pub(in crate::ops) async fn timezone(node: &NodeContext) -> Result<String, Error> {
     for path in [link(node), PathBuf::from("/etc/localtime")] {
         if node.host.stat(&path).await?.is_none() {
@@ -33,8 +33,7 @@ pub(in crate::ops) async fn timezone(node: &NodeContext) -> Result<String, Error
     Ok("UTC".to_owned())
 }
 
-/// How far a zone's clocks are ahead of UTC at each of these times, in seconds. One program
-/// answers for all of them.
+/// A zone's offset from UTC at each of these times, in seconds. One run of `date` answers for all.
 pub(super) async fn offsets_s(
     host: &SharedHost,
     timezone: &str,
@@ -53,7 +52,7 @@ pub(super) async fn offsets_s(
     read.ok_or_else(|| Error::bug(format!("date printed '{}' for offsets", text.trim())))
 }
 
-/// What a zone's clocks show at a time, in civil seconds.
+/// The local time of a zone, in civil seconds.
 pub(in crate::ops) async fn civil_s(
     host: &SharedHost,
     timezone: &str,
@@ -62,8 +61,8 @@ pub(in crate::ops) async fn civil_s(
     Ok(at + offsets_s(host, timezone, &[at]).await?[0])
 }
 
-/// When a zone's clocks show each of these civil seconds: the first time where they do twice. What
-/// they skip is as late as if they had not been put forward.
+/// The times at which a zone's clocks show these civil seconds: the first of two if they do so
+/// twice. A time that the clocks skip is converted as if they had not been put forward.
 pub(in crate::ops) async fn times(
     host: &SharedHost,
     timezone: &str,

@@ -11,7 +11,7 @@ use sys::{Command, FileKind};
 use super::time::link;
 use crate::ops::Op;
 
-/// Where the rules of all time zones are.
+/// The folder with the files of all time zones.
 const ZONES: &str = "/usr/share/zoneinfo";
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ pub(super) async fn time_update(op: Op) -> Result<Answer, Error> {
     Ok(Answer::null())
 }
 
-/// The rules of a time zone, if there is such a one.
+/// The file of a time zone, if it exists.
 async fn rules(node: &NodeContext, timezone: &str) -> Result<PathBuf, Error> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_+-".contains(c);
     let is_word = |word: &str| !word.is_empty() && word.chars().all(is_plain);
@@ -45,7 +45,7 @@ async fn rules(node: &NodeContext, timezone: &str) -> Result<PathBuf, Error> {
         false => None,
     };
     match entry {
-        // Many zones are links to others.
+        // Many zones are links to other ones.
         Some(entry) if entry.kind != FileKind::Directory => Ok(path),
         _ => Err(Error::invalid(
             "timezone",

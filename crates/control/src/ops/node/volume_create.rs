@@ -11,7 +11,7 @@ use storage::Storage;
 use super::storage_volumes::ended_well;
 use crate::ops::Op;
 
-/// How long a caller waits for those who make volumes of the same guest.
+/// How long a caller waits for other creations of volumes for the same guest.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
@@ -31,7 +31,7 @@ pub(super) async fn volume_create(op: Op) -> Result<Answer, Error> {
     let _turn;
     let (name, format) = match wanted.filename.as_str() {
         "" => {
-            // Two who do not mind which name get two.
+            // Two callers that let the name be chosen get different names.
             let names = format!("new-volumes/{}", wanted.vmid);
             _turn = op.context.tasks.hold(&names, "", PATIENCE).await?;
             next_free(&*storage, &wanted).await?
@@ -48,7 +48,7 @@ pub(super) async fn volume_create(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(volume.to_string()))
 }
 
-/// A name that no volume has, for a caller who does not mind which.
+/// A free name, for a caller that gave none.
 async fn next_free(storage: &dyn Storage, wanted: &Create) -> Result<(String, BlockFormat), Error> {
     storage.activate().await?;
     let format = wanted.format.unwrap_or(BlockFormat::Raw);
@@ -56,7 +56,7 @@ async fn next_free(storage: &dyn Storage, wanted: &Create) -> Result<(String, Bl
     Ok((name, format))
 }
 
-/// The name that the caller wants, and the format that its ending says.
+/// The name from the request, and the format from its ending.
 fn image_name(wanted: &Create) -> Result<(String, BlockFormat), Error> {
     let Create { filename, vmid, .. } = wanted;
     if !filename.starts_with(&format!("vm-{vmid}-")) {
@@ -84,7 +84,7 @@ fn image_name(wanted: &Create) -> Result<(String, BlockFormat), Error> {
     }
 }
 
-/// A number of KiB, or of what its letter says.
+/// A number of KiB, or of the unit that its letter names.
 fn bytes(size: &str) -> Result<u64, Error> {
     let (number, shift) = match size.strip_suffix(['M', 'G']) {
         Some(number) => (number, if size.ends_with('G') { 30 } else { 20 }),
@@ -92,7 +92,7 @@ fn bytes(size: &str) -> Result<u64, Error> {
     };
     let number = number.parse::<u64>().ok().filter(|number| *number > 0);
     let bytes = number.and_then(|number| number.checked_mul(1 << shift));
-    // An image's length is a signed number of 64 bits.
+    // An image's length is a signed 64-bit number.
     let bytes = bytes.filter(|bytes| i64::try_from(*bytes).is_ok());
     bytes.ok_or_else(|| Error::invalid("size", format!("unable to parse size '{size}'")))
 }

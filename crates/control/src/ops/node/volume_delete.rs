@@ -11,7 +11,7 @@ use crate::ops::Op;
 
 #[derive(Deserialize)]
 struct Delete {
-    /// Seconds to wait for the end of the task.
+    /// How many seconds to wait for the end of the task.
     delay: Option<u64>,
 }
 

@@ -7,8 +7,8 @@
 //!   Ask::Do with tmpfilename ────────────► volume_upload: the task imgcopy
 //! ```
 //!
-//! `tmpfilename` is a parameter of the schema, by which Proxmox VE's own front hands its file
-//! to its back. Here it carries an id that only the agent and the api know.
+//! `tmpfilename` is a parameter of the schema, in which Proxmox VE's proxy passes the file
+//! to its daemon. Here it is an id that only the agent and the api know.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::storage_upload::file_volume;
 use crate::ops::Op;
 
-/// What the schema wants `tmpfilename` to begin with.
+/// The prefix that the schema requires of `tmpfilename`.
 const PREFIX: &str = "/var/tmp/pveupload-";
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ struct Upload {
     tmpfilename: Option<String>,
 }
 
-/// Checks what can be checked before the content, and answers where to write it to.
+/// Checks everything but the content, and answers the file to write it to.
 pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     let upload: Upload = op.params()?;
     let node = &op.context.node;
@@ -60,7 +60,7 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     })
 }
 
-/// Makes the file that was written a volume, by a task.
+/// Turns the uploaded file into a volume, by a task.
 pub(super) async fn volume_upload(op: Op) -> Result<Answer, Error> {
     let upload: Upload = op.params()?;
     let node = op.context.node.clone();

@@ -13,7 +13,7 @@ use super::members;
 use crate::Context;
 use crate::ops::Op;
 
-/// How often a change is tried again that another one forestalled.
+/// How often a change is retried after a conflict.
 const ATTEMPTS: usize = 10;
 
 pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
@@ -22,7 +22,7 @@ pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
     Ok(Answer::null().at(revision.0))
 }
 
-/// Removes a pool if its guests are still gone when that is committed.
+/// Removes a pool if its guests are still gone at the commit.
 async fn remove(context: &Context, id: &PoolId) -> Result<Revision, Error> {
     let failed = |error: AccessError| error.during("delete pool failed");
     for _ in 0..ATTEMPTS {
@@ -34,7 +34,7 @@ async fn remove(context: &Context, id: &PoolId) -> Result<Revision, Error> {
         let edit = edit::pools::delete(&access, id, &gone).map_err(failed)?;
         let mut commit = edit.into_commit(&access);
         let guests = gone.guests.iter().filter_map(|vmid| VmId::new(*vmid).ok());
-        // One precondition is the edit's own. A pool with more that is gone than fits is rare.
+        // One precondition is the edit's own. More missing guests than fit are rare.
         for vmid in guests.take(PRECONDITIONS_PER_COMMIT - 1) {
             commit = commit.when(Precondition::Absent(guest_key(vmid)));
         }

@@ -15,7 +15,7 @@ struct List {
     kind: Option<String>,
 }
 
-/// All pools that the caller audits, or the one that is named, with its members.
+/// All pools that the caller may audit, or the given one with its members.
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let params: List = op.params()?;
     let authority = &op.context.authority;

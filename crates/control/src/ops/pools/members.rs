@@ -1,4 +1,4 @@
-//! What is in a pool.
+//! The members of pools.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,10 @@ use store::Read;
 
 use crate::Context;
 
-/// The members of a pool, of one kind (`qemu`, `lxc`, `storage`) or of all. Those that are gone
-/// are left out.
+/// The members of a pool, of one kind (`qemu`, `lxc`, `storage`) or of all, without removed ones.
 ///
-/// How a member fares is observed, not stored: `status` is what a member has before anybody
-/// looked at it. The api adds what it knows.
+/// Status is observed and not stored, so `status` has a placeholder here. The api fills in what it
+/// has observed.
 pub(super) async fn of(
     context: &Context,
     pool: &Pool,
@@ -45,7 +44,7 @@ pub(super) async fn of(
     Ok(members)
 }
 
-/// The members that were removed since they became members.
+/// The members that no longer exist.
 pub(super) async fn gone(context: &Context, pool: &Pool) -> Result<Gone, Error> {
     let known = storages(context).await?;
     let mut gone = Gone {

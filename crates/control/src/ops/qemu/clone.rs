@@ -62,7 +62,8 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     op.context.submit(&op, vmid, task).await
 }
 
-/// What only a full clone can be given, and who can only be cloned in full.
+/// Refuses parameters that only full clones have, and linked clones of guests that are no
+/// templates.
 fn check_linked(wanted: &Clone, is_template: bool, full: bool) -> Result<(), Error> {
     if full {
         return Ok(());
@@ -82,7 +83,7 @@ fn check_linked(wanted: &Clone, is_template: bool, full: bool) -> Result<(), Err
     Ok(())
 }
 
-/// Without a storage of its own a copy takes space beside its original.
+/// Without a target storage a copy takes space on the storage of its original.
 fn check_space(op: &Op, config: &GuestConfig) -> Result<(), Error> {
     let copied = volumes_of(config)
         .into_iter()

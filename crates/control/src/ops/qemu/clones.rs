@@ -1,4 +1,4 @@
-//! What clone, move_disk and template share.
+//! Code that clone, move_disk and template share.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use node::volumes_of;
 
 use crate::ops::Op;
 
-/// Refuses who may not allocate on each of these storages.
+/// Refuses a caller without the right to allocate on each of these storages.
 pub(super) fn require_space(
     op: &Op,
     storages: impl Iterator<Item = StorageId>,
@@ -22,14 +22,14 @@ pub(super) fn require_space(
     Ok(())
 }
 
-/// Refuses who may not allocate on the storage where a disk is.
+/// Refuses a caller without the right to allocate on the storage of a disk.
 pub(super) fn require_space_beside(op: &Op, config: &GuestConfig, disk: &str) -> Result<(), Error> {
     let named = volumes_of(config).into_iter();
     let named = named.filter(|(option, _)| *option == disk);
     require_space(op, named.map(|(_, volume)| volume.storage().clone()))
 }
 
-/// Unused volumes and media that many share are not copied.
+/// Unused volumes and shared media are not copied.
 pub(super) fn is_copied(option: &str, config: &GuestConfig) -> bool {
     let Ok(slot) = option.parse::<DriveSlot>() else {
         return false;
@@ -39,8 +39,8 @@ pub(super) fn is_copied(option: &str, config: &GuestConfig) -> bool {
     drive.is_ok_and(|drive| !drive.is_cdrom() || drive.is_cloud_init())
 }
 
-/// How fast disks are copied: as was asked for in KiB/s, or as the cluster's options say. Who may
-/// not change those is not faster than they say. 0 for as fast as it goes.
+/// The rate for copying disks: as requested in KiB/s, or from the cluster's options. A caller
+/// without the right to change those cannot exceed them. 0 for no limit.
 pub(super) async fn bytes_per_s(
     op: &Op,
     operation: &str,

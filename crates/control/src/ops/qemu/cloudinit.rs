@@ -13,9 +13,8 @@ use super::config::masked;
 use crate::Context;
 use crate::ops::Op;
 
-/// Puts what may be stored in the place of a password that came with a request: it is hashed,
-/// as Proxmox VE does, and sealed. Windows' agent sets the password that it reads, so there it
-/// is not hashed.
+/// Replaces a password in a request by the form that is stored: hashed, as in Proxmox VE, and
+/// sealed. The agent for Windows needs the plain password, so for Windows it is not hashed.
 pub(super) async fn seal_password(
     context: &Context,
     options: &mut Values,
@@ -37,7 +36,7 @@ pub(super) async fn seal_password(
     Ok(())
 }
 
-/// A value as text, which is what the answer's shape promises.
+/// A value as text, as the answer's shape requires.
 pub(super) fn text(name: &str, value: &Value) -> Value {
     match masked(name, value) {
         Value::String(text) => text.into(),
@@ -45,7 +44,7 @@ pub(super) fn text(name: &str, value: &Value) -> Value {
     }
 }
 
-/// What the medium was made of and what the configuration says now.
+/// The values that the medium was made of, and those of the current configuration.
 pub(super) async fn cloudinit(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let records = &op.context.node.records;
@@ -56,7 +55,7 @@ pub(super) async fn cloudinit(op: Op) -> Result<Answer, Error> {
     let made = if has_medium {
         records.seed(vmid).await?.unwrap_or_default()
     } else {
-        // Without a medium nothing waits to be written to it.
+        // Without a medium there are no pending values.
         now.clone()
     };
     Ok(Answer::new(rows(&made, &now)))

@@ -14,7 +14,7 @@ struct Dump {
     r#type: String,
 }
 
-/// The generated file, also where one of the administrator's own takes its place.
+/// The generated file, also if a custom file replaces it.
 pub(super) async fn cloudinit_dump(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Dump { r#type: kind } = op.params()?;
@@ -23,7 +23,7 @@ pub(super) async fn cloudinit_dump(op: Op) -> Result<Answer, Error> {
     let mut config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
     config.cloud_init.custom = Default::default();
     let seed = node.render_seed(vmid, &config).await?;
-    // Who may set the password may see what became of it; who only looks on does not.
+    // A caller who may set the password may see its hash; one who may only read may not.
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.clock.wall());
     let hides = !view.has(&format!("/vms/{vmid}"), Privilege::VmConfigCloudinit);
@@ -35,7 +35,7 @@ pub(super) async fn cloudinit_dump(op: Op) -> Result<Answer, Error> {
     let text = match kind.as_str() {
         "user" => shown.user,
         "network" => shown.network,
-        // A Windows guest's password is in here; elsewhere this is but an id, and the right one.
+        // For Windows this contains the password; for other systems only an id.
         _ if config.is_windows() => shown.meta,
         _ => seed.meta,
     };

@@ -7,7 +7,7 @@ use proto::wire::Answer;
 use super::Guest;
 use crate::ops::Op;
 
-/// Waits until the medium is made. A guest without one is left as it is.
+/// Waits until the medium is made. A guest without one is not changed.
 pub(super) async fn cloudinit_update(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     op.context.node.records.qemu(vmid).await?;

@@ -11,10 +11,10 @@ use super::Guest;
 use super::snapshots::of_snapshot;
 use crate::ops::Op;
 
-/// What stands where a secret is.
+/// Replaces secrets in answers.
 pub(super) const MASKED: &str = "**********";
 
-/// Options as they are shown to people.
+/// Options as callers see them.
 pub(super) fn shown(config: &GuestConfig) -> Map<String, Value> {
     let options = config.0.iter();
     options
@@ -32,9 +32,9 @@ pub(super) fn masked(name: &str, value: &Value) -> Value {
 
 #[derive(Deserialize)]
 struct Config {
-    /// Only what the running guest has, without pending changes.
+    /// Only values in use by the running guest, without pending changes.
     current: Option<bool>,
-    /// What it was at this snapshot.
+    /// The configuration in this snapshot.
     snapshot: Option<String>,
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn make(op: &Op, task: QemuConfigure) -> Result<Answer, Error> 
     context.perform(op, task.vmid, task).await
 }
 
-/// The change that a caller asks for, checked as far as it can be before its turn comes.
+/// The requested change, with all checks that are possible before the guest is locked.
 pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     let guest = Guest::of(op)?;
     let change: Change = op.params()?;
@@ -67,7 +67,7 @@ pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     ))
 }
 
-/// The options of the guest among the parameters.
+/// The parameters that are options of the guest.
 pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
     let mut options: Values = params
         .iter()
@@ -89,7 +89,7 @@ pub(super) fn names(list: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// A script that is set must be there.
+/// A hook script must exist.
 pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error> {
     let volume = edit.set.get("hookscript").and_then(|value| value.as_str());
     if let Some(volume) = volume.and_then(|text| text.parse().ok()) {
@@ -98,7 +98,7 @@ pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error>
     Ok(())
 }
 
-/// What is set cannot be deleted too, and what is deleted must be an option.
+/// An option cannot be both set and deleted, and a deleted one must be a known option.
 pub(super) fn check_names(edit: &Edit) -> Result<(), Error> {
     if edit.set.is_empty() && edit.delete.is_empty() && edit.revert.is_empty() {
         return Err(Error::conflict("no options specified"));
@@ -121,7 +121,7 @@ pub(super) fn check_names(edit: &Edit) -> Result<(), Error> {
     }
 }
 
-/// Its bases may have layers on them: what was made a template stays one.
+/// A template cannot be turned back: its bases may have layers.
 pub(super) fn check_template(edit: &Edit, guest: &GuestRecord) -> Result<(), Error> {
     if guest.config.flag("template") != Some(true) {
         return Ok(());
@@ -136,7 +136,7 @@ pub(super) fn check_template(edit: &Edit, guest: &GuestRecord) -> Result<(), Err
     Err(Error::invalid(field, "a template stays a template"))
 }
 
-/// Answers when the change is made.
+/// Answers when the change is complete.
 pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
     let task = read(&op).await?;
     make(&op, task).await

@@ -7,8 +7,8 @@
 //!   frames ◄────────────────► bytes ◄── descriptor ─── the guest's socket, connected
 //! ```
 //!
-//! The api keeps its connection to the agent open as long as the console is: that is how the
-//! agent knows. The agent hangs up when the caller may not have it any more (`console_holder`).
+//! The api keeps its connection to the agent open as long as the console, which is how the
+//! agent notices the end. The agent hangs up when the caller loses access (`console_holder`).
 
 use guest::Sockets;
 use model::{Error, VmId};
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::ops::Op;
 
-/// The path that rights were checked on, which tickets are bound to.
+/// The path that rights are checked on and tickets are bound to.
 pub(super) fn path(vmid: VmId) -> String {
     format!("/vms/{vmid}")
 }
@@ -31,13 +31,13 @@ pub(super) struct Display {
     pub(super) generate_password: Option<bool>,
 }
 
-/// `serial0`, also with options behind it.
+/// The number of `serial0`, also with options after it.
 pub(super) fn serial_number(text: &str) -> Option<u8> {
     let first = text.split(',').next()?;
     first.strip_prefix("serial")?.parse().ok()
 }
 
-/// Reserves a port, with a task that shows that somebody has a console.
+/// Reserves a port, with a task that shows who uses the console.
 pub(super) async fn reserve(op: &Op, vmid: VmId, kind: ConsoleKind) -> Result<Value, Error> {
     let consoles = &op.context.node.consoles;
     let id = Uuid::new_v4().to_string();
@@ -60,7 +60,7 @@ pub(super) async fn reserve(op: &Op, vmid: VmId, kind: ConsoleKind) -> Result<Va
     }))
 }
 
-/// The sockets of a guest that runs.
+/// The sockets of a running guest.
 pub(super) async fn sockets(op: &Op, vmid: VmId) -> Result<Sockets, Error> {
     let running = &op.context.node.running;
     let not_running = || Error::conflict(format!("VM {vmid} is not running"));
@@ -71,7 +71,7 @@ pub(super) async fn sockets(op: &Op, vmid: VmId) -> Result<Sockets, Error> {
     Ok(file.sockets)
 }
 
-/// Also finds those who connected without us.
+/// Also notices a client that connected directly.
 pub(super) async fn check_serial(op: &Op, vmid: VmId, port: u8) -> Result<(), Error> {
     let qmp = op.context.node.running.qmp(vmid).await?;
     if qmp.is_serial_taken(port).await.map_err(qmp_failed)? {

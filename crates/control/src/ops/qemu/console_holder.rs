@@ -1,5 +1,5 @@
-//! An open console ends when its caller loses access: the token was removed or has another secret,
-//! the user is disabled, gone or has another password, or the right was taken away.
+//! Ends an open console when its caller loses access: the token was removed or has a new secret,
+//! the user was disabled or removed or has a new password, or the right was revoked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use tokio::task::JoinSet;
 use crate::Context;
 use crate::ops::Op;
 
-/// An account's end is looked for at least this often: its date may be moved by a clock.
+/// How often an account's expiry is checked at least: the clock may be changed.
 const LOOK_S: i64 = 3600;
 
-/// A console with the one who has it. Dropping it closes the console.
+/// An open console and its caller. Dropping it closes the console.
 pub(super) struct Held {
     _lease: Lease,
     _watch: JoinSet<()>,
 }
 
-/// Holds a console for the caller of the operation, as long as the row's check passes.
+/// Keeps a console open for the operation's caller as long as the row's check passes.
 pub(super) fn hold(op: &Op, row: &'static Row, lease: Lease) -> Result<Held, Error> {
     let context = op.context.clone();
     let gone = || Error::new(ErrorKind::Unauthenticated, "Authentication failed!");
@@ -69,7 +69,7 @@ impl Watch {
         }
     }
 
-    /// How long it is allowed at least, if it is.
+    /// For how long access is certain, if it is allowed now.
     fn may_still(&self) -> Option<Duration> {
         let (authority, now) = (&self.context.authority, self.context.clock.wall());
         let who = authority.still(&self.holder)?;

@@ -56,7 +56,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     op.context.submit(&op, vmid, task).await
 }
 
-/// What every new guest gets: an identity, a birth date, something to boot from.
+/// Defaults of every new guest: an identity, a time of creation, a boot order.
 fn fill_in(edit: &mut Edit, now: model::UnixTime) {
     let uuid = || Uuid::new_v4().to_string();
     let set = &mut edit.set;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::Guest;
 use crate::ops::Op;
 
-/// `purge` has nothing more to do: pools and rights forget the guest anyway, and there are no
-/// jobs yet that could name it.
+/// `purge` has no effect: pools and rights forget the guest anyway, and there are no jobs yet that
+/// could name it.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Destroy {

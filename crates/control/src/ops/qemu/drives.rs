@@ -1,4 +1,4 @@
-//! What a caller may put into a guest's drives.
+//! The volumes that a caller may attach to a guest.
 
 use model::qemu::{Drive, DriveSlot, DriveSource, ImportSource};
 use model::{Error, ErrorKind, FieldErrors, Privilege, VmId, VolumeId};
@@ -8,8 +8,8 @@ use storage::ContentType;
 use crate::ops::Op;
 use crate::ops::volume_access::check_use;
 
-/// Refuses volumes that the caller may not use, paths of the host from all but root, and what is
-/// no medium for a drive. Space for new volumes is the row's to check.
+/// Refuses volumes that the caller may not use, host paths for all but root, and volumes that are
+/// not media for drives. The row checks space for new volumes.
 pub(super) async fn check_drives(op: &Op, guest: VmId, edit: &Edit) -> Result<(), Error> {
     let mut errors = FieldErrors::new();
     for (name, value) in &edit.set {
@@ -82,7 +82,7 @@ async fn check_medium(
         let storage = op.context.node.storage(volume.storage()).await?;
         let found = storage.info(volume.name()).await?;
         return match found {
-            // A layer needs its base, which only its whole name tells.
+            // A layer needs its base, which only its full name contains.
             Some(found) if found.name != volume.name() => Err(invalid(format!(
                 "the whole name of this volume is '{}:{}'",
                 volume.storage(),
@@ -103,7 +103,7 @@ async fn check_medium(
     )))
 }
 
-/// A path of the host reads and writes what nobody gave to guests.
+/// A host path may lead to any file, so only root may use it.
 fn check_path(op: &Op, path: &str) -> Result<(), Error> {
     if op.identity()?.is_root() {
         return Ok(());
@@ -112,7 +112,7 @@ fn check_path(op: &Op, path: &str) -> Result<(), Error> {
     Err(Error::forbidden(text))
 }
 
-/// Wrong is the drive; the caller says which one that is.
+/// The error is about the drive; the caller adds which one.
 fn invalid(reason: String) -> Error {
     Error::new(ErrorKind::Invalid, reason)
 }

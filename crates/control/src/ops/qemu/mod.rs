@@ -89,7 +89,7 @@ pub(super) const PAIRS: &[Pair] = &[
 
 pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("qemu_vncwebsocket", vncwebsocket::open)];
 
-/// The parameters that say which guest is meant.
+/// The parameters that identify the guest.
 #[derive(Deserialize)]
 struct Guest {
     vmid: VmId,
@@ -97,7 +97,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// Reads them and checks that the guest is this node's to work on.
+    /// Reads them and checks that the guest is on this node.
     fn of(op: &Op) -> Result<Self, Error> {
         let guest: Self = op.params()?;
         check_skiplock(op, guest.skiplock)?;
@@ -109,8 +109,8 @@ impl Guest {
     }
 }
 
-/// Only root may leave volumes active. The storages of this version have nothing to activate, so
-/// there is no more to it.
+/// Only root may leave volumes active. This version's storages have no activation, so this has no
+/// other effect.
 fn check_keeps_active(op: &Op, keep_active: Option<bool>) -> Result<(), Error> {
     if keep_active == Some(true) && !op.identity()?.is_root() {
         let text = "Only root may use this option.";
@@ -119,7 +119,7 @@ fn check_keeps_active(op: &Op, keep_active: Option<bool>) -> Result<(), Error> {
     Ok(())
 }
 
-/// `skiplock` passes by a protection that is there for everybody else.
+/// `skiplock` bypasses the guest's lock, so only root may use it.
 fn check_skiplock(op: &Op, skiplock: Option<bool>) -> Result<(), Error> {
     if skiplock == Some(true) && !op.identity()?.is_root() {
         return Err(Error::invalid("skiplock", "Only root may use this option."));

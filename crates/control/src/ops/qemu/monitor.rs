@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Guest;
 use crate::ops::Op;
 
-/// Commands that only look.
+/// Commands that only read.
 const READING: [&str; 2] = ["info", "help"];
 
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ pub(super) async fn monitor(op: Op) -> Result<Answer, Error> {
         view.require(&format!("/vms/{vmid}"), &[Privilege::SysModify])?;
     }
     op.context.node.records.qemu(vmid).await?;
-    // A monitor prints what is wrong.
+    // A monitor prints errors as text.
     let printed = print(&op, vmid, &command).await;
     Ok(Answer::new(
         printed.unwrap_or_else(|error| format!("ERROR: {error}\n")),

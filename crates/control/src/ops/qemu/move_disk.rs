@@ -44,7 +44,8 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     op.context.submit(&op, vmid, task).await
 }
 
-/// Gives the disk to another guest. The caller may change both, and allocate where the disk is.
+/// Moves the disk to another guest. The caller needs rights on both guests, and the right to
+/// allocate on the disk's storage.
 async fn reassign(op: Op, vmid: VmId, target: VmId, wanted: Move) -> Result<Answer, Error> {
     if wanted.storage.is_some() {
         let text = "either set storage or target-vmid, but not both";

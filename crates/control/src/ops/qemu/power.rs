@@ -1,4 +1,4 @@
-//! What the operations that command a running guest share.
+//! Code that the operations on a running guest share.
 
 use model::{Error, VmId};
 use node::NodeContext;
@@ -8,7 +8,7 @@ use tasks::Task;
 use super::Guest;
 use crate::ops::Op;
 
-/// Submits a task for a guest that must be running: whoever asks too late is told so at once.
+/// Submits a task for a running guest; if the guest has stopped, the request fails at once.
 pub(super) async fn tell<T: Task<Node = NodeContext>>(
     op: Op,
     task: impl FnOnce(VmId) -> T,

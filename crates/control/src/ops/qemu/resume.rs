@@ -8,7 +8,7 @@ use super::Guest;
 use super::power::tell;
 use crate::ops::Op;
 
-/// A guest that was suspended to disk is started: it wakes up.
+/// A guest that was suspended to disk is started, which resumes it.
 pub(super) async fn resume(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let guest = op.context.node.records.qemu(vmid).await?.record.data;

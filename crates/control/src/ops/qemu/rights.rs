@@ -1,4 +1,4 @@
-//! What a caller may change of a guest, by what it is and not only by what it is to be.
+//! Checks a caller's rights on an option's old value, besides those on the new one.
 
 use model::qemu::DriveSlot;
 use model::{Error, GuestConfig, GuestRecord, PendingChange};
@@ -14,9 +14,8 @@ pub(super) fn check_creation(op: &Op, edit: &Edit) -> Result<(), Error> {
         .try_for_each(|(option, value)| check_root(op, option, value.as_str()))
 }
 
-/// Refuses a change of options that only root may change, and of those whose value so far (now,
-/// or from the next start on) needs more rights than the caller has. The row has checked the
-/// values that are to be.
+/// Refuses changes of options that only root may change, and of options whose old value (current or
+/// pending) needs more rights than the caller has. The row has checked the new values.
 pub(super) fn check_change(op: &Op, edit: &Edit, guest: &GuestRecord) -> Result<(), Error> {
     check_creation(op, edit)?;
     for option in edit.set.keys() {
@@ -31,13 +30,13 @@ pub(super) fn check_change(op: &Op, edit: &Edit, guest: &GuestRecord) -> Result<
     Ok(())
 }
 
-/// Whether an option is one thing or another by its value, and nothing where it has none.
+/// Whether the rights on an option depend on its value, so that without one nothing is needed.
 fn depends_on_value(option: &str) -> bool {
     let is_drive = option.parse::<DriveSlot>().is_ok();
     is_drive || option_right(option, None) == OptionRight::RootForDevice
 }
 
-/// Checks what an option is, and what it waits to be.
+/// Checks the current and the pending value of an option.
 fn check_so_far(op: &Op, option: &str, guest: &GuestRecord) -> Result<(), Error> {
     let mut waiting = GuestConfig::default();
     if let Some(PendingChange::Set(value)) = guest.pending.get(option) {

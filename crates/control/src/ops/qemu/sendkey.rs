@@ -13,7 +13,7 @@ struct Keys {
     key: String,
 }
 
-/// Keys are named as QEMU names them, joined by hyphens.
+/// Keys have QEMU's names, joined by hyphens.
 pub(super) async fn sendkey(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Keys { key } = op.params()?;

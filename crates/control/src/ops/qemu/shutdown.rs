@@ -18,7 +18,7 @@ struct Shutdown {
     timeout: Option<u64>,
 }
 
-/// Shutting down a guest that does not run is no error: the task has nothing to do.
+/// Shutting down a stopped guest is no error: the task does nothing.
 pub(super) async fn shutdown(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Shutdown {

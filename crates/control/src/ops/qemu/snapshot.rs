@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Guest;
 use crate::ops::Op;
 
-/// Names of what is no snapshot.
+/// Names that a snapshot cannot have.
 const RESERVED: [&str; 2] = ["current", "pending"];
 
 #[derive(Deserialize)]

@@ -33,7 +33,7 @@ fn row((name, snapshot): (&String, &Snapshot)) -> Value {
     row
 }
 
-/// What comes after all snapshots.
+/// The current state, listed after all snapshots.
 fn present(guest: &GuestRecord, running: bool) -> Value {
     let mut row = json!({
         "name": "current",

@@ -1,4 +1,4 @@
-//! What the operations on snapshots share.
+//! Code that the operations on snapshots share.
 
 use guest::qemu::RunningAs;
 use model::Snapshot;
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::config::shown;
 
-/// A snapshot's options, and what is known of it besides.
+/// A snapshot's options and its other fields.
 pub(super) fn of_snapshot(snapshot: &Snapshot) -> Map<String, Value> {
     let mut options = shown(&snapshot.config);
     let mut put = |name: &str, value: Value| options.insert(name.to_owned(), value);

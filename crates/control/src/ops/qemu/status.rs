@@ -31,7 +31,7 @@ pub(super) async fn status(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(answer))
 }
 
-/// What the record says.
+/// The fields from the record.
 fn of_record(guest: &GuestRecord) -> Map<String, Value> {
     let figures = GuestFigures::of(guest);
     let mut answer = Map::new();
@@ -64,7 +64,7 @@ fn of_record(guest: &GuestRecord) -> Map<String, Value> {
     answer
 }
 
-/// What is observed.
+/// The observed fields.
 fn of_usage(guest: &GuestRecord, usage: &GuestUsage) -> Map<String, Value> {
     let figures = GuestFigures::of(guest);
     let status = if usage.running { "running" } else { "stopped" };
@@ -110,7 +110,7 @@ fn of_usage(guest: &GuestRecord, usage: &GuestUsage) -> Map<String, Value> {
     answer
 }
 
-/// What the guest says of its memory, in the words of Proxmox VE.
+/// The guest's memory figures under Proxmox VE's names.
 fn balloon_info(balloon: &Balloon) -> Value {
     let mut info = Map::new();
     info.insert("actual".to_owned(), balloon.actual.into());

@@ -10,8 +10,8 @@ use super::{Guest, check_keeps_active};
 use crate::ops::Op;
 use crate::ops::node::is_mine;
 
-/// `timeout` says how long the guest is given before it is killed: none is needed, since nothing
-/// is asked of it.
+/// `timeout` is for a guest that is asked to stop before it is killed. It has no effect: the guest
+/// is not asked.
 #[derive(Deserialize)]
 struct Stop {
     #[serde(rename = "overrule-shutdown")]
@@ -24,7 +24,7 @@ pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let wanted: Stop = op.params()?;
     check_keeps_active(&op, wanted.keep_active)?;
-    // A guest that runs here can be stopped whatever the store says, or if it says nothing.
+    // A guest that runs here can be stopped even if the store is out of reach.
     if !op.context.node.running.is_running(vmid).await? {
         op.context.node.records.qemu(vmid).await?;
     }
@@ -35,8 +35,8 @@ pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
     op.context.submit(&op, vmid, task).await
 }
 
-/// Ends the tasks that shut the guest down, as far as the caller may stop them: one's own, and
-/// all with Sys.Modify on the node.
+/// Stops the guest's shutdown tasks, as far as the caller may: its own, and with Sys.Modify on the
+/// node all of them.
 fn overrule_shutdowns(op: &Op, vmid: VmId) -> Result<Vec<Upid>, Error> {
     let caller = op.identity()?;
     let access = op.context.authority.access();

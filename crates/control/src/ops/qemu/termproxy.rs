@@ -21,7 +21,7 @@ pub(super) async fn termproxy(op: Op) -> Result<Answer, Error> {
     let sockets = sockets(&op, vmid).await?;
     let screen = entry.record.data.config.text("vga");
     let wanted = serial.as_deref().and_then(serial_number);
-    // A guest whose screen is a serial port is meant with that one.
+    // If the guest's display is a serial port, that one is the default.
     let wanted = wanted.or_else(|| screen.as_deref().and_then(serial_number));
     let port = sockets
         .serial

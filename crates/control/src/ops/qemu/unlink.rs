@@ -17,7 +17,7 @@ struct Unlink {
     force: Option<bool>,
 }
 
-/// Deleting drives under another name.
+/// The same as deleting drives by a change of the configuration.
 pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
     let guest = Guest::of(&op)?;
     let Unlink { idlist, force } = op.params()?;

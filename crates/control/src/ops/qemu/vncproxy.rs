@@ -19,7 +19,7 @@ pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
             password: password.clone(),
         }
     } else {
-        // A guest whose screen is a serial port has a terminal, which is shown by VNC as well.
+        // If the display is a serial port, the VNC console shows a terminal.
         let vga = entry.record.data.config.text("vga");
         let serial = vga.as_deref().and_then(serial_number);
         let has_socket = |port: &u8| sockets.serial.iter().any(|(number, _)| number == port);
@@ -33,7 +33,7 @@ pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
         }
     };
     let mut answer = reserve(&op, vmid, kind).await?;
-    // Clients that ask for no password take the beginning of the ticket for one.
+    // Clients that request no password use the beginning of the ticket as one.
     let ticket = answer["ticket"].as_str().unwrap_or_default();
     answer["ticket"] = format!("{password}:{ticket}").into();
     let node = &op.context.node;
@@ -45,7 +45,7 @@ pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(answer))
 }
 
-/// Eight characters, which is as many as VNC uses, of 6 random bits each.
+/// Eight characters of 6 random bits each; VNC uses no more.
 fn new_password() -> Result<String, Error> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
     let mut bytes = [0; 8];

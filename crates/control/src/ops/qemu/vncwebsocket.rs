@@ -25,7 +25,7 @@ struct Websocket {
 }
 
 impl Websocket {
-    /// Reads the parameters and checks that the caller was given the ticket for this console.
+    /// Reads the parameters and checks that the caller's ticket is for this console.
     fn of(op: &Op, vmid: VmId) -> Result<Self, Error> {
         let websocket: Self = op.params()?;
         let label = op.identity()?.label();
@@ -42,7 +42,7 @@ impl Websocket {
     }
 }
 
-/// A request that asks for no websocket learns whether it could.
+/// A request without a websocket upgrade only gets the checks.
 pub(super) async fn vncwebsocket(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Websocket { port, .. } = Websocket::of(&op, vmid)?;
@@ -66,7 +66,7 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     })
 }
 
-/// A descriptor of what a console leads to.
+/// A descriptor connected to the console.
 async fn connected(op: &Op, vmid: VmId, kind: &ConsoleKind) -> Result<OwnedFd, Error> {
     let node = &op.context.node;
     let sockets = sockets(op, vmid).await?;
@@ -98,7 +98,7 @@ async fn connected(op: &Op, vmid: VmId, kind: &ConsoleKind) -> Result<OwnedFd, E
     }
 }
 
-/// Shows a line to a VNC client at the other end of the descriptor, until either hangs up.
+/// Shows a serial line to a VNC client at the other end of the descriptor, until either hangs up.
 fn shown(vmid: VmId, line: Box<dyn Stream>, password: String) -> Result<OwnedFd, Error> {
     let failed =
         |error| Error::unavailable(format!("cannot show the console of VM {vmid}: {error}"));

@@ -17,8 +17,8 @@ pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
     Ok(Answer::null().at(revision.0))
 }
 
-/// Forgets a storage, also one that guests use, as Proxmox VE does: the volumes stay, and a
-/// storage of the same name and path brings them back.
+/// Removes the record of a storage, even if guests use it, as Proxmox VE does: the volumes stay,
+/// and a storage of the same name and path brings them back.
 async fn remove(context: &Context, id: &StorageId) -> Result<Revision, Error> {
     let key = storage_key(id);
     loop {

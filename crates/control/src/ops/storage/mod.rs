@@ -23,7 +23,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("storage_delete", delete::delete),
 ];
 
-/// Whoever has one of these on a storage sees that it is there.
+/// With one of these privileges on a storage a caller may see it.
 pub(super) const SEES: [Privilege; 2] =
     [Privilege::DatastoreAudit, Privilege::DatastoreAllocateSpace];
 
@@ -32,7 +32,7 @@ struct Named {
     storage: StorageId,
 }
 
-/// A storage that cannot be used here is noticed when it is configured, not by the first guest.
+/// Checks that a storage can be used when it is configured, not at the first guest.
 async fn activate(context: &Context, config: &StorageConfig) -> Result<(), Error> {
     if config.is_enabled_on(&context.node.name) {
         storage::open(config.clone(), context.node.host.clone())
@@ -54,7 +54,7 @@ fn unreadable(error: model::RecordError) -> Error {
     Error::bug(Error::chain(&error))
 }
 
-/// Failures of a change begin with what was attempted; wrong parameters do not.
+/// Errors of a change begin with the attempted action, except for invalid parameters.
 fn during(attempt: &'static str) -> impl Fn(Error) -> Error {
     move |mut error| {
         if error.kind != ErrorKind::Invalid {

@@ -1,4 +1,4 @@
-//! Between the options of a storage as the wire has them and its record.
+//! Conversion between a storage's options on the wire and its record.
 
 use model::schema::format::split_list;
 use model::{BlockFormat, Error, IdError, NodeName};
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use storage::{ContentType, Preallocation, StorageConfig};
 
-/// What a storage holds where nobody says it. Source: Proxmox VE's default for directories.
+/// The default content types. Source: Proxmox VE's default for directories.
 pub(super) const DEFAULT_CONTENT: [ContentType; 2] = [ContentType::Images, ContentType::Rootdir];
 
-/// What can be set on a storage and changed later.
+/// The options that can be set on a storage and changed later.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Options {
@@ -30,7 +30,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Writes what was given into the configuration.
+    /// Writes the given options into the configuration.
     pub(super) fn apply(self, config: &mut StorageConfig) -> Result<(), Error> {
         if let Some(content) = &self.content {
             config.content = contents(content)?;
@@ -90,7 +90,7 @@ fn mount_point(point: String) -> Result<String, Error> {
     Err(Error::invalid("is_mountpoint", reason))
 }
 
-/// Takes an option back to what holds where nobody says anything.
+/// Resets an option to its default.
 pub(super) fn unset(config: &mut StorageConfig, option: &str) -> Result<(), Error> {
     match option {
         "content" => config.content = DEFAULT_CONTENT.to_vec(),

@@ -58,8 +58,7 @@ fn check_digest(config: &StorageConfig, known: Option<&str>) -> Result<(), Error
     Err(Error::conflict(text))
 }
 
-/// Changes a storage's record, if what it says can be used. `change` is asked again when
-/// somebody else was faster.
+/// Changes a storage's record, if the result is usable. `change` is called again after a conflict.
 async fn change_record(
     context: &Context,
     id: &StorageId,

@@ -137,7 +137,7 @@ impl Shared {
                 match waiting {
                     // The command may have timed out meanwhile.
                     Some(waiting) => drop(waiting.send(result)),
-                    None => tracing::debug!(?id, "QEMU answered a command that nobody awaits"),
+                    None => tracing::debug!(?id, "QEMU answered an unknown command"),
                 }
             }
         }

@@ -77,7 +77,7 @@ impl Ip4 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ip6 {
     Dhcp,
-    /// By the routers' advertisements.
+    /// By router advertisements (SLAAC).
     Auto,
     /// An address and the length of its network's prefix.
     Static(Ipv6Addr, u8),
@@ -153,7 +153,8 @@ impl IpConfig {
                 let reason = format!("missing property - '{of}' required by this property");
                 wrong.push((key.to_owned(), reason));
             } else if has_gateway && !has_static {
-                // The guest would get a second gateway from its network, or none of it.
+                // DHCP and router advertisements bring a gateway of their own; without an address a
+                // gateway is useless.
                 wrong.push((key.to_owned(), format!("a gateway needs a static '{of}'")));
             }
         }

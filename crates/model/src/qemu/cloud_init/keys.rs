@@ -1,11 +1,11 @@
-//! Public keys for SSH, as `authorized_keys` has them.
+//! Public SSH keys, in the format of `authorized_keys`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::qemu::drive::percent_decoded;
 
-/// The types that OpenSSH knows; certificates are none of these.
+/// OpenSSH's key types, without certificates.
 const TYPES: [&str; 8] = [
     "ssh-ed25519",
     "ssh-rsa",
@@ -17,8 +17,8 @@ const TYPES: [&str; 8] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
-/// The lines of a percent-encoded list of keys, without those that are empty. A line that is no
-/// public key is named by its number; its text is not repeated, for it may be a private one.
+/// The lines of a percent-encoded list of keys, without empty ones. An invalid line is reported by
+/// its number and not by its text, which may be a private key.
 pub fn ssh_keys(encoded: &str) -> Result<Vec<String>, String> {
     let text = percent_decoded(encoded);
     let mut keys = Vec::new();
@@ -29,7 +29,7 @@ pub fn ssh_keys(encoded: &str) -> Result<Vec<String>, String> {
         }
         if line.contains(char::is_control) || !is_public_key(line) {
             return Err(format!(
-                "SSH public key validation error: line {number} is no public key"
+                "SSH public key validation error: line {number} is not a public key"
             ));
         }
         keys.push(line.to_owned());
@@ -49,7 +49,7 @@ fn is_public_key(line: &str) -> bool {
     let blob = words
         .get(at + 1)
         .and_then(|word| STANDARD.decode(word).ok());
-    // RFC 4253, 6.6: what is encoded begins with the type once more, its length before it.
+    // RFC 4253, 6.6: the blob begins with the type again, prefixed by its length.
     blob.is_some_and(|blob| {
         let kind = words[at].as_bytes();
         let length = u32::try_from(kind.len()).unwrap_or(u32::MAX).to_be_bytes();
@@ -92,7 +92,7 @@ mod tests {
         let second = ssh_keys(&encoded(&format!("{KEY}\nsecret"))).unwrap_err();
         assert_eq!(
             second,
-            "SSH public key validation error: line 2 is no public key"
+            "SSH public key validation error: line 2 is not a public key"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! What a guest is told at its first boot: the options `ci…`, `ipconfig[n]`, `sshkeys` and the
-//! name servers.
+//! What cloud-init configures in a guest: the options `ci…`, `ipconfig[n]`, `sshkeys` and the name
+//! servers.
 
 mod custom;
 mod ipconfig;
@@ -59,13 +59,13 @@ pub(super) const CLOUD_INIT: &[Field] = &[
         .format(format::URL_ENCODED),
 ];
 
-/// Whether an option is one of those that are only told to the guest.
+/// Whether an option only changes the cloud-init medium.
 pub fn is_cloud_init_option(name: &str) -> bool {
     crate::schema::find(&[CLOUD_INIT], name).is_some()
 }
 
-/// Whether an option's value finds its way onto the medium. Besides the options that are there
-/// for that, these are the name and the addresses of the network cards.
+/// Whether the medium contains an option's value. Besides cloud-init's own options these are the
+/// guest's name and the MAC addresses of the network cards.
 pub fn is_told_by_cloud_init(name: &str) -> bool {
     let is_card = name
         .strip_prefix("net")
@@ -73,8 +73,8 @@ pub fn is_told_by_cloud_init(name: &str) -> bool {
     is_cloud_init_option(name) || name == "name" || is_card
 }
 
-/// Whether a volume is a medium with cloud-init's data, by its name:
-/// `100/vm-100-cloudinit.qcow2`, `vm-100-cloudinit`.
+/// Whether a volume is a cloud-init medium, by its name: `100/vm-100-cloudinit.qcow2`,
+/// `vm-100-cloudinit`.
 pub fn is_cloud_init_volume(volume: &VolumeId) -> bool {
     let file = volume.name().rsplit('/').next().unwrap_or_default();
     let stem = [".qcow2", ".raw", ".vmdk"]
@@ -99,9 +99,9 @@ pub struct CloudInit {
     /// None: the operating system decides.
     pub kind: Option<CloudInitType>,
     pub user: Option<String>,
-    /// As it is stored: hashed, but for Windows, whose agent sets what it reads.
+    /// As stored: hashed, except for Windows, whose agent needs the plain text.
     pub password: Option<String>,
-    /// None: packages are brought up to date.
+    /// None: packages are upgraded.
     pub upgrade: Option<bool>,
     pub custom: CustomFiles,
     /// Lines of `authorized_keys`.

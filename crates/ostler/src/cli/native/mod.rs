@@ -82,7 +82,7 @@ fn confirm(question: &str) -> Result<bool> {
     use std::io::IsTerminal;
     if !std::io::stdin().is_terminal() {
         return Err(super::failure::usage(
-            "nobody is there to be asked: add --yes to go on",
+            "not confirmed, since this is not a terminal: add --yes",
         ));
     }
     output::print(&format!("{question} [y/N] "))?;

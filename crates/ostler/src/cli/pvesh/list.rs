@@ -17,7 +17,7 @@ pub(super) async fn run(path: &str, rest: &[String]) -> Result<()> {
     let given = options::parse(rest, &[])?;
     if let Some(first) = given.positionals.first() {
         return Err(usage(format!(
-            "'{first}' is no option: options begin with '--'"
+            "'{first}' is not an option: options begin with '--'"
         )));
     }
     let at = segments(path);

@@ -123,7 +123,7 @@ fn parameters(found: &Match, rest: &[String]) -> Result<Given> {
     let mut given = options::parse(rest, found.row.params)?;
     if let Some(first) = given.positionals.first() {
         return Err(wrong_usage(format!(
-            "'{first}' is no option: options begin with '--'"
+            "'{first}' is not an option: options begin with '--'"
         )));
     }
     let mut conflicts = FieldErrors::new();
@@ -206,7 +206,7 @@ mod tests {
         assert!(
             checked("get /version x")
                 .unwrap_err()
-                .contains("'x' is no option")
+                .contains("'x' is not an option")
         );
     }
 }

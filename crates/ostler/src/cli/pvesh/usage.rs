@@ -32,7 +32,7 @@ pub(super) fn run(path: &str, rest: &[String]) -> Result<()> {
     let given_values = given_values.map_err(Error::invalid_fields)?;
     if let Some(first) = given.positionals.first() {
         return Err(usage(format!(
-            "'{first}' is no option: options begin with '--'"
+            "'{first}' is not an option: options begin with '--'"
         )));
     }
     let wanted = given_values.get("command").and_then(|name| name.as_str());

@@ -73,7 +73,7 @@ impl TestNode {
         let status = match (status, &broken) {
             (Some(status), _) => status,
             (None, Some((upid, _))) => self.ended(upid).await,
-            (None, None) => unreachable!("nobody waits for ever"),
+            (None, None) => unreachable!("every wait has a timeout"),
         };
         let after = broken.map(|(_, said)| said);
         Broken { after, status }

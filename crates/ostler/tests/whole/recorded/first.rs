@@ -17,7 +17,7 @@ const ALLOWED: Allowed = Allowed {
     differences: &[
         (
             &[8, 202],
-            "no pressure figures without cgroup v2; what QEMU tells of disks and itself is shown",
+            "no pressure figures without cgroup v2; QEMU's figures of disks and of itself are shown",
         ),
         (
             &[39, 51],
@@ -38,7 +38,7 @@ const ALLOWED: Allowed = Allowed {
         ),
         (
             &[136],
-            "machine versions are read from QEMU, which tells nothing of changes of the platform",
+            "machine versions are read from QEMU, which does not report changes of the platform",
         ),
         (&[145], "a page of bytes for a picture that there is not"),
         (&[160], "the text of a JSON parser is its own"),

@@ -26,7 +26,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/access/acl",
         "acl_update",
-        "Give or take away roles on a path.",
+        "Grant or revoke roles on a path.",
     )
     .params(&[&[
         Field::string("path"),

@@ -7,7 +7,7 @@ use crate::{Check, Permission, Row};
 
 const REALM: Field = Field::string("realm").max_length(32).format(format::REALM);
 
-/// The second factor that a realm demands.
+/// The second factor that a realm requires.
 const TFA: &[Field] = &[
     Field::string("type").one_of(&["yubico", "oath"]),
     Field::string("id").optional().pattern("[A-Za-z0-9]+"),
@@ -17,8 +17,8 @@ const TFA: &[Field] = &[
     Field::integer("step").optional().min(10.0),
 ];
 
-/// What realms in a directory or at an identity provider are configured with, and which second
-/// factor a realm demands.
+/// The options of realms in a directory or at an identity provider, and the second factor that a
+/// realm requires.
 pub const REALM_OPTIONS: &[Field] = &[
     Field::string("acr-values")
         .optional()
@@ -172,7 +172,7 @@ pub const REALM_OPTIONS: &[Field] = &[
     Field::boolean("verify").optional().default("0").unbuilt(),
 ];
 
-/// What every realm is configured with.
+/// The options of every realm.
 const COMMON: &[Field] = &[
     Field::string("comment").optional().max_length(4096),
     Field::boolean("default").optional(),
@@ -184,7 +184,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/access/domains",
         "domain_list",
-        "The realms, for a login form to offer.",
+        "The realms, for login forms.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[

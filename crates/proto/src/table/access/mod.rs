@@ -16,20 +16,22 @@ use model::schema::{Field, Shape, format};
 
 use crate::{Check, Permission, Row};
 
-pub(super) const ROWS: &[Row] = &[
-    Row::get("/access", "access_index", "What is below this path.")
-        .permission(Permission::User)
-        .returns(Shape::Array(&Shape::Object {
-            fields: &[&[Field::string("subdir")]],
-            open: true,
-        })),
-];
+pub(super) const ROWS: &[Row] = &[Row::get(
+    "/access",
+    "access_index",
+    "Index of users, groups, roles, rights and realms.",
+)
+.permission(Permission::User)
+.returns(Shape::Array(&Shape::Object {
+    fields: &[&[Field::string("subdir")]],
+    open: true,
+}))];
 
 const USERID: Field = Field::string("userid")
     .max_length(64)
     .format(format::USER_ID);
 
-/// The user itself, or whoever manages one of its groups.
+/// The user itself, or a manager of one of its groups.
 const SELF_OR_MANAGER: Check = Check::Any(&[
     Check::SelfUser,
     Check::UserGroups {
@@ -38,7 +40,7 @@ const SELF_OR_MANAGER: Check = Check::Any(&[
     },
 ]);
 
-/// The user itself, or whoever manages or audits one of its groups.
+/// The user itself, or a manager or auditor of one of its groups.
 const SELF_OR_AUDITOR: Check = Check::Any(&[Check::SelfUser, AUDITOR]);
 
 const AUDITOR: Check = Check::UserGroups {

@@ -7,7 +7,7 @@ use crate::{Permission, Row};
 pub(in crate::table) const ROWS: &[Row] = &[Row::get(
     "/access/permissions",
     "permissions_get",
-    "What the caller, or another user or token, may do on which paths.",
+    "The privileges of the caller, or of another user or token, by path.",
 )
 .params(&[&[
     Field::string("path").optional(),

@@ -9,7 +9,7 @@ const ID: Field = Field::string("id");
 const TYPE: Field =
     Field::string("type").one_of(&["totp", "u2f", "webauthn", "recovery", "yubico"]);
 const DESCRIPTION: Field = Field::string("description").optional().max_length(255);
-/// The caller's own password, without which nobody but root changes a second factor.
+/// The caller's own password. Every caller but root needs it to change a second factor.
 const PASSWORD: Field = Field::string("password")
     .optional()
     .min_length(5)
@@ -30,7 +30,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/access/tfa",
         "tfa_list",
-        "The second factors of the users that the caller sees.",
+        "The second factors of the users that the caller may see.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[
@@ -85,7 +85,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/access/tfa/{userid}/{id}",
         "tfa_update",
-        "Describe, enable or disable one.",
+        "Describe, enable or disable a second factor.",
     )
     .params(&[&[
         ID,

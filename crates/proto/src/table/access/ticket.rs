@@ -8,7 +8,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/access/ticket",
         "ticket_get",
-        "Nothing; for login pages that look for it.",
+        "Empty; login pages request it.",
     )
     .permission(Permission::World),
     Row::post(

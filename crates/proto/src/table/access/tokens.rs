@@ -56,13 +56,13 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/access/users/{userid}/token/{tokenid}",
         "token_create",
-        "Make an API token.",
+        "Create an API token.",
     )
     .params(&[&[TOKENID, USERID], SETTINGS])
     .returns(Shape::Object {
         fields: &[&[
             Field::string("full-tokenid"),
-            // Here alone `privsep` is a text.
+            // Only here `privsep` is a text.
             Field::object("info", &[SHOWN_ONCE, &[Field::any("privsep").optional()]]),
             Field::string("value"),
         ]],

@@ -15,8 +15,8 @@ const SETTINGS: &[Field] = &[
     Field::boolean("enable").optional().default("1"),
     Field::integer("expire").optional().min(0.0),
     Field::string("firstname").optional().max_length(1024),
-    // Keys of an older second factor. Clients send an empty value; any other is refused by the
-    // operation.
+    // Keys of an older kind of second factor. Clients send an empty value; the operation refuses
+    // any other.
     Field::string("keys")
         .optional()
         .pattern("[0-9a-zA-Z!=]{0,4096}"),
@@ -123,7 +123,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/access/users/{userid}/tfa",
         "user_tfa",
-        "Which kinds of second factor a user has.",
+        "The kinds of second factor that a user has.",
     )
     .params(&[&[USERID, Field::boolean("multiple").optional().default("0")]])
     .returns(TFA_TYPES)
@@ -131,7 +131,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/access/users/{userid}/unlock-tfa",
         "user_unlock_tfa",
-        "Forget wrong codes.",
+        "Unlock a user's second factors.",
     )
     .params(&[&[USERID]])
     .returns(Shape::Boolean)

@@ -133,7 +133,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/backup/{id}/included_volumes",
         "backup_included_volumes",
-        "Which volumes a backup job saves, and which not.",
+        "The volumes that a backup job includes and excludes.",
     )
     .params(&[&[Field::string("id").max_length(50).pattern(r#"\S+"#)]])
     .returns(Shape::Object {
@@ -168,7 +168,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/backup-info",
         "backup_info_directory",
-        "What there is to know of backups.",
+        "Index of the backup information.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[Field::string("subdir")]],
@@ -179,7 +179,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/backup-info/not-backed-up",
         "not_backed_up",
-        "The guests that no backup job covers.",
+        "The guests without a backup job.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[

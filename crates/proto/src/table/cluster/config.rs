@@ -14,7 +14,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/config",
         "cluster_config_directory",
-        "What there is of the configuration of a cluster.",
+        "Index of the cluster's configuration.",
     )
     .returns(Shape::Array(&OPEN))
     .check(Check::On("/", &[Privilege::SysAudit]))
@@ -22,14 +22,14 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/config/apiversion",
         "cluster_config_apiversion",
-        "The version of the operations that make a cluster.",
+        "The version of the operations for joining a cluster.",
     )
     .returns(Shape::Integer)
     .check(Check::On("/", &[Privilege::SysAudit])),
     Row::get(
         "/cluster/config/join",
         "cluster_config_join",
-        "What a node must know to join the cluster.",
+        "The information for joining the cluster.",
     )
     .params(&[&[Field::string("node")
         .optional()
@@ -86,7 +86,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/config/qdevice",
         "cluster_config_qdevice",
-        "The state of the device that helps to decide.",
+        "The state of the quorum device.",
     )
     .returns(OPEN)
     .check(Check::On("/", &[Privilege::SysAudit]))
@@ -94,7 +94,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/config/totem",
         "cluster_config_totem",
-        "How members of the cluster talk to each other.",
+        "The settings of the cluster's communication.",
     )
     .returns(OPEN)
     .check(Check::On("/", &[Privilege::SysAudit]))

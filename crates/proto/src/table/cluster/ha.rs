@@ -13,7 +13,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha",
         "ha_directory",
-        "What there is of high availability.",
+        "Index of the high availability resources.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[Field::string("id")]],
@@ -24,7 +24,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/groups",
         "ha_group_list",
-        "The groups of nodes, which rules have replaced.",
+        "The high availability groups, replaced by rules.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[Field::string("group")]],
@@ -34,7 +34,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/groups/{group}",
         "ha_group_get",
-        "A group of nodes, which rules have replaced.",
+        "A high availability group, replaced by rules.",
     )
     .params(&[&[Field::string("group").format(format::CONFIG_ID)]])
     .returns(Shape::Null)
@@ -42,7 +42,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/resources",
         "ha_resource_list",
-        "The guests that are kept running.",
+        "The guests under high availability.",
     )
     .params(&[&[Field::string("type").optional().one_of(&["ct", "vm"])]])
     .returns(Shape::Array(&Shape::Object {
@@ -54,7 +54,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/resources/{sid}",
         "ha_resource_get",
-        "How a guest is kept running.",
+        "The high availability settings of a guest.",
     )
     .params(&[&[Field::string("sid").format(format::unchecked("pve-ha-resource-or-vm-id"))]])
     .returns(Shape::Object {
@@ -79,7 +79,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/rules",
         "ha_rule_list",
-        "The rules about where guests run.",
+        "The rules for placing guests on nodes.",
     )
     .params(&[&[
         Field::string("resource").optional(),
@@ -96,7 +96,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/rules/{rule}",
         "ha_rule_get",
-        "A rule about where guests run.",
+        "A rule for placing guests on nodes.",
     )
     .params(&[&[Field::string("rule").format(format::CONFIG_ID)]])
     .returns(Shape::Object {
@@ -111,7 +111,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/status",
         "ha_status_directory",
-        "What there is to know of high availability now.",
+        "Index of the high availability status.",
     )
     .returns(Shape::Array(&OPEN))
     .permission(Permission::User)
@@ -119,7 +119,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/status/current",
         "ha_status_current",
-        "The state of quorum, fencing and of the guests that are kept running.",
+        "The state of quorum, fencing and the guests under high availability.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[
@@ -154,7 +154,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/ha/status/manager_status",
         "ha_manager_status",
-        "All that the manager of high availability knows.",
+        "The state of the high availability manager.",
     )
     .returns(OPEN)
     .check(Check::On("/", &[Privilege::SysAudit]))

@@ -10,7 +10,7 @@ const OPEN: Shape = Shape::Object {
 };
 
 pub(in crate::table) const ROWS: &[Row] = &[
-    Row::get("/cluster/jobs", "jobs_directory", "What there is of jobs.")
+    Row::get("/cluster/jobs", "jobs_directory", "Index of the jobs.")
         .returns(Shape::Array(&Shape::Object {
             fields: &[&[Field::string("subdir")]],
             open: true,
@@ -20,7 +20,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/jobs/realm-sync",
         "realm_sync_list",
-        "The jobs that copy users out of directories.",
+        "The jobs that import users from directories.",
     )
     .returns(Shape::Array(&Shape::Object {
         fields: &[&[
@@ -46,7 +46,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/jobs/realm-sync/{id}",
         "realm_sync_get",
-        "A job that copies users out of a directory.",
+        "A job that imports users from a directory.",
     )
     .params(&[&[Field::string("id").format(format::CONFIG_ID)]])
     .returns(OPEN)
@@ -55,7 +55,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/jobs/schedule-analyze",
         "schedule_analyze",
-        "When a schedule comes next.",
+        "The next runs of a schedule.",
     )
     .params(&[&[
         Field::string("schedule")

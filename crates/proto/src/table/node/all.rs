@@ -9,7 +9,7 @@ use crate::{Check, Need, Row};
 const VMS: Field = Field::string("vms").optional().format(format::VMID_LIST);
 const WORKERS: Field = Field::integer("max-workers").optional().range(1.0, 64.0);
 
-/// The right to start and stop each of the guests that are named.
+/// The right to start and stop each of the given guests.
 fn needs(params: &Values) -> Vec<Need> {
     let list = params.get("vms").and_then(|list| list.as_str());
     format::split_list(list.unwrap_or_default())
@@ -17,7 +17,7 @@ fn needs(params: &Values) -> Vec<Need> {
         .collect()
 }
 
-/// On everything, or on every guest that is named.
+/// On everything, or on every given guest.
 const POWER: Check = Check::Any(&[
     Check::On("/", &[Privilege::VmPowerMgmt]),
     Check::Given("vms", &Check::Computed(needs)),
@@ -27,7 +27,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/startall",
         "node_startall",
-        "Start the guests of a node that start with it, in their order.",
+        "Start the guests of a node that start at boot, in their order.",
     )
     .params(&[&[
         NODE,
@@ -41,7 +41,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/stopall",
         "node_stopall",
-        "Stop the guests of a node, in the reverse of their order.",
+        "Stop the guests of a node, in the reverse of their start order.",
     )
     .params(&[&[
         NODE,

@@ -10,7 +10,7 @@ const OPEN: Shape = Shape::Object {
     fields: &[],
     open: true,
 };
-/// What packages are made for.
+/// The architectures of packages.
 const ARCHITECTURES: &[&str] = &[
     "armhf", "arm64", "amd64", "ppc64el", "risc64", "s390x", "all",
 ];
@@ -29,7 +29,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/apt",
         "apt_directory",
-        "What there is of packages.",
+        "Index of the packages.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Array(&Shape::Object {
@@ -41,7 +41,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/apt/changelog",
         "apt_changelog",
-        "What has changed in a package.",
+        "The changelog of a package.",
     )
     .params(&[&[
         NODE,
@@ -54,7 +54,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/apt/repositories",
         "apt_repositories",
-        "Where packages come from.",
+        "The package repositories.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Object {
@@ -136,7 +136,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/apt/update",
         "apt_update_list",
-        "The packages that have a newer version.",
+        "The packages that can be upgraded.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Array(&Shape::Object {
@@ -159,7 +159,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/apt/versions",
         "apt_versions",
-        "The versions of the packages that do the work.",
+        "The versions of the packages in use.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Array(&Shape::Object {

@@ -7,7 +7,7 @@ use crate::table::cluster::NAMES;
 use crate::table::params::NODE;
 use crate::{Check, Permission, Row};
 
-/// The processors that guests may be built for: those of the node itself, in this version.
+/// The guest's architecture; in this version only the node's own.
 const ARCH: Field = Field::string("arch")
     .optional()
     .one_of(&["x86_64", "aarch64"])
@@ -17,7 +17,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/capabilities",
         "capability_directory",
-        "What a node can do.",
+        "Index of a node's capabilities.",
     )
     .params(&[&[NODE]])
     .returns(NAMES)
@@ -27,7 +27,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/capabilities/qemu",
         "qemu_capability_directory",
-        "What a node's QEMU can do.",
+        "Index of the capabilities of a node's QEMU.",
     )
     .params(&[&[NODE]])
     .returns(NAMES)
@@ -37,7 +37,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/capabilities/qemu/cpu",
         "qemu_cpu_models",
-        "The processor models that guests may have.",
+        "The processor models for guests.",
     )
     .params(&[&[NODE, ARCH]])
     .returns(Shape::Array(&Shape::Object {
@@ -53,7 +53,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/capabilities/qemu/cpu-flags",
         "qemu_cpu_flags",
-        "The processor flags that can be switched for every guest.",
+        "The processor flags that can be set for guests.",
     )
     .params(&[&[
         NODE,
@@ -75,7 +75,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/capabilities/qemu/machines",
         "qemu_machines",
-        "The machine types that guests may have.",
+        "The machine types for guests.",
     )
     .params(&[&[NODE, ARCH]])
     .returns(Shape::Array(&Shape::Object {
@@ -92,7 +92,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/capabilities/qemu/migration",
         "qemu_migration_capabilities",
-        "What a node can do when guests are migrated.",
+        "A node's capabilities for migration.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Object {

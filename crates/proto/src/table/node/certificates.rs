@@ -14,7 +14,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/certificates",
         "certificates_directory",
-        "What there is of certificates.",
+        "Index of the certificates.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Array(&OPEN))

@@ -7,7 +7,7 @@ use crate::table::cluster_options::LOCATION;
 use crate::table::params::NODE;
 use crate::{Check, Row};
 
-/// What of the configuration this version keeps.
+/// The options that this version stores.
 const KEPT: &[Field] = &[
     Field::integer("ballooning-target")
         .optional()
@@ -25,7 +25,7 @@ const KEPT: &[Field] = &[
         .optional()
         .range(0.0, 300.0)
         .default("0"),
-    // For other nodes, which wake this one.
+    // For other nodes, which wake this one up.
     Field::string("wakeonlan")
         .optional()
         .format(Format::Properties {

@@ -15,7 +15,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/disks",
         "disks_directory",
-        "What there is of disks.",
+        "Index of the disks.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Array(&OPEN))
@@ -25,7 +25,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/disks/list",
         "disk_list",
-        "The disks of a node, and what they are used for.",
+        "The disks of a node, and their use.",
     )
     .params(&[&[
         NODE,

@@ -13,7 +13,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/hardware",
         "hardware_directory",
-        "What there is of hardware.",
+        "Index of the hardware.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Array(&Shape::Object {
@@ -60,7 +60,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/hardware/pci/{pci-id-or-mapping}",
         "pci_directory",
-        "What there is of a PCI device.",
+        "Index of a PCI device.",
     )
     .params(&[&[NODE, Field::string("pci-id-or-mapping").pattern(PCI)]])
     .returns(Shape::Array(&Shape::Object {
@@ -72,7 +72,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/hardware/pci/{pci-id-or-mapping}/mdev",
         "pci_mdev_list",
-        "The kinds of mediated devices that a PCI device can make.",
+        "The types of mediated devices that a PCI device supports.",
     )
     .params(&[&[NODE, Field::string("pci-id-or-mapping").pattern(PCI)]])
     .returns(Shape::Array(&Shape::Object {

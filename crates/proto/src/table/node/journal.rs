@@ -15,7 +15,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/journal",
         "node_journal",
-        "The log of a node, between the cursors of its first and last line.",
+        "The log of a node, with the cursors of its first and last entry.",
     )
     .params(&[&[
         NODE,
@@ -31,7 +31,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/report",
         "node_report",
-        "What a node is and how it is configured, as one text for who is to help.",
+        "A report on a node and its configuration, as text, for support.",
     )
     .params(&[&[NODE]])
     .returns(Shape::String)

@@ -7,7 +7,7 @@ use crate::table::params::NODE;
 use crate::{Permission, Row};
 
 pub(in crate::table) const ROWS: &[Row] = &[
-    Row::get("/nodes", "node_list", "The nodes, with what they use.")
+    Row::get("/nodes", "node_list", "The nodes, with their resource use.")
         .returns(Shape::Array(&Shape::Object {
             fields: &[&[
                 Field::number("cpu").optional(),
@@ -27,7 +27,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}",
         "node_directory",
-        "What there is of a node.",
+        "Index of a node's resources.",
     )
     .params(&[&[NODE]])
     .returns(NAMES)

@@ -10,7 +10,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/dns",
         "node_dns",
-        "The name servers that a node asks.",
+        "The name servers of a node.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Object {
@@ -27,7 +27,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/hosts",
         "node_hosts",
-        "The hosts that a node knows by name.",
+        "The hosts file of a node.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Object {

@@ -6,7 +6,7 @@ use model::schema::{Field, Shape, format};
 use crate::table::params::NODE;
 use crate::{Check, Permission, Row};
 
-/// What can be asked for.
+/// The types that a caller can filter by.
 const TYPES: &[&str] = &[
     "bridge",
     "bond",

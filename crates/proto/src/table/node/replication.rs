@@ -35,7 +35,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/replication/{id}",
         "node_replication_directory",
-        "What there is of a replication job.",
+        "Index of a replication job.",
     )
     .params(&[&[
         Field::string("id")
@@ -49,7 +49,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/replication/{id}/log",
         "node_replication_log",
-        "What a replication job wrote when it ran last.",
+        "The log of a replication job's last run.",
     )
     .params(&[&[
         Field::string("id")

@@ -15,7 +15,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/rrddata",
         "node_rrddata",
-        "What a node has used over time.",
+        "A node's resource use over time.",
     )
     .params(&[&[
         NODE,
@@ -29,7 +29,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/rrddata",
         "qemu_rrddata",
-        "What a VM has used over time.",
+        "A VM's resource use over time.",
     )
     .params(&[&[
         NODE,
@@ -44,7 +44,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/lxc/{vmid}/rrddata",
         "lxc_rrddata",
-        "What a container has used over time.",
+        "A container's resource use over time.",
     )
     .params(&[&[
         NODE,
@@ -59,7 +59,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/storage/{storage}/rrddata",
         "storage_rrddata",
-        "How full a storage was over time.",
+        "A storage's usage over time.",
     )
     .params(&[&[
         NODE,

@@ -6,7 +6,7 @@ use model::schema::{Field, Shape};
 use crate::table::params::NODE;
 use crate::{Check, Row};
 
-/// The services that can be asked for.
+/// The services that the API knows.
 pub const SERVICES: &[&str] = &[
     "chrony",
     "corosync",
@@ -33,7 +33,7 @@ pub const SERVICES: &[&str] = &[
     "systemd-timesyncd",
 ];
 
-/// Words of systemd.
+/// Active states of systemd.
 const ACTIVE_STATES: &[&str] = &[
     "active",
     "inactive",
@@ -46,7 +46,7 @@ const ACTIVE_STATES: &[&str] = &[
     "unknown",
 ];
 
-/// Words of systemd.
+/// Sub-states of systemd.
 const STATES: &[&str] = &[
     "dead",
     "condition",
@@ -77,7 +77,7 @@ const STATES: &[&str] = &[
     "unknown",
 ];
 
-/// Words of systemd.
+/// Unit file states of systemd.
 const UNIT_STATES: &[&str] = &[
     "enabled",
     "enabled-runtime",
@@ -119,7 +119,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/services/{service}",
         "service_directory",
-        "What there is of a service.",
+        "Index of a service.",
     )
     .params(&[&[NODE, Field::string("service").one_of(SERVICES)]])
     .returns(Shape::Array(&Shape::Object {

@@ -37,7 +37,7 @@ const STATUS: &[Field] = &[
             Field::integer("used"),
         ]],
     ),
-    // Ours: whether KVM works here, and the versions of what does the work.
+    // Not in Proxmox VE: whether KVM works here, and the versions of the programs in use.
     Field::open_object("ostler"),
     Field::string("pveversion"),
     Field::object(
@@ -51,14 +51,14 @@ const STATUS: &[Field] = &[
     ),
 ];
 
-/// No clock of a living node is before this: the API's own beginning.
+/// No clock is set before this time, when the API did not exist.
 const TIME: f64 = 1_297_163_644.0;
 
 pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/status",
         "node_status",
-        "What a node is, has and uses.",
+        "The status and resource use of a node.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Object {
@@ -70,7 +70,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/status",
         "node_power",
-        "Reboot a node, or switch it off.",
+        "Reboot a node, or shut it down.",
     )
     .params(&[&[
         NODE,
@@ -107,7 +107,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/version",
         "node_version",
-        "The version that a node answers for.",
+        "The API version of a node.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Object {

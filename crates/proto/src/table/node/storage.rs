@@ -6,14 +6,14 @@ use model::schema::{Field, Shape, format};
 use crate::table::params::{NODE, STORAGE, VMID};
 use crate::{Check, Permission, Row};
 
-/// Volumes in the path may name their storage themselves.
+/// A volume in the path may include its storage.
 const VOLUME: &[Field] = &[NODE, Field::string("volume"), STORAGE.optional()];
 
 const FORMATS: &[&str] = &["raw", "qcow2", "subvol", "vmdk"];
 
 const CONTENT: Field = Field::string("content").format(format::STORAGE_CONTENT_LIST);
 
-/// How a storage is; without its name.
+/// The state of a storage, without its name.
 const STATUS: &[Field] = &[
     Field::boolean("active").optional(),
     Field::integer("avail").optional(),
@@ -45,7 +45,7 @@ const VOLUME_ROW: &[Field] = &[
     Field::string("encrypted").optional(),
     Field::string("format"),
     Field::string("notes").optional(),
-    // Null where there is none.
+    // Null if there is none.
     Field::any("parent").optional(),
     Field::boolean("protected").optional(),
     Field::integer("size").optional(),
@@ -59,7 +59,7 @@ const VOLUME_ROW: &[Field] = &[
     Field::string("volid"),
 ];
 
-/// The content that people bring, and how they say that it is whole.
+/// The content types that users upload or download, and the parameters of the checksum.
 const ARRIVING: &[Field] = &[
     NODE,
     STORAGE,
@@ -81,13 +81,13 @@ const SEES: Check = Check::AnyOn(
     &[Privilege::DatastoreAudit, Privilege::DatastoreAllocateSpace],
 );
 
-// What a caller may do with a single volume depends on whose it is, so those operations look
-// at the volume themselves.
+// The rights on a single volume depend on the guest that owns it, so those operations check them
+// themselves.
 pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/storage",
         "node_storage_list",
-        "The storages of a node, and how full they are.",
+        "The storages of a node, with their usage.",
     )
     .params(&[&[
         NODE,
@@ -106,7 +106,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/storage/{storage}",
         "node_storage_index",
-        "What there is to know of a storage.",
+        "Index of a storage.",
     )
     .params(&[&[NODE, STORAGE]])
     .returns(Shape::Array(&Shape::Object {
@@ -118,7 +118,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/storage/{storage}/status",
         "node_storage_status",
-        "How full a storage is.",
+        "The status and usage of a storage.",
     )
     .params(&[&[NODE, STORAGE]])
     .returns(Shape::Object {
@@ -149,7 +149,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/storage/{storage}/content",
         "volume_create",
-        "Make an empty disk image.",
+        "Create an empty disk image.",
     )
     .params(&[&[
         NODE,
@@ -172,7 +172,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/storage/{storage}/content/{volume}",
         "volume_get",
-        "Size, format and place of a volume.",
+        "Size, format and path of a volume.",
     )
     .params(&[VOLUME])
     .returns(Shape::Object {
@@ -205,7 +205,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::delete(
         "/nodes/{node}/storage/{storage}/content/{volume}",
         "volume_delete",
-        "Remove a volume for good.",
+        "Delete a volume.",
     )
     .params(&[
         VOLUME,
@@ -218,7 +218,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/storage/{storage}/upload",
         "volume_upload",
-        "Bring an ISO image, a container template or a disk image to be imported.",
+        "Upload an ISO image, a container template or a disk image for import.",
     )
     .params(&[
         ARRIVING,
@@ -236,7 +236,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/storage/{storage}/download-url",
         "volume_download",
-        "Fetch an ISO image, a container template or a disk image from the web.",
+        "Download an ISO image, a container template or a disk image from a URL.",
     )
     .params(&[
         ARRIVING,

@@ -7,7 +7,7 @@ use crate::{Permission, Row};
 
 const UPID: Field = Field::string("upid");
 
-/// What a UPID says.
+/// The parts of a UPID.
 const PARTS: &[Field] = &[
     Field::string("id"),
     Field::string("node"),
@@ -20,8 +20,8 @@ const PARTS: &[Field] = &[
     Field::string("tokenid").optional(),
 ];
 
-// Each of these looks at the task: its owner may see and stop it, others need Sys.Audit or
-// Sys.Modify on the node.
+// Each of these checks rights on the task: its owner may see and stop it, other callers need
+// Sys.Audit or Sys.Modify on the node.
 pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/tasks",
@@ -61,7 +61,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/tasks/{upid}/status",
         "task_status",
-        "Whether a task has ended, and how.",
+        "The status of a task.",
     )
     .params(&[&[NODE, UPID]])
     .returns(Shape::Object {
@@ -79,7 +79,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/tasks/{upid}/log",
         "task_log",
-        "What a task has told.",
+        "The log of a task.",
     )
     .params(&[&[
         NODE,
@@ -94,19 +94,15 @@ pub(in crate::table) const ROWS: &[Row] = &[
     }))
     .permission(Permission::User)
     .on_node(),
-    Row::delete(
-        "/nodes/{node}/tasks/{upid}",
-        "task_stop",
-        "Ask a task to stop.",
-    )
-    .params(&[&[NODE, UPID]])
-    .permission(Permission::User)
-    .on_node()
-    .local(),
+    Row::delete("/nodes/{node}/tasks/{upid}", "task_stop", "Stop a task.")
+        .params(&[&[NODE, UPID]])
+        .permission(Permission::User)
+        .on_node()
+        .local(),
     Row::get(
         "/nodes/{node}/tasks/{upid}",
         "task_directory",
-        "What there is of a task.",
+        "Index of a task.",
     )
     .params(&[&[NODE, UPID]])
     .returns(Shape::Array(&Shape::Object {

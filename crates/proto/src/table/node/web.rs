@@ -10,7 +10,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/query-url-metadata",
         "query_url_metadata",
-        "Size, type and name of a file on the web.",
+        "Size, type and name of the file at a URL.",
     )
     .params(&[&[
         NODE,
@@ -35,7 +35,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/subscription",
         "subscription",
-        "Whether a node has a subscription.",
+        "The subscription of a node.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Object {

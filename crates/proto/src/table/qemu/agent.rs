@@ -1,4 +1,4 @@
-//! `/nodes/{node}/qemu/{vmid}/agent`: what the guest agent inside a virtual machine is asked for.
+//! `/nodes/{node}/qemu/{vmid}/agent`: commands to the guest agent inside a virtual machine.
 
 use model::Privilege::{
     self, VmGuestAgentAudit, VmGuestAgentFileRead, VmGuestAgentFileSystemMgmt,
@@ -9,7 +9,7 @@ use model::schema::{Field, Shape};
 use crate::table::params::{NODE, VMID};
 use crate::{Check, Permission, Row};
 
-/// Commands that take nothing: each has a row of its own, and all are words of one.
+/// Commands without arguments: each has a row of its own, and all are values of one parameter.
 const COMMANDS: &[&str] = &[
     "fsfreeze-freeze",
     "fsfreeze-status",
@@ -53,7 +53,7 @@ const RESULT: Shape = Shape::Object {
     open: true,
 };
 
-/// A command without parameters besides the guest.
+/// A command with no parameters but the guest.
 const fn plain(row: Row, check: Check) -> Row {
     row.params(&[&[NODE, VMID]])
         .returns(RESULT)
@@ -66,7 +66,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/agent",
         "agent_directory",
-        "What a guest agent can be asked for.",
+        "Index of the guest agent's commands.",
     )
     .params(&[&[NODE, VMID]])
     .returns(Shape::Array(&Shape::Object {
@@ -79,7 +79,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/agent",
         "agent_command",
-        "Give the guest agent a command without arguments.",
+        "Run a guest agent command without arguments.",
     )
     .params(&[&[NODE, VMID, Field::string("command").one_of(COMMANDS)]])
     .returns(RESULT)
@@ -115,7 +115,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Row::post(
             "/nodes/{node}/qemu/{vmid}/agent/fstrim",
             "agent_fstrim",
-            "Have a guest give back the blocks that its file systems do not use.",
+            "Discard the unused blocks of a guest's file systems.",
         ),
         FILE_SYSTEMS,
     ),
@@ -179,7 +179,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Row::get(
             "/nodes/{node}/qemu/{vmid}/agent/get-users",
             "agent_get_users",
-            "Who is logged in to a guest.",
+            "The users who are logged in to a guest.",
         ),
         AUDIT,
     ),
@@ -187,7 +187,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Row::get(
             "/nodes/{node}/qemu/{vmid}/agent/get-vcpus",
             "agent_get_vcpus",
-            "The processors as a guest sees them.",
+            "The processors of a guest.",
         ),
         AUDIT,
     ),
@@ -211,7 +211,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Row::post(
             "/nodes/{node}/qemu/{vmid}/agent/ping",
             "agent_ping",
-            "Ask a guest agent for a sign of life.",
+            "Check that a guest agent answers.",
         ),
         AUDIT,
     ),
@@ -219,7 +219,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Row::post(
             "/nodes/{node}/qemu/{vmid}/agent/shutdown",
             "agent_shutdown",
-            "Have a guest shut itself down.",
+            "Shut a guest down by its agent.",
         ),
         POWER,
     ),
@@ -227,7 +227,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Row::post(
             "/nodes/{node}/qemu/{vmid}/agent/suspend-disk",
             "agent_suspend_disk",
-            "Have a guest suspend itself to its disk.",
+            "Suspend a guest to disk by its agent.",
         ),
         POWER,
     ),
@@ -235,7 +235,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Row::post(
             "/nodes/{node}/qemu/{vmid}/agent/suspend-hybrid",
             "agent_suspend_hybrid",
-            "Have a guest suspend itself to memory and disk.",
+            "Suspend a guest to memory and disk by its agent.",
         ),
         POWER,
     ),
@@ -243,7 +243,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Row::post(
             "/nodes/{node}/qemu/{vmid}/agent/suspend-ram",
             "agent_suspend_ram",
-            "Have a guest suspend itself to memory.",
+            "Suspend a guest to memory by its agent.",
         ),
         POWER,
     ),
@@ -269,7 +269,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/agent/exec-status",
         "agent_exec_status",
-        "Whether a program in a guest has ended, and what it wrote.",
+        "The status and output of a program in a guest.",
     )
     .params(&[&[NODE, VMID, Field::integer("pid")]])
     .returns(Shape::Object {

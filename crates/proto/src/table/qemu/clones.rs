@@ -1,4 +1,5 @@
-//! Copies of virtual machines and of their disks: clone, template, move, and what of it can be.
+//! Copies of virtual machines and of their disks: clone, template, move, and which of these a guest
+//! supports.
 
 use model::Privilege;
 use model::schema::{Field, Shape, Values, format};
@@ -19,7 +20,7 @@ const SNAPNAME: Field = Field::string("snapname")
     .max_length(40)
     .format(format::CONFIG_ID);
 
-/// Space on the storage that is named; where none is, the operation looks.
+/// Space on the given storage; if none is given, the operation checks.
 fn space_needs(params: &Values) -> Vec<Need> {
     let storage = params.get("storage").and_then(|storage| storage.as_str());
     let need = storage.map(|storage| {
@@ -35,7 +36,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/clone",
         "qemu_clone",
-        "Make a copy of a virtual machine or of a template.",
+        "Clone a virtual machine or a template.",
     )
     .params(&[&[
         NODE,
@@ -66,7 +67,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/feature",
         "qemu_feature",
-        "Whether a virtual machine's disks can be snapshot, cloned or copied.",
+        "Whether a virtual machine supports snapshots, clones or copies.",
     )
     .params(&[&[
         NODE,
@@ -113,7 +114,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/template",
         "qemu_template",
-        "Make a virtual machine a template that others are cloned from.",
+        "Convert a virtual machine to a template.",
     )
     .params(&[&[NODE, VMID, Field::string("disk").optional().one_of(DISKS)]])
     .check(Check::On("/vms/{vmid}", &[Privilege::VmAllocate]))

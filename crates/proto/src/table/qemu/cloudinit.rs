@@ -1,4 +1,4 @@
-//! `/nodes/{node}/qemu/{vmid}/cloudinit`: what a guest is told at its first boot.
+//! `/nodes/{node}/qemu/{vmid}/cloudinit`: the guest's cloud-init data.
 
 use model::Privilege;
 use model::schema::{Field, Shape};
@@ -20,7 +20,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/cloudinit",
         "qemu_cloudinit",
-        "What cloud-init's medium was made of, and what has changed since.",
+        "The values on the cloud-init medium, and pending changes.",
     )
     .params(&[&[NODE, VMID]])
     .returns(PENDING)
@@ -29,7 +29,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/nodes/{node}/qemu/{vmid}/cloudinit",
         "qemu_cloudinit_update",
-        "Make cloud-init's medium anew, from the configuration as it is now.",
+        "Regenerate the cloud-init medium from the current configuration.",
     )
     .params(&[&[NODE, VMID]])
     .check(Check::On("/vms/{vmid}", &[Privilege::VmConfigCloudinit]))
@@ -37,7 +37,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/cloudinit/dump",
         "qemu_cloudinit_dump",
-        "A file of cloud-init's medium, as it would be made now.",
+        "A file of the cloud-init medium, generated from the current configuration.",
     )
     .params(&[&[
         NODE,

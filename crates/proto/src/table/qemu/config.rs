@@ -12,7 +12,7 @@ use crate::{Check, Need, Row};
 
 pub(super) const DIGEST: Field = Field::string("digest").optional().max_length(40);
 
-/// Parameters of a change that are no options of the guest.
+/// Parameters of a change that are not options of the guest.
 const CHANGE: &[Field] = &[
     NODE,
     VMID,
@@ -51,7 +51,7 @@ const fn with_options<const N: usize>(first: [&'static [Field]; 2]) -> [&'static
 const PUT: &[&[Field]] = &with_options::<{ OPTIONS.len() + 2 }>([CHANGE, &[]]);
 const POST: &[&[Field]] = &with_options::<{ OPTIONS.len() + 2 }>([CHANGE, POST_ONLY]);
 
-/// What a configuration shows beyond its options.
+/// The fields of a configuration besides its options.
 const SHOWN: &[Field] = &[
     Field::string("digest"),
     Field::string("meta").optional(),
@@ -64,8 +64,8 @@ const SHOWN: &[Field] = &[
 ];
 const CONFIG: &[&[Field]] = &with_options::<{ OPTIONS.len() + 2 }>([SHOWN, &[]]);
 
-/// What the new values need. What the options have been is known to the operation, which looks,
-/// and refuses what is root's.
+/// The rights that the new values need. The operation knows the old values; it checks them and
+/// refuses options that only root may set.
 fn change_needs(params: &Values) -> Vec<Need> {
     let guest = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
     let mut needs = option_needs(params, &guest, None);
@@ -73,7 +73,7 @@ fn change_needs(params: &Values) -> Vec<Need> {
     needs
 }
 
-/// What setting options to these values needs, once each.
+/// The rights needed to set options to these values, without duplicates.
 pub(super) fn option_needs(params: &Values, guest: &str, or_on: Option<&str>) -> Vec<Need> {
     let set = params
         .iter()
@@ -90,7 +90,7 @@ pub(super) fn option_needs(params: &Values, guest: &str, or_on: Option<&str>) ->
     needs
 }
 
-/// Any of these is needed to be heard at all; what is changed decides which.
+/// A caller needs one of these at least; which one depends on the changed options.
 const CHANGE_CHECK: Check = Check::All(&[
     Check::AnyOn(
         "/vms/{vmid}",
@@ -142,7 +142,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/nodes/{node}/qemu/{vmid}/config",
         "qemu_configure",
-        "Change a virtual machine's configuration and wait until that is done.",
+        "Change a virtual machine's configuration and wait for completion.",
     )
     .params(PUT)
     .check(CHANGE_CHECK)
@@ -159,7 +159,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/pending",
         "qemu_pending",
-        "The configuration, with what waits for the next start.",
+        "The configuration with pending changes.",
     )
     .params(&[&[NODE, VMID]])
     .returns(PENDING)
@@ -168,7 +168,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/nodes/{node}/qemu/{vmid}/resize",
         "qemu_resize",
-        "Make a disk larger.",
+        "Resize a disk.",
     )
     .params(&[&[
         NODE,
@@ -184,7 +184,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/nodes/{node}/qemu/{vmid}/unlink",
         "qemu_unlink",
-        "Take drives out of a virtual machine, or remove unused volumes.",
+        "Detach drives from a virtual machine, or delete unused volumes.",
     )
     .params(&[&[
         NODE,

@@ -12,7 +12,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/vncproxy",
         "qemu_vncproxy",
-        "Get a ticket for the screen of a virtual machine.",
+        "Get a ticket for the VNC console of a virtual machine.",
     )
     .params(&[&[
         NODE,
@@ -43,7 +43,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/vncwebsocket",
         "qemu_vncwebsocket",
-        "Open a console by a websocket.",
+        "Open a console over a websocket.",
     )
     .params(&[&[
         NODE,

@@ -1,4 +1,4 @@
-//! The names of a virtual machine's disks, as enumerations of parameters list them.
+//! The names of a virtual machine's disks, as the values of parameters.
 
 /// The drives that have a size.
 pub(super) const DISKS: &[&str] = &[
@@ -63,7 +63,7 @@ pub(super) const DISKS: &[&str] = &[
     "tpmstate0",
 ];
 
-/// `unused0` to `unused9`, `unused10` to `unused19`, … for each beginning of a number.
+/// `unused0` to `unused9`, `unused10` to `unused19`, … for each prefix.
 macro_rules! unused {
     ($($tens:literal)*) => {
         [$(
@@ -81,14 +81,14 @@ macro_rules! unused {
     };
 }
 
-/// More than there are, which end with 255.
+/// More than exist, which end with 255.
 const UNUSED: [&str; 260] = unused!(
     "" "1" "2" "3" "4" "5" "6" "7" "8" "9" "10" "11" "12" "13" "14" "15" "16" "17" "18" "19" "20"
     "21" "22" "23" "24" "25"
 );
 const UNUSED_COUNT: usize = 256;
 
-/// What can be moved: disks, and volumes that no drive has.
+/// What can be moved: disks, and unused volumes.
 pub(super) const MOVABLE: &[&str] = &{
     let mut all = [""; DISKS.len() + UNUSED_COUNT];
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! `/nodes/{node}/qemu` and `/nodes/{node}/qemu/{vmid}`: which there are, making, destroying.
+//! `/nodes/{node}/qemu` and `/nodes/{node}/qemu/{vmid}`: list, create, destroy.
 
 use model::Privilege;
 use model::qemu::{Drive, DriveSlot, DriveSource, OPTIONS};
@@ -9,13 +9,13 @@ use super::status::OBSERVED;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Permission, Row};
 
-/// What a directory lists.
+/// The entries of a directory.
 const SUBDIRS: Shape = Shape::Array(&Shape::Object {
     fields: &[&[Field::string("subdir")]],
     open: false,
 });
 
-/// Parameters of a creation that are no options of the guest.
+/// Parameters of a creation that are not options of the guest.
 const CREATE: &[Field] = &[
     NODE,
     VMID,
@@ -59,8 +59,8 @@ const ALL_CREATE: &[&[Field]] = &{
     groups
 };
 
-/// A new guest is made by its number, or in a pool; what it is to have needs the same rights as
-/// later changes. Its drives need no more than space on their storages.
+/// A new guest needs rights on its number or on its pool; its options need the same rights as later
+/// changes. Its drives need only space on their storages.
 fn create_needs(params: &Values) -> Vec<Need> {
     let guest = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
     let pool = params.get("pool").and_then(|pool| pool.as_str());
@@ -78,14 +78,14 @@ fn create_needs(params: &Values) -> Vec<Need> {
     needs
 }
 
-/// What a drive's option names, however its keys are ordered and called.
+/// The source in a drive's option, for any order and alias of its keys.
 pub(super) fn source_of(option: &str, value: &str) -> Option<DriveSource> {
     let option = if option == "cdrom" { "ide2" } else { option };
     let slot: DriveSlot = option.parse().ok()?;
     Some(Drive::parse(slot.bus(), value).ok()?.source())
 }
 
-/// Space on every storage on which a new volume is asked for.
+/// Space on every storage where a new volume is requested.
 pub(super) fn space_needs(params: &Values) -> Vec<Need> {
     let storages =
         params
@@ -123,7 +123,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu",
         "qemu_create",
-        "Make a virtual machine.",
+        "Create a virtual machine.",
     )
     .params(ALL_CREATE)
     .check(Check::Computed(create_needs))
@@ -132,7 +132,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}",
         "qemu_directory",
-        "What there is of a virtual machine.",
+        "Index of a virtual machine.",
     )
     .params(&[&[NODE, VMID]])
     .returns(SUBDIRS)
@@ -159,7 +159,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/status",
         "qemu_status_directory",
-        "What can be done about a virtual machine's running.",
+        "Index of a virtual machine's power commands.",
     )
     .params(&[&[NODE, VMID]])
     .returns(SUBDIRS)

@@ -7,7 +7,7 @@ use super::status::POWER;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Row};
 
-/// Saved memory takes space, like a disk.
+/// Saved memory takes space like a disk.
 fn suspend_needs(params: &Values) -> Vec<Need> {
     let text = |name: &str| {
         params.get(name).map(|value| match value.as_str() {
@@ -39,7 +39,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     )
     .params(&[&[NODE, VMID, Field::string("command")]])
     .returns(Shape::String)
-    // Reading commands need Sys.Audit, all others Sys.Modify: the operation looks.
+    // Commands that only read need Sys.Audit, all others Sys.Modify: the operation checks that.
     .check(Check::AnyOn(
         "/vms/{vmid}",
         &[Privilege::SysAudit, Privilege::SysModify],
@@ -49,7 +49,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/status/reset",
         "qemu_reset",
-        "Reset a virtual machine, as its reset button would.",
+        "Reset a virtual machine, like its reset button.",
     )
     .params(&[&[NODE, VMID, SKIPLOCK]])
     .check(POWER)
@@ -59,7 +59,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/status/resume",
         "qemu_resume",
-        "Let a paused virtual machine run on.",
+        "Resume a virtual machine.",
     )
     .params(&[&[
         NODE,
@@ -74,7 +74,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/status/shutdown",
         "qemu_shutdown",
-        "Press a virtual machine's power button and wait until it has ended.",
+        "Shut a virtual machine down by its power button or its agent.",
     )
     .params(&[&[
         NODE,
@@ -91,7 +91,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/status/suspend",
         "qemu_suspend",
-        "Pause a virtual machine in memory, or save its memory and end it.",
+        "Pause a virtual machine, or suspend it to disk.",
     )
     .params(&[&[
         NODE,
@@ -110,7 +110,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/status/reboot",
         "qemu_reboot",
-        "Shut a virtual machine down and start it again, with what was pending.",
+        "Shut a virtual machine down and start it again with pending changes.",
     )
     .params(&[&[NODE, VMID, Field::integer("timeout").optional().min(0.0)]])
     .check(POWER)
@@ -119,7 +119,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/nodes/{node}/qemu/{vmid}/sendkey",
         "qemu_sendkey",
-        "Press keys of a virtual machine's keyboard, e.g. ctrl-alt-delete.",
+        "Send keys to a virtual machine, e.g. ctrl-alt-delete.",
     )
     .params(&[&[NODE, VMID, SKIPLOCK, Field::string("key")]])
     .check(Check::On("/vms/{vmid}", &[Privilege::VmConsole]))

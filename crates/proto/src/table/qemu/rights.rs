@@ -1,27 +1,27 @@
-//! What it takes to set, delete or revert an option of a virtual machine.
+//! The rights that are needed to set, delete or revert an option of a virtual machine.
 //!
-//! The value decides where options of one name are different things: a disk, a CD-ROM, the drive
-//! with cloud-init's data, a device of the host's. It is parsed and not searched, since a drive's
-//! serial number may be called `media=cdrom`.
+//! Some options need different rights for different values: a disk, a CD-ROM, the cloud-init drive,
+//! a host device. The value is parsed and not searched as text, since a drive's serial number may
+//! be `media=cdrom`.
 
 use model::Privilege;
 use model::qemu::{Drive, DriveSlot, Net, Rng, is_cloud_init_option};
 
 use crate::Need;
 
-/// What it takes to change an option.
+/// The rights needed to change an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptionRight {
     /// All of these on the guest.
     All(&'static [Privilege]),
     /// One of these on the guest.
     Any(&'static [Privilege]),
-    /// These on the guest, and the right to change the host: it decides in which order its guests
-    /// start.
+    /// These on the guest, and Sys.Modify on the host: the option sets the order in which its
+    /// guests start.
     AndHost(&'static [Privilege]),
-    /// To be root: it reaches the host, or passes by what protects the guest.
+    /// Root only: it affects the host, or bypasses a protection of the guest.
     Root,
-    /// To be root, since it is a device of the host's.
+    /// Root only, because it is a host device.
     RootForDevice,
 }
 
@@ -38,8 +38,8 @@ const CLOUD_INIT: OptionRight =
 const CLOUD_INIT_DRIVE: OptionRight =
     OptionRight::All(&[Privilege::VmConfigCloudinit, Privilege::VmConfigCdrom]);
 
-/// What it takes to change an option that has, or is to get, this value. Without a value it is the
-/// most that the option may need. What is not named here is root's.
+/// The rights needed to change an option with this old or new value. Without a value: the most that
+/// the option can need. Options that are not listed here need root.
 pub fn option_right(option: &str, value: Option<&str>) -> OptionRight {
     if is_cloud_init_option(option) {
         return CLOUD_INIT;
@@ -69,7 +69,7 @@ pub fn option_right(option: &str, value: Option<&str>) -> OptionRight {
     }
 }
 
-/// The drive that an option is, whichever its name.
+/// The drive slot of an option, also for aliases.
 fn drive_slot(option: &str) -> Option<DriveSlot> {
     let option = if option == "cdrom" { "ide2" } else { option };
     option.parse().ok()
@@ -78,14 +78,14 @@ fn drive_slot(option: &str) -> Option<DriveSlot> {
 fn drive_right(slot: DriveSlot, value: Option<&str>) -> OptionRight {
     match value.map(|text| Drive::parse(slot.bus(), text)) {
         Some(Ok(drive)) if drive.is_cloud_init() => CLOUD_INIT_DRIVE,
-        // A new volume is a disk, also behind a drive that says it is none.
+        // A new volume is a disk, also with `media=cdrom`.
         Some(Ok(drive)) if drive.is_cdrom() && !drive.is_new() => CDROM,
         _ => DISK,
     }
 }
 
-/// What a change of an option needs that has, or is to get, this value: on the guest (or on
-/// `or_on`), and on the bridge that it uses. None for what is root's, which no privilege gives.
+/// The rights needed to change an option with this old or new value: on the guest (or on `or_on`),
+/// and on the bridge that it uses. None if only root may change it.
 pub fn needs_of_option(
     option: &str,
     value: Option<&str>,
@@ -111,7 +111,7 @@ pub fn needs_of_option(
     Some(needs)
 }
 
-/// The right to use the bridge that a network card is on, or one VLAN of it.
+/// The right to use a network card's bridge, or one VLAN of it.
 fn bridge_need(value: Option<&str>) -> Option<Need> {
     let net = Net::parse(value?).ok()?;
     let mut path = format!("/sdn/zones/localnetwork/{}", net.bridge?);
@@ -122,7 +122,7 @@ fn bridge_need(value: Option<&str>) -> Option<Need> {
 }
 
 impl OptionRight {
-    /// What somebody else than root is answered.
+    /// The refusal for callers other than root.
     pub fn refusal(self, option: &str) -> String {
         match self {
             Self::RootForDevice => format!("only root can set '{option}' config for real devices"),
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// Every option that does not depend on its value, as Proxmox VE groups them.
+    /// Every option whose rights do not depend on its value, in Proxmox VE's groups.
     #[test]
     fn each_option_has_its_right() {
         let groups = [

@@ -28,7 +28,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/snapshot",
         "qemu_snapshot_list",
-        "The snapshots of a virtual machine, and the present after them.",
+        "The snapshots of a virtual machine, followed by its current state.",
     )
     .params(&[&[NODE, VMID]])
     .returns(LIST)
@@ -37,7 +37,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/snapshot",
         "qemu_snapshot",
-        "Make a snapshot of a virtual machine's disks, and of its memory.",
+        "Take a snapshot of a virtual machine, with or without its memory.",
     )
     .params(&[&[
         NODE,
@@ -52,7 +52,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
         "qemu_snapshot_directory",
-        "What there is of a snapshot.",
+        "Index of a snapshot.",
     )
     .params(&[&[NODE, VMID, SNAPNAME]])
     .returns(Shape::Array(&Shape::Object {
@@ -73,7 +73,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config",
         "qemu_snapshot_config",
-        "A virtual machine's configuration as it was at a snapshot.",
+        "The configuration in a snapshot of a virtual machine.",
     )
     .params(&[&[NODE, VMID, SNAPNAME]])
     .returns(Shape::Object {
@@ -92,7 +92,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::put(
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config",
         "qemu_snapshot_update",
-        "Describe a snapshot anew.",
+        "Change the description of a snapshot.",
     )
     .params(&[&[
         NODE,
@@ -105,7 +105,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
         "qemu_rollback",
-        "Make a virtual machine what it was at a snapshot.",
+        "Roll a virtual machine back to a snapshot.",
     )
     .params(&[&[
         NODE,

@@ -8,7 +8,7 @@ use crate::{Check, Row};
 
 pub(super) const POWER: Check = Check::On("/vms/{vmid}", &[Privilege::VmPowerMgmt]);
 
-/// What is observed of a guest; lists show it too.
+/// The observed fields of a guest; lists show them too.
 pub(in crate::table) const OBSERVED: &[Field] = &[
     Field::number("cpu").optional(),
     Field::number("cpus").optional(),
@@ -44,7 +44,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/nodes/{node}/qemu/{vmid}/status/current",
         "qemu_status",
-        "Whether a virtual machine runs, and what it uses.",
+        "The status and resource use of a virtual machine.",
     )
     .params(&[&[NODE, VMID]])
     .returns(Shape::Object {
@@ -58,7 +58,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
                 Field::boolean("spice").optional(),
             ],
         ],
-        // `disk` is there besides what the schema names.
+        // `disk` is present although the schema does not name it.
         open: true,
     })
     .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
@@ -113,7 +113,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     Row::post(
         "/nodes/{node}/qemu/{vmid}/status/stop",
         "qemu_stop",
-        "Stop a virtual machine at once, as if its plug were pulled.",
+        "Stop a virtual machine at once, without a shutdown.",
     )
     .params(&[&[
         NODE,

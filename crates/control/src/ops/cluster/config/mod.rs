@@ -1,4 +1,4 @@
-//! `/cluster/config`: a node by itself is in no cluster.
+//! `/cluster/config`: a single node is in no cluster.
 
 mod apiversion;
 mod join;

@@ -1,4 +1,4 @@
-//! `/cluster/ha`: no guest is kept running by a cluster yet.
+//! `/cluster/ha`: high availability is not built yet.
 
 mod group_get;
 mod group_list;

@@ -13,7 +13,7 @@ struct Resource {
 
 pub(super) async fn resource_get(op: Op) -> Result<Answer, Error> {
     let Resource { sid } = op.params()?;
-    // A number alone stands for the guest that has it.
+    // A bare number stands for the guest with that number.
     let sid = match sid.parse::<VmId>() {
         Ok(vmid) => {
             let absent = || Error::not_found(format!("no such guest '{vmid}'"));

@@ -1,4 +1,4 @@
-//! `GET /cluster/ha/status/current`: a node by itself always decides, and fences no other.
+//! `GET /cluster/ha/status/current`: a single node always has quorum and fences no other.
 
 use model::Error;
 use proto::wire::Answer;

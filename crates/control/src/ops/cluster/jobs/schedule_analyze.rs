@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::ops::Op;
 use crate::ops::node::time;
 
-/// How many times are shown by default.
+/// How many times are listed by default.
 const ITERATIONS: usize = 10;
 
 #[derive(Deserialize)]
@@ -36,7 +36,7 @@ pub(super) async fn schedule_analyze(op: Op) -> Result<Answer, Error> {
         .take(wanted.iterations.unwrap_or(ITERATIONS))
         .collect();
     let mut times = time::times(&node.host, &timezone, &civil).await?;
-    // What the clocks skip may be as late as what follows, or later.
+    // A time that the clocks skip may come out later than the following one.
     times.sort_unstable();
     times.dedup();
     let row = |at: i64| json!({"timestamp": at, "utc": asctime(at)});

@@ -12,7 +12,7 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("replication_list", list::list),
 ];
 
-/// What is said of a job that there is not.
+/// The error for a missing job.
 pub(in crate::ops) fn no_such_job(id: &str) -> Error {
     Error::not_found(format!("no such replication job '{id}'"))
 }

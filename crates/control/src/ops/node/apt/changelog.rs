@@ -16,7 +16,7 @@ pub(super) async fn changelog(op: Op) -> Result<Answer, Error> {
     let wanted: Changelog = op.params()?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ".+-~:".contains(c);
     if let Some(version) = wanted.version.as_ref().filter(|v| !v.chars().all(is_plain)) {
-        let text = format!("'{version}' is no version of a package");
+        let text = format!("'{version}' is not a valid package version");
         return Err(Error::invalid("version", text));
     }
     let (node, version) = (&op.context.node, wanted.version.as_deref());

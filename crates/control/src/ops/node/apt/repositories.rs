@@ -17,7 +17,7 @@ pub(super) async fn repositories(op: Op) -> Result<Answer, Error> {
         "files": found.files.iter().map(file).collect::<Vec<_>>(),
         "errors": found.errors.iter().map(error).collect::<Vec<_>>(),
         "infos": infos,
-        // None of Proxmox's repositories is for this product, and it has none of its own.
+        // Proxmox's repositories are not for this product, and it has none of its own.
         "standard-repos": [],
     })))
 }
@@ -57,7 +57,7 @@ fn entry(repository: &Repository, form: Form) -> Value {
     entry
 }
 
-/// Whose repositories a file names.
+/// The origins of a file's repositories.
 fn origins(file: &File) -> Vec<Value> {
     let numbered = file.repositories.iter().enumerate();
     let origin = |(index, repository): (usize, &Repository)| {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::ops::Op;
 
-/// Memory, bridges and processors: nothing that a guest could be given.
+/// Memory, bridges and processors, which cannot be passed through to a guest.
 const LEFT_OUT: &str = "05;06;0b";
 
 #[derive(Deserialize)]

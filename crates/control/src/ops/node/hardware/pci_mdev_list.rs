@@ -11,7 +11,7 @@ use crate::ops::Op;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Device {
-    /// There are no mappings, so their names lead to no device.
+    /// There are no mappings yet, so a mapping's name finds no device.
     pci_id_or_mapping: String,
 }
 

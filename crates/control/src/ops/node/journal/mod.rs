@@ -1,8 +1,8 @@
-//! `/nodes/{node}/{journal,syslog}`: the log of the machine, or ours where it keeps none.
+//! `/nodes/{node}/{journal,syslog}`: the host's log, or Ostler's own if the host keeps none.
 //!
 //! ```text
-//!   has the machine a journal? ─┬─ yes ─► system: journalctl
-//!                               └─ no  ─► own: events of this agent, starts and ends of its tasks
+//!   does the host keep a journal? ─┬─ yes ─► system: journalctl
+//!                                  └─ no  ─► own: events of this agent, starts and ends of its tasks
 //! ```
 
 mod own;
@@ -18,13 +18,13 @@ use sys::{Command, FileKind};
 
 use crate::ops::Op;
 
-/// Where journald keeps its files, each machine's in a folder of its own.
+/// Where journald keeps its files, in a folder per machine.
 const JOURNALS: [&str; 2] = ["/run/log/journal", "/var/log/journal"];
 
-/// The most that is read of a log at once; the newest of it.
+/// The maximum number of entries that are read at once; the newest ones.
 const ENTRIES_MAX: usize = 50_000;
 
-/// Which entries of the log.
+/// The selected entries of the log.
 #[derive(Deserialize)]
 struct Window {
     lastentries: Option<usize>,
@@ -34,7 +34,7 @@ struct Window {
     endcursor: Option<String>,
 }
 
-/// Which lines of the log, as plain text.
+/// The selected lines of the log, as plain text.
 #[derive(Deserialize)]
 pub(super) struct Syslog {
     pub(super) limit: Option<usize>,
@@ -44,7 +44,7 @@ pub(super) struct Syslog {
     pub(super) until: Option<String>,
 }
 
-/// An entry, which has a name of its own.
+/// An entry with its cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     cursor: String,
@@ -52,7 +52,7 @@ struct Entry {
 }
 
 impl Window {
-    /// A cursor and a time for the same end cannot both hold.
+    /// A cursor and a time for the same end contradict each other.
     fn check(&self) -> Result<(), Error> {
         let pairs = [
             ("since", self.since, "startcursor", &self.startcursor),
@@ -69,7 +69,7 @@ impl Window {
         Ok(())
     }
 
-    /// How many entries at most; the last ones of all that there are.
+    /// The maximum number of entries; the last ones of the selection.
     fn count_max(&self) -> usize {
         match self.lastentries {
             None | Some(0) => ENTRIES_MAX,
@@ -78,7 +78,7 @@ impl Window {
     }
 }
 
-/// The lines between the cursors of the first and the last one.
+/// The lines, enclosed by the cursors of the first and the last one.
 pub(super) async fn journal(op: Op) -> Result<Answer, Error> {
     let window: Window = op.params()?;
     window.check()?;
@@ -91,7 +91,7 @@ pub(super) async fn journal(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(framed(entries, &window)))
 }
 
-/// Where there are no entries, whoever asks from a cursor on can ask from there again.
+/// If there are no entries, the caller gets its own cursor back to continue from.
 fn framed(entries: Vec<Entry>, window: &Window) -> Vec<String> {
     let given = || window.startcursor.clone().or(window.endcursor.clone());
     let first = entries.first().map(|entry| entry.cursor.clone());
@@ -101,7 +101,7 @@ fn framed(entries: Vec<Entry>, window: &Window) -> Vec<String> {
     first.chain(lines).chain(last.or_else(given)).collect()
 }
 
-/// The lines that a query asks for, all pages of them.
+/// All lines that a query selects, before paging.
 pub(super) async fn lines(op: &Op, query: &Syslog) -> Result<Vec<String>, Error> {
     let node = &op.context.node;
     if has_journal(node).await? {
@@ -123,7 +123,7 @@ async fn has_journal(node: &NodeContext) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// Seconds since 1970 as journald writes them, by the machine's own time zone.
+/// Seconds since 1970 in journald's format, in the host's time zone.
 async fn times(
     node: &NodeContext,
     seconds: impl Iterator<Item = i64>,

@@ -1,4 +1,4 @@
-//! Our own log, for a machine that keeps none: what the cluster's log shows of this node.
+//! Ostler's own log, for a host without a journal: the lines of the cluster's log about this node.
 
 use model::{Error, UnixTime};
 use node::NodeContext;
@@ -8,7 +8,7 @@ use super::{Entry, Syslog, Window, times};
 use crate::ops::Op;
 use crate::ops::cluster::{LogLine, log_lines};
 
-/// All there is, oldest first.
+/// All lines, oldest first.
 fn all(op: &Op) -> Vec<LogLine> {
     let mut lines = log_lines(&op.context, usize::MAX);
     // Both kinds of lines come newest first, and keep their order within a second.
@@ -34,7 +34,7 @@ fn windowed(mut lines: Vec<LogLine>, window: &Window) -> Result<Vec<LogLine>, Er
         let (time, uid) = parse_cursor("startcursor", text)?;
         let after = match lines.iter().position(|line| line.uid == uid) {
             Some(at) => at + 1,
-            // Forgotten meanwhile, with all that came before it.
+            // The entry has been dropped meanwhile, with all entries before it.
             None => lines.partition_point(|line| line.time <= time),
         };
         lines.drain(..after);
@@ -58,7 +58,7 @@ fn parse_cursor<'a>(field: &str, text: &'a str) -> Result<(UnixTime, &'a str), E
         .strip_prefix("ostler;t=")
         .and_then(|rest| rest.split_once(";u="));
     let read = parts.and_then(|(time, uid)| Some((UnixTime::from_str_radix(time, 16).ok()?, uid)));
-    read.ok_or_else(|| Error::invalid(field, format!("'{text}' is no cursor of this log")))
+    read.ok_or_else(|| Error::invalid(field, format!("'{text}' is not a cursor of this log")))
 }
 
 pub(super) async fn lines(op: &Op, query: &Syslog) -> Result<Vec<String>, Error> {
@@ -75,7 +75,7 @@ pub(super) async fn lines(op: &Op, query: &Syslog) -> Result<Vec<String>, Error>
     shown(op, &lines).await
 }
 
-/// A local time as the wire writes it, in seconds since 1970.
+/// A local time in the wire's format, in seconds since 1970.
 async fn seconds(
     node: &NodeContext,
     field: &str,
@@ -87,7 +87,7 @@ async fn seconds(
     let printed = String::from_utf8_lossy(&output.stdout);
     match printed.trim().parse() {
         Ok(seconds) => Ok(Some(seconds)),
-        Err(_) => Err(Error::invalid(field, format!("'{text}' is no time"))),
+        Err(_) => Err(Error::invalid(field, format!("'{text}' is not a time"))),
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
     use node::Priority;
     use serde_json::{Value, json};
 
-    /// The texts of three lines of seconds 1, 2 and 2 that are in this window.
+    /// The texts of the lines in this window, of three lines at seconds 1, 2 and 2.
     fn of(window: Value) -> Result<Vec<String>, Error> {
         let lines = [(1, "a"), (2, "b"), (2, "c")].map(|(time, uid)| LogLine {
             time,
@@ -140,6 +140,9 @@ mod tests {
             ["a", "b"]
         );
         let wrong = of(json!({"endcursor": "s=1"})).unwrap_err();
-        assert_eq!(wrong.fields["endcursor"], "'s=1' is no cursor of this log");
+        assert_eq!(
+            wrong.fields["endcursor"],
+            "'s=1' is not a cursor of this log"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The journal of the machine, as `journalctl` shows it.
+//! The host's journal, read by `journalctl`.
 
 use model::Error;
 use node::NodeContext;
@@ -8,7 +8,7 @@ use sys::Command;
 
 use super::{Entry, Syslog, Window, times};
 
-/// The most lines of a log that are counted.
+/// The maximum number of lines that are counted.
 const LINES_MAX: usize = 500_000;
 
 /// An entry of the journal.
@@ -19,7 +19,7 @@ struct Raw {
     /// Microseconds since 1970.
     #[serde(rename = "__REALTIME_TIMESTAMP")]
     time: String,
-    /// Text, or the bytes of what is no text.
+    /// Text, or the bytes of a message that is not UTF-8.
     #[serde(rename = "MESSAGE", default)]
     message: Value,
     #[serde(rename = "SYSLOG_IDENTIFIER")]
@@ -47,7 +47,7 @@ pub(super) async fn entries(node: &NodeContext, window: &Window) -> Result<Vec<E
         entries.push(raw);
     }
     if let Some(end) = &window.endcursor {
-        // Backwards from the cursor, which itself is not wanted.
+        // Backwards from the cursor, whose own entry is excluded.
         entries.retain(|entry| entry.cursor != *end);
         entries.truncate(window.count_max());
         entries.reverse();

@@ -13,7 +13,7 @@ struct List {
     r#type: Option<String>,
 }
 
-/// Bridges are shown to those who may give them to guests.
+/// With one of these a caller may attach guests to bridges, so it sees them.
 const USERS: [Privilege; 2] = [Privilege::SdnAudit, Privilege::SdnUse];
 
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {

@@ -1,4 +1,4 @@
-//! `rrddata` of nodes, guests and storages: no history is kept yet, so that there is none.
+//! `rrddata` of nodes, guests and storages: empty, since no history is kept yet.
 
 mod lxc;
 mod node;

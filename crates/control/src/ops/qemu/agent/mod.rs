@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{Guest, Pair, pair};
 use crate::ops::Op;
 
-/// An operation that is a command without arguments, by that command's name in the API.
+/// An operation that is an agent command without arguments, under its name in the API.
 macro_rules! plain {
     ($row:literal, $command:literal) => {
         (
@@ -62,8 +62,8 @@ pub(super) const PAIRS: &[Pair] = &[
     plain!("agent_suspend_ram", "suspend-ram"),
 ];
 
-/// What an agent answers is passed on as it is, and so is its refusal: Proxmox VE says 200 to
-/// both, and clients look for `result.error`.
+/// The agent's answer is passed on unchanged, errors included: Proxmox VE answers 200 to both, and
+/// clients look for `result.error`.
 async fn plain(op: &Op, vmid: VmId, name: &str) -> Result<Answer, Error> {
     let command = PlainCommand::from_api_name(name);
     let command = command.ok_or_else(|| Error::bug(format!("no agent's command is '{name}'")))?;
@@ -78,8 +78,8 @@ async fn plain(op: &Op, vmid: VmId, name: &str) -> Result<Answer, Error> {
     Ok(Answer::new(json!({ "result": result })))
 }
 
-/// Bytes of a guest's as text. What is not UTF-8 becomes a character for each byte, as all bytes
-/// do in Proxmox VE, so that nothing of it is lost.
+/// Bytes from a guest as text. If they are not UTF-8, each byte becomes one character, as in
+/// Proxmox VE, so that nothing is lost.
 fn text(bytes: Vec<u8>) -> String {
     match String::from_utf8(bytes) {
         Ok(text) => text,
