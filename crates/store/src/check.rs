@@ -1,4 +1,4 @@
-//! The limits of the contract, checked before a backend does anything.
+//! The limits of the contract, checked before a backend is called.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Commit {
     }
 }
 
-/// Refuses a commit that breaks a limit, with a text that names which.
+/// Refuses a commit that breaks a limit; the text names the limit.
 pub(crate) fn commit(commit: &Commit) -> Result<(), StoreError> {
     at_most("writes", commit.writes.len(), limits::WRITES_PER_COMMIT)?;
     at_most(

@@ -1,4 +1,4 @@
-//! What a store answers when it cannot do what was asked.
+//! Errors of a store.
 
 use model::ErrorKind;
 
@@ -9,7 +9,7 @@ pub enum StoreError {
     /// Precondition number `index` (from 0) does not hold. Nothing happened.
     #[error("precondition {index} of the commit does not hold")]
     Conflict { index: usize },
-    /// The revision asked for is older than what is kept.
+    /// The requested revision is older than those that are kept.
     #[error("revisions before {} are no longer kept", oldest.0)]
     Compacted { oldest: Revision },
     /// The commit was sent and no answer came. It may or may not have happened.
@@ -29,10 +29,10 @@ pub enum StoreError {
     /// The store cannot be reached or opened. Nothing happened.
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// This copy of the store takes no changes.
+    /// This copy of the store is read-only.
     #[error("this copy of the store is read-only")]
     ReadOnly,
-    /// The request breaks a limit of the contract; the text names which. Nothing happened.
+    /// The request breaks a limit of the contract; the text names the limit. Nothing happened.
     #[error("the request breaks the store's limits: {0}")]
     Limit(String),
 }

@@ -1,4 +1,4 @@
-//! The task that ends leases when their time is over, the same for every backend with leases.
+//! The task that ends expired leases, the same for every backend with leases.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,26 +11,25 @@ use tokio::task::AbortHandle;
 
 use crate::StoreError;
 
-/// A store whose leases end.
+/// A store with leases that expire.
 #[async_trait]
 pub(crate) trait Expires: Send + Sync + 'static {
-    /// Ends every lease whose time is over.
+    /// Ends every expired lease.
     async fn end_due(&self) -> Result<(), StoreError>;
 
     /// When the next lease can end, on the clock's monotonic time.
     fn next_deadline(&self) -> Option<Duration>;
 }
 
-/// The task sleeps no longer than this at a time, so that a lease of years asks no clock for more
-/// than it can count.
+/// The longest sleep, so that a lease of years does not overflow a clock.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
-/// How long to wait after the store refused to end a lease (it may be full).
+/// The pause after the store refused to end a lease (it may be full).
 const RETRY: Duration = Duration::from_secs(1);
-/// If the clock went on by more than this between reading it and setting the alarm, the alarm is
-/// late by as much and is set again. A clock that a test moves by hand does that.
+/// If the clock advances by more than this between reading it and setting the alarm, the alarm
+/// would be late by as much and is set again. A clock that a test moves by hand does that.
 const JUMP: Duration = Duration::from_millis(10);
 
-/// Ends with its owner.
+/// The task; it ends when this is dropped.
 pub(crate) struct ExpiryTask(AbortHandle);
 
 impl Drop for ExpiryTask {
@@ -40,7 +39,7 @@ impl Drop for ExpiryTask {
 }
 
 /// Starts the task. `added` is notified when a lease is granted, since it may be the next one to
-/// end. A renewal needs no notice: it only moves the end away.
+/// end. A renewal needs no notification: it only postpones the end.
 #[allow(
     clippy::disallowed_methods,
     reason = "the owner of the handle supervises the task"

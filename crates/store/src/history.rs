@@ -1,4 +1,4 @@
-//! A map with its recent past, in memory: what the memory store is and the remote copy keeps.
+//! A map with its recent history, in memory: used by the memory store and the remote copy.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::recent::{Keep, Logged, LoggedCommit, Recent};
 use crate::{Changes, Entry, Key, Page, PageToken, Prefix, Revision, StoreError, limits};
 
-/// What a key was from a revision on.
+/// A key's value from a revision on.
 #[derive(Debug)]
 struct Version {
     since: Revision,
@@ -15,7 +15,7 @@ struct Version {
     entry: Option<Arc<Entry>>,
 }
 
-/// Every key has its versions, oldest first, back to the oldest revision that is kept.
+/// Every key has its versions, oldest first, back to the oldest kept revision.
 #[derive(Debug)]
 pub(crate) struct History {
     keys: BTreeMap<Key, Vec<Version>>,
@@ -53,7 +53,7 @@ impl History {
             .filter_map(|versions| versions.last()?.entry.as_ref())
     }
 
-    /// Adds a commit, which must be newer than all before it, and forgets what is too old.
+    /// Adds a commit, which must be newer than all before it, and drops what is too old.
     pub(crate) fn push(&mut self, commit: LoggedCommit) {
         for change in &commit.changes {
             let entry = match change {
@@ -135,7 +135,7 @@ impl History {
         self.recent.next_after(prefix, position)
     }
 
-    /// Refuses a watch whose first changes are forgotten already.
+    /// Refuses a watch whose first changes are no longer kept.
     pub(crate) fn check_kept(&self, after: Revision) -> Result<(), StoreError> {
         let oldest = self.recent.floor();
         if after < oldest {

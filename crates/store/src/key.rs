@@ -33,8 +33,8 @@ impl Key {
     }
 }
 
-/// Lets a map of keys be searched from a prefix, which is no key. Keys are ordered as their text
-/// is, by bytes.
+/// Allows searching a map of keys from a prefix, which is not a key. Keys are ordered like their
+/// text, by bytes.
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
         &self.0
@@ -67,7 +67,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// The beginning of keys: empty for all, else it ends with `/`, so that `guest/1` never means
+/// A prefix of keys: empty for all, else it ends with `/`, so that `guest/1` does not match
 /// `guest/100`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Prefix(String);

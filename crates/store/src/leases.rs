@@ -8,14 +8,14 @@ use crate::{LeaseId, StoreError};
 #[derive(Debug)]
 struct Lease {
     ttl: Duration,
-    /// On the clock's monotonic time. It ends not before.
+    /// On the clock's monotonic time. The lease does not end before it.
     deadline: Duration,
-    /// The commit that deletes its keys is under way: it cannot be saved any more.
+    /// The commit that deletes its keys is in progress: it can no longer be renewed.
     ending: bool,
 }
 
-/// **Invariant:** a lease ends only between `begin_end` and `ended`, and in between nobody can
-/// renew it or bind keys to it. So a renewal that was acknowledged holds.
+/// **Invariant:** a lease ends only between `begin_end` and `ended`; in between it cannot be
+/// renewed and no key can be bound to it. So an acknowledged renewal holds.
 #[derive(Debug, Default)]
 pub(crate) struct Leases(HashMap<LeaseId, Lease>);
 
@@ -52,7 +52,7 @@ impl Leases {
         self.0.get(&id).is_some_and(|lease| !lease.ending)
     }
 
-    /// Leases whose time is over.
+    /// The expired leases.
     pub(crate) fn due(&self, now: Duration) -> Vec<LeaseId> {
         let mut due: Vec<_> = self
             .0
@@ -67,8 +67,8 @@ impl Leases {
         self.0.values().map(|lease| lease.deadline).min()
     }
 
-    /// Starts to end a lease. Without `revoked` only if its time is over. False if there is
-    /// nothing to end.
+    /// Starts to end a lease. Without `revoked` only if it has expired. False if there is nothing
+    /// to end.
     pub(crate) fn begin_end(&mut self, id: LeaseId, revoked: bool, now: Duration) -> bool {
         match self.0.get_mut(&id) {
             Some(lease) if revoked || lease.deadline <= now => {
@@ -79,7 +79,7 @@ impl Leases {
         }
     }
 
-    /// The keys could not be deleted: the lease lives on.
+    /// The keys could not be deleted, so the lease continues.
     pub(crate) fn abandon_end(&mut self, id: LeaseId) {
         if let Some(lease) = self.0.get_mut(&id) {
             lease.ending = false;

@@ -1,17 +1,17 @@
 //! Cluster state: one trait whose verbs mean the same in every backend.
 //!
 //! ```text
-//!   agent ──► dyn Store ──► sqlite   one machine: a file, nothing to run
+//!   agent ──► dyn Store ──► sqlite   one machine: a file, no server
 //!                      └──► memory   tests and simulation
 //!   api   ──► dyn Store ──► remote   a read-only copy, fed by the agent
 //! ```
 //!
 //! It is a small map from keys to bytes with revisions. It is not a database: no queries, no
-//! transactions that read, no locks. What is stored under which key is the business of the
-//! crates above.
+//! transactions that read, no locks. The
+//! crates above decide what is stored under which key.
 //!
 //! **Invariants.** A commit happens wholly or not at all and has one revision, larger than all
-//! before it. A list is what the map was at one revision. A watch sees every change after its
+//! before it. A list shows the map at one revision. A watch sees every change after its
 //! revision once and in order, or says `Compacted`. A lease ends not before its time. One
 //! conformance suite (`conformance`) holds every backend to these.
 
@@ -49,8 +49,8 @@ pub struct Revision(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LeaseId(pub u64);
 
-/// Limits that every backend enforces before it does anything, so that what one backend takes
-/// every other takes too (etcd refuses 129 operations and 1.5 MiB in one request).
+/// Limits that every backend enforces first, so that a request accepted by one backend is accepted
+/// by all (etcd refuses 129 operations and 1.5 MiB in one request).
 pub mod limits {
     pub const WRITES_PER_COMMIT: usize = 100;
     pub const PRECONDITIONS_PER_COMMIT: usize = 100;
@@ -58,8 +58,8 @@ pub mod limits {
     pub const COMMIT_BYTES: usize = (1 << 20) + (1 << 18);
     pub const KEY_BYTES: usize = 1024;
     pub const PAGE_ENTRIES: usize = 1000;
-    /// A page ends early once its values reach this size; so a page may be short and not be the
-    /// last one. `PageToken` alone tells.
+    /// A page ends early once its values reach this size, so a short page need not be the last one.
+    /// Only `PageToken` shows the end.
     pub const PAGE_BYTES: usize = 4 << 20;
 }
 
@@ -72,13 +72,13 @@ pub enum Read {
     Local,
 }
 
-/// A value with its history in numbers.
+/// A value with the revisions of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub key: Key,
     #[serde(with = "value")]
     pub value: Vec<u8>,
-    /// The commit that made the key, since it last did not exist.
+    /// The commit that created the key, since it last did not exist.
     pub created: Revision,
     /// The commit that last wrote it.
     pub modified: Revision,
@@ -98,16 +98,16 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageToken {
     pub revision: Revision,
-    /// The last key of the page before.
+    /// The last key of the previous page.
     pub after: Key,
 }
 
-/// What must hold for a commit to happen.
+/// A condition for a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precondition {
     Absent(Key),
-    /// The key exists since this commit. The only safe lock: bind the key to a lease and let
-    /// every guarded commit name the revision that created it.
+    /// The key exists since this commit. The only safe lock: bind the key to a lease, and let every
+    /// guarded commit name the revision that created the key.
     CreatedAt(Key, Revision),
     ModifiedAt(Key, Revision),
 }
@@ -119,7 +119,7 @@ pub enum Write {
         value: Vec<u8>,
         lease: Option<LeaseId>,
     },
-    /// Deleting what does not exist is no error.
+    /// Deleting a missing key is no error.
     Delete { key: Key },
 }
 
@@ -185,19 +185,18 @@ pub struct Changes {
 /// A running watch. Dropping it ends it.
 #[async_trait]
 pub trait Watch: Send {
-    /// The next commit that changed something below the prefix. Waits for as long as it takes.
-    /// May be dropped and called again without losing anything.
+    /// The next commit that changed something below the prefix. Waits without limit.
+    /// Cancellation-safe.
     ///
-    /// Errors end the watch: `Compacted` (list again and watch from there; also what a consumer
-    /// gets that fell too far behind), `Moved` (the backend was replaced: the same), or
-    /// `Unavailable`.
+    /// Errors end the watch: `Compacted` (list again and watch from there; also for a consumer that
+    /// fell too far behind), `Moved` (the backend was replaced: do the same), or `Unavailable`.
     async fn next(&mut self) -> Result<Changes, StoreError>;
 }
 
 /// A store. Every method may be called from any task at the same time; none blocks the thread.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Reads one key. Returns the store's revision at that moment too. May be cancelled and
+    /// Reads one key. Also returns the store's revision at that moment. May be cancelled and
     /// repeated.
     async fn get(&self, key: &Key, read: Read) -> Result<(Option<Entry>, Revision), StoreError>;
 
@@ -213,23 +212,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Applies all writes in one revision, if all preconditions hold; durable on return.
     ///
-    /// `Conflict` names the precondition that failed, and nothing happened. `Unknown` means that
-    /// it may or may not have happened: the caller must look (write something that tells, such
-    /// as its own id). If the caller stops waiting, the outcome is unknown in the same way, until
-    /// a linear read that begins afterwards: what that does not see will not happen any more.
-    /// Repeating is safe exactly when the preconditions make it so. A commit that changes nothing
-    /// (it has no writes, or deletes only what does not exist) checks its preconditions and
-    /// returns the current revision. `Conflict` comes before `LeaseLost`.
+    /// `Conflict` names the precondition that failed, and nothing was written. `Unknown` means that
+    /// the commit may or may not have happened: the caller must look (write something recognizable,
+    /// such as its own id). If the caller stops waiting, the outcome is unknown in the same way,
+    /// until a linear read that begins afterwards: a commit that this read does not see will not
+    /// happen any more. Repeating is safe exactly when the preconditions make it so. A commit that
+    /// changes nothing (it has no writes, or deletes only missing keys) checks its preconditions
+    /// and returns the current revision. `Conflict` comes before `LeaseLost`.
     async fn commit(&self, commit: Commit) -> Result<Revision, StoreError>;
 
-    /// Reports every change below `prefix` after revision `after`, without gap or repeat.
-    /// `Moved` where the store never had that revision, which only a replaced one is asked for; the
-    /// same goes for a list.
+    /// Reports every change below `prefix` after revision `after`, without gap or repeat. `Moved`
+    /// if the store never had that revision, which means that it was replaced; the same holds for a
+    /// list.
     async fn watch(&self, prefix: &Prefix, after: Revision) -> Result<Box<dyn Watch>, StoreError>;
 
     /// Grants a lease. It ends *not before* `ttl` after it was granted or last renewed, by the
-    /// backend's clock, and it may end later (a restart begins every lease afresh); its keys are
-    /// deleted when it ends. `ttl` is at least one second.
+    /// backend's clock, and may end later (a restart gives every lease its full time again). Its
+    /// keys are deleted when it ends. `ttl` is at least one second.
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError>;
 
     /// Renews a lease for its full time. `LeaseLost` when it has ended. May be repeated.
@@ -241,7 +240,7 @@ pub trait Store: Send + Sync + 'static {
 
 /// All entries below a prefix, page by page at one revision.
 ///
-/// Begins again by itself when the revision is compacted away between two pages.
+/// Restarts by itself if the revision is compacted between two pages.
 pub async fn list_all(
     store: &dyn Store,
     prefix: &Prefix,

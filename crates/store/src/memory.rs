@@ -1,4 +1,4 @@
-//! A store in memory, for tests and simulation. It forgets everything when it is dropped.
+//! A store in memory, for tests and simulation. Its content is gone when it is dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -17,16 +17,17 @@ use crate::{
     Store, StoreError, Watch, Write, check, limits,
 };
 
-/// See the module. Leases need a tokio runtime, nothing else does. Revisions and lease ids count from 1, so that a simulation repeats itself.
+/// See the module. Only leases need a tokio runtime. Revisions and lease ids count from 1, so that
+/// a simulation is reproducible.
 pub struct MemoryStore {
     inner: Arc<Inner>,
-    /// Started with the first lease: a store without leases needs no runtime to be built.
+    /// Started with the first lease: a store without leases needs no runtime.
     expiry: OnceLock<ExpiryTask>,
 }
 
 struct Inner {
     state: Mutex<State>,
-    /// Tells watches that there is something new, or, when it is gone, that the store is.
+    /// Wakes watches when there is a new commit; dropped with the store, which ends them.
     news: Mutex<Option<watch::Sender<()>>>,
     clock: Arc<dyn Clock>,
     lease_added: Arc<Notify>,
@@ -39,14 +40,14 @@ struct State {
 }
 
 impl MemoryStore {
-    /// How many past revisions a store keeps unless told otherwise.
+    /// How many past revisions a store keeps by default.
     pub const KEPT_REVISIONS: u64 = 10_000;
 
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self::keeping(Self::KEPT_REVISIONS, clock)
     }
 
-    /// A store that answers `Compacted` for what is more than `revisions` commits old.
+    /// A store that answers `Compacted` for revisions more than `revisions` commits old.
     pub fn keeping(revisions: u64, clock: Arc<dyn Clock>) -> Self {
         let keep = Keep {
             revisions,
@@ -150,7 +151,7 @@ impl State {
                 Write::Delete { .. } => {}
             }
         }
-        // Where nothing changes there is nothing to number.
+        // A commit without changes gets no revision.
         if !changes.is_empty() {
             self.history.push(LoggedCommit { revision, changes });
         }

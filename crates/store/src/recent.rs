@@ -1,14 +1,14 @@
-//! The last commits, in order: what a watch reads.
+//! The last commits, in order, for watches.
 //!
 //! One log is shared by all watches of a store. A watch is only a position in it, so a slow one
-//! costs nothing; it finds its position gone and says `Compacted`.
+//! costs nothing; if its position is no longer in the log, it ends with `Compacted`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::{Change, Changes, Entry, Key, Prefix, Revision, StoreError};
 
-/// How much of the past is kept; the smaller of both decides.
+/// How much of the history is kept; the smaller of the two limits applies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keep {
     pub(crate) revisions: u64,
@@ -61,7 +61,7 @@ impl LoggedCommit {
         self.changes.iter().map(Logged::bytes).sum()
     }
 
-    /// What of it lies below `prefix`; none if nothing does.
+    /// The changes below `prefix`; none if there are none.
     fn below(&self, prefix: &Prefix) -> Option<Changes> {
         let of_prefix = self
             .changes
@@ -81,7 +81,7 @@ impl LoggedCommit {
 pub(crate) struct Recent {
     /// The revision of the store.
     revision: Revision,
-    /// Every commit after this one is in the log.
+    /// The log has every commit after this one.
     floor: Revision,
     log: VecDeque<LoggedCommit>,
     bytes: usize,
@@ -89,7 +89,7 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// An empty log of a store that is at `revision`.
+    /// An empty log of a store at `revision`.
     pub(crate) fn new(revision: Revision, keep: Keep) -> Self {
         Self {
             revision,
@@ -109,7 +109,7 @@ impl Recent {
         self.floor
     }
 
-    /// Adds a commit. It may be without changes: then only the revision moves.
+    /// Adds a commit. It may be empty: then only the revision advances.
     pub(crate) fn push(&mut self, commit: LoggedCommit) {
         debug_assert!(commit.revision > self.revision, "revisions only grow");
         self.revision = commit.revision;
@@ -119,7 +119,7 @@ impl Recent {
         }
     }
 
-    /// Takes the oldest commit out if more is kept than should be.
+    /// Removes the oldest commit if the log is over its limit.
     pub(crate) fn pop_excess(&mut self) -> Option<LoggedCommit> {
         let oldest_kept = self.revision.0.saturating_sub(self.keep.revisions);
         let excess = self.bytes > self.keep.bytes
@@ -137,8 +137,8 @@ impl Recent {
         Some(commit)
     }
 
-    /// The next commit after `position` that changed something below `prefix`, and moves
-    /// `position` over all that was looked at. `Compacted` when the position is gone.
+    /// The next commit after `position` that changed something below `prefix`. Advances `position`
+    /// over all commits that were examined. `Compacted` if the position is no longer in the log.
     pub(crate) fn next_after(
         &self,
         prefix: &Prefix,
@@ -156,7 +156,7 @@ impl Recent {
             .find_map(|commit| commit.below(prefix));
         *position = match &found {
             Some(changes) => changes.revision,
-            // A position ahead of the log stays: it has seen what comes next already.
+            // A position ahead of the log stays: it has already seen the next commits.
             None => self.revision.max(*position),
         };
         Ok(found)

@@ -1,5 +1,5 @@
-//! How a value is serialised: as text where it is text, which records are, else as a list of
-//! bytes. JSON would otherwise spend four characters on each byte of a snapshot.
+//! Serialization of values: as text if they are text, which records are, else as a list of bytes.
+//! JSON would otherwise need four characters for each byte of a snapshot.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

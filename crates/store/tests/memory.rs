@@ -1,4 +1,4 @@
-//! The memory store is held to the contract.
+//! The conformance suite on the memory store.
 #![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::sync::Arc;
@@ -55,7 +55,7 @@ async fn a_watch_from_the_future_means_another_store() {
     assert_eq!(refused.err(), Some(StoreError::Moved));
 }
 
-/// A simulation repeats itself only if the store numbers alike each time.
+/// A simulation is only reproducible if the store assigns the same numbers each time.
 #[tokio::test]
 async fn numbers_are_the_same_every_time() {
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! The read-only copy: fed from a store over a channel, it answers as the store does.
+//! The read-only copy: fed from a store over a channel, it answers like the store.
 #![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn put(store: &SharedStore, name: &str, value: &str) -> Revision {
         .unwrap()
 }
 
-/// Carries messages as a transport would, as text over a channel, until either end goes.
+/// Carries messages as a transport would, as text over a channel, until either end closes.
 fn connect(mut feed: Feed, copy: &RemoteStore) -> JoinHandle<()> {
     let (wire, mut received) = mpsc::channel::<String>(4);
     let mut feeder = copy.feeder();
@@ -58,7 +58,7 @@ fn connect(mut feed: Feed, copy: &RemoteStore) -> JoinHandle<()> {
     })
 }
 
-/// Changes go to the store, reads come from its copy: to a caller it is one store.
+/// Writes go to the store, reads come from its copy: to a caller it is one store.
 struct Mirror {
     origin: Arc<MemoryStore>,
     copy: RemoteStore,
@@ -72,8 +72,8 @@ impl Drop for Mirror {
 }
 
 impl Mirror {
-    /// What a caller does that must read what others wrote: asks the store how far it is, and
-    /// waits until the copy is there too.
+    /// For callers that must read the writes of others: asks the store for its revision, and waits
+    /// until the copy has reached it.
     async fn catch_up(&self) -> Result<(), StoreError> {
         let (_, revision) = self.origin.get(&key("any"), Read::Linear).await?;
         self.copy.wait_for(revision).await

@@ -1,4 +1,4 @@
-//! The SQLite store is held to the contract, and to what a file can do to it.
+//! The conformance suite on the SQLite store, and damage to its file.
 #![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::fs;
@@ -208,7 +208,7 @@ fn without_a_runtime_it_is_refused() {
     assert!(refusal.contains("state.db"), "{refusal}");
 }
 
-/// Whoever takes the file away gets no commit into a file that nobody will ever find.
+/// If the file is moved away, no commit goes into a file that would be lost.
 async fn refuses_after(change: impl FnOnce(&Path), expected: &str) {
     let backend = Sqlite::new();
     let store = backend.open_store();
@@ -253,7 +253,7 @@ const SMALL: SqliteOptions = SqliteOptions {
     size_limit_bytes: Some(1 << 20),
 };
 
-/// Fills a store until it says so. Gives the revision at which it was full.
+/// Fills a store until it is full. Returns the revision at that moment.
 async fn fill(store: &SqliteStore) -> Revision {
     let value = vec![b'x'; 20_000];
     for number in 0..10_000 {
@@ -268,7 +268,7 @@ async fn fill(store: &SqliteStore) -> Revision {
     panic!("200 MB went into it");
 }
 
-/// A store that is full has lost nothing, takes what still fits, and can be emptied.
+/// A full store has lost nothing, accepts what still fits, and can be emptied.
 async fn is_full_and_recovers(store: &SqliteStore) {
     put(store, "first", "x").await;
     let at = fill(store).await;
@@ -287,7 +287,7 @@ async fn is_full_and_recovers(store: &SqliteStore) {
     }
     let deleted = store.commit(delete).await.unwrap();
     assert!(deleted > at);
-    // The room comes back as the past is given up, at the latest when it is needed.
+    // Room is freed by deleting history, at the latest when it is needed.
     put(store, "big/again", vec![b'y'; 20_000]).await;
 }
 
@@ -298,7 +298,7 @@ async fn a_store_at_its_size_limit_is_full_and_recovers() {
     within("filling", is_full_and_recovers(&store)).await;
 }
 
-/// One that does not fit does not fail those that were committed together with it.
+/// A commit that does not fit does not fail those that were committed together with it.
 #[tokio::test]
 async fn neighbours_of_a_commit_that_does_not_fit_succeed() {
     let backend = Sqlite::new();

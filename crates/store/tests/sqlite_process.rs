@@ -1,5 +1,5 @@
-//! What happens to the file when the process or the disk gives up: this program runs itself
-//! again as the process that does not survive.
+//! The file after a crash of the process or a full disk: this program runs itself again as the
+//! process that crashes.
 #![allow(clippy::disallowed_methods, reason = "a test may run itself")]
 #![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
@@ -15,7 +15,7 @@ use store::{Commit, Key, Prefix, Read, Revision, SqliteOptions, SqliteStore, Sto
 use testkit::left_out::missing;
 use tokio::task::JoinSet;
 
-/// Set for the process that is to die: the file to write to.
+/// Set for the process that will be killed: the file to write to.
 const PATH: &str = "OSTLER_STORE_TEST_PATH";
 const WRITERS: usize = 4;
 const PARTS: usize = 10;
@@ -25,7 +25,7 @@ fn key(text: impl Into<String>) -> Key {
 }
 
 fn open(path: &Path) -> SqliteStore {
-    // A short past, so that it is killed while it forgets as well.
+    // A short history, so that it may be killed while it deletes rows, too.
     let options = SqliteOptions {
         kept_revisions: 50,
         ..SqliteOptions::default()
@@ -53,7 +53,7 @@ async fn commit(store: &SqliteStore, writer: usize, number: u64) -> Revision {
     store.commit(commit).await.unwrap()
 }
 
-/// Where the writer of `part/{writer}` is; panics if a commit is there by half.
+/// The number of `part/{writer}`; panics if a commit is there only in part.
 async fn number_of(store: &SqliteStore, writer: usize) -> u64 {
     let prefix = Prefix::below(&format!("part/{writer}")).unwrap();
     let (parts, _) = store::list_all(store, &prefix, Read::Linear).await.unwrap();
@@ -72,7 +72,7 @@ async fn number_of(store: &SqliteStore, writer: usize) -> u64 {
         .unwrap()
 }
 
-/// Not a test of its own: the process that is killed. It says what was acknowledged.
+/// Not a test of its own: the process that is killed. It prints what was acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_that_commits_until_it_is_killed() {
     let Some(path) = env::var_os(PATH) else {
@@ -95,7 +95,7 @@ async fn child_that_commits_until_it_is_killed() {
     writers.join_next().await;
 }
 
-/// Kills the child after so many acknowledgements, and gives all that it wrote before it died.
+/// Kills the child after this many acknowledgements, and returns all that it printed before.
 fn acknowledged(mut child: Child, count: usize) -> Vec<[u64; 3]> {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut acks = Vec::new();
@@ -205,8 +205,8 @@ async fn child_on_a_small_disk() {
     check_file(&path);
 }
 
-/// A disk that is really full. Needs the right to mount; without it the test at the size limit
-/// (`tests/sqlite.rs`) is what there is.
+/// A disk that is really full. Needs the right to mount; without it only the test at the size limit
+/// (`tests/sqlite.rs`) covers this.
 #[test]
 fn a_full_disk_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();

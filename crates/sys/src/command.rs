@@ -21,49 +21,48 @@ pub enum Stdio {
     File(PathBuf),
 }
 
-/// A program with its arguments. The environment is empty but for `PATH`, `LANG=C.UTF-8` and
-/// what is set here: output must not depend on who started us.
+/// A program with its arguments. The environment contains only `PATH`, `LANG=C.UTF-8` and what is
+/// set here: output must not depend on the caller's environment.
 #[derive(Clone, Default)]
 pub struct Command {
     pub program: String,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
-    /// Given to the program on its standard input; nothing otherwise.
+    /// Written to the program's standard input, which is otherwise empty.
     pub input: Vec<u8>,
     pub output: Stdio,
-    /// After this the program is killed. None only where somebody else ends it.
+    /// After this the program is killed. None only if its owner ends it in another way.
     pub timeout: Option<Duration>,
     /// Run as this user and group, without supplementary groups but those of `groups_of`.
     pub user: Option<(u32, u32)>,
-    /// Files that the program may open if their group may: it gets those groups, but never that
-    /// of root.
+    /// Files that the program may open if their group may: it gets those groups, but never root's.
     pub groups_of: Vec<PathBuf>,
-    /// Descriptors handed to the program, as (number there, descriptor).
+    /// Descriptors passed to the program, as (number there, descriptor).
     pub descriptors: Vec<(i32, Arc<OwnedFd>)>,
-    /// The scope that `run` starts it in, which exists; our own where it is left out. A program
-    /// in a scope can be found and ended also by who did not start it.
+    /// The existing scope that `run` starts it in; by default our own. A program in a scope can be
+    /// found and killed also by a process that did not start it.
     pub scope: Option<ScopeName>,
     /// For a program that reads untrusted data.
     pub fence: Option<Fence>,
-    /// Told, while `run` waits, what the program prints on its standard output.
+    /// Receives the program's standard output while `run` waits.
     pub heard_by: Option<UnboundedSender<Vec<u8>>>,
 }
 
 /// The confinement of a program that reads untrusted data. The program sees these files and the
-/// system's programs and libraries, has no network, and is limited in memory and processor time. It
-/// runs without root's rights, but modes of files do not keep it from the files given here.
+/// system's programs and libraries, has no network, and is limited in memory and CPU time. It runs
+/// without root's rights, but file modes do not keep it from the files listed here.
 #[derive(Debug, Clone)]
 pub struct Fence {
     pub files: Vec<Fenced>,
-    /// Folders that the program may make files in, if their modes allow it; no links.
+    /// Folders in which the program may create files, if their modes allow it; not links.
     pub folders: Vec<PathBuf>,
     pub memory_bytes: u64,
-    /// Of processors' time; none for a program that stays.
+    /// CPU time; none for a long-running program.
     pub cpu: Option<Duration>,
 }
 
-/// A file inside of a fence, under the path that it has outside. The descriptor decides which file
-/// it is, also where another one has that path by now.
+/// A file inside a fence, at the same path as outside. The descriptor decides which file it is,
+/// even if the path leads to another one by now.
 #[derive(Debug, Clone)]
 pub struct Fenced {
     pub path: PathBuf,
@@ -72,8 +71,8 @@ pub struct Fenced {
 }
 
 impl Fence {
-    /// For tools that work on disk images: their tables are a few hundred MiB at most, and address
-    /// space is counted here, of which each thread takes some.
+    /// For tools on disk images: their tables take a few hundred MiB at most, and the limit counts
+    /// address space, of which each thread takes some.
     const MEMORY_BYTES: u64 = 4 << 30;
 
     pub fn new(cpu: Option<Duration>) -> Self {
@@ -179,7 +178,7 @@ impl Command {
 /// How a program ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
-    /// The exit code; none where a signal ended it.
+    /// The exit code; none if a signal ended it.
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
@@ -190,7 +189,7 @@ impl Output {
         self.code == Some(0)
     }
 
-    /// The last line that says something, of what went wrong.
+    /// The last line that is not empty, as the program's error message.
     pub fn complaint(&self) -> String {
         let text = if self.stderr.is_empty() {
             &self.stdout

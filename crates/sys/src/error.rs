@@ -1,4 +1,4 @@
-//! What went wrong with the host, and what was attempted.
+//! Errors of the host, with the attempted action.
 
 use std::io;
 use std::path::Path;
@@ -24,13 +24,13 @@ pub enum SysError {
     },
     #[error("{program} did not end within {} s", after.as_secs())]
     ProgramTimeout { program: String, after: Duration },
-    /// Nothing has answered for longer than can be waited for, `storage 'x'` for instance.
+    /// A resource, `storage 'x'` for instance, has not answered in time.
     #[error("{name} is not online")]
     Silent { name: String },
     /// The host cannot do this; the text says what is missing.
     #[error("{0}")]
     Unsupported(String),
-    /// A test stopped the program here. Never made outside of tests.
+    /// Injected by a test. Never made outside of tests.
     #[error("stopped here by a test")]
     Stopped,
 }
@@ -44,12 +44,12 @@ impl SysError {
         }
     }
 
-    /// Whether the object simply is not there.
+    /// Whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Whether the object is there and is not what it should be.
+    /// Whether the object exists but is not of the expected kind.
     pub fn is_wrong_content(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData)
     }

@@ -17,17 +17,17 @@ pub enum FileKind {
     Other,
 }
 
-/// What is known of a file without opening it. Links are not followed.
+/// The metadata of a file. Links are not followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
     pub name: String,
     pub kind: FileKind,
     /// Length in bytes.
     pub size: u64,
-    /// Bytes that it takes on the disk.
+    /// Bytes allocated on the disk.
     pub allocated: u64,
     pub modified: UnixTime,
-    /// The same for all names of one file, and no other file's of its file system.
+    /// The same for all names of one file, and unique in its file system.
     pub inode: u64,
 }
 
@@ -40,65 +40,65 @@ pub struct SpaceUsage {
     pub available: u64,
 }
 
-/// What is known of an image that is open.
+/// The metadata of an open image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measured {
-    /// Where it ends, in bytes.
+    /// The length in bytes.
     pub bytes: u64,
     pub is_device: bool,
 }
 
-/// Paths are absolute. Every method may be repeated; none follows a link at the last component
+/// Paths are absolute. Every method may be repeated; none follows a link in the last component
 /// unless it says so.
 #[async_trait]
 pub trait Files: Send + Sync + 'static {
-    /// The same host, with threads of their own for the files of something that may hang: where
-    /// nothing answers there, `Silent` is the error after a while, and at once from then on. `name`
-    /// is what the error calls it. None where that is not needed.
+    /// The same host, with threads of its own for the files of a resource that may hang: if it does
+    /// not answer, calls fail with `Silent` after a while, and at once from then on. The error
+    /// contains `name`. None if that is not needed.
     fn pooled(&self, _name: &str) -> Option<SharedHost> {
         None
     }
 
     async fn read(&self, path: &Path) -> Result<Vec<u8>, SysError>;
 
-    /// Replaces the file wholly or not at all, and durably: a crash leaves the old or the new
-    /// content. The file has `mode` from its first byte on.
+    /// Replaces the file atomically and durably: after a crash it has the old or the new content.
+    /// The file has `mode` from its first byte on.
     async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError>;
 
-    /// Adds to the end of a file, which is made with mode 0600 where it is missing; durable on
-    /// return if `sync`. A failure leaves it as it was; a crash may leave a part of `content`.
+    /// Appends to a file, creating it with mode 0600 if it is missing; durable on return if `sync`.
+    /// A failure leaves it unchanged; a crash may leave a part of `content`.
     async fn append(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), SysError>;
 
-    /// Removes a file or socket. False where there was none.
+    /// Removes a file or socket. False if there was none.
     async fn remove(&self, path: &Path) -> Result<bool, SysError>;
 
     /// Renames within one file system, durably. Refuses to replace an existing target.
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError>;
 
-    /// Makes a directory and its missing parents; `mode` is for those that are made.
+    /// Creates a directory and its missing parents, which get `mode`.
     async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError>;
 
-    /// Removes an empty directory. False where there was none or it was not empty.
+    /// Removes an empty directory. False if there was none or it was not empty.
     async fn remove_dir(&self, path: &Path) -> Result<bool, SysError>;
 
-    /// Removes a directory with all that is in it. Another user may own it and its content: no
-    /// link is followed. False where there was none.
+    /// Removes a directory with its content. Another user may own both, so no link is followed.
+    /// False if there was none.
     async fn remove_tree(&self, path: &Path) -> Result<bool, SysError>;
 
-    /// None where there is nothing.
+    /// None if nothing exists at this path.
     async fn stat(&self, path: &Path) -> Result<Option<FileEntry>, SysError>;
 
-    /// The entries of a directory, by name. A missing directory has none.
+    /// The entries of a directory, by name. A missing directory is empty.
     async fn list(&self, path: &Path) -> Result<Vec<FileEntry>, SysError>;
 
-    /// Returns once everything that was written to a file is on the disk, by whoever it was.
+    /// Returns once all writes to a file, by any process, are on the disk.
     async fn sync(&self, path: &Path) -> Result<(), SysError>;
 
-    /// The path of what a path leads to, with every link followed.
+    /// Resolves a path, following every link.
     async fn resolve(&self, path: &Path) -> Result<PathBuf, SysError>;
 
-    /// Opens a disk image, a file or a block device, for a program that may not open it by name;
-    /// a link is refused. `direct` passes by the page cache; where the file system cannot do that,
+    /// Opens a disk image, a file or a block device, for a program that may not open it by name; a
+    /// link is refused. `direct` bypasses the page cache; if the file system does not support that,
     /// the descriptor uses the cache.
     async fn open_image(
         &self,
@@ -107,8 +107,7 @@ pub trait Files: Send + Sync + 'static {
         direct: bool,
     ) -> Result<Arc<OwnedFd>, SysError>;
 
-    /// Up to so many bytes of an image that is open, fewer at its end only. `path` names it in
-    /// errors.
+    /// Reads from an open image; fewer bytes only at its end. Errors name `path`.
     async fn read_at(
         &self,
         image: &Arc<OwnedFd>,
@@ -119,19 +118,19 @@ pub trait Files: Send + Sync + 'static {
 
     async fn measure(&self, image: &Arc<OwnedFd>, path: &Path) -> Result<Measured, SysError>;
 
-    /// Opens a new file, to be read and written, that has no name yet: it is gone with its last
-    /// descriptor unless `name_file` gives it one.
+    /// Opens a new file without a name, for reading and writing: it is gone with its last
+    /// descriptor unless `name_file` gives it a name.
     async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError>;
 
-    /// Gives a file of `create_unnamed` a name in its file system, durably with its content.
-    /// Refuses to replace an existing target.
+    /// Gives a name to a file of `create_unnamed`, durably and with its content. Refuses to replace
+    /// an existing target.
     async fn name_file(&self, file: &Arc<OwnedFd>, path: &Path) -> Result<(), SysError>;
 
-    /// Exchanges the names of two files of one file system at once, durably.
+    /// Exchanges the names of two files of one file system atomically and durably.
     async fn exchange(&self, one: &Path, other: &Path) -> Result<(), SysError>;
 
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError>;
 
-    /// Gives a file or directory to a user and group.
+    /// Changes the owner and group of a file or directory.
     async fn chown(&self, path: &Path, uid: u32, gid: u32) -> Result<(), SysError>;
 }

@@ -1,10 +1,10 @@
-//! The host as one thing.
+//! The host as one trait.
 
 use std::sync::Arc;
 
 use crate::{Files, Links, Processes, Scopes};
 
-/// All that can be done to a host. Implemented for whatever implements its parts.
+/// All operations on a host. Implemented for every type that implements its parts.
 pub trait Host: Files + Processes + Scopes + Links {}
 
 impl<T: Files + Processes + Scopes + Links> Host for T {}

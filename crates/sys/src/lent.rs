@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Lent::new(file) ─┬─ given ──► the other process writes, then closes it (or dies)
-//!                    └─ kept  ──► we learn of it by a lock that only `given` holds
+//!                    └─ kept  ──► shows when that has happened, by a lock that only `given` holds
 //! ```
 
 use std::io;
@@ -15,20 +15,20 @@ use tokio::sync::oneshot;
 
 use crate::SysError;
 
-/// Our side of a file that was given away to be written.
+/// Our side of a file that another process writes.
 #[derive(Debug, Clone)]
 pub struct Lent {
     kept: Arc<OwnedFd>,
 }
 
-/// The name under which a descriptor of ours can be opened again.
+/// A path by which our descriptor can be opened again.
 pub(crate) fn path_of(file: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 impl Lent {
-    /// Makes two of a file: what is kept, and what is given away. The lock belongs to the
-    /// given one, however often it is duplicated and wherever it is sent.
+    /// Splits a file into the kept and the given descriptor. The lock belongs to the given one,
+    /// including its duplicates in other processes.
     pub fn new(file: OwnedFd) -> Result<(Self, OwnedFd), SysError> {
         let path = path_of(&file);
         let failed = |source| SysError::io("lend", &path, source);
@@ -43,7 +43,7 @@ impl Lent {
         &self.kept
     }
 
-    /// Waits until nobody has the given descriptor any more: from then on nobody else can
+    /// Waits until all copies of the given descriptor are closed: from then on no other process can
     /// change the file. May be dropped and repeated.
     pub async fn returned(&self) -> Result<(), SysError> {
         if flock(&*self.kept, FlockOperation::NonBlockingLockExclusive).is_ok() {
@@ -51,8 +51,8 @@ impl Lent {
         }
         let (sender, receiver) = oneshot::channel();
         let kept = self.kept.clone();
-        // A thread of its own, because a runtime that shuts down waits for its blocking threads,
-        // and this one waits for another process.
+        // A thread of its own, because a runtime waits for its blocking threads at shutdown, and
+        // this one waits for another process.
         let waiter = std::thread::Builder::new()
             .name("lent".to_owned())
             .spawn(move || {

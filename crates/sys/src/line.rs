@@ -1,4 +1,4 @@
-//! A connection that another process was given.
+//! A connection that was handed to another process.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -7,8 +7,8 @@ use rustix::net::{Shutdown, shutdown};
 
 use crate::SysError;
 
-/// Our side of a connection that was given away. Dropping it hangs up, whoever else still has
-/// a descriptor of it.
+/// Our side of a connection that was given away. Dropping it hangs up, even if other processes
+/// still have a descriptor of it.
 #[derive(Debug)]
 pub struct LentLine {
     kept: OwnedFd,

@@ -22,15 +22,15 @@ pub struct Link {
     pub mtu: u32,
     /// The bridge that it is a port of.
     pub master: Option<String>,
-    /// Bytes since it was made.
+    /// Bytes since the link was created.
     pub received: u64,
     pub sent: u64,
 }
 
-/// How a tap is made.
+/// Options of a new tap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TapOptions {
-    /// The user that may open it.
+    /// The user who may open it.
     pub owner: Option<u32>,
     /// More than one queue may be opened.
     pub multi_queue: bool,
@@ -42,14 +42,14 @@ pub struct TapOptions {
 pub trait Links: Send + Sync + 'static {
     async fn links(&self) -> Result<Vec<Link>, SysError>;
 
-    /// Makes a persistent tap device and brings it up.
+    /// Creates a persistent tap device and brings it up.
     async fn create_tap(&self, name: &str, options: &TapOptions) -> Result<(), SysError>;
 
-    /// Opens one queue of a tap, for a guest that may not open the device by itself. The tap is as
-    /// `create_tap` made it.
+    /// Opens one queue of a tap created by `create_tap`, for a guest that may not open the device
+    /// itself.
     async fn open_tap(&self, name: &str) -> Result<Arc<OwnedFd>, SysError>;
 
-    /// Removes a tap. False where there was none.
+    /// Removes a tap. False if there was none.
     async fn remove_tap(&self, name: &str) -> Result<bool, SysError>;
 
     /// Makes a link a port of a bridge.
@@ -57,6 +57,6 @@ pub trait Links: Send + Sync + 'static {
 
     async fn create_bridge(&self, name: &str) -> Result<(), SysError>;
 
-    /// Removes a bridge. False where there was none.
+    /// Removes a bridge. False if there was none.
     async fn remove_bridge(&self, name: &str) -> Result<bool, SysError>;
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{Command, Output, ScopeName, SysError};
 
-/// A process beyond doubt: a pid alone may be another process's by now.
+/// A process's full identity: the pid alone may have been reused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
     /// The kernel's id of this boot.
@@ -22,13 +22,13 @@ pub struct ProcessId {
     pub start_time: u64,
 }
 
-/// Hands a descriptor to the process at the other end of a stream, along with one blank.
+/// Passes a descriptor to the process at the other end of a stream, together with one space.
 pub type PassDescriptor = Box<dyn Fn(BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
 
 /// A connection to a socket of a process.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
-    /// What passes descriptors over this stream. It works beside the stream itself, so whoever
-    /// uses both sees to it that a blank does no harm where it is said.
+    /// Returns a function that passes descriptors over this stream. It writes beside the stream
+    /// itself, so the caller must make sure that a space does no harm at that place.
     fn pass_descriptors(&self) -> io::Result<PassDescriptor>;
 }
 
@@ -39,7 +39,7 @@ impl Stream for tokio::net::UnixStream {
     }
 }
 
-/// One blank in an empty buffer goes out at once or not at all.
+/// A single byte is written to an empty buffer completely or not at all.
 fn pass(socket: &OwnedFd, descriptor: BorrowedFd<'_>) -> io::Result<()> {
     let descriptors = [descriptor];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -52,19 +52,19 @@ fn pass(socket: &OwnedFd, descriptor: BorrowedFd<'_>) -> io::Result<()> {
 
 #[async_trait]
 pub trait Processes: Send + Sync + 'static {
-    /// Runs a program to its end. If the caller stops waiting, the program is killed.
+    /// Runs a program to its end. If the future is dropped, the program is killed.
     async fn run(&self, command: Command) -> Result<Output, SysError>;
 
-    /// Starts a program inside an existing scope and leaves it running, also after we end. It is
-    /// in the scope from its first instruction on.
+    /// Starts a program inside an existing scope and leaves it running, also after we end. It is in
+    /// the scope from its first instruction.
     async fn spawn(&self, command: Command, scope: &ScopeName) -> Result<ProcessId, SysError>;
 
     async fn is_alive(&self, process: &ProcessId) -> Result<bool, SysError>;
 
     /// Connects to a unix socket, not through a link. The peer must be the owner of the socket's
-    /// folder: a guest may have put another socket there.
+    /// folder, because a guest may have replaced the socket.
     async fn connect(&self, socket: &Path) -> Result<Box<dyn Stream>, SysError>;
 
-    /// Connects so for another process; the descriptor does not block.
+    /// The same for another process; the descriptor is non-blocking.
     async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError>;
 }

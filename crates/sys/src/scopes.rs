@@ -1,4 +1,4 @@
-//! Scopes: a named group of processes that lives by itself.
+//! Scopes: named groups of processes, independent of the agent.
 
 use std::fmt;
 
@@ -27,13 +27,13 @@ impl ScopeName {
         ))
     }
 
-    /// Reads a name back, e.g. from a directory; none where it is not one of ours.
+    /// Parses a name, e.g. from a directory; none if it is not a scope's.
     pub fn parse(name: &str) -> Option<Self> {
         let ours = name.starts_with("guest-") || name.starts_with("task-");
         ours.then(|| Self(name.to_owned()))
     }
 
-    /// The guest whose scope this is.
+    /// The guest of this scope.
     pub fn vmid(&self) -> Option<model::VmId> {
         self.0.strip_prefix("guest-")?.parse().ok()
     }
@@ -49,10 +49,10 @@ impl fmt::Display for ScopeName {
     }
 }
 
-/// What a scope may use. None: no limit.
+/// Resource limits of a scope. None: no limit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// CPUs that it may keep busy, e.g. 1.5.
+    /// CPUs, e.g. 1.5.
     pub cpus: Option<f64>,
     /// Its weight against others, 1 to 10000; 100 is the default, as on cgroup v2.
     pub cpu_weight: Option<u32>,
@@ -62,35 +62,35 @@ pub struct Limits {
     pub processes: Option<u32>,
 }
 
-/// What a scope has used.
+/// Resource use of a scope.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     pub cpu_us: u64,
     pub memory_bytes: u64,
-    /// None where the kernel does not count it: it does on cgroup v2 alone.
+    /// None if the kernel does not count it: only cgroup v2 does.
     pub pressure: Option<Pressure>,
 }
 
 /// Every method may be repeated: creating what exists and removing what is gone are no errors.
 #[async_trait]
 pub trait Scopes: Send + Sync + 'static {
-    /// Makes a scope with these limits. It is there, and empty, before anything runs in it.
+    /// Creates a scope with these limits. It exists, empty, before anything runs in it.
     async fn create_scope(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError>;
 
     /// Changes the limits of a running scope.
     async fn limit_scope(&self, scope: &ScopeName, limits: &Limits) -> Result<(), SysError>;
 
-    /// All scopes that exist, also those made before we started.
+    /// All existing scopes, including those from before we started.
     async fn scopes(&self) -> Result<Vec<ScopeName>, SysError>;
 
-    /// The processes of a scope; none where there is no such scope.
+    /// The processes of a scope; none if it does not exist.
     async fn members(&self, scope: &ScopeName) -> Result<Vec<ProcessId>, SysError>;
 
-    /// Kills every process of the scope, also those that are being born, waits until none is
-    /// left and removes the scope.
+    /// Kills every process of the scope, including those being forked, waits until none is left and
+    /// removes the scope.
     async fn kill_scope(&self, scope: &ScopeName) -> Result<(), SysError>;
 
-    /// Removes a scope if no process is left in it. False where one is.
+    /// Removes a scope unless a process is left in it; then it returns false.
     async fn remove_scope(&self, scope: &ScopeName) -> Result<bool, SysError>;
 
     async fn usage(&self, scope: &ScopeName) -> Result<Usage, SysError>;

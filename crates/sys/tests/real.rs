@@ -15,7 +15,7 @@ use sys::{
 };
 use testkit::left_out::missing;
 
-/// A host whose scopes go with it.
+/// A host whose scopes are removed at the end.
 struct Host {
     host: RealHost,
     root: String,
@@ -42,13 +42,14 @@ impl Drop for Host {
             "freezer",
         ];
         for place in places {
-            // A test that fails leaves scopes behind; their names say which.
+            // A failed test leaves scopes behind; their names say which test.
             let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{place}/{}", self.root));
         }
     }
 }
 
-/// The real host with a scope root of this test's own, or a plain word why there is none.
+/// The real host with a scope root of this test's own; none, with a printed reason, if that is
+/// impossible.
 fn host(test: &str) -> Option<Host> {
     if !rustix::process::getuid().is_root() {
         missing(test, "it needs root");
@@ -87,7 +88,7 @@ async fn a_scope_holds_all_descendants_and_kills_them_whole() {
     let scope = guest(100);
     host.create_scope(&scope, &Limits::default()).await.unwrap();
     host.create_scope(&scope, &Limits::default()).await.unwrap();
-    // Children that fork on and on, and one that has left its parents.
+    // Children that keep forking, and one that has left its parents.
     let script = "setsid sleep 1000 & while :; do (sleep 1000 &) ; sleep 0.01; done";
     let first = host.spawn(shell(script), &scope).await.unwrap();
     assert!(host.is_alive(&first).await.unwrap());
@@ -122,8 +123,8 @@ async fn limits_are_set_and_hold() {
     host.create_scope(&scope, &limits).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    // One process alone takes the memory: while it dies, another that asks for some could be the
-    // next to be killed.
+    // One process takes all of the memory: while it is killed, another that allocates could be
+    // killed next.
     let script = "tail /dev/zero >/dev/null; echo $?; grep Cpus_allowed_list /proc/self/status";
     let process = host
         .spawn(shell(script).output(Stdio::File(out.clone())), &scope)
@@ -262,7 +263,7 @@ async fn files_are_written_wholly_and_with_their_mode() {
     assert!(host.space(Path::new("/")).await.unwrap().total > 0);
 }
 
-/// Runs in a network namespace of its own: the test is started again below `unshare`.
+/// In a network namespace of its own: the test starts itself again under `unshare`.
 #[test]
 fn taps_and_bridges_in_a_namespace() {
     const INSIDE: &str = "OSTLER_TEST_NAMESPACE";
@@ -342,7 +343,7 @@ async fn taps_and_bridges() {
     assert!(!host.remove_bridge("vmbr7").await.unwrap());
 }
 
-/// A folder of the test's own that everybody may pass.
+/// A folder of the test's own that all users may pass.
 fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let everybody = std::fs::Permissions::from_mode(0o755);
@@ -393,7 +394,7 @@ async fn a_fenced_program_has_its_files_and_nothing_else() {
         let (_, complaint) = fenced(&host, fence(true), &format!("echo > {made}")).await;
         assert!(complaint.contains("Read-only"), "{made}: {complaint}");
     }
-    // What it would take to get out.
+    // Ways to get out.
     for way in [
         "mount -t tmpfs x /usr",
         "chroot /usr /bin/true",
@@ -457,7 +458,7 @@ async fn a_fenced_program_has_a_user_of_its_own_and_a_folder() {
     assert!(complaint.contains("No such file"), "{complaint}");
     use std::os::unix::fs::MetadataExt;
     assert_eq!(std::fs::metadata(&made).unwrap().uid(), 4711);
-    // A link is no folder.
+    // A link does not count as a folder.
     let link = folder.path().join("link");
     std::os::unix::fs::symlink(&ours, &link).unwrap();
     let fence = Fence::new(None).folder(&link);
@@ -465,7 +466,7 @@ async fn a_fenced_program_has_a_user_of_its_own_and_a_folder() {
     assert!(refused.to_string().contains("fence in"), "{refused}");
 }
 
-/// What a guest may plant in its own folder.
+/// Files that a guest may plant in its own folder.
 #[tokio::test]
 async fn a_planted_link_is_not_followed() {
     let Some(host) = host("links") else { return };
@@ -493,7 +494,7 @@ async fn a_planted_link_is_not_followed() {
             "{wrong}"
         );
     }
-    // A socket of ours in a folder of theirs is not theirs.
+    // Our socket in a folder of theirs is refused, too.
     host.chown(folder.path(), 4711, 4711).await.unwrap();
     assert!(host.connect(&at("real")).await.is_err());
     drop(socket);
@@ -511,7 +512,7 @@ async fn what_is_no_image_is_not_waited_for() {
     assert!(why.contains("neither a file nor a block device"), "{why}");
 }
 
-/// Unmounted also where the test fails.
+/// Unmounted even if the test fails.
 struct Mounted(std::path::PathBuf);
 
 impl Drop for Mounted {
@@ -520,7 +521,7 @@ impl Drop for Mounted {
     }
 }
 
-/// A server that judges by the uid is asked as root, by a program that has lost root's rights.
+/// A server that checks the uid sees root, from a program that has lost root's rights.
 #[tokio::test]
 async fn a_fenced_program_keeps_its_uid_where_a_server_judges_by_it() {
     let Some(host) = host("fence-fuse") else {

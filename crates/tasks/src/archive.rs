@@ -1,4 +1,4 @@
-//! What is known of tasks, running and ended.
+//! The index of tasks, running and ended.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::{is_yes, yes};
 
-/// How many ended tasks are remembered that lists show.
+/// How many ended tasks are kept that lists show.
 pub(crate) const KEPT: usize = 5_000;
 
-/// And how many of the others: as long as a client may send its request again.
+/// How many unlisted ones: as long as a client may repeat its request.
 const KEPT_UNLISTED: usize = 500;
 
-/// For how long an ended task is remembered, in seconds: a year.
+/// How long an ended task is kept, in seconds: a year.
 const KEPT_S: i64 = 365 * 24 * 3600;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskState {
     Running,
-    /// Its journal cannot be run by this version, or its end cannot be written. Shown as
-    /// running; the text says why.
+    /// This version cannot run its journal, or its end cannot be written. Shown as running; the
+    /// text says why.
     Stuck(String),
     Ended {
         at: UnixTime,
@@ -33,16 +33,16 @@ pub enum TaskState {
 pub struct TaskSummary {
     pub upid: Upid,
     pub state: TaskState,
-    /// Whether lists show it.
+    /// Whether lists show the task.
     pub listed: bool,
-    /// The revision of the task's last commit, 0 where it made none.
+    /// The revision of the task's last commit, 0 if it made none.
     pub revision: u64,
-    /// What was wrong with which parameter, where that is why it failed.
+    /// The invalid parameters that made it fail, with reasons.
     pub fields: FieldErrors,
 }
 
 impl TaskSummary {
-    /// Whether it ended well, with warnings or without.
+    /// Whether it succeeded, with or without warnings.
     pub fn is_ok(&self) -> bool {
         match &self.state {
             TaskState::Ended { status, .. } => status == "OK" || status.starts_with("WARNINGS"),
@@ -51,7 +51,7 @@ impl TaskSummary {
     }
 }
 
-/// Which tasks a list shows.
+/// The filter of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFilter {
     pub running: bool,
@@ -61,7 +61,7 @@ pub struct TaskFilter {
     pub kind: Option<String>,
     pub since: Option<UnixTime>,
     pub until: Option<UnixTime>,
-    /// Those too that are the work of one request.
+    /// Include unlisted tasks, which belong to one request.
     pub unlisted: bool,
 }
 
@@ -102,7 +102,7 @@ impl Ended {
     }
 }
 
-/// All tasks that are remembered, by start.
+/// All tasks in the index, by start.
 #[derive(Default)]
 pub(crate) struct Archive {
     tasks: BTreeMap<(UnixTime, Upid), Known>,
@@ -131,7 +131,7 @@ impl Archive {
         );
     }
 
-    /// Drops ended tasks that are too old or too many, and answers which.
+    /// Drops ended tasks that are too old or too many, and returns them.
     pub(crate) fn forget(&mut self, now: UnixTime) -> Vec<Upid> {
         let (mut listed, mut unlisted) = (0, 0);
         let mut forgotten = Vec::new();
@@ -179,7 +179,7 @@ impl Archive {
         }
     }
 
-    /// The ends that are remembered, oldest first, as the index has them.
+    /// The ended tasks, oldest first, as lines of the index.
     pub(crate) fn ended(&self) -> impl Iterator<Item = Ended> + '_ {
         self.tasks.values().filter_map(|known| {
             let summary = &known.summary;

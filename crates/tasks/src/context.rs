@@ -1,4 +1,4 @@
-//! What a step has at hand besides its task.
+//! The context of steps.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use crate::Engine;
 
-/// Handed to every step.
+/// Passed to every step.
 pub struct TaskContext<W> {
     pub node: Arc<W>,
     pub upid: Upid,
@@ -24,7 +24,7 @@ pub struct TaskContext<W> {
 }
 
 impl<W> TaskContext<W> {
-    /// Adds a line to the task's log, which people read.
+    /// Adds a line to the task's log.
     pub async fn log(&self, line: &str) {
         let line = line.trim_end();
         let Some(path) = &self.log_path else {
@@ -33,18 +33,18 @@ impl<W> TaskContext<W> {
         };
         let text = format!("{line}\n");
         if let Err(error) = self.host.append(path, text.as_bytes(), false).await {
-            // A log that cannot be written does not stop the work.
+            // A log that cannot be written does not stop the task.
             warn!(upid = %self.upid, %error, "task log");
         }
     }
 
-    /// A line that the task's result counts: it ends with `WARNINGS: n`.
+    /// Logs a warning. They are counted, and the task ends with `WARNINGS: n`.
     pub async fn warn(&self, line: &str) {
         self.warnings.fetch_add(1, Ordering::Relaxed);
         self.log(&format!("WARN: {line}")).await;
     }
 
-    /// Says how far the work is, as a line that the UI and the CLI turn into a bar.
+    /// Logs progress, in a line that the UI and the CLI turn into a bar.
     pub async fn progress(&self, what: &str, done: u64, total: u64) {
         let percent = if total == 0 {
             100.0
@@ -55,25 +55,25 @@ impl<W> TaskContext<W> {
             .await;
     }
 
-    /// Remembers the revision of a commit of this task, so that whoever reads a finished task
-    /// from a copy of the store also sees what it changed.
+    /// Stores the revision of a commit of this task, so that a caller who reads the finished task
+    /// from a copy of the store also sees its changes.
     pub fn committed(&self, revision: u64) {
         self.revision.fetch_max(revision, Ordering::Relaxed);
     }
 
-    /// The engine, for a task whose work is other tasks.
+    /// The engine, for a task that runs other tasks.
     pub fn engine(&self) -> Result<Arc<Engine<W>>, Error> {
         let closed = || Error::bug("the task engine is being closed");
         self.engine.upgrade().ok_or_else(closed)
     }
 
-    /// The scope for child processes of this task. Recovery empties it before it decides.
+    /// The scope for child processes of this task. Recovery empties it first.
     pub fn scope(&self) -> ScopeName {
         ScopeName::task(&format!("{:08X}-{:08X}", self.upid.pid, self.upid.pstart))
     }
 
-    /// Runs a program that may take long, in the task's scope: what is left of it when the task
-    /// is broken off, or when the agent dies, is ended before anything is undone.
+    /// Runs a program that may take long in the task's scope: if the task is interrupted, or the
+    /// agent dies, its remains are killed before anything is undone.
     pub async fn run(&self, command: Command) -> Result<Output, SysError> {
         let scope = self.scope();
         self.host.create_scope(&scope, &Limits::default()).await?;
@@ -82,7 +82,7 @@ impl<W> TaskContext<W> {
         Ok(output)
     }
 
-    /// Ends what the task has started and not waited for.
+    /// Kills the processes that the task has started and not waited for.
     pub(crate) async fn empty_scope(&self) -> Result<(), Error> {
         let scope = self.scope();
         if self.host.scopes().await?.contains(&scope) {
@@ -91,7 +91,7 @@ impl<W> TaskContext<W> {
         Ok(())
     }
 
-    /// An id for a job inside of QEMU, derived so that a second run finds the first one's.
+    /// The id of a job inside QEMU, derived so that a second run finds the job of the first.
     pub fn job_id(&self, step: &str) -> String {
         format!(
             "ostler-{:08X}-{:08X}-{step}",

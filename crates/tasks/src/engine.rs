@@ -1,4 +1,4 @@
-//! The engine: takes tasks in, starts them, and knows of them.
+//! The engine: accepts tasks, starts them, and knows their states.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -21,35 +21,35 @@ use crate::run::{Journal, Runner};
 use crate::writer::{Files, INDEX, Writer, number_of};
 use crate::{Hold, Registry, Task, TaskContext, TaskFilter, TaskState, TaskSummary};
 
-/// Where an engine lives.
+/// Options of an engine.
 pub struct EngineOptions {
     pub node: NodeName,
-    /// For journals and logs; made with mode 0700 where it is missing.
+    /// For journals and logs; created with mode 0700 if it is missing.
     pub directory: PathBuf,
     pub host: SharedHost,
     pub clock: Arc<dyn Clock>,
-    /// How much space is kept for a full disk, in bytes.
+    /// How many bytes are reserved for a full disk.
     pub reserve_bytes: usize,
-    /// What is said where an object is not to be had in time.
+    /// The error text when an object is not free in time.
     pub timeout_text: fn(object: &str) -> String,
 }
 
-/// Who wants a task done.
+/// Who submits a task, and how it is listed.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// The same id gets the same UPID. Empty: never the same.
+    /// A repeated id gets the same UPID. Empty: never the same.
     pub request_id: String,
     /// `user@realm` or `user@realm!token`.
     pub user: String,
-    /// What the UPID shows as its object, e.g. `100`.
+    /// The object in the UPID, e.g. `100`.
     pub id: String,
     /// Whether lists show it and its log is kept. A change whose caller waits for its end is not
     /// listed, as in Proxmox VE.
     pub listed: bool,
 }
 
-/// Runs tasks on a world. Dropping the engine stops everything where it stands, as a crash
-/// would; opening it again on the same directory recovers.
+/// Runs tasks on a node. Dropping the engine stops everything at once, like a crash; opening it
+/// again on the same directory recovers.
 pub struct Engine<W> {
     pub(crate) options: EngineOptions,
     pub(crate) node: Arc<W>,
@@ -69,8 +69,8 @@ pub struct Engine<W> {
 }
 
 impl<W: Send + Sync + 'static> Engine<W> {
-    /// Opens the engine, reads what is known of earlier tasks, and begins to recover those that
-    /// had not ended. They hold their objects before anything new can be submitted.
+    /// Opens the engine, reads the earlier tasks, and starts to recover those that had not ended.
+    /// They hold their objects before anything new can be submitted.
     pub async fn open(
         options: EngineOptions,
         node: Arc<W>,
@@ -106,8 +106,8 @@ impl<W: Send + Sync + 'static> Engine<W> {
         engine.start(writing);
         let forgotten = engine.archive().forget(engine.options.clock.wall());
         engine.remove_logs(&forgotten).await;
-        // All are known and have their place in line before the first goes on: what one of them
-        // submits again is then found, and not submitted twice.
+        // All are registered and queued before the first one continues: a task that it submits
+        // again is then found, and not submitted twice.
         let recoveries: Vec<Recovery> = standings
             .into_iter()
             .filter_map(|(n, standing)| engine.take_up(n, standing, registry))
@@ -143,8 +143,8 @@ impl<W: Send + Sync + 'static> Engine<W> {
             listed: submission.listed,
             task: state,
         };
-        // The place in line comes before the first wait, so that order of arrival is order of
-        // work.
+        // The place in the queue is taken before the first wait, so that tasks run in the order of
+        // arrival.
         let turn = self.queue.line_up(objects(&task), T::KIND, T::IS_URGENT);
         let turn = turn.map_err(|full| self.timed_out(&full.0))?;
         let journal = self.journal(self.last_n.fetch_add(1, Ordering::Relaxed) + 1);
@@ -162,8 +162,8 @@ impl<W: Send + Sync + 'static> Engine<W> {
         Ok(upid)
     }
 
-    /// Keeps a request id for one task while that is being journalled. One that asks again
-    /// meanwhile waits for it; one whose task is there gets that.
+    /// Reserves a request id for one task while that is journalled. The same request waits for it
+    /// meanwhile; if the task exists, it gets that one.
     async fn accept(&self, request_id: &str) -> Result<Accepting<'_, W>, Upid> {
         loop {
             let changed = self.changed.notified();
@@ -175,7 +175,8 @@ impl<W: Send + Sync + 'static> Engine<W> {
                 engine: self,
                 request_id: request_id.to_owned(),
             });
-            // Only now: the task of one that was in between is there before its place is free.
+            // Only now: a task that was accepted in between is registered before its reservation
+            // ends.
             if let Some(earlier) = self.archive().by_request(request_id) {
                 return Err(earlier.clone());
             }
@@ -186,8 +187,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         }
     }
 
-    /// Asks a task to stop. Before its point of no return it is taken back, after it this has
-    /// no effect.
+    /// Stops a task. Before its point of no return it is undone; after it this has no effect.
     pub fn stop(&self, upid: &Upid) -> Result<(), Error> {
         let stops = lock(&self.stops);
         match stops.iter().find(|(running, _)| running == upid) {
@@ -240,7 +240,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         }
     }
 
-    /// Takes an object for a synchronous operation; `Busy` when it is not free within `patience`.
+    /// Locks an object for a synchronous operation; `Busy` if it is not free within `patience`.
     pub async fn hold(&self, object: &str, kind: &str, patience: Duration) -> Result<Hold, Error> {
         let turn = self.queue.line_up(vec![object.to_owned()], kind, false);
         let turn = turn.map_err(|full| self.timed_out(&full.0))?;
@@ -248,12 +248,12 @@ impl<W: Send + Sync + 'static> Engine<W> {
         waited.ok_or_else(|| self.timed_out(object))
     }
 
-    /// Takes an object if it is free and is not waited for.
+    /// Locks an object if it is free and no task waits for it.
     pub fn try_hold(&self, object: &str) -> Option<Hold> {
         self.queue.try_hold(object)
     }
 
-    /// What is said where an object is not to be had in time.
+    /// The error when an object is not free in time.
     pub fn timed_out(&self, object: &str) -> Error {
         Error::new(ErrorKind::Busy, (self.options.timeout_text)(object))
     }
@@ -310,7 +310,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
 
     pub(crate) fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut running = lock(&self.running);
-        // Ended ones are only kept until somebody looks.
+        // Ended ones are only kept until the next look.
         while running.try_join_next().is_some() {}
         running.spawn(work);
     }
@@ -332,7 +332,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         self.archive().insert(request_id, summary);
     }
 
-    /// What is left to do once a task's end is in the journal and in the index.
+    /// The rest of a task's end, once it is in the journal and in the index.
     pub(crate) async fn conclude(&self, upid: &Upid) {
         lock(&self.stops).retain(|(running, _)| running != upid);
         let forgotten = self.archive().forget(self.options.clock.wall());
@@ -341,7 +341,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
         self.reserve.restore().await;
     }
 
-    /// Logs of tasks that are no longer remembered.
+    /// Removes the logs of tasks that are no longer kept.
     async fn remove_logs(&self, forgotten: &[Upid]) {
         for upid in forgotten {
             if let Err(error) = self.options.host.remove(&self.log_path(upid)).await {
@@ -386,7 +386,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
     }
 }
 
-/// All that a task must have for itself.
+/// All objects that a task locks.
 pub(crate) fn objects<T: Task>(task: &T) -> Vec<String> {
     task.object()
         .into_iter()
@@ -398,15 +398,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What an engine finds on disk, and begins from.
+/// The state of an engine read from disk.
 struct Opened {
     files: Files,
-    /// The tasks that had not ended, oldest first, with their numbers in the new file.
+    /// The unfinished tasks, oldest first, with their numbers in the new file.
     standings: Vec<(u64, Standing)>,
 }
 
 impl Opened {
-    /// Reads the index and all journals, and carries what had not ended over into a new file.
+    /// Reads the index and all journals, and writes the unfinished tasks to a new file.
     async fn read(options: &EngineOptions, reserve: Arc<Reserve>) -> Result<Self, Error> {
         let (host, directory) = (&options.host, &options.directory);
         let mut journals = Vec::new();
@@ -427,7 +427,7 @@ impl Opened {
         let index_lines = read_index(options, &mut archive).await?;
         let is_known = |upid: &Upid| archive.get(upid).is_some();
         known.ended.retain(|ended| !is_known(&ended.upid));
-        // Its end is in the index: nothing is owed.
+        // Its end is in the index: nothing is left to do.
         known.standing.retain(|upid, _| !is_known(upid));
         for ended in &known.ended {
             archive.insert(&ended.request_id, ended.clone().summary());
@@ -460,8 +460,8 @@ impl Opened {
     }
 }
 
-/// Reads the index of ended tasks; answers how many lines it has. A line that a crash cut off is
-/// passed over: the journal has it.
+/// Reads the index of ended tasks; returns its number of lines. A line that a crash cut off is
+/// skipped: the journal has it.
 async fn read_index(options: &EngineOptions, archive: &mut Archive) -> Result<usize, Error> {
     let (host, path) = (&options.host, options.directory.join(INDEX));
     let content = match host.read(&path).await {
@@ -470,7 +470,7 @@ async fn read_index(options: &EngineOptions, archive: &mut Archive) -> Result<us
         Err(error) => return Err(error.into()),
     };
     if !content.is_empty() && !content.ends_with(b"\n") {
-        // Close the broken line, so that the next one stands for itself.
+        // Ends the broken line, so that the next one is separate.
         host.append(&path, b"\n", true).await?;
     }
     for line in content.split(|byte| *byte == b'\n') {
@@ -482,7 +482,7 @@ async fn read_index(options: &EngineOptions, archive: &mut Archive) -> Result<us
     Ok(content.iter().filter(|byte| **byte == b'\n').count())
 }
 
-/// A request whose task is being journalled; dropped, others may try.
+/// A request whose task is being journalled; dropping it lets others try.
 struct Accepting<'a, W> {
     engine: &'a Engine<W>,
     request_id: String,

@@ -1,13 +1,13 @@
-//! The journal of all tasks: a line of JSON for everything that must be remembered.
+//! The journal of all tasks: a line of JSON for each change of a task's state.
 //!
 //! ```text
 //!   journal-00000007   accepted 1 · accepted 2 · planned 1 · planned 2 · ended 1 · …
 //!                      └ one write and one sync for all lines that come at the same time
 //! ```
 //!
-//! A file is begun anew when the engine is opened and when it has become long, with where those
-//! tasks stand that have not ended. Nothing is ever added to a file of an earlier run: its
-//! last line may be half of one.
+//! A new file is started when the engine is opened and when the old one is long. It begins with
+//! the states of unfinished tasks. Nothing is ever added to a file of an earlier run: its
+//! last line may be incomplete.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::archive::Ended;
 
-/// Who submitted what.
+/// The first line of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Accepted {
     pub(crate) upid: Upid,
@@ -29,7 +29,7 @@ pub(crate) struct Accepted {
     pub(crate) task: Value,
 }
 
-/// What a journal or an index says that was written before there were tasks which are not listed.
+/// The default for journals and indexes from before there were unlisted tasks.
 pub(crate) fn yes() -> bool {
     true
 }
@@ -39,35 +39,35 @@ pub(crate) fn is_yes(flag: &bool) -> bool {
     *flag
 }
 
-/// What is remembered of a task.
+/// A change of a task's state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
     Accepted(Accepted),
-    /// Where a task stands that an earlier run had begun.
+    /// The state of a task from an earlier run.
     Standing(Standing),
-    /// All steps before are done. The step's names are chosen; its act may have begun.
+    /// All earlier steps are done. This step's names are chosen; its act may have begun.
     Planned {
         step: usize,
         task: Value,
     },
-    /// The step is done. Written by earlier versions; the next step's plan says it as well.
+    /// The step is done. Written by earlier versions; now the next step's plan implies it.
     Done {
         step: usize,
         task: Value,
     },
-    /// The work is being taken back, because of this.
+    /// The task is being undone, for this reason.
     Failed {
         reason: String,
     },
-    /// The step is taken back.
+    /// The step is undone.
     Undone {
         step: usize,
     },
     Ended(Ended),
 }
 
-/// A line and whose it is.
+/// A line and its task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// The number of the task in its file; files of one task have none.
@@ -85,16 +85,16 @@ impl Entry {
     }
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Standing {
     pub(crate) accepted: Accepted,
-    /// The newest state of the task.
+    /// The newest value of the task.
     pub(crate) task: Value,
     /// How many steps were planned and how many of those are done.
     pub(crate) planned: usize,
     pub(crate) done: usize,
-    /// Why it is being taken back, if it is.
+    /// Why it is being undone, if it is.
     pub(crate) failed: Option<String>,
 }
 
@@ -125,7 +125,7 @@ impl Standing {
     }
 }
 
-/// What journals say, file by file.
+/// The content of journals, read file by file.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) standing: HashMap<Upid, Standing>,
@@ -133,7 +133,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Reads a file; later files count more. A line that a crash cut off never counted.
+    /// Reads a file; later files take precedence. A line that a crash cut off does not count.
     pub(crate) fn read(&mut self, content: &[u8]) {
         let mut standing: BTreeMap<u64, Standing> = BTreeMap::new();
         let lines = content.split(|byte| *byte == b'\n');

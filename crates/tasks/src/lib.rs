@@ -1,4 +1,4 @@
-//! The job engine: long work that survives the process which does it.
+//! The task engine: long work that survives the process that runs it.
 //!
 //! ```text
 //!   submit ─► journal "accepted" (durable) ─► UPID
@@ -14,9 +14,9 @@
 //! It knows nothing of guests: a task is a type with steps (`Task`, `Step`), and what the steps
 //! work on is the task's `Node`.
 //!
-//! **Invariants.** What a step is going to make has its name in the journal before it is made.
-//! A task that was acknowledged ends, or is visibly `stuck`; it is never forgotten. The line for an
-//! object is bounded in length and in time. What a full disk must not hold up has space of its own.
+//! **Invariants.** The name of everything that a step creates is in the journal before it is created.
+//! A task that was acknowledged ends, or is visibly `stuck`; it is never lost. The queue for an
+//! object is bounded in length and in time. Work that must go on when the disk is full has reserved space.
 //! Only the engine writes below its directory.
 
 mod archive;

@@ -1,11 +1,11 @@
-//! Turns: work on one object goes in the order in which it was asked for.
+//! Queues: work on one object runs in the order of the requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// All who hold or wait for objects.
+/// All holders of objects and those that wait for them.
 #[derive(Default, Clone)]
 pub(crate) struct Queue {
     inner: Arc<Inner>,
@@ -26,15 +26,15 @@ struct State {
 /// How many may wait for one object; more are refused.
 const WAITING: usize = 64;
 
-/// And how many more of the urgent ones.
+/// How many more urgent ones.
 const URGENT: usize = 16;
 
-/// One place in the line of an object.
+/// One place in the queue of an object.
 struct Place {
     number: u64,
     kind: String,
     is_urgent: bool,
-    /// Its turn has come.
+    /// It holds the object.
     holds: bool,
 }
 
@@ -48,11 +48,11 @@ impl Place {
     }
 }
 
-/// The line of this object is full.
+/// The queue of this object is full.
 #[derive(Debug)]
 pub(crate) struct Full(pub(crate) String);
 
-/// A place in the line of each of some objects. Dropping it gives it up.
+/// A place in the queue of each of some objects. Dropping it gives it up.
 pub struct Turn {
     queue: Queue,
     objects: Vec<String>,
@@ -60,12 +60,12 @@ pub struct Turn {
     is_urgent: bool,
 }
 
-/// The objects are ours until this is dropped.
+/// Holds the objects until it is dropped.
 pub struct Hold(#[expect(dead_code, reason = "held for its drop")] Turn);
 
 impl Queue {
-    /// Takes a place in each line, at once: two that want the same objects have the same order in
-    /// all of them, so neither waits for the other. An urgent one goes before all that only wait.
+    /// Takes a place in each queue, atomically: two that want the same objects have the same order
+    /// in all of them, so there is no deadlock. An urgent one goes before all that are waiting.
     pub(crate) fn line_up(
         &self,
         objects: Vec<String>,
@@ -84,12 +84,12 @@ impl Queue {
         Ok(self.place(state, objects, kind, is_urgent))
     }
 
-    /// The same for a task that was in line before: it is not refused.
+    /// The same for a task that was queued before a restart: it is never refused.
     pub(crate) fn resume(&self, objects: Vec<String>, kind: &str, is_urgent: bool) -> Turn {
         self.place(self.state(), objects, kind, is_urgent)
     }
 
-    /// Takes an object if it is free and is not waited for.
+    /// Takes an object if it is free and no task waits for it.
     pub(crate) fn try_hold(&self, object: &str) -> Option<Hold> {
         let state = self.state();
         if state.objects.contains_key(object) {
@@ -134,7 +134,7 @@ impl Queue {
 }
 
 impl Turn {
-    /// Waits until none that goes before is of a kind that `excludes` names. May be dropped.
+    /// Waits until no earlier one is of a kind that `excludes` names. May be dropped.
     pub async fn wait(self, excludes: impl Fn(&str) -> bool + Send) -> Hold {
         let inner = self.queue.inner.clone();
         loop {
@@ -149,7 +149,7 @@ impl Turn {
         }
     }
 
-    /// Takes all the objects, if their turn has come in all lines.
+    /// Takes all the objects, if it is first in all queues.
     fn take(&self, excludes: &impl Fn(&str) -> bool) -> bool {
         let mut state = self.queue.state();
         let is_blocked = self.objects.iter().any(|object| {
@@ -209,7 +209,7 @@ mod tests {
         let stop = line_up(&queue, &["guest/1"], "qmstop");
         assert!(!stop.take(&|_| true));
         drop(working);
-        // Its turn is before the first of those that wait, who wait for it too.
+        // It goes before the waiting ones, which also wait for it.
         assert!(!waiting[0].take(&|_| true));
         let stopping = stop.wait(|_| true).await;
         assert!(!waiting[0].take(&|_| true));

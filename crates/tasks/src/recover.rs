@@ -1,4 +1,4 @@
-//! Decides what becomes of a task that a dead process left behind.
+//! Recovers a task of a dead process.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::registry::Recovery;
 use crate::run::{INTERRUPTED, Runner};
 use crate::{Task, Turn};
 
-/// Takes the task's place in line at once; the rest happens in the returned future.
+/// Takes the task's place in the queue at once; the rest happens in the returned future.
 pub(crate) fn recover<T: Task>(
     engine: Arc<Engine<T::Node>>,
     n: u64,
@@ -39,8 +39,8 @@ async fn run_again<T: Task>(runner: Runner<T::Node>, turn: Turn, standing: Stand
     let kinds = task.clone();
     let hold = turn.wait(move |kind| kinds.excludes(kind)).await;
     runner.cx.log("the agent was restarted; recovering").await;
-    // What the dead process had started could still change the world under our hands: nothing is
-    // decided before it has ended.
+    // Children of the dead process could still change the host meanwhile: nothing is decided before
+    // they have ended.
     runner.end_children().await;
     let error = standing
         .failed
@@ -63,8 +63,8 @@ async fn run_again<T: Task>(runner: Runner<T::Node>, turn: Turn, standing: Stand
     }
 }
 
-/// Whether enough steps are done to go forward; the last one may be done without the journal
-/// saying so, then the world is asked until it tells.
+/// Whether enough steps are done to go forward. The last one may be done although the journal does
+/// not say so; then it is probed until there is an answer.
 async fn is_past_return<T: Task>(
     runner: &Runner<T::Node>,
     standing: &Standing,

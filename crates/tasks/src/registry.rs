@@ -1,4 +1,4 @@
-//! Which code runs which journal.
+//! Finds the code for a journal.
 
 use std::collections::BTreeMap;
 use std::future::Future;

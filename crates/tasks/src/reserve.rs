@@ -1,5 +1,5 @@
-//! Space on the disk that is kept for what must go on when the rest is full: stopping a guest, and
-//! the end of what has begun.
+//! Disk space that is reserved for work that must go on when the disk is full: stopping a guest,
+//! and the end of what has begun.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sys::{SharedHost, SysError};
 use tracing::warn;
 
-/// A file whose only use is to be removed.
+/// A file that only reserves space, to be removed when that is needed.
 pub(crate) struct Reserve {
     host: SharedHost,
     path: PathBuf,
@@ -16,7 +16,7 @@ pub(crate) struct Reserve {
 }
 
 impl Reserve {
-    /// Takes the space, if there is as much.
+    /// Reserves the space, if there is enough.
     pub(crate) async fn open(host: SharedHost, directory: &Path, bytes: usize) -> Self {
         let reserve = Self {
             host,
@@ -33,12 +33,12 @@ impl Reserve {
         reserve
     }
 
-    /// Whether the disk was full, and is: then only what must go on may begin.
+    /// Whether the disk was full, and still is: then only work that must go on may begin.
     pub(crate) async fn is_used_up(&self) -> bool {
         !self.is_held.load(Ordering::Relaxed) && !self.restore().await
     }
 
-    /// Takes the space back, once there is more than that. Says whether it is held.
+    /// Reserves the space again, once there is more than that. Returns whether it is reserved.
     pub(crate) async fn restore(&self) -> bool {
         if self.is_held.load(Ordering::Relaxed) {
             return true;
@@ -62,8 +62,8 @@ impl Reserve {
         self.is_held.load(Ordering::Relaxed)
     }
 
-    /// Adds to a file, durably. What `must` be written is written into the space that is kept,
-    /// where there is no other.
+    /// Appends to a file, durably. If the disk is full, data that `must` be written uses the
+    /// reserved space.
     pub(crate) async fn append(
         &self,
         path: &Path,
@@ -78,7 +78,7 @@ impl Reserve {
         }
     }
 
-    /// Adds what must be written to a file, and need not be durable.
+    /// Appends data that must be written, but need not be durable.
     pub(crate) async fn add(&self, path: &Path, content: &[u8]) -> Result<(), SysError> {
         match self.host.append(path, content, false).await {
             Err(error) if error.is_full() && self.give_up().await => {
@@ -105,7 +105,7 @@ impl Reserve {
     }
 }
 
-/// Bytes that no file system makes smaller.
+/// Bytes that no file system can compress.
 fn filling(bytes: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let words = (0..bytes / 8).map(|_| {

@@ -15,16 +15,16 @@ use crate::journal::Line;
 use crate::writer::Writer;
 use crate::{Hold, Probe, Submission, Task, TaskContext, TaskState, TaskSummary, Turn};
 
-/// The pauses between attempts of what must not be given up, in seconds; the last one repeats.
+/// The pauses between retries of work that must not be given up, in seconds; the last one repeats.
 const RETRY_PAUSES_S: [u64; 5] = [0, 1, 2, 5, 15];
 
-/// How often a step that is running by itself is asked, in milliseconds.
+/// How often a running job of a step is polled, in milliseconds.
 const PROBE_PAUSE_MS: u64 = 100;
 
-/// How often a task that waits for its turn looks at the clock.
+/// How often a waiting task checks its time limit.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where a task writes what must be remembered of it.
+/// The journal of one task.
 pub(crate) struct Journal {
     writer: Writer,
     n: u64,
@@ -40,7 +40,7 @@ impl Journal {
         self.writer.write(self.n, line, on_full_disk).await
     }
 
-    /// Adds a line; durable on return. What has begun goes on also on a full disk.
+    /// Adds a line; durable on return. A task that has begun continues on a full disk.
     async fn write(&self, line: Line) -> Result<(), Error> {
         self.writer.write(self.n, line, true).await
     }
@@ -92,7 +92,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 
-    /// Waits for a new task's turn, as long as it has patience.
+    /// Waits for a new task's objects, within its patience.
     async fn turn<T: Task<Node = W>>(&self, turn: Turn, task: &T) -> Result<Hold, Error> {
         let kinds = task.clone();
         let taking = turn.wait(move |kind| kinds.excludes(kind));
@@ -111,7 +111,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 
     /// Runs the steps from `from` on; the first `planned` of them were begun before. Fails only
-    /// before the point of no return, with the number of steps that must be undone.
+    /// before the point of no return, with the number of steps to undo.
     pub(crate) async fn forward<T: Task<Node = W>>(
         &self,
         task: &mut T,
@@ -138,9 +138,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
         Ok(())
     }
 
-    /// Decides after a failed step. The last one before the point of no return may have been
-    /// done all the same (a commit whose answer was lost): then what follows it must happen, so
-    /// the world is asked until it tells.
+    /// Decides after a failed step. The last step before the point of no return may have taken
+    /// effect nevertheless (a commit whose answer was lost): then the following steps must run, so
+    /// it is probed until there is an answer.
     async fn settle<T: Task<Node = W>>(
         &self,
         task: &mut T,
@@ -149,7 +149,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         error: Error,
     ) -> Result<(), (usize, Error)> {
         if !begun {
-            // Nothing of the step is in the journal or in the world: there is nothing to undo.
+            // Nothing of the step is in the journal or done: there is nothing to undo.
             return Err((step, error));
         }
         if step + 1 != T::steps().point_of_no_return() {
@@ -184,11 +184,11 @@ impl<W: Send + Sync + 'static> Runner<W> {
         } else if !self.is_done(task, step).await? {
             action.act(&self.cx, task).await?;
         }
-        // That it is done, the next step's plan or the end will say.
+        // The next step's plan or the end implies that it is done.
         Ok(())
     }
 
-    /// Whether a step that was begun earlier is done, after waiting for what runs by itself.
+    /// Whether a step that was begun earlier is done, after waiting for its running jobs.
     pub(crate) async fn is_done<T: Task<Node = W>>(
         &self,
         task: &mut T,
@@ -208,7 +208,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 
-    /// The same, asked until there is an answer: a store or host that is out of reach now decides
+    /// The same, repeated until there is an answer: a store or host that is out of reach decides
     /// nothing.
     pub(crate) async fn is_done_at_last<T: Task<Node = W>>(
         &self,
@@ -224,7 +224,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 
-    /// Ends what the task has started and not waited for.
+    /// Kills the processes that the task has started and not waited for.
     pub(crate) async fn end_children(&self) {
         let mut patience = Patience::default();
         while let Err(error) = self.cx.empty_scope().await {
@@ -232,8 +232,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
     }
 
-    /// Submits what follows, waits for its end and ends the task: whoever waits for a rollback
-    /// that starts the guest then finds it started. What follows needs what this one held.
+    /// Submits the follow-up, waits for its end and ends the task: a caller who waits for a
+    /// rollback that starts the guest then finds it started. The follow-up needs the objects that
+    /// this one held.
     pub(crate) async fn succeed<T: Task<Node = W>>(&self, task: &T, hold: Hold) {
         let mut hold = Some(hold);
         for attempt in 0.. {
@@ -253,8 +254,8 @@ impl<W: Send + Sync + 'static> Runner<W> {
         self.end(task.verdict()).await;
     }
 
-    /// Waits for the end of what follows, and says whether it only ended because the agent was
-    /// restarted. What else goes wrong with it is a warning: the task's own work is done.
+    /// Waits for the end of the follow-up, and returns whether it only ended because the agent was
+    /// restarted. Any other failure of it is a warning: the task's own work is done.
     async fn is_interrupted(&self, next: &Upid) -> bool {
         match self.engine.wait(next).await {
             Ok(summary) if summary.is_ok() => {}
@@ -268,7 +269,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
                 self.cx.warn(&status).await;
             }
             Ok(_) => self.cx.warn(&format!("{next} is stuck")).await,
-            // One that ended so long ago that it is forgotten.
+            // It ended so long ago that it is no longer kept.
             Err(error) => self.cx.log(&error.to_string()).await,
         }
         false
@@ -324,7 +325,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         self.journal.write(Line::Undone { step }).await
     }
 
-    /// Writes the end, until it is written.
+    /// Writes the end, retrying until it is written.
     pub(crate) async fn end(&self, result: Result<(), Error>) {
         let warnings = self.cx.warnings.load(Ordering::Relaxed);
         let fields = match &result {
@@ -359,13 +360,13 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 }
 
-/// How a task ends that was asked to stop before its point of no return.
+/// The status of a task that was stopped before its point of no return.
 const STOPPED: &str = "received interrupt";
 
-/// How a task ends that was taken back because its process had ended.
+/// The status of a task that was undone because its process had ended.
 pub(crate) const INTERRUPTED: &str = "interrupted by a restart";
 
-/// Pauses between attempts of what must not be given up.
+/// Pauses between retries of work that must not be given up.
 #[derive(Default)]
 struct Patience {
     attempts: usize,
@@ -387,7 +388,7 @@ fn state<T: Task>(task: &T) -> Result<serde_json::Value, Error> {
         .map_err(|error| Error::bug(format!("task {} cannot be journalled: {error}", T::NAME)))
 }
 
-/// A step that panics has failed: what holds an object must come to an end.
+/// A panic counts as the step's failure, so that the task ends and releases its objects.
 async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let done = AssertUnwindSafe(work).catch_unwind().await;
     done.unwrap_or_else(|_| {

@@ -1,4 +1,4 @@
-//! What a task is.
+//! Tasks and their steps.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{Engine, Submission, TaskContext};
 
-/// Submits a task that follows another.
+/// Submits a follow-up task.
 pub type FollowUp<W> = Box<
     dyn for<'a> FnOnce(
             &'a Engine<W>,
@@ -20,28 +20,27 @@ pub type FollowUp<W> = Box<
         + Sync,
 >;
 
-/// What the world says of a step.
+/// The result of probing a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
     NotDone,
-    /// Something that the step started is still at it; ask again.
+    /// A job that the step started is still running; probe again.
     Running,
     Done,
 }
 
-/// Long work, as a value: its inputs, what its steps have planned and what they have found.
+/// Long work, as a value: its inputs, and what its steps have planned and found.
 ///
-/// The whole value is journalled before and after every step, so its fields are what steps
-/// hand to each other. A step fills fields in `plan` and `act` and reads those of steps before
-/// it.
+/// The whole value is journalled before and after every step, so steps pass data in its fields. A
+/// step fills fields in `plan` and `act` and reads those of earlier steps.
 pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// What the steps work on.
     type Node: Send + Sync + 'static;
 
-    /// The one name, e.g. `qemu_start`; it finds the task's code when a journal is read.
+    /// The one name, e.g. `qemu_start`, by which the task's code is found when a journal is read.
     const NAME: &'static str;
-    /// Raised when the meaning of the fields or steps changes. Journals of another version are
-    /// not run: they are marked stuck.
+    /// Raised when the meaning of the fields or steps changes. Journals of other versions are not
+    /// run: they are marked stuck.
     const VERSION: u32;
     /// The type in the UPID, e.g. `qmstart`.
     const KIND: &'static str;
@@ -49,43 +48,42 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The steps, in order.
     fn steps() -> Steps<Self>;
 
-    /// Whether it goes before all that only wait for the object: what ends something gets through.
+    /// Whether it goes before all waiting tasks of the object, so that a stop gets through.
     const IS_URGENT: bool = false;
 
-    /// Whether it may begin on a full disk: it needs little space, or frees some.
+    /// Whether it may begin on a full disk, because it needs little space or frees some.
     const ON_FULL_DISK: bool = false;
 
-    /// How long it waits for its turn.
+    /// How long it waits for its objects.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// What the task works on and waits for its turn at, e.g. `guest/100`.
+    /// The object that the task locks, e.g. `guest/100`.
     fn object(&self) -> Option<String>;
 
-    /// What it needs for itself besides, e.g. the guest that it copies.
+    /// Other objects that it locks, e.g. the guest that it copies.
     fn other_objects(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What is submitted, in the name of the same user, once this task has gone through. It is
-    /// submitted once, also through a restart.
+    /// The task to submit for the same user once this one has succeeded. It is submitted exactly
+    /// once, even across a restart.
     fn follow_up(&self) -> Option<FollowUp<Self::Node>> {
         None
     }
 
-    /// What is told of a task that has gone through and yet could not do all that it was asked
-    /// to. What it did stays.
+    /// The error of a task that ran to its end but could not do everything. Its changes stay.
     fn verdict(&self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Whether an earlier task of that kind must have ended before this one begins.
+    /// Whether this task waits for earlier tasks of that kind.
     fn excludes(&self, _kind: &str) -> bool {
         true
     }
 }
 
-/// The steps of a task. The point of no return lies between the two lists: with all of the first
-/// one done the work is kept and recovery goes forward, with fewer it undoes.
+/// The steps of a task. The point of no return is between the two lists: once the whole first list
+/// is done, the work is kept and recovery goes forward; before, it undoes.
 pub struct Steps<T: 'static> {
     pub before: &'static [&'static dyn Step<T>],
     pub after: &'static [&'static dyn Step<T>],
@@ -109,30 +107,31 @@ impl<T: Task> Steps<T> {
     }
 }
 
-/// One step. It is written so that each method may be repeated and may be stopped anywhere.
+/// One step. Each method may be repeated and may be interrupted anywhere.
 #[async_trait]
 pub trait Step<T: Task>: Send + Sync {
-    /// As it stands in the journal and in errors, e.g. `create-scope`.
+    /// The name in the journal and in errors, e.g. `create-scope`.
     fn name(&self) -> &'static str;
 
     /// Chooses every name, id and address that `act` will use and writes them into the task.
-    /// Changes nothing in the world. The result is durable before `act` begins. A step without
-    /// choices leaves it out.
+    /// Changes nothing else. The result is durable before `act` begins. A step without choices
+    /// leaves it out.
     async fn plan(&self, _cx: &TaskContext<T::Node>, _task: &mut T) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Looks whether the world is as it is after `act`, and fills in what `act` would have. Left out
-    /// where `act` may simply be repeated, or is before the point of no return and not the last.
+    /// Checks whether the effects of `act` are there, and fills in what `act` would have. Left out
+    /// if `act` can simply be repeated, or if the step is before the point of no return and not the
+    /// last.
     async fn probe(&self, _cx: &TaskContext<T::Node>, _task: &mut T) -> Result<Probe, Error> {
         Ok(Probe::NotDone)
     }
 
-    /// Does it. An error means that it is not done; parts of it may be.
+    /// Does the work. After an error it may be done in part.
     async fn act(&self, cx: &TaskContext<T::Node>, task: &mut T) -> Result<(), Error>;
 
-    /// Takes back what `act` did, wholly, partly or not at all. Never called after the point of
-    /// no return, and left out where there is nothing to take back.
+    /// Undoes `act`, which may be done wholly, partly or not at all. Never called after the point
+    /// of no return, and left out if there is nothing to undo.
     async fn undo(&self, _cx: &TaskContext<T::Node>, _task: &T) -> Result<(), Error> {
         Ok(())
     }

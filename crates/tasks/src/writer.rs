@@ -1,5 +1,5 @@
-//! Writes the journal and the index of ended tasks: lines that come at the same time are one write
-//! and one sync.
+//! Writes the journal and the index of ended tasks: lines that arrive together are one write and
+//! one sync.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,21 +15,21 @@ use crate::engine::lock;
 use crate::journal::{Entry, Line, Standing};
 use crate::reserve::Reserve;
 
-/// A file of the journal that is longer than this, in bytes, gives way to a new one.
+/// A file of the journal that is longer than this, in bytes, is replaced by a new one.
 const LONG: usize = 256 << 10;
 
-/// An index with more lines than this is written anew with what is remembered.
+/// An index with more lines than this is rewritten.
 const INDEX_LINES: usize = 3 * KEPT;
 
 /// A line to be written.
 struct Job {
     entry: Entry,
-    /// Written also where the disk is full.
+    /// Must be written even if the disk is full.
     must: bool,
     written: oneshot::Sender<Result<(), Arc<SysError>>>,
 }
 
-/// Takes lines. Clones write to the same journal.
+/// Accepts lines. Clones write to the same journal.
 #[derive(Clone)]
 pub(crate) struct Writer(mpsc::UnboundedSender<Job>);
 
@@ -58,11 +58,11 @@ pub(crate) struct Files {
     /// The number of the journal's newest file.
     pub(crate) number: u64,
     pub(crate) bytes: usize,
-    /// How much of that it began with.
+    /// How many bytes it began with.
     pub(crate) begins_at: usize,
-    /// The tasks in it that have not ended, and where they stand.
+    /// The unfinished tasks in it, and their states.
     pub(crate) open: BTreeMap<u64, Standing>,
-    /// A file that was to take the journal's place and could not be written. It would count more.
+    /// A new file of the journal that could not be completed. It would take precedence.
     pub(crate) leftover: Option<PathBuf>,
     pub(crate) archive: Arc<Mutex<Archive>>,
     pub(crate) index_lines: usize,
@@ -71,7 +71,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The work of writing, to be run beside the engine, and what takes lines to it.
+    /// The writing loop, to run beside the engine, and the handle that passes lines to it.
     pub(crate) fn run(mut self) -> (Writer, impl Future<Output = ()> + Send) {
         let (sender, mut jobs) = mpsc::unbounded_channel();
         let work = async move {
@@ -84,8 +84,8 @@ impl Files {
         (Writer(sender), work)
     }
 
-    /// Begins with what an earlier run had not ended. On return that is durable here, and all that
-    /// it had ended is in the index for good.
+    /// Starts with the unfinished tasks of an earlier run. On return they are durable here, and the
+    /// tasks that it had ended are durable in the index.
     pub(crate) async fn carry_over(&mut self) -> Result<(), Error> {
         self.write_standings().await?;
         if !self.unindexed.is_empty() {
@@ -97,7 +97,7 @@ impl Files {
         Ok(())
     }
 
-    /// Writes where all tasks stand that have not ended; the first lines of a file.
+    /// Writes the states of all unfinished tasks, as the first lines of a file.
     async fn write_standings(&mut self) -> Result<(), SysError> {
         let line = |(n, standing): (&u64, &Standing)| {
             let line = Line::Standing(standing.clone());
@@ -126,7 +126,7 @@ impl Files {
         match result {
             Ok(()) => answers.extend(batch.into_iter().map(|job| (job, Ok(())))),
             Err(error) if error.is_full() => {
-                // Each for itself, those first that must be.
+                // Each by itself; those that must be written first.
                 let (must, may): (Vec<Job>, Vec<Job>) = batch.into_iter().partition(|job| job.must);
                 for job in must.into_iter().chain(may) {
                     let text = job.entry.text();
@@ -148,7 +148,8 @@ impl Files {
             // Its task may have been stopped meanwhile.
             let _ = job.written.send(result);
         }
-        // Not again and again where what has not ended is long itself.
+        // Compared with the starting size, so that a long list of unfinished tasks does not lead to
+        // a new file each time.
         if self.bytes > LONG + 2 * self.begins_at {
             self.begin_anew().await;
         }
@@ -173,7 +174,8 @@ impl Files {
         }
     }
 
-    /// Adds ends to the index. It need not be durable: the journal has them until it is.
+    /// Adds ended tasks to the index. It need not be durable, because the journal keeps them until
+    /// it is.
     async fn bring_index_up(&mut self) {
         if self.unindexed.is_empty() {
             return;
@@ -203,8 +205,8 @@ impl Files {
         }
     }
 
-    /// Begins another file, with where all stand that have not ended. The one before goes once all
-    /// else that it says is in the index for good.
+    /// Starts another file, with the states of all unfinished tasks. The old one is removed once
+    /// its ended tasks are durable in the index.
     async fn begin_anew(&mut self) {
         if !self.unindexed.is_empty() {
             return;
@@ -218,7 +220,7 @@ impl Files {
         self.number += 1;
         match self.write_standings().await {
             Ok(()) => {
-                // Where it stays, the newer one counts more.
+                // If it stays, the newer one takes precedence.
                 if let Err(error) = self.host.remove(&old).await {
                     warn!(%error, "an old file of the journal");
                 }

@@ -17,7 +17,7 @@ use tasks::{
 use testkit::fault_sweep::{Scene, sweep_faults};
 use testkit::{FakeHost, Fault, Faults, HastyClock, ManualClock};
 
-/// Makes a file, a scope and a second file; the second file is what it was for.
+/// Creates a file, a scope and a second file; the second file is its purpose.
 #[derive(Debug, Clone, Serialize, Deserialize, Default)]
 struct Build {
     draft: Option<PathBuf>,
@@ -126,7 +126,7 @@ impl Task for Build {
     }
 }
 
-/// Does nothing but have a `Build` done after it.
+/// Does nothing itself, but a `Build` follows it.
 #[derive(Debug, Clone, Serialize, Deserialize, Default)]
 struct Lead;
 
@@ -277,7 +277,7 @@ async fn a_second_death_during_recovery_is_survived_too() {
     }
 }
 
-/// What follows a task happens once and wholly, also where only the death of the agent broke it off.
+/// A follow-up happens once and wholly, even if only the agent's death interrupted it.
 #[tokio::test]
 async fn what_follows_is_done_in_the_end() {
     let mut survived = 0;
@@ -308,7 +308,7 @@ async fn what_follows_is_done_in_the_end() {
             let is_ok = |task: &&tasks::TaskSummary| matches!(&task.state, TaskState::Ended { status, .. } if status == "OK");
             of_kind.filter(is_ok).count()
         };
-        // Where it was not taken back, what follows was done, once.
+        // If it was not undone, the follow-up was done, once.
         assert_eq!(is_ok("lead"), is_ok("imgcopy"), "{call}");
         assert!(is_ok("imgcopy") < 2, "{call}");
         survived += is_ok("imgcopy");
@@ -400,7 +400,7 @@ async fn on_a_full_disk_nothing_is_accepted_and_nothing_is_left() {
     assert!(matches!(state, TaskState::Ended { status, .. } if status == "OK"));
 }
 
-/// What the engine keeps on disk, beside its folder.
+/// The files of the engine, besides its folder.
 fn files(host: &FakeHost) -> Vec<String> {
     let all = host.inventory(&["/data"]);
     let files = all.iter().filter_map(|line| line.strip_prefix("file "));
@@ -480,7 +480,7 @@ async fn old_tasks_are_forgotten_with_their_logs_and_the_index_is_shortened() {
     let (too_many, second) = line(2, now - 1000);
     let (kept, _) = line(3, now - 999);
     let newer = (3..5_003).map(|number| line(number, now - 999).1);
-    // Lines that an older program left in a long index count as lines.
+    // Incomplete lines that an older program left in a long index count as lines.
     let rest = (0..10_000).map(|_| "cut off by a crash\n".to_owned());
     let index: String = [first, second]
         .into_iter()
@@ -543,7 +543,7 @@ impl Task for Stop {
     }
 }
 
-/// A step that a mistake ends.
+/// A step that panics.
 #[derive(Debug, Clone, Serialize, Deserialize, Default)]
 struct Mistake;
 
@@ -603,7 +603,7 @@ async fn on_a_full_disk_what_has_begun_ends_and_a_stop_still_begins() {
         .await
         .unwrap();
     host.set_free(Some(0));
-    // It goes through on the space that was kept, and its end is written.
+    // It succeeds using the reserved space, and its end is written.
     assert!(engine.wait(&upid).await.unwrap().is_ok());
     assert!(!files(&host).iter().any(|file| file.ends_with(".journal")));
     assert!(!files(&host).contains(&"/tasks/reserve".to_owned()));
@@ -619,7 +619,7 @@ async fn on_a_full_disk_what_has_begun_ends_and_a_stop_still_begins() {
     drop(engine);
     let engine = open(&host).await;
     assert!(engine.get(&stop).unwrap().is_ok());
-    // With room again, all is as before, and space is kept again.
+    // With room again, everything is as before, and the space is reserved again.
     host.set_free(None);
     let upid = engine
         .submit(submission(""), Build::default())
@@ -644,13 +644,13 @@ async fn a_line_is_bounded_in_length_and_in_time() {
     };
     assert_eq!(refused.message, "guest/100 is taken");
     assert_eq!(accepted.len(), 64);
-    // One that ends something gets in all the same, and goes first.
+    // An urgent one is accepted nevertheless, and goes first.
     let stop = engine.submit(submission(""), Stop).await.unwrap();
     let status = async |upid: &Upid| match engine.wait(upid).await.unwrap().state {
         TaskState::Ended { status, .. } => status,
         state => panic!("{state:?}"),
     };
-    // Time runs away from those that wait.
+    // The waiting ones run out of time.
     for upid in accepted.iter().chain([&stop]) {
         while engine.get(upid).unwrap().state == TaskState::Running {
             clock.advance(std::time::Duration::from_secs(1));
@@ -711,7 +711,7 @@ async fn journals_of_an_earlier_version_are_taken_over_also_by_one_that_dies() {
     }
 }
 
-/// A task takes as many writes as it has steps that are planned, and two more.
+/// A task takes as many writes as it has planned steps, and two more.
 #[tokio::test]
 async fn a_step_is_one_write_of_the_journal() {
     let host = host().await;
@@ -768,7 +768,8 @@ async fn a_long_journal_gives_way_to_a_new_one() {
     assert_eq!(engine.list(&all).len(), 12);
 }
 
-/// Tasks may wait for days, or be stuck: the journal must not grow with all that goes by meanwhile.
+/// Tasks may wait for days, or be stuck: the journal must not grow with all the tasks that end
+/// meanwhile.
 #[tokio::test]
 async fn a_long_journal_gives_way_also_where_tasks_have_not_ended() {
     let host = host().await;

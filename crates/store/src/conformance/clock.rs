@@ -1,4 +1,4 @@
-//! A clock that a test moves by hand.
+//! A clock that tests advance by hand.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const WALL_AT_START: UnixTime = 1_790_000_000;
 
 impl Default for ManualClock {
     fn default() -> Self {
-        // Not zero, so that nothing takes a time for the absence of one.
+        // Not zero, so that no time is mistaken for a missing one.
         Self {
             now: watch::Sender::new(Duration::from_secs(1000)),
         }
@@ -46,7 +46,7 @@ impl Clock for ManualClock {
         let deadline = now.borrow().saturating_add(duration);
         Box::pin(async move {
             if now.wait_for(|now| *now >= deadline).await.is_err() {
-                // Without a clock no time passes any more.
+                // If the clock is gone, no time passes any more.
                 std::future::pending().await
             }
         })

@@ -34,7 +34,7 @@ pub async fn revisions_grow_by_commit(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
     let mut last = Revision(0);
     for round in 0..20 {
-        // The same value again is a commit like any other.
+        // Writing the same value again is a commit like any other.
         let revision = put(&*store, "a", "same").await;
         assert!(
             revision > last,
@@ -139,14 +139,14 @@ pub async fn what_nobody_waits_for_is_over_before_a_linear_read(backend: &dyn Ba
     for round in 0..200 {
         let name = key(format!("left/{round}"));
         let commit = Commit::new().put(name.clone(), b"x".to_vec());
-        // Polled once, so that it has begun, and given up.
+        // Polled once, so that it has begun, then dropped.
         tokio::select! {
             biased;
             _ = store.commit(commit) => {}
             () = std::future::ready(()) => {}
         }
         let (seen, _) = done(store.get(&name, Read::Linear).await);
-        // Whatever was done by anyone has come after it.
+        // Later commits come after it.
         put(&*store, "other", "x").await;
         let (later, _) = done(store.get(&name, Read::Linear).await);
         assert_eq!(

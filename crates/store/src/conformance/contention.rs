@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent commits.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::{Commit, Precondition, Prefix, SharedStore, StoreError};
 const COUNTERS: usize = 8;
 const ROUNDS: usize = 25;
 
-/// Reads a number and writes the next one, until it was nobody else. Gives the conflicts.
+/// Increments a number, retrying after conflicts. Returns the number of conflicts.
 async fn increment(store: &SharedStore) -> usize {
     let mut conflicts = 0;
     loop {

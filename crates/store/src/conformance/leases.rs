@@ -1,4 +1,4 @@
-//! What a lease promises: not before its time, and then all of its keys.
+//! Leases: they end not before their time, and then with all of their keys.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::{
     Change, Commit, LeaseId, Precondition, Prefix, Revision, SharedStore, StoreError, limits,
 };
 
-/// Longer than anything a case lets pass while the lease must live.
+/// Longer than any time that a case lets pass while the lease must live.
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_secs(2);
-/// More than `SHORT`, and several times it is less than `LONG`.
+/// More than `SHORT`, and a fraction of `LONG`.
 const PASS: Duration = Duration::from_secs(3);
 
 async fn put_leased(store: &SharedStore, name: &str, lease: LeaseId) -> Revision {
@@ -23,7 +23,7 @@ async fn put_leased(store: &SharedStore, name: &str, lease: LeaseId) -> Revision
     )
 }
 
-/// Lets a short lease of its own end, which shows that the store has looked at its clock.
+/// Lets a short lease of its own end, which shows that the store has read its clock.
 async fn pass_and_see(backend: &dyn Backend, store: &SharedStore) {
     let lease = done(store.grant(SHORT).await);
     let revision = put_leased(store, "short", lease).await;
@@ -211,7 +211,7 @@ pub async fn lease_of_many_keys(backend: &dyn Backend) {
     assert_eq!(all(&*store, &prefix("many")).await.0, []);
 }
 
-/// The way to hold a lock: who lost it cannot commit, not even if nobody has noticed.
+/// The way to hold a lock: a holder that lost its lease cannot commit, even before anyone notices.
 pub async fn lock_by_lease_and_creation(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
     let take = async |holder: &str| {

@@ -1,11 +1,11 @@
-//! The limits of the contract: what is just allowed is done, what is just not is refused.
+//! The limits of the contract: the maximum is accepted, one more is refused.
 
 use std::time::Duration;
 
 use super::{Backend, KEPT, all, done, key, prefix, put, refused};
 use crate::{Commit, Key, Precondition, Prefix, SharedStore, StoreError, limits};
 
-/// Asserts that the commit is refused for its size and that nothing happened.
+/// Asserts that the commit is refused for its size and that nothing was written.
 async fn refuse(store: &SharedStore, commit: Commit, what: &str) {
     let before = all(&**store, &Prefix::all()).await;
     match refused(store.commit(commit).await) {

@@ -1,4 +1,4 @@
-//! What a list promises.
+//! Lists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +47,8 @@ async fn pages(store: &dyn Store, below: &Prefix) -> (Vec<Entry>, Revision, usiz
     }
 }
 
-/// Deletes, changes and adds keys until told to stop, but not so often that the past of the lists
-/// is forgotten.
+/// Deletes, changes and adds keys until stopped, but slowly enough that the lists' revisions are
+/// not compacted.
 async fn keep_writing(store: SharedStore, stop: Arc<AtomicBool>) {
     for round in 0..5000 {
         if stop.load(Ordering::Relaxed) {
@@ -190,7 +190,7 @@ pub async fn list_of_a_forgotten_revision(backend: &dyn Backend) {
     );
 }
 
-/// Only a store that was replaced is asked for a revision that it never had.
+/// A revision that the store never had means that the store was replaced.
 pub async fn list_of_a_future_revision(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
     let revision = Revision(put(&*store, "a", "1").await.0 + 1000);

@@ -1,9 +1,9 @@
-//! What every backend must do, as cases that any of them can be put through.
+//! The conformance suite: cases that every backend must pass.
 //!
-//! A test file of a backend implements `Backend` and says
-//! `store::conformance_tests!(MyBackend::new);`, which makes one test of every case. Cases talk
-//! to the store only through the contract, wait for conditions and never for time, and panic
-//! with a text that says what was promised.
+//! A test file of a backend implements `Backend` and calls
+//! `store::conformance_tests!(MyBackend::new);`, which makes a test of every case. Cases use the
+//! store only through the contract, wait for conditions and never for time, and panic with a text
+//! that names the broken promise.
 
 mod clock;
 mod commits;
@@ -35,22 +35,22 @@ use crate::{
     Watch,
 };
 
-/// How the suite gets at a backend. Each case makes one and opens it once.
+/// The suite's access to a backend. Each case makes one and opens it once.
 #[async_trait]
 pub trait Backend: Send + Sync {
-    /// A new and empty store. It keeps at least `kept` revisions; once four times as many commits
-    /// were made, it keeps the first ones no longer.
+    /// Opens a new, empty store. It keeps at least `kept` revisions; after four times as many
+    /// commits it no longer has the first ones.
     async fn open(&self, kept: u64) -> SharedStore;
 
-    /// Closes the store and opens it again with what it had, as a restart would. None if the
-    /// backend forgets.
+    /// Closes the store and opens it again with its content, like a restart. None if the backend is
+    /// not durable.
     async fn reopen(&self, store: SharedStore) -> Option<SharedStore>;
 
-    /// Lets time pass on the clock that the store's leases go by.
+    /// Advances the clock that the store's leases use.
     async fn pass(&self, time: Duration);
 }
 
-/// Makes a test of every case. `$make` is called for each and gives a `Backend`. The crate that
+/// Makes a test of every case. `$make` is called for each and returns a `Backend`. The crate that
 /// uses it needs tokio with its macros.
 #[macro_export]
 macro_rules! conformance_tests {
@@ -133,10 +133,10 @@ macro_rules! conformance_cases {
     (@names [] $($case:ident)*) => { [$(stringify!($case)),*] };
 }
 
-/// What `open` is given where a case does not care.
+/// The argument of `open` for cases that do not depend on it.
 const KEPT: u64 = 10_000;
 
-/// How long a case waits before it calls a condition never met.
+/// How long a case waits before a condition counts as never met.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Bounds a wait, so that a broken promise is a failure and not a test that hangs.
@@ -155,13 +155,13 @@ fn prefix(folder: &str) -> Prefix {
     Prefix::below(folder).unwrap_or_else(|error| panic!("the case uses a wrong prefix: {error}"))
 }
 
-/// Unwraps what must succeed.
+/// Unwraps a result that must be a success.
 #[track_caller]
 fn done<T>(result: Result<T, StoreError>) -> T {
     result.unwrap_or_else(|error| panic!("the store refused what it must do: {error}"))
 }
 
-/// Unwraps the refusal of what must be refused.
+/// Unwraps the error of a result that must be a refusal.
 #[track_caller]
 fn refused<T: Debug>(result: Result<T, StoreError>) -> StoreError {
     match result {
@@ -202,7 +202,7 @@ async fn next(watch: &mut Box<dyn Watch>) -> Changes {
     done(watch.next().await)
 }
 
-/// Reads a watch until it reports that `name` is deleted, and gives that commit.
+/// Reads a watch until it reports that `name` is deleted, and returns that commit.
 async fn until_deleted(watch: &mut Box<dyn Watch>, name: &str) -> Changes {
     let wanted = key(name);
     loop {

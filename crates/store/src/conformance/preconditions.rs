@@ -1,4 +1,4 @@
-//! What a commit can depend on.
+//! Preconditions of commits.
 
 use super::{Backend, KEPT, all, delete, done, get, key, put, refused, text};
 use crate::{Commit, Precondition, Prefix, Revision, SharedStore, StoreError};
@@ -71,7 +71,7 @@ pub async fn modified_at_holds_until_changed(backend: &dyn Backend) {
     );
 }
 
-/// Deleted and made again, a key is not the one that a holder of its old revision means.
+/// A key that was deleted and created again does not satisfy a precondition on its old revision.
 pub async fn recreated_key_is_another(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
     let first = put(&*store, "lock", "me").await;
@@ -132,7 +132,7 @@ pub async fn failed_commit_does_nothing(backend: &dyn Backend) {
     assert_eq!(revision, before, "a commit that failed has no revision");
 }
 
-/// Preconditions are about what was before the commit, whatever it writes.
+/// Preconditions are about the state before the commit, even for keys that it writes.
 pub async fn precondition_on_a_key_it_writes(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
     let create = || {

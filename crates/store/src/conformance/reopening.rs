@@ -1,5 +1,4 @@
-//! What a durable backend still knows after it was closed and opened again. Others pass by having
-//! nothing to show.
+//! The state of a durable backend after it was closed and reopened. Others pass trivially.
 
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ pub async fn revisions_continue_after_reopening(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
     let first = put(&*store, "a", "1").await;
     put(&*store, "a", "2").await;
-    // The last commit leaves nothing behind but its number.
+    // The last commit leaves only its revision.
     let last = delete(&*store, "a").await;
     let Some(store) = backend.reopen(store).await else {
         return;
@@ -41,7 +40,7 @@ pub async fn revisions_continue_after_reopening(backend: &dyn Backend) {
     );
 }
 
-/// Nobody knows how long the store was closed, so a lease has its whole time again.
+/// It is unknown how long the store was closed, so a lease gets its full time again.
 pub async fn leases_start_afresh_after_reopening(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
     let lease = done(store.grant(Duration::from_secs(10)).await);

@@ -1,4 +1,4 @@
-//! What a watch promises.
+//! Watches.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,7 +12,7 @@ use crate::{
     Change, Changes, Commit, Entry, Key, Prefix, Revision, SharedStore, StoreError, Watch,
 };
 
-/// A map that is kept up to date by a watch, and complains about gaps and repeats that show.
+/// A map that is updated by a watch, and panics on visible gaps and repeats.
 struct Folded {
     entries: BTreeMap<Key, Entry>,
     revision: Revision,
@@ -91,7 +91,7 @@ pub async fn watch_equals_list_while_writing(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
     put(&*store, "guest/first", "1").await;
     let mut writers = write_from_all_sides(&store).await;
-    // Begins somewhere in the middle of the writing.
+    // Begins in the middle of the writing.
     let (entries, revision) = all(&*store, &prefix("guest")).await;
     let mut watch = done(store.watch(&prefix("guest"), revision).await);
     let mut folded = Folded::new(entries, revision);
@@ -117,7 +117,7 @@ pub async fn watch_begins_in_the_past(backend: &dyn Backend) {
     while let Some(result) = writers.join_next().await {
         result.expect("a writer does not panic");
     }
-    // More than a backend keeps at hand.
+    // More than a backend keeps in memory.
     for _ in 0..1200 {
         put(&*store, "other/0", "1").await;
     }
@@ -227,7 +227,7 @@ pub async fn two_watches_see_the_same(backend: &dyn Backend) {
     );
 }
 
-/// Polls `next` once and drops it if it has to wait.
+/// Polls `next` once and drops it if it is pending.
 fn glance(watch: &mut Box<dyn Watch>) -> Option<Changes> {
     let mut next = pin!(watch.next());
     match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -238,7 +238,7 @@ fn glance(watch: &mut Box<dyn Watch>) -> Option<Changes> {
 
 pub async fn dropped_next_loses_nothing(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
-    // Old enough that a backend may have to fetch it, which is where a wait can be cut off.
+    // Old enough that a backend may have to fetch it, so that a wait can be cancelled there.
     for _ in 0..1500 {
         put(&*store, "a", "old").await;
     }
@@ -287,7 +287,7 @@ pub async fn watch_of_a_forgotten_revision(backend: &dyn Backend) {
     }
 }
 
-/// A watch that nobody reads must not make the store remember everything for it.
+/// A watch that is not read must not make the store keep everything for it.
 pub async fn slow_watch_is_told(backend: &dyn Backend) {
     let store = backend.open(50).await;
     let begin = put(&*store, "a", "1").await;

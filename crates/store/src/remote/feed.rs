@@ -1,4 +1,4 @@
-//! The serving side: a store told as a sequence of messages.
+//! The serving side: a store as a sequence of messages.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use crate::{
     Change, Changes, Entry, Key, PageToken, Prefix, Read, Revision, SharedStore, StoreError, Watch,
 };
 
-/// What a copy is told. The transport delivers all of them in order, or ends.
+/// A message to a copy. The transport delivers all messages in order, or ends.
 ///
 /// ```text
 ///   SnapshotPage … SnapshotPage(last)  Changes  Changes …   [Moved]  SnapshotPage …
@@ -16,27 +16,27 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedMessage {
-    /// A part of the whole map at one revision. The first one after anything else begins a new
-    /// snapshot, because the changes since the last one are no longer kept.
+    /// A part of the whole map at one revision. The first one after another kind of message begins
+    /// a new snapshot, because the changes since the last one are no longer kept.
     SnapshotPage {
         entries: Vec<Entry>,
         revision: Revision,
         last: bool,
     },
-    /// One commit, without what the copy must not see. It may have no changes at all: then only
-    /// the revision moves, which somebody may be waiting for.
+    /// One commit, without excluded keys. It may be empty: then only the revision advances, which a
+    /// caller may be waiting for.
     Changes(Changes),
-    /// The store was replaced: the copy means nothing now, and a snapshot follows.
+    /// The store was replaced: the copy is void, and a snapshot follows.
     Moved,
 }
 
 /// The values of one message stay below this size, unless one value alone is larger.
 const MESSAGE_BYTES: usize = 1 << 20;
 
-/// Tells what `store` holds and what happens to it, except below the prefixes of `exclude`.
+/// Streams the content of `store` and its changes, except below the prefixes of `exclude`.
 ///
-/// Nothing is read until `Feed::next` is called, and nothing is read ahead of it by more than a
-/// page: the consumer sets the pace, and one that falls too far behind gets a new snapshot.
+/// Nothing is read until `Feed::next` is called, and never more than a page ahead: the consumer
+/// sets the pace, and one that falls too far behind gets a new snapshot.
 pub fn feed(store: SharedStore, exclude: Vec<Prefix>) -> Feed {
     Feed {
         store,
@@ -46,11 +46,11 @@ pub fn feed(store: SharedStore, exclude: Vec<Prefix>) -> Feed {
     }
 }
 
-/// See `feed`. Dropping it ends it.
+/// See `feed`. Dropping it ends the feed.
 pub struct Feed {
     store: SharedStore,
     exclude: Vec<Prefix>,
-    /// Messages of the page that was read last.
+    /// Messages of the last page, not yet sent.
     waiting: VecDeque<FeedMessage>,
     phase: Phase,
 }
@@ -58,17 +58,16 @@ pub struct Feed {
 enum Phase {
     /// The next page of the snapshot.
     Snapshot(Option<PageToken>),
-    /// The snapshot is read, the watch is not begun.
+    /// The snapshot has been read; the watch has not started.
     Listed(Revision),
     Following(Box<dyn Watch>),
 }
 
 impl Feed {
-    /// The next message. Waits for as long as it takes; may be dropped and called again without
-    /// losing anything.
+    /// The next message. Waits without limit; cancellation-safe.
     ///
-    /// `Compacted` and `Moved` never come out of here, they become a new snapshot. Any other
-    /// error is the store's: the feed may be given up, or asked again later, when it begins with a
+    /// `Compacted` and `Moved` are never returned, they lead to a new snapshot. Any other error is
+    /// the store's: the caller may give up the feed or call again later, which starts with a
     /// snapshot.
     pub async fn next(&mut self) -> Result<FeedMessage, StoreError> {
         loop {
@@ -76,7 +75,7 @@ impl Feed {
                 return Ok(message);
             }
             if let Err(error) = self.advance().await {
-                // Whatever it was, a watch that failed has ended: all begins again.
+                // A failed watch has ended, so the feed starts over.
                 self.phase = Phase::Snapshot(None);
                 match error {
                     StoreError::Compacted { .. } => {}
@@ -118,7 +117,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Cuts a page into messages. A page of excluded keys becomes an empty one, if it is the last.
+    /// Cuts a page into messages. The last page is sent even if all of its keys are excluded.
     fn take_page(&mut self, entries: Vec<Entry>, revision: Revision, last: bool) {
         let (mut part, mut bytes) = (Vec::new(), 0);
         for entry in entries {

@@ -1,16 +1,16 @@
-//! A read-only copy of a store in another process, and what feeds it.
+//! A read-only copy of a store in another process, and its feed.
 //!
 //! ```text
 //!   agent: Store ──► feed() ──► FeedMessage ═ any transport ═► Feeder ──► RemoteStore :api
 //! ```
 //!
-//! It knows no transport: whoever has a connection takes messages out of `Feed::next` at one end
+//! It has no transport: the owner of a connection takes messages out of `Feed::next` at one end
 //! and puts them into `Feeder::accept` at the other.
 //!
-//! **Invariants.** What is excluded at the serving side never leaves it: here such a key does not
-//! exist. Reads are what the store was at one revision, possibly an old one. So a read that must
-//! be `Linear` is refused, not faked: it belongs to the agent. Revisions are the store's own, so
-//! that `wait_for` gives a caller its own writes to read.
+//! **Invariants.** Excluded keys never leave the serving side: in the copy they do not
+//! exist. Reads show the store at one revision, possibly an old one. So a read that must
+//! be `Linear` is refused: only the agent can answer it. Revisions are the store's own, so
+//! that a caller can `wait_for` its own writes.
 
 mod feed;
 
@@ -28,18 +28,18 @@ use crate::{
     StoreError, Watch,
 };
 
-/// How much of the past a copy keeps for lists of several pages and for slow watches.
+/// How much history a copy keeps for lists of several pages and for slow watches.
 const KEEP: Keep = Keep {
     revisions: 10_000,
     bytes: 64 << 20,
 };
 
-/// The copy. Reads answer `Unavailable` until its first snapshot is complete, and after that they
-/// answer even while nothing feeds it; changes answer `ReadOnly`.
+/// The copy. Reads answer `Unavailable` until its first snapshot is complete, and from then on they
+/// answer even without a feed; changes answer `ReadOnly`.
 ///
-/// A watch ends with `Compacted` when a new snapshot takes the place of the changes it waited
-/// for, and with `Moved` when that snapshot may be one of another store, which it is for all
-/// anyone knows whenever a new `Feeder` brings it.
+/// A watch ends with `Compacted` when a new snapshot replaces the changes that it waited for, and
+/// with `Moved` when that snapshot may be of another store. The latter is assumed of every snapshot
+/// by a new `Feeder`.
 #[derive(Clone)]
 pub struct RemoteStore {
     inner: Arc<Inner>,
@@ -60,13 +60,13 @@ struct State {
     /// The first snapshot that continues the revisions of the current one. Watches of an earlier
     /// one end with `Moved`.
     since_moved: u64,
-    /// How often the store said that it was replaced.
+    /// How often the store was replaced.
     moves: u64,
-    /// The newest feeder; older ones have no say any more.
+    /// The newest feeder; messages of older ones are ignored.
     feeder: u64,
 }
 
-/// Why a message of a feed cannot be taken. The connection should be given up and made again.
+/// Why a message was refused. The connection should be closed and opened again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeedError {
     #[error("the feed sent {0}")]
@@ -105,8 +105,7 @@ impl RemoteStore {
         }
     }
 
-    /// The end that takes the messages of one connection, from its beginning. A feeder that is
-    /// made later supersedes it.
+    /// The receiving end of one connection, from its beginning. A later feeder supersedes it.
     pub fn feeder(&self) -> Feeder {
         let mut state = self.inner.state();
         state.feeder += 1;
@@ -124,11 +123,10 @@ impl RemoteStore {
         self.inner.state().history.as_ref().map(History::revision)
     }
 
-    /// Waits until the copy has reached a revision of the store, so that who was told of it reads
-    /// it here. Waits for as long as it takes, also for a connection: bound it with a timeout.
+    /// Waits until the copy has reached a revision of the store, so that a caller who got it from
+    /// the agent can read it here. Waits without limit, also for a connection: use a timeout.
     ///
-    /// `Moved` if the store says meanwhile that it was replaced, since the revision then never
-    /// comes.
+    /// `Moved` if the store is replaced meanwhile, since the revision then never comes.
     pub async fn wait_for(&self, revision: Revision) -> Result<(), StoreError> {
         let mut news = self.inner.news.subscribe();
         let moves = self.inner.state().moves;
@@ -185,7 +183,7 @@ pub struct Feeder {
 }
 
 impl Feeder {
-    /// Takes the next message. Never waits. After an error the feeder takes nothing more.
+    /// Applies the next message. Never waits. After an error the feeder accepts no more.
     pub fn accept(&mut self, message: FeedMessage) -> Result<(), FeedError> {
         let inner = Arc::clone(&self.inner);
         let mut state = inner.state();
@@ -205,7 +203,7 @@ impl Feeder {
             }
         };
         if taken.is_err() {
-            // What came next could not be trusted to fit to what came before.
+            // Later messages may not match the earlier ones.
             state.feeder += 1;
         }
         drop(state);
@@ -237,7 +235,7 @@ impl Feeder {
         }
         state.snapshot += 1;
         if !self.complete {
-            // A new connection: perhaps to another store.
+            // A new connection, perhaps to another store.
             state.since_moved = state.snapshot;
         }
         state.history = Some(History::new(entries, revision, self.inner.keep));
@@ -303,7 +301,7 @@ impl Store for RemoteStore {
         Err(StoreError::ReadOnly)
     }
 
-    /// Unlike at the store itself, `after` may be ahead of the copy, which is then waited for.
+    /// Unlike in the store itself, `after` may be ahead of the copy; the watch then waits for it.
     async fn watch(&self, prefix: &Prefix, after: Revision) -> Result<Box<dyn Watch>, StoreError> {
         let news = self.inner.news.subscribe();
         let state = self.inner.state();

@@ -12,20 +12,19 @@ use super::{Core, read};
 use crate::recent::{Logged, LoggedCommit};
 use crate::{Commit, Entry, Key, LeaseId, Precondition, Revision, StoreError, Write, limits};
 
-/// What is asked of the writer.
+/// A request to the writer.
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Answered with the revision.
     Commit(Commit),
     /// Answered with the new lease's number.
     Grant { ttl: Duration },
-    /// Ends a lease if its time is over, or whatever its time if it is revoked. Answered with the
-    /// revision.
+    /// Ends a lease if it has expired, or in any case if it is revoked. Answered with the revision.
     End { lease: LeaseId, revoked: bool },
 }
 
 impl Work {
-    /// Whether it can make the store smaller and never larger, once the past is forgotten.
+    /// Whether it can only make the store smaller, once old revisions are dropped.
     pub(crate) fn only_deletes(&self) -> bool {
         match self {
             Self::Commit(commit) => commit
@@ -43,7 +42,7 @@ impl Work {
     }
 }
 
-/// What a transaction did, to be told only once it is durable.
+/// The effects of a transaction, published only once it is durable.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) revision: u64,
@@ -63,7 +62,7 @@ impl Draft {
         }
     }
 
-    /// Does one piece of work. A refusal is an outcome, and it comes before the first change.
+    /// Applies one request. A refusal is an outcome, and comes before the first change.
     pub(crate) fn apply(&mut self, core: &Core, sql: &Connection, work: &Work) -> Result<()> {
         let done = match work {
             Work::Commit(commit) => self.commit(core, sql, commit),
@@ -125,7 +124,7 @@ impl Draft {
                 }
             }
         }
-        // Where nothing changed there is nothing to number.
+        // A commit without changes gets no revision.
         if !changes.is_empty() {
             self.revision = revision;
             self.commits.push(LoggedCommit {
@@ -160,16 +159,16 @@ impl Draft {
         Ok(self.revision)
     }
 
-    /// Writes where the store stands, and takes out some of what is too old to be asked for.
+    /// Writes the store's revision, and deletes some of the rows that are too old.
     ///
-    /// Each transaction takes out more than it put in, so the past never grows for long, and
-    /// none has to wait for a sweep over everything.
+    /// Each transaction deletes more rows than it adds, so the history never grows for long, and no
+    /// transaction has to wait for a sweep over everything.
     pub(crate) fn finish(&mut self, sql: &Connection, kept: u64) -> Result<()> {
         if self.commits.is_empty() {
             return Ok(());
         }
         let target = self.revision.saturating_sub(kept);
-        // In steps, so that a list that takes several pages is not cut off by every commit.
+        // In steps, so that not every commit compacts the revision of a list of several pages.
         if target > self.compacted + kept / 10 {
             self.compacted = target;
         }
@@ -178,7 +177,7 @@ impl Draft {
         self.write_head(sql)
     }
 
-    /// Forgets the whole past, as far as `rows` go.
+    /// Deletes the whole history, up to `rows`.
     pub(crate) fn squeeze(&mut self, sql: &Connection, rows: usize) -> Result<()> {
         self.compacted = self.revision;
         remove_ended(sql, self.compacted, rows)?;
@@ -212,7 +211,8 @@ fn holds(sql: &Connection, precondition: &Precondition) -> Result<bool> {
     })
 }
 
-/// Ends what the key is now. Answers when it was created, none if it does not exist.
+/// Ends the current version of a key. Returns the revision of its creation, none if it does not
+/// exist.
 fn supersede(sql: &Connection, key: &Key, revision: u64) -> Result<Option<u64>> {
     let mut update = sql.prepare_cached(
         "UPDATE version SET ended = ?1 WHERE key = ?2 AND ended IS NULL RETURNING created",
@@ -270,8 +270,8 @@ fn remove_ended(sql: &Connection, compacted: u64, rows: usize) -> Result<()> {
     Ok(())
 }
 
-/// Random, so that a lease of a store that was restored from a copy is never taken for one that
-/// the copy did not know.
+/// Random, so that a lease of a restored store is never mistaken for one that was granted after the
+/// backup.
 fn new_lease_id(core: &Core) -> LeaseId {
     loop {
         let id = LeaseId(Uuid::new_v4().as_u64_pair().0 >> 1);

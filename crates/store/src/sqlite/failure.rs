@@ -1,34 +1,34 @@
-//! What SQLite's errors mean for the contract.
+//! The meaning of SQLite's errors for the contract.
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi::SQLITE_IOERR_WRITE;
 
 use crate::StoreError;
 
-/// Why an attempt to read or write ended.
+/// Why a read or write failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The request itself is refused; the database is fine.
     Refused(StoreError),
-    /// SQLite failed before the transaction was to be committed: nothing happened.
+    /// SQLite failed before the commit: nothing was written.
     Before(rusqlite::Error),
-    /// SQLite failed while it committed.
+    /// SQLite failed during the commit.
     Committing(rusqlite::Error),
-    /// The data file is not the one that was opened.
+    /// The data file was replaced since it was opened.
     Replaced(String),
 }
 
-/// What a failed transaction leaves behind.
+/// The state after a failed transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Aftermath {
-    /// Nothing happened and there is no space.
+    /// Nothing was written, because the disk is full.
     Full(String),
-    /// Nothing happened.
+    /// Nothing was written.
     Nothing(String),
-    /// The commit may come back: its record may have reached the log although SQLite then
-    /// failed, and whoever opens the file next would find it there.
+    /// The commit may come back: its record may have reached the log although SQLite then failed,
+    /// so the next opening of the file would find it.
     Unknown(String),
-    /// Nothing happened, and nothing shall any more.
+    /// Nothing was written, and nothing may be written any more.
     Replaced(String),
 }
 
@@ -47,7 +47,7 @@ impl From<StoreError> for Failure {
 }
 
 impl Failure {
-    /// For a read, where nothing can have happened.
+    /// For a read, which has no effects.
     pub(crate) fn into_store_error(self) -> StoreError {
         match self {
             Self::Refused(error) => error,
@@ -74,9 +74,9 @@ fn is_full(error: &rusqlite::Error) -> bool {
 }
 
 /// A transaction counts once its last frame, which carries the commit mark and a checksum, is in
-/// the write-ahead log. If that write failed, the transaction is not there. Any later failure
-/// (the fsync, the growth of the shared index) comes after the mark may have been written.
-/// Source: sqlite3WalFrames in SQLite's wal.c.
+/// the write-ahead log. If that write failed, the transaction does not exist. Any later failure
+/// (the fsync, the growth of the shared index) comes when the mark may have been written. Source:
+/// sqlite3WalFrames in SQLite's wal.c.
 fn after_commit_failed(error: &rusqlite::Error) -> Aftermath {
     let extended = error.sqlite_error().map(|error| error.extended_code);
     match extended {

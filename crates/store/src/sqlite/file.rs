@@ -1,4 +1,4 @@
-//! The data file on disk: one process has it, it is private, and it stays the same file.
+//! The data file on disk: used by one process, private, and always the same file.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
@@ -9,13 +9,13 @@ use crate::StoreError;
 
 const PRIVATE: u32 = 0o600;
 
-/// **Invariant:** whoever has one is the only one who has the store open, in any process.
+/// **Invariant:** while one exists, no other process and no other instance has the store open.
 pub(crate) struct DataFile {
     path: PathBuf,
-    /// Device and inode. SQLite keeps writing into a file that was renamed or unlinked, where
-    /// nobody would ever find it again.
+    /// Device and inode. SQLite keeps writing to a file that was renamed or unlinked, and its data
+    /// would be lost.
     identity: (u64, u64),
-    /// Held for as long as the file is open; the kernel lets go of it if we die.
+    /// Locked as long as the file is open; the kernel unlocks it if the process dies.
     _lock: File,
 }
 
@@ -40,13 +40,13 @@ impl DataFile {
         &self.path
     }
 
-    /// Closes a file that was found to be ours to everyone else.
+    /// Makes a file that belongs to us accessible to its owner only.
     pub(crate) fn make_private(&self) -> Result<(), StoreError> {
         let made = fs::set_permissions(&self.path, Permissions::from_mode(PRIVATE));
         made.map_err(|e| StoreError::Unavailable(format!("{}: {e}", self.path.display())))
     }
 
-    /// Whether the path still leads to the file that was opened. The text says what happened.
+    /// Whether the path still leads to the file that was opened. The error says what happened.
     pub(crate) fn check(&self) -> Result<(), String> {
         let path = self.path.display();
         match identity(&self.path) {
@@ -59,7 +59,7 @@ impl DataFile {
     }
 }
 
-/// One name for one file, so that its lock has one name too.
+/// A canonical path, so that one file has one lock.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -77,7 +77,7 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// Takes the lock beside the file. Not a lock on the file itself: SQLite uses POSIX locks there,
+/// Takes the lock beside the file. The file itself cannot be locked: SQLite uses POSIX locks on it,
 /// and closing any descriptor of the file would drop them.
 fn lock(path: &Path) -> io::Result<File> {
     let mut name = path.as_os_str().to_owned();
@@ -95,7 +95,7 @@ fn lock(path: &Path) -> io::Result<File> {
         Err(TryLockError::Error(error)) => return Err(error),
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            // Who holds it is only a hint for people.
+            // The holder is only a hint in the error.
             let _ = file.read_to_string(&mut holder);
             let holder = if holder.is_empty() {
                 "another process"

@@ -1,4 +1,4 @@
-//! The store of one machine: an SQLite file, nothing to run.
+//! The store of one machine: an SQLite file, no server.
 //!
 //! ```text
 //!   tasks ──► queue ──► writer thread ──► state.db   one transaction, one fsync, many commits
@@ -7,8 +7,8 @@
 //! ```
 //!
 //! **Invariants.** One process has the file open (`file`). An answer is given after the fsync.
-//! A commit whose outcome cannot be told stops the store until it is opened again, because only
-//! then is it decided (`failure`). The file is the truth: a process that finds it replaced does
+//! A commit whose outcome is unknown stops the store until it is opened again, because only
+//! then is it decided (`failure`). A process that finds the file replaced does
 //! not write to it.
 
 mod apply;
@@ -48,13 +48,13 @@ use crate::{
     StoreError, Watch, check,
 };
 
-/// How a store is kept.
+/// Options of a store.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    /// At least so many past revisions can be listed and watched from. Older ones are dropped
-    /// little by little with later commits.
+    /// At least this many past revisions can be listed and watched from. Older ones are dropped
+    /// gradually with later commits.
     pub kept_revisions: u64,
-    /// The size that the file may grow to; a commit beyond it is answered with `Full`.
+    /// The maximum size of the file; a commit beyond it is answered with `Full`.
     pub size_limit_bytes: Option<u64>,
 }
 
@@ -73,7 +73,7 @@ const RECENT: Keep = Keep {
     bytes: 16 << 20,
 };
 
-/// See the module. Dropping it waits for the commit under way and closes the file; watches then
+/// See the module. Dropping it waits for the commit in progress and closes the file; watches then
 /// end with `Unavailable`.
 pub struct SqliteStore {
     core: Arc<Core>,
@@ -82,7 +82,7 @@ pub struct SqliteStore {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the store, its threads, its watches and the expiry task share.
+/// Shared by the store, its threads, its watches and the expiry task.
 struct Core {
     state: Mutex<State>,
     leases: Mutex<Leases>,
@@ -92,7 +92,8 @@ struct Core {
     jobs: Queue<read::Job>,
     clock: Arc<dyn Clock>,
     lease_added: Arc<Notify>,
-    /// How many callers stopped waiting for the writer, and how many of those it is done with.
+    /// How many callers stopped waiting for the writer, and how many of their requests are
+    /// finished.
     left: AtomicU64,
     settled: AtomicU64,
     #[cfg(test)]
@@ -104,14 +105,14 @@ struct State {
     stopped: Option<Stopped>,
 }
 
-/// Why nothing is answered any more.
+/// Why the store stopped.
 #[derive(Clone)]
 struct Stopped {
     to_verbs: StoreError,
     to_watches: StoreError,
 }
 
-/// Where a test lets the writer's thread die.
+/// Where a test makes the writer's thread panic.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -124,13 +125,13 @@ impl SqliteStore {
     /// Opens the store at `path`, creating it if there is none; its directory must exist. Blocks
     /// while it reads the file. Must be called inside a tokio runtime, which ends the leases.
     ///
-    /// `Unavailable` when another process has it open, when the file is no store or one of a
+    /// `Unavailable` when another process has it open, when the file is not a store or one of a
     /// newer version, or when it cannot be read.
     pub fn open(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         Self::open_with(path, clock, &SqliteOptions::default())
     }
 
-    /// As `open`, with options.
+    /// Like `open`, with options.
     pub fn open_with(
         path: impl AsRef<Path>,
         clock: Arc<dyn Clock>,
@@ -189,8 +190,8 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// What the file was named by chance when it was made. Two stores with the same revisions
-    /// and different ids are different stores.
+    /// The random id of the file. Two stores with the same revisions and different ids are
+    /// different stores.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -203,7 +204,7 @@ impl Drop for SqliteStore {
         self.core.stop(closed.clone(), closed);
         self.core.jobs.close();
         self.core.queue.close();
-        // The file is free for the next one to open only when the threads are done with it.
+        // The file can be opened again only once the threads have ended.
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store had panicked");
@@ -212,7 +213,7 @@ impl Drop for SqliteStore {
     }
 }
 
-/// The leases of the file, each with its full time again: nobody knows how much of it passed.
+/// The leases of the file, each with its full time again, since it is unknown how much has passed.
 fn read_leases(connection: &Connection, now: Duration) -> failure::Result<Leases> {
     let mut leases = Leases::default();
     let mut select = connection.prepare("SELECT id, ttl_ms FROM lease")?;
@@ -272,7 +273,7 @@ impl Core {
             .map_or(Ok(()), |stopped| Err(stopped.to_verbs.clone()))
     }
 
-    /// Answers nothing any more. The first reason stays.
+    /// Stops the store. The first reason is kept.
     fn stop(&self, to_verbs: StoreError, to_watches: StoreError) {
         self.state().stopped.get_or_insert(Stopped {
             to_verbs,
@@ -293,7 +294,7 @@ impl Core {
         }
     }
 
-    /// Has the writer do something and waits until it is durable.
+    /// Sends a request to the writer and waits until it is durable.
     async fn write(&self, work: Work) -> Result<u64, StoreError> {
         self.check()?;
         let (reply, answer) = oneshot::channel();
@@ -305,8 +306,8 @@ impl Core {
         answer
     }
 
-    /// What must be over before something is read: for a linear read, all that the writer has to
-    /// do for callers who stopped waiting.
+    /// What a read must wait for: a linear read waits until the writer has finished the requests of
+    /// callers who stopped waiting.
     async fn before(&self, read: Read) -> Result<(), StoreError> {
         self.check()?;
         if read == Read::Local {
@@ -314,7 +315,7 @@ impl Core {
         }
         let left = self.left.load(Ordering::Acquire);
         if self.settled.load(Ordering::Acquire) < left {
-            // It takes one after the other, and this one changes nothing.
+            // The writer works in order, and this commit changes nothing.
             self.write(Work::Commit(Commit::new())).await?;
             self.settled.fetch_max(left, Ordering::AcqRel);
         }
@@ -327,7 +328,7 @@ impl Core {
     }
 }
 
-/// A caller who waits for the writer. Dropped, it has stopped.
+/// A caller that waits for the writer. Dropping it counts as giving up.
 struct Waiting<'a>(&'a AtomicU64);
 
 impl Drop for Waiting<'_> {
@@ -340,7 +341,7 @@ impl Drop for Waiting<'_> {
 impl Expires for Core {
     async fn end_due(&self) -> Result<(), StoreError> {
         if self.check().is_err() {
-            // Nothing ends in a store that stopped, however often one tries.
+            // A stopped store cannot end a lease, so retrying is useless.
             return Ok(());
         }
         let due = self.leases().due(self.clock.monotonic());

@@ -1,11 +1,11 @@
-//! How async tasks hand work to threads that may block.
+//! Passes work from async tasks to threads that may block.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::StoreError;
 
-/// First in, first out, for any number of givers and takers. Giving never waits.
+/// First in, first out, for any number of producers and consumers. Adding never waits.
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     ready: Condvar,
@@ -16,8 +16,8 @@ struct State<T> {
     closed: bool,
 }
 
-/// Givers wait for their answers, so only a storm of callers that give up and ask again gets
-/// here. It is told so instead of eating the memory.
+/// Producers wait for their answers, so only many callers that give up and retry reach this limit.
+/// Refusing them bounds the memory.
 const WAITING_MAX: usize = 10_000;
 
 impl<T> Queue<T> {
@@ -47,8 +47,8 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Blocks until there is something, and takes up to `max` items. None when the queue is
-    /// closed and empty.
+    /// Blocks until there is an item, and takes up to `max`. None when the queue is closed and
+    /// empty.
     pub(crate) fn take(&self, max: usize) -> Option<Vec<T>> {
         let empty = |state: &mut State<T>| state.items.is_empty() && !state.closed;
         let waited = self.ready.wait_while(self.lock(), empty);
@@ -57,13 +57,13 @@ impl<T> Queue<T> {
         (count > 0).then(|| state.items.drain(..count).collect())
     }
 
-    /// Takes nothing more. What waits is still taken out.
+    /// Accepts no more items. Queued ones can still be taken.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.ready.notify_all();
     }
 
-    /// Takes nothing more and gives back what waits, because nobody is left to take it.
+    /// Accepts no more items and returns the queued ones, because no consumer is left.
     pub(crate) fn abandon(&self) -> VecDeque<T> {
         let mut state = self.lock();
         state.closed = true;

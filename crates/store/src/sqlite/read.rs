@@ -1,4 +1,4 @@
-//! Reading, on connections and threads of its own, so that no reader waits for a writer.
+//! Reads, on connections and threads of their own, so that no reader waits for the writer.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::{Change, Changes, Entry, Key, LeaseId, Page, PageToken, Prefix, Revis
 
 pub(crate) type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// Enough that one long list does not hold up every small read.
+/// Enough that one long list does not delay every small read.
 const THREADS: usize = 3;
 
 pub(crate) fn start(core: &Arc<Core>, path: &Path) -> Result<Vec<JoinHandle<()>>> {
@@ -39,7 +39,7 @@ pub(crate) fn start(core: &Arc<Core>, path: &Path) -> Result<Vec<JoinHandle<()>>
     (0..THREADS).map(start_one).collect()
 }
 
-/// However a reader ends, nobody waits for it for ever: dropping a job answers it.
+/// When a reader ends, for any reason, its callers are answered: dropping a job answers it.
 struct LastWords<'a>(&'a Core);
 
 impl Drop for LastWords<'_> {
@@ -48,7 +48,7 @@ impl Drop for LastWords<'_> {
     }
 }
 
-/// Runs `read` on a reader's thread, at one moment of the store.
+/// Runs `read` on a reader's thread, at one revision of the store.
 pub(crate) async fn run<T: Send + 'static>(
     jobs: &Queue<Job>,
     read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -59,7 +59,7 @@ pub(crate) async fn run<T: Send + 'static>(
             .transaction()
             .map_err(Into::into)
             .and_then(|tx| read(&tx));
-        // Nobody listens where the caller stopped waiting.
+        // The caller may have stopped waiting.
         let _ = reply.send(result);
     }))?;
     match answer.await {
@@ -120,7 +120,7 @@ pub(crate) fn page(
         .as_ref()
         .map_or("", |token| token.after.as_str())
         .max(prefix.as_str());
-    // The newest revision has an index of its own, which does not grow with the past.
+    // The newest revision has an index of its own, whose size does not depend on the history.
     let seen = if revision == head.revision {
         "ended IS NULL AND ?2 = ?2"
     } else {
@@ -142,14 +142,14 @@ pub(crate) fn page(
     Ok(page.finish(Revision(revision), false))
 }
 
-/// Commits that a watch has yet to report.
+/// Commits that a watch has not yet reported.
 pub(crate) struct Backlog {
     pub(crate) commits: VecDeque<Changes>,
-    /// The revision up to which they are all there is.
+    /// The commits are complete up to this revision.
     pub(crate) position: Revision,
 }
 
-/// How much a watch that is behind takes at a time. A commit is never cut.
+/// How many changes a late watch takes at a time. A commit is never cut.
 const BACKLOG_CHANGES: usize = 500;
 const BACKLOG_BYTES: usize = 1 << 20;
 

@@ -1,10 +1,10 @@
 //! The tables, and how a file is recognised.
 //!
-//! `version` has one row for everything a key ever was. A row is true from its `revision` until
-//! before its `ended`; the row without `ended` is what the key is now. A deletion is a row
-//! without value that ended as it began, so no list sees it and every watch does. The map at
-//! revision r is thus `revision <= r AND (ended IS NULL OR ended > r)`, and what nobody asks for
-//! after a compaction to r is `ended <= r`.
+//! `version` has a row for every value that a key had. A row is valid from its `revision` until
+//! before its `ended`; the row without `ended` is the current value. A deletion is a row without
+//! value that ended at its own revision, so that watches see it and lists do not. The map at
+//! revision r is thus `revision <= r AND (ended IS NULL OR ended > r)`, and `ended <= r` can be
+//! deleted after a compaction to r.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::failure::{Failure, Result};
 use crate::StoreError;
 
-/// "OSTL": says whose file it is.
+/// "OSTL": marks the file as ours.
 const APPLICATION_ID: i32 = 0x4f53_544c;
 /// Rises with every change of the tables.
 const SCHEMA_VERSION: i32 = 1;
@@ -48,10 +48,10 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
-/// Where the store stands, as its file says.
+/// The state of the store in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// Random, made with the file.
+    /// Random, set when the file was created.
     pub(crate) id: String,
     pub(crate) revision: u64,
     /// The oldest revision that can be listed.
@@ -96,15 +96,15 @@ pub(crate) fn connect_writer(path: &Path, pages_max: Option<u64>) -> Result<Conn
     Ok(connection)
 }
 
-/// Makes SQLite refuse to let the file grow further. It never goes below the present size.
+/// Makes SQLite refuse to let the file grow beyond this. It never goes below the present size.
 pub(crate) fn limit_pages(connection: &Connection, pages: u64) -> rusqlite::Result<()> {
     let pages = pages.cast_signed();
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 
-/// What a reader may keep of the file for itself. The kernel keeps the whole of it for all of them,
-/// so a reader needs little more than the upper pages of its trees; SQLite's own 2 MiB each would be
-/// filled by the first long list and never given back.
+/// The page cache of a reader. The kernel caches the file for all of them, so a reader needs little
+/// more than the upper pages of its trees; SQLite's default of 2 MiB each would be filled by the
+/// first long list and never freed.
 const READER_CACHE_KIB: i32 = 256;
 
 pub(crate) fn connect_reader(path: &Path) -> Result<Connection> {
@@ -116,7 +116,7 @@ pub(crate) fn connect_reader(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// True for a store of ours, false for an empty file, else an error that says what it is.
+/// True for an Ostler store, false for an empty file, else an error that says what the file is.
 fn recognise(connection: &Connection) -> Result<bool> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let (application, version) = match (number("application_id"), number("user_version")) {
@@ -146,7 +146,7 @@ fn unreadable(error: &rusqlite::Error) -> Failure {
 }
 
 fn create_tables(connection: &mut Connection) -> Result<()> {
-    // All of it in one transaction: a creation that was cut off leaves an empty file.
+    // In one transaction, so that an interrupted creation leaves an empty file.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

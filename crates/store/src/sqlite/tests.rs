@@ -1,4 +1,4 @@
-//! What cannot be provoked from outside: a writer that dies between doing and answering.
+//! A failure that cannot be caused from outside: the writer dies between commit and answer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path, Arc::new(ManualClock::new())).unwrap()
 }
 
-/// Commits into a store whose writer dies at `fault`, and says whether the commit is there when
-/// the store is opened again.
+/// Commits to a store whose writer dies at `fault`, and returns whether the commit is there when
+/// the store is reopened.
 async fn survives(fault: Fault) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
@@ -88,7 +88,7 @@ async fn an_unknown_outcome_stops_reads_too() {
     ));
 }
 
-/// Old rows leave the file, however many commits are made.
+/// Old rows are deleted from the file, for any number of commits.
 #[tokio::test]
 async fn the_past_does_not_grow() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A watch: a position in the recent commits, or behind them in the file.
+//! A watch: a position in the recent commits, or in the older ones in the file.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub(crate) struct SqliteWatch {
     core: Arc<Core>,
     news: watch::Receiver<()>,
     prefix: Prefix,
-    /// All up to here was reported or waits in `backlog`.
+    /// Everything up to here was reported or is in `backlog`.
     position: Revision,
     backlog: VecDeque<Changes>,
 }
@@ -30,15 +30,15 @@ impl SqliteWatch {
         }
     }
 
-    /// Reads the next part of the past that has left the memory.
+    /// Reads the next older commits from the file.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         let (prefix, after) = (self.prefix.clone(), self.position);
         let read = read::run(&self.core.jobs, move |sql| {
             read::backlog(sql, &prefix, after)
         });
         let found = read.await?;
-        // Nothing waits between here and the return: a dropped future has read in vain, and
-        // the next one reads the same again.
+        // There is no wait between here and the return: a future that is dropped before has no
+        // effect, and the next call reads the same again.
         self.position = found.position;
         self.backlog = found.commits;
         Ok(())

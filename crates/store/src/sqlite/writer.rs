@@ -1,9 +1,9 @@
 //! The one thread that writes.
 //!
-//! It takes what waits, up to a number, does it in one transaction, and answers after the one
-//! fsync. Each commit has its own preconditions, its own revision and its own answer. If the
-//! transaction finds no space, each commit gets its own transaction, so that one that is too big
-//! does not fail its neighbours.
+//! It takes the queued requests, up to a number, applies them in one transaction, and answers after
+//! the one fsync. Each commit has its own preconditions, its own revision and its own answer. If
+//! the transaction finds no space, each commit gets its own transaction, so that one that is too
+//! big does not fail the others.
 
 use std::slice;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ pub(crate) struct Request {
     pub(crate) reply: oneshot::Sender<std::result::Result<u64, StoreError>>,
 }
 
-/// How many requests share a transaction at most.
+/// The maximum number of requests per transaction.
 const BATCH: usize = 128;
-/// How many superseded rows make room in a full store.
+/// How many superseded rows are deleted to make room in a full store.
 const SQUEEZE_ROWS: usize = 1000;
-/// What may go beyond the size limit to make the store smaller: a deletion is a row too, or a
-/// full store could not be emptied.
+/// How far a deletion may exceed the size limit: it is a row too, so otherwise a full store could
+/// not be emptied.
 const RESERVE_PAGES: u64 = 256;
 
 pub(crate) struct Writer {
-    // The order matters: the connection closes before the lock of the file is let go of.
+    // The order matters: the connection is closed before the file is unlocked.
     pub(crate) connection: Connection,
     pub(crate) file: DataFile,
     pub(crate) head: Head,
@@ -42,8 +42,8 @@ pub(crate) struct Writer {
     pub(crate) core: Arc<Core>,
 }
 
-/// However the writer ends, nobody waits for it for ever. Who was not served yet is told that
-/// nothing happened; only those who were being served have to wonder.
+/// When the writer ends, for any reason, its callers are answered. Requests that were not started
+/// are refused; only those in progress have an unknown outcome.
 struct LastWords<'a>(&'a Core);
 
 impl Drop for LastWords<'_> {
@@ -51,7 +51,7 @@ impl Drop for LastWords<'_> {
         let error = StoreError::Unavailable("the writer of the store ended".to_owned());
         self.0.stop(error.clone(), error.clone());
         for request in self.0.queue.abandon() {
-            // Nobody listens where the caller stopped waiting.
+            // The caller may have stopped waiting.
             let _ = request.reply.send(Err(error.clone()));
         }
     }
@@ -76,7 +76,7 @@ impl Writer {
             Ok(_) if self.core.fault() == super::Fault::AfterCommit => return false,
             Ok(outcomes) => {
                 for (request, outcome) in batch.into_iter().zip(outcomes) {
-                    // Nobody listens where the caller stopped waiting.
+                    // The caller may have stopped waiting.
                     let _ = request.reply.send(outcome);
                 }
             }
@@ -114,7 +114,7 @@ impl Writer {
         }
     }
 
-    /// Does all of the batch or nothing of it, and tells the rest of the store what changed.
+    /// Applies all of the batch or nothing of it, and publishes the changes.
     fn attempt(
         &mut self,
         batch: &[Request],
@@ -160,10 +160,10 @@ impl Writer {
         transaction.commit().map_err(Failure::Committing)
     }
 
-    /// Gives up the past to have room for the present. What it cannot do it leaves: the commit
-    /// that needs the room is tried again in any case and says what is wrong.
+    /// Deletes history to make room. Errors are ignored: the commit that needs the room is tried
+    /// again in any case and reports them.
     fn make_room(&mut self) {
-        // From its start again the log is overwritten, which needs no new space on the disk.
+        // The log is overwritten from its start, which needs no new space on the disk.
         let checkpoint = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
         if let Err(error) =
             self.connection
@@ -194,7 +194,7 @@ impl Writer {
         transaction.commit().map_err(Failure::Committing)
     }
 
-    /// Sets the size limit, and how far it may be gone beyond.
+    /// Sets the size limit, and how far it may be exceeded.
     fn limit_size(&self, reserve: u64) {
         let Some(pages) = self.pages_max else { return };
         if let Err(error) = schema::limit_pages(&self.connection, pages + reserve) {
@@ -211,11 +211,11 @@ fn refuse(request: Request, aftermath: &Aftermath) {
             StoreError::Unavailable(text.clone())
         }
     };
-    // Nobody listens where the caller stopped waiting.
+    // The caller may have stopped waiting.
     let _ = request.reply.send(Err(error));
 }
 
-/// The text of an error that is wrapped again in the same words.
+/// The text of an error that will be wrapped in the same words again.
 fn unwrapped(error: StoreError) -> String {
     match error {
         StoreError::Unavailable(text) => text,
@@ -224,7 +224,7 @@ fn unwrapped(error: StoreError) -> String {
 }
 
 impl Core {
-    /// Makes a durable transaction visible to watches, and gives the answers to it.
+    /// Publishes a durable transaction to watches, and returns its answers.
     fn publish(&self, draft: Draft) -> Vec<std::result::Result<u64, StoreError>> {
         let now = self.clock.monotonic();
         let mut leases = self.leases();
@@ -248,11 +248,11 @@ impl Core {
         draft.outcomes
     }
 
-    /// After some failures this process must not touch or answer from the file any more.
+    /// After some failures this process must neither touch the file nor answer from it.
     pub(crate) fn stop_after(&self, aftermath: &Aftermath) {
         match aftermath {
             Aftermath::Full(_) | Aftermath::Nothing(_) => {}
-            // Until the file is opened again nobody can say what a read would say then.
+            // Until the file is reopened, the result of a read is unknown.
             Aftermath::Unknown(text) => {
                 let text =
                     format!("a commit ended unknown, the store must be opened again: {text}");

@@ -1,8 +1,8 @@
-//! Work that blocks, away from the async threads.
+//! Blocking work, off the async threads.
 //!
-//! Such work cannot be broken off: where its caller stops waiting, it goes on. Whoever then takes
-//! back what was half done must not come first, so an async task whose work was left behind does
-//! nothing more until that has ended.
+//! Such work cannot be cancelled: it goes on after its caller stops waiting. An undo must not
+//! overtake it, so an async task that left work behind is not allowed further operations until that
+//! work has ended.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -13,7 +13,7 @@ use tokio::task;
 
 use crate::SysError;
 
-/// How much work each async task has left behind.
+/// How much unfinished work each async task has left behind.
 static LEFT: LazyLock<Mutex<HashMap<task::Id, usize>>> = LazyLock::new(Mutex::default);
 /// Some of it has ended.
 static ENDED: Notify = Notify::const_new();
@@ -27,7 +27,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 type Boxed<T> = Box<dyn FnOnce() -> Result<T, SysError> + Send>;
 
-/// The same where `run` says on which thread.
+/// Like `run`, on a thread of the caller's choice.
 pub(super) async fn tracked<T: Send + 'static, F: Future<Output = Result<T, SysError>>>(
     work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
     run: impl FnOnce(Boxed<T>) -> F,
@@ -62,7 +62,7 @@ enum Stage {
     Ended,
 }
 
-/// The caller, for as long as it waits.
+/// The caller, as long as it waits.
 struct Waiting {
     caller: task::Id,
     stage: Arc<Mutex<Stage>>,
@@ -78,7 +78,7 @@ impl Drop for Waiting {
     }
 }
 
-/// The work, until it has ended, be it in a panic.
+/// The work, until it ends, possibly in a panic.
 struct UnderWay {
     caller: task::Id,
     stage: Arc<Mutex<Stage>>,
@@ -157,7 +157,7 @@ mod tests {
         let (next, ()) = tokio::join!(next, release);
         next.unwrap();
         assert_eq!(*lock(&order), ["left behind", "next"]);
-        // And nobody is remembered for ever.
+        // And the entry is removed.
         assert!(!lock(&LEFT).contains_key(&task::id()));
     }
 }

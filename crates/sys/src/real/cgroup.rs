@@ -1,4 +1,4 @@
-//! Scopes on the control groups that this machine has.
+//! Scopes on the control groups of this host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(super) enum Cgroup {
     V2(CgroupV2),
 }
 
-/// Passes a call on to the version that is there.
+/// Forwards a call to the version in use.
 macro_rules! either {
     ($cgroup:expr, $version:ident => $call:expr) => {
         match $cgroup {
@@ -24,7 +24,7 @@ macro_rules! either {
 }
 
 impl Cgroup {
-    /// Version 1 where its freezer is mounted: on machines with both, it has the controllers.
+    /// Version 1 if its freezer is mounted: on hosts with both versions, it has the controllers.
     pub(super) fn open(scope_root: &str) -> Result<Self, SysError> {
         let mounts = fs::read_to_string("/proc/self/mounts")
             .map_err(|source| SysError::io("read", Path::new("/proc/self/mounts"), source))?;

@@ -3,12 +3,12 @@
 //! Each controller has a hierarchy of its own, so a scope is a directory in several of them:
 //!
 //! ```text
-//!   /sys/fs/cgroup/freezer/<root>/guest-100/    who belongs to it, and freezing before killing
+//!   /sys/fs/cgroup/freezer/<root>/guest-100/    membership, and freezing before killing
 //!   /sys/fs/cgroup/{cpu,cpuacct,cpuset,memory,pids}/<root>/guest-100/      limits and usage
 //! ```
 //!
 //! **Invariant:** the freezer directory is made last and removed first, so where it exists the
-//! scope is whole.
+//! scope is complete.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::{Limits, ScopeName, SysError, Usage};
 
-/// The controllers that we use, the one that decides membership last.
+/// The controllers in use; the one that decides membership is the last.
 const CONTROLLERS: [&str; 6] = ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"];
 
 /// The period over which a CPU limit is counted, in microseconds; the kernel's default.
@@ -25,12 +25,12 @@ const CPU_PERIOD_US: f64 = 100_000.0;
 
 #[derive(Debug, Clone)]
 pub(super) struct CgroupV1 {
-    /// Where each controller of ours is mounted, with our own directory appended.
+    /// Where each controller is mounted, with our own directory appended.
     roots: Vec<(&'static str, PathBuf)>,
 }
 
 impl CgroupV1 {
-    /// None where the freezer of version 1 is not mounted.
+    /// None if the freezer of version 1 is not mounted.
     pub(super) fn open(scope_root: &str, mounts: &str) -> Option<Self> {
         let mut roots = Vec::new();
         for controller in CONTROLLERS {
@@ -69,7 +69,7 @@ impl CgroupV1 {
         let quota = limits.cpus.map_or(-1, |cpus| (cpus * CPU_PERIOD_US) as i64);
         self.set(scope, "cpu", "cpu.cfs_quota_us", &quota.to_string())?;
         if let Some(weight) = limits.cpu_weight {
-            // 100 on version 2 is 1024 here; the kernel takes nothing below 2.
+            // 100 on version 2 is 1024 here; the kernel's minimum is 2.
             let shares = (u64::from(weight) * 1024 / 100).max(2);
             self.set(scope, "cpu", "cpu.shares", &shares.to_string())?;
         }
@@ -86,8 +86,7 @@ impl CgroupV1 {
         self.set(scope, "pids", "pids.max", &processes)
     }
 
-    /// Writes a setting, if the controller is there; a limit that cannot be set is only an error
-    /// where the controller exists.
+    /// Writes a setting. Failure is only an error if the controller exists.
     fn set(
         &self,
         scope: &ScopeName,
@@ -130,7 +129,7 @@ impl CgroupV1 {
         }
     }
 
-    /// The files into which a process writes itself to join the scope.
+    /// The files that a process writes itself to, to join the scope.
     pub(super) fn entrances(&self, scope: &ScopeName) -> Vec<PathBuf> {
         self.roots
             .iter()
@@ -138,8 +137,8 @@ impl CgroupV1 {
             .collect()
     }
 
-    /// Freezes, kills, thaws, and again until nobody is left: a process that forks while it is
-    /// killed cannot get away from a frozen group.
+    /// Freezes, kills and thaws, repeatedly until no process is left: a process that forks while it
+    /// is killed cannot escape from a frozen group.
     pub(super) fn kill(&self, scope: &ScopeName) -> Result<(), SysError> {
         let freezer = self.freezer(scope);
         for attempt in 0..200 {
@@ -196,7 +195,7 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
 
-/// A new cpuset is empty and takes no process: it gets what its parent has.
+/// A new cpuset is empty and accepts no process: it gets its parent's values.
 fn inherit_cpuset(dir: &Path) -> Result<(), SysError> {
     let parent = dir.parent().unwrap_or(dir);
     for file in ["cpuset.cpus", "cpuset.mems"] {

@@ -1,17 +1,17 @@
-//! Scopes on control groups version 2, the only hierarchy of machines with a systemd of today.
+//! Scopes on control groups version 2, the only hierarchy on hosts with a current systemd.
 //!
 //! ```text
 //!   /sys/fs/cgroup/system.slice/ostler-guests.service/     a tree that systemd has delegated
-//!       keeper/                        whoever keeps the unit alive
-//!       <root>/guest-100/              who belongs to it, limits and usage
+//!       keeper/                        the process that keeps the unit alive
+//!       <root>/guest-100/              membership, limits and usage
 //! ```
 //!
-//! Where that unit does not run, `<root>` lies at the top. The agent's own unit would not do: a
-//! unit that is stopped and started again finds no way into a group that has groups below it, and
+//! If that unit does not run, `<root>` is at the top. The agent's own unit cannot be used: a
+//! restarted unit cannot enter a group that has groups below it, and
 //! guests outlive the agent.
 //!
-//! **Invariants:** processes are in leaves alone, so controllers can be had in every group above.
-//! A scope is found wherever it is: one that was made before the unit ran is not made again.
+//! **Invariants:** processes are only in leaves, so every group above can have controllers.
+//! A scope is found in either place: one from before the unit ran is not created again.
 
 use std::fs;
 use std::io;
@@ -22,10 +22,10 @@ use model::{Pressure, Stall};
 
 use crate::{Limits, ScopeName, SysError, Usage};
 
-/// The unit whose tree is ours, by its group; packaging/systemd/ostler-guests.service says what it does.
+/// The unit whose tree we use, as a group; see packaging/systemd/ostler-guests.service.
 const DELEGATED: &str = "system.slice/ostler-guests.service";
 
-/// The controllers that we use.
+/// The controllers in use.
 const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 
 /// The period over which a CPU limit is counted, in microseconds; the kernel's default.
@@ -35,12 +35,12 @@ const CPU_PERIOD_US: f64 = 100_000.0;
 pub(super) struct CgroupV2 {
     /// Where version 2 is mounted.
     mount: PathBuf,
-    /// What our own directory is called.
+    /// The name of our own directory.
     name: String,
 }
 
 impl CgroupV2 {
-    /// None where version 2 is not mounted.
+    /// None if version 2 is not mounted.
     pub(super) fn open(scope_root: &str, mounts: &str) -> Option<Self> {
         Some(Self {
             mount: find_mount(mounts)?,
@@ -48,8 +48,8 @@ impl CgroupV2 {
         })
     }
 
-    /// Where scopes may be; new ones go to the first. It is looked each time: the unit may start
-    /// later than we.
+    /// Where scopes may be; new ones go to the first. Checked each time, because the unit may start
+    /// after us.
     fn roots(&self) -> Vec<PathBuf> {
         let delegated = self.mount.join(DELEGATED);
         let mut roots = vec![self.mount.join(&self.name)];
@@ -98,8 +98,7 @@ impl CgroupV2 {
         self.set(scope, "pids.max", &processes)
     }
 
-    /// Writes a setting, if its controller is there; a limit that cannot be set is only an error
-    /// where the controller exists.
+    /// Writes a setting. Failure is only an error if the controller exists.
     fn set(&self, scope: &ScopeName, file: &str, value: &str) -> Result<(), SysError> {
         let path = self.dir(scope).join(file);
         if !path.exists() {
@@ -119,19 +118,19 @@ impl CgroupV2 {
         Ok(scopes)
     }
 
-    /// Also those in groups that a member has made for itself.
+    /// Includes processes in groups that a member has created.
     pub(super) fn pids(&self, scope: &ScopeName) -> Result<Vec<u32>, SysError> {
         let mut pids = Vec::new();
         collect_pids(&self.dir(scope), &mut pids)?;
         Ok(pids)
     }
 
-    /// The file into which a process writes itself to join the scope.
+    /// The file that a process writes itself to, to join the scope.
     pub(super) fn entrances(&self, scope: &ScopeName) -> Vec<PathBuf> {
         vec![self.dir(scope).join("cgroup.procs")]
     }
 
-    /// The kernel kills all members at once; nobody forks away from that.
+    /// The kernel kills all members at once, so that none can fork away.
     pub(super) fn kill(&self, scope: &ScopeName) -> Result<(), SysError> {
         let kill = self.dir(scope).join("cgroup.kill");
         for attempt in 0..200 {
@@ -171,7 +170,7 @@ impl CgroupV2 {
     }
 }
 
-/// None where the kernel was built or started without it.
+/// None if the kernel was built or started without it.
 fn pressure(read: impl Fn(&str) -> String) -> Option<Pressure> {
     Some(Pressure {
         cpu: Stall::parse(&read("cpu.pressure"))?,
@@ -180,7 +179,7 @@ fn pressure(read: impl Fn(&str) -> String) -> Option<Pressure> {
     })
 }
 
-/// Lets the groups below have the controllers that this one has.
+/// Enables this group's controllers in the groups below.
 fn enable_controllers(dir: &Path) -> Result<(), SysError> {
     let path = dir.join("cgroup.subtree_control");
     let available = words_of(&dir.join("cgroup.controllers"))?;
@@ -200,7 +199,7 @@ fn words_of(path: &Path) -> Result<Vec<String>, SysError> {
     Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
-/// The groups directly below one; none where it is gone.
+/// The groups directly below; none if the group is gone.
 fn groups_in(dir: &Path) -> Result<Vec<PathBuf>, SysError> {
     let reader = match fs::read_dir(dir) {
         Err(error) if is_gone(&error) => return Ok(Vec::new()),
@@ -223,7 +222,7 @@ fn collect_pids(dir: &Path, pids: &mut Vec<u32>) -> Result<(), SysError> {
     Ok(())
 }
 
-/// Removes a group and those below it; false where a process is still in one.
+/// Removes a group and those below it; false if a process is still in one.
 fn remove_group(dir: &Path) -> Result<bool, SysError> {
     for below in groups_in(dir)? {
         if !remove_group(&below)? {

@@ -1,13 +1,13 @@
-//! The fence around a program that reads what others have written.
+//! The fence around a program that reads untrusted data.
 //!
 //! ```text
-//!   around()   the parent takes hold of each file by its descriptor, and names what is to be made
+//!   around()   the parent opens each file, and lists what has to be created
 //!   enter()    the child: own mounts and network ─ an empty root ─ /usr, some devices, the files
 //!              ─ leaves the old root ─ limits ─ another user, one capability, no way to get more
 //! ```
 //!
-//! The capability that is left overrides the modes of files, and only the files of the fence are
-//! there. NFS, FUSE and 9P have the uid judged by a server, which knows no capabilities: for their
+//! The remaining capability overrides file modes, and only the files of the fence are
+//! there. With NFS, FUSE and 9P a server checks the uid, and ignores capabilities: for their
 //! files the program keeps uid 0, without root's other rights.
 
 use std::ffi::{CStr, CString};
@@ -26,24 +26,24 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::{Fence, Fenced, SysError};
 
-/// What a program finds of the system. Where they are links into `/usr` they are so inside, too.
+/// The parts of the system that a program sees. Links into `/usr` are links inside, too.
 const SYSTEM: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin"];
 
-/// The devices that any program may want.
+/// The devices that programs may use.
 const DEVICES: [&str; 3] = ["/dev/null", "/dev/urandom", "/dev/zero"];
 
-/// Where the new root is put while there is an old one: a folder that every system has.
+/// Where the new root is mounted while the old one is still there: a folder of every system.
 const PLACE: &CStr = c"/proc";
 
-/// All that a fence may hold besides: what is made in the root itself.
+/// The size of the rest of a fence: entries of the root itself.
 const ROOT_OPTIONS: &CStr = c"mode=755,size=1m";
 
-/// The file systems that have a uid judged elsewhere: NFS, FUSE, 9P (linux/magic.h).
+/// File systems where a server checks the uid: NFS, FUSE, 9P (linux/magic.h).
 const JUDGED_ELSEWHERE: [u64; 3] = [0x6969, 0x6573_5546, 0x0102_1997];
 
-/// A fence that is ready to be put up.
+/// A prepared fence.
 pub(super) struct Walls {
-    /// What is made in the new root, relative to it, in this order.
+    /// Folders to create in the new root, relative to it, in this order.
     folders: Vec<CString>,
     links: Vec<(CString, CString)>,
     mounts: Vec<Mount>,
@@ -55,13 +55,13 @@ struct Mount {
     tree: OwnedFd,
     /// Relative to the new root.
     at: CString,
-    /// Whether there has to be an empty file to put it on.
+    /// Whether the mount needs an empty file as its mount point.
     is_file: bool,
     flags: MountFlags,
 }
 
 impl Walls {
-    /// Takes hold of what will be inside. The program is to run as `user`.
+    /// Opens the files that will be inside. The program will run as `user`.
     pub(super) fn around(fence: &Fence, user: (u32, u32)) -> Result<Self, SysError> {
         let mut walls = Self {
             folders: Vec::new(),
@@ -130,7 +130,7 @@ impl Walls {
         if !write {
             flags |= MountFlags::RDONLY;
         }
-        // What lies in the system's folders has its place there.
+        // Paths below the system's folders exist already.
         let has_place = SYSTEM.iter().any(|folder| path.starts_with(folder));
         if !has_place {
             let folder = if is_folder { Some(path) } else { path.parent() };
@@ -145,7 +145,7 @@ impl Walls {
         Ok(())
     }
 
-    /// A folder with those above it, these first.
+    /// Adds a folder, after those above it.
     fn add_folders(&mut self, path: &Path) -> io::Result<()> {
         let all: Vec<&Path> = path
             .ancestors()
@@ -160,8 +160,8 @@ impl Walls {
         Ok(())
     }
 
-    /// Puts the calling process inside, for good. It must have one thread, and mounts and network
-    /// of its own. Makes system calls only and allocates nothing.
+    /// Puts the calling process inside, for good. It must have one thread, and its own mount and
+    /// network namespaces. Makes system calls only and allocates nothing.
     pub(super) fn enter(&self) -> io::Result<()> {
         self.leave_the_old_root()?;
         for (resource, most) in &self.limits {
@@ -201,7 +201,7 @@ impl Walls {
         let kept = CapabilitySet::DAC_OVERRIDE;
         for capability in CapabilitySet::all().difference(kept).iter() {
             match rustix::thread::remove_capability_from_bounding_set(capability) {
-                // The kernel does not know it.
+                // The kernel does not know this capability.
                 Err(rustix::io::Errno::INVAL) => {}
                 removed => removed?,
             }
@@ -236,13 +236,13 @@ impl Mount {
     }
 }
 
-/// A mount of what a path names, or of what a descriptor is, that is nowhere yet.
+/// A detached mount of a path or descriptor.
 fn clone_of(path: &Path, at: impl AsFd, how: OpenTreeFlags) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | how;
     Ok(rustix::mount::open_tree(at, path, flags)?)
 }
 
-/// Whether the uid is judged by a server, which knows nothing of capabilities.
+/// Whether a server checks the uid, without regard to capabilities.
 fn is_judged_elsewhere(file: impl AsFd) -> io::Result<bool> {
     let found = rustix::fs::fstatfs(file)?.f_type;
     Ok(JUDGED_ELSEWHERE.contains(&(found as u64)))

@@ -152,7 +152,7 @@ impl Files for RealHost {
         direct: bool,
     ) -> Result<Arc<OwnedFd>, SysError> {
         self.at(Kind::Look, path, "open", move |path| {
-            // What is no file and no disk may keep its opener waiting.
+            // Opening another kind of file (a pipe, for instance) may block.
             let flags_always = libc::O_NOFOLLOW | libc::O_NONBLOCK;
             let open = |flags: i32| {
                 fs::OpenOptions::new()
@@ -162,7 +162,7 @@ impl Files for RealHost {
                     .open(path)
             };
             let file = match open(if direct { libc::O_DIRECT } else { 0 }) {
-                // What a file system without direct access says.
+                // The error of a file system without direct access.
                 Err(error) if direct && error.raw_os_error() == Some(libc::EINVAL) => open(0),
                 result => result,
             }?;
@@ -198,7 +198,7 @@ impl Files for RealHost {
             Ok(Measured {
                 bytes: match metadata.is_file() {
                     true => metadata.len(),
-                    // The length of a device is where it ends.
+                    // The length of a device is its end position.
                     false => file.seek(SeekFrom::End(0))?,
                 },
                 is_device: !metadata.is_file(),
@@ -273,7 +273,7 @@ impl Files for RealHost {
 }
 
 impl RealHost {
-    /// Does something with a path on a thread that may block, and words the error.
+    /// Runs an operation on a path on a blocking thread, and adds the path to its error.
     async fn at<T: Send + 'static>(
         &self,
         kind: Kind,
@@ -287,17 +287,17 @@ impl RealHost {
     }
 }
 
-/// Opens a file once more, to be read: a descriptor that passes by the page cache reads whole blocks
-/// only, and has a place of its own where it reads on.
+/// Opens a file again for reading: a descriptor that bypasses the page cache reads only whole
+/// blocks, and has its own read position.
 fn again(file: &OwnedFd) -> io::Result<fs::File> {
     fs::File::open(crate::lent::path_of(file))
 }
 
-/// How often a directory is emptied again while another process fills it.
+/// How often a directory is emptied again if another process keeps filling it.
 const TRIES: usize = 16;
 
 fn remove_tree(path: &Path) -> io::Result<()> {
-    // Whose it was adds nothing to it any more, unless in a directory of its own below.
+    // From now on its former owner can add nothing to it, except in directories of its own below.
     std::os::unix::fs::lchown(path, Some(rustix::process::geteuid().as_raw()), None)?;
     let mut removed = fs::remove_dir_all(path);
     for _ in 1..TRIES {
@@ -311,7 +311,7 @@ fn remove_tree(path: &Path) -> io::Result<()> {
     removed
 }
 
-/// Refuses what is neither a file nor a block device, and makes the descriptor wait as others do.
+/// Refuses anything but files and block devices, and makes the descriptor blocking.
 fn check_holds_bytes(file: &fs::File) -> io::Result<()> {
     let kind = file.metadata()?.file_type();
     if !kind.is_file() && !kind.is_block_device() {
@@ -348,10 +348,11 @@ fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    // Another thread of ours may be writing the same file: the last rename wins, wholly.
+    // Another of our threads may be writing the same file: the last rename wins, with its whole
+    // content.
     let temporary = temporary.with_extension(format!("{:?}", std::thread::current().id()));
     let result = (|| {
-        // What an earlier process with this number left; a link that was planted is not followed.
+        // Left by an earlier process with this pid; a planted link is not followed.
         gone_is_false(fs::remove_file(&temporary))?;
         let mut file = fs::OpenOptions::new()
             .write(true)
@@ -364,14 +365,14 @@ fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         sync_parent(path)
     })();
     if result.is_err() {
-        // The old content stands; what is left of the new one only takes space.
+        // The old content stays; the rest of the new one only takes space.
         let _ = fs::remove_file(&temporary);
     }
     result
 }
 
-/// Makes a file that is empty, which is whole from its first moment on: a death leaves no other file
-/// beside it. False where there is one of this name.
+/// Creates an empty file under its final name, which needs no temporary file. False if the name
+/// exists.
 fn is_made_empty(path: &Path, mode: u32) -> io::Result<bool> {
     let made = fs::OpenOptions::new()
         .write(true)
@@ -398,7 +399,7 @@ fn append(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
         false => Ok(()),
     });
     if let Err(error) = written {
-        // A part, on a full disk, would stand before what is added next.
+        // Otherwise a partial line, on a full disk, would precede the next one.
         file.set_len(length)?;
         return Err(error);
     }

@@ -122,7 +122,7 @@ fn failed(action: &'static str, name: &str, source: io::Error) -> SysError {
     }
 }
 
-/// Whether a tap was made for several queues; it can only be opened as what it is.
+/// Whether a tap was created for several queues; opening it requires the same flag.
 fn has_many_queues(name: &str) -> bool {
     let text = fs::read_to_string(Path::new(SYS_CLASS_NET).join(name).join("tun_flags"));
     let text = text.unwrap_or_default();
@@ -269,7 +269,7 @@ fn join_bridge(link: &str, bridge: &str) -> Result<(), SysError> {
         ioctl_link(&control_socket()?, code, &mut request)
     };
     let left = match &master {
-        // A port of one bridge is refused by another.
+        // A bridge refuses a port of another bridge.
         Some(other) => change_port(SIOCBRDELIF, other),
         None => Ok(()),
     };

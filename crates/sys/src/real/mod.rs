@@ -22,24 +22,24 @@ use crate::SysError;
 
 pub use user::{drop_privileges, lookup_user, peer_uid};
 
-/// The real thing. Cheap to make; holds no descriptors.
+/// The real host. Cheap to create; holds no descriptors.
 #[derive(Clone)]
 pub struct RealHost {
     cgroup: Cgroup,
     boot_id: String,
     pools: Arc<Pools>,
-    /// Where file calls are made; none: on the threads that all share.
+    /// Where file calls run; none for the shared blocking threads.
     pool: Option<Arc<Pool>>,
     /// uid and gid of fenced programs.
     tools_user: (u32, u32),
 }
 
-/// `nobody`, where no user is set for fenced programs.
+/// `nobody`, if no user is set for fenced programs.
 const NOBODY: (u32, u32) = (65534, 65534);
 
 impl RealHost {
-    /// `scope_root` is the name below which all our scopes lie; two nodes on one machine need
-    /// two. Fails where the machine has no control groups that we know.
+    /// All our scopes are below `scope_root`; two nodes on one host need two. Fails if the host has
+    /// no supported control groups.
     pub fn open(scope_root: &str) -> Result<Self, SysError> {
         let boot = PathBuf::from("/proc/sys/kernel/random/boot_id");
         let boot_id = std::fs::read_to_string(&boot)
@@ -55,7 +55,7 @@ impl RealHost {
         })
     }
 
-    /// Runs fenced programs as this user, unless they have one of their own.
+    /// Runs fenced programs as this user, unless the command sets one.
     #[must_use]
     pub fn with_tools_user(self, uid: u32, gid: u32) -> Self {
         Self {
@@ -64,8 +64,8 @@ impl RealHost {
         }
     }
 
-    /// Does something with files away from the async threads. What changes something is over before
-    /// its task does anything else, also where it was not waited for (see `blocking`).
+    /// Runs a file operation off the async threads. A change is complete before its task can do
+    /// anything else, even if its caller stopped waiting (see `blocking`).
     async fn on_thread<T: Send + 'static>(
         &self,
         kind: Kind,

@@ -1,8 +1,8 @@
-//! Threads for the files of one thing that may hang, such as a storage whose server is gone.
+//! Threads for the files of one resource that may hang, such as a storage whose server is gone.
 //!
-//! A call into a file system that does not answer keeps its thread, for as long as that takes. In a
-//! pool of its own it keeps no thread that others need; and once something that takes moments has taken
-//! too long, nothing more is begun in that pool until it has an answer.
+//! A call into a file system that does not answer blocks its thread. In a pool of its own it does
+//! not block threads that others need; and once a short call has taken too long, the pool starts no
+//! more calls until that one has returned.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -13,22 +13,22 @@ use tokio::sync::oneshot;
 
 use crate::SysError;
 
-/// Calls at the same time.
+/// Simultaneous calls.
 const THREADS: usize = 8;
 
 /// Calls that wait for a thread; more are refused.
 const WAITING: usize = 64;
 
-/// What takes moments and has taken longer than this means that nothing answers.
+/// A short call that takes longer than this means that the resource hangs.
 const LATE: Duration = Duration::from_secs(5);
 
-/// How long a look is waited for, with its wait for a thread.
+/// How long a read is waited for, including the wait for a thread.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a thread waits for more to do.
+/// How long an idle thread stays.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// How a thread's stack is cut: file system calls need little.
+/// The stack size of a thread: file system calls need little.
 const STACK_BYTES: usize = 256 << 10;
 
 /// All pools of a host, by name.
@@ -38,21 +38,21 @@ pub(super) struct Pools(Mutex<BTreeMap<String, Arc<Pool>>>);
 impl Pools {
     pub(super) fn get(&self, name: &str) -> Arc<Pool> {
         let mut pools = lock(&self.0);
-        // Those of storages that are gone, and are not in use, go too.
+        // Pools of removed storages that are not in use are dropped.
         pools.retain(|known, pool| known == name || Arc::strong_count(pool) > 1);
         let new = || Arc::new(Pool::new(name));
         pools.entry(name.to_owned()).or_insert_with(new).clone()
     }
 }
 
-/// What is done in a thread of a pool.
+/// The kind of a call.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
-    /// Changes nothing and takes moments. It is given up where it takes longer.
+    /// Short, and changes nothing. Given up if it takes too long.
     Look,
-    /// Changes a name or an owner, which takes moments. Its end is waited for.
+    /// Short: changes a name or an owner. Its end is waited for.
     Change,
-    /// Writes or syncs, which may take its time. Its end is waited for.
+    /// Long: writes or syncs. Its end is waited for.
     Write,
 }
 
@@ -74,7 +74,7 @@ struct State {
     waiting: VecDeque<Job>,
     threads: usize,
     idle: usize,
-    /// What takes moments and is under way, by number, and when each was begun.
+    /// Short calls in progress, by number, with their start times.
     short: BTreeMap<u64, Instant>,
     last: u64,
 }
@@ -88,7 +88,7 @@ impl Pool {
         }
     }
 
-    /// Runs something in a thread of the pool.
+    /// Runs a call on a thread of the pool.
     pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         kind: Kind,
@@ -110,7 +110,7 @@ impl Pool {
         match done {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => resume_unwind(panic),
-            // Dropped without an answer: its thread could not be made.
+            // Dropped without an answer: no thread could be started.
             Err(_) => Err(self.silent()),
         }
     }
@@ -134,7 +134,7 @@ impl Pool {
                     let action = "start a thread for";
                     return Err(SysError::io(action, self.name.as_ref(), source));
                 }
-                // Those that are there will come to it.
+                // The existing threads will do it.
                 Err(_) => {}
             }
         }
@@ -142,7 +142,7 @@ impl Pool {
         Ok(())
     }
 
-    /// One thread's life.
+    /// The loop of a thread.
     fn work(&self) {
         let mut state = lock(&self.state);
         loop {
@@ -184,7 +184,7 @@ impl State {
         self.last
     }
 
-    /// Whether something has been under way for too long.
+    /// Whether a short call has been running for too long.
     fn is_late(&self, now: Instant) -> bool {
         let oldest = self.short.values().min();
         oldest.is_some_and(|begun| now.duration_since(*begun) > LATE)
@@ -238,7 +238,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         well.run(Kind::Look, || Ok(())).await.unwrap();
-        // Time goes by for the first look.
+        // The first read becomes late.
         for begun in lock(&hung.state).short.values_mut() {
             *begun -= 2 * LATE;
         }

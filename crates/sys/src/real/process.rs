@@ -1,4 +1,4 @@
-//! Processes by fork and exec, and what `/proc` says of them.
+//! Processes by fork and exec, and their data in `/proc`.
 #![allow(
     unsafe_code,
     reason = "code between fork and exec, and signals, need it"
@@ -39,7 +39,7 @@ impl Processes for RealHost {
         let input = command.input.clone();
         let feed = async move {
             if let Some(stdin) = &mut stdin {
-                // A program that does not want its input is its own affair.
+                // A program need not read its input.
                 let _ = stdin.write_all(&input).await;
             }
             drop(stdin);
@@ -111,7 +111,7 @@ impl Processes for RealHost {
 }
 
 impl RealHost {
-    /// What `run` and `spawn` share: arguments, environment, user, descriptors, fence.
+    /// The parts that `run` and `spawn` share: arguments, environment, user, descriptors, fence.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is where processes are made"
@@ -131,7 +131,7 @@ impl RealHost {
             child.stdout(stdout).stderr(stderr);
         }
         let fence = match &command.fence {
-            // Who is not root gives a program no rights that it could lose.
+            // Without root there are no rights to drop.
             Some(fence) if rustix::process::geteuid().is_root() => {
                 let user = command.user.unwrap_or(self.tools_user);
                 Some(Walls::around(fence, user)?)
@@ -152,7 +152,7 @@ impl RealHost {
         // so their numbers are valid.
         unsafe {
             child.pre_exec(move || {
-                // First out of the way of every target, so that no source is overwritten.
+                // First to unused numbers, so that no source is overwritten.
                 for ((_, descriptor), place) in descriptors.iter().zip(&mut moved) {
                     *place = libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above);
                     if *place < 0 {
@@ -187,7 +187,7 @@ impl RealHost {
         Ok(child)
     }
 
-    /// Has a child enter a scope, in a session of its own, before it becomes its program.
+    /// Makes a child enter a scope, in a session of its own, before exec.
     fn enter(
         &self,
         child: &mut tokio::process::Command,
@@ -235,16 +235,16 @@ async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
     Ok(stream)
 }
 
-/// Passes on what a program prints, as it comes.
+/// Passes a program's output on as it arrives.
 async fn tell(listener: &UnboundedSender<Vec<u8>>, mut stdout: tokio::process::ChildStdout) {
     let mut part = vec![0; 4096];
     while let Ok(length @ 1..) = stdout.read(&mut part).await {
-        // Who does not listen any more misses nothing: the program goes on.
+        // If the receiver is gone, the program continues.
         let _ = listener.send(part[..length].to_vec());
     }
 }
 
-/// The groups that may open these files; root's is nobody's.
+/// The groups of these files, but never root's.
 fn groups_of(files: &[std::path::PathBuf]) -> Result<Vec<libc::gid_t>, SysError> {
     use std::os::unix::fs::MetadataExt;
     let mut groups = Vec::new();
@@ -271,7 +271,7 @@ fn not_started(command: &Command, source: io::Error) -> SysError {
     }
 }
 
-/// Opens a log, never through a link, for what a program prints and what it complains of.
+/// Opens a log, never through a link, for a program's output and errors.
 fn open_log(path: &Path) -> Result<(StdStdio, StdStdio), SysError> {
     use std::os::unix::fs::OpenOptionsExt;
     let file = std::fs::OpenOptions::new()
@@ -285,7 +285,7 @@ fn open_log(path: &Path) -> Result<(StdStdio, StdStdio), SysError> {
     Ok((StdStdio::from(one), StdStdio::from(other)))
 }
 
-/// Kills a process. One that is gone already is what was wanted.
+/// Kills a process; it may be gone already.
 pub(super) fn kill(pid: u32) {
     let Ok(pid) = libc::pid_t::try_from(pid) else {
         return;
@@ -294,7 +294,7 @@ pub(super) fn kill(pid: u32) {
     let _ = unsafe { libc::kill(pid, libc::SIGKILL) };
 }
 
-/// The start time of a process in clock ticks after boot; none where it is gone or a zombie.
+/// The start time of a process in clock ticks after boot; none if it is gone or a zombie.
 fn start_time(pid: u32) -> Result<Option<u64>, SysError> {
     let path = format!("/proc/{pid}/stat");
     let text = match std::fs::read_to_string(&path) {

@@ -1,11 +1,11 @@
-//! Users of the machine.
+//! Users of the host.
 #![allow(unsafe_code, reason = "the C library's calls on users need it")]
 
 use std::ffi::CString;
 use std::io;
 use std::os::fd::AsFd;
 
-/// The uid and gid of a user of this machine, by `getpwnam`; none where there is no such user.
+/// The uid and gid of a user of this host, by `getpwnam`; none if there is no such user.
 pub fn lookup_user(name: &str) -> Option<(u32, u32)> {
     let name = CString::new(name).ok()?;
     let mut buffer = vec![0_i8; 16 * 1024];
@@ -24,7 +24,7 @@ pub fn lookup_user(name: &str) -> Option<(u32, u32)> {
     }
 }
 
-/// Becomes another user for good: no groups, no way back. For a process with one thread.
+/// Switches to another user for good, without supplementary groups. For a process with one thread.
 pub fn drop_privileges(uid: u32, gid: u32) -> io::Result<()> {
     // SAFETY: these calls take no pointers but a null one with length 0.
     let done = unsafe {
@@ -39,7 +39,7 @@ pub fn drop_privileges(uid: u32, gid: u32) -> io::Result<()> {
     }
 }
 
-/// The uid of the process at the other end of a unix socket, as the kernel knows it.
+/// The uid of the process at the other end of a unix socket, from the kernel.
 pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
     let credentials = rustix::net::sockopt::socket_peercred(socket)?;
     Ok(credentials.uid.as_raw())
