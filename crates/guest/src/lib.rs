@@ -1,4 +1,4 @@
-//! QEMU: what a guest is started with, what is said to it, and what is remembered of it.
+//! QEMU: command lines, protocols, and the files that describe a running guest.
 //!
 //! ```text
 //!   GuestConfig ──VmConfig::parse──► VmConfig ──plan──► RunningAs ──argv──► the command line
@@ -8,12 +8,12 @@
 //!   VmConfig ──cloud_init::Source::render──► Seed: the files that a guest reads at its first boot
 //! ```
 //!
-//! It starts nothing and opens nothing: a task hands it resolved volumes and taps, takes the
-//! command line to `sys`, and hands it a connected stream.
+//! It starts nothing and opens nothing: a task passes resolved volumes and taps, gives the
+//! command line to `sys`, and passes a connected stream.
 //!
 //! **Invariants:** the command line is a pure function of what a guest runs as, its volumes and
 //! its paths. A layout (`qemu::layout`) is never edited, only followed by another version. No
-//! text of a user's reaches the command line without being quoted for its place.
+//! user's text reaches the command line unquoted.
 
 pub mod cloud_init;
 pub mod qemu;

@@ -1,23 +1,23 @@
-//! What an agent remembers of a guest that it started, so that its successor can take it over.
+//! The agent's file on a guest that it started, so that its successor can take the guest over.
 
 use model::VmId;
 use serde::{Deserialize, Serialize};
 
 use crate::qemu::{RunningAs, RuntimePaths, VmConfig};
 
-/// Where to reach a running guest. Paths are absolute.
+/// The sockets of a running guest. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sockets {
     /// QMP for commands.
     pub control: String,
     /// QMP for events; one socket serves one client.
     pub events: String,
-    /// Left out where the guest has no display.
+    /// None if the guest has no display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vnc: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// By number of the port; a port may be missing.
+    /// By port number; numbers may be missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub serial: Vec<(u8, String)>,
 }
@@ -40,8 +40,8 @@ impl Sockets {
 
 /// The contents of `/run/ostler/guests/VMID.json`.
 ///
-/// A process is known by boot, pid and start time together: a pid alone is used again, and after
-/// a reboot so is the pair.
+/// A process is identified by boot, pid and start time together: a pid alone is reused, and after a
+/// reboot so is pid and start time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
     pub vmid: VmId,
@@ -52,7 +52,7 @@ pub struct RunFile {
     pub start_time: u64,
     pub running_as: RunningAs,
     pub sockets: Sockets,
-    /// The uid and gid that it was started with; none in files of before each guest had its own.
+    /// The uid and gid of the process; none in files from before each guest had its own.
     #[serde(default)]
     pub user: Option<(u32, u32)>,
 }
@@ -95,7 +95,7 @@ mod tests {
         let read: RunFile = serde_json::from_str(&text).unwrap();
         assert_eq!(read, file);
         assert!(read.is_of("b", 7, 9) && !read.is_of("c", 7, 9) && !read.is_of("b", 7, 8));
-        // A guest that was started before it had a user of its own runs on.
+        // A guest from before guests had users of their own continues to run.
         let mut earlier: serde_json::Value = serde_json::from_str(&text).unwrap();
         earlier.as_object_mut().unwrap().remove("user");
         let earlier: RunFile = serde_json::from_value(earlier).unwrap();

@@ -1,6 +1,6 @@
-//! The command line of each kind of guest, to the letter. A difference that a guest could notice
-//! (in `-machine`, `-cpu`, `-device`, …) means a new layout version, never a new snapshot,
-//! from the first release on.
+//! Golden command lines of each kind of guest. A difference that a guest could notice (in
+//! `-machine`, `-cpu`, `-device`, …) needs a new layout version, not a new snapshot, from the first
+//! release on.
 
 mod cases;
 
@@ -40,7 +40,7 @@ fn command_lines_are_as_recorded() {
             text.push_str(argument);
         }
         insta::assert_snapshot!(case.name, text.trim_start());
-        // What a guest runs as survives being written down.
+        // The value survives serialization.
         let written = serde_json::to_string(&running).unwrap();
         assert_eq!(
             serde_json::from_str::<RunningAs>(&written).unwrap(),
@@ -155,7 +155,7 @@ fn what_can_be_plugged_is_planned_with_what_it_hangs_on() {
         "virtio2"
     );
     assert_eq!(ids("\nnet2: virtio", Backend::Net(2)).unwrap(), "net2");
-    // Behind a bridge that is not there, on a bus that cannot be plugged, and there already.
+    // Behind a missing bridge, on a bus without hot-plug, and existing already.
     assert_eq!(ids("\nnet8: virtio", Backend::Net(8)), None);
     assert_eq!(ids("\nsata0: local:1/b.raw", drive("sata0")), None);
     assert_eq!(ids("", drive("scsi0")), None);

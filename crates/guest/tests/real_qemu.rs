@@ -1,4 +1,4 @@
-//! Every command line is one that the installed QEMU takes.
+//! The installed QEMU accepts every command line.
 #![allow(clippy::unwrap_used, reason = "a test fails where it is surprised")]
 
 mod cases;
@@ -75,7 +75,7 @@ async fn every_command_line_starts() {
     }
 }
 
-/// What is done to a guest while it runs, done to a real one.
+/// All operations on a running guest, on a real one.
 #[tokio::test]
 async fn commands_work_on_a_running_guest() {
     let Some(qemu) = installed_qemu() else { return };
@@ -186,7 +186,7 @@ async fn plug_disk(
     for device in &devices {
         add(qmp, device, "drive", block::node_name(slot)).await;
     }
-    // A SCSI disk goes at once; it is the guest that lets go of what is on PCI.
+    // A SCSI disk is removed at once; a PCI device only when the guest releases it.
     let mut events = qmp.events();
     qmp.remove_device("scsi3").await.unwrap();
     let gone = events.next_named("DEVICE_DELETED").await.unwrap();

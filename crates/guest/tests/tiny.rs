@@ -1,5 +1,5 @@
-//! A real guest, booted by our own command line: it says that it is ready, computes on its
-//! serial port, answers through its agent and heeds the power button.
+//! A real guest, booted by our own command line: it reports that it is ready, computes on its
+//! serial port, answers through its agent and reacts to the power button.
 #![allow(
     clippy::disallowed_methods,
     reason = "a test's own children, each waited for"
@@ -19,10 +19,10 @@ use model::{BlockFormat, BlockSource, BlockSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-/// A busy machine takes ten times as long as an idle one; longer than this it hangs.
+/// A busy host takes ten times as long as an idle one; beyond this it hangs.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// The image, or a line that says why there is none.
+/// The image; none, with a printed reason, if there is none.
 fn tiny_image(directory: &Path) -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/tiny/build.sh");
     match Command::new(&script).arg(directory).output() {
@@ -42,7 +42,7 @@ fn tiny_image(directory: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Reads a console until it shows this.
+/// Reads a console until it shows this text.
 async fn wait_for(console: &mut UnixStream, seen: &mut String, text: &str) {
     let mut buffer = [0; 4096];
     while !seen.contains(text) {
@@ -52,7 +52,7 @@ async fn wait_for(console: &mut UnixStream, seen: &mut String, text: &str) {
     }
 }
 
-/// Asks the agent, whose answers are a line each.
+/// Sends a command to the agent, whose answer is one line.
 async fn ask_agent(agent: &mut UnixStream, question: &str) -> String {
     agent
         .write_all(question.as_bytes())
@@ -66,7 +66,7 @@ async fn ask_agent(agent: &mut UnixStream, question: &str) -> String {
     String::from_utf8(answer).expect("text")
 }
 
-/// A layer of its own over the image. Its header is not believed: the specification names both.
+/// A layer of its own over the image. Its header is ignored: the specification names both.
 fn overlay(image: &Path, directory: &Path) -> BlockSpec {
     let overlay = directory.join("overlay.qcow2");
     let backing = std::fs::canonicalize(image).expect("an image");
@@ -161,7 +161,7 @@ async fn a_guest_boots_computes_and_shuts_down() {
     .await;
 }
 
-/// The other board, the other firmware and the other disk controller, behind root ports.
+/// The other machine, the other firmware and the other disk controller, behind root ports.
 #[tokio::test]
 async fn a_guest_boots_on_q35_by_uefi_from_scsi() {
     boots(

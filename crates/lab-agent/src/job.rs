@@ -16,19 +16,19 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::Outbox;
 
-/// A script, and what is left to say to it.
+/// A script and its remaining input.
 pub(crate) struct Job {
     group: Option<Pid>,
     input: Option<Sender<Vec<u8>>>,
     end: Arc<End>,
 }
 
-/// Whether the script itself has ended. What its descendants write later is read and dropped: they
-/// must neither block nor be killed by a pipe that nobody reads.
+/// Whether the script itself has ended. Later output of its descendants is read and dropped: a pipe
+/// without a reader would block or kill them.
 #[derive(Default)]
 struct End {
     has_ended: Mutex<bool>,
-    /// Something was read.
+    /// Notified after a read.
     progress: Condvar,
 }
 
@@ -63,7 +63,7 @@ impl Job {
         *self.end.lock()
     }
 
-    /// Gives the script more input; nothing at all ends it.
+    /// Sends more input to the script; an empty one ends it.
     pub(crate) fn input(&self, bytes: Vec<u8>) {
         if let Some(input) = &self.input {
             let _ = input.send(bytes);
@@ -71,7 +71,7 @@ impl Job {
     }
 
     pub(crate) fn signal(&self, number: i32) {
-        // A group that has ended may have left its number to another.
+        // The id of an ended process group may have been reused.
         let has_ended = self.end.lock();
         if let (Some(group), Some(signal), false) =
             (self.group, Signal::from_named_raw(number), *has_ended)
@@ -94,7 +94,7 @@ fn shell(script: &[u8], input: bool) -> Command {
     command
 }
 
-/// Writes input as fast as the script takes it, without holding up anybody else.
+/// Writes input as fast as the script reads it, without blocking other scripts.
 fn feed(mut stdin: ChildStdin) -> Sender<Vec<u8>> {
     let (sender, receiver): (_, Receiver<Vec<u8>>) = channel();
     thread::spawn(move || {
@@ -107,7 +107,7 @@ fn feed(mut stdin: ChildStdin) -> Sender<Vec<u8>> {
     sender
 }
 
-/// Passes on what a script writes, and its end after all of that.
+/// Forwards a script's output, and then its end.
 fn watch(id: u32, mut child: Child, end: &Arc<End>, outbox: &Outbox) {
     let stdout = child.stdout.take().map(Arc::new);
     let stderr = child.stderr.take().map(Arc::new);
@@ -134,7 +134,7 @@ fn watch(id: u32, mut child: Child, end: &Arc<End>, outbox: &Outbox) {
         };
         of(stdout.as_ref().map(|pipe| pipe.as_fd())) + of(stderr.as_ref().map(|pipe| pipe.as_fd()))
     };
-    // What the script itself wrote is in the pipes by now.
+    // All output of the script itself is in the pipes by now.
     let mut has_ended = end.lock();
     while unread() > 0 {
         has_ended = end
@@ -154,7 +154,7 @@ fn pass_on(pipe: &impl AsFd, end: &End, tell: impl Fn(Vec<u8>)) {
         if poll(&mut ready, None).is_err() {
             continue;
         }
-        // Held while reading, so that nobody finds the pipe empty before its bytes are sent.
+        // Held while reading, so that the pipe does not look empty before its bytes are sent.
         let has_ended = end.lock();
         match rustix::io::read(pipe, &mut buffer) {
             Ok(0) | Err(_) => return,

@@ -1,4 +1,4 @@
-//! What the supervisor of a lab and the agent in each node say to each other.
+//! The protocol between the supervisor of a lab and the agent in each node.
 //!
 //! ```text
 //! supervisor                                     agent, in a node
@@ -11,46 +11,46 @@
 //! ```
 //!
 //! A frame is a length (four bytes, little endian, of what follows), a kind, an id (four bytes) and
-//! a payload. It is no remote shell for anything but tests: whoever has the port is root.
+//! a payload. It is for tests only: access to the port is root access.
 //!
-//! **A connection that was cut is never resumed**: both ends forget a half frame when it closes.
+//! **A connection that was cut is never resumed**: both ends drop a partial frame when it closes.
 
 use std::io::{self, Read, Write};
 
-/// The name of the virtio-serial port that the two meet on.
+/// The name of the virtio-serial port.
 pub const PORT: &str = "ostler.lab.0";
 
-/// No frame is longer; more bytes are more frames.
+/// The maximum size of a frame; longer data takes several.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
-/// How many bytes of a stream go in one frame.
+/// How many bytes of a stream one frame carries.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What a frame says.
+/// The content of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// Asks whether somebody is there; answered with the boot id of the kernel.
+    /// Checks that the peer is there; answered with the boot id of the kernel.
     Hello(Vec<u8>),
     /// Starts a shell with this script; `input` says whether its standard input follows.
     Run {
         /// Whether frames of `Input` follow; otherwise the script reads nothing.
         input: bool,
-        /// What `sh -c` is given.
+        /// The script, for `sh -c`.
         script: Vec<u8>,
     },
     /// More standard input; an empty one ends it.
     Input(Vec<u8>),
-    /// Sends this signal to the script and all that it started in its process group.
+    /// Sends this signal to the script's process group.
     Signal(i32),
-    /// Something the script wrote to its standard output.
+    /// Standard output of the script.
     Stdout(Vec<u8>),
-    /// Something the script wrote to its standard error.
+    /// Standard error of the script.
     Stderr(Vec<u8>),
     /// The script ended, with its exit code, or 128 and its signal.
     Exit(i32),
 }
 
-/// A message and the exchange that it belongs to.
+/// A message, with the id of its exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Chosen by the supervisor; answers carry the same.
@@ -95,8 +95,8 @@ impl Frame {
         to.flush()
     }
 
-    /// Reads the next frame. An end of the stream between two frames or within one is an error of
-    /// kind `UnexpectedEof`; nonsense is `InvalidData`.
+    /// Reads the next frame. The end of the stream, between frames or within one, is an error of
+    /// kind `UnexpectedEof`; an invalid frame is `InvalidData`.
     pub fn read(from: &mut impl Read) -> io::Result<Frame> {
         let mut header = [0; 4];
         from.read_exact(&mut header)?;

@@ -1,5 +1,5 @@
-//! The agent of a lab node: runs scripts for the supervisor, which speaks through a virtio-serial
-//! port. It needs no network, and survives being saved and restored with the node.
+//! The agent of a lab node: runs scripts for the supervisor, over a virtio-serial port. It needs no
+//! network, and survives saving and restoring the node.
 
 mod job;
 
@@ -14,15 +14,15 @@ use std::time::Duration;
 use job::Job;
 use lab_agent::{Frame, Message, PORT};
 
-/// How often is looked for the port, and for a supervisor on it: neither can be waited for.
+/// How often the port, and a supervisor on it, are polled: there is no event for either.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Where frames to the supervisor go, one at a time.
+/// The sender of frames to the supervisor, one at a time.
 #[derive(Clone)]
 pub(crate) struct Outbox(Arc<Mutex<File>>);
 
 impl Outbox {
-    /// What cannot be sent is lost with the supervisor that it was for.
+    /// A frame that cannot be sent is dropped, since its supervisor is gone.
     pub(crate) fn send(&self, id: u32, message: Message) {
         let mut port = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = Frame { id, message }.write(&mut *port);
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     serve(port.0, &Outbox(Arc::new(Mutex::new(port.1))));
 }
 
-/// Opens the port, which appears when its driver has found it.
+/// Opens the port, which appears when its driver is loaded.
 fn find_port() -> io::Result<File> {
     loop {
         if let Ok(ports) = fs::read_dir("/sys/class/virtio-ports") {
@@ -61,7 +61,7 @@ fn serve(mut port: File, outbox: &Outbox) -> ! {
     let mut jobs: HashMap<u32, Job> = HashMap::new();
     loop {
         let Ok(Frame { id, message }) = Frame::read(&mut port) else {
-            // Nobody is connected, or somebody left within a frame.
+            // No supervisor is connected, or it disconnected within a frame.
             std::thread::sleep(LOOK_AGAIN);
             continue;
         };

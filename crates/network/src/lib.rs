@@ -4,7 +4,7 @@
 //!   node::tasks ── attach(TapSpec) ──► tap device ── port of ──► bridge
 //! ```
 //!
-//! It makes no bridges: those are the administrator's.
+//! It creates no bridges: those are the administrator's.
 //!
 //! **Invariant:** when `attach` has returned, the device exists, is up and is a port of its
 //! bridge; when it fails, the task's undo removes the device by its planned name.
@@ -16,7 +16,7 @@ pub use limit::limit;
 use model::{Error, TapSpec};
 use sys::{Host, TapOptions};
 
-/// Makes a guest's tap and joins it to its bridge. May be repeated.
+/// Creates a guest's tap and joins it to its bridge. May be repeated.
 pub async fn attach(host: &dyn Host, tap: &TapSpec, options: &TapOptions) -> Result<(), Error> {
     host.create_tap(&tap.name, options).await?;
     host.join_bridge(&tap.name, &tap.bridge).await?;

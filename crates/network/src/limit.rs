@@ -1,23 +1,23 @@
-//! How fast a guest may send and receive.
+//! Rate limits of guests' network cards.
 
 use model::Error;
 use sys::{Command, Host, SysError};
 
-/// What may pass at once, and how long a packet may wait for its turn.
+/// The burst size, and how long a packet may be queued.
 const BURST_BYTES: u64 = 1 << 20;
 const LATENCY: &str = "100ms";
 
-/// Limits a tap to this many mebibytes a second in each direction, or takes the limit away. May
-/// be repeated.
+/// Limits a tap to this many MiB per second in each direction, or removes the limit. May be
+/// repeated.
 ///
-/// What the guest receives is queued; what it sends beyond its rate is dropped on arrival, for
-/// which the kernel needs a packet classifier. Where there is none, the answer is what to warn of.
+/// Packets to the guest are queued; packets from it beyond the rate are dropped on arrival, for
+/// which the kernel needs a packet classifier. If it has none, the result is a warning text.
 pub async fn limit(
     host: &dyn Host,
     tap: &str,
     rate_mib: Option<f64>,
 ) -> Result<Option<String>, Error> {
-    // That there was no limit before is no error.
+    // It is no error if there was no limit before.
     tc(host, &["qdisc", "del", "dev", tap, "root"]).await?.ok();
     tc(host, &["qdisc", "del", "dev", tap, "ingress"])
         .await?
@@ -42,7 +42,7 @@ pub async fn limit(
     Ok(refused.map(|error| format!("this kernel cannot limit what a guest sends: {error}")))
 }
 
-/// The outer error is that the program cannot be run, the inner one that it refused.
+/// The outer error means that the program cannot be run, the inner one that it failed.
 async fn tc(host: &dyn Host, args: &[&str]) -> Result<Result<(), Error>, SysError> {
     let output = host
         .run(Command::new("tc").args(args.iter().copied()))

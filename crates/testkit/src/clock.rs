@@ -6,10 +6,10 @@ use std::time::Duration;
 use model::{Clock, Sleep, UnixTime};
 use tokio::sync::Notify;
 
-/// When all test clocks begin.
+/// The initial time of all test clocks.
 const START: UnixTime = 1_795_217_000;
 
-/// A clock on which every wait is over at once; time goes on by what was waited for.
+/// A clock on which every wait ends at once; time advances by its duration.
 #[derive(Debug, Default, Clone)]
 pub struct HastyClock {
     now: Arc<Mutex<Duration>>,

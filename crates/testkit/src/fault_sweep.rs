@@ -1,10 +1,10 @@
-//! The walk: a task is run once for every call it makes and every way that call can break.
+//! The fault sweep: a task is run once for every call it makes and every way that call can break.
 //!
 //! ```text
-//!   clean run        → N calls, the world as it is `before` and `after`
+//!   clean run        → N calls, the state `before` and `after`
 //!   for n in 0..N, for every Fault:
-//!       the world as `before`; call n breaks; the engine is opened again if the process died
-//!       the task ends, and the world is `before` (it failed) or `after` (it went through)
+//!       the state as `before`; call n breaks; the engine is opened again if the process died
+//!       the task ends, and the state is `before` (it failed) or `after` (it succeeded)
 //! ```
 
 use std::future::Future;
@@ -18,7 +18,7 @@ use crate::{Fault, Faults};
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One task's scene: the same world again and again.
+/// The scene of a sweep: a fresh and equal world for each run.
 pub trait Scene: Send + Sync {
     type Node: Send + Sync + 'static;
 
@@ -31,19 +31,19 @@ pub trait Scene: Send + Sync {
         engine: &'a Engine<Self::Node>,
     ) -> Waiting<'a, Result<Upid, model::Error>>;
 
-    /// All that could be an orphan, one line each.
+    /// Everything that could be an orphan, one line each.
     fn inventory(&self) -> Waiting<'_, Vec<String>>;
 
     fn faults(&self) -> &Faults;
 
-    /// Whether the world is well although it is neither as before nor as after: what follows the
-    /// task may have been taken back.
+    /// Whether the state is valid although it is neither as before nor as after: the task's
+    /// follow-up may have been undone.
     fn is_also_well(&self, _inventory: &[String]) -> bool {
         false
     }
 }
 
-/// How many breaks of each kind were tried.
+/// How many faults of each kind were tried.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     pub calls: usize,
@@ -52,7 +52,7 @@ pub struct Swept {
     pub went_through: usize,
 }
 
-/// Walks a task. `scene` makes a fresh world each time. Panics where something is left over or
+/// Sweeps a task. `scene` makes a fresh world for each run. Panics if something is left over or
 /// lost, naming the call and the fault.
 pub async fn sweep_faults<S: Scene>(scene: impl Fn() -> Waiting<'static, S>) -> Swept {
     let clean = scene().await;
@@ -95,8 +95,8 @@ fn is_through(status: &str) -> bool {
     status == "OK" || status.starts_with("WARNINGS")
 }
 
-/// Runs the task to its end, through a death if there is one; answers its exit status, or the
-/// error of a submission that was refused.
+/// Runs the task to its end, possibly through a death; returns its exit status, or the error of a
+/// refused submission.
 async fn run<S: Scene>(scene: &S, broken: Option<(usize, Fault)>) -> String {
     let engine = scene.open().await;
     scene.faults().reset();
@@ -123,8 +123,7 @@ async fn run<S: Scene>(scene: &S, broken: Option<(usize, Fault)>) -> String {
     }
 }
 
-/// Waits until no task runs, also none that was submitted by another; answers how the first one
-/// ended.
+/// Waits until no task runs, follow-ups included; returns how the first one ended.
 async fn settle<W: Send + Sync + 'static>(engine: &Engine<W>) -> String {
     let all = tasks::TaskFilter {
         running: true,
@@ -136,7 +135,7 @@ async fn settle<W: Send + Sync + 'static>(engine: &Engine<W>) -> String {
         let tasks = engine.list(&all);
         match tasks.iter().find(|task| task.state == TaskState::Running) {
             Some(running) => {
-                // A task that is gone while we ask is one that has ended.
+                // A task that is gone by now has ended.
                 let _ = engine.wait(&running.upid).await;
             }
             None => {

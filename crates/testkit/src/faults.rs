@@ -1,4 +1,4 @@
-//! Breaks one chosen call to the world.
+//! Breaks one chosen call.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sys::SysError;
 use tokio::sync::Notify;
 
-/// How a call breaks.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails and has done nothing.
+    /// It fails without an effect.
     FailBefore,
-    /// It fails, but it has done its work.
+    /// It fails, but has had its effect.
     FailAfter,
     /// The process dies before the call does anything.
     DieBefore,
@@ -27,8 +27,8 @@ impl Fault {
         Self::DieAfter,
     ];
 
-    /// The ways in which a call can break. After a read the world is as before it: one that fails
-    /// then is one that failed, and a death then is one before the next call.
+    /// The faults that a call can have. A read has no effect, so failing after it equals failing
+    /// before it, and dying after it equals dying before the next call.
     pub fn of(call: &str) -> &'static [Self] {
         if READS.iter().any(|read| call.starts_with(read)) {
             &[Self::FailBefore, Self::DieBefore]
@@ -42,7 +42,7 @@ impl Fault {
     }
 }
 
-/// How calls begin that change nothing.
+/// Prefixes of calls that change nothing.
 const READS: [&str; 9] = [
     "examine ",
     "list ",
@@ -55,7 +55,7 @@ const READS: [&str; 9] = [
     "usage of ",
 ];
 
-/// Counts calls, and breaks the one it was told to.
+/// Counts calls, and breaks a chosen one.
 #[derive(Clone, Default)]
 pub struct Faults {
     inner: Arc<Inner>,
@@ -74,7 +74,7 @@ struct State {
     dead: bool,
 }
 
-/// A call under way.
+/// A call in progress.
 pub(crate) struct Call<'a> {
     faults: &'a Faults,
     broken: Option<Fault>,
@@ -88,7 +88,7 @@ impl Faults {
         state.plan = Some((number, fault));
     }
 
-    /// The calls that were made since the beginning or the last `break_call`.
+    /// The calls since the beginning or the last `break_call`.
     pub fn calls(&self) -> Vec<String> {
         self.state().calls.clone()
     }
@@ -111,13 +111,13 @@ impl Faults {
         }
     }
 
-    /// The process starts again; nothing breaks from now on.
+    /// Restarts the process; no more faults.
     pub fn revive(&self) {
         let mut state = self.state();
         (state.dead, state.plan) = (false, None);
     }
 
-    /// The process starts again, and the call with this number after now breaks too.
+    /// Restarts the process, and breaks the call with this number as well.
     pub fn revive_and_break(&self, number: usize, fault: Fault) {
         self.revive();
         self.break_call(number, fault);
@@ -130,7 +130,7 @@ impl Faults {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a call. Fails or hangs where it is the one to be broken.
+    /// Begins a call. Fails or hangs if it is the one to break.
     pub(crate) async fn begin(&self, what: impl FnOnce() -> String) -> Result<Call<'_>, SysError> {
         let broken = {
             let mut state = self.state();
@@ -160,14 +160,14 @@ impl Faults {
     async fn hang_if_dead(&self) {
         if self.state().dead {
             self.inner.died.notify_waiters();
-            // What a dead process awaits never comes; the harness drops the future.
+            // The waits of a dead process never end; the harness drops the future.
             std::future::pending::<()>().await;
         }
     }
 }
 
 impl Call<'_> {
-    /// Ends a call that has done its work.
+    /// Ends a call that has had its effect.
     pub(crate) async fn end<T>(self, result: T) -> Result<T, SysError> {
         match self.broken {
             Some(Fault::FailAfter) => Err(injected()),

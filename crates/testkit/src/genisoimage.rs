@@ -6,7 +6,7 @@ use sys::{Command, Output};
 
 use crate::host::Disk;
 
-/// Called with graft points, it prints the medium; a file that is missing is an error.
+/// Takes graft points and prints the medium; a missing file is an error.
 pub fn genisoimage(disk: &mut Disk, command: &Command) -> Output {
     let grafts = command.args.iter().filter_map(|word| word.split_once('='));
     let mut medium = Vec::new();

@@ -1,7 +1,7 @@
-//! A guest agent that only talks: one guest's end of the channel, as `qemu-ga` keeps it.
+//! A fake guest agent: the guest's end of the channel, like `qemu-ga`.
 //!
-//! The channel outlives connections: an answer that was not fetched in time is given to whoever
-//! connects next, which is what a client must be able to tell from its own.
+//! The channel outlives connections: an answer that was not read in time goes to the next
+//! connection, so a client must distinguish it from its own.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const DELIMITER: u8 = 0xff;
 
-/// The agent of one guest. Clones are the same one.
+/// The agent of one guest. Clones are the same agent.
 #[derive(Clone, Default)]
 pub struct FakeAgent {
     state: Arc<Mutex<State>>,
@@ -24,23 +24,23 @@ type Shutdown = Box<dyn FnMut() + Send>;
 
 #[derive(Default)]
 struct State {
-    /// Where answers go: to the newest connection.
+    /// The newest connection, which gets all answers.
     connection: Option<UnboundedSender<Vec<u8>>>,
-    /// Answers are kept back.
+    /// Answers are held back.
     is_slow: bool,
     kept_back: VecDeque<Vec<u8>>,
     is_frozen: bool,
     commands: Vec<String>,
     files: BTreeMap<String, Vec<u8>>,
     open: BTreeMap<i64, (String, usize)>,
-    /// What programs were given to read, by their number.
+    /// The input of programs, by pid.
     programs: BTreeMap<i64, Vec<u8>>,
     last_number: i64,
     on_shutdown: Option<Shutdown>,
 }
 
 impl FakeAgent {
-    /// What a shutdown does; without this it is refused.
+    /// The effect of a shutdown, which is refused without one.
     pub fn on_shutdown(&self, shutdown: impl FnMut() + Send + 'static) {
         self.state().on_shutdown = Some(Box::new(shutdown));
     }
@@ -62,12 +62,12 @@ impl FakeAgent {
         theirs
     }
 
-    /// From now on it works, and keeps its answers to itself.
+    /// From now on commands are executed, but answers are held back.
     pub fn slow_down(&self) {
         self.state().is_slow = true;
     }
 
-    /// Lets go of all answers that were kept back.
+    /// Sends all answers that were held back.
     pub fn catch_up(&self) {
         let mut state = self.state();
         state.is_slow = false;
@@ -76,7 +76,7 @@ impl FakeAgent {
         }
     }
 
-    /// Says something that nobody asked for.
+    /// Sends bytes that are not an answer.
     pub fn babble(&self, bytes: &[u8]) {
         self.state().send(bytes.to_vec());
     }
@@ -85,7 +85,7 @@ impl FakeAgent {
         self.state().is_frozen
     }
 
-    /// All commands but handshakes, in their order.
+    /// All commands except handshakes, in order.
     pub fn commands(&self) -> Vec<String> {
         self.state().commands.clone()
     }
@@ -160,7 +160,7 @@ impl State {
 
     fn send(&mut self, bytes: Vec<u8>) {
         if let Some(connection) = &self.connection {
-            // Nobody may be listening, which an agent cannot know.
+            // The client may be gone, which an agent cannot know.
             let _ = connection.send(bytes);
         }
     }
@@ -250,14 +250,14 @@ impl State {
                 let from = file.get(*at..).unwrap_or_default();
                 let bytes = &from[..count.min(from.len())];
                 *at += bytes.len();
-                // As with `fread`: the end is noticed by reading beyond it.
+                // As with `fread`: the end is only noticed by reading beyond it.
                 let eof = bytes.len() < count;
                 Ok(json!({"count": bytes.len(), "buf-b64": STANDARD.encode(bytes), "eof": eof}))
             }
             "guest-file-write" => {
                 let text = arguments["buf-b64"].as_str().unwrap_or_default();
                 let bytes = STANDARD.decode(text).map_err(|error| error.to_string())?;
-                // Never all at once, so that a writer must go on.
+                // Only a part, so that a writer must continue.
                 let taken = bytes.len().div_ceil(2);
                 file.extend_from_slice(&bytes[..taken]);
                 Ok(json!({"count": taken, "eof": false}))

@@ -1,14 +1,14 @@
 //! Fakes and harnesses for tests; never shipped.
 //!
 //! ```text
-//!   Faults ── counts every call to the world and breaks one of them
+//!   Faults ── counts every call and breaks one of them
 //!     ├── FakeHost      files, processes, scopes, links in memory; programs by handlers
-//!     └── FaultyStore   any store, failing where it is told to
+//!     └── FaultyStore   any store, failing at a chosen call
 //!   walk ── runs a task once for every call it makes and every way that call can break
 //! ```
 //!
-//! A fake keeps the contract of the trait that it stands for, and is held to it by the same
-//! conformance test as the real thing where there is one.
+//! A fake keeps the contract of its trait, and passes the same
+//! conformance tests as the real implementation, if there are any.
 
 mod clock;
 pub mod fault_sweep;

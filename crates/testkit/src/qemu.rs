@@ -1,4 +1,4 @@
-//! A QEMU that only talks: enough of QMP for tasks to believe in it.
+//! A fake QEMU: enough of QMP for the tasks.
 
 mod machine;
 
@@ -14,7 +14,7 @@ use crate::host::{Disk, Service};
 use crate::{FakeAgent, Faults};
 use machine::Machine;
 
-/// What `qemu-system-x86_64` answers when it is asked what it is.
+/// The output of `qemu-system-x86_64` for queries of its properties.
 pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
     let text = match command.args.first().map(String::as_str) {
         Some("--version") => "QEMU emulator version 7.2.0 (fake)\n",
@@ -28,7 +28,7 @@ pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
     }
 }
 
-/// Starts a fake QEMU; the sockets and devices are those of its command line.
+/// Starts a fake QEMU with the sockets and devices of its command line.
 pub fn spawn_qemu(command: &Command) -> Arc<dyn Service> {
     let state = Arc::new(State {
         status: Mutex::new("prelaunch"),
@@ -57,8 +57,7 @@ struct State {
     machine: Mutex<Machine>,
 }
 
-/// A connection in memory. A descriptor that is passed over it is dropped: nothing here reads
-/// images.
+/// A connection in memory. A descriptor passed over it is dropped, since the fake reads no images.
 struct Wire(DuplexStream);
 
 impl Stream for Wire {
@@ -138,7 +137,7 @@ impl Service for FakeQemu {
     }
 }
 
-/// One connection, until the other side goes, or until a command breaks: then it is closed.
+/// One connection, until the peer disconnects, or until a command breaks, which closes it.
 async fn talk(stream: DuplexStream, state: Arc<State>, faults: Faults) {
     let (reader, mut writer) = tokio::io::split(stream);
     let version = json!({"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": "fake"});
@@ -189,7 +188,7 @@ fn answer(state: &State, command: &Value) -> Value {
         }
         "qmp_capabilities" | "system_reset" => json!({"return": {}}),
         other => {
-            // A guest stands still at the end of a migration.
+            // A guest is paused at the end of a migration.
             match other {
                 "migrate" => *status = "finish-migrate",
                 "migrate-continue" => *status = "postmigrate",

@@ -1,5 +1,5 @@
-//! `qemu-img` on the files of a fake host: an image is a file of its virtual size, and a snapshot
-//! of it a file beside it, `IMAGE@NAME`.
+//! `qemu-img` on the files of a fake host: an image is a file of its virtual size, and its snapshot
+//! a file beside it, `IMAGE@NAME`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use sys::{Command, Output};
 
 use crate::host::Disk;
 
-/// The file of an image that may be named by its nodes: `json:{"file":{"filename":"/x"},…}`.
+/// The file of an image that may be given as nodes: `json:{"file":{"filename":"/x"},…}`.
 fn file(image: &str) -> PathBuf {
     let nodes = image.strip_prefix("json:");
     let nodes = nodes.and_then(|text| serde_json::from_str::<Value>(text).ok());
@@ -18,7 +18,7 @@ fn file(image: &str) -> PathBuf {
     PathBuf::from(name.unwrap_or(image))
 }
 
-/// What an image of this name holds: the beginning of a header that says how large it is.
+/// The content of an image of this name: the beginning of a header with its size.
 pub fn image_content(path: &Path, size: u64, backing: Option<&str>) -> Vec<u8> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("qcow2") => {
@@ -48,7 +48,7 @@ fn put(disk: &mut Disk, path: &Path, size: u64, backing: Option<&str>) -> Option
     disk.put(path, content, size).ok().map(|()| String::new())
 }
 
-/// `create`, `resize`, `info`, `convert` and `snapshot`, as far as the storage drivers call them.
+/// `create`, `resize`, `info`, `convert` and `snapshot`, as far as the storage drivers use them.
 pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
     let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
     let done = match words[..] {

@@ -1,4 +1,4 @@
-//! A store that breaks where it is told to.
+//! A store that breaks at a chosen call.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use store::{
 
 use crate::Faults;
 
-/// Any store behind `Faults`. A commit that fails after its work answers `Unknown`, as a real
-/// one does when the connection breaks before the answer.
+/// Any store behind `Faults`. A commit that fails after its effect answers `Unknown`, like a real
+/// store when the connection breaks before the answer.
 pub struct FaultyStore {
     inner: SharedStore,
     faults: Faults,

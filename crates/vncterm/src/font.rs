@@ -14,14 +14,14 @@ pub(crate) type Glyph = [u8; GLYPH_HEIGHT];
 /// Magic number, mode and height of a glyph.
 const HEADER_BYTES: usize = 4;
 const MODE_512_GLYPHS: u8 = 1;
-/// In the table of characters behind the glyphs: what a glyph stands for ends, and it goes on with
-/// sequences of characters, which no cell of ours holds.
+/// Separators in the table of characters behind the glyphs: the end of a glyph's entry, and the
+/// start of its character sequences, which our cells never contain.
 const END: u16 = 0xffff;
 const SEQUENCE: u16 = 0xfffe;
 
 static GLYPHS: LazyLock<HashMap<char, Glyph>> = LazyLock::new(|| read(FONT_8X16));
 
-/// The picture of a character; of `?` where the font has none.
+/// The glyph of a character; that of `?` if the font has none.
 pub fn glyph(character: char) -> [u8; GLYPH_HEIGHT] {
     let found = GLYPHS.get(&character).or_else(|| GLYPHS.get(&'?'));
     found.copied().unwrap_or_default()

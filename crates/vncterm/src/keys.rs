@@ -1,6 +1,6 @@
-//! From the keysyms of X11, which VNC sends, to what a terminal types.
+//! Translates X11 keysyms, which VNC sends, to a terminal's input.
 
-/// Keys that are held down and change what others type.
+/// Modifier keys that are held down.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     control: bool,
@@ -12,8 +12,8 @@ const CONTROL: [u32; 2] = [0xffe3, 0xffe4];
 const ALT: [u32; 4] = [0xffe9, 0xffea, 0xffe7, 0xffe8];
 
 impl Keys {
-    /// What a key types; nothing for one that is let go, or only changes others.
-    /// `application` is the mode of the cursor keys that the terminal is in.
+    /// The input for a key; empty for releases and modifiers. `application` is the terminal's
+    /// cursor key mode.
     pub(crate) fn typed(&mut self, is_down: bool, keysym: u32, application: bool) -> Vec<u8> {
         if CONTROL.contains(&keysym) {
             self.control = is_down;
@@ -43,7 +43,7 @@ impl Keys {
     }
 }
 
-/// Latin-1 stands for itself; all else is Unicode above a bit of its own.
+/// Latin-1 keysyms are the character itself; others are Unicode with a marker bit.
 fn character(keysym: u32) -> Option<char> {
     match keysym {
         0x20..=0x7e | 0xa0..=0xff => char::from_u32(keysym),

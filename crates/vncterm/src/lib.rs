@@ -1,4 +1,4 @@
-//! A terminal that is shown by VNC: what a line says appears on a screen of text, and the keys of
+//! A terminal over VNC: the output of a serial line appears on a text screen, and the keys of
 //! a VNC client go to the line. For guests whose display is a serial port.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! The Remote Framebuffer protocol (RFC 6143), version 3.8, as much as a viewer of text needs.
+//! The Remote Framebuffer protocol (RFC 6143), version 3.8, as far as a text screen needs it.
 
 use std::io;
 
@@ -13,14 +13,14 @@ const VERSION: &[u8; 12] = b"RFB 003.008\n";
 const VNC_AUTHENTICATION: u8 = 2;
 const RAW: i32 = 0;
 
-/// What is pasted at once; more is cut off.
+/// The maximum size of pasted text; the rest is cut off.
 const CUT_TEXT_MAX: usize = 64 << 10;
 
 fn broken(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
 
-/// Agrees on the version, and lets in a client that knows the password.
+/// Agrees on the version, and checks the client's password.
 pub(crate) async fn authenticate<C>(client: &mut C, password: &str) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -56,8 +56,8 @@ where
     Err(broken("wrong password"))
 }
 
-/// What a client answers to a challenge: DES with the password, whose bits VNC takes in the other
-/// order.
+/// The client's response to a challenge: DES with the password as key, whose bits VNC reverses in
+/// each byte.
 pub fn response(challenge: &[u8; 16], password: &str) -> [u8; 16] {
     let mut key = [0; 8];
     for (byte, given) in key.iter_mut().zip(password.bytes()) {
@@ -82,7 +82,7 @@ async fn write_text<C: AsyncWrite + Unpin>(client: &mut C, text: &str) -> io::Re
     client.write_all(text.as_bytes()).await
 }
 
-/// Shares the screen whatever the client asks, and says how large it is.
+/// Shares the screen with any client, and sends its size.
 pub(crate) async fn initialise<C>(client: &mut C, size: (u16, u16), name: &str) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -96,7 +96,7 @@ where
     write_text(client, name).await
 }
 
-/// How a client wants pixels.
+/// The client's pixel format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PixelFormat {
     bytes: usize,
@@ -156,11 +156,11 @@ impl PixelFormat {
     }
 }
 
-/// What a client says.
+/// A message from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Format(PixelFormat),
-    /// It wants the screen, or only what changed.
+    /// A request for the screen, or only for its changes.
     Update {
         is_incremental: bool,
     },
@@ -168,13 +168,13 @@ pub(crate) enum Message {
         is_down: bool,
         keysym: u32,
     },
-    /// Text that was pasted, as Latin-1.
+    /// Pasted text, as Latin-1.
     Paste(Bytes),
     /// Encodings, of which we have one, and the pointer.
     Ignored,
 }
 
-/// The next whole message of what a client sent, and takes it out.
+/// Takes the next complete message out of the received bytes.
 pub(crate) fn next_message(sent: &mut BytesMut) -> io::Result<Option<Message>> {
     let Some(kind) = sent.first() else {
         return Ok(None);
@@ -247,7 +247,7 @@ mod tests {
         0xc7,
     ];
 
-    /// As OpenSSL encrypts it: `des-ecb` with the key that is reversed by hand.
+    /// The expected value is OpenSSL's `des-ecb`, with the key's bits reversed by hand.
     #[test]
     fn a_response_is_the_one_of_vnc() {
         let challenge: [u8; 16] = std::array::from_fn(|at| at as u8);

@@ -1,4 +1,4 @@
-//! What a terminal shows, as rows of pixels, and which rows a viewer has not seen yet.
+//! The screen of a terminal, as rows of pixels, and the rows that the viewer does not have yet.
 
 use std::num::NonZeroU16;
 
@@ -6,7 +6,7 @@ use vt100::{Color, Parser};
 
 use crate::font::{GLYPH_HEIGHT, GLYPH_WIDTH, Glyph, glyph};
 
-/// What a serial console takes a terminal for that says nothing else.
+/// The size that serial consoles assume by default.
 pub const COLUMNS: u16 = 80;
 pub const ROWS: u16 = 24;
 
@@ -35,7 +35,7 @@ const PALETTE: [Rgb; 16] = [
 const FOREGROUND: Rgb = PALETTE[7];
 const BACKGROUND: Rgb = PALETTE[0];
 
-/// How one cell looks.
+/// The look of one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Look {
     character: char,
@@ -46,7 +46,7 @@ struct Look {
 
 pub(crate) struct Screen {
     parser: Parser<Answers>,
-    /// What the viewer has of each row; none where it has nothing.
+    /// The viewer's version of each row; none if it has none.
     shown: Vec<Option<Vec<Look>>>,
 }
 
@@ -60,7 +60,7 @@ impl Screen {
         }
     }
 
-    /// Takes what the line says; what the terminal answers to it by itself.
+    /// Processes output of the line; returns the terminal's own replies.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.parser.process(bytes);
         std::mem::take(&mut self.parser.callbacks_mut().0)
@@ -70,12 +70,12 @@ impl Screen {
         self.parser.screen().application_cursor()
     }
 
-    /// The viewer wants everything anew.
+    /// The viewer needs all rows again.
     pub(crate) fn forget(&mut self) {
         self.shown.fill(None);
     }
 
-    /// The rows that changed since they were last asked for, with their pixels from the upper left.
+    /// The rows that changed since the last call, with their pixels from the upper left.
     pub(crate) fn changed(&mut self) -> Vec<(u16, Vec<Rgb>)> {
         let mut rows = Vec::new();
         for row in 0..ROWS {
@@ -156,7 +156,7 @@ fn pixels(looks: &[Look]) -> Vec<Rgb> {
     pixels
 }
 
-/// What a terminal answers to questions about itself, which log-in shells ask.
+/// The terminal's replies to queries, which login shells send.
 #[derive(Default)]
 struct Answers(Vec<u8>);
 

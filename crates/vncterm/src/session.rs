@@ -13,8 +13,8 @@ use crate::screen::{COLUMNS, ROWS, Screen};
 const ROW_HEIGHT: u16 = GLYPH_HEIGHT as u16;
 const WIDTH: u16 = COLUMNS * GLYPH_WIDTH as u16;
 
-/// Shows `line` to a VNC client that knows the password, of which VNC uses eight bytes. Ends when
-/// either side does. May be dropped.
+/// Shows `line` to a VNC client with the password, of which VNC uses eight bytes. Ends when either
+/// side does. May be dropped.
 pub async fn serve<C, L>(mut client: C, line: L, name: &str, password: &str) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -26,8 +26,8 @@ where
     let mut viewer = Viewer::new();
     let (mut sent, mut said, mut typed) = (BytesMut::new(), BytesMut::new(), BytesMut::new());
     loop {
-        // What one side brought stays in its buffer while the other is served. A guest that takes
-        // nothing keeps no client from hanging up: what is typed then is lost.
+        // Data from one side is buffered while the other is served. If the guest does not read, the
+        // client can still hang up, and its input is lost.
         let ended = tokio::select! {
             read = client.read_buf(&mut sent) => {
                 let keys = viewer.hear(&mut sent)?;
@@ -51,14 +51,14 @@ where
     }
 }
 
-/// What waits for a guest to take it.
+/// The maximum of input that waits for the guest.
 const TYPED_MAX: usize = 128 << 10;
 
 struct Viewer {
     screen: Screen,
     keys: Keys,
     format: PixelFormat,
-    /// It asked for what changes next.
+    /// The client has an open request for changes.
     wants_update: bool,
 }
 
@@ -72,7 +72,7 @@ impl Viewer {
         }
     }
 
-    /// Takes the whole messages of what was sent; what they type.
+    /// Processes the complete messages received; returns the input that they contain.
     fn hear(&mut self, sent: &mut BytesMut) -> io::Result<Vec<u8>> {
         let mut typed = Vec::new();
         while let Some(message) = rfb::next_message(sent)? {
@@ -102,7 +102,7 @@ impl Viewer {
         Ok(typed)
     }
 
-    /// What the viewer asked for, once there is something new.
+    /// The requested update, once there is a change.
     fn update(&mut self) -> Option<BytesMut> {
         if !self.wants_update {
             return None;
@@ -123,7 +123,7 @@ mod tests {
 
     const PASSWORD: &str = "opens-it";
 
-    /// A client that got through the greeting, and the far end of the line.
+    /// A client after the handshake, and the far end of the line.
     async fn seen(password: &str) -> (io::Result<DuplexStream>, DuplexStream) {
         let (mut client, server) = duplex(1 << 22);
         let (line, far) = duplex(1 << 16);
@@ -203,7 +203,7 @@ mod tests {
     async fn a_viewer_hangs_up_also_where_the_guest_takes_nothing() {
         let (client, line) = seen(PASSWORD).await;
         let mut client = client.unwrap();
-        // The line is not read, and holds less than this.
+        // The line is not read, and buffers less than this.
         let mut paste = vec![6, 0, 0, 0, 0, 1, 0, 0];
         paste.resize(8 + (1 << 16), b'x');
         for _ in 0..4 {

@@ -1,24 +1,24 @@
-//! The node's own resolver.
+//! The DNS settings of the node.
 
-/// What `resolv.conf` says.
+/// The content of `resolv.conf`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dns {
     pub servers: Vec<String>,
     pub search: Vec<String>,
 }
 
-/// The resolver of the C library heeds no more servers than this (resolv.conf(5)).
+/// The resolver of the C library uses no more servers than this (resolv.conf(5)).
 const SERVERS_MAX: usize = 3;
 
 impl Dns {
-    /// Reads `resolv.conf`. A server that listens on the node alone is none for a guest.
+    /// Reads `resolv.conf`. A server on a loopback address is left out: guests cannot reach it.
     pub fn of_resolv_conf(text: &str) -> Self {
         let mut dns = Self::default();
         for line in text.lines() {
             let mut words = line.split_whitespace();
             match words.next() {
                 Some("nameserver") => dns.servers.extend(words.next().map(str::to_owned)),
-                // The last one holds.
+                // The last entry applies.
                 Some("search" | "domain") => dns.search = words.map(str::to_owned).collect(),
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! The network of a config drive, as Debian's `interfaces` file.
+//! The network of a config drive, as a Debian `interfaces` file.
 
 use model::qemu::{Ip4, Ip6};
 
@@ -13,7 +13,7 @@ pub(super) fn interfaces(source: &Source<'_>) -> String {
             continue;
         };
         let name = format!("eth{index}");
-        // Windows' agent finds a card by its address.
+        // The agent for Windows finds a card by its address.
         let mac = net.mac.as_deref().filter(|_| source.config.is_windows());
         let mac = mac.map(|mac| format!("        hwaddress {}\n", mac.to_ascii_lowercase()));
         let mac = mac.unwrap_or_default();

@@ -1,17 +1,17 @@
-//! What a guest's first boot is told, as files. Pure.
+//! The files of cloud-init, which a guest reads at its first boot. Pure functions.
 //!
 //! ```text
 //!   VmConfig · the node's resolv.conf · snippets ──Source::render──► Seed ──files──► a medium
 //!                                                                     │
-//!                             user · network · meta · vendor ◄────────┘  what can be looked at
+//!                             user · network · meta · vendor ◄────────┘  can be dumped
 //! ```
 //!
 //! Two layouts: NoCloud (label `cidata`) and OpenStack's config drive (label `config-2`). Their
-//! content is what Proxmox VE writes, so that images which were made for it find what they know.
+//! content is what Proxmox VE writes, so images made for it find the files that they expect.
 //!
-//! **Invariants:** the same configuration gives the same files. The instance's id is a hash of
-//! them, so that a guest does its first-boot work again when, and only when, something changed.
-//! No text of a user's ends the line or the scalar that it stands in.
+//! **Invariants:** the same configuration gives the same files. The instance id is a hash of
+//! them, so a guest repeats its first-boot work exactly when something has changed.
+//! A user's text cannot end the line or the scalar that contains it.
 
 mod dns;
 mod eni;
@@ -28,8 +28,8 @@ use serde_json::{Map, Value, json};
 use crate::qemu::VmConfig;
 pub use dns::Dns;
 
-/// The most that all files together may take: the medium has 4 MiB, of which the file system
-/// takes some.
+/// The maximum size of all files together: the medium has 4 MiB, of which the file system takes
+/// some.
 const CONTENT_BYTES_MAX: usize = 3 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum CloudInitError {
     TooBig,
 }
 
-/// Files of the administrator's own (`cicustom`), read.
+/// The content of the administrator's own files (`cicustom`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Custom {
     pub meta: Option<String>,
@@ -47,17 +47,17 @@ pub struct Custom {
     pub vendor: Option<String>,
 }
 
-/// All that the files are made of.
+/// All inputs of the files.
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
     pub vmid: VmId,
     pub config: &'a VmConfig,
-    /// What the node itself asks, for guests that are told no servers.
+    /// The node's own DNS settings, for guests without any.
     pub dns: &'a Dns,
     pub custom: Custom,
 }
 
-/// What goes onto the medium.
+/// The content of the medium.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seed {
     kind: CloudInitType,
@@ -68,7 +68,7 @@ pub struct Seed {
 }
 
 impl std::fmt::Debug for Seed {
-    /// Leaves out the content: there is a password in it.
+    /// Leaves out the content, which contains a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Seed")
             .field("kind", &self.kind)
@@ -117,7 +117,7 @@ impl Source<'_> {
         })
     }
 
-    /// Windows' agents know the config drive best.
+    /// For Windows the config drive is the default, which its agents support best.
     fn kind(&self) -> CloudInitType {
         let by_system = if self.config.is_windows() {
             CloudInitType::ConfigDrive2
@@ -127,7 +127,7 @@ impl Source<'_> {
         self.config.cloud_init.kind.unwrap_or(by_system)
     }
 
-    /// The host's name, and the full one where a domain is known.
+    /// The host name, and the full one if a domain is known.
     fn names(&self) -> (String, Option<String>) {
         let name = self.config.name.clone();
         let name = name.unwrap_or_else(|| format!("VM{}", self.vmid));
@@ -140,7 +140,7 @@ impl Source<'_> {
         (name, full)
     }
 
-    /// Whom the guest shall ask for names, and which domains it shall try.
+    /// The guest's name servers and search domains.
     fn resolvers(&self) -> (&[String], &[String]) {
         let told = &self.config.cloud_init;
         let servers = told.nameservers.as_ref().unwrap_or(&self.dns.servers);
@@ -152,7 +152,7 @@ impl Source<'_> {
         let mut meta = Map::new();
         let cloud_init = &self.config.cloud_init;
         if self.config.is_windows() {
-            // Windows' agent takes these from here; elsewhere they are in the user data.
+            // The agent for Windows reads these here; other systems have them in the user data.
             meta.insert("hostname".to_owned(), self.names().0.into());
             if let Some(password) = &cloud_init.password {
                 meta.insert("admin_pass".to_owned(), password.as_str().into());
@@ -173,8 +173,8 @@ impl Source<'_> {
     }
 }
 
-/// Vendor data as a config drive has it. cloud-init takes the whole drive for broken where this
-/// is no JSON, so a text of another kind is put where cloud-init looks for its own.
+/// Vendor data in the form of a config drive. cloud-init rejects the whole drive if this is not
+/// JSON, so a text of another kind is wrapped in the key that cloud-init reads.
 fn vendor_json(text: &str) -> String {
     if serde_json::from_str::<Value>(text).is_ok() {
         text.to_owned()
@@ -218,7 +218,7 @@ impl Seed {
                     file("openstack/content/0000", &self.network),
                     file("openstack/latest/meta_data.json", &self.meta),
                 ];
-                // An empty one is no JSON, and cloud-init says so in a warning.
+                // An empty file is not JSON, and cloud-init logs a warning about it.
                 if !self.vendor.is_empty() {
                     let vendor = vendor_json(&self.vendor);
                     files.push(file("openstack/latest/vendor_data.json", &vendor));

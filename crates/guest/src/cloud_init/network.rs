@@ -25,7 +25,7 @@ pub(super) fn version_1(source: &Source<'_>) -> String {
         text.push_str(&list("search", domains));
     }
     if text.is_empty() {
-        // A key without a value would be no list.
+        // A key without a value is not a list.
         return "version: 1\nconfig: []\n".to_owned();
     }
     format!("version: 1\nconfig:\n{text}")
@@ -70,7 +70,7 @@ fn subnets(address: &IpConfig) -> String {
         None => {}
     }
     if text.is_empty() {
-        // A card about which nothing is said asks its network.
+        // A card without configured addresses uses DHCP.
         text.push_str("      - type: dhcp4\n      - type: dhcp6\n");
     }
     text

@@ -1,4 +1,4 @@
-//! Golden media, and when a guest is a new instance.
+//! Golden media, and changes of the instance id.
 
 use super::*;
 use model::GuestConfig;
@@ -52,7 +52,7 @@ fn seed(config: &VmConfig) -> Seed {
     seed_with(config, Custom::default())
 }
 
-/// The medium as one text, each file below its name.
+/// The medium as one text, each file under its name.
 fn shown(seed: &Seed) -> String {
     let mut text = format!("label {}\n", seed.label());
     for file in seed.files() {
@@ -71,7 +71,7 @@ fn config_drive() {
     insta::assert_snapshot!(shown(&seed(&told(&[("citype", "configdrive2")]))));
 }
 
-/// Nothing said: the node's resolver, a made-up name, addresses from the network.
+/// An empty configuration: the node's resolver, a generated name, addresses by DHCP.
 #[test]
 fn silence() {
     let config = config(&[
@@ -117,7 +117,7 @@ fn own_files_take_the_place_of_made_ones_and_others_stay() {
     assert_eq!(vendor_json(&wrapped), wrapped);
 }
 
-/// cloud-init runs again when what it is told changes, and only then.
+/// cloud-init runs again exactly when its data changes.
 #[test]
 fn the_instance_changes_with_what_is_told() {
     let one = seed(&told(&[])).meta;
@@ -171,6 +171,6 @@ fn what_does_not_fit_is_refused() {
 fn no_text_of_a_user_begins_a_line_of_its_own() {
     let config = told(&[("ciuser", "x: y # z"), ("name", "web")]);
     assert!(seed(&config).user.contains("\nuser: \"x: y # z\"\n"));
-    // A password is in no debug output.
+    // Debug output contains no password.
     assert!(!format!("{:?}", seed(&config)).contains("hash"));
 }

@@ -25,7 +25,7 @@ pub(super) fn user_data(source: &Source<'_>) -> String {
     if is_root {
         line("disable_root: False".to_owned());
     }
-    // The password of a Windows guest is in its meta data, for its agent knows no hashes.
+    // For Windows the password is in the meta data, since its agent does not support hashes.
     if let Some(password) = cloud_init
         .password
         .as_deref()

@@ -1,12 +1,11 @@
 //! Texts as YAML scalars.
 
-/// A text as a scalar on one line: bare where no reader could take it for something else,
-/// quoted otherwise.
+/// A text as a scalar on one line: plain if every reader takes it for text, quoted otherwise.
 pub(super) fn scalar(text: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "_-./+=@$ ".contains(c);
     let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || "$/".contains(c));
     let is_bare = begins_well && !text.ends_with(' ') && text.chars().all(is_word);
-    // YAML 1.1 reads these as something else than text, in any case of their letters.
+    // YAML 1.1 reads these as other types than text, in upper and lower case.
     let reserved = ["y", "n", "yes", "no", "true", "false", "on", "off", "null"];
     if is_bare && !reserved.contains(&text.to_ascii_lowercase().as_str()) {
         text.to_owned()
@@ -16,7 +15,7 @@ pub(super) fn scalar(text: &str) -> String {
     }
 }
 
-/// Between single quotes, as a network configuration's values are.
+/// In single quotes, like the values of a network configuration.
 pub(super) fn single_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -30,9 +30,9 @@ pub enum ArgvError {
 
 /// The arguments of `qemu-system-x86_64`, without its name.
 ///
-/// What the guest can see comes from `running` alone; `config` gives the host's side of it
-/// (caches, limits, the guest's name). The process starts paused (`-S`): `cont` is a step of its
-/// own. Descriptors in `volumes` and `taps` are those of the new process.
+/// Everything that the guest can see comes from `running` alone; `config` gives the host's side of
+/// it (caches, limits, the guest's name). The process starts paused (`-S`): `cont` is a step of its
+/// own. Descriptors in `volumes` and `taps` are numbers in the new process.
 pub fn argv(
     running: &RunningAs,
     config: &VmConfig,
@@ -75,7 +75,7 @@ impl Line {
         self.arguments.push(value.into());
     }
 
-    /// JSON needs no quoting of our own.
+    /// JSON needs no further quoting.
     fn json(&mut self, flag: &str, value: &Value) {
         self.put(flag, value.to_string());
     }
@@ -169,7 +169,7 @@ fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
     }
 }
 
-/// A node for each socket; memory that cannot be divided goes to the last.
+/// A node for each socket; the last one gets the remainder of the memory.
 fn numa(line: &mut Line, running: &RunningAs) {
     if !running.numa.is_empty() {
         return described_numa(line, &running.numa);
@@ -221,7 +221,7 @@ fn described_numa(line: &mut Line, nodes: &[NumaNode]) {
     }
 }
 
-/// Each passed descriptor gets a set with its own number, which the image's path then names.
+/// Each passed descriptor gets an fd set of the same number, which is the image's path.
 fn descriptors(line: &mut Line, volumes: &Volumes) {
     for (slot, spec) in volumes {
         for layer in spec.layers() {
@@ -268,7 +268,7 @@ fn sockets(line: &mut Line, running: &RunningAs, config: &VmConfig, paths: &Runt
     let has_framebuffer = running.device("vga").is_some();
     line.put("-display", "none");
     if has_framebuffer {
-        // Nobody gets in before the agent has set a password for one session.
+        // No client gets in before the agent has set a password for one session.
         line.put("-vnc", format!("unix:{},password=on", quoted(&paths.vnc())));
         if let Some(keyboard) = &config.keyboard {
             line.put("-k", keyboard.as_str());
@@ -297,7 +297,7 @@ fn serial_socket(port: u8) -> String {
     format!("serial{port}-socket")
 }
 
-/// Puts what a device needs on the host's side, and says how the device names it.
+/// Adds the host's side of a device, and returns the properties that refer to it.
 fn backend(
     line: &mut Line,
     device: &Device,
@@ -345,7 +345,7 @@ fn drive(
                 block::node_name(slot).into(),
             )]))
         }
-        // A drive whose medium is taken out, or the host's where the host has none.
+        // A drive without a medium, or the host's drive if the host has none.
         (None, Some(drive))
             if matches!(drive.source(), DriveSource::Empty | DriveSource::HostCdrom) =>
         {
@@ -355,7 +355,7 @@ fn drive(
     }
 }
 
-/// The nodes of an image, and what they hang on.
+/// The block nodes of an image and of its backing chain.
 fn image(line: &mut Line, slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) {
     if let Some(throttle) = &options.throttle {
         line.json("-object", &block::throttle_object(slot, throttle));
@@ -378,7 +378,7 @@ fn net(
     match taps.get(&index) {
         Some(tap) => {
             line.json("-netdev", &netdev::tap_netdev(index, net, tap));
-            // 1 asks for the bridge's, which only the tap knows.
+            // 1 means the bridge's MTU, which only the tap knows.
             if let (Some(1), Some(mtu)) = (net.mtu, tap.spec().mtu)
                 && device.driver == "virtio-net-pci"
             {

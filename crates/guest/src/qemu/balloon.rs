@@ -1,8 +1,8 @@
-//! What a guest tells of its memory through the balloon.
+//! The memory figures that a guest reports through the balloon.
 
 use serde_json::Value;
 
-/// The guest's own figures, in bytes, each where it has one.
+/// The guest's own figures, in bytes, as far as it reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MemoryStatistics {
     /// In seconds since 1970; 0 for never.
@@ -15,7 +15,7 @@ pub struct MemoryStatistics {
     pub swapped_out: Option<u64>,
 }
 
-/// Reads the property `guest-stats` of a balloon. What a guest has not told is all ones.
+/// Reads the property `guest-stats` of a balloon. A missing figure has all bits set.
 pub(super) fn memory_statistics(answer: &Value) -> MemoryStatistics {
     let told = |name: &str| {
         let figure = answer["stats"][format!("stat-{name}")].as_u64();

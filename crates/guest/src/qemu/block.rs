@@ -8,7 +8,7 @@
 //!              file-scsi0    the file, block device or passed descriptor
 //! ```
 //!
-//! An image that is a layer on others has them below it as `fmt-scsi0-1`, `fmt-scsi0-2`, … with
+//! The backing images of a layer are `fmt-scsi0-1`, `fmt-scsi0-2`, … with
 //! their files.
 //!
 //! The throttle is there without limits too, so that limits can be set while the guest runs. A
@@ -18,7 +18,7 @@ use model::qemu::{Aio, Drive, DriveSlot, Limit, Throttle};
 use model::{BlockFormat, BlockSource, BlockSpec};
 use serde_json::{Map, Value, json};
 
-/// The name of the node that a device is joined to.
+/// The name of the node that a device uses.
 pub fn node_name(slot: DriveSlot) -> String {
     format!("drive-{slot}")
 }
@@ -28,7 +28,7 @@ pub fn throttle_group(slot: DriveSlot) -> String {
     format!("throttle-{slot}")
 }
 
-/// How a volume is opened, beyond what the volume says.
+/// Options for opening a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostOptions {
     pub direct: bool,
@@ -42,14 +42,14 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
-    /// `default_aio` is what this host does best.
+    /// `default_aio` is the best method of this host.
     pub fn new(drive: &Drive, spec: &BlockSpec, default_aio: Aio) -> Self {
         let cdrom = drive.is_cdrom();
         let cache = drive.cache();
-        // A medium that nobody writes to gains nothing from passing by the host's page cache.
+        // A read-only medium gains nothing from bypassing the host's page cache.
         let direct = !cdrom && cache.is_direct();
         let aio = match drive.aio().unwrap_or(default_aio) {
-            // QEMU refuses this one with the page cache.
+            // QEMU refuses native AIO with the page cache.
             Aio::Native if !direct => Aio::Threads,
             aio => aio,
         };
@@ -64,7 +64,7 @@ impl HostOptions {
         }
     }
 
-    /// For what a job writes: through the page cache, and holes stay holes.
+    /// For the target of a job: through the page cache, with holes kept.
     pub fn for_copy() -> Self {
         Self {
             direct: false,
@@ -77,8 +77,8 @@ impl HostOptions {
         }
     }
 
-    /// For the volume with a guest's UEFI variables: small, and lost if the host is. It can
-    /// be moved as others can, with a throttle above it that holds nothing back.
+    /// For the volume with a guest's UEFI variables. It is small, and lost with the host. It has a
+    /// throttle node without limits, so that it can be moved like other volumes.
     pub fn for_efi(spec: &BlockSpec) -> Self {
         Self {
             direct: false,
@@ -106,12 +106,12 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
     );
     format.insert("file".to_owned(), file.into());
     if spec.format != BlockFormat::Raw {
-        // Never what the header says: whoever wrote it may have named any file.
+        // Never from the header, whose writer may have named any file.
         let below = spec.backing.as_ref().map(|_| backing_name(slot, 1));
         format.insert("backing".to_owned(), below.into());
     }
     if options.detect_zeroes {
-        // Where space can be given back, zeroes give it back.
+        // If space can be freed, writing zeroes frees it.
         let mode = if options.discard { "unmap" } else { "on" };
         format.insert("detect-zeroes".to_owned(), mode.into());
     }
@@ -139,8 +139,8 @@ pub fn copy_nodes(name: &str, file: &str, spec: &BlockSpec, options: &HostOption
     vec![file_node(file, spec, options), Value::Object(format)]
 }
 
-/// The nodes that take the place of a drive's image, below the throttle: its file and its format,
-/// which is told by name. Of the two names that such nodes can have, those that are free.
+/// The nodes that replace a drive's image below the throttle: its file and its format, whose name
+/// is returned. Of the two possible pairs of names, the free one.
 pub fn replacement(
     slot: DriveSlot,
     existing: &[String],
@@ -157,11 +157,11 @@ pub fn replacement(
     (name, nodes)
 }
 
-/// What follows the names of nodes that took the place of others.
+/// The suffix of the names of replacement nodes.
 const MOVED: &str = ".b";
 
-/// The nodes among these that are a drive's image, without the one that the device is joined to:
-/// each before those that it uses.
+/// Those of the existing nodes that are a drive's image, without the one that the device uses: each
+/// comes before those that it uses.
 pub fn image_nodes(slot: DriveSlot, existing: &[String]) -> Vec<String> {
     let own = ["", MOVED].map(|suffix| {
         [
@@ -179,7 +179,7 @@ fn backing_name(slot: DriveSlot, depth: usize) -> String {
     format!("fmt-{slot}-{depth}")
 }
 
-/// The nodes of what an image is a layer on, lowest first. They are only ever read.
+/// The nodes of an image's backing chain, lowest first. They are read-only.
 fn backing_nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
     let options = HostOptions {
         read_only: true,
@@ -220,8 +220,8 @@ pub fn throttle_object(slot: DriveSlot, throttle: &Throttle) -> Value {
     })
 }
 
-/// The limits as the property `limits` of a throttle group takes them, for `qom-set` too. Every
-/// limit is named, so that setting them takes away those that are no more.
+/// The limits in the form of the property `limits` of a throttle group, also for `qom-set`. Every
+/// limit is named, so that setting them removes old ones.
 pub fn limits(throttle: &Throttle) -> Value {
     let mut limits = Map::new();
     let all = [
@@ -261,7 +261,7 @@ fn common(driver: &str, name: &str, options: &HostOptions) -> Map<String, Value>
         "cache".to_owned(),
         json!({"direct": options.direct, "no-flush": options.no_flush}),
     );
-    // Each node passes a discard on only if it is told to.
+    // A node passes discards on only with this option.
     let discard = if options.discard { "unmap" } else { "ignore" };
     node.insert("discard".to_owned(), discard.into());
     node
@@ -271,7 +271,7 @@ fn file_node(name: &str, spec: &BlockSpec, options: &HostOptions) -> Value {
     let (driver, filename) = match &spec.source {
         BlockSource::Path(path) if path.starts_with("/dev/") => ("host_device", path.clone()),
         BlockSource::Path(path) => ("file", path.clone()),
-        // The set has the descriptor's own number; see `argv`.
+        // The set has the number of the descriptor; see `argv`.
         BlockSource::Descriptor(number) => ("file", format!("/dev/fdset/{number}")),
         BlockSource::DeviceDescriptor(number) => ("host_device", format!("/dev/fdset/{number}")),
     };

@@ -15,10 +15,10 @@ use super::words::split_words;
 
 const UNBUILT: &str = "not supported by this version of Ostler";
 
-/// The most processors that a guest of this layout may have.
+/// The maximum number of processors in this layout.
 const PROCESSORS_MAX: i64 = 255;
 
-/// Everything that a guest's configuration says, with Proxmox VE's defaults where it is silent.
+/// A guest's configuration, with Proxmox VE's defaults for missing options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VmConfig {
     pub name: Option<String>,
@@ -31,24 +31,24 @@ pub struct VmConfig {
     pub cpu: Cpu,
     pub sockets: u32,
     pub cores: u32,
-    /// Processors at start; all of them where it is left out.
+    /// Processors at start; by default all.
     pub vcpus: Option<u32>,
-    /// Processors' worth of time; 0 for no limit.
+    /// CPU time in processors; 0 for no limit.
     pub cpu_limit: f64,
     pub cpu_units: Option<u32>,
-    /// Processors of the host, as the kernel lists them.
+    /// Processors of the host, in the kernel's list format.
     pub affinity: Option<String>,
     pub memory_mib: u64,
     /// 0 for a guest without a balloon device.
     pub balloon_mib: Option<u64>,
     pub numa: bool,
-    /// How memory and processors are divided; evenly where nothing is said.
+    /// How memory and processors are divided; evenly if this is empty.
     pub numa_nodes: BTreeMap<u8, Numa>,
-    /// What may be changed while the guest runs.
+    /// Which kinds of devices may be hot-plugged.
     pub hotplug: Hotplug,
-    /// Whether identical pages may be shared with other guests.
+    /// Whether identical pages may be shared with other guests (KSM).
     pub shares_pages: bool,
-    /// Whether hardware acceleration is wanted.
+    /// Whether hardware acceleration is requested.
     pub kvm: bool,
     pub acpi: bool,
     pub tablet: bool,
@@ -63,13 +63,13 @@ pub struct VmConfig {
     pub boot_disk: Option<DriveSlot>,
     pub smbios: Smbios,
     pub vm_generation: Option<String>,
-    /// What the guest's clock starts at; the present where it is left out.
+    /// The initial time of the guest's clock; by default the current time.
     pub start_date: Option<String>,
     pub local_time: bool,
     pub fixes_time_drift: bool,
     /// False where a reboot ends the guest.
     pub reboot: bool,
-    /// Whether the guest stays paused when it was started.
+    /// Whether the guest stays paused after its start.
     pub freeze: bool,
     pub keyboard: Option<String>,
     /// More arguments for QEMU, after all others.
@@ -83,8 +83,8 @@ pub struct VmConfig {
 }
 
 impl VmConfig {
-    /// Reads a stored configuration. What is wrong is told for every option at once; options
-    /// that this crate does not know are none of its business.
+    /// Reads a stored configuration. Errors cover all options at once; options that this crate does
+    /// not know are ignored.
     pub fn parse(config: &GuestConfig) -> Result<Self, FieldErrors> {
         let mut reader = Reader {
             config,
@@ -99,8 +99,8 @@ impl VmConfig {
         }
     }
 
-    /// What keeps the guest from being started, although each option is right by itself: options
-    /// may be set in any order.
+    /// Checks that prevent a start although each option is valid by itself. They are made at the
+    /// start because options may be set in any order.
     pub fn check_start(&self) -> Result<(), String> {
         if let Display::Serial(port) = self.display()
             && !self.serials.contains(&port)
@@ -113,13 +113,13 @@ impl VmConfig {
         Ok(())
     }
 
-    /// Whether its UEFI variables are gone when it ends.
+    /// Whether its UEFI variables are lost when it stops.
     pub fn has_temporary_variables(&self) -> bool {
         self.is_uefi && self.efi_disk.is_none()
     }
 
-    /// What is to be warned of at each start: options that are stored and have no effect, and
-    /// what the guest will lose.
+    /// Warnings at each start: options that are stored but have no effect, and data that the guest
+    /// will lose.
     pub fn start_warnings(&self) -> Vec<String> {
         let mut texts = Vec::new();
         if self.has_temporary_variables() {
@@ -138,7 +138,7 @@ impl VmConfig {
         self.vga.display.unwrap_or_default()
     }
 
-    /// Whether there is something to be seen over VNC.
+    /// Whether there is a display for VNC.
     pub fn has_framebuffer(&self) -> bool {
         !matches!(self.display(), Display::None | Display::Serial(_))
     }
@@ -147,8 +147,7 @@ impl VmConfig {
         self.os_type.starts_with('w')
     }
 
-    /// The first disk that is a path of the host and no volume: what storages do with images is
-    /// not to be had of it.
+    /// The first disk that is a host path and not a volume: storage operations do not work on it.
     pub fn path_disk(&self) -> Option<DriveSlot> {
         let is_path = |drive: &Drive| matches!(drive.source(), DriveSource::Path(_));
         let mut drives = self.drives.iter();
@@ -157,7 +156,7 @@ impl VmConfig {
             .map(|(slot, _)| *slot)
     }
 
-    /// The drive with cloud-init's data.
+    /// The cloud-init drive.
     pub fn cloud_init_drive(&self) -> Option<(DriveSlot, &Drive)> {
         let mut drives = self.drives.iter();
         drives
@@ -165,8 +164,8 @@ impl VmConfig {
             .map(|(slot, drive)| (*slot, drive))
     }
 
-    /// The ids of the network cards whose cable is pulled. QEMU starts with every cable plugged,
-    /// so these are pulled (`Qmp::set_link`) before the guest runs.
+    /// The ids of the network cards with their link down. QEMU starts with every link up, so these
+    /// are set down (`Qmp::set_link`) before the guest runs.
     pub fn pulled_cables(&self) -> Vec<String> {
         let pulled = self
             .nets
@@ -175,14 +174,14 @@ impl VmConfig {
         pulled.map(|(index, _)| format!("net{index}")).collect()
     }
 
-    /// What to boot from, first to last.
+    /// The boot devices, in order.
     pub fn boot_devices(&self) -> Vec<BootDevice> {
         let nets: Vec<u8> = self.nets.keys().copied().collect();
         self.boot.devices(&self.drives, &nets, self.boot_disk)
     }
 }
 
-/// Reads options one by one and collects what is wrong.
+/// Reads options one by one and collects the errors.
 struct Reader<'a> {
     config: &'a GuestConfig,
     errors: FieldErrors,
@@ -252,7 +251,7 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         tpm: from.view("tpmstate0", TpmState::parse),
         watchdog: from.view("watchdog", Watchdog::parse),
         cpu: from.view("cpu", Cpu::parse).unwrap_or_default(),
-        // `smp` is what `sockets` was called long ago.
+        // `smp` is the old name of `sockets`.
         sockets: from
             .count("sockets", 1)
             .or_else(|| from.count("smp", 1))
@@ -291,7 +290,7 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
             .text("bootdisk")
             .and_then(|slot| slot.parse().ok()),
         smbios: from.view("smbios1", Smbios::parse).unwrap_or_default(),
-        // 0 is none, and so is a 1: whoever creates a guest puts a fresh one in its place.
+        // 0 means none, and so does 1, which creation replaces by a random one.
         vm_generation: from.config.text("vmgenid").filter(|text| text.len() > 1),
         start_date: from.config.text("startdate").filter(|text| text != "now"),
         local_time: from.flag("localtime", is_windows),
@@ -362,7 +361,7 @@ fn serials(from: &mut Reader<'_>) -> BTreeSet<u8> {
     ports
 }
 
-/// What is wrong between options, or right by their schemas and not done by this version.
+/// Conflicts between options, and valid values that this version does not support.
 fn check(config: &VmConfig, errors: &mut FieldErrors) {
     let mut wrong = |option: &str, reason: String| {
         errors.entry(option.to_owned()).or_insert(reason);
@@ -406,7 +405,8 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
     }
 }
 
-/// Memory is divided wholly, from node 0 on, and every processor is somewhere once.
+/// Memory must be divided completely, from node 0 on, and every processor must be in exactly one
+/// node.
 fn check_numa(config: &VmConfig, wrong: &mut impl FnMut(&str, String)) {
     let total = config.sockets * config.cores;
     let (mut memory_mib, mut seen) = (0, BTreeSet::new());

@@ -5,8 +5,8 @@ use model::qemu::CpuFlag;
 use super::running::Accel;
 use super::{QemuVersion, VmConfig};
 
-/// The models that Proxmox VE adds to QEMU's own: the levels of the x86-64 ABI, each on top of
-/// the one before, as the psABI defines them. The base is `qemu64`.
+/// The models that Proxmox VE adds to QEMU's own: the levels of the x86-64 psABI, each on top of
+/// the previous one. The base is `qemu64`.
 const LEVELS: [(&str, &[&str]); 4] = [
     (
         "x86-64-v2",
@@ -27,7 +27,7 @@ const LEVELS: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// What makes Windows fast under KVM.
+/// Enlightenments that make Windows fast under KVM.
 const HYPER_V: &[&str] = &[
     "hv_ipi",
     "hv_relaxed",
@@ -46,7 +46,7 @@ pub(super) fn argument(config: &VmConfig, accel: Accel, qemu: QemuVersion) -> St
     let is_kvm = accel == Accel::Kvm;
     let default = if is_kvm { "kvm64" } else { "qemu64" };
     let model = match config.cpu.model.as_deref().unwrap_or(default) {
-        // There is no host's processor to show without hardware acceleration.
+        // Without hardware acceleration there is no host processor to pass through.
         "host" if !is_kvm => "max",
         model => model,
     };
@@ -88,7 +88,7 @@ pub(super) fn argument(config: &VmConfig, accel: Accel, qemu: QemuVersion) -> St
         push(&format!("guest-phys-bits={bits}"));
     }
     if is_kvm {
-        // A guest must not find less than its model promises, on this host or the next.
+        // The guest must not get less than its model promises, on this host or the next.
         push("enforce");
     }
     parts.join(",")

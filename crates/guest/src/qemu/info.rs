@@ -1,4 +1,4 @@
-//! What a QEMU binary is and can do, read from what it prints.
+//! The properties of a QEMU binary, parsed from its output.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -43,7 +43,7 @@ impl QemuVersion {
 impl FromStr for QemuVersion {
     type Err = VersionError;
 
-    /// Reads what `--version` prints, or only the number: `QEMU emulator version 7.2.22 (Debian
+    /// Parses the output of `--version`, or only the number: `QEMU emulator version 7.2.22 (Debian
     /// 1:7.2+dfsg-7+deb12u18)`.
     fn from_str(text: &str) -> Result<Self, VersionError> {
         let bad = || VersionError(text.to_owned());
@@ -68,11 +68,11 @@ impl fmt::Display for QemuVersion {
     }
 }
 
-/// What a plan has to know of the binary.
+/// The properties that a plan depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QemuInfo {
     pub version: QemuVersion,
-    /// The machine types that it has, from `machine_names`; empty where nobody asked.
+    /// Its machine types, from `machine_names`; empty if they were not queried.
     pub machines: BTreeSet<String>,
 }
 
@@ -84,7 +84,7 @@ impl QemuInfo {
         }
     }
 
-    /// `version` is what `--version` prints and `machines` what `-machine help` prints.
+    /// `version` is the output of `--version`, `machines` that of `-machine help`.
     pub fn from_texts(version: &str, machines: &str) -> Result<Self, VersionError> {
         let machines = self::machines(machines)
             .into_iter()
@@ -107,7 +107,7 @@ pub struct MachineType {
     pub version: String,
 }
 
-/// The versioned PC machines in what `-machine help` prints, newest first.
+/// The versioned PC machines in the output of `-machine help`, newest first.
 pub fn machines(help: &str) -> Vec<MachineType> {
     let names = help
         .lines()
@@ -146,14 +146,14 @@ pub struct CpuModel {
     pub custom: u8,
 }
 
-/// The models that a guest may have: those that we know and that are in what `-cpu help` prints,
-/// and those that are made of another (`host`, the levels).
+/// The models for guests: the known ones that are in the output of `-cpu help`, and those that are
+/// derived from others (`host`, the levels).
 pub fn cpu_models(help: &str) -> Vec<CpuModel> {
     let has: BTreeSet<&str> = help
         .lines()
         .filter_map(|line| {
             let mut words = line.split_whitespace();
-            // 10.0 prints the names alone, below a heading; 7.2 has `x86` before each.
+            // 10.0 prints only names, below a heading; 7.2 prints `x86` before each.
             match words.next()? {
                 "x86" => words.next(),
                 name => Some(name),

@@ -1,23 +1,23 @@
-//! Memory that can be plugged: what a guest starts with, and the modules that the rest is.
+//! Hot-pluggable memory: the memory at start, and the modules for the rest.
 //!
-//! The modules are Proxmox VE's, so that a guest that comes from there has the same: 32 of
-//! 512 MiB, 32 of twice as much, and so on, over the nodes in turn. How much a guest has says
-//! which modules it has, and the last ones go first.
+//! The modules are Proxmox VE's, so that a guest imported from there has the same ones: 32 of 512
+//! MiB, 32 of twice as much, and so on, over the NUMA nodes in turn. The amount of memory
+//! determines the modules, and the last ones are unplugged first.
 
 use serde_json::{Value, json};
 
 use super::VmConfig;
 
-/// Modules that a machine has room for.
+/// The number of module slots of a machine.
 pub(super) const SLOTS: u16 = 255;
-/// What a guest has that is no module.
+/// The memory that is not in modules.
 const FIRST_MIB: u64 = 1024;
 const SMALLEST_MODULE_MIB: u64 = 512;
 const MODULES_OF_A_SIZE: u16 = 32;
-/// Of a guest's physical addresses, where nothing else is configured.
+/// The width of a guest's physical addresses by default.
 const ADDRESS_BITS: u32 = 40;
 const MAX_MIB: u64 = 4 << 20;
-/// What QEMU keeps of the addresses so that every module can begin at a whole GiB, and some more
+/// Address space that QEMU reserves so that every module can begin at a whole GiB, and some more
 /// for devices.
 const RESERVED_MIB: u64 = (SLOTS as u64 + 5) << 10;
 
@@ -29,12 +29,12 @@ pub(super) struct Module {
     pub(super) node: u32,
 }
 
-/// The modules of a guest that has so much, over so many nodes.
+/// The modules for this much memory on this many nodes.
 pub(super) fn modules(memory_mib: u64, nodes: u32) -> impl Iterator<Item = Module> {
     let mut missing_mib = memory_mib.saturating_sub(FIRST_MIB);
     (0..SLOTS).map_while(move |number| {
         let mib = SMALLEST_MODULE_MIB << (number / MODULES_OF_A_SIZE);
-        // One that is too large for what is missing was refused by `check`.
+        // A module larger than the rest was refused by `check`.
         missing_mib = missing_mib.checked_sub(mib)?;
         Some(Module {
             number,
@@ -44,7 +44,7 @@ pub(super) fn modules(memory_mib: u64, nodes: u32) -> impl Iterator<Item = Modul
     })
 }
 
-/// What is there without any module.
+/// The memory without any module.
 pub(super) fn at_start_mib(config: &VmConfig) -> u64 {
     if config.hotplug.memory {
         FIRST_MIB
@@ -53,7 +53,8 @@ pub(super) fn at_start_mib(config: &VmConfig) -> u64 {
     }
 }
 
-/// What a guest can have at most: half of its addresses, and no more than what QEMU leaves.
+/// The maximum memory of a guest: half of its address space, and no more than QEMU's reserve
+/// leaves.
 pub(super) fn max_mib(config: &VmConfig) -> u64 {
     let configured = config.cpu.phys_bits.as_deref();
     let bits = configured.and_then(|bits| bits.parse::<u32>().ok());
@@ -62,7 +63,7 @@ pub(super) fn max_mib(config: &VmConfig) -> u64 {
     (addresses_mib / 2).min(left_mib).min(MAX_MIB)
 }
 
-/// What QEMU calls the modules that a guest may have, first to last.
+/// QEMU's ids of the possible modules, in order.
 pub fn module_ids() -> impl DoubleEndedIterator<Item = String> {
     (0..SLOTS).map(module_id)
 }
@@ -71,17 +72,17 @@ pub(super) fn module_id(number: u16) -> String {
     format!("dimm{number}")
 }
 
-/// What QEMU calls the memory of a module.
+/// QEMU's id of a module's memory.
 pub fn object_id(module: &str) -> String {
     format!("mem-{module}")
 }
 
-/// The memory of a module, as `object-add` takes it.
+/// The memory of a module, for `object-add`.
 pub fn object(module: &str, mib: u64) -> Value {
     json!({"qom-type": "memory-backend-ram", "id": object_id(module), "size": mib << 20})
 }
 
-/// Whether a guest's memory can be what it is to be, in the words of Proxmox VE.
+/// Whether this amount of memory is possible; the error has Proxmox VE's text.
 pub(super) fn check(config: &VmConfig) -> Result<(), String> {
     let memory_mib = config.memory_mib;
     let max_mib = max_mib(config);

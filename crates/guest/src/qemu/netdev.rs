@@ -1,21 +1,21 @@
-//! The host's side of a network card, as `-netdev` and `netdev_add` take it.
+//! The host's side of a network card, for `-netdev` and `netdev_add`.
 
 use model::TapSpec;
 use model::qemu::{Net, NetModel};
 use serde_json::{Value, json};
 
-/// A tap device in one of the ways in which QEMU can get it.
+/// A tap device, by one of the ways to pass it to QEMU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tap {
-    /// QEMU opens the interface by name; it must be allowed to.
+    /// QEMU opens the interface by name and needs the right to.
     Named(TapSpec),
-    /// Descriptors in the QEMU process, one for each queue, and as many of vhost-net or none.
+    /// Descriptors in the QEMU process, one per queue, and as many of vhost-net or none.
     Descriptors {
         spec: TapSpec,
         taps: Vec<i32>,
         vhost: Vec<i32>,
     },
-    /// Descriptors that the running QEMU was given by these names, one for each queue.
+    /// Descriptors that were passed to the running QEMU under these names, one per queue.
     Passed { spec: TapSpec, names: Vec<String> },
 }
 
@@ -27,7 +27,7 @@ impl Tap {
     }
 }
 
-/// The id of the netdev that a card is joined to.
+/// The id of the netdev of a card.
 pub fn netdev_id(index: u8) -> String {
     format!("netdev{index}")
 }

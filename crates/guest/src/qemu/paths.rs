@@ -1,17 +1,17 @@
-//! Where a guest's sockets and the firmware's files are.
+//! The paths of a guest's sockets and of the firmware.
 
-/// Everything on the host's file system that a command line names besides volumes.
+/// All paths on a command line except those of volumes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimePaths {
     /// The guest's own directory for sockets, absolute; it exists before QEMU starts. A socket's
-    /// path may be 107 bytes long, so this may be 90.
+    /// path is limited to 107 bytes, so this one to 90.
     pub directory: String,
-    /// Where OVMF's images are, absolute.
+    /// The folder of OVMF's images, absolute.
     pub firmware: String,
 }
 
 impl RuntimePaths {
-    /// Where Debian's `ovmf` package puts its images.
+    /// The folder of Debian's `ovmf` package.
     pub const OVMF: &'static str = "/usr/share/OVMF";
 
     pub fn new(directory: impl Into<String>) -> Self {
@@ -37,7 +37,7 @@ impl RuntimePaths {
         self.socket("agent")
     }
 
-    /// Where the program that plays a security module listens.
+    /// The socket of the TPM emulator.
     pub fn tpm(&self) -> String {
         self.socket("swtpm")
     }

@@ -1,4 +1,4 @@
-//! What a guest was started with: all that it can see, written down.
+//! The machine that a guest was started with: everything that it can see.
 
 use model::qemu::DriveSlot;
 use serde::{Deserialize, Serialize};
@@ -29,13 +29,13 @@ pub enum Firmware {
     Ovmf2M,
     /// UEFI with 4 MiB of flash.
     Ovmf4M,
-    /// UEFI with 4 MiB of flash and secure boot; needs the board's system management mode.
+    /// UEFI with 4 MiB of flash and secure boot; needs system management mode.
     Ovmf4MSecure,
 }
 
 impl Firmware {
-    /// The file with the program, below `RuntimePaths::firmware`; none for SeaBIOS, which QEMU
-    /// brings along.
+    /// The file with the firmware's code, below `RuntimePaths::firmware`; none for SeaBIOS, which
+    /// is part of QEMU.
     pub fn code_file(self) -> Option<&'static str> {
         match self {
             Self::SeaBios => None,
@@ -45,7 +45,7 @@ impl Firmware {
         }
     }
 
-    /// The file that a guest's own variables start as a copy of.
+    /// The template of the guest's own variables.
     pub fn variables_file(self) -> Option<&'static str> {
         match self {
             Self::SeaBios => None,
@@ -56,10 +56,10 @@ impl Firmware {
     }
 }
 
-/// How many processors there are and how they are arranged.
+/// The number of processors and their topology.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Processors {
-    /// At start; the rest may be plugged in later.
+    /// At start; the others can be plugged in later.
     pub online: u32,
     pub sockets: u32,
     pub cores: u32,
@@ -71,8 +71,7 @@ impl Processors {
     }
 }
 
-/// What a device needs on the host's side. QEMU's names for these follow from it, so that a
-/// device and its backend find each other.
+/// The host's side of a device. QEMU's ids follow from it, so that a device and its backend match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
@@ -83,9 +82,9 @@ pub enum Backend {
     Net(u8),
     Serial(u8),
     Agent,
-    /// The program that plays a security module.
+    /// The TPM emulator.
     Tpm,
-    /// As much memory.
+    /// Memory of this size.
     Memory {
         mib: u64,
     },
@@ -94,7 +93,7 @@ pub enum Backend {
     },
 }
 
-/// One device as the guest sees it.
+/// One device, as the guest sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Device {
     /// QEMU's id; also how it is unplugged.
@@ -107,7 +106,7 @@ pub struct Device {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addr: Option<String>,
     pub backend: Backend,
-    /// A thread of this name serves the device.
+    /// An I/O thread of this name serves the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iothread: Option<String>,
     /// All other properties that the guest can see.
@@ -156,8 +155,8 @@ impl Device {
         }
     }
 
-    /// The arguments of `device_add`, and of `-device`. `backend` are the properties that join
-    /// the device to the host's side (`drive`, `netdev`, …).
+    /// The arguments of `device_add`, and of `-device`. `backend` has the properties that refer to
+    /// the host's side (`drive`, `netdev`, …).
     pub fn arguments(&self, backend: Map<String, Value>) -> Map<String, Value> {
         let mut arguments = Map::new();
         let mut put = |key: &str, value: &str| arguments.insert(key.to_owned(), value.into());
@@ -178,24 +177,24 @@ impl Device {
     }
 }
 
-/// A node of memory and processors.
+/// A NUMA node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumaNode {
     /// Ranges, both ends included.
     pub cpus: Vec<(u32, u32)>,
     pub memory_mib: u64,
-    /// On the host: where the memory comes from, and how strictly.
+    /// NUMA nodes of the host for the memory, and the policy.
     pub host_nodes: Vec<(u32, u32)>,
     pub policy: Option<String>,
 }
 
-/// All that a running guest can see of its machine. It is what makes two QEMU processes the same
-/// machine: a migration, a RAM snapshot and a suspended guest carry it along.
+/// Everything that a running guest can see of its machine. Two QEMU processes with the same value
+/// are the same machine: it is part of migrations, RAM snapshots and suspended guests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunningAs {
     /// The version of the layout that chose the addresses.
     pub layout: u32,
-    /// The version of QEMU that the guest was started by.
+    /// The version of QEMU at the start.
     pub qemu: String,
     /// With its version: `pc-i440fx-7.2`, never `pc`.
     pub machine: String,
@@ -205,25 +204,25 @@ pub struct RunningAs {
     /// The whole of `-cpu`.
     pub cpu: String,
     pub processors: Processors,
-    /// Without what is plugged.
+    /// Without hot-plugged memory.
     pub memory_mib: u64,
-    /// Memory can be plugged until the guest has so much.
+    /// The maximum memory with hot-plugged modules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_max_mib: Option<u64>,
     /// Memory and processors are divided among this many nodes; 0 for none.
     pub numa_nodes: u32,
-    /// What is in each node, where the configuration says so.
+    /// The content of each node, if it is configured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numa: Vec<NumaNode>,
     pub firmware: Firmware,
-    /// What follows `type=1,` in `-smbios`, quoted.
+    /// The text after `type=1,` in `-smbios`, quoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smbios: Option<String>,
     /// The whole of `-rtc`.
     pub rtc: String,
     /// Each the whole of a `-global`.
     pub globals: Vec<String>,
-    /// In the order in which they are made.
+    /// In the order of their creation.
     pub devices: Vec<Device>,
 }
 
@@ -232,7 +231,7 @@ impl RunningAs {
         self.devices.iter().find(|device| device.id == id)
     }
 
-    /// All memory, with what is plugged.
+    /// All memory, including plugged modules.
     pub fn total_memory_mib(&self) -> u64 {
         let plugged = self.devices.iter().map(|device| match device.backend {
             Backend::Memory { mib } => mib,
@@ -241,10 +240,10 @@ impl RunningAs {
         self.memory_mib + plugged.sum::<u64>()
     }
 
-    /// What has to be plugged into this running guest so that it gets the device with this
-    /// backend from `planned`, a plan for the changed configuration. `None` where that cannot be
-    /// done while it runs: the device is not planned, is there already, or hangs on a bridge that
-    /// is not there and cannot be plugged.
+    /// The devices to plug into this running guest so that it gets the device with this backend
+    /// from `planned`, a plan for the changed configuration. `None` if that is impossible while it
+    /// runs: the device is not planned, exists already, or needs a bridge that is missing and
+    /// cannot be plugged.
     pub fn plug(&self, planned: &Self, backend: &Backend) -> Option<Vec<Device>> {
         let device = planned
             .devices

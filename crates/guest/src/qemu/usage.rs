@@ -1,4 +1,4 @@
-//! What a guest has read and written.
+//! Disk I/O of a guest.
 
 use serde_json::Value;
 
@@ -9,8 +9,8 @@ pub struct DiskUsage {
     pub written: u64,
 }
 
-/// Sums the answer of `query-blockstats` over all devices. What is not as expected counts as 0:
-/// a figure is not worth failing for.
+/// Sums the answer of `query-blockstats` over all devices. An unexpected value counts as 0, since
+/// statistics are not worth failing for.
 pub fn disk_usage(blockstats: &Value) -> DiskUsage {
     let mut usage = DiskUsage::default();
     // With no `query-nodes` every entry is a device, so nothing is counted twice.

@@ -1,6 +1,6 @@
-//! Words of a command line, split as a shell does without expanding anything.
+//! Splits a command line into words like a shell, without expansions.
 
-/// None where a quotation does not end.
+/// None if a quotation does not end.
 pub(super) fn split_words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -13,7 +13,7 @@ pub(super) fn split_words(text: &str) -> Option<Vec<String>> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            // Within single quotes a backslash is one.
+            // In single quotes a backslash has no special meaning.
             (None | Some('"'), '\\') => word.get_or_insert_default().push(chars.next()?),
             (None, c) if c.is_whitespace() => words.extend(word.take()),
             (_, c) => word.get_or_insert_default().push(c),

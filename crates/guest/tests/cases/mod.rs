@@ -1,4 +1,4 @@
-//! Guests that the tests of the command line share, and what it takes to start one for real.
+//! Guests for the tests of the command line, and helpers to start real ones.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -23,7 +23,7 @@ use model::{BlockFormat, BlockSource, BlockSpec, GuestConfig, TapSpec};
 
 pub const PROGRAM: &str = "qemu-system-x86_64";
 
-/// A configuration, one option a line as in `name: value`.
+/// A configuration, one option per line: `name: value`.
 pub struct Case {
     pub name: &'static str,
     pub options: &'static str,
@@ -199,7 +199,7 @@ pub fn command_line(
     (running, line)
 }
 
-/// The QEMU of this machine, or a line that says that there is none.
+/// The installed QEMU; none, with a printed line, if there is none.
 pub fn installed_qemu() -> Option<QemuInfo> {
     let run = |argument: &str| {
         let output = Command::new(PROGRAM)
@@ -216,7 +216,7 @@ pub fn installed_qemu() -> Option<QemuInfo> {
     Some(QemuInfo::from_texts(&version, &machines).expect("a version"))
 }
 
-/// A QEMU process that does not outlive its test.
+/// A QEMU process that is killed at the end of its test.
 pub struct Process(pub Child);
 
 impl Drop for Process {
@@ -233,7 +233,8 @@ impl Process {
         let mut command = match descriptor {
             None => Command::new(PROGRAM),
             Some(path) => {
-                // A shell can hand a descriptor of a chosen number to what it becomes.
+                // A shell can pass a descriptor with a chosen number to the program that it
+                // executes.
                 let mut shell = Command::new("sh");
                 let script = format!("exec {PROGRAM} \"$@\" {DESCRIPTOR}<>'{}'", path.display());
                 shell.args(["-c", &script, PROGRAM]);
@@ -248,7 +249,7 @@ impl Process {
         Self(command.spawn().expect("a process"))
     }
 
-    /// Connects to a socket that QEMU is about to make, for as long as QEMU lives.
+    /// Connects to a socket that QEMU will create, as long as QEMU runs.
     pub async fn connect(&mut self, path: &str) -> Result<tokio::net::UnixStream, String> {
         loop {
             if let Ok(stream) = tokio::net::UnixStream::connect(path).await {
@@ -269,7 +270,7 @@ impl Process {
     }
 }
 
-/// Makes the images of a configuration.
+/// Creates the images of a configuration.
 pub fn make_images(config: &VmConfig, volumes: &Volumes, directory: &Path) {
     let mut files: BTreeMap<String, &str> = BTreeMap::new();
     for spec in volumes.values() {

@@ -18,7 +18,7 @@ fn failed(action: &'static str, path: &Path, kind: io::ErrorKind) -> SysError {
     SysError::io(action, path, io::Error::from(kind))
 }
 
-/// A real file without a name: what reads and writes descriptors needs one.
+/// A real file without a name, for code that reads and writes descriptors.
 fn filled(path: &Path, content: &[u8]) -> Result<OwnedFd, SysError> {
     let made = tempfile::tempfile().and_then(|mut file| {
         file.write_all(content)?;
@@ -29,7 +29,7 @@ fn filled(path: &Path, content: &[u8]) -> Result<OwnedFd, SysError> {
 }
 
 impl Disk {
-    /// Makes or replaces a file of this length; its content counts only as far as given.
+    /// Creates or replaces a file of this length; `content` may be shorter.
     pub fn put(&mut self, path: &Path, content: Vec<u8>, size: u64) -> Result<(), SysError> {
         let parent = path.parent().unwrap_or(Path::new("/"));
         if parent != Path::new("/")
@@ -64,7 +64,7 @@ impl Disk {
         Ok(())
     }
 
-    /// What follows `prefix` in the names of all files that begin with it.
+    /// The rest of the names of all files that begin with `prefix`.
     pub fn beside(&self, prefix: &str) -> Vec<String> {
         let names = self.nodes.keys().filter_map(|path| path.to_str());
         names
@@ -73,7 +73,7 @@ impl Disk {
             .collect()
     }
 
-    /// How long the content of a file is; 0 where there is none.
+    /// The length of a file; 0 if it does not exist.
     fn length(&self, path: &Path) -> u64 {
         match self.nodes.get(path) {
             Some(Node::File { content, .. }) => content.len() as u64,
@@ -81,7 +81,7 @@ impl Disk {
         }
     }
 
-    /// Removes a file. False where there was none.
+    /// Removes a file. False if there was none.
     pub fn take_away(&mut self, path: &Path) -> bool {
         let length = self.length(path);
         if let Some(free) = &mut self.free {

@@ -12,25 +12,26 @@ use sys::{Command, Limits, Output, ProcessId, Stream};
 
 use crate::Faults;
 
-/// What a program does: given the world and its command line, it answers. It may change files.
+/// A program: called with the files and its command line, it returns its output. It may change
+/// files.
 pub type Program = fn(&mut Disk, &Command) -> Output;
 
-/// What a spawned process serves: called with the socket that somebody connects to.
+/// The behaviour of a spawned process: called with the socket of each connection.
 pub trait Service: Send + Sync {
-    /// None where the process does not listen there. What is asked of it over the connection are
-    /// calls that may break.
+    /// None if the process does not listen there. Requests over the connection are calls that may
+    /// break.
     fn connect(&self, socket: &std::path::Path, faults: &Faults) -> Option<Box<dyn Stream>>;
 
     /// False once the process has ended by itself.
     fn is_alive(&self) -> bool;
 
-    /// What the process has inside that somebody could call an orphan.
+    /// Objects inside the process that could be orphans.
     fn inventory(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// Makes the service of a program that is spawned.
+/// Makes the service of a spawned program.
 pub type Spawner = fn(&Command) -> Arc<dyn Service>;
 
 /// A host in memory. Clones are the same host, so it outlives the engine that a test kills.
@@ -46,7 +47,7 @@ pub struct FakeHost {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Disk {
     pub(crate) nodes: BTreeMap<PathBuf, Node>,
-    /// Bytes that may still be written; none: no limit.
+    /// Free space in bytes; none for no limit.
     pub(crate) free: Option<u64>,
     last_inode: u64,
 }
@@ -89,14 +90,14 @@ impl FakeHost {
         }
     }
 
-    /// What `run` of this program does. A program without a handler is not installed.
+    /// The handler for `run` of this program. A program without a handler is not installed.
     #[must_use]
     pub fn program(mut self, name: &'static str, program: Program) -> Self {
         self.programs.insert(name, program);
         self
     }
 
-    /// What `spawn` of this program starts.
+    /// The service for `spawn` of this program.
     #[must_use]
     pub fn spawner(mut self, name: &'static str, spawner: Spawner) -> Self {
         self.spawners.insert(name, spawner);
@@ -107,13 +108,13 @@ impl FakeHost {
         &self.faults
     }
 
-    /// Leaves this much space on the disk.
+    /// Sets the free space of the disk.
     pub fn set_free(&self, free: Option<u64>) {
         self.world().disk.free = free;
     }
 
-    /// Everything that somebody could call an orphan: files not below `except`, processes,
-    /// scopes, links; one line each.
+    /// Everything that could be an orphan: files not below `except`, processes, scopes, links; one
+    /// line each.
     pub fn inventory(&self, except: &[&str]) -> Vec<String> {
         let world = self.world();
         let is_left_out = |path: &PathBuf| except.iter().any(|prefix| path.starts_with(prefix));

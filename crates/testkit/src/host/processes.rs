@@ -12,7 +12,7 @@ use sys::{
 use super::{FakeHost, Process};
 
 impl FakeHost {
-    /// Forgets processes that ended by themselves.
+    /// Drops processes that ended by themselves.
     fn reap(&self) {
         self.world()
             .processes
@@ -87,7 +87,7 @@ impl Processes for FakeHost {
         call.end(stream).await
     }
 
-    /// What is in memory has no descriptors.
+    /// A connection in memory has no descriptors.
     async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError> {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         Err(SysError::io("connect to", socket, refused))

@@ -1,5 +1,5 @@
-//! What a fake QEMU is made of: devices, block nodes, objects, descriptors. Names that are taken
-//! and things that are in use are refused, as QEMU does.
+//! The state of a fake QEMU: devices, block nodes, objects, descriptors. Like QEMU, it refuses
+//! names that are taken and the removal of objects in use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,20 +9,21 @@ type Refusal = (&'static str, String);
 
 #[derive(Default)]
 pub(super) struct Machine {
-    /// By id, with the arguments that they were added with.
+    /// By id, with their arguments.
     devices: BTreeMap<String, Value>,
     nodes: BTreeMap<String, Value>,
     objects: BTreeSet<String>,
     netdevs: BTreeSet<String>,
-    /// By number, each with what was said of its descriptor.
+    /// By number, each with the text given for its descriptor.
     sets: BTreeMap<u64, String>,
-    /// Settings that were changed, by what they are of.
+    /// Changed settings, by their object.
     settings: BTreeMap<String, Value>,
-    /// Snapshots inside of images, as node and name.
+    /// Internal snapshots, as node and name.
     snapshots: BTreeSet<(String, String)>,
-    /// How far the last migration came.
+    /// The state of the last migration.
     migration: Migration,
-    /// Jobs that were not dismissed, with their states; a mirror's with what it is to replace.
+    /// Jobs that were not dismissed, with their states; for a mirror also the node that it
+    /// replaces.
     jobs: BTreeMap<String, (&'static str, Option<Mirror>)>,
 }
 
@@ -32,7 +33,7 @@ struct Mirror {
     replaces: String,
 }
 
-/// A migration that does its work between two questions.
+/// A migration that advances with each query.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Migration {
     #[default]
@@ -124,7 +125,7 @@ impl Machine {
         self.change(command, given).map(|()| json!({}))
     }
 
-    /// Commands that only ask.
+    /// Commands that only read.
     fn query(&self, command: &str, given: &Value) -> Option<Value> {
         Some(match command {
             "qom-list" => self.list(&text(&given["path"])),
@@ -283,7 +284,7 @@ impl Machine {
         Ok(())
     }
 
-    /// The target of a mirror takes the place that it is to replace.
+    /// The target of a mirror replaces the node that it was made for.
     fn finalize(&mut self, id: &str) -> Result<(), Refusal> {
         let missing = || refused(format!("Job '{id}' not found"));
         let job = self.jobs.get_mut(id).ok_or_else(missing)?;

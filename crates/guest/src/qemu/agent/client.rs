@@ -13,7 +13,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// What a command may take.
+/// Limits of a command: time and size of the answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) within: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Limits {
 /// A connection to the agent of one guest, past its handshake.
 pub struct GuestAgent {
     stream: BufReader<Box<dyn Stream>>,
-    /// An answer may still come that nobody awaits any more: the connection is good for nothing.
+    /// A late answer may still arrive, so the connection can no longer be used.
     is_spent: bool,
 }
 
@@ -36,8 +36,8 @@ impl std::fmt::Debug for GuestAgent {
 }
 
 impl GuestAgent {
-    /// Shakes hands with the agent. The stream is one that nobody else reads or writes. An agent
-    /// that does not answer in this time is `Silent`.
+    /// Connects, with a handshake. The stream must have no other user. An agent that does not
+    /// answer in time is `Silent`.
     pub async fn connect<S>(stream: S, within: Duration) -> Result<Self, AgentError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -53,7 +53,7 @@ impl GuestAgent {
 
     async fn synchronise(&mut self) -> Result<(), AgentError> {
         let id = random_id();
-        // Makes the agent forget half a command of an earlier connection.
+        // Makes the agent drop a partial command of an earlier connection.
         let mut bytes = vec![DELIMITER];
         bytes.extend(sync(id));
         self.send(&bytes).await.map_err(lost)?;
@@ -69,8 +69,8 @@ impl GuestAgent {
         self.stream.get_mut().flush().await
     }
 
-    /// Executes a command that is answered. When it times out or the call is cancelled, the
-    /// guest may still do it, and this connection is over.
+    /// Executes a command with an answer. After a timeout or a cancelled call the guest may still
+    /// execute it, and this connection is spent.
     pub(super) async fn execute(
         &mut self,
         command: &str,
@@ -91,7 +91,7 @@ impl GuestAgent {
         }
     }
 
-    /// A connection is spent until an answer has come: whatever ends the wait before leaves it so.
+    /// A connection is spent until an answer has come: if the wait is interrupted, it stays so.
     fn begin(&mut self) -> Result<(), AgentError> {
         if self.is_spent {
             let reason = "an earlier command was not answered".to_owned();
@@ -121,7 +121,7 @@ impl GuestAgent {
                 }
                 Err(error) => return Err(lost(error)),
             }
-            // Blank lines say nothing, and a delimiter begins an answer to a handshake.
+            // Blank lines have no meaning, and a delimiter begins an answer to a handshake.
             if line.trim_ascii().is_empty() || line[0] == DELIMITER {
                 continue;
             }
@@ -131,9 +131,9 @@ impl GuestAgent {
         }
     }
 
-    /// Tells the agent to do what it answers only when it refuses: to shut down, to suspend. Over
-    /// when it has refused, when it has answered a handshake after it, when the connection ended
-    /// with the guest, or after this long in silence, which is an agent's usual yes.
+    /// Sends a command that is only answered if it is refused: shutdown, suspend. Done when it was
+    /// refused, when a later handshake was answered, when the connection ended with the guest, or
+    /// after this long without an answer, which usually means success.
     pub(super) async fn tell(
         &mut self,
         command: &str,
@@ -187,7 +187,7 @@ fn sync(id: i64) -> Vec<u8> {
     request("guest-sync-delimited", json!({"id": id}))
 }
 
-/// A number that no handshake before had, and that JSON keeps whole.
+/// A new number for a handshake, exact in JSON.
 fn random_id() -> i64 {
     let (_, low) = uuid::Uuid::new_v4().as_u64_pair();
     i64::try_from(low >> 12).unwrap_or_default()

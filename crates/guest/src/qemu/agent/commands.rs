@@ -1,4 +1,4 @@
-//! The commands in use, typed.
+//! Typed commands.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use super::client::Limits;
 use super::plain::{FREEZE, PING, SHORT, THAW};
 use super::{AgentError, GuestAgent, PlainCommand};
 
-/// The most that is read of a guest's file at once.
+/// How many bytes of a guest's file are read at most.
 pub const FILE_READ_MAX: usize = 16 << 20;
 
-/// What an agent is asked for of a file in one command.
+/// How many bytes of a file are requested in one command.
 const CHUNK: usize = 1 << 20;
 
-/// The longest usual answer: interfaces, file systems and memory blocks of a large guest.
+/// The maximum size of a usual answer: interfaces, file systems and memory blocks of a large guest.
 const ANSWER_MAX: usize = 4 << 20;
 
-/// An agent keeps 16 MiB each of what a program writes to its two outputs, here in base64.
+/// The agent keeps 16 MiB of each of a program's two outputs, here in base64.
 const OUTPUT_MAX: usize = 48 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +30,16 @@ pub enum FreezeStatus {
     Frozen,
 }
 
-/// How far a program is that was started in the guest.
+/// The state of a program that was started in the guest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExecStatus {
     pub exited: bool,
     pub exit_code: Option<i64>,
     pub signal: Option<i64>,
-    /// What it wrote; none where it wrote nothing or has not ended.
+    /// Its output; none if it wrote nothing or has not ended.
     pub out: Option<Vec<u8>>,
     pub err: Option<Vec<u8>>,
-    /// Whether the agent threw some of it away; none where it does not say.
+    /// Whether the agent dropped some of the output; none if it does not say.
     pub out_truncated: Option<bool>,
     pub err_truncated: Option<bool>,
 }
@@ -48,7 +48,7 @@ pub struct ExecStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileContent {
     pub bytes: Vec<u8>,
-    /// The file goes on after it.
+    /// Whether the file is longer.
     pub is_truncated: bool,
 }
 
@@ -73,7 +73,7 @@ struct RawRead {
 }
 
 impl GuestAgent {
-    /// Executes a command without arguments; null for one that is not answered.
+    /// Executes a command without arguments; null for one without an answer.
     pub async fn plain(&mut self, command: PlainCommand) -> Result<Value, AgentError> {
         let PlainCommand {
             name,
@@ -91,19 +91,19 @@ impl GuestAgent {
         self.ask("guest-ping", Value::Null, PING).await.map(drop)
     }
 
-    /// Asks the guest to shut down. That it has been asked is all that can be known.
+    /// Asks the guest to shut down. Success only means that the agent got the command.
     pub async fn shut_down(&mut self) -> Result<(), AgentError> {
         let mode = json!({"mode": "powerdown"});
         self.tell("guest-shutdown", mode, PING).await
     }
 
-    /// Freezes all file systems that can be; answers how many.
+    /// Freezes all file systems that support it; returns how many.
     pub async fn freeze(&mut self) -> Result<u64, AgentError> {
         self.typed("guest-fsfreeze-freeze", Value::Null, FREEZE)
             .await
     }
 
-    /// Thaws them; answers how many were frozen.
+    /// Thaws them; returns how many were frozen.
     pub async fn thaw(&mut self) -> Result<u64, AgentError> {
         self.typed("guest-fsfreeze-thaw", Value::Null, THAW).await
     }
@@ -117,7 +117,7 @@ impl GuestAgent {
         }
     }
 
-    /// Starts a program with its arguments; answers the guest's number for it.
+    /// Starts a program with its arguments; returns its pid in the guest.
     pub async fn exec(
         &mut self,
         program: &str,
@@ -136,7 +136,7 @@ impl GuestAgent {
         Ok(started.pid)
     }
 
-    /// How far a program is. The agent forgets one that has ended once it was asked for it.
+    /// The state of a program. The agent forgets an ended program after this query.
     pub async fn exec_status(&mut self, pid: i64) -> Result<ExecStatus, AgentError> {
         let command = "guest-exec-status";
         let limits = Limits {
@@ -181,7 +181,7 @@ impl GuestAgent {
         }
         let mut content = FileContent::default();
         loop {
-            // One byte more than is wanted tells whether the file goes on.
+            // One byte more than requested shows whether the file is longer.
             let left = count + 1 - content.bytes.len();
             let read = self.read_chunk(handle, left.min(CHUNK)).await?;
             content.bytes.extend_from_slice(&read.0);
@@ -213,7 +213,7 @@ impl GuestAgent {
         Ok((bytes, is_over))
     }
 
-    /// Makes a file of these bytes, in the place of what was there.
+    /// Writes these bytes to a file, replacing its content.
     pub async fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), AgentError> {
         let handle = self.open(path, "w").await?;
         let written = self.write_open(handle, bytes).await;
@@ -245,8 +245,8 @@ impl GuestAgent {
         self.typed("guest-file-open", request, SHORT).await
     }
 
-    /// Closes a file whatever became of the work on it. What was written is there only once
-    /// closing has succeeded, too.
+    /// Closes a file after success and failure alike. Written data counts only if closing succeeds,
+    /// too.
     async fn close<T>(
         &mut self,
         handle: i64,
@@ -257,7 +257,7 @@ impl GuestAgent {
         done.and_then(|done| closed.map(|()| done))
     }
 
-    /// Sets a user's password: the text itself, or what `crypt` made of it.
+    /// Sets a user's password, as plain text or as a `crypt` hash.
     pub async fn set_user_password(
         &mut self,
         user: &str,

@@ -1,4 +1,4 @@
-//! The guest agent: a program inside the guest that does what only the guest itself can do.
+//! The guest agent: a program inside the guest that executes commands there.
 //!
 //! ```text
 //!   GuestAgent ──0xFF, sync(id)──► ┌─────────┐ virtio-serial ┌──────────┐
@@ -8,12 +8,12 @@
 //!            is thrown away
 //! ```
 //!
-//! The channel has no connections: whatever the guest was asked before, by whomever, it still
-//! answers. **Every connection therefore begins with a handshake that nobody else's answer can
-//! pass, and ends with the first command whose answer was not read to its end.** One command is
-//! under way at a time; who calls keeps the order of several callers.
+//! The channel has no connections: the agent still answers earlier commands of other
+//! clients. **Every connection therefore begins with a handshake that no other answer can
+//! match, and ends with the first command whose answer was not read to its end.** One command is
+//! in progress at a time; the caller must serialize them.
 //!
-//! All that is read comes from a guest and is believed only as far as its own user may be.
+//! All data comes from a guest and is not trusted.
 
 mod client;
 mod commands;
@@ -26,20 +26,20 @@ pub use client::GuestAgent;
 pub use commands::{ExecStatus, FILE_READ_MAX, FileContent, FreezeStatus};
 pub use plain::{PLAIN_COMMANDS, PlainCommand};
 
-/// Why a guest's agent did not do what it was asked.
+/// Why a command to a guest's agent failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AgentError {
-    /// It did not pass the handshake in time: it does not run, or is busy with something long.
+    /// It did not answer the handshake in time: it does not run, or is busy.
     #[error("the guest agent does not answer")]
     Silent,
-    /// It understood and refused: the command is unknown or disabled there, or has failed.
+    /// It refused the command, which is unknown or disabled there, or has failed.
     #[error("the guest agent refused '{command}': {description}")]
     Refused {
         command: String,
         class: String,
         description: String,
     },
-    /// It may still be doing it.
+    /// It may still be executing it.
     #[error("the guest agent did not answer '{command}' within {seconds} s")]
     TimedOut { command: String, seconds: u64 },
     /// QEMU ended, or closed the socket.

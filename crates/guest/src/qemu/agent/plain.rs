@@ -1,26 +1,26 @@
-//! Commands that are given without arguments, under the names that the API has for them.
+//! Commands without arguments, by their names in the API.
 
 use std::time::Duration;
 
 /// A command without arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainCommand {
-    /// In the guest agent's words: `guest-get-osinfo`.
+    /// The guest agent's name: `guest-get-osinfo`.
     pub(super) name: &'static str,
     pub(super) within: Duration,
-    /// False for what an agent does without a word.
+    /// False if the agent does not answer this command.
     pub(super) is_answered: bool,
 }
 
-/// What a command may take that only looks.
+/// The time limit of commands that only read.
 pub(super) const SHORT: Duration = Duration::from_secs(10);
 /// A ping is answered at once or not at all.
 pub(super) const PING: Duration = Duration::from_secs(5);
-/// Freezing writes out all file systems, and whoever stops waiting leaves them frozen.
+/// Freezing writes out all file systems, and giving up early would leave them frozen.
 pub(super) const FREEZE: Duration = Duration::from_secs(60 * 60);
-/// Thawing has nothing to wait for.
+/// Thawing does not wait for anything.
 pub(super) const THAW: Duration = Duration::from_secs(10);
-/// Trimming walks over all free space.
+/// Trimming goes over all free space.
 const TRIM: Duration = Duration::from_secs(10 * 60);
 
 const fn plain(name: &'static str, within: Duration) -> PlainCommand {
@@ -39,7 +39,7 @@ const fn silent(name: &'static str) -> PlainCommand {
     }
 }
 
-/// All of them, in the order of their names.
+/// All of them, sorted by name.
 pub const PLAIN_COMMANDS: &[PlainCommand] = &[
     plain("guest-fsfreeze-freeze", FREEZE),
     plain("guest-fsfreeze-status", SHORT),

@@ -1,16 +1,16 @@
-//! Takes apart what a guest's agent sends: one JSON object a line.
+//! Parses what a guest's agent sends: one JSON object per line.
 
 use serde_json::Value;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
-/// What an agent puts before its answer to a delimited handshake. It is no part of any UTF-8
-/// text, so it also tells the agent to forget half a command.
+/// Precedes the answer to a delimited handshake. It is not part of any UTF-8 text, so it also makes
+/// the agent drop a partial command.
 pub(super) const DELIMITER: u8 = 0xff;
 
-/// The longest answer to a handshake: a number in an object.
+/// The maximum length of an answer to a handshake: a number in an object.
 const SYNC_MAX: usize = 256;
 
-/// One line of an agent's.
+/// One line from an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Message {
     Answer(Value),
@@ -22,12 +22,11 @@ pub(super) enum Message {
 pub(super) enum Line {
     Whole,
     TooLong,
-    /// The other side closed; what was cut off in the middle is not used.
+    /// The peer closed the connection; an incomplete line is dropped.
     End,
 }
 
-/// Reads one line into `line`, without its end. The bytes of a line that is too long are not
-/// kept.
+/// Reads one line into `line`, without its end. The bytes of a line that is too long are dropped.
 pub(super) async fn read_line<R: AsyncBufRead + Unpin>(
     reader: &mut R,
     line: &mut Vec<u8>,
@@ -52,8 +51,8 @@ pub(super) async fn read_line<R: AsyncBufRead + Unpin>(
     }
 }
 
-/// Reads up to and including the answer to the handshake with this number, and throws away all
-/// that is not it. False at the end of the stream.
+/// Reads up to and including the answer to the handshake with this number, and drops everything
+/// before it. False at the end of the stream.
 pub(super) async fn skip_to_sync<R: AsyncBufRead + Unpin>(
     reader: &mut R,
     id: i64,
@@ -90,7 +89,7 @@ pub(super) fn answers_sync(line: &[u8], id: i64) -> bool {
     parse(line) == Some(Message::Answer(id.into()))
 }
 
-/// What a line says; none for what is not of the protocol.
+/// Parses a line; none if it does not belong to the protocol.
 pub(super) fn parse(line: &[u8]) -> Option<Message> {
     let mut message: Value = serde_json::from_slice(line).ok()?;
     let object = message.as_object_mut()?;

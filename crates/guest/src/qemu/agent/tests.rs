@@ -1,4 +1,4 @@
-//! Against the fake agent of `testkit`, and against a peer that says what it likes.
+//! With the fake agent of `testkit`, and with a scripted peer.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn a_late_answer_is_never_taken_for_anothers() {
         "a spent connection: {again:?}"
     );
     drop(agent);
-    // A handshake that nobody waited for has its answer in the channel, too.
+    // The channel also has the answer to a handshake that was abandoned.
     let given_up = GuestAgent::connect(fake.connect(), SOON).await;
     assert_eq!(given_up.unwrap_err(), AgentError::Silent);
     let (stream, waiting) = (fake.connect(), async {
@@ -197,7 +197,7 @@ async fn an_answer_has_a_limit() {
     assert_eq!(error, Err(AgentError::TooLong { command, bytes_max }));
 }
 
-/// Shakes hands as an agent does, and answers nothing else.
+/// Answers the handshake as an agent does, and nothing else.
 async fn shake(stream: DuplexStream, before: &[u8]) -> DuplexStream {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
@@ -222,7 +222,7 @@ async fn the_handshake_passes_over_all_that_is_not_its_answer() {
     let before = b"{\"return\": 1}\n\xff{\"return\": 7}\n\xff garbage\n{\"half\xff\xff";
     let (agent, _theirs) = tokio::join!(GuestAgent::connect(ours, LONG), shake(theirs, before));
     agent.unwrap();
-    // Without its delimiter it is somebody's answer, whatever it says.
+    // Without its delimiter it is an answer to another client, whatever its content.
     let (ours, theirs) = duplex(1 << 10);
     let (agent, _theirs) = tokio::join!(GuestAgent::connect(ours, SOON), shake(theirs, b""));
     assert_eq!(agent.unwrap_err(), AgentError::Silent);

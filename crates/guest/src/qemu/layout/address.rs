@@ -30,7 +30,7 @@
 
 use model::qemu::Chipset;
 
-/// A PCI device by what it is for.
+/// A PCI device by its purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Display,
@@ -65,7 +65,7 @@ impl Upstream {
     }
 }
 
-/// Where a device sits: what it hangs on if not the root bus, and its slot there.
+/// The place of a device: its parent if not the root bus, and its slot there.
 pub(super) struct Seat {
     pub(super) upstream: Option<Upstream>,
     slot: u8,
@@ -168,7 +168,7 @@ fn q35(place: Place) -> Seat {
     }
 }
 
-/// What is there in any case, so that devices can be plugged in later.
+/// The bridges and ports that are always present, so that devices can be plugged in later.
 pub(super) fn always(chipset: Chipset, has_single_scsi: bool) -> Vec<Upstream> {
     let single = seat(chipset, Place::SingleScsi(0)).upstream;
     let single = single.filter(|_| has_single_scsi);

@@ -5,10 +5,10 @@ use model::qemu::{Chipset, Display, Drive, DriveBus, DriveSlot, Net, NetModel, V
 use super::address::{Place, seat};
 use crate::qemu::running::{Backend, Device};
 
-/// The SCSI controllers that there are.
+/// The kinds of SCSI controllers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ScsiHardware {
-    /// One for all disks, by QEMU's name.
+    /// One for all disks, with QEMU's name.
     Shared(&'static str),
     /// One for every seven disks.
     Lsi(&'static str),
@@ -58,7 +58,7 @@ pub(super) fn scsi_controller(
     }
 }
 
-/// The drive's own device. Its controller is made before it.
+/// The drive's own device. Its controller is created before it.
 pub(super) fn drive_device(
     chipset: Chipset,
     hardware: ScsiHardware,
@@ -83,7 +83,7 @@ pub(super) fn drive_device(
             id,
         ),
         DriveBus::Sata => ide_disk(format!("ahci0.{index}"), 0, cdrom, id),
-        // The q35 has SATA ports, one drive each, where the i440fx has two IDE channels.
+        // The q35 has SATA ports, one drive each, in place of the two IDE channels of the i440fx.
         _ if chipset == Chipset::Q35 => ide_disk(format!("ide.{index}"), 0, cdrom, id),
         _ => ide_disk(format!("ide.{}", index / 2), index % 2, cdrom, id),
     };
@@ -121,7 +121,7 @@ fn ide_disk(bus: String, unit: u8, cdrom: bool, id: String) -> Device {
 
 fn disk_properties(slot: DriveSlot, drive: &Drive, device: Device) -> Device {
     let is_scsi = slot.bus() == DriveBus::Scsi;
-    // Guests name a SCSI disk without a serial number by this, in /dev/disk/by-id for one.
+    // Guests name a SCSI disk without a serial number by this, in /dev/disk/by-id for example.
     let by_id = (is_scsi && drive.serial().is_none()).then(|| format!("drive-{slot}"));
     let no_cache = (!drive.cache().has_write_cache()).then_some("off");
     device
@@ -142,13 +142,15 @@ pub(super) fn net_device(chipset: Chipset, index: u8, net: &Net, boot: Option<us
         .with_some("mac", net.mac.as_deref())
         .with_some("bootindex", boot);
     if boot.is_none() {
-        // A card that nobody boots from needs no boot program, and firmware starts faster. Without
-        // a BAR, QEMU would hand it over by the program's name, which two cards cannot share.
+        // A card that is not a boot device needs no boot ROM, and the firmware starts faster
+        // without one. Without a BAR, QEMU would pass the ROM by its file name, which two cards
+        // cannot share.
         device = device.with("romfile", "");
     }
     if net.model == NetModel::VIRTIO {
         if let Some(queues) = net.queues.filter(|queues| *queues > 1) {
-            // An interrupt for each direction of each queue, one for changes, one for control.
+            // An interrupt vector for each direction of each queue, one for changes, one for
+            // control.
             device = device
                 .with("mq", true)
                 .with("vectors", u32::from(queues) * 2 + 2);
@@ -158,7 +160,7 @@ pub(super) fn net_device(chipset: Chipset, index: u8, net: &Net, boot: Option<us
     device
 }
 
-/// The display, or nothing.
+/// The display, if any.
 pub(super) fn display_device(chipset: Chipset, vga: &Vga) -> Option<Device> {
     let memory = vga.memory_mib;
     let mebibyte: u64 = 1 << 20;

@@ -1,9 +1,9 @@
-//! Layouts: where in a machine each device sits.
+//! Layouts: the addresses of the devices in a machine.
 //!
 //! **Invariant:** a layout that was in a release is never edited. A guest that was started with
 //! version 1 finds its devices at the same addresses after a migration to a newer Ostler, and
-//! Windows does not see new hardware after an update. Whatever a guest could notice makes a
-//! version 2.
+//! Windows does not see new hardware after an update. Any change that a guest could notice
+//! needs a version 2.
 
 mod address;
 mod devices;
@@ -12,7 +12,7 @@ mod v1;
 use super::running::Accel;
 use super::{QemuInfo, RunningAs, VmConfig};
 
-/// The layout that new starts get.
+/// The layout for new starts.
 pub const NEWEST: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum LayoutError {
     Options(String),
 }
 
-/// Decides what a guest is started with.
+/// Decides the machine that a guest is started with.
 pub fn plan(config: &VmConfig, qemu: &QemuInfo, accel: Accel) -> Result<RunningAs, LayoutError> {
     config.check_start().map_err(LayoutError::Options)?;
     v1::plan(config, qemu, accel)

@@ -15,8 +15,8 @@ use crate::qemu::{QemuInfo, QemuVersion, VmConfig, cpu, memory};
 
 const VERSION: u32 = 1;
 
-/// Disks, cards and their bridges, by this: the firmware tries low numbers first, and there is
-/// room before them for what an administrator puts first by hand.
+/// The first boot index of disks, cards and their bridges. The firmware tries low numbers first;
+/// lower ones are left for devices that an administrator adds by hand.
 const FIRST_BOOT_INDEX: usize = 100;
 
 pub(super) fn plan(
@@ -33,7 +33,7 @@ pub(super) fn plan(
         accel,
         cpu: cpu::argument(config, accel, qemu.version),
         processors: Processors {
-            // The others are devices, so that they can be unplugged again.
+            // The others are separate devices, so that they can be unplugged.
             online: if config.hotplug.cpu { 1 } else { vcpus(config) },
             sockets: config.sockets,
             cores: config.cores,
@@ -67,7 +67,7 @@ fn vcpus(config: &VmConfig) -> u32 {
     config.vcpus.unwrap_or(config.sockets * config.cores)
 }
 
-/// The machine type with its version, so that it means the same after an update.
+/// The machine type with its version, so that it stays the same after an update.
 fn machine(config: &VmConfig, qemu: &QemuInfo) -> Result<String, LayoutError> {
     let stem = if config.machine.chipset() == Chipset::Q35 {
         "pc-q35"
@@ -104,7 +104,7 @@ fn firmware(config: &VmConfig) -> Firmware {
     let is_secure = disk.is_some_and(|disk| disk.has_enrolled_keys());
     match disk.map(|disk| disk.efi_type()) {
         Some(EfiType::TwoMiB) => Firmware::Ovmf2M,
-        // Secure boot keeps its variables behind system management mode, which the i440fx lacks.
+        // Secure boot protects its variables with system management mode, which the i440fx lacks.
         _ if is_secure && config.machine.chipset() == Chipset::Q35 => Firmware::Ovmf4MSecure,
         _ => Firmware::Ovmf4M,
     }
@@ -116,7 +116,7 @@ fn machine_options(config: &VmConfig, firmware: Firmware) -> Vec<(String, String
         options.push(("acpi", "off"));
     }
     if config.is_windows() {
-        // Windows prefers this timer where it is there, and it is slow.
+        // Windows prefers this timer if it exists, and it is slow.
         options.push(("hpet", "off"));
     }
     if firmware == Firmware::Ovmf4MSecure {
@@ -158,7 +158,7 @@ fn rtc(config: &VmConfig) -> String {
     format!("base={base}{drift}")
 }
 
-/// Everything after `type=1,`.
+/// The text after `type=1,`.
 fn smbios(smbios: &Smbios) -> Result<Option<String>, LayoutError> {
     let mut parts = Vec::new();
     if let Some(uuid) = &smbios.uuid {
@@ -184,10 +184,10 @@ fn smbios(smbios: &Smbios) -> Result<Option<String>, LayoutError> {
     })
 }
 
-/// Puts the devices together: what others hang on comes first.
+/// Collects the devices in an order in which parents come first.
 struct Planner<'a> {
     config: &'a VmConfig,
-    /// QEMU's name of the devices that processors are.
+    /// The name of QEMU's processor device.
     processor: String,
     chipset: Chipset,
     scsi: ScsiHardware,
@@ -223,18 +223,18 @@ impl<'a> Planner<'a> {
         [ports, self.devices].concat()
     }
 
-    /// Remembers what a device at this place hangs on, and says where it sits.
+    /// Records the parent of a device at this place, and returns the device's bus and address.
     fn sit(&mut self, place: Place) -> (String, String) {
         let seat = seat(self.chipset, place);
         if let Some(Upstream::Port { slot, .. }) = seat.upstream {
-            // Without its first function a slot looks empty, and the others are not found.
+            // A slot without its first function looks empty, so the others would not be found.
             self.upstream.insert(Upstream::Port { slot, function: 0 });
         }
         self.upstream.extend(seat.upstream.clone());
         seat.bus_and_addr(self.chipset)
     }
 
-    /// The processors after the first one, where they can be plugged.
+    /// The processors after the first one, if they can be hot-plugged.
     fn processors(&mut self) {
         if !self.config.hotplug.cpu {
             return;
@@ -248,7 +248,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The memory after the first, where it can be plugged.
+    /// The memory after the first part, if it can be hot-plugged.
     fn memory(&mut self) {
         if !self.config.hotplug.memory {
             return;
@@ -306,7 +306,7 @@ impl<'a> Planner<'a> {
         self.guards();
     }
 
-    /// Watchdog and security module.
+    /// Watchdog and TPM.
     fn guards(&mut self) {
         if let Some(watchdog) = &self.config.watchdog {
             let device = Device::new(watchdog.model(), "watchdog");
@@ -412,7 +412,7 @@ impl<'a> Planner<'a> {
                 .at(("pcie.0".to_owned(), format!("0x{slot:x}.{function}")))
                 .with("multifunction", true)
                 .with("chassis", 1)
-                // Unique within the machine, and the same whatever else is there.
+                // Unique in the machine, and independent of other devices.
                 .with("slot", u32::from(*slot) * 8 + u32::from(*function)),
         };
         self.upstream.iter().map(device).collect()

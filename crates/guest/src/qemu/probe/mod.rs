@@ -1,8 +1,8 @@
-//! A guest that shows whether hardware acceleration works: it does what an operating system does
-//! and ends QEMU with a word that nothing else ends it with (`firmware.s`).
+//! A guest that shows whether hardware acceleration works: it goes through the boot stages of an
+//! operating system and then ends QEMU with an exit code of its own (`firmware.s`).
 //!
-//! `/dev/kvm` proves nothing: there are hosts where it opens, every call on it succeeds, firmware
-//! runs, and an operating system hangs all the same.
+//! `/dev/kvm` alone proves nothing: on some hosts it can be opened, every call on it succeeds,
+//! firmware runs, and an operating system still hangs.
 #![allow(
     unsafe_code,
     reason = "what the assembler makes is known by its two ends only"
@@ -20,17 +20,17 @@ unsafe extern "C" {
     static ostler_kvm_probe_end: u8;
 }
 
-/// Where the processor begins: the last 16 bytes of the firmware.
+/// Where the processor starts: the last 16 bytes of the firmware.
 const RESET_VECTOR: usize = 0xfff0;
 const FIRMWARE_BYTES: usize = 0x1_0000;
 
-/// How QEMU ends if the guest has gone the whole way: the exit device makes 85 of its 42.
+/// QEMU's exit code if the guest has passed all stages: the exit device turns its 42 into 85.
 pub const WORKS: i32 = 85;
 
-/// The whole way, a letter for each part: real mode, protected mode, long mode, timer, user mode.
+/// All stages, a letter for each: real mode, protected mode, long mode, timer, user mode.
 pub const WAY: &str = "RPLTU";
 
-/// The guest, to be given to QEMU as a file.
+/// The guest's firmware, for a file.
 pub fn firmware() -> Vec<u8> {
     // SAFETY: both symbols are the ends of one piece of read-only data, in this order, and only
     // their addresses are used to make the slice.
@@ -46,7 +46,7 @@ pub fn firmware() -> Vec<u8> {
     firmware
 }
 
-/// QEMU's arguments for the guest; it says on standard output how far it came.
+/// QEMU's arguments for the guest; it prints the stages on standard output.
 pub fn arguments(firmware: &str, accel: Accel) -> Vec<String> {
     let arguments = [
         "-nodefaults",

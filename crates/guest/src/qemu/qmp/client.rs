@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use super::reader::{Message, Refusal, parse, read_line};
 use super::{Event, QmpError};
 
-/// How many events a slow listener may be behind before it loses the oldest.
+/// How many events a slow listener may lag behind before it loses the oldest.
 const EVENTS_KEPT: usize = 1024;
 /// The name of the event that wakes listeners when the connection is lost.
 const LOST_MARK: &str = "";
@@ -25,7 +25,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 type Answer = Result<Value, Refusal>;
 type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// Hands a descriptor to QEMU along with one blank, which QMP passes over.
+/// Passes a descriptor to QEMU together with one space, which QMP ignores.
 pub type PassDescriptor = Box<dyn Fn(BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
 
 /// A connection to one QEMU. Cheap to clone; it ends with its last clone.
@@ -50,7 +50,7 @@ struct Shared {
 
 struct State {
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
-    /// Why there will be no more answers.
+    /// Why the connection was lost.
     lost: Option<String>,
 }
 
@@ -60,19 +60,19 @@ impl Drop for Inner {
     }
 }
 
-/// The events of a connection from the moment that this was made.
+/// The events of a connection since this was created.
 pub struct Events {
     receiver: broadcast::Receiver<Event>,
     shared: Arc<Shared>,
 }
 
 impl Events {
-    /// Waits for the next event. May be cancelled without losing one. A listener that is too
-    /// slow loses the oldest; it should then look at the state that it cares for.
+    /// Waits for the next event. Cancellation-safe. A listener that is too slow loses the oldest
+    /// events; it should then query the state it needs.
     pub async fn next(&mut self) -> Result<Event, QmpError> {
         loop {
-            // The mark of a lost connection comes after all events, and whoever starts to listen
-            // later than that finds it lost already.
+            // The mark of a lost connection comes after all events. A later listener finds the
+            // connection lost already.
             if self.receiver.is_empty() && self.shared.lock().lost.is_some() {
                 return Err(self.shared.lost_error());
             }
@@ -87,7 +87,7 @@ impl Events {
         }
     }
 
-    /// Waits for the next event of this name, passing others over.
+    /// Waits for the next event of this name, skipping others.
     pub async fn next_named(&mut self, name: &str) -> Result<Event, QmpError> {
         loop {
             let event = self.next().await?;
@@ -100,14 +100,14 @@ impl Events {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock, and the state is whole at every step.
+        // No code panics while it holds the lock, and the state is consistent at every step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lose(&self, reason: String) {
         let mut state = self.lock();
         state.lost.get_or_insert(reason);
-        // Dropping a sender tells its command.
+        // Dropping a sender fails its command.
         state.waiting.clear();
         drop(state);
         let mark = Event {
@@ -129,7 +129,7 @@ impl Shared {
         match message {
             Message::Greeting => {}
             Message::Event(event) => {
-                // Without a listener there is nobody to tell, which is no error.
+                // Having no listener is not an error.
                 let _ = self.events.send(event);
             }
             Message::Answer { id, result } => {
@@ -145,7 +145,7 @@ impl Shared {
 }
 
 impl Qmp {
-    /// Greets QEMU. The stream is one that nobody else reads or writes.
+    /// Performs the greeting with QEMU. The stream must have no other user.
     pub async fn connect<S>(stream: S) -> Result<Self, QmpError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -182,7 +182,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// The same connection, over which descriptors can be passed too.
+    /// The same connection, with the ability to pass descriptors.
     #[must_use]
     pub fn passing(self, pass: PassDescriptor) -> Self {
         Self {
@@ -206,8 +206,8 @@ impl Qmp {
             .await
     }
 
-    /// Executes a command and waits at most this long for its answer. When the time is over or
-    /// the call is cancelled, QEMU may still do it; only its answer is thrown away.
+    /// Executes a command and waits at most this long for its answer. After a timeout or a
+    /// cancelled call, QEMU may still execute it; only its answer is dropped.
     pub async fn execute_within(
         &self,
         command: &str,
@@ -217,7 +217,7 @@ impl Qmp {
         self.converse(command, arguments, limit, None).await
     }
 
-    /// Executes a command that takes a descriptor.
+    /// Executes a command with a descriptor.
     pub async fn execute_passing(
         &self,
         command: &str,
@@ -258,7 +258,7 @@ impl Qmp {
 }
 
 impl Qmp {
-    /// To be called by whoever has the writer: the next command is the one that takes it.
+    /// To be called while holding the writer: the next command takes the descriptor.
     fn pass(&self, descriptor: BorrowedFd<'_>) -> Result<(), QmpError> {
         let passed = match &self.pass {
             Some(pass) => pass(descriptor),
@@ -270,7 +270,7 @@ impl Qmp {
     }
 }
 
-/// A command on its way. Its place among the waiting is given up however it ends.
+/// A command in progress. Its entry is removed however it ends.
 struct Waiting<'a> {
     shared: &'a Shared,
     id: u64,
@@ -324,8 +324,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A line that is cancelled in its middle would run into the next one, so such a connection is
-/// given up.
+/// A partly written line would run into the next one, so such a connection is closed.
 struct WholeLine<'a> {
     shared: &'a Shared,
     is_written: bool,

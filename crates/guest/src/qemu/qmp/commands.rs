@@ -1,4 +1,4 @@
-//! The commands in use, typed. Each works with QEMU 7.2 and 10.0.
+//! Typed commands. Each works with QEMU 7.2 and 10.0.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::qemu::argv::AGENT_SOCKET;
 use crate::qemu::balloon::{MemoryStatistics, memory_statistics};
 use crate::qemu::{DiskUsage, QemuVersion, disk_usage};
 
-/// What the guest is doing (`query-status`).
+/// The run state (`query-status`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     pub running: bool,
@@ -30,7 +30,7 @@ pub struct VncPassword<'a> {
 /// A key, by QEMU's name for it (`ctrl`, `a`, `f1`).
 pub type InputKey<'a> = &'a str;
 
-/// Where the balloon is, if there is one.
+/// The path of the balloon, if there is one.
 const BALLOON: &str = "/machine/peripheral/balloon0";
 
 /// Plugging and block work may wait for the guest or for a disk.
@@ -58,17 +58,17 @@ impl Qmp {
         self.tell("cont").await
     }
 
-    /// Halts the guest where it is.
+    /// Pauses the guest.
     pub async fn pause(&self) -> Result<(), QmpError> {
         self.tell("stop").await
     }
 
-    /// Wakes a guest that has put itself to sleep.
+    /// Wakes a guest that is suspended to RAM.
     pub async fn wake_up(&self) -> Result<(), QmpError> {
         self.tell("system_wakeup").await
     }
 
-    /// Presses the power button; whether the guest heeds it is its own affair.
+    /// Presses the power button, which the guest may ignore.
     pub async fn press_power_button(&self) -> Result<(), QmpError> {
         self.tell("system_powerdown").await
     }
@@ -77,7 +77,7 @@ impl Qmp {
         self.tell("system_reset").await
     }
 
-    /// Ends QEMU. That the connection is lost over it is the answer, too.
+    /// Ends QEMU. A lost connection counts as success.
     pub async fn quit(&self) -> Result<(), QmpError> {
         match self.tell("quit").await {
             Err(error) if error.is_lost() => Ok(()),
@@ -85,8 +85,7 @@ impl Qmp {
         }
     }
 
-    /// Tells the guest of a disk's new size. The volume has been resized where it is not QEMU
-    /// that does so.
+    /// Sets a disk's new size. A volume that QEMU cannot resize has been resized before.
     pub async fn resize_block(&self, node: &str, bytes: u64) -> Result<(), QmpError> {
         let arguments = json!({"node-name": node, "size": bytes});
         self.execute_within("block_resize", arguments, SLOW)
@@ -100,7 +99,7 @@ impl Qmp {
         self.execute("qom-set", arguments).await.map(drop)
     }
 
-    /// Sets the password that VNC asks for, and when it ends.
+    /// Sets the password for VNC, and its expiry.
     pub async fn set_vnc_password(&self, vnc: VncPassword<'_>) -> Result<(), QmpError> {
         let password = json!({"protocol": "vnc", "password": vnc.password});
         self.execute("set_password", password).await?;
@@ -110,8 +109,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Whether somebody is connected to the socket of a serial port. A port that is not there
-    /// is nobody's.
+    /// Whether a client is connected to the socket of a serial port. False for a missing port.
     pub async fn is_serial_taken(&self, port: u8) -> Result<bool, QmpError> {
         let answer = self.execute("query-chardev", Value::Null).await?;
         let rows = answer
@@ -123,8 +121,8 @@ impl Qmp {
         Ok(filename.is_some_and(|filename| !filename.starts_with("disconnected:")))
     }
 
-    /// Whether a program in the guest has the agent's port open. A port of type `isa` always is,
-    /// as far as QEMU can tell; none where there is no port.
+    /// Whether a program in the guest has the agent's port open. For type `isa` QEMU always reports
+    /// true; none without a port.
     pub async fn is_agent_open(&self) -> Result<Option<bool>, QmpError> {
         let answer = self.execute("query-chardev", Value::Null).await?;
         let rows = answer
@@ -134,7 +132,7 @@ impl Qmp {
         Ok(row.and_then(|row| row["frontend-open"].as_bool()))
     }
 
-    /// Executes a command of the human monitor; its output is for people and not for programs.
+    /// Executes a command of the human monitor; its output is text for people.
     pub async fn human_monitor(&self, line: &str) -> Result<String, QmpError> {
         let arguments = json!({"command-line": line});
         let answer = self
@@ -144,7 +142,7 @@ impl Qmp {
         text.ok_or_else(|| unexpected("human-monitor-command", &answer))
     }
 
-    /// Bytes that the guest has read and written.
+    /// The bytes that the guest has read and written.
     pub async fn disk_usage(&self) -> Result<DiskUsage, QmpError> {
         self.execute("query-blockstats", Value::Null)
             .await
@@ -165,7 +163,7 @@ impl Qmp {
         Ok(rows.iter().filter_map(thread).collect())
     }
 
-    /// The memory that the guest has now, in bytes; `None` without a balloon.
+    /// The guest's current memory, in bytes; `None` without a balloon.
     pub async fn balloon(&self) -> Result<Option<u64>, QmpError> {
         match self.execute("query-balloon", Value::Null).await {
             Ok(answer) => Ok(answer["actual"].as_u64()),
@@ -178,13 +176,13 @@ impl Qmp {
         }
     }
 
-    /// Has a guest tell of its memory again and again.
+    /// Makes QEMU poll the guest's memory figures.
     pub async fn poll_memory(&self, seconds: u64) -> Result<(), QmpError> {
         self.set_property(BALLOON, "guest-stats-polling-interval", seconds.into())
             .await
     }
 
-    /// What the guest last told of its memory; `None` without a balloon.
+    /// The guest's last memory figures; `None` without a balloon.
     pub async fn memory_statistics(&self) -> Result<Option<MemoryStatistics>, QmpError> {
         match self.property(BALLOON, "guest-stats").await {
             Ok(answer) => Ok(Some(memory_statistics(&answer))),
@@ -193,14 +191,14 @@ impl Qmp {
         }
     }
 
-    /// Asks the guest to make do with this much memory.
+    /// Sets the balloon's target.
     pub async fn set_balloon(&self, bytes: u64) -> Result<(), QmpError> {
         self.execute("balloon", json!({"value": bytes}))
             .await
             .map(drop)
     }
 
-    /// Presses these keys together and lets them go.
+    /// Presses these keys together and releases them.
     pub async fn send_keys(&self, keys: &[InputKey<'_>]) -> Result<(), QmpError> {
         let keys: Vec<Value> = keys
             .iter()
@@ -211,7 +209,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Plugs or pulls the cable of a network card.
+    /// Sets the link of a network card up or down.
     pub async fn set_link(&self, id: &str, up: bool) -> Result<(), QmpError> {
         self.execute("set_link", json!({"name": id, "up": up}))
             .await
@@ -225,7 +223,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Asks the guest to let go of a device. It is gone with the event `DEVICE_DELETED`.
+    /// Asks the guest to release a device. The event `DEVICE_DELETED` reports that it is gone.
     pub async fn remove_device(&self, id: &str) -> Result<(), QmpError> {
         self.execute("device_del", json!({"id": id}))
             .await
@@ -245,7 +243,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Makes an object, such as `block::throttle_object`.
+    /// Creates an object, such as `block::throttle_object`.
     pub async fn add_object(&self, object: Value) -> Result<(), QmpError> {
         self.execute("object-add", object).await.map(drop)
     }
@@ -256,8 +254,8 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Gives QEMU a descriptor of an image, as a set that `/dev/fdset/N` names. `what` is told by
-    /// `descriptor_sets`.
+    /// Passes QEMU a descriptor of an image, as a set with the path `/dev/fdset/N`.
+    /// `descriptor_sets` returns `what`.
     pub async fn add_descriptor(
         &self,
         set: u64,
@@ -270,7 +268,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// The number of a set that a running QEMU does not have. Those of its start are lower.
+    /// A free number for a set. Those of the start are lower.
     pub async fn free_descriptor_set(&self) -> Result<u64, QmpError> {
         const FIRST: u64 = 1000;
         let taken = self.descriptor_sets().await?;
@@ -278,14 +276,14 @@ impl Qmp {
         Ok((FIRST..).find(is_free).unwrap_or(FIRST))
     }
 
-    /// QEMU closes the descriptors of a set once nothing uses them.
+    /// QEMU closes the descriptors of a set once they are not in use.
     pub async fn remove_descriptors(&self, set: u64) -> Result<(), QmpError> {
         self.execute("remove-fd", json!({"fdset-id": set}))
             .await
             .map(drop)
     }
 
-    /// The sets of descriptors, each with what was said of its descriptors.
+    /// The sets of descriptors, each with the text given when it was added.
     pub async fn descriptor_sets(&self) -> Result<Vec<(u64, Vec<String>)>, QmpError> {
         let answer = self.execute("query-fdsets", Value::Null).await?;
         let rows = answer
@@ -299,7 +297,7 @@ impl Qmp {
         Ok(rows.iter().filter_map(set).collect())
     }
 
-    /// Gives QEMU a descriptor by a name, for `add_netdev`.
+    /// Passes QEMU a descriptor under a name, for `add_netdev`.
     pub async fn name_descriptor(
         &self,
         name: &str,
@@ -310,8 +308,8 @@ impl Qmp {
             .map(drop)
     }
 
-    /// The names below a path of QEMU's object tree, such as `/machine/peripheral`, where all
-    /// devices with an id are.
+    /// The names below a path of QEMU's object tree, such as `/machine/peripheral`, which contains
+    /// all devices with an id.
     pub async fn children(&self, path: &str) -> Result<Vec<String>, QmpError> {
         let answer = self.execute("qom-list", json!({"path": path})).await?;
         let rows = answer
@@ -339,7 +337,7 @@ impl Qmp {
         self.execute("qom-set", arguments).await.map(drop)
     }
 
-    /// The names of all block nodes that have one of their own.
+    /// The names of all named block nodes.
     pub async fn block_nodes(&self) -> Result<Vec<String>, QmpError> {
         let flat = json!({"flat": true});
         let answer = self
@@ -371,7 +369,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Opens a CD-ROM drive and takes the medium out, whatever the guest thinks of it.
+    /// Opens a CD-ROM drive and removes the medium, even if the guest has locked it.
     pub async fn remove_medium(&self, device: &str) -> Result<(), QmpError> {
         let open = json!({"id": device, "force": true});
         self.execute("blockdev-open-tray", open).await?;

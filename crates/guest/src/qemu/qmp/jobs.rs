@@ -1,17 +1,17 @@
-//! Jobs: block work that QEMU does by itself and that is asked after.
+//! Jobs: block work that QEMU does in the background.
 
 use serde_json::{Value, json};
 
 use super::commands::{SLOW, unexpected};
 use super::{Qmp, QmpError};
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobState {
     Running,
-    /// A mirror is the same as its source, and is kept so.
+    /// A mirror is in sync with its source, and is kept so.
     Ready,
-    /// All is done but the last word (`finalize_job`); meanwhile the guest's disk stands still.
+    /// Complete except for `finalize_job`; the guest's disk is paused meanwhile.
     Pending,
     Done,
     Failed(String),
@@ -53,12 +53,12 @@ pub struct NodeCopy<'a> {
     pub job: &'a str,
     pub node: &'a str,
     pub target: &'a str,
-    /// How fast at most; 0 for as fast as it goes.
+    /// The rate limit; 0 for none.
     pub bytes_per_s: u64,
 }
 
 impl Qmp {
-    /// All jobs that were not dismissed.
+    /// All jobs that have not been dismissed.
     pub async fn jobs(&self) -> Result<Vec<Job>, QmpError> {
         let answer = self.execute("query-jobs", Value::Null).await?;
         let rows = answer
@@ -67,7 +67,8 @@ impl Qmp {
         Ok(rows.iter().filter_map(Job::read).collect())
     }
 
-    /// Copies what each node shows now, of all at one moment. The jobs stay until dismissed.
+    /// Copies the current content of each node, of all at one moment. The jobs stay until
+    /// dismissed.
     pub async fn copy_nodes(&self, copies: &[NodeCopy<'_>]) -> Result<(), QmpError> {
         let action = |copy: &NodeCopy<'_>| {
             let data = json!({
@@ -86,8 +87,8 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Copies a node and all that is written to it meanwhile. Once the job is ready, completed and
-    /// finalized, the target stands where `replaces` stood.
+    /// Copies a node including all writes in the meantime. Once the job is ready, completed and
+    /// finalized, the target replaces `replaces`.
     pub async fn mirror_node(&self, copy: NodeCopy<'_>, replaces: &str) -> Result<(), QmpError> {
         let arguments = json!({
             "job-id": copy.job,
@@ -105,7 +106,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Has a job that is ready come to its end; a mirror waits there for `finalize_job`.
+    /// Completes a job that is ready; a mirror then waits for `finalize_job`.
     pub async fn complete_job(&self, id: &str) -> Result<(), QmpError> {
         self.execute("job-complete", json!({"id": id}))
             .await
@@ -118,7 +119,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Ends a job, also one that is ready or pending; it is over once its state says so.
+    /// Cancels a job in any state; it is over once its state says so.
     pub async fn cancel_job(&self, id: &str) -> Result<(), QmpError> {
         self.execute("block-job-cancel", json!({"device": id, "force": true}))
             .await

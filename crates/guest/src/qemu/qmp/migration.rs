@@ -1,8 +1,8 @@
-//! A guest's memory on its way out: into a file, as a migration whose target is a descriptor.
+//! Saving a guest's memory to a file, as a migration whose target is a descriptor.
 //!
 //! ```text
 //!   none ─► active: memory is written while the guest runs
-//!             └─► pre-switchover: the guest stands still, its disks are still its own
+//!             └─► pre-switchover: the guest is paused, its disks are still its own
 //!                   └─► completed: all is written; `cont` lets the guest run on here
 //! ```
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::commands::unexpected;
 use super::{Qmp, QmpError};
 
-/// How far a migration is.
+/// The state of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MigrationState {
     /// There is none, or it was cancelled.
@@ -22,13 +22,13 @@ pub enum MigrationState {
     Failed(String),
 }
 
-/// What `query-migrate` tells.
+/// The answer of `query-migrate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     pub state: MigrationState,
-    /// Bytes of memory that were written.
+    /// Bytes of memory written so far.
     pub written: u64,
-    /// Bytes that are still to be written, of those that are known to differ.
+    /// Dirty bytes still to be written.
     pub remaining: u64,
 }
 
@@ -64,8 +64,8 @@ impl Qmp {
         }
     }
 
-    /// Begins to write the guest's memory to a descriptor that was given under this name
-    /// (`name_descriptor`), as fast as it will go, and to stop before the last of it.
+    /// Starts to write the guest's memory to the descriptor with this name (`name_descriptor`),
+    /// without a rate limit, and pauses before the last part.
     pub async fn save_memory(&self, descriptor: &str) -> Result<(), QmpError> {
         let on = |capability: &str| json!({"capability": capability, "state": true});
         let capabilities = [on("events"), on("pause-before-switchover")];
@@ -74,7 +74,7 @@ impl Qmp {
             json!({"capabilities": capabilities}),
         )
         .await?;
-        // No limit: there is nobody else on this wire.
+        // No limit: the wire has no other user.
         let parameters = json!({"max-bandwidth": 1_u64 << 40});
         self.execute("migrate-set-parameters", parameters).await?;
         self.execute("migrate", json!({"uri": format!("fd:{descriptor}")}))
@@ -82,14 +82,14 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Lets a migration that waits before its end go on.
+    /// Continues a migration that waits before its end.
     pub async fn finish_migration(&self) -> Result<(), QmpError> {
         self.execute("migrate-continue", json!({"state": "pre-switchover"}))
             .await
             .map(drop)
     }
 
-    /// Ends a migration; it is over once its state says so. No error where there is none.
+    /// Cancels a migration; it is over once its state says so. No error if there is none.
     pub async fn cancel_migration(&self) -> Result<(), QmpError> {
         self.execute("migrate_cancel", Value::Null).await.map(drop)
     }

@@ -1,4 +1,4 @@
-//! QMP: the protocol that QEMU is controlled with.
+//! QMP: the protocol that controls QEMU.
 //!
 //! ```text
 //!   Qmp ──execute──► request ──► writer ──► ┌──────┐
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Any number of commands may wait at once; answers find their command by id. When the
-//! connection is lost, each waiting command and each later one is told so.
+//! connection is lost, all waiting and later commands fail.
 
 mod client;
 mod commands;
@@ -26,7 +26,7 @@ pub use migration::{Migration, MigrationState};
 
 use serde_json::Value;
 
-/// Something that QEMU tells without being asked.
+/// An event from QEMU.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// `SHUTDOWN`, `DEVICE_DELETED`, …
@@ -38,7 +38,7 @@ pub struct Event {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QmpError {
-    /// QEMU understood and refused.
+    /// QEMU refused the command.
     #[error("QEMU refused '{command}': {description}")]
     Refused {
         command: String,
@@ -55,7 +55,7 @@ pub enum QmpError {
 }
 
 impl QmpError {
-    /// Whether QEMU says that the command does not exist in its version.
+    /// Whether the command does not exist in this version of QEMU.
     pub fn is_unknown_command(&self) -> bool {
         matches!(self, Self::Refused { class, .. } if class == "CommandNotFound")
     }

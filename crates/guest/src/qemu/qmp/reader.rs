@@ -1,15 +1,15 @@
-//! Takes apart what QEMU sends: one JSON object a line.
+//! Parses what QEMU sends: one JSON object per line.
 
 use serde_json::Value;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::Event;
 
-/// The longest line that is taken. The largest answers (`query-named-block-nodes` of a guest
-/// with long backing chains) stay well below.
+/// The maximum length of a line. The largest answers (`query-named-block-nodes` of a guest with
+/// long backing chains) are well below it.
 pub(super) const LINE_MAX: usize = 16 << 20;
 
-/// One message of QEMU's.
+/// One message from QEMU.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Message {
     Greeting,
@@ -26,8 +26,8 @@ pub(super) struct Refusal {
     pub(super) description: String,
 }
 
-/// Reads one line into `line`, without its end. `Ok(false)` at the end of the stream; what is
-/// there without a line's end was cut off in the middle and is not used.
+/// Reads one line into `line`, without its end. `Ok(false)` at the end of the stream; an incomplete
+/// last line is dropped.
 pub(super) async fn read_line<R: AsyncBufRead + Unpin>(
     reader: &mut R,
     line: &mut Vec<u8>,
@@ -51,8 +51,8 @@ pub(super) async fn read_line<R: AsyncBufRead + Unpin>(
     }
 }
 
-/// What a line says. `None` for what is not of the protocol: it is passed over, as fields that
-/// are not known are, because a newer QEMU may say more than this program knows.
+/// Parses a line. `None` for an unknown message: it is ignored, like unknown fields, because a
+/// newer QEMU may send more than this program knows.
 pub(super) fn parse(line: &[u8]) -> Option<Message> {
     let mut message: Value = serde_json::from_slice(line).ok()?;
     let object = message.as_object_mut()?;

@@ -1,4 +1,4 @@
-//! Snapshots inside of the images that a running guest has open.
+//! Internal snapshots of the images of a running guest.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::commands::{SLOW, unexpected};
 use super::{Qmp, QmpError};
 
 impl Qmp {
-    /// Makes a snapshot of each of these nodes, of all at one moment, or of none.
+    /// Takes a snapshot of each of these nodes, of all at one moment, or of none.
     pub async fn snapshot_nodes(&self, nodes: &[String], name: &str) -> Result<(), QmpError> {
         let action = |node: &String| {
             let data = json!({"device": node, "name": name});
@@ -18,7 +18,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Deletes a snapshot of a node. One that is not there is an error.
+    /// Deletes a snapshot of a node. A missing snapshot is an error.
     pub async fn delete_snapshot(&self, node: &str, name: &str) -> Result<(), QmpError> {
         let arguments = json!({"device": node, "name": name});
         self.execute_within("blockdev-snapshot-delete-internal-sync", arguments, SLOW)
@@ -26,7 +26,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// The snapshots in the images, each by the node that a device is joined to.
+    /// The snapshots in the images, each with the node that the device uses.
     pub async fn node_snapshots(&self) -> Result<Vec<(String, Vec<String>)>, QmpError> {
         let answer = self
             .execute_within("query-named-block-nodes", json!({"flat": true}), SLOW)

@@ -1,4 +1,4 @@
-//! A peer that says what a script says.
+//! Tests with a scripted peer.
 
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ async fn a_lost_connection_is_told_to_all_who_wait() {
         peer.hears().await;
         peer.says(r#"{"event": "SHUTDOWN", "data": {"guest": true}}"#)
             .await;
-        // The last answer is cut off in its middle.
+        // The last answer is incomplete.
         let half = format!(r#"{{"return": {{}}, "id": {}"#, request["id"]);
         peer.stream
             .get_mut()
@@ -174,7 +174,7 @@ async fn a_command_without_an_answer_times_out_alone() {
     let slow = peer.hears().await;
     let script = async {
         let request = peer.hears().await;
-        // The late answer is nobody's any more.
+        // The late answer belongs to no command any more.
         peer.answers(&slow, json!("late")).await;
         peer.answers(&request, json!({})).await;
     };
