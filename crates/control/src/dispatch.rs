@@ -52,6 +52,10 @@ impl Dispatcher {
         let permit = self.lanes.enter(row, &params, caller, address)?;
         let op = Op {
             context: self.context.clone(),
+            records: match row.needs {
+                Needs::Local => self.context.node.records.local(),
+                Needs::Quorum => self.context.node.records.clone(),
+            },
             caller: identity,
             params,
             request_id: request.id.clone(),

@@ -8,11 +8,9 @@ use crate::qemu::{RunningAs, RuntimePaths, VmConfig};
 /// The sockets of a running guest. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sockets {
-    /// QMP for commands.
+    /// QMP. A socket serves one client at a time.
     pub control: String,
-    /// QMP for events; one socket serves one client.
-    pub events: String,
-    /// None if the guest has no display.
+    /// Left out where the guest has no display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vnc: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,7 +24,6 @@ impl Sockets {
     pub fn new(config: &VmConfig, paths: &RuntimePaths) -> Self {
         Self {
             control: paths.control(),
-            events: paths.events(),
             vnc: config.has_framebuffer().then(|| paths.vnc()),
             agent: config.agent.enabled.then(|| paths.agent()),
             serial: config

@@ -9,7 +9,7 @@ use guest::qemu::{
     Accel, ArgvError, Backend, LayoutError, QemuInfo, QemuVersion, RunningAs, RuntimePaths, Tap,
     argv, plan,
 };
-use model::TapSpec;
+use model::PortSpec;
 use model::qemu::Aio;
 
 fn qemu_7_2() -> QemuInfo {
@@ -103,7 +103,7 @@ fn what_is_missing_is_told() {
 #[test]
 fn a_tap_may_be_passed_as_descriptors() {
     let config = config("net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=2");
-    let spec = TapSpec {
+    let spec = PortSpec {
         name: "tap100i0".to_owned(),
         bridge: "vmbr0".to_owned(),
         mtu: None,

@@ -42,7 +42,6 @@ async fn start(case: &Case, qemu: &QemuInfo, directory: &Path) -> Result<(), Str
         format!("{}: {error}\n{log}", case.name)
     };
     let qmp = process.qmp(&paths.control()).await.map_err(told)?;
-    let _events = process.qmp(&paths.events()).await.map_err(told)?;
     let status = qmp
         .status()
         .await

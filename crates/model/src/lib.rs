@@ -5,7 +5,7 @@
 //!   every other crate
 //!          │ uses
 //!        model   VmId · NodeName · Upid · VolumeId · ErrorKind · Record · PropertySchema
-//!                BlockSpec (storage → guest) · TapSpec (network → guest) · Clock
+//!                BlockSpec (storage → guest) · PortSpec (network → guest) · Clock
 //! ```
 //!
 //! **Invariant:** this crate does no I/O and never waits. `Clock::sleep` is only an interface,
@@ -19,12 +19,12 @@ mod clock;
 mod error;
 mod guest;
 mod id;
+mod port;
 mod pressure;
 mod privilege;
 pub mod qemu;
 mod record;
 pub mod schema;
-mod tap;
 pub mod text;
 mod units;
 mod upid;
@@ -39,9 +39,9 @@ pub use id::{
     GroupId, IdError, NodeName, PoolId, RealmId, RoleId, StorageId, TokenName, UserId, VmId,
     VolumeId,
 };
+pub use port::PortSpec;
 pub use pressure::{Pressure, Stall};
 pub use privilege::{PRIVILEGES, Privilege, PrivilegeSet};
 pub use record::{Record, RecordError};
-pub use tap::TapSpec;
 pub use units::{ByteSize, SizeError};
 pub use upid::{Upid, UpidError};

@@ -1,7 +1,7 @@
 //! Networks of guests: for now, a tap on an existing bridge.
 //!
 //! ```text
-//!   node::tasks ── attach(TapSpec) ──► tap device ── port of ──► bridge
+//!   node::tasks ── attach(PortSpec) ──► tap device ── port of ──► bridge
 //! ```
 //!
 //! It creates no bridges: those are the administrator's.
@@ -13,11 +13,11 @@ mod limit;
 
 pub use limit::limit;
 
-use model::{Error, TapSpec};
+use model::{Error, PortSpec};
 use sys::{Host, TapOptions};
 
-/// Creates a guest's tap and joins it to its bridge. May be repeated.
-pub async fn attach(host: &dyn Host, tap: &TapSpec, options: &TapOptions) -> Result<(), Error> {
+/// Makes a guest's tap and joins it to its bridge. May be repeated.
+pub async fn attach(host: &dyn Host, tap: &PortSpec, options: &TapOptions) -> Result<(), Error> {
     host.create_tap(&tap.name, options).await?;
     host.join_bridge(&tap.name, &tap.bridge).await?;
     Ok(())

@@ -13,8 +13,7 @@ use crate::host::packages::{Changelogs, Updates};
 use crate::qemu::kvm::Kvm;
 use crate::qemu::programs::Programs;
 use crate::{
-    AgentTurns, Consoles, Events, GuestUids, Paths, QmpEvents, Records, Running, StatusBoard,
-    Uploads,
+    AgentTurns, Consoles, Events, GuestUids, Paths, Records, Running, StatusBoard, Uploads,
 };
 
 /// What a node's context is made of.
@@ -65,8 +64,6 @@ pub struct NodeContext {
     pub updates: Updates,
     /// The changes of packages.
     pub changelogs: Changelogs,
-    /// The events of running QEMUs.
-    pub qmp_events: QmpEvents,
 }
 
 impl NodeContext {
@@ -99,7 +96,6 @@ impl NodeContext {
             status,
             updates: Updates::default(),
             changelogs: Changelogs::default(),
-            qmp_events: QmpEvents::default(),
         })
     }
 

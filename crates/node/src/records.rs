@@ -55,11 +55,30 @@ pub(crate) fn check_busy(guest: &GuestRecord) -> Result<(), Error> {
 pub struct Records {
     store: SharedStore,
     node: NodeName,
+    read: Read,
 }
 
 impl Records {
     pub fn new(store: SharedStore, node: NodeName) -> Self {
-        Self { store, node }
+        Self {
+            store,
+            node,
+            read: Read::Linear,
+        }
+    }
+
+    /// The same, read from this node's own copy of the store, which works without quorum and may be
+    /// behind. Changes are made on what was read with quorum, as ever.
+    #[must_use]
+    pub fn local(&self) -> Self {
+        Self {
+            read: Read::Local,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn read(&self) -> Read {
+        self.read
     }
 
     pub fn store(&self) -> &SharedStore {
@@ -68,7 +87,7 @@ impl Records {
 
     /// A guest of whatever kind and node.
     pub async fn find(&self, vmid: VmId) -> Result<Option<GuestEntry>, Error> {
-        let (entry, _) = self.store.get(&guest_key(vmid), Read::Linear).await?;
+        let (entry, _) = self.store.get(&guest_key(vmid), self.read).await?;
         entry.as_ref().map(decode_guest).transpose()
     }
 
@@ -85,6 +104,15 @@ impl Records {
     /// A guest of this node, of that kind.
     pub async fn of_kind(&self, vmid: VmId, kind: GuestKind) -> Result<GuestEntry, Error> {
         self.own(vmid, Some(kind)).await
+    }
+
+    /// A guest of this node to make a change on.
+    async fn newest(&self, vmid: VmId) -> Result<GuestEntry, Error> {
+        let linear = Self {
+            read: Read::Linear,
+            ..self.clone()
+        };
+        linear.guest(vmid).await
     }
 
     /// A guest of this node, in the words of Proxmox VE where it has none such.
@@ -110,7 +138,7 @@ impl Records {
         &self,
     ) -> Result<impl Iterator<Item = Result<GuestRecord, Error>> + use<>, Error> {
         let prefix = Prefix::below("guest").expect("a constant that is a key");
-        let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
+        let (entries, _) = list_all(&*self.store, &prefix, self.read).await?;
         let decode = |entry: Entry| Ok(decode_guest(&entry)?.record.data);
         Ok(entries.into_iter().map(decode))
     }
@@ -133,7 +161,7 @@ impl Records {
         mut change: impl FnMut(&mut GuestRecord) -> Result<Change, Error>,
     ) -> Result<Revision, Error> {
         loop {
-            let mut entry = self.guest(vmid).await?;
+            let mut entry = self.newest(vmid).await?;
             if change(&mut entry.record.data)? == Change::Keep {
                 return Ok(entry.modified);
             }
@@ -157,7 +185,7 @@ impl Records {
         mut change: impl FnMut(&mut GuestRecord, &mut GuestRecord),
     ) -> Result<Revision, Error> {
         loop {
-            let (mut one, mut two) = (self.guest(first).await?, self.guest(second).await?);
+            let (mut one, mut two) = (self.newest(first).await?, self.newest(second).await?);
             change(&mut one.record.data, &mut two.record.data);
             let mut commit = Commit::new();
             for (vmid, entry) in [(first, one), (second, two)] {
@@ -210,7 +238,7 @@ impl Records {
     /// Deletes a guest's record, if this task has it marked. One that is gone is no error.
     pub async fn delete_guest(&self, vmid: VmId, upid: &Upid) -> Result<(), Error> {
         loop {
-            let entry = match self.guest(vmid).await {
+            let entry = match self.newest(vmid).await {
                 Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
                 entry => entry?,
             };
@@ -232,7 +260,7 @@ impl Records {
     /// All storages, by id.
     pub async fn storages(&self) -> Result<Vec<StorageConfig>, Error> {
         let prefix = Prefix::below("storage").expect("a constant that is a key");
-        let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
+        let (entries, _) = list_all(&*self.store, &prefix, self.read).await?;
         let decode = |entry: &Entry| Record::decode(&entry.value).map(|record| record.data);
         entries
             .iter()
@@ -241,7 +269,7 @@ impl Records {
     }
 
     pub async fn storage(&self, id: &StorageId) -> Result<StorageConfig, Error> {
-        let (entry, _) = self.store.get(&storage_key(id), Read::Linear).await?;
+        let (entry, _) = self.store.get(&storage_key(id), self.read).await?;
         let missing = || Error::not_found(format!("storage '{id}' does not exist"));
         let entry = entry.ok_or_else(missing)?;
         Ok(Record::<StorageConfig>::decode(&entry.value)

@@ -9,7 +9,7 @@ use model::{Error, NodeName, Record};
 use proto::table::{BWLIMIT, NEXT_ID, TAG_STYLE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Commit, Key, Precondition, Read, Revision, StoreError};
+use store::{Commit, Key, Precondition, Revision, StoreError};
 
 use crate::records::unreadable;
 use crate::{Records, text_digest};
@@ -135,7 +135,7 @@ impl Records {
         &self,
         key: &Key,
     ) -> Result<(Record<Settings>, Option<Revision>), Error> {
-        let (entry, _) = self.store().get(key, Read::Linear).await?;
+        let (entry, _) = self.store().get(key, self.read()).await?;
         match entry {
             None => Ok((Record::new(Settings::default()), None)),
             Some(entry) => {

@@ -16,7 +16,7 @@ use node::tasks::{VolumeCreate, VolumeDelete, VolumeDownload, VolumeUpload};
 use node::{NodeContext, NodeOptions, Paths, registry, storage_key};
 use storage::{Checksum, ChecksumAlgorithm};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
-use sys::{Files, Lent};
+use sys::{Files, UploadFile};
 use tasks::{Engine, EngineOptions, Submission, Task, TaskState};
 
 use testkit::fault_sweep::{Scene, Swept, sweep_faults};
@@ -209,12 +209,12 @@ async fn volume_delete() {
 
 /// An upload of `content` that whoever wrote it has let go of.
 fn upload(node: &NodeContext, content: &[u8], expected: &str) -> VolumeUpload {
-    let (lent, given) = Lent::new(tempfile::tempfile().unwrap().into()).unwrap();
+    let (upload, given) = UploadFile::new(tempfile::tempfile().unwrap().into()).unwrap();
     File::from(given).write_all(content).unwrap();
     let id = "5eed".to_owned();
     let local = "local".parse().unwrap();
     node.uploads
-        .open(id.clone(), Clone::clone(&local), lent)
+        .open(id.clone(), Clone::clone(&local), upload)
         .unwrap();
     node.uploads.claim(&id, &local).unwrap();
     let checksum = Checksum {

@@ -1,6 +1,7 @@
 //! Breaks one chosen call.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sys::SysError;
@@ -65,6 +66,8 @@ pub struct Faults {
 struct Inner {
     state: Mutex<State>,
     died: Notify,
+    /// How often the process died, over all plans.
+    deaths: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -111,7 +114,17 @@ impl Faults {
         }
     }
 
-    /// Restarts the process; no more faults.
+    /// How often the process has died so far: what it had open then is nobody's any more.
+    pub(crate) fn deaths(&self) -> usize {
+        self.inner.deaths.load(Ordering::SeqCst)
+    }
+
+    fn die(&self) {
+        self.state().dead = true;
+        self.inner.deaths.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The process starts again; nothing breaks from now on.
     pub fn revive(&self) {
         let mut state = self.state();
         (state.dead, state.plan) = (false, None);
@@ -142,11 +155,11 @@ impl Faults {
                 .plan
                 .filter(|(planned, _)| *planned == number)
                 .map(|(_, f)| f);
-            if broken == Some(Fault::DieBefore) {
-                state.dead = true;
-            }
             broken
         };
+        if broken == Some(Fault::DieBefore) {
+            self.die();
+        }
         self.hang_if_dead().await;
         if broken == Some(Fault::FailBefore) {
             return Err(injected());
@@ -172,7 +185,7 @@ impl Call<'_> {
         match self.broken {
             Some(Fault::FailAfter) => Err(injected()),
             Some(Fault::DieAfter) => {
-                self.faults.state().dead = true;
+                self.faults.die();
                 self.faults.hang_if_dead().await;
                 Ok(result)
             }

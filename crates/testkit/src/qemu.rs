@@ -3,12 +3,12 @@
 mod machine;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use sys::{Command, Output, PassDescriptor, Stream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::sync::watch;
 
 use crate::host::{Disk, Service};
 use crate::{FakeAgent, Faults};
@@ -32,12 +32,12 @@ pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
 pub fn spawn_qemu(command: &Command) -> Arc<dyn Service> {
     let state = Arc::new(State {
         status: Mutex::new("prelaunch"),
-        is_alive: AtomicBool::new(true),
+        alive: watch::Sender::new(true),
         machine: Mutex::new(Machine::started(&command.args)),
     });
     let agent = FakeAgent::default();
     let guest = state.clone();
-    agent.on_shutdown(move || guest.is_alive.store(false, Ordering::SeqCst));
+    agent.on_shutdown(move || guest.end());
     Arc::new(FakeQemu {
         arguments: command.args.clone(),
         state,
@@ -53,11 +53,32 @@ struct FakeQemu {
 
 struct State {
     status: Mutex<&'static str>,
-    is_alive: AtomicBool,
+    /// Connections are closed when it ends.
+    alive: watch::Sender<bool>,
     machine: Mutex<Machine>,
 }
 
-/// A connection in memory. A descriptor passed over it is dropped, since the fake reads no images.
+impl State {
+    fn end(&self) {
+        self.alive.send_replace(false);
+    }
+
+    /// Waits until it has ended.
+    async fn ended(&self) {
+        let mut alive = self.alive.subscribe();
+        let _ = alive.wait_for(|alive| !alive).await;
+    }
+}
+
+/// What kills its process, as the end of its scope does, drops it.
+impl Drop for FakeQemu {
+    fn drop(&mut self) {
+        self.state.end();
+    }
+}
+
+/// A connection in memory. A descriptor that is passed over it is dropped: nothing here reads
+/// images.
 struct Wire(DuplexStream);
 
 impl Stream for Wire {
@@ -118,12 +139,12 @@ impl Service for FakeQemu {
             return Some(Box::new(Wire(self.agent.connect())));
         }
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(talk(ours, self.state.clone(), faults.clone()));
+        tokio::spawn(converse(ours, self.state.clone(), faults.clone()));
         Some(Box::new(Wire(theirs)))
     }
 
     fn is_alive(&self) -> bool {
-        self.state.is_alive.load(Ordering::SeqCst)
+        *self.state.alive.borrow()
     }
 
     fn inventory(&self) -> Vec<String> {
@@ -137,8 +158,24 @@ impl Service for FakeQemu {
     }
 }
 
-/// One connection, until the peer disconnects, or until a command breaks, which closes it.
-async fn talk(stream: DuplexStream, state: Arc<State>, faults: Faults) {
+/// One connection, for as long as QEMU lives. The process at its other end hears nothing more once
+/// it has died itself.
+async fn converse(stream: DuplexStream, state: Arc<State>, faults: Faults) {
+    let deaths = faults.deaths();
+    let talking = talk(stream, &state, &faults);
+    tokio::pin!(talking);
+    tokio::select! {
+        biased;
+        () = &mut talking => return,
+        () = state.ended() => {}
+    }
+    if faults.deaths() != deaths {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// One connection, until the other side goes, or until a command breaks: then it is closed.
+async fn talk(stream: DuplexStream, state: &State, faults: &Faults) {
     let (reader, mut writer) = tokio::io::split(stream);
     let version = json!({"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": "fake"});
     let greeting = json!({"QMP": {"version": version, "capabilities": []}});
@@ -160,7 +197,7 @@ async fn talk(stream: DuplexStream, state: Arc<State>, faults: Faults) {
         let Ok(call) = faults.begin(what).await else {
             return;
         };
-        let Ok(mut reply) = call.end(answer(&state, &command)).await else {
+        let Ok(mut reply) = call.end(answer(state, &command)).await else {
             return;
         };
         reply["id"] = command["id"].clone();
@@ -183,7 +220,7 @@ fn answer(state: &State, command: &Value) -> Value {
             json!({"return": {}})
         }
         "quit" | "system_powerdown" => {
-            state.is_alive.store(false, Ordering::SeqCst);
+            state.end();
             json!({"return": {}})
         }
         "qmp_capabilities" | "system_reset" => json!({"return": {}}),

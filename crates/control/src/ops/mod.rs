@@ -13,6 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use ::node::Records;
 use model::schema::Values;
 use model::{Error, ErrorKind};
 use proto::Identity;
@@ -25,7 +26,9 @@ use crate::lanes::Permit;
 /// A verified, permitted and validated request.
 pub struct Op {
     pub context: Arc<Context>,
-    /// None if the operation is open to the world.
+    /// Records of guests and storages: from this node's own copy where the row works without quorum.
+    pub records: Records,
+    /// None where the operation is open to the world.
     pub caller: Option<Identity>,
     pub params: Values,
     /// See `proto::wire::Request::id`.

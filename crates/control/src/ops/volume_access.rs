@@ -64,6 +64,6 @@ async fn is_known(op: &Op, volume: &VolumeId) -> Result<bool, Error> {
     let Some(owner) = volume.owner() else {
         return Ok(false);
     };
-    let guest = op.context.node.records.find(owner).await?;
+    let guest = op.records.find(owner).await?;
     Ok(guest.is_some_and(|guest| node::volumes_of_guest(&guest.record.data).contains(volume)))
 }

@@ -261,10 +261,8 @@ fn firmware(
 }
 
 fn sockets(line: &mut Line, running: &RunningAs, config: &VmConfig, paths: &RuntimePaths) {
-    for (id, path) in [("control", paths.control()), ("events", paths.events())] {
-        line.listening_socket(id, &path);
-        line.put("-mon", format!("chardev={id},mode=control"));
-    }
+    line.listening_socket("control", &paths.control());
+    line.put("-mon", "chardev=control,mode=control");
     let has_framebuffer = running.device("vga").is_some();
     line.put("-display", "none");
     if has_framebuffer {

@@ -26,7 +26,8 @@ pub use info::{CpuModel, MachineType, QemuInfo, QemuVersion, VersionError, cpu_m
 pub use layout::{LayoutError, plan};
 pub use netdev::Tap;
 pub use paths::RuntimePaths;
-pub use qmp::Event;
-pub use qmp::{Job, JobState, Migration, MigrationState, NodeCopy, Qmp, QmpError, VncPassword};
+pub use qmp::{
+    Event, Events, Job, JobState, Migration, MigrationState, NodeCopy, Qmp, QmpError, VncPassword,
+};
 pub use running::{Accel, Backend, Device, Firmware, NumaNode, Processors, RunningAs};
 pub use usage::{DiskUsage, disk_usage};

@@ -1,26 +1,26 @@
 //! The host's side of a network card, for `-netdev` and `netdev_add`.
 
-use model::TapSpec;
+use model::PortSpec;
 use model::qemu::{Net, NetModel};
 use serde_json::{Value, json};
 
 /// A tap device, by one of the ways to pass it to QEMU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tap {
-    /// QEMU opens the interface by name and needs the right to.
-    Named(TapSpec),
-    /// Descriptors in the QEMU process, one per queue, and as many of vhost-net or none.
+    /// QEMU opens the interface by name; it must be allowed to.
+    Named(PortSpec),
+    /// Descriptors in the QEMU process, one for each queue, and as many of vhost-net or none.
     Descriptors {
-        spec: TapSpec,
+        spec: PortSpec,
         taps: Vec<i32>,
         vhost: Vec<i32>,
     },
-    /// Descriptors that were passed to the running QEMU under these names, one per queue.
-    Passed { spec: TapSpec, names: Vec<String> },
+    /// Descriptors that the running QEMU was given by these names, one for each queue.
+    Passed { spec: PortSpec, names: Vec<String> },
 }
 
 impl Tap {
-    pub fn spec(&self) -> &TapSpec {
+    pub fn spec(&self) -> &PortSpec {
         match self {
             Self::Named(spec) | Self::Descriptors { spec, .. } | Self::Passed { spec, .. } => spec,
         }

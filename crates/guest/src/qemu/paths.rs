@@ -25,10 +25,6 @@ impl RuntimePaths {
         self.socket("qmp")
     }
 
-    pub fn events(&self) -> String {
-        self.socket("events")
-    }
-
     pub fn vnc(&self) -> String {
         self.socket("vnc")
     }

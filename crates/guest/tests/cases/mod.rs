@@ -19,7 +19,7 @@ use guest::qemu::{
     Accel, QemuInfo, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan,
 };
 use model::qemu::{Aio, DriveSlot};
-use model::{BlockFormat, BlockSource, BlockSpec, GuestConfig, TapSpec};
+use model::{BlockFormat, BlockSource, BlockSpec, GuestConfig, PortSpec};
 
 pub const PROGRAM: &str = "qemu-system-x86_64";
 
@@ -176,7 +176,7 @@ pub fn taps(config: &VmConfig, prefix: &str) -> Taps {
     bridged
         .map(|(index, bridge)| {
             let name = format!("{prefix}i{index}");
-            let spec = TapSpec {
+            let spec = PortSpec {
                 name,
                 bridge: bridge.clone(),
                 mtu: Some(1400),

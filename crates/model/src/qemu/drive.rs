@@ -244,8 +244,9 @@ impl Drive {
         self.keys.remove("import-from");
     }
 
-    /// Normalizes a requested drive for storing. False if its keys contradict each other.
-    pub fn settle(&mut self) -> bool {
+    /// Brings what was asked for into the form in which it is stored. False where its keys
+    /// contradict each other.
+    pub fn normalize(&mut self) -> bool {
         let is_medium = self.is_cdrom() && !self.is_cloud_init();
         let is_disks = |key: &str| match self.keys.get(key) {
             Some(value) => *value != serde_json::Value::Bool(false),
@@ -258,7 +259,7 @@ impl Drive {
         if self.is_cdrom() || self.is_cloud_init() {
             self.keys.set(self.bus.fields(), "media", "cdrom");
         }
-        throttle::settle(&mut self.keys, self.bus.fields())
+        throttle::normalize(&mut self.keys, self.bus.fields())
     }
 
     pub fn cache(&self) -> Cache {

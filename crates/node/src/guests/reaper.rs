@@ -1,11 +1,10 @@
-//! Tends running guests: listens to their events, notices those that have ended and clears up
-//! after them.
+//! Notices guests that have ended, and clears up after them.
 //!
 //! ```text
-//!   QEMU's second monitor ──► listen ──► QmpEvents ──► tasks that wait for a device to go
-//!                               │ closed: the guest has ended
-//!                               ▼
-//!       every second, too ──► look ──► remove_traces
+//!   a guest's QMP connection ──► listen: says why it shuts down
+//!                                  │ lost: the guest has ended
+//!                                  ▼
+//!           every second, too ──► look ──► remove_traces
 //! ```
 
 use std::collections::BTreeSet;
@@ -34,7 +33,7 @@ const LAST_LOOK: Duration = Duration::from_millis(10);
 /// Looks after guests for as long as the agent lives. Never returns.
 ///
 /// A guest that was shut down from inside has left an empty scope, its taps and its runtime
-/// folder. Nobody is waiting for those, so nobody else would remove them.
+/// folder. No task waits for it, so that only this removes them.
 pub async fn reap_guests(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
     let mut listeners = Listeners::default();
     loop {
@@ -51,7 +50,7 @@ pub async fn reap_guests(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
     }
 }
 
-/// Those who listen, one for each running guest.
+/// The tasks that listen, one for each running guest.
 #[derive(Default)]
 struct Listeners {
     guests: BTreeSet<VmId>,
@@ -59,7 +58,7 @@ struct Listeners {
 }
 
 impl Listeners {
-    /// Begins to listen to guests that nobody listens to yet, such as those of an earlier agent.
+    /// Begins to listen to guests that have no listener yet, such as those of an earlier agent.
     async fn listen_to_all(&mut self, node: &Arc<NodeContext>) -> Result<(), Error> {
         for scope in node.host.scopes().await? {
             let Some(vmid) = scope.vmid() else { continue };
@@ -67,7 +66,7 @@ impl Listeners {
                 let node = Arc::clone(node);
                 self.listening.spawn(async move {
                     if let Err(error) = listen(&node, vmid).await {
-                        // It is being started, or ends. The next one may do better.
+                        // It is being started, or ends.
                         debug!(%vmid, %error, "not listened to");
                         node.clock.sleep(Duration::from_millis(LOOK_MS)).await;
                     }
@@ -78,7 +77,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// Waits until somebody has nothing more to listen to.
+    /// Waits until a guest that was listened to has ended.
     async fn one_ended(&mut self) {
         match self.listening.join_next().await {
             Some(Ok(vmid)) => {
@@ -92,13 +91,10 @@ impl Listeners {
 
 /// Hears a guest's events until its QEMU ends.
 async fn listen(node: &NodeContext, vmid: VmId) -> Result<(), Error> {
-    let missing = || Error::unavailable(format!("VM {vmid} has no run file"));
-    let file = node.running.run_file(vmid).await?.ok_or_else(missing)?;
-    let qmp = node.running.connect(vmid, &file.sockets.events).await?;
+    let qmp = node.running.qmp(vmid).await?;
     let mut events = qmp.events();
     while let Ok(event) = events.next().await {
         note(vmid, &event);
-        node.qmp_events.tell(vmid, event);
     }
     let deadline = node.clock.monotonic() + LAST_MOMENTS;
     while node.running.is_running(vmid).await? && node.clock.monotonic() < deadline {

@@ -8,6 +8,7 @@ use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
 use sys::{ProcessId, ScopeName, SharedHost};
 
+use crate::qemu::monitors::Monitors;
 use crate::{Paths, StatusBoard};
 
 /// Whether a guest runs.
@@ -36,16 +37,18 @@ impl GuestStatus {
     };
 }
 
-/// Looks at guests.
+/// Looks at guests, and talks to those that run.
 pub struct Running {
     host: SharedHost,
     paths: Paths,
     status: Arc<StatusBoard>,
+    monitors: Monitors,
 }
 
 impl Running {
     pub(crate) fn new(host: SharedHost, paths: Paths, status: Arc<StatusBoard>) -> Self {
         Self {
+            monitors: Monitors::new(host.clone()),
             host,
             paths,
             status,
@@ -96,6 +99,7 @@ impl Running {
 
     /// Removes what a guest leaves in the runtime folder.
     pub async fn forget(&self, vmid: VmId) -> Result<(), Error> {
+        self.monitors.close(vmid);
         self.host.remove_tree(&self.paths.guest(vmid)).await?;
         for file in [
             self.paths.temporary_variables(vmid),
@@ -109,29 +113,15 @@ impl Running {
         Ok(())
     }
 
-    /// Connects to the commands of a running guest.
+    /// The QMP connection to a running guest, which all that talk to it share.
     pub async fn qmp(&self, vmid: VmId) -> Result<Qmp, Error> {
         let not_running = || Error::conflict(format!("VM {vmid} not running"));
         if !self.is_running(vmid).await? {
+            self.monitors.close(vmid);
             return Err(not_running());
         }
         let file = self.run_file(vmid).await?.ok_or_else(not_running)?;
-        self.connect(vmid, &file.sockets.control).await
-    }
-
-    /// Connects to one of the two monitors of a guest.
-    pub(crate) async fn connect(&self, vmid: VmId, socket: &str) -> Result<Qmp, Error> {
-        let stream = self.host.connect(socket.as_ref()).await?;
-        let pass = stream
-            .pass_descriptors()
-            .map_err(|error| Error::unavailable(format!("VM {vmid}: {error}")))?;
-        match Qmp::connect(stream).await {
-            Ok(qmp) => Ok(qmp.passing(pass)),
-            Err(error) => {
-                let text = format!("VM {vmid}: {}", Error::chain(&error));
-                Err(Error::unavailable(text))
-            }
-        }
+        self.monitors.connection(vmid, &file.sockets.control).await
     }
 
     /// What can be seen of a guest now.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{Error, VmId};
-use store::{Commit, Key, Precondition, Prefix, Read, StoreError};
+use store::{Commit, Key, Precondition, Prefix, StoreError};
 
 use crate::{Records, guest_key};
 
@@ -57,7 +57,7 @@ impl Records {
     pub async fn has_guest(&self, vmid: VmId) -> Result<bool, Error> {
         Ok(self
             .store()
-            .get(&guest_key(vmid), Read::Linear)
+            .get(&guest_key(vmid), self.read())
             .await?
             .0
             .is_some())
@@ -70,7 +70,7 @@ impl Records {
         'again: loop {
             let (mut numbers, mut from) = (BTreeSet::new(), None);
             loop {
-                let page = match self.store().list(&prefix, from.take(), Read::Linear).await {
+                let page = match self.store().list(&prefix, from.take(), self.read()).await {
                     Err(StoreError::Compacted { .. }) => continue 'again,
                     page => page?,
                 };

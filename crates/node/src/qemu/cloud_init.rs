@@ -20,7 +20,7 @@ use model::{BlockFormat, Error, GuestConfig, Record, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use storage::{ContentType, Opened, StorageError};
-use store::{Commit, Read, Revision};
+use store::{Commit, Revision};
 use sys::{Command, Fence};
 use tasks::TaskContext;
 
@@ -59,7 +59,7 @@ impl SeedRecord {
 impl Records {
     /// None where no medium was made yet.
     pub async fn seed(&self, vmid: VmId) -> Result<Option<SeedRecord>, Error> {
-        let (entry, _) = self.store().get(&seed_key(vmid), Read::Linear).await?;
+        let (entry, _) = self.store().get(&seed_key(vmid), self.read()).await?;
         let decode = |entry: store::Entry| Record::decode(&entry.value).map(|record| record.data);
         entry.map(decode).transpose().map_err(unreadable)
     }

@@ -142,7 +142,7 @@ impl Edit {
         }
         let mut drive =
             Drive::parse(slot.bus(), text).map_err(|error| error.for_parameter(&name))?;
-        if slot.bus().is_seen() && !drive.settle() {
+        if slot.bus().is_seen() && !drive.normalize() {
             return Err("unable to parse drive options".to_owned());
         }
         if let DriveSource::NewCloudInit { storage } = drive.source() {

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use guest::qemu::block::{HostOptions, copy_nodes, node_name};
-use guest::qemu::{Job, JobState, NodeCopy, Qmp};
+use guest::qemu::{Events, Job, JobState, NodeCopy, Qmp};
 use model::qemu::DriveSlot;
 use model::{Error, VmId, VolumeId};
 use tasks::TaskContext;
@@ -21,8 +21,8 @@ use crate::NodeContext;
 use crate::qemu::drives;
 use crate::tasks::qmp_failed;
 
-/// How often jobs are asked after, and how often they are told of.
-pub(crate) const LOOK: Duration = Duration::from_millis(100);
+/// How long jobs are waited for before they are asked after again; how often that is logged.
+const LOOK: Duration = Duration::from_millis(100);
 pub(crate) const TELL_EVERY: u32 = 10;
 
 /// A disk and the new image that it is copied to.
@@ -107,7 +107,17 @@ async fn open_target(cx: &Cx, qmp: &Qmp, copy: &LiveCopy) -> Result<(), Error> {
     Ok(())
 }
 
+/// Waits until a job has come further, by QEMU's own word, or for the time of the next look.
+pub(crate) async fn until_jobs_change(cx: &Cx, events: &mut Events) {
+    tokio::select! {
+        biased;
+        _ = events.next_named("JOB_STATUS_CHANGE") => {}
+        () = cx.clock.sleep(LOOK) => {}
+    }
+}
+
 async fn until_done(cx: &Cx, qmp: &Qmp, copies: &[LiveCopy]) -> Result<(), Error> {
+    let mut events = qmp.events();
     let mine: Vec<String> = copies.iter().map(|copy| copy.job(cx)).collect();
     let total: u64 = copies.iter().map(|copy| copy.bytes).sum();
     for look in 1_u32.. {
@@ -133,7 +143,7 @@ async fn until_done(cx: &Cx, qmp: &Qmp, copies: &[LiveCopy]) -> Result<(), Error
         if is_over {
             return Ok(());
         }
-        cx.clock.sleep(LOOK).await;
+        until_jobs_change(cx, &mut events).await;
     }
     Ok(())
 }
@@ -167,6 +177,7 @@ pub(crate) async fn job(qmp: &Qmp, id: &str) -> Result<Option<Job>, Error> {
 
 /// Ends a job, if there is one, and waits until it is gone.
 pub(crate) async fn end_job(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
+    let mut events = qmp.events();
     while let Some(job) = job(qmp, id).await? {
         match job.state {
             JobState::Done | JobState::Failed(_) => {
@@ -174,7 +185,7 @@ pub(crate) async fn end_job(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
             }
             JobState::Running | JobState::Ready | JobState::Pending => {
                 qmp.cancel_job(id).await.map_err(qmp_failed)?;
-                cx.clock.sleep(LOOK).await;
+                until_jobs_change(cx, &mut events).await;
             }
         }
     }

@@ -26,7 +26,7 @@ use super::volume_delete::free_unwanted;
 use super::{guest_object, qmp_failed};
 use crate::qemu::drives;
 use crate::qemu::edit::{replace_volume, volume_of};
-use crate::qemu::live_copy::{self, LOOK, TELL_EVERY};
+use crate::qemu::live_copy::{self, TELL_EVERY, until_jobs_change};
 use crate::volumes::images::{self, Source};
 use crate::{NodeContext, volumes};
 
@@ -345,6 +345,7 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
 }
 
 async fn until_ready(cx: &Cx, qmp: &Qmp, total: u64) -> Result<(), Error> {
+    let mut events = qmp.events();
     for look in 1_u32.. {
         let job = job(cx, qmp).await?;
         let job = job.ok_or_else(|| Error::unavailable("somebody else ended the mirror"))?;
@@ -361,7 +362,7 @@ async fn until_ready(cx: &Cx, qmp: &Qmp, total: u64) -> Result<(), Error> {
         if look.is_multiple_of(TELL_EVERY) {
             cx.progress("disk", job.done.min(total), total).await;
         }
-        cx.clock.sleep(LOOK).await;
+        until_jobs_change(cx, &mut events).await;
     }
     cx.progress("disk", total, total).await;
     Ok(())
@@ -438,10 +439,13 @@ impl Step<QemuMoveDisk> for CatchUp {
         qmp.complete_job(&cx.job_id("mirror"))
             .await
             .map_err(qmp_failed)?;
+        let mut events = qmp.events();
         loop {
             match job(cx, &qmp).await?.map(|job| job.state) {
                 Some(JobState::Pending) => return Ok(()),
-                Some(JobState::Running | JobState::Ready) => cx.clock.sleep(LOOK).await,
+                Some(JobState::Running | JobState::Ready) => {
+                    until_jobs_change(cx, &mut events).await;
+                }
                 Some(JobState::Failed(why)) => {
                     return Err(Error::unavailable(format!("the mirror failed: {why}")));
                 }
@@ -473,13 +477,16 @@ impl Step<QemuMoveDisk> for SwitchOver {
             return Ok(());
         }
         let qmp = cx.node.running.qmp(task.vmid).await?;
+        let mut events = qmp.events();
         loop {
             match job(cx, &qmp).await?.map(|job| job.state) {
                 Some(JobState::Pending) => qmp
                     .finalize_job(&cx.job_id("mirror"))
                     .await
                     .map_err(qmp_failed)?,
-                Some(JobState::Running | JobState::Ready) => cx.clock.sleep(LOOK).await,
+                Some(JobState::Running | JobState::Ready) => {
+                    until_jobs_change(cx, &mut events).await;
+                }
                 Some(JobState::Done) => return Ok(()),
                 Some(JobState::Failed(why)) => {
                     task.refusal = Some(format!("QEMU did not switch over: {why}"));

@@ -20,7 +20,7 @@ use guest::qemu::{
 };
 use guest::{RunFile, Sockets};
 use model::qemu::{Aio, DriveSlot};
-use model::{BlockSource, Error, GuestRecord, SavedMemory, TapSpec, VmId, VolumeId};
+use model::{BlockSource, Error, GuestRecord, PortSpec, SavedMemory, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
@@ -68,13 +68,16 @@ pub struct QemuStart {
     #[serde(default)]
     volumes: Volumes,
     #[serde(default)]
-    taps: Vec<(u8, TapSpec)>,
+    taps: Vec<(u8, PortSpec)>,
     /// The uid and gid that it is started with.
     #[serde(default)]
     user: Option<(u32, u32)>,
     /// Found by `launch`.
     #[serde(default)]
     process: Option<ProcessId>,
+    /// What it starts with, read once: while this task has the guest, no other changes it.
+    #[serde(skip)]
+    config: Option<Arc<VmConfig>>,
 }
 
 impl QemuStart {
@@ -93,6 +96,7 @@ impl QemuStart {
             taps: Vec::new(),
             user: None,
             process: None,
+            config: None,
         }
     }
 
@@ -120,9 +124,13 @@ impl QemuStart {
         self.user.or(cx.node.guest_user)
     }
 
-    async fn config(&self, cx: &TaskContext<NodeContext>) -> Result<VmConfig, Error> {
+    async fn config(&mut self, cx: &TaskContext<NodeContext>) -> Result<Arc<VmConfig>, Error> {
+        if let Some(config) = &self.config {
+            return Ok(Arc::clone(config));
+        }
         let record = cx.node.records.qemu(self.vmid).await?.record;
-        VmConfig::parse(&record.data.config).map_err(Error::invalid_fields)
+        let config = VmConfig::parse(&record.data.config).map_err(Error::invalid_fields)?;
+        Ok(Arc::clone(self.config.insert(Arc::new(config))))
     }
 
     fn runtime(&self, cx: &TaskContext<NodeContext>) -> RuntimePaths {
@@ -237,7 +245,7 @@ impl Step<QemuStart> for ApplyPending {
         let guest = records.qemu(task.vmid).await?.record.data;
         let wakes_up = task.memory.is_some();
         if guest.wakes_at.is_some() || (!wakes_up && !guest.pending.is_empty()) {
-            let settle = |guest: &mut GuestRecord| {
+            let apply = |guest: &mut GuestRecord| {
                 // From here on its disks may change.
                 guest.wakes_at = None;
                 if !wakes_up {
@@ -245,7 +253,8 @@ impl Step<QemuStart> for ApplyPending {
                 }
                 Ok(())
             };
-            cx.committed(records.change_guest(task.vmid, settle).await?.0);
+            cx.committed(records.change_guest(task.vmid, apply).await?.0);
+            task.config = None;
         }
         for volume in &task.unwanted {
             free_unwanted(cx, volume).await?;
@@ -309,8 +318,7 @@ impl Step<QemuStart> for Layout {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
-        let running_as = task.running_as()?;
-        if running_as.accel == Accel::Tcg {
+        if task.running_as()?.accel == Accel::Tcg {
             cx.log("running without hardware acceleration").await;
         }
         for text in task.config(cx).await?.start_warnings() {
@@ -713,7 +721,7 @@ impl Step<QemuStart> for PostStart {
 }
 
 /// How long to wait between two looks at a process that is starting.
-const READY_PAUSE_MS: u64 = 20;
+const READY_PAUSE_MS: u64 = 5;
 
 /// Connects as soon as QEMU listens. A process that has ended tells why in its log.
 async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu::Qmp, Error> {

@@ -16,7 +16,7 @@ use super::volume_arrive::{Arrives, Arriving, Clear, Place, Verify};
 use crate::NodeContext;
 
 /// How long whoever wrote the file may take to close it.
-const RETURN_TIMEOUT_S: u64 = 30;
+const CLOSE_TIMEOUT_S: u64 = 30;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VolumeUpload {
@@ -84,20 +84,20 @@ impl Step<VolumeUpload> for Receive {
     }
 
     async fn act(&self, cx: &Cx, task: &mut VolumeUpload) -> Result<(), Error> {
-        let lent = cx.node.uploads.get(&task.id)?;
+        let upload = cx.node.uploads.get(&task.id)?;
         // What is checked from here on must be what the volume will be.
         tokio::select! {
             biased;
-            returned = lent.returned() => returned?,
-            () = cx.clock.sleep(Duration::from_secs(RETURN_TIMEOUT_S)) => {
-                return Err(Error::unavailable("whoever uploaded the file does not let go of it"));
+            closed = upload.closed() => closed?,
+            () = cx.clock.sleep(Duration::from_secs(CLOSE_TIMEOUT_S)) => {
+                return Err(Error::unavailable("the process that received the file does not close it"));
             }
         }
         let path = task.arriving.arrived()?;
         if let Some(folder) = path.parent() {
             cx.node.host.create_dir(folder, 0o700).await?;
         }
-        cx.node.host.name_file(lent.file(), path).await?;
+        cx.node.host.name_file(upload.file(), path).await?;
         if !task.arriving.recognise(cx).await? {
             return Err(Error::unavailable("the arrived file has vanished"));
         }

@@ -1,9 +1,9 @@
-//! Files that are arriving: lent to another process to be filled, not yet a task's.
+//! Uploads under way: files that another process fills, until a task takes them over.
 //!
 //! ```text
-//!   open() ──► lent ── claim() ──► a task's, by its id ── forget()
+//!   open() ──► file ── claim() ──► a task's, by its id ── forget()
 //!                │
-//!                └ returned before it was claimed ──► forgotten, and with it the file
+//!                └ closed before it was claimed ──► forgotten, and with it the file
 //! ```
 //!
 //! Such a file has no name, so that whatever dies — the client, the api, this agent — nothing
@@ -13,49 +13,49 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{Error, ErrorKind, StorageId};
-use sys::Lent;
+use sys::UploadFile;
 use tokio::task::JoinSet;
 
-/// Files that may arrive at a time.
+/// Uploads that may be under way at a time.
 const OPEN: usize = 64;
 
 #[derive(Default)]
 pub struct Uploads {
-    open: Arc<Mutex<HashMap<String, Arrival>>>,
+    open: Arc<Mutex<HashMap<String, Upload>>>,
     watchers: Mutex<JoinSet<()>>,
 }
 
-struct Arrival {
-    lent: Lent,
+struct Upload {
+    file: UploadFile,
     storage: StorageId,
     is_claimed: bool,
 }
 
 impl Uploads {
-    /// Keeps a lent file until it is claimed or returned. `id` must be one that nobody guesses:
-    /// whoever knows it may claim the file.
-    pub fn open(&self, id: String, storage: StorageId, lent: Lent) -> Result<(), Error> {
+    /// Keeps a file until it is claimed or closed. `id` must be one that cannot be guessed: a caller
+    /// who knows it may claim the file.
+    pub fn open(&self, id: String, storage: StorageId, file: UploadFile) -> Result<(), Error> {
         let mut open = lock(&self.open);
         if open.len() >= OPEN {
-            let text = format!("{OPEN} files are arriving already, try again later");
+            let text = format!("{OPEN} uploads are under way, try again later");
             return Err(Error::new(ErrorKind::Busy, text));
         }
-        let arrival = Arrival {
-            lent: lent.clone(),
+        let upload = Upload {
+            file: file.clone(),
             storage,
             is_claimed: false,
         };
-        open.insert(id.clone(), arrival);
+        open.insert(id.clone(), upload);
         drop(open);
         let open = self.open.clone();
         let mut watchers = lock(&self.watchers);
         while watchers.try_join_next().is_some() {}
         watchers.spawn(async move {
-            if let Err(error) = lent.returned().await {
-                tracing::error!(%error, "an arriving file cannot be watched");
+            if let Err(error) = file.closed().await {
+                tracing::error!(%error, "an upload cannot be watched");
             }
             let mut open = lock(&open);
-            if open.get(&id).is_some_and(|arrival| !arrival.is_claimed) {
+            if open.get(&id).is_some_and(|upload| !upload.is_claimed) {
                 open.remove(&id);
             }
         });
@@ -65,18 +65,18 @@ impl Uploads {
     /// From now on the file is kept until it is forgotten.
     pub fn claim(&self, id: &str, storage: &StorageId) -> Result<(), Error> {
         match lock(&self.open).get_mut(id) {
-            Some(arrival) if arrival.storage == *storage && !arrival.is_claimed => {
-                arrival.is_claimed = true;
+            Some(upload) if upload.storage == *storage && !upload.is_claimed => {
+                upload.is_claimed = true;
                 Ok(())
             }
             _ => Err(gone()),
         }
     }
 
-    pub fn get(&self, id: &str) -> Result<Lent, Error> {
+    pub fn get(&self, id: &str) -> Result<UploadFile, Error> {
         lock(&self.open)
             .get(id)
-            .map(|arrival| arrival.lent.clone())
+            .map(|upload| upload.file.clone())
             .ok_or_else(gone)
     }
 
@@ -84,7 +84,7 @@ impl Uploads {
         lock(&self.open).remove(id);
     }
 
-    /// How many files are arriving.
+    /// How many are under way.
     pub fn count(&self) -> usize {
         lock(&self.open).len()
     }
@@ -104,8 +104,8 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::time::Duration;
 
-    fn lent() -> (Lent, OwnedFd) {
-        Lent::new(OwnedFd::from(tempfile::tempfile().unwrap())).unwrap()
+    fn file() -> (UploadFile, OwnedFd) {
+        UploadFile::new(OwnedFd::from(tempfile::tempfile().unwrap())).unwrap()
     }
 
     async fn emptied(uploads: &Uploads) {
@@ -123,7 +123,7 @@ mod tests {
     async fn what_is_returned_unclaimed_is_forgotten() {
         let uploads = Uploads::default();
         let local: StorageId = "local".parse().unwrap();
-        let ((first, given), (second, kept)) = (lent(), lent());
+        let ((first, given), (second, kept)) = (file(), file());
         uploads.open("a".into(), local.clone(), first).unwrap();
         uploads.open("b".into(), local.clone(), second).unwrap();
         assert!(uploads.claim("b", &"other".parse().unwrap()).is_err());

@@ -18,6 +18,27 @@ pub(crate) struct ByHand {
     monitor: Option<(UnixStream, Lines<BufReader<UnixStream>>)>,
 }
 
+/// What a guest of ours was started with.
+pub(crate) struct CommandLine {
+    words: Vec<String>,
+    /// Where its sockets are.
+    folder: String,
+}
+
+impl CommandLine {
+    pub(crate) fn of(pid: u32, folder: &Path) -> Self {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        Self {
+            words: line
+                .split_terminator('\0')
+                .skip(1)
+                .map(str::to_owned)
+                .collect(),
+            folder: folder.display().to_string(),
+        }
+    }
+}
+
 /// The file in its folder that has what its console has shown.
 pub(crate) const CONSOLE: &str = "console";
 
@@ -41,6 +62,36 @@ impl ByHand {
             let device = format!("virtio-blk-pci,drive={DISK}");
             command.args(["-blockdev", &node, "-device", &device]);
         }
+        Self {
+            child: command.stdin(Stdio::null()).spawn().unwrap(),
+            socket,
+            monitor: None,
+        }
+    }
+
+    /// The machine of a guest of ours, whose process has this id: the same command line, with its
+    /// sockets in `folder` and `disk` opened by name.
+    pub(crate) fn like(line: &CommandLine, folder: &Path, disk: Option<&Path>) -> Self {
+        let mut command = Command::new("qemu-system-x86_64");
+        let mut words = line.words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                // Waiting for `cont`, and descriptors that are passed on.
+                "-S" => {}
+                "-add-fd" => drop(words.next()),
+                word => {
+                    let mut word = word.replace(&line.folder, &folder.display().to_string());
+                    if let Some((before, rest)) = word.split_once("/dev/fdset/") {
+                        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+                        let disk = disk.expect("a guest with a disk").display();
+                        word = format!("{before}{disk}{after}");
+                    }
+                    command.arg(word);
+                }
+            }
+        }
+        let socket = folder.join("qmp.sock");
+        let _ = std::fs::remove_file(&socket);
         Self {
             child: command.stdin(Stdio::null()).spawn().unwrap(),
             socket,

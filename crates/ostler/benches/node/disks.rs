@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::by_hand::{ByHand, CONSOLE, DISK};
 use crate::harness::{Serial, TestNode, tiny_disk, until};
 use crate::process::ms;
+use crate::timed::timed;
 
 const CLONES: u32 = 20;
 const SNAPSHOTS: u32 = 5;
@@ -44,9 +45,7 @@ async fn task(node: &TestNode, op: &str, more: Value) -> Duration {
         .as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
-    let begun = Instant::now();
-    assert_eq!(node.task(op, params).await, "OK", "{op}");
-    begun.elapsed()
+    timed(node, op, params).await
 }
 
 fn qemu_img(arguments: &[&str]) -> Duration {

@@ -18,6 +18,7 @@ mod load;
 mod process;
 mod servers;
 mod starts;
+mod timed;
 
 use std::time::{Duration, Instant};
 

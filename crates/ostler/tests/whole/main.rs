@@ -32,6 +32,7 @@ mod qemu_console;
 mod qemu_console_terminal;
 mod qemu_create;
 mod qemu_import;
+mod qemu_monitor;
 mod qemu_options;
 mod qemu_snapshots;
 mod qemu_start;

@@ -158,7 +158,7 @@ impl Websocket {
     }
 
     /// Reads until a text has appeared.
-    async fn expect(&mut self, text: &str) {
+    pub(crate) async fn expect(&mut self, text: &str) {
         loop {
             if let Some(at) = self.seen.find(text) {
                 self.seen.drain(..at + text.len());
@@ -171,13 +171,13 @@ impl Websocket {
     }
 
     /// Says who it is, as the terminal of the web interface does.
-    async fn greet(&mut self, console: &Value) {
+    pub(crate) async fn greet(&mut self, console: &Value) {
         let (user, ticket) = (&console["user"], &console["ticket"]);
         let line = format!("{}:{}\n", user.as_str().unwrap(), ticket.as_str().unwrap());
         self.send(BINARY, line.as_bytes()).await;
     }
 
-    async fn type_line(&mut self, line: &str) {
+    pub(crate) async fn type_line(&mut self, line: &str) {
         let message = format!("0:{}:{line}\n", line.len() + 1);
         self.send(BINARY, message.as_bytes()).await;
     }

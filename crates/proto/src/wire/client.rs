@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use model::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{BufReader, BufWriter};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::{ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, Reply, Request, frame};
+use super::transport::SocketPath;
+use super::{ANSWER_LIMIT, Answer, Ask, Connector, FRAME_LIMIT, Reply, Request, Transport, frame};
 use crate::{Credential, Identity};
 
 #[derive(Serialize)]
@@ -34,7 +33,7 @@ struct Incoming {
 /// after it broke.
 #[derive(Clone)]
 pub struct Client {
-    socket: Arc<PathBuf>,
+    connector: Arc<dyn Connector>,
     connection: Arc<AsyncMutex<Option<Arc<Connection>>>>,
 }
 
@@ -50,8 +49,8 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(socket: UnixStream) -> Self {
-        let (reader, writer) = socket.into_split();
+    fn new(transport: Box<dyn Transport>) -> Self {
+        let (reader, writer) = tokio::io::split(transport);
         let (frames, outgoing) = mpsc::unbounded_channel();
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         let mut work = JoinSet::new();
@@ -90,9 +89,15 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Client {
+    /// Of the agent that listens at this socket.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self::over(SocketPath(socket.into()))
+    }
+
+    /// Of the agent that these connections lead to.
+    pub fn over(connector: impl Connector) -> Self {
         Self {
-            socket: Arc::new(socket.into()),
+            connector: Arc::new(connector),
             connection: Arc::default(),
         }
     }
@@ -133,15 +138,21 @@ impl Client {
     /// The same for a service that keeps something open on the agent until the third value is
     /// dropped.
     pub async fn stream_held(&self, request: Request) -> Result<(Answer, OwnedFd, Held), Error> {
-        let mut socket = self.connect().await?;
+        let mut transport = self.connector.connect().await?;
         let asked = Outgoing {
             id: 0,
             ask: &Ask::Stream(request),
         };
-        frame::write(&mut socket, &asked, FRAME_LIMIT)
+        frame::write(&mut transport, &asked, FRAME_LIMIT)
             .await
             .map_err(broken)?;
-        let received = frame::read_with_descriptor::<Incoming>(&mut socket).await;
+        let received = match transport.socket() {
+            Some(socket) => frame::read_with_descriptor::<Incoming>(socket).await,
+            None => {
+                let received = frame::read::<Incoming>(&mut transport, ANSWER_LIMIT).await;
+                received.map(|incoming| incoming.map(|incoming| (incoming, None)))
+            }
+        };
         match received.map_err(broken)? {
             Some((
                 Incoming {
@@ -149,7 +160,13 @@ impl Client {
                     ..
                 },
                 Some(descriptor),
-            )) => Ok((answer, descriptor, Held { _socket: socket })),
+            )) => Ok((
+                answer,
+                descriptor,
+                Held {
+                    _transport: transport,
+                },
+            )),
             Some((Incoming { reply, .. }, _)) => Err(unexpected(reply)),
             None => Err(closed()),
         }
@@ -157,25 +174,16 @@ impl Client {
 
     /// Streams the agent's state, message by message, for a copy of it.
     pub async fn watch(&self) -> Result<Feed, Error> {
-        let mut socket = self.connect().await?;
+        let mut transport = self.connector.connect().await?;
         let asked = Outgoing {
             id: 0,
             ask: &Ask::Watch,
         };
-        frame::write(&mut socket, &asked, FRAME_LIMIT)
+        frame::write(&mut transport, &asked, FRAME_LIMIT)
             .await
             .map_err(broken)?;
         Ok(Feed {
-            socket: BufReader::new(socket),
-        })
-    }
-
-    async fn connect(&self) -> Result<UnixStream, Error> {
-        UnixStream::connect(&*self.socket).await.map_err(|error| {
-            let socket = self.socket.display();
-            Error::unavailable(format!(
-                "the node agent cannot be reached at {socket}: {error}"
-            ))
+            transport: BufReader::new(transport),
         })
     }
 
@@ -203,7 +211,7 @@ impl Client {
         {
             return Ok(connection.clone());
         }
-        let connection = Arc::new(Connection::new(self.connect().await?));
+        let connection = Arc::new(Connection::new(self.connector.connect().await?));
         *slot = Some(connection.clone());
         Ok(connection)
     }
@@ -211,7 +219,7 @@ impl Client {
 
 /// Writes frames, in batches of all that are queued.
 async fn send(
-    writer: OwnedWriteHalf,
+    writer: impl AsyncWrite + Unpin,
     mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
     waiting: Waiting,
 ) {
@@ -229,8 +237,8 @@ async fn send(
     lock(&waiting).take();
 }
 
-/// Hands each reply to the request that waits for it, until the connection breaks.
-async fn deliver(reader: OwnedReadHalf, waiting: Waiting) {
+/// Hands each reply to whoever waits for it, until the connection breaks.
+async fn deliver(reader: impl AsyncRead + Unpin, waiting: Waiting) {
     let mut reader = BufReader::new(reader);
     while let Ok(Some(Incoming { id, reply })) =
         frame::read::<Incoming>(&mut reader, ANSWER_LIMIT).await
@@ -249,18 +257,18 @@ async fn deliver(reader: OwnedReadHalf, waiting: Waiting) {
 
 /// Keeps a connection open, which shows the agent that a descriptor is still in use.
 pub struct Held {
-    _socket: UnixStream,
+    _transport: Box<dyn Transport>,
 }
 
 /// The messages of a watch.
 pub struct Feed {
-    socket: BufReader<UnixStream>,
+    transport: BufReader<Box<dyn Transport>>,
 }
 
 impl Feed {
     /// The next message. Not cancellation-safe; an error ends the feed.
     pub async fn next(&mut self) -> Result<Value, Error> {
-        match frame::read::<Incoming>(&mut self.socket, ANSWER_LIMIT)
+        match frame::read::<Incoming>(&mut self.transport, ANSWER_LIMIT)
             .await
             .map_err(broken)?
         {

@@ -26,6 +26,8 @@ pub enum FrameError {
     Io(#[from] io::Error),
     #[error("a frame of {0} bytes is longer than is allowed")]
     TooLong(usize),
+    #[error("descriptors cannot be passed over this connection")]
+    NoDescriptors,
     #[error("a frame is not the JSON that was expected")]
     Malformed(#[from] serde_json::Error),
 }

@@ -1,4 +1,5 @@
-//! Frames between processes: call, submit, stream and watch over a unix socket.
+//! Frames between processes: call, submit, stream and watch, over a unix socket or what else can
+//! say who is at its other end (`Transport`).
 //!
 //! ```text
 //!   length (4 bytes, big endian) · JSON
@@ -11,14 +12,17 @@
 //! sends a descriptor with that frame (SCM_RIGHTS), the second keeps sending frames.
 //! `Ask::Cancel` with the id of an earlier ask cancels it.
 //!
-//! **Invariant:** the peer's uid comes from the kernel, never from a frame.
+//! **Invariant:** who the peer is comes from the transport (on a unix socket: from the kernel), never
+//! from a frame.
 
 mod client;
 mod frame;
 mod message;
 mod server;
+mod transport;
 
 pub use client::{Client, Feed, Held};
 pub use frame::{ANSWER_LIMIT, FRAME_LIMIT, FrameError};
 pub use message::{Answer, Ask, Reply, Request};
 pub use server::{Peer, Responder, Service, Streamed, panics, serve};
+pub use transport::{Connector, Listener, Transport};

@@ -12,14 +12,14 @@ use futures_util::future::{AbortHandle, abortable};
 use model::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, BufReader};
-use tokio::net::unix::OwnedWriteHalf;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncReadExt, BufReader, WriteHalf};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
-use super::{ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, FrameError, Reply, Request, frame};
+use super::{
+    ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, FrameError, Listener, Reply, Request, Transport, frame,
+};
 use crate::{Credential, Identity};
 
 /// How many requests of one connection are processed at the same time; more are refused. The
@@ -77,7 +77,7 @@ pub trait Service: Send + Sync + 'static {
 
 /// Sends the messages of a watch.
 pub struct Responder {
-    socket: UnixStream,
+    transport: Box<dyn Transport>,
 }
 
 impl Responder {
@@ -87,23 +87,23 @@ impl Responder {
             id: 0,
             reply: Reply::Feed(message),
         };
-        frame::write(&mut self.socket, &reply, ANSWER_LIMIT)
+        frame::write(&mut self.transport, &reply, ANSWER_LIMIT)
             .await
             .map_err(|error| Error::unavailable(Error::chain(&error)))
     }
 }
 
-/// Serves until dropped; everything that it started ends with it.
-pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) {
+/// Serves until it is dropped; everything that it started ends with it.
+pub async fn serve<S: Service>(listener: impl Listener, service: Arc<S>) {
     let mut connections = JoinSet::new();
     loop {
-        let socket = tokio::select! {
+        let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        match socket {
-            Ok((socket, _)) => {
-                connections.spawn(connection(socket, service.clone()));
+        match accepted {
+            Ok(transport) => {
+                connections.spawn(connection(transport, service.clone()));
             }
             Err(error) => {
                 // Probably out of descriptors: open connections must end first.
@@ -114,39 +114,38 @@ pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) {
     }
 }
 
-async fn connection<S: Service>(socket: UnixStream, service: Arc<S>) {
-    let peer = match socket.peer_cred() {
-        Ok(credentials) => Peer {
-            uid: credentials.uid(),
-        },
+async fn connection<S: Service>(transport: impl Transport, service: Arc<S>) {
+    let peer = match transport.peer() {
+        Ok(peer) => peer,
         Err(error) => return warn!(%error, "a connection without a peer"),
     };
-    if let Err(error) = converse(socket, peer, service).await {
+    if let Err(error) = converse(transport, peer, service).await {
         debug!(%error, "a connection broke");
     }
 }
 
 /// The first message decides the kind of connection.
 async fn converse<S: Service>(
-    mut socket: UnixStream,
+    mut transport: impl Transport,
     peer: Peer,
     service: Arc<S>,
 ) -> Result<(), FrameError> {
-    let Some(first) = frame::read::<Incoming>(&mut socket, FRAME_LIMIT).await? else {
+    let Some(first) = frame::read::<Incoming>(&mut transport, FRAME_LIMIT).await? else {
         return Ok(());
     };
     match first.ask {
-        Ask::Stream(request) => match caught(service.stream(peer, request)).await {
+        Ask::Stream(request) => match stream(&mut transport, peer, request, &*service).await {
             Ok(streamed) => {
                 let reply = Outgoing {
                     id: first.id,
                     reply: Reply::Answer(streamed.answer),
                 };
                 let descriptor = streamed.descriptor.as_fd();
-                frame::write_with_descriptor(&mut socket, &reply, descriptor).await?;
+                let socket = transport.socket().ok_or(FrameError::NoDescriptors)?;
+                frame::write_with_descriptor(socket, &reply, descriptor).await?;
                 if let Some(held) = streamed.held {
                     drop(streamed.descriptor);
-                    gone(&mut socket).await;
+                    gone(&mut transport).await;
                     drop(held);
                 }
                 Ok(())
@@ -156,32 +155,53 @@ async fn converse<S: Service>(
                     id: first.id,
                     reply: Reply::Error(error),
                 };
-                frame::write(&mut socket, &reply, ANSWER_LIMIT).await
+                frame::write(&mut transport, &reply, ANSWER_LIMIT).await
             }
         },
         Ask::Watch => {
-            if let Err(error) = service.watch(peer, Responder { socket }).await {
+            if let Err(error) = service
+                .watch(
+                    peer,
+                    Responder {
+                        transport: Box::new(transport),
+                    },
+                )
+                .await
+            {
                 debug!(%error, "a watch ended");
             }
             Ok(())
         }
-        _ => answer_many(socket, first, peer, service).await,
+        _ => answer_many(transport, first, peer, service).await,
     }
 }
 
-/// Waits until the peer has closed the connection.
-async fn gone(socket: &mut UnixStream) {
+/// Waits until the other side has closed the connection.
+async fn gone(transport: &mut impl Transport) {
     let mut nothing = [0; 64];
-    while matches!(socket.read(&mut nothing).await, Ok(1..)) {}
+    while matches!(transport.read(&mut nothing).await, Ok(1..)) {}
 }
 
-async fn answer_many<S: Service>(
-    socket: UnixStream,
+/// An operation that answers with a descriptor is not begun where that cannot be passed.
+async fn stream(
+    transport: &mut impl Transport,
+    peer: Peer,
+    request: Request,
+    service: &impl Service,
+) -> Result<Streamed, Error> {
+    if transport.socket().is_none() {
+        return Err(Error::unavailable(FrameError::NoDescriptors.to_string()));
+    }
+    caught(service.stream(peer, request)).await
+}
+
+async fn answer_many<S: Service, T: Transport>(
+    transport: T,
     first: Incoming,
     peer: Peer,
     service: Arc<S>,
 ) -> Result<(), FrameError> {
-    let (reader, writer) = socket.into_split();
+    let (reader, writer) = tokio::io::split(transport);
     let mut reader = BufReader::new(reader);
     let mut asked = Asked {
         service,
@@ -207,17 +227,17 @@ async fn answer_many<S: Service>(
     ended
 }
 
-/// The requests of one connection that are in progress.
-struct Asked<S> {
+/// What one connection has asked for and is being worked on.
+struct Asked<S, T> {
     service: Arc<S>,
     peer: Peer,
-    writer: Arc<Mutex<OwnedWriteHalf>>,
+    writer: Arc<Mutex<WriteHalf<T>>>,
     work: JoinSet<u64>,
     /// The requests that are dropped when they are cancelled.
     abandonable: HashMap<u64, AbortHandle>,
 }
 
-impl<S: Service> Asked<S> {
+impl<S: Service, T: Transport> Asked<S, T> {
     async fn take(&mut self, Incoming { id, ask }: Incoming) {
         while let Some(ended) = self.work.try_join_next() {
             if let Ok(id) = ended {
@@ -262,8 +282,8 @@ impl<S: Service> Asked<S> {
     }
 }
 
-/// Sends a reply. If the peer has disconnected, the work was still completed.
-async fn reply(writer: &Mutex<OwnedWriteHalf>, id: u64, reply: Reply) {
+/// Sends a reply. Where the other side has gone, the work was still done to its end.
+async fn reply(writer: &Mutex<WriteHalf<impl Transport>>, id: u64, reply: Reply) {
     let mut writer = writer.lock().await;
     let written = frame::write(&mut *writer, &Outgoing { id, reply }, ANSWER_LIMIT).await;
     if let Err(error @ (FrameError::TooLong(_) | FrameError::Malformed(_))) = written {

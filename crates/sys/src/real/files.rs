@@ -226,7 +226,7 @@ impl Files for RealHost {
             rustix::fs::fsync(&*file)?;
             rustix::fs::linkat(
                 rustix::fs::CWD,
-                crate::lent::path_of(&file),
+                crate::upload_file::path_of(&file),
                 rustix::fs::CWD,
                 path,
                 rustix::fs::AtFlags::SYMLINK_FOLLOW,
@@ -290,7 +290,7 @@ impl RealHost {
 /// Opens a file again for reading: a descriptor that bypasses the page cache reads only whole
 /// blocks, and has its own read position.
 fn again(file: &OwnedFd) -> io::Result<fs::File> {
-    fs::File::open(crate::lent::path_of(file))
+    fs::File::open(crate::upload_file::path_of(file))
 }
 
 /// How often a directory is emptied again if another process keeps filling it.

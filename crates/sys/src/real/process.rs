@@ -227,7 +227,7 @@ async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
     if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
         return refused("it is not a socket");
     }
-    let stream = tokio::net::UnixStream::connect(crate::lent::path_of(&socket)).await?;
+    let stream = tokio::net::UnixStream::connect(crate::upload_file::path_of(&socket)).await?;
     let owner = std::fs::metadata(path.parent().unwrap_or(path))?.uid();
     if stream.peer_cred()?.uid() != owner {
         return refused("another user answers");

@@ -14,7 +14,7 @@ struct NextId {
 /// The number is a string on the wire, in spite of the schema: clients expect that.
 pub(super) async fn nextid(op: Op) -> Result<Answer, Error> {
     let NextId { vmid } = op.params()?;
-    let records = &op.context.node.records;
+    let records = &op.records;
     let free = match vmid {
         None => records.free_vmid().await?,
         Some(vmid) if records.has_guest(vmid).await? => {

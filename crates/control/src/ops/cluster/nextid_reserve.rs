@@ -7,6 +7,6 @@ use crate::ops::Op;
 
 pub(super) async fn nextid_reserve(op: Op) -> Result<Answer, Error> {
     let user = op.identity()?.label();
-    let vmid = op.context.node.records.reserve_vmid(&user).await?;
+    let vmid = op.records.reserve_vmid(&user).await?;
     Ok(Answer::new(vmid.to_string()))
 }

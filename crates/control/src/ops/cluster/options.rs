@@ -76,7 +76,7 @@ pub(super) async fn options(op: Op) -> Result<Answer, Error> {
 /// The tags of all guests that the caller may see.
 async fn tags_of_guests(op: &Op, view: &View<'_>) -> Result<BTreeSet<String>, Error> {
     let mut tags = BTreeSet::new();
-    for guest in op.context.node.records.guests().await? {
+    for guest in op.records.guests().await? {
         let guest = guest?;
         let Some(given) = guest.config.text("tags") else {
             continue;

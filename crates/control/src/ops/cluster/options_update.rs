@@ -16,12 +16,7 @@ pub(super) async fn options_update(op: Op) -> Result<Answer, Error> {
         check_vmids(settings)
     };
     let key = cluster_options_key();
-    let revision = op
-        .context
-        .node
-        .records
-        .change_settings(&key, change)
-        .await?;
+    let revision = op.records.change_settings(&key, change).await?;
     Ok(Answer::null().at(revision.0))
 }
 

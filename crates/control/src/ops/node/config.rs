@@ -16,12 +16,7 @@ struct Get {
 
 pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     let Get { node, property } = op.params()?;
-    let settings = op
-        .context
-        .node
-        .records
-        .settings(&node_config_key(&node))
-        .await?;
+    let settings = op.records.settings(&node_config_key(&node)).await?;
     let is_wanted = |name: &String| property.as_ref().is_none_or(|p| p == "all" || p == name);
     let shown = settings.options.iter().filter(|(name, _)| is_wanted(name));
     let mut answer: Map<String, Value> = shown

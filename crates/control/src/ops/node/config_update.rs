@@ -23,8 +23,6 @@ pub(super) async fn config_update(op: Op) -> Result<Answer, Error> {
         Ok(())
     };
     let revision = op
-        .context
-        .node
         .records
         .change_settings(&node_config_key(&node), change)
         .await?;

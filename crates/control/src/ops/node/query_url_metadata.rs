@@ -20,7 +20,7 @@ struct Query {
 pub(super) async fn query_url_metadata(op: Op) -> Result<Answer, Error> {
     let wanted: Query = op.params()?;
     let verify = wanted.verify_certificates != Some(false);
-    let options = op.context.node.records.cluster_options().await?;
+    let options = op.records.cluster_options().await?;
     let trust = Trust::new(verify, Path::new(SYSTEM_ROOTS))?;
     let trust = trust.through(options.http_proxy())?;
     let found = metadata(&wanted.url, &trust).await?;

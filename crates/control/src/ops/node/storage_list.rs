@@ -27,7 +27,7 @@ pub(super) async fn storage_list(op: Op) -> Result<Answer, Error> {
     if let Some(target) = &wanted.target {
         op.context.check_node(target)?;
     }
-    let storages = op.context.node.records.storages().await?;
+    let storages = op.records.storages().await?;
     let is_known = |id: &StorageId| storages.iter().any(|storage| storage.id == *id);
     if wanted.storage.as_ref().is_some_and(|id| !is_known(id)) {
         return Err(no_such_storage());

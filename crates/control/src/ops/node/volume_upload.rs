@@ -18,7 +18,7 @@ use proto::wire::{Answer, Streamed};
 use serde::Deserialize;
 use serde_json::json;
 use storage::{Checksum, ChecksumAlgorithm};
-use sys::Lent;
+use sys::UploadFile;
 use uuid::Uuid;
 
 use super::storage_upload::file_volume;
@@ -40,19 +40,19 @@ struct Upload {
 
 /// Checks everything but the content, and answers the file to write it to.
 pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
-    let upload: Upload = op.params()?;
+    let wanted: Upload = op.params()?;
     let node = &op.context.node;
-    let storage = node.storage(&upload.storage).await?;
-    volume(&upload, &*storage)?;
+    let storage = node.storage(&wanted.storage).await?;
+    volume(&wanted, &*storage)?;
     storage.activate().await?;
     let file = node
         .host
         .create_unnamed(Path::new(&storage.config().path))
         .await?;
-    let (lent, given) = Lent::new(file)?;
+    let (upload, given) = UploadFile::new(file)?;
     let id = Uuid::new_v4().simple().to_string();
     let answer = Answer::new(json!({"tmpfilename": format!("{PREFIX}{id}")}));
-    node.uploads.open(id, upload.storage, lent)?;
+    node.uploads.open(id, wanted.storage, upload)?;
     Ok(Streamed {
         answer,
         descriptor: given,

@@ -31,11 +31,11 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     if let Some(target) = &wanted.target {
         op.context.check_node(target)?;
     }
-    let source = op.context.node.records.qemu(vmid).await?.record.data;
+    let source = op.records.qemu(vmid).await?.record.data;
     let is_template = source.config.flag("template") == Some(true);
     let full = wanted.full.unwrap_or(!is_template);
     check_linked(&wanted, is_template, full)?;
-    if let Some(taken) = op.context.node.records.find(wanted.newid).await? {
+    if let Some(taken) = op.records.find(wanted.newid).await? {
         return Err(already_exists(wanted.newid, &taken.record.data));
     }
     let config = match &wanted.snapname {

@@ -46,7 +46,7 @@ pub(super) async fn bytes_per_s(
     operation: &str,
     asked_kib: Option<u64>,
 ) -> Result<u64, Error> {
-    let options = op.context.node.records.cluster_options().await?;
+    let options = op.records.cluster_options().await?;
     let limit = options
         .bandwidth(operation)
         .map(|limit| limit.ceil() as u64);

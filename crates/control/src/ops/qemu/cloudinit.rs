@@ -47,7 +47,7 @@ pub(super) fn text(name: &str, value: &Value) -> Value {
 /// The values that the medium was made of, and those of the current configuration.
 pub(super) async fn cloudinit(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let records = &op.context.node.records;
+    let records = &op.records;
     let guest = records.qemu(vmid).await?.record.data;
     let now = SeedRecord::of(&guest.config);
     let has_medium =

@@ -10,7 +10,7 @@ use crate::ops::Op;
 /// Waits until the medium is made. A guest without one is not changed.
 pub(super) async fn cloudinit_update(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    op.context.node.records.qemu(vmid).await?;
+    op.records.qemu(vmid).await?;
     let task = QemuCloudinitUpdate { vmid };
     op.context.perform(&op, vmid, task).await
 }

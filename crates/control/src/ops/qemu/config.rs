@@ -41,7 +41,7 @@ struct Config {
 pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Config { current, snapshot } = op.params()?;
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    let guest = op.records.qemu(vmid).await?.record.data;
     if let Some(name) = snapshot {
         if current == Some(true) {
             let text = "cannot use 'snapshot' parameter with 'current'";

@@ -41,9 +41,9 @@ pub(super) async fn make(op: &Op, task: QemuConfigure) -> Result<Answer, Error> 
 pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     let guest = Guest::of(op)?;
     let change: Change = op.params()?;
-    let record = op.context.node.records.qemu(guest.vmid).await?.record.data;
+    let record = op.records.qemu(guest.vmid).await?.record.data;
     check_digest(&record, change.digest.as_deref())?;
-    let cluster = op.context.node.records.cluster_options().await?;
+    let cluster = op.records.cluster_options().await?;
     let mut options = options(&op.params, &cluster);
     seal_password(&op.context, &mut options, &record.config).await?;
     let mut edit = Edit::new(&options, &|| {

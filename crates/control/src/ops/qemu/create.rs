@@ -27,13 +27,13 @@ struct Create {
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Create { pool, start } = op.params()?;
-    let cluster = op.context.node.records.cluster_options().await?;
+    let cluster = op.records.cluster_options().await?;
     let mut options = options(&op.params, &cluster);
     seal_password(&op.context, &mut options, &GuestConfig::default()).await?;
     let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node.name)
     })?;
-    if let Some(taken) = op.context.node.records.find(vmid).await? {
+    if let Some(taken) = op.records.find(vmid).await? {
         return Err(already_exists(vmid, &taken.record.data));
     }
     check_creation(&op, &edit)?;

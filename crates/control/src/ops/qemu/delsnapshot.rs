@@ -17,7 +17,7 @@ struct Delete {
 pub(super) async fn delsnapshot(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Delete { snapname, force } = op.params()?;
-    op.context.node.records.qemu(vmid).await?;
+    op.records.qemu(vmid).await?;
     let task = QemuDelsnapshot::new(vmid, snapname, force == Some(true));
     op.context.submit(&op, vmid, task).await
 }

@@ -22,7 +22,7 @@ pub(super) async fn destroy(op: Op) -> Result<Answer, Error> {
     let Destroy {
         destroy_unreferenced_disks,
     } = op.params()?;
-    let record = op.context.node.records.qemu(vmid).await?.record.data;
+    let record = op.records.qemu(vmid).await?.record.data;
     if record.config.flag("protection") == Some(true) {
         let text = format!("can't remove VM {vmid} - protection mode enabled");
         return Err(Error::conflict(text));

@@ -21,7 +21,7 @@ struct Feature {
 pub(super) async fn feature(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Feature { feature, snapname } = op.params()?;
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    let guest = op.records.qemu(vmid).await?.record.data;
     let config = match &snapname {
         Some(name) => &snapshot_of(&guest, name)?.config,
         None => &guest.config,

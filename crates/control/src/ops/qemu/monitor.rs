@@ -25,8 +25,8 @@ pub(super) async fn monitor(op: Op) -> Result<Answer, Error> {
         let view = access.view(op.identity()?, op.context.clock.wall());
         view.require(&format!("/vms/{vmid}"), &[Privilege::SysModify])?;
     }
-    op.context.node.records.qemu(vmid).await?;
-    // A monitor prints errors as text.
+    op.records.qemu(vmid).await?;
+    // A monitor prints what is wrong.
     let printed = print(&op, vmid, &command).await;
     Ok(Answer::new(
         printed.unwrap_or_else(|error| format!("ERROR: {error}\n")),

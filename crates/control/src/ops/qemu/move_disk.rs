@@ -30,7 +30,7 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     if let Some(target) = wanted.target_vmid {
         return reassign(op, vmid, target, wanted).await;
     }
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    let guest = op.records.qemu(vmid).await?.record.data;
     if wanted.storage.is_none() {
         require_space_beside(&op, &guest.config, &wanted.disk)?;
     }
@@ -58,8 +58,8 @@ async fn reassign(op: Op, vmid: VmId, target: VmId, wanted: Move) -> Result<Answ
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
     view.require(&format!("/vms/{target}"), &[Privilege::VmConfigDisk])?;
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
-    op.context.node.records.qemu(target).await?;
+    let guest = op.records.qemu(vmid).await?.record.data;
+    op.records.qemu(target).await?;
     require_space_beside(&op, &guest.config, &wanted.disk)?;
     let target_disk = wanted.target_disk.unwrap_or_else(|| wanted.disk.clone());
     let id = format!("{vmid}-{}>{target}-{target_disk}", wanted.disk);

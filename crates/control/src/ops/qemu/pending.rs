@@ -13,7 +13,7 @@ use crate::ops::Op;
 
 pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    let guest = op.records.qemu(vmid).await?.record.data;
     let names: BTreeSet<&String> = guest.config.0.keys().chain(guest.pending.keys()).collect();
     let mut rows: Vec<Value> = names.into_iter().map(|name| row(&guest, name)).collect();
     rows.push(json!({"key": "digest", "value": digest(&guest)}));

@@ -14,7 +14,7 @@ pub(super) async fn tell<T: Task<Node = NodeContext>>(
     task: impl FnOnce(VmId) -> T,
 ) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    op.context.node.records.qemu(vmid).await?;
+    op.records.qemu(vmid).await?;
     if !op.context.node.running.is_running(vmid).await? {
         return Err(Error::conflict(format!("VM {vmid} not running")));
     }

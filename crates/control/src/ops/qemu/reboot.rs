@@ -17,7 +17,7 @@ struct Reboot {
 pub(super) async fn reboot(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Reboot { timeout } = op.params()?;
-    op.context.node.records.qemu(vmid).await?;
+    op.records.qemu(vmid).await?;
     if !op.context.node.running.is_running(vmid).await? {
         return Err(Error::conflict(format!("VM {vmid} not running")));
     }

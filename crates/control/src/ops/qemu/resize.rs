@@ -30,7 +30,7 @@ pub(super) async fn resize(op: Op) -> Result<Answer, Error> {
         Some(more) => NewSize::LargerBy(bytes(more)?),
         None => NewSize::Exactly(bytes(&size)?),
     };
-    let entry = op.context.node.records.qemu(guest.vmid).await?;
+    let entry = op.records.qemu(guest.vmid).await?;
     require_space_beside(&op, &entry.record.data.config, &disk)?;
     let task = QemuResize::new(guest.vmid, slot, size, digest, guest.skips_lock());
     op.context.submit(&op, guest.vmid, task).await

@@ -17,7 +17,7 @@ struct Rollback {
 pub(super) async fn rollback(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Rollback { snapname, start } = op.params()?;
-    op.context.node.records.qemu(vmid).await?;
+    op.records.qemu(vmid).await?;
     let task = QemuRollback::new(vmid, snapname, start == Some(true));
     op.context.submit(&op, vmid, task).await
 }

@@ -26,7 +26,7 @@ pub(super) async fn sendkey(op: Op) -> Result<Answer, Error> {
             format!("'{key}' are not names of keys"),
         ));
     }
-    op.context.node.records.qemu(vmid).await?;
+    op.records.qemu(vmid).await?;
     let qmp = op.context.node.running.qmp(vmid).await?;
     let complaint = qmp
         .human_monitor(&format!("sendkey {key}"))

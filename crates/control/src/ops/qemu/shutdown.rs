@@ -27,7 +27,7 @@ pub(super) async fn shutdown(op: Op) -> Result<Answer, Error> {
         timeout,
     } = op.params()?;
     check_keeps_active(&op, keep_active)?;
-    op.context.node.records.qemu(vmid).await?;
+    op.records.qemu(vmid).await?;
     let force_stop = force_stop == Some(true);
     let task = QemuShutdown {
         vmid,

@@ -30,7 +30,7 @@ pub(super) async fn snapshot(op: Op) -> Result<Answer, Error> {
         let text = format!("unable to use snapshot name '{reserved}' (reserved name)");
         return Err(Error::conflict(text));
     }
-    op.context.node.records.qemu(vmid).await?;
+    op.records.qemu(vmid).await?;
     let description = description.filter(|text| !text.is_empty());
     let task = QemuSnapshot::new(vmid, snapname, description, vmstate == Some(true));
     op.context.submit(&op, vmid, task).await

@@ -17,6 +17,6 @@ struct Named {
 pub(super) async fn snapshot_config(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Named { snapname } = op.params()?;
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    let guest = op.records.qemu(vmid).await?.record.data;
     Ok(Answer::new(of_snapshot(snapshot_of(&guest, &snapname)?)))
 }

@@ -10,7 +10,7 @@ use crate::ops::Op;
 
 pub(super) async fn snapshot_list(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    let guest = op.records.qemu(vmid).await?.record.data;
     let running = op.context.node.running.is_running(vmid).await?;
     let mut rows: Vec<Value> = guest.snapshots.iter().map(row).collect();
     rows.push(present(&guest, running));

@@ -29,7 +29,7 @@ pub(super) async fn snapshot_update(op: Op) -> Result<Answer, Error> {
         }
         Ok(())
     };
-    let records = &op.context.node.records;
+    let records = &op.records;
     let revision = records.change_guest(vmid, describe).await?;
     Ok(Answer::null().at(revision.0))
 }

@@ -18,7 +18,7 @@ pub(super) async fn start(op: Op) -> Result<Answer, Error> {
     let guest = Guest::of(&op)?;
     let Start { timeout } = op.params()?;
     // A guest that does not exist is refused at once, not by a task.
-    op.context.node.records.qemu(guest.vmid).await?;
+    op.records.qemu(guest.vmid).await?;
     let task = QemuStart::new(guest.vmid, timeout, guest.skips_lock());
     op.context.submit(&op, guest.vmid, task).await
 }

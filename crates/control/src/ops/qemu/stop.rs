@@ -26,7 +26,7 @@ pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
     check_keeps_active(&op, wanted.keep_active)?;
     // A guest that runs here can be stopped even if the store is out of reach.
     if !op.context.node.running.is_running(vmid).await? {
-        op.context.node.records.qemu(vmid).await?;
+        op.records.qemu(vmid).await?;
     }
     let mut task = QemuStop::new(vmid);
     if wanted.overrule_shutdown == Some(true) {

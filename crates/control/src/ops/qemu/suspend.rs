@@ -25,7 +25,7 @@ pub(super) async fn suspend(op: Op) -> Result<Answer, Error> {
     if todisk != Some(true) {
         return tell(op, QemuSuspend::new).await;
     }
-    let record = op.context.node.records.qemu(guest.vmid).await?.record.data;
+    let record = op.records.qemu(guest.vmid).await?.record.data;
     let storage = match &statestorage {
         Some(storage) => storage.clone(),
         None => memory_storage(&record)?,

@@ -17,7 +17,7 @@ struct Template {
 pub(super) async fn template(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Template { disk } = op.params()?;
-    let guest = op.context.node.records.qemu(vmid).await?.record.data;
+    let guest = op.records.qemu(vmid).await?.record.data;
     let task = QemuTemplate::new(vmid, disk);
     task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await

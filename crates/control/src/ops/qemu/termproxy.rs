@@ -17,7 +17,7 @@ struct Terminal {
 pub(super) async fn termproxy(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Terminal { serial } = op.params()?;
-    let entry = op.context.node.records.qemu(vmid).await?;
+    let entry = op.records.qemu(vmid).await?;
     let sockets = sockets(&op, vmid).await?;
     let screen = entry.record.data.config.text("vga");
     let wanted = serial.as_deref().and_then(serial_number);

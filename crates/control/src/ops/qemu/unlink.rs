@@ -27,7 +27,7 @@ pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
         ..Edit::default()
     };
     check_names(&edit)?;
-    let record = op.context.node.records.qemu(guest.vmid).await?;
+    let record = op.records.qemu(guest.vmid).await?;
     check_change(&op, &edit, &record.record.data)?;
     make(&op, QemuConfigure::new(guest.vmid, edit, None, false)).await
 }

@@ -11,7 +11,7 @@ use crate::ops::Op;
 pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Display { generate_password } = op.params()?;
-    let entry = op.context.node.records.qemu(vmid).await?;
+    let entry = op.records.qemu(vmid).await?;
     let sockets = sockets(&op, vmid).await?;
     let password = new_password()?;
     let kind = if sockets.vnc.is_some() {

@@ -17,7 +17,7 @@ struct List {
 
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let List { kind } = op.params()?;
-    let storages = op.context.node.records.storages().await?;
+    let storages = op.records.storages().await?;
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
     let rows: Vec<Value> = storages

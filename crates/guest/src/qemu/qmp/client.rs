@@ -2,28 +2,29 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::reader::{Message, Refusal, parse, read_line};
 use super::{Event, QmpError};
 
-/// How many events a slow listener may lag behind before it loses the oldest.
-const EVENTS_KEPT: usize = 1024;
+/// How many events a slow listener may be behind before it loses the oldest.
+const EVENTS_KEPT: usize = 64;
+/// How many commands may wait to be sent to a QEMU that does not read.
+const COMMANDS_QUEUED: usize = 64;
 /// The name of the event that wakes listeners when the connection is lost.
 const LOST_MARK: &str = "";
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Answer = Result<Value, Refusal>;
-type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Passes a descriptor to QEMU together with one space, which QMP ignores.
 pub type PassDescriptor = Box<dyn Fn(BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
@@ -32,14 +33,23 @@ pub type PassDescriptor = Box<dyn Fn(BorrowedFd<'_>) -> io::Result<()> + Send + 
 #[derive(Clone)]
 pub struct Qmp {
     inner: Arc<Inner>,
-    pass: Option<Arc<PassDescriptor>>,
 }
 
 struct Inner {
     shared: Arc<Shared>,
-    writer: tokio::sync::Mutex<Writer>,
+    /// To the task that writes.
+    writer: mpsc::Sender<Command>,
     next_id: AtomicU64,
-    reader: AbortHandle,
+    /// Those that read and write.
+    tasks: [AbortHandle; 2],
+}
+
+/// A command on its way to QEMU. Whole commands are handed to the task that writes them, so that
+/// a caller who gives up leaves none half sent to the others.
+struct Command {
+    id: u64,
+    line: String,
+    descriptor: Option<OwnedFd>,
 }
 
 /// What the reader task and the callers share.
@@ -56,7 +66,9 @@ struct State {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.reader.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 
@@ -118,6 +130,23 @@ impl Shared {
         let _ = self.events.send(mark);
     }
 
+    /// Whether the caller of a command still wants its answer.
+    fn is_waiting(&self, id: u64) -> bool {
+        self.lock().waiting.contains_key(&id)
+    }
+
+    /// Answers a command that could not be sent.
+    fn refuse(&self, id: u64, description: String) {
+        let refusal = Refusal {
+            class: "GenericError".to_owned(),
+            description,
+        };
+        self.take(Message::Answer {
+            id: Some(id),
+            result: Err(refusal),
+        });
+    }
+
     fn lost_error(&self) -> QmpError {
         let reason = self.lock().lost.clone();
         QmpError::Lost {
@@ -145,8 +174,19 @@ impl Shared {
 }
 
 impl Qmp {
-    /// Performs the greeting with QEMU. The stream must have no other user.
+    /// Greets QEMU. The stream is this connection's alone.
     pub async fn connect<S>(stream: S) -> Result<Self, QmpError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::connect_passing(stream, None).await
+    }
+
+    /// Greets QEMU over a stream that descriptors can be passed along.
+    pub async fn connect_passing<S>(
+        stream: S,
+        pass: Option<PassDescriptor>,
+    ) -> Result<Self, QmpError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -162,33 +202,33 @@ impl Qmp {
             lost: None,
         });
         let shared = Arc::new(Shared { state, events });
-        let task = read_all(reader, Arc::clone(&shared));
+        let (writer, commands) = mpsc::channel(COMMANDS_QUEUED);
+        let reads = read_all(reader, Arc::clone(&shared));
+        let writes = write_all(write, pass, commands, Arc::clone(&shared));
         #[allow(
             clippy::disallowed_methods,
-            reason = "ends with the connection, and is aborted with the last handle to it"
+            reason = "both end with the connection, and are aborted with the last handle to it"
         )]
-        let reader = tokio::spawn(task).abort_handle();
+        let tasks = [
+            tokio::spawn(reads).abort_handle(),
+            tokio::spawn(writes).abort_handle(),
+        ];
         let inner = Inner {
             shared,
-            writer: tokio::sync::Mutex::new(Box::new(write)),
+            writer,
             next_id: AtomicU64::new(1),
-            reader,
+            tasks,
         };
         let qmp = Self {
             inner: Arc::new(inner),
-            pass: None,
         };
         qmp.execute("qmp_capabilities", Value::Null).await?;
         Ok(qmp)
     }
 
-    /// The same connection, with the ability to pass descriptors.
-    #[must_use]
-    pub fn passing(self, pass: PassDescriptor) -> Self {
-        Self {
-            pass: Some(Arc::new(pass)),
-            ..self
-        }
+    /// Whether there will be no more answers: QEMU ended, or the connection broke.
+    pub fn is_lost(&self) -> bool {
+        self.inner.shared.lock().lost.is_some()
     }
 
     /// The events from now on.
@@ -240,11 +280,21 @@ impl Qmp {
         if !arguments.is_null() {
             request["arguments"] = arguments;
         }
+        let descriptor = descriptor.map(|descriptor| descriptor.try_clone_to_owned());
+        let sent = Command {
+            id,
+            line: format!("{request}\n"),
+            descriptor: descriptor.transpose().map_err(|error| QmpError::Refused {
+                command: command.to_owned(),
+                class: "GenericError".to_owned(),
+                description: format!("a descriptor cannot be passed: {error}"),
+            })?,
+        };
         let waiting = Waiting {
             shared: &self.inner.shared,
             id,
         };
-        let answer = tokio::time::timeout(limit, waiting.exchange(self, request, descriptor));
+        let answer = tokio::time::timeout(limit, waiting.exchange(self, sent));
         let answer = answer.await.map_err(|_| QmpError::TimedOut {
             command: command.to_owned(),
             seconds: limit.as_secs(),
@@ -257,32 +307,14 @@ impl Qmp {
     }
 }
 
-impl Qmp {
-    /// To be called while holding the writer: the next command takes the descriptor.
-    fn pass(&self, descriptor: BorrowedFd<'_>) -> Result<(), QmpError> {
-        let passed = match &self.pass {
-            Some(pass) => pass(descriptor),
-            None => Err(io::Error::from(io::ErrorKind::Unsupported)),
-        };
-        passed.map_err(|error| QmpError::Lost {
-            reason: format!("a descriptor cannot be passed: {error}"),
-        })
-    }
-}
-
-/// A command in progress. Its entry is removed however it ends.
+/// A command that waits for its answer. Its place among the waiting is given up however it ends.
 struct Waiting<'a> {
     shared: &'a Shared,
     id: u64,
 }
 
 impl Waiting<'_> {
-    async fn exchange(
-        &self,
-        qmp: &Qmp,
-        request: Value,
-        descriptor: Option<BorrowedFd<'_>>,
-    ) -> Result<Answer, QmpError> {
+    async fn exchange(&self, qmp: &Qmp, command: Command) -> Result<Answer, QmpError> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.shared.lock();
@@ -293,27 +325,8 @@ impl Waiting<'_> {
                 return Err(self.shared.lost_error());
             }
         }
-        let mut line = request.to_string();
-        line.push('\n');
-        let mut writer = qmp.inner.writer.lock().await;
-        if let Some(descriptor) = descriptor {
-            qmp.pass(descriptor)?;
-        }
-        let mut whole = WholeLine {
-            shared: self.shared,
-            is_written: false,
-        };
-        let written = writer.write_all(line.as_bytes()).await;
-        let written = if written.is_ok() {
-            writer.flush().await
-        } else {
-            written
-        };
-        whole.is_written = true;
-        drop(writer);
-        if let Err(error) = written {
-            self.shared.lose(error.to_string());
-        }
+        let sent = qmp.inner.writer.send(command).await;
+        sent.map_err(|_| self.shared.lost_error())?;
         receiver.await.map_err(|_| self.shared.lost_error())
     }
 }
@@ -321,21 +334,6 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.shared.lock().waiting.remove(&self.id);
-    }
-}
-
-/// A partly written line would run into the next one, so such a connection is closed.
-struct WholeLine<'a> {
-    shared: &'a Shared,
-    is_written: bool,
-}
-
-impl Drop for WholeLine<'_> {
-    fn drop(&mut self) {
-        if !self.is_written {
-            self.shared
-                .lose("a command was cancelled while it was sent".to_owned());
-        }
     }
 }
 
@@ -369,4 +367,40 @@ async fn read_all<R: AsyncRead + Unpin>(mut reader: BufReader<R>, shared: Arc<Sh
         }
     };
     shared.lose(reason);
+}
+
+/// Writes whole commands, one after the other, until nothing can send any more.
+async fn write_all<W: AsyncWrite + Unpin>(
+    mut writer: W,
+    pass: Option<PassDescriptor>,
+    mut commands: mpsc::Receiver<Command>,
+    shared: Arc<Shared>,
+) {
+    while let Some(command) = commands.recv().await {
+        if !shared.is_waiting(command.id) {
+            continue;
+        }
+        if let Some(descriptor) = &command.descriptor {
+            // QEMU gives it to the command that comes next.
+            let passed = match &pass {
+                Some(pass) => pass(descriptor.as_fd()),
+                None => Err(io::Error::from(io::ErrorKind::Unsupported)),
+            };
+            if let Err(error) = passed {
+                shared.refuse(
+                    command.id,
+                    format!("a descriptor cannot be passed: {error}"),
+                );
+                continue;
+            }
+        }
+        let written = async {
+            writer.write_all(command.line.as_bytes()).await?;
+            writer.flush().await
+        };
+        if let Err(error) = written.await {
+            shared.lose(error.to_string());
+            return;
+        }
+    }
 }

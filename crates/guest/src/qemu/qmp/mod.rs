@@ -1,14 +1,15 @@
 //! QMP: the protocol that controls QEMU.
 //!
 //! ```text
-//!   Qmp ──execute──► request ──► writer ──► ┌──────┐
-//!    ▲                                      │ QEMU │
-//!    └── answer by id ◄── reader task ◄──── └──────┘
+//!   Qmp ──execute──► command ─► writer task ─► ┌──────┐
+//!    ▲                                         │ QEMU │
+//!    └── answer by id ◄── reader task ◄─────── └──────┘
 //!                            └── events ──► every Events
 //! ```
 //!
-//! Any number of commands may wait at once; answers find their command by id. When the
-//! connection is lost, all waiting and later commands fail.
+//! A connection has any number of callers, and any number of commands may wait at once; answers
+//! find their command by id. A caller who gives up disturbs none of the others. When the
+//! connection is lost, each waiting command and each later one fails.
 
 mod client;
 mod commands;

@@ -10,14 +10,14 @@ const CPU_UNITS_MAX: i64 = 10_000;
 
 impl Edit {
     pub(super) fn normalise(&mut self) {
-        self.settle_smp();
-        self.settle_cpu_units();
-        self.settle_description();
+        self.normalize_smp();
+        self.normalize_cpu_units();
+        self.normalize_description();
         self.forget_boot_disk();
     }
 
     /// `smp` is what `sockets` was called, when there were no cores.
-    fn settle_smp(&mut self) {
+    fn normalize_smp(&mut self) {
         let Some(count) = self.set.remove("smp") else {
             return;
         };
@@ -29,7 +29,7 @@ impl Edit {
     }
 
     /// More than this the kernel takes for nobody.
-    fn settle_cpu_units(&mut self) {
+    fn normalize_cpu_units(&mut self) {
         let units = self.set.get_mut("cpuunits");
         if let Some(units) = units.filter(|units| units.as_i64() > Some(CPU_UNITS_MAX)) {
             *units = CPU_UNITS_MAX.into();
@@ -58,7 +58,7 @@ impl Edit {
     }
 
     /// White space at the end says nothing; nor does a description of nothing else.
-    fn settle_description(&mut self) {
+    fn normalize_description(&mut self) {
         let Some(text) = self.set.get("description").and_then(|value| value.as_str()) else {
             return;
         };

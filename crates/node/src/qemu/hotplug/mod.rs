@@ -20,7 +20,7 @@ mod nic;
 use std::time::Duration;
 
 use guest::RunFile;
-use guest::qemu::{Device, QemuInfo, Qmp, QmpError, RunningAs, VmConfig, plan};
+use guest::qemu::{Device, Events, QemuInfo, Qmp, QmpError, RunningAs, VmConfig, plan};
 use model::qemu::DriveSlot;
 use model::{Error, GuestConfig, PendingChange, VmId};
 use sys::SysError;
@@ -220,7 +220,7 @@ impl<'a> Changer<'a> {
         if !self.has_device(id).await? {
             return Ok(());
         }
-        let mut news = self.node.qmp_events.subscribe();
+        let mut events = self.qmp.events();
         match self.qmp.remove_device(id).await {
             Err(QmpError::Refused { description, .. })
                 if description.contains("in the process of unplug") => {}
@@ -234,7 +234,7 @@ impl<'a> Changer<'a> {
                 return Err(Trouble::Refused(text));
             }
             tokio::select! {
-                () = news.gone(self.vmid, id) => {}
+                () = deleted(&mut events, id) => {}
                 () = clock.sleep(LOOK) => {}
             }
         }
@@ -283,4 +283,15 @@ impl<'a> Changer<'a> {
         }
         devices
     }
+}
+
+/// Waits until QEMU tells that the guest has let go of a device. A lost connection ends the wait
+/// only with the deadline: the next question to QEMU says what is wrong.
+async fn deleted(events: &mut Events, device: &str) {
+    while let Ok(event) = events.next_named("DEVICE_DELETED").await {
+        if event.data["device"] == device {
+            return;
+        }
+    }
+    std::future::pending().await
 }

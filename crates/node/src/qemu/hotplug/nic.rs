@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use guest::qemu::netdev::{netdev_id, tap_netdev, user_netdev};
 use guest::qemu::{Backend, Device, QmpError, Tap, VmConfig};
-use model::TapSpec;
+use model::PortSpec;
 use model::qemu::Net;
 use serde_json::{Map, Value};
 use sys::TapOptions;
@@ -79,7 +79,7 @@ impl Changer<'_> {
         Ok(Outcome::Took)
     }
 
-    async fn make_tap(&self, tap: &TapSpec, net: &Net) -> Result<(), Trouble> {
+    async fn make_tap(&self, tap: &PortSpec, net: &Net) -> Result<(), Trouble> {
         let user = self.node.user_of(self.vmid).await?;
         let options = TapOptions {
             owner: user.map(|(uid, _)| uid),

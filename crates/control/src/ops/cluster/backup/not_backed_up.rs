@@ -10,7 +10,7 @@ pub(super) async fn not_backed_up(op: Op) -> Result<Answer, Error> {
     let access = op.context.authority.refresh().await?;
     let view = access.view(op.identity()?, op.context.authority.now());
     let mut rows: Vec<Value> = Vec::new();
-    for guest in op.context.node.records.guests().await? {
+    for guest in op.records.guests().await? {
         let guest = guest?;
         if !view.has(&format!("/vms/{}", guest.vmid), Privilege::VmAudit) {
             continue;

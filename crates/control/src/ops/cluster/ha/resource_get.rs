@@ -17,13 +17,7 @@ pub(super) async fn resource_get(op: Op) -> Result<Answer, Error> {
     let sid = match sid.parse::<VmId>() {
         Ok(vmid) => {
             let absent = || Error::not_found(format!("no such guest '{vmid}'"));
-            let guest = op
-                .context
-                .node
-                .records
-                .find(vmid)
-                .await?
-                .ok_or_else(absent)?;
+            let guest = op.records.find(vmid).await?.ok_or_else(absent)?;
             let prefix = match guest.record.data.kind {
                 model::GuestKind::Qemu => "vm",
                 model::GuestKind::Lxc => "ct",

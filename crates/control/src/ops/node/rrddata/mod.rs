@@ -26,6 +26,6 @@ struct Guest {
 
 async fn guest(op: Op, kind: GuestKind) -> Result<Answer, Error> {
     let Guest { vmid } = op.params()?;
-    op.context.node.records.of_kind(vmid, kind).await?;
+    op.records.of_kind(vmid, kind).await?;
     Ok(Answer::new(json!([])))
 }

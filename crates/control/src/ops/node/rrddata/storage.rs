@@ -14,6 +14,6 @@ struct Storage {
 
 pub(super) async fn storage(op: Op) -> Result<Answer, Error> {
     let Storage { storage } = op.params()?;
-    op.context.node.records.storage(&storage).await?;
+    op.records.storage(&storage).await?;
     Ok(Answer::new(json!([])))
 }

@@ -1,8 +1,8 @@
 //! A file that another process fills through a descriptor of ours.
 //!
 //! ```text
-//!   Lent::new(file) ─┬─ given ──► the other process writes, then closes it (or dies)
-//!                    └─ kept  ──► shows when that has happened, by a lock that only `given` holds
+//!   UploadFile::new(file) ─┬─ given ──► the other process writes, then closes it (or dies)
+//!                          └─ kept  ──► we learn of it by a lock that only `given` holds
 //! ```
 
 use std::io;
@@ -17,7 +17,7 @@ use crate::SysError;
 
 /// Our side of a file that another process writes.
 #[derive(Debug, Clone)]
-pub struct Lent {
+pub struct UploadFile {
     kept: Arc<OwnedFd>,
 }
 
@@ -26,12 +26,12 @@ pub(crate) fn path_of(file: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-impl Lent {
-    /// Splits a file into the kept and the given descriptor. The lock belongs to the given one,
-    /// including its duplicates in other processes.
+impl UploadFile {
+    /// Makes two of a file: what is kept, and what is given away. The lock belongs to the
+    /// given one, however often it is duplicated and wherever it is sent.
     pub fn new(file: OwnedFd) -> Result<(Self, OwnedFd), SysError> {
         let path = path_of(&file);
-        let failed = |source| SysError::io("lend", &path, source);
+        let failed = |source| SysError::io("share", &path, source);
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|e| failed(e.into()))?;
         let options = &mut std::fs::OpenOptions::new();
         let kept = options.read(true).write(true).open(&path).map_err(failed)?;
@@ -43,9 +43,9 @@ impl Lent {
         &self.kept
     }
 
-    /// Waits until all copies of the given descriptor are closed: from then on no other process can
+    /// Waits until the given descriptor is closed everywhere: from then on no other process can
     /// change the file. May be dropped and repeated.
-    pub async fn returned(&self) -> Result<(), SysError> {
+    pub async fn closed(&self) -> Result<(), SysError> {
         if flock(&*self.kept, FlockOperation::NonBlockingLockExclusive).is_ok() {
             return Ok(());
         }
@@ -54,7 +54,7 @@ impl Lent {
         // A thread of its own, because a runtime waits for its blocking threads at shutdown, and
         // this one waits for another process.
         let waiter = std::thread::Builder::new()
-            .name("lent".to_owned())
+            .name("upload".to_owned())
             .spawn(move || {
                 let _ = sender.send(lock(&kept));
             });
@@ -85,16 +85,16 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_returned_when_its_last_descriptor_is_closed() {
         let file = OwnedFd::from(tempfile::tempfile().unwrap());
-        let (lent, given) = Lent::new(file).unwrap();
+        let (file, given) = UploadFile::new(file).unwrap();
         let mut first = std::fs::File::from(given);
         let second = first.try_clone().unwrap();
         first.write_all(b"whole").unwrap();
         drop(first);
-        let waiting = tokio::time::timeout(Duration::from_millis(50), lent.returned());
+        let waiting = tokio::time::timeout(Duration::from_millis(50), file.closed());
         assert!(waiting.await.is_err(), "it is still out");
         drop(second);
-        lent.returned().await.unwrap();
-        lent.returned().await.unwrap();
-        assert_eq!(std::fs::read(path_of(lent.file())).unwrap(), b"whole");
+        file.closed().await.unwrap();
+        file.closed().await.unwrap();
+        assert_eq!(std::fs::read(path_of(file.file())).unwrap(), b"whole");
     }
 }

@@ -1,0 +1,71 @@
+//! What a guest is asked while its QEMU works on a job of minutes.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::namespace::with_bridge;
+use crate::harness::{about, left_out, until};
+use crate::qemu_console::Scene;
+
+/// Far beyond what an answer takes, far below what the job takes.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// One connection to QEMU serves the job and everything else.
+#[test]
+fn a_guest_answers_while_its_disk_is_copied_for_minutes() {
+    if left_out("a job of minutes") {
+        return;
+    }
+    with_bridge(async {
+        let Some(scene) = Scene::new().await else {
+            return;
+        };
+        scene.start().await;
+        let node = &scene.node;
+        let call = async |op: &str, more: Value| node.call(op, about(100, more)).await;
+        // Some ten MiB at 32 KiB/s.
+        let copy = json!({"disk": "virtio0", "format": "raw", "delete": 1, "bwlimit": 32});
+        let upid = call("qemu_move_disk", copy).await.unwrap().data;
+        let jobs = json!({"command": "info block-jobs"});
+        until("the copy is under way", async || {
+            let said = call("qemu_monitor", jobs.clone()).await.unwrap().data;
+            said.as_str().unwrap().contains("mirror")
+        })
+        .await;
+        let mut slowest = Duration::ZERO;
+        for _ in 0..10 {
+            let begun = Instant::now();
+            let status = call("qemu_status", json!({})).await.unwrap().data;
+            assert_eq!(status["qmpstatus"], "running");
+            call("qemu_monitor", json!({"command": "info status"}))
+                .await
+                .unwrap();
+            let key = json!({"key": "ret"});
+            call("qemu_sendkey", key).await.unwrap();
+            slowest = slowest.max(begun.elapsed());
+        }
+        let begun = Instant::now();
+        let console = scene.console(&scene.root, "termproxy").await;
+        let mut terminal = scene.open(&scene.root, &console).await.unwrap();
+        terminal.greet(&console).await;
+        terminal.expect("tiny: ready").await;
+        terminal.type_line("echo $((6*7))").await;
+        terminal.expect("42").await;
+        println!(
+            "status, monitor and a key: {slowest:?} at most; a console: {:?}",
+            begun.elapsed()
+        );
+        assert!(slowest < AT_ONCE, "{slowest:?}");
+        let said = call("qemu_monitor", jobs).await.unwrap().data;
+        assert!(
+            said.as_str().unwrap().contains("mirror"),
+            "it is over: {said}"
+        );
+        let stop = json!({"node": "pve1", "upid": upid});
+        node.call("task_stop", stop).await.unwrap();
+        assert_ne!(node.ended(upid.as_str().unwrap()).await, "OK");
+        let status = call("qemu_status", json!({})).await.unwrap().data;
+        assert_eq!(status["qmpstatus"], "running");
+    });
+}

@@ -1,0 +1,75 @@
+//! What frames travel over: today the socket of this machine's agent. Another node's connection
+//! says who it is in its own way and cannot carry descriptors; nothing else about it is different.
+
+use std::io;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use model::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::Peer;
+
+/// A connection.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Who is at the other end, from a source that the other end cannot forge.
+    fn peer(&self) -> io::Result<Peer>;
+
+    /// The socket that descriptors are passed along; none where they cannot be passed.
+    fn socket(&mut self) -> Option<&mut UnixStream> {
+        None
+    }
+}
+
+impl Transport for UnixStream {
+    fn peer(&self) -> io::Result<Peer> {
+        let credentials = self.peer_cred()?;
+        Ok(Peer {
+            uid: credentials.uid(),
+        })
+    }
+
+    fn socket(&mut self) -> Option<&mut UnixStream> {
+        Some(self)
+    }
+}
+
+/// Accepts connections.
+pub trait Listener: Send {
+    type Transport: Transport;
+
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Transport>> + Send;
+}
+
+impl Listener for UnixListener {
+    type Transport = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(UnixListener::accept(self).await?.0)
+    }
+}
+
+/// Makes connections to one agent.
+#[async_trait]
+pub trait Connector: Send + Sync + 'static {
+    async fn connect(&self) -> Result<Box<dyn Transport>, Error>;
+}
+
+/// Connects to the socket of this machine's agent.
+pub(super) struct SocketPath(pub(super) PathBuf);
+
+#[async_trait]
+impl Connector for SocketPath {
+    async fn connect(&self) -> Result<Box<dyn Transport>, Error> {
+        match UnixStream::connect(&self.0).await {
+            Ok(socket) => Ok(Box::new(socket)),
+            Err(error) => {
+                let socket = self.0.display();
+                Err(Error::unavailable(format!(
+                    "the node agent cannot be reached at {socket}: {error}"
+                )))
+            }
+        }
+    }
+}
