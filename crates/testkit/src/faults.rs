@@ -151,11 +151,8 @@ impl Faults {
             if !state.dead {
                 state.calls.push(what());
             }
-            let broken = state
-                .plan
-                .filter(|(planned, _)| *planned == number)
-                .map(|(_, f)| f);
-            broken
+            let planned = state.plan.filter(|(planned, _)| *planned == number);
+            planned.map(|(_, fault)| fault)
         };
         if broken == Some(Fault::DieBefore) {
             self.die();
