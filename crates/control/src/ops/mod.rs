@@ -28,7 +28,7 @@ pub struct Op {
     pub context: Arc<Context>,
     /// Records of guests and storages: from this node's own copy where the row works without quorum.
     pub records: Records,
-    /// None where the operation is open to the world.
+    /// None if the operation is open to the world.
     pub caller: Option<Identity>,
     pub params: Values,
     /// See `proto::wire::Request::id`.

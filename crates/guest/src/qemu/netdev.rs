@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 /// A tap device, by one of the ways to pass it to QEMU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tap {
-    /// QEMU opens the interface by name; it must be allowed to.
+    /// QEMU opens the interface by name and needs the right to.
     Named(PortSpec),
-    /// Descriptors in the QEMU process, one for each queue, and as many of vhost-net or none.
+    /// Descriptors in the QEMU process, one per queue, and as many of vhost-net or none.
     Descriptors {
         spec: PortSpec,
         taps: Vec<i32>,
         vhost: Vec<i32>,
     },
-    /// Descriptors that the running QEMU was given by these names, one for each queue.
+    /// Descriptors that were passed to the running QEMU under these names, one per queue.
     Passed { spec: PortSpec, names: Vec<String> },
 }
 

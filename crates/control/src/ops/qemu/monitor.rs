@@ -26,7 +26,7 @@ pub(super) async fn monitor(op: Op) -> Result<Answer, Error> {
         view.require(&format!("/vms/{vmid}"), &[Privilege::SysModify])?;
     }
     op.records.qemu(vmid).await?;
-    // A monitor prints what is wrong.
+    // A monitor prints errors as text.
     let printed = print(&op, vmid, &command).await;
     Ok(Answer::new(
         printed.unwrap_or_else(|error| format!("ERROR: {error}\n")),

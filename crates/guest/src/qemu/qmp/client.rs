@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use super::reader::{Message, Refusal, parse, read_line};
 use super::{Event, QmpError};
 
-/// How many events a slow listener may be behind before it loses the oldest.
+/// How many events a slow listener may lag behind before it loses the oldest.
 const EVENTS_KEPT: usize = 64;
 /// How many commands may wait to be sent to a QEMU that does not read.
 const COMMANDS_QUEUED: usize = 64;
@@ -174,7 +174,7 @@ impl Shared {
 }
 
 impl Qmp {
-    /// Greets QEMU. The stream is this connection's alone.
+    /// Performs the greeting with QEMU. The stream must have no other user.
     pub async fn connect<S>(stream: S) -> Result<Self, QmpError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -307,7 +307,7 @@ impl Qmp {
     }
 }
 
-/// A command that waits for its answer. Its place among the waiting is given up however it ends.
+/// A command that waits for its answer. Its entry is removed however it ends.
 struct Waiting<'a> {
     shared: &'a Shared,
     id: u64,
