@@ -1,14 +1,14 @@
-//! One operation one file: the function of a row, and its task, stand in files named as the row.
+//! One operation one file: the function of a row, and its task, are in files named as the row.
 
 use std::path::Path;
 
-/// Where operations are.
+/// The folder of operations.
 const OPERATIONS: &str = "crates/control/src/ops/";
 
-/// Where tasks are registered.
+/// The file that registers tasks.
 const TASKS: &str = "crates/node/src/tasks/mod.rs";
 
-/// What in a file of operations or tasks is not where its name says.
+/// The operations and tasks of a file that are not in the file of their name.
 pub(crate) fn findings(root: &Path, name: &str, text: &str) -> Vec<String> {
     if name == TASKS {
         return misplaced_tasks(&root.join("crates/node/src/tasks"), text);
@@ -45,7 +45,7 @@ fn is_named_as(row: &str, path: &str) -> bool {
     (row == module || of_its_resource || of_its_kind) && (function == module || function == "open")
 }
 
-/// `QemuStart` is registered and stands in `qemu_start.rs`.
+/// `QemuStart` is registered and is in `qemu_start.rs`.
 fn misplaced_tasks(folder: &Path, text: &str) -> Vec<String> {
     let registered = text.split(".with::<").skip(1);
     let types = registered.filter_map(|rest| rest.split_once('>').map(|(name, _)| name));

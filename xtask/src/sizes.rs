@@ -1,4 +1,4 @@
-//! Functions over 70 lines and files over 1,000 want a reason.
+//! Functions over 70 lines and files over 1,000 need a reason.
 
 const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 1_000;

@@ -1,11 +1,11 @@
-//! What the compiler and clippy do not see: layers, sizes, names, reasons.
+//! Checks beyond the compiler and clippy: layers, sizes, names, words, reasons.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::{decisions, layers, operations, sizes, words};
 
-/// Every finding as one line; none where all is well.
+/// Every finding as one line.
 pub(crate) fn findings(root: &Path) -> Vec<String> {
     let mut findings = layers::findings(root);
     findings.extend(decisions::findings(root));
@@ -47,8 +47,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Takes out what the list of exceptions argues for, and reports exceptions that are no longer
-/// needed: the list only shrinks.
+/// Removes the findings that the list of exceptions allows, and reports exceptions that are no
+/// longer needed, so that the list only shrinks.
 fn without_exceptions(findings: Vec<String>, exceptions: &str) -> Vec<String> {
     let lines = exceptions
         .lines()

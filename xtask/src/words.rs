@@ -1,6 +1,6 @@
 //! Names and habits that the house does without.
 
-/// File names that say nothing.
+/// File names without a meaning.
 const EMPTY_NAMES: [&str; 5] = ["utils.rs", "util.rs", "helpers.rs", "common.rs", "misc.rs"];
 
 pub(crate) fn findings(name: &str, text: &str) -> Vec<String> {

@@ -13,7 +13,7 @@ use lab_agent::{CHUNK_BYTES, Frame, Message};
 use crate::watched::Watched;
 use crate::{LabError, Moment};
 
-/// What a script did.
+/// The result of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Its exit code; 128 and the signal if one ended it.
@@ -25,7 +25,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Whether the script said that all is well.
+    /// Whether the script succeeded.
     pub fn success(&self) -> bool {
         self.code == 0
     }
@@ -41,7 +41,7 @@ impl Output {
     }
 }
 
-/// A part of what a running script does.
+/// An event of a running script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// It wrote this to its standard output.
@@ -57,18 +57,18 @@ struct State {
     /// The kernel's boot id, once the agent has answered.
     boot_id: Option<String>,
     next_id: u32,
-    /// Of every script that is not done: what it wrote and nobody took. `None` if its node is gone.
+    /// For every running script: its output that was not taken yet. `None` if its node is gone.
     jobs: HashMap<u32, Option<VecDeque<Piece>>>,
     closed: bool,
 }
 
-/// The connection to the agent of one running QEMU; it is made anew after each reset.
+/// The connection to the agent of one running QEMU; it is opened anew after each reset.
 #[derive(Debug)]
 pub(crate) struct Agent {
     node: String,
     socket: PathBuf,
     state: Watched<State>,
-    /// Apart from the state: while somebody writes, what comes in must still be taken.
+    /// Apart from the state, so that input is still read while a thread writes.
     writer: Mutex<Option<UnixStream>>,
 }
 
@@ -130,7 +130,7 @@ impl Agent {
         });
     }
 
-    /// The machine was reset: half a frame may be on its way, so the connection begins anew.
+    /// The machine was reset. A partial frame may be in transit, so the connection starts over.
     pub(crate) fn reconnect(&self) {
         self.state.change(|state| state.boot_id = None);
         if let Some(stream) = self.writer().take() {
@@ -144,7 +144,7 @@ impl Agent {
         self.reconnect();
     }
 
-    /// Waits until a system has booted whose id is not this one.
+    /// Waits until a system with another boot id has booted.
     pub(crate) fn wait_for_boot(
         &self,
         not: Option<&str>,
@@ -214,7 +214,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// The next thing that the script does; blocks until then.
+    /// The next event of the script; blocks until then.
     pub fn next(&self, timeout: Duration) -> Result<Piece, LabError> {
         let found = self
             .agent
@@ -256,7 +256,7 @@ impl Job {
         }
     }
 
-    /// Gives the script standard input; it was started with some.
+    /// Sends standard input to the script, which was started with `input`.
     pub fn input(&self, bytes: &[u8]) -> Result<(), LabError> {
         for chunk in bytes.chunks(CHUNK_BYTES) {
             self.agent.send(self.id, Message::Input(chunk.to_vec()))?;
@@ -281,7 +281,7 @@ impl Drop for Job {
     }
 }
 
-/// As much of a script as fits in a message.
+/// The beginning of a script, short enough for a message.
 pub(crate) fn beginning(script: &str) -> String {
     let line = script.trim().lines().next().unwrap_or_default();
     if line.chars().count() > 60 {

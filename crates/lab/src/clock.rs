@@ -1,4 +1,4 @@
-//! The harness's own clock: the judge of what happened first stands outside of the nodes.
+//! The harness's own clock: the order of events is judged outside of the nodes.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -28,19 +28,19 @@ impl Moment {
         self.0.saturating_duration_since(earlier.0)
     }
 
-    /// The moment that is so much later.
+    /// The moment that is this much later.
     #[must_use]
     pub fn after(self, duration: Duration) -> Moment {
         Moment(self.0 + duration)
     }
 
-    /// How long it is until then; zero if it has passed.
+    /// The time left until this moment; zero if it has passed.
     pub fn left(self) -> Duration {
         self.since(Moment::now())
     }
 }
 
-/// Looks again and again until a condition holds that nobody tells of.
+/// Polls a condition that has no notification.
 pub fn wait_for(
     what: &str,
     timeout: Duration,
@@ -60,7 +60,7 @@ pub fn wait_for(
     Ok(())
 }
 
-/// The time of day that nodes are told, in seconds since 1970 with a fraction.
+/// The wall-clock time for the nodes, in seconds since 1970 with a fraction.
 #[expect(
     clippy::disallowed_methods,
     reason = "nodes are given this machine's time"

@@ -1,5 +1,5 @@
-//! `lab up` and the commands that speak to it: one supervisor in a process of its own, met on a
-//! unix socket. A request is a line of JSON, the answer frames as an agent sends them.
+//! `lab up` and the commands that talk to it: one supervisor in a process of its own, on a unix
+//! socket. A request is a line of JSON; the answer is frames as an agent sends them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,10 +21,10 @@ use crate::lab::Lab;
 use crate::store::Store;
 use crate::{LabError, Node};
 
-/// A script from the command line may take as long as whoever typed it waits.
+/// A script from the command line runs as long as its user waits.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
-/// Whoever asked and takes nothing of the answer for so long is left alone.
+/// A client that reads nothing for this long is disconnected.
 const LISTENS: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,13 +37,13 @@ enum Request {
     Down,
 }
 
-/// Runs a lab until it is told `down`; `ready` is called when all nodes are there.
+/// Runs a lab until `down`; `ready` is called when all nodes are up.
 pub fn supervise(count: u8, ready: impl FnOnce(&str)) -> Result<(), LabError> {
     let store = Store::from_environment();
     let _lock = lock(&store, FlockOperation::NonBlockingLockExclusive)?;
     let lab = Arc::new(Lab::start(count)?);
     let socket = store.control()?;
-    // The lock is ours, so whoever listened there is gone.
+    // The lock is ours, so the earlier supervisor is gone.
     let _ = fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket).map_err(LabError::file("listen on", &socket))?;
     ready(&describe(&lab)?);
@@ -71,7 +71,7 @@ pub fn supervise(count: u8, ready: impl FnOnce(&str)) -> Result<(), LabError> {
     }
     let _ = fs::remove_file(&socket);
     for node in lab.nodes() {
-        // Ends what still waits for a node.
+        // Ends requests that still wait for a node.
         let _ = node.kill();
     }
     for thread in threads {
@@ -129,7 +129,7 @@ fn answer(lab: &Lab, request: Request, mut stream: UnixStream) {
         Ok((text, code)) => (Message::Stdout(text.into_bytes()), code),
         Err(error) => (Message::Stderr(format!("lab: {error}\n").into_bytes()), 1),
     };
-    // Whoever asked may have left.
+    // The client may have disconnected.
     let _ = Frame { id: 0, message }.write(&mut stream);
     let _ = Frame {
         id: 0,
@@ -149,7 +149,7 @@ fn exec(
     let mut gone = stream.try_clone().map_err(doing())?;
     let of_watcher = Arc::downgrade(&job);
     thread::spawn(move || {
-        // It says nothing more: its end is what is waited for.
+        // It sends nothing more; this waits for its end.
         let _ = gone.read(&mut [0]);
         if let Some(job) = of_watcher.upgrade() {
             let _ = job.signal(9);
@@ -197,7 +197,7 @@ fn fault(lab: &Lab, node: &str, kind: &str) -> Result<(), LabError> {
     Ok(())
 }
 
-/// What the supervisor answered, as it comes.
+/// Passes on the supervisor's answer as it arrives.
 fn ask(request: &Request, mut tell: impl FnMut(Piece)) -> Result<i32, LabError> {
     let socket = Store::from_environment().control()?;
     let mut stream = UnixStream::connect(&socket)
@@ -218,13 +218,13 @@ fn ask(request: &Request, mut tell: impl FnMut(Piece)) -> Result<i32, LabError> 
     }
 }
 
-/// Runs a script on a node of the lab that is up, and gives its exit code.
+/// Runs a script on a node of the running lab, and returns its exit code.
 pub fn exec_on(node: &str, script: &str, tell: impl FnMut(Piece)) -> Result<i32, LabError> {
     let (node, script) = (node.to_owned(), script.to_owned());
     ask(&Request::Exec { node, script }, tell)
 }
 
-/// Does something to a node of the lab that is up.
+/// Applies a fault to a node of the running lab.
 pub fn fault_on(node: &str, kind: &str, tell: impl FnMut(Piece)) -> Result<i32, LabError> {
     let (node, kind) = (node.to_owned(), kind.to_owned());
     ask(&Request::Fault { node, kind }, tell)
@@ -235,7 +235,7 @@ pub fn status(tell: impl FnMut(Piece)) -> Result<i32, LabError> {
     ask(&Request::Status, tell)
 }
 
-/// Where the console of a node of the lab that is up is met.
+/// The console socket of a node of the running lab.
 pub fn console_of(node: &str) -> Result<PathBuf, LabError> {
     let mut said = Vec::new();
     let request = Request::Console {
@@ -252,7 +252,7 @@ pub fn console_of(node: &str) -> Result<PathBuf, LabError> {
     }
 }
 
-/// Ends the lab that is up; false if there is none. Nothing of it is left when this returns.
+/// Ends the running lab; false if there is none. Nothing of it is left when this returns.
 pub fn down() -> Result<bool, LabError> {
     match ask(&Request::Down, |_| {}) {
         Ok(_) => {

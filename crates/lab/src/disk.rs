@@ -1,8 +1,8 @@
 //! Data disks that nodes see as virtio drives and that the harness serves itself, over NBD on unix
-//! sockets: so it sees every write, knows whose it was and when, and can let them fail or hang.
+//! sockets: it sees every write with its node and time, and can make it fail or hang.
 //!
-//! A disk can be attached to several nodes at once; nothing keeps them from writing over each
-//! other, and that is the point: who wrote is in the disk's log.
+//! A disk can be attached to several nodes at once. Nothing keeps them from overwriting each
+//! other's data, on purpose: the disk's log shows which node wrote.
 
 mod nbd;
 
@@ -17,32 +17,32 @@ use std::time::Duration;
 use crate::watched::Watched;
 use crate::{LabError, Moment};
 
-/// How a disk behaves towards one node.
+/// The behaviour of a disk towards one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DiskHealth {
-    /// As it should.
+    /// Normal.
     #[default]
     Well,
     /// Reads and writes fail with an I/O error.
     Failing,
-    /// Nothing is answered until it is well again, and then everything is.
+    /// Requests are held until the disk is healthy again, and then answered.
     Stalled,
 }
 
 /// A write that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Write {
-    /// When it was done, by the harness's clock.
+    /// When it completed, by the harness's clock.
     pub at: Moment,
     /// The number of the node that wrote.
     pub node: u8,
-    /// Where on the disk, in bytes.
+    /// The offset on the disk, in bytes.
     pub offset: u64,
-    /// How much.
+    /// The length.
     pub bytes: u32,
 }
 
-/// How many writes are remembered, the newest.
+/// How many writes are kept; the newest.
 const WRITES_MAX: usize = 100_000;
 
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ struct State {
     ends: bool,
 }
 
-/// A disk that belongs to the lab; what nodes wrote to it outlives their resets and deaths.
+/// A disk of the lab; its data outlives resets and deaths of nodes.
 #[derive(Debug, Clone)]
 pub struct Disk {
     inner: Arc<Inner>,
@@ -69,7 +69,7 @@ struct Inner {
 }
 
 impl Disk {
-    /// Makes an empty disk; its name is its serial number, so 20 letters at most.
+    /// Creates an empty disk; its name is its serial number, so it has at most 20 characters.
     pub(crate) fn create(folder: &Path, name: &str, bytes: u64) -> Result<Disk, LabError> {
         let path = folder.join(format!("{name}.disk"));
         let file = OpenOptions::new()
@@ -95,29 +95,29 @@ impl Disk {
         &self.inner.name
     }
 
-    /// Where a node that it is attached to finds it.
+    /// The path of the device in a node.
     pub fn device(&self) -> String {
         format!("/dev/disk/by-id/virtio-{}", self.name())
     }
 
-    /// The file with its bytes, for a harness that looks at them itself.
+    /// The file with its content, for checks by the harness.
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
 
-    /// Changes how the disk behaves towards one node.
+    /// Changes the behaviour towards one node.
     pub fn set_health(&self, node: u8, health: DiskHealth) {
         self.inner.state.change(|state| {
             state.health.insert(node, health);
         });
     }
 
-    /// The newest writes, in the order of their coming.
+    /// The newest writes, in order.
     pub fn writes(&self) -> Vec<Write> {
         self.inner.state.lock().writes.iter().copied().collect()
     }
 
-    /// Waits until a node has written something that the look likes.
+    /// Waits until a node has made a matching write.
     pub fn wait_for_write(
         &self,
         timeout: Duration,
@@ -132,7 +132,7 @@ impl Disk {
         })
     }
 
-    /// The socket that a node's QEMU connects to; made when it is first asked for.
+    /// The socket for a node's QEMU; created on first use.
     pub(crate) fn socket(&self, node: u8) -> Result<PathBuf, LabError> {
         if let Some(socket) = self.inner.state.lock().sockets.get(&node) {
             return Ok(socket.clone());
@@ -155,7 +155,7 @@ impl Disk {
         Ok(socket)
     }
 
-    /// Lets its threads end; nodes are gone by now.
+    /// Ends its threads; the nodes are gone by now.
     pub(crate) fn close(&self) {
         self.inner.state.change(|state| state.ends = true);
         let sockets = self.inner.state.lock().sockets.clone();
@@ -167,9 +167,9 @@ impl Disk {
 }
 
 impl Inner {
-    /// Waits while the disk is stalled for the node; false if requests are to fail.
+    /// Waits while the disk is stalled for the node; false if requests must fail.
     fn admit(&self, node: u8) -> bool {
-        // A stall lasts as long as somebody wants it to.
+        // A stall lasts until it is lifted.
         loop {
             let answer = self.state.wait(Duration::from_secs(3600), |state| {
                 let health = state.health.get(&node).copied().unwrap_or_default();

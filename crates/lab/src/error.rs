@@ -1,18 +1,18 @@
-//! What can go wrong with a lab.
+//! Errors of a lab.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What can go wrong with a lab.
+/// An error of a lab.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// A file, socket or process of this machine.
     #[error("cannot {doing}")]
     Io {
-        /// What was attempted, on what.
+        /// The attempted action and its object.
         doing: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
     /// Nothing to start nodes from.
@@ -21,34 +21,34 @@ pub enum LabError {
     /// QEMU refused a command.
     #[error("QEMU of {node} refused {command}: {text}")]
     Refused {
-        /// Whose QEMU.
+        /// The node.
         node: String,
         /// The command's name.
         command: String,
-        /// What it said.
+        /// QEMU's text.
         text: String,
     },
     /// The node's QEMU is not there, or was reset while it was busy with the call.
     #[error("{node} {how}")]
     Gone {
-        /// Which node.
+        /// The node.
         node: String,
         /// What happened to it.
         how: String,
     },
-    /// A script ended badly.
+    /// A script failed.
     #[error("on {node}, `{script}` ended with {code}: {text}")]
     Script {
-        /// Which node.
+        /// The node.
         node: String,
         /// The script's beginning.
         script: String,
         /// Its exit code.
         code: i32,
-        /// The end of what it wrote.
+        /// The end of its output.
         text: String,
     },
-    /// Something did not happen in time.
+    /// A timeout.
     #[error("waited {after:?} in vain for {what}")]
     Timeout {
         /// What was waited for.
@@ -56,10 +56,10 @@ pub enum LabError {
         /// For how long.
         after: Duration,
     },
-    /// A name that stands for nothing here.
+    /// An unknown name.
     #[error("there is no {0}")]
     NoSuch(String),
-    /// A node that failed to come up; its traces were kept.
+    /// A node that failed to start; its traces were kept.
     #[error("the lab did not come up; its traces are in {}", traces.display())]
     NotUp {
         /// The folder with consoles, events and counters.

@@ -1,4 +1,4 @@
-//! What can be done to a node from outside.
+//! Faults of a node, applied from outside.
 
 use std::process::ExitStatus;
 use std::str::FromStr;
@@ -13,8 +13,8 @@ use crate::node::{Node, SOON};
 use crate::{LabError, Moment};
 
 impl Node {
-    /// Power loss: QEMU is killed. What disks were told stays; the node's own root is new memory
-    /// after the next start.
+    /// Power loss: QEMU is killed. Data on disks stays; the node's own root is new memory after the
+    /// next start.
     pub fn kill(&self) -> Result<ExitStatus, LabError> {
         let machine = self.slot().take().ok_or_else(|| LabError::Gone {
             node: self.name().to_owned(),
@@ -28,12 +28,12 @@ impl Node {
         Ok(status)
     }
 
-    /// Power is back after `kill`: it boots, which takes a while (`wait_for_boot`).
+    /// Restores power after `kill`: the node boots, which takes a while (`wait_for_boot`).
     pub fn start(&self) -> Result<(), LabError> {
         self.launch(Beginning::Cold)
     }
 
-    /// The reset button: it boots again, with the disks that it has (`wait_for_boot`).
+    /// The reset button: the node reboots, with its disks (`wait_for_boot`).
     pub fn reset(&self) -> Result<(), LabError> {
         let pressed = Moment::now();
         self.machine()?.qmp.call("system_reset", json!({}))?;
@@ -41,8 +41,8 @@ impl Node {
         Ok(())
     }
 
-    /// A hung host: nothing of it runs, its clocks run on. When it is thawed, it finds that time
-    /// has passed.
+    /// A hung host: nothing in it runs, but its clocks do. After `thaw` it sees that time has
+    /// passed.
     pub fn freeze(&self) -> Result<(), LabError> {
         self.signal(Signal::STOP)
     }
@@ -54,7 +54,7 @@ impl Node {
 
     fn signal(&self, signal: Signal) -> Result<(), LabError> {
         let machine = self.machine()?;
-        // Nobody has waited for the child yet, so its number is its own.
+        // The child has not been waited for, so its pid is still its own.
         let child = machine.child.lock().unwrap_or_else(PoisonError::into_inner);
         kill_process(Pid::from_child(&child), signal).map_err(|errno| LabError::Io {
             doing: format!("send {signal:?} to QEMU of {}", self.name()),
@@ -62,8 +62,8 @@ impl Node {
         })
     }
 
-    /// A host that stops and does not know: its clocks stop too, so after `wake` its leases look
-    /// valid and its watchdog is content. The worst case of a split brain.
+    /// A host that stops without noticing: its clocks stop too, so after `wake` its leases look
+    /// valid and its watchdog does not fire. The worst case of a split brain.
     pub fn zombie(&self) -> Result<(), LabError> {
         self.machine()?.qmp.call("stop", json!({})).map(|_| ())
     }
@@ -82,7 +82,7 @@ impl Node {
         Ok(())
     }
 
-    /// Pulls the cable of a card, which the node notices, unlike a cut in the hub.
+    /// Sets the link of a card down, which the node notices, unlike a cut in the hub.
     pub fn unplug(&self, card: usize) -> Result<(), LabError> {
         self.set_link(card, false)
     }
@@ -99,7 +99,7 @@ impl Node {
             .map(|_| ())
     }
 
-    /// Changes how all of the node's disks behave towards it.
+    /// Changes the behaviour of all disks towards this node.
     pub fn set_disks(&self, health: DiskHealth) {
         let disks = self.inner.disks.lock();
         for disk in disks.unwrap_or_else(PoisonError::into_inner).iter() {
@@ -108,7 +108,7 @@ impl Node {
     }
 }
 
-/// What `lab fault` can do; the words are those of the command line.
+/// The faults of `lab fault`, by their names on the command line.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fault {
     Kill,
@@ -132,7 +132,7 @@ pub(crate) enum Fault {
     Heal,
 }
 
-/// The kinds, for people.
+/// The kinds, for help texts.
 pub const FAULT_KINDS: &str = "kill, start, reset, freeze, thaw, zombie, wake, panic, disk-error, \
      disk-stall, disk-heal, unplug:CARD, plug:CARD, isolate, cut:NODE, one-way:NODE, \
      loss:NODE:SHARE, delay:NODE:MILLISECONDS, heal";

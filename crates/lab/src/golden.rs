@@ -1,4 +1,4 @@
-//! The golden node: booted once, its memory saved, every other node begins from it.
+//! The golden node: it boots once and its memory is saved; all other nodes start from that.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,9 +14,9 @@ use crate::node::{BOOT, SOON};
 use crate::store::{Built, Store, fnv};
 use crate::{LabError, Moment};
 
-/// What the golden node does before it is saved: the modules that tests want are loaded, nothing
-/// is half done, and memory that is not needed is given back, since all that is used is saved.
-/// The journal begins anew in each node, under its own machine id.
+/// The preparation of the golden node before it is saved: load the modules that tests need, finish
+/// what is running, and free unused memory, since all memory in use is saved. Each node starts a
+/// journal of its own, under its own machine id.
 const QUIET: &str = "set -e
 systemctl is-system-running --wait >/dev/null
 modprobe -a dm-thin-pool dm-snapshot loop bridge 8021q bonding veth tun vhost_net kvm_amd drbd zfs \
@@ -30,25 +30,25 @@ systemctl start systemd-journald.socket systemd-journald-dev-log.socket
 sync
 echo 3 >/proc/sys/vm/drop_caches";
 
-/// How long the golden node may take for that.
+/// The time limit of that preparation.
 const QUIET_TIME: Duration = Duration::from_secs(180);
 
-/// Parts that were not used for so long are removed.
+/// Parts that were not used for this long are removed.
 const UNUSED: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// What a build may do.
+/// The mode of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// Makes what is missing.
+    /// Builds what is missing.
     Missing,
-    /// Takes the newest kernel and packages of Debian, and makes what follows from that.
+    /// Uses Debian's newest kernel and packages, and builds all that depends on them.
     Renew,
-    /// Makes nothing, and fails where something is missing.
+    /// Builds nothing, and fails if something is missing.
     Cached,
 }
 
-/// Builds what nodes start from, and makes it what they start from: `script` is `lab/build.sh`,
-/// `agent` the static agent. `say` is told what is made.
+/// Builds the parts of nodes and makes them current: `script` is `lab/build.sh`, `agent` the static
+/// agent. `say` gets progress messages.
 pub fn build(
     script: &Path,
     agent: &Path,
@@ -81,7 +81,7 @@ pub fn build(
     tidy(&store)
 }
 
-/// What was built last, if nodes can start from it.
+/// The last build, if nodes can start from it.
 pub(crate) fn current(store: &Store) -> Result<Built, LabError> {
     let built = store.built()?;
     let expected = golden_path(store, &built.parts())?;
@@ -122,7 +122,8 @@ fn run_script(script: &Path, agent: &Path, effort: Effort) -> Result<Parts, LabE
     })
 }
 
-/// Where the memory of a golden node of these parts lies: whatever it depends on is in its name.
+/// The path of the golden memory for these parts; its name depends on everything that the memory
+/// depends on.
 fn golden_path(store: &Store, parts: &Parts) -> Result<PathBuf, LabError> {
     let identity = Identity {
         name: "golden".to_owned(),
@@ -136,7 +137,7 @@ fn golden_path(store: &Store, parts: &Parts) -> Result<PathBuf, LabError> {
     Ok(store.parts()?.join(name))
 }
 
-/// Which QEMU this is: to ask it takes longer than all else, so its file's size and date say.
+/// Identifies the QEMU binary. Running it is the slowest step, so its size and date are used.
 fn qemu() -> Result<String, LabError> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&folders)
@@ -171,7 +172,7 @@ fn save_node(lab: &Lab, golden: &Path) -> Result<(), LabError> {
     let saved = write_memory(lab, &new)
         .and_then(|()| fs::rename(&new, golden).map_err(LabError::file("write", golden)));
     if saved.is_err() {
-        // Half a memory is of no use to anybody.
+        // A partial memory file is useless.
         let _ = fs::remove_file(&new);
     }
     saved
@@ -192,7 +193,7 @@ fn write_memory(lab: &Lab, new: &Path) -> Result<(), LabError> {
             how: "could not be saved".to_owned(),
         });
     }
-    // QEMU has closed the pipe; whole is what `cat` has written when the machine has ended.
+    // QEMU has closed the pipe; the file is complete when the machine has ended.
     machine.qmp.call("quit", json!({}))?;
     let mut child = machine
         .child
@@ -202,7 +203,7 @@ fn write_memory(lab: &Lab, new: &Path) -> Result<(), LabError> {
     Ok(())
 }
 
-/// The date of a part is that of the last build that used it.
+/// Sets the date of a part to that of the last build that used it.
 #[expect(
     clippy::disallowed_methods,
     reason = "files are dated by this machine's time"
@@ -213,7 +214,7 @@ fn mark_used(part: &Path) -> Result<(), LabError> {
     marked.map_err(LabError::file("mark", part))
 }
 
-/// Removes parts that no build has used for long. A build marks what it uses.
+/// Removes parts that no build has used for long. A build marks the parts that it uses.
 fn tidy(store: &Store) -> Result<(), LabError> {
     let folder = store.parts()?;
     let listed = fs::read_dir(&folder).map_err(LabError::file("list", &folder))?;

@@ -1,4 +1,4 @@
-//! The network of a lab: a switch for Ethernet frames that lives in the supervisor.
+//! The network of a lab: a switch for Ethernet frames inside the supervisor.
 //!
 //! ```text
 //!  n1 eth0 ──┐             ┌── eth0 n2
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each card is a unix socket that QEMU connects to; no root, no taps. **A cut is silent**: the
-//! carrier stays, frames vanish. A cable that is pulled is `Node::unplug`, which the guest notices.
+//! carrier stays, frames vanish. `Node::unplug` sets a link down, which the guest notices.
 
 mod frames;
 mod rules;
@@ -28,27 +28,27 @@ use crate::node::Node;
 use crate::{LabError, Moment};
 use rules::Rules;
 
-/// How many frames are remembered for whoever asks what happened.
+/// How many frames the trace keeps.
 const TRACE_FRAMES: usize = 4096;
 
-/// One frame that came to the hub, as remembered.
+/// One frame in the trace.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
-    /// When it came, by the harness's clock.
+    /// When it arrived, by the harness's clock.
     pub at: Moment,
     /// The number of the node that sent it.
     pub from: u8,
-    /// The number of the node that it would have gone to.
+    /// The number of the destination node.
     pub to: u8,
     /// Its Ethernet type.
     pub ethertype: u16,
     /// Its length.
     pub bytes: usize,
-    /// What became of it.
+    /// What happened to it.
     pub fate: Fate,
 }
 
-/// What rules, switch and tests share.
+/// Shared by rules, switch and tests.
 #[derive(Debug, Default)]
 struct Shared {
     rules: Rules,
@@ -56,7 +56,7 @@ struct Shared {
     ends: bool,
 }
 
-/// The network between the nodes, and how to break it.
+/// The network between the nodes, and its faults.
 #[derive(Debug, Clone)]
 pub struct Hub {
     shared: Arc<Mutex<Shared>>,
@@ -70,7 +70,7 @@ pub(crate) struct Switch {
     thread: Option<JoinHandle<()>>,
 }
 
-/// One card of one node, before anybody has connected to it.
+/// One card of one node, before QEMU has connected to it.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) node: u8,
@@ -100,19 +100,19 @@ impl Hub {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing passes between the two nodes any more.
+    /// Cuts both directions between two nodes.
     pub fn cut(&self, a: &Node, b: &Node) {
         self.one_way(a, b);
         self.one_way(b, a);
     }
 
-    /// Nothing passes from the one node to the other any more; back it does.
+    /// Cuts only the direction from one node to the other.
     pub fn one_way(&self, from: &Node, to: &Node) {
         let link = (from.number(), to.number());
         self.lock().rules.link(link).cut = true;
     }
 
-    /// Nothing passes between the node and any other.
+    /// Cuts the node off from all others.
     pub fn isolate(&self, node: &Node) {
         self.lock().rules.isolated.insert(node.number());
     }
@@ -125,7 +125,7 @@ impl Hub {
         }
     }
 
-    /// Frames between the two nodes come that much later, in each direction.
+    /// Delays frames between the two nodes, in each direction.
     pub fn delay(&self, a: &Node, b: &Node, delay: Duration) {
         let mut shared = self.lock();
         for link in [(a.number(), b.number()), (b.number(), a.number())] {
@@ -133,12 +133,12 @@ impl Hub {
         }
     }
 
-    /// All is well again between all nodes. Counters stay.
+    /// Removes all faults between all nodes. Counters stay.
     pub fn heal(&self) {
         self.lock().rules.heal();
     }
 
-    /// What passed and was lost from the one node to the other.
+    /// The counters of frames from one node to the other.
     pub fn counters(&self, from: &Node, to: &Node) -> Counters {
         let link = (from.number(), to.number());
         self.lock().rules.link(link).counters
@@ -154,7 +154,7 @@ impl Hub {
         self.lock().rules.to_string()
     }
 
-    /// Decides about a frame, counts and remembers it.
+    /// Decides about a frame, counts it and adds it to the trace.
     fn judge(&self, from: u8, to: u8, frame: &[u8]) -> Fate {
         let mut shared = self.lock();
         let fate = shared.rules.judge(from, to, frame.len());
@@ -162,7 +162,7 @@ impl Hub {
         fate
     }
 
-    /// A frame that was to pass found its port full: its node does not read.
+    /// The port of a frame's receiver is full: its node does not read.
     fn overflowed(&self, from: u8, to: u8, frame: &[u8]) {
         let mut shared = self.lock();
         shared.rules.link((from, to)).counters.overflowed += 1;

@@ -14,8 +14,8 @@ use crate::process::BoundFolder;
 use crate::store::Store;
 use crate::{LabError, Moment, golden, traces};
 
-/// Nodes that run, and what connects them. When it is dropped all of it ends; if that happens in a
-/// panic, traces are kept and their place is printed.
+/// Running nodes, and what connects them. Dropping it ends everything; during a panic, traces are
+/// kept and their path is printed.
 #[derive(Debug)]
 pub struct Lab {
     name: String,
@@ -29,9 +29,8 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts that many nodes, `n1` and so on, from the golden memory; they are there, connected
-    /// and know their names when this returns. The lab is named after the thread, which in a test
-    /// is the test's name.
+    /// Starts nodes, `n1` and so on, from the golden memory; they are up, connected and named when
+    /// this returns. The lab is named after the thread, which in a test is the test's name.
     pub fn start(count: u8) -> Result<Lab, LabError> {
         let store = Store::from_environment();
         let built = golden::current(&store)?;
@@ -62,7 +61,7 @@ impl Lab {
         }
     }
 
-    /// Everything but QEMUs.
+    /// Everything except the QEMUs.
     pub(crate) fn prepare(
         store: Store,
         parts: Parts,
@@ -119,8 +118,7 @@ impl Lab {
 
     /// The node with this number, from 1.
     ///
-    /// # Panics
-    /// If there are not that many.
+    /// # Panics If there is no such node.
     pub fn node(&self, number: u8) -> &Node {
         let found = self.nodes.iter().find(|node| node.number() == number);
         found.unwrap_or_else(|| panic!("the lab has no node {number}"))
@@ -137,7 +135,7 @@ impl Lab {
         &self.hub
     }
 
-    /// Makes an empty disk, which no node has yet; its name is what nodes find it by.
+    /// Creates an empty disk, not attached to any node; nodes find it by its name.
     pub fn disk(&self, name: &str, bytes: u64) -> Result<Disk, LabError> {
         let disk = Disk::create(self.folder.path(), name, bytes)?;
         self.disks().push(disk.clone());
@@ -148,19 +146,19 @@ impl Lab {
         self.disks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A folder that goes with the lab.
+    /// A folder that is removed with the lab.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Writes down what happened, in a folder that stays: consoles, journals, events, counters.
+    /// Writes traces to a folder that stays: consoles, journals, events, counters.
     pub fn keep_traces(&self) -> Result<PathBuf, LabError> {
         let folder = self.store.traces(&self.name.replace("::", "-"))?;
         traces::write(&folder, self.begun, &self.nodes, &self.hub, &self.disks())?;
         Ok(folder)
     }
 
-    /// Keeps the traces of a lab that does not come up, and ends it.
+    /// Keeps the traces of a lab that failed to start, and ends it.
     pub(crate) fn failed(self, source: LabError) -> LabError {
         match self.keep_traces() {
             Ok(traces) => LabError::NotUp {
@@ -182,7 +180,7 @@ impl Drop for Lab {
             }
         }
         for node in &self.nodes {
-            // One that was killed already is as it should be.
+            // It may have been killed already.
             let _ = node.kill();
         }
         for disk in self.disks().iter() {

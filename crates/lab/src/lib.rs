@@ -1,5 +1,5 @@
-//! Cluster nodes as virtual machines with a real kernel, for tests of what the development
-//! machines cannot do: storage drivers, VLANs, watchdogs, fencing, systemd, a usable `/dev/kvm`.
+//! Cluster nodes as virtual machines with a real kernel, for tests that the development
+//! machines cannot run: storage drivers, VLANs, watchdogs, fencing, systemd, a usable `/dev/kvm`.
 //!
 //! ```text
 //!  test, or `lab up`:  Lab ──owns──► Hub (frames between cards)
@@ -7,12 +7,12 @@
 //!                       └─► Node ──► QEMU: monitor · agent · console · cards · disks
 //! ```
 //!
-//! It is no part of what is shipped, knows nothing of Ostler, and needs no root to run, only to
+//! It is not shipped, knows nothing of Ostler, and needs root only to
 //! build the parts (`lab/build.sh`).
 //!
-//! **Nothing outlives the process that has the `Lab`:** QEMUs are killed with it, its folder goes.
+//! **Nothing outlives the process with the `Lab`:** QEMUs are killed, its folder is removed.
 //!
-//! **The judge stands outside:** what happened when is told by this process's clock
+//! **Judged from outside:** the order of events is known from this process's clock
 //! ([`Moment`]), QEMU's events, the hub's counters and the disks' logs, none of which a node can
 //! change.
 //!

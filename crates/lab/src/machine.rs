@@ -1,12 +1,12 @@
-//! The machine that every node is: one command line, the same for the golden node and all others,
-//! or its memory could not be restored into them.
+//! The machine of every node: one command line, the same for the golden node and all others, since
+//! its memory could not be restored otherwise.
 
 use std::path::{Path, PathBuf};
 
 /// How many network cards a node has: `eth0` on the segment `lan`, the others on `wire`.
 pub const CARDS: usize = 3;
 
-/// Where a node's memory comes from.
+/// How a node starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// It boots.
@@ -15,7 +15,7 @@ pub(crate) enum Beginning {
     Restored,
 }
 
-/// What nodes are made of; see `lab/build.sh`.
+/// The parts of nodes; see `lab/build.sh`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parts {
     pub(crate) kernel: PathBuf,
@@ -24,11 +24,11 @@ pub(crate) struct Parts {
     pub(crate) modules: PathBuf,
 }
 
-/// Who a node is.
+/// The identity of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) name: String,
-    /// 1 for the first; 0 is the golden node, which nobody meets.
+    /// 1 for the first; 0 is the golden node, which is on no network.
     pub(crate) number: u8,
     pub(crate) machine_id: String,
 }
@@ -44,7 +44,7 @@ impl Identity {
     }
 }
 
-/// Where the sockets and logs of one node lie.
+/// The paths of the sockets and logs of one node.
 #[derive(Debug, Clone)]
 pub(crate) struct Places(pub(crate) PathBuf);
 
@@ -74,7 +74,7 @@ impl Places {
     }
 }
 
-/// A disk that is there when the machine starts.
+/// A disk that is attached when the machine starts.
 #[derive(Debug, Clone)]
 pub(crate) struct Drive {
     pub(crate) serial: String,
@@ -152,7 +152,7 @@ pub(crate) fn argv(
 }
 
 fn append(identity: &Identity) -> String {
-    // Without random addresses a program's translated code is used again by the next process:
+    // Without address randomization, translated code of a program is reused for the next process:
     // starting one is several times faster.
     let mut words = "console=ttyS0 quiet mitigations=off nokaslr norandmaps tsc=reliable \
                      no_timer_check net.ifnames=0 panic=-1 systemd.show_status=0"
@@ -175,7 +175,7 @@ fn console(places: &Places) -> String {
     )
 }
 
-/// A path as QEMU's option lists take it.
+/// A path, escaped for QEMU's option lists.
 fn text(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }

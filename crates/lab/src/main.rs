@@ -1,5 +1,5 @@
-//! The command `lab`: builds what nodes start from, starts nodes, runs commands on them, breaks
-//! them. `./x lab` runs it, and runs the tests besides.
+//! The command `lab`: builds the parts of nodes, starts nodes, runs commands on them, applies
+//! faults. `./x lab` runs it, and also the tests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -21,7 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Builds what nodes start from; does nothing where nothing changed
+    /// Builds the parts of nodes; does nothing if nothing has changed
     Build {
         /// The static agent
         #[arg(long)]
@@ -29,10 +29,10 @@ enum Command {
         /// The script that makes the parts
         #[arg(long, default_value = "lab/build.sh")]
         script: PathBuf,
-        /// Takes the newest kernel and packages of Debian
+        /// Uses Debian's newest kernel and packages
         #[arg(long, conflicts_with = "cached")]
         renew: bool,
-        /// Makes nothing, and fails where something is missing
+        /// Builds nothing, and fails if something is missing
         #[arg(long)]
         cached: bool,
     },
@@ -42,23 +42,23 @@ enum Command {
         #[arg(value_parser = clap::value_parser!(u8).range(1..=9))]
         count: u8,
     },
-    /// Runs a command on a node, and ends as it does
+    /// Runs a command on a node, and exits with its code
     Exec {
         node: String,
-        /// Given to a shell, joined by spaces
+        /// Passed to a shell, joined by spaces
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Connects to a node's serial port; Ctrl-O leaves
+    /// Connects to a node's serial port; Ctrl-O disconnects
     Console { node: String },
-    /// Breaks something, or mends it
+    /// Applies a fault, or removes it
     #[command(after_help = format!("kinds: {}", control::FAULT_KINDS))]
     Fault { node: String, kind: String },
-    /// Measures what nodes take: the figures of docs/lab.md
+    /// Measures time and memory of nodes: the figures of docs/lab.md
     Measure,
-    /// Shows the nodes and what passed between them
+    /// Shows the nodes and the counters of the network
     Status,
-    /// Ends the nodes and all that belongs to them
+    /// Ends the nodes and removes everything that belongs to them
     Down,
     /// The process behind `up`
     #[command(hide = true)]
@@ -112,7 +112,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code.clamp(0, 255) as u8))
 }
 
-/// Whoever reads it may have left.
+/// The reader may be gone.
 fn print(piece: Piece) {
     match piece {
         Piece::Stdout(bytes) => {
@@ -128,7 +128,7 @@ fn print(piece: Piece) {
 
 const READY: &str = "-- ready";
 
-/// Starts the supervisor in a session of its own and waits for what it says first.
+/// Starts the supervisor in a session of its own and waits for its first message.
 #[expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -166,7 +166,7 @@ fn supervise(count: u8) -> anyhow::Result<i32> {
     Ok(0)
 }
 
-/// Starts a lab of its own and times it; one figure a line.
+/// Starts a lab of its own and times it; one figure per line.
 #[expect(clippy::print_stdout, reason = "a command for people")]
 fn measure() -> anyhow::Result<i32> {
     let begun = Moment::now();

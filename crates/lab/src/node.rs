@@ -17,13 +17,13 @@ use crate::qmp::{Event, Events, Qmp};
 use crate::watched::Watched;
 use crate::{LabError, Moment};
 
-/// How long a script may take unless the caller says otherwise.
+/// The default time limit of a script.
 const SCRIPT: Duration = Duration::from_secs(60);
 
-/// How long a node may take from power to agent; a few times what it takes on an idle machine.
+/// The time limit from power to agent; a few times what it takes on an idle host.
 pub(crate) const BOOT: Duration = Duration::from_secs(120);
 
-/// How long something that QEMU does at once may take on a busy machine.
+/// The time limit of short operations of QEMU on a busy host.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A running QEMU.
@@ -43,7 +43,7 @@ pub(crate) struct Inner {
     machine: Mutex<Option<Arc<Machine>>>,
     pub(crate) events: Events,
     pub(crate) disks: Mutex<Vec<Disk>>,
-    /// Drives with files, made for `deliver`; their numbers are never used again.
+    /// The number of drives made for `deliver`; numbers are never reused.
     delivered: Mutex<u32>,
 }
 
@@ -83,7 +83,7 @@ impl Node {
         self.inner.identity.number
     }
 
-    /// The address of `eth0`, without a prefix.
+    /// The address of `eth0`, without a prefix length.
     pub fn address(&self) -> String {
         format!("10.77.0.{}", self.number())
     }
@@ -111,7 +111,7 @@ impl Node {
         disks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a QEMU. One that boots does so at once; one that is to be restored waits.
+    /// Starts a QEMU. A cold one boots at once; one that is to be restored waits.
     pub(crate) fn launch(&self, beginning: Beginning) -> Result<(), LabError> {
         let mut slot = self.slot();
         if slot.is_some() {
@@ -153,7 +153,7 @@ impl Node {
         }
     }
 
-    /// Connects to what a QEMU that was just started offers.
+    /// Connects to the sockets of a QEMU that was just started.
     fn meet(&self, child: &Child) -> Result<(Qmp, Arc<Agent>), LabError> {
         let agent: Arc<Watched<Option<Arc<Agent>>>> = Arc::default();
         let of_reader = agent.clone();
@@ -174,7 +174,7 @@ impl Node {
         Ok((qmp, connected))
     }
 
-    /// Lets the node that waits go on from a saved memory.
+    /// Restores a waiting node from a saved memory.
     pub(crate) fn restore(&self, memory: &Path) -> Result<(), LabError> {
         let machine = self.machine()?;
         let capability = json!([{"capability": "events", "state": true}]);
@@ -197,12 +197,12 @@ impl Node {
         self.introduce()
     }
 
-    /// Tells a node that was restored who it is: it still believes to be the golden one.
+    /// Gives a restored node its identity: until then it is a copy of the golden one.
     fn introduce(&self) -> Result<(), LabError> {
         let identity = &self.inner.identity;
         let name = &identity.name;
         let mut links = String::new();
-        // Down and up again, since addresses of IPv6 are made from the hardware's.
+        // Down and up again, since IPv6 addresses are derived from the hardware address.
         links += "link set dev eth0 down\n";
         for card in 0..machine::CARDS {
             links += &format!("link set dev eth{card} address {}\n", identity.mac(card));
@@ -221,27 +221,27 @@ impl Node {
         self.check(&script).map(|_| ())
     }
 
-    /// Waits until a system that is not this one has booted and its agent answers.
+    /// Waits until a system with another boot id has booted and its agent answers.
     pub fn wait_for_boot(&self, not: Option<&str>) -> Result<String, LabError> {
         self.machine()?.agent.wait_for_boot(not, BOOT)
     }
 
-    /// The id of the running system's boot: another one after each reset.
+    /// The boot id of the running system: a new one after each reset.
     pub fn boot_id(&self) -> Result<String, LabError> {
         self.wait_for_boot(None)
     }
 
-    /// Runs a script in a shell, as root, and waits for its end, one minute at most.
+    /// Runs a script in a shell, as root, and waits for its end, for at most one minute.
     pub fn run(&self, script: &str) -> Result<Output, LabError> {
         self.run_within(SCRIPT, script)
     }
 
-    /// Runs a script that may take so long, after which it is killed.
+    /// Runs a script with a time limit, after which it is killed.
     pub fn run_within(&self, timeout: Duration, script: &str) -> Result<Output, LabError> {
         self.spawn(script)?.wait(timeout)
     }
 
-    /// Runs a script that must succeed, and gives what it wrote, as text without the last newline.
+    /// Runs a script that must succeed, and returns its output as text without the last newline.
     pub fn check(&self, script: &str) -> Result<String, LabError> {
         self.check_within(SCRIPT, script)
     }
@@ -263,7 +263,7 @@ impl Node {
         })
     }
 
-    /// Runs a condition in the node again and again until it holds.
+    /// Polls a condition in the node until it holds.
     pub fn wait_until(&self, timeout: Duration, condition: &str) -> Result<(), LabError> {
         let script = format!("until {condition}; do sleep 0.1; done");
         match self.run_within(timeout, &script)? {
@@ -277,17 +277,17 @@ impl Node {
         }
     }
 
-    /// Starts a script and does not wait for it.
+    /// Starts a script without waiting for it.
     pub fn spawn(&self, script: &str) -> Result<Job, LabError> {
         self.machine()?.agent.start(script, false)
     }
 
-    /// Starts a script that reads what it is given.
+    /// Starts a script with standard input.
     pub fn spawn_with_input(&self, script: &str) -> Result<Job, LabError> {
         self.machine()?.agent.start(script, true)
     }
 
-    /// Writes a file in the node, whole or not at all. For large ones there is `deliver`.
+    /// Writes a file in the node, atomically. For large ones use `deliver`.
     pub fn put(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), LabError> {
         let script = format!(
             "set -e; cat >'{path}.new'; chmod {mode:o} '{path}.new'; mv '{path}.new' '{path}'"
@@ -321,14 +321,14 @@ impl Node {
         }
     }
 
-    /// All that came out of the serial port so far, over all boots of this node.
+    /// All output of the serial port so far, over all boots of this node.
     pub fn console(&self) -> Result<String, LabError> {
         let path = self.inner.places.console_log();
         let bytes = fs::read(&path).map_err(LabError::file("read", &path))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The socket behind the serial port; one at a time may be connected.
+    /// The socket of the serial port; it takes one client at a time.
     pub fn console_socket(&self) -> PathBuf {
         self.inner.places.console()
     }
@@ -338,7 +338,7 @@ impl Node {
         self.inner.events.lock().clone()
     }
 
-    /// Waits for an event, also for one that came already.
+    /// Waits for an event, including earlier ones.
     pub fn wait_for_event(
         &self,
         timeout: Duration,
@@ -353,7 +353,7 @@ impl Node {
         })
     }
 
-    /// Waits for an event of this name that came after the moment.
+    /// Waits for an event of this name after that moment.
     pub fn wait_for_event_after(
         &self,
         moment: Moment,
@@ -363,8 +363,8 @@ impl Node {
         self.wait_for_event(timeout, |event| event.name == name && event.at > moment)
     }
 
-    /// Plugs a disk in, and gives the path of its device once that is there. It stays plugged in
-    /// over resets and deaths of the node.
+    /// Attaches a disk, and returns the path of its device once that exists. It stays attached over
+    /// resets and deaths of the node.
     pub fn attach(&self, disk: &Disk) -> Result<String, LabError> {
         let drive = self.drive(disk)?;
         let blockdev: Value = serde_json::from_str(&drive.blockdev).expect("we wrote it");
@@ -392,7 +392,7 @@ impl Node {
         qmp.call("device_add", device).map(|_| ())
     }
 
-    /// Unplugs a disk; the node lets it go by itself, so nothing may use it.
+    /// Detaches a disk, which must not be in use in the node.
     pub fn detach(&self, disk: &Disk) -> Result<(), LabError> {
         self.pull_out(disk.name())?;
         self.disks().retain(|known| known.name() != disk.name());
@@ -410,8 +410,8 @@ impl Node {
             .map(|_| ())
     }
 
-    /// Brings files and folders of this machine into a folder of the node, by a disk that is
-    /// plugged in for it: fast for large ones.
+    /// Copies files and folders of this host into a folder of the node, by a disk that is attached
+    /// for it: fast for large ones.
     pub fn deliver(&self, files: &[&Path], folder: &str) -> Result<(), LabError> {
         let number = {
             let delivered = &self.inner.delivered;
@@ -436,7 +436,7 @@ impl Node {
     }
 }
 
-/// Makes a tar whose names are those of the files, without their folders.
+/// Makes a tar archive of the files, without the paths of their folders.
 fn pack(files: &[&Path], tar: &Path) -> Result<(), LabError> {
     let mut command = crate::process::command("tar");
     command.arg("-cf").arg(tar);
@@ -449,7 +449,7 @@ fn pack(files: &[&Path], tar: &Path) -> Result<(), LabError> {
     }
     let output = command.output().map_err(LabError::file("pack", tar))?;
     if output.status.success() {
-        // A drive has whole sectors, and tar's records are larger than those.
+        // A drive has whole sectors, and tar's records are multiples of those.
         return File::open(tar)
             .map(|_| ())
             .map_err(LabError::file("read", tar));

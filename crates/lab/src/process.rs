@@ -1,4 +1,4 @@
-//! Processes that end with this one, whatever ends it.
+//! Processes that end with this one, in every case.
 //!
 //! A parent-death signal is sent when the *thread* that forked ends, so one thread that lives as
 //! long as the process does all the forking.
@@ -37,9 +37,9 @@ pub(crate) fn command(program: &str) -> Command {
     Command::new(program)
 }
 
-/// Starts a program that is killed when this process ends; what it says goes to the file.
+/// Starts a program that is killed when this process ends; its output goes to the file.
 pub(crate) fn spawn_bound(argv: &[String], said: &File) -> Result<Child, LabError> {
-    // `setpriv` asks for the signal; the shell then looks whether the parent died before that.
+    // `setpriv` requests the signal; the shell then checks whether the parent died before that.
     let mut command = command("setpriv");
     command.args(["--pdeathsig", "KILL", "sh", "-c"]);
     command.arg(r#"[ "$PPID" = "$0" ] || exit 1; exec "$@""#);
@@ -60,17 +60,17 @@ fn spawn(command: Command, doing: impl FnOnce(io::Error) -> LabError) -> Result<
     child.map_err(doing)
 }
 
-/// A folder that goes when it is dropped, and also when this process is killed.
+/// A folder that is removed when this is dropped, and also when this process is killed.
 #[derive(Debug)]
 pub(crate) struct BoundFolder {
     path: PathBuf,
     sweeper: Child,
-    /// While this is open, the sweeper waits.
+    /// The cleanup process waits while this is open.
     leash: Option<ChildStdin>,
 }
 
 impl BoundFolder {
-    /// Takes over a folder that exists.
+    /// Takes ownership of an existing folder.
     pub(crate) fn new(path: &Path) -> Result<BoundFolder, LabError> {
         let mut command = command("setsid");
         command.args(["sh", "-c", r#"read -r _; exec rm -rf -- "$0""#]);

@@ -1,4 +1,4 @@
-//! QEMU's monitor: commands one at a time, and all events with the moment of their coming.
+//! QEMU's monitor: commands one at a time, and all events with their times.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -14,17 +14,17 @@ use serde_json::{Value, json};
 use crate::watched::Watched;
 use crate::{LabError, Moment};
 
-/// How long QEMU may take to answer; it is stopped on purpose sometimes.
+/// The time limit of an answer; tests pause QEMU sometimes.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Something that QEMU reported.
+/// An event from QEMU.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// When it came, by the harness's clock.
+    /// When it arrived, by the harness's clock.
     pub at: Moment,
     /// Its name, such as `RESET`.
     pub name: String,
-    /// What it says besides.
+    /// Its data.
     pub data: Value,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Qmp {
 
 impl Qmp {
     /// Waits for a QEMU that was just started to connect, or to end. `on_event` is called for each
-    /// event from a thread of its own; at last with nothing, when QEMU is gone.
+    /// event from a thread of its own, and finally with `None`, when QEMU is gone.
     pub(crate) fn accept(
         node: &str,
         listener: &UnixListener,
@@ -80,7 +80,7 @@ impl Qmp {
 
     /// Sends a command and waits for its answer.
     pub(crate) fn call(&self, command: &str, arguments: Value) -> Result<Value, LabError> {
-        // Held until the answer is there: commands are one at a time.
+        // Held until the answer has arrived: commands are one at a time.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.1 += 1;
         let id = writer.1;
@@ -161,7 +161,8 @@ fn read(
                 name: name.to_owned(),
                 data: value["data"].clone(),
             };
-            // Acted upon before it is told: who waits for a reset finds the old agent gone.
+            // Handled before it is published: a caller who waits for a reset finds the old agent
+            // gone.
             on_event(Some(&event));
             events.change(|events| events.push(event));
         } else if let Some(id) = value["id"].as_u64() {

@@ -1,4 +1,4 @@
-//! Where a lab's parts and traces lie: `${OSTLER_CACHE:-/var/cache/ostler}/lab`.
+//! The folder of a lab's parts and traces: `${OSTLER_CACHE:-/var/cache/ostler}/lab`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::LabError;
 use crate::machine::Parts;
 
-/// What `lab build` made last.
+/// The result of the last `lab build`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Built {
     pub(crate) kernel: PathBuf,
@@ -30,7 +30,7 @@ impl Built {
     }
 }
 
-/// FNV-1a: a name that changes with its input, the same on every machine.
+/// FNV-1a: a hash that is the same on every host.
 pub(crate) fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -50,12 +50,12 @@ impl Store {
         Store(PathBuf::from(cache.unwrap_or_else(|| "/var/cache/ostler".into())).join("lab"))
     }
 
-    /// A folder for what a run makes and takes away again.
+    /// A folder for files of a run.
     pub(crate) fn runs(&self) -> Result<PathBuf, LabError> {
         self.folder("run")
     }
 
-    /// Where the supervisor of `lab up` is met.
+    /// The socket of the supervisor of `lab up`.
     pub(crate) fn control(&self) -> Result<PathBuf, LabError> {
         Ok(self.runs()?.join("control.sock"))
     }
@@ -75,7 +75,7 @@ impl Store {
         Ok(folder)
     }
 
-    /// A new folder for the traces of a failure; of old ones the newest stay.
+    /// A new folder for the traces of a failure; only the newest are kept.
     pub(crate) fn traces(&self, name: &str) -> Result<PathBuf, LabError> {
         let all = self.folder("failures")?;
         let listed = fs::read_dir(&all).map_err(LabError::file("list", &all))?;
@@ -90,7 +90,7 @@ impl Store {
         Ok(folder)
     }
 
-    /// Parts are shared by all checkouts of this machine; which ones are current each says itself.
+    /// Parts are shared by all checkouts on this host; each records which are current.
     fn manifest(&self) -> PathBuf {
         let checkout = fnv(env!("CARGO_MANIFEST_DIR").as_bytes());
         self.0.join(format!("built-{checkout:016x}.json"))

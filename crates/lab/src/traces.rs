@@ -1,4 +1,4 @@
-//! What is kept of a lab when a test fails.
+//! The traces of a lab that are kept when a test fails.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,10 +11,10 @@ use crate::hub::{Hub, Seen};
 use crate::node::Node;
 use crate::{LabError, Moment};
 
-/// A node that is frozen or cut does not hold up the others for long.
+/// So that a frozen node does not delay the others for long.
 const JOURNAL: Duration = Duration::from_secs(15);
 
-/// Of each disk's writes and of the hub's frames, so many of the newest are written down.
+/// How many of each disk's writes and of the hub's frames are written; the newest.
 const NEWEST: usize = 2000;
 
 pub(crate) fn write(
@@ -30,7 +30,7 @@ pub(crate) fn write(
             (places.console_log(), "console"),
             (places.qemu_log(), "qemu"),
         ] {
-            // What was never written is not missed.
+            // A missing file is not an error.
             let _ = fs::copy(from, folder.join(format!("{}.{name}.log", node.name())));
         }
         let events = format!("{}.events.log", node.name());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Moment;
 
-/// A value behind a lock, and a bell that rings whenever it was changed.
+/// A value behind a lock, with a notification of changes.
 #[derive(Debug, Default)]
 pub(crate) struct Watched<T> {
     value: Mutex<T>,
@@ -20,19 +20,19 @@ impl<T> Watched<T> {
         }
     }
 
-    /// For looking only: nobody is told of a change.
+    /// For reading only: a change would not be notified.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the value and tells everybody.
+    /// Changes the value and wakes all waiters.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let result = change(&mut self.lock());
         self.changed.notify_all();
         result
     }
 
-    /// Waits until the look finds something; nothing if the time is over before.
+    /// Waits until `look` returns a value; `None` after the timeout.
     pub(crate) fn wait<R>(
         &self,
         timeout: Duration,

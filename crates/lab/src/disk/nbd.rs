@@ -1,6 +1,6 @@
-//! As much of the NBD protocol as QEMU's client speaks to us: the fixed newstyle handshake with
-//! one export, and simple replies.
-//! Source: the protocol's text, <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>.
+//! The part of the NBD protocol that QEMU's client uses: the fixed newstyle handshake with one
+//! export, and simple replies. Source:
+//! <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>.
 
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::FileExt;
@@ -34,18 +34,18 @@ const CMD_WRITE_ZEROES: u16 = 6;
 const EIO: u32 = 5;
 const EINVAL: u32 = 22;
 
-/// No request of QEMU is longer.
+/// QEMU sends no longer request.
 const REQUEST_BYTES_MAX: u32 = 32 << 20;
 
 /// Serves one connection until it ends.
 pub(super) fn serve(disk: &Inner, node: u8, mut stream: UnixStream) {
-    // A connection that breaks ends with its QEMU; nobody waits for the reason.
+    // A connection breaks when its QEMU ends; the reason is of no interest.
     if matches!(greet(disk, &mut stream), Ok(true)) {
         let _ = answer_requests(disk, node, &mut stream);
     }
 }
 
-/// The handshake; false if the client leaves after it.
+/// The handshake; false if the client aborts it.
 fn greet(disk: &Inner, stream: &mut UnixStream) -> io::Result<bool> {
     stream.write_all(b"NBDMAGICIHAVEOPT")?;
     // Fixed newstyle, no zeroes after the old option.
@@ -130,7 +130,7 @@ fn answer_requests(disk: &Inner, node: u8, stream: &mut UnixStream) -> io::Resul
     }
 }
 
-/// Does what is asked for and gives the error number, 0 for none.
+/// Executes a request and returns the error number, 0 for success.
 fn carry_out(
     disk: &Inner,
     node: u8,
@@ -151,7 +151,7 @@ fn carry_out(
         }
         CMD_WRITE => disk.file.write_all_at(data, offset),
         CMD_TRIM | CMD_WRITE_ZEROES => zero(disk, offset, length),
-        // The host's page cache outlives every node: what was written is kept.
+        // The host's page cache outlives every node, so written data is safe.
         CMD_FLUSH => Ok(()),
         _ => return EINVAL,
     };

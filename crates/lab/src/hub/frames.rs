@@ -1,13 +1,12 @@
-//! Ethernet frames as QEMU's stream sockets carry them: a length of four bytes, big endian, and
-//! the frame.
+//! Ethernet frames in QEMU's stream sockets: a length of four bytes, big endian, and the frame.
 
-/// No Ethernet frame that a card here sends is longer, segmentation offload included.
+/// The maximum length of a frame from these cards, including segmentation offload.
 const FRAME_BYTES_MAX: usize = 80 * 1024;
 
 /// A hardware address.
 pub(super) type Mac = [u8; 6];
 
-/// Bytes that came from a card and are not whole frames yet.
+/// Bytes received from a card that are not complete frames yet.
 #[derive(Debug, Default)]
 pub(super) struct Inbox(Vec<u8>);
 
@@ -16,7 +15,7 @@ impl Inbox {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Takes out the whole frames; `None` if the stream is no stream of frames.
+    /// Takes the complete frames; `None` if the stream is malformed.
     pub(super) fn take(&mut self) -> Option<Vec<Vec<u8>>> {
         let mut frames = Vec::new();
         let mut at = 0;

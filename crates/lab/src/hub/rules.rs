@@ -1,4 +1,4 @@
-//! What happens to a frame on its way from one node to another.
+//! The rules for frames between nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,29 +7,29 @@ use std::time::Duration;
 /// From one node to another, by their numbers.
 pub(super) type Link = (u8, u8);
 
-/// How many frames went which way.
+/// Counters of frames in one direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Frames that were passed on.
     pub passed: u64,
     /// Their bytes.
     pub passed_bytes: u64,
-    /// Frames that a cut swallowed.
+    /// Frames dropped by a cut.
     pub cut: u64,
-    /// Frames that were lost by chance.
+    /// Frames dropped at random.
     pub lost: u64,
-    /// Frames that the receiver did not take in time: it is frozen, or slow.
+    /// Frames that the receiver did not read in time: it is frozen, or slow.
     pub overflowed: u64,
 }
 
-/// What becomes of a frame.
+/// What happens to a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is passed on after this time, mostly none.
+    /// It is passed on after this time, usually zero.
     Passed(Duration),
-    /// A cut swallowed it.
+    /// A cut dropped it.
     Cut,
-    /// It was lost by chance.
+    /// It was dropped at random.
     Lost,
     /// The receiver's queue was full.
     Overflowed,
@@ -66,7 +66,7 @@ impl Rules {
     }
 
     pub(super) fn judge(&mut self, from: u8, to: u8, bytes: usize) -> Fate {
-        // A node's own cards are not apart from each other.
+        // Cards of one node are never cut off from each other.
         let is_apart = from != to && (self.isolated.contains(&from) || self.isolated.contains(&to));
         let draw = self.chance.draw();
         let rule = self.link((from, to));
@@ -117,7 +117,7 @@ impl fmt::Display for Rules {
     }
 }
 
-/// Chance that is the same in each run: what was lost once is lost again.
+/// Pseudo-random numbers that are the same in each run, so that losses are reproducible.
 #[derive(Debug)]
 struct Chance(u64);
 

@@ -14,10 +14,10 @@ use super::rules::Fate;
 use super::{Hub, Socket};
 use crate::{LabError, Moment};
 
-/// How much waits for a card that does not read; a frozen node must not take the memory of all.
+/// The queue limit of a card that does not read, so that a frozen node does not exhaust memory.
 const OUTBOX_BYTES_MAX: usize = 4 << 20;
 
-/// How much is read from a card at once.
+/// The size of one read from a card.
 const READ_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
@@ -30,11 +30,11 @@ struct Port {
     outbox: Vec<u8>,
 }
 
-/// A frame that is on its way for some time.
+/// A delayed frame.
 #[derive(Debug, PartialEq, Eq)]
 struct Late {
     due: Moment,
-    /// Frames that are due at once go in the order of their coming.
+    /// Frames that are due at the same time go in the order of arrival.
     order: u64,
     from: u8,
     port: usize,
@@ -59,7 +59,7 @@ pub(super) struct Ports {
     hub: Hub,
     wake: OwnedFd,
     ports: Vec<Port>,
-    /// Where an address was last seen, on each segment.
+    /// The card where an address was last seen, on each segment.
     addresses: HashMap<(usize, Mac), usize>,
     late: BinaryHeap<Reverse<Late>>,
     sequence: u64,
@@ -104,7 +104,7 @@ impl Ports {
         }
     }
 
-    /// Waits for something to do, and says on which ports.
+    /// Waits for events, and returns their ports.
     fn wait(&self) -> Vec<usize> {
         let timeout = self
             .late
@@ -205,7 +205,7 @@ impl Ports {
 }
 
 impl Port {
-    /// A QEMU that was started anew connects anew.
+    /// A restarted QEMU connects again.
     fn accept(&mut self) {
         if let Ok((stream, _)) = self.listener.accept()
             && stream.set_nonblocking(true).is_ok()
@@ -255,7 +255,7 @@ impl Port {
     }
 }
 
-/// Rounded up, or the thread would wake too early and turn until it is time.
+/// Rounded up; otherwise the thread would wake too early and spin.
 fn timespec(duration: Duration) -> Timespec {
     let nanos = duration.subsec_nanos();
     Timespec {

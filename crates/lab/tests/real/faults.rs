@@ -1,4 +1,4 @@
-//! Each way to break a node, and its watchdogs.
+//! Each fault of a node, and its watchdogs.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use lab::{DiskHealth, Lab, LabError, Moment, Node, Piece, wait_for};
 const SOON: Duration = Duration::from_secs(30);
 const MIB: u64 = 1 << 20;
 
-/// A node with a disk that has a file system with a file on it.
+/// A node with a disk, which has a file system with a file.
 fn with_data(lab: &Lab) -> (&Node, String) {
     let node = lab.node(1);
     let disk = lab.disk("data", 32 * MIB).unwrap();
@@ -20,7 +20,8 @@ fn with_data(lab: &Lab) -> (&Node, String) {
     (node, device)
 }
 
-/// After a boot: what was on the disk is there, the rest is not, and the node is itself.
+/// After a boot: the disk's content is there, everything else is gone, and the node has its
+/// identity.
 fn is_itself_again(node: &Node, device: &str) {
     node.wait_until(SOON, &format!("[ -b {device} ]")).unwrap();
     let kept = node.check(&format!(
@@ -93,13 +94,13 @@ fn a_panic_is_on_the_console_and_resets_the_node() {
     is_itself_again(node, &device);
 }
 
-/// Seconds that the node believes to have been up.
+/// The uptime that the node reports, in seconds.
 fn uptime(node: &Node) -> f64 {
     let text = node.check("cut -d' ' -f1 /proc/uptime").unwrap();
     text.parse().unwrap()
 }
 
-/// Lets time pass in which a node is stopped.
+/// Lets time pass while a node is stopped.
 fn pass(time: Duration) {
     let begun = Moment::now();
     wait_for("time to pass", 2 * time, || begun.elapsed() > time).unwrap();
@@ -170,14 +171,14 @@ fn failing_and_stalled_disks_are_so_for_one_node_alone() {
     let healed = Moment::now();
     disk.set_health(1, DiskHealth::Well);
     assert!(stalled.wait(SOON).unwrap().success());
-    // The log knows whose write came when.
+    // The log shows the node and time of every write.
     let write = disk
         .wait_for_write(SOON, |write| write.at > healed)
         .unwrap();
     assert_eq!((write.node, write.offset, write.bytes), (1, 0, 4096));
 }
 
-/// Opens a watchdog, never feeds it, and gives the time until the node is reset.
+/// Opens a watchdog without feeding it, and returns the time until the node is reset.
 fn bite(node: &Node, open: &str) -> Duration {
     let before = node.boot_id().unwrap();
     let job = node

@@ -1,4 +1,4 @@
-//! What nodes are hosts of: containers with cgroup v2, guests with KVM.
+//! Guests on nodes: containers with cgroup v2, virtual machines with KVM.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn a_container_has_the_memory_that_it_was_given_and_no_more() {
     let limit = "cat /sys/fs/cgroup/lxc.payload.c1/memory.max || \
                  cat $(find /sys/fs/cgroup -name 'lxc.payload.c1')/memory.max";
     assert_eq!(node.check(limit).unwrap(), (64 << 20).to_string());
-    // `tail` keeps what has no line ends, and is killed for it; a smaller piece fits.
+    // `tail` buffers input without line ends, and is killed for it; a smaller amount fits.
     let fits = inside("busybox head -c 20000000 /dev/zero | busybox tail -c 1 | busybox wc -c");
     assert_eq!(fits.text(), "1");
     let greedy = inside("busybox tail /dev/zero");
@@ -54,8 +54,8 @@ fn a_container_has_the_memory_that_it_was_given_and_no_more() {
     node.check("lxc-stop -k -n c1").unwrap();
 }
 
-/// A boot sector for the first serial port: writes "kvm" and a line end there, and ends QEMU by
-/// the debug exit device with a code that nothing else has.
+/// A boot sector for the first serial port: writes "kvm" and a line end, and ends QEMU by the debug
+/// exit device with a code of its own.
 fn boot_sector() -> Vec<u8> {
     let mut sector = vec![0xba, 0xf8, 0x03]; // mov dx, 0x3f8
     for byte in b"kvm\n" {

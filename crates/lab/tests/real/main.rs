@@ -1,5 +1,5 @@
-//! What the lab does, and what kernels do in it. Each test needs built parts, so all are left out
-//! of `cargo test`; `./x lab test` runs them.
+//! Tests of the lab, and of kernels in it. Each needs built parts, so `cargo test` leaves all of
+//! them out; `./x lab test` runs them.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,

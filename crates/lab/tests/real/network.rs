@@ -1,4 +1,4 @@
-//! What the kernel's network does, and each way to break the lab's.
+//! The kernel's network, and each fault of the lab's.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ fn a_bond_goes_on_over_the_other_card_when_a_cable_is_pulled() {
     );
     assert_eq!(a.check("cat /sys/class/net/eth1/carrier").unwrap(), "0");
     assert!(reaches(b, "192.0.2.1"));
-    // With no cable left there is no way; with the first one back there is one again.
+    // With all links down there is no path; with the first one up there is one again.
     a.unplug(2).unwrap();
     assert!(!reaches(b, "192.0.2.1"));
     a.plug(1).unwrap();
@@ -113,7 +113,7 @@ fn cuts_are_between_pairs_and_isolation_from_all() {
 fn a_one_way_cut_lets_the_other_way_through() {
     let lab = Lab::start(2).unwrap();
     let (hub, a, b) = (lab.hub(), lab.node(1), lab.node(2));
-    // Neighbours are known for good, so that nobody has to ask for addresses.
+    // Neighbour entries are permanent, so that no ARP is needed.
     for (node, other) in [(a, b), (b, a)] {
         let (address, mac) = (other.address(), other.mac(0));
         node.check(&format!(
@@ -161,7 +161,7 @@ fn frames_are_lost_by_share_and_come_late() {
         .find(|line| line.contains("packets transmitted"))
         .and_then(|line| line.split(", ").nth(1)?.split(' ').next()?.parse().ok())
         .unwrap();
-    // Half of the questions get there, and half of their answers come back.
+    // Half of the requests arrive, and half of their answers return.
     assert!((8..=45).contains(&answered), "{said}");
     assert!(hub.counters(a, b).lost > before.lost + 20);
     hub.heal();

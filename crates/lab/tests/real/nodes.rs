@@ -1,4 +1,4 @@
-//! Nodes: who they are, what runs on them, and that nothing of them stays.
+//! Nodes: their identity, their scripts, and that nothing of them stays.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -61,7 +61,7 @@ fn scripts_have_input_output_codes_and_signals() {
         (output.code, output.text(), output.error_text()),
         (7, "out".to_owned(), "err".to_owned())
     );
-    // What a daemon inherits does not keep its starter from ending.
+    // Descriptors inherited by a daemon do not keep its starter from ending.
     let begun = Moment::now();
     let daemon = node.check("sleep 100 & echo $!").unwrap();
     node.check(&format!("kill -0 {daemon}")).unwrap();
@@ -72,7 +72,7 @@ fn scripts_have_input_output_codes_and_signals() {
     assert!(matches!(late, Err(LabError::Timeout { .. })), "{late:?}");
     node.wait_until(SOON, "! kill -0 $(cat /run/late) 2>/dev/null")
         .unwrap();
-    // Scripts run side by side, and each gets its own input.
+    // Scripts run in parallel, and each gets its own input.
     let jobs: Vec<_> = (0..3)
         .map(|_| node.spawn_with_input("tr a-z A-Z").unwrap())
         .collect();
@@ -110,7 +110,7 @@ fn files_come_and_go_whole() {
     println!("20 MiB were delivered in {:?}", begun.elapsed());
     assert_eq!(node.check("stat -c %s /opt/fresh/big").unwrap(), "20971520");
     assert_eq!(node.get("/opt/fresh/sub/small").unwrap(), b"small");
-    // The disk that brought it is gone, and its place is free for the next.
+    // The disk of the delivery is gone, and its slot is free for the next.
     node.deliver(&[&folder.join("sub/small")], "/opt").unwrap();
     assert_eq!(
         node.check("ls /dev/disk/by-id | grep -c delivery || true")
@@ -246,7 +246,7 @@ fn the_command_line_starts_runs_breaks_and_ends_a_lab() {
 fn nothing_stays_of_a_lab_whose_supervisor_is_killed() {
     let cache = second_cache();
     let cache = cache.path();
-    // The supervisor is told its cache by its environment; QEMUs name it in their arguments.
+    // The supervisor gets its cache from its environment; QEMUs have it in their arguments.
     let up = Command::new(env!("CARGO_BIN_EXE_lab"))
         .env("OSTLER_CACHE", cache)
         .args(["up", "2"])

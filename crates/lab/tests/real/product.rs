@@ -1,5 +1,5 @@
-//! Ostler as a user has it installed: the Debian package on a node, its units, a guest with KVM
-//! that outlives all of them.
+//! Ostler as installed by users: the Debian package on a node, its units, and a guest with KVM that
+//! outlives all of them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,19 +20,19 @@ fn boot_sector() -> Vec<u8> {
     sector
 }
 
-/// Whether KVM works is asked of the probe guest, or the administrator says so.
+/// Whether the probe guest finds out if KVM works, or the administrator says so.
 #[derive(PartialEq)]
 enum Kvm {
     Probed,
     Given,
 }
 
-/// A node with the package on it, both units running.
+/// A node with the package installed and both units running.
 fn installed(lab: &Lab, kvm: Kvm) -> &Node {
     let package = std::env::var_os("OSTLER_LAB_DEB").expect("./x lab test names the package");
     let package = PathBuf::from(package);
     let node = lab.node(1);
-    // Images are opened past the page cache, which the node's own root, a tmpfs, cannot do.
+    // Images are opened with direct I/O, which the node's own root, a tmpfs, does not support.
     let disk = lab.disk("images", 1 << 30).unwrap();
     let device = node.attach(&disk).unwrap();
     node.check(&format!(
@@ -52,9 +52,8 @@ fn installed(lab: &Lab, kvm: Kvm) -> &Node {
     node
 }
 
-/// Waits until the probe guest has shown that KVM works. It has five seconds for what takes three
-/// here while nothing else runs, so a busy machine may say no at first; the agent asks anew when
-/// it starts.
+/// Waits until the probe guest has shown that KVM works. It has five seconds, and needs three here
+/// on an idle host, so on a busy one it may fail at first; the agent probes again when it starts.
 fn is_proven(node: &Node) {
     let said = "journalctl -u ostler-node -o cat";
     for attempt in 1..=5 {
@@ -109,10 +108,10 @@ fn property(node: &Node, unit: &str, name: &str) -> String {
         .unwrap()
 }
 
-/// Something that is asked of the node, with its options, and awaited.
+/// A request to the node, with its parameters, whose task is awaited.
 type Post<'a> = &'a dyn Fn(&str, &[(&str, &str)]);
 
-/// Makes guest 100, which has KVM and a disk that boots, starts it, and gives its process.
+/// Creates guest 100 with KVM and a bootable disk, starts it, and returns its process.
 fn start_guest_by(node: &Node, post: Post<'_>) -> u64 {
     let options = [
         ("vmid", "100"),
@@ -175,7 +174,7 @@ fn pid_of_guest(node: &Node) -> u64 {
     status["pid"].as_u64().unwrap()
 }
 
-/// The guest writes on, so it runs.
+/// The guest keeps writing, so it runs.
 fn writes(node: &Node) {
     let heard = "timeout 30 socat -u UNIX:/run/ostler/guests/100/serial0.sock STDOUT | head -c 3";
     assert_eq!(node.check(heard).unwrap(), "kkk");
@@ -207,7 +206,7 @@ fn the_package_runs_as_its_users_and_uses_kvm() {
         "{line}"
     );
     let group = "/sys/fs/cgroup/system.slice/ostler-guests.service/ostler/guest-100/cgroup.procs";
-    // Beside it there may be a thread of the kernel that serves its KVM.
+    // The group may also contain a kernel thread for its KVM.
     let members = node.check(&format!("cat {group}")).unwrap();
     assert!(
         members.lines().any(|pid| pid == guest.to_string()),
@@ -274,7 +273,7 @@ fn removal_leaves_guests_running_and_purge_leaves_images() {
         );
     }
     writes(node);
-    // Installed again, it knows the guest, and that it runs.
+    // Reinstalled, it knows the guest, and that it runs.
     install(node, "/opt/ostler.deb");
     assert_eq!(pid_of_guest(node), guest);
     node.check("DEBIAN_FRONTEND=noninteractive apt-get purge -y -q ostler 2>&1")

@@ -1,4 +1,4 @@
-//! The host of the crate `sys`, with its own tests, on systemd with cgroup v2.
+//! The host of the crate `sys`, with its own tests, under systemd with cgroup v2.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use lab::{Lab, Node};
 
 const SOON: Duration = Duration::from_secs(120);
 
-/// The unit whose tree of control groups guests are in, as it is packaged.
+/// The packaged unit whose control groups contain the guests.
 const GUESTS: &[u8] = include_bytes!("../../../../packaging/systemd/ostler-guests.service");
 
 /// Runs all tests of `sys::RealHost` in a node. None is left out there.
@@ -15,7 +15,7 @@ fn conforms(node: &Node) {
     let output = node
         .run_within(SOON, "/opt/real --test-threads=1 --show-output 2>&1")
         .unwrap();
-    // Set off, so that nobody takes the results for ours.
+    // Indented, so that the results are not mistaken for ours.
     let text = output.text().replace('\n', "\n    | ");
     assert!(output.success(), "{text}");
     assert!(!text.contains("left out"), "{text}");
@@ -39,7 +39,7 @@ fn scopes_are_what_they_are_elsewhere_on_systemd_with_cgroup_v2() {
         node.check("stat -fc %T /sys/fs/cgroup").unwrap(),
         "cgroup2fs"
     );
-    // At the top of the tree, and then in the one that systemd has delegated.
+    // At the top of the tree, and then in the delegated one.
     conforms(node);
     node.put("/etc/systemd/system/ostler-guests.service", GUESTS, 0o644)
         .unwrap();
@@ -56,7 +56,7 @@ fn scopes_are_what_they_are_elsewhere_on_systemd_with_cgroup_v2() {
             "{controllers}"
         );
     }
-    // Nothing was left, so systemd ends the unit whole.
+    // Nothing was left, so systemd stops the unit completely.
     assert_eq!(
         node.check(&format!("cd {delegated} && echo */")).unwrap(),
         "keeper/"

@@ -1,4 +1,4 @@
-//! What the kernel's storage does: LVM, ZFS, DRBD, NFS, iSCSI.
+//! The kernel's storage: LVM, ZFS, DRBD, NFS, iSCSI.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn zfs_pools_volumes_and_snapshots_go_to_another_node() {
          zfs snapshot tank/volume@two",
     )
     .unwrap();
-    // The whole of the first snapshot, and what the second adds to it.
+    // The whole first snapshot, and the increment of the second.
     for send in [
         "zfs send tank/volume@one",
         "zfs send -i @one tank/volume@two",
@@ -118,7 +118,7 @@ fn drbd_data_is_on_the_peer_when_the_primary_dies() {
             .disk(&format!("replica{}", node.number()), 64 * MIB)
             .unwrap();
         let device = node.attach(&disk).unwrap();
-        // The same path on both, as the configuration is the same.
+        // The same path on both nodes, since they share the configuration.
         node.check(&format!("ln -s {device} /dev/replica")).unwrap();
         let config = drbd_config(node, "/dev/replica");
         node.put("/etc/drbd.d/r0.res", config.as_bytes(), 0o644)
@@ -150,7 +150,7 @@ fn drbd_data_is_on_the_peer_when_the_primary_dies() {
     assert_eq!(b.check("cat /mnt/data/file").unwrap(), "precious");
     b.check("echo more >/mnt/data/second; sync /mnt/data/second")
         .unwrap();
-    // The judge's view: from the death on there was one writer.
+    // By the harness's clock: from the death on there was one writer.
     let late = |at: usize| {
         disks[at]
             .writes()
@@ -223,7 +223,7 @@ fn iscsi_targets_are_disks_of_another_node() {
              echo remote >/mnt/lun/file; umount /mnt/lun; iscsiadm -m node --logout"
         ))
         .unwrap();
-    // The target has its disk to itself as long as it has it.
+    // The target keeps its disk in use as long as it is exported.
     target
         .check(&format!(
             "set -e; cd /sys/kernel/config/target; group=iscsi/iqn.2026-01.lab:lun/tpgt_1
