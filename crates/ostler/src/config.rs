@@ -9,30 +9,30 @@ use model::NodeName;
 use node::{DEFAULT_GUEST_UIDS, GuestUids, Paths};
 use serde::Deserialize;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct File {
-    /// The node's name; the host name's first label otherwise.
+    /// The node's name; by default the first label of the host name.
     node: Option<String>,
-    /// Where the API listens.
+    /// The address that the API listens on.
     listen: Option<SocketAddr>,
-    /// Whether KVM works here; a probe decides otherwise.
+    /// Whether KVM works here; by default a probe decides.
     kvm: Option<bool>,
-    /// Emulate guests that ask for KVM where there is none.
+    /// Emulate guests that request KVM on a host without it.
     emulate: bool,
     /// The user of the API process.
     api_user: Option<String>,
-    /// The user of programs that work for guests.
+    /// The user for programs that work for guests.
     guest_user: Option<String>,
     /// The uids of guests, `FIRST-LAST`.
     guest_uids: Option<String>,
-    /// The pause before `ostler run` starts a role again that died.
+    /// The pause before `ostler run` restarts a role that died.
     restart_pause_ms: Option<u64>,
 }
 
 impl File {
-    /// What is wrong is said in one line, with the number of the line that it is in.
+    /// Errors are one line, with the number of the wrong line.
     fn parse(text: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
@@ -54,7 +54,7 @@ pub(crate) struct Config {
     pub(crate) guest_user: Option<(u32, u32)>,
     pub(crate) guest_uids: GuestUids,
     pub(crate) restart_pause: Duration,
-    /// Below which all scopes of this node lie.
+    /// The name above all scopes of this node.
     pub(crate) scope_root: String,
 }
 
@@ -119,7 +119,7 @@ fn host_name() -> Result<String> {
     Ok(name.split('.').next().unwrap_or(name).to_owned())
 }
 
-/// Two nodes on one machine must not share scopes: a root of its own makes a name of its own.
+/// Two nodes on one host must not share scopes, so the name depends on the root folder.
 fn scope_root(root: &std::path::Path) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let suffix: String = root.display().to_string().chars().map(plain).collect();

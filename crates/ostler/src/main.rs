@@ -1,10 +1,10 @@
-//! The one binary: arguments, and which role they call for.
+//! The one binary: its arguments select the role.
 //!
 //! ```text
-//!   ostler run     supervises the two below, where systemd does not
+//!   ostler run     supervises the two below without systemd
 //!   ostler node    the agent, as root
 //!   ostler api     the public API, as user ostler
-//!   ostler …       commands for people and scripts, which speak to the agent's socket
+//!   ostler …       commands for users and scripts, over the agent's socket
 //!   pvesh, qm, …   the same, by the name that the program is called under
 //! ```
 
@@ -49,17 +49,17 @@ enum Command {
     Api,
     /// Print the operation table as JSON.
     ApiDump,
-    /// Print the script that completes commands in a shell.
+    /// Print the completion script of a shell.
     Completion { shell: cli::Shell },
     /// Write man pages into a folder.
     Man { folder: PathBuf },
-    /// Print what may stand for the last of these words; shells ask this.
+    /// Print the completions of the last of these words; for shells.
     #[command(hide = true)]
     Complete {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
-    /// Check one password with PAM; the agent starts this by itself.
+    /// Check one password with PAM; for the agent.
     #[command(hide = true)]
     PamHelper,
 }
@@ -123,7 +123,7 @@ fn run_role(role: &Command) -> Result<()> {
     })
 }
 
-/// Logs go to standard error, for the journal or whoever started us.
+/// Logs go to standard error, for the journal or the parent process.
 fn log() {
     let filter = EnvFilter::try_from_env("OSTLER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()

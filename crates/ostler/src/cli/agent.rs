@@ -1,4 +1,4 @@
-//! The agent of this machine, as commands ask it.
+//! The client of this host's agent, for commands.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use crate::config::Config;
 
-/// How long the first copy of the agent's state may take.
+/// The time limit of the first copy of the agent's state.
 const SNAPSHOT_TIMEOUT_S: u64 = 30;
 
-/// Asks the agent as root: the socket tells it who we are.
+/// Calls the agent as root: the kernel proves the caller's uid on the socket.
 pub(crate) struct Agent {
     pub(crate) node: NodeName,
     pub(crate) paths: Paths,
@@ -29,7 +29,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// The agent of this machine, or of `OSTLER_ROOT`. Connects when it is first asked.
+    /// The agent of this host, or of `OSTLER_ROOT`. Connects at the first call.
     pub(crate) fn of_this_machine() -> Result<Self> {
         let config = Config::load().context("reading the node's configuration")?;
         Ok(Self {
@@ -40,13 +40,13 @@ impl Agent {
         })
     }
 
-    /// Does an operation by its verb and path, e.g. `/nodes/{node}/qemu`; the node is ours
-    /// where the parameters do not name one.
+    /// Calls an operation by its verb and path, e.g. `/nodes/{node}/qemu`; the node is this one if
+    /// the parameters do not name one.
     pub(crate) async fn at(&self, verb: Verb, path: &str, params: Values) -> Result<Answer> {
         self.ask(row(verb, path)?, params).await
     }
 
-    /// Does an operation. Parameters are checked here first, where the mistake was made.
+    /// Calls an operation. Parameters are checked here first, close to the mistake.
     pub(crate) async fn ask(&self, row: &'static Row, mut given: Values) -> Result<Answer> {
         let takes_node = row.params.iter().flat_map(|group| group.iter());
         if takes_node
@@ -66,7 +66,7 @@ impl Agent {
         }
     }
 
-    /// `localhost` is what this node is called on itself.
+    /// `localhost` is replaced by this node's name.
     fn name_node(&self, given: &mut Values) {
         let is_ours = match given.get("node") {
             None => true,
@@ -77,7 +77,7 @@ impl Agent {
         }
     }
 
-    /// What the API process would answer, from a copy of the agent's state made for this.
+    /// The answer of the API process, from a copy of the agent's state made for this call.
     async fn ask_index(&self, row: &'static Row, params: &Values) -> Result<Answer> {
         let who = self.client.verify(Credential::Peer, None).await?;
         let index = Index::new(self.clock.clone());
@@ -91,7 +91,7 @@ impl Agent {
         Ok(index.ask(row, &who, params)?)
     }
 
-    /// A guest's run file: there while the guest runs.
+    /// A guest's run file, which exists while the guest runs.
     pub(crate) fn run_file(&self, vmid: model::VmId) -> PathBuf {
         self.paths.run_file(vmid)
     }
@@ -107,7 +107,7 @@ fn request(row: &Row, params: Values) -> Request {
     }
 }
 
-/// The row at a path of the table; an error that names it where this version has none.
+/// The row at a path of the table; the error names the path if this version has none.
 pub(crate) fn row(verb: Verb, path: &str) -> Result<&'static Row, Error> {
     find(verb, path).ok_or_else(|| {
         let text = format!(

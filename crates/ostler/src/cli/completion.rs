@@ -1,7 +1,7 @@
-//! What a shell may offer for the word that is being typed.
+//! Shell completion of the word that is being typed.
 //!
-//! The script that a shell loads (`ostler completion bash`) asks this program for every word, so
-//! that what is offered is always what this version knows.
+//! The script that a shell loads (`ostler completion bash`) calls this program for every word, so
+//! that the suggestions always fit this version.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,14 +14,14 @@ use super::commands::Program;
 use super::pvesh::{self, list::below};
 use super::{PROGRAMS, output};
 
-/// The shells that there is a script for.
+/// The shells with a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shell {
     Bash,
     Zsh,
 }
 
-/// Options of the output, which every command of Proxmox VE has here.
+/// Options of the output, common to all commands of Proxmox VE.
 const FORMATS: [&str; 5] = [
     "--output-format",
     "--human-readable",
@@ -70,7 +70,7 @@ pub(crate) fn script(shell: Shell) -> String {
     script.replace("NAMES", &names.join(" "))
 }
 
-/// Prints what may stand for the last of the words; the first is the program.
+/// Prints the suggestions for the last of the words; the first is the program.
 pub(crate) fn complete(ostler: &clap::Command, words: &[String]) -> anyhow::Result<()> {
     let lines = candidates(ostler, words).into_iter();
     output::print(&lines.map(|word| word + "\n").collect::<String>())
@@ -140,7 +140,7 @@ fn of_table(program: &Program, given: &[String], typed: &str) -> BTreeSet<String
     found
 }
 
-/// Options, or the values of the one that stands before.
+/// Options, or the values of the preceding one.
 fn of_options(
     groups: &[&[Field]],
     options: &[&Field],
@@ -153,7 +153,7 @@ fn of_options(
             .map(str::to_owned)
             .into();
     }
-    // What begins as an option is one, whatever stands before it.
+    // A word that begins like an option is one, in every place.
     let before = before.filter(|_| !typed.starts_with('-'));
     if let Some(field) = before.and_then(|name| find(groups, name)) {
         let values: &[&str] = match field.kind {
@@ -195,8 +195,8 @@ fn of_pvesh(given: &[String], typed: &str) -> BTreeSet<String> {
     }
 }
 
-/// Paths one step longer than the whole steps of what is typed. What is called by a name of its
-/// own (a node, a machine) is for whoever types; this node is `localhost`.
+/// Paths one segment longer than the complete segments that were typed. Names of objects (a node, a
+/// machine) are left to the user; this node is `localhost`.
 fn paths(typed: &str) -> BTreeSet<String> {
     let (base, _) = typed.rsplit_once('/').unwrap_or(("", ""));
     let children = below(&pvesh::segments(base));
@@ -210,7 +210,7 @@ fn paths(typed: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Our own commands, from what reads them.
+/// Our own commands, from their parser.
 fn of_ostler(ostler: &clap::Command, given: &[String], typed: &str) -> BTreeSet<String> {
     let mut at = ostler;
     for word in given {
@@ -263,7 +263,7 @@ mod tests {
     use crate::Arguments;
     use clap::CommandFactory;
 
-    /// What is offered at the end of a line.
+    /// The suggestions at the end of a line.
     fn offered(line: &str) -> Vec<String> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         candidates(&Arguments::command(), &words)

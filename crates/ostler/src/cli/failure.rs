@@ -1,7 +1,7 @@
-//! How a command fails: what is said, and the exit code.
+//! Errors of commands: text and exit code.
 //!
-//! Commands that bear names of Proxmox VE say what those say and exit with 255, whatever went
-//! wrong. `ostler` tells kinds of failure apart (docs/cli.md) and adds a hint where it has one.
+//! Commands with names of Proxmox VE print its texts and exit with 255 on every error. `ostler`
+//! distinguishes kinds of failure (docs/cli.md) and adds a hint if it has one.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(crate) fn usage(text: impl Into<String>) -> Error {
     Error::new(Usage(text.into()))
 }
 
-/// A task that was waited for did not end well.
+/// A task failed while the command waited for it.
 #[derive(Debug)]
 pub(crate) struct TaskFailed {
     pub(crate) upid: String,
@@ -42,10 +42,10 @@ impl fmt::Display for TaskFailed {
 
 impl std::error::Error for TaskFailed {}
 
-/// Whose manners a command has.
+/// The conventions that a command follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manners {
-    /// As the command of this name in Proxmox VE.
+    /// Those of the command of this name in Proxmox VE.
     Pve,
     /// Our own.
     Ostler,
@@ -58,7 +58,7 @@ const TASK_FAILED: u8 = 4;
 const SIGPIPE: u8 = 141;
 const PVE_FAILED: u8 = 255;
 
-/// Says what went wrong and answers the exit code.
+/// Prints an error and returns the exit code.
 pub(crate) fn report(manners: Manners, error: &Error) -> u8 {
     if error.is::<output::Closed>() {
         return SIGPIPE;
@@ -87,8 +87,8 @@ fn own_code(error: &Error) -> u8 {
     }
 }
 
-/// The text of an error in Proxmox VE's manner: a status where its clients look for one, then
-/// every wrong parameter on a line.
+/// The text of an error in Proxmox VE's form: a status where its clients expect one, then one line
+/// per wrong parameter.
 fn pve_text(error: &Error) -> String {
     let Some(refused) = error.downcast_ref::<model::Error>() else {
         return format!("{error:#}");
@@ -138,7 +138,7 @@ fn is_unreachable(error: &Error) -> bool {
     })
 }
 
-/// What to try next, where that can be told from the kind or the words of an error.
+/// A hint, if one follows from the kind or the text of an error.
 fn hint(error: &Error) -> Option<String> {
     let text = format!("{error:#}");
     let kind = error.downcast_ref::<model::Error>().map(|error| error.kind);
@@ -160,7 +160,7 @@ fn hint(error: &Error) -> Option<String> {
         return Some(hint.to_owned());
     }
     if text.contains("snapshot '") && text.ends_with("does not exist") {
-        return Some("'ostler vm snapshot list VMID' shows which there are".to_owned());
+        return Some("'ostler vm snapshot list VMID' lists the snapshots".to_owned());
     }
     if text.contains("not running") {
         return Some("'ostler vm start VMID' starts it".to_owned());

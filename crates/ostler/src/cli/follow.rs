@@ -15,28 +15,28 @@ use super::progress::Progress;
 const LOG: &str = "/nodes/{node}/tasks/{upid}/log";
 const STATUS: &str = "/nodes/{node}/tasks/{upid}/status";
 
-/// Lines that are asked for at once.
+/// Lines per request.
 const PAGE: usize = 1_000;
 
-/// The pause between two looks: short at first, as most tasks are over at once.
+/// The pause between two polls: short at first, as most tasks end quickly.
 const FIRST_PAUSE_MS: u64 = 20;
 const LAST_PAUSE_MS: u64 = 500;
 
-/// How long the agent may be out of reach.
+/// How long the agent may be out of reach, in seconds.
 const PATIENCE_S: u64 = 30;
 
-/// Where a task's log is shown.
+/// The output for a task's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
     Stdout,
-    /// Where standard output is for a program to read.
+    /// If standard output is for a program.
     Stderr,
     Nowhere,
 }
 
-/// Waits until a task has ended. Fails with `TaskFailed` where the task did.
+/// Waits until a task has ended. Fails with `TaskFailed` if the task did.
 ///
-/// Whoever waits may go away at any time: the task goes on.
+/// Interrupting the wait does not stop the task.
 pub(crate) async fn follow(agent: &Agent, upid: &str, log: Log) -> Result<()> {
     let task: Upid = upid.parse().context("the agent answered no task")?;
     let mut shown = Shown {
@@ -58,7 +58,7 @@ pub(crate) async fn follow(agent: &Agent, upid: &str, log: Log) -> Result<()> {
                 heard = agent.clock.monotonic();
                 more
             }
-            // An agent that is started again takes its tasks up again.
+            // A restarted agent continues its tasks.
             Err(error) if is_unavailable(&error) => {
                 if agent.clock.monotonic() - heard > Duration::from_secs(PATIENCE_S) {
                     return Err(error);
@@ -89,7 +89,7 @@ fn outcome(upid: &str, status: &str) -> Result<()> {
     Err(anyhow::Error::new(TaskFailed { upid, status }))
 }
 
-/// How the task ended; none while it runs.
+/// The task's exit status; none while it runs.
 async fn status(agent: &Agent, task: &Upid) -> Result<Option<String>> {
     let answer = agent.at(Verb::Get, STATUS, parameters(task)).await?.data;
     let ended = answer["status"] == "stopped";
@@ -139,9 +139,9 @@ struct Shown<'a> {
     progress: Progress,
 }
 
-/// What is found of a task.
+/// The state of a task.
 enum Look {
-    /// How it ended; all of its log is shown.
+    /// Its exit status; all of its log has been shown.
     Ended(String),
     Runs {
         more: bool,
@@ -150,7 +150,7 @@ enum Look {
 
 impl Shown<'_> {
     async fn look(&mut self) -> Result<Look> {
-        // The status first: what was logged before the end is then there to be read.
+        // The status first: lines logged before the end can then be read.
         let ended = status(self.agent, self.task).await?;
         let more = self.more().await?;
         let Some(status) = ended else {
@@ -160,7 +160,7 @@ impl Shown<'_> {
         Ok(Look::Ended(status))
     }
 
-    /// Shows what the log has got since; whether that is anything.
+    /// Shows new lines of the log; returns whether there were any.
     async fn more(&mut self) -> Result<bool> {
         if self.log == Log::Nowhere {
             return Ok(false);
@@ -178,12 +178,12 @@ impl Shown<'_> {
     }
 }
 
-/// The log's last line says how the task ended, which the exit code and the error do here.
+/// The log's last line is the task's result, which the exit code and the error report here.
 fn is_outcome(line: &str) -> bool {
     line == "TASK OK" || line.starts_with("TASK ERROR: ")
 }
 
-/// The UPID that a submit answered.
+/// The UPID in the answer of a submit.
 pub(crate) fn upid(data: &Value) -> Result<&str> {
     data.as_str().context("the agent answered no task")
 }

@@ -1,15 +1,15 @@
-//! Standard input, without keeping anybody who waits for something else besides.
+//! Standard input, without blocking other tasks.
 
 use std::io::Read;
 
 use anyhow::{Context, Result};
 use tokio::sync::mpsc::{Receiver, channel};
 
-/// What is typed, piece by piece. A thread of its own reads: a read cannot be given up, and the
-/// thread ends with the process.
+/// The input, in pieces. A thread of its own reads it: a read cannot be cancelled, and the thread
+/// ends with the process.
 pub(crate) struct Keyboard {
     pieces: Receiver<std::io::Result<Vec<u8>>>,
-    /// What was read beyond the last line that was asked for.
+    /// Input after the last requested line.
     rest: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Man pages, from the tables that the commands are made of.
+//! Man pages, generated from the commands' tables.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::commands::Program;
 use super::pvesh::usage::options_of;
 use super::{PROGRAMS, pvesh};
 
-/// Writes a page for every program into a folder, which is made where it is missing.
+/// Writes a page for every program into a folder, creating it if it is missing.
 pub(crate) fn write(folder: &Path, ostler: &clap::Command) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     for (name, text) in pages(ostler) {
@@ -28,7 +28,7 @@ fn pages(ostler: &clap::Command) -> Vec<(&'static str, String)> {
     pages
 }
 
-/// A page as it grows, in the language of `man`.
+/// A page under construction, in the language of `man`.
 struct Page(String);
 
 impl Page {
@@ -55,7 +55,7 @@ impl Page {
         self.0.push_str(&format!(".PP\n{}\n", escaped(text)));
     }
 
-    /// Lines as they stand.
+    /// Lines without filling.
     fn lines(&mut self, text: &str) {
         let text = text.trim_end().trim_start_matches('\n');
         self.0
@@ -80,7 +80,7 @@ impl Page {
     }
 }
 
-/// A text that says what it says: no line of it is a request, no character of it an escape.
+/// Escapes a text: no line of it is a request, no character an escape.
 fn escaped(text: &str) -> String {
     text.lines()
         .map(escaped_line)
@@ -127,7 +127,7 @@ fn pvesh_page() -> String {
     page.section("SYNOPSIS");
     page.lines(pvesh::USAGE);
     page.section("OPERATIONS");
-    page.text("What each takes is shown by 'pvesh usage PATH -v'.");
+    page.text("'pvesh usage PATH -v' shows the parameters.");
     for row in proto::table::rows() {
         let command = pvesh::command_of(row.verb);
         page.option(&format!("{command} {}", row.path), row.summary);
@@ -145,7 +145,7 @@ fn pveversion_page() -> String {
     page.section("SYNOPSIS");
     page.text("pveversion [--verbose]");
     page.section("OPTIONS");
-    page.option("-v, --verbose", "A line for each program that was found.");
+    page.option("-v, --verbose", "One line per installed program.");
     codes(&mut page);
     page.end()
 }
@@ -158,7 +158,7 @@ fn formats(page: &mut Page) {
     );
     page.option(
         "--human-readable 0|1",
-        "Sizes, times and shares as people write them.",
+        "Print sizes, times and shares with units.",
     );
     page.option("--noborder", "Tables without lines.");
     page.option("--noheader", "Tables without the names of columns.");
@@ -170,7 +170,7 @@ fn codes(page: &mut Page) {
     page.text("0 when it is done, 255 when it is not, 141 when its output is closed.");
 }
 
-/// Our own commands, from what reads them.
+/// Our own commands, from their parser.
 fn own(ostler: &clap::Command) -> String {
     let mut page = Page::new("ostler", "looks after your guests");
     page.section("SYNOPSIS");
@@ -191,7 +191,7 @@ fn own(ostler: &clap::Command) -> String {
         ("1", "Refused, or failed."),
         ("2", "The command line is wrong."),
         ("3", "The agent cannot be reached."),
-        ("4", "The task that was waited for failed."),
+        ("4", "The task failed."),
         ("141", "The output was closed."),
     ] {
         page.option(code, meaning);

@@ -1,4 +1,4 @@
-//! The command line: `ostler …` for people, and the names that people know.
+//! The command line: `ostler …` for people, and the command names of Proxmox VE.
 //!
 //! ```text
 //!   argv[0] or first word ─┬─ pvesh       every operation, from the table
@@ -12,7 +12,7 @@
 //!        UPID    → follow (log, bar) → exit code
 //! ```
 //!
-//! It speaks to the agent's socket as root and so works with the API down. It changes nothing by
+//! It uses the agent's socket as root, so it works while the API is down. It changes nothing by
 //! itself. **Only `output` prints.**
 
 mod agent;
@@ -49,7 +49,7 @@ pub(crate) use man::write as write_man_pages;
 pub(crate) use native::{TaskCommand, VmCommand, run_task, run_vm};
 pub(crate) use output::{line, print};
 
-/// A command that bears a name of Proxmox VE.
+/// A command with a name of Proxmox VE.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Known {
     Pvesh,
@@ -57,7 +57,7 @@ pub(crate) enum Known {
     Pveversion,
 }
 
-/// Programs whose commands are a table.
+/// Programs whose commands are in a table.
 const PROGRAMS: [Program; 3] = [qm::PROGRAM, pvesm::PROGRAM, pveum::PROGRAM];
 
 impl Known {
@@ -72,8 +72,8 @@ impl Known {
         }
     }
 
-    /// The command that a program's name means, with its arguments: by the name it was called
-    /// under, or by the first word after `ostler`.
+    /// The command for a program's name, with its arguments: by the name of the executable, or by
+    /// the first word after `ostler`.
     pub(crate) fn of(arguments: &[OsString]) -> Option<(Self, Vec<OsString>)> {
         let called = Path::new(arguments.first()?).file_name()?.to_str()?;
         if let Some(known) = Self::from_name(called) {
@@ -83,7 +83,7 @@ impl Known {
         Self::from_name(word).map(|known| (known, arguments[2..].to_vec()))
     }
 
-    /// Runs the command; its errors are told.
+    /// Runs the command and prints its errors.
     pub(crate) fn run(self, arguments: Vec<OsString>) -> ExitCode {
         let text = arguments.into_iter().map(|argument| {
             argument
@@ -103,12 +103,12 @@ impl Known {
     }
 }
 
-/// Runs one of our own commands; its errors are told.
+/// Runs one of our own commands and prints its errors.
 pub(crate) fn run_own(command: impl Future<Output = Result<()>>) -> ExitCode {
     end(Manners::Ostler, block_on(command))
 }
 
-/// Tells why anything of ours failed.
+/// Prints an error of our own commands.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(failure::report(Manners::Ostler, error))
 }
@@ -126,7 +126,7 @@ fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
         .build()
         .context("starting the runtime")?;
     let done = runtime.block_on(command);
-    // A thread that still reads the keyboard does not keep us.
+    // A thread that still reads the keyboard must not delay the exit.
     runtime.shutdown_background();
     done
 }

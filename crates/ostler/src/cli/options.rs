@@ -1,4 +1,4 @@
-//! `--name value` as Proxmox VE's commands read it, against the fields of an operation.
+//! Parses `--name value` like Proxmox VE's commands, against the fields of an operation.
 
 use model::schema::{Field, Format, Kind, Values, find};
 use model::{Error, FieldErrors};
@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::format::{Style, UNKNOWN};
 
-/// A command line taken apart.
+/// A parsed command line.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Given {
     pub(crate) positionals: Vec<String>,
     pub(crate) values: Values,
     pub(crate) style: Style,
-    /// Secrets that are named without a value, to be asked for.
+    /// Secrets named without a value, to be asked for.
     pub(crate) asked: Vec<String>,
-    /// Secrets whose value stands among the arguments.
+    /// Secrets with a value among the arguments.
     pub(crate) told: Vec<String>,
 }
 
@@ -29,12 +29,11 @@ impl Given {
     }
 }
 
-/// Reads arguments. What stands where the row has no option is an error, except options of the
-/// output (`--output-format` and the like), which every command has.
+/// Parses arguments. An option that the row does not have is an error, except output options
+/// (`--output-format` and the like), which every command has.
 ///
-/// Options may be cut short as far as it stays clear which is meant, and begin with one dash or
-/// two. A boolean may stand without a value. An option given twice is a list where the field is
-/// one.
+/// Options may be abbreviated as long as they are unambiguous, and begin with one dash or two. A
+/// boolean needs no value. An option given twice is a list if the field is one.
 pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, Error> {
     let mut given = Given::default();
     let mut wrong = FieldErrors::new();
@@ -106,8 +105,8 @@ pub(crate) fn parse(arguments: &[String], fields: &[&[Field]]) -> Result<Given, 
     }
 }
 
-/// The whole name of an option; as it is where nothing begins so. The reason where more than one
-/// may be meant.
+/// The full name of an option; unchanged if no option begins like it. The error is for ambiguous
+/// ones.
 fn full_name(fields: &[&[Field]], given: &str) -> Result<String, String> {
     if find(fields, given).is_some() || Style::is_option(given) {
         return Ok(given.to_owned());
@@ -132,7 +131,7 @@ fn full_name(fields: &[&[Field]], given: &str) -> Result<String, String> {
     }
 }
 
-/// Options whose value has no place among arguments, which every user of the machine can read.
+/// Options whose values must not be among the arguments, which every user of the host can read.
 fn is_secret(name: &str) -> bool {
     name.contains("password")
 }
@@ -154,8 +153,8 @@ fn option_name(argument: &str) -> Option<&str> {
         .then_some(name)
 }
 
-/// Whether what follows an option is the next option, so that the first lacks its value. A value
-/// that begins with a dash is written `--name=-value`.
+/// Whether the next argument is an option, so that this one lacks its value. A value that begins
+/// with a dash is written `--name=-value`.
 fn is_option(argument: &str) -> bool {
     argument.starts_with("--") && argument.len() > 2
 }

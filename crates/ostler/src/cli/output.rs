@@ -1,14 +1,14 @@
-//! The one place where commands print.
+//! All output of commands.
 //!
-//! A pipe that nobody reads any more is no failure of the command: it ends quietly with the code
-//! that a shell shows for `SIGPIPE`.
+//! A closed pipe is not a failure of the command: it ends quietly with the code that a shell shows
+//! for `SIGPIPE`.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anyhow::{Result, anyhow};
 
-/// Whoever read our output has gone.
+/// The reader of our output is gone.
 #[derive(Debug)]
 pub(crate) struct Closed;
 
@@ -20,12 +20,12 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
-/// Writes to standard output as it is, and at once.
+/// Writes to standard output at once.
 pub(crate) fn print(text: &str) -> Result<()> {
     bytes(text.as_bytes())
 }
 
-/// The same for what a guest's console says.
+/// The same for the output of a guest's console.
 pub(crate) fn bytes(content: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = out.write_all(content).and_then(|()| out.flush());
@@ -40,7 +40,7 @@ pub(crate) fn line(text: &str) -> Result<()> {
     print(&format!("{text}\n"))
 }
 
-/// Writes a line to standard error. Where even that is gone, nobody is left to tell.
+/// Writes a line to standard error; failures are ignored.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
@@ -51,12 +51,12 @@ pub(crate) fn prompt(text: &str) {
     let _ = write!(err, "{text}").and_then(|()| err.flush());
 }
 
-/// Whether somebody watches standard output.
+/// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// How many characters a line of the terminal has.
+/// The width of the terminal, in characters.
 pub(crate) fn terminal_width() -> usize {
     const USUAL: usize = 80;
     let size = rustix::termios::tcgetwinsize(io::stdout());

@@ -1,4 +1,4 @@
-//! A task's log on a terminal: lines that say how far it is become one bar that moves.
+//! A task's log on a terminal: progress lines are replaced by a moving bar.
 
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ const CLEAR: &str = "\r\x1b[K";
 /// Shows a log line by line.
 pub(super) struct Progress {
     has_bar: bool,
-    /// A bar stands on the current line.
+    /// The current line has a bar.
     drawn: bool,
 }
 
@@ -42,7 +42,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Leaves nothing of the bar behind.
+    /// Clears the bar.
     pub(super) fn end(&mut self) -> Result<()> {
         self.clear()
     }
@@ -55,7 +55,7 @@ impl Progress {
     }
 }
 
-/// The share that a line like `transferred 1.0 GiB of 4.0 GiB (25.00%)` tells, from 0 to 1.
+/// The share in a line like `transferred 1.0 GiB of 4.0 GiB (25.00%)`, from 0 to 1.
 fn share(line: &str) -> Option<f64> {
     let (before, _) = line.rsplit_once("%)")?;
     let (_, number) = before.rsplit_once('(')?;
@@ -63,7 +63,7 @@ fn share(line: &str) -> Option<f64> {
     (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
 }
 
-/// `N of M bytes`, which tasks log, as people write sizes.
+/// Adds units to `N of M bytes`, as tasks log it.
 fn with_units(line: &str) -> String {
     let found = || {
         let (before, rest) = line.split_once(" bytes (")?;
@@ -79,7 +79,7 @@ fn with_units(line: &str) -> String {
     found().unwrap_or_else(|| line.to_owned())
 }
 
-/// A line that is wider than the terminal would be two, of which only one is cleared.
+/// A line wider than the terminal would wrap, and only its last part would be cleared.
 fn cut(text: &str, width: usize) -> String {
     text.chars().take(width).collect()
 }

@@ -1,4 +1,4 @@
-//! `pveversion`: the version that is answered for, and with `-v` what it stands on.
+//! `pveversion`: the API version, and with `-v` the versions of the programs in use.
 
 use anyhow::Result;
 use proto::{API_VERSION, REPOSITORY_ID};
@@ -34,8 +34,8 @@ fn short(kernel: &str) -> String {
     format!("pve-manager/{API_VERSION}/{REPOSITORY_ID} (running kernel: {kernel})")
 }
 
-/// Programs that guests and storages stand on: the package as Proxmox VE calls it, and how the
-/// program is asked for its version.
+/// Programs that guests and storages need: Proxmox VE's package name, and the command that prints
+/// the version.
 const PROGRAMS: &[(&str, &str, &str)] = &[
     ("pve-qemu-kvm", "qemu-system-x86_64", "--version"),
     ("lxc-pve", "lxc-start", "--version"),
@@ -57,7 +57,7 @@ fn long(kernel: &str, ask: impl Fn(&str, &str) -> Option<String>) -> String {
     text
 }
 
-/// The first word of a line that begins as versions do: `zfs-2.1.11-1` is 2.1.11-1.
+/// The first word of a line that looks like a version: `zfs-2.1.11-1` is 2.1.11-1.
 fn version_in(line: &str) -> Option<&str> {
     let words = line
         .split_whitespace()
@@ -66,7 +66,7 @@ fn version_in(line: &str) -> Option<&str> {
     versions.next()
 }
 
-/// What a program says of itself; none where it is not installed.
+/// A program's version output; none if it is not installed.
 #[expect(
     clippy::disallowed_methods,
     reason = "asks a program for its version as any user may; nothing on the host changes"

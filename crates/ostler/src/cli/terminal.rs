@@ -17,8 +17,8 @@ use super::output;
 /// Ctrl-O.
 const ESCAPE: u8 = 0x0f;
 
-/// Connects until the escape is typed or the guest ends. `port` is `serialN`, else the first
-/// that there is.
+/// Connects until the escape is typed or the guest ends. `port` is `serialN`; by default the first
+/// one.
 pub(crate) async fn run(
     agent: &Agent,
     vmid: VmId,
@@ -124,7 +124,7 @@ async fn connect(stream: UnixStream, escape: u8) -> Result<()> {
     }
 }
 
-/// A mode of the terminal, for as long as this value lives.
+/// A mode of the terminal, until this value is dropped.
 pub(super) struct TerminalMode {
     before: Option<Termios>,
 }
@@ -135,7 +135,7 @@ impl TerminalMode {
         Self::change(Termios::make_raw)
     }
 
-    /// What is typed is not shown.
+    /// Input is not echoed.
     pub(super) fn without_echo() -> Result<Self> {
         Self::change(|mode| mode.local_modes.remove(LocalModes::ECHO))
     }

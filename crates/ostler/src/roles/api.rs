@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::certificate::{ApiCertificate, fingerprint};
 use crate::config::Config;
 
-/// Becomes the user of the API where root started it. Before there is a second thread.
+/// Switches to the API's user if root started it. Must run before there is a second thread.
 pub(crate) fn become_api_user(config: &Config) -> Result<()> {
     let (uid, gid) = config.api_user;
     if uid == 0 {
@@ -25,10 +25,10 @@ pub(crate) fn become_api_user(config: &Config) -> Result<()> {
 }
 
 /// Descriptors for all connections that the front admits and for their consoles, with room to
-/// spare: the usual 1,024 are not enough.
+/// spare: the default of 1,024 is not enough.
 const DESCRIPTORS: u64 = 65_536;
 
-/// Takes as many descriptors as are wanted and allowed.
+/// Raises the limit of descriptors as far as needed and allowed.
 fn allow_descriptors() {
     let limits = getrlimit(Resource::Nofile);
     let current = limits

@@ -1,7 +1,7 @@
-//! The node's own certificate authority and the API's certificate, made at first start.
+//! The node's own certificate authority and the API's certificate, created at the first start.
 //!
 //! ```text
-//!   tls/ca.pem, tls/ca.key      the CA; its key is root's alone
+//!   tls/ca.pem, tls/ca.key      the CA; only root may read its key
 //!   api/chain.pem, api/key.pem  what the API serves; the key is the API user's
 //! ```
 
@@ -20,7 +20,7 @@ use sys::SharedHost;
 
 use crate::config::Config;
 
-/// Where the API finds what it serves.
+/// The paths of the API's certificate and key.
 pub(crate) struct ApiCertificate {
     pub(crate) chain: PathBuf,
     pub(crate) key: PathBuf,
@@ -36,11 +36,11 @@ impl ApiCertificate {
     }
 }
 
-/// How often the API looks for its certificate.
+/// How often the API checks for its certificate.
 const LOOK_MS: u64 = 50;
 
 impl ApiCertificate {
-    /// Waits until the agent has made the certificate, as it does at its first start.
+    /// Waits until the agent has created the certificate, at its first start.
     pub(crate) async fn wait_for(&self) {
         let mut is_told = false;
         while !self.chain.exists() || !self.key.exists() {
@@ -53,8 +53,8 @@ impl ApiCertificate {
     }
 }
 
-/// Makes what is missing. Answers the fingerprint of the certificate that is served, as
-/// browsers show it.
+/// Creates what is missing. Returns the fingerprint of the API's certificate, in the format of
+/// browsers.
 pub(crate) async fn ensure(config: &Config, host: &SharedHost) -> Result<String> {
     let tls = config.paths.tls();
     let served = ApiCertificate::of(&config.paths);
@@ -80,7 +80,7 @@ pub(crate) async fn ensure(config: &Config, host: &SharedHost) -> Result<String>
     fingerprint(&served.chain)
 }
 
-/// The CA's certificate as PEM, and what signs with its key; made where they are missing.
+/// The CA's certificate as PEM, and a signer with its key; both are created if missing.
 async fn authority(host: &SharedHost, tls: &Path) -> Result<(String, Issuer<'static, KeyPair>)> {
     let (certificate_path, key_path) = (tls.join("ca.pem"), tls.join("ca.key"));
     let mut name = DistinguishedName::new();

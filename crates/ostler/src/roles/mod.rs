@@ -9,13 +9,13 @@ pub(crate) use api::{api, become_api_user};
 pub(crate) use node::node;
 pub(crate) use supervise::supervise;
 
-/// The program that runs, also where its file was replaced or lies below a folder that its user
-/// may not enter.
+/// The running program, even if its file was replaced or is below a folder that its user may not
+/// enter.
 const ITSELF: &str = "/proc/self/exe";
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits until somebody asks us to end.
+/// Waits for a signal to end.
 async fn asked_to_end() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,4 @@
-//! `ostler node`: opens everything, then answers.
+//! `ostler node`: opens everything, then serves requests.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -20,8 +20,8 @@ use tracing::info;
 use super::certificate;
 use crate::config::Config;
 
-/// The space that is kept for a full disk: some thousand lines of the journal, and the store's log
-/// of the commits with them.
+/// The space that is reserved for a full disk: some thousand lines of the journal, and the store's
+/// log of their commits.
 const RESERVE_BYTES: usize = 4 << 20;
 
 pub(crate) async fn node(config: &Config) -> Result<()> {
@@ -89,10 +89,10 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     }
 }
 
-/// Refuses uids for guests that the machine gives to somebody's containers.
+/// Refuses uids for guests that the host has assigned to containers (subuid).
 fn check_given_away(config: &Config) -> Result<()> {
     for path in ["/etc/subuid", "/etc/subgid"] {
-        // Most machines have none of them.
+        // Most hosts have no such files.
         let text = std::fs::read_to_string(path).unwrap_or_default();
         if let Some(line) = config.guest_uids.given_away(&text) {
             bail!("'guest-uids' overlaps with '{line}' in {path}");
@@ -101,7 +101,7 @@ fn check_given_away(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Starts what is to run from boot on, then waits for ever: the node goes on without.
+/// Starts the guests that start at boot, then waits for ever, while the node serves requests.
 async fn start_guests(node: &NodeContext, tasks: &Engine<NodeContext>) {
     if let Err(error) = node::start_guests(node, tasks).await {
         tracing::error!(%error, "guests cannot be started with the machine");
@@ -109,17 +109,17 @@ async fn start_guests(node: &NodeContext, tasks: &Engine<NodeContext>) {
     std::future::pending().await
 }
 
-/// Finds out whether KVM works before the first guest asks, then waits for ever.
+/// Probes KVM before the first guest needs it, then waits for ever.
 async fn prove_kvm(node: &NodeContext) {
     node.kvm.verdict().await;
     std::future::pending().await
 }
 
-/// The storage that a node has before anybody configures one.
+/// The storage of a new node.
 async fn ensure_first_storage(config: &Config, store: &SharedStore) -> Result<()> {
     let storage = storage::local(&config.paths.local_storage().display().to_string());
     let key = storage_key(&storage.id);
-    // Made once: who deletes it later does not get it back.
+    // Created once: if it is deleted, it does not come back.
     let marker = store::Key::new("system/first-storage")?;
     let commit = Commit::new()
         .when(Precondition::Absent(marker.clone()))
@@ -132,8 +132,8 @@ async fn ensure_first_storage(config: &Config, store: &SharedStore) -> Result<()
     }
 }
 
-/// Binds the socket for root and the API's group. What a dead agent left is replaced: the store
-/// is locked by now, so there is no living one.
+/// Binds the socket for root and the API's group. The socket of a dead agent is replaced: the store
+/// is locked by now, so there is no other running agent.
 async fn listen(socket: &Path, group: u32, host: &SharedHost) -> Result<UnixListener> {
     host.remove(socket).await?;
     let listener =

@@ -1,5 +1,5 @@
-//! `ostler run`: starts the agent and the API and starts them again when they die. For machines
-//! where systemd does not do this.
+//! `ostler run`: starts the agent and the API and restarts them when they die. For hosts without
+//! systemd.
 
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tracing::{error, info};
 use super::ITSELF;
 use crate::config::Config;
 
-/// How long a role may take to end when it is asked to.
+/// How long a role may take to end after the signal.
 const END_TIMEOUT_S: u64 = 10;
 
 pub(crate) async fn supervise(config: &Config) -> Result<()> {
@@ -20,12 +20,12 @@ pub(crate) async fn supervise(config: &Config) -> Result<()> {
     tokio::select! {
         ended = agent => ended,
         ended = api => ended,
-        // Both roles get the signal from `Role::drop`; guests are nobody's children.
+        // Both roles get the signal from `Role::drop`; guests are not our children.
         ended = super::asked_to_end() => Ok(ended?),
     }
 }
 
-/// Runs a role for as long as we live.
+/// Runs a role until this process ends.
 async fn keep(role: &'static str, pause: Duration) -> Result<()> {
     loop {
         let mut running = Role::start(role)?;
@@ -35,9 +35,8 @@ async fn keep(role: &'static str, pause: Duration) -> Result<()> {
     }
 }
 
-/// How the C library's allocator is told to give memory back: it would keep what the largest
-/// list ever took, once for every thread. Whoever starts the roles in another way should say the
-/// same.
+/// Settings that make the C library's allocator return memory: it would otherwise keep the peak of
+/// the largest list, in every thread's arena. Other ways to start the roles should set the same.
 const SMALL_HEAP: [(&str, &str); 3] = [
     ("MALLOC_ARENA_MAX", "1"),
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
@@ -75,7 +74,7 @@ impl Role {
 }
 
 impl Drop for Role {
-    /// Asks the role to end and gives it a moment; what does not is killed.
+    /// Sends the role a signal to end; kills it if it does not end in time.
     fn drop(&mut self) {
         let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) else {
             return;

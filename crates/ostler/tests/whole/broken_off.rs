@@ -1,5 +1,5 @@
-//! The tasks that copy, move or throw away disks are broken off in every step, beside real guests: no
-//! disk is lost, and nothing is left that nobody knows of.
+//! Tasks that copy, move or delete disks are interrupted in every step, beside real guests: no disk
+//! is lost, and nothing is orphaned.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,7 +16,7 @@ const IN_AN_ACT: [Break; 3] = [
     Break::Death(Duration::from_millis(15)),
     Break::Stop,
 ];
-/// Before the first one there is nothing to be in the middle of.
+/// Before the first act there is no middle.
 const ACCEPTED: [Break; 1] = [Break::Death(Duration::ZERO)];
 
 struct Scene {
@@ -68,8 +68,8 @@ impl Scene {
         names
     }
 
-    /// Runs a task again and again, and breaks it off one line of its journal later each time, until
-    /// it has ended before. `check` looks at what there is after each.
+    /// Runs a task repeatedly, interrupting it one journal line later each time, until it ends
+    /// before that. `check` looks at the result after each run.
     async fn everywhere(
         &self,
         op: &str,
@@ -112,7 +112,7 @@ fn is_sound(image: &std::path::Path) -> bool {
     checked.unwrap().success()
 }
 
-/// A clone is there, whole, with a sound image of its own, or there is nothing of it.
+/// A clone exists completely, with an intact image of its own, or not at all.
 async fn clones(scene: &Scene, more: Value) {
     let clone = |number: usize| {
         let mut clone = more.clone();
@@ -165,7 +165,7 @@ fn a_clone_of_a_running_guest_is_whole_or_nothing() {
         let mut serial = scene.boot().await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
         clones(&scene, json!({"full": 1})).await;
-        // It still writes, and its disk can be moved: no job and no node of theirs holds it.
+        // It still writes, and its disk can be moved: no job or node of the tasks holds it.
         assert!(
             serial
                 .ask("echo on > /mnt/note; sync; cat /mnt/note")
@@ -176,7 +176,7 @@ fn a_clone_of_a_running_guest_is_whole_or_nothing() {
     });
 }
 
-/// The guest writes on whenever the agent dies, and one image is its disk.
+/// The guest keeps writing whenever the agent dies, and one image is its disk.
 #[test]
 #[ignore = "thorough: it breaks a task at every line of its journal"]
 fn a_moved_disk_loses_no_write() {
@@ -219,7 +219,7 @@ fn a_moved_disk_loses_no_write() {
     });
 }
 
-/// The guest runs on whenever the agent dies, and the snapshot is whole or gone.
+/// The guest keeps running whenever the agent dies, and the snapshot is complete or gone.
 #[test]
 #[ignore = "thorough: it breaks a task at every line of its journal"]
 fn a_snapshot_with_memory_is_whole_or_gone() {
@@ -247,7 +247,7 @@ fn a_snapshot_with_memory_is_whole_or_gone() {
     });
 }
 
-/// Before its point of no return a rollback leaves the guest as it is; after it, memory and disk
+/// Before its point of no return a rollback leaves the guest unchanged; after it, memory and disk
 /// are those of the snapshot.
 #[test]
 #[ignore = "thorough: it breaks a task at every line of its journal"]
@@ -266,7 +266,7 @@ fn a_rollback_goes_all_the_way_or_none() {
         serial.ask(change);
         let check = async |_: usize, broken: &Broken| {
             if broken.status.starts_with("WARN") {
-                // The start that follows was stopped. That is no reason to lose what it begins with.
+                // The start that follows was stopped. That must not lose the saved memory.
                 let status = scene.get("qemu_status", 100).await.unwrap();
                 assert_eq!(status["status"], "stopped");
                 scene
@@ -276,7 +276,7 @@ fn a_rollback_goes_all_the_way_or_none() {
             assert_eq!(scene.images(100), images);
             let config = scene.get("qemu_config", 100).await.unwrap();
             assert!(config.get("lock").is_none(), "{config}");
-            // Broken off between the two, the start is a task that goes on by itself.
+            // Interrupted between the two, the start is a task that continues by itself.
             until("the guest runs", async || {
                 let status = scene.get("qemu_status", 100).await.unwrap_or_default();
                 status["qmpstatus"] == "running"
@@ -284,7 +284,7 @@ fn a_rollback_goes_all_the_way_or_none() {
             .await;
             let is_back = broken.is_ok() || broken.status.starts_with("WARN");
             if is_back {
-                // Another QEMU, with a console of its own.
+                // Another QEMU, with a new console.
                 serial = scene.serial();
                 serial.type_line("");
             }

@@ -1,4 +1,4 @@
-//! The commands under the names that people know, against a real node.
+//! The commands of Proxmox VE, with a real node.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -77,7 +77,7 @@ fn a_machine_lives_by_qm() {
     });
 }
 
-/// What a guest is told at its first boot, by qm.
+/// cloud-init options by qm.
 #[test]
 fn cloud_init_by_qm() {
     if left_out("cli qm cloudinit") {
@@ -120,8 +120,8 @@ fn cloud_init_by_qm() {
     });
 }
 
-/// The agent dies while somebody waits: the wait goes on. The machine has nothing to boot and
-/// does not hear its power button.
+/// The agent dies during a wait, and the wait continues. The machine has nothing to boot and
+/// ignores its power button.
 async fn shut_down_across_a_death(node: &TestNode, cli: &Commands) {
     let mut waiting = cli.command("qm shutdown 100 --timeout 4 --forceStop");
     let waiting = waiting
@@ -149,7 +149,7 @@ fn every_operation_is_there_by_pvesh_with_the_api_down() {
     with_bridge(async {
         let node = TestNode::start(async |_| {}).await;
         let cli = Commands::new(&node.root);
-        // Stopped, not killed: the supervisor would start it again.
+        // Stopped, not killed: the supervisor would restart it.
         signal_api(&node, Signal::STOP);
         assert_eq!(cli.json("pvesh get /version")["version"], "9.2.11");
         assert!(cli.ok("pvesh get /version").contains("│ version │ 9.2.11"));
@@ -200,7 +200,7 @@ fn people_have_tables_hints_and_codes() {
         let node = TestNode::start(async |_| {}).await;
         let cli = Commands::new(&node.root);
         cli.ok("ostler vm create 100 --name web --memory 64 --set kvm=0 --start");
-        // Lists show what was last observed, which follows a task's end by a moment.
+        // Lists show the last observation, which follows a task's end by a moment.
         until("the list shows the machine", async || {
             let list = cli.ok("ostler vm list");
             let row = list.lines().nth(1).unwrap().split_whitespace().take(4);

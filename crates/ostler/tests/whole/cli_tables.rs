@@ -1,5 +1,4 @@
-//! The commands whose programs are tables (`pveum`, `pvesm`, `qm`) against a real node, and what
-//! shells and `man` make of them.
+//! The commands in tables (`pveum`, `pvesm`, `qm`) with a real node, shell completion and `man`.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -90,7 +89,7 @@ async fn users_and_rights() {
     );
 }
 
-/// What is typed after each prompt on a terminal, and all that the terminal shows.
+/// Types `typed` after each prompt on a terminal, and returns all output.
 fn on_a_terminal(cli: &Commands, line: &str, typed: &[(&str, &str)]) -> String {
     let mut terminal = program("script");
     terminal
@@ -116,7 +115,7 @@ fn on_a_terminal(cli: &Commands, line: &str, typed: &[(&str, &str)]) -> String {
     String::from_utf8(shown).unwrap()
 }
 
-/// Old names, one dash, options cut short, a password among the arguments.
+/// Old names, one dash, abbreviated options, a password among the arguments.
 fn as_guides_have_it(cli: &Commands) {
     let told = format!("pveum useradd jim@pve -password {PASSWORD}");
     let (code, _, err) = cli.run(&told);
@@ -211,7 +210,7 @@ fn storages_and_volumes_live_by_pvesm() {
         cli.ok(&format!("pvesm free {volume}"));
         assert!(!wanted.exists());
         refused(cli.fails(&format!("pvesm path {volume}")), volume);
-        // Between two spaces stands an empty name: any will do.
+        // An empty name between two spaces matches any.
         for number in 0..2 {
             let out = cli.ok("pvesm alloc other 100  4M");
             let wanted = format!("successfully created 'other:100/vm-100-disk-{number}.raw'\n");
@@ -304,8 +303,7 @@ fn disks_and_snapshots_live_by_qm_and_ostler() {
     });
 }
 
-/// Clones and templates: where this version has the operations, they work, and where it has
-/// not, it says so.
+/// Clones and templates: commands work if this version has their operations, and say so if not.
 fn copies(cli: &Commands) {
     let works = cli.ok("qm help").contains("qm clone <vmid> <newid>");
     if works {
@@ -361,7 +359,7 @@ fn bash_completes_what_it_is_asked_to() {
     assert_eq!(complete("qm nothing-begins-so"), "\n");
 }
 
-/// The script, with what shows its answer in place of zsh's own functions for that.
+/// The script, with replacements for zsh's own completion functions.
 #[test]
 fn zsh_completes_what_it_is_asked_to() {
     let root = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Guests that are told at their first boot who they are, on a real node: the tiny guest, which
-//! has a small reader of its own, and a Debian with cloud-init, reached by SSH.
+//! Guests with cloud-init on a real node: the tiny guest, which has a small reader of its own, and
+//! a Debian with cloud-init, reached by SSH.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -28,7 +28,7 @@ fn left_out_here(test: &str) -> bool {
     absent.is_some() || left_out(test)
 }
 
-/// The cloud guest's disk, built where it is missing; none where that cannot be done.
+/// The cloud guest's disk, built if it is missing; none if that is impossible.
 fn cloud_disk() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/cloud/build.sh");
     let out = tempfile::tempdir().unwrap();
@@ -41,7 +41,7 @@ fn cloud_disk() -> Option<PathBuf> {
     std::fs::canonicalize(out.path().join("cloud.qcow2")).ok()
 }
 
-/// A key pair: the private one's file, and the public one as an option takes it.
+/// A key pair: the private one's file, and the public one in the option's format.
 fn key_pair(folder: &Path) -> (PathBuf, String) {
     let private = folder.join("key");
     let made = Command::new("ssh-keygen")
@@ -61,7 +61,7 @@ fn write_snippet(node: &TestNode, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
 }
 
-/// Puts a copy of a disk in the place of a guest's own.
+/// Replaces a guest's disk by a copy of another one.
 fn put_disk(node: &TestNode, vmid: u32, disk: &Path) {
     let image = format!("var/lib/vz/images/{vmid}/vm-{vmid}-disk-0.qcow2");
     std::fs::copy(disk, node.root.join(image)).unwrap();
@@ -80,7 +80,7 @@ async fn get(node: &TestNode, op: &str, vmid: u32) -> Value {
     node.call(op, of(vmid, json!({}))).await.unwrap().data
 }
 
-/// What is said of one option in a list of changes.
+/// The row of one option in a list of changes.
 fn row(rows: &Value, key: &str) -> Value {
     let mut rows = rows.as_array().unwrap().iter();
     let found = rows.find(|row| row["key"] == key);
@@ -131,7 +131,7 @@ async fn tiny(disk: &Path) {
     assert_eq!(config["boot"], "order=virtio0;net0");
     let pending = get(&node, "qemu_pending", 100).await;
     assert_eq!(row(&pending, "cipassword")["value"], "**********");
-    // Nothing was made yet, so all of it waits to be written.
+    // No medium has been made yet, so everything is pending.
     let changes = get(&node, "qemu_cloudinit", 100).await;
     assert_eq!(
         row(&changes, "ciuser"),
@@ -190,14 +190,14 @@ async fn check_dumps(node: &TestNode) {
     };
     let user = dump("user").await;
     assert!(user.starts_with("#cloud-config\nhostname: web\n"), "{user}");
-    // Root may see the hash that the guest gets.
+    // Root may see the hash in the guest's file.
     assert!(user.contains("\npassword: $5$rounds=5000$"), "{user}");
     assert!(dump("network").await.contains("address: '10.9.0.2'"));
     assert!(dump("meta").await.starts_with("instance-id: "));
 }
 
-/// The options take effect at once, the medium when it is made again, the guest's first boot not
-/// before it reads it.
+/// Options change at once, the medium when it is regenerated, the guest when it reads it at its
+/// next boot.
 async fn change_while_it_runs(node: &TestNode, console: &mut Serial) {
     write_snippet(node, "vendor.yaml", "#cloud-config\nfinal_message: told\n");
     let options = json!({"ciuser": "other", "cicustom": "vendor=local:snippets/vendor.yaml"});
@@ -228,7 +228,7 @@ async fn change_while_it_runs(node: &TestNode, console: &mut Serial) {
         after.contains("user: other") && after.contains("final_message: told"),
         "{after}"
     );
-    // A file of one's own takes the place of the made one.
+    // A custom file replaces the generated one.
     write_snippet(node, "user.yaml", "#cloud-config\nhostname: my-own\n");
     let own = "user=local:snippets/user.yaml,vendor=local:snippets/vendor.yaml";
     set(node, 100, json!({"cicustom": own})).await;
@@ -239,7 +239,7 @@ async fn change_while_it_runs(node: &TestNode, console: &mut Serial) {
         own.contains("hostname: my-own") && !own.contains("user: other"),
         "{own}"
     );
-    // A snippet that is gone is told, and the medium stays as it is.
+    // A missing snippet is an error, and the medium does not change.
     std::fs::remove_file(node.root.join("var/lib/vz/snippets/vendor.yaml")).unwrap();
     let params = of(100, json!({}));
     let error = node
@@ -255,7 +255,7 @@ async fn change_while_it_runs(node: &TestNode, console: &mut Serial) {
     set(node, 100, json!({"delete": "cicustom"})).await;
 }
 
-/// Neither the password nor its hash lies anywhere but sealed, and on the medium itself.
+/// The password and its hash are only stored sealed, and on the medium itself.
 fn check_secrets(node: &TestNode) {
     let mut folders = vec![
         node.root.join("var/lib/ostler"),
@@ -288,7 +288,7 @@ fn check_secrets(node: &TestNode) {
     assert!(!node.root.join("run/ostler/guests/100.seed").exists());
 }
 
-/// The medium goes with its drive, and what is known of it with the guest.
+/// The medium is removed with its drive, and its record with the guest.
 async fn check_end(node: &TestNode) {
     assert_eq!(node.task("qemu_stop", of(100, json!({}))).await, "OK");
     set(node, 100, json!({"delete": "ide2"})).await;
@@ -337,10 +337,10 @@ fn killed_while_it_makes_the_medium_the_agent_leaves_nothing_half_done() {
                 tokio::time::sleep(Duration::from_millis(moment_ms)).await;
                 node.kill_role("node").await;
             };
-            // Whether the request was heard and answered depends on the moment.
+            // Whether the request was processed and answered depends on the moment.
             let asked = node.call("qemu_cloudinit_update", of(100, json!({})));
             let _ = tokio::join!(asked, killed);
-            // In line behind whatever still works on the guest.
+            // Queued behind any task that still works on the guest.
             let change = of(100, json!({"description": name}));
             assert_eq!(node.task("qemu_configure_task", change).await, "OK");
             assert!(!node.root.join("run/ostler/guests/100.seed").exists());
@@ -355,7 +355,7 @@ fn killed_while_it_makes_the_medium_the_agent_leaves_nothing_half_done() {
                     .windows(line.len())
                     .any(|part| part == line.as_bytes())
             };
-            // What is said to be on the medium is on it.
+            // The medium contains what the answer shows.
             let rows = get(&node, "qemu_cloudinit", 100).await;
             let noted = row(&rows, "name")["value"].as_str().map(str::to_owned);
             assert!(
@@ -367,7 +367,7 @@ fn killed_while_it_makes_the_medium_the_agent_leaves_nothing_half_done() {
     });
 }
 
-/// A machine that is busy takes ten times as long as an idle one; longer than this it hangs.
+/// A busy host takes ten times as long as an idle one; beyond this it hangs.
 const BOOT_LIMIT: Duration = Duration::from_secs(420);
 
 #[test]
@@ -420,7 +420,7 @@ async fn boot(
     put_disk(node, vmid, disk);
     assert_eq!(node.task("qemu_start", of(vmid, json!({}))).await, "OK");
     let started = tokio::time::Instant::now();
-    // The vendor's command runs last of all.
+    // The vendor's command runs last.
     let told = async || ssh(private, &address, "cat /var/lib/told").status.success();
     let came_up = tokio::time::timeout(BOOT_LIMIT, async {
         while !told().await {
@@ -441,7 +441,7 @@ async fn boot(
     let shown = ask("ip -4 -o addr show dev eth0");
     assert!(shown.contains(&format!("inet {address}/24")), "{shown}");
     assert!(ask("ip route").contains("default via 10.9.0.1"));
-    // The guest's own C library knows the password by the hash that it was given.
+    // The guest's C library verifies the password against the hash that it was given.
     let check = format!(
         "hash=$(sudo getent shadow lab | cut -d: -f2); export hash; python3 -W ignore -c \
          \"import crypt, os; h = os.environ['hash']; print(crypt.crypt('{PASSWORD}', h) == h)\""

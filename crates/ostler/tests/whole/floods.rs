@@ -1,4 +1,4 @@
-//! One caller who asks for far too much, or something that hangs: the others are served as before.
+//! One caller floods the node, or waits for something that hangs: others are served as before.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A node with an administrator who goes on working, and somebody who does not care.
+/// A node with an administrator who works normally, and a user who floods it.
 struct Scene {
     node: TestNode,
     root: String,
@@ -43,7 +43,7 @@ impl Scene {
         Self { node, root, jane }
     }
 
-    /// What everybody does all day, ten times each: a login, a status, a change.
+    /// Everyday requests, ten times each: a login, a status, a change.
     async fn everyday(&self) -> Vec<Duration> {
         let root = [("Authorization", self.root.clone())];
         let mut slowest = vec![Duration::ZERO; 3];
@@ -75,8 +75,8 @@ impl Scene {
         slowest
     }
 
-    /// Sends the same request many times at once; answers the statuses, 0 where the server closed
-    /// the connection: there is a limit to how many may have shown no credential yet.
+    /// Sends the same request many times at once; returns the statuses, 0 if the server closed the
+    /// connection, whose number is limited before authentication.
     fn flood(&self, count: usize, method: &'static str, path: &str) -> JoinSet<u16> {
         let mut asked = JoinSet::new();
         for _ in 0..count {
@@ -92,7 +92,7 @@ impl Scene {
     }
 }
 
-/// Says what was measured; fails only where others had to wait for what hangs.
+/// Prints the measurements; fails only if others had to wait for what hangs.
 fn compare(what: &str, before: &[Duration], during: &[Duration]) {
     println!("{what}: slowest login, status, change {before:?}, meanwhile {during:?}");
     for (before, during) in before.iter().zip(during) {
@@ -123,19 +123,19 @@ fn pings_of_an_agent_that_is_stopped_hold_up_nothing_else() {
         let ping = async || node.call("agent_ping", about(100, json!({}))).await;
         until("the agent answers", async || ping().await.is_ok()).await;
         let before = scene.everyday().await;
-        // With its processors, the agent stops too.
+        // With the guest's processors, its agent stops too.
         assert_eq!(node.task("qemu_suspend", about(100, json!({}))).await, "OK");
         let mut pings = scene.flood(280, "POST", "/nodes/pve1/qemu/100/agent/ping");
         let during = scene.everyday().await;
         compare("280 pings", &before, &during);
-        // Most were refused before the first one that waited came to its end.
+        // Most were refused before the first waiting one ended.
         for _ in 0..200 {
             let status = pings.join_next().await.unwrap().unwrap();
             assert!([0, 429].contains(&status), "{status}");
         }
         pings.shutdown().await;
 
-        // What its callers do not wait for any more takes nobody's turn.
+        // Requests whose callers gave up do not count against the limits.
         let mut given_up = scene.flood(17, "POST", "/nodes/pve1/qemu/100/agent/ping");
         let first = given_up.join_next().await.unwrap();
         assert_eq!(first.unwrap(), 429, "the others wait");
@@ -149,12 +149,12 @@ fn pings_of_an_agent_that_is_stopped_hold_up_nothing_else() {
     });
 }
 
-/// A file system of which every call hangs for as long as this value lives.
+/// A file system of which every call hangs until this value is dropped.
 struct Hung(Child);
 
 impl Hung {
     fn mount(on: &Path) -> Self {
-        // The kernel asks the holder of the descriptor, who never answers.
+        // The kernel asks the holder of the descriptor, which never answers.
         let script = "exec 9<>/dev/fuse && mount -i -t fuse -o \
                       fd=9,rootmode=40000,user_id=0,group_id=0 hung \"$1\" && echo hangs && cat";
         let mut child = Command::new("sh")
@@ -173,7 +173,7 @@ impl Hung {
 
 impl Drop for Hung {
     fn drop(&mut self) {
-        // It ends with its input; its calls fail then.
+        // It ends with its input; its calls then fail.
         drop(self.0.stdin.take());
         let _ = self.0.wait();
     }
@@ -209,13 +209,13 @@ fn listings_of_a_storage_that_hangs_hold_up_nothing_else() {
         let begun = Instant::now();
         assert!(all(listings).await.iter().all(|status| *status != 200));
         println!("the last of them was refused after {:?}", begun.elapsed());
-        // By now it is known to hang, and says so at once.
+        // By now it is known to hang, so it fails at once.
         let begun = Instant::now();
         let list = json!({"node": "pve1", "storage": "far"});
         let refused = node.call("volume_list", list.clone()).await.unwrap_err();
         assert_eq!(refused.message, "storage 'far' is not online");
         assert!(begun.elapsed() < Duration::from_secs(2));
-        // The others are what they were, and so is the node's own work.
+        // Other storages are unaffected, and so is the node's own work.
         let local = json!({"node": "pve1", "storage": "local"});
         node.call("volume_list", local).await.unwrap();
         let create = about(102, json!({"memory": "64", "scsi0": "local:1"}));
@@ -244,7 +244,7 @@ fn the_line_for_a_guest_is_bounded_and_a_stop_gets_through() {
         if left_out("floods: tasks") {
             return;
         }
-        // Nothing in it listens to the power button.
+        // Nothing in it reacts to the power button.
         let node = TestNode::start(async |store| {
             let options = [("memory", "64".into()), ("kvm", 0.into())];
             put_guest(store, 100, &options).await;
@@ -268,7 +268,7 @@ fn the_line_for_a_guest_is_bounded_and_a_stop_gets_through() {
             "{refused} {}",
             waiting.len()
         );
-        // Those that wait in vain end by themselves, with the words that clients know.
+        // Waiting ones time out, with the text that clients match.
         let begun = Instant::now();
         assert_eq!(node.ended(&waiting[1]).await, timed_out);
         println!("one in the line ended after {:?}", begun.elapsed());
@@ -286,7 +286,7 @@ fn the_line_for_a_guest_is_bounded_and_a_stop_gets_through() {
     });
 }
 
-/// Moves a folder onto a file system of its own, of 24 MiB.
+/// Moves a folder to a file system of its own, of 24 MiB.
 fn onto_a_small_file_system(folder: &Path) {
     let small = folder.with_file_name("small");
     std::fs::create_dir(&small).unwrap();
@@ -318,14 +318,14 @@ fn a_full_disk_of_state_keeps_no_guest_from_being_stopped() {
         for vmid in [100, 101] {
             assert_eq!(node.task("qemu_start", about(vmid, json!({}))).await, "OK");
         }
-        // To the last byte.
+        // Completely.
         let filler = state.join("filler");
         let mut file = std::fs::File::create(&filler).unwrap();
         for size in [1 << 20, 4096, 1] {
             while file.write_all(&vec![7; size]).is_ok() {}
         }
-        // What is not needed to end something is refused, and changes nothing. A last page of the
-        // journal may still take a line or two: what was accepted is done.
+        // Requests that are not needed to end something are refused without an effect. The last
+        // page of the journal may still have room for a line or two: what was accepted is done.
         let mut vmid = 200;
         let why = loop {
             let created = node.call("qemu_create", about(vmid, json!({"scsi0": "local:1"})));
@@ -336,7 +336,7 @@ fn a_full_disk_of_state_keeps_no_guest_from_being_stopped() {
             vmid += 1;
         };
         println!("VM {vmid}: {why}");
-        // Its place in the journal is what is kept; the guest is stopped, and the task ends.
+        // The reserved space is for this: the guest is stopped, and the task ends.
         for vmid in [100, 101] {
             assert_eq!(node.task("qemu_stop", about(vmid, json!({}))).await, "OK");
             let status = node.call("qemu_status", about(vmid, json!({}))).await;

@@ -12,17 +12,17 @@ use crate::harness::{TestNode, https, left_out};
 use crate::sweep::agent::InProcess;
 use crate::sweep::client::{Login, Wire};
 
-/// A request that is served is served within this time, also on a busy machine.
+/// A served request is answered within this time, also on a busy host.
 const SOON: Duration = Duration::from_secs(5);
 
 async fn connected(port: u16, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    // What was closed to make room takes no more.
+    // A connection that was closed to make room fails here.
     let _ = stream.write_all(text.as_bytes()).await;
     stream
 }
 
-/// All that still comes; empty where the connection is reset.
+/// Everything that still arrives; empty if the connection is reset.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let _ = stream.read_to_end(&mut text).await;
@@ -35,7 +35,7 @@ async fn answer(port: u16, text: &str) -> String {
     answered.unwrap_or_else(|_| panic!("no answer to {}", &text[..text.len().min(200)]))
 }
 
-/// Asks for the version as root, and how long that took.
+/// Requests the version as root; returns the time that it took.
 async fn asked(wire: &Wire) -> Duration {
     let began = Instant::now();
     let login = wire.log_in("root@pam", "right").await;
@@ -107,7 +107,7 @@ async fn what_cannot_be_right_is_refused_early() {
             format!("POST /api2/json/access/ticket {head}Content-Length: 16385\r\n\r\nx"),
             "501 for data too large",
         ),
-        // Nothing of a body before the credential is known to be right.
+        // No body is read before the credential is verified.
         (
             format!("POST /api2/json/pools {head}{huge}"),
             "401 No ticket",
@@ -137,11 +137,11 @@ async fn what_cannot_be_right_is_refused_early() {
     let path = format!("GET /{long} {head}\r\n");
     let answered = answer(agent.port, &path).await;
     assert!(answered.len() < 2_000, "{} bytes", answered.len());
-    // What was refused leaves nothing behind.
+    // Refused requests leave nothing behind.
     assert!(asked(&Wire::plain(agent.port)).await < SOON);
 }
 
-/// A login that fails takes three seconds, and gives way to others meanwhile.
+/// A failed login takes three seconds, and does not block others meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delayed_refusals_do_not_keep_others_out() {
     let agent = InProcess::start().await;

@@ -1,4 +1,4 @@
-//! What surrounds a real guest: its security module, memory nodes, scripts, its turn among others.
+//! A guest's environment: TPM, NUMA nodes, hook scripts, the order of starts.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -26,7 +26,8 @@ async fn change(node: &TestNode, option: &str, value: &str) -> Result<(), model:
     node.call("qemu_configure", params).await.map(drop)
 }
 
-/// A guest that ends from inside is noticed at once and leaves nothing, its helpers neither.
+/// A guest that shuts itself down is noticed at once and leaves nothing behind, including its
+/// helpers.
 async fn ends_from_inside(node: &TestNode) {
     let socket = node.root.join("run/ostler/guests/100/serial0.sock");
     let mut serial = Serial::connect(&socket);
@@ -91,7 +92,7 @@ fn a_guest_has_what_its_options_name() {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
         assert!(line.starts_with("qemu-system-x86_64\0") && line.contains("watchdog=poweroff"));
 
-        // The module ends with its guest, and what it knows stays: keys are not made again.
+        // The TPM emulator ends with its guest, and its state stays: keys are not created again.
         assert_eq!(node.task("qemu_stop", guest()).await, "OK");
         assert_eq!(status(&node, 100).await["status"], "stopped");
         let image = node.root.join("var/lib/vz/images/100/vm-100-disk-1.raw");
@@ -144,7 +145,7 @@ fn a_script_is_called_around_start_and_stop() {
             "100 pre-start\n100 post-start\n100 pre-stop\n100 post-stop\n"
         );
 
-        // From inside: only the end is noticed.
+        // A shutdown from inside: only the end is noticed.
         std::fs::remove_file(&seen).unwrap();
         assert_eq!(node.task("qemu_start", guest()).await, "OK");
         ends_from_inside(&node).await;
@@ -154,7 +155,7 @@ fn a_script_is_called_around_start_and_stop() {
         })
         .await;
 
-        // A script that will not have it keeps the guest from starting.
+        // A failing script prevents the guest's start.
         std::fs::write(node.root.join("refuse"), "").unwrap();
         let refused = node.task("qemu_start", guest()).await;
         assert!(
@@ -165,7 +166,7 @@ fn a_script_is_called_around_start_and_stop() {
     });
 }
 
-/// Options that reach the host are root's, whatever rights others have.
+/// Only root may set options that affect the host, whatever rights others have.
 #[test]
 fn args_and_scripts_are_refused_to_others() {
     if left_out("guest_devices: root only") {
@@ -208,7 +209,7 @@ fn args_and_scripts_are_refused_to_others() {
     });
 }
 
-/// What a task of all guests did, in order.
+/// The actions of a task on all guests, in order.
 async fn told(node: &TestNode, upid: &Value) -> Vec<String> {
     let params = json!({"node": "pve1", "upid": upid, "limit": 100});
     let rows = node.call("task_log", params).await.unwrap().data;
@@ -244,7 +245,7 @@ fn all_guests_start_and_stop_in_their_order() {
             assert_eq!(node.ended(upid.as_str().unwrap()).await, "OK");
             told(&node, &upid).await
         };
-        // None of them starts with the node, so only force starts them.
+        // None of them starts at boot, so only `force` starts them.
         assert!(
             all("node_startall", json!({"node": "pve1"}))
                 .await
@@ -256,7 +257,7 @@ fn all_guests_start_and_stop_in_their_order() {
         for vmid in 100..103 {
             assert_eq!(status(&node, vmid).await["status"], "running");
         }
-        // Nothing in them heeds the button, so they are stopped when their time is over.
+        // Nothing in them reacts to the button, so they are stopped after the timeout.
         let some = json!({"node": "pve1", "timeout": 2, "vms": "100,101"});
         let wanted = [
             "Stopping VM 100 (timeout = 2 seconds)",

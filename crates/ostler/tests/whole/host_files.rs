@@ -1,5 +1,4 @@
-//! What an image says of itself, or who swaps it meanwhile, brings no file of the host into a
-//! guest.
+//! Neither an image's header nor a swapped file brings a file of the host into a guest.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -49,7 +48,7 @@ impl Scene {
         self.node.root.join("var/lib/vz").join(name)
     }
 
-    /// An image that names the secret as its base, its data or one of its extents.
+    /// An image that names the secret as its base, its data file or one of its extents.
     fn hostile(&self, kind: &str, path: &Path) {
         let (secret, path) = (text(&self.secret), text(path));
         let base = match kind {
@@ -63,7 +62,7 @@ impl Scene {
                 qemu_img(&["create", "-f", "qcow2", "-F", "raw", "-b", &base, path]);
             }
             "data-file" => {
-                // It is made on another file, since making it empties that one.
+                // It is created with another data file, since creation empties that one.
                 let data = format!("{path}.data");
                 let option = format!("data_file={data},data_file_raw=on");
                 qemu_img(&["create", "-f", "qcow2", "-o", &option, path, "1M"]);
@@ -85,7 +84,7 @@ impl Scene {
                 let hint = format!("parentCID=fffffffe\nparentFileNameHint=\"{secret}\"\n");
                 let rest = image[at + from.len()..].to_vec();
                 image.splice(at..at + from.len(), hint.bytes());
-                // What follows stays where it was.
+                // The following bytes stay in place.
                 image.truncate(at + hint.len() + rest.len() - (hint.len() - from.len()));
                 std::fs::write(path, image).unwrap();
             }
@@ -93,7 +92,7 @@ impl Scene {
         }
     }
 
-    /// The guest's record names the image as its disk.
+    /// Makes the image a disk in the guest's record.
     async fn gives_to_101(&self, volume: &str) -> bool {
         let disk = json!({"scsi0": format!("local:{volume}")});
         let set = self.node.call("qemu_configure", about(101, disk)).await;
@@ -104,7 +103,7 @@ impl Scene {
         }
     }
 
-    /// Runs a task, whatever becomes of it.
+    /// Runs a task and ignores its result.
     async fn tries(&self, op: &str, vmid: u32, more: Value) -> String {
         println!("{op} {vmid} {more}");
         let said = self.outcome(op, vmid, more).await;
@@ -122,7 +121,7 @@ impl Scene {
         }
     }
 
-    /// The images that hold what is in the secret file.
+    /// The images that contain the secret file's content.
     fn leaks(&self) -> Vec<PathBuf> {
         let holds = |path: &PathBuf| {
             let content = std::fs::read(path).unwrap_or_default();
@@ -144,7 +143,7 @@ impl Scene {
     }
 }
 
-/// Every operation that copies, with one image for each way of naming another file.
+/// Every copying operation, with an image for each way of naming another file.
 #[test]
 fn no_copy_follows_what_a_header_names() {
     if left_out("hostile headers") {
@@ -214,8 +213,7 @@ fn no_copy_follows_what_a_header_names() {
     });
 }
 
-/// An image that is exchanged again and again while it is imported: what is copied is what was
-/// looked at.
+/// An image that is swapped repeatedly during its import: the copy is of the inspected file.
 #[test]
 fn an_import_copies_what_was_looked_at() {
     if left_out("a race of imports") {
@@ -250,7 +248,7 @@ fn an_import_copies_what_was_looked_at() {
     });
 }
 
-/// A guest that broke out plants links in the folder that is its own, as fast as it can.
+/// A compromised guest plants links in its own folder, as fast as it can.
 #[test]
 fn nothing_in_a_guests_folder_leads_out_of_it() {
     if left_out("links of guests") {
@@ -295,7 +293,7 @@ fn nothing_in_a_guests_folder_leads_out_of_it() {
     });
 }
 
-/// A guest that broke out of QEMU is not the user of another guest.
+/// A compromised QEMU does not have the uid of another guest.
 #[test]
 fn guests_are_users_of_their_own() {
     if left_out("users of guests") {
@@ -330,7 +328,7 @@ fn guests_are_users_of_their_own() {
         assert!(!tries(format!("kill -0 {}", pids[1])));
         assert!(tries(format!("ls {}", text(&folder(101)))));
         assert!(!tries(format!("ls {}", text(&folder(102)))));
-        // One that would be the same user waits until the other has ended.
+        // A guest with the same uid waits until the other has stopped.
         let far = about(10101, json!({}));
         let said = node.task("qemu_start", far.clone()).await;
         assert!(said.contains("runs as the same user"), "{said}");

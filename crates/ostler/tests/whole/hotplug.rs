@@ -1,4 +1,4 @@
-//! A running guest whose devices come, change and go, as the guest itself sees it.
+//! Hot-plug and unplug, seen from inside a real guest.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::harness::namespace::with_bridge;
 use crate::harness::{Serial, TestNode, left_out, put_guest, tiny_disk, until};
 use serde_json::{Value, json};
 
-/// A guest that may be changed in every way, and its console.
+/// A guest with every kind of hot-plug enabled, and its console.
 struct Hot {
     node: TestNode,
     serial: Serial,
@@ -55,7 +55,7 @@ impl Hot {
         assert!(waiting.is_empty(), "{change} waits: {waiting:?}");
     }
 
-    /// The options that wait for the next start.
+    /// The options with pending changes.
     async fn waiting(&self) -> Vec<Value> {
         let params = json!({"node": "pve1", "vmid": 100});
         let rows = self.node.call("qemu_pending", params).await.unwrap().data;
@@ -108,7 +108,7 @@ fn drives_come_and_go_while_it_runs() {
             "local:100/vm-100-disk-1.raw,iothread=1,size=1G"
         );
 
-        // Written to through the new device and found in the image.
+        // Written through the new device and found in the image.
         hot.serial
             .type_line("echo here-it-is > /dev/vdb; sync; echo wrote-$((40+2))");
         hot.serial.expect("wrote-42");
@@ -130,7 +130,7 @@ fn drives_come_and_go_while_it_runs() {
             "{limits}"
         );
 
-        // Its cache cannot be changed while it runs, and nothing of it is.
+        // The cache mode cannot be changed while it runs, so the whole change is pending.
         let cached = "local:100/vm-100-disk-1.raw,iothread=1,size=1G,cache=writeback";
         hot.change(json!({"virtio1": cached})).await.unwrap();
         assert_eq!(hot.waiting().await[0]["key"], "virtio1");
@@ -179,7 +179,7 @@ fn a_medium_is_changed_while_it_runs() {
         hot.made(json!({"ide2": "none,media=cdrom"})).await;
         let drives = hot.monitor("info block").await;
         assert!(drives.contains("ide2: [not inserted]"), "{drives}");
-        // A CD-ROM drive of a disk's place cannot become one.
+        // A CD-ROM drive cannot be changed to a disk.
         let refused = hot.change(json!({"ide2": "local:1"})).await.unwrap_err();
         assert_eq!(
             refused.fields["ide2"],
@@ -201,7 +201,7 @@ fn cards_come_and_go_while_it_runs() {
         hot.until_inside("grep -q -i bc:24:11:00:00:07 /sys/class/net/*/address");
         assert_eq!(master("tap100i1").as_deref(), Some("vmbr0"));
 
-        // Another bridge, a limit, the cable pulled: the same card.
+        // Another bridge, a limit, the link down: the same card.
         hot.made(json!({"net1": "virtio=BC:24:11:00:00:07,bridge=vmbr1,rate=2"}))
             .await;
         assert_eq!(master("tap100i1").as_deref(), Some("vmbr1"));
@@ -219,14 +219,14 @@ fn cards_come_and_go_while_it_runs() {
         let queue = output("tc", &["qdisc", "show", "dev", "tap100i1"]);
         assert!(!queue.contains("tbf"), "{queue}");
 
-        // Another model is another card.
+        // Another model means another card.
         hot.made(json!({"net1": "e1000=BC:24:11:00:00:08,bridge=vmbr0"}))
             .await;
         hot.until_inside(
             "grep -q 0x8086:0x100e /dev/null || grep -q 100e /sys/bus/pci/devices/*/device",
         );
 
-        // After a restart of the agent what was plugged is still known.
+        // A restarted agent still knows the plugged devices.
         hot.node.kill_role("node").await;
         hot.made(json!({"delete": "net1"})).await;
         hot.until_inside(
@@ -283,7 +283,7 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
             (used, &info["free_mem"])
         );
 
-        // What cannot be changed waits.
+        // Other changes are pending.
         hot.change(json!({"memory": "256", "cpulimit": 0.5}))
             .await
             .unwrap();
@@ -292,7 +292,7 @@ fn processors_balloon_and_tablet_change_while_it_runs() {
     });
 }
 
-/// A SCSI disk brings its own controller along, on either board.
+/// A SCSI disk brings its own controller, on either machine type.
 #[test]
 fn scsi_disks_come_and_go_while_it_runs() {
     if left_out("hotplug: SCSI disks") {
@@ -315,7 +315,7 @@ fn scsi_disks_come_and_go_while_it_runs() {
     });
 }
 
-/// Memory comes in modules, which the guest finds, uses and gives back.
+/// Memory is plugged in modules, which the guest finds, uses and releases.
 #[test]
 fn memory_comes_and_goes_while_it_runs() {
     if left_out("hotplug: memory") {
@@ -340,7 +340,7 @@ fn memory_comes_and_goes_while_it_runs() {
             modules.contains("dimm2") && !modules.contains("dimm3"),
             "{modules}"
         );
-        // 2.5 GiB in blocks of 128 MiB, those that were plugged brought online by hand.
+        // 2.5 GiB in blocks of 128 MiB; plugged ones were brought online by hand.
         let count = "ls -d /sys/devices/system/memory/memory[0-9]* | wc -l";
         hot.until_inside(&format!("[ $({count}) = 20 ]"));
         let online = "for state in /sys/devices/system/memory/memory*/state; do \
@@ -357,7 +357,7 @@ fn memory_comes_and_goes_while_it_runs() {
         );
         hot.until_inside(&format!("[ $({count}) = 12 ]"));
 
-        // A snapshot brings the modules of its moment along.
+        // A snapshot restores the modules of its time.
         hot.made(json!({"memory": "2048"})).await;
         let guest = |more: Value| {
             let mut params = json!({"node": "pve1", "vmid": 100});
@@ -378,7 +378,8 @@ fn memory_comes_and_goes_while_it_runs() {
     });
 }
 
-/// Memory moves between host and guests as the host is short of it, never below a guest's floor.
+/// Memory moves between host and guests when the host is short of it, but never below a guest's
+/// minimum.
 // covers: S4.11
 #[test]
 fn balloons_follow_the_hosts_need() {
@@ -401,7 +402,7 @@ fn balloons_follow_the_hosts_need() {
         until("the guest has all", async || has(192).await).await;
         target(1).await;
         until("the guest gave back what it may", async || has(128).await).await;
-        // Without shares it keeps what it is given by hand.
+        // With 0 shares it keeps the size set by hand.
         hot.made(json!({"shares": 0})).await;
         hot.made(json!({"balloon": 160})).await;
         until("the guest has what it was given", async || has(160).await).await;
@@ -416,14 +417,14 @@ fn balloons_follow_the_hosts_need() {
     });
 }
 
-/// A guest that does not let go of a device keeps it, and the caller is told.
+/// A guest that does not release a device keeps it, and the caller gets an error.
 #[test]
 fn what_the_guest_does_not_let_go_of_stays_pending() {
     if left_out("hotplug: a guest that holds on") {
         return;
     }
     with_bridge(async {
-        // Nothing in it hears of it: there is no system to boot.
+        // Nothing in it reacts: there is no system to boot.
         let node = TestNode::start(async |store| {
             let options: [(&str, Value); 4] = [
                 ("memory", "32".into()),
@@ -447,7 +448,7 @@ fn what_the_guest_does_not_let_go_of_stays_pending() {
             .iter()
             .find(|row| row["key"] == "net0");
         assert_eq!(row.unwrap()["delete"], 1);
-        // As a task it ends with the same words, and the next start does without the card.
+        // As a task it fails with the same text, and the next start is without the card.
         let upid = node.call("qemu_configure_task", out).await.unwrap().data;
         let status = node.ended(upid.as_str().unwrap()).await;
         assert_eq!(

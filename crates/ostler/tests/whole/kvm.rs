@@ -1,5 +1,5 @@
-//! The probe guest on the real host: with emulation it goes the whole way, and of KVM it says what
-//! a real operating system would find.
+//! The probe guest on the real host: with emulation it passes all stages, and with KVM it reports
+//! what a real operating system would find.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ fn the_probe_guest_tells_the_truth() {
         if module("kvm_intel") || module("kvm_amd") {
             assert_eq!(accelerated, Verdict::Usable);
         } else {
-            // Whatever offers /dev/kvm here is no hardware.
+            // The provider of /dev/kvm here is not hardware.
             assert!(
                 matches!(accelerated, Verdict::Unusable(_)),
                 "{accelerated:?}"

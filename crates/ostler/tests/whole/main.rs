@@ -1,5 +1,5 @@
-//! Whole nodes: two processes, real guests, real clients. One program, since every test links the
-//! whole product; a test is named `<file>::<name>`.
+//! Whole nodes: two processes, real guests, real clients. One program, since every test links all
+//! crates; a test is named `<file>::<name>`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

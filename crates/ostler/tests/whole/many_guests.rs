@@ -1,4 +1,4 @@
-//! Ten thousand guests on one node: what the lists cost, and what the processes weigh.
+//! Ten thousand guests on one node: the cost of lists, and the memory of the processes.
 
 use crate::harness::https::request;
 use crate::harness::namespace::with_bridge;
@@ -63,7 +63,7 @@ async fn put_guests(store: &SharedStore) {
     }
 }
 
-/// What a process weighs by itself and by its part of what it shares, in KiB.
+/// A process's proportional share of memory (PSS), in KiB.
 fn weight_kib(pid: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = rollup
@@ -73,8 +73,8 @@ fn weight_kib(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Prints what it finds; run it with `--nocapture`. Only a gross failure fails it: how much
-/// memory an allocator keeps differs from machine to machine.
+/// Prints its measurements; run it with `--nocapture`. It fails only on gross excess, since the
+/// memory that an allocator keeps differs between hosts.
 #[test]
 fn ten_thousand_guests_are_light() {
     if left_out("many_guests") {

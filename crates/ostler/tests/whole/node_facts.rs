@@ -1,4 +1,4 @@
-//! What a node tells of itself, and the settings of node and cluster.
+//! A node's facts, and the settings of node and cluster.
 
 use std::collections::BTreeSet;
 
@@ -33,11 +33,11 @@ fn node_status() {
         assert_eq!(status["pveversion"], "pve-manager/9.2.11/05713e0000000000");
         let tools = &status["ostler"]["tools"];
         assert!(tools["qemu"].as_str().unwrap().contains('.'), "{tools}");
-        // What is not installed is named all the same.
+        // Tools that are not installed are listed as well.
         for tool in ["lxc", "zfs", "lvm", "etcd"] {
             assert!(tools.get(tool).is_some(), "{tools}");
         }
-        // The probe guest is done within seconds, whatever it finds.
+        // The probe guest ends within seconds, with either result.
         until("KVM is proven or refuted", async || {
             let status = get(&node, "node_status", pve1()).await;
             let ostler = &status["ostler"];
@@ -76,7 +76,7 @@ fn node_settings() {
     }
     with_bridge(async {
         let node = TestNode::start(async |_| {}).await;
-        // The machine's own time zone stays as it is: this node lives below a folder.
+        // The host's own time zone does not change: this node is in a root folder of its own.
         node.call(
             "node_time_update",
             json!({"node": "pve1", "timezone": "Asia/Kolkata"}),
@@ -128,7 +128,7 @@ fn node_settings() {
             .await;
         assert!(error.unwrap_err().fields.contains_key("wakeonlan"));
 
-        // There is no systemd here that could be asked, or it must not be: only say what would be.
+        // Without systemd, or to spare it, the node only logs what it would do.
         let first = std::fs::read_to_string("/proc/1/comm").unwrap();
         if first.trim() != "systemd" {
             let reboot = json!({"node": "pve1", "command": "reboot"});
@@ -213,7 +213,7 @@ fn cluster_options() {
         assert_eq!(options["registered-tags"], json!(["prod", "lab"]));
         assert_eq!(options["allowed-tags"], json!(["lab", "prod"]));
         assert_eq!(get(&node, "cluster_nextid", json!({})).await, "200");
-        // A card without an address gets one that begins as the cluster's options say.
+        // A card without an address gets one with the prefix in the cluster's options.
         let create = json!({"node": "pve1", "vmid": 200, "net0": "virtio"});
         assert_eq!(node.task("qemu_create", create).await, "OK");
         let config = get(&node, "qemu_config", json!({"node": "pve1", "vmid": 200})).await;
@@ -279,7 +279,7 @@ fn cluster_status_tasks_and_log() {
         let node = TestNode::start(async |store| put_guest(store, 100, &[]).await).await;
         let status = get(&node, "cluster_status", json!({})).await;
         let members = status.as_array().unwrap();
-        // One node by itself is no cluster: no row says so, and nothing asks for quorum.
+        // A single node is not a cluster: there is no row for one, and nothing needs quorum.
         assert_eq!(members.len(), 1);
         assert_eq!(
             (&members[0]["type"], &members[0]["online"]),
@@ -336,7 +336,7 @@ fn cluster_status_tasks_and_log() {
     });
 }
 
-/// What the api answers by itself.
+/// The answers of the api without the agent.
 async fn directories_and_lists(node: &TestNode) {
     let params = json!({"userid": "root@pam", "tokenid": "test", "privsep": 0});
     let token = node.call("token_create", params).await.unwrap().data;

@@ -1,5 +1,5 @@
-//! What a node tells of its host: interfaces, disks, services, names, certificates, devices,
-//! packages; and what it tells of areas of which nothing is configured.
+//! A node's facts on its host: interfaces, disks, services, names, certificates, devices, packages;
+//! and the answers of areas in which nothing is configured.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::harness::https::request;
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out, put_guest};
 
-/// Fields whose types in what was recorded are not those of the schema.
+/// Fields whose recorded types differ from the schema.
 const RECORDED: [&str; 4] = [".netmask6:", ".mtu:", ".osdid-list:", ".infos[].index:"];
 
 async fn get(node: &TestNode, op: &str, more: Value) -> Value {
@@ -110,7 +110,7 @@ fn names_services_certificates_and_packages() {
             let mut found = rows(&services).iter().filter(|row| row["service"] == name);
             found.next().unwrap()["state"].clone()
         };
-        // Where systemd runs, this node is still no unit of it.
+        // Even under systemd, this node is not a unit of it.
         let has_systemd = std::fs::read_to_string("/proc/1/comm").unwrap().trim() == "systemd";
         if !has_systemd {
             assert_eq!(
@@ -263,7 +263,7 @@ async fn what_is_named_is_not_there(node: &TestNode) {
     assert_eq!(error.fields["id"], "No such job 'nope'");
 }
 
-/// What clients go by that is not in the answers' data.
+/// Facts that clients read outside of the answers' data.
 async fn over_the_wire(node: &TestNode) {
     let token = json!({"userid": "root@pam", "tokenid": "t1", "privsep": 0});
     let token = node.call("token_create", token).await.unwrap().data;
@@ -273,7 +273,7 @@ async fn over_the_wire(node: &TestNode) {
         let path = format!("/api2/json{path}");
         request(node.port, "GET", &path, &header, None).await
     };
-    // The one who asks learns of it that the node is by itself.
+    // The caller learns from it that the node is in no cluster.
     let alone = ask("/cluster/config/join").await;
     let said = "node is not in a cluster, no join info available!";
     assert_eq!(alone.status_line, format!("HTTP/1.1 424 {said}"));
@@ -294,7 +294,7 @@ async fn over_the_wire(node: &TestNode) {
         let listed = ask(path).await.json()["data"].clone();
         assert!(rows(&listed).contains(&entry), "{path}: {listed}");
     }
-    // Writes of these areas are not built.
+    // Writes in these areas are not built.
     let path = "/api2/json/cluster/ha/resources";
     let answer = request(node.port, "POST", path, &header, None).await;
     assert_eq!(answer.status(), 501);

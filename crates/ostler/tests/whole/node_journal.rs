@@ -38,7 +38,7 @@ async fn node() -> TestNode {
     .await
 }
 
-/// A machine without a journal shows what we know: each task's start and end.
+/// Without a journal the log shows the start and end of each task.
 #[test]
 fn node_syslog() {
     if left_out("node_syslog") {
@@ -84,7 +84,7 @@ fn node_syslog() {
     });
 }
 
-/// Page by page from the cursors, forwards and backwards, nothing is missed or shown twice.
+/// Paging by cursors, forwards and backwards, misses and repeats nothing.
 async fn journal(node: &TestNode, lines: &[String]) {
     let read = async |params: Value| texts(&ask(node, "node_journal", params).await.unwrap());
     let all = read(json!({})).await;

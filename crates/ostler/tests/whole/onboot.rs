@@ -1,4 +1,4 @@
-//! Guests that start with the machine.
+//! Guests that start at boot.
 
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, left_out, put_guest, put_node_options, until};
@@ -40,7 +40,7 @@ fn guests_start_with_the_machine_in_their_order_and_once() {
         assert_eq!(status(&node, 102).await, "stopped");
         let list = json!({"node": "pve1", "source": "all", "typefilter": "qmstart"});
         let tasks = node.call("task_list", list).await.unwrap().data;
-        // Newest first: the router before what hangs on it, and a second between them.
+        // Newest first: the router before the guests that need it, and a second between them.
         let started: Vec<&Value> = tasks
             .as_array()
             .unwrap()
@@ -51,7 +51,7 @@ fn guests_start_with_the_machine_in_their_order_and_once() {
         let at = |index: usize| tasks[index]["starttime"].as_i64().unwrap();
         assert!(at(0) > at(1), "{tasks}");
 
-        // Only the machine's boot counts, not the agent's.
+        // Only the host's boot counts, not the agent's start.
         let stop = json!({"node": "pve1", "vmid": 100});
         assert_eq!(node.task("qemu_stop", stop).await, "OK");
         node.kill_role("node").await;

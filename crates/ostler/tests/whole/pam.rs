@@ -1,4 +1,4 @@
-//! A login of realm `pam` with the machine's own PAM, by a user that the test makes and removes.
+//! A login of realm `pam` with the host's PAM, by a user that the test creates and removes.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use crate::harness::{TestNode, left_out};
 use serde_json::json;
 use testkit::left_out::missing;
 
-/// A user of this machine for as long as this value lives.
+/// A user of this host, removed when this value is dropped.
 struct ThrowAway {
     name: String,
     password: String,
@@ -32,7 +32,7 @@ fn run(program: &str, args: &[&str], input: &str) -> bool {
 }
 
 impl ThrowAway {
-    /// None where users cannot be made.
+    /// None if users cannot be created.
     fn new() -> Option<Self> {
         let user = Self {
             name: format!("ostler-{}", std::process::id()),
@@ -79,7 +79,7 @@ fn a_user_of_the_machine_logs_in_with_the_machines_password() {
             )
             .await
         };
-        // The machine knows the user, and Ostler does not yet.
+        // The user exists on the host, but not yet in Ostler.
         assert_eq!(login(&user.password).await.status(), 401);
         node.call("user_create", json!({"userid": id}))
             .await

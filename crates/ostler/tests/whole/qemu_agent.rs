@@ -1,4 +1,4 @@
-//! The guest agent of a real guest: everything that it can be asked for, by the API.
+//! The guest agent of a real guest: all its commands, through the API.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A tiny guest with an agent and a second disk, and two who talk to it.
+/// A tiny guest with an agent and a second disk, and two users of it.
 struct Scene {
     node: TestNode,
     root: String,
-    /// May look, and read files.
+    /// May read information and files.
     jane: String,
 }
 
@@ -27,7 +27,7 @@ impl Scene {
         let disk = tiny_disk()?;
         let node = TestNode::start(async |store| {
             let options: [(&str, Value); 9] = [
-                // Without these two a guest has no sleep to go to.
+                // Without these two a guest cannot suspend.
                 ("machine", "pc,enable-s3=1,enable-s4=1".into()),
                 ("memory", "128".into()),
                 ("kvm", 0.into()),
@@ -65,7 +65,8 @@ impl Scene {
         Some(Self { node, root, jane })
     }
 
-    /// Asks for something below `agent`, with form parameters; the status, and data or message.
+    /// Calls an operation below `agent`, with form parameters; returns the status, and data or
+    /// message.
     async fn ask_as(
         &self,
         token: &str,
@@ -127,7 +128,7 @@ impl Scene {
             status["exited"] == 1
         })
         .await;
-        // Some agents say so of output that is whole, and some say nothing.
+        // Some agents report this for complete output, and some do not report it.
         for flag in ["out-truncated", "err-truncated"] {
             let flag = status.as_object_mut().unwrap().remove(flag);
             assert!(flag.is_none_or(|flag| flag == 0), "{words:?}");
@@ -135,7 +136,7 @@ impl Scene {
         status
     }
 
-    /// By the socket: a handshake of TLS for each look would take the guest's time.
+    /// Over the unix socket: a TLS handshake per poll would take the guest's CPU time.
     async fn until_it_answers(&self) {
         let guest = json!({"node": "pve1", "vmid": 100});
         until("the guest's agent answers", async || {
@@ -154,7 +155,7 @@ impl Scene {
     }
 }
 
-/// The row that answers a path below `agent`.
+/// The row for a path below `agent`.
 fn row_of(method: &str, what: &str) -> String {
     match (method, what) {
         ("GET", "") => "agent_directory".to_owned(),
@@ -163,7 +164,7 @@ fn row_of(method: &str, what: &str) -> String {
     }
 }
 
-/// A file that is an ext4 file system: the only one in the guest that can be frozen.
+/// A file with an ext4 file system, the only one in the guest that can be frozen.
 fn ext4(path: &Path) {
     let file = std::fs::File::create(path).unwrap();
     file.set_len(16 << 20).unwrap();
@@ -229,7 +230,7 @@ async fn before_the_guest_runs(scene: &Scene) {
     assert_eq!(message, text);
     let (status, _) = scene.ask("POST", "", &[("command", "format-disk")]).await;
     assert_eq!(status, 400);
-    // One that runs and has nothing to boot has nothing that listens either.
+    // A running guest with nothing to boot has no agent.
     let guest = json!({"node": "pve1", "vmid": 102});
     assert_eq!(scene.node.task("qemu_start", guest.clone()).await, "OK");
     let (_, message) = scene
@@ -239,7 +240,7 @@ async fn before_the_guest_runs(scene: &Scene) {
     assert_eq!(scene.node.task("qemu_stop", guest).await, "OK");
 }
 
-/// Every command that only looks.
+/// Every command that only reads.
 async fn what_it_knows(scene: &Scene) {
     assert_eq!(scene.result("POST", "/ping").await, json!({}));
     let info = scene.result("GET", "/info").await;
@@ -271,7 +272,7 @@ async fn what_it_knows(scene: &Scene) {
         cards.iter().any(|card| card["hardware-address"] == mac),
         "{cards:?}"
     );
-    // What this guest's kernel or agent lacks is passed on as the agent says it.
+    // Errors about what this guest's kernel or agent lacks are passed on unchanged.
     for what in [
         "/get-fsinfo",
         "/get-memory-blocks",
@@ -286,7 +287,7 @@ async fn what_it_knows(scene: &Scene) {
             "{what}: {result}"
         );
     }
-    // The same commands as words of one.
+    // The same commands as values of one parameter.
     let named = scene.ok("POST", "", &[("command", "get-host-name")]).await;
     assert_eq!(named["result"]["host-name"], "tiny");
 }
@@ -318,7 +319,7 @@ async fn programs(scene: &Scene) {
     assert_eq!(status, 400);
 }
 
-/// The guest has no program that sets passwords, until it is given one that writes them down.
+/// The guest has no program that sets passwords, so it gets one that writes them to a file.
 async fn passwords(scene: &Scene) {
     let user = [("username", "root"), ("password", "of-the-guest")];
     let error = scene.refused("POST", "/set-user-password", &user).await;
@@ -350,7 +351,7 @@ async fn passwords(scene: &Scene) {
     assert!(!scene.node.log().contains("of-the-guest"));
 }
 
-/// The same by the command line.
+/// The same on the command line.
 async fn commands(scene: &Scene) {
     let run = |words: &[&str], input: &str| qm(&scene.node, words, input);
     assert_eq!(run(&["agent", "100", "ping"], "").1, "{}\n");
@@ -406,7 +407,7 @@ async fn commands(scene: &Scene) {
     );
 }
 
-/// Runs `qm` with something to read: its exit code, what it said, and what it complained.
+/// Runs `qm` with input: its exit code, standard output and standard error.
 fn qm(node: &TestNode, words: &[&str], input: &str) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ostler"))
         .arg("qm")
@@ -418,7 +419,7 @@ fn qm(node: &TestNode, words: &[&str], input: &str) -> (i32, String, String) {
         .spawn()
         .unwrap();
     let mut keys = child.stdin.take().unwrap();
-    // Who reads nothing may have ended before.
+    // A program that reads nothing may have ended before.
     let _ = keys.write_all(input.as_bytes());
     drop(keys);
     let said = child.wait_with_output().unwrap();
@@ -469,7 +470,7 @@ async fn files(scene: &Scene) {
         error.starts_with("Agent error: failed to open file"),
         "{error}"
     );
-    // More than goes into one answer of the agent's, or into one read.
+    // More than fits into one answer of the agent, or into one read.
     let fill = "head -c 3000000 /dev/zero | tr '\\0' x > /tmp/large";
     scene.run(&["/bin/sh", "-c", fill], None).await;
     let read = scene
@@ -509,7 +510,7 @@ async fn freezing(scene: &Scene) {
     assert_eq!(scene.result("POST", "/fsfreeze-status").await, "thawed");
     assert_eq!(scene.result("POST", "/fsfreeze-freeze").await, 1);
     assert_eq!(scene.result("POST", "/fsfreeze-status").await, "frozen");
-    // While it is frozen an agent does nothing that could write.
+    // While frozen, an agent refuses commands that could write.
     let error = scene.result("GET", "/get-host-name").await;
     assert!(
         error["error"]["desc"]
@@ -520,7 +521,7 @@ async fn freezing(scene: &Scene) {
     );
     assert_eq!(scene.result("POST", "/fsfreeze-thaw").await, 1);
     assert_eq!(scene.result("POST", "/fsfreeze-status").await, "thawed");
-    // The disk need not be one that can be trimmed; it is asked for either way.
+    // The disk need not support trimming; the command works either way.
     let trimmed = scene.result("POST", "/fstrim").await;
     assert!(
         trimmed["paths"].is_array() || trimmed["error"].is_object(),
@@ -528,7 +529,7 @@ async fn freezing(scene: &Scene) {
     );
 }
 
-/// An agent has one caller at a time: of many, each gets its own answer.
+/// An agent has one caller at a time: each of many callers gets its own answer.
 async fn taking_turns(scene: &Scene) {
     let asked = (0..12).map(|number| async move {
         let text = format!("caller {number}");
@@ -551,8 +552,8 @@ async fn taking_turns(scene: &Scene) {
     futures_util::future::join_all(asked).await;
 }
 
-/// The mark that a task leaves beside the guest's folder while it has it frozen is still there
-/// and no task is: the next agent thaws the guest.
+/// The mark of a freeze beside the guest's folder is left without its task, as after a crash: the
+/// next agent thaws the guest.
 async fn a_freezer_that_died(scene: &Scene) {
     let mark = scene.node.root.join("run/ostler/guests/100.frozen");
     assert_eq!(scene.result("POST", "/fsfreeze-freeze").await, 1);
@@ -567,7 +568,7 @@ async fn a_freezer_that_died(scene: &Scene) {
     until("the mark is gone", async || !mark.exists()).await;
 }
 
-/// It sleeps until it is resumed. What it has no place to save its memory in, it says so.
+/// It sleeps until it is resumed. A guest without a place to save its memory reports an error.
 async fn sleeps_and_wakes_up(scene: &Scene) {
     assert_eq!(scene.result("POST", "/suspend-ram").await, Value::Null);
     let status = json!({"node": "pve1", "vmid": 100});
@@ -585,7 +586,7 @@ async fn sleeps_and_wakes_up(scene: &Scene) {
     }
 }
 
-/// A guest that is deaf to its power button ends by its agent, and one without an agent by its
+/// A guest that ignores its power button is shut down by its agent, and one without an agent by its
 /// power button.
 async fn ends_by_its_agent_and_without(scene: &Scene) {
     scene.run(&["/bin/killall", "acpid"], None).await;
@@ -617,7 +618,7 @@ async fn ends_by_its_agent_and_without(scene: &Scene) {
     assert_eq!(status, "OK", "{log}");
     let line = "QEMU guest agent is not running; pressing the power button instead";
     assert!(log.contains(line), "{log}");
-    // A shutdown that is asked of the agent itself.
+    // A shutdown by the agent command itself.
     assert_eq!(scene.task("qemu_start").await.0, "OK");
     scene.until_it_answers().await;
     assert_eq!(scene.result("POST", "/shutdown").await, Value::Null);

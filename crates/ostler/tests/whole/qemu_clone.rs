@@ -62,7 +62,7 @@ impl Scene {
     }
 }
 
-/// A layer holds next to nothing, boots, and can be written to without touching its base.
+/// A layer takes almost no space, boots, and can be written without changing its base.
 async fn a_layer_leaves_its_base_alone(scene: &Scene) {
     let layer = scene.image("201/vm-201-disk-0.qcow2");
     assert!(std::fs::metadata(&layer).unwrap().len() < 1 << 20);
@@ -78,8 +78,7 @@ async fn a_layer_leaves_its_base_alone(scene: &Scene) {
     );
 }
 
-/// Programs are told what is below a layer, also where they read one of its snapshots, and leave it
-/// a layer.
+/// qemu-img gets a layer's base, also when it reads one of its snapshots, and keeps it a layer.
 async fn a_layer_is_copied_with_its_base(scene: &Scene) {
     let layer = scene.image("201/vm-201-disk-0.qcow2");
     let whole = json!({"newid": 203, "full": 1, "format": "raw"});
@@ -161,7 +160,7 @@ fn a_template_its_clones_and_their_end() {
         scene.boot(202).await;
         scene.done("qemu_stop", 202, json!({})).await;
 
-        // The list names a layer as the configuration does.
+        // The list has a layer's name as in the configuration.
         let list = json!({"node": "pve1", "storage": "local", "vmid": 201});
         let list = scene.node.call("volume_list", list).await.unwrap().data;
         assert_eq!(list[0]["volid"], volume.split(',').next().unwrap());
@@ -200,7 +199,7 @@ fn a_running_guest_is_copied_as_it_is_at_one_moment() {
         scene
             .done("qemu_clone", 100, json!({"newid": 203, "format": "raw"}))
             .await;
-        // The original runs on and may change.
+        // The original keeps running and may change.
         serial.ask("echo second > /mnt/note; sync");
         let mut copy = scene.boot(203).await;
         let seen = copy.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note");
@@ -210,7 +209,7 @@ fn a_running_guest_is_copied_as_it_is_at_one_moment() {
     });
 }
 
-/// A limit holds for a copy by `qemu-img` and for one by a running guest's QEMU alike.
+/// A limit applies to a copy by `qemu-img` and to one by a running guest's QEMU alike.
 #[test]
 fn a_copy_is_no_faster_than_is_allowed() {
     with_bridge(async {
@@ -219,7 +218,7 @@ fn a_copy_is_no_faster_than_is_allowed() {
         };
         let image = scene.image("100/vm-100-disk-0.qcow2");
         let kib = std::fs::metadata(&image).unwrap().blocks() / 2;
-        // Two seconds' worth, of which a job may do the first part at once.
+        // Two seconds' worth, of which a job may copy the first part at once.
         let limit = json!({"bwlimit": kib / 2});
         let with = |more: Value| {
             let mut params = limit.clone();
@@ -265,7 +264,7 @@ fn a_disk_moves_while_the_guest_writes_to_it() {
         };
         let mut serial = scene.boot(100).await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
-        // It writes all the time, and remembers what it has written.
+        // It writes all the time, and knows what it has written.
         let load =
             "(n=0; while :; do n=$((n+1)); echo $n > /mnt/count; sync; done) & echo $! > /pid";
         serial.ask(load);
@@ -292,7 +291,8 @@ fn a_disk_moves_while_the_guest_writes_to_it() {
             .find(|word| word.len() == 64)
             .unwrap()
             .to_owned();
-        // Another drive can still be plugged where the moved one is, and it can be moved when stopped.
+        // Another drive can be plugged into the slot of the moved one, and it can be moved when
+        // stopped.
         scene
             .done("qemu_shutdown", 100, json!({"forceStop": 1, "timeout": 30}))
             .await;
@@ -320,7 +320,7 @@ fn a_disk_moves_while_the_guest_writes_to_it() {
     });
 }
 
-/// The variables of a UEFI guest move as its disks do; it finds them where they are.
+/// The UEFI variables of a guest move like its disks; it finds them afterwards.
 #[test]
 fn a_uefi_guests_variables_move_while_it_runs() {
     with_bridge(async {
@@ -359,7 +359,7 @@ fn a_uefi_guests_variables_move_while_it_runs() {
     });
 }
 
-/// A disk goes to another guest, which finds what was written to it; plugged, where that runs.
+/// A disk moves to another guest, which finds its content; plugged if that one runs.
 #[test]
 fn a_disk_becomes_another_guests() {
     with_bridge(async {
@@ -397,7 +397,7 @@ fn a_disk_becomes_another_guests() {
         assert_eq!(taken["virtio3"], "local:100/vm-100-disk-1.qcow2,size=1G");
         assert!(scene.config(206).await.get("virtio1").is_none());
         assert!(!scene.image("206/vm-206-disk-1.qcow2").exists());
-        // The last image of a guest takes the guest's folder along.
+        // With a guest's last image its folder is removed.
         scene
             .done("qemu_move_disk", 206, to("virtio0", "unused3"))
             .await;
@@ -411,7 +411,7 @@ fn a_disk_becomes_another_guests() {
     });
 }
 
-/// Everybody gets a turn at one template.
+/// Simultaneous tasks on one template all get their turn.
 #[test]
 fn fifty_linked_clones_at_once() {
     with_bridge(async {
@@ -426,8 +426,8 @@ fn fifty_linked_clones_at_once() {
         };
         for newid in 300..350 {
             if newid == 325 {
-                // In the midst of it somebody wants snapshots: of the template, which has none, and
-                // and, one after the other, two of a clone that was just made.
+                // Meanwhile snapshots are requested: of the template, which can have none, and, one
+                // after the other, two of a new clone.
                 let of_template = submit("qemu_snapshot", 100, json!({"snapname": "s1"})).await;
                 let refused = scene.node.ended(&of_template).await;
                 assert_eq!(refused, "you can't take a snapshot if it's a template");

@@ -1,4 +1,4 @@
-//! Consoles of a real guest, by a websocket client that shows every frame.
+//! Consoles of a real guest, with a websocket client that shows every frame.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// A running tiny guest, and tokens of root and of somebody who may use its console too.
+/// A running tiny guest, and tokens of root and of a user who may use its console.
 pub(crate) struct Scene {
     pub(crate) node: TestNode,
     pub(crate) root: String,
@@ -52,7 +52,7 @@ impl Scene {
         assert_eq!(self.node.task("qemu_start", guest).await, "OK");
     }
 
-    /// Asks for a console; answers the status and the data or message.
+    /// Requests a console; returns the status and the data or message.
     pub(crate) async fn ask(&self, token: &str, what: &str) -> (u16, Value) {
         let headers = [("Authorization", token.to_owned())];
         let path = format!("{GUEST}/{what}");
@@ -72,7 +72,7 @@ impl Scene {
         data
     }
 
-    /// Opens the websocket of a console; the status where that is refused.
+    /// Opens the websocket of a console; the status if that is refused.
     pub(crate) async fn open(&self, token: &str, console: &Value) -> Result<Websocket, String> {
         let (port, ticket) = (&console["port"], &console["ticket"]);
         self.open_at(token, port.as_str().unwrap(), ticket.as_str().unwrap())
@@ -121,7 +121,7 @@ impl Scene {
 
 pub(crate) struct Websocket {
     stream: TlsStream<TcpStream>,
-    /// What came and was not expected yet.
+    /// Received text that was not expected yet.
     seen: String,
 }
 
@@ -170,7 +170,7 @@ impl Websocket {
         }
     }
 
-    /// Says who it is, as the terminal of the web interface does.
+    /// Authenticates, like the terminal of the web interface.
     pub(crate) async fn greet(&mut self, console: &Value) {
         let (user, ticket) = (&console["user"], &console["ticket"]);
         let line = format!("{}:{}\n", user.as_str().unwrap(), ticket.as_str().unwrap());
@@ -215,14 +215,14 @@ fn qemu_termproxy() {
             }
         }
 
-        // The port has one client; a second one is told so, whenever it comes.
+        // The port takes one client; a second one is refused at every stage.
         let taken = "serial0 of VM 100 is in use by another console";
         let (status, message) = scene.ask(&scene.root, "termproxy").await;
         assert_eq!((status, message), (500, json!(format!("{taken}\n"))));
         let second = scene.open(&scene.jane, &waiting).await.err().unwrap();
         assert_eq!(second, format!("HTTP/1.1 500 {taken}"));
 
-        // Closed by the client, it is free for the next one, and the task is over.
+        // Closed by the client, it is free for the next one, and the task ends.
         terminal.send(CLOSE, &1000_u16.to_be_bytes()).await;
         assert_eq!(scene.ended(&console).await, "OK");
         let used = scene.open(&scene.root, &console).await.err().unwrap();
@@ -237,7 +237,7 @@ fn qemu_termproxy() {
     });
 }
 
-/// A client that came by another way has the port, too.
+/// A client that connected directly also occupies the port.
 async fn others_are_noticed(scene: &Scene) {
     let taken = "serial0 of VM 100 is in use by another console";
     let other = Serial::connect(&scene.node.root.join("run/ostler/guests/100/serial0.sock"));
@@ -252,7 +252,7 @@ async fn others_are_noticed(scene: &Scene) {
     .await;
 }
 
-/// Stopping the task closes the console; so does the guest's end.
+/// Stopping the task closes the console; so does the end of the guest.
 async fn it_can_be_closed_from_here(scene: &Scene) {
     for by_task in [true, false] {
         let console = scene.console(&scene.jane, "termproxy").await;
@@ -301,7 +301,7 @@ fn qemu_vncproxy_and_qemu_vncwebsocket() {
             "{ticket}"
         );
 
-        // Everything must fit: the ticket, the port, who comes.
+        // Everything must match: the ticket, the port, the user.
         let port = console["port"].as_str().unwrap();
         let other_port = plain["port"].as_str().unwrap();
         let forged = ticket.replace("PVEVNC:", "PVEVNC:0");
@@ -321,19 +321,19 @@ fn qemu_vncproxy_and_qemu_vncwebsocket() {
             .unwrap();
         assert!(no_port.starts_with("HTTP/1.1 400 "), "{no_port}");
 
-        // The ticket is good with and without the password before it.
+        // The ticket is valid with and without the password before it.
         let bare = &ticket[9..];
         let mut screen = scene.open_at(&scene.jane, port, bare).await.unwrap();
         screen.expect("RFB 003.008\n").await;
         screen.send(BINARY, b"RFB 003.008\n").await;
-        // One kind of authentication is offered: by password.
+        // One security type is offered: VNC authentication.
         assert_eq!(screen.receive().await, (BINARY, vec![1, 2]));
         let again = scene.open_at(&scene.jane, port, bare).await.err().unwrap();
         assert!(again.starts_with("HTTP/1.1 500 no console"), "{again}");
         drop(screen);
         assert_eq!(scene.ended(&console).await, "OK");
 
-        // What nobody opens is over by itself, and cannot be opened any more.
+        // A console that is not opened expires, and cannot be opened afterwards.
         assert_eq!(scene.ended(&plain).await, "OK");
         let late = scene.open(&scene.root, &plain).await.err().unwrap();
         assert!(late.starts_with("HTTP/1.1 401 "), "{late}");
@@ -357,7 +357,7 @@ fn a_terminal_that_says_something_else_is_shown_nothing() {
         assert_eq!(opcode, CLOSE, "{}", String::from_utf8_lossy(&payload));
         assert_eq!(scene.ended(&console).await, "OK");
 
-        // Whoever dies, the port is free again.
+        // When either process dies, the port is free again.
         for role in ["api", "node"] {
             let mut console = Value::Null;
             until("the port is free", async || {
@@ -375,7 +375,7 @@ fn a_terminal_that_says_something_else_is_shown_nothing() {
     });
 }
 
-/// Opens a display as jane and reads until it speaks.
+/// Opens a display as jane and reads until the first message.
 async fn display(scene: &Scene) -> Websocket {
     let console = scene.console(&scene.jane, "vncproxy").await;
     let mut opened = scene.open(&scene.jane, &console).await.unwrap();
@@ -383,7 +383,7 @@ async fn display(scene: &Scene) -> Websocket {
     opened
 }
 
-/// Reads to the end of a console that is being taken away.
+/// Reads a console that is being closed to its end.
 async fn closed(mut console: Websocket) {
     loop {
         if console.receive().await.0 == CLOSE {
@@ -392,7 +392,7 @@ async fn closed(mut console: Websocket) {
     }
 }
 
-/// What happens to somebody who has a console open while their token, account or right goes.
+/// An open console ends when its user loses the token, the account or the right.
 #[test]
 fn an_open_console_ends_with_what_it_was_opened_with() {
     if left_out("qemu_console") {
@@ -433,7 +433,7 @@ fn an_open_console_ends_with_what_it_was_opened_with() {
             made["value"].as_str().unwrap()
         );
         let console = display(&scene).await;
-        // A change that takes nothing from her leaves it open, as all of them left root's.
+        // A change that does not affect her leaves it open, as root's stayed open all along.
         let other = json!({"userid": "bob@pve"});
         scene.node.call("user_create", other).await.unwrap();
         for mut open in [console, roots] {

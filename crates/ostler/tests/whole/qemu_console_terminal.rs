@@ -1,4 +1,4 @@
-//! A guest whose display is a serial port, seen and typed to by a VNC client.
+//! A guest whose display is a serial port, used by a VNC client.
 
 use std::collections::HashMap;
 
@@ -64,7 +64,7 @@ impl Viewer {
         }
     }
 
-    /// Asks for what changes, again and again, until a text can be read.
+    /// Requests updates until a text can be read.
     async fn expect(&mut self, text: &str) {
         let mut is_incremental = 0;
         while !self.rows.iter().any(|row| row.contains(text)) {
@@ -119,7 +119,7 @@ fn a_serial_display_is_shown_by_vnc() {
         viewer.expect("tiny: ready").await;
         viewer.type_line("echo seen-$((40+2))").await;
         viewer.expect("seen-42").await;
-        // The port has one client, whichever way it is asked for.
+        // The port takes one client, for either kind of console.
         for other in ["vncproxy", "termproxy"] {
             let (status, message) = scene.ask(&scene.root, other).await;
             assert_eq!(status, 500, "{other}");

@@ -1,4 +1,4 @@
-//! Making many guests at once, on a real node.
+//! Many simultaneous creations, on a real node.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn a_hundred_creations_at_once_all_succeed() {
     with_bridge(async {
         let node = TestNode::start(async |_| {}).await;
         let started = tokio::time::Instant::now();
-        // The last id is the largest that there is.
+        // The last id is the maximum.
         let ids: Vec<u32> = (0..COUNT - 1)
             .map(|n| 10_001 + n)
             .chain([999_999_999])

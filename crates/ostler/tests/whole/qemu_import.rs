@@ -1,5 +1,5 @@
-//! Disks that are filled from images: what is brought is what is there, and who dies in between
-//! leaves nothing.
+//! Disks filled from images: the content is complete, and an interrupted import leaves nothing
+//! behind.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +25,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A node to which somebody has brought an image without holes.
+    /// A node with an uploaded image without holes.
     async fn new() -> Self {
         let node = TestNode::start(async |_| {}).await;
         let folder = node.root.join("var/lib/vz/import");
@@ -181,7 +181,7 @@ fn a_file_is_read_as_what_it_is() {
         let gone = json!({"node": "pve1", "vmid": 100});
         assert_eq!(scene.node.task("qemu_destroy", gone).await, "OK");
 
-        // One that refers to the host's files is refused, whatever it is called.
+        // An image that refers to the host's files is refused, under any name.
         let layer = scene.node.root.join("layer");
         let on_brought = [
             "create",
@@ -234,7 +234,7 @@ fn an_agent_that_dies_while_importing_leaves_nothing() {
             .await;
             scene.node.kill_role("node").await;
             let status = scene.node.ended(upid.as_str().unwrap()).await;
-            // It may have been over before the agent died.
+            // It may have ended before the agent died.
             let params = json!({"node": "pve1", "vmid": 100});
             if status == "OK" {
                 let gone = scene.node.task("qemu_destroy", params).await;
@@ -243,7 +243,7 @@ fn an_agent_that_dies_while_importing_leaves_nothing() {
                 assert_eq!(status, "interrupted by a restart");
             }
             assert!(!scene.image("").exists());
-            // The probe guest of the agent that was started again may still be there.
+            // The probe guest of the restarted agent may still exist.
             let scopes = format!("/sys/fs/cgroup/freezer/{}", scene.node.scope_root());
             until("no scope is left", async || {
                 let mut entries = std::fs::read_dir(&scopes).unwrap().flatten();

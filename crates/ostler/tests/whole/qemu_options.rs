@@ -1,4 +1,4 @@
-//! What clients send with virtual machines' options, on a real node.
+//! Options of virtual machines as clients send them, on a real node.
 
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, about, left_out, until};
@@ -10,7 +10,7 @@ async fn config(node: &TestNode, vmid: u32) -> Value {
     node.call("qemu_config", params).await.unwrap().data
 }
 
-/// A guest without anything to boot from: it runs, and never shuts down.
+/// A guest without a boot device: it runs, and never shuts down by itself.
 async fn create(node: &TestNode, vmid: u32, options: Value) {
     let mut params = about(vmid, json!({"memory": "64", "kvm": 0}));
     params
@@ -49,7 +49,7 @@ fn defaults_of_what_is_not_built_are_accepted() {
             .await
             .unwrap();
 
-        // What was made a template stays one.
+        // A template stays a template.
         assert_eq!(
             node.task("qemu_template", about(100, json!({}))).await,
             "OK"
@@ -238,7 +238,7 @@ fn paths_of_the_host_are_disks_and_media() {
             printed.contains("drive-scsi2") && printed.contains("drive-ide0"),
             "{printed}"
         );
-        // A disk comes and a medium goes while it runs.
+        // A disk is plugged and a medium ejected while it runs.
         let change = json!({"virtio1": format!("{medium},media=disk"), "ide0": "none"});
         node.call("qemu_configure", about(100, change))
             .await
@@ -288,13 +288,13 @@ fn a_change_within_its_request_is_no_task() {
             let changed = node.call("qemu_configure", about(100, options)).await;
             changed.map(|_| ())
         };
-        // One commit; a volume is made; a volume goes.
+        // One commit; a volume is created; a volume is deleted.
         change(json!({"name": "a"})).await.unwrap();
         change(json!({"scsi0": "local:1"})).await.unwrap();
         change(json!({"delete": "scsi0"})).await.unwrap();
         change(json!({"delete": "unused0"})).await.unwrap();
         assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
-        // Plugged into what runs, and what a guest without a system never lets go of.
+        // A device is plugged into the running guest, which has no system and never releases it.
         change(json!({"scsi1": "local:1", "description": "b"}))
             .await
             .unwrap();
@@ -307,7 +307,7 @@ fn a_change_within_its_request_is_no_task() {
         );
         println!("waited {waited:?} for the guest to let go of a card");
         assert!(waited.as_secs() >= 5, "{waited:?}");
-        // A volume for which a client chose the name is made within its request as well.
+        // A volume with a name from the client is also created within its request.
         let volume = json!({"node": "pve1", "storage": "local", "vmid": 100, "size": "1M",
             "filename": "vm-100-disk-9.raw"});
         node.call("volume_create", volume).await.unwrap();
@@ -317,7 +317,7 @@ fn a_change_within_its_request_is_no_task() {
         let is_log = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".log");
         assert_eq!(names.filter(is_log).count(), 2);
 
-        // The same by POST is one.
+        // The same by POST is a task.
         let posted = about(100, json!({"description": "c", "revert": "net0"}));
         assert_eq!(node.task("qemu_configure_task", posted).await, "OK");
         let kinds = kinds_of_tasks(&node).await;
@@ -347,7 +347,7 @@ fn a_change_that_waits_in_vain_is_not_made_later() {
         let how = about(100, json!({"overrule-shutdown": 1}));
         assert_eq!(node.task("qemu_stop", how).await, "OK");
         assert_ne!(node.ended(shutdown.as_str().unwrap()).await, "OK");
-        // In line behind all that went before.
+        // Queued behind all earlier ones.
         let posted = about(100, json!({"description": "c"}));
         assert_eq!(node.task("qemu_configure_task", posted).await, "OK");
         let shown = config(&node, 100).await;
@@ -355,7 +355,7 @@ fn a_change_that_waits_in_vain_is_not_made_later() {
     });
 }
 
-/// The limit that the cluster sets holds for a clone that names none, and not for one that does.
+/// The cluster's limit applies to a clone without one of its own, and not to one with.
 #[test]
 fn a_clone_copies_no_faster_than_the_cluster_says() {
     with_bridge(async {
@@ -385,7 +385,7 @@ fn a_clone_copies_no_faster_than_the_cluster_says() {
             clone(102, json!({"bwlimit": 0})).await,
         );
         println!("{MIB} MiB at 2 MiB/s took {limited:?}, without a limit {free:?}");
-        // The first chunks go before the limit is felt.
+        // The first chunks are not limited.
         assert!(limited.as_secs() >= 2 && free < limited / 4);
     });
 }

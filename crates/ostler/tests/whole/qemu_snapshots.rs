@@ -47,7 +47,7 @@ impl Scene {
     }
 }
 
-/// How the snapshot with memory is shown.
+/// The fields of the snapshot with memory.
 async fn check_shown(scene: &Scene) {
     let list = scene.ask("qemu_snapshot_list", json!({})).await;
     assert_eq!(
@@ -78,14 +78,14 @@ fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
         let Some((scene, mut serial)) = Scene::new("snapshots").await else {
             return;
         };
-        // Something in memory only, and something on the disk.
+        // Something only in memory, and something on the disk.
         serial.ask("word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
         serial.ask("echo first > /mnt/note; sync");
         let uptime_before = uptime(&mut serial);
         let with_memory = json!({"snapname": "s1", "description": "one", "vmstate": 1});
         scene.done("qemu_snapshot", with_memory).await;
         assert!(scene.image("vm-100-state-s1.raw").exists());
-        // The guest runs on, and changes both.
+        // The guest keeps running, and changes both.
         serial.ask("word=after; echo second > /mnt/note; sync");
         assert!(serial.ask("echo word=$word").contains("word=after"));
 
@@ -96,7 +96,7 @@ fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
         serial.type_line("");
         assert!(serial.ask("echo word=$word").contains("word=before"));
         assert!(serial.ask("cat /mnt/note").contains("first"));
-        // It did not boot: its clock goes on.
+        // It did not boot: its uptime continues.
         assert!(uptime(&mut serial) >= uptime_before);
 
         // A second one without memory follows the first; deleting the first keeps the second.
@@ -163,7 +163,7 @@ fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
             .await;
         assert!(refused.unwrap_err().message.contains("locked (suspended)"));
 
-        // An agent that dies and comes back knows it too.
+        // A restarted agent knows it too.
         scene.node.kill_role("node").await;
         scene.done("qemu_resume", json!({})).await;
         let mut serial = scene.serial();

@@ -44,7 +44,7 @@ fn a_guest_starts_outlives_the_platform_and_leaves_nothing() {
         serial.type_line("echo $((6*7))");
         serial.expect("42");
 
-        // The platform dies; the guest does not notice, and the truth is told after.
+        // The platform dies; the guest does not notice, and the new processes show it.
         node.kill_role("node").await;
         node.kill_role("api").await;
         assert_eq!(status(&node).await["pid"], pid);
@@ -55,7 +55,7 @@ fn a_guest_starts_outlives_the_platform_and_leaves_nothing() {
             "VM 100 already running"
         );
 
-        // It ends from inside, and nothing of it is left on the host.
+        // It shuts itself down, and leaves nothing on the host.
         serial.type_line("poweroff -f");
         until("it is stopped", async || {
             status(&node).await["status"] == "stopped"
@@ -83,7 +83,7 @@ fn killed_while_it_starts_the_agent_finishes_or_takes_back() {
             let upid = node.call("qemu_start", guest(100)).await.unwrap().data;
             tokio::time::sleep(Duration::from_millis(moment_ms)).await;
             node.kill_role("node").await;
-            // A second death, right in the recovery of the first.
+            // A second death, during the recovery from the first.
             if moment_ms % 3 == 0 {
                 node.kill_role("node").await;
             }
@@ -132,7 +132,7 @@ fn what_cannot_start_says_why_in_one_line() {
             exit,
             "volume 'local:100/vm-100-disk-0.qcow2' does not exist"
         );
-        // Nothing of the failures is left, and the guest is nobody's.
+        // The failures have left nothing behind, and the guest is not locked.
         assert_eq!(
             std::fs::read_dir(node.root.join("run/ostler/guests"))
                 .unwrap()

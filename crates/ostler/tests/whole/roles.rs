@@ -1,4 +1,4 @@
-//! The two processes of a node, wherever their program lies.
+//! The two processes of a node, for any path of their program.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -19,7 +19,7 @@ fn a_node_runs_from_a_folder_that_its_users_may_not_enter() {
         let mut node = TestNode::start(async |_| {}).await;
         node.restart_from(&program).await;
         assert_ne!(api_uid(&node), 0, "the API is not root");
-        // An upgrade replaces the file: what dies is started again all the same.
+        // An upgrade replaces the file; dead processes are still restarted.
         std::fs::remove_file(&program).unwrap();
         node.kill_role("api").await;
         assert_ne!(api_uid(&node), 0, "the API is not root");
@@ -56,7 +56,7 @@ fn the_api_takes_the_descriptors_that_it_may_have() {
     });
 }
 
-/// The user of the API, real, effective and saved: it can become no other.
+/// The uid of the API, real, effective and saved: it cannot change to another one.
 fn api_uid(node: &TestNode) -> u32 {
     let status = format!("/proc/{}/status", node.role("api")[0]);
     let status = std::fs::read_to_string(status).unwrap();

@@ -1,4 +1,4 @@
-//! What a node tells of itself and its guests: status, lists, numbers.
+//! The status of a node and its guests: status, lists, figures.
 
 use crate::harness::https::request;
 use crate::harness::namespace::with_bridge;
@@ -9,7 +9,7 @@ fn guest(vmid: u32) -> Value {
     json!({"node": "pve1", "vmid": vmid})
 }
 
-/// A header that lets its bearer in as root.
+/// A header with root's credential.
 async fn root_token(node: &TestNode) -> (&'static str, String) {
     let params = json!({"userid": "root@pam", "tokenid": "test", "privsep": 0});
     let token = node.call("token_create", params).await.unwrap().data;
@@ -43,7 +43,7 @@ fn a_guests_counters_grow_while_it_runs_and_begin_again_with_its_start() {
             (&json!("stopped"), &json!(0))
         );
         assert_eq!(node.task("qemu_start", guest(100)).await, "OK");
-        // A start shows at once, in every list.
+        // A start is visible at once, in every list.
         until("the list shows it", async || {
             get(&node, &token, "/cluster/resources?type=vm").await[0]["status"] == "running"
         })
@@ -67,7 +67,7 @@ fn a_guests_counters_grow_while_it_runs_and_begin_again_with_its_start() {
         );
         let before = current["uptime"].as_u64().unwrap();
 
-        // Counters are the guest's, not the platform's.
+        // Counters belong to the guest and survive a restart of the platform.
         node.kill_role("node").await;
         node.kill_role("api").await;
         until("the list is back", async || {

@@ -8,7 +8,7 @@ use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, kill, left_out, until};
 use serde_json::{Value, json};
 
-/// A node, and a token with which curl may do everything.
+/// A node, and a token with all rights for curl.
 struct Scene {
     node: TestNode,
     token: String,
@@ -38,7 +38,7 @@ impl Scene {
         curl
     }
 
-    /// Uploads a file; answers the status and the body.
+    /// Uploads a file; returns the status and the body.
     fn upload(&self, storage: &str, file: &Path, name: &str, fields: &[&str]) -> (u16, Value) {
         let fields = [&["content=iso"], fields].concat();
         self.upload_of(storage, file, name, &fields)
@@ -71,14 +71,13 @@ impl Scene {
         self.node.root.join("var/lib/vz").join(path)
     }
 
-    /// What lies in the folder of uploads.
+    /// The number of files in the upload folder.
     fn arriving(&self) -> usize {
         std::fs::read_dir(self.local(".arriving")).map_or(0, |entries| entries.count())
     }
 
-    /// The proportional share of memory of both processes together, in KiB. Without the pages
-    /// of the program itself: those are shared with the nodes of other tests, and our share
-    /// grows when one of them ends.
+    /// The PSS of both processes together, in KiB, without the program's own pages: those are
+    /// shared with the nodes of other tests, and our share grows when one of them ends.
     fn pss_kib(&self) -> u64 {
         let of = |pid: u32| -> u64 {
             let path = format!("/proc/{pid}/smaps_rollup");
@@ -95,7 +94,7 @@ impl Scene {
             .sum()
     }
 
-    /// The files that the agent and the api have open and that have no name any more.
+    /// The number of unnamed files that the agent and the api have open.
     fn unnamed(&self) -> usize {
         let of = |pid: u32| {
             let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
@@ -147,7 +146,7 @@ fn a_file_is_uploaded_checked_and_replaced() {
         assert_eq!(std::fs::read(&iso).unwrap(), b"abc");
         assert_eq!(std::fs::metadata(&iso).unwrap().mode() & 0o777, 0o644);
 
-        // What is there is replaced, unless the new file is not what was promised.
+        // An existing file is replaced, unless the new one fails its checksum.
         let other = file(folder.path(), "other", b"other");
         let wrong = scene.uploaded("local", &other, "x.iso", &fields).await;
         assert!(wrong.starts_with("checksum mismatch: got '"), "{wrong}");
@@ -198,7 +197,7 @@ fn an_upload_that_cannot_be_says_so_once_and_leaves_nothing() {
     });
 }
 
-/// A file system that is full soon.
+/// A small file system, to be filled.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -243,7 +242,7 @@ fn a_full_disk_ends_an_upload_with_one_clear_error() {
             "node": "pve1", "storage": "small", "vmid": 100, "filename": "vm-100-disk-0.qcow2",
             "size": "100G",
         });
-        // Even the tables of so large an image do not fit.
+        // Even the metadata of such a large image does not fit.
         let full = scene.node.call("volume_create", image).await.unwrap_err();
         assert_eq!(full.message, "no space left on storage 'small'");
         assert!(scene.volumes("small").await.is_empty());
@@ -252,7 +251,7 @@ fn a_full_disk_ends_an_upload_with_one_clear_error() {
     });
 }
 
-/// A server with one file of 16 MiB, which it announces or does not; answers its address.
+/// A server with one file of 16 MiB, with or without a length; returns its address.
 fn web(announced: bool) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/x.iso", listener.local_addr().unwrap());
@@ -315,7 +314,7 @@ fn a_download_replaces_nothing() {
         let iso = scene.local("template/iso");
         std::fs::create_dir_all(&iso).unwrap();
         let iso = file(&iso, "x.iso", b"abc");
-        // Whether it can be had does not matter: it is not asked for.
+        // The address need not work: it is not requested.
         let download = async |more: Value| {
             let mut params = json!({
                 "node": "pve1", "storage": "local", "content": "iso", "filename": "x.iso",
@@ -388,7 +387,7 @@ fn what_is_to_be_imported_is_what_its_name_says() {
                 assert!(ended.contains(refused) && !is_there, "{name}: {ended}");
             }
         }
-        // By a download as well.
+        // The same by a download.
         let params = json!({
             "node": "pve1", "storage": "local", "content": "import", "filename": "j.qcow2",
             "url": web(true),
@@ -399,7 +398,7 @@ fn what_is_to_be_imported_is_what_its_name_says() {
     });
 }
 
-/// An upload that takes its time.
+/// A slow upload.
 fn slow(scene: &Scene, file: &Path) -> Child {
     let form = format!("filename=@{};filename=slow.iso", file.display());
     let args = ["--limit-rate", "4M", "-F", "content=iso", "-F", &form];
@@ -427,14 +426,15 @@ fn whoever_dies_during_an_upload_leaves_nothing() {
         client.wait_with_output().unwrap();
         until("the file is given back", async || scene.unnamed() == 0).await;
 
-        // The api: the agent notices that nobody has its file any more.
+        // The api: the agent notices that no process has the file open any more.
         let client = slow(&scene, &large);
         until("the upload has begun", async || scene.unnamed() > 0).await;
         scene.node.kill_role("api").await;
         client.wait_with_output().unwrap();
         until("the file is given back", async || scene.unnamed() == 0).await;
 
-        // The agent: the upload goes on, and is told at its end, be there a new agent by then or not.
+        // The agent: the upload continues, and its end is reported, with or without a new agent by
+        // then.
         let client = slow(&scene, &large);
         until("the upload has begun", async || scene.unnamed() > 0).await;
         scene.node.kill_role("node").await;
@@ -547,7 +547,7 @@ fn an_image_is_made_shown_and_removed() {
         }
         assert!(!scene.local("images/100").exists());
         assert_eq!(scene.arriving(), 0);
-        // A file that is no image hides no other.
+        // An invalid image does not hide others.
         std::fs::create_dir_all(scene.local("import")).unwrap();
         std::fs::write(scene.local("import/broken.qcow2"), "not an image").unwrap();
         assert_eq!(scene.volumes("local").await, ["local:import/broken.qcow2"]);

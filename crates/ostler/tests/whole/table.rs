@@ -1,4 +1,4 @@
-//! The operation table against the code: none without the other.
+//! The operation table and the code: each has what the other has.
 
 use std::collections::BTreeSet;
 

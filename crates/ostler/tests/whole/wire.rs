@@ -1,4 +1,4 @@
-//! What a client sees of the wire itself: TLS, redirects, formats, limits, refusals.
+//! The wire protocol as a client sees it: TLS, redirects, formats, limits, refusals.
 
 use std::io::Read;
 use std::time::Duration;
@@ -176,8 +176,8 @@ fn tls_1_2_and_1_3_never_http_2_and_plain_http_is_sent_on() {
     });
 }
 
-/// A refusal takes three seconds, and ten wrong passwords a minute are the most that are looked
-/// at: then the right one is as wrong.
+/// A refusal takes three seconds, and at most ten wrong passwords a minute are checked: beyond that
+/// the right one is refused too.
 #[test]
 fn guessing_passwords_takes_time_and_ends() {
     if left_out("wire login") {

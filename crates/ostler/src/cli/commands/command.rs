@@ -1,7 +1,7 @@
-//! A command: the operation that it stands for, its positionals and its output.
+//! A command: its operation, its positionals and its output.
 //!
 //! Operations are named by verb and path, as in the public API. A command whose operation this
-//! version does not have is known all the same, and says so.
+//! version does not have is recognized, and fails with an error that says so.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,17 +15,17 @@ use super::super::agent::{self, Agent};
 use super::super::format::Style;
 use super::super::pvesh::free_fields;
 
-/// What a command is.
+/// The kinds of commands.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) enum Does {
     Operation(Verb, &'static str),
-    /// More than an operation, or less.
+    /// A function of its own.
     Own(Own),
-    /// Known, and in no version of the API.
+    /// Known, but without an operation in the API.
     Nothing,
 }
 
-/// A command that is more than an operation, with what it takes.
+/// A command with a function of its own, and its fields.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Own {
     pub(in crate::cli) fields: &'static [Field],
@@ -36,8 +36,8 @@ pub(in crate::cli) struct Own {
 pub(in crate::cli) type Run = fn(Agent, Values, Style) -> Running;
 pub(in crate::cli) type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
 
-/// How the answer of a command that is no task looks in text. In the other formats it is the
-/// answer itself.
+/// The text output of a command that is not a task. In the other formats the answer itself is
+/// printed.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) enum Show {
     Nothing,
@@ -45,17 +45,17 @@ pub(in crate::cli) enum Show {
     Answer,
     Text(fn(&Value) -> String),
     Table(fn(&Value, &Style) -> String),
-    /// What has an option `--verbose` of its own.
+    /// With an option `--verbose` of its own.
     Verbose(fn(&Value, bool) -> String),
 }
 
-/// A password that a command needs and asks for.
+/// A password that a command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Asks {
     Nothing,
-    /// One that is known already.
+    /// An existing one.
     Old,
-    /// One that is made up, so it is asked for twice.
+    /// A new one, so it is asked for twice.
     New,
 }
 
@@ -69,14 +69,14 @@ pub(in crate::cli) struct Command {
     pub(in crate::cli) does: Does,
     pub(in crate::cli) positionals: &'static [&'static str],
     pub(in crate::cli) show: Show,
-    /// Parameters that the command always gives.
+    /// Parameters with fixed values.
     pub(in crate::cli) fixed: &'static [(&'static str, &'static str)],
     pub(in crate::cli) asks: Asks,
-    /// What is done with what was given before it is checked.
+    /// Changes the given values before they are checked.
     pub(in crate::cli) before: Option<fn(&mut Values) -> Result<()>>,
-    /// What is said when it is checked, before it is done.
+    /// A message after the check, before the operation.
     pub(in crate::cli) says: Option<fn(&Values) -> String>,
-    /// What is to be done after it.
+    /// The operation to call afterwards.
     pub(in crate::cli) then: Option<fn(&mut Values) -> Option<Next>>,
 }
 
@@ -167,7 +167,7 @@ impl Command {
         self
     }
 
-    /// Whether this version can do it.
+    /// Whether this version can run it.
     pub(in crate::cli) fn works(&self) -> bool {
         match self.does {
             Does::Operation(..) => self.row().is_some(),
@@ -183,7 +183,7 @@ impl Command {
         }
     }
 
-    /// Everything that it takes, in groups.
+    /// All its fields, in groups.
     pub(in crate::cli) fn fields(&self) -> Vec<&'static [Field]> {
         const VERBOSE: &[Field] = &[Field::boolean("verbose").optional()];
         let mut groups = match self.does {
@@ -200,7 +200,7 @@ impl Command {
         groups
     }
 
-    /// What is given as `--name value`.
+    /// The fields given as `--name value`.
     pub(in crate::cli) fn options(&self) -> Vec<&'static Field> {
         let mut options = match self.row() {
             Some(row) => free_fields(row),
@@ -218,8 +218,8 @@ impl Command {
         }
     }
 
-    /// The name with its positionals, and the options that must be there: `disk resize <vmid>
-    /// <disk> <size> [OPTIONS]`.
+    /// The name with its positionals and required options: `disk resize <vmid> <disk> <size>
+    /// [OPTIONS]`.
     pub(in crate::cli) fn usage(&self) -> String {
         let fields = self.fields();
         let mut text = self.name.to_owned();

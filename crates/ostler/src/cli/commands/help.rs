@@ -1,10 +1,10 @@
-//! What `help` says of a program's commands.
+//! The help of a program's commands.
 
 use super::super::pvesh::usage::options_of;
 use super::{Command, Program};
 
 impl Program {
-    /// The commands that this version can do.
+    /// The commands that this version can run.
     pub(in crate::cli) fn list(&self) -> String {
         let works = self.commands.iter().filter(|command| command.works());
         let lines = works.map(|command| format!("       {} {}\n", self.name, command.usage()));
@@ -15,7 +15,7 @@ impl Program {
         )
     }
 
-    /// What a command takes, from its operation's row.
+    /// The options of a command, from its operation's row.
     pub(in crate::cli) fn help(&self, command: &Command) -> String {
         let text = format!("USAGE: {} {}\n", self.name, command.usage());
         if !command.works() {
@@ -25,7 +25,7 @@ impl Program {
         format!("{text}\n  {summary}\n{}", options_of(&command.options()))
     }
 
-    /// A command that there is not, with those that begin as it does.
+    /// The error for an unknown command, with the commands that begin like it.
     pub(super) fn unknown(&self, arguments: &[String]) -> String {
         let first = format!("{} ", arguments[0]);
         let alike: String = self

@@ -5,7 +5,7 @@
 //!                           └─ Own         fields → options, checked → a function of ours
 //! ```
 //!
-//! The same tables are what `help`, the completion of shells and the man pages are made of.
+//! `help`, shell completion and the man pages are made from the same tables.
 
 mod command;
 mod help;
@@ -33,11 +33,11 @@ pub(super) use passwords::{ask_for_passwords, ask_new};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Program {
     pub(super) name: &'static str,
-    /// What it is for, in one line.
+    /// Its purpose, in one line.
     pub(super) about: &'static str,
     pub(super) commands: &'static [Command],
-    /// Whether nothing is said of a password among the arguments, which every user of the machine
-    /// can read.
+    /// Whether passwords among the arguments, which every user of the host can read, are accepted
+    /// without a warning.
     pub(super) takes_passwords: bool,
 }
 
@@ -70,7 +70,8 @@ impl Program {
         }
     }
 
-    /// The command that the first words mean, and what follows them. The longest name wins.
+    /// Finds the command for the first words, and returns the remaining ones. The longest name
+    /// wins.
     pub(super) fn find<'a>(
         &self,
         arguments: &'a [String],
@@ -101,7 +102,7 @@ impl Program {
         if let Some(before) = command.before {
             before(&mut values)?;
         }
-        // Before anything is told of it: what does not fit is not done.
+        // Checked before its message is printed: an invalid request is not announced.
         let mut whole = values.clone();
         whole.entry("node").or_insert_with(|| "localhost".into());
         if find_field(row.params, "node").is_none() {
@@ -132,7 +133,7 @@ impl Program {
         (own.run)(Agent::of_this_machine()?, values, style).await
     }
 
-    /// What was given, with the passwords that were asked for.
+    /// The given values, and the passwords that were asked for.
     async fn given(&self, command: &Command, rest: &[String]) -> Result<(Values, Style)> {
         let mut given = self.parse(command, rest)?;
         let needs = command.asks != Asks::Nothing && !given.values.contains_key("password");
@@ -159,7 +160,7 @@ impl Program {
             .last()
             .and_then(|name| find_field(&fields, name))
             .is_some_and(|field: &Field| field.kind == Kind::Array);
-        // What stands as an option needs no place.
+        // A value given as an option is no positional.
         let needed = wanted[..needed]
             .iter()
             .filter(|name| !given.values.contains_key(**name))
@@ -181,7 +182,7 @@ impl Program {
     }
 }
 
-/// Gives positionals their names. A list at the end takes what is left: `guest exec 100 ls -- -l`.
+/// Assigns positionals to names. A list at the end takes the rest: `guest exec 100 ls -- -l`.
 fn place(command: &Command, takes_all: bool, given: &mut Given) {
     let got = std::mem::take(&mut given.positionals);
     let mut got = got.into_iter();
@@ -207,7 +208,7 @@ fn place(command: &Command, takes_all: bool, given: &mut Given) {
     }
 }
 
-/// Waits for a task. Its log is on standard output where nothing else is.
+/// Waits for a task. Its log goes to standard output unless an answer does.
 pub(super) async fn wait(agent: &Agent, data: &Value, style: &Style) -> Result<()> {
     let log = if style.quiet {
         Log::Nowhere

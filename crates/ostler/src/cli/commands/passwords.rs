@@ -1,6 +1,6 @@
-//! Passwords: asked for where somebody can be asked, read from standard input elsewhere. Among the
-//! arguments, which every user of the machine can read, they are taken with a warning: scripts
-//! and guides for Proxmox VE give them there.
+//! Passwords: read from a terminal with a prompt, else from standard input. Passwords among the
+//! arguments, which every user of the host can read, are accepted with a warning, because scripts
+//! and guides for Proxmox VE use them.
 
 use std::io::IsTerminal;
 
@@ -12,8 +12,8 @@ use super::super::output;
 use super::super::terminal::TerminalMode;
 use super::Asks;
 
-/// Asks for what was named without a value: once for a password that is known already, twice for
-/// one that is made up.
+/// Asks for the secrets that were named without a value: once for an existing password, twice for a
+/// new one.
 pub(in crate::cli) async fn ask_for_passwords(given: &mut Given, kind: Asks) -> Result<()> {
     for name in std::mem::take(&mut given.asked) {
         let password = match kind {
@@ -25,7 +25,7 @@ pub(in crate::cli) async fn ask_for_passwords(given: &mut Given, kind: Asks) -> 
     Ok(())
 }
 
-/// A new password, twice.
+/// Asks for a new password, twice.
 pub(in crate::cli) async fn ask_new() -> Result<String> {
     let mut keyboard = Keyboard::open();
     let password = line(&mut keyboard, "Enter new password: ").await?;
@@ -49,7 +49,7 @@ async fn line(keyboard: &mut Keyboard, prompt: &str) -> Result<String> {
     line.context("no password was given")
 }
 
-/// Says that passwords should not stand among the arguments.
+/// Warns about passwords among the arguments.
 pub(super) fn warn_of_told(given: &Given) {
     for name in &given.told {
         output::note(&format!(

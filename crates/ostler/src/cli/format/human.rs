@@ -1,4 +1,4 @@
-//! Numbers as people write them. What a number counts is told by its name, which means the same
+//! Human-readable numbers. The unit follows from the field's name, which has the same meaning
 //! everywhere in the API.
 
 use serde_json::Value;
@@ -26,7 +26,7 @@ const SHARES: &[&str] = &["cpu", "used_fraction", "wait"];
 const DURATIONS: &[&str] = &["uptime"];
 const TIMES: &[&str] = &["ctime", "endtime", "expire", "snaptime", "starttime"];
 
-/// How a number of that name is shown; none where it is no number or counts nothing special.
+/// The text for a number in a field of this name; none for other values and fields without a unit.
 pub(super) fn value(name: &str, value: &Value) -> Option<String> {
     let number = value.as_f64()?;
     if BYTES.contains(&name) {

@@ -1,4 +1,4 @@
-//! How answers are printed: text with tables, JSON or YAML.
+//! The formats of answers: text with tables, JSON or YAML.
 
 mod human;
 mod table;
@@ -30,17 +30,17 @@ const OUTPUTS: [(&str, Output); 4] = [
     ("yaml", Output::Yaml),
 ];
 
-/// Options that every command has and that say how its answer looks.
+/// Options of every command for the look of its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Style {
     pub(crate) output: Output,
-    /// Lines around and between the cells of tables.
+    /// Print lines around and between the cells of tables.
     pub(crate) border: bool,
-    /// The names of a table's columns.
+    /// Print the names of a table's columns.
     pub(crate) header: bool,
-    /// Sizes, times and shares as people write them.
+    /// Print sizes, times and shares with units.
     pub(crate) human: bool,
-    /// No answer at all.
+    /// Print no answer.
     pub(crate) quiet: bool,
 }
 
@@ -56,11 +56,11 @@ impl Default for Style {
     }
 }
 
-/// What is said of an option that there is not, as the schema says it of a parameter.
+/// The error for an unknown option, with the schema's text for parameters.
 pub(crate) const UNKNOWN: &str =
     "property is not defined in schema and the schema does not allow additional properties";
 
-/// Options of the output that stand without a value.
+/// Output options without a value.
 const FLAGS: [&str; 4] = ["noborder", "noheader", "human-readable", "quiet"];
 
 impl Style {
@@ -72,12 +72,12 @@ impl Style {
         Self::options().any(|option| option == name)
     }
 
-    /// What every command can be told about its output.
+    /// The output options of every command.
     pub(crate) fn options() -> impl Iterator<Item = &'static str> {
         ["output-format"].into_iter().chain(FLAGS)
     }
 
-    /// Sets one of the options; the reason where there is no such option or value.
+    /// Sets one of the options; the error is for unknown options and values.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         if name == "output-format" {
             let found = OUTPUTS.iter().find(|(name, _)| *name == value);
@@ -108,7 +108,7 @@ impl Style {
     }
 }
 
-/// An answer as text to print; empty where there is nothing to say.
+/// An answer as text to print; may be empty.
 pub(crate) fn render(style: &Style, data: &Value, shape: &Shape) -> Result<String> {
     if style.quiet {
         return Ok(String::new());
@@ -123,7 +123,7 @@ pub(crate) fn render(style: &Style, data: &Value, shape: &Shape) -> Result<Strin
     })
 }
 
-/// Booleans as the wire has them.
+/// Booleans as on the wire.
 fn plain(data: &Value) -> Value {
     match data {
         Value::Bool(flag) => u8::from(*flag).into(),
@@ -176,7 +176,7 @@ fn list(style: &Style, items: &[Value], shape: &Shape) -> String {
     table.print(style)
 }
 
-/// What every row has comes first, then what at least one has; both by name.
+/// Columns of all rows first, then those of some rows; both by name.
 fn columns(items: &[Value], shape: &Shape) -> Vec<String> {
     let declared: Vec<&Field> = match shape {
         Shape::Array(Shape::Object { fields, .. }) => {
@@ -211,7 +211,7 @@ fn cell(style: &Style, name: &str, value: &Value) -> String {
     shown.unwrap_or_else(|| plain_text(value))
 }
 
-/// A value as one text; what has parts as JSON.
+/// A value as one text; arrays and objects as JSON.
 pub(crate) fn plain_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

@@ -31,7 +31,7 @@ impl Table {
         self.rows.push(cells.into_iter().map(printable).collect());
     }
 
-    /// Sorts the rows by one value each, given in the order of the rows: numbers as numbers.
+    /// Sorts the rows by one value each, given in the order of the rows; numbers numerically.
     pub(super) fn sort(&mut self, by: impl Iterator<Item = Value>) {
         let mut keyed: Vec<(Value, Vec<String>)> = by.zip(std::mem::take(&mut self.rows)).collect();
         keyed.sort_by(|(a, _), (b, _)| compare(a, b));
@@ -107,7 +107,7 @@ fn print_row(text: &mut String, row: &[String], widths: &[usize], border: bool) 
     }
 }
 
-/// Columns on a terminal: one a character, two for those of East Asian scripts and emoji, none
+/// The width on a terminal: one column per character, two for East Asian scripts and emoji, none
 /// for combining marks.
 fn width(line: &str) -> usize {
     let columns = |c: char| match u32::from(c) {
@@ -119,7 +119,7 @@ fn width(line: &str) -> usize {
     line.chars().map(columns).sum()
 }
 
-/// What a guest or a user wrote must not steer the terminal of whoever looks at it.
+/// Escapes control characters: text from guests and users must not control the terminal.
 fn printable(cell: String) -> String {
     if cell.chars().any(|c| c.is_control() && c != '\n') {
         cell.chars()

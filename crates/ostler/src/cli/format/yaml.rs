@@ -1,4 +1,4 @@
-//! YAML, as much of it as JSON values need.
+//! YAML output for JSON values.
 
 use serde_json::Value;
 
@@ -36,8 +36,8 @@ fn sequence(text: &mut String, items: &[Value], indent: usize) {
     }
 }
 
-/// `started` where the first key follows a dash on its line. Keys by name, so that the same
-/// answer is the same text.
+/// `started` if the first key follows a dash on its line. Sorted keys, so that the same answer is
+/// always the same text.
 fn mapping(
     text: &mut String,
     fields: &serde_json::Map<String, Value>,
@@ -75,10 +75,10 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// A string bare where that can be mistaken for nothing else, quoted elsewhere.
+/// A string, plain if it cannot be mistaken for another type, else quoted.
 fn string(text: &str) -> String {
     if text.chars().any(char::is_control) {
-        // A string of JSON is one of YAML.
+        // A JSON string is valid YAML.
         return Value::from(text).to_string();
     }
     let starts_plainly = text.starts_with(|c: char| c.is_alphabetic() || c == '/' || c == '_');
@@ -94,7 +94,7 @@ fn string(text: &str) -> String {
     }
 }
 
-/// Words that YAML 1.1 reads as something else than a string.
+/// Words that YAML 1.1 reads as other types than strings.
 fn is_word(text: &str) -> bool {
     const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     WORDS.contains(&text.to_ascii_lowercase().as_str())

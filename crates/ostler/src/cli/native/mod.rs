@@ -24,7 +24,7 @@ enum Format {
     Yaml,
 }
 
-/// How an answer looks.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Looks {
     /// The format of the answer.
@@ -33,7 +33,7 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
-    /// Prints an answer as it is, or as a table made of it.
+    /// Prints an answer, or a table made from it.
     fn print(self, data: &Value, table: impl FnOnce(&Value) -> Table) -> Result<()> {
         let style = Style {
             border: false,
@@ -51,7 +51,7 @@ impl Looks {
     }
 }
 
-/// What a task is waited for with.
+/// Options for waiting for a task.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Waiting {
     /// Do not wait for the task: print its id.
@@ -77,7 +77,7 @@ impl Waiting {
     }
 }
 
-/// Asks a question where somebody can answer it.
+/// Asks for confirmation on a terminal.
 fn confirm(question: &str) -> Result<bool> {
     use std::io::IsTerminal;
     if !std::io::stdin().is_terminal() {

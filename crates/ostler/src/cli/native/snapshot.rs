@@ -18,31 +18,31 @@ const ROLLBACK: &str = "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback";
 /// Snapshots of a machine.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SnapshotCommand {
-    /// Which there are, each below the one that it was made after.
+    /// List the snapshots, each below its parent.
     #[command(visible_alias = "ls")]
     List {
         vmid: VmId,
         #[command(flatten)]
         looks: Looks,
     },
-    /// Make one.
+    /// Take a snapshot.
     Create {
         vmid: VmId,
         name: String,
-        /// What it is for.
+        /// A description.
         #[arg(short, long)]
         description: Option<String>,
-        /// Keep the memory of a machine that runs, too.
+        /// Include the memory of a running machine.
         #[arg(long)]
         memory: bool,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Bring a machine back to one. What it has done since is lost.
+    /// Roll a machine back to a snapshot. Later changes are lost.
     Rollback {
         vmid: VmId,
         name: String,
-        /// Start the machine after it.
+        /// Start the machine afterwards.
         #[arg(long)]
         start: bool,
         /// Do not ask.
@@ -51,7 +51,7 @@ pub(crate) enum SnapshotCommand {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Delete one; the machine stays as it is.
+    /// Delete a snapshot; the machine does not change.
     #[command(visible_alias = "rm")]
     Delete {
         vmid: VmId,
@@ -112,7 +112,7 @@ fn of(vmid: VmId, name: &str) -> Values {
     values([("vmid", vmid.get().into()), ("snapname", name.into())])
 }
 
-/// Every snapshot below its parent, by name, and what the machine is now as one more.
+/// All snapshots below their parents, sorted by name, with the current state as one more entry.
 fn tree(snapshots: &Value) -> Table {
     let mut table = Table::new(["NAME", "TAKEN", "MEMORY", "DESCRIPTION"]);
     let all: Vec<&Value> = snapshots.as_array().into_iter().flatten().collect();
@@ -124,7 +124,7 @@ fn tree(snapshots: &Value) -> Table {
 }
 
 fn branch(table: &mut Table, all: &[&Value], at: &Value, depth: usize) {
-    // Deeper than there are snapshots is a circle, which only a broken answer has.
+    // More levels than snapshots mean a cycle, which only a broken answer has.
     if depth > all.len() {
         return;
     }

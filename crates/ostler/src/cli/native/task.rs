@@ -17,24 +17,24 @@ const LIST: &str = "/nodes/{node}/tasks";
 /// Tasks of this node.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TaskCommand {
-    /// Which there were and are, newest first.
+    /// List the tasks, newest first.
     #[command(visible_alias = "ls")]
     List {
-        /// Only those that run.
+        /// Only running tasks.
         #[arg(short, long)]
         running: bool,
-        /// How many.
+        /// The maximum number of tasks.
         #[arg(short = 'n', long, default_value = "50")]
         limit: u64,
         #[command(flatten)]
         looks: Looks,
     },
-    /// What one has told.
+    /// Print a task's log.
     Log { upid: Upid },
-    /// Wait until one has ended; fails if it did.
+    /// Wait until a task has ended; fails if it did.
     Wait {
         upid: Upid,
-        /// Do not show its log.
+        /// Do not show the log.
         #[arg(short, long)]
         quiet: bool,
     },

@@ -23,86 +23,86 @@ const STATUS: &str = "/nodes/{node}/qemu/{vmid}/status/current";
 /// Virtual machines of this node.
 #[derive(Debug, Subcommand)]
 pub(crate) enum VmCommand {
-    /// Which there are.
+    /// List the machines.
     #[command(visible_alias = "ls")]
     List {
         #[command(flatten)]
         looks: Looks,
     },
-    /// What one is made of, and what it does.
+    /// Show a machine's status and configuration.
     Show {
         vmid: VmId,
         #[command(flatten)]
         looks: Looks,
     },
-    /// Make one.
+    /// Create a machine.
     Create(Create),
-    /// Start one.
+    /// Start a machine.
     Start {
         vmid: VmId,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Stop one at once, as if its plug were pulled.
+    /// Stop a machine at once, without a shutdown.
     Stop {
         vmid: VmId,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Press one's power button and wait until it has ended.
+    /// Shut a machine down and wait until it has stopped.
     Shutdown {
         vmid: VmId,
-        /// How long it may take, in seconds.
+        /// The time limit of the shutdown, in seconds.
         #[arg(long)]
         timeout: Option<u64>,
-        /// Stop it when it has not ended by then.
+        /// Stop the machine if it is still running by then.
         #[arg(long)]
         force: bool,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Let one shut down and start it again, which applies pending changes.
+    /// Shut a machine down and start it again, which applies pending changes.
     Reboot {
         vmid: VmId,
-        /// How long the shutdown may take, in seconds.
+        /// The time limit of the shutdown, in seconds.
         #[arg(long)]
         timeout: Option<u64>,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Reset one, as its button does.
+    /// Reset a machine, like its reset button.
     Reset {
         vmid: VmId,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Let one pause.
+    /// Pause a machine.
     Suspend {
         vmid: VmId,
-        /// Keep its memory on disk and stop it: the next start goes on there.
+        /// Save its memory to disk and stop it; the next start resumes from there.
         #[arg(long)]
         to_disk: bool,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Let one that pauses go on.
+    /// Resume a machine.
     Resume {
         vmid: VmId,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Make another one like it.
+    /// Clone a machine.
     Clone(NewClone),
-    /// Make one a template: it never runs again, and clones of it are made quickly.
+    /// Convert a machine to a template: it never runs again, and can be cloned quickly.
     Template {
         vmid: VmId,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Snapshots of one.
+    /// Snapshots of a machine.
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
-    /// Destroy one and its disks.
+    /// Destroy a machine and its disks.
     Destroy {
         vmid: VmId,
         /// Do not ask.
@@ -111,10 +111,10 @@ pub(crate) enum VmCommand {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Connect to one's serial console; Ctrl-O ends that.
+    /// Connect to a machine's serial console; Ctrl-O disconnects.
     Console {
         vmid: VmId,
-        /// The serial port, e.g. `serial0`; the first there is otherwise.
+        /// The serial port, e.g. `serial0`; by default the first one.
         #[arg(long)]
         port: Option<String>,
     },
@@ -130,19 +130,19 @@ pub(crate) struct Create {
     memory: u64,
     #[arg(long, default_value = "1")]
     cores: u64,
-    /// A new disk, as STORAGE:GIB. May be given again.
+    /// A new disk, as STORAGE:GIB. May be repeated.
     #[arg(long = "disk", value_name = "STORAGE:GIB")]
     disks: Vec<String>,
-    /// A network card on this bridge. May be given again.
+    /// A network card on this bridge. May be repeated.
     #[arg(long = "bridge", value_name = "BRIDGE")]
     bridges: Vec<String>,
     /// An image in the CD drive, e.g. `local:iso/debian.iso`.
     #[arg(long, value_name = "VOLUME")]
     iso: Option<String>,
-    /// Any other option of the machine, as `qm set` knows it. May be given again.
+    /// Any other option of the machine, as for `qm set`. May be repeated.
     #[arg(long = "set", value_name = "OPTION=VALUE")]
     options: Vec<String>,
-    /// Start it as soon as it is made.
+    /// Start it once it is created.
     #[arg(long)]
     start: bool,
     #[command(flatten)]
@@ -152,17 +152,17 @@ pub(crate) struct Create {
 #[derive(Debug, Args)]
 pub(crate) struct NewClone {
     vmid: VmId,
-    /// The number of the new one.
+    /// The number of the clone.
     newid: VmId,
     #[arg(long)]
     name: Option<String>,
-    /// Copy its disks; a clone of a template otherwise stands on them.
+    /// Copy the disks; otherwise a clone of a template uses them as its base.
     #[arg(long)]
     full: bool,
     /// The storage of a full clone's disks.
     #[arg(long)]
     storage: Option<String>,
-    /// What it was at a snapshot.
+    /// Clone the state in this snapshot.
     #[arg(long, value_name = "NAME")]
     snapshot: Option<String>,
     #[command(flatten)]
@@ -246,7 +246,7 @@ async fn power(agent: &Agent, word: &str, params: Values, waiting: Waiting) -> R
     waiting.wait(agent, &answer.data).await
 }
 
-/// Makes a machine. Its start is a task of its own, which whoever waits waits for too.
+/// Creates a machine. Its start is a task of its own, which is waited for as well.
 async fn make(agent: &Agent, create: &Create) -> Result<()> {
     let mut params = create.parameters()?;
     let starts_after = create.start && !create.waiting.no_wait;
@@ -297,7 +297,7 @@ fn list(guests: &Value) -> Table {
     table
 }
 
-/// First what it does, then what it is made of.
+/// The status first, then the configuration.
 fn details(guest: &Value) -> Table {
     let mut table = Table::new(["KEY", "VALUE"]);
     let status = &guest["status"];
@@ -341,7 +341,7 @@ impl NewClone {
 }
 
 impl Create {
-    /// The operation's parameters. What is given with `--set` wins.
+    /// The operation's parameters. `--set` takes precedence.
     fn parameters(&self) -> Result<Values> {
         let mut params = of(self.vmid);
         let mut put = |name: String, value: Value| params.insert(name, value);

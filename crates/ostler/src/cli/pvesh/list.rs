@@ -1,4 +1,4 @@
-//! `pvesh ls`: what lies below a path, and what can be done there.
+//! `pvesh ls`: the entries below a path, and the commands for them.
 
 use std::collections::BTreeSet;
 
@@ -34,11 +34,11 @@ pub(super) async fn run(path: &str, rest: &[String]) -> Result<()> {
     output::print(&lines.collect::<String>())
 }
 
-/// What the table has one step below a path.
+/// The table's entries one segment below a path.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::cli) struct Children {
     pub(in crate::cli) words: BTreeSet<String>,
-    /// The name of the parameter that stands there, if one does.
+    /// The name of the parameter in that place, if there is one.
     pub(in crate::cli) parameter: Option<&'static str>,
 }
 
@@ -70,8 +70,8 @@ pub(in crate::cli) fn below(at: &[String]) -> Children {
     children
 }
 
-/// The objects that a path lists, by the parameter that names them below it. None where the
-/// path lists nothing.
+/// The objects that a path lists, by the parameter that names them below it. None if the path lists
+/// nothing.
 async fn members(at: &[String], parameter: &str) -> Result<Vec<String>> {
     let Some(found) = Router::new(table::rows()).find(Verb::Get, at) else {
         return Ok(Vec::new());

@@ -29,7 +29,7 @@ USAGE: pvesh <COMMAND> <api_path> [OPTIONS]
        --output-format <text|json|json-pretty|yaml>   --human-readable <0|1>
        --noborder   --noheader   --quiet";
 
-/// Commands with the verb each stands for.
+/// Commands with their verbs.
 pub(super) const COMMANDS: [(&str, Verb); 4] = [
     ("get", Verb::Get),
     ("set", Verb::Put),
@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
-/// The path and what is beside it. Options may stand before a path that begins with a slash.
+/// Splits off the path. Options may precede a path that begins with a slash.
 fn path_and_rest(arguments: &[String]) -> Option<(String, Vec<String>)> {
     let is_path = |argument: &String| argument.starts_with('/');
     let at = match arguments.first()? {

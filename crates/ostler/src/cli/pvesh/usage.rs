@@ -83,7 +83,7 @@ pub(in crate::cli) fn options_of(fields: &[&Field]) -> String {
     text
 }
 
-/// The type, with its range where it has one: `<integer> (1 - 30)`.
+/// The type, with its range if it has one: `<integer> (1 - 30)`.
 fn kind(field: &Field) -> String {
     if !field.one_of.is_empty() {
         return format!("<{}>", field.one_of.join(" | "));

@@ -1,4 +1,4 @@
-//! `pvesm`: storages and their volumes, by the commands that people know.
+//! `pvesm`: storages and their volumes, by the command names of Proxmox VE.
 
 mod print;
 

@@ -1,4 +1,4 @@
-//! What `pvesm` prints, in the shapes that scripts know.
+//! The output of `pvesm`, in the format that scripts parse.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::super::format::plain_text;
 
 const KIB: u64 = 1024;
 
-/// Storages by name, with how full they are.
+/// Storages by name, with their usage.
 pub(super) fn status(data: &Value) -> String {
     let mut storages: Vec<(String, &Value)> = data
         .as_array()

@@ -1,4 +1,4 @@
-//! `pveum`: users, groups, roles and what they may, by the commands that people know.
+//! `pveum`: users, groups, roles and rights, by the command names of Proxmox VE.
 
 mod own;
 mod print;
@@ -19,7 +19,7 @@ const ROLE: &[&str] = &["roleid"];
 const TOKEN: &[&str] = &["userid", "tokenid"];
 const USER: &[&str] = &["userid"];
 
-/// Takes roles away: the operation that gives them, turned round.
+/// Revokes roles: the operation that grants them, with `delete`.
 const fn acl_delete(name: &'static str) -> Command {
     put(name, "/access/acl")
         .takes(&["path"])
@@ -30,7 +30,7 @@ const fn acl_modify(name: &'static str) -> Command {
     put(name, "/access/acl").takes(&["path"])
 }
 
-/// Commands that have an older name of one word besides come twice.
+/// Commands that also have an older name of one word are listed twice.
 const COMMANDS: &[Command] = &[
     acl_delete("acl delete"),
     get("acl list", "/access/acl"),
@@ -106,7 +106,7 @@ const COMMANDS: &[Command] = &[
     .show(Show::Answer),
     command(
         "user token permissions",
-        "What an API token may do on which paths.",
+        "The privileges of an API token, by path.",
         own::TOKEN_PERMISSIONS,
         |agent, given, style| Box::pin(own::token_permissions(agent, given, style)),
     )

@@ -1,4 +1,4 @@
-//! Commands of `pveum` that are not just an operation.
+//! Commands of `pveum` that are more than one operation.
 
 use anyhow::Result;
 use model::schema::{Field, Shape, Values, format};
@@ -27,7 +27,7 @@ pub(super) const TOKEN_PERMISSIONS: &[Field] = &[
     Field::string("path").optional(),
 ];
 
-/// Removes one second factor, or all that a user has.
+/// Removes one second factor, or all of a user.
 pub(super) async fn tfa_delete(agent: Agent, given: Values) -> Result<()> {
     let userid = given["userid"].clone();
     let ids = match given.get("id") {
@@ -46,7 +46,7 @@ pub(super) async fn tfa_delete(agent: Agent, given: Values) -> Result<()> {
     Ok(())
 }
 
-/// The second factors of one user or of all, a line each.
+/// The second factors of one user or of all, one per line.
 pub(super) async fn tfa_list(agent: Agent, given: Values, style: Style) -> Result<()> {
     let rows = match given.get("userid") {
         Some(userid) => {
@@ -64,7 +64,7 @@ const FACTORS: Shape = Shape::Array(&Shape::Object {
     open: true,
 });
 
-/// Every entry with the user whose it is.
+/// Every entry with its user.
 fn of_users(users: &Value) -> Value {
     let users = users.as_array().into_iter().flatten();
     let rows = users.flat_map(|user| {

@@ -1,10 +1,10 @@
-//! What `pveum` prints, in the shapes that scripts know.
+//! The output of `pveum`, in the format that scripts parse.
 
 use serde_json::Value;
 
 use super::super::format::{Style, Table, plain_text};
 
-/// What somebody may on which paths; what reaches below a path has a star.
+/// The privileges by path; those that propagate have a star.
 pub(super) fn permissions(data: &Value, style: &Style) -> String {
     let mut table = Table::new(["ACL path", "Permissions"]);
     let mut paths: Vec<(&String, &Value)> = data.as_object().into_iter().flatten().collect();

@@ -1,4 +1,4 @@
-//! The list: every command of `qm`.
+//! The table of all commands of `qm`.
 
 use model::schema::Field;
 
@@ -24,7 +24,7 @@ const SNAPSHOT: &[&str] = &["vmid", "snapname"];
 
 /// `qm importdisk` and `qm disk import`.
 const fn import(name: &'static str) -> Command {
-    let summary = "Make an image a disk of a machine; unused unless --target-disk names a place.";
+    let summary = "Import an image as a disk of a machine; unused without --target-disk.";
     let run: fn(_, _, _) -> Running =
         |agent, given, style| Box::pin(disks::import(agent, given, style));
     own(name, summary, disks::IMPORT, run).takes(DISK)
@@ -78,7 +78,7 @@ const COMMANDS: &[Command] = &[
     .show(Show::Text(print::agent_result)),
     own(
         "guest passwd",
-        "Set the password of a user of the guest; it is asked for.",
+        "Set the password of a user of the guest, with a prompt.",
         guest::PASSWD,
         |agent, given, _| Box::pin(guest::passwd(agent, given)),
     )
@@ -93,7 +93,7 @@ const COMMANDS: &[Command] = &[
     post("migrate", "/nodes/{node}/qemu/{vmid}/migrate").takes(&["vmid", "target"]),
     own(
         "monitor",
-        "Speak to QEMU's monitor.",
+        "Open QEMU's monitor.",
         &[VMID],
         |agent, given, _| Box::pin(machine::monitor(agent, given)),
     )
@@ -127,7 +127,7 @@ const COMMANDS: &[Command] = &[
         .says(print::update),
     own(
         "showcmd",
-        "The command line of a machine: of one that runs as it is, of another as it would be.",
+        "Print the command line of a running machine, or that of the next start.",
         &[VMID, Field::boolean("pretty").optional()],
         |agent, given, _| Box::pin(show_command::run(agent, given)),
     )
@@ -152,7 +152,7 @@ const COMMANDS: &[Command] = &[
     put("unlock", "/nodes/{node}/qemu/{vmid}/config")
         .takes(ONE)
         .with(&[("delete", "lock"), ("skiplock", "1")]),
-    // That of Proxmox VE passes on the protocol itself; the operation only opens the way.
+    // Proxmox VE's command transfers the protocol itself; the operation only prepares a port.
     nothing("vncproxy"),
     own(
         "wait",

@@ -1,7 +1,7 @@
 //! `qm disk import`: an image becomes a disk of a machine.
 //!
-//! The API imports into a place of the machine (`import-from`). Where none is named, the image
-//! is imported into a free place and taken out of it again, which leaves the disk unused.
+//! The API imports into a drive slot of the machine (`import-from`). If none is given, the image is
+//! imported into a free slot and detached again, which leaves the disk unused.
 
 use anyhow::{Context, Result, bail};
 use model::schema::{Field, Values, format};
@@ -17,7 +17,7 @@ use super::{CONFIG, VMID};
 
 const UNLINK: &str = "/nodes/{node}/qemu/{vmid}/unlink";
 
-/// The last place of SATA and of SCSI.
+/// The last slots of SATA and of SCSI.
 const SATA_LAST: u8 = 5;
 const SCSI_LAST: u8 = 30;
 
@@ -45,12 +45,8 @@ pub(super) async fn import(agent: Agent, given: Values, style: Style) -> Result<
             bail!("VM {} has a {target} already", plain_text(&vmid))
         }
         Some(target) => target.to_owned(),
-        None => free_place(&config).with_context(|| {
-            format!(
-                "VM {} has no free place that the image could pass",
-                plain_text(&vmid)
-            )
-        })?,
+        None => free_place(&config)
+            .with_context(|| format!("VM {} has no free slot for the import", plain_text(&vmid)))?,
     };
     let mut drive = format!(
         "{}:0,import-from={source}",
@@ -74,15 +70,15 @@ async fn config(agent: &Agent, vmid: &Value) -> Result<Value> {
     Ok(agent.at(Verb::Get, CONFIG, params).await?.data)
 }
 
-/// A place that an image can pass through. A machine that runs never sees what passes through
-/// SATA, which is not plugged in while it runs.
+/// A free slot for the import. SATA is preferred, which is not hot-plugged, so a running machine
+/// never sees the disk.
 fn free_place(config: &Value) -> Option<String> {
     let sata = (0..=SATA_LAST).rev().map(|n| format!("sata{n}"));
     let mut places = sata.chain((0..=SCSI_LAST).rev().map(|n| format!("scsi{n}")));
     places.find(|place| config.get(place).is_none())
 }
 
-/// Takes a disk out of its place; it is then one that was not unused `before`.
+/// Detaches a disk; it is the unused one that was not there `before`.
 async fn detach(agent: &Agent, vmid: &Value, place: &str, before: &Value) -> Result<()> {
     let params = values([("vmid", vmid.clone()), ("idlist", place.into())]);
     agent.at(Verb::Put, UNLINK, params).await?;

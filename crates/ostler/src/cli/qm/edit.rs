@@ -1,4 +1,4 @@
-//! What `qm create` and `qm set` do with options before they are an operation's parameters.
+//! How `qm create` and `qm set` turn options into parameters.
 
 use anyhow::{Context, Result, bail};
 use model::schema::Values;
@@ -11,8 +11,8 @@ use super::print;
 
 const START: &str = "/nodes/{node}/qemu/{vmid}/status/start";
 
-/// The start that a creation asks for. The agent would make it a second task, for which nobody
-/// would wait: who runs `qm create --start` finds the machine running after it.
+/// Removes the start from a creation. The agent would submit it as a second task without waiting;
+/// this way the machine runs when `qm create --start` returns.
 pub(super) fn later_start(given: &mut Values) -> Option<Next> {
     let wanted = given
         .shift_remove("start")
@@ -30,7 +30,7 @@ pub(super) fn before_change(given: &mut Values) -> Result<()> {
     read_keys(given)
 }
 
-/// `--sshkeys` names a file; the API takes what is in it, percent-encoded.
+/// `--sshkeys` names a file; the API takes its content, percent-encoded.
 pub(super) fn read_keys(given: &mut Values) -> Result<()> {
     let Some(path) = given.get("sshkeys").and_then(Value::as_str) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `qm guest exec` and `passwd`: what is more than one operation of the guest agent.
+//! `qm guest exec` and `passwd`: commands of several guest agent operations.
 
 use std::io::Read;
 use std::time::Duration;
@@ -17,10 +17,10 @@ const START: &str = "/nodes/{node}/qemu/{vmid}/agent/exec";
 const STATUS: &str = "/nodes/{node}/qemu/{vmid}/agent/exec-status";
 const SET_PASSWORD: &str = "/nodes/{node}/qemu/{vmid}/agent/set-user-password";
 
-/// How often a program in the guest is looked at.
+/// How often a program in the guest is polled.
 const LOOK_MS: u64 = 300;
 
-/// The longest input that a program can be given.
+/// The maximum input of a program.
 const INPUT_MAX: u64 = 65_536;
 
 pub(super) const EXEC: &[Field] = &[
@@ -37,8 +37,8 @@ pub(super) const PASSWD: &[Field] = &[
     Field::boolean("crypted").optional().default("0"),
 ];
 
-/// Runs a program in the guest and prints what became of it. One that takes longer than the
-/// timeout (0: none) runs on, and its number is printed.
+/// Runs a program in the guest and prints its result. If it takes longer than the timeout (0: none)
+/// it continues, and its pid is printed.
 pub(super) async fn exec(agent: Agent, given: Values) -> Result<()> {
     let flag = |name: &str| given.get(name).map(|flag| *flag == json!(true));
     let vmid = given["vmid"].clone();
@@ -70,7 +70,7 @@ pub(super) async fn exec(agent: Agent, given: Values) -> Result<()> {
     }
 }
 
-/// All of standard input, which must be text: the wire carries no other.
+/// All of standard input, which must be text, as on the wire.
 fn input() -> Result<String> {
     let mut text = String::new();
     let read = std::io::stdin()

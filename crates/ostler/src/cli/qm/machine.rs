@@ -1,4 +1,4 @@
-//! Commands about one machine that are no operation: its consoles, waiting.
+//! Commands on one machine without an operation: its consoles, waiting.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{VMID, monitor};
 
 const STATUS: &str = "/nodes/{node}/qemu/{vmid}/status/current";
 
-/// How often `qm wait` looks.
+/// How often `qm wait` polls.
 const LOOK_MS: u64 = 500;
 
 pub(super) const TERMINAL: &[Field] = &[
@@ -41,7 +41,7 @@ pub(super) async fn terminal(agent: Agent, given: Values) -> Result<()> {
     terminal::run(&agent, vmid_of(&given)?, text("iface"), text("escape")).await
 }
 
-/// What a guest's status is now.
+/// A guest's current status.
 pub(super) async fn status(agent: &Agent, vmid: VmId) -> Result<Value> {
     let params = values([("vmid", vmid.get().into())]);
     Ok(agent.at(Verb::Get, STATUS, params).await?.data)

@@ -1,4 +1,4 @@
-//! `qm`: virtual machines, by the commands that people know.
+//! `qm`: virtual machines, by the command names of Proxmox VE.
 
 mod commands;
 mod disks;
@@ -15,5 +15,5 @@ pub(super) use commands::PROGRAM;
 
 const VMID: Field = Field::integer("vmid").format(format::VMID);
 
-/// Where a machine's configuration is read and changed.
+/// The path of a machine's configuration.
 const CONFIG: &str = "/nodes/{node}/qemu/{vmid}/config";

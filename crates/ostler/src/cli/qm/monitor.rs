@@ -13,10 +13,10 @@ use super::super::output;
 
 const MONITOR: &str = "/nodes/{node}/qemu/{vmid}/monitor";
 
-/// Reads commands until the end of input or `quit`. What a command refuses is told, and the
-/// next one is asked for.
+/// Reads commands until the end of input or `quit`. Errors are printed, and the next command is
+/// read.
 pub(super) async fn run(agent: &Agent, vmid: VmId) -> Result<()> {
-    // A machine that does not exist or run is told before anything is typed.
+    // Fails before the first prompt if the machine does not exist or run.
     ask(agent, vmid, "info version").await?;
     let prompt = if std::io::stdin().is_terminal() {
         "qm> "

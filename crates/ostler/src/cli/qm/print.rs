@@ -1,4 +1,4 @@
-//! What `qm` prints, in the shapes that scripts know.
+//! The output of `qm`, in the format that scripts parse.
 
 use model::schema::Values;
 use serde_json::Value;
@@ -29,7 +29,7 @@ pub(super) fn list(data: &Value) -> String {
     text
 }
 
-/// `status: running`; with `verbose` all that is known.
+/// `status: running`; with `verbose` all fields.
 pub(super) fn status(data: &Value, verbose: bool) -> String {
     if verbose {
         return pairs(data, |_| true);
@@ -67,7 +67,7 @@ fn option(name: &str, value: &Value) -> String {
     })
 }
 
-/// A text with all bytes percent-encoded but those that may stand as they are.
+/// A text with all bytes percent-encoded except those that `may_stand`.
 pub(super) fn percent_encoded(text: &str, may_stand: impl Fn(u8) -> bool) -> String {
     let encoded = text.bytes().map(|byte| {
         if may_stand(byte) {
@@ -79,7 +79,7 @@ pub(super) fn percent_encoded(text: &str, may_stand: impl Fn(u8) -> bool) -> Str
     encoded.collect()
 }
 
-/// `cur`, `new` and `del` lines: what is, what will be, what goes.
+/// `cur`, `new` and `del` lines: current values, pending ones, and pending deletions.
 pub(super) fn pending(data: &Value) -> String {
     let mut items: Vec<&Value> = data.as_array().into_iter().flatten().collect();
     items.sort_by_key(|item| plain_text(&item["key"]));
@@ -116,7 +116,7 @@ pub(super) fn snapshots(data: &Value) -> String {
 }
 
 fn branch(text: &mut String, all: &[&Value], at: &Value, depth: usize) {
-    // Deeper than there are snapshots is a circle, which only a broken answer has.
+    // More levels than snapshots mean a cycle, which only a broken answer has.
     if depth > all.len() {
         return;
     }
@@ -146,8 +146,8 @@ pub(super) fn update(values: &Values) -> String {
     format!("update VM {vmid}: {}", shown.collect::<Vec<_>>().join(" "))
 }
 
-/// What a guest agent answered, as Proxmox VE writes it: a text as it is, the rest as JSON with
-/// sorted names, three spaces for a step and spaces around colons. Nothing for nothing.
+/// A guest agent's answer in Proxmox VE's format: text unchanged, everything else as JSON with
+/// sorted names, an indentation of three spaces and spaces around colons. Empty for null.
 pub(super) fn agent_result(data: &Value) -> String {
     match data.get("result").unwrap_or(data) {
         Value::Null => String::new(),
@@ -163,7 +163,7 @@ pub(super) fn agent_result(data: &Value) -> String {
     }
 }
 
-/// What a guest says must not drive the terminal that shows it.
+/// Escapes control characters: output of a guest must not control the terminal.
 fn visible(text: &str) -> String {
     let is_shown = |c: char| c == '\n' || c == '\t' || !c.is_control();
     text.chars()
@@ -202,7 +202,7 @@ fn pretty(text: &mut String, value: &Value, depth: usize) {
     text.push(brackets[1]);
 }
 
-/// A command line as a shell reads it; `pretty` with an option on each line.
+/// A command line for a shell; `pretty` puts each option on a line.
 pub(super) fn command_line(line: &str, pretty: bool) -> String {
     let words: Vec<String> = line
         .trim_end_matches('\0')

@@ -1,5 +1,4 @@
-//! `qm showcmd`: the command line of a machine, of one that runs as it is, of one that is stopped
-//! as it would be.
+//! `qm showcmd`: the command line of a running machine, or that of the next start of a stopped one.
 
 use std::process::Command;
 
@@ -36,8 +35,8 @@ pub(super) async fn run(agent: Agent, given: Values) -> Result<()> {
     ))
 }
 
-/// What the next start would begin with. Images and taps, which a guest gets as descriptors, are
-/// named here.
+/// The command line of the next start. Images and taps, which a guest gets as descriptors, have
+/// their names here.
 async fn planned(agent: &Agent, vmid: VmId) -> Result<Vec<String>> {
     let params = values([("vmid", vmid.get().into())]);
     let config = agent.at(Verb::Get, CONFIG, params).await?.data;
@@ -81,7 +80,7 @@ async fn volumes(agent: &Agent, options: &GuestConfig, config: &VmConfig) -> Res
         let Ok(slot) = option.parse::<DriveSlot>() else {
             continue;
         };
-        // A program of its own has that open.
+        // The TPM emulator opens that one.
         if slot == DriveSlot::TPM {
             continue;
         }
@@ -95,7 +94,7 @@ async fn volumes(agent: &Agent, options: &GuestConfig, config: &VmConfig) -> Res
         let path = shown["path"].as_str().unwrap_or_default();
         let spec = BlockSpec {
             source: BlockSource::Path(path.to_owned()),
-            // What is not a disk's format is a medium, read as it is.
+            // If the format is not a disk's, the volume is a raw medium.
             format: serde_json::from_value(shown["format"].clone()).unwrap_or(BlockFormat::Raw),
             read_only,
             can_discard: true,

@@ -1,5 +1,5 @@
-//! Clients that nobody here wrote: Ansible's modules of the collection `community.proxmox`, as
-//! published, against a real node.
+//! Third-party clients: Ansible's modules of the collection `community.proxmox`, as published, with
+//! a real node.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::harness::session::root_session;
 use crate::harness::{TestNode, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
-/// What the playbooks need; versions are pinned so that a test of today is one of tomorrow.
-/// The collection is version 1.4.0 in this `ansible`.
+/// The packages for the playbooks; versions are pinned so that a test stays the same. The
+/// collection is version 1.4.0 in this `ansible`.
 const PACKAGES: [&str; 4] = [
     "ansible==12.3.0",
     "ansible-core==2.19.14",
@@ -21,7 +21,7 @@ const PACKAGES: [&str; 4] = [
     "requests==2.34.2",
 ];
 
-/// Who works on the node: each has a machine and things of its own.
+/// The users of the node: each has a machine and objects of its own.
 const HOSTS: [(&str, u32); 2] = [("password", 201), ("token", 202)];
 
 fn run_ansible(python: &Path, args: &[String], folder: &Path) -> Output {
@@ -29,7 +29,7 @@ fn run_ansible(python: &Path, args: &[String], folder: &Path) -> Output {
         .args(["-m", "ansible"])
         .args(args)
         .current_dir(folder)
-        // For requests, what these name weighs more than that nothing is to be verified.
+        // For requests, these variables override the setting that disables verification.
         .env_remove("REQUESTS_CA_BUNDLE")
         .env_remove("CURL_CA_BUNDLE")
         .env("LC_ALL", "C.UTF-8")
@@ -48,7 +48,7 @@ fn python() -> Option<PathBuf> {
     python_with(&PACKAGES, imports)
 }
 
-/// A node, and the folder with what Ansible is told of it.
+/// A node, and the folder with Ansible's files.
 struct Scene {
     node: TestNode,
     python: PathBuf,
@@ -144,7 +144,7 @@ impl Scene {
         answer
     }
 
-    /// Runs a playbook, and holds every module against whether it is to report a change.
+    /// Runs a playbook, and checks of every module whether it reports a change.
     async fn play(&self, playbook: &str, changed: bool) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/ansible");
         let path = folder.join(playbook).display().to_string();
@@ -190,7 +190,7 @@ fn failures(answer: &Value) {
     }
 }
 
-/// What must be the same before and after.
+/// The state that must be the same before and after.
 async fn inventory_of(node: &TestNode) -> Vec<Value> {
     let mut all = Vec::new();
     for (op, params) in [
@@ -206,7 +206,7 @@ async fn inventory_of(node: &TestNode) -> Vec<Value> {
     all
 }
 
-/// A fact without Ansible's marks on what came from elsewhere.
+/// A fact without Ansible's marks on untrusted values.
 fn plain(fact: &Value) -> Value {
     match fact {
         Value::Object(fields) => match fields.get("__ansible_unsafe") {
@@ -271,7 +271,7 @@ fn ansible_does_what_it_does_with_proxmox_ve() {
     if left_out("Ansible") {
         return;
     }
-    // What has to be fetched, while there is still a network to fetch it from.
+    // Fetches what is needed while there still is a network.
     if python().is_none() || tiny_disk().is_none() {
         return;
     }
@@ -285,7 +285,7 @@ fn ansible_does_what_it_does_with_proxmox_ve() {
         booted(&scene.node).await;
         plugin(&scene).await;
         scene.play("use.yml", true).await;
-        // It ended with a reset, and a guest that boots lets nothing be unplugged.
+        // It ended with a reset, and nothing can be unplugged from a guest that boots.
         booted(&scene.node).await;
         scene.play("strip.yml", true).await;
         scene.play("strip.yml", false).await;

@@ -1,5 +1,5 @@
-//! Terraform or OpenTofu with the provider bpg/proxmox: what it makes it finds as it made it, and
-//! unmakes it.
+//! Terraform or OpenTofu with the provider bpg/proxmox: it finds its resources as it created them,
+//! and destroys them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::harness::{TestNode, go, left_out, tiny_disk, until};
 
 const MODULE: &str = "github.com/bpg/terraform-provider-proxmox";
 const VERSION: &str = "v0.111.1";
-/// Where neither `tofu` nor `terraform` is installed.
+/// For hosts without `tofu` and `terraform`.
 const TOFU: (&str, &str) = ("github.com/opentofu/opentofu", "v1.12.6");
 const FILES_PORT: u16 = 18080;
 
@@ -24,7 +24,7 @@ fn terraform() -> Option<PathBuf> {
     installed.or_else(|| go::published(TOFU.0, TOFU.1, "tofu"))
 }
 
-/// A working folder with the configuration, the provider and what is brought to the node.
+/// A working folder with the configuration, the provider and the files to upload.
 struct Workspace {
     terraform: PathBuf,
     folder: tempfile::TempDir,
@@ -109,7 +109,7 @@ fn a_second_plan_is_empty_and_destroy_leaves_nothing() {
         })
         .await;
         workspace.run(&["apply", "-auto-approve"]).await;
-        // 0 says that there is nothing to do; 2 would be a difference.
+        // 0 means that there is nothing to do; 2 would be a difference.
         workspace.run(&["plan", "-detailed-exitcode"]).await;
         workspace.run(&["destroy", "-auto-approve"]).await;
         nothing_is_left(&node);

@@ -1,4 +1,4 @@
-//! go-proxmox: people, surroundings and a machine's life, by the program in
+//! go-proxmox: users, environment and a machine's life, by the program in
 //! `tests/clients/go-proxmox`.
 
 use std::process::Command;

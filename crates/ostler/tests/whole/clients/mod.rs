@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote, unmodified, against a real node.
+//! Third-party clients, unmodified, with a real node.
 
 mod ansible;
 mod bpg;
@@ -41,7 +41,7 @@ async fn node_with_admin() -> TestNode {
     node
 }
 
-/// Runs a client that must end well; what it printed.
+/// Runs a client that must succeed; returns its output.
 async fn done(command: &mut Command) -> String {
     let shown = format!("{command:?}");
     let mut command = std::mem::replace(command, Command::new("true"));
@@ -53,7 +53,7 @@ async fn done(command: &mut Command) -> String {
     said
 }
 
-/// Nothing of all the machines is left on the host.
+/// No machine has left anything on the host.
 fn nothing_is_left(node: &TestNode) {
     for folder in ["run/ostler/guests", "var/lib/vz/images"] {
         let left = std::fs::read_dir(node.root.join(folder)).unwrap().count();

@@ -1,4 +1,4 @@
-//! A real client that nobody here wrote: proxmoxer, unmodified, against a real node.
+//! A third-party client: proxmoxer, unmodified, with a real node.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::harness::python::python_with;
 use crate::harness::{TestNode, left_out, tiny_disk};
 use serde_json::json;
 
-/// What the session imports; versions are pinned so that a test of today is one of tomorrow.
+/// The packages of the session; versions are pinned so that a test stays the same.
 const PACKAGES: [&str; 5] = [
     "proxmoxer==2.3.0",
     "requests==2.34.2",

@@ -1,5 +1,5 @@
-//! pvecontrol 0.6.1: the commands that work on a lone Proxmox VE 9. `status` looks for a cluster,
-//! `sanitycheck` for groups of HA, which 9 has no more; later releases do nothing without a cluster.
+//! pvecontrol 0.6.1: the commands that work on a single Proxmox VE 9. `status` needs a cluster,
+//! `sanitycheck` HA groups, which 9 no longer has; later releases need a cluster for everything.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The calls of Telmate's provider for Proxmox VE in their order, since the provider is not to be had
-//! as a module: a clone that is changed, started, read and destroyed; a user and a token.
+//! The calls of Telmate's provider for Proxmox VE in their order, since the provider is not
+//! available as a module: a clone that is changed, started, read and destroyed; a user and a token.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::harness::https::{Response, request};
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, about, left_out};
 
-/// The provider with its token; forms as its library writes them.
+/// The provider with its token; forms are encoded as by its library.
 struct Provider {
     node: TestNode,
     token: String,
@@ -38,7 +38,7 @@ impl Provider {
         answer.json()["data"].clone()
     }
 
-    /// Submits a task and asks for its state as the library does.
+    /// Submits a task and polls its state like the library.
     async fn done(&self, method: &str, path: &str, form: &str) {
         let upid = self.data(method, path, form).await;
         let upid = upid.as_str().unwrap();
@@ -58,7 +58,7 @@ impl Provider {
     }
 }
 
-/// What is asked on every refresh of a machine.
+/// The requests of every refresh of a machine.
 async fn refresh(provider: &Provider, vmid: u32) {
     provider.data("GET", "/cluster/resources?type=vm", "").await;
     let guest = format!("/nodes/pve1/qemu/{vmid}");

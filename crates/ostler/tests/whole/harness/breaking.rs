@@ -1,4 +1,4 @@
-//! Breaks tasks off in the middle: at a line of the task's journal, not after some time.
+//! Interrupts tasks at a line of the task's journal, not after some time.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 
 use super::{TestNode, kill};
 
-/// What breaks a task off.
+/// How a task is interrupted.
 #[derive(Debug, Clone, Copy)]
 pub enum Break {
-    /// The agent is killed, so long after the line was written, and comes back.
+    /// The agent is killed this long after the line was written, and restarted.
     Death(Duration),
-    /// Somebody stops the task.
+    /// The task is stopped by a request.
     Stop,
 }
 
-/// A task that was to be broken off, after it has ended.
+/// An interrupted task, after it has ended.
 #[derive(Debug)]
 pub struct Broken {
-    /// What its journal said last before that; none where the task ended before its journal had
+    /// The last journal line before the interruption; none if the task ended before its journal had
     /// that many lines.
     pub after: Option<String>,
     pub status: String,
@@ -35,8 +35,8 @@ impl Broken {
 }
 
 impl TestNode {
-    /// Submits a task, breaks it off as soon as its journal has so many lines, and waits for its
-    /// end. The first line says that the task was accepted; each step writes one before its act.
+    /// Submits a task, interrupts it when its journal has that many lines, and waits for its end.
+    /// The first line says that the task was accepted; each step writes one before its act.
     pub async fn break_off(&self, op: &str, params: Value, lines: usize, how: Break) -> Broken {
         let agent = self.role("node")[0];
         let is_over = Arc::new(AtomicBool::new(false));
@@ -45,7 +45,7 @@ impl TestNode {
             let status = match &answered {
                 Ok(answer) => Some(self.ended(answer.data.as_str().unwrap()).await),
                 Err(error) if self.role("node").contains(&agent) => panic!("refused: {error}"),
-                // It died before it could answer.
+                // The agent died before it could answer.
                 Err(_) => None,
             };
             is_over.store(status.is_some(), Ordering::Relaxed);
@@ -57,7 +57,7 @@ impl TestNode {
             let (upid, said) = tokio::task::spawn_blocking(wait).await.unwrap()?;
             match how {
                 Break::Death(into_the_act) => {
-                    // Not a wait for something, but the moment at which the agent dies.
+                    // Not a wait for a condition, but the moment of the agent's death.
                     tokio::time::sleep(into_the_act).await;
                     kill(agent);
                 }
@@ -81,14 +81,14 @@ impl TestNode {
 }
 
 impl TestNode {
-    /// How many tasks the journal has that have not ended.
+    /// The number of unfinished tasks in the journal.
     pub fn tasks_in_the_journal(&self) -> usize {
         tasks(&self.root.join("var/lib/ostler/tasks")).len()
     }
 }
 
-/// Looks without a pause for a task that has so many lines in the journal: its UPID and what the
-/// last of them said.
+/// Polls without a pause for a task with that many lines in the journal: its UPID and the last of
+/// them.
 fn wait_for_line(folder: &Path, lines: usize, is_over: &AtomicBool) -> Option<(String, String)> {
     while !is_over.load(Ordering::Relaxed) {
         let found = tasks(folder).into_values().find(|task| task.len() >= lines);
@@ -100,7 +100,7 @@ fn wait_for_line(folder: &Path, lines: usize, is_over: &AtomicBool) -> Option<(S
     None
 }
 
-/// The lines of the tasks that have not ended, by number, from the newest file of the journal.
+/// The lines of unfinished tasks, by number, from the newest file of the journal.
 fn tasks(folder: &Path) -> BTreeMap<u64, Vec<Value>> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
@@ -113,7 +113,7 @@ fn tasks(folder: &Path) -> BTreeMap<u64, Vec<Value>> {
         return tasks;
     };
     let content = std::fs::read_to_string(newest).unwrap_or_default();
-    // A last line that is under way is none.
+    // An incomplete last line does not count.
     for line in content.split_inclusive('\n') {
         let Ok(line) = serde_json::from_str::<Value>(line.trim_end()) else {
             continue;

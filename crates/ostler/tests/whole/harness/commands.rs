@@ -1,4 +1,4 @@
-//! The commands as an installation has them, and what they say.
+//! The commands of an installation, and their output.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// A folder with the program under its names, as an installation has them.
+/// A folder with the program under all its names.
 pub struct Commands {
     folder: tempfile::TempDir,
     root: PathBuf,
@@ -25,7 +25,7 @@ impl Commands {
         }
     }
 
-    /// What a shell needs to find the commands first, and these the node.
+    /// The environment in which a shell finds the commands, and these the node.
     pub fn environment(&self) -> [(&'static str, String); 2] {
         let others = std::env::var("PATH").unwrap();
         let path = format!("{}:{others}", self.folder.path().display());
@@ -46,12 +46,12 @@ impl Commands {
         command
     }
 
-    /// Runs a command: its exit code, and what it said on standard output and error.
+    /// Runs a command: its exit code, standard output and standard error.
     pub fn run(&self, line: &str) -> (i32, String, String) {
         said(self.command(line).output().unwrap())
     }
 
-    /// Runs a command that must succeed; what it said.
+    /// Runs a command that must succeed; returns its output.
     pub fn ok(&self, line: &str) -> String {
         let (code, out, err) = self.run(line);
         assert_eq!(code, 0, "{line}\n{out}{err}");
@@ -62,14 +62,14 @@ impl Commands {
         serde_json::from_str(&self.ok(&format!("{line} --output-format json"))).unwrap()
     }
 
-    /// Runs a command that must fail; its code and what it said on standard error.
+    /// Runs a command that must fail; returns its code and standard error.
     pub fn fails(&self, line: &str) -> (i32, String) {
         let (code, out, err) = self.run(line);
         assert_ne!(code, 0, "{line}\n{out}{err}");
         (code, err)
     }
 
-    /// Runs a command with something to read.
+    /// Runs a command with input.
     pub fn typed(&self, line: &str, keys: &str) -> (i32, String, String) {
         let mut command = self.command(line);
         command

@@ -5,21 +5,20 @@ use std::process::Command;
 
 use testkit::left_out::missing;
 
-/// Where programs are kept, each below a name that says which version it is.
+/// The folder of built programs, in folders named by version.
 pub fn kept(name: &str) -> PathBuf {
     let cache = std::env::var("OSTLER_CACHE").unwrap_or_else(|_| "/var/cache/ostler".to_owned());
     PathBuf::from(cache).join("clients").join(name)
 }
 
-/// The program `name` as `build` makes it into a file, unless it is kept from earlier; none where
-/// it cannot be built.
+/// The program `name`, from the cache or made by `build`; none if it cannot be built.
 pub fn built(name: &str, build: impl Fn(&Path) -> Command) -> Option<PathBuf> {
     let program = kept(name);
     if program.exists() {
         return Some(program);
     }
     std::fs::create_dir_all(program.parent().unwrap()).unwrap();
-    // Tests that build the same at once do not see each other's halves.
+    // Tests that build the same at once must not see each other's partial files.
     let fresh = kept(&format!("{name}.{}", std::process::id()));
     let output = match build(&fresh).output() {
         Ok(output) => output,

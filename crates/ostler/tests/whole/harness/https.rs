@@ -1,4 +1,4 @@
-//! A client that shows what is on the wire: the status line as it came, headers, body.
+//! A client that shows the raw answer: status line, headers, body.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub struct Response {
     /// `HTTP/1.1 200 OK`
@@ -37,7 +37,7 @@ impl Response {
         self.status_line.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    /// None where there is no whole head.
+    /// None if the head is incomplete.
     fn parse(raw: &[u8]) -> Option<Self> {
         let end = raw.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&raw[..end]).into_owned();
@@ -67,7 +67,7 @@ pub async fn request(
     answer.unwrap_or_else(|| panic!("{method} {path} was not answered"))
 }
 
-/// The same; none where the server closed the connection instead.
+/// The same; none if the server closed the connection instead.
 pub async fn try_request(
     port: u16,
     method: &str,
@@ -94,18 +94,18 @@ pub async fn try_request(
     try_exchange(stream, &text).await
 }
 
-/// Sends a request as it stands and reads until the server closes.
+/// Sends a raw request and reads until the server closes.
 pub async fn exchange(stream: TlsStream<TcpStream>, text: &str) -> Response {
     try_exchange(stream, text).await.unwrap()
 }
 
-/// The same; none where no whole head came.
+/// The same; none if there was no complete head.
 async fn try_exchange(mut stream: TlsStream<TcpStream>, text: &str) -> Option<Response> {
     stream.write_all(text.as_bytes()).await.ok()?;
-    // TLS keeps what the socket did not take at once. A server that has answered may be gone.
+    // TLS buffers what the socket does not accept at once. A server that has answered may be gone.
     let _ = stream.flush().await;
     let mut raw = Vec::new();
-    // A server may close without saying goodbye; the answer is there all the same.
+    // A server may close without a TLS close message; the answer is complete nevertheless.
     let _ = stream.read_to_end(&mut raw).await;
     Response::parse(&raw)
 }
@@ -125,7 +125,7 @@ pub fn connector(
     TlsConnector::from(Arc::new(config))
 }
 
-/// Trusts everybody: a test knows whom it called.
+/// Accepts every certificate: a test knows its server.
 #[derive(Debug)]
 struct Anyone;
 

@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use store::{Commit, SharedStore, SqliteStore};
 use testkit::left_out::missing;
 
-/// Why tests of this kind are left out here, if they are.
+/// Why tests of this kind cannot run here, if so.
 pub fn left_out(test: &str) -> bool {
     let reason = if !rustix::process::getuid().is_root() {
         "it needs root"
@@ -45,7 +45,7 @@ pub fn left_out(test: &str) -> bool {
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ostler");
 
-/// A node that lives as long as this value.
+/// A node that runs until this value is dropped.
 pub struct TestNode {
     pub root: PathBuf,
     pub port: u16,
@@ -55,19 +55,19 @@ pub struct TestNode {
 }
 
 impl TestNode {
-    /// Makes a node, lets `seed` put records into its store, and starts it.
+    /// Creates a node, lets `seed` write records to its store, and starts it.
     pub async fn start(seed: impl AsyncFnOnce(&SharedStore)) -> Self {
         Self::start_with("", seed).await
     }
 
-    /// As `start`, with more lines for the node's configuration.
+    /// Like `start`, with more lines in the node's configuration.
     pub async fn start_with(settings: &str, seed: impl AsyncFnOnce(&SharedStore)) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("ostler-")
             .tempdir()
             .unwrap();
         let root = folder.path().to_owned();
-        // Guests' own users must find their sockets.
+        // Guests' own users must be able to reach their sockets.
         std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o711)).unwrap();
         for path in ["etc/ostler", "var/lib/ostler", "run"] {
             std::fs::create_dir_all(root.join(path)).unwrap();
@@ -118,14 +118,14 @@ impl TestNode {
         node
     }
 
-    /// Ends the node and starts it anew, from another program file.
+    /// Stops the node and starts it again, from another program file.
     pub async fn restart_from(&mut self, program: &Path) {
         self.end();
         self.supervisor = Self::supervisor(program, &self.root);
         self.ready().await;
     }
 
-    /// Ends the node, does something to what it left, and starts it anew.
+    /// Stops the node, runs `work` on its files, and starts it again.
     pub async fn restart_after(&mut self, work: impl FnOnce()) {
         self.end();
         work();
@@ -133,7 +133,7 @@ impl TestNode {
         self.ready().await;
     }
 
-    /// Asks agent and API to end, and waits until they have.
+    /// Signals agent and API to end, and waits until they have.
     fn end(&mut self) {
         let pid = i32::try_from(self.supervisor.id()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
@@ -181,7 +181,7 @@ impl TestNode {
             .await
     }
 
-    /// Submits a task and waits for its end; answers its exit status.
+    /// Submits a task and waits for its end; returns its exit status.
     pub async fn task(&self, op: &str, params: Value) -> String {
         let upid = self.call(op, params).await.unwrap().data;
         self.ended(upid.as_str().unwrap()).await
@@ -219,7 +219,7 @@ impl TestNode {
             .collect()
     }
 
-    /// Kills a role without a warning and waits until it is there again.
+    /// Kills a role and waits until it has been restarted.
     pub async fn kill_role(&self, name: &str) {
         let before = self.role(name);
         kill(before[0]);
@@ -235,7 +235,7 @@ impl TestNode {
         std::fs::read_to_string(self.root.join("log")).unwrap_or_default()
     }
 
-    /// The name below which this node's scopes lie.
+    /// The name above this node's scopes.
     pub fn scope_root(&self) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
         format!(
@@ -290,7 +290,7 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// Waits for a condition; panics when it does not come about in a minute.
+/// Waits for a condition; panics after a minute.
 pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let waited = tokio::time::timeout(Duration::from_secs(60), async {
         while !condition().await {
@@ -300,7 +300,7 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     assert!(waited.await.is_ok(), "waited in vain until {what}");
 }
 
-/// The tiny test guest's disk, built where it is missing; none where that cannot be done.
+/// The tiny test guest's disk, built if it is missing; none if that is impossible.
 pub fn tiny_disk() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/tiny/build.sh");
     let out = tempfile::tempdir().unwrap();
@@ -317,7 +317,7 @@ pub fn tiny_disk() -> Option<PathBuf> {
     std::fs::canonicalize(out.path().join("tiny.qcow2")).ok()
 }
 
-/// Puts a guest's record into a store.
+/// Writes a guest's record to a store.
 pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]) {
     let mut config = GuestConfig::default();
     for (name, value) in options {
@@ -335,7 +335,7 @@ pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]
         .unwrap();
 }
 
-/// Puts the options of a node into a store, as its configuration shows them.
+/// Writes the options of a node to a store, under their names in its configuration.
 pub async fn put_node_options(store: &SharedStore, options: &[(&str, Value)]) {
     let options = options.iter().cloned();
     let settings = node::Settings {
@@ -348,7 +348,7 @@ pub async fn put_node_options(store: &SharedStore, options: &[(&str, Value)]) {
     store.commit(Commit::new().put(key, record)).await.unwrap();
 }
 
-/// Parameters about a guest of this node, and more.
+/// Parameters for a guest of this node, and more.
 pub fn about(vmid: u32, more: Value) -> Value {
     let mut params = json!({"node": "pve1", "vmid": vmid});
     let Value::Object(more) = more else {
@@ -394,13 +394,13 @@ impl Serial {
             .unwrap();
     }
 
-    /// Runs a command in the guest's shell; what was printed until it ended.
+    /// Runs a command in the guest's shell; returns its output.
     pub fn ask(&mut self, command: &str) -> String {
         self.type_line(&format!("{command}; echo end-$((1+1))"));
         self.expect("end-2")
     }
 
-    /// The rest of the line that is being read.
+    /// The rest of the current line.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.reader.read_line(&mut line).unwrap();

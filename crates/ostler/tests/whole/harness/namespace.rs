@@ -1,5 +1,5 @@
-//! Tests in a network namespace of their own, where links, guests and ports meet no others: the
-//! test starts itself again in it.
+//! Runs tests in a network namespace of their own, where links, guests and ports cannot collide:
+//! the test starts itself again in it.
 
 use std::process::Command;
 
@@ -7,21 +7,21 @@ const INSIDE: &str = "OSTLER_TEST_NAMESPACE";
 
 /// Runs `work` in a fresh network namespace with the bridges `vmbr0` and `vmbr1`.
 ///
-/// `work` is an async block of the test function itself, whose name it is found by.
+/// `work` is an async block of the test function itself, whose name is derived from it.
 pub fn with_bridge<F: Future<Output = ()>>(work: F) {
     let links = "ip link add vmbr0 type bridge && ip link set vmbr0 up && \
                  ip link add vmbr1 type bridge && ip link set vmbr1 up";
     inside(links, work);
 }
 
-/// As `with_bridge`, with the commands that make the links.
+/// Like `with_bridge`, with the commands that create the links.
 pub fn inside<F: Future<Output = ()>>(links: &str, work: F) {
     // Without root there is no namespace, and `work` leaves itself out.
     if std::env::var_os(INSIDE).is_some() || !rustix::process::getuid().is_root() {
         return tokio::runtime::Runtime::new().unwrap().block_on(work);
     }
-    // What /sys shows of links belongs to the namespace that mounted it; the control groups
-    // below it are carried over.
+    // /sys shows the links of the namespace that mounted it, so it is mounted again; the control
+    // groups below it are carried over.
     let script = format!(
         "ip link set lo up && {links} && keep=$(mktemp -d) && \
          mount --rbind /sys/fs/cgroup $keep && mount -t sysfs s /sys && \
@@ -53,7 +53,7 @@ pub fn inside<F: Future<Output = ()>>(links: &str, work: F) {
     );
 }
 
-/// The test in which a future was written: `hotplug::cards_come`, of the type
+/// The test that contains a future: `hotplug::cards_come`, from the type name
 /// `whole::hotplug::cards_come::{{closure}}`.
 fn test_name<F>() -> &'static str {
     let name = std::any::type_name::<F>();

@@ -1,4 +1,4 @@
-//! Pythons with the clients that tests run, kept in the cache.
+//! Python environments with the clients of tests, kept in the cache.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,9 +10,9 @@ pub fn run(program: &Path, args: &[&str]) -> Output {
     Command::new(program).args(args).output().unwrap()
 }
 
-/// A python in which packages are, of which the first names it; none where they cannot be had.
+/// An environment with these packages, named by the first; none if it cannot be created.
 pub fn python_with(packages: &[&str], imports: &str) -> Option<PathBuf> {
-    // Tests of one program run at once.
+    // Tests of one program run in parallel.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap();
     let cache = std::env::var("OSTLER_CACHE").unwrap_or_else(|_| "/var/cache/ostler".to_owned());

@@ -1,6 +1,6 @@
-//! Sessions that no client can begin here.
+//! Sessions that no client can start here.
 
-/// Says yes to every password: root's is locked on machines like these.
+/// Accepts every password: root's is locked on hosts like these.
 struct Yes;
 
 #[async_trait::async_trait]
@@ -10,7 +10,7 @@ impl auth::pam::PamRunner for Yes {
     }
 }
 
-/// Ticket and CSRF token of a session of root@pam, made with the keys that are in the node's store.
+/// Ticket and CSRF token of a session of root@pam, signed with the keys in the node's store.
 pub async fn root_session(store: &store::SharedStore) -> (String, String) {
     let clock = std::sync::Arc::new(sys::SystemClock::new());
     let pam = std::sync::Arc::new(Yes);

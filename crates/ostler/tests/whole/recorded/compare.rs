@@ -1,4 +1,4 @@
-//! What of an answer differs from the recorded one.
+//! The differences between an answer and the recorded one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::exchange::Exchange;
 use crate::harness::https::Response;
 
-/// Fields whose values are facts, too, not only their names and types.
+/// Fields whose values are compared, besides names and types.
 const EXACT: &[&str] = &["exitstatus"];
 
 pub(super) fn differences(exchange: &Exchange, answer: &Response) -> Vec<String> {
@@ -44,7 +44,7 @@ pub(super) fn differences(exchange: &Exchange, answer: &Response) -> Vec<String>
     lines
 }
 
-/// Fields whose values are another node's own, or of another moment.
+/// Fields whose values belong to one node or moment.
 const OWN: &[&str] = &[
     "CSRFPreventionToken",
     "created",
@@ -58,8 +58,8 @@ const OWN: &[&str] = &[
     "value",
 ];
 
-/// What of the answer's values is not as recorded: everything but what is a node's own, lists in
-/// any order.
+/// The values of the answer that differ from the recorded ones, except for those of one node; lists
+/// in any order.
 pub(super) fn other_values(exchange: &Exchange, answer: &Response) -> Vec<String> {
     let wanted = exchange.json().map(|json| plain(&json["data"]));
     let found = plain(&answer.json()["data"]);
@@ -69,7 +69,7 @@ pub(super) fn other_values(exchange: &Exchange, answer: &Response) -> Vec<String
     }
 }
 
-/// Without what is a node's own, and with lists in order.
+/// Without values of one node, and with sorted lists.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -116,7 +116,7 @@ pub(super) fn head(exchange: &Exchange, answer: &Response) -> Vec<String> {
     lines
 }
 
-/// What of a good answer is not as its row declares it, unless what was recorded is not either.
+/// Deviations of a successful answer from its row, unless the recorded one deviates too.
 pub(super) fn undeclared(exchange: &Exchange, answer: &Response) -> Vec<String> {
     let is_good = answer.status() == 200 && exchange.is_json();
     let Some(row) = exchange.row().filter(|_| is_good) else {
@@ -132,12 +132,12 @@ pub(super) fn undeclared(exchange: &Exchange, answer: &Response) -> Vec<String> 
         .collect()
 }
 
-/// Names and types, all the way down. Lists are compared by all that their items have.
+/// Names and types, recursively. Lists are compared by the union of their items' fields.
 fn compare(place: &str, wanted: &Value, found: &Value, lines: &mut Vec<String>) {
     let (wanted, found) = (merged(wanted), merged(found));
     match (&wanted, &found) {
         (Value::Object(wanted), Value::Object(found)) => {
-            // Paths, privileges and the like are data, not names of fields.
+            // Paths, privileges and the like are data, not field names.
             if wanted.keys().any(|key| key.contains(['/', '.'])) {
                 return;
             }
@@ -177,7 +177,7 @@ fn is_exact(place: &str) -> bool {
     name.is_some_and(|name| EXACT.contains(&name))
 }
 
-/// A list with one item that has all that its items have.
+/// A list with one item that has the fields of all items.
 fn merged(value: &Value) -> Value {
     let Value::Array(items) = value else {
         return value.clone();
@@ -186,7 +186,7 @@ fn merged(value: &Value) -> Value {
     for item in items {
         match item {
             Value::Object(fields) => {
-                // One that has the field only to say that there is nothing gives no type.
+                // An item where the field is null gives no type.
                 let known = fields
                     .iter()
                     .filter(|(name, value)| !value.is_null() || !all.contains_key(*name));

@@ -1,4 +1,4 @@
-//! One exchange, as it was recorded.
+//! One recorded exchange.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl Exchange {
         self.text("auth").unwrap_or_default()
     }
 
-    /// Whether it was not root who asked.
+    /// Whether the caller was not root.
     pub(super) fn is_bobs(&self) -> bool {
         self.text("note")
             .is_some_and(|note| note.contains("bob@pve"))
@@ -55,12 +55,12 @@ impl Exchange {
         self.text("content_type")
     }
 
-    /// The answer's body; none where it was not JSON.
+    /// The answer's body; none if it was not JSON.
     pub(super) fn json(&self) -> Option<&Value> {
         self.0.get("json")
     }
 
-    /// The task that it began.
+    /// The task that it started.
     pub(super) fn upid(&self) -> Option<&str> {
         upid(&self.json()?["data"])
     }
@@ -85,7 +85,7 @@ pub(super) fn upid(data: &Value) -> Option<&str> {
     data.as_str().filter(|text| text.starts_with("UPID:"))
 }
 
-/// Where the first recording lies; none, with a word, where nothing is recorded.
+/// The path of the first recording; none, with a printed line, if there is none.
 pub(super) fn recording(test: &str) -> Option<PathBuf> {
     let named = std::env::var_os("OSTLER_RECORDED").map(PathBuf::from);
     let file = named.filter(|path| path.is_file());
@@ -95,7 +95,7 @@ pub(super) fn recording(test: &str) -> Option<PathBuf> {
     file
 }
 
-/// The files of the second recording; none, with a word, where it does not lie beside the first.
+/// The files of the second recording; none, with a printed line, if it is not beside the first.
 pub(super) fn second(recording: &Path) -> Vec<PathBuf> {
     let folder = recording.with_file_name("recorded2");
     let Ok(entries) = std::fs::read_dir(&folder) else {

@@ -1,12 +1,12 @@
-//! What differs in a series, and why it may.
+//! The differences in a series, and the allowed ones.
 
 use std::collections::BTreeMap;
 
-/// What may differ.
+/// The allowed differences.
 pub(super) struct Allowed {
-    /// On purpose: which exchanges, and why.
+    /// Intended: which exchanges, and why.
     pub(super) differences: &'static [(&'static [u64], &'static str)],
-    /// What is still to be made so. It only shrinks: one that agrees must go.
+    /// To be fixed. It only shrinks: an exchange that agrees must be removed.
     pub(super) not_yet: &'static [u64],
 }
 
@@ -28,13 +28,13 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// What of one exchange differs, and what of its answer is not as its row declares it.
+    /// Records the differences of one exchange, and the deviations of its answer from its row.
     pub(super) fn note(&mut self, seq: u64, differences: Vec<String>, undeclared: Vec<String>) {
         self.differences.insert(seq, differences);
         self.undeclared.extend(undeclared);
     }
 
-    /// Prints what differs; fails where something differs without a reason.
+    /// Prints the differences; fails if one has no reason.
     pub(super) fn report(&self, series: &str, allowed: &Allowed) {
         let mut agree = 0;
         let (mut without, mut done): (Vec<u64>, Vec<u64>) = Default::default();

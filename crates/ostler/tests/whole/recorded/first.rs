@@ -1,5 +1,5 @@
-//! `recorded.jsonl`: excerpts, between which states were made that were not recorded. They are
-//! brought into an order in which a node of ours gets into the states that they need.
+//! `recorded.jsonl`: excerpts, without the requests that led to their states. They are put into an
+//! order in which our node reaches these states.
 
 use std::collections::BTreeSet;
 
@@ -66,8 +66,8 @@ const ALLOWED: Allowed = Allowed {
     not_yet: &[],
 };
 
-/// Exchanges in the order in which the node gets into the states that they need. All others
-/// come first, on a fresh node.
+/// Exchanges in an order in which the node reaches the states that they need. All others come
+/// first, on a fresh node.
 const SCRIPT: &[u64] = &[
     // users, roles, rights
     163, 49, 166, 167, 42, 168, 169, 199, 193, 194, 196, //
@@ -84,10 +84,10 @@ const SCRIPT: &[u64] = &[
     57, 58, 59, 63, 64, 66, 72, 73, 71, 34, 37, 40,
 ];
 
-/// Refusals of callers take three seconds each: they are asked for together.
+/// Refused logins take three seconds each: they are sent in parallel.
 const SLOW: &[u64] = &[2, 3, 5, 13, 14, 33];
 
-/// Asked for with compression.
+/// Requested with compression.
 const ZIPPED: u64 = 28;
 
 #[test]
@@ -133,7 +133,7 @@ fn note(findings: &mut Findings, exchange: &Exchange, answer: &Response) {
 
 struct Scene {
     replay: Replay,
-    /// A token with rights of its own, made by exchange 44.
+    /// A token with rights of its own, from exchange 44.
     separated_token: String,
 }
 
@@ -158,7 +158,7 @@ impl Scene {
             ("bad", 3) => token("root@pam!nope=00000000-0000-0000-0000-000000000000"),
             ("bad", _) => vec![cookie("PVE:root@pam:00000000::bm9wZQ==")],
             ("token privsep", _) => token(&self.separated_token),
-            // No token against forged requests, and a wrong one.
+            // No CSRF token, and a wrong one.
             (_, 37) => vec![cookie(&self.replay.bob.ticket)],
             (_, 40) => vec![
                 cookie(&self.replay.bob.ticket),
@@ -173,7 +173,7 @@ impl Scene {
         }
     }
 
-    /// What must have happened before the next exchange.
+    /// Prepares the next exchange.
     async fn prepare(&mut self, seq: u64, answer: &Response) {
         let data = || answer.json()["data"].clone();
         let member = json!({"poolid": "p1", "vms": "100"});

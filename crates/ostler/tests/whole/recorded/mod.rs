@@ -6,7 +6,7 @@
 //! list of its series with the reason.
 //!
 //! ```text
-//! first.rs      recorded.jsonl: excerpts, brought into an order in which a node gets there
+//! first.rs      recorded.jsonl: excerpts, in an order that our node can follow
 //! series_*.rs   files of recorded2/: in the order in which they were recorded, on one node
 //!    │
 //!    ▼

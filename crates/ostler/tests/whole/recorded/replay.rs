@@ -1,4 +1,4 @@
-//! Sends recorded exchanges to a node of ours.
+//! Sends recorded exchanges to our node.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::harness::TestNode;
 use crate::harness::https::{Response, request};
 use crate::harness::session::root_session;
 
-/// What stands for a password that was blanked, unless the series says another.
+/// Replaces a blanked password, unless the series sets another.
 pub(super) const PASSWORD: &str = "secret-of-bob";
 
 /// Ticket and CSRF token.
@@ -38,7 +38,7 @@ pub(super) struct Replay {
     pub(super) node: TestNode,
     pub(super) root: Session,
     pub(super) bob: Session,
-    /// The tasks that were recorded, and ours in their places.
+    /// The recorded tasks, and ours in their places.
     upids: BTreeMap<String, String>,
     last_upid: String,
 }
@@ -62,7 +62,7 @@ impl Replay {
         }
     }
 
-    /// What the exchange was sent with.
+    /// The headers of the recorded request.
     pub(super) fn headers(&self, exchange: &Exchange) -> Headers {
         match exchange.auth() {
             "none" => vec![],
@@ -71,7 +71,7 @@ impl Replay {
         }
     }
 
-    /// Sends an exchange. `blanks` are the values that were blanked, in their order.
+    /// Sends an exchange. `blanks` are the values for blanked ones, in order.
     pub(super) async fn send(
         &self,
         exchange: &Exchange,
@@ -86,7 +86,7 @@ impl Replay {
             .map(|(content_type, body)| (*content_type, body.as_str()));
         let method = exchange.method();
         let mut answer = request(self.node.port, method, &path, headers, body).await;
-        // The node lies in a folder, which is `/` to those who recorded.
+        // The node is in a root folder, which was `/` in the recording.
         let root = self.node.root.display().to_string();
         answer.status_line = answer.status_line.replace(&root, "");
         if let Ok(text) = std::str::from_utf8(&answer.body) {
@@ -95,7 +95,7 @@ impl Replay {
         answer
     }
 
-    /// Waits for the end of the task that an exchange began, and learns its name.
+    /// Waits for the end of the task that an exchange started, and records its UPID.
     pub(super) async fn settle(&mut self, exchange: &Exchange, answer: &Response) {
         let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let Some(ours) = upid(&answer["data"]) else {
@@ -108,7 +108,7 @@ impl Replay {
         self.node.ended(ours).await;
     }
 
-    /// Logs bob in.
+    /// Logs in as bob.
     pub(super) async fn bob_comes(&mut self, password: &str) {
         let form = "application/x-www-form-urlencoded";
         let body = format!("username=bob%40pve&password={password}");
@@ -123,7 +123,7 @@ impl Replay {
         };
     }
 
-    /// With our task for the recorded one.
+    /// Replaces the recorded task by ours.
     fn path(&self, path: &str) -> String {
         let Some(start) = path.find("UPID%3A") else {
             return self.at_home(path);
@@ -136,7 +136,7 @@ impl Replay {
         format!("{}{ours}{rest}", &path[..start])
     }
 
-    /// Folders below `/srv` are below the node's own.
+    /// Folders below `/srv` are moved below the node's root.
     fn at_home(&self, text: &str) -> String {
         let root = self.node.root.display().to_string().replace('/', "%2F");
         text.replace("=%2Fsrv%2F", &format!("={root}%2Fsrv%2F"))

@@ -8,23 +8,23 @@ use super::findings::{Allowed, Findings};
 use super::replay::{PASSWORD, Replay};
 use crate::harness::{left_out, put_guest};
 
-/// What makes the state in which each series begins: the user bob, the storages `isoonly` and
-/// `local2`, all contents in `local`.
+/// The exchanges that set up the initial state of each series: the user bob, the storages `isoonly`
+/// and `local2`, all content types in `local`.
 const SETUP: &[u64] = &[1, 2, 3, 4, 5, 6];
 const BOB: u64 = 3;
 
 pub(super) struct Series {
-    /// Names of files, without their ending.
+    /// Names of files, without extension.
     pub(super) files: &'static [&'static str],
     /// Which of their exchanges are replayed.
     pub(super) part: Part,
-    /// Exchanges of other files whose state is needed, beside the common one.
+    /// Exchanges of other files whose state is needed, besides the common ones.
     pub(super) before: &'static [u64],
-    /// Guests that stand in for containers, and their options.
+    /// Guests that replace containers, and their options.
     pub(super) guests: &'static [(u32, &'static [(&'static str, &'static str)])],
     /// Before which exchange which recorded text becomes which file below `/etc`.
     pub(super) etc: &'static [(u64, &'static str, &'static str)],
-    /// Values that were blanked, in their order, where they are not bob's password.
+    /// The blanked values, in order, if they are not bob's password.
     pub(super) blanks: &'static [(u64, &'static [&'static str])],
     pub(super) allowed: Allowed,
 }
@@ -32,8 +32,7 @@ pub(super) struct Series {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     All,
-    /// Those that change nothing and ask below one of these paths: areas of which nothing is
-    /// configured here.
+    /// Reads below one of these paths: areas in which nothing is configured here.
     Reads(&'static [&'static str]),
 }
 
@@ -52,18 +51,18 @@ impl Part {
     }
 }
 
-/// Whether a series can be replayed here; says why not.
+/// Whether a series can be replayed here; prints why not.
 pub(super) fn is_possible(test: &str) -> bool {
     !left_out(test) && recording(test).is_some_and(|file| !second(&file).is_empty())
 }
 
 impl Series {
-    /// Holds the names and types of fields, and texts of errors, against those that were recorded.
+    /// Compares the names and types of fields, and texts of errors, with the recorded ones.
     pub(super) async fn replay(&self) {
         self.run(false).await;
     }
 
-    /// The same, and the values of all fields that are not a node's own.
+    /// The same, and all values that do not belong to one node.
     pub(super) async fn replay_values(&self) {
         self.run(true).await;
     }
@@ -94,7 +93,7 @@ impl Series {
         findings.report(&self.files.join(", "), &self.allowed);
     }
 
-    /// A node in the state that earlier exchanges made.
+    /// A node in the state after earlier exchanges.
     async fn scene(&self, all: &Exchanges, mine: &Exchanges) -> Replay {
         let mut replay = Replay::start(async |store| {
             for (vmid, options) in self.guests {
@@ -134,7 +133,7 @@ impl Series {
         let headers = replay.headers(exchange);
         let answer = replay.send(exchange, &headers, blanks).await;
         replay.settle(exchange, &answer).await;
-        // Here, sessions end with the password that they were begun with.
+        // Here, a change of the password ends sessions.
         let is_password = exchange.path() == "/api2/json/access/password";
         if seq == BOB || (is_password && exchange.is_bobs() && answer.status() == 200) {
             let password = blanks.first().unwrap_or(&PASSWORD);

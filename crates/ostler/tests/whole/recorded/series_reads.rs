@@ -1,4 +1,4 @@
-//! What is read of areas of which nothing is configured here yet.
+//! Reads in areas in which nothing is configured yet.
 
 use super::findings::Allowed;
 use super::series::{Part, Series, is_possible};

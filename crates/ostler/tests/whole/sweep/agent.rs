@@ -1,4 +1,4 @@
-//! Agent and API in this process, on a machine that is made up.
+//! Agent and API in this process, on a fake host.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,17 +18,17 @@ use tokio::task::JoinSet;
 
 use crate::harness::put_guest;
 
-/// Where and why something panicked, since the first agent of this process was started.
+/// Place and message of panics, since the first agent of this process was started.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Served until this is dropped.
+/// Serves until this is dropped.
 pub(crate) struct InProcess {
     pub(crate) port: u16,
     _serving: JoinSet<()>,
     _folder: tempfile::TempDir,
 }
 
-/// A machine on which every password is right.
+/// A host on which every password is right.
 struct Anybody;
 
 #[async_trait]

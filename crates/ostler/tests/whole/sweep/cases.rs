@@ -1,4 +1,5 @@
-//! The requests: for each parameter of each row, the others right and this one strange.
+//! The requests: for each parameter of each row, valid values for all others and a hostile one for
+//! this.
 
 use std::fmt;
 
@@ -12,9 +13,9 @@ use super::client::{Login, encoded};
 pub(super) struct Case {
     row: &'static Row,
     params: Vec<(String, String)>,
-    /// A parameter that is no text, in a body of JSON.
+    /// A parameter that is not text, in a JSON body.
     json: Option<(String, Value)>,
-    /// The parameter that is strange, and how.
+    /// The hostile parameter and its value.
     about: String,
 }
 
@@ -86,7 +87,7 @@ impl Case {
     }
 }
 
-/// Rows in an order in which what one makes is there for the next, and deletions come last.
+/// Rows in an order in which objects are created before they are used, and deletions come last.
 fn rows() -> Vec<&'static Row> {
     let mut rows: Vec<&'static Row> = table::rows().collect();
     rows.sort_by_key(|row| match (row.verb, row.name) {
@@ -105,7 +106,7 @@ fn first_name(field: &Field) -> String {
     field.name.replace("[n]", "0")
 }
 
-/// What is right enough for most operations.
+/// A valid value for most operations.
 fn sample(field: &Field) -> String {
     let known = match field.name {
         "node" => "pve1",
@@ -144,7 +145,7 @@ fn sample(field: &Field) -> String {
     }
 }
 
-/// The parameters without which an operation does nothing.
+/// The parameters that an operation requires.
 fn base(row: &'static Row) -> Vec<(String, String)> {
     let in_path = |field: &Field| row.path.contains(&format!("{{{}}}", field.name));
     fields(row)
@@ -161,7 +162,7 @@ fn with(row: &'static Row, field: &Field, value: &str, about: &str) -> Case {
     Case::of(row, &params, &format!("with {name} {about}"))
 }
 
-/// What no client sends on purpose.
+/// Values that no client sends on purpose.
 fn strange() -> Vec<(&'static str, String)> {
     vec![
         ("of 1,100 characters", "A".repeat(1_100)),
@@ -182,7 +183,7 @@ fn strange() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What a body of JSON can say and a form cannot.
+/// Values that JSON can express and a form cannot.
 fn strange_json() -> Vec<Value> {
     let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
     let texts: Vec<String> = (0..2_000).map(|number| number.to_string()).collect();
@@ -214,7 +215,7 @@ fn with_json(row: &'static Row, field: &Field, value: Value) -> Option<Case> {
     })
 }
 
-/// One request for each parameter and strange value, and one for each row that is as it should be.
+/// One request for each parameter and hostile value, and a valid one for each row.
 pub(super) fn hostile() -> Vec<Case> {
     let mut cases = Vec::new();
     for row in rows() {
@@ -229,10 +230,10 @@ pub(super) fn hostile() -> Vec<Case> {
     cases
 }
 
-/// What the machine of the test must be spared.
+/// Operations that would affect the host of the test.
 const SPARED: [&str; 2] = ["node_power", "node_time_update"];
 
-/// At least so many requests: texts of growing length, made of pieces that mean something.
+/// At least this many requests: texts of growing length, made of meaningful pieces.
 pub(super) fn many(count: usize) -> Vec<Case> {
     let rows: Vec<_> = rows()
         .into_iter()
@@ -249,7 +250,7 @@ pub(super) fn many(count: usize) -> Vec<Case> {
     cases
 }
 
-/// A sequence that is the same every time.
+/// A reproducible sequence.
 struct Random(u64);
 
 impl Random {

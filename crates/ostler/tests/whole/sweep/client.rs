@@ -1,4 +1,4 @@
-//! Sends one request as it stands and reads its status.
+//! Sends one raw request and reads its status.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::ServerName;
@@ -10,13 +10,13 @@ use tokio_rustls::TlsConnector;
 use super::cases::Case;
 use crate::harness::https::connector;
 
-/// How a server is spoken to.
+/// A connection to a server.
 pub(crate) struct Wire {
     port: u16,
     tls: Option<TlsConnector>,
 }
 
-/// Headers that say who asks.
+/// Headers with a credential.
 pub(crate) struct Login(String);
 
 impl Login {
@@ -51,7 +51,7 @@ impl Wire {
         self.port
     }
 
-    /// The status of the answer. An error where the connection ends without one.
+    /// The status of the answer. An error if the connection ends without one.
     pub(super) async fn ask(&self, login: &Login, case: &Case) -> Result<u16, String> {
         let answer = self.exchange(&case.request(login.text())).await;
         let head = String::from_utf8_lossy(&answer);
@@ -97,12 +97,12 @@ impl Wire {
     }
 }
 
-/// A server that refuses need not read all of a request, and may close without a goodbye.
+/// A server that refuses need not read all of a request, and may close without a TLS close message.
 async fn talk(stream: impl AsyncRead + AsyncWrite, request: &[u8]) -> Vec<u8> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let send = async {
         writer.write_all(request).await?;
-        // TLS keeps what the socket did not take at once.
+        // TLS buffers what the socket does not accept at once.
         writer.flush().await
     };
     let mut answer = Vec::new();

@@ -1,5 +1,5 @@
-//! Every operation × every parameter × values that no client sends on purpose: each request is
-//! answered, and nothing panics.
+//! Every operation × every parameter × hostile values: each request is answered, and nothing
+//! panics.
 
 pub(crate) mod agent;
 mod cases;
@@ -18,13 +18,13 @@ use agent::InProcess;
 use cases::{Case, hostile, many};
 use client::{Login, Wire};
 
-/// Requests at a time.
+/// Simultaneous requests.
 const AT_ONCE: usize = 16;
 
-/// The longest that a request may take: twice what an operation waits for a guest, and more.
+/// The time limit of a request: twice what an operation waits for a guest, and more.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Sends every case; answers how often which status came.
+/// Sends every case; returns how often each status occurred.
 async fn send(wire: Arc<Wire>, login: Arc<Login>, cases: Vec<Case>) -> BTreeMap<u16, usize> {
     let answers = futures_util::stream::iter(cases).map(|case| {
         let (wire, login) = (wire.clone(), login.clone());
@@ -58,7 +58,7 @@ async fn no_value_of_any_parameter_is_left_unanswered() {
     let login = Arc::new(wire.log_in("root@pam", "right").await);
     let statuses = send(wire.clone(), login.clone(), hostile()).await;
     assert!(total(&statuses) > 5_000, "{statuses:?}");
-    // Most are refused as wrong parameters: nothing else stands between a value and its use.
+    // Most are refused as invalid parameters, which is the check that the values are for.
     assert!(statuses[&400] > 3_000, "{statuses:?}");
     assert_eq!(agent.panics(), Vec::<String>::new());
     let again = send(wire, login, vec![Case::version()]).await;
