@@ -10,7 +10,7 @@ use crate::qemu::{RunningAs, RuntimePaths, VmConfig};
 pub struct Sockets {
     /// QMP. A socket serves one client at a time.
     pub control: String,
-    /// Left out where the guest has no display.
+    /// None if the guest has no display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vnc: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

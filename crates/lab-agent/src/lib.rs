@@ -55,7 +55,7 @@ pub enum Message {
 pub struct Frame {
     /// Chosen by the supervisor; answers carry the same.
     pub id: u32,
-    /// What is said.
+    /// The message.
     pub message: Message,
 }
 

@@ -13,7 +13,7 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A source of time. `sys::SystemClock` is the real one; tests bring their own.
 pub trait Clock: Send + Sync + 'static {
-    /// Wall clock, for what people and tickets see. May jump.
+    /// Wall clock, for timestamps and tickets. May jump.
     fn wall(&self) -> UnixTime;
 
     /// Time since an arbitrary start; never goes back. Deadlines are computed from this one.
@@ -23,7 +23,7 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
-/// The work's result, or none where it takes longer than `limit`: it is dropped then.
+/// The work's result, or none if it takes longer than `limit`; it is dropped then.
 pub async fn with_timeout<T>(
     clock: &dyn Clock,
     limit: Duration,

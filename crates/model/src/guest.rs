@@ -31,7 +31,7 @@ pub struct Busy {
     pub upid: Upid,
     pub node: NodeName,
     pub epoch: u64,
-    /// What Proxmox VE shows as `lock` meanwhile, e.g. `create`; empty where it shows none.
+    /// The value of `lock` in Proxmox VE's API meanwhile, e.g. `create`; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub shown_as: String,
 }

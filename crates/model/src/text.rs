@@ -27,7 +27,7 @@ pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-/// A certificate's digest as it is shown: `4F:00:…`.
+/// A certificate's fingerprint as browsers show it: `4F:00:…`.
 pub fn fingerprint(octets: &[u8]) -> String {
     let octets = octets.iter().map(|octet| format!("{octet:02X}"));
     octets.collect::<Vec<_>>().join(":")

@@ -1,4 +1,4 @@
-//! Sizes as people write them: `32G`, `1.5T`, `512`.
+//! Human-readable sizes: `32G`, `1.5T`, `512`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -16,7 +16,7 @@ pub use limit::limit;
 use model::{Error, PortSpec};
 use sys::{Host, TapOptions};
 
-/// Makes a guest's tap and joins it to its bridge. May be repeated.
+/// Creates a guest's tap and joins it to its bridge. May be repeated.
 pub async fn attach(host: &dyn Host, tap: &PortSpec, options: &TapOptions) -> Result<(), Error> {
     host.create_tap(&tap.name, options).await?;
     host.join_bridge(&tap.name, &tap.bridge).await?;

@@ -1,4 +1,4 @@
-//! The wire over something else than a socket of this machine.
+//! The wire over another transport than a unix socket.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::io;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::{Mutex, mpsc};
 
-/// A connection in memory, whose other end is known by a number.
+/// A connection in memory; its peer is identified by a number.
 struct Memory(DuplexStream, u32);
 
 impl Transport for Memory {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   UploadFile::new(file) ─┬─ given ──► the other process writes, then closes it (or dies)
-//!                          └─ kept  ──► we learn of it by a lock that only `given` holds
+//!                          └─ kept  ──► shows when that has happened, by a lock that only `given` holds
 //! ```
 
 use std::io;
@@ -27,8 +27,8 @@ pub(crate) fn path_of(file: &OwnedFd) -> PathBuf {
 }
 
 impl UploadFile {
-    /// Makes two of a file: what is kept, and what is given away. The lock belongs to the
-    /// given one, however often it is duplicated and wherever it is sent.
+    /// Splits a file into the kept and the given descriptor. The lock belongs to the given one,
+    /// including its duplicates in other processes.
     pub fn new(file: OwnedFd) -> Result<(Self, OwnedFd), SysError> {
         let path = path_of(&file);
         let failed = |source| SysError::io("share", &path, source);
@@ -43,7 +43,7 @@ impl UploadFile {
         &self.kept
     }
 
-    /// Waits until the given descriptor is closed everywhere: from then on no other process can
+    /// Waits until all copies of the given descriptor are closed: from then on no other process can
     /// change the file. May be dropped and repeated.
     pub async fn closed(&self) -> Result<(), SysError> {
         if flock(&*self.kept, FlockOperation::NonBlockingLockExclusive).is_ok() {

@@ -138,9 +138,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
         Ok(())
     }
 
-    /// Decides after a failed step. The last one before the point of no return may have been
-    /// done all the same (a commit whose answer was lost): then what follows it must happen, so
-    /// the world is asked until it tells.
+    /// Decides after a failed step. The last step before the point of no return may have taken
+    /// effect nevertheless (a commit whose answer was lost): then the following steps must run, so
+    /// it is probed until there is an answer.
     async fn after_failure<T: Task<Node = W>>(
         &self,
         task: &mut T,

@@ -114,7 +114,7 @@ impl Faults {
         }
     }
 
-    /// How often the process has died so far: what it had open then is nobody's any more.
+    /// How often the process has died so far: its connections from before a death are dead.
     pub(crate) fn deaths(&self) -> usize {
         self.inner.deaths.load(Ordering::SeqCst)
     }
@@ -124,7 +124,7 @@ impl Faults {
         self.inner.deaths.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The process starts again; nothing breaks from now on.
+    /// Restarts the process; no more faults.
     pub fn revive(&self) {
         let mut state = self.state();
         (state.dead, state.plan) = (false, None);

@@ -53,7 +53,7 @@ struct FakeQemu {
 
 struct State {
     status: Mutex<&'static str>,
-    /// Connections are closed when it ends.
+    /// Connections are closed when QEMU ends.
     alive: watch::Sender<bool>,
     machine: Mutex<Machine>,
 }
@@ -63,22 +63,21 @@ impl State {
         self.alive.send_replace(false);
     }
 
-    /// Waits until it has ended.
+    /// Waits until QEMU has ended.
     async fn ended(&self) {
         let mut alive = self.alive.subscribe();
         let _ = alive.wait_for(|alive| !alive).await;
     }
 }
 
-/// What kills its process, as the end of its scope does, drops it.
+/// QEMU ends when this is dropped, which is how its scope kills it.
 impl Drop for FakeQemu {
     fn drop(&mut self) {
         self.state.end();
     }
 }
 
-/// A connection in memory. A descriptor that is passed over it is dropped: nothing here reads
-/// images.
+/// A connection in memory. A descriptor passed over it is dropped, since the fake reads no images.
 struct Wire(DuplexStream);
 
 impl Stream for Wire {
@@ -158,8 +157,8 @@ impl Service for FakeQemu {
     }
 }
 
-/// One connection, for as long as QEMU lives. The process at its other end hears nothing more once
-/// it has died itself.
+/// One connection, as long as QEMU lives. After the death of the process at its other end, no more
+/// answers are sent.
 async fn converse(stream: DuplexStream, state: Arc<State>, faults: Faults) {
     let deaths = faults.deaths();
     let talking = talk(stream, &state, &faults);
@@ -174,7 +173,7 @@ async fn converse(stream: DuplexStream, state: Arc<State>, faults: Faults) {
     }
 }
 
-/// One connection, until the other side goes, or until a command breaks: then it is closed.
+/// One connection, until the peer disconnects, or until a command breaks, which closes it.
 async fn talk(stream: DuplexStream, state: &State, faults: &Faults) {
     let (reader, mut writer) = tokio::io::split(stream);
     let version = json!({"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": "fake"});

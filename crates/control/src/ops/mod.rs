@@ -26,7 +26,7 @@ use crate::lanes::Permit;
 /// A verified, permitted and validated request.
 pub struct Op {
     pub context: Arc<Context>,
-    /// Records of guests and storages: from this node's own copy where the row works without quorum.
+    /// Records of guests and storages: from this node's own copy if the row works without quorum.
     pub records: Records,
     /// None if the operation is open to the world.
     pub caller: Option<Identity>,

@@ -244,8 +244,7 @@ impl Drive {
         self.keys.remove("import-from");
     }
 
-    /// Brings what was asked for into the form in which it is stored. False where its keys
-    /// contradict each other.
+    /// Normalizes a requested drive for storing. False if its keys contradict each other.
     pub fn normalize(&mut self) -> bool {
         let is_medium = self.is_cdrom() && !self.is_cloud_init();
         let is_disks = |key: &str| match self.keys.get(key) {

@@ -86,7 +86,7 @@ impl NetModel {
     }
 }
 
-/// A network card and what it is plugged into.
+/// A network card and its bridge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Net {
     pub model: NetModel,

@@ -59,8 +59,7 @@ const WHOLE_AND_PARTS: [(&str, [&str; 2]); 2] = [
     ("iops", ["iops_rd", "iops_wr"]),
 ];
 
-/// Turns limits in bytes into those in MiB, which are what is stored. False where limits
-/// contradict each other.
+/// Converts limits in bytes to MiB, as they are stored. False if limits contradict each other.
 pub(super) fn normalize(drive: &mut Properties, fields: &'static [Field]) -> bool {
     for of in ["", "_rd", "_wr"] {
         let (bytes, mebibytes) = (format!("bps{of}"), format!("mbps{of}"));

@@ -47,7 +47,7 @@ pub enum Display {
 /// The option `vga`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Vga {
-    /// `Std` where it is left out.
+    /// `Std` by default.
     pub display: Option<Display>,
     /// The display's memory, in MiB.
     pub memory_mib: Option<u16>,

@@ -41,7 +41,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The name of the format, empty where there is none.
+    /// The name of the format; may be empty.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Any => "",
@@ -92,7 +92,7 @@ pub fn split_list(value: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// Declares a format, its length where it has one, and its list.
+/// Declares a format, its length if it has one, and its list.
 macro_rules! formats {
     ($($constant:ident $name:literal $([$longest:expr])? $(, $list:ident)? => $check:expr;)*) => {
         $(

@@ -1,4 +1,4 @@
-//! What a guest is asked while its QEMU works on a job of minutes.
+//! Requests to a guest while its QEMU runs a block job of minutes.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::harness::namespace::with_bridge;
 use crate::harness::{about, left_out, until};
 use crate::qemu_console::Scene;
 
-/// Far beyond what an answer takes, far below what the job takes.
+/// Far longer than an answer takes, far shorter than the job.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// One connection to QEMU serves the job and everything else.

@@ -89,12 +89,12 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Client {
-    /// Of the agent that listens at this socket.
+    /// A client of the agent that listens on this socket.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self::over(SocketPath(socket.into()))
     }
 
-    /// Of the agent that these connections lead to.
+    /// A client of the agent that the connector connects to.
     pub fn over(connector: impl Connector) -> Self {
         Self {
             connector: Arc::new(connector),
@@ -237,7 +237,7 @@ async fn send(
     lock(&waiting).take();
 }
 
-/// Hands each reply to whoever waits for it, until the connection breaks.
+/// Hands each reply to the request that waits for it, until the connection breaks.
 async fn deliver(reader: impl AsyncRead + Unpin, waiting: Waiting) {
     let mut reader = BufReader::new(reader);
     while let Ok(Some(Incoming { id, reply })) =

@@ -1,5 +1,5 @@
-//! Frames between processes: call, submit, stream and watch, over a unix socket or what else can
-//! say who is at its other end (`Transport`).
+//! Frames between processes: call, submit, stream and watch, over a unix socket or another
+//! transport that can identify its peer (`Transport`).
 //!
 //! ```text
 //!   length (4 bytes, big endian) · JSON
@@ -8,12 +8,12 @@
 //!   server → client   {"id": 7, "reply": Reply}       in any order; many requests per connection
 //! ```
 //!
-//! `Ask::Stream` and `Ask::Watch` take a connection of their own: the first answers once and
-//! sends a descriptor with that frame (SCM_RIGHTS), the second keeps sending frames.
-//! `Ask::Cancel` with the id of an earlier ask cancels it.
+//! `Ask::Stream` and `Ask::Watch` take a connection of their own: the first answers once and sends
+//! a descriptor with that frame (SCM_RIGHTS), the second keeps sending frames. `Ask::Cancel` with
+//! the id of an earlier request cancels it.
 //!
-//! **Invariant:** who the peer is comes from the transport (on a unix socket: from the kernel), never
-//! from a frame.
+//! **Invariant:** the peer's identity comes from the transport (on a unix socket: from the kernel),
+//! never from a frame.
 
 mod client;
 mod frame;

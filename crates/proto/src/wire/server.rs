@@ -93,7 +93,7 @@ impl Responder {
     }
 }
 
-/// Serves until it is dropped; everything that it started ends with it.
+/// Serves until dropped; everything that it started ends with it.
 pub async fn serve<S: Service>(listener: impl Listener, service: Arc<S>) {
     let mut connections = JoinSet::new();
     loop {
@@ -176,13 +176,13 @@ async fn converse<S: Service>(
     }
 }
 
-/// Waits until the other side has closed the connection.
+/// Waits until the peer has closed the connection.
 async fn gone(transport: &mut impl Transport) {
     let mut nothing = [0; 64];
     while matches!(transport.read(&mut nothing).await, Ok(1..)) {}
 }
 
-/// An operation that answers with a descriptor is not begun where that cannot be passed.
+/// An operation that answers with a descriptor is not started on a transport that cannot pass one.
 async fn stream(
     transport: &mut impl Transport,
     peer: Peer,
@@ -227,7 +227,7 @@ async fn answer_many<S: Service, T: Transport>(
     ended
 }
 
-/// What one connection has asked for and is being worked on.
+/// The requests of one connection that are in progress.
 struct Asked<S, T> {
     service: Arc<S>,
     peer: Peer,
@@ -282,7 +282,7 @@ impl<S: Service, T: Transport> Asked<S, T> {
     }
 }
 
-/// Sends a reply. Where the other side has gone, the work was still done to its end.
+/// Sends a reply. If the peer has disconnected, the work was still completed.
 async fn reply(writer: &Mutex<WriteHalf<impl Transport>>, id: u64, reply: Reply) {
     let mut writer = writer.lock().await;
     let written = frame::write(&mut *writer, &Outgoing { id, reply }, ANSWER_LIMIT).await;

@@ -1,5 +1,6 @@
-//! What frames travel over: today the socket of this machine's agent. Another node's connection
-//! says who it is in its own way and cannot carry descriptors; nothing else about it is different.
+//! The transport of frames: today the unix socket of this host's agent. A connection to another
+//! node will identify its peer in another way and cannot pass descriptors; otherwise it will be the
+//! same.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,10 +14,10 @@ use super::Peer;
 
 /// A connection.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
-    /// Who is at the other end, from a source that the other end cannot forge.
+    /// The peer, identified by a source that it cannot forge.
     fn peer(&self) -> io::Result<Peer>;
 
-    /// The socket that descriptors are passed along; none where they cannot be passed.
+    /// The socket that can pass descriptors; none if the transport cannot.
     fn socket(&mut self) -> Option<&mut UnixStream> {
         None
     }
@@ -50,13 +51,13 @@ impl Listener for UnixListener {
     }
 }
 
-/// Makes connections to one agent.
+/// Opens connections to one agent.
 #[async_trait]
 pub trait Connector: Send + Sync + 'static {
     async fn connect(&self) -> Result<Box<dyn Transport>, Error>;
 }
 
-/// Connects to the socket of this machine's agent.
+/// Connects to the unix socket of this host's agent.
 pub(super) struct SocketPath(pub(super) PathBuf);
 
 #[async_trait]

@@ -37,15 +37,15 @@ pub struct Qmp {
 
 struct Inner {
     shared: Arc<Shared>,
-    /// To the task that writes.
+    /// The queue of the writer task.
     writer: mpsc::Sender<Command>,
     next_id: AtomicU64,
-    /// Those that read and write.
+    /// The reader task and the writer task.
     tasks: [AbortHandle; 2],
 }
 
-/// A command on its way to QEMU. Whole commands are handed to the task that writes them, so that
-/// a caller who gives up leaves none half sent to the others.
+/// A command on its way to QEMU. The writer task gets complete commands, so a cancelled caller
+/// leaves no partial command on the wire.
 struct Command {
     id: u64,
     line: String,
@@ -130,12 +130,12 @@ impl Shared {
         let _ = self.events.send(mark);
     }
 
-    /// Whether the caller of a command still wants its answer.
+    /// Whether the caller of a command still waits for its answer.
     fn is_waiting(&self, id: u64) -> bool {
         self.lock().waiting.contains_key(&id)
     }
 
-    /// Answers a command that could not be sent.
+    /// Fails a command that could not be sent.
     fn refuse(&self, id: u64, description: String) {
         let refusal = Refusal {
             class: "GenericError".to_owned(),
@@ -182,7 +182,7 @@ impl Qmp {
         Self::connect_passing(stream, None).await
     }
 
-    /// Greets QEMU over a stream that descriptors can be passed along.
+    /// Performs the greeting with QEMU over a stream that can pass descriptors.
     pub async fn connect_passing<S>(
         stream: S,
         pass: Option<PassDescriptor>,
@@ -226,7 +226,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Whether there will be no more answers: QEMU ended, or the connection broke.
+    /// Whether the connection is lost: QEMU ended, or the connection broke.
     pub fn is_lost(&self) -> bool {
         self.inner.shared.lock().lost.is_some()
     }
@@ -369,7 +369,7 @@ async fn read_all<R: AsyncRead + Unpin>(mut reader: BufReader<R>, shared: Arc<Sh
     shared.lose(reason);
 }
 
-/// Writes whole commands, one after the other, until nothing can send any more.
+/// Writes complete commands, one after the other, until all senders are gone.
 async fn write_all<W: AsyncWrite + Unpin>(
     mut writer: W,
     pass: Option<PassDescriptor>,
@@ -381,7 +381,7 @@ async fn write_all<W: AsyncWrite + Unpin>(
             continue;
         }
         if let Some(descriptor) = &command.descriptor {
-            // QEMU gives it to the command that comes next.
+            // QEMU assigns it to the next command.
             let passed = match &pass {
                 Some(pass) => pass(descriptor.as_fd()),
                 None => Err(io::Error::from(io::ErrorKind::Unsupported)),

@@ -119,7 +119,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Cancels a job in any state; it is over once its state says so.
+    /// Cancels a job in any state; the job's state shows when it is over.
     pub async fn cancel_job(&self, id: &str) -> Result<(), QmpError> {
         self.execute("block-job-cancel", json!({"device": id, "force": true}))
             .await

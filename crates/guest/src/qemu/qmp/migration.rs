@@ -89,7 +89,8 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Cancels a migration; it is over once its state says so. No error if there is none.
+    /// Cancels a migration; the cancellation is complete when its state shows it. No error if there
+    /// is none.
     pub async fn cancel_migration(&self) -> Result<(), QmpError> {
         self.execute("migrate_cancel", Value::Null).await.map(drop)
     }
