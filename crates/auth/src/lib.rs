@@ -36,10 +36,10 @@ mod secret;
 pub mod tfa;
 mod ticket;
 
-pub use acl::{Access, Denied, View};
+pub use acl::{Access, Allowed, Denied, Holder, View};
 pub use authority::{
-    Authority, Caller, Holder, Login, LoginRequest, PasswordHash, Session, TicketCheck,
-    TokenSecret, new_token_secret,
+    Authority, Caller, Login, LoginRequest, PasswordHash, Session, TicketCheck, TokenSecret,
+    new_token_secret,
 };
 pub use crypt::{crypt, is_crypted};
 pub use edit::Edit;

@@ -3,7 +3,6 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hyper::Response;
@@ -13,28 +12,25 @@ use hyper_util::rt::TokioIo;
 use model::{Clock, Error};
 use proto::wire::{Held, Request};
 use proto::{Form, Row, Verb};
-use tokio::io::{
-    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, WriteHalf,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf};
 use tokio::net::UnixStream;
-use tokio::sync::Mutex;
 
 use crate::dispatch::Outcome;
 use crate::envelope::{Body, Refusal};
 use crate::front::Work;
 use crate::service::Api;
 use crate::terminal::Terminal;
-use crate::websocket::{self, FrameError, Handshake, opcode};
+use crate::websocket::connection::{End, NORMAL, POLICY, Writer, lost, split};
+use crate::websocket::{self, Handshake, opcode};
+
+/// What a client may name as the protocol.
+const PROTOCOL: &str = "binary";
 
 /// Read from a guest at a time.
 const BLOCK: usize = 16 * 1024;
 
-/// How long a client may take to say who it is, and to take its leave.
+/// How long a client may take to say who it is.
 const GREETING_S: u64 = 10;
-
-/// How often a client is asked whether it is there, and how many of that may go unanswered.
-const PING_S: u64 = 30;
-const UNANSWERED: u32 = 4;
 
 /// Whether a request asks for a console.
 pub(crate) fn is_console(row: &Row, parts: &Parts) -> bool {
@@ -49,7 +45,7 @@ pub(crate) async fn open(
     parts: &Parts,
     client: &crate::server::Client,
 ) -> Result<Response<Body>, Outcome> {
-    let handshake = Handshake::of(&parts.headers)?;
+    let handshake = Handshake::of(&parts.headers, PROTOCOL)?;
     let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
     let upgrade =
         upgrade.ok_or_else(|| Refusal::text(400, "this connection cannot become a websocket"))?;
@@ -66,7 +62,7 @@ pub(crate) async fn open(
         _held: held,
         _work: client.place.work(),
     };
-    api.spawn_console(async move {
+    api.spawn_socket(async move {
         match upgrade.await {
             Ok(upgraded) => console.run(TokioIo::new(upgraded)).await,
             Err(error) => tracing::debug!(%error, "a console was not upgraded"),
@@ -95,39 +91,18 @@ struct Console {
     _work: Work,
 }
 
-/// Codes of the last frame.
-const NORMAL: u16 = 1000;
-const GONE: u16 = 1001;
-const POLICY: u16 = 1008;
-
-/// Why a console ends: code and reason of the last frame.
-type End = (u16, String);
-
-type Writer<S> = Mutex<WriteHalf<S>>;
-
 impl Console {
     async fn run<S: AsyncRead + AsyncWrite + Send + Unpin>(self, socket: S) {
-        let (reader, writer) = tokio::io::split(socket);
+        let (reader, writer) = split(socket);
         let client = Client {
-            reader: BufReader::new(reader),
-            writer: &Mutex::new(writer),
-            unanswered: &AtomicU32::new(0),
+            reader,
+            writer: &writer,
             terminal: Terminal::default(),
             is_terminal: self.login.is_some(),
         };
-        let writer = client.writer;
-        let (code, reason) = converse(client, self.guest, self.login, &*self.clock).await;
-        tracing::debug!(code, reason, "a console ended");
-        let goodbye = async {
-            let mut writer = writer.lock().await;
-            // A client that has gone needs no goodbye.
-            let _ = send(&mut *writer, &websocket::encode_close(code, &reason)).await;
-            let _ = writer.shutdown().await;
-        };
-        tokio::select! {
-            () = goodbye => {}
-            () = self.clock.sleep(Duration::from_secs(GREETING_S)) => {}
-        }
+        let end = converse(client, self.guest, self.login, &*self.clock).await;
+        tracing::debug!(code = end.0, reason = end.1, "a console ended");
+        writer.close(end, &*self.clock).await;
     }
 }
 
@@ -149,12 +124,12 @@ async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin>(
             return end;
         }
     }
-    let (writer, unanswered) = (client.writer, client.unanswered);
+    let writer = client.writer;
     let (from_guest, to_guest) = guest.into_split();
     tokio::select! {
         end = client.listen(to_guest) => end,
         end = show(from_guest, writer) => end,
-        end = keep_alive(writer, unanswered, clock) => end,
+        end = writer.keep_alive(clock) => end,
     }
 }
 
@@ -162,7 +137,6 @@ async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin>(
 struct Client<'a, S> {
     reader: BufReader<ReadHalf<S>>,
     writer: &'a Writer<S>,
-    unanswered: &'a AtomicU32,
     terminal: Terminal,
     is_terminal: bool,
 }
@@ -171,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Client<'_, S> {
     /// Waits for the line that says who it is.
     async fn greet(&mut self, login: &str) -> Result<(), End> {
         loop {
-            let data = self.data().await?;
+            let data = self.writer.data(&mut self.reader).await?;
             self.terminal.add(&data);
             match self.terminal.login().map_err(nonsense)? {
                 None => {}
@@ -180,9 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Client<'_, S> {
             }
         }
         let welcome = websocket::encode(opcode::BINARY, b"OK");
-        send(&mut *self.writer.lock().await, &welcome)
-            .await
-            .map_err(lost)
+        self.writer.send(&welcome).await
     }
 
     /// Hands on what the client says.
@@ -196,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Client<'_, S> {
             };
             let data = match said {
                 Ok(typed) if !typed.is_empty() => typed,
-                Ok(_) => match self.data().await {
+                Ok(_) => match self.writer.data(&mut self.reader).await {
                     Ok(data) if self.is_terminal => {
                         self.terminal.add(&data);
                         continue;
@@ -211,28 +183,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Client<'_, S> {
             }
         }
     }
-
-    /// The next data; what is about the connection is dealt with.
-    async fn data(&mut self) -> Result<Vec<u8>, End> {
-        loop {
-            let frame = websocket::read(&mut self.reader).await.map_err(broken)?;
-            self.unanswered.store(0, Ordering::Relaxed);
-            match frame.opcode {
-                opcode::CLOSE => return Err((NORMAL, String::new())),
-                opcode::PING => {
-                    let pong = websocket::encode(opcode::PONG, &frame.payload);
-                    let sent = send(&mut *self.writer.lock().await, &pong).await;
-                    sent.map_err(lost)?;
-                }
-                opcode::PONG => {}
-                _ => return Ok(frame.payload),
-            }
-        }
-    }
 }
 
 /// Shows a client what the guest says.
-async fn show<S: AsyncWrite>(mut guest: impl AsyncRead + Unpin, writer: &Writer<S>) -> End {
+async fn show<S: AsyncRead + AsyncWrite + Unpin>(
+    mut guest: impl AsyncRead + Unpin,
+    writer: &Writer<S>,
+) -> End {
     let mut block = vec![0; BLOCK];
     loop {
         let read = match guest.read(&mut block).await {
@@ -241,55 +198,12 @@ async fn show<S: AsyncWrite>(mut guest: impl AsyncRead + Unpin, writer: &Writer<
             Err(error) => return lost(error),
         };
         let frame = websocket::encode(opcode::BINARY, &block[..read]);
-        if let Err(error) = send(&mut *writer.lock().await, &frame).await {
-            return lost(error);
+        if let Err(end) = writer.send(&frame).await {
+            return end;
         }
     }
-}
-
-/// Finds out that a client has gone without a word: it would keep the console from others.
-async fn keep_alive<S: AsyncWrite>(
-    writer: &Writer<S>,
-    unanswered: &AtomicU32,
-    clock: &dyn Clock,
-) -> End {
-    loop {
-        clock.sleep(Duration::from_secs(PING_S)).await;
-        if unanswered.fetch_add(1, Ordering::Relaxed) >= UNANSWERED {
-            return (GONE, "no answer to pings".to_owned());
-        }
-        // Where somebody waits to write, the client has enough to answer to.
-        let Ok(mut writer) = writer.try_lock() else {
-            continue;
-        };
-        let ping = websocket::encode(opcode::PING, b"");
-        // A client that takes nothing must not keep us from counting.
-        let sent = tokio::select! {
-            sent = send(&mut *writer, &ping) => sent,
-            () = clock.sleep(Duration::from_secs(PING_S)) => {
-                return (GONE, "the client takes nothing".to_owned());
-            }
-        };
-        if let Err(error) = sent {
-            return lost(error);
-        }
-    }
-}
-
-/// Frames go out at once.
-async fn send(writer: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::Result<()> {
-    writer.write_all(frame).await?;
-    writer.flush().await
 }
 
 fn nonsense(text: &str) -> End {
     (POLICY, text.to_owned())
-}
-
-fn lost(error: std::io::Error) -> End {
-    broken(error.into())
-}
-
-fn broken(error: FrameError) -> End {
-    (error.close_code(), error.to_string())
 }

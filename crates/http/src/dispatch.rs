@@ -9,9 +9,10 @@ use proto::wire::Request;
 use proto::{Credential, Form, Identity, Permission, Row};
 use uuid::Uuid;
 
+use crate::changes;
 use crate::console::{self, is_console};
 use crate::credential::credential;
-use crate::envelope::{Body, Format, Refusal, failure, success, success_text};
+use crate::envelope::{Body, Format, Refusal, failure, success, success_list, success_text};
 use crate::index::Content;
 use crate::request::{ANONYMOUS_BODY, BODY, Target, parameters, target};
 use crate::server::Client;
@@ -31,7 +32,10 @@ pub(crate) async fn dispatch(
     };
     match run(api, &target, parts, body, client).await {
         Ok(Reply::Content(Content::Answer(answer))) => success(target.format, answer),
-        Ok(Reply::Content(Content::Json(data))) => success_text(target.format, data),
+        Ok(Reply::Content(Content::Json(data))) => success_text(target.format, &data),
+        Ok(Reply::Content(Content::List(list))) => {
+            success_list(target.format, &list, &parts.headers)
+        }
         Ok(Reply::Switched(response)) => response,
         Err(Outcome::Refused(refusal)) => refusal.into_response(),
         Err(Outcome::Failed(error)) => answer_error(&target, &error),
@@ -119,6 +123,12 @@ async fn run(
     let mut given = parameters(target.verb, parts, body, limit, &*api.clock).await?;
     add_path_params(&mut given, found.path_params)?;
     let _work = client.place.work();
+    if changes::is_stream(found.row, parts) {
+        let params = found.row.check_params(&given)?;
+        return changes::open(api, credential, &params, parts, client)
+            .await
+            .map(Reply::Switched);
+    }
     if let (Form::Index, Some(identity)) = (found.row.form, &identity) {
         return from_index(api, found.row, identity, &given).await;
     }

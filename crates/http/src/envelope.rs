@@ -1,15 +1,20 @@
 //! Answers: status line, headers, and what is wrapped around the data.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, PRAGMA, SERVER};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, PRAGMA, SERVER, VARY,
+};
 use hyper::{Response, StatusCode};
 use model::{Error, ErrorKind, FieldErrors};
 use proto::wire::Answer;
 use serde_json::{Map, Value, json};
 
-pub(crate) type Body = Full<Bytes>;
+use crate::conditional::{EntityTag, has_tag};
+use crate::gzip;
+use crate::index::List;
+
+pub(crate) use crate::answer_body::Body;
 
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
 
@@ -112,16 +117,51 @@ pub(crate) fn success(format: Format, answer: Answer) -> Response<Body> {
     wrapped(format, 200, "OK", object)
 }
 
+/// What stands before and after data that is JSON text already.
+fn frame(format: Format) -> (&'static [u8], &'static [u8]) {
+    match format {
+        Format::Json => (b"{\"data\":", b"}"),
+        Format::ExtJs | Format::HtmlJs => (b"{\"success\":1,\"data\":", b"}"),
+    }
+}
+
 /// An operation's answer whose data is JSON text already.
-pub(crate) fn success_text(format: Format, mut data: Vec<u8>) -> Response<Body> {
-    let before: &[u8] = match format {
-        Format::Json => b"{\"data\":",
-        Format::ExtJs | Format::HtmlJs => b"{\"success\":1,\"data\":",
+pub(crate) fn success_text(format: Format, data: &[u8]) -> Response<Body> {
+    let (before, after) = frame(format);
+    wrapped_text(format, 200, "OK", [before, data, after].concat())
+}
+
+/// A list that the client may have already, and takes compressed if its headers say so.
+pub(crate) fn success_list(format: Format, list: &List, headers: &HeaderMap) -> Response<Body> {
+    if format == Format::HtmlJs {
+        return success_text(format, &list.text());
+    }
+    let (before, after) = frame(format);
+    let length = before.len() + list.len() + after.len();
+    let is_packed = length as u64 > gzip::SMALLEST && gzip::is_wanted(headers);
+    let tag = EntityTag::new(list.tag, is_packed);
+    let mut response = if has_tag(headers, &tag) {
+        respond(304, "Not Modified", None, Body::default())
+    } else if is_packed {
+        let piece = list.packed();
+        let (head, tail) = gzip::around(before, piece, after);
+        let body = Body::framed(head, [piece.bytes.clone()].into(), tail);
+        let mut response = respond(200, "OK", Some(JSON), body);
+        gzip::mark(response.headers_mut());
+        response
+    } else {
+        let pieces = list.pieces().clone();
+        let body = Body::framed(
+            Bytes::from_static(before),
+            pieces,
+            Bytes::from_static(after),
+        );
+        respond(200, "OK", Some(JSON), body)
     };
-    // A long list is not copied into another buffer only to get a frame.
-    data.splice(0..0, before.iter().copied());
-    data.push(b'}');
-    wrapped_text(format, 200, "OK", data)
+    let headers = response.headers_mut();
+    headers.insert(ETAG, tag.header());
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    response
 }
 
 /// An operation's error.
@@ -191,9 +231,9 @@ pub(crate) fn respond(
     status: u16,
     reason: &str,
     content_type: Option<&'static str>,
-    body: impl Into<Bytes>,
+    body: impl Into<Body>,
 ) -> Response<Body> {
-    let mut response = Response::new(Body::new(body.into()));
+    let mut response = Response::new(body.into());
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reason = cut(reason, REASON_BYTES).as_bytes().to_vec();

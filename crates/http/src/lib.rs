@@ -14,7 +14,10 @@
 //! host: what must be verified or done, the agent verifies and does. `model::ErrorKind` becomes
 //! a status here and nowhere else.
 
+mod answer_body;
 mod body;
+mod changes;
+mod conditional;
 mod console;
 mod credential;
 mod dispatch;

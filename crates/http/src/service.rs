@@ -11,6 +11,7 @@ use proto::Router;
 use proto::wire::Client;
 use tokio::task::JoinSet;
 
+use crate::changes::Streams;
 use crate::envelope::{Body, Refusal, cut};
 use crate::panics::Panics;
 use crate::server::Client as Caller;
@@ -33,8 +34,9 @@ pub struct Api {
     pub(crate) node: String,
     pub(crate) router: Router,
     pub(crate) sessions: Sessions,
-    /// Open consoles; they end with the server.
-    consoles: Mutex<JoinSet<()>>,
+    /// Open websockets; they end with the server.
+    sockets: Mutex<JoinSet<()>>,
+    pub(crate) streams: Streams,
     panics: Panics,
 }
 
@@ -49,16 +51,17 @@ impl Api {
             node: node.to_string(),
             router,
             sessions,
-            consoles: Mutex::default(),
+            sockets: Mutex::default(),
+            streams: Streams::default(),
             panics: Panics::default(),
         }
     }
 
-    /// Lets a console run by itself: its connection has ended as far as HTTP is concerned.
-    pub(crate) fn spawn_console(&self, console: impl Future<Output = ()> + Send + 'static) {
-        let mut consoles = self.consoles.lock().unwrap_or_else(PoisonError::into_inner);
-        while consoles.try_join_next().is_some() {}
-        consoles.spawn(console);
+    /// Lets a websocket run by itself: its connection has ended as far as HTTP is concerned.
+    pub(crate) fn spawn_socket(&self, socket: impl Future<Output = ()> + Send + 'static) {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        while sockets.try_join_next().is_some() {}
+        sockets.spawn(socket);
     }
 
     /// Answers a request. Never fails: what went wrong is the answer.
@@ -98,7 +101,7 @@ impl Api {
                 .await;
         }
         if wants_gzip {
-            gzip::compress(response).await
+            gzip::compress(response)
         } else {
             response
         }

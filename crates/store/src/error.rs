@@ -29,9 +29,6 @@ pub enum StoreError {
     /// The store cannot be reached or opened. Nothing happened.
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// This copy of the store is read-only.
-    #[error("this copy of the store is read-only")]
-    ReadOnly,
     /// The request breaks a limit of the contract; the text names the limit. Nothing happened.
     #[error("the request breaks the store's limits: {0}")]
     Limit(String),
@@ -41,7 +38,7 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Conflict { .. } => ErrorKind::Conflict,
-            Self::ReadOnly | Self::Limit(_) => ErrorKind::Bug,
+            Self::Limit(_) => ErrorKind::Bug,
             _ => ErrorKind::Unavailable,
         }
     }

@@ -1,4 +1,4 @@
-//! A map with its recent history, in memory: used by the memory store and the remote copy.
+//! A map with its recent history, in memory: used by the memory store.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -23,19 +23,11 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Starts with the entries of a list taken at `revision`.
-    pub(crate) fn new(entries: Vec<Entry>, revision: Revision, keep: Keep) -> Self {
-        let mut keys = BTreeMap::new();
-        for entry in entries {
-            let version = Version {
-                since: entry.modified,
-                entry: Some(Arc::new(entry.clone())),
-            };
-            keys.insert(entry.key, vec![version]);
-        }
+    /// An empty map.
+    pub(crate) fn new(keep: Keep) -> Self {
         Self {
-            keys,
-            recent: Recent::new(revision, keep),
+            keys: BTreeMap::new(),
+            recent: Recent::new(Revision(0), keep),
         }
     }
 
@@ -214,7 +206,7 @@ mod tests {
             revisions: 3,
             bytes: usize::MAX,
         };
-        let mut history = History::new(Vec::new(), Revision(0), keep);
+        let mut history = History::new(keep);
         put(&mut history, 1, "a");
         put(&mut history, 2, "a");
         delete(&mut history, 3, "a");

@@ -3,7 +3,7 @@
 //! ```text
 //!   agent ──► dyn Store ──► sqlite   one machine: a file, no server
 //!                      └──► memory   tests and simulation
-//!   api   ──► dyn Store ──► remote   a read-only copy, fed by the agent
+//!   api   ◄── remote: a feed of what is not secret, from which it keeps a replica
 //! ```
 //!
 //! It is a small map from keys to bytes with revisions. It is not a database: no queries, no
@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 pub use error::StoreError;
 pub use key::{Key, KeyError, Prefix};
 pub use memory::MemoryStore;
-pub use remote::{Feed, FeedError, FeedMessage, Feeder, RemoteStore, feed};
+pub use remote::{Feed, FeedError, FeedMessage, ReplicaFeed, Step, feed};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// The number of a commit. Revision 0 is the empty map before the first one.

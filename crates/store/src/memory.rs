@@ -53,7 +53,7 @@ impl MemoryStore {
             revisions,
             bytes: usize::MAX,
         };
-        let history = History::new(Vec::new(), Revision(0), keep);
+        let history = History::new(keep);
         let inner = Inner {
             state: Mutex::new(State {
                 history,

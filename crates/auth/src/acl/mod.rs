@@ -7,7 +7,9 @@
 //!   └─ pool/p  PVEVMAdmin → jane@pve          …and is added to p's guests and storages
 //! ```
 
+mod allowed;
 mod check;
+mod holder;
 mod path;
 mod view;
 
@@ -25,7 +27,10 @@ use crate::keys::{self, Subject};
 use crate::records::{AclNode, Group, Pool, Realm, RealmKind, Role, Token, User};
 use crate::roles;
 
+pub use allowed::Allowed;
 pub use check::Denied;
+pub use holder::Holder;
+pub(crate) use holder::{split_token, until};
 pub use path::normalize;
 pub use view::{Permissions, View};
 

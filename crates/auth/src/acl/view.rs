@@ -70,6 +70,22 @@ impl Granted {
     }
 }
 
+/// Where rights are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'p> {
+    At(&'p str),
+    /// Right below a path, where the list says nothing and no pool has a part.
+    Below(&'p str),
+}
+
+impl<'p> Place<'p> {
+    fn path(self) -> &'p str {
+        match self {
+            Self::At(path) | Self::Below(path) => path,
+        }
+    }
+}
+
 /// The entries of one subject at one node: for the node itself, and for everything below. None if
 /// there are none; then inherited rights stay.
 #[derive(Debug, Default)]
@@ -105,16 +121,15 @@ impl Rights {
     }
 
     /// Walks from the root to the leaf; entries at a node replace what was inherited.
-    fn on(&self, path: &str) -> Granted {
+    fn on(&self, place: Place<'_>) -> Granted {
         let mut granted = Granted::default();
-        for node_path in ancestors(path) {
+        for node_path in ancestors(place.path()) {
             let Some(node) = self.nodes.get(node_path) else {
                 continue;
             };
-            let said = if node_path == path {
-                &node.leaf
-            } else {
-                &node.inherited
+            let said = match place {
+                Place::At(path) if node_path == path => &node.leaf,
+                _ => &node.inherited,
             };
             if let Some(said) = said {
                 granted = *said;
@@ -219,7 +234,7 @@ impl<'a> View<'a> {
 
     /// The privileges on a path (`/vms/100`, normalized).
     pub fn privileges(&self, path: &str) -> PrivilegeSet {
-        self.granted(path).here
+        self.granted(Place::At(path)).here
     }
 
     pub fn has(&self, path: &str, privilege: model::Privilege) -> bool {
@@ -231,7 +246,26 @@ impl<'a> View<'a> {
         privileges.iter().any(|privilege| here.contains(*privilege))
     }
 
-    fn granted(&self, path: &str) -> Granted {
+    /// Whether this identity has a privilege on what is right below a path and not named.
+    pub(super) fn has_below(&self, path: &str, privilege: model::Privilege) -> bool {
+        self.granted(Place::Below(path)).here.contains(privilege)
+    }
+
+    /// Whether being in a pool changes anything for this identity.
+    pub(super) fn is_pool_relevant(&self, pool: &model::PoolId) -> bool {
+        let path = format!("/pool/{pool}");
+        let rights = self.own.iter().chain(&self.limit);
+        rights
+            .map(|rights| rights.on(Place::At(&path)))
+            .any(|granted| granted.no_access || granted.here != PrivilegeSet::default())
+    }
+
+    /// Paths whose entries cannot be read.
+    pub(super) fn closed(&self) -> impl Iterator<Item = &str> {
+        self.closed.iter().map(String::as_str)
+    }
+
+    fn granted(&self, place: Place<'_>) -> Granted {
         let all = || Granted {
             here: PrivilegeSet::all(),
             below: PrivilegeSet::all(),
@@ -243,17 +277,18 @@ impl<'a> View<'a> {
         let Some(own) = &self.own else {
             return Granted::default();
         };
-        if !self.closed.is_empty() && ancestors(path).any(|node| self.closed.contains(node)) {
+        if !self.closed.is_empty() && ancestors(place.path()).any(|node| self.closed.contains(node))
+        {
             return Granted::default();
         }
-        let granted = self.with_pools(own, path);
+        let granted = self.with_pools(own, place);
         let Some(limit) = &self.limit else {
             return granted;
         };
         let limit = if self.owner_is_root {
             all()
         } else {
-            self.with_pools(limit, path)
+            self.with_pools(limit, place)
         };
         Granted {
             here: granted.here.intersection(limit.here),
@@ -263,13 +298,17 @@ impl<'a> View<'a> {
     }
 
     /// Adds the rights granted by the path's pools: for this path only, and not over NoAccess.
-    fn with_pools(&self, rights: &Rights, path: &str) -> Granted {
-        let mut granted = rights.on(path);
+    fn with_pools(&self, rights: &Rights, place: Place<'_>) -> Granted {
+        let mut granted = rights.on(place);
         if granted.no_access {
             return granted;
         }
-        for pool in self.pools_of(path) {
-            let pool = rights.on(&format!("/pool/{pool}"));
+        let pools = match place {
+            Place::At(path) => self.pools_of(path),
+            Place::Below(_) => &[],
+        };
+        for pool in pools {
+            let pool = rights.on(Place::At(&format!("/pool/{pool}")));
             granted.no_access |= pool.no_access;
             granted.here = granted.here.union(pool.here);
         }
@@ -292,7 +331,7 @@ impl<'a> View<'a> {
 
     /// The privileges on one path, and whether each propagates.
     pub fn permissions_on(&self, path: &str) -> BTreeMap<&'static str, bool> {
-        let granted = self.granted(path);
+        let granted = self.granted(Place::At(path));
         granted
             .here
             .iter()

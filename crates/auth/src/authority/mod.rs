@@ -25,7 +25,7 @@ use crate::password::Passwords;
 use crate::ticket::Signer;
 
 pub use login::{Login, LoginRequest, PasswordHash, Session, TicketCheck};
-pub use verify::{Caller, Holder, TokenSecret, new_token_secret};
+pub use verify::{Caller, TokenSecret, new_token_secret};
 
 /// How often a change is retried after conflicts.
 const ATTEMPTS: usize = 16;

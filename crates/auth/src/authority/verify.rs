@@ -1,11 +1,12 @@
 //! From a credential to an identity.
 
 use model::text::hex;
-use model::{Record, TokenName, UnixTime, UserId};
-use proto::{Credential, Identity, TokenIdentity};
+use model::{Record, UserId};
+use proto::{Credential, Identity};
 use serde::{Deserialize, Serialize};
 
 use super::Authority;
+use crate::acl::{Holder, split_token, until};
 use crate::error::{AccessError, AuthError};
 use crate::keys;
 use crate::secret::{same, sha256};
@@ -44,15 +45,6 @@ impl TokenSecret {
         .encode()
         .map_err(|_| AccessError::Broken("a token's secret cannot be written".to_owned()))
     }
-}
-
-/// The earliest of `expires` and the limits, as the end of an identity. 0 means never.
-fn until(expires: UnixTime, limits: &[UnixTime]) -> UnixTime {
-    limits
-        .iter()
-        .copied()
-        .filter(|limit| *limit != 0)
-        .fold(expires, UnixTime::min)
 }
 
 impl Authority {
@@ -108,7 +100,10 @@ impl Authority {
         let bad = || AuthError::BadCredential;
         let (label, secret) = text.rsplit_once('=').ok_or_else(bad)?;
         let (user, name) = split_token(label).ok_or_else(bad)?;
-        let identity = self.token_identity(user, name).ok_or_else(bad)?;
+        let identity = self
+            .access()
+            .token_identity(user, name, self.clock.wall())
+            .ok_or_else(bad)?;
         let token = identity.token.as_ref().ok_or_else(bad)?;
         let key = keys::token_secret(&identity.user, &token.name);
         let (known, _) = self.read::<TokenSecret>(&key).await?.ok_or_else(bad)?;
@@ -120,42 +115,10 @@ impl Authority {
         }
     }
 
-    /// The identity of a token, if token and owner are active.
-    fn token_identity(&self, user: UserId, name: TokenName) -> Option<Identity> {
-        let (now, access) = (self.clock.wall(), self.access());
-        let owner = access.user(&user)?;
-        let token = access.token(&user, &name)?;
-        if !owner.is_active(now) || !token.is_active(now) {
-            return None;
-        }
-        let expires = until(UnixTime::MAX, &[owner.expire, token.expire]);
-        let token = TokenIdentity {
-            name,
-            privilege_separation: token.privsep,
-        };
-        Some(Identity {
-            user,
-            token: Some(token),
-            expires,
-        })
-    }
-
     /// The identity of `user@realm` or `user@realm!token`, unauthenticated: for queries about
     /// another user's rights.
     pub fn identity_of(&self, label: &str) -> Option<Identity> {
-        if let Some((user, name)) = split_token(label) {
-            return self.token_identity(user, name);
-        }
-        let user = UserId::new(label).ok()?;
-        let record = self
-            .access()
-            .user(&user)
-            .filter(|user| user.is_active(self.clock.wall()))?;
-        Some(Identity {
-            user,
-            token: None,
-            expires: until(UnixTime::MAX, &[record.expire]),
-        })
+        self.access().identity_of(label, self.clock.wall())
     }
 
     /// A ticket for one console, valid for 40 seconds. It is bound to the user and credential, to
@@ -186,50 +149,12 @@ impl Authority {
 
     /// The current holder of this identity; none if the user or token does not exist.
     pub fn holder(&self, who: &Identity) -> Option<Holder> {
-        let access = self.access();
-        let sessions = access.user(&who.user)?.sessions;
-        let generation = match &who.token {
-            Some(token) => Some(access.token(&who.user, &token.name)?.generation),
-            None => None,
-        };
-        Some(Holder {
-            label: who.label(),
-            sessions,
-            generation,
-        })
+        self.access().holder(who)
     }
 
     /// The identity of a credential that was verified before, if it is still valid: the user is
     /// active, and the password or token secret has not been replaced.
     pub fn still(&self, holder: &Holder) -> Option<Identity> {
-        let identity = self.identity_of(&holder.label)?;
-        (self.holder(&identity).as_ref() == Some(holder)).then_some(identity)
+        self.access().still(holder, self.clock.wall())
     }
-}
-
-/// A user or token, with the generation of its password or secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Holder {
-    label: String,
-    sessions: u64,
-    generation: Option<u64>,
-}
-
-impl std::fmt::Debug for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.label)
-    }
-}
-
-impl Holder {
-    /// The form that is signed into console tickets.
-    fn bound(&self) -> String {
-        let generation = self.generation.unwrap_or_default();
-        format!("{}:{}:{generation}", self.label, self.sessions)
-    }
-}
-
-fn split_token(label: &str) -> Option<(UserId, TokenName)> {
-    let (user, name) = label.split_once('!')?;
-    Some((UserId::new(user).ok()?, TokenName::new(name).ok()?))
 }

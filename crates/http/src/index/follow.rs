@@ -27,7 +27,7 @@ impl Index {
     /// Follows one connection until it breaks.
     pub(super) async fn follow_once(&self, client: &Client) -> Result<Infallible, Error> {
         let mut feed = client.watch().await?;
-        self.follower_mut().reconnect();
+        self.writer().reconnect();
         info!("connected to the node agent");
         loop {
             let message: WatchMessage<FeedMessage> = serde_json::from_value(feed.next().await?)
@@ -38,17 +38,14 @@ impl Index {
 
     /// Takes the next message of a connection.
     pub(super) fn accept(&self, message: WatchMessage<FeedMessage>) -> Result<(), Error> {
+        let mut writer = self.writer();
         match message {
-            WatchMessage::Store(message) => {
-                let taken = self.follower_mut().accept(message);
-                taken.map_err(|error| Error::bug(error.to_string()))?;
-            }
-            WatchMessage::Status(update) => {
-                let now = self.clock.monotonic();
-                self.observed_mut().accept(update, now);
-            }
+            WatchMessage::Store(message) => writer
+                .take_store(message)
+                .map_err(|error| Error::bug(error.to_string()))?,
+            WatchMessage::Status(update) => writer.take_status(update, self.clock.monotonic()),
         }
-        self.news.send_replace(());
+        self.publish(&writer);
         Ok(())
     }
 }

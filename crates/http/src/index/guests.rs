@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 
 use model::schema::Values;
-use model::{Error, GuestKind, Privilege};
+use model::{Error, GuestKind};
 use proto::Identity;
 use proto::status::GuestUsage;
 use serde::Serialize;
 
-use super::copy::GuestRow;
-use super::observed::GuestState;
-use super::{Content, Index, json, known};
+use super::node_status::{GuestState, Tick};
+use super::replica::GuestRow;
+use super::resources::Query;
+use super::table::Guest;
+use super::text::Shape;
+use super::{Content, Index};
 
 /// What a guest uses, as every list writes it. All 0 for one that does not run.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Figures {
+struct Figures {
     /// Busy part of its own processors, 0 to 1.
     cpu: f64,
     disk: u64,
@@ -26,10 +29,11 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn of(row: &GuestRow, state: GuestState<'_>) -> Self {
-        let GuestState::Running { usage, uptime_s } = state else {
+    fn of(guest: &Guest, tick: Tick) -> Self {
+        let (row, Some(running)) = (&guest.row, guest.state.running()) else {
             return Self::default();
         };
+        let usage = &running.usage;
         Self {
             cpu: usage.cpus_busy / f64::from(row.cpus.max(1)),
             disk: 0,
@@ -37,42 +41,95 @@ impl Figures {
             memhost: usage.memory,
             netin: usage.net_in,
             netout: usage.net_out,
-            uptime: uptime_s,
+            uptime: running.uptime.at(tick),
         }
     }
 }
 
 /// What a guest has read from and written to its disks.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct DiskFigures {
+struct DiskFigures {
     diskread: u64,
     diskwrite: u64,
 }
 
 impl DiskFigures {
-    pub(super) fn of(state: GuestState<'_>) -> Self {
-        let GuestState::Running { usage, .. } = state else {
+    fn of(guest: &Guest) -> Self {
+        let Some(running) = guest.state.running() else {
             return Self::default();
         };
         Self {
-            diskread: usage.disk_read,
-            diskwrite: usage.disk_written,
+            diskread: running.usage.disk_read,
+            diskwrite: running.usage.disk_written,
         }
     }
 }
 
-/// The word for a state; PVE's lists know `unknown` as well.
-pub(super) fn word(state: GuestState<'_>) -> &'static str {
-    match state {
+/// A row of `/cluster/resources`.
+#[derive(Serialize)]
+pub(super) struct Resource<'a> {
+    id: String,
+    vmid: u32,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    node: &'a str,
+    status: &'static str,
+    /// Left out as long as the node is silent.
+    #[serde(flatten)]
+    known: Option<KnownGuest<'a>>,
+}
+
+#[derive(Serialize)]
+struct KnownGuest<'a> {
+    name: &'a str,
+    template: u8,
+    maxcpu: u32,
+    maxmem: u64,
+    maxdisk: u64,
+    #[serde(flatten)]
+    figures: Figures,
+    #[serde(flatten)]
+    disks: DiskFigures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a str>,
+}
+
+pub(super) fn resource_row(guest: &Guest, tick: Tick) -> Resource<'_> {
+    let (row, kind) = (&*guest.row, guest.row.kind.as_str());
+    let status = match guest.state {
         GuestState::Unknown => "unknown",
         GuestState::Stopped => "stopped",
-        GuestState::Running { .. } => "running",
+        GuestState::Running(_) => "running",
+    };
+    let is_known = !matches!(guest.state, GuestState::Unknown);
+    Resource {
+        id: format!("{kind}/{}", guest.vmid),
+        vmid: guest.vmid,
+        kind,
+        node: &row.node,
+        status,
+        known: is_known.then(|| KnownGuest {
+            name: &row.name,
+            template: row.template.into(),
+            maxcpu: row.cpus,
+            maxmem: row.memory,
+            maxdisk: row.disk,
+            figures: Figures::of(guest, tick),
+            disks: DiskFigures::of(guest),
+            pool: guest.pool.as_deref(),
+            lock: row.lock.as_deref(),
+            tags: row.tags.as_deref(),
+        }),
     }
 }
 
 /// A row of `/nodes/{node}/qemu` or `/nodes/{node}/lxc`.
 #[derive(Serialize)]
-struct Listed<'a> {
+pub(super) struct Listed<'a> {
     vmid: u32,
     name: &'a str,
     status: &'static str,
@@ -100,37 +157,33 @@ struct Listed<'a> {
     serial: Option<u8>,
 }
 
-impl<'a> Listed<'a> {
-    fn new(vmid: u32, row: &'a GuestRow, state: GuestState<'a>, full: bool) -> Self {
-        let usage = match state {
-            GuestState::Running { usage, .. } => Some(usage),
-            _ => None,
-        };
-        // The schema knows no unknown here: who does not answer is not known to run.
-        let status = if usage.is_some() {
-            "running"
-        } else {
-            "stopped"
-        };
-        Self {
-            vmid,
-            name: &row.name,
-            status,
-            cpus: row.cpus,
-            maxmem: row.memory,
-            maxdisk: row.disk,
-            figures: Figures::of(row, state),
-            disks: (full && usage.is_some()).then(|| DiskFigures::of(state)),
-            pressure: usage
-                .and_then(|usage| usage.pressure.as_ref())
-                .map(|pressure| pressure.figures().into()),
-            pid: usage.map(|usage| usage.pid),
-            qmpstatus: full.then(|| qmp_status(usage, status)),
-            lock: row.lock.as_deref(),
-            tags: row.tags.as_deref(),
-            template: row.template.then_some(1),
-            serial: row.serial.then_some(1),
-        }
+pub(super) fn list_row(guest: &Guest, tick: Tick, full: bool) -> Listed<'_> {
+    let row: &GuestRow = &guest.row;
+    let usage = guest.state.running().map(|running| &running.usage);
+    // The schema knows no unknown here: who does not answer is not known to run.
+    let status = if usage.is_some() {
+        "running"
+    } else {
+        "stopped"
+    };
+    Listed {
+        vmid: guest.vmid,
+        name: &row.name,
+        status,
+        cpus: row.cpus,
+        maxmem: row.memory,
+        maxdisk: row.disk,
+        figures: Figures::of(guest, tick),
+        disks: (full && usage.is_some()).then(|| DiskFigures::of(guest)),
+        pressure: usage
+            .and_then(|usage| usage.pressure.as_ref())
+            .map(|pressure| pressure.figures().into()),
+        pid: usage.map(|usage| usage.pid),
+        qmpstatus: full.then(|| qmp_status(usage, status)),
+        lock: row.lock.as_deref(),
+        tags: row.tags.as_deref(),
+        template: row.template.then_some(1),
+        serial: row.serial.then_some(1),
     }
 }
 
@@ -155,22 +208,17 @@ fn list(index: &Index, who: &Identity, params: &Values, kind: GuestKind) -> Resu
         .and_then(|node| node.as_str())
         .unwrap_or_default();
     let full = params.get("full").and_then(|full| full.as_bool()) == Some(true);
-    let (access, now) = (index.access(), index.clock.monotonic());
-    let view = access.view(who, index.clock.wall());
-    let (follower, observed) = (index.follower(), index.observed());
-    let copy = known(&follower)?;
-    if !observed.has(node) {
+    let (snapshot, _) = index.now();
+    snapshot.complete()?;
+    if !snapshot.nodes.contains_key(node) {
         let text =
             format!("hostname lookup '{node}' failed - failed to get address info for: {node}");
         return Err(Error::unavailable(text));
     }
-    let here = copy.guests.iter().filter(|(vmid, row)| {
-        row.kind == kind
-            && *row.node == *node
-            && view.has(&format!("/vms/{vmid}"), Privilege::VmAudit)
-    });
-    let rows: Vec<Listed<'_>> = here
-        .map(|(vmid, row)| Listed::new(*vmid, row, observed.guest(node, *vmid, now), full))
-        .collect();
-    json(&rows)
+    let asked = Query::Guests {
+        node: node.into(),
+        kind,
+        shape: if full { Shape::FullList } else { Shape::List },
+    };
+    index.list(who, asked).map(Content::List)
 }

@@ -1,28 +1,39 @@
 //! What the api knows by itself: what lists show of the store, and what the agents observe.
 //!
 //! ```text
-//!   agent ══ watch ══► Follower: packed rows ──┐
-//!                  │       └────► Access ──────┼──► answers     lists, constants, directories
-//!                  └─► Observed: status ───────┘      only what the caller may see
+//!   agent ══ watch ══► Writer ──► Snapshot ──┬─► Sight: what the caller may see
+//!                      (one)     (immutable) └─► List: rows of text that lists share ──► Cache
 //! ```
 //!
 //! It answers only rows of the form `Index`. While there is no connection to the agent it
 //! answers what it last knew (and of guests' status soon only that it is unknown), and nothing
 //! before the first snapshot.
+//!
+//! **Invariants.** A list depends on a snapshot, a sight, a question and the second it is asked
+//! in, and on nothing else. Text is written when a row changes, not when it is asked for again.
+//! No lock is held while text is written.
 
 mod answers;
-mod copy;
+mod cache;
+mod changes;
 mod directories;
 mod follow;
 mod guests;
-mod observed;
+mod list;
+mod node_status;
 mod once;
+mod replica;
 mod resources;
+mod sight;
+mod snapshot;
+mod table;
+mod text;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use auth::Access;
@@ -33,10 +44,16 @@ use proto::{Identity, Row};
 use store::Revision;
 use tokio::sync::watch;
 
-use copy::{Copy, Follower};
-use observed::Observed;
+use cache::Cache;
+use node_status::Tick;
+use resources::Query;
+use sight::{Sight, Sights};
+use snapshot::Snapshot;
+use writer::Writer;
 
 pub use answers::ANSWERS;
+pub(crate) use changes::{CHANGES, Seen};
+pub use list::List;
 
 /// How long an answer waits for the first copy, or for the copy to reach what the caller's own
 /// change made.
@@ -45,10 +62,12 @@ const CATCH_UP_S: u64 = 3;
 /// Everything that lists are answered from.
 pub struct Index {
     clock: Arc<dyn Clock>,
-    follower: RwLock<Follower>,
-    observed: RwLock<Observed>,
-    /// Wakes those who wait for something to arrive.
+    writer: Mutex<Writer>,
+    snapshot: RwLock<Arc<Snapshot>>,
+    /// Wakes those who wait for another snapshot.
     news: watch::Sender<()>,
+    sights: Sights,
+    cache: Cache,
     /// Of the certificate that this api serves.
     fingerprint: Option<String>,
 }
@@ -56,8 +75,10 @@ pub struct Index {
 /// An answer of the index.
 pub enum Content {
     Answer(Answer),
-    /// Data that is JSON text already: a long list is never built as a tree of values.
+    /// Data that is JSON text already.
     Json(Vec<u8>),
+    /// Such data that others may have been answered too.
+    List(Arc<List>),
 }
 
 /// Whether the index answers a row.
@@ -69,9 +90,11 @@ impl Index {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            follower: RwLock::default(),
-            observed: RwLock::default(),
+            writer: Mutex::default(),
+            snapshot: RwLock::default(),
             news: watch::Sender::new(()),
+            sights: Sights::default(),
+            cache: Cache::default(),
             fingerprint: None,
         }
     }
@@ -85,41 +108,40 @@ impl Index {
 
     /// Counts the changes of users, tokens and rights.
     pub(crate) fn generation(&self) -> u64 {
-        self.follower().generation
+        self.snapshot().rights.generation
     }
 
-    /// Waits until the copy has this revision, or gives up: the answer is right all the same,
+    /// Waits until the replica has this revision, or gives up: the answer is right all the same,
     /// only a list asked for right after it may not show it yet.
     pub(crate) async fn reached(&self, revision: u64) {
-        let has_it = || {
-            let follower = self.follower();
-            follower
-                .copy
-                .as_ref()
-                .is_some_and(|copy| copy.revision >= Revision(revision))
-        };
-        tokio::select! {
-            () = self.until(has_it) => {}
-            () = self.clock.sleep(Duration::from_secs(CATCH_UP_S)) => {}
-        }
+        let revision = Revision(revision);
+        self.until_soon(|snapshot| snapshot.revision.is_some_and(|known| known >= revision))
+            .await;
     }
 
-    /// Waits for the first copy, as right after the start, or gives up. Before it there are no
-    /// rights to be checked either, so nobody may be refused before this.
+    /// Waits for the first snapshot, as right after the start, or gives up. Before it there are
+    /// no rights to be checked either, so nobody may be refused before this.
     pub(crate) async fn begun(&self) {
-        let has_one = || self.follower().copy.is_some();
+        self.until_soon(|snapshot| snapshot.revision.is_some())
+            .await;
+    }
+
+    async fn until_soon(&self, holds: impl Fn(&Snapshot) -> bool) {
+        if holds(&self.snapshot()) {
+            return;
+        }
         tokio::select! {
-            () = self.until(has_one) => {}
+            () = self.until(holds) => {}
             () = self.clock.sleep(Duration::from_secs(CATCH_UP_S)) => {}
         }
     }
 
     /// Waits for something that a message of the agent brings about.
-    async fn until(&self, holds: impl Fn() -> bool) {
+    async fn until(&self, holds: impl Fn(&Snapshot) -> bool) {
         let mut news = self.news.subscribe();
         loop {
             news.borrow_and_update();
-            if holds() {
+            if holds(&self.snapshot()) {
                 return;
             }
             news.changed()
@@ -130,9 +152,8 @@ impl Index {
 
     /// Whether a caller may have this row's answer.
     pub(crate) fn check(&self, row: &Row, who: &Identity, params: &Values) -> Result<(), Error> {
-        Ok(self
-            .access()
-            .check(&row.permission, who, params, self.clock.wall())?)
+        let access = &self.snapshot().rights.access;
+        Ok(access.check(&row.permission, who, params, self.clock.wall())?)
     }
 
     pub(crate) fn answer(
@@ -149,38 +170,86 @@ impl Index {
             .ok_or_else(|| Error::bug(format!("{} has no answer", row.label())))
     }
 
+    /// A list for a caller: the one that was answered before, where that is still true.
+    fn list(&self, who: &Identity, asked: Query) -> Result<Arc<List>, Error> {
+        let (snapshot, tick) = self.now();
+        snapshot.complete()?;
+        let sight = self.sight(who, &snapshot);
+        Ok(self.list_of(&snapshot, &sight, tick, asked))
+    }
+
+    fn list_of(&self, snapshot: &Snapshot, sight: &Sight, tick: Tick, query: Query) -> Arc<List> {
+        let asked = (sight.number, query);
+        self.cache
+            .get(asked, snapshot.version, tick, |(_, query), list| {
+                query.write(snapshot, sight, tick, list);
+            })
+    }
+
+    fn sight(&self, who: &Identity, snapshot: &Snapshot) -> Arc<Sight> {
+        self.sights.of(who, &snapshot.rights, self.clock.wall())
+    }
+
+    /// Says when there is another snapshot.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// Waits until time alone makes another snapshot: a node is silent for too long.
+    pub(crate) async fn until_a_node_is_silent(&self) {
+        match self.snapshot().good_until {
+            Some(until) => {
+                let left = until.saturating_sub(self.clock.monotonic());
+                self.clock.sleep(left).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
     pub(crate) fn access(&self) -> Arc<Access> {
-        self.follower().access.clone()
+        self.snapshot().rights.access.clone()
     }
 
-    fn follower(&self) -> RwLockReadGuard<'_, Follower> {
-        self.follower.read().unwrap_or_else(PoisonError::into_inner)
+    /// The newest snapshot, whatever the time. Lists use `now`.
+    fn snapshot(&self) -> Arc<Snapshot> {
+        let snapshot = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&snapshot)
     }
 
-    fn follower_mut(&self) -> RwLockWriteGuard<'_, Follower> {
-        self.follower
+    /// What is true at this moment, and the second it is in.
+    fn now(&self) -> (Arc<Snapshot>, Tick) {
+        let now = self.clock.monotonic();
+        let tick = node_status::tick(now);
+        let snapshot = self.snapshot();
+        if snapshot.good_until.is_none_or(|until| now < until) {
+            return (snapshot, tick);
+        }
+        let mut writer = self.writer();
+        writer.fall_silent(now);
+        (self.publish(&writer), tick)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what the writer has made of the last message.
+    fn publish(&self, writer: &Writer) -> Arc<Snapshot> {
+        let new = Arc::new(writer.snapshot());
+        let mut current = self
+            .snapshot
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn observed(&self) -> RwLockReadGuard<'_, Observed> {
-        self.observed.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn observed_mut(&self) -> RwLockWriteGuard<'_, Observed> {
-        self.observed
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, Arc::clone(&new));
+        drop(current);
+        // Freed outside the lock, where this is the last one who has it.
+        drop(old);
+        self.news.send_replace(());
+        new
     }
 }
 
-/// The copy, once there is one.
-fn known(follower: &Follower) -> Result<&Copy, Error> {
-    let missing = || Error::unavailable("the node agent has not been heard yet");
-    follower.copy.as_ref().ok_or_else(missing)
-}
-
-/// A list as JSON text.
+/// A short list as JSON text.
 fn json(list: &impl serde::Serialize) -> Result<Content, Error> {
     serde_json::to_vec(list)
         .map(Content::Json)

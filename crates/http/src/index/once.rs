@@ -18,9 +18,8 @@ impl Index {
     }
 
     async fn ready(&self) {
-        let is_ready =
-            || self.follower().copy.is_some() && self.observed().names().next().is_some();
-        self.until(is_ready).await;
+        self.until(|snapshot| snapshot.revision.is_some() && !snapshot.nodes.is_empty())
+            .await;
     }
 
     /// Checks whether a caller may have a row's answer, and answers.
@@ -28,9 +27,14 @@ impl Index {
         self.check(row, who, params)?;
         match self.answer(row, who, params)? {
             Content::Answer(answer) => Ok(answer),
-            Content::Json(text) => serde_json::from_slice(&text)
-                .map(|data: serde_json::Value| Answer::new(data))
-                .map_err(|error| Error::bug(format!("an answer of the index: {error}"))),
+            Content::Json(text) => parsed(&text),
+            Content::List(list) => parsed(&list.text()),
         }
     }
+}
+
+fn parsed(text: &[u8]) -> Result<Answer, Error> {
+    serde_json::from_slice(text)
+        .map(|data: serde_json::Value| Answer::new(data))
+        .map_err(|error| Error::bug(format!("an answer of the index: {error}")))
 }

@@ -1,22 +1,47 @@
 //! `/cluster/resources` and `/nodes`.
 
-use std::time::Duration;
-
-use auth::View;
 use model::schema::Values;
-use model::{Error, Privilege};
+use model::{Error, GuestKind, PoolId};
 use proto::Identity;
-use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::copy::{Copy, GuestRow, StorageRow};
-use super::guests::{DiskFigures, Figures, word};
-use super::observed::{GuestState, Observed};
-use super::{Content, Index, json, known};
+use super::list::Builder;
+use super::node_status::{NodeRow, Tick};
+use super::replica::StorageRow;
+use super::sight::Sight;
+use super::snapshot::{Snapshot, Stamped};
+use super::text::Shape;
+use super::{Content, Index, json};
+
+/// A list that is kept for those who ask for it again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Query {
+    Resources(Wanted),
+    /// Those of one node.
+    Guests {
+        node: Box<str>,
+        kind: GuestKind,
+        shape: Shape,
+    },
+}
+
+impl Query {
+    pub(super) fn write(&self, snapshot: &Snapshot, sight: &Sight, tick: Tick, list: &mut Builder) {
+        match self {
+            Self::Resources(wanted) => write(snapshot, sight, *wanted, tick, list),
+            Self::Guests { node, kind, shape } => {
+                let chunks = snapshot.guests.chunks().iter();
+                list.guests(chunks, *shape, sight, |guest| {
+                    guest.row.kind == *kind && *guest.row.node == **node
+                });
+            }
+        }
+    }
+}
 
 /// What a caller asks for: everything, or one type.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Wanted {
     All,
     Guests,
     Storages,
@@ -42,39 +67,7 @@ impl Wanted {
 }
 
 #[derive(Serialize)]
-struct Guest<'a> {
-    id: String,
-    vmid: u32,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    node: &'a str,
-    status: &'static str,
-    /// Left out as long as the node was never heard.
-    #[serde(flatten)]
-    known: Option<KnownGuest<'a>>,
-}
-
-#[derive(Serialize)]
-struct KnownGuest<'a> {
-    name: &'a str,
-    template: u8,
-    maxcpu: u32,
-    maxmem: u64,
-    maxdisk: u64,
-    #[serde(flatten)]
-    figures: Figures,
-    #[serde(flatten)]
-    disks: DiskFigures,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pool: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lock: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Node<'a> {
+pub(super) struct Node<'a> {
     id: String,
     node: &'a str,
     #[serde(rename = "type")]
@@ -101,7 +94,7 @@ struct KnownNode {
 }
 
 #[derive(Serialize)]
-struct Storage<'a> {
+pub(super) struct Storage<'a> {
     id: String,
     storage: &'a str,
     node: &'a str,
@@ -118,20 +111,11 @@ struct Storage<'a> {
 }
 
 #[derive(Serialize)]
-struct Pool<'a> {
+pub(super) struct Pool<'a> {
     id: String,
     pool: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
-}
-
-/// Everything that a caller may see, written row by row as it is serialised.
-struct Resources<'a> {
-    copy: &'a Copy,
-    observed: &'a Observed,
-    view: &'a View<'a>,
-    wanted: Wanted,
-    now: Duration,
 }
 
 pub(super) fn cluster_resources(
@@ -139,128 +123,97 @@ pub(super) fn cluster_resources(
     who: &Identity,
     params: &Values,
 ) -> Result<Content, Error> {
-    let access = index.access();
-    let view = access.view(who, index.clock.wall());
-    let (follower, observed) = (index.follower(), index.observed());
-    json(&Resources {
-        copy: known(&follower)?,
-        observed: &observed,
-        view: &view,
-        wanted: Wanted::new(params),
-        now: index.clock.monotonic(),
-    })
+    let asked = Query::Resources(Wanted::new(params));
+    index.list(who, asked).map(Content::List)
 }
 
-impl Serialize for Resources<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(None)?;
-        if self.wanted == Wanted::All {
-            self.pools(&mut list)?;
+/// Writes what a caller sees of what it wants.
+pub(super) fn write(
+    snapshot: &Snapshot,
+    sight: &Sight,
+    wanted: Wanted,
+    tick: Tick,
+    list: &mut Builder,
+) {
+    if wanted == Wanted::All {
+        for id in &sight.pools {
+            list.row(&pool_row(id), false);
         }
-        if self.wanted.has(Wanted::Guests) {
-            for (vmid, row) in &self.copy.guests {
-                if self.view.has(&format!("/vms/{vmid}"), Privilege::VmAudit) {
-                    list.serialize_element(&self.guest(*vmid, row))?;
-                }
+    }
+    if wanted.has(Wanted::Guests) {
+        let chunks = snapshot.guests.chunks().iter();
+        list.guests(chunks, Shape::Resource, sight, |_| true);
+    }
+    if wanted.has(Wanted::Nodes) {
+        for (name, node) in &snapshot.nodes {
+            let row = node_row(name, &node.value, sight, tick);
+            list.row(&row, row.known.is_some());
+        }
+    }
+    if wanted.has(Wanted::Storages) {
+        for (name, node) in &snapshot.nodes {
+            for (id, row) in storages(snapshot, sight, name) {
+                list.row(&storage_row(name, &node.value, id, &row.value), false);
             }
         }
-        if self.wanted.has(Wanted::Nodes) {
-            for name in self.observed.names() {
-                let row = node_row(self.observed, self.view, name, self.now);
-                list.serialize_element(&row)?;
-            }
-        }
-        if self.wanted.has(Wanted::Storages) {
-            self.storages(&mut list)?;
-        }
-        list.end()
     }
 }
 
-impl Resources<'_> {
-    fn guest<'a>(&'a self, vmid: u32, row: &'a GuestRow) -> Guest<'a> {
-        let state = self.observed.guest(&row.node, vmid, self.now);
-        let pool = self.view.access().pool_of_guest(vmid);
-        let known = (!matches!(state, GuestState::Unknown)).then(|| KnownGuest {
-            name: &row.name,
-            template: row.template.into(),
-            maxcpu: row.cpus,
-            maxmem: row.memory,
-            maxdisk: row.disk,
-            figures: Figures::of(row, state),
-            disks: DiskFigures::of(state),
-            pool: pool.map(|pool| pool.as_str()),
-            lock: row.lock.as_deref(),
-            tags: row.tags.as_deref(),
-        });
-        let kind = row.kind.as_str();
-        Guest {
-            id: format!("{kind}/{vmid}"),
-            vmid,
-            kind,
-            node: &row.node,
-            status: word(state),
-            known,
-        }
-    }
+/// The storages of a node that a caller sees.
+pub(super) fn storages<'a>(
+    snapshot: &'a Snapshot,
+    sight: &'a Sight,
+    node: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a Stamped<StorageRow>)> {
+    let storages = snapshot.storages.iter().map(|(id, row)| (&**id, row));
+    storages.filter(move |(id, row)| sight.storages.includes(*id) && row.value.is_enabled_on(node))
+}
 
-    fn pools<L: SerializeSeq>(&self, list: &mut L) -> Result<(), L::Error> {
-        for (id, _) in self.view.access().pools() {
-            let path = format!("/pool/{id}");
-            if self.view.has(&path, Privilege::PoolAudit) {
-                list.serialize_element(&Pool {
-                    id: path,
-                    pool: id.as_str(),
-                    kind: "pool",
-                })?;
-            }
-        }
-        Ok(())
-    }
+pub(super) fn pool_id(id: &PoolId) -> String {
+    format!("/pool/{id}")
+}
 
-    fn storages<L: SerializeSeq>(&self, list: &mut L) -> Result<(), L::Error> {
-        for node in self.observed.names() {
-            for (id, row) in &self.copy.storages {
-                let may = self
-                    .view
-                    .has(&format!("/storage/{id}"), Privilege::DatastoreAudit);
-                if may && row.is_enabled_on(node) {
-                    list.serialize_element(&self.storage(node, id, row))?;
-                }
-            }
-        }
-        Ok(())
+pub(super) fn pool_row(id: &PoolId) -> Pool<'_> {
+    Pool {
+        id: pool_id(id),
+        pool: id.as_str(),
+        kind: "pool",
     }
+}
 
-    fn storage<'a>(&'a self, node: &'a str, id: &'a str, row: &'a StorageRow) -> Storage<'a> {
-        let seen = self
-            .observed
-            .node(node, self.now)
-            .and_then(|node| node.storage(id));
-        Storage {
-            id: format!("storage/{node}/{id}"),
-            storage: id,
-            node,
-            kind: "storage",
-            plugintype: &row.kind,
-            content: row.content.join(","),
-            shared: row.is_shared().into(),
-            status: if seen.is_some() {
-                "available"
-            } else {
-                "unknown"
-            },
-            disk: seen.map(|usage| usage.used),
-            maxdisk: seen.map(|usage| usage.total),
-        }
+pub(super) fn storage_id(node: &str, id: &str) -> String {
+    format!("storage/{node}/{id}")
+}
+
+pub(super) fn storage_row<'a>(
+    name: &'a str,
+    node: &NodeRow,
+    id: &'a str,
+    row: &'a StorageRow,
+) -> Storage<'a> {
+    let seen = node.storage(id);
+    Storage {
+        id: storage_id(name, id),
+        storage: id,
+        node: name,
+        kind: "storage",
+        plugintype: &row.kind,
+        content: row.content.join(","),
+        shared: row.is_shared().into(),
+        status: if seen.is_some() {
+            "available"
+        } else {
+            "unknown"
+        },
+        disk: seen.map(|usage| usage.used),
+        maxdisk: seen.map(|usage| usage.total),
     }
 }
 
 /// A node as everybody may see it; what it uses, only for those who may look at it.
-fn node_row<'a>(observed: &Observed, view: &View<'_>, name: &'a str, now: Duration) -> Node<'a> {
-    let node = observed.node(name, now);
-    let may = view.has(&format!("/nodes/{name}"), Privilege::SysAudit);
-    let usage = node.and_then(|node| node.usage(now)).filter(|_| may);
+pub(super) fn node_row<'a>(name: &'a str, node: &NodeRow, sight: &Sight, tick: Tick) -> Node<'a> {
+    let may = sight.nodes.includes(name);
+    let usage = node.usage.as_ref().filter(|_| node.is_heard && may);
     let known = usage.map(|(usage, uptime)| KnownNode {
         level: "",
         cpu: usage.cpu,
@@ -269,27 +222,27 @@ fn node_row<'a>(observed: &Observed, view: &View<'_>, name: &'a str, now: Durati
         maxmem: usage.memory_total,
         disk: usage.disk,
         maxdisk: usage.disk_total,
-        uptime,
+        uptime: uptime.at(tick),
         cgroup: Some(usage.cgroup),
     });
     Node {
         id: format!("node/{name}"),
         node: name,
         kind: "node",
-        status: if node.is_some() { "online" } else { "unknown" },
+        status: if node.is_heard { "online" } else { "unknown" },
         known,
         ssl_fingerprint: None,
     }
 }
 
 pub(super) fn node_list(index: &Index, who: &Identity, _: &Values) -> Result<Content, Error> {
-    let (access, now) = (index.access(), index.clock.monotonic());
-    let view = access.view(who, index.clock.wall());
-    let observed = index.observed();
-    let rows: Vec<Node<'_>> = observed
-        .names()
-        .map(|name| {
-            let mut row = node_row(&observed, &view, name, now);
+    let (snapshot, tick) = index.now();
+    let sight = index.sight(who, &snapshot);
+    let rows: Vec<Node<'_>> = snapshot
+        .nodes
+        .iter()
+        .map(|(name, node)| {
+            let mut row = node_row(name, &node.value, &sight, tick);
             row.ssl_fingerprint = index.fingerprint.as_deref();
             if let Some(known) = &mut row.known {
                 known.cgroup = None;

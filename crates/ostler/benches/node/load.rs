@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -29,14 +30,32 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The caller of a token as `token_create` answers it.
+    pub(crate) fn with_token(token: &Value, target: Target) -> Self {
+        let (id, secret) = (token["full-tokenid"].as_str(), token["value"].as_str());
+        Self {
+            credential: format!("PVEAPIToken={}={}", id.unwrap(), secret.unwrap()),
+            target,
+        }
+    }
+
     pub(crate) fn get(&self, path: &str, gzip: bool) -> Vec<u8> {
+        self.get_with(path, gzip, "")
+    }
+
+    /// Asks for what is not what an entity tag names.
+    pub(crate) fn get_unless(&self, path: &str, gzip: bool, tag: &str) -> Vec<u8> {
+        self.get_with(path, gzip, &format!("If-None-Match: {tag}\r\n"))
+    }
+
+    fn get_with(&self, path: &str, gzip: bool, more: &str) -> Vec<u8> {
         let encoding = if gzip {
             "Accept-Encoding: gzip\r\n"
         } else {
             ""
         };
         format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n{encoding}\r\n",
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n{encoding}{more}\r\n",
             self.credential
         )
         .into_bytes()
@@ -94,11 +113,13 @@ impl Connection {
         Self { stream, raw }
     }
 
-    /// Asks and reads the whole answer, which must be a good one. Answers its bytes, and how
+    /// Asks and reads the whole answer, which must be a good one: 200, or 304 where the request
+    /// names what is known. Answers its bytes, and how
     /// many of them are the head.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> (&[u8], usize) {
         let (raw, head) = self.exchange(request).await;
-        let is_good = raw.starts_with(b"HTTP/1.1 200 ");
+        let good = [b"HTTP/1.1 200 ", b"HTTP/1.1 304 "];
+        let is_good = good.iter().any(|line| raw.starts_with(*line));
         assert!(is_good, "{}", String::from_utf8_lossy(raw));
         (raw, head)
     }
@@ -127,6 +148,9 @@ impl Connection {
 fn lengths(raw: &[u8]) -> Option<(usize, usize)> {
     let head = raw.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&raw[..head]).to_lowercase();
+    if text.starts_with("http/1.1 304 ") {
+        return Some((head, head));
+    }
     let (_, length) = text.split_once("content-length: ").unwrap();
     let (length, _) = length.split_once("\r\n").unwrap();
     Some((head, head + length.parse::<usize>().unwrap()))

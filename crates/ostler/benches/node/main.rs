@@ -8,6 +8,7 @@
 )]
 
 mod by_hand;
+mod changing;
 mod commits;
 mod crowd;
 mod disks;
@@ -33,8 +34,12 @@ const SIZES: [u32; 3] = [10, 2_000, 10_000];
 /// How long a node is left alone before it is weighed.
 const REST: Duration = Duration::from_secs(3);
 
+/// The parts that can be measured alone.
+const PARTS: [&str; 4] = ["lists", "starts", "disks", "crowd"];
+
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    // Cargo adds an argument of its own.
+    let mut arguments = std::env::args().skip(1).filter(|word| word != "--bench");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)
@@ -47,12 +52,14 @@ fn main() {
             let (answers, tls) = (arguments.next().unwrap(), arguments.next());
             runtime.block_on(servers::bare(answers, tls));
         }
+        Some(part) if !PARTS.contains(&part) => panic!("there is no part '{part}': {PARTS:?}"),
         _ if left_out("bench") => {}
-        _ => runtime.block_on(all()),
+        part => runtime.block_on(measure(part)),
     }
 }
 
-async fn all() {
+/// Measures one part, or all.
+async fn measure(part: Option<&str>) {
     let begun = Instant::now();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap();
     println!(
@@ -63,8 +70,33 @@ async fn all() {
     println!(
         "CPU: utime + stime of /proc/PID/stat, in steps of 10 ms, over all requests of a row."
     );
+    let wanted = |name: &str| part.is_none_or(|part| part == name);
+    if wanted("lists") {
+        nodes().await;
+        println!("\n### Lists that change\n\n{}", changing::HEAD);
+        for guests in &SIZES[1..] {
+            changing::measure(*guests).await;
+        }
+    }
+    if wanted("starts") {
+        println!("\n### Start of a guest under emulation\n\n{}", starts::HEAD);
+        starts::measure().await;
+    }
+    if wanted("disks") {
+        println!("\n### Snapshots and clones\n\n{}", disks::HEAD);
+        disks::measure().await;
+    }
+    if wanted("crowd") {
+        println!("\n### Many guests started at once\n\n{}", crowd::HEAD);
+        crowd::measure().await;
+    }
+    println!("\nThe whole took {:.0} s.", begun.elapsed().as_secs_f64());
+}
+
+/// What nodes of each size answer, change and weigh.
+async fn nodes() {
     let mut weights = vec![weigh_empty().await];
-    let mut commits = Vec::new();
+    let (mut commits, mut unchanged) = (Vec::new(), Vec::new());
     println!("\n### GET, CPU per request\n\n{}", lists::HEAD);
     for guests in SIZES {
         let node = TestNode::start(async |store| lists::put_guests(store, guests).await).await;
@@ -72,13 +104,15 @@ async fn all() {
         lists::wait_for(&caller, guests).await;
         tokio::time::sleep(REST).await;
         let before = Weights::of(&node);
-        lists::measure(&node, &caller).await;
+        unchanged.extend(lists::measure(&node, &caller).await);
         tokio::time::sleep(REST).await;
         let after = Weights::of(&node);
         weights.push(format!("| {guests} | at rest | {before} |"));
         weights.push(format!("| {guests} | after the rows above | {after} |"));
         commits.extend(commits::through_the_api(&node, &caller, guests).await);
     }
+    println!("\n### Unchanged lists\n\n{}", lists::UNCHANGED_HEAD);
+    unchanged.iter().for_each(|row| println!("{row}"));
     println!(
         "\n### A VM's configuration, until the answer\n\n{}",
         commits::HEAD
@@ -86,13 +120,6 @@ async fn all() {
     commits.iter().for_each(|row| println!("{row}"));
     println!("\n### PSS in MiB (smaps_rollup)\n\n{}", process::HEAD);
     weights.iter().for_each(|row| println!("{row}"));
-    println!("\n### Start of a guest under emulation\n\n{}", starts::HEAD);
-    starts::measure().await;
-    println!("\n### Snapshots and clones\n\n{}", disks::HEAD);
-    disks::measure().await;
-    println!("\n### Many guests started at once\n\n{}", crowd::HEAD);
-    crowd::measure().await;
-    println!("\nThe whole took {:.0} s.", begun.elapsed().as_secs_f64());
 }
 
 async fn weigh_empty() -> String {
@@ -107,14 +134,11 @@ async fn weigh_empty() -> String {
 async fn caller(node: &TestNode) -> Caller {
     let params = json!({"userid": "root@pam", "tokenid": "bench", "privsep": 0});
     let token = node.call("token_create", params).await.unwrap().data;
-    let (id, secret) = (token["full-tokenid"].as_str(), token["value"].as_str());
-    Caller {
-        credential: format!("PVEAPIToken={}={}", id.unwrap(), secret.unwrap()),
-        target: Target {
-            port: node.port,
-            tls: Some(load::connector(
-                &node.root.join("var/lib/ostler/tls/ca.pem"),
-            )),
-        },
-    }
+    let target = Target {
+        port: node.port,
+        tls: Some(load::connector(
+            &node.root.join("var/lib/ostler/tls/ca.pem"),
+        )),
+    };
+    Caller::with_token(&token, target)
 }

@@ -10,6 +10,7 @@
 mod harness;
 
 mod broken_off;
+mod changes;
 mod cli;
 mod cli_tables;
 mod clients;
@@ -20,6 +21,7 @@ mod guest_devices;
 mod host_files;
 mod hotplug;
 mod kvm;
+mod lists;
 mod many_guests;
 mod node_facts;
 mod node_host;

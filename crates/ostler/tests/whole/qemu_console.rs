@@ -1,24 +1,13 @@
 //! Consoles of a real guest, with a websocket client that shows every frame.
 
-use std::time::Duration;
-
-use crate::harness::https::{connector, request};
+use crate::harness::https::request;
 use crate::harness::namespace::with_bridge;
+use crate::harness::websocket::{BINARY, CLOSE, PING, PONG, Websocket};
 use crate::harness::{Serial, TestNode, left_out, tiny_disk, until};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 const GUEST: &str = "/api2/json/nodes/pve1/qemu/100";
-
-/// Kinds of frames.
-pub(crate) const BINARY: u8 = 2;
-const CLOSE: u8 = 8;
-const PING: u8 = 9;
-const PONG: u8 = 10;
 
 /// A running tiny guest, and tokens of root and of a user who may use its console.
 pub(crate) struct Scene {
@@ -81,37 +70,18 @@ impl Scene {
 
     async fn open_at(&self, token: &str, port: &str, ticket: &str) -> Result<Websocket, String> {
         let ticket = utf8_percent_encode(ticket, NON_ALPHANUMERIC);
-        let text = format!(
-            "GET {GUEST}/vncwebsocket?port={port}&vncticket={ticket} HTTP/1.1\r\n\
-             Host: localhost\r\nAuthorization: {token}\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: binary\r\n\r\n"
-        );
-        let tcp = TcpStream::connect(("127.0.0.1", self.node.port))
-            .await
-            .unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let connector = connector(rustls::DEFAULT_VERSIONS, &[]);
-        let mut stream = connector.connect(name, tcp).await.unwrap();
-        stream.write_all(text.as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap();
-        if !head.starts_with("HTTP/1.1 101 ") {
-            return Err(head.lines().next().unwrap().to_owned());
-        }
+        let path = format!("{GUEST}/vncwebsocket?port={port}&vncticket={ticket}");
+        let headers = [
+            ("Authorization", token),
+            ("Sec-WebSocket-Protocol", "binary"),
+        ];
+        let (head, websocket) = Websocket::open(self.node.port, &path, &headers).await?;
         let lower = head.to_ascii_lowercase();
         assert!(
             lower.contains("sec-websocket-protocol: binary\r\n"),
             "{head}"
         );
-        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
-        Ok(Websocket {
-            stream,
-            seen: String::new(),
-        })
+        Ok(websocket)
     }
 
     pub(crate) async fn ended(&self, console: &Value) -> String {
@@ -119,57 +89,7 @@ impl Scene {
     }
 }
 
-pub(crate) struct Websocket {
-    stream: TlsStream<TcpStream>,
-    /// Received text that was not expected yet.
-    seen: String,
-}
-
 impl Websocket {
-    pub(crate) async fn send(&mut self, opcode: u8, payload: &[u8]) {
-        let mut frame = vec![0x80 | opcode];
-        match u8::try_from(payload.len()) {
-            Ok(short @ 0..=125) => frame.push(0x80 | short),
-            _ => {
-                frame.push(0x80 | 126);
-                frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
-            }
-        }
-        frame.extend([9, 8, 7, 6]);
-        let mask = [9, 8, 7, 6].into_iter().cycle();
-        frame.extend(payload.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
-        self.stream.write_all(&frame).await.unwrap();
-    }
-
-    pub(crate) async fn receive(&mut self) -> (u8, Vec<u8>) {
-        let receiving = async {
-            let first = self.stream.read_u8().await.unwrap();
-            let length = match self.stream.read_u8().await.unwrap() {
-                126 => u64::from(self.stream.read_u16().await.unwrap()),
-                127 => self.stream.read_u64().await.unwrap(),
-                short => u64::from(short),
-            };
-            let mut payload = vec![0; usize::try_from(length).unwrap()];
-            self.stream.read_exact(&mut payload).await.unwrap();
-            (first & 0x0f, payload)
-        };
-        let received = tokio::time::timeout(Duration::from_secs(90), receiving).await;
-        received.unwrap_or_else(|_| panic!("waited in vain after: {}", self.seen))
-    }
-
-    /// Reads until a text has appeared.
-    pub(crate) async fn expect(&mut self, text: &str) {
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
-            }
-            let (opcode, payload) = self.receive().await;
-            assert_eq!(opcode, BINARY, "{}", String::from_utf8_lossy(&payload));
-            self.seen.push_str(&String::from_utf8_lossy(&payload));
-        }
-    }
-
     /// Authenticates, like the terminal of the web interface.
     pub(crate) async fn greet(&mut self, console: &Value) {
         let (user, ticket) = (&console["user"], &console["ticket"]);

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crate::harness::namespace::with_bridge;
+use crate::harness::websocket::{BINARY, Websocket};
 use crate::harness::{about, left_out};
-use crate::qemu_console::{BINARY, Scene, Websocket};
+use crate::qemu_console::Scene;
 use serde_json::json;
 use vncterm::{COLUMNS, GLYPH_HEIGHT, GLYPH_WIDTH, ROWS, glyph};
 

@@ -19,7 +19,8 @@ pub(super) const NAMES: Shape = Shape::Array(&Shape::Object {
     open: true,
 });
 
-const RESOURCE: &[Field] = &[
+/// A row of `/cluster/resources`.
+pub(super) const RESOURCE: &[Field] = &[
     Field::integer("cgroup-mode").optional(),
     Field::string("content")
         .optional()

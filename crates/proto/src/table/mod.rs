@@ -1,6 +1,7 @@
 //! The operations, one file per resource, named and ordered as in the API's tree.
 
 mod access;
+mod changes;
 mod cluster;
 mod cluster_options;
 mod lxc;
@@ -30,6 +31,7 @@ const GROUPS: &[&[Row]] = &[
     access::ticket::ROWS,
     access::tokens::ROWS,
     access::users::ROWS,
+    changes::ROWS,
     node::storage::ROWS,
     cluster::ROWS,
     cluster::backup::ROWS,

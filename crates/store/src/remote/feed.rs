@@ -8,7 +8,7 @@ use crate::{
     Change, Changes, Entry, Key, PageToken, Prefix, Read, Revision, SharedStore, StoreError, Watch,
 };
 
-/// A message to a copy. The transport delivers all messages in order, or ends.
+/// A message to a replica. The transport delivers all messages in order, or ends.
 ///
 /// ```text
 ///   SnapshotPage … SnapshotPage(last)  Changes  Changes …   [Moved]  SnapshotPage …
@@ -26,7 +26,7 @@ pub enum FeedMessage {
     /// One commit, without excluded keys. It may be empty: then only the revision advances, which a
     /// caller may be waiting for.
     Changes(Changes),
-    /// The store was replaced: the copy is void, and a snapshot follows.
+    /// The store was replaced: the replica is void, and a snapshot follows.
     Moved,
 }
 

@@ -1,5 +1,6 @@
 //! Snapshots made by hand, for the tests.
 
+mod allowed;
 mod checks;
 mod inheritance;
 

@@ -14,6 +14,7 @@ pub mod https;
 pub mod namespace;
 pub mod python;
 pub mod session;
+pub mod websocket;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;

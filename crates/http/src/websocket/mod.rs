@@ -1,13 +1,15 @@
-//! Websockets as consoles use them: the handshake and the frames (RFC 6455).
+//! Websockets: the handshake and the frames (RFC 6455).
 //!
-//! Less than the standard allows: no fragments, no extensions, 128 KiB a frame.
+//! Less than the standard allows: no fragments, no extensions, 128 KiB a frame from a client.
+
+pub(crate) mod connection;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Response, StatusCode};
 use thiserror::Error;
@@ -17,9 +19,6 @@ use crate::envelope::{Body, Refusal};
 
 /// What the standard has a server add to the client's key.
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// The one subprotocol that consoles speak.
-const PROTOCOL: &str = "binary";
 
 /// The longest payload.
 const PAYLOAD_LIMIT: u64 = 128 * 1024;
@@ -50,14 +49,33 @@ fn has_word(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
         .any(|known| known.trim().eq_ignore_ascii_case(word))
 }
 
+/// Refuses a browser that is on a page of another site: it sends its cookie for any page that
+/// asks for a websocket, and names the page. Other clients name none.
+pub(crate) fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+    let Some(origin) = text(ORIGIN) else {
+        return Ok(());
+    };
+    let site = origin.split_once("://").map(|(_, site)| site);
+    match (site, text(HOST)) {
+        (Some(site), Some(host)) if site.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(Refusal::text(
+            403,
+            "a websocket is only for pages of this host",
+        )),
+    }
+}
+
 /// What a client's request to become a websocket is answered with.
 pub(crate) struct Handshake {
     accept: String,
-    names_protocol: bool,
+    /// Where the client names any.
+    protocol: Option<&'static str>,
 }
 
 impl Handshake {
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    /// Reads a client's request for a websocket on which `protocol` is spoken.
+    pub(crate) fn of(headers: &HeaderMap, protocol: &'static str) -> Result<Self, Refusal> {
         let refused = |text: &str| Refusal::text(400, text);
         let version = headers.get(SEC_WEBSOCKET_VERSION);
         if version.is_none_or(|version| version != "13") {
@@ -70,12 +88,13 @@ impl Handshake {
         let key = key.filter(is_key);
         let key = key.ok_or_else(|| refused("the websocket's key is missing or damaged"))?;
         let names_protocol = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
-        if names_protocol && !has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
-            return Err(refused("the websocket's subprotocol must be 'binary'"));
+        if names_protocol && !has_word(headers, &SEC_WEBSOCKET_PROTOCOL, protocol) {
+            let text = format!("the websocket's subprotocol must be '{protocol}'");
+            return Err(refused(&text));
         }
         Ok(Self {
             accept: accept(key),
-            names_protocol,
+            protocol: names_protocol.then_some(protocol),
         })
     }
 
@@ -89,8 +108,8 @@ impl Handshake {
         if let Ok(accept) = HeaderValue::try_from(self.accept) {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
-        if self.names_protocol {
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+        if let Some(protocol) = self.protocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
         }
         response
     }
@@ -172,9 +191,15 @@ pub(crate) async fn read(reader: &mut (impl AsyncRead + Unpin)) -> Result<Frame,
 
 /// A server's frame: whole and not masked.
 pub(crate) fn encode(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(payload.len() + 10);
-    frame.push(0x80 | opcode);
-    match payload.len() {
+    let mut frame = head(opcode, payload.len());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// What precedes a payload of so many bytes.
+fn head(opcode: u8, length: usize) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode];
+    match length {
         short @ 0..=125 => frame.push(short as u8),
         medium @ 126..=0xffff => {
             frame.push(126);
@@ -185,7 +210,6 @@ pub(crate) fn encode(opcode: u8, payload: &[u8]) -> Vec<u8> {
             frame.extend_from_slice(&(long as u64).to_be_bytes());
         }
     }
-    frame.extend_from_slice(payload);
     frame
 }
 
@@ -258,7 +282,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
                 .collect();
-            Handshake::of(&headers).map(|handshake| handshake.response())
+            Handshake::of(&headers, "binary").map(|handshake| handshake.response())
         };
         let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
         let version = ("sec-websocket-version", "13");
@@ -274,5 +298,28 @@ mod tests {
         assert!(of(&[key]).is_err());
         assert!(of(&[version]).is_err());
         assert!(of(&[key, version, (protocol, "base64")]).is_err());
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_refused() {
+        for (origin, host, is_let_in) in [
+            (None, "node:8006", true),
+            (Some("https://node:8006"), "node:8006", true),
+            (Some("https://Node.example"), "node.example", true),
+            (Some("https://node:8006"), "node", false),
+            (Some("https://node:8006.evil.example"), "node:8006", false),
+            (Some("https://evil.example/node:8006"), "node:8006", false),
+            (Some("https://evil.example"), "node:8006", false),
+            (Some("null"), "node:8006", false),
+            (Some(""), "node:8006", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, origin.parse().unwrap());
+            }
+            let refused = refuse_other_sites(&headers);
+            assert_eq!(refused.is_ok(), is_let_in, "{origin:?} at {host}");
+        }
     }
 }

@@ -1,0 +1,146 @@
+//! What is kept of the store's records: what lists show of each guest and storage.
+//!
+//! A record is decoded once, when it changes, and the rest of it is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::{GuestKind, GuestRecord, NodeName, Record, StorageId};
+use proto::GuestFigures;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{Entry, Key};
+use tracing::error;
+
+/// What lists show of a guest's record.
+#[derive(Debug)]
+pub(super) struct GuestRow {
+    pub(super) kind: GuestKind,
+    pub(super) template: bool,
+    pub(super) serial: bool,
+    pub(super) cpus: u32,
+    pub(super) memory: u64,
+    pub(super) disk: u64,
+    pub(super) node: Arc<str>,
+    pub(super) name: Box<str>,
+    pub(super) tags: Option<Box<str>>,
+    pub(super) lock: Option<Box<str>>,
+}
+
+/// What lists show of a storage's record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StorageRow {
+    pub(super) id: StorageId,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) content: Vec<String>,
+    #[serde(default)]
+    nodes: Option<Vec<NodeName>>,
+    #[serde(default)]
+    disable: Option<bool>,
+    #[serde(default)]
+    shared: Option<bool>,
+}
+
+impl StorageRow {
+    pub(super) fn is_enabled_on(&self, node: &str) -> bool {
+        let here = self.nodes.as_ref();
+        let here = here.is_none_or(|nodes| nodes.iter().any(|name| name.as_str() == node));
+        here && self.disable != Some(true)
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared == Some(true)
+    }
+}
+
+/// What a record has become; none where it is gone or cannot be read.
+pub(super) enum Change {
+    Guest(u32, Option<GuestRow>),
+    Storage(Box<str>, Option<StorageRow>),
+    /// The console that an administrator prefers.
+    Console(Option<Arc<str>>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Options {
+    #[serde(default)]
+    options: BTreeMap<String, Value>,
+}
+
+/// Reads records. Rows share their nodes' names.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    nodes: BTreeSet<Arc<str>>,
+}
+
+impl Reader {
+    /// What a record means for lists, if it means anything.
+    pub(super) fn put(&mut self, entry: &Entry) -> Option<Change> {
+        let mut change = removed(&entry.key)?;
+        let is_read = match &mut change {
+            Change::Guest(_, row) => {
+                *row = self.guest(&entry.value);
+                row.is_some()
+            }
+            Change::Storage(_, row) => {
+                *row = decode(&entry.value);
+                row.is_some()
+            }
+            Change::Console(console) => {
+                let options: Option<Options> = decode(&entry.value);
+                let named = options.as_ref().and_then(|record| {
+                    let console = record.options.get("console")?;
+                    console.as_str().map(Arc::from)
+                });
+                *console = named;
+                options.is_some()
+            }
+        };
+        if !is_read {
+            error!(key = %entry.key, "cannot read this record, lists do not show it");
+        }
+        Some(change)
+    }
+
+    fn guest(&mut self, value: &[u8]) -> Option<GuestRow> {
+        let guest: GuestRecord = decode(value)?;
+        let figures = GuestFigures::of(&guest);
+        Some(GuestRow {
+            kind: guest.kind,
+            template: figures.template,
+            serial: figures.serial,
+            cpus: figures.cpus,
+            memory: figures.memory,
+            disk: figures.disk,
+            node: self.intern(guest.node.as_str()),
+            name: figures.name.into(),
+            tags: figures.tags.map(Into::into),
+            lock: figures.lock.map(Into::into),
+        })
+    }
+
+    fn intern(&mut self, node: &str) -> Arc<str> {
+        if let Some(known) = self.nodes.get(node) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = node.into();
+        self.nodes.insert(Arc::clone(&name));
+        name
+    }
+}
+
+/// What it means that a record is gone, if it means anything.
+pub(super) fn removed(key: &Key) -> Option<Change> {
+    match key.as_str().split_once('/')? {
+        ("guest", vmid) => Some(Change::Guest(vmid.parse().ok()?, None)),
+        ("storage", id) => Some(Change::Storage(id.into(), None)),
+        ("cluster", "options") => Some(Change::Console(None)),
+        _ => None,
+    }
+}
+
+fn decode<T: Serialize + serde::de::DeserializeOwned>(value: &[u8]) -> Option<T> {
+    Record::decode(value).ok().map(|record| record.data)
+}

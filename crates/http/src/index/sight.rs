@@ -1,0 +1,102 @@
+//! What a caller may see in lists.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use auth::{Access, Allowed, View};
+use model::{PoolId, Privilege, TokenName, UnixTime, UserId};
+use proto::Identity;
+
+/// Callers of whom it is kept what they see; beyond that all are forgotten.
+const KEPT: usize = 1024;
+
+/// What somebody may see. Lists are made from this and from nothing else of the caller, so
+/// callers who see the same can share them.
+#[derive(Debug)]
+pub(super) struct Sight {
+    /// No two that are different have the same.
+    pub(super) number: u64,
+    pub(super) guests: Allowed<u32>,
+    pub(super) storages: Allowed<String>,
+    /// Nodes whose usage is shown; that they are there is no secret.
+    pub(super) nodes: Allowed<String>,
+    pub(super) pools: Vec<PoolId>,
+}
+
+impl Sight {
+    fn new(view: &View<'_>, number: u64) -> Self {
+        let pools = view.access().pools().map(|(id, _)| id);
+        let may_see = |id: &&PoolId| view.has(&format!("/pool/{id}"), Privilege::PoolAudit);
+        Self {
+            number,
+            guests: view.guests_with(Privilege::VmAudit),
+            storages: view.storages_with(Privilege::DatastoreAudit),
+            nodes: view.nodes_with(Privilege::SysAudit),
+            pools: pools.filter(may_see).cloned().collect(),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let things = |sight: &Self| {
+            (&sight.guests, &sight.storages, &sight.nodes) == {
+                (&other.guests, &other.storages, &other.nodes)
+            }
+        };
+        things(self) && self.pools == other.pools
+    }
+}
+
+/// Rights at one generation.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rights {
+    pub(super) access: Arc<Access>,
+    /// Changes with every change of users, tokens, pools and rights.
+    pub(super) generation: u64,
+}
+
+type Caller = (UserId, Option<TokenName>);
+
+struct Known {
+    sight: Arc<Sight>,
+    generation: u64,
+    /// When the caller's account or token expires.
+    until: UnixTime,
+}
+
+/// What callers saw last.
+#[derive(Default)]
+pub(super) struct Sights {
+    known: Mutex<(HashMap<Caller, Known>, u64)>,
+}
+
+impl Sights {
+    /// What a caller sees with these rights.
+    pub(super) fn of(&self, who: &Identity, rights: &Rights, now: UnixTime) -> Arc<Sight> {
+        let caller = (who.user.clone(), who.token.as_ref().map(|t| t.name.clone()));
+        let mut guard = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, numbers) = &mut *guard;
+        if let Some(known) = known.get(&caller)
+            && known.generation == rights.generation
+            && now < known.until
+        {
+            return Arc::clone(&known.sight);
+        }
+        *numbers += 1;
+        let view = rights.access.view(who, now);
+        let sight = Sight::new(&view, *numbers);
+        // Whoever sees what another sees, or saw before, shares its lists.
+        let before = known.values().map(|known| &known.sight);
+        let shared = before.into_iter().find(|before| before.is_same(&sight));
+        let sight = shared.map_or_else(|| Arc::new(sight), Arc::clone);
+        if known.len() >= KEPT && !known.contains_key(&caller) {
+            known.clear();
+        }
+        let entry = Known {
+            sight: Arc::clone(&sight),
+            generation: rights.generation,
+            until: rights.access.expiry(who),
+        };
+        known.insert(caller, entry);
+        sight
+    }
+}
