@@ -1,4 +1,4 @@
-//! A feed and what it makes of a replica: secrets stay behind, nothing is lost, order is kept.
+//! A feed and its replica: secrets are left out, nothing is lost, order is kept.
 #![allow(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ async fn put(store: &SharedStore, name: &str, value: &str) -> Revision {
 
 type Map = BTreeMap<String, Vec<u8>>;
 
-/// A replica that keeps all it is sent.
+/// A replica that keeps all data.
 #[derive(Default)]
 struct Replica {
     feed: ReplicaFeed,

@@ -1,4 +1,5 @@
-//! On which things of a kind an identity has a privilege, found without looking at each thing.
+//! The objects of a kind on which an identity has a privilege, computed without checking each
+//! object.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -8,9 +9,9 @@ use model::Privilege;
 
 use super::View;
 
-/// The things of one kind (guests, storages, nodes) on which an identity has a privilege: what
-/// holds for those that nothing is said about, and the exceptions. So it holds for things that
-/// are made later too, as long as the rights are the same.
+/// The objects of one kind (guests, storages, nodes) on which an identity has a privilege: the
+/// answer for objects without entries of their own, and the exceptions. It therefore also holds for
+/// later objects, as long as the rights are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed<K: Ord> {
     others: bool,
@@ -25,20 +26,20 @@ impl<K: Ord> Allowed<K> {
         self.others != self.exceptions.contains(thing)
     }
 
-    /// Whether things that are no exceptions are included.
+    /// Whether objects that are not exceptions are included.
     pub fn others(&self) -> bool {
         self.others
     }
 
-    /// The exceptions in a range, in their order.
+    /// The exceptions in a range, in order.
     pub fn exceptions(&self, range: impl RangeBounds<K>) -> impl Iterator<Item = &K> {
         self.exceptions.range(range)
     }
 }
 
 impl View<'_> {
-    /// The guests on which this identity has a privilege. Takes time by the entries of the access
-    /// control list and the members of pools, not by the guests.
+    /// The guests on which this identity has a privilege. The cost depends on the entries of the
+    /// access control list and the members of pools, not on the number of guests.
     pub fn guests_with(&self, privilege: Privilege) -> Allowed<u32> {
         let pools = self.access().pools();
         let members = pools
@@ -64,7 +65,7 @@ impl View<'_> {
         self.allowed("/nodes", privilege, named)
     }
 
-    /// What the access control list names right below a folder, readable or not.
+    /// The names in the access control list directly below a folder, readable or not.
     fn named_below(&self, folder: &str) -> impl Iterator<Item = &str> {
         let paths = self.access().acl().map(|(path, _)| path);
         paths

@@ -1,4 +1,4 @@
-//! The identity that a name has by the records alone, and whether a credential that was verified
+//! The identity behind a name, from the records alone, and whether a credential that was verified
 //! before is still valid.
 
 use model::{TokenName, UnixTime, UserId};
@@ -68,8 +68,7 @@ impl Access {
         })
     }
 
-    /// When `is_active` becomes false by time alone: the end of the user or the token, whichever
-    /// comes first.
+    /// When `is_active` becomes false by time alone: the earlier of the expiries of user and token.
     pub fn expiry(&self, who: &Identity) -> UnixTime {
         let user = self.user(&who.user).map_or(0, |user| user.expire);
         let token = who.token.as_ref();

@@ -70,11 +70,11 @@ impl Granted {
     }
 }
 
-/// Where rights are asked for.
+/// The place that rights are queried for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place<'p> {
     At(&'p str),
-    /// Right below a path, where the list says nothing and no pool has a part.
+    /// Directly below a path, without entries of its own and in no pool.
     Below(&'p str),
 }
 
@@ -246,12 +246,13 @@ impl<'a> View<'a> {
         privileges.iter().any(|privilege| here.contains(*privilege))
     }
 
-    /// Whether this identity has a privilege on what is right below a path and not named.
+    /// Whether this identity has a privilege on objects directly below a path without entries of
+    /// their own.
     pub(super) fn has_below(&self, path: &str, privilege: model::Privilege) -> bool {
         self.granted(Place::Below(path)).here.contains(privilege)
     }
 
-    /// Whether being in a pool changes anything for this identity.
+    /// Whether membership in a pool changes anything for this identity.
     pub(super) fn is_pool_relevant(&self, pool: &model::PoolId) -> bool {
         let path = format!("/pool/{pool}");
         let rights = self.own.iter().chain(&self.limit);
@@ -260,7 +261,7 @@ impl<'a> View<'a> {
             .any(|granted| granted.no_access || granted.here != PrivilegeSet::default())
     }
 
-    /// Paths whose entries cannot be read.
+    /// Paths with unreadable entries.
     pub(super) fn closed(&self) -> impl Iterator<Item = &str> {
         self.closed.iter().map(String::as_str)
     }

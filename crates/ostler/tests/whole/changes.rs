@@ -1,4 +1,4 @@
-//! The change stream of a whole node: rows as they change, rights as they are, an end with the
+//! The change stream of a whole node: changed rows, current rights, and the end with the
 //! credential.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const CHANGES: &str = "/api2/json/ostler/changes";
 
-/// What a page that another site serves would send, and what one of ours does.
+/// The header of a page from another site, and of one from ours.
 const OTHER_SITE: (&str, &str) = ("Origin", "https://evil.example");
 const OUR_SITE: (&str, &str) = ("Origin", "https://localhost");
 
@@ -76,7 +76,7 @@ async fn token(node: &TestNode, user: &str) -> String {
     format!("PVEAPIToken={user}!test={secret}")
 }
 
-/// A browser that keeps what it is told.
+/// A browser that applies the messages it gets.
 struct Follower {
     websocket: Websocket,
     rows: BTreeMap<String, Value>,
@@ -103,7 +103,7 @@ impl Follower {
         message
     }
 
-    /// Takes messages until its rows are as they should be.
+    /// Reads messages until the condition holds for its rows.
     async fn until(&mut self, holds: impl Fn(&BTreeMap<String, Value>) -> bool) {
         while !holds(&self.rows) {
             self.message().await;
@@ -114,7 +114,7 @@ impl Follower {
         guests(&self.rows)
     }
 
-    /// Reads to the end; answers the code.
+    /// Reads to the end; returns the close code.
     async fn end(mut self) -> u16 {
         loop {
             let (opcode, payload) = self.websocket.receive().await;
@@ -141,7 +141,7 @@ fn changes() {
         let first = root.message().await;
         assert_eq!((first["reset"].clone(), root.guests()), (json!(1), 10));
         root.websocket.send(PING, b"there").await;
-        // A node says something new at any time.
+        // A node may send changes at any time.
         let pong = loop {
             let (opcode, payload) = root.websocket.receive().await;
             if opcode != TEXT {
@@ -156,7 +156,7 @@ fn changes() {
         assert_eq!(scene.node.task("qemu_destroy", guest).await, "OK");
         root.until(|rows| !rows.contains_key("qemu/104")).await;
 
-        // One that comes back hears only of what it missed.
+        // A reconnected client only gets what it missed.
         let known = root.revision.clone();
         drop(root);
         let guest = json!({"node": "pve1", "vmid": 105});
@@ -167,17 +167,17 @@ fn changes() {
             (&missed["reset"], &missed["gone"]),
             (&json!(0), &json!(["qemu/105"]))
         );
-        // One that asks now and then gets the same, without a websocket.
+        // A polling client gets the same, without a websocket.
         let headers = [("Authorization", scene.root.clone())];
         let path = format!("{CHANGES}?since={known}");
         let asked = request(scene.node.port, "GET", &path, &headers, None).await;
         assert_eq!(asked.json()["data"]["gone"], json!(["qemu/105"]));
-        // Another API has counted otherwise.
+        // A restarted API counts from another start.
         scene.node.kill_role("api").await;
         let mut root = scene.follow(&scene.root, &known).await;
         assert_eq!(root.message().await["reset"], json!(1));
         assert_eq!(root.guests(), 8);
-        // Nothing is expected of a client.
+        // Clients must not send data.
         root.websocket.send(TEXT, b"hello").await;
         assert_eq!(root.end().await, 1008);
     });
@@ -205,7 +205,7 @@ fn a_stream_shows_what_may_be_seen_now_and_ends_with_its_credential() {
         scene.call("acl_update", acl("/vms", "PVEVMUser", 0)).await;
         ann.until(|rows| guests(rows) == 9).await;
 
-        // Token, account and password: whatever it was opened with.
+        // It ends with its token, account or password.
         let token_of = json!({"userid": "ann@pve", "tokenid": "test"});
         scene.call("token_delete", token_of).await;
         assert_eq!(ann.end().await, 1008);
@@ -224,7 +224,7 @@ fn a_stream_shows_what_may_be_seen_now_and_ends_with_its_credential() {
         let password = json!({"userid": "ann@pve", "password": "another password"});
         scene.call("password_update", password).await;
         while browser.receive().await.0 != CLOSE {}
-        // All of it left root's stream open.
+        // None of this closed root's stream.
         let change = json!({"node": "pve1", "vmid": 103, "name": "last"});
         scene.call("qemu_configure", change).await;
         root.until(|rows| {
@@ -261,7 +261,7 @@ fn a_stream_is_refused_to_other_sites_and_strangers() {
             let refused = Websocket::open(port, path, &headers).await.err().unwrap();
             assert!(refused.starts_with(refusal), "{refused} for {headers:?}");
         }
-        // As many as one may have, and not one more until one has gone.
+        // The maximum number of streams, and a further one only after one has ended.
         let mut open = Vec::new();
         for _ in 0..16 {
             let opened = Websocket::open(port, CHANGES, &[token, ours]).await;

@@ -1,4 +1,4 @@
-//! Lists that are kept and shared, over a real API: each caller has what is true and theirs.
+//! Cached and shared lists over a real API: each caller gets exactly what it may see.
 
 use std::io::Read;
 
@@ -58,7 +58,7 @@ impl Scene {
         request(self.node.port, "GET", path, &headers, None).await
     }
 
-    /// A change, as root, through the API: what is asked there afterwards shows it.
+    /// A change, as root, through the API: later reads there show it.
     async fn put(&self, path: &str, form: &str) {
         let headers = [("Authorization", self.root.clone())];
         let path = format!("/api2/json/{path}");
@@ -112,7 +112,7 @@ fn a_client_is_not_sent_what_it_has() {
         assert_eq!(again.status_line, "HTTP/1.1 304 Not Modified");
         assert_eq!((tag(&again), again.body.len()), (known.clone(), 0));
         assert_eq!(again.header("content-type"), None);
-        // The same list is another thing when it is compressed, or in another frame.
+        // The same list has another tag when it is compressed, or in another envelope.
         let gzip = ("Accept-Encoding", "gzip, br");
         let packed = scene
             .get(GUESTS, root, &[gzip, ("If-None-Match", &known)])
@@ -133,7 +133,7 @@ fn a_client_is_not_sent_what_it_has() {
         let page = GUESTS.replace("json", "htmljs");
         let page = scene.get(&page, root, &[]).await;
         assert!(page.body.starts_with(b"<html>") && page.header("etag").is_none());
-        // What has changed is sent.
+        // A changed list is sent.
         scene.put("nodes/pve1/qemu/133/config", "name=other").await;
         for (known, more) in [(&known, None), (&packed_known, Some(gzip))] {
             let mut headers = vec![("If-None-Match", &**known)];
@@ -153,7 +153,7 @@ fn two_users_alternate_on_lists_while_rights_come_and_go() {
     with_bridge(async {
         let scene = Scene::new().await;
         let users = [("ann@pve", &scene.ann), ("ben@pve", &scene.ben)];
-        // Guests that each may see: from one round to the next a few are given and taken.
+        // The guests that a user may see: a few change from one round to the next.
         let sees = |round: u64, user: u64| -> Vec<u64> {
             let of = |vmid: &u64| (vmid * 7 + round * (user + 3)) % 5 < 2 && vmid % 2 == user;
             (100..110).filter(of).collect()
@@ -174,7 +174,7 @@ fn two_users_alternate_on_lists_while_rights_come_and_go() {
                 given[user] = next;
             }
             for (user, (name, token)) in users.iter().enumerate().chain(users.iter().enumerate()) {
-                // Tags of others, and of what was seen before, are no way to anything.
+                // Tags of other users, and of earlier lists, give access to nothing.
                 let known = tags.join(", ");
                 for path in [GUESTS, "/api2/json/nodes/pve1/qemu"] {
                     let plain = scene.get(path, token, &[]).await;

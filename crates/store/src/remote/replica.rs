@@ -1,32 +1,32 @@
-//! The side that is fed: what the messages of one connection mean to a replica.
+//! The receiving side: turns the messages of one connection into steps for a replica.
 
 use super::FeedMessage;
 use crate::{Changes, Entry, Revision};
 
-/// Why a message cannot be taken. The connection should be given up and made again.
+/// Why a message was refused. The connection should be closed and opened again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the feed sent {0}")]
 pub struct FeedError(String);
 
-/// What a replica has to do.
+/// What a replica has to do with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Take a part of a new snapshot. What is there stays until the last part has come.
+    /// Store a part of a new snapshot. The old content stays until the last part.
     Page {
         entries: Vec<Entry>,
         revision: Revision,
-        /// What came of another snapshot before is void.
+        /// Drop the parts of an earlier, incomplete snapshot.
         first: bool,
-        /// The snapshot is complete and takes the place of all that there was.
+        /// The snapshot is complete and replaces the old content.
         last: bool,
     },
     /// Apply one commit.
     Changes(Changes),
-    /// Forget everything: the store was replaced.
+    /// Drop everything: the store was replaced.
     Forget,
 }
 
-/// Holds the messages of one connection to their order. Each connection has its own.
+/// Checks the order of the messages of one connection. Each connection has its own.
 #[derive(Debug, Default)]
 pub struct ReplicaFeed {
     /// Of the newest snapshot or commit of this connection; none before its first snapshot.
@@ -36,7 +36,7 @@ pub struct ReplicaFeed {
 }
 
 impl ReplicaFeed {
-    /// Takes the next message. After an error what follows means nothing.
+    /// Accepts the next message. After an error the following ones have no meaning.
     pub fn accept(&mut self, message: FeedMessage) -> Result<Step, FeedError> {
         match message {
             FeedMessage::SnapshotPage {
@@ -62,7 +62,7 @@ impl ReplicaFeed {
             let text = format!("a snapshot of revision {} after {}", revision.0, known.0);
             return Err(FeedError(text));
         }
-        // Pages of another revision belong to a snapshot that was begun again.
+        // Pages of another revision belong to a restarted snapshot.
         let first = self.arriving != Some(revision);
         self.arriving = (!last).then_some(revision);
         if last {

@@ -1,4 +1,4 @@
-//! A set that was found without looking at each thing says the same as looking at each.
+//! A computed set agrees with a check of each object.
 
 use super::*;
 
@@ -27,7 +27,7 @@ const ROLES: [&str; 6] = [
     "NoAccess-",
 ];
 
-/// Places of `PATHS`, `SUBJECTS` and `ROLES`.
+/// Indices into `PATHS`, `SUBJECTS` and `ROLES`.
 type Grant = (usize, usize, usize);
 
 fn snapshot(grants: &[Grant], unreadable: Option<usize>) -> Access {

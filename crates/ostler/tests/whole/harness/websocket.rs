@@ -23,7 +23,7 @@ pub struct Websocket {
 }
 
 impl Websocket {
-    /// Opens a websocket; with the head of the answer, or the status line where it is refused.
+    /// Opens a websocket; returns also the head of the answer, or the status line of a refusal.
     pub async fn open(
         port: u16,
         path: &str,
