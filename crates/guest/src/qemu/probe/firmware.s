@@ -1,13 +1,13 @@
-# The probe guest: a firmware that walks the way of every operating system, through real mode,
-# protected mode and long mode with paging, timer interrupts, user mode and back, says a letter on
+# The probe guest: a firmware that goes through the boot stages of an operating system: real mode,
+# protected mode and long mode with paging, timer interrupts, user mode and back, writes a letter to
 # port 0xE9 after each, and ends QEMU through its exit device at port 0xF4.
 #
-# The hosts that it was made for get everything right up to user mode: there a hypervisor without
-# hardware support runs the kernel of a guest, but knows the way to user mode only of kernels that
-# were written for it.
+# The hosts that it is for do everything right up to user mode: a hypervisor without hardware
+# support runs the kernel of a guest there, but switches to user mode only for kernels that were
+# written for it.
 #
-# It lies at 0xF0000, where firmware of 64 KiB is seen below 1 MiB. Memory: page tables from 0x1000,
-# interrupt table 0x4000, its pointer 0x6000, tables of segments 0x6100, task state 0x6800, stacks
+# It is at 0xF0000, where firmware of 64 KiB is seen below 1 MiB. Memory: page tables from 0x1000,
+# interrupt table 0x4000, its pointer 0x6000, segment tables 0x6100, task state 0x6800, stacks
 # below 0x7000, 0x7400 (user) and 0x7800 (interrupts in user mode).
 
         .section .rodata.ostler_kvm_probe, "a"
@@ -164,7 +164,7 @@ kvm_probe_sleep:
         jb      kvm_probe_sleep
         mov     al, 'T'
         out     0xe9, al
-# To user mode, which may use ports; ten ticks more must come there and return.
+# To user mode, with access to ports; ten more ticks must arrive there and return.
         push    0x2b
         push    0x7400
         pushfq
