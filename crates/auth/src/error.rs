@@ -18,7 +18,7 @@ pub enum AuthError {
     BadVncTicket,
     #[error("authentication failure")]
     LoginFailed,
-    #[error("other changes kept coming first, try again")]
+    #[error("too many conflicts with other changes, try again")]
     Contended,
     #[error("the store does not answer")]
     Store(#[from] StoreError),
@@ -103,7 +103,7 @@ pub enum AccessError {
     Modified,
     #[error("'{0}' was written by a newer version of Ostler and cannot be changed here")]
     Newer(String),
-    #[error("other changes kept coming first, try again")]
+    #[error("too many conflicts with other changes, try again")]
     Contended,
     #[error("the store does not answer")]
     Store(#[from] StoreError),

@@ -85,7 +85,7 @@ impl Dispatcher {
         let authority = &self.context.authority;
         match authority.refresh().await {
             Err(error) if row.needs == Needs::Local => {
-                tracing::warn!(%error, op = row.name, "going by the rights that were read last");
+                tracing::warn!(%error, op = row.name, "using the last known rights");
                 Ok(authority.access())
             }
             result => Ok(result?),
@@ -144,7 +144,7 @@ impl Service for Dispatcher {
             // been used.
             Form::Call | Form::Submit | Form::Stream => self.handler(row)?(op).await,
             Form::Index => Err(Error::bug(format!(
-                "{} is the api's to answer",
+                "{} is answered by the api, not by the agent",
                 row.label()
             ))),
         }

@@ -131,7 +131,7 @@ impl Frame {
 fn number(payload: &[u8]) -> io::Result<i32> {
     let bytes = payload
         .try_into()
-        .map_err(|_| invalid("a number that is not four bytes"))?;
+        .map_err(|_| invalid("a number must have four bytes"))?;
     Ok(i32::from_le_bytes(bytes))
 }
 

@@ -39,7 +39,8 @@ pub async fn limit(
         "police", "rate", &rate, "burst", &burst, "mtu", "64kb", "drop", "flowid", ":1",
     ];
     let refused = tc(host, &sent).await?.err();
-    Ok(refused.map(|error| format!("this kernel cannot limit what a guest sends: {error}")))
+    Ok(refused
+        .map(|error| format!("this kernel cannot limit the rate of a guest's sending: {error}")))
 }
 
 /// The outer error means that the program cannot be run, the inner one that it failed.

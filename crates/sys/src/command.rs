@@ -224,10 +224,7 @@ impl Output {
     /// The output as JSON, if the program succeeded.
     pub fn json(self, program: &str) -> Result<serde_json::Value, Error> {
         let stdout = self.checked(program)?;
-        serde_json::from_slice(&stdout).map_err(|error| {
-            Error::bug(format!(
-                "{program} printed something else than JSON: {error}"
-            ))
-        })
+        serde_json::from_slice(&stdout)
+            .map_err(|error| Error::bug(format!("{program} printed invalid JSON: {error}")))
     }
 }

@@ -57,7 +57,7 @@ impl Reserve {
             .await
         {
             Ok(()) => self.is_held.store(true, Ordering::Relaxed),
-            Err(error) => warn!(%error, "no space is kept for a full disk"),
+            Err(error) => warn!(%error, "no space is reserved for a full disk"),
         }
         self.is_held.load(Ordering::Relaxed)
     }
@@ -93,12 +93,12 @@ impl Reserve {
         match self.host.remove(&self.path).await {
             Ok(was_there) => {
                 if was_there {
-                    warn!("the disk of the node's state is full: the space that was kept is used");
+                    warn!("the disk of the node's state is full: using the reserved space");
                 }
                 was_there
             }
             Err(error) => {
-                warn!(%error, "the space that was kept cannot be used");
+                warn!(%error, "the reserved space cannot be used");
                 false
             }
         }

@@ -158,7 +158,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
         if !self.is_done_at_last(task, step).await {
             return Err((step + 1, error));
         }
-        self.cx.log(&format!("done all the same: {error}")).await;
+        self.cx
+            .log(&format!("done in spite of an error: {error}"))
+            .await;
         Ok(())
     }
 

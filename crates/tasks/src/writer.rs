@@ -215,7 +215,7 @@ impl Files {
         if self.index_lines > 0
             && let Err(error) = self.host.sync(&self.index()).await
         {
-            return warn!(%error, "the journal stays long");
+            return warn!(%error, "the journal cannot be shortened");
         }
         self.number += 1;
         match self.write_standings().await {
@@ -226,7 +226,7 @@ impl Files {
                 }
             }
             Err(error) => {
-                warn!(%error, "the journal stays long");
+                warn!(%error, "the journal cannot be shortened");
                 self.leftover = Some(self.path());
                 self.number -= 1;
                 (self.bytes, self.begins_at) = (bytes, begins_at);

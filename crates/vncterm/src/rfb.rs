@@ -29,7 +29,7 @@ where
     let mut version = [0; VERSION.len()];
     client.read_exact(&mut version).await?;
     if !version.starts_with(b"RFB 003.") {
-        return Err(broken("the client speaks another protocol than RFB 3"));
+        return Err(broken("the client does not use RFB 3"));
     }
     // Before 3.7 the server chooses.
     if version < *b"RFB 003.007\n" {
@@ -37,11 +37,12 @@ where
     } else {
         client.write_all(&[1, VNC_AUTHENTICATION]).await?;
         if client.read_u8().await? != VNC_AUTHENTICATION {
-            return Err(broken("the client wants another security than VNC's"));
+            return Err(broken("the client does not support VNC authentication"));
         }
     }
     let mut challenge = [0; 16];
-    aws_lc_rs::rand::fill(&mut challenge).map_err(|_| broken("there are no random numbers"))?;
+    aws_lc_rs::rand::fill(&mut challenge)
+        .map_err(|_| broken("the system's random numbers are not available"))?;
     client.write_all(&challenge).await?;
     let mut response = [0; 16];
     client.read_exact(&mut response).await?;
@@ -125,7 +126,7 @@ impl PixelFormat {
         let max = [from.get_u16(), from.get_u16(), from.get_u16()];
         let shift = [from.get_u8(), from.get_u8(), from.get_u8()];
         if !matches!(bits, 8 | 16 | 32) || !has_true_colour || shift.iter().any(|s| *s >= bits) {
-            return Err(broken("the client wants pixels of an unknown format"));
+            return Err(broken("the client requests an unknown pixel format"));
         }
         Ok(Self {
             bytes: usize::from(bits / 8),
@@ -210,7 +211,7 @@ pub(crate) fn next_message(sent: &mut BytesMut) -> io::Result<Option<Message>> {
 fn cut_text_length(mut bytes: &[u8]) -> io::Result<usize> {
     let length = usize::try_from(bytes.get_u32()).unwrap_or(usize::MAX);
     if length > CUT_TEXT_MAX {
-        return Err(broken("the client pastes too much"));
+        return Err(broken("the client pasted too much text"));
     }
     Ok(length)
 }

@@ -156,7 +156,7 @@ fn hint(error: &Error) -> Option<String> {
         return Some(hint.to_owned());
     }
     if text.contains("is locked") || kind == Some(ErrorKind::Busy) {
-        let hint = "another task works on it: 'ostler task list --running' shows which";
+        let hint = "another task has locked it: see 'ostler task list --running'";
         return Some(hint.to_owned());
     }
     if text.contains("snapshot '") && text.ends_with("does not exist") {
@@ -173,14 +173,14 @@ fn hint(error: &Error) -> Option<String> {
     }
     match kind? {
         ErrorKind::NotFound if text.starts_with("storage") => {
-            Some("'pvesm status' shows which storages there are".to_owned())
+            Some("'pvesm status' lists the storages".to_owned())
         }
         ErrorKind::NotFound if text.contains("qemu-server/") => {
-            Some("'ostler vm list' shows which machines there are".to_owned())
+            Some("'ostler vm list' lists the machines".to_owned())
         }
-        ErrorKind::Unauthenticated => Some("this command is for root".to_owned()),
+        ErrorKind::Unauthenticated => Some("this command needs root".to_owned()),
         ErrorKind::NotImplemented => Some("'ostler api-dump' prints all operations".to_owned()),
-        ErrorKind::Bug => Some("this is a mistake in Ostler: please report it".to_owned()),
+        ErrorKind::Bug => Some("this is a bug in Ostler: please report it".to_owned()),
         _ => None,
     }
 }

@@ -140,7 +140,7 @@ fn pvesh_page() -> String {
 fn pveversion_page() -> String {
     let mut page = Page::new(
         "pveversion",
-        "the version of the API, and what it stands on",
+        "the version of the API, and of the programs in use",
     );
     page.section("SYNOPSIS");
     page.text("pveversion [--verbose]");
@@ -178,7 +178,7 @@ fn own(ostler: &clap::Command) -> String {
     page.section("COMMANDS");
     let names: Vec<&str> = PROGRAMS.iter().map(|program| program.name).collect();
     let also = format!(
-        "pvesh, pveversion, {} are commands of it too, with pages of their own.",
+        "pvesh, pveversion, {} are also commands of it, with man pages of their own.",
         names.join(", ")
     );
     page.text(&also);

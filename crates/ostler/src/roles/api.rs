@@ -42,7 +42,7 @@ fn allow_descriptors() {
         maximum: limits.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!(%error, "the limit on open files stays");
+        warn!(%error, "cannot raise the limit of open files");
     }
 }
 

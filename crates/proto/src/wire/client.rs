@@ -301,9 +301,6 @@ fn closed() -> Error {
 fn unexpected(reply: Reply) -> Error {
     match reply {
         Reply::Error(error) => error,
-        _ => Error::new(
-            ErrorKind::Bug,
-            "the node agent answered something else than was asked",
-        ),
+        _ => Error::new(ErrorKind::Bug, "the node agent sent an unexpected answer"),
     }
 }

@@ -24,11 +24,11 @@ pub const ANSWER_LIMIT: usize = 128 << 20;
 pub enum FrameError {
     #[error("the connection failed")]
     Io(#[from] io::Error),
-    #[error("a frame of {0} bytes is longer than is allowed")]
+    #[error("a frame of {0} bytes exceeds the limit")]
     TooLong(usize),
     #[error("descriptors cannot be passed over this connection")]
     NoDescriptors,
-    #[error("a frame is not the JSON that was expected")]
+    #[error("a frame does not have the expected JSON")]
     Malformed(#[from] serde_json::Error),
 }
 

@@ -251,7 +251,7 @@ impl<S: Service, T: Transport> Asked<S, T> {
             return;
         }
         if self.work.len() >= IN_FLIGHT {
-            let error = Error::new(ErrorKind::TooMany, "the node agent has too much to do");
+            let error = Error::new(ErrorKind::TooMany, "the node agent has too many requests");
             return reply(&self.writer, id, Reply::Error(error)).await;
         }
         let is_abandonable = match &ask {

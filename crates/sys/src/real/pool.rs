@@ -193,7 +193,7 @@ impl State {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "how long a thread of this process hangs is no matter of the node's clock"
+    reason = "measures threads of this process, independent of the node's clock"
 )]
 fn now() -> Instant {
     Instant::now()

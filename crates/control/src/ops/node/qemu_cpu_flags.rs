@@ -41,7 +41,7 @@ const FLAGS: [(&str, &str, &str); 12] = [
         "md_clear",
         "Shows Intel guests that buffers can be cleared.",
     ),
-    ("nested-virt", "", "Lets a guest run guests of its own."),
+    ("nested-virt", "", "Lets a guest run nested guests."),
     (
         "pcid",
         "pcid",

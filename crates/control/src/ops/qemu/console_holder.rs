@@ -57,7 +57,7 @@ impl Watch {
         loop {
             changes.mark_unchanged();
             let Some(left) = self.may_still() else {
-                tracing::info!(holder = ?self.holder, "a console was taken away");
+                tracing::info!(holder = ?self.holder, "a console was closed: its caller lost access");
                 self.context.node.consoles.close(&self.console);
                 return;
             };

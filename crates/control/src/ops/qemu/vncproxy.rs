@@ -49,7 +49,8 @@ pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
 fn new_password() -> Result<String, Error> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
     let mut bytes = [0; 8];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::bug("there are no random numbers"))?;
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Error::bug("the system's random numbers are not available"))?;
     let letter = |byte: &u8| char::from(LETTERS[usize::from(byte % 64)]);
     Ok(bytes.iter().map(letter).collect())
 }

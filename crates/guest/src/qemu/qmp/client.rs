@@ -360,7 +360,7 @@ async fn read_all<R: AsyncRead + Unpin>(mut reader: BufReader<R>, shared: Arc<Sh
         match read_line(&mut reader, &mut line).await {
             Ok(true) => match parse(&line) {
                 Some(message) => shared.take(message),
-                None => tracing::warn!(bytes = line.len(), "QEMU said what is not QMP"),
+                None => tracing::warn!(bytes = line.len(), "QEMU sent an invalid QMP message"),
             },
             Ok(false) => break "QEMU closed it".to_owned(),
             Err(error) => break error.to_string(),

@@ -88,7 +88,7 @@ pub(super) async fn run(agent: &Agent, command: SnapshotCommand) -> Result<()> {
             yes,
             waiting,
         } => {
-            let question = format!("Bring VM {vmid} back to {name}? What it is now is lost.");
+            let question = format!("Roll VM {vmid} back to {name}? Its current state is lost.");
             if !yes && !confirm(&question)? {
                 bail!("VM {vmid} was left as it is");
             }

@@ -66,7 +66,8 @@ pub(super) const PAIRS: &[Pair] = &[
 /// clients look for `result.error`.
 async fn plain(op: &Op, vmid: VmId, name: &str) -> Result<Answer, Error> {
     let command = PlainCommand::from_api_name(name);
-    let command = command.ok_or_else(|| Error::bug(format!("no agent's command is '{name}'")))?;
+    let command =
+        command.ok_or_else(|| Error::bug(format!("no agent command is named '{name}'")))?;
     let mut agent = op.context.node.guest_agent(vmid).await?;
     let result = match agent.plain(command).await {
         Ok(result) => result,
