@@ -18,8 +18,8 @@
 //!
 //! **Invariants.** Nothing under `access/` is secret; everything secret is under `secret/`. No
 //! secret is printed, logged or held in a type whose `Debug` shows it. Evaluating a right reads
-//! nothing but the snapshot. A one-time code works once, also under simultaneous logins: its
-//! use is a commit with a precondition. A record that cannot be read grants nothing.
+//! nothing but the snapshot. A one-time code works once, also under simultaneous logins: its use is
+//! a commit with a precondition. A record that cannot be read grants nothing.
 
 pub mod acl;
 mod authority;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   a guest's agent, a storage   one of them by one caller │ one of them │ all by one caller │ all
-//!   the rest                     one caller, or one address where the operation is open to the world
+//!   the rest                     one caller, or one address for operations open to the world
 //! ```
 //!
 //! A request over a limit is refused at once, so that a caller who floods a resource, or waits for

@@ -7,8 +7,8 @@
 //!                                    └── long work: tasks::submit(node::tasks::…)
 //! ```
 //!
-//! **Invariant:** an operation never runs before its row's permission was evaluated here, in
-//! the agent. Checks by the caller's process do not count.
+//! **Invariant:** an operation never runs before its row's permission was evaluated here, in the
+//! agent. Checks by the caller's process do not count.
 
 mod context;
 mod dispatch;

@@ -6,8 +6,8 @@
 //!
 //! It creates no bridges: those are the administrator's.
 //!
-//! **Invariant:** when `attach` has returned, the device exists, is up and is a port of its
-//! bridge; when it fails, the task's undo removes the device by its planned name.
+//! **Invariant:** when `attach` has returned, the device exists, is up and is a port of its bridge;
+//! when it fails, the task's undo removes the device by its planned name.
 
 mod limit;
 

@@ -10,9 +10,9 @@
 //!   other agents ┘ Answer{data, …} or model::Error            └─► tasks
 //! ```
 //!
-//! **Invariant:** the table is the single source of routing, validation, permissions,
-//! documentation and the generated command line. A row is data; its function lives in `control`
-//! (or, for what the api answers from its index, in `http`) and a test pairs them.
+//! **Invariant:** the table is the single source of routing, validation, permissions, documentation
+//! and the generated command line. A row is data; its function lives in `control` (or, for what the
+//! api answers from its index, in `http`) and a test pairs them.
 //!
 //! It is not the public wire: status lines, envelopes and cookies are `http`'s alone.
 

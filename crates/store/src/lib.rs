@@ -7,13 +7,12 @@
 //! ```
 //!
 //! It is a small map from keys to bytes with revisions. It is not a database: no queries, no
-//! transactions that read, no locks. The
-//! crates above decide what is stored under which key.
+//! transactions that read, no locks. The crates above decide what is stored under which key.
 //!
 //! **Invariants.** A commit happens wholly or not at all and has one revision, larger than all
-//! before it. A list shows the map at one revision. A watch sees every change after its
-//! revision once and in order, or says `Compacted`. A lease ends not before its time. One
-//! conformance suite (`conformance`) holds every backend to these.
+//! before it. A list shows the map at one revision. A watch sees every change after its revision
+//! once and in order, or says `Compacted`. A lease ends not before its time. One conformance suite
+//! (`conformance`) holds every backend to these.
 
 mod check;
 pub mod conformance;

@@ -8,9 +8,9 @@
 //!   cgroup v1 …
 //! ```
 //!
-//! **Invariants.** All other crates change the host only through this one. Unsafe code lives
-//! here only (and in the one file of `auth` that calls PAM). A process that must outlive us
-//! is started in a scope, and the scope shows whether it runs.
+//! **Invariants.** All other crates change the host only through this one. Unsafe code lives here
+//! only (and in the one file of `auth` that calls PAM). A process that must outlive us is started
+//! in a scope, and the scope shows whether it runs.
 
 mod clock;
 mod command;

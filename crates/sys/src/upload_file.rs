@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   UploadFile::new(file) ─┬─ given ──► the other process writes, then closes it (or dies)
-//!                          └─ kept  ──► shows when that has happened, by a lock that only `given` holds
+//!                          └─ kept  ──► shows when, by a lock that only `given` holds
 //! ```
 
 use std::io;

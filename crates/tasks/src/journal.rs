@@ -5,9 +5,9 @@
 //!                      └ one write and one sync for all lines that come at the same time
 //! ```
 //!
-//! A new file is started when the engine is opened and when the old one is long. It begins with
-//! the states of unfinished tasks. Nothing is ever added to a file of an earlier run: its
-//! last line may be incomplete.
+//! A new file is started when the engine is opened and when the old one is long. It begins with the
+//! states of unfinished tasks. Nothing is ever added to a file of an earlier run: its last line may
+//! be incomplete.
 
 use std::collections::{BTreeMap, HashMap};
 

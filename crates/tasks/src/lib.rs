@@ -14,10 +14,10 @@
 //! It knows nothing of guests: a task is a type with steps (`Task`, `Step`), and what the steps
 //! work on is the task's `Node`.
 //!
-//! **Invariants.** The name of everything that a step creates is in the journal before it is created.
-//! A task that was acknowledged ends, or is visibly `stuck`; it is never lost. The queue for an
-//! object is bounded in length and in time. Work that must go on when the disk is full has reserved space.
-//! Only the engine writes below its directory.
+//! **Invariants.** The name of everything that a step creates is in the journal before it is
+//! created. A task that was acknowledged ends, or is visibly `stuck`; it is never lost. The queue
+//! for an object is bounded in length and in time. Work that must go on when the disk is full has
+//! reserved space. Only the engine writes below its directory.
 
 mod archive;
 mod context;

@@ -4,11 +4,11 @@
 //!   Faults ── counts every call and breaks one of them
 //!     ├── FakeHost      files, processes, scopes, links in memory; programs by handlers
 //!     └── FaultyStore   any store, failing at a chosen call
-//!   walk ── runs a task once for every call it makes and every way that call can break
+//!   sweep_faults ── runs a task once for every call it makes and every way that call can break
 //! ```
 //!
-//! A fake keeps the contract of its trait, and passes the same
-//! conformance tests as the real implementation, if there are any.
+//! A fake keeps the contract of its trait, and passes the same conformance tests as the real
+//! implementation, if there are any.
 
 mod clock;
 pub mod fault_sweep;

@@ -1,5 +1,5 @@
-//! A terminal over VNC: the output of a serial line appears on a text screen, and the keys of
-//! a VNC client go to the line. For guests whose display is a serial port.
+//! A terminal over VNC: the output of a serial line appears on a text screen, and the keys of a VNC
+//! client go to the line. For guests whose display is a serial port.
 //!
 //! ```text
 //!   VNC client ◄── rfb: RFB 3.8, VNC authentication, raw pixels ──► session ◄──► line

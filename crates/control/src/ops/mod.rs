@@ -71,7 +71,8 @@ pub type Handler = fn(Op) -> Done;
 /// Pairs a row's name with its function.
 pub type Pair = (&'static str, Handler);
 
-/// `pair!("user_list", user_list::user_list)`: boxes the async function behind a plain function pointer.
+/// `pair!("user_list", user_list::user_list)`: boxes the async function behind a plain function
+/// pointer.
 macro_rules! pair {
     ($name:literal, $function:path) => {
         (

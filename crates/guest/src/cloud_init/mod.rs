@@ -9,9 +9,9 @@
 //! Two layouts: NoCloud (label `cidata`) and OpenStack's config drive (label `config-2`). Their
 //! content is what Proxmox VE writes, so images made for it find the files that they expect.
 //!
-//! **Invariants:** the same configuration gives the same files. The instance id is a hash of
-//! them, so a guest repeats its first-boot work exactly when something has changed.
-//! A user's text cannot end the line or the scalar that contains it.
+//! **Invariants:** the same configuration gives the same files. The instance id is a hash of them,
+//! so a guest repeats its first-boot work exactly when something has changed. A user's text cannot
+//! end the line or the scalar that contains it.
 
 mod dns;
 mod eni;

@@ -8,8 +8,7 @@
 //!              file-scsi0    the file, block device or passed descriptor
 //! ```
 //!
-//! The backing images of a layer are `fmt-scsi0-1`, `fmt-scsi0-2`, … with
-//! their files.
+//! The backing images of a layer are `fmt-scsi0-1`, `fmt-scsi0-2`, … with their files.
 //!
 //! The throttle is there without limits too, so that limits can be set while the guest runs. A
 //! CD-ROM has none; its `drive-…` is the format.

@@ -1,5 +1,5 @@
-//! The options of a virtual machine: their schemas, and typed views of those that are more than
-//! a number or a flag.
+//! The options of a virtual machine: their schemas, and typed views of those that are more than a
+//! number or a flag.
 //!
 //! ```text
 //!   OPTIONS           all options, in groups of `Field`; the operation table takes them whole
@@ -7,8 +7,8 @@
 //!   DriveSlot         scsi0, virtio3, ide2, …: bus and index
 //! ```
 //!
-//! Names, types, limits and enumerations are those of Proxmox VE's published schema. A VM's
-//! command line is not built here but in the crate `guest`.
+//! Names, types, limits and enumerations are those of Proxmox VE's published schema. A VM's command
+//! line is not built here but in the crate `guest`.
 //!
 //! **Invariant:** `T::parse(x.print()) == x` for every value of every view, and a view holds
 //! nothing that its schema refuses.

@@ -6,10 +6,9 @@
 //!   watches ◄── recent commits in memory, else from state.db
 //! ```
 //!
-//! **Invariants.** One process has the file open (`file`). An answer is given after the fsync.
-//! A commit whose outcome is unknown stops the store until it is opened again, because only
-//! then is it decided (`failure`). A process that finds the file replaced does
-//! not write to it.
+//! **Invariants.** One process has the file open (`file`). An answer is given after the fsync. A
+//! commit whose outcome is unknown stops the store until it is opened again, because only then is
+//! it decided (`failure`). A process that finds the file replaced does not write to it.
 
 mod apply;
 mod failure;

@@ -7,11 +7,10 @@
 //! ```
 //!
 //! If that unit does not run, `<root>` is at the top. The agent's own unit cannot be used: a
-//! restarted unit cannot enter a group that has groups below it, and
-//! guests outlive the agent.
+//! restarted unit cannot enter a group that has groups below it, and guests outlive the agent.
 //!
-//! **Invariants:** processes are only in leaves, so every group above can have controllers.
-//! A scope is found in either place: one from before the unit ran is not created again.
+//! **Invariants:** processes are only in leaves, so every group above can have controllers. A scope
+//! is found in either place: one from before the unit ran is not created again.
 
 use std::fs;
 use std::io;

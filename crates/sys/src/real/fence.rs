@@ -6,9 +6,9 @@
 //!              ─ leaves the old root ─ limits ─ another user, one capability, no way to get more
 //! ```
 //!
-//! The remaining capability overrides file modes, and only the files of the fence are
-//! there. With NFS, FUSE and 9P a server checks the uid, and ignores capabilities: for their
-//! files the program keeps uid 0, without root's other rights.
+//! The remaining capability overrides file modes, and only the files of the fence are there. With
+//! NFS, FUSE and 9P a server checks the uid, and ignores capabilities: for their files the program
+//! keeps uid 0, without root's other rights.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;

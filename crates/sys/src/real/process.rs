@@ -148,8 +148,8 @@ impl RealHost {
             .unwrap_or(0);
         let mut moved = vec![-1; descriptors.len()];
         // SAFETY: between fork and exec only async-signal-safe calls are made (fcntl, dup2,
-        // setgroups, setgid, setuid, unshare, and system calls for a fence) and nothing is allocated. The descriptors live in the closure,
-        // so their numbers are valid.
+        // setgroups, setgid, setuid, unshare, and system calls for a fence) and nothing is allocated.
+        // The descriptors live in the closure, so their numbers are valid.
         unsafe {
             child.pre_exec(move || {
                 // First to unused numbers, so that no source is overwritten.

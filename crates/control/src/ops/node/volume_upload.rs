@@ -7,8 +7,8 @@
 //!   Ask::Do with tmpfilename ────────────► volume_upload: the task imgcopy
 //! ```
 //!
-//! `tmpfilename` is a parameter of the schema, in which Proxmox VE's proxy passes the file
-//! to its daemon. Here it is an id that only the agent and the api know.
+//! `tmpfilename` is a parameter of the schema, in which Proxmox VE's proxy passes the file to its
+//! daemon. Here it is an id that only the agent and the api know.
 
 use std::path::Path;
 

@@ -7,8 +7,8 @@
 //!   frames ◄────────────────► bytes ◄── descriptor ─── the guest's socket, connected
 //! ```
 //!
-//! The api keeps its connection to the agent open as long as the console, which is how the
-//! agent notices the end. The agent hangs up when the caller loses access (`console_holder`).
+//! The api keeps its connection to the agent open as long as the console, which is how the agent
+//! notices the end. The agent hangs up when the caller loses access (`console_holder`).
 
 use guest::Sockets;
 use model::{Error, VmId};

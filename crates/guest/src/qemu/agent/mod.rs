@@ -8,10 +8,10 @@
 //!            is thrown away
 //! ```
 //!
-//! The channel has no connections: the agent still answers earlier commands of other
-//! clients. **Every connection therefore begins with a handshake that no other answer can
-//! match, and ends with the first command whose answer was not read to its end.** One command is
-//! in progress at a time; the caller must serialize them.
+//! The channel has no connections: the agent still answers earlier commands of other clients.
+//! **Every connection therefore begins with a handshake that no other answer can match, and ends
+//! with the first command whose answer was not read to its end.** One command is in progress at a
+//! time; the caller must serialize them.
 //!
 //! All data comes from a guest and is not trusted.
 

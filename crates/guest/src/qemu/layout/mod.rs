@@ -2,8 +2,8 @@
 //!
 //! **Invariant:** a layout that was in a release is never edited. A guest that was started with
 //! version 1 finds its devices at the same addresses after a migration to a newer Ostler, and
-//! Windows does not see new hardware after an update. Any change that a guest could notice
-//! needs a version 2.
+//! Windows does not see new hardware after an update. Any change that a guest could notice needs a
+//! version 2.
 
 mod address;
 mod devices;

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A connection has any number of callers, and any number of commands may wait at once; answers
-//! find their command by id. A caller who gives up disturbs none of the others. When the
-//! connection is lost, each waiting command and each later one fails.
+//! find their command by id. A caller who gives up disturbs none of the others. When the connection
+//! is lost, each waiting command and each later one fails.
 
 mod client;
 mod commands;

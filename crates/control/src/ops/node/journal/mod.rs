@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   does the host keep a journal? ─┬─ yes ─► system: journalctl
-//!                                  └─ no  ─► own: events of this agent, starts and ends of its tasks
+//!                                  └─ no  ─► own: the agent's events, starts and ends of tasks
 //! ```
 
 mod own;
