@@ -104,7 +104,7 @@ async fn a_long_answer_comes_whole_or_as_an_error() {
     assert_eq!(large.data.as_str().unwrap().len(), FRAME_LIMIT * 2);
     let error = served.client.request(request("too large")).await;
     let text = error.unwrap_err().message;
-    assert!(text.ends_with("bytes is longer than is allowed"), "{text}");
+    assert!(text.ends_with("bytes exceeds the limit"), "{text}");
     served.client.request(request("echo")).await.unwrap();
 }
 
