@@ -1,6 +1,6 @@
 //! The agent's file on a guest that it started, so that its successor can take the guest over.
 
-use model::VmId;
+use model::{VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 
 use crate::qemu::{RunningAs, RuntimePaths, VmConfig};
@@ -52,6 +52,11 @@ pub struct RunFile {
     /// The uid and gid of the process; none in files from before each guest had its own.
     #[serde(default)]
     pub user: Option<(u32, u32)>,
+    /// What is attached for it, to be let go when it has ended, and the epoch it was attached in.
+    #[serde(default)]
+    pub volumes: Vec<VolumeId>,
+    #[serde(default)]
+    pub epoch: u64,
 }
 
 impl RunFile {
@@ -87,6 +92,8 @@ mod tests {
             running_as: plan(&config, &qemu, Accel::Tcg).unwrap(),
             sockets: Sockets::new(&config, &RuntimePaths::new("/run/ostler/guests/100")),
             user: Some((1_879_048_292, 1_879_048_292)),
+            volumes: vec!["local:100/vm-100-disk-0.raw".parse().unwrap()],
+            epoch: 1,
         };
         let text = serde_json::to_string(&file).unwrap();
         let read: RunFile = serde_json::from_str(&text).unwrap();
@@ -94,7 +101,9 @@ mod tests {
         assert!(read.is_of("b", 7, 9) && !read.is_of("c", 7, 9) && !read.is_of("b", 7, 8));
         // A guest from before guests had users of their own continues to run.
         let mut earlier: serde_json::Value = serde_json::from_str(&text).unwrap();
-        earlier.as_object_mut().unwrap().remove("user");
+        for later in ["user", "volumes", "epoch"] {
+            earlier.as_object_mut().unwrap().remove(later);
+        }
         let earlier: RunFile = serde_json::from_value(earlier).unwrap();
         assert_eq!((earlier.user, earlier.pid), (None, 7));
         let serial = (1, "/run/ostler/guests/100/serial1.sock".to_owned());

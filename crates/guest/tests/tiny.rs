@@ -76,12 +76,14 @@ fn overlay(image: &Path, directory: &Path) -> BlockSpec {
         .status()
         .expect("qemu-img");
     assert!(made.success());
-    let spec = |path: &Path, backing: Option<BlockSpec>| BlockSpec {
-        source: BlockSource::Path(path.display().to_string()),
-        format: BlockFormat::Qcow2,
-        read_only: backing.is_none(),
-        can_discard: backing.is_some(),
-        backing: backing.map(Box::new),
+    let spec = |path: &Path, backing: Option<BlockSpec>| {
+        let source = BlockSource::File(path.display().to_string());
+        BlockSpec {
+            read_only: backing.is_none(),
+            can_discard: backing.is_some(),
+            backing: backing.map(Box::new),
+            ..BlockSpec::new(source, BlockFormat::Qcow2)
+        }
     };
     spec(&overlay, Some(spec(&backing, None)))
 }

@@ -21,24 +21,47 @@ impl BlockFormat {
     }
 }
 
-/// Where an image is. A descriptor is for images that the guest's user must not be able to open
-/// by name; the number is that of the descriptor in the QEMU process.
+/// Where an image is; QEMU's driver follows from it. A descriptor is for images that the guest's
+/// user must not be able to open by name; the number is that of the descriptor in the QEMU process.
+///
+/// What is reached over a network gets variants of its own here (RBD, NBD, iSCSI), with the driver
+/// that makes them; their secrets are not in it, but objects that QEMU is given beside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BlockSource {
-    /// An absolute path. QEMU changes its directory, and a relative one breaks every migration.
-    Path(String),
+    /// A file by its absolute path. QEMU changes its directory, and a relative one breaks every
+    /// migration.
+    File(String),
+    /// A block device of the host by its absolute path, which is no link.
+    Device(String),
+    /// A file that is open.
     Descriptor(i32),
-    /// A device of the host by descriptor: QEMU opens it with its device driver, not as a file.
+    /// A block device that is open.
     DeviceDescriptor(i32),
 }
 
 impl BlockSource {
-    /// The location to give QEMU for an image that was opened as this descriptor.
+    /// What an administrator names by its path: devices are below `/dev`.
+    pub fn at(path: String) -> Self {
+        match path.starts_with("/dev/") {
+            true => Self::Device(path),
+            false => Self::File(path),
+        }
+    }
+
+    /// The path of what is not open yet.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::File(path) | Self::Device(path) => Some(path),
+            Self::Descriptor(_) | Self::DeviceDescriptor(_) => None,
+        }
+    }
+
+    /// The same, once it was opened under this number.
     pub fn opened(&self, number: i32) -> Self {
         match self {
-            Self::Path(path) if path.starts_with("/dev/") => Self::DeviceDescriptor(number),
-            _ => Self::Descriptor(number),
+            Self::File(_) | Self::Descriptor(_) => Self::Descriptor(number),
+            Self::Device(_) | Self::DeviceDescriptor(_) => Self::DeviceDescriptor(number),
         }
     }
 }
@@ -51,6 +74,10 @@ pub struct BlockSpec {
     pub read_only: bool,
     /// True where the storage can punch holes, so that a guest's discard frees space.
     pub can_discard: bool,
+    /// How many bytes of a raw image are used, from its beginning; all where nothing is said. A
+    /// device may be larger than what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
     /// The backing image. None for an image that stands alone, even if its header names a backing
     /// file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +85,18 @@ pub struct BlockSpec {
 }
 
 impl BlockSpec {
+    /// An image that stands for itself, to be written to.
+    pub fn new(source: BlockSource, format: BlockFormat) -> Self {
+        Self {
+            source,
+            format,
+            read_only: false,
+            can_discard: true,
+            length: None,
+            backing: None,
+        }
+    }
+
     /// The image and its backing chain, top first.
     pub fn layers(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |layer| layer.backing.as_deref())

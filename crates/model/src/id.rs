@@ -234,8 +234,9 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A volume on a storage, written `storage:name`. The storage type defines the form of the name
-/// (`local:100/vm-100-disk-0.qcow2`, `local:iso/debian.iso`).
+/// A volume on a storage, written `storage:name`. What the name means is for the storage's type to
+/// say (`local:100/vm-100-disk-0.qcow2`, `thin:vm-100-disk-0`); here it is only kept from leading
+/// out of its storage.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VolumeId {
@@ -259,51 +260,6 @@ impl VolumeId {
 
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The part of the name that locates the image. The name of a linked clone contains its base's
-    /// (`100/base-100-disk-0.raw/101/vm-101-disk-0.qcow2`), which is not needed to find it.
-    pub fn image(&self) -> &str {
-        let mut slashes = self.name.rmatch_indices('/');
-        match (slashes.next(), slashes.next()) {
-            (Some(_), Some((at, _))) => &self.name[at + 1..],
-            _ => &self.name,
-        }
-    }
-
-    /// The base of a linked clone, taken from its name.
-    pub fn base(&self) -> Option<Self> {
-        let through = self.name.strip_suffix(self.image())?;
-        let name = through.strip_suffix('/')?.to_owned();
-        let storage = self.storage.clone();
-        Some(Self { storage, name })
-    }
-
-    /// Whether two names are of the same image.
-    pub fn is_same_image(&self, other: &Self) -> bool {
-        self.storage == other.storage && self.image() == other.image()
-    }
-
-    /// Whether this is a layer directly on that image, by its name.
-    pub fn is_layer_on(&self, base: &Self) -> bool {
-        let through = self.base();
-        through.is_some_and(|through| through.is_same_image(base))
-    }
-
-    /// The guest that the volume was made for, by its name; none for shared volumes. In the name of
-    /// a linked clone the last part counts.
-    pub fn owner(&self) -> Option<VmId> {
-        let shared = ["iso", "vztmpl", "snippets", "import", "backup"];
-        let mut parts = self.name.rsplit('/');
-        let file = parts.next()?;
-        let folder = parts.next();
-        if folder.is_some_and(|folder| shared.contains(&folder)) {
-            return None;
-        }
-        let numbered = ["vm-", "base-", "subvol-", "basevol-"]
-            .into_iter()
-            .find_map(|prefix| file.strip_prefix(prefix)?.split_once('-')?.0.parse().ok());
-        numbered.or_else(|| folder?.parse().ok())
     }
 }
 
@@ -373,35 +329,5 @@ mod tests {
         }
         let volume: VolumeId = "local:100/vm-100-disk-0.qcow2".parse().unwrap();
         assert_eq!(volume.name(), "100/vm-100-disk-0.qcow2");
-    }
-
-    #[test]
-    fn a_linked_clone_is_known_by_both_its_names() {
-        let volume = |text: &str| text.parse::<VolumeId>().unwrap();
-        let base = volume("local:100/base-100-disk-0.raw");
-        let long = volume("local:100/base-100-disk-0.raw/101/vm-101-disk-0.qcow2");
-        let short = volume("local:101/vm-101-disk-0.qcow2");
-        assert!(long.is_same_image(&short) && !long.is_same_image(&base));
-        assert!(long.is_layer_on(&base) && !short.is_layer_on(&base) && !base.is_layer_on(&base));
-        assert!(!long.is_layer_on(&volume("other:100/base-100-disk-0.raw")));
-    }
-
-    #[test]
-    fn a_volume_says_whose_it_is() {
-        for (volume, owner) in [
-            ("local:100/vm-100-disk-0.qcow2", Some(100)),
-            (
-                "local:100/base-100-disk-0.qcow2/101/vm-101-disk-0.qcow2",
-                Some(101),
-            ),
-            ("local:100/brought.raw", Some(100)),
-            ("lvm:vm-100-disk-0", Some(100)),
-            ("local:iso/vm-100-disk-0.iso", None),
-            ("local:import/vm-100-disk-0.raw", None),
-            ("lvm:something", None),
-        ] {
-            let volume: VolumeId = volume.parse().unwrap();
-            assert_eq!(volume.owner().map(VmId::get), owner, "{volume}");
-        }
     }
 }

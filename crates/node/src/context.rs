@@ -12,6 +12,7 @@ use sys::SharedHost;
 use crate::host::packages::{Changelogs, Updates};
 use crate::qemu::kvm::Kvm;
 use crate::qemu::programs::Programs;
+use crate::volumes::drivers::Drivers;
 use crate::{
     AgentTurns, Consoles, Events, GuestUids, Paths, Records, Running, StatusBoard, Uploads,
 };
@@ -42,6 +43,7 @@ pub struct NodeContext {
     pub paths: Paths,
     pub records: Records,
     pub host: SharedHost,
+    pub drivers: Drivers,
     pub clock: Arc<dyn Clock>,
     pub authority: Arc<Authority>,
     pub guest_user: Option<(u32, u32)>,
@@ -74,6 +76,7 @@ impl NodeContext {
         Arc::new(Self {
             events: Events::new(options.clock.clone()),
             consoles: Consoles::new(options.clock.clone()),
+            drivers: Drivers::new(options.host.clone()),
             programs: Programs::new(options.host.clone()),
             records: Records::new(options.store, options.name.clone()),
             kvm: Kvm::new(
@@ -112,13 +115,21 @@ impl NodeContext {
         Ok(None)
     }
 
-    /// Opens a storage that this node may use.
+    /// The driver of a storage that this node may use.
     pub async fn storage(&self, id: &StorageId) -> Result<Arc<dyn Storage>, Error> {
-        let config = self.records.storage(id).await?;
-        if !config.is_enabled_on(&self.name) {
+        let entry = self.records.storage(id).await?;
+        if !entry.config.is_enabled_on(&self.name) {
             let text = format!("storage '{id}' is not available on node '{}'", self.name);
             return Err(Error::unavailable(text));
         }
-        Ok(storage::open(config, self.host.clone()))
+        Ok(self.drivers.of(&entry))
+    }
+
+    /// The drivers of all storages that this node may use.
+    pub async fn storages(&self) -> Result<Vec<Arc<dyn Storage>>, Error> {
+        let mut entries = self.records.storages().await?;
+        self.drivers.retain(&entries);
+        entries.retain(|entry| entry.config.is_enabled_on(&self.name));
+        Ok(entries.iter().map(|entry| self.drivers.of(entry)).collect())
     }
 }

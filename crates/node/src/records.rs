@@ -4,9 +4,11 @@ use model::{
     Busy, Error, ErrorKind, GuestKind, GuestRecord, NodeName, Record, RecordError, StorageId, Upid,
     VmId,
 };
-use storage::StorageConfig;
+use storage::{StorageConfig, VolumeNames};
 use store::list_all;
 use store::{Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, StoreError};
+
+use crate::Edit;
 
 /// The key of a guest's record.
 pub fn guest_key(vmid: VmId) -> Key {
@@ -28,6 +30,14 @@ pub fn storage_key(id: &StorageId) -> Key {
 pub struct GuestEntry {
     pub record: Record<GuestRecord>,
     /// The commit that last wrote it; what a change is held against.
+    pub modified: Revision,
+}
+
+/// A storage's record as it was read.
+#[derive(Debug, Clone)]
+pub struct StorageEntry {
+    pub config: StorageConfig,
+    /// The commit that last wrote it; a driver is kept for as long as this stays.
     pub modified: Revision,
 }
 
@@ -258,24 +268,39 @@ impl Records {
     }
 
     /// All storages, by id.
-    pub async fn storages(&self) -> Result<Vec<StorageConfig>, Error> {
+    pub async fn storages(&self) -> Result<Vec<StorageEntry>, Error> {
         let prefix = Prefix::below("storage").expect("a constant that is a key");
         let (entries, _) = list_all(&*self.store, &prefix, self.read).await?;
-        let decode = |entry: &Entry| Record::decode(&entry.value).map(|record| record.data);
-        entries
-            .iter()
-            .map(|entry| decode(entry).map_err(unreadable))
-            .collect()
+        entries.iter().map(decode_storage).collect()
     }
 
-    pub async fn storage(&self, id: &StorageId) -> Result<StorageConfig, Error> {
+    pub async fn storage(&self, id: &StorageId) -> Result<StorageEntry, Error> {
         let (entry, _) = self.store.get(&storage_key(id), self.read).await?;
         let missing = || Error::not_found(format!("storage '{id}' does not exist"));
-        let entry = entry.ok_or_else(missing)?;
-        Ok(Record::<StorageConfig>::decode(&entry.value)
-            .map_err(unreadable)?
-            .data)
+        decode_storage(&entry.ok_or_else(missing)?)
     }
+
+    /// What the names of volumes mean, for an edit that has to do with volumes.
+    pub(crate) async fn names_for(&self, edit: &Edit) -> Result<VolumeNames, Error> {
+        match edit.touches_volumes() {
+            true => self.volume_names().await,
+            false => Ok(VolumeNames::default()),
+        }
+    }
+
+    /// What the names of all volumes mean now.
+    pub async fn volume_names(&self) -> Result<VolumeNames, Error> {
+        let storages = self.storages().await?;
+        Ok(VolumeNames::of(storages.iter().map(|entry| &entry.config)))
+    }
+}
+
+fn decode_storage(entry: &Entry) -> Result<StorageEntry, Error> {
+    let record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
+    Ok(StorageEntry {
+        config: record.data,
+        modified: entry.modified,
+    })
 }
 
 fn decode_guest(entry: &Entry) -> Result<GuestEntry, Error> {

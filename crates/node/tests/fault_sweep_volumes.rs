@@ -64,7 +64,10 @@ async fn node<T>(make: impl Fn(&NodeContext) -> T + Send + Sync + 'static) -> No
     host.write(IMAGE.as_ref(), b"x", 0o600).await.unwrap();
     let plain: SharedStore = Arc::new(MemoryStore::new(Arc::new(HastyClock::default())));
     let local = storage::local("/var/lib/vz");
-    let commit = Commit::new().put(storage_key(&local.id), Record::new(local).encode().unwrap());
+    let commit = Commit::new().put(
+        storage_key(local.id()),
+        Record::new(local).encode().unwrap(),
+    );
     plain.commit(commit).await.unwrap();
     Node {
         host,
@@ -191,8 +194,9 @@ async fn an_image_that_is_there_stays_as_it_is() {
 
 #[tokio::test]
 async fn volume_delete() {
-    let delete = |_: &NodeContext| {
-        VolumeDelete::new("local:100/vm-100-disk-0.raw".parse().unwrap(), Some(vmid()))
+    let delete = |_: &NodeContext| VolumeDelete {
+        volume: "local:100/vm-100-disk-0.raw".parse().unwrap(),
+        owner: Some(vmid()),
     };
     let swept = sweep_faults(|| Box::pin(node(delete))).await;
     assert_all_broken(&swept, 12);

@@ -1,22 +1,25 @@
 //! What a storage answers when it cannot do what was asked.
 
-use model::{ErrorKind, StorageId};
+use model::{BlockFormat, ErrorKind, StorageId};
 use sys::SysError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    #[error("storage '{0}' does not exist")]
-    NoStorage(StorageId),
-    #[error("storage '{0}' is not available on this node")]
-    NotHere(StorageId),
     #[error("unable to activate storage '{storage}' - {reason}")]
     Inactive { storage: StorageId, reason: String },
     #[error("volume '{storage}:{name}' does not exist")]
     NoVolume { storage: StorageId, name: String },
     #[error("volume '{storage}:{name}' already exists")]
     Exists { storage: StorageId, name: String },
+    #[error("volume '{storage}:{name}' is in use")]
+    InUse { storage: StorageId, name: String },
     #[error("unable to parse volume name '{0}'")]
     BadName(String),
+    #[error("unsupported format '{}'", .0.as_str())]
+    BadFormat(BlockFormat),
+    /// What this volume, as it is, cannot be used for; the text says why.
+    #[error("{0}")]
+    Refused(String),
     #[error("storage '{storage}' does not support {what}")]
     Unsupported { storage: StorageId, what: String },
     #[error("no space left on storage '{0}'")]
@@ -34,11 +37,26 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Words a failure of the host; a full disk and one that does not answer have errors of their
+    /// own.
+    pub(crate) fn of(storage: &StorageId, source: SysError) -> Self {
+        let storage = storage.clone();
+        let program_full = matches!(&source, SysError::ProgramFailed { message, .. }
+            if message.contains("No space left on device"));
+        match source {
+            source if source.is_full() || program_full => Self::Full(storage),
+            SysError::Silent { .. } => Self::Silent(storage),
+            source => Self::Host { storage, source },
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoStorage(_) | Self::NotHere(_) | Self::NoVolume { .. } => ErrorKind::NotFound,
-            Self::Exists { .. } => ErrorKind::Conflict,
-            Self::BadName(_) | Self::Unsupported { .. } | Self::WrongChecksum { .. } => {
+            Self::NoVolume { .. } => ErrorKind::NotFound,
+            Self::Exists { .. } | Self::InUse { .. } | Self::BadName(_) | Self::BadFormat(_) => {
+                ErrorKind::Conflict
+            }
+            Self::Refused(_) | Self::Unsupported { .. } | Self::WrongChecksum { .. } => {
                 ErrorKind::Conflict
             }
             Self::Inactive { .. } | Self::Full(_) | Self::Silent(_) => ErrorKind::Unavailable,

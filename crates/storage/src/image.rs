@@ -149,7 +149,7 @@ pub async fn probe(
 
 /// Makes a qcow2 image of this size that shows what `backing` shows, which its header names with
 /// these words. The base is not opened.
-pub(crate) async fn create_layer(
+pub(crate) async fn create_overlay(
     host: &SharedHost,
     path: &Path,
     backing: &str,

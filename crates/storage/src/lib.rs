@@ -1,17 +1,23 @@
 //! Storages: where volumes are, what they are called, and how a guest opens them.
 //!
 //! ```text
-//!   record storage/local ──► StorageConfig ──► open() ──► dyn Storage
+//!   record storage/<id> ──► StorageConfig ──► open() ──► dyn Storage
 //!                                                           ├── dir      files in folders
-//!                                                           └── …        one module a type
-//!   node::tasks ── choose · allocate · block · free ─────────┘  through sys::Host
+//!                                                           └── lvmthin  thin volumes of LVM
+//!   node::tasks ── choose · allocate · attach · detach · free ──┘  through sys::Host
 //! ```
+//!
+//! Every storage has the core, `Storage`. What only some can do is a trait of its own, reached by
+//! an accessor: `FileVolumes`, `Snapshots`, `LinkedClones`. A driver is kept as long as its record
+//! stays as it is, so it may hold a lock and remember things.
 //!
 //! It decides nothing about guests and knows no task; it never writes the store.
 //!
 //! **Invariants.** A volume's name is chosen before the volume is made. Allocating never
-//! replaces what exists. No name leads out of its storage.
+//! replaces what exists. No name leads out of its storage. Every method may be repeated after it
+//! was cut off anywhere (`tests/conformance`).
 
+mod attach;
 mod checksum;
 mod config;
 mod content;
@@ -19,20 +25,27 @@ mod dir;
 mod error;
 mod header;
 mod image;
+mod kind;
+mod lvmthin;
+mod names;
 mod opened;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSpec, StorageId, UnixTime, VmId};
 use sys::{SharedHost, SpaceUsage};
 
+pub use attach::{AttachMode, Attacher};
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
-pub use config::{Preallocation, StorageConfig, StorageType};
+pub use config::{CommonConfig, DirSpec, LvmThinSpec, Preallocation, StorageConfig, StorageSpec};
 pub use content::ContentType;
 pub use error::StorageError;
 pub use header::{ImageHeader, header_of, inspect};
 pub use image::{Probed, probe};
+pub use kind::StorageType;
+pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
 
 /// A volume, as it is found.
@@ -61,17 +74,13 @@ pub trait Storage: Send + Sync + 'static {
     async fn activate(&self) -> Result<(), StorageError>;
 
     /// How full it is; also the test of whether it is there.
-    async fn space(&self) -> Result<SpaceUsage, StorageError>;
+    async fn status(&self) -> Result<SpaceUsage, StorageError>;
 
     /// All volumes of a kind, or of all kinds, by name. Sizes of images come from their headers.
     async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError>;
 
-    /// None where there is no such volume. `Invalid` where the name is none of this storage's.
-    async fn info(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError>;
-
-    /// What the name alone says of a volume: its content, format and owner. Makes and reads
-    /// nothing; sizes are 0. `BadName` where it is no name of this storage's.
-    fn describe_name(&self, name: &str) -> Result<VolumeInfo, StorageError>;
+    /// None where there is no such volume. `BadName` where the name is none of this storage's.
+    async fn stat(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError>;
 
     /// A name for a new image of this guest that no volume has and that is not in `taken`.
     /// Makes nothing: two callers may be given the same name, and one of them will then fail
@@ -83,12 +92,12 @@ pub trait Storage: Send + Sync + 'static {
         taken: &[String],
     ) -> Result<String, StorageError>;
 
-    /// The name of an image that a guest has one of: its memory, the data of cloud-init. Makes
-    /// nothing.
+    /// The name of the image of a guest that is called `vm-<vmid>-<what>`: its memory, the data of
+    /// cloud-init. Makes nothing.
     fn image_name(&self, owner: VmId, what: &str, format: BlockFormat) -> String;
 
-    /// Makes an image of `size` bytes that reads as zeros. `Exists` where there is one. A failure
-    /// leaves nothing.
+    /// Makes an image of at least `size` bytes that reads as zeros. `Exists` where there is one. A
+    /// failure leaves nothing.
     async fn allocate(
         &self,
         name: &str,
@@ -99,26 +108,30 @@ pub trait Storage: Send + Sync + 'static {
     /// Removes a volume with all that belongs to it. False where there was none.
     async fn free(&self, name: &str) -> Result<bool, StorageError>;
 
-    /// Changes an image's size while nobody has it open. May be repeated.
+    /// Makes an image at least this large. What QEMU has open it grows itself where the image is a
+    /// file; a device is grown here first.
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError>;
 
-    /// How a guest opens the image. The volume need not exist yet.
-    fn block(&self, name: &str, read_only: bool) -> Result<BlockSpec, StorageError>;
+    /// Gives an image another name, while nobody has it attached. May be repeated. `NoVolume` where
+    /// there is none of either name.
+    async fn rename(&self, from: &str, to: &str) -> Result<(), StorageError>;
 
-    /// The format of a new image where the caller names none.
-    fn default_format(&self) -> BlockFormat;
+    /// Makes a volume ready to be opened on this node, and says how it is opened, with all that it
+    /// is a linked clone of. May be repeated by the same attacher. A base is only attached to be
+    /// read.
+    async fn attach(
+        &self,
+        name: &str,
+        mode: AttachMode,
+        by: &Attacher,
+    ) -> Result<BlockSpec, StorageError>;
 
-    /// The formats that its images may have.
-    fn formats(&self) -> &'static [BlockFormat];
+    /// Takes back what `attach` did, once nobody else has the volume. Never attached, or gone, is
+    /// no error.
+    async fn detach(&self, name: &str, by: &Attacher) -> Result<(), StorageError>;
 
-    /// The format of a copy of an image where the caller names none: the original's, where it can
-    /// be had here.
-    fn format_of_copy(&self, original: BlockFormat) -> BlockFormat {
-        match self.formats().contains(&original) {
-            true => original,
-            false => self.default_format(),
-        }
-    }
+    /// Where an administrator finds a volume; it need not exist.
+    fn path(&self, name: &str) -> Result<PathBuf, StorageError>;
 
     /// Volumes that are plain files with names that people choose: iso, templates, snippets.
     fn files(&self) -> Option<&dyn FileVolumes>;
@@ -126,50 +139,59 @@ pub trait Storage: Send + Sync + 'static {
     /// Snapshots of its images; none where it has no way to make them.
     fn snapshots(&self) -> Option<&dyn Snapshots>;
 
-    /// Images that are layers on others; none where it has no such thing.
-    fn bases(&self) -> Option<&dyn Bases>;
+    /// Images that share with a base what they have not changed; none where it has no such thing.
+    fn linked_clones(&self) -> Option<&dyn LinkedClones>;
 }
 
-/// Images that others are layers on: the disks of templates, which nobody writes to any more.
+/// Linked clones: images on the disks of templates, which nobody writes to any more.
 #[async_trait]
-pub trait Bases: Send + Sync {
+pub trait LinkedClones: Send + Sync {
     /// What an image is called as a base. `BadName` where it is no guest's.
     fn base_name(&self, name: &str) -> Result<String, StorageError>;
 
-    /// Whether layers can be made on this image.
-    fn is_base(&self, name: &str) -> bool;
-
-    /// Refuses an image whose header names another base than its name does. A base is never
-    /// written, so its header can be relied on from then on.
+    /// Refuses an image that cannot become a base, with the reason.
     async fn check_fit_for_base(&self, name: &str) -> Result<(), StorageError>;
 
-    /// Gives an image another name, while nobody has it open. May be repeated. `NoVolume` where
-    /// there is none of either name.
-    async fn rename_image(&self, from: &str, to: &str) -> Result<(), StorageError>;
+    /// The format that linked clones have.
+    fn clone_format(&self) -> BlockFormat;
 
-    /// A name for a new layer on a base, as `choose_image_name` chooses it.
-    async fn choose_layer_name(
+    /// A name for a new clone of a base, as `choose_image_name` chooses it.
+    async fn choose_clone_name(
         &self,
         base: &str,
         owner: VmId,
         taken: &[String],
     ) -> Result<String, StorageError>;
 
-    /// Makes a layer, which shows what its base shows. `Exists` where there is one.
-    async fn create_layer(&self, name: &str) -> Result<(), StorageError>;
-
-    /// What an image is a layer on; none for one that stands for itself.
-    async fn backing(&self, name: &str) -> Result<Option<BlockSpec>, StorageError>;
+    /// Makes a clone, which shows what its base shows. `Exists` where there is one.
+    async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError>;
 }
 
-/// Snapshots of images that nobody has open; of those that QEMU has open, QEMU makes them.
+/// Who makes the snapshots of an image while a guest has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotMaker {
+    /// QEMU, inside of the image; the storage only while nobody has the image open.
+    Qemu,
+    /// The storage, at any time. Whoever writes to the image must have flushed and stand still.
+    Storage,
+}
+
+/// How a snapshot is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotSpec {
+    pub image: BlockSpec,
+    /// The snapshot's name inside of the image; none where the image is the snapshot.
+    pub inside: Option<String>,
+}
+
+/// Snapshots of images.
 #[async_trait]
 pub trait Snapshots: Send + Sync {
+    /// None where this image can have no snapshots.
+    fn maker(&self, name: &str) -> Option<SnapshotMaker>;
+
     /// Refuses an image that no program will be given: one that has its data elsewhere.
     async fn check_image(&self, name: &str) -> Result<(), StorageError>;
-
-    /// Whether this image can have snapshots.
-    fn can_snapshot(&self, name: &str) -> bool;
 
     /// The snapshots of an image, oldest first.
     async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError>;
@@ -177,42 +199,51 @@ pub trait Snapshots: Send + Sync {
     /// `Exists` where there is one of that name.
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
-    /// Makes the image what it was; later snapshots stay. May be repeated.
+    /// Makes the image what it was; later snapshots stay. Nobody has the image open. May be
+    /// repeated.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
     /// False where there was none.
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError>;
+
+    /// Makes a snapshot ready to be read. It stays as it is, whoever has the image open.
+    async fn attach_snapshot(
+        &self,
+        name: &str,
+        snapshot: &str,
+        by: &Attacher,
+    ) -> Result<SnapshotSpec, StorageError>;
+
+    /// Takes back what `attach_snapshot` did, as `detach` does.
+    async fn detach_snapshot(
+        &self,
+        name: &str,
+        snapshot: &str,
+        by: &Attacher,
+    ) -> Result<(), StorageError>;
 }
 
 /// Volumes that arrive as files.
-#[async_trait]
 pub trait FileVolumes: Send + Sync {
     /// The volume name of a file of this content, if the file name is allowed there.
     fn file_volume(&self, content: ContentType, file_name: &str) -> Result<String, StorageError>;
 
-    /// Where the volume's file is.
-    fn path(&self, name: &str) -> Result<std::path::PathBuf, StorageError>;
+    /// The folder of it all. A file without a name yet is made here.
+    fn root(&self) -> &Path;
 
-    /// The folder for files that are still arriving; on the same file system as the volumes, so
-    /// that `adopt` only renames.
-    fn uploads(&self) -> std::path::PathBuf;
-
-    /// Turns an arrived file into a volume. `Exists` where there is one, unless `replace`.
-    async fn adopt(
-        &self,
-        arrived: &std::path::Path,
-        name: &str,
-        replace: bool,
-    ) -> Result<(), StorageError>;
+    /// The folder for files that are still arriving, on the same file system as the volumes: they
+    /// become volumes by a new name.
+    fn uploads(&self) -> PathBuf;
 }
 
 /// Opens a storage by its configuration.
 pub fn open(config: StorageConfig, host: SharedHost) -> Arc<dyn Storage> {
     // What hangs there must not hold up what is elsewhere.
-    let name = format!("storage '{}'", config.id);
+    let name = format!("storage '{}'", config.id());
     let host = host.pooled(&name).unwrap_or(host);
-    match config.kind {
-        StorageType::Dir => Arc::new(dir::Dir::new(config, host)),
+    match config.spec.clone() {
+        StorageSpec::Dir(spec) => Arc::new(dir::Dir::new(config, spec, host)),
+        StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Opened {
 #[derive(Debug, Clone)]
 struct Layer {
     path: PathBuf,
+    /// QEMU's driver for where it is.
+    driver: &'static str,
     format: BlockFormat,
     file: Arc<OwnedFd>,
     header: ImageHeader,
@@ -41,13 +43,13 @@ impl Opened {
     pub async fn open(host: &SharedHost, spec: &BlockSpec, write: bool) -> Result<Self, SysError> {
         let mut layers = Vec::new();
         for layer in spec.layers() {
-            let BlockSource::Path(path) = &layer.source else {
+            let Some(path) = layer.source.path() else {
                 let text = "an image that is a descriptor already".to_owned();
                 return Err(SysError::Unsupported(text));
             };
             let write = write && layers.is_empty();
             let file = host.open_image(path.as_ref(), write, false).await?;
-            layers.push(Layer::new(host, path.into(), layer.format, file).await?);
+            layers.push(Layer::new(host, &layer.source, layer.format, file).await?);
         }
         Ok(Self { layers, write })
     }
@@ -59,8 +61,9 @@ impl Opened {
         format: BlockFormat,
         file: Arc<OwnedFd>,
     ) -> Result<Self, SysError> {
+        let source = BlockSource::at(path.display().to_string());
         Ok(Self {
-            layers: vec![Layer::new(host, path.to_owned(), format, file).await?],
+            layers: vec![Layer::new(host, &source, format, file).await?],
             write: false,
         })
     }
@@ -103,7 +106,7 @@ impl Opened {
         let node = self.layers.iter().rev().fold(Value::Null, |below, layer| {
             let mut node = json!({
                 "driver": layer.format.as_str(),
-                "file": {"driver": layer.protocol(), "filename": layer.path.display().to_string()},
+                "file": {"driver": layer.driver, "filename": layer.path.display().to_string()},
             });
             if layer.format != BlockFormat::Raw {
                 node["backing"] = below;
@@ -134,24 +137,23 @@ impl Opened {
 impl Layer {
     async fn new(
         host: &SharedHost,
-        path: PathBuf,
+        source: &BlockSource,
         format: BlockFormat,
         file: Arc<OwnedFd>,
     ) -> Result<Self, SysError> {
+        let path = PathBuf::from(source.path().unwrap_or_default());
+        let driver = match source {
+            BlockSource::Device(_) | BlockSource::DeviceDescriptor(_) => "host_device",
+            BlockSource::File(_) | BlockSource::Descriptor(_) => "file",
+        };
         let header = whole(host, &file, &path, format).await?;
         Ok(Self {
             path,
+            driver,
             format,
             file,
             header,
         })
-    }
-
-    fn protocol(&self) -> &'static str {
-        match self.path.starts_with("/dev") {
-            true => "host_device",
-            false => "file",
-        }
     }
 }
 

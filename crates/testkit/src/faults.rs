@@ -44,13 +44,15 @@ impl Fault {
 }
 
 /// Prefixes of calls that change nothing.
-const READS: [&str; 9] = [
+const READS: [&str; 11] = [
     "examine ",
     "list ",
     "look for process ",
     "measure ",
     "members of ",
     "read ",
+    "run lvmconfig ",
+    "run lvs ",
     "store get ",
     "store list ",
     "usage of ",

@@ -3,6 +3,7 @@
 //! ```text
 //!   Faults ── counts every call and breaks one of them
 //!     ├── FakeHost      files, processes, scopes, links in memory; programs by handlers
+//!     ├── FaultyHost    any host, the real one too, failing at a chosen call
 //!     └── FaultyStore   any store, failing at a chosen call
 //!   sweep_faults ── runs a task once for every call it makes and every way that call can break
 //! ```
@@ -13,19 +14,23 @@
 mod clock;
 pub mod fault_sweep;
 mod faults;
+mod faulty_host;
 mod genisoimage;
 mod guest_agent;
 mod host;
 pub mod left_out;
+mod lvm;
 mod qemu;
 mod qemu_img;
 mod store;
 
 pub use clock::{HastyClock, ManualClock};
 pub use faults::{Fault, Faults};
+pub use faulty_host::FaultyHost;
 pub use genisoimage::genisoimage;
 pub use guest_agent::FakeAgent;
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
+pub use lvm::lvm;
 pub use qemu::{qemu_facts, spawn_qemu};
 pub use qemu_img::{image_content, qemu_img};
 pub use store::FaultyStore;

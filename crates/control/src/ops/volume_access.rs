@@ -2,7 +2,7 @@
 
 use auth::View;
 use model::{Error, Privilege, StorageId, VmId, VolumeId};
-use storage::{ContentType, VolumeInfo};
+use storage::{ContentType, VolumeName};
 
 use super::Op;
 use super::storage::SEES;
@@ -12,18 +12,19 @@ use super::storage::SEES;
 pub(crate) fn check_access(
     view: &View<'_>,
     storage: &StorageId,
-    volume: &VolumeInfo,
+    content: ContentType,
+    owner: Option<VmId>,
 ) -> Result<(), Error> {
     let path = format!("/storage/{storage}");
     if view.is_root() || view.has(&path, Privilege::DatastoreAllocate) {
         return Ok(());
     }
     let shared = [ContentType::Iso, ContentType::Vztmpl, ContentType::Import];
-    match volume.owner {
-        _ if shared.contains(&volume.content) => {
+    match owner {
+        _ if shared.contains(&content) => {
             view.require_any(&path, &SEES)?;
         }
-        Some(owner) if volume.content == ContentType::Backup => {
+        Some(owner) if content == ContentType::Backup => {
             view.require(&path, &[Privilege::DatastoreAllocateSpace])?;
             view.require(&format!("/vms/{owner}"), &[Privilege::VmBackup])?;
         }
@@ -41,27 +42,28 @@ pub(crate) async fn check_use(
     op: &Op,
     guest: VmId,
     volume: &VolumeId,
-) -> Result<VolumeInfo, Error> {
+) -> Result<VolumeName, Error> {
     let storage = op.context.node.storage(volume.storage()).await?;
-    let info = storage.describe_name(volume.name())?;
+    let said = storage.config().parse(volume.name())?;
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
-    if info.owner != Some(guest) {
-        check_access(&view, volume.storage(), &info)?;
+    if said.owner != Some(guest) {
+        check_access(&view, volume.storage(), said.content, said.owner)?;
     }
-    // A layer reads from its base, and its name decides which base that is. A name that is in no
-    // record therefore also needs the right to see that base.
-    if let Some(base) = volume.base()
-        && !is_known(op, volume).await?
+    // A linked clone shows its base where it holds nothing, and its name decides which base that
+    // is. A name that no record has is only for a caller who may see that base.
+    if let Some(base) = &said.base
+        && !is_known(op, volume, said.owner).await?
     {
-        check_access(&view, base.storage(), &storage.describe_name(base.name())?)?;
+        let base = storage.config().parse(base)?;
+        check_access(&view, volume.storage(), base.content, base.owner)?;
     }
-    Ok(info)
+    Ok(said)
 }
 
 /// Whether the owning guest's record has the volume under exactly this name.
-async fn is_known(op: &Op, volume: &VolumeId) -> Result<bool, Error> {
-    let Some(owner) = volume.owner() else {
+async fn is_known(op: &Op, volume: &VolumeId, owner: Option<VmId>) -> Result<bool, Error> {
+    let Some(owner) = owner else {
         return Ok(false);
     };
     let guest = op.records.find(owner).await?;

@@ -164,7 +164,7 @@ impl Bench {
     /// The storage that every new node has.
     pub(crate) async fn add_local(&self) {
         let local = storage::local("/var/lib/vz");
-        let key = node::storage_key(&local.id);
+        let key = node::storage_key(local.id());
         let commit = Commit::new().put(key, Record::new(local).encode().unwrap());
         self.context.store.commit(commit).await.unwrap();
     }

@@ -79,7 +79,7 @@ async fn a_guest_gets_only_volumes_that_its_owner_may_use() {
     s1.allocate("100/vm-100-disk-0.raw", BlockFormat::Raw, 1 << 20)
         .await
         .unwrap();
-    let medium = s1.files().unwrap().path("iso/debian.iso").unwrap();
+    let medium = s1.path("iso/debian.iso").unwrap();
     node.host
         .create_dir(medium.parent().unwrap(), 0o755)
         .await

@@ -92,13 +92,10 @@ impl Line {
 /// QEMU may change its directory, and a relative path breaks every later migration.
 fn check_paths(volumes: &Volumes, paths: &RuntimePaths) -> Result<(), ArgvError> {
     let layers = volumes.values().flat_map(BlockSpec::layers);
-    let images = layers.filter_map(|spec| match &spec.source {
-        BlockSource::Path(path) => Some(path),
-        BlockSource::Descriptor(_) | BlockSource::DeviceDescriptor(_) => None,
-    });
-    let mut all = images.chain([&paths.directory, &paths.firmware]);
+    let images = layers.filter_map(|spec| spec.source.path());
+    let mut all = images.chain([paths.directory.as_str(), &paths.firmware]);
     match all.find(|path| !path.starts_with('/')) {
-        Some(path) => Err(ArgvError::RelativePath(path.clone())),
+        Some(path) => Err(ArgvError::RelativePath(path.to_owned())),
         None => Ok(()),
     }
 }

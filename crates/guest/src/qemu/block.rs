@@ -8,7 +8,7 @@
 //!              file-scsi0    the file, block device or passed descriptor
 //! ```
 //!
-//! The backing images of a layer are `fmt-scsi0-1`, `fmt-scsi0-2`, … with their files.
+//! The backing images of a linked clone are `fmt-scsi0-1`, `fmt-scsi0-2`, … with their files.
 //!
 //! The throttle is there without limits too, so that limits can be set while the guest runs. A
 //! CD-ROM has none; its `drive-…` is the format.
@@ -104,6 +104,9 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
         options,
     );
     format.insert("file".to_owned(), file.into());
+    if let Some(length) = spec.length.filter(|_| spec.format == BlockFormat::Raw) {
+        format.insert("size".to_owned(), length.into());
+    }
     if spec.format != BlockFormat::Raw {
         // Never from the header, whose writer may have named any file.
         let below = spec.backing.as_ref().map(|_| backing_name(slot, 1));
@@ -268,8 +271,8 @@ fn common(driver: &str, name: &str, options: &HostOptions) -> Map<String, Value>
 
 fn file_node(name: &str, spec: &BlockSpec, options: &HostOptions) -> Value {
     let (driver, filename) = match &spec.source {
-        BlockSource::Path(path) if path.starts_with("/dev/") => ("host_device", path.clone()),
-        BlockSource::Path(path) => ("file", path.clone()),
+        BlockSource::File(path) => ("file", path.clone()),
+        BlockSource::Device(path) => ("host_device", path.clone()),
         // The set has the number of the descriptor; see `argv`.
         BlockSource::Descriptor(number) => ("file", format!("/dev/fdset/{number}")),
         BlockSource::DeviceDescriptor(number) => ("host_device", format!("/dev/fdset/{number}")),

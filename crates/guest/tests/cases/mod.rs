@@ -138,7 +138,7 @@ pub fn volumes(config: &VmConfig, directory: &str) -> Volumes {
         let file = name.rsplit('/').next().expect("a name");
         let source = match file {
             "fd.raw" => BlockSource::Descriptor(DESCRIPTOR),
-            file => BlockSource::Path(format!("{directory}/{file}")),
+            file => BlockSource::File(format!("{directory}/{file}")),
         };
         let qcow2 = file.ends_with("qcow2");
         let format = if qcow2 {
@@ -146,16 +146,7 @@ pub fn volumes(config: &VmConfig, directory: &str) -> Volumes {
         } else {
             BlockFormat::Raw
         };
-        volumes.insert(
-            slot,
-            BlockSpec {
-                source,
-                format,
-                read_only: false,
-                can_discard: true,
-                backing: None,
-            },
-        );
+        volumes.insert(slot, BlockSpec::new(source, format));
     };
     for (slot, drive) in &config.drives {
         if let Some(volume) = drive.volume() {
@@ -275,7 +266,7 @@ pub fn make_images(config: &VmConfig, volumes: &Volumes, directory: &Path) {
     let mut files: BTreeMap<String, &str> = BTreeMap::new();
     for spec in volumes.values() {
         let path = match &spec.source {
-            BlockSource::Path(path) => path.clone(),
+            BlockSource::File(path) => path.clone(),
             _ => directory.join("fd.raw").display().to_string(),
         };
         files.insert(path, spec.format.as_str());

@@ -8,6 +8,7 @@
 
 mod faults;
 mod guests;
+mod lvmthin;
 mod network;
 mod nodes;
 mod product;

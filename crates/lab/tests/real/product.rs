@@ -7,13 +7,13 @@ use std::time::Duration;
 use lab::{Lab, Node};
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 const UNITS: [&str; 2] = ["ostler-node", "ostler-api"];
 
 /// A boot sector that writes a letter to the first serial port at each tick of the timer:
 /// `sti; mov dx, 0x3f8; again: mov al, 'k'; out dx, al; hlt; jmp again`.
-fn boot_sector() -> Vec<u8> {
+pub(crate) fn boot_sector() -> Vec<u8> {
     let mut sector = vec![0xfb, 0xba, 0xf8, 0x03, 0xb0, b'k', 0xee, 0xf4, 0xeb, 0xfa];
     sector.resize(510, 0);
     sector.extend([0x55, 0xaa]);
@@ -22,13 +22,13 @@ fn boot_sector() -> Vec<u8> {
 
 /// Whether the probe guest finds out if KVM works, or the administrator says so.
 #[derive(PartialEq)]
-enum Kvm {
+pub(crate) enum Kvm {
     Probed,
     Given,
 }
 
 /// A node with the package installed and both units running.
-fn installed(lab: &Lab, kvm: Kvm) -> &Node {
+pub(crate) fn installed(lab: &Lab, kvm: Kvm) -> &Node {
     let package = std::env::var_os("OSTLER_LAB_DEB").expect("./x lab test names the package");
     let package = PathBuf::from(package);
     let node = lab.node(1);
@@ -80,7 +80,7 @@ fn install(node: &Node, package: &str) {
 }
 
 /// Waits until the agent answers and the API listens.
-fn are_up(node: &Node) {
+pub(crate) fn are_up(node: &Node) {
     node.wait_until(SOON, "pvesh get /version >/dev/null 2>&1")
         .unwrap();
     node.wait_until(
@@ -96,7 +96,7 @@ fn are_up(node: &Node) {
     }
 }
 
-fn get(node: &Node, path: &str) -> Value {
+pub(crate) fn get(node: &Node, path: &str) -> Value {
     let text = node
         .check(&format!("pvesh get {path} --output-format json"))
         .unwrap();

@@ -243,6 +243,15 @@ formats! {
         let known = ["images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none"];
         ensure(known.contains(&value), || format!("invalid content type '{value}'"))
     };
+    LVM_NAME "pve-storage-vgname" => |value| {
+        let outer = |c: char| c.is_ascii_alphanumeric();
+        let inner = |c: char| outer(c) || "-_.".contains(c);
+        let ok = value.len() >= 2
+            && value.starts_with(outer)
+            && value.ends_with(outer)
+            && value.chars().all(inner);
+        ensure(ok, || format!("lvm name '{value}' contains illegal characters"))
+    };
     TASK_STATUS "pve-task-status-type", TASK_STATUS_LIST => |value| {
         ensure(["ok", "error", "warning", "unknown"].contains(&value), || {
             format!("invalid status '{value}'")

@@ -38,16 +38,14 @@ impl NodeContext {
     /// Where a guest's script is, if it is one.
     pub async fn hook_script(&self, volume: &VolumeId) -> Result<PathBuf, Error> {
         let storage = self.storage(volume.storage()).await?;
-        let info = storage.info(volume.name()).await?;
+        let info = storage.stat(volume.name()).await?;
         let missing = || Error::not_found(format!("hookscript '{volume}' does not exist"));
         let is_script = info.ok_or_else(missing)?.content == ContentType::Snippets;
-        match storage.files() {
-            Some(files) if is_script => Ok(files.path(volume.name())?),
-            _ => {
-                let text = format!("hookscript: '{volume}' is not in content type 'snippets'");
-                Err(Error::invalid("hookscript", text))
-            }
+        if !is_script {
+            let text = format!("hookscript: '{volume}' is not in content type 'snippets'");
+            return Err(Error::invalid("hookscript", text));
         }
+        Ok(storage.path(volume.name())?)
     }
 
     /// Calls a guest's script, if it has one, and answers what it printed. It may be called

@@ -11,8 +11,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use guest::RunFile;
 use guest::qemu::{Backend, Event};
 use model::{Error, VmId};
+use storage::Attacher;
 use sys::ScopeName;
 use tasks::Engine;
 use tokio::task::JoinSet;
@@ -130,31 +132,29 @@ async fn reap_once(node: &NodeContext, tasks: &Engine<NodeContext>) -> Result<()
 }
 
 impl NodeContext {
-    /// Removes what a guest that no longer runs has on this host: scope, taps, runtime folder.
-    /// Ends what is left of its processes.
+    /// Removes what a guest that no longer runs has on this host: scope, taps, attached volumes,
+    /// runtime folder. Ends what is left of its processes.
     pub(crate) async fn remove_traces(&self, vmid: VmId) -> Result<(), Error> {
-        let taps = self.taps_of(vmid).await?;
+        let file = self.running.run_file(vmid).await?;
         self.host.kill_scope(&ScopeName::guest(vmid)).await?;
-        for tap in taps {
-            self.host.remove_tap(&tap).await?;
+        if let Some(file) = &file {
+            for tap in taps_of(file) {
+                self.host.remove_tap(&tap).await?;
+            }
+            let epoch = file.epoch;
+            let by = Attacher::Guest { vmid, epoch };
+            self.detach_all(&file.volumes, &by).await;
         }
         self.running.forget(vmid).await
     }
+}
 
-    /// The taps that the guest was started with. Others of such a name are not its own: another
-    /// node on this machine may have a guest of the same number.
-    async fn taps_of(&self, vmid: VmId) -> Result<Vec<String>, Error> {
-        let Some(file) = self.running.run_file(vmid).await? else {
-            return Ok(Vec::new());
-        };
-        let cards = file
-            .running_as
-            .devices
-            .iter()
-            .filter_map(|device| match device.backend {
-                Backend::Net(index) => Some(taps::name(vmid, index)),
-                _ => None,
-            });
-        Ok(cards.collect())
-    }
+/// The taps that the guest was started with. Others of such a name are not its own: another node on
+/// this machine may have a guest of the same number.
+fn taps_of(file: &RunFile) -> impl Iterator<Item = String> {
+    let devices = file.running_as.devices.iter();
+    devices.filter_map(|device| match device.backend {
+        Backend::Net(index) => Some(taps::name(file.vmid, index)),
+        _ => None,
+    })
 }

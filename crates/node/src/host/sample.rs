@@ -136,18 +136,16 @@ fn rate(cpu_us: u64, elapsed: Duration) -> f64 {
 
 async fn measure_storages(node: &NodeContext) -> Result<Vec<StorageUsage>, Error> {
     let mut usages = Vec::new();
-    for config in node.records.storages().await? {
-        if !config.is_enabled_on(&node.name) {
-            continue;
-        }
-        let storage = storage::open(config.clone(), node.host.clone());
-        let space = with_timeout(&*node.clock, PATIENCE, async { storage.space().await.ok() })
-            .await
-            .flatten();
-        let known = space.unwrap_or_default();
+    for storage in node.storages().await? {
+        let status = with_timeout(&*node.clock, PATIENCE, async {
+            storage.status().await.ok()
+        })
+        .await
+        .flatten();
+        let known = status.unwrap_or_default();
         usages.push(StorageUsage {
-            storage: config.id,
-            active: space.is_some(),
+            storage: storage.config().id().clone(),
+            active: status.is_some(),
             used: known.used,
             total: known.total,
         });

@@ -16,15 +16,16 @@ use std::time::Duration;
 use guest::cloud_init::{Custom, Dns, Seed, Source};
 use guest::qemu::VmConfig;
 use model::qemu::{CLOUD_INIT_BYTES, is_told_by_cloud_init};
-use model::{BlockFormat, Error, GuestConfig, Record, VmId, VolumeId};
+use model::{BlockFormat, BlockSpec, Error, GuestConfig, Record, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use storage::{ContentType, Opened, StorageError};
+use storage::{AttachMode, ContentType, Opened, StorageError};
 use store::{Commit, Revision};
 use sys::{Command, Fence};
 use tasks::TaskContext;
 
 use crate::records::{seed_key, unreadable};
+use crate::volumes::attached::by_task;
 use crate::{NodeContext, Records, volumes};
 
 const ISO_PROGRAM: &str = "genisoimage";
@@ -124,7 +125,7 @@ impl NodeContext {
         };
         let storage = self.storage(volume.storage()).await?;
         let no_snippet = || Error::conflict(format!("cicustom: '{volume}' is no snippet"));
-        if storage.describe_name(volume.name())?.content != ContentType::Snippets {
+        if storage.config().parse(volume.name())?.content != ContentType::Snippets {
             return Err(no_snippet());
         }
         if !storage.config().takes(ContentType::Snippets) {
@@ -136,8 +137,7 @@ impl NodeContext {
         if volumes::info_of(&*storage, volume).await?.size > SNIPPET_BYTES_MAX {
             return Err(Error::conflict(format!("cicustom: '{volume}' is too big")));
         }
-        let files = storage.files().ok_or_else(no_snippet)?;
-        let content = self.host.read(&files.path(volume.name())?).await?;
+        let content = self.host.read(&storage.path(volume.name())?).await?;
         let no_text = |_| Error::conflict(format!("cicustom: '{volume}' is no UTF-8 text"));
         String::from_utf8(content).map(Some).map_err(no_text)
     }
@@ -191,19 +191,42 @@ impl NodeContext {
         let node = &cx.node;
         let storage = node.storage(volume.storage()).await?;
         storage.activate().await?;
-        let spec = storage.block(volume.name(), false)?;
+        let format = storage.config().image_format(volume.name())?;
         // What an agent left that died while it made the volume is of no use.
-        let is_made = match storage.info(volume.name()).await {
+        let is_made = match storage.stat(volume.name()).await {
             Err(StorageError::Host { source, .. }) if source.is_wrong_content() => false,
             info => info?.is_some_and(|info| info.size >= CLOUD_INIT_BYTES),
         };
         if !is_made && !is_running {
             storage.free(volume.name()).await?;
             storage
-                .allocate(volume.name(), spec.format, CLOUD_INIT_BYTES)
+                .allocate(volume.name(), format, CLOUD_INIT_BYTES)
                 .await?;
         }
-        let target = Opened::open(&node.host, &spec, true).await?;
+        // A running guest has it attached already.
+        let by = match is_running {
+            true => node.by_guest(vmid).await?,
+            false => by_task(cx),
+        };
+        let attached = node.attach(volume, AttachMode::Exclusive, &by).await;
+        let written = match attached {
+            Ok(spec) => Self::fill_medium(cx, vmid, &spec, is_running).await,
+            Err(error) => Err(error),
+        };
+        if !is_running {
+            node.detach(volume, &by).await?;
+        }
+        written
+    }
+
+    async fn fill_medium(
+        cx: &TaskContext<Self>,
+        vmid: VmId,
+        spec: &BlockSpec,
+        is_running: bool,
+    ) -> Result<(), Error> {
+        let node = &cx.node;
+        let target = Opened::open(&node.host, spec, true).await?;
         let medium = node.medium(vmid);
         let file = node.host.open_image(&medium, false, false).await?;
         let source = Opened::of(&node.host, &medium, BlockFormat::Raw, file).await?;

@@ -1,10 +1,11 @@
-//! Snapshots of a guest's disks: by QEMU while it has them open, by the storage otherwise.
+//! Snapshots of a guest's disks: by QEMU inside of the images that it has open, by the storage
+//! otherwise.
 
-use guest::qemu::VmConfig;
 use guest::qemu::block::node_name;
+use guest::qemu::{Qmp, VmConfig};
 use model::qemu::DriveSlot;
 use model::{Error, VmId, VolumeId};
-use storage::Storage;
+use storage::{SnapshotMaker, Snapshots, Storage};
 
 use crate::NodeContext;
 use crate::qemu::drives;
@@ -23,45 +24,86 @@ pub(crate) async fn disks(node: &NodeContext, config: &VmConfig) -> Result<Vec<D
     for (_, volume) in &disks {
         let storage = node.storage(volume.storage()).await?;
         let snapshots = storage.snapshots();
-        let snapshots = snapshots.filter(|snapshots| snapshots.can_snapshot(volume.name()));
+        let snapshots = snapshots.filter(|snapshots| snapshots.maker(volume.name()).is_some());
         let snapshots = snapshots.ok_or_else(unavailable)?;
         snapshots.check_image(volume.name()).await?;
     }
     Ok(disks)
 }
 
-fn snapshots<'a>(
+/// How a storage makes snapshots; a clear word where it has no such thing.
+pub(crate) fn snapshots_of<'a>(
     storage: &'a dyn Storage,
     volume: &VolumeId,
-) -> Result<&'a dyn storage::Snapshots, Error> {
+) -> Result<&'a dyn Snapshots, Error> {
     let none = || Error::conflict(format!("storage of '{volume}' has no snapshots"));
     storage.snapshots().ok_or_else(none)
 }
 
 impl NodeContext {
-    /// Makes a snapshot of each disk; those of a running guest all at one moment. A failure may
-    /// leave some, which `delete_disk_snapshots` removes.
+    /// Whether a snapshot of these disks needs the guest to stand still, though it executes: one
+    /// that a storage makes shows what was flushed until then.
+    pub(crate) async fn needs_pause(&self, vmid: VmId, disks: &[Disk]) -> Result<bool, Error> {
+        let (_, by_storage) = self.by_maker(disks).await?;
+        if by_storage.is_empty() || !self.running.is_running(vmid).await? {
+            return Ok(false);
+        }
+        let status = self.running.qmp(vmid).await?.status().await;
+        Ok(status.map_err(qmp_failed)?.state == "running")
+    }
+
+    /// Makes a snapshot of each disk; those of a running guest all at one moment, for which a guest
+    /// that `needs_pause` is paused. A failure may leave some, which `delete_disk_snapshots`
+    /// removes, and a death may leave the guest paused.
     pub(crate) async fn snapshot_disks(
         &self,
         vmid: VmId,
         disks: &[Disk],
         name: &str,
+        pause: bool,
     ) -> Result<(), Error> {
-        if disks.is_empty() {
-            return Ok(());
+        if !self.running.is_running(vmid).await? {
+            return self.snapshot_by_storage(disks, name).await;
         }
-        if self.running.is_running(vmid).await? {
-            let nodes: Vec<String> = disks.iter().map(|(slot, _)| node_name(*slot)).collect();
-            let qmp = self.running.qmp(vmid).await?;
-            return qmp.snapshot_nodes(&nodes, name).await.map_err(qmp_failed);
+        let (by_qemu, by_storage) = self.by_maker(disks).await?;
+        let qmp = self.running.qmp(vmid).await?;
+        if pause {
+            // It flushes the disks, too.
+            qmp.pause().await.map_err(qmp_failed)?;
         }
+        let made = async {
+            snapshot_by_qemu(&qmp, &by_qemu, name).await?;
+            self.snapshot_by_storage(&by_storage, name).await
+        };
+        let made = made.await;
+        if pause {
+            qmp.cont().await.map_err(qmp_failed)?;
+        }
+        made
+    }
+
+    async fn snapshot_by_storage(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
         for (_, volume) in disks {
             let storage = self.storage(volume.storage()).await?;
-            snapshots(&*storage, volume)?
+            snapshots_of(&*storage, volume)?
                 .create_snapshot(volume.name(), name)
                 .await?;
         }
         Ok(())
+    }
+
+    /// The disks whose snapshots QEMU makes, and those whose storage does.
+    async fn by_maker(&self, disks: &[Disk]) -> Result<(Vec<Disk>, Vec<Disk>), Error> {
+        let (mut by_qemu, mut by_storage) = (Vec::new(), Vec::new());
+        for disk in disks {
+            let storage = self.storage(disk.1.storage()).await?;
+            let maker = snapshots_of(&*storage, &disk.1)?.maker(disk.1.name());
+            match maker {
+                Some(SnapshotMaker::Storage) => by_storage.push(disk.clone()),
+                Some(SnapshotMaker::Qemu) | None => by_qemu.push(disk.clone()),
+            }
+        }
+        Ok((by_qemu, by_storage))
     }
 
     /// Deletes a snapshot of each disk that has it. May be repeated.
@@ -71,13 +113,17 @@ impl NodeContext {
         disks: &[Disk],
         name: &str,
     ) -> Result<(), Error> {
-        if self.running.is_running(vmid).await? {
-            return self.delete_by_qemu(vmid, disks, name).await;
+        let (by_qemu, by_storage) = match self.running.is_running(vmid).await? {
+            true => self.by_maker(disks).await?,
+            false => (Vec::new(), disks.to_vec()),
+        };
+        for (_, volume) in &by_storage {
+            self.delete_by_storage(volume, name).await?;
         }
-        for (_, volume) in disks {
-            self.delete_detached(volume, name).await?;
+        match by_qemu.is_empty() {
+            true => Ok(()),
+            false => self.delete_by_qemu(vmid, &by_qemu, name).await,
         }
-        Ok(())
     }
 
     async fn delete_by_qemu(&self, vmid: VmId, disks: &[Disk], name: &str) -> Result<(), Error> {
@@ -90,7 +136,7 @@ impl NodeContext {
             // The disk may have another place than it had then, or none.
             let place = attached.iter().find(|(_, other)| other == volume);
             let Some((slot, _)) = place else {
-                self.delete_detached(volume, name).await?;
+                self.delete_by_storage(volume, name).await?;
                 continue;
             };
             let node = node_name(*slot);
@@ -104,10 +150,10 @@ impl NodeContext {
         Ok(())
     }
 
-    async fn delete_detached(&self, volume: &VolumeId, name: &str) -> Result<(), Error> {
+    async fn delete_by_storage(&self, volume: &VolumeId, name: &str) -> Result<(), Error> {
         let storage = self.storage(volume.storage()).await?;
-        if storage.info(volume.name()).await?.is_some() {
-            snapshots(&*storage, volume)?
+        if storage.stat(volume.name()).await?.is_some() {
+            snapshots_of(&*storage, volume)?
                 .delete_snapshot(volume.name(), name)
                 .await?;
         }
@@ -118,7 +164,7 @@ impl NodeContext {
     pub(crate) async fn roll_back_disks(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
         for (_, volume) in disks {
             let storage = self.storage(volume.storage()).await?;
-            snapshots(&*storage, volume)?
+            snapshots_of(&*storage, volume)?
                 .roll_back(volume.name(), name)
                 .await?;
         }
@@ -134,7 +180,7 @@ impl NodeContext {
         for (_, volume) in disks {
             let storage = self.storage(volume.storage()).await?;
             storage.activate().await?;
-            let found = snapshots(&*storage, volume)?
+            let found = snapshots_of(&*storage, volume)?
                 .list_snapshots(volume.name())
                 .await?;
             if !found.iter().any(|known| known == name) {
@@ -144,4 +190,12 @@ impl NodeContext {
         }
         Ok(())
     }
+}
+
+async fn snapshot_by_qemu(qmp: &Qmp, disks: &[Disk], name: &str) -> Result<(), Error> {
+    if disks.is_empty() {
+        return Ok(());
+    }
+    let nodes: Vec<String> = disks.iter().map(|(slot, _)| node_name(*slot)).collect();
+    qmp.snapshot_nodes(&nodes, name).await.map_err(qmp_failed)
 }

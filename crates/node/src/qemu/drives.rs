@@ -7,9 +7,10 @@ use guest::qemu::block::HostOptions;
 use guest::qemu::{Qmp, QmpError, VmConfig, Volumes};
 use model::qemu::{Drive, DriveSlot, DriveSource};
 use model::{BlockFormat, BlockSource, BlockSpec, Error, VolumeId};
-use storage::Storage;
+use storage::{AttachMode, Attacher};
 use sys::{SharedHost, SysError};
 
+use super::efi_vars;
 use crate::tasks::qmp_failed;
 use crate::{NodeContext, volumes};
 
@@ -41,20 +42,62 @@ pub(crate) fn disks_of(config: &VmConfig) -> Vec<(DriveSlot, VolumeId)> {
     volumes
 }
 
-/// Finds every image on its storage. One that is missing is named.
-pub(crate) async fn resolve(node: &NodeContext, config: &VmConfig) -> Result<Volumes, Error> {
-    let mut found = Volumes::new();
-    for (slot, volume) in volumes_of(config) {
-        let drive = config.drives.get(&slot);
-        let read_only = drive.is_some_and(|d| d.is_cdrom() || d.is_read_only());
-        found.insert(slot, find(node, &volume, read_only).await?);
+/// Every volume that a guest's processes open.
+pub(crate) fn opened_by(config: &VmConfig) -> Vec<VolumeId> {
+    let tpm = config.tpm.as_ref().and_then(|tpm| tpm.volume());
+    let volumes = volumes_of(config).into_iter().map(|(_, volume)| volume);
+    volumes.chain(tpm).collect()
+}
+
+/// Refuses a configuration that names an image which is not there.
+pub(crate) async fn check(node: &NodeContext, config: &VmConfig) -> Result<(), Error> {
+    for volume in opened_by(config) {
+        let storage = node.storage(volume.storage()).await?;
+        storage.activate().await?;
+        volumes::info_of(&*storage, &volume).await?;
     }
+    for drive in config.drives.values() {
+        of_the_host(node, drive).await?;
+    }
+    Ok(())
+}
+
+/// Attaches every image for a guest, and says how each is opened.
+pub(crate) async fn attach(
+    node: &NodeContext,
+    config: &VmConfig,
+    by: &Attacher,
+) -> Result<Volumes, Error> {
+    let mut found = Volumes::new();
     for (slot, drive) in &config.drives {
-        if let Some(spec) = of_the_host(node, drive).await? {
+        if let Some(spec) = attach_one(node, drive, by).await? {
             found.insert(*slot, spec);
         }
     }
+    if let Some(disk) = &config.efi_disk
+        && let Some(volume) = disk.volume()
+    {
+        let mut spec = node.attach(&volume, AttachMode::Exclusive, by).await?;
+        spec.length = efi_vars::length(node, disk, &volume).await?;
+        found.insert(DriveSlot::EFI, spec);
+    }
     Ok(found)
+}
+
+/// Attaches the image behind one drive; none for one without a medium.
+pub(crate) async fn attach_one(
+    node: &NodeContext,
+    drive: &Drive,
+    by: &Attacher,
+) -> Result<Option<BlockSpec>, Error> {
+    let Some(volume) = drive.volume() else {
+        return of_the_host(node, drive).await;
+    };
+    let mode = match drive.is_cdrom() || drive.is_read_only() {
+        true => AttachMode::ReadOnly,
+        false => AttachMode::Exclusive,
+    };
+    node.attach(&volume, mode, by).await.map(Some)
 }
 
 /// The host's own CD-ROM drive, as distributions name it.
@@ -76,13 +119,12 @@ async fn of_the_host(node: &NodeContext, drive: &Drive) -> Result<Option<BlockSp
         }
         resolved => resolved?,
     };
+    let source = BlockSource::at(resolved.display().to_string());
+    // What is in it is not believed: who says nothing has raw bytes.
+    let format = drive.format().unwrap_or(BlockFormat::Raw);
     Ok(Some(BlockSpec {
-        source: BlockSource::Path(resolved.display().to_string()),
-        // What is in it is not believed: who says nothing has raw bytes.
-        format: drive.format().unwrap_or(BlockFormat::Raw),
         read_only: drive.is_cdrom() || drive.is_read_only(),
-        can_discard: true,
-        backing: None,
+        ..BlockSpec::new(source, format)
     }))
 }
 
@@ -100,45 +142,6 @@ pub(crate) async fn size_of_path(node: &NodeContext, drive: &Drive) -> Result<Op
         return Err(Error::conflict(format!("'{path}' refers to other files")));
     }
     Ok(Some(header.virtual_size))
-}
-
-/// Finds the image behind one drive; none for one without a medium.
-pub(crate) async fn resolve_one(
-    node: &NodeContext,
-    drive: &Drive,
-) -> Result<Option<BlockSpec>, Error> {
-    let Some(volume) = drive.volume() else {
-        return of_the_host(node, drive).await;
-    };
-    let read_only = drive.is_cdrom() || drive.is_read_only();
-    find(node, &volume, read_only).await.map(Some)
-}
-
-async fn find(node: &NodeContext, volume: &VolumeId, read_only: bool) -> Result<BlockSpec, Error> {
-    let storage = node.storage(volume.storage()).await?;
-    storage.activate().await?;
-    volumes::info_of(&*storage, volume).await?;
-    with_layers(&*storage, volume.name(), read_only).await
-}
-
-/// How an image is opened, with all that it is a layer on.
-pub(crate) async fn with_layers(
-    storage: &dyn Storage,
-    name: &str,
-    read_only: bool,
-) -> Result<BlockSpec, Error> {
-    let mut spec = storage.block(name, read_only)?;
-    let is_base = storage.bases().is_some_and(|bases| bases.is_base(name));
-    if is_base && !spec.read_only {
-        let id = &storage.config().id;
-        return Err(Error::conflict(format!(
-            "base volume '{id}:{name}' cannot be written to"
-        )));
-    }
-    if let Some(bases) = storage.bases() {
-        spec.backing = bases.backing(name).await?.map(Box::new);
-    }
-    Ok(spec)
 }
 
 /// Descriptors for a process, with the number that each has there.
@@ -184,7 +187,7 @@ async fn open_layers(
             backing: opened.take().map(Box::new),
             ..layer.clone()
         };
-        if let BlockSource::Path(path) = &layer.source {
+        if let Some(path) = layer.source.path() {
             let write = depth == 0 && !layer.read_only;
             let file = host.open_image(path.as_ref(), write, direct).await?;
             storage::check_whole(host, &file, path.as_ref(), layer.format).await?;
@@ -232,7 +235,7 @@ pub(crate) async fn pass(
             backing: passed.take().map(Box::new),
             ..layer.clone()
         };
-        if let BlockSource::Path(path) = &layer.source {
+        if let Some(path) = layer.source.path() {
             let write = depth == 0 && !options.read_only;
             let file = host
                 .open_image(path.as_ref(), write, options.direct)

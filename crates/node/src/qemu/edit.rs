@@ -24,6 +24,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use storage::VolumeNames;
 
 pub(crate) use boot::forget_boot_device;
 
@@ -81,10 +82,20 @@ pub struct NewVolume {
 }
 
 /// What an applied edit leaves to be done.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Applied {
+#[derive(Debug)]
+pub(crate) struct Applied<'a> {
     /// Volumes that no option names any more and that the caller wants gone.
     pub(crate) unwanted: Vec<VolumeId>,
+    names: &'a VolumeNames,
+}
+
+impl<'a> Applied<'a> {
+    fn new(names: &'a VolumeNames) -> Self {
+        Self {
+            unwanted: Vec::new(),
+            names,
+        }
+    }
 }
 
 impl Edit {
@@ -278,6 +289,15 @@ impl Edit {
         names.any(|name| name.parse::<DriveSlot>().is_ok())
     }
 
+    /// Whether a drive is set or taken out, or a volume is forgotten: then it matters what volumes'
+    /// names mean.
+    pub(crate) fn touches_volumes(&self) -> bool {
+        let removed = self.delete.iter().chain(&self.revert);
+        let names_volume =
+            |name: &String| name.parse::<DriveSlot>().is_ok() || is_indexed(name, "unused");
+        self.names_drives() || removed.into_iter().any(names_volume)
+    }
+
     /// The drives that are set, as far as the guest sees them.
     pub(crate) fn drives(&self) -> Vec<(DriveSlot, Drive)> {
         let drives = self.set.iter().filter_map(|(name, value)| {
@@ -321,8 +341,13 @@ impl Edit {
     }
 
     /// Changes a record. While the guest runs, what QEMU would have to know waits in `pending`.
-    pub(crate) fn apply(&self, guest: &mut GuestRecord, is_running: bool) -> Applied {
-        let mut applied = Applied::default();
+    pub(crate) fn apply<'a>(
+        &self,
+        guest: &mut GuestRecord,
+        is_running: bool,
+        names: &'a VolumeNames,
+    ) -> Applied<'a> {
+        let mut applied = Applied::new(names);
         for name in &self.revert {
             applied.forget(guest, name, false);
         }
@@ -355,8 +380,12 @@ impl Edit {
 }
 
 /// Moves these pending options into the configuration: they have taken effect.
-pub(crate) fn apply_taken(guest: &mut GuestRecord, taken: &[String]) -> Applied {
-    let mut applied = Applied::default();
+pub(crate) fn apply_taken<'a>(
+    guest: &mut GuestRecord,
+    taken: &[String],
+    names: &'a VolumeNames,
+) -> Applied<'a> {
+    let mut applied = Applied::new(names);
     for name in taken {
         match guest.pending.remove(name) {
             Some(PendingChange::Set(value)) => applied.put_in(guest, name, &value),
@@ -368,17 +397,21 @@ pub(crate) fn apply_taken(guest: &mut GuestRecord, taken: &[String]) -> Applied 
 }
 
 /// Moves what waited into the configuration of a guest that is about to start.
-pub(crate) fn apply_pending(guest: &mut GuestRecord) -> Applied {
-    let names: Vec<String> = guest.pending.keys().cloned().collect();
-    apply_taken(guest, &names)
+pub(crate) fn apply_pending<'a>(guest: &mut GuestRecord, names: &'a VolumeNames) -> Applied<'a> {
+    let options: Vec<String> = guest.pending.keys().cloned().collect();
+    apply_taken(guest, &options, names)
 }
 
 /// Makes a guest's options what they were at a snapshot. Its description stays, and disks that it
 /// got since become unused.
 ///
 /// A snapshot with memory leaves the word that its memory fits, for the start that comes next.
-pub(crate) fn return_to(guest: &mut GuestRecord, name: &str) -> Applied {
-    let mut applied = Applied::default();
+pub(crate) fn return_to<'a>(
+    guest: &mut GuestRecord,
+    name: &str,
+    names: &'a VolumeNames,
+) -> Applied<'a> {
+    let mut applied = Applied::new(names);
     let Some(snapshot) = guest.snapshots.get(name) else {
         return applied;
     };
@@ -416,12 +449,14 @@ pub(crate) fn forget_suspension(guest: &mut GuestRecord) -> Option<SavedMemory> 
     Some(memory)
 }
 
-/// Puts another image behind an option. The one that was there becomes unused, or nobody's where
+/// Puts another image, of this size, behind an option. The one that was there becomes unused, or nobody's where
 /// it is to be removed.
 pub(crate) fn replace_volume(
     guest: &mut GuestRecord,
     option: &str,
     volume: &VolumeId,
+    bytes: u64,
+    names: &VolumeNames,
     remove: bool,
 ) -> Result<(), Error> {
     let before = volume_of(option, &guest.config);
@@ -431,17 +466,18 @@ pub(crate) fn replace_volume(
             let mut drive =
                 Drive::parse(slot.bus(), &text).map_err(|error| Error::bug(error.to_string()))?;
             drive.set_volume(volume);
+            drive.set_size(ByteSize(bytes));
             guest.config.set(option, drive.print());
         }
         Err(_) => guest.config.set(option, volume.to_string()),
     }
     if before.as_ref() != Some(volume) {
-        Applied::default().retire(guest, before, remove);
+        Applied::new(names).retire(guest, before, remove);
     }
     Ok(())
 }
 
-impl Applied {
+impl Applied<'_> {
     /// Lets a change wait, in place of one that waited for the same option. The volume that only
     /// the other would have put in becomes unused.
     fn wait(&mut self, guest: &mut GuestRecord, name: &str, change: PendingChange) {
@@ -469,7 +505,7 @@ impl Applied {
             self.retire(guest, before, false);
         }
         if let Some(volume) = after.filter(|_| !is_indexed(name, "unused")) {
-            no_longer_unused(guest, &volume);
+            no_longer_unused(guest, &volume, self.names);
         }
     }
 
@@ -495,9 +531,9 @@ impl Applied {
     fn retire(&mut self, guest: &mut GuestRecord, volume: Option<VolumeId>, remove: bool) {
         let Some(volume) = volume else { return };
         // Only what was made for this guest is its own: an ISO image is not.
-        let is_own = volume.owner() == Some(guest.vmid);
-        let named = volumes_of_guest(guest);
-        let is_named = named.iter().any(|named| named.is_same_image(&volume));
+        let is_own = self.names.owner(&volume) == Some(guest.vmid);
+        let mut named = volumes_of_guest(guest).into_iter();
+        let is_named = named.any(|named| self.names.is_same_image(&named, &volume));
         if !is_own || is_named {
             return;
         }
@@ -517,11 +553,11 @@ impl Applied {
 }
 
 /// Takes a volume that is in use out of the list of those that are not.
-fn no_longer_unused(guest: &mut GuestRecord, volume: &VolumeId) {
+fn no_longer_unused(guest: &mut GuestRecord, volume: &VolumeId, names: &VolumeNames) {
     let config = &guest.config;
     let stale = config.0.keys().filter(|name| {
         is_indexed(name, "unused")
-            && volume_of(name, config).is_some_and(|unused| unused.is_same_image(volume))
+            && volume_of(name, config).is_some_and(|unused| names.is_same_image(&unused, volume))
     });
     for name in stale.cloned().collect::<Vec<_>>() {
         guest.config.0.remove(&name);

@@ -15,11 +15,13 @@ use guest::qemu::block::{HostOptions, copy_nodes, node_name};
 use guest::qemu::{Events, Job, JobState, NodeCopy, Qmp};
 use model::qemu::DriveSlot;
 use model::{Error, VmId, VolumeId};
+use storage::AttachMode;
 use tasks::TaskContext;
 
 use crate::NodeContext;
 use crate::qemu::drives;
 use crate::tasks::qmp_failed;
+use crate::volumes::attached::by_task;
 
 /// How long jobs are waited for before they are asked after again; how often that is logged.
 const LOOK: Duration = Duration::from_millis(100);
@@ -97,8 +99,8 @@ pub(crate) async fn cancel(cx: &Cx, vmid: VmId, copies: &[LiveCopy]) -> Result<(
 }
 
 async fn open_target(cx: &Cx, qmp: &Qmp, copy: &LiveCopy) -> Result<(), Error> {
-    let storage = cx.node.storage(copy.to.storage()).await?;
-    let spec = storage.block(copy.to.name(), false)?;
+    let by = by_task(cx);
+    let spec = cx.node.attach(&copy.to, AttachMode::Exclusive, &by).await?;
     let options = HostOptions::for_copy();
     let spec = drives::pass(&cx.node.host, qmp, &copy.label(), &spec, &options).await?;
     for node in copy_nodes(&copy.node(), &copy.file(), &spec, &options) {
@@ -148,7 +150,7 @@ async fn until_done(cx: &Cx, qmp: &Qmp, copies: &[LiveCopy]) -> Result<(), Error
     Ok(())
 }
 
-/// Ends what is left of the jobs, then closes the targets.
+/// Ends what is left of the jobs, then closes the targets and lets them go.
 async fn clear(cx: &Cx, qmp: &Qmp, copies: &[LiveCopy]) -> Result<(), Error> {
     for copy in copies {
         end_job(cx, qmp, &copy.job(cx)).await?;
@@ -166,6 +168,9 @@ async fn clear(cx: &Cx, qmp: &Qmp, copies: &[LiveCopy]) -> Result<(), Error> {
         if said.iter().any(|said| labels.contains(said)) {
             qmp.remove_descriptors(set).await.map_err(qmp_failed)?;
         }
+    }
+    for copy in copies {
+        cx.node.detach(&copy.to, &by_task(cx)).await?;
     }
     Ok(())
 }

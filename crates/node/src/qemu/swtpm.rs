@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use guest::qemu::RuntimePaths;
 use model::qemu::TpmState;
-use model::{BlockSource, Error, VmId};
+use model::{Error, VmId};
+use storage::AttachMode;
 use sys::{Command, Fence, ScopeName};
 
-use crate::{NodeContext, volumes};
+use crate::NodeContext;
 
 /// How long it may take until it listens.
 const READY_PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +34,7 @@ pub(crate) async fn start(
     paths: &RuntimePaths,
     user: Option<(u32, u32)>,
 ) -> Result<(), Error> {
-    let state = state_file(node, tpm).await?;
+    let state = state_file(node, vmid, tpm).await?;
     let scope = ScopeName::guest(vmid);
     if is_fresh(node, &state).await? {
         set_up(node, tpm, &state, &scope).await?;
@@ -68,16 +69,15 @@ pub(crate) async fn start(
     Ok(())
 }
 
-/// The file that keeps what the module knows.
-async fn state_file(node: &NodeContext, tpm: &TpmState) -> Result<String, Error> {
+/// The file or device that keeps what the module knows, attached for the guest.
+async fn state_file(node: &NodeContext, vmid: VmId, tpm: &TpmState) -> Result<String, Error> {
     let missing = || Error::bug("a security module without a volume");
     let volume = tpm.volume().ok_or_else(missing)?;
-    let storage = node.storage(volume.storage()).await?;
-    storage.activate().await?;
-    volumes::info_of(&*storage, &volume).await?;
-    match storage.block(volume.name(), false)?.source {
+    let by = node.by_guest(vmid).await?;
+    let spec = node.attach(&volume, AttachMode::Exclusive, &by).await?;
+    match spec.source.path() {
         // Its options are separated by commas, and there is no quoting.
-        BlockSource::Path(path) if !path.contains(',') => Ok(path),
+        Some(path) if !path.contains(',') => Ok(path.to_owned()),
         _ => {
             let text = format!("swtpm cannot use volume '{volume}'");
             Err(Error::unavailable(text))

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::qemu::{DriveBus, EfiDisk, ImportSource};
-use model::{BlockFormat, BlockSource, BlockSpec, Error, VmId, VolumeId};
+use model::{BlockFormat, Error, VmId, VolumeId};
 use storage::{ContentType, Probed};
 use sys::SharedHost;
 use tasks::{Probe, Step, Task, TaskContext};
 
 use crate::qemu::edit::{Edit, NewVolume};
 use crate::qemu::{drives, efi_vars};
-use crate::volumes::images::{self, Source};
+use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, volumes};
 
 /// A task that makes volumes.
@@ -48,12 +48,12 @@ impl<T: Allocates> Step<T> for Allocate {
             let is_cloud_init = task.edit().is_cloud_init(volume);
             let default = match storage.files() {
                 Some(_) if is_cloud_init => BlockFormat::Qcow2,
-                _ => storage.default_format(),
+                _ => storage.config().spec.default_format(),
             };
             let format = volume.format.unwrap_or(default);
             let name = if is_cloud_init {
                 let name = storage.image_name(owner, "cloudinit", format);
-                if storage.info(&name).await?.is_some() {
+                if storage.stat(&name).await?.is_some() {
                     return Err(Error::conflict(format!(
                         "volume '{id}:{name}' already exists"
                     )));
@@ -65,6 +65,7 @@ impl<T: Allocates> Step<T> for Allocate {
             taken.push(name.clone());
             if let Some(filled) = filled_from(cx, task.edit(), volume).await? {
                 volume.bytes = filled.bytes();
+                filled.close(cx).await?;
             }
             (volume.name, volume.format) = (Some(name), Some(format));
         }
@@ -93,12 +94,8 @@ impl<T: Allocates> Step<T> for Allocate {
             ))
             .await;
             if let Some(filled) = filled_from(cx, task.edit(), volume).await? {
-                if filled.bytes() != volume.bytes {
-                    let text = format!("{}: the source has changed meanwhile", volume.slot);
-                    return Err(Error::conflict(text));
-                }
-                let target = storage.block(name, false)?;
-                fill(cx, volume, &filled, &target).await?;
+                let to = volumes::named(&volume.storage, name.to_owned())?;
+                fill(cx, volume, filled, &to).await?;
             }
         }
         Ok(())
@@ -108,6 +105,9 @@ impl<T: Allocates> Step<T> for Allocate {
         // The guest's object is ours, and only tasks that hold it make volumes of its name: what
         // is there under a name that we chose is what we made.
         for volume in &task.edit().new_volumes {
+            if let Some(ImportSource::Volume(source)) = &volume.source {
+                images::let_go(cx, source, None).await?;
+            }
             if let Some(name) = &volume.name {
                 cx.node.storage(&volume.storage).await?.free(name).await?;
             }
@@ -148,17 +148,23 @@ async fn filled_from(cx: &Cx, edit: &Edit, volume: &NewVolume) -> Result<Option<
     }
 }
 
-async fn fill(
-    cx: &Cx,
-    volume: &NewVolume,
-    source: &Source,
-    target: &BlockSpec,
-) -> Result<(), Error> {
+async fn fill(cx: &Cx, volume: &NewVolume, source: Source, to: &VolumeId) -> Result<(), Error> {
     let slot = volume.slot;
     let bytes = source.bytes();
-    images::copy(cx, &format!("{slot}"), source, target, bytes, 0).await?;
+    let path = source.path().display().to_string();
+    if bytes != volume.bytes {
+        source.close(cx).await?;
+        let text = format!("{slot}: the source has changed meanwhile");
+        return Err(Error::conflict(text));
+    }
+    let copying = Copying {
+        what: &slot.to_string(),
+        to,
+        bytes,
+        bytes_per_s: 0,
+    };
+    images::copy(cx, source, copying).await?;
     if volume.source.is_some() {
-        let path = source.path().display();
         cx.log(&format!("{slot}: imported {bytes} bytes from {path}"))
             .await;
     }
@@ -184,16 +190,13 @@ async fn import_volume(cx: &Cx, volume: &VolumeId) -> Result<Source, Error> {
     })?;
     let host = &cx.node.host;
     if info.content == ContentType::Images {
-        // The guests' own images may be layers on others of ours.
-        return Source::of_volume(host, &*storage, volume.name(), None).await;
+        // The guests' own images may be linked clones of others of ours.
+        return Source::of_volume(cx, volume, None).await;
     }
-    let BlockSource::Path(path) = storage.block(volume.name(), true)?.source else {
-        return Err(Error::bug("a volume to be imported has no path"));
-    };
-    let path = Path::new(&path);
-    let file = host.open_image(path, false, false).await?;
-    images::check_content(host, &file, path, format).await?;
-    Source::of_file(host, path, format, file).await
+    let path = storage.path(volume.name())?;
+    let file = host.open_image(&path, false, false).await?;
+    images::check_content(host, &file, &path, format).await?;
+    Source::of_file(host, &path, format, file).await
 }
 
 async fn import_path(cx: &Cx, path: &str) -> Result<Source, Error> {

@@ -9,17 +9,19 @@
 //! Undone anywhere, the guest runs on as if nothing had been.
 
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use guest::qemu::{MigrationState, Qmp, QmpError, VmConfig};
-use model::{BlockFormat, BlockSource, Error, GuestRecord, SavedMemory, StorageId, VmId, VolumeId};
+use model::{BlockFormat, Error, GuestRecord, SavedMemory, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::ContentType;
+use storage::{AttachMode, ContentType};
 use tasks::{Step, Task, TaskContext};
 
 use super::qmp_failed;
 use crate::qemu::drives;
+use crate::volumes::attached::by_task;
 use crate::{NodeContext, volumes};
 
 /// What the state of devices may take besides memory.
@@ -64,7 +66,7 @@ pub(super) async fn plan_memory(
     }
     storage.activate().await?;
     let name = storage.image_name(vmid, what, BlockFormat::Raw);
-    if storage.info(&name).await?.is_some() {
+    if storage.stat(&name).await?.is_some() {
         let text = format!("volume '{id}:{name}' already exists");
         return Err(Error::conflict(text));
     }
@@ -168,12 +170,8 @@ impl<T: SavesMemory> Step<T> for SaveMemory {
             return Ok(());
         };
         let qmp = cx.node.running.qmp(task.vmid()).await?;
-        let volume = &memory.saved.volume;
-        let storage = cx.node.storage(volume.storage()).await?;
-        let BlockSource::Path(path) = storage.block(volume.name(), false)?.source else {
-            return Err(Error::bug("a volume for memory has no path"));
-        };
-        let file = cx.node.host.open_image(path.as_ref(), true, false).await?;
+        let path = attach(cx, &memory.saved.volume).await?;
+        let file = cx.node.host.open_image(&path, true, false).await?;
         qmp.name_descriptor(DESCRIPTOR, file.as_fd())
             .await
             .map_err(qmp_failed)?;
@@ -182,8 +180,11 @@ impl<T: SavesMemory> Step<T> for SaveMemory {
     }
 
     async fn undo(&self, cx: &TaskContext<NodeContext>, task: &T) -> Result<(), Error> {
-        match saved_by(cx, task).await? {
-            Some((qmp, memory)) => give_up(cx, &qmp, memory).await,
+        if let Some((qmp, memory)) = saved_by(cx, task).await? {
+            give_up(cx, &qmp, memory).await?;
+        }
+        match task.memory() {
+            Some(memory) => cx.node.detach(&memory.saved.volume, &by_task(cx)).await,
             None => Ok(()),
         }
     }
@@ -369,9 +370,15 @@ async fn go_through(cx: &TaskContext<NodeContext>, qmp: &Qmp) -> Result<(), Erro
 
 /// What is saved must outlive the host before anybody counts on it.
 async fn sync(cx: &TaskContext<NodeContext>, volume: &VolumeId) -> Result<(), Error> {
-    let storage = cx.node.storage(volume.storage()).await?;
-    match storage.block(volume.name(), true)?.source {
-        BlockSource::Path(path) => Ok(cx.node.host.sync(path.as_ref()).await?),
-        _ => Err(Error::bug("a volume for memory has no path")),
-    }
+    let path = attach(cx, volume).await?;
+    cx.node.host.sync(&path).await?;
+    cx.node.detach(volume, &by_task(cx)).await
+}
+
+/// Attaches the volume for the task, and answers where it is.
+async fn attach(cx: &TaskContext<NodeContext>, volume: &VolumeId) -> Result<PathBuf, Error> {
+    let by = by_task(cx);
+    let spec = cx.node.attach(volume, AttachMode::Exclusive, &by).await?;
+    let missing = || Error::bug("a volume for memory has no path");
+    spec.source.path().map(PathBuf::from).ok_or_else(missing)
 }

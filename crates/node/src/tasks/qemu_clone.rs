@@ -1,4 +1,4 @@
-//! Makes a virtual machine that is another one's copy, or whose disks are layers on a template's.
+//! Makes a virtual machine that is another one's copy, or whose disks are linked clones of a template's.
 //!
 //! ```text
 //!   reserve ─ plan ─ copy ─ publish ┃ join-pool
@@ -22,11 +22,11 @@ use uuid::Uuid;
 use super::guest_object;
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
 use super::qemu_delsnapshot::snapshot_of;
-use super::qemu_template::{bases_of, set_volume};
+use super::qemu_template::{linked_clones_of, set_volume};
 use crate::qemu::drives;
 use crate::qemu::edit::is_indexed;
 use crate::qemu::live_copy::{self, LiveCopy};
-use crate::volumes::images::{self, Source};
+use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, random_mac, volumes};
 
 /// A disk of the new guest.
@@ -47,8 +47,9 @@ enum How {
     Copy,
     /// By the QEMU that has the original open.
     LiveCopy,
-    /// A layer on the original.
-    Layer,
+    /// A linked clone of the original.
+    #[serde(alias = "layer")]
+    Linked,
     /// A medium of cloud-init, which is made anew at every start.
     Empty,
 }
@@ -60,7 +61,7 @@ pub struct QemuClone {
     pub name: Option<String>,
     pub description: Option<String>,
     pub pool: Option<PoolId>,
-    /// Copies of the disks, also where layers could be made.
+    /// Copies of the disks, also where linked clones could be made.
     pub full: bool,
     /// Where copies go; beside what they are copies of otherwise.
     pub storage: Option<StorageId>,
@@ -172,10 +173,10 @@ impl Step<QemuClone> for Plan {
         let mut copies = Vec::new();
         for (slot, from) in drives::disks_of(&parsed) {
             let taken: Vec<String> = names_of(&copies);
-            // A security module's state is read by a program that knows no layers.
-            let is_layer = is_template && !task.full && slot != DriveSlot::TPM;
-            let copy = if is_layer {
-                plan_layer(cx, task, slot, from, &taken).await?
+            // A security module's state is read by a program that knows raw images only.
+            let is_linked = is_template && !task.full && slot != DriveSlot::TPM;
+            let copy = if is_linked {
+                plan_linked(cx, task, slot, from, &taken).await?
             } else {
                 if is_live && slot == DriveSlot::TPM {
                     let text = "cannot copy the state of a TPM while the guest runs";
@@ -229,7 +230,7 @@ fn names_of(copies: &[Copy]) -> Vec<String> {
     names.collect()
 }
 
-async fn plan_layer(
+async fn plan_linked(
     cx: &Cx,
     task: &QemuClone,
     slot: DriveSlot,
@@ -238,22 +239,22 @@ async fn plan_layer(
 ) -> Result<Copy, Error> {
     let storage = cx.node.storage(from.storage()).await?;
     storage.activate().await?;
-    let bases = bases_of(&*storage, &from)?;
-    if !bases.is_base(from.name()) {
+    let clones = linked_clones_of(&*storage, &from)?;
+    if !storage.config().parse(from.name())?.is_base {
         let text = format!("Linked clone feature for '{slot}' is not available");
         return Err(Error::conflict(text));
     }
     let bytes = volumes::info_of(&*storage, &from).await?.size;
-    let name = bases
-        .choose_layer_name(from.name(), task.vmid, taken)
+    let name = clones
+        .choose_clone_name(from.name(), task.vmid, taken)
         .await?;
     Ok(Copy {
         slot,
         to: volumes::named(from.storage(), name)?,
         from,
-        format: BlockFormat::Qcow2,
+        format: clones.clone_format(),
         bytes,
-        how: How::Layer,
+        how: How::Linked,
     })
 }
 
@@ -269,10 +270,10 @@ async fn plan_medium(
     storage.activate().await?;
     let format = match storage.files() {
         Some(_) => BlockFormat::Qcow2,
-        None => storage.default_format(),
+        None => storage.config().spec.default_format(),
     };
     let name = storage.image_name(task.vmid, "cloudinit", format);
-    if storage.info(&name).await?.is_some() {
+    if storage.stat(&name).await?.is_some() {
         return Err(Error::conflict(format!(
             "volume '{id}:{name}' already exists"
         )));
@@ -305,12 +306,12 @@ async fn plan_copy(
         return Err(Error::conflict(text));
     }
     target.activate().await?;
-    let original = source.block(from.name(), true)?.format;
+    let original = source.config().image_format(from.name())?;
     let format = match task.format {
         // What a security module keeps is read as it is.
         _ if slot == DriveSlot::TPM => BlockFormat::Raw,
         Some(format) => format,
-        None => target.format_of_copy(original),
+        None => target.config().spec.format_of_copy(original),
     };
     let name = target.choose_image_name(task.vmid, format, taken).await?;
     Ok(Copy {
@@ -393,6 +394,9 @@ impl Step<QemuClone> for CopyDisks {
     async fn undo(&self, cx: &Cx, task: &QemuClone) -> Result<(), Error> {
         live_copy::cancel(cx, task.source, &task.live_copies()).await?;
         for copy in &task.copies {
+            if copy.how == How::Copy {
+                images::let_go(cx, &copy.from, task.snapshot.as_deref()).await?;
+            }
             let storage = cx.node.storage(copy.to.storage()).await?;
             storage.free(copy.to.name()).await?;
         }
@@ -404,10 +408,11 @@ impl Step<QemuClone> for CopyDisks {
 async fn make(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
     let Copy { slot, from, to, .. } = copy;
     let storage = cx.node.storage(to.storage()).await?;
-    if copy.how == How::Layer {
-        cx.log(&format!("{slot}: '{to}' is a layer on '{from}'"))
+    if copy.how == How::Linked {
+        cx.log(&format!("{slot}: '{to}' is a linked clone of '{from}'"))
             .await;
-        return Ok(bases_of(&*storage, to)?.create_layer(to.name()).await?);
+        let clones = linked_clones_of(&*storage, to)?;
+        return Ok(clones.create_clone(from.name(), to.name()).await?);
     }
     if copy.how != How::Empty {
         cx.log(&format!("{slot}: copying '{from}' to '{to}'")).await;
@@ -415,16 +420,17 @@ async fn make(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
     storage.allocate(to.name(), copy.format, copy.bytes).await?;
     match copy.how {
         How::Copy => copy_image(cx, task, copy).await,
-        How::LiveCopy | How::Empty | How::Layer => Ok(()),
+        How::LiveCopy | How::Empty | How::Linked => Ok(()),
     }
 }
 
 async fn copy_image(cx: &Cx, task: &QemuClone, copy: &Copy) -> Result<(), Error> {
-    let from = cx.node.storage(copy.from.storage()).await?;
-    let (host, snapshot) = (&cx.node.host, task.snapshot.as_deref());
-    let source = Source::of_volume(host, &*from, copy.from.name(), snapshot).await?;
-    let target = cx.node.storage(copy.to.storage()).await?;
-    let target = target.block(copy.to.name(), false)?;
-    let slot = copy.slot.to_string();
-    images::copy(cx, &slot, &source, &target, copy.bytes, task.bytes_per_s).await
+    let source = Source::of_volume(cx, &copy.from, task.snapshot.as_deref()).await?;
+    let copying = Copying {
+        what: &copy.slot.to_string(),
+        to: &copy.to,
+        bytes: copy.bytes,
+        bytes_per_s: task.bytes_per_s,
+    };
+    images::copy(cx, source, copying).await
 }

@@ -67,12 +67,13 @@ impl QemuConfigure {
             return Ok(None);
         }
         let is_running = node.running.is_running(self.vmid).await?;
+        let names = node.records.names_for(&self.edit).await?;
         let mut is_simple = true;
         let change = |guest: &mut GuestRecord| {
             self.check(guest)?;
             check_busy(guest)?;
-            is_simple =
-                self.edit.apply(guest, is_running).unwanted.is_empty() && guest.pending.is_empty();
+            let applied = self.edit.apply(guest, is_running, &names);
+            is_simple = applied.unwanted.is_empty() && guest.pending.is_empty();
             Ok(if is_simple {
                 Change::Write
             } else {
@@ -154,15 +155,17 @@ impl Step<QemuConfigure> for Apply {
         // no longer tells.
         let is_running = cx.node.running.is_running(task.vmid).await?;
         let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
-        task.unwanted = task.edit.apply(&mut guest, is_running).unwanted;
-        cx.node.check_no_layers(&task.unwanted).await
+        let names = cx.node.records.names_for(&task.edit).await?;
+        task.unwanted = task.edit.apply(&mut guest, is_running, &names).unwanted;
+        cx.node.check_no_clones(&task.unwanted, &names).await
     }
 
     async fn probe(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<Probe, Error> {
         let is_running = cx.node.running.is_running(task.vmid).await?;
         let before = cx.node.records.qemu(task.vmid).await?.record.data;
         let mut after = before.clone();
-        task.edit.apply(&mut after, is_running);
+        let names = cx.node.records.names_for(&task.edit).await?;
+        task.edit.apply(&mut after, is_running, &names);
         Ok(if after == before {
             Probe::Done
         } else {
@@ -172,8 +175,9 @@ impl Step<QemuConfigure> for Apply {
 
     async fn act(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
         let is_running = cx.node.running.is_running(task.vmid).await?;
+        let names = cx.node.records.names_for(&task.edit).await?;
         let change = |guest: &mut GuestRecord| {
-            task.edit.apply(guest, is_running);
+            task.edit.apply(guest, is_running, &names);
             Ok(())
         };
         let revision = cx.node.records.change_guest(task.vmid, change).await?;
@@ -240,7 +244,8 @@ impl Step<QemuConfigure> for Hotplug {
 /// One option of the guest as it now is: what took effect before counts.
 async fn change(cx: &Cx, task: &QemuConfigure, option: &str) -> Result<Outcome, Error> {
     let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
-    apply_taken(&mut guest, &task.taken);
+    let names = cx.node.records.volume_names().await?;
+    apply_taken(&mut guest, &task.taken, &names);
     let Some(change) = guest.pending.get(option).cloned() else {
         return Ok(Outcome::Waits);
     };
@@ -270,7 +275,8 @@ impl Step<QemuConfigure> for Keep {
     async fn plan(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
         // As with `apply`: afterwards the record no longer tells.
         let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
-        let unwanted = apply_taken(&mut guest, &task.taken).unwanted;
+        let names = cx.node.records.volume_names().await?;
+        let unwanted = apply_taken(&mut guest, &task.taken, &names).unwanted;
         task.unwanted.extend(unwanted);
         Ok(())
     }
@@ -288,8 +294,9 @@ impl Step<QemuConfigure> for Keep {
         if task.taken.is_empty() {
             return Ok(());
         }
+        let names = cx.node.records.volume_names().await?;
         let keep = |guest: &mut GuestRecord| {
-            apply_taken(guest, &task.taken);
+            apply_taken(guest, &task.taken, &names);
             Ok(())
         };
         cx.committed(cx.node.records.change_guest(task.vmid, keep).await?.0);

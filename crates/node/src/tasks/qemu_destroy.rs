@@ -8,7 +8,7 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
-use super::volume_delete::check_no_layers;
+use super::volume_delete::check_no_clones;
 use crate::NodeContext;
 use crate::qemu::edit::volumes_of_guest;
 
@@ -90,21 +90,23 @@ impl Step<QemuDestroy> for Choose {
         let guest = cx.node.records.qemu(vmid).await?.record.data;
         let mut volumes = volumes_of_guest(&guest);
         if task.unreferenced {
-            for storage in cx.node.records.storages().await? {
-                if storage.is_enabled_on(&cx.node.name) {
-                    volumes.extend(images_of(cx, &storage, vmid).await?);
-                }
+            for storage in cx.node.storages().await? {
+                volumes.extend(images_of(&*storage, vmid).await?);
             }
         }
         // What is not made for this guest is not its to take along: an ISO image is shared.
-        volumes.retain(|volume| volume.owner() == Some(vmid));
+        // One whose storage is gone is named in the log, whosever it is.
+        let names = cx.node.records.volume_names().await?;
+        let is_own = |volume: &VolumeId| names.owner(volume) == Some(vmid);
+        volumes.retain(|volume| is_own(volume) || !names.knows(volume.storage()));
         // The list of a storage may know an image by its other name.
-        volumes.sort_by(|a, b| (a.storage(), a.image()).cmp(&(b.storage(), b.image())));
-        volumes.dedup_by(|a, b| a.is_same_image(b));
+        let key = |volume: &VolumeId| (volume.storage().clone(), names.image(volume));
+        volumes.sort_by_key(key);
+        volumes.dedup_by_key(|volume| key(volume));
         for other in cx.node.records.guests().await? {
             let other = other?;
             for volume in volumes.iter().filter(|_| other.vmid != vmid) {
-                check_no_layers(&other, volume)?;
+                check_no_clones(&other, volume, &names)?;
             }
         }
         task.volumes = volumes;
@@ -120,16 +122,12 @@ impl Step<QemuDestroy> for Choose {
     }
 }
 
-async fn images_of(
-    cx: &Cx,
-    config: &storage::StorageConfig,
-    vmid: VmId,
-) -> Result<Vec<VolumeId>, Error> {
-    let storage = storage::open(config.clone(), cx.node.host.clone());
+async fn images_of(storage: &dyn storage::Storage, vmid: VmId) -> Result<Vec<VolumeId>, Error> {
     let images = storage.list(Some(storage::ContentType::Images)).await?;
+    let id = storage.config().id();
     let mine = images.into_iter().filter(|image| image.owner == Some(vmid));
     Ok(mine
-        .filter_map(|image| VolumeId::new(config.id.clone(), image.name).ok())
+        .filter_map(|image| VolumeId::new(id.clone(), image.name).ok())
         .collect())
 }
 

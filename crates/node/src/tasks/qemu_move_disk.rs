@@ -18,7 +18,7 @@ use guest::qemu::{JobState, NodeCopy, Qmp, VmConfig};
 use model::qemu::{Aio, Drive, DriveSlot};
 use model::{BlockFormat, Error, GuestConfig, GuestRecord, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::{ContentType, Storage};
+use storage::{ContentType, Storage, VolumeNames};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
@@ -27,7 +27,7 @@ use super::{guest_object, qmp_failed};
 use crate::qemu::drives;
 use crate::qemu::edit::{replace_volume, volume_of};
 use crate::qemu::live_copy::{self, TELL_EVERY, until_jobs_change};
-use crate::volumes::images::{self, Source};
+use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, volumes};
 
 /// The new image.
@@ -91,15 +91,16 @@ impl QemuMoveDisk {
         let from = movable(&guest.config, &self.disk)?;
         let id = self.storage.as_ref().unwrap_or(from.storage());
         let target = node.storage(id).await?;
-        check_snapshots(guest, self, &from)?;
+        let names = node.records.volume_names().await?;
+        check_snapshots(guest, self, &from, &names)?;
         let source = node.storage(from.storage()).await?;
-        let old_format = source.block(from.name(), true)?.format;
+        let old_format = source.config().image_format(from.name())?;
         let is_tpm = self.disk == DriveSlot::TPM.to_string();
         let format = match self.format {
             // What a security module keeps is read as it is.
             _ if is_tpm => BlockFormat::Raw,
             Some(format) => format,
-            None => target.format_of_copy(old_format),
+            None => target.config().spec.format_of_copy(old_format),
         };
         if id == from.storage() && format == old_format {
             return Err(Error::conflict(
@@ -185,7 +186,9 @@ impl Step<QemuMoveDisk> for Choose {
         let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
         let storage = cx.node.storage(&id).await?;
         if task.delete {
-            cx.node.check_no_layers(std::slice::from_ref(&from)).await?;
+            let names = cx.node.records.volume_names().await?;
+            let from = std::slice::from_ref(&from);
+            cx.node.check_no_clones(from, &names).await?;
         }
         let name = choose_name(&*storage, task.vmid, format).await?;
         let to = volumes::named(&id, name)?;
@@ -223,11 +226,18 @@ fn movable(config: &GuestConfig, disk: &str) -> Result<VolumeId, Error> {
     volume_of(disk, config).ok_or_else(none)
 }
 
-fn check_snapshots(guest: &GuestRecord, task: &QemuMoveDisk, from: &VolumeId) -> Result<(), Error> {
+fn check_snapshots(
+    guest: &GuestRecord,
+    task: &QemuMoveDisk,
+    from: &VolumeId,
+    names: &VolumeNames,
+) -> Result<(), Error> {
     let mut snapshots = guest.snapshots.values();
     let is_in = |snapshot: &model::Snapshot| {
         let named = crate::volumes_of(&snapshot.config);
-        named.iter().any(|(_, volume)| volume.is_same_image(from))
+        named
+            .iter()
+            .any(|(_, volume)| names.is_same_image(volume, from))
     };
     if task.delete && snapshots.any(is_in) {
         return Err(Error::conflict(
@@ -242,7 +252,7 @@ async fn choose_name(
     owner: VmId,
     format: BlockFormat,
 ) -> Result<String, Error> {
-    let id = &storage.config().id;
+    let id = storage.config().id();
     if !storage.config().takes(ContentType::Images) {
         let text = format!("storage '{id}' does not support content-type 'images'");
         return Err(Error::conflict(text));
@@ -285,10 +295,14 @@ impl Step<QemuMoveDisk> for CopyImage {
         if let Some(slot) = target.live {
             return mirror(cx, task, slot).await;
         }
-        let source = cx.node.storage(from.storage()).await?;
-        let source = Source::of_volume(&cx.node.host, &*source, from.name(), None).await?;
-        let spec = storage.block(to.name(), false)?;
-        images::copy(cx, disk, &source, &spec, target.bytes, task.bytes_per_s).await
+        let source = Source::of_volume(cx, from, None).await?;
+        let copying = Copying {
+            what: disk,
+            to,
+            bytes: target.bytes,
+            bytes_per_s: task.bytes_per_s,
+        };
+        images::copy(cx, source, copying).await
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuMoveDisk) -> Result<(), Error> {
@@ -299,6 +313,10 @@ impl Step<QemuMoveDisk> for CopyImage {
             let qmp = cx.node.running.qmp(task.vmid).await?;
             live_copy::end_job(cx, &qmp, &cx.job_id("mirror")).await?;
             remove_behind(cx, &qmp, task, slot).await?;
+            cx.node.detach_from_running(task.vmid, &target.to).await?;
+        }
+        if target.live.is_none() {
+            images::let_go(cx, &target.from, None).await?;
         }
         let storage = cx.node.storage(target.to.storage()).await?;
         storage.free(target.to.name()).await?;
@@ -311,8 +329,7 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
     let target = task.target()?;
     let guest = cx.node.records.qemu(task.vmid).await?.record.data;
     let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-    let storage = cx.node.storage(target.to.storage()).await?;
-    let spec = storage.block(target.to.name(), false)?;
+    let spec = cx.node.attach_to_running(task.vmid, &target.to).await?;
     let options = match config.drives.get(&slot) {
         Some(drive) => HostOptions::new(drive, &spec, Aio::Threads),
         None if slot == DriveSlot::EFI => HostOptions::for_efi(&spec),
@@ -517,8 +534,13 @@ impl Step<QemuMoveDisk> for Publish {
             return Ok(());
         }
         let target = task.target()?;
-        let change =
-            |guest: &mut GuestRecord| replace_volume(guest, &task.disk, &target.to, task.delete);
+        let names = cx.node.records.volume_names().await?;
+        let storage = cx.node.storage(target.to.storage()).await?;
+        let bytes = volumes::info_of(&*storage, &target.to).await?.size;
+        let change = |guest: &mut GuestRecord| {
+            let (disk, to) = (&task.disk, &target.to);
+            replace_volume(guest, disk, to, bytes, &names, task.delete)
+        };
         let revision = cx.node.records.change_guest(task.vmid, change).await?;
         cx.committed(revision.0);
         Ok(())
@@ -542,11 +564,17 @@ impl Step<QemuMoveDisk> for Clear {
             let qmp = cx.node.running.qmp(task.vmid).await?;
             live_copy::end_job(cx, &qmp, &cx.job_id("mirror")).await?;
             remove_behind(cx, &qmp, task, slot).await?;
+            let closed = match &task.refusal {
+                Some(_) => &target.to,
+                None => &target.from,
+            };
+            cx.node.detach_from_running(task.vmid, closed).await?;
         }
         if task.refusal.is_some() {
             return free_unwanted(cx, &target.to).await;
         }
-        let is_own = target.from.owner() == Some(task.vmid);
+        let names = cx.node.records.volume_names().await?;
+        let is_own = names.owner(&target.from) == Some(task.vmid);
         if task.delete && is_own {
             free_unwanted(cx, &target.from).await?;
         }

@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use model::qemu::{Drive, DriveSlot};
 use model::{Error, GuestRecord, PendingChange, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::Storage;
+use storage::{Storage, VolumeNames};
 use tasks::{FollowUp, Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
-use super::qemu_template::bases_of;
+use super::qemu_template::linked_clones_of;
 use super::{QemuConfigure, guest_object};
 use crate::qemu::edit::{Edit, forget_boot_device, is_indexed, volume_of};
 use crate::{NodeContext, volumes, volumes_of};
@@ -181,7 +181,8 @@ impl Step<QemuReassignDisk> for Rename {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<(), Error> {
         let guest = cx.node.records.qemu(task.vmid).await?.record.data;
-        let from = movable(&guest, &task.disk)?;
+        let names = cx.node.records.volume_names().await?;
+        let from = movable(&guest, &task.disk, &names)?;
         let runs = cx.node.running.is_running(task.vmid).await?;
         if runs && !is_indexed(&task.disk, "unused") {
             let text =
@@ -191,12 +192,14 @@ impl Step<QemuReassignDisk> for Rename {
         let storage = cx.node.storage(from.storage()).await?;
         storage.activate().await?;
         volumes::info_of(&*storage, &from).await?;
-        let bases = bases_of(&*storage, &from)?;
-        if bases.is_base(from.name()) || from.owner() != Some(task.vmid) {
+        let said = storage.config().parse(from.name())?;
+        if said.is_base || said.owner != Some(task.vmid) {
             let text = "Storage does not support moving of this disk to another VM";
             return Err(Error::conflict(text));
         }
-        cx.node.check_no_layers(std::slice::from_ref(&from)).await?;
+        cx.node
+            .check_no_clones(std::slice::from_ref(&from), &names)
+            .await?;
         let name = choose_name(&*storage, &from, task.target).await?;
         let to = volumes::named(from.storage(), name)?;
         let text = guest.config.text(&task.disk).unwrap_or_default();
@@ -213,8 +216,7 @@ impl Step<QemuReassignDisk> for Rename {
     async fn act(&self, cx: &Cx, task: &mut QemuReassignDisk) -> Result<(), Error> {
         let Moved { from, to, .. } = task.moved()?;
         let storage = cx.node.storage(from.storage()).await?;
-        let bases = bases_of(&*storage, from)?;
-        bases.rename_image(from.name(), to.name()).await?;
+        storage.rename(from.name(), to.name()).await?;
         cx.log(&format!("'{from}' becomes '{to}'")).await;
         Ok(())
     }
@@ -222,16 +224,15 @@ impl Step<QemuReassignDisk> for Rename {
     async fn undo(&self, cx: &Cx, task: &QemuReassignDisk) -> Result<(), Error> {
         let Moved { from, to, .. } = task.moved()?;
         let storage = cx.node.storage(from.storage()).await?;
-        if storage.info(from.name()).await?.is_none() {
-            let bases = bases_of(&*storage, from)?;
-            bases.rename_image(to.name(), from.name()).await?;
+        if storage.stat(from.name()).await?.is_none() {
+            storage.rename(to.name(), from.name()).await?;
         }
         Ok(())
     }
 }
 
 /// The image behind an option, if it can be another guest's.
-fn movable(guest: &GuestRecord, disk: &str) -> Result<VolumeId, Error> {
+fn movable(guest: &GuestRecord, disk: &str, names: &VolumeNames) -> Result<VolumeId, Error> {
     let text = guest.config.text(disk).unwrap_or_default();
     if let Ok(slot) = disk.parse::<DriveSlot>() {
         let drive = Drive::parse(slot.bus(), &text).map_err(|e| Error::bug(e.to_string()))?;
@@ -244,7 +245,9 @@ fn movable(guest: &GuestRecord, disk: &str) -> Result<VolumeId, Error> {
     let volume = volume_of(disk, &guest.config).ok_or_else(none)?;
     let is_in = |snapshot: &model::Snapshot| {
         let named = volumes_of(&snapshot.config);
-        named.iter().any(|(_, other)| other.is_same_image(&volume))
+        named
+            .iter()
+            .any(|(_, other)| names.is_same_image(other, &volume))
     };
     if guest.snapshots.values().any(is_in) {
         let text = "Can't move disk used by a snapshot to another VM";
@@ -253,16 +256,13 @@ fn movable(guest: &GuestRecord, disk: &str) -> Result<VolumeId, Error> {
     Ok(volume)
 }
 
-/// A name that tells the new owner; that of a layer stays below its base.
+/// A name that tells the new owner; that of a linked clone stays below its base.
 async fn choose_name(storage: &dyn Storage, from: &VolumeId, owner: VmId) -> Result<String, Error> {
-    // BASE/OWNER/FILE
-    let base = from.name().rsplitn(3, '/').nth(2);
-    if let Some(base) = base {
-        return Ok(bases_of(storage, from)?
-            .choose_layer_name(base, owner, &[])
-            .await?);
+    if let Some(base) = storage.config().parse(from.name())?.base {
+        let clones = linked_clones_of(storage, from)?;
+        return Ok(clones.choose_clone_name(&base, owner, &[]).await?);
     }
-    let format = storage.block(from.name(), true)?.format;
+    let format = storage.config().image_format(from.name())?;
     Ok(storage.choose_image_name(owner, format, &[]).await?)
 }
 

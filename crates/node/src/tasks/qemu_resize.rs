@@ -8,8 +8,9 @@
 use async_trait::async_trait;
 use guest::qemu::block::node_name;
 use model::qemu::{Drive, DriveSlot, DriveSource};
-use model::{ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
+use model::{BlockSource, ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
+use storage::AttachMode;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
@@ -134,8 +135,9 @@ impl Step<QemuResize> for Grow {
         let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let drive = task.drive(&guest.config)?;
         let volume = resizable(&drive)?;
+        let names = cx.node.records.volume_names().await?;
         cx.node
-            .check_no_layers(std::slice::from_ref(&volume))
+            .check_no_clones(std::slice::from_ref(&volume), &names)
             .await?;
         let now = size_of(cx, &volume).await?;
         let bytes = match task.size {
@@ -159,13 +161,19 @@ impl Step<QemuResize> for Grow {
 
     async fn act(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
         let (volume, bytes) = task.target()?;
-        if cx.node.running.is_running(task.vmid).await? {
-            let qmp = cx.node.running.qmp(task.vmid).await?;
-            let node = node_name(task.slot);
-            return qmp.resize_block(&node, *bytes).await.map_err(qmp_failed);
-        }
         let storage = cx.node.storage(volume.storage()).await?;
-        Ok(storage.resize(volume.name(), *bytes).await?)
+        if !cx.node.running.is_running(task.vmid).await? {
+            return Ok(storage.resize(volume.name(), *bytes).await?);
+        }
+        let qmp = cx.node.running.qmp(task.vmid).await?;
+        let node = node_name(task.slot);
+        let by = cx.node.by_guest(task.vmid).await?;
+        let spec = cx.node.attach(volume, AttachMode::Exclusive, &by).await?;
+        if let BlockSource::Device(_) = spec.source {
+            // QEMU grows files itself; of a device it only learns how large it has become.
+            storage.resize(volume.name(), *bytes).await?;
+        }
+        qmp.resize_block(&node, *bytes).await.map_err(qmp_failed)
     }
 }
 
@@ -179,7 +187,7 @@ impl Step<QemuResize> for NoteSize {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuResize) -> Result<(), Error> {
-        let bytes = task.target()?.1;
+        let bytes = size_of(cx, &task.target()?.0).await?;
         let revision = cx
             .node
             .records

@@ -166,13 +166,15 @@ impl Step<QemuRollback> for Apply {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
         let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
-        task.unwanted = return_to(&mut guest, &task.name).unwanted;
+        let names = cx.node.records.volume_names().await?;
+        task.unwanted = return_to(&mut guest, &task.name, &names).unwanted;
         Ok(())
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuRollback) -> Result<(), Error> {
+        let names = cx.node.records.volume_names().await?;
         let apply = |guest: &mut GuestRecord| {
-            return_to(guest, &task.name);
+            return_to(guest, &task.name, &names);
             Ok(())
         };
         let revision = cx.node.records.change_guest(task.vmid, apply).await?;

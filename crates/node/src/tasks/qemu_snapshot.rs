@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
-use super::guest_object;
 use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
+use super::{guest_object, qmp_failed};
 use crate::qemu::disk_snapshots::{Disk, disks};
 use crate::{Freeze, NodeContext};
 
@@ -32,6 +32,9 @@ pub struct QemuSnapshot {
     disks: Vec<Disk>,
     #[serde(default)]
     memory: Option<NewMemory>,
+    /// Whether the guest is paused for a moment while the snapshots are made.
+    #[serde(default)]
+    pauses: bool,
 }
 
 impl QemuSnapshot {
@@ -43,6 +46,7 @@ impl QemuSnapshot {
             with_memory,
             disks: Vec::new(),
             memory: None,
+            pauses: false,
         }
     }
 }
@@ -140,6 +144,8 @@ impl Step<QemuSnapshot> for Prepare {
             let what = format!("state-{}", task.name);
             task.memory = Some(plan_memory(cx, &guest, None, &what).await?);
         }
+        // With its memory saved it stands still anyway.
+        task.pauses = task.memory.is_none() && cx.node.needs_pause(task.vmid, &task.disks).await?;
         Ok(())
     }
 
@@ -189,23 +195,38 @@ impl Step<QemuSnapshot> for SnapshotDisks {
         if task.memory.is_some() || !cx.node.running.is_running(task.vmid).await? {
             return cx
                 .node
-                .snapshot_disks(task.vmid, &task.disks, &task.name)
+                .snapshot_disks(task.vmid, &task.disks, &task.name, false)
                 .await;
         }
         freeze(cx, task.vmid).await?;
         let made = cx
             .node
-            .snapshot_disks(task.vmid, &task.disks, &task.name)
+            .snapshot_disks(task.vmid, &task.disks, &task.name, task.pauses)
             .await;
         thaw(cx, task.vmid).await;
         made
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
+        if task.pauses {
+            run_on(cx, task.vmid).await?;
+        }
         thaw(cx, task.vmid).await;
         cx.node
             .delete_disk_snapshots(task.vmid, &task.disks, &task.name)
             .await
+    }
+}
+
+/// Lets a guest execute again that may have been left paused.
+async fn run_on(cx: &Cx, vmid: VmId) -> Result<(), Error> {
+    if !cx.node.running.is_running(vmid).await? {
+        return Ok(());
+    }
+    let qmp = cx.node.running.qmp(vmid).await?;
+    match qmp.status().await.map_err(qmp_failed)?.state.as_str() {
+        "paused" => qmp.cont().await.map_err(qmp_failed),
+        _ => Ok(()),
     }
 }
 

@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use guest::qemu::{
-    Accel, QemuInfo, Qmp, QmpError, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv,
-    plan,
+    Accel, QemuInfo, Qmp, QmpError, RunningAs, RuntimePaths, Tap, Taps, VmConfig, argv, plan,
 };
 use guest::{RunFile, Sockets};
 use model::qemu::{Aio, DriveSlot};
-use model::{BlockSource, Error, GuestRecord, PortSpec, SavedMemory, VmId, VolumeId};
+use model::{Error, GuestRecord, PortSpec, SavedMemory, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
+use storage::AttachMode;
 use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
@@ -35,6 +35,7 @@ use crate::qemu::drives::Descriptors;
 use crate::qemu::edit::{apply_pending, forget_suspension};
 use crate::qemu::programs::QEMU;
 use crate::qemu::{drives, efi_vars, swtpm};
+use crate::volumes::attached::by_task;
 use crate::{NodeContext, RunState, limits};
 
 /// How long a new process may take until it answers, where the caller sets no time.
@@ -66,8 +67,6 @@ pub struct QemuStart {
     #[serde(default)]
     running_as: Option<RunningAs>,
     #[serde(default)]
-    volumes: Volumes,
-    #[serde(default)]
     taps: Vec<(u8, PortSpec)>,
     /// The uid and gid that it is started with.
     #[serde(default)]
@@ -92,7 +91,6 @@ impl QemuStart {
             unwanted: Vec::new(),
             fits: None,
             running_as: None,
-            volumes: Volumes::new(),
             taps: Vec::new(),
             user: None,
             process: None,
@@ -225,7 +223,8 @@ impl Step<QemuStart> for ApplyPending {
         }
         // A guest that wakes up is the machine that it was.
         if task.memory.is_none() {
-            task.unwanted = apply_pending(&mut guest).unwanted;
+            let names = cx.node.records.volume_names().await?;
+            task.unwanted = apply_pending(&mut guest, &names).unwanted;
         }
         Ok(())
     }
@@ -244,12 +243,13 @@ impl Step<QemuStart> for ApplyPending {
         let records = &cx.node.records;
         let guest = records.qemu(task.vmid).await?.record.data;
         let wakes_up = task.memory.is_some();
+        let names = cx.node.records.volume_names().await?;
         if guest.wakes_at.is_some() || (!wakes_up && !guest.pending.is_empty()) {
             let apply = |guest: &mut GuestRecord| {
                 // From here on its disks may change.
                 guest.wakes_at = None;
                 if !wakes_up {
-                    apply_pending(guest);
+                    apply_pending(guest, &names);
                 }
                 Ok(())
             };
@@ -298,11 +298,7 @@ impl Step<QemuStart> for Layout {
                 .map_err(|error| Error::conflict(Error::chain(&error)))?,
             Some(memory) => machine_of(memory, accel)?,
         };
-        task.volumes = drives::resolve(&cx.node, &config).await?;
-        if config.has_temporary_variables() {
-            let spec = efi_vars::temporary(&cx.node, vmid);
-            task.volumes.insert(DriveSlot::EFI, spec);
-        }
+        drives::check(&cx.node, &config).await?;
         task.taps = config
             .nets
             .iter()
@@ -457,11 +453,14 @@ impl Step<QemuStart> for Launch {
         if let Some((uid, gid)) = user {
             cx.node.host.chown(&folder, uid, gid).await?;
         }
+        let by = cx.node.by_guest(task.vmid).await?;
+        let mut volumes = drives::attach(&cx.node, &config, &by).await?;
         if config.has_temporary_variables() {
             efi_vars::make_temporary(&cx.node, task.vmid).await?;
+            volumes.insert(DriveSlot::EFI, efi_vars::temporary(&cx.node, task.vmid));
         }
         let host = &cx.node.host;
-        let (volumes, mut descriptors) = drives::open(host, &config, &task.volumes).await?;
+        let (volumes, mut descriptors) = drives::open(host, &config, &volumes).await?;
         let taps = open_taps(cx, task, &config, &mut descriptors).await?;
         let paths = task.runtime(cx);
         if let Some(tpm) = &config.tpm {
@@ -499,19 +498,24 @@ impl Step<QemuStart> for Launch {
 
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
         cx.node.host.kill_scope(&task.scope()).await?;
+        let config = task.clone().config(cx).await?;
+        let volumes = drives::opened_by(&config);
+        let by = cx.node.by_guest(task.vmid).await?;
+        cx.node.detach_all(&volumes, &by).await;
+        if let Some(memory) = &task.memory {
+            cx.node.detach(&memory.volume, &by_task(cx)).await?;
+        }
         cx.node.running.forget(task.vmid).await
     }
 }
 
 /// Opens the volume that the guest's memory is read from.
 async fn open_memory(cx: &Cx, memory: &SavedMemory) -> Result<Arc<OwnedFd>, Error> {
-    let volume = &memory.volume;
-    let storage = cx.node.storage(volume.storage()).await?;
-    storage.activate().await?;
-    match storage.block(volume.name(), true)?.source {
-        BlockSource::Path(path) => Ok(cx.node.host.open_image(path.as_ref(), false, false).await?),
-        _ => Err(Error::bug("a volume of memory has no path")),
-    }
+    let (volume, by) = (&memory.volume, by_task(cx));
+    let spec = cx.node.attach(volume, AttachMode::ReadOnly, &by).await?;
+    let missing = || Error::bug("a volume of memory has no path");
+    let path = spec.source.path().ok_or_else(missing)?;
+    Ok(cx.node.host.open_image(path.as_ref(), false, false).await?)
 }
 
 /// Opens the guest's taps, each queue a descriptor: its user need not be able to open the device.
@@ -566,6 +570,8 @@ impl Step<QemuStart> for Record {
             running_as: task.running_as()?.clone(),
             sockets: Sockets::new(&config, &task.runtime(cx)),
             user: task.user(cx),
+            volumes: drives::opened_by(&config),
+            epoch: cx.node.records.guest(task.vmid).await?.record.data.epoch,
         };
         cx.node.running.write_run_file(&file).await
     }
@@ -594,8 +600,9 @@ impl Step<QemuStart> for WaitForQmp {
             .timeout_s
             .unwrap_or(READY_TIMEOUT_S.max(config.memory_mib / 1024));
         let qmp = ready(cx, task, timeout_s).await?;
-        if task.memory.is_some() {
+        if let Some(memory) = &task.memory {
             until_awake(cx, task, &qmp).await?;
+            cx.node.detach(&memory.volume, &by_task(cx)).await?;
         }
         for card in config.pulled_cables() {
             let pulled = qmp.set_link(&card, false).await;

@@ -1,4 +1,4 @@
-//! Makes a virtual machine a template: its disks become bases that others are layers on.
+//! Makes a virtual machine a template: its disks become bases of linked clones.
 //!
 //! ```text
 //!   claim ─ rename ─ publish ┃ release
@@ -11,7 +11,7 @@ use guest::qemu::VmConfig;
 use model::qemu::{Drive, DriveSlot};
 use model::{Error, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::Bases;
+use storage::LinkedClones;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
@@ -130,15 +130,16 @@ impl Step<QemuTemplate> for Rename {
                 continue;
             }
             let storage = cx.node.storage(from.storage()).await?;
-            let bases = bases_of(&*storage, &from)?;
-            if bases.is_base(from.name()) || from.owner() != Some(vmid) {
+            let clones = linked_clones_of(&*storage, &from)?;
+            let said = storage.config().parse(from.name())?;
+            if said.is_base || said.owner != Some(vmid) {
                 continue;
             }
             storage.activate().await?;
-            bases.check_fit_for_base(from.name()).await?;
-            let name = bases.base_name(from.name())?;
+            clones.check_fit_for_base(from.name()).await?;
+            let name = clones.base_name(from.name())?;
             let to = volumes::named(from.storage(), name)?;
-            if storage.info(to.name()).await?.is_some() {
+            if storage.stat(to.name()).await?.is_some() {
                 return Err(Error::conflict(format!("volume '{to}' already exists")));
             }
             renamings.push(Renaming { slot, from, to });
@@ -156,8 +157,7 @@ impl Step<QemuTemplate> for Rename {
     async fn act(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
         for Renaming { from, to, .. } in &task.renamings {
             let storage = cx.node.storage(from.storage()).await?;
-            let bases = bases_of(&*storage, from)?;
-            bases.rename_image(from.name(), to.name()).await?;
+            storage.rename(from.name(), to.name()).await?;
             cx.log(&format!("'{from}' becomes '{to}'")).await;
         }
         Ok(())
@@ -166,23 +166,22 @@ impl Step<QemuTemplate> for Rename {
     async fn undo(&self, cx: &Cx, task: &QemuTemplate) -> Result<(), Error> {
         for Renaming { from, to, .. } in &task.renamings {
             let storage = cx.node.storage(from.storage()).await?;
-            if storage.info(from.name()).await?.is_none() {
-                let bases = bases_of(&*storage, from)?;
-                bases.rename_image(to.name(), from.name()).await?;
+            if storage.stat(from.name()).await?.is_none() {
+                storage.rename(to.name(), from.name()).await?;
             }
         }
         Ok(())
     }
 }
 
-/// How a storage makes layers; a clear word where it has no such thing.
-pub(super) fn bases_of<'a>(
+/// How a storage makes linked clones; a clear word where it has no such thing.
+pub(super) fn linked_clones_of<'a>(
     storage: &'a dyn storage::Storage,
     volume: &VolumeId,
-) -> Result<&'a dyn Bases, Error> {
+) -> Result<&'a dyn LinkedClones, Error> {
     let id = volume.storage();
     let none = || Error::conflict(format!("storage '{id}' does not support base images"));
-    storage.bases().ok_or_else(none)
+    storage.linked_clones().ok_or_else(none)
 }
 
 struct Publish;

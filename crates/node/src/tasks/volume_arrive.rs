@@ -109,7 +109,7 @@ impl Arriving {
                 self.volume.storage()
             ))
         })?;
-        let target = files.path(self.volume.name())?;
+        let target = storage.path(self.volume.name())?;
         self.paths = Some((files.uploads().join(file_name), target));
         Ok(())
     }
@@ -175,7 +175,7 @@ async fn verify(cx: &Cx, checksum: &Checksum, path: &Path) -> Result<(), Error> 
 /// author would read the host's files through it.
 async fn check_image(cx: &Cx, volume: &VolumeId, path: &Path) -> Result<(), Error> {
     let storage = cx.node.storage(volume.storage()).await?;
-    let named = storage.describe_name(volume.name())?;
+    let named = storage.config().parse(volume.name())?;
     if named.content != ContentType::Import {
         return Ok(());
     }

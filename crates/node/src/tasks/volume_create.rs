@@ -70,7 +70,7 @@ impl Step<VolumeCreate> for Allocate {
             return Err(Error::conflict(text));
         }
         storage.activate().await?;
-        if storage.info(task.volume.name()).await?.is_some() {
+        if storage.stat(task.volume.name()).await?.is_some() {
             return Err(Error::conflict(format!(
                 "disk image '{}' already exists",
                 task.volume

@@ -1,18 +1,9 @@
-//! Removes a volume.
-//!
-//! ```text
-//!   set-aside ┃ remove
-//!             ┃ point of no return: the volume has lost its name, its space is given back
-//! ```
-//!
-//! Whatever forbids the removal — a guest that uses it, a disk that is read-only — shows when it
-//! is set aside, and then nothing has happened.
-
-use std::path::PathBuf;
+//! Removes a volume from its storage, with what belongs to it.
 
 use async_trait::async_trait;
 use model::{Error, GuestConfig, GuestRecord, PendingChange, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
+use storage::VolumeNames;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::guest_object;
@@ -23,31 +14,18 @@ pub struct VolumeDelete {
     pub volume: VolumeId,
     /// The guest whose disk image it is.
     pub owner: Option<VmId>,
-    /// Where the volume is, and where it lies until it is removed.
-    #[serde(default)]
-    paths: Option<(PathBuf, PathBuf)>,
-}
-
-impl VolumeDelete {
-    pub fn new(volume: VolumeId, owner: Option<VmId>) -> Self {
-        Self {
-            volume,
-            owner,
-            paths: None,
-        }
-    }
 }
 
 impl Task for VolumeDelete {
     type Node = NodeContext;
     const NAME: &'static str = "volume_delete";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "imgdel";
     const ON_FULL_DISK: bool = true;
 
     fn steps() -> Steps<Self> {
         Steps {
-            before: &[&SetAside],
+            before: &[&Check],
             after: &[&Remove],
         }
     }
@@ -62,12 +40,13 @@ impl Task for VolumeDelete {
 
 impl NodeContext {
     /// Refuses a disk image that a guest names, in its configuration, in what is pending or in a
-    /// snapshot, and one that others are layers on. Files that people bring may be removed while a
+    /// snapshot, and one with linked clones. Files that people bring may be removed while a
     /// guest names them, as in Proxmox VE.
     pub async fn check_unused(&self, volume: &VolumeId, owner: Option<VmId>) -> Result<(), Error> {
         if owner.is_none() {
             return Ok(());
         }
+        let names = self.records.volume_names().await?;
         for guest in self.records.guests().await? {
             let guest = &guest?;
             let pending = guest
@@ -83,14 +62,14 @@ impl NodeContext {
                 .chain(volumes_of(&pending));
             if let Some((option, _)) = named
                 .into_iter()
-                .find(|(_, named)| named.is_same_image(volume))
+                .find(|(_, named)| names.is_same_image(named, volume))
             {
                 let vmid = guest.vmid;
                 return Err(Error::conflict(format!(
                     "can't remove volume '{volume}' - it is used by VM {vmid} ({option})"
                 )));
             }
-            check_unused_by(guest, volume)?;
+            check_unused_by(guest, volume, &names)?;
         }
         Ok(())
     }
@@ -102,8 +81,9 @@ pub(super) async fn free_unwanted(
     cx: &TaskContext<NodeContext>,
     volume: &VolumeId,
 ) -> Result<(), Error> {
+    let names = cx.node.records.volume_names().await?;
     for guest in cx.node.records.guests().await? {
-        if let Err(why) = check_unused_by(&guest?, volume) {
+        if let Err(why) = check_unused_by(&guest?, volume, &names) {
             cx.warn(&format!("{why}; it stays")).await;
             return Ok(());
         }
@@ -116,36 +96,48 @@ pub(super) async fn free_unwanted(
 }
 
 impl NodeContext {
-    /// Refuses to remove or to change volumes that others are layers on.
-    pub(super) async fn check_no_layers(&self, volumes: &[VolumeId]) -> Result<(), Error> {
+    /// Refuses to remove or to change volumes that have linked clones.
+    pub(super) async fn check_no_clones(
+        &self,
+        volumes: &[VolumeId],
+        names: &VolumeNames,
+    ) -> Result<(), Error> {
         if volumes.is_empty() {
             return Ok(());
         }
         for guest in self.records.guests().await? {
             let guest = guest?;
             for volume in volumes {
-                check_no_layers(&guest, volume)?;
+                check_no_clones(&guest, volume, names)?;
             }
         }
         Ok(())
     }
 }
 
-/// Refuses a volume that a guest has saved something in, or has layers on.
-fn check_unused_by(guest: &GuestRecord, volume: &VolumeId) -> Result<(), Error> {
+/// Refuses a volume that a guest has saved something in, or a linked clone of.
+fn check_unused_by(
+    guest: &GuestRecord,
+    volume: &VolumeId,
+    names: &VolumeNames,
+) -> Result<(), Error> {
     let used = volumes_of_guest(guest);
-    if used.iter().any(|used| used.is_same_image(volume)) {
+    if used.iter().any(|used| names.is_same_image(used, volume)) {
         let vmid = guest.vmid;
         let text = format!("can't remove volume '{volume}' - a snapshot of VM {vmid} uses it");
         return Err(Error::conflict(text));
     }
-    check_no_layers(guest, volume)
+    check_no_clones(guest, volume, names)
 }
 
-/// Refuses a volume that a guest has layers on.
-pub(super) fn check_no_layers(guest: &GuestRecord, volume: &VolumeId) -> Result<(), Error> {
+/// Refuses a volume that a guest has a linked clone of.
+pub(super) fn check_no_clones(
+    guest: &GuestRecord,
+    volume: &VolumeId,
+    names: &VolumeNames,
+) -> Result<(), Error> {
     let used = volumes_of_guest(guest);
-    if used.iter().any(|used| used.is_layer_on(volume)) {
+    if used.iter().any(|used| names.is_clone_of(used, volume)) {
         let text = format!("base volume '{volume}' is still in use by linked cloned");
         return Err(Error::conflict(text));
     }
@@ -154,65 +146,29 @@ pub(super) fn check_no_layers(guest: &GuestRecord, volume: &VolumeId) -> Result<
 
 type Cx = TaskContext<NodeContext>;
 
-struct SetAside;
+/// From here on the volume goes, however often that has to be tried.
+struct Check;
 
 #[async_trait]
-impl Step<VolumeDelete> for SetAside {
+impl Step<VolumeDelete> for Check {
     fn name(&self) -> &'static str {
-        "set-aside"
+        "check"
     }
 
     async fn plan(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
         let volume = &task.volume;
         cx.node.check_unused(volume, task.owner).await?;
         let storage = cx.node.storage(volume.storage()).await?;
-        volumes::info_of(&*storage, volume).await?;
-        let files = storage
-            .files()
-            .ok_or_else(|| Error::bug(format!("storage '{}' has no folders", volume.storage())))?;
-        let file_name = cx.job_id("removed");
-        let paths = (files.path(volume.name())?, files.uploads().join(file_name));
-        task.paths = Some(paths);
+        volumes::info_of(&*storage, volume).await.map(drop)
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut VolumeDelete) -> Result<Probe, Error> {
+        Ok(Probe::Done)
+    }
+
+    async fn act(&self, _: &Cx, _: &mut VolumeDelete) -> Result<(), Error> {
         Ok(())
     }
-
-    async fn probe(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<Probe, Error> {
-        Ok(if is_aside(cx, task).await? {
-            Probe::Done
-        } else {
-            Probe::NotDone
-        })
-    }
-
-    async fn act(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
-        let (path, aside) = chosen(task)?;
-        if let Some(folder) = aside.parent() {
-            cx.node.host.create_dir(folder, 0o700).await?;
-        }
-        match cx.node.host.rename(path, aside).await {
-            // It may have happened although something after it failed.
-            Err(error) if !is_aside(cx, task).await? => Err(error.into()),
-            _ => Ok(()),
-        }
-    }
-
-    async fn undo(&self, cx: &Cx, task: &VolumeDelete) -> Result<(), Error> {
-        if task.paths.is_some() && is_aside(cx, task).await? {
-            let (path, aside) = chosen(task)?;
-            cx.node.host.rename(aside, path).await?;
-        }
-        Ok(())
-    }
-}
-
-fn chosen(task: &VolumeDelete) -> Result<&(PathBuf, PathBuf), Error> {
-    task.paths
-        .as_ref()
-        .ok_or_else(|| Error::bug("the volume was not found yet"))
-}
-
-async fn is_aside(cx: &Cx, task: &VolumeDelete) -> Result<bool, Error> {
-    Ok(cx.node.host.stat(&chosen(task)?.1).await?.is_some())
 }
 
 struct Remove;
@@ -223,17 +179,9 @@ impl Step<VolumeDelete> for Remove {
         "remove"
     }
 
-    async fn plan(&self, _: &Cx, _: &mut VolumeDelete) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn act(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
-        let (path, aside) = chosen(task)?;
-        cx.node.host.remove(aside).await?;
-        // A guest's folder goes with its last image.
-        if let (Some(_), Some(folder)) = (task.owner, path.parent()) {
-            cx.node.host.remove_dir(folder).await?;
-        }
+        let storage = cx.node.storage(task.volume.storage()).await?;
+        storage.free(task.volume.name()).await?;
         cx.log(&format!("Removed volume '{}'", task.volume)).await;
         Ok(())
     }

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{BlockFormat, BlockSpec, Error};
-use storage::{Opened, Probed, Storage};
+use model::{BlockFormat, BlockSpec, Error, VolumeId};
+use storage::{AttachMode, Attacher, Opened, Probed, SnapshotSpec};
 use sys::{Command, Fence, SharedHost, SysError};
 use tasks::TaskContext;
 use tokio::sync::mpsc;
 
+use super::attached::by_task;
 use crate::NodeContext;
-use crate::qemu::drives;
+use crate::qemu::disk_snapshots::snapshots_of;
 
 const PROGRAM: &str = "qemu-img";
 
@@ -26,29 +27,55 @@ const BYTES_A_CPU_SECOND: u64 = 16 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     image: Opened,
-    /// The internal snapshot to be read instead of the present.
+    /// The snapshot inside of it to be read instead of the present.
+    snapshot: Option<String>,
+    /// What is attached for it.
+    attached: Option<Attached>,
+}
+
+/// A volume, or one of its snapshots.
+#[derive(Debug, Clone)]
+struct Attached {
+    volume: VolumeId,
     snapshot: Option<String>,
 }
 
 impl Source {
-    /// An image of a guest, with what its name says that it is a layer on.
+    /// An image of a guest, with what its name says that it is a linked clone of, attached for the
+    /// task until the copy has ended.
     pub(crate) async fn of_volume(
-        host: &SharedHost,
-        storage: &dyn Storage,
-        name: &str,
+        cx: &TaskContext<NodeContext>,
+        volume: &VolumeId,
         snapshot: Option<&str>,
     ) -> Result<Self, Error> {
-        let spec = drives::with_layers(storage, name, true).await?;
-        let image = Opened::open(host, &spec, false).await?;
-        if image.lacks_base() {
-            let path = image.path().display();
-            let text = format!("'{path}' refers to other files than its name says");
-            return Err(Error::conflict(text));
-        }
+        let (node, by) = (&cx.node, by_task(cx));
+        let attached = Attached {
+            volume: volume.clone(),
+            snapshot: snapshot.map(str::to_owned),
+        };
+        let spec = attached.attach(node, &by).await?;
+        let opened = Opened::open(&node.host, &spec.image, false).await;
+        let image = match opened.map_err(Error::from).and_then(whole) {
+            Ok(image) => image,
+            Err(error) => {
+                attached.detach(node, &by).await?;
+                return Err(error);
+            }
+        };
         Ok(Self {
             image,
-            snapshot: snapshot.map(str::to_owned),
+            snapshot: spec.inside,
+            attached: Some(attached),
         })
+    }
+
+    /// Closes the image and lets go what was attached for it.
+    pub(crate) async fn close(self, cx: &TaskContext<NodeContext>) -> Result<(), Error> {
+        drop(self.image);
+        match self.attached {
+            Some(attached) => attached.detach(&cx.node, &by_task(cx)).await,
+            None => Ok(()),
+        }
     }
 
     /// An image from elsewhere: it may not refer to any other file.
@@ -70,6 +97,7 @@ impl Source {
         Ok(Self {
             image: Opened::of(host, path, format, file).await.map_err(failed)?,
             snapshot: None,
+            attached: None,
         })
     }
 
@@ -81,6 +109,58 @@ impl Source {
     pub(crate) fn path(&self) -> &Path {
         self.image.path()
     }
+}
+
+/// Refuses an image whose header says that it is a linked clone, of which its name knows nothing.
+fn whole(image: Opened) -> Result<Opened, Error> {
+    if image.lacks_base() {
+        let path = image.path().display();
+        let text = format!("'{path}' refers to other files than its name says");
+        return Err(Error::conflict(text));
+    }
+    Ok(image)
+}
+
+impl Attached {
+    async fn attach(&self, node: &NodeContext, by: &Attacher) -> Result<SnapshotSpec, Error> {
+        let volume = &self.volume;
+        let Some(snapshot) = &self.snapshot else {
+            let image = node.attach(volume, AttachMode::ReadOnly, by).await?;
+            return Ok(SnapshotSpec {
+                image,
+                inside: None,
+            });
+        };
+        let storage = node.storage(volume.storage()).await?;
+        storage.activate().await?;
+        let snapshots = snapshots_of(&*storage, volume)?;
+        let attached = snapshots.attach_snapshot(volume.name(), snapshot, by).await;
+        Ok(attached?)
+    }
+
+    async fn detach(&self, node: &NodeContext, by: &Attacher) -> Result<(), Error> {
+        let volume = &self.volume;
+        let Some(snapshot) = &self.snapshot else {
+            return node.detach(volume, by).await;
+        };
+        let storage = node.storage(volume.storage()).await?;
+        let snapshots = snapshots_of(&*storage, volume)?;
+        let detached = snapshots.detach_snapshot(volume.name(), snapshot, by).await;
+        Ok(detached?)
+    }
+}
+
+/// Lets go what a copy that was broken off had attached.
+pub(crate) async fn let_go(
+    cx: &TaskContext<NodeContext>,
+    volume: &VolumeId,
+    snapshot: Option<&str>,
+) -> Result<(), Error> {
+    let attached = Attached {
+        volume: volume.clone(),
+        snapshot: snapshot.map(str::to_owned),
+    };
+    attached.detach(&cx.node, &by_task(cx)).await
 }
 
 /// Refuses a file that is not of the format that its name says.
@@ -101,23 +181,48 @@ pub(crate) async fn check_content(
     }
 }
 
-/// Copies what `source` shows into a new image that reads as zeros, durably, so fast at most (0: as
-/// fast as it goes). Whatever is left out is a hole. The program runs in the task's scope, so it
-/// ends with the task.
+/// A copy to be made.
+pub(crate) struct Copying<'a> {
+    /// What the task's log calls it.
+    pub(crate) what: &'a str,
+    /// A new image that reads as zeros.
+    pub(crate) to: &'a VolumeId,
+    pub(crate) bytes: u64,
+    /// How fast at most; 0 for as fast as it goes.
+    pub(crate) bytes_per_s: u64,
+}
+
+/// Copies what `source` shows, durably, and closes it. Whatever is left out is a hole. The program
+/// runs in the task's scope, so it ends with the task.
 pub(crate) async fn copy(
     cx: &TaskContext<NodeContext>,
-    what: &str,
+    source: Source,
+    copying: Copying<'_>,
+) -> Result<(), Error> {
+    let by = by_task(cx);
+    let target = cx.node.attach(copying.to, AttachMode::Exclusive, &by).await;
+    let copied = match target {
+        Ok(target) => convert(cx, &source, &target, &copying).await,
+        Err(error) => Err(error),
+    };
+    let closed = source.close(cx).await;
+    let detached = cx.node.detach(copying.to, &by).await;
+    copied.and(closed).and(detached)
+}
+
+async fn convert(
+    cx: &TaskContext<NodeContext>,
     source: &Source,
     target: &BlockSpec,
-    bytes: u64,
-    bytes_per_s: u64,
+    copying: &Copying<'_>,
 ) -> Result<(), Error> {
+    let Copying { what, bytes, .. } = *copying;
     let target = Opened::open(&cx.node.host, target, true).await?;
     let cpu = Duration::from_secs(CPU_S + bytes / BYTES_A_CPU_SECOND);
     let fence = target.inside(source.image.inside(Fence::new(Some(cpu))));
     let (listener, heard) = mpsc::unbounded_channel();
     let command = Command::new(PROGRAM)
-        .args(arguments(source, &target, bytes_per_s))
+        .args(arguments(source, &target, copying.bytes_per_s))
         .fence(fence)
         .timeout(None)
         .heard_by(listener);
@@ -209,6 +314,7 @@ mod tests {
         let mut source = Source {
             image: opened.pop().unwrap(),
             snapshot: None,
+            attached: None,
         };
         let plain = arguments(&source, &target, 0).join(" ");
         assert_eq!(

@@ -1,5 +1,8 @@
-//! Volumes, whatever guest they belong to: copies between storages, and files on their way in.
+//! Volumes, whatever guest they belong to: their drivers, who has them attached, copies between
+//! storages, and files on their way in.
 
+pub(crate) mod attached;
+pub(crate) mod drivers;
 pub(crate) mod images;
 pub(crate) mod uploads;
 
@@ -9,7 +12,7 @@ use storage::{Storage, VolumeInfo};
 /// What a storage says of a volume, which must be there.
 pub(crate) async fn info_of(storage: &dyn Storage, volume: &VolumeId) -> Result<VolumeInfo, Error> {
     let missing = || Error::not_found(format!("volume '{volume}' does not exist"));
-    storage.info(volume.name()).await?.ok_or_else(missing)
+    storage.stat(volume.name()).await?.ok_or_else(missing)
 }
 
 /// The volume that has a name which its storage has chosen.

@@ -93,7 +93,7 @@ pub async fn store() -> SharedStore {
     let local = storage::local("/var/lib/vz");
     let record = Record::new(local.clone()).encode().unwrap();
     store
-        .commit(Commit::new().put(storage_key(&local.id), record))
+        .commit(Commit::new().put(storage_key(local.id()), record))
         .await
         .unwrap();
     Authority::new(store.clone(), clock, Arc::new(NoPam))

@@ -118,7 +118,7 @@ async fn prove_kvm(node: &NodeContext) {
 /// The storage of a new node.
 async fn ensure_first_storage(config: &Config, store: &SharedStore) -> Result<()> {
     let storage = storage::local(&config.paths.local_storage().display().to_string());
-    let key = storage_key(&storage.id);
+    let key = storage_key(storage.id());
     // Created once: if it is deleted, it does not come back.
     let marker = store::Key::new("system/first-storage")?;
     let commit = Commit::new()

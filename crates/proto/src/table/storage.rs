@@ -33,7 +33,6 @@ const UNBUILT_TYPES: &[&str] = &[
     "iscsi",
     "iscsidirect",
     "lvm",
-    "lvmthin",
     "nfs",
     "pbs",
     "rbd",
@@ -207,12 +206,8 @@ const FIXED: &[Field] = &[
     Field::string("target").optional().unbuilt(),
     Field::string("thinpool")
         .optional()
-        .format(format::unchecked("pve-storage-vgname"))
-        .unbuilt(),
-    Field::string("vgname")
-        .optional()
-        .format(format::unchecked("pve-storage-vgname"))
-        .unbuilt(),
+        .format(format::LVM_NAME),
+    Field::string("vgname").optional().format(format::LVM_NAME),
 ];
 
 const CHANGED: Shape = Shape::Object {

@@ -2,21 +2,14 @@
 
 use model::{BlockFormat, VmId, text};
 
-use crate::ContentType;
+use crate::{ContentType, VolumeName};
 
 /// Where a volume's file is and what its name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Location {
     /// Relative to the storage's path.
     pub(super) path: String,
-    pub(super) content: ContentType,
-    pub(super) owner: Option<VmId>,
-    /// The format of a disk image; none for other files.
-    pub(super) format: Option<BlockFormat>,
-    /// What lists show as the format: `raw`, `iso`, `tgz`.
-    pub(super) ending: String,
-    /// The image that it is a layer on, as the name says: `100/base-100-disk-0.qcow2`.
-    pub(super) base: Option<String>,
+    pub(super) name: VolumeName,
 }
 
 /// The folder of a kind of content.
@@ -45,7 +38,7 @@ pub(super) fn parse(name: &str) -> Option<Location> {
     let parts: Vec<&str> = name.split('/').collect();
     let (base, first, file) = match parts[..] {
         [first, file] => (None, first, file),
-        // A layer's name leads through its base's, or the part of it that is its own.
+        // A linked clone's name leads through its base's, or the part of it that is its own.
         [base_owner, base, first, file] => (Some((base_owner, base)), first, file),
         _ => return None,
     };
@@ -53,7 +46,7 @@ pub(super) fn parse(name: &str) -> Option<Location> {
         return None;
     }
     if let Some((base_owner, base)) = base {
-        return parse_layer(base_owner, base, first, file);
+        return parse_clone(base_owner, base, first, file);
     }
     match ContentType::from_name(first) {
         None => parse_image(first, file),
@@ -68,26 +61,23 @@ fn parse_image(owner: &str, file: &str) -> Option<Location> {
     let format = image_format(ending)?;
     Some(Location {
         path: format!("images/{owner}/{file}"),
-        content: ContentType::Images,
-        owner: Some(owner),
-        format: Some(format),
-        ending: ending.to_owned(),
-        base: None,
+        name: VolumeName {
+            content: ContentType::Images,
+            format: ending.to_owned(),
+            image_format: Some(format),
+            owner: Some(owner),
+            image: format!("{owner}/{file}"),
+            base: None,
+            is_base: file.starts_with("base-"),
+        },
     })
 }
 
-fn parse_layer(base_owner: &str, base: &str, owner: &str, file: &str) -> Option<Location> {
-    parse_image(base_owner, base).filter(|_| is_base(base))?;
-    let location = parse_image(owner, file)?;
-    (location.format == Some(BlockFormat::Qcow2)).then(|| Location {
-        base: Some(format!("{base_owner}/{base}")),
-        ..location
-    })
-}
-
-/// Whether an image's file is one that layers are made on.
-pub(super) fn is_base(file: &str) -> bool {
-    file.starts_with("base-")
+fn parse_clone(base_owner: &str, base: &str, owner: &str, file: &str) -> Option<Location> {
+    parse_image(base_owner, base).filter(|base| base.name.is_base)?;
+    let mut location = parse_image(owner, file)?;
+    location.name.base = Some(format!("{base_owner}/{base}"));
+    (location.name.image_format == Some(BlockFormat::Qcow2)).then_some(location)
 }
 
 fn image_format(ending: &str) -> Option<BlockFormat> {
@@ -107,15 +97,18 @@ fn parse_file(content: ContentType, file: &str) -> Option<Location> {
     };
     Some(Location {
         path: format!("{}/{file}", folder(content)),
-        content,
-        owner: if content == ContentType::Backup {
-            backup_owner(file)
-        } else {
-            None
+        name: VolumeName {
+            content,
+            format: ending,
+            image_format: format,
+            owner: match content {
+                ContentType::Backup => backup_owner(file),
+                _ => None,
+            },
+            image: format!("{}/{file}", content.as_str()),
+            base: None,
+            is_base: false,
         },
-        format,
-        ending,
-        base: None,
     })
 }
 
@@ -180,7 +173,7 @@ mod tests {
         for (name, path, ending) in cases {
             let found = parse(name).unwrap();
             assert_eq!(
-                (found.path.as_str(), found.ending.as_str()),
+                (found.path.as_str(), found.name.format.as_str()),
                 (path, ending),
                 "{name}"
             );
@@ -189,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_backup_belongs_to_the_guest_in_its_name() {
-        let owner = |file: &str| parse(&format!("backup/{file}")).unwrap().owner;
+        let owner = |file: &str| parse(&format!("backup/{file}")).unwrap().name.owner;
         let of_100 = owner("vzdump-qemu-100-2026_11_21-02_32_00.vma.zst");
         assert_eq!(of_100, VmId::new(100).ok());
         assert_eq!(owner("vzdump-other-100-x.vma"), None);

@@ -8,9 +8,9 @@
 //!   <path>/.arriving/                         uploads that are not whole yet
 //! ```
 
-mod bases;
 mod files;
 mod layout;
+mod linked_clones;
 mod snapshots;
 
 use std::path::{Path, PathBuf};
@@ -20,60 +20,77 @@ use model::{BlockFormat, BlockSource, BlockSpec, VmId};
 use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
 use crate::{
-    Bases, ContentType, FileVolumes, Snapshots, Storage, StorageConfig, StorageError, VolumeInfo,
-    image, inspect,
+    AttachMode, Attacher, ContentType, DirSpec, FileVolumes, LinkedClones, Snapshots, Storage,
+    StorageConfig, StorageError, VolumeInfo, VolumeName, image, inspect,
 };
 use layout::Location;
 
 pub(crate) struct Dir {
     config: StorageConfig,
+    spec: DirSpec,
+    root: PathBuf,
     host: SharedHost,
 }
 
+pub(crate) fn parse_name(name: &str) -> Option<VolumeName> {
+    layout::parse(name).map(|location| location.name)
+}
+
 impl Dir {
-    pub(crate) fn new(config: StorageConfig, host: SharedHost) -> Self {
-        Self { config, host }
+    pub(crate) fn new(config: StorageConfig, spec: DirSpec, host: SharedHost) -> Self {
+        let root = PathBuf::from(&spec.path);
+        Self {
+            config,
+            spec,
+            root,
+            host,
+        }
     }
 
-    fn root(&self) -> PathBuf {
-        PathBuf::from(&self.config.path)
+    fn path_of(&self, location: &Location) -> PathBuf {
+        self.root.join(&location.path)
     }
 
     fn locate(&self, name: &str) -> Result<Location, StorageError> {
         layout::parse(name).ok_or_else(|| StorageError::BadName(name.to_owned()))
     }
 
-    fn locate_image(&self, name: &str) -> Result<(Location, VmId, BlockFormat), StorageError> {
+    /// Where a guest's image is, and its format.
+    fn locate_image(&self, name: &str) -> Result<(Location, BlockFormat), StorageError> {
         let location = self.locate(name)?;
-        match (location.owner, location.format) {
-            (Some(owner), Some(format)) => Ok((location, owner, format)),
+        match (location.name.owner, location.name.image_format) {
+            (Some(_), Some(format)) => Ok((location, format)),
             _ => Err(StorageError::BadName(name.to_owned())),
         }
     }
 
-    /// Words a failure of the host; a full disk has an error of its own.
     fn failed(&self, source: SysError) -> StorageError {
-        let storage = self.config.id.clone();
-        let program_full = matches!(&source, SysError::ProgramFailed { message, .. }
-            if message.contains("No space left on device"));
-        if source.is_full() || program_full {
-            return StorageError::Full(storage);
-        }
-        match source {
-            SysError::Silent { .. } => StorageError::Silent(storage),
-            source => StorageError::Host { storage, source },
-        }
+        StorageError::of(self.config.id(), source)
+    }
+
+    fn exists(&self, name: &str) -> StorageError {
+        let storage = self.config.id().clone();
+        let name = name.to_owned();
+        StorageError::Exists { storage, name }
+    }
+
+    fn no_volume(&self, name: &str) -> StorageError {
+        let storage = self.config.id().clone();
+        let name = name.to_owned();
+        StorageError::NoVolume { storage, name }
+    }
+
+    async fn is_there(&self, path: &Path) -> Result<bool, StorageError> {
+        let entry = self.host.stat(path).await;
+        entry
+            .map(|entry| entry.is_some())
+            .map_err(|source| self.failed(source))
     }
 
     /// Makes the folder of a new volume. `Exists` where there is one of its name.
     async fn make_place(&self, name: &str, path: &Path) -> Result<(), StorageError> {
-        let entry = self.host.stat(path).await;
-        if entry.map_err(|source| self.failed(source))?.is_some() {
-            let storage = self.config.id.clone();
-            return Err(StorageError::Exists {
-                storage,
-                name: name.to_owned(),
-            });
+        if self.is_there(path).await? {
+            return Err(self.exists(name));
         }
         let folder = path.parent().unwrap_or(path);
         let made = self.host.create_dir(folder, 0o755).await;
@@ -87,14 +104,18 @@ impl Dir {
         removed.map(drop).map_err(|source| self.failed(source))
     }
 
+    fn source(&self, location: &Location) -> BlockSource {
+        BlockSource::File(self.path_of(location).display().to_string())
+    }
+
     fn inactive(&self, reason: String) -> StorageError {
-        let storage = self.config.id.clone();
+        let storage = self.config.id().clone();
         StorageError::Inactive { storage, reason }
     }
 
     /// An empty folder below an unmounted mount point must not fill up the disk it lies on.
     async fn check_mounted(&self) -> Result<(), StorageError> {
-        let Some(point) = self.config.mount_point() else {
+        let Some(point) = self.spec.mount_point() else {
             return Ok(());
         };
         let mounts = self
@@ -109,16 +130,16 @@ impl Dir {
         Err(self.inactive(format!("{text}: '{point}'")))
     }
 
-    async fn check_base_path(&self, root: &Path) -> Result<(), StorageError> {
+    async fn check_base_path(&self) -> Result<(), StorageError> {
         let entry = self
             .host
-            .stat(root)
+            .stat(&self.root)
             .await
             .map_err(|source| self.failed(source))?;
         if entry.is_some_and(|entry| entry.kind != FileKind::File) {
             return Ok(());
         }
-        let root = root.display();
+        let root = self.root.display();
         Err(self.inactive(format!(
             "directory '{root}' does not exist or is unreachable"
         )))
@@ -126,22 +147,23 @@ impl Dir {
 
     async fn describe(&self, name: &str, entry: &FileEntry) -> Result<VolumeInfo, StorageError> {
         let location = self.locate(name)?;
-        let Some(format) = location.format.filter(|format| *format != BlockFormat::Raw) else {
+        let format = location.name.image_format;
+        let Some(format) = format.filter(|format| *format != BlockFormat::Raw) else {
             // The length of a raw image is what a guest sees.
-            return Ok(self.as_it_is(name, location, entry, entry.size));
+            return Ok(as_it_is(name, location.name, entry, entry.size));
         };
-        let path = self.root().join(&location.path);
-        let header = inspect(&self.host, &path, format).await;
+        let header = inspect(&self.host, &self.path_of(&location), format).await;
         let header = header.map_err(|source| self.failed(source))?;
-        // A layer is listed by the name that tells what it is a layer on.
+        // A linked clone is listed by the name that says what it is a clone of.
         let base = header
             .backing
             .as_deref()
             .and_then(|backing| backing.strip_prefix("../"));
         let through = base.map(|base| format!("{base}/{name}"));
-        let long = through.filter(|long| location.base.is_none() && layout::parse(long).is_some());
+        let is_short = location.name.base.is_none();
+        let long = through.filter(|long| is_short && layout::parse(long).is_some());
         let name = long.as_deref().unwrap_or(name);
-        Ok(self.as_it_is(name, location, entry, header.virtual_size))
+        Ok(as_it_is(name, location.name, entry, header.virtual_size))
     }
 
     /// One file that is no image must not hide all the others: it is shown with its own length.
@@ -154,21 +176,9 @@ impl Dir {
             Err(error @ StorageError::Host { .. }) => error,
             described => return described,
         };
-        tracing::warn!(storage = %self.config.id, name, %error, "an image cannot be read");
+        tracing::warn!(storage = %self.config.id(), name, %error, "an image cannot be read");
         let location = self.locate(name)?;
-        Ok(self.as_it_is(name, location, entry, entry.size))
-    }
-
-    fn as_it_is(&self, name: &str, location: Location, entry: &FileEntry, size: u64) -> VolumeInfo {
-        VolumeInfo {
-            name: name.to_owned(),
-            content: location.content,
-            format: location.ending,
-            size,
-            used: Some(entry.allocated),
-            created: entry.modified,
-            owner: location.owner,
-        }
+        Ok(as_it_is(name, location.name, entry, entry.size))
     }
 
     /// Entries of one folder that are volumes.
@@ -178,7 +188,7 @@ impl Dir {
         folder: &str,
         prefix: &str,
     ) -> Result<Vec<VolumeInfo>, StorageError> {
-        let path = self.root().join(folder);
+        let path = self.root.join(folder);
         let entries = self
             .host
             .list(&path)
@@ -187,22 +197,21 @@ impl Dir {
         let mut volumes = Vec::new();
         for entry in entries.iter().filter(|entry| entry.kind == FileKind::File) {
             let name = format!("{prefix}/{}", entry.name);
-            let Some(location) = layout::parse(&name).filter(|found| found.content == content)
-            else {
+            let Some(said) = parse_name(&name).filter(|said| said.content == content) else {
                 continue;
             };
             // Only of disks the size is what a guest sees; all else is a file, as long as it is.
             volumes.push(if content == ContentType::Images {
                 self.describe_listed(&name, entry).await?
             } else {
-                self.as_it_is(&name, location, entry, entry.size)
+                as_it_is(&name, said, entry, entry.size)
             });
         }
         Ok(volumes)
     }
 
     async fn list_images(&self) -> Result<Vec<VolumeInfo>, StorageError> {
-        let images = self.root().join("images");
+        let images = self.root.join("images");
         let folders = self
             .host
             .list(&images)
@@ -220,6 +229,18 @@ impl Dir {
             );
         }
         Ok(volumes)
+    }
+}
+
+fn as_it_is(name: &str, said: VolumeName, entry: &FileEntry, size: u64) -> VolumeInfo {
+    VolumeInfo {
+        name: name.to_owned(),
+        content: said.content,
+        format: said.format,
+        size,
+        used: Some(entry.allocated),
+        created: entry.modified,
+        owner: said.owner,
     }
 }
 
@@ -241,23 +262,21 @@ impl Storage for Dir {
 
     async fn activate(&self) -> Result<(), StorageError> {
         self.check_mounted().await?;
-        let root = self.root();
-        if !self.config.creates_base_path() {
-            self.check_base_path(&root).await?;
+        if !self.spec.creates_base_path() {
+            self.check_base_path().await?;
         }
-        let folders: Vec<PathBuf> = if self.config.creates_subdirs() {
-            let contents = self.config.content.iter();
+        let folders: Vec<PathBuf> = if self.spec.creates_subdirs() {
+            let contents = self.config.common.content.iter();
             contents
-                .map(|content| root.join(layout::folder(*content)))
+                .map(|content| self.root.join(layout::folder(*content)))
                 .collect()
-        } else if self.config.creates_base_path() {
-            vec![root]
+        } else if self.spec.creates_base_path() {
+            vec![self.root.clone()]
         } else {
             Vec::new()
         };
         for folder in folders {
-            let entry = self.host.stat(&folder).await;
-            if entry.map_err(|source| self.failed(source))?.is_none() {
+            if !self.is_there(&folder).await? {
                 let made = self.host.create_dir(&folder, 0o755).await;
                 made.map_err(|source| self.failed(source))?;
             }
@@ -265,9 +284,9 @@ impl Storage for Dir {
         Ok(())
     }
 
-    async fn space(&self) -> Result<SpaceUsage, StorageError> {
+    async fn status(&self) -> Result<SpaceUsage, StorageError> {
         self.host
-            .space(&self.root())
+            .space(&self.root)
             .await
             .map_err(|source| self.failed(source))
     }
@@ -289,8 +308,8 @@ impl Storage for Dir {
         Ok(volumes)
     }
 
-    async fn info(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError> {
-        let path = self.root().join(self.locate(name)?.path);
+    async fn stat(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError> {
+        let path = self.path(name)?;
         let entry = self
             .host
             .stat(&path)
@@ -302,26 +321,13 @@ impl Storage for Dir {
         }
     }
 
-    fn describe_name(&self, name: &str) -> Result<VolumeInfo, StorageError> {
-        let location = self.locate(name)?;
-        Ok(VolumeInfo {
-            name: name.to_owned(),
-            content: location.content,
-            format: location.ending,
-            size: 0,
-            used: None,
-            created: 0,
-            owner: location.owner,
-        })
-    }
-
     async fn choose_image_name(
         &self,
         owner: VmId,
         format: BlockFormat,
         taken: &[String],
     ) -> Result<String, StorageError> {
-        let folder = self.root().join(format!("images/{owner}"));
+        let folder = self.root.join(format!("images/{owner}"));
         let entries = self
             .host
             .list(&folder)
@@ -353,13 +359,13 @@ impl Storage for Dir {
         format: BlockFormat,
         size: u64,
     ) -> Result<(), StorageError> {
-        let (location, _, of_name) = self.locate_image(name)?;
+        let (location, of_name) = self.locate_image(name)?;
         if of_name != format {
             return Err(StorageError::BadName(name.to_owned()));
         }
-        let path = self.root().join(&location.path);
+        let path = self.path_of(&location);
         self.make_place(name, &path).await?;
-        let preallocation = self.config.preallocation;
+        let preallocation = self.spec.preallocation;
         let made = image::create(&self.host, &path, format, size, preallocation).await;
         if made.is_err() {
             // Only what we were making can be there: it was not there before.
@@ -370,43 +376,74 @@ impl Storage for Dir {
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         let location = self.locate(name)?;
-        let path = self.root().join(&location.path);
+        let path = self.path_of(&location);
         let removed = self
             .host
             .remove(&path)
             .await
             .map_err(|source| self.failed(source))?;
-        if location.content == ContentType::Images {
+        if location.name.content == ContentType::Images {
             self.remove_if_empty(&path).await?;
         }
         Ok(removed)
     }
 
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
-        self.locate_image(name)?;
-        image::resize(&self.host, &self.block(name, false)?, size)
+        let (location, format) = self.locate_image(name)?;
+        let image = BlockSpec::new(self.source(&location), format);
+        image::resize(&self.host, &image, size)
             .await
             .map_err(|source| self.failed(source))
     }
 
-    fn block(&self, name: &str, read_only: bool) -> Result<BlockSpec, StorageError> {
+    async fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
+        let (source, _) = self.locate_image(from)?;
+        let (target, _) = self.locate_image(to)?;
+        let (source, target) = (self.path_of(&source), self.path_of(&target));
+        if self.is_there(&source).await? {
+            self.make_place(to, &target).await?;
+            let renamed = self.host.rename(&source, &target).await;
+            // One of the two folders may have lost its last image, or never got one.
+            self.remove_if_empty(&source).await?;
+            self.remove_if_empty(&target).await?;
+            return renamed.map_err(|source| self.failed(source));
+        }
+        match self.is_there(&target).await? {
+            true => self.remove_if_empty(&source).await,
+            false => Err(self.no_volume(from)),
+        }
+    }
+
+    /// Files need nothing to be opened, so nothing is taken back either.
+    async fn attach(
+        &self,
+        name: &str,
+        mode: AttachMode,
+        _by: &Attacher,
+    ) -> Result<BlockSpec, StorageError> {
         let location = self.locate(name)?;
-        let path = self.root().join(&location.path);
+        if location.name.is_base && !mode.is_read_only() {
+            let id = self.config.id();
+            let text = format!("base volume '{id}:{name}' cannot be written to");
+            return Err(StorageError::Refused(text));
+        }
+        if !self.is_there(&self.path_of(&location)).await? {
+            return Err(self.no_volume(name));
+        }
+        let format = location.name.image_format.unwrap_or(BlockFormat::Raw);
         Ok(BlockSpec {
-            source: BlockSource::Path(path.display().to_string()),
-            format: location.format.unwrap_or(BlockFormat::Raw),
-            read_only: read_only || location.content == ContentType::Iso,
-            can_discard: true,
-            backing: None,
+            read_only: mode.is_read_only() || location.name.content == ContentType::Iso,
+            backing: self.backing(&location).await?.map(Box::new),
+            ..BlockSpec::new(self.source(&location), format)
         })
     }
 
-    fn default_format(&self) -> BlockFormat {
-        self.config.format.unwrap_or(BlockFormat::Raw)
+    async fn detach(&self, name: &str, _by: &Attacher) -> Result<(), StorageError> {
+        self.locate(name).map(drop)
     }
 
-    fn formats(&self) -> &'static [BlockFormat] {
-        &[BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk]
+    fn path(&self, name: &str) -> Result<PathBuf, StorageError> {
+        Ok(self.path_of(&self.locate(name)?))
     }
 
     fn files(&self) -> Option<&dyn FileVolumes> {
@@ -417,7 +454,7 @@ impl Storage for Dir {
         Some(self)
     }
 
-    fn bases(&self) -> Option<&dyn Bases> {
+    fn linked_clones(&self) -> Option<&dyn LinkedClones> {
         Some(self)
     }
 }

@@ -1,34 +1,35 @@
 //! Snapshots inside of images, which qcow2 has.
 
 use async_trait::async_trait;
-use model::BlockFormat;
+use model::{BlockFormat, BlockSpec};
 
 use super::Dir;
-use crate::{Opened, Snapshots, Storage, StorageError, image};
+use crate::{
+    AttachMode, Attacher, Opened, SnapshotMaker, SnapshotSpec, Snapshots, Storage, StorageError,
+    image,
+};
 
 #[async_trait]
 impl Snapshots for Dir {
+    fn maker(&self, name: &str) -> Option<SnapshotMaker> {
+        let (_, format) = self.locate_image(name).ok()?;
+        (format == BlockFormat::Qcow2).then_some(SnapshotMaker::Qemu)
+    }
+
     async fn check_image(&self, name: &str) -> Result<(), StorageError> {
-        let opened = Opened::open(&self.host, &self.block(name, true)?, false).await;
+        let opened = Opened::open(&self.host, &self.image(name)?, false).await;
         opened.map(drop).map_err(|source| self.failed(source))
     }
 
-    fn can_snapshot(&self, name: &str) -> bool {
-        let format = self.locate_image(name).map(|(_, _, format)| format);
-        format.is_ok_and(|format| format == BlockFormat::Qcow2)
-    }
-
     async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError> {
-        image::snapshots(&self.host, &self.block(name, true)?)
+        image::snapshots(&self.host, &self.image(name)?)
             .await
             .map_err(|source| self.failed(source))
     }
 
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         if self.has_snapshot(name, snapshot).await? {
-            let storage = self.config.id.clone();
-            let name = format!("{name}@{snapshot}");
-            return Err(StorageError::Exists { storage, name });
+            return Err(self.exists(&format!("{name}@{snapshot}")));
         }
         self.snapshot(name, image::SnapshotAction::Create, snapshot)
             .await
@@ -47,9 +48,36 @@ impl Snapshots for Dir {
             .await?;
         Ok(true)
     }
+
+    async fn attach_snapshot(
+        &self,
+        name: &str,
+        snapshot: &str,
+        by: &Attacher,
+    ) -> Result<SnapshotSpec, StorageError> {
+        Ok(SnapshotSpec {
+            image: self.attach(name, AttachMode::ReadOnly, by).await?,
+            inside: Some(snapshot.to_owned()),
+        })
+    }
+
+    async fn detach_snapshot(
+        &self,
+        name: &str,
+        _snapshot: &str,
+        by: &Attacher,
+    ) -> Result<(), StorageError> {
+        self.detach(name, by).await
+    }
 }
 
 impl Dir {
+    /// The image by itself: of what it is a linked clone of, its snapshots know nothing.
+    fn image(&self, name: &str) -> Result<BlockSpec, StorageError> {
+        let (location, format) = self.locate_image(name)?;
+        Ok(BlockSpec::new(self.source(&location), format))
+    }
+
     async fn has_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError> {
         let snapshots = self.list_snapshots(name).await?;
         Ok(snapshots.iter().any(|known| known == snapshot))
@@ -61,7 +89,7 @@ impl Dir {
         action: image::SnapshotAction,
         snapshot: &str,
     ) -> Result<(), StorageError> {
-        image::snapshot(&self.host, &self.block(name, false)?, action, snapshot)
+        image::snapshot(&self.host, &self.image(name)?, action, snapshot)
             .await
             .map_err(|source| self.failed(source))
     }

@@ -111,13 +111,14 @@ async fn versions(node: &NodeContext) -> String {
 }
 
 async fn storages(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
-    for config in node.records.storages().await? {
-        let title = format!("{}: {}", config.kind.as_str(), config.id);
-        let shown = serde_json::to_value(&config).unwrap_or_default();
+    for entry in node.records.storages().await? {
+        let config = &entry.config;
+        let title = format!("{}: {}", config.spec.kind().as_str(), config.id());
+        let shown = serde_json::to_value(config).unwrap_or_default();
         let mut text = lines(shown.as_object().unwrap_or(&Map::new()).iter());
-        let usage = match node.storage(&config.id).await {
+        let usage = match node.storage(config.id()).await {
             Ok(storage) => match storage.activate().await {
-                Ok(()) => storage.space().await.map_err(Error::from),
+                Ok(()) => storage.status().await.map_err(Error::from),
                 Err(error) => Err(error.into()),
             },
             Err(error) => Err(error),

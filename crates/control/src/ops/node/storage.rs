@@ -1,8 +1,8 @@
 //! The space of a storage, as its operations show it.
 
 use model::Error;
+use node::StorageEntry;
 use serde_json::{Map, Value, json};
-use storage::StorageConfig;
 use sys::SpaceUsage;
 
 use crate::Context;
@@ -16,47 +16,48 @@ pub(super) fn no_such_storage() -> Error {
 /// The observed state of a storage. One that cannot be used is shown as not active.
 pub(super) async fn observed(
     context: &Context,
-    config: StorageConfig,
+    entry: &StorageEntry,
     with_formats: bool,
 ) -> Map<String, Value> {
+    let config = &entry.config;
     let is_enabled = config.is_enabled_on(&context.node.name);
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    put("type", config.kind.as_str().into());
-    put("content", content_text(&config).into());
-    put("shared", u8::from(config.shared == Some(true)).into());
+    put("type", config.spec.kind().as_str().into());
+    put("content", content_text(config).into());
+    put("shared", u8::from(config.spec.is_shared()).into());
     put("enabled", u8::from(is_enabled).into());
-    let storage = storage::open(config, context.node.host.clone());
     if with_formats {
-        let formats = json!({"default": storage.default_format().as_str(), "supported": SUPPORTED});
-        put("formats", formats);
+        let supported = config.spec.kind().formats().iter();
+        let supported: Vec<&str> = supported.map(|format| format.as_str()).collect();
+        let default = config.spec.default_format().as_str();
+        put(
+            "formats",
+            json!({"default": default, "supported": supported}),
+        );
     }
-    let space = if is_enabled {
-        usage(&*storage).await
-    } else {
-        None
+    let status = match is_enabled {
+        true => found(&*context.node.drivers.of(entry)).await,
+        false => None,
     };
-    put("active", u8::from(space.is_some()).into());
-    let space = space.unwrap_or_default();
-    put("total", space.total.into());
-    put("used", space.used.into());
-    put("avail", space.available.into());
+    put("active", u8::from(status.is_some()).into());
+    let status = status.unwrap_or_default();
+    put("total", status.total.into());
+    put("used", status.used.into());
+    put("avail", status.available.into());
     fields
 }
 
-/// The image formats of a directory storage.
-pub(super) const SUPPORTED: [&str; 3] = ["raw", "qcow2", "vmdk"];
-
-pub(super) async fn usage(storage: &dyn storage::Storage) -> Option<SpaceUsage> {
+async fn found(storage: &dyn storage::Storage) -> Option<SpaceUsage> {
     let measured = async {
         storage.activate().await?;
-        storage.space().await
+        storage.status().await
     };
     match measured.await {
         Ok(space) => Some(space),
         Err(error) => {
             let error = Error::chain(&error);
-            tracing::warn!(storage = %storage.config().id, error, "a storage cannot be used");
+            tracing::warn!(storage = %storage.config().id(), error, "a storage cannot be used");
             None
         }
     }

@@ -2,6 +2,7 @@
 
 use model::schema::format::split_list;
 use model::{Error, NodeName, StorageId};
+use node::StorageEntry;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,17 +29,17 @@ pub(super) async fn storage_list(op: Op) -> Result<Answer, Error> {
         op.context.check_node(target)?;
     }
     let storages = op.records.storages().await?;
-    let is_known = |id: &StorageId| storages.iter().any(|storage| storage.id == *id);
+    let is_known = |id: &StorageId| storages.iter().any(|entry| entry.config.id() == id);
     if wanted.storage.as_ref().is_some_and(|id| !is_known(id)) {
         return Err(no_such_storage());
     }
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
     let mut rows = Vec::new();
-    for storage in storages {
-        let is_seen = view.has_any(&format!("/storage/{}", storage.id), &SEES);
-        if is_seen && is_wanted(&storage, &wanted) {
-            rows.push(row(&op.context, storage, wanted.format == Some(true)).await);
+    for entry in storages {
+        let is_seen = view.has_any(&format!("/storage/{}", entry.config.id()), &SEES);
+        if is_seen && is_wanted(&entry.config, &wanted) {
+            rows.push(row(&op.context, &entry, wanted.format == Some(true)).await);
         }
     }
     Ok(Answer::new(rows))
@@ -49,15 +50,15 @@ fn is_wanted(storage: &StorageConfig, wanted: &List) -> bool {
         let contents = split_list(list).filter_map(ContentType::from_name);
         contents.into_iter().any(|content| storage.takes(content))
     });
-    let is_named = wanted.storage.as_ref().is_none_or(|id| *id == storage.id);
+    let is_named = wanted.storage.as_ref().is_none_or(|id| id == storage.id());
     let is_enabled = wanted.enabled != Some(true) || storage.is_enabled_on(&wanted.node);
     takes_one && is_named && is_enabled
 }
 
-async fn row(context: &Context, storage: StorageConfig, with_formats: bool) -> Value {
-    let id = storage.id.clone();
-    let mut row = observed(context, storage, with_formats).await;
-    row.insert("storage".to_owned(), id.as_str().into());
+async fn row(context: &Context, entry: &StorageEntry, with_formats: bool) -> Value {
+    let mut row = observed(context, entry, with_formats).await;
+    let id = entry.config.id().as_str();
+    row.insert("storage".to_owned(), id.into());
     let number = |name: &str| row.get(name).and_then(Value::as_f64).unwrap_or_default();
     let (used, total) = (number("used"), number("total"));
     if total > 0.0 {

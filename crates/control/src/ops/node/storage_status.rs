@@ -14,8 +14,8 @@ struct Named {
 
 pub(super) async fn storage_status(op: Op) -> Result<Answer, Error> {
     let Named { storage } = op.params()?;
-    let storages = op.records.storages().await?;
-    let found = storages.into_iter().find(|config| config.id == storage);
-    let config = found.ok_or_else(no_such_storage)?;
-    Ok(Answer::new(observed(&op.context, config, false).await))
+    let mut storages = op.records.storages().await?.into_iter();
+    let found = storages.find(|entry| *entry.config.id() == storage);
+    let entry = found.ok_or_else(no_such_storage)?;
+    Ok(Answer::new(observed(&op.context, &entry, false).await))
 }

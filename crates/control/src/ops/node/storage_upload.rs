@@ -1,7 +1,7 @@
 //! Code that uploads and downloads share: the volume for a file name.
 
 use model::{Error, VolumeId};
-use storage::ContentType;
+use storage::{ContentType, FileVolumes};
 
 /// The volume for a file of this name.
 pub(super) fn file_volume(
@@ -9,19 +9,24 @@ pub(super) fn file_volume(
     content: &str,
     file_name: &str,
 ) -> Result<VolumeId, Error> {
-    let id = &storage.config().id;
+    let id = storage.config().id();
     let kind = ContentType::from_name(content)
         .ok_or_else(|| Error::invalid("content", "unknown content type"))?;
     if !storage.config().takes(kind) {
         let text = format!("storage '{id}' does not support '{content}' content");
         return Err(Error::conflict(text));
     }
-    let files = storage
-        .files()
-        .ok_or_else(|| Error::conflict(format!("cant upload to storage '{id}'")))?;
+    let files = files_of(storage)?;
     let wrong = |_| Error::invalid("filename", "wrong file extension");
     let name = files.file_volume(kind, &plain(file_name)).map_err(wrong)?;
     VolumeId::new(id.clone(), name).map_err(|error| Error::invalid("filename", error.to_string()))
+}
+
+/// How a storage takes files; a clear word where it takes none.
+pub(super) fn files_of(storage: &dyn storage::Storage) -> Result<&dyn FileVolumes, Error> {
+    let id = storage.config().id();
+    let none = || Error::conflict(format!("cant upload to storage '{id}'"));
+    storage.files().ok_or_else(none)
 }
 
 /// A file name as Proxmox VE stores it: without folders, which some browsers send, and with `_` for

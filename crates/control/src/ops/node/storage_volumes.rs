@@ -3,7 +3,7 @@
 use model::{Error, Privilege, StorageId, Upid, VolumeId};
 use proto::wire::Answer;
 use serde::Deserialize;
-use storage::{ContentType, VolumeInfo};
+use storage::{ContentType, VolumeInfo, VolumeName};
 use tasks::{TaskState, TaskSummary};
 
 use crate::ops::Op;
@@ -38,14 +38,14 @@ impl Named {
 /// not learn whether it exists.
 pub(super) async fn find(op: &Op, volume: &VolumeId) -> Result<VolumeInfo, Error> {
     let storage = op.context.node.storage(volume.storage()).await?;
-    let found = storage.info(volume.name()).await?;
+    let found = storage.stat(volume.name()).await?;
     found.ok_or_else(|| Error::not_found(format!("volume '{volume}' does not exist")))
 }
 
 /// The properties that follow from a volume's name, whether or not it exists.
-pub(super) async fn describe_name(op: &Op, volume: &VolumeId) -> Result<VolumeInfo, Error> {
+pub(super) async fn read_name(op: &Op, volume: &VolumeId) -> Result<VolumeName, Error> {
     let storage = op.context.node.storage(volume.storage()).await?;
-    Ok(storage.describe_name(volume.name())?)
+    Ok(storage.config().parse(volume.name())?)
 }
 
 pub(super) async fn wait(op: &Op, upid: &Answer) -> Result<TaskSummary, Error> {
@@ -66,7 +66,7 @@ pub(super) fn ended_well(task: &TaskSummary) -> Result<(), Error> {
     }
 }
 
-pub(super) fn check_delete(op: &Op, volume: &VolumeId, named: &VolumeInfo) -> Result<(), Error> {
+pub(super) fn check_delete(op: &Op, volume: &VolumeId, named: &VolumeName) -> Result<(), Error> {
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
     let path = format!("/storage/{}", volume.storage());

@@ -6,7 +6,7 @@ use model::{BlockFormat, Error, StorageId, VmId, VolumeId};
 use node::tasks::VolumeCreate;
 use proto::wire::Answer;
 use serde::Deserialize;
-use storage::Storage;
+use storage::{Storage, StorageError, StorageType};
 
 use super::storage_volumes::ended_well;
 use crate::ops::Op;
@@ -36,11 +36,10 @@ pub(super) async fn volume_create(op: Op) -> Result<Answer, Error> {
             _turn = op.context.tasks.hold(&names, "", PATIENCE).await?;
             next_free(&*storage, &wanted).await?
         }
-        _ => image_name(&wanted)?,
+        _ => image_name(storage.config().spec.kind(), &wanted)?,
     };
     let volume = VolumeId::new(wanted.storage.clone(), name)
         .map_err(|error| Error::invalid("filename", error.to_string()))?;
-    storage.describe_name(volume.name())?;
     let task = VolumeCreate::new(volume.clone(), wanted.vmid, format, bytes);
     let id = format!("{}@{}", wanted.vmid, wanted.storage);
     let upid = op.context.submit_unlisted(&op, id, task).await?;
@@ -56,31 +55,29 @@ async fn next_free(storage: &dyn Storage, wanted: &Create) -> Result<(String, Bl
     Ok((name, format))
 }
 
-/// The name from the request, and the format from its ending.
-fn image_name(wanted: &Create) -> Result<(String, BlockFormat), Error> {
+/// The name that the caller wants, and the format that it says.
+fn image_name(kind: StorageType, wanted: &Create) -> Result<(String, BlockFormat), Error> {
     let Create { filename, vmid, .. } = wanted;
     if !filename.starts_with(&format!("vm-{vmid}-")) {
         let text = format!("illegal name '{filename}' - should be 'vm-{vmid}-*'");
         return Err(Error::conflict(text));
     }
-    let ending = filename.rsplit_once('.').map(|(_, ending)| ending);
-    let format = match ending {
-        Some("raw") => BlockFormat::Raw,
-        Some("qcow2") => BlockFormat::Qcow2,
-        Some("vmdk") => BlockFormat::Vmdk,
-        _ => {
-            return Err(Error::conflict(format!(
-                "unable to parse volume filename '{filename}'"
-            )));
-        }
+    let name = kind.image_named(*vmid, filename);
+    let said = kind.parse(&name).and_then(|said| said.image_format);
+    let Some(format) = said else {
+        let text = format!("unable to parse volume filename '{filename}'");
+        return Err(Error::conflict(text));
     };
     match wanted.format {
+        Some(other) if !kind.formats().contains(&other) => {
+            Err(StorageError::BadFormat(other).into())
+        }
         Some(other) if other != format => {
             let (other, format) = (other.as_str(), format.as_str());
             let reason = format!("different storage formats ({other} != {format})");
             Err(Error::invalid("format", reason))
         }
-        _ => Ok((format!("{vmid}/{filename}"), format)),
+        _ => Ok((name, format)),
     }
 }
 
@@ -124,7 +121,8 @@ mod tests {
     #[test]
     fn an_image_is_named_after_its_guest() {
         let good = wanted("vm-100-disk-1.qcow2", None);
-        assert_eq!(image_name(&good).unwrap().1, BlockFormat::Qcow2);
+        let dir = StorageType::Dir;
+        assert_eq!(image_name(dir, &good).unwrap().1, BlockFormat::Qcow2);
         let bad = [
             (wanted("vm-101-disk-1.raw", None), "illegal name"),
             (
@@ -141,8 +139,14 @@ mod tests {
             ),
         ];
         for (wanted, text) in bad {
-            let error = image_name(&wanted).unwrap_err().to_string();
+            let error = image_name(dir, &wanted).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
+        let thin = StorageType::LvmThin;
+        let plain = image_name(thin, &wanted("vm-100-disk-1", None)).unwrap();
+        assert_eq!(plain, ("vm-100-disk-1".to_owned(), BlockFormat::Raw));
+        let qcow2 = wanted("vm-100-disk-1", Some(BlockFormat::Qcow2));
+        let error = image_name(thin, &qcow2).unwrap_err();
+        assert_eq!(error.message, "unsupported format 'qcow2'");
     }
 }

@@ -6,7 +6,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 use storage::ContentType;
 
-use super::storage_volumes::{Named, check_delete, describe_name, ended_well, find, wait};
+use super::storage_volumes::{Named, check_delete, ended_well, find, read_name, wait};
 use crate::ops::Op;
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct Delete {
 pub(super) async fn volume_delete(op: Op) -> Result<Answer, Error> {
     let volume = Named::of(&op)?;
     let Delete { delay } = op.params()?;
-    let named = describe_name(&op, &volume).await?;
+    let named = read_name(&op, &volume).await?;
     check_delete(&op, &volume, &named)?;
     let found = find(&op, &volume).await?;
     let image_owner = found.owner.filter(|_| found.content == ContentType::Images);
@@ -28,10 +28,11 @@ pub(super) async fn volume_delete(op: Op) -> Result<Answer, Error> {
         .map(|owner| format!("{owner}@"))
         .unwrap_or_default();
     let id = format!("{owner}{}", volume.storage());
-    let upid = op
-        .context
-        .submit(&op, id, VolumeDelete::new(volume, image_owner))
-        .await?;
+    let task = VolumeDelete {
+        volume,
+        owner: image_owner,
+    };
+    let upid = op.context.submit(&op, id, task).await?;
     let Some(delay) = delay else { return Ok(upid) };
     tokio::select! {
         ended = wait(&op, &upid) => {

@@ -33,7 +33,7 @@ pub(super) async fn volume_list(op: Op) -> Result<Answer, Error> {
     let rows: Vec<Value> = volumes
         .iter()
         .filter(|volume| wanted.vmid.is_none_or(|vmid| volume.owner == Some(vmid)))
-        .filter(|volume| check_access(&view, &wanted.storage, volume).is_ok())
+        .filter(|volume| check_access(&view, &wanted.storage, volume.content, volume.owner).is_ok())
         .map(|volume| row(&wanted.storage, volume))
         .collect();
     Ok(Answer::new(rows))

@@ -4,13 +4,13 @@ use model::Error;
 use proto::wire::Answer;
 use storage::ContentType;
 
-use super::storage_volumes::{Named, check_delete, describe_name, find};
+use super::storage_volumes::{Named, check_delete, find, read_name};
 use crate::ops::Op;
 
 /// Only backups have notes and can be protected, and there are no backups yet.
 pub(super) async fn volume_update(op: Op) -> Result<Answer, Error> {
     let volume = Named::of(&op)?;
-    let named = describe_name(&op, &volume).await?;
+    let named = read_name(&op, &volume).await?;
     check_delete(&op, &volume, &named)?;
     let found = find(&op, &volume).await?;
     for (attribute, text) in [

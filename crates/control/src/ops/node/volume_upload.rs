@@ -10,8 +10,6 @@
 //! `tmpfilename` is a parameter of the schema, in which Proxmox VE's proxy passes the file to its
 //! daemon. Here it is an id that only the agent and the api know.
 
-use std::path::Path;
-
 use model::{Error, StorageId, VolumeId};
 use node::tasks::VolumeUpload;
 use proto::wire::{Answer, Streamed};
@@ -21,7 +19,7 @@ use storage::{Checksum, ChecksumAlgorithm};
 use sys::UploadFile;
 use uuid::Uuid;
 
-use super::storage_upload::file_volume;
+use super::storage_upload::{file_volume, files_of};
 use crate::ops::Op;
 
 /// The prefix that the schema requires of `tmpfilename`.
@@ -45,10 +43,8 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     let storage = node.storage(&wanted.storage).await?;
     volume(&wanted, &*storage)?;
     storage.activate().await?;
-    let file = node
-        .host
-        .create_unnamed(Path::new(&storage.config().path))
-        .await?;
+    let folder = files_of(&*storage)?.root();
+    let file = node.host.create_unnamed(folder).await?;
     let (upload, given) = UploadFile::new(file)?;
     let id = Uuid::new_v4().simple().to_string();
     let answer = Answer::new(json!({"tmpfilename": format!("{PREFIX}{id}")}));

@@ -61,7 +61,7 @@ pub(super) async fn gone(context: &Context, pool: &Pool) -> Result<Gone, Error> 
 
 async fn storages(context: &Context) -> Result<BTreeSet<String>, Error> {
     let storages = context.node.records.storages().await?;
-    let names = storages.iter().map(|storage| storage.id.to_string());
+    let names = storages.iter().map(|entry| entry.config.id().to_string());
     Ok(names.collect())
 }
 

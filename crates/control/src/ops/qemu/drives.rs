@@ -80,9 +80,9 @@ async fn check_medium(
     let content = check_use(op, guest, volume).await?.content;
     if content == ContentType::Images {
         let storage = op.context.node.storage(volume.storage()).await?;
-        let found = storage.info(volume.name()).await?;
+        let found = storage.stat(volume.name()).await?;
         return match found {
-            // A layer needs its base, which only its full name contains.
+            // A linked clone needs its base, which only its whole name says.
             Some(found) if found.name != volume.name() => Err(invalid(format!(
                 "the whole name of this volume is '{}:{}'",
                 volume.storage(),

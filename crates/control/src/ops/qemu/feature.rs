@@ -41,8 +41,11 @@ pub(super) async fn feature(op: Op) -> Result<Answer, Error> {
         let storage = op.context.node.storage(volume.storage()).await?;
         let name = volume.name();
         has_feature &= match feature.as_str() {
-            "snapshot" => storage.snapshots().is_some_and(|s| s.can_snapshot(name)),
-            "clone" => snapname.is_none() && storage.bases().is_some_and(|b| b.is_base(name)),
+            "snapshot" => storage.snapshots().is_some_and(|s| s.maker(name).is_some()),
+            "clone" => {
+                let is_base = storage.config().parse(name)?.is_base;
+                snapname.is_none() && is_base && storage.linked_clones().is_some()
+            }
             _ => true,
         };
     }

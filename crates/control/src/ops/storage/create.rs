@@ -1,37 +1,30 @@
 //! `POST /storage`
 
-use model::{Error, Record, StorageId};
+use model::{Error, Record};
 use node::storage_key;
 use proto::wire::Answer;
-use serde::Deserialize;
 use storage::StorageConfig;
 use store::{Commit, Precondition, Read, Revision, StoreError};
 
-use super::options::{DEFAULT_CONTENT, Options};
-use super::{activate, changed, during, unreadable};
+use super::options::{Fixed, Options, check_expected};
+use super::{Named, activate, changed, during, unreadable};
 use crate::Context;
 use crate::ops::Op;
 
-#[derive(Deserialize)]
-struct Create {
-    storage: StorageId,
-    path: Option<String>,
-}
-
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
-    let Create { storage, path } = op.params()?;
-    let options: Options = op.params()?;
-    let path = path.ok_or_else(|| Error::conflict("missing value for required option 'path'"))?;
-    let mut config = StorageConfig::dir(storage, path);
-    config.content = DEFAULT_CONTENT.to_vec();
-    options.apply(&mut config)?;
+    let Named { storage } = op.params()?;
+    let spec = op.params::<Fixed>()?.spec()?;
+    check_expected(spec.kind(), &op.params)?;
+    let content = spec.kind().default_contents().to_vec();
+    let mut config = StorageConfig::new(storage, spec, content);
+    op.params::<Options>()?.apply(&mut config)?;
     let revision = add(&op.context, &config).await.map_err(during("create"))?;
     Ok(changed(&config).at(revision.0))
 }
 
 async fn add(context: &Context, config: &StorageConfig) -> Result<Revision, Error> {
-    let key = storage_key(&config.id);
-    let defined = || Error::conflict(format!("storage ID '{}' already defined", config.id));
+    let key = storage_key(config.id());
+    let defined = || Error::conflict(format!("storage ID '{}' already defined", config.id()));
     if context.store.get(&key, Read::Linear).await?.0.is_some() {
         return Err(defined());
     }

@@ -9,6 +9,6 @@ use crate::ops::Op;
 
 pub(super) async fn get(op: Op) -> Result<Answer, Error> {
     let Named { storage } = op.params()?;
-    let config = op.records.storage(&storage).await?;
-    Ok(Answer::new(shown(&config)))
+    let entry = op.records.storage(&storage).await?;
+    Ok(Answer::new(shown(&entry.config)))
 }

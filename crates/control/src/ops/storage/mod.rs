@@ -43,7 +43,7 @@ async fn activate(context: &Context, config: &StorageConfig) -> Result<(), Error
 }
 
 fn changed(config: &StorageConfig) -> Answer {
-    Answer::new(json!({"storage": config.id.as_str(), "type": config.kind.as_str()}))
+    Answer::new(json!({"storage": config.id().as_str(), "type": config.spec.kind().as_str()}))
 }
 
 fn missing(id: &StorageId) -> Error {

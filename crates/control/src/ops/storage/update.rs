@@ -8,7 +8,7 @@ use serde::Deserialize;
 use storage::StorageConfig;
 use store::{Commit, Precondition, Read, Revision, StoreError};
 
-use super::options::{Options, shown, unset};
+use super::options::{Options, check_expected, shown, unset};
 use super::{activate, changed, during, missing, unreadable};
 use crate::Context;
 use crate::ops::Op;
@@ -41,6 +41,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     }
     let change = |config: &mut StorageConfig| -> Result<(), Error> {
         check_digest(config, digest.as_deref())?;
+        check_expected(config.spec.kind(), &op.params)?;
         delete.iter().try_for_each(|option| unset(config, option))?;
         op.params::<Options>()?.apply(config)
     };

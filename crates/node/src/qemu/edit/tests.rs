@@ -3,6 +3,12 @@
 use super::*;
 use model::GuestKind;
 use serde_json::json;
+use storage::StorageConfig;
+
+/// The storage that the tests' volumes are on.
+fn names() -> VolumeNames {
+    VolumeNames::of([&StorageConfig::dir("local".parse().unwrap(), "/var/lib/vz")])
+}
 
 fn record(options: Value) -> GuestRecord {
     let Value::Object(options) = options else {
@@ -58,7 +64,7 @@ fn a_return_keeps_what_the_snapshot_does_not_know() {
     guest
         .pending
         .insert("cores".to_owned(), PendingChange::Set(8.into()));
-    return_to(&mut guest, "s1");
+    return_to(&mut guest, "s1", &names());
     let is = |name: &str| guest.config.text(name);
     assert_eq!(is("cores").as_deref(), Some("1"));
     assert_eq!(is("description").as_deref(), Some("now"));
@@ -104,7 +110,7 @@ fn a_volume_that_is_there_is_shown_with_its_size() {
 fn while_it_runs_a_change_waits_and_can_be_taken_back() {
     let mut guest = record(json!({"cores": 1, "description": "x"}));
     let change = edit(json!({"cores": 2, "description": "y"}));
-    change.apply(&mut guest, true);
+    change.apply(&mut guest, true, &names());
     assert_eq!(guest.config.0["cores"], 1);
     assert_eq!(guest.config.0["description"], "y");
     assert_eq!(guest.pending["cores"], PendingChange::Set(2.into()));
@@ -112,10 +118,10 @@ fn while_it_runs_a_change_waits_and_can_be_taken_back() {
         revert: vec!["cores".into()],
         ..Edit::default()
     };
-    back.apply(&mut guest, true);
+    back.apply(&mut guest, true, &names());
     assert!(guest.pending.is_empty());
-    change.apply(&mut guest, true);
-    apply_pending(&mut guest);
+    change.apply(&mut guest, true, &names());
+    apply_pending(&mut guest, &names());
     assert_eq!(guest.config.0["cores"], 2);
 }
 
@@ -138,17 +144,23 @@ fn a_volume_that_waited_in_vain_is_unused() {
     };
     for taken_back in [back(true, false), back(false, false), set("b.raw")] {
         let mut guest = record(json!({}));
-        set("a.raw").apply(&mut guest, true);
+        set("a.raw").apply(&mut guest, true, &names());
         assert_eq!(guest.config.0.len(), 0);
         // The same volume with other options waits on.
-        edit(json!({"sata5": "local:100/a.raw,ssd=1"})).apply(&mut guest, true);
+        edit(json!({"sata5": "local:100/a.raw,ssd=1"})).apply(&mut guest, true, &names());
         assert_eq!(guest.config.0.len(), 0);
-        assert!(taken_back.apply(&mut guest, true).unwanted.is_empty());
+        assert!(
+            taken_back
+                .apply(&mut guest, true, &names())
+                .unwanted
+                .is_empty()
+        );
         assert_eq!(guest.config.0["unused0"], "local:100/a.raw");
     }
     let mut guest = record(json!({}));
-    set("a.raw").apply(&mut guest, true);
-    let applied = back(true, true).apply(&mut guest, true);
+    set("a.raw").apply(&mut guest, true, &names());
+    let names = names();
+    let applied = back(true, true).apply(&mut guest, true, &names);
     assert_eq!(applied.unwanted[0].to_string(), "local:100/a.raw");
     assert_eq!(guest.config.0.len(), 0);
 }
@@ -162,14 +174,15 @@ fn a_drive_that_is_taken_out_leaves_its_volume_unused() {
         delete: vec!["scsi0".into(), "ide2".into()],
         ..Edit::default()
     };
-    assert!(out.apply(&mut guest, false).unwanted.is_empty());
+    assert!(out.apply(&mut guest, false, &names()).unwanted.is_empty());
     assert_eq!(guest.config.0["unused0"], "local:100/vm-100-disk-0.raw");
     assert_eq!(guest.config.0.len(), 1);
     let gone = Edit {
         delete: vec!["unused0".into()],
         ..Edit::default()
     };
-    let applied = gone.apply(&mut guest, false);
+    let names = names();
+    let applied = gone.apply(&mut guest, false, &names);
     assert_eq!(
         applied.unwanted[0].to_string(),
         "local:100/vm-100-disk-0.raw"
@@ -239,8 +252,8 @@ fn drives_that_contradict_themselves_are_refused() {
 fn a_volume_that_is_in_use_again_is_not_unused() {
     for is_running in [false, true] {
         let mut guest = record(json!({"unused0": "local:100/a.raw", "unused3": "local:100/b.raw"}));
-        edit(json!({"scsi1": "local:100/a.raw,ssd=1"})).apply(&mut guest, is_running);
-        apply_pending(&mut guest);
+        edit(json!({"scsi1": "local:100/a.raw,ssd=1"})).apply(&mut guest, is_running, &names());
+        apply_pending(&mut guest, &names());
         let names: Vec<&String> = guest.config.0.keys().collect();
         assert_eq!(names, ["scsi1", "unused3"]);
     }
@@ -274,14 +287,14 @@ fn a_boot_order_names_what_is_there() {
     );
     assert_eq!(check(json!({"boot": "cdn"}), &[]), Ok(()));
 
-    edit(json!({"boot": "order=net0;ide2;scsi0"})).apply(&mut guest, false);
+    edit(json!({"boot": "order=net0;ide2;scsi0"})).apply(&mut guest, false, &names());
     assert_eq!(guest.config.text("bootdisk"), None);
     for (gone, left) in [("ide2", "net0;scsi0"), ("scsi0", "net0"), ("net0", "")] {
         let edit = Edit {
             delete: vec![gone.to_owned()],
             ..Edit::default()
         };
-        edit.apply(&mut guest, false);
+        edit.apply(&mut guest, false, &names());
         assert_eq!(guest.config.0["boot"], format!("order={left}"));
     }
 }

@@ -5,6 +5,7 @@ use guest::qemu::{Backend, Device, VmConfig, block};
 use model::BlockSpec;
 use model::qemu::{Aio, BootDevice, Drive, DriveBus, DriveSlot};
 use serde_json::{Map, Value, json};
+use storage::Attacher;
 
 use super::{Behind, Changer, Outcome, Trouble};
 use crate::qemu::drives;
@@ -25,7 +26,7 @@ impl Changer<'_> {
                 return Err(Trouble::Refused("unable to change media type".to_owned()));
             }
             if new.is_cdrom() && self.is_recorded(&slot.to_string()) {
-                return self.change_medium(slot, new).await;
+                return self.change_medium(slot, old, new).await;
             }
             if old.source() == new.source() {
                 return self.change_throttle(slot, old, new).await;
@@ -72,15 +73,46 @@ impl Changer<'_> {
     }
 
     /// Whatever is in the drive comes out, and what is wanted goes in.
-    async fn change_medium(&self, slot: DriveSlot, new: &Drive) -> Result<Outcome, Trouble> {
+    async fn change_medium(
+        &mut self,
+        slot: DriveSlot,
+        old: &Drive,
+        new: &Drive,
+    ) -> Result<Outcome, Trouble> {
         let id = slot.to_string();
         self.qmp.remove_medium(&id).await?;
         self.clear_drive(slot).await?;
-        if let Some(spec) = drives::resolve_one(self.node, new).await? {
+        self.let_go(old).await?;
+        if let Some(spec) = drives::attach_one(self.node, new, &self.attacher()).await? {
             self.add_nodes(slot, new, &spec).await?;
             self.qmp.insert_medium(&id, &node_name(slot)).await?;
         }
+        self.note_attached(new);
+        self.record(&[]).await?;
         Ok(Outcome::Took)
+    }
+
+    fn attacher(&self) -> Attacher {
+        let (vmid, epoch) = (self.vmid, self.file.epoch);
+        Attacher::Guest { vmid, epoch }
+    }
+
+    /// The run file will say that the guest has the drive's volume.
+    fn note_attached(&mut self, drive: &Drive) {
+        if let Some(volume) = drive.volume()
+            && !self.file.volumes.contains(&volume)
+        {
+            self.file.volumes.push(volume);
+        }
+    }
+
+    /// Detaches the volume of a drive that is gone; the run file will say so.
+    async fn let_go(&mut self, drive: &Drive) -> Result<(), Trouble> {
+        if let Some(volume) = drive.volume() {
+            self.node.detach(&volume, &self.attacher()).await?;
+            self.file.volumes.retain(|attached| *attached != volume);
+        }
+        Ok(())
     }
 
     async fn plug_drive(
@@ -101,10 +133,11 @@ impl Changer<'_> {
             // What an earlier attempt may have left is in the way.
             self.clear_drive(slot).await?;
             if let Err(trouble) = self.add_drive(slot, new, &devices).await {
-                self.take_back(slot, &devices).await;
+                self.take_back(slot, new, &devices).await;
                 return Err(trouble);
             }
         }
+        self.note_attached(new);
         self.record(&devices).await?;
         Ok(Outcome::Took)
     }
@@ -116,7 +149,7 @@ impl Changer<'_> {
         devices: &[Device],
     ) -> Result<(), Trouble> {
         let mut joined = Map::new();
-        if let Some(spec) = drives::resolve_one(self.node, new).await? {
+        if let Some(spec) = drives::attach_one(self.node, new, &self.attacher()).await? {
             self.add_nodes(slot, new, &spec).await?;
             joined.insert("drive".to_owned(), node_name(slot).into());
         }
@@ -185,6 +218,9 @@ impl Changer<'_> {
             self.unplug(id).await?;
         }
         self.clear_drive(slot).await?;
+        if let Some(drive) = before.drives.get(&slot) {
+            self.let_go(drive).await?;
+        }
         for thread in threads {
             if self.has_object(&thread).await? {
                 self.remove_when_free(Behind::Object(&thread)).await?;
@@ -224,7 +260,7 @@ impl Changer<'_> {
 
     /// After a plug that failed. What cannot be taken back now is in the way of the next one,
     /// which will try again.
-    async fn take_back(&self, slot: DriveSlot, devices: &[Device]) {
+    async fn take_back(&mut self, slot: DriveSlot, new: &Drive, devices: &[Device]) {
         for device in devices.iter().rev() {
             if let Err(error) = self.unplug(&device.id).await {
                 tracing::warn!(vmid = %self.vmid, device = device.id, %error, "stays plugged");
@@ -232,6 +268,8 @@ impl Changer<'_> {
         }
         if let Err(error) = self.clear_drive(slot).await {
             tracing::warn!(vmid = %self.vmid, %slot, %error, "block nodes stay");
+        } else if let Err(error) = self.let_go(new).await {
+            tracing::warn!(vmid = %self.vmid, %slot, %error, "the volume stays attached");
         }
         for thread in devices.iter().filter_map(|device| device.iothread.as_ref()) {
             let _ = self.qmp.remove_object(thread).await;

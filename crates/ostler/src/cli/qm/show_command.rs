@@ -92,13 +92,11 @@ async fn volumes(agent: &Agent, options: &GuestConfig, config: &VmConfig) -> Res
         ]);
         let shown = agent.at(Verb::Get, VOLUME, params).await?.data;
         let path = shown["path"].as_str().unwrap_or_default();
+        // What is not a disk's format is a medium, read as it is.
+        let format = serde_json::from_value(shown["format"].clone()).unwrap_or(BlockFormat::Raw);
         let spec = BlockSpec {
-            source: BlockSource::Path(path.to_owned()),
-            // If the format is not a disk's, the volume is a raw medium.
-            format: serde_json::from_value(shown["format"].clone()).unwrap_or(BlockFormat::Raw),
             read_only,
-            can_discard: true,
-            backing: None,
+            ..BlockSpec::new(BlockSource::at(path.to_owned()), format)
         };
         volumes.insert(slot, spec);
     }

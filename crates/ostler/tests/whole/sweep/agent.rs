@@ -82,7 +82,7 @@ async fn context() -> Arc<Context> {
     let clock: Arc<dyn Clock> = Arc::new(sys::SystemClock::new());
     let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
     let local = storage::local("/var/lib/vz");
-    let key = node::storage_key(&local.id);
+    let key = node::storage_key(local.id());
     let commit = Commit::new().put(key, Record::new(local).encode().unwrap());
     store.commit(commit).await.unwrap();
     put_guest(&store, 100, &[("memory", "64".into())]).await;

@@ -1,0 +1,85 @@
+//! The drivers of storages, each kept for as long as its record stays as it is: a driver may hold a
+//! lock and remember things.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::StorageId;
+use storage::Storage;
+use store::Revision;
+use sys::SharedHost;
+
+use crate::StorageEntry;
+
+pub struct Drivers {
+    host: SharedHost,
+    known: Mutex<BTreeMap<StorageId, Known>>,
+}
+
+struct Known {
+    driver: Arc<dyn Storage>,
+    /// Of the record that it was made from.
+    revision: Revision,
+}
+
+impl Drivers {
+    pub(crate) fn new(host: SharedHost) -> Self {
+        Self {
+            host,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The driver of a storage as its record says. A change of the record makes a new one, which
+    /// remembers nothing of the old one.
+    pub fn of(&self, entry: &StorageEntry) -> Arc<dyn Storage> {
+        let StorageEntry { config, modified } = entry;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(config.id()) {
+            Some(known) if known.revision == *modified => known.driver.clone(),
+            _ => {
+                let driver = storage::open(config.clone(), self.host.clone());
+                let revision = *modified;
+                let new = Known {
+                    driver: driver.clone(),
+                    revision,
+                };
+                known.insert(config.id().clone(), new);
+                driver
+            }
+        }
+    }
+
+    /// Forgets the drivers of storages that are not among these any more.
+    pub(crate) fn retain(&self, entries: &[StorageEntry]) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|id, _| entries.iter().any(|entry| entry.config.id() == id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::StorageConfig;
+    use testkit::{FakeHost, Faults};
+
+    use super::*;
+
+    fn entry(id: &str, modified: u64) -> StorageEntry {
+        StorageEntry {
+            config: StorageConfig::dir(id.parse().unwrap(), "/srv/x"),
+            modified: Revision(modified),
+        }
+    }
+
+    #[test]
+    fn a_driver_is_kept_until_its_record_changes() {
+        let drivers = Drivers::new(Arc::new(FakeHost::new(Faults::default())));
+        let first = drivers.of(&entry("d1", 7));
+        assert!(Arc::ptr_eq(&first, &drivers.of(&entry("d1", 7))));
+        assert!(!Arc::ptr_eq(&first, &drivers.of(&entry("d2", 7))));
+        let second = drivers.of(&entry("d1", 8));
+        assert!(!Arc::ptr_eq(&first, &second));
+        drivers.retain(&[entry("d2", 7)]);
+        assert!(!Arc::ptr_eq(&second, &drivers.of(&entry("d1", 8))));
+    }
+}

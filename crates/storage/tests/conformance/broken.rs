@@ -1,0 +1,255 @@
+//! Every method, broken at every call to the host that changes something: the call fails although
+//! it has done its work, or the agent dies right after it. The method is then repeated by a new
+//! driver, as a new agent does, and has to come to the same end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use storage::{AttachMode, Storage, StorageError};
+use testkit::Fault;
+
+use crate::bed::{Bed, vmid};
+use crate::images::{SIZE, assert_empty, assert_holds, make, us, write};
+
+type Doing = Pin<Box<dyn Future<Output = Result<(), StorageError>> + Send>>;
+
+type Choice = fn(&Names) -> &str;
+
+/// What is done to an image that holds `0x51`, and has a snapshot `one` that holds `0x41`.
+struct Method {
+    name: &'static str,
+    run: fn(Arc<dyn Storage>, Names) -> Doing,
+    /// What the image holds afterwards, and under which of the names.
+    after: Option<(u8, Choice)>,
+    has_snapshot: bool,
+}
+
+/// The names that a method may use.
+#[derive(Clone)]
+struct Names {
+    image: String,
+    other: String,
+    base: String,
+    clone: String,
+}
+
+const METHODS: &[Method] = &[
+    Method {
+        name: "allocate",
+        run: |storage, names| {
+            Box::pin(async move {
+                let format = format_of(&*storage, &names.other);
+                match storage.allocate(&names.other, format, SIZE).await {
+                    // What an attempt had finished is taken back by whoever chose the name.
+                    Err(StorageError::Exists { .. }) => {
+                        storage.free(&names.other).await?;
+                        storage.allocate(&names.other, format, SIZE).await
+                    }
+                    allocated => allocated,
+                }
+            })
+        },
+        after: Some((0, |names| &names.other)),
+        has_snapshot: false,
+    },
+    Method {
+        name: "free",
+        run: |storage, names| Box::pin(async move { storage.free(&names.image).await.map(drop) }),
+        after: None,
+        has_snapshot: true,
+    },
+    Method {
+        name: "resize",
+        run: |storage, names| Box::pin(async move { storage.resize(&names.image, 2 * SIZE).await }),
+        after: Some((0x51, |names| &names.image)),
+        has_snapshot: false,
+    },
+    Method {
+        name: "rename",
+        run: |storage, names| {
+            Box::pin(async move { storage.rename(&names.image, &names.other).await })
+        },
+        after: Some((0x51, |names| &names.other)),
+        has_snapshot: false,
+    },
+    Method {
+        name: "rename to a base",
+        run: |storage, names| {
+            Box::pin(async move { storage.rename(&names.image, &names.base).await })
+        },
+        after: Some((0x51, |names| &names.base)),
+        has_snapshot: false,
+    },
+    Method {
+        name: "attach",
+        run: |storage, names| {
+            Box::pin(async move {
+                let mode = AttachMode::Exclusive;
+                storage.attach(&names.image, mode, &us()).await.map(drop)
+            })
+        },
+        after: Some((0x51, |names| &names.image)),
+        has_snapshot: false,
+    },
+    Method {
+        name: "detach",
+        run: |storage, names| {
+            Box::pin(async move {
+                let mode = AttachMode::Exclusive;
+                storage.attach(&names.image, mode, &us()).await?;
+                storage.detach(&names.image, &us()).await
+            })
+        },
+        after: Some((0x51, |names| &names.image)),
+        has_snapshot: false,
+    },
+    Method {
+        name: "create snapshot",
+        run: |storage, names| {
+            Box::pin(async move {
+                let snapshots = storage.snapshots().expect("it has snapshots");
+                match snapshots.create_snapshot(&names.image, "two").await {
+                    Err(StorageError::Exists { .. }) => Ok(()),
+                    created => created,
+                }
+            })
+        },
+        after: Some((0x51, |names| &names.image)),
+        has_snapshot: true,
+    },
+    Method {
+        name: "roll back",
+        run: |storage, names| {
+            Box::pin(async move {
+                let snapshots = storage.snapshots().expect("it has snapshots");
+                snapshots.roll_back(&names.image, "one").await
+            })
+        },
+        after: Some((0x41, |names| &names.image)),
+        has_snapshot: true,
+    },
+    Method {
+        name: "delete snapshot",
+        run: |storage, names| {
+            Box::pin(async move {
+                let snapshots = storage.snapshots().expect("it has snapshots");
+                snapshots
+                    .delete_snapshot(&names.image, "one")
+                    .await
+                    .map(drop)
+            })
+        },
+        after: Some((0x51, |names| &names.image)),
+        has_snapshot: true,
+    },
+    Method {
+        name: "clone",
+        run: |storage, names| {
+            Box::pin(async move {
+                storage.rename(&names.image, &names.base).await?;
+                let clones = storage.linked_clones().expect("it has linked clones");
+                match clones.create_clone(&names.base, &names.clone).await {
+                    Err(StorageError::Exists { .. }) => {
+                        storage.free(&names.clone).await?;
+                        clones.create_clone(&names.base, &names.clone).await
+                    }
+                    created => created,
+                }
+            })
+        },
+        after: Some((0x51, |names| &names.clone)),
+        has_snapshot: false,
+    },
+];
+
+fn format_of(storage: &dyn Storage, name: &str) -> model::BlockFormat {
+    let said = storage.config().spec.kind().parse(name);
+    said.and_then(|said| said.image_format)
+        .expect("a name of an image")
+}
+
+pub(crate) async fn every_call_may_break(bed: &Bed) {
+    for method in METHODS {
+        let calls = run(bed, method, None).await;
+        let changes = (0..calls.len()).filter(|at| Fault::of(&calls[*at]) == Fault::ALL);
+        let changes: Vec<usize> = changes.collect();
+        println!(
+            "{}: {} of {} calls",
+            method.name,
+            changes.len(),
+            calls.len()
+        );
+        for at in changes {
+            for fault in [Fault::FailAfter, Fault::DieAfter] {
+                run(bed, method, Some((at, fault))).await;
+            }
+        }
+    }
+}
+
+/// Runs a method with one of its calls broken, repeats it where that broke it, and holds what has
+/// become of the image against what was promised. Answers the calls that it made.
+async fn run(bed: &Bed, method: &Method, broken: Option<(usize, Fault)>) -> Vec<String> {
+    let storage = bed.active().await;
+    let names = lay_out(bed, &storage, method).await;
+    bed.faults.reset();
+    if let Some((at, fault)) = broken {
+        bed.faults.break_call(at, fault);
+    }
+    let work = (method.run)(storage.clone(), names.clone());
+    let ended = tokio::select! {
+        ended = work => Some(ended),
+        () = bed.faults.death() => None,
+    };
+    let calls = bed.faults.calls();
+    bed.faults.reset();
+    let place = format!("{}, broken at {broken:?}, after {calls:?}", method.name);
+    let next = bed.open();
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) if broken.is_none() => panic!("{place}: {error}"),
+        _ => {
+            let again = (method.run)(next.clone(), names.clone()).await;
+            again.unwrap_or_else(|error| panic!("{place}, repeated: {error}"));
+        }
+    }
+    assert_after(&*next, method, &names).await;
+    clear(&*next).await;
+    calls
+}
+
+async fn lay_out(bed: &Bed, storage: &Arc<dyn Storage>, method: &Method) -> Names {
+    let storage = &**storage;
+    let clones = storage.linked_clones().expect("it has linked clones");
+    let image = make(storage, bed.format).await;
+    let base = clones.base_name(&image).unwrap();
+    let other = storage.choose_image_name(vmid(101), bed.format, &[]).await;
+    let clone = clones.choose_clone_name(&base, vmid(102), &[]).await;
+    if method.has_snapshot {
+        write(storage, &image, 0x41).await;
+        let snapshots = storage.snapshots().expect("it has snapshots");
+        snapshots.create_snapshot(&image, "one").await.unwrap();
+    }
+    write(storage, &image, 0x51).await;
+    Names {
+        image,
+        base,
+        other: other.unwrap(),
+        clone: clone.unwrap(),
+    }
+}
+
+async fn assert_after(storage: &dyn Storage, method: &Method, names: &Names) {
+    match method.after {
+        Some((byte, name)) => assert_holds(storage, name(names), byte).await,
+        None => assert_eq!(storage.stat(&names.image).await.unwrap(), None),
+    }
+}
+
+async fn clear(storage: &dyn Storage) {
+    for left in storage.list(None).await.unwrap() {
+        storage.detach(&left.name, &us()).await.unwrap();
+        storage.free(&left.name).await.unwrap();
+    }
+    assert_empty(storage).await;
+}

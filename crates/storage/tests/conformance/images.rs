@@ -1,0 +1,71 @@
+//! Images as a guest sees them, by `qemu-io`.
+
+use std::process::Command;
+
+use model::{BlockFormat, BlockSpec};
+use storage::{AttachMode, Attacher, Storage};
+
+use crate::bed::{Bed, guest, vmid};
+
+pub(crate) const MIB: u64 = 1 << 20;
+
+/// As large as every storage makes them to the byte.
+pub(crate) const SIZE: u64 = 8 * MIB;
+
+/// Where the suite writes, within the image as it is allocated.
+const AT: [u64; 2] = [0, SIZE - 4096];
+
+/// Makes an image of guest 100 and answers its name.
+pub(crate) async fn make(storage: &dyn Storage, format: BlockFormat) -> String {
+    let name = storage.choose_image_name(vmid(100), format, &[]).await;
+    let name = name.unwrap();
+    storage.allocate(&name, format, SIZE).await.unwrap();
+    name
+}
+
+/// What the suite works as.
+pub(crate) fn us() -> Attacher {
+    guest(100)
+}
+
+fn io(spec: &BlockSpec, command: &str) -> bool {
+    let mut program = Command::new("qemu-io");
+    program.args(["-f", spec.format.as_str(), "-c", command]);
+    if spec.read_only {
+        program.args(["-r", "-U"]);
+    }
+    let output = program.arg(Bed::path(spec)).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !complaint.is_empty() {
+        println!("{command}: {complaint}");
+    }
+    output.status.success() && complaint.is_empty() && !printed.contains("verification failed")
+}
+
+/// Whether an attached image holds this byte everywhere where the suite writes.
+pub(crate) fn holds(spec: &BlockSpec, byte: u8) -> bool {
+    AT.iter()
+        .all(|at| io(spec, &format!("read -P {byte} {at} 4096")))
+}
+
+pub(crate) async fn write(storage: &dyn Storage, name: &str, byte: u8) {
+    let spec = storage.attach(name, AttachMode::Exclusive, &us()).await;
+    let spec = spec.unwrap();
+    for at in AT {
+        assert!(io(&spec, &format!("write -P {byte} {at} 4096")), "{name}");
+    }
+    storage.detach(name, &us()).await.unwrap();
+}
+
+pub(crate) async fn assert_holds(storage: &dyn Storage, name: &str, byte: u8) {
+    let spec = storage.attach(name, AttachMode::ReadOnly, &us()).await;
+    assert!(holds(&spec.unwrap(), byte), "{name} does not hold {byte}");
+    storage.detach(name, &us()).await.unwrap();
+}
+
+/// Asserts that nothing is left of a case.
+pub(crate) async fn assert_empty(storage: &dyn Storage) {
+    let left = storage.list(None).await.unwrap();
+    assert!(left.is_empty(), "left: {left:?}");
+}
