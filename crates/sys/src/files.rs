@@ -72,6 +72,14 @@ pub trait Files: Send + Sync + 'static {
     /// Removes a file or socket. False if there was none.
     async fn remove(&self, path: &Path) -> Result<bool, SysError>;
 
+    /// Removes files and sockets of one folder, those that are there. Ends with the first error.
+    async fn remove_files(&self, paths: &[PathBuf]) -> Result<(), SysError> {
+        for path in paths {
+            self.remove(path).await?;
+        }
+        Ok(())
+    }
+
     /// Renames within one file system, durably. Refuses to replace an existing target.
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError>;
 

@@ -101,16 +101,22 @@ impl Running {
     pub async fn forget(&self, vmid: VmId) -> Result<(), Error> {
         self.monitors.close(vmid);
         self.host.remove_tree(&self.paths.guest(vmid)).await?;
-        for file in [
+        // The run file last: it says that there is something to remove.
+        let files = [
             self.paths.temporary_variables(vmid),
             self.paths.guest_log(vmid),
             self.paths.frozen_mark(vmid),
-        ] {
-            self.host.remove(&file).await?;
-        }
-        self.host.remove(&self.paths.run_file(vmid)).await?;
+            self.paths.run_file(vmid),
+        ];
+        self.host.remove_files(&files).await?;
         self.status.nudge();
         Ok(())
+    }
+
+    /// The QMP connection to a guest that is being started, at this socket. Whether its process
+    /// still runs is the caller's to check.
+    pub(crate) async fn qmp_at(&self, vmid: VmId, socket: &str) -> Result<Qmp, Error> {
+        self.monitors.connection(vmid, socket).await
     }
 
     /// The QMP connection to a running guest, which all that talk to it share.

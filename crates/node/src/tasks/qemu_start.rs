@@ -730,27 +730,36 @@ impl Step<QemuStart> for PostStart {
 /// How long to wait between two looks at a process that is starting.
 const READY_PAUSE_MS: u64 = 5;
 
+/// After how many attempts to connect the process itself is looked at.
+const ATTEMPTS_PER_LOOK: u32 = 4;
+
 /// Connects as soon as QEMU listens. A process that has ended tells why in its log.
 async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu::Qmp, Error> {
     let deadline = cx.clock.monotonic() + Duration::from_secs(timeout_s);
+    let socket = task.runtime(cx).control();
+    let mut attempts = 0_u32;
     loop {
-        // The scope may have a helper left that waits for it.
-        let is_alive = match &task.process {
-            Some(process) => cx.node.host.is_alive(process).await?,
-            None => cx.node.running.is_running(task.vmid).await?,
-        };
-        if !is_alive {
-            return Err(Error::unavailable(last_words(cx, task).await));
-        }
-        let error = match cx.node.running.qmp(task.vmid).await {
+        let error = match cx.node.running.qmp_at(task.vmid, &socket).await {
             Ok(qmp) => return Ok(qmp),
             Err(error) => error,
         };
+        if attempts.is_multiple_of(ATTEMPTS_PER_LOOK) && !is_alive(cx, task).await? {
+            return Err(Error::unavailable(last_words(cx, task).await));
+        }
         if cx.clock.monotonic() >= deadline {
             let text = format!("QEMU did not answer within {timeout_s} s ({error})");
             return Err(Error::unavailable(text));
         }
+        attempts = attempts.wrapping_add(1);
         cx.clock.sleep(Duration::from_millis(READY_PAUSE_MS)).await;
+    }
+}
+
+/// Whether QEMU's process is there. The scope may have a helper left that waits for it.
+async fn is_alive(cx: &Cx, task: &QemuStart) -> Result<bool, Error> {
+    match &task.process {
+        Some(process) => Ok(cx.node.host.is_alive(process).await?),
+        None => cx.node.running.is_running(task.vmid).await,
     }
 }
 

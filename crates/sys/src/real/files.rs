@@ -50,6 +50,21 @@ impl Files for RealHost {
         .await
     }
 
+    async fn remove_files(&self, paths: &[PathBuf]) -> Result<(), SysError> {
+        let Some(first) = paths.first().cloned() else {
+            return Ok(());
+        };
+        let paths = paths.to_vec();
+        // One trip to another thread for all of them.
+        self.at(Kind::Change, &first, "remove", move |_| {
+            for path in &paths {
+                gone_is_false(fs::remove_file(path))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError> {
         let to = to.to_owned();
         self.at(Kind::Change, from, "rename", move |from| {
