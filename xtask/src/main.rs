@@ -1,5 +1,6 @@
-//! Chores of the workspace, without dependencies: `cargo xtask tidy`.
+//! Chores of the workspace: `cargo xtask tidy`.
 
+mod circles;
 mod decisions;
 mod layers;
 mod operations;

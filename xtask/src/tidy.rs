@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{decisions, layers, operations, sizes, words};
+use crate::{circles, decisions, layers, operations, sizes, words};
 
 /// Texts at the top of the workspace.
 const TEXTS: [&str; 4] = [
@@ -16,6 +16,7 @@ const TEXTS: [&str; 4] = [
 /// Every finding as one line.
 pub(crate) fn findings(root: &Path) -> Vec<String> {
     let mut findings = layers::findings(root);
+    findings.extend(circles::findings(root));
     findings.extend(decisions::findings(root));
     let mut files: Vec<PathBuf> = TEXTS.iter().map(|text| root.join(text)).collect();
     for folder in ["crates", "docs", "xtask"] {

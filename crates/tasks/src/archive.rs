@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use model::{FieldErrors, UnixTime, Upid};
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{is_yes, yes};
-
 /// How many ended tasks are kept that lists show.
 pub(crate) const KEPT: usize = 5_000;
 
@@ -15,6 +13,16 @@ const KEPT_UNLISTED: usize = 500;
 
 /// How long an ended task is kept, in seconds: a year.
 const KEPT_S: i64 = 365 * 24 * 3600;
+
+/// The default for journals and indexes from before there were unlisted tasks.
+pub(crate) fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's interface")]
+pub(crate) fn is_yes(flag: &bool) -> bool {
+    *flag
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskState {

@@ -15,7 +15,7 @@ use model::Upid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::archive::Ended;
+use crate::archive::{Ended, is_yes, yes};
 
 /// The first line of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,16 +27,6 @@ pub(crate) struct Accepted {
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub(crate) listed: bool,
     pub(crate) task: Value,
-}
-
-/// The default for journals and indexes from before there were unlisted tasks.
-pub(crate) fn yes() -> bool {
-    true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's interface")]
-pub(crate) fn is_yes(flag: &bool) -> bool {
-    *flag
 }
 
 /// A change of a task's state.

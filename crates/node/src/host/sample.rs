@@ -19,12 +19,10 @@ use crate::NodeContext;
 use crate::host::facts::{CpuTimes, Facts, TICKS_PER_S};
 use crate::host::status::Seen;
 use crate::qemu::ballooning;
+use crate::qemu::monitors::PATIENCE;
 
 /// How often guests are looked at and measured.
 const SAMPLE: Duration = Duration::from_secs(5);
-
-/// How long a QEMU or a storage may take to answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many guests are asked at the same time.
 const AT_ONCE: usize = 8;

@@ -9,7 +9,7 @@ use model::{VmId, with_timeout};
 use proto::status::{GuestUsage, NodeUsage};
 use tracing::{info, warn};
 
-use crate::host::sample::PATIENCE;
+use crate::qemu::monitors::PATIENCE;
 use crate::tasks::qmp_failed;
 use crate::{NodeContext, node_config_key};
 

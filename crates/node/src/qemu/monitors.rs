@@ -14,10 +14,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use guest::qemu::Qmp;
 use model::{Error, VmId};
 use sys::SharedHost;
+
+/// How long a guest, or a storage, may take to answer a question that a measurement asks.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The connection to one guest. Locked while it is made, so that it is made once.
 type Slot = Arc<tokio::sync::Mutex<Option<Qmp>>>;

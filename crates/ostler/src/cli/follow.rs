@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::agent::{Agent, values};
 use super::failure::TaskFailed;
 use super::output;
-use super::progress::Progress;
+use super::progress::{Log, Progress};
 
 const LOG: &str = "/nodes/{node}/tasks/{upid}/log";
 const STATUS: &str = "/nodes/{node}/tasks/{upid}/status";
@@ -24,15 +24,6 @@ const LAST_PAUSE_MS: u64 = 500;
 
 /// How long the agent may be out of reach, in seconds.
 const PATIENCE_S: u64 = 30;
-
-/// The output for a task's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Log {
-    Stdout,
-    /// If standard output is for a program.
-    Stderr,
-    Nowhere,
-}
 
 /// Waits until a task has ended. Fails with `TaskFailed` if the task did.
 ///

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 
-use super::follow::Log;
 use super::format::bytes;
 use super::output;
 
@@ -10,6 +9,15 @@ const BAR_WIDTH: usize = 24;
 
 /// Back to the line's beginning, and clear it.
 const CLEAR: &str = "\r\x1b[K";
+
+/// The output for a task's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    Stdout,
+    /// If standard output is for a program.
+    Stderr,
+    Nowhere,
+}
 
 /// Shows a log line by line.
 pub(super) struct Progress {

@@ -24,5 +24,5 @@ mod transport;
 pub use client::{Client, Feed, Held};
 pub use frame::{ANSWER_LIMIT, FRAME_LIMIT, FrameError};
 pub use message::{Answer, Ask, Reply, Request};
-pub use server::{Peer, Responder, Service, Streamed, panics, serve};
-pub use transport::{Connector, Listener, Transport};
+pub use server::{Responder, Service, Streamed, panics, serve};
+pub use transport::{Connector, Listener, Peer, Transport};

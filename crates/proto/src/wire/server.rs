@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
 use super::{
-    ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, FrameError, Listener, Reply, Request, Transport, frame,
+    ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, FrameError, Listener, Peer, Reply, Request, Transport,
+    frame,
 };
 use crate::{Credential, Identity};
 
@@ -36,12 +37,6 @@ struct Incoming {
 struct Outgoing {
     id: u64,
     reply: Reply,
-}
-
-/// The process at the other end, from the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    pub uid: u32,
 }
 
 /// An answer with a descriptor.

@@ -10,7 +10,11 @@ use model::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::Peer;
+/// The process at the other end, from the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    pub uid: u32,
+}
 
 /// A connection.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {

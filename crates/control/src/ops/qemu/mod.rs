@@ -32,7 +32,6 @@ mod snapshot;
 mod snapshot_config;
 mod snapshot_list;
 mod snapshot_update;
-mod snapshots;
 mod start;
 mod status;
 mod stop;

@@ -6,7 +6,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
-use super::snapshots::of_snapshot;
+use super::config::of_snapshot;
 use crate::ops::Op;
 
 #[derive(Deserialize)]

@@ -19,10 +19,11 @@ use serde_json::Value;
 
 use super::agent::Agent;
 use super::failure::usage;
-use super::follow::{self, Log, follow};
+use super::follow::{self, follow};
 use super::format::{Output, Style, render};
 use super::options::{self, Given};
 use super::output;
+use super::progress::Log;
 
 pub(super) use command::{
     Asks, Command, Next, Running, Show, delete, get, nothing, own, post, put,

@@ -69,9 +69,9 @@ impl Waiting {
             return output::line(upid);
         }
         let log = if self.quiet {
-            super::follow::Log::Nowhere
+            super::progress::Log::Nowhere
         } else {
-            super::follow::Log::Stdout
+            super::progress::Log::Stdout
         };
         super::follow::follow(agent, upid, log).await
     }

@@ -7,9 +7,10 @@ use proto::Verb;
 use serde_json::Value;
 
 use super::super::agent::{Agent, values};
-use super::super::follow::{self, Log};
+use super::super::follow;
 use super::super::format::{Table, duration, plain_text, time};
 use super::super::output;
+use super::super::progress::Log;
 use super::Looks;
 
 const LIST: &str = "/nodes/{node}/tasks";

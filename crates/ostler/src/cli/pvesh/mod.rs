@@ -11,10 +11,11 @@ use proto::{Form, Match, Router, Row, Verb, table};
 use super::agent::Agent;
 use super::commands::{Asks, ask_for_passwords};
 use super::failure::usage as wrong_usage;
-use super::follow::{self, Log, follow};
+use super::follow::{self, follow};
 use super::format::{self, Output};
 use super::options::{self, Given};
 use super::output;
+use super::progress::Log;
 
 pub(super) const USAGE: &str = "\
 USAGE: pvesh <COMMAND> <api_path> [OPTIONS]

@@ -6,7 +6,7 @@ use model::schema::{Field, Shape, Values, format};
 
 use super::disks::DISKS;
 use super::guests::space_needs;
-use super::rights::needs_of_option;
+use super::rights::option_needs;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Row};
 
@@ -70,23 +70,6 @@ fn change_needs(params: &Values) -> Vec<Need> {
     let guest = format!("/vms/{}", params.get("vmid").cloned().unwrap_or_default());
     let mut needs = option_needs(params, &guest, None);
     needs.extend(space_needs(params));
-    needs
-}
-
-/// The rights needed to set options to these values, without duplicates.
-pub(super) fn option_needs(params: &Values, guest: &str, or_on: Option<&str>) -> Vec<Need> {
-    let set = params
-        .iter()
-        .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some());
-    let mut needs: Vec<Need> = Vec::new();
-    for (name, value) in set {
-        let one = needs_of_option(name, value.as_str(), guest, or_on);
-        for need in one.unwrap_or_default() {
-            if !needs.contains(&need) {
-                needs.push(need);
-            }
-        }
-    }
     needs
 }
 

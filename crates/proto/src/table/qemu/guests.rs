@@ -4,7 +4,7 @@ use model::Privilege;
 use model::qemu::{Drive, DriveSlot, DriveSource, OPTIONS};
 use model::schema::{Field, Shape, Values, format};
 
-use super::config::option_needs;
+use super::rights::option_needs;
 use super::status::OBSERVED;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Permission, Row};

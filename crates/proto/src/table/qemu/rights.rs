@@ -6,6 +6,7 @@
 
 use model::Privilege;
 use model::qemu::{Drive, DriveSlot, Net, Rng, is_cloud_init_option};
+use model::schema::Values;
 
 use crate::Need;
 
@@ -129,6 +130,23 @@ impl OptionRight {
             _ => format!("only root can set '{option}' config"),
         }
     }
+}
+
+/// The rights needed to set options to these values, without duplicates.
+pub(super) fn option_needs(params: &Values, guest: &str, or_on: Option<&str>) -> Vec<Need> {
+    let set = params
+        .iter()
+        .filter(|(name, _)| model::schema::find(model::qemu::OPTIONS, name).is_some());
+    let mut needs: Vec<Need> = Vec::new();
+    for (name, value) in set {
+        let one = needs_of_option(name, value.as_str(), guest, or_on);
+        for need in one.unwrap_or_default() {
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+    }
+    needs
 }
 
 #[cfg(test)]
