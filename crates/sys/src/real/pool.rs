@@ -56,7 +56,10 @@ pub(super) enum Kind {
     Write,
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce() -> Delivery + Send>;
+
+/// Hands a result to its caller.
+type Delivery = Box<dyn FnOnce() + Send>;
 
 struct Job {
     kind: Kind,
@@ -95,9 +98,12 @@ impl Pool {
         work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
     ) -> Result<T, SysError> {
         let (sender, receiver) = oneshot::channel();
-        let work = Box::new(move || {
-            // The caller may have stopped waiting.
-            let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+        let work = Box::new(move || -> Delivery {
+            let done = catch_unwind(AssertUnwindSafe(work));
+            Box::new(move || {
+                // The caller may have stopped waiting.
+                let _ = sender.send(done);
+            })
         });
         self.begin(Job { kind, work })?;
         let done = match kind {
@@ -149,9 +155,11 @@ impl Pool {
             if let Some(Job { kind, work }) = state.waiting.pop_front() {
                 let number = state.begin(kind);
                 drop(state);
-                work();
+                let deliver = work();
+                // First of all it is no longer late: a caller who has the result may call again.
+                lock(&self.state).short.remove(&number);
+                deliver();
                 state = lock(&self.state);
-                state.short.remove(&number);
                 continue;
             }
             state.idle += 1;
