@@ -56,10 +56,10 @@ pub(super) enum Kind {
     Write,
 }
 
-type Work = Box<dyn FnOnce() -> Delivery + Send>;
-
 /// Hands a result to its caller.
 type Delivery = Box<dyn FnOnce() + Send>;
+
+type Work = Box<dyn FnOnce() -> Delivery + Send>;
 
 struct Job {
     kind: Kind,
