@@ -1,4 +1,4 @@
-//! The body of an answer: pieces of memory that answers share, sent without being copied.
+//! The body of an answer: pieces of memory, which answers may share, sent without a copy.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
-/// What is left to be sent: something of its own, shared pieces, and something of its own.
+/// The rest of a body: a head, shared pieces, and a tail.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
     head: Bytes,
     pieces: Option<Arc<[Bytes]>>,
-    /// Pieces that were sent.
+    /// The number of pieces that were sent.
     sent: usize,
     tail: Bytes,
     left: u64,
@@ -31,7 +31,7 @@ impl Body {
         }
     }
 
-    /// The body as one piece; none where it has several.
+    /// The body as one piece; none if it has several.
     pub(crate) fn whole(&self) -> Option<Bytes> {
         let is_whole = self.pieces.is_none() && self.tail.is_empty();
         is_whole.then(|| self.head.clone())

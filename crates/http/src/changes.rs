@@ -1,14 +1,14 @@
-//! The change stream: what `/cluster/resources` shows, and then each change of it, over one
-//! websocket.
+//! The change stream: the rows of `/cluster/resources`, and then their changes, over one websocket
+//! (docs/changes.md).
 //!
 //! ```text
-//!   index ── news ──► changes since what the client has ──► one message ──► client
+//!   index ── news ──► changes since the client's state ──► one message ──► client
 //!                       ▲                                        │
-//!                       └──────────── only when it is sent ──────┘
+//!                       └───────────── after it was sent ────────┘
 //! ```
 //!
-//! A client is told what its rights are by then, and the connection ends with its credential.
-//! One that is slow is told less often, never late: nothing waits in a queue for it.
+//! Messages are filtered by the rights of the moment, and the connection ends with the credential.
+//! Nothing is queued: a slow client gets fewer messages, each with the newest rows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,19 +33,19 @@ use crate::service::Api;
 use crate::websocket::connection::{End, GONE, POLICY, Writer, split};
 use crate::websocket::{self, Handshake};
 
-/// What a client may name as the protocol.
+/// The websocket's subprotocol.
 const PROTOCOL: &str = "ostler.changes";
 
-/// Streams of one user or token at a time.
+/// The limit of open streams of a user or token.
 const STREAMS: usize = 16;
 
-/// After a message, so long nothing is sent: changes that come together are sent together.
+/// The pause after a message: changes within it are sent together.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A client must take a part of a message in so long.
+/// The time limit for a part of a message to be taken.
 const STALLED: Duration = Duration::from_secs(30);
 
-/// Without any news, it is looked this often whether the credential is still good.
+/// The credential is checked with every snapshot, and at least this often.
 const LOOK_S: i64 = 3600;
 
 /// Whether a request asks for the stream.
@@ -53,7 +53,7 @@ pub(crate) fn is_stream(row: &Row, parts: &Parts) -> bool {
     row.name == CHANGES && websocket::is_wanted(&parts.headers)
 }
 
-/// Opens the stream; what is left happens when the connection has changed its protocol.
+/// Opens the stream. It runs in a task once the connection is upgraded.
 pub(crate) async fn open(
     api: &Api,
     credential: Credential,
@@ -66,7 +66,7 @@ pub(crate) async fn open(
     let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
     let upgrade =
         upgrade.ok_or_else(|| Refusal::text(400, "this connection cannot become a websocket"))?;
-    // In this order: what changes in between ends the stream, and is not missed by it.
+    // The records are taken before the credential is verified: a change in between ends the stream.
     let access = api.index.access();
     let who = api
         .client
@@ -98,13 +98,13 @@ pub(crate) async fn open(
 struct Stream {
     index: Arc<Index>,
     clock: Arc<dyn Clock>,
-    /// What the client has.
+    /// The client's state.
     seen: Option<Seen>,
     holder: Holder,
-    /// When the credential ends by itself.
+    /// When the credential expires.
     expires: UnixTime,
     _share: Share,
-    /// The connection counts for as long as the stream is open.
+    /// The connection is in use as long as the stream is open.
     _work: Work,
 }
 
@@ -123,7 +123,7 @@ impl Stream {
         writer.close(end, &*clock).await;
     }
 
-    /// Tells the client what there is to be told, for as long as it takes it.
+    /// Sends changes until the connection breaks.
     async fn tell<S: AsyncRead + AsyncWrite + Unpin>(&mut self, writer: &Writer<S>) -> End {
         let mut news = self.index.news();
         loop {
@@ -135,14 +135,14 @@ impl Stream {
             }
             let silence = self.index.until_a_node_is_silent();
             tokio::select! {
-                // Fails never: the index keeps the sender.
+                // Never fails: the index keeps the sender.
                 _ = news.changed() => {}
                 () = silence => {}
             }
         }
     }
 
-    /// Sends what has changed; whether that was anything.
+    /// Sends the changes since the last message. True if there were any.
     async fn message<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         writer: &Writer<S>,
@@ -153,7 +153,7 @@ impl Stream {
         };
         let changes = match self.index.changes(&who, self.seen.as_ref()) {
             Ok(changes) => changes,
-            // There is no replica at the moment.
+            // There is no replica yet, or the store was replaced.
             Err(error) if error.kind == ErrorKind::Unavailable => return Ok(false),
             Err(error) => return Err((GONE, error.message)),
         };
@@ -170,7 +170,7 @@ impl Stream {
     }
 }
 
-/// A client has nothing to say.
+/// Reads until the connection ends. Clients send no data.
 async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
     mut reader: BufReader<ReadHalf<S>>,
     writer: &Writer<S>,
@@ -181,7 +181,7 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Waits until the credential is not good any more, also while a message is being sent.
+/// Waits until the credential is not valid any more. Runs also while a message is being sent.
 async fn credential_ends(
     index: &Index,
     holder: &Holder,
@@ -197,7 +197,7 @@ async fn credential_ends(
         };
         let left = (who.expires.min(expires) - now).clamp(1, LOOK_S);
         tokio::select! {
-            // Fails never: the index keeps the sender.
+            // Never fails: the index keeps the sender.
             _ = news.changed() => {}
             () = clock.sleep(Duration::from_secs(left.unsigned_abs())) => {}
         }
@@ -208,11 +208,11 @@ fn credential_ended() -> End {
     (POLICY, "the credential is not good any more".to_owned())
 }
 
-/// Open streams, counted for each user or token.
+/// The number of open streams of each user and token.
 #[derive(Default)]
 pub(crate) struct Streams(Arc<Mutex<HashMap<String, usize>>>);
 
-/// One of them.
+/// One open stream. It is uncounted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     open: Arc<Mutex<HashMap<String, usize>>>,

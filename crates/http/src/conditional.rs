@@ -1,14 +1,14 @@
-//! Answers that a client has already (RFC 9110, `ETag` and `If-None-Match`).
+//! Conditional requests (RFC 9110, `ETag` and `If-None-Match`).
 
 use std::sync::LazyLock;
 
 use hyper::header::{HeaderMap, HeaderValue, IF_NONE_MATCH};
 use uuid::Uuid;
 
-/// A number that no other process has: what one has counted says nothing in another.
+/// A random number of this process: counters of other processes are not comparable.
 pub(crate) static PROCESS: LazyLock<u64> = LazyLock::new(|| Uuid::new_v4().as_u64_pair().0);
 
-/// Names what is sent, byte for byte: the same list is another thing when it is compressed.
+/// A strong tag: the compressed form of a list has another tag.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct EntityTag(String);
 
@@ -23,7 +23,7 @@ impl EntityTag {
     }
 }
 
-/// Whether the client says that it has what a tag names.
+/// Whether the client has the entity of a tag.
 pub(crate) fn has_tag(headers: &HeaderMap, tag: &EntityTag) -> bool {
     headers
         .get_all(IF_NONE_MATCH)

@@ -23,7 +23,7 @@ use crate::terminal::Terminal;
 use crate::websocket::connection::{End, NORMAL, POLICY, Writer, lost, split};
 use crate::websocket::{self, Handshake, opcode};
 
-/// What a client may name as the protocol.
+/// The websocket's subprotocol.
 const PROTOCOL: &str = "binary";
 
 /// Read from a guest at a time.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::conditional::{EntityTag, has_tag};
 use crate::gzip;
-use crate::index::List;
+use crate::index::{Frame, List};
 
 pub(crate) use crate::answer_body::Body;
 
@@ -117,17 +117,16 @@ pub(crate) fn success(format: Format, answer: Answer) -> Response<Body> {
     wrapped(format, 200, "OK", object)
 }
 
-/// What stands before and after data that is JSON text already.
-fn frame(format: Format) -> (&'static [u8], &'static [u8]) {
+fn frame(format: Format) -> Frame {
     match format {
-        Format::Json => (b"{\"data\":", b"}"),
-        Format::ExtJs | Format::HtmlJs => (b"{\"success\":1,\"data\":", b"}"),
+        Format::Json => Frame::Data,
+        Format::ExtJs | Format::HtmlJs => Frame::SuccessAndData,
     }
 }
 
 /// An operation's answer whose data is JSON text already.
 pub(crate) fn success_text(format: Format, data: &[u8]) -> Response<Body> {
-    let (before, after) = frame(format);
+    let (before, after) = frame(format).text();
     wrapped_text(format, 200, "OK", [before, data, after].concat())
 }
 
@@ -136,17 +135,15 @@ pub(crate) fn success_list(format: Format, list: &List, headers: &HeaderMap) -> 
     if format == Format::HtmlJs {
         return success_text(format, &list.text());
     }
-    let (before, after) = frame(format);
+    let frame = frame(format);
+    let (before, after) = frame.text();
     let length = before.len() + list.len() + after.len();
     let is_packed = length as u64 > gzip::SMALLEST && gzip::is_wanted(headers);
     let tag = EntityTag::new(list.tag, is_packed);
     let mut response = if has_tag(headers, &tag) {
         respond(304, "Not Modified", None, Body::default())
     } else if is_packed {
-        let piece = list.packed();
-        let (head, tail) = gzip::around(before, piece, after);
-        let body = Body::framed(head, [piece.bytes.clone()].into(), tail);
-        let mut response = respond(200, "OK", Some(JSON), body);
+        let mut response = respond(200, "OK", Some(JSON), list.packed(frame));
         gzip::mark(response.headers_mut());
         response
     } else {
@@ -236,8 +233,9 @@ pub(crate) fn respond(
     let mut response = Response::new(body.into());
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reason = cut(reason, REASON_BYTES).as_bytes().to_vec();
-    if let Ok(reason) = ReasonPhrase::try_from(reason) {
+    let reason = cut(reason, REASON_BYTES);
+    let is_usual = response.status().canonical_reason() == Some(reason);
+    if !is_usual && let Ok(reason) = ReasonPhrase::try_from(reason.as_bytes().to_vec()) {
         response.extensions_mut().insert(reason);
     }
     let headers = response.headers_mut();

@@ -1,13 +1,14 @@
 //! Compression, for clients that ask for it.
 //!
-//! A long list is compressed in pieces, each by itself, so that a piece that has not changed is
-//! not compressed again. Pieces end on a byte and refer to nothing before them. Put behind each
-//! other they are one deflate stream, and so one gzip member: clients that read only the first
-//! member of a file read all of it.
+//! A long list is compressed in pieces, so that unchanged pieces are not compressed again. A piece
+//! ends on a byte (sync flush) and refers to nothing before it. A sequence of pieces is one deflate
+//! stream and therefore one gzip member: many clients read only the first member.
 //!
 //! ```text
 //!   gzip header │ stored: {"data":[ │ piece │ stored: , │ piece │ … │ stored: ]} │ end, CRC, length
 //! ```
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress};
@@ -16,13 +17,13 @@ use hyper::{HeaderMap, Response};
 
 use crate::answer_body::Body;
 
-/// Below this nothing is won.
+/// Shorter answers are not compressed.
 pub(crate) const SMALLEST: u64 = 1024;
 
 /// Deflate, no name, no time, fastest algorithm, unknown system (RFC 1952).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 
-/// A last block with nothing in it.
+/// An empty last block.
 const END: [u8; 2] = [3, 0];
 
 /// The longest text of a stored block.
@@ -70,7 +71,7 @@ impl Piece {
         self.bytes.reserve(bytes);
     }
 
-    /// Takes the compressed bytes for sharing, and leaves what the end of a stream needs.
+    /// The piece with its bytes in shared memory.
     pub(crate) fn into_shared(self) -> SharedPiece {
         SharedPiece {
             bytes: self.bytes.into(),
@@ -79,27 +80,44 @@ impl Piece {
     }
 }
 
-/// A piece that many answers send.
+/// A piece that several answers send.
 #[derive(Debug)]
 pub(crate) struct SharedPiece {
-    pub(crate) bytes: Bytes,
+    bytes: Bytes,
     crc: Crc,
 }
 
-/// What stands before and behind a piece in a gzip stream whose text is `before`, the piece's
-/// text and `after`.
-pub(crate) fn around(before: &[u8], piece: &SharedPiece, after: &[u8]) -> (Bytes, Bytes) {
-    let (begin, end) = (Piece::stored(before), Piece::stored(after));
-    let mut crc = begin.crc;
-    crc.combine(&piece.crc);
-    crc.combine(&end.crc);
-    let head = [&HEADER[..], &begin.bytes].concat();
-    let (sum, length) = (crc.sum().to_le_bytes(), crc.amount().to_le_bytes());
-    let tail = [&end.bytes[..], &END, &sum, &length].concat();
-    (head.into(), tail.into())
+/// A gzip stream in parts.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    pub(crate) head: Bytes,
+    pub(crate) pieces: Arc<[Bytes]>,
+    pub(crate) tail: Bytes,
 }
 
-/// Makes pieces. Level 1: most of the gain for a tenth of the time.
+impl Stream {
+    /// The stream of `before`, the piece's text and `after`.
+    pub(crate) fn new(before: &[u8], piece: &SharedPiece, after: &[u8]) -> Self {
+        let (begin, end) = (Piece::stored(before), Piece::stored(after));
+        let mut crc = begin.crc;
+        crc.combine(&piece.crc);
+        crc.combine(&end.crc);
+        let (sum, length) = (crc.sum().to_le_bytes(), crc.amount().to_le_bytes());
+        Self {
+            head: [&HEADER[..], &begin.bytes].concat().into(),
+            pieces: [piece.bytes.clone()].into(),
+            tail: [&end.bytes[..], &END, &sum, &length].concat().into(),
+        }
+    }
+}
+
+impl From<Stream> for Body {
+    fn from(stream: Stream) -> Self {
+        Self::framed(stream.head, stream.pieces, stream.tail)
+    }
+}
+
+/// Compresses pieces. Level 1: most of the gain for a tenth of the time.
 pub(crate) struct Deflater(Compress);
 
 impl Deflater {
@@ -117,7 +135,7 @@ impl Deflater {
                 .compress_vec(&text[taken..], &mut bytes, FlushCompress::Sync)
                 .expect("a compressor that was reset takes any text");
             taken += usize::try_from(self.0.total_in() - before).unwrap_or(usize::MAX);
-            // Room that is left says that nothing is held back.
+            // If the output has room left, it is complete.
             if bytes.len() < bytes.capacity() {
                 break;
             }
@@ -130,7 +148,7 @@ impl Deflater {
     }
 }
 
-/// Compresses an answer that is worth it, unless it is compressed already.
+/// Compresses an answer that is long enough and not compressed yet.
 pub(crate) fn compress(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     let text = match body.whole() {
@@ -141,10 +159,8 @@ pub(crate) fn compress(response: Response<Body>) -> Response<Body> {
         return Response::from_parts(parts, body);
     }
     let piece = Deflater::new().piece(&text).into_shared();
-    let (head, tail) = around(b"", &piece, b"");
     mark(&mut parts.headers);
-    let body = Body::framed(head, [piece.bytes].into(), tail);
-    Response::from_parts(parts, body)
+    Response::from_parts(parts, Stream::new(b"", &piece, b"").into())
 }
 
 pub(crate) fn mark(headers: &mut HeaderMap) {
@@ -159,6 +175,10 @@ mod tests {
 
     use super::*;
 
+    fn whole(stream: &Stream) -> Vec<u8> {
+        [&stream.head[..], &stream.pieces.concat(), &stream.tail].concat()
+    }
+
     #[test]
     fn pieces_in_any_order_are_one_member() {
         let mut deflater = Deflater::new();
@@ -169,21 +189,19 @@ mod tests {
             .iter()
             .map(|text| deflater.piece(text.as_bytes()))
             .collect();
-        let mut whole = String::new();
+        let mut expected = String::new();
         let mut stream = Piece::default();
         for at in [0, 49, 3, 3, 17, 1] {
             stream.push(&pieces[at]);
             stream.push(&Piece::stored(b","));
-            whole.push_str(&texts[at]);
-            whole.push(',');
+            expected.push_str(&texts[at]);
+            expected.push(',');
         }
-        let stream = stream.into_shared();
-        let (head, tail) = around(b"{\"data\":[", &stream, b"]}");
-        let packed = [&head[..], &stream.bytes, &tail].concat();
+        let packed = whole(&Stream::new(b"{\"data\":[", &stream.into_shared(), b"]}"));
         let mut unpacked = String::new();
         let mut decoder = GzDecoder::new(&packed[..]);
         decoder.read_to_string(&mut unpacked).unwrap();
-        assert_eq!(unpacked, format!("{{\"data\":[{whole}]}}"));
+        assert_eq!(unpacked, format!("{{\"data\":[{expected}]}}"));
         assert!(decoder.into_inner().is_empty(), "a second member");
     }
 
@@ -199,8 +217,7 @@ mod tests {
             })
             .collect();
         let piece = Deflater::new().piece(&noise).into_shared();
-        let (head, tail) = around(&noise[..70_000], &piece, b"");
-        let packed = [&head[..], &piece.bytes, &tail].concat();
+        let packed = whole(&Stream::new(&noise[..70_000], &piece, b""));
         let mut unpacked = Vec::new();
         GzDecoder::new(&packed[..])
             .read_to_end(&mut unpacked)

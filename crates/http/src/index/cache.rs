@@ -1,4 +1,4 @@
-//! Lists that were answered, for as long as they are true.
+//! Cached lists, valid for one version of the data and, if they show the time, for one second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,18 +7,18 @@ use super::list::{Builder, List};
 use super::node_status::Tick;
 use super::resources::Query;
 
-/// The text of all lists that are kept. Rows that lists share count for each, though memory
-/// holds them once; what is compressed, about a tenth of the text, does not count.
+/// The limit on the text of all cached lists. Rows that lists share are counted for each list,
+/// although memory holds them once. Compressed text is not counted; it is about a tenth.
 const BYTES: usize = 32 << 20;
 
-/// What a list is of: who sees it (a `Sight`'s number), and what was asked for.
+/// The key of a list: the number of the caller's `Sight`, and the query.
 pub(super) type Asked = (u64, Query);
 
 struct Kept {
     list: Arc<List>,
     version: u64,
     tick: Option<Tick>,
-    /// When it was last asked for, as a count of all that was asked.
+    /// The number of the last request for it, for eviction of the least recently used.
     used: u64,
 }
 
@@ -34,7 +34,7 @@ struct Lists {
 pub(super) struct Cache(Mutex<Lists>);
 
 impl Cache {
-    /// The list, from memory or made by `build`, which is done without holding the cache.
+    /// The cached list if it is still valid; otherwise `build` makes one, without the cache's lock.
     pub(super) fn get(
         &self,
         asked: Asked,
@@ -73,12 +73,12 @@ impl Lists {
         Some(Arc::clone(&kept.list))
     }
 
-    /// Keeps a new list; or the one that was kept, if the new one says the same.
+    /// Caches a new list. If its text is that of the cached one, that one stays, with its tag.
     fn keep(&mut self, asked: Asked, version: u64, tick: Option<Tick>, list: List) -> Arc<List> {
         let before = self.kept.remove(&asked);
         self.bytes -= before.as_ref().map_or(0, |before| before.list.len());
         let list = match before {
-            // Of two that were made at a time, the newer one stays.
+            // Two requests built the list at the same time: the newer version stays.
             Some(before) if before.version > version => {
                 self.put(asked, before);
                 return Arc::new(list);

@@ -1,8 +1,8 @@
-//! What has changed in `/cluster/resources` for a caller since it last looked.
+//! Changes of `/cluster/resources` for a caller since a version.
 //!
-//! Nothing is kept for a caller who is away but a version: rows carry the version that changed
-//! them, and rows that have gone are remembered for a while. So a caller who is slow hears of a
-//! row once, as it is by then, however often it has changed.
+//! Nothing is stored per caller: each row has the version of its last change, and the last rows
+//! that were removed are logged. A slow caller therefore gets each changed row once, in its newest
+//! state.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,10 +22,10 @@ use super::text::Shape;
 use super::{Content, Index};
 use crate::conditional::PROCESS;
 
-/// The row whose answer this is.
+/// The name of the operation.
 pub(crate) const CHANGES: &str = "changes";
 
-/// What a caller has seen, as it is written: `PROCESS-VERSION-SIGHT` in hexadecimal digits.
+/// The state of a caller as text: `PROCESS-VERSION-SIGHT` in hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Revision {
     process: u64,
@@ -42,7 +42,7 @@ impl fmt::Display for Revision {
 impl FromStr for Revision {
     type Err = std::num::ParseIntError;
 
-    /// What is no revision, or too long for one, is an error; one of another process is not.
+    /// Text of another form is an error. A revision of another process is valid, but unknown.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut numbers = text.splitn(3, '-');
         let mut next = || u64::from_str_radix(numbers.next().unwrap_or_default(), 16);
@@ -54,7 +54,7 @@ impl FromStr for Revision {
     }
 }
 
-/// What a caller has seen.
+/// The state of a caller: all rows of `sight` at `version`.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     version: u64,
@@ -71,15 +71,15 @@ impl Seen {
     }
 }
 
-/// What a caller is told.
+/// One message to a caller.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// What it has seen then.
+    /// The caller's state after it has applied the message.
     pub(crate) seen: Seen,
-    /// The rows are all there are: what it had before means nothing.
+    /// `rows` is complete: the caller drops all rows that it has.
     reset: bool,
     rows: Arc<List>,
-    /// Ids of rows that are not there any more, or that it may not see any more.
+    /// Ids of rows that were removed, or that the caller may not see any more.
     gone: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ impl Changes {
         !self.reset && self.rows.is_empty() && self.gone.is_empty()
     }
 
-    /// As JSON text: what comes before the rows, the rows, and what comes after them.
+    /// The message as JSON text: the part before the rows, the rows, and the part after them.
     pub(crate) fn text(&self) -> (String, &[Bytes], String) {
         let (revision, reset) = (self.seen.revision(), u8::from(self.reset));
         let head = format!("{{\"revision\":\"{revision}\",\"reset\":{reset},\"rows\":");
@@ -98,8 +98,8 @@ impl Changes {
 }
 
 impl Index {
-    /// What a caller says to have seen, where that can be told: it is of this process, is not
-    /// forgotten, and its rights are what they were.
+    /// The state that a caller returns with; none if the revision is of another process or if the
+    /// caller's rights have changed since.
     pub(crate) fn seen(&self, who: &Identity, revision: Revision) -> Option<Seen> {
         let (snapshot, _) = self.now();
         let sight = self.sight(who, &snapshot);
@@ -112,7 +112,7 @@ impl Index {
         })
     }
 
-    /// Everything that a caller may see now and has not seen, and what it has seen and may not.
+    /// The changes since a state. Complete if there is none, or if it is too old for the log.
     pub(crate) fn changes(&self, who: &Identity, seen: Option<&Seen>) -> Result<Changes, Error> {
         let (snapshot, tick) = self.now();
         snapshot.complete()?;
@@ -126,7 +126,7 @@ impl Index {
             sight: Arc::clone(&sight),
         };
         let Some((seen, gone)) = gone else {
-            // As everybody is answered it who asks for the list.
+            // The cached list, as in `/cluster/resources`.
             let rows = self.list_of(&snapshot, &sight, tick, Query::Resources(Wanted::All));
             return Ok(Changes {
                 seen: now,
@@ -146,7 +146,7 @@ impl Index {
     }
 }
 
-/// The rows that have changed or were not to be seen before.
+/// Writes the rows that have changed, and those that the caller could not see before.
 fn write(snapshot: &Snapshot, seen: &Seen, sight: &Sight, tick: Tick, rows: &mut Builder) {
     let before = &seen.sight;
     let is_same = sight.number == before.number;
@@ -176,7 +176,7 @@ fn write(snapshot: &Snapshot, seen: &Seen, sight: &Sight, tick: Tick, rows: &mut
     }
 }
 
-/// The ids of what has gone; none where that is not known any more.
+/// The ids of rows to remove; none if the state is too old for the log.
 fn gone(snapshot: &Snapshot, seen: &Seen, sight: &Sight) -> Option<Vec<String>> {
     let before = &seen.sight;
     let mut gone: Vec<String> = snapshot
@@ -213,7 +213,7 @@ fn is_seen(sight: &Sight, row: &GoneRow) -> bool {
     }
 }
 
-/// Whether a row that had gone is there again.
+/// Whether a removed row was added again.
 fn is_there(snapshot: &Snapshot, row: &GoneRow) -> bool {
     match row {
         GoneRow::Guest(kind, vmid) => {
@@ -234,7 +234,7 @@ fn id_of(row: &GoneRow) -> String {
     }
 }
 
-/// The changes for a caller that asks from time to time.
+/// The answer to a request without a websocket.
 pub(super) fn changes(index: &Index, who: &Identity, params: &Values) -> Result<Content, Error> {
     let since = params.get("since").and_then(|since| since.as_str());
     let since = since.and_then(|since| since.parse().ok());

@@ -74,7 +74,7 @@ pub(super) struct Resource<'a> {
     kind: &'static str,
     node: &'a str,
     status: &'static str,
-    /// Left out as long as the node is silent.
+    /// Left out while the node is silent.
     #[serde(flatten)]
     known: Option<KnownGuest<'a>>,
 }

@@ -1,5 +1,4 @@
-//! A list as it is answered: pieces of text that it shares with other lists, and what it has of
-//! its own.
+//! A list as it is sent: text of chunks, shared with other lists, and text of its own.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +8,7 @@ use super::node_status::Tick;
 use super::sight::Sight;
 use super::table::{Chunk, Guest};
 use super::text::{Shape, Text};
-use crate::gzip::{Deflater, Piece, SharedPiece};
+use crate::gzip::{Deflater, Piece, SharedPiece, Stream};
 
 /// A JSON array as text.
 #[derive(Debug)]
@@ -17,15 +16,35 @@ pub struct List {
     parts: Vec<Part>,
     pieces: Arc<[Bytes]>,
     length: usize,
-    /// No two lists of this process that differ have the same.
+    /// Different lists of this process have different tags.
     pub(crate) tag: u64,
-    packed: OnceLock<SharedPiece>,
+    piece: OnceLock<SharedPiece>,
+    packed: [OnceLock<Stream>; Frame::ALL.len()],
+}
+
+/// The text around a list in an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Frame {
+    Data,
+    SuccessAndData,
+}
+
+impl Frame {
+    const ALL: [Self; 2] = [Self::Data, Self::SuccessAndData];
+
+    /// The text before and after the list.
+    pub(crate) fn text(self) -> (&'static [u8], &'static [u8]) {
+        match self {
+            Self::Data => (b"{\"data\":", b"}"),
+            Self::SuccessAndData => (b"{\"success\":1,\"data\":", b"}"),
+        }
+    }
 }
 
 #[derive(Debug)]
 enum Part {
     Own(Bytes),
-    /// The rows of a chunk; the first of the list are sent without the comma before them.
+    /// All rows of a chunk. The first part with rows is sent without its leading comma.
     Chunk {
         text: Arc<Text>,
         is_first: bool,
@@ -61,9 +80,17 @@ impl List {
         self.pieces.concat()
     }
 
-    /// The text, compressed. Done once, and for each chunk only once.
-    pub(crate) fn packed(&self) -> &SharedPiece {
-        self.packed.get_or_init(|| {
+    /// The list in a frame, compressed. Computed once for each list, and once for each chunk.
+    pub(crate) fn packed(&self, frame: Frame) -> Stream {
+        let stream = self.packed[frame as usize].get_or_init(|| {
+            let (before, after) = frame.text();
+            Stream::new(before, self.piece(), after)
+        });
+        stream.clone()
+    }
+
+    fn piece(&self) -> &SharedPiece {
+        self.piece.get_or_init(|| {
             let (mut deflater, comma) = (Deflater::new(), Piece::stored(b","));
             let mut stream = Piece::default();
             stream.reserve(self.length / 12);
@@ -94,7 +121,7 @@ impl List {
     }
 }
 
-/// Makes a list.
+/// Builds a list.
 pub(super) struct Builder {
     parts: Vec<Part>,
     own: Vec<u8>,
@@ -114,7 +141,7 @@ impl Builder {
         }
     }
 
-    /// Adds a row of its own. `is_ticking`: it shows the time.
+    /// Adds a row. `is_ticking`: it shows the time.
     pub(super) fn row(&mut self, row: &impl serde::Serialize, is_ticking: bool) {
         self.comma();
         self.is_ticking |= is_ticking;
@@ -122,7 +149,7 @@ impl Builder {
             .expect("rows have plain fields, and memory takes them");
     }
 
-    /// Adds the guests of chunks that may be seen and are wanted.
+    /// Adds the guests that the caller may see and that `wanted` accepts.
     pub(super) fn guests<'a>(
         &mut self,
         chunks: impl Iterator<Item = &'a Arc<Chunk>>,
@@ -151,7 +178,7 @@ impl Builder {
         self.parts.push(Part::Chunk { text, is_first });
     }
 
-    /// Adds rows of a chunk; those of its text, where that is there.
+    /// Adds some rows of a chunk: copied from its text if that is cached, otherwise written.
     fn some(&mut self, chunk: &Chunk, shape: Shape, mut mask: u64) {
         let text = chunk.known_text(shape, self.tick);
         while mask != 0 {
@@ -180,8 +207,7 @@ impl Builder {
         }
     }
 
-    /// The list, and until the end of which tick it is true; none: for as long as nothing else
-    /// changes.
+    /// The list, and the tick that it is valid for; none if it does not show the time.
     pub(super) fn end(mut self, tag: u64) -> (List, Option<Tick>) {
         self.own.push(b']');
         self.end_own();
@@ -191,13 +217,14 @@ impl Builder {
             parts: self.parts,
             pieces,
             tag,
-            packed: OnceLock::new(),
+            piece: OnceLock::new(),
+            packed: Default::default(),
         };
         (list, self.is_ticking.then_some(self.tick))
     }
 }
 
-/// A mask of the guests of a chunk that may be seen.
+/// A mask of the guests of a chunk that the caller may see.
 fn visible(chunk: &Chunk, sight: &Sight) -> u64 {
     let mut mask = if sight.guests.others() {
         chunk.all()

@@ -1,17 +1,16 @@
-//! What the api knows by itself: what lists show of the store, and what the agents observe.
+//! The api's own data: what lists show of the store, and the status that agents report.
 //!
 //! ```text
 //!   agent ══ watch ══► Writer ──► Snapshot ──┬─► Sight: what the caller may see
-//!                      (one)     (immutable) └─► List: rows of text that lists share ──► Cache
+//!                      (one)     (immutable) └─► List: text, shared between lists ──► Cache
 //! ```
 //!
 //! It answers only rows of the form `Index`. While there is no connection to the agent it
 //! answers what it last knew (and of guests' status soon only that it is unknown), and nothing
 //! before the first snapshot.
 //!
-//! **Invariants.** A list depends on a snapshot, a sight, a question and the second it is asked
-//! in, and on nothing else. Text is written when a row changes, not when it is asked for again.
-//! No lock is held while text is written.
+//! **Invariants.** A list is a function of a snapshot, a sight, a query and a second. A row is
+//! written once per change, not once per request. No lock is held while JSON is written.
 
 mod answers;
 mod cache;
@@ -53,6 +52,7 @@ use writer::Writer;
 
 pub use answers::ANSWERS;
 pub(crate) use changes::{CHANGES, Seen};
+pub(crate) use list::Frame;
 pub use list::List;
 
 /// How long an answer waits for the first copy, or for the copy to reach what the caller's own
@@ -64,7 +64,7 @@ pub struct Index {
     clock: Arc<dyn Clock>,
     writer: Mutex<Writer>,
     snapshot: RwLock<Arc<Snapshot>>,
-    /// Wakes those who wait for another snapshot.
+    /// Signals a new snapshot.
     news: watch::Sender<()>,
     sights: Sights,
     cache: Cache,
@@ -77,7 +77,7 @@ pub enum Content {
     Answer(Answer),
     /// Data that is JSON text already.
     Json(Vec<u8>),
-    /// Such data that others may have been answered too.
+    /// A cached list.
     List(Arc<List>),
 }
 
@@ -170,7 +170,7 @@ impl Index {
             .ok_or_else(|| Error::bug(format!("{} has no answer", row.label())))
     }
 
-    /// A list for a caller: the one that was answered before, where that is still true.
+    /// A list for a caller, cached if possible.
     fn list(&self, who: &Identity, asked: Query) -> Result<Arc<List>, Error> {
         let (snapshot, tick) = self.now();
         snapshot.complete()?;
@@ -190,12 +190,12 @@ impl Index {
         self.sights.of(who, &snapshot.rights, self.clock.wall())
     }
 
-    /// Says when there is another snapshot.
+    /// Signals each new snapshot.
     pub(crate) fn news(&self) -> watch::Receiver<()> {
         self.news.subscribe()
     }
 
-    /// Waits until time alone makes another snapshot: a node is silent for too long.
+    /// Waits until the snapshot becomes outdated by time: a node has been silent for too long.
     pub(crate) async fn until_a_node_is_silent(&self) {
         match self.snapshot().good_until {
             Some(until) => {
@@ -210,13 +210,13 @@ impl Index {
         self.snapshot().rights.access.clone()
     }
 
-    /// The newest snapshot, whatever the time. Lists use `now`.
+    /// The newest snapshot. It may be outdated by time; lists use `now`.
     fn snapshot(&self) -> Arc<Snapshot> {
         let snapshot = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&snapshot)
     }
 
-    /// What is true at this moment, and the second it is in.
+    /// The current snapshot and second.
     fn now(&self) -> (Arc<Snapshot>, Tick) {
         let now = self.clock.monotonic();
         let tick = node_status::tick(now);
@@ -233,7 +233,7 @@ impl Index {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows what the writer has made of the last message.
+    /// Makes the writer's state the current snapshot.
     fn publish(&self, writer: &Writer) -> Arc<Snapshot> {
         let new = Arc::new(writer.snapshot());
         let mut current = self
@@ -242,7 +242,7 @@ impl Index {
             .unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *current, Arc::clone(&new));
         drop(current);
-        // Freed outside the lock, where this is the last one who has it.
+        // If this is the last reference, it is freed outside the lock.
         drop(old);
         self.news.send_replace(());
         new

@@ -1,4 +1,4 @@
-//! What the agents observe: the newest status of every node and of its guests.
+//! The status that agents report: the newest of every node and of its guests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use proto::status::{GuestUsage, NodeUsage, StatusUpdate, StorageUsage};
 /// After this long without a word from a node, its state is unknown.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Whole seconds of the api's monotonic clock. What shows the time changes with it only, so that
-/// an answer stays true until the next one.
+/// A second of the api's monotonic clock. Uptimes change only with it, so an answer is valid until
+/// the next tick.
 pub(super) type Tick = u64;
 
 pub(super) fn tick(now: Duration) -> Tick {
     now.as_secs()
 }
 
-/// What somebody said to have been up for so many seconds. Never says more than that and the
-/// time since, and at most a second less.
+/// A reported uptime, counted on by the api. Never ahead of the time that has passed, and at most
+/// one second behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Uptime {
     said_s: u64,
-    /// The first tick after it was said.
+    /// The first tick after the report.
     at: Tick,
 }
 
@@ -44,10 +44,10 @@ pub(super) struct Running {
     pub(super) uptime: Uptime,
 }
 
-/// How a guest is.
+/// The state of a guest.
 #[derive(Debug, Clone)]
 pub(super) enum GuestState {
-    /// Its node has not said anything for a while, or ever.
+    /// Its node has not reported for a while, or ever.
     Unknown,
     Stopped,
     Running(Arc<Running>),
@@ -61,7 +61,7 @@ impl GuestState {
         }
     }
 
-    /// Whether nothing has been said since that was the other one.
+    /// Whether both come from the same report.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Running(one), Self::Running(other)) => Arc::ptr_eq(one, other),
@@ -74,7 +74,7 @@ impl GuestState {
 /// What lists show of a node.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NodeRow {
-    /// It has said something lately.
+    /// It has reported lately.
     pub(super) is_heard: bool,
     pub(super) usage: Option<(NodeUsage, Uptime)>,
     pub(super) storages: Vec<StorageUsage>,
@@ -97,7 +97,7 @@ struct Node {
 
 /// Which rows an update has changed.
 pub(super) enum Touched {
-    /// All guests of the node: it is heard again, or has said which of them run.
+    /// All guests of the node: it reports again after silence, or the report is complete.
     All,
     These(Vec<u32>),
 }
@@ -157,13 +157,13 @@ impl NodeStatus {
         }
     }
 
-    /// When the next node will have been silent for too long.
+    /// When the next node will have been silent for too long, unless it reports.
     pub(super) fn next_silence(&self) -> Option<Duration> {
         let heard = self.nodes.values().filter(|node| node.row.is_heard);
         heard.map(|node| node.heard + SILENCE).min()
     }
 
-    /// The nodes that have been silent for too long by now and were not before.
+    /// Marks nodes that have been silent for too long, and returns those that were not before.
     pub(super) fn fall_silent(&mut self, now: Duration) -> Vec<Arc<str>> {
         let mut silent = Vec::new();
         for (name, node) in &mut self.nodes {

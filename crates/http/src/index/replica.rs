@@ -1,6 +1,6 @@
-//! What is kept of the store's records: what lists show of each guest and storage.
+//! The part of the store's records that lists show.
 //!
-//! A record is decoded once, when it changes, and the rest of it is forgotten.
+//! A record is decoded once per change; only this part of it is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl StorageRow {
     }
 }
 
-/// What a record has become; none where it is gone or cannot be read.
+/// A change of a record; none if it was deleted or cannot be read.
 pub(super) enum Change {
     Guest(u32, Option<GuestRow>),
     Storage(Box<str>, Option<StorageRow>),
@@ -69,14 +69,14 @@ struct Options {
     options: BTreeMap<String, Value>,
 }
 
-/// Reads records. Rows share their nodes' names.
+/// Decodes records. Rows share the names of nodes.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     nodes: BTreeSet<Arc<str>>,
 }
 
 impl Reader {
-    /// What a record means for lists, if it means anything.
+    /// The change for a written record; none if lists do not show it.
     pub(super) fn put(&mut self, entry: &Entry) -> Option<Change> {
         let mut change = removed(&entry.key)?;
         let is_read = match &mut change {
@@ -131,7 +131,7 @@ impl Reader {
     }
 }
 
-/// What it means that a record is gone, if it means anything.
+/// The change for a deleted record; none if lists do not show it.
 pub(super) fn removed(key: &Key) -> Option<Change> {
     match key.as_str().split_once('/')? {
         ("guest", vmid) => Some(Change::Guest(vmid.parse().ok()?, None)),

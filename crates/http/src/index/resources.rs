@@ -13,11 +13,11 @@ use super::snapshot::{Snapshot, Stamped};
 use super::text::Shape;
 use super::{Content, Index, json};
 
-/// A list that is kept for those who ask for it again.
+/// The query of a cached list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Query {
     Resources(Wanted),
-    /// Those of one node.
+    /// The guests of one kind on one node.
     Guests {
         node: Box<str>,
         kind: GuestKind,
@@ -127,7 +127,7 @@ pub(super) fn cluster_resources(
     index.list(who, asked).map(Content::List)
 }
 
-/// Writes what a caller sees of what it wants.
+/// Writes the wanted rows that the caller may see.
 pub(super) fn write(
     snapshot: &Snapshot,
     sight: &Sight,
@@ -159,7 +159,7 @@ pub(super) fn write(
     }
 }
 
-/// The storages of a node that a caller sees.
+/// The storages of a node that the caller may see.
 pub(super) fn storages<'a>(
     snapshot: &'a Snapshot,
     sight: &'a Sight,

@@ -7,18 +7,18 @@ use auth::{Access, Allowed, View};
 use model::{PoolId, Privilege, TokenName, UnixTime, UserId};
 use proto::Identity;
 
-/// Callers of whom it is kept what they see; beyond that all are forgotten.
+/// The limit of cached callers; all are dropped when it is exceeded.
 const KEPT: usize = 1024;
 
-/// What somebody may see. Lists are made from this and from nothing else of the caller, so
-/// callers who see the same can share them.
+/// What a caller may see. Lists depend on nothing else of the caller, so callers with equal sights
+/// share them.
 #[derive(Debug)]
 pub(super) struct Sight {
-    /// No two that are different have the same.
+    /// Different sights have different numbers.
     pub(super) number: u64,
     pub(super) guests: Allowed<u32>,
     pub(super) storages: Allowed<String>,
-    /// Nodes whose usage is shown; that they are there is no secret.
+    /// Nodes whose usage is shown. Their names and states are visible to every caller.
     pub(super) nodes: Allowed<String>,
     pub(super) pools: Vec<PoolId>,
 }
@@ -63,14 +63,14 @@ struct Known {
     until: UnixTime,
 }
 
-/// What callers saw last.
+/// The last sight of each caller.
 #[derive(Default)]
 pub(super) struct Sights {
     known: Mutex<(HashMap<Caller, Known>, u64)>,
 }
 
 impl Sights {
-    /// What a caller sees with these rights.
+    /// The sight of a caller with these rights.
     pub(super) fn of(&self, who: &Identity, rights: &Rights, now: UnixTime) -> Arc<Sight> {
         let caller = (who.user.clone(), who.token.as_ref().map(|t| t.name.clone()));
         let mut guard = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +84,7 @@ impl Sights {
         *numbers += 1;
         let view = rights.access.view(who, now);
         let sight = Sight::new(&view, *numbers);
-        // Whoever sees what another sees, or saw before, shares its lists.
+        // An equal sight, of this caller before or of another, is reused: lists are shared by it.
         let before = known.values().map(|known| &known.sight);
         let shared = before.into_iter().find(|before| before.is_same(&sight));
         let sight = shared.map_or_else(|| Arc::new(sight), Arc::clone);

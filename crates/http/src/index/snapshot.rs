@@ -1,5 +1,5 @@
-//! Everything that lists are made from, as it was at one moment. Never changes: what follows is
-//! another snapshot, which shares what is the same.
+//! An immutable snapshot of everything that lists are made from. The next one shares all parts
+//! that have not changed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::replica::StorageRow;
 use super::sight::Rights;
 use super::table::Table;
 
-/// How many rows that have gone are kept.
+/// The length of the log of removed rows.
 const KEPT: usize = 1000;
 
 /// A value, and the versions that added it and changed it last.
@@ -24,18 +24,18 @@ pub(super) struct Stamped<T> {
     pub(super) value: T,
 }
 
-/// A row that was there and is not any more.
+/// A row that was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum GoneRow {
     Guest(GuestKind, u32),
     Storage { node: Arc<str>, id: Box<str> },
 }
 
-/// The newest rows that have gone, with the versions that took them.
+/// The log of removed rows, with the version that removed each.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gone {
     rows: VecDeque<(u64, GoneRow)>,
-    /// What went at this version or before it is not known any more.
+    /// The log is complete for later versions only.
     forgotten: u64,
 }
 
@@ -49,13 +49,13 @@ impl Gone {
         self.rows.push_back((version, row));
     }
 
-    /// Everything may have gone.
+    /// Empties the log: at this version any row may have been removed.
     pub(super) fn forget(&mut self, version: u64) {
         self.rows.clear();
         self.forgotten = version;
     }
 
-    /// What has gone after a version; none where that is not known.
+    /// The rows that were removed after a version; none if the log does not reach back so far.
     pub(super) fn since(&self, version: u64) -> Option<impl Iterator<Item = &GoneRow>> {
         let begin = self.rows.partition_point(|(gone, _)| *gone <= version);
         let rows = self.rows.range(begin..).map(|(_, row)| row);
@@ -65,20 +65,20 @@ impl Gone {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Snapshot {
-    /// Grows with every change of anything here.
+    /// Incremented by every message of the feed.
     pub(super) version: u64,
-    /// Of the store. None until the first snapshot of the feed is complete, and again after the
+    /// The store's revision. None until the feed's first snapshot is complete, and again after the
     /// store was replaced.
     pub(super) revision: Option<Revision>,
     pub(super) rights: Rights,
     pub(super) guests: Table,
-    /// The nodes that have ever said something, by name.
+    /// The nodes that have ever reported, by name.
     pub(super) nodes: BTreeMap<Arc<str>, Stamped<Arc<NodeRow>>>,
     pub(super) storages: Arc<BTreeMap<Box<str>, Stamped<StorageRow>>>,
     pub(super) gone: Arc<Gone>,
     /// The console that an administrator prefers.
     pub(super) console: Option<Arc<str>>,
-    /// When a node will have been silent for so long that this is not true any more.
+    /// When this becomes outdated by time: a node has been silent for too long.
     pub(super) good_until: Option<Duration>,
 }
 
@@ -89,12 +89,12 @@ impl Snapshot {
         self.revision.map(|_| ()).ok_or_else(missing)
     }
 
-    /// Takes down that a row has gone with this version.
+    /// Logs that this version removed a row.
     pub(super) fn add_gone(&mut self, row: GoneRow) {
         Arc::make_mut(&mut self.gone).add(self.version, row);
     }
 
-    /// Any row may have gone with this version.
+    /// This version may have removed any row.
     pub(super) fn forget_gone(&mut self) {
         Arc::make_mut(&mut self.gone).forget(self.version);
     }

@@ -1,8 +1,7 @@
 //! All guests in the order of their ids, in chunks that snapshots share.
 //!
-//! A change copies the chunk it is in, unless this table alone has it, and leaves the others as
-//! they are. Each chunk keeps the text of its rows, so that a list is written again only where
-//! something has changed.
+//! A change copies one chunk (copy on write). Each chunk caches the text of its rows, so only
+//! changed rows are written again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,18 +9,18 @@ use super::node_status::{GuestState, Tick};
 use super::replica::GuestRow;
 use super::text::{Memo, Shape, Text};
 
-/// Rows of a chunk at most: masks of rows are one word.
+/// The largest number of rows of a chunk: a mask of rows is one word.
 const MOST: usize = 64;
 
-/// Rows of a new chunk. Fewer are more pieces to send, more are more to write and to compress
-/// again for each that has changed.
+/// The usual number of rows of a chunk. Smaller chunks are more pieces to send; larger chunks are
+/// more to copy and to compress again for each changed row.
 const USUAL: usize = 32;
 
 /// A guest as lists know it.
 #[derive(Debug, Clone)]
 pub(super) struct Guest {
     pub(super) vmid: u32,
-    /// The snapshots' versions that added it and changed it last.
+    /// The versions that added it and changed it last.
     pub(super) added: u64,
     pub(super) changed: u64,
     pub(super) row: Arc<GuestRow>,
@@ -33,7 +32,7 @@ pub(super) struct Guest {
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     guests: Vec<Guest>,
-    /// The last change of a guest that is in it.
+    /// The version of the last change of its guests.
     changed: u64,
     memos: [Mutex<Memo>; Shape::ALL],
 }
@@ -84,8 +83,8 @@ impl Chunk {
         self.guests.binary_search_by_key(&vmid, |guest| guest.vmid)
     }
 
-    /// The text of all rows. What is not there yet is written without holding a lock; where two
-    /// do that at a time, both have the same.
+    /// The text of all rows. It is written without a lock: two callers may write the same text at
+    /// the same time.
     pub(super) fn text(&self, shape: Shape, tick: Tick) -> Arc<Text> {
         let Memo { text, dirty } = self.memo(shape as usize).clone();
         if let Some(text) = text.as_ref().filter(|text| dirty == 0 && text.is_of(tick)) {
@@ -100,7 +99,7 @@ impl Chunk {
         new
     }
 
-    /// The text, where it is there.
+    /// The text, if it is cached and valid.
     pub(super) fn known_text(&self, shape: Shape, tick: Tick) -> Option<Arc<Text>> {
         let memo = self.memo(shape as usize);
         let text = memo.text.as_ref().filter(|_| memo.dirty == 0);
@@ -113,7 +112,7 @@ impl Chunk {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes a row where it is.
+    /// Replaces a row.
     fn set(&mut self, at: usize, guest: Guest) {
         self.changed = self.changed.max(guest.changed);
         self.guests[at] = guest;
@@ -123,7 +122,7 @@ impl Chunk {
         }
     }
 
-    /// Rows have moved: what was known of their places is not true any more.
+    /// Drops the cached texts: rows have moved.
     fn forget(&mut self) {
         self.memos = Default::default();
     }
@@ -158,12 +157,12 @@ impl Table {
         chunk.find(vmid).ok().map(|at| &chunk.guests[at])
     }
 
-    /// Where the chunk is that has a guest or gets it; past the end where all ids are smaller.
+    /// The place of the chunk that has or would get a guest; past the end if all ids are smaller.
     fn place(&self, vmid: u32) -> usize {
         self.chunks.partition_point(|chunk| chunk.last() < vmid)
     }
 
-    /// Adds a guest, or takes it in place of the one with its id.
+    /// Adds a guest or replaces the one with its id.
     pub(super) fn put(&mut self, guest: Guest) {
         if self.chunks.is_empty() {
             self.chunks.push(Arc::new(Chunk::new(vec![guest])));
@@ -194,7 +193,7 @@ impl Table {
         Some(guest)
     }
 
-    /// Joins a chunk that has become small with the next one, if both are.
+    /// Joins a chunk with the next one if both together are small.
     fn join(&mut self, place: usize) {
         if self.chunks[place].guests.is_empty() {
             self.chunks.remove(place);
@@ -211,7 +210,7 @@ impl Table {
         }
     }
 
-    /// Takes what `change` makes of a guest, if it makes anything.
+    /// Replaces a guest by the result of `change`, if there is one.
     pub(super) fn update(&mut self, vmid: u32, change: impl FnOnce(&Guest) -> Option<Guest>) {
         if let Some(changed) = self.get(vmid).and_then(change) {
             self.put(changed);

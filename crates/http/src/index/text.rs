@@ -1,4 +1,4 @@
-//! The JSON text of neighbouring rows, kept until one of them changes.
+//! The cached JSON text of the rows of a chunk.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,8 +10,7 @@ use super::node_status::Tick;
 use super::table::Guest;
 use crate::gzip::{Deflater, Piece};
 
-/// What precedes the time in a row. Nothing else in JSON is spelled so: inside a string the
-/// quotes would be escaped.
+/// The key of the uptime in a row. It cannot be part of a string: there, quotes are escaped.
 const UPTIME: &[u8] = b"\"uptime\":";
 
 /// How lists write a guest.
@@ -44,14 +43,14 @@ pub(super) struct Text {
     bytes: Bytes,
     /// Where each row ends.
     ends: Box<[u32]>,
-    /// The rows that show the time, a bit each.
+    /// A mask of the rows that show the time.
     ticking: u64,
     tick: Tick,
     piece: OnceLock<Piece>,
 }
 
 impl Text {
-    /// Writes rows, and copies those that an earlier text has and that are not among `dirty`.
+    /// Writes the rows. Those that are not in the mask `dirty` are copied from an earlier text.
     pub(super) fn new(
         shape: Shape,
         guests: &[Guest],
@@ -89,7 +88,7 @@ impl Text {
         }
     }
 
-    /// Whether this is what the rows are at a tick.
+    /// Whether the text is valid at a tick.
     pub(super) fn is_of(&self, tick: Tick) -> bool {
         !self.is_ticking() || self.tick == tick
     }
@@ -109,13 +108,13 @@ impl Text {
         &self.bytes[begin as usize..self.ends[at] as usize]
     }
 
-    /// All rows but for the first comma, compressed once.
+    /// All rows without the first comma, compressed. Computed once.
     pub(super) fn piece(&self, deflater: &mut Deflater) -> &Piece {
         self.piece.get_or_init(|| deflater.piece(&self.bytes[1..]))
     }
 }
 
-/// Copies a row with another time in it.
+/// Copies a row with another uptime.
 fn write_with_uptime(row: &[u8], uptime: u64, out: &mut Vec<u8>) {
     let digits = memmem::find(row, UPTIME).map(|at| at + UPTIME.len());
     let begin = digits.expect("a running guest's row shows its uptime");
@@ -126,7 +125,7 @@ fn write_with_uptime(row: &[u8], uptime: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&row[end..]);
 }
 
-/// A text and the rows that have changed since it was written.
+/// A text and a mask of the rows that have changed since.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memo {
     pub(super) text: Option<Arc<Text>>,
@@ -134,8 +133,8 @@ pub(super) struct Memo {
 }
 
 impl Memo {
-    /// What a copy of the chunk, which is about to change, takes along: a text of which much has
-    /// changed already is not asked for any more.
+    /// The memo for a copy of the chunk. A text of which more than half has changed is dropped: it
+    /// is not requested any more, or worth no more than a new one.
     pub(super) fn carried(&self, rows: usize) -> Self {
         if self.dirty.count_ones() as usize > rows / 2 {
             Self::default()

@@ -1,4 +1,4 @@
-//! The one consumer of the agent's feed: makes the next snapshot of each message.
+//! The one consumer of the agent's feed: applies each message to the next snapshot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::replica::{self, GuestRow, Reader, StorageRow};
 use super::snapshot::{GoneRow, Snapshot, Stamped};
 use super::table::{Guest, Table};
 
-/// What has come of a snapshot that is not complete.
+/// The received part of a feed's snapshot.
 #[derive(Default)]
 struct Arriving {
     guests: BTreeMap<u32, Arc<GuestRow>>,
@@ -53,18 +53,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// What came before on another connection says nothing about what comes next.
+    /// Prepares for a new connection: it begins with a snapshot of its own.
     pub(super) fn reconnect(&mut self) {
         self.feed = ReplicaFeed::default();
         self.arriving = Arriving::default();
     }
 
-    /// What is true now.
+    /// The current state.
     pub(super) fn snapshot(&self) -> Snapshot {
         self.next.clone()
     }
 
-    /// Takes what the feed of the store says.
+    /// Applies a message about the store.
     pub(super) fn take_store(&mut self, message: FeedMessage) -> Result<(), FeedError> {
         let step = self.feed.accept(message)?;
         self.next.version += 1;
@@ -96,7 +96,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts a whole snapshot in the place of what there was.
+    /// Replaces everything by the received snapshot.
     fn complete(&mut self, revision: Revision) {
         let arrived = std::mem::take(&mut self.arriving);
         let mut access = Access::default();
@@ -117,7 +117,7 @@ impl Writer {
         self.next.revision = Some(revision);
     }
 
-    /// Follows one commit.
+    /// Applies one commit.
     fn apply(&mut self, changes: Changes) {
         let revision = changes.revision;
         self.next.revision = Some(revision);
@@ -188,7 +188,7 @@ impl Writer {
         }
     }
 
-    /// A value that is new, or takes the place of one that was added before.
+    /// A value with this version, added by the version that added the value before it.
     fn stamped<T>(&self, value: T, before: Option<&Stamped<T>>) -> Stamped<T> {
         let changed = self.next.version;
         Stamped {
@@ -198,7 +198,7 @@ impl Writer {
         }
     }
 
-    /// A guest with what is known of it beside its record.
+    /// A guest of a record, with its pool and state.
     fn guest(&self, vmid: u32, row: Arc<GuestRow>) -> Guest {
         Guest {
             vmid,
@@ -215,7 +215,7 @@ impl Writer {
         Some(pool.as_str().into())
     }
 
-    /// Finds the pool of every guest anew.
+    /// Updates the pool of every guest.
     fn regroup(&mut self) {
         let access = Arc::clone(&self.next.rights.access);
         let changed = self.next.version;
@@ -229,7 +229,7 @@ impl Writer {
         });
     }
 
-    /// Takes what a node says of itself and its guests.
+    /// Applies a status report of a node.
     pub(super) fn take_status(&mut self, update: StatusUpdate, now: Duration) {
         self.next.version += 1;
         let node: Arc<str> = update.node.as_str().into();
@@ -253,7 +253,7 @@ impl Writer {
         self.next.good_until = self.status.next_silence();
     }
 
-    /// Notices nodes that have been silent for too long.
+    /// Marks nodes that have been silent for too long.
     pub(super) fn fall_silent(&mut self, now: Duration) {
         self.next.version += 1;
         for node in self.status.fall_silent(now) {
@@ -279,7 +279,7 @@ impl Writer {
     }
 }
 
-/// The guest as its node says it is, if that is news.
+/// The guest with the state that its node reports, if that has changed.
 fn seen(guest: &Guest, status: &NodeStatus, version: u64) -> Option<Guest> {
     let state = status.guest(&guest.row.node, guest.vmid);
     (!state.is_same(&guest.state)).then(|| Guest {

@@ -1,4 +1,4 @@
-//! An open websocket: what is about the connection itself is dealt with here.
+//! An open websocket: pings, goodbyes, and frames that are sent from several places.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use tokio::sync::Mutex;
 
 use super::{FrameError, encode, encode_close, head, opcode, read};
 
-/// How often a client is asked whether it is there, and how many of that may go unanswered.
+/// The interval of pings, and how many may go unanswered.
 const PING_S: u64 = 30;
 const UNANSWERED: u32 = 4;
 
-/// How long a client may take to hear that the connection ends.
+/// The time limit for the last frame.
 const GOODBYE_S: u64 = 10;
 
 /// Codes of the last frame.
@@ -32,7 +32,7 @@ fn broken(error: FrameError) -> End {
     (error.close_code(), error.to_string())
 }
 
-/// Takes a connection apart: what the client says, and what it is told.
+/// Splits a connection into the side that reads and the side that writes.
 pub(crate) fn split<S: AsyncRead + AsyncWrite>(socket: S) -> (BufReader<ReadHalf<S>>, Writer<S>) {
     let (reader, writer) = tokio::io::split(socket);
     let writer = Writer {
@@ -42,10 +42,10 @@ pub(crate) fn split<S: AsyncRead + AsyncWrite>(socket: S) -> (BufReader<ReadHalf
     (BufReader::new(reader), writer)
 }
 
-/// The side that writes; several may.
+/// The side that writes, shared by all who do.
 pub(crate) struct Writer<S> {
     socket: Mutex<WriteHalf<S>>,
-    /// Pings since the client last said something.
+    /// The number of pings since the client's last frame.
     unanswered: AtomicU32,
 }
 
@@ -56,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         write(&mut *socket, frame).await.map_err(lost)
     }
 
-    /// Sends a text whose parts lie apart as one message. Each part must be taken in time.
+    /// Sends a text of several parts as one message. Each part must be taken in time.
     pub(crate) async fn send_text(
         &self,
         parts: &[&[u8]],
@@ -77,19 +77,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         socket.flush().await.map_err(lost)
     }
 
-    /// Finds out that a client has gone without a word. Ends when it has.
+    /// Sends pings. Ends when they are not answered.
     pub(crate) async fn keep_alive(&self, clock: &dyn Clock) -> End {
         loop {
             clock.sleep(Duration::from_secs(PING_S)).await;
             if self.unanswered.fetch_add(1, Ordering::Relaxed) >= UNANSWERED {
                 return (GONE, "no answer to pings".to_owned());
             }
-            // Where somebody waits to write, the client has enough to answer to.
+            // While another frame is being sent, a ping is not needed.
             let Ok(mut socket) = self.socket.try_lock() else {
                 continue;
             };
             let ping = encode(opcode::PING, b"");
-            // A client that takes nothing must not keep us from counting.
+            // A client that takes no data must not stop the counting.
             let sent = tokio::select! {
                 sent = write(&mut *socket, &ping) => sent,
                 () = clock.sleep(Duration::from_secs(PING_S)) => {
@@ -102,11 +102,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         }
     }
 
-    /// Says why the connection ends, and ends it.
+    /// Sends the last frame and closes the connection.
     pub(crate) async fn close(&self, (code, reason): End, clock: &dyn Clock) {
         let goodbye = async {
             let mut socket = self.socket.lock().await;
-            // A client that has gone needs no goodbye.
+            // Errors do not matter: the client may be gone.
             let _ = write(&mut *socket, &encode_close(code, &reason)).await;
             let _ = socket.shutdown().await;
         };
@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         }
     }
 
-    /// The next data from the client.
+    /// The next data frame from the client. Control frames are handled here.
     pub(crate) async fn data(&self, reader: &mut BufReader<ReadHalf<S>>) -> Result<Vec<u8>, End> {
         loop {
             let frame = read(reader).await.map_err(broken)?;

@@ -49,8 +49,8 @@ fn has_word(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
         .any(|known| known.trim().eq_ignore_ascii_case(word))
 }
 
-/// Refuses a browser that is on a page of another site: it sends its cookie for any page that
-/// asks for a websocket, and names the page. Other clients name none.
+/// Refuses pages of other sites (cross-site websocket hijacking): a browser sends its cookies for
+/// a page of any site, and names the site in `Origin`. Other clients send no `Origin`.
 pub(crate) fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     let Some(origin) = text(ORIGIN) else {
@@ -69,7 +69,7 @@ pub(crate) fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Refusal> {
 /// What a client's request to become a websocket is answered with.
 pub(crate) struct Handshake {
     accept: String,
-    /// Where the client names any.
+    /// If the client names any.
     protocol: Option<&'static str>,
 }
 
@@ -196,7 +196,7 @@ pub(crate) fn encode(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// What precedes a payload of so many bytes.
+/// The head of a frame with a payload of `length` bytes.
 fn head(opcode: u8, length: usize) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
     match length {

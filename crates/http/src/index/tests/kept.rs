@@ -5,6 +5,7 @@ use auth::records::{AclEntry, AclNode, Pool, SubjectKind, User};
 use model::Privilege;
 use proptest::prelude::*;
 
+use super::super::Frame;
 use super::super::node_status::Tick;
 use super::super::table::Guest;
 use super::super::text::Shape;
@@ -184,13 +185,13 @@ impl Fixture {
 }
 
 fn unpacked(list: &crate::index::List) -> Vec<u8> {
-    let piece = list.packed();
-    let (head, tail) = crate::gzip::around(b"", piece, b"");
-    let packed = [&head[..], &piece.bytes, &tail].concat();
+    let packed = list.packed(Frame::Data);
+    let packed = [&packed.head[..], &packed.pieces.concat(), &packed.tail].concat();
     let mut text = Vec::new();
     let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
     std::io::Read::read_to_end(&mut decoder, &mut text).unwrap();
-    text
+    let (before, after) = Frame::Data.text();
+    text[before.len()..text.len() - after.len()].to_vec()
 }
 
 pub(super) fn identity(user: &str) -> Identity {
