@@ -122,8 +122,8 @@ async fn qemu_start_and_stop() {
     let started = thin(start, false).await.done().await;
     assert_eq!(active(&started).await, ["vm-100-disk-0"]);
     let stop = |vmid| QemuStop::new(vmid);
-    // A guest is stopped although the store does not answer. Its volume then stays active, which is
-    // in nobody's way.
+    // A guest is stopped even if the store does not answer. Its volume then stays active, which does
+    // no harm.
     let scene = move || -> Waiting<_> {
         Box::pin(async move {
             let mut node = thin(stop, true).await;

@@ -1,4 +1,4 @@
-//! Who has which volume, so that the last one to leave can give it back to the storage.
+//! The attachers of each volume, so that the storage can release it after the last one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use model::VmId;
 /// A live migration has two owners of one volume for a moment; it adds its mode with itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachMode {
-    /// To be written to, by nobody else.
+    /// To be written to, by this attacher only.
     Exclusive,
     /// To be read, by any number.
     ReadOnly,
@@ -45,7 +45,7 @@ impl Attachments {
         of_volume.insert(by.clone());
     }
 
-    /// Answers whether nobody else has the volume.
+    /// Returns whether no other attacher is left.
     pub(crate) fn remove(&self, volume: &str, by: &Attacher) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(of_volume) = all.get_mut(volume) else {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_to_leave_is_told_so() {
+    fn the_last_attacher_is_recognized() {
         let attachments = Attachments::default();
         let task = Attacher::Task("UPID:n:1".to_owned());
         attachments.add("disk", &guest(100, 1));

@@ -1,4 +1,4 @@
-//! Whether a file is what somebody said it would be.
+//! Checksums of files, as their publishers give them.
 
 use std::fs::File;
 use std::io;
@@ -35,7 +35,7 @@ pub struct Checksum {
 
 /// A sum under way.
 pub enum Hasher {
-    /// Nobody should rely on it, and many publishers offer nothing else.
+    /// Not safe against forgery, but many publishers offer nothing else.
     Md5(Md5),
     Sha(Context),
 }

@@ -69,7 +69,7 @@ pub struct DirSpec {
     /// Not usable while nothing is mounted there: `yes` for its own path, or another path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_mountpoint: Option<String>,
-    /// The format of a new image where nobody names one.
+    /// The format of a new image if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<BlockFormat>,
     /// Whether the path is made where it is missing; yes where nothing is said.
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_made_unless_somebody_says_no() {
+    fn folders_are_made_unless_configured_otherwise() {
         assert!(plain().creates_base_path() && plain().creates_subdirs());
         let no = DirSpec {
             mkdir: Some(false),

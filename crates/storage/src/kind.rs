@@ -28,7 +28,7 @@ impl StorageType {
         }
     }
 
-    /// What it holds where nobody says it. Source: the defaults of Proxmox VE.
+    /// The default contents. Source: Proxmox VE's defaults.
     pub fn default_contents(self) -> &'static [ContentType] {
         match self {
             Self::Dir | Self::LvmThin => &[ContentType::Images, ContentType::Rootdir],

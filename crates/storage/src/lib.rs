@@ -112,7 +112,7 @@ pub trait Storage: Send + Sync + 'static {
     /// file; a device is grown here first.
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError>;
 
-    /// Gives an image another name, while nobody has it attached. May be repeated. `NoVolume` where
+    /// Renames an image that is not attached. May be repeated. `NoVolume` where
     /// there is none of either name.
     async fn rename(&self, from: &str, to: &str) -> Result<(), StorageError>;
 
@@ -126,8 +126,8 @@ pub trait Storage: Send + Sync + 'static {
         by: &Attacher,
     ) -> Result<BlockSpec, StorageError>;
 
-    /// Takes back what `attach` did, once nobody else has the volume. Never attached, or gone, is
-    /// no error.
+    /// Takes back what `attach` did, after the last attacher. A volume that is not attached or not
+    /// there is no error.
     async fn detach(&self, name: &str, by: &Attacher) -> Result<(), StorageError>;
 
     /// Where an administrator finds a volume; it need not exist.
@@ -143,7 +143,7 @@ pub trait Storage: Send + Sync + 'static {
     fn linked_clones(&self) -> Option<&dyn LinkedClones>;
 }
 
-/// Linked clones: images on the disks of templates, which nobody writes to any more.
+/// Linked clones: images based on the disks of templates, which are never written again.
 #[async_trait]
 pub trait LinkedClones: Send + Sync {
     /// What an image is called as a base. `BadName` where it is no guest's.
@@ -167,12 +167,12 @@ pub trait LinkedClones: Send + Sync {
     async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError>;
 }
 
-/// Who makes the snapshots of an image while a guest has it open.
+/// What makes the snapshots of an image while a guest has it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotMaker {
-    /// QEMU, inside of the image; the storage only while nobody has the image open.
+    /// QEMU, inside the image; the storage only while the image is not open.
     Qemu,
-    /// The storage, at any time. Whoever writes to the image must have flushed and stand still.
+    /// The storage, at any time. A writer must have flushed and must be paused.
     Storage,
 }
 
@@ -199,14 +199,14 @@ pub trait Snapshots: Send + Sync {
     /// `Exists` where there is one of that name.
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
-    /// Makes the image what it was; later snapshots stay. Nobody has the image open. May be
+    /// Makes the image what it was; later snapshots stay. The image must not be open. May be
     /// repeated.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
     /// False where there was none.
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError>;
 
-    /// Makes a snapshot ready to be read. It stays as it is, whoever has the image open.
+    /// Makes a snapshot ready to be read. Writes to the image do not change it.
     async fn attach_snapshot(
         &self,
         name: &str,

@@ -272,6 +272,7 @@ fn groups_of_others_are_left_alone() {
     let inside = "--config devices/scan_lvs=1";
     node.check(&format!(
         "set -e; lvchange -ay -K pve/vm-100-disk-0; lvextend -q -L 64M pve/vm-100-disk-0
+         wipefs -q --all /dev/pve/vm-100-disk-0
          vgcreate -q {inside} inside /dev/pve/vm-100-disk-0
          lvcreate -q {inside} -an -Wn -Zn -L 8M -n root inside
          lvchange -an pve/vm-100-disk-0
@@ -282,8 +283,11 @@ fn groups_of_others_are_left_alone() {
         node.check(&format!("vgs --noheadings -o vg_seqno {group}"))
             .unwrap()
     };
+    // The host activates what it finds inside, too, which then holds the guest's disk.
+    let open = || node.check("lvchange -ay -K pve/vm-100-disk-0 && udevadm settle");
+    let close = || node.check("vgchange -q -an inside && lvchange -an pve/vm-100-disk-0");
     let foreign = seqno("foreign");
-    node.check("lvchange -ay -K pve/vm-100-disk-0").unwrap();
+    open().unwrap();
     let in_guest = seqno("inside");
 
     // The name that a volume of another kind has is passed by, and not taken over.
@@ -298,14 +302,15 @@ fn groups_of_others_are_left_alone() {
     // What a guest has inside is no group of the host.
     let stranger = "pvesm add lvmthin stranger --vgname inside --thinpool root";
     assert!(refusal(node, stranger).contains("no such logical volume inside/root"));
+    close().unwrap();
     let status = get(node, "/nodes/n1/storage/thin/status");
     assert_eq!(status["active"], Value::from(1), "{status}");
     post(node, "/nodes/n1/qemu/100/snapshot", "--snapname one");
     node.check("qm rollback 100 one && qm delsnapshot 100 one")
         .unwrap();
-    node.check("lvchange -ay -K pve/vm-100-disk-0").unwrap();
+    open().unwrap();
     assert_eq!(seqno("inside"), in_guest);
-    node.check("lvchange -an pve/vm-100-disk-0").unwrap();
+    close().unwrap();
     node.check("qm destroy 100 --purge").unwrap();
     assert_eq!(seqno("foreign"), foreign);
     assert_eq!(

@@ -71,9 +71,8 @@ impl NodeContext {
         Ok(())
     }
 
-    /// Lets go what a guest had that does not run any more. What fails is only logged: a guest must
-    /// end although the store or a storage does not answer, and what stays attached is in nobody's
-    /// way.
+    /// Detaches the volumes of a guest that has ended. Failures are only logged: a guest must end even
+    /// if the store or a storage does not answer, and a volume that stays attached does no harm.
     pub(crate) async fn detach_all(&self, volumes: &[VolumeId], by: &Attacher) {
         for volume in volumes {
             if let Err(error) = self.detach(volume, by).await {

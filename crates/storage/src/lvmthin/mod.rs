@@ -1,8 +1,8 @@
 //! A storage of thin volumes in a pool of LVM's. All images are raw; a snapshot is a volume of its
 //! own, and so is a linked clone.
 //!
-//! A volume is inactive unless somebody has it attached, so nothing on the host finds what a guest
-//! wrote into it.
+//! A volume is active only while it is attached, so that the host does not scan what a guest wrote
+//! into it.
 
 mod linked_clones;
 mod names;
@@ -81,7 +81,7 @@ impl Tools {
     }
 
     /// Refuses to make a volume where there is one of that name, in the pool or elsewhere in the
-    /// group, and in a pool whose new blocks hold what others have deleted.
+    /// group, and in a pool whose new blocks hold deleted data.
     async fn check_new(&self, name: &str) -> Result<(), StorageError> {
         let volumes = self.volumes().await?;
         if volumes.iter().any(|volume| volume.name == name) {
@@ -95,7 +95,7 @@ impl Tools {
             .is_some_and(|pool| !pool.zeroes())
         {
             let full = self.full(&self.pool);
-            let why = "new blocks are not zeroed, so guests could read what others have deleted";
+            let why = "new blocks are not zeroed, so guests could read deleted data of others";
             let text = format!("thin pool '{full}': {why} (lvchange --zero y {full})");
             return Err(StorageError::Refused(text));
         }
@@ -105,11 +105,12 @@ impl Tools {
     /// Makes a volume that was not there, by these arguments of `lvcreate`. A failure leaves
     /// nothing.
     async fn create(&self, name: &str, args: &[&str]) -> Result<(), StorageError> {
-        // It is activated when it is attached, and not by the host whenever that finds the group.
+        // Only `attach` activates it: the host's automatic activation skips it.
         let inactive = ["--yes", "--activate", "n", "--setactivationskip", "y"];
         let args = [&inactive[..], &["--name", name], args].concat();
         let made = self.run(name, "lvcreate", &args).await;
-        // What is there under its name is what we were making, unless somebody was faster.
+        // `check_new` found no volume of this name, so one that is there now is ours, unless
+        // another program created it meanwhile.
         if made.is_err() && !matches!(made, Err(StorageError::Exists { .. })) {
             let _ = self.remove(name, &[name.to_owned()]).await;
         }
@@ -134,7 +135,7 @@ impl Tools {
         Ok(true)
     }
 
-    /// Activates a volume for somebody, and answers its device.
+    /// Activates a volume, and returns its device.
     async fn attach(&self, name: &str, by: &Attacher) -> Result<BlockSource, StorageError> {
         let volume = self.get(name).await?;
         let full = self.full(name);
@@ -149,8 +150,8 @@ impl Tools {
         Ok(BlockSource::Device(device.display().to_string()))
     }
 
-    /// Deactivates a volume that nobody else has. One that is open all the same was attached by an
-    /// agent that died.
+    /// Deactivates a volume after its last attacher. If it is still open, an agent that has died
+    /// had attached it for a process that still runs.
     async fn detach(&self, name: &str, by: &Attacher) -> Result<(), StorageError> {
         if !self.attachments.remove(name, by) {
             return Ok(());

@@ -1,11 +1,11 @@
 //! LVM's programs, and how they are called.
 //!
-//! Every call rejects what guests have: a volume group inside of a guest's disk must neither be
-//! found nor changed. What the administrator rejects stays rejected.
+//! Every call rejects the devices of guests: a volume group inside a guest's disk must not be found
+//! or changed. The administrator's own filter stays in force.
 //!
-//! A change that has begun is brought to its end, also when the caller has stopped waiting: a
-//! program that is killed between suspending a device and resuming it leaves it suspended. The
-//! changes of one storage take turns, so that none waits for LVM's own lock within its time-out.
+//! A change always completes, even if its caller stops waiting: a program that is killed between
+//! suspending and resuming a device leaves it suspended. Changes of one storage run one after
+//! another, so that none spends its time-out waiting for LVM's own lock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +18,14 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::attach::Attachments;
 use crate::{LvmThinSpec, StorageError};
 
-/// How long looking may take. Disks that do not answer cost no more than that.
+/// The time-out of calls that only read.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// A change waits for disks, and is not broken off before it is clear that they hang.
+/// The time-out of changes. A program is only killed if its disks hang.
 const CHANGE: Duration = Duration::from_secs(300);
 
-/// Devices that are never searched for physical volumes: disks of guests, whatever makes them.
-/// Volumes of LVM itself are left out by `scan_lvs`, and those of guests by their names as well,
-/// should an administrator have asked for LVM on LVM.
+/// Devices that are never searched for physical volumes: disks of guests on any storage. `scan_lvs=0`
+/// excludes all logical volumes; the names of guests' volumes are rejected as well.
 const REJECTED: [&str; 6] = [
     "r|^/dev/zd|",
     "r|^/dev/zvol/|",
@@ -149,7 +148,7 @@ impl Tools {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that ends cancels it, and then nobody reads this.
+                // Only a runtime that shuts down cancels it; no caller is left then.
                 Err(_) => Err(StorageError::Silent(self.storage.clone())),
             },
         }
@@ -168,6 +167,7 @@ impl Tools {
         args: &[&str],
     ) -> Result<(), StorageError> {
         let command = self.command(program, args, CHANGE).await;
+        let command = command.map_err(|error| self.failed(volume, error))?;
         let output = self.host.run(command).await;
         let output = output.and_then(|output| output.checked(program));
         output.map(drop).map_err(|error| self.failed(volume, error))
@@ -177,8 +177,8 @@ impl Tools {
     pub(super) async fn volumes(&self) -> Result<Vec<Volume>, StorageError> {
         let units = ["--reportformat", "json", "--units", "b", "--nosuffix"];
         let args = [&units[..], &["--options", COLUMNS, &self.group]].concat();
-        let command = self.command("lvs", &args, LOOK).await;
         let failed = |error| self.failed(&self.pool, error);
+        let command = self.command("lvs", &args, LOOK).await.map_err(failed)?;
         let output = self.host.run(command).await.map_err(failed)?;
         if !output.success() && output.complaint().contains("Cannot process volume group") {
             return Ok(Vec::new());
@@ -186,8 +186,13 @@ impl Tools {
         parse(&output.checked("lvs").map_err(failed)?).map_err(failed)
     }
 
-    async fn command(&self, program: &str, args: &[&str], timeout: Duration) -> Command {
-        let config = self.config.get_or_init(|| self.read_config()).await;
+    async fn command(
+        &self,
+        program: &str,
+        args: &[&str],
+        timeout: Duration,
+    ) -> Result<Command, SysError> {
+        let config = self.config.get_or_try_init(|| self.read_config()).await?;
         let mut command = Command::new(program)
             .args(["--config", config])
             .args(args.iter().copied())
@@ -195,25 +200,19 @@ impl Tools {
         // What the agent has open is closed in its programs; LVM need not look for more.
         let quiet = ("LVM_SUPPRESS_FD_WARNINGS".to_owned(), "1".to_owned());
         command.env.push(quiet);
-        command
+        Ok(command)
     }
 
     /// Our filter, and the administrator's beside it: a device has to pass both.
-    async fn read_config(&self) -> String {
+    async fn read_config(&self) -> Result<String, SysError> {
         let ask = Command::new("lvmconfig")
             .arg("devices/global_filter")
             .timeout(Some(LOOK));
-        // It fails where nothing is set.
-        let asked = self
-            .host
-            .run(ask)
-            .await
-            .and_then(|o| o.checked("lvmconfig"));
-        let theirs = asked.ok().and_then(|printed| {
-            let text = String::from_utf8_lossy(&printed).into_owned();
-            Some(text.split_once('=')?.1.trim().to_owned())
-        });
-        config(theirs.as_deref())
+        let asked = self.host.run(ask).await?;
+        let printed = String::from_utf8_lossy(&asked.stdout);
+        // It fails if the filter is not set.
+        let theirs = printed.split_once('=').filter(|_| asked.success());
+        Ok(config(theirs.map(|(_, filter)| filter.trim())))
     }
 
     fn failed(&self, volume: &str, error: SysError) -> StorageError {

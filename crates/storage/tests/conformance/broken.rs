@@ -40,7 +40,7 @@ const METHODS: &[Method] = &[
             Box::pin(async move {
                 let format = format_of(&*storage, &names.other);
                 match storage.allocate(&names.other, format, SIZE).await {
-                    // What an attempt had finished is taken back by whoever chose the name.
+                    // The caller that chose the name takes an earlier attempt back.
                     Err(StorageError::Exists { .. }) => {
                         storage.free(&names.other).await?;
                         storage.allocate(&names.other, format, SIZE).await
@@ -81,18 +81,7 @@ const METHODS: &[Method] = &[
         has_snapshot: false,
     },
     Method {
-        name: "attach",
-        run: |storage, names| {
-            Box::pin(async move {
-                let mode = AttachMode::Exclusive;
-                storage.attach(&names.image, mode, &us()).await.map(drop)
-            })
-        },
-        after: Some((0x51, |names| &names.image)),
-        has_snapshot: false,
-    },
-    Method {
-        name: "detach",
+        name: "attach and detach",
         run: |storage, names| {
             Box::pin(async move {
                 let mode = AttachMode::Exclusive;
