@@ -120,7 +120,7 @@ mod tests {
         (sender, clock, read)
     }
 
-    /// Lets the reader take what there is.
+    /// Lets the reader take what has arrived.
     async fn settle() {
         for _ in 0..20 {
             tokio::task::yield_now().await;

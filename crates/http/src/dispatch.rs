@@ -1,4 +1,4 @@
-//! From a request to whoever answers it: the index, or the agent.
+//! Passes a request to the index or to the agent.
 
 use hyper::Response;
 use hyper::body::Incoming;

@@ -1,4 +1,4 @@
-//! Listens, tells TLS from plain HTTP, and serves connections.
+//! Listens, detects TLS and plain HTTP, and serves connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The address as the agent is told it.
+    /// The address that is sent to the agent.
     pub(crate) fn address(&self) -> String {
         self.address.ip().to_canonical().to_string()
     }

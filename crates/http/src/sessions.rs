@@ -40,7 +40,7 @@ impl Sessions {
     }
 
     /// Who this is. `generation` is the index's count of changes to users, tokens and rights:
-    /// whoever was verified before the last one is verified again.
+    /// a caller who was verified before the last one is verified again.
     pub(crate) async fn identity(
         &self,
         credential: &Credential,

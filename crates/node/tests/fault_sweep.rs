@@ -31,7 +31,7 @@ fn creation(vmid: VmId) -> QemuCreate {
     }
 }
 
-/// A new disk that is filled from an image which somebody has brought.
+/// A new disk that is filled from an uploaded image.
 fn import(vmid: VmId) -> QemuConfigure {
     let source = "local:0,import-from=local:import/brought.raw";
     QemuConfigure::new(

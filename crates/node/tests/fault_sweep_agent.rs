@@ -260,7 +260,7 @@ async fn a_guest_that_is_being_worked_on_stays_frozen() {
     node.until_thawed("nothing").await;
 }
 
-/// Of those who come while an agent is busy, each is served, in their order.
+/// Callers who come while an agent is busy are each served, in their order.
 #[tokio::test]
 async fn callers_of_one_agent_take_turns() {
     let node = Node::new("1").await;

@@ -27,7 +27,7 @@ type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 const ISO: &str = "/var/lib/vz/template/iso/x.iso";
 const IMAGE: &str = "/var/lib/vz/images/100/vm-100-disk-0.raw";
 
-/// A machine on which nobody's password is right.
+/// A machine on which every password is wrong.
 struct Nobody;
 
 #[async_trait]
@@ -211,7 +211,7 @@ async fn volume_delete() {
     );
 }
 
-/// An upload of `content` that whoever wrote it has let go of.
+/// An upload of `content` that its writer has closed.
 fn upload(node: &NodeContext, content: &[u8], expected: &str) -> VolumeUpload {
     let (upload, given) = UploadFile::new(tempfile::tempfile().unwrap().into()).unwrap();
     File::from(given).write_all(content).unwrap();

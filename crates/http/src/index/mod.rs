@@ -120,7 +120,7 @@ impl Index {
     }
 
     /// Waits for the first snapshot, as right after the start, or gives up. Before it there are
-    /// no rights to be checked either, so nobody may be refused before this.
+    /// no rights to be checked either, so no caller may be refused before this.
     pub(crate) async fn begun(&self) {
         self.until_soon(|snapshot| snapshot.revision.is_some())
             .await;

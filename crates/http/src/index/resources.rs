@@ -210,7 +210,7 @@ pub(super) fn storage_row<'a>(
     }
 }
 
-/// A node as everybody may see it; what it uses, only for those who may look at it.
+/// A node as every caller may see it; its usage only for callers with Sys.Audit.
 pub(super) fn node_row<'a>(name: &'a str, node: &NodeRow, sight: &Sight, tick: Tick) -> Node<'a> {
     let may = sight.nodes.includes(name);
     let usage = node.usage.as_ref().filter(|_| node.is_heard && may);

@@ -138,7 +138,7 @@ pub(crate) enum FrameError {
 }
 
 impl FrameError {
-    /// What a client is told when the connection is closed over it.
+    /// The reason that a client gets when the connection is closed over it.
     pub(crate) fn close_code(&self) -> u16 {
         match self {
             Self::Io(_) => 1001,

@@ -3,7 +3,7 @@
 //! ```text
 //!   reserve() ──► waiting, 40 s ── open() ──► open, as long as its `Lease` is kept
 //!                    │                          │
-//!                    └──── nobody came ─────────┴── close() ──► ended()
+//!                    └──── not opened ──────────┴── close() ──► ended()
 //! ```
 //!
 //! Nothing listens on the ports: they are names by which a websocket finds its console.
@@ -152,7 +152,7 @@ impl Consoles {
         consoles.values().any(|console| console.id == id)
     }
 
-    /// Closes a console, whoever has it open.
+    /// Closes a console, open or not.
     pub fn close(&self, id: &str) {
         self.inner.close(id);
     }
@@ -188,7 +188,7 @@ fn check_free(
     Ok(())
 }
 
-/// What a second client of a serial port is told.
+/// The error for a second client of a serial port.
 pub fn serial_taken(vmid: VmId, port: u8) -> Error {
     let text = format!("serial{port} of VM {vmid} is in use by another console");
     Error::new(ErrorKind::Busy, text)

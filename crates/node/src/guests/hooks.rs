@@ -124,7 +124,7 @@ pub(crate) async fn clear(cx: &TaskContext<NodeContext>) -> Result<(), Error> {
     let scope = cx.scope();
     match cx.node.host.kill_scope(&scope).await {
         Ok(()) => Ok(()),
-        // Nobody else would do it later.
+        // No other code calls it later.
         Err(_) => Ok(cx.node.host.kill_scope(&scope).await?),
     }
 }

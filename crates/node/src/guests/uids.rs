@@ -33,7 +33,7 @@ pub const DEFAULT_GUEST_UIDS: GuestUids = GuestUids {
 const SIZE_MIN: u32 = 10_000;
 /// Below are people and the system; `nobody` may be 65534.
 const FIRST_MIN: u32 = 65_536;
-/// -1 means nobody.
+/// -1 means "no user".
 const LAST_MAX: u32 = u32::MAX - 1;
 
 impl FromStr for GuestUids {

@@ -1,4 +1,4 @@
-//! Numbers for new guests: finding a free one, and reserving one so that nobody else gets it.
+//! Numbers for new guests: finding a free one, and reserving one so that no other caller gets it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use store::{Commit, Key, Precondition, Prefix, StoreError};
 
 use crate::{Records, guest_key};
 
-/// How long a reservation holds. Whoever makes a guest has it made by then, or asks again.
+/// How long a reservation holds. A caller makes the guest within this time, or asks again.
 const RESERVED_S: u64 = 300;
 
 /// Reservations, each bound to a lease of its own.
@@ -19,8 +19,8 @@ fn reservation_key(vmid: VmId) -> Key {
 }
 
 impl Records {
-    /// The first number of the cluster's range that no guest has and nobody has reserved. It is
-    /// nobody's yet: two callers may be told the same one.
+    /// The first number of the cluster's range that no guest has and no caller has reserved. It is
+    /// not reserved by this: two callers may get the same one.
     pub async fn free_vmid(&self) -> Result<VmId, Error> {
         let range = self.cluster_options().await?.vmids();
         let mut taken = self.numbers("guest").await?;
@@ -46,7 +46,7 @@ impl Records {
                 .when(Precondition::Absent(key.clone()))
                 .put_leased(key, user, lease);
             match self.store().commit(commit).await {
-                // Somebody was faster: the next one, then.
+                // Another caller was faster: try the next one.
                 Err(StoreError::Conflict { .. }) => {}
                 result => return result.map(|_| vmid).map_err(Error::from),
             }
@@ -114,7 +114,7 @@ mod tests {
         let given: BTreeSet<u32> = callers.join_all().await.into_iter().collect();
         assert_eq!(given, (100..120).collect());
         assert_eq!(records.free_vmid().await.unwrap().get(), 120);
-        // Five minutes later what nobody used is free again.
+        // Five minutes later an unused reservation is free again.
         clock.advance(Duration::from_secs(RESERVED_S + 1));
         while records.free_vmid().await.unwrap().get() != 100 {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! What the kernel tells of the host: the texts of `/proc`, read through `sys::Host`.
+//! Facts about the host from the kernel: the texts of `/proc`, read through `sys::Host`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -140,7 +140,7 @@ pub struct Metadata {
     pub size: Option<u64>,
 }
 
-/// Asks what there is at an address. What goes wrong is in the words that clients know.
+/// Asks for the metadata of a URL. Errors have the texts that clients know.
 pub async fn metadata(url: &str, trust: &Trust) -> Result<Metadata, Error> {
     let refused = |said: String| Error::unavailable(format!("invalid server response: '{said}'"));
     let (url, response, _connection) = follow(Method::HEAD, url, trust)
@@ -213,7 +213,7 @@ fn parse(url: &str) -> Result<Uri, Error> {
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(_)) if has_port_or_none(&uri) => Ok(uri),
         _ => Err(Error::conflict(format!(
-            "'{}' is no address of a file on the web",
+            "'{}' is not the URL of a file (http or https)",
             shown(url)
         ))),
     }
@@ -301,7 +301,7 @@ async fn ask(
         return speak(method, stream, url, None).await;
     }
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| failed(&format!("'{host}' is no name of a server"), &error))?;
+        .map_err(|error| failed(&format!("'{host}' is not the name of a server"), &error))?;
     let secured = in_time(TlsConnector::from(trust.tls.clone()).connect(name, stream)).await?;
     let secured = secured.map_err(|error| failed(&format!("TLS with {host}"), &error))?;
     speak(method, secured, url, None).await
@@ -325,12 +325,12 @@ async fn speak(
         .map_err(broken)?;
     let mut driver = JoinSet::new();
     driver.spawn(async move {
-        // What goes wrong is told by the answer or its body.
+        // An error shows in the answer or its body.
         let _ = connection.await;
     });
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     let host = server_of(url);
-    // A proxy is told the server, too.
+    // A proxy needs the name of the server, too.
     let target = match proxy {
         Some(_) => format!("http://{host}{path}"),
         None => path.to_owned(),

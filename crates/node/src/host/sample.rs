@@ -1,7 +1,7 @@
 //! Looks at all guests of the node again and again, and keeps the status board.
 //!
 //! Two loops, because one must never wait for the other: a *look* finds out who runs, which is
-//! cheap and done at once when somebody nudges; a *measurement* reads counters and asks every
+//! cheap and done at once on a nudge; a *measurement* reads counters and asks every
 //! QEMU, of which one may hang.
 
 use std::collections::BTreeMap;

@@ -30,7 +30,7 @@ impl AgentTurns {
     async fn take(&self, vmid: VmId) -> OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that nobody holds or waits for are forgotten, so that guests come and go.
+            // Entries without a holder or a waiter are removed, so that guests come and go.
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
             turns.entry(vmid).or_default().clone()
         };
@@ -80,7 +80,7 @@ fn agent_failed(vmid: VmId, error: AgentError) -> Error {
     })
 }
 
-/// A text of the guest's, as one line of a log or a header: whoever owns the guest chose it.
+/// A text from the guest, as one line of a log or a header: the owner of the guest chose it.
 fn line_of(text: &str) -> String {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     text.trim().chars().take(TEXT_MAX).map(visible).collect()
@@ -132,7 +132,7 @@ impl NodeContext {
         }
     }
 
-    /// Whether QEMU knows that nothing in the guest listens; then nobody need wait to find out.
+    /// Whether QEMU knows that nothing in the guest listens; then no caller need wait to find out.
     async fn is_agent_absent(&self, vmid: VmId) -> bool {
         let Ok(qmp) = self.running.qmp(vmid).await else {
             return false;

@@ -3,7 +3,7 @@
 //!
 //! A guest takes part that has a balloon, a `balloon` below its `memory` and `shares`. It keeps
 //! `balloon` in any case. What is taken comes from idle memory first; `shares` decide among equals.
-//! Each round moves a little, because guests take their time and the next measurement tells more.
+//! Each round moves a little, because guests take their time and the next measurement shows more.
 
 use model::{VmId, with_timeout};
 use proto::status::{GuestUsage, NodeUsage};
@@ -13,7 +13,7 @@ use crate::qemu::monitors::PATIENCE;
 use crate::tasks::qmp_failed;
 use crate::{NodeContext, node_config_key};
 
-/// In percent of the host's memory, where nobody says otherwise.
+/// In percent of the host's memory, unless it is configured.
 const TARGET_PERCENT: u64 = 80;
 /// A part of the host's memory that is too small to act upon.
 const DEAD_BAND_PART: u64 = 100;
@@ -88,7 +88,7 @@ pub(crate) async fn balance(node: &NodeContext, host: &NodeUsage, usages: &[Gues
     }
 }
 
-/// Whether a guest runs and tells of its memory.
+/// Whether a guest runs and reports its memory.
 fn may_take_part(usage: &GuestUsage) -> bool {
     let tells = |balloon: &proto::status::Balloon| balloon.free.is_some();
     usage.qmp_status.as_deref() == Some("running") && usage.balloon.as_ref().is_some_and(tells)
@@ -188,7 +188,7 @@ fn give(left: u64, guests: &[Guest]) -> Vec<u64> {
     divide(left, &guests.iter().map(room).collect::<Vec<_>>())
 }
 
-/// Divides an amount by weights, and gives nobody more than he can take.
+/// Divides an amount by weights, and gives no guest more than it can take.
 fn divide(amount: u64, takers: &[(u64, f64)]) -> Vec<u64> {
     let mut parts = vec![0; takers.len()];
     let mut left = amount.min(takers.iter().map(|(most, _)| most).sum());

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Passwords are sealed in records and opened here only. The folder of the files in between is
-//! root's alone, and whoever makes it removes it, also after a death.
+//! root's alone, and the task that makes it removes it, also after a crash.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl Records {
         entry.map(decode).transpose().map_err(unreadable)
     }
 
-    /// To be called by who has the guest claimed: nobody else writes this record.
+    /// To be called by the task that has claimed the guest: no other code writes this record.
     pub(crate) async fn note_seed(&self, vmid: VmId, seed: SeedRecord) -> Result<Revision, Error> {
         let value = Record::new(seed).encode().map_err(unreadable)?;
         Ok(self

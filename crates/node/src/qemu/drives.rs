@@ -220,7 +220,7 @@ pub(crate) fn is_label_of(label: &str, slot: DriveSlot) -> bool {
 }
 
 /// Opens an image with all that it is a layer on, and hands the descriptors to a QEMU that runs,
-/// under a label that tells what they are.
+/// under a label that names them.
 pub(crate) async fn pass(
     host: &SharedHost,
     qmp: &Qmp,

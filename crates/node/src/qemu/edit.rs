@@ -449,8 +449,8 @@ pub(crate) fn forget_suspension(guest: &mut GuestRecord) -> Option<SavedMemory> 
     Some(memory)
 }
 
-/// Puts another image, of this size, behind an option. The one that was there becomes unused, or nobody's where
-/// it is to be removed.
+/// Puts another image, of this size, behind an option. The one that was there becomes unused, or is freed
+/// if it is to be removed.
 pub(crate) fn replace_volume(
     guest: &mut GuestRecord,
     option: &str,

@@ -6,9 +6,9 @@
 //!   thaw_abandoned()   a mark on a guest that no task is at work on ─► thaw()
 //! ```
 //!
-//! **Whoever freezes holds the guest's object** (`tasks::guest_object`), as every task of a guest
+//! **A task that freezes holds the guest's object** (`tasks::guest_object`), as every task of a guest
 //! does, and thaws it in `act`'s end and in `undo`. A guest that is frozen and not held was left
-//! by somebody who died, and is thawed by the next agent. A freeze that a user asked for by the
+//! by an agent that died, and is thawed by the next one. A freeze that a user asked for by the
 //! API has no mark and is that user's to end.
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use crate::NodeContext;
 use crate::qemu::agent_turns::agent_option;
 use crate::tasks::guest_object;
 
-/// How often frozen guests are looked for that nobody thaws, in milliseconds.
+/// How often abandoned frozen guests are looked for, in milliseconds.
 const LOOK_MS: u64 = 1_000;
 
 /// And how long one is left alone that could not be thawed.
@@ -35,7 +35,7 @@ pub enum Freeze {
     Frozen { filesystems: u64 },
     /// No agent is configured, or its option says `freeze-fs=0`.
     NotWanted,
-    /// Why there is nobody to do it: the caller goes on, and tells.
+    /// Why no agent can do it: the caller goes on, and logs this.
     NoAgent(Error),
 }
 

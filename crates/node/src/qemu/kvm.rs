@@ -40,7 +40,7 @@ struct Proof {
 ///
 /// `/dev/kvm` proves nothing: there are hosts where it opens and every call on it succeeds, and
 /// a guest hangs all the same. So a probe guest (`guest::qemu::probe`) is run as guests are, once
-/// in each boot. A no is asked again when the agent starts: somebody may have mended it.
+/// in each boot. A no is asked again when the agent starts: it may have been fixed.
 pub struct Kvm {
     host: SharedHost,
     paths: Paths,

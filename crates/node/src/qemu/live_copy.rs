@@ -6,8 +6,8 @@
 //!                  copy-scsi0 ─► copy-file-scsi0    the target, opened for the job
 //! ```
 //!
-//! Job ids and names of nodes follow from task and disk, so that whoever comes after a death finds
-//! what there is.
+//! Job ids and names of nodes follow from task and disk, so that the next agent finds them after a
+//! crash.
 
 use std::time::Duration;
 

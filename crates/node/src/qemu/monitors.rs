@@ -10,7 +10,7 @@
 //!
 //! A socket of QEMU's serves one client at a time, so everything that talks to a guest shares this
 //! connection. A job of hours keeps it no busier than a question does: QEMU answers a job's start
-//! at once and tells the rest by events.
+//! at once and reports the rest by events.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -13,7 +13,7 @@ const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 /// The program that runs virtual machines.
 pub const QEMU: &str = "qemu-system-x86_64";
 
-/// What can be on a node, and how each tells its version.
+/// Programs of a node, and how to ask each for its version.
 pub const TOOLS: [(&str, &str, &[&str]); 5] = [
     ("qemu", QEMU, &["--version"]),
     ("lxc", "lxc-start", &["--version"]),

@@ -17,7 +17,7 @@ pub(super) trait Claims: Task<Node = NodeContext> {
     fn check(&self, guest: &GuestRecord) -> Result<(), Error>;
 }
 
-/// Refuses a guest that somebody has locked.
+/// Refuses a locked guest.
 pub(super) fn check_lock(guest: &GuestRecord, skip: bool) -> Result<(), Error> {
     match guest.config.text("lock") {
         Some(lock) if !skip => Err(Error::conflict(format!("VM is locked ({lock})"))),

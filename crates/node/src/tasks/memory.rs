@@ -27,7 +27,7 @@ use crate::{NodeContext, volumes};
 /// What the state of devices may take besides memory.
 const DEVICES_BYTES: u64 = 500 << 20;
 
-/// How often the migration is looked at, and how often its progress is told.
+/// How often the migration is looked at, and how often its progress is logged.
 const LOOK: Duration = Duration::from_millis(50);
 const TELL_EVERY: u32 = 20;
 
@@ -95,8 +95,7 @@ pub(super) async fn plan_memory(
     })
 }
 
-/// The storage that a guest's memory goes to where nobody says: as configured, or with the first
-/// disk.
+/// The default storage for a guest's memory: as configured, or that of the first disk.
 pub fn memory_storage(guest: &GuestRecord) -> Result<StorageId, Error> {
     let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
     if let Some(text) = guest.config.text("vmstatestorage") {

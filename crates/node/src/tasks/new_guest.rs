@@ -90,7 +90,7 @@ impl<T: NewGuest> Step<T> for Reserve {
     }
 }
 
-/// What a caller is told who wants an id that is taken.
+/// The error for an id that is taken.
 pub fn already_exists(vmid: VmId, taken: &GuestRecord) -> Error {
     let node = &taken.node;
     Error::conflict(format!(

@@ -10,7 +10,7 @@ use tasks::{Engine, Submission, Task, TaskContext, TaskState};
 use crate::NodeContext;
 use crate::guests::startup_order::{self, StartupOrder};
 
-/// How many guests of the same turn are worked on together, where nobody says.
+/// How many guests of the same turn are worked on together, by default.
 const WORKERS: usize = 4;
 
 /// Which guests.

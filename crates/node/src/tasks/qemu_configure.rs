@@ -151,8 +151,8 @@ impl Step<QemuConfigure> for Apply {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
-        // What the commit will make unwanted is written down before it: afterwards the record
-        // no longer tells.
+        // What the commit will make unwanted is written down before it: the record does not show
+        // it afterwards.
         let is_running = cx.node.running.is_running(task.vmid).await?;
         let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let names = cx.node.records.names_for(&task.edit).await?;
@@ -252,8 +252,8 @@ async fn change(cx: &Cx, task: &QemuConfigure, option: &str) -> Result<Outcome, 
     match Changer::open(&cx.node, task.vmid, guest.config).await? {
         Some(mut changer) => changer.change(option, &change).await,
         None => {
-            // It has ended: there is nothing left to wait for, and nobody knows of a tap that
-            // was made for a card that did not come.
+            // It has ended: there is nothing left to wait for, and no record shows a tap that was
+            // made for a card that did not come.
             if let Some(index) = option.strip_prefix("net").and_then(|n| n.parse().ok()) {
                 let tap = taps::name(task.vmid, index);
                 cx.node.host.remove_tap(&tap).await?;
@@ -273,7 +273,7 @@ impl Step<QemuConfigure> for Keep {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut QemuConfigure) -> Result<(), Error> {
-        // As with `apply`: afterwards the record no longer tells.
+        // As with `apply`: the record does not show it afterwards.
         let mut guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let names = cx.node.records.volume_names().await?;
         let unwanted = apply_taken(&mut guest, &task.taken, &names).unwanted;

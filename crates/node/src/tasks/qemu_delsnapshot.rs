@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What was deleted does not come back: broken off, the snapshot stays marked and can be deleted
-//! again, and nobody rolls back to it.
+//! again, and cannot be rolled back to.
 
 use async_trait::async_trait;
 use guest::qemu::VmConfig;
@@ -45,7 +45,7 @@ impl QemuDelsnapshot {
         }
     }
 
-    /// With `force`, what went wrong is told and passed over.
+    /// With `force`, errors are logged and ignored.
     async fn tolerate(&self, cx: &Cx, result: Result<(), Error>) -> Result<(), Error> {
         match result {
             Err(error) if self.force => {

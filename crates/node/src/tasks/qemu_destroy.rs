@@ -158,7 +158,7 @@ impl Step<QemuDestroy> for RemoveVolumes {
     }
 }
 
-/// Nobody keeps a right on a number that another guest may get.
+/// No right stays on a number that another guest may get.
 struct RemoveRights;
 
 #[async_trait]

@@ -261,7 +261,7 @@ async fn choose_name(
     Ok(storage.choose_image_name(owner, format, &[]).await?)
 }
 
-/// The drive that a running guest has the disk in; none where nobody has it open.
+/// The drive that a running guest has the disk in; none if no guest has it open.
 async fn live_slot(cx: &Cx, task: &QemuMoveDisk) -> Result<Option<DriveSlot>, Error> {
     let Ok(slot) = task.disk.parse::<DriveSlot>() else {
         return Ok(None);

@@ -256,7 +256,7 @@ fn movable(guest: &GuestRecord, disk: &str, names: &VolumeNames) -> Result<Volum
     Ok(volume)
 }
 
-/// A name that tells the new owner; that of a linked clone stays below its base.
+/// A name that contains the new owner; that of a linked clone stays below its base.
 async fn choose_name(storage: &dyn Storage, from: &VolumeId, owner: VmId) -> Result<String, Error> {
     if let Some(base) = storage.config().parse(from.name())?.base {
         let clones = linked_clones_of(storage, from)?;

@@ -30,7 +30,7 @@ pub struct QemuRollback {
     disks: Vec<Disk>,
     #[serde(default)]
     memory: Option<SavedMemory>,
-    /// Volumes that nobody has a use for afterwards, found by `apply`.
+    /// Volumes that are unused afterwards, found by `apply`.
     #[serde(default)]
     unwanted: Vec<VolumeId>,
 }

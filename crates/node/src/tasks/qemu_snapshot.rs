@@ -290,7 +290,7 @@ impl Step<QemuSnapshot> for Publish {
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
-        // A commit whose answer was lost, and of which nobody could tell for a time.
+        // A commit whose answer was lost and whose result was unknown for a time.
         let guest = cx.node.records.qemu(task.vmid).await?.record.data;
         let parent = guest
             .snapshots

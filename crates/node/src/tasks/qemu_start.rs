@@ -196,8 +196,8 @@ impl Seeds for QemuStart {
 type Cx = TaskContext<NodeContext>;
 
 /// Makes pending changes the configuration. They stay so if the start fails: the guest does not
-/// run, and then nothing is pending. That a snapshot's memory fits the disks is unsaid for as long
-/// as nobody knows whether the guest will execute.
+/// run, and then nothing is pending. The mark that a snapshot's memory fits the disks is removed
+/// until it is known whether the guest executes.
 struct ApplyPending;
 
 #[async_trait]
@@ -213,7 +213,7 @@ impl Step<QemuStart> for ApplyPending {
         }
         let mut guest = cx.node.records.qemu(vmid).await?.record.data;
         if task.snapshot.is_some() && task.snapshot != guest.wakes_at {
-            // Somebody else started it first: its disks have changed since.
+            // Another task started it first: its disks have changed since.
             let text = format!("VM {vmid} is not as it was at the snapshot any more");
             return Err(Error::conflict(text));
         }
@@ -698,7 +698,7 @@ impl Step<QemuStart> for ForgetMemory {
     }
 }
 
-/// How often a guest tells of its memory.
+/// How often a guest reports its memory.
 const MEMORY_POLL_S: u64 = 2;
 
 /// Has the guest tell of its memory, and make do with what is configured.
@@ -733,7 +733,7 @@ const READY_PAUSE_MS: u64 = 5;
 /// After how many attempts to connect the process itself is looked at.
 const ATTEMPTS_PER_LOOK: u32 = 4;
 
-/// Connects as soon as QEMU listens. A process that has ended tells why in its log.
+/// Connects as soon as QEMU listens. A process that has ended says why in its log.
 async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu::Qmp, Error> {
     let deadline = cx.clock.monotonic() + Duration::from_secs(timeout_s);
     let socket = task.runtime(cx).control();

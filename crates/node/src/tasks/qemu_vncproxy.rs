@@ -35,7 +35,7 @@ impl Task for QemuVncproxy {
         }
     }
 
-    /// Consoles keep nobody from working on the guest.
+    /// Consoles keep no task from working on the guest.
     fn object(&self) -> Option<String> {
         None
     }

@@ -75,8 +75,8 @@ impl NodeContext {
     }
 }
 
-/// Removes a volume that its guest has no use for any more; one that somebody else has a use for
-/// stays, with a word in the log.
+/// Removes a volume that its guest has no use for any more; one that another guest uses
+/// stays, with a line in the log.
 pub(super) async fn free_unwanted(
     cx: &TaskContext<NodeContext>,
     volume: &VolumeId,

@@ -140,7 +140,7 @@ fn full(task: &VolumeDownload) -> Error {
     Error::unavailable(format!("no space left on storage '{storage}'"))
 }
 
-/// Writes all that comes, and tells how far it is; more than `room` bytes are too much.
+/// Writes the body, and logs the progress; more than `room` bytes are too much.
 async fn write(
     cx: &Cx,
     task: &VolumeDownload,

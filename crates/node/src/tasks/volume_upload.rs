@@ -15,7 +15,7 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 use super::volume_arrive::{Arrives, Arriving, Clear, Place, Verify};
 use crate::NodeContext;
 
-/// How long whoever wrote the file may take to close it.
+/// How long the process that wrote the file may take to close it.
 const CLOSE_TIMEOUT_S: u64 = 30;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -244,7 +244,7 @@ fn arguments(source: &Source, target: &Opened, bytes_per_s: u64) -> Vec<String> 
         arguments.extend(["-r".to_owned(), bytes_per_s.to_string()]);
     }
     if let Some(snapshot) = &source.snapshot {
-        // What a snapshot shows stays as it is, whoever has the image open.
+        // The content of a snapshot does not change, even while the image is open.
         let name = format!("snapshot.name={snapshot}");
         arguments.extend(["-U".to_owned(), "-l".to_owned(), name]);
     }

@@ -78,7 +78,7 @@ pub async fn host() -> FakeHost {
     host
 }
 
-/// A program that does what it is told and says nothing.
+/// A program that succeeds and prints nothing.
 pub fn silent(_: &mut Disk, _: &Command) -> Output {
     Output {
         code: Some(0),

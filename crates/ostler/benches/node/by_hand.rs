@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// How often is looked, where nothing tells.
+/// How often to look where there is no event.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// A guest of `DISK` alone, which ends with this value.

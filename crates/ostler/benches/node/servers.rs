@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 pub(crate) const PLAIN: &str = "serve-plain";
 pub(crate) const BARE: &str = "serve-bare";
 
-/// As `ostler run` tells its roles.
+/// As `ostler run` sets it for its roles.
 const SMALL_HEAP: [(&str, &str); 3] = [
     ("MALLOC_ARENA_MAX", "1"),
     ("MALLOC_MMAP_THRESHOLD_", "65536"),

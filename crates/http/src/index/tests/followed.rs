@@ -34,7 +34,7 @@ fn by_id(rows: &Value) -> BTreeMap<String, Value> {
 }
 
 impl Follower {
-    /// Takes what there is; answers it.
+    /// Takes the messages that have arrived; answers them.
     fn look(&mut self, fixture: &Fixture, who: &Identity) -> Value {
         let changes = fixture.index.changes(who, self.seen.as_ref()).unwrap();
         let (head, rows, tail) = changes.text();
@@ -70,7 +70,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
     #[test]
     fn a_follower_has_what_the_list_shows(
-        // What happens, who looks then (or nobody), and whether on a new connection.
+        // What happens, who looks then (or no caller), and whether on a new connection.
         steps in prop::collection::vec((event(), 0..6_usize, any::<bool>()), 1..80),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

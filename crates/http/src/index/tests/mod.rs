@@ -164,7 +164,7 @@ async fn cluster_resources() {
     let mut fixture = Fixture::new();
     fixture.put_guest(100, "vm100").await;
     fixture.catch_up().await;
-    // Nobody has said yet how the guest is.
+    // The status of the guest was not reported yet.
     let rows = fixture.root("cluster_resources", json!({"type": "vm"}));
     let bare = json!([{"id": "qemu/100", "vmid": 100, "type": "qemu", "node": "pve1",
                        "status": "unknown"}]);

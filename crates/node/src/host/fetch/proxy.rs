@@ -57,7 +57,7 @@ pub(super) async fn tunnel(stream: &mut TcpStream, target: &str, proxy: &Uri) ->
     )))
 }
 
-/// What a proxy is told of the user in its address.
+/// The credentials for a proxy, from the user in its address.
 pub(super) fn authorization(proxy: &Uri) -> Option<String> {
     let (user, _) = proxy.authority()?.as_str().rsplit_once('@')?;
     let user = percent_encoding::percent_decode_str(user).collect::<Vec<u8>>();

@@ -87,7 +87,7 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// As far as the lists here know. Those who ask at a time wait for one answer.
+    /// As far as the lists here know. Concurrent callers wait for one answer.
     pub async fn get(&self, host: &SharedHost) -> Result<Vec<Package>, Error> {
         let mut known = self.known.lock().await;
         let mut changed = Vec::new();

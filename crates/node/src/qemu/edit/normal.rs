@@ -28,7 +28,7 @@ impl Edit {
         }
     }
 
-    /// More than this the kernel takes for nobody.
+    /// The kernel accepts no more than this.
     fn normalize_cpu_units(&mut self) {
         let units = self.set.get_mut("cpuunits");
         if let Some(units) = units.filter(|units| units.as_i64() > Some(CPU_UNITS_MAX)) {

@@ -8,9 +8,9 @@
 //!          QEMU over QMP · taps · the run file
 //! ```
 //!
-//! **Invariant:** whoever is cut off anywhere begins again and finds out. A device that is in
+//! **Invariant:** a task that is cut off anywhere begins again and finds out. A device that is in
 //! QEMU and not in the run file is the new one, because an old one's going is written down
-//! before anything takes its place; which volume is behind a drive is told by the name that its
+//! before anything takes its place; which volume is behind a drive follows from the name that its
 //! descriptor was passed under.
 
 mod cpu_memory;
@@ -285,7 +285,7 @@ impl<'a> Changer<'a> {
     }
 }
 
-/// Waits until QEMU tells that the guest has let go of a device. A lost connection ends the wait
+/// Waits until QEMU reports that the guest has released a device. A lost connection ends the wait
 /// only with the deadline: the next question to QEMU says what is wrong.
 async fn deleted(events: &mut Events, device: &str) {
     while let Ok(event) = events.next_named("DEVICE_DELETED").await {

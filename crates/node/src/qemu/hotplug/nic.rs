@@ -12,7 +12,7 @@ use sys::TapOptions;
 use super::{Changer, Outcome, Trouble};
 use crate::guests::taps;
 
-/// A card that is plugged has no boot program: nobody boots from it now, and QEMU takes no other
+/// A card that is plugged has no boot program: no guest boots from it now, and QEMU takes no other
 /// way to say so than an empty name.
 fn without_rom(device: &Device) -> Device {
     let mut device = device.clone();
