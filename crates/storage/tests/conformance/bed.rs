@@ -15,6 +15,8 @@ pub(crate) struct Bed {
     pub(crate) config: StorageConfig,
     /// The format of images that can have snapshots.
     pub(crate) format: BlockFormat,
+    /// Its calls take long: a method's calls are broken in one way each.
+    pub(crate) is_slow: bool,
     host: SharedHost,
     scopes: String,
     _folder: Option<tempfile::TempDir>,
@@ -52,7 +54,9 @@ impl Bed {
             thinpool: thinpool.to_owned(),
         });
         let config = StorageConfig::new(id("case"), spec, vec![ContentType::Images]);
-        Self::new(case, config, BlockFormat::Raw)
+        let mut bed = Self::new(case, config, BlockFormat::Raw);
+        bed.is_slow = true;
+        bed
     }
 
     fn new(case: &str, config: StorageConfig, format: BlockFormat) -> Self {
@@ -64,6 +68,7 @@ impl Bed {
             faults,
             config,
             format,
+            is_slow: false,
             scopes,
             _folder: None,
         }
