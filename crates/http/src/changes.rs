@@ -66,14 +66,7 @@ pub(crate) async fn open(
     let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
     let upgrade =
         upgrade.ok_or_else(|| Refusal::text(400, "this connection cannot become a websocket"))?;
-    // The records are taken before the credential is verified: a change in between ends the stream.
-    let access = api.index.access();
-    let who = api
-        .client
-        .verify(credential, Some(client.address()))
-        .await?;
-    let missing = || Error::new(ErrorKind::Unauthenticated, "Authentication failed!");
-    let holder = access.holder(&who).ok_or_else(missing)?;
+    let (who, holder) = verified(api, credential, client).await?;
     let share = api.streams.take(&who)?;
     let since = params.get("since").and_then(|since| since.as_str());
     let since = since.and_then(|since| since.parse().ok());
@@ -93,6 +86,30 @@ pub(crate) async fn open(
         }
     });
     Ok(handshake.response())
+}
+
+/// The caller, and the records of its credential from before it was verified: a change in between
+/// ends the stream.
+async fn verified(
+    api: &Api,
+    credential: Credential,
+    client: &Client,
+) -> Result<(Identity, Holder), Error> {
+    let verify = || {
+        api.client
+            .verify(credential.clone(), Some(client.address()))
+    };
+    let access = api.index.access();
+    let who = verify().await?;
+    if let Some(holder) = access.holder(&who) {
+        return Ok((who, holder));
+    }
+    api.index.knows(&who).await;
+    let access = api.index.access();
+    let who = verify().await?;
+    let missing = || Error::new(ErrorKind::Unauthenticated, "Authentication failed!");
+    let holder = access.holder(&who).ok_or_else(missing)?;
+    Ok((who, holder))
 }
 
 struct Stream {

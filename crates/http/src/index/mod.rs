@@ -126,6 +126,13 @@ impl Index {
             .await;
     }
 
+    /// Waits until the records of a credential that the agent has verified are here, or gives up:
+    /// those of a user or token that was just made may still be on their way.
+    pub(crate) async fn knows(&self, who: &Identity) {
+        self.until_soon(|snapshot| snapshot.rights.access.holder(who).is_some())
+            .await;
+    }
+
     async fn until_soon(&self, holds: impl Fn(&Snapshot) -> bool) {
         if holds(&self.snapshot()) {
             return;
