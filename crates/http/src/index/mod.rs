@@ -119,11 +119,10 @@ impl Index {
             .await;
     }
 
-    /// Waits for the first snapshot, as right after the start, or gives up. Before it there are
-    /// no rights to be checked either, so no caller may be refused before this.
+    /// Waits for the first records and the first status of a node, as right after the start, or
+    /// gives up. Before them no rights and no node are known, so no caller may be refused.
     pub(crate) async fn begun(&self) {
-        self.until_soon(|snapshot| snapshot.revision.is_some())
-            .await;
+        self.until_soon(Snapshot::is_ready).await;
     }
 
     /// Waits until the records of a credential that the agent has verified are here, or gives up:

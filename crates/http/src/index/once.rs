@@ -5,6 +5,7 @@ use model::schema::Values;
 use proto::wire::{Answer, Client};
 use proto::{Identity, Row};
 
+use super::snapshot::Snapshot;
 use super::{Content, Index};
 
 impl Index {
@@ -13,13 +14,8 @@ impl Index {
     pub async fn load(&self, client: &Client) -> Result<(), Error> {
         tokio::select! {
             Err(error) = self.follow_once(client) => Err(error),
-            () = self.ready() => Ok(()),
+            () = self.until(Snapshot::is_ready) => Ok(()),
         }
-    }
-
-    async fn ready(&self) {
-        self.until(|snapshot| snapshot.revision.is_some() && !snapshot.nodes.is_empty())
-            .await;
     }
 
     /// Checks whether a caller may have a row's answer, and answers.

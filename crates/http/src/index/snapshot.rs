@@ -83,6 +83,11 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether records have arrived, and the status of a node.
+    pub(super) fn is_ready(&self) -> bool {
+        self.revision.is_some() && !self.nodes.is_empty()
+    }
+
     /// An error before there is a replica of the store.
     pub(super) fn complete(&self) -> Result<(), Error> {
         let missing = || Error::unavailable("the node agent has not been heard yet");
