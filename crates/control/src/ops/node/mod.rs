@@ -108,7 +108,7 @@ const PAIRS: &[Pair] = &[
 
 pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("volume_upload", volume_upload::open)];
 
-/// The only parameter of most operations below `/nodes/{node}`.
+/// For operations below `/nodes/{node}` that use the name of the node.
 #[derive(Deserialize)]
 struct OnNode {
     node: NodeName,
