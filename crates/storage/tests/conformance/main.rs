@@ -29,7 +29,7 @@ macro_rules! conforms {
             })*
         }
 
-        mod lvmthin {
+        mod lab_lvmthin {
             $(#[tokio::test]
             #[ignore = "needs the lab: ./x lab test"]
             async fn $case() {
