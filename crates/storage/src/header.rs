@@ -62,6 +62,16 @@ pub async fn header_of(
     }
 }
 
+/// The snapshots inside of a qcow2 image that is open, in the order of its table. The image may be
+/// in use.
+pub(crate) async fn snapshots_of(
+    host: &SharedHost,
+    file: &Arc<OwnedFd>,
+    path: &Path,
+) -> Result<Vec<String>, SysError> {
+    Image { host, file, path }.qcow2_snapshots().await
+}
+
 /// The beginning of a qcow2 header, version 2; version 3 has features after it.
 const QCOW2_BYTES: usize = 72;
 const QCOW2_MAGIC: &[u8] = b"QFI\xfb";
@@ -69,6 +79,14 @@ const QCOW2_MAGIC: &[u8] = b"QFI\xfb";
 const BACKING_BYTES_MAX: u32 = 1023;
 /// The feature that says that data is in another file.
 const EXTERNAL_DATA: u64 = 1 << 2;
+
+/// QEMU makes no table of more or larger ones.
+const SNAPSHOTS_MAX: u64 = 65_536;
+const SNAPSHOT_TABLE_BYTES_MAX: u64 = 64 << 20;
+/// The fixed part of a snapshot's row.
+const SNAPSHOT_BYTES: usize = 40;
+/// As much of the table as is read at once.
+const SNAPSHOTS_READ_BYTES: usize = 64 << 10;
 
 const SECTOR: u64 = 512;
 const VMDK_BYTES: usize = 512;
@@ -109,11 +127,16 @@ impl Image<'_> {
         count.checked_mul(SECTOR).ok_or_else(too_large)
     }
 
-    async fn qcow2(&self) -> Result<ImageHeader, SysError> {
+    async fn qcow2_head(&self) -> Result<Vec<u8>, SysError> {
         let head = self.at(0, QCOW2_BYTES + 8).await?;
         if head.len() < QCOW2_BYTES || !head.starts_with(QCOW2_MAGIC) {
             return Err(self.wrong("it is no qcow2 image"));
         }
+        Ok(head)
+    }
+
+    async fn qcow2(&self) -> Result<ImageHeader, SysError> {
+        let head = self.qcow2_head().await?;
         let word = |at: usize| big::<4>(&head, at) as u32;
         let long = |at: usize| big::<8>(&head, at);
         let features = match word(4) {
@@ -137,6 +160,38 @@ impl Image<'_> {
             backing,
             has_data_elsewhere: features & EXTERNAL_DATA != 0,
         })
+    }
+
+    /// A row of the table is its fixed part, extra data, an id and a name, and begins at a multiple
+    /// of eight bytes.
+    async fn qcow2_snapshots(&self) -> Result<Vec<String>, SysError> {
+        let head = self.qcow2_head().await?;
+        let (count, table) = (big::<4>(&head, 60), big::<8>(&head, 64));
+        if count > SNAPSHOTS_MAX {
+            return Err(self.wrong("it has too many snapshots"));
+        }
+        let mut names = Vec::new();
+        let (mut window, mut window_at, mut row_at) = (Vec::new(), 0, 0_u64);
+        for _ in 0..count {
+            let mut row = rest(&window, row_at - window_at);
+            if row_bytes(row).is_none_or(|bytes| bytes > row.len()) {
+                let from = table.saturating_add(row_at);
+                window = self.at(from, SNAPSHOTS_READ_BYTES).await?;
+                window_at = row_at;
+                row = &window;
+            }
+            let bytes = row_bytes(row).filter(|bytes| *bytes <= row.len());
+            let Some(bytes) = bytes else {
+                return Err(self.wrong("its table of snapshots is cut off"));
+            };
+            let name = &row[bytes - big::<2>(row, 14) as usize..bytes];
+            names.push(String::from_utf8_lossy(name).into_owned());
+            row_at += (bytes as u64).next_multiple_of(8);
+            if row_at > SNAPSHOT_TABLE_BYTES_MAX {
+                return Err(self.wrong("its table of snapshots is too large"));
+            }
+        }
+        Ok(names)
     }
 
     async fn vmdk(&self) -> Result<ImageHeader, SysError> {
@@ -210,6 +265,16 @@ fn parent_in(text: &[u8]) -> Option<String> {
     Some(name.to_owned())
 }
 
+/// How long the first snapshot's row is, without what fills it up.
+fn row_bytes(rows: &[u8]) -> Option<usize> {
+    let variable = big::<4>(rows, 36) + big::<2>(rows, 12) + big::<2>(rows, 14);
+    (rows.len() >= SNAPSHOT_BYTES).then_some(SNAPSHOT_BYTES + variable as usize)
+}
+
+fn rest(bytes: &[u8], from: u64) -> &[u8] {
+    bytes.get(from as usize..).unwrap_or_default()
+}
+
 fn big<const N: usize>(bytes: &[u8], at: usize) -> u64 {
     let field = bytes.get(at..at + N).unwrap_or_default();
     field
@@ -273,6 +338,63 @@ mod tests {
                 .unwrap()
                 .is_whole()
         );
+    }
+
+    /// A row of a table of snapshots.
+    fn snapshot(name: &str, extra: usize) -> Vec<u8> {
+        let mut row = vec![0; 12];
+        row.extend(1_u16.to_be_bytes());
+        row.extend((name.len() as u16).to_be_bytes());
+        row.resize(36, 0);
+        row.extend((extra as u32).to_be_bytes());
+        row.resize(40 + extra, 7);
+        row.extend(b"1");
+        row.extend(name.as_bytes());
+        row.resize(row.len().next_multiple_of(8), 0);
+        row
+    }
+
+    async fn names(count: u32, rows: &[u8]) -> Result<Vec<String>, String> {
+        let host: SharedHost = Arc::new(FakeHost::new(Faults::default()));
+        let path = Path::new("/x");
+        let mut content = qcow2(3, 0, b"");
+        content[60..64].copy_from_slice(&count.to_be_bytes());
+        content[64..72].copy_from_slice(&512_u64.to_be_bytes());
+        content.resize(512, 0);
+        content.extend(rows);
+        host.write(path, &content, 0o600).await.unwrap();
+        let file = host.open_image(path, false, false).await.unwrap();
+        let read = snapshots_of(&host, &file, path).await;
+        read.map_err(|error| model::Error::chain(&error))
+    }
+
+    #[tokio::test]
+    async fn a_table_of_snapshots_is_read_whole() {
+        assert_eq!(names(0, b"").await.unwrap(), [""; 0]);
+        // More than one read takes, so that a row lies across two.
+        let many: Vec<String> = (0..2_000).map(|i| format!("before-{i}")).collect();
+        let rows: Vec<u8> = many.iter().flat_map(|name| snapshot(name, 24)).collect();
+        assert!(rows.len() > 2 * SNAPSHOTS_READ_BYTES);
+        assert_eq!(names(2_000, &rows).await.unwrap(), many);
+        let mixed = [snapshot("old", 0), snapshot("new x", 24)].concat();
+        assert_eq!(names(2, &mixed).await.unwrap(), ["old", "new x"]);
+    }
+
+    #[tokio::test]
+    async fn a_forged_table_of_snapshots_is_refused() {
+        let row = snapshot("one", 16);
+        for (count, rows, why) in [
+            (u32::MAX, &row[..], "too many"),
+            (2, &row, "cut off"),
+            (1, &row[..50], "cut off"),
+            (1, b"", "cut off"),
+        ] {
+            let error = names(count, rows).await.unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        let mut endless = row.clone();
+        endless[36..40].copy_from_slice(&u32::MAX.to_be_bytes());
+        assert!(names(1, &endless).await.unwrap_err().contains("cut off"));
     }
 
     #[tokio::test]

@@ -174,22 +174,6 @@ pub(crate) enum SnapshotAction {
     Delete,
 }
 
-/// The snapshots inside of a qcow2 image, oldest first. The image may be in use.
-pub(crate) async fn snapshots(
-    host: &SharedHost,
-    image: &BlockSpec,
-) -> Result<Vec<String>, SysError> {
-    let image = Opened::open(host, image, false).await?;
-    let args = ["info", "-U", "--output=json", &image.filename()];
-    let args = args.map(str::to_owned).to_vec();
-    let printed = run(host, args, image.inside(Fence::new(None)), 60).await?;
-    let info: serde_json::Value = serde_json::from_slice(&printed).unwrap_or_default();
-    let rows = info["snapshots"].as_array().into_iter().flatten();
-    Ok(rows
-        .filter_map(|row| row["name"].as_str().map(str::to_owned))
-        .collect())
-}
-
 /// The image must not be in use. Deleting what a guest has overwritten since takes a while.
 pub(crate) async fn snapshot(
     host: &SharedHost,

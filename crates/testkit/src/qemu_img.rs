@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sys::{Command, Output};
 
 use crate::host::Disk;
@@ -48,7 +48,26 @@ fn put(disk: &mut Disk, path: &Path, size: u64, backing: Option<&str>) -> Option
     disk.put(path, content, size).ok().map(|()| String::new())
 }
 
-/// `create`, `resize`, `info`, `convert` and `snapshot`, as far as the storage drivers use them.
+/// Writes the table of an image's snapshots anew, at the end of its content.
+fn write_table(disk: &mut Disk, image: &Path) -> Option<()> {
+    let (mut content, size) = (disk.content(image)?, disk.size(image)?);
+    let backing_bytes = u32::from_be_bytes(content[16..20].try_into().ok()?);
+    content.resize((80 + backing_bytes as usize).next_multiple_of(8), 0);
+    let names = disk.beside(&format!("{}@", image.display()));
+    let table = content.len() as u64;
+    content[60..64].copy_from_slice(&(names.len() as u32).to_be_bytes());
+    content[64..72].copy_from_slice(&table.to_be_bytes());
+    for name in names {
+        let mut row = vec![0; 40];
+        row[14..16].copy_from_slice(&(name.len() as u16).to_be_bytes());
+        row.extend(name.as_bytes());
+        row.resize(row.len().next_multiple_of(8), 0);
+        content.extend(row);
+    }
+    disk.put(image, content, size).ok()
+}
+
+/// `create`, `resize`, `convert` and `snapshot`, as far as the storage drivers use them.
 pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
     let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
     let done = match words[..] {
@@ -64,20 +83,16 @@ pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
             .parse()
             .ok()
             .and_then(|size| put(disk, &file(image), size, None)),
-        ["info", .., image] => disk.size(&file(image)).map(|size| {
-            let names = disk.beside(&format!("{}@", file(image).display()));
-            let snapshots: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
-            json!({"virtual-size": size, "snapshots": snapshots}).to_string()
-        }),
         ["snapshot", action, name, image] => {
-            let snapshot = format!("{}@{name}", file(image).display());
+            let image = file(image);
+            let snapshot = format!("{}@{name}", image.display());
             let snapshot = Path::new(&snapshot);
             let done = match action {
                 "-c" => disk.put(snapshot, Vec::new(), 0).is_ok(),
                 "-a" => disk.size(snapshot).is_some(),
                 _ => disk.take_away(snapshot),
             };
-            done.then(String::new)
+            (done && write_table(disk, &image).is_some()).then(String::new)
         }
         ["convert", .., from, to]
             if disk.size(&file(from)).is_some() && disk.size(&file(to)).is_some() =>

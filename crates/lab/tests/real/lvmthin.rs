@@ -93,8 +93,9 @@ fn thin_volumes_conform_to_what_storages_promise() {
     let _disk = pool(&lab, node);
     node.deliver(&[&tests], "/opt").unwrap();
     let name = tests.file_name().unwrap().to_string_lossy();
-    let suite =
-        format!("OSTLER_LVM_THIN=pve/data /opt/{name} lab_lvmthin:: --ignored --test-threads=1 2>&1");
+    let suite = format!(
+        "OSTLER_LVM_THIN=pve/data /opt/{name} lab_lvmthin:: --ignored --test-threads=1 2>&1"
+    );
     let output = node.run_within(SUITE, &suite).unwrap();
     let text = output.text().replace('\n', "\n    | ");
     assert!(output.success(), "{text}");

@@ -18,7 +18,7 @@ use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{QemuSnapshot, QemuStart};
 use node::{Edit, NodeContext, NodeOptions, Paths, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
-use sys::{Command, Files, Links, Output};
+use sys::{Command, Files, Links, Output, Processes};
 use tasks::{Engine, EngineOptions, Submission, Task};
 use testkit::fault_sweep::{Scene, Swept, exit_status, sweep_faults};
 use testkit::{
@@ -375,11 +375,10 @@ pub async fn layered<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
 /// it for both, since fake programs know nothing of each other.
 pub async fn with_snapshot<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
     let node = layered(snapshot, runs).await.done().await;
-    let of_image = format!("{IMAGE}@s1");
-    node.host
-        .write(Path::new(&of_image), b"", 0o644)
-        .await
-        .unwrap();
+    // The fake QEMU keeps the snapshots of its images to itself.
+    let snapshot = Command::new("qemu-img").args(["snapshot", "-c", "s1", IMAGE]);
+    let made = node.host.run(snapshot).await.unwrap();
+    made.checked("qemu-img").unwrap();
     node.then(make)
 }
 

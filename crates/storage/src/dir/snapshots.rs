@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSpec};
 
 use super::Dir;
+use crate::header::snapshots_of;
 use crate::{
     AttachMode, Attacher, Opened, SnapshotMaker, SnapshotSpec, Snapshots, Storage, StorageError,
     image,
@@ -22,9 +23,16 @@ impl Snapshots for Dir {
     }
 
     async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError> {
-        image::snapshots(&self.host, &self.image(name)?)
-            .await
-            .map_err(|source| self.failed(source))
+        let (location, format) = self.locate_image(name)?;
+        if format != BlockFormat::Qcow2 {
+            return Ok(Vec::new());
+        }
+        let path = self.path_of(&location);
+        let read = async {
+            let file = self.host.open_image(&path, false, false).await?;
+            snapshots_of(&self.host, &file, &path).await
+        };
+        read.await.map_err(|source| self.failed(source))
     }
 
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {

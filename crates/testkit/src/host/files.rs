@@ -318,7 +318,7 @@ impl Files for FakeHost {
             (disk.read(path)?, disk.size(path).unwrap_or_default())
         };
         let file = File::from(filled(path, &content)?);
-        let sized = file.set_len(size);
+        let sized = file.set_len(size.max(content.len() as u64));
         sized.map_err(|source| SysError::io("open", path, source))?;
         call.end(Arc::new(OwnedFd::from(file))).await
     }
