@@ -16,6 +16,7 @@
 
 mod check;
 pub mod conformance;
+pub mod conversion;
 mod error;
 mod expiry;
 mod history;

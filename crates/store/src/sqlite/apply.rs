@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
 use super::failure::{Failure, Result};
-use super::schema::Head;
+use super::schema::{self, Head};
 use super::{Core, read};
 use crate::recent::{Logged, LoggedCommit};
 use crate::{Commit, Entry, Key, LeaseId, Precondition, Revision, StoreError, Write, limits};
@@ -18,9 +18,19 @@ pub(crate) enum Work {
     /// Answered with the revision.
     Commit(Commit),
     /// Answered with the new lease's number.
-    Grant { ttl: Duration },
+    Grant {
+        ttl: Duration,
+    },
     /// Ends a lease if it has expired, or in any case if it is revoked. Answered with the revision.
-    End { lease: LeaseId, revoked: bool },
+    End {
+        lease: LeaseId,
+        revoked: bool,
+    },
+    /// Refuses every later change but its undoing. Answered with the revision.
+    Seal {
+        by: String,
+    },
+    Unseal,
 }
 
 impl Work {
@@ -31,8 +41,8 @@ impl Work {
                 .writes
                 .iter()
                 .all(|w| matches!(w, Write::Delete { .. })),
-            Self::Grant { .. } => false,
-            Self::End { .. } => true,
+            Self::Grant { .. } | Self::Seal { .. } => false,
+            Self::End { .. } | Self::Unseal => true,
         }
     }
 
@@ -51,6 +61,7 @@ pub(crate) struct Draft {
     pub(crate) granted: Vec<(LeaseId, Duration)>,
     pub(crate) ended: Vec<LeaseId>,
     pub(crate) outcomes: Vec<std::result::Result<u64, StoreError>>,
+    pub(crate) sealed_by: Option<String>,
 }
 
 impl Draft {
@@ -58,6 +69,7 @@ impl Draft {
         Self {
             revision: head.revision,
             compacted: head.compacted,
+            sealed_by: head.sealed_by.clone(),
             ..Self::default()
         }
     }
@@ -68,6 +80,8 @@ impl Draft {
             Work::Commit(commit) => self.commit(core, sql, commit),
             Work::Grant { ttl } => self.grant(core, sql, *ttl),
             Work::End { lease, revoked } => self.end(core, sql, *lease, *revoked),
+            Work::Seal { by } => self.seal(sql, by),
+            Work::Unseal => self.unseal(sql),
         };
         self.outcomes.push(match done {
             Err(Failure::Refused(refusal)) => Err(refusal),
@@ -76,7 +90,34 @@ impl Draft {
         Ok(())
     }
 
+    fn check_seal(&self) -> Result<()> {
+        match &self.sealed_by {
+            None => Ok(()),
+            Some(by) => Err(sealed(by).into()),
+        }
+    }
+
+    /// Sealing a store that the same task has sealed is no error.
+    fn seal(&mut self, sql: &Connection, by: &str) -> Result<u64> {
+        if self.sealed_by.as_deref() != Some(by) {
+            self.check_seal()?;
+            schema::seal(sql, by)?;
+            self.sealed_by = Some(by.to_owned());
+        }
+        Ok(self.revision)
+    }
+
+    fn unseal(&mut self, sql: &Connection) -> Result<u64> {
+        if self.sealed_by.take().is_some() {
+            schema::unseal(sql)?;
+        }
+        Ok(self.revision)
+    }
+
     fn commit(&mut self, core: &Core, sql: &Connection, commit: &Commit) -> Result<u64> {
+        if !commit.writes.is_empty() {
+            self.check_seal()?;
+        }
         for (index, precondition) in commit.preconditions.iter().enumerate() {
             if !holds(sql, precondition)? {
                 return Err(StoreError::Conflict { index }.into());
@@ -136,6 +177,7 @@ impl Draft {
     }
 
     fn grant(&mut self, core: &Core, sql: &Connection, ttl: Duration) -> Result<u64> {
+        self.check_seal()?;
         let id = new_lease_id(core);
         let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         let mut insert = sql.prepare_cached("INSERT INTO lease (id, ttl_ms) VALUES (?1, ?2)")?;
@@ -145,6 +187,7 @@ impl Draft {
     }
 
     fn end(&mut self, core: &Core, sql: &Connection, id: LeaseId, revoked: bool) -> Result<u64> {
+        self.check_seal()?;
         if !core.leases().begin_end(id, revoked, core.clock.monotonic()) {
             return Ok(self.revision);
         }
@@ -190,6 +233,10 @@ impl Draft {
         update.execute((self.revision.cast_signed(), self.compacted.cast_signed()))?;
         Ok(())
     }
+}
+
+fn sealed(by: &str) -> StoreError {
+    StoreError::Unavailable(format!("it is being moved by {by}"))
 }
 
 fn holds(sql: &Connection, precondition: &Precondition) -> Result<bool> {

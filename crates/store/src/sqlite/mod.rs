@@ -194,6 +194,24 @@ impl SqliteStore {
     pub fn id(&self) -> &str {
         &self.id
     }
+
+    /// Refuses every change from now on, also after a restart, so that the content can be moved to
+    /// another store. `by` names the task that does so; another task's seal is `Unavailable`.
+    /// Returns the last revision. May be repeated.
+    pub async fn seal(&self, by: &str) -> Result<Revision, StoreError> {
+        let by = by.to_owned();
+        self.core.write(Work::Seal { by }).await.map(Revision)
+    }
+
+    /// Accepts changes again. May be repeated.
+    pub async fn unseal(&self) -> Result<(), StoreError> {
+        self.core.write(Work::Unseal).await.map(drop)
+    }
+
+    /// The task that sealed the store.
+    pub async fn sealed_by(&self) -> Result<Option<String>, StoreError> {
+        read::run(&self.core.jobs, |sql| Ok(Head::read(sql)?.sealed_by)).await
+    }
 }
 
 impl Drop for SqliteStore {

@@ -18,6 +18,8 @@ use crate::StoreError;
 const APPLICATION_ID: i32 = 0x4f53_544c;
 /// Rises with every change of the tables.
 const SCHEMA_VERSION: i32 = 1;
+/// Of a sealed store: a program that knows of no seals does not open it.
+const SEALED_VERSION: i32 = 2;
 
 pub(crate) const PAGE_BYTES: u64 = 4096;
 
@@ -56,21 +58,57 @@ pub(crate) struct Head {
     pub(crate) revision: u64,
     /// The oldest revision that can be listed.
     pub(crate) compacted: u64,
+    /// The task that sealed the store.
+    pub(crate) sealed_by: Option<String>,
 }
 
 impl Head {
     pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let sql = "SELECT id, revision, compacted FROM meta WHERE one = 1";
-        connection.prepare_cached(sql)?.query_row((), |row| {
-            let (revision, compacted): (i64, i64) = (row.get(1)?, row.get(2)?);
-            let (revision, compacted) = (revision.cast_unsigned(), compacted.cast_unsigned());
-            Ok(Self {
-                id: row.get(0)?,
-                revision,
-                compacted,
+        connection
+            .prepare_cached(sql)?
+            .query_row((), |row| {
+                let (revision, compacted): (i64, i64) = (row.get(1)?, row.get(2)?);
+                let (revision, compacted) = (revision.cast_unsigned(), compacted.cast_unsigned());
+                Ok(Self {
+                    id: row.get(0)?,
+                    revision,
+                    compacted,
+                    sealed_by: None,
+                })
             })
-        })
+            .and_then(|head| {
+                Ok(Self {
+                    sealed_by: sealed_by(connection)?,
+                    ..head
+                })
+            })
     }
+}
+
+fn sealed_by(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    if number(connection, "user_version")? != SEALED_VERSION {
+        return Ok(None);
+    }
+    let mut select = connection.prepare_cached("SELECT by FROM seal")?;
+    select.query_row((), |row| row.get(0)).map(Some)
+}
+
+/// Part of a transaction.
+pub(crate) fn seal(connection: &Connection, by: &str) -> rusqlite::Result<()> {
+    connection.execute_batch("CREATE TABLE seal (by TEXT NOT NULL) STRICT")?;
+    connection.execute("INSERT INTO seal VALUES (?1)", [by])?;
+    connection.pragma_update(None, "user_version", SEALED_VERSION)
+}
+
+/// Part of a transaction.
+pub(crate) fn unseal(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("DROP TABLE seal")?;
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)
+}
+
+fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
 /// Opens the connection that writes, creating the tables in an empty file.
@@ -118,17 +156,17 @@ pub(crate) fn connect_reader(path: &Path) -> Result<Connection> {
 
 /// True for an Ostler store, false for an empty file, else an error that says what the file is.
 fn recognise(connection: &Connection) -> Result<bool> {
-    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
-    let (application, version) = match (number("application_id"), number("user_version")) {
+    let read = |pragma| number(connection, pragma);
+    let (application, version) = match (read("application_id"), read("user_version")) {
         (Ok(application), Ok(version)) => (application, version),
         (Err(error), _) | (_, Err(error)) => return Err(unreadable(&error)),
     };
-    if application == APPLICATION_ID && version == SCHEMA_VERSION {
+    if application == APPLICATION_ID && [SCHEMA_VERSION, SEALED_VERSION].contains(&version) {
         return Ok(true);
     }
     if application == APPLICATION_ID {
         let text = format!(
-            "the store has format {version}, this program knows formats up to {SCHEMA_VERSION}"
+            "the store has format {version}, this program knows formats up to {SEALED_VERSION}"
         );
         return Err(StoreError::Unavailable(text).into());
     }

@@ -137,6 +137,7 @@ impl Writer {
         }
         self.head.revision = draft.revision;
         self.head.compacted = draft.compacted;
+        self.head.sealed_by.clone_from(&draft.sealed_by);
         Ok(self.core.publish(draft))
     }
 

@@ -1,0 +1,128 @@
+//! A store that can be replaced under its users.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::{
+    Changes, Commit, Entry, Key, LeaseId, Page, PageToken, Prefix, Read, Revision, SharedStore,
+    Store, StoreError, Watch,
+};
+
+/// Passes every call to the present store. After `replace`, watches of the old one end with
+/// `Moved`, and calls that were in progress there answer `Moved` if they failed: they must not be
+/// taken for an answer of the new store.
+pub struct SwitchStore {
+    present: watch::Sender<SharedStore>,
+}
+
+impl SwitchStore {
+    pub fn new(store: SharedStore) -> Self {
+        Self {
+            present: watch::Sender::new(store),
+        }
+    }
+
+    /// Replaces the store. The old one is dropped when its last call ends.
+    ///
+    /// Both must have the same content, and no change may be accepted by the old one any more.
+    pub fn replace(&self, store: SharedStore) {
+        self.present.send_replace(store);
+    }
+
+    fn present(&self) -> Called {
+        let mut changes = self.present.subscribe();
+        let store = changes.borrow_and_update().clone();
+        Called { store, changes }
+    }
+}
+
+/// The store that a call goes to.
+struct Called {
+    store: SharedStore,
+    changes: watch::Receiver<SharedStore>,
+}
+
+impl Called {
+    fn answer<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        answered(&self.changes, answer)
+    }
+}
+
+fn answered<T>(
+    changes: &watch::Receiver<SharedStore>,
+    answer: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match answer {
+        // Its outcome stays unknown.
+        Err(StoreError::Unknown(text)) => Err(StoreError::Unknown(text)),
+        Err(_) if changes.has_changed().is_ok_and(|changed| changed) => Err(StoreError::Moved),
+        answer => answer,
+    }
+}
+
+#[async_trait]
+impl Store for SwitchStore {
+    async fn get(&self, key: &Key, read: Read) -> Result<(Option<Entry>, Revision), StoreError> {
+        let called = self.present();
+        called.answer(called.store.get(key, read).await)
+    }
+
+    async fn list(
+        &self,
+        prefix: &Prefix,
+        from: Option<PageToken>,
+        read: Read,
+    ) -> Result<Page, StoreError> {
+        let called = self.present();
+        called.answer(called.store.list(prefix, from, read).await)
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Revision, StoreError> {
+        let called = self.present();
+        called.answer(called.store.commit(commit).await)
+    }
+
+    async fn watch(&self, prefix: &Prefix, after: Revision) -> Result<Box<dyn Watch>, StoreError> {
+        let called = self.present();
+        let watch = called.answer(called.store.watch(prefix, after).await)?;
+        let changes = called.changes;
+        Ok(Box::new(SwitchWatch { watch, changes }))
+    }
+
+    async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError> {
+        let called = self.present();
+        called.answer(called.store.grant(ttl).await)
+    }
+
+    async fn renew(&self, lease: LeaseId) -> Result<(), StoreError> {
+        let called = self.present();
+        called.answer(called.store.renew(lease).await)
+    }
+
+    async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError> {
+        let called = self.present();
+        called.answer(called.store.revoke(lease).await)
+    }
+}
+
+/// It does not keep a replaced store open.
+struct SwitchWatch {
+    watch: Box<dyn Watch>,
+    changes: watch::Receiver<SharedStore>,
+}
+
+#[async_trait]
+impl Watch for SwitchWatch {
+    async fn next(&mut self) -> Result<Changes, StoreError> {
+        tokio::select! {
+            biased;
+            changed = self.changes.changed() => Err(match changed {
+                Ok(()) => StoreError::Moved,
+                Err(_) => StoreError::Unavailable("the store was closed".to_owned()),
+            }),
+            next = self.watch.next() => answered(&self.changes, next),
+        }
+    }
+}
