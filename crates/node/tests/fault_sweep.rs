@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use model::VmId;
 use node::tasks::{
-    Chosen, NewSize, NodeStartall, NodeStopall, QemuCloudinitUpdate, QemuConfigure, QemuCreate,
-    QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop,
-    QemuSuspend, QemuVncproxy,
+    BulkShutdown, BulkStart, BulkSuspend, Chosen, NewSize, NodeStartall, NodeStopall,
+    QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize,
+    QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
 };
 use node::{Edit, registry};
 use scene::*;
@@ -175,6 +175,49 @@ async fn node_stopall() {
         or_as_before(node).await
     };
     sweep_all(move || Box::pin(scene()), 8).await;
+}
+
+#[tokio::test]
+async fn bulk_start() {
+    let make = |_| BulkStart {
+        chosen: Chosen::default(),
+        timeout_s: None,
+        failed: Vec::new(),
+    };
+    let scene = move || async move {
+        or_as_before(node_with(make, &[("startup", "order=1,up=2")]).await).await
+    };
+    sweep_all(move || Box::pin(scene()), 30).await;
+}
+
+#[tokio::test]
+async fn bulk_shutdown() {
+    let make = |_| BulkShutdown {
+        chosen: Chosen::default(),
+        timeout_s: 60,
+        force_stop: true,
+        failed: Vec::new(),
+    };
+    sweep_all(
+        move || Box::pin(async move { or_as_before(running(make).await).await }),
+        8,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn bulk_suspend() {
+    let make = |_| BulkSuspend {
+        chosen: Chosen::default(),
+        to_disk: false,
+        storage: None,
+        failed: Vec::new(),
+    };
+    sweep_all(
+        move || Box::pin(async move { or_as_before(running(make).await).await }),
+        5,
+    )
+    .await;
 }
 
 /// A start that fails may leave the medium made: it is what the configuration says.

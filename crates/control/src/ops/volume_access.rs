@@ -1,5 +1,7 @@
 //! Rights on volumes.
 
+use std::collections::BTreeSet;
+
 use auth::View;
 use model::{Error, Privilege, StorageId, VmId, VolumeId};
 use storage::{ContentType, VolumeName};
@@ -68,4 +70,18 @@ async fn is_known(op: &Op, volume: &VolumeId, owner: Option<VmId>) -> Result<boo
     };
     let guest = op.records.find(owner).await?;
     Ok(guest.is_some_and(|guest| node::volumes_of_guest(&guest.record.data).contains(volume)))
+}
+
+/// Refuses a caller without the right to allocate on each of these storages.
+pub(super) fn require_space(
+    op: &Op,
+    storages: impl Iterator<Item = StorageId>,
+) -> Result<(), Error> {
+    let access = op.context.authority.access();
+    let view = access.view(op.identity()?, op.context.authority.now());
+    for storage in storages.collect::<BTreeSet<_>>() {
+        let path = format!("/storage/{storage}");
+        view.require(&path, &[Privilege::DatastoreAllocateSpace])?;
+    }
+    Ok(())
 }

@@ -5,8 +5,10 @@ use proto::{Row, table};
 use serde_json::{Value, json};
 
 /// Directories whose entries are called `name` instead of `subdir`.
-const NAMED: [&str; 11] = [
+const NAMED: [&str; 13] = [
     "/cluster",
+    "/cluster/bulk-action",
+    "/cluster/bulk-action/guest",
     "/cluster/config",
     "/cluster/ha/status",
     "/nodes/{node}",

@@ -37,13 +37,11 @@ pub fn check_object(groups: &[&[Field]], given: &Values) -> Result<Values, Field
             None => {
                 errors.insert(name.clone(), UNKNOWN.to_owned());
             }
-            Some(field) => match check_named(field, name, value) {
+            Some(field) => match check_whole(field, name, value) {
                 Ok(typed) => {
                     values.insert(name.clone(), typed);
                 }
-                Err(reason) => {
-                    errors.insert(name.clone(), reason);
-                }
+                Err(reasons) => errors.extend(reasons),
             },
         }
     }
@@ -123,6 +121,32 @@ fn is_default(field: &Field, value: &Value) -> bool {
     }
 }
 
+/// Checks a value and converts it. An error of an item of a list is named `vms[0]`.
+fn check_whole(field: &Field, name: &str, given: &Value) -> Result<Value, FieldErrors> {
+    let value = check_named(field, name, given);
+    let value = value.map_err(|reason| FieldErrors::from([(name.to_owned(), reason)]))?;
+    let (Value::Array(items), Shape::Array(shape)) = (&value, field.inner) else {
+        return Ok(value);
+    };
+    let Some(kind) = shape.kind() else {
+        return Ok(value);
+    };
+    let field = Field { kind, ..*field };
+    let (mut typed, mut errors) = (Vec::new(), FieldErrors::new());
+    for (index, item) in items.iter().enumerate() {
+        match check_named(&field, name, item) {
+            Ok(item) => typed.push(item),
+            Err(reason) => {
+                errors.insert(format!("{name}[{index}]"), reason);
+            }
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(Value::Array(typed)),
+        false => Err(errors),
+    }
+}
+
 /// Checks one value and converts it.
 pub fn check_value(field: &Field, given: &Value) -> Result<Value, String> {
     check_named(field, field.name, given)
@@ -140,11 +164,6 @@ fn check_named(field: &Field, name: &str, given: &Value) -> Result<Value, String
     }
     match &value {
         Value::String(text) => check_text(field, name, text)?,
-        Value::Array(items) => {
-            for item in items.iter().filter_map(Value::as_str) {
-                check_text(field, name, item)?;
-            }
-        }
         Value::Number(number) => check_enumeration(field, &number.to_string())?,
         _ => {}
     }
@@ -210,23 +229,12 @@ fn typed(field: &Field, given: &Value) -> Result<Value, String> {
                 _ => Err(failed()),
             }
         }
-        (Kind::Array, Value::Array(items)) => {
-            Ok(items.iter().map(|item| element(field, item)).collect())
-        }
+        (Kind::Array, Value::Array(_)) => Ok(given.clone()),
         (Kind::Array, Value::String(_) | Value::Number(_)) => {
             Ok(Value::Array(vec![Value::String(plain(given))]))
         }
         (Kind::Object, Value::Object(_)) | (Kind::Null, Value::Null) => Ok(given.clone()),
         _ => Err(failed()),
-    }
-}
-
-/// An item of a list; text if it is a list of texts.
-fn element(field: &Field, item: &Value) -> Value {
-    match (field.inner, item) {
-        (Shape::Array(Shape::String), Value::Number(_)) => plain(item).into(),
-        (Shape::Array(Shape::String), Value::Bool(flag)) => u8::from(*flag).to_string().into(),
-        _ => item.clone(),
     }
 }
 

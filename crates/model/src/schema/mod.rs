@@ -128,6 +128,19 @@ pub enum Shape {
     Array(&'static Shape),
 }
 
+impl Shape {
+    /// The kind of a plain value; none for one with parts.
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Boolean => Some(Kind::Boolean),
+            Self::Integer => Some(Kind::Integer),
+            Self::Number => Some(Kind::Number),
+            Self::String => Some(Kind::String),
+            Self::Any | Self::Null | Self::Object { .. } | Self::Array(_) => None,
+        }
+    }
+}
+
 impl Field {
     const fn new(name: &'static str, kind: Kind) -> Self {
         Self {

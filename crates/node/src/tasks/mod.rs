@@ -1,6 +1,10 @@
 //! The tasks of a node, one file each, named as the operation that submits it.
 
 mod allocate;
+mod bulk;
+mod bulk_shutdown;
+mod bulk_start;
+mod bulk_suspend;
 mod claim;
 mod memory;
 mod new_guest;
@@ -42,6 +46,9 @@ use std::time::Duration;
 use model::VmId;
 use tasks::Registry;
 
+pub use bulk_shutdown::BulkShutdown;
+pub use bulk_start::BulkStart;
+pub use bulk_suspend::BulkSuspend;
 pub use claim::check_digest;
 pub use memory::memory_storage;
 pub use new_guest::already_exists;
@@ -81,6 +88,9 @@ pub fn registry() -> Registry<NodeContext> {
     Registry::default()
         .with::<NodeStartall>()
         .with::<NodeStopall>()
+        .with::<BulkShutdown>()
+        .with::<BulkStart>()
+        .with::<BulkSuspend>()
         .with::<QemuClone>()
         .with::<QemuCloudinitUpdate>()
         .with::<QemuConfigure>()

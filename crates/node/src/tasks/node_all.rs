@@ -23,11 +23,15 @@ pub struct Chosen {
 }
 
 impl Chosen {
+    pub fn includes(&self, vmid: VmId) -> bool {
+        self.vmids
+            .as_ref()
+            .is_none_or(|vmids| vmids.contains(&vmid))
+    }
+
     pub(super) async fn of(&self, node: &NodeContext) -> Result<Vec<StartupOrder>, Error> {
         let mut guests = startup_order::guests(node).await?;
-        if let Some(vmids) = &self.vmids {
-            guests.retain(|guest| vmids.contains(&guest.vmid));
-        }
+        guests.retain(|guest| self.includes(guest.vmid));
         Ok(guests)
     }
 

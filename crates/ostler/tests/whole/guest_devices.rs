@@ -209,6 +209,118 @@ fn args_and_scripts_are_refused_to_others() {
     });
 }
 
+/// The log of a task without its last line, and its result.
+async fn log_of(node: &TestNode, op: &str, params: Value) -> (Vec<String>, String) {
+    let upid = node.call(op, params).await.unwrap().data;
+    let status = node.ended(upid.as_str().unwrap()).await;
+    let params = json!({"node": "pve1", "upid": upid, "limit": 100});
+    let rows = node.call("task_log", params).await.unwrap().data;
+    let lines = rows.as_array().unwrap().iter();
+    let mut lines: Vec<String> = lines
+        .map(|row| row["t"].as_str().unwrap().to_owned())
+        .collect();
+    lines.pop();
+    (lines, status)
+}
+
+/// Three guests, of which the last one does not start: nothing has its disk.
+async fn node_with_three() -> TestNode {
+    TestNode::start(async |store| {
+        for (vmid, startup) in [(100, "order=2"), (101, "order=1"), (102, "order=2")] {
+            let mut options: Vec<(&str, Value)> = vec![
+                ("memory", "32".into()),
+                ("kvm", 0.into()),
+                ("vga", "none".into()),
+                ("startup", startup.into()),
+            ];
+            if vmid == 102 {
+                options.push(("scsi0", "local:102/vm-102-disk-0.raw,size=1M".into()));
+            }
+            put_guest(store, vmid, &options).await;
+        }
+    })
+    .await
+}
+
+fn ended(lines: &[&str], status: &str) -> (Vec<String>, String) {
+    let lines = lines.iter().map(|line| (*line).to_owned());
+    (lines.collect(), status.to_owned())
+}
+
+#[test]
+fn one_task_starts_and_suspends_many_guests() {
+    if left_out("guest_devices: bulk start") {
+        return;
+    }
+    with_bridge(async {
+        let node = node_with_three().await;
+        let none = log_of(&node, "bulk_start", json!({"vms": [999]})).await;
+        assert_eq!(none, ended(&["Starting guests: 999"], "OK"));
+
+        let (log, status) = log_of(&node, "bulk_start", json!({"max-workers": 1})).await;
+        let begin = ["Starting all guests", "Starting VM 101", "Starting VM 100"];
+        assert_eq!(log[..3], begin);
+        let failure = "WARN: Starting VM 102 failed: ";
+        assert!(log[4].starts_with(failure), "{log:?}");
+        assert_eq!(status, "Some guests failed to start: 102");
+
+        let some = json!({"vms": [102, 100]});
+        let lines = [
+            "Suspending guests: 102, 100",
+            "Suspending VM 100",
+            "WARN: Skipping VM 102, not running.",
+        ];
+        let suspended = log_of(&node, "bulk_suspend", some).await;
+        assert_eq!(suspended, ended(&lines, "WARNINGS: 1"));
+        assert_eq!(status_of(&node, 100).await, "paused");
+
+        let lines = [
+            "Starting guests: 100, 101",
+            "WARN: Skipping VM 101, already running.",
+            "Resuming VM 100",
+        ];
+        let resumed = log_of(&node, "bulk_start", json!({"vms": [100, 101]})).await;
+        assert_eq!(resumed, ended(&lines, "WARNINGS: 1"));
+        assert_eq!(status_of(&node, 100).await, "running");
+    });
+}
+
+#[test]
+fn one_task_shuts_down_many_guests() {
+    if left_out("guest_devices: bulk shutdown") {
+        return;
+    }
+    with_bridge(async {
+        let node = node_with_three().await;
+        let refused = node.call("bulk_shutdown", json!({"vms": ["abc"]})).await;
+        let reason = "type check ('integer') failed - got 'abc'";
+        assert_eq!(refused.unwrap_err().fields["vms[0]"], reason);
+        let (_, started) = log_of(&node, "bulk_start", json!({"vms": [100, 101]})).await;
+        assert_eq!(started, "OK");
+        // Nothing in them reacts to the button.
+        let stay = json!({"vms": [100], "timeout": 1, "force-stop": false});
+        let (log, status) = log_of(&node, "bulk_shutdown", stay).await;
+        let failure = "WARN: Shutting down VM 100 failed: ";
+        assert!(log[2].starts_with(failure), "{log:?}");
+        assert_eq!(status, "Some guests failed to shutdown 100");
+
+        let lines = [
+            "Shutting down all guests",
+            "Stopping VM 100 (timeout = 1 seconds)",
+            "WARN: Skipping VM 102, not running.",
+            "Stopping VM 101 (timeout = 1 seconds)",
+        ];
+        let all = json!({"timeout": 1, "maxworkers": 1});
+        let shut_down = log_of(&node, "bulk_shutdown", all).await;
+        assert_eq!(shut_down, ended(&lines, "WARNINGS: 1"));
+    });
+}
+
+/// The state that QEMU reports.
+async fn status_of(node: &TestNode, vmid: u32) -> Value {
+    status(node, vmid).await["qmpstatus"].clone()
+}
+
 /// The actions of a task on all guests, in order.
 async fn told(node: &TestNode, upid: &Value) -> Vec<String> {
     let params = json!({"node": "pve1", "upid": upid, "limit": 100});

@@ -1,6 +1,7 @@
 //! `/cluster`
 
 pub(super) mod backup;
+pub(super) mod bulk;
 pub(super) mod config;
 pub(super) mod ha;
 pub(super) mod jobs;

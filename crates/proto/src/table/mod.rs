@@ -35,6 +35,7 @@ const GROUPS: &[&[Row]] = &[
     node::storage::ROWS,
     cluster::ROWS,
     cluster::backup::ROWS,
+    cluster::bulk::ROWS,
     cluster::config::ROWS,
     cluster::ha::ROWS,
     cluster::jobs::ROWS,

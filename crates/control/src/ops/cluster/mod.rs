@@ -1,6 +1,7 @@
 //! `/cluster`
 
 mod backup;
+mod bulk;
 mod config;
 mod ha;
 mod jobs;
@@ -24,6 +25,7 @@ pub(in crate::ops) use log::{Line as LogLine, lines as log_lines};
 pub(super) const GROUPS: &[&[Pair]] = &[
     PAIRS,
     backup::PAIRS,
+    bulk::PAIRS,
     config::PAIRS,
     ha::PAIRS,
     jobs::PAIRS,

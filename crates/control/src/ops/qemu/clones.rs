@@ -1,26 +1,11 @@
 //! Code that clone, move_disk and template share.
 
-use std::collections::BTreeSet;
-
 use model::qemu::{Drive, DriveSlot};
-use model::{Error, GuestConfig, Privilege, StorageId};
+use model::{Error, GuestConfig, Privilege};
 use node::volumes_of;
 
 use crate::ops::Op;
-
-/// Refuses a caller without the right to allocate on each of these storages.
-pub(super) fn require_space(
-    op: &Op,
-    storages: impl Iterator<Item = StorageId>,
-) -> Result<(), Error> {
-    let access = op.context.authority.access();
-    let view = access.view(op.identity()?, op.context.authority.now());
-    for storage in storages.collect::<BTreeSet<_>>() {
-        let path = format!("/storage/{storage}");
-        view.require(&path, &[Privilege::DatastoreAllocateSpace])?;
-    }
-    Ok(())
-}
+use crate::ops::volume_access::require_space;
 
 /// Refuses a caller without the right to allocate on the storage of a disk.
 pub(super) fn require_space_beside(op: &Op, config: &GuestConfig, disk: &str) -> Result<(), Error> {

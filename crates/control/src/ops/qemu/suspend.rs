@@ -6,9 +6,9 @@ use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
-use super::clones::require_space;
 use super::power::tell;
 use crate::ops::Op;
+use crate::ops::volume_access::require_space;
 
 #[derive(Deserialize)]
 struct Suspend {

@@ -7,6 +7,7 @@ use crate::harness::namespace::with_bridge;
 const AREAS: &[&str] = &[
     "/cluster/backup",
     "/cluster/backup-info",
+    "/cluster/bulk-action",
     "/cluster/config",
     "/cluster/ha",
     "/cluster/jobs",
@@ -92,7 +93,7 @@ const READS: Series = Series {
                 &[494, 495, 1271, 1306, 1308],
                 "disks, hosts and certificates are this machine's own",
             ),
-            (&[737, 1292, 1333], "a directory names what is built"),
+            (&[737, 1292, 1333, 1582], "a directory names what is built"),
             (&[1298], "orders of certificates are not built"),
             (&[1316], "the updates are this machine's own"),
             (

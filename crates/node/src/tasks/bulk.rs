@@ -1,0 +1,127 @@
+//! What actions on many guests share.
+//!
+//! Their work is the tasks of the guests themselves. One that fails does not hold up the others; the
+//! task ends with an error that names the failed ones.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use model::{Error, VmId};
+use tasks::{Task, TaskContext, TaskState};
+
+use super::node_all::{Chosen, submit};
+use crate::NodeContext;
+use crate::guests::startup_order::{self, StartupOrder};
+
+type Cx = TaskContext<NodeContext>;
+
+/// An action, by the words of its log.
+pub(super) struct Action {
+    /// "Starting"
+    pub(super) doing: &'static str,
+    /// "start:"
+    pub(super) failed_to: &'static str,
+    pub(super) order: Order,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Startup,
+    Reverse,
+}
+
+impl Action {
+    /// Runs the action for each chosen guest, some at a time; guests of the next turn wait for all
+    /// of the one before. Returns the guests for which it failed.
+    pub(super) async fn on<F>(
+        &self,
+        cx: &Cx,
+        chosen: &Chosen,
+        act: impl Fn(StartupOrder) -> F,
+    ) -> Result<Vec<VmId>, Error>
+    where
+        F: Future<Output = Result<(), Error>>,
+    {
+        self.announce(cx, chosen).await;
+        let workers = chosen.workers(&cx.node).await?;
+        let mut turns = startup_order::groups(chosen.of(&cx.node).await?);
+        if self.order == Order::Reverse {
+            turns.reverse();
+        }
+        let mut failed = Vec::new();
+        for turn in turns {
+            let delay_s = turn.iter().map(|guest| guest.delay_s).max();
+            let act = &act;
+            let acting = stream::iter(turn).map(|guest| async move {
+                let vmid = guest.vmid;
+                (vmid, act(guest).await)
+            });
+            let mut acting = std::pin::pin!(acting.buffer_unordered(workers));
+            while let Some((vmid, ended)) = acting.next().await {
+                if let Err(error) = ended {
+                    let doing = self.doing;
+                    cx.warn(&format!("{doing} VM {vmid} failed: {error}")).await;
+                    failed.push(vmid);
+                }
+            }
+            if self.order == Order::Startup {
+                // Guests that others need are up before those begin.
+                let delay = Duration::from_secs(delay_s.unwrap_or(0));
+                cx.clock.sleep(delay).await;
+            }
+        }
+        Ok(failed)
+    }
+
+    /// The result of a task with these failures.
+    pub(super) fn verdict(&self, failed: &[VmId]) -> Result<(), Error> {
+        match failed {
+            [] => Ok(()),
+            _ => {
+                let text = format!("Some guests failed to {} {}", self.failed_to, list(failed));
+                Err(Error::conflict(text))
+            }
+        }
+    }
+
+    async fn announce(&self, cx: &Cx, chosen: &Chosen) {
+        let doing = self.doing;
+        let text = match &chosen.vmids {
+            None => format!("{doing} all guests"),
+            Some(vmids) => format!("{doing} guests: {}", list(vmids)),
+        };
+        cx.log(&text).await;
+    }
+}
+
+fn list(vmids: &[VmId]) -> String {
+    let vmids: Vec<String> = vmids.iter().map(VmId::to_string).collect();
+    vmids.join(", ")
+}
+
+/// Runs a guest's task to its end.
+pub(super) async fn run<T: Task<Node = NodeContext>>(
+    cx: &Cx,
+    vmid: VmId,
+    task: T,
+) -> Result<(), Error> {
+    let upid = submit(cx, vmid, task).await?;
+    match cx.engine()?.wait(&upid).await?.state {
+        TaskState::Ended { status, .. } if !is_success(&status) => Err(Error::conflict(status)),
+        _ => Ok(()),
+    }
+}
+
+fn is_success(status: &str) -> bool {
+    status == "OK" || status.starts_with("WARNINGS: ")
+}
+
+/// Skips a guest that does not run.
+pub(super) async fn is_skipped(cx: &Cx, vmid: VmId) -> Result<bool, Error> {
+    let is_running = cx.node.running.is_running(vmid).await?;
+    if !is_running {
+        cx.warn(&format!("Skipping VM {vmid}, not running.")).await;
+    }
+    Ok(!is_running)
+}
