@@ -155,6 +155,11 @@ impl PageBuilder {
         self.entries.len() >= limits::PAGE_ENTRIES || self.bytes >= limits::PAGE_BYTES
     }
 
+    /// The entries so far, and the bytes of their values.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.bytes)
+    }
+
     pub(crate) fn push(&mut self, entry: Entry) {
         self.bytes += entry.value.len();
         self.entries.push(entry);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   agent ──► dyn Store ──► sqlite   one machine: a file, no server
+//!                      ├──► etcd     a cluster: a few voters, all other nodes are clients
 //!                      └──► memory   tests and simulation
 //!   api   ◄── remote: a feed of what is not secret, from which it keeps a replica
 //! ```
@@ -18,6 +19,7 @@ mod check;
 pub mod conformance;
 pub mod conversion;
 mod error;
+pub mod etcd;
 mod expiry;
 mod history;
 mod key;
@@ -35,6 +37,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use error::StoreError;
+pub use etcd::{EtcdOptions, EtcdStore};
 pub use key::{Key, KeyError, Prefix};
 pub use memory::MemoryStore;
 pub use remote::{Feed, FeedError, FeedMessage, ReplicaFeed, Step, feed};
@@ -191,6 +194,12 @@ pub trait Watch: Send {
     /// Errors end the watch: `Compacted` (list again and watch from there; also for a consumer that
     /// fell too far behind), `Moved` (the backend was replaced: do the same), or `Unavailable`.
     async fn next(&mut self) -> Result<Changes, StoreError>;
+
+    /// How often the watch lost its server and resumed by itself. It missed nothing if the server
+    /// keeps its promises; a replica that wants to be sure compares itself with the store then.
+    fn resumed(&self) -> u64 {
+        0
+    }
 }
 
 /// A store. Every method may be called from any task at the same time; none blocks the thread.
@@ -228,7 +237,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Grants a lease. It ends *not before* `ttl` after it was granted or last renewed, by the
     /// backend's clock, and may end later (a restart gives every lease its full time again). Its
-    /// keys are deleted when it ends. `ttl` is at least one second.
+    /// keys are deleted when it ends, in one commit, or in several if they are more than a commit
+    /// may write. `ttl` is at least one second.
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError>;
 
     /// Renews a lease for its full time. `LeaseLost` when it has ended. May be repeated.

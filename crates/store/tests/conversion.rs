@@ -36,10 +36,10 @@ impl Backend for Moved {
     }
 }
 
-store::conformance_tests!(|| Moved {
+store::conformance_tests!(|| Some(Moved {
     clock: Arc::new(ManualClock::new()),
     base: 0,
-});
+}));
 
 fn key(text: impl Into<String>) -> Key {
     Key::new(text).unwrap()

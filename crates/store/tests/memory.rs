@@ -35,7 +35,7 @@ impl Backend for Memory {
     }
 }
 
-store::conformance_tests!(Memory::new);
+store::conformance_tests!(|| Some(Memory::new()));
 
 #[tokio::test]
 async fn a_watch_ends_with_its_store() {

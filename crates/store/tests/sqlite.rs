@@ -74,7 +74,7 @@ impl Backend for Sqlite {
     }
 }
 
-store::conformance_tests!(Sqlite::new);
+store::conformance_tests!(|| Some(Sqlite::new()));
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()
@@ -183,10 +183,10 @@ async fn a_newer_format_is_refused() {
     let backend = Sqlite::new();
     drop(backend.open_store());
     let file = rusqlite::Connection::open(backend.path()).unwrap();
-    file.pragma_update(None, "user_version", 2).unwrap();
+    file.pragma_update(None, "user_version", 3).unwrap();
     let refusal = backend.refusal();
     assert!(
-        refusal.contains("format 2, this program knows formats up to 1"),
+        refusal.contains("format 3, this program knows formats up to 2"),
         "{refusal}"
     );
 }

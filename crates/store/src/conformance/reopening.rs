@@ -12,11 +12,13 @@ pub async fn commits_survive_reopening(backend: &dyn Backend) {
         put(&*store, &format!("a/{number}"), "2").await;
     }
     delete(&*store, "a/7").await;
-    let before = all(&*store, &Prefix::all()).await;
+    let (entries, revision) = all(&*store, &Prefix::all()).await;
     let Some(store) = backend.reopen(store).await else {
         return;
     };
-    assert_eq!(all(&*store, &Prefix::all()).await, before);
+    let (again, now) = all(&*store, &Prefix::all()).await;
+    assert_eq!(again, entries);
+    assert!(now >= revision, "{now:?} after {revision:?}");
 }
 
 pub async fn revisions_continue_after_reopening(backend: &dyn Backend) {
@@ -43,30 +45,30 @@ pub async fn revisions_continue_after_reopening(backend: &dyn Backend) {
 /// It is unknown how long the store was closed, so a lease gets its full time again.
 pub async fn leases_start_afresh_after_reopening(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
-    let lease = done(store.grant(Duration::from_secs(10)).await);
+    let lease = done(store.grant(Duration::from_secs(6)).await);
     let bound = done(
         store
             .commit(Commit::new().put_leased(key("a"), "x", lease))
             .await,
     );
-    backend.pass(Duration::from_secs(8)).await;
+    backend.pass(Duration::from_secs(4)).await;
     let Some(store) = backend.reopen(store).await else {
         return;
     };
-    let short = done(store.grant(Duration::from_secs(2)).await);
+    let short = done(store.grant(Duration::from_secs(1)).await);
     done(
         store
             .commit(Commit::new().put_leased(key("short"), "x", short))
             .await,
     );
     let mut watch = done(store.watch(&Prefix::all(), bound).await);
-    backend.pass(Duration::from_secs(8)).await;
+    backend.pass(Duration::from_secs(3)).await;
     until_deleted(&mut watch, "short").await;
     assert!(
         get(&*store, "a").await.is_some(),
         "its old time went on across the restart"
     );
     done(store.renew(lease).await);
-    backend.pass(Duration::from_secs(12)).await;
+    backend.pass(Duration::from_millis(6500)).await;
     until_deleted(&mut watch, "a").await;
 }

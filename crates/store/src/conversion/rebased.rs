@@ -164,4 +164,8 @@ impl Watch for RebasedWatch {
             changes: changes.changes.into_iter().map(change_up).collect(),
         })
     }
+
+    fn resumed(&self) -> u64 {
+        self.watch.resumed()
+    }
 }

@@ -125,4 +125,8 @@ impl Watch for SwitchWatch {
             next = self.watch.next() => answered(&self.changes, next),
         }
     }
+
+    fn resumed(&self) -> u64 {
+        self.watch.resumed()
+    }
 }
