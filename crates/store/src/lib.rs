@@ -4,6 +4,7 @@
 //!   agent ──► dyn Store ──► sqlite   one machine: a file, no server
 //!                      ├──► etcd     a cluster: a few voters, all other nodes are clients
 //!                      └──► memory   tests and simulation
+//!   agent: replica ◄── a store      a copy in a file, for reads without a majority
 //!   api   ◄── remote: a feed of what is not secret, from which it keeps a replica
 //! ```
 //!
@@ -27,6 +28,7 @@ mod leases;
 mod memory;
 mod recent;
 pub mod remote;
+mod replica;
 mod sqlite;
 mod value;
 
@@ -41,6 +43,7 @@ pub use etcd::{EtcdOptions, EtcdStore};
 pub use key::{Key, KeyError, Prefix};
 pub use memory::MemoryStore;
 pub use remote::{Feed, FeedError, FeedMessage, ReplicaFeed, Step, feed};
+pub use replica::{Replica, ReplicaOptions, Standing};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// The number of a commit. Revision 0 is the empty map before the first one.

@@ -35,8 +35,9 @@ use tokio::sync::{Notify, oneshot};
 
 use self::apply::Work;
 use self::failure::Failure;
-use self::file::DataFile;
+pub(crate) use self::file::DataFile;
 use self::queue::Queue;
+pub(crate) use self::read::{entry, key};
 use self::schema::Head;
 use self::writer::{Request, Writer};
 use crate::expiry::{self, Expires, ExpiryTask};

@@ -72,7 +72,8 @@ pub(crate) async fn run<T: Send + 'static>(
 
 const COLUMNS: &str = "key, value, created, revision, lease";
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+/// The columns key, value, revision of creation, of modification, and lease.
+pub(crate) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
     Ok(Entry {
         key: key(row)?,

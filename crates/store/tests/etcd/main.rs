@@ -8,3 +8,4 @@ mod one_member;
 mod proxy;
 mod server;
 mod suite;
+mod tls;

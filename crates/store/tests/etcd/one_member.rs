@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::conformance::within;
 use store::{
-    Change, Commit, EtcdOptions, EtcdStore, Key, Prefix, Read, Revision, Store, StoreError,
+    Change, Commit, EtcdOptions, EtcdStore, Key, Prefix, Read, Replica, Revision, Store, StoreError,
 };
 use testkit::left_out::missing;
 
@@ -131,6 +131,43 @@ async fn a_watch_resumes_after_a_restart_without_gap_or_repeat() {
         assert_eq!(changes.revision, revision);
     }
     assert!(watch.resumed() > 0);
+}
+
+#[tokio::test]
+async fn a_replica_follows_over_a_restart_and_into_a_new_generation() {
+    let Some(mut server) = server(&[]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Replica::open(folder.path().join("replica.db"), clock()).unwrap();
+    let store = create(server.options("a")).await;
+    let id = store.id();
+    put(&store, "a", "1").await;
+    let writing = async {
+        server.kill();
+        server.run();
+        let name = key("a");
+        server::answered(|| store.get(&name, Read::Linear)).await;
+        let last = put(&store, "a", "2").await;
+        replica.reached(&id, last).await;
+        store
+            .begin_generation(Revision(last.0 + 1000))
+            .await
+            .unwrap();
+    };
+    let (ended, ()) = tokio::join!(replica.follow(&store, &id), writing);
+    assert_eq!(ended, StoreError::Moved);
+
+    let next = connect(server.options("a")).await;
+    let last = put(&next, "a", "3").await;
+    let id = next.id();
+    tokio::select! {
+        error = replica.follow(&next, &id) => panic!("{error}"),
+        () = within("the new generation", replica.reached(&id, last)) => {}
+    }
+    let (entry, standing) = replica.get(&key("a")).await.unwrap();
+    assert_eq!(entry.unwrap().value, b"3");
+    assert_eq!(standing.store, id);
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ pub(crate) fn clock() -> Arc<SystemClock> {
 pub(crate) struct Server {
     folder: TempDir,
     address: String,
+    scheme: &'static str,
     flags: Vec<String>,
     process: Option<Child>,
 }
@@ -44,10 +45,17 @@ impl Server {
     }
 
     pub(crate) fn start_with(flags: &[&str]) -> Self {
+        let flags = flags.iter().map(ToString::to_string).collect();
+        Self::start_at(own_address(), "http", flags)
+    }
+
+    /// `scheme` is that of its clients.
+    pub(crate) fn start_at(address: String, scheme: &'static str, flags: Vec<String>) -> Self {
         let mut server = Self {
             folder: tempfile::tempdir().unwrap(),
-            address: own_address(),
-            flags: flags.iter().map(ToString::to_string).collect(),
+            address,
+            scheme,
+            flags,
             process: None,
         };
         server.run();
@@ -57,7 +65,7 @@ impl Server {
     /// Starts it with the data that it has.
     pub(crate) fn run(&mut self) {
         let program = program().expect("the case was left out otherwise");
-        let client = format!("http://{}:2379", self.address);
+        let client = self.endpoint();
         let peer = format!("http://{}:2380", self.address);
         let mut command = ending_with_us(&program);
         command
@@ -98,7 +106,7 @@ impl Server {
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.address())
+        format!("{}://{}", self.scheme, self.address())
     }
 
     pub(crate) fn options(&self, agent: &str) -> EtcdOptions {
@@ -159,7 +167,7 @@ pub(crate) fn ending_with_us(program: &Path) -> Command {
 }
 
 /// A loopback address that no other test uses: tests are processes.
-fn own_address() -> String {
+pub(crate) fn own_address() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let server = NEXT.fetch_add(1, Ordering::Relaxed);
