@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use crate::archive::{Archive, Ended};
 use crate::journal::{Accepted, Known, Line, Standing};
 use crate::queue::Queue;
+use crate::quiesce::Gate;
 use crate::registry::Recovery;
 use crate::reserve::Reserve;
 use crate::run::{Journal, Runner};
@@ -64,7 +65,8 @@ pub struct Engine<W> {
     stops: Mutex<Vec<(Upid, Arc<Notify>)>>,
     /// Requests whose task is being journalled.
     accepting: Mutex<HashSet<String>>,
-    changed: Notify,
+    pub(crate) gate: Gate,
+    pub(crate) changed: Notify,
     last_pstart: AtomicU64,
 }
 
@@ -100,6 +102,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
             running: Mutex::default(),
             stops: Mutex::default(),
             accepting: Mutex::default(),
+            gate: Gate::default(),
             changed: Notify::new(),
             last_pstart: AtomicU64::new(0),
         });
@@ -128,6 +131,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
             Ok(accepting) => accepting,
             Err(earlier) => return Ok(earlier),
         };
+        let _beginning = self.gate.enter(&self.changed)?;
         let upid = self.mint(T::KIND, &submission);
         let state = serde_json::to_value(&task).map_err(|error| {
             Error::bug(format!("task {} cannot be journalled: {error}", T::NAME))

@@ -663,6 +663,47 @@ async fn a_line_is_bounded_in_length_and_in_time() {
     assert_eq!(status(&stop).await, "OK");
 }
 
+#[tokio::test]
+async fn nothing_begins_while_the_node_is_quiet() {
+    let host = host().await;
+    let clock = Arc::new(ManualClock::default());
+    let engine = open_with(&host, clock.clone()).await;
+    let by: Upid = "UPID:pve1:00000001:00000001:6B00D68B:clustercreate:lab:root@pam:"
+        .parse()
+        .unwrap();
+    // One waits for its object and does not end in time.
+    let hold = engine.try_hold("guest/100").unwrap();
+    let waiting = engine.submit(submission(""), Stop).await.unwrap();
+    let quiescing = engine.quiesce(&by, std::time::Duration::from_secs(2));
+    tokio::pin!(quiescing);
+    let refused = loop {
+        tokio::select! {
+            biased;
+            quiet = &mut quiescing => break quiet.err().unwrap(),
+            () = tokio::task::yield_now() => clock.advance(std::time::Duration::from_secs(1)),
+        }
+    };
+    assert_eq!(
+        refused.message,
+        format!("tasks of this node have not ended: {waiting}")
+    );
+    // A failed attempt keeps nothing out.
+    drop(hold);
+    engine.wait(&waiting).await.unwrap();
+
+    let patience = std::time::Duration::from_secs(60);
+    let quiet = engine.quiesce(&by, patience).await.unwrap();
+    let refused = engine.submit(submission(""), Stop).await.unwrap_err();
+    assert!(refused.message.contains("no task can begin"), "{refused:?}");
+    assert!(
+        engine.quiesce(&by, patience).await.is_err(),
+        "one at a time"
+    );
+    drop(quiet);
+    let upid = engine.submit(submission(""), Stop).await.unwrap();
+    assert!(engine.wait(&upid).await.unwrap().is_ok());
+}
+
 /// Earlier versions had a file for each task, with a line for each step that was done.
 #[tokio::test]
 async fn journals_of_an_earlier_version_are_taken_over_also_by_one_that_dies() {
