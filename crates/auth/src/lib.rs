@@ -11,6 +11,7 @@
 //!
 //! - `Access` is a snapshot of everything public that decides about rights. Agent and api each
 //!   keep one (`Access::load`, `Access::apply`) and ask it without waiting for anything.
+//! - `vouch` carries `root@pam` of one node's socket to another node.
 //! - `Authority` lives in the agent only. It holds the keys, checks passwords and second
 //!   factors, and makes changes (`Authority::change` with a function of `edit`).
 //!
@@ -35,6 +36,7 @@ pub mod roles;
 mod secret;
 pub mod tfa;
 mod ticket;
+pub mod vouch;
 
 pub use acl::{Access, Allowed, Denied, Holder, View};
 pub use authority::{

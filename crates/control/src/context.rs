@@ -10,6 +10,7 @@ use proto::wire::Answer;
 use store::SharedStore;
 use tasks::{Engine, Hold, Submission, Task, TaskState};
 
+use crate::forward::unknown;
 use crate::ops::Op;
 
 /// Passed to every operation, which shares it through its `Arc`.
@@ -73,14 +74,12 @@ impl Context {
         self.tasks.hold(&object, kind, SHORT_PATIENCE).await
     }
 
-    /// Refuses a node other than this one: there is no cluster yet.
+    /// Refuses a node other than this one, for what cannot reach another one yet.
     pub fn check_node(&self, node: &NodeName) -> Result<(), Error> {
-        if *node == self.node.name {
-            return Ok(());
+        match *node == self.node.name {
+            true => Ok(()),
+            false => Err(unknown(node)),
         }
-        let text =
-            format!("hostname lookup '{node}' failed - failed to get address info for: {node}");
-        Err(Error::unavailable(text))
     }
 }
 

@@ -1,20 +1,30 @@
-//! From the wire to an operation: find, validate, verify, permit, run.
+//! From the wire to an operation: find, validate, verify, permit; run it, or forward it to its node.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use auth::vouch::Vouched;
 use auth::{Access, Caller};
-use model::schema::Values;
-use model::{Error, ErrorKind, NodeName};
-use proto::status::WatchMessage;
+use model::{Error, ErrorKind};
+use node::cluster::BEAT;
+use proto::status::{PeerMessage, WatchMessage};
 use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
 use proto::{Credential, Form, Identity, Needs, Permission, Row, Target, Verb, table};
+use serde::Serialize;
+use serde_json::Value;
 use store::Prefix;
 
 use crate::Context;
+use crate::forward::{self, Forwarded};
 use crate::lanes::{Lanes, is_abandonable};
 use crate::ops::{self, Handler, Op, StreamHandler};
+
+/// A request that passed all checks.
+enum Admitted {
+    Here(&'static Row, Op),
+    Elsewhere(Forwarded),
+}
 
 /// The agent's side of the wire.
 pub struct Dispatcher {
@@ -36,48 +46,44 @@ impl Dispatcher {
 
     /// Everything that must hold before an operation runs, in this order: the operation exists, the
     /// caller is authenticated, the parameters are valid, the caller has the rights, and is within
-    /// the limits.
-    async fn admit(&self, peer: Peer, request: &Request) -> Result<(&'static Row, Op), Error> {
+    /// the limits. The node that the operation is for does the same once more.
+    async fn admit(&self, peer: &Peer, request: &Request) -> Result<Admitted, Error> {
         let row = table::row(&request.op).ok_or_else(|| not_implemented(&request.op))?;
+        if matches!(peer, Peer::Node { .. }) && row.target != Target::Node {
+            let text = format!("{} is not for other nodes' agents", row.label());
+            return Err(Error::forbidden(text));
+        }
         let identity = self.identify(peer, row, request).await?;
+        let node = &self.context.node;
         let mut params = row.check_params(&request.params)?;
-        row.name_node(&mut params, self.context.node.name.as_str());
+        row.name_node(&mut params, node.name.as_str());
+        forward::name_owner_of_task(node, row, &mut params);
         if let Some(identity) = &identity {
             let access = self.rights(row).await?;
             let now = self.context.clock.wall();
             access.check(&row.permission, identity, &params, now)?;
         }
-        self.route(row, &params)?;
+        let owner = forward::owner(node, peer, row, &params)?;
         let (caller, address) = (identity.as_ref(), request.address.as_deref());
+        if let Some(owner) = owner {
+            let permit = self.lanes.enter_forwarded(&owner, caller, address)?;
+            return Forwarded::new(node, &owner, request, caller, permit).map(Admitted::Elsewhere);
+        }
         let permit = self.lanes.enter(row, &params, caller, address)?;
         let op = Op {
             context: self.context.clone(),
             records: match row.needs {
-                Needs::Local => self.context.node.records.local(),
-                Needs::Quorum => self.context.node.records.clone(),
+                Needs::Local => node.records.local(),
+                Needs::Quorum => node.records.clone(),
             },
             caller: identity,
             params,
             request_id: request.id.clone(),
             address: request.address.clone(),
-            process: peer.uid,
+            process: peer.uid(),
             _permit: permit,
         };
-        Ok((row, op))
-    }
-
-    /// Finds the node that an operation runs on. So far that is always this one; a cluster will
-    /// forward the request from here.
-    fn route(&self, row: &Row, params: &Values) -> Result<(), Error> {
-        let node = params.get("node").filter(|_| row.target == Target::Node);
-        match node.and_then(|node| node.as_str()) {
-            Some(name) => {
-                let name = NodeName::new(name)
-                    .map_err(|error| Error::invalid("node", error.to_string()))?;
-                self.context.check_node(&name)
-            }
-            None => Ok(()),
-        }
+        Ok(Admitted::Here(row, op))
     }
 
     /// The newest rights; for operations that must work without quorum, the local snapshot.
@@ -95,7 +101,7 @@ impl Dispatcher {
     /// Authenticates the caller. None for an operation that is open to the world.
     async fn identify(
         &self,
-        peer: Peer,
+        peer: &Peer,
         row: &Row,
         request: &Request,
     ) -> Result<Option<Identity>, Error> {
@@ -106,9 +112,23 @@ impl Dispatcher {
             let text = format!("{} needs a ticket, not an API token", row.label());
             return Err(Error::forbidden(text));
         }
+        if let (Credential::Vouched(voucher), Peer::Node { name, key }) =
+            (&request.credential, peer)
+        {
+            let what = Vouched {
+                from: name,
+                to: &self.context.node.name,
+                op: &request.op,
+                id: &request.id,
+                params: &request.params,
+            };
+            let vouchers = &self.context.node.cluster.vouchers;
+            let now = self.context.clock.wall();
+            return vouchers.verify(voucher, &what, key, now).map(Some);
+        }
         let caller = Caller {
             address: request.address.as_deref(),
-            uid: Some(peer.uid),
+            uid: peer.uid(),
         };
         // An upload needs only the ticket, as in Proxmox VE: its clients send no CSRF token.
         let csrf_required = row.verb != Verb::Get && row.form != Form::Stream;
@@ -138,7 +158,10 @@ fn not_implemented(op: &str) -> Error {
 #[async_trait]
 impl Service for Dispatcher {
     async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error> {
-        let (row, op) = self.admit(peer, &request).await?;
+        let (row, op) = match self.admit(&peer, &request).await? {
+            Admitted::Here(row, op) => (row, op),
+            Admitted::Elsewhere(forwarded) => return forwarded.answer().await,
+        };
         match row.form {
             // A stream also has a part without a descriptor, which runs after the descriptor has
             // been used.
@@ -151,9 +174,16 @@ impl Service for Dispatcher {
     }
 
     async fn stream(&self, peer: Peer, request: Request) -> Result<Streamed, Error> {
-        let (row, op) = self.admit(peer, &request).await?;
-        let handler = self.streams.get(row.name).copied();
-        handler.ok_or_else(|| not_implemented(row.name))?(op).await
+        match self.admit(&peer, &request).await? {
+            Admitted::Here(row, op) => {
+                let handler = self.streams.get(row.name).copied();
+                handler.ok_or_else(|| not_implemented(row.name))?(op).await
+            }
+            Admitted::Elsewhere(_) => {
+                let text = "consoles and uploads of other nodes are opened at the node itself";
+                Err(Error::unavailable(text))
+            }
+        }
     }
 
     async fn verify(
@@ -162,9 +192,14 @@ impl Service for Dispatcher {
         credential: Credential,
         address: Option<String>,
     ) -> Result<Identity, Error> {
+        if matches!(peer, Peer::Node { .. }) {
+            return Err(Error::forbidden(
+                "credentials are verified at the node itself",
+            ));
+        }
         let caller = Caller {
             address: address.as_deref(),
-            uid: Some(peer.uid),
+            uid: peer.uid(),
         };
         Ok(self
             .context
@@ -177,7 +212,17 @@ impl Service for Dispatcher {
         table::row(&request.op).is_some_and(is_abandonable)
     }
 
-    async fn watch(&self, _peer: Peer, mut responder: Responder) -> Result<(), Error> {
+    async fn watch(&self, peer: Peer, mut responder: Responder) -> Result<(), Error> {
+        match peer {
+            Peer::Local { .. } => self.feed_copy(&mut responder).await,
+            Peer::Node { .. } => self.feed_member(&mut responder).await,
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Everything for a copy of the api.
+    async fn feed_copy(&self, responder: &mut Responder) -> Result<(), Error> {
         let secret = Prefix::below("secret").expect("a constant that is a key");
         let mut feed = store::remote::feed(self.context.store.clone(), vec![secret]);
         let mut status = self.context.node.status.feed();
@@ -186,9 +231,20 @@ impl Service for Dispatcher {
                 message = feed.next() => WatchMessage::Store(message?),
                 update = status.next() => WatchMessage::Status(update),
             };
-            let message = serde_json::to_value(message)
-                .map_err(|error| Error::bug(format!("a feed cannot be sent: {error}")))?;
-            responder.send(message).await?;
+            responder.send(encoded(message)?).await?;
         }
     }
+
+    /// What another member wants to know. It gets nothing of the store, which it reads itself.
+    async fn feed_member(&self, responder: &mut Responder) -> Result<(), Error> {
+        loop {
+            responder.send(encoded(PeerMessage::Beat)?).await?;
+            self.context.clock.sleep(BEAT).await;
+        }
+    }
+}
+
+fn encoded(message: impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(message)
+        .map_err(|error| Error::bug(format!("a feed cannot be sent: {error}")))
 }

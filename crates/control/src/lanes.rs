@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   a guest's agent, a storage   one of them by one caller │ one of them │ all by one caller │ all
+//!   another node                 one caller │ all
 //!   the rest                     one caller, or one address for operations open to the world
 //! ```
 //!
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::schema::Values;
-use model::{Error, ErrorKind};
+use model::{Error, ErrorKind, NodeName};
 use proto::{Identity, Row, Verb};
 
 /// Requests of one caller to one guest's agent, or to one storage.
@@ -28,6 +29,10 @@ const TO_ALL: usize = 256;
 const CALLS: usize = 256;
 /// Requests of one address that need no credential.
 const OF_AN_ADDRESS: usize = 16;
+/// Requests of one caller that are forwarded to one node.
+const TO_A_NODE_OF_A_CALLER: usize = 256;
+/// Requests of all callers that are forwarded to one node.
+const TO_A_NODE: usize = 2048;
 
 /// The path of requests to a guest's agent, below the guest's own.
 const AGENT: &str = "/nodes/{node}/qemu/{vmid}/agent";
@@ -65,6 +70,8 @@ enum Counted {
     ToOne(Lane, String),
     ToAllOf(Lane, String),
     ToAll(Lane),
+    ToNodeOf(NodeName, String),
+    ToNode(NodeName),
     Caller(String),
     Address(String),
 }
@@ -76,6 +83,8 @@ impl Counted {
             Self::ToOne(..) => TO_ONE,
             Self::ToAllOf(..) => TO_ALL_OF_A_CALLER,
             Self::ToAll(_) => TO_ALL,
+            Self::ToNodeOf(..) => TO_A_NODE_OF_A_CALLER,
+            Self::ToNode(_) => TO_A_NODE,
             Self::Caller(_) => CALLS,
             Self::Address(_) => OF_AN_ADDRESS,
         }
@@ -87,6 +96,8 @@ impl Counted {
             Self::ToOne(lane, id) => lane.one(id),
             Self::ToAllOf(lane, user) => format!("{} by '{user}'", lane.all()),
             Self::ToAll(lane) => lane.all().to_owned(),
+            Self::ToNodeOf(node, user) => format!("node '{node}' by '{user}'"),
+            Self::ToNode(node) => format!("node '{node}'"),
             Self::Caller(user) => format!("this node by '{user}'"),
             Self::Address(address) => format!("this node from {address}"),
         };
@@ -116,7 +127,25 @@ impl Lanes {
         caller: Option<&Identity>,
         address: Option<&str>,
     ) -> Result<Permit, Error> {
-        let counted = counted(row, params, caller, address);
+        self.take(counted(row, params, caller, address))
+    }
+
+    /// The same for a request that is forwarded. Only the owner counts what it may wait for; here
+    /// it waits for the owner.
+    pub(crate) fn enter_forwarded(
+        &self,
+        node: &NodeName,
+        caller: Option<&Identity>,
+        address: Option<&str>,
+    ) -> Result<Permit, Error> {
+        let of_caller = match caller {
+            Some(caller) => Counted::ToNodeOf(node.clone(), caller.user.to_string()),
+            None => of_address(address),
+        };
+        self.take(vec![of_caller, Counted::ToNode(node.clone())])
+    }
+
+    fn take(&self, counted: Vec<Counted>) -> Result<Permit, Error> {
         let mut counts = self.counts();
         let count = |what: &Counted| counts.get(what).copied().unwrap_or(0);
         if let Some(full) = counted.iter().find(|what| count(what) >= what.limit()) {
@@ -151,6 +180,10 @@ impl Drop for Permit {
     }
 }
 
+fn of_address(address: Option<&str>) -> Counted {
+    Counted::Address(address.unwrap_or("this machine").to_owned())
+}
+
 fn counted(
     row: &Row,
     params: &Values,
@@ -158,8 +191,7 @@ fn counted(
     address: Option<&str>,
 ) -> Vec<Counted> {
     let Some(caller) = caller else {
-        let address = address.unwrap_or("this machine").to_owned();
-        return vec![Counted::Address(address)];
+        return vec![of_address(address)];
     };
     // All tokens of a user count as the user, who could create any number of them.
     let user = caller.user.to_string();

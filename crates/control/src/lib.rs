@@ -12,6 +12,7 @@
 
 mod context;
 mod dispatch;
+mod forward;
 mod lanes;
 pub mod ops;
 

@@ -472,7 +472,7 @@ async fn open(bench: &Bench, params: Value) -> Result<Streamed, Error> {
         address: None,
     };
     let dispatcher = Dispatcher::new(bench.context.clone());
-    dispatcher.stream(Peer { uid: 0 }, request).await
+    dispatcher.stream(Peer::Local { uid: 0 }, request).await
 }
 
 fn upload(file: &str) -> Value {

@@ -95,6 +95,9 @@ pub(crate) fn status_of(kind: ErrorKind) -> u16 {
         ErrorKind::Unmet => 424,
         ErrorKind::TooMany => 429,
         ErrorKind::NotImplemented => 501,
+        ErrorKind::NodeUnreachable => 595,
+        ErrorKind::NodeLost => 596,
+        ErrorKind::NodeGarbled => 599,
         // What does not exist, exists already, is busy or broken: Proxmox VE says 500 to all.
         ErrorKind::NotFound
         | ErrorKind::Conflict
@@ -102,6 +105,14 @@ pub(crate) fn status_of(kind: ErrorKind) -> u16 {
         | ErrorKind::Unavailable
         | ErrorKind::Bug => 500,
     }
+}
+
+/// Whether an error is of the way to another node; its answer has no body.
+fn is_of_the_way(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NodeUnreachable | ErrorKind::NodeLost | ErrorKind::NodeGarbled
+    )
 }
 
 /// An operation's answer.
@@ -164,6 +175,9 @@ pub(crate) fn success_list(format: Format, list: &List, headers: &HeaderMap) -> 
 /// An operation's error.
 pub(crate) fn failure(format: Format, error: &Error) -> Response<Body> {
     let status = status_of(error.kind);
+    if is_of_the_way(error.kind) {
+        return Refusal::bare(status, error.message.clone()).into_response();
+    }
     let reason = first_line(&error.message);
     let mut object = Map::new();
     object.insert("data".into(), Value::Null);
@@ -249,4 +263,29 @@ pub(crate) fn respond(
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_error_of_the_way_to_a_node_has_a_status_and_no_body() {
+        for (kind, status) in [
+            (ErrorKind::NodeUnreachable, 595),
+            (ErrorKind::NodeLost, 596),
+            (ErrorKind::NodeGarbled, 599),
+        ] {
+            for format in [Format::Json, Format::ExtJs] {
+                let response = failure(format, &Error::new(kind, "Connection timed out"));
+                assert_eq!(response.status(), status);
+                let reason = response.extensions().get::<ReasonPhrase>().cloned();
+                assert_eq!(reason.unwrap().as_bytes(), b"Connection timed out");
+                let body = response.into_body().collect().await;
+                assert!(body.unwrap().to_bytes().is_empty());
+            }
+        }
+    }
 }

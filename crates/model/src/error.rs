@@ -30,6 +30,13 @@ pub enum ErrorKind {
     TooMany,
     /// The node is not in a state that the operation requires, such as being in a cluster.
     Unmet,
+    /// There is no connection to the node that an operation is for.
+    NodeUnreachable,
+    /// The connection to the node that an operation is for broke before the answer: whether a
+    /// change was made is unknown.
+    NodeLost,
+    /// The node that an operation is for answered something that cannot be understood.
+    NodeGarbled,
     /// There is no such operation in this version.
     NotImplemented,
     /// A bug in Ostler.

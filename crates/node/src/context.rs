@@ -9,6 +9,7 @@ use storage::Storage;
 use store::SharedStore;
 use sys::SharedHost;
 
+use crate::cluster::{AgentIdentity, Cluster};
 use crate::host::packages::{Changelogs, Updates};
 use crate::qemu::kvm::Kvm;
 use crate::qemu::programs::Programs;
@@ -35,12 +36,16 @@ pub struct NodeOptions {
     pub kvm: Option<bool>,
     /// Guests that ask for KVM are emulated where there is none, instead of being refused.
     pub allow_emulation: bool,
+    /// What this agent proves itself to other members with; none: it has no connection to them.
+    pub identity: Option<Arc<AgentIdentity>>,
 }
 
 /// The node: its host, its records, its paths, and the services that keep something in memory.
 pub struct NodeContext {
     pub name: NodeName,
     pub paths: Paths,
+    /// The other members.
+    pub cluster: Cluster,
     pub records: Records,
     pub host: SharedHost,
     pub drivers: Drivers,
@@ -78,6 +83,12 @@ impl NodeContext {
             consoles: Consoles::new(options.clock.clone()),
             drivers: Drivers::new(options.host.clone()),
             programs: Programs::new(options.host.clone()),
+            cluster: Cluster::new(
+                options.name.clone(),
+                options.store.clone(),
+                options.clock.clone(),
+                options.identity,
+            ),
             records: Records::new(options.store, options.name.clone()),
             kvm: Kvm::new(
                 options.host.clone(),

@@ -15,6 +15,7 @@
 //! when its scope has members, whatever we remember. What a guest was started with is in its run
 //! file before it executes its first instruction.
 
+pub mod cluster;
 mod context;
 mod events;
 mod guests;

@@ -96,6 +96,7 @@ impl<T: Task<Node = NodeContext>> Node<T> {
             guest_uids: None,
             kvm: None,
             allow_emulation: false,
+            identity: None,
         });
         *self.node.lock().unwrap() = Some(node.clone());
         let options = EngineOptions {

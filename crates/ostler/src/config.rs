@@ -1,6 +1,6 @@
 //! `/etc/ostler/ostler.toml`: every key is optional (docs/configuration.md).
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ struct File {
     node: Option<String>,
     /// The address that the API listens on.
     listen: Option<SocketAddr>,
+    /// The address that the agent listens on for other members.
+    agent_listen: Option<SocketAddr>,
+    /// Where other members reach it: `HOST:PORT`.
+    agent_address: Option<String>,
     /// Whether KVM works here; by default a probe decides.
     kvm: Option<bool>,
     /// Emulate guests that request KVM on a host without it.
@@ -46,6 +50,10 @@ impl File {
 pub(crate) struct Config {
     pub(crate) node: NodeName,
     pub(crate) listen: SocketAddr,
+    /// Where the agent listens for other members; none: the default, once there are any.
+    pub(crate) agent_listen: Option<SocketAddr>,
+    /// Where other members reach it; none: the host's first address.
+    pub(crate) agent_address: Option<String>,
     pub(crate) kvm: Option<bool>,
     pub(crate) emulate: bool,
     pub(crate) paths: Paths,
@@ -59,6 +67,8 @@ pub(crate) struct Config {
 }
 
 const DEFAULT_LISTEN: &str = "[::]:8006";
+/// The port of agents, on all addresses.
+const AGENT_PORT: u16 = 8009;
 const DEFAULT_API_USER: &str = "ostler";
 const DEFAULT_GUEST_USER: &str = "ostler-guest";
 const DEFAULT_RESTART_PAUSE_MS: u64 = 1000;
@@ -92,6 +102,8 @@ impl Config {
                 Some(listen) => listen,
                 None => DEFAULT_LISTEN.parse().context("the default address")?,
             },
+            agent_listen: file.agent_listen,
+            agent_address: file.agent_address.map(checked_address).transpose()?,
             kvm: file.kvm,
             emulate: file.emulate,
             scope_root: scope_root(&root),
@@ -103,6 +115,23 @@ impl Config {
             ),
             paths,
         })
+    }
+
+    /// Where the agent listens for other members.
+    pub(crate) fn agent_listen(&self) -> SocketAddr {
+        let default = (Ipv6Addr::UNSPECIFIED, AGENT_PORT).into();
+        self.agent_listen.unwrap_or(default)
+    }
+}
+
+/// Refuses what is not `HOST:PORT`.
+fn checked_address(address: String) -> Result<String> {
+    let is_sound = address
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0));
+    match is_sound {
+        true => Ok(address),
+        false => Err(anyhow!("agent-address: '{address}' is not HOST:PORT")),
     }
 }
 

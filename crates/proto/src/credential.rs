@@ -18,6 +18,18 @@ pub enum Credential {
     /// The process at the other end of the socket, by its uid as the kernel reports it. Only uid 0
     /// is a user: `root@pam`.
     Peer,
+    /// The signature of another node's agent, which says that `root@pam` called this very request
+    /// on its socket. Counts only on a connection of that agent.
+    Vouched(Voucher),
+}
+
+/// What an agent signs for `root@pam` of its own socket (`auth::vouch`).
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Voucher {
+    /// When it was signed.
+    pub made: UnixTime,
+    /// In base64.
+    pub signature: String,
 }
 
 impl std::fmt::Debug for Credential {
@@ -28,6 +40,7 @@ impl std::fmt::Debug for Credential {
             Self::Ticket { .. } => "Ticket(..)",
             Self::Token(_) => "Token(..)",
             Self::Peer => "Peer",
+            Self::Vouched(_) => "Vouched(..)",
         })
     }
 }

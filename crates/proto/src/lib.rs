@@ -26,7 +26,7 @@ pub mod table;
 mod version;
 pub mod wire;
 
-pub use credential::{Credential, Identity, TokenIdentity};
+pub use credential::{Credential, Identity, TokenIdentity, Voucher};
 pub use dump::dump_table;
 pub use figures::GuestFigures;
 pub use route::{Match, Router};

@@ -14,6 +14,14 @@ pub enum WatchMessage<S> {
     Status(StatusUpdate),
 }
 
+/// One message of a watch between agents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerMessage {
+    /// The sender lives and has nothing else to say. Sent every second.
+    Beat,
+}
+
 /// The changes on a node since the previous message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusUpdate {

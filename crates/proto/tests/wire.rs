@@ -53,7 +53,7 @@ impl Service for Echo {
             "fail" => Err(Error::invalid("vmid", "no such thing")),
             "large" => Ok(Answer::new("x".repeat(FRAME_LIMIT * 2))),
             "too large" => Ok(Answer::new("x".repeat(ANSWER_LIMIT + 1))),
-            _ => Ok(Answer::new(json!([peer.uid, request.params])).at(7)),
+            _ => Ok(Answer::new(json!([peer.uid(), request.params])).at(7)),
         }
     }
     async fn stream(&self, _: Peer, request: Request) -> Result<Streamed, Error> {

@@ -22,7 +22,7 @@ struct Memory(DuplexStream, u32);
 
 impl Transport for Memory {
     fn peer(&self) -> io::Result<Peer> {
-        Ok(Peer { uid: self.1 })
+        Ok(Peer::Local { uid: self.1 })
     }
 }
 
@@ -82,7 +82,7 @@ struct Agent;
 #[async_trait]
 impl Service for Agent {
     async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error> {
-        Ok(Answer::new(json!([peer.uid, request.params])))
+        Ok(Answer::new(json!([peer.uid(), request.params])))
     }
 
     async fn stream(&self, _: Peer, _: Request) -> Result<Streamed, Error> {

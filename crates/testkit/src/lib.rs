@@ -11,6 +11,7 @@
 //! A fake keeps the contract of its trait, and passes the same conformance tests as the real
 //! implementation, if there are any.
 
+mod authority;
 mod clock;
 pub mod fault_sweep;
 mod faults;
@@ -24,6 +25,7 @@ mod qemu;
 mod qemu_img;
 mod store;
 
+pub use authority::{Authority, Certificate};
 pub use clock::{HastyClock, ManualClock};
 pub use faults::{Fault, Faults};
 pub use faulty_host::FaultyHost;

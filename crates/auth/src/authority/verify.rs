@@ -63,7 +63,8 @@ impl Authority {
             }
             Credential::Token(token) => self.verify_token(token).await,
             Credential::Peer if caller.uid == Some(0) => Ok(Identity::root()),
-            Credential::Peer => Err(AuthError::BadCredential),
+            // A voucher needs the connection that it came over: `vouch::verify`.
+            Credential::Peer | Credential::Vouched(_) => Err(AuthError::BadCredential),
         };
         if let Err(AuthError::BadCredential | AuthError::BadCsrf) = outcome {
             tracing::info!(address = caller.address, ?credential, "credential refused");

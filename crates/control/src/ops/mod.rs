@@ -34,8 +34,8 @@ pub struct Op {
     /// See `proto::wire::Request::id`.
     pub request_id: String,
     pub address: Option<String>,
-    /// The uid of the calling process, from the kernel.
-    pub process: u32,
+    /// The uid of the calling process, from the kernel; none if another node forwarded it.
+    pub process: Option<u32>,
     /// Its place in the limits on simultaneous requests.
     pub(crate) _permit: Permit,
 }
@@ -51,7 +51,7 @@ impl Op {
     pub fn origin(&self) -> auth::Caller<'_> {
         auth::Caller {
             address: self.address.as_deref(),
-            uid: Some(self.process),
+            uid: self.process,
         }
     }
 

@@ -7,6 +7,7 @@ use auth::Authority;
 use auth::pam::{PamError, PamRunner};
 use control::{Context, Dispatcher};
 use model::{Clock, Error, GuestConfig, GuestKind, GuestRecord, Record, VmId};
+use node::cluster::AgentIdentity;
 use node::{NodeContext, NodeOptions, Paths, registry};
 use proto::Credential;
 use proto::wire::{Answer, Peer, Request, Service};
@@ -30,16 +31,27 @@ impl PamRunner for Nobody {
 
 pub(crate) struct Bench {
     pub(crate) context: Arc<Context>,
-    dispatcher: Dispatcher,
+    pub(crate) dispatcher: Arc<Dispatcher>,
 }
 
 impl Bench {
+    /// A node alone, on a clock that stands still.
     pub(crate) async fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
         let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
+        Self::on("pve1", store, clock, None).await
+    }
+
+    /// A node with a store that it may share.
+    pub(crate) async fn on(
+        name: &str,
+        store: SharedStore,
+        clock: Arc<dyn Clock>,
+        identity: Option<AgentIdentity>,
+    ) -> Self {
         let host: sys::SharedHost =
             Arc::new(FakeHost::new(Faults::default()).program("qemu-img", qemu_img));
-        let name: model::NodeName = "pve1".parse().unwrap();
+        let name: model::NodeName = name.parse().unwrap();
         let paths = Paths::below("/");
         let options = EngineOptions {
             node: name.clone(),
@@ -62,6 +74,7 @@ impl Bench {
             guest_uids: None,
             kvm: Some(false),
             allow_emulation: true,
+            identity: identity.map(Arc::new),
         });
         let tasks = Engine::open(options, node.clone(), &registry())
             .await
@@ -74,7 +87,7 @@ impl Bench {
             tasks,
         });
         Self {
-            dispatcher: Dispatcher::new(context.clone()),
+            dispatcher: Arc::new(Dispatcher::new(context.clone())),
             context,
         }
     }
@@ -195,13 +208,13 @@ impl Caller<'_> {
     }
 
     pub(crate) async fn ask(&self, op: &str, params: Value) -> Result<Answer, Error> {
-        let (peer, request) = (Peer { uid: self.uid }, self.request(op, params));
+        let (peer, request) = (Peer::Local { uid: self.uid }, self.request(op, params));
         self.bench.dispatcher.request(peer, request).await
     }
 
     /// Calls an operation whose answer comes with a descriptor.
     pub(crate) async fn ask_stream(&self, op: &str, params: Value) -> Result<(), Error> {
-        let (peer, request) = (Peer { uid: self.uid }, self.request(op, params));
+        let (peer, request) = (Peer::Local { uid: self.uid }, self.request(op, params));
         self.bench.dispatcher.stream(peer, request).await.map(drop)
     }
 

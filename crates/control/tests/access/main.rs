@@ -8,6 +8,7 @@ mod options;
 mod permissions;
 mod pools;
 mod rights;
+mod samples;
 mod sessions;
 mod users;
 mod volumes;

@@ -243,6 +243,7 @@ impl<T: Task<Node = NodeContext>> Node<T> {
             guest_uids: Some("100000-199999".parse().unwrap()),
             kvm: None,
             allow_emulation: false,
+            identity: None,
         });
         let options = EngineOptions {
             node: "pve1".parse().unwrap(),

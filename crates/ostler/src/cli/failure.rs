@@ -97,6 +97,9 @@ fn pve_text(error: &Error) -> String {
         ErrorKind::Invalid => "400 ",
         ErrorKind::Forbidden => "403 ",
         ErrorKind::NotImplemented => "501 ",
+        ErrorKind::NodeUnreachable => "595 ",
+        ErrorKind::NodeLost => "596 ",
+        ErrorKind::NodeGarbled => "599 ",
         _ => "",
     };
     let mut text = format!("{status}{}\n", refused.message);
@@ -177,6 +180,9 @@ fn hint(error: &Error) -> Option<String> {
         }
         ErrorKind::NotFound if text.contains("qemu-server/") => {
             Some("'ostler vm list' lists the machines".to_owned())
+        }
+        ErrorKind::NodeUnreachable | ErrorKind::NodeLost | ErrorKind::NodeGarbled => {
+            Some("this is about another node: 'pvesh get /nodes' shows their states".to_owned())
         }
         ErrorKind::Unauthenticated => Some("this command needs root".to_owned()),
         ErrorKind::NotImplemented => Some("'ostler api-dump' prints all operations".to_owned()),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   tls/ca.pem, tls/ca.key      the CA; only root may read its key
+//!   tls/agent.pem, agent.key    what the agent proves itself to other members with
 //!   api/chain.pem, api/key.pem  what the API serves; the key is the API user's
 //! ```
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use aws_lc_rs::digest::{SHA256, digest};
 use node::Paths;
+use node::cluster::AGENT_DOMAIN;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
@@ -80,6 +82,36 @@ pub(crate) async fn ensure(config: &Config, host: &SharedHost) -> Result<String>
     fingerprint(&served.chain)
 }
 
+/// The agent's certificate, its key, and the CA's certificate, as PEM; what is missing is created.
+pub(super) async fn ensure_agent(config: &Config, host: &SharedHost) -> Result<[Vec<u8>; 3]> {
+    let tls = config.paths.tls();
+    let (certificate_path, key_path) = (tls.join("agent.pem"), tls.join("agent.key"));
+    let (ca, issuer) = authority(host, &tls).await?;
+    let exists = host.stat(&certificate_path).await?.is_some();
+    if !exists || host.stat(&key_path).await?.is_none() {
+        let key = KeyPair::generate().context("making a key")?;
+        let name = format!("{}{AGENT_DOMAIN}", config.node);
+        let certificate = agent_parameters(&name)?.signed_by(&key, &issuer)?;
+        host.write(&key_path, key.serialize_pem().as_bytes(), 0o600)
+            .await?;
+        host.write(&certificate_path, certificate.pem().as_bytes(), 0o644)
+            .await?;
+    }
+    let (certificate, key) = (host.read(&certificate_path), host.read(&key_path));
+    Ok([certificate.await?, key.await?, ca.into_bytes()])
+}
+
+/// Other agents connect to it, and it connects to them.
+fn agent_parameters(name: &str) -> Result<CertificateParams> {
+    let mut params = named(vec![name.to_owned()], name)?;
+    let both = [
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    params.extended_key_usages = both.to_vec();
+    Ok(params)
+}
+
 /// The CA's certificate as PEM, and a signer with its key; both are created if missing.
 async fn authority(host: &SharedHost, tls: &Path) -> Result<(String, Issuer<'static, KeyPair>)> {
     let (certificate_path, key_path) = (tls.join("ca.pem"), tls.join("ca.key"));
@@ -106,14 +138,20 @@ async fn authority(host: &SharedHost, tls: &Path) -> Result<(String, Issuer<'sta
 }
 
 fn parameters(config: &Config) -> Result<CertificateParams> {
-    let names = [config.node.as_str(), "localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let node = config.node.as_str();
+    let names = [node, "localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let mut params = named(names.to_vec(), node)?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(params)
+}
+
+fn named(names: Vec<String>, subject: &str) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(names)?;
     let mut name = DistinguishedName::new();
     name.push(DnType::OrganizationName, "Ostler");
-    name.push(DnType::CommonName, config.node.as_str());
+    name.push(DnType::CommonName, subject);
     params.distinguished_name = name;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     Ok(params)
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod certificate;
+mod cluster;
 mod node;
 mod supervise;
 

@@ -17,7 +17,7 @@ use tasks::{Engine, EngineOptions};
 use tokio::net::UnixListener;
 use tracing::info;
 
-use super::certificate;
+use super::{certificate, cluster};
 use crate::config::Config;
 
 /// The space that is reserved for a full disk: some thousand lines of the journal, and the store's
@@ -57,7 +57,9 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         guest_uids: Some(config.guest_uids),
         kvm: config.kvm,
         allow_emulation: config.emulate,
+        identity: Some(Arc::new(cluster::identity(config, &host).await?)),
     });
+    cluster::join_members(config, &node).await?;
     let options = EngineOptions {
         node: config.node.clone(),
         directory: paths.tasks(),
@@ -78,7 +80,9 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     info!(socket = %paths.socket().display(), "the agent is ready");
     let dispatcher = Arc::new(Dispatcher::new(Arc::new(context)));
     tokio::select! {
-        () = proto::wire::serve(listener, dispatcher) => Ok(()),
+        () = proto::wire::serve(listener, dispatcher.clone()) => Ok(()),
+        () = cluster::serve_members(config, &node, dispatcher) => Ok(()),
+        () = node.cluster.follow() => Ok(()),
         () = authority.follow() => Ok(()),
         () = node::reap_guests(&node, &tasks) => Ok(()),
         () = node::thaw_abandoned(&node, &tasks) => Ok(()),

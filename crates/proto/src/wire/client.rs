@@ -14,7 +14,9 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::transport::SocketPath;
-use super::{ANSWER_LIMIT, Answer, Ask, Connector, FRAME_LIMIT, Reply, Request, Transport, frame};
+use super::{
+    ANSWER_LIMIT, Answer, Ask, Connector, FRAME_LIMIT, FrameError, Reply, Request, Transport, frame,
+};
 use crate::{Credential, Identity};
 
 #[derive(Serialize)]
@@ -34,7 +36,14 @@ struct Incoming {
 #[derive(Clone)]
 pub struct Client {
     connector: Arc<dyn Connector>,
-    connection: Arc<AsyncMutex<Option<Arc<Connection>>>>,
+    shared: Arc<Shared>,
+}
+
+/// The connection of all clones, and how the last attempt to open one failed.
+struct Shared {
+    /// Counts the attempts to open a connection that have ended.
+    attempts: AtomicU64,
+    slot: AsyncMutex<Result<Option<Arc<Connection>>, Error>>,
 }
 
 type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Reply>>>>>;
@@ -68,6 +77,21 @@ impl Connection {
         let frame = frame::encode(&Outgoing { id, ask }, FRAME_LIMIT).map_err(broken)?;
         self.frames.send(frame).map_err(|_| closed())
     }
+
+    async fn ask(&self, ask: &Ask) -> Result<Reply, Error> {
+        let (sender, receiver) = oneshot::channel();
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        match &mut *lock(&self.waiting) {
+            Some(waiting) => waiting.insert(id, sender),
+            None => return Err(closed()),
+        };
+        let _under_way = UnderWay {
+            connection: self,
+            id,
+        };
+        self.send(id, ask)?;
+        receiver.await.map_err(|_| closed())
+    }
 }
 
 /// A pending request. Dropping it before its answer has come cancels it.
@@ -98,7 +122,10 @@ impl Client {
     pub fn over(connector: impl Connector) -> Self {
         Self {
             connector: Arc::new(connector),
-            connection: Arc::default(),
+            shared: Arc::new(Shared {
+                attempts: AtomicU64::new(0),
+                slot: AsyncMutex::new(Ok(None)),
+            }),
         }
     }
 
@@ -187,33 +214,39 @@ impl Client {
         })
     }
 
-    async fn ask(&self, ask: &Ask) -> Result<Reply, Error> {
-        let connection = self.shared().await?;
-        let (sender, receiver) = oneshot::channel();
-        let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
-        match &mut *lock(&connection.waiting) {
-            Some(waiting) => waiting.insert(id, sender),
-            None => return Err(closed()),
-        };
-        let _under_way = UnderWay {
-            connection: &connection,
-            id,
-        };
-        connection.send(id, ask)?;
-        receiver.await.map_err(|_| closed())
+    /// Closes the connection; pending requests fail, the next one opens another.
+    pub async fn hang_up(&self) {
+        let mut slot = self.shared.slot.lock().await;
+        if let Ok(Some(connection)) = std::mem::replace(&mut *slot, Ok(None)) {
+            lock(&connection.waiting).take();
+        }
     }
 
-    /// The shared connection; reopened if there is none or it broke.
-    async fn shared(&self) -> Result<Arc<Connection>, Error> {
-        let mut slot = self.connection.lock().await;
-        if let Some(connection) = &*slot
-            && lock(&connection.waiting).is_some()
-        {
-            return Ok(connection.clone());
+    async fn ask(&self, ask: &Ask) -> Result<Reply, Error> {
+        let connection = self.connection().await?;
+        let answered = connection.ask(ask).await;
+        answered.map_err(|error| self.connector.broken(error))
+    }
+
+    /// The shared connection; reopened if there is none or it broke. Requests that wait for the
+    /// same attempt share its failure.
+    async fn connection(&self) -> Result<Arc<Connection>, Error> {
+        let attempts = self.shared.attempts.load(Ordering::Acquire);
+        let mut slot = self.shared.slot.lock().await;
+        match &*slot {
+            Ok(Some(connection)) if lock(&connection.waiting).is_some() => {
+                return Ok(connection.clone());
+            }
+            Err(error) if attempts != self.shared.attempts.load(Ordering::Acquire) => {
+                return Err(error.clone());
+            }
+            _ => {}
         }
-        let connection = Arc::new(Connection::new(self.connector.connect().await?));
-        *slot = Some(connection.clone());
-        Ok(connection)
+        let opened = self.connector.connect().await;
+        self.shared.attempts.fetch_add(1, Ordering::Release);
+        let opened = opened.map(|transport| Arc::new(Connection::new(transport)));
+        *slot = opened.clone().map(Some);
+        opened
     }
 }
 
@@ -240,9 +273,14 @@ async fn send(
 /// Hands each reply to the request that waits for it, until the connection breaks.
 async fn deliver(reader: impl AsyncRead + Unpin, waiting: Waiting) {
     let mut reader = BufReader::new(reader);
-    while let Ok(Some(Incoming { id, reply })) =
-        frame::read::<Incoming>(&mut reader, ANSWER_LIMIT).await
-    {
+    let garbled = loop {
+        let Incoming { id, reply } = match frame::read(&mut reader, ANSWER_LIMIT).await {
+            Ok(Some(incoming)) => incoming,
+            Err(error @ (FrameError::TooLong(_) | FrameError::Malformed(_))) => {
+                break Some(Error::new(ErrorKind::NodeGarbled, Error::chain(&error)));
+            }
+            Ok(None) | Err(_) => break None,
+        };
         let sender = lock(&waiting)
             .as_mut()
             .and_then(|waiting| waiting.remove(&id));
@@ -250,9 +288,14 @@ async fn deliver(reader: impl AsyncRead + Unpin, waiting: Waiting) {
             // The caller may have given up.
             let _ = sender.send(reply);
         }
-    }
+    };
     // Dropping the senders fails all pending requests.
-    lock(&waiting).take();
+    let pending = lock(&waiting).take();
+    if let Some(error) = garbled {
+        for sender in pending.into_iter().flat_map(HashMap::into_values) {
+            let _ = sender.send(Reply::Error(error.clone()));
+        }
+    }
 }
 
 /// Keeps a connection open, which shows the agent that a descriptor is still in use.
@@ -286,7 +329,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn broken(error: super::FrameError) -> Error {
+fn broken(error: FrameError) -> Error {
     Error::unavailable(format!(
         "the connection to the node agent broke: {}",
         Error::chain(&error)

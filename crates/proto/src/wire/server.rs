@@ -253,7 +253,7 @@ impl<S: Service, T: Transport> Asked<S, T> {
             Ask::Do(request) => self.service.is_abandonable(request),
             _ => true,
         };
-        let (service, peer) = (self.service.clone(), self.peer);
+        let (service, peer) = (self.service.clone(), self.peer.clone());
         // The work can be dropped, but not a reply that is being written.
         let (work, handle) = abortable(async move { answer(&*service, peer, ask).await });
         if is_abandonable {

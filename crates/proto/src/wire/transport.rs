@@ -1,19 +1,36 @@
-//! The transport of frames: today the unix socket of this host's agent. A connection to another
-//! node will identify its peer in another way and cannot pass descriptors; otherwise it will be the
-//! same.
+//! The transport of frames: the unix socket of this host's agent, or a connection to another node's
+//! agent, which identifies its peer in another way and cannot pass descriptors.
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use model::Error;
+use model::{Error, NodeName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 
-/// The process at the other end, from the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    pub uid: u32,
+/// What is at the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// A process of this host; its uid is from the kernel.
+    Local { uid: u32 },
+    /// The agent of another member, by its verified certificate.
+    Node {
+        name: NodeName,
+        /// The public key of that certificate.
+        key: Arc<[u8]>,
+    },
+}
+
+impl Peer {
+    /// The uid of a process of this host.
+    pub fn uid(&self) -> Option<u32> {
+        match self {
+            Self::Local { uid } => Some(*uid),
+            Self::Node { .. } => None,
+        }
+    }
 }
 
 /// A connection.
@@ -30,7 +47,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 impl Transport for UnixStream {
     fn peer(&self) -> io::Result<Peer> {
         let credentials = self.peer_cred()?;
-        Ok(Peer {
+        Ok(Peer::Local {
             uid: credentials.uid(),
         })
     }
@@ -59,6 +76,11 @@ impl Listener for UnixListener {
 #[async_trait]
 pub trait Connector: Send + Sync + 'static {
     async fn connect(&self) -> Result<Box<dyn Transport>, Error>;
+
+    /// The error for callers whose connection broke before the answer.
+    fn broken(&self, error: Error) -> Error {
+        error
+    }
 }
 
 /// Connects to the unix socket of this host's agent.

@@ -36,7 +36,7 @@ pub(super) async fn ticket_create(op: Op) -> Result<Answer, Error> {
         otp: given(create.otp),
         tfa_challenge: given(create.tfa_challenge),
         address: op.address.clone(),
-        process: Some(op.process),
+        process: op.process,
         check: check.map(|(path, privs)| TicketCheck {
             path,
             privileges: privileges(&privs),

@@ -103,6 +103,7 @@ async fn context() -> Arc<Context> {
         guest_uids: None,
         kvm: Some(false),
         allow_emulation: true,
+        identity: None,
     });
     let options = EngineOptions {
         node: name,

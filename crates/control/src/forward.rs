@@ -1,0 +1,107 @@
+//! Requests for another member: which member that is, and the request as it is sent there.
+//!
+//! The owner verifies and permits all of it again. It gets the caller's own credential; only for
+//! root of this node's socket, which has none, does this agent vouch.
+
+use std::sync::Arc;
+
+use auth::vouch::Vouched;
+use model::schema::Values;
+use model::{Error, ErrorKind, NodeName, Upid};
+use node::NodeContext;
+use node::cluster::Link;
+use proto::wire::{Answer, Peer, Request};
+use proto::{Credential, Identity, Row, Target};
+
+use crate::lanes::Permit;
+
+/// Replaces the node by the task's own where it is another member: a UPID is enough to find a task.
+pub(crate) fn name_owner_of_task(node: &NodeContext, row: &Row, params: &mut Values) {
+    if row.target != Target::Node {
+        return;
+    }
+    let upid = params.get("upid").and_then(|upid| upid.as_str());
+    let Some(Ok(upid)) = upid.map(str::parse::<Upid>) else {
+        return;
+    };
+    if upid.node == node.name || node.cluster.members.get(&upid.node).is_some() {
+        params.insert("node".to_owned(), upid.node.as_str().into());
+    }
+}
+
+/// The other node that an operation is for; none if it is for this one.
+pub(crate) fn owner(
+    node: &NodeContext,
+    peer: &Peer,
+    row: &Row,
+    params: &Values,
+) -> Result<Option<NodeName>, Error> {
+    let named = params.get("node").filter(|_| row.target == Target::Node);
+    let Some(name) = named.and_then(|node| node.as_str()) else {
+        return Ok(None);
+    };
+    let name = NodeName::new(name).map_err(|error| Error::invalid("node", error.to_string()))?;
+    if name == node.name {
+        return Ok(None);
+    }
+    if matches!(peer, Peer::Node { .. }) {
+        return Err(Error::unavailable("proxy loop detected"));
+    }
+    match node.cluster.members.get(&name) {
+        Some(_) => Ok(Some(name)),
+        None => Err(unknown(&name)),
+    }
+}
+
+/// There is no such member.
+pub(crate) fn unknown(node: &NodeName) -> Error {
+    let text = format!("hostname lookup '{node}' failed - failed to get address info for: {node}");
+    Error::unavailable(text)
+}
+
+/// A permitted request for another member.
+pub(crate) struct Forwarded {
+    link: Arc<Link>,
+    request: Request,
+    _permit: Permit,
+}
+
+impl Forwarded {
+    /// `caller` is the verified identity. The parameters are sent as they were given, but with the
+    /// name of the owner.
+    pub(crate) fn new(
+        node: &NodeContext,
+        owner: &NodeName,
+        request: &Request,
+        caller: Option<&Identity>,
+        permit: Permit,
+    ) -> Result<Self, Error> {
+        let unreachable = || Error::new(ErrorKind::NodeUnreachable, "No route to host");
+        let link = node.cluster.link(owner).ok_or_else(unreachable)?;
+        let mut request = request.clone();
+        request
+            .params
+            .insert("node".to_owned(), owner.as_str().into());
+        if request.credential == Credential::Peer && caller.is_some() {
+            let identity = node.cluster.identity.as_ref().ok_or_else(unreachable)?;
+            let voucher = Vouched {
+                from: &node.name,
+                to: owner,
+                op: &request.op,
+                id: &request.id,
+                params: &request.params,
+            }
+            .sign(&identity.voucher_key, node.clock.wall())?;
+            request.credential = Credential::Vouched(voucher);
+        }
+        Ok(Self {
+            link,
+            request,
+            _permit: permit,
+        })
+    }
+
+    pub(crate) async fn answer(self) -> Result<Answer, Error> {
+        self.link.client().request(self.request).await
+    }
+}

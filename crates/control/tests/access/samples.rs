@@ -1,0 +1,60 @@
+//! Parameters for every operation.
+
+use proto::Row;
+use serde_json::{Value, json};
+
+/// Minimal parameters that pass the row's schema.
+pub(crate) fn required(row: &Row) -> Value {
+    let all = json!({
+        "authid": "x@pve", "command": "reboot", "content": "iso", "disk": "scsi0",
+        "feature": "snapshot", "file": "/x", "filename": "x.iso", "groupid": "g",
+        "id": "100-0", "idlist": "scsi1", "key": "ret", "newid": 101, "node": "pve1", "password": "12345678",
+        "path": "/vms/100", "pid": 1, "poolid": "p", "port": 5900, "privs": "VM.Audit",
+        "realm": "pve", "roleid": "r", "roles": "PVEAuditor", "size": "+1G", "snapname": "s1",
+        "storage": "store", "timezone": "UTC", "tokenid": "t1", "username": "x@pve",
+        "upid": "UPID:pve1:00000001:00000001:6B00D68B:qmstart:100:root@pam:",
+        "url": "http://127.0.0.1:9/x.iso", "userid": "bob@pve", "vmid": 100,
+        "vncticket": "x", "volume": "store:iso/x.iso",
+        "type": match row.name {
+            "domain_create" => "pam",
+            "storage_create" => "dir",
+            "qemu_cloudinit_dump" => "user",
+            _ => "recovery",
+        },
+    });
+    let of_reads = json!({
+        "group": "g1", "iface": "vmbr0", "name": "swtpm", "pci-id-or-mapping": "00:01.0",
+        "rule": "r1", "schedule": "daily", "service": "cron", "sid": "vm:100",
+        "timeframe": "hour",
+    });
+    let sample = |name: &str| match &all[name] {
+        Value::Null => of_reads[name].clone(),
+        sample => sample.clone(),
+    };
+    let mut params = json!({});
+    for field in row
+        .params
+        .iter()
+        .flat_map(|group| group.iter())
+        .filter(|f| !f.optional)
+    {
+        assert!(
+            !sample(field.name).is_null(),
+            "no sample for {} of {}",
+            field.name,
+            row.label()
+        );
+        params[field.name] = sample(field.name);
+    }
+    match row.name {
+        "realm_sync_get" => params["id"] = "rs1".into(),
+        "agent_command" => params["command"] = "ping".into(),
+        "qemu_monitor" => params["command"] = "info version".into(),
+        "volume_create" => params["size"] = "1G".into(),
+        "storage_create" => params["path"] = "/srv/store".into(),
+        "acl_update" => params["users"] = "bob@pve".into(),
+        "qemu_configure" | "qemu_configure_task" => params["cores"] = 2.into(),
+        _ => {}
+    }
+    params
+}

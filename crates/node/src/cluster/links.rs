@@ -1,0 +1,161 @@
+//! One link a member: requests to it, and whether it is heard.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use model::{Clock, Error, ErrorKind, NodeName, with_timeout};
+use proto::status::PeerMessage;
+use proto::wire::Client;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::{info, warn};
+
+use super::connector::MemberConnector;
+use super::hearing::Hearing;
+use super::transport::Places;
+use super::{AgentIdentity, Members};
+
+/// An agent sends a beat this often.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// A member that has sent nothing for so long is silent.
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// How long to wait before a silent member is connected to again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The link to another member.
+pub struct Link {
+    node: NodeName,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    hearing: Arc<watch::Sender<Hearing>>,
+}
+
+impl Link {
+    /// Requests to the member's agent. They fail within a second while it is silent, and when it
+    /// falls silent.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn hearing(&self) -> Hearing {
+        *self.hearing.borrow()
+    }
+
+    async fn follow(&self) {
+        loop {
+            let Err(error) = self.follow_once().await;
+            if self.hearing.send_replace(Hearing::Silent) != Hearing::Silent {
+                warn!(node = %self.node, %error, "a member is silent");
+            }
+            self.client.hang_up().await;
+            self.clock.sleep(RETRY).await;
+        }
+    }
+
+    async fn follow_once(&self) -> Result<std::convert::Infallible, Error> {
+        let mut feed = self.client.watch().await?;
+        loop {
+            let silence = || Error::new(ErrorKind::NodeLost, "Connection timed out");
+            let message = with_timeout(&*self.clock, SILENCE, feed.next()).await;
+            let message = message.ok_or_else(silence)??;
+            let garbled =
+                |error: serde_json::Error| Error::new(ErrorKind::NodeGarbled, error.to_string());
+            match serde_json::from_value(message).map_err(garbled)? {
+                PeerMessage::Beat => {}
+            }
+            if self.hearing() != Hearing::Heard {
+                self.hearing.send_replace(Hearing::Heard);
+                info!(node = %self.node, "a member is heard");
+            }
+        }
+    }
+}
+
+/// The links to all other members.
+pub(super) struct Links {
+    own: NodeName,
+    members: Arc<Members>,
+    clock: Arc<dyn Clock>,
+    identity: Option<Arc<AgentIdentity>>,
+    places: Places,
+    links: RwLock<BTreeMap<NodeName, Arc<Link>>>,
+}
+
+impl Links {
+    pub(super) fn new(
+        own: NodeName,
+        members: Arc<Members>,
+        clock: Arc<dyn Clock>,
+        identity: Option<Arc<AgentIdentity>>,
+    ) -> Self {
+        Self {
+            own,
+            members,
+            clock,
+            identity,
+            places: Places::default(),
+            links: RwLock::default(),
+        }
+    }
+
+    pub(super) fn get(&self, node: &NodeName) -> Option<Arc<Link>> {
+        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+        links.get(node).cloned()
+    }
+
+    /// Makes a link for every other member and listens to it. Never returns.
+    pub(super) async fn follow(&self) {
+        let mut changes = self.members.changes();
+        let mut listening = JoinSet::new();
+        let mut handles: BTreeMap<NodeName, AbortHandle> = BTreeMap::new();
+        loop {
+            changes.mark_unchanged();
+            let all = self.members.all();
+            let is_other = |node: &NodeName| *node != self.own && all.contains_key(node);
+            let mut links = BTreeMap::new();
+            for node in all.keys().filter(|node| is_other(node)) {
+                let link = self.get(node).unwrap_or_else(|| {
+                    let link = Arc::new(self.link(node));
+                    let listener = link.clone();
+                    let handle = listening.spawn(async move { listener.follow().await });
+                    handles.insert(node.clone(), handle);
+                    link
+                });
+                links.insert(node.clone(), link);
+            }
+            handles.retain(|node, handle| {
+                let stays = is_other(node);
+                if !stays {
+                    handle.abort();
+                }
+                stays
+            });
+            *self.links.write().unwrap_or_else(PoisonError::into_inner) = links;
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            while listening.try_join_next().is_some() {}
+        }
+    }
+
+    fn link(&self, node: &NodeName) -> Link {
+        let hearing = Arc::new(watch::Sender::new(Hearing::Unknown));
+        let connector = MemberConnector {
+            node: node.clone(),
+            identity: self.identity.clone(),
+            members: self.members.clone(),
+            clock: self.clock.clone(),
+            places: self.places.clone(),
+            hearing: hearing.clone(),
+        };
+        Link {
+            node: node.clone(),
+            client: Client::over(connector),
+            clock: self.clock.clone(),
+            hearing,
+        }
+    }
+}
