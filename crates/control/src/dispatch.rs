@@ -49,7 +49,7 @@ impl Dispatcher {
     /// the limits. The node that the operation is for does the same once more.
     async fn admit(&self, peer: &Peer, request: &Request) -> Result<Admitted, Error> {
         let row = table::row(&request.op).ok_or_else(|| not_implemented(&request.op))?;
-        if matches!(peer, Peer::Node { .. }) && row.target != Target::Node {
+        if matches!(peer, Peer::Node { .. }) && row.target == Target::Any {
             let text = format!("{} is not for other nodes' agents", row.label());
             return Err(Error::forbidden(text));
         }
@@ -70,6 +70,10 @@ impl Dispatcher {
             return Forwarded::new(node, &owner, request, caller, permit).map(Admitted::Elsewhere);
         }
         let permit = self.lanes.enter(row, &params, caller, address)?;
+        let others = match (row.target, peer) {
+            (Target::All, Peer::Local { .. }) => forward::gather(node, request, caller).await,
+            _ => Vec::new(),
+        };
         let op = Op {
             context: self.context.clone(),
             records: match row.needs {
@@ -81,6 +85,7 @@ impl Dispatcher {
             request_id: request.id.clone(),
             address: request.address.clone(),
             process: peer.uid(),
+            others,
             _permit: permit,
         };
         Ok(Admitted::Here(row, op))
@@ -225,11 +230,12 @@ impl Dispatcher {
     async fn feed_copy(&self, responder: &mut Responder) -> Result<(), Error> {
         let secret = Prefix::below("secret").expect("a constant that is a key");
         let mut feed = store::remote::feed(self.context.store.clone(), vec![secret]);
-        let mut status = self.context.node.status.feed();
+        let node = &self.context.node;
+        let mut reports = node.cluster.reports(&node.status);
         loop {
             let message = tokio::select! {
                 message = feed.next() => WatchMessage::Store(message?),
-                update = status.next() => WatchMessage::Status(update),
+                update = reports.next() => WatchMessage::Status(update),
             };
             responder.send(encoded(message)?).await?;
         }
@@ -237,9 +243,14 @@ impl Dispatcher {
 
     /// What another member wants to know. It gets nothing of the store, which it reads itself.
     async fn feed_member(&self, responder: &mut Responder) -> Result<(), Error> {
+        let mut status = self.context.node.status.feed();
+        responder.send(encoded(PeerMessage::Beat)?).await?;
         loop {
-            responder.send(encoded(PeerMessage::Beat)?).await?;
-            self.context.clock.sleep(BEAT).await;
+            let message = tokio::select! {
+                update = status.next() => PeerMessage::Status(update),
+                () = self.context.clock.sleep(BEAT) => PeerMessage::Beat,
+            };
+            responder.send(encoded(message)?).await?;
         }
     }
 }

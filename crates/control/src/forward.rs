@@ -1,17 +1,21 @@
-//! Requests for another member: which member that is, and the request as it is sent there.
+//! Requests for other members: which member that is, and the request as it is sent there.
 //!
 //! The owner verifies and permits all of it again. It gets the caller's own credential; only for
 //! root of this node's socket, which has none, does this agent vouch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::vouch::Vouched;
+use futures_util::future::join_all;
 use model::schema::Values;
-use model::{Error, ErrorKind, NodeName, Upid};
+use model::{Error, ErrorKind, NodeName, Upid, with_timeout};
 use node::NodeContext;
-use node::cluster::Link;
+use node::cluster::{Hearing, Link};
 use proto::wire::{Answer, Peer, Request};
 use proto::{Credential, Identity, Row, Target};
+use serde_json::Value;
+use tracing::warn;
 
 use crate::lanes::Permit;
 
@@ -76,24 +80,12 @@ impl Forwarded {
         caller: Option<&Identity>,
         permit: Permit,
     ) -> Result<Self, Error> {
-        let unreachable = || Error::new(ErrorKind::NodeUnreachable, "No route to host");
         let link = node.cluster.link(owner).ok_or_else(unreachable)?;
         let mut request = request.clone();
         request
             .params
             .insert("node".to_owned(), owner.as_str().into());
-        if request.credential == Credential::Peer && caller.is_some() {
-            let identity = node.cluster.identity.as_ref().ok_or_else(unreachable)?;
-            let voucher = Vouched {
-                from: &node.name,
-                to: owner,
-                op: &request.op,
-                id: &request.id,
-                params: &request.params,
-            }
-            .sign(&identity.voucher_key, node.clock.wall())?;
-            request.credential = Credential::Vouched(voucher);
-        }
+        vouch(node, owner, &mut request, caller)?;
         Ok(Self {
             link,
             request,
@@ -104,4 +96,75 @@ impl Forwarded {
     pub(crate) async fn answer(self) -> Result<Answer, Error> {
         self.link.client().request(self.request).await
     }
+}
+
+fn unreachable() -> Error {
+    Error::new(ErrorKind::NodeUnreachable, "No route to host")
+}
+
+/// Signs a request of root that has no credential for the node that it is sent to.
+fn vouch(
+    node: &NodeContext,
+    to: &NodeName,
+    request: &mut Request,
+    caller: Option<&Identity>,
+) -> Result<(), Error> {
+    if request.credential != Credential::Peer || caller.is_none() {
+        return Ok(());
+    }
+    let identity = node.cluster.identity.as_ref().ok_or_else(unreachable)?;
+    let voucher = Vouched {
+        from: &node.name,
+        to,
+        op: &request.op,
+        id: &request.id,
+        params: &request.params,
+    }
+    .sign(&identity.voucher_key, node.clock.wall())?;
+    request.credential = Credential::Vouched(voucher);
+    Ok(())
+}
+
+/// How long the other nodes may take for their part of an answer.
+const PART: Duration = Duration::from_secs(2);
+
+/// The rows of all other members that are heard, each about itself. A member that does not answer in
+/// time is left out.
+pub(crate) async fn gather(
+    node: &NodeContext,
+    request: &Request,
+    caller: Option<&Identity>,
+) -> Vec<Value> {
+    let links = node.cluster.links();
+    let heard = links.iter().filter(|link| link.hearing() == Hearing::Heard);
+    let parts = heard.map(|link| async {
+        let part = with_timeout(&*node.clock, PART, part(node, link, request, caller)).await;
+        match part {
+            Some(Ok(rows)) => rows,
+            Some(Err(error)) => {
+                warn!(node = %link.node(), %error, op = request.op, "a node's part is missing");
+                Vec::new()
+            }
+            None => {
+                warn!(node = %link.node(), op = request.op, "a node's part is late");
+                Vec::new()
+            }
+        }
+    });
+    join_all(parts).await.concat()
+}
+
+async fn part(
+    node: &NodeContext,
+    link: &Link,
+    request: &Request,
+    caller: Option<&Identity>,
+) -> Result<Vec<Value>, Error> {
+    let mut request = request.clone();
+    vouch(node, link.node(), &mut request, caller)?;
+    let Value::Array(mut rows) = link.client().request(request).await?.data else {
+        return Err(Error::new(ErrorKind::NodeGarbled, "the answer is no list"));
+    };
+    rows.retain(|row| row["node"] == link.node().as_str());
+    Ok(rows)
 }

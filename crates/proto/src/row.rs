@@ -54,6 +54,8 @@ pub enum Target {
     Any,
     /// The node named by the parameter `node`.
     Node,
+    /// All nodes: each answers rows about itself, and the one that was asked answers all of them.
+    All,
 }
 
 /// Whether an operation needs the cluster's store.
@@ -245,6 +247,12 @@ impl Row {
     /// Runs on the node in the parameter `node`.
     pub const fn on_node(mut self) -> Self {
         self.target = Target::Node;
+        self
+    }
+
+    /// Gathers the rows of all nodes.
+    pub const fn on_all_nodes(mut self) -> Self {
+        self.target = Target::All;
         self
     }
 

@@ -6,7 +6,7 @@
 use model::{NodeName, Pressure, StorageId, VmId};
 use serde::{Deserialize, Serialize};
 
-/// One message of a watch. `S` is a message of the store's feed.
+/// One message of the api's watch. `S` is a message of the store's feed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchMessage<S> {
@@ -18,6 +18,8 @@ pub enum WatchMessage<S> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeerMessage {
+    /// The sender's own status.
+    Status(StatusUpdate),
     /// The sender lives and has nothing else to say. Sent every second.
     Beat,
 }
@@ -26,6 +28,9 @@ pub enum PeerMessage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusUpdate {
     pub node: NodeName,
+    /// The node is not heard any more, so nothing of it is known. The next message is complete.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub silent: bool,
     /// True if the list of guests is complete: a guest that is not in it does not run.
     #[serde(default)]
     pub complete: bool,
@@ -37,6 +42,28 @@ pub struct StatusUpdate {
     /// All storages of the node, if any of them changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storages: Option<Vec<StorageUsage>>,
+}
+
+impl StatusUpdate {
+    /// An update that says nothing yet.
+    pub fn of(node: NodeName) -> Self {
+        Self {
+            node,
+            silent: false,
+            complete: false,
+            usage: None,
+            guests: Vec::new(),
+            storages: None,
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Resources of a node and their use. Sizes are bytes.

@@ -19,6 +19,7 @@ use model::{Error, ErrorKind};
 use proto::Identity;
 use proto::wire::{Answer, Streamed};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::Context;
 use crate::lanes::Permit;
@@ -36,6 +37,8 @@ pub struct Op {
     pub address: Option<String>,
     /// The uid of the calling process, from the kernel; none if another node forwarded it.
     pub process: Option<u32>,
+    /// For an operation of all nodes that was asked here: the rows of the other nodes.
+    pub(crate) others: Vec<Value>,
     /// Its place in the limits on simultaneous requests.
     pub(crate) _permit: Permit,
 }

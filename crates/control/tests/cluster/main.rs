@@ -13,3 +13,4 @@ mod peers;
 #[path = "../access/samples.rs"]
 mod samples;
 mod silence;
+mod status;

@@ -68,8 +68,14 @@ pub struct Index {
     news: watch::Sender<()>,
     sights: Sights,
     cache: Cache,
-    /// Of the certificate that this api serves.
-    fingerprint: Option<String>,
+    served: Option<Served>,
+}
+
+/// The certificate that clients of this api see.
+struct Served {
+    /// The api's node.
+    node: String,
+    fingerprint: String,
 }
 
 /// An answer of the index.
@@ -95,14 +101,15 @@ impl Index {
             news: watch::Sender::new(()),
             sights: Sights::default(),
             cache: Cache::default(),
-            fingerprint: None,
+            served: None,
         }
     }
 
-    /// Names the certificate that clients of this api see.
+    /// Names the certificate that clients of this node's api see.
     #[must_use]
-    pub fn with_fingerprint(mut self, fingerprint: String) -> Self {
-        self.fingerprint = Some(fingerprint);
+    pub fn with_fingerprint(mut self, node: &str, fingerprint: String) -> Self {
+        let node = node.to_owned();
+        self.served = Some(Served { node, fingerprint });
         self
     }
 

@@ -74,8 +74,12 @@ impl GuestState {
 /// What lists show of a node.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NodeRow {
+    /// It has reported at some time.
+    pub(super) has_reported: bool,
     /// It has reported lately.
     pub(super) is_heard: bool,
+    /// The agent does not hear it, though it may be heard itself.
+    pub(super) is_offline: bool,
     pub(super) usage: Option<(NodeUsage, Uptime)>,
     pub(super) storages: Vec<StorageUsage>,
 }
@@ -111,9 +115,14 @@ pub(super) struct NodeStatus {
 impl NodeStatus {
     pub(super) fn accept(&mut self, update: StatusUpdate, now: Duration) -> Touched {
         let node = self.nodes.entry(update.node.as_str().into()).or_default();
+        node.row.is_offline = update.silent;
+        if update.silent {
+            node.row.is_heard = false;
+            return Touched::All;
+        }
         let is_all = update.complete || !node.row.is_heard;
         node.heard = now;
-        node.row.is_heard = true;
+        (node.row.has_reported, node.row.is_heard) = (true, true);
         if update.complete {
             node.guests.clear();
         }
@@ -140,6 +149,16 @@ impl NodeStatus {
         } else {
             Touched::These(vmids)
         }
+    }
+
+    /// Makes a row for a member that has not reported yet.
+    pub(super) fn expect(&mut self, node: &Arc<str>) {
+        self.nodes.entry(Arc::clone(node)).or_default();
+    }
+
+    /// Forgets a node that is no longer a member.
+    pub(super) fn forget(&mut self, node: &str) {
+        self.nodes.remove(node);
     }
 
     /// What lists show of a node.

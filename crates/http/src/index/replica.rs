@@ -59,6 +59,8 @@ impl StorageRow {
 pub(super) enum Change {
     Guest(u32, Option<GuestRow>),
     Storage(Box<str>, Option<StorageRow>),
+    /// A member of the cluster is there, or not.
+    Member(Arc<str>, bool),
     /// The console that an administrator prefers.
     Console(Option<Arc<str>>),
 }
@@ -87,6 +89,10 @@ impl Reader {
             Change::Storage(_, row) => {
                 *row = decode(&entry.value);
                 row.is_some()
+            }
+            Change::Member(_, is_there) => {
+                *is_there = true;
+                true
             }
             Change::Console(console) => {
                 let options: Option<Options> = decode(&entry.value);
@@ -136,6 +142,7 @@ pub(super) fn removed(key: &Key) -> Option<Change> {
     match key.as_str().split_once('/')? {
         ("guest", vmid) => Some(Change::Guest(vmid.parse().ok()?, None)),
         ("storage", id) => Some(Change::Storage(id.into(), None)),
+        ("member", node) => Some(Change::Member(node.into(), false)),
         ("cluster", "options") => Some(Change::Console(None)),
         _ => None,
     }

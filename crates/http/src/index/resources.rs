@@ -229,7 +229,13 @@ pub(super) fn node_row<'a>(name: &'a str, node: &NodeRow, sight: &Sight, tick: T
         id: format!("node/{name}"),
         node: name,
         kind: "node",
-        status: if node.is_heard { "online" } else { "unknown" },
+        status: match node {
+            NodeRow { is_heard: true, .. } => "online",
+            NodeRow {
+                is_offline: true, ..
+            } => "offline",
+            _ => "unknown",
+        },
         known,
         ssl_fingerprint: None,
     }
@@ -243,7 +249,9 @@ pub(super) fn node_list(index: &Index, who: &Identity, _: &Values) -> Result<Con
         .iter()
         .map(|(name, node)| {
             let mut row = node_row(name, &node.value, &sight, tick);
-            row.ssl_fingerprint = index.fingerprint.as_deref();
+            let own = index.served.as_ref();
+            let own = own.filter(|served| served.node == **name);
+            row.ssl_fingerprint = own.map(|served| &*served.fingerprint);
             if let Some(known) = &mut row.known {
                 known.cgroup = None;
             }

@@ -72,7 +72,7 @@ pub(super) struct Snapshot {
     pub(super) revision: Option<Revision>,
     pub(super) rights: Rights,
     pub(super) guests: Table,
-    /// The nodes that have ever reported, by name.
+    /// The members, and nodes that have ever reported, by name.
     pub(super) nodes: BTreeMap<Arc<str>, Stamped<Arc<NodeRow>>>,
     pub(super) storages: Arc<BTreeMap<Box<str>, Stamped<StorageRow>>>,
     pub(super) gone: Arc<Gone>,
@@ -85,7 +85,8 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Whether records have arrived, and the status of a node.
     pub(super) fn is_ready(&self) -> bool {
-        self.revision.is_some() && !self.nodes.is_empty()
+        let mut nodes = self.nodes.values();
+        self.revision.is_some() && nodes.any(|node| node.value.has_reported)
     }
 
     /// An error before there is a replica of the store.

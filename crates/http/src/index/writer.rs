@@ -1,6 +1,6 @@
 //! The one consumer of the agent's feed: applies each message to the next snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::table::{Guest, Table};
 struct Arriving {
     guests: BTreeMap<u32, Arc<GuestRow>>,
     storages: BTreeMap<Box<str>, StorageRow>,
+    members: BTreeSet<Arc<str>>,
     console: Option<Arc<str>>,
     rights: Vec<Change>,
 }
@@ -37,6 +38,9 @@ impl Arriving {
             Some(replica::Change::Storage(id, Some(row))) => {
                 self.storages.insert(id, row);
             }
+            Some(replica::Change::Member(node, true)) => {
+                self.members.insert(node);
+            }
             Some(replica::Change::Console(console)) => self.console = console,
             _ => {}
         }
@@ -49,6 +53,8 @@ pub(super) struct Writer {
     reader: Reader,
     arriving: Arriving,
     status: NodeStatus,
+    /// The nodes that have a record.
+    members: BTreeSet<Arc<str>>,
     next: Snapshot,
 }
 
@@ -112,6 +118,14 @@ impl Writer {
         let storages = arrived.storages.into_iter();
         let storages = storages.map(|(id, row)| (id, self.stamped(row, None)));
         self.next.storages = Arc::new(storages.collect());
+        let is_gone = |node: &&Arc<str>| !arrived.members.contains(*node);
+        let known = std::mem::replace(&mut self.members, arrived.members.clone());
+        for node in known.iter().filter(is_gone) {
+            self.remove_node(node);
+        }
+        for node in &arrived.members {
+            self.expect_node(node);
+        }
         self.next.forget_gone();
         self.next.console = arrived.console;
         self.next.revision = Some(revision);
@@ -165,8 +179,34 @@ impl Writer {
                 }
             }
             replica::Change::Storage(id, row) => self.take_storage(id, row),
+            replica::Change::Member(node, true) => {
+                self.members.insert(Arc::clone(&node));
+                self.expect_node(&node);
+            }
+            replica::Change::Member(node, false) => {
+                self.members.remove(&node);
+                self.remove_node(&node);
+            }
             replica::Change::Console(console) => self.next.console = console,
         }
+    }
+
+    /// A member is shown before it has reported.
+    fn expect_node(&mut self, node: &Arc<str>) {
+        if self.status.row(node).is_none() {
+            self.status.expect(node);
+            self.show_node(node);
+        }
+    }
+
+    fn remove_node(&mut self, node: &Arc<str>) {
+        self.status.forget(node);
+        self.look_at_all(node);
+        if self.next.nodes.remove(node).is_some() {
+            // The rows of its storages are gone too.
+            self.next.forget_gone();
+        }
+        self.next.good_until = self.status.next_silence();
     }
 
     fn take_storage(&mut self, id: Box<str>, row: Option<StorageRow>) {

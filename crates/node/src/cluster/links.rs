@@ -15,6 +15,7 @@ use super::connector::MemberConnector;
 use super::hearing::Hearing;
 use super::transport::Places;
 use super::{AgentIdentity, Members};
+use crate::StatusBoard;
 
 /// An agent sends a beat this often.
 pub const BEAT: Duration = Duration::from_secs(1);
@@ -31,9 +32,14 @@ pub struct Link {
     client: Client,
     clock: Arc<dyn Clock>,
     hearing: Arc<watch::Sender<Hearing>>,
+    status: Arc<StatusBoard>,
 }
 
 impl Link {
+    pub fn node(&self) -> &NodeName {
+        &self.node
+    }
+
     /// Requests to the member's agent. They fail within a second while it is silent, and when it
     /// falls silent.
     pub fn client(&self) -> &Client {
@@ -44,9 +50,15 @@ impl Link {
         *self.hearing.borrow()
     }
 
+    /// What the member reports.
+    pub fn status(&self) -> &Arc<StatusBoard> {
+        &self.status
+    }
+
     async fn follow(&self) {
         loop {
             let Err(error) = self.follow_once().await;
+            self.status.lose();
             if self.hearing.send_replace(Hearing::Silent) != Hearing::Silent {
                 warn!(node = %self.node, %error, "a member is silent");
             }
@@ -64,6 +76,13 @@ impl Link {
             let garbled =
                 |error: serde_json::Error| Error::new(ErrorKind::NodeGarbled, error.to_string());
             match serde_json::from_value(message).map_err(garbled)? {
+                PeerMessage::Status(update) if update.node == self.node => {
+                    self.status.take(update);
+                }
+                PeerMessage::Status(update) => {
+                    let text = format!("a report about node '{}'", update.node);
+                    return Err(Error::new(ErrorKind::NodeGarbled, text));
+                }
                 PeerMessage::Beat => {}
             }
             if self.hearing() != Hearing::Heard {
@@ -82,6 +101,7 @@ pub(super) struct Links {
     identity: Option<Arc<AgentIdentity>>,
     places: Places,
     links: RwLock<BTreeMap<NodeName, Arc<Link>>>,
+    changed: watch::Sender<()>,
 }
 
 impl Links {
@@ -98,12 +118,23 @@ impl Links {
             identity,
             places: Places::default(),
             links: RwLock::default(),
+            changed: watch::Sender::new(()),
         }
     }
 
     pub(super) fn get(&self, node: &NodeName) -> Option<Arc<Link>> {
         let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
         links.get(node).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Link>> {
+        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+        links.values().cloned().collect()
+    }
+
+    /// Notifies when there are other links.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Makes a link for every other member and listens to it. Never returns.
@@ -134,6 +165,7 @@ impl Links {
                 stays
             });
             *self.links.write().unwrap_or_else(PoisonError::into_inner) = links;
+            self.changed.send_replace(());
             if changes.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -156,6 +188,7 @@ impl Links {
             client: Client::over(connector),
             clock: self.clock.clone(),
             hearing,
+            status: StatusBoard::new(node.clone(), self.clock.clone()),
         }
     }
 }

@@ -18,6 +18,7 @@ mod identity;
 mod links;
 mod listener;
 mod members;
+mod reports;
 mod transport;
 
 use std::sync::Arc;
@@ -31,8 +32,10 @@ pub use identity::{AGENT_DOMAIN, AgentIdentity};
 pub use links::{BEAT, Link};
 pub use listener::MemberListener;
 pub use members::{Member, Members, member_key, members_prefix};
+pub use reports::Reports;
 pub use transport::MemberStream;
 
+use crate::StatusBoard;
 use links::Links;
 
 /// What this node knows of the cluster that it belongs to. A single node is a cluster of one.
@@ -64,6 +67,16 @@ impl Cluster {
     /// The link to another member that is present.
     pub fn link(&self, node: &NodeName) -> Option<Arc<Link>> {
         self.links.get(node)
+    }
+
+    /// The links to all other members, by name.
+    pub fn links(&self) -> Vec<Arc<Link>> {
+        self.links.all()
+    }
+
+    /// The status of this node, whose board is given, and of all others.
+    pub fn reports(&self, own: &Arc<StatusBoard>) -> Reports<'_> {
+        Reports::new(&self.links, own.feed())
     }
 
     /// Follows the records of members and what they report, for as long as the agent lives. Never

@@ -1,5 +1,5 @@
-//! What was last observed of this node: the agent's own memory of it, and the stream of what
-//! changes.
+//! What was last observed of a node: the agent's own memory of it, and the stream of what changes.
+//! Each member has a board: the own one is filled by observation, the others by what they report.
 //!
 //! ```text
 //!   sample: look · measure ──► StatusBoard ──► StatusFeed ══ watch ══► api
@@ -47,6 +47,10 @@ struct State {
     guests: BTreeMap<VmId, Versioned<Guest>>,
     node: Option<Versioned<NodeUsage>>,
     storages: Option<Versioned<Vec<StorageUsage>>>,
+    /// What is older than this version says nothing about now.
+    begun: u64,
+    /// The node does not report.
+    is_silent: bool,
 }
 
 /// The newest status of a node.
@@ -168,6 +172,52 @@ impl StatusBoard {
         self.news.send_replace(version);
     }
 
+    /// Takes what another node reports of itself. An uptime is counted on by this node's clock.
+    pub(crate) fn take(&self, update: StatusUpdate) {
+        let now_ms = self.now_ms();
+        let mut state = self.state();
+        state.version += 1;
+        let version = state.version;
+        if update.complete {
+            *state = State {
+                version,
+                begun: version,
+                ..State::default()
+            };
+        }
+        for usage in update.guests {
+            let uptime_ms = i64::try_from(usage.uptime_s).map_or(0, |s| s.saturating_mul(1000));
+            let started_ms = now_ms.saturating_sub(uptime_ms);
+            let (vmid, value) = (usage.vmid, Guest { usage, started_ms });
+            state.guests.insert(vmid, Versioned { version, value });
+        }
+        if let Some(value) = update.usage {
+            state.node = Some(Versioned { version, value });
+        }
+        if let Some(value) = update.storages {
+            state.storages = Some(Versioned { version, value });
+        }
+        drop(state);
+        self.news.send_replace(version);
+    }
+
+    /// The node does not report any more: what it said is not true now.
+    pub(crate) fn lose(&self) {
+        let mut state = self.state();
+        if state.is_silent {
+            return;
+        }
+        let version = state.version + 1;
+        *state = State {
+            version,
+            begun: version,
+            is_silent: true,
+            ..State::default()
+        };
+        drop(state);
+        self.news.send_replace(version);
+    }
+
     fn change(&self, change: impl FnOnce(&mut BTreeMap<VmId, Versioned<Guest>>, u64)) {
         let mut state = self.state();
         state.version += 1;
@@ -186,9 +236,17 @@ impl StatusBoard {
         usage
     }
 
-    /// What changed after version `seen`; all of it where nothing was seen.
+    /// What changed after version `seen`; all of it where nothing was seen that still counts.
     fn since(&self, seen: Option<u64>) -> (u64, StatusUpdate) {
         let state = self.state();
+        let seen = seen.filter(|seen| *seen >= state.begun);
+        if state.is_silent {
+            let update = StatusUpdate {
+                silent: seen.is_none(),
+                ..StatusUpdate::of(self.node.clone())
+            };
+            return (state.version, update);
+        }
         let is_new = |version: u64| seen.is_none_or(|seen| version > seen);
         let guests = state.guests.values().filter(|guest| {
             // A new consumer needs no word about guests that do not run.
@@ -201,6 +259,7 @@ impl StatusBoard {
             .filter(|storages| is_new(storages.version));
         let update = StatusUpdate {
             node: self.node.clone(),
+            silent: false,
             complete: seen.is_none(),
             usage: node.map(|node| node.value.clone()),
             guests: guests.map(|guest| self.current(&guest.value)).collect(),
@@ -226,6 +285,10 @@ pub struct StatusFeed {
 }
 
 impl StatusFeed {
+    pub(crate) fn is_of(&self, board: &Arc<StatusBoard>) -> bool {
+        Arc::ptr_eq(&self.board, board)
+    }
+
     /// The next update: the first one is complete and waits for the first look, every other one
     /// waits for a change. May be dropped and called again without losing anything.
     pub async fn next(&mut self) -> StatusUpdate {
@@ -235,6 +298,7 @@ impl StatusFeed {
                 let (version, update) = self.board.since(self.seen);
                 self.seen = Some(version);
                 let says_nothing = !update.complete
+                    && !update.silent
                     && update.usage.is_none()
                     && update.storages.is_none()
                     && update.guests.is_empty();
@@ -301,6 +365,33 @@ mod tests {
         assert_eq!(third.guests, [GuestUsage::stopped(vmid(100))]);
         // Who comes now hears nothing of the guest that has ended.
         assert_eq!(board.feed().next().await.guests.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_another_node_reports_counts_until_it_is_silent() {
+        let clock = ManualClock::default();
+        let own = StatusBoard::new("pve2".parse().unwrap(), Arc::new(clock.clone()));
+        let copy = StatusBoard::new("pve2".parse().unwrap(), Arc::new(clock.clone()));
+        own.saw(&[seen(100, 7, 60), seen(101, 8, 0)]);
+        let (mut feed, mut copied) = (own.feed(), copy.feed());
+        copy.take(feed.next().await);
+        clock.advance(Duration::from_secs(5));
+        let first = copied.next().await;
+        assert!(first.complete);
+        let uptimes: Vec<u64> = first.guests.iter().map(|guest| guest.uptime_s).collect();
+        assert_eq!(uptimes, [65, 5]);
+        own.saw(&[seen(101, 8, 5)]);
+        copy.take(feed.next().await);
+        assert_eq!(copied.next().await.guests, [GuestUsage::stopped(vmid(100))]);
+        copy.lose();
+        copy.lose();
+        let silent = copied.next().await;
+        assert!(silent.silent && !silent.complete && silent.guests.is_empty());
+        assert!(copy.feed().next().await.silent);
+        copy.take(own.feed().next().await);
+        let again = copied.next().await;
+        assert!(again.complete && !again.silent);
+        assert_eq!(again.guests.len(), 1);
     }
 
     #[tokio::test]

@@ -53,6 +53,7 @@ impl Service for Agent {
 
     async fn watch(&self, _: Peer, mut responder: Responder) -> Result<(), Error> {
         let well: WatchMessage<store::FeedMessage> = WatchMessage::Status(StatusUpdate {
+            silent: false,
             node: "pve1".parse().unwrap(),
             complete: true,
             usage: None,

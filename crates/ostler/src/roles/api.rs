@@ -54,7 +54,8 @@ pub(crate) async fn api(config: &Config) -> Result<()> {
     let clock = Arc::new(SystemClock::new());
     let client = Client::new(config.paths.socket());
     let fingerprint = fingerprint(&certificate.chain)?;
-    let index = Arc::new(Index::new(clock.clone()).with_fingerprint(fingerprint));
+    let index = Index::new(clock.clone()).with_fingerprint(config.node.as_str(), fingerprint);
+    let index = Arc::new(index);
     let listener = Listener::bind(config.listen)
         .await
         .with_context(|| format!("listening on {}", config.listen))?;

@@ -119,6 +119,7 @@ pub(super) const ROWS: &[Row] = &[
     )
     .params(&[&[Field::integer("max").optional().min(1.0)]])
     .returns(ANY_ROWS)
+    .on_all_nodes()
     // Without Sys.Syslog a caller sees only lines about itself.
     .permission(Permission::User),
     Row::get("/cluster/nextid", "cluster_nextid", "A free guest number.")
@@ -169,5 +170,6 @@ pub(super) const ROWS: &[Row] = &[
         fields: &[&[Field::string("upid")]],
         open: true,
     }))
+    .on_all_nodes()
     .permission(Permission::User),
 ];

@@ -1,4 +1,4 @@
-//! `/cluster/log`: recent events of this agent, and its tasks.
+//! `/cluster/log`: recent events of all agents, and their tasks.
 
 use model::{Error, Privilege, UnixTime};
 use node::{Event, Priority};
@@ -41,7 +41,10 @@ pub(super) async fn log(op: Op) -> Result<Answer, Error> {
     lines.sort_by_key(|line| std::cmp::Reverse(line.time));
     let node = op.context.node.name.as_str();
     let rows = lines.into_iter().take(max).map(|line| row(line, node));
-    Ok(Answer::new(rows.collect::<Vec<Value>>()))
+    let mut rows: Vec<Value> = rows.chain(op.others).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row["time"].as_i64()));
+    rows.truncate(max);
+    Ok(Answer::new(rows))
 }
 
 /// All events of this agent and its latest tasks, each kind newest first.

@@ -1,9 +1,12 @@
 //! `GET /cluster/status`
 
-use model::Error;
+use std::net::IpAddr;
+
+use model::{Error, NodeName};
+use node::cluster::Hearing;
 use node::host::facts::Facts;
 use proto::wire::Answer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ops::Op;
 
@@ -12,21 +15,43 @@ pub(super) fn is_of(user: &str, me: &str) -> bool {
     user == me || user.split('!').next() == Some(me)
 }
 
-/// A single node is not a cluster, so there is no row for one.
+/// A single node is not a cluster, and has no number.
 pub(super) async fn status(op: Op) -> Result<Answer, Error> {
-    let name = op.context.node.name.as_str();
-    let mut member = json!({
-        "id": format!("node/{name}"),
-        "type": "node",
-        "name": name,
-        "nodeid": 0,
-        "local": 1,
-        "online": 1,
-        "level": "",
-    });
-    let facts = Facts::new(op.context.node.host.clone());
-    if let Some(address) = facts.address(name).await {
-        member["ip"] = address.into();
+    let node = &op.context.node;
+    let members = node.cluster.members.all();
+    let is_alone = members.len() < 2;
+    let nodeid = |name: &NodeName| match members.get(name) {
+        Some(member) if !is_alone => member.nodeid,
+        _ => 0,
+    };
+    let name = node.name.as_str();
+    let mut own = row(&node.name, nodeid(&node.name), true, true);
+    if let Some(address) = Facts::new(node.host.clone()).address(name).await {
+        own["ip"] = address.into();
     }
-    Ok(Answer::new(json!([member])))
+    let others = members.values().filter(|member| member.name != node.name);
+    let others = others.map(|member| {
+        let link = node.cluster.link(&member.name);
+        let is_online = link.is_some_and(|link| link.hearing() == Hearing::Heard);
+        let mut row = row(&member.name, member.nodeid, false, is_online);
+        if member.host().parse::<IpAddr>().is_ok() {
+            row["ip"] = member.host().into();
+        }
+        row
+    });
+    Ok(Answer::new(
+        [own].into_iter().chain(others).collect::<Vec<Value>>(),
+    ))
+}
+
+fn row(node: &NodeName, nodeid: u32, is_local: bool, is_online: bool) -> Value {
+    json!({
+        "id": format!("node/{node}"),
+        "type": "node",
+        "name": node,
+        "nodeid": nodeid,
+        "local": u8::from(is_local),
+        "online": u8::from(is_online),
+        "level": "",
+    })
 }

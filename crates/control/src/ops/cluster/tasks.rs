@@ -19,6 +19,7 @@ pub(super) async fn tasks(op: Op) -> Result<Answer, Error> {
         )
         .await?;
     let me = op.identity()?.label();
+    let others = op.others.iter().cloned();
     let filter = TaskFilter {
         running: true,
         ended: true,
@@ -28,9 +29,9 @@ pub(super) async fn tasks(op: Op) -> Result<Answer, Error> {
     let mine = tasks
         .iter()
         .filter(|task| sees_all || is_of(&task.upid.user, &me));
-    Ok(Answer::new(
-        mine.take(TASKS).map(row).collect::<Vec<Value>>(),
-    ))
+    let mut rows: Vec<Value> = mine.take(TASKS).map(row).chain(others).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row["starttime"].as_i64()));
+    Ok(Answer::new(rows))
 }
 
 fn row(task: &TaskSummary) -> Value {

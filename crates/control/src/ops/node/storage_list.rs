@@ -26,7 +26,10 @@ struct List {
 pub(super) async fn storage_list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
     if let Some(target) = &wanted.target {
-        op.context.check_node(target)?;
+        let is_other = op.context.node.cluster.members.get(target).is_some();
+        if !is_other {
+            op.context.check_node(target)?;
+        }
     }
     let storages = op.records.storages().await?;
     let is_known = |id: &StorageId| storages.iter().any(|entry| entry.config.id() == id);
@@ -52,7 +55,9 @@ fn is_wanted(storage: &StorageConfig, wanted: &List) -> bool {
     });
     let is_named = wanted.storage.as_ref().is_none_or(|id| id == storage.id());
     let is_enabled = wanted.enabled != Some(true) || storage.is_enabled_on(&wanted.node);
-    takes_one && is_named && is_enabled
+    let target = wanted.target.as_ref();
+    let is_at_target = target.is_none_or(|target| storage.is_enabled_on(target));
+    takes_one && is_named && is_enabled && is_at_target
 }
 
 async fn row(context: &Context, entry: &StorageEntry, with_formats: bool) -> Value {

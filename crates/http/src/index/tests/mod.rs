@@ -2,6 +2,7 @@
 
 mod followed;
 mod kept;
+mod members;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ impl Fixture {
         let clock = ManualClock::default();
         let store: SharedStore = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
         let feed = store::feed(store.clone(), Vec::new());
-        let index = Index::new(Arc::new(clock.clone())).with_fingerprint("AA:BB".into());
+        let index = Index::new(Arc::new(clock.clone())).with_fingerprint("pve1", "AA:BB".into());
         Self {
             clock,
             store,
@@ -151,6 +152,7 @@ fn update(complete: bool, guests: Vec<GuestUsage>) -> StatusUpdate {
         total: 2,
     };
     StatusUpdate {
+        silent: false,
         node: "pve1".parse().unwrap(),
         complete,
         usage: complete.then_some(usage),
