@@ -184,10 +184,7 @@ impl Service for Dispatcher {
                 let handler = self.streams.get(row.name).copied();
                 handler.ok_or_else(|| not_implemented(row.name))?(op).await
             }
-            Admitted::Elsewhere(_) => {
-                let text = "consoles and uploads of other nodes are opened at the node itself";
-                Err(Error::unavailable(text))
-            }
+            Admitted::Elsewhere(forwarded) => forwarded.stream().await,
         }
     }
 

@@ -12,7 +12,7 @@ use model::schema::Values;
 use model::{Error, ErrorKind, NodeName, Upid, with_timeout};
 use node::NodeContext;
 use node::cluster::{Hearing, Link};
-use proto::wire::{Answer, Peer, Request};
+use proto::wire::{Answer, Peer, Request, Streamed};
 use proto::{Credential, Identity, Row, Target};
 use serde_json::Value;
 use tracing::warn;
@@ -95,6 +95,16 @@ impl Forwarded {
 
     pub(crate) async fn answer(self) -> Result<Answer, Error> {
         self.link.client().request(self.request).await
+    }
+
+    /// The stream of the owner; its bytes are carried until the caller is gone.
+    pub(crate) async fn stream(self) -> Result<Streamed, Error> {
+        let (answer, descriptor, held) = self.link.stream(self.request).await?;
+        Ok(Streamed {
+            answer,
+            descriptor,
+            held: Some(Box::new(held)),
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use model::schema::Values;
 use model::{Clock, Error};
-use proto::wire::{Answer, Request};
+use proto::wire::{Answer, Request, finish};
 use proto::{Credential, Form, Row, Verb};
 use serde_json::Value;
 use uuid::Uuid;
@@ -96,7 +96,8 @@ impl Upload<'_> {
         if let Some(name) = file.file_name {
             given.entry("filename").or_insert(Value::String(name));
         }
-        let (opened, descriptor) = self.api.client.stream(self.request(given.clone())).await?;
+        let asked = self.api.client.stream_held(self.request(given.clone()));
+        let (opened, descriptor, _held) = asked.await?;
         // The right is checked. The upload may take as long as it needs, and counts as work.
         let _work = self.client.place.work();
         let mut sink = Sink::new(descriptor);
@@ -196,7 +197,11 @@ fn unwritten(given: &Values, error: &std::io::Error) -> Error {
     }
 }
 
-/// The file that is filled, one block at a time.
+fn closed() -> std::io::Error {
+    std::io::Error::other("an earlier block was not written")
+}
+
+/// The file that is filled, one block at a time; a socket, if it is another node's.
 struct Sink {
     file: Option<File>,
     block: Vec<u8>,
@@ -224,10 +229,14 @@ impl Sink {
 
     async fn flush(&mut self) -> std::io::Result<()> {
         let mut block = std::mem::take(&mut self.block);
-        let closed = || std::io::Error::other("an earlier block was not written");
         let mut file = self.file.take().ok_or_else(closed)?;
         let written = tokio::task::spawn_blocking(move || {
-            let written = file.write_all(&block);
+            let written = file.write_all(&block).map_err(|error| {
+                // Another node says why it stopped reading.
+                let is_broken = error.kind() == std::io::ErrorKind::BrokenPipe;
+                let reason = is_broken.then(|| finish(&mut file).err());
+                reason.flatten().unwrap_or(error)
+            });
             block.clear();
             (file, block, written)
         });
@@ -239,7 +248,8 @@ impl Sink {
     /// Writes what is left; answers the file, which is open as long as it is kept.
     async fn finish(mut self) -> std::io::Result<File> {
         self.flush().await?;
-        self.file
-            .ok_or_else(|| std::io::Error::other("an earlier block was not written"))
+        let mut file = self.file.take().ok_or_else(closed)?;
+        let finished = tokio::task::spawn_blocking(move || finish(&mut file).map(|()| file));
+        finished.await.map_err(std::io::Error::other)?
     }
 }

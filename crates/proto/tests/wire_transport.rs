@@ -1,7 +1,9 @@
 //! The wire over another transport than a unix socket.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,12 +12,15 @@ use async_trait::async_trait;
 use model::Error;
 use proto::wire::{
     Answer, Client, Connector, Listener, Peer, Request, Responder, Service, Streamed, Transport,
-    serve,
+    finish, serve,
 };
 use proto::{Credential, Identity};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::sync::{Mutex, mpsc};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::spawn_blocking;
 
 /// A connection in memory; its peer is identified by a number.
 struct Memory(DuplexStream, u32);
@@ -77,7 +82,24 @@ impl Listener for Port {
     }
 }
 
-struct Agent;
+/// Streams this descriptor.
+#[derive(Default)]
+struct Agent {
+    lent: std::sync::Mutex<Option<OwnedFd>>,
+    /// Dropped when the stream has ended.
+    held: std::sync::Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Agent {
+    fn lending(descriptor: impl Into<OwnedFd>) -> (Arc<Self>, oneshot::Receiver<()>) {
+        let (held, ended) = oneshot::channel();
+        let agent = Self {
+            lent: std::sync::Mutex::new(Some(descriptor.into())),
+            held: std::sync::Mutex::new(Some(held)),
+        };
+        (Arc::new(agent), ended)
+    }
+}
 
 #[async_trait]
 impl Service for Agent {
@@ -86,7 +108,13 @@ impl Service for Agent {
     }
 
     async fn stream(&self, _: Peer, _: Request) -> Result<Streamed, Error> {
-        panic!("a descriptor that cannot be passed is not asked for")
+        let missing = || Error::unavailable("nothing to stream");
+        let held = self.held.lock().unwrap().take();
+        Ok(Streamed {
+            answer: Answer::new("streamed"),
+            descriptor: self.lent.lock().unwrap().take().ok_or_else(missing)?,
+            held: held.map(|held| Box::new(held) as Box<dyn Send>),
+        })
     }
 
     async fn verify(&self, _: Peer, _: Credential, _: Option<String>) -> Result<Identity, Error> {
@@ -111,25 +139,135 @@ fn request() -> Request {
     }
 }
 
-#[tokio::test]
-async fn any_transport_carries_requests_and_watches_but_no_descriptor() {
+fn network() -> (Client, Port) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let client = Client::over(Network(sender));
-    let served = serve(Port(Mutex::new(receiver)), Arc::new(Agent));
+    (Client::over(Network(sender)), Port(Mutex::new(receiver)))
+}
+
+/// Serves an agent until the future ends.
+async fn while_served<T>(port: Port, agent: Arc<Agent>, asked: impl Future<Output = T>) -> T {
+    tokio::select! {
+        () = serve(port, agent) => unreachable!(),
+        done = asked => done,
+    }
+}
+
+#[tokio::test]
+async fn any_transport_carries_requests_and_watches() {
+    let (client, port) = network();
     let asked = async {
         let answer = client.request(request()).await.unwrap();
         assert_eq!(answer.data, json!([7, request().params]));
         let mut feed = client.watch().await.unwrap();
         assert_eq!(feed.next().await.unwrap(), "news");
         let refused = client.stream(request()).await.unwrap_err();
-        assert_eq!(
-            refused.message,
-            "descriptors cannot be passed over this connection"
-        );
+        assert_eq!(refused.message, "nothing to stream");
         client.request(request()).await.unwrap();
     };
-    tokio::select! {
-        () = served => unreachable!(),
-        () = asked => {}
+    while_served(port, Arc::default(), asked).await;
+}
+
+#[tokio::test]
+async fn a_connection_is_carried_both_ways_until_one_side_ends() {
+    for guest_ends in [true, false] {
+        let (client, port) = network();
+        let (guest, lent) = UnixStream::pair().unwrap();
+        let (agent, ended) = Agent::lending(lent.into_std().unwrap());
+        let asked = async {
+            let (answer, console, held) = client.stream_held(request()).await.unwrap();
+            assert_eq!(answer.data, "streamed");
+            let console = std::os::unix::net::UnixStream::from(console);
+            console.set_nonblocking(true).unwrap();
+            let mut console = UnixStream::from_std(console).unwrap();
+            let mut guest = guest;
+            let mut text = [0; 5];
+            console.write_all(b"hello").await.unwrap();
+            guest.read_exact(&mut text).await.unwrap();
+            guest.write_all(&text).await.unwrap();
+            console.read_exact(&mut text).await.unwrap();
+            assert_eq!(&text, b"hello");
+            let rest = match guest_ends {
+                true => {
+                    drop(guest);
+                    console.read(&mut text).await
+                }
+                false => {
+                    drop((console, held));
+                    guest.read(&mut text).await
+                }
+            };
+            assert_eq!(rest.unwrap(), 0);
+            assert!(ended.await.is_err(), "the agent lets go of the console");
+        };
+        while_served(port, agent, asked).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_complete_when_its_writer_has_finished() {
+    let (client, port) = network();
+    let mut file = tempfile::tempfile().unwrap();
+    let (agent, mut ended) = Agent::lending(file.try_clone().unwrap());
+    let content: Vec<u8> = (0..1_000_000_u32).map(|number| number as u8).collect();
+    let asked = async {
+        let (_, descriptor, held) = client.stream_held(request()).await.unwrap();
+        let given = content.clone();
+        let written = spawn_blocking(move || {
+            let mut upload = File::from(descriptor);
+            upload.write_all(&given)?;
+            finish(&mut upload).map(|()| upload)
+        });
+        let upload = written.await.unwrap().unwrap();
+        let mut received = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut received).unwrap();
+        assert!(received == content);
+        assert!(ended.try_recv().is_err_and(|e| e == TryRecvError::Empty));
+        drop((upload, held));
+        assert!(ended.await.is_err(), "the agent lets go of the file");
+    };
+    while_served(port, agent, asked).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_learns_why_a_file_cannot_be_written() {
+    let (client, port) = network();
+    let path = tempfile::NamedTempFile::new().unwrap();
+    let (agent, _ended) = Agent::lending(File::open(path.path()).unwrap());
+    let asked = async {
+        let (_, descriptor, _held) = client.stream_held(request()).await.unwrap();
+        let written = spawn_blocking(move || {
+            let mut upload = File::from(descriptor);
+            let block = [0; 4096];
+            let broken = loop {
+                if let Err(error) = upload.write_all(&block) {
+                    break error;
+                }
+            };
+            assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
+            finish(&mut upload).unwrap_err()
+        });
+        let error = written.await.unwrap();
+        assert_eq!(
+            error.raw_os_error(),
+            Some(rustix::io::Errno::BADF.raw_os_error())
+        );
+    };
+    while_served(port, agent, asked).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_whose_writer_is_gone_is_not_finished() {
+    let (client, port) = network();
+    let (agent, ended) = Agent::lending(tempfile::tempfile().unwrap());
+    let asked = async {
+        let (_, descriptor, held) = client.stream_held(request()).await.unwrap();
+        let mut upload = File::from(descriptor);
+        upload.write_all(b"half of it").unwrap();
+        drop(held);
+        assert!(ended.await.is_err());
+        let finished = spawn_blocking(move || finish(&mut upload)).await.unwrap();
+        assert!(finished.is_err());
+    };
+    while_served(port, agent, asked).await;
 }

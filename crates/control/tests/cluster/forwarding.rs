@@ -1,12 +1,15 @@
 //! What a member answers by asking the owner.
 
-use model::{Error, ErrorKind};
-use proto::wire::Service;
+use std::fs::File;
+use std::io::Write;
+
+use model::{Error, ErrorKind, Upid};
+use proto::wire::{Peer, Request, Service, Streamed, finish};
 use proto::{Credential, Form, Row, Target};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Caller, JANE};
-use crate::net::Net;
+use crate::net::{Net, Node, until};
 use crate::samples::required;
 
 /// Parameters for an operation of the second node.
@@ -19,10 +22,9 @@ fn on_two(row: &Row) -> Value {
     params
 }
 
-/// The operations of one node, without those that begin a stream.
+/// The operations of one node. Those that begin a stream have a part without one.
 fn rows() -> impl Iterator<Item = &'static Row> {
-    let asked =
-        |row: &&Row| row.target == Target::Node && matches!(row.form, Form::Call | Form::Submit);
+    let asked = |row: &&Row| row.target == Target::Node && row.form != Form::Index;
     proto::table::rows().filter(asked)
 }
 
@@ -72,10 +74,15 @@ async fn rights_are_the_same_at_every_node() {
         });
         let direct = callers(&two.bench, credentials.clone());
         let forwarded = callers(&one.bench, credentials);
-        for (direct, forwarded) in direct.iter().zip(&forwarded) {
-            let forwarded = forwarded.ask(row.name, on_two(row)).await.err();
-            let direct = direct.ask(row.name, on_two(row)).await.err();
+        for (at_two, by_way_of_one) in direct.iter().zip(&forwarded) {
+            let forwarded = by_way_of_one.ask(row.name, on_two(row)).await.err();
+            let direct = at_two.ask(row.name, on_two(row)).await.err();
             assert_eq!(forwarded, direct, "{}", row.label());
+            if row.form == Form::Stream {
+                let forwarded = by_way_of_one.ask_stream(row.name, on_two(row)).await;
+                let direct = at_two.ask_stream(row.name, on_two(row)).await;
+                assert_eq!(forwarded.err(), direct.err(), "{}", row.label());
+            }
         }
     }
 }
@@ -151,4 +158,65 @@ async fn a_request_takes_one_hop_only() {
         (looped.kind, looped.message.as_str()),
         (ErrorKind::Unavailable, "proxy loop detected")
     );
+}
+
+fn upload() -> Value {
+    json!({"node": "pve2", "storage": "d1", "content": "iso", "filename": "x.iso"})
+}
+
+/// A cluster with a storage for ISO images.
+async fn with_storage() -> (Net, Node, Node) {
+    let (net, one, two) = Net::two().await;
+    let d1 = json!({"storage": "d1", "type": "dir", "path": "/srv/d1", "content": "iso"});
+    one.bench.root().ok("storage_create", d1).await;
+    (net, one, two)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_goes_to_a_storage_of_another_node() {
+    let (_net, one, two) = with_storage().await;
+    let mut params = upload();
+    let request = Request {
+        op: "volume_upload".to_owned(),
+        params: params.as_object().unwrap().clone(),
+        credential: Credential::Peer,
+        id: String::new(),
+        address: None,
+    };
+    let dispatcher = &one.bench.dispatcher;
+    let streamed = dispatcher.stream(Peer::Local { uid: 0 }, request).await;
+    let Streamed {
+        answer,
+        descriptor,
+        held,
+    } = streamed.unwrap();
+    assert_eq!(two.bench.context.node.uploads.count(), 1);
+    let written = tokio::task::spawn_blocking(move || {
+        let mut file = File::from(descriptor);
+        file.write_all(&[7; 700_000])?;
+        finish(&mut file).map(|()| file)
+    });
+    let file = written.await.unwrap().unwrap();
+    params["tmpfilename"] = answer.data["tmpfilename"].clone();
+    let upid = one.bench.root().ok("volume_upload", params).await;
+    drop((file, held));
+    let upid: Upid = upid.as_str().unwrap().parse().unwrap();
+    assert_eq!(upid.node, two.name);
+    let ended = two.bench.context.tasks.wait(&upid).await.unwrap();
+    assert!(ended.is_ok(), "{:?}", ended.state);
+    let volume = json!({"node": "pve2", "storage": "d1", "volume": "d1:iso/x.iso"});
+    let found = one.bench.root().ok("volume_get", volume).await;
+    assert_eq!(found["size"], 700_000);
+    assert_eq!(one.bench.context.node.uploads.count(), 0);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let (_net, one, two) = with_storage().await;
+    let opened = one.bench.root().ask_stream("volume_upload", upload()).await;
+    opened.unwrap();
+    until("the file is forgotten", async || {
+        two.bench.context.node.uploads.count() == 0
+    })
+    .await;
 }

@@ -1,12 +1,13 @@
 //! One link a member: requests to it, and whether it is heard.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use model::{Clock, Error, ErrorKind, NodeName, with_timeout};
 use proto::status::PeerMessage;
-use proto::wire::Client;
+use proto::wire::{Answer, Client, Request};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{info, warn};
@@ -46,6 +47,22 @@ impl Link {
         &self.client
     }
 
+    /// Opens a stream. It ends when the third value is dropped, and when the member falls silent.
+    pub async fn stream(&self, request: Request) -> Result<(Answer, OwnedFd, JoinSet<()>), Error> {
+        let mut hearing = self.hearing.subscribe();
+        let opened = tokio::select! {
+            opened = self.client.stream_held(request) => opened,
+            () = fallen_silent(&mut hearing) => Err(timed_out()),
+        };
+        let (answer, descriptor, held) = opened?;
+        let mut kept = JoinSet::new();
+        kept.spawn(async move {
+            fallen_silent(&mut hearing).await;
+            drop(held);
+        });
+        Ok((answer, descriptor, kept))
+    }
+
     pub fn hearing(&self) -> Hearing {
         *self.hearing.borrow()
     }
@@ -70,9 +87,8 @@ impl Link {
     async fn follow_once(&self) -> Result<std::convert::Infallible, Error> {
         let mut feed = self.client.watch().await?;
         loop {
-            let silence = || Error::new(ErrorKind::NodeLost, "Connection timed out");
             let message = with_timeout(&*self.clock, SILENCE, feed.next()).await;
-            let message = message.ok_or_else(silence)??;
+            let message = message.ok_or_else(timed_out)??;
             let garbled =
                 |error: serde_json::Error| Error::new(ErrorKind::NodeGarbled, error.to_string());
             match serde_json::from_value(message).map_err(garbled)? {
@@ -91,6 +107,19 @@ impl Link {
             }
         }
     }
+}
+
+/// Waits until a member that was heard is silent.
+async fn fallen_silent(hearing: &mut watch::Receiver<Hearing>) {
+    while hearing.changed().await.is_ok() {
+        if *hearing.borrow_and_update() == Hearing::Silent {
+            return;
+        }
+    }
+}
+
+fn timed_out() -> Error {
+    Error::new(ErrorKind::NodeLost, "Connection timed out")
 }
 
 /// The links to all other members.

@@ -12,10 +12,12 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tracing::debug;
 
 use super::transport::SocketPath;
 use super::{
-    ANSWER_LIMIT, Answer, Ask, Connector, FRAME_LIMIT, FrameError, Reply, Request, Transport, frame,
+    ANSWER_LIMIT, Answer, Ask, Connector, FRAME_LIMIT, FrameError, Reply, Request, Transport,
+    carry, frame,
 };
 use crate::{Credential, Identity};
 
@@ -165,37 +167,11 @@ impl Client {
     /// The same for a service that keeps something open on the agent until the third value is
     /// dropped.
     pub async fn stream_held(&self, request: Request) -> Result<(Answer, OwnedFd, Held), Error> {
-        let mut transport = self.connector.connect().await?;
-        let asked = Outgoing {
-            id: 0,
-            ask: &Ask::Stream(request),
-        };
-        frame::write(&mut transport, &asked, FRAME_LIMIT)
-            .await
-            .map_err(broken)?;
-        let received = match transport.socket() {
-            Some(socket) => frame::read_with_descriptor::<Incoming>(socket).await,
-            None => {
-                let received = frame::read::<Incoming>(&mut transport, ANSWER_LIMIT).await;
-                received.map(|incoming| incoming.map(|incoming| (incoming, None)))
-            }
-        };
-        match received.map_err(broken)? {
-            Some((
-                Incoming {
-                    reply: Reply::Answer(answer),
-                    ..
-                },
-                Some(descriptor),
-            )) => Ok((
-                answer,
-                descriptor,
-                Held {
-                    _transport: transport,
-                },
-            )),
-            Some((Incoming { reply, .. }, _)) => Err(unexpected(reply)),
-            None => Err(closed()),
+        let transport = self.connector.connect().await?;
+        let opened = open(transport, &Ask::Stream(request)).await;
+        match opened.map_err(|error| self.connector.broken(error))? {
+            Opened::Stream(stream) => Ok(stream),
+            Opened::Refused(reply) => Err(unexpected(reply)),
         }
     }
 
@@ -206,9 +182,8 @@ impl Client {
             id: 0,
             ask: &Ask::Watch,
         };
-        frame::write(&mut transport, &asked, FRAME_LIMIT)
-            .await
-            .map_err(broken)?;
+        let written = frame::write(&mut transport, &asked, FRAME_LIMIT).await;
+        written.map_err(|error| self.connector.broken(broken(error)))?;
         Ok(Feed {
             transport: BufReader::new(transport),
         })
@@ -300,7 +275,57 @@ async fn deliver(reader: impl AsyncRead + Unpin, waiting: Waiting) {
 
 /// Keeps a connection open, which shows the agent that a descriptor is still in use.
 pub struct Held {
-    _transport: Box<dyn Transport>,
+    _by: HeldBy,
+}
+
+enum HeldBy {
+    Transport(#[expect(dead_code, reason = "it is only kept open")] Box<dyn Transport>),
+    /// The work that carries the descriptor's bytes over the transport.
+    Carrying(#[expect(dead_code, reason = "it ends when it is dropped")] JoinSet<()>),
+}
+
+/// How a stream begins.
+enum Opened {
+    Stream((Answer, OwnedFd, Held)),
+    Refused(Reply),
+}
+
+/// An error means that the connection broke.
+async fn open(mut transport: Box<dyn Transport>, ask: &Ask) -> Result<Opened, Error> {
+    let asked = Outgoing { id: 0, ask };
+    frame::write(&mut transport, &asked, FRAME_LIMIT)
+        .await
+        .map_err(broken)?;
+    let received = match transport.socket() {
+        Some(socket) => frame::read_with_descriptor::<Incoming>(socket).await,
+        None => {
+            let received = frame::read::<Incoming>(&mut transport, ANSWER_LIMIT).await;
+            received.map(|incoming| incoming.map(|incoming| (incoming, None)))
+        }
+    };
+    let (reply, descriptor) = match received.map_err(broken)? {
+        Some((incoming, descriptor)) => (incoming.reply, descriptor),
+        None => return Err(closed()),
+    };
+    match (reply, descriptor) {
+        (Reply::Answer(answer), Some(descriptor)) => {
+            let _by = HeldBy::Transport(transport);
+            Ok(Opened::Stream((answer, descriptor, Held { _by })))
+        }
+        (Reply::Carried { answer, is_file }, None) => {
+            let brought = carry::bring(transport, is_file);
+            let (descriptor, work) = brought.map_err(|error| broken(error.into()))?;
+            let mut carrying = JoinSet::new();
+            carrying.spawn(async move {
+                if let Err(error) = work.await {
+                    debug!(%error, "a stream of another node broke");
+                }
+            });
+            let _by = HeldBy::Carrying(carrying);
+            Ok(Opened::Stream((answer, descriptor, Held { _by })))
+        }
+        (reply, _) => Ok(Opened::Refused(reply)),
+    }
 }
 
 /// The messages of a watch.

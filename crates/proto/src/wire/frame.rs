@@ -26,8 +26,6 @@ pub enum FrameError {
     Io(#[from] io::Error),
     #[error("a frame of {0} bytes exceeds the limit")]
     TooLong(usize),
-    #[error("descriptors cannot be passed over this connection")]
-    NoDescriptors,
     #[error("a frame does not have the expected JSON")]
     Malformed(#[from] serde_json::Error),
 }

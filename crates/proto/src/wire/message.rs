@@ -85,6 +85,12 @@ pub enum Ask {
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
     Answer(Answer),
+    /// The answer of a stream whose bytes follow on the connection: those of a file that is filled,
+    /// or both ways.
+    Carried {
+        answer: Answer,
+        is_file: bool,
+    },
     Identity(Identity),
     /// One message of a watch; only feeder and copy know its content.
     Feed(Value),

@@ -9,18 +9,21 @@
 //! ```
 //!
 //! `Ask::Stream` and `Ask::Watch` take a connection of their own: the first answers once and sends
-//! a descriptor with that frame (SCM_RIGHTS), the second keeps sending frames. `Ask::Cancel` with
+//! a descriptor with that frame (SCM_RIGHTS), or carries the descriptor's bytes from then on
+//! (`carry`); the second keeps sending frames. `Ask::Cancel` with
 //! the id of an earlier request cancels it.
 //!
 //! **Invariant:** the peer's identity comes from the transport (on a unix socket: from the kernel),
 //! never from a frame.
 
+mod carry;
 mod client;
 mod frame;
 mod message;
 mod server;
 mod transport;
 
+pub use carry::finish;
 pub use client::{Client, Feed, Held};
 pub use frame::{ANSWER_LIMIT, FRAME_LIMIT, FrameError};
 pub use message::{Answer, Ask, Reply, Request};

@@ -12,14 +12,14 @@ use futures_util::future::{AbortHandle, abortable};
 use model::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, BufReader, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, WriteHalf};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
 use super::{
     ANSWER_LIMIT, Answer, Ask, FRAME_LIMIT, FrameError, Listener, Peer, Reply, Request, Transport,
-    frame,
+    carry, frame,
 };
 use crate::{Credential, Identity};
 
@@ -129,22 +129,8 @@ async fn converse<S: Service>(
         return Ok(());
     };
     match first.ask {
-        Ask::Stream(request) => match stream(&mut transport, peer, request, &*service).await {
-            Ok(streamed) => {
-                let reply = Outgoing {
-                    id: first.id,
-                    reply: Reply::Answer(streamed.answer),
-                };
-                let descriptor = streamed.descriptor.as_fd();
-                let socket = transport.socket().ok_or(FrameError::NoDescriptors)?;
-                frame::write_with_descriptor(socket, &reply, descriptor).await?;
-                if let Some(held) = streamed.held {
-                    drop(streamed.descriptor);
-                    gone(&mut transport).await;
-                    drop(held);
-                }
-                Ok(())
-            }
+        Ask::Stream(request) => match caught(service.stream(peer, request)).await {
+            Ok(streamed) => pass(&mut transport, first.id, streamed).await,
             Err(error) => {
                 let reply = Outgoing {
                     id: first.id,
@@ -171,23 +157,40 @@ async fn converse<S: Service>(
     }
 }
 
+/// Passes a stream's descriptor, or carries its bytes.
+async fn pass(
+    transport: &mut impl Transport,
+    id: u64,
+    streamed: Streamed,
+) -> Result<(), FrameError> {
+    let Streamed {
+        answer,
+        descriptor,
+        held,
+    } = streamed;
+    if let Some(socket) = transport.socket() {
+        let reply = Reply::Answer(answer);
+        let reply = Outgoing { id, reply };
+        frame::write_with_descriptor(socket, &reply, descriptor.as_fd()).await?;
+        drop(descriptor);
+        if held.is_some() {
+            gone(transport).await;
+        }
+    } else {
+        let is_file = carry::is_file(&descriptor)?;
+        let reply = Reply::Carried { answer, is_file };
+        frame::write(transport, &Outgoing { id, reply }, ANSWER_LIMIT).await?;
+        transport.flush().await?;
+        carry::carry(transport, descriptor, is_file).await?;
+    }
+    drop(held);
+    Ok(())
+}
+
 /// Waits until the peer has closed the connection.
 async fn gone(transport: &mut impl Transport) {
     let mut nothing = [0; 64];
     while matches!(transport.read(&mut nothing).await, Ok(1..)) {}
-}
-
-/// An operation that answers with a descriptor is not started on a transport that cannot pass one.
-async fn stream(
-    transport: &mut impl Transport,
-    peer: Peer,
-    request: Request,
-    service: &impl Service,
-) -> Result<Streamed, Error> {
-    if transport.socket().is_none() {
-        return Err(Error::unavailable(FrameError::NoDescriptors.to_string()));
-    }
-    caught(service.stream(peer, request)).await
 }
 
 async fn answer_many<S: Service, T: Transport>(
