@@ -169,4 +169,18 @@ mod tests {
         let file = File::parse("guest-uids = \"200000-299999\"").unwrap();
         assert_eq!(file.guest_uids.as_deref(), Some("200000-299999"));
     }
+
+    #[test]
+    fn an_address_of_the_agent_is_a_host_and_a_port() {
+        for address in ["10.0.0.1:8009", "[fd00::1]:8009", "n1.example:1"] {
+            assert_eq!(checked_address(address.to_owned()).unwrap(), address);
+        }
+        for address in ["10.0.0.1", ":8009", "n1:0", "n1:65536", "n1:"] {
+            let error = checked_address(address.to_owned()).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("agent-address: '{address}' is not HOST:PORT")
+            );
+        }
+    }
 }

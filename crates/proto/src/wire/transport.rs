@@ -10,7 +10,7 @@ use model::{Error, NodeName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 
-/// What is at the other end.
+/// The process or agent at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
     /// A process of this host; its uid is from the kernel.
