@@ -128,7 +128,7 @@ async fn its_age_grows_while_the_store_is_silent_and_over_a_restart() {
     assert_eq!(replica.standing().unwrap().age, Duration::ZERO);
     bed.clock.advance(Duration::from_secs(30));
     assert_eq!(replica.standing().unwrap().age, Duration::from_secs(30));
-    drop(replica);
+    replica.close().await;
     bed.clock.advance(Duration::from_secs(30));
     let replica = bed.open();
     assert_eq!(replica.standing().unwrap().age, Duration::from_secs(60));
@@ -234,7 +234,7 @@ async fn it_resumes_at_its_revision() {
     let (replica, source) = (bed.open(), bed.store(1000));
     let at = put(&source, "a", "1").await;
     follow_to(&replica, &source, ID, at).await;
-    drop(replica);
+    replica.close().await;
     let mut last = at;
     for round in 0..100 {
         last = put(&source, &format!("a/{round}"), "x").await;
@@ -344,7 +344,7 @@ async fn it_is_whole_at_every_step_of_a_comparison() {
     let at = put(&source, "b", "old").await;
     follow_to(&replica, &source, ID, at).await;
     let (old, _) = replica.list(&Prefix::all()).await.unwrap();
-    drop(replica);
+    replica.close().await;
     let mut last = at;
     for number in 0..200 {
         last = put(&source, &format!("a/{:02}/50", number % 25), "new").await;
@@ -369,6 +369,7 @@ async fn it_is_whole_at_every_step_of_a_comparison() {
             if is_over { &new[..] } else { &old[..] },
             "step {steps}"
         );
+        replica.close().await;
         if is_over {
             break;
         }
@@ -382,7 +383,7 @@ async fn what_is_no_replica_is_refused() {
     let bed = Bed::new();
     let replica = bed.open();
     assert!(bed.refusal().contains("in use by process"));
-    drop(replica);
+    replica.close().await;
     let file = rusqlite::Connection::open(bed.path()).unwrap();
     file.pragma_update(None, "user_version", 9).unwrap();
     assert!(bed.refusal().contains("format 9"));

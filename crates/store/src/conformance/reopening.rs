@@ -45,13 +45,13 @@ pub async fn revisions_continue_after_reopening(backend: &dyn Backend) {
 /// It is unknown how long the store was closed, so a lease gets its full time again.
 pub async fn leases_start_afresh_after_reopening(backend: &dyn Backend) {
     let store = backend.open(KEPT).await;
-    let lease = done(store.grant(Duration::from_secs(6)).await);
+    let lease = done(store.grant(Duration::from_secs(4)).await);
     let bound = done(
         store
             .commit(Commit::new().put_leased(key("a"), "x", lease))
             .await,
     );
-    backend.pass(Duration::from_secs(4)).await;
+    backend.pass(Duration::from_secs(3)).await;
     let Some(store) = backend.reopen(store).await else {
         return;
     };
@@ -62,13 +62,13 @@ pub async fn leases_start_afresh_after_reopening(backend: &dyn Backend) {
             .await,
     );
     let mut watch = done(store.watch(&Prefix::all(), bound).await);
-    backend.pass(Duration::from_secs(3)).await;
+    backend.pass(Duration::from_secs(2)).await;
     until_deleted(&mut watch, "short").await;
     assert!(
         get(&*store, "a").await.is_some(),
         "its old time went on across the restart"
     );
     done(store.renew(lease).await);
-    backend.pass(Duration::from_millis(6500)).await;
+    backend.pass(Duration::from_millis(4500)).await;
     until_deleted(&mut watch, "a").await;
 }

@@ -1,7 +1,6 @@
 //! A connection to one member.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use tonic::{Request, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::EtcdOptions;
-use super::fault::Fault;
+use super::fault::{Fault, causes};
 
 /// Whether a member may answer while it has no leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,13 +170,6 @@ async fn connect(
     Ok(TokioIo::new(Box::new(stream)))
 }
 
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,6 +1,8 @@
 //! The meaning of a failed call to etcd for the contract.
 
-use tonic::{Code, Status};
+use std::error::Error;
+
+use tonic::{Code, ConnectError, Status};
 
 use crate::StoreError;
 
@@ -92,20 +94,25 @@ impl From<Status> for Fault {
             (Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented, _) => {
                 refused(StoreError::Unavailable)
             }
+            // The channel had lost its connection and could not open another one.
+            _ if causes(&status).any(|cause| cause.is::<ConnectError>()) => {
+                Self::Unreachable(text_of(&status))
+            }
             _ => Self::doubtful(text_of(&status)),
         }
     }
 }
 
-/// The status with the causes that the transport knows.
 fn text_of(status: &Status) -> String {
-    let mut text = format!("etcd: {:?}: {}", status.code(), status.message());
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+    let own = format!("etcd: {:?}: {}", status.code(), status.message());
+    causes(status).fold(own, |text, cause| format!("{text}: {cause}"))
+}
+
+/// What led to an error, without the error itself.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
 #[cfg(test)]
@@ -144,6 +151,13 @@ mod tests {
         assert!(matches!(full.of_write(), StoreError::Full(_)));
         let lost = of(Code::NotFound, "etcdserver: requested lease not found");
         assert_eq!(lost.of_write(), StoreError::LeaseLost);
+    }
+
+    #[test]
+    fn a_request_without_a_connection_was_not_sent() {
+        let refused = ConnectError("connection refused".into());
+        let fault = Fault::from(Status::from_error(Box::new(refused)));
+        assert!(matches!(fault, Fault::Unreachable(_)), "{fault:?}");
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! The members of the cluster: one is used until it fails, then the next one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use model::Clock;
 use prost::Message;
-use tokio::sync::Mutex;
 
 use super::EtcdOptions;
 use super::connection::{Connection, Leader};
@@ -87,7 +86,7 @@ impl Members {
                 Err(fault) if fault.is_of_the_member() => fault,
                 answer => return answer,
             };
-            self.leave(changes).await;
+            self.leave(changes);
             if repeat == Repeat::IfNothingHappened && !fault.nothing_happened() {
                 return Err(fault);
             }
@@ -100,15 +99,22 @@ impl Members {
         Err(worst.expect("there is an endpoint, see EtcdOptions::check"))
     }
 
-    /// A connection to the current member, and the number of changes until it.
+    /// A connection to the current member, and the number of changes until it. Calls do not wait for
+    /// each other here: all of them would wait for a silent member, one after the other.
     async fn connection(&self) -> (Result<Connection, Fault>, u64) {
-        let mut current = self.current.lock().await;
-        if let Some(connection) = &current.connection {
-            return (Ok(connection.clone()), current.changes);
+        let (endpoint, changes) = {
+            let current = self.current();
+            if let Some(connection) = &current.connection {
+                return (Ok(connection.clone()), current.changes);
+            }
+            (current.endpoint, current.changes)
+        };
+        let opened = self.open(endpoint).await;
+        let mut current = self.current();
+        if let (Ok(connection), true) = (&opened, current.changes == changes) {
+            current.connection.get_or_insert_with(|| connection.clone());
         }
-        let opened = self.open(current.endpoint).await;
-        current.connection = opened.as_ref().ok().cloned();
-        (opened, current.changes)
+        (opened, changes)
     }
 
     /// A connection of its own to an endpoint, counted around. An unread watch on a shared
@@ -120,12 +126,17 @@ impl Members {
     }
 
     /// Changes the member, unless another call has done so.
-    async fn leave(&self, changes: u64) {
-        let mut current = self.current.lock().await;
+    fn leave(&self, changes: u64) {
+        let mut current = self.current();
         if current.changes == changes {
             current.changes += 1;
             current.endpoint = (current.endpoint + 1) % self.options.endpoints.len();
             current.connection = None;
         }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        let current = self.current.lock();
+        current.expect("no one panics while holding the member")
     }
 }

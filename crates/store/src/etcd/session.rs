@@ -27,7 +27,8 @@ pub(crate) struct Session {
     pub(crate) owner: Vec<u8>,
     /// The revision of etcd that last wrote the key; 0 while it is missing, see `settle`.
     revision: AtomicI64,
-    /// Whether this session may have deleted its key.
+    /// Whether this session may have deleted its key. Where it has not, a missing key means that
+    /// the agent was removed.
     pub(crate) emptied: AtomicBool,
     /// How many outcomes became unknown, and how many of them are decided.
     pub(crate) doubts: AtomicU64,

@@ -38,7 +38,8 @@ impl Core {
     }
 
     /// Writes the key at a new revision. A full etcd accepts no write, but a deletion, which ends
-    /// the doubtful commits as well.
+    /// the doubtful commits as well. A second doubt there waits for space: until then linear reads
+    /// answer `Full`.
     async fn replace(&self) -> Result<(), StoreError> {
         let session = &self.session;
         let from = session.revision();
@@ -60,6 +61,7 @@ impl Core {
             answer => answer.map_err(Fault::of_read)?,
         };
         if answer.succeeded {
+            session.emptied.store(false, Ordering::Release);
             session.began_at(answer.header.revision);
             return Ok(());
         }
@@ -88,7 +90,10 @@ impl Core {
         let session = &self.session;
         let emptied = session.emptied.load(Ordering::Acquire);
         match found.next().unwrap_or_default().kvs.first() {
-            Some(pair) if pair.value == session.owner => session.began_at(pair.mod_revision),
+            Some(pair) if pair.value == session.owner => {
+                session.emptied.store(false, Ordering::Release);
+                session.began_at(pair.mod_revision);
+            }
             None if emptied => session.began_at(0),
             _ => {
                 let agent = &self.members.options().agent;

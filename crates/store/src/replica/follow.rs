@@ -31,7 +31,8 @@ impl Replica {
     /// returned then, and the caller follows the new one. Other errors of the source are retried.
     ///
     /// May be dropped at any time, and begun again: it resumes at the replica's revision. A second
-    /// call waits until the first one has ended. A copy of another store is replaced once the new one is complete.
+    /// call waits until the first one has ended. A copy of another store is replaced once the new
+    /// one is complete.
     pub async fn follow(&self, source: &dyn Store, id: &str) -> StoreError {
         let turn = Arc::new(Arc::clone(&self.following).lock_owned().await);
         let mut next = Next::Resume;
@@ -92,10 +93,8 @@ impl Replica {
             contact: self.now(),
         };
         let written = state.clone();
-        self.write(turn, move |sql| tables::apply(sql, &changes, &written))
-            .await?;
-        self.show(state);
-        Ok(())
+        let apply = move |sql: &mut Connection| tables::apply(sql, &changes, &written);
+        self.write_and_show(turn, state, apply).await
     }
 
     /// Whether the store has a majority. Only its replacement is an error here: the watch goes on
@@ -111,12 +110,13 @@ impl Replica {
             return Ok(());
         };
         let now = self.now();
-        if now.abs_diff(state.contact) >= NOTE_CONTACT_S.unsigned_abs() {
-            self.write(turn, move |sql| tables::touch(sql, now)).await?;
-            state.contact = now;
+        if now.abs_diff(state.contact) < NOTE_CONTACT_S.unsigned_abs() {
+            self.shower(state)();
+            return Ok(());
         }
-        self.show(state);
-        Ok(())
+        state.contact = now;
+        let touch = move |sql: &mut Connection| tables::touch(sql, now);
+        self.write_and_show(turn, state, touch).await
     }
 
     /// Makes the replica equal to the store at one revision, which is returned.
@@ -160,15 +160,13 @@ impl Replica {
             contact: self.now(),
         };
         let written = state.clone();
-        let differences = self
-            .write(turn, move |sql| tables::finish_list(sql, &written))
-            .await?;
+        let finish = move |sql: &mut Connection| tables::finish_list(sql, &written);
+        let differences = self.write_and_show(turn, state, finish).await?;
         tracing::info!(
             differences,
             revision = revision.0,
             "the replica was compared"
         );
-        self.show(state);
         Ok(revision)
     }
 
@@ -185,9 +183,30 @@ impl Replica {
         self.on(&self.writer, write).await
     }
 
-    fn show(&self, state: State) {
-        let contact = Some(self.clock.monotonic());
-        self.present.send_replace(Some(Present { state, contact }));
+    /// Writes, and then shows what was written, also if the caller has stopped waiting: the next
+    /// call of `follow` goes on from what is shown.
+    async fn write_and_show<T: Send + 'static>(
+        &self,
+        turn: &Turn,
+        state: State,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let show = self.shower(state);
+        let write = move |connection: &mut Connection| {
+            let done = work(connection)?;
+            show();
+            Ok(done)
+        };
+        self.write(turn, write).await
+    }
+
+    /// Shows a state, for which the store was there just now.
+    fn shower(&self, state: State) -> impl FnOnce() + Send + 'static {
+        let (present, clock) = (self.present.clone(), Arc::clone(&self.clock));
+        move || {
+            let contact = Some(clock.monotonic());
+            present.send_replace(Some(Present { state, contact }));
+        }
     }
 
     /// A random moment in the next `compare_within`.

@@ -122,6 +122,13 @@ impl Replica {
         })
     }
 
+    /// Waits for a write in progress and closes the file, which can then be opened again. A replica
+    /// that is dropped closes it after that write, too.
+    pub async fn close(self) {
+        // It writes nothing, so it has no error that matters.
+        let _ = self.on(&self.writer, |_| Ok(())).await;
+    }
+
     /// What the replica shows; none before the first copy is complete.
     pub fn standing(&self) -> Option<Standing> {
         let present = self.present.borrow().clone()?;
@@ -189,9 +196,10 @@ impl Replica {
     ) -> Result<T, StoreError> {
         let (connection, file) = (Arc::clone(connection), Arc::clone(&self.file));
         let run = move || {
-            let _file = file;
             // A panic leaves a transaction that is rolled back.
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            // Dropped before the connection is free again, see `close`.
+            let _file = file;
             work(&mut connection)
         };
         let path = self.file.path().display();

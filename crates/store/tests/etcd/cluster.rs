@@ -9,6 +9,7 @@
 //! The test starts itself again in namespaces of its own, with its own `/run`, so that all names
 //! and links end with it.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -19,7 +20,7 @@ use store::conformance::within;
 use tempfile::TempDir;
 use testkit::left_out::missing;
 
-use crate::server::{ending_with_us, is_old, program};
+use crate::server::{ending_with_us, folder, is_old, program};
 
 const INSIDE: &str = "OSTLER_TEST_NAMESPACE";
 
@@ -92,7 +93,7 @@ impl Cluster {
             }
         }
         let mut cluster = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: folder(),
             election_ms,
             members: Vec::new(),
         };
@@ -126,14 +127,36 @@ impl Cluster {
             .args(["--heartbeat-interval", "50"])
             .args(["--election-timeout", &self.election_ms.to_string()])
             .args(["--grpc-keepalive-min-time", "100ms"])
-            .args(["--log-level", "error"])
+            .args(["--log-level", "warn"])
             .args(store::etcd::SERVER_FLAGS)
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(self.log(member));
         if !is_old(&program) {
             command.arg("--unsafe-no-fsync");
         }
         command.spawn().unwrap()
+    }
+
+    /// What a member says, over all of its processes.
+    fn log(&self, member: usize) -> File {
+        let path = self.folder.path().join(format!("log{member}"));
+        File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap()
+    }
+
+    /// Prints the last lines of every member.
+    #[expect(clippy::print_stdout, reason = "the runner shows it with the failure")]
+    fn print_logs(&self) {
+        for member in 0..Self::SIZE {
+            let path = self.folder.path().join(format!("log{member}"));
+            let log = std::fs::read_to_string(path).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(8)..];
+            println!("member {}:\n{}", member + 1, last.join("\n"));
+        }
     }
 
     pub(crate) fn endpoint(&self, member: usize) -> String {
@@ -202,6 +225,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.print_logs();
+        }
         for process in self.members.iter_mut().flatten() {
             // It may have ended by itself.
             let _ = process.kill();
@@ -213,7 +239,7 @@ impl Drop for Cluster {
 /// The ids of a member and of its leader; none if it does not answer.
 fn status(endpoint: &str) -> Option<(String, String)> {
     let address = endpoint.strip_prefix("http://")?;
-    let limit = Duration::from_millis(300);
+    let limit = Duration::from_secs(1);
     let mut stream = TcpStream::connect_timeout(&address.parse().ok()?, limit).ok()?;
     stream.set_read_timeout(Some(limit)).ok()?;
     let request = format!(

@@ -198,7 +198,7 @@ impl Writers {
 #[test]
 fn what_was_acknowledged_survives_the_loss_of_every_leader() {
     inside(async {
-        let mut cluster = Cluster::start(500).await;
+        let mut cluster = Cluster::start(1000).await;
         let writers = Writers::start(&cluster).await;
         let made = Prefix::below("made").unwrap();
         let watch = writers.stores[1].watch(&made, Revision(0)).await.unwrap();
@@ -230,7 +230,7 @@ fn what_was_acknowledged_survives_the_loss_of_every_leader() {
 #[test]
 fn a_minority_reads_what_it_has_and_writes_nothing() {
     inside(async {
-        let cluster = Cluster::start(500).await;
+        let cluster = Cluster::start(1000).await;
         let majority = create(options("a", cluster.endpoints_from(0))).await;
         let lonely = cluster.leader(None).await;
         let others = cluster.endpoints_from(lonely)[1..].to_vec();
@@ -252,6 +252,7 @@ fn a_minority_reads_what_it_has_and_writes_nothing() {
             matches!(lost, Err(StoreError::NoQuorum | StoreError::Unknown(_))),
             "{lost:?}"
         );
+        cluster.leader(Some(lonely)).await;
         let put = Commit::new().put(key("a"), "2");
         answered(|| majority.commit(put.clone())).await;
         // Once the member knows that it has no leader, it says so at once.

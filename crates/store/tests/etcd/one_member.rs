@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use store::conformance::within;
 use store::{
-    Change, Commit, EtcdOptions, EtcdStore, Key, Prefix, Read, Replica, Revision, Store, StoreError,
+    Change, Commit, EtcdOptions, EtcdStore, Key, Precondition, Prefix, Read, Replica, Revision,
+    Store, StoreError, limits,
 };
 use testkit::left_out::missing;
 
@@ -220,6 +221,30 @@ async fn a_commit_larger_than_a_response_is_seen_whole() {
         let changes = within("the watch", watch.next()).await.unwrap();
         assert_eq!((changes.revision, changes.changes.len()), (revision, 10));
     }
+}
+
+/// A commit carries the keys of its preconditions twice, and the namespace with every key.
+#[tokio::test]
+async fn the_largest_commit_fits_into_a_request() {
+    let Some(server) = server(&[]) else { return };
+    let mut options = server.options("a");
+    options.namespace = "n".repeat(64);
+    let store = create(options).await;
+    let mut commit = Commit::new();
+    let mut bytes = limits::COMMIT_BYTES;
+    for number in 0..limits::PRECONDITIONS_PER_COMMIT {
+        let long = format!("{number:03}{}", "k".repeat(limits::KEY_BYTES - 3));
+        bytes -= long.len();
+        commit = commit.when(Precondition::Absent(key(&long)));
+    }
+    for number in 0..limits::WRITES_PER_COMMIT {
+        let last = number + 1 == limits::WRITES_PER_COMMIT;
+        let size = if last { bytes - 3 } else { 5000 };
+        bytes -= size + 3;
+        commit = commit.put(key(&format!("{number:03}")), vec![b'x'; size]);
+    }
+    assert_eq!(bytes, 0);
+    store.commit(commit).await.unwrap();
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ impl Server {
     /// `scheme` is that of its clients.
     pub(crate) fn start_at(address: String, scheme: &'static str, flags: Vec<String>) -> Self {
         let mut server = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: folder(),
             address,
             scheme,
             flags,
@@ -76,8 +76,8 @@ impl Server {
             .args(["--listen-peer-urls", &peer])
             .args(["--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}")])
-            .args(["--heartbeat-interval", "50"])
-            .args(["--election-timeout", "500"])
+            .args(["--heartbeat-interval", "10"])
+            .args(["--election-timeout", "100"])
             .args(["--log-level", "error"])
             .args(store::etcd::SERVER_FLAGS)
             .args(&self.flags)
@@ -164,6 +164,11 @@ pub(crate) fn ending_with_us(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
+}
+
+/// A folder in memory: a disk that is busy with other work would delay etcd's elections.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap()
 }
 
 /// A loopback address that no other test uses: tests are processes.
