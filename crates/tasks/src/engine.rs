@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use crate::archive::{Archive, Ended};
 use crate::journal::{Accepted, Known, Line, Standing};
 use crate::queue::Queue;
-use crate::quiesce::Gate;
+use crate::quiesce::{Gate, Quiet};
 use crate::registry::Recovery;
 use crate::reserve::Reserve;
 use crate::run::{Journal, Runner};
@@ -65,8 +65,8 @@ pub struct Engine<W> {
     stops: Mutex<Vec<(Upid, Arc<Notify>)>>,
     /// Requests whose task is being journalled.
     accepting: Mutex<HashSet<String>>,
-    pub(crate) gate: Gate,
-    pub(crate) changed: Notify,
+    gate: Gate,
+    changed: Notify,
     last_pstart: AtomicU64,
 }
 
@@ -255,6 +255,43 @@ impl<W: Send + Sync + 'static> Engine<W> {
     /// Locks an object if it is free and no task waits for it.
     pub fn try_hold(&self, object: &str) -> Option<Hold> {
         self.queue.try_hold(object)
+    }
+
+    /// Lets no task begin, and waits until all but `by` have ended. `Busy` if some have not within
+    /// `patience`; the text names them.
+    pub async fn quiesce(&self, by: &Upid, patience: Duration) -> Result<Quiet<'_>, Error> {
+        let quiet = self.gate.close(by)?;
+        let ended = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if self.gate.is_empty() && self.others(by).is_empty() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        match with_timeout(&*self.options.clock, patience, ended).await {
+            Some(()) => Ok(quiet),
+            None => Err(self.still_running(by)),
+        }
+    }
+
+    fn still_running(&self, by: &Upid) -> Error {
+        let others: Vec<String> = self.others(by).iter().map(Upid::to_string).collect();
+        let text = format!("tasks of this node have not ended: {}", others.join(", "));
+        Error::new(ErrorKind::Busy, text)
+    }
+
+    fn others(&self, by: &Upid) -> Vec<Upid> {
+        let running = TaskFilter {
+            running: true,
+            unlisted: true,
+            ..TaskFilter::default()
+        };
+        let running = self.list(&running).into_iter().map(|task| task.upid);
+        running.filter(|upid| upid != by).collect()
     }
 
     /// The error when an object is not free in time.

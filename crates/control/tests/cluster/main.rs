@@ -8,6 +8,7 @@
 #[path = "../access/bench.rs"]
 mod bench;
 mod forwarding;
+mod migration;
 mod net;
 mod peers;
 #[path = "../access/samples.rs"]

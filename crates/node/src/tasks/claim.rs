@@ -18,7 +18,7 @@ pub(super) trait Claims: Task<Node = NodeContext> {
 }
 
 /// Refuses a locked guest.
-pub(super) fn check_lock(guest: &GuestRecord, skip: bool) -> Result<(), Error> {
+pub fn check_lock(guest: &GuestRecord, skip: bool) -> Result<(), Error> {
     match guest.config.text("lock") {
         Some(lock) if !skip => Err(Error::conflict(format!("VM is locked ({lock})"))),
         _ => Ok(()),

@@ -49,7 +49,7 @@ use tasks::Registry;
 pub use bulk_shutdown::BulkShutdown;
 pub use bulk_start::BulkStart;
 pub use bulk_suspend::BulkSuspend;
-pub use claim::check_digest;
+pub use claim::{check_digest, check_lock};
 pub use memory::memory_storage;
 pub use new_guest::already_exists;
 pub use node_all::Chosen;

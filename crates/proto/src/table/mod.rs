@@ -64,6 +64,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::config::ROWS,
     qemu::console::ROWS,
     qemu::guests::ROWS,
+    qemu::migration::ROWS,
     qemu::power::ROWS,
     qemu::snapshots::ROWS,
     qemu::status::ROWS,

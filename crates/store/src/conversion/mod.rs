@@ -3,16 +3,17 @@
 //! ```text
 //!   seal the source ─ copy ─ verify ─ a name in a file changes ┃ SwitchStore::replace
 //!                                                     point of no return
-//!   users ──► SwitchStore ──► Rebased { store, base } ──► the new store
+//!   users ──► SwitchStore ──► the present store
 //! ```
 //!
 //! A machine that becomes a cluster moves from SQLite to etcd, and back when it leaves. The source
-//! is sealed (`SqliteStore::seal`), so that nothing is acknowledged that the copy lacks.
+//! is sealed (`SqliteStore::seal`), so that nothing is acknowledged that the copy lacks. The new
+//! store begins beyond the last revision of the source (`EtcdStore::create`), so revisions keep
+//! growing: a caller that waits for an old one finds it reached, and a list or a watch that
+//! continues from before the move is refused.
 
 mod copy;
-mod rebased;
 mod switch;
 
 pub use copy::{ConversionError, Summary, copy, summary};
-pub use rebased::Rebased;
 pub use switch::SwitchStore;

@@ -26,7 +26,8 @@ impl SwitchStore {
 
     /// Replaces the store. The old one is dropped when its last call ends.
     ///
-    /// Both must have the same content, and no change may be accepted by the old one any more.
+    /// Both must have the same content, the new one's revisions must be beyond those of the old one,
+    /// and that may accept no change any more.
     pub fn replace(&self, store: SharedStore) {
         self.present.send_replace(store);
     }

@@ -115,13 +115,13 @@ impl Draft {
     }
 
     fn commit(&mut self, core: &Core, sql: &Connection, commit: &Commit) -> Result<u64> {
-        if !commit.writes.is_empty() {
-            self.check_seal()?;
-        }
         for (index, precondition) in commit.preconditions.iter().enumerate() {
             if !holds(sql, precondition)? {
                 return Err(StoreError::Conflict { index }.into());
             }
+        }
+        if !commit.writes.is_empty() {
+            self.check_seal()?;
         }
         let leases = core.leases();
         let lost = |write: &Write| match write {

@@ -16,6 +16,7 @@ mod delsnapshot;
 mod destroy;
 mod drives;
 mod feature;
+mod migrate_precondition;
 mod monitor;
 mod move_disk;
 mod pending;
@@ -61,6 +62,10 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_delsnapshot", delsnapshot::delsnapshot),
     pair!("qemu_destroy", destroy::destroy),
     pair!("qemu_feature", feature::feature),
+    pair!(
+        "qemu_migrate_precondition",
+        migrate_precondition::migrate_precondition
+    ),
     pair!("qemu_monitor", monitor::monitor),
     pair!("qemu_move_disk", move_disk::move_disk),
     pair!("qemu_pending", pending::pending),

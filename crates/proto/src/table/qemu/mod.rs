@@ -7,6 +7,7 @@ pub(super) mod config;
 pub(super) mod console;
 mod disks;
 pub(super) mod guests;
+pub(super) mod migration;
 pub(super) mod power;
 mod rights;
 pub(super) mod snapshots;

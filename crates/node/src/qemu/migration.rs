@@ -1,0 +1,139 @@
+//! What keeps a guest on its node, or away from others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use guest::qemu::VmConfig;
+use model::qemu::Drive;
+use model::{Error, GuestConfig, GuestRecord, NodeName, StorageId, VolumeId};
+use storage::StorageConfig;
+
+use super::edit::{volumes_of, volumes_of_guest};
+use crate::NodeContext;
+
+/// A volume that other nodes do not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalDisk {
+    pub volume: VolumeId,
+    /// In bytes; none if the storage does not have it, or cannot say.
+    pub size: Option<u64>,
+    pub is_cdrom: bool,
+    /// Kept as `unused0`.
+    pub is_unused: bool,
+}
+
+/// What a migration of a guest meets.
+#[derive(Debug, Default)]
+pub struct Precheck {
+    pub local_disks: Vec<LocalDisk>,
+    /// Options whose devices are this host's, `usb0`.
+    pub local_resources: Vec<String>,
+    /// Options whose devices are found by a mapping, with its name.
+    pub mapped_resources: BTreeMap<String, String>,
+    /// The storages of the guest that each of the other nodes lacks; empty for a node that has all.
+    pub unavailable: BTreeMap<NodeName, BTreeSet<StorageId>>,
+}
+
+impl NodeContext {
+    /// Looks at a guest of this node, with `others` as possible targets. Changes nothing.
+    pub async fn precheck_migration(
+        &self,
+        guest: &GuestRecord,
+        others: impl Iterator<Item = NodeName>,
+    ) -> Result<Precheck, Error> {
+        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+        let (local_resources, mapped_resources) = resources(&guest.config);
+        let mut precheck = Precheck {
+            local_resources,
+            mapped_resources,
+            ..Precheck::default()
+        };
+        let mut storages = BTreeMap::new();
+        for volume in volumes_of_guest(guest) {
+            let storage = self.storage(volume.storage()).await?;
+            storages.insert(volume.storage().clone(), storage.config().clone());
+            if storage.config().spec.is_shared() {
+                continue;
+            }
+            let option = volumes_of(&guest.config)
+                .into_iter()
+                .find_map(|(option, named)| (named == volume).then_some(option));
+            let slot = option.as_ref().and_then(|option| option.parse().ok());
+            let drive = slot.and_then(|slot| config.drives.get(&slot));
+            let info = storage.stat(volume.name()).await.ok().flatten();
+            precheck.local_disks.push(LocalDisk {
+                size: info.map(|info| info.size),
+                is_cdrom: drive.is_some_and(Drive::is_cdrom),
+                is_unused: option.is_some_and(|option| option.starts_with("unused")),
+                volume,
+            });
+        }
+        precheck.unavailable = others
+            .map(|node| (node.clone(), lacking(&node, &storages)))
+            .collect();
+        Ok(precheck)
+    }
+}
+
+fn lacking(node: &NodeName, storages: &BTreeMap<StorageId, StorageConfig>) -> BTreeSet<StorageId> {
+    let lacking = storages
+        .iter()
+        .filter(|(_, config)| !config.is_enabled_on(node));
+    lacking.map(|(id, _)| id.clone()).collect()
+}
+
+/// Options that give the guest devices of its host: those that are bound to this host, and those
+/// that each host looks up in a mapping.
+fn resources(config: &GuestConfig) -> (Vec<String>, BTreeMap<String, String>) {
+    let (mut local, mut mapped) = (Vec::new(), BTreeMap::new());
+    for name in config.0.keys() {
+        let text = config.text(name).unwrap_or_default();
+        let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let mapping = text
+            .split(',')
+            .find_map(|part| part.strip_prefix("mapping="));
+        match (kind, mapping) {
+            ("usb" | "hostpci", Some(mapping)) => {
+                mapped.insert(name.clone(), mapping.to_owned());
+            }
+            ("usb", None) if !is_spice(&text) => local.push(name.clone()),
+            ("hostpci" | "parallel" | "virtiofs", None) => local.push(name.clone()),
+            ("serial", None) if text != "socket" => local.push(name.clone()),
+            ("ivshmem", None) => local.push(name.clone()),
+            _ => {}
+        }
+    }
+    (local, mapped)
+}
+
+/// A USB port of a SPICE client is not this host's.
+fn is_spice(text: &str) -> bool {
+    text.split(',')
+        .any(|part| matches!(part, "spice" | "host=spice"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn devices_of_the_host_are_named() {
+        let options = [
+            ("hostpci0", "0000:01:00.0"),
+            ("hostpci1", "mapping=gpu,pcie=1"),
+            ("ivshmem", "size=32"),
+            ("memory", "512"),
+            ("serial0", "socket"),
+            ("serial1", "/dev/ttyS0"),
+            ("usb0", "host=046d:c52b"),
+            ("usb1", "spice"),
+            ("usb2", "host=spice,usb3=1"),
+        ];
+        let options = options.map(|(name, value)| (name.to_owned(), Value::from(value)));
+        let (local, mapped) = resources(&GuestConfig(options.into_iter().collect()));
+        assert_eq!(local, ["hostpci0", "ivshmem", "serial1", "usb0"]);
+        let gpu = ("hostpci1".to_owned(), "gpu".to_owned());
+        assert_eq!(mapped.into_iter().collect::<Vec<_>>(), [gpu]);
+    }
+}
