@@ -13,6 +13,7 @@ use crate::cluster::{AgentIdentity, Cluster};
 use crate::host::packages::{Changelogs, Updates};
 use crate::qemu::kvm::Kvm;
 use crate::qemu::programs::Programs;
+use crate::state::ClusterMove;
 use crate::volumes::drivers::Drivers;
 use crate::{
     AgentTurns, Consoles, Events, GuestUids, Paths, Records, Running, StatusBoard, Uploads,
@@ -38,6 +39,8 @@ pub struct NodeOptions {
     pub allow_emulation: bool,
     /// What this agent proves itself to other members with; none: it has no connection to them.
     pub identity: Option<Arc<AgentIdentity>>,
+    /// How the state moves to a cluster; none: it stays where it is.
+    pub state: Option<Arc<dyn ClusterMove>>,
 }
 
 /// The node: its host, its records, its paths, and the services that keep something in memory.
@@ -46,6 +49,7 @@ pub struct NodeContext {
     pub paths: Paths,
     /// The other members.
     pub cluster: Cluster,
+    pub state: Option<Arc<dyn ClusterMove>>,
     pub records: Records,
     pub host: SharedHost,
     pub drivers: Drivers,
@@ -96,6 +100,7 @@ impl NodeContext {
                 options.guest_user,
                 options.kvm,
             ),
+            state: options.state,
             name: options.name,
             paths: options.paths,
             host: options.host,

@@ -24,6 +24,7 @@ mod paths;
 pub mod qemu;
 mod records;
 mod settings;
+pub mod state;
 pub mod tasks;
 mod volumes;
 

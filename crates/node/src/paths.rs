@@ -32,6 +32,20 @@ impl Paths {
         self.state().join("state.db")
     }
 
+    /// Says where the state is if it is not in the database.
+    pub fn store_pointer(&self) -> PathBuf {
+        self.state().join("store.json")
+    }
+
+    /// The data and certificates of this node's etcd; it belongs to etcd's user.
+    pub fn etcd(&self) -> PathBuf {
+        self.state().join("etcd")
+    }
+
+    pub fn etcd_log(&self) -> PathBuf {
+        self.state().join("etcd.log")
+    }
+
     pub fn tasks(&self) -> PathBuf {
         self.state().join("tasks")
     }

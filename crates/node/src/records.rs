@@ -9,6 +9,7 @@ use store::list_all;
 use store::{Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, StoreError};
 
 use crate::Edit;
+use crate::state::{ClusterRecord, cluster_key};
 
 /// The key of a guest's record.
 pub fn guest_key(vmid: VmId) -> Key {
@@ -265,6 +266,14 @@ impl Records {
                 result => return result.map(|_| ()).map_err(Error::from),
             }
         }
+    }
+
+    /// The cluster, if this node is in one.
+    pub async fn cluster(&self) -> Result<Option<ClusterRecord>, Error> {
+        let (entry, _) = self.store.get(&cluster_key(), self.read).await?;
+        let record = entry.map(|entry| Record::<ClusterRecord>::decode(&entry.value));
+        let record = record.transpose().map_err(unreadable)?;
+        Ok(record.map(|record| record.data))
     }
 
     /// All storages, by id.

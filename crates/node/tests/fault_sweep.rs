@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use model::VmId;
 use node::tasks::{
-    BulkShutdown, BulkStart, BulkSuspend, Chosen, NewSize, NodeStartall, NodeStopall,
-    QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize,
-    QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
+    BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, NewSize, NodeStartall,
+    NodeStopall, QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot,
+    QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend,
+    QemuVncproxy,
 };
 use node::{Edit, registry};
 use scene::*;
@@ -175,6 +176,13 @@ async fn node_stopall() {
         or_as_before(node).await
     };
     sweep_all(move || Box::pin(scene()), 8).await;
+}
+
+#[tokio::test]
+async fn cluster_create() {
+    let make = |_| ClusterCreate::new("lab".to_owned(), "10.0.0.1".to_owned());
+    let swept = sweep_all(move || Box::pin(node_with(make, &[])), 6).await;
+    assert!(swept.failed > 5 && swept.went_through > 5, "{swept:?}");
 }
 
 #[tokio::test]

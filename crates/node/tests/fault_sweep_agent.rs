@@ -89,6 +89,7 @@ impl Node {
             kvm: None,
             allow_emulation: false,
             identity: None,
+            state: None,
         });
         let options = EngineOptions {
             node: "pve1".parse().unwrap(),

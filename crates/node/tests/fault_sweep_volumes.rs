@@ -97,6 +97,7 @@ impl<T: Task<Node = NodeContext>> Node<T> {
             kvm: None,
             allow_emulation: false,
             identity: None,
+            state: None,
         });
         *self.node.lock().unwrap() = Some(node.clone());
         let options = EngineOptions {

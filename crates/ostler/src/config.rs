@@ -33,6 +33,10 @@ struct File {
     guest_uids: Option<String>,
     /// The pause before `ostler run` restarts a role that died.
     restart_pause_ms: Option<u64>,
+    /// The program `etcd`.
+    etcd: Option<PathBuf>,
+    /// The user of etcd.
+    etcd_user: Option<String>,
 }
 
 impl File {
@@ -62,6 +66,9 @@ pub(crate) struct Config {
     pub(crate) guest_user: Option<(u32, u32)>,
     pub(crate) guest_uids: GuestUids,
     pub(crate) restart_pause: Duration,
+    pub(crate) etcd: PathBuf,
+    /// uid and gid; none: there is no such user, and no etcd can run here.
+    pub(crate) etcd_user: Option<(u32, u32)>,
     /// The name above all scopes of this node.
     pub(crate) scope_root: String,
 }
@@ -72,6 +79,9 @@ const AGENT_PORT: u16 = 8009;
 const DEFAULT_API_USER: &str = "ostler";
 const DEFAULT_GUEST_USER: &str = "ostler-guest";
 const DEFAULT_RESTART_PAUSE_MS: u64 = 1000;
+const DEFAULT_ETCD_USER: &str = "ostler-etcd";
+/// Where the package and `./x up` install etcd; without them it is searched for in `PATH`.
+const ETCD_PATHS: [&str; 2] = ["/usr/lib/ostler/etcd", "/usr/local/lib/ostler/etcd"];
 
 impl Config {
     pub(crate) fn load() -> Result<Self> {
@@ -96,7 +106,12 @@ impl Config {
             Some(text) => text.parse().map_err(|why| anyhow!("guest-uids: {why}"))?,
             None => DEFAULT_GUEST_UIDS,
         };
+        let etcd_user = file.etcd_user.as_deref().unwrap_or(DEFAULT_ETCD_USER);
+        let installed = ETCD_PATHS.iter().map(PathBuf::from);
+        let installed = installed.into_iter().find(|path| path.exists());
         Ok(Self {
+            etcd: file.etcd.or(installed).unwrap_or_else(|| "etcd".into()),
+            etcd_user: sys::lookup_user(etcd_user),
             node: NodeName::new(node)?,
             listen: match file.listen {
                 Some(listen) => listen,

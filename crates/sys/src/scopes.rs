@@ -27,9 +27,15 @@ impl ScopeName {
         ))
     }
 
+    /// The scope of a service that outlives the agent.
+    pub fn service(name: &str) -> Self {
+        Self(format!("service-{name}"))
+    }
+
     /// Parses a name, e.g. from a directory; none if it is not a scope's.
     pub fn parse(name: &str) -> Option<Self> {
-        let ours = name.starts_with("guest-") || name.starts_with("task-");
+        let kinds = ["guest-", "service-", "task-"];
+        let ours = kinds.iter().any(|kind| name.starts_with(kind));
         ours.then(|| Self(name.to_owned()))
     }
 

@@ -6,6 +6,7 @@ mod bulk_shutdown;
 mod bulk_start;
 mod bulk_suspend;
 mod claim;
+mod cluster_create;
 mod memory;
 mod new_guest;
 mod node_all;
@@ -50,6 +51,7 @@ pub use bulk_shutdown::BulkShutdown;
 pub use bulk_start::BulkStart;
 pub use bulk_suspend::BulkSuspend;
 pub use claim::{check_digest, check_lock};
+pub use cluster_create::ClusterCreate;
 pub use memory::memory_storage;
 pub use new_guest::already_exists;
 pub use node_all::Chosen;
@@ -88,6 +90,7 @@ pub fn registry() -> Registry<NodeContext> {
     Registry::default()
         .with::<NodeStartall>()
         .with::<NodeStopall>()
+        .with::<ClusterCreate>()
         .with::<BulkShutdown>()
         .with::<BulkStart>()
         .with::<BulkSuspend>()

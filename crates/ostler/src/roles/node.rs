@@ -8,10 +8,11 @@ use anyhow::{Context as _, Result, bail};
 use auth::Authority;
 use auth::pam::PamHelper;
 use control::{Context, Dispatcher};
-use model::Record;
+use model::{Clock, Record};
+use node::state::{State, StateOptions};
 use node::tasks::timeout_text;
 use node::{NodeContext, NodeOptions, registry, storage_key};
-use store::{Commit, Precondition, SharedStore, SqliteStore, StoreError};
+use store::{Commit, Precondition, SharedStore, StoreError};
 use sys::{RealHost, SharedHost, SystemClock};
 use tasks::{Engine, EngineOptions};
 use tokio::net::UnixListener;
@@ -39,9 +40,9 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     host.create_dir(&paths.guests(), 0o755).await?;
     let fingerprint = certificate::ensure(config, &host).await?;
     info!(fingerprint, "the API's certificate");
-    let clock = Arc::new(SystemClock::new());
-    let store: SharedStore =
-        Arc::new(SqliteStore::open(paths.database(), clock.clone()).context("opening the store")?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let state = open_state(config, &host, &clock).await?;
+    let store = state.store();
     ensure_first_storage(config, &store).await?;
     let processes: Arc<dyn sys::Processes> = host.clone();
     let pam = Arc::new(PamHelper::new(processes, super::ITSELF, &["pam-helper"]));
@@ -58,6 +59,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         kvm: config.kvm,
         allow_emulation: config.emulate,
         identity: Some(Arc::new(cluster::identity(config, &host).await?)),
+        state: Some(state.clone()),
     });
     cluster::join_members(config, &node).await?;
     let options = EngineOptions {
@@ -89,8 +91,25 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = start_guests(&node, &tasks) => Ok(()),
         () = prove_kvm(&node) => Ok(()),
         () = node::sample(&node) => Ok(()),
+        () = state.keep_server() => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
     }
+}
+
+async fn open_state(
+    config: &Config,
+    host: &SharedHost,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<State>> {
+    let state = State::open(StateOptions {
+        node: config.node.clone(),
+        paths: config.paths.clone(),
+        host: host.clone(),
+        clock: clock.clone(),
+        etcd: config.etcd.clone(),
+        etcd_user: config.etcd_user,
+    });
+    Ok(Arc::new(state.await.context("opening the store")?))
 }
 
 /// Refuses uids for guests that the host has assigned to containers (subuid).

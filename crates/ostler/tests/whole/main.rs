@@ -15,6 +15,7 @@ mod cli;
 mod cli_tables;
 mod clients;
 mod cloudinit;
+mod cluster_create;
 mod floods;
 mod front;
 mod guest_devices;

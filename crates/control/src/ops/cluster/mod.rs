@@ -3,6 +3,7 @@
 mod backup;
 mod bulk;
 mod config;
+mod create;
 mod ha;
 mod jobs;
 mod log;
@@ -33,6 +34,7 @@ pub(super) const GROUPS: &[&[Pair]] = &[
 ];
 
 const PAIRS: &[Pair] = &[
+    pair!("cluster_create", create::create),
     pair!("cluster_log", log::log),
     pair!("cluster_nextid", nextid::nextid),
     pair!("cluster_nextid_reserve", nextid_reserve::nextid_reserve),

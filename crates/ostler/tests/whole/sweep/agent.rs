@@ -104,6 +104,7 @@ async fn context() -> Arc<Context> {
         kvm: Some(false),
         allow_emulation: true,
         identity: None,
+        state: None,
     });
     let options = EngineOptions {
         node: name,

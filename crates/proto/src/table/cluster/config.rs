@@ -3,12 +3,27 @@
 use model::Privilege;
 use model::schema::{Field, Format, Shape, format};
 
-use crate::{Check, Row};
+use crate::{Check, Permission, Row};
 
 const OPEN: Shape = Shape::Object {
     fields: &[],
     open: true,
 };
+
+const LINK: Field = Field::string("link[n]")
+    .optional()
+    .format(Format::Properties {
+        name: "link[n]",
+        fields: &[
+            Field::string("address")
+                .format(format::unchecked("address"))
+                .default_key(),
+            Field::integer("priority")
+                .optional()
+                .range(0.0, 255.0)
+                .default("0"),
+        ],
+    });
 
 pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
@@ -19,6 +34,25 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .returns(Shape::Array(&OPEN))
     .check(Check::On("/", &[Privilege::SysAudit]))
     .index(),
+    Row::post(
+        "/cluster/config",
+        "cluster_create",
+        "Make this node a cluster, which others can join.",
+    )
+    .params(&[&[
+        Field::string("clustername")
+            .max_length(15)
+            .format(format::NODE),
+        LINK.indexed(8),
+        Field::integer("nodeid").optional().min(1.0).unbuilt(),
+        Field::integer("token-coefficient")
+            .optional()
+            .min(0.0)
+            .default("125"),
+        Field::integer("votes").optional().min(1.0).unbuilt(),
+    ]])
+    .permission(Permission::Root)
+    .submit(),
     Row::get(
         "/cluster/config/apiversion",
         "cluster_config_apiversion",

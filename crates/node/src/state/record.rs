@@ -1,0 +1,16 @@
+//! The cluster's own record.
+
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+/// Exists once there is a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRecord {
+    pub name: String,
+    /// Grows by one with each change of the membership.
+    pub version: u64,
+}
+
+pub fn cluster_key() -> Key {
+    Key::new("system/cluster").expect("a constant that is a key")
+}
