@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(offered("ostler vm create --mem"), ["--memory"]);
         assert_eq!(
             offered("ostler pve"),
-            ["pvesh", "pvesm", "pveum", "pveversion"]
+            ["pvecm", "pvesh", "pvesm", "pveum", "pveversion"]
         );
         assert_eq!(offered("ostler completion z"), ["zsh"]);
         assert!(offered("ostler pam").is_empty(), "hidden");

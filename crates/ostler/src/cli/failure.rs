@@ -42,6 +42,22 @@ impl fmt::Display for TaskFailed {
 
 impl std::error::Error for TaskFailed {}
 
+/// The command has printed its result, which scripts read from its exit code.
+#[derive(Debug)]
+pub(crate) struct Code(u8);
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {}", self.0)
+    }
+}
+
+impl std::error::Error for Code {}
+
+pub(crate) fn with_code(code: u8) -> Error {
+    Error::new(Code(code))
+}
+
 /// The conventions that a command follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manners {
@@ -62,6 +78,9 @@ const PVE_FAILED: u8 = 255;
 pub(crate) fn report(manners: Manners, error: &Error) -> u8 {
     if error.is::<output::Closed>() {
         return SIGPIPE;
+    }
+    if let Some(Code(code)) = error.downcast_ref() {
+        return *code;
     }
     match manners {
         Manners::Pve => {

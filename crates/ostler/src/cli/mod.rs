@@ -27,6 +27,7 @@ mod native;
 mod options;
 mod output;
 mod progress;
+mod pvecm;
 mod pvesh;
 mod pvesm;
 mod pveum;
@@ -58,7 +59,7 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 3] = [qm::PROGRAM, pvesm::PROGRAM, pveum::PROGRAM];
+const PROGRAMS: [Program; 4] = [qm::PROGRAM, pvecm::PROGRAM, pvesm::PROGRAM, pveum::PROGRAM];
 
 impl Known {
     fn from_name(name: &str) -> Option<Self> {

@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use testkit::left_out::missing;
 
 use crate::harness::namespace::with_bridge;
-use crate::harness::{TestNode, about, kill, left_out, put_guest, until};
+use crate::harness::{PROGRAM, TestNode, about, kill, left_out, put_guest, until};
 
 /// etcd where its user may run it, which the build's cache need not be; none if there is no etcd.
 fn program(folder: &Path) -> Option<PathBuf> {
@@ -83,6 +84,17 @@ async fn pid_of_guest(node: &TestNode) -> Value {
     status["pid"].clone()
 }
 
+/// Runs a command of `pvecm`; returns its exit code and all that it prints.
+fn pvecm(node: &TestNode, command: &str) -> (Option<i32>, String) {
+    let output = Command::new(PROGRAM)
+        .args(["pvecm", command])
+        .env("OSTLER_ROOT", &node.root)
+        .output()
+        .unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(printed).unwrap())
+}
+
 /// covers: S4.2
 #[test]
 fn a_node_becomes_a_cluster_while_its_guest_runs() {
@@ -99,11 +111,38 @@ fn a_node_becomes_a_cluster_while_its_guest_runs() {
         assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
         let guest = pid_of_guest(&node).await;
         describe(&node, "before").await.unwrap();
+        let (code, printed) = pvecm(&node, "status");
+        assert_eq!(code, Some(255));
+        assert!(
+            printed.contains("is this node part of a cluster?"),
+            "{printed}"
+        );
 
         assert_eq!(create(&node, "lab", "127.0.0.1").await.unwrap(), "OK");
         assert_eq!(pid_of_guest(&node).await, guest);
         assert_eq!(description(&node).await, "before");
         describe(&node, "in the cluster").await.unwrap();
+        let (code, printed) = pvecm(&node, "status");
+        assert_eq!(code, Some(0), "{printed}");
+        for line in [
+            "Name:             lab",
+            "Quorate:          Yes",
+            "Total votes:      1",
+        ] {
+            assert!(printed.lines().any(|printed| printed == line), "{printed}");
+        }
+        let (_, printed) = pvecm(&node, "nodes");
+        assert!(
+            printed.ends_with("         1          1 pve1 (local)\n"),
+            "{printed}"
+        );
+        let status = node.call("cluster_status", json!({})).await.unwrap().data;
+        let (cluster, own) = (&status[0], &status[1]);
+        let wanted = json!({
+            "id": "cluster", "type": "cluster", "name": "lab", "version": 1, "nodes": 1,
+            "quorate": 1,
+        });
+        assert_eq!((cluster, &own["nodeid"]), (&wanted, &json!(1)));
         let again = create(&node, "lab", "127.0.0.1").await.unwrap_err();
         assert!(again.message.ends_with("already exists"), "{again:?}");
 

@@ -15,11 +15,12 @@ pub(super) fn is_of(user: &str, me: &str) -> bool {
     user == me || user.split('!').next() == Some(me)
 }
 
-/// A single node is not a cluster, and has no number.
+/// A node that is in no cluster has no number.
 pub(super) async fn status(op: Op) -> Result<Answer, Error> {
     let node = &op.context.node;
     let members = node.cluster.members.all();
-    let is_alone = members.len() < 2;
+    let cluster = cluster_row(&op, members.len()).await?;
+    let is_alone = cluster.is_none() && members.len() < 2;
     let nodeid = |name: &NodeName| match members.get(name) {
         Some(member) if !is_alone => member.nodeid,
         _ => 0,
@@ -39,9 +40,27 @@ pub(super) async fn status(op: Op) -> Result<Answer, Error> {
         }
         row
     });
-    Ok(Answer::new(
-        [own].into_iter().chain(others).collect::<Vec<Value>>(),
-    ))
+    let rows = cluster.into_iter().chain([own]).chain(others);
+    Ok(Answer::new(rows.collect::<Vec<Value>>()))
+}
+
+/// Quorate is a cluster whose state answers a linear read.
+async fn cluster_row(op: &Op, nodes: usize) -> Result<Option<Value>, Error> {
+    let records = &op.context.node.records;
+    let (cluster, quorate) = match records.cluster().await {
+        Ok(cluster) => (cluster, 1),
+        Err(_) => (records.local().cluster().await?, 0),
+    };
+    Ok(cluster.map(|cluster| {
+        json!({
+            "id": "cluster",
+            "type": "cluster",
+            "name": cluster.name,
+            "version": cluster.version,
+            "nodes": nodes,
+            "quorate": quorate,
+        })
+    }))
 }
 
 fn row(node: &NodeName, nodeid: u32, is_local: bool, is_online: bool) -> Value {

@@ -115,8 +115,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         fields: &[&[Field::string("node")]],
         open: true,
     }))
-    .check(Check::On("/", &[Privilege::SysAudit]))
-    .unconfigured(),
+    .check(Check::On("/", &[Privilege::SysAudit])),
     Row::get(
         "/cluster/config/qdevice",
         "cluster_config_qdevice",
@@ -131,6 +130,5 @@ pub(in crate::table) const ROWS: &[Row] = &[
         "The settings of the cluster's communication.",
     )
     .returns(OPEN)
-    .check(Check::On("/", &[Privilege::SysAudit]))
-    .unconfigured(),
+    .check(Check::On("/", &[Privilege::SysAudit])),
 ];

@@ -1,4 +1,4 @@
-//! `/cluster/config`: a single node is in no cluster.
+//! `/cluster/config`
 
 mod apiversion;
 mod join;

@@ -2,10 +2,24 @@
 
 use model::Error;
 use proto::wire::Answer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ops::Op;
 
-pub(super) async fn nodes(_: Op) -> Result<Answer, Error> {
-    Ok(Answer::new(json!([])))
+/// The members; none of a node that is in no cluster. Numbers are texts, as in Proxmox VE.
+pub(super) async fn nodes(op: Op) -> Result<Answer, Error> {
+    if op.records.cluster().await?.is_none() {
+        return Ok(Answer::new(json!([])));
+    }
+    let members = op.context.node.cluster.members.all();
+    let rows = members.values().map(|member| {
+        json!({
+            "node": member.name,
+            "name": member.name,
+            "nodeid": member.nodeid.to_string(),
+            "quorum_votes": member.votes.to_string(),
+            "ring0_addr": member.host(),
+        })
+    });
+    Ok(Answer::new(rows.collect::<Vec<Value>>()))
 }

@@ -2,9 +2,23 @@
 
 use model::Error;
 use proto::wire::Answer;
+use serde_json::json;
 
 use crate::ops::Op;
 
-pub(super) async fn totem(_: Op) -> Result<Answer, Error> {
-    Ok(Answer::null())
+/// In the form of corosync's configuration, which clients know. There is no corosync: the values
+/// that have no meaning here are constants.
+pub(super) async fn totem(op: Op) -> Result<Answer, Error> {
+    let Some(cluster) = op.records.cluster().await? else {
+        return Ok(Answer::null());
+    };
+    Ok(Answer::new(json!({
+        "version": "2",
+        "cluster_name": cluster.name,
+        "config_version": cluster.version.to_string(),
+        "secauth": "on",
+        "ip_version": "ipv4-6",
+        "link_mode": "passive",
+        "interface": {"0": {"linknumber": "0"}},
+    })))
 }

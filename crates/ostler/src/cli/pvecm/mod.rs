@@ -1,0 +1,106 @@
+//! `pvecm`: the cluster, by the command names of Proxmox VE.
+
+mod print;
+
+use anyhow::{Result, bail};
+use model::schema::{Shape, Values};
+use proto::Verb;
+use serde_json::{Value, json};
+
+use self::print::Membership;
+use super::agent::Agent;
+use super::commands::{Command, Program, delete, get, nothing, own, post};
+use super::failure::with_code;
+use super::format::{Output, Style, render};
+use super::output;
+
+pub(super) const PROGRAM: Program = Program {
+    name: "pvecm",
+    about: "the cluster and its members",
+    commands: COMMANDS,
+    takes_passwords: false,
+};
+
+const COMMANDS: &[Command] = &[
+    post("add", "/cluster/config/join").takes(&["hostname"]),
+    post("addnode", "/cluster/config/nodes/{node}").takes(&["node"]),
+    get("apiver", "/cluster/config/apiversion"),
+    post("create", "/cluster/config").takes(&["clustername"]),
+    delete("delnode", "/cluster/config/nodes/{node}").takes(&["node"]),
+    nothing("expected"),
+    nothing("keygen"),
+    nothing("mtunnel"),
+    own("nodes", "The present members.", &[], |agent, _, style| {
+        Box::pin(nodes(agent, style))
+    }),
+    nothing("qdevice remove"),
+    nothing("qdevice setup"),
+    own(
+        "status",
+        "Whether the cluster can change, and its present members.",
+        &[],
+        |agent, _, style| Box::pin(status(agent, style)),
+    ),
+    nothing("updatecerts"),
+];
+
+/// The exit code of `status` without quorum.
+const NOT_QUORATE: u8 = 2;
+
+/// What is known of the cluster, as the API answers it.
+struct Cluster {
+    status: Value,
+    nodes: Value,
+    totem: Value,
+}
+
+impl Cluster {
+    async fn of(agent: &Agent) -> Result<Self> {
+        let ask = async |path: &str| {
+            let answer = agent.at(Verb::Get, path, Values::new()).await?;
+            anyhow::Ok(answer.data)
+        };
+        let totem = ask("/cluster/config/totem").await?;
+        if totem.is_null() {
+            // Scripts look for this text of Proxmox VE.
+            bail!(
+                "Error: Corosync config '/etc/pve/corosync.conf' does not exist - is this node part of \
+                 a cluster?"
+            );
+        }
+        Ok(Self {
+            status: ask("/cluster/status").await?,
+            nodes: ask("/cluster/config/nodes").await?,
+            totem,
+        })
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::of(&self.status, &self.nodes)
+    }
+}
+
+async fn nodes(agent: Agent, style: Style) -> Result<()> {
+    let cluster = Cluster::of(&agent).await?;
+    if style.output != Output::Text {
+        return output::print(&render(&style, &cluster.nodes, &Shape::Any)?);
+    }
+    output::print(&print::nodes(&cluster.membership()))
+}
+
+async fn status(agent: Agent, style: Style) -> Result<()> {
+    let cluster = Cluster::of(&agent).await?;
+    let membership = cluster.membership();
+    if style.output == Output::Text {
+        let time = agent.at(Verb::Get, "/nodes/{node}/time", Values::new());
+        let now = time.await?.data["localtime"].as_i64().unwrap_or_default();
+        output::print(&print::status(&cluster.totem, &membership, now))?;
+    } else {
+        let all = json!({"totem": cluster.totem, "status": cluster.status});
+        output::print(&render(&style, &all, &Shape::Any)?)?;
+    }
+    match membership.is_quorate() {
+        true => Ok(()),
+        false => Err(with_code(NOT_QUORATE)),
+    }
+}

@@ -1,0 +1,230 @@
+//! The output of `pvecm`, in the form that scripts parse.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::super::format::{plain_text, time};
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+/// From the first day of the epoch on.
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const DAY_S: i64 = 86_400;
+
+/// A member, as it takes part in votes.
+struct Voter {
+    nodeid: u64,
+    votes: u64,
+    name: String,
+    address: String,
+    is_local: bool,
+    is_present: bool,
+}
+
+/// The members by their numbers, and whether they can change anything.
+pub(super) struct Membership {
+    voters: Vec<Voter>,
+    quorate: bool,
+}
+
+impl Membership {
+    /// From `/cluster/status` and `/cluster/config/nodes`.
+    pub(super) fn of(status: &Value, nodes: &Value) -> Self {
+        let rows = || status.as_array().into_iter().flatten();
+        let configured = nodes.as_array().into_iter().flatten();
+        let voters = configured.map(|node| {
+            let name = plain_text(&node["name"]);
+            let seen = rows().find(|row| row["type"] == "node" && row["name"] == node["name"]);
+            let seen = seen.unwrap_or(&Value::Null);
+            Voter {
+                nodeid: number(&node["nodeid"]),
+                votes: number(&node["quorum_votes"]),
+                address: plain_text(&node["ring0_addr"]),
+                is_local: seen["local"] == 1,
+                is_present: seen["online"] == 1,
+                name,
+            }
+        });
+        let mut voters: Vec<Voter> = voters.collect();
+        voters.sort_by_key(|voter| voter.nodeid);
+        let cluster = rows().find(|row| row["type"] == "cluster");
+        Self {
+            voters,
+            quorate: cluster.is_some_and(|row| row["quorate"] == 1),
+        }
+    }
+
+    pub(super) fn is_quorate(&self) -> bool {
+        self.quorate
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Voter> {
+        self.voters.iter().filter(|voter| voter.is_present)
+    }
+
+    fn expected(&self) -> u64 {
+        self.voters.iter().map(|voter| voter.votes).sum()
+    }
+
+    /// The section that both commands print.
+    fn section(&self, text: &mut String, id: fn(u64) -> String, name: fn(&Voter) -> &str) {
+        text.push_str("\nMembership information\n----------------------\n");
+        let _ = writeln!(text, "{:>10} {:>10} Name", "Nodeid", "Votes");
+        for voter in self.present() {
+            let local = if voter.is_local { " (local)" } else { "" };
+            let (id, votes, name) = (id(voter.nodeid), voter.votes, name(voter));
+            let _ = writeln!(text, "{id:>10} {votes:>10} {name}{local}");
+        }
+    }
+}
+
+/// The API writes some numbers as text.
+fn number(value: &Value) -> u64 {
+    plain_text(value).parse().unwrap_or_default()
+}
+
+pub(super) fn nodes(membership: &Membership) -> String {
+    let mut text = String::new();
+    membership.section(&mut text, |id| id.to_string(), |voter| &voter.name);
+    text
+}
+
+/// `now` is the local time, in seconds since 1970.
+pub(super) fn status(totem: &Value, membership: &Membership, now: i64) -> String {
+    let quorate = membership.is_quorate();
+    let own = membership.voters.iter().find(|voter| voter.is_local);
+    let own = own.map_or(0, |voter| voter.nodeid);
+    let expected = membership.expected();
+    let total: u64 = membership.present().map(|voter| voter.votes).sum();
+    let sections: [(&str, Vec<(&str, String)>); 3] = [
+        (
+            "Cluster information",
+            vec![
+                ("Name", plain_text(&totem["cluster_name"])),
+                ("Config Version", plain_text(&totem["config_version"])),
+                ("Transport", "knet".to_owned()),
+                ("Secure auth", plain_text(&totem["secauth"])),
+            ],
+        ),
+        (
+            "Quorum information",
+            vec![
+                ("Date", date(now)),
+                ("Quorum provider", "corosync_votequorum".to_owned()),
+                ("Nodes", membership.present().count().to_string()),
+                ("Node ID", format!("0x{own:08x}")),
+                (
+                    "Ring ID",
+                    format!("{own}.{:x}", number(&totem["config_version"])),
+                ),
+                ("Quorate", if quorate { "Yes" } else { "No" }.to_owned()),
+            ],
+        ),
+        (
+            "Votequorum information",
+            vec![
+                ("Expected votes", expected.to_string()),
+                ("Highest expected", expected.to_string()),
+                ("Total votes", total.to_string()),
+                ("Quorum", needed(expected, quorate)),
+                ("Flags", if quorate { "Quorate " } else { "" }.to_owned()),
+            ],
+        ),
+    ];
+    let sections = sections.map(|(title, lines)| {
+        let mut text = format!("{title}\n{}\n", "-".repeat(title.len()));
+        for (name, value) in lines {
+            let _ = writeln!(text, "{:<18}{value}", format!("{name}:"));
+        }
+        text
+    });
+    let mut text = sections.join("\n");
+    membership.section(
+        &mut text,
+        |id| format!("0x{id:08x}"),
+        |voter| &voter.address,
+    );
+    text
+}
+
+/// The votes that a change needs.
+fn needed(expected: u64, quorate: bool) -> String {
+    let needed = expected / 2 + 1;
+    match quorate {
+        true => format!("{needed}  "),
+        false => format!("{needed} Activity blocked"),
+    }
+}
+
+/// `Sat Nov 28 02:53:21 2026`
+fn date(local: i64) -> String {
+    let weekday = WEEKDAYS[local.div_euclid(DAY_S).rem_euclid(7) as usize];
+    let text = time(local);
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    let month: usize = part(5, 7).parse().unwrap_or(1);
+    let month = MONTHS.get(month.wrapping_sub(1)).unwrap_or(&"Jan");
+    let (day, clock, year) = (part(8, 10), part(11, 19), part(0, 4));
+    let day = day.trim_start_matches('0');
+    format!("{weekday} {month} {day:>2} {clock} {year}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn lab() -> Membership {
+        let member = |name: &str, id: &str, address: &str| json!({"name": name, "nodeid": id, "quorum_votes": "1", "ring0_addr": address});
+        let nodes = json!([
+            member("b", "2", "192.168.15.92"),
+            member("a", "1", "192.168.15.91"),
+            member("c", "3", "192.168.15.93"),
+        ]);
+        let status = json!([
+            {"type": "cluster", "name": "lab", "quorate": 1},
+            {"type": "node", "name": "a", "local": 1, "online": 1},
+            {"type": "node", "name": "b", "local": 0, "online": 1},
+            {"type": "node", "name": "c", "local": 0, "online": 0},
+        ]);
+        Membership::of(&status, &nodes)
+    }
+
+    #[test]
+    fn status_is_printed_as_scripts_know_it() {
+        let totem = json!({"cluster_name": "lab", "config_version": "3", "secauth": "on"});
+        let printed = status(&totem, &lab(), 1_795_834_401);
+        assert_eq!(
+            printed,
+            include_str!("../../../tests/golden/pvecm-status.txt")
+        );
+    }
+
+    #[test]
+    fn nodes_are_the_present_ones() {
+        assert_eq!(
+            nodes(&lab()),
+            include_str!("../../../tests/golden/pvecm-nodes.txt")
+        );
+    }
+
+    #[test]
+    fn without_quorum_activity_is_blocked() {
+        let membership = Membership {
+            quorate: false,
+            ..lab()
+        };
+        let printed = status(&json!({}), &membership, 0);
+        assert!(printed.contains("\nQuorate:          No\n"), "{printed}");
+        assert!(
+            printed.contains("\nQuorum:           2 Activity blocked\n"),
+            "{printed}"
+        );
+        assert!(
+            printed.contains("\nDate:             Thu Jan  1 00:00:00 1970\n"),
+            "{printed}"
+        );
+    }
+}
