@@ -401,6 +401,7 @@ fn man_pages_are_read_without_a_complaint() {
     names.sort();
     let wanted = [
         "ostler.1",
+        "pvecm.1",
         "pvesh.1",
         "pvesm.1",
         "pveum.1",
