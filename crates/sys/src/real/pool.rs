@@ -16,8 +16,9 @@ use crate::SysError;
 /// Simultaneous calls.
 const THREADS: usize = 8;
 
-/// Calls that wait for a thread; more are refused.
-const WAITING: usize = 64;
+/// Calls that wait for a thread; more are refused. Hundreds of tasks that begin at once are no
+/// hang: that is for `LATE` to find.
+const WAITING: usize = 1024;
 
 /// A short call that takes longer than this means that the resource hangs.
 const LATE: Duration = Duration::from_secs(5);
