@@ -36,6 +36,9 @@ const BALLOON: &str = "/machine/peripheral/balloon0";
 /// Plugging and block work may wait for the guest or for a disk.
 pub(super) const SLOW: Duration = Duration::from_secs(60);
 
+/// How often a guest may close its drive before a medium is left in it.
+const CLOSED_AGAIN: u32 = 10;
+
 impl Qmp {
     pub async fn status(&self) -> Result<Status, QmpError> {
         let answer = self.execute("query-status", Value::Null).await?;
@@ -369,13 +372,20 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Opens a CD-ROM drive and removes the medium, even if the guest has locked it.
+    /// Opens a CD-ROM drive and removes the medium, even if the guest has locked it, or closes the
+    /// drive in between, as firmware does when it looks for a system.
     pub async fn remove_medium(&self, device: &str) -> Result<(), QmpError> {
-        let open = json!({"id": device, "force": true});
-        self.execute("blockdev-open-tray", open).await?;
-        self.execute("blockdev-remove-medium", json!({"id": device}))
-            .await
-            .map(drop)
+        let mut tries = 0..CLOSED_AGAIN;
+        loop {
+            let open = json!({"id": device, "force": true});
+            self.execute("blockdev-open-tray", open).await?;
+            let removed = self.execute("blockdev-remove-medium", json!({"id": device}));
+            match removed.await {
+                Err(QmpError::Refused { description, .. })
+                    if description.contains("is not open") && tries.next().is_some() => {}
+                removed => return removed.map(drop),
+            }
+        }
     }
 
     async fn tell(&self, command: &str) -> Result<(), QmpError> {
