@@ -54,15 +54,8 @@ pub trait ClusterMove: Send + Sync + 'static {
 
     async fn unseal(&self) -> Result<(), Error>;
 
-    /// Copies what is sealed to the new etcd, and compares the two. `progress` gets the number of
-    /// records that are copied, and of all.
-    async fn copy(
-        &self,
-        server: &Server,
-        by: &Upid,
-        last: Revision,
-        progress: &(dyn Fn(u64, u64) + Send + Sync),
-    ) -> Result<(), Error>;
+    /// Copies what is sealed to the new etcd, and compares the two. Returns the number of records.
+    async fn copy(&self, server: &Server, by: &Upid, last: Revision) -> Result<u64, Error>;
 
     /// Decides: from now on the state is there.
     async fn decide(&self, server: &Server) -> Result<(), Error>;
@@ -250,18 +243,12 @@ impl ClusterMove for State {
         Ok(self.file()?.unseal().await?)
     }
 
-    async fn copy(
-        &self,
-        server: &Server,
-        by: &Upid,
-        last: Revision,
-        progress: &(dyn Fn(u64, u64) + Send + Sync),
-    ) -> Result<(), Error> {
+    async fn copy(&self, server: &Server, by: &Upid, last: Revision) -> Result<u64, Error> {
         let file = self.file()?;
         let options = self.etcd_options(Pointer::to(server.clone())).await?;
         let target = make(&options, &self.clock, Revision(last.0 + 1)).await?;
-        copy(&**file, &target, &by.to_string(), progress).await?;
-        Ok(())
+        let copied = copy(&**file, &target, &by.to_string(), |_, _| {}).await?;
+        Ok(copied.entries)
     }
 
     async fn decide(&self, server: &Server) -> Result<(), Error> {

@@ -39,12 +39,16 @@ impl EtcdServer {
         let (uid, gid) = self.user()?;
         let (host, folder) = (&self.host, self.paths.etcd());
         let certificates = Certificates::of(&self.paths);
-        for folder in [&folder, &folder.join("tls"), &folder.join("data")] {
+        let folders = [folder.clone(), folder.join("tls"), folder.join("data")];
+        for folder in folders.iter().chain([&self.paths.tls()]) {
             host.create_dir(folder, 0o700).await?;
+        }
+        certificates.make(host, &server.address, (uid, gid)).await?;
+        // Last, so that root writes nothing in a folder of another user.
+        for folder in folders.iter().rev() {
             host.chown(folder, uid, gid).await?;
         }
-        host.create_dir(&self.paths.tls(), 0o700).await?;
-        certificates.make(host, &server.address, (uid, gid)).await
+        Ok(())
     }
 
     pub(super) async fn is_running(&self) -> Result<bool, Error> {

@@ -107,14 +107,13 @@ pub(super) async fn run<T: Task<Node = NodeContext>>(
     task: T,
 ) -> Result<(), Error> {
     let upid = submit(cx, vmid, task).await?;
-    match cx.engine()?.wait(&upid).await?.state {
-        TaskState::Ended { status, .. } if !is_success(&status) => Err(Error::conflict(status)),
+    let summary = cx.engine()?.wait(&upid).await?;
+    match summary.state {
+        TaskState::Ended { ref status, .. } if !summary.is_ok() => {
+            Err(Error::conflict(status.clone()))
+        }
         _ => Ok(()),
     }
-}
-
-fn is_success(status: &str) -> bool {
-    status == "OK" || status.starts_with("WARNINGS: ")
 }
 
 /// Skips a guest that does not run.

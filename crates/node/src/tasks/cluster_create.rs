@@ -6,7 +6,7 @@
 //!                 quiesce ─ seal the file ─ copy ─ compare ─ decide
 //! ```
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -122,14 +122,8 @@ impl Step<ClusterCreate> for Move {
         cx.log("waiting until no other task runs").await;
         let _quiet = engine.quiesce(&cx.upid, QUIET).await?;
         let last = state.seal(&cx.upid).await?;
-        // A record is copied in microseconds: the log gets the numbers at the end.
-        let copied = Mutex::new((0, 0));
-        let progress = |done, all| {
-            *copied.lock().unwrap_or_else(PoisonError::into_inner) = (done, all);
-        };
-        state.copy(server, &cx.upid, last, &progress).await?;
-        let (done, all) = *copied.lock().unwrap_or_else(PoisonError::into_inner);
-        cx.log(&format!("copied and compared {done} of {all} records"))
+        let records = state.copy(server, &cx.upid, last).await?;
+        cx.log(&format!("copied and compared {records} records"))
             .await;
         state.decide(server).await
     }

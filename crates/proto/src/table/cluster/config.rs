@@ -10,19 +10,22 @@ const OPEN: Shape = Shape::Object {
     open: true,
 };
 
+/// An address of a member, and how much it is preferred.
+const ADDRESS: &[Field] = &[
+    Field::string("address")
+        .format(format::unchecked("address"))
+        .default_key(),
+    Field::integer("priority")
+        .optional()
+        .range(0.0, 255.0)
+        .default("0"),
+];
+
 const LINK: Field = Field::string("link[n]")
     .optional()
     .format(Format::Properties {
         name: "link[n]",
-        fields: &[
-            Field::string("address")
-                .format(format::unchecked("address"))
-                .default_key(),
-            Field::integer("priority")
-                .optional()
-                .range(0.0, 255.0)
-                .default("0"),
-        ],
+        fields: ADDRESS,
     });
 
 pub(in crate::table) const ROWS: &[Row] = &[
@@ -85,15 +88,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
                             .optional()
                             .format(Format::Properties {
                                 name: "ring0_addr",
-                                fields: &[
-                                    Field::string("address")
-                                        .format(format::unchecked("address"))
-                                        .default_key(),
-                                    Field::integer("priority")
-                                        .optional()
-                                        .range(0.0, 255.0)
-                                        .default("0"),
-                                ],
+                                fields: ADDRESS,
                             }),
                     ]],
                     open: true,
