@@ -11,9 +11,10 @@ use sys::SharedHost;
 
 use crate::cluster::{AgentIdentity, Cluster};
 use crate::host::packages::{Changelogs, Updates};
+use crate::membership::Handover;
 use crate::qemu::kvm::Kvm;
 use crate::qemu::programs::Programs;
-use crate::state::ClusterMove;
+use crate::state::ClusterState;
 use crate::volumes::drivers::Drivers;
 use crate::{
     AgentTurns, Consoles, Events, GuestUids, Paths, Records, Running, StatusBoard, Uploads,
@@ -40,7 +41,7 @@ pub struct NodeOptions {
     /// What this agent proves itself to other members with; none: it has no connection to them.
     pub identity: Option<Arc<AgentIdentity>>,
     /// How the state moves to a cluster; none: it stays where it is.
-    pub state: Option<Arc<dyn ClusterMove>>,
+    pub state: Option<Arc<dyn ClusterState>>,
 }
 
 /// The node: its host, its records, its paths, and the services that keep something in memory.
@@ -49,7 +50,9 @@ pub struct NodeContext {
     pub paths: Paths,
     /// The other members.
     pub cluster: Cluster,
-    pub state: Option<Arc<dyn ClusterMove>>,
+    pub state: Option<Arc<dyn ClusterState>>,
+    /// Secrets for tasks that were submitted.
+    pub handover: Handover,
     pub records: Records,
     pub host: SharedHost,
     pub drivers: Drivers,
@@ -112,10 +115,22 @@ impl NodeContext {
             running,
             agent_turns: AgentTurns::default(),
             uploads: Uploads::default(),
+            handover: Handover::default(),
             status,
             updates: Updates::default(),
             changelogs: Changelogs::default(),
         })
+    }
+
+    pub fn state(&self) -> Result<&Arc<dyn ClusterState>, Error> {
+        let none = || Error::bug("this agent's state cannot move");
+        self.state.as_ref().ok_or_else(none)
+    }
+
+    /// Whether this node is in a cluster, as far as it knows.
+    pub async fn is_clustered(&self) -> bool {
+        let cluster = self.records.local().cluster().await;
+        cluster.is_ok_and(|cluster| cluster.is_some())
     }
 
     /// A file below `/etc`: the node's own where it lives below a folder and has one there, else

@@ -55,6 +55,16 @@ impl Paths {
         self.state().join("tls")
     }
 
+    /// What a cluster gave to this node, until it belongs to it.
+    pub fn joining(&self) -> PathBuf {
+        self.state().join("joining")
+    }
+
+    /// Exists while this node forgets its cluster.
+    pub fn leaving(&self) -> PathBuf {
+        self.state().join("leaving")
+    }
+
     /// What the API serves: its certificate and those of its authorities.
     pub fn served_certificate(&self) -> PathBuf {
         self.state().join("api/chain.pem")

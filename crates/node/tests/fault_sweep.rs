@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::VmId;
+use node::membership::Contact;
 use node::tasks::{
-    BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, NewSize, NodeStartall,
-    NodeStopall, QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot,
-    QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend,
-    QemuVncproxy,
+    BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, ClusterJoin, ClusterLeave,
+    ClusterUnvote, ClusterVote, NewSize, NodeStartall, NodeStopall, QemuCloudinitUpdate,
+    QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume,
+    QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
 };
 use node::{Edit, registry};
 use scene::*;
@@ -183,6 +184,55 @@ async fn cluster_create() {
     let make = |_| ClusterCreate::new("lab".to_owned(), "10.0.0.1".to_owned());
     let swept = sweep_all(move || Box::pin(node_with(make, &[])), 6).await;
     assert!(swept.failed > 5 && swept.went_through > 5, "{swept:?}");
+}
+
+/// A node without guests that is a member with these votes.
+async fn member<T>(make: fn(VmId) -> T, votes: u32) -> Node<T> {
+    let node = empty(make).await;
+    state::enlist(&node.host, &node.plain, votes).await;
+    node
+}
+
+#[tokio::test]
+async fn cluster_join() {
+    let make = |_| {
+        let contact = Contact {
+            host: "10.0.0.2".to_owned(),
+            fingerprint: "00".to_owned(),
+        };
+        let (link, password) = ("10.0.0.1".to_owned(), state::PASSWORD.to_owned());
+        ClusterJoin::new(contact, link, "10.0.0.1:8009".to_owned(), password)
+    };
+    let scene = move || async move {
+        let node = member(make, 0).await;
+        // The store is the cluster's from the beginning here; the node does not know it yet.
+        for file in ["store.json", "adopted"] {
+            let path = Path::new("/var/lib/ostler").join(file);
+            node.host.remove(&path).await.unwrap();
+        }
+        node
+    };
+    let swept = sweep_all(move || Box::pin(scene()), 8).await;
+    assert!(swept.failed > 5 && swept.went_through > 5, "{swept:?}");
+}
+
+#[tokio::test]
+async fn cluster_vote() {
+    let make = |_| ClusterVote::new("10.0.0.1".to_owned());
+    let swept = sweep_all(move || Box::pin(member(make, 0)), 8).await;
+    assert!(swept.failed > 5 && swept.went_through > 5, "{swept:?}");
+}
+
+#[tokio::test]
+async fn cluster_unvote() {
+    let make = |_| ClusterUnvote::default();
+    sweep_all(move || Box::pin(member(make, 1)), 6).await;
+}
+
+#[tokio::test]
+async fn cluster_leave() {
+    let make = |_| ClusterLeave::default();
+    sweep_all(move || Box::pin(member(make, 1)), 6).await;
 }
 
 #[tokio::test]

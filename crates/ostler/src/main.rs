@@ -35,6 +35,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The cluster that this node belongs to.
+    #[command(subcommand)]
+    Cluster(cli::ClusterCommand),
     /// Virtual machines of this node.
     #[command(subcommand)]
     Vm(cli::VmCommand),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Cluster(command) => Ok(cli::run_own(cli::run_cluster(command))),
         Command::Vm(command) => Ok(cli::run_own(cli::run_vm(command))),
         Command::Task(command) => Ok(cli::run_own(cli::run_task(command))),
         Command::ApiDump => {

@@ -39,7 +39,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use error::StoreError;
-pub use etcd::{EtcdOptions, EtcdStore};
+pub use etcd::{Endpoints, EtcdMember, EtcdOptions, EtcdStore, EtcdVoters};
 pub use key::{Key, KeyError, Prefix};
 pub use memory::MemoryStore;
 pub use remote::{Feed, FeedError, FeedMessage, ReplicaFeed, Step, feed};

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 /// Minimal parameters that pass the row's schema.
 pub(crate) fn required(row: &Row) -> Value {
     let all = json!({
-        "authid": "x@pve", "clustername": "lab", "command": "reboot", "content": "iso", "disk": "scsi0",
+        "application": "{}", "authid": "x@pve", "clustername": "lab", "command": "reboot", "content": "iso", "disk": "scsi0",
         "feature": "snapshot", "file": "/x", "filename": "x.iso", "groupid": "g",
+        "fingerprint": (["00"; 32].join(":")), "hostname": "127.0.0.1:9", "member": "n2",
         "id": "100-0", "idlist": "scsi1", "key": "ret", "newid": 101, "node": "pve1", "password": "12345678",
         "path": "/vms/100", "pid": 1, "poolid": "p", "port": 5900, "privs": "VM.Audit",
         "realm": "pve", "roleid": "r", "roles": "PVEAuditor", "size": "+1G", "snapname": "s1",

@@ -259,14 +259,8 @@ impl Net {
 }
 
 async fn enlist(store: &SharedStore, name: &str, address: &str, fingerprint: &str) {
-    let member = Member {
-        name: name.parse().unwrap(),
-        nodeid: 1,
-        address: address.to_owned(),
-        fingerprint: fingerprint.to_owned(),
-        role: String::new(),
-        votes: 1,
-    };
+    let name = name.parse().unwrap();
+    let member = Member::first(name, address.to_owned(), fingerprint.to_owned());
     let (key, value) = (member_key(&member.name), Record::new(member).encode());
     let commit = Commit::new().put(key, value.unwrap());
     store.commit(commit).await.unwrap();

@@ -7,14 +7,9 @@ use std::time::Duration;
 
 use model::{Clock, Error, NodeName, Record};
 use serde::{Deserialize, Serialize};
-use store::{
-    Change, Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, StoreError,
-    list_all,
-};
+use store::{Change, Entry, Key, Prefix, Read, Revision, SharedStore, list_all};
 use tokio::sync::watch;
 use tracing::warn;
-
-use crate::records::unreadable;
 
 /// How long to wait before the store is asked again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -42,9 +37,41 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub role: String,
     pub votes: u32,
+    /// The address of link 0, where its etcd listens; empty: the one of its agent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub link: String,
+    /// The serial numbers of its certificates for etcd.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub etcd_serials: Vec<String>,
+    /// The SHA-256 of its API's certificate, in pairs of digits.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub api_fingerprint: String,
 }
 
 impl Member {
+    /// The first node of all, which has the only vote.
+    pub fn first(name: NodeName, address: String, fingerprint: String) -> Self {
+        Self {
+            name,
+            nodeid: 1,
+            address,
+            fingerprint,
+            role: String::new(),
+            votes: 1,
+            link: String::new(),
+            etcd_serials: Vec::new(),
+            api_fingerprint: String::new(),
+        }
+    }
+
+    /// The address of link 0.
+    pub fn link(&self) -> &str {
+        match self.link.as_str() {
+            "" => self.host(),
+            link => link,
+        }
+    }
+
     /// The host part of the address.
     pub fn host(&self) -> &str {
         let host = self.address.rsplit_once(':').map_or("", |(host, _)| host);
@@ -141,42 +168,6 @@ impl Members {
         drop(present);
         self.changed.send_replace(());
     }
-
-    /// Writes where this node is reached and by which certificate. The first node of all makes a
-    /// record; one that is no member makes none, and gets an error.
-    pub async fn announce(&self, own: &Member) -> Result<(), Error> {
-        loop {
-            let (entries, _) = list_all(&*self.store, &members_prefix(), Read::Linear).await?;
-            let key = member_key(&own.name);
-            let entry = entries.iter().find(|entry| entry.key == key);
-            let (record, unchanged) = match entry {
-                None if entries.is_empty() => {
-                    (Record::new(own.clone()), Precondition::Absent(key.clone()))
-                }
-                None => {
-                    let text = format!("this node, '{}', is not a member of its cluster", own.name);
-                    return Err(Error::conflict(text));
-                }
-                Some(entry) => {
-                    let mut record = Record::<Member>::decode(&entry.value).map_err(unreadable)?;
-                    let before = record.data.clone();
-                    record.data.address.clone_from(&own.address);
-                    record.data.fingerprint.clone_from(&own.fingerprint);
-                    if record.data == before {
-                        return Ok(());
-                    }
-                    let unchanged = Precondition::ModifiedAt(key.clone(), entry.modified);
-                    (record, unchanged)
-                }
-            };
-            let value = record.encode().map_err(unreadable)?;
-            let commit = Commit::new().when(unchanged).put(key, value);
-            match self.store.commit(commit).await {
-                Err(StoreError::Conflict { .. }) => {}
-                result => return result.map(|_| ()).map_err(Error::from),
-            }
-        }
-    }
 }
 
 /// A record that cannot be read, or is under another name, is no member.
@@ -196,41 +187,15 @@ fn decode(entry: &Entry) -> Option<Member> {
 
 #[cfg(test)]
 mod tests {
-    use store::MemoryStore;
+    use store::{Commit, MemoryStore};
     use testkit::ManualClock;
 
     use super::*;
+    use crate::membership::announce;
 
     fn member(name: &str, fingerprint: &str) -> Member {
-        Member {
-            name: name.parse().unwrap(),
-            nodeid: 1,
-            address: "[fd00::1]:8009".to_owned(),
-            fingerprint: fingerprint.to_owned(),
-            role: String::new(),
-            votes: 1,
-        }
-    }
-
-    #[tokio::test]
-    async fn the_first_node_makes_its_record_and_a_stranger_makes_none() {
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
-        let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
-        let members = Members::new(store.clone(), clock);
-        members.announce(&member("a", "1")).await.unwrap();
-        members.load().await.unwrap();
-        let a: NodeName = "a".parse().unwrap();
-        assert!(members.is_present(&a, "1"));
-        assert_eq!(members.get(&a).unwrap().host(), "fd00::1");
-        let refused = members.announce(&member("b", "2")).await.unwrap_err();
-        assert_eq!(
-            refused.message,
-            "this node, 'b', is not a member of its cluster"
-        );
-        // A renewed certificate replaces the old one.
-        members.announce(&member("a", "3")).await.unwrap();
-        members.load().await.unwrap();
-        assert!(members.is_present(&a, "3") && !members.is_present(&a, "1"));
+        let address = "[fd00::1]:8009".to_owned();
+        Member::first(name.parse().unwrap(), address, fingerprint.to_owned())
     }
 
     #[tokio::test]
@@ -238,7 +203,7 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
         let store: SharedStore = Arc::new(MemoryStore::new(clock.clone()));
         let members = Members::new(store.clone(), clock);
-        members.announce(&member("a", "1")).await.unwrap();
+        announce(&*store, &member("a", "1")).await.unwrap();
         members.load().await.unwrap();
         let a: NodeName = "a".parse().unwrap();
         let mut changes = members.changes();

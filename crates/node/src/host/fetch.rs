@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::aws_lc_rs::digest::{SHA256, digest as sha256};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use model::Error;
+use model::text::fingerprint;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -81,13 +83,36 @@ impl Trust {
         } else {
             builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+                .with_custom_certificate_verifier(Arc::new(Unsigned::anybody(provider)))
                 .with_no_client_auth()
         };
         Ok(Self {
             tls: Arc::new(config),
             proxy: None,
         })
+    }
+
+    /// Trusts one certificate, by its fingerprint in pairs of digits.
+    pub(crate) fn pinned(fingerprint: &str) -> Result<Self, Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let pinned = Unsigned {
+            provider: provider.clone(),
+            fingerprint: Some(fingerprint.to_ascii_uppercase()),
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed("cannot speak TLS", &error))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(pinned))
+            .with_no_client_auth();
+        Ok(Self {
+            tls: Arc::new(config),
+            proxy: None,
+        })
+    }
+
+    pub(crate) fn tls(&self) -> Arc<ClientConfig> {
+        self.tls.clone()
     }
 
     /// Reaches servers through an HTTP proxy.
@@ -372,20 +397,39 @@ fn failed(what: &str, error: &dyn std::error::Error) -> Error {
     Error::unavailable(format!("{what}: {}", Error::chain(error)))
 }
 
-/// Believes every server, for callers who said so (`verify-certificates=0`).
+/// Believes servers that no authority has signed for: the one with a certificate that the caller
+/// knows, or every one, for callers who said so (`verify-certificates=0`).
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct Unsigned {
+    provider: Arc<CryptoProvider>,
+    fingerprint: Option<String>,
+}
 
-impl ServerCertVerifier for Anybody {
+impl Unsigned {
+    fn anybody(provider: Arc<CryptoProvider>) -> Self {
+        Self {
+            provider,
+            fingerprint: None,
+        }
+    }
+}
+
+impl ServerCertVerifier for Unsigned {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
+        certificate: &CertificateDer<'_>,
         _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        let found = fingerprint(sha256(&SHA256, certificate).as_ref());
+        match &self.fingerprint {
+            Some(known) if *known != found => Err(rustls::Error::General(format!(
+                "fingerprint '{found}' not verified, abort!"
+            ))),
+            _ => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -394,7 +438,7 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -404,12 +448,14 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 

@@ -5,30 +5,31 @@
 //!   store.json           etcd at the named endpoints    a cluster
 //! ```
 //!
-//! A node moves from the first to the second while its guests run (`ClusterMove`, the task
-//! `cluster_create`): the file is sealed, copied and compared, and `store.json` decides. From then
-//! on the sealed file is only a copy of the past.
+//! A node moves from the first to the second while its guests run (the task `cluster_create`): the
+//! file is sealed, copied and compared, and `store.json` decides. One that joins a cluster
+//! (`cluster_join`) seals its file and leaves it behind. From then on the sealed file is only a copy
+//! of the past.
 
-mod authority;
+mod certificates;
+mod cluster_state;
 mod pointer;
 mod record;
 mod server;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use model::{Clock, Error, NodeName, Upid};
-use store::conversion::{SwitchStore, copy};
-use store::{EtcdOptions, EtcdStore, Revision, SharedStore, SqliteStore};
+use model::{Clock, Error, NodeName};
+use store::conversion::SwitchStore;
+use store::{Endpoints, EtcdOptions, EtcdStore, Revision, SharedStore, SqliteStore};
 use sys::SharedHost;
+use tokio::sync::{Mutex, Notify};
 use tracing::{info, warn};
 
-use self::authority::Certificates;
-use self::pointer::Pointer;
-pub use self::pointer::Server;
+pub use self::cluster_state::ClusterState;
+pub use self::pointer::{Pointer, Server, client_url};
 pub use self::record::{ClusterRecord, cluster_key};
 use self::server::EtcdServer;
 use crate::Paths;
@@ -39,32 +40,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How often it is checked that this node's etcd runs.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// What the task that makes a cluster does with the state. Every method may be repeated.
-#[async_trait]
-pub trait ClusterMove: Send + Sync + 'static {
-    /// Starts an empty etcd on this node.
-    async fn start_server(&self, server: &Server) -> Result<(), Error>;
-
-    /// Ends it and deletes its data.
-    async fn discard_server(&self) -> Result<(), Error>;
-
-    /// Refuses every change of the node's own file, and returns its last revision.
-    async fn seal(&self, by: &Upid) -> Result<Revision, Error>;
-
-    async fn unseal(&self) -> Result<(), Error>;
-
-    /// Copies what is sealed to the new etcd, and compares the two. Returns the number of records.
-    async fn copy(&self, server: &Server, by: &Upid, last: Revision) -> Result<u64, Error>;
-
-    /// Decides: from now on the state is there.
-    async fn decide(&self, server: &Server) -> Result<(), Error>;
-
-    async fn is_decided(&self) -> Result<bool, Error>;
-
-    /// Gives the users of the store what was decided.
-    async fn adopt(&self) -> Result<(), Error>;
-}
 
 /// Options of a node's state.
 pub struct StateOptions {
@@ -90,6 +65,11 @@ pub struct State {
     file: Option<Arc<SqliteStore>>,
     /// Whether its users have another store since.
     is_replaced: AtomicBool,
+    /// Where the open store reaches etcd.
+    endpoints: Endpoints,
+    /// Held while `store.json` is changed.
+    pointing: Mutex<()>,
+    restart: Notify,
 }
 
 impl State {
@@ -112,6 +92,8 @@ impl State {
             user,
         };
         let pointer = Pointer::read(&host, &paths).await?;
+        let endpoints = pointer.iter().flat_map(|pointer| pointer.endpoints.clone());
+        let endpoints = Endpoints::new(endpoints.collect());
         let (first, file): (SharedStore, _) = match pointer {
             None => {
                 let file = Arc::new(SqliteStore::open(paths.database(), clock.clone())?);
@@ -121,7 +103,7 @@ impl State {
                 if let Some(own) = &pointer.server {
                     server.start(own).await?;
                 }
-                let options = etcd_options(&host, &paths, &node, pointer).await?;
+                let options = etcd_options(&server, endpoints.clone()).await?;
                 (Arc::new(connect(&options, &clock).await?), None)
             }
         };
@@ -134,6 +116,9 @@ impl State {
             store: Arc::new(SwitchStore::new(first)),
             file,
             is_replaced: AtomicBool::new(false),
+            endpoints,
+            pointing: Mutex::default(),
+            restart: Notify::new(),
         })
     }
 
@@ -163,8 +148,9 @@ impl State {
         }
     }
 
-    async fn etcd_options(&self, pointer: Pointer) -> Result<EtcdOptions, Error> {
-        etcd_options(&self.host, &self.paths, &self.node, pointer).await
+    /// Returns when the agent shall end, to be started again.
+    pub async fn restart_wanted(&self) {
+        self.restart.notified().await;
     }
 
     fn file(&self) -> Result<&Arc<SqliteStore>, Error> {
@@ -173,15 +159,11 @@ impl State {
     }
 }
 
-async fn etcd_options(
-    host: &SharedHost,
-    paths: &Paths,
-    node: &NodeName,
-    pointer: Pointer,
-) -> Result<EtcdOptions, Error> {
+async fn etcd_options(server: &EtcdServer, endpoints: Endpoints) -> Result<EtcdOptions, Error> {
     Ok(EtcdOptions {
-        tls: Some(Certificates::of(paths).client(host).await?),
-        ..EtcdOptions::new(node.as_str(), pointer.endpoints)
+        tls: Some(server.certificates().client().await?),
+        endpoints,
+        ..EtcdOptions::new(server.node.as_str(), Vec::new())
     })
 }
 
@@ -219,57 +201,5 @@ async fn make(
             return Err(error.into());
         }
         clock.sleep(ASK_AGAIN).await;
-    }
-}
-
-#[async_trait]
-impl ClusterMove for State {
-    async fn start_server(&self, server: &Server) -> Result<(), Error> {
-        self.discard_server().await?;
-        self.server.prepare(server).await?;
-        self.server.start(server).await
-    }
-
-    async fn discard_server(&self) -> Result<(), Error> {
-        self.file()?;
-        self.server.discard().await
-    }
-
-    async fn seal(&self, by: &Upid) -> Result<Revision, Error> {
-        Ok(self.file()?.seal(&by.to_string()).await?)
-    }
-
-    async fn unseal(&self) -> Result<(), Error> {
-        Ok(self.file()?.unseal().await?)
-    }
-
-    async fn copy(&self, server: &Server, by: &Upid, last: Revision) -> Result<u64, Error> {
-        let file = self.file()?;
-        let options = self.etcd_options(Pointer::to(server.clone())).await?;
-        let target = make(&options, &self.clock, Revision(last.0 + 1)).await?;
-        let copied = copy(&**file, &target, &by.to_string(), |_, _| {}).await?;
-        Ok(copied.entries)
-    }
-
-    async fn decide(&self, server: &Server) -> Result<(), Error> {
-        let pointer = Pointer::to(server.clone());
-        pointer.write(&self.host, &self.paths).await
-    }
-
-    async fn is_decided(&self) -> Result<bool, Error> {
-        Ok(Pointer::read(&self.host, &self.paths).await?.is_some())
-    }
-
-    async fn adopt(&self) -> Result<(), Error> {
-        if self.file.is_none() || self.is_replaced.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let pointer = Pointer::read(&self.host, &self.paths).await?;
-        let pointer = pointer.ok_or_else(|| Error::bug("nothing was decided"))?;
-        let options = self.etcd_options(pointer).await?;
-        let store = connect(&options, &self.clock).await?;
-        self.store.replace(Arc::new(store));
-        self.is_replaced.store(true, Ordering::Release);
-        Ok(())
     }
 }

@@ -7,12 +7,12 @@ use sys::SharedHost;
 use crate::Paths;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Pointer {
-    pub(super) v: u32,
+pub struct Pointer {
+    v: u32,
     /// The client addresses of etcd's members, this node's first.
-    pub(super) endpoints: Vec<String>,
+    pub endpoints: Vec<String>,
     /// The member that runs on this node.
-    pub(super) server: Option<Server>,
+    pub server: Option<Server>,
 }
 
 /// A member of etcd.
@@ -22,16 +22,33 @@ pub struct Server {
     pub address: String,
     /// Random: members with different ones do not find each other.
     pub token: String,
+    /// The members that it joins, `NAME=PEER URL` with commas, itself included; none for the first
+    /// one. Read by etcd as long as it has no data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<String>,
 }
 
 const VERSION: u32 = 1;
 
+const CLIENT_PORT: u16 = 2379;
+const PEER_PORT: u16 = 2380;
+
 impl Pointer {
-    pub(super) fn to(server: Server) -> Self {
+    /// To an etcd whose only member so far runs on this node.
+    pub fn to(server: Server) -> Self {
         Self {
             v: VERSION,
-            endpoints: vec![server.url(super::server::CLIENT_PORT)],
+            endpoints: vec![server.client_url()],
             server: Some(server),
+        }
+    }
+
+    /// To an etcd on other nodes.
+    pub fn at(endpoints: Vec<String>) -> Self {
+        Self {
+            v: VERSION,
+            endpoints,
+            server: None,
         }
     }
 
@@ -63,10 +80,32 @@ impl Pointer {
 }
 
 impl Server {
-    pub(super) fn url(&self, port: u16) -> String {
-        match self.address.contains(':') {
-            true => format!("https://[{}]:{port}", self.address),
-            false => format!("https://{}:{port}", self.address),
+    /// The first member of a new etcd.
+    pub fn first(address: String) -> Self {
+        Self {
+            address,
+            token: uuid::Uuid::new_v4().to_string(),
+            existing: None,
         }
+    }
+
+    pub fn client_url(&self) -> String {
+        url(&self.address, CLIENT_PORT)
+    }
+
+    pub fn peer_url(&self) -> String {
+        url(&self.address, PEER_PORT)
+    }
+}
+
+/// Where the etcd at an address serves its clients.
+pub fn client_url(address: &str) -> String {
+    url(address, CLIENT_PORT)
+}
+
+fn url(address: &str, port: u16) -> String {
+    match address.contains(':') {
+        true => format!("https://[{address}]:{port}"),
+        false => format!("https://{address}:{port}"),
     }
 }

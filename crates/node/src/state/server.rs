@@ -6,12 +6,10 @@ use model::{Error, NodeName};
 use store::etcd::SERVER_FLAGS;
 use sys::{Command, Limits, ScopeName, SharedHost, Stdio};
 
-use super::authority::Certificates;
+use super::certificates::Certificates;
 use super::pointer::Server;
 use crate::Paths;
-
-pub(super) const CLIENT_PORT: u16 = 2379;
-const PEER_PORT: u16 = 2380;
+use crate::pki::PairPaths;
 
 /// Its share of the processors against others: it waits for no guest.
 const CPU_WEIGHT: u32 = 1000;
@@ -34,21 +32,26 @@ impl EtcdServer {
         self.user.ok_or_else(|| Error::unavailable(text))
     }
 
-    /// Makes folders and certificates for a new member.
-    pub(super) async fn prepare(&self, server: &Server) -> Result<(), Error> {
+    pub(super) fn certificates(&self) -> Certificates {
+        Certificates::of(&self.host, &self.paths)
+    }
+
+    /// Makes folders and certificates for a new member. Only the data belong to etcd's user: root
+    /// writes in no folder of another user.
+    pub(super) async fn prepare(&self, server: &Server, revoked: &[String]) -> Result<(), Error> {
         let (uid, gid) = self.user()?;
         let (host, folder) = (&self.host, self.paths.etcd());
-        let certificates = Certificates::of(&self.paths);
-        let folders = [folder.clone(), folder.join("tls"), folder.join("data")];
-        for folder in folders.iter().chain([&self.paths.tls()]) {
-            host.create_dir(folder, 0o700).await?;
+        let certificates = self.certificates();
+        host.create_dir(&self.paths.tls(), 0o700).await?;
+        for (name, mode) in [("", 0o711), ("tls", 0o711), ("data", 0o700)] {
+            host.create_dir(&folder.join(name), mode).await?;
         }
-        certificates.make(host, &server.address, (uid, gid)).await?;
-        // Last, so that root writes nothing in a folder of another user.
-        for folder in folders.iter().rev() {
-            host.chown(folder, uid, gid).await?;
-        }
-        Ok(())
+        certificates.ensure_client(&self.node).await?;
+        let owner = (uid, gid);
+        certificates
+            .make_server(&server.address, owner, revoked)
+            .await?;
+        Ok(host.chown(&folder.join("data"), uid, gid).await?)
     }
 
     pub(super) async fn is_running(&self) -> Result<bool, Error> {
@@ -85,14 +88,14 @@ impl EtcdServer {
 
     fn arguments(&self, server: &Server) -> Vec<String> {
         let Certificates {
-            authority,
-            certificate,
-            key,
+            trusted,
+            revoked,
+            server: PairPaths { certificate, key },
             ..
-        } = Certificates::of(&self.paths);
-        let [authority, certificate, key] =
-            [authority, certificate, key].map(|path| path.display().to_string());
-        let (clients, peers) = (server.url(CLIENT_PORT), server.url(PEER_PORT));
+        } = self.certificates();
+        let [trusted, revoked, certificate, key] =
+            [trusted, revoked, certificate, key].map(|path| path.display().to_string());
+        let (clients, peers) = (server.client_url(), server.peer_url());
         let mut arguments: Vec<String> = Vec::new();
         let mut give = |name: &str, value: &str| arguments.push(format!("--{name}={value}"));
         give("name", self.node.as_str());
@@ -104,13 +107,22 @@ impl EtcdServer {
         give("advertise-client-urls", &clients);
         give("listen-peer-urls", &peers);
         give("initial-advertise-peer-urls", &peers);
-        give("initial-cluster", &format!("{}={peers}", self.node));
+        match &server.existing {
+            Some(members) => {
+                give("initial-cluster", members);
+                give("initial-cluster-state", "existing");
+            }
+            None => give("initial-cluster", &format!("{}={peers}", self.node)),
+        }
         give("initial-cluster-token", &server.token);
         for whom in ["", "peer-"] {
             give(&format!("{whom}client-cert-auth"), "true");
-            give(&format!("{whom}trusted-ca-file"), &authority);
+            give(&format!("{whom}trusted-ca-file"), &trusted);
             give(&format!("{whom}cert-file"), &certificate);
             give(&format!("{whom}key-file"), &key);
+        }
+        for whom in ["client", "peer"] {
+            give(&format!("{whom}-crl-file"), &revoked);
         }
         give("log-level", "warn");
         arguments.extend(SERVER_FLAGS.map(str::to_owned));

@@ -6,21 +6,21 @@
 //!                 quiesce ─ seal the file ─ copy ─ compare ─ decide
 //! ```
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Error, Record};
 use serde::{Deserialize, Serialize};
-use store::{Commit, Precondition, StoreError};
+use store::{Commit, Precondition, Read, StoreError};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
-use uuid::Uuid;
 
 use crate::NodeContext;
-use crate::state::{ClusterMove, ClusterRecord, Server, cluster_key};
+use crate::cluster::{Member, member_key};
+use crate::records::unreadable;
+use crate::state::{ClusterRecord, Pointer, Server, cluster_key};
 
 /// How long running tasks may take to end.
-const QUIET: Duration = Duration::from_secs(60);
+pub(super) const QUIET: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClusterCreate {
@@ -67,11 +67,6 @@ impl Task for ClusterCreate {
 
 type Cx = TaskContext<NodeContext>;
 
-fn state(cx: &Cx) -> Result<&Arc<dyn ClusterMove>, Error> {
-    let none = || Error::bug("this agent's state cannot move");
-    cx.node.state.as_ref().ok_or_else(none)
-}
-
 struct StartEtcd;
 
 #[async_trait]
@@ -81,23 +76,20 @@ impl Step<ClusterCreate> for StartEtcd {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut ClusterCreate) -> Result<(), Error> {
-        if state(cx)?.is_decided().await? {
+        if cx.node.state()?.is_decided().await? {
             return Err(Error::conflict("this node is in a cluster already"));
         }
-        task.server = Some(Server {
-            address: task.address.clone(),
-            token: Uuid::new_v4().to_string(),
-        });
+        task.server = Some(Server::first(task.address.clone()));
         Ok(())
     }
 
     async fn act(&self, cx: &Cx, task: &mut ClusterCreate) -> Result<(), Error> {
         cx.log(&format!("starting etcd at {}", task.address)).await;
-        state(cx)?.start_server(task.server()?).await
+        cx.node.state()?.start_server(task.server()?).await
     }
 
     async fn undo(&self, cx: &Cx, _task: &ClusterCreate) -> Result<(), Error> {
-        state(cx)?.discard_server().await
+        cx.node.state()?.discard_server().await
     }
 }
 
@@ -110,14 +102,14 @@ impl Step<ClusterCreate> for Move {
     }
 
     async fn probe(&self, cx: &Cx, _task: &mut ClusterCreate) -> Result<Probe, Error> {
-        Ok(match state(cx)?.is_decided().await? {
+        Ok(match cx.node.state()?.is_decided().await? {
             true => Probe::Done,
             false => Probe::NotDone,
         })
     }
 
     async fn act(&self, cx: &Cx, task: &mut ClusterCreate) -> Result<(), Error> {
-        let (state, server) = (state(cx)?, task.server()?);
+        let (state, server) = (cx.node.state()?, task.server()?);
         let engine = cx.engine()?;
         cx.log("waiting until no other task runs").await;
         let _quiet = engine.quiesce(&cx.upid, QUIET).await?;
@@ -125,11 +117,11 @@ impl Step<ClusterCreate> for Move {
         let records = state.copy(server, &cx.upid, last).await?;
         cx.log(&format!("copied and compared {records} records"))
             .await;
-        state.decide(server).await
+        state.decide(&Pointer::to(server.clone())).await
     }
 
     async fn undo(&self, cx: &Cx, _task: &ClusterCreate) -> Result<(), Error> {
-        state(cx)?.unseal().await
+        cx.node.state()?.unseal().await
     }
 }
 
@@ -142,7 +134,7 @@ impl Step<ClusterCreate> for Adopt {
     }
 
     async fn act(&self, cx: &Cx, _task: &mut ClusterCreate) -> Result<(), Error> {
-        state(cx)?.adopt().await?;
+        cx.node.state()?.adopt().await?;
         cx.log("the state is in etcd").await;
         Ok(())
     }
@@ -157,22 +149,40 @@ impl Step<ClusterCreate> for WriteRecord {
     }
 
     async fn act(&self, cx: &Cx, task: &mut ClusterCreate) -> Result<(), Error> {
-        let record = Record::new(ClusterRecord {
+        let cluster = Record::new(ClusterRecord {
             name: task.name.clone(),
             version: 1,
+            revoked: Vec::new(),
         });
-        let value = record
-            .encode()
-            .map_err(|error| Error::bug(error.to_string()))?;
-        let commit = Commit::new()
-            .when(Precondition::Absent(cluster_key()))
-            .put(cluster_key(), value);
-        match cx.node.records.store().commit(commit).await {
-            Ok(revision) => cx.committed(revision.0),
-            // An earlier attempt has written it.
-            Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
+        let cluster = cluster.encode().map_err(unreadable)?;
+        let serials = cx.node.state()?.serials().await?;
+        let (store, own) = (cx.node.records.store(), member_key(&cx.node.name));
+        loop {
+            // An earlier attempt may have written it.
+            if cx.node.records.cluster().await?.is_some() {
+                return Ok(());
+            }
+            let (entry, _) = store.get(&own, Read::Linear).await?;
+            let mut commit = Commit::new().when(Precondition::Absent(cluster_key()));
+            if let Some(entry) = entry {
+                let mut member = Record::<Member>::decode(&entry.value).map_err(unreadable)?;
+                member.data.link.clone_from(&task.address);
+                member.data.etcd_serials.clone_from(&serials);
+                commit = commit
+                    .when(Precondition::ModifiedAt(own.clone(), entry.modified))
+                    .put(own.clone(), member.encode().map_err(unreadable)?);
+            }
+            match store
+                .commit(commit.put(cluster_key(), cluster.clone()))
+                .await
+            {
+                Ok(revision) => {
+                    cx.committed(revision.0);
+                    return Ok(());
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(())
     }
 }

@@ -7,6 +7,10 @@ mod bulk_start;
 mod bulk_suspend;
 mod claim;
 mod cluster_create;
+mod cluster_join;
+mod cluster_leave;
+mod cluster_unvote;
+mod cluster_vote;
 mod memory;
 mod new_guest;
 mod node_all;
@@ -52,6 +56,10 @@ pub use bulk_start::BulkStart;
 pub use bulk_suspend::BulkSuspend;
 pub use claim::{check_digest, check_lock};
 pub use cluster_create::ClusterCreate;
+pub use cluster_join::ClusterJoin;
+pub use cluster_leave::ClusterLeave;
+pub use cluster_unvote::ClusterUnvote;
+pub use cluster_vote::ClusterVote;
 pub use memory::memory_storage;
 pub use new_guest::already_exists;
 pub use node_all::Chosen;
@@ -91,6 +99,10 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<NodeStartall>()
         .with::<NodeStopall>()
         .with::<ClusterCreate>()
+        .with::<ClusterJoin>()
+        .with::<ClusterLeave>()
+        .with::<ClusterUnvote>()
+        .with::<ClusterVote>()
         .with::<BulkShutdown>()
         .with::<BulkStart>()
         .with::<BulkSuspend>()

@@ -12,20 +12,22 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
-use node::state::{ClusterMove, Server};
 use node::tasks::{QemuSnapshot, QemuStart};
 use node::{Edit, NodeContext, NodeOptions, Paths, guest_key, registry, storage_key};
-use store::{Commit, MemoryStore, Prefix, Read, Revision, SharedStore, list_all};
+use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
 use sys::{Command, Files, Links, Output, Processes};
 use tasks::{Engine, EngineOptions, Submission, Task};
 use testkit::fault_sweep::{Scene, Swept, exit_status, sweep_faults};
 use testkit::{
     Disk, FakeHost, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img, spawn_qemu,
 };
+
+pub mod state;
+
+use state::FakeState;
 
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -226,58 +228,6 @@ impl<T> Node<T> {
     }
 }
 
-/// The state of a node as files of its fake host: `sealed`, `etcd/member`, `store.json`.
-struct FakeState(FakeHost);
-
-impl FakeState {
-    async fn put(&self, name: &str) -> Result<(), Error> {
-        let path = Path::new("/var/lib/ostler").join(name);
-        Ok(self.0.write(&path, b"{}", 0o600).await?)
-    }
-
-    async fn remove(&self, name: &str) -> Result<(), Error> {
-        let path = Path::new("/var/lib/ostler").join(name);
-        Ok(self.0.remove(&path).await.map(drop)?)
-    }
-}
-
-#[async_trait]
-impl ClusterMove for FakeState {
-    async fn start_server(&self, _server: &Server) -> Result<(), Error> {
-        self.put("member").await
-    }
-
-    async fn discard_server(&self) -> Result<(), Error> {
-        self.remove("member").await?;
-        self.remove("copy").await
-    }
-
-    async fn seal(&self, _by: &Upid) -> Result<Revision, Error> {
-        self.put("sealed").await.map(|()| Revision(7))
-    }
-
-    async fn unseal(&self) -> Result<(), Error> {
-        self.remove("sealed").await
-    }
-
-    async fn copy(&self, _server: &Server, _by: &Upid, _last: Revision) -> Result<u64, Error> {
-        self.put("copy").await.map(|()| 1)
-    }
-
-    async fn decide(&self, _server: &Server) -> Result<(), Error> {
-        self.put("store.json").await
-    }
-
-    async fn is_decided(&self) -> Result<bool, Error> {
-        let path = Path::new("/var/lib/ostler/store.json");
-        Ok(self.0.stat(path).await?.is_some())
-    }
-
-    async fn adopt(&self) -> Result<(), Error> {
-        self.put("adopted").await
-    }
-}
-
 impl<T: Task<Node = NodeContext>> Node<T> {
     pub async fn engine(&self) -> Arc<Engine<NodeContext>> {
         let host: sys::SharedHost = Arc::new(self.host.clone());
@@ -300,6 +250,7 @@ impl<T: Task<Node = NodeContext>> Node<T> {
             identity: None,
             state: Some(Arc::new(FakeState(self.host.clone()))),
         });
+        node.handover.keep(state::PASSWORD, "secret".to_owned());
         let options = EngineOptions {
             node: "pve1".parse().unwrap(),
             directory: "/var/lib/ostler/tasks".into(),

@@ -4,7 +4,7 @@
 //!   argv[0] or first word ─┬─ pvesh       every operation, from the table
 //!                          ├─ qm, pvesm, pveum   hand-kept lists: command → operation, output
 //!                          ├─ pveversion
-//!                          └─ vm, task    ours
+//!                          └─ cluster, vm, task   ours
 //!   the same tables ─ completion of shells, man pages
 //!        options → check against the row → agent ─┬─ socket       call, submit
 //!                                                 └─ http::Index  lists, constants
@@ -21,6 +21,7 @@ mod completion;
 mod failure;
 mod follow;
 mod format;
+mod joining;
 mod keyboard;
 mod man;
 mod native;
@@ -47,7 +48,7 @@ use failure::Manners;
 
 pub(crate) use completion::{Shell, complete, script as completion_script};
 pub(crate) use man::write as write_man_pages;
-pub(crate) use native::{TaskCommand, VmCommand, run_task, run_vm};
+pub(crate) use native::{ClusterCommand, TaskCommand, VmCommand, run_cluster, run_task, run_vm};
 pub(crate) use output::{line, print};
 
 /// A command with a name of Proxmox VE.

@@ -54,7 +54,8 @@ pub(crate) async fn api(config: &Config) -> Result<()> {
     let clock = Arc::new(SystemClock::new());
     let client = Client::new(config.paths.socket());
     let fingerprint = fingerprint(&certificate.chain)?;
-    let index = Index::new(clock.clone()).with_fingerprint(config.node.as_str(), fingerprint);
+    let index =
+        Index::new(clock.clone()).with_fingerprint(config.node.as_str(), fingerprint.clone());
     let index = Arc::new(index);
     let listener = Listener::bind(config.listen)
         .await
@@ -64,6 +65,7 @@ pub(crate) async fn api(config: &Config) -> Result<()> {
     tokio::select! {
         never = index.follow(&client) => match never {},
         () = http::serve(listener, ServerOptions { tls: Some(tls) }, api) => Ok(()),
+        () = certificate.changed(&fingerprint) => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
     }
 }

@@ -1,21 +1,12 @@
-//! The node's own certificate authority and the API's certificate, created at the first start.
-//!
-//! ```text
-//!   tls/ca.pem, tls/ca.key      the CA; only root may read its key
-//!   tls/agent.pem, agent.key    what the agent proves itself to other members with
-//!   api/chain.pem, api/key.pem  what the API serves; the key is the API user's
-//! ```
+//! The certificates of the API and of the agent, made at the first start (`node::pki`).
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aws_lc_rs::digest::{SHA256, digest};
 use node::Paths;
-use node::cluster::AGENT_DOMAIN;
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
-};
+use node::pki::{Authority, Leaf, Pair, PairPaths};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sys::SharedHost;
@@ -41,6 +32,9 @@ impl ApiCertificate {
 /// How often the API checks for its certificate.
 const LOOK_MS: u64 = 50;
 
+/// How often it checks whether there is another one.
+const CHANGE_LOOK: Duration = Duration::from_secs(1);
+
 impl ApiCertificate {
     /// Waits until the agent has created the certificate, at its first start.
     pub(crate) async fn wait_for(&self) {
@@ -50,8 +44,16 @@ impl ApiCertificate {
                 tracing::info!("waiting until the agent has made the certificate");
             }
             is_told = true;
-            tokio::time::sleep(std::time::Duration::from_millis(LOOK_MS)).await;
+            tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
         }
+    }
+
+    /// Returns when there is another certificate: the node has joined or left a cluster.
+    pub(crate) async fn changed(&self, served: &str) {
+        while fingerprint(&self.chain).is_ok_and(|now| now == served) {
+            tokio::time::sleep(CHANGE_LOOK).await;
+        }
+        tracing::info!("there is another certificate, the API ends to be started with it");
     }
 }
 
@@ -70,90 +72,31 @@ pub(crate) async fn ensure(config: &Config, host: &SharedHost) -> Result<String>
     let (uid, gid) = config.api_user;
     host.chown(&folder, uid, gid).await?;
     if host.stat(&served.chain).await?.is_none() || host.stat(&served.key).await?.is_none() {
-        let (ca, issuer) = authority(host, &tls).await?;
-        let key = KeyPair::generate().context("making a key")?;
-        let certificate = parameters(config)?.signed_by(&key, &issuer)?;
-        let chain = format!("{}{ca}", certificate.pem());
-        host.write(&served.key, key.serialize_pem().as_bytes(), 0o600)
-            .await?;
+        let authority = authority(config, host).await?;
+        let made = authority.issue(Leaf::Api(&config.node))?;
+        let chain = format!("{}{}", made.certificate, authority.certificate);
+        host.write(&served.key, made.key.as_bytes(), 0o600).await?;
         host.chown(&served.key, uid, gid).await?;
         host.write(&served.chain, chain.as_bytes(), 0o644).await?;
     }
     fingerprint(&served.chain)
 }
 
-/// The agent's certificate, its key, and the CA's certificate, as PEM; what is missing is created.
-pub(super) async fn ensure_agent(config: &Config, host: &SharedHost) -> Result<[Vec<u8>; 3]> {
-    let tls = config.paths.tls();
-    let (certificate_path, key_path) = (tls.join("agent.pem"), tls.join("agent.key"));
-    let (ca, issuer) = authority(host, &tls).await?;
-    let exists = host.stat(&certificate_path).await?.is_some();
-    if !exists || host.stat(&key_path).await?.is_none() {
-        let key = KeyPair::generate().context("making a key")?;
-        let name = format!("{}{AGENT_DOMAIN}", config.node);
-        let certificate = agent_parameters(&name)?.signed_by(&key, &issuer)?;
-        host.write(&key_path, key.serialize_pem().as_bytes(), 0o600)
-            .await?;
-        host.write(&certificate_path, certificate.pem().as_bytes(), 0o644)
-            .await?;
+/// The agent's certificate and key, which are made if they are missing, and the authority's
+/// certificate.
+pub(super) async fn ensure_agent(config: &Config, host: &SharedHost) -> Result<(Pair, String)> {
+    let authority = authority(config, host).await?;
+    let agent = PairPaths::agent(&config.paths.tls());
+    if !agent.exist(host).await? {
+        let made = authority.issue(Leaf::Agent(&config.node))?;
+        agent.write(host, &made).await?;
     }
-    let (certificate, key) = (host.read(&certificate_path), host.read(&key_path));
-    Ok([certificate.await?, key.await?, ca.into_bytes()])
+    Ok((agent.read(host).await?, authority.certificate))
 }
 
-/// Other agents connect to it, and it connects to them.
-fn agent_parameters(name: &str) -> Result<CertificateParams> {
-    let mut params = named(vec![name.to_owned()], name)?;
-    let both = [
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
-    params.extended_key_usages = both.to_vec();
-    Ok(params)
-}
-
-/// The CA's certificate as PEM, and a signer with its key; both are created if missing.
-async fn authority(host: &SharedHost, tls: &Path) -> Result<(String, Issuer<'static, KeyPair>)> {
-    let (certificate_path, key_path) = (tls.join("ca.pem"), tls.join("ca.key"));
-    let mut name = DistinguishedName::new();
-    name.push(DnType::OrganizationName, "Ostler");
-    name.push(DnType::CommonName, "Ostler node CA");
-    let mut params = CertificateParams::default();
-    params.distinguished_name = name;
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let exists = host.stat(&certificate_path).await?.is_some();
-    if exists && host.stat(&key_path).await?.is_some() {
-        let pem = String::from_utf8(host.read(&certificate_path).await?)?;
-        let key = KeyPair::from_pem(&String::from_utf8(host.read(&key_path).await?)?)?;
-        let issuer = Issuer::from_ca_cert_pem(&pem, key)?;
-        return Ok((pem, issuer));
-    }
-    let key = KeyPair::generate().context("making a key")?;
-    let pem = params.self_signed(&key)?.pem();
-    host.write(&key_path, key.serialize_pem().as_bytes(), 0o600)
-        .await?;
-    host.write(&certificate_path, pem.as_bytes(), 0o644).await?;
-    Ok((pem.clone(), Issuer::from_ca_cert_pem(&pem, key)?))
-}
-
-fn parameters(config: &Config) -> Result<CertificateParams> {
-    let node = config.node.as_str();
-    let names = [node, "localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let mut params = named(names.to_vec(), node)?;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    Ok(params)
-}
-
-fn named(names: Vec<String>, subject: &str) -> Result<CertificateParams> {
-    let mut params = CertificateParams::new(names)?;
-    let mut name = DistinguishedName::new();
-    name.push(DnType::OrganizationName, "Ostler");
-    name.push(DnType::CommonName, subject);
-    params.distinguished_name = name;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.use_authority_key_identifier_extension = true;
-    Ok(params)
+async fn authority(config: &Config, host: &SharedHost) -> Result<Authority> {
+    let at = PairPaths::authority(&config.paths.tls());
+    Ok(Authority::ensure(host, &at, "Ostler node CA").await?)
 }
 
 pub(super) fn fingerprint(chain: &Path) -> Result<String> {

@@ -10,7 +10,10 @@ use control::Dispatcher;
 use node::NodeContext;
 use node::cluster::{AgentIdentity, Member, MemberListener};
 use node::host::facts::Facts;
+use node::membership::{announce, follow_members, follow_votes, own_link};
+use node::state::State;
 use sys::SharedHost;
+use tasks::Engine;
 use tracing::{error, info};
 
 use super::certificate;
@@ -20,38 +23,60 @@ use crate::config::Config;
 const RETRY: Duration = Duration::from_secs(5);
 
 pub(super) async fn identity(config: &Config, host: &SharedHost) -> Result<AgentIdentity> {
-    let [chain, key, authority] = certificate::ensure_agent(config, host).await?;
+    let (agent, authority) = certificate::ensure_agent(config, host).await?;
+    let (chain, key) = (agent.certificate.as_bytes(), agent.key.as_bytes());
     let name = config.node.clone();
-    Ok(AgentIdentity::from_pem(name, &chain, &key, &authority)?)
+    Ok(AgentIdentity::from_pem(
+        name,
+        chain,
+        key,
+        authority.as_bytes(),
+    )?)
 }
 
 /// Reads the members, this node's own record included.
 pub(super) async fn join_members(config: &Config, node: &NodeContext) -> Result<()> {
     if let Some(identity) = &node.cluster.identity {
-        let address = match &config.agent_address {
-            Some(address) => address.clone(),
-            None => {
-                let facts = Facts::new(node.host.clone());
-                let host = facts.address(node.name.as_str()).await;
-                let host = host.and_then(|host| host.parse().ok());
-                let host = host.unwrap_or_else(|| [127, 0, 0, 1].into());
-                SocketAddr::new(host, config.agent_listen().port()).to_string()
-            }
-        };
+        let address = agent_address(config, node).await?;
         let own = Member {
-            name: node.name.clone(),
-            nodeid: 1,
-            address,
-            fingerprint: identity.fingerprint.clone(),
-            role: String::new(),
-            votes: 1,
+            etcd_serials: node.state()?.serials().await?,
+            api_fingerprint: certificate::fingerprint(&config.paths.served_certificate())?,
+            ..Member::first(node.name.clone(), address, identity.fingerprint.clone())
         };
-        if let Err(error) = node.cluster.members.announce(&own).await {
+        if let Err(error) = announce(&**node.records.store(), &own).await {
             error!(%error, "other members cannot reach this node");
         }
     }
     node.cluster.members.load().await?;
     Ok(())
+}
+
+/// Where other members reach the agent: as configured, or at the address of link 0, or, outside of
+/// a cluster, at the host's first address.
+async fn agent_address(config: &Config, node: &NodeContext) -> Result<String> {
+    if let Some(address) = &config.agent_address {
+        return Ok(address.clone());
+    }
+    let host = match own_link(&**node.records.store(), &node.name).await? {
+        Some(link) => Some(link),
+        None => {
+            let facts = Facts::new(node.host.clone());
+            facts.address(node.name.as_str()).await
+        }
+    };
+    let host = host.and_then(|host| host.parse().ok());
+    let host = host.unwrap_or_else(|| [127, 0, 0, 1].into());
+    Ok(SocketAddr::new(host, config.agent_listen().port()).to_string())
+}
+
+/// Keeps this node's part of the cluster's etcd: that it runs, whom it knows, whether it votes. Never
+/// returns.
+pub(super) async fn keep(node: &NodeContext, tasks: &Engine<NodeContext>, state: &State) {
+    tokio::join!(
+        state.keep_server(),
+        follow_members(node),
+        follow_votes(node, tasks)
+    );
 }
 
 /// Serves other members. The port is opened if the configuration names it, or once there is another

@@ -38,8 +38,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     let paths = &config.paths;
     host.create_dir(&paths.state(), 0o755).await?;
     host.create_dir(&paths.guests(), 0o755).await?;
-    let fingerprint = certificate::ensure(config, &host).await?;
-    info!(fingerprint, "the API's certificate");
+    prepare_certificates(config, &host).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let state = open_state(config, &host, &clock).await?;
     let store = state.store();
@@ -91,9 +90,18 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = start_guests(&node, &tasks) => Ok(()),
         () = prove_kvm(&node) => Ok(()),
         () = node::sample(&node) => Ok(()),
-        () = state.keep_server() => Ok(()),
+        () = cluster::keep(&node, &tasks, &state) => Ok(()),
+        () = state.restart_wanted() => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
     }
+}
+
+/// Finishes what a join or a leave has left, and makes the certificate of the API.
+async fn prepare_certificates(config: &Config, host: &SharedHost) -> Result<()> {
+    node::membership::finish(host, &config.paths).await?;
+    let fingerprint = certificate::ensure(config, host).await?;
+    info!(fingerprint, "the API's certificate");
+    Ok(())
 }
 
 async fn open_state(

@@ -1,25 +1,14 @@
 //! A node becomes a cluster of one while its guest runs.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 use testkit::left_out::missing;
 
+use crate::harness::cluster::etcd_program;
 use crate::harness::namespace::with_bridge;
 use crate::harness::{PROGRAM, TestNode, about, kill, left_out, put_guest, until};
-
-/// etcd where its user may run it, which the build's cache need not be; none if there is no etcd.
-fn program(folder: &Path) -> Option<PathBuf> {
-    let cache = std::env::var("OSTLER_CACHE").unwrap_or_else(|_| "/var/cache/ostler".to_owned());
-    let program = folder.join("etcd");
-    std::fs::copy(Path::new(&cache).join("etcd"), &program).ok()?;
-    for (path, mode) in [(folder, 0o755), (&program, 0o755)] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    }
-    Some(program)
-}
 
 async fn node(etcd: &Path) -> TestNode {
     let settings = format!(
@@ -47,21 +36,6 @@ async fn create(node: &TestNode, name: &str, link: &str) -> Result<String, model
         )
         .await?;
     Ok(node.ended(made.data.as_str().unwrap()).await)
-}
-
-/// The process of this node's etcd.
-fn etcd_of(node: &TestNode) -> Option<u32> {
-    let data = node
-        .root
-        .join("var/lib/ostler/etcd/data")
-        .display()
-        .to_string();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.find(|pid| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(&data)
-    })
 }
 
 async fn describe(node: &TestNode, text: &str) -> Result<(), model::Error> {
@@ -102,7 +76,7 @@ fn a_node_becomes_a_cluster_while_its_guest_runs() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let Some(etcd) = program(folder.path()) else {
+    let Some(etcd) = etcd_program(folder.path()) else {
         missing("cluster_create", "there is no etcd in the cache of ./x");
         return;
     };
@@ -149,10 +123,10 @@ fn a_node_becomes_a_cluster_while_its_guest_runs() {
         // Agent and etcd die, in turn; the guest does not notice, and nothing is lost.
         node.kill_role("node").await;
         assert_eq!(description(&node).await, "in the cluster");
-        let server = etcd_of(&node).unwrap();
+        let server = node.etcd().unwrap();
         kill(server);
         until("another etcd runs", async || {
-            etcd_of(&node).is_some_and(|pid| pid != server)
+            node.etcd().is_some_and(|pid| pid != server)
         })
         .await;
         until("changes are accepted", async || {

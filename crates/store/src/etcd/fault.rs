@@ -15,6 +15,9 @@ pub(crate) enum Fault {
     NoLeader,
     /// etcd refused the request; nothing happened.
     Refused(StoreError),
+    /// Too few members are connected, or not long enough, for a change of the members. Nothing
+    /// happened.
+    Unhealthy,
     /// The revision was compacted. etcd does not say here which one is the oldest.
     Compacted,
     /// The member has not reached this revision.
@@ -63,6 +66,10 @@ impl Fault {
             Self::Unreachable(text) => StoreError::Unavailable(text),
             Self::NoLeader => StoreError::NoQuorum,
             Self::Refused(error) => error,
+            Self::Unhealthy => {
+                let text = "too few of etcd's members are connected to change who they are";
+                StoreError::Unavailable(text.to_owned())
+            }
             Self::Compacted => StoreError::Unavailable("a compacted revision".to_owned()),
             Self::Future => StoreError::Moved,
             Self::Doubtful { text, .. } => StoreError::Unknown(text),
@@ -86,6 +93,11 @@ impl From<Status> for Fault {
             (_, Some("no leader")) => Self::NoLeader,
             (_, Some("rpc not supported for learner")) => Self::Unreachable(text.to_owned()),
             (_, Some("too many requests" | "corrupt cluster")) => refused(StoreError::Unavailable),
+            (_, Some("unhealthy cluster")) => Self::Unhealthy,
+            // What does not fit the members that there are.
+            (Code::FailedPrecondition | Code::NotFound, Some(_)) => {
+                refused(StoreError::Unavailable)
+            }
             (_, Some(waited)) if waited.starts_with("request timed out") => Self::Doubtful {
                 no_quorum: true,
                 text: text.to_owned(),

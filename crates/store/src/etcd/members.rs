@@ -25,7 +25,7 @@ pub(crate) struct Members {
 }
 
 struct Current {
-    /// The number of the endpoint in the options.
+    /// The number of the endpoint in the options, counted around.
     endpoint: usize,
     /// Counts how often the member was changed, so that several calls which fail at once change it
     /// once.
@@ -76,7 +76,7 @@ impl Members {
         exchange: impl Fn(Connection) -> BoxFuture<'static, Result<A, Fault>> + Send + Sync,
     ) -> Result<A, Fault> {
         let mut worst: Option<Fault> = None;
-        for _ in 0..self.options.endpoints.len() {
+        for _ in 0..self.options.endpoints.get().len() {
             let (connection, changes) = self.connection().await;
             let answer = match connection {
                 Ok(connection) => exchange(connection).await,
@@ -120,7 +120,7 @@ impl Members {
     /// A connection of its own to an endpoint, counted around. An unread watch on a shared
     /// connection would use up the connection's window, and stop all other calls.
     pub(crate) async fn open(&self, endpoint: usize) -> Result<Connection, Fault> {
-        let endpoints = &self.options.endpoints;
+        let endpoints = self.options.endpoints.get();
         let endpoint = &endpoints[endpoint % endpoints.len()];
         Connection::open(&self.options, endpoint, Arc::clone(&self.clock)).await
     }
@@ -130,7 +130,7 @@ impl Members {
         let mut current = self.current();
         if current.changes == changes {
             current.changes += 1;
-            current.endpoint = (current.endpoint + 1) % self.options.endpoints.len();
+            current.endpoint += 1;
             current.connection = None;
         }
     }

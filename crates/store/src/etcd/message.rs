@@ -13,6 +13,11 @@ pub(crate) const LEASE_GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
 pub(crate) const LEASE_REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
 pub(crate) const LEASE_KEEP_ALIVE: &str = "/etcdserverpb.Lease/LeaseKeepAlive";
 
+pub(crate) const MEMBER_ADD: &str = "/etcdserverpb.Cluster/MemberAdd";
+pub(crate) const MEMBER_REMOVE: &str = "/etcdserverpb.Cluster/MemberRemove";
+pub(crate) const MEMBER_LIST: &str = "/etcdserverpb.Cluster/MemberList";
+pub(crate) const MEMBER_PROMOTE: &str = "/etcdserverpb.Cluster/MemberPromote";
+
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Header {
     #[prost(uint64, tag = "1")]
@@ -294,4 +299,44 @@ pub(crate) struct LeaseKeepAliveResponse {
     /// 0 for a lease that has ended.
     #[prost(int64, tag = "3")]
     pub(crate) ttl_s: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MemberAddRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) peer_urls: Vec<String>,
+    #[prost(bool, tag = "2")]
+    pub(crate) is_learner: bool,
+}
+
+/// Names a member, to remove or to promote it.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct MemberRequest {
+    #[prost(uint64, tag = "1")]
+    pub(crate) id: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct MemberListRequest {
+    #[prost(bool, tag = "1")]
+    pub(crate) linearizable: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MemberListResponse {
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) members: Vec<MemberMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MemberMessage {
+    #[prost(uint64, tag = "1")]
+    pub(crate) id: u64,
+    /// Empty until the member has started.
+    #[prost(string, tag = "2")]
+    pub(crate) name: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) peer_urls: Vec<String>,
+    #[prost(bool, tag = "5")]
+    pub(crate) is_learner: bool,
 }

@@ -25,6 +25,7 @@ mod read;
 mod session;
 mod settle;
 mod space;
+mod voters;
 mod watch;
 
 use std::sync::Arc;
@@ -42,9 +43,10 @@ use self::message::{
     COMPACT, CompactionRequest, Compare, Done, PutRequest, RangeRequest, Request, TXN, TxnRequest,
     TxnResponse,
 };
-pub use self::options::EtcdOptions;
+pub use self::options::{Endpoints, EtcdOptions};
 use self::session::Session;
 use self::space::{Label, Names, Space};
+pub use self::voters::{EtcdMember, EtcdVoters};
 use crate::{
     Commit, Entry, Key, LeaseId, Page, PageToken, Prefix, Read, Revision, Store, StoreError, Watch,
     check,

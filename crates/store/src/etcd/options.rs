@@ -1,19 +1,41 @@
 //! How an etcd cluster is reached.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 
 use crate::StoreError;
 
+/// The client addresses of members, `http://HOST:PORT`, the preferred one first. One of them is
+/// used at a time, and another one after it has failed.
+///
+/// Clones share the addresses, so a store that is open follows a change.
+#[derive(Debug, Clone)]
+pub struct Endpoints(Arc<RwLock<Arc<[String]>>>);
+
+impl Endpoints {
+    pub fn new(endpoints: Vec<String>) -> Self {
+        Self(Arc::new(RwLock::new(endpoints.into())))
+    }
+
+    /// Replaces the addresses. None at all are not taken: a store needs one.
+    pub fn set(&self, endpoints: Vec<String>) {
+        if !endpoints.is_empty() {
+            *self.0.write().unwrap_or_else(PoisonError::into_inner) = endpoints.into();
+        }
+    }
+
+    pub fn get(&self) -> Arc<[String]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Options of a store in etcd. `EtcdOptions::new` has the usual values.
 #[derive(Clone)]
 pub struct EtcdOptions {
-    /// The client addresses of members, `http://HOST:PORT`, the preferred one first. One of them is
-    /// used at a time, and another one after it has failed.
-    pub endpoints: Vec<String>,
+    pub endpoints: Endpoints,
     /// The certificates to trust and to show; needed for, and only for, `https` endpoints. A
     /// certificate that is renewed comes from a resolver in it, and is used by the next connection.
     pub tls: Option<Arc<ClientConfig>>,
@@ -37,7 +59,7 @@ pub struct EtcdOptions {
 impl EtcdOptions {
     pub fn new(agent: impl Into<String>, endpoints: Vec<String>) -> Self {
         Self {
-            endpoints,
+            endpoints: Endpoints::new(endpoints),
             tls: None,
             namespace: "ostler/".to_owned(),
             agent: agent.into(),
@@ -51,10 +73,11 @@ impl EtcdOptions {
     /// Refuses options that cannot work; the text names the option.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let wrong = |text: String| Err(StoreError::Unavailable(text));
-        if self.endpoints.is_empty() {
+        let endpoints = self.endpoints.get();
+        if endpoints.is_empty() {
             return wrong("endpoints: none is given".to_owned());
         }
-        for endpoint in &self.endpoints {
+        for endpoint in &*endpoints {
             match (endpoint.split_once("://"), self.tls.is_some()) {
                 (Some(("http", _)), false) | (Some(("https", _)), true) => {}
                 (_, false) => return wrong(format!("endpoints: '{endpoint}' is not http://…")),
@@ -96,13 +119,16 @@ mod tests {
             options.check().unwrap_err().to_string()
         };
         let names = [
-            (refusal(|o| o.endpoints.clear()), "endpoints"),
             (
-                refusal(|o| o.endpoints[0] = "[::1]:2379".to_owned()),
+                refusal(|o| o.endpoints = Endpoints::new(Vec::new())),
                 "endpoints",
             ),
             (
-                refusal(|o| o.endpoints[0] = "https://a:1".to_owned()),
+                refusal(|o| o.endpoints.set(vec!["[::1]:2379".to_owned()])),
+                "endpoints",
+            ),
+            (
+                refusal(|o| o.endpoints.set(vec!["https://a:1".to_owned()])),
                 "endpoints",
             ),
             (refusal(|o| o.namespace = "x".repeat(65)), "namespace"),

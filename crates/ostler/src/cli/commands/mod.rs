@@ -28,7 +28,7 @@ use super::progress::Log;
 pub(super) use command::{
     Asks, Command, Next, Running, Show, delete, get, nothing, own, post, put,
 };
-pub(super) use passwords::{ask_for_passwords, ask_new};
+pub(super) use passwords::{ask_for_passwords, ask_new, line as ask_secret};
 
 /// A program: its name and its commands, in order.
 #[derive(Debug, Clone, Copy)]

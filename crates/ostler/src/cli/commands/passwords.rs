@@ -36,7 +36,8 @@ pub(in crate::cli) async fn ask_new() -> Result<String> {
     Ok(password)
 }
 
-async fn line(keyboard: &mut Keyboard, prompt: &str) -> Result<String> {
+/// Asks for a secret.
+pub(in crate::cli) async fn line(keyboard: &mut Keyboard, prompt: &str) -> Result<String> {
     let is_watched = std::io::stdin().is_terminal();
     let _mode = TerminalMode::without_echo()?;
     if is_watched {

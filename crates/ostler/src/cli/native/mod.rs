@@ -1,5 +1,6 @@
-//! `ostler vm …` and `ostler task …`: commands for people.
+//! `ostler cluster …`, `ostler vm …` and `ostler task …`: commands for people.
 
+mod cluster;
 mod snapshot;
 mod task;
 mod vm;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::format::{self, Output, Style, Table};
 use super::output;
 
+pub(crate) use cluster::{ClusterCommand, run as run_cluster};
 pub(crate) use task::{TaskCommand, run as run_task};
 pub(crate) use vm::{VmCommand, run as run_vm};
 

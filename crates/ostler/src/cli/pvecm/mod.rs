@@ -3,16 +3,16 @@
 mod print;
 
 use anyhow::{Result, bail};
-use model::schema::{Shape, Values};
+use model::schema::{Field, Shape, Values, format};
 use proto::Verb;
 use serde_json::{Value, json};
 
 use self::print::Membership;
 use super::agent::Agent;
-use super::commands::{Command, Program, delete, get, nothing, own, post};
+use super::commands::{Command, Program, get, nothing, own, post};
 use super::failure::with_code;
-use super::format::{Output, Style, render};
-use super::output;
+use super::format::{Output, Style, plain_text, render};
+use super::{joining, output};
 
 pub(super) const PROGRAM: Program = Program {
     name: "pvecm",
@@ -22,11 +22,23 @@ pub(super) const PROGRAM: Program = Program {
 };
 
 const COMMANDS: &[Command] = &[
-    post("add", "/cluster/config/join").takes(&["hostname"]),
+    own(
+        "add",
+        "Join the cluster of a host.",
+        ADD,
+        |agent, given, _| Box::pin(add(agent, given)),
+    )
+    .takes(&["hostname"]),
     post("addnode", "/cluster/config/nodes/{node}").takes(&["node"]),
     get("apiver", "/cluster/config/apiversion"),
     post("create", "/cluster/config").takes(&["clustername"]),
-    delete("delnode", "/cluster/config/nodes/{node}").takes(&["node"]),
+    own(
+        "delnode",
+        "Remove a node from the cluster.",
+        DELNODE,
+        |agent, given, _| Box::pin(delnode(agent, given)),
+    )
+    .takes(&["node"]),
     nothing("expected"),
     nothing("keygen"),
     nothing("mtunnel"),
@@ -43,6 +55,45 @@ const COMMANDS: &[Command] = &[
     ),
     nothing("updatecerts"),
 ];
+
+const LINK: Field = Field::string("link[n]").optional();
+
+const ADD: &[Field] = &[
+    Field::string("fingerprint")
+        .pattern(r#"([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}"#)
+        .optional(),
+    Field::boolean("force").optional(),
+    Field::string("hostname"),
+    LINK.indexed(8),
+    Field::integer("nodeid").optional().min(1.0),
+    // There is no SSH between nodes: what it would do is done without it.
+    Field::boolean("use_ssh").optional(),
+    Field::integer("votes").optional().min(0.0),
+];
+
+const DELNODE: &[Field] = &[Field::string("node").format(format::NODE)];
+
+/// Asks for the password, as Proxmox VE does; an invitation's token is accepted in its place.
+async fn add(agent: Agent, mut given: Values) -> Result<()> {
+    given.shift_remove("use_ssh");
+    let host = plain_text(&given["hostname"]);
+    let prompt = format!("Please enter superuser (root) password for '{host}': ");
+    joining::join(&agent, &host, given, &prompt).await
+}
+
+async fn delnode(agent: Agent, given: Values) -> Result<()> {
+    let nodes = agent.at(Verb::Get, "/cluster/config/nodes", Values::new());
+    let nodes = nodes.await?.data;
+    let mut rows = nodes.as_array().into_iter().flatten();
+    let row = rows.find(|row| row["name"] == given["node"]);
+    let id = row.map(|row| plain_text(&row["nodeid"]));
+    let path = "/cluster/config/nodes/{node}";
+    agent.at(Verb::Delete, path, given).await?;
+    match id {
+        Some(id) => output::line(&format!("Killing node {id}")),
+        None => Ok(()),
+    }
+}
 
 /// The exit code of `status` without quorum.
 const NOT_QUORATE: u8 = 2;

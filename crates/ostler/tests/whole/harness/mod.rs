@@ -8,6 +8,7 @@
 )]
 
 pub mod breaking;
+pub mod cluster;
 pub mod commands;
 pub mod go;
 pub mod https;
@@ -48,11 +49,25 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ostler");
 
 /// A node that runs until this value is dropped.
 pub struct TestNode {
+    pub name: String,
     pub root: PathBuf,
     pub port: u16,
     pub client: Client,
     supervisor: Child,
+    /// A process whose network namespace the node is in; none: the test's own.
+    namespace: Option<u32>,
     _folder: tempfile::TempDir,
+}
+
+/// What kind of node it is.
+pub struct TestNodeOptions<'a> {
+    pub name: &'a str,
+    /// More lines in the node's configuration.
+    pub settings: &'a str,
+    /// Where the API listens; a free port of the loopback address if there is none.
+    pub listen: Option<&'a str>,
+    /// A process whose network namespace the node is in.
+    pub namespace: Option<u32>,
 }
 
 impl TestNode {
@@ -63,6 +78,31 @@ impl TestNode {
 
     /// Like `start`, with more lines in the node's configuration.
     pub async fn start_with(settings: &str, seed: impl AsyncFnOnce(&SharedStore)) -> Self {
+        let options = TestNodeOptions {
+            name: "pve1",
+            settings,
+            listen: None,
+            namespace: None,
+        };
+        let node = Self::launch(options, seed).await;
+        until("the API listens", async || {
+            std::net::TcpStream::connect(("127.0.0.1", node.port)).is_ok()
+        })
+        .await;
+        node
+    }
+
+    /// Like `start`, with all options. Returns when the agent answers.
+    pub async fn launch(
+        options: TestNodeOptions<'_>,
+        seed: impl AsyncFnOnce(&SharedStore),
+    ) -> Self {
+        let TestNodeOptions {
+            name,
+            settings,
+            listen,
+            namespace,
+        } = options;
         let folder = tempfile::Builder::new()
             .prefix("ostler-")
             .tempdir()
@@ -73,9 +113,12 @@ impl TestNode {
         for path in ["etc/ostler", "var/lib/ostler", "run"] {
             std::fs::create_dir_all(root.join(path)).unwrap();
         }
-        let port = free_port();
+        let port = listen.map_or_else(free_port, |listen| {
+            listen.rsplit(':').next().unwrap().parse().unwrap()
+        });
+        let listen = listen.map_or_else(|| format!("127.0.0.1:{port}"), str::to_owned);
         let config = format!(
-            "node = \"pve1\"\nlisten = \"127.0.0.1:{port}\"\n\
+            "node = \"{name}\"\nlisten = \"{listen}\"\n\
              restart-pause-ms = 50\napi-user = \"nobody\"\nguest-user = \"games\"\n{settings}\n"
         );
         std::fs::write(root.join("etc/ostler/ostler.toml"), config).unwrap();
@@ -84,16 +127,18 @@ impl TestNode {
         let store: SharedStore = Arc::new(store);
         seed(&store).await;
         drop(store);
-        let supervisor = Self::supervisor(Path::new(PROGRAM), &root);
+        let supervisor = Self::supervisor(Path::new(PROGRAM), &root, namespace);
         let client = Client::new(root.join("run/ostler/node.sock"));
         let node = Self {
+            name: name.to_owned(),
             root,
             port,
             client,
             supervisor,
+            namespace,
             _folder: folder,
         };
-        node.ready().await;
+        node.answers().await;
         node
     }
 
@@ -122,7 +167,7 @@ impl TestNode {
     /// Stops the node and starts it again, from another program file.
     pub async fn restart_from(&mut self, program: &Path) {
         self.end();
-        self.supervisor = Self::supervisor(program, &self.root);
+        self.supervisor = Self::supervisor(program, &self.root, self.namespace);
         self.ready().await;
     }
 
@@ -130,36 +175,52 @@ impl TestNode {
     pub async fn restart_after(&mut self, work: impl FnOnce()) {
         self.end();
         work();
-        self.supervisor = Self::supervisor(Path::new(PROGRAM), &self.root);
+        self.start_again();
         self.ready().await;
     }
 
+    /// Starts a node that has ended, and does not wait for it.
+    pub fn start_again(&mut self) {
+        self.supervisor = Self::supervisor(Path::new(PROGRAM), &self.root, self.namespace);
+    }
+
     /// Signals agent and API to end, and waits until they have.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         let pid = i32::try_from(self.supervisor.id()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.supervisor.wait();
     }
 
-    fn supervisor(program: &Path, root: &Path) -> Child {
-        Command::new(program)
+    fn supervisor(program: &Path, root: &Path, namespace: Option<u32>) -> Child {
+        let mut command = match namespace {
+            None => Command::new(program),
+            Some(pid) => namespace::command_in(pid, program),
+        };
+        let log = std::fs::File::options();
+        let log = { log }.append(true).create(true).open(root.join("log"));
+        command
             .arg("run")
             .env("OSTLER_ROOT", root)
-            .stderr(Stdio::from(
-                std::fs::File::create(root.join("log")).unwrap(),
-            ))
+            .stderr(Stdio::from(log.unwrap()))
             .spawn()
             .unwrap()
     }
 
     async fn ready(&self) {
+        self.answers().await;
+        if self.namespace.is_none() {
+            until("the API listens", async || {
+                std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+            })
+            .await;
+        }
+    }
+
+    /// Waits until the agent answers.
+    pub async fn answers(&self) {
         until("the agent answers", async || {
             self.client.verify(Credential::Peer, None).await.is_ok()
-        })
-        .await;
-        until("the API listens", async || {
-            std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
         })
         .await;
     }
@@ -191,7 +252,7 @@ impl TestNode {
     pub async fn ended(&self, upid: &str) -> String {
         let mut status = String::new();
         until("the task ends", async || {
-            let params = json!({"node": "pve1", "upid": upid});
+            let params = json!({"node": self.name, "upid": upid});
             match self.call("task_status", params).await {
                 Ok(answer) if answer.data["status"] == "stopped" => {
                     status = answer.data["exitstatus"].as_str().unwrap().to_owned();
@@ -230,6 +291,25 @@ impl TestNode {
         })
         .await;
         self.ready().await;
+    }
+
+    /// The process of this node's etcd.
+    pub fn etcd(&self) -> Option<u32> {
+        let data = self.root.join("var/lib/ostler/etcd/data");
+        let data = data.display().to_string();
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.find(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&data)
+        })
+    }
+
+    /// Kills this node's etcd, if it has one.
+    pub fn end_etcd(&self) {
+        if let Some(pid) = self.etcd() {
+            kill(pid);
+        }
     }
 
     pub fn log(&self) -> String {

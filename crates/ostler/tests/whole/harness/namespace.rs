@@ -1,9 +1,15 @@
 //! Runs tests in a network namespace of their own, where links, guests and ports cannot collide:
 //! the test starts itself again in it.
 
+use std::path::Path;
 use std::process::Command;
 
 const INSIDE: &str = "OSTLER_TEST_NAMESPACE";
+
+/// `/sys` shows the links of the namespace that mounted it, so it is mounted again; the control
+/// groups below it are carried over.
+const FRESH_SYS: &str = "keep=$(mktemp -d) && mount --rbind /sys/fs/cgroup $keep && \
+     mount -t sysfs s /sys && mount --rbind $keep /sys/fs/cgroup";
 
 /// Runs `work` in a fresh network namespace with the bridges `vmbr0` and `vmbr1`.
 ///
@@ -20,13 +26,7 @@ pub fn inside<F: Future<Output = ()>>(links: &str, work: F) {
     if std::env::var_os(INSIDE).is_some() || !rustix::process::getuid().is_root() {
         return tokio::runtime::Runtime::new().unwrap().block_on(work);
     }
-    // /sys shows the links of the namespace that mounted it, so it is mounted again; the control
-    // groups below it are carried over.
-    let script = format!(
-        "ip link set lo up && {links} && keep=$(mktemp -d) && \
-         mount --rbind /sys/fs/cgroup $keep && mount -t sysfs s /sys && \
-         mount --rbind $keep /sys/fs/cgroup && exec \"$@\""
-    );
+    let script = format!("ip link set lo up && {links} && {FRESH_SYS} && exec \"$@\"");
     let inside = Command::new("unshare")
         .args(["--net", "--mount", "sh", "-c", &script, "sh"])
         .arg(std::env::current_exe().unwrap())
@@ -51,6 +51,17 @@ pub fn inside<F: Future<Output = ()>>(links: &str, work: F) {
         "no test has this name: {}",
         test_name::<F>()
     );
+}
+
+/// A program in the network namespace of a process, with a `/sys` that shows its links.
+pub fn command_in(pid: u32, program: &Path) -> Command {
+    let script = format!("{FRESH_SYS} && exec \"$@\"");
+    let mut command = Command::new("nsenter");
+    command
+        .args(["--target", &pid.to_string(), "--net"])
+        .args(["unshare", "--mount", "sh", "-c", &script, "sh"])
+        .arg(program);
+    command
 }
 
 /// The test that contains a future: `hotplug::cards_come`, from the type name

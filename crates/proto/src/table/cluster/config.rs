@@ -63,6 +63,26 @@ pub(in crate::table) const ROWS: &[Row] = &[
     )
     .returns(Shape::Integer)
     .check(Check::On("/", &[Privilege::SysAudit])),
+    Row::post(
+        "/cluster/config/invitations",
+        "cluster_invite",
+        "Invite one node to join the cluster. Its token is shown once.",
+    )
+    .params(&[&[Field::integer("lifetime")
+        .optional()
+        .range(60.0, 86400.0)
+        .default("3600")]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::integer("expires"),
+            Field::string("fingerprint"),
+            Field::string("hostname"),
+            Field::string("information"),
+            Field::string("token"),
+        ]],
+        open: false,
+    })
+    .permission(Permission::Root),
     Row::get(
         "/cluster/config/join",
         "cluster_config_join",
@@ -99,8 +119,44 @@ pub(in crate::table) const ROWS: &[Row] = &[
         ]],
         open: false,
     })
-    .check(Check::On("/", &[Privilege::SysAudit]))
-    .unconfigured(),
+    .check(Check::On("/", &[Privilege::SysAudit])),
+    Row::post(
+        "/cluster/config/join",
+        "cluster_join",
+        "Join the cluster of another node. What this node has of its own state stays behind.",
+    )
+    .params(&[&[
+        Field::string("fingerprint").pattern(r#"([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}"#),
+        Field::boolean("force").optional(),
+        Field::string("hostname"),
+        LINK.indexed(8),
+        Field::integer("nodeid").optional().min(1.0),
+        Field::string("password").max_length(128),
+        Field::integer("votes").optional().min(0.0).unbuilt(),
+    ]])
+    .permission(Permission::Root)
+    .submit(),
+    Row::post(
+        "/cluster/config/leave",
+        "cluster_leave",
+        "Leave the cluster. This node becomes a new node on its own.",
+    )
+    .params(&[&[Field::boolean("force").optional().default("0")]])
+    .permission(Permission::Root)
+    .local()
+    .submit(),
+    Row::post(
+        "/cluster/config/members/{member}",
+        "cluster_member_admit",
+        "Admit a node to the cluster. Called by the agent of a node that joins.",
+    )
+    .params(&[&[
+        Field::string("application").max_length(65536),
+        Field::string("member").format(format::NODE),
+    ]])
+    .returns(OPEN)
+    // The application has the token of an invitation.
+    .permission(Permission::World),
     Row::get(
         "/cluster/config/nodes",
         "cluster_config_nodes",
@@ -111,6 +167,13 @@ pub(in crate::table) const ROWS: &[Row] = &[
         open: true,
     }))
     .check(Check::On("/", &[Privilege::SysAudit])),
+    Row::delete(
+        "/cluster/config/nodes/{node}",
+        "cluster_node_remove",
+        "Remove a node from the cluster.",
+    )
+    .params(&[&[Field::string("node").format(format::NODE)]])
+    .permission(Permission::Root),
     Row::get(
         "/cluster/config/qdevice",
         "cluster_config_qdevice",

@@ -1,7 +1,13 @@
 //! `/cluster/config`
 
 mod apiversion;
+mod config_join;
+mod invite;
 mod join;
+mod leave;
+pub(super) mod link;
+mod member_admit;
+mod node_remove;
 mod nodes;
 mod qdevice;
 mod totem;
@@ -10,8 +16,13 @@ use crate::ops::{Pair, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("cluster_config_apiversion", apiversion::apiversion),
-    pair!("cluster_config_join", join::join),
+    pair!("cluster_config_join", config_join::config_join),
     pair!("cluster_config_nodes", nodes::nodes),
     pair!("cluster_config_qdevice", qdevice::qdevice),
     pair!("cluster_config_totem", totem::totem),
+    pair!("cluster_invite", invite::invite),
+    pair!("cluster_join", join::join),
+    pair!("cluster_leave", leave::leave),
+    pair!("cluster_member_admit", member_admit::member_admit),
+    pair!("cluster_node_remove", node_remove::node_remove),
 ];

@@ -1,6 +1,7 @@
 //! `GET /cluster/config/nodes`
 
 use model::Error;
+use node::cluster::Member;
 use proto::wire::Answer;
 use serde_json::{Value, json};
 
@@ -12,14 +13,16 @@ pub(super) async fn nodes(op: Op) -> Result<Answer, Error> {
         return Ok(Answer::new(json!([])));
     }
     let members = op.context.node.cluster.members.all();
-    let rows = members.values().map(|member| {
-        json!({
-            "node": member.name,
-            "name": member.name,
-            "nodeid": member.nodeid.to_string(),
-            "quorum_votes": member.votes.to_string(),
-            "ring0_addr": member.host(),
-        })
-    });
+    let rows = members.values().map(row);
     Ok(Answer::new(rows.collect::<Vec<Value>>()))
+}
+
+pub(super) fn row(member: &Member) -> Value {
+    json!({
+        "node": member.name,
+        "name": member.name,
+        "nodeid": member.nodeid.to_string(),
+        "quorum_votes": member.votes.to_string(),
+        "ring0_addr": member.link(),
+    })
 }

@@ -1,0 +1,41 @@
+//! Who belongs to the cluster, and who votes in it.
+//!
+//! ```text
+//!   node b                                       a member
+//!   task cluster_join ── apply ── HTTPS ───────► invite: a token, for root's password
+//!                                                admit: takes the token, signs b's keys, writes joining/b
+//!     seal, store.json (point of no return), restart
+//!   announce ══ etcd ══════════════════════════► joining/b becomes member/b, in one commit
+//!   follow_votes ── task cluster_vote ─────────► a learner of etcd, then a voter
+//! ```
+//!
+//! **Invariants.** A node is a member from the commit in which it says itself that it is there. One
+//! that was admitted and never came has no part in anything, and its name can be admitted again. A
+//! removed member has no certificate that counts, no session in etcd and no vote before its removal
+//! is answered.
+
+mod admission;
+mod announce;
+mod applicant;
+mod application;
+mod handover;
+mod invitation;
+mod removal;
+mod roster;
+mod start;
+mod upkeep;
+mod votes;
+
+pub use admission::{MAX_MEMBERS, admit};
+pub use announce::{announce, own_link};
+pub use applicant::fingerprint_of;
+pub(crate) use applicant::{apply, keep, make_keys};
+pub use application::{Admission, Application, Contact};
+pub use handover::Handover;
+pub use invitation::invite;
+pub use removal::remove;
+pub use roster::{Roster, change};
+pub use start::finish;
+pub(crate) use upkeep::endpoints;
+pub use upkeep::follow_members;
+pub use votes::{follow_votes, wanted_votes};

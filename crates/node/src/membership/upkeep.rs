@@ -1,0 +1,55 @@
+//! What each member does when the membership changes: it reaches the state at the present voters, and
+//! its etcd refuses removed nodes.
+
+use std::time::Duration;
+
+use model::{Error, NodeName};
+use tracing::warn;
+
+use crate::NodeContext;
+use crate::cluster::Member;
+use crate::state::client_url;
+
+/// How long to wait after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The addresses of the voters among some members, a node's own first.
+pub(crate) fn endpoints<'a>(
+    own: &NodeName,
+    members: impl Iterator<Item = &'a Member>,
+) -> Vec<String> {
+    let mut voters: Vec<&Member> = members.filter(|member| member.votes > 0).collect();
+    voters.sort_by_key(|voter| (voter.name != *own, voter.nodeid));
+    voters
+        .iter()
+        .map(|voter| client_url(voter.link()))
+        .collect()
+}
+
+/// Never returns.
+pub async fn follow_members(node: &NodeContext) {
+    let mut changes = node.cluster.members.changes();
+    changes.mark_changed();
+    // The sender lives as long as the node.
+    while changes.changed().await.is_ok() {
+        while let Err(error) = keep_up(node).await {
+            warn!(%error, "a change of the members has not reached etcd on this node");
+            node.clock.sleep(RETRY).await;
+        }
+    }
+    std::future::pending().await
+}
+
+async fn keep_up(node: &NodeContext) -> Result<(), Error> {
+    let state = node.state()?;
+    let cluster = node.records.cluster().await?;
+    let (Some(cluster), true) = (cluster, state.is_decided().await?) else {
+        return Ok(());
+    };
+    let members = node.cluster.members.all();
+    if !members.contains_key(&node.name) {
+        return Ok(());
+    }
+    state.reach(endpoints(&node.name, members.values())).await?;
+    state.revoke(&cluster.revoked).await
+}

@@ -1,0 +1,122 @@
+//! The certificates of this node's etcd, and how etcd is opened.
+//!
+//! ```text
+//!   etcd/tls/ca.pem               whom etcd trusts
+//!   etcd/tls/node.pem, node.key   what it serves, and shows its peers
+//!   etcd/tls/revoked.crl          whom it trusts no more; read at each connection
+//! ```
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::{Error, NodeName};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use sys::SharedHost;
+
+use crate::Paths;
+use crate::pki::{Authority, Leaf, PairPaths, serial};
+
+const AUTHORITY_NAME: &str = "Ostler etcd CA";
+
+pub(super) struct Certificates {
+    host: SharedHost,
+    /// Of the agent's own certificates.
+    tls: PathBuf,
+    pub(super) server: PairPaths,
+    pub(super) trusted: PathBuf,
+    pub(super) revoked: PathBuf,
+}
+
+impl Certificates {
+    pub(super) fn of(host: &SharedHost, paths: &Paths) -> Self {
+        let folder = paths.etcd().join("tls");
+        Self {
+            host: host.clone(),
+            tls: paths.tls(),
+            server: PairPaths::etcd_server(paths),
+            trusted: folder.join("ca.pem"),
+            revoked: folder.join("revoked.crl"),
+        }
+    }
+
+    /// Makes etcd's authority, if there is none, and the certificate that the agent opens etcd with.
+    pub(super) async fn ensure_client(&self, node: &NodeName) -> Result<(), Error> {
+        let at = PairPaths::etcd_authority(&self.tls);
+        let authority = Authority::ensure(&self.host, &at, AUTHORITY_NAME).await?;
+        let client = PairPaths::etcd_client(&self.tls);
+        if !client.exist(&self.host).await? {
+            let made = authority.issue(Leaf::EtcdClient(node))?;
+            client.write(&self.host, &made).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes what a server at this address, an IP address or a host's name, needs. The folder must
+    /// exist; `owner` is etcd's user.
+    pub(super) async fn make_server(
+        &self,
+        address: &str,
+        owner: (u32, u32),
+        revoked: &[String],
+    ) -> Result<(), Error> {
+        let host = &self.host;
+        let authority = Authority::open(host, &PairPaths::etcd_authority(&self.tls)).await?;
+        let made = authority.issue(Leaf::EtcdServer(address))?;
+        self.server.write(host, &made).await?;
+        host.chown(&self.server.key, owner.0, owner.1).await?;
+        let trusted = authority.certificate.as_bytes();
+        host.write(&self.trusted, trusted, 0o644).await?;
+        self.write_revoked(revoked).await
+    }
+
+    pub(super) async fn write_revoked(&self, serials: &[String]) -> Result<(), Error> {
+        let at = PairPaths::etcd_authority(&self.tls);
+        let list = Authority::open(&self.host, &at).await?.revoke(serials)?;
+        Ok(self.host.write(&self.revoked, &list, 0o644).await?)
+    }
+
+    /// The serial numbers of this node's certificates for etcd.
+    pub(super) async fn serials(&self) -> Result<Vec<String>, Error> {
+        let mut serials = Vec::new();
+        for pair in [&PairPaths::etcd_client(&self.tls), &self.server] {
+            if pair.exist(&self.host).await? {
+                serials.push(serial(&pair.read(&self.host).await?.certificate)?);
+            }
+        }
+        Ok(serials)
+    }
+
+    /// How our client of etcd proves itself, and whom it trusts.
+    pub(super) async fn client(&self) -> Result<Arc<ClientConfig>, Error> {
+        let unusable = |what: &dyn std::fmt::Display| {
+            Error::unavailable(format!("the certificates of etcd are unusable: {what}"))
+        };
+        let pem = |bytes: &[u8]| -> Result<Vec<CertificateDer<'static>>, Error> {
+            let certificates = CertificateDer::pem_slice_iter(bytes);
+            certificates
+                .collect::<Result<_, _>>()
+                .map_err(|error| unusable(&error))
+        };
+        let mut roots = RootCertStore::empty();
+        let authority = PairPaths::etcd_authority(&self.tls).certificate;
+        for certificate in pem(&self.host.read(&authority).await?)? {
+            roots.add(certificate).map_err(|error| unusable(&error))?;
+        }
+        let own = PairPaths::etcd_client(&self.tls).read(&self.host).await?;
+        let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes());
+        let key = key.map_err(|error| unusable(&error))?;
+        let chain = pem(own.certificate.as_bytes())?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|config| {
+                config
+                    .with_root_certificates(roots)
+                    .with_client_auth_cert(chain, key)
+            });
+        config.map(Arc::new).map_err(|error| unusable(&error))
+    }
+}

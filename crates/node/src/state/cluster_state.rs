@@ -1,0 +1,258 @@
+//! What tasks do with the place of the state, and with this node's etcd.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use model::{Error, NodeName, Upid};
+use store::conversion::copy;
+use store::{Endpoints, EtcdOptions, EtcdVoters, Revision};
+
+use crate::membership::{Admission, Application, Contact, apply};
+
+use super::{Pointer, Server, State, connect, etcd_options, make};
+
+/// Every method may be repeated.
+#[async_trait]
+pub trait ClusterState: Send + Sync + 'static {
+    /// Starts an empty etcd on this node, for a cluster of one.
+    async fn start_server(&self, server: &Server) -> Result<(), Error>;
+
+    /// Ends it and deletes its data.
+    async fn discard_server(&self) -> Result<(), Error>;
+
+    /// Refuses every change of the node's own file, and returns its last revision.
+    async fn seal(&self, by: &Upid) -> Result<Revision, Error>;
+
+    async fn unseal(&self) -> Result<(), Error>;
+
+    /// Copies what is sealed to the new etcd, and compares the two. Returns the number of records.
+    async fn copy(&self, server: &Server, by: &Upid, last: Revision) -> Result<u64, Error>;
+
+    /// Decides: from now on the state is there.
+    async fn decide(&self, pointer: &Pointer) -> Result<(), Error>;
+
+    async fn is_decided(&self) -> Result<bool, Error>;
+
+    /// Gives the users of the store what was decided.
+    async fn adopt(&self) -> Result<(), Error>;
+
+    /// Whether the users of the store have what was decided.
+    async fn is_adopted(&self) -> Result<bool, Error>;
+
+    /// Asks a member of a cluster to admit this node.
+    async fn apply(
+        &self,
+        contact: &Contact,
+        password: &str,
+        application: &Application,
+    ) -> Result<Admission, Error>;
+
+    /// Ends the agent, which is started again with what was decided. Never returns.
+    async fn restart(&self);
+
+    /// Adds a server at this address to the etcd of the cluster, without a vote. Returns how it is
+    /// started.
+    async fn add_learner(&self, address: &str) -> Result<Server, Error>;
+
+    /// Starts it on this node, and from now on whenever it is not running.
+    async fn host_server(&self, server: &Server, revoked: &[String]) -> Result<(), Error>;
+
+    /// Gives it its vote; false while it is behind the others.
+    async fn promote(&self, address: &str) -> Result<bool, Error>;
+
+    /// Removes the server at this address from the etcd of the cluster, for good.
+    async fn remove_voter(&self, address: &str) -> Result<(), Error>;
+
+    /// Ends this node's server of the cluster's etcd and deletes its data.
+    async fn drop_server(&self) -> Result<(), Error>;
+
+    /// Makes this node's etcd refuse certificates, by their serial numbers.
+    async fn revoke(&self, serials: &[String]) -> Result<(), Error>;
+
+    /// Ends the session of a node: its open store writes nothing from now on.
+    async fn end_session(&self, node: &NodeName) -> Result<(), Error>;
+
+    /// The serial numbers of this node's certificates for etcd.
+    async fn serials(&self) -> Result<Vec<String>, Error>;
+
+    /// Reaches the state at these servers from now on, the preferred one first.
+    async fn reach(&self, endpoints: Vec<String>) -> Result<(), Error>;
+}
+
+impl State {
+    async fn options_for(&self, pointer: &Pointer) -> Result<EtcdOptions, Error> {
+        etcd_options(&self.server, Endpoints::new(pointer.endpoints.clone())).await
+    }
+
+    async fn pointer(&self) -> Result<Pointer, Error> {
+        let pointer = Pointer::read(&self.host, &self.paths).await?;
+        pointer.ok_or_else(|| Error::conflict("this node is in no cluster"))
+    }
+
+    async fn voters(&self) -> Result<EtcdVoters, Error> {
+        let options = self.options_for(&self.pointer().await?).await?;
+        Ok(EtcdVoters::new(options, self.clock.clone())?)
+    }
+
+    /// Changes `store.json`.
+    async fn point(&self, change: impl FnOnce(&mut Pointer) + Send) -> Result<(), Error> {
+        let _one_at_a_time = self.pointing.lock().await;
+        let before = self.pointer().await?;
+        let mut pointer = before.clone();
+        change(&mut pointer);
+        match pointer == before {
+            true => Ok(()),
+            false => pointer.write(&self.host, &self.paths).await,
+        }
+    }
+}
+
+#[async_trait]
+impl ClusterState for State {
+    async fn start_server(&self, server: &Server) -> Result<(), Error> {
+        self.discard_server().await?;
+        self.server.prepare(server, &[]).await?;
+        self.server.start(server).await
+    }
+
+    async fn discard_server(&self) -> Result<(), Error> {
+        self.file()?;
+        self.server.discard().await
+    }
+
+    async fn seal(&self, by: &Upid) -> Result<Revision, Error> {
+        Ok(self.file()?.seal(&by.to_string()).await?)
+    }
+
+    async fn unseal(&self) -> Result<(), Error> {
+        Ok(self.file()?.unseal().await?)
+    }
+
+    async fn copy(&self, server: &Server, by: &Upid, last: Revision) -> Result<u64, Error> {
+        let file = self.file()?;
+        let options = self.options_for(&Pointer::to(server.clone())).await?;
+        let target = make(&options, &self.clock, Revision(last.0 + 1)).await?;
+        let copied = copy(&**file, &target, &by.to_string(), |_, _| {}).await?;
+        Ok(copied.entries)
+    }
+
+    async fn decide(&self, pointer: &Pointer) -> Result<(), Error> {
+        pointer.write(&self.host, &self.paths).await
+    }
+
+    async fn is_decided(&self) -> Result<bool, Error> {
+        Ok(Pointer::read(&self.host, &self.paths).await?.is_some())
+    }
+
+    async fn adopt(&self) -> Result<(), Error> {
+        if self.is_adopted().await? {
+            return Ok(());
+        }
+        self.endpoints.set(self.pointer().await?.endpoints);
+        let options = etcd_options(&self.server, self.endpoints.clone()).await?;
+        let store = connect(&options, &self.clock).await?;
+        self.store.replace(Arc::new(store));
+        self.is_replaced.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn is_adopted(&self) -> Result<bool, Error> {
+        Ok(self.file.is_none() || self.is_replaced.load(Ordering::Acquire))
+    }
+
+    async fn apply(
+        &self,
+        contact: &Contact,
+        password: &str,
+        application: &Application,
+    ) -> Result<Admission, Error> {
+        apply(&*self.clock, contact, password, &self.node, application).await
+    }
+
+    async fn restart(&self) {
+        self.restart.notify_one();
+        pending().await
+    }
+
+    async fn add_learner(&self, address: &str) -> Result<Server, Error> {
+        let mut server = Server::first(address.to_owned());
+        let voters = self.voters().await?;
+        voters.add_learner(&server.peer_url()).await?;
+        let members = voters.list().await?.into_iter().map(|member| {
+            let is_own = member.peer_url == server.peer_url();
+            let name = if is_own {
+                self.node.as_str()
+            } else {
+                &member.name
+            };
+            format!("{name}={}", member.peer_url)
+        });
+        let members: Vec<String> = members.collect();
+        server.existing = Some(members.join(","));
+        Ok(server)
+    }
+
+    async fn host_server(&self, server: &Server, revoked: &[String]) -> Result<(), Error> {
+        if self.pointer().await?.server.as_ref() != Some(server) {
+            self.server.discard().await?;
+            self.server.prepare(server, revoked).await?;
+            self.point(|pointer| pointer.server = Some(server.clone()))
+                .await?;
+        }
+        self.server.start(server).await
+    }
+
+    async fn promote(&self, address: &str) -> Result<bool, Error> {
+        let peer_url = Server::first(address.to_owned()).peer_url();
+        let voters = self.voters().await?;
+        let members = voters.list().await?;
+        let own = members.iter().find(|member| member.peer_url == peer_url);
+        let own =
+            own.ok_or_else(|| Error::conflict(format!("etcd has no member at {peer_url}")))?;
+        if !own.is_learner {
+            return Ok(true);
+        }
+        // etcd refuses one that is behind, or has not started, without a reason in a field.
+        Ok(voters.promote(own.id).await.is_ok())
+    }
+
+    async fn remove_voter(&self, address: &str) -> Result<(), Error> {
+        let peer_url = Server::first(address.to_owned()).peer_url();
+        let voters = self.voters().await?;
+        let members = voters.list().await?;
+        match members.iter().find(|member| member.peer_url == peer_url) {
+            Some(member) => Ok(voters.remove(member.id).await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn drop_server(&self) -> Result<(), Error> {
+        self.point(|pointer| pointer.server = None).await?;
+        self.server.discard().await
+    }
+
+    async fn revoke(&self, serials: &[String]) -> Result<(), Error> {
+        match self.pointer().await?.server {
+            Some(_) => self.server.certificates().write_revoked(serials).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn end_session(&self, node: &NodeName) -> Result<(), Error> {
+        Ok(self.voters().await?.end_session(node.as_str()).await?)
+    }
+
+    async fn serials(&self) -> Result<Vec<String>, Error> {
+        self.server.certificates().serials().await
+    }
+
+    async fn reach(&self, endpoints: Vec<String>) -> Result<(), Error> {
+        if endpoints.is_empty() {
+            return Ok(());
+        }
+        self.endpoints.set(endpoints.clone());
+        self.point(|pointer| pointer.endpoints = endpoints).await
+    }
+}

@@ -1,0 +1,203 @@
+//! `ostler cluster …`
+
+use anyhow::{Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Subcommand;
+use model::schema::Values;
+use proto::Verb;
+use serde_json::Value;
+
+use super::super::agent::{Agent, values};
+use super::super::format::{Table, plain_text, time};
+use super::super::{joining, output};
+use super::{Format, Looks, Waiting, confirm};
+
+const CLUSTER: &str = "/cluster/config";
+const INVITATIONS: &str = "/cluster/config/invitations";
+const LEAVE: &str = "/cluster/config/leave";
+const NODE: &str = "/cluster/config/nodes/{node}";
+const NODES: &str = "/cluster/config/nodes";
+const STATUS: &str = "/cluster/status";
+
+/// The cluster that this node belongs to.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Make a cluster of this node, whose guests run on. Other nodes can join it.
+    Create {
+        name: String,
+        /// The address of this node that the others reach.
+        #[arg(long)]
+        link: Option<String>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Invite one node: print what its `ostler cluster join` needs.
+    Invite {
+        /// How long the invitation counts, in seconds.
+        #[arg(long, default_value_t = 3600)]
+        lifetime: u32,
+        #[command(flatten)]
+        looks: Looks,
+    },
+    /// Join a cluster. This node must have no guests; its own users and settings are left behind.
+    Join {
+        /// What `ostler cluster invite` printed, or the address of a member.
+        invitation: String,
+        /// The fingerprint of the member's certificate; shown and asked for if it is missing.
+        #[arg(long)]
+        fingerprint: Option<String>,
+        /// The address of this node that the others reach.
+        #[arg(long)]
+        link: Option<String>,
+        /// Take the place of a member of this name that does not answer.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Leave the cluster. This node becomes a new node on its own.
+    Leave {
+        /// Only forget the cluster, which has removed this node or cannot be asked.
+        #[arg(long)]
+        force: bool,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Remove another node, which must be off or be wiped afterwards.
+    Remove {
+        node: String,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// The members, and who of them votes.
+    Status {
+        #[command(flatten)]
+        looks: Looks,
+    },
+}
+
+pub(crate) async fn run(command: ClusterCommand) -> Result<()> {
+    let agent = Agent::of_this_machine()?;
+    match command {
+        ClusterCommand::Create {
+            name,
+            link,
+            waiting,
+        } => {
+            let mut params = values([("clustername", name.into())]);
+            params.extend(link.map(|link| ("link0".to_owned(), link.into())));
+            let task = agent.at(Verb::Post, CLUSTER, params).await?.data;
+            waiting.wait(&agent, &task).await
+        }
+        ClusterCommand::Invite { lifetime, looks } => {
+            let params = values([("lifetime", lifetime.into())]);
+            let invited = agent.at(Verb::Post, INVITATIONS, params).await?.data;
+            print_invitation(looks, &invited)
+        }
+        ClusterCommand::Join {
+            invitation,
+            fingerprint,
+            link,
+            force,
+        } => {
+            let mut params = values([("force", u8::from(force).into())]);
+            params.extend(link.map(|link| ("link0".to_owned(), link.into())));
+            params.extend(fingerprint.map(|text| ("fingerprint".to_owned(), text.into())));
+            join(&agent, &invitation, params).await
+        }
+        ClusterCommand::Leave {
+            force,
+            yes,
+            waiting,
+        } => {
+            let question = format!("Let node {} leave its cluster?", agent.node);
+            if !yes && !confirm(&question)? {
+                bail!("the node was left as it is");
+            }
+            let params = values([("force", u8::from(force).into())]);
+            let task = agent.at(Verb::Post, LEAVE, params).await?.data;
+            waiting.wait(&agent, &task).await
+        }
+        ClusterCommand::Remove { node, yes } => {
+            let question = format!("Remove node {node} from the cluster for good?");
+            if !yes && !confirm(&question)? {
+                bail!("node {node} was left as it is");
+            }
+            let params = values([("node", node.into())]);
+            agent.at(Verb::Delete, NODE, params).await.map(drop)
+        }
+        ClusterCommand::Status { looks } => {
+            let nodes = agent.at(Verb::Get, NODES, Values::new()).await?.data;
+            let status = agent.at(Verb::Get, STATUS, Values::new()).await?.data;
+            looks.print(&joined(nodes, &status), members)
+        }
+    }
+}
+
+/// With an invitation there is nothing left to ask.
+async fn join(agent: &Agent, invitation: &str, mut params: Values) -> Result<()> {
+    let decoded = STANDARD.decode(invitation).unwrap_or_default();
+    let invited: Value = serde_json::from_slice(&decoded).unwrap_or_default();
+    let host = match invited["ipAddress"].as_str() {
+        Some(host) => {
+            params.insert("fingerprint".to_owned(), invited["fingerprint"].clone());
+            if !invited["token"].is_null() {
+                params.insert("password".to_owned(), invited["token"].clone());
+            }
+            host
+        }
+        None => invitation,
+    };
+    let prompt = format!("Password of root@pam of '{host}', or an invitation's token: ");
+    joining::join(agent, host, params, &prompt).await
+}
+
+/// The whole command, alone in its line, to be copied.
+fn print_invitation(looks: Looks, invited: &Value) -> Result<()> {
+    if looks.format != Format::Text {
+        return looks.print(invited, |_| Table::new([""]));
+    }
+    let until = invited["expires"].as_i64().map(time).unwrap_or_default();
+    let information = plain_text(&invited["information"]);
+    output::line(&format!("For one node, until {until}:\n"))?;
+    output::line(&format!("ostler cluster join {information}"))
+}
+
+/// The configured members, each with what is seen of it.
+fn joined(mut nodes: Value, status: &Value) -> Value {
+    let seen = |name: &Value| {
+        let rows = status.as_array().into_iter().flatten();
+        rows.into_iter()
+            .find(|row| row["type"] == "node" && row["name"] == *name)
+            .cloned()
+            .unwrap_or_default()
+    };
+    for node in nodes.as_array_mut().into_iter().flatten() {
+        let row = seen(&node["name"]);
+        node["online"] = row["online"].clone();
+        node["local"] = row["local"].clone();
+    }
+    nodes
+}
+
+fn members(nodes: &Value) -> Table {
+    let mut table = Table::new(["NODE", "ID", "ADDRESS", "VOTES", "STATE"]);
+    for node in nodes.as_array().into_iter().flatten() {
+        let state = match (&node["online"], &node["local"]) {
+            (_, local) if *local == 1 => "this node",
+            (online, _) if *online == 1 => "online",
+            _ => "offline",
+        };
+        table.row([
+            plain_text(&node["name"]),
+            plain_text(&node["nodeid"]),
+            plain_text(&node["ring0_addr"]),
+            plain_text(&node["quorum_votes"]),
+            state.to_owned(),
+        ]);
+    }
+    table
+}

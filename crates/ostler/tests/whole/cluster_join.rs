@@ -1,0 +1,265 @@
+//! Nodes in network namespaces become a cluster, by the product's own operations.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::harness::cluster::{TestCluster, with_cluster_bridge};
+use crate::harness::namespace::command_in;
+use crate::harness::{PROGRAM, TestNode, until};
+
+/// The names of the nodes that a node lists as online, and those that it lists as offline.
+async fn seen(node: &TestNode) -> (Vec<String>, Vec<String>) {
+    let rows = node.call("cluster_status", json!({})).await.unwrap().data;
+    let rows = rows.as_array().unwrap().clone();
+    let nodes = rows.into_iter().filter(|row| row["type"] == "node");
+    let (online, offline): (Vec<Value>, Vec<Value>) = nodes.partition(|row| row["online"] == 1);
+    let names = |rows: Vec<Value>| {
+        let names = rows
+            .iter()
+            .map(|row| row["name"].as_str().unwrap().to_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    };
+    (names(online), names(offline))
+}
+
+/// A change of the cluster's state, asked for at a node.
+async fn describe(node: &TestNode, text: &str) -> Result<(), model::Error> {
+    let change = json!({"description": text});
+    node.call("cluster_options_update", change).await.map(drop)
+}
+
+async fn description(node: &TestNode) -> String {
+    let options = node.call("cluster_options", json!({})).await.unwrap().data;
+    options["description"].as_str().unwrap().trim().to_owned()
+}
+
+/// covers: S2.1 S2.7 S2.80 S2.81 S3.7
+#[test]
+fn three_nodes_become_a_cluster_and_one_loss_goes_on() {
+    with_cluster_bridge(async {
+        let Some(cluster) = TestCluster::start(3).await else {
+            return;
+        };
+        cluster.form().await;
+        let [n1, n2, n3] = &cluster.nodes[..] else {
+            unreachable!()
+        };
+        for node in &cluster.nodes {
+            until("all nodes are online", async || {
+                seen(node).await.0 == ["n1", "n2", "n3"]
+            })
+            .await;
+        }
+        // What one node has is asked for at another.
+        n1.call("node_status", json!({"node": "n3"})).await.unwrap();
+
+        cluster.cut(1);
+        until("the others go on", async || {
+            describe(n2, "without n1").await.is_ok()
+        })
+        .await;
+        assert!(describe(n1, "alone").await.is_err());
+        until("n1 is seen as lost", async || seen(n3).await.1 == ["n1"]).await;
+        cluster.cut(2);
+        until("two losses stop changes", async || {
+            describe(n3, "alone").await.is_err()
+        })
+        .await;
+        for number in [1, 2] {
+            cluster.heal(number);
+        }
+        until("they are back", async || describe(n1, "back").await.is_ok()).await;
+        assert_eq!(description(n3).await, "back");
+    });
+}
+
+/// covers: S0.1 S0.7 S2.8 S2.89
+#[test]
+fn a_cluster_grows_to_five_and_a_lost_voter_is_replaced() {
+    with_cluster_bridge(async {
+        let Some(mut cluster) = TestCluster::start(5).await else {
+            return;
+        };
+        cluster.form().await;
+        let [_, n2, ..] = &cluster.nodes[..] else {
+            unreachable!()
+        };
+        let status = n2.call("cluster_status", json!({})).await.unwrap().data;
+        assert_eq!(
+            (&status[0]["name"], &status[0]["nodes"]),
+            (&json!("lab"), &json!(5))
+        );
+        let version = status[0]["version"].as_u64().unwrap();
+        // One commit for the cluster, four joins, four votes.
+        assert_eq!(version, 9, "{status}");
+
+        // A node that is gone for good is removed: of four, three vote.
+        let mut lost = cluster.nodes.pop().unwrap();
+        lost.end();
+        lost.end_etcd();
+        let [n1, ..] = &cluster.nodes[..] else {
+            unreachable!()
+        };
+        let refused = n1
+            .call("cluster_node_remove", json!({"node": "n1"}))
+            .await
+            .unwrap_err();
+        assert_eq!(refused.message, "Cannot delete myself from cluster!");
+        let refused = n1
+            .call("cluster_node_remove", json!({"node": "n9"}))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            refused.message,
+            "Node/IP: n9 is not a known host of the cluster."
+        );
+        n1.call("cluster_node_remove", json!({"node": "n5"}))
+            .await
+            .unwrap();
+        cluster.votes(3).await;
+        assert_eq!(seen(n1).await.1, [""; 0]);
+
+        // It boots again with its old disk: it writes nothing and starts nothing.
+        let before = description(n1).await;
+        lost.start_again();
+        until("the removed node has tried", async || {
+            lost.log().contains("waiting for etcd")
+        })
+        .await;
+        assert_eq!(description(n1).await, before);
+        assert_eq!(seen(n1).await.0, ["n1", "n2", "n3", "n4"]);
+    });
+}
+
+/// Runs a command of the program in a node's network; returns all that it prints.
+fn command(cluster: &TestCluster, number: usize, words: &[&str], input: &str) -> String {
+    let node = &cluster.nodes[number - 1];
+    let mut child = command_in(cluster.namespace(number), PROGRAM.as_ref())
+        .args(words)
+        .env("OSTLER_ROOT", &node.root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+/// Runs a command that asks for nothing.
+fn run(cluster: &TestCluster, number: usize, words: &str) -> String {
+    let words: Vec<&str> = words.split(' ').collect();
+    command(cluster, number, &words, "")
+}
+
+/// covers: S3.10
+#[test]
+fn a_node_is_added_by_a_token_that_counts_once() {
+    with_cluster_bridge(async {
+        let Some(cluster) = TestCluster::start(3).await else {
+            return;
+        };
+        let made = run(&cluster, 1, "pvecm create lab --link0 10.77.0.1");
+        assert!(made.contains("the state is in etcd"), "{made}");
+        let invited = run(&cluster, 1, "cluster invite -o json");
+        let invited: Value = serde_json::from_str(&invited).unwrap();
+        let token = invited["token"].as_str().unwrap();
+
+        // As `pvecm add` asks: a password or token, then whether the fingerprint is right.
+        let add = |number, input: &str| {
+            let link = format!("10.77.0.{number}");
+            let words = ["pvecm", "add", "10.77.0.1", "--link0", &link];
+            command(&cluster, number, &words, input)
+        };
+        let refused = add(2, &format!("{token}\nno\n"));
+        assert!(
+            refused.contains("Host key verification failed."),
+            "{refused}"
+        );
+        let added = add(2, &format!("{token}\nyes\n"));
+        assert!(
+            added.contains("successfully added node 'n2' to cluster."),
+            "{added}"
+        );
+        let refused = add(3, &format!("{token}\nyes\n"));
+        assert!(
+            refused.contains("this invitation is not valid"),
+            "{refused}"
+        );
+        let joining = cluster.nodes[2].root.join("var/lib/ostler/joining");
+        assert!(!joining.exists());
+        let wrong = "00:".repeat(31) + "00";
+        let words = [
+            "pvecm",
+            "add",
+            "10.77.0.1",
+            "--fingerprint",
+            &wrong,
+            "--link0",
+            "10.77.0.3",
+        ];
+        let refused = command(&cluster, 3, &words, "x\n");
+        assert!(refused.contains("not verified, abort!"), "{refused}");
+    });
+}
+
+/// covers: S2.79 S3.10 S3.75
+#[test]
+fn a_node_leaves_and_joins_again() {
+    with_cluster_bridge(async {
+        let Some(cluster) = TestCluster::start(3).await else {
+            return;
+        };
+        cluster.form_of(2).await;
+        let invited = run(&cluster, 1, "cluster invite");
+        let join = invited.lines().last().unwrap();
+        let join = format!("{} --link 10.77.0.3", join.trim_start_matches("ostler "));
+        let joined = run(&cluster, 3, &join);
+        assert!(
+            joined.contains("successfully added node 'n3' to cluster."),
+            "{joined}"
+        );
+        cluster.votes(3).await;
+        let nodes = run(&cluster, 3, "pvecm nodes");
+        assert!(nodes.contains("         1          1 n1\n"), "{nodes}");
+        assert!(
+            nodes.contains("         3          1 n3 (local)\n"),
+            "{nodes}"
+        );
+        let status = run(&cluster, 1, "pvecm status");
+        for line in [
+            "Expected votes:   3",
+            "Total votes:      3",
+            "Quorum:           2  ",
+        ] {
+            assert!(status.lines().any(|printed| printed == line), "{status}");
+        }
+        let members = run(&cluster, 2, "cluster status");
+        assert!(
+            members.contains("n2") && members.contains("this node"),
+            "{members}"
+        );
+
+        // It is a node on its own, and joins without being installed anew.
+        let left = run(&cluster, 3, "cluster leave --yes");
+        assert!(
+            left.contains("is no member of the cluster any more"),
+            "{left}"
+        );
+        until("n3 is alone", async || {
+            run(&cluster, 3, "pvecm status").contains("is this node part of a cluster?")
+        })
+        .await;
+        assert_eq!(cluster.join(3).await, "OK");
+        cluster.votes(3).await;
+        let gone = run(&cluster, 1, "pvecm delnode n3");
+        assert_eq!(gone, "Killing node 3\n");
+    });
+}

@@ -1,0 +1,200 @@
+//! Several nodes, each in a network namespace of its own, connected by a bridge.
+//!
+//! ```text
+//!   test 10.77.0.254 ── bridge ─┬─ 10.77.0.1  n1   api, agent, etcd
+//!                               ├─ 10.77.0.2  n2
+//!                               └─ 10.77.0.3  n3
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use testkit::left_out::missing;
+
+use super::namespace::inside;
+use super::{TestNode, TestNodeOptions, left_out, until};
+
+/// Runs `work` in a network namespace with the bridge that connects the nodes.
+pub fn with_cluster_bridge<F: Future<Output = ()>>(work: F) {
+    let links = "ip link add cluster0 type bridge && ip link set cluster0 up && \
+                 ip addr add 10.77.0.254/24 dev cluster0";
+    inside(links, work);
+}
+
+/// etcd where its user may run it, which the build's cache need not be; none if there is no etcd.
+pub fn etcd_program(folder: &Path) -> Option<PathBuf> {
+    let cache = std::env::var("OSTLER_CACHE").unwrap_or_else(|_| "/var/cache/ostler".to_owned());
+    let program = folder.join("etcd");
+    std::fs::copy(Path::new(&cache).join("etcd"), &program).ok()?;
+    for (path, mode) in [(folder, 0o755), (&program, 0o755)] {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    Some(program)
+}
+
+/// A network namespace, which lives as long as its process.
+struct Namespace(Child);
+
+impl Namespace {
+    /// Makes namespace `number`, with its address and a bridge for guests.
+    fn new(number: usize) -> Self {
+        let holder = Command::new("unshare")
+            .args(["--net", "sh", "-c", "echo; exec sleep infinity"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut namespace = Self(holder);
+        let mut ready = [0; 1];
+        let out = namespace.0.stdout.as_mut().unwrap();
+        std::io::Read::read_exact(out, &mut ready).unwrap();
+        let pid = namespace.pid();
+        run(&format!(
+            "ip link add v{number} type veth peer name eth0 netns {pid}"
+        ));
+        run(&format!("ip link set v{number} master cluster0 up"));
+        for command in [
+            "ip link set lo up".to_owned(),
+            format!("ip addr add 10.77.0.{number}/24 dev eth0"),
+            "ip link set eth0 up".to_owned(),
+            "ip link add vmbr0 type bridge".to_owned(),
+            "ip link set vmbr0 up".to_owned(),
+        ] {
+            run(&format!("nsenter --target {pid} --net {command}"));
+        }
+        namespace
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(command: &str) {
+    let status = Command::new("sh").args(["-c", command]).status().unwrap();
+    assert!(status.success(), "{command}");
+}
+
+/// Nodes `n1`, `n2`, … that may become a cluster.
+pub struct TestCluster {
+    pub nodes: Vec<TestNode>,
+    namespaces: Vec<Namespace>,
+    _etcd: tempfile::TempDir,
+}
+
+impl TestCluster {
+    /// Starts so many nodes on their own; none if that is not possible here.
+    pub async fn start(nodes: usize) -> Option<Self> {
+        let test = "a cluster of nodes";
+        if left_out(test) {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let Some(etcd) = etcd_program(folder.path()) else {
+            missing(test, "there is no etcd in the cache of ./x");
+            return None;
+        };
+        let namespaces: Vec<Namespace> = (1..=nodes).map(Namespace::new).collect();
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            namespaces,
+            _etcd: folder,
+        };
+        for number in 1..=nodes {
+            let node = cluster.launch(&etcd, number).await;
+            cluster.nodes.push(node);
+        }
+        Some(cluster)
+    }
+
+    async fn launch(&self, etcd: &Path, number: usize) -> TestNode {
+        let settings = format!(
+            "etcd = {:?}\netcd-user = \"daemon\"\nagent-address = \"10.77.0.{number}:8009\"",
+            etcd.display().to_string()
+        );
+        let name = format!("n{number}");
+        let options = TestNodeOptions {
+            name: &name,
+            settings: &settings,
+            listen: Some("[::]:8006"),
+            namespace: Some(self.namespaces[number - 1].pid()),
+        };
+        TestNode::launch(options, async |_| {}).await
+    }
+
+    /// Makes a cluster `lab` of all nodes, and waits until it has all of its votes.
+    pub async fn form(&self) {
+        self.form_of(self.nodes.len()).await;
+        self.votes(node::membership::wanted_votes(self.nodes.len()) as u64)
+            .await;
+    }
+
+    /// Makes a cluster `lab` of the first nodes.
+    pub async fn form_of(&self, count: usize) {
+        let created = json!({"clustername": "lab", "link0": "10.77.0.1"});
+        assert_eq!(self.nodes[0].task("cluster_create", created).await, "OK");
+        for number in 2..=count {
+            assert_eq!(self.join(number).await, "OK");
+        }
+    }
+
+    /// Joins node `number` to the cluster of the first one.
+    pub async fn join(&self, number: usize) -> String {
+        let invited = self.nodes[0]
+            .call("cluster_invite", json!({}))
+            .await
+            .unwrap();
+        let join = json!({
+            "hostname": invited.data["hostname"],
+            "fingerprint": invited.data["fingerprint"],
+            "password": invited.data["token"],
+            "link0": format!("10.77.0.{number}"),
+        });
+        self.nodes[number - 1].task("cluster_join", join).await
+    }
+
+    /// Waits until all nodes of a cluster see so many votes.
+    pub async fn votes(&self, wanted: u64) {
+        for node in &self.nodes {
+            until(&format!("{} sees {wanted} votes", node.name), async || {
+                let nodes = node.call("cluster_config_nodes", json!({})).await;
+                nodes.is_ok_and(|nodes| votes(&nodes.data) == wanted)
+            })
+            .await;
+        }
+    }
+
+    /// A process in the network namespace of a node.
+    pub fn namespace(&self, number: usize) -> u32 {
+        self.namespaces[number - 1].pid()
+    }
+
+    /// Cuts a node off from the others.
+    pub fn cut(&self, number: usize) {
+        run(&format!("ip link set v{number} nomaster"));
+    }
+
+    pub fn heal(&self, number: usize) {
+        run(&format!("ip link set v{number} master cluster0"));
+    }
+}
+
+fn votes(nodes: &Value) -> u64 {
+    let votes = nodes.as_array().unwrap().iter();
+    let votes = votes.map(|node| {
+        node["quorum_votes"]
+            .as_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    });
+    votes.sum()
+}
