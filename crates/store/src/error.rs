@@ -23,8 +23,8 @@ pub enum StoreError {
     /// No space, or a quota of the backend is reached. Nothing happened.
     #[error("the store is full: {0}")]
     Full(String),
-    /// A majority of the members cannot be reached. Nothing happened.
-    #[error("no quorum")]
+    /// A majority of the members cannot be reached. Nothing happened. Clients match the text.
+    #[error("cluster not ready - no quorum?")]
     NoQuorum,
     /// The store cannot be reached or opened. Nothing happened.
     #[error("the store is not available: {0}")]

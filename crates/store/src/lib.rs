@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   agent ──► dyn Store ──► sqlite   one machine: a file, no server
-//!                      ├──► etcd     a cluster: a few voters, all other nodes are clients
+//!                      ├──► cluster  etcd, and its replica in a file of the node: for reads
+//!                      │             while a majority is missing
 //!                      └──► memory   tests and simulation
-//!   agent: replica ◄── a store      a copy in a file, for reads without a majority
 //!   api   ◄── remote: a feed of what is not secret, from which it keeps a replica
 //! ```
 //!
@@ -17,6 +17,7 @@
 //! (`conformance`) holds every backend to these.
 
 mod check;
+mod cluster;
 pub mod conformance;
 pub mod conversion;
 mod error;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use cluster::{ClusterOptions, ClusterStore, Connect, Origin};
 pub use error::StoreError;
 pub use etcd::{Endpoints, EtcdMember, EtcdOptions, EtcdStore, EtcdVoters};
 pub use key::{Key, KeyError, Prefix};
@@ -74,8 +76,18 @@ pub mod limits {
 pub enum Read {
     /// Sees every commit that was acknowledged, by anyone, before the read began.
     Linear,
-    /// May be behind; never waits for other nodes.
+    /// May be behind; is answered without a majority too.
     Local,
+}
+
+/// A majority of a store is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// What was last heard of the store, one line.
+    pub reason: String,
+    /// How old the answers of local reads are: what was committed since is missing in them. None if
+    /// this node has no copy, so that these reads fail too.
+    pub age: Option<Duration>,
 }
 
 /// A value with the revisions of its key.
@@ -249,6 +261,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends a lease now and deletes its keys. Ending one that has ended is no error.
     async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError>;
+
+    /// Whether a majority is known to be missing; then only local reads are answered. Asks no other
+    /// node.
+    fn outage(&self) -> Option<Outage> {
+        None
+    }
+
+    /// Waits until there is an outage, or none. Returns at once if it is so. May be dropped.
+    async fn until_outage(&self, is_out: bool) {
+        if is_out {
+            std::future::pending().await
+        }
+    }
 }
 
 /// All entries below a prefix, page by page at one revision.

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
-    Changes, Commit, Entry, Key, LeaseId, Page, PageToken, Prefix, Read, Revision, SharedStore,
-    Store, StoreError, Watch,
+    Changes, Commit, Entry, Key, LeaseId, Outage, Page, PageToken, Prefix, Read, Revision,
+    SharedStore, Store, StoreError, Watch,
 };
 
 /// Passes every call to the present store. After `replace`, watches of the old one end with
@@ -105,6 +105,21 @@ impl Store for SwitchStore {
     async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError> {
         let called = self.present();
         called.answer(called.store.revoke(lease).await)
+    }
+
+    fn outage(&self) -> Option<Outage> {
+        self.present.borrow().outage()
+    }
+
+    async fn until_outage(&self, is_out: bool) {
+        loop {
+            let mut called = self.present();
+            tokio::select! {
+                () = called.store.until_outage(is_out) => return,
+                // The sender is in `self`.
+                _ = called.changes.changed() => {}
+            }
+        }
     }
 }
 

@@ -125,6 +125,12 @@ impl Members {
         Connection::open(&self.options, endpoint, Arc::clone(&self.clock)).await
     }
 
+    /// Uses another member from now on, or a new connection if there is only one.
+    pub(crate) fn avoid_current(&self) {
+        let changes = self.current().changes;
+        self.leave(changes);
+    }
+
     /// Changes the member, unless another call has done so.
     fn leave(&self, changes: u64) {
         let mut current = self.current();

@@ -48,8 +48,8 @@ use self::session::Session;
 use self::space::{Label, Names, Space};
 pub use self::voters::{EtcdMember, EtcdVoters};
 use crate::{
-    Commit, Entry, Key, LeaseId, Page, PageToken, Prefix, Read, Revision, Store, StoreError, Watch,
-    check,
+    Commit, Entry, Key, LeaseId, Origin, Page, PageToken, Prefix, Read, Revision, Store,
+    StoreError, Watch, check,
 };
 
 /// Arguments that every server of etcd has to be started with: it keeps as many revisions as a
@@ -160,12 +160,6 @@ impl EtcdStore {
         }
     }
 
-    /// The id of the cluster and the store's generation. Two stores with the same revisions and
-    /// different ids are different stores.
-    pub fn id(&self) -> String {
-        self.core.space.id()
-    }
-
     /// Begins a new generation with the present content, after a quorum was forced or a copy was
     /// restored: every open handle, also this one, answers `Moved` from now on.
     ///
@@ -204,6 +198,16 @@ impl EtcdStore {
             Ok(_) | Err(Fault::Compacted) => Ok(()),
             Err(fault) => Err(fault.of_read()),
         }
+    }
+}
+
+impl Origin for EtcdStore {
+    fn id(&self) -> String {
+        self.core.space.id()
+    }
+
+    fn avoid_member(&self) {
+        self.core.members.avoid_current();
     }
 }
 

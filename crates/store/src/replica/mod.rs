@@ -29,7 +29,7 @@ use tokio::sync::watch;
 
 use self::tables::State;
 use crate::sqlite::DataFile;
-use crate::{Entry, Key, Prefix, Revision, StoreError};
+use crate::{Entry, Key, Page, PageToken, Prefix, Revision, StoreError};
 
 /// What a replica shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,9 +101,39 @@ impl Replica {
         options: ReplicaOptions,
     ) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let failed = |text: String| StoreError::Unavailable(format!("{}: {text}", path.display()));
         let file = DataFile::open(path)?;
-        let writer = tables::connect(file.path()).map_err(failed)?;
+        let writer = tables::connect(file.path());
+        let writer = writer.map_err(|text| unusable(path, &text))?;
+        Self::of(file, writer, clock, options)
+    }
+
+    /// Like `open`, but a file that is not a replica of this version is replaced by an empty one.
+    pub fn open_or_replace(
+        path: impl AsRef<Path>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let file = DataFile::open(path)?;
+        let writer = match tables::connect(file.path()) {
+            Ok(writer) => writer,
+            Err(reason) => {
+                tracing::warn!(path = %path.display(), reason, "the replica begins anew");
+                let file = file.replace()?;
+                let writer = tables::connect(file.path());
+                let writer = writer.map_err(|text| unusable(path, &text))?;
+                return Self::of(file, writer, clock, ReplicaOptions::default());
+            }
+        };
+        Self::of(file, writer, clock, ReplicaOptions::default())
+    }
+
+    fn of(
+        file: DataFile,
+        writer: Connection,
+        clock: Arc<dyn Clock>,
+        options: ReplicaOptions,
+    ) -> Result<Self, StoreError> {
+        let failed = |text: String| unusable(file.path(), &text);
         file.make_private()?;
         let reader = tables::connect(file.path()).map_err(failed)?;
         let state = tables::state(&reader).map_err(|error| failed(error.to_string()))?;
@@ -160,6 +190,23 @@ impl Replica {
         self.read(move |sql| tables::list(sql, &prefix)).await
     }
 
+    /// Reads one page of all keys below `prefix`. `Compacted` where `from` is of another revision
+    /// than the replica shows now; other errors as `get`.
+    pub async fn page(
+        &self,
+        prefix: &Prefix,
+        from: Option<PageToken>,
+    ) -> Result<(Page, Standing), StoreError> {
+        let (prefix, begun) = (prefix.clone(), from.as_ref().map(|token| token.revision));
+        let read = move |sql: &Connection| tables::page(sql, &prefix, from.as_ref());
+        let ((page, more), standing) = self.read(read).await?;
+        if begun.is_some_and(|begun| begun != standing.revision) {
+            let oldest = standing.revision;
+            return Err(StoreError::Compacted { oldest });
+        }
+        Ok((page.finish(standing.revision, more), standing))
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -214,4 +261,8 @@ impl Replica {
     fn now(&self) -> UnixTime {
         self.clock.wall()
     }
+}
+
+fn unusable(path: &Path, text: &str) -> StoreError {
+    StoreError::Unavailable(format!("{}: {text}", path.display()))
 }

@@ -8,8 +8,9 @@ use std::path::Path;
 use model::UnixTime;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
+use crate::history::PageBuilder;
 use crate::sqlite::{entry, key};
-use crate::{Change, Changes, Entry, Key, Prefix, Revision};
+use crate::{Change, Changes, Entry, Key, PageToken, Prefix, Revision};
 
 /// "OSTR": marks the file as ours.
 const APPLICATION_ID: i32 = 0x4f53_5452;
@@ -131,6 +132,29 @@ pub(crate) fn list(connection: &Connection, prefix: &Prefix) -> rusqlite::Result
         entries.push(entry(row)?);
     }
     Ok(entries)
+}
+
+/// The next page of a list, and whether more follows.
+pub(crate) fn page(
+    connection: &Connection,
+    prefix: &Prefix,
+    from: Option<&PageToken>,
+) -> rusqlite::Result<(PageBuilder, bool)> {
+    let after = from.map_or("", |token| token.after.as_str());
+    let sql = format!("SELECT {COLUMNS} FROM entry WHERE key > ?1 ORDER BY key");
+    let mut select = connection.prepare_cached(&sql)?;
+    let mut rows = select.query([after.max(prefix.as_str())])?;
+    let mut page = PageBuilder::default();
+    while let Some(row) = rows.next()? {
+        if !prefix.contains(&key(row)?) {
+            break;
+        }
+        if page.is_full() {
+            return Ok((page, true));
+        }
+        page.push(entry(row)?);
+    }
+    Ok((page, false))
 }
 
 /// Applies one commit of the store.

@@ -40,6 +40,26 @@ impl DataFile {
         &self.path
     }
 
+    /// Deletes the file, with what SQLite keeps beside it, and makes an empty one, under the same
+    /// lock.
+    pub(crate) fn replace(self) -> Result<Self, StoreError> {
+        let replace = || -> io::Result<_> {
+            for end in ["", "-wal", "-shm", "-journal"] {
+                let mut name = self.path.as_os_str().to_owned();
+                name.push(end);
+                match fs::remove_file(&name) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            create_if_missing(&self.path)?;
+            identity(&self.path)
+        };
+        let identity = replace()
+            .map_err(|e| StoreError::Unavailable(format!("{}: {e}", self.path.display())))?;
+        Ok(Self { identity, ..self })
+    }
+
     /// Makes a file that belongs to us accessible to its owner only.
     pub(crate) fn make_private(&self) -> Result<(), StoreError> {
         let made = fs::set_permissions(&self.path, Permissions::from_mode(PRIVATE));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use store::conformance::within;
 use store::{
-    Change, Commit, EtcdOptions, EtcdStore, Key, Precondition, Prefix, Read, Replica, Revision,
-    Store, StoreError, limits,
+    Change, Commit, EtcdOptions, EtcdStore, Key, Origin, Precondition, Prefix, Read, Replica,
+    Revision, Store, StoreError, limits,
 };
 use testkit::left_out::missing;
 
