@@ -20,7 +20,7 @@ pub enum AuthError {
     LoginFailed,
     #[error("too many conflicts with other changes, try again")]
     Contended,
-    #[error("the store does not answer")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// A bug; the text describes it and contains no secret.
     #[error("{0}")]
@@ -105,7 +105,7 @@ pub enum AccessError {
     Newer(String),
     #[error("too many conflicts with other changes, try again")]
     Contended,
-    #[error("the store does not answer")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{0}")]
     Broken(String),

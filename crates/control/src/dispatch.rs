@@ -13,12 +13,13 @@ use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
 use proto::{Credential, Form, Identity, Needs, Permission, Row, Target, Verb, table};
 use serde::Serialize;
 use serde_json::Value;
-use store::Prefix;
+use store::{Prefix, Read};
 
 use crate::Context;
 use crate::forward::{self, Forwarded};
 use crate::lanes::{Lanes, is_abandonable};
 use crate::ops::{self, Handler, Op, StreamHandler};
+use crate::quorum;
 
 /// A request that passed all checks.
 enum Admitted {
@@ -58,10 +59,22 @@ impl Dispatcher {
         let mut params = row.check_params(&request.params)?;
         row.name_node(&mut params, node.name.as_str());
         forward::name_owner_of_task(node, row, &mut params);
+        let outage = self
+            .context
+            .store
+            .outage()
+            .filter(|_| row.needs == Needs::Quorum);
         if let Some(identity) = &identity {
-            let access = self.rights(row).await?;
+            let read = match row.needs {
+                Needs::Quorum if outage.is_none() => Read::Linear,
+                _ => Read::Local,
+            };
+            let access = self.rights(row, read).await?;
             let now = self.context.clock.wall();
             access.check(&row.permission, identity, &params, now)?;
+        }
+        if let Some(outage) = &outage {
+            return Err(quorum::missing(node, outage));
         }
         let owner = forward::owner(node, peer, row, &params)?;
         let (caller, address) = (identity.as_ref(), request.address.as_deref());
@@ -91,10 +104,10 @@ impl Dispatcher {
         Ok(Admitted::Here(row, op))
     }
 
-    /// The newest rights; for operations that must work without quorum, the local snapshot.
-    async fn rights(&self, row: &Row) -> Result<Arc<Access>, Error> {
+    /// The newest rights; for operations that must work without the store, those known last.
+    async fn rights(&self, row: &Row, read: Read) -> Result<Arc<Access>, Error> {
         let authority = &self.context.authority;
-        match authority.refresh().await {
+        match authority.refresh(read).await {
             Err(error) if row.needs == Needs::Local => {
                 tracing::warn!(%error, op = row.name, "using the last known rights");
                 Ok(authority.access())
@@ -167,7 +180,7 @@ impl Service for Dispatcher {
             Admitted::Here(row, op) => (row, op),
             Admitted::Elsewhere(forwarded) => return forwarded.answer().await,
         };
-        match row.form {
+        let answer = match row.form {
             // A stream also has a part without a descriptor, which runs after the descriptor has
             // been used.
             Form::Call | Form::Submit | Form::Stream => self.handler(row)?(op).await,
@@ -175,7 +188,11 @@ impl Service for Dispatcher {
                 "{} is answered by the api, not by the agent",
                 row.label()
             ))),
-        }
+        };
+        Ok(Answer {
+            age_s: self.age_s(),
+            ..answer?
+        })
     }
 
     async fn stream(&self, peer: Peer, request: Request) -> Result<Streamed, Error> {
@@ -229,13 +246,25 @@ impl Dispatcher {
         let mut feed = store::remote::feed(self.context.store.clone(), vec![secret]);
         let node = &self.context.node;
         let mut reports = node.cluster.reports(&node.status);
+        let mut is_out = false;
         loop {
             let message = tokio::select! {
+                biased;
+                () = self.context.store.until_outage(!is_out) => {
+                    is_out = !is_out;
+                    WatchMessage::Outage(self.age_s())
+                }
                 message = feed.next() => WatchMessage::Store(message?),
                 update = reports.next() => WatchMessage::Status(update),
             };
             responder.send(encoded(message)?).await?;
         }
+    }
+
+    /// How old the state is while there is no quorum.
+    fn age_s(&self) -> Option<u64> {
+        let outage = self.context.store.outage()?;
+        Some(outage.age.unwrap_or_default().as_secs())
     }
 
     /// What another member wants to know. It gets nothing of the store, which it reads itself.

@@ -15,6 +15,7 @@ mod dispatch;
 mod forward;
 mod lanes;
 pub mod ops;
+mod quorum;
 
 pub use context::Context;
 pub use dispatch::Dispatcher;

@@ -2,6 +2,7 @@
 
 use hyper::Response;
 use hyper::body::Incoming;
+use hyper::header::HeaderName;
 use hyper::http::request::Parts;
 use model::schema::Values;
 use model::{Error, ErrorKind, FieldErrors};
@@ -19,6 +20,9 @@ use crate::server::Client;
 use crate::service::Api;
 use crate::upload::{Upload, is_upload};
 
+/// Without quorum: how old the state is that the answer was made from, in seconds.
+const STATE_AGE: HeaderName = HeaderName::from_static("ostler-state-age");
+
 /// Answers a request below `/api2`.
 pub(crate) async fn dispatch(
     api: &Api,
@@ -30,7 +34,12 @@ pub(crate) async fn dispatch(
         Ok(target) => target,
         Err(refusal) => return refusal.into_response(),
     };
-    match run(api, &target, parts, body, client).await {
+    let outcome = run(api, &target, parts, body, client).await;
+    let age_s = match &outcome {
+        Ok(Reply::Content(Content::Answer(answer))) => answer.age_s,
+        _ => None,
+    };
+    let mut response = match outcome {
         Ok(Reply::Content(Content::Answer(answer))) => success(target.format, answer),
         Ok(Reply::Content(Content::Json(data))) => success_text(target.format, &data),
         Ok(Reply::Content(Content::List(list))) => {
@@ -39,7 +48,11 @@ pub(crate) async fn dispatch(
         Ok(Reply::Switched(response)) => response,
         Err(Outcome::Refused(refusal)) => refusal.into_response(),
         Err(Outcome::Failed(error)) => answer_error(&target, &error),
+    };
+    if let Some(age_s) = age_s.or_else(|| api.index.age_s()) {
+        response.headers_mut().insert(STATE_AGE, age_s.into());
     }
+    response
 }
 
 /// What a request comes to.

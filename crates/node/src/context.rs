@@ -148,7 +148,7 @@ impl NodeContext {
 
     /// The driver of a storage that this node may use.
     pub async fn storage(&self, id: &StorageId) -> Result<Arc<dyn Storage>, Error> {
-        let entry = self.records.storage(id).await?;
+        let entry = self.records.local().storage(id).await?;
         if !entry.config.is_enabled_on(&self.name) {
             let text = format!("storage '{id}' is not available on node '{}'", self.name);
             return Err(Error::unavailable(text));
@@ -158,7 +158,7 @@ impl NodeContext {
 
     /// The drivers of all storages that this node may use.
     pub async fn storages(&self) -> Result<Vec<Arc<dyn Storage>>, Error> {
-        let mut entries = self.records.storages().await?;
+        let mut entries = self.records.local().storages().await?;
         self.drivers.retain(&entries);
         entries.retain(|entry| entry.config.is_enabled_on(&self.name));
         Ok(entries.iter().map(|entry| self.drivers.of(entry)).collect())

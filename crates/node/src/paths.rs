@@ -46,6 +46,11 @@ impl Paths {
         self.state().join("etcd.log")
     }
 
+    /// This node's copy of the state of a cluster.
+    pub fn replica(&self) -> PathBuf {
+        self.state().join("replica")
+    }
+
     pub fn tasks(&self) -> PathBuf {
         self.state().join("tasks")
     }

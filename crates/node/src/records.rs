@@ -78,8 +78,8 @@ impl Records {
         }
     }
 
-    /// The same, read from this node's own copy of the store, which works without quorum and may be
-    /// behind. Changes are made on what was read with quorum, as ever.
+    /// The same for what must also work without quorum: the newest records while there is one, those
+    /// of this node's own copy without. Changes are made on what was read with quorum, as ever.
     #[must_use]
     pub fn local(&self) -> Self {
         Self {

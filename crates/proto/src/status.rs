@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub enum WatchMessage<S> {
     Store(S),
     Status(StatusUpdate),
+    /// The agent's store has lost its majority, and its copy is of so many seconds ago; none: it has
+    /// one. Sent when that changes, and before the rest if there is no majority at the beginning.
+    Outage(Option<u64>),
 }
 
 /// One message of a watch between agents.

@@ -5,6 +5,7 @@
 //!     ├── FakeHost      files, processes, scopes, links in memory; programs by handlers
 //!     ├── FaultyHost    any host, the real one too, failing at a chosen call
 //!     └── FaultyStore   any store, failing at a chosen call
+//!   MinorityStore       any store, losing its majority
 //!   sweep_faults ── runs a task once for every call it makes and every way that call can break
 //! ```
 //!
@@ -21,6 +22,7 @@ mod guest_agent;
 mod host;
 pub mod left_out;
 mod lvm;
+mod minority;
 mod qemu;
 mod qemu_img;
 mod store;
@@ -33,6 +35,7 @@ pub use genisoimage::genisoimage;
 pub use guest_agent::FakeAgent;
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
 pub use lvm::lvm;
+pub use minority::MinorityStore;
 pub use qemu::{qemu_facts, spawn_qemu};
 pub use qemu_img::{image_content, qemu_img};
 pub use store::FaultyStore;

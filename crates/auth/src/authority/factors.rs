@@ -13,14 +13,15 @@ use crate::tfa::Factors;
 impl Authority {
     /// A user's second factors; an empty set if there are none.
     pub async fn factors(&self, user: &UserId) -> Result<Factors, AuthError> {
-        let stored = self.read::<Factors>(&keys::tfa_secret(user)).await?;
+        let key = keys::tfa_secret(user);
+        let stored = self.read::<Factors>(&key, Read::Local).await?;
         Ok(stored.map(|(record, _)| record.data).unwrap_or_default())
     }
 
     /// The second factors of all users that have any.
     pub async fn all_factors(&self) -> Result<Vec<(UserId, Factors)>, AuthError> {
         let prefix = keys::tfa_secrets();
-        let (entries, _) = list_all(&*self.store, &prefix, Read::Linear).await?;
+        let (entries, _) = list_all(&*self.store, &prefix, Read::Local).await?;
         let read = |entry: store::Entry| {
             let user = entry
                 .key
@@ -43,7 +44,7 @@ impl Authority {
     ) -> Result<Option<(T, Revision)>, AuthError> {
         let key = keys::tfa_secret(user);
         for _ in 0..ATTEMPTS {
-            let stored = self.read::<Factors>(&key).await?;
+            let stored = self.read::<Factors>(&key, Read::Linear).await?;
             let unchanged = match &stored {
                 Some((_, revision)) => Precondition::ModifiedAt(key.clone(), *revision),
                 None => Precondition::Absent(key.clone()),
@@ -78,22 +79,31 @@ impl Authority {
     }
 
     /// Whether an answer to a challenge is right. It is accepted only once its use is stored: of
-    /// two logins with one code, one commit conflicts and checks again.
+    /// two logins with one code, one commit conflicts and checks again. Without a majority the use
+    /// is remembered here, see `unstored`.
     pub(super) async fn answer_factor(
         &self,
         user: &UserId,
         answer: &str,
     ) -> Result<bool, AuthError> {
         let now = self.clock.wall();
+        let used_here = self.unstored.of(user);
         let answered = self
             .change_factors(user, |factors| {
+                factors.absorb(used_here.as_ref());
                 factors.are_needed().then(|| factors.answer(answer, now))
             })
             .await;
         match answered {
-            Ok(answered) => Ok(answered.is_some_and(|(right, _)| right)),
+            Ok(answered) => {
+                self.unstored.remove(user);
+                Ok(answered.is_some_and(|(right, _)| right))
+            }
             // Contention like this is not a person typing codes.
             Err(AuthError::Contended) => Ok(false),
+            Err(AuthError::Store(StoreError::NoQuorum)) => {
+                self.answer_without_majority(user, answer).await
+            }
             Err(error) => Err(error),
         }
     }

@@ -14,7 +14,7 @@ async fn load(
     store: &dyn Store,
     key: &Key,
 ) -> Result<(Record<StoredKeys>, Precondition), AuthError> {
-    let (entry, _) = store.get(key, Read::Linear).await?;
+    let (entry, _) = store.get(key, Read::Local).await?;
     let Some(entry) = entry else {
         return Ok((
             Record::new(StoredKeys::default()),

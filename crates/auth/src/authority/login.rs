@@ -2,6 +2,7 @@
 
 use model::{Privilege, UserId};
 use proto::Identity;
+use store::Read;
 
 use super::{Authority, Caller};
 use crate::error::AuthError;
@@ -237,7 +238,7 @@ impl Authority {
             }
             Some(RealmKind::Pve) => {
                 let stored = self
-                    .read::<PasswordRecord>(&keys::password_secret(user))
+                    .read::<PasswordRecord>(&keys::password_secret(user), Read::Local)
                     .await?;
                 let hash = stored.map(|(record, _)| record.data.hash);
                 self.passwords.verify(password, hash).await

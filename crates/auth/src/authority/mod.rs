@@ -4,12 +4,13 @@ mod factors;
 mod keyring;
 mod login;
 mod seal;
+mod unstored;
 mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use model::Clock;
+use model::{Clock, UnixTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{Change, Changes, Commit, Entry, Read, Revision, SharedStore, StoreError, Write};
@@ -23,6 +24,8 @@ use crate::limit::FailureLimit;
 use crate::pam::PamRunner;
 use crate::password::Passwords;
 use crate::ticket::Signer;
+
+use unstored::Unstored;
 
 pub use login::{Login, LoginRequest, PasswordHash, Session, TicketCheck};
 pub use verify::{Caller, TokenSecret, new_token_secret};
@@ -48,18 +51,22 @@ pub struct Authority {
     pam_slots: tokio::sync::Semaphore,
     /// Serializes changes of this process, so that they do not fail each other's preconditions.
     changes: tokio::sync::Mutex<()>,
+    started: UnixTime,
+    /// Second factors that were used without a majority.
+    unstored: Unstored,
 }
 
 impl Authority {
-    /// Reads the records, and creates the signing keys if there are none. Call `follow` afterwards
-    /// to see the changes of other nodes.
+    /// Reads the records, and creates the signing keys if there are none. Works without a majority
+    /// if there are. Call `follow` afterwards to see the changes of other nodes.
     pub async fn new(
         store: SharedStore,
         clock: Arc<dyn Clock>,
         pam: Arc<dyn PamRunner>,
     ) -> Result<Self, AuthError> {
         let signer = keyring::open(&*store, clock.wall()).await?;
-        let access = Access::load(&*store, Read::Linear).await?;
+        let access = Access::load(&*store, Read::Local).await?;
+        let started = clock.wall();
         Ok(Self {
             store,
             clock,
@@ -71,6 +78,8 @@ impl Authority {
             pam,
             pam_slots: tokio::sync::Semaphore::new(4),
             changes: tokio::sync::Mutex::default(),
+            started,
+            unstored: Unstored::default(),
         })
     }
 
@@ -86,7 +95,7 @@ impl Authority {
     }
 
     /// The time by which everything here is checked.
-    pub fn now(&self) -> model::UnixTime {
+    pub fn now(&self) -> UnixTime {
         self.clock.wall()
     }
 
@@ -94,15 +103,18 @@ impl Authority {
         Arc::clone(&self.signer.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A snapshot with every change that was acknowledged before the call, on any node.
-    pub async fn refresh(&self) -> Result<Arc<Access>, StoreError> {
-        let (order, _) = self.store.get(&keys::order(), Read::Linear).await?;
+    /// A snapshot with every change that was acknowledged before the call, on any node. With
+    /// `Read::Local` without a majority, with those that are known here.
+    pub async fn refresh(&self, read: Read) -> Result<Arc<Access>, StoreError> {
+        let (order, at) = self.store.get(&keys::order(), read).await?;
         let order = order.map(|entry| entry.modified);
         let here = self.access();
-        if here.order == order {
+        // A copy of the store may be behind what this process has seen.
+        let is_behind = read == Read::Local && at < here.revision();
+        if here.order == order || is_behind {
             return Ok(here);
         }
-        let loaded = Arc::new(Access::load(&*self.store, Read::Linear).await?);
+        let loaded = Arc::new(Access::load(&*self.store, read).await?);
         self.advance(Arc::clone(&loaded));
         Ok(loaded)
     }
@@ -121,9 +133,13 @@ impl Authority {
         self.changed.send_replace(());
     }
 
-    /// Keeps the snapshot and the keys up to date with changes of other nodes. Never returns; run
-    /// it as a task for the agent's lifetime.
+    /// Keeps the snapshot and the keys up to date with changes of other nodes, and stores what had
+    /// to wait for a majority. Never returns; run it as a task for the agent's lifetime.
     pub async fn follow(&self) {
+        tokio::join!(self.follow_changes(), self.store_used_factors());
+    }
+
+    async fn follow_changes(&self) {
         loop {
             let Err(error) = self.follow_once().await;
             match error {
@@ -137,7 +153,7 @@ impl Authority {
     }
 
     async fn follow_once(&self) -> Result<std::convert::Infallible, AuthError> {
-        let loaded = Access::load(&*self.store, Read::Linear).await?;
+        let loaded = Access::load(&*self.store, Read::Local).await?;
         let revision = loaded.revision();
         // Also after the store was replaced by one with smaller revisions.
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
@@ -166,7 +182,7 @@ impl Authority {
     ) -> Result<Revision, AccessError> {
         let _turn = self.changes.lock().await;
         for _ in 0..ATTEMPTS {
-            let access = self.refresh().await?;
+            let access = self.refresh(Read::Linear).await?;
             let edit = edit(&access)?;
             match self.commit(access, edit).await {
                 Err(StoreError::Conflict { .. }) => {}
@@ -194,8 +210,9 @@ impl Authority {
     async fn read<T: Serialize + DeserializeOwned>(
         &self,
         key: &store::Key,
+        read: Read,
     ) -> Result<Option<(model::Record<T>, Revision)>, AuthError> {
-        let (entry, _) = self.store.get(key, Read::Linear).await?;
+        let (entry, _) = self.store.get(key, read).await?;
         let Some(entry) = entry else { return Ok(None) };
         let record = model::Record::decode(&entry.value)
             .map_err(|_| AuthError::Broken(format!("the record '{key}' cannot be read")))?;

@@ -11,7 +11,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use store::{Commit, Precondition, StoreError};
+use store::{Commit, Precondition, Read, StoreError};
 
 use super::Authority;
 use crate::error::AuthError;
@@ -69,7 +69,7 @@ impl Authority {
     async fn sealing_key(&self) -> Result<LessSafeKey, AuthError> {
         let at = keys::sealing_key();
         loop {
-            if let Some((record, _)) = self.read::<StoredSeal>(&at).await? {
+            if let Some((record, _)) = self.read::<StoredSeal>(&at, Read::Local).await? {
                 let bytes = STANDARD.decode(&record.data.key);
                 let bytes = bytes.map_err(|_| broken("the sealing key cannot be read"))?;
                 let key = UnboundKey::new(&AES_256_GCM, &bytes);

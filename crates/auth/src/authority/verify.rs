@@ -4,6 +4,7 @@ use model::text::hex;
 use model::{Record, UserId};
 use proto::{Credential, Identity};
 use serde::{Deserialize, Serialize};
+use store::Read;
 
 use super::Authority;
 use crate::acl::{Holder, split_token, until};
@@ -107,7 +108,10 @@ impl Authority {
             .ok_or_else(bad)?;
         let token = identity.token.as_ref().ok_or_else(bad)?;
         let key = keys::token_secret(&identity.user, &token.name);
-        let (known, _) = self.read::<TokenSecret>(&key).await?.ok_or_else(bad)?;
+        let (known, _) = self
+            .read::<TokenSecret>(&key, Read::Local)
+            .await?
+            .ok_or_else(bad)?;
         let given = hex(&sha256(secret.as_bytes()));
         if same(given.as_bytes(), known.data.hash.as_bytes()) {
             Ok(identity)

@@ -237,6 +237,37 @@ impl Factors {
         false
     }
 
+    /// The same without recovery codes, and with codes of times after this one only.
+    pub(crate) fn answer_totp_after(
+        &mut self,
+        not_before: UnixTime,
+        answer: &str,
+        now: UnixTime,
+    ) -> bool {
+        if !answer.starts_with("totp:") {
+            return false;
+        }
+        for entry in &mut self.totp {
+            // Then, codes of a few later steps were accepted too.
+            let latest = entry.totp.step(not_before) + totp::TOLERANCE;
+            entry.used = entry.used.max(latest);
+        }
+        self.answer(answer, now)
+    }
+
+    /// Takes over what was used, and failed, in a copy of this.
+    pub(crate) fn absorb(&mut self, copy: Option<&Self>) {
+        let Some(copy) = copy else { return };
+        for entry in &mut self.totp {
+            let used = copy.totp.iter().find(|other| other.id == entry.id);
+            entry.used = entry.used.max(used.map_or(0, |other| other.used));
+        }
+        self.totp_failures = self.totp_failures.max(copy.totp_failures);
+        self.failures = self.failures.max(copy.failures);
+        self.totp_locked |= copy.totp_locked;
+        self.locked_until = self.locked_until.max(copy.locked_until);
+    }
+
     fn answer_recovery(&mut self, code: &str) -> bool {
         let right = match &mut self.recovery {
             Some(entry) if entry.enable => entry.take(code),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::secret::same;
 
 /// How many steps a code may be early or late.
-const TOLERANCE: i64 = 1;
+pub(super) const TOLERANCE: i64 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

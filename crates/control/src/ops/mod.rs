@@ -50,6 +50,13 @@ impl Op {
         self.caller.as_ref().ok_or_else(nobody)
     }
 
+    /// Refuses what only some parameters of a local operation ask for: a change.
+    fn require_quorum(&self) -> Result<(), Error> {
+        let node = &self.context.node;
+        let outage = self.context.store.outage();
+        outage.map_or(Ok(()), |outage| Err(crate::quorum::missing(node, &outage)))
+    }
+
     /// The origin of the request, for the limit on failed logins.
     pub fn origin(&self) -> auth::Caller<'_> {
         auth::Caller {

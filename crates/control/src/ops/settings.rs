@@ -28,7 +28,7 @@ pub(super) fn change_options(params: &Values, others: &[&str], settings: &mut Se
 impl Op {
     /// Whether the caller has a privilege on a path.
     pub(super) async fn has(&self, path: &str, privilege: Privilege) -> Result<bool, Error> {
-        let access = self.context.authority.refresh().await?;
+        let access = self.context.authority.refresh(store::Read::Local).await?;
         Ok(access
             .view(self.identity()?, self.context.clock.wall())
             .has(path, privilege))

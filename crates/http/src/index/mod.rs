@@ -118,6 +118,12 @@ impl Index {
         self.snapshot().rights.generation
     }
 
+    /// How old the state is, in seconds, while the cluster has no majority.
+    pub(crate) fn age_s(&self) -> Option<u64> {
+        let contact = self.snapshot().last_contact?;
+        Some(self.clock.monotonic().saturating_sub(contact).as_secs())
+    }
+
     /// Waits until the replica has this revision, or gives up: the answer is right all the same,
     /// only a list asked for right after it may not show it yet.
     pub(crate) async fn reached(&self, revision: u64) {

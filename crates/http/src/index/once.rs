@@ -21,11 +21,13 @@ impl Index {
     /// Checks whether a caller may have a row's answer, and answers.
     pub fn ask(&self, row: &Row, who: &Identity, params: &Values) -> Result<Answer, Error> {
         self.check(row, who, params)?;
-        match self.answer(row, who, params)? {
-            Content::Answer(answer) => Ok(answer),
-            Content::Json(text) => parsed(&text),
-            Content::List(list) => parsed(&list.text()),
-        }
+        let mut answer = match self.answer(row, who, params)? {
+            Content::Answer(answer) => answer,
+            Content::Json(text) => parsed(&text)?,
+            Content::List(list) => parsed(&list.text())?,
+        };
+        answer.age_s = self.age_s();
+        Ok(answer)
     }
 }
 

@@ -80,6 +80,8 @@ pub(super) struct Snapshot {
     pub(super) console: Option<Arc<str>>,
     /// When this becomes outdated by time: a node has been silent for too long.
     pub(super) good_until: Option<Duration>,
+    /// While the cluster has no majority: when its store was last heard.
+    pub(super) last_contact: Option<Duration>,
 }
 
 impl Snapshot {

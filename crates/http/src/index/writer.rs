@@ -63,6 +63,13 @@ impl Writer {
     pub(super) fn reconnect(&mut self) {
         self.feed = ReplicaFeed::default();
         self.arriving = Arriving::default();
+        self.next.last_contact = None;
+    }
+
+    /// Notes whether the agent's store has a majority.
+    pub(super) fn take_outage(&mut self, age_s: Option<u64>, now: Duration) {
+        let contact = |age_s| now.saturating_sub(Duration::from_secs(age_s));
+        self.next.last_contact = age_s.map(contact);
     }
 
     /// The current state.

@@ -120,9 +120,9 @@ impl Members {
         self.changed.subscribe()
     }
 
-    /// Reads the members now.
+    /// Reads the members now, without quorum those of this node's copy.
     pub async fn load(&self) -> Result<Revision, Error> {
-        let (entries, revision) = list_all(&*self.store, &members_prefix(), Read::Linear).await?;
+        let (entries, revision) = list_all(&*self.store, &members_prefix(), Read::Local).await?;
         let members = entries.iter().filter_map(decode);
         self.replace(|present| {
             *present = members

@@ -66,7 +66,7 @@ impl NodeContext {
     }
 
     async fn hook(&self, vmid: VmId, phase: Phase) -> Result<Option<Command>, Error> {
-        let record = self.records.guest(vmid).await?.record.data;
+        let record = self.records.local().guest(vmid).await?.record.data;
         let config = VmConfig::parse(&record.config).map_err(Error::invalid_fields)?;
         let Some(volume) = config.hook_script else {
             return Ok(None);

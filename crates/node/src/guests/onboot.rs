@@ -13,10 +13,21 @@ use crate::tasks::QemuStart;
 /// The kernel's name of this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
+/// A guest starts only where its record can be changed.
+async fn wait_for_quorum(node: &NodeContext) {
+    let store = node.records.store();
+    if store.outage().is_some() {
+        // The words of Proxmox VE.
+        info!("waiting for quorum ...");
+        store.until_outage(false).await;
+        info!("got quorum");
+    }
+}
+
 /// Starts every guest with `onboot`, in the order of `startup`, once in each boot: an agent that
 /// is started again leaves stopped guests alone.
 ///
-/// The boot is noted before the first guest is started. If the agent dies in between, the rest
+/// Waits for quorum. The boot is noted before the first guest is started. If the agent dies in between, the rest
 /// is not started by a later one, which could not know what an administrator did meanwhile.
 pub async fn start_guests(node: &NodeContext, tasks: &Engine<NodeContext>) -> Result<(), Error> {
     let boot_id = node.host.read(BOOT_ID.as_ref()).await?;
@@ -29,6 +40,7 @@ pub async fn start_guests(node: &NodeContext, tasks: &Engine<NodeContext>) -> Re
     {
         return Ok(());
     }
+    wait_for_quorum(node).await;
     node.host.write(&noted, &boot_id, 0o644).await?;
     let delay_s = startup_order::onboot_delay_s(node).await?;
     node.clock.sleep(Duration::from_secs(delay_s)).await;

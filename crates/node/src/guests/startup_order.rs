@@ -22,7 +22,7 @@ pub(crate) struct StartupOrder {
 /// All guests of this node, by their turn. One whose configuration cannot be read has none.
 pub(crate) async fn guests(node: &NodeContext) -> Result<Vec<StartupOrder>, Error> {
     let mut found = Vec::new();
-    for guest in node.records.guests().await? {
+    for guest in node.records.local().guests().await? {
         let guest = guest?;
         let is_template = guest.config.flag("template") == Some(true);
         if guest.node != node.name || is_template {
@@ -50,7 +50,11 @@ pub(crate) async fn guests(node: &NodeContext) -> Result<Vec<StartupOrder>, Erro
 
 /// How long guests wait that start with the node.
 pub(crate) async fn onboot_delay_s(node: &NodeContext) -> Result<u64, Error> {
-    let settings = node.records.settings(&node_config_key(&node.name)).await?;
+    let settings = node
+        .records
+        .local()
+        .settings(&node_config_key(&node.name))
+        .await?;
     Ok(settings.onboot_delay_s())
 }
 

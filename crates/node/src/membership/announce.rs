@@ -19,10 +19,10 @@ pub async fn announce(store: &dyn Store, own: &Member) -> Result<(), Error> {
     }
 }
 
-/// The address of link 0 that a node of a cluster has.
+/// The address of link 0 that a node of a cluster has, as far as this node knows without quorum.
 pub async fn own_link(store: &dyn Store, node: &NodeName) -> Result<Option<String>, Error> {
     for key in [member_key(node), joining_key(node)] {
-        let (entry, _) = store.get(&key, Read::Linear).await?;
+        let (entry, _) = store.get(&key, Read::Local).await?;
         if let Some(entry) = entry {
             let record = Record::<Member>::decode(&entry.value).map_err(unreadable)?;
             return Ok(Some(record.data.link).filter(|link| !link.is_empty()));

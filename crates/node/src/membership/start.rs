@@ -33,6 +33,8 @@ async fn exchange_certificates(host: &SharedHost, paths: &Paths) -> Result<(), E
         at(&paths.tls()).write(host, &pair).await?;
     }
     remove_served(host, paths).await?;
+    // One of another cluster.
+    host.remove_tree(&paths.replica()).await?;
     host.remove_tree(&paths.joining()).await?;
     Ok(())
 }
@@ -40,7 +42,7 @@ async fn exchange_certificates(host: &SharedHost, paths: &Paths) -> Result<(), E
 /// Deletes the cluster's state and certificates. The mark goes last.
 async fn forget_cluster(host: &SharedHost, paths: &Paths) -> Result<(), Error> {
     host.remove(&paths.store_pointer()).await?;
-    for folder in [paths.etcd(), paths.tls(), paths.joining()] {
+    for folder in [paths.etcd(), paths.replica(), paths.tls(), paths.joining()] {
         host.remove_tree(&folder).await?;
     }
     for suffix in ["", "-wal", "-shm"] {

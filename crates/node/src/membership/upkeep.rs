@@ -26,15 +26,18 @@ pub(crate) fn endpoints<'a>(
         .collect()
 }
 
-/// Never returns.
+/// Waits for quorum: what this node knows without it may be old, and its etcd must not take back a
+/// removed node. Never returns.
 pub async fn follow_members(node: &NodeContext) {
     let mut changes = node.cluster.members.changes();
     changes.mark_changed();
     // The sender lives as long as the node.
     while changes.changed().await.is_ok() {
+        node.records.store().until_outage(false).await;
         while let Err(error) = keep_up(node).await {
             warn!(%error, "a change of the members has not reached etcd on this node");
             node.clock.sleep(RETRY).await;
+            node.records.store().until_outage(false).await;
         }
     }
     std::future::pending().await

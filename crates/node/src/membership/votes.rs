@@ -68,7 +68,8 @@ pub async fn follow_votes(node: &NodeContext, tasks: &Engine<NodeContext>) {
     let mut last = Turn::Nothing;
     loop {
         node.clock.sleep(LOOK).await;
-        if node.cluster.identity.is_none() || !node.is_clustered().await {
+        let can_vote = node.cluster.identity.is_some() && node.records.store().outage().is_none();
+        if !can_vote || !node.is_clustered().await {
             continue;
         }
         let members = node.cluster.members.all();

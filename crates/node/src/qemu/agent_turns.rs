@@ -97,7 +97,7 @@ impl NodeContext {
     /// Waits for a turn at the agent of a guest and shakes hands with it. Refused at once where
     /// none is configured, the guest does not run, or nothing in it listens.
     pub async fn guest_agent(&self, vmid: VmId) -> Result<AgentTurn, Error> {
-        let guest = self.records.qemu(vmid).await?.record.data;
+        let guest = self.records.local().qemu(vmid).await?.record.data;
         if !agent_option(&guest).enabled {
             return Err(Error::conflict("No QEMU guest agent configured"));
         }

@@ -62,7 +62,11 @@ pub(crate) async fn balance(node: &NodeContext, host: &NodeUsage, usages: &[Gues
     if told.is_empty() {
         return;
     }
-    let settings = node.records.settings(&node_config_key(&node.name)).await;
+    let settings = node
+        .records
+        .local()
+        .settings(&node_config_key(&node.name))
+        .await;
     let target_percent = match settings {
         Ok(settings) => settings.ballooning_target().unwrap_or(TARGET_PERCENT),
         Err(error) => return warn!(%error, "the target of ballooning is not known"),
@@ -100,7 +104,14 @@ fn is_whole(usage: &GuestUsage) -> bool {
 }
 
 async fn participant(node: &NodeContext, usage: &GuestUsage) -> Option<Guest> {
-    let record = node.records.qemu(usage.vmid).await.ok()?.record.data;
+    let record = node
+        .records
+        .local()
+        .qemu(usage.vmid)
+        .await
+        .ok()?
+        .record
+        .data;
     let config = &record.config;
     let number = |option: &str| u64::try_from(config.integer(option)?).ok();
     let balloon = usage.balloon.as_ref()?;

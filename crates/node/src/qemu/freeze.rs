@@ -44,7 +44,7 @@ impl NodeContext {
     /// that takes. An error leaves the guest thawed, or to be thawed by `thaw` or by
     /// `thaw_abandoned`. May be dropped, with the same effect, and repeated.
     pub async fn freeze(&self, vmid: VmId) -> Result<Freeze, Error> {
-        let option = agent_option(&self.records.qemu(vmid).await?.record.data);
+        let option = agent_option(&self.records.local().qemu(vmid).await?.record.data);
         if !option.enabled || option.freeze == Some(false) {
             return Ok(Freeze::NotWanted);
         }

@@ -1,7 +1,6 @@
 //! What tasks do with the place of the state, and with this node's etcd.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -11,7 +10,7 @@ use store::{Endpoints, EtcdOptions, EtcdVoters, Revision};
 
 use crate::membership::{Admission, Application, Contact, apply};
 
-use super::{Pointer, Server, State, connect, etcd_options, make};
+use super::{Pointer, Server, State, etcd_options, make};
 
 /// Every method may be repeated.
 #[async_trait]
@@ -19,7 +18,7 @@ pub trait ClusterState: Send + Sync + 'static {
     /// Starts an empty etcd on this node, for a cluster of one.
     async fn start_server(&self, server: &Server) -> Result<(), Error>;
 
-    /// Ends it and deletes its data.
+    /// Ends it and deletes its data, and a replica of it.
     async fn discard_server(&self) -> Result<(), Error>;
 
     /// Refuses every change of the node's own file, and returns its last revision.
@@ -119,7 +118,9 @@ impl ClusterState for State {
 
     async fn discard_server(&self) -> Result<(), Error> {
         self.file()?;
-        self.server.discard().await
+        self.server.discard().await?;
+        self.host.remove_tree(&self.paths.replica()).await?;
+        Ok(())
     }
 
     async fn seal(&self, by: &Upid) -> Result<Revision, Error> {
@@ -151,9 +152,7 @@ impl ClusterState for State {
             return Ok(());
         }
         self.endpoints.set(self.pointer().await?.endpoints);
-        let options = etcd_options(&self.server, self.endpoints.clone()).await?;
-        let store = connect(&options, &self.clock).await?;
-        self.store.replace(Arc::new(store));
+        self.store.replace(self.origin.open().await?);
         self.is_replaced.store(true, Ordering::Release);
         Ok(())
     }

@@ -5,6 +5,9 @@
 //!   store.json           etcd at the named endpoints    a cluster
 //! ```
 //!
+//! The agent of a cluster starts without etcd too: it has a copy of the state, its replica, and goes
+//! over to etcd when that answers (`store::ClusterStore`).
+//!
 //! A node moves from the first to the second while its guests run (the task `cluster_create`): the
 //! file is sealed, copied and compared, and `store.json` decides. One that joins a cluster
 //! (`cluster_join`) seals its file and leaves it behind. From then on the sealed file is only a copy
@@ -12,6 +15,7 @@
 
 mod certificates;
 mod cluster_state;
+mod origin;
 mod pointer;
 mod record;
 mod server;
@@ -26,15 +30,16 @@ use store::conversion::SwitchStore;
 use store::{Endpoints, EtcdOptions, EtcdStore, Revision, SharedStore, SqliteStore};
 use sys::SharedHost;
 use tokio::sync::{Mutex, Notify};
-use tracing::{info, warn};
+use tracing::warn;
 
 pub use self::cluster_state::ClusterState;
+use self::origin::EtcdOrigin;
 pub use self::pointer::{Pointer, Server, client_url};
 pub use self::record::{ClusterRecord, cluster_key};
 use self::server::EtcdServer;
 use crate::Paths;
 
-/// How long a new etcd may take until it answers.
+/// How long etcd may take until it answers a node that has no copy of its content.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -59,7 +64,8 @@ pub struct State {
     paths: Paths,
     host: SharedHost,
     clock: Arc<dyn Clock>,
-    server: EtcdServer,
+    server: Arc<EtcdServer>,
+    origin: Arc<EtcdOrigin>,
     store: Arc<SwitchStore>,
     /// The node's own file, if that was opened.
     file: Option<Arc<SqliteStore>>,
@@ -73,8 +79,8 @@ pub struct State {
 }
 
 impl State {
-    /// Opens the state where it is. Waits for the etcd of a cluster, and starts the one of this
-    /// node.
+    /// Opens the state where it is, and starts the etcd of this node. Waits for the etcd of a
+    /// cluster for a moment, and for longer only where this node has no replica of it.
     pub async fn open(options: StateOptions) -> Result<Self, Error> {
         let StateOptions {
             node,
@@ -84,27 +90,34 @@ impl State {
             etcd: program,
             etcd_user: user,
         } = options;
-        let server = EtcdServer {
+        let server = Arc::new(EtcdServer {
             host: host.clone(),
             paths: paths.clone(),
             node: node.clone(),
             program,
             user,
-        };
+        });
         let pointer = Pointer::read(&host, &paths).await?;
         let endpoints = pointer.iter().flat_map(|pointer| pointer.endpoints.clone());
         let endpoints = Endpoints::new(endpoints.collect());
+        let origin = Arc::new(EtcdOrigin {
+            server: server.clone(),
+            endpoints: endpoints.clone(),
+            clock: clock.clone(),
+        });
         let (first, file): (SharedStore, _) = match pointer {
             None => {
                 let file = Arc::new(SqliteStore::open(paths.database(), clock.clone())?);
                 (file.clone(), Some(file))
             }
             Some(pointer) => {
-                if let Some(own) = &pointer.server {
-                    server.start(own).await?;
+                if let Some(own) = &pointer.server
+                    && let Err(error) = server.start(own).await
+                {
+                    // `keep_server` tries again.
+                    warn!(%error, "this node's etcd cannot be started");
                 }
-                let options = etcd_options(&server, endpoints.clone()).await?;
-                (Arc::new(connect(&options, &clock).await?), None)
+                (origin.open().await?, None)
             }
         };
         Ok(Self {
@@ -113,6 +126,7 @@ impl State {
             host,
             clock,
             server,
+            origin,
             store: Arc::new(SwitchStore::new(first)),
             file,
             is_replaced: AtomicBool::new(false),
@@ -165,21 +179,6 @@ async fn etcd_options(server: &EtcdServer, endpoints: Endpoints) -> Result<EtcdO
         endpoints,
         ..EtcdOptions::new(server.node.as_str(), Vec::new())
     })
-}
-
-/// Opens the store in an etcd that may not answer yet.
-async fn connect(options: &EtcdOptions, clock: &Arc<dyn Clock>) -> Result<EtcdStore, Error> {
-    let begun = clock.monotonic();
-    loop {
-        match EtcdStore::connect(options.clone(), clock.clone()).await {
-            Ok(store) => return Ok(store),
-            Err(error) if clock.monotonic() - begun < ANSWER_TIMEOUT => {
-                info!(%error, "waiting for etcd");
-                clock.sleep(ASK_AGAIN).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// Makes the store in a new etcd, or opens the one that an earlier attempt has made.

@@ -37,7 +37,7 @@ impl Chosen {
 
     /// As asked for, as the cluster's options say, or a few.
     pub(super) async fn workers(&self, node: &NodeContext) -> Result<usize, Error> {
-        let options = node.records.cluster_options().await?;
+        let options = node.records.local().cluster_options().await?;
         let workers = self.workers.or(options.max_workers());
         Ok(workers.unwrap_or(WORKERS).max(1))
     }

@@ -84,7 +84,7 @@ impl<T: PowersOff> Step<T> for PowerOff {
 /// What the guest's `startup` gives it, as when its node shuts down. A guest is shut down although
 /// the store does not answer.
 async fn default_timeout_s(cx: &TaskContext<NodeContext>, vmid: VmId) -> u64 {
-    let guest = cx.node.records.qemu(vmid).await;
+    let guest = cx.node.records.local().qemu(vmid).await;
     let startup = guest
         .ok()
         .and_then(|guest| guest.record.data.config.text("startup"));
@@ -101,7 +101,7 @@ async fn ask_agent(
     vmid: VmId,
     left: Duration,
 ) -> Result<bool, Error> {
-    let guest = cx.node.records.qemu(vmid).await?.record.data;
+    let guest = cx.node.records.local().qemu(vmid).await?.record.data;
     if !agent_option(&guest).enabled {
         return Ok(false);
     }

@@ -16,7 +16,7 @@ pub(crate) fn by_task(cx: &TaskContext<NodeContext>) -> Attacher {
 impl NodeContext {
     /// A guest of this node as an attacher.
     pub(crate) async fn by_guest(&self, vmid: VmId) -> Result<Attacher, Error> {
-        let epoch = self.records.guest(vmid).await?.record.data.epoch;
+        let epoch = self.records.local().guest(vmid).await?.record.data.epoch;
         Ok(Attacher::Guest { vmid, epoch })
     }
 

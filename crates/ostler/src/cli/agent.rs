@@ -1,7 +1,7 @@
 //! The client of this host's agent, for commands.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,6 +15,7 @@ use serde_json::Value;
 use sys::SystemClock;
 use uuid::Uuid;
 
+use super::output;
 use crate::config::Config;
 
 /// The time limit of the first copy of the agent's state.
@@ -26,6 +27,8 @@ pub(crate) struct Agent {
     pub(crate) paths: Paths,
     pub(crate) clock: Arc<dyn Clock>,
     client: Client,
+    /// Whether the caller has been told of an old state.
+    aged: Once,
 }
 
 impl Agent {
@@ -37,6 +40,7 @@ impl Agent {
             client: Client::new(config.paths.socket()),
             paths: config.paths,
             clock: Arc::new(SystemClock::new()),
+            aged: Once::new(),
         })
     }
 
@@ -56,14 +60,20 @@ impl Agent {
             self.name_node(&mut given);
         }
         let params = row.check_params(&given)?;
-        match row.form {
-            Form::Index => self.ask_index(row, &params).await,
-            Form::Call | Form::Submit => Ok(self.client.request(request(row, given)).await?),
+        let answer = match row.form {
+            Form::Index => self.ask_index(row, &params).await?,
+            Form::Call | Form::Submit => self.client.request(request(row, given)).await?,
             Form::Stream => {
                 let text = format!("{} is not for the command line", row.label());
-                Err(Error::new(ErrorKind::NotImplemented, text).into())
+                return Err(Error::new(ErrorKind::NotImplemented, text).into());
             }
+        };
+        if let Some(age_s) = answer.age_s {
+            self.aged.call_once(|| {
+                output::note(&format!("no quorum: this is the state of {age_s} s ago"));
+            });
         }
+        Ok(answer)
     }
 
     /// `localhost` is replaced by this node's name.

@@ -36,19 +36,40 @@ pub(super) async fn identity(config: &Config, host: &SharedHost) -> Result<Agent
 
 /// Reads the members, this node's own record included.
 pub(super) async fn join_members(config: &Config, node: &NodeContext) -> Result<()> {
-    if let Some(identity) = &node.cluster.identity {
+    if node.records.store().outage().is_none() {
+        announce_itself(config, node).await;
+    }
+    node.cluster.members.load().await?;
+    Ok(())
+}
+
+/// Writes this node's record again after each time without quorum. Never returns.
+async fn stay_announced(config: &Config, node: &NodeContext) {
+    let store = node.records.store();
+    loop {
+        store.until_outage(false).await;
+        announce_itself(config, node).await;
+        store.until_outage(true).await;
+    }
+}
+
+/// Writes where this node is reached and by which certificates, unless its record says so already.
+async fn announce_itself(config: &Config, node: &NodeContext) {
+    let announced = async {
+        let Some(identity) = &node.cluster.identity else {
+            return Ok(());
+        };
         let address = agent_address(config, node).await?;
         let own = Member {
             etcd_serials: node.state()?.serials().await?,
             api_fingerprint: certificate::fingerprint(&config.paths.served_certificate())?,
             ..Member::first(node.name.clone(), address, identity.fingerprint.clone())
         };
-        if let Err(error) = announce(&**node.records.store(), &own).await {
-            error!(%error, "other members cannot reach this node");
-        }
+        anyhow::Ok(announce(&**node.records.store(), &own).await?)
+    };
+    if let Err(error) = announced.await {
+        error!(%error, "other members cannot reach this node");
     }
-    node.cluster.members.load().await?;
-    Ok(())
 }
 
 /// Where other members reach the agent: as configured, or at the address of link 0, or, outside of
@@ -69,10 +90,16 @@ async fn agent_address(config: &Config, node: &NodeContext) -> Result<String> {
     Ok(SocketAddr::new(host, config.agent_listen().port()).to_string())
 }
 
-/// Keeps this node's part of the cluster's etcd: that it runs, whom it knows, whether it votes. Never
-/// returns.
-pub(super) async fn keep(node: &NodeContext, tasks: &Engine<NodeContext>, state: &State) {
+/// Keeps this node's part of the cluster: its record, that its etcd runs, whom that knows, whether it
+/// votes. Never returns.
+pub(super) async fn keep(
+    config: &Config,
+    node: &NodeContext,
+    tasks: &Engine<NodeContext>,
+    state: &State,
+) {
     tokio::join!(
+        stay_announced(config, node),
         state.keep_server(),
         follow_members(node),
         follow_votes(node, tasks)

@@ -43,9 +43,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     let state = open_state(config, &host, &clock).await?;
     let store = state.store();
     ensure_first_storage(config, &store).await?;
-    let processes: Arc<dyn sys::Processes> = host.clone();
-    let pam = Arc::new(PamHelper::new(processes, super::ITSELF, &["pam-helper"]));
-    let authority = Arc::new(Authority::new(store.clone(), clock.clone(), pam).await?);
+    let authority = open_authority(&store, &host, &clock).await?;
     let node = NodeContext::new(NodeOptions {
         name: config.node.clone(),
         paths: paths.clone(),
@@ -90,7 +88,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = start_guests(&node, &tasks) => Ok(()),
         () = prove_kvm(&node) => Ok(()),
         () = node::sample(&node) => Ok(()),
-        () = cluster::keep(&node, &tasks, &state) => Ok(()),
+        () = cluster::keep(config, &node, &tasks, &state) => Ok(()),
         () = state.restart_wanted() => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
     }
@@ -118,6 +116,17 @@ async fn open_state(
         etcd_user: config.etcd_user,
     });
     Ok(Arc::new(state.await.context("opening the store")?))
+}
+
+async fn open_authority(
+    store: &SharedStore,
+    host: &SharedHost,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Authority>> {
+    let processes: Arc<dyn sys::Processes> = host.clone();
+    let pam = Arc::new(PamHelper::new(processes, super::ITSELF, &["pam-helper"]));
+    let authority = Authority::new(store.clone(), clock.clone(), pam).await?;
+    Ok(Arc::new(authority))
 }
 
 /// Refuses uids for guests that the host has assigned to containers (subuid).
@@ -159,6 +168,8 @@ async fn ensure_first_storage(config: &Config, store: &SharedStore) -> Result<()
         .put(key, Record::new(storage).encode()?);
     match store.commit(commit).await {
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+        // The state of a cluster began on a node that had made it.
+        Err(StoreError::NoQuorum) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -10,7 +10,7 @@ use crate::harness::cluster::etcd_program;
 use crate::harness::namespace::with_bridge;
 use crate::harness::{PROGRAM, TestNode, about, kill, left_out, put_guest, until};
 
-async fn node(etcd: &Path) -> TestNode {
+pub(crate) async fn node(etcd: &Path) -> TestNode {
     let settings = format!(
         "etcd = {:?}\netcd-user = \"daemon\"",
         etcd.display().to_string()
@@ -28,7 +28,11 @@ async fn node(etcd: &Path) -> TestNode {
     .await
 }
 
-async fn create(node: &TestNode, name: &str, link: &str) -> Result<String, model::Error> {
+pub(crate) async fn create(
+    node: &TestNode,
+    name: &str,
+    link: &str,
+) -> Result<String, model::Error> {
     let made = node
         .call(
             "cluster_create",
@@ -38,7 +42,7 @@ async fn create(node: &TestNode, name: &str, link: &str) -> Result<String, model
     Ok(node.ended(made.data.as_str().unwrap()).await)
 }
 
-async fn describe(node: &TestNode, text: &str) -> Result<(), model::Error> {
+pub(crate) async fn describe(node: &TestNode, text: &str) -> Result<(), model::Error> {
     let change = about(101, json!({"description": text}));
     node.call("qemu_configure", change).await.map(drop)
 }
@@ -48,7 +52,7 @@ async fn description(node: &TestNode) -> Value {
     config.unwrap().data["description"].clone()
 }
 
-async fn pid_of_guest(node: &TestNode) -> Value {
+pub(crate) async fn pid_of_guest(node: &TestNode) -> Value {
     let status = node
         .call("qemu_status", about(100, json!({})))
         .await
@@ -59,7 +63,7 @@ async fn pid_of_guest(node: &TestNode) -> Value {
 }
 
 /// Runs a command of `pvecm`; returns its exit code and all that it prints.
-fn pvecm(node: &TestNode, command: &str) -> (Option<i32>, String) {
+pub(crate) fn pvecm(node: &TestNode, command: &str) -> (Option<i32>, String) {
     let output = Command::new(PROGRAM)
         .args(["pvecm", command])
         .env("OSTLER_ROOT", &node.root)

@@ -25,6 +25,7 @@ mod hotplug;
 mod kvm;
 mod lists;
 mod many_guests;
+mod minority;
 mod node_facts;
 mod node_host;
 mod node_journal;

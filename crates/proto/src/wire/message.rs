@@ -33,6 +33,9 @@ pub struct Answer {
     /// answers only once the copy has reached it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
+    /// Without quorum: how old the state is that the answer was made from, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_s: Option<u64>,
 }
 
 impl Answer {

@@ -114,7 +114,7 @@ async fn two_nodes_see_each_others_changes_and_tickets() {
         .change(|a| edit::users::update(a, &jane(), &change, 0))
         .await
         .unwrap();
-    let fresh = here.authority.refresh().await.unwrap();
+    let fresh = here.authority.refresh(store::Read::Linear).await.unwrap();
     let user = fresh.user(&jane()).unwrap();
     assert_eq!((user.enable, user.comment.as_str()), (false, "x"));
     following.abort();

@@ -3,6 +3,7 @@
 mod changes;
 mod credentials;
 mod logins;
+mod minority;
 mod seal;
 
 use std::sync::atomic::{AtomicI64, Ordering};

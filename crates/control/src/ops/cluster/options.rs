@@ -49,7 +49,7 @@ const FOR_ALL: &str = "tag-style";
 
 pub(super) async fn options(op: Op) -> Result<Answer, Error> {
     let node = &op.context.node;
-    let settings = node.records.cluster_options().await?;
+    let settings = node.records.local().cluster_options().await?;
     let authority = &op.context.authority;
     let access = authority.access();
     let view = access.view(op.identity()?, authority.now());

@@ -92,7 +92,7 @@ async fn general(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
         ("datacenter options", cluster_options_key()),
         ("node options", node_config_key(&node.name)),
     ] {
-        let settings = node.records.settings(&key).await?;
+        let settings = node.records.local().settings(&key).await?;
         report.section(title, &lines(settings.options.iter()));
     }
     Ok(())
@@ -111,7 +111,7 @@ async fn versions(node: &NodeContext) -> String {
 }
 
 async fn storages(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
-    for entry in node.records.storages().await? {
+    for entry in node.records.local().storages().await? {
         let config = &entry.config;
         let title = format!("{}: {}", config.spec.kind().as_str(), config.id());
         let shown = serde_json::to_value(config).unwrap_or_default();
@@ -134,7 +134,7 @@ async fn storages(node: &NodeContext, report: &mut Report) -> Result<(), Error> 
 }
 
 async fn guests(node: &NodeContext, report: &mut Report) -> Result<(), Error> {
-    for guest in node.records.guests().await? {
+    for guest in node.records.local().guests().await? {
         let guest = guest?;
         let state = match node.running.is_running(guest.vmid).await? {
             true => "running",

@@ -34,7 +34,7 @@ pub(super) async fn find(op: &Op, privilege: Privilege) -> Result<(One, TaskSumm
 }
 
 pub(super) async fn has(op: &Op, privilege: Privilege) -> Result<bool, Error> {
-    let access = op.context.authority.refresh().await?;
+    let access = op.context.authority.refresh(store::Read::Local).await?;
     let view = access.view(op.identity()?, op.context.clock.wall());
     Ok(view.has(&format!("/nodes/{}", op.context.node.name), privilege))
 }

@@ -26,7 +26,7 @@ pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
 async fn remove(context: &Context, id: &PoolId) -> Result<Revision, Error> {
     let failed = |error: AccessError| error.during("delete pool failed");
     for _ in 0..ATTEMPTS {
-        let access = context.authority.refresh().await?;
+        let access = context.authority.refresh(store::Read::Linear).await?;
         let gone = match access.pool(id) {
             Some(pool) => members::gone(context, pool).await?,
             None => Gone::default(),
@@ -41,7 +41,7 @@ async fn remove(context: &Context, id: &PoolId) -> Result<Revision, Error> {
         match context.store.commit(commit).await {
             Err(StoreError::Conflict { .. }) => {}
             outcome => {
-                context.authority.refresh().await?;
+                context.authority.refresh(store::Read::Linear).await?;
                 return outcome.map_err(|error| failed(error.into()));
             }
         }

@@ -19,7 +19,7 @@ pub(super) async fn cloudinit_dump(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Dump { r#type: kind } = op.params()?;
     let node = &op.context.node;
-    let guest = node.records.qemu(vmid).await?.record.data;
+    let guest = node.records.local().qemu(vmid).await?.record.data;
     let mut config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
     config.cloud_init.custom = Default::default();
     let seed = node.render_seed(vmid, &config).await?;

@@ -18,7 +18,7 @@ struct Status {
 pub(super) async fn status(op: Op) -> Result<Answer, Error> {
     let Status { vmid } = op.params()?;
     let node = &op.context.node;
-    let guest = node.records.qemu(vmid).await?.record.data;
+    let guest = node.records.local().qemu(vmid).await?.record.data;
     let usage = node.guest_usage(vmid).await?;
     let mut answer = of_record(&guest);
     answer.extend(of_usage(&guest, &usage));

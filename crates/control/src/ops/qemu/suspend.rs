@@ -25,6 +25,7 @@ pub(super) async fn suspend(op: Op) -> Result<Answer, Error> {
     if todisk != Some(true) {
         return tell(op, QemuSuspend::new).await;
     }
+    op.require_quorum()?;
     let record = op.records.qemu(guest.vmid).await?.record.data;
     let storage = match &statestorage {
         Some(storage) => storage.clone(),

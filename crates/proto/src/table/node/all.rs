@@ -55,5 +55,6 @@ pub(in crate::table) const ROWS: &[Row] = &[
     ]])
     .check(POWER)
     .submit()
-    .on_node(),
+    .on_node()
+    .local(),
 ];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::ops::Op;
 
 pub(super) async fn not_backed_up(op: Op) -> Result<Answer, Error> {
-    let access = op.context.authority.refresh().await?;
+    let access = op.context.authority.refresh(store::Read::Local).await?;
     let view = access.view(op.identity()?, op.context.authority.now());
     let mut rows: Vec<Value> = Vec::new();
     for guest in op.records.guests().await? {

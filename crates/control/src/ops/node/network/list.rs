@@ -18,7 +18,7 @@ const USERS: [Privilege; 2] = [Privilege::SdnAudit, Privilege::SdnUse];
 
 pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
-    let access = op.context.authority.refresh().await?;
+    let access = op.context.authority.refresh(store::Read::Local).await?;
     let view = access.view(op.identity()?, op.context.authority.now());
     let may_see = |interface: &Interface| {
         let path = format!("/sdn/zones/localnetwork/{}", interface.name);
