@@ -36,6 +36,8 @@ struct Place {
     is_urgent: bool,
     /// It holds the object.
     holds: bool,
+    /// Its holder can do nothing for now, so an urgent one may hold the object too.
+    is_lent: bool,
 }
 
 impl Place {
@@ -44,7 +46,8 @@ impl Place {
         if self.number == number {
             return false;
         }
-        self.holds || (!self.is_urgent, self.number) < (!is_urgent, number)
+        let is_held = self.holds && !(self.is_lent && is_urgent);
+        is_held || (!self.is_urgent, self.number) < (!is_urgent, number)
     }
 }
 
@@ -61,7 +64,29 @@ pub struct Turn {
 }
 
 /// Holds the objects until it is dropped.
-pub struct Hold(#[expect(dead_code, reason = "held for its drop")] Turn);
+pub struct Hold(Turn);
+
+impl Hold {
+    /// Lets urgent ones hold the objects meanwhile; all others still wait for this one.
+    pub(crate) fn lend(&self) {
+        self.0.set_lent(true);
+        self.0.queue.inner.changed.notify_waiters();
+    }
+
+    /// Waits until no other one holds the objects.
+    pub(crate) async fn take_back(&self) {
+        let inner = &self.0.queue.inner;
+        loop {
+            let changed = inner.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.0.is_alone() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
 
 impl Queue {
     /// Takes a place in each queue, atomically: two that want the same objects have the same order
@@ -114,6 +139,7 @@ impl Queue {
                 kind: kind.to_owned(),
                 is_urgent,
                 holds: false,
+                is_lent: false,
             };
             state.objects.entry(object.clone()).or_default().push(place);
         }
@@ -149,6 +175,33 @@ impl Turn {
         }
     }
 
+    fn set_lent(&self, is_lent: bool) {
+        let mut state = self.queue.state();
+        self.mark(&mut state, |place| place.is_lent = is_lent);
+    }
+
+    /// Whether no other one holds an object of this one; then it is not lent any more.
+    fn is_alone(&self) -> bool {
+        let mut state = self.queue.state();
+        let places = |object| state.objects.get(object).into_iter().flatten();
+        let mut others = self.objects.iter().flat_map(places);
+        if others.any(|place| place.holds && place.number != self.number) {
+            return false;
+        }
+        self.mark(&mut state, |place| place.is_lent = false);
+        true
+    }
+
+    /// Changes this one's places.
+    fn mark(&self, state: &mut State, change: impl Fn(&mut Place)) {
+        for object in &self.objects {
+            let places = state.objects.get_mut(object).into_iter().flatten();
+            places
+                .filter(|place| place.number == self.number)
+                .for_each(&change);
+        }
+    }
+
     /// Takes all the objects, if it is first in all queues.
     fn take(&self, excludes: &impl Fn(&str) -> bool) -> bool {
         let mut state = self.queue.state();
@@ -160,12 +213,7 @@ impl Turn {
         if is_blocked {
             return false;
         }
-        for object in &self.objects {
-            let places = state.objects.get_mut(object).into_iter().flatten();
-            for place in places.filter(|place| place.number == self.number) {
-                place.holds = true;
-            }
-        }
+        self.mark(&mut state, |place| place.holds = true);
         true
     }
 }
@@ -188,6 +236,7 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn line_up(queue: &Queue, objects: &[&str], kind: &str) -> Turn {
@@ -255,6 +304,28 @@ mod tests {
             .await;
         let stop = line_up(&queue, &["guest/1"], "qmstop");
         stop.wait(|kind| kind != "qmshutdown").await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_borrows_from_one_that_can_do_nothing() {
+        let queue = Queue::default();
+        let starting = line_up(&queue, &["guest/1"], "qmstart")
+            .wait(|_| true)
+            .await;
+        let stop = line_up(&queue, &["guest/1"], "qmstop");
+        let next = line_up(&queue, &["guest/1"], "qmstart");
+        assert!(!stop.take(&|_| true));
+        starting.lend();
+        let stopping = stop.wait(|_| true).await;
+        assert!(!next.take(&|_| true) && queue.try_hold("guest/1").is_none());
+        let mut back = Box::pin(starting.take_back());
+        assert!((&mut back).now_or_never().is_none());
+        drop(stopping);
+        back.await;
+        let late = line_up(&queue, &["guest/1"], "qmstop");
+        assert!(!late.take(&|_| true), "it is not lent any more");
+        drop((starting, late));
+        assert!(next.take(&|_| true));
     }
 
     #[tokio::test]

@@ -38,6 +38,7 @@ pub(crate) fn recover<T: Task>(
 async fn run_again<T: Task>(runner: Runner<T::Node>, turn: Turn, standing: Standing, mut task: T) {
     let kinds = task.clone();
     let hold = turn.wait(move |kind| kinds.excludes(kind)).await;
+    runner.begin(hold);
     runner.cx.log("the agent was restarted; recovering").await;
     // Children of the dead process could still change the host meanwhile: nothing is decided before
     // they have ended.
@@ -58,7 +59,7 @@ async fn run_again<T: Task>(runner: Runner<T::Node>, turn: Turn, standing: Stand
     }
     let (done, planned) = (standing.done, standing.planned);
     match runner.forward(&mut task, done, planned).await {
-        Ok(()) => runner.succeed(&task, hold).await,
+        Ok(()) => runner.succeed(&task).await,
         Err((planned, error)) => runner.take_back(&task, planned, error).await,
     }
 }

@@ -1,8 +1,8 @@
 //! Runs one task from its first step to its end.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -10,7 +10,7 @@ use model::{Error, FieldErrors, Upid, with_timeout};
 use tokio::sync::Notify;
 
 use crate::archive::Ended;
-use crate::engine::Engine;
+use crate::engine::{Engine, lock};
 use crate::journal::Line;
 use crate::writer::Writer;
 use crate::{Hold, Probe, Submission, Task, TaskContext, TaskState, TaskSummary, Turn};
@@ -54,6 +54,8 @@ pub(crate) struct Runner<W> {
     request_id: String,
     is_listed: bool,
     stop: Arc<Notify>,
+    /// What the task holds, once it has begun.
+    hold: Mutex<Option<Arc<Hold>>>,
 }
 
 impl<W: Send + Sync + 'static> Runner<W> {
@@ -73,7 +75,13 @@ impl<W: Send + Sync + 'static> Runner<W> {
             request_id,
             is_listed,
             stop,
+            hold: Mutex::default(),
         }
+    }
+
+    /// From now on the task holds its objects, until it ends.
+    pub(crate) fn begin(&self, hold: Hold) {
+        *lock(&self.hold) = Some(Arc::new(hold));
     }
 
     /// A task that was just accepted.
@@ -82,12 +90,12 @@ impl<W: Send + Sync + 'static> Runner<W> {
             hold = self.turn(turn, &task) => hold,
             () = self.stop.notified() => Err(stopped()),
         };
-        let hold = match hold {
-            Ok(hold) => hold,
+        match hold {
+            Ok(hold) => self.begin(hold),
             Err(error) => return self.end(Err(error)).await,
-        };
+        }
         match self.forward(&mut task, 0, 0).await {
-            Ok(()) => self.succeed(&task, hold).await,
+            Ok(()) => self.succeed(&task).await,
             Err((planned, error)) => self.take_back(&task, planned, error).await,
         }
     }
@@ -123,7 +131,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
             if step >= T::steps().point_of_no_return() {
                 let mut patience = Patience::default();
                 while let Err(error) = caught(self.step(task, step, &mut begun)).await {
-                    patience.pause(&self.cx, &error).await;
+                    self.pause(&mut patience, &error).await;
                 }
                 continue;
             }
@@ -221,7 +229,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         loop {
             match caught(self.is_done(task, step)).await {
                 Ok(is_done) => return is_done,
-                Err(error) => patience.pause(&self.cx, &error).await,
+                Err(error) => self.pause(&mut patience, &error).await,
             }
         }
     }
@@ -230,24 +238,23 @@ impl<W: Send + Sync + 'static> Runner<W> {
     pub(crate) async fn end_children(&self) {
         let mut patience = Patience::default();
         while let Err(error) = self.cx.empty_scope().await {
-            patience.pause(&self.cx, &error).await;
+            self.pause(&mut patience, &error).await;
         }
     }
 
     /// Submits the follow-up, waits for its end and ends the task: a caller who waits for a
     /// rollback that starts the guest then finds it started. The follow-up needs the objects that
     /// this one held.
-    pub(crate) async fn succeed<T: Task<Node = W>>(&self, task: &T, hold: Hold) {
-        let mut hold = Some(hold);
+    pub(crate) async fn succeed<T: Task<Node = W>>(&self, task: &T) {
         for attempt in 0.. {
             let mut patience = Patience::default();
             let next = loop {
                 match self.submit_follow_up(task, attempt).await {
                     Ok(next) => break next,
-                    Err(error) => patience.pause(&self.cx, &error).await,
+                    Err(error) => self.pause(&mut patience, &error).await,
                 }
             };
-            hold.take();
+            lock(&self.hold).take();
             match next {
                 Some(next) if self.is_interrupted(&next).await => {}
                 _ => break,
@@ -298,6 +305,22 @@ impl<W: Send + Sync + 'static> Runner<W> {
         Ok(Some(next))
     }
 
+    /// Pauses after a failure. An urgent task may have the objects meanwhile: a guest can be stopped
+    /// while the store is out of reach.
+    async fn pause(&self, patience: &mut Patience, error: &Error) {
+        let pause_s = patience.next_s();
+        let text = format!("trying again in {pause_s} s: {error}");
+        self.cx.log(&text).await;
+        let hold = lock(&self.hold).clone();
+        if let Some(hold) = &hold {
+            hold.lend();
+        }
+        self.cx.clock.sleep(Duration::from_secs(pause_s)).await;
+        if let Some(hold) = &hold {
+            hold.take_back().await;
+        }
+    }
+
     /// Undoes the first `planned` steps, last first, and ends the task with `error`.
     pub(crate) async fn take_back<T: Task<Node = W>>(
         &self,
@@ -310,13 +333,13 @@ impl<W: Send + Sync + 'static> Runner<W> {
         };
         let mut patience = Patience::default();
         while let Err(error) = self.journal.write(line.clone()).await {
-            patience.pause(&self.cx, &error).await;
+            self.pause(&mut patience, &error).await;
         }
         self.end_children().await;
         for step in (0..planned).rev() {
             let mut patience = Patience::default();
             while let Err(error) = caught(self.undo(task, step)).await {
-                patience.pause(&self.cx, &error).await;
+                self.pause(&mut patience, &error).await;
             }
         }
         self.end(Err(error)).await;
@@ -356,7 +379,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         let mut patience = Patience::default();
         while let Err(error) = self.journal.write(Line::Ended(ended.clone())).await {
             tracing::error!(upid = %self.cx.upid, %error, "the end of a task cannot be written");
-            patience.pause(&self.cx, &error).await;
+            self.pause(&mut patience, &error).await;
         }
         self.engine.conclude(&self.cx.upid).await;
     }
@@ -375,13 +398,12 @@ struct Patience {
 }
 
 impl Patience {
-    async fn pause<W>(&mut self, cx: &TaskContext<W>, error: &Error) {
+    /// The next pause.
+    fn next_s(&mut self) -> u64 {
         let last = RETRY_PAUSES_S.len() - 1;
         let pause_s = RETRY_PAUSES_S[self.attempts.min(last)];
         self.attempts += 1;
-        cx.log(&format!("trying again in {pause_s} s: {error}"))
-            .await;
-        cx.clock.sleep(Duration::from_secs(pause_s)).await;
+        pause_s
     }
 }
 

@@ -543,6 +543,53 @@ impl Task for Stop {
     }
 }
 
+/// A task that cannot end before a file is there.
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
+struct Waits;
+
+const AWAITED: &str = "/awaited";
+
+#[async_trait]
+impl Step<Waits> for Waits {
+    fn name(&self) -> &'static str {
+        "waits"
+    }
+    async fn act(&self, cx: &TaskContext<FakeHost>, _: &mut Waits) -> Result<(), Error> {
+        cx.node.read(Path::new(AWAITED)).await?;
+        Ok(())
+    }
+}
+
+impl Task for Waits {
+    type Node = FakeHost;
+    const NAME: &'static str = "waits";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "waits";
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[],
+            after: &[&Waits],
+        }
+    }
+    fn object(&self) -> Option<String> {
+        Some("guest/100".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_stop_gets_through_while_a_task_tries_again() {
+    let host = host().await;
+    let engine = open(&host).await;
+    let waits = engine.submit(submission(""), Waits).await.unwrap();
+    for _ in 0..3 {
+        let stop = engine.submit(submission(""), Stop).await.unwrap();
+        assert!(engine.wait(&stop).await.unwrap().is_ok());
+    }
+    assert_eq!(engine.get(&waits).unwrap().state, TaskState::Running);
+    host.write(Path::new(AWAITED), b"", 0o600).await.unwrap();
+    assert!(engine.wait(&waits).await.unwrap().is_ok());
+}
+
 /// A step that panics.
 #[derive(Debug, Clone, Serialize, Deserialize, Default)]
 struct Mistake;

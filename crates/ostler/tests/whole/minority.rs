@@ -216,6 +216,7 @@ fn an_etcd_that_stands_still_stops_changes_and_nothing_else() {
         signal(etcd, Signal::STOP);
         scene.lost().await;
         scene.works_alone().await;
+        reader.end().await;
         let during = login().await;
         assert_eq!(during.status(), 200, "{during:?}");
         assert!(during.json()["data"]["ticket"].is_string());
@@ -223,9 +224,10 @@ fn an_etcd_that_stands_still_stops_changes_and_nothing_else() {
         let list = request(node.port, "GET", "/api2/json/nodes", &cookie, None).await;
         assert_eq!(list.status(), 200, "{list:?}");
         assert!(list.header("ostler-state-age").is_some(), "{list:?}");
+        node.kill_role("node").await;
+        scene.works_alone().await;
         signal(etcd, Signal::CONT);
         scene.back("after the silence").await;
-        reader.end().await;
         assert_eq!(node.etcd(), Some(etcd));
         let after = request(node.port, "GET", "/api2/json/nodes", &cookie, None).await;
         assert_eq!(after.header("ostler-state-age"), None);
