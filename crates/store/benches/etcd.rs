@@ -13,9 +13,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use prost::Message;
-use store::{Commit, EtcdOptions, EtcdStore, Key, Precondition, Prefix, Revision, Store};
+use store::{
+    ClusterOptions, ClusterStore, Commit, Connect, EtcdOptions, EtcdStore, Key, Origin,
+    Precondition, Prefix, Read, Replica, Revision, SharedStore, Store, StoreError,
+};
 use sys::SystemClock;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -36,19 +40,31 @@ async fn main() {
     let address = Ipv4Addr::new(127, 63, middle, low);
     let endpoint = format!("http://{address}:2379");
     let _server = start(&program, folder.path(), address);
-    let store = create(&endpoint).await;
+    let store: SharedStore = Arc::new(create(&endpoint).await);
+    let cluster = cluster(&endpoint, folder.path()).await;
     println!("| put → watch, one member, fsync | times | p50 ms | p95 ms |\n|---|---|---|---|");
     // In turns, so that both meet the same load.
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    let mut committing = Committing::start(store).await;
+    let (mut ours, mut wrapped, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut read, mut read_wrapped) = (Vec::new(), Vec::new());
+    let mut committing = Committing::start(store.clone(), "guest/100").await;
+    let mut with_replica = Committing::start(cluster.clone(), "guest/101").await;
     let mut putting = Putting::start(&endpoint).await;
     for _ in 0..TIMES {
         ours.push(committing.once().await);
+        wrapped.push(with_replica.once().await);
         bare.push(putting.once().await);
+        read.push(get(&store, Read::Linear).await);
+        read_wrapped.push(get(&cluster, Read::Local).await);
     }
     let ratio = median(&mut ours) / median(&mut bare);
     row("the store: commit with a precondition", &mut ours);
+    row(
+        "the store of a cluster: the same, with a replica",
+        &mut wrapped,
+    );
     row("bare etcd", &mut bare);
+    row("a linear read of the store", &mut read);
+    row("a local read of the store of a cluster", &mut read_wrapped);
     println!("\nRatio of p50: {ratio:.2}");
 }
 
@@ -97,33 +113,63 @@ async fn create(endpoint: &str) -> EtcdStore {
     }
 }
 
+/// The store as an agent has it, with a replica beside etcd's data.
+async fn cluster(endpoint: &str, folder: &std::path::Path) -> SharedStore {
+    struct Found(String);
+    #[async_trait]
+    impl Connect for Found {
+        async fn connect(&self) -> Result<Arc<dyn Origin>, StoreError> {
+            let options = EtcdOptions::new("cluster", vec![self.0.clone()]);
+            let store = EtcdStore::connect(options, Arc::new(SystemClock::new())).await?;
+            Ok(Arc::new(store))
+        }
+    }
+    let clock = Arc::new(SystemClock::new());
+    let replica = Replica::open(folder.join("replica.db"), clock.clone()).unwrap();
+    let found = Arc::new(Found(endpoint.to_owned()));
+    let store = ClusterStore::open(replica, found, None, clock, ClusterOptions::default());
+    store.until_outage(false).await;
+    Arc::new(store)
+}
+
+async fn get(store: &SharedStore, read: Read) -> Duration {
+    let key = Key::new("guest/100").unwrap();
+    let begun = Instant::now();
+    store.get(&key, read).await.unwrap();
+    begun.elapsed()
+}
+
 struct Committing {
-    store: EtcdStore,
+    store: SharedStore,
+    key: Key,
     watch: Box<dyn store::Watch>,
     last: Revision,
 }
 
 impl Committing {
-    async fn start(store: EtcdStore) -> Self {
-        let commit = Commit::new().put(record(), vec![b'x'; RECORD_BYTES]);
+    async fn start(store: SharedStore, key: &str) -> Self {
+        let key = Key::new(key).unwrap();
+        let commit = Commit::new().put(key.clone(), vec![b'x'; RECORD_BYTES]);
         let last = store.commit(commit).await.unwrap();
         let watch = store.watch(&Prefix::all(), last).await.unwrap();
-        Self { store, watch, last }
+        Self {
+            store,
+            key,
+            watch,
+            last,
+        }
     }
 
     async fn once(&mut self) -> Duration {
         let commit = Commit::new()
-            .when(Precondition::ModifiedAt(record(), self.last))
-            .put(record(), vec![b'x'; RECORD_BYTES]);
+            .when(Precondition::ModifiedAt(self.key.clone(), self.last))
+            .put(self.key.clone(), vec![b'x'; RECORD_BYTES]);
         let begun = Instant::now();
         self.last = self.store.commit(commit).await.unwrap();
-        assert_eq!(self.watch.next().await.unwrap().revision, self.last);
+        // Before it come those of the others.
+        while self.watch.next().await.unwrap().revision < self.last {}
         begun.elapsed()
     }
-}
-
-fn record() -> Key {
-    Key::new("guest/100").unwrap()
 }
 
 struct Putting {

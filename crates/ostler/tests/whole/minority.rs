@@ -93,6 +93,11 @@ impl Scene {
         assert_eq!(pid_of_guest(&self.node).await, self.guest);
     }
 
+    async fn status(&self, vmid: u32) -> Value {
+        let status = self.node.call("qemu_status", about(vmid, json!({})));
+        status.await.unwrap().data["status"].clone()
+    }
+
     async fn is_refused(&self, op: &str, params: Value) {
         let begun = Instant::now();
         let refused = self.node.call(op, params).await.unwrap_err();
@@ -245,6 +250,8 @@ fn a_node_starts_without_etcd_and_goes_on_by_itself_when_it_is_back() {
             return;
         };
         let node = &scene.node;
+        let on_boot = about(101, json!({"onboot": 1}));
+        node.call("qemu_configure", on_boot).await.unwrap();
         describe(node, "before the loss").await.unwrap();
         scene.copied("before the loss").await;
         let reader = Reader::begin(node);
@@ -254,9 +261,13 @@ fn a_node_starts_without_etcd_and_goes_on_by_itself_when_it_is_back() {
         scene.lost().await;
         reader.end().await;
 
+        // As if the machine had booted.
+        std::fs::remove_file(node.root.join("var/lib/ostler/last-boot")).unwrap();
         node.kill_role("node").await;
         node.kill_role("api").await;
         scene.works_alone().await;
+        assert!(node.log().contains("waiting for quorum ..."));
+        assert_eq!(scene.status(101).await, "stopped");
         let config = node
             .call("qemu_config", about(101, json!({})))
             .await
@@ -266,6 +277,10 @@ fn a_node_starts_without_etcd_and_goes_on_by_itself_when_it_is_back() {
         replace(&scene.etcd, &works);
         scene.back("after the loss").await;
         reader.end().await;
+        until("the guest that starts at boot runs", async || {
+            scene.status(101).await == "running"
+        })
+        .await;
 
         // A stop needs no quorum.
         replace(&scene.etcd, b"#!/bin/sh\nexit 1\n");

@@ -44,13 +44,10 @@ pub(super) async fn status(op: Op) -> Result<Answer, Error> {
     Ok(Answer::new(rows.collect::<Vec<Value>>()))
 }
 
-/// Quorate is a cluster whose state answers a linear read.
+/// Quorate is a cluster whose state is not known to be out of reach.
 async fn cluster_row(op: &Op, nodes: usize) -> Result<Option<Value>, Error> {
-    let records = &op.context.node.records;
-    let (cluster, quorate) = match records.cluster().await {
-        Ok(cluster) => (cluster, 1),
-        Err(_) => (records.local().cluster().await?, 0),
-    };
+    let cluster = op.records.cluster().await?;
+    let quorate = u8::from(op.context.store.outage().is_none());
     Ok(cluster.map(|cluster| {
         json!({
             "id": "cluster",
