@@ -70,7 +70,7 @@ impl Default for ClusterOptions {
         Self {
             slow: Duration::from_millis(400),
             probe_timeout: Duration::from_millis(700),
-            loss: Duration::from_secs(2),
+            loss: Duration::from_secs(3),
             pause: Duration::from_millis(200),
             idle: Duration::from_secs(7),
         }

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod faults;
+mod minority;
 mod one_member;
 mod proxy;
 mod server;
