@@ -26,6 +26,14 @@ async fn seen(node: &TestNode) -> (Vec<String>, Vec<String>) {
     (names(online), names(offline))
 }
 
+/// The process of the first node's guest, as a node shows it.
+async fn pid_of_guest(node: &TestNode) -> Value {
+    let guest = json!({"node": "n1", "vmid": 100});
+    let status = node.call("qemu_status", guest).await.unwrap().data;
+    assert_eq!(status["status"], "running");
+    status["pid"].clone()
+}
+
 /// A change of the cluster's state, asked for at a node.
 async fn describe(node: &TestNode, text: &str) -> Result<(), model::Error> {
     let change = json!({"description": text});
@@ -84,6 +92,12 @@ fn a_cluster_grows_to_five_and_a_lost_voter_is_replaced() {
         let Some(mut cluster) = TestCluster::start(5).await else {
             return;
         };
+        let guest = json!({"node": "n1", "vmid": 100});
+        assert_eq!(
+            cluster.nodes[0].task("qemu_start", guest.clone()).await,
+            "OK"
+        );
+        let process = pid_of_guest(&cluster.nodes[0]).await;
         cluster.form().await;
         let [_, n2, ..] = &cluster.nodes[..] else {
             unreachable!()
@@ -132,6 +146,10 @@ fn a_cluster_grows_to_five_and_a_lost_voter_is_replaced() {
         .await;
         assert_eq!(description(n1).await, before);
         assert_eq!(seen(n1).await.0, ["n1", "n2", "n3", "n4"]);
+        // The guest of the first node ran through all of it, and is stopped from another one.
+        let n2 = &cluster.nodes[1];
+        assert_eq!(pid_of_guest(n2).await, process);
+        assert_eq!(n2.task("qemu_stop", guest).await, "OK");
     });
 }
 

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
+use store::SharedStore;
 use testkit::left_out::missing;
 
 use super::namespace::inside;
-use super::{TestNode, TestNodeOptions, left_out, until};
+use super::{TestNode, TestNodeOptions, left_out, put_guest_of, until};
 
 /// Runs `work` in a network namespace with the bridge that connects the nodes.
 pub fn with_cluster_bridge<F: Future<Output = ()>>(work: F) {
@@ -91,7 +92,8 @@ pub struct TestCluster {
 }
 
 impl TestCluster {
-    /// Starts so many nodes on their own; none if that is not possible here.
+    /// Starts so many nodes on their own; none if that is not possible here. The first one has a guest
+    /// 100 that does nothing.
     pub async fn start(nodes: usize) -> Option<Self> {
         let test = "a cluster of nodes";
         if left_out(test) {
@@ -127,7 +129,17 @@ impl TestCluster {
             listen: Some("[::]:8006"),
             namespace: Some(self.namespaces[number - 1].pid()),
         };
-        TestNode::launch(options, async |_| {}).await
+        let guest = [
+            ("memory", "32".into()),
+            ("kvm", 0.into()),
+            ("vga", "none".into()),
+        ];
+        let seed = async |store: &SharedStore| {
+            if number == 1 {
+                put_guest_of(store, &name, 100, &guest).await;
+            }
+        };
+        TestNode::launch(options, seed).await
     }
 
     /// Makes a cluster `lab` of all nodes, and waits until it has all of its votes.

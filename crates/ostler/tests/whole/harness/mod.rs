@@ -400,6 +400,11 @@ pub fn tiny_disk() -> Option<PathBuf> {
 
 /// Writes a guest's record to a store.
 pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]) {
+    put_guest_of(store, "pve1", vmid, options).await;
+}
+
+/// Writes the record of a guest of a node.
+pub async fn put_guest_of(store: &SharedStore, node: &str, vmid: u32, options: &[(&str, Value)]) {
     let mut config = GuestConfig::default();
     for (name, value) in options {
         config.set(*name, value.clone());
@@ -407,7 +412,7 @@ pub async fn put_guest(store: &SharedStore, vmid: u32, options: &[(&str, Value)]
     let vmid = VmId::new(vmid).unwrap();
     let guest = GuestRecord {
         config,
-        ..GuestRecord::new(vmid, GuestKind::Qemu, "pve1".parse().unwrap(), 0)
+        ..GuestRecord::new(vmid, GuestKind::Qemu, node.parse().unwrap(), 0)
     };
     let record = Record::new(guest).encode().unwrap();
     store
