@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use auth::vouch::Vouched;
 use auth::{Access, Caller};
-use model::{Error, ErrorKind};
+use model::{Error, ErrorKind, NodeName};
 use node::cluster::BEAT;
+use node::migration;
 use proto::status::{PeerMessage, WatchMessage};
 use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
 use proto::{Credential, Form, Identity, Needs, Permission, Row, Target, Verb, table};
@@ -166,6 +167,14 @@ impl Dispatcher {
     }
 }
 
+/// The member whose agent asks for a part of a migration. For all others there is no such operation.
+fn moving_from<'a>(peer: &'a Peer, request: &Request) -> Option<&'a NodeName> {
+    match peer {
+        Peer::Node { name, .. } if request.op == migration::OP => Some(name),
+        _ => None,
+    }
+}
+
 fn not_implemented(op: &str) -> Error {
     Error::new(
         ErrorKind::NotImplemented,
@@ -176,6 +185,13 @@ fn not_implemented(op: &str) -> Error {
 #[async_trait]
 impl Service for Dispatcher {
     async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error> {
+        if let Some(member) = moving_from(&peer, &request) {
+            return self
+                .context
+                .node
+                .answer_source(member, &request.params)
+                .await;
+        }
         let (row, op) = match self.admit(&peer, &request).await? {
             Admitted::Here(row, op) => (row, op),
             Admitted::Elsewhere(forwarded) => return forwarded.answer().await,
@@ -196,6 +212,13 @@ impl Service for Dispatcher {
     }
 
     async fn stream(&self, peer: Peer, request: Request) -> Result<Streamed, Error> {
+        if let Some(member) = moving_from(&peer, &request) {
+            return self
+                .context
+                .node
+                .connect_source(member, &request.params)
+                .await;
+        }
         match self.admit(&peer, &request).await? {
             Admitted::Here(row, op) => {
                 let handler = self.streams.get(row.name).copied();

@@ -9,9 +9,10 @@ use storage::Storage;
 use store::SharedStore;
 use sys::SharedHost;
 
-use crate::cluster::{AgentIdentity, Cluster};
+use crate::cluster::{AgentIdentity, Agents, Cluster};
 use crate::host::packages::{Changelogs, Updates};
 use crate::membership::Handover;
+use crate::migration::Arrivals;
 use crate::qemu::kvm::Kvm;
 use crate::qemu::programs::Programs;
 use crate::state::ClusterState;
@@ -42,6 +43,8 @@ pub struct NodeOptions {
     pub identity: Option<Arc<AgentIdentity>>,
     /// How the state moves to a cluster; none: it stays where it is.
     pub state: Option<Arc<dyn ClusterState>>,
+    /// How other agents are asked; none: over the connections to them.
+    pub agents: Option<Arc<dyn Agents>>,
 }
 
 /// The node: its host, its records, its paths, and the services that keep something in memory.
@@ -67,6 +70,8 @@ pub struct NodeContext {
     pub agent_turns: AgentTurns,
     /// Files on their way to a volume.
     pub uploads: Uploads,
+    /// Guests on their way to this node.
+    pub(crate) arrivals: Arrivals,
     /// Consoles that are open, or about to be.
     pub consoles: Consoles,
     /// What was last observed of the node and its guests.
@@ -95,6 +100,7 @@ impl NodeContext {
                 options.store.clone(),
                 options.clock.clone(),
                 options.identity,
+                options.agents,
             ),
             records: Records::new(options.store, options.name.clone()),
             kvm: Kvm::new(
@@ -116,6 +122,7 @@ impl NodeContext {
             agent_turns: AgentTurns::default(),
             uploads: Uploads::default(),
             handover: Handover::default(),
+            arrivals: Arrivals::default(),
             status,
             updates: Updates::default(),
             changelogs: Changelogs::default(),

@@ -21,6 +21,7 @@ mod events;
 mod guests;
 pub mod host;
 pub mod membership;
+pub mod migration;
 mod paths;
 pub mod pki;
 pub mod qemu;

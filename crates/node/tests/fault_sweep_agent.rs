@@ -78,6 +78,7 @@ impl Node {
         let clock = Arc::new(HastyClock::default());
         let authority = Authority::new(self.plain.clone(), clock.clone(), Arc::new(NoPam));
         let context = NodeContext::new(NodeOptions {
+            agents: None,
             name: "pve1".parse().unwrap(),
             paths: Paths::below("/"),
             store: Arc::new(FaultyStore::new(self.plain.clone(), faults)),

@@ -83,6 +83,7 @@ impl<T: Task<Node = NodeContext>> Node<T> {
         let clock = Arc::new(HastyClock::default());
         let authority = Authority::new(self.plain.clone(), clock.clone(), Arc::new(Nobody));
         let node = NodeContext::new(NodeOptions {
+            agents: None,
             name: "pve1".parse().unwrap(),
             paths: Paths::below("/"),
             store: Arc::new(FaultyStore::new(

@@ -126,6 +126,32 @@ pub trait Files: Send + Sync + 'static {
 
     async fn measure(&self, image: &Arc<OwnedFd>, path: &Path) -> Result<Measured, SysError>;
 
+    /// The next byte of an open image, at this one or after it, that is not in a hole; none if only
+    /// a hole follows. Where holes cannot be found, each byte is in none.
+    async fn next_data(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+    ) -> Result<Option<u64>, SysError>;
+
+    /// Writes to an image that is open for writing. Not durable before `sync`.
+    async fn write_at(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+        bytes: Vec<u8>,
+    ) -> Result<(), SysError>;
+
+    /// Makes a file that is open for writing one hole of this length. A device stays as it is.
+    async fn make_hole(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<(), SysError>;
+
     /// Opens a new file without a name, for reading and writing: it is gone with its last
     /// descriptor unless `name_file` gives it a name.
     async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError>;

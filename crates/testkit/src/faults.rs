@@ -169,6 +169,12 @@ impl Faults {
         })
     }
 
+    /// Runs something as one call with these words.
+    pub async fn call<T>(&self, what: &str, work: impl Future<Output = T>) -> Result<T, SysError> {
+        let call = self.begin(|| what.to_owned()).await?;
+        call.end(work.await).await
+    }
+
     async fn hang_if_dead(&self) {
         if self.state().dead {
             self.inner.died.notify_waiters();

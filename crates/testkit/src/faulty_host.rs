@@ -57,6 +57,11 @@ passes_on! { Files:
     format!("read {path:?}"),
         read_at(image: &Arc<OwnedFd>, path: &Path, offset: u64, length: usize) -> Vec<u8>;
     format!("measure {path:?}"), measure(image: &Arc<OwnedFd>, path: &Path) -> Measured;
+    format!("read {path:?}"),
+        next_data(image: &Arc<OwnedFd>, path: &Path, offset: u64) -> Option<u64>;
+    format!("write to {path:?}"),
+        write_at(image: &Arc<OwnedFd>, path: &Path, offset: u64, bytes: Vec<u8>) -> ();
+    format!("empty {path:?}"), make_hole(image: &Arc<OwnedFd>, path: &Path, bytes: u64) -> ();
     format!("create a file in {folder:?}"), create_unnamed(folder: &Path) -> OwnedFd;
     format!("name {path:?}"), name_file(file: &Arc<OwnedFd>, path: &Path) -> ();
     format!("exchange {one:?} and {other:?}"), exchange(one: &Path, other: &Path) -> ();

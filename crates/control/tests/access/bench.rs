@@ -64,6 +64,7 @@ impl Bench {
         let authority = Authority::new(store.clone(), clock.clone(), Arc::new(Nobody)).await;
         let authority = Arc::new(authority.unwrap());
         let node = NodeContext::new(NodeOptions {
+            agents: None,
             state: None,
             name,
             paths,

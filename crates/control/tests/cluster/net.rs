@@ -197,6 +197,8 @@ impl Net {
         work.spawn(serve(listener, Arc::new(service)));
         let followed = node.clone();
         work.spawn(async move { followed.cluster.follow().await });
+        let arriving = node.clone();
+        work.spawn(async move { node::migration::follow_arrivals(&arriving).await });
         let authority = bench.context.authority.clone();
         work.spawn(async move { authority.follow().await });
         Node {

@@ -259,6 +259,11 @@ formats! {
     };
 }
 
+/// Where volumes go that move to another node (`StorageMap`).
+pub const STORAGE_PAIR_LIST: Format = Format::named("storage-pair-list", |value| {
+    crate::StorageMap::parse(value).map(drop)
+});
+
 /// A format that a later capability will check; until then it accepts any text.
 pub const fn unchecked(name: &'static str) -> Format {
     Format::named(name, |_| Ok(()))

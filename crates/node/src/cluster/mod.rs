@@ -12,6 +12,7 @@
 //! certificate for an agent, the certificate names the node, and the node's record has the
 //! certificate's fingerprint now. A removed member's open connections end with its record.
 
+mod agents;
 mod connector;
 mod hearing;
 mod identity;
@@ -27,6 +28,7 @@ use auth::vouch::Vouchers;
 use model::{Clock, NodeName};
 use store::SharedStore;
 
+pub use agents::{AgentStream, Agents};
 pub use hearing::Hearing;
 pub use identity::{AGENT_DOMAIN, AgentIdentity};
 pub use links::{BEAT, Link};
@@ -45,7 +47,9 @@ pub struct Cluster {
     pub identity: Option<Arc<AgentIdentity>>,
     /// Vouchers of other members that were used here.
     pub vouchers: Vouchers,
-    links: Links,
+    /// What is asked of other agents without a caller.
+    pub agents: Arc<dyn Agents>,
+    links: Arc<Links>,
 }
 
 impl Cluster {
@@ -54,10 +58,14 @@ impl Cluster {
         store: SharedStore,
         clock: Arc<dyn Clock>,
         identity: Option<Arc<AgentIdentity>>,
+        agents: Option<Arc<dyn Agents>>,
     ) -> Self {
         let members = Arc::new(Members::new(store, clock.clone()));
+        let links = Links::new(node, members.clone(), clock, identity.clone());
+        let links = Arc::new(links);
         Self {
-            links: Links::new(node, members.clone(), clock, identity.clone()),
+            agents: agents.unwrap_or_else(|| links.clone()),
+            links,
             members,
             identity,
             vouchers: Vouchers::default(),

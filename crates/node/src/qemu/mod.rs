@@ -11,7 +11,6 @@ pub(crate) mod freeze;
 pub(crate) mod hotplug;
 pub mod kvm;
 pub(crate) mod live_copy;
-pub mod migration;
 pub(crate) mod monitors;
 pub mod programs;
 pub(crate) mod swtpm;

@@ -23,6 +23,7 @@ mod qemu_configure;
 mod qemu_create;
 mod qemu_delsnapshot;
 mod qemu_destroy;
+mod qemu_migrate;
 mod qemu_move_disk;
 mod qemu_power;
 mod qemu_reassign_disk;
@@ -71,6 +72,7 @@ pub use qemu_configure::QemuConfigure;
 pub use qemu_create::QemuCreate;
 pub use qemu_delsnapshot::{QemuDelsnapshot, snapshot_of};
 pub use qemu_destroy::QemuDestroy;
+pub use qemu_migrate::QemuMigrate;
 pub use qemu_move_disk::QemuMoveDisk;
 pub use qemu_reassign_disk::QemuReassignDisk;
 pub use qemu_reboot::QemuReboot;
@@ -112,6 +114,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<QemuCreate>()
         .with::<QemuDelsnapshot>()
         .with::<QemuDestroy>()
+        .with::<QemuMigrate>()
         .with::<QemuMoveDisk>()
         .with::<QemuReassignDisk>()
         .with::<QemuReboot>()

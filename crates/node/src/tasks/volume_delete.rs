@@ -97,7 +97,7 @@ pub(super) async fn free_unwanted(
 
 impl NodeContext {
     /// Refuses to remove or to change volumes that have linked clones.
-    pub(super) async fn check_no_clones(
+    pub(crate) async fn check_no_clones(
         &self,
         volumes: &[VolumeId],
         names: &VolumeNames,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use auth::Authority;
 use auth::pam::NoPam;
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
+use node::cluster::Agents;
 use node::tasks::{QemuSnapshot, QemuStart};
 use node::{Edit, NodeContext, NodeOptions, Paths, guest_key, registry, storage_key};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
@@ -55,7 +56,11 @@ pub fn vmid() -> VmId {
 
 /// A host with a bridge and the first storage's folders.
 pub async fn host() -> FakeHost {
-    let host = FakeHost::new(Faults::default())
+    host_with(Faults::default()).await
+}
+
+pub async fn host_with(faults: Faults) -> FakeHost {
+    let host = FakeHost::new(faults)
         .program(QEMU, qemu_facts)
         .program("qemu-img", qemu_img)
         .program("tc", silent)
@@ -230,18 +235,30 @@ impl<T> Node<T> {
 
 impl<T: Task<Node = NodeContext>> Node<T> {
     pub async fn engine(&self) -> Arc<Engine<NodeContext>> {
-        let host: sys::SharedHost = Arc::new(self.host.clone());
+        self.engine_of(self.context("pve1", &self.host, None).await)
+            .await
+    }
+
+    /// An agent on a host, with the store of this node.
+    pub async fn context(
+        &self,
+        name: &str,
+        host: &FakeHost,
+        agents: Option<Arc<dyn Agents>>,
+    ) -> Arc<NodeContext> {
+        let host: sys::SharedHost = Arc::new(host.clone());
         let faulty = FaultyStore::new(self.plain.clone(), self.host.faults().clone());
         let store: SharedStore = Arc::new(faulty);
         let clock = Arc::new(HastyClock::default());
         // The authority starts on the plain store: what it does at start is no part of a task.
         let authority = Authority::new(self.plain.clone(), clock.clone(), Arc::new(NoPam));
         let node = NodeContext::new(NodeOptions {
-            name: "pve1".parse().unwrap(),
+            agents,
+            name: name.parse().unwrap(),
             paths: Paths::below("/"),
             store,
-            host: host.clone(),
-            clock: clock.clone(),
+            host,
+            clock,
             authority: Arc::new(authority.await.unwrap()),
             guest_user: Some((999, 999)),
             guest_uids: Some("100000-199999".parse().unwrap()),
@@ -251,11 +268,15 @@ impl<T: Task<Node = NodeContext>> Node<T> {
             state: Some(Arc::new(FakeState(self.host.clone()))),
         });
         node.handover.keep(state::PASSWORD, "secret".to_owned());
+        node
+    }
+
+    pub async fn engine_of(&self, node: Arc<NodeContext>) -> Arc<Engine<NodeContext>> {
         let options = EngineOptions {
-            node: "pve1".parse().unwrap(),
+            node: node.name.clone(),
             directory: "/var/lib/ostler/tasks".into(),
-            host,
-            clock,
+            host: node.host.clone(),
+            clock: node.clock.clone(),
             reserve_bytes: 4096,
             timeout_text: node::tasks::timeout_text,
         };

@@ -45,6 +45,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     ensure_first_storage(config, &store).await?;
     let authority = open_authority(&store, &host, &clock).await?;
     let node = NodeContext::new(NodeOptions {
+        agents: None,
         name: config.node.clone(),
         paths: paths.clone(),
         store: store.clone(),
@@ -83,8 +84,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = cluster::serve_members(config, &node, dispatcher) => Ok(()),
         () = node.cluster.follow() => Ok(()),
         () = authority.follow() => Ok(()),
-        () = node::reap_guests(&node, &tasks) => Ok(()),
-        () = node::thaw_abandoned(&node, &tasks) => Ok(()),
+        () = look_after_guests(&node, &tasks) => Ok(()),
         () = start_guests(&node, &tasks) => Ok(()),
         () = prove_kvm(&node) => Ok(()),
         () = node::sample(&node) => Ok(()),
@@ -139,6 +139,15 @@ fn check_given_away(config: &Config) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Clears up after guests that have ended, were frozen, or were on their way here. Never returns.
+async fn look_after_guests(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
+    tokio::join!(
+        node::reap_guests(node, tasks),
+        node::thaw_abandoned(node, tasks),
+        node::migration::follow_arrivals(node),
+    );
 }
 
 /// Starts the guests that start at boot, then waits for ever, while the node serves requests.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -218,6 +218,57 @@ impl Files for RealHost {
                 },
                 is_device: !metadata.is_file(),
             })
+        })
+        .await
+    }
+
+    async fn next_data(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+    ) -> Result<Option<u64>, SysError> {
+        let image = image.clone();
+        self.at(Kind::Look, path, "read", move |_| {
+            match rustix::fs::seek(&again(&image)?, rustix::fs::SeekFrom::Data(offset)) {
+                Ok(found) => Ok(Some(found)),
+                Err(rustix::io::Errno::NXIO) => Ok(None),
+                // A device, or a file system that does not know its holes.
+                Err(rustix::io::Errno::INVAL) => Ok(Some(offset)),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    async fn write_at(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+        bytes: Vec<u8>,
+    ) -> Result<(), SysError> {
+        let image = image.clone();
+        self.at(Kind::Write, path, "write", move |_| {
+            fs::File::from(image.try_clone()?).write_all_at(&bytes, offset)
+        })
+        .await
+    }
+
+    async fn make_hole(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<(), SysError> {
+        let image = image.clone();
+        self.at(Kind::Write, path, "write", move |_| {
+            let file = fs::File::from(image.try_clone()?);
+            if file.metadata()?.is_file() {
+                file.set_len(0)?;
+                file.set_len(bytes)?;
+            }
+            Ok(())
         })
         .await
     }

@@ -360,6 +360,53 @@ impl Files for FakeHost {
         call.end(measured).await
     }
 
+    async fn next_data(
+        &self,
+        image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+    ) -> Result<Option<u64>, SysError> {
+        let bytes = self.measure(image, path).await?.bytes;
+        Ok((offset < bytes).then_some(offset))
+    }
+
+    async fn write_at(
+        &self,
+        _image: &Arc<OwnedFd>,
+        path: &Path,
+        offset: u64,
+        bytes: Vec<u8>,
+    ) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("write to the image {}", path.display()))
+            .await?;
+        {
+            let mut world = self.world();
+            let mut content = world.disk.read(path)?;
+            let size = world.disk.size(path).unwrap_or_default();
+            let end = offset as usize + bytes.len();
+            content.resize(content.len().max(end), 0);
+            content[offset as usize..end].copy_from_slice(&bytes);
+            world.disk.put(path, content, size.max(end as u64))?;
+        }
+        call.end(()).await
+    }
+
+    async fn make_hole(
+        &self,
+        _image: &Arc<OwnedFd>,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("empty the image {}", path.display()))
+            .await?;
+        self.world().disk.put(path, Vec::new(), bytes)?;
+        call.end(()).await
+    }
+
     async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError> {
         let call = self
             .faults

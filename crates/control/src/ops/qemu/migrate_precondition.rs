@@ -1,7 +1,7 @@
 //! `GET /nodes/{node}/qemu/{vmid}/migrate`
 
 use model::Error;
-use node::qemu::migration::{LocalDisk, Precheck};
+use node::migration::{LocalDisk, Precheck};
 use node::tasks::check_lock;
 use proto::wire::Answer;
 use serde_json::{Map, Value, json};

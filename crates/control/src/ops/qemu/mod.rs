@@ -16,6 +16,7 @@ mod delsnapshot;
 mod destroy;
 mod drives;
 mod feature;
+mod migrate;
 mod migrate_precondition;
 mod monitor;
 mod move_disk;
@@ -62,6 +63,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("qemu_delsnapshot", delsnapshot::delsnapshot),
     pair!("qemu_destroy", destroy::destroy),
     pair!("qemu_feature", feature::feature),
+    pair!("qemu_migrate", migrate::migrate),
     pair!(
         "qemu_migrate_precondition",
         migrate_precondition::migrate_precondition

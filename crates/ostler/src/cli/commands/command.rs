@@ -62,6 +62,13 @@ pub(in crate::cli) enum Asks {
 /// The operation that follows another.
 pub(in crate::cli) type Next = (Verb, &'static str, Values);
 
+/// The operation that a flag asks for instead. It gets those of the given values that it knows.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Instead {
+    pub(in crate::cli) flag: &'static [Field],
+    pub(in crate::cli) path: &'static str,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Command {
     /// One word or more: `start`, `disk resize`, `user token add`.
@@ -78,6 +85,7 @@ pub(in crate::cli) struct Command {
     pub(in crate::cli) says: Option<fn(&Values) -> String>,
     /// The operation to call afterwards.
     pub(in crate::cli) then: Option<fn(&mut Values) -> Option<Next>>,
+    pub(in crate::cli) instead: Option<Instead>,
 }
 
 pub(in crate::cli) const fn command(name: &'static str, does: Does) -> Command {
@@ -91,6 +99,7 @@ pub(in crate::cli) const fn command(name: &'static str, does: Does) -> Command {
         before: None,
         says: None,
         then: None,
+        instead: None,
     }
 }
 
@@ -167,6 +176,36 @@ impl Command {
         self
     }
 
+    /// With a flag that reads what this path answers, and does nothing.
+    pub(in crate::cli) const fn or_reads(
+        mut self,
+        flag: &'static [Field],
+        path: &'static str,
+    ) -> Self {
+        self.instead = Some(Instead { flag, path });
+        self
+    }
+
+    /// The operation that the given values ask for, whose answer is shown in this way.
+    pub(in crate::cli) fn chosen(
+        &self,
+        row: &'static Row,
+        values: &mut Values,
+    ) -> (&'static Row, Show) {
+        let Some(Instead { flag, path }) = self.instead else {
+            return (row, self.show);
+        };
+        let mut given = flag.iter().map(|flag| values.shift_remove(flag.name));
+        let is_given = given.any(|value| value.is_some_and(|value| value == "1"));
+        match agent::find(Verb::Get, path).filter(|_| is_given) {
+            None => (row, self.show),
+            Some(other) => {
+                values.retain(|name, _| find(other.params, name).is_some());
+                (other, Show::Answer)
+            }
+        }
+    }
+
     /// Whether this version can run it.
     pub(in crate::cli) fn works(&self) -> bool {
         match self.does {
@@ -197,6 +236,7 @@ impl Command {
         if matches!(self.show, Show::Verbose(_)) {
             groups.push(VERBOSE);
         }
+        groups.extend(self.instead.map(|instead| instead.flag));
         groups
     }
 
@@ -206,6 +246,7 @@ impl Command {
             Some(row) => free_fields(row),
             None => self.fields().into_iter().flatten().collect(),
         };
+        options.extend(self.instead.iter().flat_map(|instead| instead.flag));
         let is_fixed = |name: &str| self.fixed.iter().any(|(fixed, _)| *fixed == name);
         options.retain(|field| !self.positionals.contains(&field.name) && !is_fixed(field.name));
         options

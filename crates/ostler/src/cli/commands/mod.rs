@@ -103,6 +103,7 @@ impl Program {
         if let Some(before) = command.before {
             before(&mut values)?;
         }
+        let (row, show) = command.chosen(row, &mut values);
         // Checked before its message is printed: an invalid request is not announced.
         let mut whole = values.clone();
         whole.entry("node").or_insert_with(|| "localhost".into());
@@ -124,7 +125,7 @@ impl Program {
             }
             return Ok(());
         }
-        output::print(&shown(command.show, verbose, &style, row, &answer.data)?)
+        output::print(&shown(show, verbose, &style, row, &answer.data)?)
     }
 
     async fn run_own(&self, own: &command::Own, command: &Command, rest: &[String]) -> Result<()> {
@@ -322,6 +323,20 @@ mod tests {
         let line = words("user token add a@pve t");
         let (command, rest) = pveum::PROGRAM.find(&line).unwrap();
         assert_eq!((command.name, rest.len()), ("user token add", 2));
+    }
+
+    #[test]
+    fn a_flag_asks_for_another_operation() {
+        let words = words("migrate 100 b --online 1 --check 1");
+        let (command, rest) = qm::PROGRAM.find(&words).unwrap();
+        let mut values = qm::PROGRAM.parse(command, rest).unwrap().values;
+        let row = command.row().unwrap();
+        let (chosen, _) = command.chosen(row, &mut values);
+        assert_eq!(chosen.name, "qemu_migrate_precondition");
+        let wanted = serde_json::json!({"vmid": "100", "target": "b"});
+        assert_eq!(Value::Object(values.clone()), wanted);
+        values.insert("check".to_owned(), "0".into());
+        assert_eq!(command.chosen(row, &mut values).0.name, "qemu_migrate");
     }
 
     #[test]

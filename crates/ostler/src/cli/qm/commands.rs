@@ -16,6 +16,8 @@ pub(in crate::cli) const PROGRAM: Program = Program {
 
 const ONE: &[&str] = &["vmid"];
 const AGENT: &[&str] = &["vmid", "command"];
+/// What would the migration meet?
+const CHECK: &[Field] = &[Field::boolean("check").optional()];
 const CLONE: &[&str] = &["vmid", "newid"];
 const DISK: &[&str] = &["vmid", "source", "storage"];
 const MOVE: &[&str] = &["vmid", "disk", "storage"];
@@ -90,7 +92,9 @@ const COMMANDS: &[Command] = &[
     get("listsnapshot", "/nodes/{node}/qemu/{vmid}/snapshot")
         .takes(ONE)
         .show(Show::Text(print::snapshots)),
-    post("migrate", "/nodes/{node}/qemu/{vmid}/migrate").takes(&["vmid", "target"]),
+    post("migrate", "/nodes/{node}/qemu/{vmid}/migrate")
+        .takes(&["vmid", "target"])
+        .or_reads(CHECK, "/nodes/{node}/qemu/{vmid}/migrate"),
     own(
         "monitor",
         "Open QEMU's monitor.",

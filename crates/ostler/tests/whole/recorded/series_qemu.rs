@@ -22,7 +22,7 @@ const QEMU: Series = Series {
                 "the display of a guest that does not run is refused at once, instead of a task that fails",
             ),
             (&[2348], "SPICE is not built"),
-            (&[2360, 2361, 2371], "migration is not built"),
+            (&[2371], "connection tracking does not move with a guest"),
         ],
         not_yet: &[],
     },

@@ -93,6 +93,7 @@ async fn context() -> Arc<Context> {
     let authority = Authority::new(store.clone(), clock.clone(), Arc::new(Anybody)).await;
     let authority = Arc::new(authority.unwrap());
     let node = NodeContext::new(NodeOptions {
+        agents: None,
         name: name.clone(),
         paths: paths.clone(),
         store: store.clone(),

@@ -1,10 +1,10 @@
 //! `/nodes/{node}/qemu/{vmid}/migrate`
 
-use model::Privilege;
-use model::schema::{Field, Shape, format};
+use model::schema::{Field, Shape, Values, format};
+use model::{Privilege, StorageMap};
 
 use crate::table::params::{NODE, VMID};
-use crate::{Check, Row};
+use crate::{Check, Need, Row};
 
 const LOCAL_DISK: Shape = Shape::Object {
     fields: &[&[
@@ -43,19 +43,79 @@ const PRECONDITION: &[Field] = &[
     Field::boolean("running"),
 ];
 
-pub(in crate::table) const ROWS: &[Row] = &[Row::get(
-    "/nodes/{node}/qemu/{vmid}/migrate",
-    "qemu_migrate_precondition",
-    "What a migration would meet: possible targets, local disks, local devices.",
-)
-.params(&[&[
-    NODE,
-    VMID,
-    Field::string("target").optional().format(format::NODE),
-]])
-.returns(Shape::Object {
-    fields: &[PRECONDITION],
-    open: true,
-})
-.check(Check::On("/vms/{vmid}", &[Privilege::VmMigrate]))
-.on_node()];
+/// Volumes that change their storage need space there, and the right to change the guest's disks.
+fn storage_needs(params: &Values) -> Vec<Need> {
+    let map = params.get("targetstorage").and_then(|map| map.as_str());
+    let map = map.and_then(|map| StorageMap::parse(map).ok());
+    let map = map.unwrap_or_default();
+    let space = map.targets().map(|storage| {
+        Need::all(
+            format!("/storage/{storage}"),
+            &[Privilege::DatastoreAllocateSpace],
+        )
+    });
+    let mut needs: Vec<Need> = space.collect();
+    if let (Some(vmid), false) = (params.get("vmid"), needs.is_empty()) {
+        needs.push(Need::all(
+            format!("/vms/{vmid}"),
+            &[Privilege::VmConfigDisk],
+        ));
+    }
+    needs
+}
+
+pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get(
+        "/nodes/{node}/qemu/{vmid}/migrate",
+        "qemu_migrate_precondition",
+        "What a migration would meet: possible targets, local disks, local devices.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        Field::string("target").optional().format(format::NODE),
+    ]])
+    .returns(Shape::Object {
+        fields: &[PRECONDITION],
+        open: true,
+    })
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmMigrate]))
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/qemu/{vmid}/migrate",
+        "qemu_migrate",
+        "Move a virtual machine to another node.",
+    )
+    .params(&[&[
+        NODE,
+        VMID,
+        Field::string("target").format(format::NODE),
+        Field::integer("bwlimit")
+            .optional()
+            .min(0.0)
+            .default("migrate limit from datacenter or storage config"),
+        Field::boolean("force").optional(),
+        Field::string("migration_network")
+            .optional()
+            .format(format::CIDR)
+            .unbuilt(),
+        Field::string("migration_type")
+            .optional()
+            .one_of(&["secure", "insecure"]),
+        Field::boolean("online").optional(),
+        Field::string("targetstorage")
+            .optional()
+            .format(format::STORAGE_PAIR_LIST),
+        Field::boolean("with-conntrack-state")
+            .optional()
+            .default("0")
+            .unbuilt(),
+        Field::boolean("with-local-disks").optional(),
+    ]])
+    .check(Check::All(&[
+        Check::On("/vms/{vmid}", &[Privilege::VmMigrate]),
+        Check::Computed(storage_needs),
+    ]))
+    .submit()
+    .on_node(),
+];

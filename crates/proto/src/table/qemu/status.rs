@@ -96,7 +96,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             .unbuilt(),
         Field::string("targetstorage")
             .optional()
-            .format(format::unchecked("storage-pair-list"))
+            .format(format::STORAGE_PAIR_LIST)
             .unbuilt(),
         Field::integer("timeout")
             .optional()

@@ -7,8 +7,8 @@ use model::qemu::Drive;
 use model::{Error, GuestConfig, GuestRecord, NodeName, StorageId, VolumeId};
 use storage::StorageConfig;
 
-use super::edit::{volumes_of, volumes_of_guest};
 use crate::NodeContext;
+use crate::qemu::edit::{volumes_of, volumes_of_guest};
 
 /// A volume that other nodes do not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn lacking(node: &NodeName, storages: &BTreeMap<StorageId, StorageConfig>) -> BT
 
 /// Options that give the guest devices of its host: those that are bound to this host, and those
 /// that each host looks up in a mapping.
-fn resources(config: &GuestConfig) -> (Vec<String>, BTreeMap<String, String>) {
+pub(super) fn resources(config: &GuestConfig) -> (Vec<String>, BTreeMap<String, String>) {
     let (mut local, mut mapped) = (Vec::new(), BTreeMap::new());
     for name in config.0.keys() {
         let text = config.text(name).unwrap_or_default();

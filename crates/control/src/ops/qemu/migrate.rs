@@ -1,0 +1,46 @@
+//! `POST /nodes/{node}/qemu/{vmid}/migrate`
+
+use model::{Error, NodeName, StorageMap};
+use node::tasks::QemuMigrate;
+use proto::wire::Answer;
+use serde::Deserialize;
+
+use super::Guest;
+use super::clones::bytes_per_s;
+use crate::ops::Op;
+
+#[derive(Deserialize)]
+struct Migrate {
+    target: NodeName,
+    /// In KiB/s.
+    bwlimit: Option<u64>,
+    force: Option<bool>,
+    migration_type: Option<String>,
+    online: Option<bool>,
+    targetstorage: Option<String>,
+}
+
+pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(&op)?.vmid;
+    let wanted: Migrate = op.params()?;
+    if !op.identity()?.is_root() {
+        let given = [
+            ("force", wanted.force.is_some()),
+            ("migration_type", wanted.migration_type.is_some()),
+        ];
+        if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(Error::invalid(*name, "Only root may use this option."));
+        }
+    }
+    let mut task = QemuMigrate::new(vmid, wanted.target);
+    task.online = wanted.online == Some(true);
+    task.force = wanted.force == Some(true);
+    if let Some(map) = &wanted.targetstorage {
+        let map = StorageMap::parse(map);
+        task.storages = map.map_err(|why| Error::invalid("targetstorage", why))?;
+    }
+    task.bytes_per_s = bytes_per_s(&op, "migration", wanted.bwlimit).await?;
+    let guest = op.records.qemu(vmid).await?.record.data;
+    task.check(&op.context.node, &guest).await?;
+    op.context.submit(&op, vmid, task).await
+}

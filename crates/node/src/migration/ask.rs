@@ -1,0 +1,73 @@
+//! What the agent of a guest's node asks the agent of the node that the guest moves to.
+
+use model::schema::Values;
+use model::{BlockFormat, Error, StorageId, Upid, VmId, VolumeId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The name of these requests. It is in no row of the operation table: only agents send them.
+pub const OP: &str = "agent/migration";
+
+/// Raised when a request or its effect changes. Nodes of different versions refuse each other.
+pub(crate) const VERSION: u32 = 1;
+
+/// A request, and the task that has claimed the guest for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) vmid: VmId,
+    pub(crate) upid: Upid,
+    pub(crate) what: Ask,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Ask {
+    /// What does the proof of this number say on this storage? Answered by its text, or null.
+    Proof { storage: StorageId, number: u64 },
+    /// Get ready for the guest. Answered by the names of the volumes, in their order. May be
+    /// repeated.
+    Prepare { version: u32, volumes: Vec<Wanted> },
+    /// A stream: make this volume of the bytes that follow (`image`).
+    Receive {
+        volume: VolumeId,
+        format: BlockFormat,
+        bytes: u64,
+    },
+    /// The guest is yours. May be repeated.
+    Finish,
+    /// The guest stays: remove what was made for it. May be repeated.
+    Abort,
+}
+
+/// A volume that the target is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wanted {
+    pub(crate) from: VolumeId,
+    /// Where it goes.
+    pub(crate) storage: StorageId,
+    pub(crate) format: BlockFormat,
+    /// What a guest sees of it.
+    pub(crate) bytes: u64,
+    /// What it takes at its source; none if unknown.
+    pub(crate) used: Option<u64>,
+}
+
+impl Asked {
+    pub(crate) fn params(&self) -> Result<Values, Error> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(params)) => Ok(params),
+            _ => Err(Error::bug("a request to another agent is no object")),
+        }
+    }
+
+    pub(crate) fn read(params: &Values) -> Result<Self, Error> {
+        read(Value::Object(params.clone()))
+    }
+}
+
+/// Reads what another agent sent, which may be of another version.
+pub(crate) fn read<T: DeserializeOwned>(sent: Value) -> Result<T, Error> {
+    serde_json::from_value(sent)
+        .map_err(|error| Error::unavailable(format!("the other node said: {error}")))
+}

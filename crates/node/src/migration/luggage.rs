@@ -1,0 +1,165 @@
+//! What a guest takes along: which volumes are copied, which stay on storages that both nodes have.
+
+use std::collections::BTreeSet;
+
+use guest::qemu::VmConfig;
+use model::qemu::DriveSource;
+use model::{Error, GuestRecord, NodeName, StorageId, StorageMap, VolumeId};
+use storage::{ContentType, SnapshotMaker, Storage, VolumeNames};
+
+use super::Wanted;
+use super::precheck::resources;
+use crate::qemu::edit::volumes_of_guest;
+use crate::{NodeContext, volumes_of};
+
+/// What moves, and what stands in the way.
+#[derive(Debug, Default)]
+pub(crate) struct Luggage {
+    /// Storages that both nodes must see.
+    pub(crate) shared: Vec<StorageId>,
+    pub(crate) wanted: Vec<Wanted>,
+    /// Options with devices of this host.
+    pub(crate) local_resources: Vec<String>,
+    /// Why volumes cannot be copied, one line each.
+    pub(crate) blockers: Vec<String>,
+}
+
+impl Luggage {
+    /// Refuses what cannot be moved; `force`: devices of this host are no hindrance.
+    pub(crate) fn check(&self, force: bool) -> Result<(), Error> {
+        if !self.blockers.is_empty() {
+            return Err(Error::conflict(self.blockers.join("; ")));
+        }
+        if !force && !self.local_resources.is_empty() {
+            let devices = self.local_resources.join(", ");
+            let text = format!("can't migrate VM which uses local devices: {devices}");
+            return Err(Error::conflict(text));
+        }
+        Ok(())
+    }
+}
+
+impl NodeContext {
+    /// Looks through a guest of this node. Changes nothing. An error is about the storages.
+    pub(crate) async fn luggage(
+        &self,
+        guest: &GuestRecord,
+        target: &NodeName,
+        storages: &StorageMap,
+    ) -> Result<Luggage, Error> {
+        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+        let names = self.records.volume_names().await?;
+        let mut luggage = Luggage {
+            local_resources: resources(&guest.config).0,
+            ..Luggage::default()
+        };
+        for (slot, drive) in &config.drives {
+            if let DriveSource::Path(path) = drive.source() {
+                let text = format!("can't migrate local disk '{slot}': local file/device '{path}'");
+                luggage.blockers.push(text);
+            }
+        }
+        let mut shared = BTreeSet::new();
+        for volume in volumes_of_guest(guest) {
+            let storage = self.storage(volume.storage()).await?;
+            if storage.config().spec.is_shared() && storages.is_identity(volume.storage()) {
+                self.check_has(target, volume.storage()).await?;
+                shared.insert(volume.storage().clone());
+                continue;
+            }
+            match self.why_not(guest, &*storage, &volume, &names).await? {
+                Some(why) => {
+                    let text = format!("can't migrate local disk '{volume}': {why}");
+                    luggage.blockers.push(text);
+                }
+                None => {
+                    let to = storages.target(volume.storage()).clone();
+                    let wanted = self.wanted(target, &*storage, volume, to).await?;
+                    luggage.wanted.push(wanted);
+                }
+            }
+        }
+        luggage.shared = shared.into_iter().collect();
+        Ok(luggage)
+    }
+
+    /// Refuses a storage that the other node may not use.
+    async fn check_has(&self, target: &NodeName, id: &StorageId) -> Result<(), Error> {
+        let config = self.records.storage(id).await?.config;
+        match config.is_enabled_on(target) {
+            true => Ok(()),
+            false => Err(Error::conflict(format!(
+                "storage '{id}' is not available on node '{target}'"
+            ))),
+        }
+    }
+
+    /// Why a volume cannot be copied; none if it can.
+    async fn why_not(
+        &self,
+        guest: &GuestRecord,
+        storage: &dyn Storage,
+        volume: &VolumeId,
+        names: &VolumeNames,
+    ) -> Result<Option<String>, Error> {
+        let why = |text: &str| Ok(Some(text.to_owned()));
+        let Some(name) = names.parse(volume) else {
+            return why("its name has no meaning on its storage");
+        };
+        match name.owner {
+            None => return why("local cdrom image"),
+            Some(owner) if owner != guest.vmid => {
+                return Ok(Some(format!("owned by other VM (owner = VM {owner})")));
+            }
+            Some(_) if name.base.is_some() => return why("it is a linked clone"),
+            Some(_) if name.is_base => return why("it is the base of a template"),
+            Some(_) => {}
+        }
+        let maker = storage.snapshots().and_then(|all| all.maker(volume.name()));
+        let is_in_snapshot = guest.snapshots.values().any(|snapshot| {
+            let mut named = volumes_of(&snapshot.config).into_iter();
+            named.any(|(_, named)| names.is_same_image(&named, volume))
+        });
+        if maker == Some(SnapshotMaker::Storage) && is_in_snapshot {
+            return why("non-migratable snapshot exists");
+        }
+        if self
+            .check_no_clones(std::slice::from_ref(volume), names)
+            .await
+            .is_err()
+        {
+            return why("referenced by linked clone(s)");
+        }
+        Ok(None)
+    }
+
+    async fn wanted(
+        &self,
+        target: &NodeName,
+        storage: &dyn Storage,
+        from: VolumeId,
+        to: StorageId,
+    ) -> Result<Wanted, Error> {
+        self.check_has(target, &to).await?;
+        let config = self.records.storage(&to).await?.config;
+        if !config.takes(ContentType::Images) {
+            let text = format!("content type 'images' is not available on storage '{to}'");
+            return Err(Error::conflict(format!("{from}: {text}")));
+        }
+        storage.activate().await?;
+        let info = crate::volumes::info_of(storage, &from).await?;
+        let format = storage.config().image_format(from.name())?;
+        if !config.spec.kind().formats().contains(&format) {
+            let format = format.as_str();
+            let text = format!("storage '{to}' has no images of format '{format}'");
+            return Err(Error::conflict(format!("{from}: {text}")));
+        }
+        Ok(Wanted {
+            from,
+            storage: to,
+            format,
+            bytes: info.size,
+            used: info.used,
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! Guests that move to another node.
+//!
+//! ```text
+//!   source: task qemu_migrate                     target: Arrivals
+//!
+//!   claim ── guest/100 is busy ──────────┐
+//!   prepare ═══ Ask::Prepare ═══════════►│ arrival/100: names what will be made here
+//!   copy ══════ Ask::Receive, bytes ════►│ makes it
+//!   hand-over: one commit, if arrival/100 is as it was: owner, epoch, volumes
+//!   finish ════ Ask::Finish ════════════►│ removes arrival/100
+//!   clear: removes what is left here     │
+//!                                        │ the claim is gone and the guest is not here:
+//!                                        └ removes what was made, then arrival/100
+//! ```
+//!
+//! **Invariants.** The owner in the guest's record alone decides where a guest runs, and it changes
+//! in one commit. That commit requires the arrival, so a target that has given up gets no guest. What
+//! is made at the target is named in the arrival before it is made, and removed by the target itself
+//! where the source does not ask for it any more.
+
+mod arrival;
+mod arrivals;
+mod ask;
+mod image;
+mod luggage;
+mod precheck;
+mod proof;
+mod remote;
+mod target;
+
+pub(crate) use arrival::HandOver;
+pub(crate) use arrivals::Arrivals;
+pub use ask::OP;
+pub(crate) use ask::{Ask, VERSION, Wanted};
+pub(crate) use image::{Sending, send};
+pub(crate) use luggage::Luggage;
+pub use precheck::{LocalDisk, Precheck};
+pub(crate) use proof::Proof;
+pub(crate) use remote::{Remote, is_out_of_reach};
+pub use target::follow_arrivals;

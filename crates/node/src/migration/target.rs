@@ -1,0 +1,310 @@
+//! The target's side: guests on their way to this node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::schema::Values;
+use model::{BlockFormat, Error, NodeName, VmId, VolumeId};
+use proto::wire::{Answer, Streamed};
+use serde_json::{Value, json};
+use storage::{Attacher, ContentType, Storage};
+use sys::ScopeName;
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use super::arrival::{Arrival, ArrivalEntry};
+use super::ask::{Ask, Asked, VERSION, Wanted};
+use super::image::{Receiving, broken, receive};
+use super::proof::Proof;
+use crate::{GuestEntry, NodeContext, volumes};
+
+/// How often guests on their way are looked at, and the store asked again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Looks after guests on their way to this node for as long as the agent lives. Never returns.
+pub async fn follow_arrivals(node: &NodeContext) {
+    while let Err(error) = find_arrivals(node).await {
+        warn!(%error, "guests on their way here cannot be listed");
+        node.clock.sleep(LOOK).await;
+    }
+    loop {
+        for vmid in node.arrivals.all() {
+            if let Err(error) = node.settle(vmid).await {
+                warn!(%vmid, %error, "a guest on its way here");
+            }
+        }
+        node.clock.sleep(LOOK).await;
+    }
+}
+
+/// Finds the arrivals of an earlier agent.
+async fn find_arrivals(node: &NodeContext) -> Result<(), Error> {
+    for vmid in node.records.arrivals(&node.name).await? {
+        node.arrivals.of(vmid);
+    }
+    Ok(())
+}
+
+impl NodeContext {
+    /// Answers the agent of another member, which `from` is by its connection.
+    pub async fn answer_source(&self, from: &NodeName, params: &Values) -> Result<Answer, Error> {
+        let asked = Asked::read(params)?;
+        let answer = match &asked.what {
+            Ask::Proof { storage, number } => {
+                self.claimed(from, &asked).await?;
+                let (storage, number) = (storage.clone(), *number);
+                json!(Proof { storage, number }.read(self).await?)
+            }
+            Ask::Prepare { version, volumes } => {
+                json!(self.prepare(from, &asked, *version, volumes).await?)
+            }
+            Ask::Finish => self.finish(from, &asked).await.map(|()| Value::Null)?,
+            Ask::Abort => self.abort(from, &asked).await.map(|()| Value::Null)?,
+            Ask::Receive { .. } => return Err(Error::bug("a volume comes by a stream")),
+        };
+        Ok(Answer::new(answer))
+    }
+
+    /// The same for what needs a connection of its own.
+    pub async fn connect_source(
+        self: &Arc<Self>,
+        from: &NodeName,
+        params: &Values,
+    ) -> Result<Streamed, Error> {
+        let asked = Asked::read(params)?;
+        let Ask::Receive {
+            volume,
+            format,
+            bytes,
+        } = &asked.what
+        else {
+            return Err(Error::bug("only a volume comes by a stream"));
+        };
+        let receiving = Receiving {
+            volume: volume.clone(),
+            format: *format,
+            bytes: *bytes,
+        };
+        self.receive(from, &asked, receiving).await
+    }
+
+    /// Refuses a node that is not the guest's owner, or whose task has not claimed it.
+    async fn claimed(&self, from: &NodeName, asked: &Asked) -> Result<GuestEntry, Error> {
+        let guest = self.records.find(asked.vmid).await?;
+        let is_claimed = |entry: &GuestEntry| {
+            let guest = &entry.record.data;
+            let busy = guest.busy.as_ref();
+            guest.node == *from && busy.is_some_and(|busy| busy.upid == asked.upid)
+        };
+        guest.filter(is_claimed).ok_or_else(|| {
+            let vmid = asked.vmid;
+            Error::forbidden(format!("node '{from}' does not move VM {vmid}"))
+        })
+    }
+
+    /// The arrival that a request is about; none if it is over.
+    async fn expected(
+        &self,
+        from: &NodeName,
+        asked: &Asked,
+    ) -> Result<Option<ArrivalEntry>, Error> {
+        let entry = self.records.arrival(asked.vmid).await?;
+        Ok(entry.filter(|ArrivalEntry { arrival, .. }| {
+            arrival.upid == asked.upid && arrival.source == *from && arrival.target == self.name
+        }))
+    }
+
+    async fn prepare(
+        &self,
+        from: &NodeName,
+        asked: &Asked,
+        version: u32,
+        wanted: &[Wanted],
+    ) -> Result<Vec<VolumeId>, Error> {
+        let vmid = asked.vmid;
+        if version != VERSION {
+            let text = format!("it moves guests by version {VERSION}, not {version}");
+            return Err(Error::conflict(text));
+        }
+        if let Some(entry) = self.expected(from, asked).await? {
+            return Ok(entry.arrival.volumes);
+        }
+        self.settle(vmid).await?;
+        let guest = self.claimed(from, asked).await?;
+        if !self.host.members(&ScopeName::guest(vmid)).await?.is_empty() {
+            let text = format!("processes of a VM {vmid} still run there");
+            return Err(Error::conflict(text));
+        }
+        self.check_room(wanted).await?;
+        let mut volumes: Vec<VolumeId> = Vec::new();
+        for volume in wanted {
+            volumes.push(self.choose_name(vmid, volume, &volumes).await?);
+        }
+        let arrival = Arrival {
+            vmid,
+            upid: asked.upid.clone(),
+            source: from.clone(),
+            target: self.name.clone(),
+            volumes: volumes.clone(),
+        };
+        self.arrivals.of(vmid);
+        self.records.announce(&arrival, &guest).await?;
+        Ok(volumes)
+    }
+
+    /// Refuses volumes that a storage has no room for.
+    async fn check_room(&self, wanted: &[Wanted]) -> Result<(), Error> {
+        let mut needed = BTreeMap::new();
+        for volume in wanted {
+            let bytes = volume.used.unwrap_or(volume.bytes).min(volume.bytes);
+            *needed.entry(&volume.storage).or_insert(0) += bytes;
+        }
+        for (id, bytes) in needed {
+            let storage = self.storage(id).await?;
+            storage.activate().await?;
+            let available = storage.status().await?.available;
+            if bytes > available {
+                let text =
+                    format!("storage '{id}' has {available} bytes left, and {bytes} are needed");
+                return Err(Error::unavailable(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// The name that a volume gets: its own, if that is free.
+    async fn choose_name(
+        &self,
+        vmid: VmId,
+        wanted: &Wanted,
+        taken: &[VolumeId],
+    ) -> Result<VolumeId, Error> {
+        let storage = self.storage(&wanted.storage).await?;
+        let id = &wanted.storage;
+        if !storage.config().takes(ContentType::Images) {
+            let text = format!("content type 'images' is not available on storage '{id}'");
+            return Err(Error::conflict(format!("{}: {text}", wanted.from)));
+        }
+        let own = own_name(&*storage, vmid, wanted);
+        let own = volumes::named(id, own)?;
+        if !taken.contains(&own) && storage.stat(own.name()).await?.is_none() {
+            return Ok(own);
+        }
+        let of_storage = taken.iter().filter(|volume| volume.storage() == id);
+        let taken: Vec<String> = of_storage.map(|volume| volume.name().to_owned()).collect();
+        if !own.name().contains("-disk-") {
+            let text = format!("volume '{own}' already exists");
+            return Err(Error::conflict(text));
+        }
+        let format = wanted.format;
+        let name = storage.choose_image_name(vmid, format, &taken).await?;
+        volumes::named(id, name)
+    }
+
+    async fn receive(
+        self: &Arc<Self>,
+        from: &NodeName,
+        asked: &Asked,
+        receiving: Receiving,
+    ) -> Result<Streamed, Error> {
+        let is_over = || Error::conflict(format!("VM {} is not expected", asked.vmid));
+        let at_work = self.arrivals.of(asked.vmid);
+        let (guard, mut over) = at_work.receive().await.ok_or_else(is_over)?;
+        let entry = self.expected(from, asked).await?.ok_or_else(is_over)?;
+        if !entry.arrival.volumes.contains(&receiving.volume) {
+            let text = format!("volume '{}' is not expected", receiving.volume);
+            return Err(Error::forbidden(text));
+        }
+        let (ours, given) = UnixStream::pair().map_err(broken)?;
+        let by = Attacher::Task(asked.upid.to_string());
+        let node = self.clone();
+        let mut work = JoinSet::new();
+        work.spawn(async move {
+            let _guard = guard;
+            tokio::select! {
+                () = receive(&node, ours, &receiving, &by) => {}
+                _ = over.wait_for(|over| *over) => {}
+            }
+        });
+        Ok(Streamed {
+            answer: Answer::null(),
+            descriptor: given.into_std().map_err(broken)?.into(),
+            held: Some(Box::new(work)),
+        })
+    }
+
+    async fn finish(&self, from: &NodeName, asked: &Asked) -> Result<(), Error> {
+        match self.expected(from, asked).await? {
+            Some(_) => self.settle(asked.vmid).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn abort(&self, from: &NodeName, asked: &Asked) -> Result<(), Error> {
+        let Some(entry) = self.expected(from, asked).await? else {
+            return Ok(());
+        };
+        let guest = self.records.find(asked.vmid).await?;
+        if guest.is_some_and(|guest| guest.record.data.node == self.name) {
+            return Err(Error::conflict(format!("VM {} is here", asked.vmid)));
+        }
+        self.clear_up(&entry).await
+    }
+
+    /// Does what remains for a guest that has come, or that will not come any more.
+    async fn settle(&self, vmid: VmId) -> Result<(), Error> {
+        let entry = self.records.arrival(vmid).await?;
+        let Some(entry) = entry.filter(|entry| entry.arrival.target == self.name) else {
+            self.arrivals.forget(vmid);
+            return Ok(());
+        };
+        let guest = self.records.find(vmid).await?;
+        let guest = guest.map(|guest| guest.record.data);
+        let owner = guest.as_ref().map(|guest| &guest.node);
+        if owner == Some(&self.name) {
+            self.records.forget_arrival(&entry).await?;
+            self.arrivals.forget(vmid);
+            return Ok(());
+        }
+        let busy = guest.and_then(|guest| guest.busy);
+        match busy.is_some_and(|busy| busy.upid == entry.arrival.upid) {
+            true => Ok(()),
+            false => self.clear_up(&entry).await,
+        }
+    }
+
+    /// Removes what was made for a guest that does not come.
+    async fn clear_up(&self, entry: &ArrivalEntry) -> Result<(), Error> {
+        let Arrival { vmid, volumes, .. } = &entry.arrival;
+        self.arrivals.of(*vmid).end().await;
+        let by = Attacher::Task(entry.arrival.upid.to_string());
+        for volume in volumes {
+            self.detach(volume, &by).await?;
+            let storage = self.storage(volume.storage()).await?;
+            storage.free(volume.name()).await?;
+        }
+        self.records.forget_arrival(entry).await?;
+        self.arrivals.forget(*vmid);
+        Ok(())
+    }
+}
+
+/// What a volume is called on another storage if it keeps its name.
+fn own_name(storage: &dyn Storage, vmid: VmId, wanted: &Wanted) -> String {
+    let name = wanted.from.name();
+    let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
+    let formats = [BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk];
+    let ending = file.rsplit_once('.').filter(|(_, ending)| {
+        let mut formats = formats.iter();
+        formats.any(|format| format.as_str() == *ending)
+    });
+    let stem = ending.map_or(file, |(stem, _)| stem);
+    let file_name = match storage.files() {
+        Some(_) => format!("{stem}.{}", wanted.format.as_str()),
+        None => stem.to_owned(),
+    };
+    let kind = storage.config().spec.kind();
+    kind.image_named(vmid, &file_name)
+}
