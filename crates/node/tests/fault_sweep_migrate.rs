@@ -58,7 +58,7 @@ impl Agents for Wire {
         let streamed = self.faults.call(&what, opened).await.map_err(lost)??;
         Ok(AgentStream {
             descriptor: streamed.descriptor,
-            held: streamed.held.unwrap(),
+            held: streamed.held.unwrap_or_else(|| Box::new(())),
         })
     }
 }
@@ -131,6 +131,11 @@ impl Scene for Two {
             let mut lines = self.source.inventory().await;
             let there = self.target.inventory(&["/var/lib/ostler"]);
             lines.extend(there.into_iter().map(|line| format!("pve2: {line}")));
+            for (name, host) in [("pve1", &self.source.host), ("pve2", &self.target)] {
+                let agent = self.source.context(name, host, None).await;
+                let says = agent.running.status(vmid()).await.unwrap().qmp_status;
+                lines.push(format!("{name}: QEMU says {says:?}"));
+            }
             lines
         })
     }
@@ -167,6 +172,26 @@ async fn qemu_migrate() {
     let swept = sweep_faults(|| Box::pin(laden()) as Waiting<_>).await;
     assert!(swept.failed > 100 && swept.went_through > 20, "{swept:?}");
     println!("qemu_migrate: {swept:?}");
+}
+
+fn live(vmid: VmId) -> QemuMigrate {
+    let mut task = to_pve2(vmid);
+    (task.online, task.with_local_disks) = (true, true);
+    task
+}
+
+/// A guest that runs moves with a disk and a medium; a guest that cannot stays and runs.
+#[tokio::test]
+async fn qemu_migrate_while_it_runs() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let options = &[("unused0", "local:100/vm-100-disk-1.raw"), ("agent", "1")];
+            Two::new(restarting_with(live, options).await).await
+        })
+    };
+    let swept = sweep_faults(scene).await;
+    assert!(swept.failed > 100 && swept.went_through > 20, "{swept:?}");
+    println!("qemu_migrate_while_it_runs: {swept:?}");
 }
 
 #[tokio::test]

@@ -67,4 +67,8 @@ pub trait Processes: Send + Sync + 'static {
 
     /// The same for another process; the descriptor is non-blocking.
     async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError>;
+
+    /// Listens at a new unix socket, which only this user and root may connect to. The descriptor is
+    /// non-blocking.
+    async fn listen(&self, socket: &Path, user: Option<(u32, u32)>) -> Result<OwnedFd, SysError>;
 }

@@ -141,6 +141,30 @@ async fn limits_are_set_and_hold() {
     host.kill_scope(&scope).await.unwrap();
 }
 
+/// Whatever numbers its descriptors have, the program is in the scope.
+#[tokio::test]
+async fn passed_descriptors_do_not_keep_a_program_from_its_scope() {
+    let Some(host) = host("passed") else { return };
+    let scope = guest(104);
+    host.create_scope(&scope, &Limits::default()).await.unwrap();
+    let file = std::sync::Arc::new(tempfile::tempfile().unwrap().into());
+    let numbers = 20..80;
+    let command = Command {
+        descriptors: numbers
+            .map(|number| (number, std::sync::Arc::clone(&file)))
+            .collect(),
+        ..shell("exec sleep 1000")
+    };
+    // Enough open files that those of the control groups are among these numbers.
+    let _open: Vec<_> = (0..30).map(|_| tempfile::tempfile().unwrap()).collect();
+    let process = host.spawn(command, &scope).await.unwrap();
+    until("the program is in the scope", async || {
+        host.members(&scope).await.unwrap() == [process.clone()]
+    })
+    .await;
+    host.kill_scope(&scope).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_process_outlives_the_one_that_made_it_and_is_known_again() {
     let Some(host) = host("identity") else { return };

@@ -75,6 +75,8 @@ passes_on! { Processes:
     format!("look for process {process:?}"), is_alive(process: &ProcessId) -> bool;
     format!("connect to {socket:?}"), connect(socket: &Path) -> Box<dyn Stream>;
     format!("connect to {socket:?}"), connect_descriptor(socket: &Path) -> OwnedFd;
+    format!("listen at {socket:?}"),
+        listen(socket: &Path, user: Option<(u32, u32)>) -> OwnedFd;
 }
 
 passes_on! { Scopes:

@@ -30,8 +30,12 @@ pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
 
 /// Starts a fake QEMU with the sockets and devices of its command line.
 pub fn spawn_qemu(command: &Command) -> Arc<dyn Service> {
+    let waits = command
+        .args
+        .windows(2)
+        .any(|pair| pair == ["-incoming", "defer"]);
     let state = Arc::new(State {
-        status: Mutex::new("prelaunch"),
+        status: Mutex::new(if waits { "inmigrate" } else { "prelaunch" }),
         alive: watch::Sender::new(true),
         machine: Mutex::new(Machine::started(&command.args)),
     });
@@ -227,6 +231,8 @@ fn answer(state: &State, command: &Value) -> Value {
             // A guest is paused at the end of a migration.
             match other {
                 "migrate" => *status = "finish-migrate",
+                // Everything comes at once.
+                "migrate-incoming" => *status = "paused",
                 "migrate-continue" => *status = "postmigrate",
                 "migrate_cancel" if *status == "finish-migrate" => *status = "running",
                 _ => {}

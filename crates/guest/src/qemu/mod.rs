@@ -27,7 +27,8 @@ pub use layout::{LayoutError, plan};
 pub use netdev::Tap;
 pub use paths::RuntimePaths;
 pub use qmp::{
-    Event, Events, Job, JobState, Migration, MigrationState, NodeCopy, Qmp, QmpError, VncPassword,
+    Event, Events, Job, JobState, Migration, MigrationState, NodeCopy, Pace, Qmp, QmpError,
+    VncPassword, exported_node,
 };
 pub use running::{Accel, Backend, Device, Firmware, NumaNode, Processors, RunningAs};
 pub use usage::{DiskUsage, disk_usage};

@@ -118,6 +118,9 @@ fn note(vmid: VmId, event: &Event) {
 async fn reap_once(node: &NodeContext, tasks: &Engine<NodeContext>) -> Result<(), Error> {
     for scope in node.host.scopes().await? {
         let Some(vmid) = scope.vmid() else { continue };
+        if node.arrivals.contains(vmid) {
+            continue;
+        }
         // Where a task is at work on the guest, an empty scope is that task's to deal with.
         let Some(_hold) = tasks.try_hold(&guest_object(vmid)) else {
             continue;

@@ -19,6 +19,17 @@ pub(crate) struct Arrival {
     pub(crate) source: NodeName,
     pub(crate) target: NodeName,
     pub(crate) volumes: Vec<VolumeId>,
+    /// For a guest that runs.
+    #[serde(default)]
+    pub(crate) live: Option<Expected>,
+}
+
+/// What is started for a guest that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Expected {
+    /// Whether it is to execute.
+    pub(crate) executes: bool,
+    pub(crate) taps: Vec<String>,
 }
 
 /// An arrival as it was read.
@@ -129,7 +140,7 @@ impl Records {
 }
 
 /// Replaces volumes wherever a guest's record names them.
-fn rename_volumes(guest: &mut GuestRecord, renamed: &[(VolumeId, VolumeId)]) {
+pub(super) fn rename_volumes(guest: &mut GuestRecord, renamed: &[(VolumeId, VolumeId)]) {
     let new_name = |volume: &VolumeId| {
         let mut renamed = renamed.iter();
         renamed.find(|(from, _)| from == volume).map(|(_, to)| to)

@@ -4,52 +4,64 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::VmId;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OwnedRwLockReadGuard, RwLock, watch};
 
 /// The guests that are known to be on their way here.
 #[derive(Default)]
-pub(crate) struct Arrivals(Mutex<BTreeMap<VmId, Arc<AtWork>>>);
+pub(crate) struct Arrivals {
+    known: Mutex<BTreeMap<VmId, Arc<AtWork>>>,
+    /// Held while it is decided what becomes of one of them.
+    deciding: AsyncMutex<()>,
+}
 
-/// What is being received for a guest.
+/// What is in progress for a guest.
 #[derive(Default)]
 pub(super) struct AtWork {
-    /// Held while something is received.
-    receiving: Arc<RwLock<()>>,
-    /// Set once nothing more is to be received.
+    /// Held while something is made or received.
+    working: Arc<RwLock<()>>,
+    /// Set once the guest is not expected any more.
     is_over: watch::Sender<bool>,
 }
 
 impl Arrivals {
+    pub(super) async fn deciding(&self) -> MutexGuard<'_, ()> {
+        self.deciding.lock().await
+    }
+
     pub(super) fn of(&self, vmid: VmId) -> Arc<AtWork> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(vmid).or_default().clone()
     }
 
+    /// Whether a guest may be on its way here: what is started under its number is for it.
+    pub(crate) fn contains(&self, vmid: VmId) -> bool {
+        let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        all.contains_key(&vmid)
+    }
+
     pub(super) fn all(&self) -> Vec<VmId> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.keys().copied().collect()
     }
 
     pub(super) fn forget(&self, vmid: VmId) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.remove(&vmid);
     }
 }
 
 impl AtWork {
     /// None once it is over.
-    pub(super) async fn receive(
-        &self,
-    ) -> Option<(OwnedRwLockReadGuard<()>, watch::Receiver<bool>)> {
-        let guard = self.receiving.clone().read_owned().await;
+    pub(super) async fn work(&self) -> Option<(OwnedRwLockReadGuard<()>, watch::Receiver<bool>)> {
+        let guard = self.working.clone().read_owned().await;
         let is_over = self.is_over.subscribe();
         let goes_on = !*is_over.borrow();
         goes_on.then_some((guard, is_over))
     }
 
-    /// Breaks off what is being received, and waits for its end.
+    /// Breaks off what can be, and waits for the end of the rest.
     pub(super) async fn end(&self) {
         self.is_over.send_replace(true);
-        drop(self.receiving.write().await);
+        drop(self.working.write().await);
     }
 }

@@ -1,5 +1,6 @@
 //! What the agent of a guest's node asks the agent of the node that the guest moves to.
 
+use model::qemu::DriveSlot;
 use model::schema::Values;
 use model::{BlockFormat, Error, StorageId, Upid, VmId, VolumeId};
 use serde::de::DeserializeOwned;
@@ -27,17 +28,48 @@ pub(crate) enum Ask {
     Proof { storage: StorageId, number: u64 },
     /// Get ready for the guest. Answered by the names of the volumes, in their order. May be
     /// repeated.
-    Prepare { version: u32, volumes: Vec<Wanted> },
+    Prepare {
+        version: u32,
+        volumes: Vec<Wanted>,
+        /// For a guest that runs.
+        live: Option<Live>,
+    },
     /// A stream: make this volume of the bytes that follow (`image`).
     Receive {
         volume: VolumeId,
         format: BlockFormat,
         bytes: u64,
     },
+    /// Make this volume, which holds nothing yet.
+    Allocate {
+        volume: VolumeId,
+        format: BlockFormat,
+        bytes: u64,
+    },
+    /// Start a QEMU that waits for the guest. Its disks at these places are exported.
+    Launch {
+        machine: Value,
+        renamed: Vec<(VolumeId, VolumeId)>,
+        exported: Vec<DriveSlot>,
+    },
+    /// A stream: a client's connection to the exports.
+    Disk,
+    /// A stream: the guest's memory, for the QEMU that waits.
+    Memory,
+    /// Answered once the guest is there, paused. Its disks are exported no more.
+    Land,
     /// The guest is yours. May be repeated.
     Finish,
     /// The guest stays: remove what was made for it. May be repeated.
     Abort,
+}
+
+/// What a guest that runs needs at the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Live {
+    /// Whether it executes, and is to do so at the target.
+    pub(crate) executes: bool,
+    pub(crate) memory_mib: u64,
 }
 
 /// A volume that the target is to have.
@@ -51,6 +83,9 @@ pub(crate) struct Wanted {
     pub(crate) bytes: u64,
     /// What it takes at its source; none if unknown.
     pub(crate) used: Option<u64>,
+    /// The drive that a running guest has it in: QEMU mirrors it.
+    #[serde(default)]
+    pub(crate) live: Option<DriveSlot>,
 }
 
 impl Asked {

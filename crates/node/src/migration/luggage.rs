@@ -1,16 +1,38 @@
 //! What a guest takes along: which volumes are copied, which stay on storages that both nodes have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use guest::qemu::VmConfig;
-use model::qemu::DriveSource;
+use model::qemu::{Drive, DriveSlot, DriveSource};
 use model::{Error, GuestRecord, NodeName, StorageId, StorageMap, VolumeId};
 use storage::{ContentType, SnapshotMaker, Storage, VolumeNames};
 
 use super::Wanted;
 use super::precheck::resources;
+use crate::qemu::drives;
 use crate::qemu::edit::volumes_of_guest;
 use crate::{NodeContext, volumes_of};
+
+/// What is done about local disks that a running guest has attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LiveDisks {
+    Move,
+    /// They keep the guest where it is.
+    Stay,
+}
+
+const NO_LOCAL_DISKS: &str =
+    "can't live migrate attached local disks without with-local-disks option";
+
+/// The volumes that a guest's QEMU writes to, each with its drive.
+fn written_by_qemu(config: &VmConfig) -> BTreeMap<VolumeId, DriveSlot> {
+    let drives = drives::volumes_of(config).into_iter();
+    let is_medium = |slot: &DriveSlot| config.drives.get(slot).is_some_and(Drive::is_cdrom);
+    drives
+        .filter(|(slot, _)| !is_medium(slot))
+        .map(|(slot, volume)| (volume, slot))
+        .collect()
+}
 
 /// What moves, and what stands in the way.
 #[derive(Debug, Default)]
@@ -46,6 +68,7 @@ impl NodeContext {
         guest: &GuestRecord,
         target: &NodeName,
         storages: &StorageMap,
+        live: Option<LiveDisks>,
     ) -> Result<Luggage, Error> {
         let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
         let names = self.records.volume_names().await?;
@@ -59,6 +82,14 @@ impl NodeContext {
                 luggage.blockers.push(text);
             }
         }
+        let attached: BTreeMap<VolumeId, DriveSlot> = match live {
+            None => BTreeMap::new(),
+            Some(_) => written_by_qemu(&config),
+        };
+        if live.is_some() && config.tpm.is_some() {
+            let text = "the state of a TPM cannot move while the guest runs".to_owned();
+            luggage.blockers.push(text);
+        }
         let mut shared = BTreeSet::new();
         for volume in volumes_of_guest(guest) {
             let storage = self.storage(volume.storage()).await?;
@@ -67,14 +98,23 @@ impl NodeContext {
                 shared.insert(volume.storage().clone());
                 continue;
             }
-            match self.why_not(guest, &*storage, &volume, &names).await? {
+            let slot = attached.get(&volume).copied();
+            let why = match (slot, live) {
+                (Some(_), Some(LiveDisks::Stay)) => Some(NO_LOCAL_DISKS.to_owned()),
+                _ => {
+                    let is_live = slot.is_some();
+                    self.why_not(guest, &*storage, &volume, &names, is_live)
+                        .await?
+                }
+            };
+            match why {
                 Some(why) => {
                     let text = format!("can't migrate local disk '{volume}': {why}");
                     luggage.blockers.push(text);
                 }
                 None => {
                     let to = storages.target(volume.storage()).clone();
-                    let wanted = self.wanted(target, &*storage, volume, to).await?;
+                    let wanted = self.wanted(target, &*storage, volume, to, slot).await?;
                     luggage.wanted.push(wanted);
                 }
             }
@@ -101,6 +141,7 @@ impl NodeContext {
         storage: &dyn Storage,
         volume: &VolumeId,
         names: &VolumeNames,
+        is_live: bool,
     ) -> Result<Option<String>, Error> {
         let why = |text: &str| Ok(Some(text.to_owned()));
         let Some(name) = names.parse(volume) else {
@@ -120,6 +161,9 @@ impl NodeContext {
             let mut named = volumes_of(&snapshot.config).into_iter();
             named.any(|(_, named)| names.is_same_image(&named, volume))
         });
+        if is_live && is_in_snapshot {
+            return why("online storage migration not possible if snapshot exists");
+        }
         if maker == Some(SnapshotMaker::Storage) && is_in_snapshot {
             return why("non-migratable snapshot exists");
         }
@@ -139,6 +183,7 @@ impl NodeContext {
         storage: &dyn Storage,
         from: VolumeId,
         to: StorageId,
+        live: Option<DriveSlot>,
     ) -> Result<Wanted, Error> {
         self.check_has(target, &to).await?;
         let config = self.records.storage(&to).await?.config;
@@ -149,6 +194,11 @@ impl NodeContext {
         storage.activate().await?;
         let info = crate::volumes::info_of(storage, &from).await?;
         let format = storage.config().image_format(from.name())?;
+        let format = match live {
+            // QEMU reads the one and writes the other.
+            Some(_) => config.spec.format_of_copy(format),
+            None => format,
+        };
         if !config.spec.kind().formats().contains(&format) {
             let format = format.as_str();
             let text = format!("storage '{to}' has no images of format '{format}'");
@@ -160,6 +210,7 @@ impl NodeContext {
             format,
             bytes: info.size,
             used: info.used,
+            live,
         })
     }
 }

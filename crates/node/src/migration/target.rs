@@ -11,14 +11,45 @@ use serde_json::{Value, json};
 use storage::{Attacher, ContentType, Storage};
 use sys::ScopeName;
 use tokio::net::UnixStream;
+use tokio::sync::{OwnedRwLockReadGuard, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::arrival::{Arrival, ArrivalEntry};
-use super::ask::{Ask, Asked, VERSION, Wanted};
+use super::ask::{Ask, Asked, Live, VERSION, Wanted};
 use super::image::{Receiving, broken, receive};
 use super::proof::Proof;
 use crate::{GuestEntry, NodeContext, volumes};
+
+/// Work for a guest that is expected. It keeps what was made from being removed.
+struct Working {
+    volumes: Vec<VolumeId>,
+    /// Set when the guest is not expected any more.
+    over: watch::Receiver<bool>,
+    _guard: OwnedRwLockReadGuard<()>,
+}
+
+impl Working {
+    fn check(&self, volume: &VolumeId) -> Result<(), Error> {
+        match self.volumes.contains(volume) {
+            true => Ok(()),
+            false => {
+                let text = format!("volume '{volume}' is not expected");
+                Err(Error::forbidden(text))
+            }
+        }
+    }
+}
+
+fn check_version(version: u32) -> Result<(), Error> {
+    match version == VERSION {
+        true => Ok(()),
+        false => {
+            let text = format!("it moves guests by version {VERSION}, not {version}");
+            Err(Error::conflict(text))
+        }
+    }
+}
 
 /// How often guests on their way are looked at, and the store asked again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -57,12 +88,44 @@ impl NodeContext {
                 let (storage, number) = (storage.clone(), *number);
                 json!(Proof { storage, number }.read(self).await?)
             }
-            Ask::Prepare { version, volumes } => {
-                json!(self.prepare(from, &asked, *version, volumes).await?)
+            Ask::Prepare {
+                version,
+                volumes,
+                live,
+            } => {
+                check_version(*version)?;
+                json!(self.prepare(from, &asked, volumes, live.as_ref()).await?)
+            }
+            Ask::Allocate {
+                volume,
+                format,
+                bytes,
+            } => {
+                let _at_work = self.at_work(from, &asked, Some(volume)).await?;
+                let storage = self.storage(volume.storage()).await?;
+                storage.allocate(volume.name(), *format, *bytes).await?;
+                Value::Null
+            }
+            Ask::Launch {
+                machine,
+                renamed,
+                exported,
+            } => {
+                let _at_work = self.at_work(from, &asked, None).await?;
+                let guest = self.claimed(from, &asked).await?.record.data;
+                self.launch(guest, machine, renamed, exported).await?;
+                Value::Null
+            }
+            Ask::Land => {
+                let _at_work = self.at_work(from, &asked, None).await?;
+                self.land(asked.vmid).await?;
+                Value::Null
             }
             Ask::Finish => self.finish(from, &asked).await.map(|()| Value::Null)?,
             Ask::Abort => self.abort(from, &asked).await.map(|()| Value::Null)?,
-            Ask::Receive { .. } => return Err(Error::bug("a volume comes by a stream")),
+            Ask::Receive { .. } | Ask::Disk | Ask::Memory => {
+                return Err(Error::bug("this needs a stream"));
+            }
         };
         Ok(Answer::new(answer))
     }
@@ -74,20 +137,31 @@ impl NodeContext {
         params: &Values,
     ) -> Result<Streamed, Error> {
         let asked = Asked::read(params)?;
-        let Ask::Receive {
-            volume,
-            format,
-            bytes,
-        } = &asked.what
-        else {
-            return Err(Error::bug("only a volume comes by a stream"));
+        let at_work = self.at_work(from, &asked, None).await?;
+        let descriptor = match asked.what {
+            Ask::Receive {
+                volume,
+                format,
+                bytes,
+            } => {
+                at_work.check(&volume)?;
+                let receiving = Receiving {
+                    volume,
+                    format,
+                    bytes,
+                };
+                let by = Attacher::Task(asked.upid.to_string());
+                return self.receive(receiving, by, at_work);
+            }
+            Ask::Disk => self.connect_to_export(asked.vmid).await?,
+            Ask::Memory => self.connect_to_memory(asked.vmid).await?,
+            _ => return Err(Error::bug("this is no stream")),
         };
-        let receiving = Receiving {
-            volume: volume.clone(),
-            format: *format,
-            bytes: *bytes,
-        };
-        self.receive(from, &asked, receiving).await
+        Ok(Streamed {
+            answer: Answer::null(),
+            descriptor,
+            held: None,
+        })
     }
 
     /// Refuses a node that is not the guest's owner, or whose task has not claimed it.
@@ -120,24 +194,25 @@ impl NodeContext {
         &self,
         from: &NodeName,
         asked: &Asked,
-        version: u32,
         wanted: &[Wanted],
+        live: Option<&Live>,
     ) -> Result<Vec<VolumeId>, Error> {
         let vmid = asked.vmid;
-        if version != VERSION {
-            let text = format!("it moves guests by version {VERSION}, not {version}");
-            return Err(Error::conflict(text));
-        }
+        let _deciding = self.arrivals.deciding().await;
         if let Some(entry) = self.expected(from, asked).await? {
             return Ok(entry.arrival.volumes);
         }
-        self.settle(vmid).await?;
+        self.settle_alone(vmid).await?;
         let guest = self.claimed(from, asked).await?;
         if !self.host.members(&ScopeName::guest(vmid)).await?.is_empty() {
             let text = format!("processes of a VM {vmid} still run there");
             return Err(Error::conflict(text));
         }
         self.check_room(wanted).await?;
+        let expected = match live {
+            Some(live) => Some(self.expect(&guest.record.data, live).await?),
+            None => None,
+        };
         let mut volumes: Vec<VolumeId> = Vec::new();
         for volume in wanted {
             volumes.push(self.choose_name(vmid, volume, &volumes).await?);
@@ -148,9 +223,10 @@ impl NodeContext {
             source: from.clone(),
             target: self.name.clone(),
             volumes: volumes.clone(),
+            live: expected,
         };
-        self.arrivals.of(vmid);
         self.records.announce(&arrival, &guest).await?;
+        self.arrivals.of(vmid);
         Ok(volumes)
     }
 
@@ -203,29 +279,39 @@ impl NodeContext {
         volumes::named(id, name)
     }
 
-    async fn receive(
-        self: &Arc<Self>,
+    /// Permission to work for a guest that is expected, on that volume if one is named.
+    async fn at_work(
+        &self,
         from: &NodeName,
         asked: &Asked,
-        receiving: Receiving,
-    ) -> Result<Streamed, Error> {
+        volume: Option<&VolumeId>,
+    ) -> Result<Working, Error> {
         let is_over = || Error::conflict(format!("VM {} is not expected", asked.vmid));
-        let at_work = self.arrivals.of(asked.vmid);
-        let (guard, mut over) = at_work.receive().await.ok_or_else(is_over)?;
+        let working = self.arrivals.of(asked.vmid).work().await;
+        let (guard, over) = working.ok_or_else(is_over)?;
         let entry = self.expected(from, asked).await?.ok_or_else(is_over)?;
-        if !entry.arrival.volumes.contains(&receiving.volume) {
-            let text = format!("volume '{}' is not expected", receiving.volume);
-            return Err(Error::forbidden(text));
-        }
+        let working = Working {
+            volumes: entry.arrival.volumes,
+            over,
+            _guard: guard,
+        };
+        volume.map_or(Ok(()), |volume| working.check(volume))?;
+        Ok(working)
+    }
+
+    fn receive(
+        self: &Arc<Self>,
+        receiving: Receiving,
+        by: Attacher,
+        mut working: Working,
+    ) -> Result<Streamed, Error> {
         let (ours, given) = UnixStream::pair().map_err(broken)?;
-        let by = Attacher::Task(asked.upid.to_string());
         let node = self.clone();
         let mut work = JoinSet::new();
         work.spawn(async move {
-            let _guard = guard;
             tokio::select! {
                 () = receive(&node, ours, &receiving, &by) => {}
-                _ = over.wait_for(|over| *over) => {}
+                _ = working.over.wait_for(|over| *over) => {}
             }
         });
         Ok(Streamed {
@@ -237,12 +323,13 @@ impl NodeContext {
 
     async fn finish(&self, from: &NodeName, asked: &Asked) -> Result<(), Error> {
         match self.expected(from, asked).await? {
-            Some(_) => self.settle(asked.vmid).await,
+            Some(_) => self.settle_alone(asked.vmid).await,
             None => Ok(()),
         }
     }
 
     async fn abort(&self, from: &NodeName, asked: &Asked) -> Result<(), Error> {
+        let _deciding = self.arrivals.deciding().await;
         let Some(entry) = self.expected(from, asked).await? else {
             return Ok(());
         };
@@ -255,6 +342,12 @@ impl NodeContext {
 
     /// Does what remains for a guest that has come, or that will not come any more.
     async fn settle(&self, vmid: VmId) -> Result<(), Error> {
+        let _deciding = self.arrivals.deciding().await;
+        self.settle_alone(vmid).await
+    }
+
+    /// The same for a caller that decides, or knows that the guest has come.
+    async fn settle_alone(&self, vmid: VmId) -> Result<(), Error> {
         let entry = self.records.arrival(vmid).await?;
         let Some(entry) = entry.filter(|entry| entry.arrival.target == self.name) else {
             self.arrivals.forget(vmid);
@@ -264,6 +357,9 @@ impl NodeContext {
         let guest = guest.map(|guest| guest.record.data);
         let owner = guest.as_ref().map(|guest| &guest.node);
         if owner == Some(&self.name) {
+            if let Some(expected) = &entry.arrival.live {
+                self.take_over(vmid, expected).await?;
+            }
             self.records.forget_arrival(&entry).await?;
             self.arrivals.forget(vmid);
             return Ok(());
@@ -279,6 +375,9 @@ impl NodeContext {
     async fn clear_up(&self, entry: &ArrivalEntry) -> Result<(), Error> {
         let Arrival { vmid, volumes, .. } = &entry.arrival;
         self.arrivals.of(*vmid).end().await;
+        if let Some(expected) = &entry.arrival.live {
+            self.dismiss(*vmid, expected).await?;
+        }
         let by = Attacher::Task(entry.arrival.upid.to_string());
         for volume in volumes {
             self.detach(volume, &by).await?;

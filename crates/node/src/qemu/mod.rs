@@ -10,6 +10,7 @@ pub(crate) mod efi_vars;
 pub(crate) mod freeze;
 pub(crate) mod hotplug;
 pub mod kvm;
+pub(crate) mod launch;
 pub(crate) mod live_copy;
 pub(crate) mod monitors;
 pub mod programs;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use guest::qemu::RuntimePaths;
 use model::qemu::TpmState;
 use model::{Error, VmId};
-use storage::AttachMode;
+use storage::{AttachMode, Attacher};
 use sys::{Command, Fence, ScopeName};
 
 use crate::NodeContext;
@@ -33,8 +33,9 @@ pub(crate) async fn start(
     tpm: &TpmState,
     paths: &RuntimePaths,
     user: Option<(u32, u32)>,
+    by: &Attacher,
 ) -> Result<(), Error> {
-    let state = state_file(node, vmid, tpm).await?;
+    let state = state_file(node, tpm, by).await?;
     let scope = ScopeName::guest(vmid);
     if is_fresh(node, &state).await? {
         set_up(node, tpm, &state, &scope).await?;
@@ -70,11 +71,10 @@ pub(crate) async fn start(
 }
 
 /// The file or device that keeps what the module knows, attached for the guest.
-async fn state_file(node: &NodeContext, vmid: VmId, tpm: &TpmState) -> Result<String, Error> {
+async fn state_file(node: &NodeContext, tpm: &TpmState, by: &Attacher) -> Result<String, Error> {
     let missing = || Error::bug("a security module without a volume");
     let volume = tpm.volume().ok_or_else(missing)?;
-    let by = node.by_guest(vmid).await?;
-    let spec = node.attach(&volume, AttachMode::Exclusive, &by).await?;
+    let spec = node.attach(&volume, AttachMode::Exclusive, by).await?;
     match spec.source.path() {
         // Its options are separated by commas, and there is no quoting.
         Some(path) if !path.contains(',') => Ok(path.to_owned()),

@@ -1,18 +1,24 @@
 //! Moves a virtual machine to another node.
 //!
 //! ```text
-//!   claim ─ survey ─ prepare ─ copy ─ hand-over ┃ finish ─ clear
-//!                    │         │      │         ┃ point of no return: the guest is the target's
-//!                    │         │      one commit: owner, epoch, names of volumes
-//!                    │         volumes that only this node has
+//!   claim ─ survey ─ prepare ─ copy ─ travel ─ hand-over ┃ finish ─ clear
+//!                    │         │      │        │         ┃ point of no return: the guest is the target's
+//!                    │         │      │        one commit: owner, epoch, names of volumes
+//!                    │         │      a running guest: its disks and memory; then it is paused on both sides
+//!                    │         volumes that only this node has, and that no QEMU writes to
 //!                    shared storages are proven; the target chooses names
 //! ```
+//!
+//! Undone anywhere, the guest goes on here. After the commit it never does, however long the target
+//! takes.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Error, GuestRecord, NodeName, StorageMap, VmId, VolumeId};
+use guest::qemu::Pace;
+use model::{Error, GuestConfig, GuestRecord, NodeName, StorageMap, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, check_lock};
@@ -20,7 +26,8 @@ use super::guest_object;
 use crate::NodeContext;
 use crate::cluster::Hearing;
 use crate::migration::{
-    Ask, HandOver, Luggage, Proof, Remote, Sending, VERSION, Wanted, is_out_of_reach, send,
+    Arrived, Ask, HandOver, Journey, Live, LiveDisks, Luggage, Proof, Remote, Sending, VERSION,
+    Wanted, come_back, is_out_of_reach, send,
 };
 use crate::qemu::edit::volumes_of_guest;
 use crate::volumes::images;
@@ -31,6 +38,8 @@ pub struct QemuMigrate {
     pub target: NodeName,
     /// Also while the guest runs.
     pub online: bool,
+    /// Also with disks that only this node has, while the guest runs.
+    pub with_local_disks: bool,
     /// Also with devices of this host.
     pub force: bool,
     /// Where volumes go.
@@ -44,12 +53,21 @@ pub struct QemuMigrate {
     proofs: Vec<Proof>,
     #[serde(default)]
     wanted: Vec<Wanted>,
+    /// How a guest that runs does so.
+    #[serde(default)]
+    live: Option<Live>,
+    /// What it was started as.
+    #[serde(default)]
+    machine: Value,
     /// The wanted volumes' names at the target, found by `prepare`.
     #[serde(default)]
     names: Vec<VolumeId>,
     /// When the survey was made, by the monotonic clock.
     #[serde(skip)]
     started: Option<Duration>,
+    /// What `travel` has found.
+    #[serde(skip)]
+    arrived: Option<Arrived>,
 }
 
 impl QemuMigrate {
@@ -58,14 +76,18 @@ impl QemuMigrate {
             vmid,
             target,
             online: false,
+            with_local_disks: false,
             force: false,
             storages: StorageMap::default(),
             bytes_per_s: 0,
             epoch: 0,
             proofs: Vec::new(),
             wanted: Vec::new(),
+            live: None,
+            machine: Value::Null,
             names: Vec::new(),
             started: None,
+            arrived: None,
         }
     }
 
@@ -85,19 +107,26 @@ impl QemuMigrate {
             let text = format!("node '{target}' is not online");
             return Err(Error::unavailable(text));
         }
-        self.luggage(node, guest).await.map(drop)
+        let runs = node.running.is_running(self.vmid).await?;
+        self.luggage(node, guest, runs).await.map(drop)
     }
 
-    async fn luggage(&self, node: &NodeContext, guest: &GuestRecord) -> Result<Luggage, Error> {
-        if node.running.is_running(self.vmid).await? {
-            let text = match self.online {
-                true => "a running VM cannot be moved by this version of Ostler",
-                false => "can't migrate running VM without --online",
-            };
-            return Err(Error::conflict(text));
+    async fn luggage(
+        &self,
+        node: &NodeContext,
+        guest: &GuestRecord,
+        runs: bool,
+    ) -> Result<Luggage, Error> {
+        if runs && !self.online {
+            return Err(Error::conflict("can't migrate running VM without --online"));
         }
-        let luggage = node.luggage(guest, &self.target, &self.storages).await?;
-        luggage.check(self.force)?;
+        let live = runs.then_some(match self.with_local_disks {
+            true => LiveDisks::Move,
+            false => LiveDisks::Stay,
+        });
+        let (target, storages) = (&self.target, &self.storages);
+        let luggage = node.luggage(guest, target, storages, live).await?;
+        luggage.check(self.force && !runs)?;
         Ok(luggage)
     }
 
@@ -125,7 +154,7 @@ impl Task for QemuMigrate {
 
     fn steps() -> Steps<Self> {
         Steps {
-            before: &[&Claim, &Survey, &Prepare, &Copy, &GiveAway],
+            before: &[&Claim, &Survey, &Prepare, &Copy, &Travel, &GiveAway],
             after: &[&Finish, &Clear],
         }
     }
@@ -160,7 +189,11 @@ impl Step<QemuMigrate> for Survey {
 
     async fn plan(&self, cx: &Cx, task: &mut QemuMigrate) -> Result<(), Error> {
         let guest = cx.node.records.qemu(task.vmid).await?.record.data;
-        let luggage = task.luggage(&cx.node, &guest).await?;
+        let runs = cx.node.running.is_running(task.vmid).await?;
+        let luggage = task.luggage(&cx.node, &guest, runs).await?;
+        if runs {
+            (task.live, task.machine) = look_at(cx, task.vmid).await?;
+        }
         task.epoch = guest.epoch;
         task.proofs = luggage.shared.into_iter().map(Proof::new).collect();
         task.wanted = luggage.wanted;
@@ -178,7 +211,7 @@ impl Step<QemuMigrate> for Survey {
             "starting migration of VM {vmid} to node '{target}'"
         ))
         .await;
-        if task.online {
+        if task.online && task.live.is_none() {
             cx.warn("VM isn't running. Doing offline migration instead.")
                 .await;
         }
@@ -188,6 +221,26 @@ impl Step<QemuMigrate> for Survey {
         }
         Ok(())
     }
+}
+
+/// How a guest runs, and what it was started as.
+async fn look_at(cx: &Cx, vmid: VmId) -> Result<(Option<Live>, Value), Error> {
+    let not_running = || Error::conflict(format!("VM {vmid} is not running"));
+    let file = cx.node.running.run_file(vmid).await?;
+    let machine = file.ok_or_else(not_running)?.running_as;
+    let status = cx.node.running.status(vmid).await?.qmp_status;
+    let status = status.unwrap_or_default();
+    if !["running", "paused"].contains(&&*status) {
+        let text = format!("VM {vmid} is '{status}', which cannot be moved");
+        return Err(Error::conflict(text));
+    }
+    let live = Live {
+        executes: status == "running",
+        memory_mib: machine.total_memory_mib(),
+    };
+    let machine = serde_json::to_value(machine)
+        .map_err(|error| Error::bug(format!("a machine cannot be written: {error}")))?;
+    Ok((Some(live), machine))
 }
 
 /// Proves that shared storages are, and has the target get ready.
@@ -206,6 +259,7 @@ impl Step<QemuMigrate> for Prepare {
         let prepare = Ask::Prepare {
             version: VERSION,
             volumes: task.wanted.clone(),
+            live: task.live.clone(),
         };
         let names: Vec<VolumeId> = task.remote(cx).ask(prepare).await?;
         if names.len() != task.wanted.len() {
@@ -262,7 +316,8 @@ impl Step<QemuMigrate> for Copy {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuMigrate) -> Result<(), Error> {
-        for (wanted, name) in task.wanted.iter().zip(&task.names) {
+        let pairs = task.wanted.iter().zip(&task.names);
+        for (wanted, name) in pairs.filter(|(wanted, _)| wanted.live.is_none()) {
             let receive = Ask::Receive {
                 volume: name.clone(),
                 format: wanted.format,
@@ -282,10 +337,64 @@ impl Step<QemuMigrate> for Copy {
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuMigrate) -> Result<(), Error> {
-        for wanted in &task.wanted {
+        for wanted in task.wanted.iter().filter(|wanted| wanted.live.is_none()) {
             images::let_go(cx, &wanted.from, None).await?;
         }
         Ok(())
+    }
+}
+
+/// Brings a running guest to the target's QEMU.
+struct Travel;
+
+#[async_trait]
+impl Step<QemuMigrate> for Travel {
+    fn name(&self) -> &'static str {
+        "travel"
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuMigrate) -> Result<(), Error> {
+        let Some(live) = &task.live else {
+            return Ok(());
+        };
+        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
+        let journey = Journey {
+            remote: task.remote(cx),
+            machine: &task.machine,
+            wanted: &task.wanted,
+            renamed: &task.renamed(),
+            pace: pace(&guest.config, live, task.bytes_per_s),
+            disk_bytes_per_s: task.bytes_per_s,
+        };
+        task.arrived = Some(journey.go(cx).await?);
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuMigrate) -> Result<(), Error> {
+        match &task.live {
+            Some(live) => come_back(cx, task.vmid, &task.wanted, live.executes).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// How long a guest may stand still where it is not configured.
+const DOWNTIME_S: f64 = 0.1;
+
+/// The longest downtime that QEMU accepts.
+const DOWNTIME_MAX_S: f64 = 2000.0;
+
+/// The guest's own limits, and that of the task; the cache is a tenth of the memory.
+fn pace(config: &GuestConfig, live: &Live, bytes_per_s: u64) -> Pace {
+    let number = |option: &str| config.text(option)?.parse::<f64>().ok();
+    let downtime_s = number("migrate_downtime").unwrap_or(DOWNTIME_S);
+    let own = number("migrate_speed").map(|mib| (mib * f64::from(1 << 20)) as u64);
+    let limits = [own, Some(bytes_per_s)].into_iter().flatten();
+    let tenth = (live.memory_mib << 20) / 10;
+    Pace {
+        bytes_per_s: limits.filter(|limit| *limit > 0).min().unwrap_or(0),
+        downtime_ms: (downtime_s.min(DOWNTIME_MAX_S) * 1000.0) as u64,
+        cache_bytes: 1 << tenth.max(1 << 20).ilog2(),
     }
 }
 
@@ -327,7 +436,13 @@ impl Step<QemuMigrate> for Finish {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuMigrate) -> Result<(), Error> {
-        match task.remote(cx).ask(Ask::Finish).await {
+        let finished: Result<(), Error> = task.remote(cx).ask(Ask::Finish).await;
+        if let (Ok(()), Some(Arrived { paused, speed })) = (&finished, &task.arrived) {
+            let downtime = (cx.clock.monotonic() - *paused).as_millis();
+            let line = format!("average migration speed: {speed} - downtime {downtime} ms");
+            cx.log(&line).await;
+        }
+        match finished {
             // It sees in the store that the guest is its own.
             Err(error) if is_out_of_reach(&error) => {
                 cx.warn(&error.to_string()).await;
@@ -353,6 +468,9 @@ impl Step<QemuMigrate> for Clear {
         let guest = guest.map(|guest| guest.record.data);
         let named = guest.as_ref().map(volumes_of_guest).unwrap_or_default();
         let is_back = guest.is_some_and(|guest| guest.node == cx.node.name);
+        if task.live.is_some() && !is_back {
+            cx.node.remove_traces(task.vmid).await?;
+        }
         for wanted in &task.wanted {
             let volume = &wanted.from;
             if is_back && named.contains(volume) {

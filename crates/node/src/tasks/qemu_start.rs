@@ -14,15 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guest::qemu::{
-    Accel, QemuInfo, Qmp, QmpError, RunningAs, RuntimePaths, Tap, Taps, VmConfig, argv, plan,
-};
-use guest::{RunFile, Sockets};
-use model::qemu::{Aio, DriveSlot};
+use guest::qemu::{Accel, QemuInfo, Qmp, QmpError, RunningAs, VmConfig, plan};
 use model::{Error, GuestRecord, PortSpec, SavedMemory, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::AttachMode;
-use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
+use sys::{Command, ProcessId, ScopeName};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_lock};
@@ -31,12 +27,12 @@ use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object, memory, qmp_failed};
 use crate::guests::hooks::{self, Phase};
 use crate::guests::taps;
-use crate::qemu::drives::Descriptors;
+use crate::qemu::drives;
 use crate::qemu::edit::{apply_pending, forget_suspension};
+use crate::qemu::launch::{Begins, Launch, MEMORY_POLL_S};
 use crate::qemu::programs::QEMU;
-use crate::qemu::{drives, efi_vars, swtpm};
 use crate::volumes::attached::by_task;
-use crate::{NodeContext, RunState, limits};
+use crate::{NodeContext, RunState};
 
 /// How long a new process may take until it answers, where the caller sets no time.
 const READY_TIMEOUT_S: u64 = 30;
@@ -77,6 +73,8 @@ pub struct QemuStart {
     /// What it starts with, read once: while this task has the guest, no other changes it.
     #[serde(skip)]
     config: Option<Arc<VmConfig>>,
+    #[serde(skip)]
+    epoch: u64,
 }
 
 impl QemuStart {
@@ -95,6 +93,7 @@ impl QemuStart {
             user: None,
             process: None,
             config: None,
+            epoch: 0,
         }
     }
 
@@ -128,11 +127,24 @@ impl QemuStart {
         }
         let record = cx.node.records.qemu(self.vmid).await?.record;
         let config = VmConfig::parse(&record.data.config).map_err(Error::invalid_fields)?;
+        self.epoch = record.data.epoch;
         Ok(Arc::clone(self.config.insert(Arc::new(config))))
     }
 
-    fn runtime(&self, cx: &TaskContext<NodeContext>) -> RuntimePaths {
-        RuntimePaths::new(cx.node.paths.guest(self.vmid).display().to_string())
+    /// `config` is the task's own.
+    fn launch<'a>(
+        &'a self,
+        cx: &TaskContext<NodeContext>,
+        config: &'a VmConfig,
+    ) -> Result<Launch<'a>, Error> {
+        Ok(Launch {
+            vmid: self.vmid,
+            config,
+            running_as: self.running_as()?,
+            taps: &self.taps,
+            user: self.user(cx),
+            epoch: self.epoch,
+        })
     }
 }
 
@@ -153,7 +165,7 @@ impl Task for QemuStart {
                 &Layout,
                 &MakeTaps,
                 &MakeScope,
-                &Launch,
+                &Spawn,
                 &Record,
                 &WaitForQmp,
                 &Cont,
@@ -370,24 +382,8 @@ impl Step<QemuStart> for MakeTaps {
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
-        for (index, tap) in &task.taps {
-            let net = &config.nets[index];
-            let options = TapOptions {
-                owner: task.user(cx).map(|(uid, _)| uid),
-                multi_queue: net.queues.is_some_and(|queues| queues > 1),
-                mtu: tap.mtu,
-            };
-            if net.firewall == Some(true) || net.tag.is_some() || net.trunks.is_some() {
-                let text = "firewall, tag and trunks are stored but have no effect yet";
-                cx.warn(&format!("net{index}: {text}")).await;
-            }
-            network::attach(&*cx.node.host, tap, &options).await?;
-            if net.rate.is_some() {
-                let limited = network::limit(&*cx.node.host, &tap.name, net.rate).await?;
-                if let Some(text) = limited {
-                    cx.warn(&format!("net{index}: {text}")).await;
-                }
-            }
+        for text in task.launch(cx, &config)?.make_taps(&cx.node).await? {
+            cx.warn(&text).await;
         }
         Ok(())
     }
@@ -415,8 +411,7 @@ impl Step<QemuStart> for MakeScope {
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
-        let limits = limits(&config);
-        Ok(cx.node.host.create_scope(&task.scope(), &limits).await?)
+        task.launch(cx, &config)?.make_scope(&cx.node).await
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
@@ -425,10 +420,10 @@ impl Step<QemuStart> for MakeScope {
 }
 
 /// Starts the process, which waits for `cont`.
-struct Launch;
+struct Spawn;
 
 #[async_trait]
-impl Step<QemuStart> for Launch {
+impl Step<QemuStart> for Spawn {
     fn name(&self) -> &'static str {
         "launch"
     }
@@ -446,53 +441,12 @@ impl Step<QemuStart> for Launch {
 
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
-        let user = task.user(cx);
-        cx.node.check_own_user(task.vmid).await?;
-        let folder = cx.node.paths.guest(task.vmid);
-        cx.node.host.create_dir(&folder, 0o700).await?;
-        if let Some((uid, gid)) = user {
-            cx.node.host.chown(&folder, uid, gid).await?;
-        }
-        let by = cx.node.by_guest(task.vmid).await?;
-        let mut volumes = drives::attach(&cx.node, &config, &by).await?;
-        if config.has_temporary_variables() {
-            efi_vars::make_temporary(&cx.node, task.vmid).await?;
-            volumes.insert(DriveSlot::EFI, efi_vars::temporary(&cx.node, task.vmid));
-        }
-        let host = &cx.node.host;
-        let (volumes, mut descriptors) = drives::open(host, &config, &volumes).await?;
-        let taps = open_taps(cx, task, &config, &mut descriptors).await?;
-        let paths = task.runtime(cx);
-        if let Some(tpm) = &config.tpm {
-            swtpm::start(&cx.node, task.vmid, tpm, &paths, user).await?;
-        }
-        let mut args = argv(
-            task.running_as()?,
-            &config,
-            &volumes,
-            &taps,
-            &paths,
-            Aio::Threads,
-        )
-        .map_err(|error| Error::bug(Error::chain(&error)))?;
-        if let Some(memory) = &task.memory {
-            let number = drives::next_descriptor(&descriptors);
-            descriptors.push((number, open_memory(cx, memory).await?));
-            args.extend(["-incoming".to_owned(), format!("fd:{number}")]);
-        }
-        let command = Command {
-            args,
-            descriptors,
-            user,
-            groups_of: match task.running_as()?.accel {
-                Accel::Kvm => vec!["/dev/kvm".into()],
-                Accel::Tcg => Vec::new(),
-            },
-            output: Stdio::File(cx.node.paths.guest_log(task.vmid)),
-            timeout: None,
-            ..Command::new(QEMU)
+        let begins = match &task.memory {
+            Some(memory) => Begins::With(open_memory(cx, memory).await?),
+            None => Begins::Afresh,
         };
-        task.process = Some(host.spawn(command, &task.scope()).await?);
+        let process = task.launch(cx, &config)?.spawn(&cx.node, begins).await?;
+        task.process = Some(process);
         Ok(())
     }
 
@@ -518,32 +472,6 @@ async fn open_memory(cx: &Cx, memory: &SavedMemory) -> Result<Arc<OwnedFd>, Erro
     Ok(cx.node.host.open_image(path.as_ref(), false, false).await?)
 }
 
-/// Opens the guest's taps, each queue a descriptor: its user need not be able to open the device.
-async fn open_taps(
-    cx: &Cx,
-    task: &QemuStart,
-    config: &VmConfig,
-    descriptors: &mut Descriptors,
-) -> Result<Taps, Error> {
-    let mut taps = Taps::new();
-    for (index, spec) in &task.taps {
-        let queues = config.nets[index].queues.unwrap_or(1).max(1);
-        let mut numbers = Vec::new();
-        for _ in 0..queues {
-            let number = drives::next_descriptor(descriptors);
-            descriptors.push((number, cx.node.host.open_tap(&spec.name).await?));
-            numbers.push(number);
-        }
-        let tap = Tap::Descriptors {
-            spec: spec.clone(),
-            taps: numbers,
-            vhost: Vec::new(),
-        };
-        taps.insert(*index, tap);
-    }
-    Ok(taps)
-}
-
 /// Writes down what was started, before it executes anything.
 struct Record;
 
@@ -562,18 +490,9 @@ impl Step<QemuStart> for Record {
         let config = task.config(cx).await?;
         let process = task.process.clone();
         let process = process.ok_or_else(|| Error::bug("the process was not started"))?;
-        let file = RunFile {
-            vmid: task.vmid,
-            boot_id: process.boot_id,
-            pid: process.pid,
-            start_time: process.start_time,
-            running_as: task.running_as()?.clone(),
-            sockets: Sockets::new(&config, &task.runtime(cx)),
-            user: task.user(cx),
-            volumes: drives::opened_by(&config),
-            epoch: cx.node.records.guest(task.vmid).await?.record.data.epoch,
-        };
-        cx.node.running.write_run_file(&file).await
+        task.launch(cx, &config)?
+            .write_down(&cx.node, process)
+            .await
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
@@ -599,9 +518,19 @@ impl Step<QemuStart> for WaitForQmp {
         let timeout_s = task
             .timeout_s
             .unwrap_or(READY_TIMEOUT_S.max(config.memory_mib / 1024));
-        let qmp = ready(cx, task, timeout_s).await?;
+        let launch = task.launch(cx, &config)?;
+        let process = task.process.as_ref();
+        let qmp = match launch.ready(&cx.node, process, timeout_s).await {
+            Ok(qmp) => qmp,
+            Err(error) => {
+                for line in cx.node.printed(task.vmid).await {
+                    cx.log(&line).await;
+                }
+                return Err(error);
+            }
+        };
         if let Some(memory) = &task.memory {
-            until_awake(cx, task, &qmp).await?;
+            cx.node.until_awake(task.vmid, &qmp).await?;
             cx.node.detach(&memory.volume, &by_task(cx)).await?;
         }
         for card in config.pulled_cables() {
@@ -658,23 +587,6 @@ impl Step<QemuStart> for Cont {
     }
 }
 
-/// Waits until the guest has its memory. QEMU ends where it cannot be read.
-async fn until_awake(cx: &Cx, task: &QemuStart, qmp: &Qmp) -> Result<(), Error> {
-    loop {
-        let state = match qmp.status().await {
-            Ok(status) => status.state,
-            Err(_) if !cx.node.running.is_running(task.vmid).await? => {
-                return Err(Error::unavailable(last_words(cx, task).await));
-            }
-            Err(error) => return Err(qmp_failed(error)),
-        };
-        if state != "inmigrate" {
-            return Ok(());
-        }
-        cx.clock.sleep(Duration::from_millis(READY_PAUSE_MS)).await;
-    }
-}
-
 /// A guest that is awake is suspended no more, and what it was suspended with goes.
 struct ForgetMemory;
 
@@ -697,9 +609,6 @@ impl Step<QemuStart> for ForgetMemory {
         memory::free(cx, &memory.volume).await
     }
 }
-
-/// How often a guest reports its memory.
-const MEMORY_POLL_S: u64 = 2;
 
 /// Has the guest tell of its memory, and make do with what is configured.
 async fn inflate(qmp: &Qmp, config: &VmConfig) -> Result<(), QmpError> {
@@ -724,56 +633,5 @@ impl Step<QemuStart> for PostStart {
     async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
         hooks::call_or_warn(cx, task.vmid, Phase::PostStart).await;
         Ok(())
-    }
-}
-
-/// How long to wait between two looks at a process that is starting.
-const READY_PAUSE_MS: u64 = 5;
-
-/// After how many attempts to connect the process itself is looked at.
-const ATTEMPTS_PER_LOOK: u32 = 4;
-
-/// Connects as soon as QEMU listens. A process that has ended says why in its log.
-async fn ready(cx: &Cx, task: &QemuStart, timeout_s: u64) -> Result<guest::qemu::Qmp, Error> {
-    let deadline = cx.clock.monotonic() + Duration::from_secs(timeout_s);
-    let socket = task.runtime(cx).control();
-    let mut attempts = 0_u32;
-    loop {
-        let error = match cx.node.running.qmp_at(task.vmid, &socket).await {
-            Ok(qmp) => return Ok(qmp),
-            Err(error) => error,
-        };
-        if attempts.is_multiple_of(ATTEMPTS_PER_LOOK) && !is_alive(cx, task).await? {
-            return Err(Error::unavailable(last_words(cx, task).await));
-        }
-        if cx.clock.monotonic() >= deadline {
-            let text = format!("QEMU did not answer within {timeout_s} s ({error})");
-            return Err(Error::unavailable(text));
-        }
-        attempts = attempts.wrapping_add(1);
-        cx.clock.sleep(Duration::from_millis(READY_PAUSE_MS)).await;
-    }
-}
-
-/// Whether QEMU's process is there. The scope may have a helper left that waits for it.
-async fn is_alive(cx: &Cx, task: &QemuStart) -> Result<bool, Error> {
-    match &task.process {
-        Some(process) => Ok(cx.node.host.is_alive(process).await?),
-        None => cx.node.running.is_running(task.vmid).await,
-    }
-}
-
-/// What QEMU printed before it ended.
-async fn last_words(cx: &Cx, task: &QemuStart) -> String {
-    let log = cx.node.paths.guest_log(task.vmid);
-    let content = cx.node.host.read(&log).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&content).into_owned();
-    for line in text.lines() {
-        cx.log(line).await;
-    }
-    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-    match last {
-        Some(last) => format!("QEMU ended: {last}"),
-        None => "QEMU ended without a word".to_owned(),
     }
 }

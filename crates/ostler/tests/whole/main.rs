@@ -37,6 +37,7 @@ mod qemu_console;
 mod qemu_console_terminal;
 mod qemu_create;
 mod qemu_import;
+mod qemu_migrate;
 mod qemu_monitor;
 mod qemu_options;
 mod qemu_snapshots;

@@ -6,11 +6,13 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio as StdStdio;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rustix::io::fcntl_dupfd_cloexec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -30,7 +32,7 @@ impl Processes for RealHost {
             child.stdout(StdStdio::piped()).stderr(StdStdio::piped());
         }
         if let Some(scope) = &command.scope {
-            self.enter(&mut child, scope)?;
+            self.enter(&mut child, scope, above_passed(&command))?;
         }
         let mut child = child
             .spawn()
@@ -78,7 +80,7 @@ impl Processes for RealHost {
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::null()).stderr(StdStdio::null());
         }
-        self.enter(&mut child, scope)?;
+        self.enter(&mut child, scope, above_passed(&command))?;
         let child = child
             .spawn()
             .map_err(|error| not_started(&command, error))?;
@@ -107,6 +109,20 @@ impl Processes for RealHost {
         stream
             .map(OwnedFd::from)
             .map_err(|source| SysError::io("connect to", socket, source))
+    }
+
+    async fn listen(&self, socket: &Path, user: Option<(u32, u32)>) -> Result<OwnedFd, SysError> {
+        // The folder is on a file system in memory.
+        let listen = || {
+            let listener = std::os::unix::net::UnixListener::bind(socket)?;
+            listener.set_nonblocking(true)?;
+            std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+            if let Some((uid, gid)) = user {
+                std::os::unix::fs::lchown(socket, Some(uid), Some(gid))?;
+            }
+            Ok(OwnedFd::from(listener))
+        };
+        listen().map_err(|source| SysError::io("listen at", socket, source))
     }
 }
 
@@ -141,11 +157,7 @@ impl RealHost {
         let user = command.user;
         let groups = groups_of(&command.groups_of)?;
         let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
-        let above = descriptors
-            .iter()
-            .map(|(target, _)| target + 1)
-            .max()
-            .unwrap_or(0);
+        let above = above_passed(command);
         let mut moved = vec![-1; descriptors.len()];
         // SAFETY: between fork and exec only async-signal-safe calls are made (fcntl, dup2,
         // setgroups, setgid, setuid, unshare, and system calls for a fence) and nothing is allocated.
@@ -187,15 +199,18 @@ impl RealHost {
         Ok(child)
     }
 
-    /// Makes a child enter a scope, in a session of its own, before exec.
+    /// Makes a child enter a scope, in a session of its own, before exec. Its descriptors below
+    /// `above` are others by then.
     fn enter(
         &self,
         child: &mut tokio::process::Command,
         scope: &ScopeName,
+        above: RawFd,
     ) -> Result<(), SysError> {
         let mut entrances = Vec::new();
         for path in self.cgroup.entrances(scope) {
             let file = std::fs::OpenOptions::new().write(true).open(&path);
+            let file = file.and_then(|file| Ok(fcntl_dupfd_cloexec(file, above)?));
             entrances.push(file.map_err(|source| SysError::io("open", &path, source))?);
         }
         // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, write).
@@ -233,6 +248,12 @@ async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
         return refused("another user answers");
     }
     Ok(stream)
+}
+
+/// A number above all that descriptors are passed as.
+fn above_passed(command: &Command) -> RawFd {
+    let targets = command.descriptors.iter().map(|(target, _)| target + 1);
+    targets.max().unwrap_or(0)
 }
 
 /// Passes a program's output on as it arrives.

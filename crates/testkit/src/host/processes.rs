@@ -88,9 +88,30 @@ impl Processes for FakeHost {
     }
 
     /// A connection in memory has no descriptors.
+    /// One end of a pair, whose other end is closed: nothing is at the other end.
     async fn connect_descriptor(&self, socket: &Path) -> Result<OwnedFd, SysError> {
-        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        Err(SysError::io("connect to", socket, refused))
+        let call = self
+            .faults
+            .begin(|| format!("connect to {}", socket.display()))
+            .await?;
+        let pair = std::os::unix::net::UnixStream::pair();
+        let (ours, _) = pair.map_err(|source| SysError::io("connect to", socket, source))?;
+        call.end(OwnedFd::from(ours)).await
+    }
+
+    /// A socket that no client can reach, and a file of its name.
+    async fn listen(&self, socket: &Path, _user: Option<(u32, u32)>) -> Result<OwnedFd, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("listen at {}", socket.display()))
+            .await?;
+        let failed = |source| SysError::io("listen at", socket, source);
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let listener = std::os::unix::net::UnixListener::bind(folder.path().join("socket"));
+        let listener = listener.map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        self.world().disk.put(socket, Vec::new(), 0)?;
+        call.end(OwnedFd::from(listener)).await
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Machine {
     snapshots: BTreeSet<(String, String)>,
     /// The state of the last migration.
     migration: Migration,
+    /// What others may write to, by name; none while no server listens.
+    exports: Option<BTreeSet<String>>,
     /// Jobs that were not dismissed, with their states; for a mirror also the node that it
     /// replaces.
     jobs: BTreeMap<String, (&'static str, Option<Mirror>)>,
@@ -104,8 +106,11 @@ impl Machine {
             .jobs
             .iter()
             .map(|(id, (state, _))| format!("job {id} {state}"));
+        let exports = self.exports.iter().flatten();
+        let exports = exports.map(|name| format!("export {name}"));
         devices
             .chain(snapshots)
+            .chain(exports)
             .chain(jobs)
             .chain(nodes)
             .chain(objects)
@@ -164,7 +169,7 @@ impl Machine {
     fn copy(&mut self, command: &str, given: &Value) -> Option<Result<(), Refusal>> {
         let id = text(&given["id"]);
         match command {
-            "migrate-set-capabilities" | "migrate-set-parameters" => {}
+            "migrate-set-capabilities" | "migrate-set-parameters" | "migrate-incoming" => {}
             "migrate" => self.migration = Migration::PreSwitchover,
             "migrate-continue" => self.migration = Migration::Completed,
             "migrate_cancel" => {
@@ -178,6 +183,23 @@ impl Machine {
                 return Some(actions.try_for_each(start));
             }
             "transaction" => return Some(self.snapshot(given)),
+            "nbd-server-start" => self.exports = Some(BTreeSet::new()),
+            "nbd-server-stop" => {
+                let none = || refused("NBD server not running");
+                return Some(self.exports.take().map(drop).ok_or_else(none));
+            }
+            "block-export-add" => {
+                let (node, name) = (text(&given["node-name"]), text(&given["name"]));
+                let is_there = self.nodes.contains_key(&node);
+                let exports = self.exports.as_mut().filter(|_| is_there);
+                let missing = || refused(format!("cannot export {node}"));
+                return Some(exports.ok_or_else(missing).map(|all| {
+                    all.insert(name);
+                }));
+            }
+            "blockdev-mirror" if given["replaces"].is_null() => {
+                return Some(self.start_job(given, "ready", None));
+            }
             "blockdev-mirror" => {
                 let [target, replaces] = ["target", "replaces"].map(|name| text(&given[name]));
                 let mirror = Some(Mirror { target, replaces });

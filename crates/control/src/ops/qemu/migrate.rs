@@ -18,6 +18,8 @@ struct Migrate {
     migration_type: Option<String>,
     online: Option<bool>,
     targetstorage: Option<String>,
+    #[serde(rename = "with-local-disks")]
+    with_local_disks: Option<bool>,
 }
 
 pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
@@ -34,6 +36,7 @@ pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
     }
     let mut task = QemuMigrate::new(vmid, wanted.target);
     task.online = wanted.online == Some(true);
+    task.with_local_disks = wanted.with_local_disks == Some(true);
     task.force = wanted.force == Some(true);
     if let Some(map) = &wanted.targetstorage {
         let map = StorageMap::parse(map);

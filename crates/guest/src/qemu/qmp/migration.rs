@@ -1,4 +1,5 @@
-//! Saving a guest's memory to a file, as a migration whose target is a descriptor.
+//! Migrations, whose target is a descriptor: a file that a guest's memory is saved in, or a connection
+//! to the QEMU that the guest moves to.
 //!
 //! ```text
 //!   none ─► active: memory is written while the guest runs
@@ -30,7 +31,32 @@ pub struct Migration {
     pub written: u64,
     /// Dirty bytes still to be written.
     pub remaining: u64,
+    /// Bytes of memory that the guest has.
+    pub total: u64,
+    /// Bytes that the guest dirties each second.
+    pub dirtied_per_s: u64,
 }
+
+/// How fast a guest moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// 0 for as fast as it goes.
+    pub bytes_per_s: u64,
+    /// How long the guest may stand still at the end.
+    pub downtime_ms: u64,
+    /// The size of the cache for pages that change again.
+    pub cache_bytes: u64,
+}
+
+/// No limit: the wire has no other user.
+const UNLIMITED: u64 = 1 << 40;
+
+/// What all migrations need: to be told of, and to wait before their end.
+const ALWAYS: [&str; 2] = ["events", "pause-before-switchover"];
+
+/// What only migrations of running guests use: slowing down a guest that dirties memory faster than
+/// it is sent, and sending only what changed of a page.
+const CONVERGE: [&str; 2] = ["auto-converge", "xbzrle"];
 
 impl Migration {
     fn read(answer: &Value) -> Self {
@@ -50,6 +76,8 @@ impl Migration {
             state,
             written: figure("transferred"),
             remaining: figure("remaining"),
+            total: figure("total"),
+            dirtied_per_s: figure("dirty-pages-rate") * figure("page-size"),
         }
     }
 }
@@ -67,17 +95,62 @@ impl Qmp {
     /// Starts to write the guest's memory to the descriptor with this name (`name_descriptor`),
     /// without a rate limit, and pauses before the last part.
     pub async fn save_memory(&self, descriptor: &str) -> Result<(), QmpError> {
-        let on = |capability: &str| json!({"capability": capability, "state": true});
-        let capabilities = [on("events"), on("pause-before-switchover")];
-        self.execute(
-            "migrate-set-capabilities",
-            json!({"capabilities": capabilities}),
-        )
-        .await?;
-        // No limit: the wire has no other user.
-        let parameters = json!({"max-bandwidth": 1_u64 << 40});
+        self.set_capabilities(&ALWAYS, true).await?;
+        self.set_capabilities(&CONVERGE, false).await?;
+        let parameters = json!({"max-bandwidth": UNLIMITED});
         self.execute("migrate-set-parameters", parameters).await?;
+        self.migrate(descriptor).await
+    }
+
+    async fn migrate(&self, descriptor: &str) -> Result<(), QmpError> {
         self.execute("migrate", json!({"uri": format!("fd:{descriptor}")}))
+            .await
+            .map(drop)
+    }
+
+    async fn set_capabilities(&self, names: &[&str], state: bool) -> Result<(), QmpError> {
+        let names = names.iter();
+        let all: Vec<Value> = names
+            .map(|name| json!({"capability": name, "state": state}))
+            .collect();
+        self.execute("migrate-set-capabilities", json!({"capabilities": all}))
+            .await
+            .map(drop)
+    }
+
+    /// Starts to send a running guest over the connection with this name, and pauses it before the
+    /// last part.
+    pub async fn send_guest(&self, descriptor: &str, pace: &Pace) -> Result<(), QmpError> {
+        self.set_capabilities(&ALWAYS, true).await?;
+        self.set_capabilities(&CONVERGE, true).await?;
+        let bandwidth = match pace.bytes_per_s {
+            0 => UNLIMITED,
+            limit => limit,
+        };
+        let parameters = json!({
+            "max-bandwidth": bandwidth,
+            "downtime-limit": pace.downtime_ms,
+            "xbzrle-cache-size": pace.cache_bytes,
+        });
+        self.execute("migrate-set-parameters", parameters).await?;
+        self.migrate(descriptor).await
+    }
+
+    /// Changes the downtime limit of a migration that is active.
+    pub async fn set_downtime(&self, downtime_ms: u64) -> Result<(), QmpError> {
+        let parameters = json!({"downtime-limit": downtime_ms});
+        self.execute("migrate-set-parameters", parameters)
+            .await
+            .map(drop)
+    }
+
+    /// Receives a guest from the connection with this name. QEMU was started to wait for it; it
+    /// leaves the disks alone until `cont`, and ends if the guest does not come whole.
+    pub async fn receive_guest(&self, descriptor: &str) -> Result<(), QmpError> {
+        self.set_capabilities(&["late-block-activate"], true)
+            .await?;
+        let uri = format!("fd:{descriptor}");
+        self.execute("migrate-incoming", json!({"uri": uri}))
             .await
             .map(drop)
     }

@@ -15,6 +15,7 @@ mod client;
 mod commands;
 mod jobs;
 mod migration;
+mod nbd;
 mod reader;
 mod snapshots;
 #[cfg(test)]
@@ -23,7 +24,8 @@ mod tests;
 pub use client::{Events, PassDescriptor, Qmp};
 pub use commands::{InputKey, Status, VncPassword};
 pub use jobs::{Job, JobState, NodeCopy};
-pub use migration::{Migration, MigrationState};
+pub use migration::{Migration, MigrationState, Pace};
+pub use nbd::exported_node;
 
 use serde_json::Value;
 

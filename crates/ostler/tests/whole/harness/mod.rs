@@ -13,6 +13,7 @@ pub mod commands;
 pub mod go;
 pub mod https;
 pub mod namespace;
+pub mod pair;
 pub mod python;
 pub mod session;
 pub mod websocket;
@@ -108,8 +109,7 @@ impl TestNode {
             .tempdir()
             .unwrap();
         let root = folder.path().to_owned();
-        // Guests' own users must be able to reach their sockets.
-        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o711)).unwrap();
+        open_to_guests(&root);
         for path in ["etc/ostler", "var/lib/ostler", "run"] {
             std::fs::create_dir_all(root.join(path)).unwrap();
         }
@@ -318,16 +318,7 @@ impl TestNode {
 
     /// The name above this node's scopes.
     pub fn scope_root(&self) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        format!(
-            "ostler{}",
-            self.root
-                .display()
-                .to_string()
-                .chars()
-                .map(plain)
-                .collect::<String>()
-        )
+        scope_root_of(&self.root)
     }
 }
 
@@ -337,24 +328,40 @@ impl Drop for TestNode {
             println!("the node's log:\n{}", self.log());
         }
         self.end();
-        let scopes = self.scope_root();
-        let host = sys::RealHost::open(&scopes).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let cleared = std::thread::spawn(move || {
-            runtime.block_on(async {
-                use sys::Scopes;
-                for scope in host.scopes().await.unwrap() {
-                    host.kill_scope(&scope).await.unwrap();
-                }
-            });
+        end_scopes(self.scope_root());
+    }
+}
+
+/// Guests' own users must be able to reach their sockets.
+fn open_to_guests(root: &Path) {
+    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o711)).unwrap();
+}
+
+/// The name above the scopes of a node with this root folder.
+fn scope_root_of(root: &Path) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let root: String = root.display().to_string().chars().map(plain).collect();
+    format!("ostler{root}")
+}
+
+/// Ends all processes below a name of scopes.
+fn end_scopes(scopes: String) {
+    let host = sys::RealHost::open(&scopes).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let cleared = std::thread::spawn(move || {
+        runtime.block_on(async {
+            use sys::Scopes;
+            for scope in host.scopes().await.unwrap() {
+                host.kill_scope(&scope).await.unwrap();
+            }
         });
-        let _ = cleared.join();
-        for controller in ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"] {
-            let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{controller}/{scopes}"));
-        }
+    });
+    let _ = cleared.join();
+    for controller in ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"] {
+        let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{controller}/{scopes}"));
     }
 }
 

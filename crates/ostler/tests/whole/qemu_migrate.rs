@@ -1,0 +1,187 @@
+//! Real guests that move between two nodes.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::pair::{Agent, Pair, listing};
+use crate::harness::{Serial, left_out, put_guest, tiny_disk};
+
+/// Writes numbered blocks to the second disk, flushed, and notes in memory what it wrote.
+const WRITE: &str = "mkdir -p /tmp/at; { (i=0; while [ ! -e /tmp/stop ]; do i=$((i+1)); \
+    b=$((i%64)); yes $i | head -c 8192 | dd of=/dev/vdb bs=8192 seek=$b conv=notrunc,fsync \
+    2>/dev/null; echo $i > /tmp/at/$b; done; echo > /tmp/stopped) & }";
+
+/// Compares the disk with the notes.
+const VERIFY: &str = "touch /tmp/stop; until [ -e /tmp/stopped ]; do usleep 10000; done; \
+    rm /tmp/stop /tmp/stopped; echo 3 > /proc/sys/vm/drop_caches; \
+    for b in /tmp/at/*; do n=${b##*/}; \
+    got=$(dd if=/dev/vdb bs=8192 skip=$n count=1 2>/dev/null | head -n 1); \
+    [ $(cat $b) = $got ] || echo LO''ST $n; done; echo WRITTEN=$(ls /tmp/at | wc -l)";
+
+/// Two nodes; guest 100 is at the first one and boots from a disk on `storage`, with another one.
+struct Scene {
+    pair: Pair,
+    one: Agent,
+    two: Agent,
+}
+
+impl Scene {
+    async fn new(test: &str, storage: &str) -> Option<Self> {
+        if left_out(test) {
+            return None;
+        }
+        let disk = tiny_disk()?;
+        let pair = Pair::new().await;
+        let images = pair.folder.path().join(storage).join("images/100");
+        std::fs::create_dir_all(&images).unwrap();
+        std::fs::copy(disk, images.join("vm-100-disk-0.qcow2")).unwrap();
+        let second = std::fs::File::create(images.join("vm-100-disk-1.raw")).unwrap();
+        second.set_len(1 << 20).unwrap();
+        let options: [(&str, Value); 8] = [
+            ("name", "tiny".into()),
+            ("memory", "128".into()),
+            ("kvm", 0.into()),
+            ("agent", "1".into()),
+            ("serial0", "socket".into()),
+            (
+                "virtio0",
+                format!("{storage}:100/vm-100-disk-0.qcow2,size=64M").into(),
+            ),
+            (
+                "virtio1",
+                format!("{storage}:100/vm-100-disk-1.raw,size=1M").into(),
+            ),
+            ("boot", "order=virtio0".into()),
+        ];
+        put_guest(&pair.store, 100, &options).await;
+        let (one, two) = pair.start().await;
+        Some(Self { pair, one, two })
+    }
+
+    /// The guest's console at its prompt, while it writes.
+    async fn busy_guest(&self) -> Serial {
+        let start = json!({"node": "pve1", "vmid": 100});
+        let (status, log) = self.one.task("qemu_start", start).await;
+        assert_eq!(status, "OK", "{log:?}");
+        let mut serial = self.one.serial(100);
+        serial.expect("tiny: ready");
+        serial.ask(WRITE);
+        serial
+    }
+}
+
+/// Moves guest 100 while it runs; returns its console, and for how many milliseconds it stood still.
+async fn move_live(from: &Agent, to: &Agent, more: Value) -> (Serial, u64) {
+    let mut params = json!({
+        "node": from.name.as_str(), "vmid": 100, "target": to.name.as_str(), "online": 1,
+    });
+    params
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    let (status, log) = from.task("qemu_migrate", params).await;
+    assert_eq!(status, "OK", "{log:#?}");
+    assert_eq!(
+        to.qemu_says(100).await.as_deref(),
+        Some("running"),
+        "{log:#?}"
+    );
+    assert!(!from.has_scope(100).await && !from.runs(100).await);
+    let mut lines = log.iter();
+    let line = lines.find(|line| line.contains(" - downtime ")).unwrap();
+    let downtime = line.rsplit(' ').nth(1).unwrap().parse().unwrap();
+    (to.serial(100), downtime)
+}
+
+fn verify(serial: &mut Serial) {
+    let said = serial.ask(VERIFY);
+    let written = said.rsplit("WRITTEN=").next().unwrap();
+    let written: usize = written.lines().next().unwrap().parse().unwrap();
+    assert!(written > 0 && !said.contains("LOST "), "{said}");
+}
+
+/// Nothing of the guest is left in a folder.
+fn is_empty(folder: &Path) -> bool {
+    listing(folder).is_empty()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_on_shared_storage_moves_there_and_back() {
+    shared(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "thorough: 50 times"]
+async fn a_guest_on_shared_storage_moves_50_times() {
+    shared(50).await;
+}
+
+async fn shared(times: usize) {
+    let Some(scene) = Scene::new("live migration", "shared").await else {
+        return;
+    };
+    let Scene { pair, one, two } = &scene;
+    let mut serial = scene.busy_guest().await;
+    let mut downtimes = Vec::new();
+    for time in 0..times {
+        let (from, to) = if time % 2 == 0 {
+            (one, two)
+        } else {
+            (two, one)
+        };
+        drop(serial);
+        let downtime;
+        (serial, downtime) = move_live(from, to, json!({})).await;
+        downtimes.push(downtime);
+        verify(&mut serial);
+        serial.ask(WRITE);
+    }
+    println!("downtimes in ms: {downtimes:?}");
+    let images = listing(&pair.folder.path().join("shared/images/100"));
+    assert_eq!(images, ["vm-100-disk-0.qcow2", "vm-100-disk-1.raw"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_takes_its_disks_along() {
+    local(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "thorough: 50 times"]
+async fn a_guest_takes_its_disks_along_50_times() {
+    local(50).await;
+}
+
+async fn local(times: usize) {
+    let Some(scene) = Scene::new("live migration with local disks", "own1").await else {
+        return;
+    };
+    let Scene { pair, one, two } = &scene;
+    let mut serial = scene.busy_guest().await;
+    let mut downtimes = Vec::new();
+    for time in 0..times {
+        let (from, to) = if time % 2 == 0 {
+            (one, two)
+        } else {
+            (two, one)
+        };
+        let (source, target) = if time % 2 == 0 {
+            ("own1", "own2")
+        } else {
+            ("own2", "own1")
+        };
+        drop(serial);
+        let more = json!({"with-local-disks": 1, "targetstorage": format!("{source}:{target}")});
+        let downtime;
+        (serial, downtime) = move_live(from, to, more).await;
+        downtimes.push(downtime);
+        verify(&mut serial);
+        serial.ask(WRITE);
+        let images = |storage: &str| pair.folder.path().join(storage).join("images/100");
+        assert!(is_empty(&images(source)));
+        let moved = listing(&images(target));
+        assert_eq!(moved, ["vm-100-disk-0.qcow2", "vm-100-disk-1.raw"]);
+    }
+    println!("downtimes in ms: {downtimes:?}");
+}
