@@ -10,6 +10,9 @@ pub struct Paths {
     root: PathBuf,
 }
 
+/// The name of the file with the keys that seal the cluster's secrets.
+pub(crate) const SEALING_KEYS: &str = "secrets.key";
+
 impl Paths {
     /// `/`, or a folder that holds a whole node (`OSTLER_ROOT`).
     pub fn below(root: impl Into<PathBuf>) -> Self {
@@ -58,6 +61,11 @@ impl Paths {
     /// Certificates and their keys.
     pub fn tls(&self) -> PathBuf {
         self.state().join("tls")
+    }
+
+    /// The keys that seal the cluster's secrets in etcd.
+    pub fn sealing_keys(&self) -> PathBuf {
+        self.tls().join(SEALING_KEYS)
     }
 
     /// What a cluster gave to this node, until it belongs to it.

@@ -5,6 +5,7 @@
 //!   tls/agent.pem, agent.key        what the agent proves itself to other members with
 //!   tls/etcd-ca.pem, etcd-ca.key    etcd's authority: no certificate of an API or an agent opens the state
 //!   tls/etcd.pem, etcd.key          what the agent opens etcd with
+//!   tls/secrets.key                 what secrets in etcd are sealed with; only members have it
 //!   etcd/tls/                       what this node's etcd has, see `state`
 //!   api/chain.pem, api/key.pem      what the API serves; the key is the API user's
 //! ```

@@ -30,6 +30,7 @@ mod memory;
 mod recent;
 pub mod remote;
 mod replica;
+mod sealed;
 mod sqlite;
 mod value;
 
@@ -46,6 +47,7 @@ pub use key::{Key, KeyError, Prefix};
 pub use memory::MemoryStore;
 pub use remote::{Feed, FeedError, FeedMessage, ReplicaFeed, Step, feed};
 pub use replica::{Replica, ReplicaOptions, Standing};
+pub use sealed::{SealedStore, SealingKeys};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// The number of a commit. Revision 0 is the empty map before the first one.

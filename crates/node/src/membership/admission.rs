@@ -34,6 +34,7 @@ pub async fn admit(
     let tls = node.paths.tls();
     let authority = PairPaths::authority(&tls).read(&node.host).await?;
     let etcd_authority = PairPaths::etcd_authority(&tls).read(&node.host).await?;
+    let sealing_keys = node.host.read(&node.paths.sealing_keys()).await?;
     let agent = Leaf::Agent(name);
     let agent_certificate =
         Authority::from_pair(&authority)?.sign_for(agent, &application.agent_key)?;
@@ -58,6 +59,7 @@ pub async fn admit(
         nodeid: roster.joining[name].data.nodeid,
         authority,
         etcd_authority,
+        sealing_keys: String::from_utf8_lossy(&sealing_keys).into_owned(),
         agent_certificate,
         etcd_certificate,
         endpoints: endpoints(&node.name, members),

@@ -30,6 +30,7 @@ use super::application::{Admission, Application, Contact, PublicKeys};
 use super::invitation::is_token;
 use crate::Paths;
 use crate::host::fetch::Trust;
+use crate::paths::SEALING_KEYS;
 use crate::pki::{PairPaths, new_key};
 
 /// How long the cluster's node may take for one answer. An admission may remove a member first.
@@ -70,6 +71,9 @@ pub(crate) async fn keep(
         host.write(&at.certificate, certificate.as_bytes(), 0o644)
             .await?;
     }
+    let sealing_keys = folder.join(SEALING_KEYS);
+    host.write(&sealing_keys, admission.sealing_keys.as_bytes(), 0o600)
+        .await?;
     let authority = PairPaths::authority(&folder);
     authority.write(host, &admission.authority).await?;
     let etcd = PairPaths::etcd_authority(&folder);

@@ -86,6 +86,8 @@ pub struct Admission {
     pub nodeid: u32,
     pub authority: Pair,
     pub etcd_authority: Pair,
+    /// What secrets in the store are sealed with.
+    pub sealing_keys: String,
     pub agent_certificate: String,
     pub etcd_certificate: String,
     /// Where etcd is.

@@ -6,6 +6,7 @@ use model::Error;
 use sys::SharedHost;
 
 use crate::Paths;
+use crate::paths::SEALING_KEYS;
 use crate::pki::PairPaths;
 
 /// Finishes both. May be repeated: a crash meanwhile loses nothing that is still needed.
@@ -32,10 +33,16 @@ async fn exchange_certificates(host: &SharedHost, paths: &Paths) -> Result<(), E
         let pair = at(&paths.joining()).read(host).await?;
         at(&paths.tls()).write(host, &pair).await?;
     }
+    let keys = host.read(&paths.joining().join(SEALING_KEYS)).await?;
+    host.write(&paths.sealing_keys(), &keys, 0o600).await?;
     remove_served(host, paths).await?;
     // One of another cluster.
     host.remove_tree(&paths.replica()).await?;
-    host.remove_tree(&paths.joining()).await?;
+    // Renamed first: what is left of a broken removal must not be read again.
+    let done = paths.joining().with_extension("done");
+    host.remove_tree(&done).await?;
+    host.rename(&paths.joining(), &done).await?;
+    host.remove_tree(&done).await?;
     Ok(())
 }
 

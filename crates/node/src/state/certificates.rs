@@ -14,6 +14,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use store::SealingKeys;
 use sys::SharedHost;
 
 use crate::Paths;
@@ -25,6 +26,7 @@ pub(super) struct Certificates {
     host: SharedHost,
     /// Of the agent's own certificates.
     tls: PathBuf,
+    sealing_keys: PathBuf,
     pub(super) server: PairPaths,
     pub(super) trusted: PathBuf,
     pub(super) revoked: PathBuf,
@@ -36,6 +38,7 @@ impl Certificates {
         Self {
             host: host.clone(),
             tls: paths.tls(),
+            sealing_keys: paths.sealing_keys(),
             server: PairPaths::etcd_server(paths),
             trusted: folder.join("ca.pem"),
             revoked: folder.join("revoked.crl"),
@@ -52,6 +55,22 @@ impl Certificates {
             client.write(&self.host, &made).await?;
         }
         Ok(())
+    }
+
+    /// The keys that seal secrets in etcd; made if there are none.
+    pub(super) async fn ensure_sealing_keys(&self) -> Result<SealingKeys, Error> {
+        if self.host.stat(&self.sealing_keys).await?.is_none() {
+            let keys = SealingKeys::generate()?.to_string();
+            self.host
+                .write(&self.sealing_keys, keys.as_bytes(), 0o600)
+                .await?;
+        }
+        self.sealing_keys().await
+    }
+
+    pub(super) async fn sealing_keys(&self) -> Result<SealingKeys, Error> {
+        let text = self.host.read(&self.sealing_keys).await?;
+        Ok(SealingKeys::parse(&String::from_utf8_lossy(&text))?)
     }
 
     /// Makes what a server at this address, an IP address or a host's name, needs. The folder must

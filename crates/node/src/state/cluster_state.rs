@@ -1,12 +1,13 @@
 //! What tasks do with the place of the state, and with this node's etcd.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use model::{Error, NodeName, Upid};
 use store::conversion::copy;
-use store::{Endpoints, EtcdOptions, EtcdVoters, Revision};
+use store::{Endpoints, EtcdOptions, EtcdVoters, Revision, SealedStore};
 
 use crate::membership::{Admission, Application, Contact, apply};
 
@@ -135,6 +136,8 @@ impl ClusterState for State {
         let file = self.file()?;
         let options = self.options_for(&Pointer::to(server.clone())).await?;
         let target = make(&options, &self.clock, Revision(last.0 + 1)).await?;
+        let keys = self.server.certificates().ensure_sealing_keys().await?;
+        let target = SealedStore::new(Arc::new(target), keys);
         let copied = copy(&**file, &target, &by.to_string(), |_, _| {}).await?;
         Ok(copied.entries)
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{Clock, Error, with_timeout};
 use store::{
-    ClusterOptions, ClusterStore, Connect, Endpoints, EtcdStore, Origin, Replica, SharedStore,
-    StoreError,
+    ClusterOptions, ClusterStore, Connect, Endpoints, EtcdStore, Origin, Replica, SealedStore,
+    SharedStore, StoreError,
 };
 use tracing::info;
 
@@ -40,8 +40,9 @@ impl EtcdOrigin {
             None => Some(self.first_contact().await?),
         };
         let options = ClusterOptions::default();
+        let keys = self.server.certificates().sealing_keys().await?;
         let store = ClusterStore::open(replica, self.clone(), first, clock.clone(), options);
-        Ok(Arc::new(store))
+        Ok(Arc::new(SealedStore::new(Arc::new(store), keys)))
     }
 
     /// Connects to an etcd that may not answer yet.

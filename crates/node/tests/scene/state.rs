@@ -98,6 +98,7 @@ impl ClusterState for FakeState {
             nodeid: 2,
             authority: pair(),
             etcd_authority: pair(),
+            sealing_keys: "1 00".to_owned(),
             agent_certificate: "certificate".to_owned(),
             etcd_certificate: "certificate".to_owned(),
             endpoints: vec!["https://10.0.0.2:2379".to_owned()],

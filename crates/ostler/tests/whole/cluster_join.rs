@@ -1,7 +1,7 @@
 //! Nodes in network namespaces become a cluster, by the product's own operations.
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -62,6 +62,16 @@ fn three_nodes_become_a_cluster_and_one_loss_goes_on() {
             })
             .await;
         }
+        // Where the servers and the replicas keep the state, a secret cannot be read.
+        n2.call("cluster_invite", json!({})).await.unwrap();
+        for node in &cluster.nodes {
+            until("the state is there", async || {
+                keeps(node, "secret/invitation/")
+            })
+            .await;
+            assert!(!keeps(node, "\"hash\""), "{} keeps a secret", node.name);
+        }
+
         // What one node has is asked for at another.
         n1.call("node_status", json!({"node": "n3"})).await.unwrap();
 
@@ -151,6 +161,16 @@ fn a_cluster_grows_to_five_and_a_lost_voter_is_replaced() {
         assert_eq!(pid_of_guest(n2).await, process);
         assert_eq!(n2.task("qemu_stop", guest).await, "OK");
     });
+}
+
+/// Whether the files of a node's etcd or of its replica contain a text.
+fn keeps(node: &TestNode, text: &str) -> bool {
+    let state = node.root.join("var/lib/ostler");
+    let searched = Command::new("grep")
+        .args(["-rqaF", text])
+        .args(["etcd/data", "replica"].map(|name| state.join(name)))
+        .status();
+    searched.unwrap().success()
 }
 
 /// Runs a command of the program in a node's network; returns all that it prints.
