@@ -14,7 +14,7 @@ use testkit::left_out::missing;
 use tokio::task::JoinHandle;
 
 use crate::cluster_create::{create, describe, node, pid_of_guest, pvecm};
-use crate::harness::cluster::etcd_program;
+use crate::harness::cluster::{TestCluster, etcd_program, with_cluster_bridge};
 use crate::harness::https::request;
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, about, kill, left_out, until};
@@ -296,5 +296,75 @@ fn a_node_starts_without_etcd_and_goes_on_by_itself_when_it_is_back() {
             }
         })
         .await;
+    });
+}
+
+/// A change of the cluster's state, asked for at a node.
+async fn describe_cluster(node: &TestNode, text: &str) -> Result<(), model::Error> {
+    let change = json!({"description": text});
+    node.call("cluster_options_update", change).await.map(drop)
+}
+
+/// covers: S0.7 S3.74
+#[test]
+fn a_node_that_is_cut_off_keeps_its_guests_and_names_the_missing_nodes() {
+    with_cluster_bridge(async {
+        let Some(cluster) = TestCluster::start(3).await else {
+            return;
+        };
+        cluster.form().await;
+        let [n1, _, n3] = &cluster.nodes[..] else {
+            unreachable!()
+        };
+        let own = |more: Value| {
+            let mut params = json!({"node": "n3", "vmid": 100});
+            params
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            params
+        };
+        let small = own(json!({"memory": "32", "kvm": 0, "vga": "none"}));
+        assert_eq!(n3.task("qemu_create", small).await, "OK");
+        assert_eq!(n3.task("qemu_start", own(json!({}))).await, "OK");
+        let status = async || {
+            let status = n3.call("qemu_status", own(json!({}))).await;
+            status.unwrap().data
+        };
+        let guest = status().await["pid"].clone();
+
+        cluster.cut(3);
+        until("both others are missing", async || {
+            let refused = describe_cluster(n3, "alone").await.unwrap_err().message;
+            refused.starts_with(NO_QUORUM) && refused.contains("not heard: n1, n2;")
+        })
+        .await;
+        until("the others go on", async || {
+            describe_cluster(n1, "without n3").await.is_ok()
+        })
+        .await;
+        n3.kill_role("node").await;
+        let options = n3.call("cluster_options", json!({})).await.unwrap();
+        assert_ne!(
+            options.data["description"].as_str().unwrap_or(""),
+            "without n3"
+        );
+        assert!(options.age_s.is_some());
+        assert_eq!(status().await["pid"], guest);
+        assert_eq!(n3.task("qemu_reset", own(json!({}))).await, "OK");
+        assert_eq!(n3.task("qemu_stop", own(json!({}))).await, "OK");
+
+        cluster.heal(3);
+        until("n3 is back", async || {
+            n3.call("qemu_start", own(json!({}))).await.is_ok()
+        })
+        .await;
+        until("its guest runs", async || {
+            status().await["status"] == "running"
+        })
+        .await;
+        let options = n3.call("cluster_options", json!({})).await.unwrap();
+        let description = options.data["description"].as_str().unwrap().trim();
+        assert_eq!((description, options.age_s), ("without n3", None));
     });
 }
