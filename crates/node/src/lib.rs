@@ -17,6 +17,7 @@
 
 pub mod cluster;
 mod context;
+pub mod doctor;
 mod events;
 mod guests;
 pub mod host;

@@ -38,6 +38,8 @@ enum Command {
     /// The cluster that this node belongs to.
     #[command(subcommand)]
     Cluster(cli::ClusterCommand),
+    /// Examine all nodes of the cluster; the exit code has the worst finding.
+    Doctor(cli::DoctorOptions),
     /// Virtual machines of this node.
     #[command(subcommand)]
     Vm(cli::VmCommand),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Cluster(command) => Ok(cli::run_own(cli::run_cluster(command))),
+        Command::Doctor(options) => Ok(cli::run_own(cli::run_doctor(options))),
         Command::Vm(command) => Ok(cli::run_own(cli::run_vm(command))),
         Command::Task(command) => Ok(cli::run_own(cli::run_task(command))),
         Command::ApiDump => {

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{ClusterOptions, ClusterStore, Connect, Origin};
 pub use error::StoreError;
-pub use etcd::{Endpoints, EtcdMember, EtcdOptions, EtcdStore, EtcdVoters};
+pub use etcd::{Endpoints, EtcdHealth, EtcdMember, EtcdOptions, EtcdSpeed, EtcdStore, EtcdVoters};
 pub use key::{Key, KeyError, Prefix};
 pub use memory::MemoryStore;
 pub use remote::{Feed, FeedError, FeedMessage, ReplicaFeed, Step, feed};

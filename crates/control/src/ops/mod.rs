@@ -3,6 +3,7 @@
 pub mod access;
 mod cluster;
 mod node;
+mod ostler;
 mod pools;
 mod qemu;
 mod settings;
@@ -115,6 +116,7 @@ pub(crate) use stream_pair;
 
 const GROUPS: &[&[Pair]] = &[
     access::PAIRS,
+    ostler::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,
     qemu::PAIRS,

@@ -46,6 +46,11 @@ pub async fn certificates(node: &NodeContext) -> Result<Vec<Certificate>, Error>
     Ok(certificates)
 }
 
+/// Until when the first certificate of a file is valid.
+pub(crate) fn end_of(path: &Path, content: &[u8]) -> Result<UnixTime, Error> {
+    Ok(parse("", path, content)?.not_after)
+}
+
 /// The first certificate of a file.
 fn parse(file_name: &'static str, path: &Path, content: &[u8]) -> Result<Certificate, Error> {
     let unreadable = |error: &dyn std::error::Error| {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use model::{Error, NodeName, Upid};
 use store::conversion::copy;
-use store::{Endpoints, EtcdOptions, EtcdVoters, Revision, SealedStore};
+use store::{Endpoints, EtcdHealth, EtcdOptions, EtcdVoters, Revision, SealedStore};
 
 use crate::membership::{Admission, Application, Contact, apply};
 
@@ -76,6 +76,9 @@ pub trait ClusterState: Send + Sync + 'static {
 
     /// The serial numbers of this node's certificates for etcd.
     async fn serials(&self) -> Result<Vec<String>, Error>;
+
+    /// How this node's etcd does; none: it has none.
+    async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error>;
 
     /// Reaches the state at these servers from now on, the preferred one first.
     async fn reach(&self, endpoints: Vec<String>) -> Result<(), Error>;
@@ -248,6 +251,16 @@ impl ClusterState for State {
 
     async fn serials(&self) -> Result<Vec<String>, Error> {
         self.server.certificates().serials().await
+    }
+
+    async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error> {
+        let pointer = Pointer::read(&self.host, &self.paths).await?;
+        let Some(server) = pointer.and_then(|pointer| pointer.server) else {
+            return Ok(None);
+        };
+        let endpoints = Endpoints::new(vec![server.client_url()]);
+        let options = etcd_options(&self.server, endpoints).await?;
+        Ok(Some(EtcdHealth::of(options, self.clock.clone()).await?))
     }
 
     async fn reach(&self, endpoints: Vec<String>) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use node::cluster::{Member, member_key};
 use node::membership::{Admission, Application, Contact};
 use node::pki::Pair;
 use node::state::{ClusterRecord, ClusterState, Pointer, Server, cluster_key};
-use store::{Commit, Revision, SharedStore};
+use store::{Commit, EtcdHealth, Revision, SharedStore};
 use sys::Files;
 use testkit::FakeHost;
 
@@ -153,6 +153,10 @@ impl ClusterState for FakeState {
 
     async fn serials(&self) -> Result<Vec<String>, Error> {
         Ok(vec!["01".to_owned()])
+    }
+
+    async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error> {
+        Ok(None)
     }
 
     async fn reach(&self, _endpoints: Vec<String>) -> Result<(), Error> {

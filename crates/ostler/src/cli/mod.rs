@@ -48,7 +48,10 @@ use failure::Manners;
 
 pub(crate) use completion::{Shell, complete, script as completion_script};
 pub(crate) use man::write as write_man_pages;
-pub(crate) use native::{ClusterCommand, TaskCommand, VmCommand, run_cluster, run_task, run_vm};
+pub(crate) use native::{
+    ClusterCommand, DoctorOptions, TaskCommand, VmCommand, run_cluster, run_doctor, run_task,
+    run_vm,
+};
 pub(crate) use output::{line, print};
 
 /// A command with a name of Proxmox VE.

@@ -193,7 +193,7 @@ fn replace(program: &Path, content: &[u8]) {
     std::fs::rename(new, program).unwrap();
 }
 
-/// covers: S1.6
+/// covers: S1.4 S2.7
 #[test]
 fn an_etcd_that_stands_still_stops_changes_and_nothing_else() {
     if left_out("minority: a silent etcd") {
@@ -239,7 +239,7 @@ fn an_etcd_that_stands_still_stops_changes_and_nothing_else() {
     });
 }
 
-/// covers: S1.6
+/// covers: S1.4 S2.7
 #[test]
 fn a_node_starts_without_etcd_and_goes_on_by_itself_when_it_is_back() {
     if left_out("minority: no etcd") {
@@ -305,7 +305,7 @@ async fn describe_cluster(node: &TestNode, text: &str) -> Result<(), model::Erro
     node.call("cluster_options_update", change).await.map(drop)
 }
 
-/// covers: S0.7 S3.74
+/// covers: S0.7 S2.7 S3.83
 #[test]
 fn a_node_that_is_cut_off_keeps_its_guests_and_names_the_missing_nodes() {
     with_cluster_bridge(async {
@@ -317,7 +317,7 @@ fn a_node_that_is_cut_off_keeps_its_guests_and_names_the_missing_nodes() {
             unreachable!()
         };
         let own = |more: Value| {
-            let mut params = json!({"node": "n3", "vmid": 100});
+            let mut params = json!({"node": "n3", "vmid": 300});
             params
                 .as_object_mut()
                 .unwrap()

@@ -3,7 +3,9 @@
 use model::schema::{Field, Shape};
 
 use super::cluster::RESOURCE;
-use crate::{Permission, Row};
+use model::Privilege;
+
+use crate::{Check, Permission, Row};
 
 /// The maximum length of a revision: three numbers of 16 digits.
 const REVISION: usize = 50;
@@ -43,4 +45,22 @@ pub(super) const ROWS: &[Row] = &[
     })
     .permission(Permission::User)
     .index(),
+    Row::get(
+        "/ostler/doctor",
+        "ostler_doctor",
+        "Examine all nodes of the cluster: what was found, what it means, what to do.",
+    )
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::string("node"),
+            Field::string("check"),
+            Field::string("level").one_of(&["ok", "warning", "error"]),
+            Field::string("found"),
+            Field::string("means").optional(),
+            Field::string("advice").optional(),
+        ]],
+        open: true,
+    }))
+    .check(Check::On("/", &[Privilege::SysAudit]))
+    .on_all_nodes(),
 ];

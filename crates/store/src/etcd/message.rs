@@ -13,6 +13,8 @@ pub(crate) const LEASE_GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
 pub(crate) const LEASE_REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
 pub(crate) const LEASE_KEEP_ALIVE: &str = "/etcdserverpb.Lease/LeaseKeepAlive";
 
+pub(crate) const STATUS: &str = "/etcdserverpb.Maintenance/Status";
+
 pub(crate) const MEMBER_ADD: &str = "/etcdserverpb.Cluster/MemberAdd";
 pub(crate) const MEMBER_REMOVE: &str = "/etcdserverpb.Cluster/MemberRemove";
 pub(crate) const MEMBER_LIST: &str = "/etcdserverpb.Cluster/MemberList";
@@ -338,5 +340,23 @@ pub(crate) struct MemberMessage {
     #[prost(string, repeated, tag = "3")]
     pub(crate) peer_urls: Vec<String>,
     #[prost(bool, tag = "5")]
+    pub(crate) is_learner: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct StatusRequest {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StatusResponse {
+    #[prost(string, tag = "2")]
+    pub(crate) version: String,
+    #[prost(int64, tag = "3")]
+    pub(crate) db_bytes: i64,
+    /// 0 while it has none.
+    #[prost(uint64, tag = "4")]
+    pub(crate) leader: u64,
+    #[prost(string, repeated, tag = "8")]
+    pub(crate) errors: Vec<String>,
+    #[prost(bool, tag = "10")]
     pub(crate) is_learner: bool,
 }

@@ -17,6 +17,7 @@ mod commit;
 mod connection;
 mod core;
 mod fault;
+mod health;
 mod lease;
 mod members;
 mod message;
@@ -38,6 +39,7 @@ use model::Clock;
 use self::connection::Leader;
 use self::core::Core;
 use self::fault::Fault;
+pub use self::health::{EtcdHealth, EtcdSpeed};
 use self::members::{Members, Repeat};
 use self::message::{
     COMPACT, CompactionRequest, Compare, Done, PutRequest, RangeRequest, Request, TXN, TxnRequest,

@@ -3,6 +3,7 @@
 //! ```text
 //!   ostler/store           {"v":1,"id":…,"first":…}   the store's id; written once a generation
 //!   ostler/session/AGENT   see session.rs
+//!   ostler/probe/AGENT     see health.rs
 //!   ostler/data/KEY        the entries
 //! ```
 //!
@@ -72,6 +73,11 @@ impl Names {
 
     pub(crate) fn session(&self, agent: &str) -> Vec<u8> {
         format!("{}session/{agent}", self.namespace).into_bytes()
+    }
+
+    /// What only a measurement writes.
+    pub(crate) fn probe(&self, agent: &str) -> Vec<u8> {
+        format!("{}probe/{agent}", self.namespace).into_bytes()
     }
 
     pub(crate) fn data(&self, key: &str) -> Vec<u8> {

@@ -18,7 +18,7 @@ pub(super) struct Running {
     master: Option<String>,
     /// The interface below a VLAN.
     link: Option<String>,
-    mtu: Option<u32>,
+    pub(super) mtu: Option<u32>,
     linkinfo: Info,
     addr_info: Vec<Address>,
 }
@@ -87,6 +87,10 @@ async fn plain_links(host: &SharedHost) -> Result<Vec<Running>, Error> {
 }
 
 impl Running {
+    pub(super) fn has_address(&self, address: &str) -> bool {
+        self.addr_info.iter().any(|known| known.local == address)
+    }
+
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.name == name || self.altnames.iter().any(|other| other == name)
     }

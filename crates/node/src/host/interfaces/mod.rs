@@ -15,6 +15,7 @@ mod links;
 
 use model::Error;
 use serde_json::{Map, Value, json};
+use sys::SharedHost;
 
 use crate::NodeContext;
 
@@ -44,6 +45,13 @@ pub async fn interfaces(node: &NodeContext) -> Result<Vec<Interface>, Error> {
     let stanzas = file::parse(&String::from_utf8_lossy(&text));
     let running = links::links(&node.host).await?;
     Ok(merge(stanzas, &running))
+}
+
+/// The interface with an address, and its MTU.
+pub async fn mtu_of(host: &SharedHost, address: &str) -> Result<Option<(String, u32)>, Error> {
+    let links = links::links(host).await?;
+    let link = links.into_iter().find(|link| link.has_address(address));
+    Ok(link.and_then(|link| Some((link.name, link.mtu?))))
 }
 
 fn merge(stanzas: Stanzas, running: &[Running]) -> Vec<Interface> {

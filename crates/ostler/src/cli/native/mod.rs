@@ -1,6 +1,7 @@
 //! `ostler cluster …`, `ostler vm …` and `ostler task …`: commands for people.
 
 mod cluster;
+mod doctor;
 mod snapshot;
 mod task;
 mod vm;
@@ -14,6 +15,7 @@ use super::format::{self, Output, Style, Table};
 use super::output;
 
 pub(crate) use cluster::{ClusterCommand, run as run_cluster};
+pub(crate) use doctor::{DoctorOptions, run as run_doctor};
 pub(crate) use task::{TaskCommand, run as run_task};
 pub(crate) use vm::{VmCommand, run as run_vm};
 
@@ -30,7 +32,13 @@ enum Format {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Looks {
     /// The format of the answer.
-    #[arg(short = 'o', long = "output", value_enum, default_value = "text")]
+    #[arg(
+        short = 'o',
+        long = "output",
+        alias = "output-format",
+        value_enum,
+        default_value = "text"
+    )]
     format: Format,
 }
 

@@ -312,6 +312,13 @@ impl TestNode {
         }
     }
 
+    /// Lets this node's etcd stand still.
+    pub fn stop_etcd(&self) {
+        let pid = i32::try_from(self.etcd().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.root.join("log")).unwrap_or_default()
     }

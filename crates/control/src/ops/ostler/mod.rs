@@ -1,0 +1,7 @@
+//! `/ostler`: what Proxmox VE does not have.
+
+mod doctor;
+
+use super::{Op, Pair, pair};
+
+pub(super) const PAIRS: &[Pair] = &[pair!("ostler_doctor", doctor::doctor)];

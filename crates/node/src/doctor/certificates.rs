@@ -1,0 +1,76 @@
+//! How long this node's certificates are valid.
+
+use std::path::Path;
+
+use model::{Error, NodeName, UnixTime};
+
+use super::Finding;
+use crate::NodeContext;
+use crate::host::certificates::end_of;
+use crate::pki::PairPaths;
+
+const DAY_S: i64 = 86_400;
+const SOON_DAYS: i64 = 30;
+
+pub(super) async fn check(node: &NodeContext) -> Result<Vec<Finding>, Error> {
+    let tls = node.paths.tls();
+    let mut served = vec![("api", node.paths.served_certificate())];
+    let pairs: [(&str, PairPaths); 5] = [
+        ("authority", PairPaths::authority(&tls)),
+        ("agent", PairPaths::agent(&tls)),
+        ("etcd authority", PairPaths::etcd_authority(&tls)),
+        ("etcd client", PairPaths::etcd_client(&tls)),
+        ("etcd server", PairPaths::etcd_server(&node.paths)),
+    ];
+    served.extend(pairs.map(|(name, pair)| (name, pair.certificate)));
+    let now = node.clock.wall();
+    let mut findings = Vec::new();
+    for (name, path) in served {
+        if let Some(end) = read_end(node, &path).await? {
+            findings.push(finding(&node.name, name, end, now));
+        }
+    }
+    Ok(findings)
+}
+
+/// None: there is no such certificate.
+async fn read_end(node: &NodeContext, path: &Path) -> Result<Option<UnixTime>, Error> {
+    match node.host.read(path).await {
+        Ok(content) => end_of(path, &content).map(Some),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn finding(node: &NodeName, name: &str, end: UnixTime, now: UnixTime) -> Finding {
+    let days = (end - now).div_euclid(DAY_S);
+    let finding = |found: String| Finding::of(node, "certificate", found).valued(end);
+    let advice = match name {
+        "api" | "agent" => "remove its files and restart the agent, which makes new ones",
+        _ => "let this node leave the cluster and join it again",
+    };
+    if end <= now {
+        let found = format!("'{name}' ended {} days ago", -days);
+        finding(found).fails("connections with it are refused", advice)
+    } else if days < SOON_DAYS {
+        let found = format!("'{name}' ends in {days} days");
+        finding(found).warns("connections with it are refused then", advice)
+    } else {
+        finding(format!("'{name}' is valid for {days} days"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+
+    #[test]
+    fn an_end_is_announced_a_month_before() {
+        let level = |days: i64| finding(&"a".parse().unwrap(), "agent", days * DAY_S, 0).level;
+        assert_eq!(
+            [31, 29, 0, -1].map(level),
+            [Level::Ok, Level::Warning, Level::Error, Level::Error]
+        );
+    }
+}
