@@ -14,7 +14,7 @@ use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
 use proto::{Credential, Form, Identity, Needs, Permission, Row, Target, Verb, table};
 use serde::Serialize;
 use serde_json::Value;
-use store::{Prefix, Read};
+use store::{Prefix, Read, StoreError};
 
 use crate::Context;
 use crate::forward::{self, Forwarded};
@@ -75,7 +75,10 @@ impl Dispatcher {
             access.check(&row.permission, identity, &params, now)?;
         }
         if let Some(outage) = &outage {
-            return Err(quorum::missing(node, outage));
+            return Err(match &identity {
+                Some(_) => quorum::missing(node, outage),
+                None => StoreError::NoQuorum.into(),
+            });
         }
         let owner = forward::owner(node, peer, row, &params)?;
         let (caller, address) = (identity.as_ref(), request.address.as_deref());

@@ -221,9 +221,10 @@ impl Shared {
     async fn until_answered(&self, origin: &dyn Origin) -> Result<(), StoreError> {
         let any = Key::new("probe").expect("a constant that is a key");
         let begun = self.clock.monotonic();
+        let mut patience = self.options.probe_timeout;
         loop {
             let asked = origin.get(&any, Read::Linear);
-            let reason = match with_timeout(&*self.clock, self.options.probe_timeout, asked).await {
+            let reason = match with_timeout(&*self.clock, patience, asked).await {
                 Some(Err(error)) if is_out_of_reach(&error) => {
                     self.clock.sleep(self.options.pause).await;
                     error.to_string()
@@ -237,6 +238,8 @@ impl Shared {
             };
             if self.clock.monotonic() - begun >= self.options.loss {
                 self.show(Contact::Lost(reason));
+                // It may only be too busy to answer a new connection in time.
+                patience = (patience * 2).min(self.options.probe_timeout * 4);
             }
         }
     }
