@@ -4,6 +4,7 @@
 
 mod bench;
 mod cloudinit;
+mod minority;
 mod options;
 mod permissions;
 mod pools;
