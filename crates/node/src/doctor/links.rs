@@ -17,7 +17,7 @@ pub(super) async fn check(node: &NodeContext) -> Result<Vec<Finding>, Error> {
                 .warns("it has not reported yet", "wait, and examine again"),
             Hearing::Silent => finding(format!("{other} is silent")).fails(
                 "its guests are shown as unknown, requests for it fail",
-                format!("start {other}, or let port 8009 through between the two"),
+                format!("start {other}, or let the port of its agent through"),
             ),
         }
     });

@@ -7,8 +7,12 @@ use crate::NodeContext;
 use crate::host::facts::Facts;
 
 pub(super) async fn check(node: &NodeContext) -> Result<Vec<Finding>, Error> {
-    let mut findings = vec![own(node).await];
-    for member in node.cluster.members.all().values() {
+    let members = node.cluster.members.all();
+    let mut findings = Vec::new();
+    if members.len() > 1 {
+        findings.push(own(node).await);
+    }
+    for member in members.values() {
         let host = member.host();
         if host.parse::<std::net::IpAddr>().is_ok() {
             continue;
@@ -30,7 +34,6 @@ pub(super) async fn check(node: &NodeContext) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
-/// An address of this node's own name is what a new cluster is offered first.
 async fn own(node: &NodeContext) -> Finding {
     let name = &node.name;
     let finding = |found: String| Finding::of(name, "name", found);
