@@ -1,10 +1,9 @@
 //! `/ostler`: operations that Proxmox VE does not have.
 
+use model::Privilege;
 use model::schema::{Field, Shape};
 
 use super::cluster::RESOURCE;
-use model::Privilege;
-
 use crate::{Check, Permission, Row};
 
 /// The maximum length of a revision: three numbers of 16 digits.
