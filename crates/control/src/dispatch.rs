@@ -296,11 +296,14 @@ impl Dispatcher {
     /// What another member wants to know. It gets nothing of the store, which it reads itself.
     async fn feed_member(&self, responder: &mut Responder) -> Result<(), Error> {
         let mut status = self.context.node.status.feed();
-        responder.send(encoded(PeerMessage::Beat)?).await?;
+        let beat = || PeerMessage::Beat {
+            generation: self.context.node.cluster.generation.own(),
+        };
+        responder.send(encoded(beat())?).await?;
         loop {
             let message = tokio::select! {
                 update = status.next() => PeerMessage::Status(update),
-                () = self.context.clock.sleep(BEAT) => PeerMessage::Beat,
+                () = self.context.clock.sleep(BEAT) => beat(),
             };
             responder.send(encoded(message)?).await?;
         }

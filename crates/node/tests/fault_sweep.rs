@@ -9,10 +9,10 @@ use std::sync::Arc;
 use model::VmId;
 use node::membership::Contact;
 use node::tasks::{
-    BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, ClusterJoin, ClusterLeave,
-    ClusterUnvote, ClusterVote, NewSize, NodeStartall, NodeStopall, QemuCloudinitUpdate,
-    QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume,
-    QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
+    BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, ClusterForce, ClusterJoin,
+    ClusterLeave, ClusterUnvote, ClusterVote, NewSize, NodeStartall, NodeStopall,
+    QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize,
+    QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
 };
 use node::{Edit, registry};
 use scene::*;
@@ -214,6 +214,15 @@ async fn cluster_join() {
     };
     let swept = sweep_all(move || Box::pin(scene()), 8).await;
     assert!(swept.failed > 5 && swept.went_through > 5, "{swept:?}");
+}
+
+#[tokio::test]
+async fn cluster_force() {
+    let make = |_| ClusterForce {
+        lost: vec!["pve2".parse().unwrap()],
+        generation: 1,
+    };
+    sweep_all(move || Box::pin(member(make, 1)), 3).await;
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use tracing_subscriber::EnvFilter;
     name = "ostler",
     version,
     after_help = "Also, as subcommands or by the name of a link to this program: pvesh, qm, \
-                  pvesm, pveum, pveversion."
+                  pvecm, pvesm, pveum, ha-manager, pveversion."
 )]
 struct Arguments {
     #[command(subcommand)]

@@ -24,7 +24,11 @@ pub enum PeerMessage {
     /// The sender's own status.
     Status(StatusUpdate),
     /// The sender lives and has nothing else to say. Sent every second.
-    Beat,
+    Beat {
+        /// Of the state that the sender has; none while it does not know.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generation: Option<u64>,
+    },
 }
 
 /// The changes on a node since the previous message.

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::connector::MemberConnector;
 use super::hearing::Hearing;
 use super::transport::Places;
-use super::{AgentIdentity, Members};
+use super::{AgentIdentity, Generation, Members};
 use crate::StatusBoard;
 
 /// An agent sends a beat this often.
@@ -34,6 +34,7 @@ pub struct Link {
     clock: Arc<dyn Clock>,
     hearing: Arc<watch::Sender<Hearing>>,
     status: Arc<StatusBoard>,
+    generation: Arc<Generation>,
 }
 
 impl Link {
@@ -99,7 +100,9 @@ impl Link {
                     let text = format!("a report about node '{}'", update.node);
                     return Err(Error::new(ErrorKind::NodeGarbled, text));
                 }
-                PeerMessage::Beat => {}
+                PeerMessage::Beat { generation } => {
+                    self.generation.heard(&self.node, generation);
+                }
             }
             if self.hearing() != Hearing::Heard {
                 self.hearing.send_replace(Hearing::Heard);
@@ -128,6 +131,7 @@ pub(super) struct Links {
     members: Arc<Members>,
     clock: Arc<dyn Clock>,
     identity: Option<Arc<AgentIdentity>>,
+    generation: Arc<Generation>,
     places: Places,
     links: RwLock<BTreeMap<NodeName, Arc<Link>>>,
     changed: watch::Sender<()>,
@@ -139,12 +143,14 @@ impl Links {
         members: Arc<Members>,
         clock: Arc<dyn Clock>,
         identity: Option<Arc<AgentIdentity>>,
+        generation: Arc<Generation>,
     ) -> Self {
         Self {
             own,
             members,
             clock,
             identity,
+            generation,
             places: Places::default(),
             links: RwLock::default(),
             changed: watch::Sender::new(()),
@@ -218,6 +224,7 @@ impl Links {
             clock: self.clock.clone(),
             hearing,
             status: StatusBoard::new(node.clone(), self.clock.clone()),
+            generation: self.generation.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@
 
 mod agents;
 mod connector;
+mod generation;
 mod hearing;
 mod identity;
 mod links;
@@ -29,6 +30,7 @@ use model::{Clock, NodeName};
 use store::SharedStore;
 
 pub use agents::{AgentStream, Agents};
+pub use generation::Generation;
 pub use hearing::Hearing;
 pub use identity::{AGENT_DOMAIN, AgentIdentity};
 pub use links::{BEAT, Link};
@@ -49,6 +51,7 @@ pub struct Cluster {
     pub vouchers: Vouchers,
     /// What is asked of other agents without a caller.
     pub agents: Arc<dyn Agents>,
+    pub generation: Arc<Generation>,
     links: Arc<Links>,
 }
 
@@ -61,7 +64,14 @@ impl Cluster {
         agents: Option<Arc<dyn Agents>>,
     ) -> Self {
         let members = Arc::new(Members::new(store, clock.clone()));
-        let links = Links::new(node, members.clone(), clock, identity.clone());
+        let generation = Arc::new(Generation::default());
+        let links = Links::new(
+            node,
+            members.clone(),
+            clock,
+            identity.clone(),
+            generation.clone(),
+        );
         let links = Arc::new(links);
         Self {
             agents: agents.unwrap_or_else(|| links.clone()),
@@ -69,6 +79,7 @@ impl Cluster {
             members,
             identity,
             vouchers: Vouchers::default(),
+            generation,
         }
     }
 

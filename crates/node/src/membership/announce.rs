@@ -134,6 +134,7 @@ mod tests {
         let cluster = ClusterRecord {
             name: "lab".to_owned(),
             version: 1,
+            generation: 0,
             revoked: Vec::new(),
         };
         let cluster = Record::new(cluster).encode().unwrap();

@@ -37,5 +37,5 @@ pub use removal::remove;
 pub use roster::{Roster, change};
 pub use start::finish;
 pub(crate) use upkeep::endpoints;
-pub use upkeep::follow_members;
+pub use upkeep::{follow_generation, follow_members};
 pub use votes::{follow_votes, wanted_votes};

@@ -43,6 +43,33 @@ pub async fn follow_members(node: &NodeContext) {
     std::future::pending().await
 }
 
+/// Gives up a state that another member has a later generation of, with this node's etcd, and starts
+/// again with that member's. Never returns.
+pub async fn follow_generation(node: &NodeContext) {
+    // Without quorum it is what this node had at last.
+    if let Ok(Some(cluster)) = node.records.local().cluster().await {
+        node.cluster.generation.set(cluster.generation);
+    }
+    let later = node.cluster.generation.superseded().await;
+    loop {
+        let moved = async {
+            let member = node.cluster.members.get(&later);
+            let gone = || Error::unavailable(format!("node '{later}' is no member"));
+            let member = member.ok_or_else(gone)?;
+            let state = node.state()?;
+            warn!(node = %later, "quorum was forced there: this node takes over its state");
+            state.defect(vec![client_url(member.link())]).await?;
+            state.restart().await;
+            Ok(())
+        };
+        let moved: Result<(), Error> = moved.await;
+        if let Err(error) = moved {
+            warn!(%error, "this node cannot take over the state of a later generation");
+        }
+        node.clock.sleep(RETRY).await;
+    }
+}
+
 async fn keep_up(node: &NodeContext) -> Result<(), Error> {
     let state = node.state()?;
     let cluster = node.records.cluster().await?;
@@ -53,6 +80,7 @@ async fn keep_up(node: &NodeContext) -> Result<(), Error> {
     if !members.contains_key(&node.name) {
         return Ok(());
     }
+    node.cluster.generation.set(cluster.generation);
     state.reach(endpoints(&node.name, members.values())).await?;
     state.revoke(&cluster.revoked).await
 }

@@ -7,11 +7,16 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use model::{Error, NodeName, Upid};
 use store::conversion::copy;
-use store::{Endpoints, EtcdHealth, EtcdOptions, EtcdVoters, Revision, SealedStore};
+use store::{
+    Endpoints, EtcdHealth, EtcdOptions, EtcdStore, EtcdVoters, Read, Revision, SealedStore, Store,
+};
 
 use crate::membership::{Admission, Application, Contact, apply};
 
-use super::{Pointer, Server, State, etcd_options, make};
+use super::{ANSWER_TIMEOUT, ASK_AGAIN, Pointer, Server, State, cluster_key, etcd_options, make};
+
+/// More revisions than the lost voters may have seen without this node.
+const UNSEEN: u64 = 1_000_000;
 
 /// Every method may be repeated.
 #[async_trait]
@@ -74,6 +79,12 @@ pub trait ClusterState: Send + Sync + 'static {
     /// Ends the session of a node: its open store writes nothing from now on.
     async fn end_session(&self, node: &NodeName) -> Result<(), Error>;
 
+    /// Makes this node's etcd the only member, with what it has, in a new generation of the store.
+    async fn force_quorum(&self) -> Result<(), Error>;
+
+    /// Reaches the state at these servers from now on, and ends this node's own server.
+    async fn defect(&self, endpoints: Vec<String>) -> Result<(), Error>;
+
     /// The serial numbers of this node's certificates for etcd.
     async fn serials(&self) -> Result<Vec<String>, Error>;
 
@@ -97,6 +108,23 @@ impl State {
     async fn voters(&self) -> Result<EtcdVoters, Error> {
         let options = self.options_for(&self.pointer().await?).await?;
         Ok(EtcdVoters::new(options, self.clock.clone())?)
+    }
+
+    /// Waits until this node's etcd answers as the only member.
+    async fn until_alone(&self, voters: &EtcdVoters) -> Result<(), Error> {
+        let begun = self.clock.monotonic();
+        loop {
+            let listed = voters.list().await;
+            if listed.as_ref().is_ok_and(|members| members.len() == 1) {
+                return Ok(());
+            }
+            if self.clock.monotonic() - begun >= ANSWER_TIMEOUT {
+                listed?;
+                let text = "etcd on this node still counts on other members (etcd.log)";
+                return Err(Error::unavailable(text));
+            }
+            self.clock.sleep(ASK_AGAIN).await;
+        }
     }
 
     /// Changes `store.json`.
@@ -247,6 +275,35 @@ impl ClusterState for State {
 
     async fn end_session(&self, node: &NodeName) -> Result<(), Error> {
         Ok(self.voters().await?.end_session(node.as_str()).await?)
+    }
+
+    async fn force_quorum(&self) -> Result<(), Error> {
+        let none = || Error::conflict("this node does not vote: force quorum at one that does");
+        let own = self.pointer().await?.server.ok_or_else(none)?;
+        self.server.stop().await?;
+        self.server.start_alone(&own).await?;
+        let at_own = Pointer::at(vec![own.client_url()]);
+        let options = self.options_for(&at_own).await?;
+        let voters = EtcdVoters::new(options.clone(), self.clock.clone())?;
+        self.until_alone(&voters).await?;
+        // Started again without the flag, which would force it each time.
+        self.server.stop().await?;
+        self.server.start(&own).await?;
+        self.until_alone(&voters).await?;
+        let store = EtcdStore::connect(options, self.clock.clone()).await?;
+        let (_, revision) = store.get(&cluster_key(), Read::Linear).await?;
+        let first = Revision(revision.0 + UNSEEN);
+        store.begin_generation(first).await?;
+        self.reach(at_own.endpoints).await
+    }
+
+    async fn defect(&self, endpoints: Vec<String>) -> Result<(), Error> {
+        self.point(|pointer| {
+            pointer.endpoints = endpoints;
+            pointer.server = None;
+        })
+        .await?;
+        self.server.discard().await
     }
 
     async fn serials(&self) -> Result<Vec<String>, Error> {

@@ -9,6 +9,9 @@ pub struct ClusterRecord {
     pub name: String,
     /// Grows by one with each change of the membership.
     pub version: u64,
+    /// Grows by one each time quorum is forced.
+    #[serde(default)]
+    pub generation: u64,
     /// The serial numbers of certificates that etcd refuses: those of removed nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<String>,

@@ -60,16 +60,31 @@ impl EtcdServer {
 
     /// Starts it, unless it runs.
     pub(super) async fn start(&self, server: &Server) -> Result<(), Error> {
-        if self.is_running().await? {
-            return Ok(());
+        match self.is_running().await? {
+            true => Ok(()),
+            false => self.spawn(self.arguments(server)).await,
         }
+    }
+
+    /// Starts it as the only member, with what it has. It must not run.
+    pub(super) async fn start_alone(&self, server: &Server) -> Result<(), Error> {
+        let mut arguments = self.arguments(server);
+        arguments.push("--force-new-cluster=true".to_owned());
+        self.spawn(arguments).await
+    }
+
+    pub(super) async fn stop(&self) -> Result<(), Error> {
+        Ok(self.host.kill_scope(&Self::scope()).await?)
+    }
+
+    async fn spawn(&self, args: Vec<String>) -> Result<(), Error> {
         let limits = Limits {
             cpu_weight: Some(CPU_WEIGHT),
             ..Limits::default()
         };
         self.host.create_scope(&Self::scope(), &limits).await?;
         let command = Command {
-            args: self.arguments(server),
+            args,
             user: Some(self.user()?),
             output: Stdio::File(self.paths.etcd_log()),
             timeout: None,
@@ -81,7 +96,7 @@ impl EtcdServer {
 
     /// Ends it and deletes its data and certificates.
     pub(super) async fn discard(&self) -> Result<(), Error> {
-        self.host.kill_scope(&Self::scope()).await?;
+        self.stop().await?;
         self.host.remove_tree(&self.paths.etcd()).await?;
         Ok(())
     }

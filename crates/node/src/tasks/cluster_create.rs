@@ -152,6 +152,7 @@ impl Step<ClusterCreate> for WriteRecord {
         let cluster = Record::new(ClusterRecord {
             name: task.name.clone(),
             version: 1,
+            generation: 0,
             revoked: Vec::new(),
         });
         let cluster = cluster.encode().map_err(unreadable)?;

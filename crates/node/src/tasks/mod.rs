@@ -7,6 +7,7 @@ mod bulk_start;
 mod bulk_suspend;
 mod claim;
 mod cluster_create;
+mod cluster_force;
 mod cluster_join;
 mod cluster_leave;
 mod cluster_unvote;
@@ -57,6 +58,7 @@ pub use bulk_start::BulkStart;
 pub use bulk_suspend::BulkSuspend;
 pub use claim::{check_digest, check_lock};
 pub use cluster_create::ClusterCreate;
+pub use cluster_force::ClusterForce;
 pub use cluster_join::ClusterJoin;
 pub use cluster_leave::ClusterLeave;
 pub use cluster_unvote::ClusterUnvote;
@@ -101,6 +103,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<NodeStartall>()
         .with::<NodeStopall>()
         .with::<ClusterCreate>()
+        .with::<ClusterForce>()
         .with::<ClusterJoin>()
         .with::<ClusterLeave>()
         .with::<ClusterUnvote>()

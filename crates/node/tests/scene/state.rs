@@ -151,6 +151,14 @@ impl ClusterState for FakeState {
         Ok(())
     }
 
+    async fn force_quorum(&self) -> Result<(), Error> {
+        self.put("forced").await
+    }
+
+    async fn defect(&self, _endpoints: Vec<String>) -> Result<(), Error> {
+        self.drop_server().await
+    }
+
     async fn serials(&self) -> Result<Vec<String>, Error> {
         Ok(vec!["01".to_owned()])
     }
@@ -169,6 +177,7 @@ pub async fn enlist(host: &FakeHost, store: &SharedStore, votes: u32) {
     let cluster = ClusterRecord {
         name: "lab".to_owned(),
         version: 3,
+        generation: 0,
         revoked: Vec::new(),
     };
     let cluster = Record::new(cluster).encode().unwrap();

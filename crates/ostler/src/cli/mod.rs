@@ -21,6 +21,7 @@ mod completion;
 mod failure;
 mod follow;
 mod format;
+mod ha_manager;
 mod joining;
 mod keyboard;
 mod man;
@@ -63,7 +64,13 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 4] = [qm::PROGRAM, pvecm::PROGRAM, pvesm::PROGRAM, pveum::PROGRAM];
+const PROGRAMS: [Program; 5] = [
+    qm::PROGRAM,
+    pvecm::PROGRAM,
+    pvesm::PROGRAM,
+    pveum::PROGRAM,
+    ha_manager::PROGRAM,
+];
 
 impl Known {
     fn from_name(name: &str) -> Option<Self> {

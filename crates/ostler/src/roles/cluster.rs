@@ -10,7 +10,7 @@ use control::Dispatcher;
 use node::NodeContext;
 use node::cluster::{AgentIdentity, Member, MemberListener};
 use node::host::facts::Facts;
-use node::membership::{announce, follow_members, follow_votes, own_link};
+use node::membership::{announce, follow_generation, follow_members, follow_votes, own_link};
 use node::state::State;
 use sys::SharedHost;
 use tasks::Engine;
@@ -101,6 +101,7 @@ pub(super) async fn keep(
     tokio::join!(
         stay_announced(config, node),
         state.keep_server(),
+        follow_generation(node),
         follow_members(node),
         follow_votes(node, tasks)
     );

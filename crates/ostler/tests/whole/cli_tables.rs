@@ -400,6 +400,7 @@ fn man_pages_are_read_without_a_complaint() {
         .collect();
     names.sort();
     let wanted = [
+        "ha-manager.1",
         "ostler.1",
         "pvecm.1",
         "pvesh.1",

@@ -163,6 +163,76 @@ fn a_cluster_grows_to_five_and_a_lost_voter_is_replaced() {
     });
 }
 
+/// covers: S3.10 S3.11 S3.83
+#[test]
+fn a_node_goes_on_alone_and_the_lost_ones_take_over_its_state() {
+    with_cluster_bridge(async {
+        let Some(mut cluster) = TestCluster::start(3).await else {
+            return;
+        };
+        cluster.form().await;
+        let refused = run(&cluster, 1, "pvecm expected 1");
+        assert!(refused.contains("CS_ERR_INVALID_PARAM"), "{refused}");
+        for node in &mut cluster.nodes[1..] {
+            node.end();
+            node.end_etcd();
+        }
+        let n1 = &cluster.nodes[0];
+        until("quorum is lost", async || {
+            describe(n1, "lost").await.is_err()
+        })
+        .await;
+        until("n1 knows it", async || {
+            run(&cluster, 1, "pvecm status").contains("2 Activity blocked")
+        })
+        .await;
+        let force = |input: &str| command(&cluster, 1, &["pvecm", "expected", "1"], input);
+        let refused = force("n2\n");
+        assert!(refused.contains("'n3' votes"), "{refused}");
+        let forced = force("n2 n3\n");
+        assert!(forced.contains("this node alone has quorum"), "{forced}");
+        describe(n1, "alone").await.unwrap();
+        until("the lost ones have no votes", async || {
+            votes_of(n1).await == [("n1", 1), ("n2", 0), ("n3", 0)].map(named)
+        })
+        .await;
+
+        // Together the others have a majority of what was before; it does not count.
+        for node in &mut cluster.nodes[1..] {
+            node.start_again();
+        }
+        cluster.votes(3).await;
+        for node in &cluster.nodes {
+            until("all have the state of n1", async || {
+                description(node).await == "alone"
+            })
+            .await;
+        }
+        describe(&cluster.nodes[2], "together").await.unwrap();
+        assert_eq!(description(&cluster.nodes[0]).await, "together");
+    });
+}
+
+fn named((name, votes): (&str, u64)) -> (String, u64) {
+    (name.to_owned(), votes)
+}
+
+/// The members that a node lists, with their votes.
+async fn votes_of(node: &TestNode) -> Vec<(String, u64)> {
+    let nodes = node
+        .call("cluster_config_nodes", json!({}))
+        .await
+        .unwrap()
+        .data;
+    let nodes = nodes.as_array().unwrap().clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let votes = nodes.iter().map(|node| {
+        let votes = text(&node["quorum_votes"]).parse().unwrap();
+        (text(&node["name"]), votes)
+    });
+    votes.collect()
+}
+
 /// Whether the files of a node's etcd or of its replica contain a text.
 fn keeps(node: &TestNode, text: &str) -> bool {
     let state = node.root.join("var/lib/ostler");

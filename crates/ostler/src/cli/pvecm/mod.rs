@@ -2,16 +2,21 @@
 
 mod print;
 
+use std::io::{IsTerminal, stdin};
+
 use anyhow::{Result, bail};
 use model::schema::{Field, Shape, Values, format};
 use proto::Verb;
 use serde_json::{Value, json};
 
 use self::print::Membership;
-use super::agent::Agent;
+use super::agent::{Agent, values};
 use super::commands::{Command, Program, get, nothing, own, post};
 use super::failure::with_code;
+use super::follow::{follow, upid};
 use super::format::{Output, Style, plain_text, render};
+use super::keyboard::Keyboard;
+use super::progress::Log;
 use super::{joining, output};
 
 pub(super) const PROGRAM: Program = Program {
@@ -39,7 +44,13 @@ const COMMANDS: &[Command] = &[
         |agent, given, _| Box::pin(delnode(agent, given)),
     )
     .takes(&["node"]),
-    nothing("expected"),
+    own(
+        "expected",
+        "Set the expected votes: go on with this node alone when the other voters are lost.",
+        EXPECTED,
+        |agent, given, _| Box::pin(expected(agent, given)),
+    )
+    .takes(&["expected"]),
     nothing("keygen"),
     nothing("mtunnel"),
     own("nodes", "The present members.", &[], |agent, _, style| {
@@ -70,6 +81,40 @@ const ADD: &[Field] = &[
     Field::boolean("use_ssh").optional(),
     Field::integer("votes").optional().min(0.0),
 ];
+
+const EXPECTED: &[Field] = &[Field::integer("expected").min(1.0)];
+
+/// With quorum, the votes follow from the members and nothing else can be set. Without, the names of
+/// the lost voters must be typed: if one of them runs, there may be two majorities.
+async fn expected(agent: Agent, given: Values) -> Result<()> {
+    let cluster = Cluster::of(&agent).await?;
+    let membership = cluster.membership();
+    let wanted = given["expected"].as_u64().unwrap_or_default();
+    if membership.is_quorate() {
+        return match wanted == membership.expected() {
+            true => Ok(()),
+            false => bail!("Unable to set expected votes: CS_ERR_INVALID_PARAM"),
+        };
+    }
+    if wanted != 1 {
+        bail!("without quorum the expected votes can only be set to 1, this node's own");
+    }
+    let lost = membership.lost_voters().join(" ");
+    output::note(
+        "This node goes on alone, and the others must take over its state when they are back. If one \
+         of them still runs, what it changes is lost.",
+    );
+    output::note(&format!("Voters that do not answer: {lost}"));
+    if stdin().is_terminal() {
+        output::prompt("Type the names of those that are powered off: ");
+    }
+    let typed = Keyboard::open().line().await?.unwrap_or_default();
+    let typed = typed.split_whitespace().collect::<Vec<_>>().join(",");
+    let params = values([("powered-off", typed.into())]);
+    let task = agent.at(Verb::Post, "/cluster/config/quorum", params);
+    let task = task.await?.data;
+    follow(&agent, upid(&task)?, Log::Stdout).await
+}
 
 const DELNODE: &[Field] = &[Field::string("node").format(format::NODE)];
 

@@ -64,7 +64,16 @@ impl Membership {
         self.voters.iter().filter(|voter| voter.is_present)
     }
 
-    fn expected(&self) -> u64 {
+    /// The names of voters that are not present.
+    pub(super) fn lost_voters(&self) -> Vec<&str> {
+        let lost = self
+            .voters
+            .iter()
+            .filter(|voter| voter.votes > 0 && !voter.is_present);
+        lost.map(|voter| voter.name.as_str()).collect()
+    }
+
+    pub(super) fn expected(&self) -> u64 {
         self.voters.iter().map(|voter| voter.votes).sum()
     }
 

@@ -182,6 +182,17 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .returns(OPEN)
     .check(Check::On("/", &[Privilege::SysAudit]))
     .unconfigured(),
+    Row::post(
+        "/cluster/config/quorum",
+        "cluster_force",
+        "Force quorum: go on without the other voters, which must be powered off.",
+    )
+    .params(&[&[Field::string("powered-off")
+        .optional()
+        .format(format::NODE_LIST)]])
+    .permission(Permission::Root)
+    .local()
+    .submit(),
     Row::get(
         "/cluster/config/totem",
         "cluster_config_totem",

@@ -2,6 +2,7 @@
 
 mod apiversion;
 mod config_join;
+mod force;
 mod invite;
 mod join;
 mod leave;
@@ -20,6 +21,7 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("cluster_config_nodes", nodes::nodes),
     pair!("cluster_config_qdevice", qdevice::qdevice),
     pair!("cluster_config_totem", totem::totem),
+    pair!("cluster_force", force::force),
     pair!("cluster_invite", invite::invite),
     pair!("cluster_join", join::join),
     pair!("cluster_leave", leave::leave),
