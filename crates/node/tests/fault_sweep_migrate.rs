@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use model::schema::Values;
 use model::{Error, ErrorKind, GuestRecord, NodeName, Record, Upid, VmId};
 use node::cluster::{AgentStream, Agents};
-use node::tasks::QemuMigrate;
+use node::tasks::{BulkMigrate, Chosen, Moving, NodeMigrateall, QemuMigrate};
 use node::{NodeContext, storage_key};
 use scene::*;
 use serde_json::Value;
 use store::{Commit, Prefix, Read, list_all};
 use sys::Files;
-use tasks::Engine;
+use tasks::{Engine, Task};
 use testkit::fault_sweep::{Scene, sweep_faults};
 use testkit::{FakeHost, Faults};
 
@@ -64,15 +64,15 @@ impl Agents for Wire {
 }
 
 /// The two nodes of a migration.
-struct Two {
-    source: Node<QemuMigrate>,
+struct Two<T> {
+    source: Node<T>,
     target: FakeHost,
     /// The target's agent, which lives as long as the source's.
     agent: Mutex<Option<Arc<NodeContext>>>,
 }
 
-impl Two {
-    async fn new(source: Node<QemuMigrate>) -> Self {
+impl<T: Task<Node = NodeContext>> Two<T> {
+    async fn new(source: Node<T>) -> Self {
         let target = host_with(source.host.faults().clone()).await;
         Self {
             source,
@@ -103,7 +103,7 @@ impl Two {
     }
 }
 
-impl Scene for Two {
+impl<T: Task<Node = NodeContext>> Scene for Two<T> {
     type Node = NodeContext;
 
     fn open(&self) -> Waiting<'_, Arc<Engine<NodeContext>>> {
@@ -124,6 +124,8 @@ impl Scene for Two {
     /// What a target does by itself comes first.
     fn inventory(&self) -> Waiting<'_, Vec<String>> {
         Box::pin(async {
+            // The source may have died after its task had ended; the world is looked at from outside.
+            self.faults().revive();
             let agent = self.agent.lock().unwrap().clone();
             if let Some(agent) = agent {
                 self.settle(&agent).await;
@@ -143,6 +145,47 @@ impl Scene for Two {
     fn faults(&self) -> &Faults {
         self.source.host.faults()
     }
+
+    fn is_also_well(&self, inventory: &[String]) -> bool {
+        self.source.is_also_well(inventory)
+    }
+}
+
+/// It is well too if the guest has stayed: its own task has failed.
+async fn or_stayed<T: Task<Node = NodeContext>>(make: fn(VmId) -> T) -> Two<T> {
+    let mut two = Two::new(node(make).await).await;
+    let before = two.inventory().await;
+    two.source.also_well = Arc::new(move |found| before == found);
+    two
+}
+
+fn moving() -> Moving {
+    Moving {
+        target: pve(2),
+        online: true,
+        with_local_disks: false,
+    }
+}
+
+#[tokio::test]
+async fn bulk_migrate() {
+    let make = |_| BulkMigrate {
+        chosen: Chosen::default(),
+        moving: moving(),
+        failed: Vec::new(),
+    };
+    let swept = sweep_faults(move || Box::pin(or_stayed(make)) as Waiting<_>).await;
+    assert!(swept.failed > 50 && swept.went_through > 20, "{swept:?}");
+}
+
+#[tokio::test]
+async fn node_migrateall() {
+    let make = |_| NodeMigrateall {
+        chosen: Chosen::default(),
+        moving: moving(),
+    };
+    let swept = sweep_faults(move || Box::pin(or_stayed(make)) as Waiting<_>).await;
+    assert!(swept.went_through > 50, "{swept:?}");
 }
 
 fn to_pve2(vmid: VmId) -> QemuMigrate {
@@ -150,7 +193,7 @@ fn to_pve2(vmid: VmId) -> QemuMigrate {
 }
 
 /// A guest with a disk, a qcow2 image in a snapshot, a medium of cloud-init and an unused volume.
-async fn laden() -> Two {
+async fn laden() -> Two<QemuMigrate> {
     let node = cloud_node(to_pve2).await;
     let records = node::Records::new(node.plain.clone(), pve(1));
     let image = Path::new(IMAGE);

@@ -7,7 +7,8 @@ use model::VmId;
 
 /// What a volume is attached for.
 ///
-/// A live migration has two owners of one volume for a moment; it adds its mode with itself.
+/// A live migration has two attachers of one volume for a moment, on two nodes. A storage that enforces
+/// who writes needs a mode for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachMode {
     /// To be written to, by this attacher only.

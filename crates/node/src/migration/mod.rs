@@ -6,8 +6,9 @@
 //!   claim ── guest/100 is busy ──────────┐
 //!   prepare ═══ Ask::Prepare ═══════════►│ arrival/100: names what will be made here
 //!   copy ══════ Ask::Receive, bytes ════►│ makes it
+//!   travel ════ Ask::Launch … Ask::Land ►│ a running guest: in a second QEMU, paused in both
 //!   hand-over: one commit, if arrival/100 is as it was: owner, epoch, volumes
-//!   finish ════ Ask::Finish ════════════►│ removes arrival/100
+//!   finish ════ Ask::Finish ════════════►│ lets it run, removes arrival/100
 //!   clear: removes what is left here     │
 //!                                        │ the claim is gone and the guest is not here:
 //!                                        └ removes what was made, then arrival/100

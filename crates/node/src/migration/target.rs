@@ -30,6 +30,12 @@ struct Working {
 }
 
 impl Working {
+    /// Waits until the guest is not expected any more.
+    async fn is_over(&mut self) {
+        // The sender lives as long as the guest is known.
+        let _ = self.over.wait_for(|over| *over).await;
+    }
+
     fn check(&self, volume: &VolumeId) -> Result<(), Error> {
         match self.volumes.contains(volume) {
             true => Ok(()),
@@ -39,6 +45,10 @@ impl Working {
             }
         }
     }
+}
+
+fn is_over(vmid: VmId) -> Error {
+    Error::conflict(format!("VM {vmid} is not expected"))
 }
 
 fn check_version(version: u32) -> Result<(), Error> {
@@ -117,8 +127,11 @@ impl NodeContext {
                 Value::Null
             }
             Ask::Land => {
-                let _at_work = self.at_work(from, &asked, None).await?;
-                self.land(asked.vmid).await?;
+                let mut working = self.at_work(from, &asked, None).await?;
+                tokio::select! {
+                    landed = self.land(asked.vmid) => landed?,
+                    () = working.is_over() => return Err(is_over(asked.vmid)),
+                }
                 Value::Null
             }
             Ask::Finish => self.finish(from, &asked).await.map(|()| Value::Null)?,
@@ -286,7 +299,7 @@ impl NodeContext {
         asked: &Asked,
         volume: Option<&VolumeId>,
     ) -> Result<Working, Error> {
-        let is_over = || Error::conflict(format!("VM {} is not expected", asked.vmid));
+        let is_over = || is_over(asked.vmid);
         let working = self.arrivals.of(asked.vmid).work().await;
         let (guard, over) = working.ok_or_else(is_over)?;
         let entry = self.expected(from, asked).await?.ok_or_else(is_over)?;
@@ -311,7 +324,7 @@ impl NodeContext {
         work.spawn(async move {
             tokio::select! {
                 () = receive(&node, ours, &receiving, &by) => {}
-                _ = working.over.wait_for(|over| *over) => {}
+                () = working.is_over() => {}
             }
         });
         Ok(Streamed {

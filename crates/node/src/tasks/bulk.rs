@@ -76,13 +76,7 @@ impl Action {
 
     /// The result of a task with these failures.
     pub(super) fn verdict(&self, failed: &[VmId]) -> Result<(), Error> {
-        match failed {
-            [] => Ok(()),
-            _ => {
-                let text = format!("Some guests failed to {} {}", self.failed_to, list(failed));
-                Err(Error::conflict(text))
-            }
-        }
+        verdict(self.failed_to, failed)
     }
 
     async fn announce(&self, cx: &Cx, chosen: &Chosen) {
@@ -95,7 +89,18 @@ impl Action {
     }
 }
 
-fn list(vmids: &[VmId]) -> String {
+/// The result of a task that failed to do this to these guests.
+pub(super) fn verdict(failed_to: &str, failed: &[VmId]) -> Result<(), Error> {
+    match failed {
+        [] => Ok(()),
+        _ => {
+            let text = format!("Some guests failed to {failed_to} {}", list(failed));
+            Err(Error::conflict(text))
+        }
+    }
+}
+
+pub(super) fn list(vmids: &[VmId]) -> String {
     let vmids: Vec<String> = vmids.iter().map(VmId::to_string).collect();
     vmids.join(", ")
 }

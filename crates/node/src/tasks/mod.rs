@@ -2,6 +2,7 @@
 
 mod allocate;
 mod bulk;
+mod bulk_migrate;
 mod bulk_shutdown;
 mod bulk_start;
 mod bulk_suspend;
@@ -13,8 +14,10 @@ mod cluster_leave;
 mod cluster_unvote;
 mod cluster_vote;
 mod memory;
+mod migrate_guests;
 mod new_guest;
 mod node_all;
+mod node_migrateall;
 mod node_startall;
 mod node_stopall;
 mod power_off;
@@ -53,6 +56,7 @@ use std::time::Duration;
 use model::VmId;
 use tasks::Registry;
 
+pub use bulk_migrate::BulkMigrate;
 pub use bulk_shutdown::BulkShutdown;
 pub use bulk_start::BulkStart;
 pub use bulk_suspend::BulkSuspend;
@@ -64,8 +68,10 @@ pub use cluster_leave::ClusterLeave;
 pub use cluster_unvote::ClusterUnvote;
 pub use cluster_vote::ClusterVote;
 pub use memory::memory_storage;
+pub use migrate_guests::Moving;
 pub use new_guest::already_exists;
 pub use node_all::Chosen;
+pub use node_migrateall::NodeMigrateall;
 pub use node_startall::NodeStartall;
 pub use node_stopall::NodeStopall;
 pub use qemu_clone::QemuClone;
@@ -108,6 +114,8 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<ClusterLeave>()
         .with::<ClusterUnvote>()
         .with::<ClusterVote>()
+        .with::<NodeMigrateall>()
+        .with::<BulkMigrate>()
         .with::<BulkShutdown>()
         .with::<BulkStart>()
         .with::<BulkSuspend>()

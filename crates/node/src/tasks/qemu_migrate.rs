@@ -107,6 +107,15 @@ impl QemuMigrate {
             let text = format!("node '{target}' is not online");
             return Err(Error::unavailable(text));
         }
+        self.check_guest(node, guest).await
+    }
+
+    /// The same, as far as the guest is concerned.
+    pub(super) async fn check_guest(
+        &self,
+        node: &NodeContext,
+        guest: &GuestRecord,
+    ) -> Result<(), Error> {
         let runs = node.running.is_running(self.vmid).await?;
         self.luggage(node, guest, runs).await.map(drop)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::harness::pair::{Agent, Pair, listing};
-use crate::harness::{Serial, left_out, put_guest, tiny_disk};
+use crate::harness::{Serial, left_out, put_guest, tiny_disk, until};
 
 /// Writes numbered blocks to the second disk, flushed, and notes in memory what it wrote.
 const WRITE: &str = "mkdir -p /tmp/at; { (i=0; while [ ! -e /tmp/stop ]; do i=$((i+1)); \
@@ -101,6 +101,37 @@ fn verify(serial: &mut Serial) {
     assert!(written > 0 && !said.contains("LOST "), "{said}");
 }
 
+/// Begins a migration of guest 100 that takes minutes; returns its UPID once memory is being sent.
+async fn begin_slowly(from: &Agent, to: &Agent) -> String {
+    let params = json!({
+        "node": from.name.as_str(), "vmid": 100, "target": to.name.as_str(), "online": 1,
+        "bwlimit": 512, "with-local-disks": 1,
+    });
+    let upid = from.call("qemu_migrate", params).await.unwrap();
+    let upid = upid.as_str().unwrap().to_owned();
+    until("memory is being sent", async || {
+        let log = from.log(&upid).await;
+        log.iter().any(|line| line.starts_with("migration active"))
+    })
+    .await;
+    upid
+}
+
+/// The guest runs at a node, has all that it wrote, and nothing of it is at the other one.
+async fn stays(at: &Agent, other: &Agent) {
+    until("the guest runs on", async || {
+        at.qemu_says(100).await.as_deref() == Some("running")
+    })
+    .await;
+    until("the target is cleared", async || {
+        !other.has_scope(100).await && !at.is_expected_elsewhere(100).await
+    })
+    .await;
+    let mut serial = at.serial(100);
+    verify(&mut serial);
+    serial.ask(WRITE);
+}
+
 /// Nothing of the guest is left in a folder.
 fn is_empty(folder: &Path) -> bool {
     listing(folder).is_empty()
@@ -151,6 +182,55 @@ async fn a_guest_takes_its_disks_along() {
 #[ignore = "thorough: 50 times"]
 async fn a_guest_takes_its_disks_along_50_times() {
     local(50).await;
+}
+
+/// Whatever is broken off while memory is sent, the guest goes on where it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_breaks_off_leaves_the_guest_where_it_was() {
+    let Some(scene) = Scene::new("broken migrations", "shared").await else {
+        return;
+    };
+    drop(scene.busy_guest().await);
+    let Scene { pair, one, two } = scene;
+    // The task is stopped.
+    let upid = begin_slowly(&one, &two).await;
+    let stop = json!({"node": "pve1", "upid": upid});
+    one.call("task_stop", stop).await.unwrap();
+    let (status, _) = one.ended(&upid).await;
+    assert_ne!(status, "OK");
+    stays(&one, &two).await;
+    // The QEMU of the target ends.
+    let upid = begin_slowly(&one, &two).await;
+    two.kill_qemu(100).await;
+    let (status, _) = one.ended(&upid).await;
+    assert!(status.contains("migrat"), "{status}");
+    stays(&one, &two).await;
+    // The agent of the target dies.
+    let upid = begin_slowly(&one, &two).await;
+    drop(two);
+    let (status, _) = one.ended(&upid).await;
+    assert_ne!(status, "OK");
+    let two = pair.agent("pve2").await;
+    stays(&one, &two).await;
+    // The agent of the source dies.
+    one.hears(&two.name).await;
+    begin_slowly(&one, &two).await;
+    drop(one);
+    let one = pair.agent("pve1").await;
+    stays(&one, &two).await;
+    // The guest itself ends.
+    two.hears(&one.name).await;
+    one.hears(&two.name).await;
+    let upid = begin_slowly(&one, &two).await;
+    one.kill_qemu(100).await;
+    let (status, _) = one.ended(&upid).await;
+    assert_ne!(status, "OK");
+    until("nothing of the guest runs", async || {
+        !one.has_scope(100).await && !two.has_scope(100).await
+    })
+    .await;
+    let images = listing(&pair.folder.path().join("shared/images/100"));
+    assert_eq!(images, ["vm-100-disk-0.qcow2", "vm-100-disk-1.raw"]);
 }
 
 async fn local(times: usize) {

@@ -1,4 +1,4 @@
-//! Code that startall and stopall share.
+//! Code that startall, stopall and migrateall share.
 
 use model::VmId;
 use model::schema::format::split_list;

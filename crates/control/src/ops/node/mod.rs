@@ -11,6 +11,7 @@ mod dns;
 mod hardware;
 mod hosts;
 mod journal;
+mod migrateall;
 mod network;
 mod power;
 mod qemu_cpu_flags;
@@ -86,6 +87,7 @@ const PAIRS: &[Pair] = &[
     pair!("node_journal", journal::journal),
     pair!("node_power", power::power),
     pair!("node_report", report::report),
+    pair!("node_migrateall", migrateall::migrateall),
     pair!("node_startall", startall::startall),
     pair!("node_status", status::status),
     pair!("node_stopall", stopall::stopall),

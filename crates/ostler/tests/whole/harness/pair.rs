@@ -233,6 +233,27 @@ impl Agent {
         (status, self.context.tasks.log(&upid).await.unwrap())
     }
 
+    /// A task's log so far.
+    pub async fn log(&self, upid: &str) -> Vec<String> {
+        let upid = upid.parse().unwrap();
+        self.context.tasks.log(&upid).await.unwrap()
+    }
+
+    /// Whether the store says that a guest is on its way to another node.
+    pub async fn is_expected_elsewhere(&self, vmid: u32) -> bool {
+        let key = store::Key::new(format!("arrival/{vmid}")).unwrap();
+        let found = self.context.store.get(&key, store::Read::Linear).await;
+        found.unwrap().0.is_some()
+    }
+
+    /// Kills the process of a guest that is here.
+    pub async fn kill_qemu(&self, vmid: u32) {
+        let vmid = VmId::new(vmid).unwrap();
+        let running = &self.context.node.running;
+        let process = running.main_process(vmid).await.unwrap().unwrap();
+        super::kill(process.pid);
+    }
+
     pub async fn runs(&self, vmid: u32) -> bool {
         let vmid = VmId::new(vmid).unwrap();
         self.context.node.running.is_running(vmid).await.unwrap()

@@ -29,6 +29,10 @@ fn on_given(params: &Values, privileges: &'static [Privilege]) -> Vec<Need> {
         .collect()
 }
 
+fn migration(params: &Values) -> Vec<Need> {
+    on_given(params, &[Privilege::VmMigrate])
+}
+
 fn power(params: &Values) -> Vec<Need> {
     on_given(params, &[Privilege::VmPowerMgmt])
 }
@@ -47,6 +51,11 @@ fn memory(params: &Values) -> Vec<Need> {
 const POWER: Check = Check::Any(&[
     Check::On("/", &[Privilege::VmPowerMgmt]),
     Check::Given("vms", &Check::Computed(power)),
+]);
+
+const MIGRATE: Check = Check::Any(&[
+    Check::On("/", &[Privilege::VmMigrate]),
+    Check::Given("vms", &Check::Computed(migration)),
 ]);
 
 /// The function checks the rights on the storages, which depend on the guests.
@@ -85,6 +94,27 @@ pub(in crate::table) const ROWS: &[Row] = &[
         &[Field::integer("timeout").optional().min(0.0), VMS],
     ])
     .check(POWER)
+    .submit(),
+    Row::post(
+        "/cluster/bulk-action/guest/migrate",
+        "bulk_migrate",
+        "Move guests to another node.",
+    )
+    .params(&[&[
+        Field::string("target").format(format::NODE),
+        Field::integer("max-workers")
+            .optional()
+            .range(1.0, 64.0)
+            .default("1"),
+        Field::integer("maxworkers")
+            .optional()
+            .range(1.0, 64.0)
+            .default("1"),
+        Field::boolean("online").optional(),
+        VMS,
+        Field::boolean("with-local-disks").optional(),
+    ]])
+    .check(MIGRATE)
     .submit(),
     Row::post(
         "/cluster/bulk-action/guest/shutdown",

@@ -1,4 +1,4 @@
-//! `/nodes/{node}/{startall,stopall}`
+//! `/nodes/{node}/{startall,stopall,migrateall}`
 
 use model::Privilege;
 use model::schema::{Field, Values, format};
@@ -9,18 +9,30 @@ use crate::{Check, Need, Row};
 const VMS: Field = Field::string("vms").optional().format(format::VMID_LIST);
 const WORKERS: Field = Field::integer("max-workers").optional().range(1.0, 64.0);
 
-/// The right to start and stop each of the given guests.
-fn needs(params: &Values) -> Vec<Need> {
+/// A right on each of the given guests.
+fn on_given(params: &Values, right: &'static [Privilege]) -> Vec<Need> {
     let list = params.get("vms").and_then(|list| list.as_str());
     format::split_list(list.unwrap_or_default())
-        .map(|vmid| Need::all(format!("/vms/{vmid}"), &[Privilege::VmPowerMgmt]))
+        .map(|vmid| Need::all(format!("/vms/{vmid}"), right))
         .collect()
+}
+
+fn power(params: &Values) -> Vec<Need> {
+    on_given(params, &[Privilege::VmPowerMgmt])
+}
+
+fn migration(params: &Values) -> Vec<Need> {
+    on_given(params, &[Privilege::VmMigrate])
 }
 
 /// On everything, or on every given guest.
 const POWER: Check = Check::Any(&[
     Check::On("/", &[Privilege::VmPowerMgmt]),
-    Check::Given("vms", &Check::Computed(needs)),
+    Check::Given("vms", &Check::Computed(power)),
+]);
+const MIGRATE: Check = Check::Any(&[
+    Check::On("/", &[Privilege::VmMigrate]),
+    Check::Given("vms", &Check::Computed(migration)),
 ]);
 
 pub(in crate::table) const ROWS: &[Row] = &[
@@ -57,4 +69,21 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .submit()
     .on_node()
     .local(),
+    Row::post(
+        "/nodes/{node}/migrateall",
+        "node_migrateall",
+        "Move the guests of a node to another node.",
+    )
+    .params(&[&[
+        NODE,
+        Field::string("target").format(format::NODE),
+        WORKERS,
+        // The same by its name in the datacenter's options.
+        Field::integer("maxworkers").optional().range(1.0, 64.0),
+        VMS,
+        Field::boolean("with-local-disks").optional(),
+    ]])
+    .check(MIGRATE)
+    .submit()
+    .on_node(),
 ];

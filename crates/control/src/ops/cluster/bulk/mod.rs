@@ -1,5 +1,6 @@
 //! `/cluster/bulk-action`: one action on many guests.
 
+mod migrate;
 mod shutdown;
 mod start;
 mod suspend;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use crate::ops::{Pair, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
+    pair!("bulk_migrate", migrate::migrate),
     pair!("bulk_shutdown", shutdown::shutdown),
     pair!("bulk_start", start::start),
     pair!("bulk_suspend", suspend::suspend),
