@@ -199,5 +199,5 @@ async fn a_hostile_member_has_no_identity_but_its_own() {
     );
     // Its watch has beats and status, and nothing of the store.
     let mut feed = hostile.client.watch().await.unwrap();
-    assert_eq!(feed.next().await.unwrap(), json!("beat"));
+    assert_eq!(feed.next().await.unwrap(), json!({"beat": {}}));
 }

@@ -151,10 +151,13 @@ fn a_cluster_grows_to_five_and_a_lost_voter_is_replaced() {
         // It boots again with its old disk: it writes nothing and starts nothing.
         let before = description(n1).await;
         lost.start_again();
-        until("the removed node has tried", async || {
-            lost.log().contains("waiting for etcd")
+        lost.answers().await;
+        until("the removed node is refused", async || {
+            let status = lost.call("cluster_status", json!({})).await;
+            status.is_ok_and(|status| status.data[0]["quorate"] == 0)
         })
         .await;
+        assert!(describe(&lost, "back").await.is_err());
         assert_eq!(description(n1).await, before);
         assert_eq!(seen(n1).await.0, ["n1", "n2", "n3", "n4"]);
         // The guest of the first node ran through all of it, and is stopped from another one.

@@ -17,6 +17,7 @@ mod clients;
 mod cloudinit;
 mod cluster_create;
 mod cluster_join;
+mod cluster_migrate;
 mod doctor;
 mod floods;
 mod front;

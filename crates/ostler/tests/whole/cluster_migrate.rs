@@ -1,0 +1,56 @@
+//! A guest moves between nodes that are processes of their own, with one state in etcd.
+
+use serde_json::{Value, json};
+
+use crate::harness::cluster::{TestCluster, with_cluster_bridge};
+use crate::harness::{TestNode, until};
+
+/// Where the guest runs, as a node sees it; the node is asked for it until it knows.
+async fn running_at(asked: &TestNode, node: &str) -> bool {
+    let status = asked.call("qemu_status", json!({"node": node, "vmid": 100}));
+    status
+        .await
+        .is_ok_and(|status| status.data["status"] == "running")
+}
+
+/// Moves the guest by a request at any node.
+async fn migrate(asked: &TestNode, from: &str, to: &str, online: bool) -> String {
+    let moved = json!({"node": from, "vmid": 100, "target": to, "online": u8::from(online)});
+    asked.task("qemu_migrate", moved).await
+}
+
+/// covers: S0.32 S2.87 S3.72 S3.85
+#[test]
+fn a_guest_moves_between_nodes_asked_at_any_of_them() {
+    with_cluster_bridge(async {
+        let Some(cluster) = TestCluster::start(3).await else {
+            return;
+        };
+        cluster.form().await;
+        let [n1, n2, n3] = &cluster.nodes[..] else {
+            unreachable!()
+        };
+        let guest = |node: &str| json!({"node": node, "vmid": 100});
+        until("the links are there", async || {
+            n3.call("node_status", json!({"node": "n1"})).await.is_ok()
+                && n1.call("node_status", json!({"node": "n2"})).await.is_ok()
+        })
+        .await;
+        // Stopped, then running; asked at a third node, which owns nothing of it.
+        assert_eq!(migrate(n3, "n1", "n2", false).await, "OK");
+        assert_eq!(n3.task("qemu_start", guest("n2")).await, "OK");
+        assert_eq!(migrate(n3, "n2", "n1", true).await, "OK");
+        assert!(running_at(n2, "n1").await);
+        // The agent of neither side is needed for the guest to go on.
+        n1.kill_role("node").await;
+        until("the guest is seen again", async || {
+            running_at(n3, "n1").await
+        })
+        .await;
+        assert_eq!(migrate(n1, "n1", "n3", true).await, "OK");
+        until("it runs at n3", async || running_at(n2, "n3").await).await;
+        let resources = n3.call("qemu_config", guest("n3")).await.unwrap().data;
+        assert_ne!(resources, Value::Null);
+        assert_eq!(n1.task("qemu_stop", guest("n3")).await, "OK");
+    });
+}
