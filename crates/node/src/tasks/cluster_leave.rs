@@ -77,7 +77,10 @@ impl Step<ClusterLeave> for SayGoodbye {
         })
     }
 
-    async fn act(&self, cx: &Cx, _task: &mut ClusterLeave) -> Result<(), Error> {
+    async fn act(&self, cx: &Cx, task: &mut ClusterLeave) -> Result<(), Error> {
+        if task.force {
+            return Ok(());
+        }
         let changed = change(&**cx.node.records.store(), |roster| {
             roster.drop_member(&cx.node.name);
             Ok(())

@@ -371,7 +371,24 @@ fn a_node_leaves_and_joins_again() {
         .await;
         assert_eq!(cluster.join(3).await, "OK");
         cluster.votes(3).await;
+
+        // One that is removed while it runs is refused; it forgets the cluster, and joins again.
+        let forgets = run(&cluster, 3, "cluster leave --yes --force");
+        assert!(forgets.contains("leave without it"), "{forgets}");
         let gone = run(&cluster, 1, "pvecm delnode n3");
         assert_eq!(gone, "Killing node 3\n");
+        let n3 = &cluster.nodes[2];
+        until("n3 writes nothing", async || {
+            describe(n3, "x").await.is_err()
+        })
+        .await;
+        let left = run(&cluster, 3, "cluster leave --yes --force");
+        assert!(left.contains("which forgets the cluster"), "{left}");
+        until("n3 is alone", async || {
+            run(&cluster, 3, "pvecm status").contains("is this node part of a cluster?")
+        })
+        .await;
+        assert_eq!(cluster.join(3).await, "OK");
+        cluster.votes(3).await;
     });
 }
