@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::{ADMIN, PASSWORD, done, folder, make_admin, nothing_is_left};
-use crate::harness::namespace::with_bridge;
+use crate::harness::cluster::{TestCluster, with_cluster_bridge};
+use crate::harness::namespace::{command_in, with_bridge};
 use crate::harness::python::python_with;
-use crate::harness::{TestNode, left_out, tiny_disk};
+use crate::harness::{TestNode, left_out, tiny_disk, until};
 use serde_json::json;
 
 /// The packages of the session; versions are pinned so that a test stays the same.
@@ -44,6 +45,39 @@ fn proxmoxer_does_what_it_does_with_proxmox_ve() {
         let node = TestNode::start(async |_| {}).await;
         let disk = disk.display().to_string();
         session_on(&node, python, "proxmoxer_session.py", &[&disk]).await;
+    });
+}
+
+/// The client speaks to a node that owns neither the machines nor their storage.
+// covers: S0.1 S2.1
+#[test]
+fn proxmoxer_does_the_same_at_another_node() {
+    if left_out("proxmoxer at another node") {
+        return;
+    }
+    let Some(python) = python() else { return };
+    with_cluster_bridge(async {
+        let (Some(disk), Some(cluster)) = (tiny_disk(), TestCluster::start(2).await) else {
+            return;
+        };
+        cluster.form().await;
+        let [n1, n2] = &cluster.nodes[..] else {
+            unreachable!()
+        };
+        let guest = json!({"node": "n1", "vmid": 100});
+        assert_eq!(n1.task("qemu_destroy", guest).await, "OK");
+        make_admin(n1).await;
+        until("the link is there", async || {
+            n2.call("node_status", json!({"node": "n1"})).await.is_ok()
+        })
+        .await;
+        let script = folder("proxmoxer_session.py").display().to_string();
+        let disk = disk.display().to_string();
+        let args = [
+            "-W", "ignore", &script, "8006", ADMIN, PASSWORD, "n1", &disk,
+        ];
+        done(command_in(cluster.namespace(2), &python).args(args)).await;
+        nothing_is_left(n1);
     });
 }
 
