@@ -1,4 +1,4 @@
-//! The generation of the state: it grows by one each time quorum is forced (decision 16).
+//! The generation of the state: it grows by one each time quorum is forced (decision 18).
 
 use model::NodeName;
 use tokio::sync::watch;
