@@ -1,5 +1,7 @@
 //! The cluster's side of a join: checks, certificates, a number.
 
+use std::net::IpAddr;
+
 use model::{Error, NodeName, Record, UnixTime};
 
 use super::application::{Admission, Application, VERSION};
@@ -24,6 +26,7 @@ pub async fn admit(
     application: &Application,
 ) -> Result<Admission, Error> {
     check_version(application)?;
+    check_addresses(application)?;
     check_clock(name, application.now, node.clock.wall())?;
     let store = node.records.store();
     let used = redeem(&**store, node.clock.wall(), &application.token).await?;
@@ -72,6 +75,18 @@ fn check_version(application: &Application) -> Result<(), Error> {
         other => Err(Error::conflict(format!(
             "the node speaks version {other} of the join protocol, this cluster version {VERSION}"
         ))),
+    }
+}
+
+/// Other members and etcd are told these.
+fn check_addresses(application: &Application) -> Result<(), Error> {
+    let wrong = |text: &str| Err(Error::invalid("application", text));
+    if application.link.parse::<IpAddr>().is_err() {
+        return wrong("link: not an IP address");
+    }
+    match application.address.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(()),
+        _ => wrong("address: not HOST:PORT"),
     }
 }
 
@@ -133,4 +148,94 @@ fn enter(roster: &mut Roster, applicant: &Member, nodeid: Option<u32>) -> Result
     };
     roster.joining.insert(name.clone(), Record::new(applicant));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn application(link: &str, address: &str) -> Application {
+        Application {
+            v: VERSION,
+            token: String::new(),
+            address: address.to_owned(),
+            link: link.to_owned(),
+            agent_key: String::new(),
+            etcd_key: String::new(),
+            now: 0,
+            nodeid: None,
+            force: false,
+        }
+    }
+
+    #[test]
+    fn addresses_that_no_one_can_reach_are_refused() {
+        let refusal = |link: &str, address: &str| {
+            let refused = check_addresses(&application(link, address));
+            refused
+                .err()
+                .map(|error| error.fields["application"].clone())
+        };
+        assert_eq!(refusal("10.0.0.1", "10.0.0.1:8009"), None);
+        assert_eq!(refusal("fd00::1", "[fd00::1]:8009"), None);
+        for (link, address, field) in [
+            ("", "10.0.0.1:8009", "link"),
+            ("n1=https://x", "10.0.0.1:8009", "link"),
+            ("10.0.0.1", "10.0.0.1", "address"),
+            ("10.0.0.1", ":8009", "address"),
+            ("10.0.0.1", "10.0.0.1:x", "address"),
+        ] {
+            let refused = refusal(link, address).unwrap();
+            assert!(refused.starts_with(field), "{link} {address}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_clock_far_off_is_refused_with_its_distance() {
+        let name: NodeName = "b".parse().unwrap();
+        assert!(check_clock(&name, 100, 105).is_ok());
+        let behind = check_clock(&name, 100, 3700).unwrap_err().message;
+        assert!(behind.contains("3600 s behind"), "{behind}");
+        let ahead = check_clock(&name, 200, 100).unwrap_err().message;
+        assert!(ahead.contains("100 s ahead of"), "{ahead}");
+    }
+
+    #[test]
+    fn a_number_and_an_address_belong_to_one_node() {
+        let node = |name: &str, nodeid: u32, link: &str| {
+            let address = format!("{link}:8009");
+            Member {
+                nodeid,
+                link: link.to_owned(),
+                ..Member::first(name.parse().unwrap(), address, String::new())
+            }
+        };
+        let cluster = crate::state::ClusterRecord {
+            name: "lab".to_owned(),
+            version: 1,
+            generation: 0,
+            revoked: Vec::new(),
+        };
+        let mut roster = Roster {
+            cluster: Record::new(cluster),
+            members: [node("a", 1, "10.0.0.1")]
+                .map(|member| (member.name.clone(), Record::new(member)))
+                .into(),
+            joining: std::collections::BTreeMap::new(),
+        };
+        enter(&mut roster, &node("b", 0, "10.0.0.2"), None).unwrap();
+        assert_eq!(roster.joining[&"b".parse().unwrap()].data.nodeid, 2);
+        let taken = enter(&mut roster, &node("c", 0, "10.0.0.2"), None).unwrap_err();
+        assert!(
+            taken.message.contains("already used by node 'b'"),
+            "{taken:?}"
+        );
+        let taken = enter(&mut roster, &node("c", 0, "10.0.0.3"), Some(2)).unwrap_err();
+        assert_eq!(taken.fields["nodeid"], "2 is already in use");
+        let taken = enter(&mut roster, &node("a", 0, "10.0.0.3"), None).unwrap_err();
+        assert_eq!(taken.message, "can't add existing node 'a'");
+        // One that was admitted and did not come is admitted again.
+        enter(&mut roster, &node("b", 0, "10.0.0.4"), None).unwrap();
+        assert_eq!(roster.joining.len(), 1);
+    }
 }

@@ -99,7 +99,7 @@ pub(crate) async fn apply(
         false => {
             let login = json!({"username": "root@pam", "password": password});
             let session = ask("/access/ticket", &[], &login).await?;
-            let (headers, path) = (headers(&session)?, "/cluster/config/invitations");
+            let (headers, path) = (headers(&session)?, "/ostler/cluster/invitations");
             let invited = ask(path, &headers, &json!({})).await?;
             invited["token"].as_str().unwrap_or_default().to_owned()
         }
@@ -110,7 +110,7 @@ pub(crate) async fn apply(
     });
     let application =
         application.map_err(|error| Error::bug(format!("an application: {error}")))?;
-    let path = format!("/cluster/config/members/{node}");
+    let path = format!("/ostler/cluster/members/{node}");
     let answer = ask(&path, &[], &json!({"application": application})).await?;
     serde_json::from_value(answer)
         .map_err(|error| Error::unavailable(format!("{}: its answer: {error}", contact.host)))

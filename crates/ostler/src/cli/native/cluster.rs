@@ -14,8 +14,8 @@ use super::super::{joining, output};
 use super::{Format, Looks, Waiting, confirm};
 
 const CLUSTER: &str = "/cluster/config";
-const INVITATIONS: &str = "/cluster/config/invitations";
-const LEAVE: &str = "/cluster/config/leave";
+const INVITATIONS: &str = "/ostler/cluster/invitations";
+const LEAVE: &str = "/ostler/cluster/leave";
 const NODE: &str = "/cluster/config/nodes/{node}";
 const NODES: &str = "/cluster/config/nodes";
 const STATUS: &str = "/cluster/status";

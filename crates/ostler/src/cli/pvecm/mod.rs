@@ -111,7 +111,7 @@ async fn expected(agent: Agent, given: Values) -> Result<()> {
     let typed = Keyboard::open().line().await?.unwrap_or_default();
     let typed = typed.split_whitespace().collect::<Vec<_>>().join(",");
     let params = values([("powered-off", typed.into())]);
-    let task = agent.at(Verb::Post, "/cluster/config/quorum", params);
+    let task = agent.at(Verb::Post, "/ostler/cluster/quorum", params);
     let task = task.await?.data;
     follow(&agent, upid(&task)?, Log::Stdout).await
 }

@@ -64,7 +64,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .returns(Shape::Integer)
     .check(Check::On("/", &[Privilege::SysAudit])),
     Row::post(
-        "/cluster/config/invitations",
+        "/ostler/cluster/invitations",
         "cluster_invite",
         "Invite one node to join the cluster. Its token is shown once.",
     )
@@ -137,7 +137,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .permission(Permission::Root)
     .submit(),
     Row::post(
-        "/cluster/config/leave",
+        "/ostler/cluster/leave",
         "cluster_leave",
         "Leave the cluster. This node becomes a new node on its own.",
     )
@@ -146,7 +146,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .local()
     .submit(),
     Row::post(
-        "/cluster/config/members/{member}",
+        "/ostler/cluster/members/{member}",
         "cluster_member_admit",
         "Admit a node to the cluster. Called by the agent of a node that joins.",
     )
@@ -183,7 +183,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .check(Check::On("/", &[Privilege::SysAudit]))
     .unconfigured(),
     Row::post(
-        "/cluster/config/quorum",
+        "/ostler/cluster/quorum",
         "cluster_force",
         "Force quorum: go on without the other voters, which must be powered off.",
     )

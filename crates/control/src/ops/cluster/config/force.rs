@@ -1,4 +1,4 @@
-//! `POST /cluster/config/quorum`
+//! `POST /ostler/cluster/quorum`
 
 use model::{Error, NodeName};
 use node::cluster::{Hearing, Member};

@@ -1,4 +1,4 @@
-//! `POST /cluster/config/invitations`
+//! `POST /ostler/cluster/invitations`
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! `POST /cluster/config/leave`
+//! `POST /ostler/cluster/leave`
 
 use model::{Error, VmId};
 use node::NodeContext;

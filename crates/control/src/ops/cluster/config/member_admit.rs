@@ -1,4 +1,4 @@
-//! `POST /cluster/config/members/{member}`
+//! `POST /ostler/cluster/members/{member}`
 
 use model::{Error, NodeName};
 use node::membership::{Application, admit};
