@@ -78,7 +78,7 @@ fn check_version(application: &Application) -> Result<(), Error> {
     }
 }
 
-/// Other members and etcd are told these.
+/// Other members and etcd get these.
 fn check_addresses(application: &Application) -> Result<(), Error> {
     let wrong = |text: &str| Err(Error::invalid("application", text));
     if application.link.parse::<IpAddr>().is_err() {
