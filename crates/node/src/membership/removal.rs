@@ -16,6 +16,9 @@ pub async fn remove(node: &NodeContext, name: &NodeName) -> Result<(), Error> {
     let roster = Roster::read(&**store).await?;
     let is_known = roster.nodes().any(|member| member.name == *name);
     if !is_known {
+        // An earlier removal may have been broken off after its commit.
+        state.revoke(&roster.cluster.data.revoked).await?;
+        state.end_session(name).await?;
         let text = format!("Node/IP: {name} is not a known host of the cluster.");
         return Err(Error::conflict(text));
     }
