@@ -7,15 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::VmId;
+use node::cluster::member_key;
 use node::membership::Contact;
 use node::tasks::{
-    BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, ClusterForce, ClusterJoin,
-    ClusterLeave, ClusterUnvote, ClusterVote, NewSize, NodeStartall, NodeStopall,
+    BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, ClusterDissolve, ClusterForce,
+    ClusterJoin, ClusterLeave, ClusterUnvote, ClusterVote, NewSize, NodeStartall, NodeStopall,
     QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize,
     QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
 };
 use node::{Edit, registry};
 use scene::*;
+use store::Commit;
 use sys::{Command, Files, Links, Output};
 use testkit::fault_sweep::Scene;
 use testkit::{Disk, qemu_img};
@@ -210,6 +212,22 @@ async fn cluster_join() {
             let path = Path::new("/var/lib/ostler").join(file);
             node.host.remove(&path).await.unwrap();
         }
+        node
+    };
+    let swept = sweep_all(move || Box::pin(scene()), 8).await;
+    assert!(swept.failed > 5 && swept.went_through > 5, "{swept:?}");
+}
+
+#[tokio::test]
+async fn cluster_dissolve() {
+    let make = |_| ClusterDissolve::default();
+    let scene = move || async move {
+        let node = member(make, 1).await;
+        let other = member_key(&"pve2".parse().unwrap());
+        node.plain
+            .commit(Commit::new().delete(other))
+            .await
+            .unwrap();
         node
     };
     let swept = sweep_all(move || Box::pin(scene()), 8).await;

@@ -281,3 +281,44 @@ async fn a_sealed_store_refuses_changes_until_it_is_unsealed() {
     let store = SqliteStore::open(&path, clock).unwrap();
     assert_eq!(store.sealed_by().await, Ok(None));
 }
+
+/// Changes that come while the store is held reach the new one.
+#[tokio::test]
+async fn changes_wait_while_a_store_is_held() {
+    let (old, new) = (memory(), memory());
+    let switch = Arc::new(SwitchStore::new(old.clone()));
+    let hold = switch.hold().await;
+    let mut committing = tokio::spawn({
+        let switch = switch.clone();
+        async move { switch.commit(Commit::new().put(key("a"), "1")).await }
+    });
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut committing).await;
+    assert!(early.is_err(), "{early:?}");
+    assert!(switch.get(&key("a"), Read::Linear).await.is_ok());
+    switch.replace(new.clone());
+    drop(hold);
+    committing.await.unwrap().unwrap();
+    assert_eq!(content(&*old).await, []);
+    assert_eq!(content(&*new).await.len(), 1);
+}
+
+/// A store that continues another one begins beyond its revisions, in place of what was there.
+#[tokio::test]
+async fn a_file_is_made_anew_at_a_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let clock = Arc::new(ManualClock::new());
+    let before = SqliteStore::open(&path, clock.clone()).unwrap();
+    put(&before, "a", "1").await;
+    let in_use = SqliteStore::create(&path, clock.clone(), Revision(7)).map(drop);
+    assert!(in_use.unwrap_err().to_string().contains("in use"));
+    drop(before);
+    let store = SqliteStore::create(&path, clock.clone(), Revision(7)).unwrap();
+    assert_eq!(content(&store).await, []);
+    assert_eq!(put(&store, "b", "2").await, Revision(8));
+    let early = store.watch(&Prefix::all(), Revision(3)).await.map(drop);
+    assert!(matches!(early, Err(StoreError::Compacted { .. })));
+    drop(store);
+    let store = SqliteStore::open(&path, clock).unwrap();
+    assert_eq!(content(&store).await.len(), 1);
+}

@@ -49,6 +49,19 @@ impl Roster {
         (1..).find(|id| !is_taken(id)).unwrap_or(u32::MAX)
     }
 
+    /// Refuses a cluster that has other members than this node, or has admitted some.
+    pub fn check_alone(&self, own: &NodeName) -> Result<(), Error> {
+        let others = self.nodes().filter(|node| node.name != *own);
+        let others: Vec<&str> = others.map(|node| node.name.as_str()).collect();
+        match others.is_empty() {
+            true => Ok(()),
+            false => Err(Error::conflict(format!(
+                "the cluster has other members: {}",
+                others.join(", ")
+            ))),
+        }
+    }
+
     pub fn member_mut(&mut self, node: &NodeName) -> Result<&mut Member, Error> {
         let missing = || Error::conflict(format!("'{node}' is not a member of its cluster"));
         let record = self.members.get_mut(node).ok_or_else(missing)?;

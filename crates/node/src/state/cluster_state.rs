@@ -2,18 +2,20 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use model::{Error, NodeName, Upid};
 use store::conversion::copy;
 use store::{
-    Endpoints, EtcdHealth, EtcdOptions, EtcdStore, EtcdVoters, Read, Revision, SealedStore, Store,
+    Endpoints, EtcdHealth, EtcdOptions, EtcdStore, EtcdVoters, Read, Revision, SealedStore,
+    SqliteStore, Store,
 };
 
 use crate::membership::{Admission, Application, Contact, apply};
 
-use super::{ANSWER_TIMEOUT, ASK_AGAIN, Pointer, Server, State, cluster_key, etcd_options, make};
+use super::{
+    ANSWER_TIMEOUT, ASK_AGAIN, Pointer, Server, State, cluster_key, etcd_options, lock, make,
+};
 
 /// More revisions than the lost voters may have seen without this node.
 const UNSEEN: u64 = 1_000_000;
@@ -34,6 +36,16 @@ pub trait ClusterState: Send + Sync + 'static {
 
     /// Copies what is sealed to the new etcd, and compares the two. Returns the number of records.
     async fn copy(&self, server: &Server, by: &Upid, last: Revision) -> Result<u64, Error>;
+
+    /// Lets every change wait, and copies the state of the cluster, of which this node is the only
+    /// member, into the node's own file. Returns the number of records.
+    async fn copy_back(&self, by: &Upid) -> Result<u64, Error>;
+
+    /// Lets changes go on in the cluster.
+    async fn release(&self);
+
+    /// Decides: from now on the state is in the node's own file.
+    async fn decide_file(&self) -> Result<(), Error>;
 
     /// Decides: from now on the state is there.
     async fn decide(&self, pointer: &Pointer) -> Result<(), Error>;
@@ -169,8 +181,32 @@ impl ClusterState for State {
         let target = make(&options, &self.clock, Revision(last.0 + 1)).await?;
         let keys = self.server.certificates().ensure_sealing_keys().await?;
         let target = SealedStore::new(Arc::new(target), keys);
-        let copied = copy(&**file, &target, &by.to_string(), |_, _| {}).await?;
+        let copied = copy(&*file, &target, &by.to_string(), |_, _| {}).await?;
         Ok(copied.entries)
+    }
+
+    async fn copy_back(&self, by: &Upid) -> Result<u64, Error> {
+        let options = self.options_for(&self.pointer().await?).await?;
+        let hold = self.store.hold().await;
+        *lock(&self.hold) = Some(hold);
+        // It ends the session of the store in use: what that has on its way applies no more.
+        let etcd = EtcdStore::connect(options, self.clock.clone()).await?;
+        let (_, last) = etcd.get(&cluster_key(), Read::Linear).await?;
+        let keys = self.server.certificates().sealing_keys().await?;
+        let source = SealedStore::new(Arc::new(etcd), keys);
+        let (path, first) = (self.paths.database(), Revision(last.0 + 1));
+        let file = SqliteStore::create(path, self.clock.clone(), first)?;
+        let copied = copy(&source, &file, &by.to_string(), |_, _| {}).await?;
+        Ok(copied.entries)
+    }
+
+    async fn release(&self) {
+        lock(&self.hold).take();
+    }
+
+    async fn decide_file(&self) -> Result<(), Error> {
+        self.host.remove(&self.paths.store_pointer()).await?;
+        Ok(())
     }
 
     async fn decide(&self, pointer: &Pointer) -> Result<(), Error> {
@@ -185,14 +221,23 @@ impl ClusterState for State {
         if self.is_adopted().await? {
             return Ok(());
         }
-        self.endpoints.set(self.pointer().await?.endpoints);
-        self.store.replace(self.origin.open().await?);
-        self.is_replaced.store(true, Ordering::Release);
+        if self.is_decided().await? {
+            self.endpoints.set(self.pointer().await?.endpoints);
+            self.store.replace(self.origin.open().await?);
+            lock(&self.file).take();
+        } else {
+            let file = SqliteStore::open(self.paths.database(), self.clock.clone())?;
+            let file = Arc::new(file);
+            self.store.replace(file.clone());
+            *lock(&self.file) = Some(file);
+        }
+        self.release().await;
         Ok(())
     }
 
     async fn is_adopted(&self) -> Result<bool, Error> {
-        Ok(self.file.is_none() || self.is_replaced.load(Ordering::Acquire))
+        let has_file = lock(&self.file).is_some();
+        Ok(self.is_decided().await? != has_file)
     }
 
     async fn apply(

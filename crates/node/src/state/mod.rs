@@ -11,7 +11,8 @@
 //! A node moves from the first to the second while its guests run (the task `cluster_create`): the
 //! file is sealed, copied and compared, and `store.json` decides. One that joins a cluster
 //! (`cluster_join`) seals its file and leaves it behind. From then on the sealed file is only a copy
-//! of the past.
+//! of the past. The last member of a cluster goes back the same way (`cluster_dissolve`): its changes
+//! wait while the file is made anew, and `store.json` goes.
 
 mod certificates;
 mod cluster_state;
@@ -21,15 +22,14 @@ mod record;
 mod server;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{Clock, Error, NodeName};
-use store::conversion::SwitchStore;
+use store::conversion::{Hold, SwitchStore};
 use store::{Endpoints, EtcdOptions, EtcdStore, Revision, SharedStore, SqliteStore};
 use sys::SharedHost;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 use tracing::warn;
 
 pub use self::cluster_state::ClusterState;
@@ -67,14 +67,14 @@ pub struct State {
     server: Arc<EtcdServer>,
     origin: Arc<EtcdOrigin>,
     store: Arc<SwitchStore>,
-    /// The node's own file, if that was opened.
-    file: Option<Arc<SqliteStore>>,
-    /// Whether its users have another store since.
-    is_replaced: AtomicBool,
+    /// The node's own file, as long as its users have it.
+    file: Mutex<Option<Arc<SqliteStore>>>,
+    /// Lets changes wait while the state goes back into the file.
+    hold: Mutex<Option<Hold>>,
     /// Where the open store reaches etcd.
     endpoints: Endpoints,
     /// Held while `store.json` is changed.
-    pointing: Mutex<()>,
+    pointing: tokio::sync::Mutex<()>,
     restart: Notify,
 }
 
@@ -128,10 +128,10 @@ impl State {
             server,
             origin,
             store: Arc::new(SwitchStore::new(first)),
-            file,
-            is_replaced: AtomicBool::new(false),
+            file: Mutex::new(file),
+            hold: Mutex::default(),
             endpoints,
-            pointing: Mutex::default(),
+            pointing: tokio::sync::Mutex::default(),
             restart: Notify::new(),
         })
     }
@@ -167,10 +167,14 @@ impl State {
         self.restart.notified().await;
     }
 
-    fn file(&self) -> Result<&Arc<SqliteStore>, Error> {
+    fn file(&self) -> Result<Arc<SqliteStore>, Error> {
         let none = || Error::conflict("the state is in a cluster already");
-        self.file.as_ref().ok_or_else(none)
+        lock(&self.file).clone().ok_or_else(none)
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn etcd_options(server: &EtcdServer, endpoints: Endpoints) -> Result<EtcdOptions, Error> {

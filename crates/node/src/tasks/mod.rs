@@ -8,6 +8,7 @@ mod bulk_start;
 mod bulk_suspend;
 mod claim;
 mod cluster_create;
+mod cluster_dissolve;
 mod cluster_force;
 mod cluster_join;
 mod cluster_leave;
@@ -62,6 +63,7 @@ pub use bulk_start::BulkStart;
 pub use bulk_suspend::BulkSuspend;
 pub use claim::{check_digest, check_lock};
 pub use cluster_create::ClusterCreate;
+pub use cluster_dissolve::ClusterDissolve;
 pub use cluster_force::ClusterForce;
 pub use cluster_join::ClusterJoin;
 pub use cluster_leave::ClusterLeave;
@@ -109,6 +111,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<NodeStartall>()
         .with::<NodeStopall>()
         .with::<ClusterCreate>()
+        .with::<ClusterDissolve>()
         .with::<ClusterForce>()
         .with::<ClusterJoin>()
         .with::<ClusterLeave>()

@@ -64,6 +64,16 @@ impl ClusterState for FakeState {
         self.put("copy").await.map(|()| 1)
     }
 
+    async fn copy_back(&self, _by: &Upid) -> Result<u64, Error> {
+        self.put("copied-back").await.map(|()| 1)
+    }
+
+    async fn release(&self) {}
+
+    async fn decide_file(&self) -> Result<(), Error> {
+        self.remove("store.json").await
+    }
+
     async fn decide(&self, _pointer: &Pointer) -> Result<(), Error> {
         self.put("store.json").await
     }
@@ -73,7 +83,10 @@ impl ClusterState for FakeState {
     }
 
     async fn adopt(&self) -> Result<(), Error> {
-        self.put("adopted").await
+        match self.is_decided().await? {
+            true => self.put("adopted").await,
+            false => self.remove("adopted").await,
+        }
     }
 
     async fn is_adopted(&self) -> Result<bool, Error> {

@@ -47,7 +47,7 @@ pub(crate) async fn describe(node: &TestNode, text: &str) -> Result<(), model::E
     node.call("qemu_configure", change).await.map(drop)
 }
 
-async fn description(node: &TestNode) -> Value {
+pub(crate) async fn description(node: &TestNode) -> Value {
     let config = node.call("qemu_config", about(101, json!({}))).await;
     config.unwrap().data["description"].clone()
 }

@@ -1,13 +1,11 @@
 //! Nodes in network namespaces become a cluster, by the product's own operations.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::cluster::{TestCluster, with_cluster_bridge};
-use crate::harness::namespace::command_in;
-use crate::harness::{PROGRAM, TestNode, until};
+use crate::harness::cluster::{TestCluster, describe, description, with_cluster_bridge};
+use crate::harness::{TestNode, until};
 
 /// The names of the nodes that a node lists as online, and those that it lists as offline.
 async fn seen(node: &TestNode) -> (Vec<String>, Vec<String>) {
@@ -32,17 +30,6 @@ async fn pid_of_guest(node: &TestNode) -> Value {
     let status = node.call("qemu_status", guest).await.unwrap().data;
     assert_eq!(status["status"], "running");
     status["pid"].clone()
-}
-
-/// A change of the cluster's state, asked for at a node.
-async fn describe(node: &TestNode, text: &str) -> Result<(), model::Error> {
-    let change = json!({"description": text});
-    node.call("cluster_options_update", change).await.map(drop)
-}
-
-async fn description(node: &TestNode) -> String {
-    let options = node.call("cluster_options", json!({})).await.unwrap().data;
-    options["description"].as_str().unwrap().trim().to_owned()
 }
 
 /// covers: S2.1 S2.7 S2.80 S2.81 S3.7
@@ -175,7 +162,7 @@ fn a_node_goes_on_alone_and_the_lost_ones_take_over_its_state() {
             return;
         };
         cluster.form().await;
-        let refused = run(&cluster, 1, "pvecm expected 1");
+        let refused = cluster.run(1, "pvecm expected 1");
         assert!(refused.contains("CS_ERR_INVALID_PARAM"), "{refused}");
         for node in &mut cluster.nodes[1..] {
             node.end();
@@ -187,10 +174,12 @@ fn a_node_goes_on_alone_and_the_lost_ones_take_over_its_state() {
         })
         .await;
         until("n1 knows it", async || {
-            run(&cluster, 1, "pvecm status").contains("2 Activity blocked")
+            cluster
+                .run(1, "pvecm status")
+                .contains("2 Activity blocked")
         })
         .await;
-        let force = |input: &str| command(&cluster, 1, &["pvecm", "expected", "1"], input);
+        let force = |input: &str| cluster.command(1, &["pvecm", "expected", "1"], input);
         let refused = force("n2\n");
         assert!(refused.contains("'n3' votes"), "{refused}");
         let forced = force("n2 n3\n");
@@ -247,30 +236,6 @@ fn keeps(node: &TestNode, text: &str) -> bool {
     searched.unwrap().success()
 }
 
-/// Runs a command of the program in a node's network; returns all that it prints.
-fn command(cluster: &TestCluster, number: usize, words: &[&str], input: &str) -> String {
-    let node = &cluster.nodes[number - 1];
-    let mut child = command_in(cluster.namespace(number), PROGRAM.as_ref())
-        .args(words)
-        .env("OSTLER_ROOT", &node.root)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
-}
-
-/// Runs a command that asks for nothing.
-fn run(cluster: &TestCluster, number: usize, words: &str) -> String {
-    let words: Vec<&str> = words.split(' ').collect();
-    command(cluster, number, &words, "")
-}
-
 /// covers: S3.10
 #[test]
 fn a_node_is_added_by_a_token_that_counts_once() {
@@ -278,9 +243,9 @@ fn a_node_is_added_by_a_token_that_counts_once() {
         let Some(cluster) = TestCluster::start(3).await else {
             return;
         };
-        let made = run(&cluster, 1, "pvecm create lab --link0 10.77.0.1");
+        let made = cluster.run(1, "pvecm create lab --link0 10.77.0.1");
         assert!(made.contains("the state is in etcd"), "{made}");
-        let invited = run(&cluster, 1, "cluster invite -o json");
+        let invited = cluster.run(1, "cluster invite -o json");
         let invited: Value = serde_json::from_str(&invited).unwrap();
         let token = invited["token"].as_str().unwrap();
 
@@ -288,7 +253,7 @@ fn a_node_is_added_by_a_token_that_counts_once() {
         let add = |number, input: &str| {
             let link = format!("10.77.0.{number}");
             let words = ["pvecm", "add", "10.77.0.1", "--link0", &link];
-            command(&cluster, number, &words, input)
+            cluster.command(number, &words, input)
         };
         let refused = add(2, &format!("{token}\nno\n"));
         assert!(
@@ -317,9 +282,18 @@ fn a_node_is_added_by_a_token_that_counts_once() {
             "--link0",
             "10.77.0.3",
         ];
-        let refused = command(&cluster, 3, &words, "x\n");
+        let refused = cluster.command(3, &words, "x\n");
         assert!(refused.contains("not verified, abort!"), "{refused}");
     });
+}
+
+/// Waits until a node is in no cluster.
+async fn alone(cluster: &TestCluster, number: usize) {
+    until("the node is alone", async || {
+        let status = cluster.run(number, "pvecm status");
+        status.contains("is this node part of a cluster?")
+    })
+    .await;
 }
 
 /// covers: S2.79 S3.10 S3.75
@@ -330,22 +304,22 @@ fn a_node_leaves_and_joins_again() {
             return;
         };
         cluster.form_of(2).await;
-        let invited = run(&cluster, 1, "cluster invite");
+        let invited = cluster.run(1, "cluster invite");
         let join = invited.lines().last().unwrap();
         let join = format!("{} --link 10.77.0.3", join.trim_start_matches("ostler "));
-        let joined = run(&cluster, 3, &join);
+        let joined = cluster.run(3, &join);
         assert!(
             joined.contains("successfully added node 'n3' to cluster."),
             "{joined}"
         );
         cluster.votes(3).await;
-        let nodes = run(&cluster, 3, "pvecm nodes");
+        let nodes = cluster.run(3, "pvecm nodes");
         assert!(nodes.contains("         1          1 n1\n"), "{nodes}");
         assert!(
             nodes.contains("         3          1 n3 (local)\n"),
             "{nodes}"
         );
-        let status = run(&cluster, 1, "pvecm status");
+        let status = cluster.run(1, "pvecm status");
         for line in [
             "Expected votes:   3",
             "Total votes:      3",
@@ -353,41 +327,35 @@ fn a_node_leaves_and_joins_again() {
         ] {
             assert!(status.lines().any(|printed| printed == line), "{status}");
         }
-        let members = run(&cluster, 2, "cluster status");
+        let members = cluster.run(2, "cluster status");
         assert!(
             members.contains("n2") && members.contains("this node"),
             "{members}"
         );
 
         // It is a node on its own, and joins without being installed anew.
-        let left = run(&cluster, 3, "cluster leave --yes");
+        let left = cluster.run(3, "cluster leave --yes");
         assert!(
             left.contains("is no member of the cluster any more"),
             "{left}"
         );
-        until("n3 is alone", async || {
-            run(&cluster, 3, "pvecm status").contains("is this node part of a cluster?")
-        })
-        .await;
+        alone(&cluster, 3).await;
         assert_eq!(cluster.join(3).await, "OK");
         cluster.votes(3).await;
 
         // One that is removed while it runs is refused; it forgets the cluster, and joins again.
-        let forgets = run(&cluster, 3, "cluster leave --yes --force");
+        let forgets = cluster.run(3, "cluster leave --yes --force");
         assert!(forgets.contains("leave without it"), "{forgets}");
-        let gone = run(&cluster, 1, "pvecm delnode n3");
+        let gone = cluster.run(1, "pvecm delnode n3");
         assert_eq!(gone, "Killing node 3\n");
         let n3 = &cluster.nodes[2];
         until("n3 writes nothing", async || {
             describe(n3, "x").await.is_err()
         })
         .await;
-        let left = run(&cluster, 3, "cluster leave --yes --force");
+        let left = cluster.run(3, "cluster leave --yes --force");
         assert!(left.contains("which forgets the cluster"), "{left}");
-        until("n3 is alone", async || {
-            run(&cluster, 3, "pvecm status").contains("is this node part of a cluster?")
-        })
-        .await;
+        alone(&cluster, 3).await;
         assert_eq!(cluster.join(3).await, "OK");
         cluster.votes(3).await;
     });

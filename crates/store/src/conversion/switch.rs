@@ -1,9 +1,10 @@
 //! A store that can be replaced under its users.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 
 use crate::{
     Changes, Commit, Entry, Key, LeaseId, Outage, Page, PageToken, Prefix, Read, Revision,
@@ -15,13 +16,25 @@ use crate::{
 /// taken for an answer of the new store.
 pub struct SwitchStore {
     present: watch::Sender<SharedStore>,
+    /// Read while something is changed, written by whom changes wait for.
+    changing: Arc<RwLock<()>>,
 }
+
+/// Changes wait until it is dropped.
+pub struct Hold(#[expect(dead_code, reason = "held")] OwnedRwLockWriteGuard<()>);
 
 impl SwitchStore {
     pub fn new(store: SharedStore) -> Self {
         Self {
             present: watch::Sender::new(store),
+            changing: Arc::default(),
         }
+    }
+
+    /// Lets changes wait, once those in progress have ended, so that a store that cannot be sealed is
+    /// copied. One that was broken off may still apply.
+    pub async fn hold(&self) -> Hold {
+        Hold(self.changing.clone().write_owned().await)
     }
 
     /// Replaces the store. The old one is dropped when its last call ends.
@@ -81,6 +94,7 @@ impl Store for SwitchStore {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Revision, StoreError> {
+        let _changing = self.changing.read().await;
         let called = self.present();
         called.answer(called.store.commit(commit).await)
     }
@@ -93,6 +107,7 @@ impl Store for SwitchStore {
     }
 
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError> {
+        let _changing = self.changing.read().await;
         let called = self.present();
         called.answer(called.store.grant(ttl).await)
     }
@@ -103,6 +118,7 @@ impl Store for SwitchStore {
     }
 
     async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError> {
+        let _changing = self.changing.read().await;
         let called = self.present();
         called.answer(called.store.revoke(lease).await)
     }

@@ -148,6 +148,23 @@ impl SqliteStore {
         Self::open_file(file, clock, options).map_err(at_path)
     }
 
+    /// Makes an empty store at `path`, in place of whatever is there, that begins at revision `first`.
+    ///
+    /// Errors are those of `open`.
+    pub fn create(
+        path: impl AsRef<Path>,
+        clock: Arc<dyn Clock>,
+        first: Revision,
+    ) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let file = DataFile::open(path)?.replace()?;
+        let made = schema::connect_writer(file.path(), None)
+            .and_then(|connection| Ok(schema::begin_at(&connection, first)?));
+        made.map_err(|failure| failure.into_store_error())?;
+        let opened = Self::open_file(file, clock, &SqliteOptions::default());
+        opened.map_err(|failure| failure.into_store_error())
+    }
+
     fn open_file(
         file: DataFile,
         clock: Arc<dyn Clock>,

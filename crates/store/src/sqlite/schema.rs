@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
 use super::failure::{Failure, Result};
-use crate::StoreError;
+use crate::{Revision, StoreError};
 
 /// "OSTL": marks the file as ours.
 const APPLICATION_ID: i32 = 0x4f53_544c;
@@ -132,6 +132,13 @@ pub(crate) fn connect_writer(path: &Path, pages_max: Option<u64>) -> Result<Conn
         create_tables(&mut connection)?;
     }
     Ok(connection)
+}
+
+/// Sets the revision of an empty store.
+pub(crate) fn begin_at(connection: &Connection, first: Revision) -> rusqlite::Result<()> {
+    let revision = first.0.cast_signed();
+    let sql = "UPDATE meta SET revision = ?1, compacted = ?1";
+    connection.execute(sql, [revision]).map(drop)
 }
 
 /// Makes SQLite refuse to let the file grow beyond this. It never goes below the present size.

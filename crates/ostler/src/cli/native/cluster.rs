@@ -14,6 +14,7 @@ use super::super::{joining, output};
 use super::{Format, Looks, Waiting, confirm};
 
 const CLUSTER: &str = "/cluster/config";
+const DISSOLVE: &str = "/ostler/cluster/dissolve";
 const INVITATIONS: &str = "/ostler/cluster/invitations";
 const LEAVE: &str = "/ostler/cluster/leave";
 const NODE: &str = "/cluster/config/nodes/{node}";
@@ -29,6 +30,11 @@ pub(crate) enum ClusterCommand {
         /// The address of this node that the others reach.
         #[arg(long)]
         link: Option<String>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Make a single node of the only member, whose guests run on.
+    Dissolve {
         #[command(flatten)]
         waiting: Waiting,
     },
@@ -90,6 +96,10 @@ pub(crate) async fn run(command: ClusterCommand) -> Result<()> {
             let mut params = values([("clustername", name.into())]);
             params.extend(link.map(|link| ("link0".to_owned(), link.into())));
             let task = agent.at(Verb::Post, CLUSTER, params).await?.data;
+            waiting.wait(&agent, &task).await
+        }
+        ClusterCommand::Dissolve { waiting } => {
+            let task = agent.at(Verb::Post, DISSOLVE, Values::new()).await?.data;
             waiting.wait(&agent, &task).await
         }
         ClusterCommand::Invite { lifetime, looks } => {

@@ -6,6 +6,7 @@
 //!                               └─ 10.77.0.3  n3
 //! ```
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -13,8 +14,8 @@ use serde_json::{Value, json};
 use store::SharedStore;
 use testkit::left_out::missing;
 
-use super::namespace::inside;
-use super::{TestNode, TestNodeOptions, left_out, put_guest_of, until};
+use super::namespace::{command_in, inside};
+use super::{PROGRAM, TestNode, TestNodeOptions, left_out, put_guest_of, until};
 
 /// Runs `work` in a network namespace with the bridge that connects the nodes.
 pub fn with_cluster_bridge<F: Future<Output = ()>>(work: F) {
@@ -184,6 +185,30 @@ impl TestCluster {
         }
     }
 
+    /// Runs a command of the program in a node's network; returns all that it prints.
+    pub fn command(&self, number: usize, words: &[&str], input: &str) -> String {
+        let node = &self.nodes[number - 1];
+        let mut child = command_in(self.namespace(number), PROGRAM.as_ref())
+            .args(words)
+            .env("OSTLER_ROOT", &node.root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+
+    /// Runs a command that asks for nothing.
+    pub fn run(&self, number: usize, words: &str) -> String {
+        let words: Vec<&str> = words.split(' ').collect();
+        self.command(number, &words, "")
+    }
+
     /// A process in the network namespace of a node.
     pub fn namespace(&self, number: usize) -> u32 {
         self.namespaces[number - 1].pid()
@@ -209,4 +234,15 @@ fn votes(nodes: &Value) -> u64 {
             .unwrap()
     });
     votes.sum()
+}
+
+/// A change of the cluster's state, asked for at a node.
+pub async fn describe(node: &TestNode, text: &str) -> Result<(), model::Error> {
+    let change = json!({"description": text});
+    node.call("cluster_options_update", change).await.map(drop)
+}
+
+pub async fn description(node: &TestNode) -> String {
+    let options = node.call("cluster_options", json!({})).await.unwrap().data;
+    options["description"].as_str().unwrap().trim().to_owned()
 }

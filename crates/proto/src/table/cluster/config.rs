@@ -64,6 +64,13 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .returns(Shape::Integer)
     .check(Check::On("/", &[Privilege::SysAudit])),
     Row::post(
+        "/ostler/cluster/dissolve",
+        "cluster_dissolve",
+        "Make a single node of the only member of a cluster. Its guests run on.",
+    )
+    .permission(Permission::Root)
+    .submit(),
+    Row::post(
         "/ostler/cluster/invitations",
         "cluster_invite",
         "Invite one node to join the cluster. Its token is shown once.",

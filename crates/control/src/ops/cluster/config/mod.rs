@@ -2,6 +2,7 @@
 
 mod apiversion;
 mod config_join;
+mod dissolve;
 mod force;
 mod invite;
 mod join;
@@ -21,6 +22,7 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("cluster_config_nodes", nodes::nodes),
     pair!("cluster_config_qdevice", qdevice::qdevice),
     pair!("cluster_config_totem", totem::totem),
+    pair!("cluster_dissolve", dissolve::dissolve),
     pair!("cluster_force", force::force),
     pair!("cluster_invite", invite::invite),
     pair!("cluster_join", join::join),
