@@ -40,7 +40,8 @@ fn lost(error: impl std::fmt::Display) -> Error {
 impl Agents for Wire {
     async fn ask(&self, node: &NodeName, _op: &str, params: Values) -> Result<Value, Error> {
         assert_eq!(*node, pve(2));
-        let what = format!("ask {}", params["what"]);
+        let what = params.get("what").or(params.get("look"));
+        let what = format!("ask {}", what.unwrap());
         let answered = async { self.target.answer_source(&pve(1), &params).await };
         let answer = self.faults.call(&what, answered).await;
         Ok(answer.map_err(lost)??.data)
@@ -278,6 +279,28 @@ async fn a_storage_that_is_not_shared_is_found_out() {
     assert_eq!(
         testkit::fault_sweep::exit_status(&ended.state),
         "storage 'local' is marked as shared, but node 'pve2' does not see what is written here"
+    );
+    assert_eq!(two.inventory().await, before);
+}
+
+/// covers: S1.3
+#[tokio::test]
+async fn a_target_that_lacks_flags_of_the_guest_is_refused_before_anything_moves() {
+    let mut two = Two::new(restarting_with(live, &[]).await).await;
+    two.target = two.target.program(QEMU, |disk, command| {
+        match command.args.first().map(String::as_str) {
+            Some("-nodefaults") => testkit::cpu_answers(&["sse2"]),
+            _ => testkit::qemu_facts(disk, command),
+        }
+    });
+    let before = two.inventory().await;
+    let engine = two.open().await;
+    let upid = two.submit(&engine).await.unwrap();
+    let ended = engine.wait(&upid).await.unwrap();
+    assert_eq!(
+        testkit::fault_sweep::exit_status(&ended.state),
+        "node 'pve2' lacks CPU flags that VM 100 runs with: avx2; both nodes can give it \
+         'cpu: qemu64'"
     );
     assert_eq!(two.inventory().await, before);
 }

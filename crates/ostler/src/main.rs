@@ -38,6 +38,8 @@ enum Command {
     /// The cluster that this node belongs to.
     #[command(subcommand)]
     Cluster(cli::ClusterCommand),
+    /// What the processors of guests can have, and a CPU type that all nodes can give.
+    Cpu(cli::CpuOptions),
     /// Examine all nodes of the cluster; the exit code has the worst finding.
     Doctor(cli::DoctorOptions),
     /// Virtual machines of this node.
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Cluster(command) => Ok(cli::run_own(cli::run_cluster(command))),
+        Command::Cpu(options) => Ok(cli::run_own(cli::run_cpu(options))),
         Command::Doctor(options) => Ok(cli::run_own(cli::run_doctor(options))),
         Command::Vm(command) => Ok(cli::run_own(cli::run_vm(command))),
         Command::Task(command) => Ok(cli::run_own(cli::run_task(command))),

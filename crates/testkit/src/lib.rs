@@ -36,6 +36,6 @@ pub use guest_agent::FakeAgent;
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
 pub use lvm::lvm;
 pub use minority::MinorityStore;
-pub use qemu::{qemu_facts, spawn_qemu};
+pub use qemu::{cpu_answers, qemu_facts, spawn_qemu};
 pub use qemu_img::{image_content, qemu_img};
 pub use store::FaultyStore;

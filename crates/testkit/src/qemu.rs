@@ -19,6 +19,7 @@ pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
     let text = match command.args.first().map(String::as_str) {
         Some("--version") => "QEMU emulator version 7.2.0 (fake)\n",
         Some("-machine") => "pc-i440fx-7.2       Standard PC\npc-q35-7.2          Standard PC\n",
+        Some("-nodefaults") => return cpu_answers(&["aes", "avx2", "sse2"]),
         _ => "",
     };
     Output {
@@ -26,6 +27,28 @@ pub fn qemu_facts(_: &mut Disk, command: &Command) -> Output {
         stdout: text.as_bytes().to_vec(),
         stderr: Vec::new(),
     }
+}
+
+/// The answers of a QEMU that is asked what processors can have.
+pub fn cpu_answers(flags: &[&str]) -> Output {
+    let mut most = expanded(flags);
+    most["id"] = "most".into();
+    let models = json!([{"name": "qemu64", "unavailable-features": []}]);
+    let models = json!({"id": "models", "return": models});
+    Output {
+        code: Some(0),
+        stdout: format!("{most}\n{models}\n").into_bytes(),
+        stderr: Vec::new(),
+    }
+}
+
+/// A processor with these flags.
+fn expanded(flags: &[&str]) -> Value {
+    let mut properties = json!({"vendor": "AuthenticAMD"});
+    for flag in flags {
+        properties[*flag] = true.into();
+    }
+    json!({"return": {"model": {"name": "base", "props": properties}}})
 }
 
 /// Starts a fake QEMU with the sockets and devices of its command line.
@@ -225,6 +248,11 @@ fn answer(state: &State, command: &Value) -> Value {
         "quit" | "system_powerdown" => {
             state.end();
             json!({"return": {}})
+        }
+        "query-cpu-model-expansion" => expanded(&["avx2", "sse2"]),
+        "query-cpus-fast" => json!({"return": [{"qom-path": "/machine/unattached/device[0]"}]}),
+        "qom-get" if command["arguments"]["property"] == "unavailable-features" => {
+            json!({"return": []})
         }
         "qmp_capabilities" | "system_reset" => json!({"return": {}}),
         other => {

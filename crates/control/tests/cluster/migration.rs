@@ -162,6 +162,9 @@ async fn only_the_owner_with_a_claim_gets_anything_from_a_target() {
         .error(node::migration::OP, what.into())
         .await;
     assert_eq!(error.kind, ErrorKind::NotImplemented);
+    let look = json!({"look": {"processor": {"accel": "tcg"}}});
+    let error = one.bench.root().error(node::migration::OP, look).await;
+    assert_eq!(error.kind, ErrorKind::NotImplemented);
 }
 
 /// covers: S3.84

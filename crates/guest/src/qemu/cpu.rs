@@ -7,7 +7,7 @@ use super::{QemuVersion, VmConfig};
 
 /// The models that Proxmox VE adds to QEMU's own: the levels of the x86-64 psABI, each on top of
 /// the previous one. The base is `qemu64`.
-const LEVELS: [(&str, &[&str]); 4] = [
+pub(super) const LEVELS: [(&str, &[&str]); 4] = [
     (
         "x86-64-v2",
         &[
@@ -95,11 +95,38 @@ pub(super) fn argument(config: &VmConfig, accel: Accel, qemu: QemuVersion) -> St
 }
 
 fn level(model: &str) -> Option<Vec<String>> {
+    let mut parts = vec!["qemu64".to_owned()];
+    parts.extend(added(model)?.map(|flag| format!("+{flag}")));
+    Some(parts)
+}
+
+/// What a level adds to its base.
+fn added(model: &str) -> Option<impl Iterator<Item = &'static str>> {
     let last = LEVELS.iter().position(|(name, _)| *name == model)?;
     let flags = LEVELS[..=last].iter().flat_map(|(_, flags)| flags.iter());
-    let mut parts = vec!["qemu64".to_owned()];
-    parts.extend(flags.map(|flag| format!("+{flag}")));
-    Some(parts)
+    Some(flags.copied())
+}
+
+/// The same by the names that QEMU lists.
+pub(super) fn level_flags(model: &str) -> Option<impl Iterator<Item = String>> {
+    Some(added(model)?.map(plain_name))
+}
+
+/// QEMU accepts `lahf_lm`, and lists `lahf-lm`.
+pub(super) fn plain_name(flag: &str) -> String {
+    flag.replace('_', "-")
+}
+
+/// The model in an argument `-cpu`, and the flags that it switches on or off.
+pub(super) fn switched(argument: &str) -> (&str, Vec<(String, bool)>) {
+    let (model, rest) = argument.split_once(',').unwrap_or((argument, ""));
+    let switched = rest.split(',').filter_map(|part| {
+        let on = part.strip_prefix('+').map(|flag| (flag, true));
+        let off = || part.strip_prefix('-').map(|flag| (flag, false));
+        let (flag, is_on) = on.or_else(off)?;
+        Some((plain_name(flag), is_on))
+    });
+    (model, switched.collect())
 }
 
 #[cfg(test)]
@@ -138,5 +165,13 @@ mod tests {
             "qemu64,+cx16,+lahf_lm,+popcnt,+pni,+sse4.1,+sse4.2,+ssse3,+aes"
         );
         assert!(cpu(&[("ostype", "win10")], Accel::Kvm).contains("hv_stimer"));
+    }
+
+    #[test]
+    fn what_an_argument_switches_is_read() {
+        let (model, flags) = switched("qemu64,+lahf_lm,hv_time,kvm=off,-aes,enforce");
+        let expected = [("lahf-lm".to_owned(), true), ("aes".to_owned(), false)];
+        assert_eq!((model, &flags[..]), ("qemu64", &expected[..]));
+        assert_eq!(switched("host"), ("host", Vec::new()));
     }
 }

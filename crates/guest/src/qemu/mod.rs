@@ -1,5 +1,6 @@
 //! Virtual machines.
 
+pub mod abilities;
 pub mod agent;
 mod argv;
 mod balloon;
@@ -18,6 +19,7 @@ mod running;
 mod usage;
 mod words;
 
+pub use abilities::{AbilitiesError, CpuAbilities};
 pub use agent::{AgentError, GuestAgent, PlainCommand};
 pub use argv::{ArgvError, Taps, Volumes, argv};
 pub use balloon::MemoryStatistics;

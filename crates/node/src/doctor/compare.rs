@@ -47,6 +47,7 @@ pub fn compare(node: &NodeContext, findings: &mut Vec<Finding>) {
     for finding in findings.iter_mut() {
         judge(finding, now, &version, &mtu);
     }
+    super::cpu::compare(findings);
     let answered: BTreeSet<NodeName> = findings.iter().map(|f| f.node.clone()).collect();
     let members = node.cluster.members.all();
     let missing = members.keys().filter(|name| !answered.contains(*name));

@@ -9,6 +9,7 @@
 
 mod certificates;
 mod compare;
+mod cpu;
 mod etcd;
 mod links;
 mod names;
@@ -96,12 +97,13 @@ type Check<'a> = (&'static str, BoxFuture<'a, Result<Vec<Finding>, Error>>);
 
 /// Examines this node.
 pub async fn examine(node: &NodeContext) -> Vec<Finding> {
-    let checks: [Check<'_>; 6] = [
+    let checks: [Check<'_>; 7] = [
         ("quorum", quorum::check(node).boxed()),
         ("etcd", etcd::check(node).boxed()),
         ("links", links::check(node).boxed()),
         ("certificates", certificates::check(node).boxed()),
         ("names", names::check(node).boxed()),
+        ("cpu", cpu::check(node).boxed()),
         ("facts", compare::facts(node).boxed()),
     ];
     let checks = checks.map(|(name, check)| async move {

@@ -1,13 +1,17 @@
 //! What keeps a guest on its node, or away from others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use guest::qemu::VmConfig;
 use model::qemu::Drive;
-use model::{Error, GuestConfig, GuestRecord, NodeName, StorageId, VolumeId};
+use model::{Error, GuestConfig, GuestRecord, NodeName, StorageId, VolumeId, with_timeout};
 use storage::StorageConfig;
 
+use super::GuestCpu;
 use crate::NodeContext;
+use crate::cluster::Hearing;
 use crate::qemu::edit::{volumes_of, volumes_of_guest};
 
 /// A volume that other nodes do not have.
@@ -29,9 +33,27 @@ pub struct Precheck {
     pub local_resources: Vec<String>,
     /// Options whose devices are found by a mapping, with its name.
     pub mapped_resources: BTreeMap<String, String>,
-    /// The storages of the guest that each of the other nodes lacks; empty for a node that has all.
-    pub unavailable: BTreeMap<NodeName, BTreeSet<StorageId>>,
+    /// The other nodes.
+    pub nodes: BTreeMap<NodeName, Fit>,
 }
+
+/// What keeps a guest away from a node; nothing if it may come.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// Storages of the guest that the node may not use.
+    pub unavailable: BTreeSet<StorageId>,
+    /// What else, in words.
+    pub reasons: Vec<String>,
+}
+
+impl Fit {
+    pub fn is_allowed(&self) -> bool {
+        self.unavailable.is_empty() && self.reasons.is_empty()
+    }
+}
+
+/// How long another node may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl NodeContext {
     /// Looks at a guest of this node, with `others` as possible targets. Changes nothing.
@@ -67,10 +89,49 @@ impl NodeContext {
                 volume,
             });
         }
-        precheck.unavailable = others
-            .map(|node| (node.clone(), lacking(&node, &storages)))
-            .collect();
+        let cpu = match self.running.run_file(guest.vmid).await? {
+            Some(file) if self.running.is_running(guest.vmid).await? => {
+                Some(self.guest_cpu(guest.vmid, &file.running_as).await?)
+            }
+            _ => None,
+        };
+        let nodes = others.map(|node| async {
+            let fit = Fit {
+                unavailable: lacking(&node, &storages),
+                reasons: self.why_not_there(&node, cpu.as_ref()).await,
+            };
+            (node, fit)
+        });
+        precheck.nodes = join_all(nodes).await.into_iter().collect();
         Ok(precheck)
+    }
+
+    /// What another node says against the guest with this processor.
+    async fn why_not_there(&self, node: &NodeName, cpu: Option<&GuestCpu>) -> Vec<String> {
+        let asked = async {
+            self.check_heard(node)?;
+            match cpu {
+                Some(cpu) => self.check_cpu(cpu, node).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        let asked = with_timeout(&*self.clock, PATIENCE, asked).await;
+        let late = || {
+            Err(Error::unavailable(format!(
+                "node '{node}' did not answer in time"
+            )))
+        };
+        let why = asked.unwrap_or_else(late).err();
+        why.map(|error| error.message).into_iter().collect()
+    }
+
+    /// Refuses a node that is silent.
+    pub(crate) fn check_heard(&self, node: &NodeName) -> Result<(), Error> {
+        let link = self.cluster.link(node);
+        match link.is_none_or(|link| link.hearing() == Hearing::Silent) {
+            true => Err(Error::unavailable(format!("node '{node}' is not online"))),
+            false => Ok(()),
+        }
     }
 }
 

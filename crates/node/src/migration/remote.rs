@@ -27,27 +27,26 @@ impl Remote<'_> {
     pub(crate) async fn ask<T: DeserializeOwned>(&self, what: Ask) -> Result<T, Error> {
         let params = self.asked(what).params()?;
         let asked = self.node.cluster.agents.ask(self.target, OP, params).await;
-        read(asked.map_err(|error| self.named(error))?)
+        read(asked.map_err(|error| named(self.target, error))?)
     }
 
     pub(crate) async fn stream(&self, what: Ask) -> Result<AgentStream, Error> {
         let params = self.asked(what).params()?;
         let agents = &self.node.cluster.agents;
         let opened = agents.stream(self.target, OP, params).await;
-        opened.map_err(|error| self.named(error))
+        opened.map_err(|error| named(self.target, error))
     }
+}
 
-    /// An error of the other node, with its name.
-    fn named(&self, error: Error) -> Error {
-        let node = self.target;
-        let message = match error.kind {
-            ErrorKind::NotImplemented => {
-                format!("node '{node}' runs a version of Ostler that takes no guests")
-            }
-            _ => format!("node '{node}': {}", error.message),
-        };
-        Error { message, ..error }
-    }
+/// An error of another node, with its name.
+pub(super) fn named(node: &NodeName, error: Error) -> Error {
+    let message = match error.kind {
+        ErrorKind::NotImplemented => {
+            format!("node '{node}' runs a version of Ostler that takes no guests")
+        }
+        _ => format!("node '{node}': {}", error.message),
+    };
+    Error { message, ..error }
 }
 
 /// Whether the other node was not reached, or did not answer.

@@ -91,6 +91,9 @@ async fn find_arrivals(node: &NodeContext) -> Result<(), Error> {
 impl NodeContext {
     /// Answers the agent of another member, which `from` is by its connection.
     pub async fn answer_source(&self, from: &NodeName, params: &Values) -> Result<Answer, Error> {
+        if let Some(answer) = self.answer_look(params).await {
+            return answer.map(Answer::new);
+        }
         let asked = Asked::read(params)?;
         let answer = match &asked.what {
             Ask::Proof { storage, number } => {

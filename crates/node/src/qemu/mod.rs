@@ -3,6 +3,7 @@
 pub(crate) mod agent_turns;
 pub(crate) mod ballooning;
 pub(crate) mod cloud_init;
+pub mod cpu;
 pub(crate) mod disk_snapshots;
 pub(crate) mod drives;
 pub(crate) mod edit;

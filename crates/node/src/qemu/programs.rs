@@ -26,7 +26,7 @@ pub const TOOLS: [(&str, &str, &[&str]); 5] = [
 type Stamp = (PathBuf, UnixTime, u64);
 
 /// What was answered to which arguments, and by which binary.
-type Known = BTreeMap<(&'static str, String), (Stamp, String)>;
+type Known = BTreeMap<(String, String), (Stamp, String)>;
 
 /// Asks programs, and remembers.
 pub struct Programs {
@@ -43,18 +43,31 @@ impl Programs {
     }
 
     /// What a program prints; none where it is not installed.
-    pub async fn ask(&self, program: &'static str, args: &[&str]) -> Result<Option<String>, Error> {
-        let Some(stamp) = self.find(program).await? else {
+    pub async fn ask(&self, program: &str, args: &[&str]) -> Result<Option<String>, Error> {
+        let command = Command::new(program).args(args.iter().copied());
+        self.ask_by(command, "").await
+    }
+
+    /// The same by a command of one's own. `also`: what else the answer depends on.
+    pub(crate) async fn ask_by(
+        &self,
+        command: Command,
+        also: &str,
+    ) -> Result<Option<String>, Error> {
+        let program = command.program.clone();
+        let Some(stamp) = self.find(&program).await? else {
             return Ok(None);
         };
-        let question = (program, args.join(" "));
+        let question = (
+            program.clone(),
+            format!("{} {also}", command.args.join(" ")),
+        );
         if let Some((of, answer)) = self.lock().get(&question)
             && *of == stamp
         {
             return Ok(Some(answer.clone()));
         }
-        let command = Command::new(program).args(args.iter().copied());
-        let printed = self.host.run(command).await?.checked(program)?;
+        let printed = self.host.run(command).await?.checked(&program)?;
         let answer = String::from_utf8_lossy(&printed).into_owned();
         self.lock().insert(question, (stamp, answer.clone()));
         Ok(Some(answer))

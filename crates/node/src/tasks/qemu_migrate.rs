@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guest::qemu::Pace;
+use guest::qemu::{Pace, RunningAs};
 use model::{Error, GuestConfig, GuestRecord, NodeName, StorageMap, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,7 +24,6 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
 use crate::NodeContext;
-use crate::cluster::Hearing;
 use crate::migration::{
     Arrived, Ask, HandOver, Journey, Live, LiveDisks, Luggage, Proof, Remote, Sending, VERSION,
     Wanted, come_back, is_out_of_reach, send,
@@ -53,6 +52,9 @@ pub struct QemuMigrate {
     proofs: Vec<Proof>,
     #[serde(default)]
     wanted: Vec<Wanted>,
+    /// What an administrator should know of.
+    #[serde(default)]
+    notes: Vec<String>,
     /// How a guest that runs does so.
     #[serde(default)]
     live: Option<Live>,
@@ -83,6 +85,7 @@ impl QemuMigrate {
             epoch: 0,
             proofs: Vec::new(),
             wanted: Vec::new(),
+            notes: Vec::new(),
             live: None,
             machine: Value::Null,
             names: Vec::new(),
@@ -102,11 +105,7 @@ impl QemuMigrate {
             let text = format!("no such cluster node '{target}'");
             return Err(Error::unavailable(text));
         }
-        let link = node.cluster.link(target);
-        if link.is_none_or(|link| link.hearing() == Hearing::Silent) {
-            let text = format!("node '{target}' is not online");
-            return Err(Error::unavailable(text));
-        }
+        node.check_heard(target)?;
         self.check_guest(node, guest).await
     }
 
@@ -117,7 +116,24 @@ impl QemuMigrate {
         guest: &GuestRecord,
     ) -> Result<(), Error> {
         let runs = node.running.is_running(self.vmid).await?;
-        self.luggage(node, guest, runs).await.map(drop)
+        self.luggage(node, guest, runs).await?;
+        match runs {
+            true => {
+                let machine = machine_of(node, self.vmid).await?;
+                self.check_cpu(node, &machine).await.map(drop)
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses a target that cannot give a guest that runs its processor; what else it says.
+    async fn check_cpu(
+        &self,
+        node: &NodeContext,
+        machine: &RunningAs,
+    ) -> Result<Option<String>, Error> {
+        let cpu = node.guest_cpu(self.vmid, machine).await?;
+        node.check_cpu(&cpu, &self.target).await
     }
 
     async fn luggage(
@@ -201,7 +217,12 @@ impl Step<QemuMigrate> for Survey {
         let runs = cx.node.running.is_running(task.vmid).await?;
         let luggage = task.luggage(&cx.node, &guest, runs).await?;
         if runs {
-            (task.live, task.machine) = look_at(cx, task.vmid).await?;
+            let machine = machine_of(&cx.node, task.vmid).await?;
+            task.live = Some(look_at(cx, task.vmid, &machine).await?);
+            let note = task.check_cpu(&cx.node, &machine).await?;
+            task.notes = note.into_iter().collect();
+            task.machine = serde_json::to_value(machine)
+                .map_err(|error| Error::bug(format!("a machine cannot be written: {error}")))?;
         }
         task.epoch = guest.epoch;
         task.proofs = luggage.shared.into_iter().map(Proof::new).collect();
@@ -224,6 +245,9 @@ impl Step<QemuMigrate> for Survey {
             cx.warn("VM isn't running. Doing offline migration instead.")
                 .await;
         }
+        for note in &task.notes {
+            cx.warn(note).await;
+        }
         for wanted in &task.wanted {
             let volume = &wanted.from;
             cx.log(&format!("found local disk '{volume}'")).await;
@@ -232,24 +256,25 @@ impl Step<QemuMigrate> for Survey {
     }
 }
 
-/// How a guest runs, and what it was started as.
-async fn look_at(cx: &Cx, vmid: VmId) -> Result<(Option<Live>, Value), Error> {
+/// What a guest that runs was started as.
+async fn machine_of(node: &NodeContext, vmid: VmId) -> Result<RunningAs, Error> {
     let not_running = || Error::conflict(format!("VM {vmid} is not running"));
-    let file = cx.node.running.run_file(vmid).await?;
-    let machine = file.ok_or_else(not_running)?.running_as;
+    let file = node.running.run_file(vmid).await?;
+    Ok(file.ok_or_else(not_running)?.running_as)
+}
+
+/// How a guest runs.
+async fn look_at(cx: &Cx, vmid: VmId, machine: &RunningAs) -> Result<Live, Error> {
     let status = cx.node.running.status(vmid).await?.qmp_status;
     let status = status.unwrap_or_default();
     if !["running", "paused"].contains(&&*status) {
         let text = format!("VM {vmid} is '{status}', which cannot be moved");
         return Err(Error::conflict(text));
     }
-    let live = Live {
+    Ok(Live {
         executes: status == "running",
         memory_mib: machine.total_memory_mib(),
-    };
-    let machine = serde_json::to_value(machine)
-        .map_err(|error| Error::bug(format!("a machine cannot be written: {error}")))?;
-    Ok((Some(live), machine))
+    })
 }
 
 /// Proves that shared storages are, and has the target get ready.

@@ -84,6 +84,9 @@ pub async fn host_with(faults: Faults) -> FakeHost {
             .unwrap();
     }
     host.create_bridge("vmbr0").await.unwrap();
+    let programs = Path::new("/usr/bin");
+    host.create_dir(programs, 0o755).await.unwrap();
+    host.write(&programs.join(QEMU), b"", 0o755).await.unwrap();
     host
 }
 

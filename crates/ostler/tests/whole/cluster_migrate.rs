@@ -19,7 +19,7 @@ async fn migrate(asked: &TestNode, from: &str, to: &str, online: bool) -> String
     asked.task("qemu_migrate", moved).await
 }
 
-/// covers: S0.32 S2.87 S3.72 S3.85
+/// covers: S0.32 S1.3 S2.87 S3.72 S3.85
 #[test]
 fn a_guest_moves_between_nodes_asked_at_any_of_them() {
     with_cluster_bridge(async {
@@ -39,6 +39,12 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
         // Stopped, then running; asked at a third node, which owns nothing of it.
         assert_eq!(migrate(n3, "n1", "n2", false).await, "OK");
         assert_eq!(n3.task("qemu_start", guest("n2")).await, "OK");
+        let precheck = n1.call("qemu_migrate_precondition", guest("n2")).await;
+        assert_eq!(precheck.unwrap().data["allowed_nodes"], json!(["n1", "n3"]));
+        let cpu = n1.call("ostler_cpu", json!({})).await.unwrap().data;
+        let has_all = |row: &Value| row["lacks"] == json!([]) && row["cpu"] == cpu["cpu"];
+        let rows = cpu["nodes"].as_array().unwrap();
+        assert!(rows.len() == 3 && rows.iter().all(has_all), "{cpu}");
         assert_eq!(migrate(n3, "n2", "n1", true).await, "OK");
         assert!(running_at(n2, "n1").await);
         // The agent of neither side is needed for the guest to go on.

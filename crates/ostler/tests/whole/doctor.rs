@@ -40,6 +40,7 @@ fn is_complete(all: &[Value]) {
     for node in ["n1", "n2", "n3"] {
         for check in [
             "quorum",
+            "cpu",
             "etcd version",
             "etcd speed",
             "clock",

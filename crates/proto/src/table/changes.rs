@@ -9,6 +9,18 @@ use crate::{Check, Permission, Row};
 /// The maximum length of a revision: three numbers of 16 digits.
 const REVISION: usize = 50;
 
+const CPU_NODE: Shape = Shape::Object {
+    fields: &[&[
+        Field::string("node"),
+        Field::string("accel").optional().one_of(&["kvm", "tcg"]),
+        Field::string("cpu").optional(),
+        Field::string("error").optional(),
+        Field::array("lacks", &Shape::String).optional(),
+        Field::string("vendor").optional(),
+    ]],
+    open: false,
+};
+
 pub(super) const ROWS: &[Row] = &[
     Row::get(
         "/ostler",
@@ -44,6 +56,21 @@ pub(super) const ROWS: &[Row] = &[
     })
     .permission(Permission::User)
     .index(),
+    Row::get(
+        "/ostler/cpu",
+        "ostler_cpu",
+        "What the processors of guests can have: on each node, and on all of them.",
+    )
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::string("cpu").optional(),
+            Field::array("flags", &Shape::String).optional(),
+            Field::array("models", &Shape::String).optional(),
+            Field::array("nodes", &CPU_NODE),
+        ]],
+        open: false,
+    })
+    .check(Check::On("/", &[Privilege::SysAudit])),
     Row::get(
         "/ostler/doctor",
         "ostler_doctor",

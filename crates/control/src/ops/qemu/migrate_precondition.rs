@@ -1,7 +1,7 @@
 //! `GET /nodes/{node}/qemu/{vmid}/migrate`
 
 use model::Error;
-use node::migration::{LocalDisk, Precheck};
+use node::migration::{Fit, LocalDisk, Precheck};
 use node::tasks::check_lock;
 use proto::wire::Answer;
 use serde_json::{Map, Value, json};
@@ -23,13 +23,10 @@ pub(super) async fn migrate_precondition(op: Op) -> Result<Answer, Error> {
 
 fn answer(precheck: &Precheck, running: bool) -> Value {
     let (mut allowed, mut not_allowed) = (Vec::new(), Map::new());
-    for (node, storages) in &precheck.unavailable {
-        match storages.is_empty() {
+    for (node, fit) in &precheck.nodes {
+        match fit.is_allowed() {
             true => allowed.push(node),
-            false => {
-                let why = json!({"unavailable_storages": storages});
-                not_allowed.insert(node.to_string(), why);
-            }
+            false => drop(not_allowed.insert(node.to_string(), why_not(fit))),
         }
     }
     let mapped = precheck.mapped_resources.iter();
@@ -46,6 +43,18 @@ fn answer(precheck: &Precheck, running: bool) -> Value {
         "mapped-resource-info": info,
         "has-dbus-vmstate": 1,
     })
+}
+
+/// `reasons` are our own: Proxmox VE finds them out when the guest moves.
+fn why_not(fit: &Fit) -> Value {
+    let mut why = Map::new();
+    if !fit.unavailable.is_empty() {
+        why.insert("unavailable_storages".to_owned(), json!(fit.unavailable));
+    }
+    if !fit.reasons.is_empty() {
+        why.insert("reasons".to_owned(), json!(fit.reasons));
+    }
+    Value::Object(why)
 }
 
 fn local_disk(disk: &LocalDisk) -> Value {

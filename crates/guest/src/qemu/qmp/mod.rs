@@ -13,6 +13,7 @@
 
 mod client;
 mod commands;
+mod cpu;
 mod jobs;
 mod migration;
 mod nbd;

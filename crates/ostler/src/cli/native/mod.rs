@@ -1,6 +1,7 @@
-//! `ostler cluster …`, `ostler vm …` and `ostler task …`: commands for people.
+//! `ostler cluster …`, `ostler vm …`, `ostler task …` and so on: commands for people.
 
 mod cluster;
+mod cpu;
 mod doctor;
 mod snapshot;
 mod task;
@@ -15,6 +16,7 @@ use super::format::{self, Output, Style, Table};
 use super::output;
 
 pub(crate) use cluster::{ClusterCommand, run as run_cluster};
+pub(crate) use cpu::{CpuOptions, run as run_cpu};
 pub(crate) use doctor::{DoctorOptions, run as run_doctor};
 pub(crate) use task::{TaskCommand, run as run_task};
 pub(crate) use vm::{VmCommand, run as run_vm};
