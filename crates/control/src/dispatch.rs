@@ -9,7 +9,7 @@ use auth::{Access, Caller};
 use model::{Error, ErrorKind, NodeName};
 use node::cluster::BEAT;
 use node::migration;
-use proto::status::{PeerMessage, WatchMessage};
+use proto::status::{PeerMessage, PeerState, WatchMessage};
 use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
 use proto::{Credential, Form, Identity, Needs, Permission, Row, Target, Verb, table};
 use serde::Serialize;
@@ -298,6 +298,10 @@ impl Dispatcher {
         let mut status = self.context.node.status.feed();
         let beat = || PeerMessage::Beat {
             generation: self.context.node.cluster.generation.own(),
+            state: self.context.store.copy().map(|copy| PeerState {
+                quorate: self.context.store.outage().is_none(),
+                revision: copy.revision.0,
+            }),
         };
         responder.send(encoded(beat())?).await?;
         loop {

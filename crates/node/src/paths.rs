@@ -40,6 +40,25 @@ impl Paths {
         self.state().join("store.json")
     }
 
+    /// States that were saved.
+    pub fn saved(&self) -> PathBuf {
+        self.state().join("saved")
+    }
+
+    pub(crate) fn saved_state(&self, name: &str) -> PathBuf {
+        self.saved().join(format!("{name}.db"))
+    }
+
+    /// Says which saved state the next start of the agent restores.
+    pub(crate) fn restore_order(&self) -> PathBuf {
+        self.state().join("restore.json")
+    }
+
+    /// Says which one was restored last.
+    pub(crate) fn restored(&self) -> PathBuf {
+        self.state().join("restored.json")
+    }
+
     /// The data and certificates of this node's etcd; it belongs to etcd's user.
     pub fn etcd(&self) -> PathBuf {
         self.state().join("etcd")

@@ -33,6 +33,8 @@ use crate::cluster::AGENT_DOMAIN;
 /// As Proxmox VE does.
 const AUTHORITY_LASTS: Duration = Duration::days(3650);
 const LEAF_LASTS: Duration = Duration::days(730);
+/// Where a server of this node is reached from this node alone.
+pub const LOOPBACK: &str = "127.0.0.1";
 /// A certificate is valid for readers whose clock is behind by as much.
 const BACKDATED: Duration = Duration::days(1);
 
@@ -74,6 +76,16 @@ impl PairPaths {
         Self::in_folder(&paths.etcd().join("tls"), "node")
     }
 
+    /// All that a member has in this folder, by name.
+    pub fn of_member(tls: &Path) -> [(&'static str, Self); 4] {
+        [
+            ("ca", Self::authority(tls)),
+            ("etcd-ca", Self::etcd_authority(tls)),
+            ("etcd", Self::etcd_client(tls)),
+            ("agent", Self::agent(tls)),
+        ]
+    }
+
     pub async fn exist(&self, host: &SharedHost) -> Result<bool, Error> {
         let certificate = host.stat(&self.certificate).await?;
         Ok(certificate.is_some() && host.stat(&self.key).await?.is_some())
@@ -113,7 +125,7 @@ pub enum Leaf<'a> {
     Agent(&'a NodeName),
     /// An agent, to etcd.
     EtcdClient(&'a NodeName),
-    /// A server of etcd at this address, and a client of its peers.
+    /// A server of etcd at this address and on the node itself, and a client of its peers.
     EtcdServer(&'a str),
 }
 
@@ -131,7 +143,7 @@ impl Leaf<'_> {
             }
             Self::EtcdClient(node) => (Vec::new(), node.to_string(), vec![ClientAuth]),
             Self::EtcdServer(address) => (
-                vec![(*address).to_owned()],
+                vec![(*address).to_owned(), LOOPBACK.to_owned()],
                 "etcd".to_owned(),
                 vec![ServerAuth, ClientAuth],
             ),

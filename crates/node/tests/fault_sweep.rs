@@ -11,9 +11,10 @@ use node::cluster::member_key;
 use node::membership::Contact;
 use node::tasks::{
     BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, ClusterDissolve, ClusterForce,
-    ClusterJoin, ClusterLeave, ClusterUnvote, ClusterVote, NewSize, NodeStartall, NodeStopall,
-    QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot, QemuReset, QemuResize,
-    QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend, QemuVncproxy,
+    ClusterJoin, ClusterLeave, ClusterRestore, ClusterUnvote, ClusterVote, NewSize, NodeStartall,
+    NodeStopall, QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot,
+    QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend,
+    QemuVncproxy,
 };
 use node::{Edit, registry};
 use scene::*;
@@ -241,6 +242,20 @@ async fn cluster_force() {
         generation: 1,
     };
     sweep_all(move || Box::pin(member(make, 1)), 3).await;
+}
+
+#[tokio::test]
+async fn cluster_restore() {
+    let make = |_| ClusterRestore {
+        saved: None,
+        link: Some("10.0.0.1".to_owned()),
+        generation: 2,
+        revision: 7,
+        lock_guests: false,
+        chosen: String::new(),
+    };
+    let swept = sweep_all(move || Box::pin(member(make, 1)), 4).await;
+    assert!(swept.failed > 3 && swept.went_through > 3, "{swept:?}");
 }
 
 #[tokio::test]

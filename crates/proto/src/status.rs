@@ -28,7 +28,19 @@ pub enum PeerMessage {
         /// Of the state that the sender has; none while it does not know.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         generation: Option<u64>,
+        /// None from agents that do not send it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<PeerState>,
     },
+}
+
+/// What an agent has of the cluster's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerState {
+    /// Whether it can change the state.
+    pub quorate: bool,
+    /// The newest revision in its copy.
+    pub revision: u64,
 }
 
 /// The changes on a node since the previous message.

@@ -270,6 +270,11 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
+    /// What this node's copy of the store shows; none: there is no copy.
+    fn copy(&self) -> Option<Standing> {
+        None
+    }
+
     /// Waits until there is an outage, or none. Returns at once if it is so. May be dropped.
     async fn until_outage(&self, is_out: bool) {
         if is_out {

@@ -18,7 +18,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 use crate::{
     Change, Changes, Commit, Entry, Key, LeaseId, Outage, Page, PageToken, Prefix, Read, Revision,
-    SharedStore, Store, StoreError, Watch, Write,
+    SharedStore, Standing, Store, StoreError, Watch, Write,
 };
 
 const SECRETS: &str = "secret/";
@@ -210,6 +210,10 @@ impl Store for SealedStore {
 
     fn outage(&self) -> Option<Outage> {
         self.inner.outage()
+    }
+
+    fn copy(&self) -> Option<Standing> {
+        self.inner.copy()
     }
 
     async fn until_outage(&self, is_out: bool) {

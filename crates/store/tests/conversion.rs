@@ -318,7 +318,9 @@ async fn a_file_is_made_anew_at_a_revision() {
     assert_eq!(put(&store, "b", "2").await, Revision(8));
     let early = store.watch(&Prefix::all(), Revision(3)).await.map(drop);
     assert!(matches!(early, Err(StoreError::Compacted { .. })));
-    drop(store);
-    let store = SqliteStore::open(&path, clock).unwrap();
+    store.close().unwrap();
+    let moved = folder.path().join("moved.db");
+    std::fs::rename(&path, &moved).unwrap();
+    let store = SqliteStore::open(&moved, clock).unwrap();
     assert_eq!(content(&store).await.len(), 1);
 }

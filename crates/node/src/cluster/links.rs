@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use model::{Clock, Error, ErrorKind, NodeName, with_timeout};
-use proto::status::PeerMessage;
+use proto::status::{PeerMessage, PeerState};
 use proto::wire::{Answer, Client, Request};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -35,6 +35,7 @@ pub struct Link {
     hearing: Arc<watch::Sender<Hearing>>,
     status: Arc<StatusBoard>,
     generation: Arc<Generation>,
+    state: watch::Sender<Option<PeerState>>,
 }
 
 impl Link {
@@ -66,6 +67,11 @@ impl Link {
 
     pub fn hearing(&self) -> Hearing {
         *self.hearing.borrow()
+    }
+
+    /// What it last had of the cluster's state.
+    pub fn state(&self) -> Option<PeerState> {
+        self.state.borrow().clone()
     }
 
     /// What the member reports.
@@ -100,8 +106,9 @@ impl Link {
                     let text = format!("a report about node '{}'", update.node);
                     return Err(Error::new(ErrorKind::NodeGarbled, text));
                 }
-                PeerMessage::Beat { generation } => {
+                PeerMessage::Beat { generation, state } => {
                     self.generation.heard(&self.node, generation);
+                    self.state.send_replace(state);
                 }
             }
             if self.hearing() != Hearing::Heard {
@@ -225,6 +232,7 @@ impl Links {
             hearing,
             status: StatusBoard::new(node.clone(), self.clock.clone()),
             generation: self.generation.clone(),
+            state: watch::Sender::new(None),
         }
     }
 }

@@ -36,6 +36,7 @@ pub use invitation::invite;
 pub use removal::remove;
 pub use roster::{Roster, change};
 pub use start::finish;
+pub(crate) use start::remove_served;
 pub(crate) use upkeep::endpoints;
 pub use upkeep::{follow_generation, follow_members};
 pub use votes::{follow_votes, wanted_votes};

@@ -23,15 +23,9 @@ pub async fn finish(host: &SharedHost, paths: &Paths) -> Result<(), Error> {
 
 /// Puts the cluster's certificates in the place of this node's own.
 async fn exchange_certificates(host: &SharedHost, paths: &Paths) -> Result<(), Error> {
-    let kinds: [fn(&Path) -> PairPaths; 4] = [
-        PairPaths::authority,
-        PairPaths::etcd_authority,
-        PairPaths::etcd_client,
-        PairPaths::agent,
-    ];
-    for at in kinds {
-        let pair = at(&paths.joining()).read(host).await?;
-        at(&paths.tls()).write(host, &pair).await?;
+    let given = PairPaths::of_member(&paths.joining());
+    for ((_, given), (_, own)) in given.iter().zip(PairPaths::of_member(&paths.tls())) {
+        own.write(host, &given.read(host).await?).await?;
     }
     let keys = host.read(&paths.joining().join(SEALING_KEYS)).await?;
     host.write(&paths.sealing_keys(), &keys, 0o600).await?;
@@ -62,7 +56,7 @@ async fn forget_cluster(host: &SharedHost, paths: &Paths) -> Result<(), Error> {
 }
 
 /// The API's certificate is made anew when it is missing.
-async fn remove_served(host: &SharedHost, paths: &Paths) -> Result<(), Error> {
+pub(crate) async fn remove_served(host: &SharedHost, paths: &Paths) -> Result<(), Error> {
     let served = paths.served_certificate();
     host.remove(&served.with_file_name("key.pem")).await?;
     host.remove(&served).await?;

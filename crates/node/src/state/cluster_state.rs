@@ -13,12 +13,11 @@ use store::{
 
 use crate::membership::{Admission, Application, Contact, apply};
 
+use super::saved::SavedStates;
 use super::{
-    ANSWER_TIMEOUT, ASK_AGAIN, Pointer, Server, State, cluster_key, etcd_options, lock, make,
+    ANSWER_TIMEOUT, ASK_AGAIN, Pointer, RestoreOrder, SavedFile, SavedState, Server, State, UNSEEN,
+    cluster_key, etcd_options, lock, make,
 };
-
-/// More revisions than the lost voters may have seen without this node.
-const UNSEEN: u64 = 1_000_000;
 
 /// Every method may be repeated.
 #[async_trait]
@@ -103,6 +102,26 @@ pub trait ClusterState: Send + Sync + 'static {
     /// How this node's etcd does; none: it has none.
     async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error>;
 
+    /// Saves the state under a name, without a majority that of this node's copy. Returns the number
+    /// of records.
+    async fn save(&self, name: &str) -> Result<u64, Error>;
+
+    async fn saved(&self) -> Result<Vec<SavedFile>, Error>;
+
+    async fn remove_saved(&self, name: &str) -> Result<(), Error>;
+
+    /// What is in a saved state.
+    async fn examine_saved(&self, name: &str) -> Result<SavedState, Error>;
+
+    /// Has the next start of the agent restore a saved state.
+    async fn order_restore(&self, order: &RestoreOrder) -> Result<(), Error>;
+
+    /// Takes back what was not carried out. Returns why that failed.
+    async fn cancel_restore(&self) -> Result<Option<String>, Error>;
+
+    /// Whether the order of this task was carried out.
+    async fn is_restored(&self, by: &Upid) -> Result<bool, Error>;
+
     /// Reaches the state at these servers from now on, the preferred one first.
     async fn reach(&self, endpoints: Vec<String>) -> Result<(), Error>;
 }
@@ -120,6 +139,14 @@ impl State {
     async fn voters(&self) -> Result<EtcdVoters, Error> {
         let options = self.options_for(&self.pointer().await?).await?;
         Ok(EtcdVoters::new(options, self.clock.clone())?)
+    }
+
+    fn saved_states(&self) -> SavedStates<'_> {
+        SavedStates {
+            host: &self.host,
+            paths: &self.paths,
+            clock: &self.clock,
+        }
     }
 
     /// Waits until this node's etcd answers as the only member.
@@ -363,6 +390,37 @@ impl ClusterState for State {
         let endpoints = Endpoints::new(vec![server.client_url()]);
         let options = etcd_options(&self.server, endpoints).await?;
         Ok(Some(EtcdHealth::of(options, self.clock.clone()).await?))
+    }
+
+    async fn save(&self, name: &str) -> Result<u64, Error> {
+        let states = self.saved_states();
+        states.write(&*self.store, &self.node, name).await
+    }
+
+    async fn saved(&self) -> Result<Vec<SavedFile>, Error> {
+        self.saved_states().list().await
+    }
+
+    async fn remove_saved(&self, name: &str) -> Result<(), Error> {
+        self.saved_states().remove(name).await
+    }
+
+    async fn examine_saved(&self, name: &str) -> Result<SavedState, Error> {
+        self.saved_states().examine(name).await
+    }
+
+    async fn order_restore(&self, order: &RestoreOrder) -> Result<(), Error> {
+        order.write(&self.host, &self.paths).await
+    }
+
+    async fn cancel_restore(&self) -> Result<Option<String>, Error> {
+        let order = RestoreOrder::read(&self.host, &self.paths).await?;
+        self.host.remove(&self.paths.restore_order()).await?;
+        Ok(order.and_then(|order| order.failed))
+    }
+
+    async fn is_restored(&self, by: &Upid) -> Result<bool, Error> {
+        RestoreOrder::is_done(&self.host, &self.paths, by).await
     }
 
     async fn reach(&self, endpoints: Vec<String>) -> Result<(), Error> {

@@ -19,6 +19,8 @@ mod cluster_state;
 mod origin;
 mod pointer;
 mod record;
+mod restore;
+mod saved;
 mod server;
 
 use std::path::PathBuf;
@@ -36,6 +38,8 @@ pub use self::cluster_state::ClusterState;
 use self::origin::EtcdOrigin;
 pub use self::pointer::{Pointer, Server, client_url};
 pub use self::record::{ClusterRecord, cluster_key};
+pub use self::restore::{RestoreOrder, take_belongings};
+pub use self::saved::{SavedFile, SavedState};
 use self::server::EtcdServer;
 use crate::Paths;
 
@@ -45,6 +49,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How often it is checked that this node's etcd runs.
 const LOOK: Duration = Duration::from_secs(1);
+/// More revisions than lost voters may have seen without this node.
+const UNSEEN: u64 = 1_000_000;
 
 /// Options of a node's state.
 pub struct StateOptions {
@@ -97,6 +103,7 @@ impl State {
             program,
             user,
         });
+        restore::finish(&server, &clock).await?;
         let pointer = Pointer::read(&host, &paths).await?;
         let endpoints = pointer.iter().flat_map(|pointer| pointer.endpoints.clone());
         let endpoints = Endpoints::new(endpoints.collect());

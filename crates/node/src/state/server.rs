@@ -7,9 +7,9 @@ use store::etcd::SERVER_FLAGS;
 use sys::{Command, Limits, ScopeName, SharedHost, Stdio};
 
 use super::certificates::Certificates;
-use super::pointer::Server;
+use super::pointer::{Server, client_url};
 use crate::Paths;
-use crate::pki::PairPaths;
+use crate::pki::{LOOPBACK, PairPaths};
 
 /// Its share of the processors against others: it waits for no guest.
 const CPU_WEIGHT: u32 = 1000;
@@ -71,6 +71,16 @@ impl EtcdServer {
         let mut arguments = self.arguments(server);
         arguments.push("--force-new-cluster=true".to_owned());
         self.spawn(arguments).await
+    }
+
+    /// Starts it for this node's agent alone. It must not run. Returns where it serves.
+    pub(super) async fn start_private(&self, server: &Server) -> Result<String, Error> {
+        let private = client_url(LOOPBACK);
+        let mut arguments = self.arguments(server);
+        // Of a flag that is given twice the last one counts.
+        arguments.push(format!("--listen-client-urls={private}"));
+        self.spawn(arguments).await?;
+        Ok(private)
     }
 
     pub(super) async fn stop(&self) -> Result<(), Error> {

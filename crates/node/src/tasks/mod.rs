@@ -12,6 +12,7 @@ mod cluster_dissolve;
 mod cluster_force;
 mod cluster_join;
 mod cluster_leave;
+mod cluster_restore;
 mod cluster_unvote;
 mod cluster_vote;
 mod memory;
@@ -67,6 +68,7 @@ pub use cluster_dissolve::ClusterDissolve;
 pub use cluster_force::ClusterForce;
 pub use cluster_join::ClusterJoin;
 pub use cluster_leave::ClusterLeave;
+pub use cluster_restore::ClusterRestore;
 pub use cluster_unvote::ClusterUnvote;
 pub use cluster_vote::ClusterVote;
 pub use memory::memory_storage;
@@ -115,6 +117,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<ClusterForce>()
         .with::<ClusterJoin>()
         .with::<ClusterLeave>()
+        .with::<ClusterRestore>()
         .with::<ClusterUnvote>()
         .with::<ClusterVote>()
         .with::<NodeMigrateall>()

@@ -13,7 +13,9 @@ use model::{Error, NodeName, Record, Upid};
 use node::cluster::{Member, member_key};
 use node::membership::{Admission, Application, Contact};
 use node::pki::Pair;
-use node::state::{ClusterRecord, ClusterState, Pointer, Server, cluster_key};
+use node::state::{
+    ClusterRecord, ClusterState, Pointer, RestoreOrder, SavedFile, SavedState, Server, cluster_key,
+};
 use store::{Commit, EtcdHealth, Revision, SharedStore};
 use sys::Files;
 use testkit::FakeHost;
@@ -120,7 +122,10 @@ impl ClusterState for FakeState {
 
     /// What the next start of the agent does.
     async fn restart(&self) {
-        if self.has("leaving").await.unwrap_or_default() {
+        if self.has("restore.json").await.unwrap_or_default() {
+            let _ = self.put("restored.json").await;
+            let _ = self.remove("restore.json").await;
+        } else if self.has("leaving").await.unwrap_or_default() {
             let _ = self.remove("store.json").await;
             let _ = self.remove("leaving").await;
         } else {
@@ -178,6 +183,34 @@ impl ClusterState for FakeState {
 
     async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error> {
         Ok(None)
+    }
+
+    async fn save(&self, name: &str) -> Result<u64, Error> {
+        self.put(&format!("saved-{name}")).await.map(|()| 1)
+    }
+
+    async fn saved(&self) -> Result<Vec<SavedFile>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_saved(&self, name: &str) -> Result<(), Error> {
+        self.remove(&format!("saved-{name}")).await
+    }
+
+    async fn examine_saved(&self, _name: &str) -> Result<SavedState, Error> {
+        Err(Error::invalid("saved", "there is none"))
+    }
+
+    async fn order_restore(&self, _order: &RestoreOrder) -> Result<(), Error> {
+        self.put("restore.json").await
+    }
+
+    async fn cancel_restore(&self) -> Result<Option<String>, Error> {
+        self.remove("restore.json").await.map(|()| None)
+    }
+
+    async fn is_restored(&self, _by: &Upid) -> Result<bool, Error> {
+        self.has("restored.json").await
     }
 
     async fn reach(&self, _endpoints: Vec<String>) -> Result<(), Error> {

@@ -38,8 +38,8 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     let paths = &config.paths;
     host.create_dir(&paths.state(), 0o755).await?;
     host.create_dir(&paths.guests(), 0o755).await?;
-    prepare_certificates(config, &host).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    prepare_certificates(config, &host, &clock).await?;
     let state = open_state(config, &host, &clock).await?;
     let store = state.store();
     ensure_first_storage(config, &store).await?;
@@ -94,8 +94,13 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     }
 }
 
-/// Finishes what a join or a leave has left, and makes the certificate of the API.
-async fn prepare_certificates(config: &Config, host: &SharedHost) -> Result<()> {
+/// Finishes what a join, a leave or a restore has left, and makes the certificate of the API.
+async fn prepare_certificates(
+    config: &Config,
+    host: &SharedHost,
+    clock: &Arc<dyn Clock>,
+) -> Result<()> {
+    node::state::take_belongings(host, &config.paths, clock).await?;
     node::membership::finish(host, &config.paths).await?;
     let fingerprint = certificate::ensure(config, host).await?;
     info!(fingerprint, "the API's certificate");

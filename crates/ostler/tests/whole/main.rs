@@ -19,6 +19,7 @@ mod cluster_create;
 mod cluster_dissolve;
 mod cluster_join;
 mod cluster_migrate;
+mod cluster_restore;
 mod doctor;
 mod floods;
 mod front;

@@ -104,11 +104,6 @@ impl ClusterStore {
         }
     }
 
-    /// What this node's copy shows; none before the first one is complete.
-    pub fn copy(&self) -> Option<Standing> {
-        self.shared.replica.standing()
-    }
-
     /// Asks the origin, and again if it did not answer. For calls that may be repeated.
     async fn ask<T>(&self, call: impl Call<T>) -> Result<T, StoreError> {
         let (mut patience, mut repeats) = (self.shared.options.slow, 0);
@@ -250,6 +245,11 @@ impl Store for ClusterStore {
 
     fn outage(&self) -> Option<Outage> {
         self.shared.outage()
+    }
+
+    /// None before the first copy is complete.
+    fn copy(&self) -> Option<Standing> {
+        self.shared.replica.standing()
     }
 
     async fn until_outage(&self, is_out: bool) {

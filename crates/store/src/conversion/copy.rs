@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::{
     Commit, Entry, Key, PageToken, Precondition, Prefix, Read, Revision, Store, StoreError, limits,
+    list_all,
 };
 
 /// What a store holds at a revision: two with the same count and digest hold the same.
@@ -37,14 +38,22 @@ impl From<ConversionError> for model::Error {
 /// In the target; its value names the conversion, and says whether all has been copied.
 const MARK: &str = "system/conversion";
 
+/// In a saved state: what its owner keeps beside the content.
+const LABEL: &str = "secret/saved";
+
 fn mark() -> Key {
     Key::new(MARK).expect("a constant that is a key")
+}
+
+/// The key of what is kept in a saved state beside its content. It is not copied.
+pub fn label() -> Key {
+    Key::new(LABEL).expect("a constant that is a key")
 }
 
 /// Whether an entry is part of the content. What is bound to a lease ends with its holder's
 /// session, and leases stay behind.
 fn is_content(entry: &Entry) -> bool {
-    entry.lease.is_none() && entry.key.as_str() != MARK
+    entry.lease.is_none() && ![MARK, LABEL].contains(&entry.key.as_str())
 }
 
 /// All entries in order, page by page at one revision.
@@ -80,19 +89,41 @@ impl<'a> Pages<'a> {
 
 /// Summarizes the content of a store at one revision, which is returned.
 pub async fn summary(store: &dyn Store) -> Result<(Summary, Revision), StoreError> {
-    let mut pages = Pages::of(store);
-    let (mut entries, mut digest) = (0, Context::new(&SHA256));
+    let (mut pages, mut digest) = (Pages::of(store), Digest::new());
     while let Some(page) = pages.next().await? {
-        entries += page.len() as u64;
-        for entry in page {
-            for part in [entry.key.as_str().as_bytes(), &entry.value] {
-                digest.update(&(part.len() as u64).to_be_bytes());
-                digest.update(part);
-            }
+        page.iter().for_each(|entry| digest.add(entry));
+    }
+    Ok((digest.finish(), pages.revision))
+}
+
+/// A summary of entries that are added in order.
+struct Digest {
+    entries: u64,
+    context: Context,
+}
+
+impl Digest {
+    fn new() -> Self {
+        Self {
+            entries: 0,
+            context: Context::new(&SHA256),
         }
     }
-    let digest = digest.finish().as_ref().to_vec();
-    Ok((Summary { entries, digest }, pages.revision))
+
+    fn add(&mut self, entry: &Entry) {
+        self.entries += 1;
+        for part in [entry.key.as_str().as_bytes(), &entry.value] {
+            self.context.update(&(part.len() as u64).to_be_bytes());
+            self.context.update(part);
+        }
+    }
+
+    fn finish(self) -> Summary {
+        Summary {
+            entries: self.entries,
+            digest: self.context.finish().as_ref().to_vec(),
+        }
+    }
 }
 
 /// Copies the content of `from`, which must be sealed, to `to`, and compares the two.
@@ -119,15 +150,33 @@ pub async fn copy(
     while let Some(page) = pages.next().await? {
         for chunk in chunks(page) {
             copied += chunk.len() as u64;
-            let put = |commit: Commit, entry: Entry| commit.put(entry.key, entry.value);
-            to.commit(chunk.into_iter().fold(Commit::new(), put))
-                .await?;
+            put_all(to, chunk).await?;
             progress(copied, expected.entries);
         }
     }
     let copied = compared(expected, to).await?;
     to.commit(Commit::new().put(mark(), whole)).await?;
     Ok(copied)
+}
+
+/// Writes the content that `from` has at one moment into `to`, which is empty and whose users have not
+/// come yet, and compares the two. Works without a majority: then it is the content of this node's
+/// copy.
+pub async fn save(from: &dyn Store, to: &dyn Store) -> Result<Summary, ConversionError> {
+    let (mut entries, _) = list_all(from, &Prefix::all(), Read::Local).await?;
+    entries.retain(is_content);
+    let mut digest = Digest::new();
+    entries.iter().for_each(|entry| digest.add(entry));
+    for chunk in chunks(entries) {
+        put_all(to, chunk).await?;
+    }
+    compared(digest.finish(), to).await
+}
+
+async fn put_all(to: &dyn Store, chunk: Vec<Entry>) -> Result<(), StoreError> {
+    let put = |commit: Commit, entry: Entry| commit.put(entry.key, entry.value);
+    let commit = chunk.into_iter().fold(Commit::new(), put);
+    to.commit(commit).await.map(drop)
 }
 
 async fn compared(expected: Summary, to: &dyn Store) -> Result<Summary, ConversionError> {

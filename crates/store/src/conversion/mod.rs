@@ -15,5 +15,5 @@
 mod copy;
 mod switch;
 
-pub use copy::{ConversionError, Summary, copy, summary};
+pub use copy::{ConversionError, Summary, copy, label, save, summary};
 pub use switch::{Hold, SwitchStore};

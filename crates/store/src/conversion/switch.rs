@@ -8,7 +8,7 @@ use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 
 use crate::{
     Changes, Commit, Entry, Key, LeaseId, Outage, Page, PageToken, Prefix, Read, Revision,
-    SharedStore, Store, StoreError, Watch,
+    SharedStore, Standing, Store, StoreError, Watch,
 };
 
 /// Passes every call to the present store. After `replace`, watches of the old one end with
@@ -125,6 +125,10 @@ impl Store for SwitchStore {
 
     fn outage(&self) -> Option<Outage> {
         self.present.borrow().outage()
+    }
+
+    fn copy(&self) -> Option<Standing> {
+        self.present.borrow().copy()
     }
 
     async fn until_outage(&self, is_out: bool) {

@@ -21,7 +21,7 @@ mod tests;
 mod watch;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -78,6 +78,7 @@ const RECENT: Keep = Keep {
 pub struct SqliteStore {
     core: Arc<Core>,
     id: String,
+    path: PathBuf,
     expiry: Option<ExpiryTask>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -183,6 +184,7 @@ impl SqliteStore {
         let mut store = Self {
             core,
             id: head.id.clone(),
+            path: file.path().to_owned(),
             expiry: None,
             threads: Vec::new(),
         };
@@ -205,6 +207,16 @@ impl SqliteStore {
         let (clock, added) = (Arc::clone(&core.clock), Arc::clone(&core.lease_added));
         store.expiry = Some(expiry::start(&runtime, Arc::downgrade(core), clock, added));
         Ok(store)
+    }
+
+    /// Closes the store and leaves all of it in its one file, which can be moved then. Blocks.
+    pub fn close(self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        drop(self);
+        let file = DataFile::open(&path)?;
+        let closed = schema::connect_writer(file.path(), None)
+            .and_then(|connection| Ok(schema::put_log_into_file(&connection)?));
+        closed.map_err(|failure| failure.into_store_error())
     }
 
     /// The random id of the file. Two stores with the same revisions and different ids are

@@ -134,6 +134,11 @@ pub(crate) fn connect_writer(path: &Path, pages_max: Option<u64>) -> Result<Conn
     Ok(connection)
 }
 
+/// Ends the write-ahead log, which is a file of its own; the next start begins another one.
+pub(crate) fn put_log_into_file(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))
+}
+
 /// Sets the revision of an empty store.
 pub(crate) fn begin_at(connection: &Connection, first: Revision) -> rusqlite::Result<()> {
     let revision = first.0.cast_signed();

@@ -19,6 +19,8 @@ const INVITATIONS: &str = "/ostler/cluster/invitations";
 const LEAVE: &str = "/ostler/cluster/leave";
 const NODE: &str = "/cluster/config/nodes/{node}";
 const NODES: &str = "/cluster/config/nodes";
+const RESTORE: &str = "/ostler/cluster/restore";
+const SAVED: &str = "/ostler/cluster/saved";
 const STATUS: &str = "/cluster/status";
 
 /// The cluster that this node belongs to.
@@ -78,8 +80,35 @@ pub(crate) enum ClusterCommand {
         #[arg(short, long)]
         yes: bool,
     },
+    #[command(flatten)]
+    Saved(SavedCommand),
     /// The members, and who of them votes.
     Status {
+        #[command(flatten)]
+        looks: Looks,
+    },
+}
+
+/// States in files of their own.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SavedCommand {
+    /// Restore the state after all voters have lost it, from a saved state or from this node's copy.
+    Restore {
+        /// The name of a saved state; without it, this node's copy.
+        saved: Option<String>,
+        /// Another node that is powered off. Each that does not answer must be named.
+        #[arg(long = "powered-off", value_name = "NODE")]
+        powered_off: Vec<String>,
+        /// The address of this node that the others reach.
+        #[arg(long)]
+        link: Option<String>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Save the state in a file of this node. It has all secrets of the cluster.
+    Save { name: Option<String> },
+    /// The states that were saved on this node.
+    Saved {
         #[command(flatten)]
         looks: Looks,
     },
@@ -139,10 +168,38 @@ pub(crate) async fn run(command: ClusterCommand) -> Result<()> {
             let params = values([("node", node.into())]);
             agent.at(Verb::Delete, NODE, params).await.map(drop)
         }
+        ClusterCommand::Saved(command) => run_saved(&agent, command).await,
         ClusterCommand::Status { looks } => {
             let nodes = agent.at(Verb::Get, NODES, Values::new()).await?.data;
             let status = agent.at(Verb::Get, STATUS, Values::new()).await?.data;
             looks.print(&joined(nodes, &status), members)
+        }
+    }
+}
+
+async fn run_saved(agent: &Agent, command: SavedCommand) -> Result<()> {
+    match command {
+        SavedCommand::Restore {
+            saved,
+            powered_off,
+            link,
+            waiting,
+        } => {
+            let mut params = values([("powered-off", powered_off.join(",").into())]);
+            params.extend(saved.map(|name| ("saved".to_owned(), name.into())));
+            params.extend(link.map(|link| ("link0".to_owned(), link.into())));
+            let task = agent.at(Verb::Post, RESTORE, params).await?.data;
+            waiting.wait(agent, &task).await
+        }
+        SavedCommand::Save { name } => {
+            let params = name.map(|name| ("name".to_owned(), name.into()));
+            let params = params.into_iter().collect();
+            let saved = agent.at(Verb::Post, SAVED, params).await?.data;
+            output::line(&plain_text(&saved["path"]))
+        }
+        SavedCommand::Saved { looks } => {
+            let saved = agent.at(Verb::Get, SAVED, Values::new()).await?.data;
+            looks.print(&saved, saved_states)
         }
     }
 }
@@ -191,6 +248,19 @@ fn joined(mut nodes: Value, status: &Value) -> Value {
         node["local"] = row["local"].clone();
     }
     nodes
+}
+
+fn saved_states(saved: &Value) -> Table {
+    let mut table = Table::new(["NAME", "WRITTEN", "BYTES", "PATH"]);
+    for state in saved.as_array().into_iter().flatten() {
+        table.row([
+            plain_text(&state["name"]),
+            state["ctime"].as_i64().map(time).unwrap_or_default(),
+            plain_text(&state["size"]),
+            plain_text(&state["path"]),
+        ]);
+    }
+    table
 }
 
 fn members(nodes: &Value) -> Table {

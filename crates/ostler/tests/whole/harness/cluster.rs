@@ -37,7 +37,10 @@ pub fn etcd_program(folder: &Path) -> Option<PathBuf> {
 }
 
 /// A network namespace, which lives as long as its process.
-struct Namespace(Child);
+struct Namespace {
+    number: usize,
+    holder: Child,
+}
 
 impl Namespace {
     /// Makes namespace `number`, with its address and a bridge for guests.
@@ -47,9 +50,9 @@ impl Namespace {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut namespace = Self(holder);
+        let mut namespace = Self { number, holder };
         let mut ready = [0; 1];
-        let out = namespace.0.stdout.as_mut().unwrap();
+        let out = namespace.holder.stdout.as_mut().unwrap();
         std::io::Read::read_exact(out, &mut ready).unwrap();
         let pid = namespace.pid();
         run(&format!(
@@ -69,14 +72,17 @@ impl Namespace {
     }
 
     fn pid(&self) -> u32 {
-        self.0.id()
+        self.holder.id()
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+        // The namespace itself goes a little later.
+        let link = format!("v{}", self.number);
+        let _ = Command::new("ip").args(["link", "delete", &link]).status();
     }
 }
 

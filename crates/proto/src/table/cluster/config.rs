@@ -28,6 +28,14 @@ const LINK: Field = Field::string("link[n]")
         fields: ADDRESS,
     });
 
+/// The name of a saved state.
+const fn saved(name: &'static str) -> Field {
+    Field::string(name)
+        .optional()
+        .pattern("[A-Za-z0-9][A-Za-z0-9_.-]*")
+        .max_length(64)
+}
+
 pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
         "/cluster/config",
@@ -200,6 +208,53 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .permission(Permission::Root)
     .local()
     .submit(),
+    Row::post(
+        "/ostler/cluster/restore",
+        "cluster_restore",
+        "Restore the state from this node's copy or a saved one, after all voters have lost it.",
+    )
+    .params(&[&[
+        Field::string("link0").optional().max_length(256),
+        Field::string("powered-off")
+            .optional()
+            .format(format::NODE_LIST),
+        saved("saved"),
+    ]])
+    .permission(Permission::Root)
+    .local()
+    .submit(),
+    Row::get(
+        "/ostler/cluster/saved",
+        "cluster_saved",
+        "The states that were saved on this node.",
+    )
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::integer("ctime"),
+            Field::string("name"),
+            Field::string("path"),
+            Field::integer("size"),
+        ]],
+        open: false,
+    }))
+    .permission(Permission::Root)
+    .local(),
+    Row::post(
+        "/ostler/cluster/saved",
+        "cluster_save",
+        "Save the state in a file of this node. It has all secrets of the cluster.",
+    )
+    .params(&[&[saved("name")]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::string("name"),
+            Field::string("path"),
+            Field::integer("records"),
+        ]],
+        open: false,
+    })
+    .permission(Permission::Root)
+    .local(),
     Row::get(
         "/cluster/config/totem",
         "cluster_config_totem",

@@ -12,6 +12,9 @@ mod member_admit;
 mod node_remove;
 mod nodes;
 mod qdevice;
+mod restore;
+mod save;
+mod saved;
 mod totem;
 
 use crate::ops::{Pair, pair};
@@ -29,4 +32,7 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("cluster_leave", leave::leave),
     pair!("cluster_member_admit", member_admit::member_admit),
     pair!("cluster_node_remove", node_remove::node_remove),
+    pair!("cluster_restore", restore::restore),
+    pair!("cluster_save", save::save),
+    pair!("cluster_saved", saved::saved),
 ];

@@ -1,0 +1,237 @@
+//! Restores a saved state when the agent starts, before the state is opened.
+//!
+//! ```text
+//!   restore.json   what is to be restored; why it failed, if it did
+//!   restored.json  what was restored last
+//!
+//!   belongings (a new node) ─ etcd set aside ─ new etcd ─ copy ─ compare ─ members, guests
+//!     ─ store.json ┃ restored.json
+//!                  │   from here on the restored state counts
+//! ```
+//!
+//! Everything before can be repeated, since it begins anew. A restore that fails leaves the node as
+//! it was.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::{Clock, Error, GuestRecord, Record, Upid};
+use serde::{Deserialize, Serialize};
+use store::conversion::copy;
+use store::{Commit, Endpoints, Prefix, Read, Revision, SealedStore, SqliteStore, Store, list_all};
+use sys::SharedHost;
+use tracing::{error, info};
+
+use super::saved::SavedStates;
+use super::server::EtcdServer;
+use super::{Pointer, Server, UNSEEN, cluster_key, etcd_options, make};
+use crate::Paths;
+use crate::membership::change;
+use crate::records::unreadable;
+
+/// What is to be restored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RestoreOrder {
+    pub by: Upid,
+    /// The name of the saved state.
+    pub saved: String,
+    /// Where this node's etcd listens; none: the state is one of a single node.
+    pub link: Option<String>,
+    /// The generation that begins.
+    pub generation: u64,
+    /// The last revision that this node knows of.
+    pub revision: u64,
+    /// Guests may run elsewhere than the saved state says: none is started before an administrator
+    /// has unlocked it.
+    pub lock_guests: bool,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+impl RestoreOrder {
+    async fn read_at(host: &SharedHost, path: &Path) -> Result<Option<Self>, Error> {
+        let text = match host.read(path).await {
+            Ok(text) => text,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let order = serde_json::from_slice(&text);
+        let order =
+            order.map_err(|error| Error::unavailable(format!("{}: {error}", path.display())));
+        order.map(Some)
+    }
+
+    pub(super) async fn read(host: &SharedHost, paths: &Paths) -> Result<Option<Self>, Error> {
+        Self::read_at(host, &paths.restore_order()).await
+    }
+
+    pub(super) async fn write(&self, host: &SharedHost, paths: &Paths) -> Result<(), Error> {
+        let text = serde_json::to_vec(self)
+            .map_err(|error| Error::bug(format!("the order of a restore: {error}")))?;
+        Ok(host.write(&paths.restore_order(), &text, 0o600).await?)
+    }
+
+    /// Whether a task's order was carried out.
+    pub(super) async fn is_done(
+        host: &SharedHost,
+        paths: &Paths,
+        by: &Upid,
+    ) -> Result<bool, Error> {
+        let done = Self::read_at(host, &paths.restored()).await?;
+        Ok(done.is_some_and(|done| done.by == *by))
+    }
+}
+
+/// Makes a new node the one whose state is to be restored, before its certificates are read.
+pub async fn take_belongings(
+    host: &SharedHost,
+    paths: &Paths,
+    clock: &Arc<dyn Clock>,
+) -> Result<(), Error> {
+    let order = RestoreOrder::read(host, paths).await?;
+    let is_member = Pointer::read(host, paths).await?.is_some();
+    match order {
+        Some(order) if order.failed.is_none() && !is_member => {
+            let states = SavedStates { host, paths, clock };
+            states.take_belongings(&order.saved).await?;
+            crate::membership::remove_served(host, paths).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Carries out the order, if there is one.
+pub(super) async fn finish(server: &EtcdServer, clock: &Arc<dyn Clock>) -> Result<(), Error> {
+    let (host, paths) = (&server.host, &server.paths);
+    let Some(mut order) = RestoreOrder::read(host, paths).await? else {
+        return Ok(());
+    };
+    if order.failed.is_some() {
+        return Ok(());
+    }
+    match restore(server, clock, &order).await {
+        Ok(records) => {
+            info!(saved = order.saved, records, "the state was restored");
+            host.rename(&paths.restore_order(), &paths.restored())
+                .await?;
+            Ok(host.remove_tree(&set_aside(paths)).await.map(drop)?)
+        }
+        Err(error) => {
+            error!(%error, saved = order.saved, "the state could not be restored");
+            order.failed = Some(error.to_string());
+            order.write(host, paths).await
+        }
+    }
+}
+
+async fn restore(
+    server: &EtcdServer,
+    clock: &Arc<dyn Clock>,
+    order: &RestoreOrder,
+) -> Result<u64, Error> {
+    let (host, paths) = (&server.host, &server.paths);
+    let saved = SavedStates { host, paths, clock }
+        .open(&order.saved)
+        .await?;
+    let (_, last) = saved.get(&cluster_key(), Read::Linear).await?;
+    let first = Revision(last.0.max(order.revision) + UNSEEN);
+    let Some(link) = &order.link else {
+        let file = SqliteStore::create(paths.database(), clock.clone(), first)?;
+        let copied = copy(&saved, &file, &order.by.to_string(), |_, _| {}).await?;
+        return Ok(copied.entries);
+    };
+    set_etcd_aside(server).await?;
+    let own = Server::first(link.clone());
+    let restored = async {
+        server.prepare(&own, &[]).await?;
+        // Others would write into what is not whole yet.
+        let endpoints = Endpoints::new(vec![server.start_private(&own).await?]);
+        let etcd = make(&etcd_options(server, endpoints).await?, clock, first).await?;
+        let keys = server.certificates().ensure_sealing_keys().await?;
+        let target = SealedStore::new(Arc::new(etcd), keys);
+        let copied = copy(&saved, &target, &order.by.to_string(), |_, _| {}).await?;
+        begin_generation(&target, server, order).await?;
+        if order.lock_guests {
+            lock_guests(&target).await?;
+        }
+        server.stop().await?;
+        host.remove_tree(&paths.replica()).await?;
+        Pointer::to(own.clone()).write(host, paths).await?;
+        Ok(copied.entries)
+    };
+    let restored = restored.await;
+    if restored.is_err() {
+        put_etcd_back(server).await?;
+    }
+    restored
+}
+
+fn set_aside(paths: &Paths) -> PathBuf {
+    paths.etcd().with_extension("before-restore")
+}
+
+/// What was set aside first is kept, if this is not the first attempt.
+async fn set_etcd_aside(server: &EtcdServer) -> Result<(), Error> {
+    let (host, etcd) = (&server.host, server.paths.etcd());
+    server.stop().await?;
+    let aside = set_aside(&server.paths);
+    let is_first = host.stat(&aside).await?.is_none() && host.stat(&etcd).await?.is_some();
+    match is_first {
+        true => host.rename(&etcd, &aside).await?,
+        false => drop(host.remove_tree(&etcd).await?),
+    }
+    Ok(())
+}
+
+async fn put_etcd_back(server: &EtcdServer) -> Result<(), Error> {
+    let (host, aside) = (&server.host, set_aside(&server.paths));
+    server.discard().await?;
+    if host.stat(&aside).await?.is_some() {
+        host.rename(&aside, &server.paths.etcd()).await?;
+    }
+    Ok(())
+}
+
+/// This node has the only vote, in a generation that the others follow when they come back.
+async fn begin_generation(
+    store: &dyn Store,
+    server: &EtcdServer,
+    order: &RestoreOrder,
+) -> Result<(), Error> {
+    let changed = change(store, |roster| {
+        roster.cluster.data.generation = order.generation;
+        for member in roster.members.values_mut() {
+            member.data.votes = 0;
+        }
+        let own = roster.member_mut(&server.node)?;
+        own.votes = 1;
+        own.link = order.link.clone().unwrap_or_default();
+        Ok(())
+    });
+    changed.await?;
+    server
+        .certificates()
+        .write_revoked(&revoked(store).await?)
+        .await
+}
+
+async fn revoked(store: &dyn Store) -> Result<Vec<String>, Error> {
+    let roster = crate::membership::Roster::read(store).await?;
+    Ok(roster.cluster.data.revoked)
+}
+
+/// The tasks that held guests are gone; where the guests are is to be confirmed.
+async fn lock_guests(store: &dyn Store) -> Result<(), Error> {
+    let guests = Prefix::below("guest").expect("a constant that is a key");
+    let (entries, _) = list_all(store, &guests, Read::Linear).await?;
+    for entry in entries {
+        let mut guest = Record::<GuestRecord>::decode(&entry.value).map_err(unreadable)?;
+        guest.data.busy = None;
+        // As Proxmox VE does while a guest is on its way.
+        guest.data.config.set("lock", "migrate");
+        let value = guest.encode().map_err(unreadable)?;
+        store.commit(Commit::new().put(entry.key, value)).await?;
+    }
+    Ok(())
+}
