@@ -10,6 +10,7 @@
 mod harness;
 
 mod broken_off;
+mod browser;
 mod changes;
 mod cli;
 mod cli_tables;

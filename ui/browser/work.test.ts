@@ -1,0 +1,122 @@
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { address, enter, GUEST_MS, login, openBrowser, watch } from './harness';
+
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+let errors: string[];
+
+beforeAll(async () => {
+  ({ browser, context } = await openBrowser());
+});
+afterAll(() => browser.close());
+
+const toast = (text: string | RegExp) =>
+  page.locator('.toasts').getByText(text).waitFor({ timeout: GUEST_MS });
+
+async function confirmed(button: string) {
+  await page.getByRole('dialog').getByRole('button', { name: button, exact: true }).click();
+}
+
+it('a wrong password is refused, the right one enters', async () => {
+  const stranger = await context.newPage();
+  await login(stranger, 'not-the-password');
+  await stranger.getByText('User or password is wrong.').waitFor();
+  await stranger.close();
+  page = await enter(context);
+  errors = watch(page);
+});
+
+it('the wizard creates a guest and starts it', async () => {
+  await page.getByRole('link', { name: 'Create guest' }).click();
+  await page.getByLabel('Name').fill('first');
+  await page.getByRole('button', { name: 'One page' }).click();
+  await page.getByRole('button', { name: 'Cloud image' }).click();
+  await page.getByRole('combobox', { name: 'Image' }).click();
+  await page.getByRole('option', { name: 'tiny.qcow2' }).click();
+  await page.getByLabel('Memory, MiB').fill('128');
+  await page.getByText('qm create 102').waitFor();
+  await page.getByRole('button', { name: 'Create guest' }).click();
+  await toast('Create guest 102 first done');
+  await page.goto(address('/guest/102'));
+  await page.getByText('running', { exact: true }).first().waitFor({ timeout: GUEST_MS });
+});
+
+it('its console prints, and takes what is typed', async () => {
+  await page.getByRole('link', { name: 'Console' }).click();
+  await page.getByRole('button', { name: 'Serial 0' }).click();
+  await page.getByRole('status').getByText('connected').waitFor({ timeout: GUEST_MS });
+  const lines = page.locator('.xterm-rows');
+  await lines.getByText('tiny').first().waitFor({ timeout: GUEST_MS });
+  await page.locator('.xterm-helper-textarea').pressSequentially('echo $((6*7))-typed\n');
+  await lines.getByText('42-typed').waitFor({ timeout: GUEST_MS });
+});
+
+it('the screen is shown too', async () => {
+  await page.getByRole('button', { name: 'Screen', exact: true }).click();
+  await page.getByRole('status').getByText('connected').waitFor({ timeout: GUEST_MS });
+  await page.locator('.term-in canvas').waitFor();
+});
+
+it('a change of memory waits for the next start, and is shown before it is sent', async () => {
+  await page.getByRole('link', { name: 'Hardware' }).click();
+  await page.getByRole('button', { name: /^Memory memory/ }).click();
+  await page.getByRole('textbox', { name: 'Memory' }).fill('160');
+  await page.getByText('qm set 102').waitFor();
+  await page.locator('.diff .add').getByText('memory: 160').waitFor();
+  await page.getByRole('button', { name: 'Apply' }).click();
+  await page.getByText('1 waits for the next start').waitFor({ timeout: GUEST_MS });
+  await page.getByRole('link', { name: 'Summary' }).click();
+  await page.getByText('1 change waits for the next start.').waitFor();
+});
+
+it('a snapshot is taken and rolled back to', async () => {
+  await page.getByRole('link', { name: 'Snapshots' }).click();
+  await page.getByRole('button', { name: 'Take snapshot' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('before');
+  await confirmed('Take snapshot');
+  await toast('Snapshot before of 102 done');
+  await page.getByRole('button', { name: 'before' }).click();
+  await page.getByRole('button', { name: 'Roll back' }).click();
+  await confirmed('Roll back');
+  await toast('Roll back before of 102 done');
+});
+
+it('a clone is made, and its task followed in the drawer', async () => {
+  await page.goto(address('/guest/102'));
+  await page.getByRole('button', { name: 'More', exact: true }).click();
+  await page.getByRole('menuitem', { name: 'Clone' }).click();
+  await confirmed('Clone');
+  await toast(/Clone 102 → 103 (started|done)/);
+  await page.locator('.toasts').getByRole('button', { name: 'Log' }).first().click();
+  await page.getByRole('log').getByText('TASK OK').waitFor({ timeout: GUEST_MS });
+  await page.getByRole('treeitem', { name: /103/ }).waitFor();
+});
+
+it('a guest is found by the palette and destroyed with its number typed', async () => {
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').fill('destroy 103');
+  await page.keyboard.press('Enter');
+  const destroy = page.getByRole('dialog').getByRole('button', { name: 'Destroy' });
+  expect(await destroy.isDisabled()).toBe(true);
+  await page.getByLabel('Type 103 to confirm').fill('103');
+  await destroy.click();
+  await toast(/Destroy 103 .* done/);
+  await page.getByRole('treeitem', { name: /103/ }).waitFor({ state: 'detached' });
+});
+
+it('a reload keeps the session, logging out ends it', async () => {
+  await page.reload();
+  await page.getByRole('treeitem').first().waitFor();
+  await page.getByRole('button', { name: /^User/ }).click();
+  await page.getByRole('menuitem', { name: 'Log out' }).click();
+  await page.getByRole('button', { name: 'Log in' }).waitFor();
+  expect((await context.cookies()).filter((cookie) => cookie.name === 'PVEAuthCookie')).toEqual([]);
+});
+
+it('no page had an error', () => {
+  expect(errors).toEqual([]);
+});

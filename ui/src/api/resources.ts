@@ -1,0 +1,162 @@
+/** The rows of `/cluster/resources` and what is computed from them. */
+
+export type GuestRow = {
+  id: string;
+  type: 'qemu' | 'lxc';
+  vmid: number;
+  node: string;
+  status: string;
+  name?: string;
+  template?: number;
+  cpu?: number;
+  maxcpu?: number;
+  mem?: number;
+  maxmem?: number;
+  disk?: number;
+  maxdisk?: number;
+  netin?: number;
+  netout?: number;
+  diskread?: number;
+  diskwrite?: number;
+  uptime?: number;
+  pool?: string;
+  tags?: string;
+  lock?: string;
+  hastate?: string;
+};
+
+export type NodeRow = {
+  id: string;
+  type: 'node';
+  node: string;
+  status: string;
+  cpu?: number;
+  maxcpu?: number;
+  mem?: number;
+  maxmem?: number;
+  disk?: number;
+  maxdisk?: number;
+  uptime?: number;
+};
+
+export type StorageRow = {
+  id: string;
+  type: 'storage';
+  storage: string;
+  node: string;
+  plugintype: string;
+  content: string;
+  shared: number;
+  status: string;
+  disk?: number;
+  maxdisk?: number;
+};
+
+export type PoolRow = { id: string; type: 'pool'; pool: string };
+export type Row = GuestRow | NodeRow | StorageRow | PoolRow;
+
+/** A guest's row with what the browser adds: words, sums and rates. */
+export type Guest = GuestRow & {
+  /** `name`, or what stands for it. */
+  label: string;
+  state: GuestState;
+  tagList: string[];
+  /** When the row was received, for `uptime`. */
+  seenAt: number;
+  /** Bytes per second, in and out, since the row before; unknown at first. */
+  netRate?: number;
+  diskRate?: number;
+};
+
+export type GuestState =
+  | 'running'
+  | 'stopped'
+  | 'paused'
+  | 'busy'
+  | 'error'
+  | 'unknown'
+  | 'template';
+
+export type Inventory = {
+  guests: Guest[];
+  byVmid: Map<number, Guest>;
+  nodes: NodeRow[];
+  storages: StorageRow[];
+  pools: PoolRow[];
+  tags: string[];
+};
+
+export const EMPTY: Inventory = {
+  guests: [],
+  byVmid: new Map(),
+  nodes: [],
+  storages: [],
+  pools: [],
+  tags: [],
+};
+
+/** Locks under which something is happening to the guest. */
+const BUSY = ['backup', 'clone', 'create', 'migrate', 'rollback', 'snapshot', 'snapshot-delete'];
+const KNOWN: GuestState[] = ['running', 'stopped', 'paused', 'unknown'];
+
+export function stateOf(row: GuestRow): GuestState {
+  if (row.lock && BUSY.includes(row.lock)) return 'busy';
+  if (row.template && row.status !== 'unknown') return 'template';
+  if (row.status === 'suspended' || row.status === 'prelaunch') return 'paused';
+  if (KNOWN.includes(row.status as GuestState)) return row.status as GuestState;
+  return row.status.includes('error') ? 'error' : 'unknown';
+}
+
+function rate(now: number | undefined, before: number | undefined, ms: number) {
+  if (now === undefined || before === undefined || ms < 1000 || now < before) return undefined;
+  return ((now - before) * 1000) / ms;
+}
+
+function sum(a?: number, b?: number) {
+  return a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
+}
+
+/** A guest from its row, the guest from the row before, and the time. */
+export function guestOf(row: GuestRow, before: Guest | undefined, now: number): Guest {
+  const ms = before ? now - before.seenAt : 0;
+  const isLive = before?.status === 'running' && row.status === 'running';
+  const net = rate(sum(row.netin, row.netout), sum(before?.netin, before?.netout), ms);
+  const disk = rate(sum(row.diskread, row.diskwrite), sum(before?.diskread, before?.diskwrite), ms);
+  return {
+    ...row,
+    label: row.name || `VM ${row.vmid}`,
+    state: stateOf(row),
+    tagList: row.tags ? row.tags.split(/[;, ]+/).filter(Boolean) : [],
+    seenAt: now,
+    netRate: isLive ? (net ?? before?.netRate) : undefined,
+    diskRate: isLive ? (disk ?? before?.diskRate) : undefined,
+  };
+}
+
+/** Seconds that a guest or node has been up by now. */
+export function uptimeNow(uptime: number | undefined, seenAt: number, now: number): number {
+  return uptime ? uptime + Math.max(0, Math.floor((now - seenAt) / 1000)) : 0;
+}
+
+export function inventoryOf(rows: Map<string, Row>, guests: Map<string, Guest>): Inventory {
+  const inventory: Inventory = { ...EMPTY, guests: [...guests.values()], byVmid: new Map() };
+  inventory.nodes = [];
+  inventory.storages = [];
+  inventory.pools = [];
+  const tags = new Set<string>();
+  inventory.guests.sort((a, b) => a.vmid - b.vmid);
+  for (const guest of inventory.guests) {
+    inventory.byVmid.set(guest.vmid, guest);
+    for (const tag of guest.tagList) tags.add(tag);
+  }
+  for (const row of rows.values()) {
+    if (row.type === 'node') inventory.nodes.push(row);
+    else if (row.type === 'storage') inventory.storages.push(row);
+    else if (row.type === 'pool') inventory.pools.push(row);
+  }
+  inventory.nodes.sort((a, b) => a.node.localeCompare(b.node));
+  inventory.storages.sort((a, b) => a.id.localeCompare(b.id));
+  inventory.pools.sort((a, b) => a.pool.localeCompare(b.pool));
+  inventory.tags = [...tags].sort();
+  return inventory;
+}

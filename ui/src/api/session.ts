@@ -1,0 +1,144 @@
+/** Who is logged in. The ticket is in the cookie of Proxmox VE, the CSRF token in memory alone. */
+
+import { useSyncExternalStore } from 'react';
+import { api, setCsrf, whenUnauthorized } from './client';
+
+const COOKIE = 'PVEAuthCookie';
+/** A ticket is valid for two hours. */
+const RENEWAL_MS = 15 * 60 * 1000;
+
+type Ticket = {
+  username: string;
+  ticket: string;
+  CSRFPreventionToken: string;
+  NeedTFA?: number;
+  clustername?: string;
+  cap?: Record<string, Record<string, number>>;
+};
+
+/** The second step of a login. */
+export type Challenge = { user: string; ticket: string; kinds: string[] };
+
+export type Session =
+  | { state: 'starting' }
+  | { state: 'out'; user?: string; ended?: boolean }
+  | { state: 'in'; user: string; cluster?: string; cap: NonNullable<Ticket['cap']> };
+
+let session: Session = { state: 'starting' };
+const listeners = new Set<() => void>();
+let renewal: ReturnType<typeof setInterval> | undefined;
+
+function set(next: Session) {
+  session = next;
+  for (const listener of listeners) listener();
+}
+
+function readCookie(): string | undefined {
+  const entry = document.cookie.split('; ').find((one) => one.startsWith(`${COOKIE}=`));
+  return entry && decodeURIComponent(entry.slice(COOKIE.length + 1));
+}
+
+function writeCookie(ticket: string, seconds?: number) {
+  const age = seconds === undefined ? '' : `; max-age=${seconds}`;
+  // biome-ignore lint/suspicious/noDocumentCookie: the cookie of Proxmox VE is made by its client.
+  document.cookie = `${COOKIE}=${encodeURIComponent(ticket)}; path=/; secure; samesite=strict${age}`;
+}
+
+/** The user of a ticket `PVE:user@realm:time::signature`. */
+export function userOfTicket(ticket: string): string | undefined {
+  const [kind, user] = ticket.split(':');
+  return kind === 'PVE' && user && !user.startsWith('!') ? user : undefined;
+}
+
+/** The kinds of second factor that a challenge allows. */
+export function kindsOfChallenge(ticket: string): string[] {
+  const [, challenge] = /^PVE:!tfa!([^:]*):/.exec(ticket) ?? [];
+  try {
+    const kinds = JSON.parse(decodeURIComponent(challenge ?? '{}')) as Record<string, unknown>;
+    return Object.keys(kinds).filter((kind) => kinds[kind] !== false && kinds[kind] !== null);
+  } catch {
+    return [];
+  }
+}
+
+function enter(answer: Ticket) {
+  writeCookie(answer.ticket);
+  setCsrf(answer.CSRFPreventionToken);
+  clearInterval(renewal);
+  renewal = setInterval(renew, RENEWAL_MS);
+  set({
+    state: 'in',
+    user: answer.username,
+    cluster: answer.clustername,
+    cap: answer.cap ?? {},
+  });
+}
+
+/** The first step; a challenge is returned if there has to be a second. */
+export async function login(user: string, password: string): Promise<Challenge | undefined> {
+  const answer = await api.login<Ticket>({ username: user, password, 'new-format': 1 });
+  if (answer.NeedTFA) {
+    return { user, ticket: answer.ticket, kinds: kindsOfChallenge(answer.ticket) };
+  }
+  enter(answer);
+}
+
+export async function answerChallenge(challenge: Challenge, kind: string, value: string) {
+  const answer = await api.login<Ticket>({
+    username: challenge.user,
+    'tfa-challenge': challenge.ticket,
+    password: `${kind}:${value}`,
+  });
+  enter(answer);
+}
+
+/** A valid ticket is a password for the next one. */
+async function renew() {
+  const ticket = readCookie();
+  const user = ticket && userOfTicket(ticket);
+  if (!ticket || !user) return end();
+  try {
+    enter(await api.login<Ticket>({ username: user, password: ticket }));
+  } catch (error) {
+    const status = (error as { status?: number }).status;
+    if (status === 401) end();
+    else if (session.state === 'starting') set({ state: 'out', user });
+  }
+}
+
+/** The session ended by itself: the page stays below the login. */
+export function end() {
+  if (session.state === 'out') return;
+  const user = session.state === 'in' ? session.user : undefined;
+  leave();
+  set({ state: 'out', user, ended: user !== undefined });
+}
+
+export function logout() {
+  leave();
+  location.assign('/');
+}
+
+function leave() {
+  clearInterval(renewal);
+  setCsrf('');
+  writeCookie('', 0);
+}
+
+export function startSession() {
+  whenUnauthorized(end);
+  void renew();
+}
+
+export function getSession(): Session {
+  return session;
+}
+
+export function onSession(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function useSession(): Session {
+  return useSyncExternalStore(onSession, getSession);
+}

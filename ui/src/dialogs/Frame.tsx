@@ -1,0 +1,90 @@
+import { Modal } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, type ReactNode, useState } from 'react';
+import { ApiError } from '../api/client';
+import type { Guest } from '../api/resources';
+import { errorText } from '../api/tasks';
+import { Button } from '../parts/Button';
+import { t } from '../texts';
+
+export type DialogProps = { guest: Guest; onClose: () => void };
+
+export type Submit = {
+  error?: string;
+  fields: Record<string, string>;
+  isBusy: boolean;
+  submit: (work: () => Promise<unknown>) => Promise<void>;
+};
+
+/** Runs the work of a form; a refusal keeps it open and points at its fields. */
+export function useSubmit(onDone: () => void): Submit {
+  const client = useQueryClient();
+  const [failure, setFailure] = useState<{ error?: string; fields: Record<string, string> }>({
+    fields: {},
+  });
+  const [isBusy, setIsBusy] = useState(false);
+  const submit = async (work: () => Promise<unknown>) => {
+    setIsBusy(true);
+    setFailure({ fields: {} });
+    try {
+      await work();
+      onDone();
+      void client.invalidateQueries();
+    } catch (error) {
+      const fields = error instanceof ApiError ? error.fields : {};
+      setFailure({ error: errorText(error), fields });
+    }
+    setIsBusy(false);
+  };
+  return { ...failure, isBusy, submit };
+}
+
+/** A dialog with a form: what it asks, what was refused, cancel and one action. */
+export function FormDialog({
+  title,
+  submitText,
+  isDanger = false,
+  isReady = true,
+  form,
+  onSubmit,
+  onClose,
+  children,
+  size = 'md',
+}: {
+  title: string;
+  submitText: string;
+  isDanger?: boolean;
+  isReady?: boolean;
+  form: Submit;
+  onSubmit: () => void;
+  onClose: () => void;
+  children: ReactNode;
+  size?: string;
+}) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (isReady && !form.isBusy) onSubmit();
+  };
+  return (
+    <Modal opened title={title} onClose={onClose} size={size}>
+      <form className="dialog" onSubmit={submit}>
+        {children}
+        {form.error && (
+          <p className="hint e" role="alert">
+            {form.error}
+          </p>
+        )}
+        <div className="modal-foot">
+          <Button onClick={onClose}>{t.cancel}</Button>
+          <Button
+            type="submit"
+            kind={isDanger ? 'danger filled' : 'pri'}
+            disabled={!isReady || form.isBusy}
+          >
+            {submitText}
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,130 @@
+import { Select, Switch } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { guestPath } from '../actions/guest';
+import { api } from '../api/client';
+import type { Guest } from '../api/resources';
+import { useInventory } from '../api/stream';
+import { followTask } from '../api/tasks';
+import { bytes, plain } from '../format';
+import { Icon, type IconName } from '../parts/Icon';
+import { Failed, Loading } from '../parts/Page';
+import { t } from '../texts';
+import { type DialogProps, FormDialog, useSubmit } from './Frame';
+
+type Precheck = {
+  running: number;
+  allowed_nodes?: string[];
+  not_allowed_nodes?: Record<string, { unavailable_storages?: string[] }>;
+  local_disks: { volid: string; size?: number }[];
+  local_resources: string[];
+};
+
+type Finding = { tone: string; icon: IconName; text: string; isBlocker?: boolean };
+
+const words = t.dialog.migrate;
+
+function usePrecheck(guest: Guest, target: string | null) {
+  return useQuery({
+    queryKey: ['guest', guest.vmid, 'precheck', target],
+    queryFn: () =>
+      api.get<Precheck>(`${guestPath(guest)}/migrate`, { target: target ?? undefined }),
+    placeholderData: (before) => before,
+  });
+}
+
+/** What the precheck says about one node: what forbids it, then what happens. */
+export function findingsOf(check: Precheck, target: string | null): Finding[] {
+  const findings: Finding[] = [];
+  const blocked = target ? check.not_allowed_nodes?.[target] : undefined;
+  const stores = blocked?.unavailable_storages ?? [];
+  if (stores.length > 0) {
+    const text = `${words.storages} ${stores.join(', ')}`;
+    findings.push({ tone: 'error', icon: 'x', text, isBlocker: true });
+  }
+  if (check.local_resources.length > 0) {
+    const text = `${words.localResources} ${check.local_resources.join(', ')}`;
+    findings.push({ tone: 'error', icon: 'x', text, isBlocker: true });
+  }
+  if (check.local_disks.length > 0) {
+    const disks = check.local_disks.map((disk) => `${disk.volid} (${bytes(disk.size ?? 0)})`);
+    findings.push({
+      tone: 'warning',
+      icon: 'warn',
+      text: `${words.localDisks} ${disks.join(', ')}`,
+    });
+  }
+  if (findings.length === 0) findings.push({ tone: 'running', icon: 'check', text: words.fits });
+  findings.push({
+    tone: 'stopped',
+    icon: 'info',
+    text: check.running ? words.online : words.offline,
+  });
+  return findings;
+}
+
+export function Migrate({ guest, onClose }: DialogProps) {
+  const client = useQueryClient();
+  const { nodes } = useInventory();
+  const others = nodes.filter((node) => node.node !== guest.node && node.status === 'online');
+  const [target, setTarget] = useState<string | null>(others[0]?.node ?? null);
+  const [withDisks, setWithDisks] = useState(true);
+  const check = usePrecheck(guest, target);
+  const form = useSubmit(onClose);
+  const findings = check.data ? findingsOf(check.data, target) : [];
+  const hasDisks = (check.data?.local_disks.length ?? 0) > 0;
+  const isReady = target !== null && check.data !== undefined && !findings.some((f) => f.isBlocker);
+  const submit = () =>
+    form.submit(async () => {
+      const isOnline = guest.status !== 'stopped';
+      const upid = await api.post<string>(`${guestPath(guest)}/migrate`, {
+        target: target ?? undefined,
+        online: isOnline ? 1 : undefined,
+        'with-local-disks': isOnline && hasDisks && withDisks ? 1 : undefined,
+      });
+      followTask(client, `${t.act.migrate} ${guest.vmid} → ${target}`, upid);
+    });
+  return (
+    <FormDialog
+      title={words.title(guest.label)}
+      submitText={words.submit}
+      isReady={isReady}
+      form={form}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <Select
+        label={words.target}
+        allowDeselect={false}
+        data={others.map((node) => node.node)}
+        value={target}
+        error={form.fields.target}
+        onChange={setTarget}
+      />
+      <div className="fx">
+        <h3>{words.check}</h3>
+        {check.error && !check.data ? (
+          <Failed error={check.error} retry={() => void check.refetch()} />
+        ) : !check.data ? (
+          <Loading />
+        ) : (
+          <ul>
+            {findings.map((finding) => (
+              <li key={finding.text} className={`tone t-${finding.tone}`}>
+                <Icon name={finding.icon} className="s" />
+                <span>{plain(finding.text)}</span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+      {hasDisks && guest.status !== 'stopped' && (
+        <Switch
+          label={words.withDisks}
+          checked={withDisks}
+          onChange={(event) => setWithDisks(event.target.checked)}
+        />
+      )}
+    </FormDialog>
+  );
+}

@@ -1,0 +1,45 @@
+import './styles/index.css';
+import { MantineProvider } from '@mantine/core';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { ApiError } from './api/client';
+import { startSession } from './api/session';
+import { router } from './router';
+import { useView } from './shell/view';
+import { resolver, theme } from './theme';
+
+const RETRIES = 2;
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 2000,
+      // What the server has answered stays so; only a node that does not answer is asked again.
+      retry: (count, error) =>
+        count < RETRIES && !(error instanceof ApiError && error.status !== 0),
+    },
+  },
+});
+
+function App() {
+  const { scheme } = useView();
+  return (
+    <MantineProvider theme={theme} cssVariablesResolver={resolver} forceColorScheme={scheme}>
+      <QueryClientProvider client={client}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </MantineProvider>
+  );
+}
+
+startSession();
+const element = document.getElementById('root');
+if (element) {
+  createRoot(element).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  );
+}

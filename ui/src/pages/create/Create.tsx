@@ -1,0 +1,271 @@
+import { Checkbox } from '@mantine/core';
+import { useQueries, useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { type ComponentType, type FormEvent, useEffect, useState } from 'react';
+import { ApiError, api, path } from '../../api/client';
+import type { StorageRow } from '../../api/resources';
+import { useInventory } from '../../api/stream';
+import { errorText, followTask } from '../../api/tasks';
+import { useNextId } from '../../dialogs/Clone';
+import { gib } from '../../format';
+import { Button } from '../../parts/Button';
+import { CodeBox } from '../../parts/CodeBox';
+import { Icon } from '../../parts/Icon';
+import { PageHead } from '../../parts/Page';
+import { Panel } from '../../parts/Panel';
+import { Segmented } from '../../parts/Segmented';
+import { t } from '../../texts';
+import { commandOf, requestOf } from '../hardware/change';
+import { useNetworks } from '../node/NodeNetwork';
+import type { Volume } from '../node/StorageContent';
+import { type Draft, emptyDraft, paramsOfDraft, problemsOf } from './draft';
+import {
+  Cloud,
+  Compute,
+  Disks,
+  General,
+  Network,
+  Options,
+  type Props,
+  SourceSection,
+} from './sections';
+
+const words = t.create;
+const MIB = 2 ** 20;
+
+type Section = { name: string; part: ComponentType<Props> };
+
+function sectionsOf(draft: Draft): Section[] {
+  const names = words.sections;
+  const sections: Section[] = [
+    { name: names.general, part: General },
+    { name: names.source, part: SourceSection },
+    { name: names.compute, part: Compute },
+    { name: names.disks, part: Disks },
+    { name: names.network, part: Network },
+  ];
+  if (draft.source === 'image') sections.push({ name: names.cloud, part: Cloud });
+  sections.push({ name: names.options, part: Options });
+  return sections;
+}
+
+/** All volumes of one kind in a node's storages. */
+function useVolumesOf(node: string, storages: StorageRow[], content: string): Volume[] {
+  return useQueries({
+    queries: storages
+      .filter((one) => one.node === node && one.content.split(',').includes(content))
+      .map(({ storage }) => ({
+        queryKey: ['node', node, 'storage', storage, 'content', content],
+        queryFn: () =>
+          api.get<Volume[]>(`${path('nodes', node, 'storage', storage)}/content`, { content }),
+      })),
+    combine: (results) => results.flatMap((result) => result.data ?? []),
+  });
+}
+
+/** Storages of files keep images that can have snapshots, if asked for it. */
+const FILES = ['dir', 'nfs', 'cifs', 'cephfs'];
+const formatOf = (row: StorageRow | undefined) =>
+  row && FILES.includes(row.plugintype) ? 'qcow2' : '';
+
+/** The draft, completed with what the node has, until somebody chooses otherwise. */
+function useDraft() {
+  const { nodes, guests, storages } = useInventory();
+  const next = useNextId();
+  const [changes, setChanges] = useState<Partial<Draft>>({});
+  const free = nodes
+    .filter((node) => node.status === 'online')
+    .sort((a, b) => (b.maxmem ?? 0) - (b.mem ?? 0) - ((a.maxmem ?? 0) - (a.mem ?? 0)));
+  const node = changes.node ?? free[0]?.node ?? '';
+  const networks = useNetworks(node);
+  const bridges = (networks.data ?? [])
+    .filter((one) => one.type?.endsWith('ridge'))
+    .map((one) => one.iface);
+  const rows = storages.filter(
+    (one) => one.node === node && one.content.split(',').includes('images'),
+  );
+  const stores = rows.map((one) => one.storage);
+  const base = { ...emptyDraft(), node, vmid: Number(next.data ?? 0), ...changes };
+  const draft: Draft = {
+    ...base,
+    disks: base.disks.map((disk) => {
+      const storage = disk.storage || (stores[0] ?? '');
+      return { ...disk, storage, format: formatOf(rows.find((row) => row.storage === storage)) };
+    }),
+    nets: base.nets.map((net) => ({ ...net, bridge: net.bridge || (bridges[0] ?? '') })),
+  };
+  return {
+    draft,
+    set: (change: Partial<Draft>) => setChanges({ ...changes, ...change }),
+    bridges,
+    storages: stores,
+    isTaken: guests.some((guest) => guest.vmid === draft.vmid),
+  };
+}
+
+function Fits({ draft }: { draft: Draft }) {
+  const { nodes } = useInventory();
+  const needs = draft.memory * MIB;
+  return (
+    <Panel title={words.fits} aux={words.fitsBy}>
+      <ul className="fits">
+        {nodes.map((node) => {
+          const free = Math.max(0, (node.maxmem ?? 0) - (node.mem ?? 0));
+          const isOnline = node.status === 'online';
+          const fits = isOnline && free >= needs;
+          const tone = !isOnline ? 'unknown' : fits ? 'running' : 'warning';
+          return (
+            <li key={node.id}>
+              <b className={node.node === draft.node ? 'b' : 't2'}>{node.node}</b>
+              <span className="t2">
+                {isOnline ? words.has(gib(free), gib(needs)) : t.dc.notReporting}
+              </span>
+              <span className={`st tone t-${tone}`}>
+                <Icon name={fits ? 'check' : isOnline ? 'warn' : 'x'} className="s" />
+                {!fits ? words.fitsNo : node.node === draft.node ? words.chosen : words.fitsYes}
+              </span>
+            </li>
+          );
+        })}
+      </ul>
+    </Panel>
+  );
+}
+
+function Equivalent({ draft }: { draft: Draft }) {
+  const params = paramsOfDraft(draft);
+  const { vmid, ...rest } = params;
+  const secret = words.passwordShown;
+  return (
+    <>
+      <CodeBox title={t.hw.command} text={commandOf(`qm create ${vmid}`, rest, secret)} />
+      <CodeBox
+        title={t.hw.api}
+        text={requestOf('POST', path('nodes', draft.node, 'qemu'), params, secret)}
+      />
+    </>
+  );
+}
+
+function useCreate() {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const [failure, setFailure] = useState<{ text?: string; fields: Record<string, string> }>({
+    fields: {},
+  });
+  const [isBusy, setIsBusy] = useState(false);
+  const create = async (draft: Draft) => {
+    setIsBusy(true);
+    setFailure({ fields: {} });
+    try {
+      const upid = await api.post<string>(path('nodes', draft.node, 'qemu'), paramsOfDraft(draft));
+      followTask(client, `${t.guests.create} ${draft.vmid} ${draft.name}`, upid);
+      void client.invalidateQueries({ queryKey: ['nextid'] });
+      await navigate({ href: '/datacenter/guests' });
+    } catch (error) {
+      const fields = error instanceof ApiError ? error.fields : {};
+      setFailure({ text: errorText(error), fields });
+    }
+    setIsBusy(false);
+  };
+  return { create, failure, isBusy };
+}
+
+export default function Create() {
+  const [mode, setMode] = useState<'steps' | 'page'>('steps');
+  const [at, setAt] = useState(0);
+  const { draft, set, bridges, storages, isTaken } = useDraft();
+  const inventory = useInventory();
+  const isos = useVolumesOf(draft.node, inventory.storages, 'iso');
+  const images = useVolumesOf(draft.node, inventory.storages, 'import');
+  const { create, failure, isBusy } = useCreate();
+  const sections = sectionsOf(draft);
+  const step = Math.min(at, sections.length - 1);
+  const isLast = mode === 'page' || step === sections.length - 1;
+  const fields = isTaken ? { vmid: t.create.taken(draft.vmid), ...failure.fields } : failure.fields;
+  const props: Props = { draft, set, fields, storages, bridges, isos, images };
+  const isReady = problemsOf(draft).length === 0 && !isTaken && !isBusy;
+  useEffect(() => {
+    // A refusal may be of a field that another step has.
+    if (failure.text) setMode('page');
+  }, [failure.text]);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!isLast) setAt(step + 1);
+    else if (isReady) void create(draft);
+  };
+  const shown = mode === 'page' ? sections : sections.slice(step, step + 1);
+  return (
+    <form className="create" onSubmit={submit}>
+      <PageHead
+        glyph={<Icon name="plus" className="pic" />}
+        title={words.title}
+        actions={
+          <Segmented
+            label={words.title}
+            value={mode}
+            options={[
+              ['steps', words.step],
+              ['page', words.one],
+            ]}
+            onChange={setMode}
+          />
+        }
+      />
+      {mode === 'steps' && (
+        <nav className="tabs" aria-label={words.step}>
+          {sections.map((section, index) => (
+            <button
+              key={section.name}
+              type="button"
+              aria-current={index === step ? 'step' : undefined}
+              onClick={() => setAt(index)}
+            >
+              <span className="n">{index + 1}</span> {section.name}
+            </button>
+          ))}
+        </nav>
+      )}
+      <div className="cw">
+        <div className="cl">
+          {shown.map(({ name, part: Part }) => (
+            <section key={name} className="cs">
+              <h2>{name}</h2>
+              <div className="cs-in">
+                <Part {...props} />
+              </div>
+            </section>
+          ))}
+          {failure.text && (
+            <p className="hint e" role="alert">
+              {failure.text}
+            </p>
+          )}
+        </div>
+        <div className="cr">
+          <Fits draft={draft} />
+          <Equivalent draft={draft} />
+        </div>
+      </div>
+      <div className="cf">
+        <Checkbox
+          label={words.start}
+          checked={draft.start}
+          onChange={(event) => set({ start: event.target.checked })}
+        />
+        <span className="grow" />
+        {mode === 'steps' && step > 0 && (
+          <Button onClick={() => setAt(step - 1)}>{words.back}</Button>
+        )}
+        <Button type="submit" kind={isLast ? 'pri' : ''} disabled={isLast && !isReady}>
+          {isLast ? words.submit : words.next}
+        </Button>
+        {!isLast && (
+          <Button kind="pri" disabled={!isReady} onClick={() => void create(draft)}>
+            {words.submit}
+          </Button>
+        )}
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,38 @@
+import { Link, Outlet } from '@tanstack/react-router';
+import { useInventory } from '../../api/stream';
+import { Icon } from '../../parts/Icon';
+import { PageHead, type Tab, Tabs } from '../../parts/Page';
+import { t } from '../../texts';
+
+const names = t.dc.tabs;
+
+/** Head and tabs of the datacenter. */
+export function DatacenterPage() {
+  const { guests, nodes, storages } = useInventory();
+  const real = guests.filter((guest) => !guest.template);
+  const running = real.filter((guest) => guest.status === 'running').length;
+  const tabs: Tab[] = [
+    { to: '/datacenter', label: names.overview },
+    { to: '/datacenter/guests', label: names.guests, count: guests.length },
+    { to: '/datacenter/nodes', label: names.nodes, count: nodes.length },
+    { to: '/datacenter/storage', label: names.storage, count: storages.length },
+    { to: '/datacenter/tasks', label: names.tasks },
+  ];
+  return (
+    <>
+      <PageHead
+        glyph={<Icon name="dc" className="pic" />}
+        title={t.dc.title}
+        meta={t.guests.meta(nodes.length, guests.length, running)}
+        actions={
+          <Link className="btn pri" to="/create">
+            <Icon name="plus" />
+            <span className="bl">{t.guests.create}</span>
+          </Link>
+        }
+      />
+      <Tabs tabs={tabs} />
+      <Outlet />
+    </>
+  );
+}

@@ -1,0 +1,165 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { api } from '../../api/client';
+import type { Guest } from '../../api/resources';
+import { useInventory } from '../../api/stream';
+import { useTasks } from '../../api/tasks';
+import { bitRate, byteRate, gib, moment, percent, plain } from '../../format';
+import { Glyph } from '../../parts/Glyph';
+import { Icon } from '../../parts/Icon';
+import { Panel } from '../../parts/Panel';
+import { Segmented } from '../../parts/Segmented';
+import { kindOf } from '../../parts/State';
+import { TaskStateWord } from '../../shell/TaskState';
+import { guestAddress } from '../../shell/treeRows';
+import { showTask } from '../../shell/view';
+import { t, taskWord } from '../../texts';
+import { CHECK_ICONS, type Check, checksOf, type Finding } from './checks';
+import { NodeTable } from './Nodes';
+import { StorageTable } from './Storages';
+
+const EVENTS = 8;
+const TOP = 6;
+
+type By = keyof typeof t.dc.topBy;
+
+function useDoctor() {
+  return useQuery({
+    queryKey: ['doctor'],
+    queryFn: ({ signal }) => api.get<Finding[]>('/ostler/doctor', {}, signal),
+    refetchInterval: 30000,
+  });
+}
+
+function Line({ check }: { check: Check }) {
+  return (
+    <li className={`chk t-${check.tone} ${check.tone === 'running' ? '' : 'loud'}`}>
+      <Icon name={CHECK_ICONS[check.tone]} />
+      <span className="k">{check.name}</span>
+      <span className="v" title={plain(check.text)}>
+        {plain(check.text)}
+        {check.hint && <span className="muted"> {plain(check.hint)}</span>}
+      </span>
+      {check.link && check.tone !== 'running' && <Link to={check.link}>{t.dc.open}</Link>}
+    </li>
+  );
+}
+
+function HealthPanel() {
+  const inventory = useInventory();
+  const doctor = useDoctor();
+  const checks = checksOf(inventory, doctor.data ?? []);
+  return (
+    <Panel title={t.dc.health} aux={t.dc.healthAge}>
+      <ul>
+        {checks.map((check) => (
+          <Line key={check.key} check={check} />
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+function Recent() {
+  const tasks = useTasks().slice(0, EVENTS);
+  return (
+    <Panel title={t.dc.recent} aux={<Link to="/datacenter/tasks">{t.dc.all}</Link>}>
+      {tasks.length === 0 ? (
+        <p className="pad muted">{t.tasks.none}</p>
+      ) : (
+        <ul className="events">
+          {tasks.map((task) => (
+            <li key={task.upid}>
+              <button type="button" className="ev" onClick={() => showTask(task.upid)}>
+                <span className="mono muted">{moment(task.starttime)}</span>
+                <span className="trunc">
+                  {taskWord(task.type)} <span className="mono">{plain(task.id)}</span>{' '}
+                  <span className="muted">{plain(task.user)}</span>
+                </span>
+                <TaskStateWord task={task} />
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+const MEASURES: Record<By, (guest: Guest) => number | undefined> = {
+  cpu: (guest) => guest.cpu,
+  mem: (guest) => guest.mem,
+  disk: (guest) => guest.diskRate,
+  net: (guest) => guest.netRate,
+};
+
+function amount(by: By, value: number): string {
+  if (by === 'cpu') return percent(value);
+  if (by === 'mem') return `${gib(value)} GiB`;
+  return by === 'disk' ? byteRate(value) : bitRate(value);
+}
+
+function Top() {
+  const { guests } = useInventory();
+  const [by, setBy] = useState<By>('cpu');
+  const measure = MEASURES[by];
+  const top = guests
+    .filter((guest) => guest.status === 'running')
+    .map((guest) => ({ guest, value: measure(guest) ?? 0 }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, TOP);
+  return (
+    <Panel
+      title={t.dc.top}
+      aux={
+        <Segmented<By>
+          label={t.dc.top}
+          value={by}
+          options={Object.entries(t.dc.topBy) as [By, string][]}
+          onChange={setBy}
+        />
+      }
+    >
+      {top.length === 0 ? (
+        <p className="pad muted">{t.dc.noTop}</p>
+      ) : (
+        <table className="tbl tight top">
+          <tbody>
+            {top.map(({ guest, value }) => (
+              <tr key={guest.id}>
+                <td className="id mono">{guest.vmid}</td>
+                <td>
+                  <Link className="name row" to={guestAddress(guest)}>
+                    <Glyph kind={kindOf(guest)} state={guest.state} />
+                    <span className="trunc">{plain(guest.label)}</span>
+                  </Link>
+                </td>
+                <td className="muted">{guest.node}</td>
+                <td className="num">{amount(by, value)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </Panel>
+  );
+}
+
+export default function Overview() {
+  return (
+    <div className="body">
+      <div className="grid ov">
+        <HealthPanel />
+        <Recent />
+        <Panel title={t.dc.nodes}>
+          <NodeTable />
+        </Panel>
+        <Panel title={t.tree.storage}>
+          <StorageTable />
+        </Panel>
+        <Top />
+      </div>
+    </div>
+  );
+}

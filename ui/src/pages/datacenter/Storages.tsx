@@ -1,0 +1,80 @@
+import { Link } from '@tanstack/react-router';
+import { useInventory } from '../../api/stream';
+import { bytes } from '../../format';
+import { Bar } from '../../parts/Bar';
+import { Icon } from '../../parts/Icon';
+import { storageAddress } from '../../shell/treeRows';
+import { t } from '../../texts';
+
+const columns = t.dc.columns;
+
+/** Storages of all nodes, or of one; a shared one is listed once. */
+export function StorageTable({ node }: { node?: string }) {
+  const { storages } = useInventory();
+  const seen = new Set<string>();
+  const shown = storages.filter((one) => {
+    if (node) return one.node === node;
+    if (one.shared && seen.has(one.storage)) return false;
+    seen.add(one.storage);
+    return true;
+  });
+  return (
+    <div className="tblw">
+      <table className="tbl stores">
+        <thead>
+          <tr>
+            <th>{columns.storage}</th>
+            <th>{columns.type}</th>
+            <th>{columns.used}</th>
+            <th>{columns.content}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map((one) => {
+            const part = one.maxdisk ? (one.disk ?? 0) / one.maxdisk : 0;
+            return (
+              <tr key={one.id}>
+                <td>
+                  <Link className="name row" to={storageAddress(one)}>
+                    <Icon name="disk" className="s" />
+                    <span className="trunc">{one.storage}</span>
+                    {!node && <span className="muted">{one.shared ? '' : one.node}</span>}
+                  </Link>
+                </td>
+                <td className="t2">
+                  {one.plugintype}, {one.shared ? t.dc.sharedStore : t.dc.localStore}
+                </td>
+                <td>
+                  {one.maxdisk ? (
+                    <span className="mm">
+                      <Bar part={part} label={columns.used} />
+                      <span>
+                        {bytes(one.disk ?? 0)}{' '}
+                        <span className="muted">
+                          {t.of} {bytes(one.maxdisk)}
+                        </span>
+                      </span>
+                    </span>
+                  ) : (
+                    <span className="tone t-unknown">{one.status}</span>
+                  )}
+                </td>
+                <td className="t2 trunc" title={one.content}>
+                  {one.content.split(',').join(', ')}
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+export default function StoragesTab() {
+  return (
+    <div className="body flush scrolls">
+      <StorageTable />
+    </div>
+  );
+}

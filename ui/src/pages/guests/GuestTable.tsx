@@ -1,0 +1,325 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { type ReactTable, type Row, useTable } from '@tanstack/react-table';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type ReactNode, useRef, useState } from 'react';
+import { GuestMenu } from '../../actions/GuestMenu';
+import { guestAction, tryAction } from '../../actions/guest';
+import type { Guest } from '../../api/resources';
+import { toast } from '../../api/toasts';
+import { IconButton } from '../../parts/Button';
+import { Icon } from '../../parts/Icon';
+import { useKeys } from '../../shell/keys';
+import { guestAddress } from '../../shell/treeRows';
+import { t } from '../../texts';
+import { CheckBox } from './CheckBox';
+import { CLASSES, columns, features, isLive, NUMBERS } from './columns';
+import { type Sorting, sortingOf, sortOf } from './filters';
+
+const ROW_PX = 28;
+const CARD_PX = 88;
+/** Actions beside a row, at the right edge. */
+const QUICK = ['start', 'shutdown', 'snapshot'];
+
+type GuestTableRow = Row<typeof features, Guest>;
+type Selection = { chosen: Set<number>; setChosen: (chosen: Set<number>) => void };
+
+function Head({
+  table,
+  selection,
+  tools,
+}: {
+  table: ReactTable<typeof features, Guest>;
+  selection: Selection;
+  tools: ReactNode;
+}) {
+  const rows = table.getRowModel().rows;
+  const all = rows.length > 0 && rows.every((row) => selection.chosen.has(row.original.vmid));
+  const some = selection.chosen.size > 0;
+  const headers = table.getHeaderGroups()[0]?.headers ?? [];
+  return (
+    <thead>
+      <tr>
+        <th className="c-cb">
+          <CheckBox
+            state={all ? true : some ? 'mixed' : false}
+            label={t.guests.selectAll}
+            onToggle={() =>
+              selection.setChosen(all ? new Set() : new Set(rows.map((row) => row.original.vmid)))
+            }
+          />
+        </th>
+        {headers.map((header) => {
+          const { column } = header;
+          const sorted = column.getIsSorted();
+          const order = column.getSortIndex();
+          return (
+            <th
+              key={header.id}
+              className={`${CLASSES[column.id]} ${NUMBERS.includes(column.id) ? 'num' : ''}`}
+              aria-sort={sorted ? (sorted === 'asc' ? 'ascending' : 'descending') : undefined}
+            >
+              <button
+                type="button"
+                className="th"
+                title={t.guests.sortHint}
+                onClick={column.getToggleSortingHandler()}
+              >
+                <table.FlexRender header={header} />
+                {sorted && <Icon name={sorted === 'asc' ? 'up' : 'down'} />}
+                {sorted && table.state.sorting.length > 1 && (
+                  <span className="th-n">{order + 1}</span>
+                )}
+              </button>
+            </th>
+          );
+        })}
+        <th className="c-ac">
+          <span className="thr">{tools}</span>
+        </th>
+      </tr>
+    </thead>
+  );
+}
+
+function RowActions({ guest }: { guest: Guest }) {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  return (
+    <span className="ra">
+      {isLive(guest) && (
+        <IconButton
+          icon="console"
+          label={t.act.console}
+          tabIndex={-1}
+          onClick={() => void navigate({ href: `${guestAddress(guest)}/console` })}
+        />
+      )}
+      {QUICK.map(guestAction)
+        .filter((action) => !action.refuses(guest))
+        .map((action) => (
+          <IconButton
+            key={action.id}
+            icon={action.icon}
+            label={action.label}
+            tabIndex={-1}
+            onClick={() => action.run(guest, client)}
+          />
+        ))}
+    </span>
+  );
+}
+
+function Line({
+  table,
+  row,
+  isFocused,
+  isMenuOpen,
+  onMenu,
+  isChosen,
+  onToggle,
+  onFocus,
+}: {
+  table: ReactTable<typeof features, Guest>;
+  row: GuestTableRow;
+  isFocused: boolean;
+  isMenuOpen: boolean;
+  onMenu: (open: boolean) => void;
+  isChosen: boolean;
+  onToggle: (range: boolean) => void;
+  onFocus: () => void;
+}) {
+  const guest = row.original;
+  const navigate = useNavigate();
+  const off = guest.state === 'stopped' || guest.state === 'unknown' ? 'off' : '';
+  const idle = isLive(guest) ? '' : 'idle';
+  return (
+    <tr
+      className={`${off} ${idle} ${isFocused ? 'is-kfocus' : ''}`}
+      aria-selected={isChosen}
+      data-vmid={guest.vmid}
+      onClick={onFocus}
+    >
+      <td className="c-cb">
+        <CheckBox
+          state={isChosen}
+          label={t.guests.select(guest.vmid)}
+          onToggle={(event) => onToggle(event.shiftKey)}
+        />
+      </td>
+      {row.getVisibleCells().map((cell) => {
+        const { id } = cell.column;
+        const content = <table.FlexRender cell={cell} />;
+        return (
+          <td
+            key={cell.id}
+            className={`${CLASSES[id]} ${NUMBERS.includes(id) ? 'num' : ''} ${id === 'vmid' ? 'id mono' : ''}`}
+          >
+            {id === 'name' ? (
+              <a
+                className="name"
+                href={guestAddress(guest)}
+                title={guest.label}
+                onClick={(event) => {
+                  if (event.ctrlKey || event.metaKey || event.button !== 0) return;
+                  event.preventDefault();
+                  void navigate({ href: guestAddress(guest) });
+                }}
+              >
+                {content}
+              </a>
+            ) : (
+              content
+            )}
+          </td>
+        );
+      })}
+      <td className="c-ac">
+        <RowActions guest={guest} />
+        {isMenuOpen ? (
+          <GuestMenu guest={guest} opened onChange={onMenu}>
+            <IconButton icon="dots" label={`${t.actions} ${guest.vmid}`} />
+          </GuestMenu>
+        ) : (
+          <IconButton
+            icon="dots"
+            label={`${t.actions} ${guest.vmid}`}
+            aria-haspopup="menu"
+            onClick={() => onMenu(true)}
+          />
+        )}
+      </td>
+    </tr>
+  );
+}
+
+/** Toggles a row, or all rows between it and the one toggled before. */
+function useSelecting(rows: GuestTableRow[], { chosen, setChosen }: Selection) {
+  const anchor = useRef(0);
+  return (at: number, isRange: boolean) => {
+    const row = rows[at];
+    if (!row) return;
+    const next = new Set(chosen);
+    const adds = !next.has(row.original.vmid);
+    const [from, to] = isRange
+      ? [Math.min(anchor.current, at), Math.max(anchor.current, at)]
+      : [at, at];
+    for (const one of rows.slice(from, to + 1)) {
+      if (adds) next.add(one.original.vmid);
+      else next.delete(one.original.vmid);
+    }
+    anchor.current = at;
+    setChosen(next);
+  };
+}
+
+export function GuestTable({
+  guests,
+  sort,
+  onSort,
+  visibility,
+  selection,
+  tools,
+}: {
+  guests: Guest[];
+  sort: string | undefined;
+  onSort: (sort: string | undefined) => void;
+  visibility: Record<string, boolean>;
+  selection: Selection;
+  tools: ReactNode;
+}) {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const scroller = useRef<HTMLElement>(null);
+  const [focus, setFocus] = useState(-1);
+  const [menuOf, setMenuOf] = useState<number>();
+  const sorting = sortingOf(sort);
+  const table = useTable({
+    features,
+    columns,
+    data: guests,
+    getRowId: (guest: Guest) => guest.id,
+    state: { sorting, columnVisibility: visibility },
+    onSortingChange: (change) => {
+      const next = typeof change === 'function' ? change(sorting) : change;
+      onSort(sortOf(next as Sorting));
+    },
+    enableMultiSort: true,
+  });
+  const rows = table.getRowModel().rows;
+  const isCards = matchMedia('(max-width: 720px)').matches;
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => (isCards ? CARD_PX : ROW_PX),
+    overscan: 12,
+  });
+  const select = useSelecting(rows, selection);
+  const guestAt = () => rows[focus]?.original;
+  const move = (step: number) => (event: KeyboardEvent) => {
+    const to = Math.max(0, Math.min(rows.length - 1, focus + step));
+    setFocus(to);
+    virtual.scrollToIndex(to);
+    if (event.shiftKey) select(to, true);
+  };
+  const act = (id: string) => () => {
+    const guest = guestAt();
+    const reason = guest && tryAction(id, guest, client);
+    if (reason) toast({ tone: 'warning', text: t.palette.notNow(reason) });
+  };
+  useKeys({
+    j: move(1),
+    k: move(-1),
+    arrowdown: move(1),
+    arrowup: move(-1),
+    x: () => select(focus, false),
+    'ctrl+a': () => selection.setChosen(new Set(rows.map((row) => row.original.vmid))),
+    enter: () => {
+      const guest = guestAt();
+      if (guest) void navigate({ href: guestAddress(guest) });
+    },
+    '.': () => setMenuOf(guestAt()?.vmid),
+    c: () => {
+      const guest = guestAt();
+      if (guest) void navigate({ href: `${guestAddress(guest)}/console` });
+    },
+    s: act('start'),
+    S: act('shutdown'),
+    m: act('migrate'),
+    n: act('snapshot'),
+    escape: () => selection.setChosen(new Set()),
+  });
+  const items = virtual.getVirtualItems();
+  const before = items[0]?.start ?? 0;
+  const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: the table is one stop; arrows move in it.
+    <section className="tw2" ref={scroller} tabIndex={0} aria-label={t.guests.title}>
+      <table className="tbl gt" aria-rowcount={rows.length}>
+        <Head table={table} selection={selection} tools={tools} />
+        <tbody>
+          <tr className="spacer" style={{ height: before }} />
+          {items.map((item) => {
+            const row = rows[item.index];
+            if (!row) return null;
+            const { vmid } = row.original;
+            return (
+              <Line
+                key={row.id}
+                table={table}
+                row={row}
+                isFocused={item.index === focus}
+                isMenuOpen={menuOf === vmid}
+                onMenu={(open) => setMenuOf(open ? vmid : undefined)}
+                isChosen={selection.chosen.has(vmid)}
+                onToggle={(isRange) => select(item.index, isRange)}
+                onFocus={() => setFocus(item.index)}
+              />
+            );
+          })}
+          <tr className="spacer" style={{ height: Math.max(0, after) }} />
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,222 @@
+import { NumberInput } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
+import { guestPath } from '../../actions/guest';
+import { ApiError, api } from '../../api/client';
+import type { Guest } from '../../api/resources';
+import { useInventory } from '../../api/stream';
+import { errorText, followTask, startTask } from '../../api/tasks';
+import { Button } from '../../parts/Button';
+import { Loaded } from '../../parts/Page';
+import { Panel } from '../../parts/Panel';
+import { t } from '../../texts';
+import { textOfKey } from '../../texts/fields';
+import { configKey, configOf, digestOf, type Pending, usePending, waits } from '../guest/config';
+import { useNetworks } from '../node/NodeNetwork';
+import { ChangePanel } from './ChangePanel';
+import { changesOf, type Draft, paramsOf } from './change';
+import { KeyForm, refusalOfKey } from './KeyForm';
+import { AddMenu, KeyList } from './KeyList';
+import { isDisk, keysOf, type PageName } from './layout';
+import { type Field, fieldOf, fieldsOf, useOperations } from './schema';
+
+const TITLES: Record<PageName, string> = {
+  hardware: t.hw.title,
+  options: t.hw.optionsTitle,
+  cloudinit: t.hw.cloudTitle,
+};
+
+function Resize({ guest, disk }: { guest: Guest; disk: string }) {
+  const client = useQueryClient();
+  const [by, setBy] = useState<number | string>('');
+  const resize = async () => {
+    const isDone = await startTask(client, `${t.hw.resize} ${guest.vmid} ${disk}`, () =>
+      api.put<string>(`${guestPath(guest)}/resize`, { disk, size: `+${by}G` }),
+    );
+    if (isDone) setBy('');
+  };
+  return (
+    <div className="pf">
+      <NumberInput
+        aria-label={t.hw.resizeBy}
+        placeholder={t.hw.resizeBy}
+        className="short"
+        min={1}
+        value={by}
+        onChange={setBy}
+      />
+      <span className="unit">GiB</span>
+      <Button kind="sm" disabled={Number(by) < 1} onClick={() => void resize()}>
+        {t.hw.resize}
+      </Button>
+    </div>
+  );
+}
+
+/** Sends the change; a refusal points at its keys. */
+function useApply(guest: Guest, onDone: () => void) {
+  const client = useQueryClient();
+  const [failure, setFailure] = useState<{ text?: string; fields: Record<string, string> }>({
+    fields: {},
+  });
+  const [isBusy, setIsBusy] = useState(false);
+  const apply = async (changes: Draft, digest?: string) => {
+    setIsBusy(true);
+    setFailure({ fields: {} });
+    try {
+      const address = `${guestPath(guest)}/config`;
+      const upid = await api.post<string | null>(address, paramsOf(changes, digest));
+      followTask(client, `${t.hw.saved} ${guest.vmid} ${guest.label}`, upid);
+      onDone();
+      void client.invalidateQueries({ queryKey: configKey(guest) });
+    } catch (error) {
+      const fields = error instanceof ApiError ? error.fields : {};
+      setFailure({ text: errorText(error), fields });
+    }
+    setIsBusy(false);
+  };
+  return { apply, isBusy, failure, clear: () => setFailure({ fields: {} }) };
+}
+
+function useOffers(guest: Guest): Record<string, string[]> {
+  const networks = useNetworks(guest.node);
+  return useMemo(
+    () => ({
+      bridge: (networks.data ?? [])
+        .filter((one) => one.type === 'bridge' || one.type === 'OVSBridge')
+        .map((one) => one.iface),
+      cputype: ['host', 'x86-64-v2-AES', 'x86-64-v3', 'x86-64-v4', 'kvm64', 'qemu64', 'max'],
+    }),
+    [networks.data],
+  );
+}
+
+type Props = { guest: Guest; page: PageName; entries: Pending[]; fields: Map<string, Field> };
+
+function Opened({ guest, page, entries, fields }: Props) {
+  const { storages } = useInventory();
+  const offers = useOffers(guest);
+  const [draft, setDraft] = useState<Draft>(new Map());
+  const [chosen, setChosen] = useState<string>();
+  const { apply, isBusy, failure, clear } = useApply(guest, () => setDraft(new Map()));
+  // What is edited is what the next start has.
+  const config = configOf(entries, 'next');
+  const changes = changesOf(config, draft);
+  const keys = keysOf(page, new Map([...config, ...configOf(entries, 'now')]));
+  for (const key of draft.keys()) if (!keys.includes(key)) keys.push(key);
+  const known = keys.filter((key) => fieldOf(fields, key));
+  const set = (key: string, value: string | null) => {
+    clear();
+    setDraft(new Map(draft).set(key, value));
+  };
+  const invalid = [...changes].filter(([key, value]) => {
+    const field = fieldOf(fields, key);
+    return field && value && refusalOfKey(field, value);
+  });
+  const waiting = entries.filter(waits).length;
+  const field = chosen ? fieldOf(fields, chosen) : undefined;
+  const value = chosen ? draft.get(chosen) : undefined;
+  const was = chosen ? (config.get(chosen) ?? '') : '';
+  const storage =
+    storages.find((one) => one.node === guest.node && one.content.includes('images'))?.storage ??
+    'local';
+  return (
+    <div className="grid hw">
+      <Panel
+        title={TITLES[page]}
+        className="hwl"
+        aux={
+          page === 'hardware' && (
+            <AddMenu
+              taken={(key) => config.has(key) || draft.has(key)}
+              onAdd={(key, addition) => {
+                set(key, addition.value(storage, offers.bridge?.[0] ?? 'vmbr0'));
+                setChosen(key);
+              }}
+            />
+          )
+        }
+      >
+        <KeyList
+          keys={known}
+          entries={entries}
+          draft={draft}
+          chosen={chosen}
+          onChoose={setChosen}
+        />
+        {waiting > 0 && <div className="pf tone t-warning">{t.hw.waits(waiting)}</div>}
+      </Panel>
+      <Panel
+        title={
+          chosen ? (
+            <>
+              {textOfKey(chosen).label} <span className="mono muted">{chosen}</span>
+            </>
+          ) : (
+            TITLES[page]
+          )
+        }
+        aux={
+          chosen &&
+          (config.has(chosen) || draft.has(chosen)) && (
+            <Button kind="sm danger" icon="trash" onClick={() => set(chosen, null)}>
+              {t.hw.remove}
+            </Button>
+          )
+        }
+      >
+        {chosen && field ? (
+          <KeyForm
+            key={chosen}
+            name={chosen}
+            field={field}
+            value={value === null ? '' : (value ?? was)}
+            was={was}
+            error={failure.fields[chosen]}
+            offers={offers}
+            onChange={(next) => set(chosen, next === '' ? null : next)}
+          />
+        ) : (
+          <p className="pad muted">{t.hw.choose}</p>
+        )}
+        {chosen && isDisk(chosen) && config.has(chosen) && !was.includes('media=cdrom') && (
+          <Resize guest={guest} disk={chosen} />
+        )}
+      </Panel>
+      <ChangePanel
+        guest={guest}
+        config={config}
+        changes={changes}
+        invalid={invalid.length}
+        isBusy={isBusy}
+        error={failure.text}
+        onApply={() => void apply(changes, digestOf(entries))}
+        onDiscard={() => setDraft(new Map())}
+      />
+    </div>
+  );
+}
+
+/** Keys at the left, the form of one in the middle, the change at the right. */
+export function Editor({ guest, page }: { guest: Guest; page: PageName }) {
+  const operations = useOperations();
+  const pending = usePending(guest);
+  return (
+    <div className="body">
+      <Loaded query={operations}>
+        {(table) => (
+          <Loaded query={pending}>
+            {(entries) => (
+              <Opened
+                guest={guest}
+                page={page}
+                entries={entries}
+                fields={fieldsOf(table, 'qemu_configure')}
+              />
+            )}
+          </Loaded>
+        )}
+      </Loaded>
+    </div>
+  );
+}

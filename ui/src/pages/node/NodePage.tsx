@@ -1,0 +1,59 @@
+import { Outlet, useParams } from '@tanstack/react-router';
+import { useInventory, useLive } from '../../api/stream';
+import { duration } from '../../format';
+import { Glyph } from '../../parts/Glyph';
+import { Blank, Loading, PageHead, Tabs } from '../../parts/Page';
+import { Badge } from '../../parts/State';
+import { nodeAddress } from '../../shell/treeRows';
+import { t } from '../../texts';
+
+const names = t.node.tabs;
+
+export function useNodeOfPage(): string {
+  const { node } = useParams({ strict: false });
+  return String(node);
+}
+
+/** Head and tabs of one node. */
+export function NodePage() {
+  const name = useNodeOfPage();
+  const { isLoaded } = useLive();
+  const { nodes, guests } = useInventory();
+  const node = nodes.find((one) => one.node === name);
+  if (!isLoaded) return <Loading />;
+  if (!node) {
+    return (
+      <Blank icon="gone" title={t.states.gone(name)}>
+        <p>{t.states.goneHint}</p>
+      </Blank>
+    );
+  }
+  const isOnline = node.status === 'online';
+  const base = nodeAddress(name);
+  const own = guests.filter((guest) => guest.node === name).length;
+  return (
+    <>
+      <PageHead
+        glyph={<Glyph kind="node" state={isOnline ? 'running' : 'unknown'} />}
+        title={name}
+        meta={node.uptime ? t.node.up(duration(node.uptime)) : undefined}
+      >
+        <Badge tone={isOnline ? 'running' : 'unknown'}>
+          {isOnline ? t.node.online : t.node.offline}
+        </Badge>
+      </PageHead>
+      <Tabs
+        tabs={[
+          { to: base, label: names.summary },
+          { to: `${base}/guests`, label: names.guests, count: own },
+          { to: `${base}/storage`, label: names.storage },
+          { to: `${base}/network`, label: names.network },
+          { to: `${base}/services`, label: names.services },
+          { to: `${base}/tasks`, label: names.tasks },
+          { to: `${base}/log`, label: names.log },
+        ]}
+      />
+      <Outlet />
+    </>
+  );
+}

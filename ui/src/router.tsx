@@ -1,0 +1,100 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from '@tanstack/react-router';
+import { DatacenterPage } from './pages/datacenter/DatacenterPage';
+import { GuestPage } from './pages/guest/GuestPage';
+import { NodePage } from './pages/node/NodePage';
+import { Blank, Failed } from './parts/Page';
+import { Shell } from './shell/Shell';
+import { t } from './texts';
+
+const root = createRootRoute({
+  notFoundComponent: () => <Blank icon="gone" title={t.states.noPage} />,
+});
+/** Everything within the shell; a console in its own window has none. */
+const shell = createRoute({ getParentRoute: () => root, id: 'shell', component: Shell });
+const home = createRoute({
+  getParentRoute: () => shell,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/datacenter' });
+  },
+});
+
+const datacenter = createRoute({
+  getParentRoute: () => shell,
+  path: 'datacenter',
+  component: DatacenterPage,
+});
+const dcTab = (path: string, load: () => Promise<{ default: React.ComponentType }>) =>
+  createRoute({ getParentRoute: () => datacenter, path, component: lazyRouteComponent(load) });
+
+const guest = createRoute({
+  getParentRoute: () => shell,
+  path: 'guest/$vmid',
+  component: GuestPage,
+});
+const guestTab = (path: string, load: () => Promise<{ default: React.ComponentType }>) =>
+  createRoute({ getParentRoute: () => guest, path, component: lazyRouteComponent(load) });
+
+const node = createRoute({ getParentRoute: () => shell, path: 'node/$node', component: NodePage });
+const nodeTab = (path: string, load: () => Promise<{ default: React.ComponentType }>) =>
+  createRoute({ getParentRoute: () => node, path, component: lazyRouteComponent(load) });
+
+const page = (path: string, load: () => Promise<{ default: React.ComponentType }>) =>
+  createRoute({ getParentRoute: () => shell, path, component: lazyRouteComponent(load) });
+
+const tree = root.addChildren([
+  shell.addChildren([
+    home,
+    datacenter.addChildren([
+      dcTab('/', () => import('./pages/datacenter/Overview')),
+      dcTab('guests', () => import('./pages/datacenter/DcGuests')),
+      dcTab('nodes', () => import('./pages/datacenter/Nodes')),
+      dcTab('storage', () => import('./pages/datacenter/Storages')),
+      dcTab('tasks', () => import('./pages/datacenter/DcTasks')),
+    ]),
+    guest.addChildren([
+      guestTab('/', () => import('./pages/guest/Summary')),
+      guestTab('console', () => import('./pages/console/Console')),
+      guestTab('hardware', () => import('./pages/hardware/Hardware')),
+      guestTab('options', () => import('./pages/hardware/Options')),
+      guestTab('cloudinit', () => import('./pages/hardware/CloudInit')),
+      guestTab('snapshots', () => import('./pages/snapshots/Snapshots')),
+      guestTab('tasks', () => import('./pages/guest/GuestTasks')),
+    ]),
+    node.addChildren([
+      nodeTab('/', () => import('./pages/node/NodeSummary')),
+      nodeTab('guests', () => import('./pages/node/NodeGuests')),
+      nodeTab('storage', () => import('./pages/node/NodeStorage')),
+      nodeTab('network', () => import('./pages/node/NodeNetwork')),
+      nodeTab('services', () => import('./pages/node/NodeServices')),
+      nodeTab('tasks', () => import('./pages/node/NodeTasks')),
+      nodeTab('log', () => import('./pages/node/NodeLog')),
+    ]),
+    page('create', () => import('./pages/create/Create')),
+    page('api', () => import('./pages/api/ApiViewer')),
+    page('storage/$node/$storage', () => import('./pages/node/StorageContent')),
+  ]),
+  createRoute({
+    getParentRoute: () => root,
+    path: 'console/$vmid',
+    component: lazyRouteComponent(() => import('./pages/console/ConsoleWindow')),
+  }),
+]);
+
+export const router = createRouter({
+  routeTree: tree,
+  defaultPreload: 'intent',
+  defaultErrorComponent: ({ error, reset }) => <Failed error={error} retry={reset} />,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

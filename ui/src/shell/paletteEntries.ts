@@ -1,0 +1,105 @@
+/** What the palette finds: actions first, then objects, then pages. */
+
+import type { QueryClient } from '@tanstack/react-query';
+import { GUEST_ACTIONS } from '../actions/guest';
+import type { Guest, Inventory } from '../api/resources';
+import type { IconName } from '../parts/Icon';
+import { wordOf } from '../parts/State';
+import { t } from '../texts';
+import { guestAddress, hasWords, nodeAddress, storageAddress } from './treeRows';
+
+export type Entry = {
+  key: string;
+  group: string;
+  label: string;
+  aside?: string;
+  icon?: IconName;
+  guest?: Guest;
+  /** Why it cannot be chosen now. */
+  refused?: string;
+  to?: string;
+  run?: () => void;
+};
+
+const ACTIONS_SHOWN = 8;
+const GUESTS_SHOWN = 12;
+
+const PAGES: [string, string, IconName][] = [
+  [t.dc.tabs.overview, '/datacenter', 'dc'],
+  [t.dc.tabs.guests, '/datacenter/guests', 'console'],
+  [t.dc.tabs.nodes, '/datacenter/nodes', 'node'],
+  [t.dc.tabs.storage, '/datacenter/storage', 'disk'],
+  [t.dc.tabs.tasks, '/datacenter/tasks', 'list'],
+  [t.guests.create, '/create', 'plus'],
+  [t.user.api, '/api', 'list'],
+];
+
+function actionEntries(inventory: Inventory, words: string, client: QueryClient): Entry[] {
+  const [verb, ...rest] = words.split(/\s+/);
+  if (!verb) return [];
+  const of = rest.join(' ');
+  const entries: Entry[] = [];
+  for (const action of GUEST_ACTIONS) {
+    if (!hasWords(action.label, verb)) continue;
+    for (const guest of inventory.guests) {
+      if (!hasWords(`${guest.vmid} ${guest.label}`, of)) continue;
+      const refused = action.refuses(guest);
+      entries.push({
+        key: `${action.id}/${guest.id}`,
+        group: t.palette.actions,
+        label: `${action.label} ${guest.vmid} ${guest.label}`,
+        aside: refused ? t.palette.notNow(refused) : `${wordOf(guest)}, ${guest.node}`,
+        icon: action.icon,
+        refused,
+        run: () => action.run(guest, client),
+      });
+      if (entries.length >= ACTIONS_SHOWN * 4) break;
+    }
+  }
+  return entries.sort((a, b) => Number(!!a.refused) - Number(!!b.refused)).slice(0, ACTIONS_SHOWN);
+}
+
+function objectEntries(inventory: Inventory, words: string): Entry[] {
+  const entries: Entry[] = [];
+  for (const guest of inventory.guests) {
+    if (!hasWords(`${guest.vmid} ${guest.label} ${guest.tags ?? ''}`, words)) continue;
+    entries.push({
+      key: guest.id,
+      group: t.palette.guests,
+      label: `${guest.vmid} ${guest.label}`,
+      aside: `${wordOf(guest)}, ${guest.node}`,
+      guest,
+      to: guestAddress(guest),
+    });
+    if (entries.length >= GUESTS_SHOWN) break;
+  }
+  for (const node of inventory.nodes) {
+    if (!hasWords(node.node, words)) continue;
+    entries.push({
+      key: node.id,
+      group: t.palette.objects,
+      label: node.node,
+      icon: 'node',
+      to: nodeAddress(node.node),
+    });
+  }
+  for (const storage of inventory.storages) {
+    if (!hasWords(`${storage.storage} ${storage.node}`, words)) continue;
+    entries.push({
+      key: storage.id,
+      group: t.palette.objects,
+      label: storage.storage,
+      aside: storage.node,
+      icon: 'disk',
+      to: storageAddress(storage),
+    });
+  }
+  return entries;
+}
+
+export function paletteEntries(inventory: Inventory, words: string, client: QueryClient): Entry[] {
+  const pages = PAGES.filter(([label]) => hasWords(label, words)).map(
+    ([label, to, icon]): Entry => ({ key: to, group: t.palette.pages, label, to, icon }),
+  );
+  return [...actionEntries(inventory, words, client), ...objectEntries(inventory, words), ...pages];
+}

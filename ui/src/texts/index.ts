@@ -1,0 +1,43 @@
+/** All texts of the pages, in one place. */
+
+import { guest } from './guest';
+import { place } from './place';
+import { shell } from './shell';
+
+export const t = { ...shell, ...guest, ...place };
+
+const TASKS: Record<string, string> = {
+  qmstart: 'Start',
+  qmstop: 'Stop',
+  qmshutdown: 'Shut down',
+  qmreboot: 'Reboot',
+  qmreset: 'Reset',
+  qmsuspend: 'Pause',
+  qmresume: 'Resume',
+  qmcreate: 'Create',
+  qmdestroy: 'Destroy',
+  qmclone: 'Clone',
+  qmtemplate: 'Make template',
+  qmmigrate: 'Migrate',
+  qmsnapshot: 'Snapshot',
+  qmdelsnapshot: 'Delete snapshot',
+  qmrollback: 'Roll back',
+  qmconfig: 'Change',
+  qmmove: 'Move disk',
+  qmresize: 'Resize disk',
+  vncproxy: 'Console',
+  vncshell: 'Shell',
+  imgcopy: 'Copy image',
+  imgdel: 'Delete image',
+  download: 'Download',
+  startall: 'Start all',
+  stopall: 'Shut down all',
+  migrateall: 'Migrate all',
+  clusterjoin: 'Join cluster',
+  clustercreate: 'Make cluster',
+};
+
+/** The word for a task's type; its own name if there is none. */
+export function taskWord(type: string): string {
+  return TASKS[type] ?? type;
+}
