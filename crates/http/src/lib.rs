@@ -42,4 +42,4 @@ mod websocket;
 pub use index::Index;
 pub use server::{Listener, ServerOptions, serve};
 pub use service::Api;
-pub use tls::{TlsError, tls_acceptor};
+pub use tls::{Served, TlsError, tls_acceptor};

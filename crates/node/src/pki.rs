@@ -71,6 +71,15 @@ impl PairPaths {
         Self::in_folder(tls, "etcd")
     }
 
+    /// What the API serves; the certificate is followed by its authority's.
+    pub fn api(paths: &Paths) -> Self {
+        let certificate = paths.served_certificate();
+        Self {
+            key: certificate.with_file_name("key.pem"),
+            certificate,
+        }
+    }
+
     /// What this node's etcd serves and reaches its peers with.
     pub fn etcd_server(paths: &Paths) -> Self {
         Self::in_folder(&paths.etcd().join("tls"), "node")
@@ -223,6 +232,16 @@ impl Authority {
         self.sign(leaf, &key.map_err(|error| failed("a public key", &error))?)
     }
 
+    /// Signs another certificate for the key of a pair.
+    pub fn renew(&self, leaf: Leaf<'_>, pair: &Pair) -> Result<Pair, Error> {
+        let key = KeyPair::from_pem(&pair.key);
+        let key = key.map_err(|error| failed("a key is unusable", &error))?;
+        Ok(Pair {
+            certificate: self.sign(leaf, &key)?,
+            key: pair.key.clone(),
+        })
+    }
+
     fn sign(&self, leaf: Leaf<'_>, key: &impl PublicKeyData) -> Result<String, Error> {
         let signed = leaf
             .parameters()
@@ -279,6 +298,14 @@ pub fn serial(certificate: &str) -> Result<String, Error> {
     let pem = parse(certificate)?;
     let parsed = pem.parse_x509().map_err(|error| unreadable(&error))?;
     Ok(hex(&parsed.serial.to_bytes_be()))
+}
+
+/// Whether an authority (PEM) has signed a certificate (PEM), as far as their names tell.
+pub fn is_of(certificate: &str, authority: &str) -> Result<bool, Error> {
+    let (certificate, authority) = (parse(certificate)?, parse(authority)?);
+    let certificate = certificate.parse_x509().map_err(|e| unreadable(&e))?;
+    let authority = authority.parse_x509().map_err(|e| unreadable(&e))?;
+    Ok(certificate.issuer() == authority.subject())
 }
 
 /// The SHA-256 of a certificate (PEM), in pairs of digits.

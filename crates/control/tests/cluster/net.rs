@@ -163,7 +163,7 @@ impl Net {
         self.certificates.push((name.to_owned(), certificate));
         let identity = node.bench.context.node.cluster.identity.as_ref().unwrap();
         let address = format!("127.0.0.1:{}", reached_at(node.port).await);
-        self.enlist(name, &address, &identity.fingerprint).await;
+        self.enlist(name, &address, &identity.fingerprint()).await;
         node
     }
 
@@ -180,7 +180,7 @@ impl Net {
         let cluster = &node.cluster;
         let listener = MemberListener::bind(
             "127.0.0.1:0".parse().unwrap(),
-            cluster.identity.as_ref().unwrap(),
+            cluster.identity.clone().unwrap(),
             cluster.members.clone(),
             self.clock.clone(),
         );
@@ -242,12 +242,18 @@ impl Net {
             &store,
             name,
             &format!("127.0.0.1:{}", node.port),
-            &own.fingerprint,
+            &own.fingerprint(),
         )
         .await;
         let theirs = target.bench.context.node.cluster.identity.as_ref().unwrap();
         let address = format!("127.0.0.1:{}", target.port);
-        enlist(&store, target.name.as_str(), &address, &theirs.fingerprint).await;
+        enlist(
+            &store,
+            target.name.as_str(),
+            &address,
+            &theirs.fingerprint(),
+        )
+        .await;
         until("the intruder knows its target", async || {
             node.bench.context.node.cluster.link(&target.name).is_some()
         })

@@ -82,7 +82,7 @@ async fn a_server_must_be_the_member_that_is_asked() {
     // The record of pve2 leads to pve3, whose certificate is good, but its own.
     let theirs = three.bench.context.node.cluster.identity.as_ref().unwrap();
     let address = format!("127.0.0.1:{}", three.port);
-    net.enlist("pve2", &address, &theirs.fingerprint).await;
+    net.enlist("pve2", &address, &theirs.fingerprint()).await;
     let verify = "tls_process_server_certificate: certificate verify failed";
     until("the other certificate is refused", async || {
         let root = one.bench.root();

@@ -68,7 +68,7 @@ pub struct Index {
     news: watch::Sender<()>,
     sights: Sights,
     cache: Cache,
-    served: Option<Served>,
+    served: RwLock<Option<Arc<Served>>>,
 }
 
 /// The certificate that clients of this api see.
@@ -101,16 +101,27 @@ impl Index {
             news: watch::Sender::new(()),
             sights: Sights::default(),
             cache: Cache::default(),
-            served: None,
+            served: RwLock::default(),
         }
     }
 
     /// Names the certificate that clients of this node's api see.
     #[must_use]
-    pub fn with_fingerprint(mut self, node: &str, fingerprint: String) -> Self {
-        let node = node.to_owned();
-        self.served = Some(Served { node, fingerprint });
+    pub fn with_fingerprint(self, node: &str, fingerprint: String) -> Self {
+        self.show_fingerprint(node, fingerprint);
         self
+    }
+
+    /// Names another one, after it was renewed.
+    pub fn show_fingerprint(&self, node: &str, fingerprint: String) {
+        let node = node.to_owned();
+        let served = Arc::new(Served { node, fingerprint });
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = Some(served);
+    }
+
+    fn served(&self) -> Option<Arc<Served>> {
+        let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
+        served.clone()
     }
 
     /// Counts the changes of users, tokens and rights.

@@ -244,12 +244,13 @@ pub(super) fn node_row<'a>(name: &'a str, node: &NodeRow, sight: &Sight, tick: T
 pub(super) fn node_list(index: &Index, who: &Identity, _: &Values) -> Result<Content, Error> {
     let (snapshot, tick) = index.now();
     let sight = index.sight(who, &snapshot);
+    let served = index.served();
     let rows: Vec<Node<'_>> = snapshot
         .nodes
         .iter()
         .map(|(name, node)| {
             let mut row = node_row(name, &node.value, &sight, tick);
-            let own = index.served.as_ref();
+            let own = served.as_deref();
             let own = own.filter(|served| served.node == **name);
             row.ssl_fingerprint = own.map(|served| &*served.fingerprint);
             if let Some(known) = &mut row.known {

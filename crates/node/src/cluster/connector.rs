@@ -42,7 +42,7 @@ impl MemberConnector {
     async fn reach(&self, identity: &AgentIdentity, address: &str) -> Result<MemberStream, Error> {
         let tcp = TcpStream::connect(address).await.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
-        let connector = TlsConnector::from(identity.client.clone());
+        let connector = TlsConnector::from(identity.client());
         let tls = connector.connect(server_name(&self.node)?, tcp).await;
         let tls = TlsStream::Client(tls.map_err(|error| lost(&error))?);
         let stream = MemberStream::new(tls, self.members.clone(), &self.places);

@@ -1,6 +1,6 @@
 //! What an agent proves itself with, and what it makes of another agent's certificate.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use auth::vouch::VoucherKey;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -23,11 +23,17 @@ pub const AGENT_DOMAIN: &str = ".agent";
 /// An agent's certificate and key, and the authority that it accepts others by.
 pub struct AgentIdentity {
     pub name: NodeName,
-    /// The SHA-256 of the certificate, in pairs of digits.
-    pub fingerprint: String,
     pub voucher_key: VoucherKey,
-    pub(super) server: Arc<ServerConfig>,
-    pub(super) client: Arc<ClientConfig>,
+    present: RwLock<Proof>,
+}
+
+/// A certificate as it is shown in new connections.
+#[derive(Clone)]
+struct Proof {
+    /// The SHA-256 of the certificate, in pairs of digits.
+    fingerprint: String,
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
 }
 
 impl AgentIdentity {
@@ -79,11 +85,39 @@ impl AgentIdentity {
         client.resumption = Resumption::disabled();
         Ok(Self {
             name,
-            fingerprint: own.fingerprint,
             voucher_key,
-            server: Arc::new(server),
-            client: Arc::new(client),
+            present: RwLock::new(Proof {
+                fingerprint: own.fingerprint,
+                server: Arc::new(server),
+                client: Arc::new(client),
+            }),
         })
+    }
+
+    /// Shows another certificate for the same key in new connections. The parts are those of
+    /// `from_pem`.
+    pub fn renew(&self, chain: &[u8], key: &[u8], authorities: &[u8]) -> Result<(), Error> {
+        let renewed = Self::from_pem(self.name.clone(), chain, key, authorities)?.present();
+        *self.present.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        Ok(())
+    }
+
+    fn present(&self) -> Proof {
+        let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
+        present.clone()
+    }
+
+    /// The SHA-256 of the certificate, in pairs of digits.
+    pub fn fingerprint(&self) -> String {
+        self.present().fingerprint
+    }
+
+    pub(super) fn server(&self) -> Arc<ServerConfig> {
+        self.present().server
+    }
+
+    pub(super) fn client(&self) -> Arc<ClientConfig> {
+        self.present().client
     }
 }
 

@@ -30,7 +30,7 @@ const HANDSHAKES_OF_STRANGERS: usize = 64;
 /// Accepts connections of members.
 pub struct MemberListener {
     socket: TcpListener,
-    acceptor: TlsAcceptor,
+    identity: Arc<AgentIdentity>,
     members: Arc<Members>,
     clock: Arc<dyn Clock>,
     places: Places,
@@ -48,13 +48,13 @@ struct Arriving {
 impl MemberListener {
     pub async fn bind(
         address: SocketAddr,
-        identity: &AgentIdentity,
+        identity: Arc<AgentIdentity>,
         members: Arc<Members>,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
         Ok(Self {
             socket: TcpListener::bind(address).await?,
-            acceptor: TlsAcceptor::from(identity.server.clone()),
+            identity,
             members,
             clock,
             places: Places::default(),
@@ -85,7 +85,8 @@ impl MemberListener {
             return;
         }
         *arriving.counts.entry(address).or_default() += 1;
-        let (acceptor, members) = (self.acceptor.clone(), self.members.clone());
+        let acceptor = TlsAcceptor::from(self.identity.server());
+        let members = self.members.clone();
         let (clock, places) = (self.clock.clone(), self.places.clone());
         arriving.handshakes.spawn(async move {
             let proven = prove(tcp, &acceptor, members, &places);

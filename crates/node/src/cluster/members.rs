@@ -33,6 +33,9 @@ pub struct Member {
     pub address: String,
     /// The SHA-256 of its agent's certificate, in pairs of digits.
     pub fingerprint: String,
+    /// The same of the one before it was renewed, which is valid until its end.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub previous_fingerprint: String,
     /// What the node is for, in an administrator's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub role: String,
@@ -56,11 +59,27 @@ impl Member {
             nodeid: 1,
             address,
             fingerprint,
+            previous_fingerprint: String::new(),
             role: String::new(),
             votes: 1,
             link: String::new(),
             etcd_serials: Vec::new(),
             api_fingerprint: String::new(),
+        }
+    }
+
+    /// Whether its agent has this certificate.
+    fn has(&self, fingerprint: &str) -> bool {
+        let known = [&self.fingerprint, &self.previous_fingerprint];
+        known.iter().any(|known| *known == fingerprint)
+    }
+
+    /// Adds certificates for etcd. Those of before may still be valid.
+    pub fn add_etcd_serials(&mut self, serials: &[String]) {
+        for serial in serials {
+            if !self.etcd_serials.contains(serial) {
+                self.etcd_serials.push(serial.clone());
+            }
         }
     }
 
@@ -111,8 +130,8 @@ impl Members {
     /// Whether this node with this certificate is a member now.
     pub fn is_present(&self, node: &NodeName, fingerprint: &str) -> bool {
         let all = self.all();
-        all.get(node)
-            .is_some_and(|member| member.fingerprint == fingerprint)
+        let member = all.get(node).filter(|_| !fingerprint.is_empty());
+        member.is_some_and(|member| member.has(fingerprint))
     }
 
     /// Notifies when a member comes, changes or goes.

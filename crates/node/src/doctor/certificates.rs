@@ -46,8 +46,9 @@ fn finding(node: &NodeName, name: &str, end: UnixTime, now: UnixTime) -> Finding
     let days = (end - now).div_euclid(DAY_S);
     let finding = |found: String| Finding::of(node, "certificate", found).valued(end);
     let advice = match name {
-        "api" | "agent" => "remove its files and restart the agent, which makes new ones",
-        _ => "let this node leave the cluster and join it again",
+        "authority" | "etcd authority" => "let the nodes leave the cluster, and make it anew",
+        // The agent has done so by itself, where it could.
+        _ => "look at the agent's log, and renew it: pvecm updatecerts",
     };
     if end <= now {
         let found = format!("'{name}' ended {} days ago", -days);

@@ -45,9 +45,17 @@ fn appear(roster: &mut Roster, own: &Member) -> Result<(), Error> {
 
 fn reached_at(member: &mut Member, own: &Member) {
     member.address.clone_from(&own.address);
-    member.fingerprint.clone_from(&own.fingerprint);
-    member.etcd_serials.clone_from(&own.etcd_serials);
+    has_certificate(member, &own.fingerprint);
+    member.add_etcd_serials(&own.etcd_serials);
     member.api_fingerprint.clone_from(&own.api_fingerprint);
+}
+
+/// The agent has this certificate from now on, and the one before until that ends.
+fn has_certificate(member: &mut Member, fingerprint: &str) {
+    if member.fingerprint != fingerprint {
+        let before = std::mem::replace(&mut member.fingerprint, fingerprint.to_owned());
+        member.previous_fingerprint = before;
+    }
 }
 
 fn stranger(node: &NodeName) -> Error {
@@ -125,6 +133,26 @@ mod tests {
         // A renewed certificate replaces the old one.
         announce(&*store, &member("a", "3")).await.unwrap();
         assert_eq!(fingerprint(&store, "a").await.as_deref(), Some("3"));
+    }
+
+    /// Until it ends, the certificate of before is one of the member, and can be revoked.
+    #[tokio::test]
+    async fn a_renewed_certificate_stands_beside_the_one_before() {
+        let store = store();
+        let with = |fingerprint: &str, serial: &str| Member {
+            etcd_serials: vec![serial.to_owned()],
+            ..member("a", fingerprint)
+        };
+        announce(&*store, &with("1", "01")).await.unwrap();
+        announce(&*store, &with("2", "02")).await.unwrap();
+        announce(&*store, &with("2", "02")).await.unwrap();
+        let key = member_key(&"a".parse().unwrap());
+        let (entry, _) = store.get(&key, Read::Linear).await.unwrap();
+        let own = Record::<Member>::decode(&entry.unwrap().value)
+            .unwrap()
+            .data;
+        assert_eq!((&*own.fingerprint, &*own.previous_fingerprint), ("2", "1"));
+        assert_eq!(own.etcd_serials, ["01", "02"]);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 //!     seal, store.json (point of no return), restart
 //!   announce ══ etcd ══════════════════════════► joining/b becomes member/b, in one commit
 //!   follow_votes ── task cluster_vote ─────────► a learner of etcd, then a voter
+//!   follow_certificates ═══════════════════════► the new ones in member/b, then in use
 //! ```
 //!
 //! **Invariants.** A node is a member from the commit in which it says itself that it is there. One
@@ -21,6 +22,7 @@ mod application;
 mod handover;
 mod invitation;
 mod removal;
+mod renewal;
 mod roster;
 mod start;
 mod upkeep;
@@ -34,6 +36,7 @@ pub use application::{Admission, Application, Contact};
 pub use handover::Handover;
 pub use invitation::invite;
 pub use removal::remove;
+pub use renewal::{follow_certificates, renew_certificates};
 pub use roster::{Roster, change};
 pub use start::finish;
 pub(crate) use start::remove_served;

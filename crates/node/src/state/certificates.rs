@@ -7,13 +7,15 @@
 //! ```
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use model::{Error, NodeName};
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use store::SealingKeys;
 use sys::SharedHost;
 
@@ -108,34 +110,64 @@ impl Certificates {
         Ok(serials)
     }
 
-    /// How our client of etcd proves itself, and whom it trusts.
-    pub(super) async fn client(&self) -> Result<Arc<ClientConfig>, Error> {
-        let unusable = |what: &dyn std::fmt::Display| {
-            Error::unavailable(format!("the certificates of etcd are unusable: {what}"))
-        };
-        let pem = |bytes: &[u8]| -> Result<Vec<CertificateDer<'static>>, Error> {
-            let certificates = CertificateDer::pem_slice_iter(bytes);
-            certificates
-                .collect::<Result<_, _>>()
-                .map_err(|error| unusable(&error))
-        };
-        let mut roots = RootCertStore::empty();
-        let authority = PairPaths::etcd_authority(&self.tls).certificate;
-        for certificate in pem(&self.host.read(&authority).await?)? {
-            roots.add(certificate).map_err(|error| unusable(&error))?;
-        }
+    /// Has a client show what is in the file now.
+    pub(super) async fn load_client(&self, shown: &ShownToEtcd) -> Result<(), Error> {
         let own = PairPaths::etcd_client(&self.tls).read(&self.host).await?;
         let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes());
         let key = key.map_err(|error| unusable(&error))?;
-        let chain = pem(own.certificate.as_bytes())?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|config| {
-                config
-                    .with_root_certificates(roots)
-                    .with_client_auth_cert(chain, key)
-            });
-        config.map(Arc::new).map_err(|error| unusable(&error))
+        let chain = certificates(own.certificate.as_bytes())?;
+        let pair = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
+        shown.set(pair.map_err(|error| unusable(&error))?);
+        Ok(())
     }
+
+    /// How our client of etcd proves itself, and whom it trusts.
+    pub(super) async fn client(&self, shown: Arc<ShownToEtcd>) -> Result<Arc<ClientConfig>, Error> {
+        self.load_client(&shown).await?;
+        let mut roots = RootCertStore::empty();
+        let authority = PairPaths::etcd_authority(&self.tls).certificate;
+        for certificate in certificates(&self.host.read(&authority).await?)? {
+            roots.add(certificate).map_err(|error| unusable(&error))?;
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.map_err(|error| unusable(&error))?;
+        let config = config.with_root_certificates(roots);
+        Ok(Arc::new(config.with_client_cert_resolver(shown)))
+    }
+}
+
+/// The certificate that this node's agent shows to etcd: one for all its connections, so that a store
+/// that is open shows the new one after it was renewed.
+#[derive(Debug, Default)]
+pub(super) struct ShownToEtcd(RwLock<Option<Arc<CertifiedKey>>>);
+
+impl ShownToEtcd {
+    fn set(&self, pair: CertifiedKey) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(pair));
+    }
+}
+
+impl ResolvesClientCert for ShownToEtcd {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let certificates = CertificateDer::pem_slice_iter(pem);
+    let certificates: Result<_, _> = certificates.collect();
+    certificates.map_err(|error| unusable(&error))
+}
+
+fn unusable(what: &dyn std::fmt::Display) -> Error {
+    Error::unavailable(format!("the certificates of etcd are unusable: {what}"))
 }

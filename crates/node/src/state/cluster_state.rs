@@ -99,6 +99,9 @@ pub trait ClusterState: Send + Sync + 'static {
     /// The serial numbers of this node's certificates for etcd.
     async fn serials(&self) -> Result<Vec<String>, Error>;
 
+    /// Shows etcd this node's present certificate in new connections.
+    async fn use_certificates(&self) -> Result<(), Error>;
+
     /// How this node's etcd does; none: it has none.
     async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error>;
 
@@ -380,6 +383,10 @@ impl ClusterState for State {
 
     async fn serials(&self) -> Result<Vec<String>, Error> {
         self.server.certificates().serials().await
+    }
+
+    async fn use_certificates(&self) -> Result<(), Error> {
+        self.server.use_client_certificate().await
     }
 
     async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error> {

@@ -102,6 +102,7 @@ impl State {
             node: node.clone(),
             program,
             user,
+            shown: Arc::default(),
         });
         restore::finish(&server, &clock).await?;
         let pointer = Pointer::read(&host, &paths).await?;
@@ -186,7 +187,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 async fn etcd_options(server: &EtcdServer, endpoints: Endpoints) -> Result<EtcdOptions, Error> {
     Ok(EtcdOptions {
-        tls: Some(server.certificates().client().await?),
+        tls: Some(server.client().await?),
         endpoints,
         ..EtcdOptions::new(server.node.as_str(), Vec::new())
     })

@@ -1,12 +1,14 @@
 //! The etcd that runs on this node, in a scope of its own: it outlives the agent.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use model::{Error, NodeName};
+use rustls::ClientConfig;
 use store::etcd::SERVER_FLAGS;
 use sys::{Command, Limits, ScopeName, SharedHost, Stdio};
 
-use super::certificates::Certificates;
+use super::certificates::{Certificates, ShownToEtcd};
 use super::pointer::{Server, client_url};
 use crate::Paths;
 use crate::pki::{LOOPBACK, PairPaths};
@@ -20,6 +22,7 @@ pub(super) struct EtcdServer {
     pub(super) node: NodeName,
     pub(super) program: PathBuf,
     pub(super) user: Option<(u32, u32)>,
+    pub(super) shown: Arc<ShownToEtcd>,
 }
 
 impl EtcdServer {
@@ -34,6 +37,20 @@ impl EtcdServer {
 
     pub(super) fn certificates(&self) -> Certificates {
         Certificates::of(&self.host, &self.paths)
+    }
+
+    /// How this node's agent opens etcd.
+    pub(super) async fn client(&self) -> Result<Arc<ClientConfig>, Error> {
+        self.certificates().client(self.shown.clone()).await
+    }
+
+    /// Has all its connections begin with the certificate of now; none may have been made.
+    pub(super) async fn use_client_certificate(&self) -> Result<(), Error> {
+        let at = PairPaths::etcd_client(&self.paths.tls());
+        match at.exist(&self.host).await? {
+            true => self.certificates().load_client(&self.shown).await,
+            false => Ok(()),
+        }
     }
 
     /// Makes folders and certificates for a new member. Only the data belong to etcd's user: root

@@ -168,7 +168,7 @@ impl Step<ClusterCreate> for WriteRecord {
             if let Some(entry) = entry {
                 let mut member = Record::<Member>::decode(&entry.value).map_err(unreadable)?;
                 member.data.link.clone_from(&task.address);
-                member.data.etcd_serials.clone_from(&serials);
+                member.data.add_etcd_serials(&serials);
                 commit = commit
                     .when(Precondition::ModifiedAt(own.clone(), entry.modified))
                     .put(own.clone(), member.encode().map_err(unreadable)?);

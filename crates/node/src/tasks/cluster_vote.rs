@@ -139,7 +139,7 @@ pub(super) async fn write_votes(cx: &Cx, votes: u32) -> Result<(), Error> {
     let changed = change(&**cx.node.records.store(), |roster| {
         let own = roster.member_mut(&cx.node.name)?;
         own.votes = votes;
-        own.etcd_serials.clone_from(&serials);
+        own.add_etcd_serials(&serials);
         Ok(())
     });
     let (_, revision) = changed.await?;

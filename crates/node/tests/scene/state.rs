@@ -181,6 +181,10 @@ impl ClusterState for FakeState {
         Ok(vec!["01".to_owned()])
     }
 
+    async fn use_certificates(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error> {
         Ok(None)
     }

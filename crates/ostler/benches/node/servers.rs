@@ -130,7 +130,8 @@ pub(crate) async fn bare(folder: String, certificate: Option<String>) {
     let answers = Arc::new(answers(&folder));
     let tls = certificate.map(|folder| {
         let folder = Path::new(&folder);
-        http::tls_acceptor(&folder.join("chain.pem"), &folder.join("key.pem")).unwrap()
+        let served = http::Served::read(&folder.join("chain.pem"), &folder.join("key.pem"));
+        http::tls_acceptor(served.unwrap()).unwrap()
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     announce(listener.local_addr().unwrap().port());

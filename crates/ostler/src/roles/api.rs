@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use http::{Api, Index, Listener, ServerOptions};
+use http::{Api, Index, Listener, Served, ServerOptions};
 use proto::wire::Client;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sys::SystemClock;
@@ -50,7 +50,8 @@ pub(crate) async fn api(config: &Config) -> Result<()> {
     allow_descriptors();
     let certificate = ApiCertificate::of(&config.paths);
     certificate.wait_for().await;
-    let tls = http::tls_acceptor(&certificate.chain, &certificate.key)?;
+    let served = Served::read(&certificate.chain, &certificate.key)?;
+    let tls = http::tls_acceptor(served.clone())?;
     let clock = Arc::new(SystemClock::new());
     let client = Client::new(config.paths.socket());
     let fingerprint = fingerprint(&certificate.chain)?;
@@ -65,7 +66,29 @@ pub(crate) async fn api(config: &Config) -> Result<()> {
     tokio::select! {
         never = index.follow(&client) => match never {},
         () = http::serve(listener, ServerOptions { tls: Some(tls) }, api) => Ok(()),
-        () = certificate.changed(&fingerprint) => Ok(()),
+        replaced = follow_certificate(&certificate, &served, &index, config, fingerprint) => replaced,
         ended = super::asked_to_end() => Ok(ended?),
+    }
+}
+
+/// Serves each renewed certificate. Returns when there is one for another key: the node has joined or
+/// left a cluster, and the API begins anew.
+async fn follow_certificate(
+    certificate: &ApiCertificate,
+    served: &Served,
+    index: &Index,
+    config: &Config,
+    mut fingerprint: String,
+) -> Result<()> {
+    loop {
+        let key = std::fs::read(&certificate.key)?;
+        fingerprint = certificate.changed(&fingerprint).await;
+        if std::fs::read(&certificate.key).ok() != Some(key) {
+            info!("there is another certificate, the API ends to be started with it");
+            return Ok(());
+        }
+        served.replace(&certificate.chain, &certificate.key)?;
+        index.show_fingerprint(config.node.as_str(), fingerprint.clone());
+        info!(fingerprint, "the certificate was renewed");
     }
 }

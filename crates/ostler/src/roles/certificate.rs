@@ -48,12 +48,16 @@ impl ApiCertificate {
         }
     }
 
-    /// Returns when there is another certificate: the node has joined or left a cluster.
-    pub(crate) async fn changed(&self, served: &str) {
-        while fingerprint(&self.chain).is_ok_and(|now| now == served) {
+    /// Waits until there is another certificate, and returns its fingerprint; of one that was
+    /// removed, an empty one.
+    pub(crate) async fn changed(&self, served: &str) -> String {
+        loop {
             tokio::time::sleep(CHANGE_LOOK).await;
+            let now = fingerprint(&self.chain).unwrap_or_default();
+            if now != served {
+                return now;
+            }
         }
-        tracing::info!("there is another certificate, the API ends to be started with it");
     }
 }
 

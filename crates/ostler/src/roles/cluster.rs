@@ -10,7 +10,9 @@ use control::Dispatcher;
 use node::NodeContext;
 use node::cluster::{AgentIdentity, Member, MemberListener};
 use node::host::facts::Facts;
-use node::membership::{announce, follow_generation, follow_members, follow_votes, own_link};
+use node::membership::{
+    announce, follow_certificates, follow_generation, follow_members, follow_votes, own_link,
+};
 use node::state::State;
 use sys::SharedHost;
 use tasks::Engine;
@@ -63,7 +65,7 @@ async fn announce_itself(config: &Config, node: &NodeContext) {
         let own = Member {
             etcd_serials: node.state()?.serials().await?,
             api_fingerprint: certificate::fingerprint(&config.paths.served_certificate())?,
-            ..Member::first(node.name.clone(), address, identity.fingerprint.clone())
+            ..Member::first(node.name.clone(), address, identity.fingerprint())
         };
         anyhow::Ok(announce(&**node.records.store(), &own).await?)
     };
@@ -91,7 +93,7 @@ async fn agent_address(config: &Config, node: &NodeContext) -> Result<String> {
 }
 
 /// Keeps this node's part of the cluster: its record, that its etcd runs, whom that knows, whether it
-/// votes. Never returns.
+/// votes, its certificates. Never returns.
 pub(super) async fn keep(
     config: &Config,
     node: &NodeContext,
@@ -103,7 +105,8 @@ pub(super) async fn keep(
         state.keep_server(),
         follow_generation(node),
         follow_members(node),
-        follow_votes(node, tasks)
+        follow_votes(node, tasks),
+        follow_certificates(node)
     );
 }
 
@@ -127,7 +130,7 @@ pub(super) async fn serve_members(
     let address = config.agent_listen();
     loop {
         let clock = node.clock.clone();
-        match MemberListener::bind(address, identity, members.clone(), clock).await {
+        match MemberListener::bind(address, identity.clone(), members.clone(), clock).await {
             Ok(listener) => {
                 info!(%address, "other members are served");
                 proto::wire::serve(listener, dispatcher.clone()).await;

@@ -64,7 +64,12 @@ const COMMANDS: &[Command] = &[
         &[],
         |agent, _, style| Box::pin(status(agent, style)),
     ),
-    nothing("updatecerts"),
+    own(
+        "updatecerts",
+        "Renew the certificates of this node that end soon, with --force all of them.",
+        UPDATECERTS,
+        |agent, given, _| Box::pin(updatecerts(agent, given)),
+    ),
 ];
 
 const LINK: Field = Field::string("link[n]").optional();
@@ -114,6 +119,31 @@ async fn expected(agent: Agent, given: Values) -> Result<()> {
     let task = agent.at(Verb::Post, "/ostler/cluster/quorum", params);
     let task = task.await?.data;
     follow(&agent, upid(&task)?, Log::Stdout).await
+}
+
+const UPDATECERTS: &[Field] = &[
+    Field::boolean("force").optional(),
+    Field::boolean("silent").optional(),
+    // There are no SSH keys between nodes.
+    Field::boolean("unmerge-known-hosts").optional(),
+];
+
+async fn updatecerts(agent: Agent, given: Values) -> Result<()> {
+    let is_set = |name: &str| given.get(name).and_then(Value::as_bool) == Some(true);
+    let params = values([("force", u8::from(is_set("force")).into())]);
+    let renewed = agent.at(Verb::Post, "/ostler/cluster/certificates", params);
+    let renewed = renewed.await?.data;
+    if is_set("silent") {
+        return Ok(());
+    }
+    output::line("(re)generate node files")?;
+    for name in renewed.as_array().into_iter().flatten() {
+        match name.as_str() {
+            Some("api") => output::line("generate new node certificate")?,
+            _ => output::line(&format!("generate new {} certificate", plain_text(name)))?,
+        }
+    }
+    Ok(())
 }
 
 const DELNODE: &[Field] = &[Field::string("node").format(format::NODE)];

@@ -99,7 +99,7 @@ impl Pair {
             self.authority.pem.as_bytes(),
         );
         let identity = AgentIdentity::from_pem(name.clone(), chain, key, ca).unwrap();
-        let fingerprint = identity.fingerprint.clone();
+        let fingerprint = identity.fingerprint();
         let authority = Authority::new(self.store.clone(), self.clock.clone(), Arc::new(NoPam));
         let authority = Arc::new(authority.await.unwrap());
         let paths = Paths::below(&root);
@@ -156,7 +156,7 @@ impl Pair {
         let node = context.node.clone();
         let listener = MemberListener::bind(
             "127.0.0.1:0".parse().unwrap(),
-            node.cluster.identity.as_ref().unwrap(),
+            node.cluster.identity.clone().unwrap(),
             node.cluster.members.clone(),
             self.clock.clone(),
         );

@@ -72,6 +72,14 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .returns(Shape::Integer)
     .check(Check::On("/", &[Privilege::SysAudit])),
     Row::post(
+        "/ostler/cluster/certificates",
+        "cluster_certificates_renew",
+        "Renew the certificates of this node that end soon. They are in use at once.",
+    )
+    .params(&[&[Field::boolean("force").optional().default("0")]])
+    .returns(Shape::Array(&Shape::String))
+    .permission(Permission::Root),
+    Row::post(
         "/ostler/cluster/dissolve",
         "cluster_dissolve",
         "Make a single node of the only member of a cluster. Its guests run on.",

@@ -1,6 +1,7 @@
 //! `/cluster/config`
 
 mod apiversion;
+mod certificates_renew;
 mod config_join;
 mod dissolve;
 mod force;
@@ -20,6 +21,10 @@ mod totem;
 use crate::ops::{Pair, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
+    pair!(
+        "cluster_certificates_renew",
+        certificates_renew::certificates_renew
+    ),
     pair!("cluster_config_apiversion", apiversion::apiversion),
     pair!("cluster_config_join", config_join::config_join),
     pair!("cluster_config_nodes", nodes::nodes),
