@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use ipnet::IpNet;
 use model::schema::format::split_list;
 use model::schema::parse_properties;
 use model::{Error, NodeName, Record};
-use proto::table::{BWLIMIT, NEXT_ID, TAG_STYLE};
+use proto::table::{BWLIMIT, MIGRATION, NEXT_ID, TAG_STYLE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Commit, Key, Precondition, Revision, StoreError};
@@ -83,6 +84,12 @@ impl Settings {
         limits
             .number(operation)
             .or_else(|| limits.number("default"))
+    }
+
+    /// The network that guests move over.
+    pub fn migration_network(&self) -> Option<IpNet> {
+        let migration = parse_properties(MIGRATION, self.text("migration")?).ok()?;
+        migration.text("network")?.parse().ok()
     }
 
     /// How long a node waits after its boot before its guests are started.
@@ -229,6 +236,11 @@ mod tests {
             (settings.max_workers(), settings.onboot_delay_s()),
             (Some(3), 7)
         );
+        let migration = "secure,network=10.1.0.0/24";
+        settings
+            .options
+            .insert("migration".into(), migration.into());
+        assert_eq!(settings.migration_network(), "10.1.0.0/24".parse().ok());
         settings.options.insert("http_proxy".into(), "".into());
         assert_eq!(settings.http_proxy(), None);
     }

@@ -4,6 +4,7 @@
 
 mod scene;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -50,6 +51,7 @@ impl Agents for Wire {
     async fn stream(
         &self,
         node: &NodeName,
+        _address: Option<IpAddr>,
         _op: &str,
         params: Values,
     ) -> Result<AgentStream, Error> {

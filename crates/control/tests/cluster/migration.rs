@@ -137,17 +137,17 @@ fn asked(what: Value) -> Request {
 #[tokio::test]
 async fn only_the_owner_with_a_claim_gets_anything_from_a_target() {
     let (net, one, two) = with_guest().await;
-    let prepare = json!({"prepare": {"version": 1, "volumes": []}});
-    let proof = json!({"proof": {"storage": "local", "number": 1}});
+    let prepare = json!({"prepare": {"version": 2, "volumes": []}});
     let three = net.authority.issue("pve3.agent");
     let stranger = net.intruder("pve3", &three, &two).await;
     let refused = stranger.client.request(asked(prepare.clone())).await;
     assert_eq!(refused.unwrap_err().kind, ErrorKind::NodeLost);
     let hostile = net.intruder("pve1", net.certificate("pve1"), &two).await;
-    for what in [prepare.clone(), proof] {
-        let refused = hostile.client.request(asked(what)).await.unwrap_err();
-        assert_eq!(refused.message, "node 'pve1' does not move VM 100");
-    }
+    let refused = hostile.client.request(asked(prepare.clone())).await;
+    assert_eq!(
+        refused.unwrap_err().message,
+        "node 'pve1' does not move VM 100"
+    );
     let volume = json!({"volume": "local:100/x.raw", "format": "raw", "bytes": 1});
     let refused = hostile
         .client
@@ -198,4 +198,31 @@ async fn a_member_without_the_guests_storage_is_no_target() {
     let found = precheck().await.unwrap();
     let why = json!({"pve2": {"unavailable_storages": ["here"]}});
     assert_eq!(found["not_allowed_nodes"], why);
+}
+
+/// covers: S0.19
+#[tokio::test]
+async fn the_precheck_finds_a_storage_that_is_not_shared() {
+    let (_net, one, _two) = with_guest().await;
+    let root = one.bench.root();
+    let storage = json!({"storage": "common", "type": "dir", "path": "/common", "shared": 1});
+    root.ok("storage_create", storage).await;
+    let more = json!({"node": "pve1", "vmid": 100, "scsi1": "common:1"});
+    root.ok("qemu_configure", more).await;
+    let guest = json!({"node": "pve1", "vmid": 100});
+    // The hosts of these nodes share nothing.
+    let text = "storage 'common' is marked as shared, but node 'pve2' does not see what is \
+                written here";
+    let why = json!({"pve2": {"reasons": [text]}});
+    until("the storage is found out", async || {
+        let found = root.ask("qemu_migrate_precondition", guest.clone()).await;
+        found.is_ok_and(|found| found.data["not_allowed_nodes"] == why)
+    })
+    .await;
+    let host = &one.bench.context.node.host;
+    until("no proof is left", async || {
+        let files = host.list("/common".as_ref()).await.unwrap();
+        !files.iter().any(|file| file.name.starts_with(".ostler-"))
+    })
+    .await;
 }

@@ -1,5 +1,6 @@
 //! What agents ask each other, without a caller behind it.
 
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -19,9 +20,15 @@ pub trait Agents: Send + Sync + 'static {
     /// `NodeLost`: the connection broke before the answer, so that the outcome is unknown.
     async fn ask(&self, node: &NodeName, op: &str, params: Values) -> Result<Value, Error>;
 
-    /// Opens a connection to something at the other node.
-    async fn stream(&self, node: &NodeName, op: &str, params: Values)
-    -> Result<AgentStream, Error>;
+    /// Opens a connection to something at the other node, at this address of its host if one is
+    /// given.
+    async fn stream(
+        &self,
+        node: &NodeName,
+        address: Option<IpAddr>,
+        op: &str,
+        params: Values,
+    ) -> Result<AgentStream, Error>;
 }
 
 /// A connection to something at another node.
@@ -50,11 +57,12 @@ impl Agents for Links {
     async fn stream(
         &self,
         node: &NodeName,
+        address: Option<IpAddr>,
         op: &str,
         params: Values,
     ) -> Result<AgentStream, Error> {
         let link = self.heard(node)?;
-        let (_, descriptor, held) = link.stream(request(op, params)).await?;
+        let (_, descriptor, held) = link.stream_at(address, request(op, params)).await?;
         Ok(AgentStream {
             descriptor,
             held: Box::new(held),

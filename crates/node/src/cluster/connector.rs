@@ -1,6 +1,7 @@
 //! Connections to the agent of another member, and their errors in the words of Proxmox VE's proxy.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +25,12 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(900);
 
 const TIMED_OUT: &str = "Connection timed out";
 
-/// Connects to one member, at the address of its present record.
+/// Connects to one member.
+#[derive(Clone)]
 pub(super) struct MemberConnector {
     pub(super) node: NodeName,
+    /// Where its host is reached; none: at the address of its present record.
+    pub(super) address: Option<IpAddr>,
     pub(super) identity: Option<Arc<AgentIdentity>>,
     pub(super) members: Arc<Members>,
     pub(super) clock: Arc<dyn Clock>,
@@ -67,7 +71,11 @@ impl Connector for MemberConnector {
             true => SHORT_PATIENCE,
             false => PATIENCE,
         };
-        let reached = self.reach(identity, &member.address);
+        let address = match self.address {
+            Some(address) => member.with_address(address),
+            None => member.address,
+        };
+        let reached = self.reach(identity, &address);
         let reached = with_timeout(&*self.clock, patience, reached).await;
         let in_time = || Err(Error::new(ErrorKind::NodeUnreachable, TIMED_OUT));
         Ok(Box::new(reached.unwrap_or_else(in_time)?))

@@ -1,6 +1,7 @@
 //! One link a member: requests to it, and whether it is heard.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -31,6 +32,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Link {
     node: NodeName,
     client: Client,
+    connector: MemberConnector,
     clock: Arc<dyn Clock>,
     hearing: Arc<watch::Sender<Hearing>>,
     status: Arc<StatusBoard>,
@@ -51,9 +53,25 @@ impl Link {
 
     /// Opens a stream. It ends when the third value is dropped, and when the member falls silent.
     pub async fn stream(&self, request: Request) -> Result<(Answer, OwnedFd, JoinSet<()>), Error> {
+        self.stream_at(None, request).await
+    }
+
+    /// The same at another address of the member's host.
+    pub(super) async fn stream_at(
+        &self,
+        address: Option<IpAddr>,
+        request: Request,
+    ) -> Result<(Answer, OwnedFd, JoinSet<()>), Error> {
+        let client = match address {
+            None => self.client.clone(),
+            Some(_) => Client::over(MemberConnector {
+                address,
+                ..self.connector.clone()
+            }),
+        };
         let mut hearing = self.hearing.subscribe();
         let opened = tokio::select! {
-            opened = self.client.stream_held(request) => opened,
+            opened = client.stream_held(request) => opened,
             () = fallen_silent(&mut hearing) => Err(timed_out()),
         };
         let (answer, descriptor, held) = opened?;
@@ -219,6 +237,7 @@ impl Links {
         let hearing = Arc::new(watch::Sender::new(Hearing::Unknown));
         let connector = MemberConnector {
             node: node.clone(),
+            address: None,
             identity: self.identity.clone(),
             members: self.members.clone(),
             clock: self.clock.clone(),
@@ -227,7 +246,8 @@ impl Links {
         };
         Link {
             node: node.clone(),
-            client: Client::over(connector),
+            client: Client::over(connector.clone()),
+            connector,
             clock: self.clock.clone(),
             hearing,
             status: StatusBoard::new(node.clone(), self.clock.clone()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -88,6 +89,15 @@ impl Member {
         match self.link.as_str() {
             "" => self.host(),
             link => link,
+        }
+    }
+
+    /// Where its agent listens at another address of its host.
+    pub(super) fn with_address(&self, address: IpAddr) -> String {
+        let port = self.address.rsplit_once(':').map_or("", |(_, port)| port);
+        match address {
+            IpAddr::V4(address) => format!("{address}:{port}"),
+            IpAddr::V6(address) => format!("[{address}]:{port}"),
         }
     }
 
@@ -215,6 +225,14 @@ mod tests {
     fn member(name: &str, fingerprint: &str) -> Member {
         let address = "[fd00::1]:8009".to_owned();
         Member::first(name.parse().unwrap(), address, fingerprint.to_owned())
+    }
+
+    #[test]
+    fn the_port_is_the_same_at_another_address() {
+        let member = member("a", "1");
+        for (address, text) in [("10.0.0.1", "10.0.0.1:8009"), ("fd00::2", "[fd00::2]:8009")] {
+            assert_eq!(member.with_address(address.parse().unwrap()), text);
+        }
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub const OP: &str = "agent/migration";
 
 /// Raised when a request or its effect changes. Nodes of different versions refuse each other.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// A request, and the task that has claimed the guest for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,8 +24,6 @@ pub(crate) struct Asked {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Ask {
-    /// What does the proof of this number say on this storage? Answered by its text, or null.
-    Proof { storage: StorageId, number: u64 },
     /// Get ready for the guest. Answered by the names of the volumes, in their order. May be
     /// repeated.
     Prepare {

@@ -1,16 +1,22 @@
 //! What one node asks another one before a guest moves. It changes nothing, so that it needs neither a
 //! task nor a claim, and it is about no guest.
 
+use std::collections::BTreeSet;
+
 use guest::qemu::Accel;
+use ipnet::IpNet;
 use model::schema::Values;
 use model::{Error, NodeName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sys::LinkKind;
 
+use super::Proof;
 use super::ask::{OP, read};
 use super::remote::named;
 use crate::NodeContext;
+use crate::host::interfaces::address_in;
 
 /// The parameter that such a request has instead of a guest and a task.
 const LOOK: &str = "look";
@@ -23,6 +29,12 @@ pub(crate) enum Look {
         /// None: the one that the node uses where a guest does not refuse it.
         accel: Option<Accel>,
     },
+    /// What does this proof say there? Answered by its text, or null.
+    Proof(Proof),
+    /// Which of these bridges are missing there?
+    Bridges(BTreeSet<String>),
+    /// Its address in this network.
+    Address(IpNet),
 }
 
 impl NodeContext {
@@ -40,8 +52,31 @@ impl NodeContext {
     pub(super) async fn answer_look(&self, params: &Values) -> Option<Result<Value, Error>> {
         let look = params.get(LOOK)?;
         Some(match read(look.clone()) {
-            Ok(Look::Processor { accel }) => self.cpu_abilities(accel).await.map(|cpu| json!(cpu)),
+            Ok(look) => self.look_here(look).await,
             Err(error) => Err(error),
+        })
+    }
+
+    async fn look_here(&self, look: Look) -> Result<Value, Error> {
+        Ok(match look {
+            Look::Processor { accel } => json!(self.cpu_abilities(accel).await?),
+            Look::Proof(proof) => json!(proof.read(self).await?),
+            Look::Bridges(mut names) => {
+                for link in self.host.links().await? {
+                    if link.kind == LinkKind::Bridge {
+                        names.remove(&link.name);
+                    }
+                }
+                json!(names)
+            }
+            Look::Address(network) => {
+                let address = address_in(&self.host, &network).await?;
+                let text = format!(
+                    "could not get migration ip: no IP address configured on local node for network \
+                     '{network}'"
+                );
+                json!(address.ok_or_else(|| Error::unavailable(text))?)
+            }
         })
     }
 }

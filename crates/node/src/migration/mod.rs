@@ -31,6 +31,7 @@ mod outgoing;
 mod precheck;
 mod proof;
 mod remote;
+mod shown;
 mod target;
 
 pub(crate) use arrival::HandOver;
@@ -41,7 +42,8 @@ pub(crate) use fit::GuestCpu;
 pub(crate) use image::{Sending, send};
 pub(crate) use look::Look;
 pub(crate) use luggage::{LiveDisks, Luggage};
-pub(crate) use outgoing::{Arrived, Journey, come_back};
+pub(crate) use outgoing::{Arrived, Journey, come_back, pace};
+pub(crate) use precheck::bridges;
 pub use precheck::{Fit, LocalDisk, Precheck};
 pub(crate) use proof::Proof;
 pub(crate) use remote::{Remote, is_out_of_reach};

@@ -18,7 +18,7 @@ use guest::qemu::{
     Events, JobState, Migration, MigrationState, NodeCopy, Pace, Qmp, exported_node,
 };
 use model::qemu::DriveSlot;
-use model::{Error, VmId, VolumeId};
+use model::{Error, GuestConfig, VmId, VolumeId};
 use serde_json::Value;
 use tasks::TaskContext;
 use tokio::io::copy_bidirectional;
@@ -43,6 +43,9 @@ const TELL: Duration = Duration::from_secs(1);
 /// After how many looks without progress the guest may stand still for twice as long. Source: Proxmox
 /// VE.
 const STALLED: u32 = 5;
+
+/// How long a guest may stand still where it is not configured.
+const DOWNTIME_S: f64 = 0.1;
 
 /// The longest downtime that QEMU accepts.
 const DOWNTIME_MAX_MS: u64 = 2_000_000;
@@ -93,6 +96,20 @@ fn remote_node(slot: DriveSlot) -> String {
 
 fn job_of(cx: &Cx, slot: DriveSlot) -> String {
     cx.job_id(&format!("move-{slot}"))
+}
+
+/// The guest's own limits, and that of the task; the cache is a tenth of the memory.
+pub(crate) fn pace(config: &GuestConfig, memory_mib: u64, bytes_per_s: u64) -> Pace {
+    let number = |option: &str| config.text(option)?.parse::<f64>().ok();
+    let downtime_s = number("migrate_downtime").unwrap_or(DOWNTIME_S);
+    let own = number("migrate_speed").map(|mib| (mib * f64::from(1 << 20)) as u64);
+    let limits = [own, Some(bytes_per_s)].into_iter().flatten();
+    let tenth = (memory_mib << 20) / 10;
+    Pace {
+        bytes_per_s: limits.filter(|limit| *limit > 0).min().unwrap_or(0),
+        downtime_ms: ((downtime_s * 1000.0) as u64).min(DOWNTIME_MAX_MS),
+        cache_bytes: 1 << tenth.max(1 << 20).ilog2(),
+    }
 }
 
 impl Journey<'_> {

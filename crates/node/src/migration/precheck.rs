@@ -9,7 +9,8 @@ use model::qemu::Drive;
 use model::{Error, GuestConfig, GuestRecord, NodeName, StorageId, VolumeId, with_timeout};
 use storage::StorageConfig;
 
-use super::GuestCpu;
+use super::shown::Shown;
+use super::{GuestCpu, Look};
 use crate::NodeContext;
 use crate::cluster::Hearing;
 use crate::qemu::edit::{volumes_of, volumes_of_guest};
@@ -50,6 +51,22 @@ impl Fit {
     pub fn is_allowed(&self) -> bool {
         self.unavailable.is_empty() && self.reasons.is_empty()
     }
+}
+
+/// What a guest requires of another node.
+struct Requirements {
+    /// Of one that runs.
+    cpu: Option<GuestCpu>,
+    bridges: BTreeSet<String>,
+    shown: Shown,
+    /// Why it cannot be said of storages that they are shared.
+    unprovable: Vec<String>,
+}
+
+/// The bridges that a guest's cards are on.
+pub(crate) fn bridges(config: &VmConfig) -> BTreeSet<String> {
+    let nets = config.nets.values();
+    nets.filter_map(|net| net.bridge.clone()).collect()
 }
 
 /// How long another node may take to answer.
@@ -95,34 +112,81 @@ impl NodeContext {
             }
             _ => None,
         };
+        let shared = storages
+            .iter()
+            .filter(|(_, config)| config.spec.is_shared());
+        let shared = shared.map(|(id, _)| id.clone()).collect();
+        let (shown, unprovable) = Shown::on(self, shared).await;
+        let cards = match cpu {
+            Some(_) => bridges(&config),
+            None => BTreeSet::new(),
+        };
+        let wanted = Requirements {
+            cpu,
+            bridges: cards,
+            shown,
+            unprovable,
+        };
         let nodes = others.map(|node| async {
-            let fit = Fit {
-                unavailable: lacking(&node, &storages),
-                reasons: self.why_not_there(&node, cpu.as_ref()).await,
+            let unavailable = lacking(&node, &storages);
+            let reasons = match unavailable.is_empty() {
+                true => self.why_not_there(&node, &wanted).await,
+                false => Vec::new(),
             };
-            (node, fit)
+            (
+                node,
+                Fit {
+                    unavailable,
+                    reasons,
+                },
+            )
         });
         precheck.nodes = join_all(nodes).await.into_iter().collect();
         Ok(precheck)
     }
 
-    /// What another node says against the guest with this processor.
-    async fn why_not_there(&self, node: &NodeName, cpu: Option<&GuestCpu>) -> Vec<String> {
+    /// What another node lacks of what a guest requires.
+    async fn why_not_there(&self, node: &NodeName, wanted: &Requirements) -> Vec<String> {
         let asked = async {
-            self.check_heard(node)?;
-            match cpu {
-                Some(cpu) => self.check_cpu(cpu, node).await.map(drop),
-                None => Ok(()),
+            if let Err(error) = self.check_heard(node) {
+                return vec![error.message];
             }
+            let mut reasons = wanted.unprovable.clone();
+            reasons.extend(wanted.shown.to(self, node).await);
+            let cpu = async {
+                match &wanted.cpu {
+                    Some(cpu) => self.check_cpu(cpu, node).await.map(drop),
+                    None => Ok(()),
+                }
+            };
+            let bridges = self.check_bridges(&wanted.bridges, node);
+            let (cpu, bridges) = tokio::join!(cpu, bridges);
+            let refused = [cpu, bridges].into_iter().filter_map(Result::err);
+            reasons.extend(refused.map(|error| error.message));
+            reasons
         };
         let asked = with_timeout(&*self.clock, PATIENCE, asked).await;
-        let late = || {
-            Err(Error::unavailable(format!(
-                "node '{node}' did not answer in time"
-            )))
-        };
-        let why = asked.unwrap_or_else(late).err();
-        why.map(|error| error.message).into_iter().collect()
+        asked.unwrap_or_else(|| vec![format!("node '{node}' did not answer in time")])
+    }
+
+    /// Refuses a node without bridges that the guest's cards are on.
+    pub(crate) async fn check_bridges(
+        &self,
+        bridges: &BTreeSet<String>,
+        target: &NodeName,
+    ) -> Result<(), Error> {
+        if bridges.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<String> = self.look(target, Look::Bridges(bridges.clone())).await?;
+        match missing.is_empty() {
+            true => Ok(()),
+            false => {
+                let missing = missing.join(", ");
+                let text = format!("node '{target}' lacks bridges of the guest's cards: {missing}");
+                Err(Error::conflict(text))
+            }
+        }
     }
 
     /// Refuses a node that is silent.

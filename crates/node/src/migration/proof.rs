@@ -29,14 +29,18 @@ impl Proof {
         Some(root.join(format!(".ostler-{:016x}", self.number)))
     }
 
-    pub(crate) async fn write(&self, node: &NodeContext, text: &str) -> Result<(), Error> {
+    /// Where it is written. Refuses a storage that nothing can be proven of.
+    pub(super) async fn place(&self, node: &NodeContext) -> Result<PathBuf, Error> {
         let storage = node.storage(&self.storage).await?;
         storage.activate().await?;
-        let unprovable = || {
+        self.path(&*storage).ok_or_else(|| {
             let text = format!("storage '{}' cannot be proven to be shared", self.storage);
             Error::conflict(text)
-        };
-        let path = self.path(&*storage).ok_or_else(unprovable)?;
+        })
+    }
+
+    pub(crate) async fn write(&self, node: &NodeContext, text: &str) -> Result<(), Error> {
+        let path = self.place(node).await?;
         Ok(node.host.write(&path, text.as_bytes(), 0o600).await?)
     }
 

@@ -1,5 +1,7 @@
 //! The source's side of the requests.
 
+use std::net::IpAddr;
+
 use model::{Error, ErrorKind, NodeName, Upid, VmId};
 use serde::de::DeserializeOwned;
 
@@ -13,6 +15,8 @@ pub(crate) struct Remote<'a> {
     pub(crate) target: &'a NodeName,
     pub(crate) vmid: VmId,
     pub(crate) upid: &'a Upid,
+    /// Where volumes, disks and memory are sent; none: where all else is.
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl Remote<'_> {
@@ -33,7 +37,7 @@ impl Remote<'_> {
     pub(crate) async fn stream(&self, what: Ask) -> Result<AgentStream, Error> {
         let params = self.asked(what).params()?;
         let agents = &self.node.cluster.agents;
-        let opened = agents.stream(self.target, OP, params).await;
+        let opened = agents.stream(self.target, self.address, OP, params).await;
         opened.map_err(|error| named(self.target, error))
     }
 }

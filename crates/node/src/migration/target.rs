@@ -18,7 +18,6 @@ use tracing::warn;
 use super::arrival::{Arrival, ArrivalEntry};
 use super::ask::{Ask, Asked, Live, VERSION, Wanted};
 use super::image::{Receiving, broken, receive};
-use super::proof::Proof;
 use crate::{GuestEntry, NodeContext, volumes};
 
 /// Work for a guest that is expected. It keeps what was made from being removed.
@@ -96,11 +95,6 @@ impl NodeContext {
         }
         let asked = Asked::read(params)?;
         let answer = match &asked.what {
-            Ask::Proof { storage, number } => {
-                self.claimed(from, &asked).await?;
-                let (storage, number) = (storage.clone(), *number);
-                json!(Proof { storage, number }.read(self).await?)
-            }
             Ask::Prepare {
                 version,
                 volumes,

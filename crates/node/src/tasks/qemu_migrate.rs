@@ -12,11 +12,13 @@
 //! Undone anywhere, the guest goes on here. After the commit it never does, however long the target
 //! takes.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guest::qemu::{Pace, RunningAs};
-use model::{Error, GuestConfig, GuestRecord, NodeName, StorageMap, VmId, VolumeId};
+use guest::qemu::{RunningAs, VmConfig};
+use ipnet::IpNet;
+use model::{Error, GuestRecord, NodeName, StorageMap, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
@@ -25,8 +27,8 @@ use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
 use crate::NodeContext;
 use crate::migration::{
-    Arrived, Ask, HandOver, Journey, Live, LiveDisks, Luggage, Proof, Remote, Sending, VERSION,
-    Wanted, come_back, is_out_of_reach, send,
+    Arrived, Ask, HandOver, Journey, Live, LiveDisks, Look, Luggage, Proof, Remote, Sending,
+    VERSION, Wanted, bridges, come_back, is_out_of_reach, pace, send,
 };
 use crate::qemu::edit::volumes_of_guest;
 use crate::volumes::images;
@@ -45,9 +47,15 @@ pub struct QemuMigrate {
     pub storages: StorageMap,
     /// How fast volumes are copied at most; 0 for as fast as it goes.
     pub bytes_per_s: u64,
+    /// The network that the guest is sent over; none: the cluster's, or where all else goes.
+    #[serde(default)]
+    pub network: Option<IpNet>,
     /// Chosen by `survey`.
     #[serde(default)]
     epoch: u64,
+    /// The target's address in the network.
+    #[serde(default)]
+    address: Option<IpAddr>,
     #[serde(default)]
     proofs: Vec<Proof>,
     #[serde(default)]
@@ -82,7 +90,9 @@ impl QemuMigrate {
             force: false,
             storages: StorageMap::default(),
             bytes_per_s: 0,
+            network: None,
             epoch: 0,
+            address: None,
             proofs: Vec::new(),
             wanted: Vec::new(),
             notes: Vec::new(),
@@ -117,23 +127,40 @@ impl QemuMigrate {
     ) -> Result<(), Error> {
         let runs = node.running.is_running(self.vmid).await?;
         self.luggage(node, guest, runs).await?;
-        match runs {
-            true => {
-                let machine = machine_of(node, self.vmid).await?;
-                self.check_cpu(node, &machine).await.map(drop)
-            }
-            false => Ok(()),
+        if runs {
+            let machine = machine_of(node, self.vmid).await?;
+            self.check_machine(node, guest, &machine).await?;
         }
+        self.address(node).await.map(drop)
     }
 
-    /// Refuses a target that cannot give a guest that runs its processor; what else it says.
-    async fn check_cpu(
+    /// Refuses a target that cannot give a guest that runs its processor or its bridges. Returns
+    /// what else there is to say.
+    async fn check_machine(
         &self,
         node: &NodeContext,
+        guest: &GuestRecord,
         machine: &RunningAs,
     ) -> Result<Option<String>, Error> {
+        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+        node.check_bridges(&bridges(&config), &self.target).await?;
         let cpu = node.guest_cpu(self.vmid, machine).await?;
         node.check_cpu(&cpu, &self.target).await
+    }
+
+    /// The target's address in the network that the guest is to be sent over.
+    async fn address(&self, node: &NodeContext) -> Result<Option<IpAddr>, Error> {
+        let network = match self.network {
+            Some(network) => Some(network),
+            None => node.records.cluster_options().await?.migration_network(),
+        };
+        match network {
+            Some(network) => node
+                .look(&self.target, Look::Address(network))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn luggage(
@@ -161,6 +188,7 @@ impl QemuMigrate {
             target: &self.target,
             vmid: self.vmid,
             upid: &cx.upid,
+            address: self.address,
         }
     }
 
@@ -219,11 +247,12 @@ impl Step<QemuMigrate> for Survey {
         if runs {
             let machine = machine_of(&cx.node, task.vmid).await?;
             task.live = Some(look_at(cx, task.vmid, &machine).await?);
-            let note = task.check_cpu(&cx.node, &machine).await?;
+            let note = task.check_machine(&cx.node, &guest, &machine).await?;
             task.notes = note.into_iter().collect();
             task.machine = serde_json::to_value(machine)
                 .map_err(|error| Error::bug(format!("a machine cannot be written: {error}")))?;
         }
+        task.address = task.address(&cx.node).await?;
         task.epoch = guest.epoch;
         task.proofs = luggage.shared.into_iter().map(Proof::new).collect();
         task.wanted = luggage.wanted;
@@ -244,6 +273,12 @@ impl Step<QemuMigrate> for Survey {
         if task.online && task.live.is_none() {
             cx.warn("VM isn't running. Doing offline migration instead.")
                 .await;
+        }
+        if let Some(address) = task.address {
+            cx.log(&format!(
+                "use dedicated network address for sending migration traffic ({address})"
+            ))
+            .await;
         }
         for note in &task.notes {
             cx.warn(note).await;
@@ -324,20 +359,9 @@ impl Step<QemuMigrate> for Prepare {
 async fn prove(cx: &Cx, task: &QemuMigrate, proof: &Proof) -> Result<(), Error> {
     let text = cx.upid.to_string();
     proof.write(&cx.node, &text).await?;
-    let ask = Ask::Proof {
-        storage: proof.storage.clone(),
-        number: proof.number,
-    };
-    let read: Result<Option<String>, Error> = task.remote(cx).ask(ask).await;
+    let shown = proof.show(&cx.node, &task.target, &text).await;
     proof.remove(&cx.node).await?;
-    if read?.as_deref() == Some(&*text) {
-        return Ok(());
-    }
-    let (storage, target) = (&proof.storage, &task.target);
-    let text = format!(
-        "storage '{storage}' is marked as shared, but node '{target}' does not see what is written here"
-    );
-    Err(Error::conflict(text))
+    shown
 }
 
 /// Copies the volumes that only this node has.
@@ -397,7 +421,7 @@ impl Step<QemuMigrate> for Travel {
             machine: &task.machine,
             wanted: &task.wanted,
             renamed: &task.renamed(),
-            pace: pace(&guest.config, live, task.bytes_per_s),
+            pace: pace(&guest.config, live.memory_mib, task.bytes_per_s),
             disk_bytes_per_s: task.bytes_per_s,
         };
         task.arrived = Some(journey.go(cx).await?);
@@ -409,26 +433,6 @@ impl Step<QemuMigrate> for Travel {
             Some(live) => come_back(cx, task.vmid, &task.wanted, live.executes).await,
             None => Ok(()),
         }
-    }
-}
-
-/// How long a guest may stand still where it is not configured.
-const DOWNTIME_S: f64 = 0.1;
-
-/// The longest downtime that QEMU accepts.
-const DOWNTIME_MAX_S: f64 = 2000.0;
-
-/// The guest's own limits, and that of the task; the cache is a tenth of the memory.
-fn pace(config: &GuestConfig, live: &Live, bytes_per_s: u64) -> Pace {
-    let number = |option: &str| config.text(option)?.parse::<f64>().ok();
-    let downtime_s = number("migrate_downtime").unwrap_or(DOWNTIME_S);
-    let own = number("migrate_speed").map(|mib| (mib * f64::from(1 << 20)) as u64);
-    let limits = [own, Some(bytes_per_s)].into_iter().flatten();
-    let tenth = (live.memory_mib << 20) / 10;
-    Pace {
-        bytes_per_s: limits.filter(|limit| *limit > 0).min().unwrap_or(0),
-        downtime_ms: (downtime_s.min(DOWNTIME_MAX_S) * 1000.0) as u64,
-        cache_bytes: 1 << tenth.max(1 << 20).ilog2(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A guest moves between nodes that are processes of their own, with one state in etcd.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::harness::cluster::{TestCluster, with_cluster_bridge};
@@ -53,6 +55,18 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
             running_at(n3, "n1").await
         })
         .await;
+        // Over a network of its own.
+        for number in [1, 3] {
+            let pid = cluster.namespace(number).to_string();
+            let address = format!("10.78.0.{number}/24");
+            let add = [
+                "--target", &pid, "--net", "ip", "addr", "add", &address, "dev", "eth0",
+            ];
+            let added = Command::new("nsenter").args(add).status().unwrap();
+            assert!(added.success());
+        }
+        let over = json!({"migration": "secure,network=10.78.0.0/24"});
+        n2.call("cluster_options_update", over).await.unwrap();
         assert_eq!(migrate(n1, "n1", "n3", true).await, "OK");
         until("it runs at n3", async || running_at(n2, "n3").await).await;
         let resources = n3.call("qemu_config", guest("n3")).await.unwrap().data;

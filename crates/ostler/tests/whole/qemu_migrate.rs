@@ -71,8 +71,8 @@ impl Scene {
     }
 }
 
-/// Moves guest 100 while it runs; returns its console, and for how many milliseconds it stood still.
-async fn move_live(from: &Agent, to: &Agent, more: Value) -> (Serial, u64) {
+/// Moves guest 100 while it runs; returns its console and the task's log.
+async fn move_live(from: &Agent, to: &Agent, more: Value) -> (Serial, Vec<String>) {
     let mut params = json!({
         "node": from.name.as_str(), "vmid": 100, "target": to.name.as_str(), "online": 1,
     });
@@ -88,10 +88,14 @@ async fn move_live(from: &Agent, to: &Agent, more: Value) -> (Serial, u64) {
         "{log:#?}"
     );
     assert!(!from.has_scope(100).await && !from.runs(100).await);
+    (to.serial(100), log)
+}
+
+/// For how many milliseconds the guest stood still.
+fn downtime(log: &[String]) -> u64 {
     let mut lines = log.iter();
     let line = lines.find(|line| line.contains(" - downtime ")).unwrap();
-    let downtime = line.rsplit(' ').nth(1).unwrap().parse().unwrap();
-    (to.serial(100), downtime)
+    line.rsplit(' ').nth(1).unwrap().parse().unwrap()
 }
 
 fn verify(serial: &mut Serial) {
@@ -162,9 +166,9 @@ async fn shared(times: usize) {
             (two, one)
         };
         drop(serial);
-        let downtime;
-        (serial, downtime) = move_live(from, to, json!({})).await;
-        downtimes.push(downtime);
+        let log;
+        (serial, log) = move_live(from, to, json!({})).await;
+        downtimes.push(downtime(&log));
         verify(&mut serial);
         serial.ask(WRITE);
     }
@@ -182,6 +186,36 @@ async fn a_guest_takes_its_disks_along() {
 #[ignore = "thorough: 50 times"]
 async fn a_guest_takes_its_disks_along_50_times() {
     local(50).await;
+}
+
+/// The cluster's network is the one of the node's loopback device.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_is_sent_over_the_network_for_migrations() {
+    let Some(scene) = Scene::new("the migration network", "own1").await else {
+        return;
+    };
+    let Scene { one, two, .. } = &scene;
+    drop(scene.busy_guest().await);
+    let options = json!({"migration": "secure,network=127.0.0.0/8"});
+    one.call("cluster_options_update", options).await.unwrap();
+    let more = json!({"with-local-disks": 1, "targetstorage": "own1:own2"});
+    let (mut serial, log) = move_live(one, two, more.clone()).await;
+    verify(&mut serial);
+    let line = "use dedicated network address for sending migration traffic (127.0.0.1)";
+    assert!(log.iter().any(|said| said == line), "{log:#?}");
+    let mut back = json!({
+        "node": "pve2", "vmid": 100, "target": "pve1", "online": 1,
+        "migration_network": "198.51.100.0/24",
+    });
+    let more = more.as_object().unwrap().clone();
+    back.as_object_mut().unwrap().extend(more);
+    back["targetstorage"] = "own2:own1".into();
+    let refused = two.call("qemu_migrate", back).await.unwrap_err();
+    assert_eq!(
+        refused.message,
+        "node 'pve1': could not get migration ip: no IP address configured on local node for \
+         network '198.51.100.0/24'"
+    );
 }
 
 /// Whatever is broken off while memory is sent, the guest goes on where it is.
@@ -253,9 +287,9 @@ async fn local(times: usize) {
         };
         drop(serial);
         let more = json!({"with-local-disks": 1, "targetstorage": format!("{source}:{target}")});
-        let downtime;
-        (serial, downtime) = move_live(from, to, more).await;
-        downtimes.push(downtime);
+        let log;
+        (serial, log) = move_live(from, to, more).await;
+        downtimes.push(downtime(&log));
         verify(&mut serial);
         serial.ask(WRITE);
         let images = |storage: &str| pair.folder.path().join(storage).join("images/100");

@@ -113,7 +113,8 @@ const HA: &[Field] = &[Field::string("shutdown_policy")
     .default("conditional")];
 
 /// How guests are migrated between nodes, and how their disks are copied.
-const MIGRATION: &[Field] = &[
+/// What migrations do by default.
+pub const MIGRATION: &[Field] = &[
     Field::string("network").optional().format(format::CIDR),
     Field::string("type")
         .one_of(&["secure", "insecure"])
@@ -155,7 +156,7 @@ const fn properties(name: &'static str, fields: &'static [Field]) -> Field {
         .format(Format::Properties { name, fields })
 }
 
-/// The options of a cluster. Options of parts that are not built yet (`crs`, `ha`, `migration` and
+/// The options of a cluster. Options of parts that are not built yet (`crs`, `ha`, `replication` and
 /// so on) are stored; no task uses them.
 pub const CLUSTER_OPTIONS: &[Field] = &[
     properties("bwlimit", BWLIMIT),

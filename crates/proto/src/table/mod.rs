@@ -15,7 +15,9 @@ mod version;
 use crate::Row;
 
 pub use access::domains::REALM_OPTIONS;
-pub use cluster_options::{BWLIMIT, CLUSTER_OPTIONS, NEXT_ID, TAG_STYLE, USER_TAG_ACCESS};
+pub use cluster_options::{
+    BWLIMIT, CLUSTER_OPTIONS, MIGRATION, NEXT_ID, TAG_STYLE, USER_TAG_ACCESS,
+};
 pub use node::services::SERVICES;
 
 /// All rows, in groups.

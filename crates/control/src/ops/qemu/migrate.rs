@@ -1,5 +1,6 @@
 //! `POST /nodes/{node}/qemu/{vmid}/migrate`
 
+use ipnet::IpNet;
 use model::{Error, NodeName, StorageMap};
 use node::tasks::QemuMigrate;
 use proto::wire::Answer;
@@ -15,6 +16,8 @@ struct Migrate {
     /// In KiB/s.
     bwlimit: Option<u64>,
     force: Option<bool>,
+    migration_network: Option<IpNet>,
+    /// Guests are always sent encrypted.
     migration_type: Option<String>,
     online: Option<bool>,
     targetstorage: Option<String>,
@@ -28,6 +31,7 @@ pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
     if !op.identity()?.is_root() {
         let given = [
             ("force", wanted.force.is_some()),
+            ("migration_network", wanted.migration_network.is_some()),
             ("migration_type", wanted.migration_type.is_some()),
         ];
         if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
@@ -37,6 +41,7 @@ pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
     let mut task = QemuMigrate::new(vmid, wanted.target);
     task.online = wanted.online == Some(true);
     task.with_local_disks = wanted.with_local_disks == Some(true);
+    task.network = wanted.migration_network;
     task.force = wanted.force == Some(true);
     if let Some(map) = &wanted.targetstorage {
         let map = StorageMap::parse(map);

@@ -1,5 +1,7 @@
 //! The interfaces that the kernel has, as `ip` lists them.
 
+use std::net::IpAddr;
+
 use model::Error;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -87,6 +89,11 @@ async fn plain_links(host: &SharedHost) -> Result<Vec<Running>, Error> {
 }
 
 impl Running {
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let known = self.addr_info.iter();
+        known.filter_map(|known| known.local.parse().ok())
+    }
+
     pub(super) fn has_address(&self, address: &str) -> bool {
         self.addr_info.iter().any(|known| known.local == address)
     }

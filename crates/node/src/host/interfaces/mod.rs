@@ -13,6 +13,9 @@
 mod file;
 mod links;
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use model::Error;
 use serde_json::{Map, Value, json};
 use sys::SharedHost;
@@ -52,6 +55,13 @@ pub async fn mtu_of(host: &SharedHost, address: &str) -> Result<Option<(String, 
     let links = links::links(host).await?;
     let link = links.into_iter().find(|link| link.has_address(address));
     Ok(link.and_then(|link| Some((link.name, link.mtu?))))
+}
+
+/// The first address of this host that is in a network.
+pub async fn address_in(host: &SharedHost, network: &IpNet) -> Result<Option<IpAddr>, Error> {
+    let links = links::links(host).await?;
+    let mut addresses = links.iter().flat_map(Running::addresses);
+    Ok(addresses.find(|address| network.contains(address)))
 }
 
 fn merge(stanzas: Stanzas, running: &[Running]) -> Vec<Interface> {

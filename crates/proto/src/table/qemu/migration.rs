@@ -97,8 +97,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Field::boolean("force").optional(),
         Field::string("migration_network")
             .optional()
-            .format(format::CIDR)
-            .unbuilt(),
+            .format(format::CIDR),
         Field::string("migration_type")
             .optional()
             .one_of(&["secure", "insecure"]),
