@@ -2,12 +2,16 @@
 
 use model::{ErrorKind, NodeName};
 use node::cluster::AGENT_DOMAIN;
+use node::migration;
 use proto::wire::{Peer, Request, Service};
-use proto::{Credential, Voucher};
-use serde_json::json;
+use proto::{Credential, Form, Voucher};
+use serde_json::{Value, json};
+use store::{Key, Read, Revision};
+use tasks::TaskFilter;
 use testkit::Authority;
 
-use crate::net::{Net, until};
+use crate::net::{Net, Node, until};
+use crate::samples::required;
 
 /// A request for the DNS settings of `pve2`.
 fn dns(credential: Credential) -> Request {
@@ -200,4 +204,98 @@ async fn a_hostile_member_has_no_identity_but_its_own() {
     // Its watch has beats and status, and nothing of the store.
     let mut feed = hostile.client.watch().await.unwrap();
     assert_eq!(feed.next().await.unwrap(), json!({"beat": {}}));
+}
+
+/// The last commit in the state, and the tasks that a node has begun.
+async fn done_at(node: &Node) -> (Revision, usize) {
+    let context = &node.bench.context;
+    let any = Key::new("x").unwrap();
+    let (_, revision) = context.store.get(&any, Read::Linear).await.unwrap();
+    let all = TaskFilter {
+        running: true,
+        ended: true,
+        unlisted: true,
+        ..TaskFilter::default()
+    };
+    (revision, context.tasks.list(&all).len())
+}
+
+/// Every operation of the table, for every node, with everything that it may claim to be: nothing
+/// runs, and nothing has changed.
+#[tokio::test]
+async fn a_hostile_member_is_refused_every_operation() {
+    let (net, one, two) = Net::two().await;
+    drop(one);
+    let hostile = net.intruder("pve1", net.certificate("pve1"), &two).await;
+    let before = done_at(&two).await;
+    let forged = Voucher {
+        made: net.clock.wall(),
+        signature: "AAAA".to_owned(),
+    };
+    let credentials = [
+        Credential::None,
+        Credential::Peer,
+        Credential::Vouched(forged),
+        Credential::Token("root@pam!x=y".to_owned()),
+        Credential::Ticket {
+            ticket: "PVE:root@pam:4EEC61E2::AAAA".to_owned(),
+            csrf: Some("4EEC61E2:AAAA".to_owned()),
+        },
+    ];
+    let kinds = [
+        ErrorKind::Unauthenticated,
+        ErrorKind::Forbidden,
+        ErrorKind::NotImplemented,
+    ];
+    for row in proto::table::rows() {
+        for (credential, node) in credentials.iter().zip(["pve1", "pve2"].iter().cycle()) {
+            let mut params = required(row);
+            if params.get("node").is_some() {
+                params["node"] = (*node).into();
+            }
+            let request = Request {
+                op: row.name.to_owned(),
+                params: params.as_object().unwrap().clone(),
+                ..dns(credential.clone())
+            };
+            let refused = match row.form {
+                Form::Stream => hostile.client.stream(request).await.err(),
+                _ => hostile.client.request(request).await.err(),
+            };
+            let refused = refused.unwrap_or_else(|| panic!("{}", row.label()));
+            assert!(kinds.contains(&refused.kind), "{}: {refused}", row.label());
+        }
+    }
+    assert_eq!(done_at(&two).await, before);
+}
+
+/// What is in no table, and what only the owner of a guest may ask for.
+#[tokio::test]
+async fn a_hostile_member_finds_no_other_operation() {
+    let (net, one, two) = Net::two().await;
+    drop(one);
+    let hostile = net.intruder("pve1", net.certificate("pve1"), &two).await;
+    let before = done_at(&two).await;
+    for (op, params) in [
+        ("", json!({})),
+        ("agent/strange", json!({})),
+        (migration::OP, json!({})),
+        (
+            migration::OP,
+            json!({"vmid": 100, "upid": "x", "what": "finish"}),
+        ),
+        (
+            migration::OP,
+            json!({"vmid": -1, "what": {"receive": {"volume": "../../etc"}}}),
+        ),
+    ] {
+        let request = Request {
+            op: op.to_owned(),
+            params: params.as_object().unwrap().clone(),
+            ..dns(Credential::None)
+        };
+        let refused: Result<Value, _> = hostile.client.request(request).await.map(|a| a.data);
+        assert!(refused.is_err(), "{op} {params}: {refused:?}");
+    }
+    assert_eq!(done_at(&two).await, before);
 }

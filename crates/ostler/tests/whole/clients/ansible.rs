@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::{PASSWORD, make_admin, nothing_is_left};
-use crate::harness::namespace::with_bridge;
+use crate::harness::cluster::{TestCluster, with_cluster_bridge};
+use crate::harness::namespace::{command_in, with_bridge};
 use crate::harness::python::python_with;
 use crate::harness::session::root_session;
 use crate::harness::{TestNode, left_out, tiny_disk, until};
@@ -24,8 +25,8 @@ const PACKAGES: [&str; 4] = [
 /// The users of the node: each has a machine and objects of its own.
 const HOSTS: [(&str, u32); 2] = [("password", 201), ("token", 202)];
 
-fn run_ansible(python: &Path, args: &[String], folder: &Path) -> Output {
-    Command::new(python)
+fn run_ansible(mut python: Command, args: &[String], folder: &Path) -> Output {
+    python
         .args(["-m", "ansible"])
         .args(args)
         .current_dir(folder)
@@ -48,39 +49,64 @@ fn python() -> Option<PathBuf> {
     python_with(&PACKAGES, imports)
 }
 
-/// A node, and the folder with Ansible's files.
-struct Scene {
-    node: TestNode,
+/// A node that owns the machines, the node that Ansible speaks to, and the folder with its files.
+struct Scene<'a> {
+    owner: &'a TestNode,
+    members: Vec<&'a str>,
+    port: u16,
+    /// Where Ansible runs; none: where the test does.
+    namespace: Option<u32>,
     python: PathBuf,
     folder: tempfile::TempDir,
 }
 
-impl Scene {
-    async fn new() -> Option<Self> {
-        let (python, disk) = (python()?, tiny_disk()?);
-        let mut root_ticket = String::new();
-        let node = TestNode::start(async |store| root_ticket = root_session(store).await.0).await;
-        make_admin(&node).await;
-        let token = json!({"userid": "admin@pve", "tokenid": "deploy", "privsep": 0});
-        let token = node.call("token_create", token).await.unwrap().data;
+impl<'a> Scene<'a> {
+    /// Ansible speaks to the owner.
+    async fn of(node: &'a TestNode, root_ticket: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
+        let scene = Self {
+            owner: node,
+            members: vec![&node.name],
+            port: node.port,
+            namespace: None,
+            python: python()?,
+            folder,
+        };
+        scene.prepare(root_ticket).await
+    }
+
+    /// Ansible speaks to the second node, which owns nothing.
+    async fn of_cluster(cluster: &'a TestCluster) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = Self {
+            owner: &cluster.nodes[0],
+            members: cluster.nodes.iter().map(|node| &*node.name).collect(),
+            port: 8006,
+            namespace: Some(cluster.namespace(2)),
+            python: python()?,
+            folder,
+        };
+        scene.prepare(&cluster.root_ticket).await
+    }
+
+    async fn prepare(self, root_ticket: &str) -> Option<Self> {
+        let disk = tiny_disk()?;
+        make_admin(self.owner).await;
+        let token = json!({"userid": "admin@pve", "tokenid": "deploy", "privsep": 0});
+        let token = self.owner.call("token_create", token).await.unwrap().data;
+        let folder = &self.folder;
         for (name, _) in HOSTS {
             let medium = folder.path().join(format!("medium-{name}.iso"));
             std::fs::write(medium, b"an image of nothing".repeat(1000)).unwrap();
             let copy = folder.path().join(format!("tiny-{name}.qcow2"));
             std::fs::copy(&disk, copy).unwrap();
         }
-        let scene = Self {
-            node,
-            python,
-            folder,
-        };
-        scene.tell_ansible(&root_ticket, token["value"].as_str().unwrap());
-        Some(scene)
+        self.configure(root_ticket, token["value"].as_str().unwrap());
+        Some(self)
     }
 
     /// Writes the static inventory, and one for the inventory plugin for each way to log in.
-    fn tell_ansible(&self, root_ticket: &str, secret: &str) {
+    fn configure(&self, root_ticket: &str, secret: &str) {
         let credentials = [
             json!({"api_password": PASSWORD}),
             json!({"api_token_id": "deploy", "api_token_secret": secret}),
@@ -97,7 +123,7 @@ impl Scene {
             hosts[format!("by_{name}")] = host;
             let mut source = plugin[at].clone();
             source["plugin"] = "community.proxmox.proxmox".into();
-            source["url"] = format!("https://127.0.0.1:{}", self.node.port).into();
+            source["url"] = format!("https://127.0.0.1:{}", self.port).into();
             source["user"] = "admin@pve".into();
             source["validate_certs"] = false.into();
             source["want_facts"] = true.into();
@@ -108,7 +134,9 @@ impl Scene {
         let vars = json!({
             "ansible_connection": "local",
             "ansible_python_interpreter": self.python,
-            "api_port": self.node.port,
+            "api_port": self.port,
+            "owner": self.owner.name,
+            "members": self.members,
             "api_user": "admin@pve",
             "root_ticket": root_ticket,
             "folder": self.folder.path(),
@@ -124,10 +152,13 @@ impl Scene {
     }
 
     async fn ansible(&self, args: &[&str]) -> Value {
-        let python = self.python.clone();
+        let python = match self.namespace {
+            Some(namespace) => command_in(namespace, &self.python),
+            None => Command::new(&self.python),
+        };
         let folder = self.folder.path().to_owned();
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let work = move || run_ansible(&python, &args, &folder);
+        let work = move || run_ansible(python, &args, &folder);
         let output = tokio::task::spawn_blocking(work).await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -136,8 +167,8 @@ impl Scene {
         });
         if !output.status.success() {
             failures(&answer);
-            let errors = json!({"node": "pve1", "errors": 1});
-            let tasks = self.node.call("task_list", errors).await.unwrap().data;
+            let errors = json!({"node": self.owner.name, "errors": 1});
+            let tasks = self.owner.call("task_list", errors).await.unwrap().data;
             println!("tasks that failed: {tasks:#}");
             panic!("Ansible failed: {complaints}");
         }
@@ -199,7 +230,10 @@ async fn inventory_of(node: &TestNode) -> Vec<Value> {
         ("acl_list", json!({})),
         ("pool_list", json!({})),
         ("storage_list", json!({})),
-        ("volume_list", json!({"node": "pve1", "storage": "local"})),
+        (
+            "volume_list",
+            json!({"node": node.name, "storage": "local"}),
+        ),
     ] {
         all.push(node.call(op, params).await.unwrap().data);
     }
@@ -224,7 +258,7 @@ fn plain(fact: &Value) -> Value {
 /// Waits until the guests have booted.
 async fn booted(node: &TestNode) {
     for (_, vmid) in HOSTS {
-        let machine = json!({"node": "pve1", "vmid": vmid});
+        let machine = json!({"node": node.name, "vmid": vmid});
         until("the guest agent answers", async || {
             node.call("agent_ping", machine.clone()).await.is_ok()
         })
@@ -233,7 +267,7 @@ async fn booted(node: &TestNode) {
 }
 
 /// The inventory plugin, by password and by token: hosts, groups and facts.
-async fn plugin(scene: &Scene) {
+async fn plugin(scene: &Scene<'_>) {
     for (name, _) in HOSTS {
         let source = format!("{name}.proxmox.yml");
         let list = scene.ansible(&["inventory", "-i", &source, "--list"]).await;
@@ -241,7 +275,7 @@ async fn plugin(scene: &Scene) {
         let mut names = members("proxmox_all_running");
         names.sort_by_key(Value::to_string);
         assert_eq!(names, ["web-password", "web-token"], "{list:#}");
-        assert_eq!(members("proxmox_nodes"), ["pve1"]);
+        assert_eq!(members("proxmox_nodes"), scene.members);
         for (other, vmid) in HOSTS {
             let machine = format!("web-{other}");
             assert_eq!(
@@ -276,23 +310,50 @@ fn ansible_does_what_it_does_with_proxmox_ve() {
         return;
     }
     with_bridge(async {
-        let Some(scene) = Scene::new().await else {
+        let mut root_ticket = String::new();
+        let node = TestNode::start(async |store| root_ticket = root_session(store).await.0).await;
+        play_all(Scene::of(&node, &root_ticket).await.unwrap()).await;
+    });
+}
+
+// covers: S0.1 S1.27 S2.1
+#[test]
+#[ignore = "thorough: it plays for minutes"]
+fn ansible_does_the_same_at_another_node() {
+    if left_out("Ansible at another node") || python().is_none() || tiny_disk().is_none() {
+        return;
+    }
+    with_cluster_bridge(async {
+        let Some(cluster) = TestCluster::start(2).await else {
             return;
         };
-        let before = inventory_of(&scene.node).await;
-        scene.play("make.yml", true).await;
-        scene.play("make.yml", false).await;
-        booted(&scene.node).await;
-        plugin(&scene).await;
-        scene.play("use.yml", true).await;
-        // It ended with a reset, and nothing can be unplugged from a guest that boots.
-        booted(&scene.node).await;
-        scene.play("strip.yml", true).await;
-        scene.play("strip.yml", false).await;
-        scene.play("snap.yml", true).await;
-        scene.play("unmake.yml", true).await;
-        scene.play("unmake.yml", false).await;
-        assert_eq!(inventory_of(&scene.node).await, before);
-        nothing_is_left(&scene.node);
+        cluster.form().await;
+        let guest = json!({"node": "n1", "vmid": 100});
+        assert_eq!(cluster.nodes[0].task("qemu_destroy", guest).await, "OK");
+        until("the link is there", async || {
+            let status = json!({"node": "n1"});
+            cluster.nodes[1].call("node_status", status).await.is_ok()
+        })
+        .await;
+        play_all(Scene::of_cluster(&cluster).await.unwrap()).await;
     });
+}
+
+async fn play_all(scene: Scene<'_>) {
+    let node = scene.owner;
+    let before = inventory_of(node).await;
+    scene.play("make.yml", true).await;
+    scene.play("make.yml", false).await;
+    booted(node).await;
+    plugin(&scene).await;
+    scene.play("use.yml", true).await;
+    // It ended with a reset, and nothing can be unplugged from a guest that boots.
+    booted(node).await;
+    scene.play("strip.yml", true).await;
+    scene.play("strip.yml", false).await;
+    scene.play("snap.yml", true).await;
+    scene.play("unmake.yml", true).await;
+    scene.play("unmake.yml", false).await;
+    assert_eq!(inventory_of(node).await, before);
+    nothing_is_left(node);
 }

@@ -15,6 +15,7 @@ use store::SharedStore;
 use testkit::left_out::missing;
 
 use super::namespace::{command_in, inside};
+use super::session::root_session;
 use super::{PROGRAM, TestNode, TestNodeOptions, left_out, put_guest_of, until};
 
 /// Runs `work` in a network namespace with the bridge that connects the nodes.
@@ -65,6 +66,8 @@ impl Namespace {
             "ip link set eth0 up".to_owned(),
             "ip link add vmbr0 type bridge".to_owned(),
             "ip link set vmbr0 up".to_owned(),
+            "ip link add vmbr1 type bridge".to_owned(),
+            "ip link set vmbr1 up".to_owned(),
         ] {
             run(&format!("nsenter --target {pid} --net {command}"));
         }
@@ -94,6 +97,8 @@ fn run(command: &str) {
 /// Nodes `n1`, `n2`, … that may become a cluster.
 pub struct TestCluster {
     pub nodes: Vec<TestNode>,
+    /// Of a session of root@pam.
+    pub root_ticket: String,
     namespaces: Vec<Namespace>,
     _etcd: tempfile::TempDir,
 }
@@ -114,17 +119,22 @@ impl TestCluster {
         let namespaces: Vec<Namespace> = (1..=nodes).map(Namespace::new).collect();
         let mut cluster = Self {
             nodes: Vec::new(),
+            root_ticket: String::new(),
             namespaces,
             _etcd: folder,
         };
         for number in 1..=nodes {
-            let node = cluster.launch(&etcd, number).await;
+            let mut root_ticket = String::new();
+            let node = cluster.launch(&etcd, number, &mut root_ticket).await;
             cluster.nodes.push(node);
+            if number == 1 {
+                cluster.root_ticket = root_ticket;
+            }
         }
         Some(cluster)
     }
 
-    async fn launch(&self, etcd: &Path, number: usize) -> TestNode {
+    async fn launch(&self, etcd: &Path, number: usize, root_ticket: &mut String) -> TestNode {
         let settings = format!(
             "etcd = {:?}\netcd-user = \"daemon\"\nagent-address = \"10.77.0.{number}:8009\"",
             etcd.display().to_string()
@@ -144,6 +154,7 @@ impl TestCluster {
         let seed = async |store: &SharedStore| {
             if number == 1 {
                 put_guest_of(store, &name, 100, &guest).await;
+                *root_ticket = root_session(store).await.0;
             }
         };
         TestNode::launch(options, seed).await
