@@ -226,3 +226,23 @@ async fn the_precheck_finds_a_storage_that_is_not_shared() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_linked_stays_while_it_is_stopped() {
+    let (_net, one, _two) = with_guest().await;
+    let guest = json!({"node": "pve1", "vmid": 100});
+    done(&one, "qemu_template", guest).await.unwrap();
+    let clone = json!({"node": "pve1", "vmid": 100, "newid": 101});
+    done(&one, "qemu_clone", clone).await.unwrap();
+    let root = one.bench.root();
+    let error = root.error("qemu_migrate", to("pve2")).await;
+    let base = "can't migrate local disk 'local:100/base-100-disk-0.raw'";
+    assert_eq!(
+        error.message,
+        format!("{base}: it is the base of a template")
+    );
+    let clone = json!({"node": "pve1", "vmid": 101, "target": "pve2"});
+    let error = root.error("qemu_migrate", clone).await;
+    let why = "linked clones move only while they run, or as full clones";
+    assert!(error.message.ends_with(why), "{error}");
+}

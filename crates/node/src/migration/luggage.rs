@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use guest::qemu::VmConfig;
 use model::qemu::{Drive, DriveSlot, DriveSource};
-use model::{Error, GuestRecord, NodeName, StorageId, StorageMap, VolumeId};
+use model::{Error, ErrorKind, GuestRecord, NodeName, StorageId, StorageMap, VolumeId};
 use storage::{ContentType, SnapshotMaker, Storage, VolumeNames};
 
 use super::Wanted;
@@ -152,7 +152,10 @@ impl NodeContext {
             Some(owner) if owner != guest.vmid => {
                 return Ok(Some(format!("owned by other VM (owner = VM {owner})")));
             }
-            Some(_) if name.base.is_some() => return why("it is a linked clone"),
+            // QEMU's mirror has all of it; an image that is sent as it is would lack its base.
+            Some(_) if name.base.is_some() && !is_live => {
+                return why("linked clones move only while they run, or as full clones");
+            }
             Some(_) if name.is_base => return why("it is the base of a template"),
             Some(_) => {}
         }
@@ -162,19 +165,17 @@ impl NodeContext {
             named.any(|(_, named)| names.is_same_image(&named, volume))
         });
         if is_live && is_in_snapshot {
-            return why("online storage migration not possible if snapshot exists");
+            return why("online storage migration not possible if non-replicated snapshot exists");
         }
         if maker == Some(SnapshotMaker::Storage) && is_in_snapshot {
             return why("non-migratable snapshot exists");
         }
-        if self
-            .check_no_clones(std::slice::from_ref(volume), names)
-            .await
-            .is_err()
-        {
-            return why("referenced by linked clone(s)");
+        let unused = self.check_no_clones(std::slice::from_ref(volume), names);
+        match unused.await {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind == ErrorKind::Conflict => why("referenced by linked clone(s)"),
+            Err(error) => Err(error),
         }
-        Ok(None)
     }
 
     async fn wanted(

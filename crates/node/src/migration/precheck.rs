@@ -129,10 +129,7 @@ impl NodeContext {
         };
         let nodes = others.map(|node| async {
             let unavailable = lacking(&node, &storages);
-            let reasons = match unavailable.is_empty() {
-                true => self.why_not_there(&node, &wanted).await,
-                false => Vec::new(),
-            };
+            let reasons = self.why_not_there(&node, &wanted, &unavailable).await;
             (
                 node,
                 Fit {
@@ -146,13 +143,18 @@ impl NodeContext {
     }
 
     /// What another node lacks of what a guest requires.
-    async fn why_not_there(&self, node: &NodeName, wanted: &Requirements) -> Vec<String> {
+    async fn why_not_there(
+        &self,
+        node: &NodeName,
+        wanted: &Requirements,
+        unavailable: &BTreeSet<StorageId>,
+    ) -> Vec<String> {
         let asked = async {
             if let Err(error) = self.check_heard(node) {
                 return vec![error.message];
             }
             let mut reasons = wanted.unprovable.clone();
-            reasons.extend(wanted.shown.to(self, node).await);
+            reasons.extend(wanted.shown.to(self, node, unavailable).await);
             let cpu = async {
                 match &wanted.cpu {
                     Some(cpu) => self.check_cpu(cpu, node).await.map(drop),

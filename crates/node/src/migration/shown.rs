@@ -1,5 +1,6 @@
 //! Proofs that are shown to other nodes.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use futures_util::future::join_all;
@@ -65,15 +66,18 @@ impl Shown {
         written
     }
 
-    /// What a node does not see.
-    pub(super) async fn to(&self, node: &NodeContext, target: &NodeName) -> Vec<String> {
-        let shown = self.proofs.iter();
-        let shown = shown.map(|(proof, _)| proof.show(node, target, &self.text));
-        let shown = join_all(shown).await.into_iter();
-        shown
-            .filter_map(Result::err)
-            .map(|error| error.message)
-            .collect()
+    /// What a node does not see, without the storages that it may not use.
+    pub(super) async fn to(
+        &self,
+        node: &NodeContext,
+        target: &NodeName,
+        unavailable: &BTreeSet<StorageId>,
+    ) -> Vec<String> {
+        let proofs = self.proofs.iter().map(|(proof, _)| proof);
+        let used = proofs.filter(|proof| !unavailable.contains(&proof.storage));
+        let shown = join_all(used.map(|proof| proof.show(node, target, &self.text))).await;
+        let refused = shown.into_iter().filter_map(Result::err);
+        refused.map(|error| error.message).collect()
     }
 }
 

@@ -31,6 +31,7 @@ mod hotplug;
 mod kvm;
 mod lists;
 mod many_guests;
+mod migrate_broken_off;
 mod minority;
 mod node_facts;
 mod node_host;

@@ -1,23 +1,14 @@
 //! Real guests that move between two nodes.
 
 use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::harness::pair::{Agent, Pair, listing};
-use crate::harness::{Serial, left_out, put_guest, tiny_disk, until};
-
-/// Writes numbered blocks to the second disk, flushed, and notes in memory what it wrote.
-const WRITE: &str = "mkdir -p /tmp/at; { (i=0; while [ ! -e /tmp/stop ]; do i=$((i+1)); \
-    b=$((i%64)); yes $i | head -c 8192 | dd of=/dev/vdb bs=8192 seek=$b conv=notrunc,fsync \
-    2>/dev/null; echo $i > /tmp/at/$b; done; echo > /tmp/stopped) & }";
-
-/// Compares the disk with the notes.
-const VERIFY: &str = "touch /tmp/stop; until [ -e /tmp/stopped ]; do usleep 10000; done; \
-    rm /tmp/stop /tmp/stopped; echo 3 > /proc/sys/vm/drop_caches; \
-    for b in /tmp/at/*; do n=${b##*/}; \
-    got=$(dd if=/dev/vdb bs=8192 skip=$n count=1 2>/dev/null | head -n 1); \
-    [ $(cat $b) = $got ] || echo LO''ST $n; done; echo WRITTEN=$(ls /tmp/at | wc -l)";
+use crate::harness::writing::{VERIFY, WRITE, is_whole};
+use crate::harness::{Serial, bare_pair, left_out, put_guest, tiny_disk, until};
 
 /// Two nodes; guest 100 is at the first one and boots from a disk on `storage`, with another one.
 struct Scene {
@@ -100,9 +91,7 @@ fn downtime(log: &[String]) -> u64 {
 
 fn verify(serial: &mut Serial) {
     let said = serial.ask(VERIFY);
-    let written = said.rsplit("WRITTEN=").next().unwrap();
-    let written: usize = written.lines().next().unwrap().parse().unwrap();
-    assert!(written > 0 && !said.contains("LOST "), "{said}");
+    assert!(is_whole(&said), "{said}");
 }
 
 /// Begins a migration of guest 100 that takes minutes; returns its UPID once memory is being sent.
@@ -158,7 +147,7 @@ async fn shared(times: usize) {
     };
     let Scene { pair, one, two } = &scene;
     let mut serial = scene.busy_guest().await;
-    let mut downtimes = Vec::new();
+    let (mut downtimes, mut totals) = (Vec::new(), Vec::new());
     for time in 0..times {
         let (from, to) = if time % 2 == 0 {
             (one, two)
@@ -166,13 +155,17 @@ async fn shared(times: usize) {
             (two, one)
         };
         drop(serial);
+        let begun = Instant::now();
         let log;
         (serial, log) = move_live(from, to, json!({})).await;
+        totals.push(begun.elapsed().as_millis());
         downtimes.push(downtime(&log));
         verify(&mut serial);
         serial.ask(WRITE);
     }
-    println!("downtimes in ms: {downtimes:?}");
+    println!("downtimes in ms: {downtimes:?}; of all: {totals:?}");
+    let bare = bare_pair::migrate(&tiny_disk().unwrap()).await;
+    println!("a bare pair of QEMUs: {bare:?}");
     let images = listing(&pair.folder.path().join("shared/images/100"));
     assert_eq!(images, ["vm-100-disk-0.qcow2", "vm-100-disk-1.raw"]);
 }
@@ -216,6 +209,57 @@ async fn a_guest_is_sent_over_the_network_for_migrations() {
         "node 'pve1': could not get migration ip: no IP address configured on local node for \
          network '198.51.100.0/24'"
     );
+}
+
+/// What it had of its base comes along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_linked_clone_that_runs_moves_as_a_whole_image() {
+    let Some(scene) = Scene::new("a linked clone that moves", "own1").await else {
+        return;
+    };
+    let Scene { pair, one, two } = &scene;
+    let done = async |op: &str, params: Value| {
+        let (status, log) = one.task(op, params).await;
+        assert_eq!(status, "OK", "{op}: {log:?}");
+    };
+    done("qemu_template", json!({"node": "pve1", "vmid": 100})).await;
+    let clone = json!({"node": "pve1", "vmid": 100, "newid": 101});
+    done("qemu_clone", clone).await;
+    done("qemu_start", json!({"node": "pve1", "vmid": 101})).await;
+    let sum = |serial: &mut Serial| {
+        let said = serial.ask("echo 3 > /proc/sys/vm/drop_caches; echo sum=$(md5sum < /dev/vda)");
+        let sum = said.rsplit("sum=").next().unwrap();
+        sum.split_whitespace().next().unwrap().to_owned()
+    };
+    let mut serial = one.serial(101);
+    serial.expect("tiny: ready");
+    let before = sum(&mut serial);
+    assert_eq!(before.len(), 32, "{before}");
+    let params = json!({
+        "node": "pve1", "vmid": 101, "target": "pve2", "online": 1, "with-local-disks": 1,
+        "targetstorage": "own1:own2",
+    });
+    done("qemu_migrate", params).await;
+    let mut serial = two.serial(101);
+    assert_eq!(sum(&mut serial), before);
+    let images =
+        |storage: &str, vmid: u32| pair.folder.path().join(format!("{storage}/images/{vmid}"));
+    let moved = images("own2", 101);
+    assert_eq!(
+        listing(&moved),
+        ["vm-101-disk-0.qcow2", "vm-101-disk-1.qcow2"]
+    );
+    for image in listing(&moved) {
+        let mut asked = Command::new("qemu-img");
+        let asked = asked.args(["info", "-U"]).arg(moved.join(image)).output();
+        let said = String::from_utf8(asked.unwrap().stdout).unwrap();
+        assert!(
+            said.contains("file format") && !said.contains("backing"),
+            "{said}"
+        );
+    }
+    assert!(is_empty(&images("own1", 101)));
+    assert_eq!(listing(&images("own1", 100)).len(), 2);
 }
 
 /// Whatever is broken off while memory is sent, the guest goes on where it is.

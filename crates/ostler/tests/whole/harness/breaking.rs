@@ -39,12 +39,38 @@ impl TestNode {
     /// The first line says that the task was accepted; each step writes one before its act.
     pub async fn break_off(&self, op: &str, params: Value, lines: usize, how: Break) -> Broken {
         let agent = self.role("node")[0];
+        let broken = async |upid: &str| match how {
+            Break::Death(into_the_act) => {
+                // Not a wait for a condition, but the moment of the agent's death.
+                tokio::time::sleep(into_the_act).await;
+                kill(agent);
+            }
+            Break::Stop => {
+                let task = json!({"node": self.name, "upid": upid});
+                self.call("task_stop", task).await.unwrap();
+            }
+        };
+        self.interrupt(op, params, lines, broken).await
+    }
+
+    /// The same with an interruption of one's own, which gets the UPID.
+    pub async fn interrupt(
+        &self,
+        op: &str,
+        params: Value,
+        lines: usize,
+        interruption: impl AsyncFnOnce(&str),
+    ) -> Broken {
+        let agent = self.role("node")[0];
         let is_over = Arc::new(AtomicBool::new(false));
         let task = async {
             let answered = self.call(op, params).await;
             let status = match &answered {
                 Ok(answer) => Some(self.ended(answer.data.as_str().unwrap()).await),
-                Err(error) if self.role("node").contains(&agent) => panic!("refused: {error}"),
+                Err(error) if self.role("node").contains(&agent) => {
+                    is_over.store(true, Ordering::Relaxed);
+                    panic!("refused: {error}")
+                }
                 // The agent died before it could answer.
                 Err(_) => None,
             };
@@ -55,17 +81,7 @@ impl TestNode {
             let (folder, is_over) = (self.root.join("var/lib/ostler/tasks"), Arc::clone(&is_over));
             let wait = move || wait_for_line(&folder, lines, &is_over);
             let (upid, said) = tokio::task::spawn_blocking(wait).await.unwrap()?;
-            match how {
-                Break::Death(into_the_act) => {
-                    // Not a wait for a condition, but the moment of the agent's death.
-                    tokio::time::sleep(into_the_act).await;
-                    kill(agent);
-                }
-                Break::Stop => {
-                    let task = json!({"node": "pve1", "upid": upid});
-                    self.call("task_stop", task).await.unwrap();
-                }
-            }
+            interruption(&upid).await;
             Some((upid, said))
         };
         let (status, broken) = tokio::join!(task, breaker);

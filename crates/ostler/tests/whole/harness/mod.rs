@@ -7,6 +7,7 @@
     reason = "each test uses a part of it"
 )]
 
+pub mod bare_pair;
 pub mod breaking;
 pub mod cluster;
 pub mod commands;
@@ -17,6 +18,7 @@ pub mod pair;
 pub mod python;
 pub mod session;
 pub mod websocket;
+pub mod writing;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -340,7 +342,7 @@ impl Drop for TestNode {
 }
 
 /// Guests' own users must be able to reach their sockets.
-fn open_to_guests(root: &Path) {
+pub fn open_to_guests(root: &Path) {
     std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o711)).unwrap();
 }
 
