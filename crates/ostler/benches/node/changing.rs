@@ -15,7 +15,7 @@ use sys::SystemClock;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
-use crate::lists::{RESOURCES, put_guests, record, wait_at};
+use crate::lists::{RESOURCES, owner, put_guests_of, record, wait_at};
 use crate::load::{Caller, Connection, Target};
 use crate::process::{cpu, ms, percentile};
 use crate::servers::{self, Server};
@@ -27,12 +27,13 @@ const ROUNDS: u32 = 200;
 const PART: usize = 100;
 
 pub(crate) const HEAD: &str = "\
-| guests | gzip | bytes | p50 ms | p95 ms | api µs with the changes | bare p50 ms | ratio |
-|---|---|---|---|---|---|---|---|";
+| nodes | guests | gzip | bytes | p50 ms | p95 ms | api µs with the changes | bare p50 ms | ratio |
+|---|---|---|---|---|---|---|---|---|";
 
-/// An agent that has a store and says that its node is well.
+/// An agent that has a store and says that the nodes are well.
 struct Agent {
     store: SharedStore,
+    nodes: u32,
 }
 
 #[async_trait]
@@ -52,15 +53,17 @@ impl Service for Agent {
     }
 
     async fn watch(&self, _: Peer, mut responder: Responder) -> Result<(), Error> {
-        let well: WatchMessage<store::FeedMessage> = WatchMessage::Status(StatusUpdate {
-            silent: false,
-            node: "pve1".parse().unwrap(),
-            complete: true,
-            usage: None,
-            guests: Vec::new(),
-            storages: None,
-        });
-        responder.send(serde_json::to_value(well).unwrap()).await?;
+        for node in 0..self.nodes {
+            let well: WatchMessage<store::FeedMessage> = WatchMessage::Status(StatusUpdate {
+                silent: false,
+                node: owner(node, self.nodes).parse().unwrap(),
+                complete: true,
+                usage: None,
+                guests: Vec::new(),
+                storages: None,
+            });
+            responder.send(serde_json::to_value(well).unwrap()).await?;
+        }
         let mut feed = store::feed(self.store.clone(), Vec::new());
         loop {
             let message = WatchMessage::Store(feed.next().await?);
@@ -78,7 +81,7 @@ impl Agent {
         let commit = vmids.iter().fold(Commit::new(), |commit, vmid| {
             // Not the same ones each time.
             let vmid = vmid + round % u32::try_from(PART).unwrap();
-            let record = record(vmid, &format!("renamed-{round}"));
+            let record = record(vmid, &format!("renamed-{round}"), &owner(vmid, self.nodes));
             commit.put(node::guest_key(VmId::new(vmid).unwrap()), record)
         });
         self.store.commit(commit).await.unwrap();
@@ -86,12 +89,12 @@ impl Agent {
 }
 
 /// Prints the rows for so many guests, without TLS.
-pub(crate) async fn measure(guests: u32) {
+pub(crate) async fn measure(guests: u32, nodes: u32) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("node.sock");
     let store: SharedStore = Arc::new(MemoryStore::new(Arc::new(SystemClock::new())));
-    put_guests(&store, guests).await;
-    let agent = Arc::new(Agent { store });
+    put_guests_of(&store, guests, nodes).await;
+    let agent = Arc::new(Agent { store, nodes });
     let mut serving = JoinSet::new();
     serving.spawn(serve(UnixListener::bind(&socket).unwrap(), agent.clone()));
     let api = Server::start(&[Path::new(servers::PLAIN), &socket]);
@@ -130,7 +133,8 @@ async fn row(agent: &Agent, caller: &Caller, api: u32, guests: u32, gzip: bool) 
     );
     let bare = percentile(&mut bare, 0.5);
     println!(
-        "| {guests} | {} | {} | {} | {} | {each:.0} | {} | {:.1} |",
+        "| {} | {guests} | {} | {} | {} | {} | {each:.0} | {} | {:.1} |",
+        agent.nodes,
         if gzip { "yes" } else { "no" },
         raw.len(),
         ms(p50),

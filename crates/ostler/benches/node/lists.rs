@@ -74,7 +74,7 @@ async fn caller_who_sees_few(node: &TestNode, target: &Target, guests: u32) -> C
 }
 
 /// A record as a common guest has it.
-pub(crate) fn record(vmid: u32, name: &str) -> Vec<u8> {
+pub(crate) fn record(vmid: u32, name: &str, owner: &str) -> Vec<u8> {
     let mut config = GuestConfig::default();
     let disk = format!("local:{vmid}/vm-{vmid}-disk-0.qcow2,discard=on,iothread=1,size=32G");
     let options: [(&str, Value); 13] = [
@@ -100,7 +100,7 @@ pub(crate) fn record(vmid: u32, name: &str) -> Vec<u8> {
         ..GuestRecord::new(
             VmId::new(vmid).unwrap(),
             GuestKind::Qemu,
-            "pve1".parse().unwrap(),
+            owner.parse().unwrap(),
             1_795_216_907,
         )
     };
@@ -108,10 +108,19 @@ pub(crate) fn record(vmid: u32, name: &str) -> Vec<u8> {
 }
 
 pub(crate) async fn put_guests(store: &SharedStore, guests: u32) {
+    put_guests_of(store, guests, 1).await;
+}
+
+/// The node that owns a guest, of so many.
+pub(crate) fn owner(vmid: u32, nodes: u32) -> String {
+    format!("pve{}", vmid % nodes + 1)
+}
+
+pub(crate) async fn put_guests_of(store: &SharedStore, guests: u32, nodes: u32) {
     let vmids: Vec<u32> = (100..100 + guests).collect();
     for part in vmids.chunks(limits::WRITES_PER_COMMIT) {
         let commit = part.iter().fold(Commit::new(), |commit, vmid| {
-            let record = record(*vmid, &format!("machine-{vmid}"));
+            let record = record(*vmid, &format!("machine-{vmid}"), &owner(*vmid, nodes));
             commit.put(node::guest_key(VmId::new(*vmid).unwrap()), record)
         });
         store.commit(commit).await.unwrap();
