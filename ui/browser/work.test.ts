@@ -1,6 +1,7 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type Page, request } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { address, enter, GUEST_MS, login, openBrowser, watch } from './harness';
+import { address, enter, GUEST_MS, login, openBrowser, PASSWORD, watch } from './harness';
+import { totp } from './totp';
 
 let browser: Browser;
 let context: BrowserContext;
@@ -108,10 +109,67 @@ it('a guest is found by the palette and destroyed with its number typed', async 
   await page.getByRole('treeitem', { name: /103/ }).waitFor({ state: 'detached' });
 });
 
+it('a user, a right and a token are made, and the token opens what it may', async () => {
+  await page.goto(address('/datacenter/permissions'));
+  await page.getByRole('button', { name: 'Add user' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('textbox', { name: 'User' }).fill('bot@pve');
+  await confirmed('Add');
+  await page.getByText('bot@pve').waitFor();
+
+  await page.getByRole('button', { name: 'Rights' }).click();
+  await page.getByRole('button', { name: 'Add right' }).click();
+  await dialog.getByLabel('Path').fill('/vms/102');
+  await dialog.getByLabel('User', { exact: true }).fill('bot@pve');
+  await dialog.getByLabel('Role').fill('PVEAuditor');
+  await confirmed('Add');
+  await page.getByRole('row', { name: /vms\/102.*bot@pve/ }).waitFor();
+
+  await page.getByRole('button', { name: 'Tokens' }).click();
+  await page.getByRole('button', { name: 'Add token' }).click();
+  await dialog.getByRole('textbox', { name: 'User' }).fill('bot@pve');
+  await dialog.getByRole('textbox', { name: 'Token' }).fill('look');
+  await dialog.getByRole('switch', { name: 'Own rights' }).setChecked(false, { force: true });
+  await confirmed('Add');
+  await page.getByText('The secret is shown once').waitFor();
+  const secret = (await page.locator('.codebox .code').textContent()) ?? '';
+  const client = await request.newContext({
+    ignoreHTTPSErrors: true,
+    extraHTTPHeaders: { Authorization: `PVEAPIToken=bot@pve!look=${secret.trim()}` },
+  });
+  const answer = await client.get(address('/api2/json/cluster/resources?type=vm'));
+  const { data } = (await answer.json()) as { data: { vmid: number }[] };
+  expect(data.map((row) => row.vmid)).toEqual([102]);
+  await page.getByRole('button', { name: 'Close', exact: true }).click();
+});
+
+// covers: S3.80
+it('an app code becomes the second step of the login', async () => {
+  await page.getByRole('button', { name: 'Second factor' }).click();
+  await page.getByRole('button', { name: 'Add app code' }).click();
+  const dialog = page.getByRole('dialog');
+  const shown = (await dialog.locator('.codebox .code').textContent()) ?? '';
+  const secret = new URL(shown.trim()).searchParams.get('secret') ?? '';
+  await dialog.getByLabel('Code of the app').fill(totp(secret, Date.now()));
+  await dialog.getByRole('textbox', { name: 'Your password' }).fill(PASSWORD);
+  await confirmed('Add');
+  await page.getByRole('cell', { name: 'App code' }).first().waitFor();
+
+  const other = await browser.newContext({ ignoreHTTPSErrors: true });
+  const second = await other.newPage();
+  await login(second);
+  await second.getByLabel('Six digits of the app').fill('000000');
+  await second.getByText('That code is not valid.').waitFor();
+  // A code is accepted once: the next period's is still new.
+  await second.getByLabel('Six digits of the app').fill(totp(secret, Date.now() + 30_000));
+  await second.getByRole('treeitem').first().waitFor();
+  await other.close();
+});
+
 it('a reload keeps the session, logging out ends it', async () => {
   await page.reload();
   await page.getByRole('treeitem').first().waitFor();
-  await page.getByRole('button', { name: /^User/ }).click();
+  await page.getByRole('button', { name: /^User admin/ }).click();
   await page.getByRole('menuitem', { name: 'Log out' }).click();
   await page.getByRole('button', { name: 'Log in' }).waitFor();
   expect((await context.cookies()).filter((cookie) => cookie.name === 'PVEAuthCookie')).toEqual([]);

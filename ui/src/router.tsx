@@ -6,8 +6,6 @@ import {
   redirect,
 } from '@tanstack/react-router';
 import { DatacenterPage } from './pages/datacenter/DatacenterPage';
-import { GuestPage } from './pages/guest/GuestPage';
-import { NodePage } from './pages/node/NodePage';
 import { Blank, Failed } from './parts/Page';
 import { Shell } from './shell/Shell';
 import { t } from './texts';
@@ -36,12 +34,16 @@ const dcTab = (path: string, load: () => Promise<{ default: React.ComponentType 
 const guest = createRoute({
   getParentRoute: () => shell,
   path: 'guest/$vmid',
-  component: GuestPage,
+  component: lazyRouteComponent(() => import('./pages/guest/GuestPage'), 'GuestPage'),
 });
 const guestTab = (path: string, load: () => Promise<{ default: React.ComponentType }>) =>
   createRoute({ getParentRoute: () => guest, path, component: lazyRouteComponent(load) });
 
-const node = createRoute({ getParentRoute: () => shell, path: 'node/$node', component: NodePage });
+const node = createRoute({
+  getParentRoute: () => shell,
+  path: 'node/$node',
+  component: lazyRouteComponent(() => import('./pages/node/NodePage'), 'NodePage'),
+});
 const nodeTab = (path: string, load: () => Promise<{ default: React.ComponentType }>) =>
   createRoute({ getParentRoute: () => node, path, component: lazyRouteComponent(load) });
 
@@ -55,7 +57,11 @@ const tree = root.addChildren([
       dcTab('/', () => import('./pages/datacenter/Overview')),
       dcTab('guests', () => import('./pages/datacenter/DcGuests')),
       dcTab('nodes', () => import('./pages/datacenter/Nodes')),
-      dcTab('storage', () => import('./pages/datacenter/Storages')),
+      dcTab('storage', () => import('./pages/records/StorageRecords')),
+      dcTab('cluster', () => import('./pages/datacenter/Cluster')),
+      dcTab('permissions', () => import('./pages/records/Permissions')),
+      dcTab('pools', () => import('./pages/records/Pools')),
+      dcTab('options', () => import('./pages/records/DcOptions')),
       dcTab('tasks', () => import('./pages/datacenter/DcTasks')),
     ]),
     guest.addChildren([

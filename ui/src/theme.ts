@@ -1,7 +1,6 @@
-// Mantine 9 theme for Ostler. tokens.css stays the one source of colour: import it before @mantine/core/styles.css is used,
-// and let the resolver below point Mantine's variables at it. The tuples serve only what Mantine computes from shades.
+// Mantine's theme. tokens.css stays the one source of colour: the resolver below points Mantine's variables at it. The
+// tuples serve only what Mantine computes from shades.
 import {
-  Button,
   Checkbox,
   type CSSVariablesResolver,
   createTheme,
@@ -9,13 +8,9 @@ import {
   Input,
   Menu,
   Modal,
-  SegmentedControl,
   Select,
   Switch,
-  Table,
-  Tabs,
   TextInput,
-  Tooltip,
 } from '@mantine/core';
 
 // Control heights: 26 in toolbars (xs), 32 in pages (sm), 40 on touch (md and up).
@@ -35,7 +30,6 @@ export const theme = createTheme({
       : colors;
   },
   colors: {
-    // tuples: written by tools/gen_tokens.py
     ostler: [
       '#e5f7fc',
       '#ceeff7',
@@ -72,7 +66,6 @@ export const theme = createTheme({
       '#090d12',
       '#040609',
     ],
-    // end of tuples
   },
   fontFamily: 'var(--font-ui)',
   fontFamilyMonospace: 'var(--font-mono)',
@@ -101,16 +94,6 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   components: {
-    Button: Button.extend({
-      defaultProps: { size: 'sm', variant: 'default' },
-      vars: (_theme, props) => ({
-        root: {
-          '--button-height': height(props.size),
-          '--button-fz': font(props.size),
-          '--button-padding-x': props.size === 'xs' ? '8px' : '11px',
-        },
-      }),
-    }),
     Input: Input.extend({
       vars: (_theme, props) => ({
         wrapper: {
@@ -130,18 +113,6 @@ export const theme = createTheme({
       }),
     }),
     Switch: Switch.extend({ defaultProps: { size: 'xs' } }),
-    SegmentedControl: SegmentedControl.extend({
-      defaultProps: { size: 'xs', transitionDuration: 0 },
-    }),
-    Tabs: Tabs.extend({ defaultProps: { variant: 'default' } }),
-    Table: Table.extend({
-      defaultProps: {
-        verticalSpacing: 0,
-        horizontalSpacing: 8,
-        withRowBorders: true,
-        highlightOnHover: true,
-      },
-    }),
     Menu: Menu.extend({
       defaultProps: { shadow: 'md', withArrow: false, transitionProps: { duration: 90 } },
     }),
@@ -151,9 +122,6 @@ export const theme = createTheme({
         transitionProps: { duration: 140, transition: 'fade' },
         overlayProps: { color: 'var(--scrim)', backgroundOpacity: 1 },
       },
-    }),
-    Tooltip: Tooltip.extend({
-      defaultProps: { openDelay: 400, withArrow: false, transitionProps: { duration: 90 } },
     }),
   },
 });

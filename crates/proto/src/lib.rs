@@ -19,6 +19,7 @@
 mod credential;
 mod dump;
 mod figures;
+mod openapi;
 mod route;
 mod row;
 pub mod status;
@@ -29,6 +30,7 @@ pub mod wire;
 pub use credential::{Credential, Identity, TokenIdentity, Voucher};
 pub use dump::dump_table;
 pub use figures::GuestFigures;
+pub use openapi::openapi;
 pub use route::{Match, Router};
 pub use row::{Check, Form, Need, Needs, Permission, Row, Target, Verb};
 pub use table::{OptionRight, needs_of_option, option_right};

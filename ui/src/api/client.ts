@@ -1,5 +1,7 @@
 /** Requests to the API: envelope, errors, the token against forged requests. */
 
+import { t } from '../texts';
+
 export type Params = Record<string, string | number | boolean | string[] | number[] | undefined>;
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -21,6 +23,9 @@ let onUnauthorized: () => void = () => {};
 export function setCsrf(token: string) {
   csrf = token;
 }
+
+/** For requests that this module does not send. */
+export const csrfToken = () => csrf;
 
 /** Called when a request is refused because the session has ended. */
 export function whenUnauthorized(handler: () => void) {
@@ -74,7 +79,7 @@ async function send(method: Method, path: string, params: Params, signal?: Abort
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, 'the node does not answer');
+    throw new ApiError(0, t.states.noAnswer);
   }
   const body = await readBody(answer);
   if (!answer.ok) throw failure(answer.status, answer.statusText, body);

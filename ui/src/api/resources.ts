@@ -133,6 +133,14 @@ export function guestOf(row: GuestRow, before: Guest | undefined, now: number): 
   };
 }
 
+/** Counters that stand still are not sent: after this long without a row a rate is zero. */
+const STILL_MS = 15_000;
+
+/** A rate by now; unknown until it can have been measured. */
+export function rateNow(rate: number | undefined, seenAt: number, now: number) {
+  return now - seenAt > STILL_MS ? 0 : rate;
+}
+
 /** Seconds that a guest or node has been up by now. */
 export function uptimeNow(uptime: number | undefined, seenAt: number, now: number): number {
   return uptime ? uptime + Math.max(0, Math.floor((now - seenAt) / 1000)) : 0;

@@ -12,8 +12,6 @@ type Ticket = {
   ticket: string;
   CSRFPreventionToken: string;
   NeedTFA?: number;
-  clustername?: string;
-  cap?: Record<string, Record<string, number>>;
 };
 
 /** The second step of a login. */
@@ -22,7 +20,7 @@ export type Challenge = { user: string; ticket: string; kinds: string[] };
 export type Session =
   | { state: 'starting' }
   | { state: 'out'; user?: string; ended?: boolean }
-  | { state: 'in'; user: string; cluster?: string; cap: NonNullable<Ticket['cap']> };
+  | { state: 'in'; user: string };
 
 let session: Session = { state: 'starting' };
 const listeners = new Set<() => void>();
@@ -66,12 +64,7 @@ function enter(answer: Ticket) {
   setCsrf(answer.CSRFPreventionToken);
   clearInterval(renewal);
   renewal = setInterval(renew, RENEWAL_MS);
-  set({
-    state: 'in',
-    user: answer.username,
-    cluster: answer.clustername,
-    cap: answer.cap ?? {},
-  });
+  set({ state: 'in', user: answer.username });
 }
 
 /** The first step; a challenge is returned if there has to be a second. */

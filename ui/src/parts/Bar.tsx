@@ -1,9 +1,17 @@
 import type { CSSProperties } from 'react';
 
-/** Only against a limit: a part of one. Above 90 % it warns, at the limit it is an error. */
-export function Bar({ part, label }: { part: number; label: string }) {
+/** Only against a limit: a part of one. Near the limit it warns; where full means broken, it is an error. */
+export function Bar({
+  part,
+  label,
+  isHard = false,
+}: {
+  part: number;
+  label: string;
+  isHard?: boolean;
+}) {
   const shown = Math.max(0, Math.min(1, part));
-  const tone = shown >= 0.98 ? 'e' : shown >= 0.9 ? 'w' : '';
+  const tone = isHard && shown >= 0.98 ? 'e' : shown >= (isHard ? 0.9 : 0.95) ? 'w' : '';
   return (
     // biome-ignore lint/a11y/useSemanticElements: browsers draw a meter in their own colours.
     <span
@@ -19,7 +27,7 @@ export function Bar({ part, label }: { part: number; label: string }) {
   );
 }
 
-/** A ring that turns: something runs and nobody knows how far it is. */
+/** A ring that turns: something runs, and how far it is is unknown. */
 export function Ring() {
   return (
     <svg className="ring turns" viewBox="0 0 16 16" aria-hidden="true">

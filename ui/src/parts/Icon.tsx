@@ -203,6 +203,10 @@ const SHAPES = {
     </>
   ),
   shield: <path d="M8 1.8 3 3.6v4c0 3.1 2 5.4 5 6.6 3-1.2 5-3.5 5-6.6v-4z" />,
+  link: (
+    <path d="M6.5 9.5a2.6 2.6 0 0 0 3.7 0l2.3-2.3a2.6 2.6 0 0 0-3.7-3.7l-.9.9M9.5 6.5a2.6 2.6 0 0 0-3.7 0L3.5 8.8a2.6 2.6 0 0 0 3.7 3.7l.9-.9" />
+  ),
+  'up-tray': <path d="M8 9.8V2.3M5 5 8 2l3 3M2.5 11v2.7h11V11" />,
 } satisfies Record<string, ReactNode>;
 
 export type IconName = keyof typeof SHAPES;

@@ -40,7 +40,7 @@ export type Tab = { to: string; label: string; count?: number };
 /** The pages of one object; the address says which is open. */
 export function Tabs({ tabs }: { tabs: Tab[] }) {
   return (
-    <nav className="tabs" aria-label="Pages">
+    <nav className="tabs" aria-label={t.pages}>
       {tabs.map((tab) => (
         <Link key={tab.to} to={tab.to} activeOptions={{ exact: true, includeSearch: false }}>
           {tab.label}
@@ -73,6 +73,7 @@ export function Blank({
 /** An error in the place of content: what failed, what was said, what to do. */
 export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
   const isForbidden = error instanceof ApiError && error.status === 403;
+  const isRoots = isForbidden && error.message.includes('root@pam');
   return (
     <Blank
       icon={isForbidden ? 'lock' : 'err'}
@@ -80,7 +81,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
     >
       <p>{errorText(error)}</p>
       {isForbidden ? (
-        <p>{t.states.forbiddenHint}</p>
+        <p>{isRoots ? t.states.rootHint : t.states.forbiddenHint}</p>
       ) : (
         retry && (
           <Button icon="reboot" onClick={retry}>

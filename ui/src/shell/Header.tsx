@@ -9,7 +9,7 @@ import { Ring } from '../parts/Bar';
 import { IconButton } from '../parts/Button';
 import { Icon } from '../parts/Icon';
 import { t } from '../texts';
-import { setView, useView } from './view';
+import { setView, switchScheme, useView } from './view';
 
 export type StatusRow = {
   type: 'cluster' | 'node';
@@ -30,6 +30,11 @@ export function useClusterStatus() {
     queryFn: ({ signal }) => api.get<StatusRow[]>('/cluster/status', {}, signal),
     refetchInterval: 10000,
   });
+}
+
+/** The cluster's name; none on a node of its own. */
+export function useClusterName(): string | undefined {
+  return useClusterStatus().data?.find((row) => row.type === 'cluster')?.name;
 }
 
 export type Health = { tone: 'running' | 'warning' | 'error'; word: string; detail: string };
@@ -102,9 +107,8 @@ function UserMenu() {
 }
 
 export function Header() {
-  const session = useSession();
   const { scheme, isTreeOver } = useView();
-  const cluster = session.state === 'in' ? session.cluster : undefined;
+  const cluster = useClusterName();
   return (
     <header className="hd">
       <IconButton
@@ -146,7 +150,7 @@ export function Header() {
           icon={scheme === 'dark' ? 'sun' : 'moon'}
           label={t.theme.label}
           className="theme"
-          onClick={() => setView({ scheme: scheme === 'dark' ? 'light' : 'dark' })}
+          onClick={switchScheme}
         />
         <UserMenu />
       </div>

@@ -1,11 +1,12 @@
 import { Outlet, useNavigate } from '@tanstack/react-router';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { useDialog } from '../actions/dialogs';
 import { useSession } from '../api/session';
-import { closeStream, openStream, resetStream, useLive } from '../api/stream';
+import { closeStream, type Live, openStream, resetStream, useLive } from '../api/stream';
 import { Login } from '../pages/login/Login';
 import { Loading } from '../parts/Page';
 import { t } from '../texts';
+import { useNow } from '../useNow';
 import { Header } from './Header';
 import { KeysHelp } from './KeysHelp';
 import { useKeys } from './keys';
@@ -19,15 +20,9 @@ const Dialogs = lazy(() => import('../dialogs/Dialogs'));
 /** A short interruption is not worth a line. */
 const LOST_SHOWN_MS = 5000;
 
-function LostLine() {
-  const { lost } = useLive();
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    if (!lost) return;
-    const timer = setInterval(() => setNow(Date.now()), 500);
-    return () => clearInterval(timer);
-  }, [lost]);
-  if (!lost || now - lost.since < LOST_SHOWN_MS) return null;
+function LostLine({ lost }: { lost: NonNullable<Live['lost']> }) {
+  const now = useNow();
+  if (now - lost.since < LOST_SHOWN_MS) return null;
   const time = new Date(lost.since).toLocaleTimeString('en-GB');
   const seconds = Math.max(0, Math.ceil((lost.retryAt - now) / 1000));
   return (
@@ -55,6 +50,7 @@ function useShellKeys() {
 function Frame() {
   const view = useView();
   const dialog = useDialog();
+  const { lost } = useLive();
   useShellKeys();
   const classes = [
     'app',
@@ -79,7 +75,7 @@ function Frame() {
           />
         )}
         <main className="main" id="main">
-          <LostLine />
+          {lost && <LostLine lost={lost} />}
           <Suspense fallback={<Loading />}>
             <Outlet />
           </Suspense>

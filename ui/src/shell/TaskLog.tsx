@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useLayoutEffect, useRef } from 'react';
 import { api, path } from '../api/client';
 import { useInventory } from '../api/stream';
 import {
@@ -16,6 +16,7 @@ import { Bar, Ring } from '../parts/Bar';
 import { Button } from '../parts/Button';
 import { Loaded } from '../parts/Page';
 import { t, taskWord } from '../texts';
+import { useNow } from '../useNow';
 import { TaskStateWord } from './TaskState';
 import { guestAddress } from './treeRows';
 
@@ -39,16 +40,6 @@ export function useTaskLog(task: Pick<Task, 'node' | 'upid'>, isRunning: boolean
   });
 }
 
-function useSeconds(since: number, end: number | undefined) {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    if (end) return;
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, [end]);
-  return Math.max(0, (end ?? Math.floor(now / 1000)) - since);
-}
-
 function Head({ task, lines }: { task: Task; lines: LogLine[] }) {
   const client = useQueryClient();
   const navigate = useNavigate();
@@ -56,7 +47,8 @@ function Head({ task, lines }: { task: Task; lines: LogLine[] }) {
   const isRunning = stateOfTask(task) === 'running';
   const guest = inventory.byVmid.get(Number(task.id));
   const progress = isRunning ? progressOf(lines) : undefined;
-  const seconds = useSeconds(task.starttime, task.endtime);
+  const now = useNow();
+  const seconds = Math.max(0, (task.endtime ?? Math.floor(now / 1000)) - task.starttime);
   return (
     <>
       <div className="tdh">
@@ -91,7 +83,7 @@ function Head({ task, lines }: { task: Task; lines: LogLine[] }) {
   );
 }
 
-/** One task: its head and its log, which follows the end until somebody scrolls up. */
+/** One task: its head and its log, which follows the end until it is scrolled up. */
 export function TaskLog({ upid, tasks }: { upid: string; tasks: Task[] }) {
   const task: Task = tasks.find((one) => one.upid === upid) ?? partsOfUpid(upid);
   const isRunning = stateOfTask(task) === 'running';

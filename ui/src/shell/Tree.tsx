@@ -2,7 +2,6 @@ import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, useDeferredValue, useMemo, useRef, useState } from 'react';
 import type { NodeRow } from '../api/resources';
-import { useSession } from '../api/session';
 import { useInventory } from '../api/stream';
 import { plain } from '../format';
 import { Glyph } from '../parts/Glyph';
@@ -10,6 +9,7 @@ import { Icon } from '../parts/Icon';
 import { Segmented } from '../parts/Segmented';
 import { kindOf, wordOf } from '../parts/State';
 import { t } from '../texts';
+import { useClusterName } from './Header';
 import { useKeys } from './keys';
 import { type TreeRow, treeRows } from './treeRows';
 import { type Arrange, setView, useView } from './view';
@@ -134,7 +134,6 @@ function useTreeKeys(rows: TreeRow[], open: (row: TreeRow) => void, reveal: (at:
 
 export function Tree() {
   const inventory = useInventory();
-  const session = useSession();
   const view = useView();
   const navigate = useNavigate();
   const here = useRouterState({ select: (state) => state.location.pathname });
@@ -142,7 +141,7 @@ export function Tree() {
   const deferred = useDeferredValue(find.trim());
   const input = useRef<HTMLInputElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
-  const cluster = session.state === 'in' ? session.cluster : undefined;
+  const cluster = useClusterName();
   const rows = useMemo(
     () =>
       treeRows(inventory, {

@@ -3,10 +3,12 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { GUEST_ACTIONS } from '../actions/guest';
 import type { Guest, Inventory } from '../api/resources';
+import { logout } from '../api/session';
 import type { IconName } from '../parts/Icon';
 import { wordOf } from '../parts/State';
 import { t } from '../texts';
 import { guestAddress, hasWords, nodeAddress, storageAddress } from './treeRows';
+import { setView, switchScheme } from './view';
 
 export type Entry = {
   key: string;
@@ -21,6 +23,8 @@ export type Entry = {
   run?: () => void;
 };
 
+const showKeys = () => setView({ isHelpOpen: true });
+
 const ACTIONS_SHOWN = 8;
 const GUESTS_SHOWN = 12;
 
@@ -29,6 +33,10 @@ const PAGES: [string, string, IconName][] = [
   [t.dc.tabs.guests, '/datacenter/guests', 'console'],
   [t.dc.tabs.nodes, '/datacenter/nodes', 'node'],
   [t.dc.tabs.storage, '/datacenter/storage', 'disk'],
+  [t.dc.tabs.cluster, '/datacenter/cluster', 'branch'],
+  [t.dc.tabs.permissions, '/datacenter/permissions', 'key'],
+  [t.dc.tabs.pools, '/datacenter/pools', 'pool'],
+  [t.dc.tabs.options, '/datacenter/options', 'edit'],
   [t.dc.tabs.tasks, '/datacenter/tasks', 'list'],
   [t.guests.create, '/create', 'plus'],
   [t.user.api, '/api', 'list'],
@@ -97,9 +105,24 @@ function objectEntries(inventory: Inventory, words: string): Entry[] {
   return entries;
 }
 
+/** What the header has as well, for narrow windows. */
+function headerEntries(words: string): Entry[] {
+  const entries: Entry[] = [
+    { key: 'theme', group: t.palette.pages, label: t.theme.label, icon: 'moon', run: switchScheme },
+    { key: 'keys', group: t.palette.pages, label: t.user.keys, icon: 'keyboard', run: showKeys },
+    { key: 'logout', group: t.palette.pages, label: t.user.logout, icon: 'user', run: logout },
+  ];
+  return entries.filter((entry) => hasWords(entry.label, words));
+}
+
 export function paletteEntries(inventory: Inventory, words: string, client: QueryClient): Entry[] {
   const pages = PAGES.filter(([label]) => hasWords(label, words)).map(
     ([label, to, icon]): Entry => ({ key: to, group: t.palette.pages, label, to, icon }),
   );
-  return [...actionEntries(inventory, words, client), ...objectEntries(inventory, words), ...pages];
+  return [
+    ...actionEntries(inventory, words, client),
+    ...objectEntries(inventory, words),
+    ...pages,
+    ...headerEntries(words),
+  ];
 }

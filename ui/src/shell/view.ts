@@ -67,6 +67,10 @@ export function useView(): View {
   }, getView);
 }
 
+export function switchScheme() {
+  setView({ scheme: view.scheme === 'dark' ? 'light' : 'dark' });
+}
+
 /** Opens the drawer at a task. */
 export function showTask(upid: string) {
   setView({ isDrawerOpen: true, task: upid });

@@ -33,6 +33,9 @@ const TASKS: Record<string, string> = {
   startall: 'Start all',
   stopall: 'Shut down all',
   migrateall: 'Migrate all',
+  clustervote: 'Votes of',
+  clusterleave: 'Leave cluster',
+  clusterremove: 'Remove member',
   clusterjoin: 'Join cluster',
   clustercreate: 'Make cluster',
 };

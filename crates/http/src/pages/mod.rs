@@ -11,6 +11,7 @@ use hyper::Response;
 use hyper::http::request::Parts;
 
 use crate::envelope::{Body, JSON, respond};
+use crate::gzip;
 
 const FRONT: &str = include_str!("front.html");
 const VIEWER: &str = include_str!("viewer.html");
@@ -24,10 +25,17 @@ static TABLE: LazyLock<Bytes> = LazyLock::new(|| {
     serde_json::to_vec(&table).unwrap_or_default().into()
 });
 
+/// The same as an OpenAPI document.
+static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| {
+    let document = proto::openapi(proto::table::rows());
+    serde_json::to_vec(&document).unwrap_or_default().into()
+});
+
 /// The page at a path; none where there is none.
 pub(crate) fn page(parts: &Parts) -> Option<Response<Body>> {
     let path = parts.uri.path();
-    let mut response = ui::page(path).or_else(|| own_page(path))?;
+    let wants_gzip = gzip::is_wanted(&parts.headers);
+    let mut response = ui::page(path, wants_gzip).or_else(|| own_page(path))?;
     policy::protect(response.headers_mut());
     Some(response)
 }
@@ -43,6 +51,7 @@ fn own_page(path: &str) -> Option<Response<Body>> {
         }
         "/pve-docs/api-viewer/viewer.js" => (SCRIPT, Bytes::from_static(VIEWER_SCRIPT.as_bytes())),
         "/pve-docs/api-viewer/operations.json" => (JSON, TABLE.clone()),
+        "/pve-docs/api-viewer/openapi.json" => (JSON, OPENAPI.clone()),
         _ => return None,
     };
     Some(respond(200, "OK", Some(content_type), content))

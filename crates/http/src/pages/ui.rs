@@ -1,11 +1,17 @@
 //! The web interface, embedded if it was built before the program.
 
+use std::io::Write;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::Response;
 use hyper::header::{CACHE_CONTROL, HeaderValue, PRAGMA};
 
 use super::HTML;
 use crate::envelope::{Body, respond};
+use crate::gzip;
 
 /// Path and content of each file.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/ui_files.rs"));
@@ -27,9 +33,14 @@ const HASHED: &str = "/assets/";
 /// These do not.
 const UNHASHED: [&str; 2] = ["/assets/icon.svg", "/assets/scheme.js"];
 
-fn file(path: &str) -> Option<Bytes> {
-    let found = FILES.iter().find(|(name, _)| *name == path);
-    found.map(|(_, content)| Bytes::from_static(content))
+/// The same files compressed, as well as that can be done: once, when the first is requested.
+static PACKED: LazyLock<Vec<Option<Bytes>>> =
+    LazyLock::new(|| FILES.iter().map(|(_, content)| packed(content)).collect());
+
+fn packed(content: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).ok()?;
+    encoder.finish().ok().map(Bytes::from)
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -44,14 +55,21 @@ fn content_type(path: &str) -> &'static str {
 }
 
 /// The file at a path, or the document of a page's address; none if the interface is not built.
-pub(super) fn page(path: &str) -> Option<Response<Body>> {
+pub(super) fn page(path: &str, wants_gzip: bool) -> Option<Response<Body>> {
     let first = path.split('/').nth(1).unwrap_or_default();
     let path = if PAGES.contains(&first) {
         "/index.html"
     } else {
         path
     };
-    let mut response = respond(200, "OK", Some(content_type(path)), file(path)?);
+    let place = FILES.iter().position(|(name, _)| *name == path)?;
+    let packed = wants_gzip.then(|| PACKED[place].clone()).flatten();
+    let is_packed = packed.is_some();
+    let content = packed.unwrap_or(Bytes::from_static(FILES[place].1));
+    let mut response = respond(200, "OK", Some(content_type(path)), content);
+    if is_packed {
+        gzip::mark(response.headers_mut());
+    }
     if path.starts_with(HASHED) && !UNHASHED.contains(&path) {
         let headers = response.headers_mut();
         let forever = "public, max-age=31536000, immutable";

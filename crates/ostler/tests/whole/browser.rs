@@ -49,11 +49,12 @@ async fn seed(node: &TestNode, disk: &Path) {
     }
 }
 
-/// Runs the tests of one file against a node of its own.
-fn run(file: &str, node: &TestNode) {
+/// Runs the tests of some files against a node of its own.
+fn run(files: &[&str], node: &TestNode) {
     let output = Command::new("node")
         .args(["node_modules/vitest/vitest.mjs", "run"])
-        .args(["--config", "browser/vitest.config.ts", file])
+        .args(["--config", "browser/vitest.config.ts"])
+        .args(files)
         .current_dir(UI)
         .env("OSTLER_URL", format!("https://127.0.0.1:{}", node.port))
         .env("OSTLER_USER", "admin@pve")
@@ -66,22 +67,23 @@ fn run(file: &str, node: &TestNode) {
     assert!(output.status.success(), "{said}\n{errors}\n{}", node.log());
 }
 
-async fn drive(file: &str) {
+async fn drive(files: &[&str]) {
     if left_out("browser") || lacks_browser() {
         return;
     }
     let Some(disk) = tiny_disk() else { return };
     let node = TestNode::start_with("emulate = true", async |_| {}).await;
     seed(&node, &disk).await;
-    run(file, &node);
+    run(files, &node);
 }
 
 #[test]
 fn a_guest_from_the_wizard_to_its_end() {
-    with_bridge(async { drive("browser/work.test.ts").await });
+    with_bridge(async { drive(&["browser/work.test.ts"]).await });
 }
 
 #[test]
 fn every_page_is_whole() {
-    with_bridge(async { drive("browser/routes.test.ts").await });
+    let files = ["browser/routes.test.ts", "browser/many.test.ts"];
+    with_bridge(async { drive(&files).await });
 }

@@ -135,6 +135,16 @@ export default function ApiViewer() {
         glyph={<Icon name="list" className="pic" />}
         title={words.title}
         meta={query.data && words.count(query.data.length)}
+        actions={
+          <a
+            className="btn"
+            href="/pve-docs/api-viewer/openapi.json"
+            download="ostler-openapi.json"
+          >
+            <Icon name="down-tray" />
+            <span className="bl">{words.openapi}</span>
+          </a>
+        }
       />
       <Loaded query={query}>{(operations) => <Browser operations={operations} />}</Loaded>
     </>

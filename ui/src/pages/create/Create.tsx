@@ -68,7 +68,7 @@ const FILES = ['dir', 'nfs', 'cifs', 'cephfs'];
 const formatOf = (row: StorageRow | undefined) =>
   row && FILES.includes(row.plugintype) ? 'qcow2' : '';
 
-/** The draft, completed with what the node has, until somebody chooses otherwise. */
+/** The draft, completed with what the node has, until something else is chosen. */
 function useDraft() {
   const { nodes, guests, storages } = useInventory();
   const next = useNextId();

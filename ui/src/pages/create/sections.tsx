@@ -31,14 +31,6 @@ export type Props = {
 };
 
 const CPUS = ['host', 'x86-64-v2-AES', 'x86-64-v3', 'x86-64-v4', 'kvm64', 'max'];
-const SYSTEMS: [string, string][] = [
-  ['l26', 'Linux'],
-  ['win11', 'Windows 11, 2022, 2025'],
-  ['win10', 'Windows 10, 2016, 2019'],
-  ['win8', 'Windows 8, 2012'],
-  ['solaris', 'Solaris'],
-  ['other', 'other'],
-];
 const MODELS = ['virtio', 'e1000', 'e1000e', 'rtl8139', 'vmxnet3'];
 
 function Field({ label, children }: { label: string; children: ReactNode }) {
@@ -145,7 +137,7 @@ export function SourceSection({ draft, set, fields, isos, images }: Props) {
         <Select
           label={words.ostype}
           allowDeselect={false}
-          data={SYSTEMS.map(([value, label]) => ({ value, label }))}
+          data={Object.entries(words.systems).map(([value, label]) => ({ value, label }))}
           value={draft.ostype}
           onChange={(ostype) => set({ ostype: ostype ?? 'other' })}
         />

@@ -16,6 +16,10 @@ export function DatacenterPage() {
     { to: '/datacenter/guests', label: names.guests, count: guests.length },
     { to: '/datacenter/nodes', label: names.nodes, count: nodes.length },
     { to: '/datacenter/storage', label: names.storage, count: storages.length },
+    { to: '/datacenter/cluster', label: names.cluster },
+    { to: '/datacenter/permissions', label: names.permissions },
+    { to: '/datacenter/pools', label: names.pools },
+    { to: '/datacenter/options', label: names.options },
     { to: '/datacenter/tasks', label: names.tasks },
   ];
   return (

@@ -150,15 +150,19 @@ export default function Overview() {
   return (
     <div className="body">
       <div className="grid ov">
-        <HealthPanel />
-        <Recent />
-        <Panel title={t.dc.nodes}>
-          <NodeTable />
-        </Panel>
-        <Panel title={t.tree.storage}>
-          <StorageTable />
-        </Panel>
-        <Top />
+        <div className="stack">
+          <HealthPanel />
+          <Panel title={t.dc.nodes}>
+            <NodeTable />
+          </Panel>
+        </div>
+        <div className="stack">
+          <Top />
+          <Panel title={t.tree.storage}>
+            <StorageTable />
+          </Panel>
+          <Recent />
+        </div>
       </div>
     </div>
   );

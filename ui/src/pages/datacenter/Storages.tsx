@@ -47,7 +47,7 @@ export function StorageTable({ node }: { node?: string }) {
                 <td>
                   {one.maxdisk ? (
                     <span className="mm">
-                      <Bar part={part} label={columns.used} />
+                      <Bar part={part} label={columns.used} isHard />
                       <span>
                         {bytes(one.disk ?? 0)}{' '}
                         <span className="muted">
@@ -67,14 +67,6 @@ export function StorageTable({ node }: { node?: string }) {
           })}
         </tbody>
       </table>
-    </div>
-  );
-}
-
-export default function StoragesTab() {
-  return (
-    <div className="body flush scrolls">
-      <StorageTable />
     </div>
   );
 }

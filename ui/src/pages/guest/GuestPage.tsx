@@ -13,6 +13,7 @@ import { Badge, kindOf, wordOf } from '../../parts/State';
 import { useKeys } from '../../shell/keys';
 import { guestAddress, nodeAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
+import { useNow } from '../../useNow';
 import { Tags } from '../guests/columns';
 import { usePending } from './config';
 
@@ -20,7 +21,7 @@ const POWER = ['resume', 'pause', 'reset', 'stop'];
 const MORE = ['snapshot', 'clone', 'template', 'destroy'];
 
 function Meta({ guest }: { guest: Guest }) {
-  const seconds = uptimeNow(guest.uptime, guest.seenAt, Date.now());
+  const seconds = uptimeNow(guest.uptime, guest.seenAt, useNow());
   return (
     <>
       {seconds > 0 ? t.guestPage.up(duration(seconds)) : t.guestPage.on}

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { guestPath } from '../../actions/guest';
 import { api } from '../../api/client';
-import type { Guest } from '../../api/resources';
+import { type Guest, rateNow } from '../../api/resources';
 import { startTask, useTasks } from '../../api/tasks';
 import { bitRate, byteRate, bytes, moment, percent, plain } from '../../format';
 import { Bar } from '../../parts/Bar';
@@ -14,6 +14,7 @@ import { TaskStateWord } from '../../shell/TaskState';
 import { guestAddress } from '../../shell/treeRows';
 import { showTask } from '../../shell/view';
 import { t, taskWord } from '../../texts';
+import { useNow } from '../../useNow';
 import { isLive } from '../guests/columns';
 import { configKey, configOf, propertiesOf, usePending } from './config';
 import { useGuestOfPage } from './GuestPage';
@@ -65,11 +66,14 @@ function Meter({
 function Usage({ guest }: { guest: Guest }) {
   const page = t.guestPage;
   const most = guest.maxmem ?? 0;
+  const now = useNow();
   if (!isLive(guest)) return null;
-  const rate = (value: number | undefined, show: (value: number) => string) =>
-    value === undefined ? page.measuring : show(value);
+  const rate = (measured: number | undefined, show: (value: number) => string) => {
+    const value = rateNow(measured, guest.seenAt, now);
+    return value === undefined ? page.measuring : show(value);
+  };
   return (
-    <Panel title={page.usage} aux={<span className="live">live</span>}>
+    <Panel title={page.usage} aux={<span className="live">{page.live}</span>}>
       <div className="meters">
         <Meter
           title={page.cpu}
@@ -86,12 +90,12 @@ function Usage({ guest }: { guest: Guest }) {
         <Meter
           title={page.network}
           value={rate(guest.netRate, bitRate)}
-          detail={`${bytes(guest.netin ?? 0)} in, ${bytes(guest.netout ?? 0)} out ${page.sinceStart}`}
+          detail={page.inOut(bytes(guest.netin ?? 0), bytes(guest.netout ?? 0))}
         />
         <Meter
           title={page.disk}
           value={rate(guest.diskRate, byteRate)}
-          detail={`${bytes(guest.diskread ?? 0)} read, ${bytes(guest.diskwrite ?? 0)} written ${page.sinceStart}`}
+          detail={page.readWritten(bytes(guest.diskread ?? 0), bytes(guest.diskwrite ?? 0))}
         />
       </div>
     </Panel>
@@ -109,11 +113,19 @@ function deviceLines(config: Map<string, string>, keys: RegExp, words: (text: st
   ));
 }
 
+/** `20240K` as `20 MiB`. */
+function sizeWords(size: string): string {
+  const [, number, unit = ''] = /^([\d.]+)([KMGT]?)$/.exec(size) ?? [];
+  if (number === undefined) return size;
+  return bytes(Number(number) * 1024 ** ['', 'K', 'M', 'G', 'T'].indexOf(unit));
+}
+
 function diskWords(text: string) {
   const properties = new Map(propertiesOf(text, 'file'));
   const [store] = (properties.get('file') ?? '').split(':');
   const media = properties.get('media') === 'cdrom' ? 'CD' : undefined;
-  return [properties.get('size') ?? media, store].filter(Boolean).join(' ');
+  const size = properties.get('size');
+  return [size ? sizeWords(size) : media, store].filter(Boolean).join(', ');
 }
 
 function netWords(text: string) {

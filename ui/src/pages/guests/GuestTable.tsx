@@ -15,6 +15,7 @@ import { t } from '../../texts';
 import { CheckBox } from './CheckBox';
 import { CLASSES, columns, features, isLive, NUMBERS } from './columns';
 import { type Sorting, sortingOf, sortOf } from './filters';
+import { useSteady } from './steady';
 
 const ROW_PX = 28;
 const CARD_PX = 88;
@@ -246,7 +247,8 @@ export function GuestTable({
     },
     enableMultiSort: true,
   });
-  const rows = table.getRowModel().rows;
+  const sorted = table.getRowModel().rows;
+  const { rows, hold, release } = useSteady(sorted, `${sort} ${sorted.length}`);
   const isCards = matchMedia('(max-width: 720px)').matches;
   const virtual = useVirtualizer({
     count: rows.length,
@@ -297,7 +299,7 @@ export function GuestTable({
     <section className="tw2" ref={scroller} tabIndex={0} aria-label={t.guests.title}>
       <table className="tbl gt" aria-rowcount={rows.length}>
         <Head table={table} selection={selection} tools={tools} />
-        <tbody>
+        <tbody onPointerMove={hold} onPointerLeave={release}>
           <tr className="spacer" style={{ height: before }} />
           {items.map((item) => {
             const row = rows[item.index];

@@ -1,5 +1,5 @@
 import { Menu } from '@mantine/core';
-import { type ReactNode, type RefObject, useMemo } from 'react';
+import { type RefObject, useEffect, useMemo, useState } from 'react';
 import type { Guest, GuestState, Inventory } from '../../api/resources';
 import { plain } from '../../format';
 import { Glyph, toneOf } from '../../parts/Glyph';
@@ -131,40 +131,63 @@ function Counts({
   );
 }
 
+/** The field has its own text, since the address follows a moment later. */
+function FilterField({
+  value,
+  onChange,
+  input,
+}: {
+  value: string;
+  onChange: (value: string) => void;
+  input: RefObject<HTMLInputElement | null>;
+}) {
+  const [text, setText] = useState(value);
+  useEffect(() => {
+    if (document.activeElement !== input.current) setText(value);
+  }, [value, input]);
+  return (
+    <label className="inp sm">
+      <Icon name="filter" className="s" />
+      <input
+        ref={input}
+        placeholder={t.guests.filter}
+        aria-label={t.guests.filter}
+        value={text}
+        onChange={(event) => {
+          setText(event.target.value);
+          onChange(event.target.value);
+        }}
+        onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
+      />
+      <kbd>F</kbd>
+    </label>
+  );
+}
+
 export function Toolbar({
   inventory,
   search,
   onChange,
   input,
-  children,
 }: {
   inventory: Inventory;
   search: GuestSearch;
   onChange: (search: GuestSearch) => void;
   input: RefObject<HTMLInputElement | null>;
-  children?: ReactNode;
 }) {
   return (
     <div className="toolbar">
-      <label className="inp sm">
-        <Icon name="filter" className="s" />
-        <input
-          ref={input}
-          placeholder={t.guests.filter}
-          aria-label={t.guests.filter}
-          value={search.q ?? ''}
-          onChange={(event) => onChange({ ...search, q: event.target.value || undefined })}
-          onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
-        />
-        <kbd>F</kbd>
-      </label>
+      <FilterField
+        input={input}
+        value={search.q ?? ''}
+        onChange={(q) => onChange({ ...search, q: q || undefined })}
+      />
       {FILTER_KEYS.map((name) => (
         <Chip key={name} name={name} search={search} onChange={onChange} />
       ))}
       <AddFilter inventory={inventory} search={search} onChange={onChange} />
       <span className="grow" />
       <Counts guests={inventory.guests} search={search} onChange={onChange} />
-      {children}
     </div>
   );
 }

@@ -8,8 +8,7 @@ import {
   sortFn_text,
   tableFeatures,
 } from '@tanstack/react-table';
-import type { Guest } from '../../api/resources';
-import { uptimeNow } from '../../api/resources';
+import { type Guest, rateNow, uptimeNow } from '../../api/resources';
 import { bitRate, byteRate, gib, percent, plain, uptime } from '../../format';
 import { Bar } from '../../parts/Bar';
 import { GuestStateWord } from '../../parts/State';
@@ -52,6 +51,19 @@ function Memory({ guest }: { guest: Guest }) {
       </span>
     </span>
   );
+}
+
+function Rate({
+  guest,
+  of,
+  show,
+}: {
+  guest: Guest;
+  of: 'netRate' | 'diskRate';
+  show: (value: number) => string;
+}) {
+  const rate = isLive(guest) ? rateNow(guest[of], guest.seenAt, Date.now()) : undefined;
+  return rate === undefined ? NONE : show(rate);
 }
 
 export const Tags = ({ tags }: { tags: string[] }) => (
@@ -111,15 +123,14 @@ export const columns = helper.columns([
     header: titles.net,
     sortFn: 'basic',
     ...last,
-    cell: ({ row }) => (row.original.netRate === undefined ? NONE : bitRate(row.original.netRate)),
+    cell: ({ row }) => <Rate guest={row.original} of="netRate" show={bitRate} />,
   }),
   helper.accessor('diskRate', {
     id: 'disk',
     header: titles.disk,
     sortFn: 'basic',
     ...last,
-    cell: ({ row }) =>
-      row.original.diskRate === undefined ? NONE : byteRate(row.original.diskRate),
+    cell: ({ row }) => <Rate guest={row.original} of="diskRate" show={byteRate} />,
   }),
   helper.accessor((guest) => (isLive(guest) ? guest.uptime : undefined), {
     id: 'uptime',

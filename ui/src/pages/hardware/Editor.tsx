@@ -97,7 +97,7 @@ function Opened({ guest, page, entries, fields }: Props) {
   const { storages } = useInventory();
   const offers = useOffers(guest);
   const [draft, setDraft] = useState<Draft>(new Map());
-  const [chosen, setChosen] = useState<string>();
+  const [picked, setChosen] = useState<string>();
   const { apply, isBusy, failure, clear } = useApply(guest, () => setDraft(new Map()));
   // What is edited is what the next start has.
   const config = configOf(entries, 'next');
@@ -105,6 +105,7 @@ function Opened({ guest, page, entries, fields }: Props) {
   const keys = keysOf(page, new Map([...config, ...configOf(entries, 'now')]));
   for (const key of draft.keys()) if (!keys.includes(key)) keys.push(key);
   const known = keys.filter((key) => fieldOf(fields, key));
+  const chosen = picked ?? known[0];
   const set = (key: string, value: string | null) => {
     clear();
     setDraft(new Map(draft).set(key, value));
@@ -139,6 +140,7 @@ function Opened({ guest, page, entries, fields }: Props) {
       >
         <KeyList
           keys={known}
+          fields={fields}
           entries={entries}
           draft={draft}
           chosen={chosen}

@@ -11,6 +11,8 @@ type Props = {
   /** The value before the change. */
   was: string;
   error?: string;
+  /** What an empty field shows. */
+  unset?: string;
   /** Values to offer, for fields that take others as well. */
   offers?: string[];
   onChange: (value: string) => void;
@@ -21,9 +23,14 @@ function rangeOf({ minimum, maximum }: Field): string | undefined {
   if (minimum !== undefined && minimum > 0) return t.hw.atLeast(minimum);
 }
 
-function Control({ field, label, value, error, offers, onChange }: Props) {
+/** The day of a time in seconds, as an input of the type `date` has it. */
+const dayOf = (seconds: string) =>
+  Number(seconds) > 0 ? new Date(Number(seconds) * 1000).toISOString().slice(0, 10) : '';
+
+function Control({ field, label, value, error, unset, offers, onChange }: Props) {
   const choices = choicesOf(field);
   const common = { 'aria-label': label, error: Boolean(error) };
+  const placeholder = field.default ? t.hw.default(field.default) : unset;
   if (field.type === 'boolean') {
     const isOn = (value || field.default || '0') === '1';
     return (
@@ -35,7 +42,6 @@ function Control({ field, label, value, error, offers, onChange }: Props) {
     );
   }
   if (choices) {
-    const placeholder = field.default ? t.hw.default(field.default) : t.hw.unset;
     return (
       <Select
         {...common}
@@ -60,7 +66,7 @@ function Control({ field, label, value, error, offers, onChange }: Props) {
       />
     );
   }
-  if (field.name === 'cipassword') {
+  if (/password/.test(field.name)) {
     return (
       <PasswordInput
         {...common}
@@ -71,8 +77,17 @@ function Control({ field, label, value, error, offers, onChange }: Props) {
       />
     );
   }
+  if (field.name === 'expire') {
+    return (
+      <TextInput
+        {...common}
+        type="date"
+        value={dayOf(value)}
+        onChange={(event) => onChange(String(Date.parse(event.target.value) / 1000 || 0))}
+      />
+    );
+  }
   const isNumber = field.type === 'integer' || field.type === 'number';
-  const placeholder = field.default ? t.hw.default(field.default) : t.hw.unset;
   if (offers && offers.length > 0) {
     return (
       <Autocomplete

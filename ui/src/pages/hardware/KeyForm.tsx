@@ -53,6 +53,7 @@ function Properties({ field, value, was, offers, onChange }: FormProps) {
             was={before.get(one.name) ?? ''}
             error={refusalOf(one, own, t.hw)}
             offers={offers[one.name]}
+            unset={t.hw.unset}
             onChange={(next) => {
               const changed = new Map(values);
               if (next === '' && one.optional) changed.delete(one.name);
@@ -109,6 +110,7 @@ export function KeyForm(props: FormProps) {
           value={value}
           was={was}
           error={error ?? refusalOf(field, value, t.hw)}
+          unset={t.hw.unset}
           onChange={onChange}
         />
       )}

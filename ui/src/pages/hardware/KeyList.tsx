@@ -7,6 +7,7 @@ import { textOfKey } from '../../texts/fields';
 import type { Pending } from '../guest/config';
 import type { Draft } from './change';
 import { ADDITIONS, type Addition, freeSlot, iconOf } from './layout';
+import { type Field, fieldOf } from './schema';
 
 export function AddMenu({
   taken,
@@ -43,7 +44,13 @@ export function AddMenu({
   );
 }
 
-function Value({ entry, draft }: { entry?: Pending; draft?: string | null }) {
+/** A value for people: switches are yes and no. */
+function shown(field: Field | undefined, value: string): string {
+  if (field?.type !== 'boolean') return plain(value);
+  return value === '1' ? t.guestPage.yes : t.guestPage.no;
+}
+
+function Value({ field, entry, draft }: { field?: Field; entry?: Pending; draft?: string | null }) {
   const now = entry?.value === undefined ? undefined : String(entry.value);
   if (draft !== undefined && draft !== (now ?? null)) {
     return (
@@ -69,18 +76,22 @@ function Value({ entry, draft }: { entry?: Pending; draft?: string | null }) {
       </>
     );
   }
-  return now === undefined ? <span className="muted">{t.hw.unset}</span> : plain(now);
+  if (now !== undefined) return shown(field, now);
+  const standard = field?.default && t.hw.default(shown(field, field.default));
+  return <span className="muted">{standard || t.hw.unset}</span>;
 }
 
 /** The keys of a page: the value now, beside it what waits, beside it the draft. */
 export function KeyList({
   keys,
+  fields,
   entries,
   draft,
   chosen,
   onChoose,
 }: {
   keys: string[];
+  fields: Map<string, Field>;
   entries: Pending[];
   draft: Draft;
   chosen?: string;
@@ -102,10 +113,10 @@ export function KeyList({
               onClick={() => onChoose(key)}
             >
               <Icon name={isCd ? 'cd' : iconOf(key)} />
-              <span className="name">{isCd ? 'CD drive' : text.label}</span>
+              <span className="name">{isCd ? t.hw.cd : text.label}</span>
               <span className="mono muted">{key}</span>
               <span className="v trunc" title={String(value)}>
-                <Value entry={byKey.get(key)} draft={draft.get(key)} />
+                <Value field={fieldOf(fields, key)} entry={byKey.get(key)} draft={draft.get(key)} />
               </span>
             </button>
           </li>

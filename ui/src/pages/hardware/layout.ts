@@ -1,6 +1,9 @@
 /** Which keys are on which page, and what can be added. */
 
 import type { IconName } from '../../parts/Icon';
+import { t } from '../../texts';
+
+const words = t.hw.additions;
 
 export type PageName = 'hardware' | 'options' | 'cloudinit';
 
@@ -39,7 +42,7 @@ const ALWAYS: Record<PageName, string[]> = {
 const DEVICES =
   /^((scsi|virtio|sata|ide|efidisk|tpmstate|net|serial|rng|unused)\d+|numa\d*|vcpus|cpulimit|cpuunits|shares|affinity)$/;
 const CLOUD = /^(ipconfig\d+|cicustom)$/;
-/** Keys that other pages change, or nobody. */
+/** Keys that other pages change, or none. */
 const ELSEWHERE = /^(description|template|lock|meta|vmgenid|digest|snaptime|parent|vmstate)$/;
 
 export const isDisk = (key: string) => /^(scsi|virtio|sata|ide)\d+$/.test(key);
@@ -99,55 +102,55 @@ const slots = (name: string, count: number, first = 0) =>
 
 export const ADDITIONS: Addition[] = [
   {
-    label: 'Hard disk, SCSI',
+    label: words.scsi,
     icon: 'disk',
     slots: slots('scsi', 31),
     value: (storage) => `${storage}:32,discard=on`,
   },
   {
-    label: 'Hard disk, VirtIO',
+    label: words.virtio,
     icon: 'disk',
     slots: slots('virtio', 16),
     value: (storage) => `${storage}:32,discard=on`,
   },
   {
-    label: 'Hard disk, SATA',
+    label: words.sata,
     icon: 'disk',
     slots: slots('sata', 6),
     value: (storage) => `${storage}:32`,
   },
   {
-    label: 'CD drive',
+    label: t.hw.cd,
     icon: 'cd',
     slots: ['ide2', 'ide3', 'ide0', 'ide1', ...slots('sata', 6)],
     value: () => 'none,media=cdrom',
   },
   {
-    label: 'Cloud-init drive',
+    label: words.cloud,
     icon: 'cd',
     slots: ['ide2', 'ide3', 'ide0', 'ide1', ...slots('sata', 6)],
     value: (storage) => `${storage}:cloudinit`,
   },
   {
-    label: 'Network',
+    label: words.net,
     icon: 'net',
     slots: slots('net', 32),
     value: (_, bridge) => `virtio,bridge=${bridge}`,
   },
-  { label: 'Serial port', icon: 'console', slots: slots('serial', 4), value: () => 'socket' },
+  { label: words.serial, icon: 'console', slots: slots('serial', 4), value: () => 'socket' },
   {
-    label: 'EFI disk',
+    label: words.efi,
     icon: 'disk',
     slots: ['efidisk0'],
     value: (storage) => `${storage}:1,efitype=4m,pre-enrolled-keys=1`,
   },
   {
-    label: 'TPM',
+    label: words.tpm,
     icon: 'shield',
     slots: ['tpmstate0'],
     value: (storage) => `${storage}:1,version=v2.0`,
   },
-  { label: 'Random numbers', icon: 'list', slots: ['rng0'], value: () => 'source=/dev/urandom' },
+  { label: words.rng, icon: 'list', slots: ['rng0'], value: () => 'source=/dev/urandom' },
 ];
 
 /** The first slot that neither the configuration nor the draft has. */

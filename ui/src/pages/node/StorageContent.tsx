@@ -1,12 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
+import { useState } from 'react';
 import { api, path } from '../../api/client';
 import { useInventory } from '../../api/stream';
 import { bytes, moment, percent, plain } from '../../format';
+import { IconButton } from '../../parts/Button';
 import { Icon } from '../../parts/Icon';
 import { Blank, Loaded, PageHead } from '../../parts/Page';
 import { nodeAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
+import { RemoveVolume, StorageActions } from './StorageActions';
 
 export type Volume = {
   volid: string;
@@ -26,11 +29,17 @@ export function useVolumes(node: string, storage: string, content?: string) {
   });
 }
 
-function VolumeTable({ volumes }: { volumes: Volume[] }) {
+function VolumeTable({
+  volumes,
+  onRemove,
+}: {
+  volumes: Volume[];
+  onRemove: (volume: Volume) => void;
+}) {
   const { byVmid } = useInventory();
   const words = t.storage;
   return (
-    <table className="tbl">
+    <table className="tbl records">
       <thead>
         <tr>
           <th>{words.volume}</th>
@@ -39,6 +48,9 @@ function VolumeTable({ volumes }: { volumes: Volume[] }) {
           <th>{words.guest}</th>
           <th>{words.made}</th>
           <th className="num">{words.size}</th>
+          <th className="c-ac">
+            <span className="vh">{t.actions}</span>
+          </th>
         </tr>
       </thead>
       <tbody>
@@ -58,6 +70,13 @@ function VolumeTable({ volumes }: { volumes: Volume[] }) {
             </td>
             <td className="t2">{volume.ctime ? moment(volume.ctime) : '–'}</td>
             <td className="num">{bytes(volume.size)}</td>
+            <td className="c-ac">
+              <IconButton
+                icon="trash"
+                label={`${t.hw.remove} ${plain(volume.volid)}`}
+                onClick={() => onRemove(volume)}
+              />
+            </td>
           </tr>
         ))}
       </tbody>
@@ -71,6 +90,7 @@ export default function StorageContent() {
   const { storages } = useInventory();
   const row = storages.find((one) => one.node === node && one.storage === storage);
   const query = useVolumes(node, storage);
+  const [removed, setRemoved] = useState<Volume>();
   const used = row?.maxdisk ? (row.disk ?? 0) / row.maxdisk : undefined;
   return (
     <>
@@ -84,18 +104,24 @@ export default function StorageContent() {
             {used !== undefined && `, ${percent(used)} ${t.of} ${bytes(row?.maxdisk ?? 0)}`}
           </>
         }
+        actions={row && <StorageActions row={row} />}
       />
       <div className="body flush scrolls">
         <Loaded query={query}>
           {(volumes) =>
             volumes.length === 0 ? (
-              <Blank icon="disk" title={t.storage.empty} />
+              <Blank icon="disk" title={t.storage.empty}>
+                <p>{t.storage.emptyText}</p>
+              </Blank>
             ) : (
-              <VolumeTable volumes={volumes} />
+              <VolumeTable volumes={volumes} onRemove={setRemoved} />
             )
           }
         </Loaded>
       </div>
+      {row && removed && (
+        <RemoveVolume row={row} volume={removed} onClose={() => setRemoved(undefined)} />
+      )}
     </>
   );
 }

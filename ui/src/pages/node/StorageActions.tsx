@@ -1,0 +1,142 @@
+import { FileInput, Select } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { api, path } from '../../api/client';
+import type { StorageRow } from '../../api/resources';
+import { followTask } from '../../api/tasks';
+import { uploadFile } from '../../api/upload';
+import { FormDialog, useSubmit } from '../../dialogs/Frame';
+import { percent, plain } from '../../format';
+import { Bar } from '../../parts/Bar';
+import { Button } from '../../parts/Button';
+import { t } from '../../texts';
+import { OperationDialog } from '../records/OperationDialog';
+import type { Volume } from './StorageContent';
+
+const words = t.storage;
+/** What may be brought from outside. */
+const BROUGHT = ['iso', 'import', 'vztmpl'];
+
+const address = ({ node, storage }: StorageRow) => path('nodes', node, 'storage', storage);
+
+/** What the end of a file's name says about it. */
+export function contentOfFile(name: string): string {
+  if (/\.(iso|img)$/i.test(name)) return 'iso';
+  return /\.(qcow2|raw|vmdk|ova)$/i.test(name) ? 'import' : 'vztmpl';
+}
+
+function Upload({ row, onClose }: { row: StorageRow; onClose: () => void }) {
+  const client = useQueryClient();
+  const form = useSubmit(onClose);
+  const [file, setFile] = useState<File | null>(null);
+  const [content, setContent] = useState('iso');
+  const [sent, setSent] = useState<number>();
+  const kinds = BROUGHT.filter((kind) => row.content.split(',').includes(kind));
+  const submit = () =>
+    form.submit(async () => {
+      if (!file) return;
+      const upid = await uploadFile(`${address(row)}/upload`, { content }, file, setSent);
+      followTask(client, `${words.upload} ${file.name}`, upid);
+    });
+  return (
+    <FormDialog
+      title={words.uploadTo(row.storage)}
+      submitText={words.upload}
+      isReady={file !== null}
+      form={form}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <FileInput
+        label={words.file}
+        placeholder={words.chooseFile}
+        value={file}
+        onChange={(next) => {
+          setFile(next);
+          if (next) setContent(contentOfFile(next.name));
+        }}
+      />
+      <Select
+        label={words.kind}
+        allowDeselect={false}
+        data={kinds}
+        value={content}
+        error={form.fields.content}
+        onChange={(next) => setContent(next ?? 'iso')}
+      />
+      {form.isBusy && sent !== undefined && (
+        <div className="tdp flat">
+          <Bar part={sent} label={words.upload} />
+          <span>{percent(sent)}</span>
+        </div>
+      )}
+    </FormDialog>
+  );
+}
+
+/** Upload, and download by address. */
+export function StorageActions({ row }: { row: StorageRow }) {
+  const client = useQueryClient();
+  const [open, setOpen] = useState<'upload' | 'download'>();
+  const close = () => setOpen(undefined);
+  if (!BROUGHT.some((kind) => row.content.split(',').includes(kind))) return null;
+  return (
+    <>
+      <Button icon="link" onClick={() => setOpen('download')}>
+        {words.download}
+      </Button>
+      <Button icon="up-tray" kind="pri" onClick={() => setOpen('upload')}>
+        {words.upload}
+      </Button>
+      {open === 'upload' && <Upload row={row} onClose={close} />}
+      {open === 'download' && (
+        <OperationDialog
+          form={{
+            operation: 'volume_download',
+            method: 'POST',
+            path: () => `${address(row)}/download-url`,
+            title: words.downloadTo(row.storage),
+            submit: words.download,
+            fields: ['url', 'filename', 'content', 'checksum', 'checksum-algorithm'],
+            values: { content: 'iso' },
+            onAnswer: (upid) => followTask(client, words.download, upid as string),
+          }}
+          onClose={close}
+        />
+      )}
+    </>
+  );
+}
+
+export function RemoveVolume({
+  row,
+  volume,
+  onClose,
+}: {
+  row: StorageRow;
+  volume: Volume;
+  onClose: () => void;
+}) {
+  const client = useQueryClient();
+  const form = useSubmit(onClose);
+  const name = plain(volume.volid);
+  const submit = () =>
+    form.submit(async () => {
+      const upid = await api.delete<string | null>(
+        `${address(row)}/content/${encodeURIComponent(volume.volid)}`,
+      );
+      followTask(client, `${t.hw.remove} ${name}`, upid);
+    });
+  return (
+    <FormDialog
+      title={t.records.removeTitle(name)}
+      submitText={t.hw.remove}
+      isDanger
+      form={form}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <p className="t2">{words.removes}</p>
+    </FormDialog>
+  );
+}

@@ -1,0 +1,106 @@
+import { useState } from 'react';
+import { api, type Params } from '../../api/client';
+import { FormDialog, useSubmit } from '../../dialogs/Frame';
+import { Loaded } from '../../parts/Page';
+import { t } from '../../texts';
+import { FieldRow } from '../hardware/FieldRow';
+import { refusalOf } from '../hardware/propertyString';
+import { type Field, fieldsOf, useOperations } from '../hardware/schema';
+import { textOfParam } from './words';
+
+export type OperationForm = {
+  /** The operation's name in the table. */
+  operation: string;
+  method: 'POST' | 'PUT';
+  path: (values: Record<string, string>) => string;
+  title: string;
+  submit: string;
+  /** The parameters that the form has, in this order. */
+  fields: string[];
+  /** Parameters that it sets itself. */
+  fixed?: Params;
+  /** Values before the change. */
+  values?: Record<string, string>;
+  offers?: Record<string, string[]>;
+  /** What was answered, if it is to be shown. */
+  onAnswer?: (answer: unknown) => void;
+};
+
+function paramsOf(form: OperationForm, fields: Field[], values: Record<string, string>): Params {
+  const params: Params = { ...form.fixed };
+  for (const { name, in: place } of fields) {
+    if (place === 'path') continue;
+    const [value, was] = [values[name] ?? '', form.values?.[name] ?? ''];
+    // An empty text takes a value back; what was never there is not sent.
+    if (value !== '' || was !== '') params[name] = value;
+  }
+  return params;
+}
+
+function send(form: OperationForm, values: Record<string, string>, params: Params) {
+  const address = form.path(values);
+  if (form.method === 'POST') return api.post<unknown>(address, params);
+  return api.put<unknown>(address, params);
+}
+
+function Fields({
+  form,
+  fields,
+  onClose,
+}: {
+  form: OperationForm;
+  fields: Field[];
+  onClose: () => void;
+}) {
+  const [values, setValues] = useState<Record<string, string>>(form.values ?? {});
+  const state = useSubmit(onClose);
+  const refusals = fields.map((field) => refusalOf(field, values[field.name] ?? '', t.hw));
+  const isReady = fields.every(
+    (field, at) => !refusals[at] && (field.optional || (values[field.name] ?? '') !== ''),
+  );
+  const submit = () =>
+    state.submit(async () => {
+      const answer = await send(form, values, paramsOf(form, fields, values));
+      form.onAnswer?.(answer);
+    });
+  return (
+    <FormDialog
+      title={form.title}
+      submitText={form.submit}
+      isReady={isReady}
+      form={state}
+      onSubmit={submit}
+      onClose={onClose}
+      size="lg"
+    >
+      <div className="fbody plain">
+        {fields.map((field, at) => (
+          <FieldRow
+            key={field.name}
+            field={field}
+            {...textOfParam(field.name)}
+            value={values[field.name] ?? ''}
+            was={form.values?.[field.name] ?? ''}
+            error={state.fields[field.name] ?? refusals[at]}
+            offers={form.offers?.[field.name]}
+            onChange={(value) => setValues({ ...values, [field.name]: value })}
+          />
+        ))}
+      </div>
+    </FormDialog>
+  );
+}
+
+/** A form for one operation of the table: its fields, limits and choices are the table's. */
+export function OperationDialog({ form, onClose }: { form: OperationForm; onClose: () => void }) {
+  const operations = useOperations();
+  return (
+    <Loaded query={operations}>
+      {(table) => {
+        const known = fieldsOf(table, form.operation);
+        const fields = form.fields.flatMap((name) => known.get(name) ?? []);
+        return <Fields form={form} fields={fields} onClose={onClose} />;
+      }}
+    </Loaded>
+  );
+}
