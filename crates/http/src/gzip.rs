@@ -127,7 +127,8 @@ impl Deflater {
 
     pub(crate) fn piece(&mut self, text: &[u8]) -> Piece {
         self.0.reset();
-        let mut bytes = Vec::with_capacity(text.len() / 8 + 64);
+        // Room for all of it: a flush that meets a full output is not completed by the next call.
+        let mut bytes = Vec::with_capacity(text.len() + text.len() / 8 + 64);
         let mut taken = 0;
         loop {
             let before = self.0.total_in();
@@ -177,6 +178,23 @@ mod tests {
 
     fn whole(stream: &Stream) -> Vec<u8> {
         [&stream.head[..], &stream.pieces.concat(), &stream.tail].concat()
+    }
+
+    #[test]
+    fn a_text_that_compresses_badly_is_complete() {
+        let mut state = 1_u32;
+        let text: String = (0..14_078)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                format!("{} ", (state >> 8) % 3000)
+            })
+            .collect();
+        let piece = Deflater::new().piece(text.as_bytes()).into_shared();
+        let mut read = Vec::new();
+        GzDecoder::new(&whole(&Stream::new(b"", &piece, b""))[..])
+            .read_to_end(&mut read)
+            .unwrap();
+        assert!(read == text.as_bytes());
     }
 
     #[test]
