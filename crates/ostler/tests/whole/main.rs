@@ -16,6 +16,7 @@ mod cli;
 mod cli_tables;
 mod clients;
 mod cloudinit;
+mod cluster_broken_off;
 mod cluster_certificates;
 mod cluster_create;
 mod cluster_dissolve;

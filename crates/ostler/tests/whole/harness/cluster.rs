@@ -178,17 +178,22 @@ impl TestCluster {
 
     /// Joins node `number` to the cluster of the first one.
     pub async fn join(&self, number: usize) -> String {
+        let join = self.invitation(number).await;
+        self.nodes[number - 1].task("cluster_join", join).await
+    }
+
+    /// The parameters with which node `number` joins the cluster of the first one.
+    pub async fn invitation(&self, number: usize) -> Value {
         let invited = self.nodes[0]
             .call("cluster_invite", json!({}))
             .await
             .unwrap();
-        let join = json!({
+        json!({
             "hostname": invited.data["hostname"],
             "fingerprint": invited.data["fingerprint"],
             "password": invited.data["token"],
             "link0": format!("10.77.0.{number}"),
-        });
-        self.nodes[number - 1].task("cluster_join", join).await
+        })
     }
 
     /// Waits until all nodes of a cluster see so many votes.
