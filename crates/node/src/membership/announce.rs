@@ -1,7 +1,7 @@
 //! How a node becomes a member, and says where it is reached.
 
 use model::{Error, NodeName, Record};
-use store::{Commit, Precondition, Read, Store, StoreError, list_all};
+use store::{Commit, Precondition, Read, Revision, Store, StoreError, list_all};
 
 use super::roster::{Roster, change, joining_key};
 use crate::cluster::{Member, member_key, members_prefix};
@@ -29,6 +29,32 @@ pub async fn own_link(store: &dyn Store, node: &NodeName) -> Result<Option<Strin
         }
     }
     Ok(None)
+}
+
+/// Changes the record of this node, if it has one, in one commit with other writes; for where there is
+/// no roster, before a cluster and after it. `change` may be called several times.
+pub(crate) async fn change_own_record(
+    store: &dyn Store,
+    own: &NodeName,
+    also: &Commit,
+    change: impl Fn(&mut Member) + Send,
+) -> Result<Revision, Error> {
+    let key = member_key(own);
+    loop {
+        let (entry, _) = store.get(&key, Read::Linear).await?;
+        let mut commit = also.clone();
+        if let Some(entry) = entry {
+            let mut member = Record::<Member>::decode(&entry.value).map_err(unreadable)?;
+            change(&mut member.data);
+            let value = member.encode().map_err(unreadable)?;
+            let unchanged = Precondition::ModifiedAt(key.clone(), entry.modified);
+            commit = commit.when(unchanged).put(key.clone(), value);
+        }
+        match store.commit(commit).await {
+            Err(StoreError::Conflict { index }) if index >= also.preconditions.len() => {}
+            result => return Ok(result?),
+        }
+    }
 }
 
 fn appear(roster: &mut Roster, own: &Member) -> Result<(), Error> {

@@ -29,6 +29,7 @@ mod upkeep;
 mod votes;
 
 pub use admission::{MAX_MEMBERS, admit};
+pub(crate) use announce::change_own_record;
 pub use announce::{announce, own_link};
 pub use applicant::fingerprint_of;
 pub(crate) use applicant::{apply, keep, make_keys};

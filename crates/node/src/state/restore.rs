@@ -4,13 +4,13 @@
 //!   restore.json   what is to be restored; why it failed, if it did
 //!   restored.json  what was restored last
 //!
-//!   belongings (a new node) ─ etcd set aside ─ new etcd ─ copy ─ compare ─ members, guests
-//!     ─ store.json ┃ restored.json
-//!                  │   from here on the restored state counts
+//!   a new node: tls set aside ─ belongings
+//!   etcd set aside ─ new etcd ─ copy ─ compare ─ members, guests ─ store.json ┃ restored.json
+//!                                     from here on the restored state counts  │
 //! ```
 //!
 //! Everything before can be repeated, since it begins anew. A restore that fails leaves the node as
-//! it was.
+//! it was: what was set aside is put back.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use super::saved::SavedStates;
 use super::server::EtcdServer;
 use super::{Pointer, Server, UNSEEN, cluster_key, etcd_options, make};
 use crate::Paths;
-use crate::membership::change;
+use crate::membership::{Roster, change, remove_served};
 use crate::records::unreadable;
 
 /// What is to be restored.
@@ -93,9 +93,10 @@ pub async fn take_belongings(
     let is_member = Pointer::read(host, paths).await?.is_some();
     match order {
         Some(order) if order.failed.is_none() && !is_member => {
+            set_aside(host, &paths.tls()).await?;
             let states = SavedStates { host, paths, clock };
             states.take_belongings(&order.saved).await?;
-            crate::membership::remove_served(host, paths).await
+            remove_served(host, paths).await
         }
         _ => Ok(()),
     }
@@ -115,12 +116,26 @@ pub(super) async fn finish(server: &EtcdServer, clock: &Arc<dyn Clock>) -> Resul
             info!(saved = order.saved, records, "the state was restored");
             host.rename(&paths.restore_order(), &paths.restored())
                 .await?;
-            Ok(host.remove_tree(&set_aside(paths)).await.map(drop)?)
+            for folder in [paths.tls(), paths.etcd()] {
+                host.remove_tree(&aside(&folder)).await?;
+            }
+            Ok(())
         }
         Err(error) => {
             error!(%error, saved = order.saved, "the state could not be restored");
+            server.discard().await?;
+            put_back(host, &paths.etcd()).await?;
+            let began_anew = put_back(host, &paths.tls()).await?;
             order.failed = Some(error.to_string());
-            order.write(host, paths).await
+            order.write(host, paths).await?;
+            match began_anew {
+                false => Ok(()),
+                // The next start has this node's own certificates again.
+                true => {
+                    remove_served(host, paths).await?;
+                    Err(error)
+                }
+            }
         }
     }
 }
@@ -141,56 +156,64 @@ async fn restore(
         let copied = copy(&saved, &file, &order.by.to_string(), |_, _| {}).await?;
         return Ok(copied.entries);
     };
-    set_etcd_aside(server).await?;
-    let own = Server::first(link.clone());
-    let restored = async {
-        server.prepare(&own, &[]).await?;
-        // Others would write into what is not whole yet.
-        let endpoints = Endpoints::new(vec![server.start_private(&own).await?]);
-        let etcd = make(&etcd_options(server, endpoints).await?, clock, first).await?;
-        let keys = server.certificates().ensure_sealing_keys().await?;
-        let target = SealedStore::new(Arc::new(etcd), keys);
-        let copied = copy(&saved, &target, &order.by.to_string(), |_, _| {}).await?;
-        begin_generation(&target, server, order).await?;
-        if order.lock_guests {
-            lock_guests(&target).await?;
-        }
-        server.stop().await?;
-        host.remove_tree(&paths.replica()).await?;
-        Pointer::to(own.clone()).write(host, paths).await?;
-        Ok(copied.entries)
-    };
-    let restored = restored.await;
-    if restored.is_err() {
-        put_etcd_back(server).await?;
-    }
-    restored
-}
-
-fn set_aside(paths: &Paths) -> PathBuf {
-    paths.etcd().with_extension("before-restore")
-}
-
-/// What was set aside first is kept, if this is not the first attempt.
-async fn set_etcd_aside(server: &EtcdServer) -> Result<(), Error> {
-    let (host, etcd) = (&server.host, server.paths.etcd());
     server.stop().await?;
-    let aside = set_aside(&server.paths);
-    let is_first = host.stat(&aside).await?.is_none() && host.stat(&etcd).await?.is_some();
+    set_aside(host, &paths.etcd()).await?;
+    let own = Server::first(link.clone());
+    server.prepare(&own, &[]).await?;
+    // Others would write into what is not whole yet.
+    let endpoints = Endpoints::new(vec![server.start_private(&own).await?]);
+    let copied = fill(server, clock, order, &saved, endpoints, first).await;
+    server.stop().await?;
+    let records = copied?;
+    host.remove_tree(&paths.replica()).await?;
+    Pointer::to(own).write(host, paths).await?;
+    Ok(records)
+}
+
+/// Makes the state in an etcd that has none, and returns the number of records.
+async fn fill(
+    server: &EtcdServer,
+    clock: &Arc<dyn Clock>,
+    order: &RestoreOrder,
+    saved: &SqliteStore,
+    endpoints: Endpoints,
+    first: Revision,
+) -> Result<u64, Error> {
+    let etcd = make(&etcd_options(server, endpoints).await?, clock, first).await?;
+    let keys = server.certificates().ensure_sealing_keys().await?;
+    let target = SealedStore::new(Arc::new(etcd), keys);
+    let copied = copy(saved, &target, &order.by.to_string(), |_, _| {}).await?;
+    begin_generation(&target, server, order).await?;
+    if order.lock_guests {
+        lock_guests(&target).await?;
+    }
+    Ok(copied.entries)
+}
+
+fn aside(folder: &Path) -> PathBuf {
+    folder.with_extension("before-restore")
+}
+
+/// Renames a folder. What was set aside first is kept, if this is not the first attempt.
+async fn set_aside(host: &SharedHost, folder: &Path) -> Result<(), Error> {
+    let aside = aside(folder);
+    let is_first = host.stat(&aside).await?.is_none() && host.stat(folder).await?.is_some();
     match is_first {
-        true => host.rename(&etcd, &aside).await?,
-        false => drop(host.remove_tree(&etcd).await?),
+        true => host.rename(folder, &aside).await?,
+        false => drop(host.remove_tree(folder).await?),
     }
     Ok(())
 }
 
-async fn put_etcd_back(server: &EtcdServer) -> Result<(), Error> {
-    let (host, aside) = (&server.host, set_aside(&server.paths));
-    server.discard().await?;
-    if host.stat(&aside).await?.is_some() {
-        host.rename(&aside, &server.paths.etcd()).await?;
+/// False: nothing was set aside.
+async fn put_back(host: &SharedHost, folder: &Path) -> Result<bool, Error> {
+    let aside = aside(folder);
+    if host.stat(&aside).await?.is_none() {
+        return Ok(false);
     }
-    Ok(())
+    host.remove_tree(folder).await?;
+    host.rename(&aside, folder).await?;
+    Ok(true)
 }
 
 /// This node has the only vote, in a generation that the others follow when they come back.
@@ -210,15 +233,8 @@ async fn begin_generation(
         Ok(())
     });
     changed.await?;
-    server
-        .certificates()
-        .write_revoked(&revoked(store).await?)
-        .await
-}
-
-async fn revoked(store: &dyn Store) -> Result<Vec<String>, Error> {
-    let roster = crate::membership::Roster::read(store).await?;
-    Ok(roster.cluster.data.revoked)
+    let revoked = Roster::read(store).await?.cluster.data.revoked;
+    server.certificates().write_revoked(&revoked).await
 }
 
 /// The tasks that held guests are gone; where the guests are is to be confirmed.

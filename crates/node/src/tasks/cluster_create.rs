@@ -11,11 +11,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{Error, Record};
 use serde::{Deserialize, Serialize};
-use store::{Commit, Precondition, Read, StoreError};
+use store::{Commit, Precondition};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use crate::NodeContext;
-use crate::cluster::{Member, member_key};
+use crate::membership::change_own_record;
 use crate::records::unreadable;
 use crate::state::{ClusterRecord, Pointer, Server, cluster_key};
 
@@ -156,34 +156,20 @@ impl Step<ClusterCreate> for WriteRecord {
             revoked: Vec::new(),
         });
         let cluster = cluster.encode().map_err(unreadable)?;
-        let serials = cx.node.state()?.serials().await?;
-        let (store, own) = (cx.node.records.store(), member_key(&cx.node.name));
-        loop {
-            // An earlier attempt may have written it.
-            if cx.node.records.cluster().await?.is_some() {
-                return Ok(());
-            }
-            let (entry, _) = store.get(&own, Read::Linear).await?;
-            let mut commit = Commit::new().when(Precondition::Absent(cluster_key()));
-            if let Some(entry) = entry {
-                let mut member = Record::<Member>::decode(&entry.value).map_err(unreadable)?;
-                member.data.link.clone_from(&task.address);
-                member.data.add_etcd_serials(&serials);
-                commit = commit
-                    .when(Precondition::ModifiedAt(own.clone(), entry.modified))
-                    .put(own.clone(), member.encode().map_err(unreadable)?);
-            }
-            match store
-                .commit(commit.put(cluster_key(), cluster.clone()))
-                .await
-            {
-                Ok(revision) => {
-                    cx.committed(revision.0);
-                    return Ok(());
-                }
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+        // An earlier attempt may have written it.
+        if cx.node.records.cluster().await?.is_some() {
+            return Ok(());
         }
+        let serials = cx.node.state()?.serials().await?;
+        let also = Commit::new()
+            .when(Precondition::Absent(cluster_key()))
+            .put(cluster_key(), cluster);
+        let changed =
+            change_own_record(&**cx.node.records.store(), &cx.node.name, &also, |member| {
+                member.link.clone_from(&task.address);
+                member.add_etcd_serials(&serials);
+            });
+        cx.committed(changed.await?.0);
+        Ok(())
     }
 }

@@ -8,16 +8,15 @@
 //! ```
 
 use async_trait::async_trait;
-use model::{Error, Record};
+use model::Error;
 use serde::{Deserialize, Serialize};
-use store::{Commit, Precondition, Read, StoreError};
+use store::Commit;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::cluster_create::QUIET;
 use crate::NodeContext;
-use crate::cluster::{Member, member_key};
-use crate::membership::Roster;
-use crate::records::unreadable;
+use crate::cluster::Member;
+use crate::membership::{Roster, change_own_record};
 use crate::state::cluster_key;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -111,34 +110,23 @@ impl Step<ClusterDissolve> for Forget {
     }
 
     async fn act(&self, cx: &Cx, _task: &mut ClusterDissolve) -> Result<(), Error> {
-        let (store, own) = (cx.node.records.store(), member_key(&cx.node.name));
-        loop {
-            let (entry, _) = store.get(&own, Read::Linear).await?;
-            let mut commit = Commit::new().delete(cluster_key());
-            if let Some(entry) = entry {
-                let mut member = Record::<Member>::decode(&entry.value).map_err(unreadable)?;
-                member.data = Member {
-                    role: member.data.role,
-                    api_fingerprint: member.data.api_fingerprint,
-                    ..Member::first(
-                        member.data.name,
-                        member.data.address,
-                        member.data.fingerprint,
-                    )
+        let also = Commit::new().delete(cluster_key());
+        let changed =
+            change_own_record(&**cx.node.records.store(), &cx.node.name, &also, |member| {
+                let Member {
+                    name,
+                    address,
+                    fingerprint,
+                    ..
+                } = member.clone();
+                *member = Member {
+                    role: std::mem::take(&mut member.role),
+                    api_fingerprint: std::mem::take(&mut member.api_fingerprint),
+                    ..Member::first(name, address, fingerprint)
                 };
-                commit = commit
-                    .when(Precondition::ModifiedAt(own.clone(), entry.modified))
-                    .put(own.clone(), member.encode().map_err(unreadable)?);
-            }
-            match store.commit(commit).await {
-                Ok(revision) => {
-                    cx.committed(revision.0);
-                    return Ok(());
-                }
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+            });
+        cx.committed(changed.await?.0);
+        Ok(())
     }
 }
 

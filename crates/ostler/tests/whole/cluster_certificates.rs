@@ -12,7 +12,7 @@ async fn fingerprint(node: &TestNode) -> Value {
     own.unwrap()["pve_fp"].clone()
 }
 
-/// covers: S3.11
+/// covers: S2.80
 #[test]
 fn certificates_are_renewed_without_a_restart() {
     with_cluster_bridge(async {

@@ -22,7 +22,7 @@ async fn lock_of_guest(node: &TestNode) -> String {
     config["lock"].as_str().unwrap_or_default().to_owned()
 }
 
-/// covers: S3.10 S3.83
+/// covers: S3.74
 #[test]
 fn a_copy_of_the_state_takes_the_place_of_all_lost_servers() {
     with_cluster_bridge(async {
@@ -80,7 +80,18 @@ fn a_copy_of_the_state_takes_the_place_of_all_lost_servers() {
     });
 }
 
-/// covers: S3.83 S4.2
+/// Restarts a node with this in the place of a text of its settings. Returns the settings of before.
+async fn restart_with(node: &mut TestNode, settings: impl FnOnce(&str) -> String) -> String {
+    let path = node.root.join("etc/ostler/ostler.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    let changed = settings(&before);
+    assert_ne!(changed, before);
+    node.restart_after(|| fs::write(path, changed).unwrap())
+        .await;
+    before
+}
+
+/// covers: S3.74
 #[test]
 fn a_new_machine_takes_the_place_of_a_lost_cluster() {
     with_cluster_bridge(async {
@@ -102,11 +113,8 @@ fn a_new_machine_takes_the_place_of_a_lost_cluster() {
             fs::copy(path, &saved).unwrap();
         }
 
-        let Some(cluster) = TestCluster::start(2).await else {
+        let Some(mut cluster) = TestCluster::start(2).await else {
             return;
-        };
-        let [n1, n2] = &cluster.nodes[..] else {
-            unreachable!()
         };
         for node in &cluster.nodes {
             let place = node.root.join("var/lib/ostler/saved");
@@ -121,13 +129,30 @@ fn a_new_machine_takes_the_place_of_a_lost_cluster() {
             "{refused}"
         );
         let guest = json!({"node": "n1", "vmid": 100});
-        assert_eq!(n1.task("qemu_destroy", guest).await, "OK");
+        assert_eq!(cluster.nodes[0].task("qemu_destroy", guest).await, "OK");
         let refused = cluster.run(1, "cluster restore nothing");
         assert!(refused.contains("there is no file"), "{refused}");
         let refused = cluster.run(1, "cluster restore strange");
         assert!(refused.contains("this is no saved state"), "{refused}");
         let refused = cluster.run(1, "cluster restore lost");
         assert!(refused.contains("'n2' does not answer"), "{refused}");
+        // Where etcd cannot be started, the node stays what it was.
+        let no_etcd = |settings: &str| settings.replace("/etcd\"", "/none\"");
+        let before = restart_with(&mut cluster.nodes[0], no_etcd).await;
+        let own = fs::read(cluster.nodes[0].root.join("var/lib/ostler/tls/ca.pem")).unwrap();
+        let failed = cluster.run(1, "cluster restore lost --powered-off n2");
+        assert!(
+            failed.contains("the state could not be restored"),
+            "{failed}"
+        );
+        let now = fs::read(cluster.nodes[0].root.join("var/lib/ostler/tls/ca.pem")).unwrap();
+        assert_eq!(now, own);
+        describe(&cluster.nodes[0], "alone").await.unwrap();
+        restart_with(&mut cluster.nodes[0], |_| before).await;
+
+        let [n1, n2] = &cluster.nodes[..] else {
+            unreachable!()
+        };
         let restored = cluster.run(1, "cluster restore lost --powered-off n2");
         assert!(restored.contains("the state is restored"), "{restored}");
         assert_eq!(description(n1).await, "of the lost cluster");
