@@ -80,7 +80,7 @@ fn a_copy_of_the_state_takes_the_place_of_all_lost_servers() {
     });
 }
 
-/// Restarts a node with this in the place of a text of its settings. Returns the settings of before.
+/// Restarts a node with other settings. Returns the settings of before.
 async fn restart_with(node: &mut TestNode, settings: impl FnOnce(&str) -> String) -> String {
     let path = node.root.join("etc/ostler/ostler.toml");
     let before = fs::read_to_string(&path).unwrap();
@@ -89,6 +89,22 @@ async fn restart_with(node: &mut TestNode, settings: impl FnOnce(&str) -> String
     node.restart_after(|| fs::write(path, changed).unwrap())
         .await;
     before
+}
+
+/// Where etcd cannot be started, the first node stays what it was.
+async fn fails_without_etcd(cluster: &mut TestCluster) {
+    let no_etcd = |settings: &str| settings.replace("/etcd\"", "/none\"");
+    let before = restart_with(&mut cluster.nodes[0], no_etcd).await;
+    let authority = cluster.nodes[0].root.join("var/lib/ostler/tls/ca.pem");
+    let own = fs::read(&authority).unwrap();
+    let failed = cluster.run(1, "cluster restore lost --powered-off n2");
+    assert!(
+        failed.contains("the state could not be restored"),
+        "{failed}"
+    );
+    assert_eq!(fs::read(&authority).unwrap(), own);
+    describe(&cluster.nodes[0], "alone").await.unwrap();
+    restart_with(&mut cluster.nodes[0], |_| before).await;
 }
 
 /// covers: S3.74
@@ -136,19 +152,7 @@ fn a_new_machine_takes_the_place_of_a_lost_cluster() {
         assert!(refused.contains("this is no saved state"), "{refused}");
         let refused = cluster.run(1, "cluster restore lost");
         assert!(refused.contains("'n2' does not answer"), "{refused}");
-        // Where etcd cannot be started, the node stays what it was.
-        let no_etcd = |settings: &str| settings.replace("/etcd\"", "/none\"");
-        let before = restart_with(&mut cluster.nodes[0], no_etcd).await;
-        let own = fs::read(cluster.nodes[0].root.join("var/lib/ostler/tls/ca.pem")).unwrap();
-        let failed = cluster.run(1, "cluster restore lost --powered-off n2");
-        assert!(
-            failed.contains("the state could not be restored"),
-            "{failed}"
-        );
-        let now = fs::read(cluster.nodes[0].root.join("var/lib/ostler/tls/ca.pem")).unwrap();
-        assert_eq!(now, own);
-        describe(&cluster.nodes[0], "alone").await.unwrap();
-        restart_with(&mut cluster.nodes[0], |_| before).await;
+        fails_without_etcd(&mut cluster).await;
 
         let [n1, n2] = &cluster.nodes[..] else {
             unreachable!()
