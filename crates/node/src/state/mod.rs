@@ -23,7 +23,7 @@ mod restore;
 mod saved;
 mod server;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -179,6 +179,16 @@ impl State {
         let none = || Error::conflict("the state is in a cluster already");
         lock(&self.file).clone().ok_or_else(none)
     }
+}
+
+/// Renames a file, in the place of another one if there is one.
+async fn replace(host: &SharedHost, from: &Path, to: &Path) -> Result<(), Error> {
+    if host.stat(to).await?.is_none() {
+        return Ok(host.rename(from, to).await?);
+    }
+    host.exchange(from, to).await?;
+    host.remove(from).await?;
+    Ok(())
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -24,7 +24,7 @@ use tracing::{error, info};
 
 use super::saved::SavedStates;
 use super::server::EtcdServer;
-use super::{Pointer, Server, UNSEEN, cluster_key, etcd_options, make};
+use super::{Pointer, Server, UNSEEN, cluster_key, etcd_options, make, replace};
 use crate::Paths;
 use crate::membership::{Roster, change, remove_served};
 use crate::records::unreadable;
@@ -72,6 +72,13 @@ impl RestoreOrder {
         Ok(host.write(&paths.restore_order(), &text, 0o600).await?)
     }
 
+    /// Notes why it was not carried out.
+    async fn fail(mut self, host: &SharedHost, paths: &Paths, error: &Error) -> Result<(), Error> {
+        error!(%error, saved = self.saved, "the state could not be restored");
+        self.failed = Some(error.to_string());
+        self.write(host, paths).await
+    }
+
     /// Whether a task's order was carried out.
     pub(super) async fn is_done(
         host: &SharedHost,
@@ -91,21 +98,22 @@ pub async fn take_belongings(
 ) -> Result<(), Error> {
     let order = RestoreOrder::read(host, paths).await?;
     let is_member = Pointer::read(host, paths).await?.is_some();
-    match order {
-        Some(order) if order.failed.is_none() && !is_member => {
-            set_aside(host, &paths.tls()).await?;
-            let states = SavedStates { host, paths, clock };
-            states.take_belongings(&order.saved).await?;
-            remove_served(host, paths).await
-        }
-        _ => Ok(()),
+    let Some(order) = order.filter(|order| order.failed.is_none() && !is_member) else {
+        return Ok(());
+    };
+    set_aside(host, &paths.tls()).await?;
+    let states = SavedStates { host, paths, clock };
+    if let Err(error) = states.take_belongings(&order.saved).await {
+        put_back(host, &paths.tls()).await?;
+        return order.fail(host, paths, &error).await;
     }
+    remove_served(host, paths).await
 }
 
 /// Carries out the order, if there is one.
 pub(super) async fn finish(server: &EtcdServer, clock: &Arc<dyn Clock>) -> Result<(), Error> {
     let (host, paths) = (&server.host, &server.paths);
-    let Some(mut order) = RestoreOrder::read(host, paths).await? else {
+    let Some(order) = RestoreOrder::read(host, paths).await? else {
         return Ok(());
     };
     if order.failed.is_some() {
@@ -114,20 +122,17 @@ pub(super) async fn finish(server: &EtcdServer, clock: &Arc<dyn Clock>) -> Resul
     match restore(server, clock, &order).await {
         Ok(records) => {
             info!(saved = order.saved, records, "the state was restored");
-            host.rename(&paths.restore_order(), &paths.restored())
-                .await?;
+            replace(host, &paths.restore_order(), &paths.restored()).await?;
             for folder in [paths.tls(), paths.etcd()] {
                 host.remove_tree(&aside(&folder)).await?;
             }
             Ok(())
         }
         Err(error) => {
-            error!(%error, saved = order.saved, "the state could not be restored");
             server.discard().await?;
             put_back(host, &paths.etcd()).await?;
             let began_anew = put_back(host, &paths.tls()).await?;
-            order.failed = Some(error.to_string());
-            order.write(host, paths).await?;
+            order.fail(host, paths, &error).await?;
             match began_anew {
                 false => Ok(()),
                 // The next start has this node's own certificates again.
@@ -152,9 +157,7 @@ async fn restore(
     let (_, last) = saved.get(&cluster_key(), Read::Linear).await?;
     let first = Revision(last.0.max(order.revision) + UNSEEN);
     let Some(link) = &order.link else {
-        let file = SqliteStore::create(paths.database(), clock.clone(), first)?;
-        let copied = copy(&saved, &file, &order.by.to_string(), |_, _| {}).await?;
-        return Ok(copied.entries);
+        return restore_file(server, clock, order, &saved, first).await;
     };
     server.stop().await?;
     set_aside(host, &paths.etcd()).await?;
@@ -168,6 +171,28 @@ async fn restore(
     host.remove_tree(&paths.replica()).await?;
     Pointer::to(own).write(host, paths).await?;
     Ok(records)
+}
+
+/// Restores the state of a single node.
+async fn restore_file(
+    server: &EtcdServer,
+    clock: &Arc<dyn Clock>,
+    order: &RestoreOrder,
+    saved: &SqliteStore,
+    first: Revision,
+) -> Result<u64, Error> {
+    let (host, database) = (&server.host, server.paths.database());
+    let restored = database.with_extension("restored");
+    let file = SqliteStore::create(&restored, clock.clone(), first)?;
+    let copied = copy(saved, &file, &order.by.to_string(), |_, _| {}).await?;
+    file.close()?;
+    // The log of the file of before is not one of this file.
+    for suffix in ["-wal", "-shm"] {
+        let log = format!("{}{suffix}", database.display());
+        host.remove(Path::new(&log)).await?;
+    }
+    replace(host, &restored, &database).await?;
+    Ok(copied.entries)
 }
 
 /// Makes the state in an etcd that has none, and returns the number of records.

@@ -16,7 +16,7 @@ use store::conversion::{label, save};
 use store::{Commit, Read, Revision, SqliteStore, Store, list_all};
 use sys::SharedHost;
 
-use super::{ClusterRecord, cluster_key};
+use super::{ClusterRecord, cluster_key, replace};
 use crate::Paths;
 use crate::cluster::{Member, members_prefix};
 use crate::pki::{Pair, PairPaths};
@@ -134,7 +134,7 @@ impl SavedStates<'_> {
             Ok(records)
         });
         match &written {
-            Ok(_) => host.rename(&part, &path).await?,
+            Ok(_) => replace(host, &part, &path).await?,
             Err(_) => drop(host.remove(&part).await?),
         }
         host.remove(&lock_of(&part)).await?;

@@ -132,13 +132,16 @@ impl Step<ClusterRestore> for Confirm {
     }
 
     async fn act(&self, cx: &Cx, task: &mut ClusterRestore) -> Result<(), Error> {
+        cx.log("the state is restored").await;
+        if task.link.is_none() {
+            return Ok(());
+        }
         cx.node.cluster.generation.set(task.generation);
         if task.lock_guests {
             let text = "guests are locked: see that each runs nowhere, then unlock it (qm unlock)";
             cx.log(text).await;
         }
-        cx.log("the state is restored; other nodes take it over when they come back")
-            .await;
+        cx.log("other nodes take it over when they come back").await;
         Ok(())
     }
 }

@@ -175,3 +175,27 @@ fn a_new_machine_takes_the_place_of_a_lost_cluster() {
         assert_eq!(description(n2).await, "goes on");
     });
 }
+
+/// covers: S4.1
+#[test]
+fn a_single_node_goes_back_to_a_saved_state() {
+    with_cluster_bridge(async {
+        let Some(cluster) = TestCluster::start(1).await else {
+            return;
+        };
+        let n1 = &cluster.nodes[0];
+        let guest = json!({"node": "n1", "vmid": 100});
+        assert_eq!(n1.task("qemu_destroy", guest).await, "OK");
+        for saved in ["first", "second"] {
+            describe(n1, saved).await.unwrap();
+            // In the place of the one before.
+            let printed = cluster.run(1, "cluster save nightly");
+            assert!(printed.ends_with("/saved/nightly.db\n"), "{printed}");
+            describe(n1, "later").await.unwrap();
+            let restored = cluster.run(1, "cluster restore nightly");
+            assert!(restored.contains("the state is restored"), "{restored}");
+            assert_eq!(description(n1).await, saved);
+            describe(n1, "goes on").await.unwrap();
+        }
+    });
+}
