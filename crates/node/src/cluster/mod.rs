@@ -52,6 +52,8 @@ pub struct Cluster {
     /// What is asked of other agents without a caller.
     pub agents: Arc<dyn Agents>,
     pub generation: Arc<Generation>,
+    /// Held while this node's certificates are renewed: its record names the ones that are in use.
+    pub(crate) renewing: tokio::sync::Mutex<()>,
     links: Arc<Links>,
 }
 
@@ -80,6 +82,7 @@ impl Cluster {
             identity,
             vouchers: Vouchers::default(),
             generation,
+            renewing: tokio::sync::Mutex::default(),
         }
     }
 

@@ -49,6 +49,7 @@ pub async fn follow_certificates(node: &NodeContext) {
 
 /// Renews the certificates that end soon, or all of them; returns their names. May be repeated.
 pub async fn renew_certificates(node: &NodeContext, all: bool) -> Result<Vec<&'static str>, Error> {
+    let _one_at_a_time = node.cluster.renewing.lock().await;
     let renewed = sign(node, all).await?;
     if renewed.is_empty() {
         return Ok(Vec::new());
@@ -56,6 +57,10 @@ pub async fn renew_certificates(node: &NodeContext, all: bool) -> Result<Vec<&'s
     let unknown = || Error::unavailable("this node has no record among the members");
     let mut own = node.cluster.members.get(&node.name).ok_or_else(unknown)?;
     own.etcd_serials.clear();
+    if let Some(identity) = &node.cluster.identity {
+        // What is known of the members may be older.
+        own.fingerprint = identity.fingerprint();
+    }
     for Renewed { name, pair, .. } in &renewed {
         match *name {
             "api" => own.api_fingerprint = fingerprint(&pair.certificate)?,

@@ -400,6 +400,7 @@ impl ClusterState for State {
     }
 
     async fn save(&self, name: &str) -> Result<u64, Error> {
+        let _one_at_a_time = self.saving.lock().await;
         let states = self.saved_states();
         states.write(&*self.store, &self.node, name).await
     }

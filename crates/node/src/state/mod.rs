@@ -81,6 +81,8 @@ pub struct State {
     endpoints: Endpoints,
     /// Held while `store.json` is changed.
     pointing: tokio::sync::Mutex<()>,
+    /// Held while the state is saved: another one of the same name would write the same file.
+    saving: tokio::sync::Mutex<()>,
     restart: Notify,
 }
 
@@ -140,6 +142,7 @@ impl State {
             hold: Mutex::default(),
             endpoints,
             pointing: tokio::sync::Mutex::default(),
+            saving: tokio::sync::Mutex::default(),
             restart: Notify::new(),
         })
     }

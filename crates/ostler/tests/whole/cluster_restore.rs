@@ -186,6 +186,11 @@ fn a_single_node_goes_back_to_a_saved_state() {
         let n1 = &cluster.nodes[0];
         let guest = json!({"node": "n1", "vmid": 100});
         assert_eq!(n1.task("qemu_destroy", guest).await, "OK");
+        // Several at once, under one name: each is whole when it is there.
+        let at_once = (0..4).map(|_| n1.call("cluster_save", json!({"name": "nightly"})));
+        for saved in futures_util::future::join_all(at_once).await {
+            saved.unwrap();
+        }
         for saved in ["first", "second"] {
             describe(n1, saved).await.unwrap();
             // In the place of the one before.
