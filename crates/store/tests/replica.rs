@@ -400,3 +400,40 @@ async fn what_is_no_replica_is_refused() {
     std::fs::write(bed.path(), "this is no database".repeat(500)).unwrap();
     assert!(bed.refusal().contains("not a replica"));
 }
+
+/// What a power failure leaves of a file: SQLite's log need not be on the disk.
+fn after_power_failure(bed: &Bed) -> (Bed, Replica) {
+    let left = Bed::new();
+    std::fs::copy(bed.path(), left.path()).unwrap();
+    let replica = left.open();
+    (left, replica)
+}
+
+#[tokio::test]
+async fn a_power_failure_costs_the_newest_commits_alone() {
+    let bed = Bed::new();
+    let (replica, source) = (bed.open(), bed.store(1000));
+    let first = put(&source, "a", "1").await;
+    follow_to(&replica, &source, ID, first).await;
+    let (_, left) = after_power_failure(&bed);
+    assert_eq!(left.standing().unwrap().revision, first);
+    let followed = async {
+        let second = put(&source, "a", "2").await;
+        replica.reached(ID, second).await;
+        loop {
+            bed.clock.advance(Duration::from_secs(5));
+            tokio::task::yield_now().await;
+            let (_, left) = after_power_failure(&bed);
+            if left.standing().unwrap().revision == second {
+                break;
+            }
+        }
+    };
+    let following = async {
+        tokio::select! {
+            error = replica.follow(&*source, ID) => panic!("{error}"),
+            () = followed => {}
+        }
+    };
+    within("the file on the disk", following).await;
+}

@@ -67,10 +67,17 @@ impl Replica {
         let mut compare_at = (!is_compared).then(|| self.some_time_later());
         let mut resumed = watch.resumed();
         let mut tick = self.clock.sleep(self.options.probe_interval);
+        let mut is_kept = true;
         loop {
             tokio::select! {
-                changes = watch.next() => self.take(changes?, id, turn).await?,
+                changes = watch.next() => {
+                    self.take(changes?, id, turn).await?;
+                    is_kept = false;
+                }
                 () = &mut tick => {
+                    if !std::mem::replace(&mut is_kept, true) {
+                        self.write(turn, tables::keep).await?;
+                    }
                     self.probe(source, turn).await?;
                     if watch.resumed() != resumed {
                         resumed = watch.resumed();

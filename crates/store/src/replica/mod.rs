@@ -9,8 +9,8 @@
 //!
 //! **Invariants.** The file shows the whole of one store at one revision, always, also after the
 //! process was killed: a commit is one transaction, and a new list is put together beside the old
-//! content and then replaces it in one. Only `follow` writes. The file loses at most its newest
-//! commits in a power failure, and gets them again.
+//! content and then replaces it in one. Only `follow` writes. A power failure costs at most the commits
+//! of the last `probe_interval`, which come again.
 //!
 //! A replica does not trust that a watch misses nothing: etcd 3.4 can lose events when it resumes
 //! at a compaction. So it compares itself with the store after each interruption, entry by entry,

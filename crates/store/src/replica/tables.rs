@@ -75,7 +75,7 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, String> {
         }
         _ => return Err("the file is a database of another program, not a replica".to_owned()),
     }
-    // A lost commit comes again, so none waits for an fsync.
+    // A lost commit comes again, so none waits for an fsync (see `keep`).
     connection
         .pragma_update(None, "synchronous", "normal")
         .map_err(unreadable)?;
@@ -256,5 +256,12 @@ pub(crate) fn finish_list(connection: &mut Connection, state: &State) -> rusqlit
     let differences = transaction.execute("DELETE FROM arriving", ())?;
     set_state(&transaction, state)?;
     transaction.commit()?;
+    keep(connection)?;
     Ok(differences)
+}
+
+/// Writes what was committed so far to the disk: SQLite by itself waits until its log is long, and a
+/// power failure would take all of it.
+pub(crate) fn keep(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
 }
