@@ -131,7 +131,14 @@ fn golden_path(store: &Store, parts: &Parts) -> Result<PathBuf, LabError> {
         machine_id: String::new(),
     };
     let places = Places(PathBuf::from("/"));
-    let argv = machine::argv(parts, &identity, &places, Beginning::Cold, &[]);
+    let argv = machine::argv(
+        parts,
+        &identity,
+        &places,
+        machine::CPU,
+        Beginning::Cold,
+        &[],
+    );
     let input = [qemu()?, argv.join("\n"), QUIET.to_owned()].join("\n");
     let name = format!("golden-{:016x}.memory", fnv(input.as_bytes()));
     Ok(store.parts()?.join(name))

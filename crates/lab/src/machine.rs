@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// How many network cards a node has: `eth0` on the segment `lan`, the others on `wire`.
 pub const CARDS: usize = 3;
 
+/// The processor of the golden node, and of all others unless they are given another one.
+pub(crate) const CPU: &str = "EPYC";
+
 /// How a node starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
@@ -86,13 +89,14 @@ pub(crate) fn argv(
     parts: &Parts,
     identity: &Identity,
     places: &Places,
+    cpu: &str,
     beginning: Beginning,
     drives: &[Drive],
 ) -> Vec<String> {
     let mut argv: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
     add(&["qemu-system-x86_64", "-name", &identity.name]);
-    add(&["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "EPYC"]);
+    add(&["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", cpu]);
     add(&["-m", "1024", "-smp", "1", "-nodefaults", "-no-user-config"]);
     add(&["-display", "none", "-kernel", &text(&parts.kernel)]);
     add(&["-initrd", &text(&parts.initrd)]);
@@ -199,7 +203,7 @@ mod tests {
                 machine_id: format!("{number:032x}"),
             };
             let places = Places(format!("/run/{number}").into());
-            argv(&parts, &identity, &places, beginning, &[])
+            argv(&parts, &identity, &places, CPU, beginning, &[])
         };
         let devices = |argv: &[String]| -> Vec<String> {
             let of = |word: &String| word.split(",mac=").next().unwrap().to_owned();

@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     parts: Parts,
     pub(crate) places: Places,
     monitor: UnixListener,
+    /// As QEMU's `-cpu` takes it.
+    cpu: Mutex<String>,
     machine: Mutex<Option<Arc<Machine>>>,
     pub(crate) events: Events,
     pub(crate) disks: Mutex<Vec<Disk>>,
@@ -65,6 +67,7 @@ impl Node {
                 parts,
                 places,
                 monitor,
+                cpu: Mutex::new(machine::CPU.to_owned()),
                 machine: Mutex::new(None),
                 events: Events::default(),
                 disks: Mutex::default(),
@@ -106,6 +109,16 @@ impl Node {
         machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn cpu(&self) -> MutexGuard<'_, String> {
+        let cpu = &self.inner.cpu;
+        cpu.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the node another processor, as QEMU's `-cpu` takes it, from its next `start` on.
+    pub fn exchange_cpu(&self, cpu: &str) {
+        cpu.clone_into(&mut self.cpu());
+    }
+
     fn disks(&self) -> MutexGuard<'_, Vec<Disk>> {
         let disks = &self.inner.disks;
         disks.lock().unwrap_or_else(PoisonError::into_inner)
@@ -128,7 +141,8 @@ impl Node {
         } = &*self.inner;
         let drives: Result<Vec<Drive>, LabError> =
             self.disks().iter().map(|disk| self.drive(disk)).collect();
-        let argv = machine::argv(parts, identity, places, beginning, &drives?);
+        let cpu = self.cpu().clone();
+        let argv = machine::argv(parts, identity, places, &cpu, beginning, &drives?);
         let log = places.qemu_log();
         let said = OpenOptions::new()
             .create(true)

@@ -2,10 +2,12 @@
 //! them out; `./x lab test` runs them.
 #![expect(
     clippy::disallowed_methods,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "tests look at this machine, run the command line, and fail where something is not so"
 )]
 
+mod cluster;
 mod faults;
 mod guests;
 mod lvmthin;

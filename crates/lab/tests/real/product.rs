@@ -73,7 +73,7 @@ fn is_proven(node: &Node) {
     panic!("{}", node.check(said).unwrap());
 }
 
-fn install(node: &Node, package: &str) {
+pub(crate) fn install(node: &Node, package: &str) {
     node.check(&format!("dpkg --install {package} 2>&1"))
         .unwrap();
     are_up(node);
