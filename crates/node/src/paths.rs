@@ -40,6 +40,11 @@ impl Paths {
         self.state().join("store.json")
     }
 
+    /// Says that this machine is the witness of a cluster, and no node.
+    pub(crate) fn witness(&self) -> PathBuf {
+        self.state().join("witness.json")
+    }
+
     /// States that were saved.
     pub fn saved(&self) -> PathBuf {
         self.state().join("saved")

@@ -85,6 +85,11 @@ impl PairPaths {
         Self::in_folder(&paths.etcd().join("tls"), "node")
     }
 
+    /// The same of a witness, which keeps it while it does not vote.
+    pub(crate) fn witness_server(tls: &Path) -> Self {
+        Self::in_folder(tls, "etcd-server")
+    }
+
     /// All that a member has in this folder, by name.
     pub fn of_member(tls: &Path) -> [(&'static str, Self); 4] {
         [

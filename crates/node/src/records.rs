@@ -9,7 +9,7 @@ use store::list_all;
 use store::{Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, StoreError};
 
 use crate::Edit;
-use crate::state::{ClusterRecord, cluster_key};
+use crate::state::{ClusterRecord, Witness, cluster_key, witness_key};
 
 /// The key of a guest's record.
 pub fn guest_key(vmid: VmId) -> Key {
@@ -272,6 +272,14 @@ impl Records {
     pub async fn cluster(&self) -> Result<Option<ClusterRecord>, Error> {
         let (entry, _) = self.store.get(&cluster_key(), self.read).await?;
         let record = entry.map(|entry| Record::<ClusterRecord>::decode(&entry.value));
+        let record = record.transpose().map_err(unreadable)?;
+        Ok(record.map(|record| record.data))
+    }
+
+    /// The witness of the cluster.
+    pub async fn witness(&self) -> Result<Option<Witness>, Error> {
+        let (entry, _) = self.store.get(&witness_key(), self.read).await?;
+        let record = entry.map(|entry| Record::<Witness>::decode(&entry.value));
         let record = record.transpose().map_err(unreadable)?;
         Ok(record.map(|record| record.data))
     }

@@ -4,6 +4,7 @@
 //!   ostler run     supervises the two below without systemd
 //!   ostler node    the agent, as root
 //!   ostler api     the public API, as user ostler
+//!   ostler witness a vote in a cluster, on a machine that is no node
 //!   ostler …       commands for users and scripts, over the agent's socket
 //!   pvesh, qm, …   the same, by the name that the program is called under
 //! ```
@@ -54,6 +55,9 @@ enum Command {
     Node,
     /// Run the public API, as the user of `api-user`.
     Api,
+    /// A machine that votes in a cluster and is no node of it. Needs root.
+    #[command(subcommand)]
+    Witness(cli::WitnessCommand),
     /// Print the operation table as JSON.
     ApiDump,
     /// Print the completion script of a shell.
@@ -128,6 +132,7 @@ fn run_role(role: &Command) -> Result<()> {
         match role {
             Command::Run => roles::supervise(&config).await,
             Command::Node => roles::node(&config).await,
+            Command::Witness(command) => roles::witness(&config, command).await,
             _ => roles::api(&config).await,
         }
     })

@@ -16,22 +16,34 @@ pub(super) async fn check(node: &NodeContext) -> Result<Vec<Finding>, Error> {
     let mut findings = vec![state(node).await?];
     let members = node.cluster.members.all();
     if members.len() > 1 {
+        let witness = node.records.local().witness().await?;
+        let witness = witness.filter(|witness| witness.votes > 0);
         let voters = members.values().filter(|member| member.votes > 0);
-        let voters: Vec<&NodeName> = voters.map(|member| &member.name).collect();
-        findings.push(votes(&node.name, &voters));
+        let voters = voters.map(|member| &member.name);
+        let voters = voters.chain(witness.iter().map(|witness| &witness.name));
+        let voters: Vec<&NodeName> = voters.collect();
+        findings.push(votes(&node.name, members.len(), &voters));
     }
     Ok(findings)
 }
 
 /// What the cluster can lose, before it has lost it.
-fn votes(node: &NodeName, voters: &[&NodeName]) -> Finding {
+fn votes(node: &NodeName, members: usize, voters: &[&NodeName]) -> Finding {
     let names: Vec<String> = voters.iter().map(ToString::to_string).collect();
     let names = names.join(", ");
     let spare = voters.len().saturating_sub(1) / 2;
     match spare {
         0 => Finding::of(node, "votes", format!("{names}: none of them may be lost")).warns(
             format!("without {names} nothing can be changed"),
-            "add nodes until three vote",
+            "add a third node, or a witness ('ostler cluster invite --witness')",
+        ),
+        1 if members == 4 && voters.len() == 3 => Finding::of(
+            node,
+            "votes",
+            format!(
+                "{names}: 1 of them may be lost, one more stops changes; with a witness all four \
+                 vote, and any 2 may be lost"
+            ),
         ),
         spare => {
             let found = format!("{names}: {spare} of them may be lost, one more stops changes");
@@ -74,7 +86,7 @@ mod tests {
         let names: Vec<NodeName> = ["a", "b", "c"].map(|name| name.parse().unwrap()).into();
         let votes = |voters: usize| {
             let voters: Vec<&NodeName> = names.iter().take(voters).collect();
-            votes(&names[0], &voters)
+            super::votes(&names[0], 3, &voters)
         };
         assert_eq!(votes(3).level, Level::Ok);
         assert!(votes(3).found.starts_with("a, b, c: 1 of them may be lost"));

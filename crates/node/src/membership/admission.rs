@@ -25,7 +25,7 @@ pub async fn admit(
     name: &NodeName,
     application: &Application,
 ) -> Result<Admission, Error> {
-    check_version(application)?;
+    check_version(application.v)?;
     check_addresses(application)?;
     check_clock(name, application.now, node.clock.wall())?;
     let store = node.records.store();
@@ -69,8 +69,8 @@ pub async fn admit(
     })
 }
 
-fn check_version(application: &Application) -> Result<(), Error> {
-    match application.v {
+pub(super) fn check_version(theirs: u32) -> Result<(), Error> {
+    match theirs {
         VERSION => Ok(()),
         other => Err(Error::conflict(format!(
             "the node speaks version {other} of the join protocol, this cluster version {VERSION}"
@@ -90,7 +90,7 @@ fn check_addresses(application: &Application) -> Result<(), Error> {
     }
 }
 
-fn check_clock(name: &NodeName, theirs: i64, ours: UnixTime) -> Result<(), Error> {
+pub(super) fn check_clock(name: &NodeName, theirs: i64, ours: UnixTime) -> Result<(), Error> {
     let ahead = theirs - ours;
     let direction = match ahead {
         0.. => "ahead of",
@@ -118,6 +118,22 @@ async fn make_room(node: &NodeContext, name: &NodeName, force: bool) -> Result<(
     }
 }
 
+/// A name and an address belong to one node, or to the witness.
+pub(super) fn check_free(roster: &Roster, name: &NodeName, address: &str) -> Result<(), Error> {
+    let nodes = roster.nodes().map(|node| (&node.name, node.link()));
+    let witness = roster.witness().map(|w| (&w.name, w.address.as_str()));
+    let mut used = nodes.chain(witness);
+    match used.find(|(other, at)| *other == name || *at == address) {
+        Some((other, _)) if other == name => Err(Error::conflict(format!(
+            "the name '{name}' is already used in the cluster"
+        ))),
+        Some((other, _)) => Err(Error::conflict(format!(
+            "address '{address}' is already used by node '{other}'"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Writes an applicant into the roster, under the number that it asks for or a free one.
 fn enter(roster: &mut Roster, applicant: &Member, nodeid: Option<u32>) -> Result<(), Error> {
     let name = &applicant.name;
@@ -129,12 +145,7 @@ fn enter(roster: &mut Roster, applicant: &Member, nodeid: Option<u32>) -> Result
         let text = format!("the cluster is full: it has {MAX_MEMBERS} nodes");
         return Err(Error::conflict(text));
     }
-    if let Some(other) = roster.nodes().find(|node| node.link() == applicant.link()) {
-        let (address, other) = (applicant.link(), &other.name);
-        return Err(Error::conflict(format!(
-            "address '{address}' is already used by node '{other}'"
-        )));
-    }
+    check_free(roster, name, applicant.link())?;
     let nodeid = match nodeid {
         None => roster.free_nodeid(),
         Some(id) if roster.nodes().any(|node| node.nodeid == id) => {
@@ -222,6 +233,7 @@ mod tests {
                 .map(|member| (member.name.clone(), Record::new(member)))
                 .into(),
             joining: std::collections::BTreeMap::new(),
+            witness: None,
         };
         enter(&mut roster, &node("b", 0, "10.0.0.2"), None).unwrap();
         assert_eq!(roster.joining[&"b".parse().unwrap()].data.nodeid, 2);

@@ -20,13 +20,17 @@ use model::text::fingerprint;
 use model::{Clock, Error, NodeName, with_timeout};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sys::SharedHost;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use super::application::{Admission, Application, Contact, PublicKeys};
+use super::application::{
+    Admission, Application, Contact, PublicKeys, WitnessAdmission, WitnessApplication,
+};
 use super::invitation::is_token;
 use crate::Paths;
 use crate::host::fetch::Trust;
@@ -88,32 +92,85 @@ pub(crate) async fn apply(
     node: &NodeName,
     application: &Application,
 ) -> Result<Admission, Error> {
-    let tls = Trust::pinned(&contact.fingerprint)?.tls();
-    let ask = async |path: &str, headers: &[(&str, String)], body: &Value| {
-        let answer = post(contact, tls.clone(), path, headers, body);
-        let answer = with_timeout(clock, PATIENCE, answer).await;
-        answer.unwrap_or_else(|| Err(Error::unavailable(format!("{}: no answer", contact.host))))
-    };
-    let token = match is_token(password) {
-        true => password.to_owned(),
-        false => {
-            let login = json!({"username": "root@pam", "password": password});
-            let session = ask("/access/ticket", &[], &login).await?;
-            let (headers, path) = (headers(&session)?, "/ostler/cluster/invitations");
-            let invited = ask(path, &headers, &json!({})).await?;
-            invited["token"].as_str().unwrap_or_default().to_owned()
-        }
-    };
-    let application = serde_json::to_string(&Application {
-        token,
+    let asked = Asked::new(clock, contact)?;
+    let application = Application {
+        token: asked.token(password).await?,
         ..application.clone()
-    });
-    let application =
-        application.map_err(|error| Error::bug(format!("an application: {error}")))?;
+    };
     let path = format!("/ostler/cluster/members/{node}");
-    let answer = ask(&path, &[], &json!({"application": application})).await?;
-    serde_json::from_value(answer)
-        .map_err(|error| Error::unavailable(format!("{}: its answer: {error}", contact.host)))
+    asked.admit(&path, &application).await
+}
+
+/// Asks a member to admit this machine as the cluster's witness.
+pub(crate) async fn apply_as_witness(
+    clock: &dyn Clock,
+    contact: &Contact,
+    password: &str,
+    application: &WitnessApplication,
+) -> Result<WitnessAdmission, Error> {
+    let asked = Asked::new(clock, contact)?;
+    let application = WitnessApplication {
+        token: asked.token(password).await?,
+        ..application.clone()
+    };
+    asked.admit("/ostler/cluster/witness", &application).await
+}
+
+/// The member that is asked.
+struct Asked<'a> {
+    clock: &'a dyn Clock,
+    contact: &'a Contact,
+    tls: Arc<ClientConfig>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(clock: &'a dyn Clock, contact: &'a Contact) -> Result<Self, Error> {
+        let tls = Trust::pinned(&contact.fingerprint)?.tls();
+        Ok(Self {
+            clock,
+            contact,
+            tls,
+        })
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &Value,
+    ) -> Result<Value, Error> {
+        let answer = post(self.contact, self.tls.clone(), path, headers, body);
+        let answer = with_timeout(self.clock, PATIENCE, answer).await;
+        let host = &self.contact.host;
+        answer.unwrap_or_else(|| Err(Error::unavailable(format!("{host}: no answer"))))
+    }
+
+    /// The token of an invitation: what was given, or one that root's password gets.
+    async fn token(&self, password: &str) -> Result<String, Error> {
+        if is_token(password) {
+            return Ok(password.to_owned());
+        }
+        let login = json!({"username": "root@pam", "password": password});
+        let session = self.post("/access/ticket", &[], &login).await?;
+        let (headers, path) = (headers(&session)?, "/ostler/cluster/invitations");
+        let invited = self.post(path, &headers, &json!({})).await?;
+        Ok(invited["token"].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn admit<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        application: &impl Serialize,
+    ) -> Result<T, Error> {
+        let application = serde_json::to_string(application);
+        let application =
+            application.map_err(|error| Error::bug(format!("an application: {error}")))?;
+        let body = json!({"application": application});
+        let answer = self.post(path, &[], &body).await?;
+        let host = &self.contact.host;
+        serde_json::from_value(answer)
+            .map_err(|error| Error::unavailable(format!("{host}: its answer: {error}")))
+    }
 }
 
 /// What a session shows with a request.

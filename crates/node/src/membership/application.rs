@@ -1,12 +1,13 @@
 //! What a node that joins and the cluster say to each other.
 
-use model::UnixTime;
+use model::{NodeName, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::pki::Pair;
+use crate::state::Witness;
 
 /// The version of applications and admissions.
-pub(super) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 const API_PORT: u16 = 8006;
 
@@ -92,6 +93,32 @@ pub struct Admission {
     pub etcd_certificate: String,
     /// Where etcd is.
     pub endpoints: Vec<String>,
+}
+
+/// What a machine says of itself to become the witness.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct WitnessApplication {
+    pub v: u32,
+    /// Of an invitation.
+    pub token: String,
+    pub name: NodeName,
+    pub address: String,
+    pub client_key: String,
+    pub server_key: String,
+    /// Its clock.
+    pub now: i64,
+}
+
+/// What it gets. Nothing in it is secret.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct WitnessAdmission {
+    pub v: u32,
+    pub cluster: String,
+    /// The certificate (PEM) of etcd's authority.
+    pub authority: String,
+    /// Where etcd is.
+    pub endpoints: Vec<String>,
+    pub witness: Witness,
 }
 
 #[cfg(test)]

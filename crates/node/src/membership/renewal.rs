@@ -17,7 +17,7 @@ use crate::host::certificates::end_of;
 use crate::pki::{Authority, Leaf, Pair, PairPaths, fingerprint, is_of, serial};
 
 /// They are renewed when they are valid for less than this.
-const AHEAD_S: i64 = 60 * 86_400;
+pub(super) const AHEAD_S: i64 = 60 * 86_400;
 
 /// How often it is checked when they end.
 const LOOK: Duration = Duration::from_secs(6 * 3600);

@@ -9,7 +9,7 @@ use store::{
 
 use crate::cluster::{Member, member_key, members_prefix};
 use crate::records::unreadable;
-use crate::state::{ClusterRecord, cluster_key};
+use crate::state::{ClusterRecord, Witness, cluster_key, witness_key};
 
 /// Everything below which nodes are that were admitted and have not come yet.
 fn joining_prefix() -> Prefix {
@@ -29,6 +29,7 @@ pub struct Roster {
     pub members: Nodes,
     /// Nodes that were admitted. Each becomes a member when it opens the store.
     pub joining: Nodes,
+    pub witness: Option<Record<Witness>>,
 }
 
 impl Roster {
@@ -49,10 +50,12 @@ impl Roster {
         (1..).find(|id| !is_taken(id)).unwrap_or(u32::MAX)
     }
 
-    /// Refuses a cluster that has other members than this node, or has admitted some.
+    /// Refuses a cluster that has other members than this node, has admitted some, or has a witness.
     pub fn check_alone(&self, own: &NodeName) -> Result<(), Error> {
-        let others = self.nodes().filter(|node| node.name != *own);
-        let others: Vec<&str> = others.map(|node| node.name.as_str()).collect();
+        let others = self.nodes().map(|node| &node.name);
+        let others = others.chain(self.witness().map(|witness| &witness.name));
+        let others = others.filter(|name| *name != own);
+        let others: Vec<&str> = others.map(NodeName::as_str).collect();
         match others.is_empty() {
             true => Ok(()),
             false => Err(Error::conflict(format!(
@@ -66,6 +69,33 @@ impl Roster {
         let missing = || Error::conflict(format!("'{node}' is not a member of its cluster"));
         let record = self.members.get_mut(node).ok_or_else(missing)?;
         Ok(&mut record.data)
+    }
+
+    pub fn witness(&self) -> Option<&Witness> {
+        self.witness.as_ref().map(|record| &record.data)
+    }
+
+    pub(crate) fn witness_mut(&mut self) -> Result<&mut Witness, Error> {
+        let missing = || Error::conflict("the cluster has no witness");
+        let record = self.witness.as_mut().ok_or_else(missing)?;
+        Ok(&mut record.data)
+    }
+
+    /// Takes the witness off the cluster. Its certificates count no more.
+    pub(super) fn drop_witness(&mut self) {
+        if let Some(witness) = self.witness.take() {
+            self.cluster.data.revoked.extend(witness.data.serials);
+        }
+    }
+
+    /// Takes the votes of a node, or of the witness, that has lost its copy of the state.
+    pub fn take_votes(&mut self, name: &NodeName) {
+        if let Some(member) = self.members.get_mut(name) {
+            member.data.votes = 0;
+        }
+        if let Some(witness) = self.witness.as_mut().filter(|w| w.data.name == *name) {
+            witness.data.votes = 0;
+        }
     }
 
     /// Takes a node off the membership. Its certificates count no more.
@@ -99,7 +129,8 @@ pub(super) async fn change_and(
         if wanted == read.roster {
             return Ok((wanted, read.revision));
         }
-        if wanted.members != read.roster.members {
+        let votes = |roster: &Roster| roster.witness().map(|witness| witness.votes);
+        if wanted.members != read.roster.members || votes(&wanted) != votes(&read.roster) {
             wanted.cluster.data.version += 1;
         }
         let mut commit = also.clone();
@@ -128,6 +159,8 @@ impl Snapshot {
             let entry = entry.ok_or_else(none)?;
             let members = nodes(store, &members_prefix()).await?;
             let joining = nodes(store, &joining_prefix()).await?;
+            let (witness, _) = store.get(&witness_key(), Read::Linear).await?;
+            let witness = witness.map(|entry| Record::decode(&entry.value));
             // Every change of the membership writes the cluster's record.
             let (again, _) = store.get(&cluster_key(), Read::Linear).await?;
             if again.is_some_and(|again| again.modified != entry.modified) {
@@ -138,6 +171,7 @@ impl Snapshot {
                     cluster: Record::decode(&entry.value).map_err(unreadable)?,
                     members,
                     joining,
+                    witness: witness.transpose().map_err(unreadable)?,
                 },
                 revision,
                 cluster_modified: entry.modified,
@@ -166,6 +200,12 @@ impl Snapshot {
             for name in before.keys().filter(|name| !after.contains_key(*name)) {
                 commit = commit.delete(key(name));
             }
+        }
+        if self.roster.witness != wanted.witness {
+            commit = match &wanted.witness {
+                Some(record) => commit.put(witness_key(), record.encode().map_err(unreadable)?),
+                None => commit.delete(witness_key()),
+            };
         }
         Ok(commit)
     }

@@ -6,6 +6,7 @@ use model::NodeName;
 use tasks::{Engine, Submission};
 use tracing::warn;
 
+use super::roster::Roster;
 use crate::NodeContext;
 use crate::cluster::{Hearing, Member};
 use crate::tasks::{ClusterUnvote, ClusterVote};
@@ -16,18 +17,19 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long to wait after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
-/// How many members of a cluster vote.
-pub fn wanted_votes(members: usize) -> usize {
+/// How many members of a cluster vote; those of two or four all, if a witness votes with them.
+pub fn wanted_votes(members: usize, has_witness: bool) -> usize {
     match members {
+        2 | 4 if has_witness => members,
         0..=2 => 1,
         3..=4 => 3,
         _ => 5,
     }
 }
 
-/// What a node should do about its vote.
+/// What a node, or the witness, should do about its vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub(crate) enum Turn {
     Vote,
     Unvote,
     Nothing,
@@ -38,11 +40,12 @@ enum Turn {
 fn turn<'a>(
     own: &NodeName,
     members: impl Iterator<Item = &'a Member>,
+    has_witness: bool,
     is_heard: impl Fn(&NodeName) -> bool,
 ) -> Turn {
     let mut members: Vec<&Member> = members.collect();
     members.sort_by_key(|member| member.nodeid);
-    let wanted = wanted_votes(members.len());
+    let wanted = wanted_votes(members.len(), has_witness);
     let votes = |member: &&&Member| member.votes > 0;
     let voters = members.iter().filter(votes).count();
     let is_own = |member: Option<&&Member>| member.is_some_and(|member| member.name == *own);
@@ -59,6 +62,21 @@ fn turn<'a>(
     match voters > wanted && is_own(last) {
         true => Turn::Unvote,
         false => Turn::Nothing,
+    }
+}
+
+/// The witness votes with two or four nodes, and comes after them: with fewer of their votes it would
+/// only be one more that may not be lost.
+pub(crate) fn witness_turn(roster: &Roster) -> Turn {
+    let votes = roster.members.values().map(|member| member.data.votes);
+    let (members, voters) = (votes.len(), votes.filter(|votes| *votes > 0).count());
+    let has_vote = roster.witness().is_some_and(|witness| witness.votes > 0);
+    let is_wanted = matches!(members, 2 | 4);
+    let all_vote = voters >= wanted_votes(members, true);
+    match (is_wanted, has_vote) {
+        (true, false) if all_vote => Turn::Vote,
+        (false, true) if all_vote => Turn::Unvote,
+        _ => Turn::Nothing,
     }
 }
 
@@ -80,7 +98,11 @@ pub async fn follow_votes(node: &NodeContext, tasks: &Engine<NodeContext>) {
         let Some(own) = members.get(&node.name) else {
             continue;
         };
-        let now = turn(&node.name, members.values(), is_heard);
+        let Ok(witness) = node.records.local().witness().await else {
+            continue;
+        };
+        let has_witness = witness.is_some_and(|witness| witness.is_there);
+        let now = turn(&node.name, members.values(), has_witness, is_heard);
         if std::mem::replace(&mut last, now) != now {
             continue;
         }
@@ -126,6 +148,10 @@ mod tests {
 
     /// Who does something, in a cluster with these votes whose members are heard but for `silent`.
     fn acting(votes: &[u32], silent: &[&str]) -> Vec<(String, Turn)> {
+        acting_beside(votes, silent, false)
+    }
+
+    fn acting_beside(votes: &[u32], silent: &[&str], witness: bool) -> Vec<(String, Turn)> {
         let members: Vec<Member> = (1..)
             .zip(votes)
             .map(|(id, votes)| member(id, *votes))
@@ -133,7 +159,7 @@ mod tests {
         let is_heard = |name: &NodeName| !silent.contains(&name.as_str());
         let present = members.iter().filter(|member| is_heard(&member.name));
         let turns = present.map(|own| {
-            let turn = turn(&own.name, members.iter(), is_heard);
+            let turn = turn(&own.name, members.iter(), witness, is_heard);
             (own.name.to_string(), turn)
         });
         turns.filter(|(_, turn)| *turn != Turn::Nothing).collect()
@@ -159,5 +185,16 @@ mod tests {
             [("n4".to_owned(), Turn::Unvote)]
         );
         assert_eq!(acting(&[1, 1, 1], &[]), []);
+    }
+
+    #[test]
+    fn beside_a_witness_two_or_four_nodes_all_vote() {
+        let n = |number: u32, turn| vec![(format!("n{number}"), turn)];
+        assert_eq!(acting_beside(&[1, 0], &[], true), n(2, Turn::Vote));
+        assert_eq!(acting_beside(&[1, 1], &[], true), []);
+        assert_eq!(acting_beside(&[1, 1, 1, 0], &[], true), n(4, Turn::Vote));
+        assert_eq!(acting_beside(&[1, 1, 1, 0, 0], &[], true), n(4, Turn::Vote));
+        assert_eq!(acting_beside(&[1, 0, 0], &[], true), n(2, Turn::Vote));
+        assert_eq!(acting_beside(&[1, 1], &[], false), n(2, Turn::Unvote));
     }
 }

@@ -20,7 +20,7 @@ use store::SealingKeys;
 use sys::SharedHost;
 
 use crate::Paths;
-use crate::pki::{Authority, Leaf, PairPaths, serial};
+use crate::pki::{Authority, Leaf, Pair, PairPaths, serial};
 
 const AUTHORITY_NAME: &str = "Ostler etcd CA";
 
@@ -86,11 +86,23 @@ impl Certificates {
         let host = &self.host;
         let authority = Authority::open(host, &PairPaths::etcd_authority(&self.tls)).await?;
         let made = authority.issue(Leaf::EtcdServer(address))?;
-        self.server.write(host, &made).await?;
-        host.chown(&self.server.key, owner.0, owner.1).await?;
         let trusted = authority.certificate.as_bytes();
+        let revocations = authority.revoke(revoked)?;
+        self.write_server(&made, trusted, &revocations, owner).await
+    }
+
+    pub(super) async fn write_server(
+        &self,
+        server: &Pair,
+        trusted: &[u8],
+        revocations: &[u8],
+        owner: (u32, u32),
+    ) -> Result<(), Error> {
+        let host = &self.host;
+        self.server.write(host, server).await?;
+        host.chown(&self.server.key, owner.0, owner.1).await?;
         host.write(&self.trusted, trusted, 0o644).await?;
-        self.write_revoked(revoked).await
+        Ok(host.write(&self.revoked, revocations, 0o644).await?)
     }
 
     pub(super) async fn write_revoked(&self, serials: &[String]) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use crate::membership::{Admission, Application, Contact, apply};
 use super::saved::SavedStates;
 use super::{
     ANSWER_TIMEOUT, ASK_AGAIN, Pointer, RestoreOrder, SavedFile, SavedState, Server, State, UNSEEN,
-    cluster_key, etcd_options, lock, make,
+    client_url, cluster_key, etcd_options, lock, make,
 };
 
 /// Every method may be repeated.
@@ -104,6 +104,9 @@ pub trait ClusterState: Send + Sync + 'static {
 
     /// How this node's etcd does; none: it has none.
     async fn examine_server(&self) -> Result<Option<EtcdHealth>, Error>;
+
+    /// Whether the etcd at this address answers this node.
+    async fn answers(&self, address: &str) -> Result<bool, Error>;
 
     /// Saves the state under a name, without a majority that of this node's copy. Returns the number
     /// of records.
@@ -285,21 +288,11 @@ impl ClusterState for State {
     }
 
     async fn add_learner(&self, address: &str) -> Result<Server, Error> {
-        let mut server = Server::first(address.to_owned());
+        let peer_url = Server::first(address.to_owned()).peer_url();
         let voters = self.voters().await?;
-        voters.add_learner(&server.peer_url()).await?;
-        let members = voters.list().await?.into_iter().map(|member| {
-            let is_own = member.peer_url == server.peer_url();
-            let name = if is_own {
-                self.node.as_str()
-            } else {
-                &member.name
-            };
-            format!("{name}={}", member.peer_url)
-        });
-        let members: Vec<String> = members.collect();
-        server.existing = Some(members.join(","));
-        Ok(server)
+        voters.add_learner(&peer_url).await?;
+        let members = voters.list().await?;
+        Ok(Server::joining(address, &self.node, &members))
     }
 
     async fn host_server(&self, server: &Server, revoked: &[String]) -> Result<(), Error> {
@@ -397,6 +390,13 @@ impl ClusterState for State {
         let endpoints = Endpoints::new(vec![server.client_url()]);
         let options = etcd_options(&self.server, endpoints).await?;
         Ok(Some(EtcdHealth::of(options, self.clock.clone()).await?))
+    }
+
+    async fn answers(&self, address: &str) -> Result<bool, Error> {
+        let options = self
+            .options_for(&Pointer::at(vec![client_url(address)]))
+            .await?;
+        Ok(EtcdHealth::answers(options, self.clock.clone()).await?)
     }
 
     async fn save(&self, name: &str) -> Result<u64, Error> {

@@ -22,6 +22,7 @@ mod record;
 mod restore;
 mod saved;
 mod server;
+mod witness;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,10 +38,12 @@ use tracing::warn;
 pub use self::cluster_state::ClusterState;
 use self::origin::EtcdOrigin;
 pub use self::pointer::{Pointer, Server, client_url};
-pub use self::record::{ClusterRecord, cluster_key};
+pub(crate) use self::record::witness_key;
+pub use self::record::{ClusterRecord, Witness, cluster_key};
 pub use self::restore::{RestoreOrder, take_belongings};
 pub use self::saved::{SavedFile, SavedState};
 use self::server::EtcdServer;
+pub use self::witness::{check_no_witness, dismiss, enlist, serve_as_witness};
 use crate::Paths;
 
 /// How long etcd may take until it answers a node that has no copy of its content.
@@ -90,22 +93,14 @@ impl State {
     /// Opens the state where it is, and starts the etcd of this node. Waits for the etcd of a
     /// cluster for a moment, and for longer only where this node has no replica of it.
     pub async fn open(options: StateOptions) -> Result<Self, Error> {
+        let server = Arc::new(EtcdServer::of(&options));
         let StateOptions {
             node,
             paths,
             host,
             clock,
-            etcd: program,
-            etcd_user: user,
+            ..
         } = options;
-        let server = Arc::new(EtcdServer {
-            host: host.clone(),
-            paths: paths.clone(),
-            node: node.clone(),
-            program,
-            user,
-            shown: Arc::default(),
-        });
         restore::finish(&server, &clock).await?;
         let pointer = Pointer::read(&host, &paths).await?;
         let endpoints = pointer.iter().flat_map(|pointer| pointer.endpoints.clone());

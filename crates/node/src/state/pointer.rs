@@ -1,7 +1,8 @@
 //! The file that says where the state is, `store.json`. Without it the state is in `state.db`.
 
-use model::Error;
+use model::{Error, NodeName};
 use serde::{Deserialize, Serialize};
+use store::EtcdMember;
 use sys::SharedHost;
 
 use crate::Paths;
@@ -87,6 +88,19 @@ impl Server {
             token: uuid::Uuid::new_v4().to_string(),
             existing: None,
         }
+    }
+
+    /// One that joins the members of an etcd, of which it is one already.
+    pub(super) fn joining(address: &str, own: &NodeName, members: &[EtcdMember]) -> Self {
+        let mut server = Self::first(address.to_owned());
+        let members = members.iter().map(|member| {
+            let is_own = member.peer_url == server.peer_url();
+            let name = if is_own { own.as_str() } else { &member.name };
+            format!("{name}={}", member.peer_url)
+        });
+        let members: Vec<String> = members.collect();
+        server.existing = Some(members.join(","));
+        server
     }
 
     pub fn client_url(&self) -> String {

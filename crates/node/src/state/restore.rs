@@ -252,6 +252,9 @@ async fn begin_generation(
         for member in roster.members.values_mut() {
             member.data.votes = 0;
         }
+        if let Some(witness) = &mut roster.witness {
+            witness.data.votes = 0;
+        }
         let own = roster.member_mut(&server.node)?;
         own.votes = 1;
         own.link = order.link.clone().unwrap_or_default();

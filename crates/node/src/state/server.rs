@@ -8,6 +8,7 @@ use rustls::ClientConfig;
 use store::etcd::SERVER_FLAGS;
 use sys::{Command, Limits, ScopeName, SharedHost, Stdio};
 
+use super::StateOptions;
 use super::certificates::{Certificates, ShownToEtcd};
 use super::pointer::{Server, client_url};
 use crate::Paths;
@@ -26,11 +27,22 @@ pub(super) struct EtcdServer {
 }
 
 impl EtcdServer {
+    pub(super) fn of(options: &StateOptions) -> Self {
+        Self {
+            host: options.host.clone(),
+            paths: options.paths.clone(),
+            node: options.node.clone(),
+            program: options.etcd.clone(),
+            user: options.etcd_user,
+            shown: Arc::default(),
+        }
+    }
+
     fn scope() -> ScopeName {
         ScopeName::service("etcd")
     }
 
-    fn user(&self) -> Result<(u32, u32), Error> {
+    pub(super) fn user(&self) -> Result<(u32, u32), Error> {
         let text = "there is no user for etcd on this machine ('etcd-user' in ostler.toml)";
         self.user.ok_or_else(|| Error::unavailable(text))
     }
@@ -53,21 +65,25 @@ impl EtcdServer {
         }
     }
 
-    /// Makes folders and certificates for a new member. Only the data belong to etcd's user: root
-    /// writes in no folder of another user.
+    /// Makes folders and certificates for a new member.
     pub(super) async fn prepare(&self, server: &Server, revoked: &[String]) -> Result<(), Error> {
+        let owner = self.user()?;
+        self.host.create_dir(&self.paths.tls(), 0o700).await?;
+        self.make_folders().await?;
+        let certificates = self.certificates();
+        certificates.ensure_client(&self.node).await?;
+        certificates
+            .make_server(&server.address, owner, revoked)
+            .await
+    }
+
+    /// Only the data belong to etcd's user: root writes in no folder of another user.
+    pub(super) async fn make_folders(&self) -> Result<(), Error> {
         let (uid, gid) = self.user()?;
         let (host, folder) = (&self.host, self.paths.etcd());
-        let certificates = self.certificates();
-        host.create_dir(&self.paths.tls(), 0o700).await?;
         for (name, mode) in [("", 0o711), ("tls", 0o711), ("data", 0o700)] {
             host.create_dir(&folder.join(name), mode).await?;
         }
-        certificates.ensure_client(&self.node).await?;
-        let owner = (uid, gid);
-        certificates
-            .make_server(&server.address, owner, revoked)
-            .await?;
         Ok(host.chown(&folder.join("data"), uid, gid).await?)
     }
 

@@ -83,11 +83,7 @@ impl Step<ClusterForce> for WriteGeneration {
         loop {
             let changed = change(&**cx.node.records.store(), |roster| {
                 roster.cluster.data.generation = task.generation;
-                for lost in &task.lost {
-                    if let Ok(member) = roster.member_mut(lost) {
-                        member.votes = 0;
-                    }
-                }
+                task.lost.iter().for_each(|lost| roster.take_votes(lost));
                 Ok(())
             });
             match changed.await {

@@ -189,6 +189,10 @@ impl ClusterState for FakeState {
         Ok(None)
     }
 
+    async fn answers(&self, address: &str) -> Result<bool, Error> {
+        self.has(&format!("voter-{address}")).await
+    }
+
     async fn save(&self, name: &str) -> Result<u64, Error> {
         self.put(&format!("saved-{name}")).await.map(|()| 1)
     }

@@ -11,7 +11,8 @@ use node::NodeContext;
 use node::cluster::{AgentIdentity, Member, MemberListener};
 use node::host::facts::Facts;
 use node::membership::{
-    announce, follow_certificates, follow_generation, follow_members, follow_votes, own_link,
+    announce, follow_certificates, follow_generation, follow_members, follow_votes, follow_witness,
+    own_link,
 };
 use node::state::State;
 use sys::SharedHost;
@@ -106,7 +107,8 @@ pub(super) async fn keep(
         follow_generation(node),
         follow_members(node),
         follow_votes(node, tasks),
-        follow_certificates(node)
+        follow_certificates(node),
+        follow_witness(node)
     );
 }
 

@@ -5,10 +5,12 @@ mod certificate;
 mod cluster;
 mod node;
 mod supervise;
+mod witness;
 
 pub(crate) use api::{api, become_api_user};
 pub(crate) use node::node;
 pub(crate) use supervise::supervise;
+pub(crate) use witness::witness;
 
 /// The running program, even if its file was replaced or is below a folder that its user may not
 /// enter.

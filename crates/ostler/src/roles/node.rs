@@ -9,7 +9,7 @@ use auth::Authority;
 use auth::pam::PamHelper;
 use control::{Context, Dispatcher};
 use model::{Clock, Record};
-use node::state::{State, StateOptions};
+use node::state::{State, StateOptions, check_no_witness};
 use node::tasks::timeout_text;
 use node::{NodeContext, NodeOptions, registry, storage_key};
 use store::{Commit, Precondition, SharedStore, StoreError};
@@ -36,6 +36,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         None => host,
     });
     let paths = &config.paths;
+    check_no_witness(&host, paths).await?;
     host.create_dir(&paths.state(), 0o755).await?;
     host.create_dir(&paths.guests(), 0o755).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

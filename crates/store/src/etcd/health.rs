@@ -44,6 +44,16 @@ pub struct EtcdSpeed {
 const ATTEMPTS: usize = 3;
 
 impl EtcdHealth {
+    /// Whether the server at the options' first endpoint answers, with or without a majority.
+    pub async fn answers(options: EtcdOptions, clock: Arc<dyn Clock>) -> Result<bool, StoreError> {
+        options.check()?;
+        let server = Server {
+            members: Members::new(options, Arc::clone(&clock)),
+            clock,
+        };
+        Ok(server.status().await.is_ok())
+    }
+
     /// Asks the server at the options' first endpoint. Writes a key that is no part of the store.
     ///
     /// `Unavailable` if it does not answer.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use model::schema::Values;
 use proto::Verb;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::agent::{Agent, values};
 use super::super::format::{Table, plain_text, time};
@@ -22,6 +22,7 @@ const NODES: &str = "/cluster/config/nodes";
 const RESTORE: &str = "/ostler/cluster/restore";
 const SAVED: &str = "/ostler/cluster/saved";
 const STATUS: &str = "/cluster/status";
+const WITNESS: &str = "/ostler/cluster/witness";
 
 /// The cluster that this node belongs to.
 #[derive(Debug, Subcommand)]
@@ -45,6 +46,9 @@ pub(crate) enum ClusterCommand {
         /// How long the invitation counts, in seconds.
         #[arg(long, default_value_t = 3600)]
         lifetime: u32,
+        /// For a witness, which votes and is no node.
+        #[arg(long)]
+        witness: bool,
         #[command(flatten)]
         looks: Looks,
     },
@@ -82,6 +86,12 @@ pub(crate) enum ClusterCommand {
     },
     #[command(flatten)]
     Saved(SavedCommand),
+    /// Remove the witness for good.
+    RemoveWitness {
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// The members, and who of them votes.
     Status {
         #[command(flatten)]
@@ -131,10 +141,15 @@ pub(crate) async fn run(command: ClusterCommand) -> Result<()> {
             let task = agent.at(Verb::Post, DISSOLVE, Values::new()).await?.data;
             waiting.wait(&agent, &task).await
         }
-        ClusterCommand::Invite { lifetime, looks } => {
+        ClusterCommand::Invite {
+            lifetime,
+            witness,
+            looks,
+        } => {
             let params = values([("lifetime", lifetime.into())]);
             let invited = agent.at(Verb::Post, INVITATIONS, params).await?.data;
-            print_invitation(looks, &invited)
+            let joins = if witness { "witness" } else { "cluster" };
+            print_invitation(looks, &invited, joins)
         }
         ClusterCommand::Join {
             invitation,
@@ -168,13 +183,23 @@ pub(crate) async fn run(command: ClusterCommand) -> Result<()> {
             let params = values([("node", node.into())]);
             agent.at(Verb::Delete, NODE, params).await.map(drop)
         }
+        ClusterCommand::RemoveWitness { yes } => remove_witness(&agent, yes).await,
         ClusterCommand::Saved(command) => run_saved(&agent, command).await,
         ClusterCommand::Status { looks } => {
             let nodes = agent.at(Verb::Get, NODES, Values::new()).await?.data;
             let status = agent.at(Verb::Get, STATUS, Values::new()).await?.data;
-            looks.print(&joined(nodes, &status), members)
+            let witness = agent.at(Verb::Get, WITNESS, Values::new()).await?.data;
+            looks.print(&joined(nodes, &status, &witness), members)
         }
     }
+}
+
+async fn remove_witness(agent: &Agent, yes: bool) -> Result<()> {
+    if !yes && !confirm("Remove the witness from the cluster for good?")? {
+        bail!("the witness was left as it is");
+    }
+    let removed = agent.at(Verb::Delete, WITNESS, Values::new());
+    removed.await.map(drop)
 }
 
 async fn run_saved(agent: &Agent, command: SavedCommand) -> Result<()> {
@@ -206,35 +231,59 @@ async fn run_saved(agent: &Agent, command: SavedCommand) -> Result<()> {
 
 /// With an invitation there is nothing left to ask.
 async fn join(agent: &Agent, invitation: &str, mut params: Values) -> Result<()> {
-    let decoded = STANDARD.decode(invitation).unwrap_or_default();
-    let invited: Value = serde_json::from_slice(&decoded).unwrap_or_default();
-    let host = match invited["ipAddress"].as_str() {
-        Some(host) => {
-            params.insert("fingerprint".to_owned(), invited["fingerprint"].clone());
-            if !invited["token"].is_null() {
-                params.insert("password".to_owned(), invited["token"].clone());
-            }
-            host
-        }
-        None => invitation,
-    };
+    let invited = Invited::parse(invitation);
+    let given = [
+        ("fingerprint", invited.fingerprint),
+        ("password", invited.token),
+    ];
+    for (name, value) in given {
+        params.extend(value.map(|value| (name.to_owned(), value.into())));
+    }
+    let host = invited.host;
     let prompt = format!("Password of root@pam of '{host}', or an invitation's token: ");
-    joining::join(agent, host, params, &prompt).await
+    joining::join(agent, &host, params, &prompt).await
+}
+
+/// What an invitation says; of something else that it is a host.
+pub(super) struct Invited {
+    pub(super) host: String,
+    pub(super) fingerprint: Option<String>,
+    pub(super) token: Option<String>,
+}
+
+impl Invited {
+    pub(super) fn parse(invitation: &str) -> Self {
+        let decoded = STANDARD.decode(invitation).unwrap_or_default();
+        let invited: Value = serde_json::from_slice(&decoded).unwrap_or_default();
+        let text = |name: &str| invited[name].as_str().map(str::to_owned);
+        match text("ipAddress") {
+            Some(host) => Self {
+                host,
+                fingerprint: text("fingerprint"),
+                token: text("token"),
+            },
+            None => Self {
+                host: invitation.to_owned(),
+                fingerprint: None,
+                token: None,
+            },
+        }
+    }
 }
 
 /// The whole command, alone in its line, to be copied.
-fn print_invitation(looks: Looks, invited: &Value) -> Result<()> {
+fn print_invitation(looks: Looks, invited: &Value, joins: &str) -> Result<()> {
     if looks.format != Format::Text {
         return looks.print(invited, |_| Table::new([""]));
     }
     let until = invited["expires"].as_i64().map(time).unwrap_or_default();
     let information = plain_text(&invited["information"]);
-    output::line(&format!("For one node, until {until}:\n"))?;
-    output::line(&format!("ostler cluster join {information}"))
+    output::line(&format!("For one machine, until {until}:\n"))?;
+    output::line(&format!("ostler {joins} join {information}"))
 }
 
-/// The configured members, each with what is seen of it.
-fn joined(mut nodes: Value, status: &Value) -> Value {
+/// The configured members, each with what is seen of it, and the witness.
+fn joined(mut nodes: Value, status: &Value, witness: &Value) -> Value {
     let seen = |name: &Value| {
         let rows = status.as_array().into_iter().flatten();
         rows.into_iter()
@@ -246,6 +295,12 @@ fn joined(mut nodes: Value, status: &Value) -> Value {
         let row = seen(&node["name"]);
         node["online"] = row["online"].clone();
         node["local"] = row["local"].clone();
+    }
+    if let (Some(rows), false) = (nodes.as_array_mut(), witness["name"].is_null()) {
+        rows.push(json!({
+            "name": witness["name"], "ring0_addr": witness["address"], "witness": 1,
+            "quorum_votes": plain_text(&witness["votes"]), "online": witness["online"],
+        }));
     }
     nodes
 }
@@ -267,6 +322,8 @@ fn members(nodes: &Value) -> Table {
     let mut table = Table::new(["NODE", "ID", "ADDRESS", "VOTES", "STATE"]);
     for node in nodes.as_array().into_iter().flatten() {
         let state = match (&node["online"], &node["local"]) {
+            (online, _) if node["witness"] == 1 && *online == 1 => "witness",
+            _ if node["witness"] == 1 => "witness, offline",
             (_, local) if *local == 1 => "this node",
             (online, _) if *online == 1 => "online",
             _ => "offline",

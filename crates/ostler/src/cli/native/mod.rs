@@ -6,6 +6,7 @@ mod doctor;
 mod snapshot;
 mod task;
 mod vm;
+mod witness;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -20,6 +21,7 @@ pub(crate) use cpu::{CpuOptions, run as run_cpu};
 pub(crate) use doctor::{DoctorOptions, run as run_doctor};
 pub(crate) use task::{TaskCommand, run as run_task};
 pub(crate) use vm::{VmCommand, run as run_vm};
+pub(crate) use witness::{WitnessCommand, join as join_as_witness, leave as leave_as_witness};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {

@@ -56,8 +56,19 @@ const COMMANDS: &[Command] = &[
     own("nodes", "The present members.", &[], |agent, _, style| {
         Box::pin(nodes(agent, style))
     }),
-    nothing("qdevice remove"),
-    nothing("qdevice setup"),
+    own(
+        "qdevice remove",
+        "Remove the witness, which stands for the quorum device.",
+        &[],
+        |agent, _, _| Box::pin(qdevice_remove(agent)),
+    ),
+    own(
+        "qdevice setup",
+        "Say how a machine becomes the witness, which stands for the quorum device.",
+        QDEVICE,
+        |agent, _, _| Box::pin(qdevice_setup(agent)),
+    )
+    .takes(&["address"]),
     own(
         "status",
         "Whether the cluster can change, and its present members.",
@@ -146,6 +157,36 @@ async fn updatecerts(agent: Agent, given: Values) -> Result<()> {
     Ok(())
 }
 
+const QDEVICE: &[Field] = &[
+    Field::string("address"),
+    Field::boolean("force").optional(),
+    Field::string("network").optional(),
+];
+
+const WITNESS: &str = "/ostler/cluster/witness";
+
+/// There is no SSH between machines: the witness comes by itself.
+async fn qdevice_setup(agent: Agent) -> Result<()> {
+    let known = agent.at(Verb::Get, WITNESS, Values::new()).await?.data;
+    if !known["name"].is_null() {
+        bail!("QDevice already configured!");
+    }
+    let invited = agent.at(Verb::Post, "/ostler/cluster/invitations", Values::new());
+    let invited = invited.await?.data;
+    output::line("Run this on the machine, with Ostler installed, within an hour:\n")?;
+    let information = plain_text(&invited["information"]);
+    output::line(&format!("ostler witness join {information}"))
+}
+
+async fn qdevice_remove(agent: Agent) -> Result<()> {
+    let known = agent.at(Verb::Get, WITNESS, Values::new()).await?.data;
+    if known["name"].is_null() {
+        bail!("No QDevice configured!");
+    }
+    agent.at(Verb::Delete, WITNESS, Values::new()).await?;
+    output::line("Done.")
+}
+
 const DELNODE: &[Field] = &[Field::string("node").format(format::NODE)];
 
 /// Asks for the password, as Proxmox VE does; an invitation's token is accepted in its place.
@@ -178,6 +219,7 @@ struct Cluster {
     status: Value,
     nodes: Value,
     totem: Value,
+    witness: Value,
 }
 
 impl Cluster {
@@ -197,12 +239,13 @@ impl Cluster {
         Ok(Self {
             status: ask("/cluster/status").await?,
             nodes: ask("/cluster/config/nodes").await?,
+            witness: ask("/ostler/cluster/witness").await?,
             totem,
         })
     }
 
     fn membership(&self) -> Membership {
-        Membership::of(&self.status, &self.nodes)
+        Membership::of(&self.status, &self.nodes, &self.witness)
     }
 }
 

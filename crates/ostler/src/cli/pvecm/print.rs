@@ -23,15 +23,23 @@ struct Voter {
     is_present: bool,
 }
 
+/// The witness, which stands where Proxmox VE has a quorum device.
+struct Witness {
+    name: String,
+    votes: u64,
+    is_present: bool,
+}
+
 /// The members by their numbers, and whether they can change anything.
 pub(super) struct Membership {
     voters: Vec<Voter>,
+    witness: Option<Witness>,
     quorate: bool,
 }
 
 impl Membership {
-    /// From `/cluster/status` and `/cluster/config/nodes`.
-    pub(super) fn of(status: &Value, nodes: &Value) -> Self {
+    /// From `/cluster/status`, `/cluster/config/nodes` and `/ostler/cluster/witness`.
+    pub(super) fn of(status: &Value, nodes: &Value, witness: &Value) -> Self {
         let rows = || status.as_array().into_iter().flatten();
         let configured = nodes.as_array().into_iter().flatten();
         let voters = configured.map(|node| {
@@ -50,8 +58,14 @@ impl Membership {
         let mut voters: Vec<Voter> = voters.collect();
         voters.sort_by_key(|voter| voter.nodeid);
         let cluster = rows().find(|row| row["type"] == "cluster");
+        let witness = witness["name"].as_str().map(|name| Witness {
+            name: name.to_owned(),
+            votes: number(&witness["votes"]),
+            is_present: witness["online"] == 1,
+        });
         Self {
             voters,
+            witness,
             quorate: cluster.is_some_and(|row| row["quorate"] == 1),
         }
     }
@@ -70,21 +84,43 @@ impl Membership {
             .voters
             .iter()
             .filter(|voter| voter.votes > 0 && !voter.is_present);
-        lost.map(|voter| voter.name.as_str()).collect()
+        let lost = lost.map(|voter| voter.name.as_str());
+        let witness = self.witness.iter();
+        let witness = witness.filter(|witness| witness.votes > 0 && !witness.is_present);
+        lost.chain(witness.map(|witness| witness.name.as_str()))
+            .collect()
     }
 
     pub(super) fn expected(&self) -> u64 {
-        self.voters.iter().map(|voter| voter.votes).sum()
+        let witness = self.witness.as_ref().map_or(0, |witness| witness.votes);
+        self.voters.iter().map(|voter| voter.votes).sum::<u64>() + witness
+    }
+
+    /// The votes that are there.
+    fn total(&self) -> u64 {
+        let witness = self.witness.as_ref().filter(|witness| witness.is_present);
+        let present: u64 = self.present().map(|voter| voter.votes).sum();
+        present + witness.map_or(0, |witness| witness.votes)
     }
 
     /// The section that both commands print.
     fn section(&self, text: &mut String, id: fn(u64) -> String, name: fn(&Voter) -> &str) {
         text.push_str("\nMembership information\n----------------------\n");
-        let _ = writeln!(text, "{:>10} {:>10} Name", "Nodeid", "Votes");
+        // How each member stands to the quorum device: alive, its vote counts, no master wins.
+        let (title, standing) = match &self.witness {
+            None => ("", ""),
+            Some(Witness { votes: 0, .. }) => ("    Qdevice", "   A,NV,NMW"),
+            Some(_) => ("    Qdevice", "    A,V,NMW"),
+        };
+        let _ = writeln!(text, "{:>10} {:>10}{title} Name", "Nodeid", "Votes");
         for voter in self.present() {
             let local = if voter.is_local { " (local)" } else { "" };
             let (id, votes, name) = (id(voter.nodeid), voter.votes, name(voter));
-            let _ = writeln!(text, "{id:>10} {votes:>10} {name}{local}");
+            let _ = writeln!(text, "{id:>10} {votes:>10}{standing} {name}{local}");
+        }
+        if let Some(witness) = &self.witness {
+            let votes = if witness.is_present { witness.votes } else { 0 };
+            let _ = writeln!(text, "{:>10} {votes:>10}            Qdevice", id(0));
         }
     }
 }
@@ -106,7 +142,7 @@ pub(super) fn status(totem: &Value, membership: &Membership, now: i64) -> String
     let own = membership.voters.iter().find(|voter| voter.is_local);
     let own = own.map_or(0, |voter| voter.nodeid);
     let expected = membership.expected();
-    let total: u64 = membership.present().map(|voter| voter.votes).sum();
+    let total = membership.total();
     let sections: [(&str, Vec<(&str, String)>); 3] = [
         (
             "Cluster information",
@@ -138,7 +174,7 @@ pub(super) fn status(totem: &Value, membership: &Membership, now: i64) -> String
                 ("Highest expected", expected.to_string()),
                 ("Total votes", total.to_string()),
                 ("Quorum", needed(expected, quorate)),
-                ("Flags", if quorate { "Quorate " } else { "" }.to_owned()),
+                ("Flags", flags(quorate, membership.witness.is_some())),
             ],
         ),
     ];
@@ -156,6 +192,13 @@ pub(super) fn status(totem: &Value, membership: &Membership, now: i64) -> String
         |voter| &voter.address,
     );
     text
+}
+
+/// Each with a blank after it.
+fn flags(quorate: bool, has_witness: bool) -> String {
+    let quorate = if quorate { "Quorate " } else { "" };
+    let witness = if has_witness { "Qdevice " } else { "" };
+    format!("{quorate}{witness}")
 }
 
 /// The votes that a change needs.
@@ -198,7 +241,7 @@ mod tests {
             {"type": "node", "name": "b", "local": 0, "online": 1},
             {"type": "node", "name": "c", "local": 0, "online": 0},
         ]);
-        Membership::of(&status, &nodes)
+        Membership::of(&status, &nodes, &Value::Null)
     }
 
     #[test]
@@ -217,6 +260,31 @@ mod tests {
             nodes(&lab()),
             include_str!("../../../tests/golden/pvecm-nodes.txt")
         );
+    }
+
+    #[test]
+    fn a_witness_stands_where_a_quorum_device_does() {
+        let witness = |online: u8| Membership {
+            witness: Some(Witness {
+                name: "w".to_owned(),
+                votes: 1,
+                is_present: online == 1,
+            }),
+            ..lab()
+        };
+        let printed = status(&json!({}), &witness(1), 0);
+        for line in [
+            "Expected votes:   4",
+            "Total votes:      3",
+            "Flags:            Quorate Qdevice ",
+            "    Nodeid      Votes    Qdevice Name",
+            "0x00000001          1    A,V,NMW 192.168.15.91 (local)",
+            "0x00000000          1            Qdevice",
+        ] {
+            assert!(printed.lines().any(|printed| printed == line), "{printed}");
+        }
+        assert_eq!(witness(1).lost_voters(), ["c"]);
+        assert_eq!(witness(0).lost_voters(), ["c", "w"]);
     }
 
     #[test]

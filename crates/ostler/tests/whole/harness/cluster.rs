@@ -16,6 +16,7 @@ use testkit::left_out::missing;
 
 use super::namespace::{command_in, inside};
 use super::session::root_session;
+use super::witness::{TestWitness, WITNESS};
 use super::{PROGRAM, TestNode, TestNodeOptions, left_out, put_guest_of, until};
 
 /// Runs `work` in a network namespace with the bridge that connects the nodes.
@@ -38,14 +39,14 @@ pub fn etcd_program(folder: &Path) -> Option<PathBuf> {
 }
 
 /// A network namespace, which lives as long as its process.
-struct Namespace {
+pub(super) struct Namespace {
     number: usize,
     holder: Child,
 }
 
 impl Namespace {
     /// Makes namespace `number`, with its address and a bridge for guests.
-    fn new(number: usize) -> Self {
+    pub(super) fn new(number: usize) -> Self {
         let holder = Command::new("unshare")
             .args(["--net", "sh", "-c", "echo; exec sleep infinity"])
             .stdout(Stdio::piped())
@@ -74,7 +75,7 @@ impl Namespace {
         namespace
     }
 
-    fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.holder.id()
     }
 }
@@ -100,7 +101,7 @@ pub struct TestCluster {
     /// Of a session of root@pam.
     pub root_ticket: String,
     namespaces: Vec<Namespace>,
-    _etcd: tempfile::TempDir,
+    etcd: tempfile::TempDir,
 }
 
 impl TestCluster {
@@ -121,7 +122,7 @@ impl TestCluster {
             nodes: Vec::new(),
             root_ticket: String::new(),
             namespaces,
-            _etcd: folder,
+            etcd: folder,
         };
         for number in 1..=nodes {
             let mut root_ticket = String::new();
@@ -163,7 +164,7 @@ impl TestCluster {
     /// Makes a cluster `lab` of all nodes, and waits until it has all of its votes.
     pub async fn form(&self) {
         self.form_of(self.nodes.len()).await;
-        self.votes(node::membership::wanted_votes(self.nodes.len()) as u64)
+        self.votes(node::membership::wanted_votes(self.nodes.len(), false) as u64)
             .await;
     }
 
@@ -236,13 +237,23 @@ impl TestCluster {
         self.namespaces[number - 1].pid()
     }
 
-    /// Cuts a node off from the others.
+    /// Cuts a node or the witness off from the others.
     pub fn cut(&self, number: usize) {
         run(&format!("ip link set v{number} nomaster"));
     }
 
     pub fn heal(&self, number: usize) {
         run(&format!("ip link set v{number} master cluster0"));
+    }
+
+    /// A machine beside the nodes that may become their witness.
+    pub fn witness(&self) -> TestWitness {
+        self.witness_at(WITNESS)
+    }
+
+    /// The same, with another address.
+    pub fn witness_at(&self, number: usize) -> TestWitness {
+        TestWitness::new(self.etcd.path(), number)
     }
 }
 

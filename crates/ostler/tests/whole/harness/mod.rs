@@ -18,6 +18,7 @@ pub mod pair;
 pub mod python;
 pub mod session;
 pub mod websocket;
+pub mod witness;
 pub mod writing;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -297,14 +298,7 @@ impl TestNode {
 
     /// The process of this node's etcd.
     pub fn etcd(&self) -> Option<u32> {
-        let data = self.root.join("var/lib/ostler/etcd/data");
-        let data = data.display().to_string();
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.find(|pid| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(&data)
-        })
+        etcd_below(&self.root)
     }
 
     /// Kills this node's etcd, if it has one.
@@ -329,6 +323,18 @@ impl TestNode {
     pub fn scope_root(&self) -> String {
         scope_root_of(&self.root)
     }
+}
+
+/// The process of the etcd below a root folder.
+fn etcd_below(root: &Path) -> Option<u32> {
+    let data = root.join("var/lib/ostler/etcd/data");
+    let data = data.display().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&data)
+    })
 }
 
 impl Drop for TestNode {

@@ -203,8 +203,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         "The state of the quorum device.",
     )
     .returns(OPEN)
-    .check(Check::On("/", &[Privilege::SysAudit]))
-    .unconfigured(),
+    .check(Check::On("/", &[Privilege::SysAudit])),
     Row::post(
         "/ostler/cluster/quorum",
         "cluster_force",
@@ -270,4 +269,34 @@ pub(in crate::table) const ROWS: &[Row] = &[
     )
     .returns(OPEN)
     .check(Check::On("/", &[Privilege::SysAudit])),
+    Row::get(
+        "/ostler/cluster/witness",
+        "cluster_witness",
+        "The witness of the cluster: a machine that votes and is no node.",
+    )
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::string("address").optional(),
+            Field::string("name").optional(),
+            Field::boolean("online").optional(),
+            Field::integer("votes").optional(),
+        ]],
+        open: false,
+    })
+    .check(Check::On("/", &[Privilege::SysAudit])),
+    Row::post(
+        "/ostler/cluster/witness",
+        "cluster_witness_admit",
+        "Admit a witness to the cluster. Called by the machine itself.",
+    )
+    .params(&[&[Field::string("application").max_length(65536)]])
+    .returns(OPEN)
+    // The application has the token of an invitation.
+    .permission(Permission::World),
+    Row::delete(
+        "/ostler/cluster/witness",
+        "cluster_witness_remove",
+        "Remove the witness from the cluster.",
+    )
+    .permission(Permission::Root),
 ];

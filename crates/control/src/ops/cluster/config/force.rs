@@ -2,10 +2,12 @@
 
 use model::{Error, NodeName};
 use node::cluster::{Hearing, Member};
+use node::state::Witness;
 use node::tasks::ClusterForce;
 use proto::wire::Answer;
 use serde::Deserialize;
 
+use super::witness::is_online;
 use crate::ops::Op;
 
 #[derive(Deserialize)]
@@ -33,7 +35,10 @@ pub(super) async fn force(op: Op) -> Result<Answer, Error> {
         let text = "this node does not vote: force quorum at one that does";
         return Err(Error::conflict(text));
     }
-    let is_known = |name: &&&str| members.keys().any(|member| member.as_str() == **name);
+    let witness = op.records.local().witness().await?;
+    let names = members.keys().chain(witness.iter().map(|w| &w.name));
+    let names: Vec<&str> = names.map(NodeName::as_str).collect();
+    let is_known = |name: &&&str| names.contains(*name);
     let mut named = powered_off.iter().filter(|name| !name.is_empty());
     if let Some(strange) = named.find(|name| !is_known(name)) {
         let text = format!("'{strange}' is no member");
@@ -56,9 +61,30 @@ pub(super) async fn force(op: Op) -> Result<Answer, Error> {
         }
         lost.push(other.clone());
     }
+    if let Some(witness) = witness.filter(|witness| witness.votes > 0) {
+        check_lost(&op, &witness, &powered_off).await?;
+        lost.push(witness.name);
+    }
     let task = ClusterForce {
         lost,
         generation: cluster.generation + 1,
     };
     op.context.submit(&op, &node.name, task).await
+}
+
+/// The witness and one node may have a majority of their own.
+async fn check_lost(op: &Op, witness: &Witness, powered_off: &[&str]) -> Result<(), Error> {
+    let name = &witness.name;
+    if is_online(&op.context, witness).await? {
+        let text =
+            format!("the witness '{name}' answers: mend what is between its etcd and this one");
+        return Err(Error::conflict(text));
+    }
+    match powered_off.contains(&name.as_str()) {
+        true => Ok(()),
+        false => Err(Error::invalid(
+            "powered-off",
+            format!("the witness '{name}' votes: name it here if it is powered off"),
+        )),
+    }
 }

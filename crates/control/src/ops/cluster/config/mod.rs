@@ -17,6 +17,9 @@ mod restore;
 mod save;
 mod saved;
 mod totem;
+mod witness;
+mod witness_admit;
+mod witness_remove;
 
 use crate::ops::{Pair, pair};
 
@@ -40,4 +43,7 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("cluster_restore", restore::restore),
     pair!("cluster_save", save::save),
     pair!("cluster_saved", saved::saved),
+    pair!("cluster_witness", witness::witness),
+    pair!("cluster_witness_admit", witness_admit::witness_admit),
+    pair!("cluster_witness_remove", witness_remove::witness_remove),
 ];

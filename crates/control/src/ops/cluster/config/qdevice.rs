@@ -4,8 +4,21 @@ use model::Error;
 use proto::wire::Answer;
 use serde_json::json;
 
+use super::witness::is_online;
 use crate::ops::Op;
 
-pub(super) async fn qdevice(_: Op) -> Result<Answer, Error> {
-    Ok(Answer::new(json!({})))
+/// The witness, as clients know a quorum device; an empty object without one.
+pub(super) async fn qdevice(op: Op) -> Result<Answer, Error> {
+    let Some(witness) = op.records.local().witness().await? else {
+        return Ok(Answer::new(json!({})));
+    };
+    let state = match is_online(&op.context, &witness).await? {
+        true => "Connected",
+        false => "Disconnected",
+    };
+    Ok(Answer::new(json!({
+        "Model": "Net",
+        "QNetd host": witness.address,
+        "State": state,
+    })))
 }
