@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const LAYERS: [(&str, u8); 14] = [
+const LAYERS: [(&str, u8); 15] = [
     ("model", 0),
     ("sys", 1),
     ("store", 2),
@@ -13,6 +13,7 @@ const LAYERS: [(&str, u8); 14] = [
     ("guest", 3),
     ("storage", 3),
     ("network", 3),
+    ("history", 3),
     ("vncterm", 3),
     ("node", 4),
     ("control", 5),

@@ -8,7 +8,7 @@ use auth::vouch::Vouched;
 use auth::{Access, Caller};
 use model::{Error, ErrorKind, NodeName};
 use node::cluster::BEAT;
-use node::migration;
+use node::{history, migration};
 use proto::status::{PeerMessage, PeerState, WatchMessage};
 use proto::wire::{Answer, Peer, Request, Responder, Service, Streamed};
 use proto::{Credential, Form, Identity, Needs, Permission, Row, Target, Verb, table};
@@ -87,8 +87,11 @@ impl Dispatcher {
             return Forwarded::new(node, &owner, request, caller, permit).map(Admitted::Elsewhere);
         }
         let permit = self.lanes.enter(row, &params, caller, address)?;
+        let is_alone = params.get("local-only") == Some(&Value::Bool(true));
         let others = match (row.target, peer) {
-            (Target::All, Peer::Local { .. }) => forward::gather(node, request, caller).await,
+            (Target::All, Peer::Local { .. }) if !is_alone => {
+                forward::gather(node, request, caller).await
+            }
             _ => Vec::new(),
         };
         let op = Op {
@@ -170,14 +173,6 @@ impl Dispatcher {
     }
 }
 
-/// The member whose agent asks for a part of a migration. For all others there is no such operation.
-fn moving_from<'a>(peer: &'a Peer, request: &Request) -> Option<&'a NodeName> {
-    match peer {
-        Peer::Node { name, .. } if request.op == migration::OP => Some(name),
-        _ => None,
-    }
-}
-
 fn not_implemented(op: &str) -> Error {
     Error::new(
         ErrorKind::NotImplemented,
@@ -188,12 +183,10 @@ fn not_implemented(op: &str) -> Error {
 #[async_trait]
 impl Service for Dispatcher {
     async fn request(&self, peer: Peer, request: Request) -> Result<Answer, Error> {
-        if let Some(member) = moving_from(&peer, &request) {
-            return self
-                .context
-                .node
-                .answer_source(member, &request.params)
-                .await;
+        if let Peer::Node { name, .. } = &peer
+            && let Some(answer) = self.answer_member(name, &request).await
+        {
+            return answer;
         }
         let (row, op) = match self.admit(&peer, &request).await? {
             Admitted::Here(row, op) => (row, op),
@@ -215,11 +208,13 @@ impl Service for Dispatcher {
     }
 
     async fn stream(&self, peer: Peer, request: Request) -> Result<Streamed, Error> {
-        if let Some(member) = moving_from(&peer, &request) {
+        if let Peer::Node { name, .. } = &peer
+            && request.op == migration::OP
+        {
             return self
                 .context
                 .node
-                .connect_source(member, &request.params)
+                .connect_source(name, &request.params)
                 .await;
         }
         match self.admit(&peer, &request).await? {
@@ -266,6 +261,21 @@ impl Service for Dispatcher {
 }
 
 impl Dispatcher {
+    /// Answers what agents ask each other outside of the table. For all other callers there are no
+    /// such operations.
+    async fn answer_member(
+        &self,
+        name: &NodeName,
+        request: &Request,
+    ) -> Option<Result<Answer, Error>> {
+        let node = &self.context.node;
+        match request.op.as_str() {
+            migration::OP => Some(node.answer_source(name, &request.params).await),
+            history::OP => Some(node.answer_owner(name, &request.params).await),
+            _ => None,
+        }
+    }
+
     /// Everything for a copy of the api.
     async fn feed_copy(&self, responder: &mut Responder) -> Result<(), Error> {
         let secret = Prefix::below("secret").expect("a constant that is a key");

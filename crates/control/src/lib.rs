@@ -13,6 +13,7 @@
 mod context;
 mod dispatch;
 mod forward;
+mod graph;
 mod lanes;
 pub mod ops;
 mod quorum;

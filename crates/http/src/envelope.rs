@@ -17,6 +17,7 @@ use crate::index::{Frame, List};
 pub(crate) use crate::answer_body::Body;
 
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
+const PNG: &str = "image/png";
 
 /// Clients look for this name; our own version follows it.
 const SERVER_NAME: &str = concat!("pve-api-daemon/3.0 ostler/", env!("CARGO_PKG_VERSION"));
@@ -37,6 +38,8 @@ pub(crate) enum Format {
     ExtJs,
     /// ExtJS inside a page, for uploads from old browsers.
     HtmlJs,
+    /// The picture in the answer, by itself. Errors are as in JSON.
+    Png,
 }
 
 impl Format {
@@ -45,6 +48,7 @@ impl Format {
             "json" => Some(Self::Json),
             "extjs" => Some(Self::ExtJs),
             "htmljs" => Some(Self::HtmlJs),
+            "png" => Some(Self::Png),
             _ => None,
         }
     }
@@ -117,6 +121,9 @@ fn is_of_the_way(kind: ErrorKind) -> bool {
 
 /// An operation's answer.
 pub(crate) fn success(format: Format, answer: Answer) -> Response<Body> {
+    if format == Format::Png {
+        return picture(&answer.data);
+    }
     let mut object = Map::new();
     if format != Format::Json {
         object.insert("success".into(), 1.into());
@@ -128,22 +135,37 @@ pub(crate) fn success(format: Format, answer: Answer) -> Response<Body> {
     wrapped(format, 200, "OK", object)
 }
 
+/// The picture of an answer that has one, whose text has a character for each byte.
+fn picture(data: &Value) -> Response<Body> {
+    let bytes = |text: &str| -> Option<Vec<u8>> {
+        let bytes = text.chars().map(|byte| u8::try_from(byte).ok());
+        bytes.collect()
+    };
+    match data["image"].as_str().and_then(bytes) {
+        Some(bytes) => respond(200, "OK", Some(PNG), bytes),
+        None => Refusal::text(501, "the answer of this method is no picture").into_response(),
+    }
+}
+
 fn frame(format: Format) -> Frame {
     match format {
-        Format::Json => Frame::Data,
+        Format::Json | Format::Png => Frame::Data,
         Format::ExtJs | Format::HtmlJs => Frame::SuccessAndData,
     }
 }
 
 /// An operation's answer whose data is JSON text already.
 pub(crate) fn success_text(format: Format, data: &[u8]) -> Response<Body> {
+    if format == Format::Png {
+        return picture(&Value::Null);
+    }
     let (before, after) = frame(format).text();
     wrapped_text(format, 200, "OK", [before, data, after].concat())
 }
 
 /// A list that the client may have already, and takes compressed if its headers say so.
 pub(crate) fn success_list(format: Format, list: &List, headers: &HeaderMap) -> Response<Body> {
-    if format == Format::HtmlJs {
+    if matches!(format, Format::HtmlJs | Format::Png) {
         return success_text(format, &list.text());
     }
     let frame = frame(format);
@@ -189,7 +211,7 @@ pub(crate) fn failure(format: Format, error: &Error) -> Response<Body> {
     if !error.fields.is_empty() {
         object.insert("errors".into(), json!(fields(&error.fields)));
     }
-    if format == Format::Json {
+    if matches!(format, Format::Json | Format::Png) {
         return wrapped(format, status, reason, object);
     }
     object.insert("success".into(), 0.into());
@@ -270,6 +292,18 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_picture_is_sent_as_its_bytes() {
+        let image: String = [0x89, b'P', 0xff].map(char::from).iter().collect();
+        let answer = Answer::new(json!({"filename": "x.png", "image": image}));
+        let response = success(Format::Png, answer);
+        assert_eq!(response.headers()[CONTENT_TYPE], PNG);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(&body[..], [0x89, b'P', 0xff]);
+        let response = success(Format::Png, Answer::new(json!({"image": "\u{100}"})));
+        assert_eq!(response.status(), 501);
+    }
 
     #[tokio::test]
     async fn an_error_of_the_way_to_a_node_has_a_status_and_no_body() {

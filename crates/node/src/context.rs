@@ -18,7 +18,8 @@ use crate::qemu::programs::Programs;
 use crate::state::ClusterState;
 use crate::volumes::drivers::Drivers;
 use crate::{
-    AgentTurns, Consoles, Events, GuestUids, Paths, Records, Running, StatusBoard, Uploads,
+    AgentTurns, Consoles, Events, GuestUids, NodeHistory, Paths, Records, Running, StatusBoard,
+    Uploads,
 };
 
 /// What a node's context is made of.
@@ -76,6 +77,7 @@ pub struct NodeContext {
     pub consoles: Consoles,
     /// What was last observed of the node and its guests.
     pub status: Arc<StatusBoard>,
+    pub history: NodeHistory,
     /// What has happened lately.
     pub events: Events,
     pub programs: Programs,
@@ -95,6 +97,7 @@ impl NodeContext {
             consoles: Consoles::new(options.clock.clone()),
             drivers: Drivers::new(options.host.clone()),
             programs: Programs::new(options.host.clone()),
+            history: NodeHistory::new(options.host.clone(), &options.paths),
             cluster: Cluster::new(
                 options.name.clone(),
                 options.store.clone(),

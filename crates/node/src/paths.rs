@@ -78,6 +78,11 @@ impl Paths {
         self.state().join("replica")
     }
 
+    /// The use of resources over time.
+    pub fn history(&self) -> PathBuf {
+        self.state().join("history")
+    }
+
     pub fn tasks(&self) -> PathBuf {
         self.state().join("tasks")
     }

@@ -106,7 +106,6 @@ export const guest = {
     showChange: 'Show change',
     revert: 'Revert',
     rebootNow: 'Reboot now',
-    usage: 'Use now',
     facts: 'Facts',
     events: 'Events',
     eventsAll: 'All',
@@ -115,14 +114,7 @@ export const guest = {
     edit: 'Edit',
     noNotes: 'No notes. What should the next person know about this guest?',
     cpu: 'Processor',
-    memory: 'Memory',
-    network: 'Network',
-    disk: 'Disk',
     live: 'live',
-    inOut: (received: string, sent: string) => `${received} in, ${sent} out since its start`,
-    readWritten: (read: string, written: string) =>
-      `${read} read, ${written} written since its start`,
-    measuring: 'measuring',
     ofCores: (cores: number) => `of ${cores} ${cores === 1 ? 'core' : 'cores'}`,
     fact: {
       guest: 'Guest',

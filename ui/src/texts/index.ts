@@ -1,10 +1,11 @@
 /** All texts of the pages, in one place. */
 
+import { graph } from './graph';
 import { guest } from './guest';
 import { place } from './place';
 import { shell } from './shell';
 
-export const t = { ...shell, ...guest, ...place };
+export const t = { ...shell, ...guest, ...place, ...graph };
 
 const TASKS: Record<string, string> = {
   qmstart: 'Start',

@@ -51,6 +51,11 @@ impl Op {
         self.caller.as_ref().ok_or_else(nobody)
     }
 
+    /// Whether another node's agent asks for this node's part of an answer.
+    fn is_part(&self) -> bool {
+        self.process.is_none()
+    }
+
     /// Refuses what only some parameters of a local operation ask for: a change.
     fn require_quorum(&self) -> Result<(), Error> {
         let node = &self.context.node;

@@ -24,7 +24,7 @@ pub(crate) fn required(row: &Row) -> Value {
         },
     });
     let of_reads = json!({
-        "group": "g1", "iface": "vmbr0", "name": "swtpm", "pci-id-or-mapping": "00:01.0",
+        "ds": "cpu", "group": "g1", "iface": "vmbr0", "name": "swtpm", "pci-id-or-mapping": "00:01.0",
         "rule": "r1", "schedule": "daily", "service": "cron", "sid": "vm:100",
         "target": "pve2", "timeframe": "hour",
     });

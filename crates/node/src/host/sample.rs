@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::NodeContext;
+use crate::history::Moment;
 use crate::host::facts::{CpuTimes, Facts, TICKS_PER_S};
 use crate::host::status::Seen;
 use crate::qemu::ballooning;
@@ -86,9 +87,9 @@ impl Meter {
     async fn measure(&mut self, node: &Arc<NodeContext>) -> Result<(), Error> {
         let usage = self.measure_node(node).await?;
         let storages = measure_storages(node).await?;
-        node.status.measured_node(usage.clone(), storages);
-        let links = node.host.links().await?;
-        let mut usages = measure_guests(node, links).await?;
+        node.status.measured_node(usage.clone(), storages.clone());
+        let links = Arc::new(node.host.links().await?);
+        let mut usages = measure_guests(node, &links).await?;
         let before = std::mem::take(&mut self.guests);
         for (usage, cpu_us, at) in &mut usages {
             if let Some((_, used, then)) = before.get(&usage.vmid).filter(|b| b.0 == usage.pid) {
@@ -96,8 +97,16 @@ impl Meter {
             }
             self.guests.insert(usage.vmid, (usage.pid, *cpu_us, *at));
         }
-        let usages: Vec<GuestUsage> = usages.into_iter().map(|(usage, ..)| usage).collect();
+        let mut usages: Vec<GuestUsage> = usages.into_iter().map(|(usage, ..)| usage).collect();
+        usages.sort_by_key(|usage| usage.vmid);
         ballooning::balance(node, &usage, &usages).await;
+        let moment = Moment {
+            node: &usage,
+            storages: &storages,
+            guests: &usages,
+            links: &links,
+        };
+        node.record(&moment).await;
         node.status.measured(usages);
         Ok(())
     }
@@ -154,9 +163,8 @@ async fn measure_storages(node: &NodeContext) -> Result<Vec<StorageUsage>, Error
 /// The figures of all running guests, each with its processor time and when that was read.
 async fn measure_guests(
     node: &Arc<NodeContext>,
-    links: Vec<Link>,
+    links: &Arc<Vec<Link>>,
 ) -> Result<Vec<(GuestUsage, u64, Duration)>, Error> {
-    let links = Arc::new(links);
     let mut scopes = node.host.scopes().await?.into_iter();
     let (mut asked, mut usages) = (JoinSet::new(), Vec::new());
     loop {
@@ -164,7 +172,7 @@ async fn measure_guests(
             && let Some(scope) = scopes.next()
         {
             let Some(vmid) = scope.vmid() else { continue };
-            let (node, links) = (Arc::clone(node), Arc::clone(&links));
+            let (node, links) = (Arc::clone(node), Arc::clone(links));
             asked.spawn(async move { measure_guest(&node, vmid, &links).await });
         }
         match asked.join_next().await {

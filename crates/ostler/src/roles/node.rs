@@ -43,7 +43,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
     prepare_certificates(config, &host, &clock).await?;
     let state = open_state(config, &host, &clock).await?;
     let store = state.store();
-    ensure_first_storage(config, &store).await?;
+    ensure_first_storage(config, &host, &store).await?;
     let authority = open_authority(&store, &host, &clock).await?;
     let node = NodeContext::new(NodeOptions {
         agents: None,
@@ -89,6 +89,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = start_guests(&node, &tasks) => Ok(()),
         () = prove_kvm(&node) => Ok(()),
         () = node::sample(&node) => Ok(()),
+        () = node::follow_history(&node) => Ok(()),
         () = cluster::keep(config, &node, &tasks, &state) => Ok(()),
         () = state.restart_wanted() => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
@@ -171,8 +172,13 @@ async fn prove_kvm(node: &NodeContext) {
 }
 
 /// The storage of a new node.
-async fn ensure_first_storage(config: &Config, store: &SharedStore) -> Result<()> {
-    let storage = storage::local(&config.paths.local_storage().display().to_string());
+async fn ensure_first_storage(
+    config: &Config,
+    host: &SharedHost,
+    store: &SharedStore,
+) -> Result<()> {
+    let folder = config.paths.local_storage();
+    let storage = storage::local(&folder.display().to_string());
     let key = storage_key(storage.id());
     // Created once: if it is deleted, it does not come back.
     let marker = store::Key::new("system/first-storage")?;
@@ -182,7 +188,9 @@ async fn ensure_first_storage(config: &Config, store: &SharedStore) -> Result<()
         .put(marker, "1")
         .put(key, Record::new(storage).encode()?);
     match store.commit(commit).await {
-        Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+        // Without its folder it would not be there.
+        Ok(_) => Ok(host.create_dir(&folder, 0o755).await?),
+        Err(StoreError::Conflict { .. }) => Ok(()),
         // The state of a cluster began on a node that had made it.
         Err(StoreError::NoQuorum) => Ok(()),
         Err(error) => Err(error.into()),

@@ -2,9 +2,12 @@
 
 use std::process::Command;
 
+use history::Object;
+use model::VmId;
 use serde_json::{Value, json};
 
 use crate::harness::cluster::{TestCluster, with_cluster_bridge};
+use crate::harness::past::put_history;
 use crate::harness::{TestNode, until};
 
 /// Where the guest runs, as a node sees it; the node is asked for it until it knows.
@@ -38,8 +41,22 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
                 && n1.call("node_status", json!({"node": "n2"})).await.is_ok()
         })
         .await;
+        let history = |node: &TestNode| node.root.join("var/lib/ostler/history/guest/100");
+        let guest_100 = Object::Guest(VmId::new(100).unwrap());
+        put_history(&n1.root, 20, &[(guest_100, &[("cpu", 0.25)])]).await;
         // Stopped, then running; asked at a third node, which owns nothing of it.
         assert_eq!(migrate(n3, "n1", "n2", false).await, "OK");
+        until("its history has followed it", async || {
+            let about = json!({"node": "n2", "vmid": 100, "timeframe": "hour"});
+            let rows = n1.call("qemu_rrddata", about).await.unwrap().data;
+            let known = rows
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|row| row["cpu"] == 0.25);
+            known.count() >= 19 && !history(n1).exists() && history(n2).exists()
+        })
+        .await;
         assert_eq!(n3.task("qemu_start", guest("n2")).await, "OK");
         let precheck = n1.call("qemu_migrate_precondition", guest("n2")).await;
         assert_eq!(precheck.unwrap().data["allowed_nodes"], json!(["n1", "n3"]));

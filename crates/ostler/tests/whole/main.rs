@@ -28,6 +28,7 @@ mod doctor;
 mod floods;
 mod front;
 mod guest_devices;
+mod history;
 mod host_files;
 mod hotplug;
 mod kvm;

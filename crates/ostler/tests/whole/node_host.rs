@@ -181,20 +181,8 @@ fn what_is_not_configured_is_told_as_empty() {
             ("ha_resource_list", json!({})),
             ("ha_rule_list", json!({})),
             ("node_replication_list", json!({"node": "pve1"})),
-            (
-                "node_rrddata",
-                json!({"node": "pve1", "timeframe": "decade"}),
-            ),
-            (
-                "qemu_rrddata",
-                json!({"node": "pve1", "vmid": 100, "timeframe": "hour"}),
-            ),
             ("realm_sync_list", json!({})),
             ("replication_list", json!({})),
-            (
-                "storage_rrddata",
-                json!({"node": "pve1", "storage": "local", "timeframe": "day"}),
-            ),
         ] {
             assert_eq!(node.call(op, params).await.unwrap().data, json!([]), "{op}");
         }

@@ -41,6 +41,7 @@ const GROUPS: &[&[Row]] = &[
     cluster::config::ROWS,
     cluster::ha::ROWS,
     cluster::jobs::ROWS,
+    cluster::metrics::ROWS,
     cluster::replication::ROWS,
     lxc::ROWS,
     node::all::ROWS,

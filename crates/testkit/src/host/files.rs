@@ -377,7 +377,7 @@ impl Files for FakeHost {
 
     async fn write_at(
         &self,
-        _image: &Arc<OwnedFd>,
+        image: &Arc<OwnedFd>,
         path: &Path,
         offset: u64,
         bytes: Vec<u8>,
@@ -386,6 +386,12 @@ impl Files for FakeHost {
             .faults
             .begin(|| format!("write to the image {}", path.display()))
             .await?;
+        // Who has it open reads what was written.
+        let written = image.try_clone().and_then(|image| {
+            let file = File::from(image);
+            file.write_all_at(&bytes, offset)
+        });
+        written.map_err(|source| SysError::io("write", path, source))?;
         {
             let mut world = self.world();
             let mut content = world.disk.read(path)?;

@@ -4,18 +4,18 @@ import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { guestPath } from '../../actions/guest';
 import { api } from '../../api/client';
-import { type Guest, rateNow } from '../../api/resources';
+import type { Guest } from '../../api/resources';
 import { startTask, useTasks } from '../../api/tasks';
-import { bitRate, byteRate, bytes, moment, percent, plain } from '../../format';
-import { Bar } from '../../parts/Bar';
+import { bytes, moment, plain } from '../../format';
+import { Graphs } from '../../graphs/Graphs';
+import { useGuestNow } from '../../graphs/guestNow';
+import { guestGraphs } from '../../graphs/kinds';
 import { Button } from '../../parts/Button';
 import { Facts, Panel } from '../../parts/Panel';
 import { TaskStateWord } from '../../shell/TaskState';
 import { guestAddress } from '../../shell/treeRows';
 import { showTask } from '../../shell/view';
 import { t, taskWord } from '../../texts';
-import { useNow } from '../../useNow';
-import { isLive } from '../guests/columns';
 import { configKey, configOf, propertiesOf, usePending } from './config';
 import { useGuestOfPage } from './GuestPage';
 import { PendingBanner } from './PendingBanner';
@@ -38,68 +38,6 @@ function useStatus(guest: Guest) {
     queryKey: ['guest', guest.vmid, 'status', guest.status],
     queryFn: ({ signal }) => api.get<Status>(`${guestPath(guest)}/status/current`, {}, signal),
   });
-}
-
-function Meter({
-  title,
-  value,
-  detail,
-  part,
-}: {
-  title: string;
-  value: string;
-  detail: string;
-  part?: number;
-}) {
-  return (
-    <div className="meter">
-      <h3>{title}</h3>
-      <p>
-        <b className={value === t.guestPage.measuring ? 'dim' : ''}>{value}</b>{' '}
-        <span className="muted">{detail}</span>
-      </p>
-      {part === undefined ? <span className="meter-none" /> : <Bar part={part} label={title} />}
-    </div>
-  );
-}
-
-function Usage({ guest }: { guest: Guest }) {
-  const page = t.guestPage;
-  const most = guest.maxmem ?? 0;
-  const now = useNow();
-  if (!isLive(guest)) return null;
-  const rate = (measured: number | undefined, show: (value: number) => string) => {
-    const value = rateNow(measured, guest.seenAt, now);
-    return value === undefined ? page.measuring : show(value);
-  };
-  return (
-    <Panel title={page.usage} aux={<span className="live">{page.live}</span>}>
-      <div className="meters">
-        <Meter
-          title={page.cpu}
-          value={percent(guest.cpu ?? 0)}
-          detail={page.ofCores(guest.maxcpu ?? 0)}
-          part={guest.cpu ?? 0}
-        />
-        <Meter
-          title={page.memory}
-          value={bytes(guest.mem ?? 0)}
-          detail={`${t.of} ${bytes(most)}`}
-          part={most ? (guest.mem ?? 0) / most : 0}
-        />
-        <Meter
-          title={page.network}
-          value={rate(guest.netRate, bitRate)}
-          detail={page.inOut(bytes(guest.netin ?? 0), bytes(guest.netout ?? 0))}
-        />
-        <Meter
-          title={page.disk}
-          value={rate(guest.diskRate, byteRate)}
-          detail={page.readWritten(bytes(guest.diskread ?? 0), bytes(guest.diskwrite ?? 0))}
-        />
-      </div>
-    </Panel>
-  );
 }
 
 /** `scsi0` 32G local: the key, then what a glance wants of the value. */
@@ -255,6 +193,7 @@ export default function Summary() {
 function SummaryOf({ guest }: { guest: Guest }) {
   const pending = usePending(guest);
   const status = useStatus(guest);
+  const now = useGuestNow(guest);
   const entries = pending.data ?? [];
   const config = configOf(entries, 'now');
   return (
@@ -262,7 +201,7 @@ function SummaryOf({ guest }: { guest: Guest }) {
       <div className="grid gs">
         <PendingBanner guest={guest} entries={entries} />
         <div className="stack">
-          <Usage guest={guest} />
+          <Graphs path={guestPath(guest)} graphs={guestGraphs(guest)} now={now} />
           <Events guest={guest} />
         </div>
         <div className="stack">

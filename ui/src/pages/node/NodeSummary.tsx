@@ -2,6 +2,8 @@ import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { api, path } from '../../api/client';
 import { bytes, percent } from '../../format';
+import { Graphs } from '../../graphs/Graphs';
+import { nodeGraphs } from '../../graphs/kinds';
 import { Bar } from '../../parts/Bar';
 import { Loaded } from '../../parts/Page';
 import { Facts, Panel } from '../../parts/Panel';
@@ -95,6 +97,18 @@ export default function NodeSummary() {
                   <Meter title={t.node.swap} space={status.swap} />
                 </div>
               </Panel>
+              <Graphs
+                path={path('nodes', node)}
+                graphs={nodeGraphs(status.cpuinfo.cpus, status.memory.total)}
+                now={{
+                  time: Math.floor(query.dataUpdatedAt / 1000),
+                  cpu: status.cpu,
+                  iowait: status.wait,
+                  loadavg: Number(status.loadavg[0]),
+                  memused: status.memory.used,
+                  memavailable: status.memory.available,
+                }}
+              />
               <Panel title={t.node.tabs.storage}>
                 <StorageTable node={node} />
               </Panel>

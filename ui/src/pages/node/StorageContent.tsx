@@ -4,6 +4,8 @@ import { useState } from 'react';
 import { api, path } from '../../api/client';
 import { useInventory } from '../../api/stream';
 import { bytes, moment, percent, plain } from '../../format';
+import { Graphs } from '../../graphs/Graphs';
+import { storageGraphs } from '../../graphs/kinds';
 import { IconButton } from '../../parts/Button';
 import { Icon } from '../../parts/Icon';
 import { Blank, Loaded, PageHead } from '../../parts/Page';
@@ -107,6 +109,11 @@ export default function StorageContent() {
         actions={row && <StorageActions row={row} />}
       />
       <div className="body flush scrolls">
+        {row && (
+          <div className="gr-alone">
+            <Graphs path={path('nodes', node, 'storage', storage)} graphs={storageGraphs(row)} />
+          </div>
+        )}
         <Loaded query={query}>
           {(volumes) =>
             volumes.length === 0 ? (

@@ -7,6 +7,7 @@ mod create;
 mod ha;
 mod jobs;
 mod log;
+mod metrics_export;
 mod nextid;
 mod nextid_reserve;
 mod options;
@@ -36,6 +37,7 @@ pub(super) const GROUPS: &[&[Pair]] = &[
 const PAIRS: &[Pair] = &[
     pair!("cluster_create", create::create),
     pair!("cluster_log", log::log),
+    pair!("cluster_metrics_export", metrics_export::metrics_export),
     pair!("cluster_nextid", nextid::nextid),
     pair!("cluster_nextid_reserve", nextid_reserve::nextid_reserve),
     pair!("cluster_options", options::options),

@@ -21,6 +21,7 @@ mod qemu_migration_capabilities;
 mod query_url_metadata;
 mod replication;
 mod report;
+mod rrd;
 mod rrddata;
 mod services;
 mod startall;
@@ -62,6 +63,7 @@ pub(super) const GROUPS: &[&[Pair]] = &[
     hardware::PAIRS,
     network::PAIRS,
     replication::PAIRS,
+    rrd::PAIRS,
     rrddata::PAIRS,
     services::PAIRS,
 ];

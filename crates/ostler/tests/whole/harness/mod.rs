@@ -15,6 +15,7 @@ pub mod go;
 pub mod https;
 pub mod namespace;
 pub mod pair;
+pub mod past;
 pub mod python;
 pub mod session;
 pub mod websocket;
@@ -210,7 +211,7 @@ impl TestNode {
             .unwrap()
     }
 
-    async fn ready(&self) {
+    pub async fn ready(&self) {
         self.answers().await;
         if self.namespace.is_none() {
             until("the API listens", async || {

@@ -21,6 +21,7 @@ mod first;
 mod replay;
 mod series;
 mod series_access;
+mod series_history;
 mod series_options;
 mod series_qemu;
 mod series_reads;

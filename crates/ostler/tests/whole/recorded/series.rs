@@ -1,17 +1,22 @@
 //! Series of the second recording: in the order in which they were recorded, on one node.
 
+use history::Object;
 use serde_json::Value;
 
 use super::compare::{differences, other_values, undeclared};
 use super::exchange::{Exchange, Exchanges, read, recording, second};
 use super::findings::{Allowed, Findings};
 use super::replay::{PASSWORD, Replay};
+use crate::harness::past::put_history;
 use crate::harness::{left_out, put_guest};
 
 /// The exchanges that set up the initial state of each series: the user bob, the storages `isoonly`
 /// and `local2`, all content types in `local`.
 const SETUP: &[u64] = &[1, 2, 3, 4, 5, 6];
 const BOB: u64 = 3;
+
+/// An object, and its columns.
+type Past = (fn() -> Object, &'static [&'static str]);
 
 pub(super) struct Series {
     /// Names of files, without extension.
@@ -22,6 +27,8 @@ pub(super) struct Series {
     pub(super) before: &'static [u64],
     /// Guests that replace containers, and their options.
     pub(super) guests: &'static [(u32, &'static [(&'static str, &'static str)])],
+    /// Objects with a history, and the columns that are known.
+    pub(super) history: &'static [Past],
     /// Before which exchange which recorded text becomes which file below `/etc`.
     pub(super) etc: &'static [(u64, &'static str, &'static str)],
     /// The blanked values, in order, if they are not bob's password.
@@ -105,6 +112,10 @@ impl Series {
             }
         })
         .await;
+        for (object, columns) in self.history {
+            let known: Vec<(&str, f32)> = columns.iter().map(|name| (*name, 0.5)).collect();
+            put_history(&replay.node.root, 3, &[(object(), &known)]).await;
+        }
         for seq in SETUP.iter().chain(self.before) {
             if !mine.contains_key(seq) {
                 self.ask(&mut replay, &all[seq]).await;

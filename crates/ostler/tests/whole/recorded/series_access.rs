@@ -9,6 +9,7 @@ const ACCESS: Series = Series {
     part: Part::All,
     before: &[576, 582, 583],
     guests: &[(201, &[])],
+    history: &[],
     etc: &[],
     blanks: &[
         (2218, &["short"]),

@@ -9,6 +9,7 @@ const OPTIONS: Series = Series {
     part: Part::All,
     before: &[576, 582, 583],
     guests: &[(200, &[("tags", "a;b")])],
+    history: &[],
     etc: &[],
     blanks: &[],
     allowed: Allowed {

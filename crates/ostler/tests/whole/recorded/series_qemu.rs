@@ -9,6 +9,7 @@ const QEMU: Series = Series {
     part: Part::All,
     before: &[576, 582, 583],
     guests: &[],
+    history: &[],
     etc: &[],
     blanks: &[],
     allowed: Allowed {

@@ -21,12 +21,9 @@ const AREAS: &[&str] = &[
     "/nodes/pve1/hosts",
     "/nodes/pve1/lxc/200/rrddata",
     "/nodes/pve1/network",
-    "/nodes/pve1/qemu/300/rrddata",
     "/nodes/pve1/query-url-metadata",
     "/nodes/pve1/replication",
-    "/nodes/pve1/rrddata",
     "/nodes/pve1/services",
-    "/nodes/pve1/storage/local/rrddata",
     "/nodes/pve1/subscription",
 ];
 
@@ -46,6 +43,7 @@ const READS: Series = Series {
     part: Part::Reads(AREAS),
     before: &[],
     guests: &[(200, &[]), (300, &[])],
+    history: &[],
     etc: &[
         (1124, "net-00-start.interfaces", INTERFACES),
         (1139, "net-01-bridge-min.interfaces.new", INTERFACES),
@@ -69,10 +67,6 @@ const READS: Series = Series {
                     1411, 1419, 1456, 1459, 1460, 1468, 1472,
                 ],
                 "of jobs, resources and rules, which cannot be made yet",
-            ),
-            (
-                &[476, 2538, 2541, 2542, 2549, 2550],
-                "a node without history answers no rows, and that is no error",
             ),
             (&[179, 2545, 2546], "there are no containers yet"),
             (&[1139, 1230, 1238], "changes that wait are not made yet"),

@@ -1,11 +1,11 @@
 //! `GET /nodes/{node}/rrddata`
 
+use history::Object;
 use model::Error;
 use proto::wire::Answer;
-use serde_json::json;
 
 use crate::ops::Op;
 
-pub(super) async fn node(_: Op) -> Result<Answer, Error> {
-    Ok(Answer::new(json!([])))
+pub(super) async fn node(op: Op) -> Result<Answer, Error> {
+    super::rows(&op, &Object::Node).await
 }

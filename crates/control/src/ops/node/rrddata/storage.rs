@@ -1,9 +1,9 @@
 //! `GET /nodes/{node}/storage/{storage}/rrddata`
 
+use history::Object;
 use model::{Error, StorageId};
 use proto::wire::Answer;
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::ops::Op;
 
@@ -15,5 +15,5 @@ struct Storage {
 pub(super) async fn storage(op: Op) -> Result<Answer, Error> {
     let Storage { storage } = op.params()?;
     op.records.storage(&storage).await?;
-    Ok(Answer::new(json!([])))
+    super::rows(&op, &Object::Storage(storage)).await
 }

@@ -1,0 +1,61 @@
+/** Texts of graphs. */
+
+export const graph = {
+  graph: {
+    range: 'Time range',
+    ranges: { hour: '1 h', day: 'Day', week: 'Week', month: 'Month', year: 'Year' },
+    of: 'Value of a point',
+    cf: { AVERAGE: 'Average', MAX: 'Maximum' },
+    point: (seconds: number) =>
+      `one point per ${seconds < 3600 ? `${seconds / 60} min` : `${seconds / 3600} h`}`,
+    span: (from: string, to: string) => `${from} to ${to}`,
+    none: 'No history yet: the first minute is being measured',
+    noRange: 'Nothing was recorded in this time',
+    loading: 'Loading',
+    keys: 'Arrow keys move the cursor.',
+    summary: (name: string, last: string, least: string, mean: string, most: string) =>
+      `${name}: last ${last}, lowest ${least}, mean ${mean}, highest ${most}`,
+    at: (time: string, values: string) => `${time}: ${values}`,
+    unknown: 'unknown',
+    titles: {
+      cpu: 'CPU',
+      memory: 'Memory',
+      network: 'Network',
+      disk: 'Disk',
+      load: 'Load',
+      pressure: 'Pressure',
+      space: 'Space',
+    },
+    units: {
+      ofCores: (cores: number) => `% of ${cores} ${cores === 1 ? 'core' : 'cores'}`,
+      percent: '% of time waited',
+      load: 'processes, mean of 1 min',
+      bits: 'b/s',
+      bytesPerSecond: 'B/s',
+      bytes: 'bytes',
+    },
+    series: {
+      cpu: 'used',
+      iowait: 'I/O wait',
+      mem: 'used',
+      memhost: 'on the host',
+      memused: 'used',
+      memavailable: 'available',
+      netin: 'in',
+      netout: 'out',
+      diskread: 'read',
+      diskwrite: 'write',
+      loadavg: 'load',
+      pressurecpusome: 'CPU',
+      pressureiosome: 'I/O',
+      pressurememorysome: 'memory',
+      used: 'used',
+    },
+    limits: {
+      assigned: 'assigned',
+      installed: 'installed',
+      processors: 'processors',
+      size: 'size',
+    },
+  },
+};
