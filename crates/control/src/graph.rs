@@ -153,7 +153,7 @@ impl Graph {
             let (x, y) = (self.x_of(*time), y_of(*value, highest));
             if !is_drawing {
                 // A value alone is a dot.
-                path.move_to(x - 0.5, y);
+                path.move_to(x - 1.0, y);
             }
             path.line_to(x, y);
             is_drawing = true;
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!((picture.width(), picture.height()), (WIDTH, HEIGHT));
         let below = picture.pixels().iter().skip((WIDTH * TOP as u32) as usize);
         below
-            .filter(|pixel| pixel.red() < 0x40 && pixel.blue() > 0xc0)
+            .filter(|pixel| pixel.red() < 0xa0 && pixel.blue() > 0xc0)
             .count()
     }
 

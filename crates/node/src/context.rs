@@ -18,8 +18,8 @@ use crate::qemu::programs::Programs;
 use crate::state::ClusterState;
 use crate::volumes::drivers::Drivers;
 use crate::{
-    AgentTurns, Consoles, Events, GuestUids, NodeHistory, Paths, Records, Running, StatusBoard,
-    Uploads,
+    AgentTurns, Alerts, Consoles, Events, GuestUids, NodeHistory, Paths, Records, Running,
+    StatusBoard, Uploads,
 };
 
 /// What a node's context is made of.
@@ -78,6 +78,8 @@ pub struct NodeContext {
     /// What was last observed of the node and its guests.
     pub status: Arc<StatusBoard>,
     pub history: NodeHistory,
+    /// What is wrong now.
+    pub alerts: Alerts,
     /// What has happened lately.
     pub events: Events,
     pub programs: Programs,
@@ -97,6 +99,7 @@ impl NodeContext {
             consoles: Consoles::new(options.clock.clone()),
             drivers: Drivers::new(options.host.clone()),
             programs: Programs::new(options.host.clone()),
+            alerts: Alerts::default(),
             history: NodeHistory::new(options.host.clone(), &options.paths),
             cluster: Cluster::new(
                 options.name.clone(),

@@ -15,6 +15,7 @@
 //! when its scope has members, whatever we remember. What a guest was started with is in its run
 //! file before it executes its first instruction.
 
+pub mod alerts;
 pub mod cluster;
 mod context;
 pub mod doctor;
@@ -33,6 +34,8 @@ pub mod state;
 pub mod tasks;
 mod volumes;
 
+pub use alerts::follow_alerts;
+pub use alerts::list::Alerts;
 pub use context::{NodeContext, NodeOptions};
 pub use events::{Event, Events, Priority};
 pub use guests::consoles::{CONSOLE_WAIT_S, ConsoleKind, Consoles, Lease, serial_taken};

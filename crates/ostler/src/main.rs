@@ -43,6 +43,8 @@ enum Command {
     Cpu(cli::CpuOptions),
     /// Examine all nodes of the cluster; the exit code has the worst finding.
     Doctor(cli::DoctorOptions),
+    /// What is wrong now, and what to do; the exit code has the worst alert.
+    Alerts(cli::AlertsOptions),
     /// Virtual machines of this node.
     #[command(subcommand)]
     Vm(cli::VmCommand),
@@ -90,6 +92,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Cluster(command) => Ok(cli::run_own(cli::run_cluster(command))),
         Command::Cpu(options) => Ok(cli::run_own(cli::run_cpu(options))),
+        Command::Alerts(options) => Ok(cli::run_own(cli::run_alerts(options))),
         Command::Doctor(options) => Ok(cli::run_own(cli::run_doctor(options))),
         Command::Vm(command) => Ok(cli::run_own(cli::run_vm(command))),
         Command::Task(command) => Ok(cli::run_own(cli::run_task(command))),

@@ -1,6 +1,7 @@
 import { Menu } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
+import { useAlerts, worst } from '../api/alerts';
 import { api } from '../api/client';
 import { logout, useSession } from '../api/session';
 import { useInventory } from '../api/stream';
@@ -60,9 +61,20 @@ export function useHealth(): Health | undefined {
   return healthOf(nodes.filter((node) => node.status === 'online').length, nodes.length, quorate);
 }
 
+/** The cluster's health, or how much is wrong. */
 function HealthPill() {
   const health = useHealth();
+  const alerts = useAlerts().data ?? [];
+  const severity = worst(alerts);
   if (!health) return null;
+  if (severity) {
+    return (
+      <Link to="/datacenter" className={`hd-pill health t-${severity}`} title={alerts[0]?.text}>
+        <Icon name="warn" className="s" />
+        <span>{t.alerts(alerts.length)}</span> <small>{health.detail}</small>
+      </Link>
+    );
+  }
   return (
     <Link to="/datacenter" className={`hd-pill health t-${health.tone}`}>
       <Icon name={health.tone === 'running' ? 'ok' : 'warn'} className="s" />

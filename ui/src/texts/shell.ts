@@ -7,6 +7,7 @@ export const shell = {
   theme: { label: 'Switch theme', title: 'Theme: light or dark' },
   user: { logout: 'Log out', menu: 'User', keys: 'Keys', api: 'API' },
   runningTasks: (count: number) => `${count} running`,
+  alerts: (count: number) => (count === 1 ? '1 alert' : `${count} alerts`),
   health: {
     ok: 'Healthy',
     degraded: 'Degraded',

@@ -13,6 +13,14 @@ const DAY_S: i64 = 86_400;
 const SOON_DAYS: i64 = 30;
 
 pub(super) async fn check(node: &NodeContext) -> Result<Vec<Finding>, Error> {
+    let now = node.clock.wall();
+    let ends = ends(node).await?.into_iter();
+    let finding = |(name, end)| finding(&node.name, name, end, now);
+    Ok(ends.map(finding).collect())
+}
+
+/// The certificates that this node has, and when they end.
+pub(crate) async fn ends(node: &NodeContext) -> Result<Vec<(&'static str, UnixTime)>, Error> {
     let tls = node.paths.tls();
     let mut served = vec![("api", node.paths.served_certificate())];
     let pairs: [(&str, PairPaths); 5] = [
@@ -23,14 +31,13 @@ pub(super) async fn check(node: &NodeContext) -> Result<Vec<Finding>, Error> {
         ("etcd server", PairPaths::etcd_server(&node.paths)),
     ];
     served.extend(pairs.map(|(name, pair)| (name, pair.certificate)));
-    let now = node.clock.wall();
-    let mut findings = Vec::new();
+    let mut ends = Vec::new();
     for (name, path) in served {
         if let Some(end) = read_end(node, &path).await? {
-            findings.push(finding(&node.name, name, end, now));
+            ends.push((name, end));
         }
     }
-    Ok(findings)
+    Ok(ends)
 }
 
 /// None: there is no such certificate.
@@ -42,7 +49,7 @@ async fn read_end(node: &NodeContext, path: &Path) -> Result<Option<UnixTime>, E
     }
 }
 
-fn finding(node: &NodeName, name: &str, end: UnixTime, now: UnixTime) -> Finding {
+pub(crate) fn finding(node: &NodeName, name: &str, end: UnixTime, now: UnixTime) -> Finding {
     let days = (end - now).div_euclid(DAY_S);
     let finding = |found: String| Finding::of(node, "certificate", found).valued(end);
     let advice = match name {

@@ -7,7 +7,7 @@
 //!
 //! Nothing is changed, but for a key of etcd that is no part of the state.
 
-mod certificates;
+pub(crate) mod certificates;
 mod compare;
 mod cpu;
 mod etcd;

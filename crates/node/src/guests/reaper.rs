@@ -95,8 +95,9 @@ impl Listeners {
 async fn listen(node: &NodeContext, vmid: VmId) -> Result<(), Error> {
     let qmp = node.running.qmp(vmid).await?;
     let mut events = qmp.events();
+    node.alerts.ends.listening(vmid);
     while let Ok(event) = events.next().await {
-        note(vmid, &event);
+        note(node, vmid, &event);
     }
     let deadline = node.clock.monotonic() + LAST_MOMENTS;
     while node.running.is_running(vmid).await? && node.clock.monotonic() < deadline {
@@ -107,8 +108,9 @@ async fn listen(node: &NodeContext, vmid: VmId) -> Result<(), Error> {
 }
 
 /// Says why a guest ends.
-fn note(vmid: VmId, event: &Event) {
+fn note(node: &NodeContext, vmid: VmId, event: &Event) {
     if event.name == "SHUTDOWN" {
+        node.alerts.ends.shuts_down(vmid);
         let reason = event.data["reason"].as_str().unwrap_or("unknown");
         let by_guest = event.data["guest"] == true;
         info!(%vmid, reason, by_guest, "the guest shuts down");
@@ -127,6 +129,7 @@ async fn reap_once(node: &NodeContext, tasks: &Engine<NodeContext>) -> Result<()
         };
         if node.host.members(&scope).await?.is_empty() {
             info!(%vmid, "the guest has ended");
+            node.alerts.ends.ended(vmid, node.clock.wall());
             node.remove_traces(vmid).await?;
             node.call_hook_outside_tasks(vmid, Phase::PostStop).await;
         }

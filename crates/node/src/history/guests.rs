@@ -38,6 +38,11 @@ pub(super) type Present = BTreeMap<VmId, Known>;
 pub struct Guests(RwLock<Arc<Present>>);
 
 impl Guests {
+    /// Whether a guest is on this node.
+    pub(crate) fn has(&self, vmid: VmId) -> bool {
+        self.all().contains_key(&vmid)
+    }
+
     pub(super) fn all(&self) -> Arc<Present> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }

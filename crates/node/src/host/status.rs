@@ -89,6 +89,13 @@ impl StatusBoard {
         Some(self.current(guest))
     }
 
+    /// The storages of the node, as they were last measured.
+    pub fn storages(&self) -> Vec<StorageUsage> {
+        let state = self.state();
+        let storages = state.storages.as_ref();
+        storages.map_or_else(Vec::new, |storages| storages.value.clone())
+    }
+
     pub fn node_usage(&self) -> Option<NodeUsage> {
         Some(self.state().node.as_ref()?.value.clone())
     }

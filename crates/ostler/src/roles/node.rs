@@ -90,6 +90,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = prove_kvm(&node) => Ok(()),
         () = node::sample(&node) => Ok(()),
         () = node::follow_history(&node) => Ok(()),
+        () = node::follow_alerts(&node, &tasks) => Ok(()),
         () = cluster::keep(config, &node, &tasks, &state) => Ok(()),
         () = state.restart_wanted() => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),

@@ -34,6 +34,26 @@ pub(super) const ROWS: &[Row] = &[
         open: true,
     })),
     Row::get(
+        "/ostler/alerts",
+        "ostler_alerts",
+        "What is wrong now, worst first, and what to do.",
+    )
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::string("id"),
+            Field::string("node"),
+            Field::string("severity").one_of(&["warning", "error"]),
+            Field::string("object"),
+            Field::integer("since"),
+            Field::string("text"),
+            Field::string("advice"),
+        ]],
+        open: true,
+    }))
+    .on_all_nodes()
+    // A caller sees the alerts of objects that it may see.
+    .permission(Permission::User),
+    Row::get(
         "/ostler/changes",
         "changes",
         "Changes of /cluster/resources since a revision; over a websocket, a stream of them.",

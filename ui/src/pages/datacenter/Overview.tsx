@@ -15,6 +15,7 @@ import { TaskStateWord } from '../../shell/TaskState';
 import { guestAddress } from '../../shell/treeRows';
 import { showTask } from '../../shell/view';
 import { t, taskWord } from '../../texts';
+import { AlertsPanel } from './Alerts';
 import { CHECK_ICONS, type Check, checksOf, type Finding } from './checks';
 import { NodeTable } from './Nodes';
 import { StorageTable } from './Storages';
@@ -151,6 +152,7 @@ export default function Overview() {
     <div className="body">
       <div className="grid ov">
         <div className="stack">
+          <AlertsPanel />
           <HealthPanel />
           <Panel title={t.dc.nodes}>
             <NodeTable />

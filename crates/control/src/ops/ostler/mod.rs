@@ -1,11 +1,13 @@
 //! `/ostler`: what Proxmox VE does not have.
 
+mod alerts;
 mod cpu;
 mod doctor;
 
 use super::{Op, Pair, pair};
 
 pub(super) const PAIRS: &[Pair] = &[
+    pair!("ostler_alerts", alerts::alerts),
     pair!("ostler_cpu", cpu::cpu),
     pair!("ostler_doctor", doctor::doctor),
 ];

@@ -1,5 +1,6 @@
 //! `ostler cluster …`, `ostler vm …`, `ostler task …` and so on: commands for people.
 
+mod alerts;
 mod cluster;
 mod cpu;
 mod doctor;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use super::format::{self, Output, Style, Table};
 use super::output;
 
+pub(crate) use alerts::{AlertsOptions, run as run_alerts};
 pub(crate) use cluster::{ClusterCommand, run as run_cluster};
 pub(crate) use cpu::{CpuOptions, run as run_cpu};
 pub(crate) use doctor::{DoctorOptions, run as run_doctor};

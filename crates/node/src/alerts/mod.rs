@@ -1,0 +1,84 @@
+//! What is wrong now, as one list. Alerts open and close by themselves.
+//!
+//! ```text
+//!   rules (storages, load, guests, tasks, certificates) ──► Tracker ──► alerts about this node
+//!   rules (members, quorum) ───────────────────────────► Tracker ──► alerts about the cluster
+//!                              each five seconds             └── what opens and closes: the log
+//! ```
+//!
+//! Each node finds what is about itself; the one that is asked adds the others' alerts, and what it
+//! sees of the cluster. A rule finds conditions and remembers nothing; the tracker decides when a
+//! condition has lasted long enough to open an alert, and has been gone for long enough to close it.
+
+mod alert;
+mod certificates;
+mod ends;
+mod guests;
+pub mod list;
+mod load;
+mod members;
+mod storages;
+mod tasks;
+mod tracker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::tasks::Engine;
+use tracing::warn;
+
+pub use alert::{Alert, Severity, Subject};
+use list::lock;
+use tracker::Change;
+
+use crate::{NodeContext, Priority};
+
+/// How often rules are asked.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Asks the rules for as long as the agent lives. Never returns.
+pub async fn follow_alerts(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
+    loop {
+        node.look_for_trouble(tasks).await;
+        node.clock.sleep(LOOK).await;
+    }
+}
+
+impl NodeContext {
+    async fn look_for_trouble(&self, tasks: &Engine<NodeContext>) {
+        let is_open = |id: &str| lock(&self.alerts.own).is_open(id);
+        let mut own = load::conditions(self, is_open);
+        match storages::conditions(self, is_open).await {
+            Ok(found) => own.extend(found),
+            Err(error) => warn!(%error, "storages are not watched"),
+        }
+        match certificates::conditions(self).await {
+            Ok(found) => own.extend(found),
+            Err(error) => warn!(%error, "certificates are not watched"),
+        }
+        own.extend(guests::conditions(self));
+        own.extend(self::tasks::conditions(self, tasks));
+        let cluster = members::conditions(self).await.unwrap_or_else(|error| {
+            warn!(%error, "the members are not watched");
+            Vec::new()
+        });
+        let (at, now) = (self.clock.monotonic(), self.clock.wall());
+        let mut changes = lock(&self.alerts.own).update(own, at, now);
+        changes.extend(lock(&self.alerts.cluster).update(cluster, at, now));
+        for change in changes {
+            self.tell(&change);
+        }
+    }
+
+    /// Writes what opens and closes to the log of the cluster.
+    fn tell(&self, change: &Change) {
+        let (priority, text) = match change {
+            Change::Opened(alert) => (
+                Priority::Warning,
+                format!("alert '{}': {}", alert.id, alert.text),
+            ),
+            Change::Closed(alert) => (Priority::Info, format!("alert '{}' is over", alert.id)),
+        };
+        self.events.add(priority, "root", "alert", text);
+    }
+}
