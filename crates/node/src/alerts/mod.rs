@@ -58,10 +58,7 @@ impl NodeContext {
         }
         own.extend(guests::conditions(self));
         own.extend(self::tasks::conditions(self, tasks));
-        let cluster = members::conditions(self).await.unwrap_or_else(|error| {
-            warn!(%error, "the members are not watched");
-            Vec::new()
-        });
+        let cluster = members::conditions(self).await;
         let (at, now) = (self.clock.monotonic(), self.clock.wall());
         let mut changes = lock(&self.alerts.own).update(own, at, now);
         changes.extend(lock(&self.alerts.cluster).update(cluster, at, now));

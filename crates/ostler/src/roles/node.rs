@@ -88,9 +88,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = look_after_guests(&node, &tasks) => Ok(()),
         () = start_guests(&node, &tasks) => Ok(()),
         () = prove_kvm(&node) => Ok(()),
-        () = node::sample(&node) => Ok(()),
-        () = node::follow_history(&node) => Ok(()),
-        () = node::follow_alerts(&node, &tasks) => Ok(()),
+        () = observe(&node, &tasks) => Ok(()),
         () = cluster::keep(config, &node, &tasks, &state) => Ok(()),
         () = state.restart_wanted() => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
@@ -155,6 +153,15 @@ async fn look_after_guests(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>)
         node::reap_guests(node, tasks),
         node::thaw_abandoned(node, tasks),
         node::migration::follow_arrivals(node),
+    );
+}
+
+/// Measures, keeps the history, and finds what is wrong. Never returns.
+async fn observe(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
+    tokio::join!(
+        node::sample(node),
+        node::follow_history(node),
+        node::follow_alerts(node, tasks),
     );
 }
 
