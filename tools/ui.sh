@@ -92,3 +92,19 @@ cmd_ui() {
     build_ui || fail "$ui_missing"
     echo "the web interface is in ui/dist; cargo build embeds it"
 }
+
+# Writes docs/images: a browser at a cluster of three nodes takes them.
+cmd_screenshots() {
+    need_cargo
+    need_packages
+    need_nextest
+    guests/tiny/build.sh "$OSTLER_CACHE" >/dev/null || fail "the tiny test guest cannot be built"
+    need_etcd
+    # shellcheck disable=SC2086
+    install_packages "$(missing_of $BROWSER)"
+    cmd_ui
+    mkdir -p docs/images
+    OSTLER_STRICT=1 OSTLER_IMAGES=$PWD/docs/images cargo nextest run --workspace --bins --tests \
+        --run-ignored only -E 'test(=browser_pictures::pictures)'
+    ls -l docs/images
+}

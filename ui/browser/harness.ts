@@ -1,5 +1,6 @@
 /** A browser at a node, and what every page must not do. */
 
+import { request } from 'node:https';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const { OSTLER_URL = '', OSTLER_USER = '', OSTLER_PASSWORD = '' } = process.env;
@@ -15,7 +16,8 @@ export const GUEST_MS = 90_000;
 export async function openBrowser(): Promise<{ browser: Browser; context: BrowserContext }> {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    // A worker that tabs share is no part of a page, for which errors would be ignored.
+    args: ['--no-sandbox', '--disable-dev-shm-usage', '--ignore-certificate-errors'],
   });
   const context = await browser.newContext({
     ignoreHTTPSErrors: true,
@@ -38,9 +40,9 @@ export function watch(page: Page): string[] {
   return errors;
 }
 
-export async function login(page: Page, password = PASSWORD) {
+export async function login(page: Page, password = PASSWORD, user = USER) {
   await page.goto(address('/'));
-  await page.getByLabel('User', { exact: true }).fill(USER);
+  await page.getByLabel('User', { exact: true }).fill(user);
   await page.getByRole('textbox', { name: 'Password' }).fill(password);
   await page.getByRole('button', { name: 'Log in' }).click();
 }
@@ -50,4 +52,29 @@ export async function enter(context: BrowserContext): Promise<Page> {
   await login(page);
   await page.getByRole('treeitem').first().waitFor();
   return page;
+}
+
+export type Stream = { ended: Promise<void>; close: () => void };
+
+/** The change stream as a program opens it, with the headers of a token or session. */
+export function openChanges(credential: Record<string, string>): Promise<Stream> {
+  const headers = {
+    ...credential,
+    Connection: 'Upgrade',
+    Upgrade: 'websocket',
+    'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Version': '13',
+  };
+  const url = address('/api2/json/ostler/changes');
+  return new Promise((opened, failed) => {
+    const handshake = request(url, { headers, rejectUnauthorized: false });
+    handshake.on('error', failed);
+    handshake.on('response', (answer) => failed(new Error(`${answer.statusCode}`)));
+    handshake.on('upgrade', (_, socket) => {
+      socket.resume();
+      const ended = new Promise<void>((done) => socket.once('end', () => done()));
+      opened({ ended, close: () => socket.destroy() });
+    });
+    handshake.end();
+  });
 }

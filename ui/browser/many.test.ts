@@ -42,6 +42,8 @@ beforeAll(async () => {
   const { browser: opened, context } = await openBrowser();
   browser = opened;
   page = await context.newPage();
+  // Without a worker that is shared, the page has a connection of its own, which can be replaced.
+  await page.addInitScript(() => Reflect.deleteProperty(globalThis, 'SharedWorker'));
   await page.routeWebSocket(/ostler\/changes/, (route) => {
     stream = route;
     const guests = Array.from({ length: GUESTS }, (_, at) => row(at, 0.5));

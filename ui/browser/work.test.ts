@@ -1,7 +1,27 @@
 import { type Browser, type BrowserContext, type Page, request } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { address, enter, GUEST_MS, login, openBrowser, PASSWORD, watch } from './harness';
+import {
+  address,
+  enter,
+  GUEST_MS,
+  login,
+  openBrowser,
+  openChanges,
+  PASSWORD,
+  REALM,
+  USER,
+  watch,
+} from './harness';
 import { totp } from './totp';
+
+/** A CSRF token of the session that the page has. */
+async function csrfToken(): Promise<string> {
+  const cookies = await context.cookies();
+  const ticket = cookies.find((cookie) => cookie.name === 'PVEAuthCookie')?.value ?? '';
+  const form = { username: `${USER}@${REALM}`, password: decodeURIComponent(ticket) };
+  const answer = await page.request.post(address('/api2/json/access/ticket'), { form });
+  return (await answer.json()).data.CSRFPreventionToken as string;
+}
 
 let browser: Browser;
 let context: BrowserContext;
@@ -58,6 +78,35 @@ it('the screen is shown too', async () => {
   await page.getByRole('button', { name: 'Screen', exact: true }).click();
   await page.getByRole('status').getByText('connected').waitFor({ timeout: GUEST_MS });
   await page.locator('.term-in canvas').waitFor();
+});
+
+it('the shell of the node takes what is typed and what is pasted', async () => {
+  await page.goto(address('/node/pve1'));
+  await page.getByRole('link', { name: 'Shell' }).click();
+  await page.getByRole('status').getByText('connected').waitFor();
+  const lines = page.locator('.xterm-rows');
+  // Not root: the node asks who it is.
+  await lines.getByText('login:').first().waitFor();
+  await page.locator('.xterm-helper-textarea').pressSequentially('nobody-of-this-name\n');
+  await lines.getByText('Password:').waitFor();
+  await page.keyboard.press('Enter');
+  await lines.getByText('Login incorrect').waitFor({ timeout: GUEST_MS });
+  await page.getByRole('button', { name: 'Paste' }).click();
+  await page.getByRole('textbox', { name: 'Type this text' }).fill('pasted-name');
+  await confirmed('Type it');
+  await lines.getByText('pasted-name').waitFor();
+});
+
+it('a node is rebooted only with its name typed, and its running guests are named', async () => {
+  await page.getByRole('button', { name: 'Reboot', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('102 first').waitFor();
+  const reboot = dialog.getByRole('button', { name: 'Reboot' });
+  expect(await reboot.isDisabled()).toBe(true);
+  await dialog.getByLabel('Type pve1 to confirm').fill('pve1');
+  expect(await reboot.isEnabled()).toBe(true);
+  await confirmed('Cancel');
+  await page.goto(address('/guest/102/console'));
 });
 
 it('a change of memory waits for the next start, and is shown before it is sent', async () => {
@@ -140,7 +189,29 @@ it('a user, a right and a token are made, and the token opens what it may', asyn
   const answer = await client.get(address('/api2/json/cluster/resources?type=vm'));
   const { data } = (await answer.json()) as { data: { vmid: number }[] };
   expect(data.map((row) => row.vmid)).toEqual([102]);
+  await client.dispose();
   await page.getByRole('button', { name: 'Close', exact: true }).click();
+
+  const stream = await openChanges({ Authorization: `PVEAPIToken=bot@pve!look=${secret.trim()}` });
+  await page.getByRole('button', { name: 'Remove bot@pve!look' }).click();
+  await confirmed('Remove');
+  await stream.ended;
+});
+
+it('a user who is disabled is logged out at once', async () => {
+  const client = page.request;
+  const csrf = await csrfToken();
+  const headers = { CSRFPreventionToken: csrf };
+  const guest = { userid: 'guest@pve', password: PASSWORD };
+  const users = address('/api2/json/access/users');
+  await client.post(users, { headers, form: guest });
+  const own = await browser.newContext({ ignoreHTTPSErrors: true });
+  const other = await own.newPage();
+  await login(other, PASSWORD, 'guest');
+  await other.getByText('Datacenter').first().waitFor();
+  await client.put(`${users}/guest@pve`, { headers, form: { enable: 0 } });
+  await other.getByText('The session has ended.').waitFor();
+  await own.close();
 });
 
 // covers: S3.80

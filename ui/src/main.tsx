@@ -6,6 +6,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiError } from './api/client';
 import { startSession } from './api/session';
+import { closeWithPage } from './api/stream';
 import { router } from './router';
 import { useView } from './shell/view';
 import { resolver, theme } from './theme';
@@ -35,6 +36,7 @@ function App() {
 }
 
 startSession();
+closeWithPage();
 const element = document.getElementById('root');
 if (element) {
   createRoot(element).render(

@@ -79,6 +79,8 @@ const tree = root.addChildren([
       nodeTab('storage', () => import('./pages/node/NodeStorage')),
       nodeTab('network', () => import('./pages/node/NodeNetwork')),
       nodeTab('services', () => import('./pages/node/NodeServices')),
+      nodeTab('hardware', () => import('./pages/node/NodeHardware')),
+      nodeTab('shell', () => import('./pages/node/NodeShell')),
       nodeTab('tasks', () => import('./pages/node/NodeTasks')),
       nodeTab('log', () => import('./pages/node/NodeLog')),
     ]),
@@ -89,7 +91,12 @@ const tree = root.addChildren([
   createRoute({
     getParentRoute: () => root,
     path: 'console/$vmid',
-    component: lazyRouteComponent(() => import('./pages/console/ConsoleWindow')),
+    component: lazyRouteComponent(() => import('./pages/console/ConsoleWindow'), 'GuestWindow'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: 'shell/$node',
+    component: lazyRouteComponent(() => import('./pages/console/ConsoleWindow'), 'ShellWindow'),
   }),
 ]);
 

@@ -1,5 +1,5 @@
-//! Consoles: a websocket on the one side, a guest's socket, which the agent connected, on the
-//! other.
+//! Consoles: a websocket on the one side, a connection to a guest's socket or to a shell, which the
+//! agent made, on the other.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use model::{Clock, Error};
+use proto::terminal::Terminal;
 use proto::wire::{Held, Request};
 use proto::{Form, Row, Verb};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf};
@@ -19,7 +20,6 @@ use crate::dispatch::Outcome;
 use crate::envelope::{Body, Refusal};
 use crate::front::Work;
 use crate::service::Api;
-use crate::terminal::Terminal;
 use crate::websocket::connection::{End, NORMAL, POLICY, Writer, lost, split};
 use crate::websocket::{self, Handshake, opcode};
 
@@ -52,12 +52,17 @@ pub(crate) async fn open(
     let ticket = request.params.get("vncticket").cloned().unwrap_or_default();
     let ticket = ticket.as_str().unwrap_or_default().to_owned();
     let (answer, descriptor, held) = api.client.stream_held(request).await?;
-    let is_terminal = answer.data["terminal"] == true;
+    let (speech, login) = match answer.data["speech"].as_str() {
+        Some("terminal") => (Speech::Typed, true),
+        Some("sized-terminal") => (Speech::Messages, true),
+        _ => (Speech::Bytes, false),
+    };
     let user = answer.data["user"].as_str().unwrap_or_default();
     let console = Console {
         guest: guest(descriptor)?,
+        speech,
         // The agent has verified this ticket for this user a moment ago.
-        login: is_terminal.then(|| format!("{user}:{ticket}")),
+        login: login.then(|| format!("{user}:{ticket}")),
         clock: api.clock.clone(),
         _held: held,
         _work: client.place.work(),
@@ -79,9 +84,21 @@ fn guest(descriptor: OwnedFd) -> Result<UnixStream, Error> {
         .map_err(|error| Error::unavailable(format!("the console cannot be used: {error}")))
 }
 
+/// What the guest's side gets of what a client says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    /// All of it: the client is a display.
+    Bytes,
+    /// What is typed at a terminal: the other side is a serial line.
+    Typed,
+    /// The messages of a terminal, which the other side understands.
+    Messages,
+}
+
 /// A console that is open.
 struct Console {
     guest: UnixStream,
+    speech: Speech,
     /// What a terminal must say first; none for a display.
     login: Option<String>,
     clock: Arc<dyn Clock>,
@@ -98,7 +115,7 @@ impl Console {
             reader,
             writer: &writer,
             terminal: Terminal::default(),
-            is_terminal: self.login.is_some(),
+            speech: self.speech,
         };
         let end = converse(client, self.guest, self.login, &*self.clock).await;
         tracing::debug!(code = end.0, reason = end.1, "a console ended");
@@ -138,7 +155,7 @@ struct Client<'a, S> {
     reader: BufReader<ReadHalf<S>>,
     writer: &'a Writer<S>,
     terminal: Terminal,
-    is_terminal: bool,
+    speech: Speech,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Client<'_, S> {
@@ -159,28 +176,28 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Client<'_, S> {
 
     /// Hands on what the client says.
     async fn listen(mut self, mut guest: impl AsyncWrite + Unpin) -> End {
+        // What followed the first line in its frame comes first.
+        let mut data = self.terminal.take_rest();
         loop {
-            // What followed the first line in its frame comes first.
-            let said = if self.is_terminal {
-                self.terminal.typed().map_err(nonsense)
-            } else {
-                Ok(Vec::new())
+            let said = match self.speech {
+                Speech::Bytes | Speech::Messages => Ok(data),
+                Speech::Typed => {
+                    self.terminal.add(&data);
+                    self.terminal.typed().map_err(nonsense)
+                }
             };
-            let data = match said {
-                Ok(typed) if !typed.is_empty() => typed,
-                Ok(_) => match self.writer.data(&mut self.reader).await {
-                    Ok(data) if self.is_terminal => {
-                        self.terminal.add(&data);
-                        continue;
+            match said {
+                Ok(said) => {
+                    if let Err(error) = guest.write_all(&said).await {
+                        return lost(error);
                     }
-                    Ok(data) => data,
-                    Err(end) => return end,
-                },
+                }
+                Err(end) => return end,
+            }
+            data = match self.writer.data(&mut self.reader).await {
+                Ok(data) => data,
                 Err(end) => return end,
             };
-            if let Err(error) = guest.write_all(&data).await {
-                return lost(error);
-            }
         }
     }
 }

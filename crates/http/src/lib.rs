@@ -34,7 +34,6 @@ mod request;
 mod server;
 mod service;
 mod sessions;
-mod terminal;
 mod tls;
 mod upload;
 mod websocket;

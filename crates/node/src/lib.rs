@@ -17,6 +17,7 @@
 
 pub mod alerts;
 pub mod cluster;
+mod consoles;
 mod context;
 pub mod doctor;
 mod events;
@@ -36,9 +37,9 @@ mod volumes;
 
 pub use alerts::follow_alerts;
 pub use alerts::list::Alerts;
+pub use consoles::{CONSOLE_WAIT_S, ConsoleKind, ConsoleOf, Consoles, Lease, Login, serial_taken};
 pub use context::{NodeContext, NodeOptions};
 pub use events::{Event, Events, Priority};
-pub use guests::consoles::{CONSOLE_WAIT_S, ConsoleKind, Consoles, Lease, serial_taken};
 pub use guests::digest::{digest, text_digest};
 pub(crate) use guests::limits::limits;
 pub use guests::mac::random_mac;

@@ -12,8 +12,8 @@ use node::membership::Contact;
 use node::tasks::{
     BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, ClusterDissolve, ClusterForce,
     ClusterJoin, ClusterLeave, ClusterRestore, ClusterUnvote, ClusterVote, NewSize, NodeStartall,
-    NodeStopall, QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy, QemuReboot,
-    QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend,
+    NodeStopall, NodeVncshell, QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy,
+    QemuReboot, QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend,
     QemuVncproxy,
 };
 use node::{Edit, registry};
@@ -557,6 +557,13 @@ async fn qemu_reset() {
 #[tokio::test]
 async fn qemu_vncproxy() {
     let make = |vmid| QemuVncproxy::new(vmid, "gone".to_owned());
+    sweep_all(move || Box::pin(running(make)), 4).await;
+}
+
+/// As above: what is left is the scope of a shell whose client has gone.
+#[tokio::test]
+async fn node_vncshell() {
+    let make = |_| NodeVncshell::new("gone".to_owned());
     sweep_all(move || Box::pin(running(make)), 4).await;
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!   table    one row per operation: path, verb, parameters, answer, permission, form
 //!   route    method and path → row and path parameters
+//!   terminal what a terminal in a browser says
 //!   wire     call · submit · stream · watch, as frames over a unix socket
 //!
 //!   ostler api ──┐ Request{op, params, credential}            ┌─► control::ops
@@ -24,6 +25,7 @@ mod route;
 mod row;
 pub mod status;
 pub mod table;
+pub mod terminal;
 mod version;
 pub mod wire;
 

@@ -22,6 +22,7 @@ mod links;
 mod processes;
 mod real;
 mod scopes;
+mod terminal;
 mod upload_file;
 
 pub use clock::SystemClock;
@@ -34,4 +35,5 @@ pub use links::{Link, LinkKind, Links, TapOptions};
 pub use processes::{PassDescriptor, ProcessId, Processes, Stream};
 pub use real::{RealHost, drop_privileges, lookup_user, peer_uid};
 pub use scopes::{Limits, ScopeName, Scopes, Usage};
+pub use terminal::Terminal;
 pub use upload_file::UploadFile;

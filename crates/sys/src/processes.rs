@@ -10,7 +10,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{Command, Output, ScopeName, SysError};
+use crate::{Command, Output, ScopeName, SysError, Terminal};
 
 /// A process's full identity: the pid alone may have been reused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,6 +58,14 @@ pub trait Processes: Send + Sync + 'static {
     /// Starts a program inside an existing scope and leaves it running, also after we end. It is in
     /// the scope from its first instruction.
     async fn spawn(&self, command: Command, scope: &ScopeName) -> Result<ProcessId, SysError>;
+
+    /// Starts a program inside an existing scope at a terminal of its own, whose other side is
+    /// returned: dropping it hangs up.
+    async fn spawn_at_terminal(
+        &self,
+        command: Command,
+        scope: &ScopeName,
+    ) -> Result<Terminal, SysError>;
 
     async fn is_alive(&self, process: &ProcessId) -> Result<bool, SysError>;
 

@@ -20,11 +20,12 @@ impl ScopeName {
 
     /// The scope that holds a task's child processes.
     pub fn task(key: &str) -> Self {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        Self(format!(
-            "task-{}",
-            key.chars().map(plain).collect::<String>()
-        ))
+        Self(format!("task-{}", plain(key)))
+    }
+
+    /// The scope of a shell of this node. `id` is the shell's own.
+    pub fn shell(id: &str) -> Self {
+        Self(format!("shell-{}", plain(id)))
     }
 
     /// The scope of a service that outlives the agent.
@@ -34,7 +35,7 @@ impl ScopeName {
 
     /// Parses a name, e.g. from a directory; none if it is not a scope's.
     pub fn parse(name: &str) -> Option<Self> {
-        let kinds = ["guest-", "service-", "task-"];
+        let kinds = ["guest-", "service-", "shell-", "task-"];
         let ours = kinds.iter().any(|kind| name.starts_with(kind));
         ours.then(|| Self(name.to_owned()))
     }
@@ -47,6 +48,12 @@ impl ScopeName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// With dashes for what a scope's name cannot hold.
+fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    text.chars().map(plain).collect()
 }
 
 impl fmt::Display for ScopeName {

@@ -110,6 +110,43 @@ async fn a_scope_holds_all_descendants_and_kills_them_whole() {
 }
 
 #[tokio::test]
+async fn a_terminal_is_typed_into_read_and_resized() {
+    let Some(host) = host("terminal") else { return };
+    let scope = ScopeName::shell("7f");
+    host.create_scope(&scope, &Limits::default()).await.unwrap();
+    let script =
+        "exec <&- >&- 2>&-; exec </dev/tty >/dev/tty; read line; tty; stty size; echo $line";
+    let terminal = host.spawn_at_terminal(shell(script), &scope).await.unwrap();
+    assert_eq!(host.scopes().await.unwrap(), std::slice::from_ref(&scope));
+    terminal.resize(123, 45).unwrap();
+    assert_eq!(terminal.write(b"typed\n").await.unwrap(), 6);
+    let (mut said, mut part) = (Vec::new(), [0; 512]);
+    loop {
+        match terminal.read(&mut part).await.unwrap() {
+            0 => break,
+            read => said.extend_from_slice(&part[..read]),
+        }
+    }
+    let said = String::from_utf8(said).unwrap();
+    assert!(
+        said.contains("/dev/pts/") || said.contains("/dev/tty"),
+        "{said}"
+    );
+    assert!(said.contains("45 123\r\ntyped\r\n"), "{said}");
+    // Dropping our side hangs up.
+    let terminal = host
+        .spawn_at_terminal(shell("sleep 1000"), &scope)
+        .await
+        .unwrap();
+    drop(terminal);
+    until("it has ended", async || {
+        host.members(&scope).await.unwrap().is_empty()
+    })
+    .await;
+    host.kill_scope(&scope).await.unwrap();
+}
+
+#[tokio::test]
 async fn limits_are_set_and_hold() {
     let Some(host) = host("limits") else { return };
     let scope = guest(101);

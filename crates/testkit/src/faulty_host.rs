@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sys::{
     Command, FileEntry, Files, Limits, Link, Links, Measured, Output, ProcessId, Processes,
-    ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError, TapOptions, Usage,
+    ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError, TapOptions, Terminal, Usage,
 };
 
 use crate::Faults;
@@ -72,6 +72,8 @@ passes_on! { Files:
 passes_on! { Processes:
     format!("run {} {}", command.program, command.args.join(" ")), run(command: Command) -> Output;
     format!("spawn {}", command.program), spawn(command: Command, scope: &ScopeName) -> ProcessId;
+    format!("spawn {} at a terminal", command.program),
+        spawn_at_terminal(command: Command, scope: &ScopeName) -> Terminal;
     format!("look for process {process:?}"), is_alive(process: &ProcessId) -> bool;
     format!("connect to {socket:?}"), connect(socket: &Path) -> Box<dyn Stream>;
     format!("connect to {socket:?}"), connect_descriptor(socket: &Path) -> OwnedFd;

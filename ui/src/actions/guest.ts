@@ -3,7 +3,7 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { api, path } from '../api/client';
 import type { Guest } from '../api/resources';
-import { getLive } from '../api/stream';
+import { expectState, getLive } from '../api/stream';
 import { startTask } from '../api/tasks';
 import type { IconName } from '../parts/Icon';
 import { wordOf } from '../parts/State';
@@ -44,11 +44,14 @@ function against(...checks: Check[]): Check {
 export const guestPath = (guest: Pick<Guest, 'type' | 'node' | 'vmid'>) =>
   path('nodes', guest.node, guest.type, guest.vmid);
 
-function power(id: string, word: string, method = id): GuestAction['run'] {
+/** Asks for a change of power; the guest is shown as busy with it at once. */
+function power(id: keyof typeof t.doing, word: string, method: string = id): GuestAction['run'] {
   return (guest, client) => {
-    void startTask(client, `${word} ${guest.vmid} ${guest.label}`, () =>
+    expectState(guest.vmid, t.doing[id]);
+    const asked = startTask(client, `${word} ${guest.vmid} ${guest.label}`, () =>
       api.post<string>(`${guestPath(guest)}/status/${method}`),
     );
+    void asked.then((isStarted) => isStarted || expectState(guest.vmid));
   };
 }
 

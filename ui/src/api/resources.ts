@@ -60,7 +60,11 @@ export type Guest = GuestRow & {
   /** `name`, or what stands for it. */
   label: string;
   state: GuestState;
+  /** What was asked of it and has not been seen yet, `starting`. */
+  expected?: string;
   tagList: string[];
+  /** What a filter looks for words in, in lower case. */
+  words: string;
   /** When the row was received, for `uptime`. */
   seenAt: number;
   /** Bytes per second, in and out, since the row before; unknown at first. */
@@ -119,14 +123,16 @@ function sum(a?: number, b?: number) {
 /** A guest from its row, the guest from the row before, and the time. */
 export function guestOf(row: GuestRow, before: Guest | undefined, now: number): Guest {
   const ms = before ? now - before.seenAt : 0;
+  const label = row.name || `VM ${row.vmid}`;
   const isLive = before?.status === 'running' && row.status === 'running';
   const net = rate(sum(row.netin, row.netout), sum(before?.netin, before?.netout), ms);
   const disk = rate(sum(row.diskread, row.diskwrite), sum(before?.diskread, before?.diskwrite), ms);
   return {
     ...row,
-    label: row.name || `VM ${row.vmid}`,
+    label,
     state: stateOf(row),
     tagList: row.tags ? row.tags.split(/[;, ]+/).filter(Boolean) : [],
+    words: [row.vmid, label, row.node, row.tags, row.pool].join(' ').toLowerCase(),
     seenAt: now,
     netRate: isLive ? (net ?? before?.netRate) : undefined,
     diskRate: isLive ? (disk ?? before?.diskRate) : undefined,
@@ -146,25 +152,47 @@ export function uptimeNow(uptime: number | undefined, seenAt: number, now: numbe
   return uptime ? uptime + Math.max(0, Math.floor((now - seenAt) / 1000)) : 0;
 }
 
+type Others = Pick<Inventory, 'nodes' | 'storages' | 'pools'>;
+
+function othersOf(rows: Iterable<Row>): Others {
+  const others: Others = { nodes: [], storages: [], pools: [] };
+  for (const row of rows) {
+    if (row.type === 'node') others.nodes.push(row);
+    else if (row.type === 'storage') others.storages.push(row);
+    else if (row.type === 'pool') others.pools.push(row);
+  }
+  others.nodes.sort((a, b) => a.node.localeCompare(b.node));
+  others.storages.sort((a, b) => a.id.localeCompare(b.id));
+  others.pools.sort((a, b) => a.pool.localeCompare(b.pool));
+  return others;
+}
+
+const tagsOf = (guests: Guest[]) => [...new Set(guests.flatMap((guest) => guest.tagList))].sort();
+
 export function inventoryOf(rows: Map<string, Row>, guests: Map<string, Guest>): Inventory {
-  const inventory: Inventory = { ...EMPTY, guests: [...guests.values()], byVmid: new Map() };
-  inventory.nodes = [];
-  inventory.storages = [];
-  inventory.pools = [];
-  const tags = new Set<string>();
-  inventory.guests.sort((a, b) => a.vmid - b.vmid);
-  for (const guest of inventory.guests) {
-    inventory.byVmid.set(guest.vmid, guest);
-    for (const tag of guest.tagList) tags.add(tag);
+  const sorted = [...guests.values()].sort((a, b) => a.vmid - b.vmid);
+  return {
+    ...othersOf(rows.values()),
+    guests: sorted,
+    byVmid: new Map(sorted.map((guest) => [guest.vmid, guest])),
+    tags: tagsOf(sorted),
+  };
+}
+
+/** The inventory after changes of guests that are all in it: their places stay. */
+export function updated(
+  before: Inventory,
+  rows: Map<string, Row>,
+  changed: Map<number, Guest>,
+): Inventory {
+  if (changed.size === 0) return { ...before, ...othersOf(rows.values()) };
+  const guests = before.guests.map((guest) => changed.get(guest.vmid) ?? guest);
+  const byVmid = new Map(before.byVmid);
+  let isRetagged = false;
+  for (const [vmid, guest] of changed) {
+    isRetagged ||= before.byVmid.get(vmid)?.tags !== guest.tags;
+    byVmid.set(vmid, guest);
   }
-  for (const row of rows.values()) {
-    if (row.type === 'node') inventory.nodes.push(row);
-    else if (row.type === 'storage') inventory.storages.push(row);
-    else if (row.type === 'pool') inventory.pools.push(row);
-  }
-  inventory.nodes.sort((a, b) => a.node.localeCompare(b.node));
-  inventory.storages.sort((a, b) => a.id.localeCompare(b.id));
-  inventory.pools.sort((a, b) => a.pool.localeCompare(b.pool));
-  inventory.tags = [...tags].sort();
-  return inventory;
+  const tags = isRetagged ? tagsOf(guests) : before.tags;
+  return { ...othersOf(rows.values()), guests, byVmid, tags };
 }

@@ -1,4 +1,4 @@
-/** The change stream: one websocket, one inventory, and when it was last current. */
+/** The change stream as the page has it: one inventory, and since when it is not current. */
 
 import { useSyncExternalStore } from 'react';
 import {
@@ -9,27 +9,49 @@ import {
   type Inventory,
   inventoryOf,
   type Row,
+  stateOf,
+  updated,
 } from './resources';
-import { end } from './session';
-
-export type Message = { revision: string; reset: number; rows: Row[]; gone: string[] };
+import { end, getSession } from './session';
+import type { Heard, Request } from './streamHub';
+import { type Lost, type Message, StreamLink } from './streamLink';
 
 export type Live = {
   inventory: Inventory;
   /** False until the first message. */
   isLoaded: boolean;
   /** Set while the stream is interrupted: when the rows were current, and the next attempt. */
-  lost?: { since: number; retryAt: number };
+  lost?: Lost;
 };
-
-const PAUSES_MS = [1000, 2000, 4000, 8000, 15000];
-/** The credential has ended, or we sent something. */
-const POLICY = 1008;
 
 /** Rows by id; messages change it. */
 export class Rows {
   private rows = new Map<string, Row>();
   private guests = new Map<string, Guest>();
+  private inventory = EMPTY;
+  /** What was asked of guests, with their status before. */
+  private expected = new Map<number, { word: string; status: string }>();
+
+  /** Shows a guest as busy with this until it has another status; without a word, as it is. */
+  expect(vmid: number, word?: string): Inventory {
+    const guest = this.inventory.byVmid.get(vmid);
+    if (!guest || guest.expected === word) return this.inventory;
+    if (word) this.expected.set(vmid, { word, status: guest.status });
+    else this.expected.delete(vmid);
+    const shown = this.asExpected({ ...guest, state: stateOf(guest), expected: undefined });
+    this.guests.set(guest.id, shown);
+    this.inventory = updated(this.inventory, this.rows, new Map([[vmid, shown]]));
+    return this.inventory;
+  }
+
+  private asExpected(guest: Guest): Guest {
+    const expected = this.expected.get(guest.vmid);
+    if (!expected) return guest;
+    if (guest.status === expected.status)
+      return { ...guest, state: 'busy', expected: expected.word };
+    this.expected.delete(guest.vmid);
+    return guest;
+  }
 
   apply(message: Message, now: number): Inventory {
     const before = this.guests;
@@ -37,27 +59,33 @@ export class Rows {
       this.rows = new Map();
       this.guests = new Map();
     }
+    const changed = new Map<number, Guest>();
+    const count = this.guests.size;
     for (const row of message.rows) {
       if (row.type === 'qemu' || row.type === 'lxc') {
-        this.guests.set(row.id, guestOf(row as GuestRow, before.get(row.id), now));
+        const guest = this.asExpected(guestOf(row as GuestRow, before.get(row.id), now));
+        this.guests.set(row.id, guest);
+        changed.set(guest.vmid, guest);
       } else {
         this.rows.set(row.id, row);
       }
     }
+    const isSameSet = !message.reset && message.gone.length === 0 && this.guests.size === count;
     for (const id of message.gone) {
       this.rows.delete(id);
       this.guests.delete(id);
     }
-    return inventoryOf(this.rows, this.guests);
+    this.inventory = isSameSet
+      ? updated(this.inventory, this.rows, changed)
+      : inventoryOf(this.rows, this.guests);
+    return this.inventory;
   }
 }
 
 let live: Live = { inventory: EMPTY, isLoaded: false };
 let rows = new Rows();
-let socket: WebSocket | undefined;
-let revision = '';
-let attempt = 0;
-let timer: ReturnType<typeof setTimeout> | undefined;
+/** The connection: shared with other tabs where the browser can do that. */
+let connection: Connection | undefined;
 const listeners = new Set<() => void>();
 
 function set(next: Live) {
@@ -65,49 +93,83 @@ function set(next: Live) {
   for (const listener of listeners) listener();
 }
 
-export function openStream() {
-  closeStream();
-  const since = revision ? `?since=${encodeURIComponent(revision)}` : '';
-  const url = `wss://${location.host}/api2/json/ostler/changes${since}`;
-  const opened = new WebSocket(location.protocol === 'http:' ? url.replace('wss', 'ws') : url, [
-    'ostler.changes',
-  ]);
-  socket = opened;
-  opened.onmessage = (event) => {
-    const message = JSON.parse(event.data as string) as Message;
-    revision = message.revision;
-    attempt = 0;
-    set({ inventory: rows.apply(message, Date.now()), isLoaded: true });
+type Connection = { open: (user: string) => void; close: () => void };
+
+function hear(heard: Heard) {
+  switch (heard.kind) {
+    case 'message':
+      return set({ inventory: rows.apply(heard.message, Date.now()), isLoaded: true });
+    case 'lost':
+      return set({ ...live, lost: heard.lost });
+    case 'ended':
+      return end();
+    case 'replaced':
+      // The cookie is another user's by now, and so are the answers that this page would get.
+      return location.reload();
+  }
+}
+
+function ownConnection(): Connection {
+  const link = new StreamLink(hear);
+  return { open: () => link.open(), close: () => link.close() };
+}
+
+function sharedConnection(): Connection {
+  // Written in one piece: so the build finds the worker.
+  const worker = new SharedWorker(new URL('./streamWorker.ts', import.meta.url), {
+    type: 'module',
+    name: 'changes',
+  });
+  const say = (request: Request) => worker.port.postMessage(request);
+  let user: string | undefined;
+  worker.port.onmessage = (event: MessageEvent<Heard>) => {
+    if (user !== undefined) hear(event.data);
   };
-  opened.onclose = (event) => {
-    if (socket !== opened) return;
-    socket = undefined;
-    if (event.code === POLICY) end();
-    else retry();
+  worker.onerror = () => {
+    connection = ownConnection();
+    if (user !== undefined) connection.open(user);
+  };
+  return {
+    open: (by) => {
+      user = by;
+      say({ kind: 'open', user: by });
+    },
+    close: () => {
+      user = undefined;
+      say({ kind: 'close' });
+    },
   };
 }
 
-function retry() {
-  const pause = PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)] ?? 15000;
-  attempt += 1;
-  const now = Date.now();
-  set({ ...live, lost: { since: live.lost?.since ?? now, retryAt: now + pause } });
-  timer = setTimeout(openStream, pause);
+export function openStream(user: string) {
+  connection ??= 'SharedWorker' in globalThis ? sharedConnection() : ownConnection();
+  connection.open(user);
 }
 
 export function closeStream() {
-  clearTimeout(timer);
-  const open = socket;
-  socket = undefined;
-  open?.close();
+  connection?.close();
 }
 
 /** Forgets everything, for another user. */
 export function resetStream() {
   closeStream();
   rows = new Rows();
-  revision = '';
   set({ inventory: EMPTY, isLoaded: false });
+}
+
+/** A page that is left says so, and comes back to its rows if it is kept by the browser. */
+export function closeWithPage() {
+  addEventListener('pagehide', closeStream);
+  addEventListener('pageshow', (event) => {
+    const session = getSession();
+    if (event.persisted && session.state === 'in') openStream(session.user);
+  });
+}
+
+/** Shows at once what was asked of a guest; without a word, what is so. */
+export function expectState(vmid: number, word?: string) {
+  const inventory = rows.expect(vmid, word);
+  if (inventory !== live.inventory) set({ ...live, inventory });
 }
 
 function subscribe(listener: () => void) {

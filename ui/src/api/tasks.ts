@@ -4,6 +4,7 @@ import { type QueryClient, useQuery } from '@tanstack/react-query';
 import { t, taskWord } from '../texts';
 import { ApiError, api, path } from './client';
 import { useSession } from './session';
+import { expectState } from './stream';
 import { toast } from './toasts';
 
 export type Task = {
@@ -109,6 +110,7 @@ export function noticeEnded(client: QueryClient, before: Map<string, TaskState>,
     const name = followed.get(task.upid);
     if (state === 'running' || was === state || (was === undefined && !name)) continue;
     void client.invalidateQueries({ queryKey: ['guest', Number(task.id)] });
+    expectState(Number(task.id));
     void client.invalidateQueries({ queryKey: ['node'] });
     if (!name) continue;
     followed.delete(task.upid);

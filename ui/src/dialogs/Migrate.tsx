@@ -15,7 +15,7 @@ import { type DialogProps, FormDialog, useSubmit } from './Frame';
 type Precheck = {
   running: number;
   allowed_nodes?: string[];
-  not_allowed_nodes?: Record<string, { unavailable_storages?: string[] }>;
+  not_allowed_nodes?: Record<string, { unavailable_storages?: string[]; reasons?: string[] }>;
   local_disks: { volid: string; size?: number }[];
   local_resources: string[];
 };
@@ -40,6 +40,9 @@ export function findingsOf(check: Precheck, target: string | null): Finding[] {
   const stores = blocked?.unavailable_storages ?? [];
   if (stores.length > 0) {
     const text = `${words.storages} ${stores.join(', ')}`;
+    findings.push({ tone: 'error', icon: 'x', text, isBlocker: true });
+  }
+  for (const text of blocked?.reasons ?? []) {
     findings.push({ tone: 'error', icon: 'x', text, isBlocker: true });
   }
   if (check.local_resources.length > 0) {

@@ -4,7 +4,8 @@ import { Glyph, toneOf } from './Glyph';
 import { Icon, type IconName } from './Icon';
 
 /** The word for what a guest is doing. */
-export function wordOf(guest: Pick<Guest, 'state' | 'lock'>): string {
+export function wordOf(guest: Pick<Guest, 'state' | 'lock' | 'expected'>): string {
+  if (guest.expected) return guest.expected;
   const lock = guest.state === 'busy' && guest.lock ? t.lock[guest.lock] : undefined;
   return lock ?? t.state[guest.state] ?? guest.state;
 }
@@ -12,7 +13,11 @@ export function wordOf(guest: Pick<Guest, 'state' | 'lock'>): string {
 export const kindOf = (guest: Pick<Guest, 'type'>) => (guest.type === 'lxc' ? 'ct' : 'vm');
 
 /** Glyph and word, as in tables: the word is coloured only if it is an exception. */
-export function GuestStateWord({ guest }: { guest: Pick<Guest, 'state' | 'lock' | 'type'> }) {
+export function GuestStateWord({
+  guest,
+}: {
+  guest: Pick<Guest, 'state' | 'lock' | 'type' | 'expected'>;
+}) {
   const quiet: GuestState[] = ['running', 'stopped', 'template'];
   const tone = quiet.includes(guest.state) ? '' : 'tone';
   return (

@@ -100,7 +100,7 @@ export function Shell() {
   const user = session.state === 'in' ? session.user : undefined;
   const ended = session.state === 'out' && session.ended;
   useEffect(() => {
-    if (user) openStream();
+    if (user) openStream(user);
     return closeStream;
   }, [user]);
   useEffect(() => {

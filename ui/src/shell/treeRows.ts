@@ -60,8 +60,13 @@ export function treeRows(inventory: Inventory, options: Options): TreeRow[] {
 const isOpen = (key: string, options: Options) =>
   options.find !== '' || !options.closed.includes(key);
 
+/** The last row of each guest: few of thousands change at a time. */
+const guestRows = new WeakMap<Guest, TreeRow>();
+
 function guestRow(guest: Guest, group: string): TreeRow {
-  return {
+  const known = guestRows.get(guest);
+  if (known?.key === `${group}/${guest.id}`) return known;
+  const row: TreeRow = {
     kind: 'guest',
     key: `${group}/${guest.id}`,
     depth: 2,
@@ -69,6 +74,8 @@ function guestRow(guest: Guest, group: string): TreeRow {
     to: guestAddress(guest),
     guest,
   };
+  guestRows.set(guest, row);
+  return row;
 }
 
 function byNode(inventory: Inventory, guests: Guest[], options: Options): TreeRow[] {

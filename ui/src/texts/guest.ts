@@ -35,6 +35,13 @@ export const guest = {
     open: 'Open',
     morePower: 'More power actions',
   },
+  doing: {
+    start: 'starting',
+    resume: 'resuming',
+    shutdown: 'shutting down',
+    reboot: 'rebooting',
+    pause: 'pausing',
+  },
   not: {
     runs: 'it runs already',
     stopped: 'it does not run',
@@ -142,7 +149,7 @@ export const guest = {
     serial: (port: string) => `Serial ${port.replace('serial', '')}`,
     cad: 'Ctrl Alt Del',
     paste: 'Paste',
-    pasteTitle: 'Type this text into the guest',
+    pasteTitle: 'Type this text',
     pasteHint: 'The screen takes key strokes of the US layout.',
     send: 'Type it',
     keys: 'Keys',

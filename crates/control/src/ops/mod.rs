@@ -2,6 +2,7 @@
 
 pub mod access;
 mod cluster;
+mod console;
 mod node;
 mod ostler;
 mod pools;

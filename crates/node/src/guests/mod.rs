@@ -1,7 +1,6 @@
-//! What guests of every kind share: their numbers, users, limits and ports, their turn at start
+//! What guests of every kind share: their numbers, users and limits, their turn at start
 //! and stop, scripts around them, and the reaper of those that have ended.
 
-pub(crate) mod consoles;
 pub(crate) mod digest;
 pub(crate) mod hooks;
 pub(crate) mod limits;

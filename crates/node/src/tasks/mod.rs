@@ -22,6 +22,7 @@ mod node_all;
 mod node_migrateall;
 mod node_startall;
 mod node_stopall;
+mod node_vncshell;
 mod power_off;
 mod qemu_clone;
 mod qemu_cloudinit_update;
@@ -78,6 +79,7 @@ pub use node_all::Chosen;
 pub use node_migrateall::NodeMigrateall;
 pub use node_startall::NodeStartall;
 pub use node_stopall::NodeStopall;
+pub use node_vncshell::NodeVncshell;
 pub use qemu_clone::QemuClone;
 pub use qemu_cloudinit_update::QemuCloudinitUpdate;
 pub use qemu_configure::QemuConfigure;
@@ -112,6 +114,7 @@ pub fn registry() -> Registry<NodeContext> {
     Registry::default()
         .with::<NodeStartall>()
         .with::<NodeStopall>()
+        .with::<NodeVncshell>()
         .with::<ClusterCreate>()
         .with::<ClusterDissolve>()
         .with::<ClusterForce>()

@@ -2,20 +2,21 @@
 // covers: S2.77, S2.85, S4.1
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 use testkit::left_out::missing;
 
+use crate::harness::cluster::{TestCluster, with_cluster_bridge};
 use crate::harness::namespace::with_bridge;
-use crate::harness::{TestNode, left_out, tiny_disk};
+use crate::harness::{TestNode, left_out, tiny_disk, until};
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 const UI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ui");
 const PASSWORD: &str = "a-password-of-tests";
 
 /// Why a browser cannot be driven here, if so.
-fn lacks_browser() -> bool {
+pub(crate) fn lacks_browser() -> bool {
     let ui = Path::new(UI);
     let reason = if !Path::new(CHROMIUM).exists() {
         "chromium is not installed"
@@ -28,16 +29,20 @@ fn lacks_browser() -> bool {
     true
 }
 
-/// A user who may do everything, and what the tests find: an image that boots, and a guest whose
-/// texts are hostile.
-async fn seed(node: &TestNode, disk: &Path) {
-    let folder = node.root.join("var/lib/vz/import");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::copy(disk, folder.join("tiny.qcow2")).unwrap();
+/// A user who may do everything.
+pub(crate) async fn admin(node: &TestNode) {
     let user = json!({"userid": "admin@pve", "password": PASSWORD});
     node.call("user_create", user).await.unwrap();
     let rights = json!({"path": "/", "users": "admin@pve", "roles": "Administrator"});
     node.call("acl_update", rights).await.unwrap();
+}
+
+/// What the tests find: the user, an image that boots, and a guest whose texts are hostile.
+async fn seed(node: &TestNode, disk: &Path) {
+    admin(node).await;
+    let folder = node.root.join("var/lib/vz/import");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(disk, folder.join("tiny.qcow2")).unwrap();
     let notes = format!(
         "<img src=x onerror=alert(1)> \u{202e}gpj.exe {}",
         "w".repeat(200)
@@ -49,22 +54,28 @@ async fn seed(node: &TestNode, disk: &Path) {
     }
 }
 
-/// Runs the tests of some files against a node of its own.
-fn run(files: &[&str], node: &TestNode) {
-    let output = Command::new("node")
+/// Starts the tests of some files against a node.
+pub(crate) fn start(files: &[&str], url: &str) -> Command {
+    let mut command = Command::new("node");
+    command
         .args(["node_modules/vitest/vitest.mjs", "run"])
         .args(["--config", "browser/vitest.config.ts"])
         .args(files)
         .current_dir(UI)
-        .env("OSTLER_URL", format!("https://127.0.0.1:{}", node.port))
+        .env("OSTLER_URL", url)
         .env("OSTLER_USER", "admin@pve")
         .env("OSTLER_PASSWORD", PASSWORD)
         .env("OSTLER_CHROMIUM", CHROMIUM)
-        .output()
-        .unwrap();
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+pub(crate) fn check(output: &Output, node: &TestNode) {
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{errors}\n{}", node.log());
+    println!("{said}");
 }
 
 async fn drive(files: &[&str]) {
@@ -74,7 +85,8 @@ async fn drive(files: &[&str]) {
     let Some(disk) = tiny_disk() else { return };
     let node = TestNode::start_with("emulate = true", async |_| {}).await;
     seed(&node, &disk).await;
-    run(files, &node);
+    let url = format!("https://127.0.0.1:{}", node.port);
+    check(&start(files, &url).output().unwrap(), &node);
 }
 
 #[test]
@@ -84,6 +96,45 @@ fn a_guest_from_the_wizard_to_its_end() {
 
 #[test]
 fn every_page_is_whole() {
-    let files = ["browser/routes.test.ts", "browser/many.test.ts"];
+    let files = [
+        "browser/routes.test.ts",
+        "browser/many.test.ts",
+        "browser/tabs.test.ts",
+    ];
     with_bridge(async { drive(&files).await });
+}
+
+/// The browser moves a guest and says when one of the nodes is to be killed.
+#[test]
+fn a_cluster_of_three_nodes() {
+    if lacks_browser() {
+        return;
+    }
+    with_cluster_bridge(async {
+        let Some(mut cluster) = TestCluster::start(3).await else {
+            return;
+        };
+        cluster.form().await;
+        admin(&cluster.nodes[0]).await;
+        until("the links are there", async || {
+            let status = |of: &'static str| json!({"node": of});
+            let [n1, n2, _] = &cluster.nodes[..] else {
+                unreachable!()
+            };
+            n1.call("node_status", status("n2")).await.is_ok()
+                && n2.call("node_status", status("n1")).await.is_ok()
+                && n1.call("node_status", status("n3")).await.is_ok()
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let wish = folder.path().join("kill-n2");
+        let mut browser = start(&["browser/cluster.test.ts"], "https://10.77.0.1:8006");
+        let browser = browser.env("OSTLER_KILL", &wish).spawn().unwrap();
+        let watched = std::thread::spawn(move || browser.wait_with_output().unwrap());
+        while !wish.exists() && !watched.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        cluster.nodes[1].end();
+        check(&watched.join().unwrap(), &cluster.nodes[0]);
+    });
 }

@@ -4,6 +4,7 @@ use model::Privilege;
 use model::schema::{Field, Shape};
 
 use super::cluster::RESOURCE;
+use super::params::NODE;
 use crate::{Check, Permission, Row};
 
 /// The maximum length of a revision: three numbers of 16 digits.
@@ -20,6 +21,23 @@ const CPU_NODE: Shape = Shape::Object {
     ]],
     open: false,
 };
+
+/// One of the things that there are several of.
+const PART: Shape = Shape::Object {
+    fields: &[],
+    open: true,
+};
+
+const HARDWARE: &[Field] = &[
+    Field::open_object("system"),
+    Field::open_object("cpu"),
+    Field::array("numa", &PART),
+    Field::array("controllers", &PART),
+    Field::array("disks", &PART),
+    Field::array("ports", &PART),
+    Field::array("firmware", &PART),
+    Field::open_object("time"),
+];
 
 pub(super) const ROWS: &[Row] = &[
     Row::get(
@@ -109,4 +127,17 @@ pub(super) const ROWS: &[Row] = &[
     }))
     .check(Check::On("/", &[Privilege::SysAudit]))
     .on_all_nodes(),
+    Row::get(
+        "/ostler/hardware",
+        "ostler_hardware",
+        "What a node is made of: machine, processors, memory, controllers, disks, network ports, \
+         firmware, and what keeps its clock right.",
+    )
+    .params(&[&[NODE]])
+    .returns(Shape::Object {
+        fields: &[HARDWARE],
+        open: false,
+    })
+    .check(Check::On("/nodes/{node}", &[Privilege::SysAudit]))
+    .on_node(),
 ];

@@ -58,6 +58,7 @@ const GROUPS: &[&[Row]] = &[
     node::replication::ROWS,
     node::rrddata::ROWS,
     node::services::ROWS,
+    node::shell::ROWS,
     node::status::ROWS,
     node::tasks::ROWS,
     node::web::ROWS,

@@ -20,7 +20,7 @@ use super::fence::Walls;
 use super::{RealHost, blocking};
 use crate::{
     Command, Limits, Output, ProcessId, Processes, ScopeName, Scopes, Stdio, Stream, SysError,
-    Usage,
+    Terminal, Usage, terminal,
 };
 
 #[async_trait]
@@ -90,6 +90,38 @@ impl Processes for RealHost {
         // Dropping the handle leaves it running; the runtime reaps it when it ends.
         drop(child);
         identify(&self.boot_id, pid)
+    }
+
+    async fn spawn_at_terminal(
+        &self,
+        command: Command,
+        scope: &ScopeName,
+    ) -> Result<Terminal, SysError> {
+        let failed = |error| not_started(&command, error);
+        let (ours, theirs) = terminal::pair().map_err(failed)?;
+        let mut child = self.prepare(&command)?;
+        for place in [
+            tokio::process::Command::stdin,
+            tokio::process::Command::stdout,
+            tokio::process::Command::stderr,
+        ] {
+            place(
+                &mut child,
+                StdStdio::from(theirs.try_clone().map_err(failed)?),
+            );
+        }
+        self.enter(&mut child, scope, above_passed(&command))?;
+        // SAFETY: between fork and exec only one async-signal-safe call is made (ioctl). The
+        // session is new by then, and standard input is the terminal.
+        unsafe {
+            child.pre_exec(|| match libc::ioctl(0, libc::TIOCSCTTY, 0) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            });
+        }
+        let child = child.spawn().map_err(failed)?;
+        drop(theirs);
+        Terminal::of(ours, child).map_err(failed)
     }
 
     async fn is_alive(&self, process: &ProcessId) -> Result<bool, SysError> {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use sys::{
-    Command, Limits, Output, ProcessId, Processes, ScopeName, Scopes, Stream, SysError, Usage,
+    Command, Limits, Output, ProcessId, Processes, ScopeName, Scopes, Stream, SysError, Terminal,
+    Usage,
 };
 
 use super::{FakeHost, Process};
@@ -59,6 +60,22 @@ impl Processes for FakeHost {
             pid
         };
         call.end(Self::identity(pid)).await
+    }
+
+    /// A terminal whose other side is closed.
+    async fn spawn_at_terminal(
+        &self,
+        command: Command,
+        scope: &ScopeName,
+    ) -> Result<Terminal, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("spawn {} at a terminal in {scope}", command.program))
+            .await?;
+        let failed = |source| SysError::io("open", Path::new("a terminal"), source);
+        let (ours, _) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+        let terminal = Terminal::without_program(ours.into()).map_err(failed)?;
+        call.end(terminal).await
     }
 
     async fn is_alive(&self, process: &ProcessId) -> Result<bool, SysError> {

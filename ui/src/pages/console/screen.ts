@@ -1,7 +1,6 @@
 /** A guest's screen: noVNC. */
 
 import RFB from '@novnc/novnc';
-import type { Guest } from '../../api/resources';
 import type { Link, Watcher } from './link';
 import { consoleUrl, screenTicket } from './ticket';
 
@@ -17,12 +16,12 @@ function type(rfb: RFB, text: string) {
 }
 
 export async function openScreen(
-  guest: Guest,
+  place: string,
   element: HTMLElement,
   watcher: Watcher,
 ): Promise<Link> {
-  const ticket = await screenTicket(guest);
-  const rfb = new RFB(element, consoleUrl(guest, ticket), {
+  const ticket = await screenTicket(place);
+  const rfb = new RFB(element, consoleUrl(place, ticket), {
     credentials: { username: '', target: '', password: ticket.password ?? ticket.ticket },
     wsProtocols: ['binary'],
   });

@@ -1,11 +1,10 @@
-/** A serial port in a terminal: xterm.js over the protocol of termproxy. */
+/** A serial port or a shell in a terminal: xterm.js over the protocol of termproxy. */
 
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
-import type { Guest } from '../../api/resources';
 import type { Link, Watcher } from './link';
-import { consoleUrl, serialTicket } from './ticket';
+import { consoleUrl, terminalTicket } from './ticket';
 
 const KEEP_ALIVE_MS = 30_000;
 const encoder = new TextEncoder();
@@ -36,18 +35,18 @@ function look(): Terminal['options'] {
 }
 
 export async function openTerminal(
-  guest: Guest,
-  serial: string,
+  place: string,
+  serial: string | undefined,
   element: HTMLElement,
   watcher: Watcher,
 ): Promise<Link> {
-  const ticket = await serialTicket(guest, serial);
+  const ticket = await terminalTicket(place, serial);
   const terminal = new Terminal(look());
   const fit = new FitAddon();
   terminal.loadAddon(fit);
   terminal.open(element);
   fit.fit();
-  const socket = new WebSocket(consoleUrl(guest, ticket), ['binary']);
+  const socket = new WebSocket(consoleUrl(place, ticket), ['binary']);
   socket.binaryType = 'arraybuffer';
   const send = (frame: string) => {
     if (socket.readyState === WebSocket.OPEN) socket.send(encoder.encode(frame));

@@ -1,22 +1,19 @@
 /** The ticket of a console: valid for 40 seconds, for one port, for this session. */
 
-import { guestPath } from '../../actions/guest';
 import { api } from '../../api/client';
-import type { Guest } from '../../api/resources';
 
 export type ConsoleTicket = { user: string; ticket: string; port: string; password?: string };
 
-export const screenTicket = (guest: Guest) =>
-  api.post<ConsoleTicket>(`${guestPath(guest)}/vncproxy`, {
-    websocket: 1,
-    'generate-password': 1,
-  });
+/** `place` is the path of the guest or node at the API. */
+export const screenTicket = (place: string) =>
+  api.post<ConsoleTicket>(`${place}/vncproxy`, { websocket: 1, 'generate-password': 1 });
 
-export const serialTicket = (guest: Guest, serial: string) =>
-  api.post<ConsoleTicket>(`${guestPath(guest)}/termproxy`, { serial });
+/** Without a port: the shell of a node. */
+export const terminalTicket = (place: string, serial?: string) =>
+  api.post<ConsoleTicket>(`${place}/termproxy`, { serial });
 
-export function consoleUrl(guest: Guest, { port, ticket }: ConsoleTicket): string {
+export function consoleUrl(place: string, { port, ticket }: ConsoleTicket): string {
   const query = new URLSearchParams({ port: String(port), vncticket: ticket });
   const scheme = location.protocol === 'http:' ? 'ws' : 'wss';
-  return `${scheme}://${location.host}/api2/json${guestPath(guest)}/vncwebsocket?${query}`;
+  return `${scheme}://${location.host}/api2/json${place}/vncwebsocket?${query}`;
 }

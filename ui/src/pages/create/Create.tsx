@@ -116,7 +116,11 @@ function Fits({ draft }: { draft: Draft }) {
           const tone = !isOnline ? 'unknown' : fits ? 'running' : 'warning';
           return (
             <li key={node.id}>
-              <b className={node.node === draft.node ? 'b' : 't2'}>{node.node}</b>
+              {node.node === draft.node ? (
+                <b>{node.node}</b>
+              ) : (
+                <span className="t2">{node.node}</span>
+              )}
               <span className="t2">
                 {isOnline ? words.has(gib(free), gib(needs)) : t.dc.notReporting}
               </span>

@@ -157,13 +157,13 @@ export default function Overview() {
           <Panel title={t.dc.nodes}>
             <NodeTable />
           </Panel>
+          <Recent />
         </div>
         <div className="stack">
-          <Top />
           <Panel title={t.tree.storage}>
             <StorageTable />
           </Panel>
-          <Recent />
+          <Top />
         </div>
       </div>
     </div>

@@ -2,7 +2,15 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactTable, type Row, useTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useRef, useState } from 'react';
+import {
+  memo,
+  type ReactNode,
+  type RefObject,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
 import { GuestMenu } from '../../actions/GuestMenu';
 import { guestAction, tryAction } from '../../actions/guest';
 import type { Guest } from '../../api/resources';
@@ -12,13 +20,19 @@ import { Icon } from '../../parts/Icon';
 import { useKeys } from '../../shell/keys';
 import { guestAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
+import { useNow } from '../../useNow';
 import { CheckBox } from './CheckBox';
-import { CLASSES, columns, features, isLive, NUMBERS } from './columns';
+import { CLASSES, columns, features, NUMBERS } from './columns';
 import { type Sorting, sortingOf, sortOf } from './filters';
+import { isLive } from './order';
 import { useSteady } from './steady';
 
 const ROW_PX = 28;
 const CARD_PX = 88;
+/** Rows beyond the edges. */
+const OVERSCAN = 8;
+/** How often what passes with time is drawn again. */
+const TICK_MS = 5000;
 /** Actions beside a row, at the right edge. */
 const QUICK = ['start', 'shutdown', 'snapshot'];
 
@@ -27,15 +41,16 @@ type Selection = { chosen: Set<number>; setChosen: (chosen: Set<number>) => void
 
 function Head({
   table,
+  guests,
   selection,
   tools,
 }: {
   table: ReactTable<typeof features, Guest>;
+  guests: Guest[];
   selection: Selection;
   tools: ReactNode;
 }) {
-  const rows = table.getRowModel().rows;
-  const all = rows.length > 0 && rows.every((row) => selection.chosen.has(row.original.vmid));
+  const all = guests.length > 0 && guests.every(({ vmid }) => selection.chosen.has(vmid));
   const some = selection.chosen.size > 0;
   const headers = table.getHeaderGroups()[0]?.headers ?? [];
   return (
@@ -46,7 +61,7 @@ function Head({
             state={all ? true : some ? 'mixed' : false}
             label={t.guests.selectAll}
             onToggle={() =>
-              selection.setChosen(all ? new Set() : new Set(rows.map((row) => row.original.vmid)))
+              selection.setChosen(all ? new Set() : new Set(guests.map(({ vmid }) => vmid)))
             }
           />
         </th>
@@ -111,25 +126,39 @@ function RowActions({ guest }: { guest: Guest }) {
   );
 }
 
-function Line({
-  table,
-  row,
-  isFocused,
-  isMenuOpen,
-  onMenu,
-  isChosen,
-  onToggle,
-  onFocus,
-}: {
+type LineProps = {
   table: ReactTable<typeof features, Guest>;
   row: GuestTableRow;
+  at: number;
   isFocused: boolean;
   isMenuOpen: boolean;
-  onMenu: (open: boolean) => void;
   isChosen: boolean;
-  onToggle: (range: boolean) => void;
-  onFocus: () => void;
-}) {
+  /** Another value draws all rows again: rates and times pass. */
+  tick: number;
+  columns: unknown;
+  does: RefObject<LineActions>;
+};
+
+type LineActions = {
+  menu: (vmid: number, open: boolean) => void;
+  toggle: (at: number, isRange: boolean) => void;
+  focus: (at: number) => void;
+};
+
+/** A line is drawn again only if something of it is another. */
+const Line = memo(
+  DrawnLine,
+  (before, after) =>
+    before.row.original === after.row.original &&
+    before.at === after.at &&
+    before.isFocused === after.isFocused &&
+    before.isMenuOpen === after.isMenuOpen &&
+    before.isChosen === after.isChosen &&
+    before.tick === after.tick &&
+    before.columns === after.columns,
+);
+
+function DrawnLine({ table, row, at, isFocused, isMenuOpen, isChosen, does }: LineProps) {
   const guest = row.original;
   const navigate = useNavigate();
   const off = guest.state === 'stopped' || guest.state === 'unknown' ? 'off' : '';
@@ -139,13 +168,13 @@ function Line({
       className={`${off} ${idle} ${isFocused ? 'is-kfocus' : ''}`}
       aria-selected={isChosen}
       data-vmid={guest.vmid}
-      onClick={onFocus}
+      onClick={() => does.current.focus(at)}
     >
       <td className="c-cb">
         <CheckBox
           state={isChosen}
           label={t.guests.select(guest.vmid)}
-          onToggle={(event) => onToggle(event.shiftKey)}
+          onToggle={(event) => does.current.toggle(at, event.shiftKey)}
         />
       </td>
       {row.getVisibleCells().map((cell) => {
@@ -178,7 +207,7 @@ function Line({
       <td className="c-ac">
         <RowActions guest={guest} />
         {isMenuOpen ? (
-          <GuestMenu guest={guest} opened onChange={onMenu}>
+          <GuestMenu guest={guest} opened onChange={(open) => does.current.menu(guest.vmid, open)}>
             <IconButton icon="dots" label={`${t.actions} ${guest.vmid}`} />
           </GuestMenu>
         ) : (
@@ -186,7 +215,7 @@ function Line({
             icon="dots"
             label={`${t.actions} ${guest.vmid}`}
             aria-haspopup="menu"
-            onClick={() => onMenu(true)}
+            onClick={() => does.current.menu(guest.vmid, true)}
           />
         )}
       </td>
@@ -195,19 +224,19 @@ function Line({
 }
 
 /** Toggles a row, or all rows between it and the one toggled before. */
-function useSelecting(rows: GuestTableRow[], { chosen, setChosen }: Selection) {
+function useSelecting(guests: Guest[], { chosen, setChosen }: Selection) {
   const anchor = useRef(0);
   return (at: number, isRange: boolean) => {
-    const row = rows[at];
-    if (!row) return;
+    const guest = guests[at];
+    if (!guest) return;
     const next = new Set(chosen);
-    const adds = !next.has(row.original.vmid);
+    const adds = !next.has(guest.vmid);
     const [from, to] = isRange
       ? [Math.min(anchor.current, at), Math.max(anchor.current, at)]
       : [at, at];
-    for (const one of rows.slice(from, to + 1)) {
-      if (adds) next.add(one.original.vmid);
-      else next.delete(one.original.vmid);
+    for (const { vmid } of guests.slice(from, to + 1)) {
+      if (adds) next.add(vmid);
+      else next.delete(vmid);
     }
     anchor.current = at;
     setChosen(next);
@@ -235,10 +264,21 @@ export function GuestTable({
   const [focus, setFocus] = useState(-1);
   const [menuOf, setMenuOf] = useState<number>();
   const sorting = sortingOf(sort);
+  const { rows, hold, release } = useSteady(guests, `${sort} ${guests.length}`);
+  const isCards = matchMedia('(max-width: 720px)').matches;
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => (isCards ? CARD_PX : ROW_PX),
+    overscan: OVERSCAN,
+  });
+  const items = virtual.getVirtualItems();
+  const first = items[0]?.index ?? 0;
+  // The table has the rows that are in sight; what comes before and after is blank.
   const table = useTable({
     features,
     columns,
-    data: guests,
+    data: useMemo(() => rows.slice(first, first + items.length), [rows, first, items.length]),
     getRowId: (guest: Guest) => guest.id,
     state: { sorting, columnVisibility: visibility },
     onSortingChange: (change) => {
@@ -247,17 +287,18 @@ export function GuestTable({
     },
     enableMultiSort: true,
   });
-  const sorted = table.getRowModel().rows;
-  const { rows, hold, release } = useSteady(sorted, `${sort} ${sorted.length}`);
-  const isCards = matchMedia('(max-width: 720px)').matches;
-  const virtual = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => (isCards ? CARD_PX : ROW_PX),
-    overscan: 12,
-  });
+  const tick = Math.floor(useNow() / TICK_MS);
   const select = useSelecting(rows, selection);
-  const guestAt = () => rows[focus]?.original;
+  const actions: LineActions = {
+    menu: (vmid, open) => setMenuOf(open ? vmid : undefined),
+    toggle: select,
+    focus: setFocus,
+  };
+  const does = useRef(actions);
+  useLayoutEffect(() => {
+    does.current = actions;
+  });
+  const guestAt = () => rows[focus];
   const move = (step: number) => (event: KeyboardEvent) => {
     const to = Math.max(0, Math.min(rows.length - 1, focus + step));
     setFocus(to);
@@ -275,7 +316,7 @@ export function GuestTable({
     arrowdown: move(1),
     arrowup: move(-1),
     x: () => select(focus, false),
-    'ctrl+a': () => selection.setChosen(new Set(rows.map((row) => row.original.vmid))),
+    'ctrl+a': () => selection.setChosen(new Set(rows.map(({ vmid }) => vmid))),
     enter: () => {
       const guest = guestAt();
       if (guest) void navigate({ href: guestAddress(guest) });
@@ -291,31 +332,30 @@ export function GuestTable({
     n: act('snapshot'),
     escape: () => selection.setChosen(new Set()),
   });
-  const items = virtual.getVirtualItems();
   const before = items[0]?.start ?? 0;
   const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: the table is one stop; arrows move in it.
     <section className="tw2" ref={scroller} tabIndex={0} aria-label={t.guests.title}>
       <table className="tbl gt" aria-rowcount={rows.length}>
-        <Head table={table} selection={selection} tools={tools} />
+        <Head table={table} guests={rows} selection={selection} tools={tools} />
         <tbody onPointerMove={hold} onPointerLeave={release}>
           <tr className="spacer" style={{ height: before }} />
-          {items.map((item) => {
-            const row = rows[item.index];
-            if (!row) return null;
+          {table.getRowModel().rows.map((row, place) => {
+            const at = first + place;
             const { vmid } = row.original;
             return (
               <Line
                 key={row.id}
                 table={table}
                 row={row}
-                isFocused={item.index === focus}
+                at={at}
+                isFocused={at === focus}
                 isMenuOpen={menuOf === vmid}
-                onMenu={(open) => setMenuOf(open ? vmid : undefined)}
                 isChosen={selection.chosen.has(vmid)}
-                onToggle={(isRange) => select(item.index, isRange)}
-                onFocus={() => setFocus(item.index)}
+                tick={tick}
+                columns={visibility}
+                does={does}
               />
             );
           })}

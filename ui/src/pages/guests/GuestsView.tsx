@@ -10,9 +10,11 @@ import { wordOf } from '../../parts/State';
 import { useKeys } from '../../shell/keys';
 import { t } from '../../texts';
 import { BulkBar } from './BulkBar';
-import { csvOf, type GuestSearch, matches } from './filters';
+import { csvOf, type GuestSearch, matcherOf, sortingOf } from './filters';
 import { GuestTable } from './GuestTable';
+import { ordered } from './order';
 import { Toolbar } from './Toolbar';
+import { useWords } from './words';
 
 const KEPT = 'ostler-columns';
 const OPTIONAL = ['node', 'cpu', 'mem', 'net', 'disk', 'uptime', 'pool', 'tags'] as const;
@@ -101,14 +103,17 @@ export function GuestsView({
   const input = useRef<HTMLInputElement>(null);
   const [shown, setShown] = useState(readColumns);
   const [chosen, setChosen] = useState(new Set<number>());
+  const [words, setWords] = useWords(search, onSearch);
   // The field answers at once; a long table follows.
-  const deferred = useDeferredValue(search);
-  const guests = useMemo(
-    () => inventory.guests.filter((guest) => (!fixed || fixed(guest)) && matches(guest, deferred)),
-    [inventory, deferred, fixed],
-  );
+  const q = useDeferredValue(words);
+  const { sort, state, node, pool, tag } = search;
+  const all = useMemo(() => ordered(inventory.guests, sortingOf(sort)), [inventory.guests, sort]);
+  const guests = useMemo(() => {
+    const isMatch = matcherOf({ q, state, node, pool, tag });
+    return all.filter((guest) => (!fixed || fixed(guest)) && isMatch(guest));
+  }, [all, q, state, node, pool, tag, fixed]);
   const selected = useMemo(
-    () => inventory.guests.filter((guest) => chosen.has(guest.vmid)),
+    () => (chosen.size === 0 ? [] : inventory.guests.filter(({ vmid }) => chosen.has(vmid))),
     [inventory, chosen],
   );
   useKeys({ f: () => input.current?.focus() });
@@ -119,11 +124,21 @@ export function GuestsView({
   if (!isLoaded) return <Loading />;
   return (
     <div className="body flush">
-      <Toolbar inventory={inventory} search={search} onChange={onSearch} input={input} />
+      <Toolbar
+        inventory={inventory}
+        search={search}
+        onChange={onSearch}
+        words={words}
+        onWords={setWords}
+        input={input}
+      />
       {guests.length === 0 ? (
         <Nothing
           hasGuests={inventory.guests.length > 0}
-          onClear={() => onSearch({ sort: search.sort })}
+          onClear={() => {
+            setWords('');
+            onSearch({ sort });
+          }}
         />
       ) : (
         <GuestTable

@@ -1,5 +1,5 @@
 import { Menu } from '@mantine/core';
-import { type RefObject, useEffect, useMemo, useState } from 'react';
+import { type RefObject, useMemo } from 'react';
 import type { Guest, GuestState, Inventory } from '../../api/resources';
 import { plain } from '../../format';
 import { Glyph, toneOf } from '../../parts/Glyph';
@@ -131,7 +131,6 @@ function Counts({
   );
 }
 
-/** The field has its own text, since the address follows a moment later. */
 function FilterField({
   value,
   onChange,
@@ -141,10 +140,6 @@ function FilterField({
   onChange: (value: string) => void;
   input: RefObject<HTMLInputElement | null>;
 }) {
-  const [text, setText] = useState(value);
-  useEffect(() => {
-    if (document.activeElement !== input.current) setText(value);
-  }, [value, input]);
   return (
     <label className="inp sm">
       <Icon name="filter" className="s" />
@@ -152,11 +147,8 @@ function FilterField({
         ref={input}
         placeholder={t.guests.filter}
         aria-label={t.guests.filter}
-        value={text}
-        onChange={(event) => {
-          setText(event.target.value);
-          onChange(event.target.value);
-        }}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
         onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
       />
       <kbd>F</kbd>
@@ -168,20 +160,20 @@ export function Toolbar({
   inventory,
   search,
   onChange,
+  words,
+  onWords,
   input,
 }: {
   inventory: Inventory;
   search: GuestSearch;
   onChange: (search: GuestSearch) => void;
+  words: string;
+  onWords: (words: string) => void;
   input: RefObject<HTMLInputElement | null>;
 }) {
   return (
     <div className="toolbar">
-      <FilterField
-        input={input}
-        value={search.q ?? ''}
-        onChange={(q) => onChange({ ...search, q: q || undefined })}
-      />
+      <FilterField input={input} value={words} onChange={onWords} />
       {FILTER_KEYS.map((name) => (
         <Chip key={name} name={name} search={search} onChange={onChange} />
       ))}

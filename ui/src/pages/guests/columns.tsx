@@ -1,11 +1,8 @@
 import {
   columnVisibilityFeature,
   createColumnHelper,
-  createSortedRowModel,
   rowSelectionFeature,
   rowSortingFeature,
-  sortFn_basic,
-  sortFn_text,
   tableFeatures,
 } from '@tanstack/react-table';
 import { type Guest, rateNow, uptimeNow } from '../../api/resources';
@@ -13,21 +10,17 @@ import { bitRate, byteRate, gib, percent, plain, uptime } from '../../format';
 import { Bar } from '../../parts/Bar';
 import { GuestStateWord } from '../../parts/State';
 import { t } from '../../texts';
-import { rankOf } from './filters';
+import { isLive, VALUES } from './order';
 
 export const features = tableFeatures({
   rowSortingFeature,
   columnVisibilityFeature,
   rowSelectionFeature,
-  sortedRowModel: createSortedRowModel(),
-  sortFns: { basic: sortFn_basic, text: sortFn_text },
 });
 
 const helper = createColumnHelper<typeof features, Guest>();
 const titles = t.guests.columns;
 
-export const isLive = (guest: Guest) => guest.status !== 'stopped' && guest.state !== 'unknown';
-const last = { sortUndefined: 'last' as const };
 const NONE = <span className="muted">–</span>;
 
 function Memory({ guest }: { guest: Guest }) {
@@ -77,30 +70,29 @@ export const Tags = ({ tags }: { tags: string[] }) => (
 );
 
 export const columns = helper.columns([
-  helper.accessor('vmid', {
+  helper.accessor(VALUES.vmid, {
     id: 'vmid',
     header: titles.vmid,
-    sortFn: 'basic',
     cell: ({ row }) => row.original.vmid,
   }),
-  helper.accessor((guest) => guest.label.toLowerCase(), {
+  helper.accessor(VALUES.name, {
     id: 'name',
     header: titles.name,
-    sortFn: 'text',
     cell: ({ row }) => plain(row.original.label),
   }),
-  helper.accessor(rankOf, {
+  helper.accessor(VALUES.state, {
     id: 'state',
     header: titles.state,
-    sortFn: 'basic',
     cell: ({ row }) => <GuestStateWord guest={row.original} />,
   }),
-  helper.accessor('node', { id: 'node', header: titles.node, sortFn: 'text' }),
-  helper.accessor((guest) => (isLive(guest) ? guest.cpu : undefined), {
+  helper.accessor(VALUES.node, {
+    id: 'node',
+    header: titles.node,
+    cell: ({ row }) => row.original.node,
+  }),
+  helper.accessor(VALUES.cpu, {
     id: 'cpu',
     header: titles.cpu,
-    sortFn: 'basic',
-    ...last,
     cell: ({ row: { original: guest } }) =>
       isLive(guest) ? (
         <span className="mm">
@@ -111,49 +103,37 @@ export const columns = helper.columns([
         NONE
       ),
   }),
-  helper.accessor((guest) => (isLive(guest) ? guest.mem : undefined), {
+  helper.accessor(VALUES.mem, {
     id: 'mem',
     header: titles.mem,
-    sortFn: 'basic',
-    ...last,
     cell: ({ row }) => <Memory guest={row.original} />,
   }),
-  helper.accessor('netRate', {
+  helper.accessor(VALUES.net, {
     id: 'net',
     header: titles.net,
-    sortFn: 'basic',
-    ...last,
     cell: ({ row }) => <Rate guest={row.original} of="netRate" show={bitRate} />,
   }),
-  helper.accessor('diskRate', {
+  helper.accessor(VALUES.disk, {
     id: 'disk',
     header: titles.disk,
-    sortFn: 'basic',
-    ...last,
     cell: ({ row }) => <Rate guest={row.original} of="diskRate" show={byteRate} />,
   }),
-  helper.accessor((guest) => (isLive(guest) ? guest.uptime : undefined), {
+  helper.accessor(VALUES.uptime, {
     id: 'uptime',
     header: titles.uptime,
-    sortFn: 'basic',
-    ...last,
     cell: ({ row: { original: guest } }) =>
       isLive(guest) && guest.uptime
         ? uptime(uptimeNow(guest.uptime, guest.seenAt, Date.now()))
         : NONE,
   }),
-  helper.accessor((guest) => guest.pool, {
+  helper.accessor(VALUES.pool, {
     id: 'pool',
     header: titles.pool,
-    sortFn: 'text',
-    ...last,
     cell: ({ row }) => (row.original.pool ? plain(row.original.pool) : NONE),
   }),
-  helper.accessor((guest) => guest.tags, {
+  helper.accessor(VALUES.tags, {
     id: 'tags',
     header: titles.tags,
-    sortFn: 'text',
-    ...last,
     cell: ({ row }) => <Tags tags={row.original.tagList} />,
   }),
 ]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type GuestRow, guestOf } from '../../api/resources';
-import { csvOf, guestSearchOf, matches, sortingOf, sortOf, toggled } from './filters';
+import { csvOf, guestSearchOf, matcherOf, sortingOf, sortOf, toggled } from './filters';
 
 const guest = (more: Partial<GuestRow>) =>
   guestOf(
@@ -12,10 +12,10 @@ const guest = (more: Partial<GuestRow>) =>
 describe('filters', () => {
   const web = guest({ name: 'web', tags: 'prod;edge', pool: 'a' });
   it('match one of the values of each key', () => {
-    expect(matches(web, {})).toBe(true);
-    expect(matches(web, { tag: 'db,prod', state: 'running' })).toBe(true);
-    expect(matches(web, { tag: 'prod', state: 'stopped,paused' })).toBe(false);
-    expect(matches(web, { q: 'edge 10' })).toBe(true);
+    expect(matcherOf({})(web)).toBe(true);
+    expect(matcherOf({ tag: 'db,prod', state: 'running' })(web)).toBe(true);
+    expect(matcherOf({ tag: 'prod', state: 'stopped,paused' })(web)).toBe(false);
+    expect(matcherOf({ q: 'edge 10' })(web)).toBe(true);
   });
   it('are added and removed', () => {
     expect(toggled({ tag: 'a' }, 'tag', 'b')).toEqual({ tag: 'a,b' });

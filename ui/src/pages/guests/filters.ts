@@ -1,7 +1,6 @@
 /** What the address says about the table of guests: filters and sort order. */
 
 import type { Guest, GuestState } from '../../api/resources';
-import { hasWords } from '../../shell/treeRows';
 
 export const FILTER_KEYS = ['state', 'node', 'pool', 'tag'] as const;
 export type FilterKey = (typeof FILTER_KEYS)[number];
@@ -31,19 +30,18 @@ export function toggled(search: GuestSearch, key: FilterKey, value: string): Gue
   return { ...search, [key]: next.length > 0 ? next.join(',') : undefined };
 }
 
-export function matches(guest: Guest, search: GuestSearch): boolean {
-  const has = (key: FilterKey, own: string[]) => {
-    const wanted = valuesOf(search, key);
-    return wanted.length === 0 || wanted.some((value) => own.includes(value));
-  };
-  const text = `${guest.vmid} ${guest.label} ${guest.node} ${guest.tags ?? ''} ${guest.pool ?? ''}`;
-  return (
-    has('state', [guest.state]) &&
-    has('node', [guest.node]) &&
-    has('pool', [guest.pool ?? '']) &&
-    has('tag', guest.tagList) &&
-    (!search.q || hasWords(text, search.q))
-  );
+/** Whether a guest passes all filters; the search is taken apart once for all guests. */
+export function matcherOf(search: GuestSearch): (guest: Guest) => boolean {
+  const [states, nodes, pools, tags] = FILTER_KEYS.map((key) => new Set(valuesOf(search, key)));
+  const words = (search.q ?? '').toLowerCase().split(/\s+/).filter(Boolean);
+  const has = (wanted: Set<string> | undefined, own: string[]) =>
+    !wanted || wanted.size === 0 || own.some((value) => wanted.has(value));
+  return (guest) =>
+    words.every((word) => guest.words.includes(word)) &&
+    has(states, [guest.state]) &&
+    has(nodes, [guest.node]) &&
+    has(pools, [guest.pool ?? '']) &&
+    has(tags, guest.tagList);
 }
 
 /** `state,-cpu` by state, then by CPU, largest first. */

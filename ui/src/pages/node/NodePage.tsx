@@ -1,11 +1,13 @@
-import { Outlet, useParams } from '@tanstack/react-router';
+import { Outlet, useNavigate, useParams } from '@tanstack/react-router';
 import { useInventory, useLive } from '../../api/stream';
 import { duration } from '../../format';
+import { Button } from '../../parts/Button';
 import { Glyph } from '../../parts/Glyph';
 import { Blank, Loading, PageHead, Tabs } from '../../parts/Page';
 import { Badge } from '../../parts/State';
 import { nodeAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
+import { NodePower } from './NodePower';
 
 const names = t.node.tabs;
 
@@ -18,6 +20,7 @@ export function useNodeOfPage(): string {
 export function NodePage() {
   const name = useNodeOfPage();
   const { isLoaded } = useLive();
+  const navigate = useNavigate();
   const { nodes, guests } = useInventory();
   const node = nodes.find((one) => one.node === name);
   if (!isLoaded) return <Loading />;
@@ -30,13 +33,27 @@ export function NodePage() {
   }
   const isOnline = node.status === 'online';
   const base = nodeAddress(name);
-  const own = guests.filter((guest) => guest.node === name).length;
+  const own = guests.filter((guest) => guest.node === name);
   return (
     <>
       <PageHead
         glyph={<Glyph kind="node" state={isOnline ? 'running' : 'unknown'} />}
         title={name}
         meta={node.uptime ? t.node.up(duration(node.uptime)) : undefined}
+        actions={
+          isOnline && (
+            <>
+              <NodePower node={name} guests={own} />
+              <Button
+                kind="pri"
+                icon="console"
+                onClick={() => void navigate({ href: `${base}/shell` })}
+              >
+                {names.shell}
+              </Button>
+            </>
+          )
+        }
       >
         <Badge tone={isOnline ? 'running' : 'unknown'}>
           {isOnline ? t.node.online : t.node.offline}
@@ -45,7 +62,9 @@ export function NodePage() {
       <Tabs
         tabs={[
           { to: base, label: names.summary },
-          { to: `${base}/guests`, label: names.guests, count: own },
+          { to: `${base}/guests`, label: names.guests, count: own.length },
+          { to: `${base}/shell`, label: names.shell },
+          { to: `${base}/hardware`, label: names.hardware },
           { to: `${base}/storage`, label: names.storage },
           { to: `${base}/network`, label: names.network },
           { to: `${base}/services`, label: names.services },

@@ -24,6 +24,7 @@ mod report;
 mod rrd;
 mod rrddata;
 mod services;
+mod shell;
 mod startall;
 mod status;
 mod stopall;
@@ -66,6 +67,7 @@ pub(super) const GROUPS: &[&[Pair]] = &[
     rrd::PAIRS,
     rrddata::PAIRS,
     services::PAIRS,
+    shell::PAIRS,
 ];
 
 const PAIRS: &[Pair] = &[
@@ -110,7 +112,10 @@ const PAIRS: &[Pair] = &[
     pair!("task_stop", task_stop::task_stop),
 ];
 
-pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("volume_upload", volume_upload::open)];
+pub(super) const STREAMS: &[StreamPair] = &[
+    shell::STREAM,
+    stream_pair!("volume_upload", volume_upload::open),
+];
 
 /// For operations below `/nodes/{node}` that use the name of the node.
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 mod alerts;
 mod cpu;
 mod doctor;
+mod hardware;
 
 use super::{Op, Pair, pair};
 
@@ -10,4 +11,5 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("ostler_alerts", alerts::alerts),
     pair!("ostler_cpu", cpu::cpu),
     pair!("ostler_doctor", doctor::doctor),
+    pair!("ostler_hardware", hardware::hardware),
 ];

@@ -10,7 +10,6 @@ mod config;
 mod configure;
 mod configure_task;
 mod console;
-mod console_holder;
 mod create;
 mod delsnapshot;
 mod destroy;

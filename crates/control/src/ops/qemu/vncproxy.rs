@@ -3,17 +3,24 @@
 use model::Error;
 use node::ConsoleKind;
 use proto::wire::Answer;
+use serde::Deserialize;
 
 use super::Guest;
-use super::console::{Display, check_serial, reserve, serial_number, sockets};
-use crate::ops::Op;
+use super::console::{check_serial, reserve, serial_number, sockets};
+use crate::ops::{Op, console};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Display {
+    generate_password: Option<bool>,
+}
 
 pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let Display { generate_password } = op.params()?;
     let entry = op.records.qemu(vmid).await?;
     let sockets = sockets(&op, vmid).await?;
-    let password = new_password()?;
+    let password = console::new_password()?;
     let kind = if sockets.vnc.is_some() {
         ConsoleKind::Display {
             password: password.clone(),
@@ -32,25 +39,6 @@ pub(super) async fn vncproxy(op: Op) -> Result<Answer, Error> {
             password: password.clone(),
         }
     };
-    let mut answer = reserve(&op, vmid, kind).await?;
-    // Clients that request no password use the beginning of the ticket as one.
-    let ticket = answer["ticket"].as_str().unwrap_or_default();
-    answer["ticket"] = format!("{password}:{ticket}").into();
-    let node = &op.context.node;
-    let certificate = node.host.read(&node.paths.tls().join("ca.pem")).await?;
-    answer["cert"] = String::from_utf8_lossy(&certificate).into();
-    if generate_password == Some(true) {
-        answer["password"] = password.into();
-    }
-    Ok(Answer::new(answer))
-}
-
-/// Eight characters of 6 random bits each; VNC uses no more.
-fn new_password() -> Result<String, Error> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-    let mut bytes = [0; 8];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| Error::bug("the system's random numbers are not available"))?;
-    let letter = |byte: &u8| char::from(LETTERS[usize::from(byte % 64)]);
-    Ok(bytes.iter().map(letter).collect())
+    let answer = reserve(&op, vmid, kind).await?;
+    console::with_password(&op, answer, password, generate_password == Some(true)).await
 }

@@ -14,6 +14,7 @@ pub(super) mod network;
 pub(super) mod replication;
 pub(super) mod rrddata;
 pub(super) mod services;
+pub(super) mod shell;
 pub(super) mod status;
 pub(super) mod storage;
 pub(super) mod tasks;

@@ -9,6 +9,7 @@
 //! Nothing listens on the ports: they are names by which a websocket finds its console.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,23 @@ const PORTS: std::ops::RangeInclusive<u16> = 5900..=5999;
 /// How long a console waits to be opened; its ticket is good for as long.
 pub const CONSOLE_WAIT_S: u32 = 40;
 
+/// Whose console it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsoleOf {
+    Guest(VmId),
+    /// This node.
+    Node,
+}
+
+impl fmt::Display for ConsoleOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guest(vmid) => write!(f, "VM {vmid}"),
+            Self::Node => f.write_str("this node"),
+        }
+    }
+}
+
 /// What a console leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsoleKind {
@@ -31,13 +49,27 @@ pub enum ConsoleKind {
     Serial(u8),
     /// A serial port that is the guest's screen, shown by VNC with a password as above.
     Screen { serial: u8, password: String },
+    /// A shell of this node, in a terminal, or shown by VNC with a password.
+    Shell {
+        login: Login,
+        password: Option<String>,
+    },
+}
+
+/// How a shell begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// As root, who has proved to be that.
+    Root,
+    /// With the question for a user of the system.
+    Prompt,
 }
 
 impl ConsoleKind {
     /// The serial port that it takes for itself.
     pub fn serial(&self) -> Option<u8> {
         match self {
-            Self::Display { .. } => None,
+            Self::Display { .. } | Self::Shell { .. } => None,
             Self::Serial(port) | Self::Screen { serial: port, .. } => Some(*port),
         }
     }
@@ -56,7 +88,7 @@ struct Inner {
 
 struct Console {
     id: String,
-    vmid: VmId,
+    of: ConsoleOf,
     kind: ConsoleKind,
     state: State,
 }
@@ -84,9 +116,9 @@ impl Consoles {
     }
 
     /// Finds a port for a console. `id` is one that no other console ever has.
-    pub fn reserve(&self, id: String, vmid: VmId, kind: ConsoleKind) -> Result<u16, Error> {
+    pub fn reserve(&self, id: String, of: ConsoleOf, kind: ConsoleKind) -> Result<u16, Error> {
         let mut consoles = self.inner.current(self.clock.monotonic());
-        check_free(&consoles, vmid, &kind)?;
+        check_free(&consoles, of, &kind)?;
         let port = PORTS.into_iter().find(|port| !consoles.contains_key(port));
         let port = port.ok_or_else(|| {
             let text = "all ports for consoles are in use, try again later";
@@ -96,7 +128,7 @@ impl Consoles {
         let state = State::Waiting(until);
         let console = Console {
             id,
-            vmid,
+            of,
             kind,
             state,
         };
@@ -105,16 +137,16 @@ impl Consoles {
     }
 
     /// Opens the console that waits at a port. It can be opened once.
-    pub fn open(&self, port: u16, vmid: VmId) -> Result<Lease, Error> {
+    pub fn open(&self, port: u16, of: ConsoleOf) -> Result<Lease, Error> {
         let mut consoles = self.inner.current(self.clock.monotonic());
         let waits =
-            |console: &&Console| console.vmid == vmid && matches!(console.state, State::Waiting(_));
+            |console: &&Console| console.of == of && matches!(console.state, State::Waiting(_));
         let console = consoles.get(&port).filter(waits);
         let console = console.ok_or_else(|| {
-            Error::conflict(format!("no console of VM {vmid} is waiting at port {port}"))
+            Error::conflict(format!("no console of {of} is waiting at port {port}"))
         })?;
         let (id, kind) = (console.id.clone(), console.kind.clone());
-        check_free(&consoles, vmid, &kind)?;
+        check_free(&consoles, of, &kind)?;
         if let Some(console) = consoles.get_mut(&port) {
             console.state = State::Open(None);
         }
@@ -171,26 +203,26 @@ impl Console {
 /// A serial port takes one client; a second one would wait in a queue without a word.
 fn check_free(
     consoles: &BTreeMap<u16, Console>,
-    vmid: VmId,
+    of: ConsoleOf,
     kind: &ConsoleKind,
 ) -> Result<(), Error> {
     let Some(port) = kind.serial() else {
         return Ok(());
     };
     let is_it = |console: &Console| {
-        console.vmid == vmid
+        console.of == of
             && console.kind.serial() == Some(port)
             && matches!(console.state, State::Open(_))
     };
     if consoles.values().any(is_it) {
-        return Err(serial_taken(vmid, port));
+        return Err(serial_taken(of, port));
     }
     Ok(())
 }
 
 /// The error for a second client of a serial port.
-pub fn serial_taken(vmid: VmId, port: u8) -> Error {
-    let text = format!("serial{port} of VM {vmid} is in use by another console");
+pub fn serial_taken(of: ConsoleOf, port: u8) -> Error {
+    let text = format!("serial{port} of {of} is in use by another console");
     Error::new(ErrorKind::Busy, text)
 }
 
@@ -239,27 +271,32 @@ mod tests {
     use super::*;
     use testkit::ManualClock;
 
-    fn consoles() -> (Consoles, ManualClock, VmId) {
+    fn guest(of: &str) -> ConsoleOf {
+        ConsoleOf::Guest(of.parse().unwrap())
+    }
+
+    fn consoles() -> (Consoles, ManualClock, ConsoleOf) {
         let clock = ManualClock::default();
         let consoles = Consoles::new(Arc::new(clock.clone()));
-        (consoles, clock, "100".parse().unwrap())
+        (consoles, clock, guest("100"))
     }
 
     #[tokio::test]
     async fn a_console_is_opened_once_at_its_port_and_in_time() {
-        let (consoles, clock, vmid) = consoles();
+        let (consoles, clock, of) = consoles();
         let display = ConsoleKind::Display {
             password: "x".into(),
         };
-        let port = consoles.reserve("a".into(), vmid, display.clone()).unwrap();
-        let late = consoles.reserve("b".into(), vmid, display).unwrap();
+        let port = consoles.reserve("a".into(), of, display.clone()).unwrap();
+        let late = consoles.reserve("b".into(), of, display).unwrap();
         assert_eq!((port, late), (5900, 5901));
-        assert!(consoles.open(5950, vmid).is_err());
-        assert!(consoles.open(port, "101".parse().unwrap()).is_err());
-        let lease = consoles.open(port, vmid).unwrap();
-        assert!(consoles.open(port, vmid).is_err(), "it is open already");
+        assert!(consoles.open(5950, of).is_err());
+        assert!(consoles.open(port, guest("101")).is_err());
+        assert!(consoles.open(port, ConsoleOf::Node).is_err());
+        let lease = consoles.open(port, of).unwrap();
+        assert!(consoles.open(port, of).is_err(), "it is open already");
         clock.advance(Duration::from_secs(40));
-        assert!(consoles.open(late, vmid).is_err(), "nobody came in time");
+        assert!(consoles.open(late, of).is_err(), "nobody came in time");
         consoles.ended("b").await;
         assert!(consoles.is_there("a"));
         drop(lease);
@@ -268,32 +305,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_serial_port_has_one_client() {
-        let (consoles, _, vmid) = consoles();
+        let (consoles, _, of) = consoles();
         let serial = ConsoleKind::Serial(0);
-        let first = consoles.reserve("a".into(), vmid, serial.clone()).unwrap();
-        let second = consoles.reserve("b".into(), vmid, serial.clone()).unwrap();
-        let lease = consoles.open(first, vmid).unwrap();
-        let error = consoles.open(second, vmid).err().unwrap();
+        let first = consoles.reserve("a".into(), of, serial.clone()).unwrap();
+        let second = consoles.reserve("b".into(), of, serial.clone()).unwrap();
+        let lease = consoles.open(first, of).unwrap();
+        let error = consoles.open(second, of).err().unwrap();
         assert_eq!(
             error.message,
             "serial0 of VM 100 is in use by another console"
         );
-        assert!(consoles.reserve("c".into(), vmid, serial).is_err());
+        assert!(consoles.reserve("c".into(), of, serial).is_err());
         drop(lease);
-        drop(consoles.open(second, vmid).unwrap());
+        drop(consoles.open(second, of).unwrap());
     }
 
     #[test]
     fn there_are_a_hundred_ports() {
-        let (consoles, _, vmid) = consoles();
+        let (consoles, _, of) = consoles();
         for number in 0..100 {
             let kind = ConsoleKind::Serial(0);
-            consoles.reserve(number.to_string(), vmid, kind).unwrap();
+            consoles.reserve(number.to_string(), of, kind).unwrap();
         }
-        let full = consoles.reserve("x".into(), vmid, ConsoleKind::Serial(0));
+        let full = consoles.reserve("x".into(), of, ConsoleKind::Serial(0));
         assert_eq!(full.unwrap_err().kind, ErrorKind::Busy);
         consoles.close("7");
-        let freed = consoles.reserve("x".into(), vmid, ConsoleKind::Serial(0));
+        let freed = consoles.reserve("x".into(), of, ConsoleKind::Serial(0));
         assert_eq!(freed.unwrap(), 5907);
     }
 }

@@ -24,21 +24,30 @@ const SIZE_LIMIT: usize = 2 + 2 * NUMBER_LIMIT;
 const TYPED_LIMIT: usize = 128 * 1024;
 
 /// Why a terminal is not listened to any more.
-pub(crate) const NONSENSE: &str = "this is not what a terminal says";
+pub const NONSENSE: &str = "this is not what a terminal says";
+
+/// A message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    Typed(Vec<u8>),
+    Size { columns: u16, rows: u16 },
+}
 
 /// Takes messages apart.
 #[derive(Default)]
-pub(crate) struct Terminal {
+pub struct Terminal {
     rest: Vec<u8>,
+    /// How much of `rest` was taken.
+    taken: usize,
 }
 
 impl Terminal {
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
+    pub fn add(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
     }
 
     /// The first line, once it is there.
-    pub(crate) fn login(&mut self) -> Result<Option<Vec<u8>>, &'static str> {
+    pub fn login(&mut self) -> Result<Option<Vec<u8>>, &'static str> {
         let Some(end) = memchr::memchr(b'\n', &self.rest) else {
             let is_long = self.rest.len() > LOGIN_LIMIT;
             return if is_long { Err(NONSENSE) } else { Ok(None) };
@@ -48,20 +57,42 @@ impl Terminal {
         Ok(Some(line))
     }
 
-    /// What was typed in all messages that are whole.
-    pub(crate) fn typed(&mut self) -> Result<Vec<u8>, &'static str> {
-        let mut typed = Vec::new();
-        let mut at = 0;
-        while let Some(length) = message(&self.rest[at..], &mut typed)? {
-            at += length;
+    /// The next message that is whole.
+    pub fn message(&mut self) -> Result<Option<Said>, &'static str> {
+        loop {
+            let Some((length, said)) = message(&self.rest[self.taken..])? else {
+                self.rest.drain(..self.taken);
+                self.taken = 0;
+                return Ok(None);
+            };
+            self.taken += length;
+            if said.is_some() {
+                return Ok(said);
+            }
         }
-        self.rest.drain(..at);
+    }
+
+    /// What was typed in all messages that are whole.
+    pub fn typed(&mut self) -> Result<Vec<u8>, &'static str> {
+        let mut typed = Vec::new();
+        while let Some(said) = self.message()? {
+            if let Said::Typed(bytes) = said {
+                typed.extend(bytes);
+            }
+        }
         Ok(typed)
+    }
+
+    /// What came after the messages that were taken, as it came.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        self.rest.drain(..self.taken);
+        self.taken = 0;
+        std::mem::take(&mut self.rest)
     }
 }
 
-/// The length of the first message, if it is whole; what it says was typed is added.
-fn message(bytes: &[u8], typed: &mut Vec<u8>) -> Result<Option<usize>, &'static str> {
+/// The length of the first message, if it is whole, and what it says.
+fn message(bytes: &[u8]) -> Result<Option<(usize, Option<Said>)>, &'static str> {
     match bytes.first() {
         None => Ok(None),
         Some(b'0') if bytes.get(1).is_none_or(|next| *next == b':') => {
@@ -72,28 +103,32 @@ fn message(bytes: &[u8], typed: &mut Vec<u8>) -> Result<Option<usize>, &'static 
                 return Err(NONSENSE);
             }
             let data = bytes.get(begin..begin + length);
-            typed.extend_from_slice(data.unwrap_or_default());
-            Ok(data.map(|_| begin + length))
+            Ok(data.map(|data| (begin + length, Some(Said::Typed(data.to_vec())))))
         }
         Some(b'1') => Ok(size(bytes)),
-        Some(_) => Ok(Some(1)),
+        Some(_) => Ok(Some((1, None))),
     }
 }
 
-/// The length of a message about the window's size, of its first byte where it is none.
-fn size(bytes: &[u8]) -> Option<usize> {
+/// The length of a message about the window's size and that size; of its first byte where it is no
+/// such message.
+fn size(bytes: &[u8]) -> Option<(usize, Option<Said>)> {
     let longest = SIZE_LIMIT.min(bytes.len());
     let mut colons = memchr::memchr_iter(b':', &bytes[..longest]);
     match colons.next() {
         Some(1) => {}
         None if bytes.len() == 1 => return None,
-        _ => return Some(1),
+        _ => return Some((1, None)),
     }
-    match colons.nth(1) {
-        Some(end) => Some(end + 1),
-        None if bytes.len() < SIZE_LIMIT => None,
-        None => Some(1),
-    }
+    let (middle, end) = (colons.next(), colons.next());
+    let (Some(middle), Some(end)) = (middle, end) else {
+        return (bytes.len() >= SIZE_LIMIT).then_some((1, None));
+    };
+    let side = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
+    let columns = side(&bytes[2..middle]);
+    let sides = columns.zip(side(&bytes[middle + 1..end]));
+    let said = sides.map(|(columns, rows)| Said::Size { columns, rows });
+    Some((end + 1, said))
 }
 
 /// Reads `:NUMBER:` at a place; answers the number and where it ends. The second colon is also
@@ -164,6 +199,20 @@ mod tests {
                 assert_eq!(typed, b"a", "{whole} cut to {size}");
             }
         }
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        let mut terminal = Terminal::default();
+        terminal.add(b"1:80:24:1:-1:-1:0:1:a1:132:");
+        let size = Said::Size {
+            columns: 80,
+            rows: 24,
+        };
+        assert_eq!(terminal.message(), Ok(Some(size)));
+        assert_eq!(terminal.message(), Ok(Some(Said::Typed(b"a".to_vec()))));
+        assert_eq!(terminal.message(), Ok(None));
+        assert_eq!(terminal.take_rest(), b"1:132:");
     }
 
     #[test]

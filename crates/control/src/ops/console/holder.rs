@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::node::Lease;
 use auth::Holder;
 use model::schema::Values;
 use model::{Error, ErrorKind};
-use node::Lease;
 use proto::Row;
 use tokio::task::JoinSet;
 

@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { address, enter, GUEST_MS, openBrowser } from './harness';
+
+/** Where pictures are written. */
+const { OSTLER_IMAGES = '' } = process.env;
+
+const SIZE = { width: 1440, height: 900 };
+const PHONE = { width: 390, height: 844 };
+const SCHEMES = ['light', 'dark'];
+
+let browser: Browser;
+let context: BrowserContext;
+
+beforeAll(async () => {
+  ({ browser, context } = await openBrowser());
+  await (await enter(context)).close();
+});
+afterAll(() => browser.close());
+
+async function pageIn(scheme: string, isPhone = false, isOut = false): Promise<Page> {
+  const own = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    reducedMotion: 'reduce',
+    viewport: isPhone ? PHONE : SIZE,
+    deviceScaleFactor: isPhone ? 2 : 1,
+    hasTouch: isPhone,
+    storageState: isOut ? undefined : await context.storageState(),
+  });
+  own.setDefaultTimeout(20_000);
+  await own.addInitScript((name) => localStorage.setItem('ostler-scheme', name), scheme);
+  return own.newPage();
+}
+
+/** Opens a page and waits until it is whole. */
+async function open(page: Page, path: string) {
+  await page.goto(address(path));
+  await page.locator('.tn').first().waitFor({ state: 'attached' });
+  await page.waitForFunction(() => !document.querySelector('.loading'));
+  await page.evaluate(() => document.fonts.ready);
+}
+
+async function picture(page: Page, name: string, scheme: string) {
+  const path = join(OSTLER_IMAGES, `${name}-${scheme}.png`);
+  const bytes = await page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+  expect(bytes.length).toBeGreaterThan(5000);
+}
+
+async function console_(page: Page) {
+  await open(page, '/guest/100/console');
+  await page.getByRole('button', { name: 'Serial 0' }).click();
+  await page.getByRole('status').getByText('connected').waitFor({ timeout: GUEST_MS });
+  const lines = page.locator('.xterm-rows');
+  await page.locator('.xterm-helper-textarea').pressSequentially('uname -a; df\n');
+  await lines.getByText('Filesystem').first().waitFor({ timeout: GUEST_MS });
+}
+
+for (const scheme of SCHEMES) {
+  it(`pictures in ${scheme}`, async () => {
+    const out = await pageIn(scheme, false, true);
+    await out.goto(address('/'));
+    await out.getByRole('button', { name: 'Log in' }).waitFor();
+    await picture(out, 'login', scheme);
+    await out.context().close();
+
+    const page = await pageIn(scheme);
+    await open(page, '/datacenter');
+    await picture(page, 'datacenter', scheme);
+    await open(page, '/datacenter/guests');
+    await picture(page, 'table', scheme);
+    await open(page, '/guest/100');
+    await picture(page, 'guest', scheme);
+    await console_(page);
+    await picture(page, 'console', scheme);
+    await open(page, '/create');
+    await page.getByRole('button', { name: 'One page' }).click();
+    await page.getByLabel('Name').fill('web-3');
+    await page.getByRole('button', { name: 'Cloud image' }).click();
+    await page.getByRole('combobox', { name: 'Image' }).click();
+    await page.getByRole('option', { name: 'tiny.qcow2' }).click();
+    await picture(page, 'wizard', scheme);
+    await open(page, '/datacenter');
+    await page.keyboard.press('t');
+    await page.getByRole('row', { name: /Create.*100 tiny/ }).click();
+    await page.getByRole('log').getByText('TASK OK').waitFor();
+    await picture(page, 'tasks', scheme);
+    await page.context().close();
+
+    const phone = await pageIn(scheme, true);
+    await open(phone, '/datacenter/guests');
+    await picture(phone, 'phone', scheme);
+    await phone.context().close();
+  });
+}
