@@ -76,6 +76,8 @@ for (const scheme of SCHEMES) {
     await open(page, '/create');
     await page.getByRole('button', { name: 'One page' }).click();
     await page.getByLabel('Name').fill('web-3');
+    await page.getByRole('combobox', { name: 'Node' }).click();
+    await page.getByRole('option', { name: 'n1' }).click();
     await page.getByRole('button', { name: 'Cloud image' }).click();
     await page.getByRole('combobox', { name: 'Image' }).click();
     await page.getByRole('option', { name: 'tiny.qcow2' }).click();

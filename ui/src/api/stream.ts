@@ -177,12 +177,32 @@ function subscribe(listener: () => void) {
   return () => listeners.delete(listener);
 }
 
+/** Waits until a guest is in the inventory; false if it is not in time. */
+export function guestAppears(vmid: number, ms: number): Promise<boolean> {
+  return new Promise((done) => {
+    const end = (isThere: boolean) => {
+      clearTimeout(timer);
+      listeners.delete(look);
+      done(isThere);
+    };
+    const look = () => live.inventory.byVmid.has(vmid) && end(true);
+    const timer = setTimeout(() => end(false), ms);
+    listeners.add(look);
+    look();
+  });
+}
+
 export function getLive(): Live {
   return live;
 }
 
 export function useLive(): Live {
   return useSyncExternalStore(subscribe, getLive);
+}
+
+/** Since when the stream is interrupted, if it is: not a change with each message. */
+export function useLost(): Lost | undefined {
+  return useSyncExternalStore(subscribe, () => live.lost);
 }
 
 export function useInventory(): Inventory {

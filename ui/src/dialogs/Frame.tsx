@@ -63,6 +63,8 @@ export function FormDialog({
 }) {
   const submit = (event: FormEvent) => {
     event.preventDefault();
+    // A form around the dialog is not meant.
+    event.stopPropagation();
     if (isReady && !form.isBusy) onSubmit();
   };
   return (

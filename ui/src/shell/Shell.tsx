@@ -2,7 +2,8 @@ import { Outlet, useNavigate } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect } from 'react';
 import { useDialog } from '../actions/dialogs';
 import { useSession } from '../api/session';
-import { closeStream, type Live, openStream, resetStream, useLive } from '../api/stream';
+import { closeStream, openStream, resetStream, useLost } from '../api/stream';
+import type { Lost } from '../api/streamLink';
 import { Login } from '../pages/login/Login';
 import { Loading } from '../parts/Page';
 import { t } from '../texts';
@@ -20,7 +21,7 @@ const Dialogs = lazy(() => import('../dialogs/Dialogs'));
 /** A short interruption is not worth a line. */
 const LOST_SHOWN_MS = 5000;
 
-function LostLine({ lost }: { lost: NonNullable<Live['lost']> }) {
+function LostLine({ lost }: { lost: Lost }) {
   const now = useNow();
   if (now - lost.since < LOST_SHOWN_MS) return null;
   const time = new Date(lost.since).toLocaleTimeString('en-GB');
@@ -50,7 +51,7 @@ function useShellKeys() {
 function Frame() {
   const view = useView();
   const dialog = useDialog();
-  const { lost } = useLive();
+  const lost = useLost();
   useShellKeys();
   const classes = [
     'app',

@@ -1,6 +1,6 @@
 import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, useDeferredValue, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, useDeferredValue, useMemo, useRef, useState } from 'react';
 import type { NodeRow } from '../api/resources';
 import { useInventory } from '../api/stream';
 import { plain } from '../format';
@@ -12,7 +12,7 @@ import { t } from '../texts';
 import { useClusterName } from './Header';
 import { useKeys } from './keys';
 import { type TreeRow, treeRows } from './treeRows';
-import { type Arrange, setView, useView } from './view';
+import { type Arrange, getView, setView, useView } from './view';
 
 const ROW_PX = 26;
 const ROW_TOUCH_PX = 40;
@@ -44,17 +44,22 @@ function toggle(row: TreeRow, closed: string[]) {
   setView({ closed: isClosed ? closed.filter((key) => key !== row.key) : [...closed, row.key] });
 }
 
-function Line({
-  row,
-  isHere,
-  isStop,
-  onOpen,
-}: {
+type LineProps = {
   row: TreeRow;
   isHere: boolean;
   isStop: boolean;
-  onOpen: () => void;
-}) {
+  /** Always does the same with a row. */
+  onOpen: (row: TreeRow) => void;
+};
+
+/** Rows of guests that did not change are the same objects: most lines are not drawn again. */
+const Line = memo(
+  DrawnLine,
+  (before, after) =>
+    before.row === after.row && before.isHere === after.isHere && before.isStop === after.isStop,
+);
+
+function DrawnLine({ row, isHere, isStop, onOpen }: LineProps) {
   const { closed } = useView();
   const isOff = row.kind === 'guest' && !['running', 'paused', 'busy'].includes(row.guest.state);
   return (
@@ -68,7 +73,7 @@ function Line({
       aria-level={row.depth + 1}
       data-key={row.key}
       style={{ '--d': row.depth } as React.CSSProperties}
-      onClick={onOpen}
+      onClick={() => onOpen(row)}
     >
       {row.isOpen === undefined || row.kind === 'datacenter' ? (
         <span className="tw" />
@@ -160,7 +165,7 @@ export function Tree() {
     overscan: 12,
   });
   const open = (row: TreeRow) => {
-    if (!row.to) return toggle(row, view.closed);
+    if (!row.to) return toggle(row, getView().closed);
     setView({ isTreeOver: false });
     void navigate({ href: row.to });
   };
@@ -223,7 +228,7 @@ export function Tree() {
                     row={row}
                     isHere={isHere(row)}
                     isStop={item.index === keys.stop}
-                    onOpen={() => open(row)}
+                    onOpen={open}
                   />
                 </div>
               )

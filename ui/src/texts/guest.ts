@@ -326,8 +326,8 @@ export const guest = {
     fromNothing: 'Empty',
     iso: 'ISO image',
     image: 'Image',
-    noIso: 'No ISO image is in a storage of this node. Upload one, or download it by its address.',
-    noImage: 'No image is in a storage of this node with content import.',
+    noIso: 'This node has no ISO image yet. Bring one; what you have chosen here stays.',
+    noImage: 'This node has no cloud image yet. Bring one; what you have chosen here stays.',
     ostype: 'System',
     systems: {
       l26: 'Linux',

@@ -1,7 +1,8 @@
-//! A shell of this node: a login program at a terminal, in a scope of its own, and the connection
-//! of a client who uses it.
+//! A shell of this node: a program at a terminal, in a scope of its own, and the connection of a
+//! client who uses it.
 
 use std::io;
+use std::path::Path;
 
 use model::Error;
 use proto::terminal::{Said, Terminal as Messages};
@@ -28,12 +29,41 @@ pub enum Speech {
 pub async fn start(node: &NodeContext, console: &str, login: Login) -> Result<Terminal, Error> {
     let scope = ScopeName::shell(console);
     node.host.create_scope(&scope, &Limits::default()).await?;
-    let mut command = Command::new("/bin/login").timeout(None);
-    if login == Login::Root {
-        command = command.args(["-f", "root"]);
-    }
+    let mut command = match login {
+        Login::Root => roots_shell(node).await,
+        Login::Prompt => Command::new("/bin/login"),
+    };
+    command.timeout = None;
     command.env.push(("TERM".into(), "xterm-256color".into()));
     Ok(node.host.spawn_at_terminal(command, &scope).await?)
+}
+
+/// Root's own shell, without `login`: that would let logind move it out of the scope.
+async fn roots_shell(node: &NodeContext) -> Command {
+    let users = node.host.read(Path::new("/etc/passwd")).await;
+    let users = users.unwrap_or_default();
+    let (home, shell) = home_and_shell(&String::from_utf8_lossy(&users));
+    let mut command = Command::new("/bin/sh").args(["-c", "cd; exec \"$SHELL\" -l"]);
+    for (name, value) in [
+        ("HOME", &*home),
+        ("SHELL", &*shell),
+        ("USER", "root"),
+        ("LOGNAME", "root"),
+    ] {
+        command.env.push((name.into(), value.into()));
+    }
+    command
+}
+
+/// Root's home and shell by the lines of `/etc/passwd`.
+fn home_and_shell(users: &str) -> (String, String) {
+    let line = users.lines().find_map(|line| line.strip_prefix("root:"));
+    let fields: Vec<&str> = line.unwrap_or_default().split(':').collect();
+    let field = |at: usize, otherwise: &str| {
+        let given = fields.get(at).filter(|given| !given.is_empty());
+        given.map_or(otherwise, |given| given).to_owned()
+    };
+    (field(4, "/root"), field(5, "/bin/sh"))
 }
 
 /// Lets a client use a shell until either ends. Dropping it hangs up both.
@@ -85,4 +115,18 @@ async fn type_all(shell: &Terminal, mut typed: &[u8]) -> io::Result<()> {
         typed = &typed[written..];
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_has_a_home_and_a_shell() {
+        let both = |home: &str, shell: &str| (home.to_owned(), shell.to_owned());
+        let users = "daemon:x:1:1::/:/bin/false\nroot:x:0:0:root:/home/root:/bin/zsh\n";
+        assert_eq!(home_and_shell(users), both("/home/root", "/bin/zsh"));
+        assert_eq!(home_and_shell("root:x:0:0:root:/r:"), both("/r", "/bin/sh"));
+        assert_eq!(home_and_shell(""), both("/root", "/bin/sh"));
+    }
 }

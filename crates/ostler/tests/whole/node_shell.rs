@@ -4,6 +4,7 @@ use std::path::Path;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use testkit::left_out::missing;
 
 use crate::harness::https::request;
 use crate::harness::namespace::with_bridge;
@@ -95,7 +96,7 @@ fn is_running(argument: &str) -> bool {
 
 #[test]
 fn node_termproxy() {
-    if left_out("node_termproxy") || !Path::new("/bin/login").exists() {
+    if left_out("node_termproxy") {
         return;
     }
     with_bridge(async {
@@ -111,6 +112,8 @@ fn node_termproxy() {
         terminal.send(BINARY, b"1:123:45:").await;
         terminal.type_line("echo $((6*7))-$(id -un)-$(tty)").await;
         terminal.expect("42-root-/dev/pts/").await;
+        terminal.type_line("echo at-$PWD-$HOME").await;
+        terminal.expect("at-/root-/root").await;
         terminal.type_line("stty size").await;
         terminal.expect("45 123").await;
         // What ignores the hang-up ends with its client as well.
@@ -144,8 +147,12 @@ fn node_termproxy() {
 /// All but root are asked who they are, and their shell ends with their token.
 #[test]
 fn a_shell_of_others_begins_with_a_login_and_ends_with_the_token() {
-    if left_out("node_termproxy of others") || !Path::new("/bin/login").exists() {
+    let test = "node_termproxy of others";
+    if left_out(test) {
         return;
+    }
+    if !Path::new("/bin/login").exists() {
+        return missing(test, "there is no /bin/login");
     }
     with_bridge(async {
         let scene = Scene::new().await;
@@ -162,7 +169,7 @@ fn a_shell_of_others_begins_with_a_login_and_ends_with_the_token() {
 
 #[test]
 fn node_vncshell() {
-    if left_out("node_vncshell") || !Path::new("/bin/login").exists() {
+    if left_out("node_vncshell") {
         return;
     }
     with_bridge(async {

@@ -4,7 +4,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { type ComponentType, type FormEvent, useEffect, useState } from 'react';
 import { ApiError, api, path } from '../../api/client';
 import type { StorageRow } from '../../api/resources';
-import { useInventory } from '../../api/stream';
+import { guestAppears, useInventory } from '../../api/stream';
 import { errorText, followTask } from '../../api/tasks';
 import { useNextId } from '../../dialogs/Clone';
 import { gib } from '../../format';
@@ -14,6 +14,7 @@ import { Icon } from '../../parts/Icon';
 import { PageHead } from '../../parts/Page';
 import { Panel } from '../../parts/Panel';
 import { Segmented } from '../../parts/Segmented';
+import { guestAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
 import { commandOf, requestOf } from '../hardware/change';
 import { useNetworks } from '../node/NodeNetwork';
@@ -32,6 +33,8 @@ import {
 
 const words = t.create;
 const MIB = 2 ** 20;
+/** A new guest is in the lists after a moment. */
+const APPEARS_MS = 3000;
 
 type Section = { name: string; part: ComponentType<Props> };
 
@@ -76,7 +79,10 @@ function useDraft() {
   const free = nodes
     .filter((node) => node.status === 'online')
     .sort((a, b) => (b.maxmem ?? 0) - (b.mem ?? 0) - ((a.maxmem ?? 0) - (a.mem ?? 0)));
-  const node = changes.node ?? free[0]?.node ?? '';
+  // The node that was free at first: figures change, and the choices below depend on it.
+  const [first, setFirst] = useState<string>();
+  if (!first && free[0]) setFirst(free[0].node);
+  const node = changes.node ?? first ?? '';
   const networks = useNetworks(node);
   const bridges = (networks.data ?? [])
     .filter((one) => one.type?.endsWith('ridge'))
@@ -165,7 +171,8 @@ function useCreate() {
       const upid = await api.post<string>(path('nodes', draft.node, 'qemu'), paramsOfDraft(draft));
       followTask(client, `${t.guests.create} ${draft.vmid} ${draft.name}`, upid);
       void client.invalidateQueries({ queryKey: ['nextid'] });
-      await navigate({ href: '/datacenter/guests' });
+      const isThere = await guestAppears(draft.vmid, APPEARS_MS);
+      await navigate({ href: isThere ? guestAddress(draft) : '/datacenter/guests' });
     } catch (error) {
       const fields = error instanceof ApiError ? error.fields : {};
       setFailure({ text: errorText(error), fields });

@@ -14,6 +14,7 @@ import { plain } from '../../format';
 import { Button, IconButton } from '../../parts/Button';
 import { Segmented } from '../../parts/Segmented';
 import { t } from '../../texts';
+import { StorageActions } from '../node/StorageActions';
 import type { Volume } from '../node/StorageContent';
 import { type Disk, type Draft, type Net, newDisk, newNet, type Source } from './draft';
 
@@ -96,6 +97,24 @@ const volumeName = (volume: Volume) => ({
   label: plain(volume.volid.replace(/^.*\//, '')),
 });
 
+/** Says that there is no file to begin with, and lets one be brought. */
+function NoFile({ node, content, text }: { node: string; content: string; text: string }) {
+  const { storages } = useInventory();
+  const store = storages.find(
+    (one) => one.node === node && one.content.split(',').includes(content),
+  );
+  return (
+    <>
+      <p className="hint">{text}</p>
+      {store && (
+        <div className="row">
+          <StorageActions row={store} />
+        </div>
+      )}
+    </>
+  );
+}
+
 export function SourceSection({ draft, set, fields, isos, images }: Props) {
   return (
     <>
@@ -142,8 +161,12 @@ export function SourceSection({ draft, set, fields, isos, images }: Props) {
           onChange={(ostype) => set({ ostype: ostype ?? 'other' })}
         />
       </div>
-      {draft.source === 'iso' && isos.length === 0 && <p className="hint">{words.noIso}</p>}
-      {draft.source === 'image' && images.length === 0 && <p className="hint">{words.noImage}</p>}
+      {draft.source === 'iso' && isos.length === 0 && (
+        <NoFile node={draft.node} content="iso" text={words.noIso} />
+      )}
+      {draft.source === 'image' && images.length === 0 && (
+        <NoFile node={draft.node} content="import" text={words.noImage} />
+      )}
     </>
   );
 }

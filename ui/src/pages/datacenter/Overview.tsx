@@ -38,7 +38,7 @@ function Line({ check }: { check: Check }) {
     <li className={`chk t-${check.tone} ${check.tone === 'running' ? '' : 'loud'}`}>
       <Icon name={CHECK_ICONS[check.tone]} />
       <span className="k">{check.name}</span>
-      <span className="v" title={plain(check.text)}>
+      <span className="v" title={plain(check.detail ?? check.text)}>
         {plain(check.text)}
         {check.hint && <span className="muted"> {plain(check.hint)}</span>}
       </span>

@@ -32,4 +32,15 @@ describe('checks', () => {
     expect(checks[0]).toMatchObject({ tone: 'error', text: 'n2 does not report' });
     expect(checks[1]).toMatchObject({ text: 'n2: slow', hint: 'look at the disk' });
   });
+  it('are one line for what several nodes have in common', () => {
+    const inventory = { ...EMPTY, nodes: [node('n1', 'online'), node('n2', 'online')] };
+    const slow = { level: 'warning' as const, means: 'changes are slow', check: 'etcd speed' };
+    const [first, ...others] = checksOf(inventory, [
+      finding({ ...slow, found: '80 ms' }),
+      finding({ ...slow, node: 'n2', found: '90 ms' }),
+    ]);
+    expect(first?.text).toBe('n1, n2: changes are slow');
+    expect(first?.detail).toBe('n1: 80 ms\nn2: 90 ms');
+    expect(others.every(({ tone }) => tone === 'running')).toBe(true);
+  });
 });

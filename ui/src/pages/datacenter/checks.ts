@@ -21,6 +21,8 @@ export type Check = {
   name: string;
   text: string;
   hint?: string;
+  /** What was found where. */
+  detail?: string;
   link?: string;
 };
 
@@ -73,29 +75,42 @@ function ownChecks({ nodes, guests, storages }: Inventory): Check[] {
   ];
 }
 
+const groupsOf = <T>(all: T[], keyOf: (one: T) => string): T[][] => {
+  const groups = new Map<string, T[]>();
+  for (const one of all) groups.set(keyOf(one), [...(groups.get(keyOf(one)) ?? []), one]);
+  return [...groups.values()];
+};
+
+/** What several nodes have in common is one line; a finding without a meaning is its own. */
+const meaningOf = ({ level, means, found, advice }: Finding) =>
+  JSON.stringify([level, means ?? found, advice]);
+
+function checkOf(same: Finding[], isCluster: boolean): Check | undefined {
+  const [first] = same;
+  if (!first) return undefined;
+  const isOk = first.level === 'ok';
+  const where = isCluster && !isOk ? `${same.map(({ node }) => node).join(', ')}: ` : '';
+  const found = same.length === 1 ? first.found : undefined;
+  return {
+    key: `${first.check}/${first.node}/${meaningOf(first)}`,
+    name: t.check[first.check] ?? first.check,
+    tone: isOk ? 'running' : first.level === 'error' ? 'error' : 'warning',
+    text:
+      where + [found, first.means ?? (found ? undefined : first.found)].filter(Boolean).join(', '),
+    hint: first.advice,
+    detail: same.map((one) => `${one.node}: ${one.found}`).join('\n'),
+  };
+}
+
 /** Findings of one kind on all nodes: all that are bad, or one that stands for them. */
 function doctorChecks(findings: Finding[], isCluster: boolean): Check[] {
-  const kinds = new Map<string, Finding[]>();
-  for (const finding of findings) {
-    kinds.set(finding.check, [...(kinds.get(finding.check) ?? []), finding]);
-  }
-  const checks: Check[] = [];
-  for (const [kind, all] of kinds) {
-    // A node of its own has no majority to have or to lose.
-    if (kind === 'quorum' && !isCluster) continue;
-    const bad = all.filter((finding) => finding.level !== 'ok');
-    for (const finding of bad.length > 0 ? bad : all.slice(0, 1)) {
-      const where = isCluster && bad.length > 0 ? `${finding.node}: ` : '';
-      checks.push({
-        key: `${kind}/${finding.node}/${finding.found}`,
-        name: t.check[kind] ?? kind,
-        tone: finding.level === 'ok' ? 'running' : finding.level,
-        text: where + [finding.found, finding.means].filter(Boolean).join(', '),
-        hint: finding.advice,
-      });
-    }
-  }
-  return checks;
+  // A node of its own has no majority to have or to lose.
+  const told = findings.filter(({ check }) => isCluster || check !== 'quorum');
+  return groupsOf(told, ({ check }) => check).flatMap((all) => {
+    const bad = all.filter(({ level }) => level !== 'ok');
+    const shown = bad.length > 0 ? groupsOf(bad, meaningOf) : [all.slice(0, 1)];
+    return shown.flatMap((same) => checkOf(same, isCluster) ?? []);
+  });
 }
 
 export function checksOf(inventory: Inventory, findings: Finding[]): Check[] {

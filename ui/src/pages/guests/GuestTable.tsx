@@ -287,7 +287,7 @@ export function GuestTable({
     },
     enableMultiSort: true,
   });
-  const tick = Math.floor(useNow() / TICK_MS);
+  const tick = useNow(TICK_MS);
   const select = useSelecting(rows, selection);
   const actions: LineActions = {
     menu: (vmid, open) => setMenuOf(open ? vmid : undefined),
