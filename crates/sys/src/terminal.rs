@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -68,21 +69,31 @@ impl Terminal {
     /// Reads what the program has written; nothing once it has ended. May be dropped.
     pub async fn read(&self, part: &mut [u8]) -> io::Result<usize> {
         loop {
-            let is_over = tokio::select! {
+            let read = |side: &AsyncFd<OwnedFd>, part: &mut [u8]| Ok(rustix::io::read(side, part)?);
+            tokio::select! {
                 biased;
-                ready = self.side.readable() => match ready?.try_io(|side| Ok(rustix::io::read(side, &mut *part)?)) {
-                    Ok(Ok(read)) => return Ok(read),
+                ready = self.side.readable() => match ready?.try_io(|side| read(side, part)) {
                     Ok(Err(error)) if error.raw_os_error() == Some(libc::EIO) => {
-                        self.ends_within(REOPENED).await?
+                        if self.ends_within(REOPENED).await? {
+                            return self.last(part);
+                        }
                     }
-                    Ok(Err(error)) => return Err(error),
-                    Err(_would_block) => false,
+                    Ok(read) => return read,
+                    Err(_would_block) => {}
                 },
-                ended = self.ended() => ended.map(|()| true)?,
-            };
-            if is_over {
-                return Ok(0);
+                ended = self.ended() => {
+                    ended?;
+                    return self.last(part);
+                }
             }
+        }
+    }
+
+    /// Reads what a program wrote before it ended; nothing once all of it was read.
+    fn last(&self, part: &mut [u8]) -> io::Result<usize> {
+        match rustix::io::read(&self.side, part) {
+            Err(Errno::IO | Errno::AGAIN) => Ok(0),
+            read => Ok(read?),
         }
     }
 
