@@ -7,6 +7,7 @@ use model::NodeName;
 use super::alert::{Condition, Patience, Severity, Subject};
 use crate::NodeContext;
 use crate::cluster::Hearing;
+use crate::membership::witness_answers;
 
 /// A member that restarts is silent for a moment.
 const SILENCE: Patience = Patience::of(10, 5);
@@ -20,21 +21,24 @@ pub(super) async fn conditions(node: &NodeContext) -> Vec<Condition> {
     let silent: BTreeSet<&NodeName> = silent.map(|link| link.node()).collect();
     let mut found: Vec<Condition> = silent.iter().map(|name| is_silent(name)).collect();
     let voters = members.values().filter(|member| member.votes > 0);
-    let voters: Vec<&NodeName> = voters.map(|member| &member.name).collect();
-    let missing: Vec<&NodeName> = voters
+    let mut voters: Vec<&NodeName> = voters.map(|member| &member.name).collect();
+    let mut missing: Vec<&NodeName> = voters
         .iter()
         .copied()
         .filter(|name| silent.contains(name))
         .collect();
-    // A witness is no member, so it is not heard: it counts as present.
     let witness = node.records.local().witness().await.unwrap_or_default();
-    let witnesses = usize::from(witness.is_some_and(|witness| witness.votes > 0));
+    let witness = witness.filter(|witness| witness.votes > 0);
+    if let Some(witness) = &witness {
+        voters.push(&witness.name);
+        if !witness_answers(node, witness).await.unwrap_or(true) {
+            missing.push(&witness.name);
+            found.push(witness_is_silent(&witness.name));
+        }
+    }
     let outage = node.records.store().outage();
-    found.extend(majority(
-        voters.len() + witnesses,
-        &missing,
-        outage.map(|outage| outage.reason),
-    ));
+    let outage = outage.map(|outage| outage.reason);
+    found.extend(majority(voters.len(), &missing, outage));
     found
 }
 
@@ -45,6 +49,19 @@ fn is_silent(name: &NodeName) -> Condition {
         subject: Subject::Node(name.clone()),
         text: format!("node '{name}' does not report; what its guests do is unknown"),
         advice: "look at its power, its network and its agent (systemctl status ostler-node)"
+            .to_owned(),
+        since: None,
+        patience: SILENCE,
+    }
+}
+
+fn witness_is_silent(name: &NodeName) -> Condition {
+    Condition {
+        id: "witness-silent".to_owned(),
+        severity: Severity::Error,
+        subject: Subject::Cluster,
+        text: format!("the witness '{name}' does not answer; its vote is missing"),
+        advice: "look at its power, its network and its service (systemctl status ostler-witness)"
             .to_owned(),
         since: None,
         patience: SILENCE,

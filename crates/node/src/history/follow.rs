@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::history::{FIRST_EPOCH, Object};
 use model::{Error, GuestRecord, Record, VmId};
-use store::{Change, Entry, Key, Prefix, Read, list_all};
+use store::{Change, Entry, Key, Prefix, Read, Revision, list_all};
 use tracing::warn;
 
 use super::guests::{Known, Present};
@@ -26,7 +26,18 @@ pub(super) async fn follow(node: &NodeContext) {
 async fn follow_once(node: &NodeContext) -> Result<Infallible, Error> {
     let prefix = Prefix::below("guest").expect("a constant that is a key");
     let store = node.records.store();
-    let (entries, revision) = list_all(&**store, &prefix, Read::Local).await?;
+    let revision = read_all(node, &prefix).await?;
+    let mut watch = store.watch(&prefix, revision).await?;
+    loop {
+        for change in watch.next().await?.changes {
+            take(node, change).await?;
+        }
+    }
+}
+
+/// Reads which guests there are, and removes the history of those that are gone.
+async fn read_all(node: &NodeContext, prefix: &Prefix) -> Result<Revision, Error> {
+    let (entries, revision) = list_all(&**node.records.store(), prefix, Read::Local).await?;
     let all: BTreeSet<VmId> = entries
         .iter()
         .filter_map(|entry| vmid(&entry.key))
@@ -34,17 +45,14 @@ async fn follow_once(node: &NodeContext) -> Result<Infallible, Error> {
     let own = entries.iter().filter_map(|entry| own(node, entry));
     let own: Present = own.collect();
     node.history.guests.replace(|present| *present = own);
+    // Of ten thousand guests they are megabytes.
+    drop(entries);
     for vmid in node.history.files.guests().await? {
         if !all.contains(&vmid) {
             node.history.files.forget(&Object::Guest(vmid)).await?;
         }
     }
-    let mut watch = store.watch(&prefix, revision).await?;
-    loop {
-        for change in watch.next().await?.changes {
-            take(node, change).await?;
-        }
-    }
+    Ok(revision)
 }
 
 async fn take(node: &NodeContext, change: Change) -> Result<(), Error> {

@@ -47,4 +47,4 @@ pub(crate) use upkeep::endpoints;
 pub use upkeep::{follow_generation, follow_members};
 pub(crate) use votes::{Turn, witness_turn};
 pub use votes::{follow_votes, wanted_votes};
-pub use witness::{admit_witness, follow_witness, remove_witness};
+pub use witness::{admit_witness, follow_witness, remove_witness, witness_answers};

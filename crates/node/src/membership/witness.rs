@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{Error, NodeName, Record};
+use model::{Error, NodeName, Record, with_timeout};
 use tracing::warn;
 
 use super::admission::{check_clock, check_free, check_version};
@@ -31,6 +31,9 @@ use crate::cluster::Hearing;
 use crate::host::certificates::end_of;
 use crate::pki::{Authority, Leaf, PairPaths, serial};
 use crate::state::Witness;
+
+/// How long its etcd may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a member looks whether the witness needs something.
 const LOOK: Duration = Duration::from_secs(10);
@@ -92,6 +95,16 @@ fn enter(roster: &mut Roster, authority: &Authority, applicant: &Witness) -> Res
     revoke(&mut witness, &roster.cluster.data.revoked, authority)?;
     roster.witness = Some(Record::new(witness));
     Ok(())
+}
+
+/// Whether its etcd answers this node; one that does not vote has none.
+pub async fn witness_answers(node: &NodeContext, witness: &Witness) -> Result<bool, Error> {
+    if witness.votes == 0 {
+        return Ok(false);
+    }
+    let answers = node.state()?.answers(&witness.address);
+    let answers = with_timeout(&*node.clock, PATIENCE, answers).await;
+    Ok(matches!(answers, Some(Ok(true))))
 }
 
 /// Takes the witness off the cluster for good. May be repeated.

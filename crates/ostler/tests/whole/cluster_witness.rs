@@ -92,6 +92,13 @@ fn with_a_witness_one_of_two_nodes_may_be_lost() {
             known.unwrap().data["online"] == 0
         })
         .await;
+        until("it is an alert", async || {
+            let alerts = n1.call("ostler_alerts", json!({})).await.unwrap().data;
+            let alerts = alerts.as_array().unwrap().iter();
+            let ids: Vec<&str> = alerts.filter_map(|alert| alert["id"].as_str()).collect();
+            ids.contains(&"witness-silent") && ids.contains(&"quorum")
+        })
+        .await;
         until("the nodes have elected a leader", async || {
             describe(n2, "without the witness").await.is_ok()
         })

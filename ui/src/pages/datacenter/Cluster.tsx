@@ -18,6 +18,19 @@ import { CHECK_ICONS } from './checks';
 const words = t.cluster;
 
 type Member = { node?: string; name?: string; quorum_votes?: string | number; ring0_addr?: string };
+/** Empty where there is none. */
+type Witness = { name?: string; address?: string; votes?: number; online?: number };
+/** A node or the witness. */
+type Seat = {
+  key: string;
+  name: string;
+  address?: string;
+  votes: number;
+  isOnline: boolean;
+  /** A witness that is not needed now. */
+  waits?: boolean;
+  note?: string;
+};
 type Invitation = { expires: number; information: string; token: string };
 
 function useVotes() {
@@ -26,6 +39,41 @@ function useVotes() {
     queryFn: ({ signal }) => api.get<Member[]>('/cluster/config/nodes', {}, signal),
     refetchInterval: 10000,
   });
+}
+
+function useWitness() {
+  return useQuery({
+    queryKey: ['cluster', 'witness'],
+    queryFn: ({ signal }) => api.get<Witness>('/ostler/cluster/witness', {}, signal),
+    refetchInterval: 10000,
+  });
+}
+
+function seats(rows: StatusRow[], members: Member[], witness: Witness): Seat[] {
+  const votes = new Map(
+    members.map((member) => [member.node ?? member.name, Number(member.quorum_votes ?? 0)]),
+  );
+  const nodes = rows
+    .filter((row) => row.type === 'node')
+    .map((row) => ({
+      key: row.id,
+      name: row.name,
+      address: row.ip,
+      votes: votes.get(row.name) ?? 0,
+      isOnline: row.online === 1,
+      note: row.local ? words.here : undefined,
+    }));
+  if (!witness.name) return nodes;
+  const last = {
+    key: 'witness',
+    name: witness.name,
+    address: witness.address,
+    votes: witness.votes ?? 0,
+    isOnline: witness.online === 1,
+    waits: !witness.votes,
+    note: words.witness,
+  };
+  return [...nodes, last];
 }
 
 function Alone() {
@@ -55,11 +103,10 @@ function Alone() {
   );
 }
 
-function Quorum({ rows, members }: { rows: StatusRow[]; members: Member[] }) {
+function Quorum({ rows, all }: { rows: StatusRow[]; all: Seat[] }) {
   const cluster = rows.find((row) => row.type === 'cluster');
-  const online = new Set(rows.filter((row) => row.online).map((row) => row.name));
-  const voters = members.filter((member) => Number(member.quorum_votes ?? 0) > 0);
-  const present = voters.filter((member) => online.has(member.node ?? member.name ?? ''));
+  const voters = all.filter((seat) => seat.votes > 0);
+  const present = voters.filter((seat) => seat.isOnline);
   const isQuorate = cluster?.quorate === 1;
   const tone = !isQuorate ? 'error' : present.length < voters.length ? 'warning' : 'running';
   return (
@@ -73,10 +120,20 @@ function Quorum({ rows, members }: { rows: StatusRow[]; members: Member[] }) {
   );
 }
 
-function Members({ rows, members }: { rows: StatusRow[]; members: Member[] }) {
-  const votes = new Map(
-    members.map((member) => [member.node ?? member.name, Number(member.quorum_votes ?? 0)]),
+function SeatState({ seat }: { seat: Seat }) {
+  if (seat.waits) return <span className="muted">{words.waits}</span>;
+  return seat.isOnline ? (
+    <ToneWord tone="running" icon="check">
+      {words.online}
+    </ToneWord>
+  ) : (
+    <ToneWord tone="unknown" icon="unknown">
+      {words.offline}
+    </ToneWord>
   );
+}
+
+function Members({ all }: { all: Seat[] }) {
   return (
     <Panel title={words.members} className="grow">
       <table className="tbl">
@@ -89,32 +146,22 @@ function Members({ rows, members }: { rows: StatusRow[]; members: Member[] }) {
           </tr>
         </thead>
         <tbody>
-          {rows
-            .filter((row) => row.type === 'node')
-            .map((row) => (
-              <tr key={row.id}>
-                <td>
-                  <span className="row">
-                    <Glyph kind="node" state={row.online ? 'running' : 'unknown'} />
-                    <span className="name">{row.name}</span>
-                    {row.local ? <span className="muted">{words.here}</span> : null}
-                  </span>
-                </td>
-                <td className="mono">{row.ip}</td>
-                <td className="t2">{votes.get(row.name) ? words.votesYes : words.votesNo}</td>
-                <td>
-                  {row.online ? (
-                    <ToneWord tone="running" icon="check">
-                      {words.online}
-                    </ToneWord>
-                  ) : (
-                    <ToneWord tone="unknown" icon="unknown">
-                      {words.offline}
-                    </ToneWord>
-                  )}
-                </td>
-              </tr>
-            ))}
+          {all.map((seat) => (
+            <tr key={seat.key}>
+              <td>
+                <span className="row">
+                  <Glyph kind="node" state={seat.isOnline ? 'running' : 'unknown'} />
+                  <span className="name">{seat.name}</span>
+                  {seat.note ? <span className="muted">{seat.note}</span> : null}
+                </span>
+              </td>
+              <td className="mono">{seat.address}</td>
+              <td className="t2">{seat.votes ? words.votesYes : words.votesNo}</td>
+              <td>
+                <SeatState seat={seat} />
+              </td>
+            </tr>
+          ))}
         </tbody>
       </table>
     </Panel>
@@ -136,6 +183,11 @@ function Join() {
               title={words.command}
               text={`ostler cluster join ${invite.data.information}`}
             />
+            <p className="t2">{words.witnessText}</p>
+            <CodeBox
+              title={words.witnessCommand}
+              text={`ostler witness join ${invite.data.information} --link ADDRESS`}
+            />
             <p className="muted">{words.expires(dateTime(invite.data.expires))}</p>
           </>
         ) : (
@@ -152,20 +204,21 @@ function Join() {
 export default function Cluster() {
   const status = useClusterStatus();
   const votes = useVotes();
+  const witness = useWitness();
   return (
     <div className="body">
       <Loaded query={status}>
-        {(rows) =>
-          rows.some((row) => row.type === 'cluster') ? (
+        {(rows) => {
+          if (!rows.some((row) => row.type === 'cluster')) return <Alone />;
+          const all = seats(rows, votes.data ?? [], witness.data ?? {});
+          return (
             <div className="grid gs">
-              <Quorum rows={rows} members={votes.data ?? []} />
-              <Members rows={rows} members={votes.data ?? []} />
+              <Quorum rows={rows} all={all} />
+              <Members all={all} />
               <Join />
             </div>
-          ) : (
-            <Alone />
-          )
-        }
+          );
+        }}
       </Loaded>
     </div>
   );

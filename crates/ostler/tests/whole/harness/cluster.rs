@@ -10,6 +10,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use node::membership::fingerprint_of;
+use node::pki::fingerprint;
 use serde_json::{Value, json};
 use store::SharedStore;
 use testkit::left_out::missing;
@@ -180,7 +182,23 @@ impl TestCluster {
     /// Joins node `number` to the cluster of the first one.
     pub async fn join(&self, number: usize) -> String {
         let join = self.invitation(number).await;
-        self.nodes[number - 1].task("cluster_join", join).await
+        let joined = self.nodes[number - 1].task("cluster_join", join).await;
+        self.serves_its_certificate(number).await;
+        joined
+    }
+
+    /// Waits until the API of a node is there with the certificate that is in its file: after a join
+    /// it starts again with another one.
+    async fn serves_its_certificate(&self, number: usize) {
+        let file = self.nodes[number - 1]
+            .root
+            .join("var/lib/ostler/api/chain.pem");
+        until("the API serves its certificate", async || {
+            let known = std::fs::read_to_string(&file).unwrap_or_default();
+            let served = fingerprint_of(&format!("10.77.0.{number}")).await;
+            fingerprint(&known).is_ok_and(|known| served.is_ok_and(|served| served == known))
+        })
+        .await;
     }
 
     /// The parameters with which node `number` joins the cluster of the first one.

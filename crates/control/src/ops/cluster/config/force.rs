@@ -2,12 +2,12 @@
 
 use model::{Error, NodeName};
 use node::cluster::{Hearing, Member};
+use node::membership::witness_answers;
 use node::state::Witness;
 use node::tasks::ClusterForce;
 use proto::wire::Answer;
 use serde::Deserialize;
 
-use super::witness::is_online;
 use crate::ops::Op;
 
 #[derive(Deserialize)]
@@ -75,7 +75,7 @@ pub(super) async fn force(op: Op) -> Result<Answer, Error> {
 /// The witness and one node may have a majority of their own.
 async fn check_lost(op: &Op, witness: &Witness, powered_off: &[&str]) -> Result<(), Error> {
     let name = &witness.name;
-    if is_online(&op.context, witness).await? {
+    if witness_answers(&op.context.node, witness).await? {
         let text =
             format!("the witness '{name}' answers: mend what is between its etcd and this one");
         return Err(Error::conflict(text));

@@ -1,10 +1,10 @@
 //! `GET /cluster/config/qdevice`
 
 use model::Error;
+use node::membership::witness_answers;
 use proto::wire::Answer;
 use serde_json::json;
 
-use super::witness::is_online;
 use crate::ops::Op;
 
 /// The witness, as clients know a quorum device; an empty object without one.
@@ -12,7 +12,7 @@ pub(super) async fn qdevice(op: Op) -> Result<Answer, Error> {
     let Some(witness) = op.records.local().witness().await? else {
         return Ok(Answer::new(json!({})));
     };
-    let state = match is_online(&op.context, &witness).await? {
+    let state = match witness_answers(&op.context.node, &witness).await? {
         true => "Connected",
         false => "Disconnected",
     };
