@@ -20,7 +20,7 @@ pub(crate) fn installed_cluster(count: u8) -> Lab {
     let lab = Lab::start(count).unwrap();
     thread::scope(|scope| {
         for node in lab.nodes() {
-            let disk = lab.disk(&format!("state{}", node.number()), 1 << 30);
+            let disk = lab.disk(&format!("state{}", node.number()), 4 << 30);
             let disk = disk.unwrap();
             scope.spawn(move || {
                 let device = node.attach(&disk).unwrap();
@@ -120,16 +120,13 @@ pub(crate) fn start_guest(node: &Node, vmid: u32, more: &str) {
     run(
         node,
         &format!(
-            "qm create {vmid} --memory 64 --cpu host --virtio0 local:1,format=qcow2 \
+            "qm create {vmid} --memory 64 --cpu host --virtio0 local:1,format=raw \
              --serial0 socket --boot order=virtio0 {more}"
         ),
     );
     node.put("/root/sector", &boot_sector(), 0o644).unwrap();
-    let image = format!("/var/lib/vz/images/{vmid}/vm-{vmid}-disk-0.qcow2");
-    run(
-        node,
-        &format!("qemu-img convert -n -f raw -O qcow2 /root/sector {image}"),
-    );
+    let image = format!("/var/lib/vz/images/{vmid}/vm-{vmid}-disk-0.raw");
+    run(node, &format!("dd if=/root/sector of={image} conv=notrunc"));
     run(node, &format!("qm start {vmid}"));
     assert_eq!(
         get(node, &format!("/nodes/{name}/qemu/{vmid}/status/current"))["status"],

@@ -11,6 +11,7 @@ mod cluster;
 mod faults;
 mod guests;
 mod lvmthin;
+mod moves;
 mod network;
 mod nodes;
 mod product;
