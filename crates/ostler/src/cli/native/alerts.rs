@@ -7,17 +7,11 @@ use proto::Verb;
 use serde_json::Value;
 
 use super::super::agent::Agent;
-use super::super::failure::with_code;
 use super::super::format::{Table, plain_text};
 use super::super::output;
-use super::{Format, Looks};
+use super::{Format, Looks, exit_by_worst, rows};
 
 const ALERTS: &str = "/ostler/alerts";
-
-/// The exit code if the worst alert is a warning.
-const WARNING: u8 = 5;
-/// The same for an error.
-const ERROR: u8 = 6;
 
 #[derive(Debug, Args)]
 pub(crate) struct AlertsOptions {
@@ -32,18 +26,7 @@ pub(crate) async fn run(options: AlertsOptions) -> Result<()> {
         None if options.looks.format == Format::Text => output::line("nothing is wrong")?,
         _ => options.looks.print(&alerts, table)?,
     }
-    let has = |severity: &str| rows(&alerts).any(|row| row["severity"] == severity);
-    if has("error") {
-        Err(with_code(ERROR))
-    } else if has("warning") {
-        Err(with_code(WARNING))
-    } else {
-        Ok(())
-    }
-}
-
-fn rows(alerts: &Value) -> impl Iterator<Item = &Value> {
-    alerts.as_array().into_iter().flatten()
+    exit_by_worst(&alerts, "severity")
 }
 
 fn table(alerts: &Value) -> Table {

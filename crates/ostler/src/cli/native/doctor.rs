@@ -9,17 +9,11 @@ use proto::Verb;
 use serde_json::Value;
 
 use super::super::agent::Agent;
-use super::super::failure::with_code;
 use super::super::format::{Table, plain_text};
 use super::super::output;
-use super::{Format, Looks};
+use super::{Format, Looks, exit_by_worst, rows};
 
 const DOCTOR: &str = "/ostler/doctor";
-
-/// The exit code if the worst finding is a warning.
-const WARNING: u8 = 5;
-/// The same for an error.
-const ERROR: u8 = 6;
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorOptions {
@@ -34,18 +28,7 @@ pub(crate) async fn run(options: DoctorOptions) -> Result<()> {
     if options.looks.format == Format::Text {
         output::print(&explained(&findings))?;
     }
-    let has = |level: &str| rows(&findings).any(|row| row["level"] == level);
-    if has("error") {
-        Err(with_code(ERROR))
-    } else if has("warning") {
-        Err(with_code(WARNING))
-    } else {
-        Ok(())
-    }
-}
-
-fn rows(findings: &Value) -> impl Iterator<Item = &Value> {
-    findings.as_array().into_iter().flatten()
+    exit_by_worst(&findings, "level")
 }
 
 fn table(findings: &Value) -> Table {

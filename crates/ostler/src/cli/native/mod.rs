@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use model::schema::Shape;
 use serde_json::Value;
 
+use super::failure::with_code;
 use super::format::{self, Output, Style, Table};
 use super::output;
 
@@ -24,6 +25,27 @@ pub(crate) use doctor::{DoctorOptions, run as run_doctor};
 pub(crate) use task::{TaskCommand, run as run_task};
 pub(crate) use vm::{VmCommand, run as run_vm};
 pub(crate) use witness::{WitnessCommand, join as join_as_witness, leave as leave_as_witness};
+
+/// The exit code if the worst of what was found is a warning.
+const WARNING: u8 = 5;
+/// The same for an error.
+const ERROR: u8 = 6;
+
+fn rows(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// Ends with the code of the worst row, as its `field` rates it.
+fn exit_by_worst(list: &Value, field: &str) -> Result<()> {
+    let has = |level: &str| rows(list).any(|row| row[field] == level);
+    if has("error") {
+        Err(with_code(ERROR))
+    } else if has("warning") {
+        Err(with_code(WARNING))
+    } else {
+        Ok(())
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
