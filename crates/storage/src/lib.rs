@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Every storage has the core, `Storage`. What only some can do is a trait of its own, reached by
-//! an accessor: `FileVolumes`, `Snapshots`, `LinkedClones`. A driver is kept as long as its record
+//! an accessor: `FileVolumes`, `Snapshots`, `LinkedClones`, `Trees`. A driver is kept as long as its record
 //! stays as it is, so it may hold a lock and remember things.
 //!
 //! It decides nothing about guests and knows no task; it never writes the store.
@@ -29,6 +29,7 @@ mod kind;
 mod lvmthin;
 mod names;
 mod opened;
+mod trees;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use image::{Probed, probe};
 pub use kind::StorageType;
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
+pub use trees::Trees;
 
 /// A volume, as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +143,11 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Images that share with a base what they have not changed; none where it has no such thing.
     fn linked_clones(&self) -> Option<&dyn LinkedClones>;
+
+    /// Directories as volumes; none where there are only images.
+    fn trees(&self) -> Option<&dyn Trees> {
+        None
+    }
 }
 
 /// Linked clones: images based on the disks of templates, which are never written again.

@@ -25,6 +25,14 @@ pub(super) fn folder(content: ContentType) -> &'static str {
     }
 }
 
+/// The ending of a tree's folder, and its format in lists.
+pub(super) const TREE_FORMAT: &str = "subvol";
+
+/// Whether a volume is a tree.
+pub(super) fn is_tree(name: &VolumeName) -> bool {
+    name.content == ContentType::Rootdir
+}
+
 /// A file name without its ending.
 pub(super) fn stem(file: &str) -> &str {
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
@@ -49,7 +57,7 @@ pub(super) fn parse(name: &str) -> Option<Location> {
         return parse_clone(base_owner, base, first, file);
     }
     match ContentType::from_name(first) {
-        None => parse_image(first, file),
+        None => parse_image(first, file).or_else(|| parse_tree(first, file)),
         Some(ContentType::Images | ContentType::Rootdir) => None,
         Some(content) => parse_file(content, file),
     }
@@ -69,6 +77,28 @@ fn parse_image(owner: &str, file: &str) -> Option<Location> {
             image: format!("{owner}/{file}"),
             base: None,
             is_base: file.starts_with("base-"),
+        },
+    })
+}
+
+/// `subvol-100-disk-0.subvol`: the number in the name is the owner's, so that no guest's file can be
+/// taken for a tree.
+fn parse_tree(owner: &str, file: &str) -> Option<Location> {
+    let owner: VmId = owner.parse().ok()?;
+    let stem = file.strip_suffix(TREE_FORMAT)?.strip_suffix('.')?;
+    let is_base = stem.starts_with("basevol-");
+    let prefix = if is_base { "basevol" } else { "subvol" };
+    stem.strip_prefix(&format!("{prefix}-{owner}-"))?;
+    Some(Location {
+        path: format!("images/{owner}/{file}"),
+        name: VolumeName {
+            content: ContentType::Rootdir,
+            format: TREE_FORMAT.to_owned(),
+            image_format: None,
+            owner: Some(owner),
+            image: format!("{owner}/{file}"),
+            base: None,
+            is_base,
         },
     })
 }
@@ -169,6 +199,11 @@ mod tests {
             ),
             ("snippets/user.yaml", "snippets/user.yaml", "snippet"),
             ("import/tiny.qcow2", "import/tiny.qcow2", "qcow2"),
+            (
+                "100/subvol-100-disk-0.subvol",
+                "images/100/subvol-100-disk-0.subvol",
+                "subvol",
+            ),
         ];
         for (name, path, ending) in cases {
             let found = parse(name).unwrap();
@@ -200,6 +235,9 @@ mod tests {
             "images/x.raw",
             "iso/.hidden.iso",
             "100/.hidden.raw",
+            "100/subvol-101-disk-0.subvol",
+            "100/vm-100-disk-0.subvol",
+            "100/.subvol",
         ] {
             assert_eq!(parse(name), None, "{name}");
         }

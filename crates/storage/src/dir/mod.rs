@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   <path>/images/100/vm-100-disk-0.qcow2     volume 100/vm-100-disk-0.qcow2
+//!   <path>/images/100/subvol-100-disk-1.subvol/   volume 100/subvol-100-disk-1.subvol, a tree
 //!   <path>/template/iso/debian.iso            volume iso/debian.iso
 //!   <path>/template/cache/…                   volume vztmpl/…
 //!   <path>/snippets/… · import/… · dump/…     volume snippets/… · import/… · backup/…
@@ -12,6 +13,7 @@ mod files;
 mod layout;
 mod linked_clones;
 mod snapshots;
+mod trees;
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +23,7 @@ use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
 use crate::{
     AttachMode, Attacher, ContentType, DirSpec, FileVolumes, LinkedClones, Snapshots, Storage,
-    StorageConfig, StorageError, VolumeInfo, VolumeName, image, inspect,
+    StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, image, inspect,
 };
 use layout::Location;
 
@@ -102,6 +104,27 @@ impl Dir {
         let folder = image.parent().unwrap_or(image);
         let removed = self.host.remove_dir(folder).await;
         removed.map(drop).map_err(|source| self.failed(source))
+    }
+
+    /// The lowest number that no disk and no tree of a guest has. A base has the number that it had
+    /// as a disk.
+    async fn free_disk_number(&self, owner: VmId, taken: &[String]) -> Result<u32, StorageError> {
+        let folder = self.root.join(format!("images/{owner}"));
+        let entries = self.host.list(&folder).await;
+        let entries = entries.map_err(|source| self.failed(source))?;
+        let prefixes = ["vm", "base", "subvol", "basevol"];
+        let number = |name: &str| -> Option<u32> {
+            let stem = layout::stem(name.rsplit('/').next()?);
+            let of = |prefix: &&str| stem.strip_prefix(&format!("{prefix}-{owner}-disk-"));
+            prefixes.iter().find_map(of)?.parse().ok()
+        };
+        let there = entries.iter().map(|entry| entry.name.as_str());
+        let used: Vec<u32> = there
+            .chain(taken.iter().map(String::as_str))
+            .filter_map(number)
+            .collect();
+        let free = (0..).find(|number| !used.contains(number));
+        Ok(free.expect("there are more numbers than files in a folder"))
     }
 
     fn source(&self, location: &Location) -> BlockSource {
@@ -210,25 +233,48 @@ impl Dir {
         Ok(volumes)
     }
 
-    async fn list_images(&self) -> Result<Vec<VolumeInfo>, StorageError> {
-        let images = self.root.join("images");
-        let folders = self
-            .host
-            .list(&images)
-            .await
-            .map_err(|source| self.failed(source))?;
+    /// Folders that are trees.
+    async fn list_trees(&self) -> Result<Vec<VolumeInfo>, StorageError> {
         let mut volumes = Vec::new();
-        for folder in folders
-            .iter()
-            .filter(|folder| folder.kind == FileKind::Directory)
-        {
-            let path = format!("images/{}", folder.name);
-            volumes.extend(
-                self.list_folder(ContentType::Images, &path, &folder.name)
-                    .await?,
-            );
+        for owner in self.owners().await? {
+            let folder = self.root.join(format!("images/{owner}"));
+            let entries = self.host.list(&folder).await;
+            for entry in entries.map_err(|source| self.failed(source))? {
+                let name = format!("{owner}/{}", entry.name);
+                let said = parse_name(&name).filter(layout::is_tree);
+                if let Some(said) = said.filter(|_| entry.kind == FileKind::Directory) {
+                    volumes.push(tree(&name, said, &entry));
+                }
+            }
         }
         Ok(volumes)
+    }
+
+    /// The names of guests' folders.
+    async fn owners(&self) -> Result<Vec<String>, StorageError> {
+        let folders = self.host.list(&self.root.join("images")).await;
+        let folders = folders.map_err(|source| self.failed(source))?;
+        let folders = folders
+            .into_iter()
+            .filter(|folder| folder.kind == FileKind::Directory);
+        Ok(folders.map(|folder| folder.name).collect())
+    }
+
+    async fn list_images(&self) -> Result<Vec<VolumeInfo>, StorageError> {
+        let mut volumes = Vec::new();
+        for owner in self.owners().await? {
+            let path = format!("images/{owner}");
+            volumes.extend(self.list_folder(ContentType::Images, &path, &owner).await?);
+        }
+        Ok(volumes)
+    }
+}
+
+/// How much a tree holds would take a walk through it, so it is not said.
+fn tree(name: &str, said: VolumeName, entry: &FileEntry) -> VolumeInfo {
+    VolumeInfo {
+        used: None,
+        ..as_it_is(name, said, entry, 0)
     }
 }
 
@@ -295,15 +341,17 @@ impl Storage for Dir {
         let mut volumes = Vec::new();
         for kind in ContentType::ALL {
             let wanted = content.is_none_or(|content| content == kind);
-            if !wanted || !self.config.takes(kind) || kind == ContentType::Rootdir {
+            if !wanted || !self.config.takes(kind) {
                 continue;
             }
-            if kind == ContentType::Images {
-                volumes.extend(self.list_images().await?);
-            } else {
-                let folder = layout::folder(kind);
-                volumes.extend(self.list_folder(kind, folder, kind.as_str()).await?);
-            }
+            volumes.extend(match kind {
+                ContentType::Images => self.list_images().await?,
+                ContentType::Rootdir => self.list_trees().await?,
+                _ => {
+                    let folder = layout::folder(kind);
+                    self.list_folder(kind, folder, kind.as_str()).await?
+                }
+            });
         }
         Ok(volumes)
     }
@@ -315,9 +363,16 @@ impl Storage for Dir {
             .stat(&path)
             .await
             .map_err(|source| self.failed(source))?;
-        match entry.filter(|entry| entry.kind == FileKind::File) {
-            Some(entry) => self.describe(name, &entry).await.map(Some),
-            None => Ok(None),
+        let said = self.locate(name)?.name;
+        match entry {
+            Some(entry) if layout::is_tree(&said) => {
+                let is_folder = entry.kind == FileKind::Directory;
+                Ok(is_folder.then(|| tree(name, said, &entry)))
+            }
+            Some(entry) if entry.kind == FileKind::File => {
+                self.describe(name, &entry).await.map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
@@ -327,25 +382,8 @@ impl Storage for Dir {
         format: BlockFormat,
         taken: &[String],
     ) -> Result<String, StorageError> {
-        let folder = self.root.join(format!("images/{owner}"));
-        let entries = self
-            .host
-            .list(&folder)
-            .await
-            .map_err(|source| self.failed(source))?;
-        // A base has the number that it had as a disk.
-        let is_used = |stem: &str| {
-            let same = |name: &str| {
-                let file = name.rsplit('/').next().map(layout::stem);
-                let file = file.map(|file| file.replacen("base-", "vm-", 1));
-                file.is_some_and(|file| file == stem)
-            };
-            entries.iter().any(|entry| same(&entry.name)) || taken.iter().any(|name| same(name))
-        };
-        let stem = (0..)
-            .map(|n| format!("vm-{owner}-disk-{n}"))
-            .find(|stem| !is_used(stem));
-        let stem = stem.expect("there are more numbers than files in a folder");
+        let number = self.free_disk_number(owner, taken).await?;
+        let stem = format!("vm-{owner}-disk-{number}");
         Ok(format!("{owner}/{stem}.{}", format.as_str()))
     }
 
@@ -377,12 +415,14 @@ impl Storage for Dir {
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         let location = self.locate(name)?;
         let path = self.path_of(&location);
-        let removed = self
-            .host
-            .remove(&path)
-            .await
-            .map_err(|source| self.failed(source))?;
-        if location.name.content == ContentType::Images {
+        let removed = if layout::is_tree(&location.name) {
+            self.remove_tree(&location).await?
+        } else {
+            let removed = self.host.remove(&path).await;
+            removed.map_err(|source| self.failed(source))?
+        };
+        let content = location.name.content;
+        if matches!(content, ContentType::Images | ContentType::Rootdir) {
             self.remove_if_empty(&path).await?;
         }
         Ok(removed)
@@ -397,8 +437,18 @@ impl Storage for Dir {
     }
 
     async fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
-        let (source, _) = self.locate_image(from)?;
-        let (target, _) = self.locate_image(to)?;
+        let (source, target) = (self.locate(from)?, self.locate(to)?);
+        // Only images and trees of guests have other names, and neither becomes the other.
+        let kind = |location: &Location| {
+            let is_image = location.name.owner.is_some() && location.name.image_format.is_some();
+            (is_image, layout::is_tree(&location.name))
+        };
+        if kind(&source) == (false, false) {
+            return Err(StorageError::BadName(from.to_owned()));
+        }
+        if kind(&source) != kind(&target) {
+            return Err(StorageError::BadName(to.to_owned()));
+        }
         let (source, target) = (self.path_of(&source), self.path_of(&target));
         if self.is_there(&source).await? {
             self.make_place(to, &target).await?;
@@ -455,6 +505,10 @@ impl Storage for Dir {
     }
 
     fn linked_clones(&self) -> Option<&dyn LinkedClones> {
+        Some(self)
+    }
+
+    fn trees(&self) -> Option<&dyn Trees> {
         Some(self)
     }
 }
