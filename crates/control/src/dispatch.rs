@@ -282,6 +282,7 @@ impl Dispatcher {
         let mut feed = store::remote::feed(self.context.store.clone(), vec![secret]);
         let node = &self.context.node;
         let mut reports = node.cluster.reports(&node.status);
+        let mut alerts = node.alerts_feed();
         let mut is_out = false;
         loop {
             let message = tokio::select! {
@@ -291,7 +292,13 @@ impl Dispatcher {
                     WatchMessage::Outage(self.age_s())
                 }
                 message = feed.next() => WatchMessage::Store(message?),
-                update = reports.next() => WatchMessage::Status(update),
+                list = alerts.next() => WatchMessage::Alerts(list),
+                mut update = reports.next() => {
+                    if update.alerts.take().is_some() {
+                        node.alerts.changed();
+                    }
+                    WatchMessage::Status(update)
+                }
             };
             responder.send(encoded(message)?).await?;
         }

@@ -17,6 +17,7 @@
 //!
 //! It is not the public wire: status lines, envelopes and cookies are `http`'s alone.
 
+pub mod alerts;
 mod credential;
 mod dump;
 mod figures;

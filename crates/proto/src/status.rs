@@ -6,6 +6,8 @@
 use model::{NodeName, Pressure, StorageId, VmId};
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::{Alert, OpenAlert};
+
 /// One message of the api's watch. `S` is a message of the store's feed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -15,6 +17,8 @@ pub enum WatchMessage<S> {
     /// The agent's store has lost its majority, and its copy is of so many seconds ago; none: it has
     /// one. Sent when that changes, and before the rest if there is no majority at the beginning.
     Outage(Option<u64>),
+    /// All alerts, worst first, whenever they have changed.
+    Alerts(Vec<OpenAlert>),
 }
 
 /// One message of a watch between agents.
@@ -61,6 +65,9 @@ pub struct StatusUpdate {
     /// All storages of the node, if any of them changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storages: Option<Vec<StorageUsage>>,
+    /// All alerts about the node and what is on it, if any of them changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Vec<Alert>>,
 }
 
 impl StatusUpdate {
@@ -73,6 +80,7 @@ impl StatusUpdate {
             usage: None,
             guests: Vec::new(),
             storages: None,
+            alerts: None,
         }
     }
 }

@@ -1,34 +1,30 @@
-/** What is wrong now. */
+/** What is wrong now, as the change stream has it. */
 
-import { useQuery } from '@tanstack/react-query';
+import { useSyncExternalStore } from 'react';
 import { api } from './client';
+import { type Alert, SEVERITIES } from './resources';
+import { getLive, onLive } from './stream';
 
-export type Alert = {
-  id: string;
-  node: string;
-  severity: 'warning' | 'error';
-  /** As lists name it: `node/n1`, `qemu/100`, `storage/n1/local`, `cluster`. */
-  object: string;
-  since: number;
-  text: string;
-  advice: string;
-};
+export function useAlerts(): Alert[] {
+  return useSyncExternalStore(onLive, () => getLive().alerts);
+}
 
-const PERIOD_MS = 10_000;
-
-export function useAlerts() {
-  return useQuery({
-    queryKey: ['alerts'],
-    queryFn: ({ signal }) => api.get<Alert[]>('/ostler/alerts', {}, signal),
-    refetchInterval: PERIOD_MS,
-  });
+/** Those that are not acknowledged. */
+export function unknownAlerts(alerts: Alert[]): Alert[] {
+  return alerts.filter((alert) => !alert.acknowledged);
 }
 
 /** The worst of them; none without any. */
 export function worst(alerts: Alert[]): Alert['severity'] | undefined {
-  if (alerts.length === 0) return undefined;
-  return alerts.some((alert) => alert.severity === 'error') ? 'error' : 'warning';
+  return SEVERITIES.find((severity) => alerts.some((alert) => alert.severity === severity));
 }
+
+const ACKNOWLEDGE = '/ostler/alerts/acknowledge';
+
+export const acknowledge = (id: string, comment: string) =>
+  api.post<null>(ACKNOWLEDGE, { id, comment: comment || undefined });
+
+export const unacknowledge = (id: string) => api.delete<null>(ACKNOWLEDGE, { id });
 
 /** The page of what an alert is about. */
 export function alertAddress({ object, id }: Pick<Alert, 'object' | 'id'>): string {
@@ -38,6 +34,7 @@ export function alertAddress({ object, id }: Pick<Alert, 'object' | 'id'>): stri
     case 'node':
       return `/node/${names[0]}${tab}`;
     case 'qemu':
+    case 'lxc':
       return `/guest/${names[0]}${tab}`;
     case 'storage':
       return `/storage/${names.join('/')}`;

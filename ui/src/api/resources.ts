@@ -1,4 +1,4 @@
-/** The rows of `/cluster/resources` and what is computed from them. */
+/** The rows of the change stream and what is computed from them. */
 
 export type GuestRow = {
   id: string;
@@ -53,7 +53,22 @@ export type StorageRow = {
 };
 
 export type PoolRow = { id: string; type: 'pool'; pool: string };
-export type Row = GuestRow | NodeRow | StorageRow | PoolRow;
+
+/** Something that is wrong: `alert` is its id, and `object` what it is about, `storage/n1/local`. */
+export type AlertRow = {
+  id: string;
+  type: 'alert';
+  alert: string;
+  node: string;
+  severity: 'warning' | 'error';
+  object: string;
+  since: number;
+  text: string;
+  advice: string;
+  acknowledged?: { by: string; at: number; comment?: string };
+};
+
+export type Row = GuestRow | NodeRow | StorageRow | PoolRow | AlertRow;
 
 /** A guest's row with what the browser adds: words, sums and rates. */
 export type Guest = GuestRow & {
@@ -195,4 +210,26 @@ export function updated(
   }
   const tags = isRetagged ? tagsOf(guests) : before.tags;
   return { ...othersOf(rows.values()), guests, byVmid, tags };
+}
+
+export type Alert = Omit<AlertRow, 'type' | 'alert'>;
+
+function alertOf({ type: _, alert, ...row }: AlertRow): Alert {
+  return { ...row, id: alert };
+}
+
+/** The worst first. */
+export const SEVERITIES: Alert['severity'][] = ['error', 'warning'];
+
+/** What is not acknowledged comes first, then the worst, then the oldest. */
+export function alertsOf(rows: Iterable<Row>): Alert[] {
+  const alerts: Alert[] = [];
+  for (const row of rows) if (row.type === 'alert') alerts.push(alertOf(row));
+  const rank = (alert: Alert) => SEVERITIES.indexOf(alert.severity);
+  return alerts.sort(
+    (a, b) =>
+      Number(Boolean(a.acknowledged)) - Number(Boolean(b.acknowledged)) ||
+      rank(a) - rank(b) ||
+      a.since - b.since,
+  );
 }

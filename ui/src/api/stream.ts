@@ -2,6 +2,8 @@
 
 import { useSyncExternalStore } from 'react';
 import {
+  type Alert,
+  alertsOf,
   EMPTY,
   type Guest,
   type GuestRow,
@@ -18,6 +20,7 @@ import { type Lost, type Message, StreamLink } from './streamLink';
 
 export type Live = {
   inventory: Inventory;
+  alerts: Alert[];
   /** False until the first message. */
   isLoaded: boolean;
   /** Set while the stream is interrupted: when the rows were current, and the next attempt. */
@@ -29,6 +32,8 @@ export class Rows {
   private rows = new Map<string, Row>();
   private guests = new Map<string, Guest>();
   private inventory = EMPTY;
+  /** What is wrong; the same list until that changes. */
+  alerts: Alert[] = [];
   /** What was asked of guests, with their status before. */
   private expected = new Map<number, { word: string; status: string }>();
 
@@ -78,11 +83,16 @@ export class Rows {
     this.inventory = isSameSet
       ? updated(this.inventory, this.rows, changed)
       : inventoryOf(this.rows, this.guests);
+    const isAlert = (id: string) => id.startsWith('alert/');
+    if (message.reset || message.rows.some(({ id }) => isAlert(id)) || message.gone.some(isAlert)) {
+      this.alerts = alertsOf(this.rows.values());
+    }
     return this.inventory;
   }
 }
 
-let live: Live = { inventory: EMPTY, isLoaded: false };
+const NOTHING: Live = { inventory: EMPTY, alerts: [], isLoaded: false };
+let live = NOTHING;
 let rows = new Rows();
 /** The connection: shared with other tabs where the browser can do that. */
 let connection: Connection | undefined;
@@ -98,7 +108,11 @@ type Connection = { open: (user: string) => void; close: () => void };
 function hear(heard: Heard) {
   switch (heard.kind) {
     case 'message':
-      return set({ inventory: rows.apply(heard.message, Date.now()), isLoaded: true });
+      return set({
+        inventory: rows.apply(heard.message, Date.now()),
+        alerts: rows.alerts,
+        isLoaded: true,
+      });
     case 'lost':
       return set({ ...live, lost: heard.lost });
     case 'ended':
@@ -154,7 +168,7 @@ export function closeStream() {
 export function resetStream() {
   closeStream();
   rows = new Rows();
-  set({ inventory: EMPTY, isLoaded: false });
+  set(NOTHING);
 }
 
 /** A page that is left says so, and comes back to its rows if it is kept by the browser. */
@@ -172,7 +186,7 @@ export function expectState(vmid: number, word?: string) {
   if (inventory !== live.inventory) set({ ...live, inventory });
 }
 
-function subscribe(listener: () => void) {
+export function onLive(listener: () => void) {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
@@ -197,12 +211,12 @@ export function getLive(): Live {
 }
 
 export function useLive(): Live {
-  return useSyncExternalStore(subscribe, getLive);
+  return useSyncExternalStore(onLive, getLive);
 }
 
 /** Since when the stream is interrupted, if it is: not a change with each message. */
 export function useLost(): Lost | undefined {
-  return useSyncExternalStore(subscribe, () => live.lost);
+  return useSyncExternalStore(onLive, () => live.lost);
 }
 
 export function useInventory(): Inventory {
@@ -210,5 +224,5 @@ export function useInventory(): Inventory {
 }
 
 export function useGuest(vmid: number): Guest | undefined {
-  return useSyncExternalStore(subscribe, () => live.inventory.byVmid.get(vmid));
+  return useSyncExternalStore(onLive, () => live.inventory.byVmid.get(vmid));
 }

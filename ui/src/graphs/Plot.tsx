@@ -38,6 +38,11 @@ function colours() {
   };
 }
 
+/** The third parameter takes the other graphs along; its types lack it. */
+type Leading = uPlot & {
+  setCursor: (at: { left: number; top: number }, fires: boolean, leads: boolean) => void;
+};
+
 type Colours = ReturnType<typeof colours>;
 
 function top({ data, least, limit }: Pick<PlotProps, 'data' | 'least' | 'limit'>): number {
@@ -190,7 +195,7 @@ export default function Plot(props: PlotProps) {
     const drawn = plot.current;
     const time = props.cursor === undefined ? undefined : props.data[0][props.cursor];
     if (!drawn || time === undefined) return;
-    drawn.setCursor({ left: drawn.valToPos(time, 'x'), top: HEIGHT / 2 });
+    (drawn as Leading).setCursor({ left: drawn.valToPos(time, 'x'), top: HEIGHT / 2 }, true, true);
   }, [props.cursor, props.data]);
 
   return <div ref={box} className="gp-plot" aria-hidden="true" />;

@@ -1,7 +1,7 @@
 import { Menu } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { useAlerts, worst } from '../api/alerts';
+import { unknownAlerts, useAlerts, worst } from '../api/alerts';
 import { api } from '../api/client';
 import { logout, useSession } from '../api/session';
 import { useInventory } from '../api/stream';
@@ -61,10 +61,10 @@ export function useHealth(): Health | undefined {
   return healthOf(nodes.filter((node) => node.status === 'online').length, nodes.length, quorate);
 }
 
-/** The cluster's health, or how much is wrong. */
+/** The cluster's health, or how many alerts are not acknowledged. */
 function HealthPill() {
   const health = useHealth();
-  const alerts = useAlerts().data ?? [];
+  const alerts = unknownAlerts(useAlerts());
   const severity = worst(alerts);
   if (!health) return null;
   if (severity) {

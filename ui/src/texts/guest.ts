@@ -68,7 +68,7 @@ export const guest = {
       name: 'Name',
       state: 'State',
       node: 'Node',
-      cpu: 'CPU',
+      cpu: 'CPU, last hour',
       mem: 'Memory, GiB',
       net: 'Network',
       disk: 'Disk I/O',

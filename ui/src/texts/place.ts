@@ -47,6 +47,14 @@ export const place = {
     all: 'All',
     open: 'Show',
   },
+  alert: {
+    title: 'Acknowledge an alert',
+    acknowledge: 'Acknowledge',
+    unacknowledge: 'Take back',
+    comment: 'Comment',
+    hint: 'The alert counts no more until it closes, or becomes an error.',
+    known: (by: string, at: string) => `acknowledged by ${by}, ${at}`,
+  },
   check: {
     certificate: 'Certificate',
     clock: 'Time',

@@ -14,7 +14,7 @@ pub(crate) fn required(row: &Row) -> Value {
         "realm": "pve", "roleid": "r", "roles": "PVEAuditor", "size": "+1G", "snapname": "s1",
         "storage": "store", "timezone": "UTC", "tokenid": "t1", "username": "x@pve",
         "upid": "UPID:pve1:00000001:00000001:6B00D68B:qmstart:100:root@pam:",
-        "url": "http://127.0.0.1:9/x.iso", "userid": "bob@pve", "vmid": 100,
+        "url": "http://127.0.0.1:9/x.iso", "userid": "bob@pve", "vmid": 100, "vms": "100",
         "vncticket": "x", "volume": "store:iso/x.iso",
         "type": match row.name {
             "domain_create" => "pam",

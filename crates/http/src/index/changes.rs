@@ -1,4 +1,4 @@
-//! Changes of `/cluster/resources` for a caller since a version.
+//! Changes of `/cluster/resources` and of alerts for a caller since a version.
 //!
 //! Nothing is stored per caller: each row has the version of its last change, and the last rows
 //! that were removed are logged. A slow caller therefore gets each changed row once, in its newest
@@ -126,8 +126,8 @@ impl Index {
             sight: Arc::clone(&sight),
         };
         let Some((seen, gone)) = gone else {
-            // The cached list, as in `/cluster/resources`.
-            let rows = self.list_of(&snapshot, &sight, tick, Query::Resources(Wanted::All));
+            // A cached list, which shares its texts with `/cluster/resources`.
+            let rows = self.list_of(&snapshot, &sight, tick, Query::Resources(Wanted::Stream));
             return Ok(Changes {
                 seen: now,
                 reset: true,
@@ -174,6 +174,11 @@ fn write(snapshot: &Snapshot, seen: &Seen, sight: &Sight, tick: Tick, rows: &mut
             }
         }
     }
+    for (_, row) in resources::alerts(snapshot, sight) {
+        if is_new(row.changed) || !before.has_alerts_of(&row.value.alert.subject) {
+            rows.row(&resources::alert_row(&row.value), false);
+        }
+    }
 }
 
 /// The ids of rows to remove; none if the state is too old for the log.
@@ -182,7 +187,7 @@ fn gone(snapshot: &Snapshot, seen: &Seen, sight: &Sight) -> Option<Vec<String>> 
     let mut gone: Vec<String> = snapshot
         .gone
         .since(seen.version)?
-        .filter(|row| is_seen(before, row) && !is_there(snapshot, row))
+        .filter(|row| is_seen(before, row) && !is_there(snapshot, sight, row))
         .map(id_of)
         .collect();
     if before.number != sight.number {
@@ -199,6 +204,11 @@ fn gone(snapshot: &Snapshot, seen: &Seen, sight: &Sight) -> Option<Vec<String>> 
                 .filter(|(id, row)| row.added <= seen.version && !sight.storages.includes(*id));
             gone.extend(lost.map(|(id, _)| resources::storage_id(name, id)));
         }
+        let alerts = resources::alerts(snapshot, before);
+        let lost = alerts.filter(|(_, row)| {
+            row.added <= seen.version && !sight.has_alerts_of(&row.value.alert.subject)
+        });
+        gone.extend(lost.map(|(id, _)| resources::alert_id(id)));
         let pools = before.pools.iter();
         let lost = pools.filter(|pool| !sight.pools.contains(pool));
         gone.extend(lost.map(resources::pool_id));
@@ -210,11 +220,12 @@ fn is_seen(sight: &Sight, row: &GoneRow) -> bool {
     match row {
         GoneRow::Guest(_, vmid) => sight.guests.includes(vmid),
         GoneRow::Storage { id, .. } => sight.storages.includes::<str>(id),
+        GoneRow::Alert { subject, .. } => sight.has_alerts_of(subject),
     }
 }
 
 /// Whether a removed row was added again.
-fn is_there(snapshot: &Snapshot, row: &GoneRow) -> bool {
+fn is_there(snapshot: &Snapshot, sight: &Sight, row: &GoneRow) -> bool {
     match row {
         GoneRow::Guest(kind, vmid) => {
             let guest = snapshot.guests.get(*vmid);
@@ -224,6 +235,10 @@ fn is_there(snapshot: &Snapshot, row: &GoneRow) -> bool {
             let storage = snapshot.storages.get(id);
             storage.is_some_and(|row| row.value.is_enabled_on(node))
         }
+        GoneRow::Alert { id, .. } => {
+            let alert = snapshot.alerts.get(id);
+            alert.is_some_and(|row| sight.has_alerts_of(&row.value.alert.subject))
+        }
     }
 }
 
@@ -231,6 +246,7 @@ fn id_of(row: &GoneRow) -> String {
     match row {
         GoneRow::Guest(kind, vmid) => format!("{}/{vmid}", kind.as_str()),
         GoneRow::Storage { node, id } => resources::storage_id(node, id),
+        GoneRow::Alert { id, .. } => resources::alert_id(id),
     }
 }
 

@@ -44,6 +44,7 @@ impl Index {
                 .take_store(message)
                 .map_err(|error| Error::bug(error.to_string()))?,
             WatchMessage::Status(update) => writer.take_status(update, self.clock.monotonic()),
+            WatchMessage::Alerts(alerts) => writer.take_alerts(alerts),
             WatchMessage::Outage(age_s) => writer.take_outage(age_s, self.clock.monotonic()),
         }
         self.publish(&writer);

@@ -3,7 +3,9 @@
 use model::schema::Values;
 use model::{Error, GuestKind, PoolId};
 use proto::Identity;
+use proto::alerts::OpenAlert;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::list::Builder;
 use super::node_status::{NodeRow, Tick};
@@ -43,6 +45,8 @@ impl Query {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Wanted {
     All,
+    /// Everything, and alerts: what the change stream has.
+    Stream,
     Guests,
     Storages,
     Nodes,
@@ -62,7 +66,7 @@ impl Wanted {
     }
 
     fn has(self, of: Self) -> bool {
-        self == Self::All || self == of
+        matches!(self, Self::All | Self::Stream) || self == of
     }
 }
 
@@ -135,7 +139,7 @@ pub(super) fn write(
     tick: Tick,
     list: &mut Builder,
 ) {
-    if wanted == Wanted::All {
+    if matches!(wanted, Wanted::All | Wanted::Stream) {
         for id in &sight.pools {
             list.row(&pool_row(id), false);
         }
@@ -157,6 +161,11 @@ pub(super) fn write(
             }
         }
     }
+    if wanted == Wanted::Stream {
+        for (_, row) in alerts(snapshot, sight) {
+            list.row(&alert_row(&row.value), false);
+        }
+    }
 }
 
 /// The storages of a node that the caller may see.
@@ -167,6 +176,28 @@ pub(super) fn storages<'a>(
 ) -> impl Iterator<Item = (&'a str, &'a Stamped<StorageRow>)> {
     let storages = snapshot.storages.iter().map(|(id, row)| (&**id, row));
     storages.filter(move |(id, row)| sight.storages.includes(*id) && row.value.is_enabled_on(node))
+}
+
+/// The alerts that the caller may see.
+pub(super) fn alerts<'a>(
+    snapshot: &'a Snapshot,
+    sight: &'a Sight,
+) -> impl Iterator<Item = (&'a str, &'a Stamped<OpenAlert>)> {
+    let alerts = snapshot.alerts.iter().map(|(id, row)| (&**id, row));
+    alerts.filter(|(_, row)| sight.has_alerts_of(&row.value.alert.subject))
+}
+
+pub(super) fn alert_id(id: &str) -> String {
+    format!("alert/{id}")
+}
+
+/// An alert as a row among others: its own id is in `alert`.
+pub(super) fn alert_row(open: &OpenAlert) -> Value {
+    let mut row = open.row();
+    row["type"] = "alert".into();
+    row["alert"] = row["id"].take();
+    row["id"] = alert_id(&open.alert.id).into();
+    row
 }
 
 pub(super) fn pool_id(id: &PoolId) -> String {

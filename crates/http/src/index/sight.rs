@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use auth::{Access, Allowed, View};
 use model::{PoolId, Privilege, TokenName, UnixTime, UserId};
 use proto::Identity;
+use proto::alerts::Subject;
 
 /// The limit of cached callers; all are dropped when it is exceeded.
 const KEPT: usize = 1024;
@@ -21,6 +22,10 @@ pub(super) struct Sight {
     /// Nodes whose usage is shown. Their names and states are visible to every caller.
     pub(super) nodes: Allowed<String>,
     pub(super) pools: Vec<PoolId>,
+    /// Storages whose alerts are shown because the caller may fill them.
+    space: Allowed<String>,
+    /// Alerts about the whole cluster are shown.
+    cluster: bool,
 }
 
 impl Sight {
@@ -33,16 +38,36 @@ impl Sight {
             storages: view.storages_with(Privilege::DatastoreAudit),
             nodes: view.nodes_with(Privilege::SysAudit),
             pools: pools.filter(may_see).cloned().collect(),
+            space: view.storages_with(Privilege::DatastoreAllocateSpace),
+            cluster: view.has("/", Privilege::SysAudit),
+        }
+    }
+
+    /// Whether the alerts of an object are shown.
+    pub(super) fn has_alerts_of(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Cluster => self.cluster,
+            Subject::Node(name) => self.nodes.includes(name.as_str()),
+            Subject::Guest(vmid) => self.guests.includes(&vmid.get()),
+            Subject::Storage { storage, .. } => {
+                let is_in = |those: &Allowed<String>| those.includes(storage.as_str());
+                is_in(&self.storages) || is_in(&self.space)
+            }
         }
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        let things = |sight: &Self| {
-            (&sight.guests, &sight.storages, &sight.nodes) == {
-                (&other.guests, &other.storages, &other.nodes)
-            }
-        };
-        things(self) && self.pools == other.pools
+        let Self {
+            number: _,
+            guests,
+            storages,
+            nodes,
+            pools,
+            space,
+            cluster,
+        } = self;
+        (guests, storages, nodes) == (&other.guests, &other.storages, &other.nodes)
+            && (pools, space, cluster) == (&other.pools, &other.space, &other.cluster)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Error, GuestKind};
+use proto::alerts::{OpenAlert, Subject};
 use store::Revision;
 
 use super::node_status::NodeRow;
@@ -29,6 +30,7 @@ pub(super) struct Stamped<T> {
 pub(super) enum GoneRow {
     Guest(GuestKind, u32),
     Storage { node: Arc<str>, id: Box<str> },
+    Alert { id: Box<str>, subject: Subject },
 }
 
 /// The log of removed rows, with the version that removed each.
@@ -75,6 +77,8 @@ pub(super) struct Snapshot {
     /// The members, and nodes that have ever reported, by name.
     pub(super) nodes: BTreeMap<Arc<str>, Stamped<Arc<NodeRow>>>,
     pub(super) storages: Arc<BTreeMap<Box<str>, Stamped<StorageRow>>>,
+    /// Open alerts, by id.
+    pub(super) alerts: Arc<BTreeMap<Box<str>, Stamped<OpenAlert>>>,
     pub(super) gone: Arc<Gone>,
     /// The console that an administrator prefers.
     pub(super) console: Option<Arc<str>>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use auth::Access;
 use auth::keys::Subject;
+use proto::alerts::OpenAlert;
 use proto::status::StatusUpdate;
 use store::remote::{FeedError, FeedMessage, ReplicaFeed, Step};
 use store::{Change, Changes, Entry, Key, Revision};
@@ -298,6 +299,33 @@ impl Writer {
             }
         }
         self.next.good_until = self.status.next_silence();
+    }
+
+    /// Applies the list of all alerts.
+    pub(super) fn take_alerts(&mut self, list: Vec<OpenAlert>) {
+        self.next.version += 1;
+        let before = Arc::clone(&self.next.alerts);
+        let alerts = list.into_iter().map(|open| {
+            let id: Box<str> = open.alert.id.as_str().into();
+            let row = match before.get(&id) {
+                Some(known) if known.value == open => known.clone(),
+                known => self.stamped(open, known),
+            };
+            (id, row)
+        });
+        let alerts: BTreeMap<_, _> = alerts.collect();
+        // A guest's alert becomes its node's when the guest is destroyed.
+        let is_gone = |id: &str, open: &OpenAlert| {
+            let now = alerts.get(id).map(|row| &row.value.alert.subject);
+            now != Some(&open.alert.subject)
+        };
+        for (id, row) in before.iter().filter(|(id, row)| is_gone(id, &row.value)) {
+            self.next.add_gone(GoneRow::Alert {
+                id: id.clone(),
+                subject: row.value.alert.subject.clone(),
+            });
+        }
+        self.next.alerts = Arc::new(alerts);
     }
 
     /// Marks nodes that have been silent for too long.

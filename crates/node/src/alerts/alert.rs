@@ -1,55 +1,9 @@
-//! An alert, and the condition that it is made of.
+//! The condition that an alert is made of.
 
-use std::fmt;
 use std::time::Duration;
 
-use model::{NodeName, StorageId, UnixTime, VmId};
-use serde::{Deserialize, Serialize};
-
-/// How much an alert matters. In order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// It works, and will not if this goes on or something else fails.
-    Warning,
-    /// Something does not work.
-    Error,
-}
-
-/// What an alert is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    Cluster,
-    Node(NodeName),
-    Guest(VmId),
-    Storage { node: NodeName, storage: StorageId },
-}
-
-impl fmt::Display for Subject {
-    /// As lists name it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cluster => f.write_str("cluster"),
-            Self::Node(name) => write!(f, "node/{name}"),
-            Self::Guest(vmid) => write!(f, "qemu/{vmid}"),
-            Self::Storage { node, storage } => write!(f, "storage/{node}/{storage}"),
-        }
-    }
-}
-
-/// An open alert.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Alert {
-    /// The same for as long as it is the same trouble: `storage-full/pve1/local`.
-    pub id: String,
-    pub severity: Severity,
-    pub subject: Subject,
-    pub since: UnixTime,
-    /// What is wrong: one sentence.
-    pub text: String,
-    /// What to do: one sentence.
-    pub advice: String,
-}
+use model::UnixTime;
+pub use proto::alerts::{Acknowledgement, Alert, OpenAlert, Severity, Subject};
 
 /// What a rule has found. It is an alert once it has lasted.
 #[derive(Debug, Clone, PartialEq)]

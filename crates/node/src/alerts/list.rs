@@ -1,34 +1,53 @@
 //! The open alerts of a node.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::alert::Alert;
+use tokio::sync::watch;
+
+use super::acknowledged::Acknowledged;
 use super::ends::Ends;
-use super::tracker::Tracker;
+use super::tracker::{Before, Tracker};
 
 /// The alerts of a node.
-#[derive(Default)]
 pub struct Alerts {
     /// About this node and what is on it.
     pub(super) own: Mutex<Tracker>,
     /// About the cluster, as this node sees it.
     pub(super) cluster: Mutex<Tracker>,
+    /// Acknowledged and open before the agent started, and not seen again yet.
+    pub(super) before: Mutex<Before>,
+    pub(super) acknowledged: Mutex<Arc<Acknowledged>>,
     /// Guests that have ended without being told to.
     pub ends: Ends,
+    pub(super) news: watch::Sender<()>,
 }
 
-pub(super) fn lock(tracker: &Mutex<Tracker>) -> MutexGuard<'_, Tracker> {
-    tracker.lock().unwrap_or_else(PoisonError::into_inner)
+impl Default for Alerts {
+    fn default() -> Self {
+        Self {
+            own: Mutex::default(),
+            cluster: Mutex::default(),
+            before: Mutex::default(),
+            acknowledged: Mutex::default(),
+            ends: Ends::default(),
+            news: watch::Sender::new(()),
+        }
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Alerts {
-    /// What is wrong with this node and what is on it.
-    pub fn own(&self) -> Vec<Alert> {
-        lock(&self.own).open().cloned().collect()
+    /// Whether an alert of this node is open, or was before the agent started.
+    pub(super) fn may_be_open(&self, id: &str) -> bool {
+        let is_here = [&self.own, &self.cluster].map(|tracker| lock(tracker).is_open(id));
+        is_here.contains(&true) || lock(&self.before).contains_key(id)
     }
 
-    /// What is wrong with the cluster and its other members.
-    pub fn of_cluster(&self) -> Vec<Alert> {
-        lock(&self.cluster).open().cloned().collect()
+    /// Says that the list may be another one.
+    pub fn changed(&self) {
+        self.news.send_replace(());
     }
 }

@@ -6,11 +6,13 @@
 //!                              each five seconds             └── what opens and closes: the log
 //! ```
 //!
-//! Each node finds what is about itself; the one that is asked adds the others' alerts, and what it
-//! sees of the cluster. A rule finds conditions and remembers nothing; the tracker decides when a
+//! Each node finds what is about itself and reports it to the others with its status; the one that is
+//! asked adds what it sees of the cluster. A rule finds conditions and remembers nothing; the tracker decides when a
 //! condition has lasted long enough to open an alert, and has been gone for long enough to close it.
 
+mod acknowledged;
 mod alert;
+mod all;
 mod certificates;
 mod ends;
 mod guests;
@@ -20,6 +22,7 @@ mod members;
 mod storages;
 mod tasks;
 mod tracker;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +30,9 @@ use std::time::Duration;
 use ::tasks::Engine;
 use tracing::warn;
 
-pub use alert::{Alert, Severity, Subject};
+pub use alert::{Acknowledgement, Alert, OpenAlert, Severity, Subject};
+pub use all::AlertsFeed;
+
 use list::lock;
 use tracker::Change;
 
@@ -36,9 +41,23 @@ use crate::{NodeContext, Priority};
 /// How often rules are asked.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// What was acknowledged before the agent started and is not seen for so long was over before.
+const GRACE: Duration = Duration::from_secs(120);
+
 /// Asks the rules for as long as the agent lives. Never returns.
 pub async fn follow_alerts(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
+    let mut began = None;
     loop {
+        let is_read = node.read_acknowledged().await;
+        let now = node.clock.monotonic();
+        match began {
+            None if is_read => {
+                *lock(&node.alerts.before) = lock(&node.alerts.acknowledged).since();
+                began = Some(now);
+            }
+            Some(at) if now - at >= GRACE => lock(&node.alerts.before).clear(),
+            _ => {}
+        }
         node.look_for_trouble(tasks).await;
         node.clock.sleep(LOOK).await;
     }
@@ -46,7 +65,7 @@ pub async fn follow_alerts(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>)
 
 impl NodeContext {
     async fn look_for_trouble(&self, tasks: &Engine<NodeContext>) {
-        let is_open = |id: &str| lock(&self.alerts.own).is_open(id);
+        let is_open = |id: &str| self.alerts.may_be_open(id);
         let mut own = load::conditions(self, is_open);
         match storages::conditions(self, is_open).await {
             Ok(found) => own.extend(found),
@@ -60,11 +79,21 @@ impl NodeContext {
         own.extend(self::tasks::conditions(self, tasks));
         let cluster = members::conditions(self).await;
         let (at, now) = (self.clock.monotonic(), self.clock.wall());
-        let mut changes = lock(&self.alerts.own).update(own, at, now);
-        changes.extend(lock(&self.alerts.cluster).update(cluster, at, now));
-        for change in changes {
-            self.tell(&change);
+        let changes = {
+            let mut before = lock(&self.alerts.before);
+            let mut changes = lock(&self.alerts.own).update(own, &mut before, at, now);
+            changes.extend(lock(&self.alerts.cluster).update(cluster, &mut before, at, now));
+            changes
+        };
+        self.status
+            .found(lock(&self.alerts.own).open().cloned().collect());
+        self.alerts.changed();
+        for change in &changes {
+            self.tell(change);
         }
+        let closed = changes.into_iter().filter_map(Change::closed);
+        self.look_after_acknowledged(&closed.collect::<Vec<_>>())
+            .await;
     }
 
     /// Writes what opens and closes to the log of the cluster.

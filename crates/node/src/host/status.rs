@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{NodeName, VmId};
+use proto::alerts::Alert;
 use proto::status::{GuestUsage, NodeUsage, StatusUpdate, StorageUsage};
 use tokio::sync::{Notify, watch};
 
@@ -47,6 +48,7 @@ struct State {
     guests: BTreeMap<VmId, Versioned<Guest>>,
     node: Option<Versioned<NodeUsage>>,
     storages: Option<Versioned<Vec<StorageUsage>>>,
+    alerts: Option<Versioned<Vec<Alert>>>,
     /// What is older than this version says nothing about now.
     begun: u64,
     /// The node does not report.
@@ -94,6 +96,13 @@ impl StatusBoard {
         let state = self.state();
         let storages = state.storages.as_ref();
         storages.map_or_else(Vec::new, |storages| storages.value.clone())
+    }
+
+    /// What the node last found wrong with itself and what is on it.
+    pub(crate) fn alerts(&self) -> Vec<Alert> {
+        let state = self.state();
+        let alerts = state.alerts.as_ref();
+        alerts.map_or_else(Vec::new, |alerts| alerts.value.clone())
     }
 
     pub fn node_usage(&self) -> Option<NodeUsage> {
@@ -179,6 +188,23 @@ impl StatusBoard {
         self.news.send_replace(version);
     }
 
+    /// Takes all that the node finds wrong with itself and what is on it.
+    pub(crate) fn found(&self, alerts: Vec<Alert>) {
+        let mut state = self.state();
+        let known = state.alerts.as_ref();
+        if known.is_some_and(|known| known.value == alerts) {
+            return;
+        }
+        state.version += 1;
+        let version = state.version;
+        state.alerts = Some(Versioned {
+            version,
+            value: alerts,
+        });
+        drop(state);
+        self.news.send_replace(version);
+    }
+
     /// Takes what another node reports of itself. An uptime is counted on by this node's clock.
     pub(crate) fn take(&self, update: StatusUpdate) {
         let now_ms = self.now_ms();
@@ -203,6 +229,9 @@ impl StatusBoard {
         }
         if let Some(value) = update.storages {
             state.storages = Some(Versioned { version, value });
+        }
+        if let Some(value) = update.alerts {
+            state.alerts = Some(Versioned { version, value });
         }
         drop(state);
         self.news.send_replace(version);
@@ -264,6 +293,10 @@ impl StatusBoard {
             .storages
             .as_ref()
             .filter(|storages| is_new(storages.version));
+        let alerts = state
+            .alerts
+            .as_ref()
+            .filter(|alerts| is_new(alerts.version));
         let update = StatusUpdate {
             node: self.node.clone(),
             silent: false,
@@ -271,6 +304,7 @@ impl StatusBoard {
             usage: node.map(|node| node.value.clone()),
             guests: guests.map(|guest| self.current(&guest.value)).collect(),
             storages: storages.map(|storages| storages.value.clone()),
+            alerts: alerts.map(|alerts| alerts.value.clone()),
         };
         (state.version, update)
     }
@@ -308,6 +342,7 @@ impl StatusFeed {
                     && !update.silent
                     && update.usage.is_none()
                     && update.storages.is_none()
+                    && update.alerts.is_none()
                     && update.guests.is_empty();
                 if !says_nothing {
                     return update;

@@ -61,6 +61,7 @@ impl Service for Agent {
                 usage: None,
                 guests: Vec::new(),
                 storages: None,
+                alerts: None,
             });
             responder.send(serde_json::to_value(well).unwrap()).await?;
         }

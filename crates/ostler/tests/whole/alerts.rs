@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::harness::commands::Commands;
 use crate::harness::https::request;
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, kill, left_out, tiny_disk, until};
@@ -106,10 +107,10 @@ fn a_guest_whose_qemu_died_is_an_alert_until_it_runs_again() {
 }
 
 /// A small file system, until this is dropped.
-struct Mounted(PathBuf);
+pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
-    fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         let mount = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
         let mounted = Command::new("mount")
@@ -130,6 +131,18 @@ impl Drop for Mounted {
     }
 }
 
+/// A storage of a node on a small file system that is nearly full.
+async fn full_storage(node: &TestNode) -> (Mounted, PathBuf) {
+    let folder = node.root.join("small");
+    let mounted = Mounted::new(&folder);
+    let filler = folder.join("filler");
+    std::fs::write(&filler, vec![1; 900 << 10]).unwrap();
+    let storage = json!({"storage": "small", "type": "dir", "content": "iso",
+        "path": folder.display().to_string()});
+    node.call("storage_create", storage).await.unwrap();
+    (mounted, filler)
+}
+
 // covers: S1.41
 #[test]
 fn a_full_storage_is_an_alert_until_there_is_room() {
@@ -138,12 +151,7 @@ fn a_full_storage_is_an_alert_until_there_is_room() {
     }
     with_bridge(async {
         let node = TestNode::start(async |_| {}).await;
-        let folder = node.root.join("small");
-        let mounted = Mounted::new(&folder);
-        std::fs::write(folder.join("filler"), vec![1; 900 << 10]).unwrap();
-        let storage = json!({"storage": "small", "type": "dir", "content": "iso",
-            "path": folder.display().to_string()});
-        node.call("storage_create", storage).await.unwrap();
+        let (mounted, filler) = full_storage(&node).await;
         let id = "storage-full/pve1/small";
         until("it is an alert", async || alert(&node, id).await.is_some()).await;
         let full = alert(&node, id).await.unwrap();
@@ -153,8 +161,48 @@ fn a_full_storage_is_an_alert_until_there_is_room() {
             text.starts_with("storage 'small' on node 'pve1' is 8"),
             "{text}"
         );
-        std::fs::remove_file(folder.join("filler")).unwrap();
+        std::fs::remove_file(filler).unwrap();
         until("it is over", async || alert(&node, id).await.is_none()).await;
+        drop(mounted);
+    });
+}
+
+#[test]
+fn an_acknowledgement_outlives_the_agent_and_not_its_alert() {
+    if left_out("alerts") {
+        return;
+    }
+    with_bridge(async {
+        let node = TestNode::start(async |_| {}).await;
+        let (mounted, filler) = full_storage(&node).await;
+        let commands = Commands::new(&node.root);
+        let id = "storage-full/pve1/small";
+        until("it is an alert", async || alert(&node, id).await.is_some()).await;
+        // To know of one is to be told of the others.
+        assert_eq!(commands.run("ostler alerts").0, 5);
+        commands.ok(&format!("ostler alerts acknowledge {id} -c ordered"));
+        let (code, list, _) = commands.run("ostler alerts");
+        assert_eq!(code, 0, "{list}");
+        assert!(list.contains("root@pam: ordered"), "{list}");
+        let known = alert(&node, id).await.unwrap();
+        assert_eq!(known["acknowledged"]["by"], "root@pam");
+
+        node.kill_role("node").await;
+        until("it is open again", async || {
+            alert(&node, id).await.is_some()
+        })
+        .await;
+        let again = alert(&node, id).await.unwrap();
+        assert_eq!(again["acknowledged"], known["acknowledged"]);
+        assert_eq!(again["since"], known["since"]);
+
+        commands.ok(&format!("ostler alerts unacknowledge {id}"));
+        commands.ok(&format!("ostler alerts acknowledge {id}"));
+        std::fs::remove_file(&filler).unwrap();
+        until("it is over", async || alert(&node, id).await.is_none()).await;
+        std::fs::write(&filler, vec![1; 900 << 10]).unwrap();
+        until("it opens anew", async || alert(&node, id).await.is_some()).await;
+        assert_eq!(alert(&node, id).await.unwrap().get("acknowledged"), None);
         drop(mounted);
     });
 }

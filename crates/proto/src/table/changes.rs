@@ -1,10 +1,9 @@
 //! `/ostler`: operations that Proxmox VE does not have.
 
 use model::Privilege;
-use model::schema::{Field, Shape};
+use model::schema::{Field, Shape, format};
 
-use super::cluster::RESOURCE;
-use super::params::NODE;
+use super::params::{NODE, VMID};
 use crate::{Check, Permission, Row};
 
 /// The maximum length of a revision: three numbers of 16 digits.
@@ -21,6 +20,17 @@ const CPU_NODE: Shape = Shape::Object {
     ]],
     open: false,
 };
+
+/// The maximum length of what is said to an acknowledgement.
+const COMMENT: usize = 500;
+
+const ALERT: Field = Field::string("id").max_length(500);
+
+const ACKNOWLEDGED: &[&[Field]] = &[&[
+    Field::string("by"),
+    Field::integer("at"),
+    Field::string("comment").optional(),
+]];
 
 /// One of the things that there are several of.
 const PART: Shape = Shape::Object {
@@ -65,16 +75,32 @@ pub(super) const ROWS: &[Row] = &[
             Field::integer("since"),
             Field::string("text"),
             Field::string("advice"),
+            Field::object("acknowledged", ACKNOWLEDGED).optional(),
         ]],
         open: true,
     }))
-    .on_all_nodes()
     // A caller sees the alerts of objects that it may see.
+    .permission(Permission::User),
+    Row::post(
+        "/ostler/alerts/acknowledge",
+        "ostler_alert_acknowledge",
+        "Note that the caller knows of an alert, until it closes.",
+    )
+    .params(&[&[ALERT, Field::string("comment").optional().max_length(COMMENT)]])
+    // Sys.Modify on the path of what the alert is about.
+    .permission(Permission::User),
+    Row::delete(
+        "/ostler/alerts/acknowledge",
+        "ostler_alert_unacknowledge",
+        "Take the acknowledgement of an alert back.",
+    )
+    .params(&[&[ALERT]])
+    // As to acknowledge it.
     .permission(Permission::User),
     Row::get(
         "/ostler/changes",
         "changes",
-        "Changes of /cluster/resources since a revision; over a websocket, a stream of them.",
+        "Changes of /cluster/resources and of alerts since a revision; over a websocket, a stream of them.",
     )
     .params(&[&[Field::string("since").optional().max_length(REVISION)]])
     .returns(Shape::Object {
@@ -84,7 +110,7 @@ pub(super) const ROWS: &[Row] = &[
             Field::array(
                 "rows",
                 &Shape::Object {
-                    fields: &[RESOURCE],
+                    fields: &[&[Field::string("id"), Field::string("type")]],
                     open: true,
                 },
             ),
@@ -140,4 +166,23 @@ pub(super) const ROWS: &[Row] = &[
     })
     .check(Check::On("/nodes/{node}", &[Privilege::SysAudit]))
     .on_node(),
+    Row::get(
+        "/ostler/last-hour",
+        "ostler_last_hour",
+        "How much of their processors guests have used in the last hour: a value a minute, in \
+         thousandths, null where it is not known.",
+    )
+    .params(&[&[Field::string("vms").format(format::VMID_LIST)]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::string("node"),
+            VMID,
+            Field::integer("end"),
+            Field::array("cpu", &Shape::Any),
+        ]],
+        open: false,
+    }))
+    .on_all_nodes()
+    // A caller gets rows of guests that it may see.
+    .permission(Permission::User),
 ];

@@ -22,7 +22,7 @@ pub(super) const NAMES: Shape = Shape::Array(&Shape::Object {
 });
 
 /// A row of `/cluster/resources`.
-pub(super) const RESOURCE: &[Field] = &[
+const RESOURCE: &[Field] = &[
     Field::integer("cgroup-mode").optional(),
     Field::string("content")
         .optional()

@@ -1,45 +1,110 @@
+import { Textarea } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { type Alert, alertAddress, useAlerts } from '../../api/alerts';
+import { useState } from 'react';
+import {
+  acknowledge,
+  alertAddress,
+  unacknowledge,
+  unknownAlerts,
+  useAlerts,
+} from '../../api/alerts';
+import type { Alert } from '../../api/resources';
+import { useLive } from '../../api/stream';
+import { reportError } from '../../api/tasks';
+import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { moment, plain } from '../../format';
+import { Button } from '../../parts/Button';
 import { Icon } from '../../parts/Icon';
-import { Loaded } from '../../parts/Page';
+import { Loading } from '../../parts/Page';
 import { Panel } from '../../parts/Panel';
 import { t } from '../../texts';
 
-function Line({ alert }: { alert: Alert }) {
+function AcknowledgeDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
+  const form = useSubmit(onClose);
+  const [comment, setComment] = useState('');
   return (
-    <li className={`al t-${alert.severity}`}>
+    <FormDialog
+      title={t.alert.title}
+      submitText={t.alert.acknowledge}
+      form={form}
+      onSubmit={() => form.submit(() => acknowledge(alert.id, comment))}
+      onClose={onClose}
+    >
+      <p>{plain(alert.text)}</p>
+      <Textarea
+        data-autofocus
+        label={t.alert.comment}
+        description={t.alert.hint}
+        autosize
+        minRows={2}
+        maxLength={500}
+        value={comment}
+        error={form.fields.comment}
+        onChange={(event) => setComment(event.target.value)}
+      />
+    </FormDialog>
+  );
+}
+
+function Known({ alert }: { alert: Alert }) {
+  if (!alert.acknowledged) return <p className="muted">{plain(alert.advice)}</p>;
+  const { by, at, comment } = alert.acknowledged;
+  return (
+    <p className="muted">
+      {t.alert.known(plain(by), moment(at))}
+      {comment && `: ${plain(comment)}`}
+    </p>
+  );
+}
+
+function Line({ alert, onAcknowledge }: { alert: Alert; onAcknowledge: () => void }) {
+  const isKnown = alert.acknowledged !== undefined;
+  const takeBack = () =>
+    unacknowledge(alert.id).catch((error) => reportError(t.alert.unacknowledge, error));
+  return (
+    <li className={`al t-${alert.severity} ${isKnown ? 'known' : ''}`}>
       <Icon name={alert.severity === 'error' ? 'err' : 'warn'} />
       <div>
         <p>{plain(alert.text)}</p>
-        <p className="muted">{plain(alert.advice)}</p>
+        <Known alert={alert} />
       </div>
       <span className="mono muted">{t.dc.since(moment(alert.since))}</span>
-      <Link to={alertAddress(alert)}>{t.dc.open}</Link>
+      <span className="acts">
+        <Link to={alertAddress(alert)}>{t.dc.open}</Link>
+        {isKnown ? (
+          <Button kind="quiet sm" onClick={takeBack}>
+            {t.alert.unacknowledge}
+          </Button>
+        ) : (
+          <Button kind="sm" onClick={onAcknowledge}>
+            {t.alert.acknowledge}
+          </Button>
+        )}
+      </span>
     </li>
   );
 }
 
 /** What is wrong now, worst first. */
 export function AlertsPanel() {
-  const query = useAlerts();
+  const alerts = useAlerts();
+  const { isLoaded } = useLive();
+  const [asked, setAsked] = useState<Alert>();
+  const count = unknownAlerts(alerts).length;
   return (
-    <Panel title={t.dc.alerts} aux={query.data && query.data.length > 0 && query.data.length}>
-      <Loaded query={query}>
-        {(alerts) =>
-          alerts.length === 0 ? (
-            <p className="al t-running">
-              <Icon name="ok" /> {t.dc.noAlerts}
-            </p>
-          ) : (
-            <ul>
-              {alerts.map((alert) => (
-                <Line key={alert.id} alert={alert} />
-              ))}
-            </ul>
-          )
-        }
-      </Loaded>
+    <Panel title={t.dc.alerts} aux={count > 0 && count}>
+      {!isLoaded && <Loading />}
+      {isLoaded && alerts.length === 0 && (
+        <p className="al t-running">
+          <Icon name="ok" /> {t.dc.noAlerts}
+        </p>
+      )}
+      <ul>
+        {alerts.map((alert) => (
+          <Line key={alert.id} alert={alert} onAcknowledge={() => setAsked(alert)} />
+        ))}
+      </ul>
+      {asked && <AcknowledgeDialog alert={asked} onClose={() => setAsked(undefined)} />}
     </Panel>
   );
 }

@@ -10,6 +10,7 @@ import { Glyph } from '../../parts/Glyph';
 import { Icon } from '../../parts/Icon';
 import { Panel } from '../../parts/Panel';
 import { Segmented } from '../../parts/Segmented';
+import { Spark } from '../../parts/Spark';
 import { kindOf } from '../../parts/State';
 import { TaskStateWord } from '../../shell/TaskState';
 import { guestAddress } from '../../shell/treeRows';
@@ -137,6 +138,11 @@ function Top() {
                   </Link>
                 </td>
                 <td className="muted">{guest.node}</td>
+                {by === 'cpu' && (
+                  <td className="sp">
+                    <Spark vmid={guest.vmid} />
+                  </td>
+                )}
                 <td className="num">{amount(by, value)}</td>
               </tr>
             ))}

@@ -8,6 +8,7 @@ import {
 import { type Guest, rateNow, uptimeNow } from '../../api/resources';
 import { bitRate, byteRate, gib, percent, plain, uptime } from '../../format';
 import { Bar } from '../../parts/Bar';
+import { Spark } from '../../parts/Spark';
 import { GuestStateWord } from '../../parts/State';
 import { t } from '../../texts';
 import { isLive, VALUES } from './order';
@@ -96,7 +97,7 @@ export const columns = helper.columns([
     cell: ({ row: { original: guest } }) =>
       isLive(guest) ? (
         <span className="mm">
-          <Bar part={guest.cpu ?? 0} label={titles.cpu} />
+          <Spark vmid={guest.vmid} />
           <span>{percent(guest.cpu ?? 0)}</span>
         </span>
       ) : (

@@ -1,15 +1,27 @@
 //! `/ostler`: what Proxmox VE does not have.
 
+mod alert_acknowledge;
+mod alert_unacknowledge;
 mod alerts;
 mod cpu;
 mod doctor;
 mod hardware;
+mod last_hour;
 
 use super::{Op, Pair, pair};
 
 pub(super) const PAIRS: &[Pair] = &[
+    pair!(
+        "ostler_alert_acknowledge",
+        alert_acknowledge::alert_acknowledge
+    ),
+    pair!(
+        "ostler_alert_unacknowledge",
+        alert_unacknowledge::alert_unacknowledge
+    ),
     pair!("ostler_alerts", alerts::alerts),
     pair!("ostler_cpu", cpu::cpu),
     pair!("ostler_doctor", doctor::doctor),
     pair!("ostler_hardware", hardware::hardware),
+    pair!("ostler_last_hour", last_hour::last_hour),
 ];

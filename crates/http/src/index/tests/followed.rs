@@ -1,4 +1,4 @@
-//! Who follows the changes has what the list shows, whenever it looks and whatever happened.
+//! Who follows the changes has what the lists show, whenever it looks and whatever happened.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,9 @@ impl Follower {
     fn check(&mut self, fixture: &Fixture, who: &Identity) {
         self.look(fixture, who);
         let list = fixture.ask(who, "cluster_resources", json!({})).unwrap();
-        assert_eq!(self.rows, by_id(&list), "{}", who.user);
+        let mut rows = by_id(&list);
+        rows.extend(by_id(&fixture.alerts_anew(who).into()));
+        assert_eq!(self.rows, rows, "{}", who.user);
     }
 }
 
@@ -199,4 +201,40 @@ async fn what_is_no_revision_or_too_old_begins_anew() {
     }
     let answer = fixture.root("changes", json!({"since": good}));
     assert_eq!(answer["reset"], 1);
+}
+
+#[tokio::test]
+async fn alerts_come_change_and_go_and_are_no_resources() {
+    let mut fixture = fixture(100..110).await;
+    let (ann, who) = (identity(USERS[0]), Identity::root());
+    let (mut root, mut follower) = (Follower::default(), Follower::default());
+    // On /vms/103.
+    fixture.happen(&Event::Grant(0, 2, 0)).await;
+    root.look(&fixture, &who);
+    follower.look(&fixture, &ann);
+    fixture
+        .happen(&Event::Alerts(vec![(0, false), (1, false)]))
+        .await;
+    let opened = root.look(&fixture, &who);
+    assert_eq!(ids(&opened["rows"]), ["alert/trouble/0", "alert/trouble/1"]);
+    let opened = follower.look(&fixture, &ann);
+    let row = json!({"id": "alert/trouble/1", "type": "alert", "alert": "trouble/1", "node": "pve1",
+        "severity": "warning", "object": "qemu/103", "since": 5, "text": "what", "advice": "do"});
+    assert_eq!(opened["rows"], json!([row]));
+    // The same list again is no news.
+    fixture
+        .happen(&Event::Alerts(vec![(0, false), (1, false)]))
+        .await;
+    let changes = fixture.index.changes(&who, root.seen.as_ref()).unwrap();
+    assert!(changes.is_empty());
+    fixture.happen(&Event::Alerts(vec![(0, true)])).await;
+    let changed = root.look(&fixture, &who);
+    let known = json!({"by": "root@pam", "at": 7});
+    assert_eq!(changed["rows"][0]["acknowledged"], known);
+    assert_eq!(changed["gone"], json!(["alert/trouble/1"]));
+    let changed = follower.look(&fixture, &ann);
+    assert_eq!(changed["rows"], json!([]));
+    assert_eq!(changed["gone"], json!(["alert/trouble/1"]));
+    let list = fixture.root("cluster_resources", json!({}));
+    assert!(ids(&list).iter().all(|id| !id.starts_with("alert")));
 }

@@ -1,9 +1,12 @@
 //! What is kept and shared is what would be written anew, for each caller and at each moment.
 
+use std::collections::BTreeMap;
+
 use auth::keys;
 use auth::records::{AclEntry, AclNode, Pool, SubjectKind, User};
 use model::Privilege;
 use proptest::prelude::*;
+use proto::alerts::{Acknowledgement, Alert, OpenAlert, Severity, Subject};
 
 use super::super::Frame;
 use super::super::node_status::Tick;
@@ -25,6 +28,8 @@ pub(super) enum Event {
     Grant(usize, usize, usize),
     /// Which of a few storages becomes what.
     Storage(usize, Stored),
+    /// Which of a few alerts are open, each in one of two forms.
+    Alerts(Vec<(usize, bool)>),
     Snapshot,
 }
 
@@ -47,6 +52,43 @@ const PATHS: [&str; 6] = [
 ];
 const ROLES: [&str; 4] = ["PVEAuditor", "NoAccess", "PVEVMUser", "PVEDatastoreUser"];
 
+/// The number of alerts' subjects.
+const SUBJECTS: usize = 5;
+
+/// An alert about one of a few things. Its other form was acknowledged; a guest's is its node's then.
+pub(super) fn open_alert(at: usize, is_other: bool) -> OpenAlert {
+    let node = || "pve1".parse().unwrap();
+    let guest = |vmid| Subject::Guest(VmId::new(vmid).unwrap());
+    let storage = "s1".parse().unwrap();
+    let subject = match (at, is_other) {
+        (0, _) => Subject::Cluster,
+        (1, false) => guest(103),
+        (1, true) | (2, _) => Subject::Node(node()),
+        (3, _) => guest(170),
+        _ => Subject::Storage {
+            node: node(),
+            storage,
+        },
+    };
+    let acknowledgement = Acknowledgement {
+        by: "root@pam".to_owned(),
+        at: 7,
+        comment: String::new(),
+    };
+    OpenAlert {
+        node: node(),
+        alert: Alert {
+            id: format!("trouble/{at}"),
+            severity: Severity::Warning,
+            subject,
+            since: 5,
+            text: "what".to_owned(),
+            advice: "do".to_owned(),
+        },
+        acknowledged: is_other.then_some(acknowledgement),
+    }
+}
+
 pub(super) fn event() -> impl Strategy<Value = Event> {
     // A few hundred ids: chunks become full and empty.
     let vmid = || 100_u32..400;
@@ -61,8 +103,13 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         2 => (0..USERS.len(), 0..PATHS.len(), 0..ROLES.len())
             .prop_map(|(user, path, role)| Event::Grant(user, path, role)),
         1 => (0_usize..3, stored()).prop_map(|(id, stored)| Event::Storage(id, stored)),
+        2 => alerts().prop_map(Event::Alerts),
         1 => Just(Event::Snapshot),
     ]
+}
+
+fn alerts() -> impl Strategy<Value = Vec<(usize, bool)>> {
+    prop::collection::vec((0..SUBJECTS, any::<bool>()), 0..4)
 }
 
 fn stored() -> impl Strategy<Value = Stored> {
@@ -111,6 +158,14 @@ impl Fixture {
                 self.put(keys::acl(PATHS[*path]).unwrap(), AclNode { entries })
                     .await;
             }
+            Event::Alerts(those) => {
+                let those: BTreeMap<usize, bool> = those.iter().copied().collect();
+                let list = those
+                    .iter()
+                    .map(|(at, is_other)| open_alert(*at, *is_other));
+                let message = WatchMessage::Alerts(list.collect());
+                self.index.accept(message).unwrap();
+            }
             Event::Storage(id, stored) => self.store_as(&format!("s{id}"), stored).await,
             Event::Snapshot => {
                 self.index.writer().reconnect();
@@ -136,6 +191,33 @@ impl Fixture {
             }
         }
         self.put(key, record).await;
+    }
+
+    /// The alerts that a caller may see, each right checked for itself.
+    pub(super) fn alerts_anew(&self, who: &Identity) -> Vec<Value> {
+        let (snapshot, _) = self.index.now();
+        let access = &snapshot.rights.access;
+        let view = access.view(who, model::Clock::wall(&self.clock));
+        let seen = |open: &&OpenAlert| {
+            let subject = &open.alert.subject;
+            let privileges: &[Privilege] = match subject {
+                Subject::Cluster | Subject::Node(_) => &[Privilege::SysAudit],
+                Subject::Guest(_) => &[Privilege::VmAudit],
+                Subject::Storage { .. } => {
+                    &[Privilege::DatastoreAudit, Privilege::DatastoreAllocateSpace]
+                }
+            };
+            view.has_any(&subject.path(), privileges)
+        };
+        let alerts = snapshot.alerts.values().map(|row| &row.value);
+        let row = |open: &OpenAlert| {
+            let mut row = open.row();
+            row["type"] = "alert".into();
+            row["alert"] = row["id"].clone();
+            row["id"] = format!("alert/{}", open.alert.id).into();
+            row
+        };
+        alerts.filter(seen).map(row).collect()
     }
 
     /// The rows of a list, each written for itself and each right checked for itself.

@@ -158,6 +158,7 @@ fn update(complete: bool, guests: Vec<GuestUsage>) -> StatusUpdate {
         usage: complete.then_some(usage),
         guests,
         storages: complete.then(|| vec![storage]),
+        alerts: None,
     }
 }
 
