@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, beforeAll, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { address, enter, GUEST_MS, openBrowser } from './harness';
 
 /** The node `n2` ends once this file is there. */
@@ -35,6 +35,25 @@ it('a guest is moved, started and moved while it runs', async () => {
   await page.locator('.ph').getByText('running').waitFor({ timeout: GUEST_MS });
   await migrate('n1');
   await migrate('n2');
+});
+
+it("a node's shell is opened through another node", async () => {
+  const own = await context.newPage();
+  await own.goto(address('/node/n3/shell'));
+  await own.getByRole('status').getByText('connected').waitFor();
+  const lines = own.locator('.xterm-rows');
+  await lines.getByText('login:').first().waitFor();
+  await own.locator('.xterm-helper-textarea').pressSequentially('nobody-of-this-name\n');
+  await lines.getByText('Password:').waitFor();
+  // It runs there: its task is of that node, and ends with the page.
+  const shells = async () => {
+    const answer = await page.request.get(address('/api2/json/nodes/n3/tasks?source=active'));
+    const { data } = (await answer.json()) as { data: { type: string; node: string }[] };
+    return data.filter(({ type, node }) => type === 'vncshell' && node === 'n3').length;
+  };
+  expect(await shells()).toBe(1);
+  await own.close();
+  await expect.poll(shells, { timeout: GUEST_MS }).toBe(0);
 });
 
 it('a node that is killed is seen as such, and its guests are unknown', async () => {

@@ -1,7 +1,13 @@
 /** A browser at a node, and what every page must not do. */
 
 import { request } from 'node:https';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import {
+  type APIResponse,
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type Page,
+} from 'playwright-core';
 
 const { OSTLER_URL = '', OSTLER_USER = '', OSTLER_PASSWORD = '' } = process.env;
 const CHROMIUM = process.env.OSTLER_CHROMIUM ?? '/usr/bin/chromium';
@@ -52,6 +58,24 @@ export async function enter(context: BrowserContext): Promise<Page> {
   await login(page);
   await page.getByRole('treeitem').first().waitFor();
   return page;
+}
+
+type Change = (
+  method: 'post' | 'put' | 'delete',
+  path: string,
+  form: Record<string, string | number>,
+) => Promise<APIResponse>;
+
+/** Changes by another client, which has the ticket of the page. */
+export async function changer(context: BrowserContext, page: Page): Promise<Change> {
+  const cookies = await context.cookies();
+  const ticket = cookies.find((cookie) => cookie.name === 'PVEAuthCookie')?.value ?? '';
+  const form = { username: `${USER}@${REALM}`, password: decodeURIComponent(ticket) };
+  const answer = await page.request.post(address('/api2/json/access/ticket'), { form });
+  const csrf = (await answer.json()).data.CSRFPreventionToken as string;
+  const headers = { CSRFPreventionToken: csrf };
+  return (method, path, form) =>
+    page.request[method](address(`/api2/json${path}`), { headers, form });
 }
 
 export type Stream = { ended: Promise<void>; close: () => void };

@@ -35,7 +35,7 @@ async function pageIn(scheme: string, isPhone = false, isOut = false): Promise<P
 
 /** Opens a page and waits until it is whole. */
 async function open(page: Page, path: string) {
-  await page.goto(address(path));
+  await page.goto(address(path), { waitUntil: 'networkidle' });
   await page.locator('.tn').first().waitFor({ state: 'attached' });
   await page.waitForFunction(() => !document.querySelector('.loading'));
   await page.evaluate(() => document.fonts.ready);
@@ -69,7 +69,8 @@ for (const scheme of SCHEMES) {
     await picture(page, 'datacenter', scheme);
     await open(page, '/datacenter/guests');
     await picture(page, 'table', scheme);
-    await open(page, '/guest/100');
+    await open(page, '/guest/101');
+    await page.locator('.gp canvas').first().waitFor();
     await picture(page, 'guest', scheme);
     await console_(page);
     await picture(page, 'console', scheme);

@@ -2,26 +2,16 @@ import { type Browser, type BrowserContext, type Page, request } from 'playwrigh
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   address,
+  changer,
   enter,
   GUEST_MS,
   login,
   openBrowser,
   openChanges,
   PASSWORD,
-  REALM,
-  USER,
   watch,
 } from './harness';
 import { totp } from './totp';
-
-/** A CSRF token of the session that the page has. */
-async function csrfToken(): Promise<string> {
-  const cookies = await context.cookies();
-  const ticket = cookies.find((cookie) => cookie.name === 'PVEAuthCookie')?.value ?? '';
-  const form = { username: `${USER}@${REALM}`, password: decodeURIComponent(ticket) };
-  const answer = await page.request.post(address('/api2/json/access/ticket'), { form });
-  return (await answer.json()).data.CSRFPreventionToken as string;
-}
 
 let browser: Browser;
 let context: BrowserContext;
@@ -199,17 +189,13 @@ it('a user, a right and a token are made, and the token opens what it may', asyn
 });
 
 it('a user who is disabled is logged out at once', async () => {
-  const client = page.request;
-  const csrf = await csrfToken();
-  const headers = { CSRFPreventionToken: csrf };
-  const guest = { userid: 'guest@pve', password: PASSWORD };
-  const users = address('/api2/json/access/users');
-  await client.post(users, { headers, form: guest });
+  const change = await changer(context, page);
+  await change('post', '/access/users', { userid: 'guest@pve', password: PASSWORD });
   const own = await browser.newContext({ ignoreHTTPSErrors: true });
   const other = await own.newPage();
   await login(other, PASSWORD, 'guest');
   await other.getByText('Datacenter').first().waitFor();
-  await client.put(`${users}/guest@pve`, { headers, form: { enable: 0 } });
+  await change('put', '/access/users/guest@pve', { enable: 0 });
   await other.getByText('The session has ended.').waitFor();
   await own.close();
 });

@@ -4,11 +4,14 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use history::Object;
 use serde_json::json;
 use testkit::left_out::missing;
 
+use crate::alerts::Mounted;
 use crate::harness::cluster::{TestCluster, with_cluster_bridge};
 use crate::harness::namespace::with_bridge;
+use crate::harness::past::put_history;
 use crate::harness::{TestNode, left_out, tiny_disk, until};
 
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -99,9 +102,40 @@ fn every_page_is_whole() {
     let files = [
         "browser/routes.test.ts",
         "browser/many.test.ts",
+        "browser/stream.test.ts",
         "browser/tabs.test.ts",
+        "browser/weight.test.ts",
     ];
     with_bridge(async { drive(&files).await });
+}
+
+/// A node that was off for a moment, with a storage that the browser fills.
+#[test]
+fn graphs_and_alerts() {
+    if left_out("browser") || lacks_browser() {
+        return;
+    }
+    with_bridge(async {
+        let mut node = TestNode::start(async |_| {}).await;
+        admin(&node).await;
+        let folder = node.root.join("small");
+        let mounted = Mounted::new(&folder);
+        let storage = json!({"storage": "small", "type": "dir", "content": "iso",
+            "path": folder.display().to_string()});
+        node.call("storage_create", storage).await.unwrap();
+        node.end();
+        let minutes = (15..=30).rev().chain((0..10).rev());
+        let known = [("cpu", 0.25), ("iowait", 0.01), ("loadavg", 0.5)];
+        put_history(&node.root, minutes, &[(Object::Node, &known)]).await;
+        node.start_again();
+        node.ready().await;
+        let files = ["browser/graphs.test.ts", "browser/alerts.test.ts"];
+        let url = format!("https://127.0.0.1:{}", node.port);
+        let mut browser = start(&files, &url);
+        browser.env("OSTLER_FILLER", folder.join("filler"));
+        check(&browser.output().unwrap(), &node);
+        drop(mounted);
+    });
 }
 
 /// The browser moves a guest and says when one of the nodes is to be killed.

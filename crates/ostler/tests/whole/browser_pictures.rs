@@ -1,11 +1,14 @@
 //! Pictures of the web interface, at a cluster with guests of all kinds: `./x screenshots` has them
 //! written to docs/images.
 
+use history::{Object, Origin};
+use model::VmId;
 use serde_json::{Value, json};
 
 use crate::browser::{admin, check, lacks_browser, start};
 use crate::harness::cluster::{TestCluster, with_cluster_bridge};
-use crate::harness::{TestNode, tiny_disk, until};
+use crate::harness::past::{origin_of, put_past};
+use crate::harness::{TestNode, tiny_disk, until, until_within};
 
 /// Number, name, node, pool, tags, memory in MiB, whether it runs.
 const GUESTS: [(u32, &str, &str, &str, &str, u32, bool); 16] = [
@@ -62,6 +65,77 @@ async fn others(node: &TestNode) {
     }
 }
 
+const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+
+/// A line that goes up and down around a middle, another one for each seed.
+fn wave(seed: u32, minute: i64, middle: f64, height: f64) -> f32 {
+    let at = minute as f64 + f64::from(seed) * 7.0;
+    let curve = (at / 9.0).sin() * 0.6 + (at / 3.7).sin() * 0.3 + (at * 1.9).sin() * 0.1;
+    (middle + height * curve) as f32
+}
+
+fn of_node(seed: u32, minute: i64) -> Vec<(&'static str, f32)> {
+    let line = |step: u32, middle, height| wave(seed + step, minute, middle, height);
+    vec![
+        ("cpu", line(0, 0.34, 0.12)),
+        ("iowait", line(1, 0.02, 0.015)),
+        ("loadavg", line(2, 0.9, 0.4)),
+        ("memused", line(3, 5.1 * GIB, 0.2 * GIB)),
+        ("memavailable", line(3, 18.2 * GIB, -0.2 * GIB)),
+        ("netin", line(4, 2.4e6, 1.1e6)),
+        ("netout", line(5, 1.3e6, 0.8e6)),
+        ("pressurecpusome", line(6, 3.0, 2.0)),
+        ("pressureiosome", line(7, 1.2, 0.8)),
+        ("pressurememorysome", 0.0),
+    ]
+}
+
+fn of_guest(seed: u32, minute: i64, memory: u32) -> Vec<(&'static str, f32)> {
+    let line = |step: u32, middle, height| wave(seed + step, minute, middle, height);
+    let memory = f64::from(memory) * 1024.0 * 1024.0;
+    let busy = 0.15 + f64::from(seed % 7) * 0.08;
+    vec![
+        ("cpu", line(0, busy, busy * 0.6)),
+        ("mem", line(1, memory * 0.5, memory * 0.06)),
+        ("memhost", line(1, memory * 0.7, memory * 0.06)),
+        ("netin", line(2, 240e3, 160e3)),
+        ("netout", line(3, 120e3, 90e3)),
+        ("diskread", line(4, 1.1e6, 0.9e6)),
+        ("diskwrite", line(5, 0.6e6, 0.4e6)),
+    ]
+}
+
+/// Gives a node and its guests an hour before this one, so that there is something to see.
+async fn past(node: &mut TestNode) {
+    let name = node.name.clone();
+    let first = (100, "", "n1", "", "", 128, true);
+    let own = GUESTS.iter().chain([&first]);
+    let own: Vec<(u32, u32)> = own
+        .filter(|(_, _, on, .., runs)| *on == name && *runs)
+        .map(|(vmid, .., memory, _)| (*vmid, *memory))
+        .collect();
+    // A minute is written when it is over.
+    until_within(120, "its guests have files", async || {
+        let root = &node.root;
+        own.iter().all(|(vmid, _)| origin_of(root, *vmid).is_some())
+    })
+    .await;
+    node.end();
+    let seed = name.bytes().map(u32::from).sum();
+    let moment = |age: i64| {
+        let guests = own.iter().map(|(vmid, memory)| {
+            let object = Object::Guest(VmId::new(*vmid).unwrap());
+            let origin = origin_of(&node.root, *vmid).unwrap();
+            (object, origin, of_guest(*vmid, -age, *memory))
+        });
+        let node = (Object::Node, Origin::default(), of_node(seed, -age));
+        guests.chain([node]).collect()
+    };
+    put_past(&node.root, (0..=75).rev(), moment).await;
+    node.start_again();
+    node.answers().await;
+}
+
 #[test]
 #[ignore = "thorough: starts a cluster with ten guests"]
 fn pictures() {
@@ -70,7 +144,7 @@ fn pictures() {
     }
     with_cluster_bridge(async {
         let Some(disk) = tiny_disk() else { return };
-        let Some(cluster) = TestCluster::start(3).await else {
+        let Some(mut cluster) = TestCluster::start(3).await else {
             return;
         };
         cluster.form().await;
@@ -91,6 +165,16 @@ fn pictures() {
         }
         first_guest(node, &disk).await;
         others(node).await;
+        for node in &mut cluster.nodes {
+            past(node).await;
+        }
+        let node = &cluster.nodes[0];
+        until("all nodes are heard again", async || {
+            let status = node.call("cluster_status", json!({})).await.unwrap().data;
+            let rows = status.as_array().unwrap().clone();
+            rows.iter().all(|row| row["online"] != 0)
+        })
+        .await;
         let own = tempfile::tempdir().unwrap();
         let folder = std::env::var_os("OSTLER_IMAGES").unwrap_or_else(|| own.path().into());
         let mut browser = start(&["browser/pictures.test.ts"], "https://10.77.0.1:8006");

@@ -43,7 +43,7 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
         .await;
         let history = |node: &TestNode| node.root.join("var/lib/ostler/history/guest/100");
         let guest_100 = Object::Guest(VmId::new(100).unwrap());
-        put_history(&n1.root, 20, &[(guest_100, &[("cpu", 0.25)])]).await;
+        put_history(&n1.root, (0..=20).rev(), &[(guest_100, &[("cpu", 0.25)])]).await;
         // Stopped, then running; asked at a third node, which owns nothing of it.
         assert_eq!(migrate(n3, "n1", "n2", false).await, "OK");
         until("its history has followed it", async || {

@@ -45,7 +45,7 @@ fn history_outlives_the_agent_and_goes_with_the_guest() {
         })
         .await;
         node.end();
-        put_history(&node.root, 20, &[(guest(), &[("cpu", 0.25)])]).await;
+        put_history(&node.root, (0..=20).rev(), &[(guest(), &[("cpu", 0.25)])]).await;
         node.start_again();
         node.ready().await;
         let before = known(&node, "qemu_rrddata", about_guest("hour"), "cpu").await;

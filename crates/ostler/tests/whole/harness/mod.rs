@@ -399,8 +399,13 @@ fn free_port() -> u16 {
 }
 
 /// Waits for a condition; panics after a minute.
-pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+pub async fn until(what: &str, condition: impl AsyncFnMut() -> bool) {
+    until_within(60, what, condition).await;
+}
+
+/// The same with another limit.
+pub async fn until_within(limit_s: u64, what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(limit_s), async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -114,7 +114,7 @@ impl Series {
         .await;
         for (object, columns) in self.history {
             let known: Vec<(&str, f32)> = columns.iter().map(|name| (*name, 0.5)).collect();
-            put_history(&replay.node.root, 3, &[(object(), &known)]).await;
+            put_history(&replay.node.root, (0..=3).rev(), &[(object(), &known)]).await;
         }
         for seq in SETUP.iter().chain(self.before) {
             if !mine.contains_key(seq) {
