@@ -122,15 +122,27 @@ fi
 read -r kernel kernel_version chosen <"$pin"
 pinned="$kernel $kernel_version"
 
+# Downloads a package, NAME or NAME=VERSION, to those that are kept.
+download() {
+    mkdir -p "$work/fetch"
+    (cd "$work/fetch" && apt-get -q -o APT::Sandbox::User=root download "$1" >/dev/null 2>&1) || return 1
+    mv "$work/fetch/"*.deb "$debs/"
+}
+
 # Fetches packages of the pinned version that are not there yet.
 fetch() {
     for package in "$@"; do
-        ls "$debs/${package}_$(echo "$kernel_version" | sed 's/:/%3a/')"_*.deb >/dev/null 2>&1 && continue
-        mkdir "$work/fetch"
-        (cd "$work/fetch" && apt-get -q -o APT::Sandbox::User=root download "$package=$kernel_version" >/dev/null) ||
+        deb "$package" >/dev/null 2>&1 || download "$package=$kernel_version" ||
             fail "cannot download $package=$kernel_version (lab/build.sh AGENT --renew chooses a newer kernel)"
-        mv "$work/fetch/"*.deb "$debs/"
-        rmdir "$work/fetch"
+    done
+}
+
+# Fetches tools of the kernel's build that are not there yet. Those of a later version do, and while
+# Debian signs a kernel they are the only ones.
+fetch_tools() {
+    for package in "$@"; do
+        tool "$package" >/dev/null 2>&1 || download "$package=$kernel_version" || download "$package" ||
+            fail "cannot download $package"
     done
 }
 
@@ -138,14 +150,19 @@ deb() {
     ls "$debs/$1_$(echo "$kernel_version" | sed 's/:/%3a/')"_*.deb
 }
 
+tool() {
+    deb "$1" 2>/dev/null || ls "$debs/$1"_*.deb | tail -n 1 | grep .
+}
+
 # --- ZFS: built once for each kernel by Debian's own dkms package, in a system made for it.
 zfs=$parts/zfs-$kernel-$(hash_of "$here/files/build-zfs").tar
 make_zfs() {
     need_root "ZFS"
-    fetch "linux-headers-$kernel" "linux-headers-${kernel%-amd64}-common" "linux-kbuild-6.1" "linux-compiler-gcc-12-x86"
+    fetch "linux-headers-$kernel" "linux-headers-${kernel%-amd64}-common"
+    fetch_tools linux-kbuild-6.1 linux-compiler-gcc-12-x86
     mkdir "$work/debs"
     for package in "linux-headers-$kernel" "linux-headers-${kernel%-amd64}-common" linux-kbuild-6.1 linux-compiler-gcc-12-x86; do
-        cp "$(deb "$package")" "$work/debs/"
+        cp "$(tool "$package")" "$work/debs/"
     done
     sources >"$work/sources.list"
     step "ZFS" "$here/files/build-zfs" "$work" "$kernel" "$suite"

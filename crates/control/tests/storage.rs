@@ -187,7 +187,7 @@ async fn what_cannot_be_a_storage_is_refused() {
     let root = bench.root();
     let make = |more: Value| with(json!({"storage": "d2", "type": "dir", "path": "/d2"}), more);
     for (params, field) in [
-        (make(json!({"type": "nfs"})), "type"),
+        (make(json!({"type": "rbd"})), "type"),
         (
             make(json!({"prune-backups": "keep-foo=1"})),
             "prune-backups",
@@ -200,15 +200,21 @@ async fn what_cannot_be_a_storage_is_refused() {
             make(json!({"max-protected-backups": -2})),
             "max-protected-backups",
         ),
-        (make(json!({"server": "10.0.0.1"})), "server"),
+        (make(json!({"monhost": "10.0.0.1"})), "monhost"),
         (make(json!({"path": "d2"})), "path"),
         (make(json!({"content": "music"})), "content"),
         (make(json!({"is_mountpoint": "perhaps"})), "is_mountpoint"),
         (make(json!({"format": "subvol"})), "format"),
+        (make(json!({"content-dirs": "x"})), "content-dirs"),
+        (make(json!({"content-dirs": "foo=a"})), "content-dirs"),
+        (make(json!({"content-dirs": "iso=../a"})), "content-dirs"),
     ] {
         let error = root.error("storage_create", params).await;
         assert!(error.fields.contains_key(field), "{field}: {error}");
     }
+    let foreign = make(json!({"server": "10.0.0.1"}));
+    let foreign = root.error("storage_create", foreign).await;
+    assert_eq!(foreign.message, "unexpected property 'server'");
     let no_path = root
         .error("storage_create", json!({"storage": "d2", "type": "dir"}))
         .await;
@@ -574,4 +580,156 @@ async fn a_download_needs_a_right_on_the_network_too() {
             .await;
         assert!(error.fields.contains_key(field), "{error}");
     }
+}
+
+/// Storages of other types, each as it is asked for and as it is shown then.
+const TYPES: [(&str, &str, &str); 6] = [
+    (
+        "nfs",
+        r#"{"server": "192.0.2.1", "export": "/exp", "options": "vers=4.2", "content": "images,backup"}"#,
+        r#"{"content": "images,backup", "export": "/exp", "options": "vers=4.2", "path": "/mnt/pve/s1",
+            "server": "192.0.2.1", "shared": 1}"#,
+    ),
+    (
+        "cifs",
+        r#"{"server": "192.0.2.1", "share": "sh", "username": "u", "password": "hidden", "domain": "D",
+            "smbversion": "3.0"}"#,
+        r#"{"content": "images", "domain": "D", "path": "/mnt/pve/s1", "server": "192.0.2.1",
+            "share": "sh", "shared": 1, "smbversion": "3.0", "username": "u"}"#,
+    ),
+    (
+        "lvm",
+        r#"{"vgname": "vg0", "content": "images,rootdir", "saferemove": true, "tagged_only": true,
+            "shared": true, "saferemove-stepsize": "8"}"#,
+        r#"{"content": "images,rootdir", "saferemove": 1, "saferemove-stepsize": 8, "shared": 1,
+            "tagged_only": 1, "vgname": "vg0"}"#,
+    ),
+    (
+        "zfspool",
+        r#"{"pool": "tank", "sparse": true, "blocksize": "8k", "mountpoint": "/tank"}"#,
+        r#"{"blocksize": "8k", "content": "images,rootdir", "mountpoint": "/tank", "pool": "tank",
+            "sparse": 1}"#,
+    ),
+    (
+        "btrfs",
+        r#"{"path": "/srv/bt", "nocow": true}"#,
+        r#"{"content": "images,rootdir", "nocow": 1, "path": "/srv/bt"}"#,
+    ),
+    (
+        "dir",
+        r#"{"path": "/srv/d", "content": "iso,backup", "content-dirs": "iso=media/iso,backup=bk"}"#,
+        r#"{"content": "iso,backup", "content-dirs": {"backup": "bk", "iso": "media/iso"},
+            "path": "/srv/d"}"#,
+    ),
+];
+
+#[tokio::test]
+async fn each_type_has_its_properties() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    for (kind, asked, shown) in TYPES {
+        let asked: Value = serde_json::from_str(asked).unwrap();
+        let all = json!({"storage": "s1", "type": kind, "disable": true});
+        root.ok("storage_create", with(all, asked)).await;
+        let mut found = root.ok("storage_get", json!({"storage": "s1"})).await;
+        found.as_object_mut().unwrap().remove("digest");
+        let shown: Value = serde_json::from_str(shown).unwrap();
+        let all = json!({"storage": "s1", "type": kind, "disable": 1});
+        assert_eq!(found, with(all, shown));
+        root.ok("storage_delete", json!({"storage": "s1"})).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_type_needs_and_has_not_is_said() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    for (kind, given, says) in [
+        (
+            "nfs",
+            json!({}),
+            "missing value for required option 'server'",
+        ),
+        (
+            "lvmthin",
+            json!({"vgname": "vg0"}),
+            "missing value for required option 'thinpool'",
+        ),
+        (
+            "lvmthin",
+            json!({"vgname": "vg0", "thinpool": "data", "shared": true}),
+            "unexpected property 'shared'",
+        ),
+        (
+            "lvm",
+            json!({"vgname": "vg0", "content": "iso"}),
+            "storage does not support content type 'none'",
+        ),
+        (
+            "dir",
+            json!({"path": "/d", "content": "iso,backup", "content-dirs": "iso=a,backup=a"}),
+            "storage 's1' uses directory a for multiple content types",
+        ),
+    ] {
+        let all = json!({"storage": "s1", "type": kind, "disable": true});
+        let error = root.error("storage_create", with(all, given)).await;
+        assert_eq!(error.message, says);
+    }
+    let share =
+        json!({"storage": "s1", "type": "cifs", "disable": true, "server": "h", "share": "x"});
+    root.ok("storage_create", share).await;
+    let moved = root
+        .error("storage_update", json!({"storage": "s1", "server": "i"}))
+        .await;
+    let says = "update storage failed: can't change value of fixed parameter 'server'";
+    assert_eq!(moved.message, says);
+    let path = root
+        .error("storage_update", json!({"storage": "s1", "delete": "path"}))
+        .await;
+    assert_eq!(
+        path.message,
+        "update storage failed: unable to delete fixed option 'path'"
+    );
+}
+
+/// The password of a share is kept where the api has no copy of it, and goes with the storage.
+#[tokio::test]
+async fn a_password_is_a_secret() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let share = json!({"storage": "s1", "type": "cifs", "disable": true, "server": "h", "share": "x",
+        "username": "u", "password": "hidden"});
+    root.ok("storage_create", share).await;
+    let kept = async || {
+        let key = node::storage_secret_key(&"s1".parse().unwrap());
+        let (entry, _) = bench
+            .context
+            .store
+            .get(&key, store::Read::Linear)
+            .await
+            .unwrap();
+        entry.map(|entry| entry.value)
+    };
+    assert_eq!(kept().await.as_deref(), Some(&b"hidden"[..]));
+    let shown = root.ok("storage_get", json!({"storage": "s1"})).await;
+    assert!(!shown.to_string().contains("hidden"), "{shown}");
+    root.ok(
+        "storage_update",
+        json!({"storage": "s1", "password": "other"}),
+    )
+    .await;
+    assert_eq!(kept().await.as_deref(), Some(&b"other"[..]));
+    root.ok(
+        "storage_update",
+        json!({"storage": "s1", "delete": "password"}),
+    )
+    .await;
+    assert_eq!(kept().await, None);
+    root.ok(
+        "storage_update",
+        json!({"storage": "s1", "password": "other"}),
+    )
+    .await;
+    root.ok("storage_delete", json!({"storage": "s1"})).await;
+    assert_eq!(kept().await, None);
 }

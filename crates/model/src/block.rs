@@ -74,6 +74,9 @@ pub struct BlockSpec {
     pub read_only: bool,
     /// True where the storage can punch holes, so that a guest's discard frees space.
     pub can_discard: bool,
+    /// Opened through the page cache unless the administrator chose otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub buffered: bool,
     /// How many bytes of a raw image are used, from its beginning; all where nothing is said. A
     /// device may be larger than what was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +95,7 @@ impl BlockSpec {
             format,
             read_only: false,
             can_discard: true,
+            buffered: false,
             length: None,
             backing: None,
         }

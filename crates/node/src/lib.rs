@@ -57,7 +57,10 @@ pub use qemu::agent_turns::{AgentTurn, AgentTurns};
 pub use qemu::cloud_init::SeedRecord;
 pub use qemu::edit::{Edit, NewVolume, volumes_of, volumes_of_guest};
 pub use qemu::freeze::{Freeze, thaw_abandoned};
-pub use records::{GuestEntry, Records, StorageEntry, guest_key, seed_key, storage_key};
+pub use records::{
+    GuestEntry, Records, StorageEntry, guest_key, seed_key, storage_key, storage_secret,
+    storage_secret_key,
+};
 pub use settings::{Settings, cluster_options_key, node_config_key};
 pub use tasks::registry;
 pub use volumes::uploads::Uploads;

@@ -6,7 +6,9 @@ use model::{
 };
 use storage::{StorageConfig, VolumeNames};
 use store::list_all;
-use store::{Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, StoreError};
+use store::{
+    Commit, Entry, Key, Precondition, Prefix, Read, Revision, SharedStore, Store, StoreError,
+};
 
 use crate::Edit;
 use crate::state::{ClusterRecord, Witness, cluster_key, witness_key};
@@ -26,6 +28,24 @@ pub fn storage_key(id: &StorageId) -> Key {
     Key::new(format!("storage/{id}")).expect("a storage id is a word of a key")
 }
 
+/// The key of a storage's secret, of types that have one.
+pub fn storage_secret_key(id: &StorageId) -> Key {
+    Key::new(format!("secret/storage/{id}")).expect("a storage id is a word of a key")
+}
+
+/// The secret of a storage; none where its type has none, or nobody gave one.
+pub async fn storage_secret(
+    store: &dyn Store,
+    read: Read,
+    config: &StorageConfig,
+) -> Result<Option<String>, Error> {
+    if config.spec.kind().secret().is_none() {
+        return Ok(None);
+    }
+    let (entry, _) = store.get(&storage_secret_key(config.id()), read).await?;
+    Ok(entry.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()))
+}
+
 /// A guest's record as it was read.
 #[derive(Debug, Clone)]
 pub struct GuestEntry {
@@ -35,9 +55,11 @@ pub struct GuestEntry {
 }
 
 /// A storage's record as it was read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StorageEntry {
     pub config: StorageConfig,
+    /// A change of it writes the record too.
+    pub secret: Option<String>,
     /// The commit that last wrote it; a driver is kept for as long as this stays.
     pub modified: Revision,
 }
@@ -288,13 +310,26 @@ impl Records {
     pub async fn storages(&self) -> Result<Vec<StorageEntry>, Error> {
         let prefix = Prefix::below("storage").expect("a constant that is a key");
         let (entries, _) = list_all(&*self.store, &prefix, self.read).await?;
-        entries.iter().map(decode_storage).collect()
+        let mut storages = Vec::new();
+        for entry in &entries {
+            storages.push(self.read_storage(entry).await?);
+        }
+        Ok(storages)
     }
 
     pub async fn storage(&self, id: &StorageId) -> Result<StorageEntry, Error> {
         let (entry, _) = self.store.get(&storage_key(id), self.read).await?;
         let missing = || Error::not_found(format!("storage '{id}' does not exist"));
-        decode_storage(&entry.ok_or_else(missing)?)
+        self.read_storage(&entry.ok_or_else(missing)?).await
+    }
+
+    async fn read_storage(&self, entry: &Entry) -> Result<StorageEntry, Error> {
+        let record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
+        Ok(StorageEntry {
+            secret: storage_secret(&*self.store, self.read, &record.data).await?,
+            config: record.data,
+            modified: entry.modified,
+        })
     }
 
     /// What the names of volumes mean, for an edit that has to do with volumes.
@@ -310,14 +345,6 @@ impl Records {
         let storages = self.storages().await?;
         Ok(VolumeNames::of(storages.iter().map(|entry| &entry.config)))
     }
-}
-
-fn decode_storage(entry: &Entry) -> Result<StorageEntry, Error> {
-    let record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
-    Ok(StorageEntry {
-        config: record.data,
-        modified: entry.modified,
-    })
 }
 
 fn decode_guest(entry: &Entry) -> Result<GuestEntry, Error> {

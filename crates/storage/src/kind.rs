@@ -3,59 +3,186 @@
 use model::{BlockFormat, VmId};
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentType, VolumeName, dir, lvmthin};
+use crate::{ContentType, VolumeName, btrfs, dir, lvm, lvmthin, zfspool};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StorageType {
     Dir,
+    Btrfs,
+    Nfs,
+    Cifs,
+    Lvm,
     LvmThin,
+    ZfsPool,
 }
 
+/// The disks of guests.
+const DISKS: &[ContentType] = &[ContentType::Images, ContentType::Rootdir];
+
+const IMAGES: &[ContentType] = &[ContentType::Images];
+
+const RAW: &[BlockFormat] = &[BlockFormat::Raw];
+
+/// What a property of a storage is for its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Property {
+    /// Given when the storage is made, and never changed.
+    Required,
+    /// Given when the storage is made, or never.
+    Fixed,
+    /// Can be changed and reset at any time.
+    Changeable,
+}
+
+use Property::{Changeable, Fixed, Required};
+
+/// The properties of the types that keep files in a folder.
+const OF_FOLDERS: &[(&str, Property)] = &[
+    ("create-base-path", Changeable),
+    ("create-subdirs", Changeable),
+    ("format", Changeable),
+    ("max-protected-backups", Changeable),
+    ("mkdir", Changeable),
+    ("preallocation", Changeable),
+    ("prune-backups", Changeable),
+];
+
+const OF_CONTENT_DIRS: &[(&str, Property)] = &[("content-dirs", Changeable)];
+
+const OF_PATHS: &[(&str, Property)] = &[
+    ("path", Required),
+    ("shared", Changeable),
+    ("is_mountpoint", Changeable),
+];
+
 impl StorageType {
+    pub const ALL: [Self; 7] = [
+        Self::Dir,
+        Self::Btrfs,
+        Self::Nfs,
+        Self::Cifs,
+        Self::Lvm,
+        Self::LvmThin,
+        Self::ZfsPool,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dir => "dir",
+            Self::Btrfs => "btrfs",
+            Self::Nfs => "nfs",
+            Self::Cifs => "cifs",
+            Self::Lvm => "lvm",
             Self::LvmThin => "lvmthin",
+            Self::ZfsPool => "zfspool",
         }
     }
 
     /// What such a storage can hold.
     pub fn contents(self) -> &'static [ContentType] {
         match self {
-            Self::Dir => &ContentType::ALL,
-            Self::LvmThin => &[ContentType::Images, ContentType::Rootdir],
+            Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => &ContentType::ALL,
+            Self::Lvm | Self::LvmThin | Self::ZfsPool => DISKS,
         }
+    }
+
+    /// Whether such a storage may be configured to hold nothing.
+    pub fn may_be_empty(self) -> bool {
+        matches!(self, Self::Dir | Self::Btrfs)
     }
 
     /// The default contents. Source: Proxmox VE's defaults.
     pub fn default_contents(self) -> &'static [ContentType] {
         match self {
-            Self::Dir | Self::LvmThin => &[ContentType::Images, ContentType::Rootdir],
+            Self::Nfs | Self::Cifs | Self::Lvm => IMAGES,
+            Self::Dir | Self::Btrfs | Self::LvmThin | Self::ZfsPool => DISKS,
         }
     }
 
     /// The formats that its images may have.
     pub fn formats(self) -> &'static [BlockFormat] {
         match self {
-            Self::Dir => &[BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk],
-            Self::LvmThin => &[BlockFormat::Raw],
+            Self::Dir | Self::Nfs | Self::Cifs => {
+                &[BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk]
+            }
+            Self::Btrfs | Self::Lvm | Self::LvmThin | Self::ZfsPool => RAW,
+        }
+    }
+
+    /// The properties that it has besides those of all types, in groups.
+    pub fn properties(self) -> Vec<(&'static str, Property)> {
+        let own: &[(&str, Property)] = match self {
+            Self::Dir => &[],
+            Self::Btrfs => &[("nocow", Changeable)],
+            Self::Nfs => &[
+                ("server", Required),
+                ("export", Required),
+                ("path", Fixed),
+                ("options", Changeable),
+            ],
+            Self::Cifs => &[
+                ("server", Required),
+                ("share", Required),
+                ("path", Fixed),
+                ("subdir", Changeable),
+                ("username", Changeable),
+                ("domain", Changeable),
+                ("smbversion", Changeable),
+                ("options", Changeable),
+            ],
+            Self::Lvm => &[
+                ("vgname", Required),
+                ("shared", Changeable),
+                ("saferemove", Changeable),
+                ("saferemove-stepsize", Changeable),
+                ("tagged_only", Changeable),
+            ],
+            Self::LvmThin => &[("vgname", Required), ("thinpool", Required)],
+            Self::ZfsPool => &[
+                ("pool", Required),
+                ("blocksize", Changeable),
+                ("sparse", Changeable),
+                ("mountpoint", Changeable),
+            ],
+        };
+        let groups: &[&[(&str, Property)]] = match self {
+            Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_CONTENT_DIRS],
+            Self::Btrfs => &[OF_PATHS, OF_FOLDERS],
+            Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_CONTENT_DIRS],
+            Self::Lvm | Self::LvmThin | Self::ZfsPool => &[],
+        };
+        groups
+            .iter()
+            .chain([&own])
+            .flat_map(|group| group.iter().copied())
+            .collect()
+    }
+
+    /// The property whose value is kept below `secret/`, of types that have one.
+    pub fn secret(self) -> Option<&'static str> {
+        match self {
+            Self::Cifs => Some("password"),
+            _ => None,
         }
     }
 
     /// The name of a guest's image that an administrator calls so: `vm-100-disk-0.raw`.
     pub fn image_named(self, owner: VmId, file_name: &str) -> String {
         match self {
-            Self::Dir => format!("{owner}/{file_name}"),
-            Self::LvmThin => file_name.to_owned(),
+            Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => format!("{owner}/{file_name}"),
+            Self::Lvm | Self::LvmThin | Self::ZfsPool => file_name.to_owned(),
         }
     }
 
     /// Reads a volume's name; none where no storage of this type has such names.
     pub fn parse(self, name: &str) -> Option<VolumeName> {
         match self {
-            Self::Dir => dir::parse_name(name),
+            Self::Dir | Self::Nfs | Self::Cifs => dir::parse_name(name),
+            Self::Btrfs => btrfs::parse_name(name),
+            Self::Lvm => lvm::parse_name(name),
             Self::LvmThin => lvmthin::parse_name(name),
+            Self::ZfsPool => zfspool::parse_name(name),
         }
     }
 }

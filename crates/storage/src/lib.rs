@@ -3,7 +3,11 @@
 //! ```text
 //!   record storage/<id> ──► StorageConfig ──► open() ──► dyn Storage
 //!                                                           ├── dir      files in folders
-//!                                                           └── lvmthin  thin volumes of LVM
+//!                                                           │   └── mounts of servers: NFS, SMB
+//!                                                           ├── btrfs    subvolumes with files
+//!                                                           ├── lvm      volumes of full size
+//!                                                           ├── lvmthin  thin volumes of LVM
+//!                                                           └── zfspool  volumes of ZFS
 //!   node::tasks ── choose · allocate · attach · detach · free ──┘  through sys::Host
 //! ```
 //!
@@ -18,6 +22,7 @@
 //! was cut off anywhere (`tests/conformance`).
 
 mod attach;
+mod btrfs;
 mod checksum;
 mod config;
 mod content;
@@ -26,10 +31,13 @@ mod error;
 mod header;
 mod image;
 mod kind;
+mod lvm;
 mod lvmthin;
+mod mounts;
 mod names;
 mod opened;
 mod trees;
+mod zfspool;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,12 +48,15 @@ use sys::{SharedHost, SpaceUsage};
 
 pub use attach::{AttachMode, Attacher};
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
-pub use config::{CommonConfig, DirSpec, LvmThinSpec, Preallocation, StorageConfig, StorageSpec};
+pub use config::{
+    BtrfsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions, LvmSpec, LvmThinSpec,
+    NfsSpec, Preallocation, StorageConfig, StorageSpec, ZfsPoolSpec,
+};
 pub use content::ContentType;
 pub use error::StorageError;
 pub use header::{ImageHeader, header_of, inspect};
 pub use image::{Probed, probe};
-pub use kind::StorageType;
+pub use kind::{Property, StorageType};
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
 pub use trees::Trees;
@@ -98,14 +109,24 @@ pub trait Storage: Send + Sync + 'static {
     /// cloud-init. Makes nothing.
     fn image_name(&self, owner: VmId, what: &str, format: BlockFormat) -> String;
 
-    /// Makes an image of at least `size` bytes that reads as zeros. `Exists` where there is one. A
-    /// failure leaves nothing.
+    /// Makes an image of at least `size` bytes, which reads as zeros if `new_images_are_zero`.
+    /// `Exists` where there is one. A failure leaves nothing.
     async fn allocate(
         &self,
         name: &str,
         format: BlockFormat,
         size: u64,
     ) -> Result<(), StorageError>;
+
+    /// Whether a new image reads as zeros, so that a copy needs to write only what is not zero.
+    fn new_images_are_zero(&self) -> bool {
+        true
+    }
+
+    /// Makes a new image read as zeros, where new images do not.
+    async fn zero(&self, _name: &str) -> Result<(), StorageError> {
+        Ok(())
+    }
 
     /// Removes a volume with all that belongs to it. False where there was none.
     async fn free(&self, name: &str) -> Result<bool, StorageError>;
@@ -206,6 +227,11 @@ pub trait Snapshots: Send + Sync {
     /// `Exists` where there is one of that name.
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
+    /// Refuses a snapshot that `roll_back` would refuse, before anything has been stopped for it.
+    async fn check_roll_back(&self, _name: &str, _snapshot: &str) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// Makes the image what it was; later snapshots stay. The image must not be open. May be
     /// repeated.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
@@ -243,14 +269,23 @@ pub trait FileVolumes: Send + Sync {
     fn uploads(&self) -> PathBuf;
 }
 
-/// Opens a storage by its configuration.
-pub fn open(config: StorageConfig, host: SharedHost) -> Arc<dyn Storage> {
+/// Opens a storage by its configuration, and the secret of types that have one
+/// (`StorageType::secret`).
+pub fn open(config: StorageConfig, secret: Option<String>, host: SharedHost) -> Arc<dyn Storage> {
     // What hangs there must not hold up what is elsewhere.
     let name = format!("storage '{}'", config.id());
     let host = host.pooled(&name).unwrap_or(host);
     match config.spec.clone() {
-        StorageSpec::Dir(spec) => Arc::new(dir::Dir::new(config, spec, host)),
+        StorageSpec::Dir(spec) => {
+            let disk = dir::Disk::new(&spec.path, spec.is_mountpoint.as_deref());
+            Arc::new(dir::Dir::new(config, spec.path, disk, host))
+        }
+        StorageSpec::Btrfs(spec) => Arc::new(btrfs::Btrfs::new(config, spec, host)),
+        StorageSpec::Nfs(spec) => Arc::new(mounts::nfs(config, spec, host)),
+        StorageSpec::Cifs(spec) => Arc::new(mounts::cifs(config, spec, secret, host)),
+        StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host)),
         StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
+        StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, host)),
     }
 }
 

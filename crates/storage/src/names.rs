@@ -25,6 +25,21 @@ pub struct VolumeName {
     pub is_base: bool,
 }
 
+/// The lowest number of a disk of this guest that none of these volumes has. A base keeps the number
+/// that it had as a disk, and an image and a tree never have the same.
+pub(crate) fn free_disk_number<'a>(owner: VmId, names: impl IntoIterator<Item = &'a str>) -> u32 {
+    const KINDS: [&str; 4] = ["vm", "base", "subvol", "basevol"];
+    let number = |name: &str| -> Option<u32> {
+        let file = name.rsplit('/').next()?;
+        let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+        let of = |kind: &&str| stem.strip_prefix(&format!("{kind}-{owner}-disk-"));
+        KINDS.iter().find_map(of)?.parse().ok()
+    };
+    let used: Vec<u32> = names.into_iter().filter_map(number).collect();
+    let free = (0..).find(|number| !used.contains(number));
+    free.expect("there are more numbers than volumes of a storage")
+}
+
 /// The types of all storages at one moment, by which the names of all volumes are read. A volume of
 /// a storage that is not among them has an unknown owner, and is the same as another only under
 /// the same name.
@@ -88,6 +103,21 @@ mod tests {
             (id("thin"), StorageType::LvmThin),
         ];
         VolumeNames(types.into_iter().collect())
+    }
+
+    #[test]
+    fn a_disk_gets_the_lowest_number_that_is_free() {
+        let owner = VmId::new(100).unwrap();
+        let names = [
+            "100/vm-100-disk-0.qcow2",
+            "base-100-disk-1",
+            "base-9-disk-2/vm-100-disk-2",
+            "100/subvol-100-disk-3.subvol",
+            "vm-101-disk-4",
+            "vm-100-cloudinit",
+        ];
+        assert_eq!(free_disk_number(owner, names), 4);
+        assert_eq!(free_disk_number(owner, []), 0);
     }
 
     fn volume(text: &str) -> VolumeId {

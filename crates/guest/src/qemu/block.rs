@@ -46,7 +46,7 @@ impl HostOptions {
         let cdrom = drive.is_cdrom();
         let cache = drive.cache();
         // A read-only medium gains nothing from bypassing the host's page cache.
-        let direct = !cdrom && cache.is_direct();
+        let direct = drive.is_direct(spec);
         let aio = match drive.aio().unwrap_or(default_aio) {
             // QEMU refuses native AIO with the page cache.
             Aio::Native if !direct => Aio::Threads,

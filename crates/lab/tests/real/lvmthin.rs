@@ -1,16 +1,11 @@
 //! `lvmthin` storages: the conformance suite on a real kernel, guests on thin volumes, and volume
 //! groups that Ostler must leave alone.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use lab::{Disk, Lab, Node};
 use serde_json::Value;
 
 use crate::product::{Kvm, SOON, boot_sector, get, installed};
-
-/// The conformance suite calls LVM's programs hundreds of times.
-const SUITE: Duration = Duration::from_secs(900);
+use crate::types::conforms;
 
 const MIB: u64 = 1 << 20;
 
@@ -86,20 +81,10 @@ fn make_guest(node: &Node) {
 #[test]
 #[ignore = "needs the lab: ./x lab test"]
 fn thin_volumes_conform_to_what_storages_promise() {
-    let tests = std::env::var_os("OSTLER_LAB_STORAGE_TESTS").expect("./x lab test names it");
-    let tests = PathBuf::from(tests);
     let lab = Lab::start(1).unwrap();
     let node = lab.node(1);
     let _disk = pool(&lab, node);
-    node.deliver(&[&tests], "/opt").unwrap();
-    let name = tests.file_name().unwrap().to_string_lossy();
-    let suite = format!(
-        "OSTLER_LVM_THIN=pve/data /opt/{name} lab_lvmthin:: --ignored --test-threads=1 2>&1"
-    );
-    let output = node.run_within(SUITE, &suite).unwrap();
-    let text = output.text().replace('\n', "\n    | ");
-    assert!(output.success(), "{text}");
-    assert!(text.contains("every_call_may_break ... ok"), "{text}");
+    conforms(node, "lab_lvmthin", "OSTLER_LVM_THIN=pve/data");
     assert_eq!(volumes(node, "pve"), [""; 0], "nothing is left");
 }
 

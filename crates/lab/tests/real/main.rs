@@ -17,3 +17,4 @@ mod nodes;
 mod product;
 mod scopes;
 mod storage;
+mod types;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Properties, PropertyError, parse_properties, print_properties};
-use crate::{BlockFormat, ByteSize, StorageId, VolumeId};
+use crate::{BlockFormat, BlockSpec, ByteSize, StorageId, VolumeId};
 
 use super::format::requested_size;
 use super::{DriveBus, Throttle, is_cloud_init_volume, throttle};
@@ -269,6 +269,13 @@ impl Drive {
             Some("directsync") => Cache::Directsync,
             _ => Cache::None,
         }
+    }
+
+    /// Whether the host's page cache is bypassed for this image. Where no mode is configured, the
+    /// image decides.
+    pub fn is_direct(&self, image: &BlockSpec) -> bool {
+        let by_default = self.keys.text("cache").is_none() && image.buffered;
+        !self.is_cdrom() && !by_default && self.cache().is_direct()
     }
 
     pub fn aio(&self) -> Option<Aio> {

@@ -15,6 +15,15 @@ const TEXT_LENGTH: usize = 8 * 1024;
 /// The maximum length of a list.
 const LIST_LENGTH: usize = 64 * 1024;
 
+fn check_content(value: &str) -> Result<(), String> {
+    let known = [
+        "images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none",
+    ];
+    ensure(known.contains(&value), || {
+        format!("invalid content type '{value}'")
+    })
+}
+
 /// Checks one text; the reason ends without a full stop.
 pub type CheckText = fn(&str) -> Result<(), String>;
 
@@ -240,8 +249,13 @@ formats! {
         ensure(ok, || format!("invalid bridge ID '{value}'"))
     };
     STORAGE_CONTENT "pve-storage-content", STORAGE_CONTENT_LIST => |value| {
-        let known = ["images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none"];
-        ensure(known.contains(&value), || format!("invalid content type '{value}'"))
+        check_content(value)
+    };
+    DIR_OVERRIDE "pve-dir-override", DIR_OVERRIDE_LIST => |value| {
+        match value.split_once('=').filter(|(_, folder)| !folder.is_empty()) {
+            Some((content, _)) => check_content(content),
+            None => Err(format!("invalid override '{value}'")),
+        }
     };
     LVM_NAME "pve-storage-vgname" => |value| {
         let outer = |c: char| c.is_ascii_alphanumeric();

@@ -158,6 +158,7 @@ async fn make(
     } = receiving;
     let storage = node.storage(volume.storage()).await?;
     storage.allocate(volume.name(), *format, *bytes).await?;
+    storage.zero(volume.name()).await?;
     let spec = node.attach(volume, AttachMode::Exclusive, by).await?;
     let filled = fill(node, from, &path_of(&spec)?).await;
     let detached = node.detach(volume, by).await;

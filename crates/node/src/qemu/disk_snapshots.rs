@@ -171,6 +171,17 @@ impl NodeContext {
         Ok(())
     }
 
+    /// Refuses where a storage would refuse to roll a disk back.
+    pub(crate) async fn check_roll_back(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
+        self.check_disk_snapshots(disks, name).await?;
+        for (_, volume) in disks {
+            let storage = self.storage(volume.storage()).await?;
+            let snapshots = snapshots_of(&*storage, volume)?;
+            snapshots.check_roll_back(volume.name(), name).await?;
+        }
+        Ok(())
+    }
+
     /// Refuses where a disk lacks the snapshot.
     pub(crate) async fn check_disk_snapshots(
         &self,

@@ -166,7 +166,7 @@ pub(crate) async fn open(
     for (slot, spec) in volumes {
         let drive = config.drives.get(slot);
         // QEMU looks for a descriptor with the very flags that it would open the image with.
-        let direct = drive.is_some_and(|drive| !drive.is_cdrom() && drive.cache().is_direct());
+        let direct = drive.is_some_and(|drive| drive.is_direct(spec));
         let spec = open_layers(host, spec, direct, &mut descriptors).await?;
         opened.insert(*slot, spec);
     }

@@ -117,9 +117,7 @@ impl Step<QemuRollback> for Check {
         let config = VmConfig::parse(&snapshot.config).map_err(Error::invalid_fields)?;
         task.disks = disks(&cx.node, &config).await?;
         task.memory = snapshot.memory.clone();
-        cx.node
-            .check_disk_snapshots(&task.disks, &task.name)
-            .await?;
+        cx.node.check_roll_back(&task.disks, &task.name).await?;
         if let Some(memory) = &task.memory {
             let volume = &memory.volume;
             let storage = cx.node.storage(volume.storage()).await?;

@@ -33,12 +33,16 @@ impl Drivers {
     /// The driver of a storage as its record says. A change of the record makes a new one, which
     /// remembers nothing of the old one.
     pub fn of(&self, entry: &StorageEntry) -> Arc<dyn Storage> {
-        let StorageEntry { config, modified } = entry;
+        let StorageEntry {
+            config,
+            secret,
+            modified,
+        } = entry;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match known.get(config.id()) {
             Some(known) if known.revision == *modified => known.driver.clone(),
             _ => {
-                let driver = storage::open(config.clone(), self.host.clone());
+                let driver = storage::open(config.clone(), secret.clone(), self.host.clone());
                 let revision = *modified;
                 let new = Known {
                     driver: driver.clone(),
@@ -67,6 +71,7 @@ mod tests {
     fn entry(id: &str, modified: u64) -> StorageEntry {
         StorageEntry {
             config: StorageConfig::dir(id.parse().unwrap(), "/srv/x"),
+            secret: None,
             modified: Revision(modified),
         }
     }

@@ -185,15 +185,15 @@ pub(crate) async fn check_content(
 pub(crate) struct Copying<'a> {
     /// What the task's log calls it.
     pub(crate) what: &'a str,
-    /// A new image that reads as zeros.
+    /// A new image.
     pub(crate) to: &'a VolumeId,
     pub(crate) bytes: u64,
     /// How fast at most; 0 for as fast as it goes.
     pub(crate) bytes_per_s: u64,
 }
 
-/// Copies what `source` shows, durably, and closes it. Whatever is left out is a hole. The program
-/// runs in the task's scope, so it ends with the task.
+/// Copies what `source` shows, durably, and closes it. What is zero is left out where the target
+/// reads as zeros before. The program runs in the task's scope, so it ends with the task.
 pub(crate) async fn copy(
     cx: &TaskContext<NodeContext>,
     source: Source,
@@ -202,7 +202,11 @@ pub(crate) async fn copy(
     let by = by_task(cx);
     let target = cx.node.attach(copying.to, AttachMode::Exclusive, &by).await;
     let copied = match target {
-        Ok(target) => convert(cx, &source, &target, &copying).await,
+        Ok(target) => {
+            let storage = cx.node.storage(copying.to.storage()).await?;
+            let is_zero = storage.new_images_are_zero();
+            convert(cx, &source, (&target, is_zero), &copying).await
+        }
         Err(error) => Err(error),
     };
     let closed = source.close(cx).await;
@@ -213,7 +217,7 @@ pub(crate) async fn copy(
 async fn convert(
     cx: &TaskContext<NodeContext>,
     source: &Source,
-    target: &BlockSpec,
+    (target, is_zero): (&BlockSpec, bool),
     copying: &Copying<'_>,
 ) -> Result<(), Error> {
     let Copying { what, bytes, .. } = *copying;
@@ -222,7 +226,7 @@ async fn convert(
     let fence = target.inside(source.image.inside(Fence::new(Some(cpu))));
     let (listener, heard) = mpsc::unbounded_channel();
     let command = Command::new(PROGRAM)
-        .args(arguments(source, &target, copying.bytes_per_s))
+        .args(arguments(source, &target, is_zero, copying.bytes_per_s))
         .fence(fence)
         .timeout(None)
         .heard_by(listener);
@@ -236,10 +240,13 @@ async fn convert(
     }
 }
 
-fn arguments(source: &Source, target: &Opened, bytes_per_s: u64) -> Vec<String> {
-    let mut arguments: Vec<String> = ["convert", "-p", "-n", "--target-is-zero", "-t", "writeback"]
+fn arguments(source: &Source, target: &Opened, is_zero: bool, bytes_per_s: u64) -> Vec<String> {
+    let mut arguments = ["convert", "-p", "-n", "-t", "writeback"]
         .map(str::to_owned)
         .to_vec();
+    if is_zero {
+        arguments.push("--target-is-zero".to_owned());
+    }
     if bytes_per_s > 0 {
         arguments.extend(["-r".to_owned(), bytes_per_s.to_string()]);
     }
@@ -316,17 +323,17 @@ mod tests {
             snapshot: None,
             attached: None,
         };
-        let plain = arguments(&source, &target, 0).join(" ");
+        let plain = arguments(&source, &target, true, 0).join(" ");
         assert_eq!(
             plain,
-            "convert -p -n --target-is-zero -t writeback -O raw \
+            "convert -p -n -t writeback --target-is-zero -O raw \
              json:{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/a.raw\"}} \
              json:{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/b.raw\"}}"
         );
         source.snapshot = Some("one".to_owned());
-        let of_snapshot = arguments(&source, &target, 4096).join(" ");
+        let of_snapshot = arguments(&source, &target, false, 4096).join(" ");
         assert!(
-            of_snapshot.contains("-r 4096 -U -l snapshot.name=one -O"),
+            of_snapshot.contains("-t writeback -r 4096 -U -l snapshot.name=one -O"),
             "{of_snapshot}"
         );
     }

@@ -26,18 +26,13 @@ const TYPE: Field = Field::string("type").one_of(&[
 
 /// Types without a driver in this version.
 const UNBUILT_TYPES: &[&str] = &[
-    "btrfs",
     "cephfs",
-    "cifs",
     "esxi",
     "iscsi",
     "iscsidirect",
-    "lvm",
-    "nfs",
     "pbs",
     "rbd",
     "zfs",
-    "zfspool",
 ];
 
 const LIMITS: Format = Format::Properties {
@@ -70,8 +65,7 @@ fn check_prune_backups(value: &str) -> Result<(), String> {
 const OPTIONS: &[Field] = &[
     Field::string("blocksize")
         .optional()
-        .format(format::unchecked("pve-storage-zfs-blocksize"))
-        .unbuilt(),
+        .format(format::unchecked("pve-storage-zfs-blocksize")),
     Field::string("bwlimit").optional().format(LIMITS).unbuilt(),
     Field::string("comstar_hg").optional().unbuilt(),
     Field::string("comstar_tg").optional().unbuilt(),
@@ -80,13 +74,12 @@ const OPTIONS: &[Field] = &[
         .format(format::STORAGE_CONTENT_LIST),
     Field::string("content-dirs")
         .optional()
-        .format(format::unchecked("pve-dir-override-list"))
-        .unbuilt(),
+        .format(format::DIR_OVERRIDE_LIST),
     Field::boolean("create-base-path").optional().default("yes"),
     Field::boolean("create-subdirs").optional().default("yes"),
     Field::string("data-pool").optional().unbuilt(),
     Field::boolean("disable").optional(),
-    Field::string("domain").optional().max_length(256).unbuilt(),
+    Field::string("domain").optional().max_length(256),
     Field::string("encryption-key").optional().unbuilt(),
     Field::string("fingerprint")
         .optional()
@@ -117,21 +110,16 @@ const OPTIONS: &[Field] = &[
         .unbuilt(),
     Field::string("mountpoint")
         .optional()
-        .format(format::STORAGE_PATH)
-        .unbuilt(),
+        .format(format::STORAGE_PATH),
     Field::string("namespace").optional().unbuilt(),
-    Field::boolean("nocow").optional().default("0").unbuilt(),
+    Field::boolean("nocow").optional().default("0"),
     Field::string("nodes").optional().format(format::NODE_LIST),
     Field::boolean("nowritecache").optional().unbuilt(),
     Field::string("options")
         .optional()
-        .format(format::unchecked("pve-storage-options"))
-        .unbuilt(),
-    Field::string("password")
-        .optional()
-        .max_length(256)
-        .unbuilt(),
-    Field::string("pool").optional().unbuilt(),
+        .format(format::unchecked("pve-storage-options")),
+    Field::string("password").optional().max_length(256),
+    Field::string("pool").optional(),
     Field::integer("port")
         .optional()
         .range(1.0, 65535.0)
@@ -143,17 +131,15 @@ const OPTIONS: &[Field] = &[
     Field::string("prune-backups")
         .optional()
         .format(PRUNE_BACKUPS),
-    Field::boolean("saferemove").optional().unbuilt(),
+    Field::boolean("saferemove").optional(),
     Field::integer("saferemove-stepsize")
         .optional()
         .one_of(&["1", "2", "4", "8", "16", "32"])
-        .default("32")
-        .unbuilt(),
+        .default("32"),
     Field::string("saferemove_throughput").optional().unbuilt(),
     Field::string("server")
         .optional()
-        .format(format::unchecked("pve-storage-server"))
-        .unbuilt(),
+        .format(format::unchecked("pve-storage-server")),
     Field::boolean("shared").optional(),
     Field::boolean("skip-cert-verification")
         .optional()
@@ -162,19 +148,17 @@ const OPTIONS: &[Field] = &[
     Field::string("smbversion")
         .optional()
         .one_of(&["default", "2.0", "2.1", "3", "3.0", "3.11"])
-        .default("default")
-        .unbuilt(),
+        .default("default"),
     Field::boolean("snapshot-as-volume-chain")
         .optional()
         .default("0")
         .unbuilt(),
-    Field::boolean("sparse").optional().unbuilt(),
+    Field::boolean("sparse").optional(),
     Field::string("subdir")
         .optional()
-        .format(format::STORAGE_PATH)
-        .unbuilt(),
-    Field::boolean("tagged_only").optional().unbuilt(),
-    Field::string("username").optional().unbuilt(),
+        .format(format::STORAGE_PATH),
+    Field::boolean("tagged_only").optional(),
+    Field::string("username").optional(),
     Field::string("zfs-base-path")
         .optional()
         .format(format::STORAGE_PATH)
@@ -192,8 +176,7 @@ const FIXED: &[Field] = &[
     Field::string("datastore").optional().unbuilt(),
     Field::string("export")
         .optional()
-        .format(format::STORAGE_PATH)
-        .unbuilt(),
+        .format(format::STORAGE_PATH),
     Field::string("iscsiprovider").optional().unbuilt(),
     Field::string("path")
         .optional()
@@ -202,7 +185,7 @@ const FIXED: &[Field] = &[
         .optional()
         .format(format::unchecked("pve-storage-portal-dns"))
         .unbuilt(),
-    Field::string("share").optional().unbuilt(),
+    Field::string("share").optional(),
     Field::string("target").optional().unbuilt(),
     Field::string("thinpool")
         .optional()

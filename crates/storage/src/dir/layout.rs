@@ -6,14 +6,14 @@ use crate::{ContentType, VolumeName};
 
 /// Where a volume's file is and what its name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Location {
-    /// Relative to the storage's path.
-    pub(super) path: String,
-    pub(super) name: VolumeName,
+pub(crate) struct Location {
+    /// Relative to the folder of its content.
+    pub(crate) below: String,
+    pub(crate) name: VolumeName,
 }
 
-/// The folder of a kind of content.
-pub(super) fn folder(content: ContentType) -> &'static str {
+/// The folder of a kind of content, where none is configured.
+pub(crate) fn folder(content: ContentType) -> &'static str {
     match content {
         ContentType::Images => "images",
         ContentType::Rootdir => "private",
@@ -33,13 +33,21 @@ pub(super) fn is_tree(name: &VolumeName) -> bool {
     name.content == ContentType::Rootdir
 }
 
+/// The content whose folder this one is in: both kinds of disks are in one.
+pub(crate) fn kept_with(content: ContentType) -> ContentType {
+    match content {
+        ContentType::Rootdir => ContentType::Images,
+        other => other,
+    }
+}
+
 /// A file name without its ending.
-pub(super) fn stem(file: &str) -> &str {
+pub(crate) fn stem(file: &str) -> &str {
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
 /// Reads a volume name; none where it is none of a directory storage's.
-pub(super) fn parse(name: &str) -> Option<Location> {
+pub(crate) fn parse(name: &str) -> Option<Location> {
     if !text::is_volume_name(name) {
         return None;
     }
@@ -68,7 +76,7 @@ fn parse_image(owner: &str, file: &str) -> Option<Location> {
     let (_, ending) = file.rsplit_once('.')?;
     let format = image_format(ending)?;
     Some(Location {
-        path: format!("images/{owner}/{file}"),
+        below: format!("{owner}/{file}"),
         name: VolumeName {
             content: ContentType::Images,
             format: ending.to_owned(),
@@ -90,7 +98,7 @@ fn parse_tree(owner: &str, file: &str) -> Option<Location> {
     let prefix = if is_base { "basevol" } else { "subvol" };
     stem.strip_prefix(&format!("{prefix}-{owner}-"))?;
     Some(Location {
-        path: format!("images/{owner}/{file}"),
+        below: format!("{owner}/{file}"),
         name: VolumeName {
             content: ContentType::Rootdir,
             format: TREE_FORMAT.to_owned(),
@@ -126,7 +134,7 @@ fn parse_file(content: ContentType, file: &str) -> Option<Location> {
         _ => None,
     };
     Some(Location {
-        path: format!("{}/{file}", folder(content)),
+        below: file.to_owned(),
         name: VolumeName {
             content,
             format: ending,
@@ -207,8 +215,9 @@ mod tests {
         ];
         for (name, path, ending) in cases {
             let found = parse(name).unwrap();
+            let at = format!("{}/{}", folder(kept_with(found.name.content)), found.below);
             assert_eq!(
-                (found.path.as_str(), found.name.format.as_str()),
+                (at.as_str(), found.name.format.as_str()),
                 (path, ending),
                 "{name}"
             );
@@ -247,8 +256,8 @@ mod tests {
         #[test]
         fn no_name_leaves_the_storage(name in ".{0,60}") {
             if let Some(location) = parse(&name) {
-                prop_assert!(!location.path.starts_with('/'));
-                prop_assert!(location.path.split('/').all(|part| part != ".." && !part.is_empty()));
+                prop_assert!(!location.below.starts_with('/'));
+                prop_assert!(location.below.split('/').all(|part| part != ".." && !part.is_empty()));
             }
         }
     }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
 
 use super::{Dir, Location, layout};
-use crate::{LinkedClones, Storage, StorageError, image, inspect};
+use crate::{ContentType, LinkedClones, Storage, StorageError, image, inspect};
 
 /// More images than anybody stacks; a longer chain leads in a circle.
 const CHAIN_MAX: usize = 32;
@@ -35,7 +35,10 @@ impl LinkedClones for Dir {
         let header = inspect(&self.host, &path, format).await;
         let header = header.map_err(|source| self.failed(source))?;
         let says = header.backing.map(|backing| resolve(&path, &backing));
-        let named = location.name.base.map(|base| self.images().join(base));
+        let named = location
+            .name
+            .base
+            .map(|base| self.folder(ContentType::Images).join(base));
         if says == named && !header.has_data_elsewhere {
             return Ok(());
         }
@@ -84,10 +87,6 @@ impl LinkedClones for Dir {
 }
 
 impl Dir {
-    fn images(&self) -> PathBuf {
-        self.root.join("images")
-    }
-
     /// What an image is a linked clone of, down to what stands for itself.
     pub(super) async fn backing(
         &self,
@@ -97,7 +96,7 @@ impl Dir {
             return Ok(None);
         };
         let mut chain = Vec::new();
-        let mut next = Some(self.images().join(base));
+        let mut next = Some(self.folder(ContentType::Images).join(base));
         while let Some(path) = next.take() {
             if chain.len() == CHAIN_MAX {
                 let name = &location.name.image;
@@ -126,7 +125,10 @@ impl Dir {
     /// The format of a base by its path, which must be that of a base of this storage: headers
     /// are only believed so far.
     fn format_within(&self, path: &Path) -> Result<BlockFormat, StorageError> {
-        let name = path.strip_prefix(self.images()).ok().and_then(Path::to_str);
+        let name = path
+            .strip_prefix(self.folder(ContentType::Images))
+            .ok()
+            .and_then(Path::to_str);
         let location = name.and_then(layout::parse);
         let base = location.filter(|location| location.name.is_base);
         let format = base.and_then(|location| location.name.image_format);

@@ -10,6 +10,7 @@
 //! ```
 
 mod files;
+mod ground;
 mod layout;
 mod linked_clones;
 mod snapshots;
@@ -21,16 +22,19 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
 use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
+use crate::names::free_disk_number;
 use crate::{
-    AttachMode, Attacher, ContentType, DirSpec, FileVolumes, LinkedClones, Snapshots, Storage,
-    StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, image, inspect,
+    AttachMode, Attacher, ContentType, FileVolumes, FolderNames, FolderOptions, LinkedClones,
+    Snapshots, Storage, StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, image, inspect,
 };
-use layout::Location;
+pub(crate) use ground::{Disk, Ground, Mounted, NotThere, mounted_on};
+pub(crate) use layout::{Location, parse, stem};
 
 pub(crate) struct Dir {
     config: StorageConfig,
-    spec: DirSpec,
+    options: FolderOptions,
     root: PathBuf,
+    ground: Box<dyn Ground>,
     host: SharedHost,
 }
 
@@ -38,19 +42,42 @@ pub(crate) fn parse_name(name: &str) -> Option<VolumeName> {
     layout::parse(name).map(|location| location.name)
 }
 
+/// The folder of a kind of content, relative to the storage's path.
+pub(crate) fn folder(names: &FolderNames, content: ContentType) -> &str {
+    names
+        .get(content)
+        .unwrap_or_else(|| layout::folder(content))
+}
+
 impl Dir {
-    pub(crate) fn new(config: StorageConfig, spec: DirSpec, host: SharedHost) -> Self {
-        let root = PathBuf::from(&spec.path);
+    /// A storage in this folder, which is there once `ground` says so.
+    pub(crate) fn new(
+        config: StorageConfig,
+        root: impl Into<PathBuf>,
+        ground: impl Ground,
+        host: SharedHost,
+    ) -> Self {
+        let options = config.spec.folder().cloned().unwrap_or_default();
         Self {
             config,
-            spec,
-            root,
+            options,
+            root: root.into(),
+            ground: Box::new(ground),
             host,
         }
     }
 
+    /// The folder of a kind of content.
+    pub(crate) fn folder(&self, content: ContentType) -> PathBuf {
+        match &self.options.content_dirs {
+            Some(names) => self.root.join(folder(names, content)),
+            None => self.root.join(layout::folder(content)),
+        }
+    }
+
     fn path_of(&self, location: &Location) -> PathBuf {
-        self.root.join(&location.path)
+        let content = layout::kept_with(location.name.content);
+        self.folder(content).join(&location.below)
     }
 
     fn locate(&self, name: &str) -> Result<Location, StorageError> {
@@ -70,19 +97,19 @@ impl Dir {
         StorageError::of(self.config.id(), source)
     }
 
-    fn exists(&self, name: &str) -> StorageError {
+    pub(crate) fn exists(&self, name: &str) -> StorageError {
         let storage = self.config.id().clone();
         let name = name.to_owned();
         StorageError::Exists { storage, name }
     }
 
-    fn no_volume(&self, name: &str) -> StorageError {
+    pub(crate) fn no_volume(&self, name: &str) -> StorageError {
         let storage = self.config.id().clone();
         let name = name.to_owned();
         StorageError::NoVolume { storage, name }
     }
 
-    async fn is_there(&self, path: &Path) -> Result<bool, StorageError> {
+    pub(crate) async fn is_there(&self, path: &Path) -> Result<bool, StorageError> {
         let entry = self.host.stat(path).await;
         entry
             .map(|entry| entry.is_some())
@@ -90,7 +117,7 @@ impl Dir {
     }
 
     /// Makes the folder of a new volume. `Exists` where there is one of its name.
-    async fn make_place(&self, name: &str, path: &Path) -> Result<(), StorageError> {
+    pub(crate) async fn make_place(&self, name: &str, path: &Path) -> Result<(), StorageError> {
         if self.is_there(path).await? {
             return Err(self.exists(name));
         }
@@ -100,7 +127,7 @@ impl Dir {
     }
 
     /// A guest's folder goes with its last image.
-    async fn remove_if_empty(&self, image: &Path) -> Result<(), StorageError> {
+    pub(crate) async fn remove_if_empty(&self, image: &Path) -> Result<(), StorageError> {
         let folder = image.parent().unwrap_or(image);
         let removed = self.host.remove_dir(folder).await;
         removed.map(drop).map_err(|source| self.failed(source))
@@ -108,49 +135,34 @@ impl Dir {
 
     /// The lowest number that no disk and no tree of a guest has. A base has the number that it had
     /// as a disk.
-    async fn free_disk_number(&self, owner: VmId, taken: &[String]) -> Result<u32, StorageError> {
-        let folder = self.root.join(format!("images/{owner}"));
+    pub(crate) async fn free_disk_number(
+        &self,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<u32, StorageError> {
+        let folder = self.folder(ContentType::Images).join(owner.to_string());
         let entries = self.host.list(&folder).await;
         let entries = entries.map_err(|source| self.failed(source))?;
-        let prefixes = ["vm", "base", "subvol", "basevol"];
-        let number = |name: &str| -> Option<u32> {
-            let stem = layout::stem(name.rsplit('/').next()?);
-            let of = |prefix: &&str| stem.strip_prefix(&format!("{prefix}-{owner}-disk-"));
-            prefixes.iter().find_map(of)?.parse().ok()
-        };
         let there = entries.iter().map(|entry| entry.name.as_str());
-        let used: Vec<u32> = there
-            .chain(taken.iter().map(String::as_str))
-            .filter_map(number)
-            .collect();
-        let free = (0..).find(|number| !used.contains(number));
-        Ok(free.expect("there are more numbers than files in a folder"))
+        let all = there.chain(taken.iter().map(String::as_str));
+        Ok(free_disk_number(owner, all))
     }
 
     fn source(&self, location: &Location) -> BlockSource {
         BlockSource::File(self.path_of(location).display().to_string())
     }
 
+    fn not_there(&self, why: NotThere) -> StorageError {
+        match why {
+            NotThere::Because(reason) => self.inactive(reason),
+            NotThere::Host(source) => self.failed(source),
+            NotThere::Silent => StorageError::Silent(self.config.id().clone()),
+        }
+    }
+
     fn inactive(&self, reason: String) -> StorageError {
         let storage = self.config.id().clone();
         StorageError::Inactive { storage, reason }
-    }
-
-    /// An empty folder below an unmounted mount point must not fill up the disk it lies on.
-    async fn check_mounted(&self) -> Result<(), StorageError> {
-        let Some(point) = self.spec.mount_point() else {
-            return Ok(());
-        };
-        let mounts = self
-            .host
-            .read(Path::new("/proc/self/mountinfo"))
-            .await
-            .map_err(|source| self.failed(source))?;
-        if is_mount_point(&String::from_utf8_lossy(&mounts), point) {
-            return Ok(());
-        }
-        let text = "directory is expected to be a mount point but is not mounted";
-        Err(self.inactive(format!("{text}: '{point}'")))
     }
 
     async fn check_base_path(&self) -> Result<(), StorageError> {
@@ -208,13 +220,12 @@ impl Dir {
     async fn list_folder(
         &self,
         content: ContentType,
-        folder: &str,
+        folder: &Path,
         prefix: &str,
     ) -> Result<Vec<VolumeInfo>, StorageError> {
-        let path = self.root.join(folder);
         let entries = self
             .host
-            .list(&path)
+            .list(folder)
             .await
             .map_err(|source| self.failed(source))?;
         let mut volumes = Vec::new();
@@ -237,7 +248,7 @@ impl Dir {
     async fn list_trees(&self) -> Result<Vec<VolumeInfo>, StorageError> {
         let mut volumes = Vec::new();
         for owner in self.owners().await? {
-            let folder = self.root.join(format!("images/{owner}"));
+            let folder = self.folder(ContentType::Images).join(&owner);
             let entries = self.host.list(&folder).await;
             for entry in entries.map_err(|source| self.failed(source))? {
                 let name = format!("{owner}/{}", entry.name);
@@ -252,7 +263,7 @@ impl Dir {
 
     /// The names of guests' folders.
     async fn owners(&self) -> Result<Vec<String>, StorageError> {
-        let folders = self.host.list(&self.root.join("images")).await;
+        let folders = self.host.list(&self.folder(ContentType::Images)).await;
         let folders = folders.map_err(|source| self.failed(source))?;
         let folders = folders
             .into_iter()
@@ -263,7 +274,7 @@ impl Dir {
     async fn list_images(&self) -> Result<Vec<VolumeInfo>, StorageError> {
         let mut volumes = Vec::new();
         for owner in self.owners().await? {
-            let path = format!("images/{owner}");
+            let path = self.folder(ContentType::Images).join(&owner);
             volumes.extend(self.list_folder(ContentType::Images, &path, &owner).await?);
         }
         Ok(volumes)
@@ -290,16 +301,6 @@ fn as_it_is(name: &str, said: VolumeName, entry: &FileEntry, size: u64) -> Volum
     }
 }
 
-/// Whether the kernel's list of mounts has this mount point (proc(5): its fifth field, with
-/// spaces and the like as octal numbers).
-fn is_mount_point(mounts: &str, point: &str) -> bool {
-    let wanted = point.trim_end_matches('/');
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-    points
-        .map(|found| found.replace("\\040", " ").replace("\\011", "\t"))
-        .any(|found| found.trim_end_matches('/') == wanted)
-}
-
 #[async_trait]
 impl Storage for Dir {
     fn config(&self) -> &StorageConfig {
@@ -307,16 +308,17 @@ impl Storage for Dir {
     }
 
     async fn activate(&self) -> Result<(), StorageError> {
-        self.check_mounted().await?;
-        if !self.spec.creates_base_path() {
+        self.ground
+            .prepare(&self.host)
+            .await
+            .map_err(|why| self.not_there(why))?;
+        if !self.options.creates_base_path() {
             self.check_base_path().await?;
         }
-        let folders: Vec<PathBuf> = if self.spec.creates_subdirs() {
+        let folders: Vec<PathBuf> = if self.options.creates_subdirs() {
             let contents = self.config.common.content.iter();
-            contents
-                .map(|content| self.root.join(layout::folder(*content)))
-                .collect()
-        } else if self.spec.creates_base_path() {
+            contents.map(|content| self.folder(*content)).collect()
+        } else if self.options.creates_base_path() {
             vec![self.root.clone()]
         } else {
             Vec::new()
@@ -331,6 +333,8 @@ impl Storage for Dir {
     }
 
     async fn status(&self) -> Result<SpaceUsage, StorageError> {
+        let ground = self.ground.check(&self.host).await;
+        ground.map_err(|why| self.not_there(why))?;
         self.host
             .space(&self.root)
             .await
@@ -348,8 +352,8 @@ impl Storage for Dir {
                 ContentType::Images => self.list_images().await?,
                 ContentType::Rootdir => self.list_trees().await?,
                 _ => {
-                    let folder = layout::folder(kind);
-                    self.list_folder(kind, folder, kind.as_str()).await?
+                    self.list_folder(kind, &self.folder(kind), kind.as_str())
+                        .await?
                 }
             });
         }
@@ -403,7 +407,7 @@ impl Storage for Dir {
         }
         let path = self.path_of(&location);
         self.make_place(name, &path).await?;
-        let preallocation = self.spec.preallocation;
+        let preallocation = self.options.preallocation;
         let made = image::create(&self.host, &path, format, size, preallocation).await;
         if made.is_err() {
             // Only what we were making can be there: it was not there before.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::{BlockFormat, VmId};
 
-use super::tools::Tools;
-use super::{LvmThin, parse_name};
+use super::{LvmThin, Tools, parse_name};
 use crate::{LinkedClones, Storage, StorageError};
 
 #[async_trait]

@@ -7,8 +7,8 @@
 mod linked_clones;
 mod names;
 mod snapshots;
-mod tools;
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,8 +16,9 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
 use sys::{SharedHost, SpaceUsage};
 
-pub(crate) use self::names::parse_name;
-use self::tools::{Tools, Volume};
+pub(crate) use crate::lvm::parse_guest_name as parse_name;
+use crate::lvm::{Group, Volume, check_raw};
+use crate::names::free_disk_number;
 use crate::{
     AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmThinSpec, Snapshots, Storage,
     StorageConfig, StorageError, VolumeInfo, VolumeName,
@@ -30,7 +31,9 @@ pub(crate) struct LvmThin {
 
 impl LvmThin {
     pub(crate) fn new(config: StorageConfig, spec: LvmThinSpec, host: SharedHost) -> Self {
-        let tools = Arc::new(Tools::new(config.id().clone(), &spec, host));
+        let group = Group::new(config.id().clone(), &spec.vgname, host);
+        let pool = spec.thinpool;
+        let tools = Arc::new(Tools { group, pool });
         Self { config, tools }
     }
 
@@ -52,7 +55,33 @@ impl LvmThin {
     }
 }
 
+/// One pool, and LVM's programs for it.
+struct Tools {
+    group: Group,
+    pool: String,
+}
+
+impl Deref for Tools {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.group
+    }
+}
+
 impl Tools {
+    /// Runs a change to its end, after those that began earlier.
+    async fn change<T, F>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StorageError>> + Send + 'static,
+    {
+        self.group.in_turn(work(self.clone())).await
+    }
+
     /// The pool, which must be there.
     async fn thin_pool(&self) -> Result<Volume, StorageError> {
         let volumes = self.volumes().await?;
@@ -138,34 +167,18 @@ impl Tools {
     /// Activates a volume, and returns its device.
     async fn attach(&self, name: &str, by: &Attacher) -> Result<BlockSource, StorageError> {
         let volume = self.get(name).await?;
-        let full = self.full(name);
-        if !volume.is_active() {
-            let args = ["--activate", "y", "--ignoreactivationskip", &full];
-            self.run(name, "lvchange", &args).await?;
-        }
-        self.attachments.add(name, by);
-        let link = self.path(name);
-        let device = self.host.resolve(&link).await;
-        let device = device.map_err(|error| StorageError::of(&self.storage, error))?;
-        Ok(BlockSource::Device(device.display().to_string()))
+        let how = ["--activate", "y", "--ignoreactivationskip"];
+        self.group.attach(&volume, &how, by).await
     }
 
-    /// Deactivates a volume after its last attacher. If it is still open, an agent that has died
-    /// had attached it for a process that still runs.
+    /// Deactivates a volume after its last attacher.
     async fn detach(&self, name: &str, by: &Attacher) -> Result<(), StorageError> {
-        if !self.attachments.remove(name, by) {
+        if !self.let_go(name, by) {
             return Ok(());
         }
-        if !self.find(name).await?.is_some_and(|it| it.is_active()) {
-            return Ok(());
-        }
-        let full = self.full(name);
-        match self
-            .run(name, "lvchange", &["--activate", "n", &full])
-            .await
-        {
-            Err(StorageError::InUse { .. }) => Ok(()),
-            deactivated => deactivated,
+        match self.find(name).await? {
+            Some(volume) => self.deactivate(&volume).await,
+            None => Ok(()),
         }
     }
 
@@ -177,10 +190,6 @@ impl Tools {
         let permission = if is_base { "r" } else { "rw" };
         let args = ["--permission", permission, &self.full(name)];
         self.run(name, "lvchange", &args).await
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from(format!("/dev/{}", self.full(name)))
     }
 }
 
@@ -241,19 +250,12 @@ impl Storage for LvmThin {
         format: BlockFormat,
         taken: &[String],
     ) -> Result<String, StorageError> {
-        check_format(format)?;
+        check_raw(format)?;
+        // A volume of another kind in the group has its name too.
         let volumes = self.tools.volumes().await?;
-        // A base has the number that it had as a disk. One elsewhere in the group has its name too.
-        let is_used = |name: &str| {
-            let base = name.replacen("vm-", "base-", 1);
-            let is_either = |other: &str| other == name || other == base;
-            volumes.iter().any(|volume| is_either(&volume.name))
-                || taken.iter().any(|other| is_either(other))
-        };
-        let name = (0..)
-            .map(|n| self.image_name(owner, &format!("disk-{n}"), format))
-            .find(|name| !is_used(name));
-        Ok(name.expect("there are more numbers than volumes in a group"))
+        let there = volumes.iter().map(|volume| volume.name.as_str());
+        let number = free_disk_number(owner, there.chain(taken.iter().map(String::as_str)));
+        Ok(self.image_name(owner, &format!("disk-{number}"), format))
     }
 
     fn image_name(&self, owner: VmId, what: &str, _format: BlockFormat) -> String {
@@ -267,7 +269,7 @@ impl Storage for LvmThin {
         size: u64,
     ) -> Result<(), StorageError> {
         self.parse(name)?;
-        check_format(format)?;
+        check_raw(format)?;
         let name = name.to_owned();
         let allocate = |tools: Arc<Tools>| async move {
             tools.check_new(&name).await?;
@@ -312,7 +314,7 @@ impl Storage for LvmThin {
             if tools.find(&from).await?.is_some() {
                 tools.check_new(&to).await?;
                 tools.check_no_snapshots(&from).await?;
-                let args = [tools.group.as_str(), &from, &to];
+                let args = [tools.group.name.as_str(), &from, &to];
                 tools.run(&from, "lvrename", &args).await?;
             }
             tools.set_base(&to, is_base).await
@@ -361,12 +363,5 @@ impl Storage for LvmThin {
 
     fn linked_clones(&self) -> Option<&dyn LinkedClones> {
         Some(self)
-    }
-}
-
-fn check_format(format: BlockFormat) -> Result<(), StorageError> {
-    match format {
-        BlockFormat::Raw => Ok(()),
-        other => Err(StorageError::BadFormat(other)),
     }
 }

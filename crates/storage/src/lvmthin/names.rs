@@ -7,43 +7,6 @@
 //!   back_vm-100-disk-0            what a roll-back is making of it
 //! ```
 
-use model::{BlockFormat, VmId};
-
-use crate::{ContentType, VolumeName};
-
-/// LVM takes no longer names (lvm(8)).
-const LENGTH_MAX: usize = 127;
-
-pub(crate) fn parse_name(name: &str) -> Option<VolumeName> {
-    if !is_lvm_name(name) {
-        return None;
-    }
-    let (kind, rest) = name.split_once('-')?;
-    let (owner, what) = rest.split_once('-')?;
-    let is_base = match kind {
-        "vm" => false,
-        "base" => true,
-        _ => return None,
-    };
-    let owner: VmId = owner.parse().ok()?;
-    (!what.is_empty()).then(|| VolumeName {
-        content: ContentType::Images,
-        format: BlockFormat::Raw.as_str().to_owned(),
-        image_format: Some(BlockFormat::Raw),
-        owner: Some(owner),
-        image: name.to_owned(),
-        // A clone shares blocks with its base, but does not need it.
-        base: None,
-        is_base,
-    })
-}
-
-/// What LVM takes as a name of a volume or a group.
-fn is_lvm_name(name: &str) -> bool {
-    let is_good = |c: char| c.is_ascii_alphanumeric() || "+_.-".contains(c);
-    name.len() <= LENGTH_MAX && !name.starts_with('-') && name.chars().all(is_good)
-}
-
 pub(super) fn snapshot(volume: &str, snapshot: &str) -> String {
     format!("snap_{volume}_{snapshot}")
 }
@@ -75,33 +38,6 @@ pub(super) fn snapshots_of<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_those_of_guests() {
-        for (name, owner, is_base) in [
-            ("vm-100-disk-0", 100, false),
-            ("base-100-disk-0", 100, true),
-            ("vm-9000-state-before_the_fall", 9000, false),
-        ] {
-            let said = parse_name(name).unwrap();
-            assert_eq!(said.owner.map(VmId::get), Some(owner), "{name}");
-            assert_eq!(said.is_base, is_base, "{name}");
-        }
-        for bad in [
-            "root",
-            "data",
-            "vm-99-disk-0",
-            "vm-100-",
-            "vm-100",
-            "snap_vm-100-disk-0_a",
-            "back_vm-100-disk-0",
-            "100/vm-100-disk-0",
-            "vm-100-disk 0",
-            "-vm-100-disk-0",
-        ] {
-            assert_eq!(parse_name(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn a_snapshot_is_of_the_volume_with_the_longest_name() {

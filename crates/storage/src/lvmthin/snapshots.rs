@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSpec};
 
-use super::tools::{Tools, Volume};
-use super::{LvmThin, names};
+use super::{LvmThin, Tools, names};
+use crate::lvm::Volume;
 use crate::{Attacher, SnapshotMaker, SnapshotSpec, Snapshots, StorageError};
 
 #[async_trait]
@@ -127,7 +127,7 @@ impl Tools {
         self.remove(&made, std::slice::from_ref(&made)).await?;
         self.copy_blocks(snapshot, &made).await?;
         self.remove(name, &[name.to_owned()]).await?;
-        self.run(name, "lvrename", &[&self.group, &made, name])
+        self.run(name, "lvrename", &[&self.group.name, &made, name])
             .await
     }
 }

@@ -1,10 +1,14 @@
 //! How the suite gets at a storage.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use model::{BlockFormat, StorageId, VmId};
-use storage::{Attacher, ContentType, LvmThinSpec, Storage, StorageConfig, StorageSpec};
+use storage::{
+    Attacher, BtrfsSpec, CifsSpec, ContentType, FolderOptions, LvmSpec, LvmThinSpec, NfsSpec,
+    Storage, StorageConfig, StorageSpec, ZfsPoolSpec,
+};
 use sys::{RealHost, SharedHost};
 use testkit::left_out::missing;
 use testkit::{Faults, FaultyHost};
@@ -17,13 +21,21 @@ pub(crate) struct Bed {
     pub(crate) format: BlockFormat,
     /// Its calls take long: a method's calls are broken in one way each.
     pub(crate) is_slow: bool,
+    /// Only the newest snapshot can be rolled back to.
+    pub(crate) rolls_back_newest: bool,
+    secret: Option<String>,
     host: SharedHost,
     scopes: String,
     _folder: Option<tempfile::TempDir>,
+    mounted: Option<PathBuf>,
 }
 
 impl Drop for Bed {
     fn drop(&mut self) {
+        if let Some(point) = &self.mounted {
+            let unmounted = Command::new("umount").arg(point).status();
+            assert!(unmounted.unwrap().success(), "{}", point.display());
+        }
         for controller in [".", "cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"] {
             // Where there is none, nothing was made.
             let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{controller}/{}", self.scopes));
@@ -46,14 +58,108 @@ impl Bed {
         Some(bed)
     }
 
+    /// A file system of its own on a loop device.
+    pub(crate) fn btrfs(case: &str) -> Option<Self> {
+        let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
+        if !rustix::process::getuid().is_root() || !has("mkfs.btrfs") {
+            missing(case, "it needs root and btrfs-progs");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (image, point) = (folder.path().join("image"), folder.path().join("mounted"));
+        std::fs::File::create(&image)
+            .unwrap()
+            .set_len(256 << 20)
+            .unwrap();
+        std::fs::create_dir(&point).unwrap();
+        let made = Command::new("mkfs.btrfs").arg("-q").arg(&image).status();
+        assert!(made.unwrap().success());
+        let mounted = Command::new("mount")
+            .args(["-o", "loop"])
+            .args([&image, &point])
+            .status();
+        if !mounted.unwrap().success() {
+            missing(case, "its kernel cannot mount btrfs from a file");
+            return None;
+        }
+        let spec = StorageSpec::Btrfs(BtrfsSpec {
+            path: point.display().to_string(),
+            ..BtrfsSpec::default()
+        });
+        let config = StorageConfig::new(id("case"), spec, ContentType::ALL.to_vec());
+        let mut bed = Self::new(case, config, BlockFormat::Raw);
+        bed._folder = Some(folder);
+        bed.mounted = Some(point);
+        Some(bed)
+    }
+
+    /// `OSTLER_LVM_THIN=group/pool`
     pub(crate) fn lvmthin(case: &str) -> Self {
-        let pool = std::env::var("OSTLER_LVM_THIN").expect("the lab says OSTLER_LVM_THIN");
-        let (vgname, thinpool) = pool.split_once('/').expect("group/pool");
-        let spec = StorageSpec::LvmThin(LvmThinSpec {
-            vgname: vgname.to_owned(),
-            thinpool: thinpool.to_owned(),
+        let (vgname, thinpool) = variable_pair("OSTLER_LVM_THIN", '/');
+        let spec = StorageSpec::LvmThin(LvmThinSpec { vgname, thinpool });
+        Self::of_devices(case, spec)
+    }
+
+    /// `OSTLER_LVM=group`
+    pub(crate) fn lvm(case: &str) -> Self {
+        let spec = StorageSpec::Lvm(LvmSpec {
+            vgname: variable("OSTLER_LVM"),
+            saferemove: Some(true),
+            ..LvmSpec::default()
+        });
+        Self::of_devices(case, spec)
+    }
+
+    /// `OSTLER_ZFS=pool/dataset`
+    pub(crate) fn zfspool(case: &str) -> Self {
+        let spec = StorageSpec::ZfsPool(ZfsPoolSpec {
+            pool: variable("OSTLER_ZFS"),
+            sparse: Some(true),
+            ..ZfsPoolSpec::default()
+        });
+        let mut bed = Self::of_devices(case, spec);
+        bed.rolls_back_newest = true;
+        bed
+    }
+
+    /// `OSTLER_NFS=server:/export`
+    pub(crate) fn nfs(case: &str) -> Self {
+        let (server, export) = variable_pair("OSTLER_NFS", ':');
+        let spec = StorageSpec::Nfs(NfsSpec {
+            server,
+            export,
+            path: Some(format!("/mnt/nfs-{case}")),
+            folder: sparse(),
+            ..NfsSpec::default()
         });
         let config = StorageConfig::new(id("case"), spec, vec![ContentType::Images]);
+        let mut bed = Self::new(case, config, BlockFormat::Qcow2);
+        bed.is_slow = true;
+        bed
+    }
+
+    /// `OSTLER_CIFS=server/share`, `OSTLER_CIFS_USER=user:password`
+    pub(crate) fn cifs(case: &str) -> Self {
+        let (server, share) = variable_pair("OSTLER_CIFS", '/');
+        let (user, password) = variable_pair("OSTLER_CIFS_USER", ':');
+        let spec = StorageSpec::Cifs(CifsSpec {
+            server,
+            share,
+            path: Some(format!("/mnt/cifs-{case}")),
+            username: Some(user),
+            folder: sparse(),
+            ..CifsSpec::default()
+        });
+        let config = StorageConfig::new(id("case"), spec, vec![ContentType::Images]);
+        let mut bed = Self::new(case, config, BlockFormat::Qcow2);
+        bed.secret = Some(password);
+        bed.is_slow = true;
+        bed
+    }
+
+    fn of_devices(case: &str, spec: StorageSpec) -> Self {
+        let content = spec.kind().contents().to_vec();
+        let config = StorageConfig::new(id("case"), spec, content);
         let mut bed = Self::new(case, config, BlockFormat::Raw);
         bed.is_slow = true;
         bed
@@ -69,14 +175,17 @@ impl Bed {
             config,
             format,
             is_slow: false,
+            rolls_back_newest: false,
+            secret: None,
             scopes,
             _folder: None,
+            mounted: None,
         }
     }
 
     /// A driver that knows nothing of earlier ones, as a new agent has it.
     pub(crate) fn open(&self) -> Arc<dyn Storage> {
-        storage::open(self.config.clone(), self.host.clone())
+        storage::open(self.config.clone(), self.secret.clone(), self.host.clone())
     }
 
     /// A driver of an active storage.
@@ -90,6 +199,25 @@ impl Bed {
     pub(crate) fn path(spec: &model::BlockSpec) -> PathBuf {
         PathBuf::from(spec.source.path().expect("an image with a path"))
     }
+}
+
+/// Images take no more space than what is written.
+fn sparse() -> FolderOptions {
+    FolderOptions {
+        preallocation: Some(storage::Preallocation::Off),
+        ..FolderOptions::default()
+    }
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("the lab says {name}"))
+}
+
+fn variable_pair(name: &str, between: char) -> (String, String) {
+    let value = variable(name);
+    let pair = value.split_once(between);
+    let (one, other) = pair.unwrap_or_else(|| panic!("{name} is A{between}B"));
+    (one.to_owned(), other.to_owned())
 }
 
 fn id(text: &str) -> StorageId {

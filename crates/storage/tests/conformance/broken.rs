@@ -22,6 +22,15 @@ struct Method {
     /// What the image holds afterwards, and under which of the names.
     after: Option<(u8, Choice)>,
     has_snapshot: bool,
+    needs: Needs,
+}
+
+/// What a storage must be able to do for it.
+#[derive(Clone, Copy, PartialEq)]
+enum Needs {
+    Images,
+    Snapshots,
+    LinkedClones,
 }
 
 /// The names that a method may use.
@@ -51,18 +60,21 @@ const METHODS: &[Method] = &[
         },
         after: Some((0, |names| &names.other)),
         has_snapshot: false,
+        needs: Needs::Images,
     },
     Method {
         name: "free",
         run: |storage, names| Box::pin(async move { storage.free(&names.image).await.map(drop) }),
         after: None,
         has_snapshot: true,
+        needs: Needs::Images,
     },
     Method {
         name: "resize",
         run: |storage, names| Box::pin(async move { storage.resize(&names.image, 2 * SIZE).await }),
         after: Some((0x51, |names| &names.image)),
         has_snapshot: false,
+        needs: Needs::Images,
     },
     Method {
         name: "rename",
@@ -71,6 +83,7 @@ const METHODS: &[Method] = &[
         },
         after: Some((0x51, |names| &names.other)),
         has_snapshot: false,
+        needs: Needs::Images,
     },
     Method {
         name: "rename to a base",
@@ -79,6 +92,7 @@ const METHODS: &[Method] = &[
         },
         after: Some((0x51, |names| &names.base)),
         has_snapshot: false,
+        needs: Needs::LinkedClones,
     },
     Method {
         name: "attach and detach",
@@ -91,6 +105,7 @@ const METHODS: &[Method] = &[
         },
         after: Some((0x51, |names| &names.image)),
         has_snapshot: false,
+        needs: Needs::Images,
     },
     Method {
         name: "create snapshot",
@@ -105,6 +120,7 @@ const METHODS: &[Method] = &[
         },
         after: Some((0x51, |names| &names.image)),
         has_snapshot: true,
+        needs: Needs::Snapshots,
     },
     Method {
         name: "roll back",
@@ -116,6 +132,7 @@ const METHODS: &[Method] = &[
         },
         after: Some((0x41, |names| &names.image)),
         has_snapshot: true,
+        needs: Needs::Snapshots,
     },
     Method {
         name: "delete snapshot",
@@ -130,6 +147,7 @@ const METHODS: &[Method] = &[
         },
         after: Some((0x51, |names| &names.image)),
         has_snapshot: true,
+        needs: Needs::Snapshots,
     },
     Method {
         name: "clone",
@@ -148,6 +166,7 @@ const METHODS: &[Method] = &[
         },
         after: Some((0x51, |names| &names.clone)),
         has_snapshot: false,
+        needs: Needs::LinkedClones,
     },
 ];
 
@@ -158,7 +177,13 @@ fn format_of(storage: &dyn Storage, name: &str) -> model::BlockFormat {
 }
 
 pub(crate) async fn every_call_may_break(bed: &Bed) {
-    for method in METHODS {
+    let storage = bed.active().await;
+    let can = |needs: Needs| match needs {
+        Needs::Images => true,
+        Needs::Snapshots => storage.snapshots().is_some(),
+        Needs::LinkedClones => storage.linked_clones().is_some(),
+    };
+    for method in METHODS.iter().filter(|method| can(method.needs)) {
         let calls = run(bed, method, None).await;
         let changes = (0..calls.len()).filter(|at| Fault::of(&calls[*at]) == Fault::ALL);
         let changes: Vec<usize> = changes.collect();
@@ -218,12 +243,17 @@ async fn run(bed: &Bed, method: &Method, broken: Option<(usize, Fault)>) -> Vec<
 
 async fn lay_out(bed: &Bed, storage: &Arc<dyn Storage>, method: &Method) -> Names {
     let storage = &**storage;
-    let clones = storage.linked_clones().expect("it has linked clones");
     let image = make(storage, bed.format).await;
-    let base = clones.base_name(&image).unwrap();
     let other = storage.choose_image_name(vmid(101), bed.format, &[]).await;
-    let clone = clones.choose_clone_name(&base, vmid(102), &[]).await;
-    if method.has_snapshot {
+    let (base, clone) = match storage.linked_clones() {
+        Some(clones) => {
+            let base = clones.base_name(&image).unwrap();
+            let clone = clones.choose_clone_name(&base, vmid(102), &[]).await;
+            (base, clone.unwrap())
+        }
+        None => Default::default(),
+    };
+    if method.has_snapshot && storage.snapshots().is_some() {
         write(storage, &image, 0x41).await;
         let snapshots = storage.snapshots().expect("it has snapshots");
         snapshots.create_snapshot(&image, "one").await.unwrap();
@@ -233,7 +263,7 @@ async fn lay_out(bed: &Bed, storage: &Arc<dyn Storage>, method: &Method) -> Name
         image,
         base,
         other: other.unwrap(),
-        clone: clone.unwrap(),
+        clone,
     }
 }
 

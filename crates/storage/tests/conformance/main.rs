@@ -1,8 +1,8 @@
 //! One suite that holds every type of storage to what the traits promise.
 //!
-//! `dir` runs here, as root. `lvmthin` needs a kernel with device mapper and disks that may be
-//! written to: the lab runs it (`crates/lab/tests`), with the group and the pool named by
-//! `OSTLER_LVM_THIN=group/pool`. Each case begins and ends with a storage that holds nothing of it.
+//! `dir` and `btrfs` run here, as root. The others need kernels and disks that the lab has
+//! (`crates/lab/tests/real/types.rs`); variables say where they are (`bed.rs`). Each case begins and
+//! ends with a storage that holds nothing of it.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -15,43 +15,77 @@ mod broken;
 mod cases;
 mod images;
 
-use bed::Bed;
-
-/// Makes one test of each case for each type of storage.
+/// Makes one test of each case for each type of storage that can do it.
 macro_rules! conforms {
-    ($($case:ident),* $(,)?) => {
-        mod dir {
+    ($module:ident, $bed:expr, [$($case:ident),* $(,)?]) => {
+        mod $module {
+            use crate::bed::Bed;
+
             $(#[tokio::test]
             async fn $case() {
-                if let Some(bed) = super::Bed::dir(stringify!($case)) {
-                    super::cases::$case(&bed).await;
+                let bed: Option<Bed> = $bed(stringify!($case));
+                if let Some(bed) = bed {
+                    crate::cases::$case(&bed).await;
                 }
             })*
         }
+    };
+    (lab $module:ident, $bed:expr, [$($case:ident),* $(,)?]) => {
+        mod $module {
+            use crate::bed::Bed;
 
-        mod lab_lvmthin {
             $(#[tokio::test]
             #[ignore = "needs the lab: ./x lab test"]
             async fn $case() {
-                super::cases::$case(&super::Bed::lvmthin(stringify!($case))).await;
+                crate::cases::$case(&$bed(stringify!($case))).await;
             })*
         }
     };
 }
 
-conforms! {
+/// The cases of types that can do everything.
+macro_rules! conforms_fully {
+    ($($start:tt)*) => {
+        conforms! { $($start)* [
+            an_image_reads_as_zeros_until_it_is_written,
+            allocating_replaces_nothing,
+            names_are_chosen_that_nothing_has,
+            an_image_grows_and_keeps_its_content,
+            renaming_moves_an_image_once,
+            attaching_may_be_repeated_and_is_shared_by_readers,
+            a_base_is_never_written,
+            a_clone_shows_its_base_and_changes_apart,
+            snapshots_keep_what_was_and_roll_back,
+            a_snapshot_is_read_while_its_image_changes,
+            freeing_takes_snapshots_along,
+            names_of_others_are_refused,
+            the_storage_says_how_full_it_is,
+            every_call_may_break,
+        ] }
+    };
+}
+
+conforms_fully! { dir, Bed::dir, }
+conforms_fully! { btrfs, Bed::btrfs, }
+conforms_fully! { lab lab_lvmthin, Bed::lvmthin, }
+conforms_fully! { lab lab_zfspool, Bed::zfspool, }
+conforms_fully! { lab lab_nfs, Bed::nfs, }
+conforms_fully! { lab lab_cifs, Bed::cifs, }
+
+// Neither snapshots nor linked clones.
+conforms! { lab lab_lvm, Bed::lvm, [
     an_image_reads_as_zeros_until_it_is_written,
     allocating_replaces_nothing,
     names_are_chosen_that_nothing_has,
     an_image_grows_and_keeps_its_content,
     renaming_moves_an_image_once,
     attaching_may_be_repeated_and_is_shared_by_readers,
-    a_base_is_never_written,
-    a_clone_shows_its_base_and_changes_apart,
-    snapshots_keep_what_was_and_roll_back_in_any_order,
-    a_snapshot_is_read_while_its_image_changes,
-    freeing_takes_snapshots_along,
     names_of_others_are_refused,
     the_storage_says_how_full_it_is,
     every_call_may_break,
-}
+] }
+
+// Directories as volumes, for containers.
+conforms! { dir_trees, Bed::dir, [trees_are_folders_of_their_own] }
+conforms! { btrfs_trees, Bed::btrfs, [trees_are_folders_of_their_own] }
+conforms! { lab lab_zfspool_trees, Bed::zfspool, [trees_are_folders_of_their_own] }

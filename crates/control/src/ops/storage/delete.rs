@@ -1,7 +1,7 @@
 //! `DELETE /storage/{storage}`
 
 use model::{Error, StorageId};
-use node::storage_key;
+use node::{storage_key, storage_secret_key};
 use proto::wire::Answer;
 use store::{Commit, Precondition, Read, Revision, StoreError};
 
@@ -26,7 +26,8 @@ async fn remove(context: &Context, id: &StorageId) -> Result<Revision, Error> {
         let entry = entry.ok_or_else(|| missing(id))?;
         let commit = Commit::new()
             .when(Precondition::ModifiedAt(key.clone(), entry.modified))
-            .delete(key.clone());
+            .delete(key.clone())
+            .delete(storage_secret_key(id));
         match context.store.commit(commit).await {
             Err(StoreError::Conflict { .. }) => {}
             result => return Ok(result?),

@@ -5,6 +5,7 @@ mod delete;
 mod get;
 mod list;
 pub(in crate::ops) mod options;
+mod secret;
 mod update;
 
 use super::{Pair, pair};
@@ -33,9 +34,13 @@ struct Named {
 }
 
 /// Checks that a storage can be used when it is configured, not at the first guest.
-async fn activate(context: &Context, config: &StorageConfig) -> Result<(), Error> {
+async fn activate(
+    context: &Context,
+    config: &StorageConfig,
+    secret: Option<String>,
+) -> Result<(), Error> {
     if config.is_enabled_on(&context.node.name) {
-        storage::open(config.clone(), context.node.host.clone())
+        storage::open(config.clone(), secret, context.node.host.clone())
             .activate()
             .await?;
     }

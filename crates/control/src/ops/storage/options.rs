@@ -1,14 +1,14 @@
-//! Conversion between a storage's options on the wire and its record.
+//! Conversion between a storage's properties on the wire and its record.
+//!
+//! A property is a field of the record by another name: which properties a type has, and which of
+//! them can be changed, `storage::StorageType` says.
 
 use model::schema::Values;
 use model::schema::format::split_list;
-use model::{BlockFormat, Error, IdError, NodeName};
+use model::{Error, IdError, NodeName, StorageId};
 use node::text_digest;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use storage::{
-    ContentType, DirSpec, LvmThinSpec, Preallocation, StorageConfig, StorageSpec, StorageType,
-};
+use serde_json::{Map, Value, json};
+use storage::{ContentType, FolderNames, Property, StorageConfig, StorageSpec, StorageType};
 
 /// Parameters that are no properties of a storage.
 const NO_PROPERTIES: [&str; 4] = ["storage", "type", "delete", "digest"];
@@ -16,124 +16,171 @@ const NO_PROPERTIES: [&str; 4] = ["storage", "type", "delete", "digest"];
 /// The properties that every type has.
 const OF_ALL: [&str; 3] = ["content", "disable", "nodes"];
 
-/// The properties that a type has besides.
-fn properties_of(kind: StorageType) -> &'static [&'static str] {
-    match kind {
-        StorageType::Dir => &[
-            "create-base-path",
-            "create-subdirs",
-            "format",
-            "is_mountpoint",
-            "max-protected-backups",
-            "mkdir",
-            "path",
-            "preallocation",
-            "prune-backups",
-            "shared",
-        ],
-        StorageType::LvmThin => &["thinpool", "vgname"],
+/// Properties with an underscore in their name; all others have hyphens.
+const UNDERSCORED: [&str; 2] = ["is_mountpoint", "tagged_only"];
+
+fn field_of(property: &str) -> String {
+    property.replace('-', "_")
+}
+
+fn property_of(field: &str) -> String {
+    match UNDERSCORED.contains(&field) {
+        true => field.to_owned(),
+        false => field.replace('_', "-"),
     }
+}
+
+/// What a property is for a type; none where it has no such property.
+fn property(kind: StorageType, name: &str) -> Option<Property> {
+    let own = kind.properties().into_iter().find(|(own, _)| *own == name);
+    own.map(|(_, property)| property)
 }
 
 /// Refuses what is a property of other types only.
 pub(super) fn check_expected(kind: StorageType, params: &Values) -> Result<(), Error> {
-    let known = [&NO_PROPERTIES[..], &OF_ALL, properties_of(kind)];
-    let is_known = |name: &String| known.iter().any(|names| names.contains(&name.as_str()));
-    match params.iter().find(|(name, _)| !is_known(name)) {
-        Some((name, _)) => Err(Error::conflict(format!("unexpected property '{name}'"))),
+    let is_known = |name: &str| {
+        NO_PROPERTIES.contains(&name)
+            || OF_ALL.contains(&name)
+            || kind.secret() == Some(name)
+            || property(kind, name).is_some()
+    };
+    match params.keys().find(|name| !is_known(name)) {
+        Some(name) => Err(Error::conflict(format!("unexpected property '{name}'"))),
         None => Ok(()),
     }
 }
 
-/// What is said once, when a storage is made.
-#[derive(Deserialize)]
-pub(super) struct Fixed {
-    #[serde(rename = "type")]
+/// The configuration of a new storage.
+pub(super) fn configure(
+    id: StorageId,
     kind: StorageType,
-    path: Option<String>,
-    vgname: Option<String>,
-    thinpool: Option<String>,
+    params: &Values,
+) -> Result<StorageConfig, Error> {
+    check_expected(kind, params)?;
+    let required = kind
+        .properties()
+        .into_iter()
+        .filter(|(_, is)| *is == Property::Required);
+    for (name, _) in required {
+        if !params.contains_key(name) {
+            let text = format!("missing value for required option '{name}'");
+            return Err(Error::conflict(text));
+        }
+    }
+    let mut fields = Map::new();
+    fields.insert("type".to_owned(), kind.as_str().into());
+    if let Some(Property::Fixed) = property(kind, "path") {
+        // Source: Proxmox VE's place for what is mounted.
+        fields.insert("path".to_owned(), format!("/mnt/pve/{id}").into());
+    }
+    let spec = with(fields, kind, params)?;
+    let mut config = StorageConfig::new(id, spec, kind.default_contents().to_vec());
+    set_common(&mut config, params)?;
+    Ok(config)
 }
 
-impl Fixed {
-    pub(super) fn spec(self) -> Result<StorageSpec, Error> {
-        Ok(match self.kind {
-            StorageType::Dir => StorageSpec::Dir(DirSpec {
-                path: required("path", self.path)?,
-                ..DirSpec::default()
-            }),
-            StorageType::LvmThin => StorageSpec::LvmThin(LvmThinSpec {
-                vgname: required("vgname", self.vgname)?,
-                thinpool: required("thinpool", self.thinpool)?,
-            }),
-        })
+/// Changes what is given and resets what is to be deleted.
+pub(super) fn change(
+    config: &mut StorageConfig,
+    delete: &[&str],
+    params: &Values,
+) -> Result<(), Error> {
+    let kind = config.spec.kind();
+    check_expected(kind, params)?;
+    let mut fields = fields_of(&config.spec);
+    let fixed = params.iter().filter(|(name, _)| {
+        matches!(
+            property(kind, name),
+            Some(Property::Required | Property::Fixed)
+        )
+    });
+    for (name, value) in fixed {
+        if fields.get(&field_of(name)) != Some(value) {
+            let text = format!("can't change value of fixed parameter '{name}'");
+            return Err(Error::conflict(text));
+        }
+    }
+    for name in delete {
+        unset(config, &mut fields, name)?;
+    }
+    config.spec = with(fields, kind, params)?;
+    set_common(config, params)
+}
+
+/// A specification of these fields, changed by the given properties.
+fn with(
+    mut fields: Map<String, Value>,
+    kind: StorageType,
+    params: &Values,
+) -> Result<StorageSpec, Error> {
+    let own = params
+        .iter()
+        .filter(|(name, _)| property(kind, name).is_some());
+    for (name, value) in own {
+        check(name, value)?;
+        let value = match name.as_str() {
+            // The schema has its values as texts.
+            "saferemove-stepsize" => number(value),
+            _ => value.clone(),
+        };
+        fields.insert(field_of(name), value);
+    }
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|error| Error::bug(format!("the properties of a storage: {error}")))
+}
+
+fn number(value: &Value) -> Value {
+    let parsed = value.as_str().and_then(|text| text.parse::<u64>().ok());
+    parsed.map_or_else(|| value.clone(), Value::from)
+}
+
+/// What the schema leaves open.
+fn check(name: &str, value: &Value) -> Result<(), Error> {
+    let text = value.as_str().unwrap_or_default();
+    let checked = match name {
+        "is_mountpoint" => mount_point(text),
+        "content-dirs" => FolderNames::try_from(text.to_owned()).map(drop),
+        "options" if text.contains(char::is_whitespace) => {
+            Err("mount options are separated by commas alone".to_owned())
+        }
+        _ => Ok(()),
+    };
+    checked.map_err(|reason| Error::invalid(name, reason))
+}
+
+fn mount_point(point: &str) -> Result<(), String> {
+    let word = ["yes", "no", "on", "off", "true", "false", "1", "0"].contains(&point);
+    match word || (point.starts_with('/') && !point.contains("..")) {
+        true => Ok(()),
+        false => Err(format!(
+            "'{point}' is neither 'yes', 'no' nor an absolute path"
+        )),
     }
 }
 
-fn required(option: &str, given: Option<String>) -> Result<String, Error> {
-    let missing = || Error::conflict(format!("missing value for required option '{option}'"));
-    given.ok_or_else(missing)
-}
-
-/// The options that can be set on a storage and changed later.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct Options {
-    content: Option<String>,
-    create_base_path: Option<bool>,
-    create_subdirs: Option<bool>,
-    disable: Option<bool>,
-    format: Option<BlockFormat>,
-    #[serde(rename = "is_mountpoint")]
-    is_mountpoint: Option<String>,
-    max_protected_backups: Option<i64>,
-    mkdir: Option<bool>,
-    nodes: Option<String>,
-    preallocation: Option<Preallocation>,
-    prune_backups: Option<String>,
-    shared: Option<bool>,
-}
-
-impl Options {
-    /// Writes the given options into the configuration.
-    pub(super) fn apply(mut self, config: &mut StorageConfig) -> Result<(), Error> {
-        let common = &mut config.common;
-        if let Some(content) = &self.content {
-            common.content = contents(config.spec.kind(), content)?;
-        }
-        if let Some(nodes) = &self.nodes {
-            common.nodes = node_names(nodes)?;
-        }
-        common.disable = self.disable.or(common.disable);
-        let point = self.is_mountpoint.take();
-        self.is_mountpoint = point.map(mount_point).transpose()?;
-        match &mut config.spec {
-            StorageSpec::Dir(spec) => self.apply_to_dir(spec),
-            StorageSpec::LvmThin(_) => {}
-        }
-        Ok(())
+fn set_common(config: &mut StorageConfig, params: &Values) -> Result<(), Error> {
+    let kind = config.spec.kind();
+    let text = |name: &str| params.get(name).and_then(Value::as_str);
+    if let Some(content) = text("content") {
+        config.common.content = contents(kind, content)?;
     }
+    if let Some(nodes) = text("nodes") {
+        config.common.nodes = node_names(nodes)?;
+    }
+    if let Some(disable) = params.get("disable").and_then(Value::as_bool) {
+        config.common.disable = Some(disable);
+    }
+    check_folders(config)
+}
 
-    fn apply_to_dir(self, spec: &mut DirSpec) {
-        let flags = [
-            (&mut spec.create_base_path, self.create_base_path),
-            (&mut spec.create_subdirs, self.create_subdirs),
-            (&mut spec.mkdir, self.mkdir),
-            (&mut spec.shared, self.shared),
-        ];
-        for (kept, given) in flags {
-            *kept = given.or(*kept);
-        }
-        let texts = [
-            (&mut spec.is_mountpoint, self.is_mountpoint),
-            (&mut spec.prune_backups, self.prune_backups),
-        ];
-        for (kept, given) in texts {
-            *kept = given.or_else(|| kept.take());
-        }
-        spec.format = self.format.or(spec.format);
-        spec.preallocation = self.preallocation.or(spec.preallocation);
-        spec.max_protected_backups = self.max_protected_backups.or(spec.max_protected_backups);
+/// Two contents in one folder would be each other's.
+fn check_folders(config: &StorageConfig) -> Result<(), Error> {
+    let id = config.id();
+    match config.shared_folder() {
+        None => Ok(()),
+        Some(folder) => Err(Error::conflict(format!(
+            "storage '{id}' uses directory {folder} for multiple content types"
+        ))),
     }
 }
 
@@ -151,7 +198,7 @@ fn contents(kind: StorageType, list: &str) -> Result<Vec<ContentType>, Error> {
             contents.push(content);
         }
     }
-    if contents.is_empty() && kind != StorageType::Dir {
+    if contents.is_empty() && !kind.may_be_empty() {
         let text = "storage does not support content type 'none'";
         return Err(Error::conflict(text));
     }
@@ -164,54 +211,41 @@ fn node_names(list: &str) -> Result<Option<Vec<NodeName>>, Error> {
     Ok((!names.is_empty()).then_some(names))
 }
 
-fn mount_point(point: String) -> Result<String, Error> {
-    let word = ["yes", "no", "on", "off", "true", "false", "1", "0"].contains(&point.as_str());
-    if word || (point.starts_with('/') && !point.contains("..")) {
-        return Ok(point);
-    }
-    let reason = format!("'{point}' is neither 'yes', 'no' nor an absolute path");
-    Err(Error::invalid("is_mountpoint", reason))
-}
-
-/// Resets an option to its default.
-pub(super) fn unset(config: &mut StorageConfig, option: &str) -> Result<(), Error> {
+/// Resets a property to its default.
+fn unset(
+    config: &mut StorageConfig,
+    fields: &mut Map<String, Value>,
+    name: &str,
+) -> Result<(), Error> {
     let kind = config.spec.kind();
-    let common = &mut config.common;
-    match (option, &mut config.spec) {
-        ("content", _) => common.content = kind.default_contents().to_vec(),
-        ("disable", _) => common.disable = None,
-        ("nodes", _) => common.nodes = None,
-        ("storage" | "type", _)
-        | ("path", StorageSpec::Dir(_))
-        | ("vgname" | "thinpool", StorageSpec::LvmThin(_)) => {
-            return Err(Error::conflict(format!(
-                "unable to delete required option '{option}'"
-            )));
+    let fixed = |what: &str| {
+        Err(Error::conflict(format!(
+            "unable to delete {what} option '{name}'"
+        )))
+    };
+    match (name, property(kind, name)) {
+        ("content", _) => config.common.content = kind.default_contents().to_vec(),
+        ("disable", _) => config.common.disable = None,
+        ("nodes", _) => config.common.nodes = None,
+        ("storage" | "type", _) | (_, Some(Property::Required)) => return fixed("required"),
+        (_, Some(Property::Fixed)) => return fixed("fixed"),
+        (_, Some(Property::Changeable)) => {
+            fields.remove(&field_of(name));
         }
-        (_, StorageSpec::Dir(spec)) => return unset_of_dir(spec, option),
-        (_, StorageSpec::LvmThin(_)) => return Err(no_such(option)),
+        // Its value is not in the record.
+        (_, None) if kind.secret() == Some(name) => {}
+        (_, None) => {
+            return Err(Error::conflict(format!("no such option '{name}'")));
+        }
     }
     Ok(())
 }
 
-fn unset_of_dir(spec: &mut DirSpec, option: &str) -> Result<(), Error> {
-    match option {
-        "create-base-path" => spec.create_base_path = None,
-        "create-subdirs" => spec.create_subdirs = None,
-        "format" => spec.format = None,
-        "is_mountpoint" => spec.is_mountpoint = None,
-        "max-protected-backups" => spec.max_protected_backups = None,
-        "mkdir" => spec.mkdir = None,
-        "preallocation" => spec.preallocation = None,
-        "prune-backups" => spec.prune_backups = None,
-        "shared" => spec.shared = None,
-        _ => return Err(no_such(option)),
+fn fields_of(spec: &StorageSpec) -> Map<String, Value> {
+    match serde_json::to_value(spec) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
     }
-    Ok(())
-}
-
-fn no_such(option: &str) -> Error {
-    Error::conflict(format!("no such option '{option}'"))
 }
 
 /// The contents of a storage as the wire lists them.
@@ -232,53 +266,37 @@ pub(in crate::ops) fn content_text(config: &StorageConfig) -> String {
 /// A storage as `GET /storage/{storage}` shows it.
 pub(super) fn shown(config: &StorageConfig) -> Map<String, Value> {
     let common = &config.common;
-    let nodes = common.nodes.as_deref().map(joined);
-    let all = [
-        ("storage", Some(common.id.as_str().into())),
-        ("type", Some(config.spec.kind().as_str().into())),
-        ("content", Some(content_text(config).into())),
-        ("disable", flag(common.disable)),
-        ("nodes", nodes.map(Value::from)),
-    ];
-    let own = match &config.spec {
-        StorageSpec::Dir(spec) => shown_of_dir(spec),
-        StorageSpec::LvmThin(spec) => vec![
-            ("thinpool", Some(spec.thinpool.as_str().into())),
-            ("vgname", Some(spec.vgname.as_str().into())),
-        ],
-    };
-    let set = all.into_iter().chain(own);
-    let mut fields: Map<String, Value> = set
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
-    let digest = digest(&fields);
-    fields.insert("digest".to_owned(), digest.into());
-    fields
+    let mut shown = Map::new();
+    for (field, value) in fields_of(&config.spec) {
+        let value = match (field.as_str(), value) {
+            (_, Value::Bool(flag)) => u8::from(flag).into(),
+            ("content_dirs", Value::String(text)) => folders(&text),
+            (_, value) => value,
+        };
+        shown.insert(property_of(&field), value);
+    }
+    if config.spec.is_always_shared() {
+        shown.insert("shared".to_owned(), 1.into());
+    }
+    shown.insert("storage".to_owned(), common.id.as_str().into());
+    shown.insert("content".to_owned(), content_text(config).into());
+    if let Some(disable) = common.disable {
+        shown.insert("disable".to_owned(), u8::from(disable).into());
+    }
+    if let Some(nodes) = &common.nodes {
+        shown.insert("nodes".to_owned(), joined(nodes).into());
+    }
+    let digest = digest(&shown);
+    shown.insert("digest".to_owned(), digest.into());
+    shown
 }
 
-fn shown_of_dir(spec: &DirSpec) -> Vec<(&'static str, Option<Value>)> {
-    let text = |text: &Option<String>| text.clone().map(Value::from);
-    let format = spec.format.map(BlockFormat::as_str);
-    let preallocation = spec.preallocation.map(Preallocation::as_str);
-    vec![
-        ("path", Some(spec.path.as_str().into())),
-        ("create-base-path", flag(spec.create_base_path)),
-        ("create-subdirs", flag(spec.create_subdirs)),
-        ("format", format.map(Value::from)),
-        ("is_mountpoint", text(&spec.is_mountpoint)),
-        (
-            "max-protected-backups",
-            spec.max_protected_backups.map(Value::from),
-        ),
-        ("mkdir", flag(spec.mkdir)),
-        ("preallocation", preallocation.map(Value::from)),
-        ("prune-backups", text(&spec.prune_backups)),
-        ("shared", flag(spec.shared)),
-    ]
-}
-
-fn flag(flag: Option<bool>) -> Option<Value> {
-    flag.map(|flag| u8::from(flag).into())
+/// `iso=a,backup=b` as an object.
+fn folders(text: &str) -> Value {
+    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(content, folder)| (content.to_owned(), json!(folder)))
+        .collect()
 }
 
 fn joined(nodes: &[NodeName]) -> String {

@@ -2,13 +2,14 @@
 
 use model::schema::format::split_list;
 use model::{Error, Record, StorageId};
-use node::storage_key;
+use node::{storage_key, storage_secret};
 use proto::wire::Answer;
 use serde::Deserialize;
 use storage::StorageConfig;
 use store::{Commit, Precondition, Read, Revision, StoreError};
 
-use super::options::{Options, check_expected, shown, unset};
+use super::options::{self, shown};
+use super::secret::Secret;
 use super::{activate, changed, during, missing, unreadable};
 use crate::Context;
 use crate::ops::Op;
@@ -41,11 +42,10 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     }
     let change = |config: &mut StorageConfig| -> Result<(), Error> {
         check_digest(config, digest.as_deref())?;
-        check_expected(config.spec.kind(), &op.params)?;
-        delete.iter().try_for_each(|option| unset(config, option))?;
-        op.params::<Options>()?.apply(config)
+        options::change(config, &delete, &op.params)
     };
-    let changing = change_record(&op.context, &storage, change);
+    let secret = |config: &StorageConfig| Secret::of(config.spec.kind(), &op.params, &delete);
+    let changing = change_record(&op.context, &storage, change, secret);
     let (config, revision) = changing.await.map_err(during("update"))?;
     Ok(changed(&config).at(revision.0))
 }
@@ -64,6 +64,7 @@ async fn change_record(
     context: &Context,
     id: &StorageId,
     change: impl Fn(&mut StorageConfig) -> Result<(), Error>,
+    secret: impl Fn(&StorageConfig) -> Result<Secret, Error>,
 ) -> Result<(StorageConfig, Revision), Error> {
     let key = storage_key(id);
     loop {
@@ -71,11 +72,13 @@ async fn change_record(
         let entry = entry.ok_or_else(|| missing(id))?;
         let mut record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
         change(&mut record.data)?;
-        activate(context, &record.data).await?;
+        let secret = secret(&record.data)?;
+        let kept = storage_secret(&*context.store, Read::Linear, &record.data).await?;
+        activate(context, &record.data, secret.over(kept)).await?;
         let commit = Commit::new()
             .when(Precondition::ModifiedAt(key.clone(), entry.modified))
             .put(key.clone(), record.encode().map_err(unreadable)?);
-        match context.store.commit(commit).await {
+        match context.store.commit(secret.write(commit, id)).await {
             Err(StoreError::Conflict { .. }) => {}
             result => return Ok((record.data, result?)),
         }

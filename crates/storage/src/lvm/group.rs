@@ -7,16 +7,18 @@
 //! suspending and resuming a device leaves it suspended. Changes of one storage run one after
 //! another, so that none spends its time-out waiting for LVM's own lock.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{StorageId, UnixTime};
+use model::{BlockSource, StorageId, UnixTime};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sys::{Command, SharedHost, SysError};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::attach::Attachments;
-use crate::{LvmThinSpec, StorageError};
+use crate::StorageError;
+use crate::attach::{Attacher, Attachments};
 
 /// The time-out of calls that only read.
 const LOOK: Duration = Duration::from_secs(10);
@@ -36,19 +38,22 @@ const REJECTED: [&str; 6] = [
 ];
 
 /// What is asked of a volume.
-const COLUMNS: &str = "lv_name,lv_size,lv_attr,pool_lv,data_percent,lv_time";
+const COLUMNS: &str = "lv_name,lv_size,lv_attr,pool_lv,data_percent,lv_tags,lv_time";
 
 /// A logical volume, as `lvs` shows it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Volume {
+pub(crate) struct Volume {
     #[serde(rename = "lv_name")]
-    pub(super) name: String,
+    pub(crate) name: String,
     /// In bytes, as text.
     lv_size: String,
     /// A letter for each attribute, in lvs(8).
     lv_attr: String,
     pool_lv: String,
     data_percent: String,
+    /// Separated by commas.
+    #[serde(default)]
+    lv_tags: String,
     lv_time: String,
 }
 
@@ -57,91 +62,113 @@ impl Volume {
         self.lv_attr.as_bytes().get(attribute) == Some(&letter)
     }
 
-    pub(super) fn is_thin_pool(&self) -> bool {
+    pub(crate) fn is_thin_pool(&self) -> bool {
         self.has(0, b't')
     }
 
-    pub(super) fn is_thin_in(&self, pool: &str) -> bool {
+    pub(crate) fn is_thin_in(&self, pool: &str) -> bool {
         self.has(0, b'V') && self.pool_lv == pool
     }
 
-    pub(super) fn is_read_only(&self) -> bool {
+    /// Whether it has blocks of its own: plain, mirrored, or RAID.
+    pub(crate) fn is_thick(&self) -> bool {
+        b"-mMrR".iter().any(|kind| self.has(0, *kind))
+    }
+
+    pub(crate) fn is_tagged(&self, tag: &str) -> bool {
+        self.lv_tags.split(',').any(|found| found == tag)
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
         self.has(1, b'r')
     }
 
-    pub(super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.has(4, b'a')
     }
 
     /// Whether a pool's new blocks read as zeros.
-    pub(super) fn zeroes(&self) -> bool {
+    pub(crate) fn zeroes(&self) -> bool {
         self.has(7, b'z')
     }
 
     /// In bytes.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.lv_size.parse().unwrap_or_default()
     }
 
     /// How much of it has blocks in the pool, in bytes; for a pool, how much is taken.
-    pub(super) fn used(&self) -> Option<u64> {
+    pub(crate) fn used(&self) -> Option<u64> {
         let percent: f64 = self.data_percent.parse().ok()?;
         Some((self.size() as f64 * percent / 100.0) as u64)
     }
 
-    pub(super) fn created(&self) -> UnixTime {
+    pub(crate) fn created(&self) -> UnixTime {
         self.lv_time.parse().unwrap_or_default()
     }
 }
 
 #[derive(Deserialize)]
-struct Printed {
-    report: Vec<Report>,
+struct Printed<T> {
+    report: Vec<T>,
 }
 
 #[derive(Deserialize)]
-struct Report {
+struct Volumes {
     lv: Vec<Volume>,
 }
 
-/// The programs for one volume group.
-pub(super) struct Tools {
-    pub(super) storage: StorageId,
-    pub(super) group: String,
-    pub(super) pool: String,
-    pub(super) host: SharedHost,
-    /// What `--config` says, once it is known.
-    config: OnceCell<String>,
-    turn: Mutex<()>,
-    pub(super) attachments: Attachments,
+#[derive(Deserialize)]
+struct Groups {
+    vg: Vec<Space>,
 }
 
-impl Tools {
-    pub(super) fn new(storage: StorageId, spec: &LvmThinSpec, host: SharedHost) -> Self {
+/// What is in a group, in bytes, as text.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Space {
+    vg_size: String,
+    vg_free: String,
+}
+
+impl Space {
+    /// All of it, and what is free, in bytes.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let read = |text: &str| text.parse().unwrap_or_default();
+        (read(&self.vg_size), read(&self.vg_free))
+    }
+}
+
+/// One volume group, and LVM's programs for it.
+pub(crate) struct Group {
+    pub(crate) storage: StorageId,
+    pub(crate) name: String,
+    pub(crate) host: SharedHost,
+    /// What `--config` says, once it is known.
+    config: OnceCell<String>,
+    turn: Arc<Mutex<()>>,
+    attachments: Attachments,
+}
+
+impl Group {
+    pub(crate) fn new(storage: StorageId, name: &str, host: SharedHost) -> Self {
         Self {
             storage,
-            group: spec.vgname.clone(),
-            pool: spec.thinpool.clone(),
+            name: name.to_owned(),
             host,
             config: OnceCell::new(),
-            turn: Mutex::default(),
+            turn: Arc::default(),
             attachments: Attachments::default(),
         }
     }
 
     /// Runs a change to its end, after those that began earlier.
-    pub(super) async fn change<T, F>(
-        self: &Arc<Self>,
-        work: impl FnOnce(Arc<Self>) -> F,
-    ) -> Result<T, StorageError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, StorageError>> + Send + 'static,
-    {
-        let work = work(self.clone());
-        let tools = self.clone();
+    pub(crate) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let turn = self.turn.clone();
         let changing = tokio::spawn(async move {
-            let _turn = tools.turn.lock().await;
+            let _turn = turn.lock_owned().await;
             work.await
         });
         match changing.await {
@@ -155,12 +182,12 @@ impl Tools {
     }
 
     /// The name that LVM's programs know a volume by.
-    pub(super) fn full(&self, name: &str) -> String {
-        format!("{}/{name}", self.group)
+    pub(crate) fn full(&self, name: &str) -> String {
+        format!("{}/{name}", self.name)
     }
 
     /// Changes what is said of one volume, which errors name.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &self,
         volume: &str,
         program: &str,
@@ -174,16 +201,77 @@ impl Tools {
     }
 
     /// All volumes of the group; none where there is no such group.
-    pub(super) async fn volumes(&self) -> Result<Vec<Volume>, StorageError> {
+    pub(crate) async fn volumes(&self) -> Result<Vec<Volume>, StorageError> {
+        let lists: Vec<Volumes> = self.ask("lvs", COLUMNS).await?;
+        Ok(lists.into_iter().flat_map(|list| list.lv).collect())
+    }
+
+    /// How much the group has; none where there is no such group.
+    pub(crate) async fn space(&self) -> Result<Option<Space>, StorageError> {
+        let lists: Vec<Groups> = self.ask("vgs", "vg_size,vg_free").await?;
+        Ok(lists.into_iter().flat_map(|list| list.vg).next())
+    }
+
+    /// What one of the programs lists of the group.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        program: &str,
+        columns: &str,
+    ) -> Result<Vec<T>, StorageError> {
         let units = ["--reportformat", "json", "--units", "b", "--nosuffix"];
-        let args = [&units[..], &["--options", COLUMNS, &self.group]].concat();
-        let failed = |error| self.failed(&self.pool, error);
-        let command = self.command("lvs", &args, LOOK).await.map_err(failed)?;
+        let args = [&units[..], &["--options", columns, &self.name]].concat();
+        let failed = |error| self.failed(&self.name, error);
+        let command = self.command(program, &args, LOOK).await.map_err(failed)?;
         let output = self.host.run(command).await.map_err(failed)?;
         if !output.success() && output.complaint().contains("Cannot process volume group") {
             return Ok(Vec::new());
         }
-        parse(&output.checked("lvs").map_err(failed)?).map_err(failed)
+        parse(program, &output.checked(program).map_err(failed)?).map_err(failed)
+    }
+
+    /// The device of a volume that is active.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/dev/{}", self.full(name)))
+    }
+
+    /// Activates a volume, and returns its device. `how` are arguments of `lvchange`.
+    pub(crate) async fn attach(
+        &self,
+        volume: &Volume,
+        how: &[&str],
+        by: &Attacher,
+    ) -> Result<BlockSource, StorageError> {
+        let name = &volume.name;
+        let full = self.full(name);
+        if !volume.is_active() {
+            let args = [how, &[full.as_str()]].concat();
+            self.run(name, "lvchange", &args).await?;
+        }
+        self.attachments.add(name, by);
+        let device = self.host.resolve(&self.path(name)).await;
+        let device = device.map_err(|error| StorageError::of(&self.storage, error))?;
+        Ok(BlockSource::Device(device.display().to_string()))
+    }
+
+    /// Whether no attacher of a volume is left.
+    pub(crate) fn let_go(&self, name: &str, by: &Attacher) -> bool {
+        self.attachments.remove(name, by)
+    }
+
+    /// Deactivates a volume that nobody has attached. If it is still open, an agent that has died
+    /// had attached it for a process that still runs.
+    pub(crate) async fn deactivate(&self, volume: &Volume) -> Result<(), StorageError> {
+        if !volume.is_active() {
+            return Ok(());
+        }
+        let (name, full) = (&volume.name, self.full(&volume.name));
+        match self
+            .run(name, "lvchange", &["--activate", "n", &full])
+            .await
+        {
+            Err(StorageError::InUse { .. }) => Ok(()),
+            deactivated => deactivated,
+        }
     }
 
     async fn command(
@@ -246,15 +334,13 @@ fn config(theirs: Option<&str>) -> String {
     )
 }
 
-fn parse(printed: &[u8]) -> Result<Vec<Volume>, SysError> {
-    let printed: Printed = serde_json::from_slice(printed).map_err(|error| {
-        SysError::Unsupported(format!("lvs printed something else than volumes: {error}"))
+fn parse<T: DeserializeOwned>(program: &str, printed: &[u8]) -> Result<Vec<T>, SysError> {
+    let printed: Printed<T> = serde_json::from_slice(printed).map_err(|error| {
+        SysError::Unsupported(format!(
+            "{program} printed something else than JSON: {error}"
+        ))
     })?;
-    Ok(printed
-        .report
-        .into_iter()
-        .flat_map(|report| report.lv)
-        .collect())
+    Ok(printed.report)
 }
 
 #[cfg(test)]
@@ -270,11 +356,12 @@ mod tests {
         {"lv_name":"base-101-disk-0","lv_size":"4194304","lv_attr":"Vri---tz-k","pool_lv":"pool",
          "data_percent":"","lv_time":"1764331202"},
         {"lv_name":"root","lv_size":"4194304","lv_attr":"-wi-ao----","pool_lv":"",
-         "data_percent":"","lv_time":"1764331203"}]}]}"#;
+         "data_percent":"","lv_tags":"a,pve-vm-1","lv_time":"1764331203"}]}]}"#;
 
     #[test]
     fn volumes_are_read_as_lvs_prints_them() {
-        let volumes = parse(PRINTED.as_bytes()).unwrap();
+        let lists: Vec<Volumes> = parse("lvs", PRINTED.as_bytes()).unwrap();
+        let volumes: Vec<Volume> = lists.into_iter().flat_map(|list| list.lv).collect();
         let [pool, disk, base, root] = &volumes[..] else {
             panic!("{volumes:?}");
         };
@@ -284,7 +371,8 @@ mod tests {
         assert!(!disk.is_thin_in("other") && disk.created() == 1_764_331_201);
         assert!(base.is_read_only() && !base.is_active() && base.used().is_none());
         assert!(!root.is_thin_in("pool") && !root.is_thin_pool());
-        assert!(parse(b"no").is_err());
+        assert!(root.is_thick() && root.is_tagged("pve-vm-1") && !disk.is_thick());
+        assert!(parse::<Volumes>("lvs", b"no").is_err());
     }
 
     #[test]

@@ -1,0 +1,226 @@
+//! What each type of storage is configured by. The fields are those of Proxmox VE's `storage.cfg`,
+//! with underscores.
+
+use model::BlockFormat;
+use serde::{Deserialize, Serialize};
+
+use super::folders::FolderNames;
+
+/// How much of a new image is set aside at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preallocation {
+    Off,
+    Metadata,
+    Falloc,
+    Full,
+}
+
+impl Preallocation {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Metadata => "metadata",
+            Self::Falloc => "falloc",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What all storages have that keep files in a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderOptions {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preallocation: Option<Preallocation>,
+    /// The format of a new image if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<BlockFormat>,
+    /// Other folders for some contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_dirs: Option<FolderNames>,
+    /// Whether the path is made where it is missing; yes where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_base_path: Option<bool>,
+    /// Whether the folders of the contents are made where they are missing; yes where nothing
+    /// is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_subdirs: Option<bool>,
+    /// The older word for both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mkdir: Option<bool>,
+    /// How many backups of a guest are kept, as it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune_backups: Option<String>,
+    /// How many backups of a guest may be protected; -1 for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_protected_backups: Option<i64>,
+}
+
+impl FolderOptions {
+    pub fn creates_base_path(&self) -> bool {
+        self.create_base_path.or(self.mkdir).unwrap_or(true)
+    }
+
+    pub fn creates_subdirs(&self) -> bool {
+        self.create_subdirs.or(self.mkdir).unwrap_or(true)
+    }
+}
+
+/// A folder of files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirSpec {
+    /// Where its folders are; absolute.
+    pub path: String,
+    /// All nodes see the same volumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
+    /// Not usable while nothing is mounted there: `yes` for its own path, or another path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_mountpoint: Option<String>,
+    #[serde(flatten)]
+    pub folder: FolderOptions,
+}
+
+/// A folder on btrfs, whose raw images are subvolumes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BtrfsSpec {
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_mountpoint: Option<String>,
+    /// New images are written in place, without checksums; only snapshots copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nocow: Option<bool>,
+    #[serde(flatten)]
+    pub folder: FolderOptions,
+}
+
+/// A folder that an NFS server exports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NfsSpec {
+    /// A name or an address.
+    pub server: String,
+    /// The path at the server.
+    pub export: String,
+    /// Where it is mounted; `/mnt/pve/<id>` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Options for mount(8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
+    #[serde(flatten)]
+    pub folder: FolderOptions,
+}
+
+/// A folder that an SMB server shares. The password is a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CifsSpec {
+    pub server: String,
+    /// The share at the server.
+    pub share: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// A folder of the share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subdir: Option<String>,
+    /// The user; a guest where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// The version of the protocol; what both sides have where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smbversion: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
+    #[serde(flatten)]
+    pub folder: FolderOptions,
+}
+
+/// A group of LVM's, whose images are volumes of full size.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LvmSpec {
+    /// The volume group.
+    pub vgname: String,
+    /// All nodes see the same group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
+    /// Freed volumes are overwritten with zeros.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saferemove: Option<bool>,
+    /// How many MiB are zeroed at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saferemove_stepsize: Option<u64>,
+    /// Only volumes with the tag of a guest are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tagged_only: Option<bool>,
+}
+
+/// Thin volumes in a pool of LVM's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LvmThinSpec {
+    /// The volume group.
+    pub vgname: String,
+    /// The pool in it.
+    pub thinpool: String,
+}
+
+/// A dataset of ZFS, whose images are volumes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZfsPoolSpec {
+    /// The pool, or a dataset in it.
+    pub pool: String,
+    /// The size of a block of new volumes, as `zfs create -b` takes it: `8k`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocksize: Option<String>,
+    /// New volumes take only the space that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<bool>,
+    /// Where the dataset is mounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mountpoint: Option<String>,
+}
+
+/// The path that something must be mounted on before a folder may be used, as `is_mountpoint` says.
+pub(crate) fn mount_point<'a>(says: Option<&'a str>, path: &'a str) -> Option<&'a str> {
+    match says? {
+        "yes" | "1" | "on" | "true" => Some(path),
+        "no" | "0" | "off" | "false" => None,
+        other => Some(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_made_unless_configured_otherwise() {
+        let plain = FolderOptions::default();
+        assert!(plain.creates_base_path() && plain.creates_subdirs());
+        let no = FolderOptions {
+            mkdir: Some(false),
+            ..plain
+        };
+        assert!(!no.creates_base_path() && !no.creates_subdirs());
+        let newer = FolderOptions {
+            create_subdirs: Some(true),
+            ..no
+        };
+        assert!(!newer.creates_base_path() && newer.creates_subdirs());
+    }
+
+    #[test]
+    fn a_mount_point_is_the_path_itself_or_another() {
+        let path = "/srv/d2";
+        for (says, point) in [
+            (None, None),
+            (Some("no"), None),
+            (Some("yes"), Some(path)),
+            (Some("/srv"), Some("/srv")),
+        ] {
+            assert_eq!(mount_point(says, path), point);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Linked clones: datasets that begin with the blocks of a base's snapshot, and need it.
+
+use async_trait::async_trait;
+use model::{BlockFormat, VmId};
+
+use super::trees::{OF_TREES, quota};
+use super::{BASE_SNAPSHOT, ZfsPool};
+use crate::{ContentType, LinkedClones, Storage, StorageError, Trees};
+
+#[async_trait]
+impl LinkedClones for ZfsPool {
+    fn base_name(&self, name: &str) -> Result<String, StorageError> {
+        let dataset = self.dataset(name)?;
+        let of_image = dataset
+            .strip_prefix("vm-")
+            .map(|rest| format!("base-{rest}"));
+        let of_tree = dataset
+            .strip_prefix("subvol-")
+            .map(|rest| format!("basevol-{rest}"));
+        let base = of_image.or(of_tree);
+        base.ok_or_else(|| StorageError::BadName(name.to_owned()))
+    }
+
+    /// A dataset keeps its snapshots under each name.
+    async fn check_fit_for_base(&self, name: &str) -> Result<(), StorageError> {
+        self.dataset(name).map(drop)
+    }
+
+    fn clone_format(&self) -> BlockFormat {
+        BlockFormat::Raw
+    }
+
+    async fn choose_clone_name(
+        &self,
+        base: &str,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<String, StorageError> {
+        let base = self.parse(base)?;
+        let name = match base.content {
+            ContentType::Rootdir => self.choose_tree_name(owner, taken).await?,
+            _ => {
+                self.choose_image_name(owner, BlockFormat::Raw, taken)
+                    .await?
+            }
+        };
+        Ok(format!("{}/{name}", base.image))
+    }
+
+    async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError> {
+        let (base, said) = (self.dataset(base)?, self.parse(name)?);
+        if said.base.as_ref() != Some(&base) {
+            return Err(StorageError::BadName(name.to_owned()));
+        }
+        let origin = format!("{}@{BASE_SNAPSHOT}", self.tools.full(&base));
+        let full = self.tools.full(&said.image);
+        if said.content != ContentType::Rootdir {
+            return self.tools.change(&["clone", &origin, &full]).await;
+        }
+        // A clone does not have the properties that were set on its origin.
+        let quota = quota(self.tools.get(&base).await?.size);
+        let mut args = vec!["clone"];
+        args.extend(OF_TREES.iter().chain([&"-o", &quota.as_str()]));
+        args.extend([origin.as_str(), &full]);
+        self.tools.change(&args).await
+    }
+}

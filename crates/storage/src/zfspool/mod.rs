@@ -1,0 +1,356 @@
+//! A storage of volumes in a dataset of ZFS. All images are raw.
+//!
+//! A pool that is not imported is imported, but never by force: another node may have it.
+
+mod linked_clones;
+mod names;
+mod snapshots;
+mod tools;
+mod trees;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{BlockFormat, BlockSource, BlockSpec, VmId};
+use sys::{SharedHost, SpaceUsage};
+
+use self::names::BASE_SNAPSHOT;
+pub(crate) use self::names::parse_name;
+use self::tools::{Dataset, Tools};
+use crate::attach::Attachments;
+use crate::lvm::check_raw;
+use crate::names::free_disk_number;
+use crate::{
+    AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, Snapshots, Storage,
+    StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, ZfsPoolSpec,
+};
+
+const MIB: u64 = 1 << 20;
+
+/// Importing a pool reads all its disks.
+const IMPORT: Duration = Duration::from_secs(60);
+
+/// Where the disks of a pool are looked for.
+const DISKS: [&str; 2] = ["/dev/disk/by-id", "/dev"];
+
+pub(crate) struct ZfsPool {
+    config: StorageConfig,
+    spec: ZfsPoolSpec,
+    tools: Tools,
+    /// Who reads snapshots of a volume.
+    readers: Attachments,
+}
+
+impl ZfsPool {
+    pub(crate) fn new(config: StorageConfig, spec: ZfsPoolSpec, host: SharedHost) -> Self {
+        let tools = Tools {
+            storage: config.id().clone(),
+            pool: spec.pool.clone(),
+            host,
+        };
+        Self {
+            config,
+            spec,
+            tools,
+            readers: Attachments::default(),
+        }
+    }
+
+    fn parse(&self, name: &str) -> Result<VolumeName, StorageError> {
+        self.config.parse(name)
+    }
+
+    /// The dataset of an image of a guest.
+    fn image(&self, name: &str) -> Result<String, StorageError> {
+        let said = self.parse(name)?;
+        match said.image_format {
+            Some(_) => Ok(said.image),
+            None => Err(StorageError::BadName(name.to_owned())),
+        }
+    }
+
+    fn describe(&self, dataset: &Dataset) -> Option<VolumeInfo> {
+        let said = parse_name(&dataset.name)?;
+        if said.image_format.is_some() != dataset.is_volume {
+            return None;
+        }
+        // A linked clone is listed by the name that says what it is a clone of.
+        let origin = dataset.origin.as_deref();
+        let base = origin.and_then(|origin| {
+            let (base, snapshot) = origin.strip_prefix(&self.spec.pool)?.split_once('@')?;
+            let base = base.strip_prefix('/')?;
+            (snapshot == BASE_SNAPSHOT).then_some(base)
+        });
+        let long = base.map(|base| format!("{base}/{}", dataset.name));
+        let name = long.filter(|name| parse_name(name).is_some());
+        Some(VolumeInfo {
+            name: name.unwrap_or_else(|| dataset.name.clone()),
+            content: said.content,
+            format: said.format,
+            size: dataset.size,
+            used: Some(dataset.used),
+            created: dataset.created,
+            owner: said.owner,
+        })
+    }
+
+    /// The dataset of a volume, an image or a tree.
+    fn dataset(&self, name: &str) -> Result<String, StorageError> {
+        Ok(self.parse(name)?.image)
+    }
+
+    async fn free_disk_number(&self, owner: VmId, taken: &[String]) -> Result<u32, StorageError> {
+        let datasets = self.tools.datasets().await?;
+        let there = datasets.iter().map(|dataset| dataset.name.as_str());
+        let all = there.chain(taken.iter().map(String::as_str));
+        Ok(free_disk_number(owner, all))
+    }
+
+    /// Whether the storage's dataset is there.
+    async fn is_there(&self) -> Result<bool, StorageError> {
+        let pool = &self.spec.pool;
+        match self
+            .tools
+            .look("zfs", &["list", "-H", "-o", "name", pool])
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(StorageError::NoVolume { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn import(&self) -> Result<(), StorageError> {
+        let pool = self.spec.pool.split('/').next().unwrap_or_default();
+        let mut args = vec!["import", "-o", "cachefile=none"];
+        args.extend(DISKS.iter().flat_map(|folder| ["-d", *folder]));
+        args.push(pool);
+        let imported = self.tools.run("zpool", &args, IMPORT).await;
+        match imported {
+            Ok(_) => self.tools.change(&["mount", "-a"]).await,
+            // Another activation was faster.
+            Err(_) if self.is_there().await? => Ok(()),
+            Err(error) => Err(self.inactive(format!("cannot import pool '{pool}': {error:#}"))),
+        }
+    }
+
+    fn inactive(&self, reason: String) -> StorageError {
+        let storage = self.config.id().clone();
+        StorageError::Inactive { storage, reason }
+    }
+
+    /// A base has a snapshot that its clones are made of.
+    async fn set_base(&self, image: &str) -> Result<(), StorageError> {
+        if self.tools.has_snapshot(image, BASE_SNAPSHOT).await? {
+            return Ok(());
+        }
+        let snapshot = format!("{}@{BASE_SNAPSHOT}", self.tools.full(image));
+        self.tools.change(&["snapshot", &snapshot]).await
+    }
+}
+
+/// Volumes are whole MiB. Source: Proxmox VE's rounding.
+fn rounded(size: u64) -> String {
+    size.div_ceil(MIB).max(1).saturating_mul(MIB).to_string()
+}
+
+#[async_trait]
+impl Storage for ZfsPool {
+    fn config(&self) -> &StorageConfig {
+        &self.config
+    }
+
+    async fn activate(&self) -> Result<(), StorageError> {
+        if self.is_there().await? {
+            return Ok(());
+        }
+        self.import().await?;
+        match self.is_there().await? {
+            true => Ok(()),
+            false => Err(self.inactive(format!("no such dataset '{}'", self.spec.pool))),
+        }
+    }
+
+    async fn status(&self) -> Result<SpaceUsage, StorageError> {
+        let args = [
+            "get",
+            "-o",
+            "value",
+            "-H",
+            "-p",
+            "available,used",
+            &self.spec.pool,
+        ];
+        let printed = match self.tools.look("zfs", &args).await {
+            Err(StorageError::NoVolume { .. }) => {
+                return Err(self.inactive(format!("no such dataset '{}'", self.spec.pool)));
+            }
+            printed => printed?,
+        };
+        let mut figures = printed
+            .lines()
+            .map(|line| line.trim().parse().unwrap_or_default());
+        let (available, used): (u64, u64) = (
+            figures.next().unwrap_or_default(),
+            figures.next().unwrap_or_default(),
+        );
+        Ok(SpaceUsage {
+            total: available + used,
+            used,
+            available,
+        })
+    }
+
+    async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError> {
+        let datasets = self.tools.datasets().await?;
+        let mut volumes: Vec<VolumeInfo> = datasets
+            .iter()
+            .filter_map(|dataset| self.describe(dataset))
+            .collect();
+        volumes.retain(|volume| content.is_none_or(|content| content == volume.content));
+        Ok(volumes)
+    }
+
+    async fn stat(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError> {
+        let image = self.parse(name)?.image;
+        let found = self.tools.find(&image).await?;
+        Ok(found.and_then(|dataset| self.describe(&dataset)))
+    }
+
+    async fn choose_image_name(
+        &self,
+        owner: VmId,
+        format: BlockFormat,
+        taken: &[String],
+    ) -> Result<String, StorageError> {
+        check_raw(format)?;
+        let number = self.free_disk_number(owner, taken).await?;
+        Ok(self.image_name(owner, &format!("disk-{number}"), format))
+    }
+
+    fn image_name(&self, owner: VmId, what: &str, _format: BlockFormat) -> String {
+        format!("vm-{owner}-{what}")
+    }
+
+    async fn allocate(
+        &self,
+        name: &str,
+        format: BlockFormat,
+        size: u64,
+    ) -> Result<(), StorageError> {
+        let image = self.image(name)?;
+        check_raw(format)?;
+        let (size, full) = (rounded(size), self.tools.full(&image));
+        let mut args = vec!["create"];
+        if self.spec.sparse == Some(true) {
+            args.push("-s");
+        }
+        if let Some(blocksize) = &self.spec.blocksize {
+            args.extend(["-b", blocksize]);
+        }
+        args.extend(["-V", &size, &full]);
+        self.tools.change(&args).await
+    }
+
+    async fn free(&self, name: &str) -> Result<bool, StorageError> {
+        let image = self.parse(name)?.image;
+        if self.tools.find(&image).await?.is_none() {
+            return Ok(false);
+        }
+        self.tools.destroy(&image).await?;
+        Ok(true)
+    }
+
+    async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
+        let image = self.image(name)?;
+        if self.tools.get(&image).await?.size >= size {
+            return Ok(());
+        }
+        let size = format!("volsize={}", rounded(size));
+        self.tools
+            .change(&["set", &size, &self.tools.full(&image)])
+            .await
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
+        let name = to;
+        let (from, to) = (self.parse(from)?, self.parse(to)?);
+        if from.content != to.content {
+            return Err(StorageError::BadName(name.to_owned()));
+        }
+        let (source, target) = (&from.image, &to.image);
+        if source != target && self.tools.find(source).await?.is_some() {
+            if from.is_base && !to.is_base && self.tools.has_snapshot(source, BASE_SNAPSHOT).await?
+            {
+                self.tools
+                    .destroy(&format!("{source}@{BASE_SNAPSHOT}"))
+                    .await?;
+            }
+            let (source, target) = (self.tools.full(source), self.tools.full(target));
+            match self.tools.change(&["rename", &source, &target]).await {
+                Err(StorageError::Exists { storage, .. }) => {
+                    let name = name.to_owned();
+                    return Err(StorageError::Exists { storage, name });
+                }
+                renamed => renamed?,
+            }
+        }
+        self.tools.get(target).await?;
+        match to.is_base {
+            true => self.set_base(target).await,
+            false => Ok(()),
+        }
+    }
+
+    /// The device of a volume is always there, so nothing is taken back either.
+    async fn attach(
+        &self,
+        name: &str,
+        mode: AttachMode,
+        _by: &Attacher,
+    ) -> Result<BlockSpec, StorageError> {
+        let image = self.image(name)?;
+        if self.parse(name)?.is_base && !mode.is_read_only() {
+            let id = self.config.id();
+            let text = format!("base volume '{id}:{name}' cannot be written to");
+            return Err(StorageError::Refused(text));
+        }
+        self.tools.get(&image).await?;
+        let device = self.tools.device(&image).await?.display().to_string();
+        Ok(BlockSpec {
+            read_only: mode.is_read_only(),
+            ..BlockSpec::new(BlockSource::Device(device), BlockFormat::Raw)
+        })
+    }
+
+    async fn detach(&self, name: &str, _by: &Attacher) -> Result<(), StorageError> {
+        self.parse(name).map(drop)
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, StorageError> {
+        let said = self.parse(name)?;
+        let mounted = self.spec.mountpoint.clone();
+        let mounted = mounted.unwrap_or_else(|| format!("/{}", self.spec.pool));
+        Ok(match said.image_format {
+            Some(_) => self.tools.link(&said.image),
+            None => PathBuf::from(mounted).join(said.image),
+        })
+    }
+
+    fn files(&self) -> Option<&dyn FileVolumes> {
+        None
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        Some(self)
+    }
+
+    fn linked_clones(&self) -> Option<&dyn LinkedClones> {
+        Some(self)
+    }
+
+    fn trees(&self) -> Option<&dyn Trees> {
+        Some(self)
+    }
+}
