@@ -229,4 +229,16 @@ pub struct StorageUsage {
     pub active: bool,
     pub used: u64,
     pub total: u64,
+    /// What is wrong with it although it answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<StorageTrouble>,
+}
+
+/// Something that is wrong with a storage: a mirror that has lost a disk, metadata that fills.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageTrouble {
+    /// A word that stays the same while it lasts.
+    pub kind: String,
+    pub text: String,
+    pub advice: String,
 }

@@ -57,6 +57,7 @@ pub use error::StorageError;
 pub use header::{ImageHeader, header_of, inspect};
 pub use image::{Probed, probe};
 pub use kind::{Property, StorageType};
+pub use lvm::LvmPrograms;
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
 pub use trees::Trees;
@@ -78,6 +79,16 @@ pub struct VolumeInfo {
     pub owner: Option<VmId>,
 }
 
+/// Something that is wrong with a storage that answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// A word that stays the same while it lasts.
+    pub kind: &'static str,
+    pub text: String,
+    /// What an administrator can do.
+    pub advice: &'static str,
+}
+
 /// A storage. All methods go to the storage itself, none to a cache.
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {
@@ -88,6 +99,11 @@ pub trait Storage: Send + Sync + 'static {
 
     /// How full it is; also the test of whether it is there.
     async fn status(&self) -> Result<SpaceUsage, StorageError>;
+
+    /// What is wrong with it although it answers; nothing where it looks well.
+    async fn troubles(&self) -> Result<Vec<Trouble>, StorageError> {
+        Ok(Vec::new())
+    }
 
     /// All volumes of a kind, or of all kinds, by name. Sizes of images come from their headers.
     async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError>;

@@ -80,7 +80,8 @@ pub trait Files: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Renames within one file system, durably. Refuses to replace an existing target.
+    /// Renames within one file system, durably. Refuses to replace an existing target; on a file
+    /// system that cannot (NFS, SMB) one that appears at the same moment is replaced.
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError>;
 
     /// Creates a directory and its missing parents, which get `mode`.
@@ -153,14 +154,16 @@ pub trait Files: Send + Sync + 'static {
     ) -> Result<(), SysError>;
 
     /// Opens a new file without a name, for reading and writing: it is gone with its last
-    /// descriptor unless `name_file` gives it a name.
+    /// descriptor unless `name_file` gives it a name. On a file system without such files it has a
+    /// hidden name, and the next call removes it.
     async fn create_unnamed(&self, folder: &Path) -> Result<OwnedFd, SysError>;
 
     /// Gives a name to a file of `create_unnamed`, durably and with its content. Refuses to replace
     /// an existing target.
     async fn name_file(&self, file: &Arc<OwnedFd>, path: &Path) -> Result<(), SysError>;
 
-    /// Exchanges the names of two files of one file system atomically and durably.
+    /// Exchanges the names of two files of one file system atomically and durably. Where the file
+    /// system cannot do that (NFS, SMB), `one` takes the place of a file `other`, which is gone.
     async fn exchange(&self, one: &Path, other: &Path) -> Result<(), SysError>;
 
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError>;

@@ -84,7 +84,7 @@ fn thin_volumes_conform_to_what_storages_promise() {
     let lab = Lab::start(1).unwrap();
     let node = lab.node(1);
     let _disk = pool(&lab, node);
-    conforms(node, "lab_lvmthin", "OSTLER_LVM_THIN=pve/data");
+    conforms(node, "lab_lvmthin::", "OSTLER_LVM_THIN=pve/data");
     assert_eq!(volumes(node, "pve"), [""; 0], "nothing is left");
 }
 

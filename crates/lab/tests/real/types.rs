@@ -15,13 +15,13 @@ const SUITE: Duration = Duration::from_secs(900);
 
 const MIB: u64 = 1 << 20;
 
-/// Runs one module of the suite at a node. `variables` say where the storage is.
-pub(crate) fn conforms(node: &Node, module: &str, variables: &str) {
+/// Runs modules of the suite at a node. `variables` say where the storage is.
+pub(crate) fn conforms(node: &Node, modules: &str, variables: &str) {
     let tests = std::env::var_os("OSTLER_LAB_STORAGE_TESTS").expect("./x lab test names it");
     let tests = PathBuf::from(tests);
     node.deliver(&[&tests], "/opt").unwrap();
     let name = tests.file_name().unwrap().to_string_lossy();
-    let suite = format!("{variables} /opt/{name} {module} --ignored --test-threads=1 2>&1");
+    let suite = format!("{variables} /opt/{name} {modules} --ignored --test-threads=1 2>&1");
     let output = node.run_within(SUITE, &suite).unwrap();
     let text = output.text().replace('\n', "\n    | ");
     assert!(output.success(), "{text}");
@@ -72,13 +72,17 @@ fn volumes_of_lvm_and_zfs_conform_to_what_storages_promise() {
     let lab = Lab::start(1).unwrap();
     let node = lab.node(1);
     let (_group, _pool) = (group(&lab, node), pool(&lab, node));
-    conforms(node, "lab_lvm", "OSTLER_LVM=vg");
+    conforms(node, "lab_lvm::", "OSTLER_LVM=vg");
     assert_eq!(
         node.check("lvs --noheadings vg").unwrap(),
         "",
         "nothing is left"
     );
-    conforms(node, "lab_zfspool", "OSTLER_ZFS=tank/guests");
+    conforms(
+        node,
+        "lab_zfspool:: lab_zfspool_trees::",
+        "OSTLER_ZFS=tank/guests",
+    );
     let left = node
         .check("zfs list -H -o name -t all -r tank/guests")
         .unwrap();
@@ -91,7 +95,7 @@ fn folders_of_servers_conform_to_what_storages_promise() {
     let lab = Lab::start(2).unwrap();
     let (server, node) = (lab.node(1), lab.node(2));
     let _disk = serve(&lab, server);
-    conforms(node, "lab_nfs", "OSTLER_NFS=10.77.0.1:/");
+    conforms(node, "lab_nfs::", "OSTLER_NFS=10.77.0.1:/");
     let user = "OSTLER_CIFS_USER=ostler-share:hidden";
     conforms(
         node,

@@ -15,6 +15,18 @@ const TEXT_LENGTH: usize = 8 * 1024;
 /// The maximum length of a list.
 const LIST_LENGTH: usize = 64 * 1024;
 
+/// A DNS name or an address.
+fn is_server(value: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_outer = |c: char| c.is_ascii_alphanumeric();
+        label.starts_with(is_outer)
+            && label.ends_with(is_outer)
+            && label.chars().all(|c| is_outer(c) || c == '-' || c == '_')
+    };
+    let is_name = value.len() <= 253 && value.split('.').all(is_label);
+    is_name || value.parse::<std::net::IpAddr>().is_ok()
+}
+
 fn check_content(value: &str) -> Result<(), String> {
     let known = [
         "images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none",
@@ -256,6 +268,25 @@ formats! {
             Some((content, _)) => check_content(content),
             None => Err(format!("invalid override '{value}'")),
         }
+    };
+    SERVER "pve-storage-server" => |value| {
+        let what = "value does not look like a valid server name or IP address";
+        ensure(is_server(value), || what.to_owned())
+    };
+    PORTAL "pve-storage-portal-dns" => |value| {
+        let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+        let (host, port) = match (value.rsplit_once(':'), value.strip_prefix('[')) {
+            _ if value.parse::<std::net::Ipv6Addr>().is_ok() => (value, true),
+            (_, Some(rest)) => match rest.split_once(']') {
+                Some((host, "")) => (host, true),
+                Some((host, rest)) => (host, rest.strip_prefix(':').is_some_and(port)),
+                None => ("", false),
+            },
+            (Some((host, number)), None) => (host, port(number)),
+            (None, None) => (value, true),
+        };
+        let what = "value does not look like a valid portal address";
+        ensure(is_server(host) && port, || what.to_owned())
     };
     LVM_NAME "pve-storage-vgname" => |value| {
         let outer = |c: char| c.is_ascii_alphanumeric();

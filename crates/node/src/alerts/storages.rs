@@ -1,7 +1,7 @@
 //! Storages that are full, or do not answer.
 
 use model::{Error, NodeName, StorageId};
-use proto::status::StorageUsage;
+use proto::status::{StorageTrouble, StorageUsage};
 
 use super::alert::{Condition, Patience, Severity, Subject};
 use crate::NodeContext;
@@ -32,6 +32,8 @@ pub(super) async fn conditions(
             false => Some(silent(&node.name, &usage.storage)),
         };
         found.extend(condition);
+        let troubles = usage.troubles.iter();
+        found.extend(troubles.map(|trouble| troubled(&node.name, &usage.storage, trouble)));
     }
     Ok(found)
 }
@@ -52,6 +54,19 @@ fn silent(node: &NodeName, storage: &StorageId) -> Condition {
         advice: "look at its server and the network to it, or disable it on this node".to_owned(),
         since: None,
         patience: SILENCE,
+    }
+}
+
+fn troubled(node: &NodeName, storage: &StorageId, trouble: &StorageTrouble) -> Condition {
+    let StorageTrouble { kind, text, advice } = trouble;
+    Condition {
+        id: format!("storage-{kind}/{node}/{storage}"),
+        severity: Severity::Error,
+        subject: subject(node, storage),
+        text: format!("storage '{storage}' on node '{node}': {text}"),
+        advice: advice.clone(),
+        since: None,
+        patience: FILLED,
     }
 }
 
@@ -93,6 +108,7 @@ mod tests {
 
     fn at(percent: u64, open: bool) -> Option<Severity> {
         let usage = StorageUsage {
+            troubles: Vec::new(),
             storage: "local".parse().unwrap(),
             active: true,
             used: percent,

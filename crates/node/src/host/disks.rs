@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sys::{Command, SharedHost};
 use tokio::task::JoinSet;
 
@@ -188,7 +188,7 @@ pub async fn healths(host: &SharedHost, disks: &[Block]) -> Vec<Health> {
     let mut asked = JoinSet::new();
     for (at, disk) in disks.iter().cloned().enumerate() {
         let host = host.clone();
-        asked.spawn(async move { (at, health(&host, &disk).await) });
+        asked.spawn(async move { (at, health(&host, &disk.path).await) });
     }
     let mut healths = vec![Health::default(); disks.len()];
     while let Some(answer) = asked.join_next().await {
@@ -199,16 +199,89 @@ pub async fn healths(host: &SharedHost, disks: &[Block]) -> Vec<Health> {
     healths
 }
 
-async fn health(host: &SharedHost, disk: &Block) -> Health {
-    let mut command =
-        Command::new("smartctl").args(["--json", "--info", "--health", "--attributes"]);
-    command = command.arg(&disk.path);
-    command.timeout = Some(Duration::from_secs(HEALTH_S));
-    match host.run(command).await {
-        // The exit status is a set of warnings, not of failures.
-        Ok(output) => Health::parse(&output.stdout),
-        Err(_) => Health::default(),
+/// What a disk says of its health in full.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Smart {
+    health: Health,
+    attributes: Option<Vec<Value>>,
+    /// What it says where it has no attributes.
+    text: Option<String>,
+}
+
+impl Smart {
+    /// Whether it is healthy, and no more.
+    pub async fn of_health(host: &SharedHost, disk: &str) -> Self {
+        Self {
+            health: health(host, disk).await,
+            ..Self::default()
+        }
     }
+
+    pub async fn of(host: &SharedHost, disk: &str) -> Self {
+        let report = smartctl(host, &["--json", "--health", "--attributes"], disk).await;
+        let health = Health::parse(&report);
+        let report: Value = serde_json::from_slice(&report).unwrap_or_default();
+        let table = report["ata_smart_attributes"]["table"].as_array();
+        let attributes = table.map(|table| table.iter().map(attribute).collect::<Vec<Value>>());
+        let mut text = None;
+        if attributes.is_none() && health.passed.is_some() {
+            let printed = smartctl(host, &["--health", "--attributes"], disk).await;
+            text = Some(String::from_utf8_lossy(&printed).into_owned());
+        }
+        Self {
+            health,
+            attributes,
+            text,
+        }
+    }
+
+    /// As `GET /nodes/{node}/disks/smart` answers it.
+    pub fn shown(&self) -> Value {
+        let mut shown = json!({"health": self.health.word()});
+        if let Some(attributes) = &self.attributes {
+            shown["type"] = "ata".into();
+            shown["attributes"] = attributes.as_slice().into();
+        } else if let Some(text) = &self.text {
+            shown["type"] = "text".into();
+            shown["text"] = text.as_str().into();
+            if let Some(left) = self.health.left {
+                shown["wearout"] = left.into();
+            }
+        }
+        shown
+    }
+}
+
+/// An attribute by the names that Proxmox VE gives it.
+fn attribute(row: &Value) -> Value {
+    let number = |key: &str| row[key].as_u64().unwrap_or_default();
+    let failed = row["when_failed"].as_str().filter(|when| !when.is_empty());
+    json!({
+        "id": format!("{:>3}", number("id")),
+        "name": row["name"],
+        "flags": row["flags"]["string"].as_str().unwrap_or_default().trim(),
+        "value": number("value"),
+        "normalized": number("value"),
+        "worst": number("worst"),
+        "threshold": number("thresh"),
+        "fail": failed.unwrap_or("-"),
+        "raw": row["raw"]["string"],
+    })
+}
+
+/// What `smartctl` prints; its exit status is a set of warnings, not of failures.
+async fn smartctl(host: &SharedHost, args: &[&str], disk: &str) -> Vec<u8> {
+    let command = Command::new("smartctl")
+        .args(args.iter().copied())
+        .arg(disk);
+    let command = command.timeout(Some(Duration::from_secs(HEALTH_S)));
+    let output = host.run(command).await;
+    output.map(|output| output.stdout).unwrap_or_default()
+}
+
+async fn health(host: &SharedHost, disk: &str) -> Health {
+    let args = ["--json", "--info", "--health", "--attributes"];
+    Health::parse(&smartctl(host, &args, disk).await)
 }
 
 #[cfg(test)]
@@ -270,5 +343,17 @@ mod tests {
             ("PASSED", Some(97), None)
         );
         assert_eq!(Health::parse(b"no such command").word(), "UNKNOWN");
+    }
+
+    #[test]
+    fn an_attribute_has_the_names_that_clients_know() {
+        let row = json!({"id": 5, "name": "Reallocated_Sector_Ct", "value": 100, "worst": 99, "thresh": 10,
+            "when_failed": "", "flags": {"string": "PO--CK "}, "raw": {"value": 0, "string": "0"}});
+        let shown = attribute(&row);
+        assert_eq!((&shown["id"], &shown["fail"]), (&json!("  5"), &json!("-")));
+        assert_eq!(
+            (&shown["threshold"], &shown["flags"]),
+            (&json!(10), &json!("PO--CK"))
+        );
     }
 }

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use guest::qemu::Qmp;
 use model::{Error, VmId, with_timeout};
-use proto::status::{Balloon, GuestUsage, NicUsage, NodeUsage, StorageUsage};
+use proto::status::{Balloon, GuestUsage, NicUsage, NodeUsage, StorageTrouble, StorageUsage};
+use storage::Storage;
 use sys::{Link, ScopeName};
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -141,23 +143,44 @@ fn rate(cpu_us: u64, elapsed: Duration) -> f64 {
     (cpu_us as f64 / elapsed_us * 10_000.0).round() / 10_000.0
 }
 
+/// All at the same time: one that does not answer delays no other.
 async fn measure_storages(node: &NodeContext) -> Result<Vec<StorageUsage>, Error> {
-    let mut usages = Vec::new();
-    for storage in node.storages().await? {
-        let status = with_timeout(&*node.clock, PATIENCE, async {
-            storage.status().await.ok()
-        })
-        .await
-        .flatten();
-        let known = status.unwrap_or_default();
-        usages.push(StorageUsage {
+    let storages = node.storages().await?;
+    let measured = storages.iter().map(|storage| async {
+        let usage = with_timeout(&*node.clock, PATIENCE, measure_storage(&**storage)).await;
+        usage.flatten().unwrap_or_else(|| StorageUsage {
             storage: storage.config().id().clone(),
-            active: status.is_some(),
-            used: known.used,
-            total: known.total,
-        });
-    }
-    Ok(usages)
+            active: false,
+            used: 0,
+            total: 0,
+            troubles: Vec::new(),
+        })
+    });
+    Ok(join_all(measured).await)
+}
+
+/// None where it does not answer. One that is not usable yet, or no more, is made usable.
+async fn measure_storage(storage: &dyn Storage) -> Option<StorageUsage> {
+    let space = match storage.status().await {
+        Ok(space) => space,
+        Err(_) => {
+            storage.activate().await.ok()?;
+            storage.status().await.ok()?
+        }
+    };
+    let troubles = storage.troubles().await.ok()?.into_iter();
+    let troubles = troubles.map(|trouble| StorageTrouble {
+        kind: trouble.kind.to_owned(),
+        text: trouble.text,
+        advice: trouble.advice.to_owned(),
+    });
+    Some(StorageUsage {
+        storage: storage.config().id().clone(),
+        active: true,
+        used: space.used,
+        total: space.total,
+        troubles: troubles.collect(),
+    })
 }
 
 /// The figures of all running guests, each with its processor time and when that was read.

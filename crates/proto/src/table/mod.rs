@@ -50,6 +50,7 @@ const GROUPS: &[&[Row]] = &[
     node::certificates::ROWS,
     node::config::ROWS,
     node::disks::ROWS,
+    node::scan::ROWS,
     node::hardware::ROWS,
     node::journal::ROWS,
     node::list::ROWS,

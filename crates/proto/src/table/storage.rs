@@ -137,9 +137,7 @@ const OPTIONS: &[Field] = &[
         .one_of(&["1", "2", "4", "8", "16", "32"])
         .default("32"),
     Field::string("saferemove_throughput").optional().unbuilt(),
-    Field::string("server")
-        .optional()
-        .format(format::unchecked("pve-storage-server")),
+    Field::string("server").optional().format(format::SERVER),
     Field::boolean("shared").optional(),
     Field::boolean("skip-cert-verification")
         .optional()
@@ -183,7 +181,7 @@ const FIXED: &[Field] = &[
         .format(format::STORAGE_PATH),
     Field::string("portal")
         .optional()
-        .format(format::unchecked("pve-storage-portal-dns"))
+        .format(format::PORTAL)
         .unbuilt(),
     Field::string("share").optional(),
     Field::string("target").optional().unbuilt(),

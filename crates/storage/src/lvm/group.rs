@@ -1,7 +1,4 @@
-//! LVM's programs, and how they are called.
-//!
-//! Every call rejects the devices of guests: a volume group inside a guest's disk must not be found
-//! or changed. The administrator's own filter stays in force.
+//! One volume group and its volumes.
 //!
 //! A change always completes, even if its caller stops waiting: a program that is killed between
 //! suspending and resuming a device leaves it suspended. Changes of one storage run one after
@@ -14,31 +11,19 @@ use std::time::Duration;
 use model::{BlockSource, StorageId, UnixTime};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sys::{Command, SharedHost, SysError};
-use tokio::sync::{Mutex, OnceCell};
+use sys::{SharedHost, SysError};
+use tokio::sync::Mutex;
 
+use super::programs::LvmPrograms;
 use crate::StorageError;
 use crate::attach::{Attacher, Attachments};
-
-/// The time-out of calls that only read.
-const LOOK: Duration = Duration::from_secs(10);
 
 /// The time-out of changes. A program is only killed if its disks hang.
 const CHANGE: Duration = Duration::from_secs(300);
 
-/// Devices that are never searched for physical volumes: disks of guests on any storage. `scan_lvs=0`
-/// excludes all logical volumes; the names of guests' volumes are rejected as well.
-const REJECTED: [&str; 6] = [
-    "r|^/dev/zd|",
-    "r|^/dev/zvol/|",
-    "r|^/dev/rbd|",
-    "r|^/dev/drbd|",
-    "r|^/dev/mapper/.*-(vm|base)--[0-9]+--|",
-    "r|^/dev/mapper/.*-(snap|back)_(vm|base)--[0-9]+--|",
-];
-
 /// What is asked of a volume.
-const COLUMNS: &str = "lv_name,lv_size,lv_attr,pool_lv,data_percent,lv_tags,lv_time";
+const COLUMNS: &str =
+    "lv_name,lv_size,lv_attr,pool_lv,data_percent,metadata_percent,lv_tags,lv_time";
 
 /// A logical volume, as `lvs` shows it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -51,6 +36,8 @@ pub(crate) struct Volume {
     lv_attr: String,
     pool_lv: String,
     data_percent: String,
+    #[serde(default)]
+    metadata_percent: String,
     /// Separated by commas.
     #[serde(default)]
     lv_tags: String,
@@ -103,24 +90,14 @@ impl Volume {
         Some((self.size() as f64 * percent / 100.0) as u64)
     }
 
+    /// How much of a pool's metadata is taken, in percent.
+    pub(crate) fn metadata_percent(&self) -> Option<f64> {
+        self.metadata_percent.parse().ok()
+    }
+
     pub(crate) fn created(&self) -> UnixTime {
         self.lv_time.parse().unwrap_or_default()
     }
-}
-
-#[derive(Deserialize)]
-struct Printed<T> {
-    report: Vec<T>,
-}
-
-#[derive(Deserialize)]
-struct Volumes {
-    lv: Vec<Volume>,
-}
-
-#[derive(Deserialize)]
-struct Groups {
-    vg: Vec<Space>,
 }
 
 /// What is in a group, in bytes, as text.
@@ -143,8 +120,7 @@ pub(crate) struct Group {
     pub(crate) storage: StorageId,
     pub(crate) name: String,
     pub(crate) host: SharedHost,
-    /// What `--config` says, once it is known.
-    config: OnceCell<String>,
+    programs: LvmPrograms,
     turn: Arc<Mutex<()>>,
     attachments: Attachments,
 }
@@ -154,8 +130,8 @@ impl Group {
         Self {
             storage,
             name: name.to_owned(),
+            programs: LvmPrograms::new(host.clone()),
             host,
-            config: OnceCell::new(),
             turn: Arc::default(),
             attachments: Attachments::default(),
         }
@@ -193,40 +169,38 @@ impl Group {
         program: &str,
         args: &[&str],
     ) -> Result<(), StorageError> {
-        let command = self.command(program, args, CHANGE).await;
-        let command = command.map_err(|error| self.failed(volume, error))?;
-        let output = self.host.run(command).await;
-        let output = output.and_then(|output| output.checked(program));
+        let output = self.programs.run(program, args, CHANGE).await;
         output.map(drop).map_err(|error| self.failed(volume, error))
     }
 
     /// All volumes of the group; none where there is no such group.
     pub(crate) async fn volumes(&self) -> Result<Vec<Volume>, StorageError> {
-        let lists: Vec<Volumes> = self.ask("lvs", COLUMNS).await?;
-        Ok(lists.into_iter().flat_map(|list| list.lv).collect())
+        self.list("lvs", COLUMNS).await
     }
 
     /// How much the group has; none where there is no such group.
     pub(crate) async fn space(&self) -> Result<Option<Space>, StorageError> {
-        let lists: Vec<Groups> = self.ask("vgs", "vg_size,vg_free").await?;
-        Ok(lists.into_iter().flat_map(|list| list.vg).next())
+        Ok(self
+            .list("vgs", "vg_size,vg_free")
+            .await?
+            .into_iter()
+            .next())
     }
 
-    /// What one of the programs lists of the group.
-    async fn ask<T: DeserializeOwned>(
+    /// What one of the programs lists of the group; nothing where there is no such group.
+    async fn list<T: DeserializeOwned>(
         &self,
         program: &str,
         columns: &str,
     ) -> Result<Vec<T>, StorageError> {
-        let units = ["--reportformat", "json", "--units", "b", "--nosuffix"];
-        let args = [&units[..], &["--options", columns, &self.name]].concat();
-        let failed = |error| self.failed(&self.name, error);
-        let command = self.command(program, &args, LOOK).await.map_err(failed)?;
-        let output = self.host.run(command).await.map_err(failed)?;
-        if !output.success() && output.complaint().contains("Cannot process volume group") {
-            return Ok(Vec::new());
+        match self.programs.list(program, columns, &[&self.name]).await {
+            Err(SysError::ProgramFailed { message, .. })
+                if message.contains("Cannot process volume group") =>
+            {
+                Ok(Vec::new())
+            }
+            listed => listed.map_err(|error| self.failed(&self.name, error)),
         }
-        parse(program, &output.checked(program).map_err(failed)?).map_err(failed)
     }
 
     /// The device of a volume that is active.
@@ -274,35 +248,6 @@ impl Group {
         }
     }
 
-    async fn command(
-        &self,
-        program: &str,
-        args: &[&str],
-        timeout: Duration,
-    ) -> Result<Command, SysError> {
-        let config = self.config.get_or_try_init(|| self.read_config()).await?;
-        let mut command = Command::new(program)
-            .args(["--config", config])
-            .args(args.iter().copied())
-            .timeout(Some(timeout));
-        // What the agent has open is closed in its programs; LVM need not look for more.
-        let quiet = ("LVM_SUPPRESS_FD_WARNINGS".to_owned(), "1".to_owned());
-        command.env.push(quiet);
-        Ok(command)
-    }
-
-    /// Our filter, and the administrator's beside it: a device has to pass both.
-    async fn read_config(&self) -> Result<String, SysError> {
-        let ask = Command::new("lvmconfig")
-            .arg("devices/global_filter")
-            .timeout(Some(LOOK));
-        let asked = self.host.run(ask).await?;
-        let printed = String::from_utf8_lossy(&asked.stdout);
-        // It fails if the filter is not set.
-        let theirs = printed.split_once('=').filter(|_| asked.success());
-        Ok(config(theirs.map(|(_, filter)| filter.trim())))
-    }
-
     fn failed(&self, volume: &str, error: SysError) -> StorageError {
         let (storage, name) = (self.storage.clone(), volume.to_owned());
         let SysError::ProgramFailed { message, .. } = &error else {
@@ -323,28 +268,9 @@ impl Group {
     }
 }
 
-/// What `--config` says, with the administrator's filter as `lvmconfig` prints it.
-fn config(theirs: Option<&str>) -> String {
-    let quoted: Vec<String> = REJECTED.map(|pattern| format!("\"{pattern}\"")).to_vec();
-    let ours = quoted.join(",");
-    let filter = theirs.map(|theirs| format!(" filter={theirs}"));
-    let filter = filter.unwrap_or_default();
-    format!(
-        "devices {{ global_filter=[{ours}]{filter} scan_lvs=0 }} report {{ time_format=\"%s\" }}"
-    )
-}
-
-fn parse<T: DeserializeOwned>(program: &str, printed: &[u8]) -> Result<Vec<T>, SysError> {
-    let printed: Printed<T> = serde_json::from_slice(printed).map_err(|error| {
-        SysError::Unsupported(format!(
-            "{program} printed something else than JSON: {error}"
-        ))
-    })?;
-    Ok(printed.report)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::programs::parse;
     use super::*;
 
     /// As `lvs` of LVM 2.03.16 prints it.
@@ -360,8 +286,7 @@ mod tests {
 
     #[test]
     fn volumes_are_read_as_lvs_prints_them() {
-        let lists: Vec<Volumes> = parse("lvs", PRINTED.as_bytes()).unwrap();
-        let volumes: Vec<Volume> = lists.into_iter().flat_map(|list| list.lv).collect();
+        let volumes: Vec<Volume> = parse("lvs", PRINTED.as_bytes()).unwrap();
         let [pool, disk, base, root] = &volumes[..] else {
             panic!("{volumes:?}");
         };
@@ -372,18 +297,6 @@ mod tests {
         assert!(base.is_read_only() && !base.is_active() && base.used().is_none());
         assert!(!root.is_thin_in("pool") && !root.is_thin_pool());
         assert!(root.is_thick() && root.is_tagged("pve-vm-1") && !disk.is_thick());
-        assert!(parse::<Volumes>("lvs", b"no").is_err());
-    }
-
-    #[test]
-    fn guests_disks_are_rejected_beside_what_the_administrator_rejects() {
-        let plain = config(None);
-        assert!(plain.starts_with("devices { global_filter=[\"r|^/dev/zd|\",\"r|^/dev/zvol/|\","));
-        assert!(plain.contains("scan_lvs=0") && !plain.contains(" filter="));
-        let both = config(Some(r#"["r|/dev/sdz|"]"#));
-        assert!(
-            both.contains(r#"] filter=["r|/dev/sdz|"] scan_lvs=0"#),
-            "{both}"
-        );
+        assert!(parse::<Volume>("lvs", b"no").is_err());
     }
 }

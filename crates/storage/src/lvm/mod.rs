@@ -7,6 +7,7 @@
 
 mod group;
 mod names;
+mod programs;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use sys::{Command, SharedHost, SpaceUsage};
 
 pub(crate) use self::group::{Group, Volume};
 pub(crate) use self::names::parse_guest_name;
+pub use self::programs::LvmPrograms;
 use crate::names::free_disk_number;
 use crate::{
     AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmSpec, Snapshots, Storage,

@@ -21,8 +21,11 @@ use crate::lvm::{Group, Volume, check_raw};
 use crate::names::free_disk_number;
 use crate::{
     AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmThinSpec, Snapshots, Storage,
-    StorageConfig, StorageError, VolumeInfo, VolumeName,
+    StorageConfig, StorageError, Trouble, VolumeInfo, VolumeName,
 };
+
+/// From how much of its metadata on a pool is in trouble, in percent.
+const METADATA_FULL: f64 = 80.0;
 
 pub(crate) struct LvmThin {
     config: StorageConfig,
@@ -225,6 +228,21 @@ impl Storage for LvmThin {
             used,
             available: total.saturating_sub(used),
         })
+    }
+
+    /// A pool whose metadata is full takes no more writes, however much room its data has.
+    async fn troubles(&self) -> Result<Vec<Trouble>, StorageError> {
+        let pool = self.tools.thin_pool().await?;
+        let percent = pool
+            .metadata_percent()
+            .filter(|percent| *percent >= METADATA_FULL);
+        let full = self.tools.full(&pool.name);
+        let trouble = percent.map(|percent| Trouble {
+            kind: "metadata-full",
+            text: format!("the metadata of thin pool '{full}' is {percent:.0} % full"),
+            advice: "make it larger (lvextend --poolmetadatasize), or remove snapshots",
+        });
+        Ok(trouble.into_iter().collect())
     }
 
     async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError> {

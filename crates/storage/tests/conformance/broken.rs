@@ -275,7 +275,10 @@ async fn assert_after(storage: &dyn Storage, method: &Method, names: &Names) {
 }
 
 async fn clear(storage: &dyn Storage) {
-    for left in storage.list(None).await.unwrap() {
+    let mut all = storage.list(None).await.unwrap();
+    // Some bases cannot go before their clones.
+    all.sort_by_key(|left| storage.config().parse(&left.name).unwrap().is_base);
+    for left in all {
         storage.detach(&left.name, &us()).await.unwrap();
         storage.free(&left.name).await.unwrap();
     }

@@ -68,13 +68,7 @@ impl Files for RealHost {
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError> {
         let to = to.to_owned();
         self.at(Kind::Change, from, "rename", move |from| {
-            rustix::fs::renameat_with(
-                rustix::fs::CWD,
-                from,
-                rustix::fs::CWD,
-                &to,
-                rustix::fs::RenameFlags::NOREPLACE,
-            )?;
+            super::plain::rename(from, &to)?;
             sync_parent(&to)
         })
         .await
@@ -280,7 +274,13 @@ impl Files for RealHost {
                 .write(true)
                 .mode(0o644)
                 .custom_flags(libc::O_TMPFILE)
-                .open(folder)?;
+                .open(folder);
+            let file = match file {
+                Err(error) if super::plain::is_unsupported(&error) => {
+                    super::plain::create_unnamed(folder)?
+                }
+                file => file?,
+            };
             Ok(OwnedFd::from(file))
         })
         .await
@@ -290,13 +290,16 @@ impl Files for RealHost {
         let file = file.clone();
         self.at(Kind::Write, path, "name", move |path| {
             rustix::fs::fsync(&*file)?;
-            rustix::fs::linkat(
-                rustix::fs::CWD,
-                crate::upload_file::path_of(&file),
-                rustix::fs::CWD,
-                path,
-                rustix::fs::AtFlags::SYMLINK_FOLLOW,
-            )?;
+            match super::plain::hidden_name(&file)? {
+                Some(hidden) => super::plain::rename(&hidden, path)?,
+                None => rustix::fs::linkat(
+                    rustix::fs::CWD,
+                    crate::upload_file::path_of(&file),
+                    rustix::fs::CWD,
+                    path,
+                    rustix::fs::AtFlags::SYMLINK_FOLLOW,
+                )?,
+            }
             sync_parent(path)
         })
         .await
@@ -305,13 +308,7 @@ impl Files for RealHost {
     async fn exchange(&self, one: &Path, other: &Path) -> Result<(), SysError> {
         let other = other.to_owned();
         self.at(Kind::Change, one, "exchange", move |one| {
-            rustix::fs::renameat_with(
-                rustix::fs::CWD,
-                one,
-                rustix::fs::CWD,
-                &other,
-                rustix::fs::RenameFlags::EXCHANGE,
-            )?;
+            super::plain::exchange(one, &other)?;
             sync_parent(one)?;
             sync_parent(&other)
         })

@@ -7,6 +7,7 @@ mod cgroup_v2;
 mod fence;
 mod files;
 mod links;
+mod plain;
 mod pool;
 mod process;
 mod user;

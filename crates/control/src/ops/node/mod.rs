@@ -6,7 +6,7 @@ mod capabilities;
 mod certificates_info;
 mod config;
 mod config_update;
-mod disk_list;
+mod disks;
 mod dns;
 mod hardware;
 mod hosts;
@@ -23,6 +23,7 @@ mod replication;
 mod report;
 mod rrd;
 mod rrddata;
+mod scan;
 mod services;
 mod shell;
 mod startall;
@@ -61,18 +62,19 @@ pub(in crate::ops) use tasks::is_mine;
 pub(super) const GROUPS: &[&[Pair]] = &[
     PAIRS,
     apt::PAIRS,
+    disks::PAIRS,
     hardware::PAIRS,
     network::PAIRS,
     replication::PAIRS,
     rrd::PAIRS,
     rrddata::PAIRS,
+    scan::PAIRS,
     services::PAIRS,
     shell::PAIRS,
 ];
 
 const PAIRS: &[Pair] = &[
     pair!("certificates_info", certificates_info::certificates_info),
-    pair!("disk_list", disk_list::disk_list),
     pair!("node_dns", dns::dns),
     pair!("node_hosts", hosts::hosts),
     pair!("query_url_metadata", query_url_metadata::query_url_metadata),

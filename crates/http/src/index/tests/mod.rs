@@ -146,6 +146,7 @@ fn update(complete: bool, guests: Vec<GuestUsage>) -> StatusUpdate {
         ..NodeUsage::default()
     };
     let storage = StorageUsage {
+        troubles: Vec::new(),
         storage: "local".parse().unwrap(),
         active: true,
         used: 1,

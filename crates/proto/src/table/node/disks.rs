@@ -1,13 +1,50 @@
 //! `/nodes/{node}/disks`
 
 use model::Privilege;
-use model::schema::{Field, Shape};
+use model::schema::{Field, Shape, format};
 
 use crate::table::params::NODE;
 use crate::{Check, Permission, Row};
 
 const OPEN: Shape = Shape::Object {
     fields: &[],
+    open: true,
+};
+
+const AUDIT: Check = Check::On("/", &[Privilege::SysAudit]);
+
+/// A disk of a volume group, and the group itself.
+const GROUP: Shape = Shape::Object {
+    fields: &[
+        &[Field::array(
+            "children",
+            &Shape::Object {
+                fields: &[MEMBER],
+                open: true,
+            },
+        )
+        .optional()],
+        MEMBER,
+    ],
+    open: true,
+};
+
+const MEMBER: &[Field] = &[
+    Field::integer("free"),
+    Field::boolean("leaf"),
+    Field::string("name"),
+    Field::integer("size"),
+];
+
+const DEVICE: Shape = Shape::Object {
+    fields: &[&[
+        Field::number("cksum").optional(),
+        Field::string("msg"),
+        Field::string("name"),
+        Field::number("read").optional(),
+        Field::string("state").optional(),
+        Field::number("write").optional(),
+    ]],
     open: true,
 };
 
@@ -57,5 +94,115 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Check::On("/", &[Privilege::SysAudit]),
         Check::On("/nodes/{node}", &[Privilege::SysAudit]),
     ]))
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/disks/directory",
+        "disk_directory_list",
+        "Directories on disks of their own.",
+    )
+    .params(&[&[NODE]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::string("device"),
+            Field::string("options"),
+            Field::string("path"),
+            Field::string("type"),
+            Field::string("unitfile"),
+        ]],
+        open: true,
+    }))
+    .check(AUDIT)
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/disks/lvm",
+        "disk_lvm_list",
+        "The volume groups of a node, with their disks.",
+    )
+    .params(&[&[NODE]])
+    .returns(Shape::Object {
+        fields: &[&[Field::array("children", &GROUP), Field::boolean("leaf")]],
+        open: true,
+    })
+    .check(AUDIT)
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/disks/lvmthin",
+        "disk_lvmthin_list",
+        "The thin pools of a node.",
+    )
+    .params(&[&[NODE]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::string("lv"),
+            Field::integer("lv_size"),
+            Field::integer("metadata_size"),
+            Field::integer("metadata_used"),
+            Field::integer("used"),
+            Field::string("vg"),
+        ]],
+        open: true,
+    }))
+    .check(AUDIT)
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/disks/smart",
+        "disk_smart",
+        "What a disk says of its health.",
+    )
+    .params(&[&[
+        NODE,
+        Field::string("disk").pattern(r"^/dev/[a-zA-Z0-9\/]+$"),
+        Field::boolean("healthonly").optional(),
+    ]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::array("attributes", &Shape::Any).optional(),
+            Field::string("health"),
+            Field::string("text").optional(),
+            Field::string("type").optional(),
+        ]],
+        open: true,
+    })
+    .check(AUDIT)
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/disks/zfs",
+        "disk_zfs_list",
+        "The pools of ZFS that a node has imported.",
+    )
+    .params(&[&[NODE]])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::integer("alloc"),
+            Field::number("dedup"),
+            Field::integer("frag"),
+            Field::integer("free"),
+            Field::string("health"),
+            Field::string("name"),
+            Field::integer("size"),
+        ]],
+        open: true,
+    }))
+    .check(AUDIT)
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/disks/zfs/{name}",
+        "disk_zfs_get",
+        "What a pool is made of, and how that is.",
+    )
+    .params(&[&[Field::string("name").format(format::STORAGE_ID), NODE]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::string("action").optional(),
+            Field::array("children", &DEVICE),
+            Field::string("errors"),
+            Field::string("name"),
+            Field::string("scan").optional(),
+            Field::string("state"),
+            Field::string("status").optional(),
+        ]],
+        open: true,
+    })
+    .check(AUDIT)
     .on_node(),
 ];

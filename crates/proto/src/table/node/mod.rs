@@ -13,6 +13,7 @@ pub(super) mod names;
 pub(super) mod network;
 pub(super) mod replication;
 pub(super) mod rrddata;
+pub(super) mod scan;
 pub(super) mod services;
 pub(super) mod shell;
 pub(super) mod status;

@@ -16,7 +16,7 @@ struct List {
     r#type: Option<String>,
 }
 
-pub(super) async fn disk_list(op: Op) -> Result<Answer, Error> {
+pub(super) async fn list(op: Op) -> Result<Answer, Error> {
     let wanted: List = op.params()?;
     let host = &op.context.node.host;
     let mut disks = disks::disks(host).await?;

@@ -1,0 +1,21 @@
+//! `/nodes/{node}/disks`
+
+mod directory_list;
+mod list;
+mod lvm_list;
+pub(super) mod lvmthin_list;
+mod smart;
+mod zfs_get;
+mod zfs_list;
+
+use crate::ops::{Pair, pair};
+
+pub(super) const PAIRS: &[Pair] = &[
+    pair!("disk_directory_list", directory_list::directory_list),
+    pair!("disk_list", list::list),
+    pair!("disk_lvm_list", lvm_list::lvm_list),
+    pair!("disk_lvmthin_list", lvmthin_list::lvmthin_list),
+    pair!("disk_smart", smart::smart),
+    pair!("disk_zfs_get", zfs_get::zfs_get),
+    pair!("disk_zfs_list", zfs_list::zfs_list),
+];
