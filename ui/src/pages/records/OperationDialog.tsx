@@ -17,6 +17,8 @@ export type OperationForm = {
   submit: string;
   /** The parameters that the form has, in this order. */
   fields: string[];
+  /** Whether a parameter makes sense beside these values; all do where nothing is said. */
+  appliesTo?: (name: string, values: Record<string, string>) => boolean;
   /** Parameters that it sets itself. */
   fixed?: Params;
   /** Values before the change. */
@@ -45,7 +47,7 @@ function send(form: OperationForm, values: Record<string, string>, params: Param
 
 function Fields({
   form,
-  fields,
+  fields: all,
   onClose,
 }: {
   form: OperationForm;
@@ -54,6 +56,7 @@ function Fields({
 }) {
   const [values, setValues] = useState<Record<string, string>>(form.values ?? {});
   const state = useSubmit(onClose);
+  const fields = all.filter(({ name }) => form.appliesTo?.(name, values) ?? true);
   const refusals = fields.map((field) => refusalOf(field, values[field.name] ?? '', t.hw));
   const isReady = fields.every(
     (field, at) => !refusals[at] && (field.optional || (values[field.name] ?? '') !== ''),

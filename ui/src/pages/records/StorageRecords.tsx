@@ -1,12 +1,52 @@
 import { api, path } from '../../api/client';
 import { useInventory } from '../../api/stream';
+import { plain } from '../../format';
 import { t } from '../../texts';
 import { StorageTable } from '../datacenter/Storages';
 import { type RecordKind, Records, type Row, text } from './Records';
 
 const words = t.records;
 const id = (row: Row) => String(row.storage);
-const CHANGED = ['content', 'nodes', 'disable', 'shared', 'preallocation'];
+const COMMON = ['content', 'nodes', 'disable'];
+
+/** What each type is made with, and which of that can be changed later. */
+const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
+  dir: { fixed: ['path'], changed: ['shared', 'is_mountpoint', 'preallocation', 'content-dirs'] },
+  btrfs: { fixed: ['path'], changed: ['nocow', 'shared', 'is_mountpoint'] },
+  nfs: { fixed: ['server', 'export'], changed: ['options', 'preallocation', 'content-dirs'] },
+  cifs: {
+    fixed: ['server', 'share'],
+    changed: ['username', 'password', 'domain', 'subdir', 'smbversion', 'options', 'preallocation'],
+  },
+  lvm: { fixed: ['vgname'], changed: ['shared', 'saferemove', 'tagged_only'] },
+  lvmthin: { fixed: ['vgname', 'thinpool'], changed: [] },
+  zfspool: { fixed: ['pool'], changed: ['sparse', 'blocksize'] },
+};
+const OWN = Object.values(OF_TYPE).flatMap(({ fixed, changed }) => [...fixed, ...changed]);
+const ALL = ['storage', 'type', ...new Set(OWN), ...COMMON];
+
+const changedOf = (type: string) => [...COMMON, ...(OF_TYPE[type]?.changed ?? [])];
+
+/** Before a type is chosen there is nothing to be said of it. */
+function appliesTo(name: string, { type = '' }: Record<string, string>): boolean {
+  const own = OF_TYPE[type];
+  return !OWN.includes(name) || !!own?.fixed.includes(name) || !!own?.changed.includes(name);
+}
+
+/** A property as it is typed; folders of contents are shown as an object. */
+function valueOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value ?? '');
+  return Object.entries(value)
+    .map(([content, folder]) => `${content}=${folder}`)
+    .join(',');
+}
+
+/** Where a storage is, in a word. */
+function place(row: Row): string {
+  const { server, export: exported, share, vgname, thinpool, pool } = row;
+  if (server) return [server, exported ?? share].join(' ');
+  return text(row, 'path') || [pool ?? vgname, thinpool].filter(Boolean).join('/');
+}
 
 /** How full storages are, and below it how they are set up. */
 export default function StorageRecords() {
@@ -18,7 +58,7 @@ export default function StorageRecords() {
     columns: [
       [t.dc.columns.storage, (row) => text(row, 'storage')],
       [t.dc.columns.type, (row) => text(row, 'type')],
-      [words.path, (row) => text(row, 'path') || [row.vgname, row.thinpool].join('/')],
+      [words.path, (row) => plain(place(row))],
       [t.dc.columns.content, (row) => text(row, 'content').split(',').join(', ')],
       [t.dc.tabs.nodes, (row) => text(row, 'nodes') || t.dc.all],
     ],
@@ -29,7 +69,8 @@ export default function StorageRecords() {
       path: () => '/storage',
       title: words.addStorage,
       submit: words.add,
-      fields: ['storage', 'type', 'path', 'vgname', 'thinpool', ...CHANGED],
+      fields: ALL,
+      appliesTo,
       offers,
     },
     change: (row) => ({
@@ -38,8 +79,10 @@ export default function StorageRecords() {
       path: () => path('storage', id(row)),
       title: words.changeOf(id(row)),
       submit: t.save,
-      fields: CHANGED,
-      values: Object.fromEntries(CHANGED.map((key) => [key, String(row[key] ?? '')])),
+      fields: changedOf(text(row, 'type')),
+      values: Object.fromEntries(
+        changedOf(text(row, 'type')).map((key) => [key, valueOf(row[key])]),
+      ),
       offers,
     }),
     remove: (row) => api.delete(path('storage', id(row))),
