@@ -34,7 +34,7 @@ function appliesTo(name: string, { type = '' }: Record<string, string>): boolean
 }
 
 /** A property as it is typed; folders of contents are shown as an object. */
-function valueOf(value: unknown): string {
+function typed(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value ?? '');
   return Object.entries(value)
     .map(([content, folder]) => `${content}=${folder}`)
@@ -80,9 +80,7 @@ export default function StorageRecords() {
       title: words.changeOf(id(row)),
       submit: t.save,
       fields: changedOf(text(row, 'type')),
-      values: Object.fromEntries(
-        changedOf(text(row, 'type')).map((key) => [key, valueOf(row[key])]),
-      ),
+      values: Object.fromEntries(changedOf(text(row, 'type')).map((key) => [key, typed(row[key])])),
       offers,
     }),
     remove: (row) => api.delete(path('storage', id(row))),
