@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { address, enter, GUEST_MS, openBrowser } from './harness';
 
@@ -33,12 +33,22 @@ async function pageIn(scheme: string, isPhone = false, isOut = false): Promise<P
   return own.newPage();
 }
 
-/** Opens a page and waits until it is whole. */
+/** Opens a page and waits until it is whole: nothing that it has asked for is outstanding. */
 async function open(page: Page, path: string) {
-  await page.goto(address(path), { waitUntil: 'networkidle' });
+  const asked = new Set<Request>();
+  let answers = 0;
+  const isAnswered = (request: Request) => {
+    answers += Number(asked.delete(request) && request.url().includes('/cluster/'));
+  };
+  page.on('request', (request) => request.url().includes('/api2/') && asked.add(request));
+  page.on('requestfinished', isAnswered);
+  page.on('requestfailed', isAnswered);
+  await page.goto(address(path));
   await page.locator('.tn').first().waitFor({ state: 'attached' });
   await page.waitForFunction(() => !document.querySelector('.loading'));
   await page.evaluate(() => document.fonts.ready);
+  // Tasks and the state of the cluster are what every page asks for.
+  await expect.poll(() => answers > 1 && asked.size === 0, { timeout: GUEST_MS }).toBe(true);
 }
 
 async function picture(page: Page, name: string, scheme: string) {
@@ -68,6 +78,7 @@ for (const scheme of SCHEMES) {
     await open(page, '/datacenter');
     await picture(page, 'datacenter', scheme);
     await open(page, '/datacenter/guests');
+    await page.locator('.spark path').first().waitFor({ state: 'attached' });
     await picture(page, 'table', scheme);
     await open(page, '/guest/101');
     await page.locator('.gp canvas').first().waitFor();

@@ -32,7 +32,8 @@ const has = (name: string) => [...files.keys()].some((path) => path.includes(`/$
 it('the first download is small, without consoles and graphs', async () => {
   await login(page);
   await page.getByRole('heading', { name: 'Alerts' }).waitFor();
-  await page.waitForLoadState('networkidle');
+  await page.getByRole('heading', { name: 'Top consumers' }).waitFor();
+  await page.getByRole('meter').first().waitFor();
   const bytes = [...files.values()].reduce((sum, one) => sum + one, 0);
   console.info(`the first download: ${files.size} files, ${(bytes / 1000).toFixed(0)} kB`);
   // Scripts, styles and the document are among them.

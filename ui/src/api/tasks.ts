@@ -61,13 +61,21 @@ export function progressOf(lines: LogLine[]): number | undefined {
   return undefined;
 }
 
-/** Upids of tasks that were started in this page and have not been reported yet. */
-const followed = new Map<string, string>();
+type Followed = { name: string; made?: string };
+
+/** Tasks that were started in this page and have not been reported yet, by upid. */
+const followed = new Map<string, Followed>();
 
 /** Says that a call has started a task, and later how it ended; or that the call did it all. */
-export function followTask(client: QueryClient, name: string, upid: string | null) {
+export function followTask(
+  client: QueryClient,
+  name: string,
+  upid: string | null,
+  /** The page of what the task makes. */
+  made?: string,
+) {
   if (upid?.startsWith('UPID:')) {
-    followed.set(upid, name);
+    followed.set(upid, { name, made });
     toast({ tone: 'busy', text: t.tasks.started(name), upid });
   } else {
     toast({ tone: 'running', text: t.tasks.done(name) });
@@ -107,19 +115,21 @@ export function noticeEnded(client: QueryClient, before: Map<string, TaskState>,
     const state = stateOfTask(task);
     const was = before.get(task.upid);
     before.set(task.upid, state);
-    const name = followed.get(task.upid);
-    if (state === 'running' || was === state || (was === undefined && !name)) continue;
+    const ours = followed.get(task.upid);
+    if (state === 'running' || was === state || (was === undefined && !ours)) continue;
     void client.invalidateQueries({ queryKey: ['guest', Number(task.id)] });
     expectState(Number(task.id));
     void client.invalidateQueries({ queryKey: ['node'] });
-    if (!name) continue;
+    if (!ours) continue;
     followed.delete(task.upid);
+    const { name, made } = ours;
     const failed = state === 'failed';
     toast({
       tone: failed ? 'error' : state === 'warning' ? 'warning' : 'running',
       text: failed ? t.tasks.failed(name) : t.tasks.done(name),
       detail: state === 'ok' ? undefined : task.status,
       upid: task.upid,
+      made: failed ? undefined : made,
     });
   }
 }

@@ -9,6 +9,8 @@ export type Toast = {
   detail?: string;
   /** The task that it is about. */
   upid?: string;
+  /** The page of what the task has made. */
+  made?: string;
 };
 
 const SHOWN_MS = 6000;

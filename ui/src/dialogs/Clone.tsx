@@ -5,6 +5,7 @@ import { guestPath } from '../actions/guest';
 import { api } from '../api/client';
 import { useInventory } from '../api/stream';
 import { followTask } from '../api/tasks';
+import { guestAddress } from '../shell/treeRows';
 import { t } from '../texts';
 import { type DialogProps, FormDialog, useSubmit } from './Frame';
 
@@ -43,7 +44,8 @@ export function Clone({ guest, onClose }: DialogProps) {
         target: target && target !== guest.node ? target : undefined,
         pool: guest.pool,
       });
-      followTask(client, `${t.act.clone} ${guest.vmid} → ${newid}`, upid);
+      const task = `${t.act.clone} ${guest.vmid} → ${newid}`;
+      followTask(client, task, upid, guestAddress({ vmid: newid }));
     });
   return (
     <FormDialog

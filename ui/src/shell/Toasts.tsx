@@ -1,3 +1,4 @@
+import { Link } from '@tanstack/react-router';
 import { dismiss, type Toast, useToasts } from '../api/toasts';
 import { plain } from '../format';
 import { Ring } from '../parts/Bar';
@@ -23,6 +24,11 @@ export function Toasts() {
             <span className="toast-text">{plain(toast.text)}</span>
             {toast.detail && <span className="toast-detail">{plain(toast.detail)}</span>}
           </span>
+          {toast.made && (
+            <Link className="lnk" to={toast.made} onClick={() => dismiss(toast.id)}>
+              {t.tasks.open}
+            </Link>
+          )}
           {toast.upid && (
             <button type="button" className="lnk" onClick={() => showTask(toast.upid ?? '')}>
               {t.tasks.log}

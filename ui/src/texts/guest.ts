@@ -304,6 +304,15 @@ export const guest = {
     back: 'Back',
     submit: 'Create guest',
     start: 'Start when created',
+    missing: {
+      vmid: 'Choose an ID from 100',
+      node: 'Choose a node',
+      image: 'Choose an image in Source',
+      iso: 'Choose an ISO image in Source',
+      disks: 'Choose a storage and a size for each disk',
+      nets: 'Choose a bridge for each card',
+      ip: 'Give an address in Cloud-init',
+    },
     sections: {
       general: 'General',
       source: 'Source',

@@ -17,6 +17,8 @@ export const place = {
     noAlerts: 'Nothing is wrong.',
     since: (moment: string) => `since ${moment}`,
     healthAge: 'checked now',
+    moreChecks: (count: number) => `${count} more checks are well`,
+    lessChecks: 'Fewer checks',
     nodes: 'Nodes',
     guestsCheck: 'Guests',
     allOnline: (count: number) => (count === 1 ? 'the node reports' : `all ${count} report`),

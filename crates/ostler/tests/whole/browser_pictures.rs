@@ -96,7 +96,7 @@ fn of_guest(seed: u32, minute: i64, memory: u32) -> Vec<(&'static str, f32)> {
     let busy = 0.15 + f64::from(seed % 7) * 0.08;
     vec![
         ("cpu", line(0, busy, busy * 0.6)),
-        ("mem", line(1, memory * 0.5, memory * 0.06)),
+        ("mem", line(1, memory * 0.36, memory * 0.04)),
         ("memhost", line(1, memory * 0.7, memory * 0.06)),
         ("netin", line(2, 240e3, 160e3)),
         ("netout", line(3, 120e3, 90e3)),

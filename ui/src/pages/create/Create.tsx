@@ -195,7 +195,8 @@ export default function Create() {
   const isLast = mode === 'page' || step === sections.length - 1;
   const fields = isTaken ? { vmid: t.create.taken(draft.vmid), ...failure.fields } : failure.fields;
   const props: Props = { draft, set, fields, storages, bridges, isos, images };
-  const isReady = problemsOf(draft).length === 0 && !isTaken && !isBusy;
+  const [problem] = problemsOf(draft);
+  const isReady = !problem && !isTaken && !isBusy;
   useEffect(() => {
     // A refusal may be of a field that another step has.
     if (failure.text) setMode('page');
@@ -265,6 +266,7 @@ export default function Create() {
           onChange={(event) => set({ start: event.target.checked })}
         />
         <span className="grow" />
+        {problem && <span className="muted">{words.missing[problem]}</span>}
         {mode === 'steps' && step > 0 && (
           <Button onClick={() => setAt(step - 1)}>{words.back}</Button>
         )}

@@ -177,9 +177,11 @@ function bootOf(draft: Draft): string | undefined {
   return devices.length > 0 ? `order=${devices.join(';')}` : undefined;
 }
 
+export type Problem = 'vmid' | 'node' | 'image' | 'iso' | 'disks' | 'nets' | 'ip';
+
 /** Why the request cannot be sent yet. */
-export function problemsOf(draft: Draft): string[] {
-  const problems: string[] = [];
+export function problemsOf(draft: Draft): Problem[] {
+  const problems: Problem[] = [];
   if (draft.vmid < 100) problems.push('vmid');
   if (draft.node === '') problems.push('node');
   if (draft.source === 'image' && !draft.image) problems.push('image');

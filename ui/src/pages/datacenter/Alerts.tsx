@@ -99,11 +99,13 @@ export function AlertsPanel() {
           <Icon name="ok" /> {t.dc.noAlerts}
         </p>
       )}
-      <ul>
-        {alerts.map((alert) => (
-          <Line key={alert.id} alert={alert} onAcknowledge={() => setAsked(alert)} />
-        ))}
-      </ul>
+      {alerts.length > 0 && (
+        <ul>
+          {alerts.map((alert) => (
+            <Line key={alert.id} alert={alert} onAcknowledge={() => setAsked(alert)} />
+          ))}
+        </ul>
+      )}
       {asked && <AcknowledgeDialog alert={asked} onClose={() => setAsked(undefined)} />}
     </Panel>
   );

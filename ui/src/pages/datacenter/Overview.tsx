@@ -17,7 +17,7 @@ import { guestAddress } from '../../shell/treeRows';
 import { showTask } from '../../shell/view';
 import { t, taskWord } from '../../texts';
 import { AlertsPanel } from './Alerts';
-import { CHECK_ICONS, type Check, checksOf, type Finding } from './checks';
+import { CHECK_ICONS, type Check, checksOf, type Finding, shownFirst } from './checks';
 import { NodeTable } from './Nodes';
 import { StorageTable } from './Storages';
 
@@ -48,17 +48,30 @@ function Line({ check }: { check: Check }) {
   );
 }
 
+/** What is well is one line, which opens: the rest of the page matters more. */
 function HealthPanel() {
   const inventory = useInventory();
   const doctor = useDoctor();
-  const checks = checksOf(inventory, doctor.data ?? []);
+  const [isOpen, setIsOpen] = useState(false);
+  const { first, well } = shownFirst(checksOf(inventory, doctor.data ?? []));
   return (
     <Panel title={t.dc.health} aux={t.dc.healthAge}>
       <ul>
-        {checks.map((check) => (
+        {[...first, ...(isOpen ? well : [])].map((check) => (
           <Line key={check.key} check={check} />
         ))}
       </ul>
+      {well.length > 0 && (
+        <button
+          type="button"
+          className="chk chk-more"
+          aria-expanded={isOpen}
+          onClick={() => setIsOpen(!isOpen)}
+        >
+          <Icon name={isOpen ? 'up' : 'down'} />
+          <span className="muted">{isOpen ? t.dc.lessChecks : t.dc.moreChecks(well.length)}</span>
+        </button>
+      )}
     </Panel>
   );
 }

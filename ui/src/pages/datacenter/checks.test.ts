@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EMPTY, type NodeRow } from '../../api/resources';
-import { checksOf, type Finding } from './checks';
+import { checksOf, type Finding, shownFirst } from './checks';
 
 const node = (name: string, status: string): NodeRow => ({
   id: `node/${name}`,
@@ -42,5 +42,20 @@ describe('checks', () => {
     expect(first?.text).toBe('n1, n2: changes are slow');
     expect(first?.detail).toBe('n1: 80 ms\nn2: 90 ms');
     expect(others.every(({ tone }) => tone === 'running')).toBe(true);
+  });
+  it('show first what people ask for and what was found', () => {
+    const inventory = { ...EMPTY, nodes: [node('n1', 'online')] };
+    const checks = checksOf(inventory, [
+      finding({ check: 'clock' }),
+      finding({ check: 'disk', level: 'warning', found: 'slow' }),
+    ]);
+    const { first, well } = shownFirst(checks);
+    expect(first.map(({ key }) => key.split('/')[0])).toEqual([
+      'disk',
+      'nodes',
+      'guests',
+      'storage',
+    ]);
+    expect(well.length).toBe(1);
   });
 });

@@ -119,3 +119,11 @@ export function checksOf(inventory: Inventory, findings: Finding[]): Check[] {
     (a, b) => RANKS.indexOf(a.tone) - RANKS.indexOf(b.tone),
   );
 }
+
+/** What people ask for first, and what was found; all else is well. */
+const FIRST = ['nodes', 'guests', 'storage'];
+
+export function shownFirst(checks: Check[]): { first: Check[]; well: Check[] } {
+  const isFirst = ({ key, tone }: Check) => tone !== 'running' || FIRST.includes(key);
+  return { first: checks.filter(isFirst), well: checks.filter((check) => !isFirst(check)) };
+}
