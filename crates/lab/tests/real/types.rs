@@ -25,7 +25,10 @@ pub(crate) fn conforms(node: &Node, modules: &str, variables: &str) {
     let output = node.run_within(SUITE, &suite).unwrap();
     let text = output.text().replace('\n', "\n    | ");
     assert!(output.success(), "{text}");
-    assert!(text.contains("the_storage_says_how_full_it_is ... ok"), "{text}");
+    assert!(
+        text.contains("the_storage_says_how_full_it_is ... ok"),
+        "{text}"
+    );
 }
 
 /// A group `vg` on a disk of its own, which must live as long as the node uses it.

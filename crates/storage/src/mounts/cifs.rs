@@ -16,7 +16,9 @@ pub(super) struct Cifs {
 impl Cifs {
     fn options(&self) -> String {
         let spec = &self.spec;
-        let mut options = vec!["soft".to_owned()];
+        // Locks of SMB keep writes through other descriptors out, and the kernel writes back through
+        // any of them: QEMU's locks stay on this node. Who writes is decided by the guest's owner.
+        let mut options = vec!["soft".to_owned(), "nobrl".to_owned()];
         let has_ticket =
             option(spec.options.as_deref(), "sec").is_some_and(|sec| sec.starts_with("krb5"));
         match (&spec.username, &self.password) {
@@ -99,7 +101,7 @@ mod tests {
         let command = cifs.mounting("/mnt/pve/nas");
         assert_eq!(
             command.args.join(" "),
-            "//nas/vms/a/b /mnt/pve/nas -o soft,username=ostler,domain=OFFICE,vers=3.0"
+            "//nas/vms/a/b /mnt/pve/nas -o soft,nobrl,username=ostler,domain=OFFICE,vers=3.0"
         );
         assert_eq!(command.input, b"secret");
     }
@@ -114,7 +116,10 @@ mod tests {
             },
             password: None,
         };
-        assert_eq!(cifs.options(), "soft,guest,username=guest,vers=default");
+        assert_eq!(
+            cifs.options(),
+            "soft,nobrl,guest,username=guest,vers=default"
+        );
         assert!(cifs.mounting("/m").env.is_empty());
     }
 }

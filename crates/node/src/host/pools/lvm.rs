@@ -160,7 +160,8 @@ mod tests {
 
     #[tokio::test]
     async fn groups_have_disks_and_thin_pools() {
-        let mut host = FakeHost::new(Faults::default()).program("lvmconfig", |_, _| Output::default());
+        let mut host =
+            FakeHost::new(Faults::default()).program("lvmconfig", |_, _| Output::default());
         for program in ["vgs", "pvs", "lvs"] {
             host = host.program(program, lvm);
         }

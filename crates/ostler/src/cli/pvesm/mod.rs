@@ -38,13 +38,36 @@ const COMMANDS: &[Command] = &[
     )
     .takes(ONE),
     delete("remove", "/storage/{storage}").takes(ONE),
-    get("scan cifs", "/nodes/{node}/scan/cifs").takes(&["server"]),
-    get("scan iscsi", "/nodes/{node}/scan/iscsi").takes(&["portal"]),
-    get("scan lvm", "/nodes/{node}/scan/lvm"),
-    get("scan lvmthin", "/nodes/{node}/scan/lvmthin").takes(&["vg"]),
-    get("scan nfs", "/nodes/{node}/scan/nfs").takes(&["server"]),
+    get("scan cifs", "/nodes/{node}/scan/cifs")
+        .takes(&["server"])
+        .show(Show::Text(print::shares)),
+    get("scan iscsi", "/nodes/{node}/scan/iscsi")
+        .takes(&["portal"])
+        .show(Show::Text(print::targets)),
+    get("scan lvm", "/nodes/{node}/scan/lvm").show(Show::Text(print::groups)),
+    get("scan lvmthin", "/nodes/{node}/scan/lvmthin")
+        .takes(&["vg"])
+        .show(Show::Text(print::thin_pools)),
+    get("scan nfs", "/nodes/{node}/scan/nfs")
+        .takes(&["server"])
+        .show(Show::Text(print::exports)),
     get("scan pbs", "/nodes/{node}/scan/pbs").takes(&["server", "username"]),
-    get("scan zfs", "/nodes/{node}/scan/zfs"),
+    get("scan zfs", "/nodes/{node}/scan/zfs").show(Show::Text(print::datasets)),
     put("set", "/storage/{storage}").takes(ONE),
     get("status", "/nodes/{node}/storage").show(Show::Text(print::status)),
+    // Older names.
+    get("cifsscan", "/nodes/{node}/scan/cifs")
+        .takes(&["server"])
+        .show(Show::Text(print::shares)),
+    get("iscsiscan", "/nodes/{node}/scan/iscsi")
+        .takes(&["portal"])
+        .show(Show::Text(print::targets)),
+    get("lvmscan", "/nodes/{node}/scan/lvm").show(Show::Text(print::groups)),
+    get("lvmthinscan", "/nodes/{node}/scan/lvmthin")
+        .takes(&["vg"])
+        .show(Show::Text(print::thin_pools)),
+    get("nfsscan", "/nodes/{node}/scan/nfs")
+        .takes(&["server"])
+        .show(Show::Text(print::exports)),
+    get("zfsscan", "/nodes/{node}/scan/zfs").show(Show::Text(print::datasets)),
 ];

@@ -49,6 +49,61 @@ fn state(storage: &Value) -> (&'static str, String) {
     (state, format!("{share:.2}%"))
 }
 
+pub(super) fn shares(data: &Value) -> String {
+    columns(data, &["share", "description"])
+}
+
+pub(super) fn targets(data: &Value) -> String {
+    columns(data, &["target", "portal"])
+}
+
+pub(super) fn groups(data: &Value) -> String {
+    columns(data, &["vg"])
+}
+
+pub(super) fn thin_pools(data: &Value) -> String {
+    columns(data, &["lv"])
+}
+
+pub(super) fn exports(data: &Value) -> String {
+    columns(data, &["path", "options"])
+}
+
+pub(super) fn datasets(data: &Value) -> String {
+    columns(data, &["pool"])
+}
+
+/// Fields of each row, the first as wide as the widest, sorted by it.
+fn columns(data: &Value, fields: &[&str]) -> String {
+    let cells = |row: &Value| -> Vec<String> {
+        fields
+            .iter()
+            .map(|field| plain_text(&row[*field]))
+            .collect()
+    };
+    let mut rows: Vec<Vec<String>> = data.as_array().into_iter().flatten().map(cells).collect();
+    rows.sort();
+    let widest = rows
+        .iter()
+        .filter_map(|row| row.first())
+        .map(String::len)
+        .max();
+    let mut text = String::new();
+    for row in rows {
+        let (first, rest) = row
+            .split_first()
+            .map_or(("", &[][..]), |(first, rest)| (first, rest));
+        let line = format!(
+            "{first:<width$} {}",
+            rest.join(" "),
+            width = widest.unwrap_or(0)
+        );
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// Volumes of a storage, with their sizes in bytes.
 pub(super) fn volumes(data: &Value) -> String {
     let cells = |volume: &Value| {
