@@ -1,4 +1,4 @@
-//! QEMU: command lines, protocols, and the files that describe a running guest.
+//! QEMU and LXC: command lines, configurations, protocols, and the files that describe a running guest.
 //!
 //! ```text
 //!   GuestConfig ──VmConfig::parse──► VmConfig ──plan──► RunningAs ──argv──► the command line
@@ -16,6 +16,7 @@
 //! text reaches the command line unquoted.
 
 pub mod cloud_init;
+pub mod lxc;
 pub mod qemu;
 mod run;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{NodeName, UnixTime, Upid, VmId, VolumeId};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GuestKind {
     Qemu,
@@ -19,6 +19,14 @@ impl GuestKind {
         match self {
             Self::Qemu => "qemu",
             Self::Lxc => "lxc",
+        }
+    }
+
+    /// What texts of Proxmox VE call such a guest.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Qemu => "VM",
+            Self::Lxc => "CT",
         }
     }
 }

@@ -19,6 +19,7 @@ mod clock;
 mod error;
 mod guest;
 mod id;
+pub mod lxc;
 mod port;
 mod pressure;
 mod privilege;

@@ -54,6 +54,8 @@ pub enum ConsoleKind {
         login: Login,
         password: Option<String>,
     },
+    /// A terminal of a container, or shown by VNC with a password.
+    Container { password: Option<String> },
 }
 
 /// How a shell begins.
@@ -69,7 +71,7 @@ impl ConsoleKind {
     /// The serial port that it takes for itself.
     pub fn serial(&self) -> Option<u8> {
         match self {
-            Self::Display { .. } | Self::Shell { .. } => None,
+            Self::Display { .. } | Self::Shell { .. } | Self::Container { .. } => None,
             Self::Serial(port) | Self::Screen { serial: port, .. } => Some(*port),
         }
     }

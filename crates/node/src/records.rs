@@ -80,7 +80,10 @@ pub(crate) fn check_busy(guest: &GuestRecord) -> Result<(), Error> {
         "" => "busy",
         shown => shown,
     };
-    Err(Error::conflict(format!("VM is locked ({by})")))
+    Err(Error::conflict(format!(
+        "{} is locked ({by})",
+        guest.kind.word()
+    )))
 }
 
 /// Reads and changes records.
@@ -132,6 +135,11 @@ impl Records {
     /// A virtual machine of this node.
     pub async fn qemu(&self, vmid: VmId) -> Result<GuestEntry, Error> {
         self.of_kind(vmid, GuestKind::Qemu).await
+    }
+
+    /// A container of this node.
+    pub async fn lxc(&self, vmid: VmId) -> Result<GuestEntry, Error> {
+        self.of_kind(vmid, GuestKind::Lxc).await
     }
 
     /// A guest of this node, of that kind.

@@ -27,7 +27,7 @@ use tracing_subscriber::EnvFilter;
     name = "ostler",
     version,
     after_help = "Also, as subcommands or by the name of a link to this program: pvesh, qm, \
-                  pvecm, pvesm, pveum, ha-manager, pveversion."
+                  pct, pvecm, pvesm, pveum, ha-manager, pveversion."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -75,6 +75,9 @@ enum Command {
     /// Check one password with PAM; for the agent.
     #[command(hide = true)]
     PamHelper,
+    /// Write into the files of a container; for the agent, in a fence.
+    #[command(hide = true)]
+    ContainerFiles,
 }
 
 fn main() -> ExitCode {
@@ -105,6 +108,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Man { folder } => done(cli::write_man_pages(&folder, &Arguments::command())),
         Command::Complete { words } => done(cli::complete(&Arguments::command(), &words)),
         Command::PamHelper => Ok(auth::pam::helper_main()),
+        Command::ContainerFiles => Ok(roles::container_files()),
         role => {
             log();
             rustls::crypto::aws_lc_rs::default_provider()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::lxc::{MountPoint, MountSlot};
 use model::qemu::{Boot, BootDevice, Drive, DriveSlot, parse_memory_mib};
 use model::{GuestConfig, GuestKind, GuestRecord};
 
@@ -19,9 +20,11 @@ pub struct GuestFigures {
     pub template: bool,
     /// It has a serial console.
     pub serial: bool,
-    /// Processors at start.
+    /// Processors at start; 0: all of its node.
     pub cpus: u32,
     pub memory: u64,
+    /// What a container may swap out; 0 of a VM.
+    pub swap: u64,
     /// Size of the disk that it boots from, in bytes.
     pub disk: u64,
 }
@@ -40,24 +43,53 @@ impl GuestFigures {
             .text("memory")
             .and_then(|text| parse_memory_mib(&text).ok());
         let shown_as = guest.busy.as_ref().map(|busy| busy.shown_as.clone());
+        let vmid = guest.vmid;
         let fallback = match guest.kind {
-            GuestKind::Qemu => "VM",
-            GuestKind::Lxc => "CT",
+            GuestKind::Qemu => format!("VM {vmid}"),
+            GuestKind::Lxc => format!("CT{vmid}"),
         };
         let name = config.text("name").or_else(|| config.text("hostname"));
         Self {
-            name: name.unwrap_or_else(|| format!("{fallback} {}", guest.vmid)),
+            name: name.unwrap_or(fallback),
             tags: config.text("tags").filter(|tags| !tags.is_empty()),
             lock: shown_as
                 .filter(|lock| !lock.is_empty())
                 .or_else(|| config.text("lock")),
             template: config.flag("template") == Some(true),
             serial: (0..4).any(|port| config.0.contains_key(&format!("serial{port}"))),
-            cpus: count("vcpus", all),
+            cpus: match guest.kind {
+                GuestKind::Qemu => count("vcpus", all),
+                GuestKind::Lxc => container_cpus(config),
+            },
             memory: memory.unwrap_or(MEMORY_MIB) << 20,
-            disk: boot_disk_size(config),
+            swap: match guest.kind {
+                GuestKind::Qemu => 0,
+                GuestKind::Lxc => u64::from(count("swap", 0)) << 20,
+            },
+            disk: match guest.kind {
+                GuestKind::Qemu => boot_disk_size(config),
+                GuestKind::Lxc => root_size(config),
+            },
         }
     }
+}
+
+/// A container's processors: its cores, else what its limit comes to; 0 for all of its node.
+fn container_cpus(config: &GuestConfig) -> u32 {
+    let cores = config.integer("cores").and_then(|n| u32::try_from(n).ok());
+    let limit = config
+        .text("cpulimit")
+        .and_then(|text| text.parse::<f64>().ok());
+    let limit = limit.map(|limit| limit.ceil() as u32);
+    cores.or(limit).unwrap_or(0)
+}
+
+/// The size of a container's root.
+fn root_size(config: &GuestConfig) -> u64 {
+    let root = config.text("rootfs");
+    let root = root.and_then(|text| MountPoint::parse(MountSlot::Root, &text).ok());
+    root.and_then(|root| root.size())
+        .map_or(0, |size| size.bytes())
 }
 
 /// The size of the first disk in the boot order; 0 if there is none.

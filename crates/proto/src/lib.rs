@@ -36,5 +36,6 @@ pub use figures::GuestFigures;
 pub use openapi::openapi;
 pub use route::{Match, Router};
 pub use row::{Check, Form, Need, Needs, Permission, Row, Target, Verb};
+pub use table::{CtRight, ct_option_right, needs_of_ct_option};
 pub use table::{OptionRight, needs_of_option, option_right};
 pub use version::{API_RELEASE, API_VERSION, REPOSITORY_ID};

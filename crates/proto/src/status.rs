@@ -119,6 +119,12 @@ pub struct GuestUsage {
     pub running: bool,
     #[serde(default)]
     pub pid: u32,
+    /// Those of its node, of a container; 0 of a VM.
+    #[serde(default)]
+    pub cpus: u32,
+    /// Swapped out, of a container.
+    #[serde(default)]
+    pub swap: u64,
     #[serde(default)]
     pub uptime_s: u64,
     /// Processors of the host in use: 1.5 is one and a half.
@@ -158,6 +164,8 @@ impl GuestUsage {
             vmid,
             running: false,
             pid: 0,
+            cpus: 0,
+            swap: 0,
             uptime_s: 0,
             cpus_busy: 0.0,
             memory: 0,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use model::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::ScopeName;
+use crate::{Cell, ScopeName};
 
 /// Where a program's output goes.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +44,9 @@ pub struct Command {
     pub scope: Option<ScopeName>,
     /// For a program that reads untrusted data.
     pub fence: Option<Fence>,
+    /// For a program that works with the files of a container. With a fence, it runs as the
+    /// container's root.
+    pub cell: Option<Cell>,
     /// Receives the program's standard output while `run` waits.
     pub heard_by: Option<UnboundedSender<Vec<u8>>>,
 }
@@ -159,6 +162,12 @@ impl Command {
     #[must_use]
     pub fn fence(mut self, fence: Fence) -> Self {
         self.fence = Some(fence);
+        self
+    }
+
+    #[must_use]
+    pub fn cell(mut self, cell: Cell) -> Self {
+        self.cell = Some(cell);
         self
     }
 

@@ -12,6 +12,7 @@
 //! only (and in the one file of `auth` that calls PAM). A process that must outlive us is started
 //! in a scope, and the scope shows whether it runs.
 
+mod cell;
 mod clock;
 mod command;
 mod error;
@@ -25,6 +26,7 @@ mod scopes;
 mod terminal;
 mod upload_file;
 
+pub use cell::{Cell, CellMount, CellSource};
 pub use clock::SystemClock;
 pub use command::{Command, Fence, Fenced, Output, Stdio};
 pub use error::SysError;

@@ -72,6 +72,9 @@ pub struct Limits {
     /// The CPUs that it may run on, as a kernel list: `0-3,8`.
     pub cpu_list: Option<String>,
     pub memory_bytes: Option<u64>,
+    /// What may be swapped out, besides the memory; for scopes whose memory is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_bytes: Option<u64>,
     pub processes: Option<u32>,
 }
 
@@ -80,6 +83,12 @@ pub struct Limits {
 pub struct Usage {
     pub cpu_us: u64,
     pub memory_bytes: u64,
+    /// The part of it that caches files.
+    pub cache_bytes: u64,
+    pub swap_bytes: u64,
+    /// Read from and written to block devices.
+    pub read_bytes: u64,
+    pub written_bytes: u64,
     /// None if the kernel does not count it: only cgroup v2 does.
     pub pressure: Option<Pressure>,
 }

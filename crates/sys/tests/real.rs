@@ -156,6 +156,7 @@ async fn limits_are_set_and_hold() {
         cpu_list: Some("0".into()),
         memory_bytes: Some(32 << 20),
         processes: Some(20),
+        swap_bytes: None,
     };
     host.create_scope(&scope, &limits).await.unwrap();
     let folder = tempfile::tempdir().unwrap();

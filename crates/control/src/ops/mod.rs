@@ -3,6 +3,7 @@
 pub mod access;
 mod cluster;
 mod console;
+mod lxc;
 mod node;
 mod ostler;
 mod pools;
@@ -122,6 +123,7 @@ pub(crate) use stream_pair;
 
 const GROUPS: &[&[Pair]] = &[
     access::PAIRS,
+    lxc::PAIRS,
     ostler::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,
@@ -137,5 +139,6 @@ pub fn pairs() -> impl Iterator<Item = &'static Pair> {
 
 /// All operations whose answer comes with a descriptor, with their rows' names.
 pub fn streams() -> impl Iterator<Item = &'static StreamPair> {
-    node::STREAMS.iter().chain(qemu::STREAMS)
+    let guests = qemu::STREAMS.iter().chain(lxc::STREAMS);
+    node::STREAMS.iter().chain(guests)
 }

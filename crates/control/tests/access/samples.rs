@@ -25,7 +25,7 @@ pub(crate) fn required(row: &Row) -> Value {
     });
     let of_reads = json!({
         "ds": "cpu", "group": "g1", "iface": "vmbr0", "name": "swtpm", "pci-id-or-mapping": "00:01.0",
-        "portal": "127.0.0.1", "server": "127.0.0.1", "vg": "pve",
+        "ostemplate": "store:vztmpl/x.tar.gz", "portal": "127.0.0.1", "server": "127.0.0.1", "vg": "pve",
         "rule": "r1", "schedule": "daily", "service": "cron", "sid": "vm:100",
         "target": "pve2", "timeframe": "hour",
     });
@@ -56,7 +56,7 @@ pub(crate) fn required(row: &Row) -> Value {
         "storage_create" => params["path"] = "/srv/store".into(),
         "disk_smart" => params["disk"] = "/dev/sda".into(),
         "acl_update" => params["users"] = "bob@pve".into(),
-        "qemu_configure" | "qemu_configure_task" => params["cores"] = 2.into(),
+        "lxc_configure" | "qemu_configure" | "qemu_configure_task" => params["cores"] = 2.into(),
         _ => {}
     }
     params

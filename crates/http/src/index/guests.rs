@@ -35,7 +35,7 @@ impl Figures {
         };
         let usage = &running.usage;
         Self {
-            cpu: usage.cpus_busy / f64::from(row.cpus.max(1)),
+            cpu: usage.cpus_busy / f64::from(cpus(guest).max(1)),
             disk: 0,
             mem: usage.memory_used(row.memory),
             memhost: usage.memory,
@@ -43,6 +43,15 @@ impl Figures {
             netout: usage.net_out,
             uptime: running.uptime.at(tick),
         }
+    }
+}
+
+/// A guest's processors. A container without a limit has those of its node, which are known while
+/// it runs.
+fn cpus(guest: &Guest) -> u32 {
+    match (guest.row.cpus, guest.state.running()) {
+        (0, Some(running)) => running.usage.cpus,
+        (cpus, _) => cpus,
     }
 }
 
@@ -63,6 +72,15 @@ impl DiskFigures {
             diskwrite: running.usage.disk_written,
         }
     }
+}
+
+/// What only lists of containers show.
+#[derive(Debug, Serialize)]
+struct ContainerFigures {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    maxswap: u64,
+    swap: u64,
 }
 
 /// A row of `/cluster/resources`.
@@ -115,7 +133,7 @@ pub(super) fn resource_row(guest: &Guest, tick: Tick) -> Resource<'_> {
         known: is_known.then(|| KnownGuest {
             name: &row.name,
             template: row.template.into(),
-            maxcpu: row.cpus,
+            maxcpu: cpus(guest),
             maxmem: row.memory,
             maxdisk: row.disk,
             figures: Figures::of(guest, tick),
@@ -141,6 +159,8 @@ pub(super) struct Listed<'a> {
     /// Of a VM only where all is asked for: QEMU is asked for it.
     #[serde(flatten)]
     disks: Option<DiskFigures>,
+    #[serde(flatten)]
+    container: Option<ContainerFigures>,
     #[serde(flatten)]
     pressure: Option<BTreeMap<&'static str, f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,11 +190,17 @@ pub(super) fn list_row(guest: &Guest, tick: Tick, full: bool) -> Listed<'_> {
         vmid: guest.vmid,
         name: &row.name,
         status,
-        cpus: row.cpus,
+        cpus: cpus(guest),
         maxmem: row.memory,
         maxdisk: row.disk,
         figures: Figures::of(guest, tick),
-        disks: (full && usage.is_some()).then(|| DiskFigures::of(guest)),
+        disks: ((full && usage.is_some()) || row.kind == GuestKind::Lxc)
+            .then(|| DiskFigures::of(guest)),
+        container: (row.kind == GuestKind::Lxc).then(|| ContainerFigures {
+            kind: row.kind.as_str(),
+            maxswap: row.swap,
+            swap: usage.map_or(0, |usage| usage.swap),
+        }),
         pressure: usage
             .and_then(|usage| usage.pressure.as_ref())
             .map(|pressure| pressure.figures().into()),

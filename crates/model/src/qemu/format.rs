@@ -69,7 +69,7 @@ pub(super) const BOOT_DISK: Format = named("pve-qm-bootdisk", |value| {
 });
 
 /// The size if a volume's name requests a new volume: `local:32` requests 32 GiB.
-pub(super) fn requested_size(volume: &VolumeId) -> Option<(StorageId, f64)> {
+pub(crate) fn requested_size(volume: &VolumeId) -> Option<(StorageId, f64)> {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let name = volume.name();
     let (whole, fraction) = name.split_once('.').unwrap_or((name, "0"));

@@ -3,7 +3,7 @@
 use crate::schema::{Format, PropertyError};
 
 /// A bare number is the order, as in `startup: 2`.
-pub(super) const STARTUP: Format = Format::named("pve-startup-order", |text| {
+pub(crate) const STARTUP: Format = Format::named("pve-startup-order", |text| {
     Startup::parse(text)
         .map(|_| ())
         .map_err(|error| error.to_string())

@@ -193,7 +193,8 @@ fn typed(field: &Field, text: &str) -> Result<Value, String> {
 }
 
 /// Prints a property string as Proxmox VE does: the default key first and without its name, a keyed
-/// alias as `virtio=MAC`, then the other keys in alphabetical order.
+/// alias as `virtio=MAC`, then the keys that must be there, then the others, each in alphabetical
+/// order.
 pub fn print_properties(fields: &'static [Field], properties: &Properties) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut done: Vec<&str> = Vec::new();
@@ -211,7 +212,12 @@ pub fn print_properties(fields: &'static [Field], properties: &Properties) -> St
         ));
     }
     let mut rest: Vec<(&str, &Value)> = properties.iter().collect();
-    rest.sort_by_key(|(key, _)| *key);
+    let is_optional = |key: &str| {
+        fields
+            .iter()
+            .any(|field| field.name == key && field.optional)
+    };
+    rest.sort_by_key(|(key, _)| (is_optional(key), *key));
     for (key, value) in rest {
         if !done.contains(&key) {
             parts.push(format!("{key}={}", plain(value)));

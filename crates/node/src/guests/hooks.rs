@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use guest::qemu::VmConfig;
 use model::{Error, VmId, VolumeId};
 use storage::ContentType;
 use sys::{Command, Limits};
@@ -67,8 +66,8 @@ impl NodeContext {
 
     async fn hook(&self, vmid: VmId, phase: Phase) -> Result<Option<Command>, Error> {
         let record = self.records.local().guest(vmid).await?.record.data;
-        let config = VmConfig::parse(&record.config).map_err(Error::invalid_fields)?;
-        let Some(volume) = config.hook_script else {
+        let script = record.config.text("hookscript");
+        let Some(volume) = script.and_then(|text| text.parse().ok()) else {
             return Ok(None);
         };
         let path = self.hook_script(&volume).await?.display().to_string();

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use model::{Error, UserId};
+use model::{Error, GuestKind, UserId};
 use tasks::{Engine, Submission};
 use tracing::info;
 
 use crate::NodeContext;
 use crate::guests::startup_order;
-use crate::tasks::QemuStart;
+use crate::tasks::{LxcStart, QemuStart};
 
 /// The kernel's name of this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -52,9 +52,16 @@ pub async fn start_guests(node: &NodeContext, tasks: &Engine<NodeContext>) -> Re
             id: guest.vmid.to_string(),
             listed: true,
         };
-        let upid = tasks
-            .submit(submission, QemuStart::new(guest.vmid, None, false))
-            .await?;
+        let upid = match guest.kind {
+            GuestKind::Qemu => {
+                let start = QemuStart::new(guest.vmid, None, false);
+                tasks.submit(submission, start).await?
+            }
+            GuestKind::Lxc => {
+                let start = LxcStart::new(guest.vmid, false, false);
+                tasks.submit(submission, start).await?
+            }
+        };
         info!(vmid = %guest.vmid, %upid, "starts with the machine");
         // In turn: a guest that others need is up before they begin.
         tasks.wait(&upid).await?;

@@ -64,6 +64,10 @@ impl Listeners {
     async fn listen_to_all(&mut self, node: &Arc<NodeContext>) -> Result<(), Error> {
         for scope in node.host.scopes().await? {
             let Some(vmid) = scope.vmid() else { continue };
+            // A container says nothing: it is only looked at.
+            if node.running.container_file(vmid).await?.is_some() {
+                continue;
+            }
             if self.guests.insert(vmid) {
                 let node = Arc::clone(node);
                 self.listening.spawn(async move {
@@ -147,6 +151,12 @@ impl NodeContext {
             for tap in taps_of(file) {
                 self.host.remove_tap(&tap).await?;
             }
+            let epoch = file.epoch;
+            let by = Attacher::Guest { vmid, epoch };
+            self.detach_all(&file.volumes, &by).await;
+        }
+        if let Some(file) = self.running.container_file(vmid).await? {
+            // The host's ends of its cards went with the container's.
             let epoch = file.epoch;
             let by = Attacher::Guest { vmid, epoch };
             self.detach_all(&file.volumes, &by).await;

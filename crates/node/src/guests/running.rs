@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use guest::RunFile;
+use guest::lxc::CtRunFile;
 use guest::qemu::Qmp;
 use model::{Error, VmId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sys::{ProcessId, ScopeName, SharedHost};
 
@@ -67,6 +69,13 @@ impl Running {
         if members.len() < 2 {
             return Ok(members.into_iter().next());
         }
+        if let Some(file) = self.container_file(vmid).await? {
+            // The first that LXC starts is the container's init.
+            let others = members
+                .into_iter()
+                .filter(|process| process.pid != file.pid);
+            return Ok(others.min_by_key(|process| (process.start_time, process.pid)));
+        }
         let file = self.run_file(vmid).await?;
         let is_main = |process: &ProcessId| {
             file.as_ref()
@@ -77,8 +86,18 @@ impl Running {
         Ok(main.or_else(|| members.into_iter().max_by_key(|process| process.start_time)))
     }
 
-    /// The run file of a guest; none where there is none that can be read.
+    /// The run file of a VM; none where there is none that can be read.
     pub async fn run_file(&self, vmid: VmId) -> Result<Option<RunFile>, Error> {
+        self.read_file(vmid).await
+    }
+
+    /// The run file of a container; none where there is none that can be read.
+    pub async fn container_file(&self, vmid: VmId) -> Result<Option<CtRunFile>, Error> {
+        self.read_file(vmid).await
+    }
+
+    /// Each kind of guest has fields that the other one lacks.
+    async fn read_file<T: DeserializeOwned>(&self, vmid: VmId) -> Result<Option<T>, Error> {
         let content = match self.host.read(&self.paths.run_file(vmid)).await {
             Ok(content) => content,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -88,10 +107,18 @@ impl Running {
     }
 
     pub async fn write_run_file(&self, file: &RunFile) -> Result<(), Error> {
+        self.write_file(file.vmid, file).await
+    }
+
+    pub(crate) async fn write_container_file(&self, file: &CtRunFile) -> Result<(), Error> {
+        self.write_file(file.vmid, file).await
+    }
+
+    async fn write_file(&self, vmid: VmId, file: &impl Serialize) -> Result<(), Error> {
         let content = serde_json::to_vec(file)
             .map_err(|error| Error::bug(format!("a run file cannot be written: {error}")))?;
         self.host
-            .write(&self.paths.run_file(file.vmid), &content, 0o600)
+            .write(&self.paths.run_file(vmid), &content, 0o600)
             .await?;
         self.status.nudge();
         Ok(())

@@ -1,8 +1,7 @@
 //! The order in which guests of a node start and stop together: that of their `startup`.
 
-use guest::qemu::VmConfig;
-use model::{Error, VmId};
-use tracing::warn;
+use model::qemu::Startup;
+use model::{Error, GuestKind, VmId};
 
 use crate::{NodeContext, node_config_key};
 
@@ -17,9 +16,10 @@ pub(crate) struct StartupOrder {
     /// How long it may take to shut down, where that is configured.
     pub(crate) down_s: Option<u64>,
     pub(crate) on_boot: bool,
+    pub(crate) kind: GuestKind,
 }
 
-/// All guests of this node, by their turn. One whose configuration cannot be read has none.
+/// All guests of this node, by their turn.
 pub(crate) async fn guests(node: &NodeContext) -> Result<Vec<StartupOrder>, Error> {
     let mut found = Vec::new();
     for guest in node.records.local().guests().await? {
@@ -28,21 +28,17 @@ pub(crate) async fn guests(node: &NodeContext) -> Result<Vec<StartupOrder>, Erro
         if guest.node != node.name || is_template {
             continue;
         }
-        match VmConfig::parse(&guest.config) {
-            Ok(config) => {
-                let startup = config.startup.unwrap_or_default();
-                found.push(StartupOrder {
-                    order: startup.order.unwrap_or(u32::MAX),
-                    vmid: guest.vmid,
-                    delay_s: startup.up_seconds.unwrap_or(0).into(),
-                    down_s: startup.down_seconds.map(u64::from),
-                    on_boot: config.on_boot,
-                });
-            }
-            Err(errors) => {
-                warn!(vmid = %guest.vmid, ?errors, "cannot be started or stopped in turn")
-            }
-        }
+        let startup = guest.config.text("startup");
+        let startup = startup.and_then(|text| Startup::parse(&text).ok());
+        let startup = startup.unwrap_or_default();
+        found.push(StartupOrder {
+            order: startup.order.unwrap_or(u32::MAX),
+            vmid: guest.vmid,
+            delay_s: startup.up_seconds.unwrap_or(0).into(),
+            down_s: startup.down_seconds.map(u64::from),
+            on_boot: guest.config.flag("onboot") == Some(true),
+            kind: guest.kind,
+        });
     }
     found.sort();
     Ok(found)

@@ -107,6 +107,10 @@ impl NodeContext {
             let Some(other) = other.filter(|other| uids.of(*other) == user) else {
                 continue;
             };
+            // Containers have ids of their own.
+            if self.running.container_file(other).await?.is_some() {
+                continue;
+            }
             let is_it = match self.running.run_file(other).await? {
                 Some(file) => file.user == Some(user) && self.running.is_running(other).await?,
                 // It is about to start.

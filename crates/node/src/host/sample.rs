@@ -13,7 +13,7 @@ use guest::qemu::Qmp;
 use model::{Error, VmId, with_timeout};
 use proto::status::{Balloon, GuestUsage, NicUsage, NodeUsage, StorageTrouble, StorageUsage};
 use storage::Storage;
-use sys::{Link, ScopeName};
+use sys::{Link, ScopeName, SpaceUsage};
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -218,7 +218,25 @@ async fn measure_guest(
     let pid = process.pid;
     let used = node.host.usage(&ScopeName::guest(vmid)).await?;
     let at = node.clock.monotonic();
-    let nics = nics(vmid, links);
+    if node.running.container_file(vmid).await?.is_some() {
+        let nics = nics(&format!("veth{vmid}i"), links);
+        let usage = GuestUsage {
+            running: true,
+            pid,
+            memory: used.memory_bytes.saturating_sub(used.cache_bytes),
+            disk_read: used.read_bytes,
+            disk_written: used.written_bytes,
+            net_in: nics.iter().map(|nic| nic.net_in).sum(),
+            net_out: nics.iter().map(|nic| nic.net_out).sum(),
+            pressure: used.pressure,
+            cpus: Facts::new(node.host.clone()).processors().await.cpus,
+            swap: used.swap_bytes,
+            nics,
+            ..GuestUsage::stopped(vmid)
+        };
+        return Ok(Some((usage, used.cpu_us, at)));
+    }
+    let nics = nics(&format!("tap{vmid}i"), links);
     let asked = with_timeout(&*node.clock, PATIENCE, async {
         let qmp = node.running.qmp(vmid).await.ok()?;
         let status = qmp.status().await.ok()?;
@@ -270,10 +288,10 @@ async fn balloon(node: &NodeContext, vmid: VmId, qmp: &Qmp) -> Option<Balloon> {
     })
 }
 
-/// The network cards of a guest. What the host receives from a tap, the guest has sent.
-fn nics(vmid: VmId, links: &[Link]) -> Vec<NicUsage> {
-    let prefix = format!("tap{vmid}i");
-    let taps = links.iter().filter(|link| link.name.starts_with(&prefix));
+/// The network cards of a guest, whose ends at the host are called so. What the host receives there,
+/// the guest has sent.
+fn nics(prefix: &str, links: &[Link]) -> Vec<NicUsage> {
+    let taps = links.iter().filter(|link| link.name.starts_with(prefix));
     taps.map(|link| NicUsage {
         link: link.name.clone(),
         net_in: link.sent,
@@ -305,6 +323,31 @@ impl NodeContext {
     }
 }
 
+/// What a container uses now.
+pub struct ContainerUsage {
+    pub usage: GuestUsage,
+    /// Of its root; empty while it does not run.
+    pub disk: SpaceUsage,
+    pub host_cpus: u32,
+}
+
+impl NodeContext {
+    pub async fn container_usage(&self, vmid: VmId) -> Result<ContainerUsage, Error> {
+        let usage = self.guest_usage(vmid).await?;
+        let mut disk = SpaceUsage::default();
+        if usage.running {
+            let root = format!("/proc/{}/root", usage.pid);
+            disk = self.host.space(root.as_ref()).await.unwrap_or_default();
+        }
+        let host_cpus = Facts::new(self.host.clone()).processors().await.cpus;
+        Ok(ContainerUsage {
+            usage,
+            disk,
+            host_cpus,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sys::LinkKind;
@@ -330,8 +373,7 @@ mod tests {
             link("tap100i1", 10, 20),
             link("tap1001i0", 5, 5),
         ];
-        let vmid = VmId::new(100).unwrap();
-        let nics = nics(vmid, &links);
+        let nics = nics("tap100i", &links);
         let figures: Vec<(u64, u64)> = nics.iter().map(|nic| (nic.net_in, nic.net_out)).collect();
         assert_eq!(figures, [(2, 1), (20, 10)]);
     }

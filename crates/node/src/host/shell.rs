@@ -25,17 +25,27 @@ pub enum Speech {
     Messages,
 }
 
-/// Starts a shell in the scope of this console. The task of the console ends what is in the scope.
-pub async fn start(node: &NodeContext, console: &str, login: Login) -> Result<Terminal, Error> {
+/// Starts a program at a terminal in the scope of this console: that of a container. The task of the
+/// console ends what is in the scope.
+pub async fn start_in(
+    node: &NodeContext,
+    console: &str,
+    mut command: Command,
+) -> Result<Terminal, Error> {
     let scope = ScopeName::shell(console);
     node.host.create_scope(&scope, &Limits::default()).await?;
-    let mut command = match login {
-        Login::Root => roots_shell(node).await,
-        Login::Prompt => Command::new("/bin/login"),
-    };
     command.timeout = None;
     command.env.push(("TERM".into(), "xterm-256color".into()));
     Ok(node.host.spawn_at_terminal(command, &scope).await?)
+}
+
+/// Starts a shell in the scope of this console. The task of the console ends what is in the scope.
+pub async fn start(node: &NodeContext, console: &str, login: Login) -> Result<Terminal, Error> {
+    let command = match login {
+        Login::Root => roots_shell(node).await,
+        Login::Prompt => Command::new("/bin/login"),
+    };
+    start_in(node, console, command).await
 }
 
 /// Root's own shell, without `login`: that would let logind move it out of the scope.

@@ -110,7 +110,8 @@ impl NodeContext {
             .map_err(|error| Error::conflict(error.to_string()))
     }
 
-    async fn dns(&self) -> Result<Dns, Error> {
+    /// Whom the host asks for names.
+    pub(crate) async fn dns(&self) -> Result<Dns, Error> {
         match self.host.read(Path::new("/etc/resolv.conf")).await {
             Ok(text) => Ok(Dns::of_resolv_conf(&String::from_utf8_lossy(&text))),
             Err(error) if error.is_not_found() => Ok(Dns::default()),

@@ -13,6 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use guest::qemu::VmConfig;
+use model::lxc::{MountPoint, MountSlot};
 use model::qemu::{
     CLOUD_INIT_BYTES, Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, ImportSource, Net,
     TpmState, is_cloud_init_option, is_cloud_init_volume,
@@ -347,12 +348,39 @@ impl Edit {
         is_running: bool,
         names: &'a VolumeNames,
     ) -> Applied<'a> {
+        let changes = Changes {
+            set: &self.set,
+            delete: &self.delete,
+            revert: &self.revert,
+            force: self.force,
+        };
+        changes.apply(guest, |name| is_running && !is_at_once(name), names)
+    }
+}
+
+/// Changes of a guest's options, of whatever kind it is.
+pub(crate) struct Changes<'a> {
+    pub(crate) set: &'a BTreeMap<String, Value>,
+    pub(crate) delete: &'a [String],
+    pub(crate) revert: &'a [String],
+    /// Volumes of deleted options go too.
+    pub(crate) force: bool,
+}
+
+impl Changes<'_> {
+    /// Changes a record. What `waits` waits in `pending`.
+    pub(crate) fn apply<'a>(
+        &self,
+        guest: &mut GuestRecord,
+        waits: impl Fn(&str) -> bool,
+        names: &'a VolumeNames,
+    ) -> Applied<'a> {
         let mut applied = Applied::new(names);
-        for name in &self.revert {
+        for name in self.revert {
             applied.forget(guest, name, false);
         }
-        for name in &self.delete {
-            if is_running && !is_at_once(name) {
+        for name in self.delete {
+            if waits(name) {
                 if guest.config.0.contains_key(name) {
                     let change = PendingChange::Delete { force: self.force };
                     applied.wait(guest, name, change);
@@ -364,9 +392,9 @@ impl Edit {
                 applied.forget(guest, name, self.force);
             }
         }
-        for (name, value) in &self.set {
+        for (name, value) in self.set {
             let same = guest.config.0.get(name) == Some(value);
-            if !is_running || is_at_once(name) {
+            if !waits(name) {
                 applied.put_in(guest, name, value);
                 applied.forget(guest, name, false);
             } else if same {
@@ -587,6 +615,9 @@ fn volume_waiting(name: &str, change: Option<&PendingChange>) -> Option<VolumeId
 fn volume_in(name: &str, text: &str) -> Option<VolumeId> {
     if is_indexed(name, "unused") {
         return text.split(',').next()?.parse().ok();
+    }
+    if let Ok(slot) = name.parse::<MountSlot>() {
+        return MountPoint::parse(slot, text).ok()?.volume();
     }
     let slot: DriveSlot = name.parse().ok()?;
     Drive::parse(slot.bus(), text).ok()?.volume()

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use model::{Error, VmId};
+use model::{Error, GuestKind, Upid, VmId};
 use tasks::{Task, TaskContext, TaskState};
 
 use super::node_all::{Chosen, submit};
+use super::{LxcShutdown, LxcStart, QemuShutdown, QemuStart};
 use crate::NodeContext;
 use crate::guests::startup_order::{self, StartupOrder};
 
@@ -54,14 +55,16 @@ impl Action {
             let delay_s = turn.iter().map(|guest| guest.delay_s).max();
             let act = &act;
             let acting = stream::iter(turn).map(|guest| async move {
-                let vmid = guest.vmid;
-                (vmid, act(guest).await)
+                let (vmid, kind) = (guest.vmid, guest.kind);
+                (vmid, kind, act(guest).await)
             });
             let mut acting = std::pin::pin!(acting.buffer_unordered(workers));
-            while let Some((vmid, ended)) = acting.next().await {
+            while let Some((vmid, kind, ended)) = acting.next().await {
                 if let Err(error) = ended {
                     let doing = self.doing;
-                    cx.warn(&format!("{doing} VM {vmid} failed: {error}")).await;
+                    let word = kind.word();
+                    cx.warn(&format!("{doing} {word} {vmid} failed: {error}"))
+                        .await;
                     failed.push(vmid);
                 }
             }
@@ -112,7 +115,12 @@ pub(super) async fn run<T: Task<Node = NodeContext>>(
     task: T,
 ) -> Result<(), Error> {
     let upid = submit(cx, vmid, task).await?;
-    let summary = cx.engine()?.wait(&upid).await?;
+    until_ended(cx, &upid).await
+}
+
+/// Waits for a task of a guest; its error is the result.
+pub(super) async fn until_ended(cx: &Cx, upid: &Upid) -> Result<(), Error> {
+    let summary = cx.engine()?.wait(upid).await?;
     match summary.state {
         TaskState::Ended { ref status, .. } if !summary.is_ok() => {
             Err(Error::conflict(status.clone()))
@@ -128,4 +136,52 @@ pub(super) async fn is_skipped(cx: &Cx, vmid: VmId) -> Result<bool, Error> {
         cx.warn(&format!("Skipping VM {vmid}, not running.")).await;
     }
     Ok(!is_running)
+}
+
+/// Starts a guest of whatever kind, to its end.
+pub(super) async fn start(
+    cx: &Cx,
+    guest: &StartupOrder,
+    timeout_s: Option<u64>,
+) -> Result<(), Error> {
+    match guest.kind {
+        GuestKind::Qemu => run(cx, guest.vmid, QemuStart::new(guest.vmid, timeout_s, false)).await,
+        GuestKind::Lxc => run(cx, guest.vmid, LxcStart::new(guest.vmid, false, false)).await,
+    }
+}
+
+/// Submits the start of a guest of whatever kind.
+pub(super) async fn submit_start(cx: &Cx, guest: &StartupOrder) -> Result<Upid, Error> {
+    match guest.kind {
+        GuestKind::Qemu => submit(cx, guest.vmid, QemuStart::new(guest.vmid, None, false)).await,
+        GuestKind::Lxc => submit(cx, guest.vmid, LxcStart::new(guest.vmid, false, false)).await,
+    }
+}
+
+/// Submits the shutdown of a guest of whatever kind.
+pub(super) async fn submit_shutdown(
+    cx: &Cx,
+    guest: &StartupOrder,
+    timeout_s: u64,
+    force_stop: bool,
+) -> Result<Upid, Error> {
+    let (vmid, timeout_s) = (guest.vmid, Some(timeout_s));
+    match guest.kind {
+        GuestKind::Qemu => {
+            let task = QemuShutdown {
+                vmid,
+                timeout_s,
+                force_stop,
+            };
+            submit(cx, vmid, task).await
+        }
+        GuestKind::Lxc => {
+            let task = LxcShutdown {
+                vmid,
+                timeout_s,
+                force_stop,
+            };
+            submit(cx, vmid, task).await
+        }
+    }
 }

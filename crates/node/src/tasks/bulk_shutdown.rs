@@ -5,8 +5,8 @@ use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
-use super::bulk::{Action, Order, is_skipped, run};
-use super::{Chosen, QemuShutdown};
+use super::Chosen;
+use super::bulk::{Action, Order, is_skipped, submit_shutdown, until_ended};
 use crate::NodeContext;
 use crate::guests::startup_order::StartupOrder;
 
@@ -69,14 +69,11 @@ impl Step<BulkShutdown> for ShutDownGuests {
                 return Ok(());
             }
             let timeout_s = guest.down_s.unwrap_or(timeout_s);
-            let text = format!("Stopping VM {vmid} (timeout = {timeout_s} seconds)");
+            let word = guest.kind.word();
+            let text = format!("Stopping {word} {vmid} (timeout = {timeout_s} seconds)");
             cx.log(&text).await;
-            let shutdown = QemuShutdown {
-                vmid,
-                timeout_s: Some(timeout_s),
-                force_stop,
-            };
-            run(cx, vmid, shutdown).await
+            let upid = submit_shutdown(cx, &guest, timeout_s, force_stop).await?;
+            until_ended(cx, &upid).await
         };
         task.failed = SHUTDOWN.on(cx, &task.chosen, shut_down).await?;
         Ok(())

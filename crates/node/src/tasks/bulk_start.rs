@@ -1,12 +1,12 @@
 //! Starts guests, in the order of their `startup`, and lets paused ones go on.
 
 use async_trait::async_trait;
-use model::{Error, VmId};
+use model::{Error, GuestKind, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
-use super::bulk::{Action, Order, run};
-use super::{Chosen, QemuResume, QemuStart, qmp_failed};
+use super::bulk::{self, Action, Order, run};
+use super::{Chosen, QemuResume, qmp_failed};
 use crate::NodeContext;
 use crate::guests::startup_order::StartupOrder;
 
@@ -71,8 +71,12 @@ async fn start(
 ) -> Result<(), Error> {
     let vmid = guest.vmid;
     if !cx.node.running.is_running(vmid).await? {
-        cx.log(&format!("Starting VM {vmid}")).await;
-        return run(cx, vmid, QemuStart::new(vmid, timeout_s, false)).await;
+        cx.log(&format!("Starting {} {vmid}", guest.kind.word()))
+            .await;
+        return bulk::start(cx, &guest, timeout_s).await;
+    }
+    if guest.kind == GuestKind::Lxc {
+        return Err(Error::conflict(format!("CT {vmid} already running")));
     }
     let status = cx.node.running.qmp(vmid).await?.status().await;
     if status.map_err(qmp_failed)?.state == "paused" {

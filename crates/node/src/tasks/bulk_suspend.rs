@@ -1,7 +1,7 @@
 //! Suspends guests in memory or to disk, in the reverse order of their `startup`.
 
 use async_trait::async_trait;
-use model::{Error, StorageId, VmId};
+use model::{Error, GuestKind, StorageId, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
@@ -68,6 +68,10 @@ impl Step<BulkSuspend> for SuspendGuests {
             let vmid = guest.vmid;
             if is_skipped(cx, vmid).await? {
                 return Ok(());
+            }
+            if guest.kind == GuestKind::Lxc {
+                let text = "a container cannot be suspended by this version of Ostler";
+                return Err(Error::conflict(text));
             }
             cx.log(&format!("Suspending VM {vmid}")).await;
             match to_disk {

@@ -1,7 +1,7 @@
 //! The first and last step of tasks that work on a guest's record: marking it, unmarking it.
 
 use async_trait::async_trait;
-use model::{Error, GuestRecord, VmId};
+use model::{Error, GuestKind, GuestRecord, VmId};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use crate::{NodeContext, digest};
@@ -20,7 +20,10 @@ pub(super) trait Claims: Task<Node = NodeContext> {
 /// Refuses a locked guest.
 pub fn check_lock(guest: &GuestRecord, skip: bool) -> Result<(), Error> {
     match guest.config.text("lock") {
-        Some(lock) if !skip => Err(Error::conflict(format!("VM is locked ({lock})"))),
+        Some(lock) if !skip => {
+            let word = guest.kind.word();
+            Err(Error::conflict(format!("{word} is locked ({lock})")))
+        }
         _ => Ok(()),
     }
 }
@@ -29,9 +32,12 @@ pub fn check_lock(guest: &GuestRecord, skip: bool) -> Result<(), Error> {
 pub fn check_digest(guest: &GuestRecord, known: Option<&str>) -> Result<(), Error> {
     let mut known = known.into_iter();
     if known.any(|known| !known.is_empty() && known != digest(guest)) {
-        return Err(Error::conflict(
-            "checksum mismatch (file change by other user?)",
-        ));
+        return Err(Error::conflict(match guest.kind {
+            GuestKind::Qemu => "checksum mismatch (file change by other user?)",
+            GuestKind::Lxc => {
+                "detected modified configuration - file changed by other user? Try again."
+            }
+        }));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use model::{Error, GuestRecord, NodeName, VmId};
+use model::{Error, GuestKind, GuestRecord, NodeName, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::TaskContext;
 
@@ -30,6 +30,16 @@ impl Moving {
         task
     }
 
+    async fn one(&self, cx: &Cx, vmid: VmId) -> Result<(), Error> {
+        let guest = cx.node.records.guest(vmid).await?.record.data;
+        if guest.kind == GuestKind::Lxc {
+            let text = "a container cannot be migrated by this version of Ostler";
+            return Err(Error::conflict(text));
+        }
+        cx.log(&format!("Migrating VM {vmid}")).await;
+        run(cx, vmid, self.task(vmid)).await
+    }
+
     /// Moves guests, some at a time. Returns those that stayed.
     pub(super) async fn all(
         &self,
@@ -37,16 +47,13 @@ impl Moving {
         vmids: Vec<VmId>,
         workers: usize,
     ) -> Result<Vec<VmId>, Error> {
-        let moving = stream::iter(vmids).map(|vmid| async move {
-            cx.log(&format!("Migrating VM {vmid}")).await;
-            (vmid, run(cx, vmid, self.task(vmid)).await)
-        });
+        let moving =
+            stream::iter(vmids).map(|vmid| async move { (vmid, self.one(cx, vmid).await) });
         let mut moving = std::pin::pin!(moving.buffer_unordered(workers));
         let mut stayed = Vec::new();
         while let Some((vmid, moved)) = moving.next().await {
             if let Err(error) = moved {
-                cx.warn(&format!("Migrating VM {vmid} failed: {error}"))
-                    .await;
+                cx.warn(&format!("Migrating {vmid} failed: {error}")).await;
                 stayed.push(vmid);
             }
         }

@@ -15,6 +15,17 @@ mod cluster_leave;
 mod cluster_restore;
 mod cluster_unvote;
 mod cluster_vote;
+mod destroy;
+mod file_systems;
+mod kill;
+mod lxc_configure;
+mod lxc_create;
+mod lxc_destroy;
+mod lxc_reboot;
+mod lxc_shutdown;
+mod lxc_start;
+mod lxc_stop;
+mod lxc_vncproxy;
 mod memory;
 mod migrate_guests;
 mod new_guest;
@@ -48,6 +59,7 @@ mod qemu_suspend_to_disk;
 mod qemu_template;
 mod qemu_vncproxy;
 mod seed;
+mod terminal;
 mod volume_arrive;
 mod volume_create;
 mod volume_delete;
@@ -72,6 +84,15 @@ pub use cluster_leave::ClusterLeave;
 pub use cluster_restore::ClusterRestore;
 pub use cluster_unvote::ClusterUnvote;
 pub use cluster_vote::ClusterVote;
+pub use destroy::is_running;
+pub use lxc_configure::LxcConfigure;
+pub use lxc_create::{LxcCreate, Template};
+pub use lxc_destroy::LxcDestroy;
+pub use lxc_reboot::LxcReboot;
+pub use lxc_shutdown::LxcShutdown;
+pub use lxc_start::LxcStart;
+pub use lxc_stop::LxcStop;
+pub use lxc_vncproxy::LxcVncproxy;
 pub use memory::memory_storage;
 pub use migrate_guests::Moving;
 pub use new_guest::already_exists;
@@ -128,6 +149,14 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<BulkShutdown>()
         .with::<BulkStart>()
         .with::<BulkSuspend>()
+        .with::<LxcConfigure>()
+        .with::<LxcCreate>()
+        .with::<LxcDestroy>()
+        .with::<LxcReboot>()
+        .with::<LxcShutdown>()
+        .with::<LxcStart>()
+        .with::<LxcStop>()
+        .with::<LxcVncproxy>()
         .with::<QemuClone>()
         .with::<QemuCloudinitUpdate>()
         .with::<QemuConfigure>()

@@ -13,6 +13,8 @@ pub(super) trait NewGuest: Task<Node = NodeContext> {
     /// What Proxmox VE shows as `lock` meanwhile.
     const SHOWN_AS: &'static str;
 
+    const GUEST: GuestKind = GuestKind::Qemu;
+
     fn vmid(&self) -> VmId;
 
     /// What the guest will be, once everything that it names is there.
@@ -61,7 +63,7 @@ impl<T: NewGuest> Step<T> for Reserve {
         };
         let guest = GuestRecord {
             busy: Some(busy),
-            ..GuestRecord::new(task.vmid(), GuestKind::Qemu, node, cx.clock.wall())
+            ..GuestRecord::new(task.vmid(), T::GUEST, node, cx.clock.wall())
         };
         let record = Record::new(guest)
             .encode()
@@ -77,9 +79,15 @@ impl<T: NewGuest> Step<T> for Reserve {
             }
             Err(StoreError::Conflict { .. }) => {
                 // One that is gone again was there when this commit was refused.
-                let gone = || Error::conflict(format!("VM {} is being changed", task.vmid()));
+                let gone = || {
+                    Error::conflict(format!(
+                        "{} {} is being changed",
+                        T::GUEST.word(),
+                        task.vmid()
+                    ))
+                };
                 let taken = cx.node.records.find(task.vmid()).await?.ok_or_else(gone)?;
-                Err(already_exists(task.vmid(), &taken.record.data))
+                Err(already_exists(T::GUEST, task.vmid(), &taken.record.data))
             }
             Err(error) => Err(error.into()),
         }
@@ -91,11 +99,13 @@ impl<T: NewGuest> Step<T> for Reserve {
 }
 
 /// The error for an id that is taken.
-pub fn already_exists(vmid: VmId, taken: &GuestRecord) -> Error {
-    let node = &taken.node;
-    Error::conflict(format!(
-        "unable to create VM {vmid} - VM {vmid} already exists on node '{node}'"
-    ))
+pub fn already_exists(new: GuestKind, vmid: VmId, taken: &GuestRecord) -> Error {
+    let (node, word) = (&taken.node, taken.kind.word());
+    let exists = format!("{word} {vmid} already exists on node '{node}'");
+    Error::conflict(match new {
+        GuestKind::Qemu => format!("unable to create VM {vmid} - {exists}"),
+        GuestKind::Lxc => exists,
+    })
 }
 
 /// The record gets its options; from then on it is a guest.

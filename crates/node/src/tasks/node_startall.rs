@@ -7,8 +7,8 @@ use model::Error;
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
-use super::QemuStart;
-use super::node_all::{Chosen, submit, wait_for_all};
+use super::bulk::submit_start;
+use super::node_all::{Chosen, wait_for_all};
 use crate::NodeContext;
 use crate::guests::startup_order;
 
@@ -70,9 +70,9 @@ impl Step<NodeStartall> for StartAll {
                     if cx.node.running.is_running(guest.vmid).await? {
                         continue;
                     }
-                    cx.log(&format!("Starting VM {}", guest.vmid)).await;
-                    let start = QemuStart::new(guest.vmid, None, false);
-                    upids.push(submit(cx, guest.vmid, start).await?);
+                    cx.log(&format!("Starting {} {}", guest.kind.word(), guest.vmid))
+                        .await;
+                    upids.push(submit_start(cx, guest).await?);
                 }
                 wait_for_all(cx, &upids).await?;
             }

@@ -5,8 +5,8 @@ use model::Error;
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
-use super::QemuShutdown;
-use super::node_all::{Chosen, submit, wait_for_all};
+use super::bulk::submit_shutdown;
+use super::node_all::{Chosen, wait_for_all};
 use crate::NodeContext;
 use crate::guests::startup_order;
 
@@ -60,15 +60,11 @@ impl Step<NodeStopall> for StopAll {
                         continue;
                     }
                     let timeout_s = guest.down_s.unwrap_or(task.timeout_s);
-                    let text =
-                        format!("Stopping VM {} (timeout = {timeout_s} seconds)", guest.vmid);
+                    let (word, vmid) = (guest.kind.word(), guest.vmid);
+                    let text = format!("Stopping {word} {vmid} (timeout = {timeout_s} seconds)");
                     cx.log(&text).await;
-                    let shutdown = QemuShutdown {
-                        vmid: guest.vmid,
-                        timeout_s: Some(timeout_s),
-                        force_stop: task.force_stop,
-                    };
-                    upids.push(submit(cx, guest.vmid, shutdown).await?);
+                    let shutdown = submit_shutdown(cx, guest, timeout_s, task.force_stop);
+                    upids.push(shutdown.await?);
                 }
                 wait_for_all(cx, &upids).await?;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::qemu::Startup;
-use model::{Error, VmId};
+use model::{Error, GuestKind, VmId};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use super::qmp_failed;
@@ -30,6 +30,8 @@ pub(super) trait PowersOff: Task<Node = NodeContext> {
     fn timeout_s(&self) -> Option<u64>;
     /// Whether what does not end in time is stopped.
     fn force_stop(&self) -> bool;
+
+    const GUEST: GuestKind = GuestKind::Qemu;
 }
 
 pub(super) struct PowerOff;
@@ -66,12 +68,20 @@ impl<T: PowersOff> Step<T> for PowerOff {
                     cx.log("the guest did not end in time, stopping it").await;
                     return cx.node.remove_traces(task.vmid()).await;
                 }
-                return Err(Error::unavailable("VM quit/powerdown failed - got timeout"));
+                return Err(Error::unavailable(match T::GUEST {
+                    GuestKind::Qemu => "VM quit/powerdown failed - got timeout",
+                    GuestKind::Lxc => "container did not stop",
+                }));
             }
             if now >= press_at {
                 let left = started + Duration::from_secs(timeout_s) - now;
-                if !ask_agent(cx, task.vmid(), left).await? {
-                    press(cx, task.vmid()).await?;
+                match T::GUEST {
+                    GuestKind::Lxc => cx.node.ask_container_to_end(task.vmid()).await?,
+                    GuestKind::Qemu => {
+                        if !ask_agent(cx, task.vmid(), left).await? {
+                            press(cx, task.vmid()).await?;
+                        }
+                    }
                 }
                 press_at = now + Duration::from_secs(PRESS_AGAIN_S);
             }
@@ -84,7 +94,7 @@ impl<T: PowersOff> Step<T> for PowerOff {
 /// What the guest's `startup` gives it, as when its node shuts down. A guest is shut down although
 /// the store does not answer.
 async fn default_timeout_s(cx: &TaskContext<NodeContext>, vmid: VmId) -> u64 {
-    let guest = cx.node.records.local().qemu(vmid).await;
+    let guest = cx.node.records.local().guest(vmid).await;
     let startup = guest
         .ok()
         .and_then(|guest| guest.record.data.config.text("startup"));

@@ -3,14 +3,13 @@
 //! It works without the store: its only step is on this host, and an administrator's script that
 //! cannot be found for want of the store is warned of.
 
-use async_trait::async_trait;
-use model::{Error, Upid, VmId};
+use model::{Upid, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Step, Steps, Task, TaskContext};
+use tasks::{Steps, Task};
 
 use super::guest_object;
+use super::kill::{Kill, Kills};
 use crate::NodeContext;
-use crate::guests::hooks::{self, Phase};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuStop {
@@ -50,25 +49,12 @@ impl Task for QemuStop {
     }
 }
 
-struct Kill;
-
-#[async_trait]
-impl Step<QemuStop> for Kill {
-    fn name(&self) -> &'static str {
-        "kill"
+impl Kills for QemuStop {
+    fn vmid(&self) -> VmId {
+        self.vmid
     }
 
-    async fn act(&self, cx: &TaskContext<NodeContext>, task: &mut QemuStop) -> Result<(), Error> {
-        if !task.overruled.is_empty() {
-            let upids: Vec<String> = task.overruled.iter().map(Upid::to_string).collect();
-            let line = format!("overruled qmshutdown tasks: {}", upids.join(", "));
-            cx.log(&line).await;
-        }
-        if cx.node.running.is_running(task.vmid).await? {
-            hooks::call_or_warn(cx, task.vmid, Phase::PreStop).await;
-        }
-        cx.node.remove_traces(task.vmid).await?;
-        hooks::call_or_warn(cx, task.vmid, Phase::PostStop).await;
-        Ok(())
+    fn overruled(&self) -> &[Upid] {
+        &self.overruled
     }
 }

@@ -28,6 +28,7 @@ mod man;
 mod native;
 mod options;
 mod output;
+mod pct;
 mod progress;
 mod pvecm;
 mod pvesh;
@@ -65,7 +66,8 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
+    pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
     pvesm::PROGRAM,

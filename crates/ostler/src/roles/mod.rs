@@ -3,11 +3,13 @@
 mod api;
 mod certificate;
 mod cluster;
+mod container_files;
 mod node;
 mod supervise;
 mod witness;
 
 pub(crate) use api::{api, become_api_user};
+pub(crate) use container_files::container_files;
 pub(crate) use node::node;
 pub(crate) use supervise::supervise;
 pub(crate) use witness::witness;

@@ -366,7 +366,7 @@ fn zsh_completes_what_it_is_asked_to() {
     let cli = Commands::new(root.path());
     let script = cli.ok("ostler completion zsh");
     assert!(
-        script.starts_with("#compdef ostler pvesh pveversion qm"),
+        script.starts_with("#compdef ostler pvesh pveversion pct qm"),
         "{script}"
     );
     let ask = format!(
@@ -402,6 +402,7 @@ fn man_pages_are_read_without_a_complaint() {
     let wanted = [
         "ha-manager.1",
         "ostler.1",
+        "pct.1",
         "pvecm.1",
         "pvesh.1",
         "pvesm.1",

@@ -35,6 +35,7 @@ mod host_files;
 mod hotplug;
 mod kvm;
 mod lists;
+mod lxc_life;
 mod many_browsers;
 mod many_guests;
 mod migrate_broken_off;

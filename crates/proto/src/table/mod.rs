@@ -43,7 +43,10 @@ const GROUPS: &[&[Row]] = &[
     cluster::jobs::ROWS,
     cluster::metrics::ROWS,
     cluster::replication::ROWS,
-    lxc::ROWS,
+    lxc::config::ROWS,
+    lxc::console::ROWS,
+    lxc::guests::ROWS,
+    lxc::power::ROWS,
     node::all::ROWS,
     node::apt::ROWS,
     node::capabilities::ROWS,
@@ -78,6 +81,7 @@ const GROUPS: &[&[Row]] = &[
     pools::ROWS,
 ];
 
+pub use lxc::{CtRight, ct_option_right, needs_of_ct_option};
 pub use qemu::{OptionRight, needs_of_option, option_right};
 
 /// All operations of this version.

@@ -7,6 +7,8 @@
 //!   /sys/fs/cgroup/{cpu,cpuacct,cpuset,memory,pids}/<root>/guest-100/      limits and usage
 //! ```
 //!
+//! A container makes groups of its own below those of its scope, in every hierarchy.
+//!
 //! **Invariant:** the freezer directory is made last and removed first, so where it exists the
 //! scope is complete.
 
@@ -15,10 +17,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cgroup_tree as tree;
 use crate::{Limits, ScopeName, SysError, Usage};
 
-/// The controllers in use; the one that decides membership is the last.
-const CONTROLLERS: [&str; 6] = ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"];
+/// The hierarchies in use; the one that decides membership is the last. Some are here only so that
+/// the groups of a container are below its scope in all of them.
+const CONTROLLERS: [&str; 9] = [
+    "blkio",
+    "devices",
+    "name=systemd",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "memory",
+    "pids",
+    "freezer",
+];
+
+/// Version 2, where it is mounted beside version 1.
+const UNIFIED: &str = "unified";
 
 /// The period over which a CPU limit is counted, in microseconds; the kernel's default.
 const CPU_PERIOD_US: f64 = 100_000.0;
@@ -33,6 +50,9 @@ impl CgroupV1 {
     /// None if the freezer of version 1 is not mounted.
     pub(super) fn open(scope_root: &str, mounts: &str) -> Option<Self> {
         let mut roots = Vec::new();
+        if let Some(mount) = find_unified(mounts) {
+            roots.push((UNIFIED, mount.join(scope_root)));
+        }
         for controller in CONTROLLERS {
             if let Some(mount) = find_mount(mounts, controller) {
                 roots.push((controller, mount.join(scope_root)));
@@ -74,16 +94,48 @@ impl CgroupV1 {
             self.set(scope, "cpu", "cpu.shares", &shares.to_string())?;
         }
         if let Some(list) = &limits.cpu_list {
-            self.set(scope, "cpuset", "cpuset.cpus", list)?;
+            self.set_cpus(scope, list)?;
         }
         let memory = limits
             .memory_bytes
             .map_or("-1".to_owned(), |bytes| bytes.to_string());
-        self.set(scope, "memory", "memory.limit_in_bytes", &memory)?;
+        self.set_memory(scope, &memory, limits)?;
         let processes = limits
             .processes
             .map_or("max".to_owned(), |number| number.to_string());
         self.set(scope, "pids", "pids.max", &processes)
+    }
+
+    /// No group may have processors that the one above it lacks. Groups below the scope get what the
+    /// scope has: from below where processors are taken away, from above where some are added.
+    fn set_cpus(&self, scope: &ScopeName, list: &str) -> Result<(), SysError> {
+        if let Some(dir) = self.dir("cpuset", scope) {
+            let groups = tree::all(&dir)?;
+            for group in groups.iter().rev().chain(&groups) {
+                // The scope's own result counts.
+                let _ = fs::write(group.join("cpuset.cpus"), list);
+            }
+        }
+        self.set(scope, "cpuset", "cpuset.cpus", list)
+    }
+
+    /// The limit of memory and swap together is never below that of memory, nor the other way round
+    /// while both change.
+    fn set_memory(&self, scope: &ScopeName, memory: &str, limits: &Limits) -> Result<(), SysError> {
+        let both = "memory.memsw.limit_in_bytes";
+        let dir = self.dir("memory", scope);
+        let counts_swap = dir.is_some_and(|dir| dir.join(both).exists());
+        if counts_swap && limits.swap_bytes.is_some() {
+            self.set(scope, "memory", both, "-1")?;
+        }
+        self.set(scope, "memory", "memory.limit_in_bytes", memory)?;
+        match (limits.memory_bytes, limits.swap_bytes) {
+            (Some(memory), Some(swap)) if counts_swap => {
+                let sum = memory.saturating_add(swap).to_string();
+                self.set(scope, "memory", both, &sum)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes a setting. Failure is only an error if the controller exists.
@@ -120,13 +172,11 @@ impl CgroupV1 {
         Ok(scopes)
     }
 
+    /// Includes processes in groups that a member has created.
     pub(super) fn pids(&self, scope: &ScopeName) -> Result<Vec<u32>, SysError> {
-        let path = self.freezer(scope).join("cgroup.procs");
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),
-            Err(error) if is_gone(&error) => Ok(Vec::new()),
-            Err(source) => Err(SysError::io("read", &path, source)),
-        }
+        let mut pids = Vec::new();
+        tree::collect_pids(&self.freezer(scope), &mut pids)?;
+        Ok(pids)
     }
 
     /// The files that a process writes itself to, to join the scope.
@@ -150,8 +200,13 @@ impl CgroupV1 {
             for pid in self.pids(scope)? {
                 super::process::kill(pid);
             }
-            let thawed = fs::write(freezer.join("freezer.state"), "THAWED");
-            thawed.map_err(|source| SysError::io("thaw", &freezer, source))?;
+            // A container may have frozen groups of its own.
+            for group in tree::all(&freezer)? {
+                match fs::write(group.join("freezer.state"), "THAWED") {
+                    Err(error) if tree::is_gone(&error) => {}
+                    thawed => thawed.map_err(|source| SysError::io("thaw", &group, source))?,
+                }
+            }
             std::thread::sleep(Duration::from_millis(if attempt < 20 { 2 } else { 25 }));
         }
         Err(SysError::Unsupported(format!(
@@ -165,12 +220,8 @@ impl CgroupV1 {
         }
         for (_, root) in self.roots.iter().rev() {
             let dir = root.join(scope.as_str());
-            match fs::remove_dir(&dir) {
-                Ok(()) => {}
-                Err(error) if is_gone(&error) => {}
-                // A process that has just ended can keep its group for a moment.
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return Ok(false),
-                Err(source) => return Err(SysError::io("remove scope", &dir, source)),
+            if !tree::remove(&dir)? {
+                return Ok(false);
             }
         }
         Ok(true)
@@ -183,16 +234,34 @@ impl CgroupV1 {
                 .and_then(|text| text.trim().parse().ok())
                 .unwrap_or(0)
         };
+        let text = |controller: &str, file: &str| -> String {
+            let dir = self.dir(controller, scope);
+            let text = dir.and_then(|dir| fs::read_to_string(dir.join(file)).ok());
+            text.unwrap_or_default()
+        };
+        let memory = text("memory", "memory.stat");
+        let blocks = text("blkio", "blkio.throttle.io_service_bytes_recursive");
+        let sum = |word: &str| -> u64 {
+            let lines = blocks
+                .lines()
+                .map(|line| line.split(' ').collect::<Vec<_>>());
+            lines
+                .filter_map(|words| match words[..] {
+                    [_, what, bytes] if what == word => bytes.parse::<u64>().ok(),
+                    _ => None,
+                })
+                .sum()
+        };
         Ok(Usage {
             cpu_us: number("cpuacct", "cpuacct.usage") / 1000,
             memory_bytes: number("memory", "memory.usage_in_bytes"),
+            cache_bytes: tree::value(&memory, "total_cache"),
+            swap_bytes: tree::value(&memory, "total_swap"),
+            read_bytes: sum("Read"),
+            written_bytes: sum("Write"),
             pressure: None,
         })
     }
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
 
 /// A new cpuset is empty and accepts no process: it gets its parent's values.
@@ -207,6 +276,16 @@ fn inherit_cpuset(dir: &Path) -> Result<(), SysError> {
         }
     }
     Ok(())
+}
+
+fn find_unified(mounts: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        match fields[..] {
+            [_, path, "cgroup2", ..] => Some(PathBuf::from(path)),
+            _ => None,
+        }
+    })
 }
 
 /// Finds where a version 1 controller is mounted, in the text of `/proc/self/mounts`.

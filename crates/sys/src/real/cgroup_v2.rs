@@ -13,12 +13,12 @@
 //! is found in either place: one from before the unit ran is not created again.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::{Pressure, Stall};
 
+use super::cgroup_tree as tree;
 use crate::{Limits, ScopeName, SysError, Usage};
 
 /// The unit whose tree we use, as a group; see packaging/systemd/ostler-guests.service.
@@ -91,6 +91,11 @@ impl CgroupV2 {
             .memory_bytes
             .map_or("max".to_owned(), |bytes| bytes.to_string());
         self.set(scope, "memory.max", &memory)?;
+        if let (Some(memory), Some(swap)) = (limits.memory_bytes, limits.swap_bytes) {
+            // Before the limit is reached its members are slowed down, so that memory is reclaimed.
+            self.set(scope, "memory.high", &(memory / 1024 * 1016).to_string())?;
+            self.set(scope, "memory.swap.max", &swap.to_string())?;
+        }
         let processes = limits
             .processes
             .map_or("max".to_owned(), |number| number.to_string());
@@ -109,7 +114,7 @@ impl CgroupV2 {
     pub(super) fn scopes(&self) -> Result<Vec<ScopeName>, SysError> {
         let mut scopes = Vec::new();
         for root in self.roots() {
-            let groups = groups_in(&root)?;
+            let groups = tree::below(&root)?;
             let names = groups.iter().filter_map(|dir| dir.file_name());
             scopes.extend(names.filter_map(|name| ScopeName::parse(&name.to_string_lossy())));
         }
@@ -120,7 +125,7 @@ impl CgroupV2 {
     /// Includes processes in groups that a member has created.
     pub(super) fn pids(&self, scope: &ScopeName) -> Result<Vec<u32>, SysError> {
         let mut pids = Vec::new();
-        collect_pids(&self.dir(scope), &mut pids)?;
+        tree::collect_pids(&self.dir(scope), &mut pids)?;
         Ok(pids)
     }
 
@@ -134,7 +139,7 @@ impl CgroupV2 {
         let kill = self.dir(scope).join("cgroup.kill");
         for attempt in 0..200 {
             match fs::write(&kill, "1") {
-                Err(error) if is_gone(&error) => return Ok(()),
+                Err(error) if tree::is_gone(&error) => return Ok(()),
                 written => written.map_err(|source| SysError::io("kill scope", &kill, source))?,
             }
             if self.remove(scope)? {
@@ -151,18 +156,24 @@ impl CgroupV2 {
         if !self.pids(scope)?.is_empty() {
             return Ok(false);
         }
-        remove_group(&self.dir(scope))
+        tree::remove(&self.dir(scope))
     }
 
     pub(super) fn usage(&self, scope: &ScopeName) -> Result<Usage, SysError> {
         let dir = self.dir(scope);
         let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap_or_default();
-        let cpu = read("cpu.stat");
-        let cpu = cpu
-            .lines()
-            .find_map(|line| line.strip_prefix("usage_usec "));
+        let blocks = read("io.stat");
+        let sum = |key: &str| -> u64 {
+            let words = blocks.split_whitespace();
+            let values = words.filter_map(|word| word.strip_prefix(key)?.parse::<u64>().ok());
+            values.sum()
+        };
         Ok(Usage {
-            cpu_us: cpu.and_then(|text| text.parse().ok()).unwrap_or(0),
+            cpu_us: tree::value(&read("cpu.stat"), "usage_usec"),
+            cache_bytes: tree::value(&read("memory.stat"), "file"),
+            swap_bytes: read("memory.swap.current").trim().parse().unwrap_or(0),
+            read_bytes: sum("rbytes="),
+            written_bytes: sum("wbytes="),
             memory_bytes: read("memory.current").trim().parse().unwrap_or(0),
             pressure: pressure(read),
         })
@@ -196,49 +207,6 @@ fn enable_controllers(dir: &Path) -> Result<(), SysError> {
 fn words_of(path: &Path) -> Result<Vec<String>, SysError> {
     let text = fs::read_to_string(path).map_err(|source| SysError::io("read", path, source))?;
     Ok(text.split_whitespace().map(str::to_owned).collect())
-}
-
-/// The groups directly below; none if the group is gone.
-fn groups_in(dir: &Path) -> Result<Vec<PathBuf>, SysError> {
-    let reader = match fs::read_dir(dir) {
-        Err(error) if is_gone(&error) => return Ok(Vec::new()),
-        reader => reader.map_err(|source| SysError::io("list", dir, source))?,
-    };
-    let paths = reader.flatten().map(|item| item.path());
-    Ok(paths.filter(|path| path.is_dir()).collect())
-}
-
-fn collect_pids(dir: &Path, pids: &mut Vec<u32>) -> Result<(), SysError> {
-    let path = dir.join("cgroup.procs");
-    match fs::read_to_string(&path) {
-        Ok(text) => pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok())),
-        Err(error) if is_gone(&error) => return Ok(()),
-        Err(source) => return Err(SysError::io("read", &path, source)),
-    }
-    for below in groups_in(dir)? {
-        collect_pids(&below, pids)?;
-    }
-    Ok(())
-}
-
-/// Removes a group and those below it; false if a process is still in one.
-fn remove_group(dir: &Path) -> Result<bool, SysError> {
-    for below in groups_in(dir)? {
-        if !remove_group(&below)? {
-            return Ok(false);
-        }
-    }
-    match fs::remove_dir(dir) {
-        Ok(()) => Ok(true),
-        Err(error) if is_gone(&error) => Ok(true),
-        // A process that has just ended can keep its group for a moment.
-        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(false),
-        Err(source) => Err(SysError::io("remove scope", dir, source)),
-    }
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
 
 /// Finds where version 2 is mounted, in the text of `/proc/self/mounts`.

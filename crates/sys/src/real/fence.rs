@@ -6,6 +6,9 @@
 //!              ─ leaves the old root ─ limits ─ another user, one capability, no way to get more
 //! ```
 //!
+//! Around a container's files (`Cell`) the program is the container's root: in a user namespace with
+//! the container's ids, or with the few capabilities that unpacking files takes.
+//!
 //! The remaining capability overrides file modes, and only the files of the fence are there. With
 //! NFS, FUSE and 9P a server checks the uid, and ignores capabilities: for their files the program
 //! keeps uid 0, without root's other rights.
@@ -22,9 +25,10 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
 use rustix::process::{Resource, Rlimit};
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType};
 
-use crate::{Fence, Fenced, SysError};
+use super::cell::{self, Rooms};
+use crate::{Cell, Fence, Fenced, SysError};
 
 /// The parts of the system that a program sees. Links into `/usr` are links inside, too.
 const SYSTEM: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin"];
@@ -49,7 +53,24 @@ pub(super) struct Walls {
     mounts: Vec<Mount>,
     limits: Vec<(Resource, u64)>,
     user: (Uid, Gid),
+    container: Option<Container>,
 }
+
+/// The container whose root a program is.
+struct Container {
+    rooms: Rooms,
+    /// None where its ids are the host's.
+    user_namespace: Option<OwnedFd>,
+}
+
+/// What a container's root may do to its files.
+const CONTAINER_RIGHTS: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::SETFCAP)
+    .union(CapabilitySet::SYS_CHROOT);
 
 struct Mount {
     tree: OwnedFd,
@@ -73,6 +94,7 @@ impl Walls {
                 (Resource::Nofile, 1024),
             ],
             user: (Uid::from_raw(user.0), Gid::from_raw(user.1)),
+            container: None,
         };
         if let Some(cpu) = fence.cpu {
             walls.limits.push((Resource::Cpu, cpu.as_secs().max(1)));
@@ -100,6 +122,33 @@ impl Walls {
             }
         }
         Ok(walls)
+    }
+
+    /// The same around a container's files; the program will be its root.
+    pub(super) fn around_cell(fence: &Fence, cell: &Cell) -> Result<Self, SysError> {
+        let mut walls = Self::around(fence, (0, 0))?;
+        let rooms = Rooms::prepare(cell, true)?;
+        walls.folders.push(rooms.place().to_owned());
+        if let Some((program, inside)) = &cell.program {
+            named(program, walls.add_program(program, inside))?;
+        }
+        walls.container = Some(Container {
+            rooms,
+            user_namespace: cell.first_id.map(cell::user_namespace).transpose()?,
+        });
+        Ok(walls)
+    }
+
+    /// A program that is none of the system's.
+    fn add_program(&mut self, path: &Path, inside: &Path) -> io::Result<()> {
+        self.add_folders(inside.parent().unwrap_or(inside))?;
+        self.mounts.push(Mount {
+            tree: clone_of(path, CWD, OpenTreeFlags::empty())?,
+            at: inner(inside)?,
+            is_file: true,
+            flags: MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV,
+        });
+        Ok(())
     }
 
     fn add_system(&mut self, path: &Path) -> io::Result<()> {
@@ -189,6 +238,9 @@ impl Walls {
         for mount in &self.mounts {
             mount.put_up()?;
         }
+        if let Some(container) = &self.container {
+            container.rooms.put_up()?;
+        }
         rustix::process::pivot_root(c".", c".")?;
         rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
         rustix::process::chdir(c"/")?;
@@ -198,7 +250,14 @@ impl Walls {
     }
 
     fn give_up_rights(&self) -> io::Result<()> {
-        let kept = CapabilitySet::DAC_OVERRIDE;
+        let mut kept = CapabilitySet::DAC_OVERRIDE;
+        if let Some(container) = &self.container {
+            kept = CONTAINER_RIGHTS;
+            if let Some(namespace) = &container.user_namespace {
+                let kind = Some(LinkNameSpaceType::User);
+                rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)?;
+            }
+        }
         for capability in CapabilitySet::all().difference(kept).iter() {
             match rustix::thread::remove_capability_from_bounding_set(capability) {
                 // The kernel does not know this capability.
@@ -217,7 +276,9 @@ impl Walls {
             inheritable: kept,
         };
         rustix::thread::set_capabilities(None, sets)?;
-        rustix::thread::configure_capability_in_ambient_set(kept, true)?;
+        for capability in kept.iter() {
+            rustix::thread::configure_capability_in_ambient_set(capability, true)?;
+        }
         Ok(rustix::thread::set_no_new_privs(true)?)
     }
 }

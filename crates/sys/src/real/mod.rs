@@ -1,12 +1,15 @@
 //! The host that this process runs on.
 
 mod blocking;
+mod cell;
 mod cgroup;
+mod cgroup_tree;
 mod cgroup_v1;
 mod cgroup_v2;
 mod fence;
 mod files;
 mod links;
+mod loops;
 mod plain;
 mod pool;
 mod process;

@@ -16,6 +16,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::cell::Rooms;
 use super::fence::Walls;
 use super::{RealHost, blocking};
 use crate::{
@@ -26,7 +27,8 @@ use crate::{
 #[async_trait]
 impl Processes for RealHost {
     async fn run(&self, command: Command) -> Result<Output, SysError> {
-        let mut child = self.prepare(&command)?;
+        let confined = self.confine(&command).await?;
+        let mut child = self.prepare(&command, confined)?;
         child.stdin(StdStdio::piped()).kill_on_drop(true);
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::piped()).stderr(StdStdio::piped());
@@ -75,7 +77,8 @@ impl Processes for RealHost {
     }
 
     async fn spawn(&self, command: Command, scope: &ScopeName) -> Result<ProcessId, SysError> {
-        let mut child = self.prepare(&command)?;
+        let confined = self.confine(&command).await?;
+        let mut child = self.prepare(&command, confined)?;
         child.stdin(StdStdio::null());
         if matches!(command.output, Stdio::Captured) {
             child.stdout(StdStdio::null()).stderr(StdStdio::null());
@@ -99,7 +102,8 @@ impl Processes for RealHost {
     ) -> Result<Terminal, SysError> {
         let failed = |error| not_started(&command, error);
         let (ours, theirs) = terminal::pair().map_err(failed)?;
-        let mut child = self.prepare(&command)?;
+        let confined = self.confine(&command).await?;
+        let mut child = self.prepare(&command, confined)?;
         for place in [
             tokio::process::Command::stdin,
             tokio::process::Command::stdout,
@@ -158,13 +162,44 @@ impl Processes for RealHost {
     }
 }
 
+/// What a child enters before it becomes its program.
+enum Confined {
+    No,
+    /// A fence, with or without a container's files.
+    Within(Walls),
+    /// The host, with a container's files mounted.
+    Beside(Rooms),
+}
+
 impl RealHost {
+    /// Prepares what the child enters. Mounting may take as long as a journal takes to be read.
+    async fn confine(&self, command: &Command) -> Result<Confined, SysError> {
+        // Without root there are no rights to drop.
+        let fence = command.fence.clone();
+        let fence = fence.filter(|_| rustix::process::geteuid().is_root());
+        let user = command.user.unwrap_or(self.tools_user);
+        match (fence, command.cell.clone()) {
+            (None, None) => Ok(Confined::No),
+            (Some(fence), None) => Walls::around(&fence, user).map(Confined::Within),
+            (Some(fence), Some(cell)) => {
+                blocking(move || Walls::around_cell(&fence, &cell).map(Confined::Within)).await
+            }
+            (None, Some(cell)) => {
+                blocking(move || Rooms::prepare(&cell, false).map(Confined::Beside)).await
+            }
+        }
+    }
+
     /// The parts that `run` and `spawn` share: arguments, environment, user, descriptors, fence.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is where processes are made"
     )]
-    fn prepare(&self, command: &Command) -> Result<tokio::process::Command, SysError> {
+    fn prepare(
+        &self,
+        command: &Command,
+        confined: Confined,
+    ) -> Result<tokio::process::Command, SysError> {
         let mut child = tokio::process::Command::new(&command.program);
         child.args(&command.args).env_clear().current_dir("/");
         child.env(
@@ -178,14 +213,6 @@ impl RealHost {
             let (stdout, stderr) = open_log(path)?;
             child.stdout(stdout).stderr(stderr);
         }
-        let fence = match &command.fence {
-            // Without root there are no rights to drop.
-            Some(fence) if rustix::process::geteuid().is_root() => {
-                let user = command.user.unwrap_or(self.tools_user);
-                Some(Walls::around(fence, user)?)
-            }
-            _ => None,
-        };
         let user = command.user;
         let groups = groups_of(&command.groups_of)?;
         let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
@@ -208,12 +235,23 @@ impl RealHost {
                         return Err(io::Error::last_os_error());
                     }
                 }
-                if let Some(walls) = &fence {
-                    let own = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC;
-                    if libc::unshare(own) < 0 {
-                        return Err(io::Error::last_os_error());
+                let own = match &confined {
+                    Confined::No => 0,
+                    Confined::Within(_) => {
+                        libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC
                     }
-                    return walls.enter();
+                    Confined::Beside(_) => libc::CLONE_NEWNS,
+                };
+                if own != 0 && libc::unshare(own) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                match &confined {
+                    Confined::No => {}
+                    Confined::Within(walls) => return walls.enter(),
+                    Confined::Beside(rooms) => {
+                        keep_mounts_apart()?;
+                        rooms.put_up()?;
+                    }
                 }
                 let Some((uid, gid)) = user else {
                     return Ok(());
@@ -261,6 +299,13 @@ impl RealHost {
         }
         Ok(())
     }
+}
+
+/// Nothing that is mounted in this process's namespace is seen in another one.
+fn keep_mounts_apart() -> io::Result<()> {
+    use rustix::mount::MountPropagationFlags;
+    let apart = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    Ok(rustix::mount::mount_change(c"/", apart)?)
 }
 
 /// Connects to the socket at this path, not through a link. The peer must be the owner of the

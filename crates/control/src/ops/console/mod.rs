@@ -14,6 +14,7 @@ mod holder;
 
 use std::os::fd::OwnedFd;
 
+use ::node::host::shell::{self, Speech};
 use ::node::{ConsoleKind, ConsoleOf, Lease, NodeContext};
 use auth::AuthError;
 use model::Error;
@@ -21,7 +22,7 @@ use proto::table;
 use proto::wire::{Answer, Streamed};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sys::LentLine;
+use sys::{LentLine, Terminal};
 use tasks::Task;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
@@ -139,7 +140,9 @@ pub(super) fn streamed(
     let row = table::row(row).ok_or_else(|| Error::bug("there is no such row"))?;
     let speech = match lease.kind {
         ConsoleKind::Serial(_) => "terminal",
-        ConsoleKind::Shell { password: None, .. } => "sized-terminal",
+        ConsoleKind::Shell { password: None, .. } | ConsoleKind::Container { password: None } => {
+            "sized-terminal"
+        }
         _ => "bytes",
     };
     let answer = Answer::new(json!({"user": op.identity()?.label(), "speech": speech}));
@@ -152,18 +155,41 @@ pub(super) fn streamed(
 }
 
 /// Both ends of a connection within this process.
-pub(super) fn pair(of: ConsoleOf) -> Result<(UnixStream, UnixStream), Error> {
+fn pair(of: ConsoleOf) -> Result<(UnixStream, UnixStream), Error> {
     UnixStream::pair().map_err(|error| not_shown(of, &error))
 }
 
 /// One end of a connection, to be given away.
-pub(super) fn given(of: ConsoleOf, end: UnixStream) -> Result<OwnedFd, Error> {
+fn given(of: ConsoleOf, end: UnixStream) -> Result<OwnedFd, Error> {
     let end = end.into_std().map_err(|error| not_shown(of, &error))?;
     Ok(end.into())
 }
 
 fn not_shown(of: ConsoleOf, error: &std::io::Error) -> Error {
     Error::unavailable(format!("cannot show the console of {of}: {error}"))
+}
+
+/// Lets a client use a program at a terminal, with the messages of a terminal, or by VNC if there is
+/// a password.
+pub(super) fn at_terminal(
+    of: ConsoleOf,
+    terminal: Terminal,
+    password: Option<String>,
+) -> Result<OwnedFd, Error> {
+    let (line, end) = pair(of)?;
+    let (speech, descriptor) = match password {
+        None => (Speech::Messages, given(of, end)?),
+        Some(password) => {
+            terminal.resize(vncterm::COLUMNS, vncterm::ROWS)?;
+            (Speech::Typed, shown(of, end, password)?)
+        }
+    };
+    tokio::spawn(async move {
+        if let Err(error) = shell::attend(terminal, line, speech).await {
+            tracing::debug!(%of, %error, "a terminal ended");
+        }
+    });
+    Ok(descriptor)
 }
 
 /// Shows a line to a VNC client at the other end of the descriptor, until either hangs up.

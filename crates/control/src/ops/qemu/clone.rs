@@ -1,6 +1,6 @@
 //! `POST /nodes/{node}/qemu/{vmid}/clone`
 
-use model::{BlockFormat, Error, GuestConfig, NodeName, PoolId, StorageId, VmId};
+use model::{BlockFormat, Error, GuestConfig, GuestKind, NodeName, PoolId, StorageId, VmId};
 use node::tasks::{QemuClone, already_exists, snapshot_of};
 use node::volumes_of;
 use proto::wire::Answer;
@@ -37,7 +37,11 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     let full = wanted.full.unwrap_or(!is_template);
     check_linked(&wanted, is_template, full)?;
     if let Some(taken) = op.records.find(wanted.newid).await? {
-        return Err(already_exists(wanted.newid, &taken.record.data));
+        return Err(already_exists(
+            GuestKind::Qemu,
+            wanted.newid,
+            &taken.record.data,
+        ));
     }
     let config = match &wanted.snapname {
         Some(name) => &snapshot_of(&source, name)?.config,

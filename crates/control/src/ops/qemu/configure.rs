@@ -83,7 +83,7 @@ pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
     options
 }
 
-pub(super) fn names(list: Option<&str>) -> Vec<String> {
+pub(in crate::ops) fn names(list: Option<&str>) -> Vec<String> {
     split_list(list.unwrap_or_default())
         .map(str::to_owned)
         .collect()
@@ -91,8 +91,14 @@ pub(super) fn names(list: Option<&str>) -> Vec<String> {
 
 /// A hook script must exist.
 pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error> {
-    let volume = edit.set.get("hookscript").and_then(|value| value.as_str());
-    if let Some(volume) = volume.and_then(|text| text.parse().ok()) {
+    match edit.set.get("hookscript").and_then(|value| value.as_str()) {
+        Some(volume) => check_hook_script_of(op, volume).await,
+        None => Ok(()),
+    }
+}
+
+pub(in crate::ops) async fn check_hook_script_of(op: &Op, volume: &str) -> Result<(), Error> {
+    if let Ok(volume) = volume.parse() {
         op.context.node.hook_script(&volume).await?;
     }
     Ok(())

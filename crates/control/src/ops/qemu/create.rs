@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::qemu::{Boot, Drive, DriveSlot, Net};
-use model::{Error, GuestConfig, PoolId};
+use model::{Error, GuestConfig, GuestKind, PoolId};
 use node::tasks::{QemuCreate, already_exists};
 use node::{Edit, random_mac};
 use proto::wire::Answer;
@@ -34,7 +34,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         random_mac(cluster.mac_prefix(), &op.context.node.name)
     })?;
     if let Some(taken) = op.records.find(vmid).await? {
-        return Err(already_exists(vmid, &taken.record.data));
+        return Err(already_exists(GuestKind::Qemu, vmid, &taken.record.data));
     }
     check_creation(&op, &edit)?;
     check_drives(&op, vmid, &edit).await?;

@@ -48,6 +48,10 @@ use serde::Deserialize;
 
 use super::{Op, Pair, StreamPair, pair, stream_pair};
 
+pub(super) use configure::{check_hook_script_of as check_hook_script, names as option_names};
+pub(super) use pending::rows as pending_rows;
+pub(super) use stop::overrule_shutdowns;
+
 pub(super) const AGENT_PAIRS: &[Pair] = agent::PAIRS;
 
 pub(super) const PAIRS: &[Pair] = &[

@@ -14,10 +14,15 @@ use crate::ops::Op;
 pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
     let guest = op.records.qemu(vmid).await?.record.data;
+    Ok(Answer::new(rows(&guest)))
+}
+
+/// The options of a guest of whatever kind, with what is pending.
+pub(in crate::ops) fn rows(guest: &GuestRecord) -> Vec<Value> {
     let names: BTreeSet<&String> = guest.config.0.keys().chain(guest.pending.keys()).collect();
-    let mut rows: Vec<Value> = names.into_iter().map(|name| row(&guest, name)).collect();
-    rows.push(json!({"key": "digest", "value": digest(&guest)}));
-    Ok(Answer::new(rows))
+    let mut rows: Vec<Value> = names.into_iter().map(|name| row(guest, name)).collect();
+    rows.push(json!({"key": "digest", "value": digest(guest)}));
+    rows
 }
 
 fn row(guest: &GuestRecord, name: &str) -> Value {

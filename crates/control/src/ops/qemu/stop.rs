@@ -30,14 +30,18 @@ pub(super) async fn stop(op: Op) -> Result<Answer, Error> {
     }
     let mut task = QemuStop::new(vmid);
     if wanted.overrule_shutdown == Some(true) {
-        task.overruled = overrule_shutdowns(&op, vmid)?;
+        task.overruled = overrule_shutdowns(&op, vmid, "qmshutdown")?;
     }
     op.context.submit(&op, vmid, task).await
 }
 
 /// Stops the guest's shutdown tasks, as far as the caller may: its own, and with Sys.Modify on the
 /// node all of them.
-fn overrule_shutdowns(op: &Op, vmid: VmId) -> Result<Vec<Upid>, Error> {
+pub(in crate::ops) fn overrule_shutdowns(
+    op: &Op,
+    vmid: VmId,
+    kind: &str,
+) -> Result<Vec<Upid>, Error> {
     let caller = op.identity()?;
     let access = op.context.authority.access();
     let view = access.view(caller, op.context.authority.now());
@@ -51,7 +55,7 @@ fn overrule_shutdowns(op: &Op, vmid: VmId) -> Result<Vec<Upid>, Error> {
     let shutdowns = TaskFilter {
         running: true,
         id: Some(vmid.to_string()),
-        kind: Some("qmshutdown".to_owned()),
+        kind: Some(kind.to_owned()),
         ..TaskFilter::default()
     };
     let upids = op.context.tasks.list(&shutdowns).into_iter();

@@ -45,7 +45,9 @@ async fn connected(op: &Op, vmid: VmId, kind: &ConsoleKind) -> Result<OwnedFd, E
             let found = sockets.find(|(number, _)| number == serial);
             found.map(|(_, socket)| socket)
         }
-        ConsoleKind::Shell { .. } => return Err(Error::bug("a guest has no shell")),
+        ConsoleKind::Shell { .. } | ConsoleKind::Container { .. } => {
+            return Err(Error::bug("a guest has no shell"));
+        }
     };
     let socket = socket.ok_or_else(|| Error::conflict(format!("VM {vmid} was restarted")))?;
     let socket = Path::new(&socket);

@@ -236,10 +236,10 @@ fn shown(show: Show, verbose: bool, style: &Style, row: &Row, data: &Value) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::super::{pvesm, pveum, qm};
+    use super::super::{pct, pvesm, pveum, qm};
     use super::*;
 
-    const ALL: [Program; 3] = [qm::PROGRAM, pvesm::PROGRAM, pveum::PROGRAM];
+    const ALL: [Program; 4] = [pct::PROGRAM, qm::PROGRAM, pvesm::PROGRAM, pveum::PROGRAM];
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()

@@ -30,7 +30,7 @@ pub(super) fn list(data: &Value) -> String {
 }
 
 /// `status: running`; with `verbose` all fields.
-pub(super) fn status(data: &Value, verbose: bool) -> String {
+pub(in crate::cli) fn status(data: &Value, verbose: bool) -> String {
     if verbose {
         return pairs(data, |_| true);
     }
@@ -38,7 +38,7 @@ pub(super) fn status(data: &Value, verbose: bool) -> String {
 }
 
 /// A configuration as lines `key: value`, without its digest.
-pub(super) fn config(data: &Value) -> String {
+pub(in crate::cli) fn config(data: &Value) -> String {
     pairs(data, |name| name != "digest")
 }
 
@@ -80,7 +80,7 @@ pub(super) fn percent_encoded(text: &str, may_stand: impl Fn(u8) -> bool) -> Str
 }
 
 /// `cur`, `new` and `del` lines: current values, pending ones, and pending deletions.
-pub(super) fn pending(data: &Value) -> String {
+pub(in crate::cli) fn pending(data: &Value) -> String {
     let mut items: Vec<&Value> = data.as_array().into_iter().flatten().collect();
     items.sort_by_key(|item| plain_text(&item["key"]));
     let mut text = String::new();
@@ -104,7 +104,7 @@ pub(super) fn pending(data: &Value) -> String {
 }
 
 /// Snapshots as a tree: each below its parent, the current state last.
-pub(super) fn snapshots(data: &Value) -> String {
+pub(in crate::cli) fn snapshots(data: &Value) -> String {
     let items: Vec<&Value> = data.as_array().into_iter().flatten().collect();
     let named = |name: &Value| items.iter().any(|item| item["name"] == *name);
     let mut text = String::new();

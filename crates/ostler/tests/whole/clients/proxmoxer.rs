@@ -8,6 +8,7 @@ use crate::harness::cluster::{TestCluster, with_cluster_bridge};
 use crate::harness::namespace::{command_in, with_bridge};
 use crate::harness::python::python_with;
 use crate::harness::{TestNode, left_out, tiny_disk, until};
+use crate::lxc_life::{is_left_out, template};
 use serde_json::json;
 
 /// The packages of the session; versions are pinned so that a test stays the same.
@@ -96,5 +97,25 @@ fn proxmoxer_leads_a_machine_through_its_life() {
         node.call("storage_create", second).await.unwrap();
         let disk = disk.display().to_string();
         session_on(&node, python, "proxmoxer_life.py", &[&disk, "second"]).await;
+    });
+}
+
+/// The call as it stands in the cluster's documentation.
+// covers: S2.49
+#[test]
+fn proxmoxer_creates_a_container() {
+    if is_left_out("proxmoxer, a container") {
+        return;
+    }
+    let Some(python) = python() else { return };
+    with_bridge(async {
+        let node = TestNode::start(async |_| {}).await;
+        let path = node.root.join("srv/shared").display().to_string();
+        let storage = json!({
+            "storage": "global-lvm", "type": "dir", "path": path, "content": "images,rootdir"
+        });
+        node.call("storage_create", storage).await.unwrap();
+        template(&node, "ubuntu-24.04.tar.gz");
+        session_on(&node, python, "proxmoxer_container.py", &[]).await;
     });
 }

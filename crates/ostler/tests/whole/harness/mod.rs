@@ -376,7 +376,10 @@ fn end_scopes(scopes: String) {
         });
     });
     let _ = cleared.join();
-    for controller in ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"] {
+    for controller in [
+        "blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids", "systemd",
+        "unified",
+    ] {
         let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{controller}/{scopes}"));
     }
 }

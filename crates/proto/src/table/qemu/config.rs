@@ -10,7 +10,7 @@ use super::rights::option_needs;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Need, Row};
 
-pub(super) const DIGEST: Field = Field::string("digest").optional().max_length(40);
+pub(in crate::table) const DIGEST: Field = Field::string("digest").optional().max_length(40);
 
 /// Parameters of a change that are not options of the guest.
 const CHANGE: &[Field] = &[
@@ -91,7 +91,7 @@ const CHANGE_CHECK: Check = Check::All(&[
     Check::Computed(change_needs),
 ]);
 
-const PENDING: Shape = Shape::Array(&Shape::Object {
+pub(in crate::table) const PENDING: Shape = Shape::Array(&Shape::Object {
     fields: &[&[
         Field::integer("delete").optional().range(0.0, 2.0),
         Field::string("key"),

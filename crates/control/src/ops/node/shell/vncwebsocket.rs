@@ -1,7 +1,7 @@
 //! `GET /nodes/{node}/vncwebsocket`
 
 use model::Error;
-use node::host::shell::{self, Speech};
+use node::host::shell;
 use node::{ConsoleKind, ConsoleOf};
 use proto::wire::{Answer, Streamed};
 
@@ -16,20 +16,7 @@ pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
     let ConsoleKind::Shell { login, password } = &lease.kind else {
         return Err(Error::bug("a node has no consoles but its shells"));
     };
-    let of = ConsoleOf::Node;
     let shell = shell::start(&op.context.node, lease.id(), *login).await?;
-    let (line, end) = console::pair(of)?;
-    let (speech, descriptor) = match password {
-        None => (Speech::Messages, console::given(of, end)?),
-        Some(password) => {
-            shell.resize(vncterm::COLUMNS, vncterm::ROWS)?;
-            (Speech::Typed, console::shown(of, end, password.clone())?)
-        }
-    };
-    tokio::spawn(async move {
-        if let Err(error) = shell::attend(shell, line, speech).await {
-            tracing::debug!(%error, "a shell of this node ended");
-        }
-    });
+    let descriptor = console::at_terminal(ConsoleOf::Node, shell, password.clone())?;
     console::streamed(&op, "node_vncwebsocket", lease, descriptor)
 }

@@ -1,0 +1,125 @@
+//! `PUT /nodes/{node}/lxc/{vmid}/config`
+
+use model::lxc::{Net, OPTIONS};
+use model::schema::Values;
+use model::{Error, FieldErrors};
+use node::tasks::{LxcConfigure, check_digest, check_lock};
+use node::{CtEdit, Settings, random_mac};
+use proto::wire::Answer;
+use serde::Deserialize;
+use serde_json::Value;
+use tasks::Task;
+
+use super::Container;
+use super::mounts::check_mounts;
+use super::rights::check_change;
+use crate::ops::Op;
+use crate::ops::qemu::{check_hook_script, option_names};
+
+#[derive(Deserialize)]
+struct Change {
+    digest: Option<String>,
+    delete: Option<String>,
+    revert: Option<String>,
+}
+
+/// Answers when the change is complete.
+pub(super) async fn configure(op: Op) -> Result<Answer, Error> {
+    let task = read(&op).await?;
+    let context = &op.context;
+    let hold = context.hold_guest(task.vmid, LxcConfigure::KIND).await?;
+    if let Some(revision) = task.at_once(&context.node).await? {
+        return Ok(Answer::null().at(revision.0));
+    }
+    drop(hold);
+    context.perform(&op, task.vmid, task).await
+}
+
+/// The requested change, with all checks that are possible before the container is locked.
+async fn read(op: &Op) -> Result<LxcConfigure, Error> {
+    let vmid = Container::of(op)?.vmid;
+    let change: Change = op.params()?;
+    let record = op.records.lxc(vmid).await?.record.data;
+    check_digest(&record, change.digest.as_deref())?;
+    let cluster = op.records.cluster_options().await?;
+    let default = "local".parse().map_err(|_| Error::bug("a constant"))?;
+    let options = options(&op.params, &cluster);
+    let mut edit = CtEdit::new(&options, &default, &|| {
+        random_mac(cluster.mac_prefix(), &op.context.node.name)
+    })?;
+    edit.delete.extend(option_names(change.delete.as_deref()));
+    edit.revert = option_names(change.revert.as_deref());
+    check_names(&edit)?;
+    let unlocks = is_unlock(op, &edit);
+    check_lock(&record, unlocks)?;
+    edit.check(Some(&record))?;
+    check_change(op, &edit, &record)?;
+    check_mounts(op, vmid, &edit).await?;
+    check_bridges(op, &edit).await?;
+    if let Some(script) = edit.set.get("hookscript").and_then(Value::as_str) {
+        check_hook_script(op, script).await?;
+    }
+    let mut task = LxcConfigure::new(vmid, edit, change.digest);
+    task.skip_lock = unlocks;
+    Ok(task)
+}
+
+/// A lock is taken off by root on the node itself, who asks for nothing else (`pct unlock`).
+fn is_unlock(op: &Op, edit: &CtEdit) -> bool {
+    let is_alone = edit.set.is_empty() && edit.revert.is_empty() && edit.delete == ["lock"];
+    is_alone && op.process == Some(0)
+}
+
+/// The parameters that are options of the container.
+pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
+    let mut options: Values = params
+        .iter()
+        .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if let Some(Value::String(tags)) = options.get_mut("tags") {
+        *tags = cluster.unique_tags(tags);
+    }
+    options
+}
+
+/// An option cannot be both set and deleted, and a deleted one must be a known option.
+fn check_names(edit: &CtEdit) -> Result<(), Error> {
+    if edit.set.is_empty() && edit.delete.is_empty() && edit.revert.is_empty() {
+        return Err(Error::conflict("no options specified"));
+    }
+    let mut errors = FieldErrors::new();
+    for (field, names) in [("delete", &edit.delete), ("revert", &edit.revert)] {
+        for name in names {
+            if edit.set.contains_key(name) {
+                let text = format!("you can't use '-{name}' and -{field} {name}' at the same time");
+                errors.insert(field.to_owned(), text);
+            } else if model::schema::find(OPTIONS, name).is_none() {
+                errors.insert(field.to_owned(), format!("unknown option '{name}'"));
+            }
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Error::invalid_fields(errors)),
+    }
+}
+
+/// A card on a bridge that is not there would keep the container from starting.
+pub(super) async fn check_bridges(op: &Op, edit: &CtEdit) -> Result<(), Error> {
+    let nets = edit.set.iter().filter(|(name, _)| name.starts_with("net"));
+    let nets = nets.filter_map(|(_, value)| Net::parse(value.as_str()?).ok());
+    let bridges: Vec<String> = nets
+        .filter_map(|net| net.bridge().map(str::to_owned))
+        .collect();
+    if bridges.is_empty() {
+        return Ok(());
+    }
+    let links = op.context.node.host.links().await?;
+    for bridge in bridges {
+        if !links.iter().any(|link| link.name == bridge) {
+            return Err(Error::conflict(format!("bridge '{bridge}' does not exist")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `/nodes/{node}/lxc`
+
+mod config;
+mod configure;
+mod console;
+mod create;
+mod destroy;
+mod mounts;
+mod pending;
+mod reboot;
+mod rights;
+mod shutdown;
+mod start;
+mod status;
+mod stop;
+mod termproxy;
+mod vncproxy;
+mod vncwebsocket;
+
+use model::{Error, VmId};
+use serde::Deserialize;
+
+use super::{Op, Pair, StreamPair, pair, stream_pair};
+
+pub(super) const PAIRS: &[Pair] = &[
+    pair!("lxc_config", config::config),
+    pair!("lxc_configure", configure::configure),
+    pair!("lxc_create", create::create),
+    pair!("lxc_destroy", destroy::destroy),
+    pair!("lxc_pending", pending::pending),
+    pair!("lxc_reboot", reboot::reboot),
+    pair!("lxc_shutdown", shutdown::shutdown),
+    pair!("lxc_start", start::start),
+    pair!("lxc_status", status::status),
+    pair!("lxc_stop", stop::stop),
+    pair!("lxc_termproxy", termproxy::termproxy),
+    pair!("lxc_vncproxy", vncproxy::vncproxy),
+    pair!("lxc_vncwebsocket", vncwebsocket::vncwebsocket),
+];
+
+pub(super) const STREAMS: &[StreamPair] = &[stream_pair!("lxc_vncwebsocket", vncwebsocket::open)];
+
+/// The parameters that identify the container.
+#[derive(Deserialize)]
+struct Container {
+    vmid: VmId,
+    skiplock: Option<bool>,
+}
+
+impl Container {
+    fn of(op: &Op) -> Result<Self, Error> {
+        let container: Self = op.params()?;
+        if container.skiplock == Some(true) && !op.identity()?.is_root() {
+            return Err(Error::invalid("skiplock", "Only root may use this option."));
+        }
+        Ok(container)
+    }
+
+    fn skips_lock(&self) -> bool {
+        self.skiplock == Some(true)
+    }
+}
+
+/// Refuses a container that does not run. One that runs here is known without the store.
+async fn check_running(op: &Op, vmid: VmId) -> Result<(), Error> {
+    if op.context.node.running.is_running(vmid).await? {
+        return Ok(());
+    }
+    op.records.lxc(vmid).await?;
+    Err(Error::conflict(format!("CT {vmid} not running")))
+}

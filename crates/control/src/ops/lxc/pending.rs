@@ -1,0 +1,19 @@
+//! `GET /nodes/{node}/lxc/{vmid}/pending`
+
+use model::Error;
+use proto::wire::Answer;
+
+use super::Container;
+use super::config::sees_environment;
+use crate::ops::Op;
+use crate::ops::qemu::pending_rows;
+
+pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
+    let vmid = Container::of(&op)?.vmid;
+    let guest = op.records.lxc(vmid).await?.record.data;
+    let mut rows = pending_rows(&guest);
+    if !sees_environment(&op, &guest)? {
+        rows.retain(|row| row["key"] != "env");
+    }
+    Ok(Answer::new(rows))
+}

@@ -1,0 +1,6 @@
+//! Containers.
+
+pub(crate) mod edit;
+pub(crate) mod files;
+pub(crate) mod launch;
+pub(crate) mod mounts;

@@ -1,0 +1,162 @@
+//! The step that makes the file systems which an edit of a container asks for.
+
+use async_trait::async_trait;
+use model::{BlockFormat, Error, VmId};
+use storage::{AttachMode, ContentType};
+use sys::{Command, Fence};
+use tasks::{Probe, Step, Task, TaskContext};
+
+use crate::lxc::edit::{CtEdit, NewFileSystem};
+use crate::volumes::attached::by_task;
+use crate::{NodeContext, volumes};
+
+type Cx = TaskContext<NodeContext>;
+
+const MKFS: &str = "mkfs.ext4";
+
+/// A task that makes file systems.
+#[async_trait]
+pub(super) trait MakesFileSystems: Task<Node = NodeContext> {
+    fn owner(&self) -> VmId;
+    fn edit(&self) -> &CtEdit;
+    fn edit_mut(&mut self) -> &mut CtEdit;
+
+    /// An error in the words of the task.
+    fn failed(&self, error: Error) -> Error {
+        error
+    }
+
+    /// Whom the top of a new file system belongs to.
+    async fn ids(&self, cx: &Cx) -> Result<(u32, u32), Error>;
+
+    /// What must hold before anything is made.
+    async fn check_before(&self, _cx: &Cx) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+pub(super) struct MakeFileSystems;
+
+#[async_trait]
+impl<T: MakesFileSystems> Step<T> for MakeFileSystems {
+    fn name(&self) -> &'static str {
+        "make-file-systems"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        let checked = task.check_before(cx).await;
+        checked.map_err(|error| task.failed(error))?;
+        let mut new = task.edit().new_volumes.clone();
+        let mut taken = Vec::new();
+        for volume in &mut new {
+            let chosen = choose(cx, task.owner(), volume, &taken).await;
+            taken.push(chosen.map_err(|error| task.failed(error))?);
+        }
+        task.edit_mut().new_volumes = new;
+        task.edit_mut().name_volumes()
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
+        // Before the point of no return nothing is gone on with.
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        let owner = task.ids(cx).await?;
+        for volume in &task.edit().new_volumes {
+            let made = make(cx, volume, owner).await;
+            made.map_err(|error| task.failed(error))?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
+        // As with images: what is there under a name that we chose is what we made.
+        for volume in &task.edit().new_volumes {
+            let Some(name) = &volume.name else { continue };
+            let id = volumes::named(&volume.storage, name.clone())?;
+            if !volume.is_tree {
+                cx.node.detach(&id, &by_task(cx)).await?;
+            }
+            cx.node.storage(&volume.storage).await?.free(name).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Chooses the name of a new file system, and whether it is a directory.
+async fn choose(
+    cx: &Cx,
+    owner: VmId,
+    volume: &mut NewFileSystem,
+    taken: &[String],
+) -> Result<String, Error> {
+    let storage = cx.node.storage(&volume.storage).await?;
+    if !storage.config().takes(ContentType::Rootdir) {
+        let id = &volume.storage;
+        return Err(Error::conflict(format!(
+            "content type 'rootdir' is not available or configured on storage '{id}'"
+        )));
+    }
+    storage.activate().await?;
+    let trees = storage.trees();
+    let trees = trees.filter(|trees| volume.bytes == 0 || trees.has_quotas());
+    let name = match trees {
+        Some(trees) => trees.choose_tree_name(owner, taken).await?,
+        None if volume.bytes == 0 => {
+            let slot = volume.slot;
+            return Err(Error::conflict(format!(
+                "{slot}: a new volume needs a size"
+            )));
+        }
+        None => {
+            storage
+                .choose_image_name(owner, BlockFormat::Raw, taken)
+                .await?
+        }
+    };
+    volume.is_tree = trees.is_some();
+    volume.name = Some(name.clone());
+    Ok(name)
+}
+
+async fn make(cx: &Cx, volume: &NewFileSystem, owner: (u32, u32)) -> Result<(), Error> {
+    let storage = cx.node.storage(&volume.storage).await?;
+    let missing = || Error::bug(format!("{} has no name yet", volume.slot));
+    let name = volume.name.as_deref().ok_or_else(missing)?;
+    if volume.is_tree {
+        let none = || Error::bug("the storage has no directories");
+        let trees = storage.trees().ok_or_else(none)?;
+        return Ok(trees.create_tree(name, volume.bytes, owner).await?);
+    }
+    storage
+        .allocate(name, BlockFormat::Raw, volume.bytes)
+        .await?;
+    let id = volumes::named(&volume.storage, name.to_owned())?;
+    let by = by_task(cx);
+    let spec = cx.node.attach(&id, AttachMode::Exclusive, &by).await?;
+    let none = || Error::bug("an image has no path");
+    let path = spec.source.path().ok_or_else(none)?;
+    let made = format_image(cx, path, owner).await;
+    cx.node.detach(&id, &by).await?;
+    made
+}
+
+/// Makes an empty file system on an image, as Proxmox VE makes it: it refuses to be mounted twice.
+async fn format_image(cx: &Cx, path: &str, (uid, gid): (u32, u32)) -> Result<(), Error> {
+    let host = &cx.node.host;
+    let image = host.open_image(path.as_ref(), true, false).await?;
+    let owner = format!("root_owner={uid}:{gid}");
+    let command = Command::new(MKFS)
+        .args(["-F", "-O", "mmp", "-E", &owner, path])
+        .timeout(None)
+        .fence(Fence::new(None).file(path, image, true));
+    let printed = cx.run(command).await?.checked(MKFS)?;
+    for line in String::from_utf8_lossy(&printed).lines() {
+        let told = ["Creating filesystem", "Filesystem UUID"];
+        if told.iter().any(|begin| line.starts_with(begin)) {
+            cx.log(line).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Stops a container at once: all its processes are killed.
+//!
+//! It works without the store: its only step is on this host, and an administrator's script that
+//! cannot be found for want of the store is warned of.
+
+use model::{Upid, VmId};
+use serde::{Deserialize, Serialize};
+use tasks::{Steps, Task};
+
+use super::guest_object;
+use super::kill::{Kill, Kills};
+use crate::NodeContext;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LxcStop {
+    pub vmid: VmId,
+    /// Tasks that were ended for it: they waited for the container to shut down.
+    #[serde(default)]
+    pub overruled: Vec<Upid>,
+}
+
+impl LxcStop {
+    pub fn new(vmid: VmId) -> Self {
+        Self {
+            vmid,
+            overruled: Vec::new(),
+        }
+    }
+}
+
+impl Task for LxcStop {
+    type Node = NodeContext;
+    const NAME: &'static str = "lxc_stop";
+    const VERSION: u32 = 1;
+    const KIND: &'static str = "vzstop";
+    const IS_URGENT: bool = true;
+    const ON_FULL_DISK: bool = true;
+
+    /// What has begun to die is not brought back.
+    fn steps() -> Steps<Self> {
+        Steps {
+            before: &[],
+            after: &[&Kill],
+        }
+    }
+
+    fn object(&self) -> Option<String> {
+        Some(guest_object(self.vmid))
+    }
+}
+
+impl Kills for LxcStop {
+    fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    fn overruled(&self) -> &[Upid] {
+        &self.overruled
+    }
+}

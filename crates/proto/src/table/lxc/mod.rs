@@ -1,0 +1,9 @@
+//! `/nodes/{node}/lxc`: containers
+
+pub(super) mod config;
+pub(super) mod console;
+pub(super) mod guests;
+pub(super) mod power;
+mod rights;
+
+pub use rights::{CtRight, ct_option_right, needs_of_ct_option};
