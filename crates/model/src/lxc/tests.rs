@@ -1,3 +1,5 @@
+//! Options of containers, as Proxmox VE writes them.
+
 use super::*;
 
 fn mount(name: &str, text: &str) -> Result<MountPoint, String> {

@@ -31,7 +31,7 @@ const AT_ONCE: [&str; 13] = [
     "swap",
 ];
 
-/// Options of limits, which a running container's scope is told.
+/// Options of limits, which the scope of a running container gets.
 const LIMITS: [&str; 5] = ["cores", "cpulimit", "cpuunits", "memory", "swap"];
 
 /// Options that a container cannot be without.

@@ -168,7 +168,7 @@ impl Step<LxcConfigure> for Apply {
     }
 }
 
-/// Tells the kernel the limits of a container that runs.
+/// Sets the limits of a container that runs.
 struct Limit;
 
 #[async_trait]

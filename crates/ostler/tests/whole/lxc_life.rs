@@ -232,74 +232,83 @@ fn a_container_lives() {
             "0 600\n"
         );
 
-        // Its root is nobody on the host.
-        let shown = status(&node, 100).await;
-        let pid = shown["pid"].as_u64().unwrap();
-        let ids = std::fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap();
-        assert_eq!(
-            ids.split_whitespace().collect::<Vec<_>>(),
-            ["0", "100000", "65536"]
-        );
-        assert!(shown["disk"].as_u64().unwrap() > 0, "{shown}");
-        assert_eq!(
-            (&shown["cpus"], &shown["maxmem"]),
-            (&json!(1), &json!(64 << 20))
-        );
-
-        // It is held to its memory: what takes more is killed inside of it.
-        let hog = "/bin/dd if=/dev/zero of=/dev/null bs=200M count=1; echo code $?";
-        let held = inside(&node, 100, &["/bin/sh", "-c", hog]);
-        assert!(held.contains("code 137"), "{held}");
-        let counters = format!("/sys/fs/cgroup/memory/{}/guest-100", node.scope_root());
-        let counter = |file: &str| std::fs::read_to_string(format!("{counters}/{file}"));
-        if let Ok(limit) = counter("memory.limit_in_bytes") {
-            assert_eq!(limit.trim(), (64 << 20).to_string());
-            let most = counter("memory.max_usage_in_bytes").unwrap();
-            assert!(most.trim().parse::<u64>().unwrap() <= 64 << 20, "{most}");
-            // The limit changes while it runs.
-            let more = json!({"node": "pve1", "vmid": 100, "memory": 128});
-            node.call("lxc_configure", more).await.unwrap();
-            let limit = counter("memory.limit_in_bytes").unwrap();
-            assert_eq!(limit.trim(), (128 << 20).to_string());
-        }
-
-        // It outlives the agent, which takes it over.
-        kill(node.role("node")[0]);
-        node.ready().await;
-        assert!(page("10.9.0.2").contains("a page"));
-        until("it is seen again", async || {
-            status(&node, 100).await["status"] == "running"
-        })
-        .await;
-        assert_eq!(status(&node, 100).await["pid"].as_u64(), Some(pid));
-
-        // In good order it ends, and starts with what was pending.
-        let tty = json!({"node": "pve1", "vmid": 100, "tty": 3});
-        node.call("lxc_configure", tty).await.unwrap();
-        assert_eq!(node.task("lxc_reboot", power.clone()).await, "OK");
-        until("it is up again", async || {
-            page("10.9.0.2").contains("a page")
-        })
-        .await;
-        assert!(inside(&node, 100, &["/bin/cat", "/etc/inittab"]).contains("tty3::"));
-        let timeout = json!({"node": "pve1", "vmid": 100, "timeout": 20});
-        assert_eq!(node.task("lxc_shutdown", timeout).await, "OK");
-        assert_eq!(status(&node, 100).await["status"], "stopped");
-        let again = node.call("lxc_stop", power.clone()).await.unwrap_err();
-        assert_eq!(again.message, "CT 100 not running");
-
-        // Nothing of it stays.
-        assert_eq!(node.task("lxc_destroy", power).await, "OK");
-        assert!(!node.root.join("var/lib/vz/images/100").exists());
-        let links = std::fs::read_dir("/sys/class/net").unwrap().flatten();
-        let names: Vec<String> = links
-            .map(|l| l.file_name().to_string_lossy().into_owned())
-            .collect();
-        assert!(
-            !names.iter().any(|name| name.starts_with("veth100")),
-            "{names:?}"
-        );
+        is_held(&node).await;
+        outlives_and_ends(&node, power).await;
     });
+}
+
+/// Its ids and its memory are limited by the kernel.
+async fn is_held(node: &TestNode) {
+    // Its root is another user on the host.
+    let shown = status(node, 100).await;
+    let pid = shown["pid"].as_u64().unwrap();
+    let ids = std::fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap();
+    assert_eq!(
+        ids.split_whitespace().collect::<Vec<_>>(),
+        ["0", "100000", "65536"]
+    );
+    assert!(shown["disk"].as_u64().unwrap() > 0, "{shown}");
+    assert_eq!(
+        (&shown["cpus"], &shown["maxmem"]),
+        (&json!(1), &json!(64 << 20))
+    );
+
+    // It is held to its memory: what takes more is killed inside of it.
+    let hog = "/bin/dd if=/dev/zero of=/dev/null bs=200M count=1; echo code $?";
+    let held = inside(node, 100, &["/bin/sh", "-c", hog]);
+    assert!(held.contains("code 137"), "{held}");
+    let counters = format!("/sys/fs/cgroup/memory/{}/guest-100", node.scope_root());
+    let counter = |file: &str| std::fs::read_to_string(format!("{counters}/{file}"));
+    if let Ok(limit) = counter("memory.limit_in_bytes") {
+        assert_eq!(limit.trim(), (64 << 20).to_string());
+        let most = counter("memory.max_usage_in_bytes").unwrap();
+        assert!(most.trim().parse::<u64>().unwrap() <= 64 << 20, "{most}");
+        // The limit changes while it runs.
+        let more = json!({"node": "pve1", "vmid": 100, "memory": 128});
+        node.call("lxc_configure", more).await.unwrap();
+        let limit = counter("memory.limit_in_bytes").unwrap();
+        assert_eq!(limit.trim(), (128 << 20).to_string());
+    }
+}
+
+async fn outlives_and_ends(node: &TestNode, power: Value) {
+    let pid = status(node, 100).await["pid"].as_u64().unwrap();
+    // It outlives the agent, which takes it over.
+    kill(node.role("node")[0]);
+    node.ready().await;
+    assert!(page("10.9.0.2").contains("a page"));
+    until("it is seen again", async || {
+        status(node, 100).await["status"] == "running"
+    })
+    .await;
+    assert_eq!(status(node, 100).await["pid"].as_u64(), Some(pid));
+
+    // In good order it ends, and starts with what was pending.
+    let tty = json!({"node": "pve1", "vmid": 100, "tty": 3});
+    node.call("lxc_configure", tty).await.unwrap();
+    assert_eq!(node.task("lxc_reboot", power.clone()).await, "OK");
+    until("it is up again", async || {
+        page("10.9.0.2").contains("a page")
+    })
+    .await;
+    assert!(inside(node, 100, &["/bin/cat", "/etc/inittab"]).contains("tty3::"));
+    let timeout = json!({"node": "pve1", "vmid": 100, "timeout": 20});
+    assert_eq!(node.task("lxc_shutdown", timeout).await, "OK");
+    assert_eq!(status(node, 100).await["status"], "stopped");
+    let again = node.call("lxc_stop", power.clone()).await.unwrap_err();
+    assert_eq!(again.message, "CT 100 not running");
+
+    // Nothing of it stays.
+    assert_eq!(node.task("lxc_destroy", power).await, "OK");
+    assert!(!node.root.join("var/lib/vz/images/100").exists());
+    let links = std::fs::read_dir("/sys/class/net").unwrap().flatten();
+    let names: Vec<String> = links
+        .map(|l| l.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(
+        !names.iter().any(|name| name.starts_with("veth100")),
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -360,6 +369,54 @@ fn hostile(node: &TestNode, name: &str, script: &str) {
     assert!(made.success());
 }
 
+type HostileCase = (&'static str, String, &'static str);
+
+/// Names, members, and how the creation ends.
+fn hostile_cases(node: &TestNode) -> [HostileCase; 7] {
+    let target = node.root.join("canary").display().to_string();
+    let release = "add('etc/alpine-release',data=b'3')";
+    [
+        (
+            "climbs",
+            format!("add('../../../../../../../../{target}',data=b'x')"),
+            "unable to create CT 102 - ",
+        ),
+        (
+            "absolute",
+            format!("add('{target}',data=b'x')\n{release}"),
+            "OK",
+        ),
+        (
+            "linked-etc",
+            "add('etc',type=tarfile.SYMTYPE,linkname='/etc')".to_owned(),
+            "unable to create CT 102 - error in setup task",
+        ),
+        (
+            "through",
+            format!(
+                "add('up',type=tarfile.SYMTYPE,linkname='{}')\nadd('up/canary',data=b'x')\n{release}",
+                node.root.display()
+            ),
+            "",
+        ),
+        (
+            "device",
+            format!("{release}\nadd('sda',type=tarfile.BLKTYPE,devmajor=8)"),
+            "unable to create CT 102 - ",
+        ),
+        (
+            "pipe",
+            "add('etc/os-release',type=tarfile.FIFOTYPE)".to_owned(),
+            "unable to create CT 102 - ",
+        ),
+        (
+            "nothing",
+            "add('etc/os-release',data=b'ID=strange')".to_owned(),
+            "unable to create CT 102 - unable to detect OS distribution",
+        ),
+    ]
+}
+
 #[test]
 fn hostile_templates_reach_nothing_of_the_host() {
     if is_left_out("hostile templates") {
@@ -370,48 +427,8 @@ fn hostile_templates_reach_nothing_of_the_host() {
         let canary = node.root.join("canary");
         std::fs::write(&canary, "untouched").unwrap();
         let shadow = std::fs::read("/etc/shadow").unwrap();
-        let target = canary.display();
-        let release = "add('etc/alpine-release',data=b'3')";
-        for (name, script, expected) in [
-            (
-                "climbs",
-                format!("add('../../../../../../../../{target}',data=b'x')"),
-                "unable to create CT 102 - ",
-            ),
-            (
-                "absolute",
-                format!("add('{target}',data=b'x')\n{release}"),
-                "OK",
-            ),
-            (
-                "linked-etc",
-                "add('etc',type=tarfile.SYMTYPE,linkname='/etc')".to_owned(),
-                "unable to create CT 102 - error in setup task",
-            ),
-            (
-                "through",
-                format!(
-                    "add('up',type=tarfile.SYMTYPE,linkname='{}')\nadd('up/canary',data=b'x')\n{release}",
-                    node.root.display()
-                ),
-                "",
-            ),
-            (
-                "device",
-                format!("{release}\nadd('sda',type=tarfile.BLKTYPE,devmajor=8)"),
-                "unable to create CT 102 - ",
-            ),
-            (
-                "pipe",
-                "add('etc/os-release',type=tarfile.FIFOTYPE)".to_owned(),
-                "unable to create CT 102 - ",
-            ),
-            (
-                "nothing",
-                "add('etc/os-release',data=b'ID=strange')".to_owned(),
-                "unable to create CT 102 - unable to detect OS distribution",
-            ),
-        ] {
+        let cases = hostile_cases(&node);
+        for (name, script, expected) in cases {
             hostile(&node, &format!("{name}.tar.gz"), &script);
             let params = json!({
                 "node": "pve1", "vmid": 102, "ostemplate": format!("local:vztmpl/{name}.tar.gz"),

@@ -171,6 +171,29 @@ enum Confined {
     Beside(Rooms),
 }
 
+impl Confined {
+    /// For the child, between fork and exec. True if its user and rights are settled by that.
+    fn enter(&self) -> io::Result<bool> {
+        let own = match self {
+            Self::No => return Ok(false),
+            Self::Within(_) => libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC,
+            Self::Beside(_) => libc::CLONE_NEWNS,
+        };
+        // SAFETY: the call takes no pointers.
+        if unsafe { libc::unshare(own) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        match self {
+            Self::No => Ok(false),
+            Self::Within(walls) => walls.enter().map(|()| true),
+            Self::Beside(rooms) => {
+                keep_mounts_apart()?;
+                rooms.put_up().map(|()| false)
+            }
+        }
+    }
+}
+
 impl RealHost {
     /// Prepares what the child enters. Mounting may take as long as a journal takes to be read.
     async fn confine(&self, command: &Command) -> Result<Confined, SysError> {
@@ -235,23 +258,8 @@ impl RealHost {
                         return Err(io::Error::last_os_error());
                     }
                 }
-                let own = match &confined {
-                    Confined::No => 0,
-                    Confined::Within(_) => {
-                        libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC
-                    }
-                    Confined::Beside(_) => libc::CLONE_NEWNS,
-                };
-                if own != 0 && libc::unshare(own) < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                match &confined {
-                    Confined::No => {}
-                    Confined::Within(walls) => return walls.enter(),
-                    Confined::Beside(rooms) => {
-                        keep_mounts_apart()?;
-                        rooms.put_up()?;
-                    }
+                if confined.enter()? {
+                    return Ok(());
                 }
                 let Some((uid, gid)) = user else {
                     return Ok(());

@@ -77,7 +77,7 @@ fn os_type(tree: &dyn Tree) -> io::Result<Option<String>> {
             return Ok(Some(family.to_owned()));
         }
     }
-    // Without any sign nobody says how its files are to be written.
+    // Without any sign it is not known how its files are to be written.
     Ok(release.is_none().then(|| "unmanaged".to_owned()))
 }
 

@@ -53,7 +53,7 @@ fn inittab(before: &str, terminals: u8, family: &str) -> String {
     lines.iter().flat_map(|line| [line, "\n"]).collect()
 }
 
-/// The unit `container-getty@` is systemd's own; it is told of the terminals.
+/// The unit `container-getty@` is systemd's own; it gets the terminals.
 fn systemd(tree: &dyn Tree, terminals: u8) -> io::Result<()> {
     let mut unit = None;
     for folder in ["/lib/systemd/system", "/usr/lib/systemd/system"] {

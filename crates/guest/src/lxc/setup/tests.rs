@@ -1,3 +1,5 @@
+//! Golden files of distributions.
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
