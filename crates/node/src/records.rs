@@ -33,7 +33,7 @@ pub fn storage_secret_key(id: &StorageId) -> Key {
     Key::new(format!("secret/storage/{id}")).expect("a storage id is a word of a key")
 }
 
-/// The secret of a storage; none where its type has none, or nobody gave one.
+/// The secret of a storage; none where its type has none, or it was not given.
 pub async fn storage_secret(
     store: &dyn Store,
     read: Read,

@@ -101,7 +101,7 @@ fn parse_shares(printed: &str) -> Vec<Share> {
     shares
 }
 
-/// The targets behind a portal. One that nobody serves is no error.
+/// The targets behind a portal. One that does not answer is no error.
 pub async fn targets(host: &SharedHost, portal: &str) -> Result<Vec<Target>, Error> {
     let args = [
         "--mode",

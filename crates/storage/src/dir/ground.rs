@@ -35,7 +35,7 @@ pub(crate) trait Ground: Send + Sync + 'static {
     async fn check(&self, host: &SharedHost) -> Result<(), NotThere>;
 }
 
-/// A folder of the node, or a mount point that somebody else serves.
+/// A folder of the node, or a mount point that the administrator sees to.
 #[derive(Debug)]
 pub(crate) struct Disk {
     mount_point: Option<String>,

@@ -232,7 +232,7 @@ impl Group {
         self.attachments.remove(name, by)
     }
 
-    /// Deactivates a volume that nobody has attached. If it is still open, an agent that has died
+    /// Deactivates a volume that is attached no more. If it is still open, an agent that has died
     /// had attached it for a process that still runs.
     pub(crate) async fn deactivate(&self, volume: &Volume) -> Result<(), StorageError> {
         if !volume.is_active() {

@@ -60,7 +60,7 @@ fn parse_dataset(name: &str) -> Option<VolumeName> {
     })
 }
 
-/// Whether people know a snapshot: ours and those of replication have names that nobody gives.
+/// Whether people know a snapshot: ours and those of replication have names that no user gives.
 pub(super) fn is_shown(snapshot: &str) -> bool {
     !snapshot.starts_with("__")
 }

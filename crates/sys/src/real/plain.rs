@@ -43,7 +43,7 @@ pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     }
 }
 
-/// A new file with a name that nobody looks for. Those that nobody has open any more are removed:
+/// A new file with a hidden name. Those that no process has open any more are removed:
 /// each is locked as long as one of its descriptors is.
 pub(super) fn create_unnamed(folder: &Path) -> io::Result<fs::File> {
     for entry in fs::read_dir(folder)? {
