@@ -69,14 +69,14 @@ impl Remote for Cifs {
     }
 
     /// The password goes by standard input, so that no other program sees it.
-    fn mounting(&self, point: &str) -> Command {
+    fn mounting(&self, point: &str) -> Vec<Command> {
         let options = self.options();
         let mut command = Command::new("mount.cifs").args([&self.source(), point, "-o", &options]);
         if let Some(password) = &self.password {
             command.env.push(("PASSWD_FD".to_owned(), "0".to_owned()));
             command.input = password.clone().into_bytes();
         }
-        command
+        vec![command]
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
             },
             password: Some("secret".to_owned()),
         };
-        let command = cifs.mounting("/mnt/pve/nas");
+        let command = &cifs.mounting("/mnt/pve/nas")[0];
         assert_eq!(
             command.args.join(" "),
             "//nas/vms/a/b /mnt/pve/nas -o soft,nobrl,username=ostler,domain=OFFICE,vers=3.0"
@@ -120,6 +120,6 @@ mod tests {
             cifs.options(),
             "soft,nobrl,guest,username=guest,vers=default"
         );
-        assert!(cifs.mounting("/m").env.is_empty());
+        assert!(cifs.mounting("/m")[0].env.is_empty());
     }
 }

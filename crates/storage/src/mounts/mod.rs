@@ -60,8 +60,8 @@ trait Remote: Send + Sync + 'static {
     /// Name or address, and ports of which one is to answer.
     fn server(&self) -> (&str, Vec<u16>);
 
-    /// The program that mounts it.
-    fn mounting(&self, point: &str) -> Command;
+    /// The ways to mount it, of which the first that succeeds is taken.
+    fn mounting(&self, point: &str) -> Vec<Command>;
 }
 
 /// The ground of a folder that is mounted from a server.
@@ -103,17 +103,20 @@ impl<R: Remote> Server<R> {
         if host.stat(point).await?.is_none() {
             host.create_dir(point, 0o755).await?;
         }
-        let command = self.remote.mounting(&self.point).timeout(Some(MOUNT));
-        let program = command.program.clone();
-        let output = host.run(command).await?;
-        if output.success() {
-            return Ok(());
+        let mut failure = String::new();
+        for command in self.remote.mounting(&self.point) {
+            let program = command.program.clone();
+            let output = host.run(command.timeout(Some(MOUNT))).await?;
+            if output.success() {
+                return Ok(());
+            }
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            let mut lines = complaint.lines().map(str::trim);
+            let first = lines.find(|line| !line.is_empty());
+            let why = first.map_or_else(|| output.complaint(), str::to_owned);
+            failure = format!("{program}: {why}");
         }
-        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        let lines = complaint.lines().map(str::trim);
-        let first = lines.into_iter().find(|line| !line.is_empty());
-        let why = first.map_or_else(|| output.complaint(), str::to_owned);
-        Err(NotThere::Because(format!("{program}: {why}")))
+        Err(NotThere::Because(failure))
     }
 }
 

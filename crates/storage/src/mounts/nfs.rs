@@ -32,16 +32,24 @@ impl Remote for Nfs {
         (&self.0.server, ports)
     }
 
-    fn mounting(&self, point: &str) -> Command {
-        // By default mount.nfs tries again for two minutes; the next activation does.
-        let configured = self.0.options.as_deref();
-        let options = match (configured, option(configured, "retry")) {
-            (None, _) => "retry=0".to_owned(),
-            (Some(given), None) => format!("{given},retry=0"),
-            (Some(given), Some(_)) => given.to_owned(),
+    /// By default version 4.1, and 3 where the server has no 4. With 4.2 the kernel frees space in the
+    /// name of the process that asks for it: a guest's QEMU, whose user may not write the file.
+    fn mounting(&self, point: &str) -> Vec<Command> {
+        let given = self.0.options.as_deref();
+        let has = |name: &str| option(given, name).is_some();
+        let versions: &[&str] = match has("vers") || has("nfsvers") {
+            true => &[""],
+            false => &["vers=4.1", "vers=3"],
         };
+        // By default mount.nfs tries again for two minutes; the next activation does.
+        let retry = if has("retry") { "" } else { "retry=0" };
         let source = self.source();
-        Command::new("mount").args(["-t", "nfs", "-o", &options, &source, point])
+        let mount = |version: &&str| {
+            let all = [given.unwrap_or_default(), *version, retry];
+            let all: Vec<&str> = all.into_iter().filter(|part| !part.is_empty()).collect();
+            Command::new("mount").args(["-t", "nfs", "-o", &all.join(","), &source, point])
+        };
+        versions.iter().map(mount).collect()
     }
 }
 
@@ -61,10 +69,14 @@ mod tests {
     #[test]
     fn an_export_is_mounted_once_and_known_again() {
         let plain = nfs("10.0.0.1", None);
-        let command = plain.mounting("/mnt/pve/nas");
+        let commands = plain.mounting("/mnt/pve/nas");
+        let commands: Vec<String> = commands.iter().map(|one| one.args.join(" ")).collect();
         assert_eq!(
-            command.args.join(" "),
-            "-t nfs -o retry=0 10.0.0.1:/srv/vms /mnt/pve/nas"
+            commands,
+            [
+                "-t nfs -o vers=4.1,retry=0 10.0.0.1:/srv/vms /mnt/pve/nas",
+                "-t nfs -o vers=3,retry=0 10.0.0.1:/srv/vms /mnt/pve/nas",
+            ]
         );
         let mounted = |kind: &str, source: &str| Mounted {
             kind: kind.to_owned(),
@@ -79,7 +91,9 @@ mod tests {
     #[test]
     fn options_are_kept() {
         let other = nfs("fd00::1", Some("vers=4.2,port=12049"));
-        let args = other.mounting("/m").args;
+        let commands = other.mounting("/m");
+        assert_eq!(commands.len(), 1);
+        let args = &commands[0].args;
         assert_eq!(args[3], "vers=4.2,port=12049,retry=0");
         assert_eq!(args[4], "[fd00::1]:/srv/vms");
         assert_eq!(other.server().1, [12049]);
