@@ -89,8 +89,6 @@ pub(super) fn hidden_name(file: &OwnedFd) -> io::Result<Option<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
     use super::*;
 
     #[test]
