@@ -692,6 +692,26 @@ async fn what_a_type_needs_and_has_not_is_said() {
     );
 }
 
+#[tokio::test]
+async fn no_property_reaches_a_program_as_an_option() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    for (kind, given, field) in [
+        ("zfspool", json!({"pool": "-o"}), "pool"),
+        ("zfspool", json!({"pool": "tank//x"}), "pool"),
+        (
+            "cifs",
+            json!({"server": "h", "share": "x", "username": "u,uid=0"}),
+            "username",
+        ),
+        ("nfs", json!({"server": "-h", "export": "/x"}), "server"),
+    ] {
+        let all = json!({"storage": "s1", "type": kind, "disable": true});
+        let error = root.error("storage_create", with(all, given)).await;
+        assert!(error.fields.contains_key(field), "{field}: {error}");
+    }
+}
+
 /// The password of a share is kept where the api has no copy of it, and goes with the storage.
 #[tokio::test]
 async fn a_password_is_a_secret() {

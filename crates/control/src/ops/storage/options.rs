@@ -143,9 +143,23 @@ fn check(name: &str, value: &Value) -> Result<(), Error> {
         "options" if text.contains(char::is_whitespace) => {
             Err("mount options are separated by commas alone".to_owned())
         }
+        "username" | "domain" if text.contains(',') => {
+            Err("a comma would begin another mount option".to_owned())
+        }
+        "pool" => dataset(text),
         _ => Ok(()),
     };
     checked.map_err(|reason| Error::invalid(name, reason))
+}
+
+/// A pool of ZFS or a dataset in it; programs must not take it for an option.
+fn dataset(name: &str) -> Result<(), String> {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || "_-.:/ ".contains(c);
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    match starts && name.chars().all(is_good) && !name.split('/').any(str::is_empty) {
+        true => Ok(()),
+        false => Err(format!("'{name}' is no name of a pool or dataset of ZFS")),
+    }
 }
 
 fn mount_point(point: &str) -> Result<(), String> {
