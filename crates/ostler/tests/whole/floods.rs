@@ -230,7 +230,12 @@ fn listings_of_a_storage_that_hangs_hold_up_nothing_else() {
         .await;
 
         drop(hung);
-        Command::new("umount").arg(&folder).status().unwrap();
+        // The calls that hung give their files back one after the other.
+        until("nothing holds what hung", async || {
+            let unmounted = Command::new("umount").arg(&folder).status();
+            unmounted.unwrap().success()
+        })
+        .await;
         until("it answers again", async || {
             node.call("volume_list", list.clone()).await.is_ok()
         })

@@ -22,13 +22,18 @@ const COMMANDS: &[Command] = &[
         .takes(&["storage", "vmid", "filename", "size"])
         .show(Show::Text(print::allocated)),
     nothing("apiinfo"),
+    cifs("cifsscan"),
     nothing("export"),
     get("extractconfig", "/nodes/{node}/vzdump/extractconfig").takes(VOLUME),
     delete("free", CONTENT_VOLUME).takes(VOLUME),
     nothing("import"),
+    iscsi("iscsiscan"),
     get("list", CONTENT)
         .takes(ONE)
         .show(Show::Text(print::volumes)),
+    groups("lvmscan"),
+    thin_pools("lvmthinscan"),
+    nfs("nfsscan"),
     get("path", CONTENT_VOLUME)
         .takes(VOLUME)
         .show(Show::Text(print::path)),
@@ -38,36 +43,48 @@ const COMMANDS: &[Command] = &[
     )
     .takes(ONE),
     delete("remove", "/storage/{storage}").takes(ONE),
-    get("scan cifs", "/nodes/{node}/scan/cifs")
-        .takes(&["server"])
-        .show(Show::Text(print::shares)),
-    get("scan iscsi", "/nodes/{node}/scan/iscsi")
-        .takes(&["portal"])
-        .show(Show::Text(print::targets)),
-    get("scan lvm", "/nodes/{node}/scan/lvm").show(Show::Text(print::groups)),
-    get("scan lvmthin", "/nodes/{node}/scan/lvmthin")
-        .takes(&["vg"])
-        .show(Show::Text(print::thin_pools)),
-    get("scan nfs", "/nodes/{node}/scan/nfs")
-        .takes(&["server"])
-        .show(Show::Text(print::exports)),
+    cifs("scan cifs"),
+    iscsi("scan iscsi"),
+    groups("scan lvm"),
+    thin_pools("scan lvmthin"),
+    nfs("scan nfs"),
     get("scan pbs", "/nodes/{node}/scan/pbs").takes(&["server", "username"]),
-    get("scan zfs", "/nodes/{node}/scan/zfs").show(Show::Text(print::datasets)),
+    datasets("scan zfs"),
     put("set", "/storage/{storage}").takes(ONE),
     get("status", "/nodes/{node}/storage").show(Show::Text(print::status)),
-    // Older names.
-    get("cifsscan", "/nodes/{node}/scan/cifs")
-        .takes(&["server"])
-        .show(Show::Text(print::shares)),
-    get("iscsiscan", "/nodes/{node}/scan/iscsi")
-        .takes(&["portal"])
-        .show(Show::Text(print::targets)),
-    get("lvmscan", "/nodes/{node}/scan/lvm").show(Show::Text(print::groups)),
-    get("lvmthinscan", "/nodes/{node}/scan/lvmthin")
-        .takes(&["vg"])
-        .show(Show::Text(print::thin_pools)),
-    get("nfsscan", "/nodes/{node}/scan/nfs")
-        .takes(&["server"])
-        .show(Show::Text(print::exports)),
-    get("zfsscan", "/nodes/{node}/scan/zfs").show(Show::Text(print::datasets)),
+    datasets("zfsscan"),
 ];
+
+// Each scan has two names, the newer and the older.
+
+const fn cifs(name: &'static str) -> Command {
+    get(name, "/nodes/{node}/scan/cifs")
+        .takes(&["server"])
+        .show(Show::Text(print::shares))
+}
+
+const fn iscsi(name: &'static str) -> Command {
+    get(name, "/nodes/{node}/scan/iscsi")
+        .takes(&["portal"])
+        .show(Show::Text(print::targets))
+}
+
+const fn groups(name: &'static str) -> Command {
+    get(name, "/nodes/{node}/scan/lvm").show(Show::Text(print::groups))
+}
+
+const fn thin_pools(name: &'static str) -> Command {
+    get(name, "/nodes/{node}/scan/lvmthin")
+        .takes(&["vg"])
+        .show(Show::Text(print::thin_pools))
+}
+
+const fn nfs(name: &'static str) -> Command {
+    get(name, "/nodes/{node}/scan/nfs")
+        .takes(&["server"])
+        .show(Show::Text(print::exports))
+}
+
+const fn datasets(name: &'static str) -> Command {
+    get(name, "/nodes/{node}/scan/zfs").show(Show::Text(print::datasets))
+}
