@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { address, enter, openBrowser, watch } from './harness';
+import { address, enter, openBrowser } from './harness';
+import { overflow, SCHEMES, wrongOf } from './whole';
 
 const ROUTES = [
   '/datacenter',
@@ -25,6 +25,7 @@ const ROUTES = [
   '/guest/101/options',
   '/guest/101/snapshots',
   '/guest/101/tasks',
+  '/guest/101/permissions',
   '/guest/999',
   '/node/pve1',
   '/node/pve1/guests',
@@ -37,13 +38,9 @@ const ROUTES = [
   '/node/pve1/log',
   '/storage/pve1/local',
   '/create',
+  '/create?kind=lxc',
   '/api',
 ];
-const WIDTHS = [375, 1280, 2560];
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-
-type Finding = { id: string; impact: string; nodes: { html: string }[] };
-
 let browser: Browser;
 let context: BrowserContext;
 
@@ -53,58 +50,9 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-/** Whether a page, or the part of it that only scrolls down, is wider than its place. */
-async function overflow(page: Page): Promise<string | undefined> {
-  const wide = await page.evaluate(() => {
-    const boxes = [document.documentElement, ...document.querySelectorAll('.body:not(.flush)')];
-    return Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));
-  });
-  return wide > 0 ? `${wide} px too wide` : undefined;
-}
-
-async function seriousFindings(page: Page): Promise<string[]> {
-  await page.addScriptTag({ path: AXE }).catch(() => page.evaluate(() => undefined));
-  const findings = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as {
-      axe: { run: () => Promise<{ violations: Finding[] }> };
-    };
-    return (await axe.run()).violations;
-  });
-  return findings
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)}`);
-}
-
-for (const scheme of ['light', 'dark']) {
+for (const scheme of SCHEMES) {
   it(`every page is whole in ${scheme}`, async () => {
-    // axe is put into the page, which its policy refuses.
-    const own = await browser.newContext({
-      ignoreHTTPSErrors: true,
-      bypassCSP: true,
-      // A colour halfway through its change has no contrast that counts.
-      reducedMotion: 'reduce',
-      storageState: await context.storageState(),
-    });
-    await own.addInitScript((name) => localStorage.setItem('ostler-scheme', name), scheme);
-    const page = await own.newPage();
-    const errors = watch(page);
-    const wrong: string[] = [];
-    for (const route of ROUTES) {
-      for (const width of WIDTHS) {
-        await page.setViewportSize({ width, height: 900 });
-        if (width === WIDTHS[0]) {
-          await page.goto(address(route));
-          await page.locator('.tn').first().waitFor({ state: 'attached' });
-          await page.waitForFunction(() => !document.querySelector('.loading'));
-        }
-        const wide = await overflow(page);
-        if (wide) wrong.push(`${route} at ${width}: ${wide}`);
-      }
-      wrong.push(...(await seriousFindings(page)).map((finding) => `${route}: ${finding}`));
-      wrong.push(...errors.splice(0).map((error) => `${route}: ${error}`));
-    }
-    await own.close();
-    expect(wrong).toEqual([]);
+    expect(await wrongOf(browser, context, scheme, ROUTES)).toEqual([]);
   });
 }
 

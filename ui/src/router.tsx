@@ -6,6 +6,7 @@ import {
   redirect,
 } from '@tanstack/react-router';
 import { DatacenterPage } from './pages/datacenter/DatacenterPage';
+import type { PageName } from './pages/hardware/layout';
 import { Blank, Failed } from './parts/Page';
 import { Shell } from './shell/Shell';
 import { t } from './texts';
@@ -39,6 +40,8 @@ const guest = createRoute({
 const guestTab = (path: string, load: () => Promise<{ default: React.ComponentType }>) =>
   createRoute({ getParentRoute: () => guest, path, component: lazyRouteComponent(load) });
 
+const keyPages: PageName[] = ['hardware', 'network', 'dns', 'cloudinit', 'options'];
+
 const node = createRoute({
   getParentRoute: () => shell,
   path: 'node/$node',
@@ -67,11 +70,10 @@ const tree = root.addChildren([
     guest.addChildren([
       guestTab('/', () => import('./pages/guest/Summary')),
       guestTab('console', () => import('./pages/console/Console')),
-      guestTab('hardware', () => import('./pages/hardware/Hardware')),
-      guestTab('options', () => import('./pages/hardware/Options')),
-      guestTab('cloudinit', () => import('./pages/hardware/CloudInit')),
+      ...keyPages.map((path) => guestTab(path, () => import('./pages/hardware/KeyPage'))),
       guestTab('snapshots', () => import('./pages/snapshots/Snapshots')),
       guestTab('tasks', () => import('./pages/guest/GuestTasks')),
+      guestTab('permissions', () => import('./pages/guest/GuestPermissions')),
     ]),
     node.addChildren([
       nodeTab('/', () => import('./pages/node/NodeSummary')),

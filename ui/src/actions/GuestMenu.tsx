@@ -1,9 +1,10 @@
 import { Menu } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
+import { useOperations } from '../api/operations';
 import type { Guest } from '../api/resources';
 import { Icon } from '../parts/Icon';
-import { GUEST_ACTIONS, type GuestAction, guestAction } from './guest';
+import { GUEST_ACTIONS, type GuestAction, guestAction, isOffered } from './guest';
 
 function Item({ action, guest }: { action: GuestAction; guest: Guest }) {
   const client = useQueryClient();
@@ -24,7 +25,15 @@ function Item({ action, guest }: { action: GuestAction; guest: Guest }) {
   );
 }
 
-/** The actions of a guest; what is not possible stays visible, with the reason as its title. */
+/** What its kind has at this node. */
+function Items({ guest, actions }: { guest: Guest; actions: GuestAction[] }) {
+  const table = useOperations().data;
+  return actions
+    .filter((action) => isOffered(action, guest, table))
+    .map((action) => <Item key={action.id} action={action} guest={guest} />);
+}
+
+/** The actions of a guest; what is not possible now stays visible, with the reason as its title. */
 export function GuestMenu({
   guest,
   ids,
@@ -44,9 +53,7 @@ export function GuestMenu({
     <Menu position="bottom-end" opened={opened} onChange={onChange} withinPortal>
       <Menu.Target>{children}</Menu.Target>
       <Menu.Dropdown>
-        {actions.map((action) => (
-          <Item key={action.id} action={action} guest={guest} />
-        ))}
+        <Items guest={guest} actions={actions} />
       </Menu.Dropdown>
     </Menu>
   );

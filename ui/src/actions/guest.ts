@@ -2,6 +2,7 @@
 
 import type { QueryClient } from '@tanstack/react-query';
 import { api, path } from '../api/client';
+import { hasOperation, knownOperations, type Operation } from '../api/operations';
 import type { Guest } from '../api/resources';
 import { expectState, getLive } from '../api/stream';
 import { startTask } from '../api/tasks';
@@ -18,6 +19,8 @@ export type GuestAction = {
   danger?: boolean;
   /** Several guests at once. */
   bulk?: boolean;
+  /** Where it is asked for, below the guest's path; DELETE for what has no path. */
+  operation: string;
   /** Why it is not possible now; nothing if it is. */
   refuses: (guest: Guest) => string | undefined;
   run: (guest: Guest, client: QueryClient) => void;
@@ -61,6 +64,7 @@ const hasOtherNode: Check = () =>
 export const GUEST_ACTIONS: GuestAction[] = [
   {
     id: 'start',
+    operation: '/status/start',
     label: t.act.start,
     icon: 'play',
     key: 's',
@@ -72,6 +76,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'resume',
+    operation: '/status/resume',
     label: t.act.resume,
     icon: 'play',
     refuses: (guest) => (guest.state === 'paused' ? undefined : t.not.notPaused),
@@ -79,6 +84,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'shutdown',
+    operation: '/status/shutdown',
     label: t.act.shutdown,
     icon: 'power',
     key: 'S',
@@ -88,6 +94,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'reboot',
+    operation: '/status/reboot',
     label: t.act.reboot,
     icon: 'reboot',
     bulk: true,
@@ -96,6 +103,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'pause',
+    operation: '/status/suspend',
     label: t.act.pause,
     icon: 'pause',
     refuses: against(reports, isOn, idle, (guest) =>
@@ -105,6 +113,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'reset',
+    operation: '/status/reset',
     label: t.act.reset,
     icon: 'undo',
     danger: true,
@@ -113,6 +122,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'stop',
+    operation: '/status/stop',
     label: t.act.stop,
     icon: 'stop',
     danger: true,
@@ -122,6 +132,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'migrate',
+    operation: '/migrate',
     label: t.act.migrate,
     icon: 'migrate',
     key: 'm',
@@ -130,6 +141,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'snapshot',
+    operation: '/snapshot',
     label: t.act.snapshot,
     icon: 'camera',
     key: 'n',
@@ -138,6 +150,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'clone',
+    operation: '/clone',
     label: t.act.clone,
     icon: 'clone',
     refuses: against(reports, idle),
@@ -145,6 +158,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'template',
+    operation: '/template',
     label: t.act.template,
     icon: 'lock',
     refuses: against(
@@ -157,6 +171,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
   },
   {
     id: 'destroy',
+    operation: '',
     label: t.act.destroy,
     icon: 'trash',
     danger: true,
@@ -171,10 +186,26 @@ export function guestAction(id: string): GuestAction {
   return found;
 }
 
+/** Whether the API has an operation for guests of this kind, `/snapshot`. */
+export const offers = (
+  table: Operation[] | undefined,
+  guest: Pick<Guest, 'type'>,
+  method: string,
+  below: string,
+) => hasOperation(table, method, `/nodes/{node}/${guest.type}/{vmid}${below}`);
+
+/** Whether there is such an action for guests of this kind. */
+export const isOffered = (
+  action: GuestAction,
+  guest: Pick<Guest, 'type'>,
+  table: Operation[] | undefined,
+) => offers(table, guest, action.operation ? 'POST' : 'DELETE', action.operation);
+
 /** Runs an action unless there is a reason against; returns the reason. */
 export function tryAction(id: string, guest: Guest, client: QueryClient): string | undefined {
   const action = guestAction(id);
-  const reason = action.refuses(guest);
+  const isThere = isOffered(action, guest, knownOperations(client));
+  const reason = isThere ? action.refuses(guest) : t.not.offered;
   if (!reason) action.run(guest, client);
   return reason;
 }

@@ -138,7 +138,7 @@ function sum(a?: number, b?: number) {
 /** A guest from its row, the guest from the row before, and the time. */
 export function guestOf(row: GuestRow, before: Guest | undefined, now: number): Guest {
   const ms = before ? now - before.seenAt : 0;
-  const label = row.name || `VM ${row.vmid}`;
+  const label = row.name || `${row.type === 'lxc' ? 'CT' : 'VM'} ${row.vmid}`;
   const isLive = before?.status === 'running' && row.status === 'running';
   const net = rate(sum(row.netin, row.netout), sum(before?.netin, before?.netout), ms);
   const disk = rate(sum(row.diskread, row.diskwrite), sum(before?.diskread, before?.diskwrite), ms);

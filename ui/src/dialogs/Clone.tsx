@@ -2,6 +2,7 @@ import { NumberInput, Select, Switch, TextInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { guestPath } from '../actions/guest';
+import { KINDS } from '../actions/kinds';
 import { api } from '../api/client';
 import { useInventory } from '../api/stream';
 import { followTask } from '../api/tasks';
@@ -23,6 +24,7 @@ export function Clone({ guest, onClose }: DialogProps) {
   const client = useQueryClient();
   const inventory = useInventory();
   const next = useNextId();
+  const kind = KINDS[guest.type];
   const form = useSubmit(onClose);
   const isTemplate = Boolean(guest.template);
   const [id, setId] = useState<number>();
@@ -32,13 +34,13 @@ export function Clone({ guest, onClose }: DialogProps) {
   const [target, setTarget] = useState<string | null>(guest.node);
   const newid = id ?? Number(next.data ?? 0);
   const stores = inventory.storages
-    .filter((one) => one.node === guest.node && one.content.includes('images'))
+    .filter((one) => one.node === guest.node && one.content.split(',').includes(kind.content))
     .map((one) => one.storage);
   const submit = () =>
     form.submit(async () => {
       const upid = await api.post<string>(`${guestPath(guest)}/clone`, {
         newid,
-        name: name || undefined,
+        [kind.name]: name || undefined,
         full: isTemplate ? full : undefined,
         storage: full ? (storage ?? undefined) : undefined,
         target: target && target !== guest.node ? target : undefined,
@@ -71,7 +73,7 @@ export function Clone({ guest, onClose }: DialogProps) {
           label={words.name}
           data-autofocus
           value={name}
-          error={form.fields.name}
+          error={form.fields[kind.name]}
           onChange={(event) => setName(event.target.value)}
         />
       </div>

@@ -3,7 +3,9 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { guestPath } from '../actions/guest';
+import { KINDS } from '../actions/kinds';
 import { api } from '../api/client';
+import type { Guest } from '../api/resources';
 import { followTask } from '../api/tasks';
 import { plain } from '../format';
 import { configOf, propertiesOf, usePending } from '../pages/guest/config';
@@ -12,17 +14,23 @@ import { t } from '../texts';
 import { type DialogProps, FormDialog, useSubmit } from './Frame';
 
 const words = t.dialog.destroy;
-const DISKS = /^(ide|sata|scsi|virtio|efidisk|tpmstate|unused)\d+$/;
+/** Volumes besides the disks. */
+const OTHERS = /^(efidisk|tpmstate|unused)\d+$/;
 
 /** The volumes that go with the guest. */
-export function volumesOf(config: Map<string, string>, vmid: number): string[] {
+export function volumesOf(
+  config: Map<string, string>,
+  { type, vmid }: Pick<Guest, 'type' | 'vmid'>,
+): string[] {
+  const { disks, volume } = KINDS[type];
+  const own = new RegExp(`\\b(vm|base|subvol|basevol)-${vmid}-`);
   return [...config]
-    .filter(([key]) => DISKS.test(key))
-    .map(([, value]) => new Map(propertiesOf(value, 'file')))
-    .filter((properties) => properties.get('file')?.includes(`vm-${vmid}-`))
+    .filter(([key]) => disks.test(key) || OTHERS.test(key))
+    .map(([, value]) => new Map(propertiesOf(value, volume)))
+    .filter((properties) => own.test(properties.get(volume) ?? ''))
     .map((properties) => {
       const size = properties.get('size');
-      return `${properties.get('file')}${size ? ` (${size})` : ''}`;
+      return `${properties.get(volume)}${size ? ` (${size})` : ''}`;
     });
 }
 
@@ -34,7 +42,7 @@ export function Destroy({ guest, onClose }: DialogProps) {
   const [purge, setPurge] = useState(true);
   const [unreferenced, setUnreferenced] = useState(false);
   const form = useSubmit(onClose);
-  const volumes = volumesOf(configOf(pending.data ?? [], 'now'), guest.vmid);
+  const volumes = volumesOf(configOf(pending.data ?? [], 'now'), guest);
   const submit = () =>
     form.submit(async () => {
       const upid = await api.delete<string>(guestPath(guest), {

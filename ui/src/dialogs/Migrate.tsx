@@ -12,12 +12,15 @@ import { Failed, Loading } from '../parts/Page';
 import { t } from '../texts';
 import { type DialogProps, FormDialog, useSubmit } from './Frame';
 
+type Against = { unavailable_storages?: string[]; reasons?: string[] };
+
+/** What virtual machines have with `_` containers have with `-`. */
 type Precheck = {
   running: number;
-  allowed_nodes?: string[];
-  not_allowed_nodes?: Record<string, { unavailable_storages?: string[]; reasons?: string[] }>;
-  local_disks: { volid: string; size?: number }[];
-  local_resources: string[];
+  not_allowed_nodes?: Record<string, Against>;
+  'not-allowed-nodes'?: Record<string, Against>;
+  local_disks?: { volid: string; size?: number }[];
+  local_resources?: string[];
 };
 
 type Finding = { tone: string; icon: IconName; text: string; isBlocker?: boolean };
@@ -34,9 +37,15 @@ function usePrecheck(guest: Guest, target: string | null) {
 }
 
 /** What the precheck says about one node: what forbids it, then what happens. */
-export function findingsOf(check: Precheck, target: string | null): Finding[] {
+export function findingsOf(
+  check: Precheck,
+  target: string | null,
+  type: Guest['type'] = 'qemu',
+): Finding[] {
   const findings: Finding[] = [];
-  const blocked = target ? check.not_allowed_nodes?.[target] : undefined;
+  const against = check.not_allowed_nodes ?? check['not-allowed-nodes'];
+  const blocked = target ? against?.[target] : undefined;
+  const { local_disks: localDisks = [], local_resources: localResources = [] } = check;
   const stores = blocked?.unavailable_storages ?? [];
   if (stores.length > 0) {
     const text = `${words.storages} ${stores.join(', ')}`;
@@ -45,12 +54,12 @@ export function findingsOf(check: Precheck, target: string | null): Finding[] {
   for (const text of blocked?.reasons ?? []) {
     findings.push({ tone: 'error', icon: 'x', text, isBlocker: true });
   }
-  if (check.local_resources.length > 0) {
-    const text = `${words.localResources} ${check.local_resources.join(', ')}`;
+  if (localResources.length > 0) {
+    const text = `${words.localResources} ${localResources.join(', ')}`;
     findings.push({ tone: 'error', icon: 'x', text, isBlocker: true });
   }
-  if (check.local_disks.length > 0) {
-    const disks = check.local_disks.map((disk) => `${disk.volid} (${bytes(disk.size ?? 0)})`);
+  if (localDisks.length > 0) {
+    const disks = localDisks.map((disk) => `${disk.volid} (${bytes(disk.size ?? 0)})`);
     findings.push({
       tone: 'warning',
       icon: 'warn',
@@ -61,7 +70,7 @@ export function findingsOf(check: Precheck, target: string | null): Finding[] {
   findings.push({
     tone: 'stopped',
     icon: 'info',
-    text: check.running ? words.online : words.offline,
+    text: !check.running ? words.offline : type === 'lxc' ? words.restarts : words.online,
   });
   return findings;
 }
@@ -74,15 +83,16 @@ export function Migrate({ guest, onClose }: DialogProps) {
   const [withDisks, setWithDisks] = useState(true);
   const check = usePrecheck(guest, target);
   const form = useSubmit(onClose);
-  const findings = check.data ? findingsOf(check.data, target) : [];
-  const hasDisks = (check.data?.local_disks.length ?? 0) > 0;
+  const findings = check.data ? findingsOf(check.data, target, guest.type) : [];
+  const hasDisks = (check.data?.local_disks?.length ?? 0) > 0;
   const isReady = target !== null && check.data !== undefined && !findings.some((f) => f.isBlocker);
   const submit = () =>
     form.submit(async () => {
       const isOnline = guest.status !== 'stopped';
       const upid = await api.post<string>(`${guestPath(guest)}/migrate`, {
         target: target ?? undefined,
-        online: isOnline ? 1 : undefined,
+        // A container cannot go on running: it is stopped here and started there.
+        [guest.type === 'lxc' ? 'restart' : 'online']: isOnline ? 1 : undefined,
         'with-local-disks': isOnline && hasDisks && withDisks ? 1 : undefined,
       });
       followTask(client, `${t.act.migrate} ${guest.vmid} → ${target}`, upid);

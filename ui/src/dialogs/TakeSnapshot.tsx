@@ -21,14 +21,15 @@ export function TakeSnapshot({ guest, onClose }: DialogProps) {
   const [name, setName] = useState(nameOfNow);
   const [description, setDescription] = useState('');
   const [withRam, setWithRam] = useState(false);
-  const isRunning = guest.status !== 'stopped';
+  // Of a container only the disks are kept.
+  const hasRam = guest.type === 'qemu' && guest.status !== 'stopped';
   const isNamed = NAME.test(name);
   const submit = () =>
     form.submit(async () => {
       const upid = await api.post<string>(`${guestPath(guest)}/snapshot`, {
         snapname: name,
         description: description || undefined,
-        vmstate: isRunning && withRam ? 1 : undefined,
+        vmstate: hasRam && withRam ? 1 : undefined,
       });
       followTask(client, `${t.act.snapshot} ${name} of ${guest.vmid}`, upid);
     });
@@ -56,7 +57,7 @@ export function TakeSnapshot({ guest, onClose }: DialogProps) {
         value={description}
         onChange={(event) => setDescription(event.target.value)}
       />
-      {isRunning && (
+      {hasRam && (
         <Switch
           label={t.snap.withRam}
           description={t.snap.withRamHint}

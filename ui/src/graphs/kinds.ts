@@ -35,7 +35,8 @@ export function guestGraphs(guest: Guest): GraphOf[] {
   return [
     {
       title: titles.cpu,
-      detail: units.ofCores(guest.maxcpu ?? 1),
+      // A container that is off and has no limit of its own has no number of cores.
+      detail: guest.maxcpu ? units.ofCores(guest.maxcpu) : undefined,
       unit: 'percent',
       series: [line('cpu', 100)],
       least: 100,
@@ -43,7 +44,7 @@ export function guestGraphs(guest: Guest): GraphOf[] {
     {
       title: titles.memory,
       unit: 'bytes',
-      series: [line('mem'), line('memhost')],
+      series: guest.type === 'lxc' ? [line('mem')] : [line('mem'), line('memhost')],
       limit: limit(guest.maxmem, limits.assigned),
     },
     NETWORK,

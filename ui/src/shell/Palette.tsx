@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react';
+import { useOperations } from '../api/operations';
 import { useInventory } from '../api/stream';
 import { plain } from '../format';
 import { Glyph } from '../parts/Glyph';
@@ -54,9 +55,11 @@ export function Palette() {
   const [words, setWords] = useState('');
   const [at, setAt] = useState(0);
   const opener = useRef(document.activeElement);
+  // What is not offered for containers is not found.
+  const table = useOperations().data;
   const entries = useMemo(
-    () => paletteEntries(inventory, words.trim(), client),
-    [inventory, words, client],
+    () => paletteEntries(inventory, words.trim(), client, table),
+    [inventory, words, client, table],
   );
   const close = () => {
     setView({ isPaletteOpen: false });

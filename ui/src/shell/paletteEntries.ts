@@ -1,7 +1,8 @@
 /** What the palette finds: actions first, then objects, then pages. */
 
 import type { QueryClient } from '@tanstack/react-query';
-import { GUEST_ACTIONS } from '../actions/guest';
+import { GUEST_ACTIONS, isOffered } from '../actions/guest';
+import type { Operation } from '../api/operations';
 import type { Guest, Inventory } from '../api/resources';
 import { logout } from '../api/session';
 import type { IconName } from '../parts/Icon';
@@ -39,10 +40,16 @@ const PAGES: [string, string, IconName][] = [
   [t.dc.tabs.options, '/datacenter/options', 'edit'],
   [t.dc.tabs.tasks, '/datacenter/tasks', 'list'],
   [t.guests.create, '/create', 'plus'],
+  [t.guests.createContainer, '/create?kind=lxc', 'plus'],
   [t.user.api, '/api', 'list'],
 ];
 
-function actionEntries(inventory: Inventory, words: string, client: QueryClient): Entry[] {
+function actionEntries(
+  inventory: Inventory,
+  words: string,
+  client: QueryClient,
+  table: Operation[] | undefined,
+): Entry[] {
   const [verb, ...rest] = words.split(/\s+/);
   if (!verb) return [];
   const of = rest.join(' ');
@@ -51,6 +58,7 @@ function actionEntries(inventory: Inventory, words: string, client: QueryClient)
     if (!hasWords(action.label, verb)) continue;
     for (const guest of inventory.guests) {
       if (!hasWords(`${guest.vmid} ${guest.label}`, of)) continue;
+      if (!isOffered(action, guest, table)) continue;
       const refused = action.refuses(guest);
       entries.push({
         key: `${action.id}/${guest.id}`,
@@ -115,12 +123,18 @@ function headerEntries(words: string): Entry[] {
   return entries.filter((entry) => hasWords(entry.label, words));
 }
 
-export function paletteEntries(inventory: Inventory, words: string, client: QueryClient): Entry[] {
+export function paletteEntries(
+  inventory: Inventory,
+  words: string,
+  client: QueryClient,
+  /** What the node offers, if it is known. */
+  table?: Operation[],
+): Entry[] {
   const pages = PAGES.filter(([label]) => hasWords(label, words)).map(
     ([label, to, icon]): Entry => ({ key: to, group: t.palette.pages, label, to, icon }),
   );
   return [
-    ...actionEntries(inventory, words, client),
+    ...actionEntries(inventory, words, client, table),
     ...objectEntries(inventory, words),
     ...pages,
     ...headerEntries(words),

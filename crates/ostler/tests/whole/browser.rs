@@ -13,6 +13,7 @@ use crate::harness::cluster::{TestCluster, with_cluster_bridge};
 use crate::harness::namespace::with_bridge;
 use crate::harness::past::put_history;
 use crate::harness::{TestNode, left_out, tiny_disk, until};
+use crate::lxc_life;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 const UI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ui");
@@ -95,6 +96,26 @@ async fn drive(files: &[&str]) {
 #[test]
 fn a_guest_from_the_wizard_to_its_end() {
     with_bridge(async { drive(&["browser/work.test.ts"]).await });
+}
+
+/// A container of busybox from the wizard to its end.
+#[test]
+fn a_container_from_the_wizard_to_its_end() {
+    if lxc_life::is_left_out("browser") || lacks_browser() {
+        return;
+    }
+    with_bridge(async {
+        let node = TestNode::start(async |_| {}).await;
+        admin(&node).await;
+        lxc_life::template(&node, "busy.tar.gz");
+        let url = format!("https://127.0.0.1:{}", node.port);
+        check(
+            &start(&["browser/container.test.ts"], &url)
+                .output()
+                .unwrap(),
+            &node,
+        );
+    });
 }
 
 #[test]

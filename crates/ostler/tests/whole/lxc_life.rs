@@ -39,6 +39,7 @@ const APPLETS: &[&str] = &[
     "bin/httpd",
     "bin/id",
     "bin/ip",
+    "bin/login",
     "bin/ls",
     "bin/mkdir",
     "bin/mount",

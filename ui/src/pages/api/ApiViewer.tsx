@@ -1,10 +1,11 @@
 import { useDeferredValue, useMemo, useState } from 'react';
+import { type Field, type Operation, useOperations } from '../../api/operations';
 import { Icon } from '../../parts/Icon';
 import { Loaded, PageHead } from '../../parts/Page';
 import { Panel } from '../../parts/Panel';
 import { hasWords } from '../../shell/treeRows';
 import { t } from '../../texts';
-import { choicesOf, type Field, type Operation, useOperations } from '../hardware/schema';
+import { choicesOf } from '../hardware/schema';
 
 const words = t.apiPage;
 const SHOWN = 400;

@@ -16,12 +16,15 @@ export function GuestConsole({ guest, own = false }: { guest: Guest; own?: boole
       </Blank>
     );
   }
+  const ownWindow = own ? undefined : `/console/${guest.vmid}`;
+  if (guest.type === 'lxc') {
+    return <ConsoleFrame place={guestPath(guest)} kinds={['terminal']} ownWindow={ownWindow} />;
+  }
   if (!pending.data) return <Loading />;
   const config = configOf(pending.data, 'now');
   const serials = [...config.keys()].filter((key) => /^serial\d$/.test(key));
   const display = config.get('vga') ?? '';
   const kinds = display.startsWith('serial') ? serials : ['screen', ...serials];
-  const ownWindow = own ? undefined : `/console/${guest.vmid}`;
   return <ConsoleFrame place={guestPath(guest)} kinds={kinds} ownWindow={ownWindow} />;
 }
 

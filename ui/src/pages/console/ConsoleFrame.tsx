@@ -9,7 +9,7 @@ import { BAR_KEYS, type Link, type Watcher } from './link';
 
 type State = { word: 'connecting' | 'connected' } | { word: 'closed'; why?: string };
 
-/** A screen, a serial port such as `serial0`, or the shell of a node. */
+/** A screen, a serial port such as `serial0`, or the one terminal of a container or node. */
 export type ConsoleKind = string;
 
 /** Screens and terminals are loaded when they are opened. */
@@ -19,7 +19,7 @@ async function open(place: string, kind: ConsoleKind, element: HTMLElement, watc
     return openScreen(place, element, watcher);
   }
   const { openTerminal } = await import('./terminal');
-  return openTerminal(place, kind === 'shell' ? undefined : kind, element, watcher);
+  return openTerminal(place, kind === 'terminal' ? undefined : kind, element, watcher);
 }
 
 /** Opens a console in an element, again whenever `attempt` changes. */
@@ -124,7 +124,7 @@ export function ConsoleFrame({
   return (
     <div className="body flush" ref={frame}>
       <div className="ctb">
-        {kind !== 'shell' && (
+        {kind !== 'terminal' && (
           <Segmented
             label={t.console.label}
             value={kind}

@@ -53,7 +53,7 @@ export function ShellWindow() {
   const node = String(useParams({ strict: false }).node);
   return (
     <Window title={node}>
-      {() => <ConsoleFrame place={path('nodes', node)} kinds={['shell']} />}
+      {() => <ConsoleFrame place={path('nodes', node)} kinds={['terminal']} />}
     </Window>
   );
 }

@@ -8,7 +8,7 @@ export type ConsoleTicket = { user: string; ticket: string; port: string; passwo
 export const screenTicket = (place: string) =>
   api.post<ConsoleTicket>(`${place}/vncproxy`, { websocket: 1, 'generate-password': 1 });
 
-/** Without a port: the shell of a node. */
+/** Without a port: the shell of a node, the terminal of a container. */
 export const terminalTicket = (place: string, serial?: string) =>
   api.post<ConsoleTicket>(`${place}/termproxy`, { serial });
 

@@ -1,12 +1,11 @@
 import { Checkbox } from '@mantine/core';
-import { useQueries, useQueryClient } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ComponentType, type FormEvent, useEffect, useState } from 'react';
+import { type GuestType, KINDS } from '../../actions/kinds';
 import { ApiError, api, path } from '../../api/client';
-import type { StorageRow } from '../../api/resources';
 import { guestAppears, useInventory } from '../../api/stream';
 import { errorText, followTask } from '../../api/tasks';
-import { useNextId } from '../../dialogs/Clone';
 import { gib } from '../../format';
 import { Button } from '../../parts/Button';
 import { CodeBox } from '../../parts/CodeBox';
@@ -17,9 +16,8 @@ import { Segmented } from '../../parts/Segmented';
 import { guestAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
 import { commandOf, requestOf } from '../hardware/change';
-import { useNetworks } from '../node/NodeNetwork';
-import type { Volume } from '../node/StorageContent';
-import { type Draft, emptyDraft, paramsOfDraft, problemsOf } from './draft';
+import { Cards, ContainerOptions, Dns, Limits, Storage, Template } from './containerSections';
+import { type Draft, paramsOfDraft, problemsOf } from './draft';
 import {
   Cloud,
   Compute,
@@ -30,6 +28,7 @@ import {
   type Props,
   SourceSection,
 } from './sections';
+import { useDraft, useVolumesOf } from './useDraft';
 
 const words = t.create;
 const MIB = 2 ** 20;
@@ -38,8 +37,20 @@ const APPEARS_MS = 3000;
 
 type Section = { name: string; part: ComponentType<Props> };
 
+const names = words.sections;
+
+const CONTAINER_SECTIONS: Section[] = [
+  { name: names.general, part: General },
+  { name: names.template, part: Template },
+  { name: names.limits, part: Limits },
+  { name: names.disks, part: Storage },
+  { name: names.network, part: Cards },
+  { name: names.dns, part: Dns },
+  { name: names.options, part: ContainerOptions },
+];
+
 function sectionsOf(draft: Draft): Section[] {
-  const names = words.sections;
+  if (draft.kind === 'lxc') return CONTAINER_SECTIONS;
   const sections: Section[] = [
     { name: names.general, part: General },
     { name: names.source, part: SourceSection },
@@ -50,63 +61,6 @@ function sectionsOf(draft: Draft): Section[] {
   if (draft.source === 'image') sections.push({ name: names.cloud, part: Cloud });
   sections.push({ name: names.options, part: Options });
   return sections;
-}
-
-/** All volumes of one kind in a node's storages. */
-function useVolumesOf(node: string, storages: StorageRow[], content: string): Volume[] {
-  return useQueries({
-    queries: storages
-      .filter((one) => one.node === node && one.content.split(',').includes(content))
-      .map(({ storage }) => ({
-        queryKey: ['node', node, 'storage', storage, 'content', content],
-        queryFn: () =>
-          api.get<Volume[]>(`${path('nodes', node, 'storage', storage)}/content`, { content }),
-      })),
-    combine: (results) => results.flatMap((result) => result.data ?? []),
-  });
-}
-
-/** Storages of files keep images that can have snapshots, if asked for it. */
-const FILES = ['dir', 'nfs', 'cifs', 'cephfs'];
-const formatOf = (row: StorageRow | undefined) =>
-  row && FILES.includes(row.plugintype) ? 'qcow2' : '';
-
-/** The draft, completed with what the node has, until something else is chosen. */
-function useDraft() {
-  const { nodes, guests, storages } = useInventory();
-  const next = useNextId();
-  const [changes, setChanges] = useState<Partial<Draft>>({});
-  const free = nodes
-    .filter((node) => node.status === 'online')
-    .sort((a, b) => (b.maxmem ?? 0) - (b.mem ?? 0) - ((a.maxmem ?? 0) - (a.mem ?? 0)));
-  // The node that was free at first: figures change, and the choices below depend on it.
-  const [first, setFirst] = useState<string>();
-  if (!first && free[0]) setFirst(free[0].node);
-  const node = changes.node ?? first ?? '';
-  const networks = useNetworks(node);
-  const bridges = (networks.data ?? [])
-    .filter((one) => one.type?.endsWith('ridge'))
-    .map((one) => one.iface);
-  const rows = storages.filter(
-    (one) => one.node === node && one.content.split(',').includes('images'),
-  );
-  const stores = rows.map((one) => one.storage);
-  const base = { ...emptyDraft(), node, vmid: Number(next.data ?? 0), ...changes };
-  const draft: Draft = {
-    ...base,
-    disks: base.disks.map((disk) => {
-      const storage = disk.storage || (stores[0] ?? '');
-      return { ...disk, storage, format: formatOf(rows.find((row) => row.storage === storage)) };
-    }),
-    nets: base.nets.map((net) => ({ ...net, bridge: net.bridge || (bridges[0] ?? '') })),
-  };
-  return {
-    draft,
-    set: (change: Partial<Draft>) => setChanges({ ...changes, ...change }),
-    bridges,
-    storages: stores,
-    isTaken: guests.some((guest) => guest.vmid === draft.vmid),
-  };
 }
 
 function Fits({ draft }: { draft: Draft }) {
@@ -144,14 +98,15 @@ function Fits({ draft }: { draft: Draft }) {
 
 function Equivalent({ draft }: { draft: Draft }) {
   const params = paramsOfDraft(draft);
-  const { vmid, ...rest } = params;
+  const { vmid, ostemplate, ...rest } = params;
+  const start = [KINDS[draft.kind].command, 'create', vmid, ostemplate].filter(Boolean).join(' ');
   const secret = words.passwordShown;
   return (
     <>
-      <CodeBox title={t.hw.command} text={commandOf(`qm create ${vmid}`, rest, secret)} />
+      <CodeBox title={t.hw.command} text={commandOf(start, rest, secret)} />
       <CodeBox
         title={t.hw.api}
-        text={requestOf('POST', path('nodes', draft.node, 'qemu'), params, secret)}
+        text={requestOf('POST', path('nodes', draft.node, draft.kind), params, secret)}
       />
     </>
   );
@@ -168,7 +123,8 @@ function useCreate() {
     setIsBusy(true);
     setFailure({ fields: {} });
     try {
-      const upid = await api.post<string>(path('nodes', draft.node, 'qemu'), paramsOfDraft(draft));
+      const address = path('nodes', draft.node, draft.kind);
+      const upid = await api.post<string>(address, paramsOfDraft(draft));
       followTask(client, `${t.guests.create} ${draft.vmid} ${draft.name}`, upid);
       void client.invalidateQueries({ queryKey: ['nextid'] });
       const isThere = await guestAppears(draft.vmid, APPEARS_MS);
@@ -185,16 +141,18 @@ function useCreate() {
 export default function Create() {
   const [mode, setMode] = useState<'steps' | 'page'>('steps');
   const [at, setAt] = useState(0);
-  const { draft, set, bridges, storages, isTaken } = useDraft();
-  const inventory = useInventory();
-  const isos = useVolumesOf(draft.node, inventory.storages, 'iso');
-  const images = useVolumesOf(draft.node, inventory.storages, 'import');
+  const { kind } = useSearch({ strict: false }) as { kind?: string };
+  const { draft, set, bridges, storages, isTaken } = useDraft(kind === 'lxc' ? 'lxc' : 'qemu');
+  const isos = useVolumesOf(draft.node, 'iso');
+  const images = useVolumesOf(draft.node, 'import');
+  const templates = useVolumesOf(draft.node, 'vztmpl');
+  const navigate = useNavigate();
   const { create, failure, isBusy } = useCreate();
   const sections = sectionsOf(draft);
   const step = Math.min(at, sections.length - 1);
   const isLast = mode === 'page' || step === sections.length - 1;
   const fields = isTaken ? { vmid: t.create.taken(draft.vmid), ...failure.fields } : failure.fields;
-  const props: Props = { draft, set, fields, storages, bridges, isos, images };
+  const props: Props = { draft, set, fields, storages, bridges, isos, images, templates };
   const [problem] = problemsOf(draft);
   const isReady = !problem && !isTaken && !isBusy;
   useEffect(() => {
@@ -213,15 +171,29 @@ export default function Create() {
         glyph={<Icon name="plus" className="pic" />}
         title={words.title}
         actions={
-          <Segmented
-            label={words.title}
-            value={mode}
-            options={[
-              ['steps', words.step],
-              ['page', words.one],
-            ]}
-            onChange={setMode}
-          />
+          <>
+            <Segmented<GuestType>
+              label={words.kind}
+              value={draft.kind}
+              options={[
+                ['qemu', words.kinds.qemu],
+                ['lxc', words.kinds.lxc],
+              ]}
+              onChange={(next) => {
+                setAt(0);
+                void navigate({ href: `/create?kind=${next}`, replace: true });
+              }}
+            />
+            <Segmented
+              label={words.title}
+              value={mode}
+              options={[
+                ['steps', words.step],
+                ['page', words.one],
+              ]}
+              onChange={setMode}
+            />
+          </>
         }
       />
       {mode === 'steps' && (
@@ -248,17 +220,17 @@ export default function Create() {
               </div>
             </section>
           ))}
-          {failure.text && (
-            <p className="hint e" role="alert">
-              {failure.text}
-            </p>
-          )}
         </div>
         <div className="cr">
           <Fits draft={draft} />
           <Equivalent draft={draft} />
         </div>
       </div>
+      {failure.text && (
+        <p className="cfail hint e" role="alert">
+          {failure.text}
+        </p>
+      )}
       <div className="cf">
         <Checkbox
           label={words.start}

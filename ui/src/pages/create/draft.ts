@@ -1,6 +1,8 @@
 /** What the wizard asks, with defaults that suit most, and the request that it makes of it. */
 
+import type { GuestType } from '../../actions/kinds';
 import type { Params } from '../../api/client';
+import { type Container, containerParams, containerProblems, emptyContainer } from './container';
 
 export type Disk = {
   slot: string;
@@ -15,6 +17,7 @@ export type Net = { slot: string; bridge: string; vlan: string; model: string; f
 export type Source = 'iso' | 'image' | 'nothing';
 
 export type Draft = {
+  kind: GuestType;
   vmid: number;
   name: string;
   node: string;
@@ -45,10 +48,14 @@ export type Draft = {
   agent: boolean;
   protection: boolean;
   start: boolean;
+  /** What only a container has; the rest is of both, or of virtual machines. */
+  container: Container;
 };
 
-export function emptyDraft(): Draft {
+export function emptyDraft(kind: GuestType = 'qemu'): Draft {
+  const isContainer = kind === 'lxc';
   return {
+    kind,
     vmid: 0,
     name: '',
     node: '',
@@ -58,9 +65,9 @@ export function emptyDraft(): Draft {
     iso: '',
     image: '',
     ostype: 'l26',
-    cores: 2,
+    cores: isContainer ? 1 : 2,
     cpu: 'x86-64-v2-AES',
-    memory: 2048,
+    memory: isContainer ? 512 : 2048,
     bios: 'seabios',
     machine: 'q35',
     tpm: false,
@@ -78,10 +85,11 @@ export function emptyDraft(): Draft {
     agent: true,
     protection: false,
     start: true,
+    container: emptyContainer(),
   };
 }
 
-function nextSlot(name: string, taken: { slot: string }[]): string {
+export function nextSlot(name: string, taken: { slot: string }[]): string {
   let at = 0;
   while (taken.some((one) => one.slot === `${name}${at}`)) at += 1;
   return `${name}${at}`;
@@ -133,7 +141,10 @@ function cloudParams(draft: Draft, storage: string): Params {
 }
 
 /** The parameters of the request; what is the default anyway is left out. */
-export function paramsOfDraft(draft: Draft): Params {
+export const paramsOfDraft = (draft: Draft): Params =>
+  draft.kind === 'lxc' ? containerParams(draft) : vmParams(draft);
+
+function vmParams(draft: Draft): Params {
   const storage = draft.disks[0]?.storage ?? '';
   const params: Params = {
     vmid: draft.vmid,
@@ -177,13 +188,30 @@ function bootOf(draft: Draft): string | undefined {
   return devices.length > 0 ? `order=${devices.join(';')}` : undefined;
 }
 
-export type Problem = 'vmid' | 'node' | 'image' | 'iso' | 'disks' | 'nets' | 'ip';
+export type Problem =
+  | 'vmid'
+  | 'node'
+  | 'image'
+  | 'iso'
+  | 'disks'
+  | 'nets'
+  | 'ip'
+  | 'template'
+  | 'password'
+  | 'root'
+  | 'mounts'
+  | 'address';
 
 /** Why the request cannot be sent yet. */
 export function problemsOf(draft: Draft): Problem[] {
   const problems: Problem[] = [];
   if (draft.vmid < 100) problems.push('vmid');
   if (draft.node === '') problems.push('node');
+  return [...problems, ...(draft.kind === 'lxc' ? containerProblems(draft) : vmProblems(draft))];
+}
+
+function vmProblems(draft: Draft): Problem[] {
+  const problems: Problem[] = [];
   if (draft.source === 'image' && !draft.image) problems.push('image');
   if (draft.source === 'iso' && !draft.iso) problems.push('iso');
   if (draft.disks.some((disk) => !disk.storage || disk.size <= 0)) problems.push('disks');

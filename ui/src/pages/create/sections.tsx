@@ -9,6 +9,7 @@ import {
   TextInput,
 } from '@mantine/core';
 import type { ReactNode } from 'react';
+import { KINDS } from '../../actions/kinds';
 import { useInventory } from '../../api/stream';
 import { plain } from '../../format';
 import { Button, IconButton } from '../../parts/Button';
@@ -29,12 +30,13 @@ export type Props = {
   bridges: string[];
   isos: Volume[];
   images: Volume[];
+  templates: Volume[];
 };
 
 const CPUS = ['host', 'x86-64-v2-AES', 'x86-64-v3', 'x86-64-v4', 'kvm64', 'max'];
 const MODELS = ['virtio', 'e1000', 'e1000e', 'rtl8139', 'vmxnet3'];
 
-function Field({ label, children }: { label: string; children: ReactNode }) {
+export function Field({ label, children }: { label: string; children: ReactNode }) {
   return (
     <div className="fl">
       <span className="fl-label">{label}</span>
@@ -58,9 +60,9 @@ export function General({ draft, set, fields }: Props) {
         onChange={(vmid) => set({ vmid: Number(vmid) })}
       />
       <TextInput
-        label={words.name}
+        label={draft.kind === 'lxc' ? words.hostname : words.name}
         value={draft.name}
-        error={fields.name}
+        error={fields[KINDS[draft.kind].name]}
         onChange={(event) => set({ name: event.target.value })}
       />
       <Select
@@ -92,13 +94,13 @@ export function General({ draft, set, fields }: Props) {
   );
 }
 
-const volumeName = (volume: Volume) => ({
+export const volumeName = (volume: Volume) => ({
   value: volume.volid,
   label: plain(volume.volid.replace(/^.*\//, '')),
 });
 
 /** Says that there is no file to begin with, and lets one be brought. */
-function NoFile({ node, content, text }: { node: string; content: string; text: string }) {
+export function NoFile({ node, content, text }: { node: string; content: string; text: string }) {
   const { storages } = useInventory();
   const store = storages.find(
     (one) => one.node === node && one.content.split(',').includes(content),
@@ -108,7 +110,7 @@ function NoFile({ node, content, text }: { node: string; content: string; text: 
       <p className="hint">{text}</p>
       {store && (
         <div className="row">
-          <StorageActions row={store} />
+          <StorageActions row={store} content={content} />
         </div>
       )}
     </>
@@ -236,7 +238,11 @@ export function Compute({ draft, set, fields }: Props) {
 }
 
 /** The list with one entry changed. */
-function changed<T extends { slot: string }>(list: T[], slot: string, change: Partial<T>): T[] {
+export function changed<T extends { slot: string }>(
+  list: T[],
+  slot: string,
+  change: Partial<T>,
+): T[] {
   return list.map((one) => (one.slot === slot ? { ...one, ...change } : one));
 }
 

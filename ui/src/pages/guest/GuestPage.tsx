@@ -1,7 +1,8 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useParams } from '@tanstack/react-router';
 import { GuestMenu } from '../../actions/GuestMenu';
-import { guestAction, tryAction } from '../../actions/guest';
+import { guestAction, isOffered, offers, tryAction } from '../../actions/guest';
+import { type Operation, useOperations } from '../../api/operations';
 import { type Guest, uptimeNow } from '../../api/resources';
 import { useGuest, useLive } from '../../api/stream';
 import { toast } from '../../api/toasts';
@@ -15,6 +16,7 @@ import { guestAddress, nodeAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
 import { useNow } from '../../useNow';
 import { Tags } from '../guests/columns';
+import { pagesOf } from '../hardware/layout';
 import { usePending } from './config';
 
 const POWER = ['resume', 'pause', 'reset', 'stop'];
@@ -40,7 +42,9 @@ function Meta({ guest }: { guest: Guest }) {
 
 function Act({ id, guest }: { id: string; guest: Guest }) {
   const client = useQueryClient();
+  const table = useOperations().data;
   const action = guestAction(id);
+  if (!isOffered(action, guest, table)) return null;
   const reason = action.refuses(guest);
   return (
     <Button
@@ -88,17 +92,23 @@ function Actions({ guest }: { guest: Guest }) {
   );
 }
 
-function tabsOf(guest: Guest, hasCloudInit: boolean): Tab[] {
+function tabsOf(guest: Guest, hasCloudInit: boolean, table?: Operation[]): Tab[] {
   const base = guestAddress(guest);
-  const names = t.guestPage.tabs;
-  const tabs: (keyof typeof names)[] = ['summary', 'console', 'hardware', 'options'];
-  if (hasCloudInit) tabs.push('cloudinit');
-  tabs.push('snapshots', 'tasks');
+  const pages = pagesOf(guest.type).filter((page) => page !== 'cloudinit' || hasCloudInit);
+  const tabs: TabName[] = ['summary', 'console', ...pages];
+  if (offers(table, guest, 'GET', '/snapshot')) tabs.push('snapshots');
+  tabs.push('tasks', 'permissions');
   return tabs.map((name) => ({
     to: name === 'summary' ? base : `${base}/${name}`,
-    label: names[name],
+    label: labelOf(guest, name),
   }));
 }
+
+type TabName = keyof typeof t.guestPage.tabs;
+
+/** What is hardware of a virtual machine are resources of a container. */
+export const labelOf = ({ type }: Pick<Guest, 'type'>, name: TabName) =>
+  type === 'lxc' && name === 'hardware' ? t.guestPage.resources : t.guestPage.tabs[name];
 
 function useGuestKeys(guest: Guest | undefined) {
   const client = useQueryClient();
@@ -121,6 +131,7 @@ function useGuestKeys(guest: Guest | undefined) {
 
 function Known({ guest }: { guest: Guest }) {
   const pending = usePending(guest);
+  const table = useOperations().data;
   const hasCloudInit = pending.data?.some((entry) => String(entry.value).includes('cloudinit'));
   return (
     <>
@@ -134,7 +145,7 @@ function Known({ guest }: { guest: Guest }) {
         <Badge tone={toneOf(guest.state)}>{wordOf(guest)}</Badge>
         <Tags tags={guest.tagList} />
       </PageHead>
-      <Tabs tabs={tabsOf(guest, hasCloudInit ?? false)} />
+      <Tabs tabs={tabsOf(guest, hasCloudInit ?? false, table)} />
       <Outlet />
     </>
   );

@@ -1,12 +1,13 @@
 import { Textarea } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import { type ReactNode, useState } from 'react';
-import { guestPath } from '../../actions/guest';
+import { Link as To } from '@tanstack/react-router';
+import { useState } from 'react';
+import { guestPath, offers } from '../../actions/guest';
 import { api } from '../../api/client';
+import { useOperations } from '../../api/operations';
 import type { Guest } from '../../api/resources';
 import { startTask, useTasks } from '../../api/tasks';
-import { bytes, moment, plain } from '../../format';
+import { moment, plain } from '../../format';
 import { Graphs } from '../../graphs/Graphs';
 import { useGuestNow } from '../../graphs/guestNow';
 import { guestGraphs } from '../../graphs/kinds';
@@ -16,22 +17,12 @@ import { TaskStateWord } from '../../shell/TaskState';
 import { guestAddress } from '../../shell/treeRows';
 import { showTask } from '../../shell/view';
 import { t, taskWord } from '../../texts';
-import { configKey, configOf, propertiesOf, usePending } from './config';
-import { useGuestOfPage } from './GuestPage';
+import { configKey, configOf, usePending } from './config';
+import { containerFacts, type Link, type Status, vmFacts } from './facts';
+import { labelOf, useGuestOfPage } from './GuestPage';
 import { PendingBanner } from './PendingBanner';
 
-type Status = {
-  qmpstatus?: string;
-  'running-machine'?: string;
-  'running-qemu'?: string;
-  pid?: number;
-  agent?: number;
-  ha?: { managed?: number; state?: string };
-};
-
 const EVENTS = 8;
-const DISKS = /^(ide|sata|scsi|virtio)\d+$/;
-const NETS = /^net\d+$/;
 
 function useStatus(guest: Guest) {
   return useQuery({
@@ -40,66 +31,15 @@ function useStatus(guest: Guest) {
   });
 }
 
-/** `scsi0` 32G local: the key, then what a glance wants of the value. */
-function deviceLines(config: Map<string, string>, keys: RegExp, words: (text: string) => string) {
-  const lines = [...config].filter(([key]) => keys.test(key));
-  if (lines.length === 0) return t.none;
-  return lines.map(([key, value]) => (
-    <div key={key} className="trunc" title={value}>
-      <span className="mono">{key}</span> <span className="t2">{plain(words(value))}</span>
-    </div>
-  ));
-}
-
-/** `20240K` as `20 MiB`. */
-function sizeWords(size: string): string {
-  const [, number, unit = ''] = /^([\d.]+)([KMGT]?)$/.exec(size) ?? [];
-  if (number === undefined) return size;
-  return bytes(Number(number) * 1024 ** ['', 'K', 'M', 'G', 'T'].indexOf(unit));
-}
-
-function diskWords(text: string) {
-  const properties = new Map(propertiesOf(text, 'file'));
-  const [store] = (properties.get('file') ?? '').split(':');
-  const media = properties.get('media') === 'cdrom' ? 'CD' : undefined;
-  const size = properties.get('size');
-  return [size ? sizeWords(size) : media, store].filter(Boolean).join(', ');
-}
-
-function netWords(text: string) {
-  const properties = propertiesOf(text);
-  const get = (key: string) => properties.find(([name]) => name === key)?.[1];
-  const [model] = properties[0] ?? [];
-  const tag = get('tag');
-  return [model, get('bridge'), tag && `VLAN ${tag}`].filter(Boolean).join(', ');
-}
-
-function factRows(
-  guest: Guest,
-  config: Map<string, string>,
-  status: Status,
-): [string, ReactNode][] {
-  const fact = t.guestPage.fact;
-  const sockets = Number(config.get('sockets') ?? 1);
-  const [machine = '', bios = ''] = [config.get('machine') ?? '', config.get('bios') ?? 'seabios'];
-  const agent = config.get('agent');
-  const rows: [string, ReactNode][] = [
-    [fact.guest, [machine || status['running-machine'], bios].filter(Boolean).join(', ')],
-    [fact.system, config.get('ostype') ?? 'other'],
-    [fact.agent, agent && !agent.startsWith('0') ? t.guestPage.agentOn : t.guestPage.agentOff],
-    [
-      fact.processors,
-      `${guest.maxcpu ?? 1} ${t.guestPage.sockets(sockets, config.get('cpu')?.split(',')[0] ?? 'kvm64')}`,
-    ],
-    [fact.memory, bytes(guest.maxmem ?? 0)],
-    [fact.disk, deviceLines(config, DISKS, diskWords)],
-    [fact.network, deviceLines(config, NETS, netWords)],
-    [fact.boot, config.get('onboot') === '1' ? t.guestPage.yes : t.guestPage.no],
-  ];
-  if (status.ha?.managed) rows.push([fact.ha, status.ha.state ?? t.guestPage.yes]);
-  if (status['running-qemu']) rows.push(['QEMU', status['running-qemu']]);
-  if (status.pid) rows.push([fact.pid, status.pid]);
-  return rows;
+/** The links inside of a container that runs, with their addresses. */
+function useLinks(guest: Guest) {
+  const table = useOperations().data;
+  const isThere = table !== undefined && offers(table, guest, 'GET', '/interfaces');
+  return useQuery({
+    queryKey: ['guest', guest.vmid, 'interfaces', guest.status],
+    queryFn: ({ signal }) => api.get<Link[]>(`${guestPath(guest)}/interfaces`, {}, signal),
+    enabled: isThere && guest.type === 'lxc' && guest.status === 'running',
+  });
 }
 
 function Events({ guest }: { guest: Guest }) {
@@ -109,7 +49,7 @@ function Events({ guest }: { guest: Guest }) {
   return (
     <Panel
       title={t.guestPage.events}
-      aux={<Link to={`${guestAddress(guest)}/tasks`}>{t.guestPage.eventsAll}</Link>}
+      aux={<To to={`${guestAddress(guest)}/tasks`}>{t.guestPage.eventsAll}</To>}
     >
       {tasks.length === 0 ? (
         <p className="pad muted">{t.guestPage.noEvents}</p>
@@ -193,9 +133,14 @@ export default function Summary() {
 function SummaryOf({ guest }: { guest: Guest }) {
   const pending = usePending(guest);
   const status = useStatus(guest);
+  const links = useLinks(guest);
   const now = useGuestNow(guest);
   const entries = pending.data ?? [];
   const config = configOf(entries, 'now');
+  const facts =
+    guest.type === 'lxc'
+      ? containerFacts(guest, config, status.data ?? {}, links.data)
+      : vmFacts(guest, config, status.data ?? {});
   return (
     <div className="body">
       <div className="grid gs">
@@ -207,9 +152,9 @@ function SummaryOf({ guest }: { guest: Guest }) {
         <div className="stack">
           <Panel
             title={t.guestPage.facts}
-            aux={<Link to={`${guestAddress(guest)}/hardware`}>{t.guestPage.tabs.hardware}</Link>}
+            aux={<To to={`${guestAddress(guest)}/hardware`}>{labelOf(guest, 'hardware')}</To>}
           >
-            <Facts rows={factRows(guest, config, status.data ?? {})} />
+            <Facts rows={facts} />
           </Panel>
           <Notes guest={guest} text={config.get('description') ?? ''} />
         </div>

@@ -12,7 +12,8 @@ import {
   useState,
 } from 'react';
 import { GuestMenu } from '../../actions/GuestMenu';
-import { guestAction, tryAction } from '../../actions/guest';
+import { guestAction, isOffered, tryAction } from '../../actions/guest';
+import { knownOperations } from '../../api/operations';
 import type { Guest } from '../../api/resources';
 import { toast } from '../../api/toasts';
 import { IconButton } from '../../parts/Button';
@@ -101,6 +102,7 @@ function Head({
 function RowActions({ guest }: { guest: Guest }) {
   const client = useQueryClient();
   const navigate = useNavigate();
+  const table = knownOperations(client);
   return (
     <span className="ra">
       {isLive(guest) && (
@@ -112,7 +114,7 @@ function RowActions({ guest }: { guest: Guest }) {
         />
       )}
       {QUICK.map(guestAction)
-        .filter((action) => !action.refuses(guest))
+        .filter((action) => isOffered(action, guest, table) && !action.refuses(guest))
         .map((action) => (
           <IconButton
             key={action.id}

@@ -1,4 +1,5 @@
 import { guestPath } from '../../actions/guest';
+import { KINDS } from '../../actions/kinds';
 import type { Guest } from '../../api/resources';
 import { Button } from '../../parts/Button';
 import { CodeBox, DiffBox } from '../../parts/CodeBox';
@@ -27,6 +28,7 @@ export function ChangePanel({
   onApply: () => void;
   onDiscard: () => void;
 }) {
+  const { command, folder, configure } = KINDS[guest.type];
   const secret = t.create.passwordShown;
   const params = paramsOf(changes);
   const isRunning = guest.status !== 'stopped';
@@ -40,14 +42,17 @@ export function ChangePanel({
       {isChanged ? (
         <div className="dbody">
           <DiffBox
-            title={t.hw.config(guest.node, guest.vmid)}
+            title={`/etc/pve/nodes/${guest.node}/${folder}/${guest.vmid}.conf`}
             lines={diffOf(config, changes, secret)}
           />
           <CodeBox
             title={t.hw.api}
-            text={requestOf('PUT', `${guestPath(guest)}/config`, params, secret)}
+            text={requestOf(configure.method, `${guestPath(guest)}/config`, params, secret)}
           />
-          <CodeBox title={t.hw.command} text={commandOf(`qm set ${guest.vmid}`, params, secret)} />
+          <CodeBox
+            title={t.hw.command}
+            text={commandOf(`${command} set ${guest.vmid}`, params, secret)}
+          />
           <div className="fx">
             <h3>{t.hw.happens}</h3>
             <ul>

@@ -1,57 +1,35 @@
-import { NumberInput } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { guestPath } from '../../actions/guest';
+import { KINDS } from '../../actions/kinds';
 import { ApiError, api } from '../../api/client';
+import { type Field, useOperations } from '../../api/operations';
 import type { Guest } from '../../api/resources';
 import { useInventory } from '../../api/stream';
-import { errorText, followTask, startTask } from '../../api/tasks';
+import { errorText, followTask } from '../../api/tasks';
 import { Button } from '../../parts/Button';
-import { Loaded } from '../../parts/Page';
+import { Blank, Loaded } from '../../parts/Page';
 import { Panel } from '../../parts/Panel';
 import { t } from '../../texts';
 import { textOfKey } from '../../texts/fields';
-import { configKey, configOf, digestOf, type Pending, usePending, waits } from '../guest/config';
+import {
+  configKey,
+  configOf,
+  digestOf,
+  type Pending,
+  propertiesOf,
+  usePending,
+  waits,
+} from '../guest/config';
+import { labelOf } from '../guest/GuestPage';
 import { useNetworks } from '../node/NodeNetwork';
 import { ChangePanel } from './ChangePanel';
 import { changesOf, type Draft, paramsOf } from './change';
+import { DiskActions } from './DiskActions';
 import { KeyForm, refusalOfKey } from './KeyForm';
 import { AddMenu, KeyList } from './KeyList';
-import { isDisk, keysOf, type PageName } from './layout';
-import { type Field, fieldOf, fieldsOf, useOperations } from './schema';
-
-const TITLES: Record<PageName, string> = {
-  hardware: t.hw.title,
-  options: t.hw.optionsTitle,
-  cloudinit: t.hw.cloudTitle,
-};
-
-function Resize({ guest, disk }: { guest: Guest; disk: string }) {
-  const client = useQueryClient();
-  const [by, setBy] = useState<number | string>('');
-  const resize = async () => {
-    const isDone = await startTask(client, `${t.hw.resize} ${guest.vmid} ${disk}`, () =>
-      api.put<string>(`${guestPath(guest)}/resize`, { disk, size: `+${by}G` }),
-    );
-    if (isDone) setBy('');
-  };
-  return (
-    <div className="pf">
-      <NumberInput
-        aria-label={t.hw.resizeBy}
-        placeholder={t.hw.resizeBy}
-        className="short"
-        min={1}
-        value={by}
-        onChange={setBy}
-      />
-      <span className="unit">GiB</span>
-      <Button kind="sm" disabled={Number(by) < 1} onClick={() => void resize()}>
-        {t.hw.resize}
-      </Button>
-    </div>
-  );
-}
+import { additionsOf, isFixed, keysOf, type PageName, pagesOf } from './layout';
+import { fieldOf, fieldsOf } from './schema';
 
 /** Sends the change; a refusal points at its keys. */
 function useApply(guest: Guest, onDone: () => void) {
@@ -65,7 +43,8 @@ function useApply(guest: Guest, onDone: () => void) {
     setFailure({ fields: {} });
     try {
       const address = `${guestPath(guest)}/config`;
-      const upid = await api.post<string | null>(address, paramsOf(changes, digest));
+      const { method } = KINDS[guest.type].configure;
+      const upid = await api[method]<string | null>(address, paramsOf(changes, digest));
       followTask(client, `${t.hw.saved} ${guest.vmid} ${guest.label}`, upid);
       onDone();
       void client.invalidateQueries({ queryKey: configKey(guest) });
@@ -102,7 +81,7 @@ function Opened({ guest, page, entries, fields }: Props) {
   // What is edited is what the next start has.
   const config = configOf(entries, 'next');
   const changes = changesOf(config, draft);
-  const keys = keysOf(page, new Map([...config, ...configOf(entries, 'now')]));
+  const keys = keysOf(guest.type, page, new Map([...config, ...configOf(entries, 'now')]));
   for (const key of draft.keys()) if (!keys.includes(key)) keys.push(key);
   const known = keys.filter((key) => fieldOf(fields, key));
   const chosen = picked ?? known[0];
@@ -118,20 +97,25 @@ function Opened({ guest, page, entries, fields }: Props) {
   const field = chosen ? fieldOf(fields, chosen) : undefined;
   const value = chosen ? draft.get(chosen) : undefined;
   const was = chosen ? (config.get(chosen) ?? '') : '';
+  const kind = KINDS[guest.type];
+  const volume = new Map(propertiesOf(was, kind.volume)).get(kind.volume) ?? '';
+  const title = labelOf(guest, page);
+  const additions = additionsOf(guest.type, page);
   const storage =
-    storages.find((one) => one.node === guest.node && one.content.includes('images'))?.storage ??
-    'local';
+    storages.find((one) => one.node === guest.node && one.content.split(',').includes(kind.content))
+      ?.storage ?? 'local';
   return (
     <div className="grid hw">
       <Panel
-        title={TITLES[page]}
+        title={title}
         className="hwl"
         aux={
-          page === 'hardware' && (
+          additions.length > 0 && (
             <AddMenu
+              additions={additions}
               taken={(key) => config.has(key) || draft.has(key)}
               onAdd={(key, addition) => {
-                set(key, addition.value(storage, offers.bridge?.[0] ?? 'vmbr0'));
+                set(key, addition.value(storage, offers.bridge?.[0] ?? 'vmbr0', key));
                 setChosen(key);
               }}
             />
@@ -155,11 +139,12 @@ function Opened({ guest, page, entries, fields }: Props) {
               {textOfKey(chosen).label} <span className="mono muted">{chosen}</span>
             </>
           ) : (
-            TITLES[page]
+            title
           )
         }
         aux={
           chosen &&
+          !isFixed(guest.type, chosen) &&
           (config.has(chosen) || draft.has(chosen)) && (
             <Button kind="sm danger" icon="trash" onClick={() => set(chosen, null)}>
               {t.hw.remove}
@@ -167,7 +152,9 @@ function Opened({ guest, page, entries, fields }: Props) {
           )
         }
       >
-        {chosen && field ? (
+        {chosen && isFixed(guest.type, chosen) ? (
+          <p className="pad t2">{t.hw.fixed}</p>
+        ) : chosen && field ? (
           <KeyForm
             key={chosen}
             name={chosen}
@@ -179,10 +166,10 @@ function Opened({ guest, page, entries, fields }: Props) {
             onChange={(next) => set(chosen, next === '' ? null : next)}
           />
         ) : (
-          <p className="pad muted">{t.hw.choose}</p>
+          <p className="pad muted">{known.length > 0 ? t.hw.choose : t.hw.nothing}</p>
         )}
-        {chosen && isDisk(chosen) && config.has(chosen) && !was.includes('media=cdrom') && (
-          <Resize guest={guest} disk={chosen} />
+        {chosen && kind.disks.test(chosen) && !was.includes('media=cdrom') && (
+          <DiskActions key={chosen} guest={guest} disk={chosen} volume={volume} />
         )}
       </Panel>
       <ChangePanel
@@ -203,6 +190,7 @@ function Opened({ guest, page, entries, fields }: Props) {
 export function Editor({ guest, page }: { guest: Guest; page: PageName }) {
   const operations = useOperations();
   const pending = usePending(guest);
+  if (!pagesOf(guest.type).includes(page)) return <Blank icon="gone" title={t.states.noPage} />;
   return (
     <div className="body">
       <Loaded query={operations}>
@@ -213,7 +201,7 @@ export function Editor({ guest, page }: { guest: Guest; page: PageName }) {
                 guest={guest}
                 page={page}
                 entries={entries}
-                fields={fieldsOf(table, 'qemu_configure')}
+                fields={fieldsOf(table, KINDS[guest.type].configure.name)}
               />
             )}
           </Loaded>

@@ -1,6 +1,8 @@
 import { Autocomplete, PasswordInput, Select, Switch, Textarea, TextInput } from '@mantine/core';
+import type { Field } from '../../api/operations';
 import { t } from '../../texts';
-import { choicesOf, type Field } from './schema';
+import { isSecret } from './change';
+import { choicesOf } from './schema';
 
 type Props = {
   field: Field;
@@ -116,7 +118,7 @@ function Control({ field, label, value, error, unset, offers, onChange }: Props)
 export function FieldRow(props: Props) {
   const { field, label, hint, unit, value, was, error } = props;
   const isChanged = value !== was;
-  const shownWas = field.name === 'cipassword' ? t.create.passwordShown : was || t.none;
+  const shownWas = isSecret(field.name) ? t.create.passwordShown : was || t.none;
   return (
     <div className={`fr ${isChanged ? 'changed' : ''} ${error ? 'bad' : ''}`}>
       <div className="fr-label">

@@ -1,11 +1,12 @@
 import { TextInput } from '@mantine/core';
 import { useState } from 'react';
+import type { Field } from '../../api/operations';
 import { Segmented } from '../../parts/Segmented';
 import { t } from '../../texts';
 import { textOfKey, textOfProperty } from '../../texts/fields';
 import { FieldRow } from './FieldRow';
 import { parse, print, refusalOf } from './propertyString';
-import { type Field, propertiesOfField } from './schema';
+import { propertiesOfField } from './schema';
 
 /** Properties that few people set come last. */
 const RARE =

@@ -1,4 +1,5 @@
 import { Menu } from '@mantine/core';
+import type { Field } from '../../api/operations';
 import { plain } from '../../format';
 import { Button } from '../../parts/Button';
 import { Icon } from '../../parts/Icon';
@@ -6,13 +7,15 @@ import { t } from '../../texts';
 import { textOfKey } from '../../texts/fields';
 import type { Pending } from '../guest/config';
 import type { Draft } from './change';
-import { ADDITIONS, type Addition, freeSlot, iconOf } from './layout';
-import { type Field, fieldOf } from './schema';
+import { type Addition, freeSlot, iconOf } from './layout';
+import { fieldOf } from './schema';
 
 export function AddMenu({
+  additions,
   taken,
   onAdd,
 }: {
+  additions: Addition[];
   taken: (key: string) => boolean;
   onAdd: (key: string, addition: Addition) => void;
 }) {
@@ -24,7 +27,7 @@ export function AddMenu({
         </Button>
       </Menu.Target>
       <Menu.Dropdown className="scrolls">
-        {ADDITIONS.map((addition) => {
+        {additions.map((addition) => {
           const slot = freeSlot(addition, taken);
           return (
             <Menu.Item

@@ -15,11 +15,14 @@ export function changesOf(before: Map<string, string>, draft: Draft): Draft {
   return changes;
 }
 
+/** Values that are never shown. */
+export const isSecret = (key: string) => /^(ci)?password$/.test(key);
+
 /** What the configuration loses and gains, with the line before for orientation. */
 export function diffOf(before: Map<string, string>, changes: Draft, secret: string): DiffLine[] {
   const lines: DiffLine[] = [];
   const shown = (key: string, value: string) =>
-    `${key}: ${key === 'cipassword' ? secret : value.replaceAll('\n', '\\n')}`;
+    `${key}: ${isSecret(key) ? secret : value.replaceAll('\n', '\\n')}`;
   const keys = [...new Set([...before.keys(), ...changes.keys()])].sort();
   keys.forEach((key, at) => {
     if (!changes.has(key)) return;
@@ -58,7 +61,7 @@ export function commandOf(start: string, params: Params, secret: string): string
     .filter(([key, value]) => value !== undefined && key !== 'digest')
     .map(([key, value]) => {
       const text = typeof value === 'boolean' ? String(Number(value)) : String(value);
-      return `--${key} ${key === 'cipassword' ? secret : quoted(text)}`;
+      return `--${key} ${isSecret(key) ? secret : quoted(text)}`;
     });
   return [start, ...options].join(' \\\n  ');
 }
@@ -67,6 +70,6 @@ export function commandOf(start: string, params: Params, secret: string): string
 export function requestOf(verb: string, path: string, params: Params, secret: string): string {
   const lines = Object.entries(params)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${key === 'cipassword' ? secret : value}`);
-  return [`${verb} /api2/json${path}`, ...lines].join('\n');
+    .map(([key, value]) => `${key}=${isSecret(key) ? secret : value}`);
+  return [`${verb.toUpperCase()} /api2/json${path}`, ...lines].join('\n');
 }

@@ -1,70 +1,125 @@
 /** Which keys are on which page, and what can be added. */
 
+import type { GuestType } from '../../actions/kinds';
 import type { IconName } from '../../parts/Icon';
 import { t } from '../../texts';
 
 const words = t.hw.additions;
 
-export type PageName = 'hardware' | 'options' | 'cloudinit';
+export type PageName = 'hardware' | 'network' | 'dns' | 'cloudinit' | 'options';
 
-/** Keys that are shown even if they are not set, in this order. */
-const ALWAYS: Record<PageName, string[]> = {
-  hardware: ['memory', 'balloon', 'cores', 'sockets', 'cpu', 'bios', 'machine', 'vga', 'scsihw'],
-  options: [
-    'name',
-    'tags',
-    'onboot',
-    'startup',
-    'ostype',
-    'boot',
-    'agent',
-    'protection',
-    'hotplug',
-    'tablet',
-    'acpi',
-    'kvm',
-    'freeze',
-    'localtime',
-    'watchdog',
-  ],
-  cloudinit: [
-    'ciuser',
-    'cipassword',
-    'sshkeys',
-    'ipconfig0',
-    'nameserver',
-    'searchdomain',
-    'ciupgrade',
-  ],
+type Page = {
+  /** Keys that are shown even if they are not set, in this order. */
+  always: string[];
+  /** Keys that are shown where they are set; `rest` are all that are on no other page. */
+  more?: RegExp | 'rest';
 };
 
-/** Keys that are shown where they are set. */
-const DEVICES =
-  /^((scsi|virtio|sata|ide|efidisk|tpmstate|net|serial|rng|unused)\d+|numa\d*|vcpus|cpulimit|cpuunits|shares|affinity)$/;
-const CLOUD = /^(ipconfig\d+|cicustom)$/;
+const VM_PAGES: Partial<Record<PageName, Page>> = {
+  hardware: {
+    always: ['memory', 'balloon', 'cores', 'sockets', 'cpu', 'bios', 'machine', 'vga', 'scsihw'],
+    more: /^((scsi|virtio|sata|ide|efidisk|tpmstate|net|serial|rng|unused)\d+|numa\d*|vcpus|cpulimit|cpuunits|shares|affinity)$/,
+  },
+  options: {
+    always: [
+      'name',
+      'tags',
+      'onboot',
+      'startup',
+      'ostype',
+      'boot',
+      'agent',
+      'protection',
+      'hotplug',
+      'tablet',
+      'acpi',
+      'kvm',
+      'freeze',
+      'localtime',
+      'watchdog',
+    ],
+    more: 'rest',
+  },
+  cloudinit: {
+    always: [
+      'ciuser',
+      'cipassword',
+      'sshkeys',
+      'ipconfig0',
+      'nameserver',
+      'searchdomain',
+      'ciupgrade',
+    ],
+    more: /^(ipconfig\d+|cicustom)$/,
+  },
+};
+
+const CONTAINER_PAGES: Partial<Record<PageName, Page>> = {
+  hardware: {
+    always: ['memory', 'swap', 'cores', 'cpulimit', 'cpuunits', 'rootfs'],
+    more: /^(mp|dev|unused)\d+$/,
+  },
+  network: { always: [], more: /^net\d+$/ },
+  dns: { always: ['nameserver', 'searchdomain'] },
+  options: {
+    always: [
+      'hostname',
+      'tags',
+      'onboot',
+      'startup',
+      'ostype',
+      'unprivileged',
+      'features',
+      'protection',
+      'console',
+      'tty',
+      'cmode',
+      'timezone',
+      'hookscript',
+    ],
+    more: 'rest',
+  },
+};
+
+const PAGES: Record<GuestType, Partial<Record<PageName, Page>>> = {
+  qemu: VM_PAGES,
+  lxc: CONTAINER_PAGES,
+};
+
+/** The pages of keys that a kind of guest has. */
+export const pagesOf = (type: GuestType) => Object.keys(PAGES[type]) as PageName[];
+
 /** Keys that other pages change, or none. */
-const ELSEWHERE = /^(description|template|lock|meta|vmgenid|digest|snaptime|parent|vmstate)$/;
+const ELSEWHERE =
+  /^(description|template|lock|meta|vmgenid|digest|snaptime|parent|vmstate|lxc\..*)$/;
 
-export const isDisk = (key: string) => /^(scsi|virtio|sata|ide)\d+$/.test(key);
+/** Keys that are said once, when the guest is created. */
+export const isFixed = (type: GuestType, key: string) => type === 'lxc' && key === 'unprivileged';
 
-export function keysOf(page: PageName, config: Map<string, string>): string[] {
-  const always = ALWAYS[page];
-  const rest = [...config.keys()].filter((key) => !always.includes(key)).sort(byDevice);
-  const isRest = (key: string) => {
-    if (ELSEWHERE.test(key)) return false;
-    if (page === 'hardware') return DEVICES.test(key);
-    if (page === 'cloudinit') return CLOUD.test(key);
-    return (
-      !DEVICES.test(key) &&
-      !CLOUD.test(key) &&
-      !ALWAYS.hardware.includes(key) &&
-      !ALWAYS.cloudinit.includes(key)
-    );
-  };
-  return [...always, ...rest.filter(isRest)];
+export function keysOf(type: GuestType, page: PageName, config: Map<string, string>): string[] {
+  const { always = [], more } = PAGES[type][page] ?? {};
+  const has = (page: Page, key: string) =>
+    page.always.includes(key) || (page.more instanceof RegExp && page.more.test(key));
+  const isOthers = (key: string) => Object.values(PAGES[type]).some((other) => has(other, key));
+  const isShown = (key: string) => (more === 'rest' ? !isOthers(key) : more?.test(key) === true);
+  const rest = [...config.keys()]
+    .filter((key) => !always.includes(key) && !ELSEWHERE.test(key) && isShown(key))
+    .sort(byDevice);
+  return [...always, ...rest];
 }
 
-const ORDER = ['scsi', 'virtio', 'sata', 'ide', 'efidisk', 'tpmstate', 'unused', 'net', 'serial'];
+const ORDER = [
+  'scsi',
+  'virtio',
+  'sata',
+  'ide',
+  'efidisk',
+  'tpmstate',
+  'mp',
+  'unused',
+  'net',
+  'serial',
+];
 
 function byDevice(a: string, b: string): number {
   const rank = (key: string) => {
@@ -75,14 +130,14 @@ function byDevice(a: string, b: string): number {
 }
 
 export const ICONS: [RegExp, IconName][] = [
-  [/^(memory|balloon|shares)$/, 'mem'],
+  [/^(memory|balloon|shares|swap)$/, 'mem'],
   [/^(cores|sockets|cpu.*|vcpus|numa.*|affinity|kvm)$/, 'cpu'],
-  [/^(scsi|virtio|sata|ide|efidisk|unused)\d+$/, 'disk'],
+  [/^(scsi|virtio|sata|ide|efidisk|unused|mp)\d+$|^rootfs$/, 'disk'],
   [/^(net|ipconfig)\d+$|^(nameserver|searchdomain)$/, 'net'],
-  [/^(serial\d+|vga|bios)$/, 'console'],
-  [/^(tpmstate0|protection|cipassword)$/, 'shield'],
+  [/^(serial\d+|vga|bios|console|tty|cmode)$/, 'console'],
+  [/^(tpmstate0|protection|cipassword|unprivileged|features)$/, 'shield'],
   [/^sshkeys$/, 'key'],
-  [/^(tags|name)$/, 'tag'],
+  [/^(tags|name|hostname)$/, 'tag'],
   [/^(machine|scsihw)$/, 'node'],
 ];
 
@@ -94,13 +149,13 @@ export type Addition = {
   icon: IconName;
   /** Slots in the order in which they are taken. */
   slots: string[];
-  value: (storage: string, bridge: string) => string;
+  value: (storage: string, bridge: string, slot: string) => string;
 };
 
 const slots = (name: string, count: number, first = 0) =>
   Array.from({ length: count }, (_, at) => `${name}${first + at}`);
 
-export const ADDITIONS: Addition[] = [
+const VM_ADDITIONS: Addition[] = [
   {
     label: words.scsi,
     icon: 'disk',
@@ -152,6 +207,34 @@ export const ADDITIONS: Addition[] = [
   },
   { label: words.rng, icon: 'list', slots: ['rng0'], value: () => 'source=/dev/urandom' },
 ];
+
+/** A mount point is at a path of its own, a card has a name of its own: both by their number. */
+const numberOf = (slot: string) => slot.replace(/\D/g, '');
+
+const ADDITIONS: Record<GuestType, Partial<Record<PageName, Addition[]>>> = {
+  qemu: { hardware: VM_ADDITIONS },
+  lxc: {
+    hardware: [
+      {
+        label: words.mount,
+        icon: 'disk',
+        slots: slots('mp', 256),
+        value: (storage, _, slot) => `${storage}:8,mp=/mnt/data${numberOf(slot)}`,
+      },
+    ],
+    network: [
+      {
+        label: words.net,
+        icon: 'net',
+        slots: slots('net', 32),
+        value: (_, bridge, slot) => `name=eth${numberOf(slot)},bridge=${bridge},ip=dhcp`,
+      },
+    ],
+  },
+};
+
+/** What can be added on a page. */
+export const additionsOf = (type: GuestType, page: PageName) => ADDITIONS[type][page] ?? [];
 
 /** The first slot that neither the configuration nor the draft has. */
 export const freeSlot = (addition: Addition, taken: (key: string) => boolean) =>

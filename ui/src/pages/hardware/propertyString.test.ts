@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Field } from '../../api/operations';
 import { parse, print, refusalOf } from './propertyString';
-import type { Field } from './schema';
 
 const net: Field = {
   name: 'net[n]',

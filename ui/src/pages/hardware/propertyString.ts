@@ -1,6 +1,6 @@
 /** Property strings: `default,key=value,…`, with the short forms that the schema allows. */
 
-import type { Field } from './schema';
+import type { Field } from '../../api/operations';
 
 const entries = (field: Field) =>
   typeof field.format === 'object' ? Object.entries(field.format) : [];

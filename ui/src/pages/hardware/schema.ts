@@ -1,52 +1,6 @@
-/** The operation table as the node serves it: what parameters there are, and their limits. */
+/** What forms need of the operation table: fields by name, and what can be chosen. */
 
-import { useQuery } from '@tanstack/react-query';
-import { ApiError } from '../../api/client';
-
-export type Field = {
-  name: string;
-  type?: 'string' | 'integer' | 'number' | 'boolean' | 'array';
-  enum?: string[];
-  default?: string;
-  minimum?: number;
-  maximum?: number;
-  maxLength?: number;
-  pattern?: string;
-  optional?: number;
-  /** A property string has its properties here, anything else a name. */
-  format?: string | Record<string, Omit<Field, 'name'>>;
-  /** 1: not built yet; or the values that are not. */
-  unbuilt?: number | string[];
-  default_key?: number;
-  alias?: string;
-  keyAlias?: string;
-  in?: 'path';
-};
-
-export type Operation = {
-  path: string;
-  method: string;
-  name: string;
-  summary: string;
-  params: Field[];
-  returns: unknown;
-  permissions: unknown;
-  unconfigured?: boolean;
-};
-
-async function readTable(): Promise<Operation[]> {
-  const answer = await fetch('/pve-docs/api-viewer/operations.json');
-  if (!answer.ok) throw new ApiError(answer.status, answer.statusText);
-  return answer.json();
-}
-
-export function useOperations() {
-  return useQuery({
-    queryKey: ['operations'],
-    queryFn: readTable,
-    staleTime: Number.POSITIVE_INFINITY,
-  });
-}
+import type { Field, Operation } from '../../api/operations';
 
 /** The parameters of an operation by name; those that are not built are left out. */
 export function fieldsOf(operations: Operation[], name: string): Map<string, Field> {

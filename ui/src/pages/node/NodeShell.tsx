@@ -7,6 +7,6 @@ export const shellAddress = (node: string) => `/shell/${encodeURIComponent(node)
 export default function NodeShell() {
   const node = useNodeOfPage();
   return (
-    <ConsoleFrame place={path('nodes', node)} kinds={['shell']} ownWindow={shellAddress(node)} />
+    <ConsoleFrame place={path('nodes', node)} kinds={['terminal']} ownWindow={shellAddress(node)} />
   );
 }

@@ -17,6 +17,9 @@ const words = t.storage;
 /** What may be brought from outside. */
 const BROUGHT = ['iso', 'import', 'vztmpl'];
 
+const kindsOf = (row: StorageRow) =>
+  BROUGHT.filter((kind) => row.content.split(',').includes(kind));
+
 const address = ({ node, storage }: StorageRow) => path('nodes', node, 'storage', storage);
 
 /** What the end of a file's name says about it. */
@@ -31,7 +34,7 @@ function Upload({ row, onClose }: { row: StorageRow; onClose: () => void }) {
   const [file, setFile] = useState<File | null>(null);
   const [content, setContent] = useState('iso');
   const [sent, setSent] = useState<number>();
-  const kinds = BROUGHT.filter((kind) => row.content.split(',').includes(kind));
+  const kinds = kindsOf(row);
   const submit = () =>
     form.submit(async () => {
       if (!file) return;
@@ -74,12 +77,12 @@ function Upload({ row, onClose }: { row: StorageRow; onClose: () => void }) {
   );
 }
 
-/** Upload, and download by address. */
-export function StorageActions({ row }: { row: StorageRow }) {
+/** Upload, and download by address; `content` is what is looked for. */
+export function StorageActions({ row, content }: { row: StorageRow; content?: string }) {
   const client = useQueryClient();
   const [open, setOpen] = useState<'upload' | 'download'>();
   const close = () => setOpen(undefined);
-  if (!BROUGHT.some((kind) => row.content.split(',').includes(kind))) return null;
+  if (kindsOf(row).length === 0) return null;
   return (
     <>
       <Button icon="link" onClick={() => setOpen('download')}>
@@ -98,7 +101,7 @@ export function StorageActions({ row }: { row: StorageRow }) {
             title: words.downloadTo(row.storage),
             submit: words.download,
             fields: ['url', 'filename', 'content', 'checksum', 'checksum-algorithm'],
-            values: { content: 'iso' },
+            values: { content: content ?? kindsOf(row)[0] ?? 'iso' },
             onAnswer: (upid) => followTask(client, words.download, upid as string),
           }}
           onClose={close}

@@ -1,11 +1,12 @@
 import { useState } from 'react';
 import { api, type Params } from '../../api/client';
+import { type Field, useOperations } from '../../api/operations';
 import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { Loaded } from '../../parts/Page';
 import { t } from '../../texts';
 import { FieldRow } from '../hardware/FieldRow';
 import { refusalOf } from '../hardware/propertyString';
-import { type Field, fieldsOf, useOperations } from '../hardware/schema';
+import { fieldsOf } from '../hardware/schema';
 import { textOfParam } from './words';
 
 export type OperationForm = {

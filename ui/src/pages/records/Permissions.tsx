@@ -1,12 +1,10 @@
-import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { api } from '../../api/client';
-import { useInventory } from '../../api/stream';
 import { Segmented } from '../../parts/Segmented';
 import { t } from '../../texts';
-import { acl, groups, roles, users } from './access';
+import { groups, roles, users } from './access';
 import { Factors } from './Factors';
-import { Records, type Row } from './Records';
+import { Records } from './Records';
+import { Rights, useNames } from './Rights';
 import { Tokens } from './Tokens';
 
 const words = t.records;
@@ -20,51 +18,6 @@ const SHOWS: [Show, string][] = [
   ['tokens', words.tokens],
   ['factors', words.second],
 ];
-
-/** The names in a list of records, for fields that refer to them. */
-function useNames(list: string, key: string): string[] {
-  const query = useQuery({
-    queryKey: ['records', list],
-    queryFn: ({ signal }) => api.get<Row[]>(list, {}, signal),
-  });
-  return (query.data ?? []).map((row) => String(row[key]));
-}
-
-/** Users with their tokens, as the list of users has them. */
-export function useUsers() {
-  return useQuery({
-    queryKey: ['records', '/access/users?full=1'],
-    queryFn: ({ signal }) => api.get<Row[]>('/access/users?full=1', {}, signal),
-  });
-}
-
-function Rights({ choice }: { choice: React.ReactNode }) {
-  const { guests, pools, storages } = useInventory();
-  const groupNames = useNames('/access/groups', 'groupid');
-  const roleNames = useNames('/access/roles', 'roleid');
-  const people = useUsers().data ?? [];
-  const tokens = people.flatMap((user) =>
-    ((user.tokens as Row[] | undefined) ?? []).map((one) => `${user.userid}!${one.tokenid}`),
-  );
-  const paths = [
-    '/',
-    '/vms',
-    '/nodes',
-    '/storage',
-    '/access',
-    ...pools.map((pool) => `/pool/${pool.pool}`),
-    ...new Set(storages.map((one) => `/storage/${one.storage}`)),
-    ...guests.slice(0, 200).map((guest) => `/vms/${guest.vmid}`),
-  ];
-  const kind = acl({
-    roles: roleNames,
-    users: people.map((user) => String(user.userid)),
-    groups: groupNames,
-    tokens,
-    paths,
-  });
-  return <Records kind={kind}>{choice}</Records>;
-}
 
 export default function Permissions() {
   const { show = 'users' } = useSearch({ strict: false }) as { show?: Show };
@@ -86,7 +39,7 @@ export default function Permissions() {
     case 'roles':
       return <Records kind={roles}>{choice}</Records>;
     case 'rights':
-      return <Rights choice={choice} />;
+      return <Rights>{choice}</Rights>;
     case 'tokens':
       return <Tokens choice={choice} />;
     case 'factors':
