@@ -187,7 +187,7 @@ async fn what_cannot_be_a_storage_is_refused() {
     let root = bench.root();
     let make = |more: Value| with(json!({"storage": "d2", "type": "dir", "path": "/d2"}), more);
     for (params, field) in [
-        (make(json!({"type": "rbd"})), "type"),
+        (make(json!({"type": "pbs"})), "type"),
         (
             make(json!({"prune-backups": "keep-foo=1"})),
             "prune-backups",
@@ -200,7 +200,7 @@ async fn what_cannot_be_a_storage_is_refused() {
             make(json!({"max-protected-backups": -2})),
             "max-protected-backups",
         ),
-        (make(json!({"monhost": "10.0.0.1"})), "monhost"),
+        (make(json!({"portal": "10.0.0.1"})), "portal"),
         (make(json!({"path": "d2"})), "path"),
         (make(json!({"content": "music"})), "content"),
         (make(json!({"is_mountpoint": "perhaps"})), "is_mountpoint"),
@@ -752,4 +752,51 @@ async fn a_password_is_a_secret() {
     .await;
     root.ok("storage_delete", json!({"storage": "s1"})).await;
     assert_eq!(kept().await, None);
+}
+
+/// A disabled storage is not looked for, so what is said of it can be read without a cluster.
+#[tokio::test]
+async fn a_pool_of_ceph_is_kept_without_its_key() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let make = |more: Value| {
+        let base = json!({"storage": "ceph", "type": "rbd", "disable": 1});
+        with(base, more)
+    };
+    for (more, field) in [
+        (json!({"pool": "--conf=/x"}), "pool"),
+        (json!({"pool": "a/b"}), "pool"),
+        (json!({"namespace": "a@b"}), "namespace"),
+        (json!({"data-pool": ""}), "data-pool"),
+        (json!({"username": "a,b"}), "username"),
+        (json!({"monhost": "10.0.0.1 key=x"}), "monhost"),
+        (json!({"keyring": "x".repeat(4097)}), "keyring"),
+        (json!({"krbd": 1}), "krbd"),
+    ] {
+        let error = root.error("storage_create", make(more)).await;
+        assert!(error.fields.contains_key(field), "{field}: {error}");
+    }
+    let keyring = "[client.guests]\n\tkey = AQDt+wtrifWhAxAAgnUKmwhHqRJiSspmbo4d6Q==\n";
+    let given = json!({"monhost": "10.0.0.1;10.0.0.2", "pool": "vms", "username": "guests",
+        "keyring": keyring});
+    root.ok("storage_create", make(given)).await;
+    let shown = root.ok("storage_get", json!({"storage": "ceph"})).await;
+    let shown = shown.as_object().unwrap();
+    assert!(!shown.contains_key("keyring"), "{shown:?}");
+    for (name, value) in [
+        ("shared", json!(1)),
+        ("pool", json!("vms")),
+        ("content", json!("images")),
+        ("monhost", json!("10.0.0.1;10.0.0.2")),
+    ] {
+        assert_eq!(shown[name], value, "{name}");
+    }
+    let iso = json!({"storage": "ceph", "content": "iso"});
+    let refused = root.error("storage_update", iso).await;
+    assert!(
+        refused
+            .message
+            .ends_with("storage does not support content type 'none'"),
+        "{refused}"
+    );
 }

@@ -24,8 +24,7 @@ impl BlockFormat {
 /// Where an image is; QEMU's driver follows from it. A descriptor is for images that the guest's
 /// user must not be able to open by name; the number is that of the descriptor in the QEMU process.
 ///
-/// What is reached over a network gets variants of its own here (RBD, NBD, iSCSI), with the driver
-/// that makes them; their secrets are not in it, but objects that QEMU is given beside.
+/// Secrets are not in it: what is reached over a network names a file with them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BlockSource {
@@ -38,6 +37,41 @@ pub enum BlockSource {
     Descriptor(i32),
     /// A block device that is open.
     DeviceDescriptor(i32),
+    /// An image in a pool of Ceph.
+    Rbd(RbdSource),
+}
+
+/// An image in a pool of Ceph, or a snapshot of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RbdSource {
+    pub pool: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    pub image: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// The user of Ceph, without `client.`.
+    pub user: String,
+    /// The absolute path of a file that says where the cluster is, and has the user's key: only who
+    /// opens the image may read it.
+    pub conf: String,
+    /// In bytes, as it was found.
+    pub size: u64,
+}
+
+impl RbdSource {
+    /// How Ceph's programs name it: `pool/namespace/image@snapshot`.
+    pub fn spec(&self) -> String {
+        let namespace = self.namespace.as_ref().map(|name| format!("{name}/"));
+        let snapshot = self.snapshot.as_ref().map(|name| format!("@{name}"));
+        format!(
+            "{}/{}{}{}",
+            self.pool,
+            namespace.unwrap_or_default(),
+            self.image,
+            snapshot.unwrap_or_default()
+        )
+    }
 }
 
 impl BlockSource {
@@ -53,15 +87,16 @@ impl BlockSource {
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::File(path) | Self::Device(path) => Some(path),
-            Self::Descriptor(_) | Self::DeviceDescriptor(_) => None,
+            Self::Descriptor(_) | Self::DeviceDescriptor(_) | Self::Rbd(_) => None,
         }
     }
 
-    /// The same, once it was opened under this number.
+    /// The same, once it was opened under this number; what QEMU reaches by itself stays as it is.
     pub fn opened(&self, number: i32) -> Self {
         match self {
             Self::File(_) | Self::Descriptor(_) => Self::Descriptor(number),
             Self::Device(_) | Self::DeviceDescriptor(_) => Self::DeviceDescriptor(number),
+            Self::Rbd(_) => self.clone(),
         }
     }
 }

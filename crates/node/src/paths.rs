@@ -151,6 +151,11 @@ impl Paths {
         self.guests().join(format!("{vmid}.efivars"))
     }
 
+    /// How a guest's QEMU reaches clusters: files that its user may read, in a folder of root's.
+    pub(crate) fn clusters(&self, vmid: VmId) -> PathBuf {
+        self.guests().join(format!("{vmid}.clusters"))
+    }
+
     /// What is made on the way to a guest's cloud-init medium; only there while a task makes it.
     pub fn seed(&self, vmid: VmId) -> PathBuf {
         self.guests().join(format!("{vmid}.seed"))

@@ -28,7 +28,7 @@ impl ImageHeader {
         self.backing.is_none() && !self.has_data_elsewhere
     }
 
-    fn plain(virtual_size: u64) -> Self {
+    pub(crate) fn plain(virtual_size: u64) -> Self {
         Self {
             virtual_size,
             backing: None,

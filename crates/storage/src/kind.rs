@@ -3,7 +3,7 @@
 use model::{BlockFormat, VmId};
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentType, VolumeName, btrfs, dir, lvm, lvmthin, zfspool};
+use crate::{ContentType, VolumeName, btrfs, dir, lvm, lvmthin, rbd, zfspool};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -15,6 +15,7 @@ pub enum StorageType {
     Lvm,
     LvmThin,
     ZfsPool,
+    Rbd,
 }
 
 /// The disks of guests.
@@ -57,7 +58,7 @@ const OF_PATHS: &[(&str, Property)] = &[
 ];
 
 impl StorageType {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Dir,
         Self::Btrfs,
         Self::Nfs,
@@ -65,6 +66,7 @@ impl StorageType {
         Self::Lvm,
         Self::LvmThin,
         Self::ZfsPool,
+        Self::Rbd,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -76,6 +78,7 @@ impl StorageType {
             Self::Lvm => "lvm",
             Self::LvmThin => "lvmthin",
             Self::ZfsPool => "zfspool",
+            Self::Rbd => "rbd",
         }
     }
 
@@ -83,7 +86,7 @@ impl StorageType {
     pub fn contents(self) -> &'static [ContentType] {
         match self {
             Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => &ContentType::ALL,
-            Self::Lvm | Self::LvmThin | Self::ZfsPool => DISKS,
+            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => DISKS,
         }
     }
 
@@ -95,7 +98,7 @@ impl StorageType {
     /// The default contents. Source: Proxmox VE's defaults.
     pub fn default_contents(self) -> &'static [ContentType] {
         match self {
-            Self::Nfs | Self::Cifs | Self::Lvm => IMAGES,
+            Self::Nfs | Self::Cifs | Self::Lvm | Self::Rbd => IMAGES,
             Self::Dir | Self::Btrfs | Self::LvmThin | Self::ZfsPool => DISKS,
         }
     }
@@ -106,7 +109,7 @@ impl StorageType {
             Self::Dir | Self::Nfs | Self::Cifs => {
                 &[BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk]
             }
-            Self::Btrfs | Self::Lvm | Self::LvmThin | Self::ZfsPool => RAW,
+            Self::Btrfs | Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => RAW,
         }
     }
 
@@ -145,12 +148,20 @@ impl StorageType {
                 ("sparse", Changeable),
                 ("mountpoint", Changeable),
             ],
+            Self::Rbd => &[
+                ("monhost", Changeable),
+                ("pool", Changeable),
+                ("data-pool", Changeable),
+                ("namespace", Changeable),
+                ("username", Changeable),
+                ("krbd", Changeable),
+            ],
         };
         let groups: &[&[(&str, Property)]] = match self {
             Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_CONTENT_DIRS],
             Self::Btrfs => &[OF_PATHS, OF_FOLDERS],
             Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_CONTENT_DIRS],
-            Self::Lvm | Self::LvmThin | Self::ZfsPool => &[],
+            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => &[],
         };
         groups
             .iter()
@@ -163,6 +174,7 @@ impl StorageType {
     pub fn secret(self) -> Option<&'static str> {
         match self {
             Self::Cifs => Some("password"),
+            Self::Rbd => Some("keyring"),
             _ => None,
         }
     }
@@ -171,8 +183,13 @@ impl StorageType {
     pub fn image_named(self, owner: VmId, file_name: &str) -> String {
         match self {
             Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => format!("{owner}/{file_name}"),
-            Self::Lvm | Self::LvmThin | Self::ZfsPool => file_name.to_owned(),
+            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => file_name.to_owned(),
         }
+    }
+
+    /// Whether programs other than QEMU's can open its images, which then are files or devices.
+    pub fn has_paths(self) -> bool {
+        self != Self::Rbd
     }
 
     /// Reads a volume's name; none where no storage of this type has such names.
@@ -183,6 +200,7 @@ impl StorageType {
             Self::Lvm => lvm::parse_name(name),
             Self::LvmThin => lvmthin::parse_name(name),
             Self::ZfsPool => zfspool::parse_name(name),
+            Self::Rbd => rbd::parse_name(name),
         }
     }
 }

@@ -7,7 +7,8 @@
 //!                                                           ├── btrfs    subvolumes with files
 //!                                                           ├── lvm      volumes of full size
 //!                                                           ├── lvmthin  thin volumes of LVM
-//!                                                           └── zfspool  volumes of ZFS
+//!                                                           ├── zfspool  volumes of ZFS
+//!                                                           └── rbd      images in a pool of Ceph
 //!   node::tasks ── choose · allocate · attach · detach · free ──┘  through sys::Host
 //! ```
 //!
@@ -23,6 +24,7 @@
 
 mod attach;
 mod btrfs;
+mod ceph;
 mod checksum;
 mod config;
 mod content;
@@ -36,6 +38,7 @@ mod lvmthin;
 mod mounts;
 mod names;
 mod opened;
+mod rbd;
 mod trees;
 mod zfspool;
 
@@ -47,10 +50,11 @@ use model::{BlockFormat, BlockSpec, StorageId, UnixTime, VmId};
 use sys::{SharedHost, SpaceUsage};
 
 pub use attach::{AttachMode, Attacher};
+pub use ceph::key_of;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
     BtrfsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions, LvmSpec, LvmThinSpec,
-    NfsSpec, Preallocation, StorageConfig, StorageSpec, ZfsPoolSpec,
+    NfsSpec, Preallocation, RbdSpec, StorageConfig, StorageSpec, ZfsPoolSpec,
 };
 pub use content::ContentType;
 pub use error::StorageError;
@@ -302,6 +306,7 @@ pub fn open(config: StorageConfig, secret: Option<String>, host: SharedHost) -> 
         StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host)),
         StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
         StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, host)),
+        StorageSpec::Rbd(spec) => Arc::new(rbd::Rbd::new(config, spec, secret, host)),
     }
 }
 

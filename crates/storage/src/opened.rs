@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{BlockFormat, BlockSource, BlockSpec};
+use model::{BlockFormat, BlockSource, BlockSpec, RbdSource};
 use serde_json::{Value, json};
 use sys::{Fence, SharedHost, SysError};
 
@@ -30,11 +30,15 @@ pub struct Opened {
 
 #[derive(Debug, Clone)]
 struct Layer {
+    /// What it is called in logs.
     path: PathBuf,
-    /// QEMU's driver for where it is.
-    driver: &'static str,
+    /// QEMU's node for where it is.
+    node: Value,
     format: BlockFormat,
+    /// The image, or what says how QEMU reaches it.
     file: Arc<OwnedFd>,
+    file_path: PathBuf,
+    is_remote: bool,
     header: ImageHeader,
 }
 
@@ -43,6 +47,10 @@ impl Opened {
     pub async fn open(host: &SharedHost, spec: &BlockSpec, write: bool) -> Result<Self, SysError> {
         let mut layers = Vec::new();
         for layer in spec.layers() {
+            if let BlockSource::Rbd(image) = &layer.source {
+                layers.push(Layer::remote(host, image, layer.format).await?);
+                continue;
+            }
             let Some(path) = layer.source.path() else {
                 let text = "an image that is a descriptor already".to_owned();
                 return Err(SysError::Unsupported(text));
@@ -106,7 +114,7 @@ impl Opened {
         let node = self.layers.iter().rev().fold(Value::Null, |below, layer| {
             let mut node = json!({
                 "driver": layer.format.as_str(),
-                "file": {"driver": layer.driver, "filename": layer.path.display().to_string()},
+                "file": layer.node,
             });
             if layer.format != BlockFormat::Raw {
                 node["backing"] = below;
@@ -114,7 +122,7 @@ impl Opened {
             node
         });
         let mut node = node;
-        if !locked {
+        if !locked && self.top().is_some_and(|top| !top.is_remote) {
             node["file"]["locking"] = "off".into();
         }
         format!("json:{node}")
@@ -123,13 +131,14 @@ impl Opened {
     /// A fence with its files inside, too.
     #[must_use]
     pub fn inside(&self, fence: Fence) -> Fence {
-        let mut layers = self.layers.iter();
-        let fence = match layers.next() {
-            Some(top) => fence.file(&top.path, top.file.clone(), self.write),
-            None => fence,
-        };
-        layers.fold(fence, |fence, layer| {
-            fence.file(&layer.path, layer.file.clone(), false)
+        let layers = self.layers.iter().enumerate();
+        layers.fold(fence, |fence, (depth, layer)| {
+            let write = self.write && depth == 0 && !layer.is_remote;
+            let fence = match layer.is_remote {
+                true => fence.network(),
+                false => fence,
+            };
+            fence.file(&layer.file_path, layer.file.clone(), write)
         })
     }
 }
@@ -144,15 +153,51 @@ impl Layer {
         let path = PathBuf::from(source.path().unwrap_or_default());
         let driver = match source {
             BlockSource::Device(_) | BlockSource::DeviceDescriptor(_) => "host_device",
-            BlockSource::File(_) | BlockSource::Descriptor(_) => "file",
+            _ => "file",
         };
         let header = whole(host, &file, &path, format).await?;
         Ok(Self {
+            node: json!({"driver": driver, "filename": path.display().to_string()}),
+            file_path: path.clone(),
             path,
-            driver,
             format,
             file,
+            is_remote: false,
             header,
+        })
+    }
+
+    /// An image that is reached over the network; what is open is the file that says how.
+    async fn remote(
+        host: &SharedHost,
+        image: &RbdSource,
+        format: BlockFormat,
+    ) -> Result<Self, SysError> {
+        let conf = PathBuf::from(&image.conf);
+        let mut node = json!({
+            "driver": "rbd",
+            "pool": image.pool,
+            "image": image.image,
+            "user": image.user,
+            "conf": image.conf,
+        });
+        let names = [
+            ("namespace", &image.namespace),
+            ("snapshot", &image.snapshot),
+        ];
+        for (name, value) in names {
+            if let Some(value) = value {
+                node[name] = value.as_str().into();
+            }
+        }
+        Ok(Self {
+            path: format!("rbd:{}", image.spec()).into(),
+            node,
+            format,
+            file: host.open_image(&conf, false, false).await?,
+            file_path: conf,
+            is_remote: true,
+            header: ImageHeader::plain(image.size),
         })
     }
 }

@@ -52,7 +52,8 @@ pub struct Command {
 }
 
 /// The confinement of a program that reads untrusted data. The program sees these files and the
-/// system's programs and libraries, has no network, and is limited in memory and CPU time. It runs
+/// system's programs and libraries, has no network unless it needs it, and is limited in memory and CPU
+/// time. It runs
 /// without root's rights, but file modes do not keep it from the files listed here.
 #[derive(Debug, Clone)]
 pub struct Fence {
@@ -62,6 +63,8 @@ pub struct Fence {
     pub memory_bytes: u64,
     /// CPU time; none for a long-running program.
     pub cpu: Option<Duration>,
+    /// Whether it has the host's network, for an image that a server has.
+    pub network: bool,
 }
 
 /// A file inside a fence, at the same path as outside. The descriptor decides which file it is,
@@ -77,6 +80,7 @@ impl Fence {
     /// For tools on disk images: their tables take a few hundred MiB at most, and the limit counts
     /// address space, of which each thread takes some.
     const MEMORY_BYTES: u64 = 4 << 30;
+    const MEMORY_BYTES_ONLINE: u64 = 16 << 30;
 
     pub fn new(cpu: Option<Duration>) -> Self {
         Self {
@@ -84,7 +88,16 @@ impl Fence {
             folders: Vec::new(),
             memory_bytes: Self::MEMORY_BYTES,
             cpu,
+            network: false,
         }
+    }
+
+    /// Libraries that speak to a cluster have some dozens of threads.
+    #[must_use]
+    pub fn network(mut self) -> Self {
+        self.network = true;
+        self.memory_bytes = Self::MEMORY_BYTES_ONLINE;
+        self
     }
 
     #[must_use]

@@ -13,6 +13,7 @@
 //! implementation, if there are any.
 
 mod authority;
+pub mod ceph;
 mod clock;
 pub mod fault_sweep;
 mod faults;

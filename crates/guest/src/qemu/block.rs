@@ -14,7 +14,7 @@
 //! CD-ROM has none; its `drive-…` is the format.
 
 use model::qemu::{Aio, Drive, DriveSlot, Limit, Throttle};
-use model::{BlockFormat, BlockSource, BlockSpec};
+use model::{BlockFormat, BlockSource, BlockSpec, RbdSource};
 use serde_json::{Map, Value, json};
 
 /// The name of the node that a device uses.
@@ -131,6 +131,9 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
 pub fn copy_nodes(name: &str, file: &str, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
     let mut format = common(format_driver(spec.format), name, options);
     format.insert("file".to_owned(), file.into());
+    if let Some(length) = spec.length.filter(|_| spec.format == BlockFormat::Raw) {
+        format.insert("size".to_owned(), length.into());
+    }
     if spec.format != BlockFormat::Raw {
         format.insert("backing".to_owned(), Value::Null);
     }
@@ -276,9 +279,55 @@ fn file_node(name: &str, spec: &BlockSpec, options: &HostOptions) -> Value {
         // The set has the number of the descriptor; see `argv`.
         BlockSource::Descriptor(number) => ("file", format!("/dev/fdset/{number}")),
         BlockSource::DeviceDescriptor(number) => ("host_device", format!("/dev/fdset/{number}")),
+        BlockSource::Rbd(image) => return rbd_node(name, image, options),
     };
     let mut node = common(driver, name, options);
     node.insert("filename".to_owned(), filename.into());
     node.insert("aio".to_owned(), options.aio.as_str().into());
     Value::Object(node)
+}
+
+/// An image that QEMU reaches through librbd, which has queues of its own.
+fn rbd_node(name: &str, image: &RbdSource, options: &HostOptions) -> Value {
+    let mut node = common("rbd", name, options);
+    let names = [
+        ("pool", Some(&image.pool)),
+        ("namespace", image.namespace.as_ref()),
+        ("image", Some(&image.image)),
+        ("snapshot", image.snapshot.as_ref()),
+        ("user", Some(&image.user)),
+        ("conf", Some(&image.conf)),
+    ];
+    let given = names
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    node.extend(given.map(|(key, value)| (key.to_owned(), value.as_str().into())));
+    Value::Object(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_of_a_cluster_is_named_by_its_pool_and_has_no_secret() {
+        let source = BlockSource::Rbd(RbdSource {
+            pool: "vms".to_owned(),
+            namespace: Some("lab".to_owned()),
+            image: "vm-100-disk-0".to_owned(),
+            snapshot: None,
+            user: "guests".to_owned(),
+            conf: "/run/ostler/guests/100.clusters/ceph.conf".to_owned(),
+            size: 8 << 20,
+        });
+        let spec = BlockSpec::new(source, BlockFormat::Raw);
+        let node = file_node("file-scsi0", &spec, &HostOptions::for_copy());
+        let expected = json!({
+            "driver": "rbd", "node-name": "file-scsi0", "read-only": false,
+            "cache": {"direct": false, "no-flush": false}, "discard": "unmap",
+            "pool": "vms", "namespace": "lab", "image": "vm-100-disk-0", "user": "guests",
+            "conf": "/run/ostler/guests/100.clusters/ceph.conf",
+        });
+        assert_eq!(node, expected);
+    }
 }

@@ -128,6 +128,7 @@ impl Running {
     pub async fn forget(&self, vmid: VmId) -> Result<(), Error> {
         self.monitors.close(vmid);
         self.host.remove_tree(&self.paths.guest(vmid)).await?;
+        self.host.remove_tree(&self.paths.clusters(vmid)).await?;
         // The run file last: it says that there is something to remove.
         let files = [
             self.paths.temporary_variables(vmid),

@@ -191,7 +191,10 @@ async fn fill(
 }
 
 fn path_of(spec: &model::BlockSpec) -> Result<PathBuf, Error> {
-    let missing = || Error::bug("a volume has no path");
+    let missing = || {
+        let text = "volumes of a cluster are not sent: both nodes reach it by themselves";
+        Error::conflict(text)
+    };
     spec.source.path().map(PathBuf::from).ok_or_else(missing)
 }
 

@@ -1,12 +1,13 @@
 //! From a guest's drives to images that QEMU can open.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use guest::qemu::block::HostOptions;
 use guest::qemu::{Qmp, QmpError, VmConfig, Volumes};
 use model::qemu::{Drive, DriveSlot, DriveSource};
-use model::{BlockFormat, BlockSource, BlockSpec, Error, VolumeId};
+use model::{BlockFormat, BlockSource, BlockSpec, Error, VmId, VolumeId};
 use storage::{AttachMode, Attacher};
 use sys::{SharedHost, SysError};
 
@@ -200,6 +201,48 @@ async fn open_layers(
     opened.ok_or_else(|| Error::bug("an image has no layers"))
 }
 
+/// Lets a guest's QEMU reach what is in clusters: it gets a copy of the file that says how, which
+/// its user may read. The folder is root's, so that nothing in it is a link.
+pub(crate) async fn let_reach(
+    node: &NodeContext,
+    vmid: VmId,
+    user: Option<(u32, u32)>,
+    spec: &BlockSpec,
+) -> Result<BlockSpec, SysError> {
+    let mut spec = spec.clone();
+    if let BlockSource::Rbd(image) = &mut spec.source {
+        let conf = PathBuf::from(&image.conf);
+        let content = node.host.read(&conf).await?;
+        let folder = node.paths.clusters(vmid);
+        node.host.create_dir(&folder, 0o711).await?;
+        let copy = folder.join(conf.file_name().unwrap_or_default());
+        node.host.write(&copy, &content, 0o400).await?;
+        if let Some((uid, gid)) = user {
+            node.host.chown(&copy, uid, gid).await?;
+        }
+        image.conf = copy.display().to_string();
+    }
+    Ok(spec)
+}
+
+/// The same for a new image of so many bytes that a running guest copies into. Where the storage
+/// made it larger, QEMU would refuse it for that.
+pub(crate) async fn let_copy_into(
+    node: &NodeContext,
+    vmid: VmId,
+    spec: &BlockSpec,
+    bytes: u64,
+) -> Result<BlockSpec, Error> {
+    let BlockSource::Rbd(image) = &spec.source else {
+        return Ok(spec.clone());
+    };
+    let length = Some(bytes).filter(|bytes| *bytes < image.size);
+    let file = node.running.run_file(vmid).await?;
+    let user = file.and_then(|file| file.user);
+    let spec = let_reach(node, vmid, user, spec).await?;
+    Ok(BlockSpec { length, ..spec })
+}
+
 /// What the descriptors of a drive that is plugged are passed under, so that it can be told what
 /// is behind it.
 pub(crate) fn label(slot: DriveSlot, volume: &VolumeId) -> String {
@@ -245,6 +288,12 @@ pub(crate) async fn pass(
             qmp.add_descriptor(set, label, file.as_fd()).await?;
             let number = i32::try_from(set).unwrap_or(i32::MAX);
             layer.source = layer.source.opened(number);
+        }
+        if let BlockSource::Rbd(image) = &layer.source {
+            // QEMU opens it by itself; the label says all the same what is behind the drive.
+            let conf = host.open_image(image.conf.as_ref(), false, false).await?;
+            let set = qmp.free_descriptor_set().await?;
+            qmp.add_descriptor(set, label, conf.as_fd()).await?;
         }
         passed = Some(layer);
     }

@@ -101,6 +101,9 @@ impl Launch<'_> {
             node.host.chown(&folder, uid, gid).await?;
         }
         let mut volumes = drives::attach(node, config, &self.by()).await?;
+        for spec in volumes.values_mut() {
+            *spec = drives::let_reach(node, vmid, user, spec).await?;
+        }
         if config.has_temporary_variables() {
             efi_vars::make_temporary(node, vmid).await?;
             volumes.insert(DriveSlot::EFI, efi_vars::temporary(node, vmid));

@@ -69,7 +69,7 @@ pub(crate) async fn run(
     }
     let qmp = cx.node.running.qmp(vmid).await?;
     for copy in copies {
-        open_target(cx, &qmp, copy).await?;
+        open_target(cx, vmid, &qmp, copy).await?;
     }
     let names: Vec<(String, String, String)> = copies
         .iter()
@@ -98,9 +98,10 @@ pub(crate) async fn cancel(cx: &Cx, vmid: VmId, copies: &[LiveCopy]) -> Result<(
     clear(cx, &qmp, copies).await
 }
 
-async fn open_target(cx: &Cx, qmp: &Qmp, copy: &LiveCopy) -> Result<(), Error> {
+async fn open_target(cx: &Cx, vmid: VmId, qmp: &Qmp, copy: &LiveCopy) -> Result<(), Error> {
     let by = by_task(cx);
     let spec = cx.node.attach(&copy.to, AttachMode::Exclusive, &by).await?;
+    let spec = drives::let_copy_into(&cx.node, vmid, &spec, copy.bytes).await?;
     let options = HostOptions::for_copy();
     let spec = drives::pass(&cx.node.host, qmp, &copy.label(), &spec, &options).await?;
     for node in copy_nodes(&copy.node(), &copy.file(), &spec, &options) {

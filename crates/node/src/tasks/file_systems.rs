@@ -129,6 +129,10 @@ async fn make(cx: &Cx, volume: &NewFileSystem, owner: (u32, u32)) -> Result<(), 
         let trees = storage.trees().ok_or_else(none)?;
         return Ok(trees.create_tree(name, volume.bytes, owner).await?);
     }
+    if !storage.config().spec.kind().has_paths() {
+        let text = format!("storage '{}' does not support containers", volume.storage);
+        return Err(Error::conflict(text));
+    }
     storage
         .allocate(name, BlockFormat::Raw, volume.bytes)
         .await?;

@@ -64,6 +64,10 @@ pub(super) async fn plan_memory(
         let text = format!("storage '{id}' does not support content-type 'images'");
         return Err(Error::conflict(text));
     }
+    if !storage.config().spec.kind().has_paths() {
+        let text = format!("storage '{id}' cannot hold the memory of a guest: set vmstatestorage");
+        return Err(Error::conflict(text));
+    }
     storage.activate().await?;
     let name = storage.image_name(vmid, what, BlockFormat::Raw);
     if storage.stat(&name).await?.is_some() {

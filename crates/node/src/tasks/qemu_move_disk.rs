@@ -346,6 +346,7 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
         .first()
         .ok_or_else(|| Error::bug("a drive has no image"))?;
     let label = task.label(slot)?;
+    let spec = drives::let_copy_into(&cx.node, task.vmid, &spec, target.bytes).await?;
     let spec = drives::pass(&cx.node.host, &qmp, &label, &spec, &options).await?;
     let (name, nodes) = replacement(slot, &existing, &spec, &options);
     for node in nodes {

@@ -57,6 +57,7 @@ mod qemu_monitor;
 mod qemu_options;
 mod qemu_snapshots;
 mod qemu_start;
+mod rbd;
 mod recorded;
 mod roles;
 mod seed_commands;

@@ -25,15 +25,7 @@ const TYPE: Field = Field::string("type").one_of(&[
 ]);
 
 /// Types without a driver in this version.
-const UNBUILT_TYPES: &[&str] = &[
-    "cephfs",
-    "esxi",
-    "iscsi",
-    "iscsidirect",
-    "pbs",
-    "rbd",
-    "zfs",
-];
+const UNBUILT_TYPES: &[&str] = &["cephfs", "esxi", "iscsi", "iscsidirect", "pbs", "zfs"];
 
 const LIMITS: Format = Format::Properties {
     name: "bwlimit",
@@ -77,7 +69,7 @@ const OPTIONS: &[Field] = &[
         .format(format::DIR_OVERRIDE_LIST),
     Field::boolean("create-base-path").optional().default("yes"),
     Field::boolean("create-subdirs").optional().default("yes"),
-    Field::string("data-pool").optional().unbuilt(),
+    Field::string("data-pool").optional(),
     Field::boolean("disable").optional(),
     Field::string("domain").optional().max_length(256),
     Field::string("encryption-key").optional().unbuilt(),
@@ -95,7 +87,7 @@ const OPTIONS: &[Field] = &[
         .unbuilt(),
     Field::boolean("fuse").optional().unbuilt(),
     Field::string("is_mountpoint").optional().default("no"),
-    Field::string("keyring").optional().unbuilt(),
+    Field::string("keyring").optional(),
     Field::boolean("krbd").optional().default("0").unbuilt(),
     Field::string("lio_tpg").optional().unbuilt(),
     Field::string("master-pubkey").optional().unbuilt(),
@@ -106,12 +98,11 @@ const OPTIONS: &[Field] = &[
     Field::boolean("mkdir").optional().default("yes"),
     Field::string("monhost")
         .optional()
-        .format(format::unchecked("pve-storage-portal-dns-list"))
-        .unbuilt(),
+        .format(format::unchecked("pve-storage-portal-dns-list")),
     Field::string("mountpoint")
         .optional()
         .format(format::STORAGE_PATH),
-    Field::string("namespace").optional().unbuilt(),
+    Field::string("namespace").optional(),
     Field::boolean("nocow").optional().default("0"),
     Field::string("nodes").optional().format(format::NODE_LIST),
     Field::boolean("nowritecache").optional().unbuilt(),

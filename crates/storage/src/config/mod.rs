@@ -10,7 +10,7 @@ pub use self::folders::FolderNames;
 pub(crate) use self::specs::mount_point;
 pub use self::specs::{
     BtrfsSpec, CifsSpec, DirSpec, FolderOptions, LvmSpec, LvmThinSpec, NfsSpec, Preallocation,
-    ZfsPoolSpec,
+    RbdSpec, ZfsPoolSpec,
 };
 use crate::{ContentType, StorageError, StorageType, VolumeName};
 
@@ -47,6 +47,7 @@ pub enum StorageSpec {
     Lvm(LvmSpec),
     LvmThin(LvmThinSpec),
     ZfsPool(ZfsPoolSpec),
+    Rbd(RbdSpec),
 }
 
 impl StorageConfig {
@@ -128,18 +129,19 @@ impl StorageSpec {
             Self::Lvm(_) => StorageType::Lvm,
             Self::LvmThin(_) => StorageType::LvmThin,
             Self::ZfsPool(_) => StorageType::ZfsPool,
+            Self::Rbd(_) => StorageType::Rbd,
         }
     }
 
     /// Whether all nodes see the same volumes, as is true of all storages of its type.
     pub fn is_always_shared(&self) -> bool {
-        matches!(self, Self::Nfs(_) | Self::Cifs(_))
+        matches!(self, Self::Nfs(_) | Self::Cifs(_) | Self::Rbd(_))
     }
 
     /// Whether all nodes see the same volumes.
     pub fn is_shared(&self) -> bool {
         match self {
-            Self::Nfs(_) | Self::Cifs(_) => true,
+            Self::Nfs(_) | Self::Cifs(_) | Self::Rbd(_) => true,
             Self::Dir(DirSpec { shared, .. })
             | Self::Btrfs(BtrfsSpec { shared, .. })
             | Self::Lvm(LvmSpec { shared, .. }) => *shared == Some(true),
@@ -154,7 +156,7 @@ impl StorageSpec {
             | Self::Btrfs(BtrfsSpec { folder, .. })
             | Self::Nfs(NfsSpec { folder, .. })
             | Self::Cifs(CifsSpec { folder, .. }) => Some(folder),
-            Self::Lvm(_) | Self::LvmThin(_) | Self::ZfsPool(_) => None,
+            Self::Lvm(_) | Self::LvmThin(_) | Self::ZfsPool(_) | Self::Rbd(_) => None,
         }
     }
 

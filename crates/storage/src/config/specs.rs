@@ -182,6 +182,28 @@ pub struct ZfsPoolSpec {
     pub mountpoint: Option<String>,
 }
 
+/// A pool of Ceph. The keyring is a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RbdSpec {
+    /// The monitors, by name or address; the node's own cluster where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monhost: Option<String>,
+    /// `rbd` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// The pool for the data of new images, where `pool` has only what describes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_pool: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The user of the cluster; `admin` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Whether the kernel opens the images, and not QEMU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub krbd: Option<bool>,
+}
+
 /// The path that something must be mounted on before a folder may be used, as `is_mountpoint` says.
 pub(crate) fn mount_point<'a>(says: Option<&'a str>, path: &'a str) -> Option<&'a str> {
     match says? {

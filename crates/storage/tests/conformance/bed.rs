@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use model::{BlockFormat, StorageId, VmId};
+use model::{BlockFormat, BlockSource, BlockSpec, StorageId, VmId};
 use storage::{
     Attacher, BtrfsSpec, CifsSpec, ContentType, FolderOptions, LvmSpec, LvmThinSpec, NfsSpec,
-    Storage, StorageConfig, StorageSpec, ZfsPoolSpec,
+    RbdSpec, Storage, StorageConfig, StorageSpec, ZfsPoolSpec,
 };
 use sys::{RealHost, SharedHost};
+use testkit::ceph::Ceph;
 use testkit::left_out::missing;
 use testkit::{Faults, FaultyHost};
 
@@ -157,6 +158,20 @@ impl Bed {
         bed
     }
 
+    /// A namespace of its own in the pool of a cluster.
+    pub(crate) fn rbd(case: &str, ceph: &Ceph) -> Self {
+        ceph.make_namespace(case);
+        let spec = StorageSpec::Rbd(RbdSpec {
+            monhost: Some(ceph.address().to_owned()),
+            namespace: Some(case.to_owned()),
+            ..RbdSpec::default()
+        });
+        let mut bed = Self::of_devices(case, spec);
+        bed.config.common.id = id(&format!("ceph-{}", std::process::id()));
+        bed.secret = Some(ceph.keyring());
+        bed
+    }
+
     fn of_devices(case: &str, spec: StorageSpec) -> Self {
         let content = spec.kind().contents().to_vec();
         let config = StorageConfig::new(id("case"), spec, content);
@@ -188,6 +203,19 @@ impl Bed {
         storage::open(self.config.clone(), self.secret.clone(), self.host.clone())
     }
 
+    pub(crate) fn secret(&self) -> Option<String> {
+        self.secret.clone()
+    }
+
+    /// A driver of another namespace, or with another secret.
+    pub(crate) fn open_as(&self, namespace: &str, secret: Option<String>) -> Arc<dyn Storage> {
+        let mut config = self.config.clone();
+        if let StorageSpec::Rbd(spec) = &mut config.spec {
+            spec.namespace = Some(namespace.to_owned());
+        }
+        storage::open(config, secret, self.host.clone())
+    }
+
     /// A driver of an active storage.
     pub(crate) async fn active(&self) -> Arc<dyn Storage> {
         let storage = self.open();
@@ -195,9 +223,15 @@ impl Bed {
         storage
     }
 
-    /// The file or device of an attached image.
-    pub(crate) fn path(spec: &model::BlockSpec) -> PathBuf {
-        PathBuf::from(spec.source.path().expect("an image with a path"))
+    /// An attached image as QEMU's programs name it.
+    pub(crate) fn filename(spec: &BlockSpec) -> String {
+        match &spec.source {
+            BlockSource::Rbd(image) => {
+                let (full, conf) = (image.spec(), &image.conf);
+                format!("rbd:{full}:conf={conf}:id={}", image.user)
+            }
+            source => source.path().expect("an image with a path").to_owned(),
+        }
     }
 }
 

@@ -34,7 +34,7 @@ fn io(spec: &BlockSpec, command: &str) -> bool {
     if spec.read_only {
         program.args(["-r", "-U"]);
     }
-    let output = program.arg(Bed::path(spec)).output().unwrap();
+    let output = program.arg(Bed::filename(spec)).output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     if !complaint.is_empty() {

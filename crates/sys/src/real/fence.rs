@@ -36,6 +36,9 @@ const SYSTEM: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin"];
 /// The devices that programs may use.
 const DEVICES: [&str; 3] = ["/dev/null", "/dev/urandom", "/dev/zero"];
 
+/// What says how names of servers become addresses.
+const RESOLVING: [&str; 3] = ["/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"];
+
 /// Where the new root is mounted while the old one is still there: a folder of every system.
 const PLACE: &CStr = c"/proc";
 
@@ -54,6 +57,8 @@ pub(super) struct Walls {
     limits: Vec<(Resource, u64)>,
     user: (Uid, Gid),
     container: Option<Container>,
+    /// It keeps the host's network.
+    pub(super) has_network: bool,
 }
 
 /// The container whose root a program is.
@@ -95,6 +100,7 @@ impl Walls {
             ],
             user: (Uid::from_raw(user.0), Gid::from_raw(user.1)),
             container: None,
+            has_network: fence.network,
         };
         if let Some(cpu) = fence.cpu {
             walls.limits.push((Resource::Cpu, cpu.as_secs().max(1)));
@@ -106,6 +112,12 @@ impl Walls {
             let path = Path::new(path);
             let added = File::open(path).and_then(|file| walls.add(path, &file, true));
             named(path, added)?;
+        }
+        for path in RESOLVING.into_iter().filter(|_| fence.network) {
+            // A host without it needs it not.
+            if let Ok(file) = File::open(path) {
+                named(path.as_ref(), walls.add(path.as_ref(), &file, false))?;
+            }
         }
         for path in &fence.folders {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -176,6 +176,7 @@ impl Confined {
     fn enter(&self) -> io::Result<bool> {
         let own = match self {
             Self::No => return Ok(false),
+            Self::Within(walls) if walls.has_network => libc::CLONE_NEWNS | libc::CLONE_NEWIPC,
             Self::Within(_) => libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC,
             Self::Beside(_) => libc::CLONE_NEWNS,
         };

@@ -21,6 +21,10 @@ const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
   lvm: { fixed: ['vgname'], changed: ['shared', 'saferemove', 'tagged_only'] },
   lvmthin: { fixed: ['vgname', 'thinpool'], changed: [] },
   zfspool: { fixed: ['pool'], changed: ['sparse', 'blocksize'] },
+  rbd: {
+    fixed: [],
+    changed: ['monhost', 'pool', 'data-pool', 'namespace', 'username', 'keyring'],
+  },
 };
 const OWN = Object.values(OF_TYPE).flatMap(({ fixed, changed }) => [...fixed, ...changed]);
 const ALL = ['storage', 'type', ...new Set(OWN), ...COMMON];

@@ -117,7 +117,7 @@ fn with(
         .iter()
         .filter(|(name, _)| property(kind, name).is_some());
     for (name, value) in own {
-        check(name, value)?;
+        check(kind, name, value)?;
         let value = match name.as_str() {
             // The schema has its values as texts.
             "saferemove-stepsize" => number(value),
@@ -135,7 +135,7 @@ fn number(value: &Value) -> Value {
 }
 
 /// What the schema leaves open.
-fn check(name: &str, value: &Value) -> Result<(), Error> {
+fn check(kind: StorageType, name: &str, value: &Value) -> Result<(), Error> {
     let text = value.as_str().unwrap_or_default();
     let checked = match name {
         "is_mountpoint" => mount_point(text),
@@ -143,6 +143,10 @@ fn check(name: &str, value: &Value) -> Result<(), Error> {
         "options" if text.contains(char::is_whitespace) => {
             Err("mount options are separated by commas alone".to_owned())
         }
+        "pool" | "data-pool" | "namespace" | "username" if kind == StorageType::Rbd => {
+            name_in_cluster(text)
+        }
+        "monhost" => monitors(text),
         "username" | "domain" if text.contains(',') => {
             Err("a comma would begin another mount option".to_owned())
         }
@@ -159,6 +163,27 @@ fn dataset(name: &str) -> Result<(), String> {
     match starts && name.chars().all(is_good) && !name.split('/').any(str::is_empty) {
         true => Ok(()),
         false => Err(format!("'{name}' is no name of a pool or dataset of ZFS")),
+    }
+}
+
+/// What a cluster of Ceph calls a pool, a namespace or a user; programs must not take it for an
+/// option or another name.
+fn name_in_cluster(name: &str) -> Result<(), String> {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    match starts && name.chars().all(is_good) {
+        true => Ok(()),
+        false => Err(format!("'{name}' is no name in a cluster of Ceph")),
+    }
+}
+
+/// Names or addresses with or without ports.
+fn monitors(list: &str) -> Result<(), String> {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+    let mut all = split_list(list).peekable();
+    match all.peek().is_some() && all.all(|one| one.chars().all(is_good)) {
+        true => Ok(()),
+        false => Err(format!("'{list}' is no list of hosts")),
     }
 }
 

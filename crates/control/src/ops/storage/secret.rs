@@ -1,4 +1,4 @@
-//! The secrets of storages: the password of a share. They are no part of the record, which the api
+//! The secrets of storages: the password of a share, the keyring of a cluster. They are no part of the record, which the api
 //! has a copy of.
 
 use model::{Error, StorageId};
@@ -8,6 +8,9 @@ use store::Commit;
 
 /// The longest password. Source: the schema of Proxmox VE.
 const LENGTH_MAX: usize = 256;
+
+/// Files of keys have a few lines.
+const KEYRING_MAX: usize = 4096;
 
 /// What a request does to the secret of a storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,13 @@ impl Secret {
             return Ok(Self::Keep);
         };
         match params.get(name).and_then(serde_json::Value::as_str) {
+            Some(text) if name == "keyring" => {
+                if text.len() > KEYRING_MAX {
+                    let reason = format!("it has at most {KEYRING_MAX} bytes");
+                    return Err(Error::invalid(name, reason));
+                }
+                Ok(Self::Set(text.to_owned()))
+            }
             Some(text) if text.len() > LENGTH_MAX || text.contains(['\n', '\0']) => {
                 let reason = format!("it must be one line of at most {LENGTH_MAX} bytes");
                 Err(Error::invalid(name, reason))

@@ -183,7 +183,8 @@ impl Changer<'_> {
         let options = HostOptions::new(drive, spec, Aio::Threads);
         let label = drives::label_of(slot, drive);
         let host = &self.node.host;
-        let spec = drives::pass(host, &self.qmp, &label, spec, &options).await?;
+        let spec = drives::let_reach(self.node, self.vmid, self.file.user, spec).await?;
+        let spec = drives::pass(host, &self.qmp, &label, &spec, &options).await?;
         if let Some(throttle) = &options.throttle {
             self.qmp.add_object(throttle_object(slot, throttle)).await?;
         }

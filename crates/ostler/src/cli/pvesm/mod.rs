@@ -2,6 +2,10 @@
 
 mod print;
 
+use anyhow::{Context, Result};
+use model::schema::Values;
+use serde_json::Value;
+
 use super::commands::{Command, Program, Show, delete, get, nothing, post, put};
 
 pub(super) const PROGRAM: Program = Program {
@@ -17,7 +21,9 @@ const CONTENT: &str = "/nodes/{node}/storage/{storage}/content";
 const CONTENT_VOLUME: &str = "/nodes/{node}/storage/{storage}/content/{volume}";
 
 const COMMANDS: &[Command] = &[
-    post("add", "/storage").takes(&["type", "storage"]),
+    post("add", "/storage")
+        .takes(&["type", "storage"])
+        .before(read_keyring),
     post("alloc", CONTENT)
         .takes(&["storage", "vmid", "filename", "size"])
         .show(Show::Text(print::allocated)),
@@ -50,10 +56,22 @@ const COMMANDS: &[Command] = &[
     nfs("scan nfs"),
     get("scan pbs", "/nodes/{node}/scan/pbs").takes(&["server", "username"]),
     datasets("scan zfs"),
-    put("set", "/storage/{storage}").takes(ONE),
+    put("set", "/storage/{storage}")
+        .takes(ONE)
+        .before(read_keyring),
     get("status", "/nodes/{node}/storage").show(Show::Text(print::status)),
     datasets("zfsscan"),
 ];
+
+/// `--keyring` names a file; the API takes its content.
+fn read_keyring(given: &mut Values) -> Result<()> {
+    if let Some(path) = given.get("keyring").and_then(Value::as_str) {
+        let keyring = std::fs::read_to_string(path);
+        let keyring = keyring.with_context(|| format!("reading the keyring in {path}"))?;
+        given.insert("keyring".to_owned(), keyring.into());
+    }
+    Ok(())
+}
 
 // Each scan has two names, the newer and the older.
 
@@ -87,4 +105,21 @@ const fn nfs(name: &'static str) -> Command {
 
 const fn datasets(name: &'static str) -> Command {
     get(name, "/nodes/{node}/scan/zfs").show(Show::Text(print::datasets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::agent::values;
+    use super::*;
+
+    #[test]
+    fn a_keyring_is_read_from_the_file_that_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[client.admin]\n\tkey = x\n").unwrap();
+        let mut given = values([("keyring", file.path().to_str().unwrap().into())]);
+        read_keyring(&mut given).unwrap();
+        assert_eq!(given["keyring"], "[client.admin]\n\tkey = x\n");
+        let mut given = values([("keyring", "/nowhere".into())]);
+        assert!(read_keyring(&mut given).is_err());
+    }
 }
