@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{NodeName, StorageId, UnixTime, VmId};
+use model::{GuestKind, NodeName, StorageId, UnixTime, VmId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub enum Severity {
 pub enum Subject {
     Cluster,
     Node(NodeName),
-    Guest(VmId),
+    Guest(GuestKind, VmId),
     Storage { node: NodeName, storage: StorageId },
 }
 
@@ -32,7 +32,7 @@ impl Subject {
         match self {
             Self::Cluster => "/".to_owned(),
             Self::Node(name) => format!("/nodes/{name}"),
-            Self::Guest(vmid) => format!("/vms/{vmid}"),
+            Self::Guest(_, vmid) => format!("/vms/{vmid}"),
             Self::Storage { storage, .. } => format!("/storage/{storage}"),
         }
     }
@@ -44,7 +44,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Cluster => f.write_str("cluster"),
             Self::Node(name) => write!(f, "node/{name}"),
-            Self::Guest(vmid) => write!(f, "qemu/{vmid}"),
+            Self::Guest(kind, vmid) => write!(f, "{}/{vmid}", kind.as_str()),
             Self::Storage { node, storage } => write!(f, "storage/{node}/{storage}"),
         }
     }

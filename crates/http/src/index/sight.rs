@@ -48,7 +48,7 @@ impl Sight {
         match subject {
             Subject::Cluster => self.cluster,
             Subject::Node(name) => self.nodes.includes(name.as_str()),
-            Subject::Guest(vmid) => self.guests.includes(&vmid.get()),
+            Subject::Guest(_, vmid) => self.guests.includes(&vmid.get()),
             Subject::Storage { storage, .. } => {
                 let is_in = |those: &Allowed<String>| those.includes(storage.as_str());
                 is_in(&self.storages) || is_in(&self.space)

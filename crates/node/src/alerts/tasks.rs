@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ::tasks::{Engine, TaskFilter, TaskState, TaskSummary};
-use model::{Upid, VmId};
+use model::{GuestKind, Upid, VmId};
 
 use super::alert::{Condition, Patience, Severity, Subject};
 use crate::NodeContext;
@@ -51,17 +51,28 @@ fn condition(node: &NodeContext, task: &TaskSummary) -> Condition {
         ),
         TaskState::Running => (String::new(), "", task.upid.starttime),
     };
-    let vmid: Option<VmId> = id.parse().ok();
-    let vmid = vmid.filter(|vmid| kind.starts_with("qm") && node.history.guests.has(*vmid));
+    let guest = guest_of(&task.upid, |vmid| node.history.guests.kind(vmid));
     Condition {
         id: format!("task-failed/{}/{kind}/{id}", node.name),
         severity: Severity::Warning,
-        subject: vmid.map_or_else(|| Subject::Node(node.name.clone()), Subject::Guest),
+        subject: guest.unwrap_or_else(|| Subject::Node(node.name.clone())),
         text,
         advice: advice.to_owned(),
         since: Some(since),
         patience: Patience::default(),
     }
+}
+
+/// The guest that a task was of, if it is on this node.
+fn guest_of(upid: &Upid, kind_of: impl Fn(VmId) -> Option<GuestKind>) -> Option<Subject> {
+    let vmid: VmId = upid.id.parse().ok()?;
+    let kind = kind_of(vmid)?;
+    let prefix = match kind {
+        GuestKind::Qemu => "qm",
+        GuestKind::Lxc => "vz",
+    };
+    let is_its = upid.kind.starts_with(prefix);
+    is_its.then_some(Subject::Guest(kind, vmid))
 }
 
 #[cfg(test)]
@@ -83,6 +94,26 @@ mod tests {
             revision: 0,
             fields: Default::default(),
         }
+    }
+
+    #[test]
+    fn a_guest_is_named_by_its_kind() {
+        let kind_of = |vmid: VmId| match vmid.get() {
+            100 => Some(GuestKind::Qemu),
+            200 => Some(GuestKind::Lxc),
+            _ => None,
+        };
+        let named = |kind: &str, id: &str| {
+            let upid = format!("UPID:pve1:00000001:00000001:6B00D68B:{kind}:{id}:root@pam:");
+            let subject = guest_of(&upid.parse().unwrap(), kind_of);
+            subject.map(|subject| subject.to_string())
+        };
+        assert_eq!(named("qmstart", "100").as_deref(), Some("qemu/100"));
+        assert_eq!(named("vzstart", "200").as_deref(), Some("lxc/200"));
+        // Of a guest that is not here, and of no guest.
+        assert_eq!(named("vzdestroy", "201"), None);
+        assert_eq!(named("imgcopy", "100"), None);
+        assert_eq!(named("vzcreate", ""), None);
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ::history::Origin;
-use model::{GuestRecord, VmId};
+use model::{GuestKind, GuestRecord, VmId};
 use proto::GuestFigures;
 
 /// A guest of this node, in figures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Known {
+    pub(super) kind: GuestKind,
     pub(super) origin: Origin,
     pub(super) cpus: u32,
     pub(super) memory: u64,
@@ -20,6 +21,7 @@ impl Known {
     pub(super) fn of(guest: &GuestRecord) -> Self {
         let figures = GuestFigures::of(guest);
         Self {
+            kind: guest.kind,
             origin: Origin {
                 created: guest.created,
                 epoch: guest.epoch,
@@ -38,9 +40,9 @@ pub(super) type Present = BTreeMap<VmId, Known>;
 pub struct Guests(RwLock<Arc<Present>>);
 
 impl Guests {
-    /// Whether a guest is on this node.
-    pub(crate) fn has(&self, vmid: VmId) -> bool {
-        self.all().contains_key(&vmid)
+    /// What kind of guest it is, if it is on this node.
+    pub(crate) fn kind(&self, vmid: VmId) -> Option<GuestKind> {
+        self.all().get(&vmid).map(|known| known.kind)
     }
 
     pub(super) fn all(&self) -> Arc<Present> {

@@ -152,7 +152,8 @@ impl Generation {
         };
         put(format!("node/{node}"), self.of_node());
         for guest in &self.guests {
-            put(format!("qemu/{}", guest.vmid), guest.figures());
+            let kind = guest.known.kind.as_str();
+            put(format!("{kind}/{}", guest.vmid), guest.figures());
         }
         for usage in &self.storages {
             let figures = [("disk_total", usage.total), ("disk_used", usage.used)];
@@ -224,6 +225,7 @@ fn number(value: f64) -> Number {
 #[cfg(test)]
 mod tests {
     use history::Origin;
+    use model::GuestKind;
 
     use super::*;
 
@@ -232,12 +234,17 @@ mod tests {
         let recent = Recent::default();
         let vmid = VmId::new(100).unwrap();
         let known = Known {
+            kind: GuestKind::Qemu,
             origin: Origin::default(),
             cpus: 2,
             memory: 1 << 30,
             disk: 0,
         };
-        let present = Present::from([(vmid, known), (VmId::new(101).unwrap(), known)]);
+        let container = Known {
+            kind: GuestKind::Lxc,
+            ..known
+        };
+        let present = Present::from([(vmid, known), (VmId::new(101).unwrap(), container)]);
         let running = [GuestUsage {
             running: true,
             cpus_busy: 1.0,
@@ -266,7 +273,8 @@ mod tests {
         assert_eq!(of("qemu/100", "cpu_current"), Some((Gauge, 0.5)));
         assert_eq!(of("qemu/100", "uptime"), Some((Gauge, 60.0)));
         assert_eq!(of("qemu/100", "net_in"), Some((Derive, 7.0)));
-        assert_eq!(of("qemu/101", "net_in"), None);
+        assert_eq!(of("lxc/101", "cpu_max"), Some((Gauge, 2.0)));
+        assert_eq!(of("lxc/101", "net_in"), None);
         let all = recent.metrics(&node, true, 0);
         assert_eq!((all[0].timestamp, all.len()), (3990 - 1800, 181 * 29));
         assert_eq!(recent.metrics(&node, true, 3980).len(), 29);

@@ -141,11 +141,12 @@ pub(super) fn of_storage(usage: &StorageUsage) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use history::Origin;
-    use model::VmId;
+    use model::{GuestKind, VmId};
 
     use super::*;
 
     const KNOWN: Known = Known {
+        kind: GuestKind::Qemu,
         origin: Origin {
             created: 1,
             epoch: 1,

@@ -37,7 +37,7 @@ async fn may_see(op: &Op, subject: &Subject) -> Result<bool, Error> {
     let path = subject.path();
     match subject {
         Subject::Cluster | Subject::Node(_) => op.has(&path, Privilege::SysAudit).await,
-        Subject::Guest(_) => op.has(&path, Privilege::VmAudit).await,
+        Subject::Guest(..) => op.has(&path, Privilege::VmAudit).await,
         Subject::Storage { .. } => Ok(op.has(&path, Privilege::DatastoreAudit).await?
             || op.has(&path, Privilege::DatastoreAllocateSpace).await?),
     }

@@ -58,7 +58,7 @@ const SUBJECTS: usize = 5;
 /// An alert about one of a few things. Its other form was acknowledged; a guest's is its node's then.
 pub(super) fn open_alert(at: usize, is_other: bool) -> OpenAlert {
     let node = || "pve1".parse().unwrap();
-    let guest = |vmid| Subject::Guest(VmId::new(vmid).unwrap());
+    let guest = |vmid| Subject::Guest(GuestKind::Qemu, VmId::new(vmid).unwrap());
     let storage = "s1".parse().unwrap();
     let subject = match (at, is_other) {
         (0, _) => Subject::Cluster,
@@ -202,7 +202,7 @@ impl Fixture {
             let subject = &open.alert.subject;
             let privileges: &[Privilege] = match subject {
                 Subject::Cluster | Subject::Node(_) => &[Privilege::SysAudit],
-                Subject::Guest(_) => &[Privilege::VmAudit],
+                Subject::Guest(..) => &[Privilege::VmAudit],
                 Subject::Storage { .. } => {
                     &[Privilege::DatastoreAudit, Privilege::DatastoreAllocateSpace]
                 }
