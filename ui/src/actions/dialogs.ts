@@ -1,7 +1,7 @@
 /** The one dialog that may be open. */
 
-import { useSyncExternalStore } from 'react';
 import type { Guest } from '../api/resources';
+import { Store, useStore } from '../store';
 
 export type DialogKind =
   | 'clone'
@@ -14,28 +14,14 @@ export type DialogKind =
 
 export type OpenDialog = { kind: DialogKind; guests: Guest[] };
 
-let open: OpenDialog | undefined;
-const listeners = new Set<() => void>();
-
-function set(next: OpenDialog | undefined) {
-  open = next;
-  for (const listener of listeners) listener();
-}
+const open = new Store<OpenDialog | undefined>(undefined);
 
 export function openDialog(kind: DialogKind, ...guests: Guest[]) {
-  set({ kind, guests });
+  open.set({ kind, guests });
 }
 
 export function closeDialog() {
-  set(undefined);
+  open.set(undefined);
 }
 
-export function useDialog(): OpenDialog | undefined {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => open,
-  );
-}
+export const useDialog = (): OpenDialog | undefined => useStore(open);

@@ -1,13 +1,7 @@
 /** What is wrong now, as the change stream has it. */
 
-import { useSyncExternalStore } from 'react';
 import { api } from './client';
 import { type Alert, SEVERITIES } from './resources';
-import { getLive, onLive } from './stream';
-
-export function useAlerts(): Alert[] {
-  return useSyncExternalStore(onLive, () => getLive().alerts);
-}
 
 /** Those that are not acknowledged. */
 export function unknownAlerts(alerts: Alert[]): Alert[] {

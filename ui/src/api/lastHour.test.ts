@@ -17,7 +17,7 @@ function scene(answer = true) {
 it('what is shown together is one request, and again each minute', async () => {
   const { asked, hours } = scene();
   let heard = 0;
-  hours.subscribe(() => {
+  hours.known.subscribe(() => {
     heard += 1;
   });
   const hide = [100, 101, 102].map((vmid) => hours.show(vmid));

@@ -1,6 +1,7 @@
 /** What guests have used of their processors in the last hour: one request for all that are shown. */
 
-import { useEffect, useSyncExternalStore } from 'react';
+import { useEffect } from 'react';
+import { Store, usePartOf } from '../store';
 import { api } from './client';
 
 /** A value a minute, in thousandths; null where it is not known. */
@@ -20,20 +21,15 @@ const AT_ONCE = 100;
 
 export class Hours {
   private shown = new Map<number, number>();
-  private hours = new Map<number, LastHour>();
+  /** By number of the guest. */
+  readonly known = new Store<ReadonlyMap<number, LastHour>>(new Map());
   private askedAt = new Map<number, number>();
-  private listeners = new Set<() => void>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private dueAt = Number.POSITIVE_INFINITY;
 
   constructor(private ask: Ask) {}
 
-  get = (vmid: number): LastHour | undefined => this.hours.get(vmid);
-
-  subscribe = (listener: () => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
+  get = (vmid: number): LastHour | undefined => this.known.get().get(vmid);
 
   /** A guest is shown, until the answer is called. */
   show(vmid: number): () => void {
@@ -70,8 +66,9 @@ export class Hours {
   private async askFor(vmids: number[]) {
     for (const vmid of vmids) this.askedAt.set(vmid, Date.now());
     const answers = await this.ask(vmids).catch(() => []);
-    for (const { vmid, cpu } of answers) this.hours.set(vmid, cpu);
-    for (const listener of this.listeners) listener();
+    const known = new Map(this.known.get());
+    for (const { vmid, cpu } of answers) known.set(vmid, cpu);
+    this.known.set(known);
   }
 }
 
@@ -82,5 +79,5 @@ const hours = new Hours((vmids) =>
 /** The last hour of a guest that is shown. */
 export function useLastHour(vmid: number): LastHour | undefined {
   useEffect(() => hours.show(vmid), [vmid]);
-  return useSyncExternalStore(hours.subscribe, () => hours.get(vmid));
+  return usePartOf(hours.known, (known) => known.get(vmid));
 }

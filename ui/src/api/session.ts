@@ -1,6 +1,6 @@
 /** Who is logged in. The ticket is in the cookie of Proxmox VE, the CSRF token in memory alone. */
 
-import { useSyncExternalStore } from 'react';
+import { Store, useStore } from '../store';
 import { api, setCsrf, whenUnauthorized } from './client';
 
 const COOKIE = 'PVEAuthCookie';
@@ -22,14 +22,8 @@ export type Session =
   | { state: 'out'; user?: string; ended?: boolean }
   | { state: 'in'; user: string };
 
-let session: Session = { state: 'starting' };
-const listeners = new Set<() => void>();
+const session = new Store<Session>({ state: 'starting' });
 let renewal: ReturnType<typeof setInterval> | undefined;
-
-function set(next: Session) {
-  session = next;
-  for (const listener of listeners) listener();
-}
 
 function readCookie(): string | undefined {
   const entry = document.cookie.split('; ').find((one) => one.startsWith(`${COOKIE}=`));
@@ -64,7 +58,7 @@ function enter(answer: Ticket) {
   setCsrf(answer.CSRFPreventionToken);
   clearInterval(renewal);
   renewal = setInterval(renew, RENEWAL_MS);
-  set({ state: 'in', user: answer.username });
+  session.set({ state: 'in', user: answer.username });
 }
 
 /** The first step; a challenge is returned if there has to be a second. */
@@ -95,16 +89,17 @@ async function renew() {
   } catch (error) {
     const status = (error as { status?: number }).status;
     if (status === 401) end();
-    else if (session.state === 'starting') set({ state: 'out', user });
+    else if (getSession().state === 'starting') session.set({ state: 'out', user });
   }
 }
 
 /** The session ended by itself: the page stays below the login. */
 export function end() {
-  if (session.state === 'out') return;
-  const user = session.state === 'in' ? session.user : undefined;
+  const before = getSession();
+  if (before.state === 'out') return;
+  const user = before.state === 'in' ? before.user : undefined;
   leave();
-  set({ state: 'out', user, ended: user !== undefined });
+  session.set({ state: 'out', user, ended: user !== undefined });
 }
 
 export function logout() {
@@ -123,15 +118,6 @@ export function startSession() {
   void renew();
 }
 
-export function getSession(): Session {
-  return session;
-}
+export const getSession = (): Session => session.get();
 
-export function onSession(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
-export function useSession(): Session {
-  return useSyncExternalStore(onSession, getSession);
-}
+export const useSession = (): Session => useStore(session);

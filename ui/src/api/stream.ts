@@ -1,6 +1,6 @@
 /** The change stream as the page has it: one inventory, and since when it is not current. */
 
-import { useSyncExternalStore } from 'react';
+import { Store, usePartOf, useStore } from '../store';
 import {
   type Alert,
   alertsOf,
@@ -92,29 +92,23 @@ export class Rows {
 }
 
 const NOTHING: Live = { inventory: EMPTY, alerts: [], isLoaded: false };
-let live = NOTHING;
+const live = new Store(NOTHING);
 let rows = new Rows();
 /** The connection: shared with other tabs where the browser can do that. */
 let connection: Connection | undefined;
-const listeners = new Set<() => void>();
-
-function set(next: Live) {
-  live = next;
-  for (const listener of listeners) listener();
-}
 
 type Connection = { open: (user: string) => void; close: () => void };
 
 function hear(heard: Heard) {
   switch (heard.kind) {
     case 'message':
-      return set({
+      return live.set({
         inventory: rows.apply(heard.message, Date.now()),
         alerts: rows.alerts,
         isLoaded: true,
       });
     case 'lost':
-      return set({ ...live, lost: heard.lost });
+      return live.set({ ...live.get(), lost: heard.lost });
     case 'ended':
       return end();
     case 'replaced':
@@ -168,7 +162,7 @@ export function closeStream() {
 export function resetStream() {
   closeStream();
   rows = new Rows();
-  set(NOTHING);
+  live.set(NOTHING);
 }
 
 /** A page that is left says so, and comes back to its rows if it is kept by the browser. */
@@ -183,12 +177,8 @@ export function closeWithPage() {
 /** Shows at once what was asked of a guest; without a word, what is so. */
 export function expectState(vmid: number, word?: string) {
   const inventory = rows.expect(vmid, word);
-  if (inventory !== live.inventory) set({ ...live, inventory });
-}
-
-export function onLive(listener: () => void) {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  const before = live.get();
+  if (inventory !== before.inventory) live.set({ ...before, inventory });
 }
 
 /** Waits until a guest is in the inventory; false if it is not in time. */
@@ -196,33 +186,28 @@ export function guestAppears(vmid: number, ms: number): Promise<boolean> {
   return new Promise((done) => {
     const end = (isThere: boolean) => {
       clearTimeout(timer);
-      listeners.delete(look);
+      leave();
       done(isThere);
     };
-    const look = () => live.inventory.byVmid.has(vmid) && end(true);
+    const look = () => getLive().inventory.byVmid.has(vmid) && end(true);
     const timer = setTimeout(() => end(false), ms);
-    listeners.add(look);
+    const leave = live.subscribe(look);
     look();
   });
 }
 
-export function getLive(): Live {
-  return live;
-}
+export const getLive = (): Live => live.get();
 
-export function useLive(): Live {
-  return useSyncExternalStore(onLive, getLive);
-}
+export const useLive = (): Live => useStore(live);
 
 /** Since when the stream is interrupted, if it is: not a change with each message. */
-export function useLost(): Lost | undefined {
-  return useSyncExternalStore(onLive, () => live.lost);
-}
+export const useLost = (): Lost | undefined => usePartOf(live, ({ lost }) => lost);
 
 export function useInventory(): Inventory {
   return useLive().inventory;
 }
 
-export function useGuest(vmid: number): Guest | undefined {
-  return useSyncExternalStore(onLive, () => live.inventory.byVmid.get(vmid));
-}
+export const useGuest = (vmid: number): Guest | undefined =>
+  usePartOf(live, ({ inventory }) => inventory.byVmid.get(vmid));
+
+export const useAlerts = (): Alert[] => usePartOf(live, ({ alerts }) => alerts);

@@ -1,6 +1,6 @@
 /** Short messages at the bottom right: started, done, failed. Three at most; errors stay. */
 
-import { useSyncExternalStore } from 'react';
+import { Store, useStore } from '../store';
 
 export type Toast = {
   id: number;
@@ -16,32 +16,18 @@ export type Toast = {
 const SHOWN_MS = 6000;
 const MOST = 3;
 
-let toasts: Toast[] = [];
+const toasts = new Store<Toast[]>([]);
 let next = 1;
-const listeners = new Set<() => void>();
-
-function set(list: Toast[]) {
-  toasts = list;
-  for (const listener of listeners) listener();
-}
 
 export function toast(message: Omit<Toast, 'id'>) {
   const id = next++;
-  const others = toasts.filter((one) => !message.upid || one.upid !== message.upid);
-  set([...others, { ...message, id }].slice(-MOST));
+  const others = toasts.get().filter((one) => !message.upid || one.upid !== message.upid);
+  toasts.set([...others, { ...message, id }].slice(-MOST));
   if (message.tone !== 'error') setTimeout(() => dismiss(id), SHOWN_MS);
 }
 
 export function dismiss(id: number) {
-  set(toasts.filter((one) => one.id !== id));
+  toasts.set(toasts.get().filter((one) => one.id !== id));
 }
 
-export function useToasts(): Toast[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => toasts,
-  );
-}
+export const useToasts = (): Toast[] => useStore(toasts);

@@ -1,10 +1,10 @@
 import { Menu } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { unknownAlerts, useAlerts, worst } from '../api/alerts';
+import { unknownAlerts, worst } from '../api/alerts';
 import { api } from '../api/client';
 import { logout, useSession } from '../api/session';
-import { useInventory } from '../api/stream';
+import { useAlerts, useInventory } from '../api/stream';
 import { stateOfTask, useTasks } from '../api/tasks';
 import { Ring } from '../parts/Bar';
 import { IconButton } from '../parts/Button';

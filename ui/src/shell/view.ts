@@ -1,6 +1,6 @@
 /** What the shell remembers: tree, drawer, palette, scheme. Nothing secret is among it. */
 
-import { useSyncExternalStore } from 'react';
+import { Store, useStore } from '../store';
 
 export type Arrange = 'node' | 'pool' | 'tag';
 export type Scheme = 'light' | 'dark';
@@ -31,7 +31,7 @@ function readKept(): Partial<Kept> {
   }
 }
 
-let view: View = {
+const view = new Store<View>({
   arrange: 'node',
   closed: [],
   isTreeHidden: false,
@@ -44,31 +44,22 @@ let view: View = {
     document.documentElement.getAttribute('data-mantine-color-scheme') === 'dark'
       ? 'dark'
       : 'light',
-};
-
-const listeners = new Set<() => void>();
+});
 
 export function setView(change: Partial<View>) {
-  view = { ...view, ...change };
-  const { arrange, closed, isTreeHidden } = view;
+  const next = { ...view.get(), ...change };
+  const { arrange, closed, isTreeHidden } = next;
   localStorage.setItem(KEPT, JSON.stringify({ arrange, closed, isTreeHidden } satisfies Kept));
   if (change.scheme) localStorage.setItem('ostler-scheme', change.scheme);
-  for (const listener of listeners) listener();
+  view.set(next);
 }
 
-export function getView(): View {
-  return view;
-}
+export const getView = (): View => view.get();
 
-export function useView(): View {
-  return useSyncExternalStore((listener) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }, getView);
-}
+export const useView = (): View => useStore(view);
 
 export function switchScheme() {
-  setView({ scheme: view.scheme === 'dark' ? 'light' : 'dark' });
+  setView({ scheme: getView().scheme === 'dark' ? 'light' : 'dark' });
 }
 
 /** Opens the drawer at a task. */

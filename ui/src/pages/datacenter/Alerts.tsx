@@ -1,15 +1,9 @@
 import { Textarea } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import {
-  acknowledge,
-  alertAddress,
-  unacknowledge,
-  unknownAlerts,
-  useAlerts,
-} from '../../api/alerts';
+import { acknowledge, alertAddress, unacknowledge, unknownAlerts } from '../../api/alerts';
 import type { Alert } from '../../api/resources';
-import { useLive } from '../../api/stream';
+import { useAlerts, useLive } from '../../api/stream';
 import { reportError } from '../../api/tasks';
 import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { moment, plain } from '../../format';
