@@ -37,7 +37,8 @@ export async function openBrowser(): Promise<{ browser: Browser; context: Browse
 export function watch(page: Page): string[] {
   const errors: string[] = [];
   page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(`console: ${message.text()}`);
+    if (message.type() === 'error')
+      errors.push(`console: ${message.text()} ${message.location().url}`);
   });
   page.on('pageerror', (error) => errors.push(`script: ${error.message}`));
   page.on('response', (response) => {

@@ -79,6 +79,7 @@ const tree = root.addChildren([
       nodeTab('/', () => import('./pages/node/NodeSummary')),
       nodeTab('guests', () => import('./pages/node/NodeGuests')),
       nodeTab('storage', () => import('./pages/node/NodeStorage')),
+      nodeTab('disks', () => import('./pages/node/NodeDisks')),
       nodeTab('network', () => import('./pages/node/NodeNetwork')),
       nodeTab('services', () => import('./pages/node/NodeServices')),
       nodeTab('hardware', () => import('./pages/node/NodeHardware')),

@@ -41,7 +41,7 @@ export function Destroy({ guest, onClose }: DialogProps) {
   const [typed, setTyped] = useState('');
   const [purge, setPurge] = useState(true);
   const [unreferenced, setUnreferenced] = useState(false);
-  const form = useSubmit(onClose);
+  const form = useSubmit(onClose, guest.vmid);
   const volumes = volumesOf(configOf(pending.data ?? [], 'now'), guest);
   const submit = () =>
     form.submit(async () => {
@@ -49,10 +49,12 @@ export function Destroy({ guest, onClose }: DialogProps) {
         purge: purge ? 1 : undefined,
         'destroy-unreferenced-disks': unreferenced ? 1 : 0,
       });
-      followTask(client, `${t.act.destroy} ${guest.vmid} ${guest.label}`, upid);
+      // The end of the task has pages of the guest read again: none is open by then.
+      onClose();
       if (location.pathname.startsWith(`/guest/${guest.vmid}`)) {
         await navigate({ href: '/datacenter/guests' });
       }
+      followTask(client, `${t.act.destroy} ${guest.vmid} ${guest.label}`, upid);
     });
   return (
     <FormDialog

@@ -16,8 +16,11 @@ export type Submit = {
   submit: (work: () => Promise<unknown>) => Promise<void>;
 };
 
-/** Runs the work of a form; a refusal keeps it open and points at its fields. */
-export function useSubmit(onDone: () => void): Submit {
+/**
+ * Runs the work of a form; a refusal keeps it open and points at its fields. What the pages show is
+ * read again, but nothing of a guest that is `gone` with it.
+ */
+export function useSubmit(onDone: () => void, gone?: number): Submit {
   const client = useQueryClient();
   const [failure, setFailure] = useState<{ error?: string; fields: Record<string, string> }>({
     fields: {},
@@ -29,7 +32,9 @@ export function useSubmit(onDone: () => void): Submit {
     try {
       await work();
       onDone();
-      void client.invalidateQueries();
+      void client.invalidateQueries({
+        predicate: ({ queryKey: [kind, of] }) => kind !== 'guest' || of !== gone,
+      });
     } catch (error) {
       const fields = error instanceof ApiError ? error.fields : {};
       setFailure({ error: errorText(error), fields });

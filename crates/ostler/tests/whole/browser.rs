@@ -126,6 +126,7 @@ fn every_page_is_whole() {
         "browser/stream.test.ts",
         "browser/tabs.test.ts",
         "browser/weight.test.ts",
+        "browser/disks.test.ts",
     ];
     with_bridge(async { drive(&files).await });
 }

@@ -1,7 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { useInventory } from '../../api/stream';
-import { bytes } from '../../format';
-import { Bar } from '../../parts/Bar';
+import { Fill } from '../../parts/Fill';
 import { Icon } from '../../parts/Icon';
 import { storageAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
@@ -31,7 +30,6 @@ export function StorageTable({ node }: { node?: string }) {
         </thead>
         <tbody>
           {shown.map((one) => {
-            const part = one.maxdisk ? (one.disk ?? 0) / one.maxdisk : 0;
             return (
               <tr key={one.id}>
                 <td>
@@ -46,15 +44,7 @@ export function StorageTable({ node }: { node?: string }) {
                 </td>
                 <td>
                   {one.maxdisk ? (
-                    <span className="mm">
-                      <Bar part={part} label={columns.used} isHard />
-                      <span>
-                        {bytes(one.disk ?? 0)}{' '}
-                        <span className="muted">
-                          {t.of} {bytes(one.maxdisk)}
-                        </span>
-                      </span>
-                    </span>
+                    <Fill used={one.disk ?? 0} size={one.maxdisk} label={columns.used} />
                   ) : (
                     <span className="tone t-unknown">{one.status}</span>
                   )}

@@ -4,6 +4,7 @@ import { api } from '../../api/client';
 import { bytes, plain } from '../../format';
 import { Loaded } from '../../parts/Page';
 import { Facts, Panel } from '../../parts/Panel';
+import { TablePanel } from '../../parts/TablePanel';
 import { t } from '../../texts';
 import { useNodeOfPage } from './NodePage';
 
@@ -84,36 +85,11 @@ function Table({
   head: string[];
   rows: (string | number | undefined)[][];
 }) {
-  return (
-    <Panel title={title}>
-      {rows.length === 0 ? (
-        <p className="t2">{words.none}</p>
-      ) : (
-        <div className="scrolls">
-          <table className="tbl records">
-            <thead>
-              <tr>
-                {head.map((name) => (
-                  <th key={name}>{name}</th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((row) => (
-                <tr key={String(row[0])}>
-                  {row.map((cell, at) => (
-                    <td key={head[at]} className={at === 0 ? 'name' : 't2'}>
-                      {plain(String(cell ?? ''))}
-                    </td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </Panel>
-  );
+  const shown = rows.map((row) => ({
+    key: String(row[0]),
+    cells: row.map((cell) => plain(String(cell ?? ''))),
+  }));
+  return <TablePanel title={title} head={head} rows={shown} none={words.none} />;
 }
 
 function Parts({ machine }: { machine: Inventory }) {

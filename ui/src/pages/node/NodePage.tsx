@@ -66,6 +66,7 @@ export function NodePage() {
           { to: `${base}/shell`, label: names.shell },
           { to: `${base}/hardware`, label: names.hardware },
           { to: `${base}/storage`, label: names.storage },
+          { to: `${base}/disks`, label: names.disks },
           { to: `${base}/network`, label: names.network },
           { to: `${base}/services`, label: names.services },
           { to: `${base}/tasks`, label: names.tasks },

@@ -1,0 +1,199 @@
+import { Drawer } from '@mantine/core';
+import type { ReactNode } from 'react';
+import { bytes, percent, plain } from '../../format';
+import { Loaded } from '../../parts/Page';
+import { Facts, Panel } from '../../parts/Panel';
+import { ToneWord } from '../../parts/State';
+import { TablePanel } from '../../parts/TablePanel';
+import { t } from '../../texts';
+import {
+  type Attribute,
+  type Device,
+  type Disk,
+  type PoolStatus,
+  partitionsOf,
+  placedDevices,
+  type Smart,
+  toneOfHealth,
+  useDisks,
+  usersOf,
+  wornOf,
+} from './disks';
+
+const words = t.node.disks;
+
+const known = (rows: [string, ReactNode][]) =>
+  rows.filter(([, value]) => value !== undefined && value !== '' && value !== 'unknown');
+
+/** A word of SMART or ZFS in its tone. */
+export function Health({ word }: { word: string }) {
+  return <ToneWord {...toneOfHealth(word)}>{plain(word.toLowerCase())}</ToneWord>;
+}
+
+function attributeRow(one: Attribute) {
+  const isFailing = one.fail !== '-' || (one.threshold > 0 && one.value <= one.threshold);
+  return {
+    key: one.id,
+    cells: [
+      <span key="name" title={one.name}>
+        <span className="mono muted">{one.id.trim()}</span> {plain(one.name)}
+      </span>,
+      one.value,
+      one.worst,
+      one.threshold,
+      isFailing ? (
+        <ToneWord key="fail" tone="error" icon="err">
+          {plain(one.fail)}
+        </ToneWord>
+      ) : (
+        '–'
+      ),
+      <span key="raw" className="mono">
+        {plain(one.raw)}
+      </span>,
+    ],
+  };
+}
+
+function SmartPanel({ smart }: { smart: Smart }) {
+  const { attribute, value, worst, threshold, failed, raw } = words;
+  const health = <Health word={smart.health} />;
+  if (smart.attributes) {
+    return (
+      <TablePanel
+        title={words.smart}
+        aux={health}
+        head={[attribute, value, worst, threshold, failed, raw]}
+        rows={smart.attributes.map(attributeRow)}
+        none={words.noSmart}
+      />
+    );
+  }
+  return (
+    <Panel title={words.smart} aux={health}>
+      {smart.text ? (
+        <pre className="pad mono said">{plain(smart.text)}</pre>
+      ) : (
+        <p className="pad muted">{words.noSmart}</p>
+      )}
+    </Panel>
+  );
+}
+
+function Side({
+  title,
+  onClose,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+}) {
+  return (
+    <Drawer opened position="right" size="xl" title={title} onClose={onClose}>
+      <div className="stack">{children}</div>
+    </Drawer>
+  );
+}
+
+/** A disk in full: what it is, its partitions, and what it says of itself. */
+export function DiskDrawer({
+  node,
+  disk,
+  all,
+  onClose,
+}: {
+  node: string;
+  disk: Disk;
+  all: Disk[];
+  onClose: () => void;
+}) {
+  const smart = useDisks<Smart>(node, 'smart', { disk: disk.devpath });
+  const worn = wornOf(disk);
+  return (
+    <Side title={plain(disk.devpath)} onClose={onClose}>
+      <Panel title={words.disk}>
+        <Facts
+          rows={known([
+            [words.model, plain(disk.model ?? '')],
+            [words.vendor, plain(disk.vendor ?? '')],
+            [words.serial, plain(disk.serial ?? '')],
+            [words.wwn, plain(disk.wwn ?? '')],
+            [words.size, bytes(disk.size)],
+            [words.kind, words.kinds[disk.type ?? '']],
+            [words.rpm, disk.rpm && disk.rpm > 0 ? disk.rpm : undefined],
+            [words.wear, worn === undefined ? undefined : percent(worn)],
+            [words.use, usersOf(disk, all).map(plain).join(', ') || words.unused],
+            [words.table, disk.gpt ? 'GPT' : undefined],
+          ])}
+        />
+      </Panel>
+      <TablePanel
+        title={words.parts}
+        head={[words.device, words.size, words.use]}
+        rows={partitionsOf(disk, all).map((part) => ({
+          key: part.devpath,
+          cells: [plain(part.devpath), bytes(part.size), plain(part.used ?? words.unused)],
+        }))}
+        none={words.noParts}
+      />
+      <Loaded query={smart}>{(said) => <SmartPanel smart={said} />}</Loaded>
+    </Side>
+  );
+}
+
+function DeviceLine({ device, depth }: { device: Device; depth: number }) {
+  const { read = 0, write = 0, cksum = 0 } = device;
+  const isBad = read + write + cksum > 0;
+  return (
+    <li className="zd" style={{ '--depth': depth } as React.CSSProperties}>
+      <span className="mono trunc" title={device.name}>
+        {plain(device.name)}
+      </span>
+      {device.state && <Health word={device.state} />}
+      {isBad && <span className="tone t-error">{words.errorsOf(read, write, cksum)}</span>}
+      {device.msg && <span className="t2">{plain(device.msg)}</span>}
+    </li>
+  );
+}
+
+/** A pool of ZFS: how it is, what is to be done, and its devices as a tree. */
+export function PoolDrawer({
+  node,
+  pool,
+  onClose,
+}: {
+  node: string;
+  pool: string;
+  onClose: () => void;
+}) {
+  const query = useDisks<PoolStatus>(node, `zfs/${encodeURIComponent(pool)}`);
+  return (
+    <Side title={plain(pool)} onClose={onClose}>
+      <Loaded query={query}>
+        {(status) => (
+          <>
+            <Panel title={words.health}>
+              <Facts
+                rows={known([
+                  [words.health, <Health key="state" word={status.state} />],
+                  [words.status, plain(status.status ?? '')],
+                  [words.action, plain(status.action ?? '')],
+                  [words.scan, plain(status.scan ?? '')],
+                  [words.errors, plain(status.errors)],
+                ])}
+              />
+            </Panel>
+            <Panel title={words.devices}>
+              <ul className="zds">
+                {placedDevices(status.children).map(({ device, depth, key }) => (
+                  <DeviceLine key={key} device={device} depth={depth} />
+                ))}
+              </ul>
+            </Panel>
+          </>
+        )}
+      </Loaded>
+    </Side>
+  );
+}
