@@ -200,7 +200,7 @@ async fn what_cannot_be_a_storage_is_refused() {
             make(json!({"max-protected-backups": -2})),
             "max-protected-backups",
         ),
-        (make(json!({"portal": "10.0.0.1"})), "portal"),
+        (make(json!({"authsupported": "none"})), "authsupported"),
         (make(json!({"path": "d2"})), "path"),
         (make(json!({"content": "music"})), "content"),
         (make(json!({"is_mountpoint": "perhaps"})), "is_mountpoint"),
@@ -262,10 +262,8 @@ async fn a_mount_point_must_be_mounted_and_options_must_be_known() {
         .await;
     let both = json!({"storage": "d2", "shared": 1, "delete": "shared"});
     assert!(
-        root.error("storage_update", both)
-            .await
-            .fields
-            .contains_key("delete")
+        root.error("storage_update", both).await.message
+            == "update storage failed: cannot set and delete property 'shared' at the same time!"
     );
     for (option, text) in [
         ("path", "required option 'path'"),
@@ -799,4 +797,42 @@ async fn a_pool_of_ceph_is_kept_without_its_key() {
             .ends_with("storage does not support content type 'none'"),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn a_target_of_iscsi_may_hold_nothing() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let make = |more: Value| {
+        let base = json!({"storage": "units", "type": "iscsidirect", "portal": "192.0.2.1",
+            "target": "iqn.2003-01.org.x:t", "disable": 1});
+        with(base, more)
+    };
+    for (more, field) in [
+        (json!({"target": "--help"}), "target"),
+        (json!({"target": "iqn.x y"}), "target"),
+        (json!({"portal": "bad portal"}), "portal"),
+    ] {
+        let error = root.error("storage_create", make(more)).await;
+        assert!(error.fields.contains_key(field), "{field}: {error}");
+    }
+    let nowhere = json!({"storage": "units", "type": "iscsidirect", "portal": "192.0.2.1"});
+    let missing = root.error("storage_create", nowhere).await;
+    assert_eq!(
+        missing.message,
+        "missing value for required option 'target'"
+    );
+    root.ok("storage_create", make(json!({}))).await;
+    let shown = root.ok("storage_get", json!({"storage": "units"})).await;
+    assert_eq!(
+        (&shown["content"], &shown["shared"]),
+        (&json!("images"), &json!(1))
+    );
+    let none = json!({"storage": "units", "content": "none"});
+    root.ok("storage_update", none).await;
+    let shown = root.ok("storage_get", json!({"storage": "units"})).await;
+    assert_eq!(shown["content"], "none");
+    let other = json!({"storage": "units", "target": "iqn.2003-01.org.x:u"});
+    let fixed = root.error("storage_update", other).await;
+    assert!(fixed.fields.contains_key("target"), "{fixed}");
 }

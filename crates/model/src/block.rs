@@ -1,6 +1,7 @@
 //! What storage hands to guest: a disk image that QEMU can open.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// How the bytes of an image are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +40,22 @@ pub enum BlockSource {
     DeviceDescriptor(i32),
     /// An image in a pool of Ceph.
     Rbd(RbdSource),
+    /// A unit of a target of iSCSI.
+    Iscsi(IscsiSource),
+}
+
+/// A unit (LUN) of a target of iSCSI, over TCP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IscsiSource {
+    /// Address and port.
+    pub portal: String,
+    pub target: String,
+    pub unit: u32,
+    /// The name that the target knows the node by; QEMU's own where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<String>,
+    /// In bytes, as it was found.
+    pub size: u64,
 }
 
 /// An image in a pool of Ceph, or a snapshot of one.
@@ -74,7 +91,77 @@ impl RbdSource {
     }
 }
 
+/// What is reached over a network, as QEMU and its programs open it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remote {
+    /// QEMU's driver, and the options that say which image it is.
+    pub driver: &'static str,
+    pub options: Map<String, Value>,
+    /// The file that says how it is reached, where it takes one.
+    pub conf: Option<String>,
+    /// What it is called in logs.
+    pub name: String,
+    /// In bytes, as it was found.
+    pub size: u64,
+}
+
+impl RbdSource {
+    fn remote(&self) -> Remote {
+        let options = [
+            ("pool", Some(&self.pool)),
+            ("namespace", self.namespace.as_ref()),
+            ("image", Some(&self.image)),
+            ("snapshot", self.snapshot.as_ref()),
+            ("user", Some(&self.user)),
+            ("conf", Some(&self.conf)),
+        ];
+        let given = options
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        Remote {
+            driver: "rbd",
+            options: given
+                .map(|(key, value)| (key.to_owned(), value.as_str().into()))
+                .collect(),
+            conf: Some(self.conf.clone()),
+            name: format!("rbd:{}", self.spec()),
+            size: self.size,
+        }
+    }
+}
+
+impl IscsiSource {
+    fn remote(&self) -> Remote {
+        let options = [
+            ("transport", Some("tcp".into())),
+            ("portal", Some(self.portal.as_str().into())),
+            ("target", Some(self.target.as_str().into())),
+            ("lun", Some(self.unit.into())),
+            ("initiator-name", self.initiator.as_deref().map(Value::from)),
+        ];
+        let given = options
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        Remote {
+            driver: "iscsi",
+            options: given.map(|(key, value)| (key.to_owned(), value)).collect(),
+            conf: None,
+            name: format!("iscsi://{}/{}/{}", self.portal, self.target, self.unit),
+            size: self.size,
+        }
+    }
+}
+
 impl BlockSource {
+    /// None for files and devices of the host.
+    pub fn remote(&self) -> Option<Remote> {
+        match self {
+            Self::Rbd(image) => Some(image.remote()),
+            Self::Iscsi(image) => Some(image.remote()),
+            _ => None,
+        }
+    }
+
     /// What an administrator names by its path: devices are below `/dev`.
     pub fn at(path: String) -> Self {
         match path.starts_with("/dev/") {
@@ -87,7 +174,7 @@ impl BlockSource {
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::File(path) | Self::Device(path) => Some(path),
-            Self::Descriptor(_) | Self::DeviceDescriptor(_) | Self::Rbd(_) => None,
+            Self::Descriptor(_) | Self::DeviceDescriptor(_) | Self::Rbd(_) | Self::Iscsi(_) => None,
         }
     }
 
@@ -96,7 +183,7 @@ impl BlockSource {
         match self {
             Self::File(_) | Self::Descriptor(_) => Self::Descriptor(number),
             Self::Device(_) | Self::DeviceDescriptor(_) => Self::DeviceDescriptor(number),
-            Self::Rbd(_) => self.clone(),
+            Self::Rbd(_) | Self::Iscsi(_) => self.clone(),
         }
     }
 }

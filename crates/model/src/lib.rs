@@ -31,7 +31,7 @@ pub mod text;
 mod units;
 mod upid;
 
-pub use block::{BlockFormat, BlockSource, BlockSpec, RbdSource};
+pub use block::{BlockFormat, BlockSource, BlockSpec, IscsiSource, RbdSource, Remote};
 pub use clock::{Clock, Sleep, UnixTime, with_timeout};
 pub use error::{Error, ErrorKind, FieldErrors};
 pub use guest::{

@@ -3,7 +3,7 @@
 use model::{BlockFormat, VmId};
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentType, VolumeName, btrfs, dir, lvm, lvmthin, rbd, zfspool};
+use crate::{ContentType, VolumeName, btrfs, dir, iscsidirect, lvm, lvmthin, rbd, zfspool};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -16,6 +16,7 @@ pub enum StorageType {
     LvmThin,
     ZfsPool,
     Rbd,
+    IscsiDirect,
 }
 
 /// The disks of guests.
@@ -58,7 +59,7 @@ const OF_PATHS: &[(&str, Property)] = &[
 ];
 
 impl StorageType {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Dir,
         Self::Btrfs,
         Self::Nfs,
@@ -67,6 +68,7 @@ impl StorageType {
         Self::LvmThin,
         Self::ZfsPool,
         Self::Rbd,
+        Self::IscsiDirect,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -79,6 +81,7 @@ impl StorageType {
             Self::LvmThin => "lvmthin",
             Self::ZfsPool => "zfspool",
             Self::Rbd => "rbd",
+            Self::IscsiDirect => "iscsidirect",
         }
     }
 
@@ -87,18 +90,19 @@ impl StorageType {
         match self {
             Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => &ContentType::ALL,
             Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => DISKS,
+            Self::IscsiDirect => IMAGES,
         }
     }
 
     /// Whether such a storage may be configured to hold nothing.
     pub fn may_be_empty(self) -> bool {
-        matches!(self, Self::Dir | Self::Btrfs)
+        matches!(self, Self::Dir | Self::Btrfs | Self::IscsiDirect)
     }
 
     /// The default contents. Source: Proxmox VE's defaults.
     pub fn default_contents(self) -> &'static [ContentType] {
         match self {
-            Self::Nfs | Self::Cifs | Self::Lvm | Self::Rbd => IMAGES,
+            Self::Nfs | Self::Cifs | Self::Lvm | Self::Rbd | Self::IscsiDirect => IMAGES,
             Self::Dir | Self::Btrfs | Self::LvmThin | Self::ZfsPool => DISKS,
         }
     }
@@ -109,7 +113,12 @@ impl StorageType {
             Self::Dir | Self::Nfs | Self::Cifs => {
                 &[BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk]
             }
-            Self::Btrfs | Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => RAW,
+            Self::Btrfs
+            | Self::Lvm
+            | Self::LvmThin
+            | Self::ZfsPool
+            | Self::Rbd
+            | Self::IscsiDirect => RAW,
         }
     }
 
@@ -148,6 +157,7 @@ impl StorageType {
                 ("sparse", Changeable),
                 ("mountpoint", Changeable),
             ],
+            Self::IscsiDirect => &[("portal", Required), ("target", Required)],
             Self::Rbd => &[
                 ("monhost", Changeable),
                 ("pool", Changeable),
@@ -161,7 +171,7 @@ impl StorageType {
             Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_CONTENT_DIRS],
             Self::Btrfs => &[OF_PATHS, OF_FOLDERS],
             Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_CONTENT_DIRS],
-            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => &[],
+            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd | Self::IscsiDirect => &[],
         };
         groups
             .iter()
@@ -183,13 +193,15 @@ impl StorageType {
     pub fn image_named(self, owner: VmId, file_name: &str) -> String {
         match self {
             Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => format!("{owner}/{file_name}"),
-            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => file_name.to_owned(),
+            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd | Self::IscsiDirect => {
+                file_name.to_owned()
+            }
         }
     }
 
     /// Whether programs other than QEMU's can open its images, which then are files or devices.
     pub fn has_paths(self) -> bool {
-        self != Self::Rbd
+        !matches!(self, Self::Rbd | Self::IscsiDirect)
     }
 
     /// Reads a volume's name; none where no storage of this type has such names.
@@ -201,6 +213,7 @@ impl StorageType {
             Self::LvmThin => lvmthin::parse_name(name),
             Self::ZfsPool => zfspool::parse_name(name),
             Self::Rbd => rbd::parse_name(name),
+            Self::IscsiDirect => iscsidirect::parse_name(name),
         }
     }
 }

@@ -8,7 +8,8 @@
 //!                                                           ├── lvm      volumes of full size
 //!                                                           ├── lvmthin  thin volumes of LVM
 //!                                                           ├── zfspool  volumes of ZFS
-//!                                                           └── rbd      images in a pool of Ceph
+//!                                                           ├── rbd      images in a pool of Ceph
+//!                                                           └── iscsidirect  units of a target
 //!   node::tasks ── choose · allocate · attach · detach · free ──┘  through sys::Host
 //! ```
 //!
@@ -32,6 +33,7 @@ mod dir;
 mod error;
 mod header;
 mod image;
+mod iscsidirect;
 mod kind;
 mod lvm;
 mod lvmthin;
@@ -53,8 +55,8 @@ pub use attach::{AttachMode, Attacher};
 pub use ceph::key_of;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
-    BtrfsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions, LvmSpec, LvmThinSpec,
-    NfsSpec, Preallocation, RbdSpec, StorageConfig, StorageSpec, ZfsPoolSpec,
+    BtrfsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions, IscsiDirectSpec,
+    LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec, StorageConfig, StorageSpec, ZfsPoolSpec,
 };
 pub use content::ContentType;
 pub use error::StorageError;
@@ -306,6 +308,9 @@ pub fn open(config: StorageConfig, secret: Option<String>, host: SharedHost) -> 
         StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host)),
         StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
         StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, host)),
+        StorageSpec::IscsiDirect(spec) => {
+            Arc::new(iscsidirect::IscsiDirect::new(config, spec, host))
+        }
         StorageSpec::Rbd(spec) => Arc::new(rbd::Rbd::new(config, spec, secret, host)),
     }
 }

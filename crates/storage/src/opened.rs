@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{BlockFormat, BlockSource, BlockSpec, RbdSource};
+use model::{BlockFormat, BlockSource, BlockSpec};
 use serde_json::{Value, json};
 use sys::{Fence, SharedHost, SysError};
 
@@ -36,8 +36,7 @@ struct Layer {
     node: Value,
     format: BlockFormat,
     /// The image, or what says how QEMU reaches it.
-    file: Arc<OwnedFd>,
-    file_path: PathBuf,
+    file: Option<(PathBuf, Arc<OwnedFd>)>,
     is_remote: bool,
     header: ImageHeader,
 }
@@ -47,8 +46,8 @@ impl Opened {
     pub async fn open(host: &SharedHost, spec: &BlockSpec, write: bool) -> Result<Self, SysError> {
         let mut layers = Vec::new();
         for layer in spec.layers() {
-            if let BlockSource::Rbd(image) = &layer.source {
-                layers.push(Layer::remote(host, image, layer.format).await?);
+            if let Some(layer) = Layer::remote(host, layer).await? {
+                layers.push(layer);
                 continue;
             }
             let Some(path) = layer.source.path() else {
@@ -138,7 +137,10 @@ impl Opened {
                 true => fence.network(),
                 false => fence,
             };
-            fence.file(&layer.file_path, layer.file.clone(), write)
+            match &layer.file {
+                Some((path, file)) => fence.file(path, file.clone(), write),
+                None => fence,
+            }
         })
     }
 }
@@ -158,47 +160,37 @@ impl Layer {
         let header = whole(host, &file, &path, format).await?;
         Ok(Self {
             node: json!({"driver": driver, "filename": path.display().to_string()}),
-            file_path: path.clone(),
+            file: Some((path.clone(), file)),
             path,
             format,
-            file,
             is_remote: false,
             header,
         })
     }
 
-    /// An image that is reached over the network; what is open is the file that says how.
-    async fn remote(
-        host: &SharedHost,
-        image: &RbdSource,
-        format: BlockFormat,
-    ) -> Result<Self, SysError> {
-        let conf = PathBuf::from(&image.conf);
-        let mut node = json!({
-            "driver": "rbd",
-            "pool": image.pool,
-            "image": image.image,
-            "user": image.user,
-            "conf": image.conf,
-        });
-        let names = [
-            ("namespace", &image.namespace),
-            ("snapshot", &image.snapshot),
-        ];
-        for (name, value) in names {
-            if let Some(value) = value {
-                node[name] = value.as_str().into();
+    /// An image that is reached over the network, where this is one. What is open is the file that
+    /// says how.
+    async fn remote(host: &SharedHost, spec: &BlockSpec) -> Result<Option<Self>, SysError> {
+        let Some(remote) = spec.source.remote() else {
+            return Ok(None);
+        };
+        let mut node = remote.options;
+        node.insert("driver".to_owned(), remote.driver.into());
+        let file = match remote.conf.map(PathBuf::from) {
+            Some(conf) => {
+                let file = host.open_image(&conf, false, false).await?;
+                Some((conf, file))
             }
-        }
-        Ok(Self {
-            path: format!("rbd:{}", image.spec()).into(),
-            node,
-            format,
-            file: host.open_image(&conf, false, false).await?,
-            file_path: conf,
+            None => None,
+        };
+        Ok(Some(Self {
+            path: remote.name.into(),
+            node: Value::Object(node),
+            format: spec.format,
+            file,
             is_remote: true,
-            header: ImageHeader::plain(image.size),
-        })
+            header: ImageHeader::plain(remote.size),
+        }))
     }
 }
 

@@ -27,6 +27,7 @@ mod minority;
 mod qemu;
 mod qemu_img;
 mod store;
+pub mod tgt;
 
 pub use authority::{Authority, Certificate};
 pub use clock::{HastyClock, ManualClock};

@@ -14,7 +14,7 @@
 //! CD-ROM has none; its `drive-…` is the format.
 
 use model::qemu::{Aio, Drive, DriveSlot, Limit, Throttle};
-use model::{BlockFormat, BlockSource, BlockSpec, RbdSource};
+use model::{BlockFormat, BlockSource, BlockSpec};
 use serde_json::{Map, Value, json};
 
 /// The name of the node that a device uses.
@@ -273,13 +273,18 @@ fn common(driver: &str, name: &str, options: &HostOptions) -> Map<String, Value>
 }
 
 fn file_node(name: &str, spec: &BlockSpec, options: &HostOptions) -> Value {
+    if let Some(remote) = spec.source.remote() {
+        let mut node = common(remote.driver, name, options);
+        node.extend(remote.options);
+        return Value::Object(node);
+    }
+    let path = spec.source.path().unwrap_or_default().to_owned();
     let (driver, filename) = match &spec.source {
-        BlockSource::File(path) => ("file", path.clone()),
-        BlockSource::Device(path) => ("host_device", path.clone()),
+        BlockSource::Device(_) => ("host_device", path),
         // The set has the number of the descriptor; see `argv`.
         BlockSource::Descriptor(number) => ("file", format!("/dev/fdset/{number}")),
         BlockSource::DeviceDescriptor(number) => ("host_device", format!("/dev/fdset/{number}")),
-        BlockSource::Rbd(image) => return rbd_node(name, image, options),
+        _ => ("file", path),
     };
     let mut node = common(driver, name, options);
     node.insert("filename".to_owned(), filename.into());
@@ -287,26 +292,10 @@ fn file_node(name: &str, spec: &BlockSpec, options: &HostOptions) -> Value {
     Value::Object(node)
 }
 
-/// An image that QEMU reaches through librbd, which has queues of its own.
-fn rbd_node(name: &str, image: &RbdSource, options: &HostOptions) -> Value {
-    let mut node = common("rbd", name, options);
-    let names = [
-        ("pool", Some(&image.pool)),
-        ("namespace", image.namespace.as_ref()),
-        ("image", Some(&image.image)),
-        ("snapshot", image.snapshot.as_ref()),
-        ("user", Some(&image.user)),
-        ("conf", Some(&image.conf)),
-    ];
-    let given = names
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)));
-    node.extend(given.map(|(key, value)| (key.to_owned(), value.as_str().into())));
-    Value::Object(node)
-}
-
 #[cfg(test)]
 mod tests {
+    use model::RbdSource;
+
     use super::*;
 
     #[test]

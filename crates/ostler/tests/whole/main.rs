@@ -33,6 +33,7 @@ mod guest_devices;
 mod history;
 mod host_files;
 mod hotplug;
+mod iscsidirect;
 mod kvm;
 mod lists;
 mod lxc_life;

@@ -25,7 +25,7 @@ const TYPE: Field = Field::string("type").one_of(&[
 ]);
 
 /// Types without a driver in this version.
-const UNBUILT_TYPES: &[&str] = &["cephfs", "esxi", "iscsi", "iscsidirect", "pbs", "zfs"];
+const UNBUILT_TYPES: &[&str] = &["cephfs", "esxi", "iscsi", "pbs", "zfs"];
 
 const LIMITS: Format = Format::Properties {
     name: "bwlimit",
@@ -170,12 +170,9 @@ const FIXED: &[Field] = &[
     Field::string("path")
         .optional()
         .format(format::STORAGE_PATH),
-    Field::string("portal")
-        .optional()
-        .format(format::PORTAL)
-        .unbuilt(),
+    Field::string("portal").optional().format(format::PORTAL),
     Field::string("share").optional(),
-    Field::string("target").optional().unbuilt(),
+    Field::string("target").optional(),
     Field::string("thinpool")
         .optional()
         .format(format::LVM_NAME),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub use self::folders::FolderNames;
 pub(crate) use self::specs::mount_point;
 pub use self::specs::{
-    BtrfsSpec, CifsSpec, DirSpec, FolderOptions, LvmSpec, LvmThinSpec, NfsSpec, Preallocation,
-    RbdSpec, ZfsPoolSpec,
+    BtrfsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, LvmSpec, LvmThinSpec, NfsSpec,
+    Preallocation, RbdSpec, ZfsPoolSpec,
 };
 use crate::{ContentType, StorageError, StorageType, VolumeName};
 
@@ -48,6 +48,7 @@ pub enum StorageSpec {
     LvmThin(LvmThinSpec),
     ZfsPool(ZfsPoolSpec),
     Rbd(RbdSpec),
+    IscsiDirect(IscsiDirectSpec),
 }
 
 impl StorageConfig {
@@ -130,18 +131,22 @@ impl StorageSpec {
             Self::LvmThin(_) => StorageType::LvmThin,
             Self::ZfsPool(_) => StorageType::ZfsPool,
             Self::Rbd(_) => StorageType::Rbd,
+            Self::IscsiDirect(_) => StorageType::IscsiDirect,
         }
     }
 
     /// Whether all nodes see the same volumes, as is true of all storages of its type.
     pub fn is_always_shared(&self) -> bool {
-        matches!(self, Self::Nfs(_) | Self::Cifs(_) | Self::Rbd(_))
+        matches!(
+            self,
+            Self::Nfs(_) | Self::Cifs(_) | Self::Rbd(_) | Self::IscsiDirect(_)
+        )
     }
 
     /// Whether all nodes see the same volumes.
     pub fn is_shared(&self) -> bool {
         match self {
-            Self::Nfs(_) | Self::Cifs(_) | Self::Rbd(_) => true,
+            Self::Nfs(_) | Self::Cifs(_) | Self::Rbd(_) | Self::IscsiDirect(_) => true,
             Self::Dir(DirSpec { shared, .. })
             | Self::Btrfs(BtrfsSpec { shared, .. })
             | Self::Lvm(LvmSpec { shared, .. }) => *shared == Some(true),
@@ -156,7 +161,11 @@ impl StorageSpec {
             | Self::Btrfs(BtrfsSpec { folder, .. })
             | Self::Nfs(NfsSpec { folder, .. })
             | Self::Cifs(CifsSpec { folder, .. }) => Some(folder),
-            Self::Lvm(_) | Self::LvmThin(_) | Self::ZfsPool(_) | Self::Rbd(_) => None,
+            Self::Lvm(_)
+            | Self::LvmThin(_)
+            | Self::ZfsPool(_)
+            | Self::Rbd(_)
+            | Self::IscsiDirect(_) => None,
         }
     }
 

@@ -182,6 +182,15 @@ pub struct ZfsPoolSpec {
     pub mountpoint: Option<String>,
 }
 
+/// A target of iSCSI, whose units QEMU opens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IscsiDirectSpec {
+    /// Name or address, with or without a port.
+    pub portal: String,
+    /// The target's name, as `iqn.2026-11.org.example:one`.
+    pub target: String,
+}
+
 /// A pool of Ceph. The keyring is a secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RbdSpec {

@@ -203,6 +203,16 @@ impl Bed {
         storage::open(self.config.clone(), self.secret.clone(), self.host.clone())
     }
 
+    /// Over what a case has made.
+    pub(crate) fn over(case: &str, config: StorageConfig) -> Self {
+        Self::new(case, config, BlockFormat::Raw)
+    }
+
+    /// A driver of another storage.
+    pub(crate) fn open_config(&self, config: StorageConfig) -> Arc<dyn Storage> {
+        storage::open(config, self.secret.clone(), self.host.clone())
+    }
+
     pub(crate) fn secret(&self) -> Option<String> {
         self.secret.clone()
     }
@@ -229,6 +239,9 @@ impl Bed {
             BlockSource::Rbd(image) => {
                 let (full, conf) = (image.spec(), &image.conf);
                 format!("rbd:{full}:conf={conf}:id={}", image.user)
+            }
+            BlockSource::Iscsi(image) => {
+                format!("iscsi://{}/{}/{}", image.portal, image.target, image.unit)
             }
             source => source.path().expect("an image with a path").to_owned(),
         }

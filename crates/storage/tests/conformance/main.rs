@@ -1,6 +1,6 @@
 //! One suite that holds every type of storage to what the traits promise.
 //!
-//! `dir`, `btrfs` and `rbd` run here, as root. The others need kernels and disks that the lab has
+//! `dir`, `btrfs`, `rbd` and `iscsidirect` run here, as root. The others need kernels and disks that the lab has
 //! (`crates/lab/tests/real/types.rs`); variables say where they are (`bed.rs`). Each case begins and
 //! ends with a storage that holds nothing of it.
 #![expect(
@@ -14,6 +14,7 @@ mod bed;
 mod broken;
 mod cases;
 mod images;
+mod iscsidirect;
 mod rbd;
 
 /// Makes one test of each case for each type of storage that can do it.

@@ -21,6 +21,7 @@ const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
   lvm: { fixed: ['vgname'], changed: ['shared', 'saferemove', 'tagged_only'] },
   lvmthin: { fixed: ['vgname', 'thinpool'], changed: [] },
   zfspool: { fixed: ['pool'], changed: ['sparse', 'blocksize'] },
+  iscsidirect: { fixed: ['portal', 'target'], changed: [] },
   rbd: {
     fixed: [],
     changed: ['monhost', 'pool', 'data-pool', 'namespace', 'username', 'keyring'],

@@ -147,6 +147,7 @@ fn check(kind: StorageType, name: &str, value: &Value) -> Result<(), Error> {
             name_in_cluster(text)
         }
         "monhost" => monitors(text),
+        "target" => target(text),
         "username" | "domain" if text.contains(',') => {
             Err("a comma would begin another mount option".to_owned())
         }
@@ -174,6 +175,18 @@ fn name_in_cluster(name: &str) -> Result<(), String> {
     match starts && name.chars().all(is_good) {
         true => Ok(()),
         false => Err(format!("'{name}' is no name in a cluster of Ceph")),
+    }
+}
+
+/// A name of a target of iSCSI (RFC 3720, 3.2.6).
+fn target(name: &str) -> Result<(), String> {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || "-.:_".contains(c);
+    let starts = ["iqn.", "eui.", "naa."]
+        .iter()
+        .any(|begin| name.starts_with(begin));
+    match starts && name.len() <= 223 && name.chars().all(is_good) {
+        true => Ok(()),
+        false => Err(format!("'{name}' is no name of a target")),
     }
 }
 

@@ -37,8 +37,8 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
         .iter()
         .find(|option| op.params.contains_key(**option))
     {
-        let reason = format!("option '{both}' is set and deleted at the same time");
-        return Err(Error::invalid("delete", reason));
+        let text = format!("cannot set and delete property '{both}' at the same time!");
+        return Err(during("update")(Error::conflict(text)));
     }
     let change = |config: &mut StorageConfig| -> Result<(), Error> {
         check_digest(config, digest.as_deref())?;
