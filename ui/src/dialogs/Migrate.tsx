@@ -1,8 +1,9 @@
 import { Select, Switch } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { guestPath } from '../actions/guest';
+import { guestPath, offers } from '../actions/guest';
 import { api } from '../api/client';
+import { useOperations } from '../api/operations';
 import type { Guest } from '../api/resources';
 import { useInventory } from '../api/stream';
 import { followTask } from '../api/tasks';
@@ -17,6 +18,8 @@ type Against = { unavailable_storages?: string[]; reasons?: string[] };
 /** What virtual machines have with `_` containers have with `-`. */
 type Precheck = {
   running: number;
+  /** The node has no precheck to ask. */
+  isUnknown?: boolean;
   not_allowed_nodes?: Record<string, Against>;
   'not-allowed-nodes'?: Record<string, Against>;
   local_disks?: { volid: string; size?: number }[];
@@ -27,13 +30,20 @@ type Finding = { tone: string; icon: IconName; text: string; isBlocker?: boolean
 
 const words = t.dialog.migrate;
 
+/** The precheck, where the node has one for guests of this kind. */
 function usePrecheck(guest: Guest, target: string | null) {
-  return useQuery({
+  const table = useOperations().data;
+  const isThere = offers(table, guest, 'GET', '/migrate');
+  const query = useQuery({
     queryKey: ['guest', guest.vmid, 'precheck', target],
     queryFn: () =>
       api.get<Precheck>(`${guestPath(guest)}/migrate`, { target: target ?? undefined }),
     placeholderData: (before) => before,
+    enabled: isThere,
   });
+  if (isThere) return query;
+  const unchecked: Precheck = { running: guest.status === 'stopped' ? 0 : 1, isUnknown: true };
+  return { data: unchecked, error: null, refetch: query.refetch };
 }
 
 /** What the precheck says about one node: what forbids it, then what happens. */
@@ -66,7 +76,9 @@ export function findingsOf(
       text: `${words.localDisks} ${disks.join(', ')}`,
     });
   }
-  if (findings.length === 0) findings.push({ tone: 'running', icon: 'check', text: words.fits });
+  if (findings.length === 0 && !check.isUnknown) {
+    findings.push({ tone: 'running', icon: 'check', text: words.fits });
+  }
   findings.push({
     tone: 'stopped',
     icon: 'info',

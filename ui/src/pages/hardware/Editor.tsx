@@ -84,7 +84,8 @@ function Opened({ guest, page, entries, fields }: Props) {
   const keys = keysOf(guest.type, page, new Map([...config, ...configOf(entries, 'now')]));
   for (const key of draft.keys()) if (!keys.includes(key)) keys.push(key);
   const known = keys.filter((key) => fieldOf(fields, key));
-  const chosen = picked ?? known[0];
+  // What was chosen may be gone by now.
+  const chosen = picked && known.includes(picked) ? picked : known[0];
   const set = (key: string, value: string | null) => {
     clear();
     setDraft(new Map(draft).set(key, value));

@@ -49,7 +49,7 @@ function diskRow(disk: Disk, all: Disk[], onOpen: (disk: Disk) => void): TableRo
       <Name key="name" onOpen={() => onOpen(disk)}>
         {disk.devpath}
       </Name>,
-      plain(disk.model ?? ''),
+      disk.model === 'unknown' ? '–' : plain(disk.model ?? '–'),
       bytes(disk.size),
       words.kinds[disk.type ?? ''] ?? t.unknown,
       usersOf(disk, all).map(plain).join(', ') || words.unused,
