@@ -1,11 +1,12 @@
 //! How a cluster of Ceph is reached: a file for its programs and for QEMU.
 //!
 //! ```text
-//!   monhost, user, key ──► /run/ostler/ceph/<id>.conf    only root may read it
+//!   monhost, user, key ──► /run/ostler/ceph/<id>-<mark>.conf    only root may read it
 //! ```
 //!
 //! Without `monhost` it is the node's own cluster, as `/etc/ceph/ceph.conf` says.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,8 +59,13 @@ impl Cluster {
         &self.user
     }
 
+    /// Has a mark of what is in it: a change of the storage that is tried and refused leaves the file
+    /// in force alone.
     pub(crate) fn conf(&self) -> PathBuf {
-        Path::new(FOLDER).join(format!("{}.conf", self.storage))
+        let mut hasher = DefaultHasher::new();
+        (&self.monitors, &self.user, &self.secret).hash(&mut hasher);
+        let mark = hasher.finish();
+        Path::new(FOLDER).join(format!("{}-{mark:016x}.conf", self.storage))
     }
 
     /// Writes the file, unless this driver has written it already.

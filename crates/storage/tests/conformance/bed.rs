@@ -37,6 +37,14 @@ impl Drop for Bed {
             let unmounted = Command::new("umount").arg(point).status();
             assert!(unmounted.unwrap().success(), "{}", point.display());
         }
+        let begin = format!("{}-", self.config.id());
+        let of_clusters = std::fs::read_dir("/run/ostler/ceph").into_iter().flatten();
+        for file in of_clusters.flatten() {
+            let is_own = file.file_name().to_string_lossy().starts_with(&begin);
+            if is_own && matches!(self.config.spec, StorageSpec::Rbd(_)) {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
         for controller in [".", "cpu", "cpuacct", "cpuset", "memory", "pids", "freezer"] {
             // Where there is none, nothing was made.
             let _ = std::fs::remove_dir(format!("/sys/fs/cgroup/{controller}/{}", self.scopes));

@@ -83,6 +83,7 @@ async fn a_base_with_clones_stays(bed: &Bed) {
 
 /// No pool, no key, a key that is not the user's.
 async fn who_is_refused_is_told_so(bed: &Bed) {
+    let storage = &*bed.active().await;
     for (secret, namespace, reason) in [
         (
             bed.secret(),
@@ -96,8 +97,8 @@ async fn who_is_refused_is_told_so(bed: &Bed) {
         ),
         (None, "wrong", "the cluster refuses user 'admin'"),
     ] {
-        let storage = bed.open_as(namespace, secret);
-        let refused = storage.activate().await.unwrap_err();
+        let other = bed.open_as(namespace, secret);
+        let refused = other.activate().await.unwrap_err();
         assert!(
             matches!(refused, StorageError::Inactive { .. }),
             "{refused:?}"
@@ -105,6 +106,8 @@ async fn who_is_refused_is_told_so(bed: &Bed) {
         let text = refused.to_string();
         assert!(text.ends_with(reason), "{text}");
     }
+    // What was tried has changed nothing for the one in use.
+    assert_empty(storage).await;
 }
 
 /// What is asked meanwhile fails within the time-out, and is answered again once the cluster is.
