@@ -57,7 +57,22 @@ impl Context {
         task: T,
     ) -> Result<Answer, Error> {
         let upid = self.submit_unlisted(op, vmid, task).await?;
-        let ended = self.tasks.wait(&upid).await?;
+        self.ended(&upid).await
+    }
+
+    /// The same, for a task that task lists show.
+    pub async fn perform_listed<T: Task<Node = NodeContext>>(
+        &self,
+        op: &Op,
+        vmid: VmId,
+        task: T,
+    ) -> Result<Answer, Error> {
+        let upid = self.tasks.submit(submission(op, vmid, true)?, task).await?;
+        self.ended(&upid).await
+    }
+
+    async fn ended(&self, upid: &Upid) -> Result<Answer, Error> {
+        let ended = self.tasks.wait(upid).await?;
         match ended.state {
             TaskState::Ended { .. } if ended.is_ok() => Ok(Answer::null().at(ended.revision)),
             TaskState::Ended { .. } if !ended.fields.is_empty() => {

@@ -4,71 +4,26 @@
 
 mod scene;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use model::{Record, VmId};
+use model::VmId;
+use node::NodeContext;
 use node::tasks::{
     NewSize, QemuClone, QemuCreate, QemuMoveDisk, QemuResize, QemuRollback, QemuSnapshot,
     QemuStart, QemuStop, QemuTemplate,
 };
-use node::{NodeContext, storage_key};
+use scene::thin::*;
 use scene::*;
 use serde_json::json;
-use storage::{ContentType, LvmThinSpec, StorageConfig, StorageSpec};
-use store::Commit;
-use sys::Files;
 use tasks::Task;
 use testkit::fault_sweep::Scene;
-use testkit::lvm;
-
-const PROGRAMS: [&str; 7] = [
-    "lvs",
-    "lvcreate",
-    "lvchange",
-    "lvremove",
-    "lvrename",
-    "lvextend",
-    "lvmconfig",
-];
 
 const DISK: &[(&str, &str)] = &[("scsi0", "thin:vm-100-disk-0,size=4M")];
-
-/// A node with the storage `thin`.
-async fn with_storage<T>(mut node: Node<T>) -> Node<T> {
-    for program in PROGRAMS {
-        node.host = node.host.program(program, lvm);
-    }
-    for folder in ["/lvm/pve", "/dev/pve"] {
-        node.host
-            .create_dir(Path::new(folder), 0o755)
-            .await
-            .unwrap();
-    }
-    let pool = Path::new("/lvm/pve/data");
-    node.host.write(pool, b"twi-aotz-- ", 0o600).await.unwrap();
-    let spec = StorageSpec::LvmThin(LvmThinSpec {
-        vgname: "pve".to_owned(),
-        thinpool: "data".to_owned(),
-    });
-    let id = "thin".parse().unwrap();
-    let config = StorageConfig::new(id, spec, vec![ContentType::Images]);
-    let commit = Commit::new().put(
-        storage_key(config.id()),
-        Record::new(config).encode().unwrap(),
-    );
-    node.plain.commit(commit).await.unwrap();
-    node
-}
 
 /// The same with guest 100, which has its disk there, running or not.
 async fn thin<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
     let node = with_storage(node_with(start, DISK).await).await;
-    let volume = Path::new("/lvm/pve/vm-100-disk-0");
-    node.host
-        .write(volume, b"Vwi---tz-- data", 0o600)
-        .await
-        .unwrap();
+    put_volume(&node, "vm-100-disk-0").await;
     let node = if runs { node.done().await } else { node };
     node.then(make)
 }

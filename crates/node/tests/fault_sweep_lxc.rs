@@ -4,55 +4,18 @@
 mod scene;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use model::{GuestConfig, GuestKind, GuestRecord, Record, VmId};
+use model::VmId;
 use node::tasks::{
-    Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcReboot, LxcShutdown, LxcStart, LxcStop,
-    LxcVncproxy, NodeStartall, NodeStopall, Template,
+    Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcReboot, LxcShutdown, LxcStop, LxcVncproxy,
+    NodeStartall, NodeStopall, Template,
 };
-use node::{CtEdit, guest_key};
+use scene::lxc::*;
 use scene::*;
-use serde_json::{Value, json};
-use store::Commit;
-use sys::{Command, Files, Output, Stream};
-use tasks::Task;
+use serde_json::json;
+use sys::{Command, Files, Output};
+use testkit::Disk;
 use testkit::fault_sweep::Scene;
-use testkit::{Disk, Faults, Service};
-
-/// LXC as it looks from outside: a process that goes on until it is killed.
-struct FakeLxc;
-
-impl Service for FakeLxc {
-    fn connect(&self, _: &Path, _: &Faults) -> Option<Box<dyn Stream>> {
-        None
-    }
-
-    fn is_alive(&self) -> bool {
-        true
-    }
-}
-
-fn spawn_lxc(_: &Command) -> Arc<dyn Service> {
-    Arc::new(FakeLxc)
-}
-
-fn printing(text: &str) -> Output {
-    Output {
-        code: Some(0),
-        stdout: text.as_bytes().to_vec(),
-        ..Output::default()
-    }
-}
-
-fn info(_: &mut Disk, _: &Command) -> Output {
-    printing("RUNNING\n")
-}
-
-/// What our own program says of the files of an Alpine.
-fn files(_: &mut Disk, _: &Command) -> Output {
-    printing(r#"{"os_type":"alpine","arch":"amd64","lines":[],"warnings":[]}"#)
-}
 
 /// A tar for which the archive is broken.
 fn broken_tar(_: &mut Disk, _: &Command) -> Output {
@@ -63,95 +26,8 @@ fn broken_tar(_: &mut Disk, _: &Command) -> Output {
     }
 }
 
-/// A host with LXC and a template, and no guest.
-async fn with_lxc<T>(make: fn(VmId) -> T) -> Node<T> {
-    let mut node = empty(make).await;
-    node.host = node
-        .host
-        .program("mkfs.ext4", silent)
-        .program("tar", silent)
-        .program("sh", silent)
-        .program("/ostler", files)
-        .program("lxc-info", info)
-        .program("lxc-stop", silent)
-        .spawner("lxc-start", spawn_lxc);
-    for (path, content) in [
-        ("/var/lib/vz/template/cache/a.tar.gz", "archive"),
-        ("/etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
-    ] {
-        let path = Path::new(path);
-        node.host
-            .create_dir(path.parent().unwrap(), 0o755)
-            .await
-            .unwrap();
-        node.host
-            .write(path, content.as_bytes(), 0o644)
-            .await
-            .unwrap();
-    }
-    node
-}
-
-/// The same, with a container: an image, a folder, a card.
-async fn container<T>(make: fn(VmId) -> T) -> Node<T> {
-    let node = with_lxc(make).await;
-    let images = Path::new("/var/lib/vz/images/100");
-    let tree = images.join("subvol-100-disk-1.subvol");
-    node.host.create_dir(&tree, 0o755).await.unwrap();
-    node.host
-        .write(&images.join("vm-100-disk-0.raw"), b"image", 0o600)
-        .await
-        .unwrap();
-    let mut config = GuestConfig::default();
-    for (name, value) in [
-        ("hostname", "web"),
-        ("memory", "64"),
-        ("ostype", "alpine"),
-        ("arch", "amd64"),
-        ("unprivileged", "1"),
-        ("onboot", "1"),
-        (
-            "net0",
-            "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01,rate=1",
-        ),
-        ("rootfs", "local:100/vm-100-disk-0.raw,size=1"),
-        ("mp0", "local:100/subvol-100-disk-1.subvol,mp=/data,size=0"),
-    ] {
-        config.set(name, value);
-    }
-    let guest = GuestRecord {
-        config,
-        ..GuestRecord::new(vmid(), GuestKind::Lxc, "pve1".parse().unwrap(), 0)
-    };
-    let record = Record::new(guest).encode().unwrap();
-    let commit = Commit::new().put(guest_key(vmid()), record);
-    node.plain.commit(commit).await.unwrap();
-    node
-}
-
-fn start(vmid: VmId) -> LxcStart {
-    LxcStart::new(vmid, false, false)
-}
-
-/// The same, while it runs; it is well too if it was stopped and not started again.
-async fn up<T: Task<Node = node::NodeContext>>(make: fn(VmId) -> T) -> Node<T> {
-    let started = container(start).await;
-    let also_well = started.inventory().await;
-    let mut node = started.done().await.then(make);
-    node.also_well = Arc::new(move |found| also_well == found);
-    node
-}
-
-fn edit(options: Value) -> CtEdit {
-    let Value::Object(options) = options else {
-        panic!("an object")
-    };
-    let mac = || "BC:24:11:00:00:01".to_owned();
-    CtEdit::new(&options, &"local".parse().unwrap(), &mac).unwrap()
-}
-
 fn creation(vmid: VmId) -> LxcCreate {
-    let mut edit = edit(json!({
+    let mut edit = lxc::edit(json!({
         "rootfs": "1", "mp0": "local:0,mp=/data", "net0": "name=eth0,bridge=vmbr0",
     }));
     edit.fill_in(vmid);
@@ -214,7 +90,7 @@ async fn lxc_destroy() {
 #[tokio::test]
 async fn lxc_configure() {
     let make = |vmid| {
-        let mut edit = edit(json!({"memory": 128, "mp1": "local:1,mp=/more"}));
+        let mut edit = lxc::edit(json!({"memory": 128, "mp1": "local:1,mp=/more"}));
         edit.delete = vec!["mp0".into()];
         LxcConfigure::new(vmid, edit, None)
     };

@@ -34,4 +34,8 @@ pub trait Trees: Send + Sync {
     /// Makes a tree ready to be used on this node, and says where it is. `Storage::detach` takes
     /// that back. May be repeated by the same attacher.
     async fn attach_tree(&self, name: &str, by: &Attacher) -> Result<PathBuf, StorageError>;
+
+    /// Where a snapshot of a tree is, to be read; nothing has to be taken back. `NoVolume` where
+    /// there is none.
+    async fn snapshot_of_tree(&self, name: &str, snapshot: &str) -> Result<PathBuf, StorageError>;
 }

@@ -17,6 +17,9 @@ pub struct Cell {
     pub mounts: Vec<CellMount>,
     /// Where the root is: an existing folder, or a new one inside of a fence.
     pub at: PathBuf,
+    /// Another file system, at `BESIDE` in the fence: what a copy is made of. Cells without a fence
+    /// have none.
+    pub beside: Option<CellMount>,
     /// The host's id of the container's 0; none where its ids are the host's.
     pub first_id: Option<u32>,
     /// A program of ours for a fence: where it is, and where it is inside.
@@ -29,6 +32,9 @@ impl Cell {
 
     /// Where the container's root is inside of a fence.
     pub const INSIDE: &'static str = "/container";
+
+    /// Where the other file system is.
+    pub const BESIDE: &'static str = "/beside";
 }
 
 /// One file system.
@@ -39,9 +45,12 @@ pub struct CellMount {
     /// link in it is followed.
     pub at: String,
     pub read_only: bool,
-    /// Of `discard`, `lazytime`, `noatime`, `nodev`, `noexec`, `nosuid`.
+    /// Of `discard`, `lazytime`, `noatime`, `nodev`, `noexec`, `nosuid`; `noload` for what is only
+    /// read and has a journal that was not replayed.
     pub options: Vec<String>,
     pub acl: Option<bool>,
+    /// The container runs and has it mounted: an image is reached by the device that it has.
+    pub in_use: bool,
 }
 
 /// What is mounted.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::UnixTime;
 
-use crate::{SharedHost, SysError};
+use crate::{CellMount, SharedHost, SysError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
@@ -102,6 +102,12 @@ pub trait Files: Send + Sync + 'static {
 
     /// Returns once all writes to a file, by any process, are on the disk.
     async fn sync(&self, path: &Path) -> Result<(), SysError>;
+
+    /// Returns once all writes to a file system of a container are on the disk.
+    async fn sync_mount(&self, mount: &CellMount) -> Result<(), SysError>;
+
+    /// Makes the file system of an image or a device as large as that is, while it is in use.
+    async fn grow_mount(&self, mount: &CellMount) -> Result<(), SysError>;
 
     /// Resolves a path, following every link.
     async fn resolve(&self, path: &Path) -> Result<PathBuf, SysError>;

@@ -108,6 +108,13 @@ pub trait Scopes: Send + Sync + 'static {
     /// The processes of a scope; none if it does not exist.
     async fn members(&self, scope: &ScopeName) -> Result<Vec<ProcessId>, SysError>;
 
+    /// Stops every process of the scope where it is, and waits until all stand still. No error
+    /// where there is no such scope.
+    async fn freeze_scope(&self, scope: &ScopeName) -> Result<(), SysError>;
+
+    /// Lets frozen processes go on.
+    async fn thaw_scope(&self, scope: &ScopeName) -> Result<(), SysError>;
+
     /// Kills every process of the scope, including those being forked, waits until none is left and
     /// removes the scope.
     async fn kill_scope(&self, scope: &ScopeName) -> Result<(), SysError>;

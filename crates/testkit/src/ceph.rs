@@ -214,27 +214,6 @@ impl Ceph {
         self.daemon("ceph-osd", &args);
     }
 
-    /// Also has a file system `cephfs`. Ready when its server has taken it.
-    pub fn start_file_system(&mut self) {
-        let caps = [
-            "mon",
-            "allow profile mds",
-            "osd",
-            "allow rwx",
-            "mds",
-            "allow *",
-        ];
-        let keyring = self.make_keyring("mds.a", &caps, "mds/keyring");
-        self.daemon("ceph-mds", &["-i", "a", "--keyring", &keyring]);
-        for pool in ["cephfs_data", "cephfs_metadata"] {
-            self.ceph(&["osd", "pool", "create", pool, "8"]);
-        }
-        self.ceph(&["fs", "new", "cephfs", "cephfs_metadata", "cephfs_data"]);
-        while !self.ceph(&["mds", "stat"]).contains("up:active") {
-            std::thread::sleep(std::time::Duration::from_millis(200));
-        }
-    }
-
     fn make_keyring(&self, user: &str, caps: &[&str], name: &str) -> String {
         let made = self.ceph(&[&["auth", "get-or-create", user], caps].concat());
         std::fs::write(self.path(name), format!("{made}\n")).expect("a file");

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sys::{
-    Command, FileEntry, Files, Limits, Link, Links, Measured, Output, ProcessId, Processes,
-    ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError, TapOptions, Terminal, Usage,
+    CellMount, Command, FileEntry, Files, Limits, Link, Links, Measured, Output, ProcessId,
+    Processes, ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError, TapOptions, Terminal,
+    Usage,
 };
 
 use crate::Faults;
@@ -52,6 +53,8 @@ passes_on! { Files:
     format!("examine {path:?}"), stat(path: &Path) -> Option<FileEntry>;
     format!("list {path:?}"), list(path: &Path) -> Vec<FileEntry>;
     format!("sync {path:?}"), sync(path: &Path) -> ();
+    format!("sync {mount:?}"), sync_mount(mount: &CellMount) -> ();
+    format!("grow {mount:?}"), grow_mount(mount: &CellMount) -> ();
     format!("examine {path:?}"), resolve(path: &Path) -> PathBuf;
     format!("examine {path:?}"), open_image(path: &Path, write: bool, direct: bool) -> Arc<OwnedFd>;
     format!("read {path:?}"),
@@ -86,6 +89,8 @@ passes_on! { Scopes:
     format!("limit scope {scope}"), limit_scope(scope: &ScopeName, limits: &Limits) -> ();
     "list scopes".to_owned(), scopes() -> Vec<ScopeName>;
     format!("members of {scope}"), members(scope: &ScopeName) -> Vec<ProcessId>;
+    format!("freeze scope {scope}"), freeze_scope(scope: &ScopeName) -> ();
+    format!("thaw scope {scope}"), thaw_scope(scope: &ScopeName) -> ();
     format!("kill scope {scope}"), kill_scope(scope: &ScopeName) -> ();
     format!("remove scope {scope}"), remove_scope(scope: &ScopeName) -> bool;
     format!("usage of {scope}"), usage(scope: &ScopeName) -> Usage;

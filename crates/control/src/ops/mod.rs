@@ -3,12 +3,14 @@
 pub mod access;
 mod cluster;
 mod console;
+mod copies;
 mod lxc;
 mod node;
 mod ostler;
 mod pools;
 mod qemu;
 mod settings;
+mod snapshots;
 mod storage;
 mod volume_access;
 

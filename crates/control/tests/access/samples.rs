@@ -56,6 +56,8 @@ pub(crate) fn required(row: &Row) -> Value {
         "storage_create" => params["path"] = "/srv/store".into(),
         "disk_smart" => params["disk"] = "/dev/sda".into(),
         "acl_update" => params["users"] = "bob@pve".into(),
+        "lxc_move_volume" => params["volume"] = "rootfs".into(),
+        "lxc_resize" => params["disk"] = "rootfs".into(),
         "lxc_configure" | "qemu_configure" | "qemu_configure_task" => params["cores"] = 2.into(),
         _ => {}
     }

@@ -23,11 +23,12 @@ const NAMED: [&str; 14] = [
 ];
 
 /// Directories whose entries are called otherwise still.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 6] = [
     ("/cluster/ha", "id"),
     ("/nodes/{node}/apt", "id"),
     ("/nodes/{node}/hardware", "type"),
     ("/nodes/{node}/hardware/pci/{pci-id-or-mapping}", "method"),
+    ("/nodes/{node}/lxc/{vmid}/snapshot/{snapname}", "cmd"),
     ("/nodes/{node}/qemu/{vmid}/snapshot/{snapname}", "cmd"),
 ];
 

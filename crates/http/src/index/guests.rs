@@ -22,7 +22,6 @@ struct Figures {
     cpu: f64,
     disk: u64,
     mem: u64,
-    memhost: u64,
     netin: u64,
     netout: u64,
     uptime: u64,
@@ -38,7 +37,6 @@ impl Figures {
             cpu: usage.cpus_busy / f64::from(cpus(guest).max(1)),
             disk: 0,
             mem: usage.memory_used(row.memory),
-            memhost: usage.memory,
             netin: usage.net_in,
             netout: usage.net_out,
             uptime: running.uptime.at(tick),
@@ -53,6 +51,12 @@ fn cpus(guest: &Guest) -> u32 {
         (0, Some(running)) => running.usage.cpus,
         (cpus, _) => cpus,
     }
+}
+
+/// What a guest takes of its host's memory; 0 for one that does not run.
+fn memory_of_host(guest: &Guest) -> u64 {
+    let running = guest.state.running();
+    running.map_or(0, |running| running.usage.memory)
 }
 
 /// What a guest has read from and written to its disks.
@@ -106,6 +110,7 @@ struct KnownGuest<'a> {
     maxdisk: u64,
     #[serde(flatten)]
     figures: Figures,
+    memhost: u64,
     #[serde(flatten)]
     disks: DiskFigures,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +142,7 @@ pub(super) fn resource_row(guest: &Guest, tick: Tick) -> Resource<'_> {
             maxmem: row.memory,
             maxdisk: row.disk,
             figures: Figures::of(guest, tick),
+            memhost: memory_of_host(guest),
             disks: DiskFigures::of(guest),
             pool: guest.pool.as_deref(),
             lock: row.lock.as_deref(),
@@ -156,6 +162,9 @@ pub(super) struct Listed<'a> {
     maxdisk: u64,
     #[serde(flatten)]
     figures: Figures,
+    /// Of a VM only: the memory of its QEMU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memhost: Option<u64>,
     /// Of a VM only where all is asked for: QEMU is asked for it.
     #[serde(flatten)]
     disks: Option<DiskFigures>,
@@ -194,6 +203,7 @@ pub(super) fn list_row(guest: &Guest, tick: Tick, full: bool) -> Listed<'_> {
         maxmem: row.memory,
         maxdisk: row.disk,
         figures: Figures::of(guest, tick),
+        memhost: (row.kind == GuestKind::Qemu).then(|| memory_of_host(guest)),
         disks: ((full && usage.is_some()) || row.kind == GuestKind::Lxc)
             .then(|| DiskFigures::of(guest)),
         container: (row.kind == GuestKind::Lxc).then(|| ContainerFigures {

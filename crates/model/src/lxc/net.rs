@@ -76,6 +76,10 @@ impl Net {
         self.0.text("bridge")
     }
 
+    pub fn set_mac(&mut self, mac: String) {
+        self.0.set(NET, "hwaddr", mac);
+    }
+
     pub fn mac(&self) -> Option<&str> {
         self.0.text("hwaddr")
     }

@@ -2,6 +2,8 @@
 //! and stop, scripts around them, and the reaper of those that have ended.
 
 pub(crate) mod digest;
+pub(crate) mod disk_snapshots;
+pub(crate) mod disks;
 pub(crate) mod hooks;
 pub(crate) mod limits;
 pub(crate) mod mac;

@@ -70,6 +70,7 @@ impl NodeContext {
             time_zone: zone,
             terminals: config.terminals,
             first,
+            is_copy: false,
         })
     }
 

@@ -104,6 +104,13 @@ impl NodeContext {
         self.lxc("lxc-attach", vmid)
     }
 
+    /// What the host's `ip --json address` prints of a running container's links.
+    pub async fn container_links(&self, vmid: VmId) -> Result<Vec<u8>, Error> {
+        let ip = ["-s", "NETWORK", "--", "ip", "--json", "address"];
+        let printed = self.host.run(self.lxc("lxc-attach", vmid).args(ip)).await?;
+        Ok(printed.checked("ip")?)
+    }
+
     /// A terminal of a running container; its console is number 0.
     pub fn container_terminal(&self, vmid: VmId, number: Option<u8>) -> Command {
         let mut command = self.lxc("lxc-console", vmid).args(["-e", "-1"]);
@@ -141,6 +148,7 @@ impl NodeContext {
         let command = command.cell(Cell {
             mounts,
             at: ROOT.into(),
+            beside: None,
             first_id: config.first_id(),
             program: None,
         });

@@ -2,11 +2,12 @@
 
 use guest::lxc::CtConfig;
 use model::lxc::{MountPoint, MountSlot, MountSource};
-use model::{BlockFormat, BlockSource, Error, VolumeId};
+use model::{BlockFormat, BlockSource, BlockSpec, Error, VolumeId};
 use storage::{AttachMode, Attacher, ContentType};
 use sys::{Cell, CellMount, CellSource, Fence};
 
 use crate::NodeContext;
+use crate::guests::disk_snapshots::snapshots_of;
 
 /// What a program is to do with a container's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) enum Purpose {
     /// Its files are written for it, also where it only reads them itself. What is the host's own
     /// is left out.
     Write,
+    /// It runs already, and has them mounted. What is the host's own is left out.
+    InUse,
 }
 
 impl NodeContext {
@@ -32,11 +35,11 @@ impl NodeContext {
         let mut mounts = Vec::new();
         for (slot, mount) in &config.mounts {
             let is_ours = mount.volume().is_some();
-            if purpose == Purpose::Write && !is_ours {
+            if purpose != Purpose::Run && !is_ours {
                 continue;
             }
             let named = |error: Error| Error::new(error.kind, format!("{slot}: {error}"));
-            let is_read_only = mount.is_read_only() && purpose == Purpose::Run;
+            let is_read_only = mount.is_read_only() && purpose != Purpose::Write;
             let source = self.source_of(mount, is_read_only, by).await;
             mounts.push(CellMount {
                 source: source.map_err(named)?,
@@ -44,6 +47,7 @@ impl NodeContext {
                 read_only: is_read_only,
                 options: mount.options().into_iter().map(str::to_owned).collect(),
                 acl: mount.acl(),
+                in_use: purpose == Purpose::InUse,
             });
         }
         Ok(mounts)
@@ -55,12 +59,21 @@ impl NodeContext {
         is_read_only: bool,
         by: &Attacher,
     ) -> Result<CellSource, Error> {
-        let volume = match mount.source() {
-            MountSource::Bind(path) => return Ok(CellSource::Folder(path.into())),
-            MountSource::Device(path) => return Ok(CellSource::Device(path.into())),
-            MountSource::New { .. } => return Err(Error::bug("a volume was not made")),
-            MountSource::Volume(volume) => volume,
-        };
+        match mount.source() {
+            MountSource::Bind(path) => Ok(CellSource::Folder(path.into())),
+            MountSource::Device(path) => Ok(CellSource::Device(path.into())),
+            MountSource::New { .. } => Err(Error::bug("a volume was not made")),
+            MountSource::Volume(volume) => self.file_system(&volume, is_read_only, by).await,
+        }
+    }
+
+    /// A volume, attached and ready to be mounted.
+    pub(crate) async fn file_system(
+        &self,
+        volume: &VolumeId,
+        is_read_only: bool,
+        by: &Attacher,
+    ) -> Result<CellSource, Error> {
         let storage = self.storage(volume.storage()).await?;
         let said = storage.config().parse(volume.name())?;
         if said.content == ContentType::Rootdir {
@@ -74,7 +87,41 @@ impl NodeContext {
             let text = format!("volume '{volume}' cannot be the file system of a container");
             return Err(Error::conflict(text));
         }
-        let spec = self.attach(&volume, AttachMode::Exclusive, by).await?;
+        let mode = match is_read_only {
+            true => AttachMode::ReadOnly,
+            false => AttachMode::Exclusive,
+        };
+        let spec = self.attach(volume, mode, by).await?;
+        self.mountable(spec, is_read_only).await
+    }
+
+    /// A snapshot of a volume, attached to be read.
+    pub(crate) async fn snapshot_of_file_system(
+        &self,
+        volume: &VolumeId,
+        snapshot: &str,
+        by: &Attacher,
+    ) -> Result<CellSource, Error> {
+        let storage = self.storage(volume.storage()).await?;
+        storage.activate().await?;
+        if storage.config().parse(volume.name())?.content == ContentType::Rootdir {
+            let none = || Error::conflict(format!("'{volume}' is no directory"));
+            let trees = storage.trees().ok_or_else(none)?;
+            let path = trees.snapshot_of_tree(volume.name(), snapshot).await?;
+            return Ok(CellSource::Folder(path));
+        }
+        let snapshots = snapshots_of(&*storage, volume)?;
+        let spec = snapshots
+            .attach_snapshot(volume.name(), snapshot, by)
+            .await?;
+        if spec.inside.is_some() {
+            let text = format!("a snapshot of '{volume}' cannot be mounted");
+            return Err(Error::conflict(text));
+        }
+        self.mountable(spec.image, true).await
+    }
+
+    async fn mountable(&self, spec: BlockSpec, is_read_only: bool) -> Result<CellSource, Error> {
         match spec.source {
             BlockSource::File(path) => {
                 let file = self
@@ -103,6 +150,7 @@ pub(crate) fn cell(config: &CtConfig, mounts: Vec<CellMount>) -> (Cell, Fence) {
     let cell = Cell {
         mounts,
         at: Cell::INSIDE.into(),
+        beside: None,
         first_id: config.first_id(),
         program: None,
     };

@@ -1,44 +1,17 @@
-//! Snapshots of a guest's disks: by QEMU inside of the images that it has open, by the storage
-//! otherwise.
+//! Snapshots of the disks of a virtual machine that runs: QEMU makes those inside of the images that
+//! it has open, the storage the others.
 
 use guest::qemu::block::node_name;
 use guest::qemu::{Qmp, VmConfig};
 use model::qemu::DriveSlot;
-use model::{Error, VmId, VolumeId};
-use storage::{SnapshotMaker, Snapshots, Storage};
+use model::{Error, VmId};
+use storage::SnapshotMaker;
 
 use crate::NodeContext;
+use crate::guests::disk_snapshots::snapshots_of;
+use crate::guests::disks::Disk;
 use crate::qemu::drives;
 use crate::tasks::qmp_failed;
-
-/// A disk that takes part in snapshots.
-pub(crate) type Disk = (DriveSlot, VolumeId);
-
-/// The disks of a configuration, if each of them can have snapshots.
-pub(crate) async fn disks(node: &NodeContext, config: &VmConfig) -> Result<Vec<Disk>, Error> {
-    let unavailable = || Error::conflict("snapshot feature is not available");
-    if config.path_disk().is_some() {
-        return Err(unavailable());
-    }
-    let disks = drives::disks_of(config);
-    for (_, volume) in &disks {
-        let storage = node.storage(volume.storage()).await?;
-        let snapshots = storage.snapshots();
-        let snapshots = snapshots.filter(|snapshots| snapshots.maker(volume.name()).is_some());
-        let snapshots = snapshots.ok_or_else(unavailable)?;
-        snapshots.check_image(volume.name()).await?;
-    }
-    Ok(disks)
-}
-
-/// How a storage makes snapshots; a clear word where it has no such thing.
-pub(crate) fn snapshots_of<'a>(
-    storage: &'a dyn Storage,
-    volume: &VolumeId,
-) -> Result<&'a dyn Snapshots, Error> {
-    let none = || Error::conflict(format!("storage of '{volume}' has no snapshots"));
-    storage.snapshots().ok_or_else(none)
-}
 
 impl NodeContext {
     /// Whether a snapshot of these disks needs the guest to stand still, though it executes: one
@@ -82,16 +55,6 @@ impl NodeContext {
         made
     }
 
-    async fn snapshot_by_storage(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
-        for (_, volume) in disks {
-            let storage = self.storage(volume.storage()).await?;
-            snapshots_of(&*storage, volume)?
-                .create_snapshot(volume.name(), name)
-                .await?;
-        }
-        Ok(())
-    }
-
     /// The disks whose snapshots QEMU makes, and those whose storage does.
     async fn by_maker(&self, disks: &[Disk]) -> Result<(Vec<Disk>, Vec<Disk>), Error> {
         let (mut by_qemu, mut by_storage) = (Vec::new(), Vec::new());
@@ -113,13 +76,11 @@ impl NodeContext {
         disks: &[Disk],
         name: &str,
     ) -> Result<(), Error> {
-        let (by_qemu, by_storage) = match self.running.is_running(vmid).await? {
-            true => self.by_maker(disks).await?,
-            false => (Vec::new(), disks.to_vec()),
-        };
-        for (_, volume) in &by_storage {
-            self.delete_by_storage(volume, name).await?;
+        if !self.running.is_running(vmid).await? {
+            return self.delete_by_storage(disks, name).await;
         }
+        let (by_qemu, by_storage) = self.by_maker(disks).await?;
+        self.delete_by_storage(&by_storage, name).await?;
         match by_qemu.is_empty() {
             true => Ok(()),
             false => self.delete_by_qemu(vmid, &by_qemu, name).await,
@@ -132,11 +93,12 @@ impl NodeContext {
         let config = self.records.qemu(vmid).await?.record.data.config;
         let config = VmConfig::parse(&config).map_err(Error::invalid_fields)?;
         let attached = drives::disks_of(&config);
-        for (_, volume) in disks {
+        for disk in disks {
             // The disk may have another place than it had then, or none.
-            let place = attached.iter().find(|(_, other)| other == volume);
+            let place = attached.iter().find(|(_, other)| *other == disk.1);
             let Some((slot, _)) = place else {
-                self.delete_by_storage(volume, name).await?;
+                let disk = std::slice::from_ref(disk);
+                self.delete_by_storage(disk, name).await?;
                 continue;
             };
             let node = node_name(*slot);
@@ -149,64 +111,18 @@ impl NodeContext {
         }
         Ok(())
     }
-
-    async fn delete_by_storage(&self, volume: &VolumeId, name: &str) -> Result<(), Error> {
-        let storage = self.storage(volume.storage()).await?;
-        if storage.stat(volume.name()).await?.is_some() {
-            snapshots_of(&*storage, volume)?
-                .delete_snapshot(volume.name(), name)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Makes each disk what it was. The guest does not run.
-    pub(crate) async fn roll_back_disks(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
-        for (_, volume) in disks {
-            let storage = self.storage(volume.storage()).await?;
-            snapshots_of(&*storage, volume)?
-                .roll_back(volume.name(), name)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Refuses where a storage would refuse to roll a disk back.
-    pub(crate) async fn check_roll_back(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
-        self.check_disk_snapshots(disks, name).await?;
-        for (_, volume) in disks {
-            let storage = self.storage(volume.storage()).await?;
-            let snapshots = snapshots_of(&*storage, volume)?;
-            snapshots.check_roll_back(volume.name(), name).await?;
-        }
-        Ok(())
-    }
-
-    /// Refuses where a disk lacks the snapshot.
-    pub(crate) async fn check_disk_snapshots(
-        &self,
-        disks: &[Disk],
-        name: &str,
-    ) -> Result<(), Error> {
-        for (_, volume) in disks {
-            let storage = self.storage(volume.storage()).await?;
-            storage.activate().await?;
-            let found = snapshots_of(&*storage, volume)?
-                .list_snapshots(volume.name())
-                .await?;
-            if !found.iter().any(|known| known == name) {
-                let text = format!("volume '{volume}' has no snapshot '{name}'");
-                return Err(Error::conflict(text));
-            }
-        }
-        Ok(())
-    }
 }
 
 async fn snapshot_by_qemu(qmp: &Qmp, disks: &[Disk], name: &str) -> Result<(), Error> {
     if disks.is_empty() {
         return Ok(());
     }
-    let nodes: Vec<String> = disks.iter().map(|(slot, _)| node_name(*slot)).collect();
+    let mut nodes = Vec::new();
+    for (option, _) in disks {
+        let slot: DriveSlot = option
+            .parse()
+            .map_err(|_| Error::bug(format!("'{option}' is no drive")))?;
+        nodes.push(node_name(slot));
+    }
     qmp.snapshot_nodes(&nodes, name).await.map_err(qmp_failed)
 }

@@ -18,7 +18,7 @@ use model::qemu::{
     CLOUD_INIT_BYTES, Drive, DriveBus, DriveSlot, DriveSource, EfiDisk, ImportSource, Net,
     TpmState, is_cloud_init_option, is_cloud_init_volume,
 };
-use model::schema::Values;
+use model::schema::{PropertyError, Values};
 use model::{
     BlockFormat, ByteSize, Error, FieldErrors, GuestConfig, GuestRecord, PendingChange,
     SavedMemory, StorageId, VolumeId,
@@ -488,21 +488,67 @@ pub(crate) fn replace_volume(
     remove: bool,
 ) -> Result<(), Error> {
     let before = volume_of(option, &guest.config);
-    match option.parse::<DriveSlot>() {
-        Ok(slot) => {
-            let text = guest.config.text(option).unwrap_or_default();
-            let mut drive =
-                Drive::parse(slot.bus(), &text).map_err(|error| Error::bug(error.to_string()))?;
-            drive.set_volume(volume);
-            drive.set_size(ByteSize(bytes));
-            guest.config.set(option, drive.print());
-        }
-        Err(_) => guest.config.set(option, volume.to_string()),
-    }
+    set_volume(&mut guest.config, option, volume)?;
+    note_size(&mut guest.config, option, bytes)?;
     if before.as_ref() != Some(volume) {
         Applied::new(names).retire(guest, before, remove);
     }
     Ok(())
+}
+
+/// Puts another volume behind an option; its other keys stay.
+pub(crate) fn set_volume(
+    config: &mut GuestConfig,
+    option: &str,
+    volume: &VolumeId,
+) -> Result<(), Error> {
+    let set = |keys: &mut Keys| match keys {
+        Keys::Drive(drive) => drive.set_volume(volume),
+        Keys::Mount(mount) => mount.set_volume(volume),
+    };
+    if !change_keys(config, option, set)? {
+        config.set(option, volume.to_string());
+    }
+    Ok(())
+}
+
+/// Notes how large the volume behind an option is.
+pub(crate) fn note_size(config: &mut GuestConfig, option: &str, bytes: u64) -> Result<(), Error> {
+    let set = |keys: &mut Keys| match keys {
+        Keys::Drive(drive) => drive.set_size(ByteSize(bytes)),
+        Keys::Mount(mount) => mount.set_size(ByteSize(bytes)),
+    };
+    change_keys(config, option, set).map(drop)
+}
+
+/// The keys of an option that names a volume.
+enum Keys {
+    Drive(Drive),
+    Mount(MountPoint),
+}
+
+/// False for an option without keys.
+fn change_keys(
+    config: &mut GuestConfig,
+    option: &str,
+    change: impl FnOnce(&mut Keys),
+) -> Result<bool, Error> {
+    let text = config.text(option).unwrap_or_default();
+    let bug = |error: PropertyError| Error::bug(error.to_string());
+    let mut keys = if let Ok(slot) = option.parse::<DriveSlot>() {
+        Keys::Drive(Drive::parse(slot.bus(), &text).map_err(bug)?)
+    } else if let Ok(slot) = option.parse::<MountSlot>() {
+        Keys::Mount(MountPoint::parse(slot, &text).map_err(bug)?)
+    } else {
+        return Ok(false);
+    };
+    change(&mut keys);
+    let printed = match keys {
+        Keys::Drive(drive) => drive.print(),
+        Keys::Mount(mount) => mount.print(),
+    };
+    config.set(option, printed);
+    Ok(true)
 }
 
 impl Applied<'_> {

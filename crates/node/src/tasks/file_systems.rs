@@ -1,12 +1,12 @@
 //! The step that makes the file systems which an edit of a container asks for.
 
 use async_trait::async_trait;
-use model::{BlockFormat, Error, VmId};
+use model::{BlockFormat, Error, StorageId, VmId, VolumeId};
 use storage::{AttachMode, ContentType};
 use sys::{Command, Fence};
 use tasks::{Probe, Step, Task, TaskContext};
 
-use crate::lxc::edit::{CtEdit, NewFileSystem};
+use crate::lxc::edit::CtEdit;
 use crate::volumes::attached::by_task;
 use crate::{NodeContext, volumes};
 
@@ -49,8 +49,12 @@ impl<T: MakesFileSystems> Step<T> for MakeFileSystems {
         let mut new = task.edit().new_volumes.clone();
         let mut taken = Vec::new();
         for volume in &mut new {
-            let chosen = choose(cx, task.owner(), volume, &taken).await;
-            taken.push(chosen.map_err(|error| task.failed(error))?);
+            let what = volume.slot.to_string();
+            let place = (&volume.storage, volume.bytes);
+            let chosen = choose(cx, task.owner(), &what, place, &taken).await;
+            let (name, is_tree) = chosen.map_err(|error| task.failed(error))?;
+            taken.push(name.clone());
+            (volume.name, volume.is_tree) = (Some(name), is_tree);
         }
         task.edit_mut().new_volumes = new;
         task.edit_mut().name_volumes()
@@ -64,7 +68,10 @@ impl<T: MakesFileSystems> Step<T> for MakeFileSystems {
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let owner = task.ids(cx).await?;
         for volume in &task.edit().new_volumes {
-            let made = make(cx, volume, owner).await;
+            let missing = || Error::bug(format!("{} has no name yet", volume.slot));
+            let name = volume.name.clone().ok_or_else(missing)?;
+            let id = volumes::named(&volume.storage, name)?;
+            let made = make(cx, &id, volume.is_tree, volume.bytes, owner).await;
             made.map_err(|error| task.failed(error))?;
         }
         Ok(())
@@ -85,64 +92,61 @@ impl<T: MakesFileSystems> Step<T> for MakeFileSystems {
 }
 
 /// Chooses the name of a new file system, and whether it is a directory.
-async fn choose(
+pub(super) async fn choose(
     cx: &Cx,
     owner: VmId,
-    volume: &mut NewFileSystem,
+    what: &str,
+    (id, bytes): (&StorageId, u64),
     taken: &[String],
-) -> Result<String, Error> {
-    let storage = cx.node.storage(&volume.storage).await?;
+) -> Result<(String, bool), Error> {
+    let storage = cx.node.storage(id).await?;
     if !storage.config().takes(ContentType::Rootdir) {
-        let id = &volume.storage;
         return Err(Error::conflict(format!(
             "content type 'rootdir' is not available or configured on storage '{id}'"
         )));
     }
     storage.activate().await?;
     let trees = storage.trees();
-    let trees = trees.filter(|trees| volume.bytes == 0 || trees.has_quotas());
-    let name = match trees {
-        Some(trees) => trees.choose_tree_name(owner, taken).await?,
-        None if volume.bytes == 0 => {
-            let slot = volume.slot;
-            return Err(Error::conflict(format!(
-                "{slot}: a new volume needs a size"
-            )));
-        }
-        None => {
-            storage
-                .choose_image_name(owner, BlockFormat::Raw, taken)
-                .await?
-        }
-    };
-    volume.is_tree = trees.is_some();
-    volume.name = Some(name.clone());
-    Ok(name)
-}
-
-async fn make(cx: &Cx, volume: &NewFileSystem, owner: (u32, u32)) -> Result<(), Error> {
-    let storage = cx.node.storage(&volume.storage).await?;
-    let missing = || Error::bug(format!("{} has no name yet", volume.slot));
-    let name = volume.name.as_deref().ok_or_else(missing)?;
-    if volume.is_tree {
-        let none = || Error::bug("the storage has no directories");
-        let trees = storage.trees().ok_or_else(none)?;
-        return Ok(trees.create_tree(name, volume.bytes, owner).await?);
+    if let Some(trees) = trees.filter(|trees| bytes == 0 || trees.has_quotas()) {
+        return Ok((trees.choose_tree_name(owner, taken).await?, true));
     }
-    if !storage.config().spec.kind().has_paths() {
-        let text = format!("storage '{}' does not support containers", volume.storage);
+    if bytes == 0 {
+        let text = format!("{what}: a new volume needs a size");
         return Err(Error::conflict(text));
     }
-    storage
-        .allocate(name, BlockFormat::Raw, volume.bytes)
+    if !storage.config().spec.kind().has_paths() {
+        let text = format!("storage '{id}' does not support containers");
+        return Err(Error::conflict(text));
+    }
+    let name = storage
+        .choose_image_name(owner, BlockFormat::Raw, taken)
         .await?;
-    let id = volumes::named(&volume.storage, name.to_owned())?;
+    Ok((name, false))
+}
+
+/// Makes a file system, whose top belongs to `owner`.
+pub(super) async fn make(
+    cx: &Cx,
+    volume: &VolumeId,
+    is_tree: bool,
+    bytes: u64,
+    owner: (u32, u32),
+) -> Result<(), Error> {
+    let storage = cx.node.storage(volume.storage()).await?;
+    if is_tree {
+        let none = || Error::bug("the storage has no directories");
+        let trees = storage.trees().ok_or_else(none)?;
+        return Ok(trees.create_tree(volume.name(), bytes, owner).await?);
+    }
+    storage
+        .allocate(volume.name(), BlockFormat::Raw, bytes)
+        .await?;
     let by = by_task(cx);
-    let spec = cx.node.attach(&id, AttachMode::Exclusive, &by).await?;
+    let spec = cx.node.attach(volume, AttachMode::Exclusive, &by).await?;
     let none = || Error::bug("an image has no path");
     let path = spec.source.path().ok_or_else(none)?;
     let made = format_image(cx, path, owner).await;
-    cx.node.detach(&id, &by).await?;
+    cx.node.detach(volume, &by).await?;
     made
 }
 

@@ -15,17 +15,29 @@ mod cluster_leave;
 mod cluster_restore;
 mod cluster_unvote;
 mod cluster_vote;
+mod copy_file_system;
+mod delete_snapshot;
 mod destroy;
 mod file_systems;
 mod kill;
+mod lxc_clone;
 mod lxc_configure;
 mod lxc_create;
+mod lxc_delsnapshot;
 mod lxc_destroy;
+mod lxc_move_volume;
+mod lxc_reassign_volume;
 mod lxc_reboot;
+mod lxc_resize;
+mod lxc_rollback;
 mod lxc_shutdown;
+mod lxc_snapshot;
 mod lxc_start;
 mod lxc_stop;
+mod lxc_template;
 mod lxc_vncproxy;
+mod make_snapshot;
+mod make_template;
 mod memory;
 mod migrate_guests;
 mod new_guest;
@@ -58,6 +70,8 @@ mod qemu_suspend;
 mod qemu_suspend_to_disk;
 mod qemu_template;
 mod qemu_vncproxy;
+mod reassign;
+mod roll_back;
 mod seed;
 mod terminal;
 mod volume_arrive;
@@ -84,14 +98,23 @@ pub use cluster_leave::ClusterLeave;
 pub use cluster_restore::ClusterRestore;
 pub use cluster_unvote::ClusterUnvote;
 pub use cluster_vote::ClusterVote;
+pub use delete_snapshot::snapshot_of;
 pub use destroy::is_running;
+pub use lxc_clone::LxcClone;
 pub use lxc_configure::LxcConfigure;
 pub use lxc_create::{LxcCreate, Template};
+pub use lxc_delsnapshot::LxcDelsnapshot;
 pub use lxc_destroy::LxcDestroy;
+pub use lxc_move_volume::LxcMoveVolume;
+pub use lxc_reassign_volume::LxcReassignVolume;
 pub use lxc_reboot::LxcReboot;
+pub use lxc_resize::LxcResize;
+pub use lxc_rollback::LxcRollback;
 pub use lxc_shutdown::LxcShutdown;
+pub use lxc_snapshot::LxcSnapshot;
 pub use lxc_start::LxcStart;
 pub use lxc_stop::LxcStop;
+pub use lxc_template::LxcTemplate;
 pub use lxc_vncproxy::LxcVncproxy;
 pub use memory::memory_storage;
 pub use migrate_guests::Moving;
@@ -105,7 +128,7 @@ pub use qemu_clone::QemuClone;
 pub use qemu_cloudinit_update::QemuCloudinitUpdate;
 pub use qemu_configure::QemuConfigure;
 pub use qemu_create::QemuCreate;
-pub use qemu_delsnapshot::{QemuDelsnapshot, snapshot_of};
+pub use qemu_delsnapshot::QemuDelsnapshot;
 pub use qemu_destroy::QemuDestroy;
 pub use qemu_migrate::QemuMigrate;
 pub use qemu_move_disk::QemuMoveDisk;
@@ -150,8 +173,16 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<BulkStart>()
         .with::<BulkSuspend>()
         .with::<LxcConfigure>()
+        .with::<LxcTemplate>()
+        .with::<LxcSnapshot>()
+        .with::<LxcRollback>()
+        .with::<LxcResize>()
+        .with::<LxcMoveVolume>()
+        .with::<LxcDelsnapshot>()
+        .with::<LxcClone>()
         .with::<LxcCreate>()
         .with::<LxcDestroy>()
+        .with::<LxcReassignVolume>()
         .with::<LxcReboot>()
         .with::<LxcShutdown>()
         .with::<LxcStart>()

@@ -19,12 +19,12 @@ use storage::ContentType;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 use uuid::Uuid;
 
+use super::delete_snapshot::snapshot_of;
 use super::guest_object;
+use super::make_template::linked_clones_of;
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
-use super::qemu_delsnapshot::snapshot_of;
-use super::qemu_template::{linked_clones_of, set_volume};
 use crate::qemu::drives;
-use crate::qemu::edit::is_indexed;
+use crate::qemu::edit::{is_indexed, set_volume};
 use crate::qemu::live_copy::{self, LiveCopy};
 use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, random_mac, volumes};
@@ -341,7 +341,7 @@ async fn configured(
         .0
         .retain(|name, _| !NOT_COPIED.contains(&name.as_str()) && !name.starts_with("unused"));
     for copy in copies {
-        set_volume(&mut options, copy.slot, &copy.to)?;
+        set_volume(&mut options, &copy.slot.to_string(), &copy.to)?;
     }
     let cluster = cx.node.records.cluster_options().await?;
     let nets: Vec<String> = options

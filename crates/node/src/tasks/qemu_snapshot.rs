@@ -7,17 +7,17 @@
 //! ```
 
 use async_trait::async_trait;
-use guest::qemu::VmConfig;
-use model::{Error, GuestConfig, GuestRecord, Snapshot, SnapshotState, VmId};
+use model::{Error, GuestRecord, SavedMemory, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Probe, Step, Steps, Task, TaskContext};
+use tasks::{Step, Steps, Task, TaskContext};
 
-use super::claim::{Claim, Claims, Release, check_lock};
+use super::claim::{Claim, Claims, Release};
+use super::make_snapshot::{MakesSnapshot, Prepare, Publish, check_new_snapshot};
 use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
 use super::{guest_object, qmp_failed};
-use crate::qemu::disk_snapshots::{Disk, disks};
+use crate::guests::disks::Disk;
 use crate::{Freeze, NodeContext};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,18 +85,36 @@ impl Claims for QemuSnapshot {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
-        if guest.config.flag("template") == Some(true) {
-            return Err(Error::conflict(
-                "you can't take a snapshot if it's a template",
-            ));
+        check_new_snapshot(guest, &self.name)
+    }
+}
+
+#[async_trait]
+impl MakesSnapshot for QemuSnapshot {
+    fn snapshot(&self) -> &str {
+        &self.name
+    }
+
+    fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    fn set_disks(&mut self, disks: Vec<Disk>) {
+        self.disks = disks;
+    }
+
+    async fn choose_more(&mut self, cx: &Cx, guest: &GuestRecord) -> Result<(), Error> {
+        if self.with_memory && cx.node.running.is_running(self.vmid).await? {
+            let what = format!("state-{}", self.name);
+            self.memory = Some(plan_memory(cx, guest, None, &what).await?);
         }
-        if guest.snapshots.contains_key(&self.name) {
-            let name = &self.name;
-            return Err(Error::conflict(format!(
-                "snapshot name '{name}' already used"
-            )));
-        }
-        check_lock(guest, false)
+        // With its memory saved it stands still anyway.
+        self.pauses = self.memory.is_none() && cx.node.needs_pause(self.vmid, &self.disks).await?;
+        Ok(())
+    }
+
+    fn saved_memory(&self) -> Option<&SavedMemory> {
+        self.memory.as_ref().map(|memory| &memory.saved)
     }
 }
 
@@ -113,71 +131,6 @@ impl SavesMemory for QemuSnapshot {
 }
 
 type Cx = TaskContext<NodeContext>;
-
-/// What a snapshot keeps of the options.
-fn kept(config: &GuestConfig) -> GuestConfig {
-    let is_kept = |name: &str| {
-        let is_own = ["description", "parent", "lock", "digest", "vmstate"].contains(&name);
-        !is_own && !name.starts_with("unused")
-    };
-    let kept = config.0.iter().filter(|(name, _)| is_kept(name));
-    GuestConfig(
-        kept.map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-    )
-}
-
-/// Puts the snapshot into the record, where it shows that it is being made.
-struct Prepare;
-
-#[async_trait]
-impl Step<QemuSnapshot> for Prepare {
-    fn name(&self) -> &'static str {
-        "prepare"
-    }
-
-    async fn plan(&self, cx: &Cx, task: &mut QemuSnapshot) -> Result<(), Error> {
-        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
-        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-        task.disks = disks(&cx.node, &config).await?;
-        if task.with_memory && cx.node.running.is_running(task.vmid).await? {
-            let what = format!("state-{}", task.name);
-            task.memory = Some(plan_memory(cx, &guest, None, &what).await?);
-        }
-        // With its memory saved it stands still anyway.
-        task.pauses = task.memory.is_none() && cx.node.needs_pause(task.vmid, &task.disks).await?;
-        Ok(())
-    }
-
-    async fn act(&self, cx: &Cx, task: &mut QemuSnapshot) -> Result<(), Error> {
-        let now = cx.clock.wall();
-        let prepare = |guest: &mut GuestRecord| {
-            let snapshot = Snapshot {
-                config: kept(&guest.config),
-                description: task.description.clone(),
-                parent: guest.config.text("parent"),
-                created: now,
-                memory: task.memory.as_ref().map(|memory| memory.saved.clone()),
-                state: Some(SnapshotState::Prepare),
-            };
-            guest.snapshots.insert(task.name.clone(), snapshot);
-            Ok(())
-        };
-        let revision = cx.node.records.change_guest(task.vmid, prepare).await?;
-        cx.committed(revision.0);
-        Ok(())
-    }
-
-    async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
-        let forget = |guest: &mut GuestRecord| {
-            guest.snapshots.remove(&task.name);
-            Ok(())
-        };
-        let revision = cx.node.records.change_guest(task.vmid, forget).await?;
-        cx.committed(revision.0);
-        Ok(())
-    }
-}
 
 struct SnapshotDisks;
 
@@ -254,59 +207,4 @@ async fn freeze(cx: &Cx, vmid: VmId) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// The snapshot is whole, and what the guest does from now on follows it.
-struct Publish;
-
-#[async_trait]
-impl Step<QemuSnapshot> for Publish {
-    fn name(&self) -> &'static str {
-        "publish"
-    }
-
-    async fn probe(&self, cx: &Cx, task: &mut QemuSnapshot) -> Result<Probe, Error> {
-        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
-        let snapshot = guest.snapshots.get(&task.name);
-        let is_whole = snapshot.is_some_and(|snapshot| snapshot.state.is_none());
-        Ok(if is_whole {
-            Probe::Done
-        } else {
-            Probe::NotDone
-        })
-    }
-
-    async fn act(&self, cx: &Cx, task: &mut QemuSnapshot) -> Result<(), Error> {
-        let publish = |guest: &mut GuestRecord| {
-            if let Some(snapshot) = guest.snapshots.get_mut(&task.name) {
-                snapshot.state = None;
-            }
-            guest.config.set("parent", task.name.clone());
-            Ok(())
-        };
-        let revision = cx.node.records.change_guest(task.vmid, publish).await?;
-        cx.committed(revision.0);
-        Ok(())
-    }
-
-    async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
-        // A commit whose answer was lost and whose result was unknown for a time.
-        let guest = cx.node.records.qemu(task.vmid).await?.record.data;
-        let parent = guest
-            .snapshots
-            .get(&task.name)
-            .and_then(|s| s.parent.clone());
-        if guest.config.text("parent").as_ref() != Some(&task.name) {
-            return Ok(());
-        }
-        let take_back = |guest: &mut GuestRecord| {
-            match &parent {
-                Some(parent) => guest.config.set("parent", parent.clone()),
-                None => drop(guest.config.0.remove("parent")),
-            }
-            Ok(())
-        };
-        cx.node.records.change_guest(task.vmid, take_back).await?;
-        Ok(())
-    }
 }

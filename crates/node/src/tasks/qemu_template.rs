@@ -7,25 +7,15 @@
 //! ```
 
 use async_trait::async_trait;
-use guest::qemu::VmConfig;
-use model::qemu::{Drive, DriveSlot};
-use model::{Error, GuestRecord, VmId, VolumeId};
+use model::qemu::DriveSlot;
+use model::{Error, GuestRecord, VmId};
 use serde::{Deserialize, Serialize};
-use storage::LinkedClones;
-use tasks::{Probe, Step, Steps, Task, TaskContext};
+use tasks::{Steps, Task};
 
-use super::claim::{Claim, Claims, Release, check_lock};
+use super::claim::{Claim, Claims, Release};
 use super::guest_object;
-use crate::qemu::drives;
-use crate::{NodeContext, volumes};
-
-/// A disk that becomes a base.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Renaming {
-    slot: DriveSlot,
-    from: VolumeId,
-    to: VolumeId,
-}
+use super::make_template::{MakesTemplate, Publish, Rename, Renaming, check_guest};
+use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuTemplate {
@@ -73,16 +63,14 @@ impl Claims for QemuTemplate {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
-        self.check_guest(guest)?;
-        check_lock(guest, false)
+        check_guest(guest, self.only().as_deref())
     }
 }
 
-impl QemuTemplate {
-    /// Refuses what could not be done, before it is a task.
-    pub async fn check(&self, node: &NodeContext, guest: &GuestRecord) -> Result<(), Error> {
-        self.check_guest(guest)?;
-        self.check_stopped(node).await
+#[async_trait]
+impl MakesTemplate for QemuTemplate {
+    fn only(&self) -> Option<String> {
+        self.disk.map(|disk| disk.to_string())
     }
 
     async fn check_stopped(&self, node: &NodeContext) -> Result<(), Error> {
@@ -94,144 +82,19 @@ impl QemuTemplate {
         Ok(())
     }
 
-    fn check_guest(&self, guest: &GuestRecord) -> Result<(), Error> {
-        if !guest.snapshots.is_empty() {
-            return Err(Error::conflict(
-                "unable to create template, because VM contains snapshots",
-            ));
-        }
-        if guest.config.flag("template") == Some(true) && self.disk.is_none() {
-            return Err(Error::conflict(
-                "you can't convert a template to a template",
-            ));
-        }
-        Ok(())
+    fn renamings(&self) -> &[Renaming] {
+        &self.renamings
+    }
+
+    fn set_renamings(&mut self, renamings: Vec<Renaming>) {
+        self.renamings = renamings;
     }
 }
 
-type Cx = TaskContext<NodeContext>;
-
-struct Rename;
-
-#[async_trait]
-impl Step<QemuTemplate> for Rename {
-    fn name(&self) -> &'static str {
-        "rename"
+impl QemuTemplate {
+    /// Refuses what could not be done, before it is a task.
+    pub async fn check(&self, node: &NodeContext, guest: &GuestRecord) -> Result<(), Error> {
+        Claims::check(self, guest)?;
+        self.check_stopped(node).await
     }
-
-    async fn plan(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
-        let vmid = task.vmid;
-        task.check_stopped(&cx.node).await?;
-        let guest = cx.node.records.qemu(vmid).await?.record.data;
-        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-        let mut renamings = Vec::new();
-        for (slot, from) in drives::disks_of(&config) {
-            if task.disk.is_some_and(|disk| disk != slot) {
-                continue;
-            }
-            let storage = cx.node.storage(from.storage()).await?;
-            let clones = linked_clones_of(&*storage, &from)?;
-            let said = storage.config().parse(from.name())?;
-            if said.is_base || said.owner != Some(vmid) {
-                continue;
-            }
-            storage.activate().await?;
-            clones.check_fit_for_base(from.name()).await?;
-            let name = clones.base_name(from.name())?;
-            let to = volumes::named(from.storage(), name)?;
-            if storage.stat(to.name()).await?.is_some() {
-                return Err(Error::conflict(format!("volume '{to}' already exists")));
-            }
-            renamings.push(Renaming { slot, from, to });
-        }
-        if let Some(disk) = task.disk
-            && renamings.is_empty()
-        {
-            let text = format!("disk '{disk}' cannot become a base image");
-            return Err(Error::conflict(text));
-        }
-        task.renamings = renamings;
-        Ok(())
-    }
-
-    async fn act(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
-        for Renaming { from, to, .. } in &task.renamings {
-            let storage = cx.node.storage(from.storage()).await?;
-            storage.rename(from.name(), to.name()).await?;
-            cx.log(&format!("'{from}' becomes '{to}'")).await;
-        }
-        Ok(())
-    }
-
-    async fn undo(&self, cx: &Cx, task: &QemuTemplate) -> Result<(), Error> {
-        for Renaming { from, to, .. } in &task.renamings {
-            let storage = cx.node.storage(from.storage()).await?;
-            if storage.stat(from.name()).await?.is_none() {
-                storage.rename(to.name(), from.name()).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How a storage makes linked clones; a clear word where it has no such thing.
-pub(super) fn linked_clones_of<'a>(
-    storage: &'a dyn storage::Storage,
-    volume: &VolumeId,
-) -> Result<&'a dyn LinkedClones, Error> {
-    let id = volume.storage();
-    let none = || Error::conflict(format!("storage '{id}' does not support base images"));
-    storage.linked_clones().ok_or_else(none)
-}
-
-struct Publish;
-
-#[async_trait]
-impl Step<QemuTemplate> for Publish {
-    fn name(&self) -> &'static str {
-        "publish"
-    }
-
-    async fn probe(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<Probe, Error> {
-        let before = cx.node.records.qemu(task.vmid).await?.record.data;
-        let mut after = before.clone();
-        convert(task, &mut after)?;
-        Ok(if after == before {
-            Probe::Done
-        } else {
-            Probe::NotDone
-        })
-    }
-
-    async fn act(&self, cx: &Cx, task: &mut QemuTemplate) -> Result<(), Error> {
-        let change = |guest: &mut GuestRecord| convert(task, guest);
-        let revision = cx.node.records.change_guest(task.vmid, change).await?;
-        cx.committed(revision.0);
-        Ok(())
-    }
-}
-
-/// Names the bases in a record, and says that it is a template.
-fn convert(task: &QemuTemplate, guest: &mut GuestRecord) -> Result<(), Error> {
-    for Renaming { slot, to, .. } in &task.renamings {
-        set_volume(&mut guest.config, *slot, to)?;
-    }
-    if task.disk.is_none() {
-        guest.config.set("template", 1);
-    }
-    Ok(())
-}
-
-/// Puts another volume behind a drive of a configuration; its other keys stay.
-pub(super) fn set_volume(
-    config: &mut model::GuestConfig,
-    slot: DriveSlot,
-    volume: &VolumeId,
-) -> Result<(), Error> {
-    let name = slot.to_string();
-    let text = config.text(&name).unwrap_or_default();
-    let mut drive = Drive::parse(slot.bus(), &text).map_err(|e| Error::bug(e.to_string()))?;
-    drive.set_volume(volume);
-    config.set(name, drive.print());
-    Ok(())
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::attached::by_task;
 use crate::NodeContext;
-use crate::qemu::disk_snapshots::snapshots_of;
+use crate::guests::disk_snapshots::snapshots_of;
 
 const PROGRAM: &str = "qemu-img";
 

@@ -26,7 +26,9 @@ use testkit::{
     Disk, FakeHost, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img, spawn_qemu,
 };
 
+pub mod lxc;
 pub mod state;
+pub mod thin;
 
 use state::FakeState;
 

@@ -117,7 +117,7 @@ async fn status(node: &TestNode, vmid: u32) -> Value {
 }
 
 /// What a program prints inside of a container.
-fn inside(node: &TestNode, vmid: u32, command: &[&str]) -> String {
+pub(crate) fn inside(node: &TestNode, vmid: u32, command: &[&str]) -> String {
     let output = Command::new("lxc-attach")
         .arg("-P")
         .arg(node.root.join("run/ostler/guests"))
@@ -130,7 +130,7 @@ fn inside(node: &TestNode, vmid: u32, command: &[&str]) -> String {
 }
 
 /// The page that a container serves, asked for from its network.
-fn page(address: &str) -> String {
+pub(crate) fn page(address: &str) -> String {
     let url = format!("http://{address}/");
     let got = Command::new("curl")
         .args(["-s", "-m", "2", &url])
@@ -139,7 +139,7 @@ fn page(address: &str) -> String {
     String::from_utf8_lossy(&got.stdout).into_owned()
 }
 
-fn give_bridge_an_address() {
+pub(crate) fn give_bridge_an_address() {
     let done = Command::new("ip")
         .args(["address", "add", "10.9.0.1/24", "dev", "vmbr0"])
         .status()
@@ -147,7 +147,7 @@ fn give_bridge_an_address() {
     assert!(done.success());
 }
 
-async fn log_of(node: &TestNode, upid: &str) -> String {
+pub(crate) async fn log_of(node: &TestNode, upid: &str) -> String {
     let params = json!({"node": "pve1", "upid": upid, "limit": 100});
     let lines = node.call("task_log", params).await.unwrap().data;
     let lines = lines.as_array().unwrap().iter();
@@ -156,7 +156,7 @@ async fn log_of(node: &TestNode, upid: &str) -> String {
         .collect()
 }
 
-async fn created(node: &TestNode, params: Value) -> String {
+pub(crate) async fn created(node: &TestNode, params: Value) -> String {
     let upid = node.call("lxc_create", params).await.unwrap().data;
     let upid = upid.as_str().unwrap();
     let ended = node.ended(upid).await;

@@ -6,6 +6,7 @@ mod cluster;
 mod cluster_options;
 mod lxc;
 mod node;
+mod numbered;
 mod params;
 mod pools;
 mod qemu;
@@ -43,10 +44,12 @@ const GROUPS: &[&[Row]] = &[
     cluster::jobs::ROWS,
     cluster::metrics::ROWS,
     cluster::replication::ROWS,
+    lxc::clones::ROWS,
     lxc::config::ROWS,
     lxc::console::ROWS,
     lxc::guests::ROWS,
     lxc::power::ROWS,
+    lxc::snapshots::ROWS,
     node::all::ROWS,
     node::apt::ROWS,
     node::capabilities::ROWS,

@@ -117,7 +117,7 @@ impl Btrfs {
         &self.dir
     }
 
-    async fn existing(
+    pub(super) async fn existing(
         &self,
         subvolume: &Path,
         name: &str,

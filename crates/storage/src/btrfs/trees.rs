@@ -58,4 +58,10 @@ impl Trees for Btrfs {
     async fn attach_tree(&self, name: &str, by: &Attacher) -> Result<PathBuf, StorageError> {
         self.folders().attach_tree(name, by).await
     }
+
+    async fn snapshot_of_tree(&self, name: &str, snapshot: &str) -> Result<PathBuf, StorageError> {
+        let subvolume = self.subvolume(name)?.filter(|_| is_tree(name));
+        let subvolume = subvolume.ok_or_else(|| StorageError::BadName(name.to_owned()))?;
+        self.existing(&subvolume, name, snapshot).await
+    }
 }

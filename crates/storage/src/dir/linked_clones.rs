@@ -21,15 +21,23 @@ const CHAIN_MAX: usize = 32;
 impl LinkedClones for Dir {
     fn base_name(&self, name: &str) -> Result<String, StorageError> {
         let bad = || StorageError::BadName(name.to_owned());
-        self.locate_image(name)?;
+        self.locate(name)?;
         let (rest, file) = name.rsplit_once('/').ok_or_else(bad)?;
-        let of_base = file.strip_prefix("vm-").ok_or_else(bad)?;
-        Ok(format!("{rest}/base-{of_base}"))
+        let of_image = file.strip_prefix("vm-").map(|of| format!("base-{of}"));
+        let of_tree = file
+            .strip_prefix("subvol-")
+            .map(|of| format!("basevol-{of}"));
+        let base = of_image.or(of_tree).ok_or_else(bad)?;
+        Ok(format!("{rest}/{base}"))
     }
 
     /// A base is never written, so its header can be relied on from then on, if it names the base
     /// that the image's own name does.
     async fn check_fit_for_base(&self, name: &str) -> Result<(), StorageError> {
+        if layout::is_tree(&self.locate(name)?.name) {
+            // A folder refers to nothing.
+            return Ok(());
+        }
         let (location, format) = self.locate_image(name)?;
         let path = self.path_of(&location);
         let header = inspect(&self.host, &path, format).await;

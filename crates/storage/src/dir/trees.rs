@@ -85,4 +85,10 @@ impl Trees for Dir {
             false => Err(self.no_volume(name)),
         }
     }
+
+    /// Folders have no snapshots.
+    async fn snapshot_of_tree(&self, name: &str, snapshot: &str) -> Result<PathBuf, StorageError> {
+        self.locate_tree(name)?;
+        Err(self.no_volume(&format!("{name}@{snapshot}")))
+    }
 }

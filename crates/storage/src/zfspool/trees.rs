@@ -111,4 +111,17 @@ impl Trees for ZfsPool {
         self.tools.get(&tree).await?;
         self.mounted(&tree).await
     }
+
+    /// ZFS shows each in a hidden folder of the file system.
+    async fn snapshot_of_tree(&self, name: &str, snapshot: &str) -> Result<PathBuf, StorageError> {
+        let tree = self.tree(name)?;
+        if !self.tools.has_snapshot(&tree, snapshot).await? {
+            return Err(self.tools.no_volume(&format!("{name}@{snapshot}")));
+        }
+        Ok(self
+            .mounted(&tree)
+            .await?
+            .join(".zfs/snapshot")
+            .join(snapshot))
+    }
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A mount that is nowhere goes with its descriptor, so nothing stays behind where either ends.
-#![allow(unsafe_code, reason = "mount_setattr has no safe binding")]
+#![allow(unsafe_code, reason = "mount_setattr and ioctls have no safe binding")]
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -29,7 +29,10 @@ const ATTRIBUTES: [(&str, MountAttrFlags); 4] = [
 ];
 
 /// Options of the file system itself.
-const OF_FILE_SYSTEM: [&str; 2] = ["discard", "lazytime"];
+const OF_FILE_SYSTEM: [&str; 3] = ["discard", "lazytime", "noload"];
+
+/// `Cell::BESIDE`, relative to a new root.
+const BESIDE: &CStr = c"beside";
 
 /// The bits that say how times of access are kept.
 const ATIME_MASK: u64 = 0x70;
@@ -38,6 +41,7 @@ const ATIME_MASK: u64 = 0x70;
 pub(super) struct Rooms {
     at: CString,
     root: OwnedFd,
+    beside: Option<OwnedFd>,
     others: Vec<Room>,
     owner: (Uid, Gid),
 }
@@ -78,14 +82,19 @@ impl Rooms {
         Ok(Self {
             at: at.map_err(|_| SysError::Unsupported("a path has a NUL".to_owned()))?,
             root,
+            beside: match &cell.beside {
+                Some(mount) => Some(made(mount, fenced)?),
+                None => None,
+            },
             others,
             owner: (Uid::from_raw(id), Gid::from_raw(id)),
         })
     }
 
-    /// The folder that the root needs, relative to a new root; for a fence.
-    pub(super) fn place(&self) -> &CStr {
-        &self.at
+    /// The folders that the mounts need, relative to a new root; for a fence.
+    pub(super) fn places(&self) -> Vec<CString> {
+        let beside = self.beside.as_ref().map(|_| BESIDE.to_owned());
+        [self.at.clone()].into_iter().chain(beside).collect()
     }
 
     /// Mounts all, in the calling process's own mount namespace. Makes system calls only and
@@ -93,6 +102,9 @@ impl Rooms {
     pub(super) fn put_up(&self) -> io::Result<()> {
         let by_descriptor = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         rustix::mount::move_mount(&self.root, c"", CWD, self.at.as_c_str(), by_descriptor)?;
+        if let Some(beside) = &self.beside {
+            rustix::mount::move_mount(beside, c"", CWD, BESIDE, by_descriptor)?;
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = rustix::fs::open(self.at.as_c_str(), flags, Mode::empty())?;
         for room in &self.others {
@@ -123,13 +135,22 @@ impl Rooms {
     }
 }
 
-/// A mount that is nowhere yet. In a fence no device of a container works.
-fn made(mount: &CellMount, fenced: bool) -> Result<OwnedFd, SysError> {
+fn path_of(mount: &CellMount) -> &Path {
     let (CellSource::Image { path, .. } | CellSource::Device(path) | CellSource::Folder(path)) =
         &mount.source;
+    path
+}
+
+/// A mount that is nowhere yet. In a fence no device of a container works.
+fn made(mount: &CellMount, fenced: bool) -> Result<OwnedFd, SysError> {
+    let path = path_of(mount);
     let tree = match &mount.source {
         CellSource::Image { file, .. } => {
-            loops::attach(file, mount.read_only).and_then(|(device, path)| {
+            let attached = match mount.in_use {
+                true => loops::attached(file),
+                false => loops::attach(file, mount.read_only),
+            };
+            attached.and_then(|(device, path)| {
                 let tree = file_system(&path, mount);
                 // The mount has the device open; with it goes the image.
                 drop(device);
@@ -180,6 +201,57 @@ fn folder(path: &Path) -> io::Result<OwnedFd> {
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
     Ok(rustix::mount::open_tree(&folder, "", clone)?)
+}
+
+/// A descriptor of the top of a file system that is mounted nowhere. Blocks.
+fn top(mount: &CellMount) -> Result<OwnedFd, SysError> {
+    let tree = made(mount, false)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = rustix::fs::openat(&tree, c".", flags, Mode::empty());
+    top.map_err(|source| SysError::io("open", path_of(mount), source.into()))
+}
+
+// From linux/ext4.h and linux/fs.h.
+const EXT4_IOC_CHECKPOINT: libc::c_ulong = 0x4004_662B;
+const EXT4_IOC_RESIZE_FS: libc::c_ulong = 0x4008_6610;
+const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
+
+/// What is in the journal is written to its places too, where the kernel can do that: a copy is then
+/// whole without it.
+pub(super) fn sync(mount: &CellMount) -> Result<(), SysError> {
+    let top = top(mount)?;
+    let synced = rustix::fs::syncfs(&top);
+    synced.map_err(|source| SysError::io("sync", path_of(mount), source.into()))?;
+    let flags = 0_u32;
+    // SAFETY: the request reads one number of 32 bits, which outlives the call.
+    unsafe { libc::ioctl(top.as_raw_fd(), EXT4_IOC_CHECKPOINT as _, &raw const flags) };
+    Ok(())
+}
+
+pub(super) fn grow(mount: &CellMount) -> Result<(), SysError> {
+    let path = path_of(mount);
+    let top = top(mount)?;
+    let grown = || -> io::Result<()> {
+        let device = match &mount.source {
+            CellSource::Image { file, .. } => loops::attached(file)?.0,
+            CellSource::Device(path) => File::open(path)?,
+            CellSource::Folder(_) => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let mut bytes = 0_u64;
+        // SAFETY: the request fills one number of 64 bits, which outlives the call.
+        let code = unsafe { libc::ioctl(device.as_raw_fd(), BLKGETSIZE64 as _, &raw mut bytes) };
+        if code != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let block = u64::try_from(rustix::fs::fstatfs(&top)?.f_bsize).unwrap_or(1);
+        let blocks = bytes / block.max(1);
+        // SAFETY: the request reads one number of 64 bits, which outlives the call.
+        match unsafe { libc::ioctl(top.as_raw_fd(), EXT4_IOC_RESIZE_FS as _, &raw const blocks) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    grown().map_err(|source| SysError::io("grow the file system of", path, source))
 }
 
 /// `struct mount_attr`

@@ -2,10 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::cgroup_v1::CgroupV1;
 use super::cgroup_v2::CgroupV2;
 use crate::{Limits, ScopeName, SysError, Usage};
+
+/// How long processes may take until they stand still: one that waits for a disk stops after that.
+const FREEZE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Clone)]
 pub(super) enum Cgroup {
@@ -51,6 +56,28 @@ impl Cgroup {
 
     pub(super) fn entrances(&self, scope: &ScopeName) -> Vec<PathBuf> {
         either!(self, cgroup => cgroup.entrances(scope))
+    }
+
+    /// Thaws again what does not stand still in time.
+    pub(super) fn freeze(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let is_frozen = either!(self, cgroup => cgroup.freeze(scope))?;
+            if is_frozen {
+                return Ok(());
+            }
+            if waited >= FREEZE {
+                self.thaw(scope)?;
+                let text = format!("the processes of scope {scope} do not stand still");
+                return Err(SysError::Unsupported(text));
+            }
+            std::thread::sleep(LOOK);
+            waited += LOOK;
+        }
+    }
+
+    pub(super) fn thaw(&self, scope: &ScopeName) -> Result<(), SysError> {
+        either!(self, cgroup => cgroup.thaw(scope))
     }
 
     pub(super) fn kill(&self, scope: &ScopeName) -> Result<(), SysError> {

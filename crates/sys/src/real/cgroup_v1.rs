@@ -187,6 +187,24 @@ impl CgroupV1 {
             .collect()
     }
 
+    /// Whether all stand still by now, or there is no such scope.
+    pub(super) fn freeze(&self, scope: &ScopeName) -> Result<bool, SysError> {
+        let state = self.freezer(scope).join("freezer.state");
+        match fs::write(&state, "FROZEN").and_then(|()| fs::read_to_string(&state)) {
+            Err(error) if tree::is_gone(&error) => Ok(true),
+            Ok(text) => Ok(text.trim() == "FROZEN"),
+            Err(source) => Err(SysError::io("freeze", &state, source)),
+        }
+    }
+
+    pub(super) fn thaw(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let state = self.freezer(scope).join("freezer.state");
+        match fs::write(&state, "THAWED") {
+            Err(error) if tree::is_gone(&error) => Ok(()),
+            thawed => thawed.map_err(|source| SysError::io("thaw", &state, source)),
+        }
+    }
+
     /// Freezes, kills and thaws, repeatedly until no process is left: a process that forks while it
     /// is killed cannot escape from a frozen group.
     pub(super) fn kill(&self, scope: &ScopeName) -> Result<(), SysError> {

@@ -134,6 +134,26 @@ impl CgroupV2 {
         vec![self.dir(scope).join("cgroup.procs")]
     }
 
+    /// Whether all stand still by now, or there is no such scope.
+    pub(super) fn freeze(&self, scope: &ScopeName) -> Result<bool, SysError> {
+        let (wanted, events) = ("cgroup.freeze", "cgroup.events");
+        let dir = self.dir(scope);
+        let written = fs::write(dir.join(wanted), "1");
+        match written.and_then(|()| fs::read_to_string(dir.join(events))) {
+            Err(error) if tree::is_gone(&error) => Ok(true),
+            Ok(text) => Ok(tree::value(&text, "frozen") == 1),
+            Err(source) => Err(SysError::io("freeze", &dir, source)),
+        }
+    }
+
+    pub(super) fn thaw(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let dir = self.dir(scope);
+        match fs::write(dir.join("cgroup.freeze"), "0") {
+            Err(error) if tree::is_gone(&error) => Ok(()),
+            thawed => thawed.map_err(|source| SysError::io("thaw", &dir, source)),
+        }
+    }
+
     /// The kernel kills all members at once, so that none can fork away.
     pub(super) fn kill(&self, scope: &ScopeName) -> Result<(), SysError> {
         let kill = self.dir(scope).join("cgroup.kill");

@@ -140,7 +140,7 @@ impl Walls {
     pub(super) fn around_cell(fence: &Fence, cell: &Cell) -> Result<Self, SysError> {
         let mut walls = Self::around(fence, (0, 0))?;
         let rooms = Rooms::prepare(cell, true)?;
-        walls.folders.push(rooms.place().to_owned());
+        walls.folders.extend(rooms.places());
         if let Some((program, inside)) = &cell.program {
             named(program, walls.add_program(program, inside))?;
         }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::RealHost;
 use super::pool::Kind;
-use crate::{FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage, SysError};
+use super::{RealHost, cell};
+use crate::{CellMount, FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage, SysError};
 
 #[async_trait]
 impl Files for RealHost {
@@ -147,6 +147,18 @@ impl Files for RealHost {
                 .map_err(|source| SysError::io("sync", &path, source))
         })
         .await
+    }
+
+    async fn sync_mount(&self, mount: &CellMount) -> Result<(), SysError> {
+        let mount = mount.clone();
+        self.on_thread(Kind::Write, move || cell::sync(&mount))
+            .await
+    }
+
+    async fn grow_mount(&self, mount: &CellMount) -> Result<(), SysError> {
+        let mount = mount.clone();
+        self.on_thread(Kind::Write, move || cell::grow(&mount))
+            .await
     }
 
     async fn resolve(&self, path: &Path) -> Result<PathBuf, SysError> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4C82;
 const LOOP_CONFIGURE: libc::c_ulong = 0x4C0A;
 const LOOP_GET_STATUS64: libc::c_ulong = 0x4C05;
+const LOOP_SET_CAPACITY: libc::c_ulong = 0x4C07;
 const LO_FLAGS_READ_ONLY: u32 = 1;
 const LO_FLAGS_AUTOCLEAR: u32 = 4;
 
@@ -70,6 +71,19 @@ pub(super) fn attach(image: &OwnedFd, read_only: bool) -> io::Result<(File, Stri
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// The block device that an image is already, as large as the image is by now. Blocks.
+pub(super) fn attached(image: &OwnedFd) -> io::Result<(File, String)> {
+    let file = File::from(image.try_clone()?).metadata()?;
+    let none = || io::Error::new(io::ErrorKind::NotFound, "the image is not in use");
+    let path = device_of(file.dev(), file.ino())?.ok_or_else(none)?;
+    let device = File::open(&path)?;
+    // SAFETY: the request takes no argument.
+    match unsafe { libc::ioctl(device.as_raw_fd(), LOOP_SET_CAPACITY as _) } {
+        0 => Ok((device, path)),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

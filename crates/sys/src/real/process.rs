@@ -464,6 +464,16 @@ impl Scopes for RealHost {
         .await
     }
 
+    async fn freeze_scope(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let (cgroup, scope) = (self.cgroup.clone(), scope.clone());
+        blocking(move || cgroup.freeze(&scope)).await
+    }
+
+    async fn thaw_scope(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let (cgroup, scope) = (self.cgroup.clone(), scope.clone());
+        blocking(move || cgroup.thaw(&scope)).await
+    }
+
     async fn kill_scope(&self, scope: &ScopeName) -> Result<(), SysError> {
         let (cgroup, scope) = (self.cgroup.clone(), scope.clone());
         blocking(move || cgroup.kill(&scope)).await

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sys::{FileEntry, FileKind, Files, Measured, SpaceUsage, SysError};
+use sys::{CellMount, FileEntry, FileKind, Files, Measured, SpaceUsage, SysError};
 
 use super::{Disk, FakeHost, Node};
 
@@ -287,6 +287,22 @@ impl Files for FakeHost {
         let call = self
             .faults
             .begin(|| format!("sync {}", path.display()))
+            .await?;
+        call.end(()).await
+    }
+
+    async fn sync_mount(&self, mount: &CellMount) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("sync the file system of {:?}", mount.source))
+            .await?;
+        call.end(()).await
+    }
+
+    async fn grow_mount(&self, mount: &CellMount) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("grow the file system of {:?}", mount.source))
             .await?;
         call.end(()).await
     }

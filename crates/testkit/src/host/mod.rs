@@ -4,7 +4,7 @@ mod files;
 mod links;
 mod processes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -70,6 +70,7 @@ struct World {
     disk: Disk,
     processes: BTreeMap<u32, Process>,
     scopes: BTreeMap<String, Limits>,
+    frozen: BTreeSet<String>,
     links: BTreeMap<String, sys::Link>,
     next_pid: u32,
 }
@@ -144,6 +145,7 @@ impl FakeHost {
                 .flat_map(|process| process.service.inventory()),
         );
         lines.extend(world.scopes.keys().map(|scope| format!("scope {scope}")));
+        lines.extend(world.frozen.iter().map(|scope| format!("frozen {scope}")));
         lines.extend(
             world
                 .links

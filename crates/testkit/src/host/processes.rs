@@ -178,6 +178,21 @@ impl Scopes for FakeHost {
         call.end(members).await
     }
 
+    async fn freeze_scope(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("freeze scope {scope}"))
+            .await?;
+        self.world().frozen.insert(scope.to_string());
+        call.end(()).await
+    }
+
+    async fn thaw_scope(&self, scope: &ScopeName) -> Result<(), SysError> {
+        let call = self.faults.begin(|| format!("thaw scope {scope}")).await?;
+        self.world().frozen.remove(scope.as_str());
+        call.end(()).await
+    }
+
     async fn kill_scope(&self, scope: &ScopeName) -> Result<(), SysError> {
         let call = self.faults.begin(|| format!("kill scope {scope}")).await?;
         {
@@ -186,6 +201,7 @@ impl Scopes for FakeHost {
                 .processes
                 .retain(|_, process| process.scope != scope.as_str());
             world.scopes.remove(scope.as_str());
+            world.frozen.remove(scope.as_str());
         }
         call.end(()).await
     }

@@ -1,6 +1,6 @@
 //! `GET /nodes/{node}/lxc/{vmid}/config`
 
-use model::{Error, GuestRecord, PendingChange, Privilege};
+use model::{Error, GuestConfig, GuestRecord, PendingChange, Privilege, Snapshot};
 use node::digest;
 use node::tasks::snapshot_of;
 use proto::wire::Answer;
@@ -26,30 +26,64 @@ pub(super) fn sees_environment(op: &Op, guest: &GuestRecord) -> Result<bool, Err
     Ok(view.is_root() || view.has(&path, Privilege::VmConfigOptions))
 }
 
+/// A container's options as callers see them.
+fn shown(config: &GuestConfig) -> Map<String, Value> {
+    let mut shown: Map<String, Value> = config.0.clone().into_iter().collect();
+    end_description(shown.get_mut("description"));
+    shown
+}
+
+/// A container's description ends with the end of a line, unlike a virtual machine's.
+pub(super) fn end_description(description: Option<&mut Value>) {
+    if let Some(Value::String(text)) = description
+        && !text.is_empty()
+        && !text.ends_with('\n')
+    {
+        text.push('\n');
+    }
+}
+
+/// A snapshot's options and its other fields.
+pub(super) fn of_snapshot(snapshot: &Snapshot) -> Map<String, Value> {
+    let mut options = shown(&snapshot.config);
+    options.insert("snaptime".to_owned(), snapshot.created.into());
+    if let Some(description) = &snapshot.description {
+        options.insert("description".to_owned(), description.as_str().into());
+        end_description(options.get_mut("description"));
+    }
+    if let Some(parent) = &snapshot.parent {
+        options.insert("parent".to_owned(), parent.as_str().into());
+    }
+    if let Some(state) = snapshot.state {
+        options.insert("snapstate".to_owned(), state.as_str().into());
+    }
+    options
+}
+
 pub(super) async fn config(op: Op) -> Result<Answer, Error> {
     let vmid = Container::of(&op)?.vmid;
     let Config { current, snapshot } = op.params()?;
     let guest = op.records.lxc(vmid).await?.record.data;
-    let mut shown: Map<String, Value> = match snapshot {
-        Some(name) => {
-            let snapshot = snapshot_of(&guest, &name)?;
-            let mut shown: Map<String, Value> = snapshot.config.0.clone().into_iter().collect();
-            shown.insert("snaptime".to_owned(), snapshot.created.into());
-            shown
-        }
-        None => guest.config.0.clone().into_iter().collect(),
+    let mut shown = match snapshot {
+        Some(name) => of_snapshot(snapshot_of(&guest, &name)?),
+        None if current == Some(true) => shown(&guest.config),
+        None => shown(&awaited(&guest)),
     };
-    if current != Some(true) {
-        for (name, change) in &guest.pending {
-            match change {
-                PendingChange::Set(value) => shown.insert(name.clone(), value.clone()),
-                PendingChange::Delete { .. } => shown.remove(name),
-            };
-        }
-    }
     if !sees_environment(&op, &guest)? {
         shown.remove("env");
     }
     shown.insert("digest".to_owned(), digest(&guest).into());
     Ok(Answer::new(shown))
+}
+
+/// The configuration with what waits for the next start.
+fn awaited(guest: &GuestRecord) -> GuestConfig {
+    let mut config = guest.config.clone();
+    for (name, change) in &guest.pending {
+        match change {
+            PendingChange::Set(value) => config.set(name.as_str(), value.clone()),
+            PendingChange::Delete { .. } => drop(config.0.remove(name)),
+        }
+    }
+    config
 }

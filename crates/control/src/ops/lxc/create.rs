@@ -86,7 +86,7 @@ fn keys(given: Option<&str>) -> Result<Vec<String>, Error> {
     ssh_keys(&encoded).map_err(|_| Error::conflict("SSH public key validation error"))
 }
 
-fn check_pool(op: &Op, pool: Option<&PoolId>) -> Result<(), Error> {
+pub(super) fn check_pool(op: &Op, pool: Option<&PoolId>) -> Result<(), Error> {
     let Some(pool) = pool else { return Ok(()) };
     match op.context.authority.access().pool(pool) {
         Some(_) => Ok(()),

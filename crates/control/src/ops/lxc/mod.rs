@@ -1,18 +1,30 @@
 //! `/nodes/{node}/lxc`
 
+mod clone;
 mod config;
 mod configure;
 mod console;
 mod create;
+mod delsnapshot;
 mod destroy;
+mod feature;
+mod interfaces;
 mod mounts;
+mod move_volume;
 mod pending;
 mod reboot;
+mod resize;
 mod rights;
+mod rollback;
 mod shutdown;
+mod snapshot;
+mod snapshot_config;
+mod snapshot_list;
+mod snapshot_update;
 mod start;
 mod status;
 mod stop;
+mod template;
 mod termproxy;
 mod vncproxy;
 mod vncwebsocket;
@@ -23,16 +35,28 @@ use serde::Deserialize;
 use super::{Op, Pair, StreamPair, pair, stream_pair};
 
 pub(super) const PAIRS: &[Pair] = &[
+    pair!("lxc_clone", clone::clone),
     pair!("lxc_config", config::config),
     pair!("lxc_configure", configure::configure),
     pair!("lxc_create", create::create),
+    pair!("lxc_delsnapshot", delsnapshot::delsnapshot),
     pair!("lxc_destroy", destroy::destroy),
+    pair!("lxc_feature", feature::feature),
+    pair!("lxc_interfaces", interfaces::interfaces),
+    pair!("lxc_move_volume", move_volume::move_volume),
     pair!("lxc_pending", pending::pending),
     pair!("lxc_reboot", reboot::reboot),
+    pair!("lxc_resize", resize::resize),
+    pair!("lxc_rollback", rollback::rollback),
     pair!("lxc_shutdown", shutdown::shutdown),
+    pair!("lxc_snapshot", snapshot::snapshot),
+    pair!("lxc_snapshot_config", snapshot_config::snapshot_config),
+    pair!("lxc_snapshot_list", snapshot_list::snapshot_list),
+    pair!("lxc_snapshot_update", snapshot_update::snapshot_update),
     pair!("lxc_start", start::start),
     pair!("lxc_status", status::status),
     pair!("lxc_stop", stop::stop),
+    pair!("lxc_template", template::template),
     pair!("lxc_termproxy", termproxy::termproxy),
     pair!("lxc_vncproxy", vncproxy::vncproxy),
     pair!("lxc_vncwebsocket", vncwebsocket::vncwebsocket),

@@ -4,7 +4,7 @@ use model::Error;
 use proto::wire::Answer;
 
 use super::Container;
-use super::config::sees_environment;
+use super::config::{end_description, sees_environment};
 use crate::ops::Op;
 use crate::ops::qemu::pending_rows;
 
@@ -14,6 +14,10 @@ pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
     let mut rows = pending_rows(&guest);
     if !sees_environment(&op, &guest)? {
         rows.retain(|row| row["key"] != "env");
+    }
+    for row in rows.iter_mut().filter(|row| row["key"] == "description") {
+        end_description(row.get_mut("value"));
+        end_description(row.get_mut("pending"));
     }
     Ok(Answer::new(rows))
 }

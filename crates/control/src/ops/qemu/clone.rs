@@ -7,8 +7,9 @@ use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
-use super::clones::{bytes_per_s, is_copied};
+use super::clones::is_copied;
 use crate::ops::Op;
+use crate::ops::copies::bytes_per_s;
 use crate::ops::volume_access::require_space;
 
 #[derive(Deserialize)]

@@ -1,18 +1,7 @@
-//! Code that clone, move_disk and template share.
+//! Code that clone, feature and template share.
 
+use model::GuestConfig;
 use model::qemu::{Drive, DriveSlot};
-use model::{Error, GuestConfig, Privilege};
-use node::volumes_of;
-
-use crate::ops::Op;
-use crate::ops::volume_access::require_space;
-
-/// Refuses a caller without the right to allocate on the storage of a disk.
-pub(super) fn require_space_beside(op: &Op, config: &GuestConfig, disk: &str) -> Result<(), Error> {
-    let named = volumes_of(config).into_iter();
-    let named = named.filter(|(option, _)| *option == disk);
-    require_space(op, named.map(|(_, volume)| volume.storage().clone()))
-}
 
 /// Unused volumes and shared media are not copied.
 pub(super) fn is_copied(option: &str, config: &GuestConfig) -> bool {
@@ -22,28 +11,4 @@ pub(super) fn is_copied(option: &str, config: &GuestConfig) -> bool {
     let text = config.text(option).unwrap_or_default();
     let drive = Drive::parse(slot.bus(), &text);
     drive.is_ok_and(|drive| !drive.is_cdrom() || drive.is_cloud_init())
-}
-
-/// The rate for copying disks: as requested in KiB/s, or from the cluster's options. A caller
-/// without the right to change those cannot exceed them. 0 for no limit.
-pub(super) async fn bytes_per_s(
-    op: &Op,
-    operation: &str,
-    asked_kib: Option<u64>,
-) -> Result<u64, Error> {
-    let options = op.records.cluster_options().await?;
-    let limit = options
-        .bandwidth(operation)
-        .map(|limit| limit.ceil() as u64);
-    let is_free = match asked_kib {
-        Some(_) => op.has("/", Privilege::SysModify).await?,
-        None => false,
-    };
-    let limits = [asked_kib, limit.filter(|_| !is_free)];
-    let limit_kib = limits
-        .into_iter()
-        .flatten()
-        .filter(|limit| *limit > 0)
-        .min();
-    Ok(limit_kib.unwrap_or(0).saturating_mul(1024))
 }

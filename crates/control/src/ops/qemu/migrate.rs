@@ -7,8 +7,8 @@ use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
-use super::clones::bytes_per_s;
 use crate::ops::Op;
+use crate::ops::copies::bytes_per_s;
 
 #[derive(Deserialize)]
 struct Migrate {

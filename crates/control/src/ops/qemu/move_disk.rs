@@ -6,8 +6,8 @@ use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
-use super::clones::{bytes_per_s, require_space_beside};
 use crate::ops::Op;
+use crate::ops::copies::{bytes_per_s, require_space_beside};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Guest;
 use crate::ops::Op;
+use crate::ops::snapshots::check_name;
 
 /// Names that a snapshot cannot have.
 const RESERVED: [&str; 2] = ["current", "pending"];
@@ -25,11 +26,7 @@ pub(super) async fn snapshot(op: Op) -> Result<Answer, Error> {
         description,
         vmstate,
     } = op.params()?;
-    let is_it = |reserved: &&&str| snapname.eq_ignore_ascii_case(reserved);
-    if let Some(reserved) = RESERVED.iter().find(is_it) {
-        let text = format!("unable to use snapshot name '{reserved}' (reserved name)");
-        return Err(Error::conflict(text));
-    }
+    check_name(&snapname, &RESERVED)?;
     op.records.qemu(vmid).await?;
     let description = description.filter(|text| !text.is_empty());
     let task = QemuSnapshot::new(vmid, snapname, description, vmstate == Some(true));

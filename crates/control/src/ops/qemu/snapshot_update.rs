@@ -1,12 +1,12 @@
 //! `PUT /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config`
 
-use model::{Error, GuestRecord};
-use node::tasks::snapshot_of;
+use model::Error;
 use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
 use crate::ops::Op;
+use crate::ops::snapshots::describe;
 
 #[derive(Deserialize)]
 struct Update {
@@ -20,16 +20,5 @@ pub(super) async fn snapshot_update(op: Op) -> Result<Answer, Error> {
         snapname,
         description,
     } = op.params()?;
-    let describe = |guest: &mut GuestRecord| {
-        snapshot_of(guest, &snapname)?;
-        if let Some(snapshot) = guest.snapshots.get_mut(&snapname)
-            && let Some(text) = &description
-        {
-            snapshot.description = Some(text.clone()).filter(|text| !text.is_empty());
-        }
-        Ok(())
-    };
-    let records = &op.records;
-    let revision = records.change_guest(vmid, describe).await?;
-    Ok(Answer::null().at(revision.0))
+    describe(&op, vmid, &snapname, description.as_deref()).await
 }

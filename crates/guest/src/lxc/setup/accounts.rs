@@ -12,6 +12,20 @@ const IDENTITIES: [&str; 3] = [
     "/etc/ssl/private/ssl-cert-snakeoil.key",
 ];
 
+/// What is left of an identity that makes systemd choose a new one.
+const NO_IDENTITY: &[u8] = b"\n";
+
+/// A copy is another machine than its original.
+pub(super) fn of_copy(tree: &dyn Tree) -> io::Result<()> {
+    let path = IDENTITIES[0];
+    match tree.read(path)? {
+        None => Ok(()),
+        // It has not become any machine yet.
+        Some(content) if content.starts_with(b"uninitialized") => Ok(()),
+        Some(_) => tree.write(path, NO_IDENTITY, 0o444),
+    }
+}
+
 pub(super) fn first(tree: &dyn Tree, first: &First) -> io::Result<()> {
     for path in IDENTITIES {
         tree.remove(path)?;

@@ -66,6 +66,9 @@ pub struct Order {
     pub terminals: u8,
     /// For a container that was just made.
     pub first: Option<First>,
+    /// For a copy of another container.
+    #[serde(default)]
+    pub is_copy: bool,
 }
 
 /// What a container gets when it is made.
@@ -124,6 +127,9 @@ pub fn apply(tree: &dyn Tree, order: &Order) -> Result<Outcome, SetupError> {
         let step = |step: &'static str| move |source| SetupError::Step { step, source };
         if let Some(first) = &order.first {
             accounts::first(tree, first).map_err(step("post_create"))?;
+        }
+        if order.is_copy {
+            accounts::of_copy(tree).map_err(step("clone"))?;
         }
         for (name, act) in STEPS {
             act(tree, order, &family).map_err(step(name))?;

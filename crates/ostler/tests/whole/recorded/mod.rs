@@ -22,6 +22,7 @@ mod replay;
 mod series;
 mod series_access;
 mod series_history;
+mod series_lxc;
 mod series_options;
 mod series_qemu;
 mod series_reads;

@@ -8,7 +8,7 @@ use super::exchange::{Exchange, Exchanges, read, recording, second};
 use super::findings::{Allowed, Findings};
 use super::replay::{PASSWORD, Replay};
 use crate::harness::past::put_history;
-use crate::harness::{left_out, put_guest};
+use crate::harness::{TestNode, left_out, put_guest};
 
 /// The exchanges that set up the initial state of each series: the user bob, the storages `isoonly`
 /// and `local2`, all content types in `local`.
@@ -29,6 +29,8 @@ pub(super) struct Series {
     pub(super) guests: &'static [(u32, &'static [(&'static str, &'static str)])],
     /// Objects with a history, and the columns that are known.
     pub(super) history: &'static [Past],
+    /// Puts files where the recorded node had some.
+    pub(super) prepare: fn(&TestNode),
     /// Before which exchange which recorded text becomes which file below `/etc`.
     pub(super) etc: &'static [(u64, &'static str, &'static str)],
     /// The blanked values, in order, if they are not bob's password.
@@ -116,6 +118,7 @@ impl Series {
             let known: Vec<(&str, f32)> = columns.iter().map(|name| (*name, 0.5)).collect();
             put_history(&replay.node.root, (0..=3).rev(), &[(object(), &known)]).await;
         }
+        (self.prepare)(&replay.node);
         for seq in SETUP.iter().chain(self.before) {
             if !mine.contains_key(seq) {
                 self.ask(&mut replay, &all[seq]).await;

@@ -10,6 +10,7 @@ const ACCESS: Series = Series {
     before: &[576, 582, 583],
     guests: &[(201, &[])],
     history: &[],
+    prepare: |_| {},
     etc: &[],
     blanks: &[
         (2218, &["short"]),

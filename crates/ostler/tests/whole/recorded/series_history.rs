@@ -28,6 +28,7 @@ const HISTORY: Series = Series {
             &["maxcpu", "maxmem", "maxdisk", "disk"],
         ),
     ],
+    prepare: |_| {},
     etc: &[],
     blanks: &[],
     allowed: Allowed {

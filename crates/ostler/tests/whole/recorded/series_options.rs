@@ -10,6 +10,7 @@ const OPTIONS: Series = Series {
     before: &[576, 582, 583],
     guests: &[(200, &[("tags", "a;b")])],
     history: &[],
+    prepare: |_| {},
     etc: &[],
     blanks: &[],
     allowed: Allowed {

@@ -10,6 +10,7 @@ const QEMU: Series = Series {
     before: &[576, 582, 583],
     guests: &[],
     history: &[],
+    prepare: |_| {},
     etc: &[],
     blanks: &[],
     allowed: Allowed {

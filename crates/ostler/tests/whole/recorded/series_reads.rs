@@ -44,6 +44,7 @@ const READS: Series = Series {
     before: &[],
     guests: &[(200, &[]), (300, &[])],
     history: &[],
+    prepare: |_| {},
     etc: &[
         (1124, "net-00-start.interfaces", INTERFACES),
         (1139, "net-01-bridge-min.interfaces.new", INTERFACES),

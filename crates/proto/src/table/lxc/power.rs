@@ -1,4 +1,4 @@
-//! `/nodes/{node}/lxc/{vmid}/status`
+//! `/nodes/{node}/lxc/{vmid}/status`, `…/interfaces`
 
 use model::Privilege;
 use model::schema::{Field, Shape};
@@ -6,6 +6,28 @@ use model::schema::{Field, Shape};
 use super::guests::OBSERVED;
 use crate::table::params::{NODE, SKIPLOCK, VMID};
 use crate::{Check, Row};
+
+const INTERFACES: Shape = Shape::Array(&Shape::Object {
+    fields: &[&[
+        Field::string("hardware-address"),
+        Field::string("hwaddr"),
+        Field::string("inet").optional(),
+        Field::string("inet6").optional(),
+        Field::array(
+            "ip-addresses",
+            &Shape::Object {
+                fields: &[&[
+                    Field::string("ip-address").optional(),
+                    Field::string("ip-address-type").optional(),
+                    Field::integer("prefix").optional(),
+                ]],
+                open: false,
+            },
+        ),
+        Field::string("name"),
+    ]],
+    open: false,
+});
 
 const POWER: Check = Check::On("/vms/{vmid}", &[Privilege::VmPowerMgmt]);
 
@@ -75,5 +97,14 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .params(&[&[NODE, VMID, Field::integer("timeout").optional().min(0.0)]])
     .check(POWER)
     .submit()
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/lxc/{vmid}/interfaces",
+        "lxc_interfaces",
+        "The network interfaces of a running container, with their addresses.",
+    )
+    .params(&[&[NODE, VMID]])
+    .returns(INTERFACES)
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
     .on_node(),
 ];

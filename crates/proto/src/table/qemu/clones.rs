@@ -12,16 +12,34 @@ use crate::{Check, Need, Row};
 const FORMAT: Field = Field::string("format")
     .optional()
     .one_of(&["raw", "qcow2", "vmdk"]);
-const STORAGE: Field = Field::string("storage")
+pub(in crate::table) const TARGET_STORAGE: Field = Field::string("storage")
     .optional()
     .format(format::STORAGE_ID);
-const SNAPNAME: Field = Field::string("snapname")
+pub(in crate::table) const OF_SNAPSHOT: Field = Field::string("snapname")
     .optional()
     .max_length(40)
     .format(format::CONFIG_ID);
 
+pub(in crate::table) const NEW_ID: Field = Field::integer("newid")
+    .range(100.0, 999_999_999.0)
+    .format(format::VMID);
+pub(in crate::table) const TARGET_VMID: Field = Field::integer("target-vmid")
+    .optional()
+    .range(100.0, 999_999_999.0)
+    .format(format::VMID);
+
+/// Who may make a copy of a guest.
+pub(in crate::table) const CLONE: Check = Check::All(&[
+    Check::On("/vms/{vmid}", &[Privilege::VmClone]),
+    Check::Any(&[
+        Check::On("/vms/{newid}", &[Privilege::VmAllocate]),
+        Check::Given("pool", &Check::On("/pool/{pool}", &[Privilege::VmAllocate])),
+    ]),
+    Check::Computed(space_needs),
+]);
+
 /// Space on the given storage; if none is given, the operation checks.
-fn space_needs(params: &Values) -> Vec<Need> {
+pub(in crate::table) fn space_needs(params: &Values) -> Vec<Need> {
     let storage = params.get("storage").and_then(|storage| storage.as_str());
     let need = storage.map(|storage| {
         Need::all(
@@ -41,27 +59,18 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .params(&[&[
         NODE,
         VMID,
-        Field::integer("newid")
-            .range(100.0, 999_999_999.0)
-            .format(format::VMID),
+        NEW_ID,
         Field::integer("bwlimit").optional().min(0.0),
         Field::string("description").optional(),
         FORMAT,
         Field::boolean("full").optional(),
         Field::string("name").optional().format(format::DNS_NAME),
         Field::string("pool").optional().format(format::POOL_ID),
-        SNAPNAME,
-        STORAGE,
+        OF_SNAPSHOT,
+        TARGET_STORAGE,
         Field::string("target").optional().format(format::NODE),
     ]])
-    .check(Check::All(&[
-        Check::On("/vms/{vmid}", &[Privilege::VmClone]),
-        Check::Any(&[
-            Check::On("/vms/{newid}", &[Privilege::VmAllocate]),
-            Check::Given("pool", &Check::On("/pool/{pool}", &[Privilege::VmAllocate])),
-        ]),
-        Check::Computed(space_needs),
-    ]))
+    .check(CLONE)
     .submit()
     .on_node(),
     Row::get(
@@ -73,7 +82,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         NODE,
         VMID,
         Field::string("feature").one_of(&["snapshot", "clone", "copy"]),
-        SNAPNAME,
+        OF_SNAPSHOT,
     ]])
     .returns(Shape::Object {
         fields: &[&[
@@ -97,13 +106,10 @@ pub(in crate::table) const ROWS: &[Row] = &[
         Field::boolean("delete").optional().default("0"),
         DIGEST,
         FORMAT,
-        STORAGE,
+        TARGET_STORAGE,
         Field::string("target-digest").optional().max_length(40),
         Field::string("target-disk").optional().one_of(MOVABLE),
-        Field::integer("target-vmid")
-            .optional()
-            .range(100.0, 999_999_999.0)
-            .format(format::VMID),
+        TARGET_VMID,
     ]])
     .check(Check::All(&[
         Check::On("/vms/{vmid}", &[Privilege::VmConfigDisk]),

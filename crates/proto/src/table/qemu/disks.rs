@@ -1,5 +1,7 @@
 //! The names of a virtual machine's disks, as the values of parameters.
 
+use crate::table::numbered::{UNUSED, joined};
+
 /// The drives that have a size.
 pub(super) const DISKS: &[&str] = &[
     "ide0",
@@ -63,42 +65,5 @@ pub(super) const DISKS: &[&str] = &[
     "tpmstate0",
 ];
 
-/// `unused0` to `unused9`, `unused10` to `unused19`, … for each prefix.
-macro_rules! unused {
-    ($($tens:literal)*) => {
-        [$(
-            concat!("unused", $tens, "0"),
-            concat!("unused", $tens, "1"),
-            concat!("unused", $tens, "2"),
-            concat!("unused", $tens, "3"),
-            concat!("unused", $tens, "4"),
-            concat!("unused", $tens, "5"),
-            concat!("unused", $tens, "6"),
-            concat!("unused", $tens, "7"),
-            concat!("unused", $tens, "8"),
-            concat!("unused", $tens, "9"),
-        )*]
-    };
-}
-
-/// More than exist, which end with 255.
-const UNUSED: [&str; 260] = unused!(
-    "" "1" "2" "3" "4" "5" "6" "7" "8" "9" "10" "11" "12" "13" "14" "15" "16" "17" "18" "19" "20"
-    "21" "22" "23" "24" "25"
-);
-const UNUSED_COUNT: usize = 256;
-
 /// What can be moved: disks, and unused volumes.
-pub(super) const MOVABLE: &[&str] = &{
-    let mut all = [""; DISKS.len() + UNUSED_COUNT];
-    let mut at = 0;
-    while at < all.len() {
-        all[at] = if at < DISKS.len() {
-            DISKS[at]
-        } else {
-            UNUSED[at - DISKS.len()]
-        };
-        at += 1;
-    }
-    all
-};
+pub(super) const MOVABLE: &[&str] = &joined::<{ DISKS.len() + UNUSED.len() }>(DISKS, &UNUSED);

@@ -6,9 +6,23 @@ use model::schema::{Field, Shape, format};
 use crate::table::params::{NODE, VMID};
 use crate::{Check, Permission, Row};
 
-const SNAPNAME: Field = Field::string("snapname")
+pub(in crate::table) const SNAPNAME: Field = Field::string("snapname")
     .max_length(40)
     .format(format::CONFIG_ID);
+
+/// Who may read a snapshot's configuration.
+pub(in crate::table) const READ: Check = Check::AnyOn(
+    "/vms/{vmid}",
+    &[
+        Privilege::VmSnapshot,
+        Privilege::VmSnapshotRollback,
+        Privilege::VmAudit,
+    ],
+);
+pub(in crate::table) const ROLL_BACK: Check = Check::AnyOn(
+    "/vms/{vmid}",
+    &[Privilege::VmSnapshot, Privilege::VmSnapshotRollback],
+);
 
 const LIST: Shape = Shape::Array(&Shape::Object {
     fields: &[&[
@@ -80,14 +94,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         fields: &[],
         open: true,
     })
-    .check(Check::AnyOn(
-        "/vms/{vmid}",
-        &[
-            Privilege::VmSnapshot,
-            Privilege::VmSnapshotRollback,
-            Privilege::VmAudit,
-        ],
-    ))
+    .check(READ)
     .on_node(),
     Row::put(
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config",
@@ -113,10 +120,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         SNAPNAME,
         Field::boolean("start").optional().default("0"),
     ]])
-    .check(Check::AnyOn(
-        "/vms/{vmid}",
-        &[Privilege::VmSnapshot, Privilege::VmSnapshotRollback],
-    ))
+    .check(ROLL_BACK)
     .submit()
     .on_node(),
 ];

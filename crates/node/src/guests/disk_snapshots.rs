@@ -1,0 +1,110 @@
+//! Snapshots of a guest's disks, as their storages make them.
+
+use model::{Error, GuestConfig, GuestKind, VolumeId};
+use storage::{Snapshots, Storage};
+
+use super::disks::{Disk, disks_of, has_paths};
+use crate::NodeContext;
+
+/// The disks of a configuration, if each of them can have snapshots.
+pub(crate) async fn disks(
+    node: &NodeContext,
+    kind: GuestKind,
+    config: &GuestConfig,
+) -> Result<Vec<Disk>, Error> {
+    let unavailable = || Error::conflict("snapshot feature is not available");
+    if has_paths(kind, config)? {
+        return Err(unavailable());
+    }
+    let disks = disks_of(kind, config)?;
+    for (_, volume) in &disks {
+        let storage = node.storage(volume.storage()).await?;
+        let snapshots = storage.snapshots();
+        let snapshots = snapshots.filter(|snapshots| snapshots.maker(volume.name()).is_some());
+        let snapshots = snapshots.ok_or_else(unavailable)?;
+        snapshots.check_image(volume.name()).await?;
+    }
+    Ok(disks)
+}
+
+/// How a storage makes snapshots; a clear word where it has no such thing.
+pub(crate) fn snapshots_of<'a>(
+    storage: &'a dyn Storage,
+    volume: &VolumeId,
+) -> Result<&'a dyn Snapshots, Error> {
+    let none = || Error::conflict(format!("storage of '{volume}' has no snapshots"));
+    storage.snapshots().ok_or_else(none)
+}
+
+impl NodeContext {
+    /// Makes a snapshot of each disk, which is flushed and which nothing writes to meanwhile. A failure
+    /// may leave some, which `delete_by_storage` removes.
+    pub(crate) async fn snapshot_by_storage(
+        &self,
+        disks: &[Disk],
+        name: &str,
+    ) -> Result<(), Error> {
+        for (_, volume) in disks {
+            let storage = self.storage(volume.storage()).await?;
+            snapshots_of(&*storage, volume)?
+                .create_snapshot(volume.name(), name)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a snapshot of each disk that has it. May be repeated.
+    pub(crate) async fn delete_by_storage(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
+        for (_, volume) in disks {
+            let storage = self.storage(volume.storage()).await?;
+            if storage.stat(volume.name()).await?.is_some() {
+                snapshots_of(&*storage, volume)?
+                    .delete_snapshot(volume.name(), name)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes each disk what it was. The guest does not run.
+    pub(crate) async fn roll_back_disks(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
+        for (_, volume) in disks {
+            let storage = self.storage(volume.storage()).await?;
+            snapshots_of(&*storage, volume)?
+                .roll_back(volume.name(), name)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses where a storage would refuse to roll a disk back.
+    pub(crate) async fn check_roll_back(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
+        self.check_disk_snapshots(disks, name).await?;
+        for (_, volume) in disks {
+            let storage = self.storage(volume.storage()).await?;
+            let snapshots = snapshots_of(&*storage, volume)?;
+            snapshots.check_roll_back(volume.name(), name).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses where a disk lacks the snapshot.
+    pub(crate) async fn check_disk_snapshots(
+        &self,
+        disks: &[Disk],
+        name: &str,
+    ) -> Result<(), Error> {
+        for (_, volume) in disks {
+            let storage = self.storage(volume.storage()).await?;
+            storage.activate().await?;
+            let found = snapshots_of(&*storage, volume)?
+                .list_snapshots(volume.name())
+                .await?;
+            if !found.iter().any(|known| known == name) {
+                let text = format!("volume '{volume}' has no snapshot '{name}'");
+                return Err(Error::conflict(text));
+            }
+        }
+        Ok(())
+    }
+}
