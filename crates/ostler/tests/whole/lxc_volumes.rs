@@ -321,6 +321,8 @@ async fn gifts(node: &TestNode) {
     ] {
         assert_eq!(refused(node, "lxc_move_volume", params).await, text);
     }
+    let itself = node.call("lxc_move_volume", give("mp0", 100, "mp5")).await;
+    assert!(itself.unwrap_err().fields.contains_key("target-vmid"));
     done(node, "lxc_move_volume", give("mp0", 101, "mp5")).await;
     assert!(config(node, 100).await.get("mp0").is_none());
     let given = config(node, 101).await;

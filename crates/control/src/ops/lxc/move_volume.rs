@@ -77,6 +77,10 @@ async fn reassign(op: Op, vmid: VmId, target: VmId, wanted: Move) -> Result<Answ
             "Target volume key '{target_volume}' is already in use for container '{target}'"
         )));
     }
+    if target == vmid {
+        let text = "must be different than source VMID to move a volume to another container";
+        return Err(Error::invalid("target-vmid", text));
+    }
     op.records.lxc(target).await?;
     let id = format!("{vmid}-{volume}>{target}-{target_volume}");
     let mut task = LxcReassignVolume::new(vmid, volume, target, target_volume);
