@@ -33,11 +33,17 @@ export async function openBrowser(): Promise<{ browser: Browser; context: Browse
   return { browser, context };
 }
 
+/**
+ * Chromium breaks requests off when a network card comes or goes, as a guest's does with its start,
+ * and says so in the console whatever the page makes of it. The page sends such reads again.
+ */
+const NETWORK_CHANGED = 'net::ERR_NETWORK_CHANGED';
+
 /** Errors of a page: its console, its scripts, and requests that fail. */
 export function watch(page: Page): string[] {
   const errors: string[] = [];
   page.on('console', (message) => {
-    if (message.type() === 'error')
+    if (message.type() === 'error' && !message.text().includes(NETWORK_CHANGED))
       errors.push(`console: ${message.text()} ${message.location().url}`);
   });
   page.on('pageerror', (error) => errors.push(`script: ${error.message}`));

@@ -4,22 +4,18 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { ApiError } from './api/client';
 import { startSession } from './api/session';
 import { closeWithPage } from './api/stream';
 import { router } from './router';
 import { useView } from './shell/view';
 import { resolver, theme } from './theme';
 
-const RETRIES = 2;
-
 const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2000,
-      // What the server has answered stays so; only a node that does not answer is asked again.
-      retry: (count, error) =>
-        count < RETRIES && !(error instanceof ApiError && error.status !== 0),
+      // What the server has answered stays so; a node that does not answer was asked again already.
+      retry: false,
     },
   },
 });

@@ -68,27 +68,47 @@ async function send(method: Method, path: string, params: Params, signal?: Abort
   const query = !hasBody && pairs.size > 0 ? `?${pairs}` : '';
   const headers: Record<string, string> = {};
   if (method !== 'GET' && csrf) headers.CSRFPreventionToken = csrf;
-  let answer: Response;
-  try {
-    answer = await fetch(`/api2/json${path}${query}`, {
-      method,
-      headers,
-      body: hasBody ? pairs : undefined,
-      signal,
-      credentials: 'same-origin',
-    });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new ApiError(0, t.states.noAnswer);
-  }
-  const body = await readBody(answer);
+  const { answer, body } = await ask(`/api2/json${path}${query}`, {
+    method,
+    headers,
+    body: hasBody ? pairs : undefined,
+    signal,
+    credentials: 'same-origin',
+  });
   if (!answer.ok) throw failure(answer.status, answer.statusText, body);
   return body;
 }
 
-async function call(method: Method, path: string, params: Params = {}, signal?: AbortSignal) {
+async function ask(url: string, request: RequestInit) {
   try {
-    return await send(method, path, params, signal);
+    const answer = await fetch(url, request);
+    return { answer, body: await readBody(answer) };
+  } catch (error) {
+    if (request.signal?.aborted) throw error;
+    throw new ApiError(0, t.states.noAnswer);
+  }
+}
+
+/** Before each further attempt; browsers break requests off when the machine's network changes. */
+const PAUSES_MS = [200, 600, 1800];
+
+/** Sends again what only reads, while there is no answer at all. */
+export async function persist<T>(read: () => Promise<T>): Promise<T> {
+  for (const pause of PAUSES_MS) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 0) throw error;
+      await new Promise((done) => setTimeout(done, pause));
+    }
+  }
+  return read();
+}
+
+async function call(method: Method, path: string, params: Params = {}, signal?: AbortSignal) {
+  const attempt = () => send(method, path, params, signal);
+  try {
+    return await (method === 'GET' ? persist(attempt) : attempt());
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) onUnauthorized();
     throw error;
@@ -109,8 +129,16 @@ export const api = {
     (await call('DELETE', path, params)).data as T,
   /** The request for a ticket: a refusal is no ended session. */
   login: async <T>(params: Params) => (await send('POST', '/access/ticket', params)).data as T,
-  domains: async <T>() => (await send('GET', '/access/domains', {})).data as T,
+  domains: async <T>() => (await persist(() => send('GET', '/access/domains', {}))).data as T,
 };
+
+/** A file that the node serves beside the API. */
+export const file = <T>(url: string): Promise<T> =>
+  persist(async () => {
+    const { answer, body } = await ask(url, {});
+    if (!answer.ok) throw failure(answer.status, answer.statusText, body);
+    return body as T;
+  });
 
 /** The path of an API address, with each part encoded. */
 export function path(...parts: (string | number)[]): string {

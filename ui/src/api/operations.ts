@@ -1,7 +1,7 @@
 /** The operation table as the node serves it: what it offers, with which parameters and limits. */
 
 import { type QueryClient, queryOptions, useQuery } from '@tanstack/react-query';
-import { ApiError } from './client';
+import { file } from './client';
 
 export type Field = {
   name: string;
@@ -34,15 +34,9 @@ export type Operation = {
   unconfigured?: boolean;
 };
 
-async function readTable(): Promise<Operation[]> {
-  const answer = await fetch('/pve-docs/api-viewer/operations.json');
-  if (!answer.ok) throw new ApiError(answer.status, answer.statusText);
-  return answer.json();
-}
-
 const TABLE = queryOptions({
   queryKey: ['operations'],
-  queryFn: readTable,
+  queryFn: () => file<Operation[]>('/pve-docs/api-viewer/operations.json'),
   staleTime: Number.POSITIVE_INFINITY,
 });
 

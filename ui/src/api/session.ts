@@ -1,7 +1,7 @@
 /** Who is logged in. The ticket is in the cookie of Proxmox VE, the CSRF token in memory alone. */
 
 import { Store, useStore } from '../store';
-import { api, setCsrf, whenUnauthorized } from './client';
+import { api, persist, setCsrf, whenUnauthorized } from './client';
 
 const COOKIE = 'PVEAuthCookie';
 /** A ticket is valid for two hours. */
@@ -79,13 +79,13 @@ export async function answerChallenge(challenge: Challenge, kind: string, value:
   enter(answer);
 }
 
-/** A valid ticket is a password for the next one. */
+/** A valid ticket is a password for the next one. A second request for it does no harm. */
 async function renew() {
   const ticket = readCookie();
   const user = ticket && userOfTicket(ticket);
   if (!ticket || !user) return end();
   try {
-    enter(await api.login<Ticket>({ username: user, password: ticket }));
+    enter(await persist(() => api.login<Ticket>({ username: user, password: ticket })));
   } catch (error) {
     const status = (error as { status?: number }).status;
     if (status === 401) end();
