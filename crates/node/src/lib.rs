@@ -45,6 +45,7 @@ pub use guests::digest::{digest, text_digest};
 pub(crate) use guests::limits::limits;
 pub use guests::mac::random_mac;
 pub use guests::onboot::start_guests;
+pub use guests::options::{volumes_of, volumes_of_guest};
 pub use guests::reaper::reap_guests;
 pub use guests::running::{GuestStatus, RunState, Running};
 pub use guests::taps;
@@ -57,7 +58,7 @@ pub use lxc::edit::{CtEdit, NewFileSystem};
 pub use paths::Paths;
 pub use qemu::agent_turns::{AgentTurn, AgentTurns};
 pub use qemu::cloud_init::SeedRecord;
-pub use qemu::edit::{Edit, NewVolume, volumes_of, volumes_of_guest};
+pub use qemu::edit::{Edit, NewVolume};
 pub use qemu::freeze::{Freeze, thaw_abandoned};
 pub use records::{
     GuestEntry, Records, StorageEntry, guest_key, seed_key, storage_key, storage_secret,

@@ -1,8 +1,11 @@
 //! What operations that copy, move and resize volumes share, of whatever guest.
 
-use model::{ByteSize, Error, GuestConfig, Privilege};
+use std::collections::BTreeSet;
+
+use model::{ByteSize, Error, GuestConfig, GuestKind, Privilege};
 use node::tasks::NewSize;
 use node::volumes_of;
+use proto::table::bridge_path;
 
 use super::Op;
 use super::volume_access::require_space;
@@ -12,6 +15,38 @@ pub(super) fn require_space_beside(op: &Op, config: &GuestConfig, disk: &str) ->
     let named = volumes_of(config).into_iter();
     let named = named.filter(|(option, _)| *option == disk);
     require_space(op, named.map(|(_, volume)| volume.storage().clone()))
+}
+
+/// Refuses a caller without the right to use the bridges that a copy's cards will be on.
+pub(super) fn require_bridges(op: &Op, kind: GuestKind, config: &GuestConfig) -> Result<(), Error> {
+    let access = op.context.authority.access();
+    let view = access.view(op.identity()?, op.context.authority.now());
+    for path in bridges(kind, config) {
+        view.require(&path, &[Privilege::SdnUse])?;
+    }
+    Ok(())
+}
+
+/// Where the rights on a guest's bridges are.
+fn bridges(kind: GuestKind, config: &GuestConfig) -> BTreeSet<String> {
+    let of_card = |text: &str| match kind {
+        GuestKind::Qemu => {
+            let net = model::qemu::Net::parse(text).ok()?;
+            Some(bridge_path(&net.bridge?, net.tag))
+        }
+        GuestKind::Lxc => {
+            let net = model::lxc::Net::parse(text).ok()?;
+            Some(bridge_path(net.bridge()?, net.tag()))
+        }
+    };
+    let is_card = |name: &str| {
+        let index = name.strip_prefix("net");
+        index.is_some_and(|index| index.parse::<u8>().is_ok())
+    };
+    let options = config.0.iter().filter(|(name, _)| is_card(name));
+    options
+        .filter_map(|(_, value)| of_card(value.as_str()?))
+        .collect()
 }
 
 /// The rate for copying disks: as requested in KiB/s, or from the cluster's options. A caller
@@ -48,4 +83,32 @@ pub(super) fn new_size(text: &str) -> Result<NewSize, Error> {
         Some(more) => NewSize::LargerBy(bytes(more)?),
         None => NewSize::Exactly(bytes(text)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bridges_are_found_in_the_cards_of_each_kind() {
+        let of = |kind, options: &[(&str, &str)]| {
+            let mut config = GuestConfig::default();
+            for (name, value) in options {
+                config.set(*name, *value);
+            }
+            bridges(kind, &config).into_iter().collect::<Vec<_>>()
+        };
+        let local = |rest: &str| format!("/sdn/zones/localnetwork/{rest}");
+        let cards = [
+            ("net0", "virtio,bridge=vmbr0"),
+            ("net1", "e1000,bridge=vmbr1,tag=7"),
+        ];
+        let found = of(GuestKind::Qemu, &cards);
+        assert_eq!(found, [local("vmbr0"), local("vmbr1/7")]);
+        let cards = [
+            ("net0", "name=eth0,bridge=vmbr2,tag=5"),
+            ("net1", "name=eth1"),
+        ];
+        assert_eq!(of(GuestKind::Lxc, &cards), [local("vmbr2/5")]);
+    }
 }

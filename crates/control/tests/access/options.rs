@@ -129,6 +129,18 @@ async fn each_option_wants_its_own_privilege() {
 }
 
 #[tokio::test]
+async fn a_clone_needs_the_bridges_of_its_original() {
+    let bench = bench().await;
+    let jane = bench.jane().await;
+    grant(&bench, "/vms/100", "VM.Clone").await;
+    grant(&bench, "/vms/101", "VM.Allocate").await;
+    let text = refused(&jane, "qemu_clone", json!({"newid": 101})).await;
+    assert_eq!(text, missing("/sdn/zones/localnetwork/vmbr0", "SDN.Use"));
+    grant(&bench, "/sdn/zones/localnetwork/vmbr0", "SDN.Use").await;
+    jane.ok("qemu_clone", request(json!({"newid": 101}))).await;
+}
+
+#[tokio::test]
 async fn what_reaches_the_host_is_roots() {
     let bench = bench().await;
     let jane = bench.jane().await;

@@ -8,6 +8,7 @@ pub(crate) mod hooks;
 pub(crate) mod limits;
 pub(crate) mod mac;
 pub(crate) mod onboot;
+pub(crate) mod options;
 pub(crate) mod reaper;
 pub(crate) mod running;
 pub(crate) mod startup_order;

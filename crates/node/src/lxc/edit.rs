@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use storage::VolumeNames;
 
-use crate::qemu::edit::{Applied, Changes, is_indexed};
+use crate::guests::options::{Applied, Changes, is_indexed};
 
 /// Options that change nothing inside, or that take effect by the scope's limits.
 const AT_ONCE: [&str; 13] = [

@@ -138,6 +138,18 @@ impl NodeContext {
         }
     }
 
+    /// Lets the volumes of a container go.
+    pub(crate) async fn detach_container(
+        &self,
+        config: &CtConfig,
+        by: &Attacher,
+    ) -> Result<(), Error> {
+        for volume in Self::container_volumes(config) {
+            self.detach(&volume, by).await?;
+        }
+        Ok(())
+    }
+
     /// The container's volumes, to be let go afterwards.
     pub(crate) fn container_volumes(config: &CtConfig) -> Vec<VolumeId> {
         let mounts = config.mounts.values();

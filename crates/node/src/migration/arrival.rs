@@ -169,7 +169,7 @@ pub(super) fn rename_volumes(guest: &mut GuestRecord, renamed: &[(VolumeId, Volu
             |name: &str| name == "vmstate" || name.parse::<model::qemu::DriveSlot>().is_ok();
         let options = config.0.iter_mut();
         options
-            .filter(|(name, _)| names(name) || crate::qemu::edit::is_indexed(name, "unused"))
+            .filter(|(name, _)| names(name) || crate::guests::options::is_indexed(name, "unused"))
             .for_each(|(_, value)| in_value(value));
     };
     in_config(&mut guest.config);

@@ -9,8 +9,8 @@ use storage::{ContentType, SnapshotMaker, Storage, VolumeNames};
 
 use super::Wanted;
 use super::precheck::resources;
+use crate::guests::options::volumes_of_guest;
 use crate::qemu::drives;
-use crate::qemu::edit::volumes_of_guest;
 use crate::{NodeContext, volumes_of};
 
 /// What is done about local disks that a running guest has attached.

@@ -13,7 +13,7 @@ use super::shown::Shown;
 use super::{GuestCpu, Look};
 use crate::NodeContext;
 use crate::cluster::Hearing;
-use crate::qemu::edit::{volumes_of, volumes_of_guest};
+use crate::guests::options::{volumes_of, volumes_of_guest};
 
 /// A volume that other nodes do not have.
 #[derive(Debug, Clone, PartialEq, Eq)]

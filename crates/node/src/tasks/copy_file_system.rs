@@ -8,9 +8,9 @@
 //! ```
 
 use guest::lxc::CtConfig;
-use model::{Error, StorageId, VmId, VolumeId};
+use model::{BlockFormat, Error, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::ContentType;
+use storage::{ContentType, Storage};
 use sys::{Cell, CellMount, CellSource, Command, Fence};
 use tasks::TaskContext;
 use tokio::sync::mpsc;
@@ -75,10 +75,7 @@ impl FileSystemCopy {
         let source = cx.node.storage(from.storage()).await?;
         source.activate().await?;
         let bytes = volumes::info_of(&*source, &from).await?.size;
-        let is_tree = |volume: &str| -> Result<bool, Error> {
-            Ok(source.config().parse(volume)?.content == ContentType::Rootdir)
-        };
-        let was_tree = is_tree(from.name())?;
+        let was_tree = source.config().parse(from.name())?.content == ContentType::Rootdir;
         let id = storage.unwrap_or(from.storage());
         let (name, is_tree) = choose(cx, owner, option, (id, bytes), taken).await?;
         Ok(Self {
@@ -142,8 +139,9 @@ impl FileSystemCopy {
                 ))
                 .await;
                 let storage = cx.node.storage(to.storage()).await?;
-                let format = model::BlockFormat::Raw;
-                storage.allocate(to.name(), format, self.bytes).await?;
+                storage
+                    .allocate(to.name(), BlockFormat::Raw, self.bytes)
+                    .await?;
                 self.copy_blocks(cx, bytes_per_s).await
             }
             How::Files { is_tree } => {
@@ -253,21 +251,22 @@ impl FileSystemCopy {
     }
 }
 
-/// Refuses a volume that has no linked clones which a container can have: of a file only qcow2
-/// images are made, which cannot be mounted.
-pub(crate) fn check_linkable(
-    storage: &dyn storage::Storage,
-    volume: &VolumeId,
-) -> Result<(), Error> {
+/// Whether a volume has linked clones which a container can have: of a file only qcow2 images are
+/// made, which cannot be mounted.
+pub fn is_linkable(storage: &dyn Storage, volume: &VolumeId) -> Result<bool, Error> {
     let said = storage.config().parse(volume.name())?;
-    let is_mountable = storage
-        .linked_clones()
-        .is_some_and(|clones| clones.clone_format() == model::BlockFormat::Raw);
-    if said.is_base && is_mountable {
-        return Ok(());
+    let clones = storage.linked_clones();
+    let is_mountable = clones.is_some_and(|clones| clones.clone_format() == BlockFormat::Raw);
+    Ok(said.is_base && is_mountable)
+}
+
+pub(super) fn check_linkable(storage: &dyn Storage, volume: &VolumeId) -> Result<(), Error> {
+    match is_linkable(storage, volume)? {
+        true => Ok(()),
+        false => Err(Error::conflict(format!(
+            "Linked clone feature for '{volume}' is not available"
+        ))),
     }
-    let text = format!("Linked clone feature for '{volume}' is not available");
-    Err(Error::conflict(text))
 }
 
 fn arguments(bytes_per_s: u64) -> Vec<String> {
@@ -313,10 +312,9 @@ fn last_percent(printed: &str) -> Option<u64> {
 
 /// What the program prints besides its progress.
 fn lines(printed: &str) -> impl Iterator<Item = &str> {
-    let last = |line: &'_ str| line.rsplit('\r').next().unwrap_or_default().len();
     printed
         .lines()
-        .map(move |line| &line[line.len() - last(line)..])
+        .map(|line| line.rsplit('\r').next().unwrap_or_default())
         .filter(|line| !line.is_empty() && !line.contains('%'))
 }
 

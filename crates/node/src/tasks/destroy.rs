@@ -8,7 +8,7 @@ use tasks::{Probe, Step, TaskContext};
 use super::claim::Claims;
 use super::volume_delete::check_no_clones;
 use crate::NodeContext;
-use crate::qemu::edit::volumes_of_guest;
+use crate::guests::options::volumes_of_guest;
 
 /// A task that destroys a guest.
 pub(super) trait Destroys: Claims {

@@ -20,13 +20,12 @@ use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::check_lock;
-use super::copy_file_system::{FileSystemCopy, Original};
-use super::delete_snapshot::snapshot_of;
+use super::copy_file_system::{FileSystemCopy, Original, check_linkable};
 use super::guest_object;
-use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
+use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, original};
 use crate::guests::disks::disks_of;
+use crate::guests::options::{is_indexed, set_volume};
 use crate::lxc::files;
-use crate::qemu::edit::{is_indexed, set_volume};
 use crate::volumes::attached::by_task;
 use crate::{NodeContext, random_mac};
 
@@ -88,7 +87,7 @@ impl LxcClone {
         if !self.full {
             for (_, volume) in disks_of(GuestKind::Lxc, &config)? {
                 let storage = node.storage(volume.storage()).await?;
-                super::copy_file_system::check_linkable(&*storage, &volume)?;
+                check_linkable(&*storage, &volume)?;
             }
             return Ok(());
         }
@@ -146,23 +145,6 @@ impl NewGuest for LxcClone {
 }
 
 type Cx = TaskContext<NodeContext>;
-
-/// What is copied, and whether it is a template.
-fn original(guest: &GuestRecord, snapshot: Option<&str>) -> Result<(GuestConfig, bool), Error> {
-    let is_template = guest.config.flag("template") == Some(true);
-    let Some(name) = snapshot else {
-        return Ok((guest.config.clone(), is_template));
-    };
-    let snapshot = snapshot_of(guest, name)?;
-    if snapshot.state.is_some() {
-        return Err(Error::conflict(format!("snapshot '{name}' is incomplete")));
-    }
-    let mut config = snapshot.config.clone();
-    if let Some(description) = &snapshot.description {
-        config.set("description", description.as_str());
-    }
-    Ok((config, false))
-}
 
 /// Decides what the new container will be.
 struct Plan;
@@ -295,18 +277,12 @@ impl Step<LxcClone> for SetUp {
         let mut order = cx.node.setup_order(task.vmid, &config, None).await?;
         order.is_copy = true;
         let set_up = files::set_up(cx, &config, &order, &by_task(cx)).await;
-        detach(cx, &config).await?;
+        cx.node.detach_container(&config, &by_task(cx)).await?;
         set_up.map(drop)
     }
 
     async fn undo(&self, cx: &Cx, task: &LxcClone) -> Result<(), Error> {
-        detach(cx, &task.parsed()?).await
+        let config = task.parsed()?;
+        cx.node.detach_container(&config, &by_task(cx)).await
     }
-}
-
-async fn detach(cx: &Cx, config: &CtConfig) -> Result<(), Error> {
-    for volume in NodeContext::container_volumes(config) {
-        cx.node.detach(&volume, &by_task(cx)).await?;
-    }
-    Ok(())
 }

@@ -154,10 +154,8 @@ impl LxcCreate {
     }
 
     async fn detach(&self, cx: &Cx) -> Result<(), Error> {
-        for volume in NodeContext::container_volumes(&self.config()?) {
-            cx.node.detach(&volume, &by_task(cx)).await?;
-        }
-        Ok(())
+        let config = self.config()?;
+        cx.node.detach_container(&config, &by_task(cx)).await
     }
 }
 

@@ -15,8 +15,8 @@ use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::copy_file_system::{FileSystemCopy, Original};
 use super::guest_object;
 use super::volume_delete::free_unwanted;
-use crate::qemu::edit::{replace_volume, volume_of};
-use crate::{NodeContext, volumes_of};
+use crate::NodeContext;
+use crate::guests::options::{is_in_snapshot, replace_volume, volume_of};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LxcMoveVolume {
@@ -112,13 +112,7 @@ impl Step<LxcMoveVolume> for Choose {
         let volume = volume_of(option, &guest.config).ok_or_else(none)?;
         let names = cx.node.records.volume_names().await?;
         if task.delete {
-            let is_in = |snapshot: &model::Snapshot| {
-                let named = volumes_of(&snapshot.config);
-                named
-                    .iter()
-                    .any(|(_, other)| names.is_same_image(other, &volume))
-            };
-            if guest.snapshots.values().any(is_in) {
+            if is_in_snapshot(&guest, &volume, &names) {
                 let text = "you can't move a volume with snapshots and delete the source";
                 return Err(Error::conflict(text));
             }

@@ -11,7 +11,7 @@ use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::guest_object;
 use super::reassign::{ClaimTarget, Moved, Publish, Reassigns, Rename};
 use crate::NodeContext;
-use crate::qemu::edit::is_indexed;
+use crate::guests::options::is_indexed;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LxcReassignVolume {

@@ -16,7 +16,7 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::lxc_snapshot::mounts_in_use;
 use super::{NewSize, guest_object};
-use crate::qemu::edit::note_size;
+use crate::guests::options::note_size;
 use crate::volumes::attached::by_task;
 use crate::{NodeContext, volumes};
 
@@ -92,17 +92,19 @@ impl LxcResize {
     }
 }
 
-/// The volume of a mount point, in the words of Proxmox VE where there is none.
+/// What Proxmox VE says of a mount point that is not there.
+pub fn no_mount_point() -> Error {
+    let required = "property is missing and it is not optional";
+    let fields = ["mp", "volume"].map(|name| (name.to_owned(), required.to_owned()));
+    Error {
+        fields: fields.into(),
+        ..Error::conflict("format error")
+    }
+}
+
+/// The volume of a mount point.
 fn volume_of(slot: MountSlot, config: &GuestConfig) -> Result<VolumeId, Error> {
-    let missing = || {
-        let required = "property is missing and it is not optional".to_owned();
-        let fields = ["mp", "volume"].map(|name| (name.to_owned(), required.clone()));
-        Error {
-            fields: fields.into_iter().collect(),
-            ..Error::conflict("format error")
-        }
-    };
-    let text = config.text(&slot.to_string()).ok_or_else(missing)?;
+    let text = config.text(&slot.to_string()).ok_or_else(no_mount_point)?;
     let mount = MountPoint::parse(slot, &text)
         .map_err(|error| Error::invalid(slot.to_string(), error.to_string()))?;
     match mount.source() {

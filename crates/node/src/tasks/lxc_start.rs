@@ -21,9 +21,9 @@ use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object};
 use crate::NodeContext;
 use crate::guests::hooks::{self, Phase};
+use crate::guests::options::apply_pending;
 use crate::lxc::files;
 use crate::lxc::mounts::Purpose;
-use crate::qemu::edit::apply_pending;
 use crate::volumes::attached::by_task;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -198,21 +198,14 @@ impl Step<LxcStart> for SetUp {
         }
         let order = cx.node.setup_order(task.vmid, &config, None).await?;
         let set_up = files::set_up(cx, &config, &order, &by_task(cx)).await;
-        detach(cx, &config).await?;
+        cx.node.detach_container(&config, &by_task(cx)).await?;
         set_up.map(drop)
     }
 
     async fn undo(&self, cx: &Cx, task: &LxcStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
-        detach(cx, &config).await
+        cx.node.detach_container(&config, &by_task(cx)).await
     }
-}
-
-async fn detach(cx: &Cx, config: &CtConfig) -> Result<(), Error> {
-    for volume in NodeContext::container_volumes(config) {
-        cx.node.detach(&volume, &by_task(cx)).await?;
-    }
-    Ok(())
 }
 
 struct MakeScope;

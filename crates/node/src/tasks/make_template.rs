@@ -9,7 +9,7 @@ use tasks::{Probe, Step, TaskContext};
 
 use super::claim::{Claims, check_lock};
 use crate::guests::disks::disks_of;
-use crate::qemu::edit::set_volume;
+use crate::guests::options::set_volume;
 use crate::{NodeContext, volumes};
 
 type Cx = TaskContext<NodeContext>;

@@ -6,6 +6,7 @@ use model::{Busy, Error, GuestConfig, GuestKind, GuestRecord, PoolId, Record, Vm
 use store::{Commit, Precondition, StoreError};
 use tasks::{Probe, Step, Task, TaskContext};
 
+use super::delete_snapshot::snapshot_of;
 use crate::{NodeContext, guest_key};
 
 /// A task that makes a guest.
@@ -22,6 +23,26 @@ pub(super) trait NewGuest: Task<Node = NodeContext> {
 
     /// The pool that it becomes a member of.
     fn pool(&self) -> Option<&PoolId>;
+}
+
+/// What is copied, and whether it is a template.
+pub(super) fn original(
+    guest: &GuestRecord,
+    snapshot: Option<&str>,
+) -> Result<(GuestConfig, bool), Error> {
+    let is_template = guest.config.flag("template") == Some(true);
+    let Some(name) = snapshot else {
+        return Ok((guest.config.clone(), is_template));
+    };
+    let snapshot = snapshot_of(guest, name)?;
+    if snapshot.state.is_some() {
+        return Err(Error::conflict(format!("snapshot '{name}' is incomplete")));
+    }
+    let mut config = snapshot.config.clone();
+    if let Some(description) = &snapshot.description {
+        config.set("description", description.as_str());
+    }
+    Ok((config, false))
 }
 
 type Cx = TaskContext<NodeContext>;

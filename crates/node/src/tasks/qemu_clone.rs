@@ -13,18 +13,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use guest::qemu::VmConfig;
 use model::qemu::{CLOUD_INIT_BYTES, DriveSlot, Net, Smbios};
-use model::{BlockFormat, Error, GuestConfig, GuestRecord, PoolId, StorageId, VmId, VolumeId};
+use model::{BlockFormat, Error, GuestConfig, PoolId, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::ContentType;
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 use uuid::Uuid;
 
-use super::delete_snapshot::snapshot_of;
 use super::guest_object;
 use super::make_template::linked_clones_of;
-use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
+use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, original};
+use crate::guests::options::{is_indexed, set_volume};
 use crate::qemu::drives;
-use crate::qemu::edit::{is_indexed, set_volume};
 use crate::qemu::live_copy::{self, LiveCopy};
 use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, random_mac, volumes};
@@ -203,25 +202,6 @@ impl Step<QemuClone> for Plan {
 
     async fn act(&self, _: &Cx, _: &mut QemuClone) -> Result<(), Error> {
         Ok(())
-    }
-}
-
-/// What is copied, and whether it is a template.
-fn original(guest: &GuestRecord, snapshot: Option<&str>) -> Result<(GuestConfig, bool), Error> {
-    let is_template = guest.config.flag("template") == Some(true);
-    match snapshot {
-        None => Ok((guest.config.clone(), is_template)),
-        Some(name) => {
-            let snapshot = snapshot_of(guest, name)?;
-            if snapshot.state.is_some() {
-                return Err(Error::conflict(format!("snapshot '{name}' is incomplete")));
-            }
-            let mut config = snapshot.config.clone();
-            if let Some(description) = &snapshot.description {
-                config.set("description", description.as_str());
-            }
-            Ok((config, false))
-        }
     }
 }
 

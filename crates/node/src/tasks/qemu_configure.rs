@@ -20,8 +20,9 @@ use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object};
 use crate::NodeContext;
+use crate::guests::options::apply_taken;
 use crate::guests::taps;
-use crate::qemu::edit::{Edit, apply_taken};
+use crate::qemu::edit::Edit;
 use crate::qemu::hotplug::{Changer, Outcome};
 use crate::records::{Change, check_busy};
 

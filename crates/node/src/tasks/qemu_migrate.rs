@@ -26,11 +26,11 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 use super::claim::{Claim, Claims, check_lock};
 use super::guest_object;
 use crate::NodeContext;
+use crate::guests::options::volumes_of_guest;
 use crate::migration::{
     Arrived, Ask, HandOver, Journey, Live, LiveDisks, Look, Luggage, Proof, Remote, Sending,
     VERSION, Wanted, bridges, come_back, is_out_of_reach, pace, send,
 };
-use crate::qemu::edit::volumes_of_guest;
 use crate::volumes::images;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -24,8 +24,8 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::volume_delete::free_unwanted;
 use super::{guest_object, qmp_failed};
+use crate::guests::options::{is_in_snapshot, replace_volume, volume_of};
 use crate::qemu::drives;
-use crate::qemu::edit::{replace_volume, volume_of};
 use crate::qemu::live_copy::{self, TELL_EVERY, until_jobs_change};
 use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, volumes};
@@ -232,14 +232,7 @@ fn check_snapshots(
     from: &VolumeId,
     names: &VolumeNames,
 ) -> Result<(), Error> {
-    let mut snapshots = guest.snapshots.values();
-    let is_in = |snapshot: &model::Snapshot| {
-        let named = crate::volumes_of(&snapshot.config);
-        named
-            .iter()
-            .any(|(_, volume)| names.is_same_image(volume, from))
-    };
-    if task.delete && snapshots.any(is_in) {
+    if task.delete && is_in_snapshot(guest, from, names) {
         return Err(Error::conflict(
             "you can't move a disk with snapshots and delete the source",
         ));

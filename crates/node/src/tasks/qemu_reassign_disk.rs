@@ -16,7 +16,8 @@ use super::claim::{Claim, Claims, Release, check_digest, check_lock};
 use super::reassign::{ClaimTarget, Moved, Publish, Reassigns, Rename};
 use super::{QemuConfigure, guest_object};
 use crate::NodeContext;
-use crate::qemu::edit::{Edit, is_indexed};
+use crate::guests::options::is_indexed;
+use crate::qemu::edit::Edit;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuReassignDisk {

@@ -17,7 +17,7 @@ use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
 use crate::NodeContext;
-use crate::qemu::edit::forget_suspension;
+use crate::guests::options::forget_suspension;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuSuspendToDisk {

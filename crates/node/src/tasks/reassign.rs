@@ -8,15 +8,15 @@
 //! ```
 
 use async_trait::async_trait;
-use model::{Error, GuestConfig, GuestRecord, PendingChange, Snapshot, VmId, VolumeId};
+use model::{Error, GuestConfig, GuestRecord, PendingChange, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::{ContentType, Storage, VolumeNames};
 use tasks::{Probe, Step, TaskContext};
 
 use super::claim::{Claims, check_digest, check_lock};
 use super::make_template::linked_clones_of;
-use crate::qemu::edit::{forget_boot_device, is_indexed, volume_of};
-use crate::{NodeContext, volumes, volumes_of};
+use crate::guests::options::{forget_boot_device, is_in_snapshot, is_indexed, volume_of};
+use crate::{NodeContext, volumes};
 
 type Cx = TaskContext<NodeContext>;
 
@@ -190,13 +190,7 @@ fn movable<T: Reassigns>(
     task.check_option(&guest.config.text(option).unwrap_or_default())?;
     let none = || Error::conflict(format!("Disk '{option}' has no associated volume"));
     let volume = volume_of(option, &guest.config).ok_or_else(none)?;
-    let is_in = |snapshot: &Snapshot| {
-        let named = volumes_of(&snapshot.config);
-        named
-            .iter()
-            .any(|(_, other)| names.is_same_image(other, &volume))
-    };
-    if guest.snapshots.values().any(is_in) {
+    if is_in_snapshot(guest, &volume, names) {
         let word = guest.kind.word();
         let text = format!("Can't move disk used by a snapshot to another {word}");
         return Err(Error::conflict(text));

@@ -10,7 +10,7 @@ use super::volume_delete::free_unwanted;
 use crate::NodeContext;
 use crate::guests::disk_snapshots::disks;
 use crate::guests::disks::Disk;
-use crate::qemu::edit::return_to;
+use crate::guests::options::return_to;
 
 type Cx = TaskContext<NodeContext>;
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Container;
 use super::create::check_pool;
 use crate::ops::Op;
-use crate::ops::copies::bytes_per_s;
+use crate::ops::copies::{bytes_per_s, require_bridges};
 use crate::ops::volume_access::require_space;
 
 #[derive(Deserialize)]
@@ -61,14 +61,15 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
         return Err(already_exists(GuestKind::Lxc, wanted.newid, taken));
     }
     check_pool(&op, wanted.pool.as_ref())?;
+    let config = match &wanted.snapname {
+        Some(name) => &snapshot_of(&source, name)?.config,
+        None => &source.config,
+    };
+    require_bridges(&op, GuestKind::Lxc, config)?;
     match &wanted.storage {
         Some(storage) => drop(op.context.node.storage(storage).await?),
         None => {
             // A copy takes space on the storage of its original.
-            let config = match &wanted.snapname {
-                Some(name) => &snapshot_of(&source, name)?.config,
-                None => &source.config,
-            };
             let copied = volumes_of(config).into_iter();
             let copied = copied.filter(|(option, _)| !option.starts_with("unused"));
             require_space(&op, copied.map(|(_, volume)| volume.storage().clone()))?;

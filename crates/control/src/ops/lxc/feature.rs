@@ -1,8 +1,8 @@
 //! `GET /nodes/{node}/lxc/{vmid}/feature`
 
+use model::Error;
 use model::lxc::{MountPoint, MountSlot};
-use model::{BlockFormat, Error};
-use node::tasks::snapshot_of;
+use node::tasks::{is_linkable, snapshot_of};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::json;
@@ -39,12 +39,7 @@ pub(super) async fn feature(op: Op) -> Result<Answer, Error> {
         let name = volume.name();
         has_feature &= match feature.as_str() {
             "snapshot" => storage.snapshots().is_some_and(|s| s.maker(name).is_some()),
-            "clone" => {
-                let is_base = storage.config().parse(name)?.is_base;
-                let clones = storage.linked_clones();
-                let mountable = clones.is_some_and(|c| c.clone_format() == BlockFormat::Raw);
-                snapname.is_none() && is_base && mountable
-            }
+            "clone" => snapname.is_none() && is_linkable(&*storage, &volume)?,
             _ => true,
         };
     }

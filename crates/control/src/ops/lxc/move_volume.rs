@@ -1,7 +1,7 @@
 //! `POST /nodes/{node}/lxc/{vmid}/move_volume`
 
 use model::{Error, FieldErrors, Privilege, StorageId, VmId};
-use node::tasks::{LxcMoveVolume, LxcReassignVolume};
+use node::tasks::{LxcMoveVolume, LxcReassignVolume, no_mount_point};
 use proto::wire::Answer;
 use serde::Deserialize;
 
@@ -43,12 +43,7 @@ pub(super) async fn move_volume(op: Op) -> Result<Answer, Error> {
 async fn to_storage(op: Op, vmid: VmId, storage: StorageId, wanted: Move) -> Result<Answer, Error> {
     let guest = op.records.lxc(vmid).await?.record.data;
     if !guest.config.0.contains_key(&wanted.volume) {
-        let required = "property is missing and it is not optional".to_owned();
-        let fields = ["mp", "volume"].map(|name| (name.to_owned(), required.clone()));
-        return Err(Error {
-            fields: FieldErrors::from(fields),
-            ..Error::conflict("format error")
-        });
+        return Err(no_mount_point());
     }
     let mut task = LxcMoveVolume::new(vmid, wanted.volume, storage);
     task.delete = wanted.delete == Some(true);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Guest;
 use super::clones::is_copied;
 use crate::ops::Op;
-use crate::ops::copies::bytes_per_s;
+use crate::ops::copies::{bytes_per_s, require_bridges};
 use crate::ops::volume_access::require_space;
 
 #[derive(Deserialize)]
@@ -48,6 +48,7 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
         Some(name) => &snapshot_of(&source, name)?.config,
         None => &source.config,
     };
+    require_bridges(&op, GuestKind::Qemu, config)?;
     if wanted.storage.is_none() {
         check_space(&op, config)?;
     }

@@ -35,25 +35,3 @@ impl Edit {
         }
     }
 }
-
-/// Takes a device that is gone out of the order, also out of one that waits.
-pub(crate) fn forget_boot_device(guest: &mut GuestRecord, name: &str) {
-    let Ok(gone) = name.parse::<BootDevice>() else {
-        return;
-    };
-    let without = |text: &str| match Boot::parse(text) {
-        Ok(Boot::Order(mut devices)) if devices.contains(&gone) => {
-            devices.retain(|device| *device != gone);
-            Some(Boot::Order(devices).print())
-        }
-        _ => None,
-    };
-    if let Some(order) = guest.config.text("boot").as_deref().and_then(without) {
-        guest.config.set("boot", order);
-    }
-    if let Some(PendingChange::Set(value)) = guest.pending.get_mut("boot")
-        && let Some(order) = value.as_str().and_then(without)
-    {
-        *value = order.into();
-    }
-}

@@ -1,6 +1,7 @@
 //! Units of what a change of a configuration does.
 
 use super::*;
+use crate::guests::options::{apply_pending, return_to};
 use model::GuestKind;
 use serde_json::json;
 use storage::StorageConfig;

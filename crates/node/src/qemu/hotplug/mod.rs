@@ -26,8 +26,8 @@ use model::{Error, GuestConfig, PendingChange, VmId};
 use sys::SysError;
 
 use crate::NodeContext;
+use crate::guests::options::is_indexed;
 use crate::qemu::drives::PassError;
-use crate::qemu::edit::is_indexed;
 
 /// How long a guest may take to let go of a device: one that still boots does not answer at once.
 const UNPLUG_PATIENCE: Duration = Duration::from_secs(5);

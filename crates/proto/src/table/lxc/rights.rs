@@ -5,6 +5,7 @@ use model::lxc::{MountPoint, MountSlot, MountSource, Net, OPTIONS};
 use model::schema::Values;
 
 use crate::Need;
+use crate::table::qemu::bridge_path;
 
 /// The rights needed to change an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,10 +93,7 @@ pub fn needs_of_ct_option(
 /// The right to use a network card's bridge, or one VLAN of it.
 fn bridge_need(value: Option<&str>) -> Option<Need> {
     let net = Net::parse(value?).ok()?;
-    let mut path = format!("/sdn/zones/localnetwork/{}", net.bridge()?);
-    if let Some(tag) = net.tag() {
-        path.push_str(&format!("/{tag}"));
-    }
+    let path = bridge_path(net.bridge()?, net.tag());
     Some(Need::all(path, &[Privilege::SdnUse]))
 }
 

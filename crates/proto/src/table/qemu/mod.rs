@@ -13,4 +13,4 @@ mod rights;
 pub(super) mod snapshots;
 pub(super) mod status;
 
-pub use rights::{OptionRight, needs_of_option, option_right};
+pub use rights::{OptionRight, bridge_path, needs_of_option, option_right};

@@ -115,11 +115,17 @@ pub fn needs_of_option(
 /// The right to use a network card's bridge, or one VLAN of it.
 fn bridge_need(value: Option<&str>) -> Option<Need> {
     let net = Net::parse(value?).ok()?;
-    let mut path = format!("/sdn/zones/localnetwork/{}", net.bridge?);
-    if let Some(tag) = net.tag {
-        path.push_str(&format!("/{tag}"));
-    }
+    let path = bridge_path(&net.bridge?, net.tag);
     Some(Need::all(path, &[Privilege::SdnUse]))
+}
+
+/// Where rights on a bridge are, or on one VLAN of it.
+pub fn bridge_path(bridge: &str, tag: Option<u16>) -> String {
+    let path = format!("/sdn/zones/localnetwork/{bridge}");
+    match tag {
+        Some(tag) => format!("{path}/{tag}"),
+        None => path,
+    }
 }
 
 impl OptionRight {
