@@ -36,6 +36,8 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 /// same operation by another path ends with `_by_path`.
 fn is_named_as(row: &str, path: &str) -> bool {
     let row = row.strip_suffix("_by_path").unwrap_or(row);
+    // One function may be the operation of several kinds: `list::list::<Pci>`.
+    let path = path.split("::<").next().unwrap_or(path);
     let Some((module, function)) = path.rsplit_once("::") else {
         return false;
     };
@@ -77,6 +79,7 @@ mod tests {
             "stream_pair!(\"volume_upload\", volume_upload::open),\n",
             "pair!(\"pool_delete_by_path\", delete::delete),\n",
             "pair!(\n    \"lxc_rrddata\",\n    lxc::lxc,\n),\n",
+            "pair!(\"mapping_pci_list\", list::list::<Pci>),\n",
             "pair!(\"qemu_reset\", power::reset),\n",
             "pair!(\"user_list\", list),\n",
         );

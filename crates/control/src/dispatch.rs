@@ -84,7 +84,8 @@ impl Dispatcher {
         let (caller, address) = (identity.as_ref(), request.address.as_deref());
         if let Some(owner) = owner {
             let permit = self.lanes.enter_forwarded(&owner, caller, address)?;
-            return Forwarded::new(node, &owner, request, caller, permit).map(Admitted::Elsewhere);
+            return Forwarded::new(node, row, &owner, request, caller, permit)
+                .map(Admitted::Elsewhere);
         }
         let permit = self.lanes.enter(row, &params, caller, address)?;
         let is_alone = params.get("local-only") == Some(&Value::Bool(true));

@@ -40,11 +40,13 @@ pub(crate) fn owner(
     row: &Row,
     params: &Values,
 ) -> Result<Option<NodeName>, Error> {
-    let named = params.get("node").filter(|_| row.target == Target::Node);
-    let Some(name) = named.and_then(|node| node.as_str()) else {
+    let Some(parameter) = row.target.parameter() else {
         return Ok(None);
     };
-    let name = NodeName::new(name).map_err(|error| Error::invalid("node", error.to_string()))?;
+    let Some(name) = params.get(parameter).and_then(|node| node.as_str()) else {
+        return Ok(None);
+    };
+    let name = NodeName::new(name).map_err(|error| Error::invalid(parameter, error.to_string()))?;
     if name == node.name {
         return Ok(None);
     }
@@ -75,6 +77,7 @@ impl Forwarded {
     /// name of the owner.
     pub(crate) fn new(
         node: &NodeContext,
+        row: &Row,
         owner: &NodeName,
         request: &Request,
         caller: Option<&Identity>,
@@ -82,9 +85,10 @@ impl Forwarded {
     ) -> Result<Self, Error> {
         let link = node.cluster.link(owner).ok_or_else(unreachable)?;
         let mut request = request.clone();
-        request
-            .params
-            .insert("node".to_owned(), owner.as_str().into());
+        if let Some(parameter) = row.target.parameter() {
+            let owner = owner.as_str().into();
+            request.params.insert(parameter.to_owned(), owner);
+        }
         vouch(node, owner, &mut request, caller)?;
         Ok(Self {
             link,

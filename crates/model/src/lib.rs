@@ -20,6 +20,7 @@ mod error;
 mod guest;
 mod id;
 pub mod lxc;
+mod mapping;
 mod port;
 mod pressure;
 mod privilege;
@@ -41,6 +42,7 @@ pub use id::{
     GroupId, IdError, NodeName, PoolId, RealmId, RoleId, StorageId, TokenName, UserId, VmId,
     VolumeId,
 };
+pub use mapping::{DIR_MAP, MappingKind, PCI_MAP, USB_MAP};
 pub use port::PortSpec;
 pub use pressure::{Pressure, Stall};
 pub use privilege::{PRIVILEGES, Privilege, PrivilegeSet};

@@ -25,6 +25,7 @@ mod guests;
 pub mod history;
 pub mod host;
 mod lxc;
+pub mod mappings;
 pub mod membership;
 pub mod migration;
 mod paths;

@@ -10,7 +10,7 @@ use model::{Error, NodeName, Record};
 use proto::table::{BWLIMIT, MIGRATION, NEXT_ID, TAG_STYLE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Commit, Key, Precondition, Revision, StoreError};
+use store::{Commit, Entry, Key, Precondition, Prefix, Revision, StoreError, list_all};
 
 use crate::records::unreadable;
 use crate::{Records, text_digest};
@@ -150,6 +150,65 @@ impl Records {
                 Ok((record, Some(entry.modified)))
             }
         }
+    }
+
+    /// Settings that are an object of their own, if there is such an object.
+    pub(crate) async fn kept_settings(&self, key: &Key) -> Result<Option<Settings>, Error> {
+        let (record, modified) = self.settings_entry(key).await?;
+        Ok(modified.map(|_| record.data))
+    }
+
+    /// All such objects below a prefix, by the last word of their keys.
+    pub(crate) async fn all_settings(
+        &self,
+        prefix: &Prefix,
+    ) -> Result<Vec<(String, Settings)>, Error> {
+        let (entries, _) = list_all(&**self.store(), prefix, self.read()).await?;
+        let read = |entry: &Entry| {
+            let name = entry.key.as_str().rsplit('/').next().unwrap_or_default();
+            let record = Record::<Settings>::decode(&entry.value).map_err(unreadable)?;
+            Ok((name.to_owned(), record.data))
+        };
+        entries.iter().map(read).collect()
+    }
+
+    /// Adds such an object. None if there is one.
+    pub async fn add_settings(
+        &self,
+        key: &Key,
+        settings: Settings,
+    ) -> Result<Option<Revision>, Error> {
+        let value = Record::new(settings).encode().map_err(unreadable)?;
+        let commit = Commit::new()
+            .when(Precondition::Absent(key.clone()))
+            .put(key.clone(), value);
+        match self.store().commit(commit).await {
+            Err(StoreError::Conflict { .. }) => Ok(None),
+            result => Ok(Some(result?)),
+        }
+    }
+
+    /// Removes such an object, if it is there.
+    pub async fn remove_settings(&self, key: &Key) -> Result<Revision, Error> {
+        Ok(self
+            .store()
+            .commit(Commit::new().delete(key.clone()))
+            .await?)
+    }
+
+    /// Changes such an object, as `change_settings` does. `missing` is the error if there is none.
+    pub async fn update_settings(
+        &self,
+        key: &Key,
+        missing: impl Fn() -> Error,
+        change: impl Fn(&mut Settings) -> Result<(), Error>,
+    ) -> Result<Revision, Error> {
+        // Every such object has an option that cannot be removed.
+        let change = |settings: &mut Settings| match settings.options.is_empty() {
+            true => Err(missing()),
+            false => change(settings),
+        };
+        self.change_settings(key, change).await
     }
 
     pub async fn settings(&self, key: &Key) -> Result<Settings, Error> {

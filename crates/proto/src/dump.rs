@@ -25,7 +25,7 @@ fn dump_row(row: &Row) -> Value {
         "params": params,
         "returns": dump_shape(&row.returns),
         "permissions": dump_permission(&row.permission),
-        "proxyto": match row.target { Target::Any | Target::All => Value::Null, Target::Node => "node".into() },
+        "proxyto": match row.target { Target::Node => "node".into(), _ => Value::Null },
         "protected": u8::from(row.form != Form::Index),
     });
     if !row.allow_token {

@@ -54,8 +54,21 @@ pub enum Target {
     Any,
     /// The node named by the parameter `node`.
     Node,
+    /// The node named by the parameter `check-node`; any, if it is not given.
+    CheckNode,
     /// All nodes: each answers rows about itself, and the one that was asked answers all of them.
     All,
+}
+
+impl Target {
+    /// The parameter that names the node.
+    pub fn parameter(self) -> Option<&'static str> {
+        match self {
+            Self::Any | Self::All => None,
+            Self::Node => Some("node"),
+            Self::CheckNode => Some("check-node"),
+        }
+    }
 }
 
 /// Whether an operation needs the cluster's store.
@@ -247,6 +260,12 @@ impl Row {
     /// Runs on the node in the parameter `node`.
     pub const fn on_node(mut self) -> Self {
         self.target = Target::Node;
+        self
+    }
+
+    /// Runs on the node in the parameter `check-node`, if it is given.
+    pub const fn on_checked_node(mut self) -> Self {
+        self.target = Target::CheckNode;
         self
     }
 

@@ -25,6 +25,33 @@ pub(super) fn change_options(params: &Values, others: &[&str], settings: &mut Se
     }
 }
 
+/// Refuses a change of other settings than the caller knows.
+pub(super) fn check_digest(settings: &Settings, known: Option<&str>) -> Result<(), Error> {
+    if known.is_none_or(|known| known == settings.digest()) {
+        return Ok(());
+    }
+    let text = "detected modified configuration - file changed by other user? Try again.";
+    Err(Error::conflict(text))
+}
+
+/// Refuses to remove required and unknown options, and options that the same request sets.
+pub(super) fn check_deleted<'a>(
+    mut deleted: impl Iterator<Item = &'a str>,
+    required: &[&str],
+    options: &[&str],
+    params: &Values,
+) -> Result<(), Error> {
+    let wrong = deleted.find_map(|name| match name {
+        _ if required.contains(&name) => Some(format!("unable to delete required option '{name}'")),
+        _ if !options.contains(&name) => Some(format!("no such option '{name}'")),
+        _ if params.contains_key(name) => Some(format!(
+            "cannot set and delete property '{name}' at the same time!"
+        )),
+        _ => None,
+    });
+    wrong.map_or(Ok(()), |text| Err(Error::conflict(text)))
+}
+
 impl Op {
     /// Whether the caller has a privilege on a path.
     pub(super) async fn has(&self, path: &str, privilege: Privilege) -> Result<bool, Error> {

@@ -5,6 +5,7 @@
 mod alerts;
 mod bench;
 mod cloudinit;
+mod mappings;
 mod minority;
 mod options;
 mod permissions;

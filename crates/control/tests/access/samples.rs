@@ -24,7 +24,7 @@ pub(crate) fn required(row: &Row) -> Value {
         },
     });
     let of_reads = json!({
-        "ds": "cpu", "group": "g1", "iface": "vmbr0", "name": "swtpm", "pci-id-or-mapping": "00:01.0",
+        "ds": "cpu", "group": "g1", "iface": "vmbr0", "map": "node=pve1,id=1234:5678", "name": "swtpm", "pci-id-or-mapping": "00:01.0",
         "ostemplate": "store:vztmpl/x.tar.gz", "portal": "127.0.0.1", "server": "127.0.0.1", "vg": "pve",
         "rule": "r1", "schedule": "daily", "service": "cron", "sid": "vm:100",
         "target": "pve2", "timeframe": "hour",
@@ -48,7 +48,14 @@ pub(crate) fn required(row: &Row) -> Value {
         );
         params[field.name] = sample(field.name);
     }
+    if row.name.starts_with("mapping_") && params["id"] != Value::Null {
+        params["id"] = "gpu".into();
+    }
     match row.name {
+        "mapping_dir_create" | "mapping_dir_update" => params["map"] = "node=pve2,path=/srv".into(),
+        "mapping_pci_create" | "mapping_pci_update" => {
+            params["map"] = "node=pve1,id=1af4:1045,path=0000:00:01.0".into();
+        }
         "realm_sync_get" => params["id"] = "rs1".into(),
         "agent_command" => params["command"] = "ping".into(),
         "qemu_monitor" => params["command"] = "info version".into(),

@@ -88,6 +88,22 @@ async fn rights_are_the_same_at_every_node() {
 }
 
 #[tokio::test]
+async fn mappings_are_checked_by_the_node_that_is_named() {
+    let (_net, one, two) = Net::two().await;
+    let root = one.bench.root();
+    let share = json!({"id": "share", "map": "node=pve2,path=/nowhere"});
+    root.ok("mapping_dir_create", share).await;
+    let asked = json!({"check-node": "pve2"});
+    let rows = root.ok("mapping_dir_list", asked).await;
+    assert_eq!(two.received.ops(), ["mapping_dir_list"]);
+    let message = "Invalid configuration: Path /nowhere does not exist\n";
+    assert_eq!(rows[0]["checks"][0]["message"], message);
+    let rows = root.ok("mapping_dir_list", json!({})).await;
+    assert_eq!(rows[0]["checks"], Value::Null);
+    assert_eq!(two.received.ops(), ["mapping_dir_list"]);
+}
+
+#[tokio::test]
 async fn a_right_given_at_one_node_counts_at_the_other() {
     let (_net, one, two) = Net::two().await;
     let acl = json!({"path": "/nodes/pve2", "users": JANE, "roles": "PVEAuditor"});

@@ -5,12 +5,13 @@ use proto::{Row, table};
 use serde_json::{Value, json};
 
 /// Directories whose entries are called `name` instead of `subdir`.
-const NAMED: [&str; 14] = [
+const NAMED: [&str; 15] = [
     "/cluster",
     "/cluster/bulk-action",
     "/cluster/bulk-action/guest",
     "/cluster/config",
     "/cluster/ha/status",
+    "/cluster/mapping",
     "/cluster/metrics",
     "/nodes/{node}",
     "/nodes/{node}/capabilities",

@@ -134,10 +134,11 @@ fn check_whole(field: &Field, name: &str, given: &Value) -> Result<Value, FieldE
     let field = Field { kind, ..*field };
     let (mut typed, mut errors) = (Vec::new(), FieldErrors::new());
     for (index, item) in items.iter().enumerate() {
-        match check_named(&field, name, item) {
+        let name = format!("{name}[{index}]");
+        match check_named(&field, &name, item) {
             Ok(item) => typed.push(item),
             Err(reason) => {
-                errors.insert(format!("{name}[{index}]"), reason);
+                errors.insert(name, reason);
             }
         }
     }

@@ -34,6 +34,30 @@ pub struct Device {
     pub subsystem_device_name: Option<String>,
 }
 
+impl Device {
+    /// `8086:1533`
+    pub fn id(&self) -> String {
+        format!("{}:{}", digits(&self.vendor), digits(&self.device))
+    }
+
+    /// The same of its subsystem, if it says one.
+    pub fn subsystem_id(&self) -> Option<String> {
+        let (vendor, device) = (&self.subsystem_vendor, &self.subsystem_device);
+        let is_known = !vendor.is_empty() && !device.is_empty();
+        is_known.then(|| format!("{}:{}", digits(vendor), digits(device)))
+    }
+}
+
+/// The address of a device's first function, with its domain: both may be left out.
+pub fn first_function(address: &str) -> String {
+    let domain = match address.matches(':').count() {
+        1 => "0000:",
+        _ => "",
+    };
+    let function = if address.contains('.') { "" } else { ".0" };
+    format!("{domain}{address}{function}").to_ascii_lowercase()
+}
+
 /// A kind of mediated device that a device can make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediatedType {
@@ -97,12 +121,7 @@ async fn iommu_groups(host: &SharedHost) -> BTreeMap<String, u32> {
 /// What a device can make; none for a device that makes nothing or is not there.
 pub async fn mediated_types(host: &SharedHost, address: &str) -> Vec<MediatedType> {
     let facts = Facts::new(host.clone());
-    // A domain may be left out.
-    let address = match address.matches(':').count() {
-        1 => format!("0000:{address}"),
-        _ => address.to_owned(),
-    };
-    let folder = mediated_folder(&address);
+    let folder = mediated_folder(&first_function(address));
     let mut types = Vec::new();
     for entry in host.list(&folder).await.unwrap_or_default() {
         let file = |name: &str| folder.join(&entry.name).join(name).display().to_string();

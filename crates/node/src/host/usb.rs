@@ -32,6 +32,17 @@ impl Device {
         self.path.as_ref().map_or(0, |path| path.split('.').count())
     }
 
+    /// `1234:5678`
+    pub fn id(&self) -> String {
+        format!("{}:{}", self.vendor, self.product)
+    }
+
+    /// Where it is plugged in, `1-2.3`: the bus, and the way from its root hub. None for a root hub.
+    pub fn place(&self) -> Option<String> {
+        let path = self.path.as_ref()?;
+        Some(format!("{}-{path}", self.bus))
+    }
+
     /// The port of the last hub; 0 for a root hub.
     pub fn port(&self) -> u32 {
         let last = self.path.as_ref().and_then(|path| path.rsplit('.').next());

@@ -5,6 +5,7 @@ pub(super) mod bulk;
 pub(super) mod config;
 pub(super) mod ha;
 pub(super) mod jobs;
+pub(super) mod mapping;
 pub(super) mod metrics;
 pub(super) mod replication;
 

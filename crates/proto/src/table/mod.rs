@@ -42,6 +42,7 @@ const GROUPS: &[&[Row]] = &[
     cluster::config::ROWS,
     cluster::ha::ROWS,
     cluster::jobs::ROWS,
+    cluster::mapping::ROWS,
     cluster::metrics::ROWS,
     cluster::replication::ROWS,
     lxc::clones::ROWS,

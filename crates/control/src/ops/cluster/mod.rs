@@ -7,6 +7,7 @@ mod create;
 mod ha;
 mod jobs;
 mod log;
+mod mapping;
 mod metrics_export;
 mod nextid;
 mod nextid_reserve;
@@ -31,6 +32,7 @@ pub(super) const GROUPS: &[&[Pair]] = &[
     config::PAIRS,
     ha::PAIRS,
     jobs::PAIRS,
+    mapping::PAIRS,
     replication::PAIRS,
 ];
 

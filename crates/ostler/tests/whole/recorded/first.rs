@@ -51,8 +51,8 @@ const ALLOWED: Allowed = Allowed {
             "a member's name is known at once, before the guest was first looked at",
         ),
         (
-            &[99, 103, 104, 106, 108, 134, 141],
-            "not built yet: firewall, mappings, SDN, notifications, metric servers",
+            &[99, 104, 106, 108, 134, 141],
+            "not built yet: firewall, SDN, notifications, metric servers",
         ),
         (
             &[121],

@@ -23,6 +23,7 @@ mod series;
 mod series_access;
 mod series_history;
 mod series_lxc;
+mod series_mappings;
 mod series_options;
 mod series_qemu;
 mod series_reads;

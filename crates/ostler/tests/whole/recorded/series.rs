@@ -43,12 +43,16 @@ pub(super) enum Part {
     All,
     /// Reads below one of these paths: areas in which nothing is configured here.
     Reads(&'static [&'static str]),
+    /// All below one of these paths.
+    Below(&'static [&'static str]),
 }
 
 impl Part {
     fn has(self, exchange: &Exchange) -> bool {
-        let Self::Reads(areas) = self else {
-            return true;
+        let (areas, only_reads) = match self {
+            Self::All => return true,
+            Self::Reads(areas) => (areas, true),
+            Self::Below(areas) => (areas, false),
         };
         let path = exchange.path().trim_start_matches("/api2/json");
         let path = path.split('?').next().unwrap_or_default();
@@ -56,7 +60,7 @@ impl Part {
             let rest = path.strip_prefix(*area);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        exchange.method() == "GET" && areas.iter().any(is_below)
+        (exchange.method() == "GET" || !only_reads) && areas.iter().any(is_below)
     }
 }
 
