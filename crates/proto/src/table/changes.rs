@@ -41,6 +41,7 @@ const PART: Shape = Shape::Object {
 const HARDWARE: &[Field] = &[
     Field::open_object("system"),
     Field::open_object("cpu"),
+    Field::array("memory", &PART),
     Field::array("numa", &PART),
     Field::array("controllers", &PART),
     Field::array("disks", &PART),
@@ -156,8 +157,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::get(
         "/ostler/hardware",
         "ostler_hardware",
-        "What a node is made of: machine, processors, memory, controllers, disks, network ports, \
-         firmware, and what keeps its clock right.",
+        "What a node is made of: machine, processors, memory and its modules, controllers, disks, \
+         network ports, firmware, and what keeps its clock right.",
     )
     .params(&[&[NODE]])
     .returns(Shape::Object {

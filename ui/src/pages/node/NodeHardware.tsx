@@ -11,7 +11,13 @@ import { useNodeOfPage } from './NodePage';
 const words = t.node.machine;
 
 type Inventory = {
-  system: { vendor?: string; model?: string; serial?: string; board?: string };
+  system: {
+    vendor?: string;
+    model?: string;
+    serial?: string;
+    board?: string;
+    'board-serial'?: string;
+  };
   cpu: {
     model: string;
     sockets: number;
@@ -21,6 +27,16 @@ type Inventory = {
     efficiency?: string;
     'max-mhz'?: number;
   };
+  memory: {
+    slot?: string;
+    size?: number;
+    type?: string;
+    speed?: number;
+    ecc?: boolean;
+    vendor?: string;
+    part?: string;
+    serial?: string;
+  }[];
   numa: { node: number; cpus: string; memory: number; free: number }[];
   controllers: {
     address: string;
@@ -65,6 +81,24 @@ function cpuRows({ cpu }: Inventory): [string, ReactNode][] {
   ]);
 }
 
+function machineRows({ system }: Inventory): [string, ReactNode][] {
+  const of = (text?: string) => text && plain(text);
+  return known([
+    [words.vendor, of(system.vendor)],
+    [words.model, of(system.model)],
+    [words.serial, of(system.serial)],
+    [words.board, of(system.board)],
+    [words.boardSerial, of(system['board-serial'])],
+  ]);
+}
+
+/** `64 GB in 2 of 4 slots`. */
+function modulesIn({ memory }: Inventory) {
+  const full = memory.filter((one) => one.size);
+  const size = full.reduce((sum, one) => sum + (one.size ?? 0), 0);
+  return words.modulesIn(bytes(size), full.length, memory.length);
+}
+
 function timeRows({ time }: Inventory): [string, ReactNode][] {
   const isKnown = time.synchronised !== undefined;
   const offset = time['offset-s'];
@@ -78,18 +112,23 @@ function timeRows({ time }: Inventory): [string, ReactNode][] {
 
 function Table({
   title,
+  aux,
   head,
   rows,
+  none = words.none,
 }: {
   title: string;
+  aux?: ReactNode;
   head: string[];
   rows: (string | number | undefined)[][];
+  none?: string;
 }) {
-  const shown = rows.map((row) => ({
-    key: String(row[0]),
+  // Boards may call several slots the same.
+  const shown = rows.map((row, at) => ({
+    key: `${at} ${row[0]}`,
     cells: row.map((cell) => plain(String(cell ?? ''))),
   }));
-  return <TablePanel title={title} head={head} rows={shown} none={words.none} />;
+  return <TablePanel title={title} aux={aux} head={head} rows={shown} none={none} />;
 }
 
 function Parts({ machine }: { machine: Inventory }) {
@@ -129,6 +168,20 @@ function Parts({ machine }: { machine: Inventory }) {
         ])}
       />
       <Table
+        title={words.modules}
+        aux={machine.memory.length > 0 && modulesIn(machine)}
+        head={[words.slot, words.size, words.kind, words.speed, words.maker, words.serial]}
+        rows={machine.memory.map((one) => [
+          one.slot,
+          one.size ? bytes(one.size) : words.emptySlot,
+          [one.type, one.ecc && words.ecc].filter(Boolean).join(' '),
+          one.speed && words.transfers(one.speed),
+          [one.vendor, one.part].filter(Boolean).join(' '),
+          one.serial,
+        ])}
+        none={words.noModules}
+      />
+      <Table
         title={words.numa}
         head={[words.numaNode, words.cpus, words.memory, words.free]}
         rows={machine.numa.map((one) => [one.node, one.cpus, bytes(one.memory), bytes(one.free)])}
@@ -154,13 +207,7 @@ export default function NodeHardware() {
     <div className="body">
       <Loaded query={query}>
         {(machine) => {
-          const { system } = machine;
-          const facts = known([
-            [words.vendor, system.vendor],
-            [words.model, system.model],
-            [words.board, system.board],
-            [words.serial, system.serial],
-          ]);
+          const facts = machineRows(machine);
           const time = timeRows(machine);
           return (
             <div className="grid gs">
@@ -168,11 +215,13 @@ export default function NodeHardware() {
                 <Parts machine={machine} />
               </div>
               <div className="stack">
-                {facts.length > 0 && (
-                  <Panel title={words.title}>
+                <Panel title={words.title}>
+                  {facts.length > 0 ? (
                     <Facts rows={facts} />
-                  </Panel>
-                )}
+                  ) : (
+                    <p className="pad muted">{words.nameless}</p>
+                  )}
+                </Panel>
                 <Panel title={words.cpu}>
                   <Facts rows={cpuRows(machine)} />
                 </Panel>

@@ -6,6 +6,7 @@
 mod controllers;
 mod cpu;
 mod disks;
+mod memory;
 mod ports;
 mod time;
 
@@ -19,6 +20,7 @@ use crate::host::facts::Facts;
 pub use controllers::Controller;
 pub use cpu::{Cpu, NumaNode};
 pub use disks::Disk;
+pub use memory::Module;
 pub use ports::Port;
 pub use time::Time;
 
@@ -26,6 +28,8 @@ pub use time::Time;
 pub struct Inventory {
     pub system: System,
     pub cpu: Cpu,
+    /// Places for memory modules; none where the firmware has no table of them.
+    pub memory: Vec<Module>,
     pub numa: Vec<NumaNode>,
     pub controllers: Vec<Controller>,
     pub disks: Vec<Disk>,
@@ -46,6 +50,8 @@ pub struct System {
     /// The main board, where it has a name of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,
+    #[serde(rename = "board-serial", skip_serializing_if = "Option::is_none")]
+    pub board_serial: Option<String>,
 }
 
 /// The version of a firmware, and of what it is.
@@ -58,13 +64,14 @@ pub struct Firmware {
 const DMI: &str = "/sys/class/dmi/id";
 
 /// What boards without a name have in its place.
-const NO_NAMES: [&str; 6] = [
+const NO_NAMES: [&str; 7] = [
     "default string",
     "not specified",
     "none",
     "o.e.m.",
     "system product name",
     "to be filled by o.e.m.",
+    "unknown",
 ];
 
 /// Reads all of it.
@@ -78,6 +85,7 @@ pub async fn inventory(host: &SharedHost) -> Inventory {
         system: system(&facts).await,
         firmware: firmware(&facts, &cpu, &disks, &ports).await,
         time: time::time(host).await,
+        memory: memory::modules(host).await,
         cpu,
         numa,
         controllers,
@@ -98,6 +106,7 @@ async fn system(facts: &Facts) -> System {
         model,
         serial: named("product_serial").await,
         board,
+        board_serial: named("board_serial").await,
     }
 }
 
@@ -187,6 +196,7 @@ mod tests {
             ("/sys/class/dmi/id/product_name", "Cube 7 "),
             ("/sys/class/dmi/id/product_serial", "To Be Filled By O.E.M."),
             ("/sys/class/dmi/id/board_name", "X1"),
+            ("/sys/class/dmi/id/board_serial", "B-77"),
             ("/sys/class/dmi/id/bios_version", "2.14"),
             ("/sys/class/dmi/id/bios_date", "01/31/2026"),
         ])
@@ -197,6 +207,7 @@ mod tests {
             model: Some("Cube 7".into()),
             serial: None,
             board: Some("X1".into()),
+            board_serial: Some("B-77".into()),
         };
         assert_eq!(found.system, system);
         let bios = Firmware {
@@ -211,6 +222,7 @@ mod tests {
         let found = inventory(&host(&[]).await).await;
         assert_eq!(found.system, System::default());
         assert!(found.controllers.is_empty() && found.firmware.is_empty());
+        assert!(found.memory.is_empty());
     }
 
     #[test]
