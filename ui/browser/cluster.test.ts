@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { address, enter, GUEST_MS, openBrowser } from './harness';
+import { address, changer, enter, GUEST_MS, openBrowser, toastIn } from './harness';
 
 /** The node `n2` ends once this file is there. */
 const { OSTLER_KILL = '' } = process.env;
@@ -16,8 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-const toast = (text: string) =>
-  page.locator('.toasts').getByText(text).waitFor({ timeout: GUEST_MS });
+const toast = (text: string) => toastIn(page, text);
 
 async function migrate(to: string) {
   await page.getByRole('button', { name: 'Migrate', exact: true }).click();
@@ -35,6 +34,25 @@ it('a guest is moved, started and moved while it runs', async () => {
   await page.locator('.ph').getByText('running').waitFor({ timeout: GUEST_MS });
   await migrate('n1');
   await migrate('n2');
+});
+
+it('several guests are moved at once, each after its own precheck', async () => {
+  const change = await changer(context, page);
+  await change('post', '/nodes/n3/qemu', { vmid: 101, name: 'second', memory: 64, kvm: 0 });
+  await page.goto(address('/datacenter/guests'));
+  await page.getByRole('link', { name: 'second' }).waitFor();
+  await page.locator('.gt').getByRole('checkbox').first().click();
+  await page.getByRole('toolbar').getByRole('button', { name: 'Migrate' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('combobox', { name: 'To node' }).click();
+  await page.getByRole('option', { name: 'n2' }).click();
+  await dialog.getByText('is there already').waitFor();
+  await dialog.getByText('101 second moves').waitFor();
+  await dialog.getByRole('button', { name: 'Migrate', exact: true }).click();
+  await toast('Migrate a guest of n3 → n2 done');
+  await page.goto(address('/guest/101'));
+  await page.locator('.ph').getByText('on n2').waitFor();
+  await page.goto(address('/guest/100'));
 });
 
 it("a node's shell is opened through another node", async () => {
@@ -64,5 +82,5 @@ it('a node that is killed is seen as such, and its guests are unknown', async ()
   await page.getByText('2 of 3 nodes').waitFor();
   await page.goto(address('/datacenter'));
   await page.getByText('n2 does not report').waitFor();
-  await page.getByText('1 unknown: their node does not report').waitFor();
+  await page.getByText('2 unknown: their node does not report').waitFor();
 });

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { address, enter, GUEST_MS, openBrowser, PASSWORD, watch } from './harness';
+import { address, enter, GUEST_MS, openBrowser, PASSWORD, toastIn, watch } from './harness';
 import { SCHEMES, wrongOf } from './whole';
 
 let browser: Browser;
@@ -15,8 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-const toast = (text: string | RegExp) =>
-  page.locator('.toasts').getByText(text).waitFor({ timeout: GUEST_MS });
+const toast = (text: string | RegExp) => toastIn(page, text);
 
 const next = () => page.getByRole('button', { name: 'Next' }).click();
 
@@ -41,7 +40,7 @@ it('the wizard goes through the steps of a container, and a refusal is at its fi
   await page.getByRole('combobox', { name: 'net0 IPv4' }).click();
   await page.getByRole('option', { name: 'static' }).click();
   await page.getByLabel('net0 IPv4 Address').fill('10.9.0.2/24');
-  await page.getByText('pct create 100 local:vztmpl/busy.tar.gz').waitFor();
+  await page.getByText('pct create 100 \\ local:vztmpl/busy.tar.gz').waitFor();
   expect(await page.locator('.create').textContent()).not.toContain(PASSWORD);
   await page.getByRole('button', { name: 'Create guest' }).click();
   // All steps are shown, with the refusal at its field.

@@ -67,6 +67,10 @@ export async function enter(context: BrowserContext): Promise<Page> {
   return page;
 }
 
+/** Waits for a message at the bottom of the page. */
+export const toastIn = (page: Page, text: string | RegExp) =>
+  page.locator('.toasts').getByText(text).waitFor({ timeout: GUEST_MS });
+
 type Change = (
   method: 'post' | 'put' | 'delete',
   path: string,

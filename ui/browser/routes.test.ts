@@ -60,6 +60,19 @@ for (const scheme of SCHEMES) {
   });
 }
 
+it('every tab leads to a page that was looked at: what is not built has none', async () => {
+  const page = await context.newPage();
+  const opened = ROUTES.map((route) => route.split('?')[0]);
+  for (const route of ['/datacenter', '/guest/101', '/node/pve1']) {
+    await page.goto(address(route));
+    const tabs = page.locator('.tabs a');
+    await tabs.first().waitFor();
+    const links = await tabs.evaluateAll((all) => all.map((one) => one.getAttribute('href') ?? ''));
+    expect(links.length).toBeGreaterThan(5);
+    expect(links.filter((link) => !opened.includes(link))).toEqual([]);
+  }
+});
+
 it('names and notes with markup, marks and long words are text', async () => {
   const page = await context.newPage();
   let isFooled = false;

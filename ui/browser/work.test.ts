@@ -9,6 +9,7 @@ import {
   openBrowser,
   openChanges,
   PASSWORD,
+  toastIn,
   watch,
 } from './harness';
 import { totp } from './totp';
@@ -23,8 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-const toast = (text: string | RegExp) =>
-  page.locator('.toasts').getByText(text).waitFor({ timeout: GUEST_MS });
+const toast = (text: string | RegExp) => toastIn(page, text);
 
 async function confirmed(button: string) {
   await page.getByRole('dialog').getByRole('button', { name: button, exact: true }).click();

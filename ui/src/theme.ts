@@ -1,10 +1,8 @@
 // Mantine's theme. tokens.css stays the one source of colour: the resolver below points Mantine's variables at it. The
 // tuples serve only what Mantine computes from shades.
-import {
+import type {
   Checkbox,
-  type CSSVariablesResolver,
-  createTheme,
-  defaultVariantColorsResolver,
+  CSSVariablesResolver,
   Input,
   Menu,
   Modal,
@@ -12,6 +10,12 @@ import {
   Switch,
   TextInput,
 } from '@mantine/core';
+import { createTheme, defaultVariantColorsResolver } from '@mantine/core';
+
+/** Settings of a component, which is not loaded for them. */
+type Of<Component extends { extend: (settings: never) => unknown }> = Parameters<
+  Component['extend']
+>[0];
 
 // Control heights: 26 in toolbars (xs), 32 in pages (sm), 40 on touch (md and up).
 const height = (size: unknown) =>
@@ -94,7 +98,7 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   components: {
-    Input: Input.extend({
+    Input: {
       vars: (_theme, props) => ({
         wrapper: {
           '--input-height': height(props.size),
@@ -103,26 +107,28 @@ export const theme = createTheme({
           ...(props.error ? {} : { '--input-bd': 'var(--border-control)' }),
         },
       }),
-    }), // inline, so it must give way to an error
-    TextInput: TextInput.extend({ defaultProps: { size: 'sm' } }),
-    Select: Select.extend({ defaultProps: { size: 'sm', checkIconPosition: 'right' } }),
-    Checkbox: Checkbox.extend({
+    } satisfies Of<typeof Input>, // inline, so it must give way to an error
+    TextInput: { defaultProps: { size: 'sm' } } satisfies Of<typeof TextInput>,
+    Select: { defaultProps: { size: 'sm', checkIconPosition: 'right' } } satisfies Of<
+      typeof Select
+    >,
+    Checkbox: {
       defaultProps: { size: 'xs', radius: 'xs' },
       vars: () => ({
         root: { '--checkbox-icon-color': 'var(--accent-on)', '--checkbox-size': '15px' },
       }),
-    }),
-    Switch: Switch.extend({ defaultProps: { size: 'xs' } }),
-    Menu: Menu.extend({
+    } satisfies Of<typeof Checkbox>,
+    Switch: { defaultProps: { size: 'xs' } } satisfies Of<typeof Switch>,
+    Menu: {
       defaultProps: { shadow: 'md', withArrow: false, transitionProps: { duration: 90 } },
-    }),
-    Modal: Modal.extend({
+    } satisfies Of<typeof Menu>,
+    Modal: {
       defaultProps: {
         centered: true,
         transitionProps: { duration: 140, transition: 'fade' },
         overlayProps: { color: 'var(--scrim)', backgroundOpacity: 1 },
       },
-    }),
+    } satisfies Of<typeof Modal>,
   },
 });
 

@@ -136,6 +136,7 @@ export const GUEST_ACTIONS: GuestAction[] = [
     label: t.act.migrate,
     icon: 'migrate',
     key: 'm',
+    bulk: true,
     refuses: against(reports, idle, hasOtherNode),
     run: (guest) => openDialog('migrate', guest),
   },

@@ -61,7 +61,14 @@ export function progressOf(lines: LogLine[]): number | undefined {
   return undefined;
 }
 
-type Followed = { name: string; made?: string };
+type About = {
+  /** The page of what the task makes. */
+  made?: string;
+  /** The guests that it works on, if they are several. */
+  vmids?: number[];
+};
+
+type Followed = About & { name: string };
 
 /** Tasks that were started in this page and have not been reported yet, by upid. */
 const followed = new Map<string, Followed>();
@@ -71,11 +78,10 @@ export function followTask(
   client: QueryClient,
   name: string,
   upid: string | null,
-  /** The page of what the task makes. */
-  made?: string,
+  about: About = {},
 ) {
   if (upid?.startsWith('UPID:')) {
-    followed.set(upid, { name, made });
+    followed.set(upid, { ...about, name });
     toast({ tone: 'busy', text: t.tasks.started(name), upid });
   } else {
     toast({ tone: 'running', text: t.tasks.done(name) });
@@ -88,9 +94,10 @@ export async function startTask(
   client: QueryClient,
   name: string,
   call: () => Promise<string | null>,
+  about: About = {},
 ): Promise<boolean> {
   try {
-    followTask(client, name, await call());
+    followTask(client, name, await call(), about);
     return true;
   } catch (error) {
     reportError(name, error);
@@ -117,8 +124,10 @@ export function noticeEnded(client: QueryClient, before: Map<string, TaskState>,
     before.set(task.upid, state);
     const ours = followed.get(task.upid);
     if (state === 'running' || was === state || (was === undefined && !ours)) continue;
-    void client.invalidateQueries({ queryKey: ['guest', Number(task.id)] });
-    expectState(Number(task.id));
+    for (const vmid of ours?.vmids ?? [Number(task.id)]) {
+      void client.invalidateQueries({ queryKey: ['guest', vmid] });
+      expectState(vmid);
+    }
     void client.invalidateQueries({ queryKey: ['node'] });
     if (!ours) continue;
     followed.delete(task.upid);

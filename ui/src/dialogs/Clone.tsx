@@ -47,7 +47,7 @@ export function Clone({ guest, onClose }: DialogProps) {
         pool: guest.pool,
       });
       const task = `${t.act.clone} ${guest.vmid} → ${newid}`;
-      followTask(client, task, upid, guestAddress({ vmid: newid }));
+      followTask(client, task, upid, { made: guestAddress({ vmid: newid }) });
     });
   return (
     <FormDialog

@@ -2,6 +2,7 @@ import { closeDialog, type OpenDialog } from '../actions/dialogs';
 import { Clone } from './Clone';
 import { Destroy } from './Destroy';
 import { Migrate } from './Migrate';
+import { MigrateAll } from './MigrateAll';
 import { Stop, Template } from './Power';
 import { TakeSnapshot } from './TakeSnapshot';
 
@@ -14,7 +15,11 @@ export default function Dialogs({ dialog: { kind, guests } }: { dialog: OpenDial
     case 'clone':
       return <Clone {...props} />;
     case 'migrate':
-      return <Migrate {...props} />;
+      return guests.length > 1 ? (
+        <MigrateAll guests={guests} onClose={closeDialog} />
+      ) : (
+        <Migrate {...props} />
+      );
     case 'snapshot':
       return <TakeSnapshot {...props} />;
     case 'template':

@@ -1,5 +1,5 @@
 import { Select, Switch } from '@mantine/core';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { guestPath, offers } from '../actions/guest';
 import { api } from '../api/client';
@@ -16,7 +16,7 @@ import { type DialogProps, FormDialog, useSubmit } from './Frame';
 type Against = { unavailable_storages?: string[]; reasons?: string[] };
 
 /** What virtual machines have with `_` containers have with `-`. */
-type Precheck = {
+export type Precheck = {
   running: number;
   /** The node has no precheck to ask. */
   isUnknown?: boolean;
@@ -30,14 +30,19 @@ type Finding = { tone: string; icon: IconName; text: string; isBlocker?: boolean
 
 const words = t.dialog.migrate;
 
+export const precheckOf = (guest: Guest, target: string | null) =>
+  queryOptions({
+    queryKey: ['guest', guest.vmid, 'precheck', target],
+    queryFn: () =>
+      api.get<Precheck>(`${guestPath(guest)}/migrate`, { target: target ?? undefined }),
+  });
+
 /** The precheck, where the node has one for guests of this kind. */
 function usePrecheck(guest: Guest, target: string | null) {
   const table = useOperations().data;
   const isThere = offers(table, guest, 'GET', '/migrate');
   const query = useQuery({
-    queryKey: ['guest', guest.vmid, 'precheck', target],
-    queryFn: () =>
-      api.get<Precheck>(`${guestPath(guest)}/migrate`, { target: target ?? undefined }),
+    ...precheckOf(guest, target),
     placeholderData: (before) => before,
     enabled: isThere,
   });

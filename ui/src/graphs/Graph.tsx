@@ -34,11 +34,14 @@ export function Graph({
   graph,
   rows,
   timeframe,
+  none,
   sync,
 }: {
   graph: GraphOf;
   rows: HistoryRow[];
   timeframe: Timeframe;
+  /** What is said if nothing is known. */
+  none: string;
   sync: string;
 }) {
   const { title, unit, series } = graph;
@@ -109,7 +112,7 @@ export function Graph({
           </Suspense>
         </div>
       ) : (
-        <p className="gp-none muted">{timeframe === 'hour' ? t.graph.none : t.graph.noRange}</p>
+        <p className="gp-none muted">{none}</p>
       )}
       <p className="hidden-text" aria-live="polite">
         {cursor !== undefined && time !== undefined

@@ -75,6 +75,7 @@ export function Graphs({
                 graph={graph}
                 rows={rows}
                 timeframe={timeframe}
+                none={isLive ? t.graph.none : t.graph.noRange}
                 sync={path}
               />
             ))}

@@ -5,13 +5,17 @@ export function Bar({
   part,
   label,
   isHard = false,
+  isCalm = false,
 }: {
   part: number;
   label: string;
   isHard?: boolean;
+  /** All of it may be in use: nothing to warn of. */
+  isCalm?: boolean;
 }) {
   const shown = Math.max(0, Math.min(1, part));
-  const tone = isHard && shown >= 0.98 ? 'e' : shown >= (isHard ? 0.9 : 0.95) ? 'w' : '';
+  const near = isHard ? 0.9 : 0.95;
+  const tone = isCalm || shown < near ? '' : isHard && shown >= 0.98 ? 'e' : 'w';
   return (
     // biome-ignore lint/a11y/useSemanticElements: browsers draw a meter in their own colours.
     <span

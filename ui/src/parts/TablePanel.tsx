@@ -24,7 +24,7 @@ export function TablePanel({
         <p className="pad muted">{none}</p>
       ) : (
         <div className="scrolls">
-          <table className="tbl records">
+          <table className="tbl records fit">
             <thead>
               <tr>
                 {head.map((name) => (

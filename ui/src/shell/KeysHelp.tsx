@@ -3,7 +3,7 @@ import { t } from '../texts';
 import { setView } from './view';
 
 /** The list of keys. */
-export function KeysHelp() {
+export default function KeysHelp() {
   const { list } = t.keys;
   const groups: [string, string[][]][] = [
     [t.keys.everywhere, list.everywhere],

@@ -9,7 +9,6 @@ import { Loading } from '../parts/Page';
 import { t } from '../texts';
 import { useNow } from '../useNow';
 import { Header } from './Header';
-import { KeysHelp } from './KeysHelp';
 import { useKeys } from './keys';
 import { Palette } from './Palette';
 import { TaskDrawer } from './TaskDrawer';
@@ -18,6 +17,7 @@ import { Tree } from './Tree';
 import { getView, setView, useView } from './view';
 
 const Dialogs = lazy(() => import('../dialogs/Dialogs'));
+const KeysHelp = lazy(() => import('./KeysHelp'));
 /** A short interruption is not worth a line. */
 const LOST_SHOWN_MS = 5000;
 
@@ -85,12 +85,10 @@ function Frame() {
       </div>
       <Toasts />
       {view.isPaletteOpen && <Palette />}
-      {view.isHelpOpen && <KeysHelp />}
-      {dialog && (
-        <Suspense fallback={null}>
-          <Dialogs dialog={dialog} />
-        </Suspense>
-      )}
+      <Suspense fallback={null}>
+        {view.isHelpOpen && <KeysHelp />}
+        {dialog && <Dialogs dialog={dialog} />}
+      </Suspense>
     </>
   );
 }

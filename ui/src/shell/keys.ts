@@ -15,10 +15,21 @@ export function nameOf(event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' 
   return event.ctrlKey || event.metaKey ? `ctrl+${key.toLowerCase()}` : key;
 }
 
-function isTyping(target: EventTarget | null): boolean {
-  if (!(target instanceof HTMLElement)) return false;
-  if (target.closest('[data-keyboard="own"], [role="dialog"]')) return true;
-  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+/** A console or a dialog has its keys to itself. */
+const hasOwnKeys = (target: HTMLElement) =>
+  target.closest('[data-keyboard="own"], [role="dialog"]') !== null;
+
+const isField = (target: HTMLElement) =>
+  target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+
+/** Whether a key is for what has the focus: text is typed, a button pressed, a link followed. */
+function isForTarget(name: string, target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement) || name === 'ctrl+k') return false;
+  if (hasOwnKeys(target)) return true;
+  if (!isField(target)) return name === 'enter' && target.closest('a, button') !== null;
+  // Out of the field: then the letters are keys again.
+  if (name === 'escape') target.blur();
+  return true;
 }
 
 function find(name: string) {
@@ -31,8 +42,7 @@ function find(name: string) {
 function onKeyDown(event: KeyboardEvent) {
   const name = nameOf(event);
   if (!name || event.defaultPrevented) return;
-  const isAllowed = name === 'ctrl+k' || !isTyping(event.target);
-  if (!isAllowed) return;
+  if (isForTarget(name, event.target)) return;
   const isSequence = prefix && Date.now() - prefix.at < SEQUENCE_MS;
   const handler = (isSequence && prefix && find(`${prefix.key} ${name}`)) || find(name);
   prefix = name === 'g' ? { key: name, at: Date.now() } : undefined;

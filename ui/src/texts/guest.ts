@@ -93,6 +93,8 @@ export const guest = {
     meta: (nodes: number, guests: number, running: number) =>
       `${nodes} ${nodes === 1 ? 'node' : 'nodes'}, ${guests} ${guests === 1 ? 'guest' : 'guests'}, ${running} running`,
     bulkNone: 'none of the selected can',
+    onNode: (action: string, count: number, node: string) =>
+      `${action} ${count === 1 ? 'a guest' : `${count} guests`} of ${node}`,
     or: ' or ',
   },
   guestPage: {
@@ -287,6 +289,13 @@ export const guest = {
       offline: 'It does not run; its configuration moves.',
       withDisks: 'Copy local disks',
       submit: 'Migrate',
+      many: (count: number) => `Migrate ${count} guests`,
+      there: 'is there already',
+      moves: 'moves',
+      checking: 'is being checked',
+      stays: (reason: string) => `stays: ${reason}`,
+      noContainers: 'containers are moved one by one',
+      noneMoves: 'None of them can move to this node.',
     },
     template: {
       title: (name: string) => `Make ${name} a template`,
@@ -430,7 +439,7 @@ export const guest = {
     kvm: 'KVM',
     fits: 'Where it fits',
     fitsBy: 'by memory',
-    has: (free: string, needs: string) => `has ${free} GiB free, needs ${needs}`,
+    has: (free: string, needs: string) => `${free} GiB free, needs ${needs}`,
     chosen: 'chosen',
     fitsYes: 'fits',
     fitsNo: 'no',

@@ -106,7 +106,7 @@ export const place = {
       model: 'Model',
       serial: 'Serial number',
       board: 'Main board',
-      boardSerial: 'Its serial number',
+      boardSerial: 'Board’s serial',
       nameless: 'The firmware of this machine does not say what it is (no DMI table).',
       cpu: 'Processors',
       kinds: (performance: string, efficiency: string) =>
@@ -137,7 +137,8 @@ export const place = {
       disks: 'Disks',
       disk: 'Disk',
       size: 'Size',
-      turns: 'turns',
+      rotating: 'rotating',
+      solid: 'solid state',
       ports: 'Network ports',
       port: 'Port',
       mac: 'MAC address',

@@ -41,12 +41,17 @@ pub(crate) async fn admin(node: &TestNode) {
     node.call("acl_update", rights).await.unwrap();
 }
 
-/// What the tests find: the user, an image that boots, and a guest whose texts are hostile.
-async fn seed(node: &TestNode, disk: &Path) {
-    admin(node).await;
+/// An image that guests can be made of.
+pub(crate) fn put_image(node: &TestNode, disk: &Path) {
     let folder = node.root.join("var/lib/vz/import");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(disk, folder.join("tiny.qcow2")).unwrap();
+}
+
+/// What the tests find: the user, an image that boots, and a guest whose texts are hostile.
+async fn seed(node: &TestNode, disk: &Path) {
+    admin(node).await;
+    put_image(node, disk);
     let notes = format!(
         "<img src=x onerror=alert(1)> \u{202e}gpj.exe {}",
         "w".repeat(200)
@@ -118,6 +123,32 @@ fn a_container_from_the_wizard_to_its_end() {
     });
 }
 
+/// A node as `./x up` leaves it, with a template for containers.
+#[test]
+fn a_first_use() {
+    if lxc_life::is_left_out("browser") || lacks_browser() {
+        return;
+    }
+    with_bridge(async {
+        let Some(disk) = tiny_disk() else { return };
+        let node = TestNode::start_with("emulate = true", async |_| {}).await;
+        admin(&node).await;
+        lxc_life::template(&node, "busy.tar.gz");
+        put_image(&node, &disk);
+        let hello = json!({"node": "pve1", "vmid": 100, "name": "hello", "memory": "128", "kvm": 0,
+            "serial0": "socket", "vga": "serial0", "net0": "virtio,bridge=vmbr0",
+            "virtio0": "local:0,format=qcow2,import-from=local:import/tiny.qcow2"});
+        assert_eq!(node.task("qemu_create", hello).await, "OK");
+        let power = json!({"node": "pve1", "vmid": 100});
+        assert_eq!(node.task("qemu_start", power).await, "OK");
+        let url = format!("https://127.0.0.1:{}", node.port);
+        check(
+            &start(&["browser/first.test.ts"], &url).output().unwrap(),
+            &node,
+        );
+    });
+}
+
 #[test]
 fn every_page_is_whole() {
     let files = [
@@ -127,6 +158,7 @@ fn every_page_is_whole() {
         "browser/tabs.test.ts",
         "browser/weight.test.ts",
         "browser/disks.test.ts",
+        "browser/keys.test.ts",
     ];
     with_bridge(async { drive(&files).await });
 }

@@ -15,7 +15,7 @@ import { Panel } from '../../parts/Panel';
 import { Segmented } from '../../parts/Segmented';
 import { guestAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
-import { commandOf, requestOf } from '../hardware/change';
+import { commandOf, NEXT_LINE, quoted, requestOf } from '../hardware/change';
 import { Cards, ContainerOptions, Dns, Limits, Storage, Template } from './containerSections';
 import { type Draft, paramsOfDraft, problemsOf } from './draft';
 import {
@@ -99,7 +99,8 @@ function Fits({ draft }: { draft: Draft }) {
 function Equivalent({ draft }: { draft: Draft }) {
   const params = paramsOfDraft(draft);
   const { vmid, ostemplate, ...rest } = params;
-  const start = [KINDS[draft.kind].command, 'create', vmid, ostemplate].filter(Boolean).join(' ');
+  const create = `${KINDS[draft.kind].command} create ${vmid}`;
+  const start = ostemplate ? [create, quoted(String(ostemplate))].join(NEXT_LINE) : create;
   const secret = words.passwordShown;
   return (
     <>

@@ -96,7 +96,7 @@ export function containerParams(draft: Draft): Params {
   const { container } = draft;
   const params: Params = {
     vmid: draft.vmid,
-    ostemplate: container.template,
+    ostemplate: container.template || undefined,
     hostname: draft.name || undefined,
     pool: draft.pool || undefined,
     tags: draft.tags.join(';') || undefined,

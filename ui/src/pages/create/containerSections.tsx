@@ -1,16 +1,9 @@
-import {
-  Autocomplete,
-  NumberInput,
-  PasswordInput,
-  Select,
-  Switch,
-  Textarea,
-  TextInput,
-} from '@mantine/core';
-import { Button, IconButton } from '../../parts/Button';
+import { NumberInput, PasswordInput, Select, Switch, Textarea, TextInput } from '@mantine/core';
+import { Button } from '../../parts/Button';
 import { t } from '../../texts';
 import { type Card, type Container, type Family, type Mount, newCard, newMount } from './container';
 import { changed, NoFile, type Props, volumeName } from './sections';
+import { BridgeField, RemoveSlot, SizeField, StoreField, VlanField } from './slots';
 
 const words = t.create;
 
@@ -65,27 +58,6 @@ export function Template(props: Props) {
   );
 }
 
-function Size({
-  label,
-  value,
-  onChange,
-}: {
-  label: string;
-  value: number;
-  onChange: (size: number) => void;
-}) {
-  return (
-    <NumberInput
-      className="short"
-      aria-label={`${label} ${words.size}`}
-      min={0.001}
-      suffix=" GiB"
-      value={value}
-      onChange={(size) => onChange(Number.parseFloat(String(size)) || 0)}
-    />
-  );
-}
-
 function MountRow({ mount, props }: { mount: Mount; props: Props }) {
   const { draft, storages, fields } = props;
   const { mounts } = draft.container;
@@ -94,15 +66,14 @@ function MountRow({ mount, props }: { mount: Mount; props: Props }) {
   return (
     <div className="dev mounts">
       <span className="mono">{mount.slot}</span>
-      <Select
-        aria-label={`${mount.slot} ${words.store}`}
-        allowDeselect={false}
-        data={storages}
-        value={mount.storage || null}
+      <StoreField
+        slot={mount.slot}
+        value={mount.storage}
+        storages={storages}
         error={fields[mount.slot]}
-        onChange={(storage) => change({ storage: storage ?? '' })}
+        onChange={(storage) => change({ storage })}
       />
-      <Size label={mount.slot} value={mount.size} onChange={(size) => change({ size })} />
+      <SizeField slot={mount.slot} value={mount.size} onChange={(size) => change({ size })} />
       <TextInput
         aria-label={`${mount.slot} ${words.path}`}
         placeholder="/srv/data"
@@ -114,11 +85,7 @@ function MountRow({ mount, props }: { mount: Mount; props: Props }) {
         checked={mount.backup}
         onChange={(event) => change({ backup: event.target.checked })}
       />
-      <IconButton
-        icon="trash"
-        label={`${t.hw.remove} ${mount.slot}`}
-        onClick={() => set({ mounts: mounts.filter((one) => one.slot !== mount.slot) })}
-      />
+      <RemoveSlot slot={mount.slot} list={mounts} onChange={(mounts) => set({ mounts })} />
     </div>
   );
 }
@@ -132,16 +99,15 @@ export function Storage(props: Props) {
       {storages.length === 0 && <p className="hint e">{words.noRoot}</p>}
       <div className="dev mounts">
         <span className="mono">rootfs</span>
-        <Select
-          aria-label={`rootfs ${words.store}`}
-          allowDeselect={false}
-          data={storages}
-          value={root.storage || null}
+        <StoreField
+          slot="rootfs"
+          value={root.storage}
+          storages={storages}
           error={fields.rootfs}
-          onChange={(storage) => set({ root: { ...root, storage: storage ?? '' } })}
+          onChange={(storage) => set({ root: { ...root, storage } })}
         />
-        <Size
-          label="rootfs"
+        <SizeField
+          slot="rootfs"
           value={root.size}
           onChange={(size) => set({ root: { ...root, size } })}
         />
@@ -266,46 +232,37 @@ function CardRow({ card, props }: { card: Card; props: Props }) {
           value={card.name}
           onChange={(event) => change({ name: event.target.value })}
         />
-        <Autocomplete
-          aria-label={`${card.slot} ${words.bridge}`}
-          data={bridges}
+        <BridgeField
+          slot={card.slot}
           value={card.bridge}
+          bridges={bridges}
           error={fields[card.slot]}
           onChange={(bridge) => change({ bridge })}
         />
-        <TextInput
-          className="short"
-          aria-label={`${card.slot} ${words.vlan}`}
-          placeholder={words.vlan}
-          inputMode="numeric"
-          value={card.vlan}
-          onChange={(event) => change({ vlan: event.target.value })}
-        />
+        <VlanField slot={card.slot} value={card.vlan} onChange={(vlan) => change({ vlan })} />
         <Switch
           label={words.firewall}
           checked={card.firewall}
           onChange={(event) => change({ firewall: event.target.checked })}
         />
-        <IconButton
-          icon="trash"
-          label={`${t.hw.remove} ${card.slot}`}
-          onClick={() => set({ cards: cards.filter((one) => one.slot !== card.slot) })}
+        <RemoveSlot slot={card.slot} list={cards} onChange={(cards) => set({ cards })} />
+      </div>
+      <div className="families">
+        <FamilyRow
+          label={words.family(card.slot, words.ipv4)}
+          family={card.v4}
+          ways={['dhcp', 'static', 'none']}
+          example="10.0.0.2/24"
+          onChange={(v4) => change({ v4 })}
+        />
+        <FamilyRow
+          label={words.family(card.slot, words.ipv6)}
+          family={card.v6}
+          ways={['none', 'auto', 'dhcp', 'static']}
+          example="fd00::2/64"
+          onChange={(v6) => change({ v6 })}
         />
       </div>
-      <FamilyRow
-        label={words.family(card.slot, words.ipv4)}
-        family={card.v4}
-        ways={['dhcp', 'static', 'none']}
-        example="10.0.0.2/24"
-        onChange={(v4) => change({ v4 })}
-      />
-      <FamilyRow
-        label={words.family(card.slot, words.ipv6)}
-        family={card.v6}
-        ways={['none', 'auto', 'dhcp', 'static']}
-        example="fd00::2/64"
-        onChange={(v6) => change({ v6 })}
-      />
     </div>
   );
 }

@@ -12,12 +12,13 @@ import type { ReactNode } from 'react';
 import { KINDS } from '../../actions/kinds';
 import { useInventory } from '../../api/stream';
 import { plain } from '../../format';
-import { Button, IconButton } from '../../parts/Button';
+import { Button } from '../../parts/Button';
 import { Segmented } from '../../parts/Segmented';
 import { t } from '../../texts';
 import { StorageActions } from '../node/StorageActions';
 import type { Volume } from '../node/StorageContent';
 import { type Disk, type Draft, type Net, newDisk, newNet, type Source } from './draft';
+import { BridgeField, RemoveSlot, SizeField, StoreField, VlanField } from './slots';
 
 const words = t.create;
 
@@ -252,25 +253,17 @@ function DiskRow({ disk, isImported, props }: { disk: Disk; isImported: boolean;
   return (
     <div className="dev">
       <span className="mono">{disk.slot}</span>
-      <Select
-        aria-label={`${disk.slot} ${words.store}`}
-        allowDeselect={false}
-        data={storages}
-        value={disk.storage || null}
+      <StoreField
+        slot={disk.slot}
+        value={disk.storage}
+        storages={storages}
         error={fields[disk.slot]}
-        onChange={(storage) => change({ storage: storage ?? '' })}
+        onChange={(storage) => change({ storage })}
       />
       {isImported ? (
         <span className="unit">{words.fromImage}</span>
       ) : (
-        <NumberInput
-          className="short"
-          aria-label={`${disk.slot} ${words.size}`}
-          min={0.001}
-          suffix=" GiB"
-          value={disk.size}
-          onChange={(size) => change({ size: Number.parseFloat(String(size)) || 0 })}
-        />
+        <SizeField slot={disk.slot} value={disk.size} onChange={(size) => change({ size })} />
       )}
       <Switch
         label={words.discard}
@@ -282,11 +275,7 @@ function DiskRow({ disk, isImported, props }: { disk: Disk; isImported: boolean;
         checked={disk.ssd}
         onChange={(event) => change({ ssd: event.target.checked })}
       />
-      <IconButton
-        icon="trash"
-        label={`${t.hw.remove} ${disk.slot}`}
-        onClick={() => set({ disks: draft.disks.filter((one) => one.slot !== disk.slot) })}
-      />
+      <RemoveSlot slot={disk.slot} list={draft.disks} onChange={(disks) => set({ disks })} />
     </div>
   );
 }
@@ -321,21 +310,14 @@ function NetLine({ net, props }: { net: Net; props: Props }) {
   return (
     <div className="dev">
       <span className="mono">{net.slot}</span>
-      <Autocomplete
-        aria-label={`${net.slot} ${words.bridge}`}
-        data={bridges}
+      <BridgeField
+        slot={net.slot}
         value={net.bridge}
+        bridges={bridges}
         error={fields[net.slot]}
         onChange={(bridge) => change({ bridge })}
       />
-      <TextInput
-        className="short"
-        aria-label={`${net.slot} ${words.vlan}`}
-        placeholder={words.vlan}
-        inputMode="numeric"
-        value={net.vlan}
-        onChange={(event) => change({ vlan: event.target.value })}
-      />
+      <VlanField slot={net.slot} value={net.vlan} onChange={(vlan) => change({ vlan })} />
       <Select
         aria-label={`${net.slot} ${words.model}`}
         allowDeselect={false}
@@ -348,11 +330,7 @@ function NetLine({ net, props }: { net: Net; props: Props }) {
         checked={net.firewall}
         onChange={(event) => change({ firewall: event.target.checked })}
       />
-      <IconButton
-        icon="trash"
-        label={`${t.hw.remove} ${net.slot}`}
-        onClick={() => set({ nets: draft.nets.filter((one) => one.slot !== net.slot) })}
-      />
+      <RemoveSlot slot={net.slot} list={draft.nets} onChange={(nets) => set({ nets })} />
     </div>
   );
 }

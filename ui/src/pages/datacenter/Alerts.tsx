@@ -1,11 +1,9 @@
-import { Textarea } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
-import { acknowledge, alertAddress, unacknowledge, unknownAlerts } from '../../api/alerts';
+import { lazy, Suspense, useState } from 'react';
+import { alertAddress, unacknowledge, unknownAlerts } from '../../api/alerts';
 import type { Alert } from '../../api/resources';
 import { useAlerts, useLive } from '../../api/stream';
 import { reportError } from '../../api/tasks';
-import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { moment, plain } from '../../format';
 import { Button } from '../../parts/Button';
 import { Icon } from '../../parts/Icon';
@@ -13,32 +11,7 @@ import { Loading } from '../../parts/Page';
 import { Panel } from '../../parts/Panel';
 import { t } from '../../texts';
 
-function AcknowledgeDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
-  const form = useSubmit(onClose);
-  const [comment, setComment] = useState('');
-  return (
-    <FormDialog
-      title={t.alert.title}
-      submitText={t.alert.acknowledge}
-      form={form}
-      onSubmit={() => form.submit(() => acknowledge(alert.id, comment))}
-      onClose={onClose}
-    >
-      <p>{plain(alert.text)}</p>
-      <Textarea
-        data-autofocus
-        label={t.alert.comment}
-        description={t.alert.hint}
-        autosize
-        minRows={2}
-        maxLength={500}
-        value={comment}
-        error={form.fields.comment}
-        onChange={(event) => setComment(event.target.value)}
-      />
-    </FormDialog>
-  );
-}
+const Acknowledge = lazy(() => import('../../dialogs/Acknowledge'));
 
 function Known({ alert }: { alert: Alert }) {
   if (!alert.acknowledged) return <p className="muted">{plain(alert.advice)}</p>;
@@ -100,7 +73,9 @@ export function AlertsPanel() {
           ))}
         </ul>
       )}
-      {asked && <AcknowledgeDialog alert={asked} onClose={() => setAsked(undefined)} />}
+      <Suspense fallback={null}>
+        {asked && <Acknowledge alert={asked} onClose={() => setAsked(undefined)} />}
+      </Suspense>
     </Panel>
   );
 }

@@ -5,17 +5,16 @@ import { api } from '../../api/client';
 import type { Guest } from '../../api/resources';
 import { useInventory } from '../../api/stream';
 import { useTasks } from '../../api/tasks';
-import { bitRate, byteRate, gib, moment, percent, plain } from '../../format';
+import { bitRate, byteRate, gib, percent, plain } from '../../format';
 import { Glyph } from '../../parts/Glyph';
 import { Icon } from '../../parts/Icon';
 import { Panel } from '../../parts/Panel';
 import { Segmented } from '../../parts/Segmented';
 import { Spark } from '../../parts/Spark';
 import { kindOf } from '../../parts/State';
-import { TaskStateWord } from '../../shell/TaskState';
+import { Events } from '../../shell/Events';
 import { guestAddress } from '../../shell/treeRows';
-import { showTask } from '../../shell/view';
-import { t, taskWord } from '../../texts';
+import { t } from '../../texts';
 import { AlertsPanel } from './Alerts';
 import { CHECK_ICONS, type Check, checksOf, type Finding, shownFirst } from './checks';
 import { NodeTable } from './Nodes';
@@ -77,27 +76,19 @@ function HealthPanel() {
 }
 
 function Recent() {
+  const { byVmid } = useInventory();
   const tasks = useTasks().slice(0, EVENTS);
   return (
     <Panel title={t.dc.recent} aux={<Link to="/datacenter/tasks">{t.dc.all}</Link>}>
-      {tasks.length === 0 ? (
-        <p className="pad muted">{t.tasks.none}</p>
-      ) : (
-        <ul className="events">
-          {tasks.map((task) => (
-            <li key={task.upid}>
-              <button type="button" className="ev" onClick={() => showTask(task.upid)}>
-                <span className="mono muted">{moment(task.starttime)}</span>
-                <span className="trunc">
-                  {taskWord(task.type)} <span className="mono">{plain(task.id)}</span>{' '}
-                  <span className="muted">{plain(task.user)}</span>
-                </span>
-                <TaskStateWord task={task} />
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
+      <Events
+        tasks={tasks}
+        none={t.tasks.none}
+        objectOf={({ id }) => (
+          <>
+            <span className="mono">{plain(id)}</span> {plain(byVmid.get(Number(id))?.label ?? '')}
+          </>
+        )}
+      />
     </Panel>
   );
 }
@@ -180,7 +171,7 @@ export default function Overview() {
         </div>
         <div className="stack">
           <Panel title={t.tree.storage}>
-            <StorageTable />
+            <StorageTable isBrief />
           </Panel>
           <Top />
         </div>

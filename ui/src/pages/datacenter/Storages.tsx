@@ -8,7 +8,7 @@ import { t } from '../../texts';
 const columns = t.dc.columns;
 
 /** Storages of all nodes, or of one; a shared one is listed once. */
-export function StorageTable({ node }: { node?: string }) {
+export function StorageTable({ node, isBrief }: { node?: string; isBrief?: boolean }) {
   const { storages } = useInventory();
   const seen = new Set<string>();
   const shown = storages.filter((one) => {
@@ -25,7 +25,7 @@ export function StorageTable({ node }: { node?: string }) {
             <th>{columns.storage}</th>
             <th>{columns.type}</th>
             <th>{columns.used}</th>
-            <th>{columns.content}</th>
+            {!isBrief && <th>{columns.content}</th>}
           </tr>
         </thead>
         <tbody>
@@ -49,9 +49,11 @@ export function StorageTable({ node }: { node?: string }) {
                     <span className="tone t-unknown">{one.status}</span>
                   )}
                 </td>
-                <td className="t2 trunc" title={one.content}>
-                  {one.content.split(',').join(', ')}
-                </td>
+                {!isBrief && (
+                  <td className="t2 trunc" title={one.content}>
+                    {one.content.split(',').join(', ')}
+                  </td>
+                )}
               </tr>
             );
           })}

@@ -7,16 +7,16 @@ import { api } from '../../api/client';
 import { useOperations } from '../../api/operations';
 import type { Guest } from '../../api/resources';
 import { startTask, useTasks } from '../../api/tasks';
-import { moment, plain } from '../../format';
+import { plain } from '../../format';
 import { Graphs } from '../../graphs/Graphs';
 import { useGuestNow } from '../../graphs/guestNow';
 import { guestGraphs } from '../../graphs/kinds';
 import { Button } from '../../parts/Button';
+import { Loading } from '../../parts/Page';
 import { Facts, Panel } from '../../parts/Panel';
-import { TaskStateWord } from '../../shell/TaskState';
+import { Events } from '../../shell/Events';
 import { guestAddress } from '../../shell/treeRows';
-import { showTask } from '../../shell/view';
-import { t, taskWord } from '../../texts';
+import { t } from '../../texts';
 import { configKey, configOf, usePending } from './config';
 import { containerFacts, type Link, type Status, vmFacts } from './facts';
 import { labelOf, useGuestOfPage } from './GuestPage';
@@ -42,32 +42,14 @@ function useLinks(guest: Guest) {
   });
 }
 
-function Events({ guest }: { guest: Guest }) {
-  const tasks = useTasks()
-    .filter((task) => task.id === String(guest.vmid))
-    .slice(0, EVENTS);
+function Recent({ guest }: { guest: Guest }) {
+  const tasks = useTasks().filter((task) => task.id === String(guest.vmid));
   return (
     <Panel
       title={t.guestPage.events}
       aux={<To to={`${guestAddress(guest)}/tasks`}>{t.guestPage.eventsAll}</To>}
     >
-      {tasks.length === 0 ? (
-        <p className="pad muted">{t.guestPage.noEvents}</p>
-      ) : (
-        <ul className="events">
-          {tasks.map((task) => (
-            <li key={task.upid}>
-              <button type="button" className="ev" onClick={() => showTask(task.upid)}>
-                <span className="mono muted">{moment(task.starttime)}</span>
-                <span className="trunc">
-                  {taskWord(task.type)} <span className="muted">{plain(task.user)}</span>
-                </span>
-                <TaskStateWord task={task} />
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
+      <Events tasks={tasks.slice(0, EVENTS)} none={t.guestPage.noEvents} />
     </Panel>
   );
 }
@@ -147,14 +129,14 @@ function SummaryOf({ guest }: { guest: Guest }) {
         <PendingBanner guest={guest} entries={entries} />
         <div className="stack">
           <Graphs path={guestPath(guest)} graphs={guestGraphs(guest)} now={now} />
-          <Events guest={guest} />
+          <Recent guest={guest} />
         </div>
         <div className="stack">
           <Panel
             title={t.guestPage.facts}
             aux={<To to={`${guestAddress(guest)}/hardware`}>{labelOf(guest, 'hardware')}</To>}
           >
-            <Facts rows={facts} />
+            {pending.data ? <Facts rows={facts} /> : <Loading />}
           </Panel>
           <Notes guest={guest} text={config.get('description') ?? ''} />
         </div>

@@ -17,8 +17,10 @@ export const configKey = (guest: Pick<Guest, 'vmid'>) => ['guest', guest.vmid, '
 
 export function usePending(guest: Guest) {
   return useQuery({
-    queryKey: configKey(guest),
+    // Read anew when the guest has become another: created, started, rolled back.
+    queryKey: [...configKey(guest), guest.status, guest.lock],
     queryFn: ({ signal }) => api.get<Pending[]>(`${guestPath(guest)}/pending`, {}, signal),
+    placeholderData: (before, query) => (query?.queryKey[1] === guest.vmid ? before : undefined),
     refetchInterval: 10000,
   });
 }

@@ -134,7 +134,10 @@ export function containerFacts(
   const isOn = guest.status !== 'stopped';
   const swap = Number(config.get('swap') ?? 512) * MIB;
   const rows: Rows = [
-    [fact.system, [config.get('ostype'), config.get('arch')].filter(Boolean).join(', ')],
+    [
+      fact.system,
+      [config.get('ostype'), config.get('arch')].filter(Boolean).join(', ') || t.unknown,
+    ],
     [fact.unprivileged, isUnprivileged ? yes : no],
     [fact.hostname, plain(config.get('hostname') ?? '') || t.none],
     [

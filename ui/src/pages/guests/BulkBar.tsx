@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { openDialog } from '../../actions/dialogs';
-import { GUEST_ACTIONS, type GuestAction } from '../../actions/guest';
+import { runForAll } from '../../actions/bulk';
+import { GUEST_ACTIONS, isOffered } from '../../actions/guest';
+import { knownOperations } from '../../api/operations';
 import type { Guest } from '../../api/resources';
 import { gib } from '../../format';
 import { Button } from '../../parts/Button';
@@ -10,10 +11,7 @@ import { t } from '../../texts';
 export function BulkBar({ guests, onClear }: { guests: Guest[]; onClear: () => void }) {
   const client = useQueryClient();
   const sum = (of: (guest: Guest) => number) => guests.reduce((all, guest) => all + of(guest), 0);
-  const run = (action: GuestAction, able: Guest[]) => {
-    if (action.id === 'stop') openDialog('stop', ...able);
-    else for (const guest of able) action.run(guest, client);
-  };
+  const table = knownOperations(client);
   return (
     <div className="bulk" role="toolbar" aria-label={t.guests.selected(guests.length)}>
       <b className="b">{t.guests.selected(guests.length)}</b>
@@ -26,7 +24,9 @@ export function BulkBar({ guests, onClear }: { guests: Guest[]; onClear: () => v
       <span className="grow" />
       <span className="group">
         {GUEST_ACTIONS.filter((action) => action.bulk).map((action) => {
-          const able = guests.filter((guest) => !action.refuses(guest));
+          const able = guests.filter(
+            (guest) => isOffered(action, guest, table) && !action.refuses(guest),
+          );
           return (
             <Button
               key={action.id}
@@ -34,7 +34,7 @@ export function BulkBar({ guests, onClear }: { guests: Guest[]; onClear: () => v
               icon={action.icon}
               disabled={able.length === 0}
               title={able.length === 0 ? t.guests.bulkNone : `${action.label} ${able.length}`}
-              onClick={() => run(action, able)}
+              onClick={() => runForAll(action, able, client)}
             >
               {able.length < guests.length && able.length > 0
                 ? `${action.label} ${able.length}`

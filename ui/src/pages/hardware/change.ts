@@ -55,6 +55,9 @@ export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
+/** A shell goes on reading. */
+export const NEXT_LINE = ' \\\n  ';
+
 /** The lines of a command, each option on a line of its own. */
 export function commandOf(start: string, params: Params, secret: string): string {
   const options = Object.entries(params)
@@ -63,7 +66,7 @@ export function commandOf(start: string, params: Params, secret: string): string
       const text = typeof value === 'boolean' ? String(Number(value)) : String(value);
       return `--${key} ${isSecret(key) ? secret : quoted(text)}`;
     });
-  return [start, ...options].join(' \\\n  ');
+  return [start, ...options].join(NEXT_LINE);
 }
 
 /** The request as text: verb and address, then a parameter a line. */

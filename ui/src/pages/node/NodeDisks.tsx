@@ -144,7 +144,7 @@ const groupRow = (group: Group): TableRow => ({
     <span key="name" className="mono">
       {plain(group.name)}
     </span>,
-    <Fill key="used" used={group.size - group.free} size={group.size} label={words.used} />,
+    <Fill key="used" used={group.size - group.free} size={group.size} label={words.used} isCalm />,
     group.lvcount ?? '–',
     (group.children ?? []).map((disk) => plain(disk.name)).join(', '),
   ],

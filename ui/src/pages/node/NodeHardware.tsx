@@ -135,6 +135,20 @@ function Parts({ machine }: { machine: Inventory }) {
   return (
     <>
       <Table
+        title={words.modules}
+        aux={machine.memory.length > 0 && modulesIn(machine)}
+        head={[words.slot, words.size, words.kind, words.speed, words.maker, words.serial]}
+        rows={machine.memory.map((one) => [
+          one.slot,
+          one.size ? bytes(one.size) : words.emptySlot,
+          [one.type, one.ecc && words.ecc].filter(Boolean).join(' '),
+          one.speed && words.transfers(one.speed),
+          [one.vendor, one.part].filter(Boolean).join(' '),
+          one.serial,
+        ])}
+        none={words.noModules}
+      />
+      <Table
         title={words.controllers}
         head={[words.address, words.kind, words.name, words.driver, words.attached]}
         rows={machine.controllers.map((one) => [
@@ -153,7 +167,7 @@ function Parts({ machine }: { machine: Inventory }) {
           one.model,
           bytes(one.size),
           one.serial,
-          one.rotational ? words.turns : '',
+          one.rotational ? words.rotating : words.solid,
         ])}
       />
       <Table
@@ -166,20 +180,6 @@ function Parts({ machine }: { machine: Inventory }) {
           one.address,
           one.use,
         ])}
-      />
-      <Table
-        title={words.modules}
-        aux={machine.memory.length > 0 && modulesIn(machine)}
-        head={[words.slot, words.size, words.kind, words.speed, words.maker, words.serial]}
-        rows={machine.memory.map((one) => [
-          one.slot,
-          one.size ? bytes(one.size) : words.emptySlot,
-          [one.type, one.ecc && words.ecc].filter(Boolean).join(' '),
-          one.speed && words.transfers(one.speed),
-          [one.vendor, one.part].filter(Boolean).join(' '),
-          one.serial,
-        ])}
-        none={words.noModules}
       />
       <Table
         title={words.numa}

@@ -110,7 +110,7 @@ export default function NodeSummary() {
                 }}
               />
               <Panel title={t.node.tabs.storage}>
-                <StorageTable node={node} />
+                <StorageTable node={node} isBrief />
               </Panel>
             </div>
             <Panel title={t.node.hardware}>
