@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { address, enter, GUEST_MS, openBrowser } from './harness';
+import { beHomeServer } from './homeServer';
 
 /** Where pictures are written. */
 const { OSTLER_IMAGES = '' } = process.env;
@@ -66,6 +67,41 @@ async function console_(page: Page) {
   await lines.getByText('Filesystem').first().waitFor({ timeout: GUEST_MS });
 }
 
+async function choose(page: Page, name: string, option: string) {
+  await page.getByRole('combobox', { name }).click();
+  await page.getByRole('option', { name: option }).click();
+}
+
+async function wizard(page: Page, scheme: string) {
+  await open(page, '/create');
+  await page.getByRole('button', { name: 'One page' }).click();
+  await page.getByLabel('Name').fill('web-3');
+  await choose(page, 'Node', 'n1');
+  await page.getByRole('button', { name: 'Cloud image' }).click();
+  await choose(page, 'Image', 'tiny.qcow2');
+  await picture(page, 'wizard', scheme);
+}
+
+async function containers(page: Page, scheme: string) {
+  await open(page, '/guest/106');
+  await page.locator('.gp canvas').first().waitFor();
+  await picture(page, 'container', scheme);
+  await open(page, '/create?kind=lxc');
+  await page.getByRole('button', { name: 'One page' }).click();
+  await page.getByLabel('Host name').fill('dns-2');
+  await choose(page, 'Node', 'n1');
+  await choose(page, 'Template', 'alpine-3.20.tar.gz');
+  await picture(page, 'container-wizard', scheme);
+}
+
+async function machine(page: Page, scheme: string) {
+  await beHomeServer(page);
+  await open(page, '/node/n1/disks');
+  await picture(page, 'disks', scheme);
+  await open(page, '/node/n1/hardware');
+  await picture(page, 'hardware', scheme);
+}
+
 for (const scheme of SCHEMES) {
   it(`pictures in ${scheme}`, async () => {
     const out = await pageIn(scheme, false, true);
@@ -85,20 +121,14 @@ for (const scheme of SCHEMES) {
     await picture(page, 'guest', scheme);
     await console_(page);
     await picture(page, 'console', scheme);
-    await open(page, '/create');
-    await page.getByRole('button', { name: 'One page' }).click();
-    await page.getByLabel('Name').fill('web-3');
-    await page.getByRole('combobox', { name: 'Node' }).click();
-    await page.getByRole('option', { name: 'n1' }).click();
-    await page.getByRole('button', { name: 'Cloud image' }).click();
-    await page.getByRole('combobox', { name: 'Image' }).click();
-    await page.getByRole('option', { name: 'tiny.qcow2' }).click();
-    await picture(page, 'wizard', scheme);
+    await wizard(page, scheme);
+    await containers(page, scheme);
     await open(page, '/datacenter');
     await page.keyboard.press('t');
     await page.getByRole('row', { name: /Create.*100 tiny/ }).click();
     await page.getByRole('log').getByText('TASK OK').waitFor();
     await picture(page, 'tasks', scheme);
+    await machine(page, scheme);
     await page.context().close();
 
     const phone = await pageIn(scheme, true);

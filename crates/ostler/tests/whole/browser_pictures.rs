@@ -5,10 +5,11 @@ use history::{Object, Origin};
 use model::VmId;
 use serde_json::{Value, json};
 
-use crate::browser::{admin, check, lacks_browser, start};
+use crate::browser::{admin, check, lacks_browser, put_image, start};
 use crate::harness::cluster::{TestCluster, with_cluster_bridge};
 use crate::harness::past::{origin_of, put_past};
 use crate::harness::{TestNode, tiny_disk, until, until_within};
+use crate::lxc_life;
 
 /// Number, name, node, pool, tags, memory in MiB, whether it runs.
 const GUESTS: [(u32, &str, &str, &str, &str, u32, bool); 16] = [
@@ -30,15 +31,16 @@ const GUESTS: [(u32, &str, &str, &str, &str, u32, bool); 16] = [
     (132, "sandbox", "n3", "", "dev", 64, false),
 ];
 
+const CONTAINER: u32 = 106;
+const CONTAINER_MEMORY: u32 = 256;
+
 async fn done(node: &TestNode, op: &str, params: Value) {
     assert_eq!(node.task(op, params).await, "OK");
 }
 
 /// A guest that boots, with a console, and what it is called.
 async fn first_guest(node: &TestNode, disk: &std::path::Path) {
-    let folder = node.root.join("var/lib/vz/import");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::copy(disk, folder.join("tiny.qcow2")).unwrap();
+    put_image(node, disk);
     let stop = json!({"node": "n1", "vmid": 100, "purge": 1});
     done(node, "qemu_destroy", stop).await;
     let guest = json!({"node": "n1", "vmid": 100, "name": "tiny", "memory": "128", "kvm": 0,
@@ -49,6 +51,18 @@ async fn first_guest(node: &TestNode, disk: &std::path::Path) {
     let snapshot = json!({"node": "n1", "vmid": 100, "snapname": "fresh"});
     done(node, "qemu_snapshot", snapshot).await;
     done(node, "qemu_start", json!({"node": "n1", "vmid": 100})).await;
+}
+
+/// A container that runs, of a template that the wizard's picture names too.
+async fn container(node: &TestNode) {
+    lxc_life::template(node, "alpine-3.20.tar.gz");
+    let container = json!({"node": "n1", "vmid": CONTAINER, "hostname": "proxy", "cores": 2,
+        "ostemplate": "local:vztmpl/alpine-3.20.tar.gz", "rootfs": "local:2", "storage": "local",
+        "memory": CONTAINER_MEMORY, "swap": 0, "onboot": 1, "pool": "shop", "tags": "edge;prod",
+        "net0": "name=eth0,bridge=vmbr0,ip=10.9.0.2/24,gw=10.9.0.1",
+        "description": "Takes what comes from outside to web-1 and web-2."});
+    done(node, "lxc_create", container).await;
+    done(node, "lxc_start", json!({"node": "n1", "vmid": CONTAINER})).await;
 }
 
 async fn others(node: &TestNode) {
@@ -109,7 +123,8 @@ fn of_guest(seed: u32, minute: i64, memory: u32) -> Vec<(&'static str, f32)> {
 async fn past(node: &mut TestNode) {
     let name = node.name.clone();
     let first = (100, "", "n1", "", "", 128, true);
-    let own = GUESTS.iter().chain([&first]);
+    let container = (CONTAINER, "", "n1", "", "", CONTAINER_MEMORY, true);
+    let own = GUESTS.iter().chain([&first, &container]);
     let own: Vec<(u32, u32)> = own
         .filter(|(_, _, on, .., runs)| *on == name && *runs)
         .map(|(vmid, .., memory, _)| (*vmid, *memory))
@@ -139,7 +154,7 @@ async fn past(node: &mut TestNode) {
 #[test]
 #[ignore = "thorough: starts a cluster with ten guests"]
 fn pictures() {
-    if lacks_browser() {
+    if lxc_life::is_left_out("pictures") || lacks_browser() {
         return;
     }
     with_cluster_bridge(async {
@@ -165,6 +180,7 @@ fn pictures() {
         }
         first_guest(node, &disk).await;
         others(node).await;
+        container(node).await;
         for node in &mut cluster.nodes {
             past(node).await;
         }
