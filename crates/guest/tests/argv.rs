@@ -6,8 +6,8 @@ mod cases;
 
 use cases::{CASES, command_line, config, taps, volumes};
 use guest::qemu::{
-    Accel, ArgvError, Backend, LayoutError, QemuInfo, QemuVersion, RunningAs, RuntimePaths, Tap,
-    argv, plan,
+    Accel, ArgvError, Backend, Behind, LayoutError, QemuInfo, QemuVersion, RunningAs, RuntimePaths,
+    Tap, UsbFile, argv, plan,
 };
 use model::PortSpec;
 use model::qemu::Aio;
@@ -80,14 +80,15 @@ fn what_is_missing_is_told() {
     let missing = |options: &str| {
         let config = config(options);
         let running = plan(&config, &qemu_7_2(), Accel::Tcg).unwrap();
-        let (volumes, taps) = Default::default();
-        argv(&running, &config, &volumes, &taps, &paths, Aio::Threads).unwrap_err()
+        let none = Behind::default();
+        argv(&running, &config, &none, &paths, Aio::Threads).unwrap_err()
     };
     assert_eq!(
         missing("scsi0: local:1/a.raw"),
         ArgvError::NoVolume("scsi0".parse().unwrap())
     );
     assert_eq!(missing("net1: virtio,bridge=vmbr0"), ArgvError::NoTap(1));
+    assert_eq!(missing("usb3: host=1-2"), ArgvError::NoUsb(3));
     assert_eq!(
         missing("bios: ovmf"),
         ArgvError::NoVolume("efidisk0".parse().unwrap())
@@ -95,9 +96,49 @@ fn what_is_missing_is_told() {
 
     let config = config("scsi0: local:1/a.raw");
     let running = plan(&config, &qemu_7_2(), Accel::Tcg).unwrap();
-    let (relative, none) = (volumes(&config, "images"), Default::default());
-    let error = argv(&running, &config, &relative, &none, &paths, Aio::Threads).unwrap_err();
+    let relative = Behind {
+        volumes: volumes(&config, "images"),
+        ..Behind::default()
+    };
+    let error = argv(&running, &config, &relative, &paths, Aio::Threads).unwrap_err();
     assert_eq!(error, ArgvError::RelativePath("images/a.raw".to_owned()));
+}
+
+#[test]
+fn usb_devices_are_at_ports_of_one_controller() {
+    let paths = RuntimePaths::new("/run/ostler/guests/100");
+    let options = "usb0: host=1234:5678\nusb2: mapping=stick\nboot: order=usb2";
+    let behind = Behind {
+        usbs: [
+            (0, UsbFile::Descriptor(7)),
+            (2, UsbFile::Path("/dev/bus/usb/001/004".into())),
+        ]
+        .into(),
+        ..Behind::default()
+    };
+    for (machine, place) in [
+        ("pc", r#""bus":"pci.0","addr":"0x19""#),
+        ("q35", r#""bus":"pcie.0","addr":"0xb""#),
+    ] {
+        let config = config(&format!("machine: {machine}\n{options}"));
+        let running = plan(&config, &qemu_7_2(), Accel::Tcg).unwrap();
+        let line = argv(&running, &config, &behind, &paths, Aio::Threads).unwrap();
+        let usb: Vec<&str> = line
+            .iter()
+            .filter(|argument| argument.contains("usb-host") || argument.contains("xhci"))
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            usb,
+            [
+                format!(r#"{{"driver":"qemu-xhci","id":"xhci",{place},"p2":14,"p3":14}}"#).as_str(),
+                r#"{"driver":"usb-host","id":"usb0","bus":"xhci.0","hostdevice":"/dev/fdset/7","port":"1"}"#,
+                r#"{"driver":"usb-host","id":"usb2","bus":"xhci.0","hostdevice":"/dev/bus/usb/001/004","port":"3","bootindex":100}"#,
+            ]
+        );
+        let passed = "fd=7,set=7,opaque=usb0".to_owned();
+        assert!(line.contains(&passed), "{line:?}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod alerts;
 pub mod cluster;
 mod consoles;
 mod context;
+pub mod cpu_models;
 pub mod doctor;
 mod events;
 mod guests;

@@ -150,6 +150,87 @@ async fn qemu_start_with_temporary_variables() {
     assert!(swept.failed > 20 && swept.went_through > 20, "{swept:?}");
 }
 
+/// A host with a stick in its second port.
+async fn with_a_stick<T>(node: &Node<T>) {
+    for (path, text) in [
+        ("/sys/bus/usb/devices/1-2/busnum", "1"),
+        ("/sys/bus/usb/devices/1-2/devnum", "4"),
+        ("/sys/bus/usb/devices/1-2/devpath", "2"),
+        ("/sys/bus/usb/devices/1-2/idVendor", "1234"),
+        ("/sys/bus/usb/devices/1-2/idProduct", "5678"),
+        ("/dev/bus/usb/001/004", ""),
+    ] {
+        let path = Path::new(path);
+        let folder = path.parent().unwrap();
+        node.host.create_dir(folder, 0o755).await.unwrap();
+        node.host.write(path, text.as_bytes(), 0o644).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn qemu_start_with_a_usb_device() {
+    let scene = async || {
+        let options = &[("usb0", "host=1-2")];
+        let node = node_with(|vmid| QemuStart::new(vmid, None, false), options).await;
+        with_a_stick(&node).await;
+        node
+    };
+    let swept = sweep_all(move || Box::pin(scene()), 42).await;
+    assert!(swept.failed > 20 && swept.went_through > 20, "{swept:?}");
+}
+
+#[tokio::test]
+async fn qemu_start_without_the_usb_device_makes_nothing() {
+    for (usb, why) in [
+        ("host=1234:5678", "usb1: usb device '1234:5678' not found"),
+        ("host=1-2.3", "usb1: usb device '1-2.3' not found"),
+        ("mapping=stick", "usb1: mapping 'stick' not found"),
+    ] {
+        let node = node_with(|vmid| QemuStart::new(vmid, None, false), &[("usb1", usb)]).await;
+        assert_eq!(node.run().await, why);
+        let calls = node.host.faults().calls();
+        let spawned = calls.iter().find(|call| call.starts_with("spawn"));
+        assert_eq!(spawned, None, "{usb}");
+    }
+}
+
+fn plug_stick(vmid: VmId) -> QemuConfigure {
+    let edit = edit(serde_json::json!({"usb3": "1234:5678"}));
+    QemuConfigure::new(vmid, edit, None, false)
+}
+
+fn unplug_stick(vmid: VmId) -> QemuConfigure {
+    let mut edit = edit(serde_json::json!({}));
+    edit.delete = vec!["usb3".into()];
+    QemuConfigure::new(vmid, edit, None, false)
+}
+
+/// A guest that runs without the stick, and one that has it.
+async fn plugging() -> Node<QemuConfigure> {
+    let node = hot(plug_stick).await;
+    with_a_stick(&node).await;
+    node
+}
+
+async fn unplugging() -> Node<QemuConfigure> {
+    plugging().await.done().await.then(unplug_stick)
+}
+
+#[tokio::test]
+async fn qemu_configure_plugs_and_unplugs_a_usb_device() {
+    let plugged = plugging().await.done().await;
+    let lines = plugged.inventory().await.join("\n");
+    let has_it = lines.contains("device usb3 {") && lines.contains("/dev/fdset/");
+    assert!(has_it, "{lines}");
+    let unplugged = unplugging().await.done().await;
+    let lines = unplugged.inventory().await.join("\n");
+    assert!(!lines.contains("device usb3 {"), "{lines}");
+    let swept = sweep_all(|| Box::pin(plugging()), 12).await;
+    assert!(swept.went_through > 5, "{swept:?}");
+    let swept = sweep_all(|| Box::pin(unplugging()), 10).await;
+    assert!(swept.went_through > 5, "{swept:?}");
+}
+
 #[tokio::test]
 async fn node_startall() {
     let scene = async || {

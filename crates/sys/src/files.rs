@@ -122,6 +122,10 @@ pub trait Files: Send + Sync + 'static {
         direct: bool,
     ) -> Result<Arc<OwnedFd>, SysError>;
 
+    /// Opens a character device, to read and to write, for a program that may not open it by name; a
+    /// link is refused.
+    async fn open_device(&self, path: &Path) -> Result<Arc<OwnedFd>, SysError>;
+
     /// Reads from an open image; fewer bytes only at its end. Errors name `path`.
     async fn read_at(
         &self,

@@ -57,6 +57,7 @@ passes_on! { Files:
     format!("grow {mount:?}"), grow_mount(mount: &CellMount) -> ();
     format!("examine {path:?}"), resolve(path: &Path) -> PathBuf;
     format!("examine {path:?}"), open_image(path: &Path, write: bool, direct: bool) -> Arc<OwnedFd>;
+    format!("examine {path:?}"), open_device(path: &Path) -> Arc<OwnedFd>;
     format!("read {path:?}"),
         read_at(image: &Arc<OwnedFd>, path: &Path, offset: u64, length: usize) -> Vec<u8>;
     format!("measure {path:?}"), measure(image: &Arc<OwnedFd>, path: &Path) -> Measured;

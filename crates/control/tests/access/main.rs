@@ -5,6 +5,7 @@
 mod alerts;
 mod bench;
 mod cloudinit;
+mod cpu_models;
 mod mappings;
 mod minority;
 mod options;

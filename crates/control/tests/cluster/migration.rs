@@ -167,6 +167,31 @@ async fn only_the_owner_with_a_claim_gets_anything_from_a_target() {
     assert_eq!(error.kind, ErrorKind::NotImplemented);
 }
 
+#[tokio::test]
+async fn a_guest_moves_where_its_mappings_have_a_device() {
+    let (_net, one, _two) = with_guest().await;
+    let root = one.bench.root();
+    let stick = json!({"id": "stick", "map": "node=pve1,id=1234:5678"});
+    root.ok("mapping_usb_create", stick).await;
+    let usb = json!({"node": "pve1", "vmid": 100, "usb0": "mapping=stick"});
+    root.ok("qemu_configure", usb).await;
+    let guest = json!({"node": "pve1", "vmid": 100});
+    let found = root.ok("qemu_migrate_precondition", guest.clone()).await;
+    assert_eq!(found["mapped-resources"], json!(["usb0"]));
+    let pve2 = &found["not_allowed_nodes"]["pve2"];
+    assert_eq!(pve2["unavailable-resources"], json!(["usb0"]));
+    let refused = root.error("qemu_migrate", to("pve2")).await;
+    assert_eq!(
+        refused.message,
+        "can't migrate to 'pve2': missing mapped devices usb0"
+    );
+    let map = json!(["node=pve1,id=1234:5678", "node=pve2,id=1234:5678"]);
+    let both = json!({"id": "stick", "map": map});
+    root.ok("mapping_usb_update", both).await;
+    let found = root.ok("qemu_migrate_precondition", guest).await;
+    assert_eq!(found["allowed_nodes"], json!(["pve2"]));
+}
+
 /// covers: S3.84
 #[tokio::test]
 async fn a_member_without_the_guests_storage_is_no_target() {

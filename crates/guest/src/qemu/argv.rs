@@ -18,12 +18,42 @@ pub type Volumes = BTreeMap<DriveSlot, BlockSpec>;
 /// The tap behind each network card that is on a bridge.
 pub type Taps = BTreeMap<u8, Tap>;
 
+/// The device file behind each USB device: a descriptor in the new process, or its path.
+pub type Usbs = BTreeMap<u8, UsbFile>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsbFile {
+    Descriptor(i32),
+    Path(String),
+}
+
+impl UsbFile {
+    /// The property that names it to QEMU's device.
+    pub fn joined(&self) -> Map<String, Value> {
+        let file = match self {
+            Self::Descriptor(number) => format!("/dev/fdset/{number}"),
+            Self::Path(path) => path.clone(),
+        };
+        Map::from_iter([("hostdevice".to_owned(), file.into())])
+    }
+}
+
+/// The host's side of a guest's devices.
+#[derive(Debug, Clone, Default)]
+pub struct Behind {
+    pub volumes: Volumes,
+    pub taps: Taps,
+    pub usbs: Usbs,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArgvError {
     #[error("{0} has no volume")]
     NoVolume(DriveSlot),
     #[error("net{0} has no tap device")]
     NoTap(u8),
+    #[error("usb{0} has no device")]
+    NoUsb(u8),
     #[error("path '{0}' is not absolute")]
     RelativePath(String),
 }
@@ -32,26 +62,26 @@ pub enum ArgvError {
 ///
 /// Everything that the guest can see comes from `running` alone; `config` gives the host's side of
 /// it (caches, limits, the guest's name). The process starts paused (`-S`): `cont` is a step of its
-/// own. Descriptors in `volumes` and `taps` are numbers in the new process.
+/// own. Descriptors in `behind` are numbers in the new process.
 pub fn argv(
     running: &RunningAs,
     config: &VmConfig,
-    volumes: &Volumes,
-    taps: &Taps,
+    behind: &Behind,
     paths: &RuntimePaths,
     default_aio: Aio,
 ) -> Result<Vec<String>, ArgvError> {
+    let volumes = &behind.volumes;
     let mut line = Line {
         arguments: Vec::new(),
     };
     check_paths(volumes, paths)?;
     process(&mut line, config);
     machine(&mut line, running, config);
-    descriptors(&mut line, volumes);
+    descriptors(&mut line, behind);
     firmware(&mut line, running, volumes, paths)?;
     sockets(&mut line, running, config, paths);
     for device in &running.devices {
-        let backend = backend(&mut line, device, config, volumes, taps, default_aio)?;
+        let backend = backend(&mut line, device, config, behind, default_aio)?;
         if let Some(thread) = &device.iothread {
             line.json("-object", &json!({"qom-type": "iothread", "id": thread}));
         }
@@ -219,8 +249,16 @@ fn described_numa(line: &mut Line, nodes: &[NumaNode]) {
 }
 
 /// Each passed descriptor gets an fd set of the same number, which is the image's path.
-fn descriptors(line: &mut Line, volumes: &Volumes) {
-    for (slot, spec) in volumes {
+fn descriptors(line: &mut Line, behind: &Behind) {
+    for (index, file) in &behind.usbs {
+        if let UsbFile::Descriptor(number) = file {
+            line.put(
+                "-add-fd",
+                format!("fd={number},set={number},opaque=usb{index}"),
+            );
+        }
+    }
+    for (slot, spec) in &behind.volumes {
         for layer in spec.layers() {
             if let BlockSource::Descriptor(number) | BlockSource::DeviceDescriptor(number) =
                 layer.source
@@ -297,16 +335,19 @@ fn backend(
     line: &mut Line,
     device: &Device,
     config: &VmConfig,
-    volumes: &Volumes,
-    taps: &Taps,
+    behind: &Behind,
     default_aio: Aio,
 ) -> Result<Map<String, Value>, ArgvError> {
     let named = |key: &str, name: String| Map::from_iter([(key.to_owned(), Value::from(name))]);
     Ok(match &device.backend {
         Backend::None => Map::new(),
-        Backend::Drive(slot) => drive(line, *slot, config, volumes, default_aio)?,
-        Backend::Net(index) => net(line, device, *index, config, taps)?,
+        Backend::Drive(slot) => drive(line, *slot, config, &behind.volumes, default_aio)?,
+        Backend::Net(index) => net(line, device, *index, config, &behind.taps)?,
         Backend::Serial(port) => named("chardev", serial_socket(*port)),
+        Backend::Usb(index) => {
+            let file = behind.usbs.get(index);
+            file.ok_or(ArgvError::NoUsb(*index))?.joined()
+        }
         Backend::Agent => named("chardev", AGENT_SOCKET.to_owned()),
         Backend::Tpm => named("tpmdev", TPM.to_owned()),
         Backend::Memory { mib } => {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::qemu::{
     Agent, Boot, BootDevice, Chipset, CloudInit, Cpu, Display, Drive, DriveBus, DriveSlot,
-    DriveSource, EfiDisk, Hotplug, Machine, Net, Numa, Rng, Smbios, Startup, TpmState, Vga,
-    Watchdog, parse_memory_mib,
+    DriveSource, EfiDisk, Hotplug, Machine, Net, Numa, Rng, Smbios, Startup, TpmState, Usb,
+    UsbSource, Vga, Watchdog, parse_memory_mib,
 };
 use model::schema::PropertyError;
 use model::{FieldErrors, GuestConfig, VolumeId};
@@ -56,6 +56,7 @@ pub struct VmConfig {
     pub drives: BTreeMap<DriveSlot, Drive>,
     pub nets: BTreeMap<u8, Net>,
     pub serials: BTreeSet<u8>,
+    pub usbs: BTreeMap<u8, Usb>,
     pub agent: Agent,
     pub rng: Option<Rng>,
     pub vga: Vga,
@@ -258,11 +259,7 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
             .unwrap_or(1),
         cores: from.count("cores", 1).unwrap_or(1),
         vcpus: from.count("vcpus", 1),
-        cpu_limit: from
-            .config
-            .text("cpulimit")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0.0),
+        cpu_limit: cpu_limit(from.config),
         cpu_units: from.count("cpuunits", 1),
         affinity: from.config.text("affinity"),
         memory_mib: from.view("memory", parse_memory_mib).unwrap_or(512),
@@ -281,6 +278,7 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         drives: drives(from),
         nets: from.indexed("net", 32, Net::parse),
         serials: serials(from),
+        usbs: from.indexed("usb", Usb::COUNT, Usb::parse),
         agent: from.view("agent", Agent::parse).unwrap_or_default(),
         rng: from.view("rng0", Rng::parse),
         vga: from.view("vga", Vga::parse).unwrap_or_default(),
@@ -306,6 +304,11 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         cloud_init: CloudInit::read(from.config, &mut from.errors),
         os_type,
     }
+}
+
+fn cpu_limit(config: &GuestConfig) -> f64 {
+    let text = config.text("cpulimit");
+    text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
 fn hotplug(config: &GuestConfig) -> Hotplug {
@@ -372,13 +375,10 @@ fn check(config: &VmConfig, errors: &mut FieldErrors) {
             format!("a machine of another processor is {UNBUILT}"),
         );
     }
-    if config
-        .cpu
-        .model
-        .as_deref()
-        .is_some_and(|model| model.starts_with("custom-"))
-    {
-        wrong("cpu", format!("a custom model is {UNBUILT}"));
+    for (index, usb) in &config.usbs {
+        if usb.source == UsbSource::Spice {
+            wrong(&format!("usb{index}"), format!("SPICE is {UNBUILT}"));
+        }
     }
     let total = i64::from(config.sockets).saturating_mul(i64::from(config.cores));
     if total > PROCESSORS_MAX {
@@ -478,7 +478,7 @@ mod tests {
             ("scsi0", "local:8"),
             ("scsi1", "none,media=disk"),
             ("serial0", "/dev/ttyS0"),
-            ("cpu", "custom-mine"),
+            ("usb0", "spice"),
             ("machine", "virt"),
             ("vcpus", "2"),
             ("args", "'open"),

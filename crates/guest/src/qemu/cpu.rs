@@ -82,6 +82,9 @@ pub(super) fn argument(config: &VmConfig, accel: Accel, qemu: QemuVersion) -> St
         Some("host") | None => {}
         Some(bits) => push(&format!("phys-bits={bits}")),
     }
+    if let Some(level) = config.cpu.level {
+        push(&format!("level={level}"));
+    }
     if let Some(bits) = config.cpu.guest_phys_bits
         && qemu.is_at_least(9, 1)
     {
@@ -165,6 +168,30 @@ mod tests {
             "qemu64,+cx16,+lahf_lm,+popcnt,+pni,+sse4.1,+sse4.2,+ssse3,+aes"
         );
         assert!(cpu(&[("ostype", "win10")], Accel::Kvm).contains("hv_stimer"));
+    }
+
+    #[test]
+    fn a_model_of_the_clusters_own_is_what_it_is_made_from() {
+        let model = model::qemu::Cpu {
+            level: Some(13),
+            ..model::qemu::Cpu::parse("Westmere,flags=+aes;-pcid,hv-vendor-id=x").unwrap()
+        };
+        let mut config = VmConfig::parse(&GuestConfig::default()).unwrap();
+        let guest = model::qemu::Cpu::parse("custom-my,flags=+pcid").unwrap();
+        config.cpu = guest.made_from(model);
+        let version = QemuVersion {
+            major: 10,
+            minor: 0,
+            micro: 0,
+        };
+        assert_eq!(
+            argument(&config, Accel::Tcg, version),
+            "Westmere,+aes,+pcid,level=13"
+        );
+        assert_eq!(
+            argument(&config, Accel::Kvm, version),
+            "Westmere,+kvm_pv_eoi,+kvm_pv_unhalt,hv_vendor_id=x,+aes,+pcid,level=13,enforce"
+        );
     }
 
     #[test]

@@ -146,6 +146,26 @@ pub struct CpuModel {
     pub custom: u8,
 }
 
+impl CpuModel {
+    /// One of the cluster's own, made from a model of QEMU's.
+    pub fn custom(name: &str, reported: &str) -> Self {
+        let known = CPU_MODELS.iter().find(|(name, _)| *name == reported);
+        Self {
+            name: format!("custom-{name}"),
+            vendor: known.map_or("default", |(_, vendor)| vendor),
+            custom: 1,
+        }
+    }
+}
+
+/// The CPUID flags that QEMU knows: what follows their heading in the output of `-cpu help`.
+pub fn known_cpu_flags(help: &str) -> BTreeSet<&str> {
+    let lines = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Recognized CPUID flags"));
+    lines.skip(1).flat_map(str::split_whitespace).collect()
+}
+
 /// The models for guests: the known ones that are in the output of `-cpu help`, and those that are
 /// derived from others (`host`, the levels).
 pub fn cpu_models(help: &str) -> Vec<CpuModel> {
@@ -175,6 +195,14 @@ pub fn cpu_models(help: &str) -> Vec<CpuModel> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_are_read_from_below_their_heading() {
+        let help = "Available CPUs:\nx86 486\n\nRecognized CPUID flags:\n  3dnow aes\n  avx\n";
+        let flags: Vec<&str> = known_cpu_flags(help).into_iter().collect();
+        assert_eq!(flags, ["3dnow", "aes", "avx"]);
+        assert!(known_cpu_flags("Available CPUs:\n").is_empty());
+    }
 
     #[test]
     fn a_version_is_read_from_what_is_printed() {

@@ -21,10 +21,13 @@ mod words;
 
 pub use abilities::{AbilitiesError, CpuAbilities};
 pub use agent::{AgentError, GuestAgent, PlainCommand};
-pub use argv::{ArgvError, Taps, Volumes, argv};
+pub use argv::{ArgvError, Behind, Taps, UsbFile, Usbs, Volumes, argv};
 pub use balloon::MemoryStatistics;
 pub use config::VmConfig;
-pub use info::{CpuModel, MachineType, QemuInfo, QemuVersion, VersionError, cpu_models, machines};
+pub use info::{
+    CpuModel, MachineType, QemuInfo, QemuVersion, VersionError, cpu_models, known_cpu_flags,
+    machines,
+};
 pub use layout::{LayoutError, plan};
 pub use netdev::Tap;
 pub use paths::RuntimePaths;

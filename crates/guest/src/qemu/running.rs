@@ -81,6 +81,8 @@ pub enum Backend {
     Drive(DriveSlot),
     Net(u8),
     Serial(u8),
+    /// A USB device of the host.
+    Usb(u8),
     Agent,
     /// The TPM emulator.
     Tpm,

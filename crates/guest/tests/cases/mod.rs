@@ -16,7 +16,7 @@ use std::time::Duration;
 use testkit::left_out::missing;
 
 use guest::qemu::{
-    Accel, QemuInfo, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan,
+    Accel, Behind, QemuInfo, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan,
 };
 use model::qemu::{Aio, DriveSlot};
 use model::{BlockFormat, BlockSource, BlockSpec, GuestConfig, PortSpec};
@@ -186,7 +186,12 @@ pub fn command_line(
 ) -> (RunningAs, Vec<String>) {
     let running = plan(config, qemu, Accel::Tcg).expect("a plan");
     let paths = RuntimePaths::new(directory);
-    let line = argv(&running, config, volumes, taps, &paths, Aio::Threads).expect("arguments");
+    let behind = Behind {
+        volumes: volumes.clone(),
+        taps: taps.clone(),
+        ..Behind::default()
+    };
+    let line = argv(&running, config, &behind, &paths, Aio::Threads).expect("arguments");
     (running, line)
 }
 

@@ -5,7 +5,7 @@ use proto::{Row, table};
 use serde_json::{Value, json};
 
 /// Directories whose entries are called `name` instead of `subdir`.
-const NAMED: [&str; 15] = [
+const NAMED: [&str; 16] = [
     "/cluster",
     "/cluster/bulk-action",
     "/cluster/bulk-action/guest",
@@ -13,6 +13,7 @@ const NAMED: [&str; 15] = [
     "/cluster/ha/status",
     "/cluster/mapping",
     "/cluster/metrics",
+    "/cluster/qemu",
     "/nodes/{node}",
     "/nodes/{node}/capabilities",
     "/nodes/{node}/capabilities/qemu",

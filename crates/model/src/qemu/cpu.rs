@@ -3,13 +3,15 @@
 use std::fmt;
 
 use super::CPU_MODELS;
-use crate::schema::{Field, Properties, PropertyError, parse_properties, print_properties};
+use crate::schema::{Field, Properties, PropertyError, format, parse_properties, print_properties};
 
 const FLAGS: &str = r"[+-][a-zA-Z0-9\-_.]+(?:;[+-][a-zA-Z0-9\-_.]+)*";
 
 /// The models that `reported-model` may name.
 const REPORTED: &[&str] = &[
     "486",
+    "a64fx",
+    "athlon",
     "Broadwell",
     "Broadwell-IBRS",
     "Broadwell-noTSX",
@@ -19,25 +21,49 @@ const REPORTED: &[&str] = &[
     "Cascadelake-Server-v2",
     "Cascadelake-Server-v4",
     "Cascadelake-Server-v5",
+    "ClearwaterForest",
+    "ClearwaterForest-v2",
+    "ClearwaterForest-v3",
     "Conroe",
     "Cooperlake",
     "Cooperlake-v2",
+    "core2duo",
+    "coreduo",
+    "cortex-a35",
+    "cortex-a53",
+    "cortex-a55",
+    "cortex-a57",
+    "cortex-a710",
+    "cortex-a72",
+    "cortex-a76",
+    "cortex-a78ae",
+    "DiamondRapids",
     "EPYC",
     "EPYC-Genoa",
+    "EPYC-Genoa-v2",
     "EPYC-IBPB",
     "EPYC-Milan",
     "EPYC-Milan-v2",
+    "EPYC-Milan-v3",
     "EPYC-Rome",
     "EPYC-Rome-v2",
     "EPYC-Rome-v3",
     "EPYC-Rome-v4",
+    "EPYC-Rome-v5",
+    "EPYC-Turin",
     "EPYC-v3",
     "EPYC-v4",
+    "EPYC-v5",
     "GraniteRapids",
+    "GraniteRapids-v2",
+    "GraniteRapids-v3",
+    "GraniteRapids-v4",
+    "GraniteRapids-v5",
     "Haswell",
     "Haswell-IBRS",
     "Haswell-noTSX",
     "Haswell-noTSX-IBRS",
+    "host",
     "Icelake-Client",
     "Icelake-Client-noTSX",
     "Icelake-Server",
@@ -46,21 +72,43 @@ const REPORTED: &[&str] = &[
     "Icelake-Server-v4",
     "Icelake-Server-v5",
     "Icelake-Server-v6",
+    "Icelake-Server-v7",
     "IvyBridge",
     "IvyBridge-IBRS",
     "KnightsMill",
+    "kvm32",
+    "kvm64",
+    "max",
     "Nehalem",
     "Nehalem-IBRS",
+    "neoverse-n1",
+    "neoverse-n2",
+    "neoverse-v1",
     "Opteron_G1",
     "Opteron_G2",
     "Opteron_G3",
     "Opteron_G4",
     "Opteron_G5",
     "Penryn",
+    "pentium",
+    "pentium2",
+    "pentium3",
+    "phenom",
+    "qemu32",
+    "qemu64",
     "SandyBridge",
     "SandyBridge-IBRS",
     "SapphireRapids",
     "SapphireRapids-v2",
+    "SapphireRapids-v3",
+    "SapphireRapids-v4",
+    "SapphireRapids-v5",
+    "SapphireRapids-v6",
+    "SierraForest",
+    "SierraForest-v2",
+    "SierraForest-v3",
+    "SierraForest-v4",
+    "SierraForest-v5",
     "Skylake-Client",
     "Skylake-Client-IBRS",
     "Skylake-Client-noTSX-IBRS",
@@ -72,20 +120,48 @@ const REPORTED: &[&str] = &[
     "Skylake-Server-v5",
     "Westmere",
     "Westmere-IBRS",
-    "athlon",
-    "core2duo",
-    "coreduo",
-    "host",
-    "kvm32",
-    "kvm64",
-    "max",
-    "pentium",
-    "pentium2",
-    "pentium3",
-    "phenom",
-    "qemu32",
-    "qemu64",
 ];
+
+/// What the names of models of the cluster's own begin with.
+const CUSTOM: &str = "custom-";
+
+/// The name of a model of the cluster's own, as it is kept; none of another.
+pub fn custom_cpu_name(model: &str) -> Option<&str> {
+    model.strip_prefix(CUSTOM)
+}
+
+const BITS: &str = "host|[0-9]{1,2}";
+
+/// What a model of the cluster's own is, besides its name.
+pub const CUSTOM_CPU: &[Field] = &[
+    Field::string("flags").optional().pattern(FLAGS),
+    Field::integer("guest-phys-bits")
+        .optional()
+        .range(32.0, 64.0),
+    Field::boolean("hidden").optional().default("0"),
+    Field::string("hv-vendor-id")
+        .optional()
+        .pattern("[a-zA-Z0-9]{1,12}"),
+    Field::integer("level")
+        .optional()
+        .range(0.0, 4_294_967_295.0),
+    Field::string("phys-bits").optional().also(check_phys_bits),
+];
+
+/// The model of QEMU's that one of the cluster's own is made from.
+pub const REPORTED_MODEL: Field = Field::string("reported-model")
+    .one_of(REPORTED)
+    .default("kvm64");
+
+/// `host`, or a number from 8 to 64.
+fn check_phys_bits(text: &str) -> Result<(), PropertyError> {
+    let bits = text.parse::<u8>().ok();
+    if text == "host" || bits.is_some_and(|bits| (8..=64).contains(&bits)) {
+        return Ok(());
+    }
+    let reason = "value must be 'host' or between 8 and 64";
+    Err(PropertyError::Syntax(reason.to_owned()))
+}
 
 pub(super) const CPU: &[Field] = &[
     Field::string("cputype")
@@ -101,15 +177,9 @@ pub(super) const CPU: &[Field] = &[
     Field::string("hv-vendor-id")
         .optional()
         .pattern("[a-zA-Z0-9]{1,12}"),
-    Field::string("phys-bits")
-        .optional()
-        .pattern("host|[0-9]{1,2}"),
-    // Only valid in the definition of a custom model, which this version does not have.
-    Field::string("reported-model")
-        .optional()
-        .one_of(REPORTED)
-        .default("kvm64")
-        .unbuilt(),
+    Field::string("phys-bits").optional().pattern(BITS),
+    // Only valid in the definition of a model of the cluster's own.
+    REPORTED_MODEL.optional().unbuilt(),
 ];
 
 /// One feature of the processor, added or taken away.
@@ -128,7 +198,8 @@ impl fmt::Display for CpuFlag {
 /// The option `cpu`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cpu {
-    /// A model of QEMU's, or one of Proxmox VE's `x86-64-v…`.
+    /// A model of QEMU's, one of Proxmox VE's `x86-64-v…`, or `custom-NAME`, one of the cluster's
+    /// own.
     pub model: Option<String>,
     pub flags: Vec<CpuFlag>,
     pub guest_phys_bits: Option<u8>,
@@ -138,6 +209,8 @@ pub struct Cpu {
     pub hv_vendor_id: Option<String>,
     /// `host`, or the number of bits of a physical address.
     pub phys_bits: Option<String>,
+    /// The highest basic CPUID function; only of a model of the cluster's own.
+    pub level: Option<u32>,
 }
 
 impl Cpu {
@@ -163,16 +236,38 @@ impl Cpu {
             hidden: keys.flag("hidden"),
             hv_vendor_id: owned("hv-vendor-id"),
             phys_bits: owned("phys-bits"),
+            level: None,
         };
-        let bits = cpu
-            .phys_bits
-            .as_deref()
-            .and_then(|bits| bits.parse::<u8>().ok());
-        if bits.is_some_and(|bits| !(8..=64).contains(&bits)) {
-            let reason = "value must be 'host' or between 8 and 64".to_owned();
-            return Err(PropertyError::Keys(vec![("phys-bits".to_owned(), reason)]));
+        if let Some(bits) = &cpu.phys_bits {
+            check_phys_bits(bits).map_err(|error| {
+                PropertyError::Keys(vec![("phys-bits".to_owned(), error.to_string())])
+            })?;
         }
         Ok(cpu)
+    }
+
+    /// The name of its model, if that is one of the cluster's own.
+    pub fn custom_name(&self) -> Option<&str> {
+        custom_cpu_name(self.model.as_deref()?)
+    }
+
+    /// The same with a model of the cluster's own in place of its name. What the guest itself says
+    /// goes before what the model says, flag by flag.
+    #[must_use]
+    pub fn made_from(self, model: Self) -> Self {
+        let is_set = |flag: &CpuFlag| self.flags.iter().any(|own| own.name == flag.name);
+        let mut flags = model.flags;
+        flags.retain(|flag| !is_set(flag));
+        flags.extend(self.flags);
+        Self {
+            model: model.model,
+            flags,
+            guest_phys_bits: self.guest_phys_bits.or(model.guest_phys_bits),
+            hidden: self.hidden.or(model.hidden),
+            hv_vendor_id: self.hv_vendor_id.or(model.hv_vendor_id),
+            phys_bits: self.phys_bits.or(model.phys_bits),
+            level: model.level,
+        }
     }
 
     /// Refuses an unknown model. A guest that already has one keeps it; starting it reports the
@@ -181,7 +276,9 @@ impl Cpu {
         let Some(model) = Self::parse(text)?.model else {
             return Ok(());
         };
-        let reason = match model.strip_prefix("custom-") {
+        let reason = match custom_cpu_name(&model) {
+            // Whether there is such a model is known to who has the records.
+            Some(custom) if format::CONFIG_ID.allows(custom) => return Ok(()),
             Some(custom) => format!("Custom cputype '{custom}' not found"),
             None if CPU_MODELS.iter().any(|(name, _)| *name == model) => return Ok(()),
             None => {

@@ -35,6 +35,7 @@ mod startup;
 mod throttle;
 mod tpm;
 mod unbuilt;
+mod usb;
 mod vga;
 mod watchdog;
 
@@ -47,7 +48,7 @@ pub use cloud_init::{
     CLOUD_INIT_BYTES, CloudInit, CloudInitType, CustomFiles, Ip4, Ip6, IpConfig,
     is_cloud_init_option, is_cloud_init_volume, is_told_by_cloud_init, ssh_keys,
 };
-pub use cpu::{Cpu, CpuFlag};
+pub use cpu::{CUSTOM_CPU, Cpu, CpuFlag, REPORTED_MODEL, custom_cpu_name};
 pub use cpu_models::CPU_MODELS;
 pub use drive::{Aio, Cache, Drive, DriveSource, ErrorAction, ImportSource};
 pub use drive_fields::{IDE, SATA, SCSI, VIRTIO};
@@ -66,5 +67,6 @@ pub(crate) use startup::STARTUP;
 pub use startup::Startup;
 pub use throttle::{Limit, Throttle};
 pub use tpm::TpmState;
+pub use usb::{Usb, UsbSource};
 pub use vga::{Display, Vga};
 pub use watchdog::Watchdog;

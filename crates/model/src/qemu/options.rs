@@ -6,7 +6,7 @@ use super::drive_fields::{EFI, IDE, SATA, SCSI, TPM, UNUSED, VIRTIO, drive};
 use super::startup::STARTUP;
 use super::{
     Cpu, agent, boot, cloud_init, cpu, format as own, machine, memory, net, numa, rng, smbios,
-    unbuilt, vga, watchdog,
+    unbuilt, usb, vga, watchdog,
 };
 
 const fn properties(name: &'static str, format: &'static str, fields: &'static [Field]) -> Field {
@@ -159,6 +159,9 @@ const DEVICES: &[Field] = &[
         .pattern(r"(/dev/[^,]+|socket)")
         .indexed(4),
     Field::boolean("tablet").optional().default("1"),
+    properties("usb[n]", "usb[n]", usb::USB)
+        .indexed(14)
+        .also(usb::Usb::check),
     properties("vga", "vga", vga::VGA),
     properties("watchdog", "pve-qm-watchdog", watchdog::WATCHDOG),
 ];

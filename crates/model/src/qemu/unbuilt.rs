@@ -44,45 +44,54 @@ const HOST_PCI: &[Field] = &[
 ];
 
 pub(super) const DEVICES: &[Field] = &[
-    properties("audio0", &[
-        Field::string("device").one_of(&["ich9-intel-hda", "intel-hda", "AC97"]),
-        Field::string("driver").optional().one_of(&["spice", "none"]).default("spice"),
-    ]),
+    properties(
+        "audio0",
+        &[
+            Field::string("device").one_of(&["ich9-intel-hda", "intel-hda", "AC97"]),
+            Field::string("driver")
+                .optional()
+                .one_of(&["spice", "none"])
+                .default("spice"),
+        ],
+    ),
     properties("hostpci[n]", HOST_PCI).indexed(16),
-    properties("ivshmem", &[
-        Field::string("name").optional().pattern(r"[a-zA-Z0-9\-]+"),
-        Field::integer("size").min(1.0),
-    ]),
+    properties(
+        "ivshmem",
+        &[
+            Field::string("name").optional().pattern(r"[a-zA-Z0-9\-]+"),
+            Field::integer("size").min(1.0),
+        ],
+    ),
     Field::string("parallel[n]")
         .optional()
         .pattern(r"/dev/parport\d+|/dev/usb/lp\d+")
         .indexed(3)
         .unbuilt(),
-    properties("spice_enhancements", &[
-        Field::boolean("foldersharing").optional().default("0"),
-        Field::string("videostreaming").optional().one_of(&["off", "all", "filter"]).default("off"),
-    ]),
-    properties("usb[n]", &[
-        Field::string("host")
-            .optional()
-            .pattern(
-                r"(?:(?:(?:(?:(0x)?([0-9A-Fa-f]{4}):(0x)?([0-9A-Fa-f]{4})))|(?:(?:(\d+)\-(\d+(\.\d+)*)))|[Ss][Pp][Ii][Cc][Ee]))",
-            )
-            .default_key(),
-        Field::string("mapping").optional().format(format::CONFIG_ID),
-        Field::boolean("usb3").optional().default("0"),
-    ])
-    .indexed(14),
-    properties("virtiofs[n]", &[
-        Field::string("dirid").format(format::CONFIG_ID).default_key(),
-        Field::string("cache")
-            .optional()
-            .one_of(&["auto", "always", "metadata", "never"])
-            .default("auto"),
-        Field::boolean("direct-io").optional().default("0"),
-        Field::boolean("expose-acl").optional().default("0"),
-        Field::boolean("expose-xattr").optional().default("0"),
-    ])
+    properties(
+        "spice_enhancements",
+        &[
+            Field::boolean("foldersharing").optional().default("0"),
+            Field::string("videostreaming")
+                .optional()
+                .one_of(&["off", "all", "filter"])
+                .default("off"),
+        ],
+    ),
+    properties(
+        "virtiofs[n]",
+        &[
+            Field::string("dirid")
+                .format(format::CONFIG_ID)
+                .default_key(),
+            Field::string("cache")
+                .optional()
+                .one_of(&["auto", "always", "metadata", "never"])
+                .default("auto"),
+            Field::boolean("direct-io").optional().default("0"),
+            Field::boolean("expose-acl").optional().default("0"),
+            Field::boolean("expose-xattr").optional().default("0"),
+        ],
+    )
     .indexed(10),
 ];
 

@@ -90,6 +90,11 @@ impl Format {
         }
     }
 
+    /// Whether a text has this format.
+    pub fn allows(&self, value: &str) -> bool {
+        value.chars().count() <= self.longest() && self.check("", value).is_ok()
+    }
+
     /// Checks `value` against the format; errors of keys are prefixed with `parameter`.
     pub(super) fn check(&self, parameter: &str, value: &str) -> Result<(), String> {
         let worded = |reason: String| format!("invalid format - {reason}\n");

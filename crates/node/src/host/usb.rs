@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sys::SharedHost;
+use sys::{SharedHost, SysError};
 
 use crate::host::facts::Facts;
 
@@ -50,36 +50,52 @@ impl Device {
     }
 }
 
-/// All devices, by name. Interfaces of devices, which have a colon in their names, are not.
+/// All devices, by name; none where they cannot be listed.
 pub async fn devices(host: &SharedHost) -> Vec<Device> {
+    read_devices(host).await.unwrap_or_default()
+}
+
+/// The same; an error if it cannot be said where which device is. Interfaces of devices, which have
+/// a colon in their names, are not listed.
+pub async fn read_devices(host: &SharedHost) -> Result<Vec<Device>, SysError> {
     let facts = Facts::new(host.clone());
-    let entries = host.list(Path::new(DEVICES)).await.unwrap_or_default();
     let mut devices = Vec::new();
-    for entry in entries.iter().filter(|entry| !entry.name.contains(':')) {
-        let text = async |name: &str| {
-            facts
-                .text(&format!("{DEVICES}/{}/{name}", entry.name))
-                .await
-        };
+    for entry in host.list(Path::new(DEVICES)).await? {
+        if entry.name.contains(':') {
+            continue;
+        }
+        let folder = format!("{DEVICES}/{}", entry.name);
+        let identity = async |name: &str| identity(host, &format!("{folder}/{name}")).await;
+        let text = async |name: &str| facts.text(&format!("{folder}/{name}")).await;
         let some = async |name: &str| Some(text(name).await).filter(|text| !text.is_empty());
-        let (Ok(bus), Ok(number)) = (text("busnum").await.parse(), text("devnum").await.parse())
-        else {
+        let place = (identity("busnum").await?, identity("devnum").await?);
+        let (Ok(bus), Ok(number)) = (place.0.parse(), place.1.parse()) else {
             continue;
         };
+        let path = identity("devpath").await?;
         devices.push(Device {
             bus,
             number,
-            path: some("devpath").await.filter(|path| path != "0"),
+            path: Some(path).filter(|path| !path.is_empty() && path != "0"),
             class: u32::from_str_radix(&text("bDeviceClass").await, 16).unwrap_or(0),
-            vendor: text("idVendor").await,
-            product: text("idProduct").await,
+            vendor: identity("idVendor").await?,
+            product: identity("idProduct").await?,
             speed: text("speed").await,
             manufacturer_name: some("manufacturer").await,
             product_name: some("product").await,
             serial: some("serial").await,
         });
     }
-    devices
+    Ok(devices)
+}
+
+/// A file that says where or what a device is; empty if the device is gone.
+async fn identity(host: &SharedHost, path: &str) -> Result<String, SysError> {
+    match host.read(Path::new(path)).await {
+        Ok(content) => Ok(String::from_utf8_lossy(&content).trim_end().to_owned()),
+        Err(error) if error.is_not_found() => Ok(String::new()),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

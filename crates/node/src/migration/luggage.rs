@@ -72,8 +72,12 @@ impl NodeContext {
     ) -> Result<Luggage, Error> {
         let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
         let names = self.records.volume_names().await?;
+        let (local_resources, mapped) = resources(&guest.config);
         let mut luggage = Luggage {
-            local_resources: resources(&guest.config).0,
+            local_resources,
+            blockers: self
+                .mapped_blockers(&mapped, target, live.is_some())
+                .await?,
             ..Luggage::default()
         };
         for (slot, drive) in &config.drives {

@@ -27,6 +27,7 @@ mod image;
 mod incoming;
 mod look;
 mod luggage;
+mod mapped;
 mod outgoing;
 mod precheck;
 mod proof;

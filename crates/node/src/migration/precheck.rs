@@ -9,6 +9,7 @@ use model::qemu::Drive;
 use model::{Error, GuestConfig, GuestRecord, NodeName, StorageId, VolumeId, with_timeout};
 use storage::StorageConfig;
 
+use super::mapped::{Mapped, while_it_runs};
 use super::shown::Shown;
 use super::{GuestCpu, Look};
 use crate::NodeContext;
@@ -43,13 +44,15 @@ pub struct Precheck {
 pub struct Fit {
     /// Storages of the guest that the node may not use.
     pub unavailable: BTreeSet<StorageId>,
+    /// Options whose mappings have nothing on the node.
+    pub missing_mapped: Vec<String>,
     /// What else, in words.
     pub reasons: Vec<String>,
 }
 
 impl Fit {
     pub fn is_allowed(&self) -> bool {
-        self.unavailable.is_empty() && self.reasons.is_empty()
+        self.unavailable.is_empty() && self.missing_mapped.is_empty() && self.reasons.is_empty()
     }
 }
 
@@ -127,19 +130,32 @@ impl NodeContext {
             shown,
             unprovable,
         };
-        let nodes = others.map(|node| async {
-            let unavailable = lacking(&node, &storages);
-            let reasons = self.why_not_there(&node, &wanted, &unavailable).await;
-            (
-                node,
-                Fit {
-                    unavailable,
-                    reasons,
-                },
-            )
-        });
-        precheck.nodes = join_all(nodes).await.into_iter().collect();
+        let mapped = &precheck.mapped_resources;
+        let fits = others.map(|node| self.fit(node, &wanted, &storages, mapped));
+        let nodes = join_all(fits).await.into_iter();
+        precheck.nodes = nodes.collect::<Result<_, _>>()?;
         Ok(precheck)
+    }
+
+    /// What keeps a guest away from one node.
+    async fn fit(
+        &self,
+        node: NodeName,
+        wanted: &Requirements,
+        storages: &BTreeMap<StorageId, StorageConfig>,
+        mapped: &Mapped,
+    ) -> Result<(NodeName, Fit), Error> {
+        let unavailable = lacking(&node, storages);
+        let mut reasons = self.why_not_there(&node, wanted, &unavailable).await;
+        if wanted.cpu.is_some() && !mapped.is_empty() {
+            reasons.push(while_it_runs(mapped));
+        }
+        let fit = Fit {
+            unavailable,
+            missing_mapped: self.missing_mapped(mapped, &node).await?,
+            reasons,
+        };
+        Ok((node, fit))
     }
 
     /// What another node lacks of what a guest requires.

@@ -58,16 +58,16 @@ impl NodeContext {
     }
 
     /// Asks all members.
-    pub async fn cluster_cpu(&self) -> ClusterCpu {
+    pub async fn cluster_cpu(&self, accel: Option<Accel>) -> ClusterCpu {
         let links = self.cluster.links();
         let others = links.iter().map(|link| async {
             let node = link.node().clone();
-            let asked = self.look(&node, Look::Processor { accel: None });
+            let asked = self.look(&node, Look::Processor { accel });
             let answer = with_timeout(&*self.clock, PART, asked).await;
             let late = || Err(Error::unavailable("no answer in time"));
             (node, answer.unwrap_or_else(late))
         });
-        let (own, others) = tokio::join!(self.cpu_abilities(None), join_all(others));
+        let (own, others) = tokio::join!(self.cpu_abilities(accel), join_all(others));
         let nodes: BTreeMap<_, _> = others
             .into_iter()
             .chain([(self.name.clone(), own)])

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use guest::qemu::{Accel, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, argv};
+use guest::qemu::{Accel, Behind, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, argv};
 use guest::{RunFile, Sockets};
 use model::qemu::{Aio, DriveSlot};
 use model::{Error, PortSpec, VmId};
@@ -13,7 +13,7 @@ use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
 
 use super::drives::Descriptors;
 use super::programs::QEMU;
-use super::{drives, efi_vars, swtpm};
+use super::{drives, efi_vars, swtpm, usb};
 use crate::{NodeContext, limits};
 
 /// How often a guest reports its memory.
@@ -110,12 +110,18 @@ impl Launch<'_> {
         }
         let (volumes, mut descriptors) = drives::open(&node.host, config, &volumes).await?;
         let taps = self.open_taps(node, &mut descriptors).await?;
+        let usbs = usb::open(node, config, &mut descriptors).await?;
+        let behind = Behind {
+            volumes,
+            taps,
+            usbs,
+        };
         let paths = self.runtime(node);
         if let Some(tpm) = &config.tpm {
             swtpm::start(node, vmid, tpm, &paths, user, &self.by()).await?;
         }
         let machine = self.running_as;
-        let mut args = argv(machine, config, &volumes, &taps, &paths, Aio::Threads)
+        let mut args = argv(machine, config, &behind, &paths, Aio::Threads)
             .map_err(|error| Error::bug(Error::chain(&error)))?;
         match begins {
             Begins::Afresh => {}

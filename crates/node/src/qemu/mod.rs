@@ -16,3 +16,4 @@ pub(crate) mod live_copy;
 pub(crate) mod monitors;
 pub mod programs;
 pub(crate) mod swtpm;
+pub(crate) mod usb;

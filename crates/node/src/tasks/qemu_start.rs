@@ -31,6 +31,7 @@ use crate::guests::taps;
 use crate::qemu::drives;
 use crate::qemu::launch::{Begins, Launch, MEMORY_POLL_S};
 use crate::qemu::programs::QEMU;
+use crate::qemu::usb;
 use crate::volumes::attached::by_task;
 use crate::{NodeContext, RunState};
 
@@ -306,11 +307,16 @@ impl Step<QemuStart> for Layout {
             .accel(config.kvm, cx.node.allow_emulation)
             .await?;
         let running_as = match &task.memory {
-            None => plan(&config, &qemu_info(cx).await?, accel)
-                .map_err(|error| Error::conflict(Error::chain(&error)))?,
+            None => {
+                let config = (*config).clone();
+                let config = cx.node.records.with_cpu_model(config).await?;
+                plan(&config, &qemu_info(cx).await?, accel)
+                    .map_err(|error| Error::conflict(Error::chain(&error)))?
+            }
             Some(memory) => machine_of(memory, accel)?,
         };
         drives::check(&cx.node, &config).await?;
+        usb::check(&cx.node, &config).await?;
         task.taps = config
             .nets
             .iter()

@@ -389,3 +389,49 @@ fn a_clone_copies_no_faster_than_the_cluster_says() {
         assert!(limited.as_secs() >= 2 && free < limited / 4);
     });
 }
+
+/// A model of the cluster's own is what QEMU starts with, and what `qm showcmd` shows before.
+#[test]
+fn a_processor_of_the_clusters_own() {
+    with_bridge(async {
+        if left_out("qemu_options: processor") {
+            return;
+        }
+        let node = TestNode::start(async |_| {}).await;
+        let model = json!({
+            "cputype": "custom-old", "reported-model": "Westmere", "flags": "-aes;-pcid", "level": 11,
+        });
+        node.call("custom_cpu_model_create", model).await.unwrap();
+        let guest = json!({"cpu": "custom-old,flags=+pcid"});
+        create(&node, 100, guest).await;
+        assert_eq!(node.task("qemu_start", about(100, json!({}))).await, "OK");
+        let status = node.call("qemu_status", about(100, json!({}))).await;
+        let pid = status.unwrap().data["pid"].as_u64().unwrap();
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        let words: Vec<&str> = line.split('\0').collect();
+        let place = words.iter().position(|word| *word == "-cpu").unwrap();
+        assert_eq!(words[place + 1], "Westmere,-aes,+pcid,level=11");
+        let models = node
+            .call("qemu_cpu_models", json!({"node": node.name}))
+            .await
+            .unwrap()
+            .data;
+        let own = models
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["custom"] == 1);
+        assert_eq!(
+            own,
+            Some(&json!({"name": "custom-old", "vendor": "GenuineIntel", "custom": 1}))
+        );
+        let flags = json!({"accel": "tcg"});
+        let flags = node.call("cluster_cpu_flags", flags).await.unwrap().data;
+        let aes = flags
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["name"] == "aes");
+        assert_eq!(aes.unwrap()["supported-on"], json!([node.name]));
+    });
+}

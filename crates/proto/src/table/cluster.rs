@@ -7,6 +7,7 @@ pub(super) mod ha;
 pub(super) mod jobs;
 pub(super) mod mapping;
 pub(super) mod metrics;
+pub(super) mod qemu;
 pub(super) mod replication;
 
 use model::Privilege;

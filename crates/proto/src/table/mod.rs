@@ -44,6 +44,7 @@ const GROUPS: &[&[Row]] = &[
     cluster::jobs::ROWS,
     cluster::mapping::ROWS,
     cluster::metrics::ROWS,
+    cluster::qemu::ROWS,
     cluster::replication::ROWS,
     lxc::clones::ROWS,
     lxc::config::ROWS,

@@ -193,6 +193,25 @@ impl Files for RealHost {
         .await
     }
 
+    async fn open_device(&self, path: &Path) -> Result<Arc<OwnedFd>, SysError> {
+        self.at(Kind::Look, path, "open", move |path| {
+            // Opening another kind of file (a pipe, for instance) may block.
+            let file = fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+                .open(path)?;
+            if !file.metadata()?.file_type().is_char_device() {
+                let text = "it is not a character device";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+            let flags = rustix::fs::fcntl_getfl(&file)? - rustix::fs::OFlags::NONBLOCK;
+            rustix::fs::fcntl_setfl(&file, flags)?;
+            Ok(Arc::new(OwnedFd::from(file)))
+        })
+        .await
+    }
+
     async fn read_at(
         &self,
         image: &Arc<OwnedFd>,

@@ -339,6 +339,11 @@ impl Files for FakeHost {
         call.end(Arc::new(OwnedFd::from(file))).await
     }
 
+    /// Devices are files in memory.
+    async fn open_device(&self, path: &Path) -> Result<Arc<OwnedFd>, SysError> {
+        self.open_image(path, true, false).await
+    }
+
     async fn read_at(
         &self,
         image: &Arc<OwnedFd>,

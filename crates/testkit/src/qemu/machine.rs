@@ -358,8 +358,22 @@ impl Machine {
         if !netdev.is_empty() && !self.netdevs.contains(&netdev) {
             return Err(refused(format!("Can't find netdev '{netdev}'")));
         }
+        self.find_set(&text(&given["hostdevice"]))?;
         self.devices.insert(id, given.clone());
         Ok(())
+    }
+
+    /// A file that is a set of descriptors must be one that was passed.
+    fn find_set(&self, file: &str) -> Result<(), Refusal> {
+        let Some(set) = file.strip_prefix("/dev/fdset/") else {
+            return Ok(());
+        };
+        let found = set
+            .parse()
+            .is_ok_and(|set: u64| self.sets.contains_key(&set));
+        found
+            .then_some(())
+            .ok_or_else(|| refused(format!("there is no set {set}")))
     }
 
     fn add_node(&mut self, given: &Value) -> Result<(), Refusal> {
@@ -371,14 +385,7 @@ impl Machine {
         if !below.is_empty() && !self.nodes.contains_key(&below) {
             return Err(refused(format!("Can't find node '{below}'")));
         }
-        let set = text(&given["filename"]);
-        if let Some(set) = set.strip_prefix("/dev/fdset/")
-            && !set
-                .parse()
-                .is_ok_and(|set: u64| self.sets.contains_key(&set))
-        {
-            return Err(refused(format!("there is no set {set}")));
-        }
+        self.find_set(&text(&given["filename"]))?;
         self.nodes.insert(name, given.clone());
         Ok(())
     }

@@ -3,7 +3,9 @@
 mod backup;
 mod bulk;
 mod config;
+mod cpu_flags;
 mod create;
+pub(in crate::ops) mod custom_cpu_models;
 mod ha;
 mod jobs;
 mod log;
@@ -30,6 +32,7 @@ pub(super) const GROUPS: &[&[Pair]] = &[
     backup::PAIRS,
     bulk::PAIRS,
     config::PAIRS,
+    custom_cpu_models::PAIRS,
     ha::PAIRS,
     jobs::PAIRS,
     mapping::PAIRS,
@@ -37,6 +40,7 @@ pub(super) const GROUPS: &[&[Pair]] = &[
 ];
 
 const PAIRS: &[Pair] = &[
+    pair!("cluster_cpu_flags", cpu_flags::cpu_flags),
     pair!("cluster_create", create::create),
     pair!("cluster_log", log::log),
     pair!("cluster_metrics_export", metrics_export::metrics_export),

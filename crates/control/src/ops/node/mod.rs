@@ -2,7 +2,7 @@
 
 mod all;
 mod apt;
-mod capabilities;
+pub(super) mod capabilities;
 mod certificates_info;
 mod config;
 mod config_update;
@@ -53,6 +53,7 @@ mod volume_update;
 mod volume_upload;
 
 use model::NodeName;
+pub(super) use qemu_cpu_flags::FLAGS;
 use serde::Deserialize;
 
 use super::{Pair, StreamPair, pair, stream_pair};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::ops::Op;
 
 /// Flags that every guest may switch, the host's name of each, and its purpose.
-const FLAGS: [(&str, &str, &str); 12] = [
+pub(in crate::ops) const FLAGS: [(&str, &str, &str); 12] = [
     ("aes", "aes", "Instructions for AES encryption."),
     (
         "amd-no-ssb",

@@ -11,7 +11,7 @@ use super::Op;
 
 /// Other nodes are asked by this node's agent.
 pub(super) async fn cpu(op: Op) -> Result<Answer, Error> {
-    let cpu = op.context.node.cluster_cpu().await;
+    let cpu = op.context.node.cluster_cpu(None).await;
     let answered = cpu.nodes.values().flatten();
     let of_all: BTreeSet<&String> = answered.flat_map(|node| &node.flags).collect();
     let rows = cpu.nodes.iter();

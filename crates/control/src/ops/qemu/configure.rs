@@ -1,9 +1,9 @@
 //! `PUT /nodes/{node}/qemu/{vmid}/config`
 
-use model::qemu::OPTIONS;
+use model::qemu::{Cpu, OPTIONS};
 use model::schema::Values;
 use model::schema::format::split_list;
-use model::{Error, FieldErrors, GuestRecord};
+use model::{Error, ErrorKind, FieldErrors, GuestRecord};
 use node::tasks::{QemuConfigure, check_digest};
 use node::{Edit, Settings, random_mac};
 use proto::wire::Answer;
@@ -56,6 +56,7 @@ pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     check_template(&edit, &record)?;
     check_change(op, &edit, &record)?;
     check_drives(op, guest.vmid, &edit).await?;
+    check_cpu_model(op, &edit).await?;
     edit.keep_tpm_version(&record)?;
     edit.check(Some(&record))?;
     check_hook_script(op, &edit).await?;
@@ -87,6 +88,24 @@ pub(in crate::ops) fn names(list: Option<&str>) -> Vec<String> {
     split_list(list.unwrap_or_default())
         .map(str::to_owned)
         .collect()
+}
+
+/// A processor model of the cluster's own must exist.
+pub(super) async fn check_cpu_model(op: &Op, edit: &Edit) -> Result<(), Error> {
+    let cpu = edit.set.get("cpu").and_then(|value| value.as_str());
+    let Some(cpu) = cpu.and_then(|text| Cpu::parse(text).ok()) else {
+        return Ok(());
+    };
+    if let Some(name) = cpu.custom_name() {
+        let known = op.records.cpu_model(name).await;
+        known.map_err(|error| match error.kind {
+            ErrorKind::NotFound => {
+                Error::invalid("cpu", format!("invalid format - {}\n", error.message))
+            }
+            _ => error,
+        })?;
+    }
+    Ok(())
 }
 
 /// A hook script must exist.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Guest;
 use super::cloudinit::seal_password;
-use super::configure::{check_hook_script, options};
+use super::configure::{check_cpu_model, check_hook_script, options};
 use super::drives::check_drives;
 use super::rights::check_creation;
 use crate::ops::Op;
@@ -38,6 +38,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     }
     check_creation(&op, &edit)?;
     check_drives(&op, vmid, &edit).await?;
+    check_cpu_model(&op, &edit).await?;
     check_hook_script(&op, &edit).await?;
     edit.check(None)?;
     fill_in(&mut edit, op.context.clock.wall());

@@ -52,6 +52,12 @@ fn why_not(fit: &Fit) -> Value {
     if !fit.unavailable.is_empty() {
         why.insert("unavailable_storages".to_owned(), json!(fit.unavailable));
     }
+    if !fit.missing_mapped.is_empty() {
+        why.insert(
+            "unavailable-resources".to_owned(),
+            json!(fit.missing_mapped),
+        );
+    }
     if !fit.reasons.is_empty() {
         why.insert("reasons".to_owned(), json!(fit.reasons));
     }

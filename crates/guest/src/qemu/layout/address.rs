@@ -6,7 +6,7 @@
 //!   02    display                     0d..0f  virtio3..5
 //!   03    balloon                     10 11   kept for passed-through devices
 //!   04    watchdog                     12..17  net0..5
-//!   05    SCSI controller 0           18 19   kept for more displays
+//!   05    SCSI controller 0           18      kept for more displays, 19 USB 3 (xHCI)
 //!   06    SCSI controller 1           1a..1c  SCSI controllers 2..4 (LSI takes 7 disks each)
 //!   07    SATA                        1d      bridge pci.3: single SCSI n at n+1
 //!   08    agent                       1e      bridge pci.1: net6..31 at 01..1a
@@ -15,7 +15,7 @@
 //!
 //! q35: one root port for each device that is not part of the board, 8 ports to a slot of pcie.0
 //!   01    display (on the root bus)   09      SATA (on the root bus)
-//!   02..05  ports of net0..31         0a      watchdog (on the root bus), 0b kept
+//!   02..05  ports of net0..31         0a 0b   watchdog, USB 3 (xHCI; on the root bus)
 //!   06 07   ports of virtio0..15      0c..0f  ports of single SCSI 0..30
 //!   08    ports: .0-.4 SCSI controllers 0..4, .5 balloon, .6 agent, .7 random numbers
 //!   10..17  kept for passed-through devices
@@ -44,6 +44,8 @@ pub(super) enum Place {
     Virtio(u8),
     Net(u8),
     Usb,
+    /// The controller of USB devices of the host.
+    Xhci,
     Watchdog,
 }
 
@@ -128,6 +130,7 @@ fn i440fx(place: Place) -> Seat {
         Place::Net(n @ 0..=5) => root(0x12 + n),
         Place::Net(n) => behind(1, 0x1e, n - 5),
         Place::Watchdog => root(0x04),
+        Place::Xhci => root(0x19),
         Place::Usb => Seat {
             upstream: None,
             slot: 0x01,
@@ -164,6 +167,7 @@ fn q35(place: Place) -> Seat {
         Place::SingleScsi(n) => port(0x0c, n),
         Place::Sata => root(0x09),
         Place::Usb => root(0x1d),
+        Place::Xhci => root(0x0b),
         Place::Watchdog => root(0x0a),
     }
 }
@@ -199,7 +203,7 @@ mod tests {
         ];
         let places: Vec<Place> = single
             .into_iter()
-            .chain([Place::Usb, Place::Watchdog])
+            .chain([Place::Usb, Place::Xhci, Place::Watchdog])
             .chain(many(5, Place::Scsi))
             .chain(many(31, Place::SingleScsi))
             .chain(many(16, Place::Virtio))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use model::qemu::{AgentPort, BootDevice, Chipset, DriveBus, EfiType, Smbios};
+use model::qemu::{AgentPort, BootDevice, Chipset, DriveBus, EfiType, Smbios, Usb};
 
 use super::LayoutError;
 use super::address::{self, Place, Upstream, seat};
@@ -217,6 +217,7 @@ impl<'a> Planner<'a> {
         self.memory();
         self.board();
         self.channels();
+        self.usbs();
         self.drives();
         self.nets();
         let ports = self.upstream_devices();
@@ -350,6 +351,29 @@ impl<'a> Planner<'a> {
             .with("name", "org.qemu.guest_agent.0")
             .backed_by(Backend::Agent);
         self.devices.push(port);
+    }
+
+    /// USB devices of the host, each at its own port of one controller for all speeds.
+    fn usbs(&mut self) {
+        if self.config.usbs.is_empty() {
+            return;
+        }
+        let ports = Usb::COUNT;
+        let controller = Device::new("qemu-xhci", "xhci")
+            .with("p2", ports)
+            .with("p3", ports);
+        self.controller(Place::Xhci, controller);
+        let boot = self.boot_indexes();
+        for index in self.config.usbs.keys() {
+            let id = format!("usb{index}");
+            let boot_index = boot.get(&id).copied();
+            let device = Device::new("usb-host", id)
+                .on("xhci.0")
+                .with("port", (index + 1).to_string())
+                .with_some("bootindex", boot_index)
+                .backed_by(Backend::Usb(*index));
+            self.devices.push(device);
+        }
     }
 
     fn drives(&mut self) {

@@ -16,6 +16,7 @@
 mod cpu_memory;
 mod drive;
 mod nic;
+mod usb;
 
 use std::time::Duration;
 
@@ -161,6 +162,10 @@ impl<'a> Changer<'a> {
         if is_indexed(option, "net") {
             let index = option.trim_start_matches("net").parse().unwrap_or(u8::MAX);
             return self.change_card(index, before, after).await;
+        }
+        if is_indexed(option, "usb") {
+            let index = option.trim_start_matches("usb").parse().unwrap_or(u8::MAX);
+            return self.change_usb(index, before, after).await;
         }
         if let Ok(slot) = option.parse::<DriveSlot>() {
             return self.change_drive(slot, before, after).await;

@@ -3,11 +3,14 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use guest::qemu::{Accel, QemuInfo, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan};
-use model::qemu::{Aio, DriveSlot};
+use guest::qemu::{
+    Accel, Behind, QemuInfo, RuntimePaths, Tap, Taps, UsbFile, Usbs, VmConfig, Volumes, argv, plan,
+};
+use model::qemu::{Aio, DriveSlot, UsbSource};
 use model::schema::Values;
 use model::{BlockFormat, BlockSource, BlockSpec, Error, GuestConfig, VmId};
-use node::{taps, volumes_of};
+use node::cpu_models::processor;
+use node::{Settings, taps, volumes_of};
 use proto::Verb;
 
 use super::super::agent::{Agent, values};
@@ -17,6 +20,7 @@ use super::print;
 
 const CONFIG: &str = "/nodes/{node}/qemu/{vmid}/config";
 const VOLUME: &str = "/nodes/{node}/storage/{storage}/content/{volume}";
+const CPU_MODEL: &str = "/cluster/qemu/custom-cpu-models/{cputype}";
 const PROGRAM: &str = "qemu-system-x86_64";
 
 pub(super) async fn run(agent: Agent, given: Values) -> Result<()> {
@@ -41,19 +45,26 @@ async fn planned(agent: &Agent, vmid: VmId) -> Result<Vec<String>> {
     let params = values([("vmid", vmid.get().into())]);
     let config = agent.at(Verb::Get, CONFIG, params).await?.data;
     let options: GuestConfig = serde_json::from_value(config).context("reading the options")?;
-    let config = VmConfig::parse(&options).map_err(Error::invalid_fields)?;
+    let mut config = VmConfig::parse(&options).map_err(Error::invalid_fields)?;
+    if config.cpu.custom_name().is_some() {
+        let params = values([("cputype", config.cpu.model.clone().into())]);
+        let mut model = agent.at(Verb::Get, CPU_MODEL, params).await?.data;
+        if let Some(model) = model.as_object_mut() {
+            model.retain(|name, _| !["cputype", "digest"].contains(&name.as_str()));
+        }
+        let options = serde_json::from_value(model).context("reading the processor's model")?;
+        config.cpu = config.cpu.made_from(processor(&Settings { options })?);
+    }
     let accel = if config.kvm { Accel::Kvm } else { Accel::Tcg };
     let running = plan(&config, &installed()?, accel)?;
     let volumes = volumes(agent, &options, &config).await?;
     let paths = RuntimePaths::new(agent.paths.guest(vmid).display().to_string());
-    let arguments = argv(
-        &running,
-        &config,
-        &volumes,
-        &taps(vmid, &config),
-        &paths,
-        Aio::Threads,
-    )?;
+    let behind = Behind {
+        volumes,
+        taps: taps(vmid, &config),
+        usbs: usbs(&config),
+    };
+    let arguments = argv(&running, &config, &behind, &paths, Aio::Threads)?;
     Ok([vec![PROGRAM.to_owned()], arguments].concat())
 }
 
@@ -101,6 +112,17 @@ async fn volumes(agent: &Agent, options: &GuestConfig, config: &VmConfig) -> Res
         volumes.insert(slot, spec);
     }
     Ok(volumes)
+}
+
+/// What a device is called; its file is known to the node when the guest starts.
+fn usbs(config: &VmConfig) -> Usbs {
+    let name = |source: &UsbSource| match source {
+        UsbSource::Id(name) | UsbSource::Place(name) | UsbSource::Mapping(name) => name.clone(),
+        UsbSource::Spice => "spice".to_owned(),
+    };
+    let usbs = config.usbs.iter();
+    usbs.map(|(index, usb)| (*index, UsbFile::Path(name(&usb.source))))
+        .collect()
 }
 
 fn taps(vmid: VmId, config: &VmConfig) -> Taps {

@@ -6,7 +6,11 @@ use crate::harness::namespace::with_bridge;
 
 const MAPPINGS: Series = Series {
     files: &["11-cluster"],
-    part: Part::Below(&["/cluster/mapping/pci", "/cluster/mapping/usb"]),
+    part: Part::Below(&[
+        "/cluster/mapping/pci",
+        "/cluster/mapping/usb",
+        "/cluster/qemu/custom-cpu-models",
+    ]),
     before: &[],
     guests: &[],
     history: &[],

@@ -5,7 +5,9 @@
 //! be `media=cdrom`.
 
 use model::Privilege;
-use model::qemu::{Drive, DriveSlot, Net, Rng, is_cloud_init_option};
+use model::qemu::{
+    Cpu, Drive, DriveSlot, Net, Rng, Usb, UsbSource, custom_cpu_name, is_cloud_init_option,
+};
 use model::schema::Values;
 
 use crate::Need;
@@ -60,6 +62,12 @@ pub fn option_right(option: &str, value: Option<&str>) -> OptionRight {
         "freeze" => POWER,
         "boot" | "bootdisk" | "unused" | "vmstatestorage" => DISK,
         "net" => NETWORK,
+        "usb" => match value.map(Usb::parse) {
+            Some(Ok(usb)) if matches!(usb.source, UsbSource::Mapping(_) | UsbSource::Spice) => {
+                HARDWARE
+            }
+            _ => OptionRight::RootForDevice,
+        },
         "serial" if value == Some("socket") => HARDWARE,
         "serial" => OptionRight::RootForDevice,
         "rng" => match value.map(Rng::parse) {
@@ -109,6 +117,12 @@ pub fn needs_of_option(
     if option_right(option, value) == NETWORK {
         needs.extend(bridge_need(value));
     }
+    if option == "cpu" {
+        needs.extend(cpu_need(value));
+    }
+    if option.starts_with("usb") {
+        needs.extend(usb_need(value));
+    }
     Some(needs)
 }
 
@@ -126,6 +140,25 @@ pub fn bridge_path(bridge: &str, tag: Option<u16>) -> String {
         Some(tag) => format!("{path}/{tag}"),
         None => path,
     }
+}
+
+/// The right to use a processor model of the cluster's own.
+fn cpu_need(value: Option<&str>) -> Option<Need> {
+    let model = Cpu::parse(value?).ok()?.model?;
+    custom_cpu_name(&model)?;
+    Some(Need::all(
+        format!("/mapping/cpu/{model}"),
+        &[Privilege::MappingUse],
+    ))
+}
+
+/// The right to use a mapping.
+fn usb_need(value: Option<&str>) -> Option<Need> {
+    let UsbSource::Mapping(id) = Usb::parse(value?).ok()?.source else {
+        return None;
+    };
+    let path = format!("/mapping/usb/{id}");
+    Some(Need::all(path, &[Privilege::MappingUse]))
 }
 
 impl OptionRight {
@@ -205,11 +238,11 @@ mod tests {
                 "cicustom cipassword citype ciupgrade ciuser ipconfig[n] nameserver searchdomain \
                  sshkeys",
             ),
-            ("root for devices", "rng0 serial[n]"),
+            ("root for devices", "rng0 serial[n] usb[n]"),
             (
                 "root",
                 "affinity amd-sev arch args hookscript hostpci[n] hugepages intel-tdx ivshmem \
-                 keephugepages lock parallel[n] spice_enhancements usb[n] virtiofs[n] vmgenid",
+                 keephugepages lock parallel[n] spice_enhancements virtiofs[n] vmgenid",
             ),
         ];
         let mut seen = 0;
@@ -264,6 +297,10 @@ mod tests {
             ("efidisk0", "local:1,efitype=4m", "VM.Config.Disk"),
             ("serial0", "socket", "VM.Config.HWType"),
             ("serial0", "/dev/ttyS0", "root for devices"),
+            ("usb0", "mapping=stick", "VM.Config.HWType"),
+            ("usb0", "spice", "VM.Config.HWType"),
+            ("usb0", "1234:5678", "root for devices"),
+            ("usb0", "host=1-2,usb3=1", "root for devices"),
             ("rng0", "/dev/urandom", "VM.Config.HWType"),
             ("rng0", "source=/dev/random,max_bytes=1", "VM.Config.HWType"),
             ("rng0", "source=/dev/hwrng", "root for devices"),
@@ -277,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_needs_its_bridge_too() {
+    fn what_a_device_is_made_of_needs_a_right_too() {
         let paths = |value: &str| -> Vec<String> {
             let needs = needs_of_option("net0", Some(value), "/vms/100", Some("/pool/p"));
             needs.unwrap().into_iter().map(|need| need.path).collect()
@@ -287,6 +324,18 @@ mod tests {
             paths("virtio,bridge=vmbr0,tag=10"),
             ["/vms/100", "/sdn/zones/localnetwork/vmbr0/10"]
         );
+        let needs = needs_of_option("cpu", Some("custom-my,hidden=1"), "/vms/100", None).unwrap();
+        assert_eq!(
+            needs[1],
+            Need::all("/mapping/cpu/custom-my", &[Privilege::MappingUse])
+        );
+        let needs = needs_of_option("usb0", Some("mapping=stick"), "/vms/100", None).unwrap();
+        assert_eq!(
+            needs[1],
+            Need::all("/mapping/usb/stick", &[Privilege::MappingUse])
+        );
+        let own = needs_of_option("cpu", Some("host"), "/vms/100", None).unwrap();
+        assert_eq!(own.len(), 1);
         assert_eq!(needs_of_option("args", Some("x"), "/vms/100", None), None);
     }
 }
