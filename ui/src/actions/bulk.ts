@@ -24,7 +24,11 @@ const WITH_DIALOG = ['stop', 'migrate'] as const;
 
 export function byNode(guests: Guest[]): Map<string, Guest[]> {
   const nodes = new Map<string, Guest[]>();
-  for (const guest of guests) nodes.set(guest.node, [...(nodes.get(guest.node) ?? []), guest]);
+  for (const guest of guests) {
+    const own = nodes.get(guest.node);
+    if (own) own.push(guest);
+    else nodes.set(guest.node, [guest]);
+  }
   return nodes;
 }
 

@@ -61,11 +61,11 @@ const isOpen = (key: string, options: Options) =>
   options.find !== '' || !options.closed.includes(key);
 
 /** The last row of each guest: few of thousands change at a time. */
-const guestRows = new WeakMap<Guest, TreeRow>();
+const guestRows = new WeakMap<Guest, { group: string; row: TreeRow }>();
 
 function guestRow(guest: Guest, group: string): TreeRow {
   const known = guestRows.get(guest);
-  if (known?.key === `${group}/${guest.id}`) return known;
+  if (known?.group === group) return known.row;
   const row: TreeRow = {
     kind: 'guest',
     key: `${group}/${guest.id}`,
@@ -74,7 +74,7 @@ function guestRow(guest: Guest, group: string): TreeRow {
     to: guestAddress(guest),
     guest,
   };
-  guestRows.set(guest, row);
+  guestRows.set(guest, { group, row });
   return row;
 }
 
@@ -87,7 +87,12 @@ function byNode(inventory: Inventory, guests: Guest[], options: Options): TreeRo
     const key = node.id;
     const isFoundItself = hasWords(node.node, options.find);
     if (options.find && own.length === 0 && !isFoundItself) continue;
-    const real = own.filter((guest) => !guest.template);
+    let [real, running] = [0, 0];
+    for (const guest of own) {
+      if (guest.template) continue;
+      real += 1;
+      if (guest.status === 'running') running += 1;
+    }
     rows.push({
       kind: 'node',
       key,
@@ -96,11 +101,11 @@ function byNode(inventory: Inventory, guests: Guest[], options: Options): TreeRo
       to: nodeAddress(node.node),
       isOpen: isOpen(key, options),
       node,
-      running: real.filter((guest) => guest.status === 'running').length,
-      guests: real.length,
+      running,
+      guests: real,
     });
     if (!isOpen(key, options)) continue;
-    rows.push(...own.map((guest) => guestRow(guest, key)));
+    for (const guest of own) rows.push(guestRow(guest, key));
     if (!options.find) rows.push(...storesOf(inventory, node.node, options));
   }
   return rows;
@@ -137,7 +142,9 @@ function byGroup(guests: Guest[], by: 'pool' | 'tag', options: Options): TreeRow
   for (const guest of guests) {
     const names = by === 'pool' ? [guest.pool ?? ''] : guest.tagList;
     for (const name of names.length > 0 ? names : ['']) {
-      groups.set(name, [...(groups.get(name) ?? []), guest]);
+      const group = groups.get(name);
+      if (group) group.push(guest);
+      else groups.set(name, [guest]);
     }
   }
   const rows: TreeRow[] = [];
@@ -154,7 +161,7 @@ function byGroup(guests: Guest[], by: 'pool' | 'tag', options: Options): TreeRow
       isOpen: isOpen(key, options),
     });
     if (isOpen(key, options)) {
-      rows.push(...(groups.get(name) ?? []).map((guest) => guestRow(guest, key)));
+      for (const guest of groups.get(name) ?? []) rows.push(guestRow(guest, key));
     }
   }
   return rows;
