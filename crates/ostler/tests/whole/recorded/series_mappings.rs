@@ -18,7 +18,13 @@ const MAPPINGS: Series = Series {
     etc: &[],
     blanks: &[],
     allowed: Allowed {
-        differences: &[(&[1515, 1570], "the devices are this machine's own")],
+        differences: &[
+            (&[1515, 1570], "the devices are this machine's own"),
+            (
+                &[1621],
+                "the models are those of the schema, which has more than the recorded node",
+            ),
+        ],
         not_yet: &[],
     },
 };
