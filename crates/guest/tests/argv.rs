@@ -9,8 +9,8 @@ use guest::qemu::{
     Accel, ArgvError, Backend, Behind, LayoutError, QemuInfo, QemuVersion, RunningAs, RuntimePaths,
     Tap, UsbFile, argv, plan,
 };
-use model::PortSpec;
 use model::qemu::Aio;
+use model::{PortSpec, Vlans};
 
 fn qemu_7_2() -> QemuInfo {
     QemuInfo::new(QemuVersion {
@@ -148,6 +148,7 @@ fn a_tap_may_be_passed_as_descriptors() {
         name: "tap100i0".to_owned(),
         bridge: "vmbr0".to_owned(),
         mtu: None,
+        vlans: Vlans::default(),
     };
     let tap = Tap::Descriptors {
         spec,

@@ -43,7 +43,7 @@ pub use id::{
     VolumeId,
 };
 pub use mapping::{DIR_MAP, MappingKind, PCI_MAP, USB_MAP};
-pub use port::PortSpec;
+pub use port::{PortSpec, Vlans};
 pub use pressure::{Pressure, Stall};
 pub use privilege::{PRIVILEGES, Privilege, PrivilegeSet};
 pub use record::{Record, RecordError};

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use model::VmId;
 use node::tasks::{
-    Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcReboot, LxcShutdown, LxcStop, LxcVncproxy,
-    NodeStartall, NodeStopall, Template,
+    Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcExec, LxcReboot, LxcShutdown, LxcStop,
+    LxcVncproxy, NodeStartall, NodeStopall, Template,
 };
 use scene::lxc::*;
 use scene::*;
@@ -62,6 +62,17 @@ async fn lxc_stop() {
 }
 
 #[tokio::test]
+async fn lxc_exec() {
+    let make = |vmid| LxcExec {
+        vmid,
+        command: vec!["/bin/true".to_owned()],
+        input: "secret".to_owned(),
+        timeout_s: None,
+    };
+    sweep_all(move || Box::pin(up(make)), 3).await;
+}
+
+#[tokio::test]
 async fn lxc_shutdown() {
     let make = |vmid| LxcShutdown {
         vmid,
@@ -90,7 +101,9 @@ async fn lxc_destroy() {
 #[tokio::test]
 async fn lxc_configure() {
     let make = |vmid| {
-        let mut edit = lxc::edit(json!({"memory": 128, "mp1": "local:1,mp=/more"}));
+        let mut edit = lxc::edit(json!({
+            "memory": 128, "mp1": "local:1,mp=/more", "net1": "name=eth1,bridge=vmbr0",
+        }));
         edit.delete = vec!["mp0".into()];
         LxcConfigure::new(vmid, edit, None)
     };

@@ -13,14 +13,15 @@ use async_trait::async_trait;
 use model::schema::Values;
 use model::{Error, ErrorKind, GuestRecord, NodeName, Record, Upid, VmId};
 use node::cluster::{AgentStream, Agents};
-use node::tasks::{BulkMigrate, Chosen, Moving, NodeMigrateall, QemuMigrate};
+use node::tasks::{BulkMigrate, Chosen, LxcMigrate, Moving, NodeMigrateall, QemuMigrate};
 use node::{NodeContext, storage_key};
+use scene::lxc::{container, up, with_lxc_programs};
 use scene::*;
 use serde_json::Value;
 use store::{Commit, Prefix, Read, list_all};
 use sys::Files;
 use tasks::{Engine, Task};
-use testkit::fault_sweep::{Scene, sweep_faults};
+use testkit::fault_sweep::{Scene, settle, sweep_faults};
 use testkit::{FakeHost, Faults};
 
 /// The link from `pve1` to `pve2`, whose requests break as other calls do.
@@ -85,7 +86,8 @@ impl<T: Task<Node = NodeContext>> Two<T> {
     }
 
     /// Lets the target do what it does by itself.
-    async fn settle(&self, agent: &NodeContext) {
+    async fn settle(&self, agent: &Arc<NodeContext>) {
+        let engine = self.source.engine_on(&self.target, agent.clone()).await;
         let arrivals = Prefix::below("arrival").unwrap();
         let none_left = async {
             let left = async || {
@@ -98,11 +100,12 @@ impl<T: Task<Node = NodeContext>> Two<T> {
         };
         let settled = tokio::time::timeout(Duration::from_secs(10), async {
             tokio::select! {
-                () = node::migration::follow_arrivals(agent) => {}
+                () = node::migration::follow_arrivals(agent, &engine) => {}
                 () = none_left => {}
             }
         });
         settled.await.expect("no guest is on its way for ever");
+        settle(&engine).await;
     }
 }
 
@@ -256,6 +259,48 @@ async fn qemu_migrate_with_a_shared_storage() {
     };
     let swept = sweep_faults(scene).await;
     assert!(swept.failed > 20 && swept.went_through > 5, "{swept:?}");
+}
+
+fn container_to_pve2(vmid: VmId) -> LxcMigrate {
+    let mut task = LxcMigrate::new(vmid, pve(2));
+    task.restart = true;
+    task
+}
+
+/// A target with LXC. Each host has files of its own.
+async fn two_with_lxc<T: Task<Node = NodeContext>>(source: Node<T>) -> Two<T> {
+    let mut two = Two::new(source).await;
+    two.target = with_lxc_programs(two.target).await;
+    two
+}
+
+/// An image and a folder move.
+#[tokio::test]
+async fn lxc_migrate() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async { two_with_lxc(container(container_to_pve2).await).await })
+    };
+    let swept = sweep_faults(scene).await;
+    assert!(swept.failed > 100 && swept.went_through > 20, "{swept:?}");
+    println!("lxc_migrate: {swept:?}");
+}
+
+/// A container that runs is started there, or here again.
+#[tokio::test]
+async fn lxc_migrate_while_it_runs() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let mut two = two_with_lxc(up(container_to_pve2).await).await;
+            // A start that is broken off leaves it stopped.
+            let stopped = two_with_lxc(container(container_to_pve2).await).await;
+            let stopped = stopped.inventory().await;
+            two.source.also_well = Arc::new(move |found| found == stopped);
+            two
+        })
+    };
+    let swept = sweep_faults(scene).await;
+    assert!(swept.failed > 100 && swept.went_through > 20, "{swept:?}");
+    println!("lxc_migrate_while_it_runs: {swept:?}");
 }
 
 /// Marks the storage `local` as shared.

@@ -1,7 +1,7 @@
 //! The context of steps.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use model::{Clock, Error, Upid};
@@ -21,6 +21,8 @@ pub struct TaskContext<W> {
     pub(crate) log_path: Option<PathBuf>,
     pub(crate) warnings: AtomicU64,
     pub(crate) revision: AtomicU64,
+    /// Whether there may be a scope of this task.
+    pub(crate) has_scope: AtomicBool,
 }
 
 impl<W> TaskContext<W> {
@@ -76,9 +78,11 @@ impl<W> TaskContext<W> {
     /// agent dies, its remains are killed before anything is undone.
     pub async fn run(&self, command: Command) -> Result<Output, SysError> {
         let scope = self.scope();
+        self.has_scope.store(true, Ordering::Relaxed);
         self.host.create_scope(&scope, &Limits::default()).await?;
         let output = self.host.run(command.scope(scope.clone())).await?;
         self.host.kill_scope(&scope).await?;
+        self.has_scope.store(false, Ordering::Relaxed);
         Ok(output)
     }
 

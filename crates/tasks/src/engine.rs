@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -323,6 +323,7 @@ impl<W: Send + Sync + 'static> Engine<W> {
             log_path: is_listed.then(|| self.log_path(upid)),
             warnings: AtomicU64::new(0),
             revision: AtomicU64::new(0),
+            has_scope: AtomicBool::new(false),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::archive::Ended;
 use crate::engine::{Engine, lock};
 use crate::journal::Line;
 use crate::writer::Writer;
-use crate::{Hold, Probe, Submission, Task, TaskContext, TaskState, TaskSummary, Turn};
+use crate::{FollowUp, Hold, Probe, Submission, Task, TaskContext, TaskState, TaskSummary, Turn};
 
 /// The pauses between retries of work that must not be given up, in seconds; the last one repeats.
 const RETRY_PAUSES_S: [u64; 5] = [0, 1, 2, 5, 15];
@@ -246,14 +246,12 @@ impl<W: Send + Sync + 'static> Runner<W> {
     /// rollback that starts the guest then finds it started. The follow-up needs the objects that
     /// this one held.
     pub(crate) async fn succeed<T: Task<Node = W>>(&self, task: &T) {
+        // A step may have made do without a program that failed.
+        if self.cx.has_scope.load(Ordering::Relaxed) {
+            self.end_children().await;
+        }
         for attempt in 0.. {
-            let mut patience = Patience::default();
-            let next = loop {
-                match self.submit_follow_up(task, attempt).await {
-                    Ok(next) => break next,
-                    Err(error) => self.pause(&mut patience, &error).await,
-                }
-            };
+            let next = self.submit_at_last(|| task.follow_up(), attempt).await;
             lock(&self.hold).take();
             match next {
                 Some(next) if self.is_interrupted(&next).await => {}
@@ -284,14 +282,23 @@ impl<W: Send + Sync + 'static> Runner<W> {
         false
     }
 
-    async fn submit_follow_up<T: Task<Node = W>>(
+    /// Submits a task after this one, repeated until that is known to have happened.
+    async fn submit_at_last(
         &self,
-        task: &T,
+        follow_up: impl Fn() -> Option<FollowUp<W>>,
         attempt: u32,
-    ) -> Result<Option<Upid>, Error> {
-        let Some(submit) = task.follow_up() else {
-            return Ok(None);
-        };
+    ) -> Option<Upid> {
+        let mut patience = Patience::default();
+        loop {
+            let submit = follow_up()?;
+            match self.submit_follow_up(submit, attempt).await {
+                Ok(next) => return Some(next),
+                Err(error) => self.pause(&mut patience, &error).await,
+            }
+        }
+    }
+
+    async fn submit_follow_up(&self, submit: FollowUp<W>, attempt: u32) -> Result<Upid, Error> {
         let upid = &self.cx.upid;
         let submission = Submission {
             // The same after a restart, so that each is submitted once.
@@ -302,7 +309,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         };
         let next = submit(&self.engine, submission).await?;
         self.cx.log(&format!("submitted {next}")).await;
-        Ok(Some(next))
+        Ok(next)
     }
 
     /// Pauses after a failure. An urgent task may have the objects meanwhile: a guest can be stopped
@@ -342,6 +349,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
                 self.pause(&mut patience, &error).await;
             }
         }
+        self.submit_at_last(|| task.follow_up_of_failure(), 0).await;
         self.end(Err(error)).await;
     }
 

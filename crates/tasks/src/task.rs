@@ -71,6 +71,12 @@ pub trait Task: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
         None
     }
 
+    /// The task to submit for the same user once this one has failed and was undone. Also exactly
+    /// once; this one does not wait for it.
+    fn follow_up_of_failure(&self) -> Option<FollowUp<Self::Node>> {
+        None
+    }
+
     /// The error of a task that ran to its end but could not do everything. Its changes stay.
     fn verdict(&self) -> Result<(), Error> {
         Ok(())

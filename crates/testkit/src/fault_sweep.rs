@@ -124,7 +124,7 @@ async fn run<S: Scene>(scene: &S, broken: Option<(usize, Fault)>) -> String {
 }
 
 /// Waits until no task runs, follow-ups included; returns how the first one ended.
-async fn settle<W: Send + Sync + 'static>(engine: &Engine<W>) -> String {
+pub async fn settle<W: Send + Sync + 'static>(engine: &Engine<W>) -> String {
     let all = tasks::TaskFilter {
         running: true,
         ended: true,

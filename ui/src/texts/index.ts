@@ -36,6 +36,7 @@ const TASKS: Record<string, string> = {
   vzdestroy: 'Destroy',
   vzclone: 'Clone',
   vztemplate: 'Make template',
+  vzexec: 'Run a program',
   vzmigrate: 'Migrate',
   vzsnapshot: 'Snapshot',
   vzdelsnapshot: 'Delete snapshot',

@@ -5,6 +5,7 @@ mod cluster;
 mod console;
 mod copies;
 mod lxc;
+mod migration;
 mod node;
 mod ostler;
 mod pools;

@@ -146,14 +146,14 @@ async fn only_the_owner_with_a_claim_gets_anything_from_a_target() {
     let refused = hostile.client.request(asked(prepare.clone())).await;
     assert_eq!(
         refused.unwrap_err().message,
-        "node 'pve1' does not move VM 100"
+        "node 'pve1' does not move guest 100"
     );
     let volume = json!({"volume": "local:100/x.raw", "format": "raw", "bytes": 1});
     let refused = hostile
         .client
         .stream(asked(json!({"receive": volume})))
         .await;
-    assert_eq!(refused.err().unwrap().message, "VM 100 is not expected");
+    assert_eq!(refused.err().unwrap().message, "guest 100 is not expected");
     // Not even root of a unix socket.
     let what = asked(prepare).params;
     let error = one

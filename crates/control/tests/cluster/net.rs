@@ -198,7 +198,10 @@ impl Net {
         let followed = node.clone();
         work.spawn(async move { followed.cluster.follow().await });
         let arriving = node.clone();
-        work.spawn(async move { node::migration::follow_arrivals(&arriving).await });
+        let context = bench.context.clone();
+        work.spawn(async move {
+            node::migration::follow_arrivals(&arriving, &context.tasks).await;
+        });
         let authority = bench.context.authority.clone();
         work.spawn(async move { authority.follow().await });
         Node {

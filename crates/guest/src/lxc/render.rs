@@ -180,7 +180,9 @@ fn nets(lines: &mut Lines, config: &CtConfig, rendering: &Rendering<'_>) {
         let mut put = |key: &str, value: String| lines.put(&format!("net.{index}.{key}"), value);
         put("type", "veth".to_owned());
         put("veth.pair", format!("veth{}i{index}", rendering.vmid));
-        if let Some(bridge) = net.bridge().filter(|_| !net.is_down()) {
+        // A card with VLANs is joined once these can be set.
+        let is_joined = !net.is_down() && net.vlans().is_empty();
+        if let Some(bridge) = net.bridge().filter(|_| is_joined) {
             put("link", bridge.to_owned());
         }
         if let Some(mac) = net.mac() {

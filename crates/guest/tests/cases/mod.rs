@@ -19,7 +19,7 @@ use guest::qemu::{
     Accel, Behind, QemuInfo, Qmp, RunningAs, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan,
 };
 use model::qemu::{Aio, DriveSlot};
-use model::{BlockFormat, BlockSource, BlockSpec, GuestConfig, PortSpec};
+use model::{BlockFormat, BlockSource, BlockSpec, GuestConfig, PortSpec, Vlans};
 
 pub const PROGRAM: &str = "qemu-system-x86_64";
 
@@ -171,6 +171,7 @@ pub fn taps(config: &VmConfig, prefix: &str) -> Taps {
                 name,
                 bridge: bridge.clone(),
                 mtu: Some(1400),
+                vlans: Vlans::default(),
             };
             (index, Tap::Named(spec))
         })

@@ -14,6 +14,7 @@ mod lvmthin;
 mod moves;
 mod network;
 mod nodes;
+mod ports;
 mod product;
 mod scopes;
 mod storage;

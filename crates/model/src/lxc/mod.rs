@@ -26,7 +26,7 @@ mod tests;
 pub use address::{Ip4, Ip6};
 pub use features::Features;
 pub use mount::{MOUNT_OPTIONS, MountPoint, MountSlot, MountSource};
-pub use net::Net;
+pub use net::{NETS, Net};
 pub use options::{OPTIONS, OS_TYPES};
 
 /// The path in a container, without doubled slashes and with one at its start. None where it leaves

@@ -212,6 +212,11 @@ impl MountPoint {
         self.keys.flag("ro") == Some(true)
     }
 
+    /// Whether each node has the same there, as who wrote the option says.
+    pub fn is_shared(&self) -> bool {
+        self.keys.flag("shared") == Some(true)
+    }
+
     pub fn acl(&self) -> Option<bool> {
         self.keys.flag("acl")
     }

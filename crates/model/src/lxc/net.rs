@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::address::{GATEWAY6, IPV4, IPV6, Ip4, Ip6};
+use crate::Vlans;
 use crate::schema::{Field, Properties, PropertyError, format, parse_properties, print_properties};
 
 pub(super) const NET: &[Field] = &[
@@ -20,11 +21,13 @@ pub(super) const NET: &[Field] = &[
     Field::integer("mtu").optional().range(64.0, 65535.0),
     Field::string("name").pattern(r"[-_.\w\d]+"),
     Field::number("rate").optional().min(0.0),
-    // Stored only, as those of VMs are; VLANs come with ports in full.
     Field::integer("tag").optional().range(1.0, 4094.0),
     Field::string("trunks").optional().pattern(r"\d+(?:;\d+)*"),
     Field::string("type").optional().one_of(&["veth"]),
 ];
+
+/// How many cards a container may have.
+pub const NETS: u32 = 32;
 
 /// The longest name of a link (the kernel's IFNAMSIZ without its end).
 const NAME_MAX: usize = 15;
@@ -91,6 +94,11 @@ impl Net {
     /// MiB per second, in each direction.
     pub fn rate(&self) -> Option<f64> {
         self.0.number("rate")
+    }
+
+    /// The VLANs of the card's port.
+    pub fn vlans(&self) -> Vlans {
+        Vlans::of(self.tag(), self.trunks())
     }
 
     pub fn tag(&self) -> Option<u16> {

@@ -3,7 +3,7 @@
 use super::features::FEATURES;
 use super::format as own;
 use super::mount::{MP, ROOTFS};
-use super::net::NET;
+use super::net::{NET, NETS};
 use crate::qemu::STARTUP;
 use crate::schema::{Field, Format, format};
 
@@ -139,7 +139,7 @@ const DEVICES: &[Field] = &[
     // Devices come with mappings of the host's devices.
     properties("dev[n]", DEVICE).indexed(256).unbuilt(),
     properties("mp[n]", MP).indexed(256),
-    properties("net[n]", NET).indexed(32),
+    properties("net[n]", NET).indexed(NETS),
     properties("rootfs", ROOTFS),
     properties("unused[n]", UNUSED).indexed(256),
 ];

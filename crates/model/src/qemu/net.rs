@@ -46,7 +46,7 @@ pub(super) const NET: &[Field] = &[
     model("virtio"),
     model("vmxnet3"),
     Field::string("bridge").optional().format(format::BRIDGE_ID),
-    // Stored only; the firewall and VLANs come with later issues.
+    // Stored only; the firewall comes with an issue of its own.
     Field::boolean("firewall").optional(),
     Field::integer("tag").optional().range(1.0, 4094.0),
     Field::string("trunks")

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use guest::RunFile;
 use guest::qemu::{Backend, Event};
-use model::{Error, VmId};
+use model::{Error, VmId, lxc};
 use storage::Attacher;
 use sys::ScopeName;
 use tasks::Engine;
@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::NodeContext;
 use crate::guests::hooks::Phase;
-use crate::guests::taps;
+use crate::guests::ports;
 use crate::tasks::guest_object;
 
 /// How often scopes are looked at, in milliseconds.
@@ -149,17 +149,22 @@ impl NodeContext {
         self.host.kill_scope(&ScopeName::guest(vmid)).await?;
         if let Some(file) = &file {
             for tap in taps_of(file) {
-                self.host.remove_tap(&tap).await?;
+                network::detach(&*self.host, &tap).await?;
             }
             let epoch = file.epoch;
             let by = Attacher::Guest { vmid, epoch };
             self.detach_all(&file.volumes, &by).await;
         }
         if let Some(file) = self.running.container_file(vmid).await? {
-            // The host's ends of its cards went with the container's.
             let epoch = file.epoch;
             let by = Attacher::Guest { vmid, epoch };
             self.detach_all(&file.volumes, &by).await;
+            // The links themselves went with the container.
+            let cards: Vec<String> = (0..lxc::NETS as u8)
+                .map(|index| ports::veth(vmid, index))
+                .collect();
+            let cards: Vec<&str> = cards.iter().map(String::as_str).collect();
+            network::forget(&*self.host, &cards).await?;
         }
         self.running.forget(vmid).await
     }
@@ -170,7 +175,7 @@ impl NodeContext {
 fn taps_of(file: &RunFile) -> impl Iterator<Item = String> {
     let devices = file.running_as.devices.iter();
     devices.filter_map(|device| match device.backend {
-        Backend::Net(index) => Some(taps::name(file.vmid, index)),
+        Backend::Net(index) => Some(ports::tap(file.vmid, index)),
         _ => None,
     })
 }

@@ -31,6 +31,11 @@ const AT_ONCE: [&str; 13] = [
     "swap",
 ];
 
+/// Cards are plugged and pulled; unused volumes are not in use.
+fn is_at_once(name: &str) -> bool {
+    is_indexed(name, "net") || is_indexed(name, "unused")
+}
+
 /// Options of limits, which the scope of a running container gets.
 const LIMITS: [&str; 5] = ["cores", "cpulimit", "cpuunits", "memory", "swap"];
 
@@ -240,6 +245,12 @@ impl CtEdit {
         names.any(|name| LIMITS.contains(&name.as_str()))
     }
 
+    /// Whether a running container has other cards afterwards.
+    pub(crate) fn touches_cards(&self) -> bool {
+        let mut names = self.set.keys().chain(&self.delete);
+        names.any(|name| is_indexed(name, "net"))
+    }
+
     /// Puts the volumes' names into the values. To be called once all have names.
     pub(crate) fn name_volumes(&mut self) -> Result<(), Error> {
         for volume in &self.new_volumes {
@@ -273,8 +284,7 @@ impl CtEdit {
             revert: &self.revert,
             force: false,
         };
-        let waits =
-            |name: &str| is_running && !AT_ONCE.contains(&name) && !is_indexed(name, "unused");
+        let waits = |name: &str| is_running && !AT_ONCE.contains(&name) && !is_at_once(name);
         changes.apply(guest, waits, names)
     }
 }

@@ -161,9 +161,10 @@ pub(crate) async fn set_up(
     cx: &Cx,
     config: &CtConfig,
     order: &Order,
+    purpose: Purpose,
     by: &Attacher,
 ) -> Result<Outcome, Error> {
-    let mounts = cx.node.container_mounts(config, Purpose::Write, by).await?;
+    let mounts = cx.node.container_mounts(config, purpose, by).await?;
     let (mut cell, fence) = cell(config, mounts);
     cell.program = Some((own_program()?, OWN_PROGRAM.into()));
     let input = serde_json::to_vec(order)

@@ -18,7 +18,7 @@ use crate::NodeContext;
 use crate::host::facts::Facts;
 
 const START: &str = "lxc-start";
-const INFO: &str = "lxc-info";
+pub(super) const INFO: &str = "lxc-info";
 const STOP: &str = "lxc-stop";
 
 /// Says whether AppArmor confines programs.
@@ -68,33 +68,8 @@ impl NodeContext {
         Ok(())
     }
 
-    /// The MTU of each card: its own, or its bridge's. Refuses bridges that are not there.
-    async fn mtus(&self, config: &CtConfig) -> Result<Vec<(u8, u32)>, Error> {
-        let links = self.host.links().await?;
-        let mut mtus = Vec::new();
-        for (index, net) in &config.nets {
-            let Some(bridge) = net.bridge() else { continue };
-            let missing = || Error::conflict(format!("bridge '{bridge}' does not exist"));
-            let link = links.iter().find(|link| link.name == bridge);
-            let most = link.ok_or_else(missing)?.mtu;
-            let mtu = net.mtu().unwrap_or(most);
-            if mtu > most {
-                return Err(Error::conflict(format!(
-                    "net{index}: MTU size '{mtu}' is bigger than bridge MTU '{most}'"
-                )));
-            }
-            mtus.push((*index, mtu));
-        }
-        Ok(mtus)
-    }
-
-    /// Refuses bridges that are not there.
-    pub(crate) async fn check_cards(&self, config: &CtConfig) -> Result<(), Error> {
-        self.mtus(config).await.map(drop)
-    }
-
     /// LXC's name of a container, and the folder of all of them.
-    fn lxc(&self, program: &str, vmid: VmId) -> Command {
+    pub(super) fn lxc(&self, program: &str, vmid: VmId) -> Command {
         let folder = self.paths.guests().display().to_string();
         Command::new(program).args(["-P".to_owned(), folder, "-n".to_owned(), vmid.to_string()])
     }
@@ -102,13 +77,6 @@ impl NodeContext {
     /// A program in a running container, as its root.
     pub fn attach_to_container(&self, vmid: VmId) -> Command {
         self.lxc("lxc-attach", vmid)
-    }
-
-    /// What the host's `ip --json address` prints of a running container's links.
-    pub async fn container_links(&self, vmid: VmId) -> Result<Vec<u8>, Error> {
-        let ip = ["-s", "NETWORK", "--", "ip", "--json", "address"];
-        let printed = self.host.run(self.lxc("lxc-attach", vmid).args(ip)).await?;
-        Ok(printed.checked("ip")?)
     }
 
     /// A terminal of a running container; its console is number 0.
@@ -200,38 +168,6 @@ impl NodeContext {
         }
         let first = lines.len().saturating_sub(SHOWN_LINES);
         lines.split_off(first)
-    }
-
-    /// What is set at the host's ends of a container's cards, which LXC has made. Answers warnings.
-    pub(crate) async fn settle_cards(
-        &self,
-        vmid: VmId,
-        config: &CtConfig,
-    ) -> Result<Vec<String>, Error> {
-        let mut warnings = Vec::new();
-        for (index, net) in &config.nets {
-            let link = format!("veth{vmid}i{index}");
-            if net.rate().is_some() {
-                warnings.extend(network::limit(&*self.host, &link, net.rate()).await?);
-            }
-            if net.is_down() {
-                let down = ["link", "set", "dev", &link, "down"];
-                let command = Command::new("ip").args(down);
-                self.host.run(command).await?.checked("ip")?;
-            }
-            for (name, is_set) in [
-                ("firewall", net.has_firewall()),
-                ("tag", net.tag().is_some()),
-                ("trunks", net.trunks().is_some()),
-            ] {
-                if is_set {
-                    warnings.push(format!(
-                        "net{index}: '{name}' is stored but has no effect yet"
-                    ));
-                }
-            }
-        }
-        Ok(warnings)
     }
 
     /// The agent's file on a running container.

@@ -1,5 +1,6 @@
 //! Containers.
 
+pub(crate) mod cards;
 pub(crate) mod edit;
 pub(crate) mod files;
 pub(crate) mod launch;

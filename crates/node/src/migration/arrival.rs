@@ -1,5 +1,7 @@
 //! The record of a guest on its way, and the commit that brings it to its new node.
 
+use model::lxc::MountSlot;
+use model::qemu::DriveSlot;
 use model::{
     Error, GuestConfig, GuestRecord, NodeName, PendingChange, Record, Upid, VmId, VolumeId,
 };
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Commit, Key, Precondition, Prefix, Read, Revision, StoreError, list_all};
 
+use crate::guests::options::is_indexed;
 use crate::records::unreadable;
 use crate::{Records, guest_key};
 
@@ -22,6 +25,9 @@ pub(crate) struct Arrival {
     /// For a guest that runs.
     #[serde(default)]
     pub(crate) live: Option<Expected>,
+    /// Whether it is started once it has come.
+    #[serde(default)]
+    pub(crate) starts: bool,
 }
 
 /// What is started for a guest that runs.
@@ -114,12 +120,12 @@ impl Records {
             let expected = self.arrival(vmid).await?;
             let is_mine = |entry: &ArrivalEntry| entry.arrival.upid == *upid;
             let expected = expected.filter(is_mine).ok_or_else(|| {
-                Error::conflict(format!("node '{to}' does not expect VM {vmid} any more"))
+                Error::conflict(format!("node '{to}' does not expect guest {vmid} any more"))
             })?;
             let mut entry = self.guest(vmid).await?;
             let guest = &mut entry.record.data;
             if guest.busy.as_ref().is_none_or(|busy| busy.upid != *upid) {
-                let text = format!("VM {vmid} is claimed by another task");
+                let text = format!("guest {vmid} is claimed by another task");
                 return Err(Error::conflict(text));
             }
             guest.node = to.clone();
@@ -165,11 +171,15 @@ pub(super) fn rename_volumes(guest: &mut GuestRecord, renamed: &[(VolumeId, Volu
         }
     };
     let in_config = |config: &mut GuestConfig| {
-        let names =
-            |name: &str| name == "vmstate" || name.parse::<model::qemu::DriveSlot>().is_ok();
+        let names = |name: &str| {
+            name == "vmstate"
+                || name.parse::<DriveSlot>().is_ok()
+                || name.parse::<MountSlot>().is_ok()
+                || is_indexed(name, "unused")
+        };
         let options = config.0.iter_mut();
         options
-            .filter(|(name, _)| names(name) || crate::guests::options::is_indexed(name, "unused"))
+            .filter(|(name, _)| names(name))
             .for_each(|(_, value)| in_value(value));
     };
     in_config(&mut guest.config);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::VmId;
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OwnedRwLockReadGuard, RwLock, watch};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, OwnedRwLockReadGuard, RwLock, watch};
 
 /// The guests that are known to be on their way here.
 #[derive(Default)]
@@ -12,6 +12,8 @@ pub(crate) struct Arrivals {
     known: Mutex<BTreeMap<VmId, Arc<AtWork>>>,
     /// Held while it is decided what becomes of one of them.
     deciding: AsyncMutex<()>,
+    /// Signals that one has come that is to be started.
+    starting: Notify,
 }
 
 /// What is in progress for a guest.
@@ -26,6 +28,15 @@ pub(super) struct AtWork {
 impl Arrivals {
     pub(super) async fn deciding(&self) -> MutexGuard<'_, ()> {
         self.deciding.lock().await
+    }
+
+    pub(super) fn starts(&self) {
+        self.starting.notify_one();
+    }
+
+    /// Waits until one has come that is to be started.
+    pub(super) async fn one_starts(&self) {
+        self.starting.notified().await;
     }
 
     pub(super) fn of(&self, vmid: VmId) -> Arc<AtWork> {

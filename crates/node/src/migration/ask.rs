@@ -10,8 +10,11 @@ use serde_json::Value;
 /// The name of these requests. It is in no row of the operation table: only agents send them.
 pub const OP: &str = "agent/migration";
 
-/// Raised when a request or its effect changes. Nodes of different versions refuse each other.
-pub(crate) const VERSION: u32 = 2;
+/// Raised when a request or its effect changes. A node refuses those that it does not know.
+pub(crate) const VERSION: u32 = 3;
+
+/// What VMs need: nodes of earlier versions know it too.
+pub(crate) const VERSION_OF_VMS: u32 = 2;
 
 /// A request, and the task that has claimed the guest for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +34,9 @@ pub(crate) enum Ask {
         volumes: Vec<Wanted>,
         /// For a guest that runs.
         live: Option<Live>,
+        /// For one that is to be started there.
+        #[serde(default)]
+        starts: bool,
     },
     /// A stream: make this volume of the bytes that follow (`image`).
     Receive {
@@ -38,6 +44,8 @@ pub(crate) enum Ask {
         format: BlockFormat,
         bytes: u64,
     },
+    /// A stream: make this directory of the files that follow (`tree`).
+    ReceiveTree { volume: VolumeId, bytes: u64 },
     /// Make this volume, which holds nothing yet.
     Allocate {
         volume: VolumeId,
@@ -84,6 +92,9 @@ pub(crate) struct Wanted {
     /// The drive that a running guest has it in: QEMU mirrors it.
     #[serde(default)]
     pub(crate) live: Option<DriveSlot>,
+    /// A directory with files; `bytes` is its limit, 0 for none.
+    #[serde(default)]
+    pub(crate) is_tree: bool,
 }
 
 impl Asked {

@@ -27,7 +27,7 @@ use crate::volumes::attached::by_task;
 const BLOCK: usize = 1 << 20;
 
 /// The longest text of an error.
-const TEXT: usize = 64 * 1024;
+pub(super) const TEXT: usize = 64 * 1024;
 
 type Cx = TaskContext<NodeContext>;
 
@@ -110,7 +110,7 @@ async fn write_block(
     to.flush().await
 }
 
-async fn read_answer(mut from: impl AsyncRead + Unpin) -> Result<(), Error> {
+pub(super) async fn read_answer(mut from: impl AsyncRead + Unpin) -> Result<(), Error> {
     let length = from.read_u32().await.map_err(broken)? as usize;
     if length == 0 {
         return Ok(());
@@ -120,44 +120,16 @@ async fn read_answer(mut from: impl AsyncRead + Unpin) -> Result<(), Error> {
     Err(Error::unavailable(String::from_utf8_lossy(&text)))
 }
 
-/// A volume to be made of what is received.
-pub(super) struct Receiving {
-    pub(super) volume: VolumeId,
-    pub(super) format: BlockFormat,
-    pub(super) bytes: u64,
-}
-
-/// Makes a volume, and answers how that went.
-pub(super) async fn receive(
-    node: &NodeContext,
-    socket: UnixStream,
-    receiving: &Receiving,
-    by: &Attacher,
-) {
-    let (mut reader, mut writer) = socket.into_split();
-    let text = match make(node, &mut reader, receiving, by).await {
-        Ok(()) => String::new(),
-        Err(error) => error.to_string(),
-    };
-    let text = &text.as_bytes()[..text.len().min(TEXT)];
-    // A source that is gone needs no answer.
-    let _ = writer.write_u32(text.len() as u32).await;
-    let _ = writer.write_all(text).await;
-}
-
-async fn make(
+/// Makes a volume of what is received.
+pub(super) async fn make(
     node: &NodeContext,
     from: &mut (impl AsyncRead + Unpin),
-    receiving: &Receiving,
+    volume: &VolumeId,
+    (format, bytes): (BlockFormat, u64),
     by: &Attacher,
 ) -> Result<(), Error> {
-    let Receiving {
-        volume,
-        format,
-        bytes,
-    } = receiving;
     let storage = node.storage(volume.storage()).await?;
-    storage.allocate(volume.name(), *format, *bytes).await?;
+    storage.allocate(volume.name(), format, bytes).await?;
     storage.zero(volume.name()).await?;
     let spec = node.attach(volume, AttachMode::Exclusive, by).await?;
     let filled = fill(node, from, &path_of(&spec)?).await;

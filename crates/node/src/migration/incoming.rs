@@ -24,7 +24,7 @@ use super::arrival::{Expected, rename_volumes};
 use super::ask::Live;
 use super::image::broken;
 use crate::NodeContext;
-use crate::guests::taps;
+use crate::guests::ports;
 use crate::qemu::drives;
 use crate::qemu::launch::{Begins, Launch, MEMORY_POLL_S};
 use crate::tasks::qmp_failed;
@@ -50,7 +50,7 @@ impl NodeContext {
             return Err(Error::unavailable(text));
         }
         let nets = config.nets.iter();
-        let taps = nets.filter_map(|(index, net)| taps::spec(guest.vmid, *index, net));
+        let taps = nets.filter_map(|(index, net)| ports::of_vm(guest.vmid, *index, net));
         Ok(Expected {
             executes: live.executes,
             taps: taps.map(|tap| tap.name).collect(),
@@ -88,7 +88,7 @@ impl NodeContext {
         drives::check(self, &config).await?;
         let nets = config.nets.iter();
         let taps: Vec<_> = nets
-            .filter_map(|(index, net)| taps::spec(vmid, *index, net).map(|spec| (*index, spec)))
+            .filter_map(|(index, net)| ports::of_vm(vmid, *index, net).map(|spec| (*index, spec)))
             .collect();
         let launch = Launch {
             vmid,
@@ -173,7 +173,7 @@ impl NodeContext {
     pub(super) async fn dismiss(&self, vmid: VmId, expected: &Expected) -> Result<(), Error> {
         self.remove_traces(vmid).await?;
         for tap in &expected.taps {
-            self.host.remove_tap(tap).await?;
+            network::detach(&*self.host, tap).await?;
         }
         Ok(())
     }

@@ -10,7 +10,6 @@ use model::{Error, NodeName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sys::LinkKind;
 
 use super::Proof;
 use super::ask::{OP, read};
@@ -61,14 +60,7 @@ impl NodeContext {
         Ok(match look {
             Look::Processor { accel } => json!(self.cpu_abilities(accel).await?),
             Look::Proof(proof) => json!(proof.read(self).await?),
-            Look::Bridges(mut names) => {
-                for link in self.host.links().await? {
-                    if link.kind == LinkKind::Bridge {
-                        names.remove(&link.name);
-                    }
-                }
-                json!(names)
-            }
+            Look::Bridges(names) => json!(network::missing_bridges(&*self.host, &names).await?),
             Look::Address(network) => {
                 let address = address_in(&self.host, &network).await?;
                 let text = format!(

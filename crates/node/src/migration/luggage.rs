@@ -2,10 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use guest::lxc::CtConfig;
 use guest::qemu::VmConfig;
+use model::lxc::MountSource;
 use model::qemu::{Drive, DriveSlot, DriveSource};
-use model::{Error, ErrorKind, GuestRecord, NodeName, StorageId, StorageMap, VolumeId};
-use storage::{ContentType, SnapshotMaker, Storage, VolumeNames};
+use model::{
+    BlockFormat, Error, ErrorKind, GuestKind, GuestRecord, NodeName, StorageId, StorageMap,
+    VolumeId,
+};
+use storage::{ContentType, SnapshotMaker, Storage, StorageConfig, VolumeNames};
 
 use super::Wanted;
 use super::precheck::resources;
@@ -35,8 +40,10 @@ fn written_by_qemu(config: &VmConfig) -> BTreeMap<VolumeId, DriveSlot> {
 }
 
 /// What moves, and what stands in the way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Luggage {
+    /// `VM` or `CT`.
+    guest: &'static str,
     /// Storages that both nodes must see.
     pub(crate) shared: Vec<StorageId>,
     pub(crate) wanted: Vec<Wanted>,
@@ -54,7 +61,8 @@ impl Luggage {
         }
         if !force && !self.local_resources.is_empty() {
             let devices = self.local_resources.join(", ");
-            let text = format!("can't migrate VM which uses local devices: {devices}");
+            let guest = self.guest;
+            let text = format!("can't migrate {guest} which uses local devices: {devices}");
             return Err(Error::conflict(text));
         }
         Ok(())
@@ -70,29 +78,26 @@ impl NodeContext {
         storages: &StorageMap,
         live: Option<LiveDisks>,
     ) -> Result<Luggage, Error> {
-        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
         let names = self.records.volume_names().await?;
         let (local_resources, mapped) = resources(&guest.config);
         let mut luggage = Luggage {
+            guest: guest.kind.word(),
+            shared: Vec::new(),
+            wanted: Vec::new(),
             local_resources,
             blockers: self
                 .mapped_blockers(&mapped, target, live.is_some())
                 .await?,
-            ..Luggage::default()
         };
-        for (slot, drive) in &config.drives {
-            if let DriveSource::Path(path) = drive.source() {
-                let text = format!("can't migrate local disk '{slot}': local file/device '{path}'");
+        luggage.blockers.extend(files_of_host(guest)?);
+        let mut attached: BTreeMap<VolumeId, DriveSlot> = BTreeMap::new();
+        if live.is_some() {
+            let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+            attached = written_by_qemu(&config);
+            if config.tpm.is_some() {
+                let text = "the state of a TPM cannot move while the guest runs".to_owned();
                 luggage.blockers.push(text);
             }
-        }
-        let attached: BTreeMap<VolumeId, DriveSlot> = match live {
-            None => BTreeMap::new(),
-            Some(_) => written_by_qemu(&config),
-        };
-        if live.is_some() && config.tpm.is_some() {
-            let text = "the state of a TPM cannot move while the guest runs".to_owned();
-            luggage.blockers.push(text);
         }
         let mut shared = BTreeSet::new();
         for volume in volumes_of_guest(guest) {
@@ -118,7 +123,13 @@ impl NodeContext {
                 }
                 None => {
                     let to = storages.target(volume.storage()).clone();
-                    let wanted = self.wanted(target, &*storage, volume, to, slot).await?;
+                    let wanted = Going {
+                        kind: guest.kind,
+                        from: volume,
+                        to,
+                        live: slot,
+                    };
+                    let wanted = self.wanted(target, &*storage, wanted).await?;
                     luggage.wanted.push(wanted);
                 }
             }
@@ -151,13 +162,14 @@ impl NodeContext {
         let Some(name) = names.parse(volume) else {
             return why("its name has no meaning on its storage");
         };
+        let is_tree = name.content == ContentType::Rootdir;
         match name.owner {
             None => return why("local cdrom image"),
             Some(owner) if owner != guest.vmid => {
                 return Ok(Some(format!("owned by other VM (owner = VM {owner})")));
             }
             // QEMU's mirror has all of it; an image that is sent as it is would lack its base.
-            Some(_) if name.base.is_some() && !is_live => {
+            Some(_) if name.base.is_some() && !is_live && !is_tree => {
                 return why("linked clones move only while they run, or as full clones");
             }
             Some(_) if name.is_base => return why("it is the base of a template"),
@@ -186,18 +198,30 @@ impl NodeContext {
         &self,
         target: &NodeName,
         storage: &dyn Storage,
-        from: VolumeId,
-        to: StorageId,
-        live: Option<DriveSlot>,
+        going: Going,
     ) -> Result<Wanted, Error> {
+        let Going {
+            kind,
+            from,
+            to,
+            live,
+        } = going;
         self.check_has(target, &to).await?;
         let config = self.records.storage(&to).await?.config;
-        if !config.takes(ContentType::Images) {
-            let text = format!("content type 'images' is not available on storage '{to}'");
-            return Err(Error::conflict(format!("{from}: {text}")));
-        }
+        check_takes(&config, kind, &from)?;
         storage.activate().await?;
         let info = crate::volumes::info_of(storage, &from).await?;
+        if info.content == ContentType::Rootdir {
+            return Ok(Wanted {
+                from,
+                storage: to,
+                format: BlockFormat::Raw,
+                bytes: info.size,
+                used: info.used,
+                live: None,
+                is_tree: true,
+            });
+        }
         let format = storage.config().image_format(from.name())?;
         let format = match live {
             // QEMU reads the one and writes the other.
@@ -216,6 +240,60 @@ impl NodeContext {
             bytes: info.size,
             used: info.used,
             live,
+            is_tree: false,
         })
     }
+}
+
+/// A volume on its way to a storage.
+struct Going {
+    /// Of its guest.
+    kind: GuestKind,
+    from: VolumeId,
+    to: StorageId,
+    live: Option<DriveSlot>,
+}
+
+/// Refuses a storage that takes no volumes of such guests.
+pub(super) fn check_takes(
+    config: &StorageConfig,
+    kind: GuestKind,
+    volume: &VolumeId,
+) -> Result<(), Error> {
+    let content = match kind {
+        GuestKind::Qemu => ContentType::Images,
+        GuestKind::Lxc => ContentType::Rootdir,
+    };
+    if config.takes(content) {
+        return Ok(());
+    }
+    let (id, content) = (config.id(), content.as_str());
+    let text = format!("content type '{content}' is not available on storage '{id}'");
+    Err(Error::conflict(format!("{volume}: {text}")))
+}
+
+/// What a guest has that is no volume but its host's: one line each.
+fn files_of_host(guest: &GuestRecord) -> Result<Vec<String>, Error> {
+    if guest.kind == GuestKind::Lxc {
+        let config = CtConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+        let hosts = config.mounts.iter().filter_map(|(slot, mount)| {
+            let kind = match mount.source() {
+                MountSource::Bind(_) if !mount.is_shared() => "bind",
+                MountSource::Device(_) if !mount.is_shared() => "device",
+                _ => return None,
+            };
+            Some(format!("cannot migrate local {kind} mount point '{slot}'"))
+        });
+        return Ok(hosts.collect());
+    }
+    let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+    let paths = config.drives.iter().filter_map(|(slot, drive)| {
+        let DriveSource::Path(path) = drive.source() else {
+            return None;
+        };
+        Some(format!(
+            "can't migrate local disk '{slot}': local file/device '{path}'"
+        ))
+    });
+    Ok(paths.collect())
 }

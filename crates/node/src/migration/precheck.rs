@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use guest::lxc::CtConfig;
 use guest::qemu::VmConfig;
-use model::qemu::Drive;
-use model::{Error, GuestConfig, GuestRecord, NodeName, StorageId, VolumeId, with_timeout};
+use model::{
+    Error, GuestConfig, GuestKind, GuestRecord, NodeName, StorageId, VolumeId, with_timeout,
+};
 use storage::StorageConfig;
 
 use super::mapped::{Mapped, while_it_runs};
@@ -67,22 +69,41 @@ struct Requirements {
 }
 
 /// The bridges that a guest's cards are on.
-pub(crate) fn bridges(config: &VmConfig) -> BTreeSet<String> {
-    let nets = config.nets.values();
-    nets.filter_map(|net| net.bridge.clone()).collect()
+pub(crate) fn bridges(guest: &GuestRecord) -> Result<BTreeSet<String>, Error> {
+    Ok(match guest.kind {
+        GuestKind::Qemu => {
+            let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+            let nets = config.nets.values();
+            nets.filter_map(|net| net.bridge.clone()).collect()
+        }
+        GuestKind::Lxc => {
+            let config = CtConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+            let nets = config.nets.values();
+            nets.filter_map(|net| Some(net.bridge()?.to_owned()))
+                .collect()
+        }
+    })
+}
+
+/// The media in a VM's drives.
+fn media(guest: &GuestRecord) -> Result<BTreeSet<VolumeId>, Error> {
+    if guest.kind == GuestKind::Lxc {
+        return Ok(BTreeSet::new());
+    }
+    let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+    let drives = config.drives.values().filter(|drive| drive.is_cdrom());
+    Ok(drives.filter_map(|drive| drive.volume()).collect())
 }
 
 /// How long another node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl NodeContext {
-    /// Looks at a guest of this node, with `others` as possible targets. Changes nothing.
-    pub async fn precheck_migration(
-        &self,
-        guest: &GuestRecord,
-        others: impl Iterator<Item = NodeName>,
-    ) -> Result<Precheck, Error> {
-        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+    /// Looks at a guest of this node, with all other members as possible targets. Changes nothing.
+    pub async fn precheck_migration(&self, guest: &GuestRecord) -> Result<Precheck, Error> {
+        let members = self.cluster.members.all();
+        let others = members.keys().filter(|name| **name != self.name).cloned();
+        let media = media(guest)?;
         let (local_resources, mapped_resources) = resources(&guest.config);
         let mut precheck = Precheck {
             local_resources,
@@ -99,20 +120,17 @@ impl NodeContext {
             let option = volumes_of(&guest.config)
                 .into_iter()
                 .find_map(|(option, named)| (named == volume).then_some(option));
-            let slot = option.as_ref().and_then(|option| option.parse().ok());
-            let drive = slot.and_then(|slot| config.drives.get(&slot));
             let info = storage.stat(volume.name()).await.ok().flatten();
             precheck.local_disks.push(LocalDisk {
                 size: info.map(|info| info.size),
-                is_cdrom: drive.is_some_and(Drive::is_cdrom),
+                is_cdrom: media.contains(&volume),
                 is_unused: option.is_some_and(|option| option.starts_with("unused")),
                 volume,
             });
         }
+        let runs = self.running.is_running(guest.vmid).await?;
         let cpu = match self.running.run_file(guest.vmid).await? {
-            Some(file) if self.running.is_running(guest.vmid).await? => {
-                Some(self.guest_cpu(guest.vmid, &file.running_as).await?)
-            }
+            Some(file) if runs => Some(self.guest_cpu(guest.vmid, &file.running_as).await?),
             _ => None,
         };
         let shared = storages
@@ -120,9 +138,9 @@ impl NodeContext {
             .filter(|(_, config)| config.spec.is_shared());
         let shared = shared.map(|(id, _)| id.clone()).collect();
         let (shown, unprovable) = Shown::on(self, shared).await;
-        let cards = match cpu {
-            Some(_) => bridges(&config),
-            None => BTreeSet::new(),
+        let cards = match runs {
+            true => bridges(guest)?,
+            false => BTreeSet::new(),
         };
         let wanted = Requirements {
             cpu,

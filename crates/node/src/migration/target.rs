@@ -4,20 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use guest::lxc::CtConfig;
 use model::schema::Values;
-use model::{BlockFormat, Error, NodeName, VmId, VolumeId};
+use model::{BlockFormat, Error, GuestRecord, NodeName, Upid, VmId, VolumeId};
 use proto::wire::{Answer, Streamed};
 use serde_json::{Value, json};
 use storage::{Attacher, ContentType, Storage};
 use sys::ScopeName;
+use tasks::{Engine, Submission};
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedRwLockReadGuard, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::arrival::{Arrival, ArrivalEntry};
-use super::ask::{Ask, Asked, Live, VERSION, Wanted};
-use super::image::{Receiving, broken, receive};
+use super::ask::{Ask, Asked, Live, VERSION, VERSION_OF_VMS, Wanted};
+use super::image::broken;
+use super::luggage::check_takes;
+use super::receiving::{Receiving, Shape, receive};
+use crate::tasks::LxcStart;
 use crate::{GuestEntry, NodeContext, volumes};
 
 /// Work for a guest that is expected. It keeps what was made from being removed.
@@ -46,12 +51,21 @@ impl Working {
     }
 }
 
+/// What a guest needs here.
+struct Needs<'a> {
+    wanted: &'a [Wanted],
+    /// Of one that runs.
+    live: Option<&'a Live>,
+    /// Whether it is to be started.
+    starts: bool,
+}
+
 fn is_over(vmid: VmId) -> Error {
-    Error::conflict(format!("VM {vmid} is not expected"))
+    Error::conflict(format!("guest {vmid} is not expected"))
 }
 
 fn check_version(version: u32) -> Result<(), Error> {
-    match version == VERSION {
+    match (VERSION_OF_VMS..=VERSION).contains(&version) {
         true => Ok(()),
         false => {
             let text = format!("it moves guests by version {VERSION}, not {version}");
@@ -64,18 +78,21 @@ fn check_version(version: u32) -> Result<(), Error> {
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Looks after guests on their way to this node for as long as the agent lives. Never returns.
-pub async fn follow_arrivals(node: &NodeContext) {
+pub async fn follow_arrivals(node: &NodeContext, tasks: &Engine<NodeContext>) {
     while let Err(error) = find_arrivals(node).await {
         warn!(%error, "guests on their way here cannot be listed");
         node.clock.sleep(LOOK).await;
     }
     loop {
         for vmid in node.arrivals.all() {
-            if let Err(error) = node.settle(vmid).await {
+            if let Err(error) = node.settle(vmid, tasks).await {
                 warn!(%vmid, %error, "a guest on its way here");
             }
         }
-        node.clock.sleep(LOOK).await;
+        tokio::select! {
+            () = node.clock.sleep(LOOK) => {}
+            () = node.arrivals.one_starts() => {}
+        }
     }
 }
 
@@ -99,9 +116,15 @@ impl NodeContext {
                 version,
                 volumes,
                 live,
+                starts,
             } => {
                 check_version(*version)?;
-                json!(self.prepare(from, &asked, volumes, live.as_ref()).await?)
+                let needs = Needs {
+                    wanted: volumes,
+                    live: live.as_ref(),
+                    starts: *starts,
+                };
+                json!(self.prepare(from, &asked, needs).await?)
             }
             Ask::Allocate {
                 volume,
@@ -133,7 +156,7 @@ impl NodeContext {
             }
             Ask::Finish => self.finish(from, &asked).await.map(|()| Value::Null)?,
             Ask::Abort => self.abort(from, &asked).await.map(|()| Value::Null)?,
-            Ask::Receive { .. } | Ask::Disk | Ask::Memory => {
+            Ask::Receive { .. } | Ask::ReceiveTree { .. } | Ask::Disk | Ask::Memory => {
                 return Err(Error::bug("this needs a stream"));
             }
         };
@@ -148,20 +171,28 @@ impl NodeContext {
     ) -> Result<Streamed, Error> {
         let asked = Asked::read(params)?;
         let at_work = self.at_work(from, &asked, None).await?;
-        let descriptor = match asked.what {
+        let descriptor = match asked.what.clone() {
             Ask::Receive {
                 volume,
                 format,
                 bytes,
             } => {
-                at_work.check(&volume)?;
                 let receiving = Receiving {
                     volume,
-                    format,
                     bytes,
+                    shape: Shape::Image(format),
                 };
-                let by = Attacher::Task(asked.upid.to_string());
-                return self.receive(receiving, by, at_work);
+                return self.receive(receiving, &asked.upid, at_work);
+            }
+            Ask::ReceiveTree { volume, bytes } => {
+                let guest = self.claimed(from, &asked).await?.record.data;
+                let config = CtConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+                let receiving = Receiving {
+                    volume,
+                    bytes,
+                    shape: Shape::Tree(Box::new(config)),
+                };
+                return self.receive(receiving, &asked.upid, at_work);
             }
             Ask::Disk => self.connect_to_export(asked.vmid).await?,
             Ask::Memory => self.connect_to_memory(asked.vmid).await?,
@@ -184,7 +215,7 @@ impl NodeContext {
         };
         guest.filter(is_claimed).ok_or_else(|| {
             let vmid = asked.vmid;
-            Error::forbidden(format!("node '{from}' does not move VM {vmid}"))
+            Error::forbidden(format!("node '{from}' does not move guest {vmid}"))
         })
     }
 
@@ -204,10 +235,14 @@ impl NodeContext {
         &self,
         from: &NodeName,
         asked: &Asked,
-        wanted: &[Wanted],
-        live: Option<&Live>,
+        needs: Needs<'_>,
     ) -> Result<Vec<VolumeId>, Error> {
         let vmid = asked.vmid;
+        let Needs {
+            wanted,
+            live,
+            starts,
+        } = needs;
         let _deciding = self.arrivals.deciding().await;
         if let Some(entry) = self.expected(from, asked).await? {
             return Ok(entry.arrival.volumes);
@@ -215,7 +250,7 @@ impl NodeContext {
         self.settle_alone(vmid).await?;
         let guest = self.claimed(from, asked).await?;
         if !self.host.members(&ScopeName::guest(vmid)).await?.is_empty() {
-            let text = format!("processes of a VM {vmid} still run there");
+            let text = format!("processes of a guest {vmid} still run there");
             return Err(Error::conflict(text));
         }
         self.check_room(wanted).await?;
@@ -225,7 +260,10 @@ impl NodeContext {
         };
         let mut volumes: Vec<VolumeId> = Vec::new();
         for volume in wanted {
-            volumes.push(self.choose_name(vmid, volume, &volumes).await?);
+            volumes.push(
+                self.choose_name(&guest.record.data, volume, &volumes)
+                    .await?,
+            );
         }
         let arrival = Arrival {
             vmid,
@@ -234,6 +272,7 @@ impl NodeContext {
             target: self.name.clone(),
             volumes: volumes.clone(),
             live: expected,
+            starts,
         };
         self.records.announce(&arrival, &guest).await?;
         self.arrivals.of(vmid);
@@ -263,23 +302,35 @@ impl NodeContext {
     /// The name that a volume gets: its own, if that is free.
     async fn choose_name(
         &self,
-        vmid: VmId,
+        guest: &GuestRecord,
         wanted: &Wanted,
         taken: &[VolumeId],
     ) -> Result<VolumeId, Error> {
+        let vmid = guest.vmid;
         let storage = self.storage(&wanted.storage).await?;
         let id = &wanted.storage;
-        if !storage.config().takes(ContentType::Images) {
-            let text = format!("content type 'images' is not available on storage '{id}'");
-            return Err(Error::conflict(format!("{}: {text}", wanted.from)));
-        }
-        let own = own_name(&*storage, vmid, wanted);
+        check_takes(storage.config(), guest.kind, &wanted.from)?;
+        let own = match wanted.is_tree {
+            true => wanted.from.name().to_owned(),
+            false => own_name(&*storage, vmid, wanted),
+        };
         let own = volumes::named(id, own)?;
-        if !taken.contains(&own) && storage.stat(own.name()).await?.is_none() {
+        let said = storage.config().parse(own.name());
+        let is_meant = said.is_ok_and(|said| {
+            let is_tree = said.content == ContentType::Rootdir;
+            said.base.is_none() && is_tree == wanted.is_tree
+        });
+        if is_meant && !taken.contains(&own) && storage.stat(own.name()).await?.is_none() {
             return Ok(own);
         }
         let of_storage = taken.iter().filter(|volume| volume.storage() == id);
         let taken: Vec<String> = of_storage.map(|volume| volume.name().to_owned()).collect();
+        if wanted.is_tree {
+            let none = || Error::conflict(format!("storage '{id}' has no directories"));
+            let trees = storage.trees().ok_or_else(none)?;
+            let name = trees.choose_tree_name(vmid, &taken).await?;
+            return volumes::named(id, name);
+        }
         if !own.name().contains("-disk-") {
             let text = format!("volume '{own}' already exists");
             return Err(Error::conflict(text));
@@ -312,9 +363,11 @@ impl NodeContext {
     fn receive(
         self: &Arc<Self>,
         receiving: Receiving,
-        by: Attacher,
+        upid: &Upid,
         mut working: Working,
     ) -> Result<Streamed, Error> {
+        working.check(&receiving.volume)?;
+        let by = Attacher::Task(upid.to_string());
         let (ours, given) = UnixStream::pair().map_err(broken)?;
         let node = self.clone();
         let mut work = JoinSet::new();
@@ -345,15 +398,32 @@ impl NodeContext {
         };
         let guest = self.records.find(asked.vmid).await?;
         if guest.is_some_and(|guest| guest.record.data.node == self.name) {
-            return Err(Error::conflict(format!("VM {} is here", asked.vmid)));
+            return Err(Error::conflict(format!("guest {} is here", asked.vmid)));
         }
         self.clear_up(&entry).await
     }
 
     /// Does what remains for a guest that has come, or that will not come any more.
-    async fn settle(&self, vmid: VmId) -> Result<(), Error> {
+    async fn settle(&self, vmid: VmId, tasks: &Engine<Self>) -> Result<(), Error> {
         let _deciding = self.arrivals.deciding().await;
+        if let Some(entry) = self.arrived_to_start(vmid).await? {
+            start(tasks, &entry.arrival).await?;
+            self.records.forget_arrival(&entry).await?;
+        }
         self.settle_alone(vmid).await
+    }
+
+    /// The arrival of a guest that has come and is to be started.
+    async fn arrived_to_start(&self, vmid: VmId) -> Result<Option<ArrivalEntry>, Error> {
+        let entry = self.records.arrival(vmid).await?;
+        let starts =
+            |entry: &ArrivalEntry| entry.arrival.starts && entry.arrival.target == self.name;
+        let Some(entry) = entry.filter(starts) else {
+            return Ok(None);
+        };
+        let guest = self.records.find(vmid).await?;
+        let is_here = guest.is_some_and(|guest| guest.record.data.node == self.name);
+        Ok(is_here.then_some(entry))
     }
 
     /// The same for a caller that decides, or knows that the guest has come.
@@ -367,6 +437,11 @@ impl NodeContext {
         let guest = guest.map(|guest| guest.record.data);
         let owner = guest.as_ref().map(|guest| &guest.node);
         if owner == Some(&self.name) {
+            if entry.arrival.starts {
+                // It is started by who looks after the arrivals, and expected until then.
+                self.arrivals.starts();
+                return Ok(());
+            }
             if let Some(expected) = &entry.arrival.live {
                 self.take_over(vmid, expected).await?;
             }
@@ -398,6 +473,19 @@ impl NodeContext {
         self.arrivals.forget(*vmid);
         Ok(())
     }
+}
+
+/// Submits the start of a guest that has come, once.
+async fn start(tasks: &Engine<NodeContext>, arrival: &Arrival) -> Result<(), Error> {
+    let upid = &arrival.upid;
+    let submission = Submission {
+        request_id: format!("arrived by {upid}"),
+        user: upid.user.clone(),
+        id: upid.id.clone(),
+        listed: true,
+    };
+    let task = LxcStart::new(arrival.vmid, false, false);
+    tasks.submit(submission, task).await.map(drop)
 }
 
 /// What a volume is called on another storage if it keeps its name.

@@ -14,6 +14,7 @@ use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
 use super::drives::Descriptors;
 use super::programs::QEMU;
 use super::{drives, efi_vars, swtpm, usb};
+use crate::guests::ports::FIREWALL_WAITS;
 use crate::{NodeContext, limits};
 
 /// How often a guest reports its memory.
@@ -67,9 +68,8 @@ impl Launch<'_> {
                 multi_queue: net.queues.is_some_and(|queues| queues > 1),
                 mtu: tap.mtu,
             };
-            if net.firewall == Some(true) || net.tag.is_some() || net.trunks.is_some() {
-                let text = "firewall, tag and trunks are stored but have no effect yet";
-                warnings.push(format!("net{index}: {text}"));
+            if net.firewall == Some(true) {
+                warnings.push(format!("net{index}: {FIREWALL_WAITS}"));
             }
             network::attach(&*node.host, tap, &options).await?;
             if net.rate.is_some() {

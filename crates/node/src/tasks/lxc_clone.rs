@@ -26,6 +26,7 @@ use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, original};
 use crate::guests::disks::disks_of;
 use crate::guests::options::{is_indexed, set_volume};
 use crate::lxc::files;
+use crate::lxc::mounts::Purpose;
 use crate::volumes::attached::by_task;
 use crate::{NodeContext, random_mac};
 
@@ -276,7 +277,7 @@ impl Step<LxcClone> for SetUp {
         }
         let mut order = cx.node.setup_order(task.vmid, &config, None).await?;
         order.is_copy = true;
-        let set_up = files::set_up(cx, &config, &order, &by_task(cx)).await;
+        let set_up = files::set_up(cx, &config, &order, Purpose::Write, &by_task(cx)).await;
         cx.node.detach_container(&config, &by_task(cx)).await?;
         set_up.map(drop)
     }

@@ -1,9 +1,10 @@
 //! Changes a container's configuration.
 //!
 //! ```text
-//!   claim ─ make-file-systems ─ apply ┃ limit ─ remove-unwanted ─ release
-//!                               │     ┃ while it runs, its scope gets the new limits
-//!                               └ while it runs, what it would have to be told is pending
+//!   claim ─ make-file-systems ─ plug ─ apply ┃ limit ─ write-files ─ remove-unwanted ─ release
+//!                               │      │     ┃ while it runs, its scope gets the new limits
+//!                               │      └ while it runs, what it would have to be told is pending
+//!                               while it runs, its cards are changed
 //! ```
 
 use std::time::Duration;
@@ -22,6 +23,8 @@ use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object};
 use crate::NodeContext;
 use crate::lxc::edit::CtEdit;
+use crate::lxc::files;
+use crate::lxc::mounts::Purpose;
 use crate::records::{Change, check_busy};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,7 +56,8 @@ impl LxcConfigure {
     /// the kernel; none where it needs more than that. The caller holds the guest.
     pub async fn at_once(&self, node: &NodeContext) -> Result<Option<Revision>, Error> {
         let is_running = node.running.is_running(self.vmid).await?;
-        if self.edit.touches_volumes() || (is_running && self.edit.touches_limits()) {
+        let changes_kernel = self.edit.touches_limits() || self.edit.touches_cards();
+        if self.edit.touches_volumes() || (is_running && changes_kernel) {
             return Ok(None);
         }
         let names = node.records.volume_names().await?;
@@ -77,8 +81,8 @@ impl Task for LxcConfigure {
 
     fn steps() -> Steps<Self> {
         Steps {
-            before: &[&Claim, &MakeFileSystems, &Apply],
-            after: &[&Limit, &RemoveUnwanted, &Release],
+            before: &[&Claim, &MakeFileSystems, &Plug, &Apply],
+            after: &[&Limit, &WriteFiles, &RemoveUnwanted, &Release],
         }
     }
 
@@ -120,6 +124,52 @@ impl MakesFileSystems for LxcConfigure {
         let guest = cx.node.records.lxc(self.vmid).await?.record.data;
         let config = CtConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
         Ok(config.owner())
+    }
+}
+
+/// Changes the cards of a container that runs.
+struct Plug;
+
+impl Plug {
+    /// The configuration before and after, of a container whose cards change while it runs.
+    async fn configs(cx: &Cx, task: &LxcConfigure) -> Result<Option<(CtConfig, CtConfig)>, Error> {
+        if !task.edit.touches_cards() || !cx.node.running.is_running(task.vmid).await? {
+            return Ok(None);
+        }
+        let before = cx.node.records.lxc(task.vmid).await?.record.data;
+        let mut after = before.clone();
+        let names = cx.node.records.volume_names().await?;
+        task.edit.apply(&mut after, true, &names);
+        let parsed =
+            |guest: &GuestRecord| CtConfig::parse(&guest.config).map_err(Error::invalid_fields);
+        Ok(Some((parsed(&before)?, parsed(&after)?)))
+    }
+}
+
+#[async_trait]
+impl Step<LxcConfigure> for Plug {
+    fn name(&self) -> &'static str {
+        "plug"
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut LxcConfigure) -> Result<(), Error> {
+        let Some((before, after)) = Self::configs(cx, task).await? else {
+            return Ok(());
+        };
+        let warnings = cx.node.change_cards(task.vmid, &before, &after).await?;
+        for text in warnings {
+            cx.warn(&text).await;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, cx: &Cx, task: &LxcConfigure) -> Result<(), Error> {
+        // The record is as it was.
+        let Some((before, after)) = Self::configs(cx, task).await? else {
+            return Ok(());
+        };
+        let changed = cx.node.change_cards(task.vmid, &after, &before).await;
+        changed.map(drop)
     }
 }
 
@@ -188,6 +238,36 @@ impl Step<LxcConfigure> for Limit {
         // Memory that is in use cannot be taken away; the next start has the new limit.
         if let Err(error) = cx.node.host.limit_scope(&scope, &limits).await {
             cx.warn(&Error::from(error).to_string()).await;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the addresses of cards into the files of a container that runs, for its own next boot.
+struct WriteFiles;
+
+#[async_trait]
+impl Step<LxcConfigure> for WriteFiles {
+    fn name(&self) -> &'static str {
+        "write-files"
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut LxcConfigure) -> Result<(), Error> {
+        if !task.edit.touches_cards() || !cx.node.running.is_running(task.vmid).await? {
+            return Ok(());
+        }
+        let guest = cx.node.records.lxc(task.vmid).await?.record.data;
+        let config = CtConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+        if config.is_unmanaged() {
+            return Ok(());
+        }
+        let order = cx.node.setup_order(task.vmid, &config, None).await?;
+        let by = cx.node.by_guest(task.vmid).await?;
+        let written = files::set_up(cx, &config, &order, Purpose::InUse, &by).await;
+        if let Err(error) = written {
+            // The next start writes them again.
+            cx.warn(&format!("its files are as they were: {error}"))
+                .await;
         }
         Ok(())
     }

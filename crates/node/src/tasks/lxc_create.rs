@@ -21,6 +21,7 @@ use super::{LxcStart, guest_object};
 use crate::NodeContext;
 use crate::lxc::edit::CtEdit;
 use crate::lxc::files;
+use crate::lxc::mounts::Purpose;
 use crate::volumes::attached::by_task;
 
 /// What a container is made of.
@@ -227,7 +228,7 @@ async fn set_up(cx: &Cx, task: &LxcCreate) -> Result<(String, String), Error> {
         keys: task.keys.clone(),
     };
     let order = cx.node.setup_order(task.vmid, &config, Some(first)).await?;
-    let outcome = files::set_up(cx, &config, &order, &by).await?;
+    let outcome = files::set_up(cx, &config, &order, Purpose::Write, &by).await?;
     if outcome.os_type != "unmanaged" {
         files::make_host_keys(cx, task.vmid, &config, &by).await?;
     }

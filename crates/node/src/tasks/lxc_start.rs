@@ -168,7 +168,7 @@ impl Step<LxcStart> for Prepare {
 
     async fn plan(&self, cx: &Cx, task: &mut LxcStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
-        cx.node.check_cards(&config).await
+        cx.node.check_cards(task.vmid, &config).await
     }
 
     async fn probe(&self, _: &Cx, _: &mut LxcStart) -> Result<Probe, Error> {
@@ -197,7 +197,7 @@ impl Step<LxcStart> for SetUp {
             return Ok(());
         }
         let order = cx.node.setup_order(task.vmid, &config, None).await?;
-        let set_up = files::set_up(cx, &config, &order, &by_task(cx)).await;
+        let set_up = files::set_up(cx, &config, &order, Purpose::Write, &by_task(cx)).await;
         cx.node.detach_container(&config, &by_task(cx)).await?;
         set_up.map(drop)
     }

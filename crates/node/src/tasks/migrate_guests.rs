@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tasks::TaskContext;
 
 use super::bulk::run;
-use super::{Chosen, QemuMigrate};
+use super::{Chosen, LxcMigrate, QemuMigrate};
 use crate::NodeContext;
 
 type Cx = TaskContext<NodeContext>;
@@ -23,21 +23,36 @@ pub struct Moving {
 }
 
 impl Moving {
-    pub(super) fn task(&self, vmid: VmId) -> QemuMigrate {
+    fn of_vm(&self, vmid: VmId) -> QemuMigrate {
         let mut task = QemuMigrate::new(vmid, self.target.clone());
         task.online = self.online;
         task.with_local_disks = self.with_local_disks;
         task
     }
 
+    /// A container that runs is started again there.
+    fn of_container(&self, vmid: VmId) -> LxcMigrate {
+        let mut task = LxcMigrate::new(vmid, self.target.clone());
+        task.restart = true;
+        task
+    }
+
+    /// Refuses a guest that could not be moved.
+    pub(super) async fn check(&self, node: &NodeContext, guest: &GuestRecord) -> Result<(), Error> {
+        match guest.kind {
+            GuestKind::Qemu => self.of_vm(guest.vmid).check_guest(node, guest).await,
+            GuestKind::Lxc => self.of_container(guest.vmid).check_guest(node, guest).await,
+        }
+    }
+
     async fn one(&self, cx: &Cx, vmid: VmId) -> Result<(), Error> {
         let guest = cx.node.records.guest(vmid).await?.record.data;
-        if guest.kind == GuestKind::Lxc {
-            let text = "a container cannot be migrated by this version of Ostler";
-            return Err(Error::conflict(text));
+        let word = guest.kind.word();
+        cx.log(&format!("Migrating {word} {vmid}")).await;
+        match guest.kind {
+            GuestKind::Qemu => run(cx, vmid, self.of_vm(vmid)).await,
+            GuestKind::Lxc => run(cx, vmid, self.of_container(vmid)).await,
         }
-        cx.log(&format!("Migrating VM {vmid}")).await;
-        run(cx, vmid, self.task(vmid)).await
     }
 
     /// Moves guests, some at a time. Returns those that stayed.

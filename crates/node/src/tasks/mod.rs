@@ -25,6 +25,8 @@ mod lxc_configure;
 mod lxc_create;
 mod lxc_delsnapshot;
 mod lxc_destroy;
+mod lxc_exec;
+mod lxc_migrate;
 mod lxc_move_volume;
 mod lxc_reassign_volume;
 mod lxc_reboot;
@@ -39,6 +41,7 @@ mod lxc_vncproxy;
 mod make_snapshot;
 mod make_template;
 mod memory;
+mod migrate;
 mod migrate_guests;
 mod new_guest;
 mod node_all;
@@ -106,6 +109,8 @@ pub use lxc_configure::LxcConfigure;
 pub use lxc_create::{LxcCreate, Template};
 pub use lxc_delsnapshot::LxcDelsnapshot;
 pub use lxc_destroy::LxcDestroy;
+pub use lxc_exec::LxcExec;
+pub use lxc_migrate::LxcMigrate;
 pub use lxc_move_volume::LxcMoveVolume;
 pub use lxc_reassign_volume::LxcReassignVolume;
 pub use lxc_reboot::LxcReboot;
@@ -183,6 +188,8 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<LxcClone>()
         .with::<LxcCreate>()
         .with::<LxcDestroy>()
+        .with::<LxcExec>()
+        .with::<LxcMigrate>()
         .with::<LxcReassignVolume>()
         .with::<LxcReboot>()
         .with::<LxcShutdown>()

@@ -50,7 +50,7 @@ impl Step<NodeMigrateall> for MigrateAll {
         let mut vmids = Vec::new();
         for guest in guests(cx, &task.chosen).await? {
             let vmid = guest.vmid;
-            match task.moving.task(vmid).check_guest(&cx.node, &guest).await {
+            match task.moving.check(&cx.node, &guest).await {
                 Ok(()) => {
                     cx.log(&format!("Check VM {vmid}: precondition check passed"))
                         .await;

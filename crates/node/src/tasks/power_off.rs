@@ -56,39 +56,50 @@ impl<T: PowersOff> Step<T> for PowerOff {
             Some(timeout_s) => timeout_s,
             None => default_timeout_s(cx, task.vmid()).await,
         };
-        let started = cx.clock.monotonic();
-        let mut press_at = started;
-        if cx.node.running.is_running(task.vmid()).await? {
-            hooks::call_or_warn(cx, task.vmid(), Phase::PreStop).await;
-        }
-        while cx.node.running.is_running(task.vmid()).await? {
-            let now = cx.clock.monotonic();
-            if now >= started + Duration::from_secs(timeout_s) {
-                if task.force_stop() {
-                    cx.log("the guest did not end in time, stopping it").await;
-                    return cx.node.remove_traces(task.vmid()).await;
-                }
-                return Err(Error::unavailable(match T::GUEST {
-                    GuestKind::Qemu => "VM quit/powerdown failed - got timeout",
-                    GuestKind::Lxc => "container did not stop",
-                }));
+        power_off(cx, task.vmid(), T::GUEST, timeout_s, task.force_stop()).await
+    }
+}
+
+/// Asks a guest to end, and waits for that. What does not end in time is stopped or an error.
+pub(super) async fn power_off(
+    cx: &TaskContext<NodeContext>,
+    vmid: VmId,
+    kind: GuestKind,
+    timeout_s: u64,
+    force_stop: bool,
+) -> Result<(), Error> {
+    let started = cx.clock.monotonic();
+    let mut press_at = started;
+    if cx.node.running.is_running(vmid).await? {
+        hooks::call_or_warn(cx, vmid, Phase::PreStop).await;
+    }
+    while cx.node.running.is_running(vmid).await? {
+        let now = cx.clock.monotonic();
+        if now >= started + Duration::from_secs(timeout_s) {
+            if force_stop {
+                cx.log("the guest did not end in time, stopping it").await;
+                return cx.node.remove_traces(vmid).await;
             }
-            if now >= press_at {
-                let left = started + Duration::from_secs(timeout_s) - now;
-                match T::GUEST {
-                    GuestKind::Lxc => cx.node.ask_container_to_end(task.vmid()).await?,
-                    GuestKind::Qemu => {
-                        if !ask_agent(cx, task.vmid(), left).await? {
-                            press(cx, task.vmid()).await?;
-                        }
+            return Err(Error::unavailable(match kind {
+                GuestKind::Qemu => "VM quit/powerdown failed - got timeout",
+                GuestKind::Lxc => "container did not stop",
+            }));
+        }
+        if now >= press_at {
+            let left = started + Duration::from_secs(timeout_s) - now;
+            match kind {
+                GuestKind::Lxc => cx.node.ask_container_to_end(vmid).await?,
+                GuestKind::Qemu => {
+                    if !ask_agent(cx, vmid, left).await? {
+                        press(cx, vmid).await?;
                     }
                 }
-                press_at = now + Duration::from_secs(PRESS_AGAIN_S);
             }
-            cx.clock.sleep(Duration::from_millis(LOOK_MS)).await;
+            press_at = now + Duration::from_secs(PRESS_AGAIN_S);
         }
-        Ok(())
+        cx.clock.sleep(Duration::from_millis(LOOK_MS)).await;
     }
+    Ok(())
 }
 
 /// What the guest's `startup` gives it, as when its node shuts down. A guest is shut down although

@@ -21,7 +21,7 @@ use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object};
 use crate::NodeContext;
 use crate::guests::options::apply_taken;
-use crate::guests::taps;
+use crate::guests::ports;
 use crate::qemu::edit::Edit;
 use crate::qemu::hotplug::{Changer, Outcome};
 use crate::records::{Change, check_busy};
@@ -256,8 +256,8 @@ async fn change(cx: &Cx, task: &QemuConfigure, option: &str) -> Result<Outcome, 
             // It has ended: there is nothing left to wait for, and no record shows a tap that was
             // made for a card that did not come.
             if let Some(index) = option.strip_prefix("net").and_then(|n| n.parse().ok()) {
-                let tap = taps::name(task.vmid, index);
-                cx.node.host.remove_tap(&tap).await?;
+                let tap = ports::tap(task.vmid, index);
+                network::detach(&*cx.node.host, &tap).await?;
             }
             Ok(Outcome::Took)
         }

@@ -27,7 +27,7 @@ use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object, memory, qmp_failed};
 use crate::guests::hooks::{self, Phase};
 use crate::guests::options::{apply_pending, forget_suspension};
-use crate::guests::taps;
+use crate::guests::ports;
 use crate::qemu::drives;
 use crate::qemu::launch::{Begins, Launch, MEMORY_POLL_S};
 use crate::qemu::programs::QEMU;
@@ -320,8 +320,10 @@ impl Step<QemuStart> for Layout {
         task.taps = config
             .nets
             .iter()
-            .filter_map(|(index, net)| taps::spec(vmid, *index, net).map(|spec| (*index, spec)))
+            .filter_map(|(index, net)| ports::of_vm(vmid, *index, net).map(|spec| (*index, spec)))
             .collect();
+        let ports = task.taps.iter().map(|(index, tap)| (*index, tap));
+        cx.node.check_vlans(ports).await?;
         task.user = cx.node.user_of_new(vmid);
         task.running_as = Some(running_as);
         Ok(())
@@ -396,7 +398,7 @@ impl Step<QemuStart> for MakeTaps {
 
     async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
         for (_, tap) in &task.taps {
-            cx.node.host.remove_tap(&tap.name).await?;
+            network::detach(&*cx.node.host, &tap.name).await?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Containers on a fake host.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,11 +12,16 @@ use store::Commit;
 use sys::{Command, Files, Output, Stream};
 use tasks::Task;
 use testkit::fault_sweep::Scene;
-use testkit::{Disk, Faults, Service};
+use testkit::{Disk, FakeHost, Faults, Service};
 
 use super::{Node, empty, silent, vmid};
 
-/// LXC as it looks from outside: a process that goes on until it is killed.
+thread_local! {
+    /// Whether the container was asked to end, and has. A test has one container at a time.
+    static HAS_ENDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// LXC as it looks from outside: a process that goes on until its container ends.
 struct FakeLxc;
 
 impl Service for FakeLxc {
@@ -24,12 +30,18 @@ impl Service for FakeLxc {
     }
 
     fn is_alive(&self) -> bool {
-        true
+        !HAS_ENDED.get()
     }
 }
 
 fn spawn_lxc(_: &Command) -> Arc<dyn Service> {
+    HAS_ENDED.set(false);
     Arc::new(FakeLxc)
+}
+
+fn stop_lxc(_: &mut Disk, _: &Command) -> Output {
+    HAS_ENDED.set(true);
+    printing("")
 }
 
 fn printing(text: &str) -> Output {
@@ -40,8 +52,11 @@ fn printing(text: &str) -> Output {
     }
 }
 
-fn info(_: &mut Disk, _: &Command) -> Output {
-    printing("RUNNING\n")
+fn info(_: &mut Disk, command: &Command) -> Output {
+    match command.args.iter().any(|argument| argument == "-p") {
+        true => printing("1000\n"),
+        false => printing("RUNNING\n"),
+    }
 }
 
 /// What our own program says of the files of an Alpine.
@@ -52,8 +67,13 @@ fn files(_: &mut Disk, _: &Command) -> Output {
 /// A host with LXC and a template, and no guest.
 pub async fn with_lxc<T>(make: fn(VmId) -> T) -> Node<T> {
     let mut node = empty(make).await;
-    node.host = node
-        .host
+    node.host = with_lxc_programs(node.host).await;
+    node
+}
+
+/// A host with what containers need.
+pub async fn with_lxc_programs(host: FakeHost) -> FakeHost {
+    let host = host
         .program("mkfs.ext4", silent)
         .program("tar", silent)
         .program("rsync", silent)
@@ -61,8 +81,10 @@ pub async fn with_lxc<T>(make: fn(VmId) -> T) -> Node<T> {
         .program("resize2fs", silent)
         .program("sh", silent)
         .program("/ostler", files)
+        .program("ip", silent)
+        .program("lxc-attach", silent)
         .program("lxc-info", info)
-        .program("lxc-stop", silent)
+        .program("lxc-stop", stop_lxc)
         .spawner("lxc-start", spawn_lxc);
     for (path, content) in [
         ("/var/lib/vz/template/cache/a.tar.gz", "archive"),
@@ -70,16 +92,12 @@ pub async fn with_lxc<T>(make: fn(VmId) -> T) -> Node<T> {
         ("/etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
     ] {
         let path = Path::new(path);
-        node.host
-            .create_dir(path.parent().unwrap(), 0o755)
+        host.create_dir(path.parent().unwrap(), 0o755)
             .await
             .unwrap();
-        node.host
-            .write(path, content.as_bytes(), 0o644)
-            .await
-            .unwrap();
+        host.write(path, content.as_bytes(), 0o644).await.unwrap();
     }
-    node
+    host
 }
 
 /// The same, with a container: an image, a folder, a card.

@@ -277,10 +277,18 @@ impl<T: Task<Node = NodeContext>> Node<T> {
     }
 
     pub async fn engine_of(&self, node: Arc<NodeContext>) -> Arc<Engine<NodeContext>> {
+        self.engine_on(&self.host, node).await
+    }
+
+    pub async fn engine_on(
+        &self,
+        host: &FakeHost,
+        node: Arc<NodeContext>,
+    ) -> Arc<Engine<NodeContext>> {
         let options = EngineOptions {
             node: node.name.clone(),
             directory: "/var/lib/ostler/tasks".into(),
-            host: node.host.clone(),
+            host: Arc::new(host.clone()),
             clock: node.clock.clone(),
             reserve_bytes: 4096,
             timeout_text: node::tasks::timeout_text,

@@ -152,7 +152,7 @@ async fn look_after_guests(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>)
     tokio::join!(
         node::reap_guests(node, tasks),
         node::thaw_abandoned(node, tasks),
-        node::migration::follow_arrivals(node),
+        node::migration::follow_arrivals(node, tasks),
     );
 }
 

@@ -166,7 +166,35 @@ pub(crate) async fn created(node: &TestNode, params: Value) -> String {
     ended
 }
 
-// covers: S2.41 S2.46
+/// Programs run inside by a call: their output is the log, their exit code the status.
+async fn says_what_programs_print(node: &TestNode) {
+    let exec = async |script: &str| {
+        let params = json!({
+            "node": "pve1", "vmid": 100, "input-data": "given", "timeout": 20,
+            "command": ["/bin/sh", "-c", script],
+        });
+        let upid = node.call("lxc_exec", params).await.unwrap().data;
+        let upid = upid.as_str().unwrap();
+        (node.ended(upid).await, log_of(node, upid).await)
+    };
+    let (ended, log) = exec("cat; echo; hostname; echo wrong >&2").await;
+    assert_eq!(ended, "OK", "{log}");
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(
+        ["given", "web.example.com", "wrong"]
+            .iter()
+            .all(|said| lines.contains(said)),
+        "{log}"
+    );
+    let (ended, log) = exec("echo so far; exit 3").await;
+    assert_eq!(ended, "command '/bin/sh' failed: exit code 3");
+    assert!(log.contains("so far"), "{log}");
+    let nothing = json!({"node": "pve1", "vmid": 100, "command": [""]});
+    let refused = node.call("lxc_exec", nothing).await.unwrap_err();
+    assert_eq!(refused.fields["command"], "a program is missing");
+}
+
+// covers: S2.41 S2.46 S2.52
 #[test]
 fn a_container_lives() {
     if is_left_out("a container lives") {
@@ -233,6 +261,7 @@ fn a_container_lives() {
             "0 600\n"
         );
 
+        says_what_programs_print(&node).await;
         is_held(&node).await;
         outlives_and_ends(&node, power).await;
     });
@@ -355,6 +384,75 @@ fn a_privileged_container_on_a_folder_lives() {
         assert_eq!(node.task("lxc_start", power.clone()).await, "OK");
         assert_eq!(inside(&node, 101, &["/bin/cat", "/data/file"]), "kept\n");
         let forced = json!({"node": "pve1", "vmid": 101, "force": true});
+        assert_eq!(node.task("lxc_destroy", forced).await, "OK");
+    });
+}
+
+// covers: S2.41
+#[test]
+fn a_running_containers_cards_change() {
+    if is_left_out("cards of a container") {
+        return;
+    }
+    with_bridge(async {
+        give_bridge_an_address();
+        let node = TestNode::start(async |_| {}).await;
+        template(&node, "busy.tar.gz");
+        let card = "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01";
+        let params = json!({
+            "node": "pve1", "vmid": 100, "ostemplate": "local:vztmpl/busy.tar.gz", "memory": 64,
+            "rootfs": "local:0.1", "start": true, "net0": format!("{card},ip=10.9.0.2/24"),
+        });
+        assert_eq!(created(&node, params).await, "OK");
+        let served = async |address: &str| {
+            until("the page is served", async || {
+                page(address).contains("a page")
+            })
+            .await;
+        };
+        served("10.9.0.2").await;
+        let set = async |name: &str, value: &str| {
+            let params = json!({"node": "pve1", "vmid": 100, name: value});
+            node.call("lxc_configure", params).await
+        };
+        // The same card with another address, then one more card, without either.
+        set("net0", &format!("{card},ip=10.9.0.3/24"))
+            .await
+            .unwrap();
+        served("10.9.0.3").await;
+        assert_eq!(page("10.9.0.2"), "");
+        let files = inside(&node, 100, &["/bin/cat", "/etc/network/interfaces"]);
+        assert!(files.contains("address 10.9.0.3"), "{files}");
+        let second = "name=eth1,bridge=vmbr1,ip=10.8.0.2/24,rate=5";
+        set("net1", second).await.unwrap();
+        let links = inside(&node, 100, &["/bin/ip", "address"]);
+        assert!(
+            links.contains("eth1") && links.contains("10.8.0.2"),
+            "{links}"
+        );
+        let refused = set("net2", "name=eth2,bridge=vmbr99").await.unwrap_err();
+        assert_eq!(refused.message, "bridge 'vmbr99' does not exist");
+        // To another bridge: the pair stays.
+        set(
+            "net0",
+            &format!("{card},ip=10.9.0.3/24").replace("vmbr0", "vmbr1"),
+        )
+        .await
+        .unwrap();
+        let pair = "/sys/class/net/veth100i0/master";
+        let master = std::fs::read_link(pair).unwrap();
+        assert!(master.ends_with("vmbr1"), "{master:?}");
+        set("delete", "net0,net1").await.unwrap();
+        let links = inside(&node, 100, &["/bin/ip", "address"]);
+        assert!(
+            !links.contains("eth0") && !links.contains("eth1"),
+            "{links}"
+        );
+        let pending = json!({"node": "pve1", "vmid": 100});
+        let pending = node.call("lxc_pending", pending).await.unwrap().data;
+        let mut rows = pending.as_array().unwrap().iter();
+        assert!(rows.all(|row| row.get("pending").is_none()), "{pending}");
+        let forced = json!({"node": "pve1", "vmid": 100, "force": true});
         assert_eq!(node.task("lxc_destroy", forced).await, "OK");
     });
 }

@@ -37,6 +37,7 @@ mod iscsidirect;
 mod kvm;
 mod lists;
 mod lxc_life;
+mod lxc_migrate;
 mod lxc_volumes;
 mod many_browsers;
 mod many_guests;

@@ -11,6 +11,7 @@ mod params;
 mod pools;
 mod qemu;
 mod storage;
+mod target_storages;
 mod version;
 
 use crate::Row;
@@ -49,7 +50,9 @@ const GROUPS: &[&[Row]] = &[
     lxc::clones::ROWS,
     lxc::config::ROWS,
     lxc::console::ROWS,
+    lxc::exec::ROWS,
     lxc::guests::ROWS,
+    lxc::migration::ROWS,
     lxc::power::ROWS,
     lxc::snapshots::ROWS,
     node::all::ROWS,

@@ -7,8 +7,11 @@ mod console;
 mod create;
 mod delsnapshot;
 mod destroy;
+mod exec;
 mod feature;
 mod interfaces;
+mod migrate;
+mod migrate_precondition;
 mod mounts;
 mod move_volume;
 mod pending;
@@ -41,8 +44,14 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("lxc_create", create::create),
     pair!("lxc_delsnapshot", delsnapshot::delsnapshot),
     pair!("lxc_destroy", destroy::destroy),
+    pair!("lxc_exec", exec::exec),
     pair!("lxc_feature", feature::feature),
     pair!("lxc_interfaces", interfaces::interfaces),
+    pair!("lxc_migrate", migrate::migrate),
+    pair!(
+        "lxc_migrate_precondition",
+        migrate_precondition::migrate_precondition
+    ),
     pair!("lxc_move_volume", move_volume::move_volume),
     pair!("lxc_pending", pending::pending),
     pair!("lxc_reboot", reboot::reboot),

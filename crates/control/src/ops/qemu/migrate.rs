@@ -41,13 +41,13 @@ pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
     let mut task = QemuMigrate::new(vmid, wanted.target);
     task.online = wanted.online == Some(true);
     task.with_local_disks = wanted.with_local_disks == Some(true);
-    task.network = wanted.migration_network;
+    task.moving.network = wanted.migration_network;
     task.force = wanted.force == Some(true);
     if let Some(map) = &wanted.targetstorage {
         let map = StorageMap::parse(map);
-        task.storages = map.map_err(|why| Error::invalid("targetstorage", why))?;
+        task.moving.storages = map.map_err(|why| Error::invalid("targetstorage", why))?;
     }
-    task.bytes_per_s = bytes_per_s(&op, "migration", wanted.bwlimit).await?;
+    task.moving.bytes_per_s = bytes_per_s(&op, "migration", wanted.bwlimit).await?;
     let guest = op.records.qemu(vmid).await?.record.data;
     task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await

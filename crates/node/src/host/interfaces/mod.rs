@@ -50,6 +50,14 @@ pub async fn interfaces(node: &NodeContext) -> Result<Vec<Interface>, Error> {
     Ok(merge(stanzas, &running))
 }
 
+/// The bridges of the file.
+pub async fn bridges_of_file(node: &NodeContext) -> Result<Vec<Interface>, Error> {
+    let text = node.etc("network/interfaces").await?.unwrap_or_default();
+    let stanzas = file::parse(&String::from_utf8_lossy(&text)).into_fields();
+    let interfaces = stanzas.map(|(name, fields)| Interface { name, fields });
+    Ok(interfaces.filter(Interface::is_bridge).collect())
+}
+
 /// The interface with an address, and its MTU.
 pub async fn mtu_of(host: &SharedHost, address: &str) -> Result<Option<(String, u32)>, Error> {
     let links = links::links(host).await?;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use sys::TapOptions;
 
 use super::{Changer, Outcome, Trouble};
-use crate::guests::taps;
+use crate::guests::ports;
 
 /// A card that is plugged has no boot program: no guest boots from it now, and QEMU takes no other
 /// way to say so than an empty name.
@@ -62,13 +62,12 @@ impl Changer<'_> {
         }
     }
 
-    /// The same card on another bridge, with another rate, its cable plugged or pulled.
+    /// The same card on another bridge or VLAN, with another rate, its cable plugged or pulled.
     async fn reconnect(&self, index: u8, old: &Net, new: &Net) -> Result<Outcome, Trouble> {
-        if let Some(tap) = taps::spec(self.vmid, index, new) {
-            if old.bridge != new.bridge {
+        if let Some(tap) = ports::of_vm(self.vmid, index, new) {
+            if ports::of_vm(self.vmid, index, old).as_ref() != Some(&tap) {
                 // The tap itself is QEMU's by now and is not made again.
-                let host = &self.node.host;
-                host.join_bridge(&tap.name, &tap.bridge).await?;
+                network::connect(&*self.node.host, &tap).await?;
             }
             if old.rate != new.rate {
                 self.limit(&tap.name, new).await?;
@@ -134,7 +133,7 @@ impl Changer<'_> {
         let id = netdev_id(index);
         // An earlier attempt may have left it.
         self.remove_netdev(&id).await?;
-        let netdev = match taps::spec(self.vmid, index, new) {
+        let netdev = match ports::of_vm(self.vmid, index, new) {
             None => user_netdev(index),
             Some(spec) => {
                 self.make_tap(&spec, new).await?;
@@ -172,8 +171,8 @@ impl Changer<'_> {
     /// Removes what is behind a card that is not there.
     async fn clear_card(&self, index: u8) -> Result<(), Trouble> {
         self.remove_netdev(&netdev_id(index)).await?;
-        let tap = taps::name(self.vmid, index);
-        self.node.host.remove_tap(&tap).await?;
+        let tap = ports::tap(self.vmid, index);
+        network::detach(&*self.node.host, &tap).await?;
         Ok(())
     }
 

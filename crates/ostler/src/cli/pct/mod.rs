@@ -8,7 +8,7 @@ use model::schema::{Field, Values, format};
 use serde_json::Value;
 
 use super::commands::{Command, Program, Running, Show, delete, get, nothing, own, post, put};
-use super::qm::print as shared;
+use super::qm::{CHECK, print as shared};
 
 const VMID: Field = Field::integer("vmid").format(format::VMID);
 
@@ -65,7 +65,9 @@ const COMMANDS: &[Command] = &[
     get("listsnapshot", "/nodes/{node}/lxc/{vmid}/snapshot")
         .takes(ONE)
         .show(Show::Text(shared::snapshots)),
-    post("migrate", "/nodes/{node}/lxc/{vmid}/migrate").takes(&["vmid", "target"]),
+    post("migrate", "/nodes/{node}/lxc/{vmid}/migrate")
+        .takes(&["vmid", "target"])
+        .or_reads(CHECK, "/nodes/{node}/lxc/{vmid}/migrate"),
     nothing("mount"),
     post("move-volume", "/nodes/{node}/lxc/{vmid}/move_volume").takes(&["vmid", "volume"]),
     get("pending", "/nodes/{node}/lxc/{vmid}/pending")

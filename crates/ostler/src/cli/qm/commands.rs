@@ -17,7 +17,7 @@ pub(in crate::cli) const PROGRAM: Program = Program {
 const ONE: &[&str] = &["vmid"];
 const AGENT: &[&str] = &["vmid", "command"];
 /// What would the migration meet?
-const CHECK: &[Field] = &[Field::boolean("check").optional()];
+pub(in crate::cli) const CHECK: &[Field] = &[Field::boolean("check").optional()];
 const CLONE: &[&str] = &["vmid", "newid"];
 const DISK: &[&str] = &["vmid", "source", "storage"];
 const MOVE: &[&str] = &["vmid", "disk", "storage"];

@@ -11,7 +11,7 @@ mod show_command;
 
 use model::schema::{Field, format};
 
-pub(super) use commands::PROGRAM;
+pub(super) use commands::{CHECK, PROGRAM};
 
 const VMID: Field = Field::integer("vmid").format(format::VMID);
 

@@ -10,7 +10,7 @@ use model::qemu::{Aio, DriveSlot, UsbSource};
 use model::schema::Values;
 use model::{BlockFormat, BlockSource, BlockSpec, Error, GuestConfig, VmId};
 use node::cpu_models::processor;
-use node::{Settings, taps, volumes_of};
+use node::{Settings, ports, volumes_of};
 use proto::Verb;
 
 use super::super::agent::{Agent, values};
@@ -127,7 +127,7 @@ fn usbs(config: &VmConfig) -> Usbs {
 
 fn taps(vmid: VmId, config: &VmConfig) -> Taps {
     let nets = config.nets.iter();
-    let taps = nets.filter_map(|(index, net)| Some((*index, taps::spec(vmid, *index, net)?)));
+    let taps = nets.filter_map(|(index, net)| Some((*index, ports::of_vm(vmid, *index, net)?)));
     taps.map(|(index, spec)| (index, Tap::Named(spec)))
         .collect()
 }

@@ -170,7 +170,7 @@ impl Pair {
                 node.cluster.follow(),
                 context.authority.follow(),
                 node::reap_guests(&node, &context.tasks),
-                node::migration::follow_arrivals(&node),
+                node::migration::follow_arrivals(&node, &context.tasks),
             );
         });
         (work, port)

@@ -70,8 +70,7 @@ const LXC: Series = Series {
         not_yet: &[
             // Restore, devices, a card that is pulled while the container runs.
             33, 34, 95, 96, 2466, // Suspend.
-            165, 166, 167, 2451, // Migration.
-            173, 174, 175, 176, 2486, // Pictures of history, SPICE, other clusters.
+            165, 166, 167, 2451, // Pictures of history, SPICE, other clusters.
             181, 183, 185, // Backup.
             2182, 2487, 2488, 2490, 2491, 2493, 2494,
         ],

@@ -3,7 +3,9 @@
 pub(super) mod clones;
 pub(super) mod config;
 pub(super) mod console;
+pub(super) mod exec;
 pub(super) mod guests;
+pub(super) mod migration;
 pub(super) mod power;
 mod rights;
 pub(super) mod snapshots;

@@ -1,10 +1,11 @@
 //! `/nodes/{node}/qemu/{vmid}/migrate`
 
-use model::schema::{Field, Shape, Values, format};
-use model::{Privilege, StorageMap};
+use model::Privilege;
+use model::schema::{Field, Shape, format};
 
 use crate::table::params::{NODE, VMID};
-use crate::{Check, Need, Row};
+use crate::table::target_storages;
+use crate::{Check, Row};
 
 const LOCAL_DISK: Shape = Shape::Object {
     fields: &[&[
@@ -42,27 +43,6 @@ const PRECONDITION: &[Field] = &[
     .optional(),
     Field::boolean("running"),
 ];
-
-/// Volumes that change their storage need space there, and the right to change the guest's disks.
-fn storage_needs(params: &Values) -> Vec<Need> {
-    let map = params.get("targetstorage").and_then(|map| map.as_str());
-    let map = map.and_then(|map| StorageMap::parse(map).ok());
-    let map = map.unwrap_or_default();
-    let space = map.targets().map(|storage| {
-        Need::all(
-            format!("/storage/{storage}"),
-            &[Privilege::DatastoreAllocateSpace],
-        )
-    });
-    let mut needs: Vec<Need> = space.collect();
-    if let (Some(vmid), false) = (params.get("vmid"), needs.is_empty()) {
-        needs.push(Need::all(
-            format!("/vms/{vmid}"),
-            &[Privilege::VmConfigDisk],
-        ));
-    }
-    needs
-}
 
 pub(in crate::table) const ROWS: &[Row] = &[
     Row::get(
@@ -113,7 +93,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     ]])
     .check(Check::All(&[
         Check::On("/vms/{vmid}", &[Privilege::VmMigrate]),
-        Check::Computed(storage_needs),
+        Check::Computed(|params| target_storages::needs(params, "targetstorage")),
     ]))
     .submit()
     .on_node(),

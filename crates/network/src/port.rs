@@ -1,0 +1,113 @@
+//! A port from its making to its removal.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use model::{Error, PortSpec};
+use sys::{Host, Link, LinkKind, TapOptions};
+
+use crate::ip::{ip, set_link};
+use crate::{openvswitch, vlan};
+
+/// What forwards between ports.
+enum Bridge {
+    /// The kernel's, without VLANs.
+    Plain,
+    /// The kernel's, each of its ports with VLANs.
+    OfVlans,
+    OpenVSwitch,
+}
+
+/// Creates a guest's tap and joins it to its bridge. May be repeated.
+pub async fn attach(host: &dyn Host, tap: &PortSpec, options: &TapOptions) -> Result<(), Error> {
+    host.create_tap(&tap.name, options).await?;
+    connect(host, tap).await
+}
+
+/// Makes an existing link a port of its bridge, and of no other. May be repeated.
+pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
+    let PortSpec {
+        name,
+        bridge,
+        vlans,
+        ..
+    } = port;
+    let links = host.links().await?;
+    match find(host, bridge, &links).await? {
+        Bridge::Plain if vlans.is_empty() => {
+            openvswitch::forget(host, &[name]).await?;
+            Ok(host.join_bridge(name, bridge).await?)
+        }
+        Bridge::Plain => {
+            let bridge = vlan::bridge_of(host, &links, bridge, vlans).await?;
+            openvswitch::forget(host, &[name]).await?;
+            Ok(host.join_bridge(name, &bridge).await?)
+        }
+        Bridge::OfVlans => {
+            openvswitch::forget(host, &[name]).await?;
+            if master_of(&links, name) != Some(bridge) {
+                // Its first VLANs are the bridge's defaults.
+                set_link(host, name, "down").await?;
+                host.join_bridge(name, bridge).await?;
+            }
+            vlan::set(host, name, vlans).await?;
+            set_link(host, name, "up").await
+        }
+        Bridge::OpenVSwitch => {
+            if master_of(&links, name).is_some() {
+                ip(host, &["link", "set", "dev", name, "nomaster"]).await?;
+            }
+            openvswitch::add(host, port).await?;
+            set_link(host, name, "up").await
+        }
+    }
+}
+
+fn master_of<'a>(links: &'a [Link], name: &str) -> Option<&'a str> {
+    let link = links.iter().find(|link| link.name == name)?;
+    link.master.as_deref()
+}
+
+/// Removes a tap. False if there was none.
+pub async fn detach(host: &dyn Host, tap: &str) -> Result<bool, Error> {
+    let removed = host.remove_tap(tap).await?;
+    openvswitch::forget(host, &[tap]).await?;
+    Ok(removed)
+}
+
+/// Takes links that are gone out of the bridges that remember them.
+pub async fn forget(host: &dyn Host, links: &[&str]) -> Result<(), Error> {
+    openvswitch::forget(host, links).await
+}
+
+/// Those of these bridges that this host lacks.
+pub async fn missing_bridges(
+    host: &dyn Host,
+    names: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, Error> {
+    let links = host.links().await?;
+    let mut missing = BTreeSet::new();
+    for name in names {
+        if find(host, name, &links).await.is_err() {
+            missing.insert(name.clone());
+        }
+    }
+    Ok(missing)
+}
+
+async fn find(host: &dyn Host, name: &str, links: &[Link]) -> Result<Bridge, Error> {
+    let link = links.iter().find(|link| link.name == name);
+    let is_kernels = link.is_some_and(|link| link.kind == LinkKind::Bridge);
+    if is_kernels {
+        let setting = PathBuf::from(format!("/sys/class/net/{name}/bridge/vlan_filtering"));
+        let knows_vlans = host.read(&setting).await;
+        return Ok(match knows_vlans.is_ok_and(|text| text.starts_with(b"1")) {
+            true => Bridge::OfVlans,
+            false => Bridge::Plain,
+        });
+    }
+    match openvswitch::has_bridge(host, name).await? {
+        true => Ok(Bridge::OpenVSwitch),
+        false => Err(Error::conflict(format!("bridge '{name}' does not exist"))),
+    }
+}
