@@ -47,7 +47,7 @@ fn guests_get_the_vlans_of_their_cards() {
     let node = installed(&lab, Kvm::Given);
     node.check(BRIDGES).unwrap();
     node.check(
-        "pvesh create /nodes/n1/qemu --vmid 100 --memory 64 --serial0 socket --virtio0 local:1 \
+        "pvesh create /nodes/n1/qemu --vmid 100 --memory 64 --cpu host --serial0 socket --virtio0 local:1 \
          --net0 virtio=BC:24:11:00:00:01,bridge=vmbr1,tag=5 \
          --net1 'virtio,bridge=vmbr1,trunks=10;12-14' --net2 virtio,bridge=vmbr2,tag=7 \
          --net3 virtio,bridge=vmbr1 --net4 'virtio,bridge=vmbr1,tag=9,trunks=11'",
