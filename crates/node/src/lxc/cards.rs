@@ -97,6 +97,10 @@ impl NodeContext {
         for (index, after) in &changed.nets {
             let plugged = self.plug_card(vmid, *index, from.nets.get(index), after);
             plugged.await.map_err(|error| named(*index, error))?;
+            let had_rate = from.nets.get(index).is_some_and(|net| net.rate().is_some());
+            if had_rate && after.rate().is_none() {
+                network::limit(&*self.host, &ports::veth(vmid, *index), None).await?;
+            }
         }
         self.settle_cards(vmid, &changed).await
     }
@@ -213,13 +217,12 @@ impl NodeContext {
             if net.rate().is_some() {
                 warnings.extend(network::limit(&*self.host, &link, net.rate()).await?);
             }
-            match ports::of_container(vmid, *index, net) {
-                Some(port) => {
-                    network::connect(&*self.host, &port).await?;
-                    self.ip(&["link", "set", "dev", &link, "up"]).await?;
-                }
-                None => self.ip(&["link", "set", "dev", &link, "down"]).await?,
+            if let Some(port) = ports::of_container(vmid, *index, net) {
+                network::connect(&*self.host, &port).await?;
             }
+            // Without a bridge its other uses are the administrator's.
+            let state = if net.is_down() { "down" } else { "up" };
+            self.ip(&["link", "set", "dev", &link, state]).await?;
             if net.has_firewall() {
                 warnings.push(format!("net{index}: {FIREWALL_WAITS}"));
             }

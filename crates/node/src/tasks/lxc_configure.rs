@@ -156,6 +156,7 @@ impl Step<LxcConfigure> for Plug {
         let Some((before, after)) = Self::configs(cx, task).await? else {
             return Ok(());
         };
+        cx.node.check_cards(task.vmid, &after).await?;
         let warnings = cx.node.change_cards(task.vmid, &before, &after).await?;
         for text in warnings {
             cx.warn(&text).await;

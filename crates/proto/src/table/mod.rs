@@ -5,13 +5,13 @@ mod changes;
 mod cluster;
 mod cluster_options;
 mod lxc;
+mod moves;
 mod node;
 mod numbered;
 mod params;
 mod pools;
 mod qemu;
 mod storage;
-mod target_storages;
 mod version;
 
 use crate::Row;

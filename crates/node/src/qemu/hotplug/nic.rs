@@ -66,6 +66,7 @@ impl Changer<'_> {
     async fn reconnect(&self, index: u8, old: &Net, new: &Net) -> Result<Outcome, Trouble> {
         if let Some(tap) = ports::of_vm(self.vmid, index, new) {
             if ports::of_vm(self.vmid, index, old).as_ref() != Some(&tap) {
+                self.node.check_vlans([(index, &tap)]).await?;
                 // The tap itself is QEMU's by now and is not made again.
                 network::connect(&*self.node.host, &tap).await?;
             }
@@ -136,6 +137,7 @@ impl Changer<'_> {
         let netdev = match ports::of_vm(self.vmid, index, new) {
             None => user_netdev(index),
             Some(spec) => {
+                self.node.check_vlans([(index, &spec)]).await?;
                 self.make_tap(&spec, new).await?;
                 if new.rate.is_some() {
                     self.limit(&spec.name, new).await?;

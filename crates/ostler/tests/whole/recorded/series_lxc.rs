@@ -56,6 +56,7 @@ const LXC: Series = Series {
                 &[2449, 2533],
                 "the recorded node took a lock off by hand, and had no container 201 that runs",
             ),
+            (&[181], "here a container has a history at once"),
             (&[2446], "here the card has its addresses"),
             (&[2448, 2457, 2461], "the rows are in another order"),
             (
@@ -70,8 +71,8 @@ const LXC: Series = Series {
         not_yet: &[
             // Restore, devices, a card that is pulled while the container runs.
             33, 34, 95, 96, 2466, // Suspend.
-            165, 166, 167, 2451, // Pictures of history, SPICE, other clusters.
-            181, 183, 185, // Backup.
+            165, 166, 167, 2451, // SPICE, other clusters.
+            183, 185, // Backup.
             2182, 2487, 2488, 2490, 2491, 2493, 2494,
         ],
     },

@@ -3,17 +3,9 @@
 use model::Privilege;
 use model::schema::{Field, Shape, format};
 
+use crate::table::moves::{self, BLOCKING};
 use crate::table::params::{NODE, VMID};
-use crate::table::target_storages;
 use crate::{Check, Row};
-
-const BLOCKING: Shape = Shape::Object {
-    fields: &[&[
-        Field::string("cause").one_of(&["node-affinity", "resource-affinity"]),
-        Field::string("sid"),
-    ]],
-    open: true,
-};
 
 const PRECONDITION: &[Field] = &[
     Field::array("allowed-nodes", &Shape::String).optional(),
@@ -65,7 +57,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     ]])
     .check(Check::All(&[
         Check::On("/vms/{vmid}", &[Privilege::VmMigrate]),
-        Check::Computed(|params| target_storages::needs(params, "target-storage")),
+        Check::Computed(|params| moves::storage_needs(params, "target-storage")),
     ]))
     .submit()
     .on_node(),

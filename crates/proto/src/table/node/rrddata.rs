@@ -91,6 +91,15 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
     .on_node(),
     Row::get(
+        "/nodes/{node}/lxc/{vmid}/rrd",
+        "lxc_rrd",
+        "A container's resource use over time, as a picture.",
+    )
+    .params(&[&[NODE, VMID, DS, TIMEFRAME, CF]])
+    .returns(PICTURE)
+    .check(Check::On("/vms/{vmid}", &[Privilege::VmAudit]))
+    .on_node(),
+    Row::get(
         "/nodes/{node}/storage/{storage}/rrd",
         "storage_rrd",
         "A storage's usage over time, as a picture.",

@@ -3,8 +3,8 @@
 use model::Privilege;
 use model::schema::{Field, Shape, format};
 
+use crate::table::moves::{self, BLOCKING};
 use crate::table::params::{NODE, VMID};
-use crate::table::target_storages;
 use crate::{Check, Row};
 
 const LOCAL_DISK: Shape = Shape::Object {
@@ -13,14 +13,6 @@ const LOCAL_DISK: Shape = Shape::Object {
         Field::boolean("is_unused"),
         Field::integer("size"),
         Field::string("volid"),
-    ]],
-    open: true,
-};
-
-const BLOCKING: Shape = Shape::Object {
-    fields: &[&[
-        Field::string("cause").one_of(&["node-affinity", "resource-affinity"]),
-        Field::string("sid"),
     ]],
     open: true,
 };
@@ -93,7 +85,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
     ]])
     .check(Check::All(&[
         Check::On("/vms/{vmid}", &[Privilege::VmMigrate]),
-        Check::Computed(|params| target_storages::needs(params, "targetstorage")),
+        Check::Computed(|params| moves::storage_needs(params, "targetstorage")),
     ]))
     .submit()
     .on_node(),

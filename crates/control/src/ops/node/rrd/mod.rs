@@ -1,11 +1,12 @@
 //! `rrd` of nodes, guests and storages: their history as a picture.
 
+mod lxc;
 mod node;
 mod qemu;
 mod storage;
 
 use history::Object;
-use model::{Error, ErrorKind};
+use model::{Error, ErrorKind, GuestKind, VmId};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,6 +16,7 @@ use crate::graph::{Graph, Line};
 use crate::ops::{Op, Pair, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
+    pair!("lxc_rrd", lxc::lxc),
     pair!("node_rrd", node::node),
     pair!("qemu_rrd", qemu::qemu),
     pair!("storage_rrd", storage::storage),
@@ -23,6 +25,18 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
 #[derive(Deserialize)]
 struct Shown {
     ds: String,
+}
+
+#[derive(Deserialize)]
+struct Guest {
+    vmid: VmId,
+}
+
+async fn guest(op: Op, kind: GuestKind) -> Result<Answer, Error> {
+    let Guest { vmid } = op.params()?;
+    op.records.of_kind(vmid, kind).await?;
+    let file = format!("/var/lib/rrdcached/db/pve-vm-9.0/{vmid}");
+    picture(&op, &Object::Guest(vmid), &file).await
 }
 
 /// The colours of the lines, and so their highest number.
