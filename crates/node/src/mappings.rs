@@ -11,9 +11,10 @@ use sys::{FileKind, SharedHost};
 use crate::host::{pci, usb};
 use crate::{Records, Settings};
 
-/// The key of a mapping's record.
-pub fn mapping_key(kind: MappingKind, id: &str) -> Key {
-    Key::new(format!("mapping/{}/{id}", kind.as_str())).expect("a checked id is a word of a key")
+/// The key of a mapping's record. Refuses an id that is too long for one.
+pub fn mapping_key(kind: MappingKind, id: &str) -> Result<Key, Error> {
+    let key = Key::new(format!("mapping/{}/{id}", kind.as_str()));
+    key.map_err(|_| Error::invalid("id", "the ID is too long"))
 }
 
 /// Something that is wrong with a mapping on a node.
@@ -35,7 +36,7 @@ impl Records {
 
     /// A mapping, if there is one of this id.
     pub async fn mapping(&self, kind: MappingKind, id: &str) -> Result<Option<Settings>, Error> {
-        self.kept_settings(&mapping_key(kind, id)).await
+        self.kept_settings(&mapping_key(kind, id)?).await
     }
 
     /// What a mapping is on a node; at least one thing.

@@ -63,12 +63,13 @@ async fn put_guests(store: &SharedStore) {
     }
 }
 
-/// A process's proportional share of memory (PSS), in KiB.
+/// What a process holds itself, in KiB. The pages of its program are left out: of a debug build they are
+/// most of it, and more or fewer from build to build.
 fn weight_kib(pid: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = rollup
         .lines()
-        .find(|line| line.starts_with("Pss:"))
+        .find(|line| line.starts_with("Pss_Anon:"))
         .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
@@ -113,6 +114,6 @@ fn ten_thousand_guests_are_light() {
             .into();
         println!("weights in KiB: {weights:?}");
         let total: u64 = weights.iter().map(|(_, weight)| weight).sum();
-        assert!(total < 64 << 10, "api and agent weigh {total} KiB");
+        assert!(total < 48 << 10, "api and agent weigh {total} KiB");
     });
 }

@@ -14,6 +14,9 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let mut model = Settings::default();
     change_options(&op.params, &["cputype"], &mut model);
     let exists = || Error::conflict(format!("custom CPU model '{name}' already exists"));
-    let added = op.records.add_settings(&cpu_model_key(name), model).await?;
+    let added = op
+        .records
+        .add_settings(&cpu_model_key(name)?, model)
+        .await?;
     Ok(Answer::null().at(added.ok_or_else(exists)?.0))
 }

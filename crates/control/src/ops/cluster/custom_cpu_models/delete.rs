@@ -21,6 +21,6 @@ pub(super) async fn delete(op: Op) -> Result<Answer, Error> {
         );
         return Err(Error::conflict(text));
     }
-    let revision = op.records.remove_settings(&cpu_model_key(name)).await?;
+    let revision = op.records.remove_settings(&cpu_model_key(name)?).await?;
     Ok(Answer::null().at(revision.0))
 }

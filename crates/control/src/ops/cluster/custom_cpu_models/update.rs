@@ -31,7 +31,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
         change_options(&op.params, &["cputype", "delete", "digest"], model);
         Ok(())
     };
-    let (key, missing) = (cpu_model_key(name), || no_cpu_model(name));
+    let (key, missing) = (cpu_model_key(name)?, || no_cpu_model(name));
     let revision = op.records.update_settings(&key, missing, change).await?;
     Ok(Answer::null().at(revision.0))
 }

@@ -15,7 +15,7 @@ pub(super) async fn create<K: Kind>(op: Op) -> Result<Answer, Error> {
     change_options(&op.params, &["id"], &mut mapping);
     let kind = K::KIND.as_str();
     let defined = || Error::conflict(format!("{kind} ID '{id}' already defined"));
-    let key = mapping_key(K::KIND, &id);
+    let key = mapping_key(K::KIND, &id)?;
     let added = op.records.add_settings(&key, mapping);
     let added = added
         .await

@@ -10,7 +10,10 @@ use crate::ops::Op;
 
 pub(super) async fn delete<K: Kind>(op: Op) -> Result<Answer, Error> {
     let Named { id } = op.params()?;
-    let removed = op.records.remove_settings(&mapping_key(K::KIND, &id)).await;
+    let removed = op
+        .records
+        .remove_settings(&mapping_key(K::KIND, &id)?)
+        .await;
     let revision = removed.map_err(during("delete", K::KIND))?;
     Ok(Answer::null().at(revision.0))
 }

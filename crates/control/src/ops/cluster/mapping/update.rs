@@ -41,7 +41,7 @@ pub(super) async fn update<K: Kind>(op: Op) -> Result<Answer, Error> {
         change_options(&op.params, &["id", "delete", "digest"], mapping);
         Ok(())
     };
-    let key = mapping_key(K::KIND, &update.id);
+    let key = mapping_key(K::KIND, &update.id)?;
     let updated = op.records.update_settings(&key, missing, change).await;
     let revision = updated.map_err(during("update", K::KIND))?;
     Ok(Answer::null().at(revision.0))
