@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::{ByteSize, Error, GuestConfig, GuestKind, Privilege};
 use node::tasks::NewSize;
 use node::volumes_of;
-use proto::table::bridge_path;
+use proto::table::bridge_paths;
 
 use super::Op;
 use super::volume_access::require_space;
@@ -32,11 +32,11 @@ fn bridges(kind: GuestKind, config: &GuestConfig) -> BTreeSet<String> {
     let of_card = |text: &str| match kind {
         GuestKind::Qemu => {
             let net = model::qemu::Net::parse(text).ok()?;
-            Some(bridge_path(&net.bridge?, net.tag))
+            Some(bridge_paths(net.bridge.as_ref()?, &net.vlans()))
         }
         GuestKind::Lxc => {
             let net = model::lxc::Net::parse(text).ok()?;
-            Some(bridge_path(net.bridge()?, net.tag()))
+            Some(bridge_paths(net.bridge()?, &net.vlans()))
         }
     };
     let is_card = |name: &str| {
@@ -46,6 +46,7 @@ fn bridges(kind: GuestKind, config: &GuestConfig) -> BTreeSet<String> {
     let options = config.0.iter().filter(|(name, _)| is_card(name));
     options
         .filter_map(|(_, value)| of_card(value.as_str()?))
+        .flatten()
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! A network card: `virtio=BC:24:11:E2:6F:5F,bridge=vmbr0,rate=12.5`.
 
+use crate::Vlans;
 use crate::schema::{Field, Properties, PropertyError, format, parse_properties, print_properties};
 
 const MODELS: &[&str] = &[
@@ -114,6 +115,11 @@ impl Net {
             && self.queues == other.queues
             && self.mtu == other.mtu
             && self.bridge.is_some() == other.bridge.is_some()
+    }
+
+    /// The VLANs of the card's port.
+    pub fn vlans(&self) -> Vlans {
+        Vlans::of(self.tag, self.trunks.as_deref())
     }
 
     /// A card of this model with defaults.

@@ -25,7 +25,7 @@ pub fn of_vm(vmid: VmId, index: u8, net: &Net) -> Option<PortSpec> {
         name: tap(vmid, index),
         bridge: net.bridge.clone()?,
         mtu: net.mtu.filter(|mtu| *mtu > 1).map(u32::from),
-        vlans: Vlans::of(net.tag, net.trunks.as_deref()),
+        vlans: net.vlans(),
     })
 }
 

@@ -51,4 +51,4 @@ pub use precheck::{Fit, LocalDisk, Precheck};
 pub(crate) use proof::Proof;
 pub(crate) use remote::{Remote, is_out_of_reach};
 pub use target::follow_arrivals;
-pub(crate) use tree::send_tree;
+pub(crate) use tree::{pair, send_tree};

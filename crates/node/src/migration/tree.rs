@@ -212,8 +212,8 @@ fn ended(printed: Result<Output, SysError>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Our end of a connection, and the one for tar.
-fn pair() -> Result<(UnixStream, OwnedFd), Error> {
+/// Our end of a connection, and the one for a program.
+pub(crate) fn pair() -> Result<(UnixStream, OwnedFd), Error> {
     let (ours, tars) = std::os::unix::net::UnixStream::pair().map_err(broken)?;
     Ok((connected(ours.into())?, tars.into()))
 }

@@ -1,18 +1,27 @@
 //! Runs a program in a running container, as its root. What it prints is the task's log.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
-use tokio::sync::mpsc;
+use tokio::net::UnixStream;
 
 use super::SHORT_PATIENCE;
 use crate::NodeContext;
+use crate::migration::pair;
 
-/// The longest line of the log.
+/// The longest line of the log, in bytes; a longer one goes on in the next.
 const LINE: usize = 4096;
+
+/// The most that is kept of a program's output, in bytes.
+const MOST: usize = 1 << 20;
+
+/// How much is read at once.
+const PART: usize = 4096;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LxcExec {
@@ -59,21 +68,29 @@ impl Step<LxcExec> for Exec {
         let vmid = task.vmid;
         let program = task.command.first().cloned().unwrap_or_default();
         cx.log(&format!("running '{program}' in CT {vmid}")).await;
-        let (listener, heard) = mpsc::unbounded_channel();
-        let command = cx
+        let (ours, theirs) = pair()?;
+        let theirs = Arc::new(theirs);
+        let mut command = cx
             .node
             .attach_to_container(vmid)
             .args(["--clear-env", "--"])
             .args(task.command.iter().cloned())
             .input(task.input.as_bytes())
-            .timeout(task.timeout_s.map(Duration::from_secs))
-            .heard_by(listener);
-        let (ended, ()) = tokio::join!(cx.run(command), show(cx, heard));
-        let output = ended?;
-        for line in String::from_utf8_lossy(&output.stderr).lines() {
-            cx.log(&shortened(line)).await;
-        }
-        match output.code {
+            .timeout(task.timeout_s.map(Duration::from_secs));
+        // What it prints and what it complains of, in their order.
+        command.descriptors = vec![(1, theirs.clone()), (2, theirs)];
+        let mut shown = Shown::default();
+        let ended = {
+            let shows = shown.all_of(cx, &ours);
+            let runs = cx.run(command);
+            tokio::pin!(shows, runs);
+            tokio::select! {
+                ended = &mut runs => ended,
+                () = &mut shows => runs.await,
+            }
+        };
+        shown.rest_of(cx, &ours).await;
+        match ended?.code {
             Some(0) => Ok(()),
             Some(code) => Err(Error::unavailable(format!(
                 "command '{program}' failed: exit code {code}"
@@ -85,32 +102,60 @@ impl Step<LxcExec> for Exec {
     }
 }
 
-/// Logs what a program prints, line by line.
-async fn show(cx: &Cx, mut heard: mpsc::UnboundedReceiver<Vec<u8>>) {
-    let mut begun = Vec::new();
-    while let Some(part) = heard.recv().await {
-        begun.extend(part);
-        while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = begun.drain(..=end).collect();
-            cx.log(&shortened(&String::from_utf8_lossy(&line))).await;
+/// What was logged of a program's output. The program waits while a part is written, so that it
+/// fills neither memory nor, beyond `MOST`, the disk.
+#[derive(Default)]
+struct Shown {
+    /// A line that has no end yet.
+    begun: Vec<u8>,
+    bytes: usize,
+}
+
+impl Shown {
+    /// Logs line by line, until nothing has the other end any more.
+    async fn all_of(&mut self, cx: &Cx, from: &UnixStream) {
+        while from.readable().await.is_ok() {
+            match self.part_of(cx, from).await {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => {}
+            }
         }
     }
-    if !begun.is_empty() {
-        cx.log(&shortened(&String::from_utf8_lossy(&begun))).await;
+
+    /// Logs what is there after the program's end: what it left running may have the other end.
+    async fn rest_of(&mut self, cx: &Cx, from: &UnixStream) {
+        while let Ok(1..) = self.part_of(cx, from).await {
+            if self.bytes > MOST {
+                break;
+            }
+        }
+        let begun = std::mem::take(&mut self.begun);
+        if !begun.is_empty() {
+            self.line(cx, &begun).await;
+        }
     }
-}
 
-fn shortened(line: &str) -> String {
-    line.trim_end().chars().take(LINE).collect()
-}
+    async fn part_of(&mut self, cx: &Cx, from: &UnixStream) -> io::Result<usize> {
+        let mut part = [0; PART];
+        let length = from.try_read(&mut part)?;
+        for line in part[..length].split_inclusive(|byte| *byte == b'\n') {
+            self.begun.extend(line);
+            if line.ends_with(b"\n") || self.begun.len() > LINE {
+                let whole = std::mem::take(&mut self.begun);
+                self.line(cx, &whole).await;
+            }
+        }
+        Ok(length)
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_line_is_cut_between_characters() {
-        assert_eq!(shortened("ab \n"), "ab");
-        assert_eq!(shortened(&"ä".repeat(LINE + 7)).chars().count(), LINE);
+    async fn line(&mut self, cx: &Cx, line: &[u8]) {
+        let was_room = self.bytes <= MOST;
+        self.bytes = self.bytes.saturating_add(line.len());
+        match (was_room, self.bytes <= MOST) {
+            (true, true) => cx.log(&String::from_utf8_lossy(line)).await,
+            (true, false) => cx.log("what follows is not kept").await,
+            (false, _) => {}
+        }
     }
 }

@@ -189,6 +189,20 @@ async fn says_what_programs_print(node: &TestNode) {
     let (ended, log) = exec("echo so far; exit 3").await;
     assert_eq!(ended, "command '/bin/sh' failed: exit code 3");
     assert!(log.contains("so far"), "{log}");
+    // What goes on in the background holds nothing up, and no output fills the node.
+    let (ended, log) = exec("sleep 30 & echo begun").await;
+    assert_eq!(ended, "OK");
+    assert!(log.contains("begun"), "{log}");
+    let (ended, _) = exec("dd if=/dev/zero bs=1M count=20").await;
+    assert_eq!(ended, "OK");
+    let kept = std::fs::read_dir(node.root.join("var/lib/ostler/tasks")).unwrap();
+    let logs = kept.map(Result::unwrap).filter(|file| {
+        let name = file.file_name().to_string_lossy().into_owned();
+        name.contains(":vzexec:") && name.ends_with(".log")
+    });
+    let largest = logs.map(|file| file.metadata().unwrap().len()).max();
+    let kept = 1 << 19..2 << 20;
+    assert!(kept.contains(&largest.unwrap()), "{largest:?}");
     let nothing = json!({"node": "pve1", "vmid": 100, "command": [""]});
     let refused = node.call("lxc_exec", nothing).await.unwrap_err();
     assert_eq!(refused.fields["command"], "a program is missing");

@@ -90,7 +90,7 @@ const GROUPS: &[&[Row]] = &[
 ];
 
 pub use lxc::{CtRight, ct_option_right, needs_of_ct_option};
-pub use qemu::{OptionRight, bridge_path, needs_of_option, option_right};
+pub use qemu::{OptionRight, bridge_paths, needs_of_option, option_right};
 
 /// All operations of this version.
 pub fn rows() -> impl Iterator<Item = &'static Row> {

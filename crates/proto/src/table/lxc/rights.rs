@@ -5,7 +5,7 @@ use model::lxc::{MountPoint, MountSlot, MountSource, Net, OPTIONS};
 use model::schema::Values;
 
 use crate::Need;
-use crate::table::qemu::bridge_path;
+use crate::table::qemu::{bridge_paths, use_of_bridges};
 
 /// The rights needed to change an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,16 +85,16 @@ pub fn needs_of_ct_option(
         CtRight::Root(_) => return None,
     };
     if option.starts_with("net") {
-        needs.extend(bridge_need(value));
+        needs.extend(bridge_needs(value));
     }
     Some(needs)
 }
 
-/// The right to use a network card's bridge, or one VLAN of it.
-fn bridge_need(value: Option<&str>) -> Option<Need> {
-    let net = Net::parse(value?).ok()?;
-    let path = bridge_path(net.bridge()?, net.tag());
-    Some(Need::all(path, &[Privilege::SdnUse]))
+/// The right to use a network card's bridge, or each of its VLANs.
+fn bridge_needs(value: Option<&str>) -> Vec<Need> {
+    let net = value.and_then(|value| Net::parse(value).ok());
+    let paths = net.and_then(|net| Some(bridge_paths(net.bridge()?, &net.vlans())));
+    use_of_bridges(paths.unwrap_or_default())
 }
 
 /// The rights needed to set options to these values, without duplicates.

@@ -13,4 +13,5 @@ mod rights;
 pub(super) mod snapshots;
 pub(super) mod status;
 
-pub use rights::{OptionRight, bridge_path, needs_of_option, option_right};
+pub(in crate::table) use rights::use_of_bridges;
+pub use rights::{OptionRight, bridge_paths, needs_of_option, option_right};

@@ -4,11 +4,11 @@
 //! a host device. The value is parsed and not searched as text, since a drive's serial number may
 //! be `media=cdrom`.
 
-use model::Privilege;
 use model::qemu::{
     Cpu, Drive, DriveSlot, Net, Rng, Usb, UsbSource, custom_cpu_name, is_cloud_init_option,
 };
 use model::schema::Values;
+use model::{Privilege, Vlans};
 
 use crate::Need;
 
@@ -115,7 +115,7 @@ pub fn needs_of_option(
         OptionRight::Root | OptionRight::RootForDevice => return None,
     };
     if option_right(option, value) == NETWORK {
-        needs.extend(bridge_need(value));
+        needs.extend(bridge_needs(value));
     }
     if option == "cpu" {
         needs.extend(cpu_need(value));
@@ -126,20 +126,28 @@ pub fn needs_of_option(
     Some(needs)
 }
 
-/// The right to use a network card's bridge, or one VLAN of it.
-fn bridge_need(value: Option<&str>) -> Option<Need> {
-    let net = Net::parse(value?).ok()?;
-    let path = bridge_path(&net.bridge?, net.tag);
-    Some(Need::all(path, &[Privilege::SdnUse]))
+/// The right to use a network card's bridge, or each of its VLANs.
+fn bridge_needs(value: Option<&str>) -> Vec<Need> {
+    let net = value.and_then(|value| Net::parse(value).ok());
+    let paths = net.and_then(|net| Some(bridge_paths(net.bridge.as_ref()?, &net.vlans())));
+    use_of_bridges(paths.unwrap_or_default())
 }
 
-/// Where rights on a bridge are, or on one VLAN of it.
-pub fn bridge_path(bridge: &str, tag: Option<u16>) -> String {
+/// Where rights on a bridge are, or on each VLAN of it that a card names.
+pub fn bridge_paths(bridge: &str, vlans: &Vlans) -> Vec<String> {
     let path = format!("/sdn/zones/localnetwork/{bridge}");
-    match tag {
-        Some(tag) => format!("{path}/{tag}"),
-        None => path,
+    if vlans.is_empty() {
+        return vec![path];
     }
+    let named = vlans.named().flat_map(|(first, last)| first..=last);
+    named.map(|vlan| format!("{path}/{vlan}")).collect()
+}
+
+pub(in crate::table) fn use_of_bridges(paths: Vec<String>) -> Vec<Need> {
+    let needs = paths.into_iter();
+    needs
+        .map(|path| Need::all(path, &[Privilege::SdnUse]))
+        .collect()
 }
 
 /// The right to use a processor model of the cluster's own.
@@ -323,6 +331,12 @@ mod tests {
         assert_eq!(
             paths("virtio,bridge=vmbr0,tag=10"),
             ["/vms/100", "/sdn/zones/localnetwork/vmbr0/10"]
+        );
+        // One VLAN is no way to others.
+        let vlan = |vlan: u16| format!("/sdn/zones/localnetwork/vmbr0/{vlan}");
+        assert_eq!(
+            paths("virtio,bridge=vmbr0,tag=10,trunks=12-13;20")[1..],
+            [vlan(10), vlan(12), vlan(13), vlan(20)]
         );
         let needs = needs_of_option("cpu", Some("custom-my,hidden=1"), "/vms/100", None).unwrap();
         assert_eq!(
