@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use model::{Error, PortSpec};
-use sys::{Host, Link, LinkKind, TapOptions};
+use sys::{Host, LinkKind, TapOptions};
 
 use crate::ip::{ip, set_link};
 use crate::{openvswitch, vlan};
@@ -32,20 +32,19 @@ pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
         vlans,
         ..
     } = port;
-    let links = host.links().await?;
-    match find(host, bridge, &links).await? {
+    match find(host, bridge).await? {
         Bridge::Plain if vlans.is_empty() => {
             openvswitch::forget(host, &[name]).await?;
             Ok(host.join_bridge(name, bridge).await?)
         }
         Bridge::Plain => {
-            let bridge = vlan::bridge_of(host, &links, bridge, vlans).await?;
+            let bridge = vlan::bridge_of(host, bridge, vlans).await?;
             openvswitch::forget(host, &[name]).await?;
             Ok(host.join_bridge(name, &bridge).await?)
         }
         Bridge::OfVlans => {
             openvswitch::forget(host, &[name]).await?;
-            if master_of(&links, name) != Some(bridge) {
+            if master_of(host, name).await?.as_ref() != Some(bridge) {
                 // Its first VLANs are the bridge's defaults.
                 set_link(host, name, "down").await?;
                 host.join_bridge(name, bridge).await?;
@@ -54,7 +53,7 @@ pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
             set_link(host, name, "up").await
         }
         Bridge::OpenVSwitch => {
-            if master_of(&links, name).is_some() {
+            if master_of(host, name).await?.is_some() {
                 ip(host, &["link", "set", "dev", name, "nomaster"]).await?;
             }
             openvswitch::add(host, port).await?;
@@ -63,9 +62,9 @@ pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
     }
 }
 
-fn master_of<'a>(links: &'a [Link], name: &str) -> Option<&'a str> {
-    let link = links.iter().find(|link| link.name == name)?;
-    link.master.as_deref()
+async fn master_of(host: &dyn Host, name: &str) -> Result<Option<String>, Error> {
+    let link = host.link(name).await?;
+    Ok(link.and_then(|link| link.master))
 }
 
 /// Removes a tap. False if there was none.
@@ -85,18 +84,17 @@ pub async fn missing_bridges(
     host: &dyn Host,
     names: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>, Error> {
-    let links = host.links().await?;
     let mut missing = BTreeSet::new();
     for name in names {
-        if find(host, name, &links).await.is_err() {
+        if find(host, name).await.is_err() {
             missing.insert(name.clone());
         }
     }
     Ok(missing)
 }
 
-async fn find(host: &dyn Host, name: &str, links: &[Link]) -> Result<Bridge, Error> {
-    let link = links.iter().find(|link| link.name == name);
+async fn find(host: &dyn Host, name: &str) -> Result<Bridge, Error> {
+    let link = host.link(name).await?;
     let is_kernels = link.is_some_and(|link| link.kind == LinkKind::Bridge);
     if is_kernels {
         let setting = PathBuf::from(format!("/sys/class/net/{name}/bridge/vlan_filtering"));

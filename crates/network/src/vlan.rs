@@ -40,7 +40,6 @@ pub(crate) async fn set(host: &dyn Host, port: &str, vlans: &Vlans) -> Result<()
 /// guests may be on it. May be repeated.
 pub(crate) async fn bridge_of(
     host: &dyn Host,
-    links: &[Link],
     bridge: &str,
     vlans: &Vlans,
 ) -> Result<String, Error> {
@@ -51,6 +50,7 @@ pub(crate) async fn bridge_of(
             return Err(Error::conflict(text));
         }
     };
+    let links = host.links().await?;
     let ports: Vec<&Link> = links
         .iter()
         .filter(|link| link.master.as_deref() == Some(bridge) && !is_guests(link))

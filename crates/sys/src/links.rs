@@ -42,6 +42,9 @@ pub struct TapOptions {
 pub trait Links: Send + Sync + 'static {
     async fn links(&self) -> Result<Vec<Link>, SysError>;
 
+    /// One link; none if it is not there. A host may have thousands.
+    async fn link(&self, name: &str) -> Result<Option<Link>, SysError>;
+
     /// Creates a persistent tap device and brings it up.
     async fn create_tap(&self, name: &str, options: &TapOptions) -> Result<(), SysError>;
 

@@ -99,6 +99,7 @@ passes_on! { Scopes:
 
 passes_on! { Links:
     "list links".to_owned(), links() -> Vec<Link>;
+    format!("look at link {name}"), link(name: &str) -> Option<Link>;
     format!("create tap {name}"), create_tap(name: &str, options: &TapOptions) -> ();
     format!("open tap {name}"), open_tap(name: &str) -> Arc<OwnedFd>;
     format!("remove tap {name}"), remove_tap(name: &str) -> bool;

@@ -42,12 +42,11 @@ fn is_same_pair(one: &Net, other: &Net) -> bool {
 impl NodeContext {
     /// The MTU of each card: its own, or its bridge's. Refuses bridges that are not there.
     pub(super) async fn mtus(&self, config: &CtConfig) -> Result<Vec<(u8, u32)>, Error> {
-        let links = self.host.links().await?;
         let mut mtus = Vec::new();
         for (index, net) in &config.nets {
             let Some(bridge) = net.bridge() else { continue };
             let missing = || Error::conflict(format!("bridge '{bridge}' does not exist"));
-            let link = links.iter().find(|link| link.name == bridge);
+            let link = self.host.link(bridge).await?;
             let most = link.ok_or_else(missing)?.mtu;
             let mtu = net.mtu().unwrap_or(most);
             if mtu > most {
@@ -165,16 +164,15 @@ impl NodeContext {
 
     /// A card's own MTU, or its bridge's.
     async fn mtu_of(&self, net: &Net) -> Result<Option<u32>, Error> {
-        let links = self.host.links().await?;
-        let bridge = links
-            .iter()
-            .find(|link| Some(link.name.as_str()) == net.bridge());
+        let bridge = match net.bridge() {
+            Some(bridge) => self.host.link(bridge).await?,
+            None => None,
+        };
         Ok(net.mtu().or(bridge.map(|bridge| bridge.mtu)))
     }
 
     async fn has_link(&self, name: &str) -> Result<bool, Error> {
-        let links = self.host.links().await?;
-        Ok(links.iter().any(|link| link.name == name))
+        Ok(self.host.link(name).await?.is_some())
     }
 
     /// The host's id of a running container's init.

@@ -43,6 +43,11 @@ impl Links for RealHost {
         .await
     }
 
+    async fn link(&self, name: &str) -> Result<Option<Link>, SysError> {
+        let path = Path::new(SYS_CLASS_NET).join(name);
+        blocking(move || Ok(read_link(&path))).await
+    }
+
     async fn create_tap(&self, name: &str, options: &TapOptions) -> Result<(), SysError> {
         let (name, options) = (name.to_owned(), options.clone());
         blocking(move || {

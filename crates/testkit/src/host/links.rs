@@ -34,6 +34,12 @@ impl Links for FakeHost {
         call.end(links).await
     }
 
+    async fn link(&self, name: &str) -> Result<Option<Link>, SysError> {
+        let call = self.faults.begin(|| format!("look at link {name}")).await?;
+        let link = self.world().links.get(name).cloned();
+        call.end(link).await
+    }
+
     async fn create_tap(&self, name: &str, options: &TapOptions) -> Result<(), SysError> {
         let call = self.faults.begin(|| format!("create tap {name}")).await?;
         self.world()

@@ -109,15 +109,9 @@ fn check_names(edit: &CtEdit) -> Result<(), Error> {
 pub(super) async fn check_bridges(op: &Op, edit: &CtEdit) -> Result<(), Error> {
     let nets = edit.set.iter().filter(|(name, _)| name.starts_with("net"));
     let nets = nets.filter_map(|(_, value)| Net::parse(value.as_str()?).ok());
-    let bridges: Vec<String> = nets
-        .filter_map(|net| net.bridge().map(str::to_owned))
-        .collect();
-    if bridges.is_empty() {
-        return Ok(());
-    }
-    let links = op.context.node.host.links().await?;
-    for bridge in bridges {
-        if !links.iter().any(|link| link.name == bridge) {
+    let bridges = nets.filter_map(|net| net.bridge().map(str::to_owned));
+    for bridge in bridges.collect::<Vec<_>>() {
+        if op.context.node.host.link(&bridge).await?.is_none() {
             return Err(Error::conflict(format!("bridge '{bridge}' does not exist")));
         }
     }

@@ -6,13 +6,14 @@ mod get;
 mod list;
 mod update;
 
+use model::Error;
 use model::qemu::custom_cpu_name;
 use model::schema::format;
-use model::{Error, Privilege};
 use node::Settings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::ops::cluster::mapping::SEES;
 use crate::ops::{Op, Pair, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
@@ -21,13 +22,6 @@ pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("custom_cpu_model_get", get::get),
     pair!("custom_cpu_model_list", list::list),
     pair!("custom_cpu_model_update", update::update),
-];
-
-/// With one of these a caller sees a model.
-const SEES: [Privilege; 3] = [
-    Privilege::MappingAudit,
-    Privilege::MappingUse,
-    Privilege::MappingModify,
 ];
 
 #[derive(Deserialize)]

@@ -1,21 +1,14 @@
 //! `GET /cluster/mapping/{kind}`
 
-use model::{Error, MappingKind, Privilege};
+use model::{Error, MappingKind};
 use node::Settings;
 use node::mappings::mapping_faults;
 use proto::wire::Answer;
 use serde_json::{Value, json};
 
-use super::{Kind, shown, told};
+use super::{Kind, SEES, shown, told};
 use crate::Context;
 use crate::ops::Op;
-
-/// With one of these a caller sees a mapping.
-const SEES: [Privilege; 3] = [
-    Privilege::MappingAudit,
-    Privilege::MappingUse,
-    Privilege::MappingModify,
-];
 
 pub(super) async fn list<K: Kind>(op: Op) -> Result<Answer, Error> {
     let kind = K::KIND.as_str();

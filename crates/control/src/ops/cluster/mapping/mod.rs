@@ -7,7 +7,7 @@ mod list;
 mod update;
 
 use model::schema::{Values, parse_properties};
-use model::{Error, ErrorKind, MappingKind};
+use model::{Error, ErrorKind, MappingKind, Privilege};
 use node::Settings;
 use node::mappings::{MappingFault, check_entry};
 use serde::Deserialize;
@@ -15,6 +15,13 @@ use serde_json::{Map, Value};
 
 use crate::Context;
 use crate::ops::{Pair, pair};
+
+/// With one of these a caller sees a mapping, or a processor model of the cluster's own.
+pub(super) const SEES: [Privilege; 3] = [
+    Privilege::MappingAudit,
+    Privilege::MappingUse,
+    Privilege::MappingModify,
+];
 
 /// A kind of mappings as a type, so that each row has a function of its own.
 trait Kind: Send + 'static {
