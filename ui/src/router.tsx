@@ -64,6 +64,7 @@ const tree = root.addChildren([
       dcTab('cluster', () => import('./pages/datacenter/Cluster')),
       dcTab('permissions', () => import('./pages/records/Permissions')),
       dcTab('pools', () => import('./pages/records/Pools')),
+      dcTab('mappings', () => import('./pages/mappings/Mappings')),
       dcTab('options', () => import('./pages/records/DcOptions')),
       dcTab('tasks', () => import('./pages/datacenter/DcTasks')),
     ]),

@@ -37,6 +37,7 @@ const PAGES: [string, string, IconName][] = [
   [t.dc.tabs.cluster, '/datacenter/cluster', 'branch'],
   [t.dc.tabs.permissions, '/datacenter/permissions', 'key'],
   [t.dc.tabs.pools, '/datacenter/pools', 'pool'],
+  [t.dc.tabs.mappings, '/datacenter/mappings', 'link'],
   [t.dc.tabs.options, '/datacenter/options', 'edit'],
   [t.dc.tabs.tasks, '/datacenter/tasks', 'list'],
   [t.guests.create, '/create', 'plus'],

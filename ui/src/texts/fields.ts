@@ -36,6 +36,7 @@ const KEYS: Record<string, Text> = {
   unused: { label: 'Unused disk', hint: 'Detached; remove it to destroy the volume.' },
   net: { label: 'Network' },
   serial: { label: 'Serial port', hint: 'socket makes it a console here.' },
+  usb: { label: 'USB device', hint: 'A device of the node, given to the guest.' },
   rng: { label: 'Random numbers', hint: 'Feeds the guest from the node.' },
   kvm: { label: 'KVM', hint: 'Off: emulated, which is slow.' },
   name: { label: 'Name', hint: 'A host name.' },

@@ -1,11 +1,12 @@
 /** All texts of the pages, in one place. */
 
+import { devices } from './devices';
 import { graph } from './graph';
 import { guest } from './guest';
 import { place } from './place';
 import { shell } from './shell';
 
-export const t = { ...shell, ...guest, ...place, ...graph };
+export const t = { ...shell, ...guest, ...place, ...graph, ...devices };
 
 const TASKS: Record<string, string> = {
   qmstart: 'Start',

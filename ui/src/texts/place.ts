@@ -9,6 +9,7 @@ export const place = {
       cluster: 'Cluster',
       permissions: 'Permissions',
       pools: 'Pools',
+      mappings: 'Mappings',
       options: 'Options',
       tasks: 'Tasks',
     },

@@ -1,4 +1,5 @@
 import { Link, Outlet } from '@tanstack/react-router';
+import { hasOperation, useOperations } from '../../api/operations';
 import { useInventory } from '../../api/stream';
 import { Icon } from '../../parts/Icon';
 import { PageHead, type Tab, Tabs } from '../../parts/Page';
@@ -6,9 +7,16 @@ import { t } from '../../texts';
 
 const names = t.dc.tabs;
 
+/** Tabs that are there where the node serves their list. */
+const SERVED: [string, string, string][] = [
+  ['/datacenter/mappings', names.mappings, '/cluster/mapping/pci'],
+];
+
 /** Head and tabs of the datacenter. */
 export function DatacenterPage() {
   const { guests, nodes, storages } = useInventory();
+  const table = useOperations().data;
+  const served = SERVED.filter(([, , list]) => hasOperation(table, 'GET', list));
   const real = guests.filter((guest) => !guest.template);
   const running = real.filter((guest) => guest.status === 'running').length;
   const tabs: Tab[] = [
@@ -19,6 +27,7 @@ export function DatacenterPage() {
     { to: '/datacenter/cluster', label: names.cluster },
     { to: '/datacenter/permissions', label: names.permissions },
     { to: '/datacenter/pools', label: names.pools },
+    ...served.map(([to, label]): Tab => ({ to, label })),
     { to: '/datacenter/options', label: names.options },
     { to: '/datacenter/tasks', label: names.tasks },
   ];

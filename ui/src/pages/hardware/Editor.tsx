@@ -101,7 +101,9 @@ function Opened({ guest, page, entries, fields }: Props) {
   const kind = KINDS[guest.type];
   const volume = new Map(propertiesOf(was, kind.volume)).get(kind.volume) ?? '';
   const title = labelOf(guest, page);
-  const additions = additionsOf(guest.type, page);
+  const additions = additionsOf(guest.type, page).filter(({ slots: [slot = ''] }) =>
+    fieldOf(fields, slot),
+  );
   const storage =
     storages.find((one) => one.node === guest.node && one.content.split(',').includes(kind.content))
       ?.storage ?? 'local';
@@ -116,7 +118,8 @@ function Opened({ guest, page, entries, fields }: Props) {
               additions={additions}
               taken={(key) => config.has(key) || draft.has(key)}
               onAdd={(key, addition) => {
-                set(key, addition.value(storage, offers.bridge?.[0] ?? 'vmbr0', key));
+                // What has no value yet is chosen in its form.
+                set(key, addition.value(storage, offers.bridge?.[0] ?? 'vmbr0', key) || null);
                 setChosen(key);
               }}
             />
@@ -159,6 +162,7 @@ function Opened({ guest, page, entries, fields }: Props) {
           <KeyForm
             key={chosen}
             name={chosen}
+            node={guest.node}
             field={field}
             value={value === null ? '' : (value ?? was)}
             was={was}

@@ -7,6 +7,7 @@ import { textOfKey, textOfProperty } from '../../texts/fields';
 import { FieldRow } from './FieldRow';
 import { parse, print, refusalOf } from './propertyString';
 import { propertiesOfField } from './schema';
+import { UsbForm } from './UsbForm';
 
 /** Properties that few people set come last. */
 const RARE =
@@ -14,6 +15,8 @@ const RARE =
 
 export type FormProps = {
   name: string;
+  /** Whose devices can be chosen. */
+  node: string;
   field: Field;
   value: string;
   was: string;
@@ -96,7 +99,11 @@ export function KeyForm(props: FormProps) {
         </div>
       )}
       {isSplit && mode === 'form' ? (
-        <Properties {...props} />
+        /^usb\d+$/.test(name) ? (
+          <UsbForm {...props} />
+        ) : (
+          <Properties {...props} />
+        )
       ) : isSplit ? (
         <TextInput
           aria-label={name}

@@ -33,6 +33,9 @@ it('keys of a virtual machine are where they were', () => {
   ]);
   expect(keysOf('qemu', 'hardware', config).at(-1)).toBe('net0');
   expect(keysOf('qemu', 'options', config)).toContain('args');
+  const withStick = new Map([...config, ['usb0', 'mapping=stick']]);
+  expect(keysOf('qemu', 'hardware', withStick).at(-1)).toBe('usb0');
+  expect(keysOf('qemu', 'options', withStick)).not.toContain('usb0');
   expect(keysOf('qemu', 'options', config)).not.toContain('cipassword');
 });
 

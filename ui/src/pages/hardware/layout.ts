@@ -18,7 +18,7 @@ type Page = {
 const VM_PAGES: Partial<Record<PageName, Page>> = {
   hardware: {
     always: ['memory', 'balloon', 'cores', 'sockets', 'cpu', 'bios', 'machine', 'vga', 'scsihw'],
-    more: /^((scsi|virtio|sata|ide|efidisk|tpmstate|net|serial|rng|unused)\d+|numa\d*|vcpus|cpulimit|cpuunits|shares|affinity)$/,
+    more: /^((scsi|virtio|sata|ide|efidisk|tpmstate|net|serial|rng|usb|unused)\d+|numa\d*|vcpus|cpulimit|cpuunits|shares|affinity)$/,
   },
   options: {
     always: [
@@ -119,6 +119,7 @@ const ORDER = [
   'unused',
   'net',
   'serial',
+  'usb',
 ];
 
 function byDevice(a: string, b: string): number {
@@ -139,6 +140,7 @@ export const ICONS: [RegExp, IconName][] = [
   [/^sshkeys$/, 'key'],
   [/^(tags|name|hostname)$/, 'tag'],
   [/^(machine|scsihw)$/, 'node'],
+  [/^usb\d+$/, 'link'],
 ];
 
 export const iconOf = (key: string): IconName =>
@@ -149,6 +151,7 @@ export type Addition = {
   icon: IconName;
   /** Slots in the order in which they are taken. */
   slots: string[];
+  /** Empty where there is nothing to begin with. */
   value: (storage: string, bridge: string, slot: string) => string;
 };
 
@@ -205,6 +208,7 @@ const VM_ADDITIONS: Addition[] = [
     slots: ['tpmstate0'],
     value: (storage) => `${storage}:1,version=v2.0`,
   },
+  { label: words.usb, icon: 'link', slots: slots('usb', 14), value: () => '' },
   { label: words.rng, icon: 'list', slots: ['rng0'], value: () => 'source=/dev/urandom' },
 ];
 

@@ -22,6 +22,8 @@ export type RecordKind = {
   empty: { icon: IconName; title: string; text: string };
   add?: OperationForm;
   change?: (row: Row) => OperationForm;
+  /** A dialog of its own in place of the forms; without a row it adds one. */
+  own?: { title: string; dialog: (row: Row | undefined, onClose: () => void) => ReactNode };
   remove?: (row: Row) => Promise<unknown>;
   removes?: (row: Row) => string;
   canRemove?: (row: Row) => boolean;
@@ -82,7 +84,7 @@ function Table({
               ))}
               <td className="c-ac">
                 {kind.more?.(row)}
-                {kind.change && (
+                {(kind.change || kind.own) && (
                   <IconButton
                     icon="edit"
                     label={`${t.guestPage.edit} ${name}`}
@@ -108,15 +110,21 @@ function Table({
 /** A list of records with what can be done to them; forms come from the operation table. */
 export function Records({ kind, children }: { kind: RecordKind; children?: ReactNode }) {
   const [form, setForm] = useState<OperationForm>();
+  const [own, setOwn] = useState<{ row?: Row }>();
   const [removed, setRemoved] = useState<Row>();
   const query = useQuery({
     queryKey: ['records', kind.list],
     queryFn: ({ signal }) => api.get<Row[]>(kind.list, {}, signal),
     select: kind.rowsOf,
   });
-  const add = kind.add && (
-    <Button kind="sm pri" icon="plus" onClick={() => setForm(kind.add)}>
-      {kind.add.title}
+  const title = kind.own?.title ?? kind.add?.title;
+  const edit = (row?: Row) => {
+    if (kind.own) setOwn({ row });
+    else setForm(row ? kind.change?.(row) : kind.add);
+  };
+  const add = title && (
+    <Button kind="sm pri" icon="plus" onClick={() => edit()}>
+      {title}
     </Button>
   );
   return (
@@ -134,17 +142,13 @@ export function Records({ kind, children }: { kind: RecordKind; children?: React
                 <p>{kind.empty.text}</p>
               </Blank>
             ) : (
-              <Table
-                kind={kind}
-                rows={rows}
-                onChange={(row) => setForm(kind.change?.(row))}
-                onRemove={setRemoved}
-              />
+              <Table kind={kind} rows={rows} onChange={edit} onRemove={setRemoved} />
             )
           }
         </Loaded>
       </div>
       {form && <OperationDialog form={form} onClose={() => setForm(undefined)} />}
+      {own && kind.own?.dialog(own.row, () => setOwn(undefined))}
       {removed && <Remove kind={kind} row={removed} onClose={() => setRemoved(undefined)} />}
     </div>
   );

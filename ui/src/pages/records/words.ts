@@ -68,6 +68,12 @@ const PARAMS: Record<string, Text> = {
   filename: { label: 'File name', hint: 'As it is stored, with its ending.' },
   checksum: { label: 'Checksum', hint: 'What does not match is not kept.' },
   'checksum-algorithm': { label: 'Algorithm' },
+  id: { label: 'Name', hint: 'Begins with a letter; letters, digits, _ and -.' },
+  mdev: { label: 'Mediated devices', hint: 'Guests get a part of the device.' },
+  'live-migration-capable': {
+    label: 'Moves while it runs',
+    hint: 'The device can be moved with a running guest.',
+  },
   clustername: { label: 'Name of the cluster' },
   lifetime: { label: 'Valid for', unit: 's' },
 };
