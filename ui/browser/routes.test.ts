@@ -20,6 +20,7 @@ const ROUTES = [
   '/datacenter/mappings',
   '/datacenter/mappings?show=usb',
   '/datacenter/mappings?show=dir',
+  '/datacenter/cpu-models',
   '/datacenter/options',
   '/datacenter/tasks',
   '/guest/101',

@@ -65,6 +65,7 @@ const tree = root.addChildren([
       dcTab('permissions', () => import('./pages/records/Permissions')),
       dcTab('pools', () => import('./pages/records/Pools')),
       dcTab('mappings', () => import('./pages/mappings/Mappings')),
+      dcTab('cpu-models', () => import('./pages/cpuModels/CpuModels')),
       dcTab('options', () => import('./pages/records/DcOptions')),
       dcTab('tasks', () => import('./pages/datacenter/DcTasks')),
     ]),

@@ -38,6 +38,7 @@ const PAGES: [string, string, IconName][] = [
   [t.dc.tabs.permissions, '/datacenter/permissions', 'key'],
   [t.dc.tabs.pools, '/datacenter/pools', 'pool'],
   [t.dc.tabs.mappings, '/datacenter/mappings', 'link'],
+  [t.dc.tabs.cpuModels, '/datacenter/cpu-models', 'cpu'],
   [t.dc.tabs.options, '/datacenter/options', 'edit'],
   [t.dc.tabs.tasks, '/datacenter/tasks', 'list'],
   [t.guests.create, '/create', 'plus'],

@@ -36,4 +36,22 @@ export const devices = {
     mediates: 'mediated devices',
     needsEntry: 'A mapping needs a node at least.',
   },
+  cpuModel: {
+    name: 'Model',
+    base: 'Shown as',
+    flags: 'Flags',
+    add: 'Add CPU model',
+    none: 'No CPU model yet',
+    noneText:
+      'A model of the cluster’s own is one of QEMU’s with flags of your choice, such as what all nodes can give.',
+    removes: 'It is refused while a guest names it, also in a snapshot.',
+    plain: 'none',
+    find: 'Find a flag',
+    noFlag: 'No flag is called so.',
+    more: (count: number) => `${count} more flags`,
+    noList: (why: string) => `The flags that nodes can give cannot be listed: ${why}.`,
+    switches: { '-': 'off', '': 'as model', '+': 'on' },
+    everywhere: 'all nodes',
+    nowhere: 'no node with KVM',
+  },
 };

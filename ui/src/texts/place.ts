@@ -10,6 +10,7 @@ export const place = {
       permissions: 'Permissions',
       pools: 'Pools',
       mappings: 'Mappings',
+      cpuModels: 'CPU models',
       options: 'Options',
       tasks: 'Tasks',
     },

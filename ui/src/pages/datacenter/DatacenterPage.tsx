@@ -10,6 +10,7 @@ const names = t.dc.tabs;
 /** Tabs that are there where the node serves their list. */
 const SERVED: [string, string, string][] = [
   ['/datacenter/mappings', names.mappings, '/cluster/mapping/pci'],
+  ['/datacenter/cpu-models', names.cpuModels, '/cluster/qemu/custom-cpu-models'],
 ];
 
 /** Head and tabs of the datacenter. */

@@ -8,13 +8,12 @@ import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { plain } from '../../format';
 import { Button, IconButton } from '../../parts/Button';
 import { t } from '../../texts';
-import { FieldRow } from '../hardware/FieldRow';
 import { fieldsOf } from '../hardware/schema';
-import { textOfParam } from '../records/words';
+import { FieldRows } from '../records/FieldRows';
+import { areWhole, changeOf, valuesOf } from '../records/values';
 import { listOf, useChoices } from './devices';
 import {
   type Choice,
-  changeOf,
   chosenOf,
   type Entry,
   entryOf,
@@ -23,7 +22,6 @@ import {
   type Mapping,
   onNode,
   textOfEntry,
-  valuesOf,
   withChoice,
 } from './mapping';
 
@@ -177,8 +175,9 @@ export function MappingDialog({
   const table = useOperations().data ?? [];
   const nodes = useInventory().nodes;
   const known = fieldsOf(table, `mapping_${kind}_${mapping ? 'update' : 'create'}`);
-  const before = valuesOf(mapping, FIELDS[kind]);
-  const [id, setId] = useState(mapping?.id ?? '');
+  const names = mapping ? FIELDS[kind] : ['id', ...FIELDS[kind]];
+  const fields = names.flatMap((name) => known.get(name) ?? []);
+  const before = valuesOf(mapping, names);
   const [values, setValues] = useState(before);
   const [entries, setEntries] = useState<Kept[]>(() => {
     const first = mapping ? mapping.map.map(entryOf) : [onNode(nodes[0]?.node ?? '')];
@@ -186,29 +185,16 @@ export function MappingDialog({
   });
   const form = useSubmit(onClose);
   const isReady =
-    id !== '' && entries.length > 0 && entries.every(({ entry }) => isWhole(kind, entry));
+    areWhole(fields, values) &&
+    entries.length > 0 &&
+    entries.every(({ entry }) => isWhole(kind, entry));
   const submit = () =>
     form.submit(() => {
       const params = changeOf(values, before, mapping?.digest);
       const map = entries.map(({ entry }) => textOfEntry(entry));
-      if (!mapping) return api.post(listOf(kind), { id, ...params, map });
+      if (!mapping) return api.post(listOf(kind), { ...params, map });
       return api.put(`${listOf(kind)}${path(mapping.id)}`, { ...params, map });
     });
-  const row = (name: string, value: string, was: string, onChange: (value: string) => void) => {
-    const field = known.get(name);
-    if (!field) return null;
-    return (
-      <FieldRow
-        key={name}
-        field={field}
-        {...textOfParam(name)}
-        value={value}
-        was={was}
-        error={form.fields[name]}
-        onChange={onChange}
-      />
-    );
-  };
   return (
     <FormDialog
       title={mapping ? t.records.changeOf(mapping.id) : words.add[kind]}
@@ -220,12 +206,13 @@ export function MappingDialog({
       size="lg"
     >
       <div className="fbody plain">
-        {!mapping && row('id', id, '', setId)}
-        {FIELDS[kind].map((name) =>
-          row(name, values[name] ?? '', before[name] ?? '', (value) =>
-            setValues({ ...values, [name]: value }),
-          ),
-        )}
+        <FieldRows
+          fields={fields}
+          values={values}
+          before={before}
+          errors={form.fields}
+          onChange={setValues}
+        />
         <Entries kind={kind} entries={entries} onChange={setEntries} />
       </div>
     </FormDialog>

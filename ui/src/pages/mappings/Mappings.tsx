@@ -1,7 +1,8 @@
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { api, path } from '../../api/client';
-import { useInventory } from '../../api/stream';
+import { useInventory, useLive } from '../../api/stream';
 import { plain } from '../../format';
+import { Loading } from '../../parts/Page';
 import { Segmented } from '../../parts/Segmented';
 import { ToneWord } from '../../parts/State';
 import { t } from '../../texts';
@@ -56,6 +57,8 @@ export default function Mappings() {
   const navigate = useNavigate();
   const nodes = useInventory().nodes.map((node) => node.node);
   const checked = useChecks(kind);
+  const { isLoaded } = useLive();
+  if (!isLoaded) return <Loading />;
   const records: RecordKind = {
     list: listOf(kind),
     nameOf: (row) => String(row.id),

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import {
-  changeOf,
   chosenOf,
   entryOf,
   isWhole,
@@ -9,7 +8,6 @@ import {
   placesOf,
   textOfEntry,
   usbChoices,
-  valuesOf,
   withChoice,
 } from './mapping';
 
@@ -80,15 +78,4 @@ it('an entry that lacks something is not sent', () => {
   expect(isWhole('usb', entryOf('node=a,id=1234:5678'))).toBe(true);
   expect(isWhole('pci', entryOf('node=a,id=1234:5678'))).toBe(false);
   expect(isWhole('dir', entryOf('path=/srv'))).toBe(false);
-});
-
-it('what became empty is deleted', () => {
-  const mapping: Mapping = { id: 'gpu', map: [], mdev: true, description: 'old' };
-  const before = valuesOf(mapping, ['description', 'mdev', 'live-migration-capable']);
-  expect(before).toEqual({ description: 'old', mdev: '1', 'live-migration-capable': '' });
-  expect(changeOf({ ...before, description: '', mdev: '0' }, before, 'abc')).toEqual({
-    mdev: '0',
-    delete: 'description',
-    digest: 'abc',
-  });
 });

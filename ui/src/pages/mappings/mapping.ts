@@ -146,26 +146,3 @@ export function withChoice(entry: Entry, choice: Choice): Entry {
 
 /** On another node it is another device. */
 export const onNode = (node: string): Entry => new Map([['node', node]]);
-
-/** What the form holds beside the entries: texts, and switches as 0 and 1. */
-export type Values = Record<string, string>;
-
-export function valuesOf(mapping: Mapping | undefined, fields: string[]): Values {
-  const texts = fields.map((name): [string, string] => {
-    const value = mapping?.[name as keyof Mapping];
-    const text = typeof value === 'boolean' ? Number(value) : (value ?? '');
-    return [name, String(text)];
-  });
-  return Object.fromEntries(texts);
-}
-
-/** The parameters of a change: what is empty now and was not is deleted. */
-export function changeOf(values: Values, before: Values, digest?: string) {
-  const set = Object.entries(values).filter(([, value]) => value !== '');
-  const gone = Object.keys(before).filter((name) => before[name] !== '' && values[name] === '');
-  return {
-    ...Object.fromEntries(set),
-    delete: gone.length > 0 ? gone.join(',') : undefined,
-    digest,
-  };
-}

@@ -3,11 +3,9 @@ import { api, type Params } from '../../api/client';
 import { type Field, useOperations } from '../../api/operations';
 import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { Loaded } from '../../parts/Page';
-import { t } from '../../texts';
-import { FieldRow } from '../hardware/FieldRow';
-import { refusalOf } from '../hardware/propertyString';
 import { fieldsOf } from '../hardware/schema';
-import { textOfParam } from './words';
+import { FieldRows } from './FieldRows';
+import { areWhole } from './values';
 
 export type OperationForm = {
   /** The operation's name in the table. */
@@ -58,10 +56,7 @@ function Fields({
   const [values, setValues] = useState<Record<string, string>>(form.values ?? {});
   const state = useSubmit(onClose);
   const fields = all.filter(({ name }) => form.appliesTo?.(name, values) ?? true);
-  const refusals = fields.map((field) => refusalOf(field, values[field.name] ?? '', t.hw));
-  const isReady = fields.every(
-    (field, at) => !refusals[at] && (field.optional || (values[field.name] ?? '') !== ''),
-  );
+  const isReady = areWhole(fields, values);
   const submit = () =>
     state.submit(async () => {
       const answer = await send(form, values, paramsOf(form, fields, values));
@@ -78,18 +73,14 @@ function Fields({
       size="lg"
     >
       <div className="fbody plain">
-        {fields.map((field, at) => (
-          <FieldRow
-            key={field.name}
-            field={field}
-            {...textOfParam(field.name)}
-            value={values[field.name] ?? ''}
-            was={form.values?.[field.name] ?? ''}
-            error={state.fields[field.name] ?? refusals[at]}
-            offers={form.offers?.[field.name]}
-            onChange={(value) => setValues({ ...values, [field.name]: value })}
-          />
-        ))}
+        <FieldRows
+          fields={fields}
+          values={values}
+          before={form.values}
+          errors={state.fields}
+          offers={form.offers}
+          onChange={setValues}
+        />
       </div>
     </FormDialog>
   );

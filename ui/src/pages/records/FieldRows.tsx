@@ -1,0 +1,35 @@
+import type { Field } from '../../api/operations';
+import { FieldRow } from '../hardware/FieldRow';
+import { refusalIn, type Values } from './values';
+import { textOfParam } from './words';
+
+/** The fields of a form one below the other, each with what was refused about it. */
+export function FieldRows({
+  fields,
+  values,
+  before = {},
+  errors,
+  offers = {},
+  onChange,
+}: {
+  fields: Field[];
+  values: Values;
+  before?: Values;
+  /** What the server said about them. */
+  errors: Record<string, string>;
+  offers?: Record<string, string[]>;
+  onChange: (values: Values) => void;
+}) {
+  return fields.map((field) => (
+    <FieldRow
+      key={field.name}
+      field={field}
+      {...textOfParam(field.name)}
+      value={values[field.name] ?? ''}
+      was={before[field.name] ?? ''}
+      error={errors[field.name] ?? refusalIn(field, values)}
+      offers={offers[field.name]}
+      onChange={(value) => onChange({ ...values, [field.name]: value })}
+    />
+  ));
+}
