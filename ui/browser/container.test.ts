@@ -98,6 +98,27 @@ for (const scheme of SCHEMES) {
   });
 }
 
+it('a program is run: what it prints and its exit code are told', async () => {
+  await page.goto(address('/guest/100'));
+  await page.getByRole('button', { name: 'More', exact: true }).click();
+  await page.getByRole('menuitem', { name: 'Run a program' }).click();
+  const dialog = page.getByRole('dialog');
+  const command = dialog.getByRole('textbox', { name: 'Command' });
+  await command.fill("sh -c 'cat; echo; echo wrong >&2; exit 3");
+  await dialog.getByText('a quote has no end').waitFor();
+  await command.fill("sh -c 'cat; echo; echo wrong >&2; exit 3'");
+  await dialog.getByRole('textbox', { name: 'What it reads' }).fill('given');
+  await dialog.getByRole('button', { name: 'Run' }).click();
+  await dialog.getByText('exit code 3').waitFor({ timeout: GUEST_MS });
+  const output = dialog.getByRole('log', { name: 'Output' });
+  await expect.poll(() => output.textContent()).toBe('given\nwrong');
+  await command.fill('hostname');
+  await dialog.getByRole('button', { name: 'Run again' }).click();
+  await dialog.getByText('exit code 0').waitFor({ timeout: GUEST_MS });
+  await expect.poll(() => output.textContent()).toBe('busy');
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+});
+
 it('a change of memory holds at once, one that waits can be taken back', async () => {
   await page.goto(address('/guest/100/hardware'));
   await page.getByRole('button', { name: /^Memory memory/ }).click();

@@ -5,6 +5,7 @@ import { Store, useStore } from '../store';
 
 export type DialogKind =
   | 'clone'
+  | 'exec'
   | 'migrate'
   | 'snapshot'
   | 'template'

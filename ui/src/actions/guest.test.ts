@@ -18,10 +18,11 @@ it('a kind of guest has the actions that the node offers for it', () => {
     operation('GET', 'lxc/{vmid}/snapshot'),
     operation('DELETE', 'lxc/{vmid}'),
     operation('POST', 'qemu/{vmid}/status/reset'),
+    { ...operation('POST', ''), path: '/ostler/nodes/{node}/lxc/{vmid}/exec' },
   ];
   const idsOf = (type: 'qemu' | 'lxc') =>
     GUEST_ACTIONS.filter((action) => isOffered(action, { type }, table)).map(({ id }) => id);
-  expect(idsOf('lxc')).toEqual(['start', 'destroy']);
+  expect(idsOf('lxc')).toEqual(['start', 'exec', 'destroy']);
   expect(idsOf('qemu')).toEqual(['reset']);
 });
 

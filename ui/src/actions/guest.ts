@@ -10,6 +10,7 @@ import type { IconName } from '../parts/Icon';
 import { wordOf } from '../parts/State';
 import { t } from '../texts';
 import { openDialog } from './dialogs';
+import type { GuestType } from './kinds';
 
 export type GuestAction = {
   id: string;
@@ -21,6 +22,8 @@ export type GuestAction = {
   bulk?: boolean;
   /** Where it is asked for, below the guest's path; DELETE for what has no path. */
   operation: string;
+  /** Of one kind of guest, with an operation that Proxmox VE does not have. */
+  own?: GuestType;
   /** Why it is not possible now; nothing if it is. */
   refuses: (guest: Guest) => string | undefined;
   run: (guest: Guest, client: QueryClient) => void;
@@ -46,6 +49,10 @@ function against(...checks: Check[]): Check {
 
 export const guestPath = (guest: Pick<Guest, 'type' | 'node' | 'vmid'>) =>
   path('nodes', guest.node, guest.type, guest.vmid);
+
+/** Where Ostler has what Proxmox VE does not. */
+export const operationPath = (guest: Pick<Guest, 'type' | 'node' | 'vmid'>, name: string) =>
+  `/ostler${guestPath(guest)}/${name}`;
 
 /** Asks for a change of power; the guest is shown as busy with it at once. */
 function power(id: keyof typeof t.doing, word: string, method: string = id): GuestAction['run'] {
@@ -141,6 +148,15 @@ export const GUEST_ACTIONS: GuestAction[] = [
     run: (guest) => openDialog('migrate', guest),
   },
   {
+    id: 'exec',
+    operation: '/exec',
+    own: 'lxc',
+    label: t.act.exec,
+    icon: 'keyboard',
+    refuses: against(reports, isOn),
+    run: (guest) => openDialog('exec', guest),
+  },
+  {
     id: 'snapshot',
     operation: '/snapshot',
     label: t.act.snapshot,
@@ -200,7 +216,14 @@ export const isOffered = (
   action: GuestAction,
   guest: Pick<Guest, 'type'>,
   table: Operation[] | undefined,
-) => offers(table, guest, action.operation ? 'POST' : 'DELETE', action.operation);
+) => {
+  const { own, operation } = action;
+  if (own) {
+    const address = `/ostler/nodes/{node}/${own}/{vmid}${operation}`;
+    return own === guest.type && hasOperation(table, 'POST', address);
+  }
+  return offers(table, guest, operation ? 'POST' : 'DELETE', operation);
+};
 
 /** Runs an action unless there is a reason against; returns the reason. */
 export function tryAction(id: string, guest: Guest, client: QueryClient): string | undefined {

@@ -4,6 +4,7 @@ import { Destroy } from './Destroy';
 import { Migrate } from './Migrate';
 import { MigrateAll } from './MigrateAll';
 import { Stop, Template } from './Power';
+import { Run } from './Run';
 import { TakeSnapshot } from './TakeSnapshot';
 
 /** The open dialog; loaded when the first one opens. */
@@ -14,6 +15,8 @@ export default function Dialogs({ dialog: { kind, guests } }: { dialog: OpenDial
   switch (kind) {
     case 'clone':
       return <Clone {...props} />;
+    case 'exec':
+      return <Run {...props} />;
     case 'migrate':
       return guests.length > 1 ? (
         <MigrateAll guests={guests} onClose={closeDialog} />

@@ -48,6 +48,7 @@ export function useSubmit(onDone: () => void, gone?: number): Submit {
 export function FormDialog({
   title,
   submitText,
+  closeText = t.cancel,
   isDanger = false,
   isReady = true,
   form,
@@ -58,6 +59,7 @@ export function FormDialog({
 }: {
   title: string;
   submitText: string;
+  closeText?: string;
   isDanger?: boolean;
   isReady?: boolean;
   form: Submit;
@@ -82,7 +84,7 @@ export function FormDialog({
           </p>
         )}
         <div className="modal-foot">
-          <Button onClick={onClose}>{t.cancel}</Button>
+          <Button onClick={onClose}>{closeText}</Button>
           <Button
             type="submit"
             kind={isDanger ? 'danger filled' : 'pri'}

@@ -20,7 +20,7 @@ import { pagesOf } from '../hardware/layout';
 import { usePending } from './config';
 
 const POWER = ['resume', 'pause', 'reset', 'stop'];
-const MORE = ['snapshot', 'clone', 'template', 'destroy'];
+const MORE = ['exec', 'snapshot', 'clone', 'template', 'destroy'];
 
 function Meta({ guest }: { guest: Guest }) {
   const seconds = uptimeNow(guest.uptime, guest.seenAt, useNow());
