@@ -51,16 +51,14 @@ fn bridges(kind: GuestKind, config: &GuestConfig) -> BTreeSet<String> {
 }
 
 /// The rate for copying disks: as requested in KiB/s, or from the cluster's options. A caller
-/// without the right to change those cannot exceed them. 0 for no limit.
+/// without the right to change those cannot exceed them. 0 for no limit; a part of a KiB is one.
 pub(super) async fn bytes_per_s(
     op: &Op,
     operation: &str,
-    asked_kib: Option<u64>,
+    asked_kib: Option<f64>,
 ) -> Result<u64, Error> {
     let options = op.records.cluster_options().await?;
-    let limit = options
-        .bandwidth(operation)
-        .map(|limit| limit.ceil() as u64);
+    let limit = options.bandwidth(operation);
     let is_free = match asked_kib {
         Some(_) => op.has("/", Privilege::SysModify).await?,
         None => false,
@@ -69,6 +67,7 @@ pub(super) async fn bytes_per_s(
     let limit_kib = limits
         .into_iter()
         .flatten()
+        .map(|limit| limit.ceil() as u64)
         .filter(|limit| *limit > 0)
         .min();
     Ok(limit_kib.unwrap_or(0).saturating_mul(1024))

@@ -82,7 +82,7 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     task.full = full;
     task.storage = wanted.storage;
     task.snapshot = wanted.snapname;
-    task.bytes_per_s = bytes_per_s(&op, "clone", wanted.bwlimit.map(|kib| kib as u64)).await?;
+    task.bytes_per_s = bytes_per_s(&op, "clone", wanted.bwlimit).await?;
     task.check(&op.context.node, &source).await?;
     op.context.submit(&op, vmid, task).await
 }

@@ -27,13 +27,14 @@ pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
     let mut task = LxcMigrate::new(vmid, wanted.target);
     task.online = wanted.online == Some(true);
     task.restart = wanted.restart == Some(true);
-    task.timeout_s = wanted.timeout.and_then(|timeout| timeout.try_into().ok());
+    let negative = |_| Error::invalid("timeout", "value must have a minimum value of 0");
+    let timeout = wanted.timeout.map(u64::try_from).transpose();
+    task.timeout_s = timeout.map_err(negative)?;
     if let Some(map) = &wanted.target_storage {
         let map = StorageMap::parse(map);
         task.moving.storages = map.map_err(|why| Error::invalid("target-storage", why))?;
     }
-    let limit = wanted.bwlimit.map(|limit| limit as u64);
-    task.moving.bytes_per_s = bytes_per_s(&op, "migration", limit).await?;
+    task.moving.bytes_per_s = bytes_per_s(&op, "migration", wanted.bwlimit).await?;
     let guest = op.records.lxc(vmid).await?.record.data;
     task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await

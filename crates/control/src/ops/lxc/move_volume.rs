@@ -48,7 +48,7 @@ async fn to_storage(op: Op, vmid: VmId, storage: StorageId, wanted: Move) -> Res
     let mut task = LxcMoveVolume::new(vmid, wanted.volume, storage);
     task.delete = wanted.delete == Some(true);
     task.digest = wanted.digest;
-    task.bytes_per_s = bytes_per_s(&op, "move", wanted.bwlimit.map(|kib| kib as u64)).await?;
+    task.bytes_per_s = bytes_per_s(&op, "move", wanted.bwlimit).await?;
     op.context.submit(&op, vmid, task).await
 }
 

@@ -16,7 +16,7 @@ use crate::ops::volume_access::require_space;
 struct Clone {
     newid: VmId,
     /// In KiB/s.
-    bwlimit: Option<u64>,
+    bwlimit: Option<f64>,
     description: Option<String>,
     format: Option<BlockFormat>,
     full: Option<bool>,

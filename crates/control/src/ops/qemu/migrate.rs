@@ -14,7 +14,7 @@ use crate::ops::copies::bytes_per_s;
 struct Migrate {
     target: NodeName,
     /// In KiB/s.
-    bwlimit: Option<u64>,
+    bwlimit: Option<f64>,
     force: Option<bool>,
     migration_network: Option<IpNet>,
     /// Guests are always sent encrypted.

@@ -17,7 +17,7 @@ struct Move {
     target_disk: Option<String>,
     target_digest: Option<String>,
     /// In KiB/s.
-    bwlimit: Option<u64>,
+    bwlimit: Option<f64>,
     storage: Option<StorageId>,
     format: Option<BlockFormat>,
     delete: Option<bool>,
