@@ -96,16 +96,23 @@ export type GuestState =
   | 'unknown'
   | 'template';
 
-export type Inventory = {
+/** What there is. */
+export type Outline = {
+  /** In the order of their numbers. */
   guests: Guest[];
-  byVmid: Map<number, Guest>;
+  byVmid: ReadonlyMap<number, Guest>;
   nodes: NodeRow[];
   storages: StorageRow[];
   pools: PoolRow[];
   tags: string[];
 };
 
-export const EMPTY: Inventory = {
+export type Inventory = Outline & {
+  /** The same object while only figures change, and with those of its time. */
+  outline: Outline;
+};
+
+const NOTHING: Outline = {
   guests: [],
   byVmid: new Map(),
   nodes: [],
@@ -113,6 +120,7 @@ export const EMPTY: Inventory = {
   pools: [],
   tags: [],
 };
+export const EMPTY: Inventory = { ...NOTHING, outline: NOTHING };
 
 /** Locks under which something is happening to the guest. */
 const BUSY = ['backup', 'clone', 'create', 'migrate', 'rollback', 'snapshot', 'snapshot-delete'];
@@ -167,9 +175,37 @@ export function uptimeNow(uptime: number | undefined, seenAt: number, now: numbe
   return uptime ? uptime + Math.max(0, Math.floor((now - seenAt) / 1000)) : 0;
 }
 
-type Others = Pick<Inventory, 'nodes' | 'storages' | 'pools'>;
+/** What changes all the time, or follows from another field. */
+const FIGURES: ReadonlySet<string> = new Set([
+  'cpu',
+  'mem',
+  'disk',
+  'netin',
+  'netout',
+  'diskread',
+  'diskwrite',
+  'uptime',
+  'seenAt',
+  'netRate',
+  'diskRate',
+  'tagList',
+]);
 
-function othersOf(rows: Iterable<Row>): Others {
+function hasSameFields(a: object, b: object): boolean {
+  for (const key in a) {
+    const field = key as keyof object;
+    if (a[field] !== b[field] && !FIGURES.has(key)) return false;
+  }
+  return true;
+}
+
+/** Whether at most figures of a row have changed. */
+export const isSameButFigures = (before: Row | undefined, after: Row): boolean =>
+  before !== undefined && hasSameFields(before, after) && hasSameFields(after, before);
+
+type Others = Pick<Outline, 'nodes' | 'storages' | 'pools'>;
+
+export function othersOf(rows: Iterable<Row>): Others {
   const others: Others = { nodes: [], storages: [], pools: [] };
   for (const row of rows) {
     if (row.type === 'node') others.nodes.push(row);
@@ -186,30 +222,50 @@ const tagsOf = (guests: Guest[]) => [...new Set(guests.flatMap((guest) => guest.
 
 export function inventoryOf(rows: Map<string, Row>, guests: Map<string, Guest>): Inventory {
   const sorted = [...guests.values()].sort((a, b) => a.vmid - b.vmid);
-  return {
+  const outline = {
     ...othersOf(rows.values()),
     guests: sorted,
     byVmid: new Map(sorted.map((guest) => [guest.vmid, guest])),
     tags: tagsOf(sorted),
   };
+  return { ...outline, outline };
 }
 
-/** The inventory after changes of guests that are all in it: their places stay. */
-export function updated(
-  before: Inventory,
-  rows: Map<string, Row>,
-  changed: Map<number, Guest>,
-): Inventory {
-  if (changed.size === 0) return { ...before, ...othersOf(rows.values()) };
-  const guests = before.guests.map((guest) => changed.get(guest.vmid) ?? guest);
-  const byVmid = new Map(before.byVmid);
-  let isRetagged = false;
-  for (const [vmid, guest] of changed) {
-    isRetagged ||= before.byVmid.get(vmid)?.tags !== guest.tags;
-    byVmid.set(vmid, guest);
+/** The place of a guest in a list in the order of numbers. */
+function placeOf(guests: Guest[], vmid: number): number {
+  let [from, to] = [0, guests.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((guests[middle]?.vmid ?? 0) < vmid) from = middle + 1;
+    else to = middle;
   }
+  return from;
+}
+
+/** What messages have changed of an inventory; the same guests are in it. */
+export type Changes = {
+  guests: Guest[];
+  /** Nodes, storages and pools, if there are others. */
+  others?: Others;
+  /** Whether all that has changed are figures. */
+  areFigures: boolean;
+};
+
+/** Thousands of guests stay where they are when some change: only those are looked at. */
+export function updated(before: Inventory, changes: Changes): Inventory {
+  const guests = before.guests.slice();
+  // The map is the same one: a copy for each message would cost more than all the rest.
+  const byVmid = before.byVmid as Map<number, Guest>;
+  let isRetagged = false;
+  for (const guest of changes.guests) {
+    isRetagged ||= byVmid.get(guest.vmid)?.tags !== guest.tags;
+    guests[placeOf(guests, guest.vmid)] = guest;
+    byVmid.set(guest.vmid, guest);
+  }
+  const { nodes, storages, pools } = changes.others ?? before;
   const tags = isRetagged ? tagsOf(guests) : before.tags;
-  return { ...othersOf(rows.values()), guests, byVmid, tags };
+  const outline = { guests, byVmid, nodes, storages, pools, tags };
+  return { ...outline, outline: changes.areFigures ? before.outline : outline };
 }
 
 export type Alert = Omit<AlertRow, 'type' | 'alert'>;

@@ -26,6 +26,32 @@ it('messages change the inventory, and only what they name', () => {
   expect(say(1, [guest(5)]).guests.map((one) => one.vmid)).toEqual([5]);
 });
 
+it('the outline stays while only figures change', () => {
+  const rows = new Rows();
+  const say = (changed: Row[], reset = 0) =>
+    rows.apply({ revision: 'r', reset, rows: changed, gone: [] }, 1000);
+  const first = say([guest(100, { cpu: 0.1, tags: 'web' }), guest(101), node('n1')], 1);
+  expect(first.outline.guests).toBe(first.guests);
+  const second = say([guest(100, { cpu: 0.2, tags: 'web', uptime: 5 }), node('n1', 0.5)]);
+  expect(second.outline).toBe(first.outline);
+  expect(second.guests[0]?.cpu).toBe(0.2);
+  const changes: Row[][] = [
+    [guest(100, { cpu: 0.2, tags: 'db' })],
+    [guest(100)],
+    [guest(100, { status: 'stopped' })],
+    [guest(101, { node: 'n2' })],
+    [node('n2')],
+    [{ ...node('n2'), status: 'offline' } as Row],
+    [guest(102)],
+  ];
+  for (const change of changes) {
+    const before = say([]);
+    const after = say(change);
+    expect(after.outline).not.toBe(before.outline);
+    expect(after.outline.guests).toBe(after.guests);
+  }
+});
+
 it('what was asked of a guest is shown until it has another status', () => {
   const rows = new Rows();
   const say = (changed: Row[]) =>

@@ -10,6 +10,9 @@ import {
   guestOf,
   type Inventory,
   inventoryOf,
+  isSameButFigures,
+  type Outline,
+  othersOf,
   type Row,
   stateOf,
   updated,
@@ -45,7 +48,7 @@ export class Rows {
     else this.expected.delete(vmid);
     const shown = this.asExpected({ ...guest, state: stateOf(guest), expected: undefined });
     this.guests.set(guest.id, shown);
-    this.inventory = updated(this.inventory, this.rows, new Map([[vmid, shown]]));
+    this.inventory = updated(this.inventory, { guests: [shown], areFigures: false });
     return this.inventory;
   }
 
@@ -64,24 +67,30 @@ export class Rows {
       this.rows = new Map();
       this.guests = new Map();
     }
-    const changed = new Map<number, Guest>();
+    const changed: Guest[] = [];
+    let [areFigures, areOthers] = [true, false];
     const count = this.guests.size;
     for (const row of message.rows) {
+      const known = this.guests.get(row.id) ?? this.rows.get(row.id);
       if (row.type === 'qemu' || row.type === 'lxc') {
         const guest = this.asExpected(guestOf(row as GuestRow, before.get(row.id), now));
         this.guests.set(row.id, guest);
-        changed.set(guest.vmid, guest);
+        changed.push(guest);
+        areFigures &&= isSameButFigures(known, guest);
       } else {
         this.rows.set(row.id, row);
+        areOthers = true;
+        areFigures &&= isSameButFigures(known, row);
       }
     }
     const isSameSet = !message.reset && message.gone.length === 0 && this.guests.size === count;
+    const others = areOthers ? othersOf(this.rows.values()) : undefined;
     for (const id of message.gone) {
       this.rows.delete(id);
       this.guests.delete(id);
     }
     this.inventory = isSameSet
-      ? updated(this.inventory, this.rows, changed)
+      ? updated(this.inventory, { guests: changed, others, areFigures })
       : inventoryOf(this.rows, this.guests);
     const isAlert = (id: string) => id.startsWith('alert/');
     if (message.reset || message.rows.some(({ id }) => isAlert(id)) || message.gone.some(isAlert)) {
@@ -206,6 +215,9 @@ export const useLost = (): Lost | undefined => usePartOf(live, ({ lost }) => los
 export function useInventory(): Inventory {
   return useLive().inventory;
 }
+
+/** For what shows no figures: not drawn again with each message. */
+export const useOutline = (): Outline => usePartOf(live, ({ inventory }) => inventory.outline);
 
 export const useGuest = (vmid: number): Guest | undefined =>
   usePartOf(live, ({ inventory }) => inventory.byVmid.get(vmid));

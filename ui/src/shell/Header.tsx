@@ -4,7 +4,7 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { unknownAlerts, worst } from '../api/alerts';
 import { api } from '../api/client';
 import { logout, useSession } from '../api/session';
-import { useAlerts, useInventory } from '../api/stream';
+import { useAlerts, useOutline } from '../api/stream';
 import { stateOfTask, useTasks } from '../api/tasks';
 import { Ring } from '../parts/Bar';
 import { IconButton } from '../parts/Button';
@@ -53,7 +53,7 @@ export function healthOf(online: number, all: number, quorate: boolean | undefin
 }
 
 export function useHealth(): Health | undefined {
-  const { nodes } = useInventory();
+  const { nodes } = useOutline();
   const status = useClusterStatus();
   if (nodes.length === 0) return undefined;
   const cluster = status.data?.find((row) => row.type === 'cluster');

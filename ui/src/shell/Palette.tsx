@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { useOperations } from '../api/operations';
-import { useInventory } from '../api/stream';
+import { useOutline } from '../api/stream';
 import { plain } from '../format';
 import { Glyph } from '../parts/Glyph';
 import { Icon } from '../parts/Icon';
@@ -49,7 +49,7 @@ function Line({
 }
 
 export function Palette() {
-  const inventory = useInventory();
+  const outline = useOutline();
   const client = useQueryClient();
   const navigate = useNavigate();
   const [words, setWords] = useState('');
@@ -58,8 +58,8 @@ export function Palette() {
   // What is not offered for containers is not found.
   const table = useOperations().data;
   const entries = useMemo(
-    () => paletteEntries(inventory, words.trim(), client, table),
-    [inventory, words, client, table],
+    () => paletteEntries(outline, words.trim(), client, table),
+    [outline, words, client, table],
   );
   const close = () => {
     setView({ isPaletteOpen: false });

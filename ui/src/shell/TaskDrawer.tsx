@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import { useSession } from '../api/session';
-import { useInventory } from '../api/stream';
+import { useGuest } from '../api/stream';
 import { noticeEnded, stateOfTask, type Task, type TaskState, useTasks } from '../api/tasks';
 import { moment, plain } from '../format';
 import { Ring } from '../parts/Bar';
@@ -16,7 +16,7 @@ import { filterTasks, type TaskFilter, TaskTable } from './TaskTable';
 import { setView, useView } from './view';
 
 function TaskName({ task }: { task: Task }) {
-  const guest = useInventory().byVmid.get(Number(task.id));
+  const guest = useGuest(Number(task.id));
   return (
     <span className="trunc">
       {taskWord(task.type)} <span className="mono">{plain(task.id)}</span>{' '}

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useLayoutEffect, useRef } from 'react';
 import { api, path } from '../api/client';
-import { useInventory } from '../api/stream';
+import { useGuest } from '../api/stream';
 import {
   cancelTask,
   type LogLine,
@@ -43,9 +43,8 @@ export function useTaskLog(task: Pick<Task, 'node' | 'upid'>, isRunning: boolean
 function Head({ task, lines }: { task: Task; lines: LogLine[] }) {
   const client = useQueryClient();
   const navigate = useNavigate();
-  const inventory = useInventory();
   const isRunning = stateOfTask(task) === 'running';
-  const guest = inventory.byVmid.get(Number(task.id));
+  const guest = useGuest(Number(task.id));
   const progress = isRunning ? progressOf(lines) : undefined;
   const now = useNow();
   const seconds = Math.max(0, (task.endtime ?? Math.floor(now / 1000)) - task.starttime);

@@ -1,4 +1,4 @@
-import { useInventory } from '../api/stream';
+import { useOutline } from '../api/stream';
 import { stateOfTask, type Task } from '../api/tasks';
 import { duration, moment, plain } from '../format';
 import { t, taskWord } from '../texts';
@@ -36,7 +36,7 @@ export function TaskTable({
   onChoose: (upid: string) => void;
   withNode?: boolean;
 }) {
-  const { byVmid } = useInventory();
+  const { byVmid } = useOutline();
   const now = Date.now();
   const columns = t.tasks.columns;
   return (

@@ -2,7 +2,7 @@ import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, memo, useDeferredValue, useMemo, useRef, useState } from 'react';
 import type { NodeRow } from '../api/resources';
-import { useInventory } from '../api/stream';
+import { useOutline } from '../api/stream';
 import { plain } from '../format';
 import { Glyph } from '../parts/Glyph';
 import { Icon } from '../parts/Icon';
@@ -138,7 +138,7 @@ function useTreeKeys(rows: TreeRow[], open: (row: TreeRow) => void, reveal: (at:
 }
 
 export function Tree() {
-  const inventory = useInventory();
+  const outline = useOutline();
   const view = useView();
   const navigate = useNavigate();
   const here = useRouterState({ select: (state) => state.location.pathname });
@@ -149,13 +149,13 @@ export function Tree() {
   const cluster = useClusterName();
   const rows = useMemo(
     () =>
-      treeRows(inventory, {
+      treeRows(outline, {
         arrange: view.arrange,
         closed: view.closed,
         find: deferred,
         cluster,
       }),
-    [inventory, view.arrange, view.closed, deferred, cluster],
+    [outline, view.arrange, view.closed, deferred, cluster],
   );
   const isTouch = matchMedia('(max-width: 720px)').matches;
   const virtual = useVirtualizer({

@@ -3,7 +3,7 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { GUEST_ACTIONS, isOffered } from '../actions/guest';
 import type { Operation } from '../api/operations';
-import type { Guest, Inventory } from '../api/resources';
+import type { Guest, Outline } from '../api/resources';
 import { logout } from '../api/session';
 import type { IconName } from '../parts/Icon';
 import { wordOf } from '../parts/State';
@@ -47,7 +47,7 @@ const PAGES: [string, string, IconName][] = [
 ];
 
 function actionEntries(
-  inventory: Inventory,
+  outline: Outline,
   words: string,
   client: QueryClient,
   table: Operation[] | undefined,
@@ -58,7 +58,7 @@ function actionEntries(
   const entries: Entry[] = [];
   for (const action of GUEST_ACTIONS) {
     if (!hasWords(action.label, verb)) continue;
-    for (const guest of inventory.guests) {
+    for (const guest of outline.guests) {
       if (!hasWords(`${guest.vmid} ${guest.label}`, of)) continue;
       if (!isOffered(action, guest, table)) continue;
       const refused = action.refuses(guest);
@@ -77,9 +77,9 @@ function actionEntries(
   return entries.sort((a, b) => Number(!!a.refused) - Number(!!b.refused)).slice(0, ACTIONS_SHOWN);
 }
 
-function objectEntries(inventory: Inventory, words: string): Entry[] {
+function objectEntries(outline: Outline, words: string): Entry[] {
   const entries: Entry[] = [];
-  for (const guest of inventory.guests) {
+  for (const guest of outline.guests) {
     if (!hasWords(`${guest.vmid} ${guest.label} ${guest.tags ?? ''}`, words)) continue;
     entries.push({
       key: guest.id,
@@ -91,7 +91,7 @@ function objectEntries(inventory: Inventory, words: string): Entry[] {
     });
     if (entries.length >= GUESTS_SHOWN) break;
   }
-  for (const node of inventory.nodes) {
+  for (const node of outline.nodes) {
     if (!hasWords(node.node, words)) continue;
     entries.push({
       key: node.id,
@@ -101,7 +101,7 @@ function objectEntries(inventory: Inventory, words: string): Entry[] {
       to: nodeAddress(node.node),
     });
   }
-  for (const storage of inventory.storages) {
+  for (const storage of outline.storages) {
     if (!hasWords(`${storage.storage} ${storage.node}`, words)) continue;
     entries.push({
       key: storage.id,
@@ -126,7 +126,7 @@ function headerEntries(words: string): Entry[] {
 }
 
 export function paletteEntries(
-  inventory: Inventory,
+  outline: Outline,
   words: string,
   client: QueryClient,
   /** What the node offers, if it is known. */
@@ -136,8 +136,8 @@ export function paletteEntries(
     ([label, to, icon]): Entry => ({ key: to, group: t.palette.pages, label, to, icon }),
   );
   return [
-    ...actionEntries(inventory, words, client, table),
-    ...objectEntries(inventory, words),
+    ...actionEntries(outline, words, client, table),
+    ...objectEntries(outline, words),
     ...pages,
     ...headerEntries(words),
   ];

@@ -1,6 +1,6 @@
 /** The inventory as lines of a tree. */
 
-import type { Guest, Inventory, NodeRow, StorageRow } from '../api/resources';
+import type { Guest, NodeRow, Outline, StorageRow } from '../api/resources';
 import { t } from '../texts';
 import type { Arrange } from './view';
 
@@ -38,7 +38,7 @@ export function hasWords(text: string, words: string): boolean {
 const isFound = (guest: Guest, find: string) =>
   hasWords(`${guest.vmid} ${guest.label} ${guest.tags ?? ''}`, find);
 
-export function treeRows(inventory: Inventory, options: Options): TreeRow[] {
+export function treeRows(outline: Outline, options: Options): TreeRow[] {
   const root: TreeRow = {
     kind: 'datacenter',
     key: 'dc',
@@ -48,11 +48,11 @@ export function treeRows(inventory: Inventory, options: Options): TreeRow[] {
     isOpen: true,
   };
   const guests = options.find
-    ? inventory.guests.filter((guest) => isFound(guest, options.find))
-    : inventory.guests;
+    ? outline.guests.filter((guest) => isFound(guest, options.find))
+    : outline.guests;
   const below =
     options.arrange === 'node'
-      ? byNode(inventory, guests, options)
+      ? byNode(outline, guests, options)
       : byGroup(guests, options.arrange, options);
   return [root, ...below];
 }
@@ -78,11 +78,11 @@ function guestRow(guest: Guest, group: string): TreeRow {
   return row;
 }
 
-function byNode(inventory: Inventory, guests: Guest[], options: Options): TreeRow[] {
-  const groups = new Map<string, Guest[]>(inventory.nodes.map((node) => [node.node, []]));
+function byNode(outline: Outline, guests: Guest[], options: Options): TreeRow[] {
+  const groups = new Map<string, Guest[]>(outline.nodes.map((node) => [node.node, []]));
   for (const guest of guests) groups.get(guest.node)?.push(guest);
   const rows: TreeRow[] = [];
-  for (const node of inventory.nodes) {
+  for (const node of outline.nodes) {
     const own = groups.get(node.node) ?? [];
     const key = node.id;
     const isFoundItself = hasWords(node.node, options.find);
@@ -106,13 +106,13 @@ function byNode(inventory: Inventory, guests: Guest[], options: Options): TreeRo
     });
     if (!isOpen(key, options)) continue;
     for (const guest of own) rows.push(guestRow(guest, key));
-    if (!options.find) rows.push(...storesOf(inventory, node.node, options));
+    if (!options.find) rows.push(...storesOf(outline, node.node, options));
   }
   return rows;
 }
 
-function storesOf(inventory: Inventory, node: string, options: Options): TreeRow[] {
-  const stores = inventory.storages.filter((storage) => storage.node === node);
+function storesOf(outline: Outline, node: string, options: Options): TreeRow[] {
+  const stores = outline.storages.filter((storage) => storage.node === node);
   if (stores.length === 0) return [];
   const key = `stores/${node}`;
   // Closed unless it was opened: the list of closed rows has the open ones of this kind.

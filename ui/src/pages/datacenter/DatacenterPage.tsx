@@ -1,6 +1,6 @@
 import { Link, Outlet } from '@tanstack/react-router';
 import { hasOperation, useOperations } from '../../api/operations';
-import { useInventory } from '../../api/stream';
+import { useOutline } from '../../api/stream';
 import { Icon } from '../../parts/Icon';
 import { PageHead, type Tab, Tabs } from '../../parts/Page';
 import { t } from '../../texts';
@@ -15,7 +15,7 @@ const SERVED: [string, string, string][] = [
 
 /** Head and tabs of the datacenter. */
 export function DatacenterPage() {
-  const { guests, nodes, storages } = useInventory();
+  const { guests, nodes, storages } = useOutline();
   const table = useOperations().data;
   const served = SERVED.filter(([, , list]) => hasOperation(table, 'GET', list));
   const real = guests.filter((guest) => !guest.template);

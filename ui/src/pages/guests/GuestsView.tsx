@@ -110,7 +110,8 @@ export function GuestsView({
   const all = useMemo(() => ordered(inventory.guests, sortingOf(sort)), [inventory.guests, sort]);
   const guests = useMemo(() => {
     const isMatch = matcherOf({ q, state, node, pool, tag });
-    return all.filter((guest) => (!fixed || fixed(guest)) && isMatch(guest));
+    const own = fixed ? all.filter(fixed) : all;
+    return isMatch ? own.filter(isMatch) : own;
   }, [all, q, state, node, pool, tag, fixed]);
   const selected = useMemo(
     () => (chosen.size === 0 ? [] : inventory.guests.filter(({ vmid }) => chosen.has(vmid))),
@@ -125,7 +126,7 @@ export function GuestsView({
   return (
     <div className="body flush">
       <Toolbar
-        inventory={inventory}
+        outline={inventory.outline}
         search={search}
         onChange={onSearch}
         words={words}

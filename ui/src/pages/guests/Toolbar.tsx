@@ -1,6 +1,6 @@
 import { Menu } from '@mantine/core';
 import { type RefObject, useMemo } from 'react';
-import type { Guest, GuestState, Inventory } from '../../api/resources';
+import type { Guest, GuestState, Outline } from '../../api/resources';
 import { plain } from '../../format';
 import { Glyph, toneOf } from '../../parts/Glyph';
 import { Icon } from '../../parts/Icon';
@@ -56,19 +56,19 @@ function Chip({
 }
 
 function AddFilter({
-  inventory,
+  outline,
   search,
   onChange,
 }: {
-  inventory: Inventory;
+  outline: Outline;
   search: GuestSearch;
   onChange: (search: GuestSearch) => void;
 }) {
   const choices: [FilterKey, string[]][] = [
     ['state', STATES],
-    ['node', inventory.nodes.map((node) => node.node)],
-    ['pool', inventory.pools.map((pool) => pool.pool)],
-    ['tag', inventory.tags],
+    ['node', outline.nodes.map((node) => node.node)],
+    ['pool', outline.pools.map((pool) => pool.pool)],
+    ['tag', outline.tags],
   ];
   return (
     <Menu closeOnItemClick={false} position="bottom-start">
@@ -157,14 +157,14 @@ function FilterField({
 }
 
 export function Toolbar({
-  inventory,
+  outline,
   search,
   onChange,
   words,
   onWords,
   input,
 }: {
-  inventory: Inventory;
+  outline: Outline;
   search: GuestSearch;
   onChange: (search: GuestSearch) => void;
   words: string;
@@ -177,9 +177,9 @@ export function Toolbar({
       {FILTER_KEYS.map((name) => (
         <Chip key={name} name={name} search={search} onChange={onChange} />
       ))}
-      <AddFilter inventory={inventory} search={search} onChange={onChange} />
+      <AddFilter outline={outline} search={search} onChange={onChange} />
       <span className="grow" />
-      <Counts guests={inventory.guests} search={search} onChange={onChange} />
+      <Counts guests={outline.guests} search={search} onChange={onChange} />
     </div>
   );
 }

@@ -12,10 +12,10 @@ const guest = (more: Partial<GuestRow>) =>
 describe('filters', () => {
   const web = guest({ name: 'web', tags: 'prod;edge', pool: 'a' });
   it('match one of the values of each key', () => {
-    expect(matcherOf({})(web)).toBe(true);
-    expect(matcherOf({ tag: 'db,prod', state: 'running' })(web)).toBe(true);
-    expect(matcherOf({ tag: 'prod', state: 'stopped,paused' })(web)).toBe(false);
-    expect(matcherOf({ q: 'edge 10' })(web)).toBe(true);
+    expect(matcherOf({ q: ' ' })).toBeUndefined();
+    expect(matcherOf({ tag: 'db,prod', state: 'running' })?.(web)).toBe(true);
+    expect(matcherOf({ tag: 'prod', state: 'stopped,paused' })?.(web)).toBe(false);
+    expect(matcherOf({ q: 'edge 10' })?.(web)).toBe(true);
   });
   it('are added and removed', () => {
     expect(toggled({ tag: 'a' }, 'tag', 'b')).toEqual({ tag: 'a,b' });

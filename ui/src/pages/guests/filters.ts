@@ -30,19 +30,27 @@ export function toggled(search: GuestSearch, key: FilterKey, value: string): Gue
   return { ...search, [key]: next.length > 0 ? next.join(',') : undefined };
 }
 
-/** Whether a guest passes all filters; the search is taken apart once for all guests. */
-export function matcherOf(search: GuestSearch): (guest: Guest) => boolean {
-  const [states, nodes, pools, tags] = FILTER_KEYS.map((key) => new Set(valuesOf(search, key)));
-  const words = (search.q ?? '').toLowerCase().split(/\s+/).filter(Boolean);
-  const has = (wanted: Set<string> | undefined, own: string[]) =>
-    !wanted || wanted.size === 0 || own.some((value) => wanted.has(value));
-  return (guest) =>
-    words.every((word) => guest.words.includes(word)) &&
-    has(states, [guest.state]) &&
-    has(nodes, [guest.node]) &&
-    has(pools, [guest.pool ?? '']) &&
-    has(tags, guest.tagList);
+/** Whether a guest passes all filters; undefined if each does. */
+export function matcherOf(search: GuestSearch): ((guest: Guest) => boolean) | undefined {
+  const tests = (search.q ?? '')
+    .toLowerCase()
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((word) => (guest: Guest) => guest.words.includes(word));
+  for (const key of FILTER_KEYS) {
+    const wanted = new Set(valuesOf(search, key));
+    if (wanted.size > 0) tests.push((guest) => OWN[key](guest).some((value) => wanted.has(value)));
+  }
+  return tests.length > 0 ? (guest) => tests.every((test) => test(guest)) : undefined;
 }
+
+/** What a guest has of each filter's values. */
+const OWN: Record<FilterKey, (guest: Guest) => string[]> = {
+  state: (guest) => [guest.state],
+  node: (guest) => [guest.node],
+  pool: (guest) => [guest.pool ?? ''],
+  tag: (guest) => guest.tagList,
+};
 
 /** `state,-cpu` by state, then by CPU, largest first. */
 export function sortingOf(sort: string | undefined): Sorting {
