@@ -15,7 +15,7 @@ use sys::{Cell, CellMount, CellSource, Command, Fence};
 use tasks::TaskContext;
 use tokio::sync::mpsc;
 
-use super::file_systems::{choose, make};
+use super::file_systems::{choose, clear_mark, make};
 use super::make_template::linked_clones_of;
 use crate::guests::disk_snapshots::snapshots_of;
 use crate::volumes::attached::by_task;
@@ -142,7 +142,8 @@ impl FileSystemCopy {
                 storage
                     .allocate(to.name(), BlockFormat::Raw, self.bytes)
                     .await?;
-                self.copy_blocks(cx, bytes_per_s).await
+                self.copy_blocks(cx, bytes_per_s).await?;
+                clear_mark(cx, to).await
             }
             How::Files { is_tree } => {
                 cx.log(&format!(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use model::{BlockFormat, Error, StorageId, VmId, VolumeId};
 use storage::{AttachMode, ContentType};
-use sys::{Command, Fence};
+use sys::{Command, Fence, Output};
 use tasks::{Probe, Step, Task, TaskContext};
 
 use crate::lxc::edit::CtEdit;
@@ -13,6 +13,9 @@ use crate::{NodeContext, volumes};
 type Cx = TaskContext<NodeContext>;
 
 const MKFS: &str = "mkfs.ext4";
+const TUNE: &str = "tune2fs";
+/// Lets programs of e2fsprogs do without a list of what is mounted, which a fence does not have.
+const NO_MTAB: &str = "EXT2FS_NO_MTAB_OK";
 
 /// A task that makes file systems.
 #[async_trait]
@@ -124,7 +127,8 @@ pub(super) async fn choose(
     Ok((name, false))
 }
 
-/// Makes a file system, whose top belongs to `owner`.
+/// Makes a file system, whose top belongs to `owner`. On an image as Proxmox VE makes it: it refuses
+/// to be mounted twice.
 pub(super) async fn make(
     cx: &Cx,
     volume: &VolumeId,
@@ -141,25 +145,10 @@ pub(super) async fn make(
     storage
         .allocate(volume.name(), BlockFormat::Raw, bytes)
         .await?;
-    let by = by_task(cx);
-    let spec = cx.node.attach(volume, AttachMode::Exclusive, &by).await?;
-    let none = || Error::bug("an image has no path");
-    let path = spec.source.path().ok_or_else(none)?;
-    let made = format_image(cx, path, owner).await;
-    cx.node.detach(volume, &by).await?;
-    made
-}
-
-/// Makes an empty file system on an image, as Proxmox VE makes it: it refuses to be mounted twice.
-async fn format_image(cx: &Cx, path: &str, (uid, gid): (u32, u32)) -> Result<(), Error> {
-    let host = &cx.node.host;
-    let image = host.open_image(path.as_ref(), true, false).await?;
+    let (uid, gid) = owner;
     let owner = format!("root_owner={uid}:{gid}");
-    let command = Command::new(MKFS)
-        .args(["-F", "-O", "mmp", "-E", &owner, path])
-        .timeout(None)
-        .fence(Fence::new(None).file(path, image, true));
-    let printed = cx.run(command).await?.checked(MKFS)?;
+    let printed = run_on_image(cx, volume, MKFS, &["-F", "-O", "mmp", "-E", &owner]).await?;
+    let printed = printed.checked(MKFS)?;
     for line in String::from_utf8_lossy(&printed).lines() {
         let told = ["Creating filesystem", "Filesystem UUID"];
         if told.iter().any(|begin| line.starts_with(begin)) {
@@ -167,4 +156,37 @@ async fn format_image(cx: &Cx, path: &str, (uid, gid): (u32, u32)) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Takes the mark of a mounted file system off an image that was copied while it was one: at the
+/// next mount the kernel would wait up to a minute for whatever else has it mounted, and each
+/// `sync` of the machine with it. What is not ext4 has no such mark.
+pub(super) async fn clear_mark(cx: &Cx, volume: &VolumeId) -> Result<(), Error> {
+    let arguments = ["-f", "-E", "clear_mmp"];
+    run_on_image(cx, volume, TUNE, &arguments).await.map(drop)
+}
+
+/// Runs a program on an image that nothing else uses; its path is the last argument.
+async fn run_on_image(
+    cx: &Cx,
+    volume: &VolumeId,
+    program: &str,
+    arguments: &[&str],
+) -> Result<Output, Error> {
+    let by = by_task(cx);
+    let spec = cx.node.attach(volume, AttachMode::Exclusive, &by).await?;
+    let none = || Error::bug("an image has no path");
+    let path = spec.source.path().ok_or_else(none)?;
+    let ended = async {
+        let image = cx.node.host.open_image(path.as_ref(), true, false).await?;
+        let mut command = Command::new(program)
+            .args(arguments.iter().copied().chain([path]))
+            .timeout(None)
+            .fence(Fence::new(None).file(path, image, true));
+        command.env.push((NO_MTAB.to_owned(), "1".to_owned()));
+        cx.run(command).await
+    };
+    let ended = ended.await;
+    cx.node.detach(volume, &by).await?;
+    Ok(ended?)
 }

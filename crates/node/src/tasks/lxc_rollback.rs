@@ -1,15 +1,18 @@
 //! Makes a container what it was at a snapshot.
 //!
 //! ```text
-//!   claim ─ check ┃ roll-back-disks ─ apply ─ release ─► lxc_start, if wanted
+//!   claim ─ check ┃ roll-back-disks ─ clear-marks ─ apply ─ release ─► lxc_start, if wanted
 //!                 ┃ point of no return: what the container has written since is given up
 //! ```
 
+use async_trait::async_trait;
 use model::{Error, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use tasks::{FollowUp, Steps, Task};
+use storage::ContentType;
+use tasks::{FollowUp, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release};
+use super::file_systems::clear_mark;
 use super::roll_back::{Apply, Check, RollBackDisks, RollsBack, check_snapshot};
 use super::{LxcStart, guest_object};
 use crate::NodeContext;
@@ -44,13 +47,13 @@ impl LxcRollback {
 impl Task for LxcRollback {
     type Node = NodeContext;
     const NAME: &'static str = "lxc_rollback";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "vzrollback";
 
     fn steps() -> Steps<Self> {
         Steps {
             before: &[&Claim, &Check],
-            after: &[&RollBackDisks, &Apply, &Release],
+            after: &[&RollBackDisks, &ClearMarks, &Apply, &Release],
         }
     }
 
@@ -99,5 +102,29 @@ impl RollsBack for LxcRollback {
 
     fn set_unwanted(&mut self, unwanted: Vec<VolumeId>) {
         self.unwanted = unwanted;
+    }
+}
+
+/// The images are as they were when they were mounted, and nothing has them mounted now.
+struct ClearMarks;
+
+#[async_trait]
+impl Step<LxcRollback> for ClearMarks {
+    fn name(&self) -> &'static str {
+        "clear-marks"
+    }
+
+    async fn act(
+        &self,
+        cx: &TaskContext<NodeContext>,
+        task: &mut LxcRollback,
+    ) -> Result<(), Error> {
+        for (_, volume) in &task.disks {
+            let storage = cx.node.storage(volume.storage()).await?;
+            if storage.config().parse(volume.name())?.content != ContentType::Rootdir {
+                clear_mark(cx, volume).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -75,6 +75,7 @@ pub async fn with_lxc<T>(make: fn(VmId) -> T) -> Node<T> {
 pub async fn with_lxc_programs(host: FakeHost) -> FakeHost {
     let host = host
         .program("mkfs.ext4", silent)
+        .program("tune2fs", silent)
         .program("tar", silent)
         .program("rsync", silent)
         .program("e2fsck", silent)
