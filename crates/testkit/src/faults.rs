@@ -44,15 +44,17 @@ impl Fault {
 }
 
 /// Prefixes of calls that change nothing.
-const READS: [&str; 11] = [
+const READS: [&str; 13] = [
     "examine ",
     "list ",
     "look for process ",
     "measure ",
     "members of ",
     "read ",
+    "run lsblk ",
     "run lvmconfig ",
     "run lvs ",
+    "run udevadm settle ",
     "store get ",
     "store list ",
     "usage of ",

@@ -15,6 +15,7 @@
 mod authority;
 pub mod ceph;
 mod clock;
+mod disks;
 pub mod fault_sweep;
 mod faults;
 mod faulty_host;
@@ -31,6 +32,7 @@ pub mod tgt;
 
 pub use authority::{Authority, Certificate};
 pub use clock::{HastyClock, ManualClock};
+pub use disks::{disk_programs, put_disk};
 pub use faults::{Fault, Faults};
 pub use faulty_host::FaultyHost;
 pub use genisoimage::genisoimage;

@@ -61,7 +61,7 @@ pub(crate) fn required(row: &Row) -> Value {
         "qemu_monitor" => params["command"] = "info version".into(),
         "volume_create" => params["size"] = "1G".into(),
         "storage_create" => params["path"] = "/srv/store".into(),
-        "disk_smart" => params["disk"] = "/dev/sda".into(),
+        "disk_initgpt" | "disk_smart" | "disk_wipe" => params["disk"] = "/dev/sda".into(),
         "acl_update" => params["users"] = "bob@pve".into(),
         "lxc_move_volume" => params["volume"] = "rootfs".into(),
         "lxc_resize" => params["disk"] = "rootfs".into(),

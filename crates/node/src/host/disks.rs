@@ -12,7 +12,7 @@ use crate::host::facts::Facts;
 
 /// What is asked of `lsblk`.
 const COLUMNS: &str = "NAME,MAJ:MIN,PATH,TYPE,SIZE,ROTA,MODEL,SERIAL,VENDOR,WWN,TRAN,PTTYPE,\
-                       PARTTYPE,FSTYPE,MOUNTPOINT";
+                       PTUUID,PARTTYPE,FSTYPE,LABEL,UUID,MOUNTPOINT";
 
 /// Block devices that are no disks: memory, and what stands for something elsewhere.
 const NO_DISKS: [&str; 6] = ["drbd", "nbd", "ram", "rbd", "zd", "zram"];
@@ -47,8 +47,13 @@ pub struct Block {
     /// How it is attached: `usb`, `nvme`, `sata` …
     pub tran: Option<String>,
     pub pttype: Option<String>,
+    /// The id of its partition table.
+    pub ptuuid: Option<String>,
     pub parttype: Option<String>,
     pub fstype: Option<String>,
+    pub label: Option<String>,
+    /// The id of the file system, or of what else it holds.
+    pub uuid: Option<String>,
     pub mountpoint: Option<String>,
     pub children: Vec<Block>,
 }
@@ -70,6 +75,12 @@ impl Block {
     /// The partitions of a disk.
     pub fn partitions(&self) -> impl Iterator<Item = &Block> {
         self.children.iter().filter(|child| child.kind == "part")
+    }
+
+    /// It, and all that lies in it.
+    pub fn all(&self) -> Vec<&Block> {
+        let within = self.children.iter().flat_map(Block::all);
+        std::iter::once(self).chain(within).collect()
     }
 
     pub fn is_gpt(&self) -> bool {

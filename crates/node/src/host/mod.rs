@@ -1,6 +1,8 @@
 //! The machine itself: what it has, how it is, and what is fetched and installed for it.
 
 pub mod certificates;
+pub mod disk_users;
+pub(crate) mod disk_writes;
 pub mod disks;
 pub mod facts;
 pub mod fetch;

@@ -18,6 +18,8 @@ mod cluster_vote;
 mod copy_file_system;
 mod delete_snapshot;
 mod destroy;
+mod disk_initgpt;
+mod disk_wipe;
 mod file_systems;
 mod kill;
 mod lxc_clone;
@@ -104,6 +106,8 @@ pub use cluster_vote::ClusterVote;
 pub use copy_file_system::is_linkable;
 pub use delete_snapshot::snapshot_of;
 pub use destroy::is_running;
+pub use disk_initgpt::{DiskInitgpt, check_initgpt};
+pub use disk_wipe::{DiskWipe, check_wipe};
 pub use lxc_clone::LxcClone;
 pub use lxc_configure::LxcConfigure;
 pub use lxc_create::{LxcCreate, Template};
@@ -158,6 +162,7 @@ pub use volume_download::VolumeDownload;
 pub use volume_upload::VolumeUpload;
 
 use crate::NodeContext;
+use crate::host::disk_writes::DISKS;
 
 /// All tasks that a node knows.
 pub fn registry() -> Registry<NodeContext> {
@@ -173,6 +178,8 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<ClusterRestore>()
         .with::<ClusterUnvote>()
         .with::<ClusterVote>()
+        .with::<DiskInitgpt>()
+        .with::<DiskWipe>()
         .with::<NodeMigrateall>()
         .with::<BulkMigrate>()
         .with::<BulkShutdown>()
@@ -235,6 +242,7 @@ const GUEST: &str = "guest/";
 pub fn timeout_text(object: &str) -> String {
     let file = match object.strip_prefix(GUEST) {
         Some(vmid) => format!("/var/lock/qemu-server/lock-{vmid}.conf"),
+        None if object == DISKS => "/run/lock/pve-diskmanage.lck".to_owned(),
         None => object.to_owned(),
     };
     format!("can't lock file '{file}' - got timeout")

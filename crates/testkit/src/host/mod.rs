@@ -109,6 +109,11 @@ impl FakeHost {
         &self.faults
     }
 
+    /// Changes files beside all calls.
+    pub fn change_files(&self, change: impl FnOnce(&mut Disk)) {
+        change(&mut self.world().disk);
+    }
+
     /// Sets the free space of the disk.
     pub fn set_free(&self, free: Option<u64>) {
         self.world().disk.free = free;

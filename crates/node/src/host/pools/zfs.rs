@@ -141,6 +141,35 @@ pub async fn datasets(host: &SharedHost) -> Result<Vec<(String, u64, u64)>, Erro
     Ok(datasets.collect())
 }
 
+/// The devices of all pools that are imported, each with its pool's name.
+pub async fn members(host: &SharedHost) -> Result<Vec<(String, String)>, Error> {
+    let mut members = Vec::new();
+    for name in ask(host, "zpool", &["list", "-H", "-o", "name"])
+        .await?
+        .lines()
+    {
+        // With the names that the kernel gives them, whatever the pool was made with.
+        let printed = ask(host, "zpool", &["status", "-P", "-L", name]).await?;
+        let mut paths = Vec::new();
+        parse_status(&printed)
+            .devices
+            .iter()
+            .for_each(|device| leaves(device, &mut paths));
+        members.extend(paths.into_iter().map(|path| (name.to_owned(), path)));
+    }
+    Ok(members)
+}
+
+fn leaves(device: &Device, paths: &mut Vec<String>) {
+    if device.name.starts_with("/dev/") {
+        paths.push(device.name.clone());
+    }
+    device
+        .children
+        .iter()
+        .for_each(|child| leaves(child, paths));
+}
+
 /// What a pool is made of, and how that is.
 pub async fn status(host: &SharedHost, name: &str) -> Result<Status, Error> {
     let printed = ask(host, "zpool", &["status", "-P", name]).await?;

@@ -13,6 +13,10 @@ const OPEN: Shape = Shape::Object {
 
 const AUDIT: Check = Check::On("/", &[Privilege::SysAudit]);
 
+const MODIFY: Check = Check::On("/", &[Privilege::SysModify]);
+
+const DISK: Field = Field::string("disk").pattern(r"^/dev/[a-zA-Z0-9\/]+$");
+
 /// A disk of a volume group, and the group itself.
 const GROUP: Shape = Shape::Object {
     fields: &[
@@ -59,6 +63,31 @@ pub(in crate::table) const ROWS: &[Row] = &[
     .permission(Permission::User)
     .on_node()
     .index(),
+    Row::post(
+        "/nodes/{node}/disks/initgpt",
+        "disk_initgpt",
+        "Write an empty partition table to a disk that is not used.",
+    )
+    .params(&[&[
+        NODE,
+        DISK,
+        Field::string("uuid")
+            .pattern(r"[a-fA-F0-9\-]+")
+            .max_length(36)
+            .optional(),
+    ]])
+    .check(MODIFY)
+    .submit()
+    .on_node(),
+    Row::put(
+        "/nodes/{node}/disks/wipedisk",
+        "disk_wipe",
+        "Erase what is on a disk or partition that nobody uses.",
+    )
+    .params(&[&[NODE, DISK]])
+    .permission(Permission::Root)
+    .submit()
+    .on_node(),
     Row::get(
         "/nodes/{node}/disks/list",
         "disk_list",
@@ -149,11 +178,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         "disk_smart",
         "What a disk says of its health.",
     )
-    .params(&[&[
-        NODE,
-        Field::string("disk").pattern(r"^/dev/[a-zA-Z0-9\/]+$"),
-        Field::boolean("healthonly").optional(),
-    ]])
+    .params(&[&[NODE, DISK, Field::boolean("healthonly").optional()]])
     .returns(Shape::Object {
         fields: &[&[
             Field::array("attributes", &Shape::Any).optional(),

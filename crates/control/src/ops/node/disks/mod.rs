@@ -1,10 +1,12 @@
 //! `/nodes/{node}/disks`
 
 mod directory_list;
+mod initgpt;
 mod list;
 mod lvm_list;
 pub(super) mod lvmthin_list;
 mod smart;
+mod wipe;
 mod zfs_get;
 mod zfs_list;
 
@@ -12,10 +14,17 @@ use crate::ops::{Pair, pair};
 
 pub(super) const PAIRS: &[Pair] = &[
     pair!("disk_directory_list", directory_list::directory_list),
+    pair!("disk_initgpt", initgpt::initgpt),
     pair!("disk_list", list::list),
     pair!("disk_lvm_list", lvm_list::lvm_list),
     pair!("disk_lvmthin_list", lvmthin_list::lvmthin_list),
     pair!("disk_smart", smart::smart),
+    pair!("disk_wipe", wipe::wipe),
     pair!("disk_zfs_get", zfs_get::zfs_get),
     pair!("disk_zfs_list", zfs_list::zfs_list),
 ];
+
+/// `sdb` of `/dev/sdb`, as tasks of disks are named.
+fn last_word(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

@@ -1,0 +1,277 @@
+//! The tasks of a node's disks, broken at every call, and what they refuse.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod scene;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
+use node::tasks::{DiskInitgpt, DiskWipe};
+use node::{NodeContext, guest_key};
+use scene::*;
+use serde_json::{Value, json};
+use store::Commit;
+use sys::Files;
+use tasks::{Engine, Task};
+use testkit::fault_sweep::{Scene, sweep_faults};
+use testkit::{Faults, disk_programs, put_disk};
+
+const GIB: u64 = 1 << 30;
+
+/// A node with disks; what is on them is compared too.
+struct Disks<T>(Node<T>);
+
+/// A node with an empty disk `/dev/sdb`, and the disk that it runs from.
+async fn disks<T>(make: fn(VmId) -> T) -> Disks<T> {
+    let mut node = empty(make).await;
+    let programs = ["lsblk", "wipefs", "sfdisk", "blockdev", "dd", "udevadm"];
+    for program in programs {
+        node.host = node.host.program(program, disk_programs);
+    }
+    node.host
+        .create_dir(Path::new("/dev"), 0o755)
+        .await
+        .unwrap();
+    let disks = Disks(node);
+    disks.has("/dev/sda", json!({"pttype": "gpt", "serial": "A"}));
+    disks.has("/dev/sda1", json!({"fstype": "vfat"}));
+    disks.has("/dev/sda2", json!({"fstype": "ext4", "mountpoint": "/"}));
+    disks.has("/dev/sdb", json!({"serial": "B"}));
+    disks
+}
+
+impl<T> Disks<T> {
+    fn has(&self, path: &str, facts: Value) {
+        let put = |files: &mut _| put_disk(files, path, &facts, 8 * GIB);
+        self.0.host.change_files(put);
+    }
+
+    async fn facts(&self, path: &str) -> Value {
+        let text = self.0.host.read(Path::new(path)).await.unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    async fn has_guest(&self, option: &str, value: &str) {
+        let mut config = GuestConfig::default();
+        config.set(option, value);
+        let guest = GuestRecord {
+            config,
+            ..GuestRecord::new(vmid(), GuestKind::Qemu, "pve1".parse().unwrap(), 0)
+        };
+        let record = Record::new(guest).encode().unwrap();
+        let commit = Commit::new().put(guest_key(vmid()), record);
+        self.0.plain.commit(commit).await.unwrap();
+    }
+}
+
+impl<T: Task<Node = NodeContext>> Scene for Disks<T> {
+    type Node = NodeContext;
+
+    fn open(&self) -> Waiting<'_, Arc<Engine<NodeContext>>> {
+        self.0.open()
+    }
+
+    fn submit<'a>(&'a self, engine: &'a Engine<NodeContext>) -> Waiting<'a, Result<Upid, Error>> {
+        self.0.submit(engine)
+    }
+
+    fn inventory(&self) -> Waiting<'_, Vec<String>> {
+        Box::pin(async {
+            let mut lines = self.0.inventory().await;
+            for entry in self.0.host.list(Path::new("/dev")).await.unwrap() {
+                if !entry.name.starts_with("sd") {
+                    continue;
+                }
+                let mut facts = self.facts(&format!("/dev/{}", entry.name)).await;
+                for id in ["uuid", "ptuuid"] {
+                    if !facts[id].is_null() {
+                        facts[id] = "chosen".into();
+                    }
+                }
+                lines.push(format!("{} {facts}", entry.name));
+            }
+            lines
+        })
+    }
+
+    fn faults(&self) -> &Faults {
+        self.0.faults()
+    }
+}
+
+async fn sweep<T: Task<Node = NodeContext>>(
+    scene: impl Fn() -> Waiting<'static, Disks<T>>,
+    at_least: usize,
+) {
+    let swept = sweep_faults(scene).await;
+    assert!(swept.calls >= at_least, "{swept:?}");
+    assert!(swept.breaks > 2 * swept.calls, "{swept:?}");
+    assert!(swept.failed > 0 && swept.went_through > 0, "{swept:?}");
+}
+
+/// How the task ends, which must have changed nothing.
+async fn refused<T: Task<Node = NodeContext>>(disks: &Disks<T>) -> String {
+    let before = disks.inventory().await;
+    let status = disks.0.run().await;
+    assert_eq!(disks.inventory().await, before, "{status}");
+    status
+}
+
+fn initgpt(_: VmId) -> DiskInitgpt {
+    let uuid = "0f5a6d2e-8a3c-4b1d-9e7f-112233445566";
+    DiskInitgpt::new("/dev/sdb".to_owned(), Some(uuid.to_owned()))
+}
+
+fn wipe(_: VmId) -> DiskWipe {
+    DiskWipe::new("/dev/sdb".to_owned())
+}
+
+#[tokio::test]
+async fn disk_initgpt() {
+    sweep(|| Box::pin(disks(initgpt)), 12).await;
+    let disks = disks(initgpt).await;
+    assert_eq!(disks.0.run().await, "OK");
+    let table = disks.facts("/dev/sdb").await;
+    assert_eq!(table["ptuuid"], "0f5a6d2e-8a3c-4b1d-9e7f-112233445566");
+}
+
+/// A disk with two partitions that nobody uses.
+async fn written<T>(make: fn(VmId) -> T) -> Disks<T> {
+    let disks = disks(make).await;
+    disks.has("/dev/sdb", json!({"serial": "B", "pttype": "gpt"}));
+    disks.has("/dev/sdb1", json!({"fstype": "ext4", "uuid": "1-2"}));
+    disks.has("/dev/sdb2", json!({"fstype": "zfs_member"}));
+    disks
+}
+
+/// None of them is in a pool that is imported.
+async fn written_once<T>(make: fn(VmId) -> T) -> Disks<T> {
+    let mut disks = written(make).await;
+    disks.0.host = disks.0.host.program("zpool", silent);
+    disks
+}
+
+#[tokio::test]
+async fn disk_wipe() {
+    sweep(|| Box::pin(written_once(wipe)), 14).await;
+    let disks = written_once(wipe).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdb").await, json!({"serial": "B"}));
+    let left = disks.0.host.list(Path::new("/dev")).await.unwrap();
+    assert!(!left.iter().any(|entry| entry.name == "sdb1"));
+}
+
+/// A partition keeps its place, and is marked as one of Linux.
+#[tokio::test]
+async fn a_partition_is_wiped_alone() {
+    let disks = written_once(|_| DiskWipe::new("/dev/sdb1".to_owned())).await;
+    assert_eq!(disks.0.run().await, "OK");
+    let wiped = json!({"parttype": "0fc63daf-8483-4772-8e79-3d69d8477de4"});
+    assert_eq!(disks.facts("/dev/sdb1").await, wiped);
+    assert_eq!(disks.facts("/dev/sdb2").await["fstype"], "zfs_member");
+}
+
+// covers: S3.41
+#[tokio::test]
+async fn a_disk_in_use_is_named_with_its_user() {
+    let cases = [
+        (
+            json!({"mountpoint": "/srv"}),
+            "disk/partition '/dev/sdb1' is mounted (/srv)",
+        ),
+        (
+            json!({"mountpoint": "[SWAP]"}),
+            "disk/partition '/dev/sdb1' is mounted (swap)",
+        ),
+        (
+            json!({"holder": "vg-x"}),
+            "disk/partition '/dev/sdb1' has a holder (/dev/mapper/vg-x)",
+        ),
+    ];
+    for (facts, text) in cases {
+        let disks = written_once(wipe).await;
+        disks.has("/dev/sdb1", facts);
+        assert_eq!(refused(&disks).await, text);
+    }
+    let disks = written_once(initgpt).await;
+    let text = "device '/dev/sdb' is already in use (partitions)";
+    assert_eq!(refused(&disks).await, text);
+    disks.has("/dev/sdb2", json!({"mountpoint": "/srv"}));
+    let text = "device '/dev/sdb' is already in use (/dev/sdb2 is mounted at /srv)";
+    assert_eq!(refused(&disks).await, text);
+}
+
+#[tokio::test]
+async fn a_file_system_of_several_disks_is_mounted_on_all() {
+    let disks = disks(wipe).await;
+    disks.has("/dev/sdb", json!({"fstype": "btrfs", "uuid": "7-7"}));
+    disks.has(
+        "/dev/sdc",
+        json!({"fstype": "btrfs", "uuid": "7-7", "mountpoint": "/data"}),
+    );
+    let text = "disk/partition '/dev/sdb' is mounted (/data)";
+    assert_eq!(refused(&disks).await, text);
+}
+
+/// Also a partition of it that nothing is mounted from.
+#[tokio::test]
+async fn the_disk_that_a_node_runs_from_is_never_written_to() {
+    let part = disks(|_| DiskWipe::new("/dev/sda1".to_owned())).await;
+    let text = "disk/partition '/dev/sda1' is in use: this node runs from /dev/sda";
+    assert_eq!(refused(&part).await, text);
+    let disk = disks(|_| DiskWipe::new("/dev/sda".to_owned())).await;
+    let text = "disk/partition '/dev/sda2' is mounted (/)";
+    assert_eq!(refused(&disk).await, text);
+}
+
+#[tokio::test]
+async fn a_disk_that_a_guest_is_given_is_the_guests() {
+    for (option, value) in [
+        ("scsi1", "/dev/sdb,size=8G"),
+        ("mp0", "volume=/dev/sdb,mp=/x"),
+    ] {
+        let disks = disks(wipe).await;
+        disks.has_guest(option, value).await;
+        let text =
+            format!("disk/partition '/dev/sdb' is in use: /dev/sdb is {option} of guest 100");
+        assert_eq!(refused(&disks).await, text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_disk_is_refused() {
+    for (device, text) in [
+        ("/dev/sdz", "not a valid block device"),
+        ("/etc/passwd", "not a valid block device"),
+        ("/dev", "not a valid block device"),
+    ] {
+        let mut disks = disks(wipe).await;
+        disks.0.make = match device {
+            "/dev/sdz" => |_| DiskWipe::new("/dev/sdz".to_owned()),
+            "/dev" => |_| DiskWipe::new("/dev".to_owned()),
+            _ => |_| DiskWipe::new("/etc/passwd".to_owned()),
+        };
+        assert_eq!(refused(&disks).await, text);
+    }
+    let part = written_once(|_| DiskInitgpt::new("/dev/sdb1".to_owned(), None)).await;
+    assert_eq!(refused(&part).await, "/dev/sdb1 is a partition");
+}
+
+/// A disk that fails ends the task, which says what may be left.
+#[tokio::test]
+async fn a_disk_that_fails_ends_its_task() {
+    let mut disks = disks(wipe).await;
+    let failing = |_: &mut _, _: &_| sys::Output {
+        code: Some(1),
+        stderr: b"dd: error writing '/dev/sdb': Input/output error".to_vec(),
+        ..sys::Output::default()
+    };
+    disks.0.host = disks.0.host.program("dd", failing);
+    let status = disks.0.run().await;
+    assert!(
+        status.starts_with("/dev/sdb may be wiped in part: "),
+        "{status}"
+    );
+    assert!(status.ends_with("Input/output error"), "{status}");
+}
