@@ -156,3 +156,101 @@ it('wear, pools that fill and a degraded mirror are seen', async () => {
   await lost.getByText('errors: 3 read, 0 write, 1 checksum').waitFor();
   await lost.getByText('unavail').waitFor();
 });
+
+type Row = { method: string; path: string; name: string; params: unknown[] };
+
+const text = (name: string, more = {}) => ({ name, type: 'string', ...more });
+const MADE = ['directory', 'lvm', 'lvmthin', 'zfs'];
+/** What changes disks, in the shape of the table. */
+const CHANGES: Row[] = [
+  ...MADE.map((made) => ({
+    method: 'POST',
+    path: `/nodes/{node}/disks/${made}`,
+    name: `disk_${made}_create`,
+    params: [
+      text('name'),
+      text('device'),
+      text('filesystem', { enum: ['ext4', 'xfs'], default: 'ext4', optional: 1 }),
+      text('raidlevel', { enum: ['single', 'mirror', 'raid10'] }),
+      { name: 'add_storage', type: 'boolean', default: '0', optional: 1 },
+    ].filter(({ name }) => name !== 'raidlevel' || made === 'zfs'),
+  })),
+  ...MADE.map((made) => ({
+    method: 'DELETE',
+    path: `/nodes/{node}/disks/${made}/{name}`,
+    name: `disk_${made}_delete`,
+    params: [],
+  })),
+  { method: 'POST', path: '/nodes/{node}/disks/initgpt', name: 'disk_initgpt', params: [] },
+  { method: 'PUT', path: '/nodes/{node}/disks/wipedisk', name: 'disk_wipe', params: [] },
+];
+
+/** Opens the page at a node that offers these changes of disks. */
+async function openWith(changes: Row[]) {
+  const answer = await page.request.get(address('/pve-docs/api-viewer/operations.json'));
+  const table = (await answer.json()) as Row[];
+  const isOther = ({ method, path }: Row) => method === 'GET' || !path.includes('/disks/');
+  const json = [...table.filter(isOther), ...changes];
+  await page.unroute('**/operations.json');
+  await page.route('**/operations.json', (route) => route.fulfill({ json }));
+  await page.reload();
+  await page.getByRole('button', { name: '/dev/sdb', exact: true }).waitFor();
+}
+
+it('what the node does not offer to change is not there', async () => {
+  await openWith([]);
+  await page.getByRole('button', { name: '/dev/sda', exact: true }).click();
+  await page.getByRole('dialog', { name: '/dev/sda' }).getByText('Partitions').waitFor();
+  const changes = page.getByRole('button', { name: /^(Add|Wipe|Destroy|Make)/ });
+  expect(await changes.count()).toBe(0);
+});
+
+it('disks are changed after their name is typed, and the request is shown before', async () => {
+  const sent: string[] = [];
+  await openWith(CHANGES);
+  await page.route(/nodes\/pve1\/disks\/(?!.*smart)/, async (route) => {
+    const request = route.request();
+    if (request.method() === 'GET') return route.fallback();
+    const { pathname, search } = new URL(request.url());
+    sent.push(`${request.method()} ${pathname.split('/disks/')[1]}${search} ${request.postData()}`);
+    await route.fulfill({ json: { data: null } });
+  });
+  const dialog = page.getByRole('dialog');
+  const press = (name: string) => dialog.getByRole('button', { name, exact: true }).click();
+
+  await page.getByRole('button', { name: '/dev/sdb', exact: true }).click();
+  await press('Wipe');
+  const wipe = page.getByRole('dialog', { name: 'Wipe /dev/sdb' });
+  await wipe.getByText('PUT /api2/json/nodes/pve1/disks/wipedisk').waitFor();
+  const confirm = wipe.getByRole('button', { name: 'Wipe', exact: true });
+  expect(await confirm.isDisabled()).toBe(true);
+  await wipe.getByLabel('Type /dev/sdb to confirm').fill('/dev/sdb');
+  await confirm.click();
+  await wipe.waitFor({ state: 'detached' });
+
+  await page.getByRole('button', { name: 'Add pool of ZFS' }).click();
+  await dialog.getByRole('textbox', { name: 'Name' }).fill('fast');
+  await dialog.getByRole('combobox', { name: 'Redundancy' }).click();
+  await page.getByRole('option', { name: 'mirror' }).click();
+  await dialog.getByLabel(/^\/dev\/sdb/).check();
+  await dialog.getByText('2 disks are needed').waitFor();
+  expect(await dialog.getByRole('button', { name: 'Add', exact: true }).isDisabled()).toBe(true);
+  expect(await dialog.getByLabel(/^\/dev\/sda/).count()).toBe(0);
+  await dialog.getByRole('combobox', { name: 'Redundancy' }).click();
+  await page.getByRole('option', { name: 'single' }).click();
+  await dialog.getByText('pvesh create /nodes/pve1/disks/zfs').waitFor();
+  await press('Add');
+  await dialog.waitFor({ state: 'detached' });
+
+  await page.getByRole('button', { name: 'Destroy data' }).click();
+  await dialog.getByText('pvesh delete /nodes/pve1/disks/lvmthin/data').waitFor();
+  await dialog.getByLabel('Wipe its disks, to use them again').check();
+  await dialog.getByLabel('Type data to confirm').fill('data');
+  await press('Destroy');
+  await dialog.waitFor({ state: 'detached' });
+  expect(sent).toEqual([
+    'PUT wipedisk disk=%2Fdev%2Fsdb',
+    'POST zfs name=fast&raidlevel=single&add_storage=1&devices=%2Fdev%2Fsdb',
+    'DELETE lvmthin/data?volume-group=vg0&cleanup-config=1&cleanup-disks=1 null',
+  ]);
+});

@@ -49,11 +49,14 @@ export function knownOperations(client: QueryClient): Operation[] | undefined {
   return client.getQueryData(TABLE.queryKey);
 }
 
+export const findOperation = (table: Operation[] | undefined, method: string, path: string) =>
+  table?.find((one) => one.method === method && one.path === path);
+
 /** Whether there is such an operation. Until the table is read, what is asked for is tried. */
 export function hasOperation(
   table: Operation[] | undefined,
   method: string,
   path: string,
 ): boolean {
-  return table?.some((one) => one.method === method && one.path === path) ?? true;
+  return table === undefined || findOperation(table, method, path) !== undefined;
 }

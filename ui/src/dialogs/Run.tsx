@@ -33,6 +33,7 @@ function Output({ upid }: { upid: string }) {
   const isRunning = stateOfTask(task) === 'running';
   const log = useTaskLog(task, isRunning);
   const lines = outputOf(log.data ?? []);
+  const isRead = !isRunning && log.isSuccess && !log.isPlaceholderData;
   return (
     <div className="codebox">
       <div className="hdx">
@@ -42,7 +43,7 @@ function Output({ upid }: { upid: string }) {
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it. */}
       <pre className="code p ran" role="log" aria-label={words.output} tabIndex={0}>
-        {lines.length > 0 ? lines.map(plain).join('\n') : words.silent}
+        {lines.length > 0 ? lines.map(plain).join('\n') : isRead && words.silent}
       </pre>
     </div>
   );

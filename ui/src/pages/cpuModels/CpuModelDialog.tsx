@@ -142,7 +142,7 @@ export function CpuModelDialog({ model, onClose }: { model?: Row; onClose: () =>
         <FieldRows
           fields={fields}
           values={values}
-          before={before}
+          before={model && before}
           errors={form.fields}
           onChange={setValues}
         />

@@ -209,7 +209,7 @@ export function MappingDialog({
         <FieldRows
           fields={fields}
           values={values}
-          before={before}
+          before={mapping && before}
           errors={form.fields}
           onChange={setValues}
         />

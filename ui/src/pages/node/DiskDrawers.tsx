@@ -1,11 +1,14 @@
 import { Drawer } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { bytes, percent, plain } from '../../format';
+import { Button } from '../../parts/Button';
+import type { IconName } from '../../parts/Icon';
 import { Loaded } from '../../parts/Page';
 import { Facts, Panel } from '../../parts/Panel';
 import { ToneWord } from '../../parts/State';
 import { TablePanel } from '../../parts/TablePanel';
 import { t } from '../../texts';
+import type { Actions } from './diskChanges';
 import {
   type Attribute,
   type Device,
@@ -96,23 +99,40 @@ function Side({
   );
 }
 
+function Changes({ disk, actions: { offers, ask } }: { disk: Disk; actions: Actions }) {
+  const change = (kind: 'wipe' | 'initgpt', icon: IconName, danger = '') => (
+    <Button icon={icon} kind={`sm ${danger}`} onClick={() => ask({ kind, disk })}>
+      {words.change[kind]}
+    </Button>
+  );
+  return (
+    <>
+      {!disk.parent && offers('POST', 'initgpt') && change('initgpt', 'columns')}
+      {offers('PUT', 'wipedisk') && change('wipe', 'trash', 'danger')}
+    </>
+  );
+}
+
 /** A disk in full: what it is, its partitions, and what it says of itself. */
 export function DiskDrawer({
   node,
   disk,
   all,
+  actions,
   onClose,
 }: {
   node: string;
   disk: Disk;
   all: Disk[];
+  actions: Actions;
   onClose: () => void;
 }) {
   const smart = useDisks<Smart>(node, 'smart', { disk: disk.devpath });
   const worn = wornOf(disk);
+  const isWiped = actions.offers('PUT', 'wipedisk');
   return (
     <Side title={plain(disk.devpath)} onClose={onClose}>
-      <Panel title={words.disk}>
+      <Panel title={words.disk} aux={<Changes disk={disk} actions={actions} />}>
         <Facts
           rows={known([
             [words.model, plain(disk.model ?? '')],
@@ -130,10 +150,15 @@ export function DiskDrawer({
       </Panel>
       <TablePanel
         title={words.parts}
-        head={[words.device, words.size, words.use]}
+        head={[words.device, words.size, words.use, ...(isWiped ? [t.actions] : [])]}
         rows={partitionsOf(disk, all).map((part) => ({
           key: part.devpath,
-          cells: [plain(part.devpath), bytes(part.size), plain(part.used ?? words.unused)],
+          cells: [
+            plain(part.devpath),
+            bytes(part.size),
+            plain(part.used ?? words.unused),
+            isWiped && <Changes key="changes" disk={part} actions={actions} />,
+          ],
         }))}
         none={words.noParts}
       />

@@ -1,13 +1,17 @@
-import { type ReactNode, useState } from 'react';
+import { useState } from 'react';
+import { findOperation, useOperations } from '../../api/operations';
 import { errorText } from '../../api/tasks';
 import { bytes, percent, plain, short } from '../../format';
 import { Bar } from '../../parts/Bar';
+import { Button, IconButton } from '../../parts/Button';
 import { Fill } from '../../parts/Fill';
 import { Loaded, Loading } from '../../parts/Page';
 import { Panel } from '../../parts/Panel';
 import { TablePanel, type TableRow } from '../../parts/TablePanel';
 import { t } from '../../texts';
+import { DiskDialog } from './DiskDialogs';
 import { DiskDrawer, Health, PoolDrawer } from './DiskDrawers';
+import { type Actions, type DiskChange, type Made, nameOfFolder } from './diskChanges';
 import {
   type Disk,
   type Folder,
@@ -21,6 +25,63 @@ import {
 import { useNodeOfPage } from './NodePage';
 
 const words = t.node.disks;
+
+/** A row of what was made of disks. */
+type MadeRow = TableRow & {
+  /** What it is called where it is destroyed; none: that is not done here. */
+  name?: string;
+  /** The volume group that it is in. */
+  group?: string;
+};
+
+/** A table of what was made of disks: more is added, each is destroyed, where the node offers it. */
+function MadePanel({
+  made,
+  head,
+  rows,
+  actions: { offers, ask },
+  ...panel
+}: {
+  made: Made;
+  title: string;
+  head: string[];
+  rows: MadeRow[];
+  none: string;
+  actions: Actions;
+}) {
+  const destroy = ({ name, group }: MadeRow) =>
+    name && (
+      <IconButton
+        key="destroy"
+        icon="trash"
+        label={words.change.destroyOf(plain(name))}
+        onClick={() => ask({ kind: 'destroy', made, name, group })}
+      />
+    );
+  const isDestroyed = offers('DELETE', `${made}/{name}`);
+  return (
+    <TablePanel
+      {...panel}
+      aux={
+        offers('POST', made) && (
+          <Button
+            kind="sm"
+            icon="plus"
+            aria-label={words.change.make[made]}
+            title={words.change.make[made]}
+            onClick={() => ask({ kind: 'make', made })}
+          >
+            {t.records.add}
+          </Button>
+        )
+      }
+      head={isDestroyed ? [...head, t.actions] : head}
+      rows={rows.map((row) =>
+        isDestroyed ? { ...row, cells: [...row.cells, destroy(row)] } : row,
+      )}
+    />
+  );
+}
 
 /** Opens the drawer of a row. */
 function Name({ children, onOpen }: { children: string; onOpen: () => void }) {
@@ -72,57 +133,29 @@ function DisksPanel({ all, onOpen }: { all: Disk[]; onOpen: (disk: Disk) => void
   );
 }
 
-/** One kind of what disks are made into. What the node cannot say is said in its place. */
-function Section<T>({
-  node,
-  what,
-  title,
-  children,
-}: {
-  node: string;
-  what: string;
-  title: string;
-  children: (data: T) => ReactNode;
-}) {
-  const query = useDisks<T>(node, what);
-  if (query.data !== undefined) return children(query.data);
-  return (
-    <Panel title={title}>
-      {query.error ? <p className="pad muted">{errorText(query.error)}</p> : <Loading />}
-    </Panel>
-  );
-}
-
 const ratio = (value: number | undefined) => (value ? `${short(value)} ×` : '–');
 
-function ZfsPanel({ pools, onOpen }: { pools: Zpool[]; onOpen: (name: string) => void }) {
-  const { pool, health, used, frag, compression, dedup } = words;
-  return (
-    <TablePanel
-      title={words.zfs}
-      head={[pool, health, used, frag, compression, dedup]}
-      rows={pools.map((one) => ({
-        key: one.name,
-        cells: [
-          <Name key="name" onOpen={() => onOpen(one.name)}>
-            {one.name}
-          </Name>,
-          <Health key="health" word={one.health} />,
-          <Fill key="used" used={one.alloc} size={one.size} label={used} />,
-          `${one.frag} %`,
-          ratio(one.compressratio),
-          ratio(one.dedup),
-        ],
-      }))}
-      none={words.noZfs}
-    />
-  );
-}
+const poolRow = (one: Zpool, onOpen: (name: string) => void): MadeRow => ({
+  key: one.name,
+  name: one.name,
+  cells: [
+    <Name key="name" onOpen={() => onOpen(one.name)}>
+      {one.name}
+    </Name>,
+    <Health key="health" word={one.health} />,
+    <Fill key="used" used={one.alloc} size={one.size} label={words.used} />,
+    `${one.frag} %`,
+    ratio(one.compressratio),
+    ratio(one.dedup),
+  ],
+});
 
-function thinRow(pool: ThinPool): TableRow {
+function thinRow(pool: ThinPool): MadeRow {
   const name = `${pool.vg}/${pool.lv}`;
   return {
     key: name,
+    name: pool.lv,
+    group: pool.vg,
     cells: [
       <span key="name" className="mono">
         {plain(name)}
@@ -138,8 +171,9 @@ function thinRow(pool: ThinPool): TableRow {
   };
 }
 
-const groupRow = (group: Group): TableRow => ({
+const groupRow = (group: Group): MadeRow => ({
   key: group.name,
+  name: group.name,
   cells: [
     <span key="name" className="mono">
       {plain(group.name)}
@@ -150,49 +184,69 @@ const groupRow = (group: Group): TableRow => ({
   ],
 });
 
-const folderRow = ({ path, device, type }: Folder): TableRow => ({
-  key: path,
-  cells: [plain(path), plain(device), plain(type)],
+const folderRow = (folder: Folder): MadeRow => ({
+  key: folder.path,
+  name: nameOfFolder(folder),
+  cells: [plain(folder.path), plain(folder.device), plain(folder.type)],
 });
 
-function Rest({ node, onPool }: { node: string; onPool: (name: string) => void }) {
+const HEADS: Record<Made, string[]> = {
+  zfs: [words.pool, words.health, words.used, words.frag, words.compression, words.dedup],
+  lvmthin: [words.pool, words.data, words.metadata],
+  lvm: [words.group, words.used, words.volumes, words.title],
+  directory: [words.path, words.device, words.type],
+};
+const TITLES: Record<Made, string> = {
+  zfs: words.zfs,
+  lvmthin: words.thin,
+  lvm: words.groups,
+  directory: words.folders,
+};
+const NONE: Record<Made, string> = {
+  zfs: words.noZfs,
+  lvmthin: words.noThin,
+  lvm: words.noGroups,
+  directory: words.noFolders,
+};
+
+/** One kind of what disks are made into. What the node cannot say is said in its place. */
+function Section<T>({
+  node,
+  made,
+  actions,
+  rowsOf,
+}: {
+  node: string;
+  made: Made;
+  actions: Actions;
+  rowsOf: (data: T) => MadeRow[];
+}) {
+  const query = useDisks<T>(node, made);
+  const title = TITLES[made];
+  if (query.data === undefined) {
+    return (
+      <Panel title={title}>
+        {query.error ? <p className="pad muted">{errorText(query.error)}</p> : <Loading />}
+      </Panel>
+    );
+  }
   return (
-    <>
-      <Section<Zpool[]> node={node} what="zfs" title={words.zfs}>
-        {(pools) => <ZfsPanel pools={pools} onOpen={onPool} />}
-      </Section>
-      <Section<ThinPool[]> node={node} what="lvmthin" title={words.thin}>
-        {(pools) => (
-          <TablePanel
-            title={words.thin}
-            head={[words.pool, words.data, words.metadata]}
-            rows={pools.map(thinRow)}
-            none={words.noThin}
-          />
-        )}
-      </Section>
-      <Section<{ children: Group[] }> node={node} what="lvm" title={words.groups}>
-        {({ children }) => (
-          <TablePanel
-            title={words.groups}
-            head={[words.group, words.used, words.volumes, words.title]}
-            rows={children.map(groupRow)}
-            none={words.noGroups}
-          />
-        )}
-      </Section>
-      <Section<Folder[]> node={node} what="directory" title={words.folders}>
-        {(folders) => (
-          <TablePanel
-            title={words.folders}
-            head={[words.path, words.device, words.type]}
-            rows={folders.map(folderRow)}
-            none={words.noFolders}
-          />
-        )}
-      </Section>
-    </>
+    <MadePanel
+      made={made}
+      title={title}
+      head={HEADS[made]}
+      rows={rowsOf(query.data)}
+      none={NONE[made]}
+      actions={actions}
+    />
   );
+}
+
+/** What the node's table has; nothing before it is read: these actions are never just tried. */
+function useOffers(): Actions['offers'] {
+  const table = useOperations().data;
+  return (method, below) =>
+    findOperation(table, method, `/nodes/{node}/disks/${below}`) !== undefined;
 }
 
 /** The disks of a node, and the pools, groups and directories that are made of them. */
@@ -201,21 +255,44 @@ export default function NodeDisks() {
   const query = useDisks<Disk[]>(node, 'list', { 'include-partitions': '1' });
   const [disk, setDisk] = useState<Disk>();
   const [pool, setPool] = useState<string>();
+  const [change, setChange] = useState<DiskChange>();
+  const ask = (next: DiskChange) => {
+    setDisk(undefined);
+    setChange(next);
+  };
+  const actions = { offers: useOffers(), ask };
+  const all = query.data ?? [];
+  const of = { node, actions };
   return (
     <div className="body">
       <div className="stack">
-        <Loaded query={query}>{(all) => <DisksPanel all={all} onOpen={setDisk} />}</Loaded>
-        <Rest node={node} onPool={setPool} />
+        <Loaded query={query}>{(disks) => <DisksPanel all={disks} onOpen={setDisk} />}</Loaded>
+        <Section<Zpool[]>
+          {...of}
+          made="zfs"
+          rowsOf={(pools) => pools.map((one) => poolRow(one, setPool))}
+        />
+        <Section<ThinPool[]> {...of} made="lvmthin" rowsOf={(pools) => pools.map(thinRow)} />
+        <Section<{ children: Group[] }>
+          {...of}
+          made="lvm"
+          rowsOf={({ children }) => children.map(groupRow)}
+        />
+        <Section<Folder[]> {...of} made="directory" rowsOf={(all) => all.map(folderRow)} />
       </div>
       {disk && (
         <DiskDrawer
           node={node}
           disk={disk}
-          all={query.data ?? []}
+          all={all}
+          actions={actions}
           onClose={() => setDisk(undefined)}
         />
       )}
       {pool && <PoolDrawer node={node} pool={pool} onClose={() => setPool(undefined)} />}
+      {change && (
+        <DiskDialog node={node} change={change} all={all} onClose={() => setChange(undefined)} />
+      )}
     </div>
   );
 }

@@ -7,29 +7,33 @@ import { textOfParam } from './words';
 export function FieldRows({
   fields,
   values,
-  before = {},
+  before,
   errors,
   offers = {},
   onChange,
 }: {
   fields: Field[];
   values: Values;
+  /** None for something new: nothing is marked as changed. */
   before?: Values;
   /** What the server said about them. */
   errors: Record<string, string>;
   offers?: Record<string, string[]>;
   onChange: (values: Values) => void;
 }) {
-  return fields.map((field) => (
-    <FieldRow
-      key={field.name}
-      field={field}
-      {...textOfParam(field.name)}
-      value={values[field.name] ?? ''}
-      was={before[field.name] ?? ''}
-      error={errors[field.name] ?? refusalIn(field, values)}
-      offers={offers[field.name]}
-      onChange={(value) => onChange({ ...values, [field.name]: value })}
-    />
-  ));
+  return fields.map((field) => {
+    const value = values[field.name] ?? '';
+    return (
+      <FieldRow
+        key={field.name}
+        field={field}
+        {...textOfParam(field.name)}
+        value={value}
+        was={before ? (before[field.name] ?? '') : value}
+        error={errors[field.name] ?? refusalIn(field, values)}
+        offers={offers[field.name]}
+        onChange={(next) => onChange({ ...values, [field.name]: next })}
+      />
+    );
+  });
 }

@@ -76,7 +76,7 @@ function Fields({
         <FieldRows
           fields={fields}
           values={values}
-          before={form.values}
+          before={form.method === 'PUT' ? form.values : undefined}
           errors={state.fields}
           offers={form.offers}
           onChange={setValues}

@@ -76,6 +76,13 @@ const PARAMS: Record<string, Text> = {
   'guest-phys-bits': { label: 'Address bits told', hint: 'What the guest may use of them.' },
   hidden: { label: 'Hide KVM', hint: 'The guest does not see that it is a guest.' },
   'hv-vendor-id': { label: 'Hyper-V vendor', hint: 'What guests with Hyper-V features see.' },
+  name: { label: 'Name', hint: 'Also of the storage, if one is added.' },
+  filesystem: { label: 'File system' },
+  add_storage: { label: 'Add a storage', hint: 'For guests on this node, of the same name.' },
+  raidlevel: { label: 'Redundancy', hint: 'single: the loss of a disk is the loss of the pool.' },
+  'draid-config': { label: 'Groups of dRAID', hint: 'data=4,spares=1' },
+  compression: { label: 'Compression' },
+  ashift: { label: 'Sector size', hint: 'As a power of two; 12 is 4 KiB.' },
   id: { label: 'Name', hint: 'Begins with a letter; letters, digits, _ and -.' },
   mdev: { label: 'Mediated devices', hint: 'Guests get a part of the device.' },
   'live-migration-capable': {
