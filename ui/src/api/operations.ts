@@ -44,6 +44,11 @@ export function useOperations() {
   return useQuery(TABLE);
 }
 
+/** The table, once something else has read it: the first page does without its weight. */
+export function useKnownOperations(): Operation[] | undefined {
+  return useQuery({ ...TABLE, enabled: false }).data;
+}
+
 /** The table, if it has been read. */
 export function knownOperations(client: QueryClient): Operation[] | undefined {
   return client.getQueryData(TABLE.queryKey);

@@ -1,5 +1,5 @@
 import { Link, Outlet } from '@tanstack/react-router';
-import { hasOperation, useOperations } from '../../api/operations';
+import { hasOperation, useKnownOperations } from '../../api/operations';
 import { useOutline } from '../../api/stream';
 import { Icon } from '../../parts/Icon';
 import { PageHead, type Tab, Tabs } from '../../parts/Page';
@@ -16,7 +16,7 @@ const SERVED: [string, string, string][] = [
 /** Head and tabs of the datacenter. */
 export function DatacenterPage() {
   const { guests, nodes, storages } = useOutline();
-  const table = useOperations().data;
+  const table = useKnownOperations();
   const served = SERVED.filter(([, , list]) => hasOperation(table, 'GET', list));
   const real = guests.filter((guest) => !guest.template);
   const running = real.filter((guest) => guest.status === 'running').length;
