@@ -7,7 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
-use node::tasks::{DiskInitgpt, DiskWipe};
+use node::tasks::{
+    DiskDirectoryCreate, DiskInitgpt, DiskLvmCreate, DiskLvmthinCreate, DiskWipe, DiskZfsCreate,
+    FileSystem, PoolWanted, RaidLevel,
+};
 use node::{NodeContext, guest_key};
 use scene::*;
 use serde_json::{Value, json};
@@ -15,9 +18,23 @@ use store::Commit;
 use sys::Files;
 use tasks::{Engine, Task};
 use testkit::fault_sweep::{Scene, sweep_faults};
-use testkit::{Faults, disk_programs, put_disk};
+use testkit::{Faults, disk_programs, group_programs, pool_programs, put_disk};
 
 const GIB: u64 = 1 << 30;
+
+const GROUP_PROGRAMS: [&str; 11] = [
+    "lvmconfig",
+    "pvs",
+    "vgs",
+    "lvs",
+    "pvcreate",
+    "vgcreate",
+    "lvcreate",
+    "lvremove",
+    "vgremove",
+    "pvremove",
+    "lvchange",
+];
 
 /// A node with disks; what is on them is compared too.
 struct Disks<T>(Node<T>);
@@ -25,14 +42,43 @@ struct Disks<T>(Node<T>);
 /// A node with an empty disk `/dev/sdb`, and the disk that it runs from.
 async fn disks<T>(make: fn(VmId) -> T) -> Disks<T> {
     let mut node = empty(make).await;
-    let programs = ["lsblk", "wipefs", "sfdisk", "blockdev", "dd", "udevadm"];
+    let programs = [
+        "lsblk",
+        "wipefs",
+        "sfdisk",
+        "blockdev",
+        "dd",
+        "udevadm",
+        "mkfs.ext4",
+        "mkfs.xfs",
+        "mount",
+        "umount",
+        "systemctl",
+    ];
     for program in programs {
         node.host = node.host.program(program, disk_programs);
     }
-    node.host
-        .create_dir(Path::new("/dev"), 0o755)
-        .await
-        .unwrap();
+    for program in GROUP_PROGRAMS {
+        node.host = node.host.program(program, group_programs);
+    }
+    for program in ["zpool", "zfs"] {
+        node.host = node.host.program(program, pool_programs);
+    }
+    let folders = [
+        "/dev",
+        "/proc/self",
+        "/mnt/pve",
+        "/etc/systemd/system/multi-user.target.wants",
+    ];
+    for folder in folders {
+        node.host
+            .create_dir(Path::new(folder), 0o755)
+            .await
+            .unwrap();
+    }
+    for file in ["/etc/fstab", "/proc/mounts", "/proc/self/mountinfo"] {
+        node.host.write(Path::new(file), b"", 0o644).await.unwrap();
+    }
     let disks = Disks(node);
     disks.has("/dev/sda", json!({"pttype": "gpt", "serial": "A"}));
     disks.has("/dev/sda1", json!({"fstype": "vfat"}));
@@ -136,7 +182,7 @@ async fn disk_initgpt() {
     assert_eq!(table["ptuuid"], "0f5a6d2e-8a3c-4b1d-9e7f-112233445566");
 }
 
-/// A disk with two partitions that nobody uses.
+/// A disk with two partitions that are not used.
 async fn written<T>(make: fn(VmId) -> T) -> Disks<T> {
     let disks = disks(make).await;
     disks.has("/dev/sdb", json!({"serial": "B", "pttype": "gpt"}));
@@ -145,17 +191,10 @@ async fn written<T>(make: fn(VmId) -> T) -> Disks<T> {
     disks
 }
 
-/// None of them is in a pool that is imported.
-async fn written_once<T>(make: fn(VmId) -> T) -> Disks<T> {
-    let mut disks = written(make).await;
-    disks.0.host = disks.0.host.program("zpool", silent);
-    disks
-}
-
 #[tokio::test]
 async fn disk_wipe() {
-    sweep(|| Box::pin(written_once(wipe)), 14).await;
-    let disks = written_once(wipe).await;
+    sweep(|| Box::pin(written(wipe)), 14).await;
+    let disks = written(wipe).await;
     assert_eq!(disks.0.run().await, "OK");
     assert_eq!(disks.facts("/dev/sdb").await, json!({"serial": "B"}));
     let left = disks.0.host.list(Path::new("/dev")).await.unwrap();
@@ -165,7 +204,7 @@ async fn disk_wipe() {
 /// A partition keeps its place, and is marked as one of Linux.
 #[tokio::test]
 async fn a_partition_is_wiped_alone() {
-    let disks = written_once(|_| DiskWipe::new("/dev/sdb1".to_owned())).await;
+    let disks = written(|_| DiskWipe::new("/dev/sdb1".to_owned())).await;
     assert_eq!(disks.0.run().await, "OK");
     let wiped = json!({"parttype": "0fc63daf-8483-4772-8e79-3d69d8477de4"});
     assert_eq!(disks.facts("/dev/sdb1").await, wiped);
@@ -190,11 +229,11 @@ async fn a_disk_in_use_is_named_with_its_user() {
         ),
     ];
     for (facts, text) in cases {
-        let disks = written_once(wipe).await;
+        let disks = written(wipe).await;
         disks.has("/dev/sdb1", facts);
         assert_eq!(refused(&disks).await, text);
     }
-    let disks = written_once(initgpt).await;
+    let disks = written(initgpt).await;
     let text = "device '/dev/sdb' is already in use (partitions)";
     assert_eq!(refused(&disks).await, text);
     disks.has("/dev/sdb2", json!({"mountpoint": "/srv"}));
@@ -254,7 +293,7 @@ async fn what_is_no_disk_is_refused() {
         };
         assert_eq!(refused(&disks).await, text);
     }
-    let part = written_once(|_| DiskInitgpt::new("/dev/sdb1".to_owned(), None)).await;
+    let part = written(|_| DiskInitgpt::new("/dev/sdb1".to_owned(), None)).await;
     assert_eq!(refused(&part).await, "/dev/sdb1 is a partition");
 }
 
@@ -274,4 +313,214 @@ async fn a_disk_that_fails_ends_its_task() {
         "{status}"
     );
     assert!(status.ends_with("Input/output error"), "{status}");
+}
+
+const STORE: &str = "store";
+
+fn directory(_: VmId) -> DiskDirectoryCreate {
+    let name = STORE.parse().unwrap();
+    DiskDirectoryCreate::new(name, "/dev/sdb".to_owned(), FileSystem::Ext4, true)
+}
+
+/// With systemd, where a unit mounts it.
+async fn with_systemd<T>(make: fn(VmId) -> T) -> Disks<T> {
+    let disks = disks(make).await;
+    let running = Path::new("/run/systemd/system");
+    disks.0.host.create_dir(running, 0o755).await.unwrap();
+    disks
+}
+
+async fn text<T>(disks: &Disks<T>, path: &str) -> String {
+    let text = disks.0.host.read(Path::new(path)).await.unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+/// The record of the storage that was made.
+async fn storage<T: Task<Node = NodeContext>>(disks: &Disks<T>) -> String {
+    let lines = disks.inventory().await;
+    let mut records = lines.into_iter();
+    records
+        .find(|line| line.starts_with("storage/store "))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn disk_directory_create() {
+    sweep(|| Box::pin(with_systemd(directory)), 50).await;
+    let disks = with_systemd(directory).await;
+    assert_eq!(disks.0.run().await, "OK");
+    let unit = text(&disks, "/etc/systemd/system/mnt-pve-store.mount").await;
+    let made = disks.facts("/dev/sdb1").await;
+    let uuid = made["uuid"].as_str().unwrap();
+    assert!(unit.contains(&format!(
+        "What=/dev/disk/by-uuid/{uuid}\nWhere=/mnt/pve/store\nType=ext4\n"
+    )));
+    assert_eq!(made["mountpoint"], "/mnt/pve/store");
+    assert_eq!(made["parttype"], "0fc63daf-8483-4772-8e79-3d69d8477de4");
+    let storage = storage(&disks).await;
+    for part in [
+        "\"is_mountpoint\":\"1\"",
+        "\"nodes\":[\"pve1\"]",
+        "\"path\":\"/mnt/pve/store\"",
+    ] {
+        assert!(storage.contains(part), "{storage}");
+    }
+}
+
+#[tokio::test]
+async fn without_systemd_a_directory_is_in_fstab() {
+    sweep(|| Box::pin(disks(directory)), 50).await;
+    let disks = disks(directory).await;
+    assert_eq!(disks.0.run().await, "OK");
+    let fstab = text(&disks, "/etc/fstab").await;
+    assert!(fstab.starts_with("UUID="), "{fstab}");
+    assert!(
+        fstab.ends_with(" /mnt/pve/store ext4 defaults,nofail 0 2\n"),
+        "{fstab}"
+    );
+}
+
+/// A partition is used as it is, and marked.
+#[tokio::test]
+async fn a_directory_on_a_partition_leaves_the_others_alone() {
+    let make = |_| {
+        let (name, device) = (STORE.parse().unwrap(), "/dev/sdb1".to_owned());
+        DiskDirectoryCreate::new(name, device, FileSystem::Xfs, false)
+    };
+    async fn free<T>(make: fn(VmId) -> T) -> Disks<T> {
+        let disks = written(make).await;
+        disks.has("/dev/sdb1", json!({"parttype": "x"}));
+        disks
+    }
+    sweep(move || Box::pin(free(make)), 30).await;
+    let disks = free(make).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdb1").await["fstype"], "xfs");
+    assert_eq!(disks.facts("/dev/sdb2").await["fstype"], "zfs_member");
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_refused() {
+    let taken = disks(directory).await;
+    let unit = "/etc/systemd/system/mnt-pve-store.mount";
+    taken
+        .0
+        .host
+        .write(Path::new(unit), b"", 0o644)
+        .await
+        .unwrap();
+    let status = refused(&taken).await;
+    assert_eq!(
+        status,
+        format!("a systemd mount unit already exists: {unit}")
+    );
+
+    let full = disks(directory).await;
+    full.0
+        .host
+        .create_dir(Path::new("/mnt/pve/store/x"), 0o755)
+        .await
+        .unwrap();
+    assert_eq!(refused(&full).await, "'/mnt/pve/store' is not empty");
+
+    let local = disks(|_| {
+        DiskDirectoryCreate::new(
+            "local".parse().unwrap(),
+            "/dev/sdb".to_owned(),
+            FileSystem::Ext4,
+            true,
+        )
+    })
+    .await;
+    assert_eq!(refused(&local).await, "storage ID 'local' already defined");
+
+    let group = disks(lvm).await;
+    group.has("/dev/sdc", json!({"fstype": "LVM2_member", "vg": "store"}));
+    assert_eq!(
+        refused(&group).await,
+        "volume group with name 'store' already exists"
+    );
+
+    let pool = disks(zfs).await;
+    pool.has("/dev/sdc", json!({}));
+    pool.has(
+        "/dev/sdd",
+        json!({"fstype": "zfs_member", "label": "store", "imported": true}),
+    );
+    assert_eq!(
+        refused(&pool).await,
+        "pool 'store' already exists on node 'pve1'"
+    );
+}
+
+/// The user is named: a group and a pool too.
+#[tokio::test]
+async fn a_member_of_a_group_or_pool_is_refused() {
+    let group = disks(lvm).await;
+    group.has("/dev/sdb", json!({"fstype": "LVM2_member", "vg": "other"}));
+    let text = "device '/dev/sdb' is already in use (/dev/sdb is in the LVM volume group other)";
+    assert_eq!(refused(&group).await, text);
+    let pool = disks(wipe).await;
+    pool.has(
+        "/dev/sdb",
+        json!({"fstype": "zfs_member", "label": "tank", "imported": true}),
+    );
+    let text = "disk/partition '/dev/sdb' is in use: /dev/sdb is in the ZFS pool tank";
+    assert_eq!(refused(&pool).await, text);
+}
+
+fn lvm(_: VmId) -> DiskLvmCreate {
+    DiskLvmCreate::new(STORE.parse().unwrap(), "/dev/sdb".to_owned(), true)
+}
+
+fn lvmthin(_: VmId) -> DiskLvmthinCreate {
+    DiskLvmthinCreate::new(STORE.parse().unwrap(), "/dev/sdb".to_owned(), true)
+}
+
+#[tokio::test]
+async fn disk_lvm_create() {
+    sweep(|| Box::pin(disks(lvm)), 30).await;
+    let disks = disks(lvm).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdb").await["vg"], "store");
+    let storage = storage(&disks).await;
+    assert!(storage.contains("\"vgname\":\"store\""), "{storage}");
+}
+
+#[tokio::test]
+async fn disk_lvmthin_create() {
+    sweep(|| Box::pin(disks(lvmthin)), 30).await;
+    let disks = disks(lvmthin).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdb").await["lvs"], json!(["store"]));
+    let storage = storage(&disks).await;
+    assert!(storage.contains("\"thinpool\":\"store\""), "{storage}");
+}
+
+fn zfs(_: VmId) -> DiskZfsCreate {
+    let pool = PoolWanted {
+        name: STORE.parse().unwrap(),
+        devices: vec!["/dev/sdb".to_owned(), "/dev/sdc".to_owned()],
+        level: RaidLevel::Mirror,
+        draid: None,
+        ashift: 12,
+        compression: "on".to_owned(),
+    };
+    DiskZfsCreate::new(pool, true)
+}
+
+async fn two_disks(make: fn(VmId) -> DiskZfsCreate) -> Disks<DiskZfsCreate> {
+    let disks = disks(make).await;
+    disks.has("/dev/sdc", json!({"serial": "C"}));
+    disks
+}
+
+#[tokio::test]
+async fn disk_zfs_create() {
+    sweep(|| Box::pin(two_disks(zfs)), 30).await;
+    let disks = two_disks(zfs).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdc").await["label"], "store");
+    let storage = storage(&disks).await;
+    assert!(storage.contains("\"pool\":\"store\""), "{storage}");
 }

@@ -44,7 +44,7 @@ impl Fault {
 }
 
 /// Prefixes of calls that change nothing.
-const READS: [&str; 13] = [
+const READS: [&str; 19] = [
     "examine ",
     "list ",
     "look for process ",
@@ -54,7 +54,13 @@ const READS: [&str; 13] = [
     "run lsblk ",
     "run lvmconfig ",
     "run lvs ",
+    "run pvs ",
     "run udevadm settle ",
+    "run vgs ",
+    "run zfs get ",
+    "run zfs list ",
+    "run zpool list ",
+    "run zpool status ",
     "store get ",
     "store list ",
     "usage of ",

@@ -32,7 +32,7 @@ pub mod tgt;
 
 pub use authority::{Authority, Certificate};
 pub use clock::{HastyClock, ManualClock};
-pub use disks::{disk_programs, put_disk};
+pub use disks::{disk_programs, group_programs, pool_programs, put_disk};
 pub use faults::{Fault, Faults};
 pub use faulty_host::FaultyHost;
 pub use genisoimage::genisoimage;

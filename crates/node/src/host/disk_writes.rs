@@ -1,8 +1,9 @@
 //! What is written to a disk: partition tables, and zeros over what was there. Callers have checked
-//! that nobody uses it, and hold `DISKS`.
+//! that it is not used, and hold `DISKS`.
 
 use std::time::Duration;
 
+use model::Error;
 use sys::{Command, SysError};
 use tasks::TaskContext;
 
@@ -91,6 +92,20 @@ pub(crate) async fn erase(cx: &Cx, block: &Block) -> Result<(), SysError> {
     settle(cx).await
 }
 
+/// Removes all signatures. A disk whose table is gone has no partitions from then on.
+pub(crate) async fn clear(cx: &Cx, found: &Found) -> Result<(), SysError> {
+    erase(cx, found.block()).await?;
+    reread(cx, found).await
+}
+
+async fn reread(cx: &Cx, found: &Found) -> Result<(), SysError> {
+    if found.part.is_none() {
+        let read = Command::new("blockdev").args(["--rereadpt", &found.disk.path]);
+        run(cx, read).await?;
+    }
+    settle(cx).await
+}
+
 /// Removes all signatures, and overwrites the beginning.
 pub(crate) async fn wipe(cx: &Cx, found: &Found) -> Result<(), SysError> {
     let block = found.block();
@@ -106,11 +121,22 @@ pub(crate) async fn wipe(cx: &Cx, found: &Found) -> Result<(), SysError> {
     ]);
     run(cx, zeros).await?;
     mark(cx, found, LINUX).await?;
-    if found.part.is_none() {
-        let read = Command::new("blockdev").args(["--rereadpt", &block.path]);
-        run(cx, read).await?;
+    reread(cx, found).await
+}
+
+/// Undoes something; what a program refuses is left, with a warning that says so.
+pub(crate) async fn or_left(
+    cx: &Cx,
+    undoing: impl Future<Output = Result<(), SysError>>,
+) -> Result<(), Error> {
+    match undoing.await {
+        Err(error) if is_final(&error) => {
+            cx.warn(&format!("left as it is: {}", Error::chain(&error)))
+                .await;
+            Ok(())
+        }
+        result => Ok(result?),
     }
-    settle(cx).await
 }
 
 /// Whether a program said no, so that it makes no sense to try again.

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fetch;
 pub mod interfaces;
 pub mod inventory;
+pub(crate) mod mount_units;
 pub mod packages;
 pub mod pci;
 pub mod pools;

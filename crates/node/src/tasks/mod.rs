@@ -18,8 +18,14 @@ mod cluster_vote;
 mod copy_file_system;
 mod delete_snapshot;
 mod destroy;
+mod disk_directory_create;
+mod disk_group;
 mod disk_initgpt;
+mod disk_lvm_create;
+mod disk_lvmthin_create;
+mod disk_storage;
 mod disk_wipe;
+mod disk_zfs_create;
 mod file_systems;
 mod kill;
 mod lxc_clone;
@@ -106,8 +112,12 @@ pub use cluster_vote::ClusterVote;
 pub use copy_file_system::is_linkable;
 pub use delete_snapshot::snapshot_of;
 pub use destroy::is_running;
+pub use disk_directory_create::{DiskDirectoryCreate, FileSystem};
 pub use disk_initgpt::{DiskInitgpt, check_initgpt};
+pub use disk_lvm_create::DiskLvmCreate;
+pub use disk_lvmthin_create::DiskLvmthinCreate;
 pub use disk_wipe::{DiskWipe, check_wipe};
+pub use disk_zfs_create::{DiskZfsCreate, DraidConfig, PoolWanted, RaidLevel};
 pub use lxc_clone::LxcClone;
 pub use lxc_configure::LxcConfigure;
 pub use lxc_create::{LxcCreate, Template};
@@ -178,7 +188,11 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<ClusterRestore>()
         .with::<ClusterUnvote>()
         .with::<ClusterVote>()
+        .with::<DiskDirectoryCreate>()
         .with::<DiskInitgpt>()
+        .with::<DiskLvmCreate>()
+        .with::<DiskLvmthinCreate>()
+        .with::<DiskZfsCreate>()
         .with::<DiskWipe>()
         .with::<NodeMigrateall>()
         .with::<BulkMigrate>()

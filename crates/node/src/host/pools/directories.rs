@@ -6,7 +6,7 @@ use model::Error;
 use sys::SharedHost;
 
 /// Where the units are.
-const UNITS: &str = "/etc/systemd/system";
+pub(crate) const UNITS: &str = "/etc/systemd/system";
 
 /// A directory with a disk of its own.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,10 +1,10 @@
 //! `/nodes/{node}/disks`
 
 use model::Privilege;
-use model::schema::{Field, Shape, format};
+use model::schema::{Field, Format, Shape, Values, format};
 
 use crate::table::params::NODE;
-use crate::{Check, Permission, Row};
+use crate::{Check, Need, Permission, Row};
 
 const OPEN: Shape = Shape::Object {
     fields: &[],
@@ -16,6 +16,29 @@ const AUDIT: Check = Check::On("/", &[Privilege::SysAudit]);
 const MODIFY: Check = Check::On("/", &[Privilege::SysModify]);
 
 const DISK: Field = Field::string("disk").pattern(r"^/dev/[a-zA-Z0-9\/]+$");
+
+const NAME: Field = Field::string("name").format(format::STORAGE_ID);
+const ADD_STORAGE: Field = Field::boolean("add_storage").optional().default("0");
+
+/// With the right to add storages, where one is added.
+const CREATE: Check = Check::All(&[MODIFY, Check::Computed(storage_needs)]);
+
+fn storage_needs(params: &Values) -> Vec<Need> {
+    let flags = ["add_storage", "cleanup-config"];
+    let is_set = |flag: &str| params.get(flag).and_then(|flag| flag.as_bool()) == Some(true);
+    match flags.into_iter().any(is_set) {
+        true => vec![Need::all("/storage", &[Privilege::DatastoreAllocate])],
+        false => Vec::new(),
+    }
+}
+
+const DRAID_CONFIG: Format = Format::Properties {
+    name: "",
+    fields: &[
+        Field::integer("data").min(1.0),
+        Field::integer("spares").min(0.0),
+    ],
+};
 
 /// A disk of a volume group, and the group itself.
 const GROUP: Shape = Shape::Object {
@@ -86,6 +109,70 @@ pub(in crate::table) const ROWS: &[Row] = &[
     )
     .params(&[&[NODE, DISK]])
     .permission(Permission::Root)
+    .submit()
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/disks/directory",
+        "disk_directory_create",
+        "Make a file system on a disk that is not used, and mount it below /mnt/pve.",
+    )
+    .params(&[&[
+        NODE,
+        Field::string("device"),
+        NAME,
+        ADD_STORAGE,
+        Field::string("filesystem")
+            .optional()
+            .one_of(&["ext4", "xfs"])
+            .default("ext4"),
+    ]])
+    .check(CREATE)
+    .submit()
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/disks/lvm",
+        "disk_lvm_create",
+        "Make a volume group of LVM on a disk that is not used.",
+    )
+    .params(&[&[NODE, Field::string("device"), NAME, ADD_STORAGE]])
+    .check(CREATE)
+    .submit()
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/disks/lvmthin",
+        "disk_lvmthin_create",
+        "Make a volume group with a thin pool on a disk that is not used.",
+    )
+    .params(&[&[NODE, Field::string("device"), NAME, ADD_STORAGE]])
+    .check(CREATE)
+    .submit()
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/disks/zfs",
+        "disk_zfs_create",
+        "Make a pool of ZFS on disks that are not used.",
+    )
+    .params(&[&[
+        NODE,
+        Field::string("devices").format(format::unchecked("string-list")),
+        NAME,
+        Field::string("raidlevel").one_of(&[
+            "single", "mirror", "raid10", "raidz", "raidz2", "raidz3", "draid", "draid2", "draid3",
+        ]),
+        ADD_STORAGE,
+        Field::integer("ashift")
+            .optional()
+            .range(9.0, 16.0)
+            .default("12"),
+        Field::string("compression")
+            .optional()
+            .one_of(&["on", "off", "gzip", "lz4", "lzjb", "zle", "zstd"])
+            .default("on"),
+        Field::string("draid-config")
+            .optional()
+            .format(DRAID_CONFIG),
+    ]])
+    .check(CREATE)
     .submit()
     .on_node(),
     Row::get(
