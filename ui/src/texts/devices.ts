@@ -32,8 +32,6 @@ export const devices = {
     id: 'Vendor and device',
     subsystem: 'Subsystem',
     group: 'IOMMU group',
-    inGroup: (group: number) => `IOMMU group ${group}`,
-    mediates: 'mediated devices',
     needsEntry: 'A mapping needs a node at least.',
   },
   cpuModel: {

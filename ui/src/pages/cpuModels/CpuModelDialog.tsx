@@ -2,11 +2,12 @@ import { TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, path } from '../../api/client';
-import { useOperations } from '../../api/operations';
+import { type Operation, useOperations } from '../../api/operations';
 import { useInventory } from '../../api/stream';
 import { errorText } from '../../api/tasks';
 import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { plain } from '../../format';
+import { Loaded } from '../../parts/Page';
 import { Segmented } from '../../parts/Segmented';
 import { t } from '../../texts';
 import { fieldsOf } from '../hardware/schema';
@@ -105,9 +106,9 @@ function Flags({
   );
 }
 
-/** Makes a processor model, or changes one: what it is made of, and its flags. */
-export function CpuModelDialog({ model, onClose }: { model?: Row; onClose: () => void }) {
-  const table = useOperations().data ?? [];
+type Props = { model?: Row; onClose: () => void };
+
+function Opened({ model, onClose, table }: Props & { table: Operation[] }) {
   const flags = useQuery({
     queryKey: ['records', '/cluster/qemu/cpu-flags'],
     queryFn: ({ signal }) => api.get<Flag[]>('/cluster/qemu/cpu-flags', {}, signal),
@@ -157,4 +158,10 @@ export function CpuModelDialog({ model, onClose }: { model?: Row; onClose: () =>
       </div>
     </FormDialog>
   );
+}
+
+/** Makes a processor model, or changes one: what it is made of, and its flags. */
+export function CpuModelDialog(props: Props) {
+  const operations = useOperations();
+  return <Loaded query={operations}>{(table) => <Opened table={table} {...props} />}</Loaded>;
 }

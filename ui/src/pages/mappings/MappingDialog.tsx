@@ -1,12 +1,13 @@
 import { Autocomplete, Select, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { api, path } from '../../api/client';
-import { useOperations } from '../../api/operations';
+import { type Operation, useOperations } from '../../api/operations';
 import { useInventory } from '../../api/stream';
 import { errorText } from '../../api/tasks';
 import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { plain } from '../../format';
 import { Button, IconButton } from '../../parts/Button';
+import { Loaded } from '../../parts/Page';
 import { t } from '../../texts';
 import { fieldsOf } from '../hardware/schema';
 import { FieldRows } from '../records/FieldRows';
@@ -161,18 +162,14 @@ function Entries({
   );
 }
 
-/** Makes a mapping, or changes one: what it is on each node. */
-export function MappingDialog({
-  kind,
-  mapping,
-  onClose,
-}: {
+type Props = {
   kind: Kind;
   /** None: a new one. */
   mapping?: Mapping;
   onClose: () => void;
-}) {
-  const table = useOperations().data ?? [];
+};
+
+function Opened({ kind, mapping, onClose, table }: Props & { table: Operation[] }) {
   const nodes = useInventory().nodes;
   const known = fieldsOf(table, `mapping_${kind}_${mapping ? 'update' : 'create'}`);
   const names = mapping ? FIELDS[kind] : ['id', ...FIELDS[kind]];
@@ -217,4 +214,10 @@ export function MappingDialog({
       </div>
     </FormDialog>
   );
+}
+
+/** Makes a mapping, or changes one: what it is on each node. */
+export function MappingDialog(props: Props) {
+  const operations = useOperations();
+  return <Loaded query={operations}>{(table) => <Opened table={table} {...props} />}</Loaded>;
 }
