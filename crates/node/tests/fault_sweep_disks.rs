@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::tasks::{
-    DiskDirectoryCreate, DiskInitgpt, DiskLvmCreate, DiskLvmthinCreate, DiskWipe, DiskZfsCreate,
-    FileSystem, PoolWanted, RaidLevel,
+    DiskDirectoryCreate, DiskDirectoryDelete, DiskInitgpt, DiskLvmCreate, DiskLvmDelete,
+    DiskLvmthinCreate, DiskLvmthinDelete, DiskWipe, DiskZfsCreate, DiskZfsDelete, FileSystem,
+    PoolWanted, RaidLevel,
 };
-use node::{NodeContext, guest_key};
+use node::{NodeContext, guest_key, storage_key};
 use scene::*;
 use serde_json::{Value, json};
 use store::Commit;
 use sys::Files;
 use tasks::{Engine, Task};
-use testkit::fault_sweep::{Scene, sweep_faults};
+use testkit::fault_sweep::{Scene, exit_status, sweep_faults};
 use testkit::{Faults, disk_programs, group_programs, pool_programs, put_disk};
 
 const GIB: u64 = 1 << 30;
@@ -43,6 +44,7 @@ struct Disks<T>(Node<T>);
 async fn disks<T>(make: fn(VmId) -> T) -> Disks<T> {
     let mut node = empty(make).await;
     let programs = [
+        "blkid",
         "lsblk",
         "wipefs",
         "sfdisk",
@@ -96,6 +98,17 @@ impl<T> Disks<T> {
     async fn facts(&self, path: &str) -> Value {
         let text = self.0.host.read(Path::new(path)).await.unwrap();
         serde_json::from_slice(&text).unwrap()
+    }
+
+    /// A storage `store` of this node.
+    async fn has_storage(&self, mut spec: Value) {
+        spec["id"] = STORE.into();
+        spec["content"] = json!(["images"]);
+        spec["nodes"] = json!(["pve1"]);
+        let config: storage::StorageConfig = serde_json::from_value(spec).unwrap();
+        let record = Record::new(config.clone()).encode().unwrap();
+        let commit = Commit::new().put(storage_key(config.id()), record);
+        self.0.plain.commit(commit).await.unwrap();
     }
 
     async fn has_guest(&self, option: &str, value: &str) {
@@ -523,4 +536,203 @@ async fn disk_zfs_create() {
     assert_eq!(disks.facts("/dev/sdc").await["label"], "store");
     let storage = storage(&disks).await;
     assert!(storage.contains("\"pool\":\"store\""), "{storage}");
+}
+
+/// A disk is empty again, and its storage is gone.
+async fn all_gone<T: Task<Node = NodeContext>>(disks: &Disks<T>) {
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdb").await, json!({"serial": "B"}));
+    let lines = disks.inventory().await;
+    let left = ["storage/store", "sdb1", "mnt-pve-store", "/mnt/pve/store"];
+    for line in lines {
+        assert!(!left.iter().any(|word| line.contains(word)), "{line}");
+    }
+}
+
+fn store_name() -> model::StorageId {
+    STORE.parse().unwrap()
+}
+
+async fn with_directory(make: fn(VmId) -> DiskDirectoryDelete) -> Disks<DiskDirectoryDelete> {
+    let disks = with_systemd(make).await;
+    disks.has("/dev/sdb", json!({"serial": "B", "pttype": "gpt"}));
+    let mounted = json!({"fstype": "ext4", "uuid": "1-2", "mountpoint": "/mnt/pve/store"});
+    disks.has("/dev/sdb1", mounted);
+    let unit = "[Mount]\nWhat=/dev/disk/by-uuid/1-2\nWhere=/mnt/pve/store\nType=ext4\n";
+    let host = &disks.0.host;
+    host.create_dir(Path::new("/mnt/pve/store"), 0o755)
+        .await
+        .unwrap();
+    for (file, text) in [
+        ("/etc/systemd/system/mnt-pve-store.mount", unit),
+        (
+            "/etc/systemd/system/multi-user.target.wants/mnt-pve-store.mount",
+            "",
+        ),
+    ] {
+        host.write(Path::new(file), text.as_bytes(), 0o644)
+            .await
+            .unwrap();
+    }
+    disks
+        .has_storage(json!({"type": "dir", "path": "/mnt/pve/store"}))
+        .await;
+    disks
+}
+
+fn directory_delete(_: VmId) -> DiskDirectoryDelete {
+    DiskDirectoryDelete::new(store_name(), true, true)
+}
+
+#[tokio::test]
+async fn disk_directory_delete() {
+    sweep(|| Box::pin(with_directory(directory_delete)), 30).await;
+    all_gone(&with_directory(directory_delete).await).await;
+    let open = with_directory(directory_delete).await;
+    let mounted =
+        json!({"fstype": "ext4", "uuid": "1-2", "mountpoint": "/mnt/pve/store", "open": 1});
+    open.has("/dev/sdb1", mounted);
+    let status = refused(&open).await;
+    assert!(status.ends_with("Device or resource busy"), "{status}");
+}
+
+/// Without more, what was there stays on the disk and in the storages.
+#[tokio::test]
+async fn a_directory_that_is_taken_away_keeps_its_files() {
+    let make = |_| DiskDirectoryDelete::new(store_name(), false, false);
+    let disks = with_directory(make).await;
+    assert_eq!(disks.0.run().await, "OK");
+    let left = json!({"fstype": "ext4", "uuid": "1-2"});
+    assert_eq!(disks.facts("/dev/sdb1").await, left);
+    storage(&disks).await;
+}
+
+async fn with_group<T>(make: fn(VmId) -> T, volumes: Value) -> Disks<T> {
+    let disks = disks(make).await;
+    let facts = json!({"serial": "B", "fstype": "LVM2_member", "vg": "store", "lvs": volumes});
+    disks.has("/dev/sdb", facts);
+    disks
+}
+
+async fn plain_group(make: fn(VmId) -> DiskLvmDelete) -> Disks<DiskLvmDelete> {
+    let disks = with_group(make, json!(["vm-100-disk-0"])).await;
+    disks
+        .has_storage(json!({"type": "lvm", "vgname": "store"}))
+        .await;
+    disks
+}
+
+fn lvm_delete(_: VmId) -> DiskLvmDelete {
+    DiskLvmDelete::new(store_name(), true, true)
+}
+
+#[tokio::test]
+async fn disk_lvm_delete() {
+    sweep(|| Box::pin(plain_group(lvm_delete)), 24).await;
+    all_gone(&plain_group(lvm_delete).await).await;
+    let missing = disks(lvm_delete).await;
+    assert_eq!(refused(&missing).await, "no such volume group 'store'");
+}
+
+async fn thin_group(make: fn(VmId) -> DiskLvmthinDelete) -> Disks<DiskLvmthinDelete> {
+    let disks = with_group(make, json!(["store"])).await;
+    disks
+        .has_storage(json!({"type": "lvmthin", "vgname": "store", "thinpool": "store"}))
+        .await;
+    disks
+}
+
+fn lvmthin_delete(_: VmId) -> DiskLvmthinDelete {
+    DiskLvmthinDelete::new(store_name(), store_name(), true, true)
+}
+
+#[tokio::test]
+async fn disk_lvmthin_delete() {
+    sweep(|| Box::pin(thin_group(lvmthin_delete)), 24).await;
+    all_gone(&thin_group(lvmthin_delete).await).await;
+    let missing = disks(lvmthin_delete).await;
+    assert_eq!(refused(&missing).await, "no such thin pool store/store");
+    let others = with_group(lvmthin_delete, json!(["store", "data"])).await;
+    let text = "volume group 'store' has other volumes: its disks cannot be wiped";
+    assert_eq!(refused(&others).await, text);
+}
+
+async fn with_pool(make: fn(VmId) -> DiskZfsDelete) -> Disks<DiskZfsDelete> {
+    let disks = disks(make).await;
+    let member = json!({"serial": "B", "fstype": "zfs_member", "label": "store", "imported": true});
+    disks.has("/dev/sdb", member);
+    disks
+        .has_storage(json!({"type": "zfspool", "pool": "store"}))
+        .await;
+    disks
+}
+
+fn zfs_delete(_: VmId) -> DiskZfsDelete {
+    DiskZfsDelete::new(store_name(), true, true)
+}
+
+#[tokio::test]
+async fn disk_zfs_delete() {
+    sweep(|| Box::pin(with_pool(zfs_delete)), 24).await;
+    all_gone(&with_pool(zfs_delete).await).await;
+    let missing = disks(zfs_delete).await;
+    assert_eq!(refused(&missing).await, "no such pool 'store'");
+}
+
+#[tokio::test]
+async fn what_a_guest_or_somebody_else_has_stays() {
+    let guests = plain_group(lvm_delete).await;
+    guests
+        .has_guest("scsi0", "store:vm-100-disk-0,size=1G")
+        .await;
+    let text = "volume 'store:vm-100-disk-0' of guest 100 is there";
+    assert_eq!(refused(&guests).await, text);
+
+    let foreign = with_group(lvm_delete, json!(["osd-block-1"])).await;
+    let text = "logical volume 'store/osd-block-1' is no guest's: remove it first";
+    assert_eq!(refused(&foreign).await, text);
+
+    let system = disks(|_| DiskLvmDelete::new(store_name(), false, false)).await;
+    system.has("/dev/sda1", json!({"fstype": "LVM2_member", "vg": "store"}));
+    assert_eq!(
+        refused(&system).await,
+        "cannot take it away: this node runs from /dev/sda"
+    );
+}
+
+/// On a machine without udev, `lsblk` does not know what lies on a disk.
+#[tokio::test]
+async fn what_lies_on_a_disk_is_read_from_it() {
+    let group = disks(wipe).await;
+    let facts = json!({"fstype": "LVM2_member", "vg": "other", "unnoted": 1});
+    group.has("/dev/sdb", facts);
+    let text = "disk/partition '/dev/sdb' is in use: /dev/sdb is in the LVM volume group other";
+    assert_eq!(refused(&group).await, text);
+    let files = disks(directory).await;
+    files.has("/dev/sdb", json!({"fstype": "ext4", "unnoted": 1}));
+    assert_eq!(
+        refused(&files).await,
+        "device '/dev/sdb' is already in use (ext4)"
+    );
+}
+
+/// Tasks of disks wait for each other, and the second looks again.
+#[tokio::test]
+async fn of_two_tasks_at_one_disk_one_is_refused() {
+    let disks = disks(lvm).await;
+    let engine = disks.open().await;
+    let first = disks.submit(&engine).await.unwrap();
+    let submission = tasks::Submission {
+        request_id: "another".to_owned(),
+        user: "root@pam".into(),
+        id: "sdb".into(),
+        listed: true,
+    };
+    let second = engine.submit(submission, wipe(vmid())).await.unwrap();
+    let first = engine.wait(&first).await.unwrap();
+    let second = engine.wait(&second).await.unwrap();
+    assert_eq!(exit_status(&first.state), "OK");
+    let text = "disk/partition '/dev/sdb' is in use: /dev/sdb is in the LVM volume group store";
+    assert_eq!(exit_status(&second.state), text);
+    assert_eq!(disks.facts("/dev/sdb").await["vg"], "store");
 }

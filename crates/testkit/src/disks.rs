@@ -35,7 +35,11 @@ fn partitions(disk: &Disk, path: &str) -> Vec<String> {
 }
 
 fn block(disk: &Disk, path: &str, kind: &str) -> Option<Value> {
-    let mut shown = Value::Object(facts(disk, path)?);
+    let mut facts = facts(disk, path)?;
+    if facts.contains_key("unnoted") {
+        facts.retain(|key, _| ["serial", "mountpoint", "holder"].contains(&key.as_str()));
+    }
+    let mut shown = Value::Object(facts);
     let name = path.trim_start_matches("/dev/");
     shown["name"] = name.into();
     shown["path"] = path.into();
@@ -60,6 +64,26 @@ fn lsblk(disk: &Disk) -> String {
         .filter_map(|letter| block(disk, &format!("/dev/sd{letter}"), "disk"))
         .collect();
     json!({"blockdevices": all}).to_string()
+}
+
+/// What lies on a device; nothing where there is nothing.
+fn blkid(disk: &Disk, path: &str) -> Option<String> {
+    let facts = facts(disk, path)?;
+    let keys = [
+        ("fstype", "TYPE"),
+        ("uuid", "UUID"),
+        ("label", "LABEL"),
+        ("pttype", "PTTYPE"),
+        ("ptuuid", "PTUUID"),
+        ("parttype", "PART_ENTRY_TYPE"),
+    ];
+    let mut text = String::new();
+    for (key, word) in keys {
+        if let Some(value) = facts.get(key).and_then(Value::as_str) {
+            text.push_str(&format!("{word}={value}\n"));
+        }
+    }
+    Some(text)
 }
 
 /// As the real one, it refuses what is mounted or held.
@@ -199,13 +223,14 @@ fn systemctl(disk: &mut Disk, words: &[&str]) -> Option<()> {
     }
 }
 
-/// `lsblk`, `wipefs`, `sfdisk`, `dd`, `blockdev`, `udevadm`, `mkfs.*`, `mount`, `umount` and
+/// `lsblk`, `blkid`, `wipefs`, `sfdisk`, `dd`, `blockdev`, `udevadm`, `mkfs.*`, `mount`, `umount` and
 /// `systemctl`, as far as they are called.
 pub fn disk_programs(disk: &mut Disk, command: &Command) -> Output {
     let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
     let last = words.last().copied().unwrap_or_default();
     let done = match command.program.as_str() {
         "lsblk" => return printed(Some(lsblk(disk))),
+        "blkid" => return printed(blkid(disk, last)),
         "wipefs" => wipefs(disk, last),
         "sfdisk" => sfdisk(disk, command),
         "blockdev" => reread(disk, last),

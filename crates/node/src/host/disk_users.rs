@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use model::{Error, GuestRecord, PendingChange, VmId};
+use model::{Error, ErrorKind, GuestRecord, PendingChange, VmId};
 use serde::{Deserialize, Serialize};
 
 use super::disks::{self, Block};
@@ -109,7 +109,14 @@ pub async fn find(node: &NodeContext, name: &str) -> Result<Found, Error> {
 }
 
 async fn look(node: &NodeContext, path: &str) -> Result<Option<Found>, Error> {
-    let all = disks::disks(&node.host).await?;
+    let mut all = disks::disks(&node.host).await?;
+    let is_it = |disk: &Block| {
+        let mut parts = disk.partitions();
+        disk.path == path || parts.any(|part| part.path == path)
+    };
+    for disk in all.iter_mut().filter(|disk| is_it(disk)) {
+        disks::probe(&node.host, disk).await?;
+    }
     for disk in &all {
         let part = disk.partitions().find(|part| part.path == path);
         if disk.path == path || part.is_some() {
@@ -179,6 +186,14 @@ pub async fn check_wipeable(node: &NodeContext, found: &Found) -> Result<(), Err
         _ => format!("disk/partition '{}' is in use: {user}", found.block().path),
     };
     Err(Error::conflict(text))
+}
+
+/// What a check refuses, if it could look: what it could not look at decides nothing.
+pub fn refusal(checked: Result<(), Error>) -> Result<Option<String>, Error> {
+    match checked {
+        Err(error) if error.kind == ErrorKind::Conflict => Ok(Some(error.to_string())),
+        result => result.map(|()| None),
+    }
 }
 
 /// Mounts of one block device, and devices that are made of it.

@@ -142,6 +142,58 @@ pub async fn disks(host: &SharedHost) -> Result<Vec<Block>, Error> {
     Ok(disks)
 }
 
+/// Reads from a disk and its partitions what lies on them. `lsblk` says what udev has noted, which is
+/// nothing on a machine without udev, and what was there before on another.
+pub async fn probe(host: &SharedHost, disk: &mut Block) -> Result<(), Error> {
+    probe_one(host, disk).await?;
+    for part in disk
+        .children
+        .iter_mut()
+        .filter(|child| child.kind == "part")
+    {
+        probe_one(host, part).await?;
+    }
+    Ok(())
+}
+
+/// `blkid` found nothing.
+const NOTHING: i32 = 2;
+
+/// `blkid` found several things, none of which it believes.
+const SEVERAL: i32 = 8;
+
+async fn probe_one(host: &SharedHost, block: &mut Block) -> Result<(), Error> {
+    let ask = Command::new("blkid").args(["--probe", "--output", "export", &block.path]);
+    let output = host.run(ask).await?;
+    (block.fstype, block.uuid, block.label) = (None, None, None);
+    (block.pttype, block.ptuuid) = (None, None);
+    // It ends in the same way where it may not read, but says so.
+    if output.code == Some(NOTHING) && output.stderr.is_empty() {
+        return Ok(());
+    }
+    if output.code == Some(SEVERAL) {
+        block.fstype = Some("several signatures".to_owned());
+        return Ok(());
+    }
+    let printed = output.checked("blkid")?;
+    for line in String::from_utf8_lossy(&printed).lines() {
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let field = match key {
+            "TYPE" => &mut block.fstype,
+            "UUID" => &mut block.uuid,
+            "LABEL" => &mut block.label,
+            "PTTYPE" => &mut block.pttype,
+            "PTUUID" => &mut block.ptuuid,
+            "PART_ENTRY_TYPE" => &mut block.parttype,
+            _ => continue,
+        };
+        *field = Some(value.to_owned());
+    }
+    Ok(())
+}
+
 /// How fast a disk turns by udev's record of it. What does not turn says 0.
 fn rpm_of(record: &str) -> Option<u64> {
     let mut lines = record.lines();

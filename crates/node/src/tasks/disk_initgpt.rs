@@ -108,8 +108,9 @@ impl Step<DiskInitgpt> for WriteTable {
             return Ok(());
         };
         // It may have found a user while this node was down.
-        if let Err(error) = disk_users::check_unused(&cx.node, &found).await {
-            task.refusal = Some(error.to_string());
+        let checked = disk_users::check_unused(&cx.node, &found).await;
+        task.refusal = disk_users::refusal(checked)?;
+        if task.refusal.is_some() {
             return Ok(());
         }
         match write_table(cx, &target.path, uuid).await {

@@ -100,8 +100,9 @@ impl Step<DiskWipe> for Wipe {
             return Ok(());
         };
         // It may have found a user while this node was down.
-        if let Err(error) = disk_users::check_wipeable(&cx.node, &found).await {
-            task.refusal = Some(error.to_string());
+        let checked = disk_users::check_wipeable(&cx.node, &found).await;
+        task.refusal = disk_users::refusal(checked)?;
+        if task.refusal.is_some() {
             return Ok(());
         }
         match wipe(cx, &found).await {

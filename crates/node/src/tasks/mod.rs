@@ -19,13 +19,18 @@ mod copy_file_system;
 mod delete_snapshot;
 mod destroy;
 mod disk_directory_create;
+mod disk_directory_delete;
 mod disk_group;
 mod disk_initgpt;
 mod disk_lvm_create;
+mod disk_lvm_delete;
 mod disk_lvmthin_create;
+mod disk_lvmthin_delete;
+mod disk_removal;
 mod disk_storage;
 mod disk_wipe;
 mod disk_zfs_create;
+mod disk_zfs_delete;
 mod file_systems;
 mod kill;
 mod lxc_clone;
@@ -113,11 +118,15 @@ pub use copy_file_system::is_linkable;
 pub use delete_snapshot::snapshot_of;
 pub use destroy::is_running;
 pub use disk_directory_create::{DiskDirectoryCreate, FileSystem};
+pub use disk_directory_delete::DiskDirectoryDelete;
 pub use disk_initgpt::{DiskInitgpt, check_initgpt};
 pub use disk_lvm_create::DiskLvmCreate;
+pub use disk_lvm_delete::DiskLvmDelete;
 pub use disk_lvmthin_create::DiskLvmthinCreate;
+pub use disk_lvmthin_delete::DiskLvmthinDelete;
 pub use disk_wipe::{DiskWipe, check_wipe};
 pub use disk_zfs_create::{DiskZfsCreate, DraidConfig, PoolWanted, RaidLevel};
+pub use disk_zfs_delete::DiskZfsDelete;
 pub use lxc_clone::LxcClone;
 pub use lxc_configure::LxcConfigure;
 pub use lxc_create::{LxcCreate, Template};
@@ -176,7 +185,7 @@ use crate::host::disk_writes::DISKS;
 
 /// All tasks that a node knows.
 pub fn registry() -> Registry<NodeContext> {
-    Registry::default()
+    disks(Registry::default())
         .with::<NodeStartall>()
         .with::<NodeStopall>()
         .with::<NodeVncshell>()
@@ -188,12 +197,6 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<ClusterRestore>()
         .with::<ClusterUnvote>()
         .with::<ClusterVote>()
-        .with::<DiskDirectoryCreate>()
-        .with::<DiskInitgpt>()
-        .with::<DiskLvmCreate>()
-        .with::<DiskLvmthinCreate>()
-        .with::<DiskZfsCreate>()
-        .with::<DiskWipe>()
         .with::<NodeMigrateall>()
         .with::<BulkMigrate>()
         .with::<BulkShutdown>()
@@ -243,6 +246,21 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<VolumeDelete>()
         .with::<VolumeDownload>()
         .with::<VolumeUpload>()
+}
+
+/// The tasks of a node's disks.
+fn disks(registry: Registry<NodeContext>) -> Registry<NodeContext> {
+    registry
+        .with::<DiskDirectoryCreate>()
+        .with::<DiskInitgpt>()
+        .with::<DiskLvmCreate>()
+        .with::<DiskLvmthinCreate>()
+        .with::<DiskZfsCreate>()
+        .with::<DiskDirectoryDelete>()
+        .with::<DiskLvmDelete>()
+        .with::<DiskLvmthinDelete>()
+        .with::<DiskWipe>()
+        .with::<DiskZfsDelete>()
 }
 
 /// The object that tasks of a guest wait for their turn at.

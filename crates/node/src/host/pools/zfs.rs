@@ -170,6 +170,13 @@ fn leaves(device: &Device, paths: &mut Vec<String>) {
         .for_each(|child| leaves(child, paths));
 }
 
+/// The pool itself, and all file systems and volumes in it.
+pub async fn below(host: &SharedHost, pool: &str) -> Result<Vec<String>, Error> {
+    let args = ["list", "-H", "-o", "name", "-r", pool];
+    let listed = ask(host, "zfs", &args).await?;
+    Ok(listed.lines().map(str::to_owned).collect())
+}
+
 /// What a pool is made of, and how that is.
 pub async fn status(host: &SharedHost, name: &str) -> Result<Status, Error> {
     let printed = ask(host, "zpool", &["status", "-P", name]).await?;

@@ -20,8 +20,8 @@ const DISK: Field = Field::string("disk").pattern(r"^/dev/[a-zA-Z0-9\/]+$");
 const NAME: Field = Field::string("name").format(format::STORAGE_ID);
 const ADD_STORAGE: Field = Field::boolean("add_storage").optional().default("0");
 
-/// With the right to add storages, where one is added.
-const CREATE: Check = Check::All(&[MODIFY, Check::Computed(storage_needs)]);
+/// With the right to add and remove storages, where that is asked for.
+const CHANGE: Check = Check::All(&[MODIFY, Check::Computed(storage_needs)]);
 
 fn storage_needs(params: &Values) -> Vec<Need> {
     let flags = ["add_storage", "cleanup-config"];
@@ -126,7 +126,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
             .one_of(&["ext4", "xfs"])
             .default("ext4"),
     ]])
-    .check(CREATE)
+    .check(CHANGE)
     .submit()
     .on_node(),
     Row::post(
@@ -135,7 +135,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         "Make a volume group of LVM on a disk that is not used.",
     )
     .params(&[&[NODE, Field::string("device"), NAME, ADD_STORAGE]])
-    .check(CREATE)
+    .check(CHANGE)
     .submit()
     .on_node(),
     Row::post(
@@ -144,7 +144,7 @@ pub(in crate::table) const ROWS: &[Row] = &[
         "Make a volume group with a thin pool on a disk that is not used.",
     )
     .params(&[&[NODE, Field::string("device"), NAME, ADD_STORAGE]])
-    .check(CREATE)
+    .check(CHANGE)
     .submit()
     .on_node(),
     Row::post(
@@ -172,7 +172,64 @@ pub(in crate::table) const ROWS: &[Row] = &[
             .optional()
             .format(DRAID_CONFIG),
     ]])
-    .check(CREATE)
+    .check(CHANGE)
+    .submit()
+    .on_node(),
+    Row::delete(
+        "/nodes/{node}/disks/directory/{name}",
+        "disk_directory_delete",
+        "Unmount a directory that has a disk of its own, and forget it.",
+    )
+    .params(&[&[
+        NAME,
+        NODE,
+        Field::boolean("cleanup-config").optional().default("0"),
+        Field::boolean("cleanup-disks").optional().default("0"),
+    ]])
+    .check(CHANGE)
+    .submit()
+    .on_node(),
+    Row::delete(
+        "/nodes/{node}/disks/lvm/{name}",
+        "disk_lvm_delete",
+        "Remove a volume group with its volumes.",
+    )
+    .params(&[&[
+        NAME,
+        NODE,
+        Field::boolean("cleanup-config").optional().default("0"),
+        Field::boolean("cleanup-disks").optional().default("0"),
+    ]])
+    .check(CHANGE)
+    .submit()
+    .on_node(),
+    Row::delete(
+        "/nodes/{node}/disks/lvmthin/{name}",
+        "disk_lvmthin_delete",
+        "Remove a thin pool with its volumes.",
+    )
+    .params(&[&[
+        NAME,
+        NODE,
+        Field::string("volume-group").format(format::STORAGE_ID),
+        Field::boolean("cleanup-config").optional().default("0"),
+        Field::boolean("cleanup-disks").optional().default("0"),
+    ]])
+    .check(CHANGE)
+    .submit()
+    .on_node(),
+    Row::delete(
+        "/nodes/{node}/disks/zfs/{name}",
+        "disk_zfs_delete",
+        "Destroy a pool of ZFS with what is in it.",
+    )
+    .params(&[&[
+        NAME,
+        NODE,
+        Field::boolean("cleanup-config").optional().default("0"),
+        Field::boolean("cleanup-disks").optional().default("0"),
+    ]])
+    .check(CHANGE)
     .submit()
     .on_node(),
     Row::get(
