@@ -6,7 +6,7 @@ mod scene;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
+use model::{Error, GuestKind, GuestRecord, PendingChange, Record, Upid, VmId};
 use node::tasks::{
     DiskDirectoryCreate, DiskDirectoryDelete, DiskInitgpt, DiskLvmCreate, DiskLvmDelete,
     DiskLvmthinCreate, DiskLvmthinDelete, DiskWipe, DiskZfsCreate, DiskZfsDelete, FileSystem,
@@ -112,12 +112,12 @@ impl<T> Disks<T> {
     }
 
     async fn has_guest(&self, option: &str, value: &str) {
-        let mut config = GuestConfig::default();
-        config.set(option, value);
-        let guest = GuestRecord {
-            config,
-            ..GuestRecord::new(vmid(), GuestKind::Qemu, "pve1".parse().unwrap(), 0)
-        };
+        let mut guest = GuestRecord::new(vmid(), GuestKind::Qemu, "pve1".parse().unwrap(), 0);
+        guest.config.set(option, value);
+        self.put_guest(guest).await;
+    }
+
+    async fn put_guest(&self, guest: GuestRecord) {
         let record = Record::new(guest).encode().unwrap();
         let commit = Commit::new().put(guest_key(vmid()), record);
         self.0.plain.commit(commit).await.unwrap();
@@ -687,6 +687,13 @@ async fn what_a_guest_or_somebody_else_has_stays() {
         .await;
     let text = "volume 'store:vm-100-disk-0' of guest 100 is there";
     assert_eq!(refused(&guests).await, text);
+
+    let waiting = plain_group(lvm_delete).await;
+    let mut guest = GuestRecord::new(vmid(), GuestKind::Qemu, "pve1".parse().unwrap(), 0);
+    let value = PendingChange::Set("store:vm-100-disk-0,size=1G".into());
+    guest.pending.insert("scsi0".to_owned(), value);
+    waiting.put_guest(guest).await;
+    assert_eq!(refused(&waiting).await, text);
 
     let foreign = with_group(lvm_delete, json!(["osd-block-1"])).await;
     let text = "logical volume 'store/osd-block-1' is no guest's: remove it first";

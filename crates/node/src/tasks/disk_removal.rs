@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use model::{Error, StorageId};
+use model::{Error, ErrorKind, StorageId};
 use serde::{Deserialize, Serialize};
 use storage::{StorageSpec, StorageType};
 use sys::SysError;
@@ -93,8 +93,13 @@ impl Removal {
     ) -> Result<(), Error> {
         let found = match disk_users::find(node, path).await {
             // A member that is lost has nothing to be wiped, and one that is no disk stays.
-            Err(_) if !self.cleanup_disks => return Ok(()),
-            Err(_) if node.host.stat(Path::new(path)).await?.is_none() => return Ok(()),
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                let is_lost = node.host.stat(Path::new(path)).await?.is_none();
+                return match is_lost || !self.cleanup_disks {
+                    true => Ok(()),
+                    false => Err(error),
+                };
+            }
             found => whole(node, found?).await?,
         };
         let users = disk_users::users(node, &found).await?;
