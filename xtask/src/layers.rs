@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-const LAYERS: [(&str, u8); 15] = [
+const LAYERS: [(&str, u8); 16] = [
     ("model", 0),
     ("sys", 1),
+    ("planner", 1),
     ("store", 2),
     ("proto", 2),
     ("auth", 3),

@@ -9,6 +9,7 @@ use storage::Storage;
 use store::SharedStore;
 use sys::SharedHost;
 
+use crate::admission::Admissions;
 use crate::cluster::{AgentIdentity, Agents, Cluster};
 use crate::host::packages::{Changelogs, Updates};
 use crate::membership::Handover;
@@ -71,6 +72,8 @@ pub struct NodeContext {
     pub agent_turns: AgentTurns,
     /// Files on their way to a volume.
     pub uploads: Uploads,
+    /// Room that guests have reserved that are being started.
+    pub(crate) admissions: Admissions,
     /// Guests on their way to this node.
     pub(crate) arrivals: Arrivals,
     /// Consoles that are open, or about to be.
@@ -128,6 +131,7 @@ impl NodeContext {
             agent_turns: AgentTurns::default(),
             uploads: Uploads::default(),
             handover: Handover::default(),
+            admissions: Admissions::default(),
             arrivals: Arrivals::default(),
             status,
             updates: Updates::default(),

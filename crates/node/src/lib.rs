@@ -15,6 +15,7 @@
 //! when its scope has members, whatever we remember. What a guest was started with is in its run
 //! file before it executes its first instruction.
 
+mod admission;
 pub mod alerts;
 pub mod cluster;
 mod consoles;
@@ -38,6 +39,7 @@ pub mod state;
 pub mod tasks;
 mod volumes;
 
+pub use admission::{AdmissionMode, Policies, Rooms, cluster_admission_key, node_admission_key};
 pub use alerts::follow_alerts;
 pub use alerts::list::Alerts;
 pub use consoles::{CONSOLE_WAIT_S, ConsoleKind, ConsoleOf, Consoles, Lease, Login, serial_taken};

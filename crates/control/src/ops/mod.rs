@@ -128,6 +128,7 @@ const GROUPS: &[&[Pair]] = &[
     access::PAIRS,
     lxc::PAIRS,
     ostler::PAIRS,
+    ostler::admission::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,
     qemu::PAIRS,

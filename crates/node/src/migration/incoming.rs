@@ -75,6 +75,7 @@ impl NodeContext {
         exported: &[DriveSlot],
     ) -> Result<(), Error> {
         let vmid = guest.vmid;
+        let _admitted = self.admit(&guest).await?;
         rename_volumes(&mut guest, renamed);
         let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
         let running_as: RunningAs = serde_json::from_value(machine.clone())

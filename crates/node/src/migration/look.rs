@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use guest::qemu::Accel;
 use ipnet::IpNet;
 use model::schema::Values;
-use model::{Error, NodeName};
+use model::{Error, NodeName, VmId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -34,6 +34,8 @@ pub(crate) enum Look {
     Bridges(BTreeSet<String>),
     /// Its address in this network.
     Address(IpNet),
+    /// Why has it no room for this guest? Answered by the reason, or null.
+    Room(VmId),
 }
 
 impl NodeContext {
@@ -61,6 +63,7 @@ impl NodeContext {
             Look::Processor { accel } => json!(self.cpu_abilities(accel).await?),
             Look::Proof(proof) => json!(proof.read(self).await?),
             Look::Bridges(names) => json!(network::missing_bridges(&*self.host, &names).await?),
+            Look::Room(vmid) => json!(self.room_for_arrival(vmid).await?),
             Look::Address(network) => {
                 let address = address_in(&self.host, &network).await?;
                 let text = format!(

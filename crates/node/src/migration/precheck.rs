@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use guest::lxc::CtConfig;
 use guest::qemu::VmConfig;
 use model::{
-    Error, GuestConfig, GuestKind, GuestRecord, NodeName, StorageId, VolumeId, with_timeout,
+    Error, GuestConfig, GuestKind, GuestRecord, NodeName, StorageId, VmId, VolumeId, with_timeout,
 };
 use storage::StorageConfig;
 
@@ -60,6 +60,8 @@ impl Fit {
 
 /// What a guest requires of another node.
 struct Requirements {
+    /// The guest, if it runs: then it needs room.
+    running: Option<VmId>,
     /// Of one that runs.
     cpu: Option<GuestCpu>,
     bridges: BTreeSet<String>,
@@ -143,6 +145,7 @@ impl NodeContext {
             false => BTreeSet::new(),
         };
         let wanted = Requirements {
+            running: runs.then_some(guest.vmid),
             cpu,
             bridges: cards,
             shown,
@@ -196,8 +199,14 @@ impl NodeContext {
                 }
             };
             let bridges = self.check_bridges(&wanted.bridges, node);
-            let (cpu, bridges) = tokio::join!(cpu, bridges);
-            let refused = [cpu, bridges].into_iter().filter_map(Result::err);
+            let room = async {
+                match wanted.running {
+                    Some(vmid) => self.check_room_there(vmid, node).await,
+                    None => Ok(()),
+                }
+            };
+            let (cpu, bridges, room) = tokio::join!(cpu, bridges, room);
+            let refused = [cpu, bridges, room].into_iter().filter_map(Result::err);
             reasons.extend(refused.map(|error| error.message));
             reasons
         };
@@ -222,6 +231,15 @@ impl NodeContext {
                 let text = format!("node '{target}' lacks bridges of the guest's cards: {missing}");
                 Err(Error::conflict(text))
             }
+        }
+    }
+
+    /// Refuses a node whose policy has no room for a guest that runs.
+    async fn check_room_there(&self, vmid: VmId, target: &NodeName) -> Result<(), Error> {
+        let why: Option<String> = self.look(target, Look::Room(vmid)).await?;
+        match why {
+            None => Ok(()),
+            Some(why) => Err(Error::unavailable(format!("node '{target}': {why}"))),
         }
     }
 

@@ -254,6 +254,12 @@ impl NodeContext {
             return Err(Error::conflict(text));
         }
         self.check_room(wanted).await?;
+        if live.is_some() || starts {
+            let demand = self.demand(&guest.record.data).await;
+            if let Some(why) = self.why_no_room(vmid, demand).await? {
+                return Err(Error::unavailable(why));
+            }
+        }
         let expected = match live {
             Some(live) => Some(self.expect(&guest.record.data, live).await?),
             None => None,

@@ -1,12 +1,13 @@
 //! Starts a container.
 //!
 //! ```text
-//!   claim ─ apply-pending ─ prepare ─ set-up ─ scope ─ launch ─ record ─ wait ┃ settle ─ release
-//!                           │         names,                            │     ┃ its cards' limits
-//!                           │         addresses          its init executes    ┃
-//!                           bridges, the script's pre-start
+//!   claim ─ apply-pending ─ admit ─ prepare ─ set-up ─ scope ─ launch ─ record ─ wait ┃ settle ─ release
+//!                           │       │         names,                            │     ┃ its cards' limits
+//!                           room    │         addresses          its init executes    ┃
+//!                                   bridges, the script's pre-start
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,10 +17,12 @@ use serde::{Deserialize, Serialize};
 use sys::{ProcessId, ScopeName};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
+use super::admit::{Admit, Admits};
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object};
 use crate::NodeContext;
+use crate::admission::Reservation;
 use crate::guests::hooks::{self, Phase};
 use crate::guests::options::apply_pending;
 use crate::lxc::files;
@@ -39,6 +42,8 @@ pub struct LxcStart {
     /// Found by `launch`.
     #[serde(default)]
     process: Option<ProcessId>,
+    #[serde(skip)]
+    reservation: Option<Arc<Reservation>>,
 }
 
 impl LxcStart {
@@ -49,6 +54,7 @@ impl LxcStart {
             debug,
             unwanted: Vec::new(),
             process: None,
+            reservation: None,
         }
     }
 
@@ -68,7 +74,7 @@ impl LxcStart {
 impl Task for LxcStart {
     type Node = NodeContext;
     const NAME: &'static str = "lxc_start";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "vzstart";
     const PATIENCE: Duration = SHORT_PATIENCE;
 
@@ -77,6 +83,7 @@ impl Task for LxcStart {
             before: &[
                 &Claim,
                 &ApplyPending,
+                &Admit,
                 &Prepare,
                 &SetUp,
                 &MakeScope,
@@ -105,6 +112,12 @@ impl Claims for LxcStart {
             return Err(Error::conflict("you can't start a CT if it's a template"));
         }
         check_lock(guest, self.skip_lock)
+    }
+}
+
+impl Admits for LxcStart {
+    fn set_reservation(&mut self, reservation: Arc<Reservation>) {
+        self.reservation = Some(reservation);
     }
 }
 

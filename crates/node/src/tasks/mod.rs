@@ -1,5 +1,6 @@
 //! The tasks of a node, one file each, named as the operation that submits it.
 
+mod admit;
 mod allocate;
 mod bulk;
 mod bulk_migrate;

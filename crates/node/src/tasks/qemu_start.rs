@@ -1,9 +1,9 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ apply-pending ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope
-//!                           │                                           the script's pre-start
-//!                           the medium with cloud-init's data           comes first
+//!   claim ─ apply-pending ─ admit ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope
+//!                           │       │                                           the script's pre-start
+//!                           room    the medium with cloud-init's data           comes first
 //!   launch ─ record ─ wait-for-qmp ─ cont ┃ forget-memory ─ post-start ─ release
 //!                     │                   ┃ point of no return: the guest executes
 //!                     saved memory is read
@@ -21,10 +21,12 @@ use storage::AttachMode;
 use sys::{Command, ProcessId, ScopeName};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
+use super::admit::{Admit, Admits};
 use super::claim::{Claim, Claims, Release, check_lock};
 use super::seed::{PrepareSeed, Seeds, WriteSeed};
 use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object, memory, qmp_failed};
+use crate::admission::Reservation;
 use crate::guests::hooks::{self, Phase};
 use crate::guests::options::{apply_pending, forget_suspension};
 use crate::guests::ports;
@@ -76,6 +78,8 @@ pub struct QemuStart {
     config: Option<Arc<VmConfig>>,
     #[serde(skip)]
     epoch: u64,
+    #[serde(skip)]
+    reservation: Option<Arc<Reservation>>,
 }
 
 impl QemuStart {
@@ -95,6 +99,7 @@ impl QemuStart {
             process: None,
             config: None,
             epoch: 0,
+            reservation: None,
         }
     }
 
@@ -152,7 +157,7 @@ impl QemuStart {
 impl Task for QemuStart {
     type Node = NodeContext;
     const NAME: &'static str = "qemu_start";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const KIND: &'static str = "qmstart";
     const PATIENCE: Duration = SHORT_PATIENCE;
 
@@ -161,6 +166,7 @@ impl Task for QemuStart {
             before: &[
                 &Claim,
                 &ApplyPending,
+                &Admit,
                 &PrepareSeed,
                 &WriteSeed,
                 &Layout,
@@ -192,6 +198,12 @@ impl Claims for QemuStart {
             return Err(Error::conflict("you can't start a vm if it's a template"));
         }
         check_lock(guest, self.skip_lock || guest.suspended.is_some())
+    }
+}
+
+impl Admits for QemuStart {
+    fn set_reservation(&mut self, reservation: Arc<Reservation>) {
+        self.reservation = Some(reservation);
     }
 }
 

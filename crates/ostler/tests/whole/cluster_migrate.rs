@@ -60,6 +60,7 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
         assert_eq!(n3.task("qemu_start", guest("n2")).await, "OK");
         let precheck = n1.call("qemu_migrate_precondition", guest("n2")).await;
         assert_eq!(precheck.unwrap().data["allowed_nodes"], json!(["n1", "n3"]));
+        no_room_at_the_target([n1, n3]).await;
         let cpu = n1.call("ostler_cpu", json!({})).await.unwrap().data;
         let has_all = |row: &Value| row["lacks"] == json!([]) && row["cpu"] == cpu["cpu"];
         let rows = cpu["nodes"].as_array().unwrap();
@@ -90,4 +91,26 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
         assert_ne!(resources, Value::Null);
         assert_eq!(n1.task("qemu_stop", guest("n3")).await, "OK");
     });
+}
+
+/// A node whose policy has no room for a guest that runs is named beforehand, and refuses it.
+async fn no_room_at_the_target([n1, n3]: [&TestNode; 2]) {
+    let reserve = json!({"node": "n1", "memory-reserve": 100_000_000});
+    n3.call("node_admission_update", reserve).await.unwrap();
+    let precheck = n1
+        .call(
+            "qemu_migrate_precondition",
+            json!({"node": "n2", "vmid": 100}),
+        )
+        .await;
+    let precheck = precheck.unwrap().data;
+    assert_eq!(precheck["allowed_nodes"], json!(["n3"]));
+    let why = precheck["not_allowed_nodes"]["n1"]["reasons"][0].as_str();
+    let begin = "node 'n1': not enough memory: 32 MiB needed, 0 MiB free";
+    assert!(why.unwrap().starts_with(begin), "{precheck}");
+    let refused = migrate(n3, "n2", "n1", true).await;
+    assert!(refused.contains("not enough memory"), "{refused}");
+    assert!(running_at(n3, "n2").await);
+    let none = json!({"node": "n1", "delete": "memory-reserve"});
+    n3.call("node_admission_update", none).await.unwrap();
 }

@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod admission;
 mod alerts;
 mod broken_off;
 mod browser;

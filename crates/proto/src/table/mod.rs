@@ -1,6 +1,7 @@
 //! The operations, one file per resource, named and ordered as in the API's tree.
 
 mod access;
+mod admission;
 mod changes;
 mod cluster;
 mod cluster_options;
@@ -35,6 +36,7 @@ const GROUPS: &[&[Row]] = &[
     access::ticket::ROWS,
     access::tokens::ROWS,
     access::users::ROWS,
+    admission::ROWS,
     changes::ROWS,
     node::storage::ROWS,
     cluster::ROWS,

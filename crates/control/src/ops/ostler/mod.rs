@@ -1,5 +1,6 @@
 //! `/ostler`: what Proxmox VE does not have.
 
+pub(super) mod admission;
 mod alert_acknowledge;
 mod alert_unacknowledge;
 mod alerts;

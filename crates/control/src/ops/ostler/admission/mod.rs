@@ -1,0 +1,80 @@
+//! `/ostler/admission`, and what it is on a node.
+
+mod cluster;
+mod cluster_update;
+mod guest;
+mod node;
+mod node_update;
+
+use ::node::{Rooms, Settings};
+use model::Error;
+use model::schema::format::split_list;
+use planner::Room;
+use proto::wire::Answer;
+use serde_json::{Map, Value, json};
+use store::Key;
+
+use crate::ops::settings::{check_deleted, check_digest};
+use crate::ops::{Op, Pair, change_options, pair};
+
+pub(in crate::ops) const PAIRS: &[Pair] = &[
+    pair!("ostler_admission", cluster::cluster),
+    pair!("ostler_admission_update", cluster_update::cluster_update),
+    pair!("node_admission", node::node),
+    pair!("node_admission_update", node_update::node_update),
+    pair!("guest_admission", guest::guest),
+];
+
+/// What a policy consists of.
+const OPTIONS: [&str; 5] = [
+    "mode",
+    "memory-ratio",
+    "memory-reserve",
+    "cpu-ratio",
+    "cpu-reserve",
+];
+
+/// Rooms as answers show them.
+fn shown(rooms: &Rooms) -> Map<String, Value> {
+    let fields = [
+        ("mode", json!(rooms.mode.as_str())),
+        ("guests", json!(rooms.guests)),
+        ("memory", room(&rooms.memory)),
+        ("cpus", room(&rooms.cpus)),
+    ];
+    fields
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+fn room(room: &Room) -> Value {
+    let mut shown = json!({
+        "total": room.total,
+        "reserve": room.policy.reserve,
+        "committed": room.committed,
+        "free": room.free(),
+        "ratio": room.ratio(),
+    });
+    if let Some(ratio) = room.policy.ratio {
+        shown["policy-ratio"] = ratio.into();
+    }
+    if let Some(limit) = room.limit() {
+        shown["limit"] = limit.into();
+    }
+    shown
+}
+
+/// Changes a policy by the parameters of a request.
+async fn update(op: &Op, key: &Key) -> Result<Answer, Error> {
+    let text = |name: &str| op.params.get(name).and_then(Value::as_str);
+    let deleted = split_list(text("delete").unwrap_or_default());
+    check_deleted(deleted, &[], &OPTIONS, &op.params)?;
+    let change = |settings: &mut Settings| {
+        check_digest(settings, text("digest"))?;
+        change_options(&op.params, &["node", "delete", "digest"], settings);
+        Ok(())
+    };
+    let revision = op.records.change_settings(key, change).await?;
+    Ok(Answer::null().at(revision.0))
+}
