@@ -1,4 +1,18 @@
 export const place = {
+  admission: {
+    title: 'Promised to running guests',
+    room: 'Room',
+    needs: (needed: string, free: string) => `Needs ${needed}, ${free} free`,
+    overcommits: 'With it guests could use more memory than there is.',
+    promised: (some: string, most: string) => `${some} of ${most}`,
+    memoryPolicy: 'Memory policy',
+    cpus: 'CPUs',
+    cpuPolicy: 'CPU policy',
+    unlimited: 'no limit',
+    ratio: (ratio: number) => `ratio ${ratio}`,
+    reserved: (size: string) => `${size} reserved`,
+    ofNode: (node: string) => `Promised to guests of ${node}`,
+  },
   dc: {
     title: 'Datacenter',
     tabs: {

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link as To } from '@tanstack/react-router';
 import { useState } from 'react';
 import { guestPath, offers } from '../../actions/guest';
+import { useGuestAdmission } from '../../api/admission';
 import { api } from '../../api/client';
 import { useOperations } from '../../api/operations';
 import type { Guest } from '../../api/resources';
@@ -18,7 +19,7 @@ import { Events } from '../../shell/Events';
 import { guestAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
 import { configKey, configOf, usePending } from './config';
-import { containerFacts, type Link, type Status, vmFacts } from './facts';
+import { containerFacts, type Link, roomFacts, type Status, vmFacts } from './facts';
 import { labelOf, useGuestOfPage } from './GuestPage';
 import { PendingBanner } from './PendingBanner';
 
@@ -116,6 +117,7 @@ function SummaryOf({ guest }: { guest: Guest }) {
   const pending = usePending(guest);
   const status = useStatus(guest);
   const links = useLinks(guest);
+  const room = useGuestAdmission(guest).data;
   const now = useGuestNow(guest);
   const entries = pending.data ?? [];
   const config = configOf(entries, 'now');
@@ -136,7 +138,7 @@ function SummaryOf({ guest }: { guest: Guest }) {
             title={t.guestPage.facts}
             aux={<To to={`${guestAddress(guest)}/hardware`}>{labelOf(guest, 'hardware')}</To>}
           >
-            {pending.data ? <Facts rows={facts} /> : <Loading />}
+            {pending.data ? <Facts rows={[...facts, ...roomFacts(room)]} /> : <Loading />}
           </Panel>
           <Notes guest={guest} text={config.get('description') ?? ''} />
         </div>

@@ -2,6 +2,7 @@
 
 import type { ReactNode } from 'react';
 import { KINDS } from '../../actions/kinds';
+import type { GuestAdmission } from '../../api/admission';
 import type { Guest } from '../../api/resources';
 import { bytes, plain } from '../../format';
 import { t } from '../../texts';
@@ -158,4 +159,21 @@ export function containerFacts(
   if (links) rows.push([fact.addresses, addressLines(links)]);
   if (config.get('features')) rows.push([fact.features, config.get('features')]);
   return [...rows, ...shared(guest, config, status)];
+}
+
+/** Whether a guest that does not run has room on its node. */
+export function roomFacts(room: GuestAdmission | undefined): Rows {
+  if (!room) return [];
+  const { needs, memory, mode, reason, overcommits } = room;
+  const figures = t.admission.needs(bytes(needs.memory), bytes(memory.free));
+  const text = overcommits ? `${figures}. ${t.admission.overcommits}` : figures;
+  const tone = reason && mode === 'refuse' ? 't-error' : reason || overcommits ? 't-warning' : '';
+  return [
+    [
+      t.admission.room,
+      <span key="room" className={tone}>
+        {plain(reason ?? text)}
+      </span>,
+    ],
+  ];
 }

@@ -9,6 +9,7 @@ import { Loaded } from '../../parts/Page';
 import { Facts, Panel } from '../../parts/Panel';
 import { t } from '../../texts';
 import { StorageTable } from '../datacenter/Storages';
+import { NodeAdmission } from './NodeAdmission';
 import { useNodeOfPage } from './NodePage';
 
 type Space = { total: number; used: number; available?: number; avail?: number };
@@ -113,9 +114,12 @@ export default function NodeSummary() {
                 <StorageTable node={node} isBrief />
               </Panel>
             </div>
-            <Panel title={t.node.hardware}>
-              <Facts rows={factRows(status)} />
-            </Panel>
+            <div className="stack">
+              <Panel title={t.node.hardware}>
+                <Facts rows={factRows(status)} />
+              </Panel>
+              <NodeAdmission node={node} />
+            </div>
           </div>
         )}
       </Loaded>

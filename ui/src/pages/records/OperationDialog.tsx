@@ -18,6 +18,8 @@ export type OperationForm = {
   fields: string[];
   /** Whether a parameter makes sense beside these values; all do where nothing is said. */
   appliesTo?: (name: string, values: Record<string, string>) => boolean;
+  /** Whether what is unset is named in `delete`; else it is sent empty. */
+  deletes?: boolean;
   /** Parameters that it sets itself. */
   fixed?: Params;
   /** Values before the change. */
@@ -29,12 +31,16 @@ export type OperationForm = {
 
 function paramsOf(form: OperationForm, fields: Field[], values: Record<string, string>): Params {
   const params: Params = { ...form.fixed };
+  const gone: string[] = [];
   for (const { name, in: place } of fields) {
     if (place === 'path') continue;
     const [value, was] = [values[name] ?? '', form.values?.[name] ?? ''];
     // An empty text takes a value back; what was never there is not sent.
-    if (value !== '' || was !== '') params[name] = value;
+    if (value === '' && was === '') continue;
+    if (value === '' && form.deletes) gone.push(name);
+    else params[name] = value;
   }
+  if (gone.length > 0) params.delete = gone.join(',');
   return params;
 }
 

@@ -53,6 +53,17 @@ const PARAMS: Record<string, Text> = {
   keyboard: { label: 'Keyboard', hint: 'Of screens.' },
   mac_prefix: { label: 'MAC prefix', hint: 'Of new network devices.' },
   max_workers: { label: 'Tasks at a time', hint: 'When many guests are acted on.' },
+  mode: { label: 'What does not fit', hint: 'Is refused, or starts with a warning.' },
+  'memory-ratio': {
+    label: 'Memory for guests',
+    hint: 'How often what the reserve leaves may be promised; 1: no overcommit. Empty: no limit.',
+  },
+  'memory-reserve': { label: 'Memory of the node', unit: 'MiB' },
+  'cpu-ratio': {
+    label: 'CPUs for guests',
+    hint: 'How often what the reserve leaves may be promised. Empty: no limit.',
+  },
+  'cpu-reserve': { label: 'CPUs of the node' },
   migration: { label: 'Migration', hint: 'network=CIDR,type=secure|insecure' },
   'next-id': { label: 'Next ID', hint: 'lower=N,upper=N' },
   bwlimit: { label: 'Bandwidth limits', hint: 'clone=KiB/s,migration=KiB/s,…' },
