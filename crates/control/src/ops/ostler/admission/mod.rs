@@ -1,14 +1,18 @@
 //! `/ostler/admission`, and what it is on a node.
 
-mod cluster;
-mod cluster_update;
-mod guest;
-mod node;
-mod node_update;
+#[expect(
+    clippy::module_inception,
+    reason = "the operation has the name of what it is about"
+)]
+mod admission;
+mod admission_update;
+mod guest_admission;
+mod node_admission;
+mod node_admission_update;
 
-use ::node::{Rooms, Settings};
 use model::Error;
 use model::schema::format::split_list;
+use node::{Rooms, Settings};
 use planner::Room;
 use proto::wire::Answer;
 use serde_json::{Map, Value, json};
@@ -18,11 +22,17 @@ use crate::ops::settings::{check_deleted, check_digest};
 use crate::ops::{Op, Pair, change_options, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
-    pair!("ostler_admission", cluster::cluster),
-    pair!("ostler_admission_update", cluster_update::cluster_update),
-    pair!("node_admission", node::node),
-    pair!("node_admission_update", node_update::node_update),
-    pair!("guest_admission", guest::guest),
+    pair!("ostler_admission", admission::admission),
+    pair!(
+        "ostler_admission_update",
+        admission_update::admission_update
+    ),
+    pair!("node_admission", node_admission::node_admission),
+    pair!(
+        "node_admission_update",
+        node_admission_update::node_admission_update
+    ),
+    pair!("guest_admission", guest_admission::guest_admission),
 ];
 
 /// What a policy consists of.

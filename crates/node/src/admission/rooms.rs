@@ -1,93 +1,15 @@
-//! Whether this node has room for one more guest (docs/admission.md).
+//! What this node has, what of it is promised, and whom that lets in.
 //!
 //! Running guests are counted by their scopes, and those that are on their way by what they have
-//! reserved: two starts at the same time do not get the same memory.
+//! reserved.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use model::{Error, GuestRecord, NodeName, VmId};
-use planner::{Demand, Policy, Room};
+use model::{Error, GuestRecord, VmId};
+use planner::{Demand, Room};
 use proto::GuestFigures;
-use serde_json::Value;
-use store::Key;
 
+use super::{AdmissionMode, Reservation};
+use crate::NodeContext;
 use crate::host::facts::Facts;
-use crate::{NodeContext, Records, Settings};
-
-/// Where the policy of the whole cluster is.
-pub fn cluster_admission_key() -> Key {
-    Key::new("cluster/admission").expect("a constant that is a key")
-}
-
-/// Where a node's own policy is.
-pub fn node_admission_key(node: &NodeName) -> Key {
-    Key::new(format!("node/{node}/admission")).expect("a node's name is a word of a key")
-}
-
-/// What is done about a guest that there is no room for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AdmissionMode {
-    /// Its start is refused.
-    #[default]
-    Refuse,
-    /// It starts, with a warning in the task's log.
-    Warn,
-}
-
-impl AdmissionMode {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Warn => "warn",
-        }
-    }
-}
-
-/// The policies that a node has, its own before the cluster's.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Policies {
-    pub mode: AdmissionMode,
-    pub memory: Policy,
-    pub cpus: Policy,
-}
-
-impl Policies {
-    /// Whether nothing is limited.
-    pub fn is_open(&self) -> bool {
-        let is_open = |policy: Policy| policy.ratio.is_none() && policy.reserve == 0;
-        is_open(self.memory) && is_open(self.cpus)
-    }
-
-    fn of(cluster: &Settings, own: &Settings) -> Self {
-        let value = |name: &str| own.options.get(name).or_else(|| cluster.options.get(name));
-        let number = |name: &str| value(name).and_then(Value::as_f64);
-        let count = |name: &str| value(name).and_then(Value::as_u64).unwrap_or(0);
-        Self {
-            mode: match value("mode").and_then(Value::as_str) {
-                Some("warn") => AdmissionMode::Warn,
-                _ => AdmissionMode::Refuse,
-            },
-            memory: Policy {
-                ratio: number("memory-ratio"),
-                reserve: count("memory-reserve") << 20,
-            },
-            cpus: Policy {
-                ratio: number("cpu-ratio"),
-                reserve: count("cpu-reserve"),
-            },
-        }
-    }
-}
-
-impl Records {
-    async fn admission_policies(&self, node: &NodeName) -> Result<Policies, Error> {
-        let cluster = self.settings(&cluster_admission_key()).await?;
-        let own = self.settings(&node_admission_key(node)).await?;
-        Ok(Policies::of(&cluster, &own))
-    }
-}
 
 /// What a node has, and what of it is promised.
 #[derive(Debug, Clone, Copy)]
@@ -107,48 +29,6 @@ impl Rooms {
         }
         let shortage = self.cpus.check(demand.cpus).err()?;
         Some(format!("not enough CPUs: {}", shortage.of_cpus()))
-    }
-}
-
-/// What guests that are being started have reserved.
-#[derive(Default)]
-pub(crate) struct Admissions {
-    /// One guest is admitted at a time.
-    deciding: tokio::sync::Mutex<()>,
-    reserved: Arc<Mutex<BTreeMap<VmId, Demand>>>,
-}
-
-impl Admissions {
-    fn reserved(&self) -> BTreeMap<VmId, Demand> {
-        let reserved = self.reserved.lock();
-        reserved.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn reserve(&self, vmid: VmId, demand: Demand) -> Reservation {
-        let all = Arc::clone(&self.reserved);
-        let mut reserved = all.lock().unwrap_or_else(PoisonError::into_inner);
-        reserved.insert(vmid, demand);
-        drop(reserved);
-        Reservation { vmid, all }
-    }
-}
-
-/// Room that a guest has until it runs. Ends with this value.
-pub(crate) struct Reservation {
-    vmid: VmId,
-    all: Arc<Mutex<BTreeMap<VmId, Demand>>>,
-}
-
-impl fmt::Debug for Reservation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reservation({})", self.vmid)
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        let mut reserved = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        reserved.remove(&self.vmid);
     }
 }
 

@@ -13,7 +13,7 @@ struct OnNode {
     node: NodeName,
 }
 
-pub(super) async fn node_update(op: Op) -> Result<Answer, Error> {
+pub(super) async fn node_admission_update(op: Op) -> Result<Answer, Error> {
     let OnNode { node } = op.params()?;
     update(&op, &node_admission_key(&node)).await
 }

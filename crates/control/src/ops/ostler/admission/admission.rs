@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::ops::Op;
 
-pub(super) async fn cluster(op: Op) -> Result<Answer, Error> {
+pub(super) async fn admission(op: Op) -> Result<Answer, Error> {
     let settings = op.records.settings(&cluster_admission_key()).await?;
     let mut answer = json!(settings.options);
     answer["digest"] = settings.digest().into();

@@ -13,7 +13,7 @@ struct Guest {
     vmid: VmId,
 }
 
-pub(super) async fn guest(op: Op) -> Result<Answer, Error> {
+pub(super) async fn guest_admission(op: Op) -> Result<Answer, Error> {
     let Guest { vmid } = op.params()?;
     let node = &op.context.node;
     let guest = op.records.guest(vmid).await?.record.data;

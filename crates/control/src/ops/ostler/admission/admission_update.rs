@@ -7,6 +7,6 @@ use proto::wire::Answer;
 use super::update;
 use crate::ops::Op;
 
-pub(super) async fn cluster_update(op: Op) -> Result<Answer, Error> {
+pub(super) async fn admission_update(op: Op) -> Result<Answer, Error> {
     update(&op, &cluster_admission_key()).await
 }

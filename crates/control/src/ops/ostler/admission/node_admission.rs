@@ -8,7 +8,7 @@ use serde_json::json;
 use super::shown;
 use crate::ops::Op;
 
-pub(super) async fn node(op: Op) -> Result<Answer, Error> {
+pub(super) async fn node_admission(op: Op) -> Result<Answer, Error> {
     let node = &op.context.node;
     let mut answer = shown(&node.rooms(None).await?);
     let own = op.records.settings(&node_admission_key(&node.name)).await?;
