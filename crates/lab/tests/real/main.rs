@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod disks;
 mod faults;
 mod guests;
 mod lvmthin;

@@ -163,6 +163,9 @@ const DEVICES: &[Field] = &[
         .indexed(14)
         .also(usb::Usb::check),
     properties("vga", "vga", vga::VGA),
+    Field::string("vmstatestorage")
+        .optional()
+        .format(format::STORAGE_ID),
     properties("watchdog", "pve-qm-watchdog", watchdog::WATCHDOG),
 ];
 

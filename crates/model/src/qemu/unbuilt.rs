@@ -107,8 +107,4 @@ pub(super) const PLATFORM: &[Field] = &[
         .default("0")
         .unbuilt(),
     Field::boolean("template").optional().default("0").unbuilt(),
-    Field::string("vmstatestorage")
-        .optional()
-        .format(format::STORAGE_ID)
-        .unbuilt(),
 ];

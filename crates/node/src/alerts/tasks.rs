@@ -11,6 +11,9 @@ use crate::NodeContext;
 /// After a day a failure is known.
 const FORGOTTEN_S: i64 = 24 * 3600;
 
+/// Kinds of tasks whose failure is an answer to the caller: the exit code of the caller's own program.
+const ANSWERS: [&str; 1] = ["vzexec"];
+
 pub(super) fn conditions(node: &NodeContext, tasks: &Engine<NodeContext>) -> Vec<Condition> {
     let filter = TaskFilter {
         running: true,
@@ -27,7 +30,8 @@ fn failed(newest_first: &[TaskSummary]) -> Vec<TaskSummary> {
     let mut seen = BTreeSet::new();
     let ended = newest_first
         .iter()
-        .filter(|task| task.state != TaskState::Running);
+        .filter(|task| task.state != TaskState::Running)
+        .filter(|task| !ANSWERS.contains(&task.upid.kind.as_str()));
     let newest = ended.filter(|task| seen.insert((&task.upid.kind, &task.upid.id)));
     newest.filter(|task| !task.is_ok()).cloned().collect()
 }
@@ -80,7 +84,11 @@ mod tests {
     use super::*;
 
     fn task(id: &str, status: Option<&str>) -> TaskSummary {
-        let upid = format!("UPID:pve1:00000001:00000001:6B00D68B:qmstart:{id}:root@pam:");
+        of_kind("qmstart", id, status)
+    }
+
+    fn of_kind(kind: &str, id: &str, status: Option<&str>) -> TaskSummary {
+        let upid = format!("UPID:pve1:00000001:00000001:6B00D68B:{kind}:{id}:root@pam:");
         TaskSummary {
             upid: upid.parse().unwrap(),
             state: match status {
@@ -125,6 +133,7 @@ mod tests {
             task("101", Some("no space")),
             task("102", Some("WARNINGS: 1")),
             task("100", Some("OK")),
+            of_kind("vzexec", "103", Some("command 'false' failed: exit code 1")),
         ];
         let failed = failed(&tasks);
         let ids: Vec<&str> = failed.iter().map(|task| task.upid.id.as_str()).collect();

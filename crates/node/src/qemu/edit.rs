@@ -29,7 +29,7 @@ use storage::VolumeNames;
 use crate::guests::options::{Applied, Changes, is_indexed};
 
 /// Options that change nothing for QEMU and so take effect at once.
-const AT_ONCE: [&str; 13] = [
+const AT_ONCE: [&str; 14] = [
     "autostart",
     "description",
     "lock",
@@ -43,6 +43,7 @@ const AT_ONCE: [&str; 13] = [
     "migrate_speed",
     "hotplug",
     "hookscript",
+    "vmstatestorage",
 ];
 
 /// What Proxmox VE says to who wants to fill something else than a new volume.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{Error, VmId};
 use serde::{Deserialize, Serialize};
+use sys::SysError;
 use tasks::{Step, Steps, Task, TaskContext};
 use tokio::net::UnixStream;
 
@@ -90,6 +91,14 @@ impl Step<LxcExec> for Exec {
             }
         };
         shown.rest_of(cx, &ours).await;
+        let late = |after: Duration| {
+            let after = after.as_secs();
+            Error::unavailable(format!("command '{program}' did not end within {after} s"))
+        };
+        let ended = ended.map_err(|error| match error {
+            SysError::ProgramTimeout { after, .. } => late(after),
+            error => error.into(),
+        });
         match ended?.code {
             Some(0) => Ok(()),
             Some(code) => Err(Error::unavailable(format!(

@@ -57,7 +57,7 @@ pub(super) async fn plan_memory(
     let vmid = guest.vmid;
     let id = match storage {
         Some(id) => id,
-        None => memory_storage(guest)?,
+        None => cx.node.memory_storage(guest).await?,
     };
     let storage = cx.node.storage(&id).await?;
     if !storage.config().takes(ContentType::Images) {
@@ -99,19 +99,31 @@ pub(super) async fn plan_memory(
     })
 }
 
-/// The default storage for a guest's memory: as configured, or that of the first disk.
-pub fn memory_storage(guest: &GuestRecord) -> Result<StorageId, Error> {
-    let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
-    if let Some(text) = guest.config.text("vmstatestorage") {
-        return StorageId::new(text).map_err(|error| Error::bug(error.to_string()));
+impl NodeContext {
+    /// The storage for a guest's memory where the caller names none: as configured, else a shared one
+    /// that has a disk of the guest, else a local one that does, best with files, else `local`.
+    pub async fn memory_storage(&self, guest: &GuestRecord) -> Result<StorageId, Error> {
+        let named = |id: &str| StorageId::new(id).map_err(|error| Error::bug(error.to_string()));
+        if let Some(id) = guest.config.text("vmstatestorage") {
+            return named(&id);
+        }
+        let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
+        let (mut with_files, mut other) = (None, None);
+        for (_, volume) in drives::disks_of(&config) {
+            let id = volume.storage();
+            let storage = self.storage(id).await?;
+            let spec = &storage.config().spec;
+            if spec.is_shared() {
+                return Ok(id.clone());
+            }
+            let local = match spec.folder() {
+                Some(_) => &mut with_files,
+                None => &mut other,
+            };
+            local.get_or_insert_with(|| id.clone());
+        }
+        with_files.or(other).map_or_else(|| named("local"), Ok)
     }
-    let disks = drives::disks_of(&config);
-    let first = disks
-        .into_iter()
-        .next()
-        .map(|(_, volume)| volume.storage().clone());
-    let local = || StorageId::new("local").map_err(|error| Error::bug(error.to_string()));
-    first.map_or_else(local, Ok)
 }
 
 /// A task that saves a guest's memory, or does not where none is planned.

@@ -146,7 +146,6 @@ pub use lxc_start::LxcStart;
 pub use lxc_stop::LxcStop;
 pub use lxc_template::LxcTemplate;
 pub use lxc_vncproxy::LxcVncproxy;
-pub use memory::memory_storage;
 pub use migrate_guests::Moving;
 pub use new_guest::already_exists;
 pub use node_all::Chosen;

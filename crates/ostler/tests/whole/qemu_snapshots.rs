@@ -176,5 +176,20 @@ fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
         );
         let left = std::fs::read_dir(scene.image("")).unwrap().count();
         assert_eq!(left, 1, "only the disk is left");
+        at_the_storage_that_is_named(&scene).await;
     });
+}
+
+async fn at_the_storage_that_is_named(scene: &Scene) {
+    let path = scene.node.root.join("srv/memory");
+    std::fs::create_dir_all(&path).unwrap();
+    let storage = json!({"storage": "memory", "type": "dir", "path": path, "content": "images"});
+    scene.node.call("storage_create", storage).await.unwrap();
+    let named = Scene::params(json!({"vmstatestorage": "memory"}));
+    scene.node.call("qemu_configure", named).await.unwrap();
+    scene.done("qemu_suspend", json!({"todisk": 1})).await;
+    let config = scene.ask("qemu_config", json!({})).await;
+    let volume = config["vmstate"].as_str().unwrap();
+    assert!(volume.starts_with("memory:100/vm-100-state-"), "{volume}");
+    scene.done("qemu_resume", json!({})).await;
 }

@@ -1,7 +1,7 @@
 //! `POST /nodes/{node}/qemu/{vmid}/status/suspend`
 
 use model::{Error, StorageId};
-use node::tasks::{QemuSuspend, QemuSuspendToDisk, memory_storage};
+use node::tasks::{QemuSuspend, QemuSuspendToDisk};
 use proto::wire::Answer;
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ pub(super) async fn suspend(op: Op) -> Result<Answer, Error> {
     let record = op.records.qemu(guest.vmid).await?.record.data;
     let storage = match &statestorage {
         Some(storage) => storage.clone(),
-        None => memory_storage(&record)?,
+        None => op.context.node.memory_storage(&record).await?,
     };
     require_space(&op, std::iter::once(storage))?;
     let skip_lock = guest.skips_lock();

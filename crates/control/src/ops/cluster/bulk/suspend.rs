@@ -1,7 +1,7 @@
 //! `POST /cluster/bulk-action/guest/suspend`
 
 use model::{Error, StorageId};
-use node::tasks::{BulkSuspend, Chosen, memory_storage};
+use node::tasks::{BulkSuspend, Chosen};
 use proto::wire::Answer;
 use serde::Deserialize;
 
@@ -51,7 +51,7 @@ async fn storages(
         let guest = guest?;
         if chosen.includes(guest.vmid) {
             // A guest without a disk has no place for its memory, which its own task reports.
-            storages.extend(memory_storage(&guest).ok());
+            storages.extend(op.context.node.memory_storage(&guest).await.ok());
         }
     }
     Ok(storages)
