@@ -2,7 +2,8 @@ export const place = {
   admission: {
     title: 'Promised to running guests',
     room: 'Room',
-    needs: (needed: string, free: string) => `Needs ${needed}, ${free} free`,
+    needs: (needed: string, free: string, most: string) =>
+      `Needs ${needed}, ${free} of ${most} free`,
     overcommits: 'With it guests could use more memory than there is.',
     promised: (some: string, most: string) => `${some} of ${most}`,
     memoryPolicy: 'Memory policy',

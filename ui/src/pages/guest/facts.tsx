@@ -165,7 +165,8 @@ export function containerFacts(
 export function roomFacts(room: GuestAdmission | undefined): Rows {
   if (!room) return [];
   const { needs, memory, mode, reason, overcommits } = room;
-  const figures = t.admission.needs(bytes(needs.memory), bytes(memory.free));
+  const most = memory.limit ?? memory.total - memory.reserve;
+  const figures = t.admission.needs(bytes(needs.memory), bytes(memory.free), bytes(most));
   const text = overcommits ? `${figures}. ${t.admission.overcommits}` : figures;
   const tone = reason && mode === 'refuse' ? 't-error' : reason || overcommits ? 't-warning' : '';
   return [

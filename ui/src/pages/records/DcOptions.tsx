@@ -117,7 +117,7 @@ export default function DcOptions() {
   return (
     <div className="body flush scrolls">
       <Options path="/cluster/options" update="cluster_options_update" keys={OPTIONS} />
-      <h2 className="pad">{t.admission.title}</h2>
+      <h2 className="part">{t.admission.title}</h2>
       <Options path="/ostler/admission" update="ostler_admission_update" keys={ADMISSION} />
     </div>
   );

@@ -27,7 +27,7 @@ struct Address {
     prefixlen: u8,
 }
 
-/// Null for a container that does not run.
+/// Null for a container that does not run, or not yet.
 pub(super) async fn interfaces(op: Op) -> Result<Answer, Error> {
     let vmid = Container::of(&op)?.vmid;
     op.records.lxc(vmid).await?;
@@ -35,7 +35,14 @@ pub(super) async fn interfaces(op: Op) -> Result<Answer, Error> {
     if !node.running.is_running(vmid).await? {
         return Ok(Answer::null());
     }
-    let printed = node.container_links(vmid).await?;
+    let printed = match node.container_links(vmid).await {
+        Ok(printed) => printed,
+        // While a task starts or ends it there is nothing to enter.
+        Err(error) => match op.records.lxc(vmid).await?.record.data.busy {
+            Some(_) => return Ok(Answer::null()),
+            None => return Err(error),
+        },
+    };
     let links: Vec<Link> = serde_json::from_slice(&printed)
         .map_err(|error| Error::bug(format!("the links cannot be read: {error}")))?;
     Ok(Answer::new(links.iter().map(row).collect::<Vec<Value>>()))
