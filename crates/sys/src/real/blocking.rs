@@ -21,7 +21,7 @@ static ENDED: Notify = Notify::const_new();
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SysError> + Send + 'static,
 ) -> Result<T, SysError> {
-    let run = |work: Boxed<T>| async { joined(task::spawn_blocking(work).await) };
+    let run = |work: Boxed<T>| joined(task::spawn_blocking(work));
     tracked(work, run).await
 }
 
@@ -49,10 +49,15 @@ pub(super) async fn tracked<T: Send + 'static, F: Future<Output = Result<T, SysE
     .await
 }
 
-pub(super) fn joined<T>(
-    result: Result<Result<T, SysError>, task::JoinError>,
-) -> Result<T, SysError> {
-    result.unwrap_or_else(|panic| resume_unwind(panic.into_panic()))
+pub(super) async fn joined<T>(work: task::JoinHandle<Result<T, SysError>>) -> Result<T, SysError> {
+    match work.await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // Only a runtime that shuts down cancels it, and its caller next.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 #[derive(PartialEq)]

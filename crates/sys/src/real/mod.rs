@@ -78,7 +78,7 @@ impl RealHost {
         match (&self.pool, kind) {
             (Some(pool), Kind::Look) => pool.run(kind, work).await,
             (Some(pool), _) => blocking::tracked(work, |work| pool.run(kind, work)).await,
-            (None, Kind::Look) => blocking::joined(tokio::task::spawn_blocking(work).await),
+            (None, Kind::Look) => blocking::joined(tokio::task::spawn_blocking(work)).await,
             (None, _) => blocking(work).await,
         }
     }
