@@ -40,7 +40,7 @@ fn is_active(node: &Node, storage: &str) {
     assert!(status["total"].as_u64().unwrap() > 1 << 30, "{status}");
 }
 
-// covers: S3.41 S0.21 S2.23
+// covers: S3.41
 #[test]
 #[ignore = "needs the lab: ./x lab test"]
 fn disks_become_storages_and_are_taken_away() {

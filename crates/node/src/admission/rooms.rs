@@ -7,7 +7,7 @@ use model::{Error, GuestRecord, VmId};
 use planner::{Demand, Room};
 use proto::GuestFigures;
 
-use super::{AdmissionMode, Reservation};
+use super::{AdmissionMode, Policies, Reservation};
 use crate::NodeContext;
 use crate::host::facts::Facts;
 
@@ -38,59 +38,65 @@ pub(crate) struct Admitted {
     pub(crate) warning: Option<String>,
 }
 
+fn demand(guest: &GuestRecord, all_cpus: u64) -> Demand {
+    let figures = GuestFigures::of(guest);
+    Demand {
+        memory: figures.memory,
+        cpus: match figures.cpus {
+            0 => all_cpus,
+            cpus => cpus.into(),
+        },
+    }
+}
+
 impl NodeContext {
     /// What a guest is promised; a container without a limit gets all processors.
     pub async fn demand(&self, guest: &GuestRecord) -> Demand {
-        let figures = GuestFigures::of(guest);
-        let cpus = match figures.cpus {
-            0 => Facts::new(self.host.clone()).processors().await.cpus,
-            cpus => cpus,
-        };
-        Demand {
-            memory: figures.memory,
-            cpus: cpus.into(),
-        }
+        demand(guest, self.all_cpus().await)
+    }
+
+    async fn all_cpus(&self) -> u64 {
+        let processors = Facts::new(self.host.clone()).processors().await;
+        processors.cpus.into()
     }
 
     /// The room of this node beside one guest, which does not count itself.
     pub async fn rooms(&self, beside: Option<VmId>) -> Result<Rooms, Error> {
-        // Local reads: what runs here can be said without a majority.
-        let records = self.records.local();
-        let policies = records.admission_policies(&self.name).await?;
+        let policies = self.admission_policies().await?;
+        self.rooms_by(&policies, beside).await
+    }
+
+    /// Read here: what this node has can be said without a majority.
+    async fn admission_policies(&self) -> Result<Policies, Error> {
+        self.records.local().admission_policies(&self.name).await
+    }
+
+    async fn rooms_by(&self, policies: &Policies, beside: Option<VmId>) -> Result<Rooms, Error> {
+        let all_cpus = self.all_cpus().await;
         let mut demands = self.admissions.reserved();
-        for vmid in self
-            .host
-            .scopes()
-            .await?
-            .iter()
-            .filter_map(|scope| scope.vmid())
-        {
+        let scopes = self.host.scopes().await?;
+        for vmid in scopes.iter().filter_map(|scope| scope.vmid()) {
             if demands.contains_key(&vmid) || !self.running.is_running(vmid).await? {
                 continue;
             }
             // One that is on its way here has another owner yet.
-            if let Some(entry) = records.find(vmid).await? {
-                demands.insert(vmid, self.demand(&entry.record.data).await);
+            if let Some(entry) = self.records.local().find(vmid).await? {
+                demands.insert(vmid, demand(&entry.record.data, all_cpus));
             }
         }
         demands.retain(|vmid, _| beside != Some(*vmid));
         let guests = demands.len();
         let committed: Demand = demands.into_values().sum();
-        let facts = Facts::new(self.host.clone());
+        let memory = Facts::new(self.host.clone()).memory().await;
         let room = |total, policy, committed| Room {
             total,
             policy,
             committed,
         };
-        let cpus = u64::from(facts.processors().await.cpus);
         Ok(Rooms {
             mode: policies.mode,
-            memory: room(
-                facts.memory().await.total,
-                policies.memory,
-                committed.memory,
-            ),
-            cpus: room(cpus, policies.cpus, committed.cpus),
+            memory: room(memory.total, policies.memory, committed.memory),
+            cpus: room(all_cpus, policies.cpus, committed.cpus),
             guests,
         })
     }
@@ -101,11 +107,11 @@ impl NodeContext {
         vmid: VmId,
         demand: Demand,
     ) -> Result<Option<String>, Error> {
-        let policies = self.records.admission_policies(&self.name).await?;
+        let policies = self.admission_policies().await?;
         if policies.is_open() || policies.mode == AdmissionMode::Warn {
             return Ok(None);
         }
-        Ok(self.rooms(Some(vmid)).await?.shortage(demand))
+        Ok(self.rooms_by(&policies, Some(vmid)).await?.shortage(demand))
     }
 
     /// The same for a guest of another node that may come.
@@ -124,10 +130,10 @@ impl NodeContext {
         let vmid = guest.vmid;
         let demand = self.demand(guest).await;
         let _deciding = self.admissions.deciding.lock().await;
-        let policies = self.records.admission_policies(&self.name).await?;
+        let policies = self.admission_policies().await?;
         let shortage = match policies.is_open() {
             true => None,
-            false => self.rooms(Some(vmid)).await?.shortage(demand),
+            false => self.rooms_by(&policies, Some(vmid)).await?.shortage(demand),
         };
         let warning = match (policies.mode, shortage) {
             (AdmissionMode::Refuse, Some(why)) => return Err(Error::unavailable(why)),

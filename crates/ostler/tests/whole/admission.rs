@@ -42,7 +42,7 @@ async fn small_node() -> TestNode {
     node
 }
 
-// covers: S0.26 S0.27 S3.42 S3.43 S4.9
+// covers: S0.26 S0.27 S3.43 S4.9
 #[test]
 fn guests_are_admitted_by_what_they_are_promised() {
     if left_out("admission") {
@@ -147,6 +147,9 @@ async fn what_is_refused(node: &TestNode) {
             .message
             .contains("modified configuration")
     );
+    let elsewhere = json!({"node": "nope", "cpu-ratio": 1});
+    let missing = node.call("node_admission_update", elsewhere).await;
+    assert!(missing.unwrap_err().message.contains("'nope'"));
     let after = node.call("ostler_admission", json!({})).await.unwrap().data;
     assert_eq!(before, after);
 }

@@ -81,7 +81,8 @@ pub(super) const ROWS: &[Row] = &[
         "Say how much running guests may be promised on a node.",
     )
     .params(&[&[NODE], POLICY, CHANGE])
-    .check(Check::On("/nodes/{node}", &[Privilege::SysModify])),
+    .check(Check::On("/nodes/{node}", &[Privilege::SysModify]))
+    .on_node(),
     Row::get(
         "/ostler/nodes/{node}/guests/{vmid}/admission",
         "guest_admission",

@@ -1,22 +1,14 @@
 //! `POST /nodes/{node}/disks/lvm`
 
-use model::{Error, StorageId};
+use model::Error;
 use node::tasks::DiskLvmCreate;
 use proto::wire::Answer;
-use serde::Deserialize;
 
+use super::NewGroup;
 use crate::ops::Op;
 
-#[derive(Deserialize)]
-struct Create {
-    name: StorageId,
-    device: String,
-    #[serde(default)]
-    add_storage: bool,
-}
-
 pub(super) async fn lvm_create(op: Op) -> Result<Answer, Error> {
-    let wanted: Create = op.params()?;
+    let wanted: NewGroup = op.params()?;
     let mut task = DiskLvmCreate::new(wanted.name.clone(), wanted.device, wanted.add_storage);
     task.check(&op.context.node).await?;
     op.context.submit(&op, wanted.name, task).await

@@ -18,6 +18,9 @@ mod zfs_delete;
 mod zfs_get;
 mod zfs_list;
 
+use model::StorageId;
+use serde::Deserialize;
+
 use crate::ops::{Pair, pair};
 
 pub(super) const PAIRS: &[Pair] = &[
@@ -43,4 +46,23 @@ pub(super) const PAIRS: &[Pair] = &[
 /// `sdb` of `/dev/sdb`, as tasks of disks are named.
 fn last_word(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// A volume group that is made of a disk, with a thin pool or without.
+#[derive(Deserialize)]
+struct NewGroup {
+    name: StorageId,
+    device: String,
+    #[serde(default)]
+    add_storage: bool,
+}
+
+/// What is taken away, and what goes with it.
+#[derive(Deserialize)]
+struct Removal {
+    name: StorageId,
+    #[serde(default, rename = "cleanup-config")]
+    cleanup_config: bool,
+    #[serde(default, rename = "cleanup-disks")]
+    cleanup_disks: bool,
 }
