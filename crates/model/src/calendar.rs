@@ -177,6 +177,12 @@ impl CalendarEvent {
         Some(())
     }
 
+    /// Whether there are events in every hour of its days: such an event means spans of time, any other
+    /// one what clocks show.
+    pub fn is_in_each_hour(&self) -> bool {
+        (0..24).all(|hour| self.hours.has(hour))
+    }
+
     /// The first event after `civil_s`; none if there is no later one.
     pub fn next_after(&self, civil_s: i64) -> Option<i64> {
         if !(0..LATEST_S).contains(&civil_s) {

@@ -138,6 +138,9 @@ pub struct Snapshot {
     pub memory: Option<SavedMemory>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<SnapshotState>,
+    /// The snapshot job that made it, and may take it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 /// A guest. Usage and status are never here: they are observed, not decided.

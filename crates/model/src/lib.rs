@@ -26,6 +26,7 @@ mod pressure;
 mod privilege;
 pub mod qemu;
 mod record;
+pub mod retention;
 pub mod schema;
 mod storage_map;
 pub mod text;

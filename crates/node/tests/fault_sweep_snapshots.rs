@@ -6,7 +6,10 @@ mod scene;
 use std::sync::Arc;
 
 use model::VmId;
-use node::tasks::{QemuDelsnapshot, QemuRollback, QemuSnapshot, QemuStart, QemuSuspendToDisk};
+use node::tasks::{
+    QemuDelsnapshot, QemuRollback, QemuSnapshot, QemuStart, QemuSuspendToDisk, SnapshotJobRun,
+};
+use scene::jobs::{adopt, put_job};
 use scene::*;
 use testkit::fault_sweep::Scene;
 
@@ -140,4 +143,64 @@ async fn a_disk_that_cannot_have_snapshots_is_named_before_anything_happens() {
     assert_eq!(node.inventory().await, before);
     let taken = with_snapshot(snapshot, false).await;
     assert_eq!(taken.run().await, "snapshot name 's1' already used");
+}
+
+fn job_run(_: VmId) -> SnapshotJobRun {
+    SnapshotJobRun::new("auto".into())
+}
+
+/// A job with a snapshot from before.
+async fn job_with_snapshot() -> Node<SnapshotJobRun> {
+    let node = with_snapshot(job_run, false).await;
+    adopt(&node.plain, "s1", "auto").await;
+    put_job(&node.plain, "auto", job(1)).await;
+    node
+}
+
+fn job(keep_last: u64) -> serde_json::Value {
+    serde_json::json!({"schedule": "daily", "vmid": "100", "keep-last": keep_last})
+}
+
+/// Without the times in names and records: the walk takes a second more or less.
+fn timeless(inventory: &[String]) -> Vec<String> {
+    let without = |line: &String| {
+        let (mut text, mut digits) = (String::new(), String::new());
+        for letter in line.chars().chain(['\n']) {
+            if letter.is_ascii_digit() {
+                digits.push(letter);
+                continue;
+            }
+            text.push_str(if digits.len() < 6 { &digits } else { "#" });
+            digits.clear();
+            text.push(letter);
+        }
+        text
+    };
+    inventory.iter().map(without).collect()
+}
+
+/// A new snapshot is made, whole or not at all; then the old one goes, or says that it is half gone.
+#[tokio::test]
+async fn snapshot_job_run() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let after = job_with_snapshot().await;
+            assert_eq!(after.run().await, "OK");
+            let after = timeless(&after.inventory().await);
+            let both = job_with_snapshot().await;
+            put_job(&both.plain, "auto", job(2)).await;
+            assert_eq!(both.run().await, "OK");
+            put_job(&both.plain, "auto", job(1)).await;
+            let both = timeless(&both.inventory().await);
+            assert_ne!(both, after);
+            let mut node = job_with_snapshot().await;
+            node.also_well = Arc::new(move |found| {
+                let found = timeless(found);
+                found == after || found == both || is_half_deleted(&both, &found)
+            });
+            node
+        })
+    };
+    let swept = sweep_all(scene, 30).await;
+    assert!(swept.failed > 20 && swept.went_through > 20, "{swept:?}");
 }

@@ -27,7 +27,8 @@ use tracing_subscriber::EnvFilter;
     name = "ostler",
     version,
     after_help = "Also, as subcommands or by the name of a link to this program: pvesh, qm, \
-                  pct, pvecm, pvesm, pveum, ha-manager, pveversion."
+                  pct, pvecm, pvesm, pveum, ha-manager, pveversion. And as a subcommand: \
+                  snapshot-job."
 )]
 struct Arguments {
     #[command(subcommand)]

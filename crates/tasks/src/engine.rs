@@ -211,6 +211,11 @@ impl<W: Send + Sync + 'static> Engine<W> {
             .ok_or_else(|| Error::invalid("upid", "no such task"))
     }
 
+    /// The task that a request was accepted as, as long as it is kept.
+    pub fn submitted(&self, request_id: &str) -> Option<Upid> {
+        self.archive().by_request(request_id).cloned()
+    }
+
     /// Newest first.
     pub fn list(&self, filter: &TaskFilter) -> Vec<TaskSummary> {
         self.archive().list(filter)

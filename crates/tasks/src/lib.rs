@@ -38,4 +38,5 @@ pub use engine::{Engine, EngineOptions, Submission};
 pub use queue::{Hold, Turn};
 pub use quiesce::Quiet;
 pub use registry::Registry;
+pub use run::INTERRUPTED;
 pub use task::{FollowUp, Probe, Step, Steps, Task};

@@ -397,7 +397,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
 const STOPPED: &str = "received interrupt";
 
 /// The status of a task that was undone because its process had ended.
-pub(crate) const INTERRUPTED: &str = "interrupted by a restart";
+pub const INTERRUPTED: &str = "interrupted by a restart";
 
 /// Pauses between retries of work that must not be given up.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! Clocks that do not wait.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ impl Clock for HastyClock {
 #[derive(Debug, Default, Clone)]
 pub struct ManualClock {
     now: Arc<Mutex<Duration>>,
+    /// What the wall clock was set forward by.
+    set_by_s: Arc<AtomicI64>,
     moved: Arc<Notify>,
 }
 
@@ -48,11 +51,17 @@ impl ManualClock {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) += duration;
         self.moved.notify_waiters();
     }
+
+    /// Sets the wall clock forward or back, which ends no wait.
+    pub fn set_by(&self, seconds: i64) {
+        self.set_by_s.fetch_add(seconds, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
     fn wall(&self) -> UnixTime {
-        START + self.monotonic().as_secs() as UnixTime
+        let set_by_s = self.set_by_s.load(Ordering::SeqCst);
+        START + set_by_s + self.monotonic().as_secs() as UnixTime
     }
 
     fn monotonic(&self) -> Duration {

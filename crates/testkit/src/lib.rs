@@ -15,6 +15,7 @@
 mod authority;
 pub mod ceph;
 mod clock;
+mod date;
 mod disks;
 pub mod fault_sweep;
 mod faults;
@@ -32,6 +33,7 @@ pub mod tgt;
 
 pub use authority::{Authority, Certificate};
 pub use clock::{HastyClock, ManualClock};
+pub use date::date;
 pub use disks::{disk_programs, group_programs, pool_programs, put_disk};
 pub use faults::{Fault, Faults};
 pub use faulty_host::FaultyHost;

@@ -129,6 +129,7 @@ const GROUPS: &[&[Pair]] = &[
     lxc::PAIRS,
     ostler::PAIRS,
     ostler::admission::PAIRS,
+    ostler::snapshot_jobs::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,
     qemu::PAIRS,

@@ -14,6 +14,7 @@ mod pools;
 mod rights;
 mod samples;
 mod sessions;
+mod snapshot_jobs;
 mod users;
 mod volumes;
 

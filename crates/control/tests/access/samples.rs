@@ -51,7 +51,11 @@ pub(crate) fn required(row: &Row) -> Value {
     if row.name.starts_with("mapping_") && params["id"] != Value::Null {
         params["id"] = "gpu".into();
     }
+    if row.name.starts_with("snapshot_job_") && params["id"] != Value::Null {
+        params["id"] = "daily".into();
+    }
     match row.name {
+        "snapshot_job_create" => params["all"] = true.into(),
         "mapping_dir_create" | "mapping_dir_update" => params["map"] = "node=pve2,path=/srv".into(),
         "mapping_pci_create" | "mapping_pci_update" => {
             params["map"] = "node=pve1,id=1af4:1045,path=0000:00:01.0".into();

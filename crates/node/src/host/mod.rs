@@ -17,4 +17,5 @@ pub mod scan;
 pub mod services;
 pub mod shell;
 pub(crate) mod status;
+pub mod time_zone;
 pub mod usb;

@@ -3,7 +3,7 @@
 use model::{Error, NodeName};
 
 use super::roster::{Roster, change};
-use crate::NodeContext;
+use crate::{NodeContext, schedule};
 
 /// Takes a member, present or not, off the cluster for good. May be repeated.
 ///
@@ -30,6 +30,7 @@ pub async fn remove(node: &NodeContext, name: &NodeName) -> Result<(), Error> {
         Ok(())
     })
     .await?;
+    schedule::forget_node(&**store, name).await?;
     state.revoke(&roster.cluster.data.revoked).await?;
     state.end_session(name).await
 }

@@ -238,6 +238,7 @@ mod tests {
             created: 0,
             memory: Some(memory),
             state: None,
+            job: None,
         };
         guest.snapshots.insert("s1".to_owned(), snapshot);
         let waits = PendingChange::Set(format!("{from},backup=0").into());

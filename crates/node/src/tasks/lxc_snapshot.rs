@@ -26,6 +26,9 @@ pub struct LxcSnapshot {
     pub vmid: VmId,
     pub name: String,
     pub description: Option<String>,
+    /// The snapshot job that makes it.
+    #[serde(default)]
+    pub job: Option<String>,
     /// Chosen by `prepare`.
     #[serde(default)]
     disks: Vec<Disk>,
@@ -37,6 +40,7 @@ impl LxcSnapshot {
             vmid,
             name,
             description,
+            job: None,
             disks: Vec::new(),
         }
     }
@@ -79,6 +83,10 @@ impl MakesSnapshot for LxcSnapshot {
 
     fn description(&self) -> Option<&str> {
         self.description.as_deref()
+    }
+
+    fn job(&self) -> Option<&str> {
+        self.job.as_deref()
     }
 
     fn set_disks(&mut self, disks: Vec<Disk>) {

@@ -18,6 +18,9 @@ pub(super) trait MakesSnapshot: Claims {
 
     fn description(&self) -> Option<&str>;
 
+    /// The snapshot job that makes it.
+    fn job(&self) -> Option<&str>;
+
     fn set_disks(&mut self, disks: Vec<Disk>);
 
     /// What else is chosen, once the disks are.
@@ -84,6 +87,7 @@ impl<T: MakesSnapshot> Step<T> for Prepare {
                 created: now,
                 memory: task.saved_memory().cloned(),
                 state: Some(SnapshotState::Prepare),
+                job: task.job().map(str::to_owned),
             };
             guest.snapshots.insert(task.snapshot().to_owned(), snapshot);
             Ok(())

@@ -90,6 +90,7 @@ mod qemu_vncproxy;
 mod reassign;
 mod roll_back;
 mod seed;
+mod snapshot_job_run;
 mod terminal;
 mod volume_arrive;
 mod volume_create;
@@ -175,6 +176,7 @@ pub use qemu_suspend::QemuSuspend;
 pub use qemu_suspend_to_disk::QemuSuspendToDisk;
 pub use qemu_template::QemuTemplate;
 pub use qemu_vncproxy::QemuVncproxy;
+pub use snapshot_job_run::SnapshotJobRun;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
 pub use volume_download::VolumeDownload;
@@ -202,6 +204,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<BulkShutdown>()
         .with::<BulkStart>()
         .with::<BulkSuspend>()
+        .with::<SnapshotJobRun>()
         .with::<LxcConfigure>()
         .with::<LxcTemplate>()
         .with::<LxcSnapshot>()

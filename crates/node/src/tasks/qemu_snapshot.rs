@@ -27,6 +27,9 @@ pub struct QemuSnapshot {
     pub description: Option<String>,
     /// Save the memory too, if the guest runs.
     pub with_memory: bool,
+    /// The snapshot job that makes it.
+    #[serde(default)]
+    pub job: Option<String>,
     /// Chosen by `prepare`.
     #[serde(default)]
     disks: Vec<Disk>,
@@ -44,6 +47,7 @@ impl QemuSnapshot {
             name,
             description,
             with_memory,
+            job: None,
             disks: Vec::new(),
             memory: None,
             pauses: false,
@@ -97,6 +101,10 @@ impl MakesSnapshot for QemuSnapshot {
 
     fn description(&self) -> Option<&str> {
         self.description.as_deref()
+    }
+
+    fn job(&self) -> Option<&str> {
+        self.job.as_deref()
     }
 
     fn set_disks(&mut self, disks: Vec<Disk>) {

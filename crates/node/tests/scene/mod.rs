@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use auth::Authority;
 use auth::pam::NoPam;
-use model::{Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
+use model::{Clock, Error, GuestConfig, GuestKind, GuestRecord, Record, Upid, VmId};
 use node::cluster::Agents;
 use node::tasks::{QemuSnapshot, QemuStart};
 use node::{Edit, NodeContext, NodeOptions, Paths, guest_key, registry, storage_key};
@@ -26,6 +26,7 @@ use testkit::{
     Disk, FakeHost, Faults, FaultyStore, HastyClock, genisoimage, qemu_facts, qemu_img, spawn_qemu,
 };
 
+pub mod jobs;
 pub mod lxc;
 pub mod state;
 pub mod thin;
@@ -251,10 +252,21 @@ impl<T: Task<Node = NodeContext>> Node<T> {
         host: &FakeHost,
         agents: Option<Arc<dyn Agents>>,
     ) -> Arc<NodeContext> {
+        let clock = Arc::new(HastyClock::default());
+        self.context_at(name, host, agents, clock).await
+    }
+
+    /// The same, at the time of a clock.
+    pub async fn context_at(
+        &self,
+        name: &str,
+        host: &FakeHost,
+        agents: Option<Arc<dyn Agents>>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<NodeContext> {
         let host: sys::SharedHost = Arc::new(host.clone());
         let faulty = FaultyStore::new(self.plain.clone(), self.host.faults().clone());
         let store: SharedStore = Arc::new(faulty);
-        let clock = Arc::new(HastyClock::default());
         // The authority starts on the plain store: what it does at start is no part of a task.
         let authority = Authority::new(self.plain.clone(), clock.clone(), Arc::new(NoPam));
         let node = NodeContext::new(NodeOptions {

@@ -36,6 +36,7 @@ mod pvesm;
 mod pveum;
 mod pveversion;
 mod qm;
+mod snapshot_job;
 mod terminal;
 
 use std::ffi::OsString;
@@ -66,13 +67,14 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 7] = [
     pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
     pvesm::PROGRAM,
     pveum::PROGRAM,
     ha_manager::PROGRAM,
+    snapshot_job::PROGRAM,
 ];
 
 impl Known {

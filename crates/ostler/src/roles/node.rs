@@ -9,6 +9,8 @@ use auth::Authority;
 use auth::pam::PamHelper;
 use control::{Context, Dispatcher};
 use model::{Clock, Record};
+use node::schedule::{Scheduled, follow_schedules};
+use node::snapshot_jobs::SnapshotJobs;
 use node::state::{State, StateOptions, check_no_witness};
 use node::tasks::timeout_text;
 use node::{NodeContext, NodeOptions, registry, storage_key};
@@ -89,6 +91,7 @@ pub(crate) async fn node(config: &Config) -> Result<()> {
         () = start_guests(&node, &tasks) => Ok(()),
         () = prove_kvm(&node) => Ok(()),
         () = observe(&node, &tasks) => Ok(()),
+        () = run_jobs(&node, &tasks) => Ok(()),
         () = cluster::keep(config, &node, &tasks, &state) => Ok(()),
         () = state.restart_wanted() => Ok(()),
         ended = super::asked_to_end() => Ok(ended?),
@@ -163,6 +166,12 @@ async fn observe(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
         node::follow_history(node),
         node::follow_alerts(node, tasks),
     );
+}
+
+/// Begins the jobs that are due. Never returns.
+async fn run_jobs(node: &NodeContext, tasks: &Engine<NodeContext>) {
+    let snapshots: Box<dyn Scheduled> = Box::new(SnapshotJobs);
+    follow_schedules(node, tasks, vec![snapshots]).await;
 }
 
 /// Starts the guests that start at boot, then waits for ever, while the node serves requests.

@@ -409,6 +409,7 @@ fn man_pages_are_read_without_a_complaint() {
         "pveum.1",
         "pveversion.1",
         "qm.1",
+        "snapshot-job.1",
     ];
     assert_eq!(names, wanted);
     for name in names {

@@ -65,6 +65,7 @@ mod rbd;
 mod recorded;
 mod roles;
 mod seed_commands;
+mod snapshot_jobs;
 mod status;
 mod storage;
 mod sweep;

@@ -12,6 +12,7 @@ mod numbered;
 mod params;
 mod pools;
 mod qemu;
+mod snapshot_jobs;
 mod storage;
 mod version;
 
@@ -86,6 +87,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::power::ROWS,
     qemu::snapshots::ROWS,
     qemu::status::ROWS,
+    snapshot_jobs::ROWS,
     storage::ROWS,
     version::ROWS,
     pools::ROWS,
@@ -93,6 +95,7 @@ const GROUPS: &[&[Row]] = &[
 
 pub use lxc::{CtRight, ct_option_right, needs_of_ct_option};
 pub use qemu::{OptionRight, bridge_paths, needs_of_option, option_right};
+pub use snapshot_jobs::SNAPSHOT_JOB;
 
 /// All operations of this version.
 pub fn rows() -> impl Iterator<Item = &'static Row> {

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use model::Error;
 use node::NodeContext;
+use node::host::time_zone::link;
 use proto::wire::Answer;
 use serde::Deserialize;
 use sys::{Command, FileKind};
 
-use super::time::link;
 use crate::ops::Op;
 
 /// The folder with the files of all time zones.

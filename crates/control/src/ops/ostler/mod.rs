@@ -8,6 +8,7 @@ mod cpu;
 mod doctor;
 mod hardware;
 mod last_hour;
+pub(super) mod snapshot_jobs;
 
 use super::{Op, Pair, pair};
 

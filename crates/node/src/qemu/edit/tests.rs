@@ -60,6 +60,7 @@ fn a_return_keeps_what_the_snapshot_does_not_know() {
         created: 0,
         memory: None,
         state: None,
+        job: None,
     };
     guest.snapshots.insert("s1".to_owned(), snapshot);
     guest

@@ -2,12 +2,12 @@
 
 use model::Error;
 use model::calendar::{CalendarEvent, LATEST_S, asctime};
+use node::host::time_zone;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::ops::Op;
-use crate::ops::node::time;
 
 /// How many times are listed by default.
 const ITERATIONS: usize = 10;
@@ -29,13 +29,13 @@ pub(super) async fn schedule_analyze(op: Op) -> Result<Answer, Error> {
         return Err(Error::invalid("starttime", text));
     }
     let node = &op.context.node;
-    let timezone = time::timezone(node).await?;
-    let first = event.next_after(time::civil_s(&node.host, &timezone, at).await?);
+    let timezone = time_zone::of(node).await?;
+    let first = event.next_after(time_zone::civil_s(&node.host, &timezone, at).await?);
     let civil = std::iter::successors(first, |at| event.next_after(*at));
     let civil: Vec<i64> = civil
         .take(wanted.iterations.unwrap_or(ITERATIONS))
         .collect();
-    let mut times = time::times(&node.host, &timezone, &civil).await?;
+    let mut times = time_zone::times(&node.host, &timezone, &civil).await?;
     // A time that the clocks skip may come out later than the following one.
     times.sort_unstable();
     times.dedup();
