@@ -105,9 +105,10 @@ function Opened({ guest, page, entries, fields }: Props) {
     clear();
     setDraft(new Map(draft).set(key, value));
   };
+  const machine = (draft.has('machine') ? draft.get('machine') : config.get('machine')) ?? '';
   const invalid = [...changes].filter(([key, value]) => {
     const field = fieldOf(fields, key);
-    return field && value && refusalOfKey(field, value);
+    return field && value && refusalOfKey(key, field, value, machine);
   });
   const waiting = entries.filter(waits).length;
   const field = chosen ? fieldOf(fields, chosen) : undefined;
@@ -178,6 +179,7 @@ function Opened({ guest, page, entries, fields }: Props) {
             key={chosen}
             name={chosen}
             node={guest.node}
+            machine={machine}
             field={field}
             value={value === null ? '' : (value ?? was)}
             was={was}

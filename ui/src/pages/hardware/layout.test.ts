@@ -37,6 +37,11 @@ it('keys of a virtual machine are where they were', () => {
   expect(keysOf('qemu', 'hardware', withStick).at(-1)).toBe('usb0');
   expect(keysOf('qemu', 'options', withStick)).not.toContain('usb0');
   expect(keysOf('qemu', 'options', config)).not.toContain('cipassword');
+  const devices = ['usb0', 'hostpci0', 'hostpci10', 'virtiofs0', 'audio0'];
+  const withAll = new Map([...config, ...devices.map((key): [string, string] => [key, 'x'])]);
+  expect(keysOf('qemu', 'hardware', withAll).slice(-5)).toEqual(devices);
+  const elsewhere = keysOf('qemu', 'options', new Map([...withAll, ['hugepages', 'any']]));
+  expect(elsewhere.filter((key) => [...devices, 'hugepages'].includes(key))).toEqual([]);
 });
 
 it('what is added to a container has a path or name by its slot', () => {

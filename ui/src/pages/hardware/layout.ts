@@ -18,7 +18,7 @@ type Page = {
 const VM_PAGES: Partial<Record<PageName, Page>> = {
   hardware: {
     always: ['memory', 'balloon', 'cores', 'sockets', 'cpu', 'bios', 'machine', 'vga', 'scsihw'],
-    more: /^((scsi|virtio|sata|ide|efidisk|tpmstate|net|serial|rng|usb|unused)\d+|numa\d*|vcpus|cpulimit|cpuunits|shares|affinity)$/,
+    more: /^((scsi|virtio|sata|ide|efidisk|tpmstate|net|serial|parallel|rng|usb|hostpci|virtiofs|audio|unused)\d+|numa\d*|(keep)?hugepages|vcpus|cpulimit|cpuunits|shares|affinity)$/,
   },
   options: {
     always: [
@@ -119,7 +119,11 @@ const ORDER = [
   'unused',
   'net',
   'serial',
+  'parallel',
   'usb',
+  'hostpci',
+  'virtiofs',
+  'audio',
 ];
 
 function byDevice(a: string, b: string): number {
@@ -131,16 +135,17 @@ function byDevice(a: string, b: string): number {
 }
 
 export const ICONS: [RegExp, IconName][] = [
-  [/^(memory|balloon|shares|swap)$/, 'mem'],
+  [/^(memory|balloon|shares|swap|(keep)?hugepages)$/, 'mem'],
   [/^(cores|sockets|cpu.*|vcpus|numa.*|affinity|kvm)$/, 'cpu'],
   [/^(scsi|virtio|sata|ide|efidisk|unused|mp)\d+$|^rootfs$/, 'disk'],
   [/^(net|ipconfig)\d+$|^(nameserver|searchdomain)$/, 'net'],
-  [/^(serial\d+|vga|bios|console|tty|cmode)$/, 'console'],
+  [/^((serial|parallel)\d+|vga|bios|console|tty|cmode)$/, 'console'],
   [/^(tpmstate0|protection|cipassword|unprivileged|features)$/, 'shield'],
   [/^sshkeys$/, 'key'],
   [/^(tags|name|hostname)$/, 'tag'],
   [/^(machine|scsihw)$/, 'node'],
-  [/^usb\d+$/, 'link'],
+  [/^(usb|hostpci)\d+$/, 'link'],
+  [/^virtiofs\d+$/, 'disk'],
 ];
 
 export const iconOf = (key: string): IconName =>
@@ -209,7 +214,23 @@ const VM_ADDITIONS: Addition[] = [
     value: (storage) => `${storage}:1,version=v2.0`,
   },
   { label: words.usb, icon: 'link', slots: slots('usb', 14), value: () => '' },
+  { label: words.pci, icon: 'link', slots: slots('hostpci', 16), value: () => '' },
+  { label: words.virtiofs, icon: 'disk', slots: slots('virtiofs', 10), value: () => '' },
+  {
+    label: words.parallel,
+    icon: 'console',
+    slots: slots('parallel', 3),
+    value: () => '/dev/parport0',
+  },
+  {
+    label: words.audio,
+    icon: 'list',
+    slots: ['audio0'],
+    value: () => 'device=ich9-intel-hda,driver=spice',
+  },
   { label: words.rng, icon: 'list', slots: ['rng0'], value: () => 'source=/dev/urandom' },
+  { label: words.hugepages, icon: 'mem', slots: ['hugepages'], value: () => 'any' },
+  { label: words.keepHugepages, icon: 'mem', slots: ['keephugepages'], value: () => '1' },
 ];
 
 /** A mount point is at a path of its own, a card has a name of its own: both by their number. */

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Field } from '../../api/operations';
-import { nameIn, type Source, sourceOf, withUsb } from './usb';
+import { withDevice } from './hostDevice';
+import { nameIn, type Source, sourceOf } from './usb';
 
 const FIELD: Field = {
   name: 'usb[n]',
@@ -34,7 +35,7 @@ it('what is being typed stays, and is no name of another kind', () => {
 
 it('another device takes the place of the one before, and the rest stays', () => {
   const to = (source: Source, name: string) =>
-    withUsb(FIELD, 'host=1234:5678,usb3=1', source, name);
+    withDevice(FIELD, 'host=1234:5678,usb3=1', source, name);
   expect(to('mapping', 'dongle')).toBe('mapping=dongle,usb3=1');
   expect(to('port', '1-2')).toBe('1-2,usb3=1');
   expect(to('id', '')).toBe('');

@@ -1,7 +1,7 @@
 /** What a USB device of a guest is: the mapping, the id or the port that its key names. */
 
 import type { Field } from '../../api/operations';
-import { parse, print } from './propertyString';
+import { parse } from './propertyString';
 
 export const SOURCES = ['mapping', 'id', 'port'] as const;
 export type Source = (typeof SOURCES)[number];
@@ -19,14 +19,4 @@ export function nameIn(field: Field, value: string, source: Source): string {
   if (source === 'mapping') return values.get('mapping') ?? '';
   const host = values.get('host') ?? '';
   return host.includes(source === 'id' ? '-' : ':') ? '' : host;
-}
-
-/** The value with another device; what it says beside the device stays. */
-export function withUsb(field: Field, value: string, source: Source, name: string): string {
-  if (name === '') return '';
-  const values = parse(field, value);
-  values.delete('mapping');
-  values.delete('host');
-  const device = new Map([[source === 'mapping' ? 'mapping' : 'host', name]]);
-  return print(field, new Map([...device, ...values]));
 }

@@ -7,6 +7,7 @@ import {
   type Choice,
   type Kind,
   type Mapping,
+  mappingsOn,
   pciChoice,
   type UsbDevice,
   usbChoices,
@@ -28,6 +29,19 @@ export function useChoices(node: string, kind: Kind, isWanted = true) {
     enabled: isWanted && node !== '' && kind !== 'dir',
     retry: false,
   });
+}
+
+const NONE: Mapping[] = [];
+
+/** The mappings of a kind that are something on a node. */
+export function useMappings(kind: Kind, node: string, isWanted = true) {
+  const list = listOf(kind);
+  const { data, error } = useQuery({
+    queryKey: ['records', list],
+    queryFn: ({ signal }) => api.get<Mapping[]>(list, {}, signal),
+    enabled: isWanted,
+  });
+  return { data: mappingsOn(data ?? NONE, node), error };
 }
 
 /** What each node that reports says of the mappings of a kind. */

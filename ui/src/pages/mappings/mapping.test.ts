@@ -4,6 +4,7 @@ import {
   entryOf,
   isWhole,
   type Mapping,
+  mappingsOn,
   pciChoice,
   placesOf,
   textOfEntry,
@@ -78,4 +79,11 @@ it('an entry that lacks something is not sent', () => {
   expect(isWhole('usb', entryOf('node=a,id=1234:5678'))).toBe(true);
   expect(isWhole('pci', entryOf('node=a,id=1234:5678'))).toBe(false);
   expect(isWhole('dir', entryOf('path=/srv'))).toBe(false);
+});
+
+it('a guest of a node is offered what is mapped there', () => {
+  const of = (id: string, ...map: string[]): Mapping => ({ id, map });
+  const all = [of('gpu', 'node=a,path=1', 'node=b,path=2'), of('disc', 'path=3,node=b'), of('no')];
+  expect(mappingsOn(all, 'b').map(({ id }) => id)).toEqual(['gpu', 'disc']);
+  expect(mappingsOn(all, 'a').map(({ id }) => id)).toEqual(['gpu']);
 });

@@ -36,6 +36,10 @@ const NEEDED: Record<Kind, string[]> = {
 
 export const isWhole = (kind: Kind, entry: Entry) => NEEDED[kind].every((key) => entry.get(key));
 
+/** Those of mappings that have an entry for a node. */
+export const mappingsOn = (mappings: Mapping[], node: string) =>
+  mappings.filter(({ map }) => map.some((text) => entryOf(text).get('node') === node));
+
 /** What is so on one node. */
 export type Place = {
   node: string;
@@ -88,7 +92,13 @@ export type UsbDevice = {
 };
 
 /** A device that can be chosen, and what an entry says of it. */
-export type Choice = { key: string; id: string; about: string; properties: [string, string][] };
+export type Choice = {
+  key: string;
+  id: string;
+  about: string;
+  properties: [string, string][];
+  mdev?: number | boolean;
+};
 
 const HUB = 9;
 const bare = (hex: string) => hex.replace(/^0x/, '').toLowerCase();
@@ -106,7 +116,8 @@ export function pciChoice(device: PciDevice): Choice {
     properties.push(['subsystem-id', `${bare(vendor)}:${bare(model)}`]);
   }
   if (iommugroup >= 0) properties.push(['iommugroup', String(iommugroup)]);
-  return { key: device.id, id, about: words(device.vendor_name, device.device_name), properties };
+  const about = words(device.vendor_name, device.device_name);
+  return { key: device.id, id, about, properties, mdev: device.mdev };
 }
 
 /** What is plugged in somewhere; ports of hubs are not given away. */
