@@ -21,6 +21,7 @@ const ROUTES = [
   '/datacenter/mappings?show=usb',
   '/datacenter/mappings?show=dir',
   '/datacenter/cpu-models',
+  '/datacenter/snapshot-jobs',
   '/datacenter/options',
   '/datacenter/tasks',
   '/guest/101',

@@ -1,6 +1,6 @@
 /** Names and explanations of what the schema has no words for. */
 
-type Text = { label: string; hint?: string; unit?: string };
+export type Text = { label: string; hint?: string; unit?: string };
 
 /** Keys of a guest's configuration; a number at the end of a key is left out. */
 const KEYS: Record<string, Text> = {
@@ -41,13 +41,16 @@ const KEYS: Record<string, Text> = {
   },
   parallel: { label: 'Parallel port', hint: 'One of the node, for root@pam alone.' },
   usb: { label: 'USB device', hint: 'A device of the node, given to the guest.' },
-  hostpci: { label: 'PCI device', hint: 'A device of the node, which leaves it for the guest.' },
+  hostpci: {
+    label: 'PCI device',
+    hint: 'It leaves the node for the guest, which does not move while it runs.',
+  },
   virtiofs: { label: 'Shared folder', hint: 'A folder of the node that the guest mounts.' },
-  audio: { label: 'Sound card', hint: 'Heard through SPICE, or by no one.' },
+  audio: { label: 'Sound card', hint: 'The guest has a card; no one hears it yet.' },
   hugepages: {
     label: 'Huge pages',
     unit: 'MiB',
-    hint: 'Their size; any takes the largest that fits. NUMA must be on.',
+    hint: 'Their size; any: the largest that the node has.',
   },
   keephugepages: { label: 'Keep huge pages', hint: 'The node keeps them when the guest stops.' },
   rng: { label: 'Random numbers', hint: 'Feeds the guest from the node.' },
@@ -171,14 +174,14 @@ const PROPERTIES: Record<string, Text> = {
   'expose-xattr': { label: 'Extended attributes' },
   'expose-acl': { label: 'Access lists', hint: 'With them come extended attributes.' },
   device: { label: 'Device' },
-  driver: { label: 'Heard through', hint: 'none: the guest has a card that no one hears.' },
+  driver: { label: 'Heard through', hint: 'spice is kept for later and warns at the start.' },
   pcie: { label: 'PCI Express', hint: 'Only with the machine q35.' },
   rombar: { label: 'ROM', hint: 'The guest sees the ROM of the device.' },
   'x-vga': { label: 'Primary display', hint: 'In place of the screen here.' },
   romfile: { label: 'ROM file', hint: 'A file of /usr/share/kvm, in place of the device’s own.' },
   'legacy-igd': {
     label: 'Old mode of Intel graphics',
-    hint: 'Only with i440fx, as first display.',
+    hint: 'Only with i440fx and no other display.',
   },
   'vendor-id': { label: 'Vendor shown', hint: 'Such as 0x10de; empty: its own.' },
   'device-id': { label: 'Device shown', hint: 'Empty: its own.' },
@@ -186,9 +189,9 @@ const PROPERTIES: Record<string, Text> = {
   'sub-device-id': { label: 'Subsystem shown', hint: 'Empty: its own.' },
   viommu: {
     label: 'IOMMU of the guest',
-    hint: 'To give devices to guests within it; intel needs q35.',
+    hint: 'To give devices to guests within it; needs q35.',
   },
-  'aw-bits': { label: 'IOMMU address bits', hint: 'Of the guest’s IOMMU.' },
+  'aw-bits': { label: 'IOMMU address bits', hint: '39 or 48 with intel.' },
   'pre-enrolled-keys': { label: 'Secure boot keys' },
 };
 

@@ -226,7 +226,7 @@ export const guest = {
       sources: { mapping: 'Mapping', address: 'Address' },
       hints: {
         mapping: 'What the mapping is on the node. It may start on each node that has one.',
-        address: 'All devices of its IOMMU group leave the node. Only root@pam may choose it.',
+        address: 'What shares its IOMMU group must be free too. Only root@pam may choose it.',
       },
       choose: 'Choose or type it',
       none: {
@@ -245,6 +245,12 @@ export const guest = {
     virtiofs: {
       mount: 'In the guest:',
       none: 'No folder of the node is mapped.',
+      properties: {
+        cache: {
+          label: 'Cache',
+          hint: 'What the guest keeps of it; never suits a folder that others write to.',
+        },
+      },
     },
     remove: 'Remove',
     choose: 'Choose a line to edit it.',

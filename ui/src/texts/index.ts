@@ -3,10 +3,11 @@
 import { devices } from './devices';
 import { graph } from './graph';
 import { guest } from './guest';
+import { jobs } from './jobs';
 import { place } from './place';
 import { shell } from './shell';
 
-export const t = { ...shell, ...guest, ...place, ...graph, ...devices };
+export const t = { ...shell, ...guest, ...place, ...graph, ...devices, ...jobs };
 
 const TASKS: Record<string, string> = {
   qmstart: 'Start',
@@ -38,6 +39,7 @@ const TASKS: Record<string, string> = {
   vzclone: 'Clone',
   vztemplate: 'Make template',
   vzexec: 'Run a program',
+  snapshotjob: 'Snapshot job',
   vzmigrate: 'Migrate',
   vzsnapshot: 'Snapshot',
   vzdelsnapshot: 'Delete snapshot',

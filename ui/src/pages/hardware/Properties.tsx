@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import type { Field } from '../../api/operations';
 import { t } from '../../texts';
-import { textOfProperty } from '../../texts/fields';
+import { type Text, textOfProperty } from '../../texts/fields';
 import { FieldRow } from './FieldRow';
 import { parse, print, refusalOf } from './propertyString';
 import { propertiesOfField } from './schema';
@@ -33,10 +33,13 @@ export function Properties({
   offers,
   onChange,
   without = [],
+  texts = {},
   refusals = {},
 }: Pick<FormProps, 'field' | 'value' | 'was' | 'offers' | 'onChange'> & {
   /** Properties that have fields of their own. */
   without?: string[];
+  /** Words for properties that mean something else here. */
+  texts?: Record<string, Text>;
   /** What is wrong with properties beside what the schema says. */
   refusals?: Record<string, string>;
 }) {
@@ -49,7 +52,7 @@ export function Properties({
   return (
     <>
       {shown.map((one) => {
-        const text = textOfProperty(one.name);
+        const text = texts[one.name] ?? textOfProperty(one.name);
         const own = values.get(one.name) ?? '';
         return (
           <FieldRow

@@ -13,7 +13,11 @@ export function VirtiofsForm(props: FormProps) {
   const name = parse(field, value).get('dirid');
   return (
     <>
-      <Properties {...props} offers={{ dirid: data.map(({ id }) => id) }} />
+      <Properties
+        {...props}
+        texts={words.properties}
+        offers={{ dirid: data.map(({ id }) => id) }}
+      />
       {name ? (
         <p className="hint">
           {words.mount} <code>mount -t virtiofs {plain(name)} /mnt</code>

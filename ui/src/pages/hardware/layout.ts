@@ -226,7 +226,7 @@ const VM_ADDITIONS: Addition[] = [
     label: words.audio,
     icon: 'list',
     slots: ['audio0'],
-    value: () => 'device=ich9-intel-hda,driver=spice',
+    value: () => 'device=ich9-intel-hda,driver=none',
   },
   { label: words.rng, icon: 'list', slots: ['rng0'], value: () => 'source=/dev/urandom' },
   { label: words.hugepages, icon: 'mem', slots: ['hugepages'], value: () => 'any' },

@@ -1,4 +1,5 @@
 import type { Field } from '../../api/operations';
+import type { Text } from '../../texts/fields';
 import { FieldRow } from '../hardware/FieldRow';
 import { refusalIn, type Values } from './values';
 import { textOfParam } from './words';
@@ -10,6 +11,7 @@ export function FieldRows({
   before,
   errors,
   offers = {},
+  texts = {},
   onChange,
 }: {
   fields: Field[];
@@ -19,6 +21,8 @@ export function FieldRows({
   /** What the server said about them. */
   errors: Record<string, string>;
   offers?: Record<string, string[]>;
+  /** Words for fields that mean something else here. */
+  texts?: Record<string, Text>;
   onChange: (values: Values) => void;
 }) {
   return fields.map((field) => {
@@ -27,7 +31,7 @@ export function FieldRows({
       <FieldRow
         key={field.name}
         field={field}
-        {...textOfParam(field.name)}
+        {...(texts[field.name] ?? textOfParam(field.name))}
         value={value}
         was={before ? (before[field.name] ?? '') : value}
         error={errors[field.name] ?? refusalIn(field, values)}

@@ -16,6 +16,8 @@ export type RecordKind = {
   list: string;
   /** What is done to the answer first. */
   rowsOf?: (answer: Row[]) => Row[];
+  /** Milliseconds after which the list is read again. */
+  pauseOf?: (rows: Row[]) => number;
   /** The name of a row, for dialogs. */
   nameOf: (row: Row) => string;
   columns: [string, (row: Row) => ReactNode][];
@@ -67,7 +69,7 @@ function Table({
           {kind.columns.map(([title]) => (
             <th key={title}>{title}</th>
           ))}
-          <th className="c-ac">
+          <th className={`c-ac ${kind.more ? 'more-ac' : ''}`}>
             <span className="vh">{t.actions}</span>
           </th>
         </tr>
@@ -116,6 +118,7 @@ export function Records({ kind, children }: { kind: RecordKind; children?: React
     queryKey: ['records', kind.list],
     queryFn: ({ signal }) => api.get<Row[]>(kind.list, {}, signal),
     select: kind.rowsOf,
+    refetchInterval: (all) => kind.pauseOf?.(all.state.data ?? []) ?? false,
   });
   const title = kind.own?.title ?? kind.add?.title;
   const edit = (row?: Row) => {

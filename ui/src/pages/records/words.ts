@@ -1,6 +1,6 @@
 /** Words for the parameters of access, pools, storages and options. */
 
-type Text = { label: string; hint?: string; unit?: string };
+import type { Text } from '../../texts/fields';
 
 const PARAMS: Record<string, Text> = {
   userid: { label: 'User', hint: 'NAME@REALM' },
