@@ -11,6 +11,7 @@ import type {
   TextInput,
 } from '@mantine/core';
 import { createTheme, defaultVariantColorsResolver } from '@mantine/core';
+import { t } from './texts';
 
 /** Settings of a component, which is not loaded for them. */
 type Of<Component extends { extend: (settings: never) => unknown }> = Parameters<
@@ -125,6 +126,7 @@ export const theme = createTheme({
     Modal: {
       defaultProps: {
         centered: true,
+        closeButtonProps: { 'aria-label': t.closeDialog },
         transitionProps: { duration: 140, transition: 'fade' },
         overlayProps: { color: 'var(--scrim)', backgroundOpacity: 1 },
       },

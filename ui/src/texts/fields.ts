@@ -187,6 +187,8 @@ const PROPERTIES: Record<string, Text> = {
   'device-id': { label: 'Device shown', hint: 'Empty: its own.' },
   'sub-vendor-id': { label: 'Subsystem vendor shown', hint: 'Empty: its own.' },
   'sub-device-id': { label: 'Subsystem shown', hint: 'Empty: its own.' },
+  'enable-s3': { label: 'Suspends to memory', hint: 'ACPI S3.' },
+  'enable-s4': { label: 'Suspends to disk', hint: 'ACPI S4.' },
   viommu: {
     label: 'IOMMU of the guest',
     hint: 'To give devices to guests within it; needs q35.',

@@ -158,6 +158,7 @@ export const shell = {
   more: 'More',
   cancel: 'Cancel',
   close: 'Close',
+  closeDialog: 'Close dialog',
   save: 'Save',
   copy: 'Copy',
   copied: 'Copied',

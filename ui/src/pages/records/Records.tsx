@@ -63,7 +63,7 @@ function Table({
   onRemove: (row: Row) => void;
 }) {
   return (
-    <table className="tbl records">
+    <table className={`tbl records ${kind.columns.length > 5 ? 'many' : ''}`}>
       <thead>
         <tr>
           {kind.columns.map(([title]) => (
