@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use model::VmId;
 use node::tasks::{
-    QemuDelsnapshot, QemuRollback, QemuSnapshot, QemuStart, QemuSuspendToDisk, SnapshotJobRun,
+    NodeSnapshotPrune, QemuDelsnapshot, QemuRollback, QemuSnapshot, QemuStart, QemuSuspendToDisk,
+    SnapshotJobRun,
 };
 use scene::jobs::{adopt, put_job};
 use scene::*;
@@ -203,4 +204,23 @@ async fn snapshot_job_run() {
     };
     let swept = sweep_all(scene, 30).await;
     assert!(swept.failed > 20 && swept.went_through > 20, "{swept:?}");
+}
+
+#[tokio::test]
+async fn node_snapshot_prune() {
+    let scene = || -> Waiting<_> {
+        Box::pin(async {
+            let prune = |vmid| {
+                let of = (vmid, model::GuestKind::Qemu, "s1".to_owned());
+                NodeSnapshotPrune::new(vec![of])
+            };
+            let mut node = with_snapshot(prune, false).await;
+            let before = node.inventory().await;
+            node.also_well =
+                Arc::new(move |found| before == found || is_half_deleted(&before, found));
+            node
+        })
+    };
+    let swept = sweep_all(scene, 15).await;
+    assert!(swept.failed > 10 && swept.went_through > 10, "{swept:?}");
 }

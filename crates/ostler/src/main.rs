@@ -27,8 +27,8 @@ use tracing_subscriber::EnvFilter;
     name = "ostler",
     version,
     after_help = "Also, as subcommands or by the name of a link to this program: pvesh, qm, \
-                  pct, pvecm, pvesm, pveum, ha-manager, pveversion. And as a subcommand: \
-                  snapshot-job."
+                  pct, pvecm, pvesm, pveum, ha-manager, pveversion. And as subcommands: \
+                  snapshot-job, snapshots."
 )]
 struct Arguments {
     #[command(subcommand)]

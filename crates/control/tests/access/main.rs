@@ -15,6 +15,7 @@ mod rights;
 mod samples;
 mod sessions;
 mod snapshot_jobs;
+mod snapshots;
 mod users;
 mod volumes;
 

@@ -33,6 +33,7 @@ mod disk_wipe;
 mod disk_zfs_create;
 mod disk_zfs_delete;
 mod file_systems;
+mod guest_snapshots;
 mod kill;
 mod lxc_clone;
 mod lxc_configure;
@@ -60,6 +61,7 @@ mod migrate_guests;
 mod new_guest;
 mod node_all;
 mod node_migrateall;
+mod node_snapshot_prune;
 mod node_startall;
 mod node_stopall;
 mod node_vncshell;
@@ -151,6 +153,7 @@ pub use migrate_guests::Moving;
 pub use new_guest::already_exists;
 pub use node_all::Chosen;
 pub use node_migrateall::NodeMigrateall;
+pub use node_snapshot_prune::NodeSnapshotPrune;
 pub use node_startall::NodeStartall;
 pub use node_stopall::NodeStopall;
 pub use node_vncshell::NodeVncshell;
@@ -204,6 +207,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<BulkShutdown>()
         .with::<BulkStart>()
         .with::<BulkSuspend>()
+        .with::<NodeSnapshotPrune>()
         .with::<SnapshotJobRun>()
         .with::<LxcConfigure>()
         .with::<LxcTemplate>()

@@ -14,15 +14,13 @@ use async_trait::async_trait;
 use model::retention::Retention;
 use model::{Error, ErrorKind, GuestKind, GuestRecord, SnapshotState, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{INTERRUPTED, Probe, Step, Steps, Submission, Task, TaskContext, TaskState};
+use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::bulk::list;
-use super::{LxcDelsnapshot, LxcSnapshot, QemuDelsnapshot, QemuSnapshot};
+use super::guest_snapshots::{delete, perform};
+use super::{LxcSnapshot, QemuSnapshot};
 use crate::NodeContext;
 use crate::schedule::Zone;
-
-/// How often a guest's task is repeated that a restart of the agent has ended.
-const ATTEMPTS: usize = 5;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SnapshotJobRun {
@@ -183,7 +181,7 @@ impl OfGuest<'_> {
         self.cx
             .log(&format!("{word}: snapshot '{name}' made"))
             .await;
-        self.prune(&word).await
+        self.prune().await
     }
 
     /// Whether an earlier attempt of this run has made it.
@@ -193,6 +191,7 @@ impl OfGuest<'_> {
     }
 
     async fn make(&self) -> Result<(), Error> {
+        let of = (self.vmid, self.kind);
         let name = self.run.name.clone();
         let job = Some(self.run.job.clone());
         let description = Some(format!("made by snapshot job '{}'", self.run.job));
@@ -201,27 +200,22 @@ impl OfGuest<'_> {
                 let memory = self.run.with_memory;
                 let mut task = QemuSnapshot::new(self.vmid, name, description, memory);
                 task.job = job;
-                self.perform("snapshot", task).await
+                perform(self.cx, of, "snapshot", task).await
             }
             GuestKind::Lxc => {
                 let mut task = LxcSnapshot::new(self.vmid, name, description);
                 task.job = job;
-                self.perform("snapshot", task).await
+                perform(self.cx, of, "snapshot", task).await
             }
         }
     }
 
     /// Removes what the retention does not keep. Only what this job has made is looked at.
-    async fn prune(&self, word: &str) -> Result<(), Error> {
+    async fn prune(&self) -> Result<(), Error> {
         let guest = self.cx.node.records.guest(self.vmid).await?.record.data;
         let surplus = self.surplus(&guest).await?;
         for name in surplus {
-            self.delete(&name).await.map_err(|error| {
-                let kind = error.kind;
-                Error::new(kind, format!("snapshot '{name}' is not removed: {error}"))
-            })?;
-            let text = format!("{word}: snapshot '{name}' removed");
-            self.cx.log(&text).await;
+            delete(self.cx, (self.vmid, self.kind), &name).await?;
         }
         Ok(())
     }
@@ -251,54 +245,5 @@ impl OfGuest<'_> {
         let surplus = surplus.filter(|((_, is_new, _), kept)| !kept && !is_new);
         half.extend(surplus.map(|((.., name), _)| name.clone()));
         Ok(half)
-    }
-
-    async fn delete(&self, name: &str) -> Result<(), Error> {
-        let what = format!("delete {name}");
-        let name = name.to_owned();
-        match self.kind {
-            GuestKind::Qemu => {
-                let task = QemuDelsnapshot::new(self.vmid, name, false);
-                self.perform(&what, task).await
-            }
-            GuestKind::Lxc => {
-                let task = LxcDelsnapshot::new(self.vmid, name, false);
-                self.perform(&what, task).await
-            }
-        }
-    }
-
-    /// Runs a task of the guest to its end; again, if it only ended because the agent was restarted.
-    async fn perform<T: Task<Node = NodeContext>>(&self, what: &str, task: T) -> Result<(), Error> {
-        let (engine, upid) = (self.cx.engine()?, &self.cx.upid);
-        let mut ended = String::new();
-        for attempt in 0..ATTEMPTS {
-            let submission = Submission {
-                request_id: format!("{upid} {} {what} {attempt}", self.vmid),
-                user: upid.user.clone(),
-                id: self.vmid.to_string(),
-                listed: false,
-            };
-            let child = engine.submit(submission, task.clone()).await?;
-            let summary = engine.wait(&child).await?;
-            let is_ok = summary.is_ok();
-            ended = match summary.state {
-                TaskState::Ended { status, .. } => status,
-                TaskState::Stuck(why) => why,
-                TaskState::Running => String::new(),
-            };
-            if is_ok {
-                if ended.starts_with("WARNINGS") {
-                    let word = self.kind.word();
-                    let text = format!("{word} {}: {what} ended with warnings", self.vmid);
-                    self.cx.warn(&text).await;
-                }
-                return Ok(());
-            }
-            if ended != INTERRUPTED {
-                break;
-            }
-        }
-        Err(Error::conflict(ended))
     }
 }

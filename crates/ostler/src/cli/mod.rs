@@ -37,6 +37,7 @@ mod pveum;
 mod pveversion;
 mod qm;
 mod snapshot_job;
+mod snapshots;
 mod terminal;
 
 use std::ffi::OsString;
@@ -67,7 +68,7 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 8] = [
     pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
@@ -75,6 +76,7 @@ const PROGRAMS: [Program; 7] = [
     pveum::PROGRAM,
     ha_manager::PROGRAM,
     snapshot_job::PROGRAM,
+    snapshots::PROGRAM,
 ];
 
 impl Known {

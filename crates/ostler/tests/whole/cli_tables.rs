@@ -410,6 +410,7 @@ fn man_pages_are_read_without_a_complaint() {
         "pveversion.1",
         "qm.1",
         "snapshot-job.1",
+        "snapshots.1",
     ];
     assert_eq!(names, wanted);
     for name in names {

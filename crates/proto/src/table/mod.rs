@@ -13,6 +13,7 @@ mod params;
 mod pools;
 mod qemu;
 mod snapshot_jobs;
+mod snapshots;
 mod storage;
 mod version;
 
@@ -88,6 +89,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::snapshots::ROWS,
     qemu::status::ROWS,
     snapshot_jobs::ROWS,
+    snapshots::ROWS,
     storage::ROWS,
     version::ROWS,
     pools::ROWS,

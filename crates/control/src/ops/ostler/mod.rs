@@ -9,6 +9,7 @@ mod doctor;
 mod hardware;
 mod last_hour;
 pub(super) mod snapshot_jobs;
+pub(super) mod snapshots;
 
 use super::{Op, Pair, pair};
 
