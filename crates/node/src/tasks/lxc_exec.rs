@@ -1,6 +1,7 @@
 //! Runs a program in a running container, as its root. What it prints is the task's log.
 
-use std::io;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,16 +82,9 @@ impl Step<LxcExec> for Exec {
         // What it prints and what it complains of, in their order.
         command.descriptors = vec![(1, theirs.clone()), (2, theirs)];
         let mut shown = Shown::default();
-        let ended = {
-            let shows = shown.all_of(cx, &ours);
-            let runs = cx.run(command);
-            tokio::pin!(shows, runs);
-            tokio::select! {
-                ended = &mut runs => ended,
-                () = &mut shows => runs.await,
-            }
-        };
-        shown.rest_of(cx, &ours).await;
+        let runs = cx.run(command);
+        let ended = shown.until(cx, &ours, runs).await;
+        shown.rest_of(cx, ours).await?;
         let late = |after: Duration| {
             let after = after.as_secs();
             Error::unavailable(format!("command '{program}' did not end within {after} s"))
@@ -121,41 +115,51 @@ struct Shown {
 }
 
 impl Shown {
-    /// Logs line by line, until nothing has the other end any more.
-    async fn all_of(&mut self, cx: &Cx, from: &UnixStream) {
-        while from.readable().await.is_ok() {
-            match self.part_of(cx, from).await {
-                Ok(0) => return,
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
-                Ok(_) | Err(_) => {}
+    /// Logs line by line until the program has ended. A part that was read is logged in full before
+    /// anything else goes on.
+    async fn until<T>(&mut self, cx: &Cx, from: &UnixStream, runs: impl Future<Output = T>) -> T {
+        let mut runs = std::pin::pin!(runs);
+        let mut part = [0; PART];
+        loop {
+            tokio::select! {
+                ended = &mut runs => return ended,
+                ready = from.readable() => if ready.is_err() { return runs.await },
+            }
+            match from.try_read(&mut part) {
+                Ok(0) => return runs.await,
+                Ok(length) => self.part(cx, &part[..length]).await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return runs.await,
             }
         }
     }
 
-    /// Logs what is there after the program's end: what it left running may have the other end.
-    async fn rest_of(&mut self, cx: &Cx, from: &UnixStream) {
-        while let Ok(1..) = self.part_of(cx, from).await {
-            if self.bytes > MOST {
-                break;
-            }
+    /// Logs what is there after the program's end: what it left running may have the other end. It
+    /// asks the kernel: the runtime may not have seen yet what was written last.
+    async fn rest_of(&mut self, cx: &Cx, from: UnixStream) -> Result<(), Error> {
+        let broken = |error| SysError::io("read", Path::new("the program's output"), error);
+        let mut from = from.into_std().map_err(broken)?;
+        let mut part = [0; PART];
+        while self.bytes <= MOST
+            && let Ok(length @ 1..) = from.read(&mut part)
+        {
+            self.part(cx, &part[..length]).await;
         }
         let begun = std::mem::take(&mut self.begun);
         if !begun.is_empty() {
             self.line(cx, &begun).await;
         }
+        Ok(())
     }
 
-    async fn part_of(&mut self, cx: &Cx, from: &UnixStream) -> io::Result<usize> {
-        let mut part = [0; PART];
-        let length = from.try_read(&mut part)?;
-        for line in part[..length].split_inclusive(|byte| *byte == b'\n') {
+    async fn part(&mut self, cx: &Cx, part: &[u8]) {
+        for line in part.split_inclusive(|byte| *byte == b'\n') {
             self.begun.extend(line);
             if line.ends_with(b"\n") || self.begun.len() > LINE {
                 let whole = std::mem::take(&mut self.begun);
                 self.line(cx, &whole).await;
             }
         }
-        Ok(length)
     }
 
     async fn line(&mut self, cx: &Cx, line: &[u8]) {
