@@ -66,7 +66,7 @@ if [ ! -e "$image" ]; then
     release=${tree##*/}
     busybox depmod -b "$work/packages" "$release"
     wanted="virtio_pci virtio_blk virtio_scsi virtio_net virtio_console virtio-rng virtio_balloon
-        sd_mod sr_mod ata_piix button evdev isofs vfat nls_cp437 nls_ascii"
+        sd_mod sr_mod ata_piix button evdev isofs vfat nls_cp437 nls_ascii virtiofs"
     mkdir "$work/root/modules"
     load() {
         line=$(grep -m1 "/$1\.ko:" "$tree/modules.dep") || return 0

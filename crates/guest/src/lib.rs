@@ -20,4 +20,4 @@ pub mod lxc;
 pub mod qemu;
 mod run;
 
-pub use run::{RunFile, Sockets};
+pub use run::{HugePool, RunFile, Sockets};

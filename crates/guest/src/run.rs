@@ -3,7 +3,7 @@
 use model::{VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 
-use crate::qemu::{RunningAs, RuntimePaths, VmConfig};
+use crate::qemu::{PciFunction, RunningAs, RuntimePaths, SerialPort, VmConfig};
 
 /// The sockets of a running guest. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,8 @@ impl Sockets {
             serial: config
                 .serials
                 .iter()
-                .map(|port| (*port, paths.serial(*port)))
+                .filter(|(_, end)| **end == SerialPort::Socket)
+                .map(|(port, _)| (*port, paths.serial(*port)))
                 .collect(),
         }
     }
@@ -57,6 +58,25 @@ pub struct RunFile {
     pub volumes: Vec<VolumeId>,
     #[serde(default)]
     pub epoch: u64,
+    /// Functions of PCI devices of the host that are its own while it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pcis: Vec<PciFunction>,
+    /// The size of the pages of its memory, if not the kernel's usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_mib: Option<u32>,
+    /// Pages that were made for it, to be given back when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_pages: Vec<HugePool>,
+}
+
+/// Huge pages of one size and place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HugePool {
+    pub page_mib: u32,
+    /// The node of the host's memory that they are on; wherever there is room if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<u32>,
+    pub count: u64,
 }
 
 impl RunFile {
@@ -94,6 +114,13 @@ mod tests {
             user: Some((1_879_048_292, 1_879_048_292)),
             volumes: vec!["local:100/vm-100-disk-0.raw".parse().unwrap()],
             epoch: 1,
+            pcis: vec![PciFunction::At("0000:01:00.0".to_owned())],
+            page_mib: Some(2),
+            made_pages: vec![HugePool {
+                page_mib: 2,
+                node: None,
+                count: 64,
+            }],
         };
         let text = serde_json::to_string(&file).unwrap();
         let read: RunFile = serde_json::from_str(&text).unwrap();

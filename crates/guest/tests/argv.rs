@@ -6,8 +6,8 @@ mod cases;
 
 use cases::{CASES, command_line, config, taps, volumes};
 use guest::qemu::{
-    Accel, ArgvError, Backend, Behind, LayoutError, QemuInfo, QemuVersion, RunningAs, RuntimePaths,
-    Tap, UsbFile, argv, plan,
+    Accel, ArgvError, Backend, Behind, DeviceFile, LayoutError, PciFunction, QemuInfo, QemuVersion,
+    RunningAs, RuntimePaths, Tap, argv, plan,
 };
 use model::qemu::Aio;
 use model::{PortSpec, Vlans};
@@ -89,6 +89,9 @@ fn what_is_missing_is_told() {
     );
     assert_eq!(missing("net1: virtio,bridge=vmbr0"), ArgvError::NoTap(1));
     assert_eq!(missing("usb3: host=1-2"), ArgvError::NoUsb(3));
+    assert_eq!(missing("hostpci3: 01:00"), ArgvError::NoPci(3));
+    let serial = ArgvError::NoPort("serial1".to_owned());
+    assert_eq!(missing("serial1: /dev/ttyS0"), serial);
     assert_eq!(
         missing("bios: ovmf"),
         ArgvError::NoVolume("efidisk0".parse().unwrap())
@@ -110,8 +113,8 @@ fn usb_devices_are_at_ports_of_one_controller() {
     let options = "usb0: host=1234:5678\nusb2: mapping=stick\nboot: order=usb2";
     let behind = Behind {
         usbs: [
-            (0, UsbFile::Descriptor(7)),
-            (2, UsbFile::Path("/dev/bus/usb/001/004".into())),
+            (0, DeviceFile::Descriptor(7)),
+            (2, DeviceFile::Path("/dev/bus/usb/001/004".into())),
         ]
         .into(),
         ..Behind::default()
@@ -139,6 +142,44 @@ fn usb_devices_are_at_ports_of_one_controller() {
         let passed = "fd=7,set=7,opaque=usb0".to_owned();
         assert!(line.contains(&passed), "{line:?}");
     }
+}
+
+#[test]
+fn a_device_of_the_host_may_have_several_functions() {
+    let mut config =
+        config("machine: q35\nhostpci0: 01:00,pcie=1,x-vga=1,romfile=card.rom\nbios: seabios");
+    config.pci_functions = [(0, 2)].into();
+    let mediated = PciFunction::Mediated {
+        parent: "0000:01:00.0".to_owned(),
+        kind: "i915-GVTg_V5_4".to_owned(),
+        uuid: "00000000-0000-0000-0000-000000000100".to_owned(),
+    };
+    let behind = Behind {
+        pcis: [(
+            0,
+            vec![PciFunction::At("0000:01:00.0".to_owned()), mediated],
+        )]
+        .into(),
+        ..Behind::default()
+    };
+    let running = plan(&config, &qemu_7_2(), Accel::Kvm).unwrap();
+    let paths = RuntimePaths::new("/run/ostler/guests/100");
+    let line = argv(&running, &config, &behind, &paths, Aio::Threads).unwrap();
+    let functions: Vec<&str> = line
+        .iter()
+        .filter(|argument| argument.contains("vfio-pci"))
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        functions,
+        [
+            r#"{"driver":"vfio-pci","id":"hostpci0.0","bus":"port.10.0","addr":"0x0.0","host":"0000:01:00.0","romfile":"/usr/share/kvm/card.rom","multifunction":true,"x-vga":true}"#,
+            r#"{"driver":"vfio-pci","id":"hostpci0.1","bus":"port.10.0","addr":"0x0.1","sysfsdev":"/sys/bus/mdev/devices/00000000-0000-0000-0000-000000000100"}"#,
+        ]
+    );
+    // It is the display, and its driver may not know that it is a guest's.
+    assert!(running.device("vga").is_none());
+    assert!(running.cpu.contains("kvm=off"), "{}", running.cpu);
 }
 
 #[test]

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use auth::Authority;
 use model::{Clock, Error, NodeName, StorageId};
+use planner::Demand;
 use storage::Storage;
 use store::SharedStore;
 use sys::SharedHost;
 
-use crate::admission::Admissions;
 use crate::cluster::{AgentIdentity, Agents, Cluster};
+use crate::guests::reserved::Reservations;
 use crate::host::packages::{Changelogs, Updates};
 use crate::membership::Handover;
 use crate::migration::Arrivals;
 use crate::qemu::kvm::Kvm;
+use crate::qemu::passed::Passing;
 use crate::qemu::programs::Programs;
 use crate::state::ClusterState;
 use crate::volumes::drivers::Drivers;
@@ -73,7 +75,9 @@ pub struct NodeContext {
     /// Files on their way to a volume.
     pub uploads: Uploads,
     /// Room that guests have reserved that are being started.
-    pub(crate) admissions: Admissions,
+    pub(crate) admissions: Reservations<Demand>,
+    /// Devices and pages of the host that such guests have reserved.
+    pub(crate) passes: Reservations<Passing>,
     /// Guests on their way to this node.
     pub(crate) arrivals: Arrivals,
     /// Consoles that are open, or about to be.
@@ -131,7 +135,8 @@ impl NodeContext {
             agent_turns: AgentTurns::default(),
             uploads: Uploads::default(),
             handover: Handover::default(),
-            admissions: Admissions::default(),
+            admissions: Reservations::default(),
+            passes: Reservations::default(),
             arrivals: Arrivals::default(),
             status,
             updates: Updates::default(),

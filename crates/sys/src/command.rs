@@ -37,6 +37,8 @@ pub struct Command {
     pub user: Option<(u32, u32)>,
     /// Files that the program may open if their group may: it gets those groups, but never root's.
     pub groups_of: Vec<PathBuf>,
+    /// It may lock all of its memory, as devices that read and write it need it.
+    pub locks_memory: bool,
     /// Descriptors passed to the program, as (number there, descriptor).
     pub descriptors: Vec<(i32, Arc<OwnedFd>)>,
     /// The existing scope that `run` starts it in; by default our own. A program in a scope can be

@@ -65,6 +65,9 @@ pub trait Files: Send + Sync + 'static {
     /// The file has `mode` from its first byte on.
     async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SysError>;
 
+    /// Writes a value to a file of the kernel's (sysfs), which must be there, in one call.
+    async fn set(&self, path: &Path, value: &[u8]) -> Result<(), SysError>;
+
     /// Appends to a file, creating it with mode 0600 if it is missing; durable on return if `sync`.
     /// A failure leaves it unchanged; a crash may leave a part of `content`.
     async fn append(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), SysError>;

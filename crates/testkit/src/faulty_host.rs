@@ -44,6 +44,7 @@ macro_rules! passes_on {
 passes_on! { Files:
     format!("read {path:?}"), read(path: &Path) -> Vec<u8>;
     format!("write {path:?}"), write(path: &Path, content: &[u8], mode: u32) -> ();
+    format!("set {path:?}"), set(path: &Path, value: &[u8]) -> ();
     format!("append to {path:?}"), append(path: &Path, content: &[u8], sync: bool) -> ();
     format!("remove {path:?}"), remove(path: &Path) -> bool;
     format!("rename {from:?} to {to:?}"), rename(from: &Path, to: &Path) -> ();

@@ -1,50 +1,17 @@
 //! The command line.
 
-use std::collections::BTreeMap;
-
 use model::qemu::{Aio, DriveSlot, DriveSource};
 use model::{BlockSource, BlockSpec};
 use serde_json::{Map, Value, json};
 
+use super::behind::{Behind, DeviceFile, PciFunction, Taps, Volumes};
 use super::block::{self, HostOptions};
-use super::netdev::{self, Tap};
+use super::config::SerialPort;
+use super::memory::{self, Backing};
+use super::netdev;
 use super::quote::quoted;
 use super::running::{Accel, Backend, Device, NumaNode, RunningAs};
-use super::{RuntimePaths, VmConfig, memory};
-
-/// The volume behind each drive that has one.
-pub type Volumes = BTreeMap<DriveSlot, BlockSpec>;
-
-/// The tap behind each network card that is on a bridge.
-pub type Taps = BTreeMap<u8, Tap>;
-
-/// The device file behind each USB device: a descriptor in the new process, or its path.
-pub type Usbs = BTreeMap<u8, UsbFile>;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UsbFile {
-    Descriptor(i32),
-    Path(String),
-}
-
-impl UsbFile {
-    /// The property that names it to QEMU's device.
-    pub fn joined(&self) -> Map<String, Value> {
-        let file = match self {
-            Self::Descriptor(number) => format!("/dev/fdset/{number}"),
-            Self::Path(path) => path.clone(),
-        };
-        Map::from_iter([("hostdevice".to_owned(), file.into())])
-    }
-}
-
-/// The host's side of a guest's devices.
-#[derive(Debug, Clone, Default)]
-pub struct Behind {
-    pub volumes: Volumes,
-    pub taps: Taps,
-    pub usbs: Usbs,
-}
+use super::{RuntimePaths, VmConfig};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArgvError {
@@ -54,6 +21,10 @@ pub enum ArgvError {
     NoTap(u8),
     #[error("usb{0} has no device")]
     NoUsb(u8),
+    #[error("{0} has no device")]
+    NoPort(String),
+    #[error("hostpci{0} has no device")]
+    NoPci(u8),
     #[error("path '{0}' is not absolute")]
     RelativePath(String),
 }
@@ -76,10 +47,16 @@ pub fn argv(
     };
     check_paths(volumes, paths)?;
     process(&mut line, config);
-    machine(&mut line, running, config);
+    machine(
+        &mut line,
+        running,
+        config,
+        Backing::of(config, behind.page_mib),
+    );
     descriptors(&mut line, behind);
     firmware(&mut line, running, volumes, paths)?;
     sockets(&mut line, running, config, paths);
+    ports(&mut line, config, behind)?;
     for device in &running.devices {
         let backend = backend(&mut line, device, config, behind, default_aio)?;
         if let Some(thread) = &device.iothread {
@@ -150,7 +127,7 @@ fn process(line: &mut Line, config: &VmConfig) {
     }
 }
 
-fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
+fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig, backing: Backing) {
     let mut machine = format!("type={},accel={}", running.machine, running.accel.as_str());
     for (option, value) in &running.machine_options {
         machine.push_str(&format!(",{option}={value}"));
@@ -161,6 +138,14 @@ fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
     if running.firmware.code_file().is_some() {
         let variables = block::node_name(DriveSlot::EFI);
         machine.push_str(&format!(",pflash0=firmware,pflash1={variables}"));
+    }
+    let is_whole = running.numa.is_empty() && running.numa_nodes == 0;
+    if is_whole && !backing.is_plain() {
+        line.json(
+            "-object",
+            &backing.object(memory::WHOLE, running.memory_mib),
+        );
+        machine.push_str(&format!(",memory-backend={}", memory::WHOLE));
     }
     line.put("-machine", machine);
     line.put("-cpu", running.cpu.as_str());
@@ -180,7 +165,7 @@ fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
         memory.push_str(&format!(",slots={},maxmem={max}M", memory::SLOTS));
     }
     line.put("-m", memory);
-    numa(line, running);
+    numa(line, running, backing);
     if let Some(smbios) = &running.smbios {
         line.put("-smbios", format!("type=1,{smbios}"));
     }
@@ -197,24 +182,14 @@ fn machine(line: &mut Line, running: &RunningAs, config: &VmConfig) {
 }
 
 /// A node for each socket; the last one gets the remainder of the memory.
-fn numa(line: &mut Line, running: &RunningAs) {
+fn numa(line: &mut Line, running: &RunningAs, backing: Backing) {
     if !running.numa.is_empty() {
-        return described_numa(line, &running.numa);
+        return described_numa(line, &running.numa, backing);
     }
-    let nodes = u64::from(running.numa_nodes);
-    for node in 0..nodes {
-        let share = running.memory_mib / nodes;
-        let rest = if node + 1 == nodes {
-            running.memory_mib % nodes
-        } else {
-            0
-        };
+    let shares = memory::share_out(running.memory_mib, running.numa_nodes.into());
+    for (node, mib) in (0_u64..).zip(shares) {
         let id = format!("ram-node{node}");
-        let size = (share + rest) << 20;
-        line.json(
-            "-object",
-            &json!({"qom-type": "memory-backend-ram", "id": id, "size": size}),
-        );
+        line.json("-object", &backing.object(&id, mib));
         let first = node * u64::from(running.processors.cores);
         let last = first + u64::from(running.processors.cores) - 1;
         line.put(
@@ -225,11 +200,10 @@ fn numa(line: &mut Line, running: &RunningAs) {
 }
 
 /// The nodes that the configuration describes.
-fn described_numa(line: &mut Line, nodes: &[NumaNode]) {
+fn described_numa(line: &mut Line, nodes: &[NumaNode], backing: Backing) {
     for (number, node) in nodes.iter().enumerate() {
         let id = format!("ram-node{number}");
-        let size = node.memory_mib << 20;
-        let mut object = json!({"qom-type": "memory-backend-ram", "id": id, "size": size});
+        let mut object = backing.object(&id, node.memory_mib);
         if let Some(policy) = &node.policy {
             let host_nodes = node
                 .host_nodes
@@ -250,11 +224,15 @@ fn described_numa(line: &mut Line, nodes: &[NumaNode]) {
 
 /// Each passed descriptor gets an fd set of the same number, which is the image's path.
 fn descriptors(line: &mut Line, behind: &Behind) {
-    for (index, file) in &behind.usbs {
-        if let UsbFile::Descriptor(number) = file {
+    let usbs = behind.usbs.iter();
+    let usbs = usbs.map(|(index, file)| (format!("usb{index}"), file));
+    let ports = behind.ports.iter();
+    let ports = ports.map(|(option, file)| (option.clone(), file));
+    for (option, file) in usbs.chain(ports) {
+        if let DeviceFile::Descriptor(number) = file {
             line.put(
                 "-add-fd",
-                format!("fd={number},set={number},opaque=usb{index}"),
+                format!("fd={number},set={number},opaque={option}"),
             );
         }
     }
@@ -309,8 +287,12 @@ fn sockets(line: &mut Line, running: &RunningAs, config: &VmConfig, paths: &Runt
     }
     for device in &running.devices {
         match device.backend {
-            Backend::Serial(port) => {
-                line.listening_socket(&serial_socket(port), &paths.serial(port));
+            Backend::Serial(port) if config.serials.get(&port) == Some(&SerialPort::Socket) => {
+                line.listening_socket(&port_id("serial", port), &paths.serial(port));
+            }
+            Backend::Share(index) => {
+                let (id, path) = (share_socket(index), quoted(&paths.share(index)));
+                line.put("-chardev", format!("socket,id={id},path={path}"));
             }
             Backend::Agent => line.listening_socket(AGENT_SOCKET, &paths.agent()),
             Backend::Tpm => {
@@ -326,8 +308,41 @@ fn sockets(line: &mut Line, running: &RunningAs, config: &VmConfig, paths: &Runt
 pub(super) const AGENT_SOCKET: &str = "agent-socket";
 const TPM: &str = "tpm";
 
-fn serial_socket(port: u8) -> String {
-    format!("serial{port}-socket")
+const AUDIO: &str = "audio0-backend";
+
+/// The id of what is at the other end of a port.
+fn port_id(kind: &str, port: u8) -> String {
+    format!("{kind}{port}-socket")
+}
+
+fn share_socket(index: u8) -> String {
+    format!("virtiofs{index}-socket")
+}
+
+/// Serial and parallel ports of the host, and the sound card's other side.
+fn ports(line: &mut Line, config: &VmConfig, behind: &Behind) -> Result<(), ArgvError> {
+    let mut port = |kind: &str, number: u8| {
+        let option = format!("{kind}{number}");
+        let file = behind.ports.get(&option);
+        let path = file
+            .map(DeviceFile::path)
+            .ok_or(ArgvError::NoPort(option))?;
+        let (id, path) = (port_id(kind, number), quoted(&path));
+        line.put("-chardev", format!("{kind},id={id},path={path}"));
+        Ok(())
+    };
+    for (number, end) in &config.serials {
+        if matches!(end, SerialPort::Device(_)) {
+            port("serial", *number)?;
+        }
+    }
+    for number in config.parallels.keys() {
+        port("parallel", *number)?;
+    }
+    if config.audio.is_some() {
+        line.json("-audiodev", &json!({"driver": "none", "id": AUDIO}));
+    }
+    Ok(())
 }
 
 /// Adds the host's side of a device, and returns the properties that refer to it.
@@ -343,7 +358,11 @@ fn backend(
         Backend::None => Map::new(),
         Backend::Drive(slot) => drive(line, *slot, config, &behind.volumes, default_aio)?,
         Backend::Net(index) => net(line, device, *index, config, &behind.taps)?,
-        Backend::Serial(port) => named("chardev", serial_socket(*port)),
+        Backend::Serial(port) => named("chardev", port_id("serial", *port)),
+        Backend::Parallel(port) => named("chardev", port_id("parallel", *port)),
+        Backend::Share(index) => named("chardev", share_socket(*index)),
+        Backend::Audio => named("audiodev", AUDIO.to_owned()),
+        Backend::Pci { index, function } => pci(*index, *function, config, behind)?,
         Backend::Usb(index) => {
             let file = behind.usbs.get(index);
             file.ok_or(ArgvError::NoUsb(*index))?.joined()
@@ -351,7 +370,8 @@ fn backend(
         Backend::Agent => named("chardev", AGENT_SOCKET.to_owned()),
         Backend::Tpm => named("tpmdev", TPM.to_owned()),
         Backend::Memory { mib } => {
-            line.json("-object", &memory::object(&device.id, *mib));
+            let backing = Backing::of(config, behind.page_mib);
+            line.json("-object", &memory::object(&device.id, *mib, backing));
             named("memdev", memory::object_id(&device.id))
         }
         Backend::Random { source } => {
@@ -389,6 +409,34 @@ fn drive(
         }
         _ => Err(ArgvError::NoVolume(slot)),
     }
+}
+
+/// Where QEMU finds a function, and the ROM that the first one has instead of its own.
+fn pci(
+    index: u8,
+    function: u8,
+    config: &VmConfig,
+    behind: &Behind,
+) -> Result<Map<String, Value>, ArgvError> {
+    let functions = behind.pcis.get(&index);
+    let found = functions.and_then(|functions| functions.get(usize::from(function)));
+    let mut joined = Map::new();
+    match found.ok_or(ArgvError::NoPci(index))? {
+        PciFunction::At(address) => joined.insert("host".to_owned(), address.as_str().into()),
+        PciFunction::Mediated { uuid, .. } => {
+            let path = format!("/sys/bus/mdev/devices/{uuid}");
+            joined.insert("sysfsdev".to_owned(), path.into())
+        }
+    };
+    let rom = config
+        .pcis
+        .get(&index)
+        .and_then(|pci| pci.rom_file.as_ref());
+    if let (Some(rom), 0) = (rom, function) {
+        let path = format!("{}/{rom}", RuntimePaths::ROMS);
+        joined.insert("romfile".to_owned(), path.into());
+    }
+    Ok(joined)
 }
 
 /// The block nodes of an image and of its backing chain.

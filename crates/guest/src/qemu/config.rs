@@ -3,20 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::qemu::{
-    Agent, Boot, BootDevice, Chipset, CloudInit, Cpu, Display, Drive, DriveBus, DriveSlot,
-    DriveSource, EfiDisk, Hotplug, Machine, Net, Numa, Rng, Smbios, Startup, TpmState, Usb,
-    UsbSource, Vga, Watchdog, parse_memory_mib,
+    Agent, Audio, Boot, BootDevice, Chipset, CloudInit, Cpu, Display, Drive, DriveBus, DriveSlot,
+    DriveSource, EfiDisk, HostPci, Hotplug, Machine, Net, Numa, Rng, Smbios, Startup, TpmState,
+    Usb, UsbSource, Vga, ViommuKind, VirtioFs, Watchdog, parse_memory_mib,
 };
 use model::schema::PropertyError;
 use model::{FieldErrors, GuestConfig, VolumeId};
 
-use super::memory;
+use super::memory::{self, HugePages};
 use super::words::split_words;
 
 const UNBUILT: &str = "not supported by this version of Ostler";
 
 /// The maximum number of processors in this layout.
 const PROCESSORS_MAX: i64 = 255;
+
+/// What is at the other end of a serial port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SerialPort {
+    Socket,
+    /// A device of the host, by its path.
+    Device(String),
+}
 
 /// A guest's configuration, with Proxmox VE's defaults for missing options.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +49,10 @@ pub struct VmConfig {
     pub memory_mib: u64,
     /// 0 for a guest without a balloon device.
     pub balloon_mib: Option<u64>,
+    /// The size of the pages that its memory is made of; the kernel's usual ones if none.
+    pub huge_pages: Option<HugePages>,
+    /// Whether they are kept for the next start.
+    pub keeps_huge_pages: bool,
     pub numa: bool,
     /// How memory and processors are divided; evenly if this is empty.
     pub numa_nodes: BTreeMap<u8, Numa>,
@@ -55,8 +67,16 @@ pub struct VmConfig {
     pub scsi_hardware: String,
     pub drives: BTreeMap<DriveSlot, Drive>,
     pub nets: BTreeMap<u8, Net>,
-    pub serials: BTreeSet<u8>,
+    pub serials: BTreeMap<u8, SerialPort>,
+    /// Parallel ports of the host, by their paths.
+    pub parallels: BTreeMap<u8, String>,
     pub usbs: BTreeMap<u8, Usb>,
+    pub pcis: BTreeMap<u8, HostPci>,
+    /// How many functions each PCI device has on this host; one where that is not known.
+    pub pci_functions: BTreeMap<u8, usize>,
+    /// Folders of the host.
+    pub shares: BTreeMap<u8, VirtioFs>,
+    pub audio: Option<Audio>,
     pub agent: Agent,
     pub rng: Option<Rng>,
     pub vga: Vga,
@@ -104,14 +124,60 @@ impl VmConfig {
     /// start because options may be set in any order.
     pub fn check_start(&self) -> Result<(), String> {
         if let Display::Serial(port) = self.display()
-            && !self.serials.contains(&port)
+            && !self.serials.contains_key(&port)
         {
             return Err(format!("vga: there is no serial{port}"));
         }
         if self.hotplug.memory {
             memory::check(self)?;
         }
+        self.check_iommu()?;
+        self.check_pcis()
+    }
+
+    fn check_iommu(&self) -> Result<(), String> {
+        let Some(kind) = self.machine.viommu else {
+            return Ok(());
+        };
+        if self.machine.chipset() != Chipset::Q35 {
+            return Err("machine: 'viommu' needs the machine type q35".to_owned());
+        }
+        let is_wrong = |bits| kind == ViommuKind::Intel && !matches!(bits, 39 | 48);
+        if self.machine.viommu_bits.is_some_and(is_wrong) {
+            return Err("machine: 'aw-bits' of an Intel IOMMU is 39 or 48".to_owned());
+        }
         Ok(())
+    }
+
+    fn check_pcis(&self) -> Result<(), String> {
+        let is_q35 = self.machine.chipset() == Chipset::Q35;
+        for (index, pci) in &self.pcis {
+            if pci.is_express && !is_q35 {
+                return Err("q35 machine model is not enabled".to_owned());
+            }
+            let why = match pci {
+                pci if !pci.is_legacy_igd => continue,
+                _ if is_q35 => "needs the machine type i440fx",
+                _ if self.has_framebuffer() => "needs 'vga: none'",
+                pci if !pci.has_rom_bar => "needs 'rombar'",
+                _ if self.legacy_igd() != Some(*index) => "is for one device",
+                _ => continue,
+            };
+            return Err(format!("hostpci{index}: 'legacy-igd' {why}"));
+        }
+        Ok(())
+    }
+
+    /// The device that has the place of the display.
+    pub fn legacy_igd(&self) -> Option<u8> {
+        let mut pcis = self.pcis.iter();
+        let (index, _) = pcis.find(|(_, pci)| pci.is_legacy_igd)?;
+        Some(*index)
+    }
+
+    /// Whether a device of the host is the guest's display.
+    pub fn has_passed_display(&self) -> bool {
+        self.pcis.values().any(|pci| pci.is_display)
     }
 
     /// Whether its UEFI variables are lost when it stops.
@@ -132,11 +198,19 @@ impl VmConfig {
         if self.display() == Display::VirtioGl {
             texts.push("vga: 'virtio-gl' is shown as 'virtio' yet".to_owned());
         }
+        if self.audio.as_ref().is_some_and(|audio| audio.is_for_spice) {
+            texts.push("audio0: nobody hears it: there is no SPICE yet".to_owned());
+        }
         texts
     }
 
     pub fn display(&self) -> Display {
-        self.vga.display.unwrap_or_default()
+        // A device of the host that is the display takes the place of one that is not configured.
+        let default = match self.has_passed_display() {
+            true => Display::None,
+            false => Display::default(),
+        };
+        self.vga.display.unwrap_or(default)
     }
 
     /// Whether there is a display for VNC.
@@ -204,6 +278,11 @@ impl Reader<'_> {
         }
     }
 
+    fn text_or(&self, option: &str, default: &str) -> String {
+        let text = self.config.text(option);
+        text.unwrap_or_else(|| default.to_owned())
+    }
+
     fn flag(&self, option: &str, default: bool) -> bool {
         self.config.flag(option).unwrap_or(default)
     }
@@ -239,10 +318,7 @@ impl Reader<'_> {
 }
 
 fn read(from: &mut Reader<'_>) -> VmConfig {
-    let os_type = from
-        .config
-        .text("ostype")
-        .unwrap_or_else(|| "other".to_owned());
+    let os_type = from.text_or("ostype", "other");
     let is_windows = os_type.starts_with('w');
     VmConfig {
         name: from.config.text("name"),
@@ -264,6 +340,8 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         affinity: from.config.text("affinity"),
         memory_mib: from.view("memory", parse_memory_mib).unwrap_or(512),
         balloon_mib: from.count("balloon", 0),
+        huge_pages: huge_pages(from.config),
+        keeps_huge_pages: from.flag("keephugepages", false),
         numa: from.flag("numa", false),
         numa_nodes: from.indexed("numa", 8, Numa::parse),
         hotplug: hotplug(from.config),
@@ -271,22 +349,21 @@ fn read(from: &mut Reader<'_>) -> VmConfig {
         kvm: from.flag("kvm", true),
         acpi: from.flag("acpi", true),
         tablet: from.flag("tablet", true),
-        scsi_hardware: from
-            .config
-            .text("scsihw")
-            .unwrap_or_else(|| "lsi".to_owned()),
+        scsi_hardware: from.text_or("scsihw", "lsi"),
         drives: drives(from),
         nets: from.indexed("net", 32, Net::parse),
-        serials: serials(from),
+        serials: serials(from.config),
+        parallels: parallels(from.config),
         usbs: from.indexed("usb", Usb::COUNT, Usb::parse),
+        pcis: from.indexed("hostpci", HostPci::COUNT, HostPci::parse),
+        pci_functions: BTreeMap::new(),
+        shares: from.indexed("virtiofs", VirtioFs::COUNT, VirtioFs::parse),
+        audio: from.view("audio0", Audio::parse),
         agent: from.view("agent", Agent::parse).unwrap_or_default(),
         rng: from.view("rng0", Rng::parse),
         vga: from.view("vga", Vga::parse).unwrap_or_default(),
         boot: from.view("boot", Boot::parse).unwrap_or_default(),
-        boot_disk: from
-            .config
-            .text("bootdisk")
-            .and_then(|slot| slot.parse().ok()),
+        boot_disk: boot_disk(from.config),
         smbios: from.view("smbios1", Smbios::parse).unwrap_or_default(),
         // 0 means none, and so does 1, which creation replaces by a random one.
         vm_generation: from.config.text("vmgenid").filter(|text| text.len() > 1),
@@ -311,9 +388,23 @@ fn cpu_limit(config: &GuestConfig) -> f64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
+fn huge_pages(config: &GuestConfig) -> Option<HugePages> {
+    let text = config.text("hugepages")?;
+    Some(text.parse().map_or(HugePages::Any, HugePages::Mib))
+}
+
 fn hotplug(config: &GuestConfig) -> Hotplug {
     let text = config.text("hotplug");
     text.map(|text| Hotplug::parse(&text)).unwrap_or_default()
+}
+
+fn boot_disk(config: &GuestConfig) -> Option<DriveSlot> {
+    config.text("bootdisk")?.parse().ok()
+}
+
+fn parallels(config: &GuestConfig) -> BTreeMap<u8, String> {
+    let path = |index: u8| Some((index, config.text(&format!("parallel{index}"))?));
+    (0..3).filter_map(path).collect()
 }
 
 fn hook_script(config: &GuestConfig) -> Option<VolumeId> {
@@ -346,22 +437,15 @@ fn drives(from: &mut Reader<'_>) -> BTreeMap<DriveSlot, Drive> {
     drives
 }
 
-fn serials(from: &mut Reader<'_>) -> BTreeSet<u8> {
-    let mut ports = BTreeSet::new();
-    for port in 0..4 {
-        let option = format!("serial{port}");
-        match from.config.text(&option).as_deref() {
-            None => {}
-            Some("socket") => {
-                ports.insert(port);
-            }
-            Some(_) => {
-                from.errors
-                    .insert(option, format!("a device of the host is {UNBUILT}"));
-            }
-        }
-    }
-    ports
+fn serials(config: &GuestConfig) -> BTreeMap<u8, SerialPort> {
+    let port = |number: u8| {
+        let port = match config.text(&format!("serial{number}"))?.as_str() {
+            "socket" => SerialPort::Socket,
+            path => SerialPort::Device(path.to_owned()),
+        };
+        Some((number, port))
+    };
+    (0..4).filter_map(port).collect()
 }
 
 /// Conflicts between options, and valid values that this version does not support.
@@ -477,7 +561,7 @@ mod tests {
             ("memory", "1"),
             ("scsi0", "local:8"),
             ("scsi1", "none,media=disk"),
-            ("serial0", "/dev/ttyS0"),
+            ("hostpci0", "1:0"),
             ("usb0", "spice"),
             ("machine", "virt"),
             ("vcpus", "2"),
@@ -504,6 +588,32 @@ mod tests {
             ),
         ] {
             assert_eq!(parse(options).unwrap().check_start(), Err(text.to_owned()));
+        }
+        for (machine, pci, text) in [
+            ("pc", "01:00,pcie=1", "q35 machine model is not enabled"),
+            (
+                "q35",
+                "00:02.0,legacy-igd=1",
+                "hostpci0: 'legacy-igd' needs the machine type i440fx",
+            ),
+            (
+                "pc",
+                "00:02.0,legacy-igd=1",
+                "hostpci0: 'legacy-igd' needs 'vga: none'",
+            ),
+            (
+                "pc,viommu=intel",
+                "01:00",
+                "machine: 'viommu' needs the machine type q35",
+            ),
+            (
+                "q35,viommu=intel,aw-bits=40",
+                "01:00",
+                "machine: 'aw-bits' of an Intel IOMMU is 39 or 48",
+            ),
+        ] {
+            let options = [("machine", machine), ("hostpci0", pci)];
+            assert_eq!(parse(&options).unwrap().check_start(), Err(text.to_owned()));
         }
         let right = [("vga", "serial1"), ("serial1", "socket")];
         assert_eq!(parse(&right).unwrap().check_start(), Ok(()));

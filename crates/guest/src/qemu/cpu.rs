@@ -41,6 +41,9 @@ const HYPER_V: &[&str] = &[
     "hv_vpindex",
 ];
 
+/// The hypervisor's vendor where Windows gets a display of the host.
+const HIDING_VENDOR: &str = "ostler";
+
 /// The processor that the guest sees.
 pub(super) fn argument(config: &VmConfig, accel: Accel, qemu: QemuVersion) -> String {
     let is_kvm = accel == Accel::Kvm;
@@ -62,11 +65,14 @@ pub(super) fn argument(config: &VmConfig, accel: Accel, qemu: QemuVersion) -> St
         if config.is_windows() {
             HYPER_V.iter().for_each(|flag| push(flag));
         }
-        if config.cpu.hidden == Some(true) {
+        // Drivers of displays refuse to work for a guest.
+        if config.cpu.hidden == Some(true) || config.has_passed_display() {
             push("kvm=off");
         }
     }
-    if let Some(vendor) = &config.cpu.hv_vendor_id
+    let hides = config.is_windows() && config.has_passed_display();
+    let vendor = config.cpu.hv_vendor_id.as_deref();
+    if let Some(vendor) = vendor.or(hides.then_some(HIDING_VENDOR))
         && is_kvm
     {
         push(&format!("hv_vendor_id={vendor}"));

@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::VmConfig;
+use super::running::{Backend, RunningAs};
 
 /// The number of module slots of a machine.
 pub(super) const SLOTS: u16 = 255;
@@ -77,9 +78,96 @@ pub fn object_id(module: &str) -> String {
     format!("mem-{module}")
 }
 
+/// QEMU's id of a machine's memory that is in one piece. Without an object QEMU calls it so itself,
+/// and saved memory is found by this name.
+pub(super) const WHOLE: &str = "pc.ram";
+
+/// The size of pages of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HugePages {
+    /// The largest that divide the memory and that the host has.
+    Any,
+    Mib(u32),
+}
+
+/// What a guest's memory is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backing {
+    /// Another process reaches it: one that serves a folder.
+    pub is_shared: bool,
+    /// The size of its pages, if not the kernel's usual one.
+    pub page_mib: Option<u32>,
+}
+
+impl Backing {
+    pub fn of(config: &VmConfig, page_mib: Option<u32>) -> Self {
+        Self {
+            is_shared: !config.shares.is_empty(),
+            page_mib,
+        }
+    }
+
+    pub(super) fn is_plain(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The object of a piece of memory.
+    pub(super) fn object(self, id: &str, mib: u64) -> Value {
+        let mut object = json!({"qom-type": "memory-backend-ram", "id": id, "size": mib << 20});
+        if self.is_plain() {
+            return object;
+        }
+        object["qom-type"] = "memory-backend-memfd".into();
+        object["share"] = self.is_shared.into();
+        if let Some(page_mib) = self.page_mib {
+            object["hugetlb"] = true.into();
+            object["hugetlbsize"] = (u64::from(page_mib) << 20).into();
+            // Later there may be no page left, which would kill the guest.
+            object["prealloc"] = true.into();
+        }
+        object
+    }
+}
+
+/// The pieces that a guest's memory is in at its start, in MiB, each with the nodes of the host that
+/// it may be on.
+pub fn pieces(running: &RunningAs) -> Vec<(u64, Vec<u32>)> {
+    let nodes = u64::from(running.numa_nodes);
+    let mut pieces: Vec<(u64, Vec<u32>)> = match (running.numa.is_empty(), nodes) {
+        (false, _) => {
+            let described = running.numa.iter();
+            described
+                .map(|node| {
+                    let on = node.host_nodes.iter();
+                    let on = on.flat_map(|(first, last)| *first..=*last);
+                    (node.memory_mib, on.collect())
+                })
+                .collect()
+        }
+        (true, 0) => vec![(running.memory_mib, Vec::new())],
+        (true, _) => share_out(running.memory_mib, nodes)
+            .map(|mib| (mib, Vec::new()))
+            .collect(),
+    };
+    let modules = running.devices.iter();
+    pieces.extend(modules.filter_map(|device| match device.backend {
+        Backend::Memory { mib } => Some((mib, Vec::new())),
+        _ => None,
+    }));
+    pieces
+}
+
+/// Equal parts; the last one has what remains.
+pub fn share_out(memory_mib: u64, nodes: u64) -> impl Iterator<Item = u64> {
+    (1..=nodes).map(move |node| {
+        let rest = if node == nodes { memory_mib % nodes } else { 0 };
+        memory_mib / nodes + rest
+    })
+}
+
 /// The memory of a module, for `object-add`.
-pub fn object(module: &str, mib: u64) -> Value {
-    json!({"qom-type": "memory-backend-ram", "id": object_id(module), "size": mib << 20})
+pub fn object(module: &str, mib: u64, backing: Backing) -> Value {
+    backing.object(&object_id(module), mib)
 }
 
 /// Whether this amount of memory is possible; the error has Proxmox VE's text.

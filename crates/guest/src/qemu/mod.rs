@@ -4,6 +4,7 @@ pub mod abilities;
 pub mod agent;
 mod argv;
 mod balloon;
+mod behind;
 pub mod block;
 mod config;
 mod cpu;
@@ -21,9 +22,10 @@ mod words;
 
 pub use abilities::{AbilitiesError, CpuAbilities};
 pub use agent::{AgentError, GuestAgent, PlainCommand};
-pub use argv::{ArgvError, Behind, Taps, UsbFile, Usbs, Volumes, argv};
+pub use argv::{ArgvError, argv};
 pub use balloon::MemoryStatistics;
-pub use config::VmConfig;
+pub use behind::{Behind, DeviceFile, PciFunction, Pcis, Ports, Taps, Usbs, Volumes};
+pub use config::{SerialPort, VmConfig};
 pub use info::{
     CpuModel, MachineType, QemuInfo, QemuVersion, VersionError, cpu_models, known_cpu_flags,
     machines,

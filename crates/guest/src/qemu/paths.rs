@@ -14,6 +14,9 @@ impl RuntimePaths {
     /// The folder of Debian's `ovmf` package.
     pub const OVMF: &'static str = "/usr/share/OVMF";
 
+    /// Where administrators put the ROMs of passed devices.
+    pub const ROMS: &'static str = "/usr/share/kvm";
+
     pub fn new(directory: impl Into<String>) -> Self {
         Self {
             directory: directory.into(),
@@ -40,6 +43,11 @@ impl RuntimePaths {
 
     pub fn serial(&self, port: u8) -> String {
         self.socket(&format!("serial{port}"))
+    }
+
+    /// The socket of the program that serves a folder.
+    pub fn share(&self, index: u8) -> String {
+        self.socket(&format!("virtiofs{index}"))
     }
 
     fn socket(&self, name: &str) -> String {

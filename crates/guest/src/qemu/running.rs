@@ -81,6 +81,16 @@ pub enum Backend {
     Drive(DriveSlot),
     Net(u8),
     Serial(u8),
+    Parallel(u8),
+    /// A function of a PCI device of the host.
+    Pci {
+        index: u8,
+        function: u8,
+    },
+    /// A folder of the host.
+    Share(u8),
+    /// What the sound card plays goes there.
+    Audio,
     /// A USB device of the host.
     Usb(u8),
     Agent,

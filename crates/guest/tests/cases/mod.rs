@@ -29,6 +29,14 @@ pub struct Case {
     pub options: &'static str,
 }
 
+impl Case {
+    /// Whether it needs devices, folders or pages of the host.
+    pub fn is_of_host(&self) -> bool {
+        let needed = ["hostpci", "virtiofs", "/dev/", "hugepages"];
+        needed.iter().any(|option| self.options.contains(option))
+    }
+}
+
 const fn case(name: &'static str, options: &'static str) -> Case {
     Case { name, options }
 }
@@ -41,6 +49,37 @@ pub const CASES: &[Case] = &[
          scsi0: local:1/a.qcow2,discard=on,ssd=1,serial=DISK%2C1\nscsi3: local:1/b.raw,cache=writeback\n\
          boot: order=scsi0\nsmbios1: uuid=8d3ec6e4-3a2f-4b7e-9a5c-0123456789ab,product=T25l,family=QSwgYg==,base64=1\n\
          vmgenid: 7a1c3e1e-b6c0-4ace-b2db-f6f6cb35282b",
+    ),
+    case(
+        "devices_of_the_host",
+        "memory: 256\nserial0: socket\nserial1: /dev/ttyUSB0\nparallel0: /dev/parport0\n\
+         hostpci0: 01:00.0,rombar=0,vendor-id=0x10de\nhostpci1: 02:00.0,romfile=card.rom\n\
+         hostpci2: 03:00.0\nhostpci15: mapping=gpu\nvirtiofs0: data,cache=always\nvirtiofs9: more\n\
+         audio0: device=intel-hda,driver=none\nboot: order=hostpci2",
+    ),
+    case(
+        "q35_devices_of_the_host",
+        "machine: q35,viommu=intel,aw-bits=48\nmemory: 256\nbios: seabios\nvga: none\n\
+         hostpci0: 01:00.0,pcie=1,x-vga=1\nhostpci1: 02:00.0\nhostpci15: 03:00.0,pcie=1\n\
+         virtiofs0: data\naudio0: device=ich9-intel-hda",
+    ),
+    case(
+        "virtio_iommu_and_ac97",
+        "machine: q35,viommu=virtio\nmemory: 256\naudio0: device=AC97,driver=none",
+    ),
+    case("huge_pages", "memory: 256\nhugepages: 2"),
+    case(
+        "huge_pages_of_nodes",
+        "memory: 1024\nsockets: 2\nnuma: 1\nhugepages: any\nkeephugepages: 1\nvirtiofs0: data\n\
+         numa0: cpus=0,memory=512,hostnodes=0,policy=bind\nnuma1: cpus=1,memory=512",
+    ),
+    case(
+        "huge_pages_in_modules",
+        "memory: 1536\nnuma: 1\nhotplug: memory\nhugepages: 2",
+    ),
+    case(
+        "legacy_igd",
+        "memory: 256\nvga: none\nhostpci0: 00:02.0,legacy-igd=1",
     ),
     case(
         "pluggable_memory",
@@ -190,7 +229,7 @@ pub fn command_line(
     let behind = Behind {
         volumes: volumes.clone(),
         taps: taps.clone(),
-        ..Behind::default()
+        ..Behind::by_name(config)
     };
     let line = argv(&running, config, &behind, &paths, Aio::Threads).expect("arguments");
     (running, line)

@@ -11,10 +11,10 @@ pub(super) const MACHINE: &[Field] = &[
         )
         .unbuilt_values(&["virt"])
         .default_key(),
-    Field::number("aw-bits").optional().range(32.0, 64.0).unbuilt(),
+    Field::number("aw-bits").optional().range(32.0, 64.0),
     Field::boolean("enable-s3").optional(),
     Field::boolean("enable-s4").optional(),
-    Field::string("viommu").optional().one_of(&["intel", "virtio"]).unbuilt(),
+    Field::string("viommu").optional().one_of(&["intel", "virtio"]),
 ];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,6 +26,13 @@ pub enum Chipset {
     Virt,
 }
 
+/// The hardware by which a guest keeps its own devices apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViommuKind {
+    Intel,
+    Virtio,
+}
+
 /// The option `machine`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
@@ -35,6 +42,9 @@ pub struct Machine {
     pub s3: Option<bool>,
     /// Whether the guest may suspend to disk.
     pub s4: Option<bool>,
+    pub viommu: Option<ViommuKind>,
+    /// The width of its addresses, in bits.
+    pub viommu_bits: Option<u8>,
 }
 
 impl Machine {
@@ -44,6 +54,11 @@ impl Machine {
             name: keys.text("type").map(str::to_owned),
             s3: keys.flag("enable-s3"),
             s4: keys.flag("enable-s4"),
+            viommu: keys.text("viommu").map(|kind| match kind {
+                "intel" => ViommuKind::Intel,
+                _ => ViommuKind::Virtio,
+            }),
+            viommu_bits: bits(&keys)?,
         })
     }
 
@@ -57,6 +72,16 @@ impl Machine {
         }
         if let Some(s4) = self.s4 {
             keys.set(MACHINE, "enable-s4", s4);
+        }
+        if let Some(kind) = self.viommu {
+            let kind = match kind {
+                ViommuKind::Intel => "intel",
+                ViommuKind::Virtio => "virtio",
+            };
+            keys.set(MACHINE, "viommu", kind);
+        }
+        if let Some(bits) = self.viommu_bits {
+            keys.set(MACHINE, "aw-bits", bits);
         }
         print_properties(MACHINE, &keys)
     }
@@ -81,9 +106,33 @@ impl Machine {
     }
 }
 
+/// The width of the IOMMU's addresses, a whole number of bits.
+fn bits(keys: &Properties) -> Result<Option<u8>, PropertyError> {
+    let Some(bits) = keys.number("aw-bits") else {
+        return Ok(None);
+    };
+    if bits.fract() != 0.0 {
+        let reason = format!("'{bits}' is not a whole number of bits");
+        return Err(PropertyError::Keys(vec![("aw-bits".to_owned(), reason)]));
+    }
+    Ok(Some(bits as u8))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_iommu_has_a_kind_and_a_width() {
+        let machine = Machine::parse("q35,viommu=intel,aw-bits=39").unwrap();
+        assert_eq!(
+            (machine.viommu, machine.viommu_bits),
+            (Some(ViommuKind::Intel), Some(39))
+        );
+        assert_eq!(Machine::parse(&machine.print()).unwrap(), machine);
+        assert!(Machine::parse("q35,viommu=amd").is_err());
+        assert!(Machine::parse("q35,aw-bits=39.5").is_err());
+    }
 
     #[test]
     fn a_name_says_chipset_and_version() {

@@ -14,6 +14,7 @@
 //! nothing that its schema refuses.
 
 mod agent;
+mod audio;
 mod boot;
 mod cloud_init;
 mod cpu;
@@ -22,6 +23,7 @@ mod drive;
 mod drive_fields;
 mod efidisk;
 mod format;
+mod host_pci;
 mod hotplug;
 mod machine;
 mod memory;
@@ -37,12 +39,14 @@ mod tpm;
 mod unbuilt;
 mod usb;
 mod vga;
+mod virtiofs;
 mod watchdog;
 
 #[cfg(test)]
 mod tests;
 
 pub use agent::{Agent, AgentPort};
+pub use audio::Audio;
 pub use boot::{Boot, BootDevice};
 pub use cloud_init::{
     CLOUD_INIT_BYTES, CloudInit, CloudInitType, CustomFiles, Ip4, Ip6, IpConfig,
@@ -54,8 +58,9 @@ pub use drive::{Aio, Cache, Drive, DriveSource, ErrorAction, ImportSource};
 pub use drive_fields::{IDE, SATA, SCSI, VIRTIO};
 pub use efidisk::{EfiDisk, EfiType};
 pub(crate) use format::requested_size;
+pub use host_pci::{HostPci, PciSource, pci_address};
 pub use hotplug::Hotplug;
-pub use machine::{Chipset, Machine};
+pub use machine::{Chipset, Machine, ViommuKind};
 pub use memory::{parse_memory_mib, print_memory_mib};
 pub use net::{Net, NetModel};
 pub use numa::{Numa, NumberRange};
@@ -69,4 +74,5 @@ pub use throttle::{Limit, Throttle};
 pub use tpm::TpmState;
 pub use usb::{Usb, UsbSource};
 pub use vga::{Display, Vga};
+pub use virtiofs::VirtioFs;
 pub use watchdog::Watchdog;

@@ -5,8 +5,8 @@ use crate::schema::{Field, Format, format};
 use super::drive_fields::{EFI, IDE, SATA, SCSI, TPM, UNUSED, VIRTIO, drive};
 use super::startup::STARTUP;
 use super::{
-    Cpu, agent, boot, cloud_init, cpu, format as own, machine, memory, net, numa, rng, smbios,
-    unbuilt, usb, vga, watchdog,
+    Cpu, agent, audio, boot, cloud_init, cpu, format as own, host_pci, machine, memory, net, numa,
+    rng, smbios, unbuilt, usb, vga, virtiofs, watchdog,
 };
 
 const fn properties(name: &'static str, format: &'static str, fields: &'static [Field]) -> Field {
@@ -58,13 +58,11 @@ const GENERAL: &[Field] = &[
     Field::number("migrate_downtime")
         .optional()
         .min(0.0)
-        .default("0.1")
-        .unbuilt(),
+        .default("0.1"),
     Field::integer("migrate_speed")
         .optional()
         .min(0.0)
-        .default("0")
-        .unbuilt(),
+        .default("0"),
     Field::string("name").optional().format(format::DNS_NAME),
     Field::boolean("onboot").optional().default("0"),
     Field::string("ostype")
@@ -91,6 +89,10 @@ const RESOURCES: &[Field] = &[
         .optional()
         .range(1.0, 262_144.0)
         .default("cgroup v1: 1024, cgroup v2: 100"),
+    Field::string("hugepages")
+        .optional()
+        .one_of(&["any", "2", "1024"]),
+    Field::boolean("keephugepages").optional().default("0"),
     properties("memory", "memory", memory::MEMORY),
     Field::boolean("numa").optional().default("0"),
     properties("numa[n]", "numa[n]", numa::NUMA).indexed(8),
@@ -140,7 +142,15 @@ const BOARD: &[Field] = &[
 /// Devices other than drives.
 const DEVICES: &[Field] = &[
     properties("agent", "agent", agent::AGENT),
+    properties("audio0", "audio0", audio::AUDIO),
+    properties("hostpci[n]", "pve-qm-hostpci", host_pci::HOST_PCI)
+        .indexed(16)
+        .also(host_pci::HostPci::check),
     properties("net[n]", "net[n]", net::NET).indexed(32),
+    Field::string("parallel[n]")
+        .optional()
+        .pattern(r"/dev/parport\d+|/dev/usb/lp\d+")
+        .indexed(3),
     properties("rng0", "pve-qm-rng", rng::RNG),
     Field::string("scsihw")
         .optional()
@@ -153,7 +163,6 @@ const DEVICES: &[Field] = &[
             "pvscsi",
         ])
         .default("lsi"),
-    // A host device is refused when the configuration is read (`guest`).
     Field::string("serial[n]")
         .optional()
         .pattern(r"(/dev/[^,]+|socket)")
@@ -166,6 +175,9 @@ const DEVICES: &[Field] = &[
     Field::string("vmstatestorage")
         .optional()
         .format(format::STORAGE_ID),
+    properties("virtiofs[n]", "pve-qm-virtiofs", virtiofs::VIRTIOFS)
+        .indexed(10)
+        .also(virtiofs::VirtioFs::check),
     properties("watchdog", "pve-qm-watchdog", watchdog::WATCHDOG),
 ];
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 // Imported by name, since proptest has a `Rng` too.
-use super::Rng;
+use super::{Audio, HostPci, Rng, VirtioFs};
 use crate::schema::{Alias, Format, check_object, parse_properties};
 
 /// Parses, prints, parses and prints again: the two values and the two texts must be the same.
@@ -157,6 +157,7 @@ proptest! {
         }
         let _ = (Net::parse(&text), Boot::parse(&text), Cpu::parse(&text), Vga::parse(&text));
         let _ = (Agent::parse(&text), Startup::parse(&text), Machine::parse(&text));
+        let _ = (HostPci::parse(&text), VirtioFs::parse(&text), Audio::parse(&text));
         let _ = (Rng::parse(&text), Smbios::parse(&text), EfiDisk::parse(&text));
         let _ = (text.parse::<DriveSlot>(), text.parse::<BootDevice>());
     }
@@ -170,7 +171,7 @@ fn refused(option: &str, value: &str) -> String {
 #[test]
 fn what_this_version_lacks_is_refused_and_not_stored() {
     let cases = [
-        ("hostpci0", "0000:01:00.0", "not supported"),
+        ("ivshmem", "size=32", "not supported"),
         (
             "tpmstate0",
             "local:1,format=qcow2",
@@ -183,7 +184,6 @@ fn what_this_version_lacks_is_refused_and_not_stored() {
         ),
         ("arch", "aarch64", "value 'aarch64' is not supported"),
         ("vga", "qxl2", "type: value 'qxl2' is not supported"),
-        ("machine", "q35,viommu=intel", "viommu: not supported"),
         (
             "net0",
             "ne2k_isa,bridge=vmbr0",

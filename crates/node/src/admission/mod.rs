@@ -1,9 +1,7 @@
 //! Whether this node has room for one more guest (docs/admission.md).
 
 mod policy;
-mod reserved;
 mod rooms;
 
 pub use policy::{AdmissionMode, Policies, cluster_admission_key, node_admission_key};
-pub(crate) use reserved::{Admissions, Reservation};
 pub use rooms::Rooms;

@@ -7,8 +7,9 @@ use model::{Error, GuestRecord, VmId};
 use planner::{Demand, Room};
 use proto::GuestFigures;
 
-use super::{AdmissionMode, Policies, Reservation};
+use super::{AdmissionMode, Policies};
 use crate::NodeContext;
+use crate::guests::reserved::Reservation;
 use crate::host::facts::Facts;
 
 /// What a node has, and what of it is promised.
@@ -34,7 +35,7 @@ impl Rooms {
 
 /// What a guest gets, and what is wrong with that where it is let in nevertheless.
 pub(crate) struct Admitted {
-    pub(crate) reservation: Reservation,
+    pub(crate) reservation: Reservation<Demand>,
     pub(crate) warning: Option<String>,
 }
 
@@ -73,7 +74,7 @@ impl NodeContext {
 
     async fn rooms_by(&self, policies: &Policies, beside: Option<VmId>) -> Result<Rooms, Error> {
         let all_cpus = self.all_cpus().await;
-        let mut demands = self.admissions.reserved();
+        let mut demands = self.admissions.all();
         let scopes = self.host.scopes().await?;
         for vmid in scopes.iter().filter_map(|scope| scope.vmid()) {
             if demands.contains_key(&vmid) || !self.running.is_running(vmid).await? {

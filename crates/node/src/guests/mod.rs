@@ -11,6 +11,7 @@ pub(crate) mod onboot;
 pub(crate) mod options;
 pub mod ports;
 pub(crate) mod reaper;
+pub(crate) mod reserved;
 pub(crate) mod running;
 pub(crate) mod startup_order;
 pub(crate) mod uids;

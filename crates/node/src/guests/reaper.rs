@@ -154,6 +154,7 @@ impl NodeContext {
             let epoch = file.epoch;
             let by = Attacher::Guest { vmid, epoch };
             self.detach_all(&file.volumes, &by).await;
+            self.give_back(&file.pcis, &file.made_pages).await?;
         }
         if let Some(file) = self.running.container_file(vmid).await? {
             let epoch = file.epoch;

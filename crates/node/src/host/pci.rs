@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use model::qemu::pci_address;
 use sys::SharedHost;
 
 use crate::host::facts::Facts;
@@ -50,12 +51,8 @@ impl Device {
 
 /// The address of a device's first function, with its domain: both may be left out.
 pub fn first_function(address: &str) -> String {
-    let domain = match address.matches(':').count() {
-        1 => "0000:",
-        _ => "",
-    };
     let function = if address.contains('.') { "" } else { ".0" };
-    format!("{domain}{address}{function}").to_ascii_lowercase()
+    format!("{}{function}", pci_address(address))
 }
 
 /// A kind of mediated device that a device can make.
@@ -103,7 +100,7 @@ fn mediated_folder(address: &str) -> PathBuf {
 }
 
 /// The group of each device that is in one.
-async fn iommu_groups(host: &SharedHost) -> BTreeMap<String, u32> {
+pub(crate) async fn iommu_groups(host: &SharedHost) -> BTreeMap<String, u32> {
     let mut groups = BTreeMap::new();
     let root = Path::new(IOMMU_GROUPS);
     for group in host.list(root).await.unwrap_or_default() {

@@ -91,6 +91,7 @@ impl NodeContext {
         let taps: Vec<_> = nets
             .filter_map(|(index, net)| ports::of_vm(vmid, *index, net).map(|spec| (*index, spec)))
             .collect();
+        let (passed, _reservation) = self.pages_of_arrival(vmid, &config, &running_as).await?;
         let launch = Launch {
             vmid,
             config: &config,
@@ -98,6 +99,7 @@ impl NodeContext {
             taps: &taps,
             user: self.user_of_new(vmid),
             epoch: guest.epoch + 1,
+            passed: &passed,
         };
         self.running.forget(vmid).await?;
         launch.make_taps(self).await?;

@@ -26,9 +26,10 @@ impl NodeContext {
     ) -> Result<Vec<String>, Error> {
         let mut missing = Vec::new();
         for (option, id) in mapped {
-            let kind = match option.starts_with("usb") {
-                true => MappingKind::Usb,
-                false => MappingKind::Pci,
+            let kind = match option.trim_end_matches(|c: char| c.is_ascii_digit()) {
+                "usb" => MappingKind::Usb,
+                "virtiofs" => MappingKind::Dir,
+                _ => MappingKind::Pci,
             };
             let mapping = self.records.mapping(kind, id).await?.unwrap_or_default();
             if entries(kind, &mapping, target).is_empty() {

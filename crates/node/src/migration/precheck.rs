@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use guest::lxc::CtConfig;
 use guest::qemu::VmConfig;
+use model::qemu::VirtioFs;
 use model::{
     Error, GuestConfig, GuestKind, GuestRecord, NodeName, StorageId, VmId, VolumeId, with_timeout,
 };
@@ -274,8 +275,12 @@ pub(super) fn resources(config: &GuestConfig) -> (Vec<String>, BTreeMap<String, 
             ("usb" | "hostpci", Some(mapping)) => {
                 mapped.insert(name.clone(), mapping.to_owned());
             }
+            ("virtiofs", _) => {
+                let share = VirtioFs::parse(&text);
+                mapped.extend(share.map(|share| (name.clone(), share.mapping)));
+            }
             ("usb", None) if !is_spice(&text) => local.push(name.clone()),
-            ("hostpci" | "parallel" | "virtiofs", None) => local.push(name.clone()),
+            ("hostpci" | "parallel", None) => local.push(name.clone()),
             ("serial", None) if text != "socket" => local.push(name.clone()),
             ("ivshmem", None) => local.push(name.clone()),
             _ => {}
@@ -308,11 +313,13 @@ mod tests {
             ("usb0", "host=046d:c52b"),
             ("usb1", "spice"),
             ("usb2", "host=spice,usb3=1"),
+            ("virtiofs0", "data,cache=never"),
         ];
         let options = options.map(|(name, value)| (name.to_owned(), Value::from(value)));
         let (local, mapped) = resources(&GuestConfig(options.into_iter().collect()));
         assert_eq!(local, ["hostpci0", "ivshmem", "serial1", "usb0"]);
-        let gpu = ("hostpci1".to_owned(), "gpu".to_owned());
-        assert_eq!(mapped.into_iter().collect::<Vec<_>>(), [gpu]);
+        let wanted = [("hostpci1", "gpu"), ("virtiofs0", "data")];
+        let wanted = wanted.map(|(option, id)| (option.to_owned(), id.to_owned()));
+        assert_eq!(mapped.into_iter().collect::<Vec<_>>(), wanted);
     }
 }

@@ -12,8 +12,9 @@ use storage::Attacher;
 use sys::{Command, ProcessId, ScopeName, Stdio, TapOptions};
 
 use super::drives::Descriptors;
+use super::passed::Passed;
 use super::programs::QEMU;
-use super::{drives, efi_vars, swtpm, usb};
+use super::{drives, efi_vars, ports, shares, swtpm, usb};
 use crate::guests::ports::FIREWALL_WAITS;
 use crate::{NodeContext, limits};
 
@@ -46,6 +47,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) user: Option<(u32, u32)>,
     /// The guest's epoch.
     pub(crate) epoch: u64,
+    pub(crate) passed: &'a Passed,
 }
 
 impl Launch<'_> {
@@ -115,11 +117,15 @@ impl Launch<'_> {
             volumes,
             taps,
             usbs,
+            ports: ports::open(node, config, &mut descriptors).await?,
+            pcis: self.passed.pcis.clone(),
+            page_mib: self.passed.page_mib,
         };
         let paths = self.runtime(node);
         if let Some(tpm) = &config.tpm {
             swtpm::start(node, vmid, tpm, &paths, user, &self.by()).await?;
         }
+        shares::start(node, vmid, config, &paths, user).await?;
         let machine = self.running_as;
         let mut args = argv(machine, config, &behind, &paths, Aio::Threads)
             .map_err(|error| Error::bug(Error::chain(&error)))?;
@@ -140,6 +146,8 @@ impl Launch<'_> {
                 Accel::Kvm => vec!["/dev/kvm".into()],
                 Accel::Tcg => Vec::new(),
             },
+            // Devices of the host read and write the guest's memory where it is.
+            locks_memory: !self.passed.pcis.is_empty(),
             output: Stdio::File(node.paths.guest_log(vmid)),
             timeout: None,
             ..Command::new(QEMU)
@@ -188,6 +196,9 @@ impl Launch<'_> {
             user: self.user,
             volumes: drives::opened_by(self.config),
             epoch: self.epoch,
+            pcis: self.passed.functions(),
+            page_mib: self.passed.page_mib,
+            made_pages: self.passed.pages_to_give_back(),
         };
         node.running.write_run_file(&file).await
     }

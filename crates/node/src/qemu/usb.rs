@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use guest::qemu::{UsbFile, Usbs, VmConfig};
+use guest::qemu::{DeviceFile, Usbs, VmConfig};
 use model::qemu::{Usb, UsbSource};
 use model::{Error, MappingKind};
 
@@ -82,7 +82,7 @@ pub(crate) async fn open(
         let path = find(node, *index, usb).await?;
         let number = next_descriptor(descriptors);
         descriptors.push((number, node.host.open_device(&path).await?));
-        usbs.insert(*index, UsbFile::Descriptor(number));
+        usbs.insert(*index, DeviceFile::Descriptor(number));
     }
     Ok(usbs)
 }

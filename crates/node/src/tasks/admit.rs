@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::Error;
+use planner::Demand;
 use tasks::{Probe, Step, TaskContext};
 
 use super::claim::Claims;
 use crate::NodeContext;
-use crate::admission::Reservation;
+use crate::guests::reserved::Reservation;
 
 /// A task that starts a guest.
 pub(super) trait Admits: Claims {
     /// Takes what is reserved for the guest until it runs.
-    fn set_reservation(&mut self, reservation: Arc<Reservation>);
+    fn set_reservation(&mut self, reservation: Arc<Reservation<Demand>>);
 }
 
 pub(super) struct Admit;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use guest::lxc::{CtConfig, CtRunFile};
 use model::{Error, GuestRecord, VmId, VolumeId};
+use planner::Demand;
 use serde::{Deserialize, Serialize};
 use sys::{ProcessId, ScopeName};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
@@ -22,9 +23,9 @@ use super::claim::{Claim, Claims, Release, check_lock};
 use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object};
 use crate::NodeContext;
-use crate::admission::Reservation;
 use crate::guests::hooks::{self, Phase};
 use crate::guests::options::apply_pending;
+use crate::guests::reserved::Reservation;
 use crate::lxc::files;
 use crate::lxc::mounts::Purpose;
 use crate::volumes::attached::by_task;
@@ -43,7 +44,7 @@ pub struct LxcStart {
     #[serde(default)]
     process: Option<ProcessId>,
     #[serde(skip)]
-    reservation: Option<Arc<Reservation>>,
+    reservation: Option<Arc<Reservation<Demand>>>,
 }
 
 impl LxcStart {
@@ -116,7 +117,7 @@ impl Claims for LxcStart {
 }
 
 impl Admits for LxcStart {
-    fn set_reservation(&mut self, reservation: Arc<Reservation>) {
+    fn set_reservation(&mut self, reservation: Arc<Reservation<Demand>>) {
         self.reservation = Some(reservation);
     }
 }

@@ -1,7 +1,7 @@
 //! Starts a virtual machine.
 //!
 //! ```text
-//!   claim ─ apply-pending ─ admit ─ prepare-seed ─ write-seed ─ layout ─ taps ─ scope
+//!   claim ─ apply-pending ─ admit ─ prepare-seed ─ write-seed ─ layout ─ devices ─ taps ─ scope
 //!                           │       │                                           the script's pre-start
 //!                           room    the medium with cloud-init's data           comes first
 //!   launch ─ record ─ wait-for-qmp ─ cont ┃ forget-memory ─ post-start ─ release
@@ -16,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use guest::qemu::{Accel, QemuInfo, Qmp, QmpError, RunningAs, VmConfig, plan};
 use model::{Error, GuestRecord, PortSpec, SavedMemory, VmId, VolumeId};
+use planner::Demand;
 use serde::{Deserialize, Serialize};
 use storage::AttachMode;
 use sys::{Command, ProcessId, ScopeName};
@@ -26,14 +27,15 @@ use super::claim::{Claim, Claims, Release, check_lock};
 use super::seed::{PrepareSeed, Seeds, WriteSeed};
 use super::volume_delete::free_unwanted;
 use super::{SHORT_PATIENCE, guest_object, memory, qmp_failed};
-use crate::admission::Reservation;
 use crate::guests::hooks::{self, Phase};
 use crate::guests::options::{apply_pending, forget_suspension};
-use crate::guests::ports;
+use crate::guests::ports::of_vm;
+use crate::guests::reserved::Reservation;
 use crate::qemu::drives;
 use crate::qemu::launch::{Begins, Launch, MEMORY_POLL_S};
+use crate::qemu::passed::{Passed, Passing};
 use crate::qemu::programs::QEMU;
-use crate::qemu::usb;
+use crate::qemu::{ports, shares, usb};
 use crate::volumes::attached::by_task;
 use crate::{NodeContext, RunState};
 
@@ -67,6 +69,8 @@ pub struct QemuStart {
     running_as: Option<RunningAs>,
     #[serde(default)]
     taps: Vec<(u8, PortSpec)>,
+    #[serde(default)]
+    passed: Passed,
     /// The uid and gid that it is started with.
     #[serde(default)]
     user: Option<(u32, u32)>,
@@ -79,7 +83,9 @@ pub struct QemuStart {
     #[serde(skip)]
     epoch: u64,
     #[serde(skip)]
-    reservation: Option<Arc<Reservation>>,
+    reservation: Option<Arc<Reservation<Demand>>>,
+    #[serde(skip)]
+    passing: Option<Arc<Reservation<Passing>>>,
 }
 
 impl QemuStart {
@@ -95,11 +101,13 @@ impl QemuStart {
             fits: None,
             running_as: None,
             taps: Vec::new(),
+            passed: Passed::default(),
             user: None,
             process: None,
             config: None,
             epoch: 0,
             reservation: None,
+            passing: None,
         }
     }
 
@@ -150,6 +158,7 @@ impl QemuStart {
             taps: &self.taps,
             user: self.user(cx),
             epoch: self.epoch,
+            passed: &self.passed,
         })
     }
 }
@@ -157,7 +166,7 @@ impl QemuStart {
 impl Task for QemuStart {
     type Node = NodeContext;
     const NAME: &'static str = "qemu_start";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const KIND: &'static str = "qmstart";
     const PATIENCE: Duration = SHORT_PATIENCE;
 
@@ -170,6 +179,7 @@ impl Task for QemuStart {
                 &PrepareSeed,
                 &WriteSeed,
                 &Layout,
+                &TakeDevices,
                 &MakeTaps,
                 &MakeScope,
                 &Spawn,
@@ -202,7 +212,7 @@ impl Claims for QemuStart {
 }
 
 impl Admits for QemuStart {
-    fn set_reservation(&mut self, reservation: Arc<Reservation>) {
+    fn set_reservation(&mut self, reservation: Arc<Reservation<Demand>>) {
         self.reservation = Some(reservation);
     }
 }
@@ -318,21 +328,32 @@ impl Step<QemuStart> for Layout {
             .kvm
             .accel(config.kvm, cx.node.allow_emulation)
             .await?;
+        let deciding = cx.node.passes.deciding.lock().await;
+        let taken = cx.node.taken_functions(vmid).await?;
+        let pcis = cx.node.choose_pcis(vmid, &config, taken).await?;
         let running_as = match &task.memory {
             None => {
-                let config = (*config).clone();
+                let mut config = (*config).clone();
+                let counts = pcis.iter().map(|(index, found)| (*index, found.len()));
+                config.pci_functions = counts.collect();
                 let config = cx.node.records.with_cpu_model(config).await?;
                 plan(&config, &qemu_info(cx).await?, accel)
                     .map_err(|error| Error::conflict(Error::chain(&error)))?
             }
             Some(memory) => machine_of(memory, accel)?,
         };
+        let reserved = cx.node.reserve_passed(vmid, &config, &running_as, pcis);
+        let (passed, passing) = reserved.await?;
+        drop(deciding);
+        (task.passed, task.passing) = (passed, Some(Arc::new(passing)));
         drives::check(&cx.node, &config).await?;
         usb::check(&cx.node, &config).await?;
+        ports::check(&cx.node, &config).await?;
+        shares::check(&cx.node, &config).await?;
         task.taps = config
             .nets
             .iter()
-            .filter_map(|(index, net)| ports::of_vm(vmid, *index, net).map(|spec| (*index, spec)))
+            .filter_map(|(index, net)| of_vm(vmid, *index, net).map(|spec| (*index, spec)))
             .collect();
         let ports = task.taps.iter().map(|(index, tap)| (*index, tap));
         cx.node.check_vlans(ports).await?;
@@ -385,6 +406,30 @@ async fn qemu_info(cx: &Cx) -> Result<QemuInfo, Error> {
     let version = ask(&["--version"]).await?;
     let machines = ask(&["-machine", "help"]).await?;
     QemuInfo::from_texts(&version, &machines).map_err(|error| Error::unavailable(error.to_string()))
+}
+
+/// Takes from the host what the guest has alone, and makes the pages of its memory.
+struct TakeDevices;
+
+#[async_trait]
+impl Step<QemuStart> for TakeDevices {
+    fn name(&self) -> &'static str {
+        "devices"
+    }
+
+    async fn probe(&self, _: &Cx, _: &mut QemuStart) -> Result<Probe, Error> {
+        // Taking them again changes nothing.
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut QemuStart) -> Result<(), Error> {
+        let user = task.user(cx);
+        cx.node.take_passed(task.vmid, &task.passed, user).await
+    }
+
+    async fn undo(&self, cx: &Cx, task: &QemuStart) -> Result<(), Error> {
+        cx.node.undo_taking(&task.passed).await
+    }
 }
 
 struct MakeTaps;

@@ -32,6 +32,7 @@ mod floods;
 mod front;
 mod guest_devices;
 mod history;
+mod host_devices;
 mod host_files;
 mod hotplug;
 mod iscsidirect;

@@ -193,6 +193,19 @@ impl Files for RealHost {
         .await
     }
 
+    async fn set(&self, path: &Path, value: &[u8]) -> Result<(), SysError> {
+        let value = value.to_vec();
+        self.at(Kind::Write, path, "set", move |path| {
+            let mut file = fs::OpenOptions::new().write(true).open(path)?;
+            // The kernel takes one call for one value.
+            match file.write(&value)? {
+                length if length == value.len() => Ok(()),
+                _ => Err(io::ErrorKind::WriteZero.into()),
+            }
+        })
+        .await
+    }
+
     async fn open_device(&self, path: &Path) -> Result<Arc<OwnedFd>, SysError> {
         self.at(Kind::Look, path, "open", move |path| {
             // Opening another kind of file (a pipe, for instance) may block.

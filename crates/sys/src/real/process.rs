@@ -241,9 +241,10 @@ impl RealHost {
         let groups = groups_of(&command.groups_of)?;
         let descriptors: Vec<(RawFd, Arc<OwnedFd>)> = command.descriptors.clone();
         let above = above_passed(command);
+        let locks_memory = command.locks_memory;
         let mut moved = vec![-1; descriptors.len()];
         // SAFETY: between fork and exec only async-signal-safe calls are made (fcntl, dup2,
-        // setgroups, setgid, setuid, unshare, and system calls for a fence) and nothing is allocated.
+        // setrlimit, setgroups, setgid, setuid, unshare, and system calls for a fence) and nothing is allocated.
         // The descriptors live in the closure, so their numbers are valid.
         unsafe {
             child.pre_exec(move || {
@@ -258,6 +259,13 @@ impl RealHost {
                     if libc::dup2(*place, *target) < 0 {
                         return Err(io::Error::last_os_error());
                     }
+                }
+                if locks_memory {
+                    let limit = rustix::process::Rlimit {
+                        current: None,
+                        maximum: None,
+                    };
+                    rustix::process::setrlimit(rustix::process::Resource::Memlock, limit)?;
                 }
                 if confined.enter()? {
                     return Ok(());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sys::{CellMount, FileEntry, FileKind, Files, Measured, SpaceUsage, SysError};
 
-use super::{Disk, FakeHost, Node};
+use super::{Disk, FakeHost, Node, sysfs};
 
 const DISK_BYTES: u64 = 1 << 40;
 
@@ -62,6 +62,26 @@ impl Disk {
             },
         );
         Ok(())
+    }
+
+    /// Creates a folder and its parents.
+    pub fn folder(&mut self, path: &Path) {
+        for folder in path.ancestors() {
+            let node = self.nodes.entry(folder.to_owned());
+            node.or_insert(Node::Directory { mode: 0o755 });
+        }
+    }
+
+    /// Creates a file, and its folder.
+    pub fn file(&mut self, path: &str, content: &str) {
+        let path = Path::new(path);
+        self.folder(path.parent().unwrap_or(path));
+        let size = match path.starts_with("/sys") {
+            true => sysfs::SIZE,
+            false => content.len() as u64,
+        };
+        let made = self.put(path, content.as_bytes().to_vec(), size);
+        made.expect("a file in a folder");
     }
 
     /// The rest of the names of all files that begin with `prefix`.
@@ -161,6 +181,15 @@ impl Files for FakeHost {
                 *of_file = mode;
             }
         }
+        call.end(()).await
+    }
+
+    async fn set(&self, path: &Path, value: &[u8]) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("set {}", path.display()))
+            .await?;
+        sysfs::set(&mut self.world().disk, path, value)?;
         call.end(()).await
     }
 

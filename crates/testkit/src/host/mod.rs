@@ -3,6 +3,7 @@
 mod files;
 mod links;
 mod processes;
+mod sysfs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -33,7 +33,11 @@ pub(super) fn check_change(op: &Op, edit: &Edit, guest: &GuestRecord) -> Result<
 /// Whether the rights on an option depend on its value, so that without one nothing is needed.
 fn depends_on_value(option: &str) -> bool {
     let is_drive = option.parse::<DriveSlot>().is_ok();
-    is_drive || option_right(option, None) == OptionRight::RootForDevice
+    is_drive
+        || matches!(
+            option_right(option, None),
+            OptionRight::RootForDevice | OptionRight::RootForUnmapped
+        )
 }
 
 /// Checks the current and the pending value of an option.

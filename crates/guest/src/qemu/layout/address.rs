@@ -4,21 +4,24 @@
 //! i440fx: everything on pci.0, what does not fit behind three bridges
 //!   01    the board: .0 ISA, .1 IDE, .2 USB (UHCI), .3 power management
 //!   02    display                     0d..0f  virtio3..5
-//!   03    balloon                     10 11   kept for passed-through devices
+//!   03    balloon                     10 11   passed-through devices 0 and 1
 //!   04    watchdog                     12..17  net0..5
-//!   05    SCSI controller 0           18      kept for more displays, 19 USB 3 (xHCI)
+//!   05    SCSI controller 0           18      sound, 19 USB 3 (xHCI)
 //!   06    SCSI controller 1           1a..1c  SCSI controllers 2..4 (LSI takes 7 disks each)
 //!   07    SATA                        1d      bridge pci.3: single SCSI n at n+1
-//!   08    agent                       1e      bridge pci.1: net6..31 at 01..1a
-//!   09    random numbers              1f      bridge pci.2: virtio6..15 at 01..0a
-//!   0a..0c  virtio0..2
+//!   08    agent                       1e      bridge pci.1: net6..31 at 01..1a, folders 0..4 at
+//!   09    random numbers                      1b..1f
+//!   0a..0c  virtio0..2                1f      bridge pci.2: virtio6..15 at 01..0a, passed-through
+//!                                             devices 2..15 at 0b..18, folders 5..9 at 19..1d
 //!
 //! q35: one root port for each device that is not part of the board, 8 ports to a slot of pcie.0
 //!   01    display (on the root bus)   09      SATA (on the root bus)
 //!   02..05  ports of net0..31         0a 0b   watchdog, USB 3 (xHCI; on the root bus)
 //!   06 07   ports of virtio0..15      0c..0f  ports of single SCSI 0..30
 //!   08    ports: .0-.4 SCSI controllers 0..4, .5 balloon, .6 agent, .7 random numbers
-//!   10..17  kept for passed-through devices
+//!   10 11   ports of passed-through devices; 12 bridge pci.4: those that are not PCI Express, n at n+1
+//!   13 14   ports of folders          15      virtio IOMMU (on the root bus)
+//!   1b    sound (on the root bus)
 //!   1d    USB (UHCI, on the root bus)
 //!   1f    the board: .0 ISA, .2 SATA that the drives ide0..3 hang on, .3 SMBus
 //! ```
@@ -47,12 +50,19 @@ pub(super) enum Place {
     /// The controller of USB devices of the host.
     Xhci,
     Watchdog,
+    /// A device of the host, and whether it is at a port of PCI Express where there are such.
+    HostPci(u8, bool),
+    /// A folder of the host.
+    Share(u8),
+    Sound,
+    /// Of machines with PCI Express.
+    Iommu,
 }
 
 /// A bridge or port that a device needs: its own id and address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Upstream {
-    /// A conventional bridge on pci.0, by number and slot.
+    /// A conventional bridge on the root bus, by number and slot.
     Bridge { number: u8, slot: u8 },
     /// A root port on pcie.0.
     Port { slot: u8, function: u8 },
@@ -131,6 +141,11 @@ fn i440fx(place: Place) -> Seat {
         Place::Net(n) => behind(1, 0x1e, n - 5),
         Place::Watchdog => root(0x04),
         Place::Xhci => root(0x19),
+        Place::HostPci(n @ 0..=1, _) => root(0x10 + n),
+        Place::HostPci(n, _) => behind(2, 0x1f, n + 9),
+        Place::Share(n @ 0..=4) => behind(1, 0x1e, 0x1b + n),
+        Place::Share(n) => behind(2, 0x1f, n + 0x14),
+        Place::Sound | Place::Iommu => root(0x18),
         Place::Usb => Seat {
             upstream: None,
             slot: 0x01,
@@ -168,6 +183,18 @@ fn q35(place: Place) -> Seat {
         Place::Sata => root(0x09),
         Place::Usb => root(0x1d),
         Place::Xhci => root(0x0b),
+        Place::HostPci(n, true) => port(0x10, n),
+        Place::HostPci(n, false) => Seat {
+            upstream: Some(Upstream::Bridge {
+                number: 4,
+                slot: 0x12,
+            }),
+            slot: n + 1,
+            function: 0,
+        },
+        Place::Share(n) => port(0x13, n),
+        Place::Iommu => root(0x15),
+        Place::Sound => root(0x1b),
         Place::Watchdog => root(0x0a),
     }
 }
@@ -203,7 +230,9 @@ mod tests {
         ];
         let places: Vec<Place> = single
             .into_iter()
-            .chain([Place::Usb, Place::Xhci, Place::Watchdog])
+            .chain([Place::Usb, Place::Xhci, Place::Watchdog, Place::Sound])
+            .chain(many(16, |n| Place::HostPci(n, true)))
+            .chain(many(10, Place::Share))
             .chain(many(5, Place::Scsi))
             .chain(many(31, Place::SingleScsi))
             .chain(many(16, Place::Virtio))

@@ -161,10 +161,10 @@ pub(super) fn net_device(chipset: Chipset, index: u8, net: &Net, boot: Option<us
 }
 
 /// The display, if any.
-pub(super) fn display_device(chipset: Chipset, vga: &Vga) -> Option<Device> {
+pub(super) fn display_device(chipset: Chipset, display: Display, vga: &Vga) -> Option<Device> {
     let memory = vga.memory_mib;
     let mebibyte: u64 = 1 << 20;
-    let device = match vga.display.unwrap_or_default() {
+    let device = match display {
         Display::Std => Device::new("VGA", "vga").with_some("vgamem_mb", power_of_two(memory)),
         // The real card has 4 MiB; QEMU's may have 16 at most.
         Display::Cirrus => {

@@ -7,6 +7,7 @@
 
 mod address;
 mod devices;
+mod of_host;
 mod v1;
 
 use super::running::Accel;

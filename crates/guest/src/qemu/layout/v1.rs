@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use model::qemu::{AgentPort, BootDevice, Chipset, DriveBus, EfiType, Smbios, Usb};
+use model::qemu::{AgentPort, BootDevice, Chipset, DriveBus, EfiType, Smbios, Usb, ViommuKind};
 
 use super::LayoutError;
 use super::address::{self, Place, Upstream, seat};
@@ -29,7 +29,7 @@ pub(super) fn plan(
         layout: VERSION,
         qemu: qemu.version.to_string(),
         machine: machine(config, qemu)?,
-        machine_options: machine_options(config, firmware),
+        machine_options: machine_options(config, firmware, accel),
         accel,
         cpu: cpu::argument(config, accel, qemu.version),
         processors: Processors {
@@ -110,7 +110,7 @@ fn firmware(config: &VmConfig) -> Firmware {
     }
 }
 
-fn machine_options(config: &VmConfig, firmware: Firmware) -> Vec<(String, String)> {
+fn machine_options(config: &VmConfig, firmware: Firmware, accel: Accel) -> Vec<(String, String)> {
     let mut options = vec![("dump-guest-core", "off"), ("vmport", "off")];
     if !config.acpi {
         options.push(("acpi", "off"));
@@ -121,6 +121,10 @@ fn machine_options(config: &VmConfig, firmware: Firmware) -> Vec<(String, String
     }
     if firmware == Firmware::Ovmf4MSecure {
         options.push(("smm", "on"));
+    }
+    if config.machine.viommu == Some(ViommuKind::Intel) && accel == Accel::Kvm {
+        // The kernel's interrupt controller does not know of the IOMMU.
+        options.push(("kernel-irqchip", "split"));
     }
     let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
     options.into_iter().map(owned).collect()
@@ -185,14 +189,15 @@ fn smbios(smbios: &Smbios) -> Result<Option<String>, LayoutError> {
 }
 
 /// Collects the devices in an order in which parents come first.
-struct Planner<'a> {
-    config: &'a VmConfig,
+pub(super) struct Planner<'a> {
+    pub(super) config: &'a VmConfig,
+    pub(super) version: QemuVersion,
     /// The name of QEMU's processor device.
     processor: String,
-    chipset: Chipset,
+    pub(super) chipset: Chipset,
     scsi: ScsiHardware,
     upstream: BTreeSet<Upstream>,
-    devices: Vec<Device>,
+    pub(super) devices: Vec<Device>,
 }
 
 impl<'a> Planner<'a> {
@@ -204,6 +209,7 @@ impl<'a> Planner<'a> {
         let is_single = matches!(scsi, ScsiHardware::Single);
         Self {
             config,
+            version,
             processor: format!("{model}-x86_64-cpu"),
             chipset,
             scsi,
@@ -220,12 +226,17 @@ impl<'a> Planner<'a> {
         self.usbs();
         self.drives();
         self.nets();
+        self.ports_of_host();
+        self.pcis();
+        self.shares();
+        self.sound();
         let ports = self.upstream_devices();
-        [ports, self.devices].concat()
+        // QEMU wants the IOMMU before the devices that it keeps apart.
+        [self.iommu(), ports, self.devices].concat()
     }
 
     /// Records the parent of a device at this place, and returns the device's bus and address.
-    fn sit(&mut self, place: Place) -> (String, String) {
+    pub(super) fn sit(&mut self, place: Place) -> (String, String) {
         let seat = seat(self.chipset, place);
         if let Some(Upstream::Port { slot, .. }) = seat.upstream {
             // A slot without its first function looks empty, so the others would not be found.
@@ -264,8 +275,11 @@ impl<'a> Planner<'a> {
 
     /// Display, tablet, balloon, random numbers, generation id.
     fn board(&mut self) {
-        self.devices
-            .extend(display_device(self.chipset, &self.config.vga));
+        self.devices.extend(display_device(
+            self.chipset,
+            self.config.display(),
+            &self.config.vga,
+        ));
         if self.config.tablet && self.config.has_framebuffer() {
             let place = self.sit(Place::Usb);
             let q35 = self.chipset == Chipset::Q35;
@@ -328,7 +342,7 @@ impl<'a> Planner<'a> {
 
     /// Serial ports and the agent's channel.
     fn channels(&mut self) {
-        for port in &self.config.serials {
+        for port in self.config.serials.keys() {
             let device = Device::new("isa-serial", format!("serial{port}"))
                 .with("index", *port)
                 .backed_by(Backend::Serial(*port));
@@ -414,7 +428,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn boot_indexes(&self) -> BTreeMap<String, usize> {
+    pub(super) fn boot_indexes(&self) -> BTreeMap<String, usize> {
         let names = self
             .config
             .boot_devices()
@@ -429,6 +443,10 @@ impl<'a> Planner<'a> {
 
     fn upstream_devices(&self) -> Vec<Device> {
         let device = |upstream: &Upstream| match upstream {
+            Upstream::Bridge { slot, .. } if self.chipset == Chipset::Q35 => {
+                Device::new("pcie-pci-bridge", upstream.id())
+                    .at(("pcie.0".to_owned(), format!("0x{slot:x}")))
+            }
             Upstream::Bridge { number, slot } => Device::new("pci-bridge", upstream.id())
                 .at(("pci.0".to_owned(), format!("0x{slot:x}")))
                 .with("chassis_nr", *number),

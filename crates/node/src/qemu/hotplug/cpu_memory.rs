@@ -1,10 +1,13 @@
 //! Processors, memory, balloon, tablet and limits of a running guest.
 
+use guest::HugePool;
+use guest::qemu::memory::Backing;
 use guest::qemu::{Backend, Device, VmConfig, memory};
 use serde_json::{Map, Value};
 use sys::ScopeName;
 
 use super::{Behind, Changer, Outcome, Trouble};
+use crate::host::huge_pages;
 use crate::limits;
 
 /// See `sys::Limits`.
@@ -99,7 +102,7 @@ impl Changer<'_> {
         let planned = self.planned(after)?;
         for device in &planned.devices {
             if let Backend::Memory { mib } = device.backend {
-                self.add_module(device, mib).await?;
+                self.add_module(device, mib, before).await?;
             }
         }
         let devices = self.qmp.children("/machine/peripheral").await?;
@@ -119,10 +122,21 @@ impl Changer<'_> {
         self.change_balloon(before, after).await
     }
 
-    async fn add_module(&mut self, device: &Device, mib: u64) -> Result<(), Trouble> {
+    async fn add_module(
+        &mut self,
+        device: &Device,
+        mib: u64,
+        before: &VmConfig,
+    ) -> Result<(), Trouble> {
         let object = memory::object_id(&device.id);
         if !self.has_object(&object).await? {
-            self.qmp.add_object(memory::object(&device.id, mib)).await?;
+            let page_mib = self.file.page_mib;
+            let backing = Backing::of(before, page_mib);
+            if let Some(page_mib) = page_mib {
+                self.make_pages(page_mib, mib).await?;
+            }
+            let object = memory::object(&device.id, mib, backing);
+            self.qmp.add_object(object).await?;
         }
         let backend = Map::from_iter([("memdev".to_owned(), object.clone().into())]);
         let added = self.add_with(device, backend).await;
@@ -130,6 +144,28 @@ impl Changer<'_> {
             self.remove_when_free(Behind::Object(&object)).await?;
         }
         added
+    }
+
+    /// Has the kernel make the pages of a module, which the guest has from then on.
+    async fn make_pages(&mut self, page_mib: u32, mib: u64) -> Result<(), Trouble> {
+        let count = mib.div_ceil(page_mib.into());
+        let pool = HugePool {
+            page_mib,
+            node: None,
+            count,
+        };
+        let _deciding = self.node.passes.deciding.lock().await;
+        let (all, _) = huge_pages::look(&self.node.host, &pool).await?;
+        match huge_pages::raise(&self.node.host, &pool, all + count).await {
+            Ok(()) => {
+                self.file.made_pages.push(pool);
+                Ok(self.node.running.write_run_file(&self.file).await?)
+            }
+            Err(error) => {
+                huge_pages::lower(&self.node.host, &pool).await?;
+                Err(Trouble::Refused(error.message))
+            }
+        }
     }
 
     /// A device without anything behind it.

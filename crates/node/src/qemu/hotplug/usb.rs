@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use guest::qemu::{Backend, Device, UsbFile, VmConfig};
+use guest::qemu::{Backend, Device, DeviceFile, VmConfig};
 use model::ErrorKind;
 use model::qemu::{BootDevice, Usb};
 use serde_json::{Map, Value};
@@ -62,7 +62,9 @@ impl Changer<'_> {
         let id = format!("usb{index}");
         self.qmp.add_descriptor(set, &id, file.as_fd()).await?;
         let number = i32::try_from(set).unwrap_or(i32::MAX);
-        let added = self.add_usb(&devices, &UsbFile::Descriptor(number)).await;
+        let added = self
+            .add_usb(&devices, &DeviceFile::Descriptor(number))
+            .await;
         if let Err(Trouble::Refused(_)) = added {
             self.forget_usb(&id).await?;
         }
@@ -71,7 +73,7 @@ impl Changer<'_> {
         Ok(Outcome::Took)
     }
 
-    async fn add_usb(&self, devices: &[Device], file: &UsbFile) -> Result<(), Trouble> {
+    async fn add_usb(&self, devices: &[Device], file: &DeviceFile) -> Result<(), Trouble> {
         for device in devices {
             let behind = match device.backend {
                 Backend::Usb(_) => file.joined(),

@@ -4,9 +4,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use guest::qemu::{
-    Accel, Behind, QemuInfo, RuntimePaths, Tap, Taps, UsbFile, Usbs, VmConfig, Volumes, argv, plan,
+    Accel, Behind, QemuInfo, RuntimePaths, Tap, Taps, VmConfig, Volumes, argv, plan,
 };
-use model::qemu::{Aio, DriveSlot, UsbSource};
+use model::qemu::{Aio, DriveSlot};
 use model::schema::Values;
 use model::{BlockFormat, BlockSource, BlockSpec, Error, GuestConfig, VmId};
 use node::cpu_models::processor;
@@ -62,7 +62,7 @@ async fn planned(agent: &Agent, vmid: VmId) -> Result<Vec<String>> {
     let behind = Behind {
         volumes,
         taps: taps(vmid, &config),
-        usbs: usbs(&config),
+        ..Behind::by_name(&config)
     };
     let arguments = argv(&running, &config, &behind, &paths, Aio::Threads)?;
     Ok([vec![PROGRAM.to_owned()], arguments].concat())
@@ -112,17 +112,6 @@ async fn volumes(agent: &Agent, options: &GuestConfig, config: &VmConfig) -> Res
         volumes.insert(slot, spec);
     }
     Ok(volumes)
-}
-
-/// What a device is called; its file is known to the node when the guest starts.
-fn usbs(config: &VmConfig) -> Usbs {
-    let name = |source: &UsbSource| match source {
-        UsbSource::Id(name) | UsbSource::Place(name) | UsbSource::Mapping(name) => name.clone(),
-        UsbSource::Spice => "spice".to_owned(),
-    };
-    let usbs = config.usbs.iter();
-    usbs.map(|(index, usb)| (*index, UsbFile::Path(name(&usb.source))))
-        .collect()
 }
 
 fn taps(vmid: VmId, config: &VmConfig) -> Taps {

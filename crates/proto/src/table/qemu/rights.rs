@@ -5,7 +5,8 @@
 //! be `media=cdrom`.
 
 use model::qemu::{
-    Cpu, Drive, DriveSlot, Net, Rng, Usb, UsbSource, custom_cpu_name, is_cloud_init_option,
+    Cpu, Drive, DriveSlot, HostPci, Net, Rng, Usb, UsbSource, VirtioFs, custom_cpu_name,
+    is_cloud_init_option,
 };
 use model::schema::Values;
 use model::{Privilege, Vlans};
@@ -26,6 +27,8 @@ pub enum OptionRight {
     Root,
     /// Root only, because it is a host device.
     RootForDevice,
+    /// The same, where a mapping would need rights only.
+    RootForUnmapped,
 }
 
 const CPU: OptionRight = OptionRight::All(&[Privilege::VmConfigCpu]);
@@ -68,6 +71,11 @@ pub fn option_right(option: &str, value: Option<&str>) -> OptionRight {
             }
             _ => OptionRight::RootForDevice,
         },
+        "hostpci" => match value.map(HostPci::parse) {
+            Some(Ok(pci)) if pci.mapping().is_some() => HARDWARE,
+            _ => OptionRight::RootForUnmapped,
+        },
+        "virtiofs" => DISK,
         "serial" if value == Some("socket") => HARDWARE,
         "serial" => OptionRight::RootForDevice,
         "rng" => match value.map(Rng::parse) {
@@ -112,7 +120,9 @@ pub fn needs_of_option(
             here(Need::all(guest, privileges)),
             Need::all("/", &[Privilege::SysModify]),
         ],
-        OptionRight::Root | OptionRight::RootForDevice => return None,
+        OptionRight::Root | OptionRight::RootForDevice | OptionRight::RootForUnmapped => {
+            return None;
+        }
     };
     if option_right(option, value) == NETWORK {
         needs.extend(bridge_needs(value));
@@ -120,9 +130,7 @@ pub fn needs_of_option(
     if option == "cpu" {
         needs.extend(cpu_need(value));
     }
-    if option.starts_with("usb") {
-        needs.extend(usb_need(value));
-    }
+    needs.extend(mapping_need(option, value));
     Some(needs)
 }
 
@@ -160,12 +168,18 @@ fn cpu_need(value: Option<&str>) -> Option<Need> {
     ))
 }
 
-/// The right to use a mapping.
-fn usb_need(value: Option<&str>) -> Option<Need> {
-    let UsbSource::Mapping(id) = Usb::parse(value?).ok()?.source else {
-        return None;
+/// The right to use the mapping that an option names.
+fn mapping_need(option: &str, value: Option<&str>) -> Option<Need> {
+    let (kind, id) = match option.trim_end_matches(|c: char| c.is_ascii_digit()) {
+        "usb" => match Usb::parse(value?).ok()?.source {
+            UsbSource::Mapping(id) => ("usb", id),
+            _ => return None,
+        },
+        "hostpci" => ("pci", HostPci::parse(value?).ok()?.mapping()?.to_owned()),
+        "virtiofs" => ("dir", VirtioFs::parse(value?).ok()?.mapping),
+        _ => return None,
     };
-    let path = format!("/mapping/usb/{id}");
+    let path = format!("/mapping/{kind}/{id}");
     Some(Need::all(path, &[Privilege::MappingUse]))
 }
 
@@ -174,6 +188,9 @@ impl OptionRight {
     pub fn refusal(self, option: &str) -> String {
         match self {
             Self::RootForDevice => format!("only root can set '{option}' config for real devices"),
+            Self::RootForUnmapped => {
+                format!("only root can set '{option}' config for non-mapped devices")
+            }
             _ => format!("only root can set '{option}' config"),
         }
     }
@@ -212,6 +229,7 @@ mod tests {
             OptionRight::AndHost(privileges) => format!("{}+/", join(privileges, "+")),
             OptionRight::Root => "root".to_owned(),
             OptionRight::RootForDevice => "root for devices".to_owned(),
+            OptionRight::RootForUnmapped => "root for unmapped".to_owned(),
         }
     }
 
@@ -238,7 +256,7 @@ mod tests {
             (
                 "VM.Config.Disk",
                 "boot bootdisk cdrom efidisk0 ide[n] sata[n] scsi[n] tpmstate0 unused[n] virtio[n] \
-                 vmstatestorage",
+                 virtiofs[n] vmstatestorage",
             ),
             ("VM.Config.Network", "net[n]"),
             (
@@ -247,10 +265,11 @@ mod tests {
                  sshkeys",
             ),
             ("root for devices", "rng0 serial[n] usb[n]"),
+            ("root for unmapped", "hostpci[n]"),
             (
                 "root",
-                "affinity amd-sev arch args hookscript hostpci[n] hugepages intel-tdx ivshmem \
-                 keephugepages lock parallel[n] spice_enhancements virtiofs[n] vmgenid",
+                "affinity amd-sev arch args hookscript hugepages intel-tdx ivshmem \
+                 keephugepages lock parallel[n] spice_enhancements vmgenid",
             ),
         ];
         let mut seen = 0;
@@ -305,6 +324,9 @@ mod tests {
             ("efidisk0", "local:1,efitype=4m", "VM.Config.Disk"),
             ("serial0", "socket", "VM.Config.HWType"),
             ("serial0", "/dev/ttyS0", "root for devices"),
+            ("hostpci0", "mapping=gpu,pcie=1", "VM.Config.HWType"),
+            ("hostpci0", "01:00", "root for unmapped"),
+            ("virtiofs0", "data", "VM.Config.Disk"),
             ("usb0", "mapping=stick", "VM.Config.HWType"),
             ("usb0", "spice", "VM.Config.HWType"),
             ("usb0", "1234:5678", "root for devices"),
