@@ -23,6 +23,11 @@ impl Paths {
         &self.root
     }
 
+    /// The files of devices of a container. In `/run` they could not be opened.
+    pub(crate) fn devices(&self, vmid: VmId) -> PathBuf {
+        self.root.join("dev/ostler").join(vmid.to_string())
+    }
+
     pub fn config(&self) -> PathBuf {
         self.root.join("etc/ostler/ostler.toml")
     }

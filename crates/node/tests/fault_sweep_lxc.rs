@@ -56,6 +56,46 @@ async fn lxc_start() {
     assert!(swept.failed > 15 && swept.went_through > 5, "{swept:?}");
 }
 
+/// A container with a device of the host. Its root and its folder are as before.
+async fn with_a_device(value: &str) -> Node<LxcStart> {
+    let node = container(start).await;
+    let mounts = [
+        ("rootfs", "local:100/vm-100-disk-0.raw,size=1"),
+        ("dev3", value),
+    ];
+    put_container(&node, mounts).await;
+    node.host.change_files(|disk| {
+        disk.file("/dev/ttyUSB0", "c 188:0");
+        disk.file("/dev/plain", "");
+    });
+    node
+}
+
+#[tokio::test]
+async fn lxc_start_with_a_device() {
+    let scene = || with_a_device("/dev/ttyUSB0,gid=20,mode=0640");
+    let swept = sweep_all(move || Box::pin(scene()), 25).await;
+    assert!(swept.failed > 15 && swept.went_through > 5, "{swept:?}");
+
+    let node = scene().await;
+    assert_eq!(node.run().await, "OK");
+    let made = "file /dev/ostler/100/3 7 bytes 640".to_owned();
+    assert!(node.host.inventory(&[]).contains(&made));
+    let node = node.then(LxcStop::new);
+    assert_eq!(node.run().await, "OK");
+    assert!(!node.host.inventory(&[]).contains(&made));
+}
+
+#[tokio::test]
+async fn a_device_that_is_none_is_refused() {
+    for (value, why) in [
+        ("/dev/ttyUSB7", "dev3: Device /dev/ttyUSB7 does not exist"),
+        ("/dev/plain", "dev3: /dev/plain is not a device"),
+    ] {
+        assert_eq!(with_a_device(value).await.run().await, why);
+    }
+}
+
 #[tokio::test]
 async fn lxc_stop() {
     sweep_all(|| Box::pin(up(LxcStop::new)), 5).await;

@@ -1,5 +1,6 @@
 //! Files and directories.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +51,22 @@ pub struct Measured {
 
 /// Paths are absolute. Every method may be repeated; none follows a link in the last component
 /// unless it says so.
+/// A device of the kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceNumber {
+    pub is_block: bool,
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl fmt::Display for DeviceNumber {
+    /// As control groups have it: `c 188:0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_block { 'b' } else { 'c' };
+        write!(f, "{kind} {}:{}", self.major, self.minor)
+    }
+}
+
 #[async_trait]
 pub trait Files: Send + Sync + 'static {
     /// The same host, with threads of its own for the files of a resource that may hang: if it does
@@ -128,6 +145,17 @@ pub trait Files: Send + Sync + 'static {
     /// Opens a character device, to read and to write, for a program that may not open it by name; a
     /// link is refused.
     async fn open_device(&self, path: &Path) -> Result<Arc<OwnedFd>, SysError>;
+
+    /// Which device a file is, followed through links; none for what is no device.
+    async fn device_number(&self, path: &Path) -> Result<Option<DeviceNumber>, SysError>;
+
+    /// Makes a file of a device with this mode, which is root's; one that is there is replaced.
+    async fn make_device(
+        &self,
+        path: &Path,
+        number: DeviceNumber,
+        mode: u32,
+    ) -> Result<(), SysError>;
 
     /// Reads from an open image; fewer bytes only at its end. Errors name `path`.
     async fn read_at(

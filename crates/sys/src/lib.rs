@@ -30,7 +30,7 @@ pub use cell::{Cell, CellMount, CellSource};
 pub use clock::SystemClock;
 pub use command::{Command, Fence, Fenced, Output, Stdio};
 pub use error::SysError;
-pub use files::{FileEntry, FileKind, Files, Measured, SpaceUsage};
+pub use files::{DeviceNumber, FileEntry, FileKind, Files, Measured, SpaceUsage};
 pub use host::{Host, SharedHost};
 pub use line::LentLine;
 pub use links::{Link, LinkKind, Links, TapOptions};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sys::{
+    DeviceNumber,
     CellMount, Command, FileEntry, Files, Limits, Link, Links, Measured, Output, ProcessId,
     Processes, ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError, TapOptions, Terminal,
     Usage,
@@ -58,6 +59,9 @@ passes_on! { Files:
     format!("grow {mount:?}"), grow_mount(mount: &CellMount) -> ();
     format!("examine {path:?}"), resolve(path: &Path) -> PathBuf;
     format!("examine {path:?}"), open_image(path: &Path, write: bool, direct: bool) -> Arc<OwnedFd>;
+    format!("examine {path:?}"), device_number(path: &Path) -> Option<DeviceNumber>;
+    format!("make device {path:?}"),
+        make_device(path: &Path, number: DeviceNumber, mode: u32) -> ();
     format!("examine {path:?}"), open_device(path: &Path) -> Arc<OwnedFd>;
     format!("read {path:?}"),
         read_at(image: &Arc<OwnedFd>, path: &Path, offset: u64, length: usize) -> Vec<u8>;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::lxc::{Features, MountPoint, MountSlot, Net};
+use model::lxc::{Device, Features, MountPoint, MountSlot, Net};
 use model::schema::PropertyError;
 use model::schema::format::split_list;
 use model::{FieldErrors, GuestConfig, VmId};
@@ -45,6 +45,8 @@ pub struct CtConfig {
     /// `NAME=value`
     pub environment: Vec<String>,
     pub mounts: BTreeMap<MountSlot, MountPoint>,
+    /// Devices of the host.
+    pub devices: BTreeMap<u16, Device>,
     pub nets: BTreeMap<u8, Net>,
     pub name_servers: Vec<String>,
     pub search_domains: Vec<String>,
@@ -72,6 +74,20 @@ impl CtConfig {
             if !names.insert(net.name()) {
                 let reason = format!("another network card is called '{}'", net.name());
                 errors.insert(format!("net{index}"), reason);
+            }
+        }
+        let mut devices = BTreeSet::new();
+        for (index, device) in &self.devices {
+            if !devices.insert(&device.path) {
+                let reason = format!("another option is device '{}'", device.path);
+                errors.insert(format!("dev{index}"), reason);
+            }
+        }
+        for (index, device) in &self.devices {
+            let id = device.uid.max(device.gid);
+            if self.is_unprivileged && id >= ID_COUNT {
+                let reason = format!("an unprivileged container has no id {id}");
+                errors.insert(format!("dev{index}"), reason);
             }
         }
         let mut paths = BTreeSet::new();
@@ -143,6 +159,9 @@ fn read(config: &GuestConfig, errors: &mut FieldErrors) -> CtConfig {
             .map(|text| text.split('\0').map(str::to_owned).collect())
             .unwrap_or_default(),
         mounts: mounts(config, errors),
+        devices: (0..Device::COUNT)
+            .filter_map(|n| Some((n, view(config, &format!("dev{n}"), Device::parse, errors)?)))
+            .collect(),
         nets: (0..32)
             .filter_map(|n| Some((n, view(config, &format!("net{n}"), Net::parse, errors)?)))
             .collect(),
@@ -215,9 +234,11 @@ mod tests {
             ("mp0", "local:100/vm-100-disk-1.raw,mp=/a"),
             ("mp1", "local:100/vm-100-disk-2.raw,mp=a/"),
             ("mp2", "broken,,"),
+            ("dev0", "/dev/net/tun"),
+            ("dev7", "path=/dev/net/tun,mode=0666"),
         ]))
         .unwrap_err();
         let names: Vec<&str> = errors.keys().map(String::as_str).collect();
-        assert_eq!(names, ["mp1", "mp2", "net1"]);
+        assert_eq!(names, ["dev7", "mp1", "mp2", "net1"]);
     }
 }

@@ -15,5 +15,5 @@ mod run;
 pub mod setup;
 
 pub use config::{ConsoleMode, CtConfig, ID_COUNT, ID_FIRST};
-pub use render::{ROOT, Rendering, render, seccomp_rules};
+pub use render::{PassedDevice, ROOT, Rendering, render, seccomp_rules};
 pub use run::CtRunFile;

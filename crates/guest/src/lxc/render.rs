@@ -28,6 +28,18 @@ pub struct Rendering<'a> {
     pub has_apparmor: bool,
     /// The MTU of each card, by index: its own, or its bridge's.
     pub mtus: &'a [(u8, u32)],
+    pub devices: &'a [PassedDevice],
+}
+
+/// A device of the host, with the file that was made for the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedDevice {
+    pub file: String,
+    /// Where the container has it.
+    pub path: String,
+    /// `c 188:0`
+    pub number: String,
+    pub denies_write: bool,
 }
 
 /// The rules for system calls of an unprivileged container, besides those of LXC's own file: no
@@ -74,6 +86,7 @@ pub fn render(config: &CtConfig, rendering: &Rendering<'_>) -> String {
             "/dev/fuse dev/fuse none bind,create=file 0 0",
         );
     }
+    devices(&mut lines, rendering.devices);
     if config.is_unprivileged {
         if !config.features.force_rw_sys {
             lines.put("mount.auto", "sys:mixed");
@@ -99,6 +112,24 @@ impl Lines {
     /// No value has a line break: the options' schemas refuse them.
     fn put(&mut self, key: &str, value: impl std::fmt::Display) {
         let _ = writeln!(self.0, "lxc.{key} = {value}");
+    }
+}
+
+fn devices(lines: &mut Lines, devices: &[PassedDevice]) {
+    // Blanks part the fields of an entry.
+    let escaped = |path: &str| path.replace(' ', "\\040");
+    for device in devices {
+        let inside = escaped(device.path.trim_start_matches('/'));
+        let entry = format!("{} {inside} none bind,create=file 0 0", escaped(&device.file));
+        lines.put("mount.entry", entry);
+        for version in ["cgroup", "cgroup2"] {
+            let number = &device.number;
+            let allowed = if device.denies_write { "r" } else { "rw" };
+            lines.put(&format!("{version}.devices.allow"), format!("{number} {allowed}"));
+            if device.denies_write {
+                lines.put(&format!("{version}.devices.deny"), format!("{number} w"));
+            }
+        }
     }
 }
 
@@ -212,8 +243,24 @@ mod tests {
             folder: "/run/ostler/guests/100",
             has_apparmor,
             mtus: &[(0, 1500)],
+            devices: &[],
         };
-        render(&CtConfig::parse(&config).unwrap(), &rendering)
+        let config = CtConfig::parse(&config).unwrap();
+        let devices: Vec<PassedDevice> = config
+            .devices
+            .iter()
+            .map(|(index, device)| PassedDevice {
+                file: format!("/dev/ostler/100/{index}"),
+                path: device.path.clone(),
+                number: "c 188:0".to_owned(),
+                denies_write: device.denies_write,
+            })
+            .collect();
+        let rendering = Rendering {
+            devices: &devices,
+            ..rendering
+        };
+        render(&config, &rendering)
     }
 
     #[test]
@@ -273,6 +320,8 @@ mod tests {
             ("hostname", "web.example.com"),
             ("ostype", "alpine"),
             ("ostype", "debian"),
+            ("dev0", "/dev/ttyUSB0,gid=20"),
+            ("dev255", "/dev/bus/usb/001/my stick,deny-write=1"),
             ("tty", "0"),
             ("tty", "6"),
             ("net0", "name=eth0"),

@@ -14,6 +14,7 @@
 //! nothing that its schema refuses.
 
 mod address;
+mod device;
 mod features;
 mod format;
 mod mount;
@@ -24,6 +25,7 @@ mod options;
 mod tests;
 
 pub use address::{Ip4, Ip6};
+pub use device::Device;
 pub use features::Features;
 pub use mount::{MOUNT_OPTIONS, MountPoint, MountSlot, MountSource};
 pub use net::{NETS, Net};

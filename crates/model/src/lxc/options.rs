@@ -120,24 +120,14 @@ const RESOURCES: &[Field] = &[
     Field::integer("swap").optional().min(0.0).default("512"),
 ];
 
-const DEVICE: &[Field] = &[
-    Field::boolean("deny-write").optional().default("0"),
-    Field::integer("gid").optional().min(0.0),
-    Field::string("mode").optional().pattern("0[0-7]{3}"),
-    Field::string("path")
-        .optional()
-        .format(own::DEVICE)
-        .default_key(),
-    Field::integer("uid").optional().min(0.0),
-];
-
 const UNUSED: &[Field] = &[Field::string("volume")
     .format(format::VOLUME_ID)
     .default_key()];
 
 const DEVICES: &[Field] = &[
-    // Devices come with mappings of the host's devices.
-    properties("dev[n]", DEVICE).indexed(256).unbuilt(),
+    properties("dev[n]", device::DEVICE)
+        .indexed(Device::COUNT)
+        .also(Device::check),
     properties("mp[n]", MP).indexed(256),
     properties("net[n]", NET).indexed(NETS),
     properties("rootfs", ROOTFS),

@@ -129,6 +129,7 @@ impl Running {
         self.monitors.close(vmid);
         self.host.remove_tree(&self.paths.guest(vmid)).await?;
         self.host.remove_tree(&self.paths.clusters(vmid)).await?;
+        self.host.remove_tree(&self.paths.devices(vmid)).await?;
         // The run file last: it says that there is something to remove.
         let files = [
             self.paths.temporary_variables(vmid),

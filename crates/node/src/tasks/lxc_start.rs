@@ -182,6 +182,7 @@ impl Step<LxcStart> for Prepare {
 
     async fn plan(&self, cx: &Cx, task: &mut LxcStart) -> Result<(), Error> {
         let config = task.config(cx).await?;
+        cx.node.check_devices(&config).await?;
         cx.node.check_cards(task.vmid, &config).await
     }
 

@@ -530,6 +530,47 @@ fn hostile_cases(node: &TestNode) -> [HostileCase; 7] {
     ]
 }
 
+/// Devices of the host, with the owners and modes that the container sees.
+#[test]
+fn a_container_has_a_device_of_its_host() {
+    if is_left_out("devices of containers") {
+        return;
+    }
+    with_bridge(async {
+        let node = TestNode::start(async |_| {}).await;
+        template(&node, "busybox.tar.gz");
+        for (vmid, unprivileged) in [(100, 1), (101, 0)] {
+            let params = json!({
+                "node": "pve1", "vmid": vmid, "ostemplate": "local:vztmpl/busybox.tar.gz",
+                "rootfs": "local:0.1", "memory": 64, "unprivileged": unprivileged,
+                "dev0": "/dev/full,mode=0604,uid=7,gid=8", "dev1": "path=/dev/loop-control,deny-write=1",
+            });
+            assert_eq!(created(&node, params).await, "OK");
+            let guest = json!({"node": "pve1", "vmid": vmid});
+            let started = node.task("lxc_start", guest.clone()).await;
+            assert_eq!(started, "OK", "{}", node.log());
+            let listed = inside(&node, vmid, &["/bin/stat", "-c", "%a %u %g %t", "/dev/full"]);
+            assert_eq!(listed.trim(), "604 7 8 1");
+            let full = inside(&node, vmid, &["/bin/sh", "-c", "echo x > /dev/full"]);
+            assert!(full.contains("No space left on device"), "{full}");
+            let read = inside(&node, vmid, &["/bin/sh", "-c", "exec 3</dev/loop-control && echo read"]);
+            assert_eq!(read.trim(), "read");
+            let written = inside(&node, vmid, &["/bin/sh", "-c", "exec 3>/dev/loop-control"]);
+            assert!(written.contains("Operation not permitted"), "{written}");
+
+            let files = node.root.join("dev/ostler").join(vmid.to_string());
+            assert_eq!(std::fs::read_dir(&files).unwrap().count(), 2);
+            assert_eq!(node.task("lxc_stop", guest.clone()).await, "OK");
+            assert!(!files.exists());
+            let mut missing = guest.clone();
+            missing["dev2"] = "/dev/ttyUSB77".into();
+            node.call("lxc_configure", missing).await.unwrap();
+            let why = node.task("lxc_start", guest).await;
+            assert_eq!(why, "dev2: Device /dev/ttyUSB77 does not exist");
+        }
+    });
+}
+
 #[test]
 fn hostile_templates_reach_nothing_of_the_host() {
     if is_left_out("hostile templates") {

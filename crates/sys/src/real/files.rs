@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{
+    DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use async_trait::async_trait;
 
 use super::pool::Kind;
 use super::{RealHost, cell};
-use crate::{CellMount, FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage, SysError};
+use crate::{CellMount, DeviceNumber, FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage, SysError};
 
 #[async_trait]
 impl Files for RealHost {
@@ -221,6 +223,44 @@ impl Files for RealHost {
             let flags = rustix::fs::fcntl_getfl(&file)? - rustix::fs::OFlags::NONBLOCK;
             rustix::fs::fcntl_setfl(&file, flags)?;
             Ok(Arc::new(OwnedFd::from(file)))
+        })
+        .await
+    }
+
+    async fn device_number(&self, path: &Path) -> Result<Option<DeviceNumber>, SysError> {
+        self.at(Kind::Look, path, "examine", |path| {
+            let entry = fs::metadata(path)?;
+            let kind = entry.file_type();
+            let is_device = kind.is_char_device() || kind.is_block_device();
+            Ok(is_device.then(|| DeviceNumber {
+                is_block: kind.is_block_device(),
+                major: rustix::fs::major(entry.rdev()),
+                minor: rustix::fs::minor(entry.rdev()),
+            }))
+        })
+        .await
+    }
+
+    async fn make_device(
+        &self,
+        path: &Path,
+        number: DeviceNumber,
+        mode: u32,
+    ) -> Result<(), SysError> {
+        use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+        self.at(Kind::Change, path, "make device", move |path| {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let kind = match number.is_block {
+                true => FileType::BlockDevice,
+                false => FileType::CharacterDevice,
+            };
+            let device = makedev(number.major, number.minor);
+            mknodat(CWD, path, kind, Mode::from_raw_mode(0), device)?;
+            // What the process masks does not count.
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))
         })
         .await
     }

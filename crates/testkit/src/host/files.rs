@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sys::{CellMount, FileEntry, FileKind, Files, Measured, SpaceUsage, SysError};
+use sys::{CellMount, DeviceNumber, FileEntry, FileKind, Files, Measured, SpaceUsage, SysError};
 
 use super::{Disk, FakeHost, Node, sysfs};
 
@@ -366,6 +366,35 @@ impl Files for FakeHost {
         let sized = file.set_len(size.max(content.len() as u64));
         sized.map_err(|source| SysError::io("open", path, source))?;
         call.end(Arc::new(OwnedFd::from(file))).await
+    }
+
+    /// The content of a device's file is its number.
+    async fn device_number(&self, path: &Path) -> Result<Option<DeviceNumber>, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("examine {}", path.display()))
+            .await?;
+        let content = self.world().disk.read(path)?;
+        let text = String::from_utf8_lossy(&content).into_owned();
+        let number = |text: &str| {
+            let (kind, rest) = text.split_once(' ')?;
+            let (major, minor) = rest.split_once(':')?;
+            Some(DeviceNumber {
+                is_block: kind == "b",
+                major: major.parse().ok()?,
+                minor: minor.parse().ok()?,
+            })
+        };
+        call.end(number(&text)).await
+    }
+
+    async fn make_device(
+        &self,
+        path: &Path,
+        number: DeviceNumber,
+        mode: u32,
+    ) -> Result<(), SysError> {
+        self.write(path, number.to_string().as_bytes(), mode).await
     }
 
     /// Devices are files in memory.
