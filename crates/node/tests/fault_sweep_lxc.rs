@@ -7,8 +7,8 @@ use std::path::Path;
 
 use model::VmId;
 use node::tasks::{
-    Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcExec, LxcReboot, LxcShutdown, LxcStop,
-    LxcVncproxy, NodeStartall, NodeStopall, Template,
+    Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcExec, LxcReboot, LxcShutdown, LxcStart,
+    LxcStop, LxcVncproxy, NodeStartall, NodeStopall, Template,
 };
 use scene::lxc::*;
 use scene::*;
@@ -67,6 +67,8 @@ async fn with_a_device(value: &str) -> Node<LxcStart> {
     node.host.change_files(|disk| {
         disk.file("/dev/ttyUSB0", "c 188:0");
         disk.file("/dev/plain", "");
+        // The folder of all containers stays.
+        disk.folder(Path::new("/dev/ostler"));
     });
     node
 }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sys::{
-    DeviceNumber,
-    CellMount, Command, FileEntry, Files, Limits, Link, Links, Measured, Output, ProcessId,
-    Processes, ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError, TapOptions, Terminal,
-    Usage,
+    CellMount, Command, DeviceNumber, FileEntry, Files, Limits, Link, Links, Measured, Output,
+    ProcessId, Processes, ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError, TapOptions,
+    Terminal, Usage,
 };
 
 use crate::Faults;

@@ -120,12 +120,18 @@ fn devices(lines: &mut Lines, devices: &[PassedDevice]) {
     let escaped = |path: &str| path.replace(' ', "\\040");
     for device in devices {
         let inside = escaped(device.path.trim_start_matches('/'));
-        let entry = format!("{} {inside} none bind,create=file 0 0", escaped(&device.file));
+        let entry = format!(
+            "{} {inside} none bind,create=file 0 0",
+            escaped(&device.file)
+        );
         lines.put("mount.entry", entry);
         for version in ["cgroup", "cgroup2"] {
             let number = &device.number;
             let allowed = if device.denies_write { "r" } else { "rw" };
-            lines.put(&format!("{version}.devices.allow"), format!("{number} {allowed}"));
+            lines.put(
+                &format!("{version}.devices.allow"),
+                format!("{number} {allowed}"),
+            );
             if device.denies_write {
                 lines.put(&format!("{version}.devices.deny"), format!("{number} w"));
             }

@@ -73,7 +73,13 @@ mod tests {
         assert_eq!((device.uid, device.gid, device.mode), (0, 44, 0o666));
         assert!(device.denies_write);
         assert_eq!(Device::parse("path=/dev/net/tun").unwrap().mode, 0o660);
-        for wrong in ["mode=0660", "/etc/passwd", "/dev/../etc/x", "/dev/x,mode=660", "/dev/x,uid=-1"] {
+        for wrong in [
+            "mode=0660",
+            "/etc/passwd",
+            "/dev/../etc/x",
+            "/dev/x,mode=660",
+            "/dev/x,uid=-1",
+        ] {
             assert!(Device::parse(wrong).is_err(), "{wrong}");
         }
     }

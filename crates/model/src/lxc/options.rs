@@ -1,5 +1,6 @@
 //! All options of a container.
 
+use super::device::{self, Device};
 use super::features::FEATURES;
 use super::format as own;
 use super::mount::{MP, ROOTFS};
@@ -126,7 +127,7 @@ const UNUSED: &[Field] = &[Field::string("volume")
 
 const DEVICES: &[Field] = &[
     properties("dev[n]", device::DEVICE)
-        .indexed(Device::COUNT)
+        .indexed(256)
         .also(Device::check),
     properties("mp[n]", MP).indexed(256),
     properties("net[n]", NET).indexed(NETS),

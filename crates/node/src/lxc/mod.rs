@@ -1,8 +1,8 @@
 //! Containers.
 
 pub(crate) mod cards;
-pub(crate) mod devices;
-mod edit;
+mod devices;
+pub(crate) mod edit;
 pub(crate) mod files;
 pub(crate) mod launch;
 pub(crate) mod mounts;

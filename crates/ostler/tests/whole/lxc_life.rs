@@ -549,11 +549,19 @@ fn a_container_has_a_device_of_its_host() {
             let guest = json!({"node": "pve1", "vmid": vmid});
             let started = node.task("lxc_start", guest.clone()).await;
             assert_eq!(started, "OK", "{}", node.log());
-            let listed = inside(&node, vmid, &["/bin/stat", "-c", "%a %u %g %t", "/dev/full"]);
+            let listed = inside(
+                &node,
+                vmid,
+                &["/bin/stat", "-c", "%a %u %g %t", "/dev/full"],
+            );
             assert_eq!(listed.trim(), "604 7 8 1");
             let full = inside(&node, vmid, &["/bin/sh", "-c", "echo x > /dev/full"]);
             assert!(full.contains("No space left on device"), "{full}");
-            let read = inside(&node, vmid, &["/bin/sh", "-c", "exec 3</dev/loop-control && echo read"]);
+            let read = inside(
+                &node,
+                vmid,
+                &["/bin/sh", "-c", "exec 3</dev/loop-control && echo read"],
+            );
             assert_eq!(read.trim(), "read");
             let written = inside(&node, vmid, &["/bin/sh", "-c", "exec 3>/dev/loop-control"]);
             assert!(written.contains("Operation not permitted"), "{written}");

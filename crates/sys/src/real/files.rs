@@ -13,7 +13,9 @@ use async_trait::async_trait;
 
 use super::pool::Kind;
 use super::{RealHost, cell};
-use crate::{CellMount, DeviceNumber, FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage, SysError};
+use crate::{
+    CellMount, DeviceNumber, FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage, SysError,
+};
 
 #[async_trait]
 impl Files for RealHost {
