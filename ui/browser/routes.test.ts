@@ -21,6 +21,8 @@ const ROUTES = [
   '/datacenter/mappings?show=usb',
   '/datacenter/mappings?show=dir',
   '/datacenter/cpu-models',
+  '/datacenter/snapshots',
+  '/datacenter/snapshots?older=30&guest=101&job=-',
   '/datacenter/snapshot-jobs',
   '/datacenter/options',
   '/datacenter/tasks',

@@ -121,7 +121,13 @@ export const theme = createTheme({
     } satisfies Of<typeof Checkbox>,
     Switch: { defaultProps: { size: 'xs' } } satisfies Of<typeof Switch>,
     Menu: {
-      defaultProps: { shadow: 'md', withArrow: false, transitionProps: { duration: 90 } },
+      defaultProps: {
+        shadow: 'md',
+        withArrow: false,
+        transitionProps: { duration: 90 },
+        // It could be focused, and is no item: the first item is focused instead.
+        withInitialFocusPlaceholder: false,
+      },
     } satisfies Of<typeof Menu>,
     Modal: {
       defaultProps: {

@@ -22,12 +22,12 @@ const OF_NODE: Record<string, { operation: string; doing: keyof typeof t.doing; 
 /** Asks once for several guests. */
 const WITH_DIALOG = ['stop', 'migrate'] as const;
 
-export function byNode(guests: Guest[]): Map<string, Guest[]> {
-  const nodes = new Map<string, Guest[]>();
-  for (const guest of guests) {
-    const own = nodes.get(guest.node);
-    if (own) own.push(guest);
-    else nodes.set(guest.node, [guest]);
+export function byNode<T extends { node: string }>(all: T[]): Map<string, T[]> {
+  const nodes = new Map<string, T[]>();
+  for (const one of all) {
+    const own = nodes.get(one.node);
+    if (own) own.push(one);
+    else nodes.set(one.node, [one]);
   }
   return nodes;
 }

@@ -40,6 +40,7 @@ const TASKS: Record<string, string> = {
   vztemplate: 'Make template',
   vzexec: 'Run a program',
   snapshotjob: 'Snapshot job',
+  snapshotprune: 'Delete snapshots',
   vzmigrate: 'Migrate',
   vzsnapshot: 'Snapshot',
   vzdelsnapshot: 'Delete snapshot',

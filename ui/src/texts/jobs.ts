@@ -1,5 +1,51 @@
-/** Texts of jobs. */
+/** Texts of jobs, and of what they leave. */
+const snapshots = (count: number) => (count === 1 ? '1 snapshot' : `${count} snapshots`);
+
 export const jobs = {
+  snapshotReport: {
+    name: 'Snapshot',
+    guest: 'Guest',
+    age: 'Age',
+    taken: 'Taken',
+    by: 'Made by',
+    node: 'Node',
+    holds: 'Holds',
+    byHand: 'by hand',
+    job: (id: string) => `job ${id}`,
+    making: 'being made',
+    removing: 'being deleted, or its deletion has failed',
+    select: (name: string) => `Select ${name}`,
+    olderThan: 'Older than, in days',
+    noDays: 'Not a number of days',
+    anyGuest: 'Any guest',
+    anyMaker: 'Made by any',
+    shown: (some: number, all: number) =>
+      some === all ? snapshots(all) : `${some} of ${snapshots(all)}`,
+    none: 'No snapshot yet',
+    noneText:
+      'Take one on the page Snapshots of a guest, or let a snapshot job make them. Only those of guests that you may see are here.',
+    toGuests: 'Guests',
+    toJobs: 'Snapshot jobs',
+    noneMatches: 'No snapshot passes the filters',
+    noneMatchesText: 'Take a filter away, or a smaller age.',
+    remove: 'Delete',
+    dialog: {
+      title: (count: number) => `Delete ${snapshots(count)}`,
+      asking: 'The nodes are asked what they would delete.',
+      goes: (count: number, node: string) => `Deleted on ${node}: ${count}`,
+      refused: 'Stay, because the node refuses them',
+      refusedHint:
+        'They need VM.Snapshot on the guest, and its node online. If one is not there any more, close and choose again.',
+      noneGoes: 'Nothing would be deleted.',
+      lost: 'A snapshot that is deleted cannot be had back. The guests stay as they are now.',
+      type: (count: number) => `Type ${count} to delete ${snapshots(count)}`,
+      task: (count: number, node: string) => `Delete ${snapshots(count)} on ${node}`,
+      failed: (node: string, why: string) =>
+        `${node} did not take it on: ${why.replace(/\.$/, '')}`,
+      again:
+        'What other nodes have taken on is being deleted. The plan is of what is left: check it and send again.',
+    },
+  },
   snapshotJob: {
     name: 'Job',
     when: 'Next run',

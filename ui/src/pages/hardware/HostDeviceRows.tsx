@@ -1,7 +1,9 @@
 import { Autocomplete } from '@mantine/core';
+import { useSession } from '../../api/session';
 import { errorText } from '../../api/tasks';
 import { plain } from '../../format';
 import { Segmented } from '../../parts/Segmented';
+import { sourcesFor } from './hostDevice';
 
 /** Names to choose from, and what each is. */
 export type Names = { names: Map<string, string>; error?: unknown };
@@ -33,19 +35,24 @@ export function HostDeviceRows<S extends string>({
   name: string;
   onName: (name: string) => void;
 }) {
+  const session = useSession();
+  const user = session.state === 'in' ? session.user : undefined;
+  const offeredSources = sourcesFor(user, sources, source);
   return (
     <>
-      <div className="fr">
-        <div className="fr-label">{words.by}</div>
-        <div className="ctl">
-          <Segmented<S>
-            label={words.by}
-            value={source}
-            options={sources.map((one) => [one, words.sources[one]])}
-            onChange={onSource}
-          />
+      {offeredSources.length > 1 && (
+        <div className="fr">
+          <div className="fr-label">{words.by}</div>
+          <div className="ctl">
+            <Segmented<S>
+              label={words.by}
+              value={source}
+              options={offeredSources.map((one) => [one, words.sources[one]])}
+              onChange={onSource}
+            />
+          </div>
         </div>
-      </div>
+      )}
       <div className="fr">
         <div className="fr-label">{words.sources[source]}</div>
         <div>

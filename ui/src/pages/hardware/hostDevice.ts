@@ -12,3 +12,12 @@ export function withDevice(field: Field, value: string, source: string, name: st
   const device = new Map([[source === 'mapping' ? 'mapping' : 'host', name]]);
   return print(field, new Map([...device, ...values]));
 }
+
+/** By what a user may name a device: only root@pam other than by a mapping. What is so already is shown. */
+export function sourcesFor<S extends string>(
+  user: string | undefined,
+  sources: readonly S[],
+  now: S,
+): S[] {
+  return sources.filter((one) => one === 'mapping' || one === now || user === 'root@pam');
+}
