@@ -135,7 +135,7 @@ fn golden_path(store: &Store, parts: &Parts) -> Result<PathBuf, LabError> {
         parts,
         &identity,
         &places,
-        machine::CPU,
+        &machine::Hardware::default(),
         Beginning::Cold,
         &[],
     );

@@ -42,6 +42,6 @@ pub use error::LabError;
 pub use golden::{Effort, build};
 pub use hub::{Counters, Fate, Hub, Seen};
 pub use lab::Lab;
-pub use machine::CARDS;
+pub use machine::{Board, CARDS};
 pub use node::Node;
 pub use qmp::Event;

@@ -7,7 +7,64 @@ use std::path::{Path, PathBuf};
 pub const CARDS: usize = 3;
 
 /// The processor of the golden node, and of all others unless they are given another one.
-pub(crate) const CPU: &str = "EPYC";
+const CPU: &str = "EPYC";
+
+/// How many disks can be plugged into a board with an IOMMU.
+const PLUGS: u32 = 8;
+
+/// What of a machine can be exchanged while it is off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hardware {
+    /// As QEMU's `-cpu` takes it.
+    pub(crate) cpu: String,
+    pub(crate) board: Board,
+}
+
+/// The board of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Board {
+    #[default]
+    Usual,
+    /// With PCI Express, an IOMMU, and a USB controller that nothing needs.
+    WithIommu,
+}
+
+impl Default for Hardware {
+    fn default() -> Self {
+        Self {
+            cpu: CPU.to_owned(),
+            board: Board::default(),
+        }
+    }
+}
+
+impl Board {
+    /// The bus that a disk is plugged into, of those that are numbered so; none where QEMU finds one.
+    pub(crate) fn plug(self, number: u32) -> Option<String> {
+        match self {
+            Self::Usual => None,
+            Self::WithIommu => Some(format!("plug{}", number % PLUGS)),
+        }
+    }
+
+    /// The first arguments: QEMU wants the IOMMU before the devices that it keeps apart.
+    fn arguments(self) -> Vec<String> {
+        let usual = |kind: &str| ["-M", kind].map(str::to_owned).to_vec();
+        match self {
+            Self::Usual => usual("pc"),
+            Self::WithIommu => {
+                let mut arguments = usual("q35");
+                let mut add = |device: String| arguments.extend(["-device".to_owned(), device]);
+                add("intel-iommu,intremap=on,caching-mode=on".to_owned());
+                for plug in 0..PLUGS {
+                    add(format!("pcie-root-port,id=plug{plug},chassis={}", plug + 1));
+                }
+                add("qemu-xhci,id=spare,addr=0x1e".to_owned());
+                arguments
+            }
+        }
+    }
+}
 
 /// How a node starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,18 +146,24 @@ pub(crate) fn argv(
     parts: &Parts,
     identity: &Identity,
     places: &Places,
-    cpu: &str,
+    hardware: &Hardware,
     beginning: Beginning,
     drives: &[Drive],
 ) -> Vec<String> {
     let mut argv: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
     add(&["qemu-system-x86_64", "-name", &identity.name]);
-    add(&["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", cpu]);
+    let board = hardware.board.arguments();
+    add(&board.iter().map(String::as_str).collect::<Vec<_>>());
+    add(&["-accel", "tcg,thread=multi", "-cpu", &hardware.cpu]);
     add(&["-m", "1024", "-smp", "1", "-nodefaults", "-no-user-config"]);
     add(&["-display", "none", "-kernel", &text(&parts.kernel)]);
     add(&["-initrd", &text(&parts.initrd)]);
-    add(&["-append", &append(identity)]);
+    let mut words = append(identity);
+    if hardware.board == Board::WithIommu {
+        words += " intel_iommu=on";
+    }
+    add(&["-append", &words]);
     let monitor = text(&places.monitor());
     add(&[
         "-chardev",
@@ -203,7 +266,14 @@ mod tests {
                 machine_id: format!("{number:032x}"),
             };
             let places = Places(format!("/run/{number}").into());
-            argv(&parts, &identity, &places, CPU, beginning, &[])
+            argv(
+                &parts,
+                &identity,
+                &places,
+                &Hardware::default(),
+                beginning,
+                &[],
+            )
         };
         let devices = |argv: &[String]| -> Vec<String> {
             let of = |word: &String| word.split(",mac=").next().unwrap().to_owned();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::agent::{Agent, Job, Output, beginning};
 use crate::clock::time_of_day;
 use crate::disk::Disk;
-use crate::machine::{self, Beginning, Drive, Identity, Parts, Places};
+use crate::machine::{self, Beginning, Board, Drive, Hardware, Identity, Parts, Places};
 use crate::qmp::{Event, Events, Qmp};
 use crate::watched::Watched;
 use crate::{LabError, Moment};
@@ -40,13 +40,14 @@ pub(crate) struct Inner {
     parts: Parts,
     pub(crate) places: Places,
     monitor: UnixListener,
-    /// As QEMU's `-cpu` takes it.
-    cpu: Mutex<String>,
+    hardware: Mutex<Hardware>,
     machine: Mutex<Option<Arc<Machine>>>,
     pub(crate) events: Events,
     pub(crate) disks: Mutex<Vec<Disk>>,
     /// The number of drives made for `deliver`; numbers are never reused.
     delivered: Mutex<u32>,
+    /// The number of drives that were plugged in.
+    plugged: Mutex<u32>,
 }
 
 /// A node of a lab. Clones are the same node.
@@ -67,11 +68,12 @@ impl Node {
                 parts,
                 places,
                 monitor,
-                cpu: Mutex::new(machine::CPU.to_owned()),
+                hardware: Mutex::default(),
                 machine: Mutex::new(None),
                 events: Events::default(),
                 disks: Mutex::default(),
                 delivered: Mutex::default(),
+                plugged: Mutex::default(),
             }),
         })
     }
@@ -109,14 +111,19 @@ impl Node {
         machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cpu(&self) -> MutexGuard<'_, String> {
-        let cpu = &self.inner.cpu;
-        cpu.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hardware(&self) -> MutexGuard<'_, Hardware> {
+        let hardware = &self.inner.hardware;
+        hardware.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the node another processor, as QEMU's `-cpu` takes it, from its next `start` on.
     pub fn exchange_cpu(&self, cpu: &str) {
-        cpu.clone_into(&mut self.cpu());
+        cpu.clone_into(&mut self.hardware().cpu);
+    }
+
+    /// Gives the node another board, from its next `start` on.
+    pub fn exchange_board(&self, board: Board) {
+        self.hardware().board = board;
     }
 
     fn disks(&self) -> MutexGuard<'_, Vec<Disk>> {
@@ -141,8 +148,8 @@ impl Node {
         } = &*self.inner;
         let drives: Result<Vec<Drive>, LabError> =
             self.disks().iter().map(|disk| self.drive(disk)).collect();
-        let cpu = self.cpu().clone();
-        let argv = machine::argv(parts, identity, places, &cpu, beginning, &drives?);
+        let hardware = self.hardware().clone();
+        let argv = machine::argv(parts, identity, places, &hardware, beginning, &drives?);
         let log = places.qemu_log();
         let said = OpenOptions::new()
             .create(true)
@@ -402,7 +409,12 @@ impl Node {
     fn plug_in(&self, blockdev: Value, name: &str) -> Result<(), LabError> {
         let qmp = &self.machine()?.qmp;
         qmp.call("blockdev-add", blockdev)?;
-        let device = json!({"driver": "virtio-blk-pci", "drive": name, "id": name, "serial": name});
+        let mut device =
+            json!({"driver": "virtio-blk-pci", "drive": name, "id": name, "serial": name});
+        let number = next(&self.inner.plugged);
+        if let Some(bus) = self.hardware().board.plug(number) {
+            device["bus"] = bus.into();
+        }
         qmp.call("device_add", device).map(|_| ())
     }
 
@@ -427,12 +439,7 @@ impl Node {
     /// Copies files and folders of this host into a folder of the node, by a disk that is attached
     /// for it: fast for large ones.
     pub fn deliver(&self, files: &[&Path], folder: &str) -> Result<(), LabError> {
-        let number = {
-            let delivered = &self.inner.delivered;
-            let mut last = delivered.lock().unwrap_or_else(PoisonError::into_inner);
-            *last += 1;
-            *last
-        };
+        let number = next(&self.inner.delivered);
         let name = format!("delivery{number}");
         let tar = self.inner.places.0.join(format!("{name}.tar"));
         pack(files, &tar)?;
@@ -448,6 +455,13 @@ impl Node {
         self.pull_out(&name)?;
         fs::remove_file(&tar).map_err(LabError::file("remove", &tar))
     }
+}
+
+/// The next number; none is used twice.
+fn next(last: &Mutex<u32>) -> u32 {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    *last += 1;
+    *last
 }
 
 /// Makes a tar archive of the files, without the paths of their folders.

@@ -15,6 +15,7 @@ mod lvmthin;
 mod moves;
 mod network;
 mod nodes;
+mod passthrough;
 mod ports;
 mod product;
 mod scopes;
