@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use model::VmId;
 use node::tasks::{
-    NodeSnapshotPrune, QemuDelsnapshot, QemuRollback, QemuSnapshot, QemuStart, QemuSuspendToDisk,
-    SnapshotJobRun,
+    NodeSnapshotPrune, QemuDelsnapshot, QemuDestroy, QemuRollback, QemuSnapshot, QemuStart,
+    QemuSuspendToDisk, SnapshotJobRun,
 };
 use scene::jobs::{adopt, put_job};
 use scene::*;
@@ -27,6 +27,37 @@ fn at_rest(inventory: &[String]) -> Vec<String> {
     let kinds = ["file /var/lib", "directory /var/lib", "guest/", "storage/"];
     let stays = |line: &&String| kinds.iter().any(|kind| line.starts_with(kind));
     inventory.iter().filter(stays).cloned().collect()
+}
+
+/// The jobs that name the guest forget it.
+#[tokio::test]
+async fn qemu_destroy_with_purge() {
+    let purge = |vmid| {
+        let mut task = QemuDestroy::new(vmid, false, true);
+        task.purge = true;
+        task
+    };
+    let scene = move || -> Waiting<_> {
+        Box::pin(async move {
+            let node = node(purge).await;
+            let both = serde_json::json!({"schedule": "daily", "vmid": "100,101"});
+            put_job(&node.plain, "both", both).await;
+            let alone = serde_json::json!({"schedule": "daily", "vmid": "100"});
+            put_job(&node.plain, "alone", alone).await;
+            node
+        })
+    };
+    sweep_all(scene, 20).await;
+
+    let node = scene().await;
+    assert_eq!(node.run().await, "OK");
+    let left = node.inventory().await;
+    let jobs: Vec<&String> = left
+        .iter()
+        .filter(|line| line.starts_with("snapshot-job/"))
+        .collect();
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    assert!(jobs[0].contains(r#""vmid":"101""#), "{jobs:?}");
 }
 
 #[tokio::test]

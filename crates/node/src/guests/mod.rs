@@ -10,6 +10,7 @@ pub(crate) mod mac;
 pub(crate) mod onboot;
 pub(crate) mod options;
 pub mod ports;
+pub(crate) mod purge;
 pub(crate) mod reaper;
 pub(crate) mod reserved;
 pub(crate) mod running;

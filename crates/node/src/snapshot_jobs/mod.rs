@@ -5,7 +5,8 @@ mod selection;
 
 use model::calendar::CalendarEvent;
 use model::retention::Retention;
-use model::{Error, UnixTime};
+use model::schema::format::split_list;
+use model::{Error, UnixTime, VmId};
 use serde_json::Value;
 use store::{Commit, Key, Precondition, Prefix, Revision, StoreError};
 
@@ -164,6 +165,71 @@ impl Records {
     }
 }
 
+/// The lists of guests that a job may have.
+const LISTS: [&str; 2] = ["vmid", "exclude"];
+
+/// Takes a guest out of a job's lists.
+fn without_guest(settings: &mut Settings, vmid: VmId) -> Lists {
+    let mut lists = Lists::Unchanged;
+    for option in LISTS {
+        let Some(Value::String(list)) = settings.options.get(option) else {
+            continue;
+        };
+        let is_other = |word: &&str| word.parse().ok() != Some(vmid);
+        let others: Vec<&str> = split_list(list).filter(is_other).collect();
+        if others.len() == split_list(list).count() {
+            continue;
+        }
+        let others = others.join(",");
+        lists = match (option, others.is_empty()) {
+            ("vmid", true) => return Lists::NoGuest,
+            _ => Lists::Changed,
+        };
+        match others.is_empty() {
+            true => settings.options.remove(option),
+            false => settings.options.insert(option.to_owned(), others.into()),
+        };
+    }
+    lists
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Lists {
+    Unchanged,
+    Changed,
+    /// The job would be for no guest.
+    NoGuest,
+}
+
+impl Records {
+    /// Takes a guest out of the jobs that name it. A job of this guest alone goes, as in Proxmox VE.
+    pub(crate) async fn purge_from_snapshot_jobs(&self, vmid: VmId) -> Result<Vec<String>, Error> {
+        let mut lines = Vec::new();
+        for SnapshotJob { id, mut settings } in self.snapshot_jobs().await? {
+            match without_guest(&mut settings, vmid) {
+                Lists::Unchanged => {}
+                Lists::NoGuest => {
+                    self.remove_snapshot_job(&id).await?;
+                    lines.push(format!(
+                        "removed snapshot job '{id}', which was for this guest alone"
+                    ));
+                }
+                Lists::Changed => {
+                    let change = |settings: &mut Settings| {
+                        without_guest(settings, vmid);
+                        Ok(())
+                    };
+                    let key = snapshot_job_key(&id)?;
+                    self.update_settings(&key, || no_snapshot_job(&id), change)
+                        .await?;
+                    lines.push(format!("removed from snapshot job '{id}'"));
+                }
+            }
+        }
+        Ok(lines)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -190,6 +256,42 @@ mod tests {
         assert_eq!(named("daily", prefix), "auto_-20261130-005320");
         let long = named(&"x".repeat(60), json!({}));
         assert_eq!(long.len(), NAME_LENGTH);
+    }
+
+    #[test]
+    fn a_guest_that_is_gone_is_in_no_list() {
+        let gone: VmId = "100".parse().unwrap();
+        for (options, lists, after) in [
+            (
+                json!({"vmid": "99,100;101"}),
+                Lists::Changed,
+                json!({"vmid": "99,101"}),
+            ),
+            (
+                json!({"vmid": "101"}),
+                Lists::Unchanged,
+                json!({"vmid": "101"}),
+            ),
+            (
+                json!({"vmid": "100"}),
+                Lists::NoGuest,
+                json!({"vmid": "100"}),
+            ),
+            (
+                json!({"all": true, "exclude": "100"}),
+                Lists::Changed,
+                json!({"all": true}),
+            ),
+            (
+                json!({"pool": "100"}),
+                Lists::Unchanged,
+                json!({"pool": "100"}),
+            ),
+        ] {
+            let mut settings = job("j", options).settings;
+            assert_eq!(without_guest(&mut settings, gone), lists);
+            assert_eq!(settings, job("j", after).settings);
+        }
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub(super) trait Destroys: Claims {
     /// Whether volumes go too that carry the guest's number and that it does not name.
     fn takes_unreferenced(&self) -> bool;
 
+    /// Whether all that names the guest forgets it.
+    fn purges(&self) -> bool;
+
     /// Chosen by the plan.
     fn volumes(&self) -> &[VolumeId];
 
@@ -153,6 +156,30 @@ impl<T: Destroys> Step<T> for RemoveRights {
             .change(|access| pools::forget_guest(access, vmid))
             .await;
         cx.committed(forgotten?.0);
+        Ok(())
+    }
+}
+
+pub(super) struct Purge;
+
+#[async_trait]
+impl<T: Destroys> Step<T> for Purge {
+    fn name(&self) -> &'static str {
+        "purge"
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        if !task.purges() {
+            return Ok(());
+        }
+        let vmid = task.vmid();
+        let record = cx.node.records.guest(vmid).await?.record.data;
+        let word = record.kind.word();
+        let text = format!("purging {word} {vmid} from related configurations..");
+        cx.log(&text).await;
+        for line in cx.node.records.purge_guest(vmid).await? {
+            cx.log(&line).await;
+        }
         Ok(())
     }
 }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use tasks::{Steps, Task};
 
 use super::claim::{Claim, Claims, check_lock};
-use super::destroy::{Choose, Destroys, Forget, RemoveRights, RemoveVolumes, check_protection};
+use super::destroy::{
+    Choose, Destroys, Forget, Purge, RemoveRights, RemoveVolumes, check_protection,
+};
 use super::guest_object;
 use crate::NodeContext;
 
@@ -15,6 +17,9 @@ pub struct LxcDestroy {
     pub skip_lock: bool,
     /// Also volumes on the guest's storages that carry its number and that it does not name.
     pub unreferenced: bool,
+    /// All that names the guest forgets it.
+    #[serde(default)]
+    pub purge: bool,
     /// Also if it runs.
     pub force: bool,
     /// Chosen by the plan.
@@ -28,6 +33,7 @@ impl LxcDestroy {
             vmid,
             skip_lock,
             unreferenced,
+            purge: false,
             force,
             volumes: Vec::new(),
         }
@@ -37,14 +43,14 @@ impl LxcDestroy {
 impl Task for LxcDestroy {
     type Node = NodeContext;
     const NAME: &'static str = "lxc_destroy";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "vzdestroy";
     const ON_FULL_DISK: bool = true;
 
     fn steps() -> Steps<Self> {
         Steps {
             before: &[&Claim, &Choose],
-            after: &[&RemoveVolumes, &RemoveRights, &Forget],
+            after: &[&RemoveVolumes, &RemoveRights, &Purge, &Forget],
         }
     }
 
@@ -73,6 +79,10 @@ impl Destroys for LxcDestroy {
 
     fn takes_unreferenced(&self) -> bool {
         self.unreferenced
+    }
+
+    fn purges(&self) -> bool {
+        self.purge
     }
 
     fn volumes(&self) -> &[VolumeId] {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use tasks::{Steps, Task};
 
 use super::claim::{Claim, Claims, check_lock};
-use super::destroy::{Choose, Destroys, Forget, RemoveRights, RemoveVolumes, check_protection};
+use super::destroy::{
+    Choose, Destroys, Forget, Purge, RemoveRights, RemoveVolumes, check_protection,
+};
 use super::guest_object;
 use crate::NodeContext;
 
@@ -15,6 +17,9 @@ pub struct QemuDestroy {
     pub skip_lock: bool,
     /// Also volumes on the guest's storages that carry its number and that it does not name.
     pub unreferenced: bool,
+    /// All that names the guest forgets it.
+    #[serde(default)]
+    pub purge: bool,
     /// Chosen by the plan.
     #[serde(default)]
     volumes: Vec<VolumeId>,
@@ -26,6 +31,7 @@ impl QemuDestroy {
             vmid,
             skip_lock,
             unreferenced,
+            purge: false,
             volumes: Vec::new(),
         }
     }
@@ -34,14 +40,14 @@ impl QemuDestroy {
 impl Task for QemuDestroy {
     type Node = NodeContext;
     const NAME: &'static str = "qemu_destroy";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "qmdestroy";
     const ON_FULL_DISK: bool = true;
 
     fn steps() -> Steps<Self> {
         Steps {
             before: &[&Claim, &Choose],
-            after: &[&RemoveVolumes, &RemoveRights, &Forget],
+            after: &[&RemoveVolumes, &RemoveRights, &Purge, &Forget],
         }
     }
 
@@ -70,6 +76,10 @@ impl Destroys for QemuDestroy {
 
     fn takes_unreferenced(&self) -> bool {
         self.unreferenced
+    }
+
+    fn purges(&self) -> bool {
+        self.purge
     }
 
     fn volumes(&self) -> &[VolumeId] {

@@ -82,6 +82,12 @@ fn a_running_guest_has_snapshots_by_a_schedule_and_the_newest_stay() {
         let list = node.call("qemu_snapshot_list", about(100, json!({}))).await;
         let list = list.unwrap().data.to_string();
         assert!(list.contains(r#""mine""#), "{list}");
+
+        // With its guest purged the job is for the other one.
+        assert_eq!(node.task("qemu_stop", about(100, json!({}))).await, "OK");
+        let purge = about(100, json!({"purge": 1}));
+        assert_eq!(node.task("qemu_destroy", purge).await, "OK");
+        assert_eq!(job(&node).await["vmid"], "999");
     });
 }
 

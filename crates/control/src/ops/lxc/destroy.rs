@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::Container;
 use crate::ops::Op;
 
-/// `purge` has no effect: pools and rights forget the guest anyway, and there are no jobs yet that
-/// could name it.
+/// Pools and rights forget the guest in any case; with `purge` jobs do, too.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Destroy {
     destroy_unreferenced_disks: Option<bool>,
+    purge: Option<bool>,
     force: Option<bool>,
 }
 
@@ -30,6 +30,7 @@ pub(super) async fn destroy(op: Op) -> Result<Answer, Error> {
         return Err(is_running(&record));
     }
     let unreferenced = wanted.destroy_unreferenced_disks == Some(true);
-    let task = LxcDestroy::new(vmid, false, unreferenced, force);
+    let mut task = LxcDestroy::new(vmid, false, unreferenced, force);
+    task.purge = wanted.purge == Some(true);
     op.context.submit(&op, vmid, task).await
 }

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::Guest;
 use crate::ops::Op;
 
-/// `purge` has no effect: pools and rights forget the guest anyway, and there are no jobs yet that
-/// could name it.
+/// Pools and rights forget the guest in any case; with `purge` jobs do, too.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Destroy {
     destroy_unreferenced_disks: Option<bool>,
+    purge: Option<bool>,
 }
 
 pub(super) async fn destroy(op: Op) -> Result<Answer, Error> {
@@ -21,6 +21,7 @@ pub(super) async fn destroy(op: Op) -> Result<Answer, Error> {
     let vmid = guest.vmid;
     let Destroy {
         destroy_unreferenced_disks,
+        purge,
     } = op.params()?;
     let record = op.records.qemu(vmid).await?.record.data;
     if record.config.flag("protection") == Some(true) {
@@ -33,6 +34,7 @@ pub(super) async fn destroy(op: Op) -> Result<Answer, Error> {
         )));
     }
     let unreferenced = destroy_unreferenced_disks == Some(true);
-    let task = QemuDestroy::new(vmid, guest.skips_lock(), unreferenced);
+    let mut task = QemuDestroy::new(vmid, guest.skips_lock(), unreferenced);
+    task.purge = purge == Some(true);
     op.context.submit(&op, vmid, task).await
 }
