@@ -199,6 +199,21 @@ async fn devices_that_cannot_be_had_are_refused_by_name() {
     }
 }
 
+/// The start ends, and with it all that was begun.
+#[tokio::test]
+async fn a_kernel_without_the_driver_for_guests_gives_no_device() {
+    let node = starting(&[("hostpci0", "03:00.0")]).await;
+    node.host.change_files(|disk| {
+        for path in ["/sys/bus/pci/drivers/vfio-pci", "/dev/vfio/7"] {
+            assert!(disk.take_away(Path::new(path)), "{path}");
+        }
+    });
+    let inventory = || node.host.inventory(&["/var/lib/ostler"]);
+    let before = inventory();
+    assert_eq!(node.run().await, "modprobe is not installed");
+    assert_eq!(inventory(), before);
+}
+
 #[tokio::test]
 async fn pages_that_the_kernel_cannot_make_are_not_kept() {
     let node = node_with(

@@ -13,19 +13,23 @@ impl NodeContext {
     /// Makes sure that all devices of a container are there.
     pub(crate) async fn check_devices(&self, config: &CtConfig) -> Result<(), Error> {
         for (index, device) in &config.devices {
-            self.number_of(*index, device).await?;
+            let found = self.device_number(device).await;
+            found.map_err(|error| Error {
+                message: format!("dev{index}: {}", error.message),
+                ..error
+            })?;
         }
         Ok(())
     }
 
-    async fn number_of(&self, index: u16, device: &Device) -> Result<DeviceNumber, Error> {
+    /// Which device of this host an option names, which must be there.
+    pub async fn device_number(&self, device: &Device) -> Result<DeviceNumber, Error> {
         let path = &device.path;
-        let wrong = |text: String| Error::conflict(format!("dev{index}: {text}"));
         match self.host.device_number(Path::new(path)).await {
             Ok(Some(number)) => Ok(number),
-            Ok(None) => Err(wrong(format!("{path} is not a device"))),
+            Ok(None) => Err(Error::conflict(format!("{path} is not a device"))),
             Err(error) if error.is_not_found() => {
-                Err(wrong(format!("Device {path} does not exist")))
+                Err(Error::conflict(format!("Device {path} does not exist")))
             }
             Err(error) => Err(error.into()),
         }
@@ -45,7 +49,7 @@ impl NodeContext {
         self.host.create_dir(&folder, 0o711).await?;
         let first = config.first_id().unwrap_or(0);
         for (index, device) in &config.devices {
-            let number = self.number_of(*index, device).await?;
+            let number = self.device_number(device).await?;
             let file = folder.join(index.to_string());
             self.host.make_device(&file, number, device.mode).await?;
             let (uid, gid) = (first + device.uid, first + device.gid);

@@ -67,7 +67,7 @@ fn of(pool: &HugePool, list: &[HugePool]) -> u64 {
 
 impl NodeContext {
     /// Which functions other guests have, or are about to have.
-    pub(crate) async fn taken_functions(
+    pub(super) async fn taken_functions(
         &self,
         vmid: VmId,
     ) -> Result<BTreeMap<PciFunction, VmId>, Error> {
@@ -233,8 +233,13 @@ impl NodeContext {
         for function in functions {
             match function {
                 PciFunction::At(address) => {
-                    if vfio::group_file(&self.host, address).await.is_some() {
-                        self.own_group(address, ROOT).await?;
+                    if let Some(file) = vfio::group_file(&self.host, address).await {
+                        // There is none before a driver for guests has had the device.
+                        let owned = self.host.chown(&file, ROOT.0, ROOT.1).await;
+                        owned.or_else(|error| match error.is_not_found() {
+                            true => Ok(()),
+                            false => Err(error),
+                        })?;
                     }
                     vfio::let_go(&self.host, address).await?;
                 }

@@ -24,13 +24,8 @@ struct Choice<'a> {
 }
 
 impl NodeContext {
-    /// Finds the devices that a guest is configured with. `taken` is what other guests have.
-    pub(crate) async fn choose_pcis(
-        &self,
-        vmid: VmId,
-        config: &VmConfig,
-        taken: BTreeMap<PciFunction, VmId>,
-    ) -> Result<Pcis, Error> {
+    /// Finds the devices that a guest is configured with. The caller holds `passes.deciding`.
+    pub(crate) async fn choose_pcis(&self, vmid: VmId, config: &VmConfig) -> Result<Pcis, Error> {
         let mut chosen = Pcis::new();
         if config.pcis.is_empty() {
             return Ok(chosen);
@@ -40,7 +35,7 @@ impl NodeContext {
             vmid,
             devices: pci::devices(&self.host).await,
             groups: pci::iommu_groups(&self.host).await,
-            taken,
+            taken: self.taken_functions(vmid).await?,
         };
         if choice.groups.is_empty() {
             let text = "cannot prepare PCI pass-through, IOMMU not present";

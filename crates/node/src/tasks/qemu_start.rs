@@ -329,8 +329,7 @@ impl Step<QemuStart> for Layout {
             .accel(config.kvm, cx.node.allow_emulation)
             .await?;
         let deciding = cx.node.passes.deciding.lock().await;
-        let taken = cx.node.taken_functions(vmid).await?;
-        let pcis = cx.node.choose_pcis(vmid, &config, taken).await?;
+        let pcis = cx.node.choose_pcis(vmid, &config).await?;
         let running_as = match &task.memory {
             None => {
                 let mut config = (*config).clone();

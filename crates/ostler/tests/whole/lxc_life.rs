@@ -572,9 +572,8 @@ fn a_container_has_a_device_of_its_host() {
             assert!(!files.exists());
             let mut missing = guest.clone();
             missing["dev2"] = "/dev/ttyUSB77".into();
-            node.call("lxc_configure", missing).await.unwrap();
-            let why = node.task("lxc_start", guest).await;
-            assert_eq!(why, "dev2: Device /dev/ttyUSB77 does not exist");
+            let refused = node.call("lxc_configure", missing).await.unwrap_err();
+            assert_eq!(refused.message, "Device /dev/ttyUSB77 does not exist");
         }
     });
 }

@@ -1,6 +1,6 @@
 //! `PUT /nodes/{node}/lxc/{vmid}/config`
 
-use model::lxc::{Net, OPTIONS};
+use model::lxc::{Device, Net, OPTIONS};
 use model::schema::Values;
 use model::{Error, FieldErrors};
 use node::tasks::{LxcConfigure, check_digest, check_lock};
@@ -56,6 +56,7 @@ async fn read(op: &Op) -> Result<LxcConfigure, Error> {
     check_change(op, &edit, &record)?;
     check_mounts(op, vmid, &edit).await?;
     check_bridges(op, &edit).await?;
+    check_devices(op, &edit).await?;
     if let Some(script) = edit.set.get("hookscript").and_then(Value::as_str) {
         check_hook_script(op, script).await?;
     }
@@ -113,6 +114,20 @@ pub(super) async fn check_bridges(op: &Op, edit: &CtEdit) -> Result<(), Error> {
     for bridge in bridges.collect::<Vec<_>>() {
         if op.context.node.host.link(&bridge).await?.is_none() {
             return Err(Error::conflict(format!("bridge '{bridge}' does not exist")));
+        }
+    }
+    Ok(())
+}
+
+/// A device that is not there would, too.
+pub(super) async fn check_devices(op: &Op, edit: &CtEdit) -> Result<(), Error> {
+    let is_device = |name: &str| {
+        let number = name.strip_prefix("dev");
+        number.is_some_and(|number| number.parse::<u16>().is_ok())
+    };
+    for (_, value) in edit.set.iter().filter(|(name, _)| is_device(name)) {
+        if let Some(Ok(device)) = value.as_str().map(Device::parse) {
+            op.context.node.device_number(&device).await?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use serde_json::Value;
 use storage::ContentType;
 
 use super::Container;
-use super::configure::{check_bridges, options};
+use super::configure::{check_bridges, check_devices, options};
 use super::mounts::check_mounts;
 use super::rights::check_creation;
 use crate::ops::Op;
@@ -60,6 +60,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     check_creation(&op, &edit, is_privileged)?;
     check_mounts(&op, vmid, &edit).await?;
     check_bridges(&op, &edit).await?;
+    check_devices(&op, &edit).await?;
     if let Some(script) = edit.set.get("hookscript").and_then(Value::as_str) {
         check_hook_script(&op, script).await?;
     }

@@ -70,7 +70,7 @@ const LXC: Series = Series {
         ],
         not_yet: &[
             // Restore, devices, a card that is pulled while the container runs.
-            33, 34, 95, 96, 2466, // Suspend.
+            33, 34, 2466, // Suspend.
             165, 166, 167, 2451, // SPICE, other clusters.
             183, 185, // Backup.
             2182, 2487, 2488, 2490, 2491, 2493, 2494,
