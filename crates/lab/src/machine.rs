@@ -192,18 +192,8 @@ pub(crate) fn argv(
         ]);
         add(&["-device", &format!("virtio-blk-pci,drive={name},id={name}")]);
     }
-    for card in 0..CARDS {
-        let socket = text(&places.card(card));
-        let mac = identity.mac(card);
-        add(&[
-            "-netdev",
-            &format!("stream,id=net{card},server=off,addr.type=unix,addr.path={socket}"),
-        ]);
-        add(&[
-            "-device",
-            &format!("virtio-net-pci,netdev=net{card},id=eth{card},mac={mac}"),
-        ]);
-    }
+    let cards = cards(identity, places);
+    add(&cards.iter().map(String::as_str).collect::<Vec<_>>());
     for drive in drives {
         let serial = &drive.serial;
         add(&["-blockdev", &drive.blockdev]);
@@ -216,6 +206,17 @@ pub(crate) fn argv(
         add(&["-incoming", "defer"]);
     }
     argv
+}
+
+fn cards(identity: &Identity, places: &Places) -> Vec<String> {
+    let one = |card: usize| {
+        let socket = text(&places.card(card));
+        let mac = identity.mac(card);
+        let server = format!("stream,id=net{card},server=off,addr.type=unix,addr.path={socket}");
+        let device = format!("virtio-net-pci,netdev=net{card},id=eth{card},mac={mac}");
+        ["-netdev".to_owned(), server, "-device".to_owned(), device]
+    };
+    (0..CARDS).flat_map(one).collect()
 }
 
 fn append(identity: &Identity) -> String {
