@@ -100,7 +100,6 @@ async fn qemu_start_in_huge_pages() {
 }
 
 /// What a guest had is the host's again when it has ended, but for its drivers.
-// covers: S1.51
 #[tokio::test]
 async fn what_a_guest_has_had_is_given_back() {
     let node = starting(&[
@@ -153,6 +152,16 @@ async fn devices_that_cannot_be_had_are_refused_by_name() {
             "01:00.0",
             "PCI device '0000:01:00.0' cannot be kept apart from '0000:01:00.1' (IOMMU group 5): \
              the host's driver 'snd_hda_intel' has it",
+        ),
+        (
+            "hostpci0",
+            "03:00.0;03:00",
+            "hostpci0: PCI device '0000:03:00.0' is named twice",
+        ),
+        (
+            "hostpci0",
+            "03:00;03:00;03:00;03:00;03:00;03:00;03:00;03:00;03:00",
+            "hostpci0: 8 functions have room at one place",
         ),
         (
             "hostpci1",

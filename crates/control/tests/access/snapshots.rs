@@ -75,6 +75,10 @@ async fn old_snapshots_are_listed_and_go_only_when_they_are_named_or_counted() {
             json!({"older-than": 30, "dry-run": 0, "confirm": 3}),
             "confirm",
         ),
+        (
+            json!({"snapshots": "100:new", "dry-run": 0, "confirm": 2}),
+            "confirm",
+        ),
         (json!({"dry-run": 0}), "snapshots"),
         (
             json!({"snapshots": "100:new", "older-than": 1}),

@@ -46,7 +46,7 @@ fn make_guest(node: &Node, vmid: u32, address: &str) {
     );
 }
 
-// covers: S1.51 S3.52
+// covers: S1.51
 #[test]
 #[ignore = "needs the lab: ./x lab test"]
 fn a_guest_gets_a_pci_device_of_its_node() {

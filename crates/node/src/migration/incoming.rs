@@ -102,10 +102,21 @@ impl NodeContext {
             passed: &passed,
         };
         self.running.forget(vmid).await?;
-        launch.make_taps(self).await?;
-        launch.make_scope(self).await?;
-        let process = launch.spawn(self, Begins::Later).await?;
-        launch.write_down(self, process.clone()).await?;
+        let begun = async {
+            launch.make_taps(self).await?;
+            launch.make_scope(self).await?;
+            let process = launch.spawn(self, Begins::Later).await?;
+            launch.write_down(self, process.clone()).await?;
+            Ok::<_, Error>(process)
+        };
+        let process = match begun.await {
+            Ok(process) => process,
+            Err(error) => {
+                // No run file says yet what was made for it.
+                self.undo_taking(&passed).await?;
+                return Err(error);
+            }
+        };
         let qmp = launch.ready(self, Some(&process), READY_S).await?;
         for card in config.pulled_cables() {
             qmp.set_link(&card, false).await.map_err(qmp_failed)?;

@@ -122,10 +122,11 @@ impl Launch<'_> {
             page_mib: self.passed.page_mib,
         };
         let paths = self.runtime(node);
+        // Sockets are made while no program of the guest's user runs that could exchange them.
+        shares::start(node, vmid, config, &paths, user).await?;
         if let Some(tpm) = &config.tpm {
             swtpm::start(node, vmid, tpm, &paths, user, &self.by()).await?;
         }
-        shares::start(node, vmid, config, &paths, user).await?;
         let machine = self.running_as;
         let mut args = argv(machine, config, &behind, &paths, Aio::Threads)
             .map_err(|error| Error::bug(Error::chain(&error)))?;

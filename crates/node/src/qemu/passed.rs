@@ -25,10 +25,8 @@ const ROOT: (u32, u32) = (0, 0);
 pub(crate) struct Passed {
     pub(crate) pcis: Pcis,
     pub(crate) page_mib: Option<u32>,
-    /// Pages that have to be made.
-    made: Vec<HugePool>,
-    /// How many pages there are then, of each of these.
-    totals: Vec<u64>,
+    /// Pages that have to be made, and how many of each kind there are then.
+    made: Vec<(HugePool, u64)>,
     /// Whether they stay when the guest has ended.
     keeps_pages: bool,
 }
@@ -52,7 +50,7 @@ impl Passed {
     pub(crate) fn pages_to_give_back(&self) -> Vec<HugePool> {
         match self.keeps_pages {
             true => Vec::new(),
-            false => self.made.clone(),
+            false => self.made.iter().map(|(pool, _)| pool.clone()).collect(),
         }
     }
 }
@@ -124,12 +122,12 @@ impl NodeContext {
             let page_mib = self.page_size(pages, &pieces).await?;
             needed = pools(page_mib, &pieces);
             passed.page_mib = Some(page_mib);
-            (passed.made, passed.totals) = self.missing(vmid, &needed).await?;
+            passed.made = self.missing(vmid, &needed).await?;
         }
         let passing = Passing {
             functions: passed.functions(),
             needed,
-            unmade: passed.made.clone(),
+            unmade: passed.made.iter().map(|(pool, _)| pool.clone()).collect(),
         };
         let reservation = self.passes.reserve(vmid, passing);
         Ok((passed, reservation))
@@ -160,10 +158,10 @@ impl NodeContext {
         &self,
         vmid: VmId,
         needed: &[HugePool],
-    ) -> Result<(Vec<HugePool>, Vec<u64>), Error> {
+    ) -> Result<Vec<(HugePool, u64)>, Error> {
         let mut others = self.passes.all();
         others.remove(&vmid);
-        let (mut missing, mut totals) = (Vec::new(), Vec::new());
+        let mut missing = Vec::new();
         for pool in needed {
             let (all, free) = huge_pages::look(&self.host, pool).await?;
             let awaited: u64 = others.values().map(|other| of(pool, &other.needed)).sum();
@@ -171,11 +169,10 @@ impl NodeContext {
             let left = (free + unmade).saturating_sub(awaited);
             let count = pool.count.saturating_sub(left);
             if count > 0 {
-                missing.push(HugePool { count, ..*pool });
-                totals.push(all + unmade + count);
+                missing.push((HugePool { count, ..*pool }, all + unmade + count));
             }
         }
-        Ok((missing, totals))
+        Ok(missing)
     }
 
     /// Gets ready what was reserved, for QEMU that runs as `user`. May be repeated.
@@ -199,7 +196,7 @@ impl NodeContext {
             self.own_group(name, user.unwrap_or(ROOT)).await?;
         }
         let _deciding = self.passes.deciding.lock().await;
-        for (pool, total) in passed.made.iter().zip(&passed.totals) {
+        for (pool, total) in &passed.made {
             huge_pages::raise(&self.host, pool, *total).await?;
         }
         self.passes.change(vmid, |passing| passing.unmade.clear());
@@ -216,7 +213,7 @@ impl NodeContext {
     /// Gives back what was got ready for a guest that does not start. Some of it may not have been.
     pub(crate) async fn undo_taking(&self, passed: &Passed) -> Result<(), Error> {
         let mut made = Vec::new();
-        for (pool, total) in passed.made.iter().zip(&passed.totals) {
+        for (pool, total) in &passed.made {
             if huge_pages::look(&self.host, pool).await?.0 >= *total {
                 made.push(pool.clone());
             }

@@ -12,6 +12,9 @@ use crate::host::pci::{self, Device};
 use crate::host::{disk_users, vfio};
 use crate::mappings::check_entry;
 
+/// How many functions a PCI device may have.
+const FUNCTIONS_MAX: usize = 8;
+
 /// What is known of the host's devices while a guest's are chosen.
 struct Choice<'a> {
     node: &'a NodeContext,
@@ -107,9 +110,17 @@ impl Choice<'_> {
         if let Some(kind) = &pci.mediated {
             return self.mediated(index, kind, functions).await;
         }
+        if functions.len() > FUNCTIONS_MAX {
+            let text = format!("{FUNCTIONS_MAX} functions have room at one place");
+            return Err(Error::conflict(text));
+        }
         let mut taken = Vec::new();
         for device in functions {
             let function = PciFunction::At(device.address.clone());
+            if taken.contains(&function) {
+                let text = format!("PCI device '{}' is named twice", device.address);
+                return Err(Error::conflict(text));
+            }
             self.check_free(&function, &device.address)?;
             if device.iommu_group.is_none() {
                 let text = format!("PCI device '{}' is in no IOMMU group", device.address);

@@ -38,7 +38,8 @@ pub(super) async fn prune(op: Op) -> Result<Answer, Error> {
         let rows: Vec<Value> = chosen.iter().map(|found| found.row(now)).collect();
         return Ok(Answer::new(rows));
     }
-    if prune.snapshots.is_none() && prune.confirm != Some(chosen.len()) {
+    let is_counted = prune.snapshots.is_none() || prune.confirm.is_some();
+    if is_counted && prune.confirm != Some(chosen.len()) {
         let text = format!(
             "{} snapshots would be removed; confirm their number",
             chosen.len()
