@@ -21,6 +21,7 @@ const ROUTES = [
   '/datacenter/mappings?show=usb',
   '/datacenter/mappings?show=dir',
   '/datacenter/cpu-models',
+  '/datacenter/profiles',
   '/datacenter/snapshots',
   '/datacenter/snapshots?older=30&guest=101&job=-',
   '/datacenter/snapshot-jobs',

@@ -66,6 +66,7 @@ const tree = root.addChildren([
       dcTab('pools', () => import('./pages/records/Pools')),
       dcTab('mappings', () => import('./pages/mappings/Mappings')),
       dcTab('cpu-models', () => import('./pages/cpuModels/CpuModels')),
+      dcTab('profiles', () => import('./pages/profiles/Profiles')),
       dcTab('snapshots', () => import('./pages/snapshotReport/SnapshotReport')),
       dcTab('snapshot-jobs', () => import('./pages/snapshotJobs/SnapshotJobs')),
       dcTab('options', () => import('./pages/records/DcOptions')),

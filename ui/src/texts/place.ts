@@ -26,6 +26,7 @@ export const place = {
       pools: 'Pools',
       mappings: 'Mappings',
       cpuModels: 'CPU models',
+      profiles: 'Profiles',
       snapshots: 'Snapshots',
       snapshotJobs: 'Snapshot jobs',
       options: 'Options',

@@ -7,7 +7,7 @@ import { api, path } from '../../api/client';
 import type { StorageRow } from '../../api/resources';
 import { useInventory } from '../../api/stream';
 import { useNextId } from '../../dialogs/Clone';
-import { useNetworks } from '../node/NodeNetwork';
+import { useBridges } from '../node/NodeNetwork';
 import type { Volume } from '../node/StorageContent';
 import { type Draft, emptyDraft } from './draft';
 
@@ -63,10 +63,7 @@ export function useDraft(kind: GuestType) {
   const [first, setFirst] = useState<string>();
   if (!first && free[0]) setFirst(free[0].node);
   const node = changes.node ?? first ?? '';
-  const networks = useNetworks(node);
-  const bridges = (networks.data ?? [])
-    .filter((one) => one.type?.endsWith('ridge'))
-    .map((one) => one.iface);
+  const bridges = useBridges(node);
   const rows = storages.filter(
     (one) => one.node === node && one.content.split(',').includes(KINDS[kind].content),
   );

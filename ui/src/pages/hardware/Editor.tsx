@@ -1,9 +1,9 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { guestPath } from '../../actions/guest';
 import { KINDS } from '../../actions/kinds';
 import { ApiError, api } from '../../api/client';
-import { type Field, hasOperation, useOperations } from '../../api/operations';
+import { type Field, useOperations } from '../../api/operations';
 import type { Guest } from '../../api/resources';
 import { useInventory } from '../../api/stream';
 import { errorText, followTask } from '../../api/tasks';
@@ -12,7 +12,6 @@ import { Blank, Loaded } from '../../parts/Page';
 import { Panel } from '../../parts/Panel';
 import { t } from '../../texts';
 import { textOfKey } from '../../texts/fields';
-import { CPU_MODELS } from '../cpuModels/flags';
 import {
   configKey,
   configOf,
@@ -23,16 +22,15 @@ import {
   waits,
 } from '../guest/config';
 import { labelOf } from '../guest/GuestPage';
-import { useNetworks } from '../node/NodeNetwork';
+import { useBridges } from '../node/NodeNetwork';
 import { ChangePanel } from './ChangePanel';
 import { changesOf, type Draft, paramsOf } from './change';
+import { useCpuTypes } from './cpuTypes';
 import { DiskActions } from './DiskActions';
 import { KeyForm, refusalOfKey } from './KeyForm';
 import { AddMenu, KeyList } from './KeyList';
 import { additionsOf, isFixed, keysOf, type PageName, pagesOf } from './layout';
 import { fieldOf, fieldsOf } from './schema';
-
-const CPUS = ['host', 'x86-64-v2-AES', 'x86-64-v3', 'x86-64-v4', 'kvm64', 'qemu64', 'max'];
 
 /** Sends the change; a refusal points at its keys. */
 function useApply(guest: Guest, onDone: () => void) {
@@ -60,29 +58,10 @@ function useApply(guest: Guest, onDone: () => void) {
   return { apply, isBusy, failure, clear: () => setFailure({ fields: {} }) };
 }
 
-/** Processor models of the cluster's own that the user may see. */
-function useCpuModels(guest: Guest): string[] {
-  const table = useOperations().data;
-  const query = useQuery({
-    queryKey: ['records', CPU_MODELS],
-    queryFn: ({ signal }) => api.get<{ cputype: string }[]>(CPU_MODELS, {}, signal),
-    enabled: guest.type === 'qemu' && hasOperation(table, 'GET', CPU_MODELS),
-  });
-  return useMemo(() => (query.data ?? []).map(({ cputype }) => cputype), [query.data]);
-}
-
 function useOffers(guest: Guest): Record<string, string[]> {
-  const networks = useNetworks(guest.node);
-  const models = useCpuModels(guest);
-  return useMemo(
-    () => ({
-      bridge: (networks.data ?? [])
-        .filter((one) => one.type === 'bridge' || one.type === 'OVSBridge')
-        .map((one) => one.iface),
-      cputype: [...CPUS, ...models],
-    }),
-    [networks.data, models],
-  );
+  const bridge = useBridges(guest.node);
+  const cputype = useCpuTypes(guest.type === 'qemu');
+  return useMemo(() => ({ bridge, cputype }), [bridge, cputype]);
 }
 
 type Props = { guest: Guest; page: PageName; entries: Pending[]; fields: Map<string, Field> };

@@ -1,12 +1,19 @@
 /** What forms need of the operation table: fields by name, and what can be chosen. */
 
-import type { Field, Operation } from '../../api/operations';
+import { type Field, findOperation, type Operation } from '../../api/operations';
+
+function builtOf(operation: Operation | undefined): Map<string, Field> {
+  const built = (operation?.params ?? []).filter((field) => field.unbuilt !== 1);
+  return new Map(built.map((field) => [field.name, field]));
+}
 
 /** The parameters of an operation by name; those that are not built are left out. */
-export function fieldsOf(operations: Operation[], name: string): Map<string, Field> {
-  const params = operations.find((one) => one.name === name)?.params ?? [];
-  return new Map(params.filter((field) => field.unbuilt !== 1).map((field) => [field.name, field]));
-}
+export const fieldsOf = (operations: Operation[], name: string) =>
+  builtOf(operations.find((one) => one.name === name));
+
+/** The same of the operation at an address. */
+export const fieldsAt = (operations: Operation[], method: string, path: string) =>
+  builtOf(findOperation(operations, method, path));
 
 /** The field of a key: `net0` is described by `net[n]`. */
 export function fieldOf(fields: Map<string, Field>, key: string): Field | undefined {

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
 import { api, path } from '../../api/client';
 import { plain } from '../../format';
 import { Loaded } from '../../parts/Page';
@@ -21,6 +22,15 @@ export function useNetworks(node: string) {
     queryKey: ['node', node, 'network'],
     queryFn: ({ signal }) => api.get<Interface[]>(`${path('nodes', node)}/network`, {}, signal),
   });
+}
+
+/** The bridges of a node. */
+export function useBridges(node: string): string[] {
+  const { data } = useNetworks(node);
+  return useMemo(() => {
+    const bridges = (data ?? []).filter(({ type }) => type === 'bridge' || type === 'OVSBridge');
+    return bridges.map(({ iface }) => iface);
+  }, [data]);
 }
 
 export default function NodeNetwork() {
