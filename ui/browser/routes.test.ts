@@ -43,6 +43,7 @@ const ROUTES = [
   '/node/pve1/network',
   '/node/pve1/services',
   '/node/pve1/shell',
+  '/node/pve1/adopt',
   '/node/pve1/tasks',
   '/node/pve1/log',
   '/storage/pve1/local',

@@ -89,6 +89,7 @@ const tree = root.addChildren([
       nodeTab('services', () => import('./pages/node/NodeServices')),
       nodeTab('hardware', () => import('./pages/node/NodeHardware')),
       nodeTab('shell', () => import('./pages/node/NodeShell')),
+      nodeTab('adopt', () => import('./pages/adopt/Adopt')),
       nodeTab('tasks', () => import('./pages/node/NodeTasks')),
       nodeTab('log', () => import('./pages/node/NodeLog')),
     ]),

@@ -39,6 +39,7 @@ const TASKS: Record<string, string> = {
   vzclone: 'Clone',
   vztemplate: 'Make template',
   vzexec: 'Run a program',
+  adopt: 'Take over',
   snapshotjob: 'Snapshot job',
   snapshotprune: 'Delete snapshots',
   vzmigrate: 'Migrate',

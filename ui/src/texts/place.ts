@@ -104,6 +104,7 @@ export const place = {
       network: 'Network',
       services: 'Services',
       shell: 'Shell',
+      adopt: 'Proxmox VE',
       tasks: 'Tasks',
       log: 'Log',
     },

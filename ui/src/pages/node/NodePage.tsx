@@ -1,4 +1,6 @@
 import { Outlet, useNavigate, useParams } from '@tanstack/react-router';
+import { hasOperation, useKnownOperations } from '../../api/operations';
+import { useSession } from '../../api/session';
 import { useInventory, useLive } from '../../api/stream';
 import { duration } from '../../format';
 import { Button } from '../../parts/Button';
@@ -7,6 +9,7 @@ import { Blank, Loading, PageHead, Tabs } from '../../parts/Page';
 import { Badge } from '../../parts/State';
 import { nodeAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
+import { ADOPT, mayAdopt } from '../adopt/adopt';
 import { NodePower } from './NodePower';
 
 const names = t.node.tabs;
@@ -20,6 +23,8 @@ export function useNodeOfPage(): string {
 export function NodePage() {
   const name = useNodeOfPage();
   const { isLoaded } = useLive();
+  const session = useSession();
+  const table = useKnownOperations();
   const navigate = useNavigate();
   const { nodes, guests } = useInventory();
   const node = nodes.find((one) => one.node === name);
@@ -33,6 +38,8 @@ export function NodePage() {
   }
   const isOnline = node.status === 'online';
   const base = nodeAddress(name);
+  const isRoot = session.state === 'in' && mayAdopt(session.user);
+  const canAdopt = isRoot && hasOperation(table, 'POST', ADOPT);
   const own = guests.filter((guest) => guest.node === name);
   return (
     <>
@@ -69,6 +76,7 @@ export function NodePage() {
           { to: `${base}/disks`, label: names.disks },
           { to: `${base}/network`, label: names.network },
           { to: `${base}/services`, label: names.services },
+          ...(canAdopt ? [{ to: `${base}/adopt`, label: names.adopt }] : []),
           { to: `${base}/tasks`, label: names.tasks },
           { to: `${base}/log`, label: names.log },
         ]}
