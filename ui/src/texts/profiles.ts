@@ -34,8 +34,12 @@ export const profiles = {
     comment: { label: 'Comment' },
     from: { label: 'Template', hint: 'Of which each virtual machine is a clone.' },
     full: { label: 'Full clone', hint: 'Off: linked, made at once; the template must stay.' },
-    storage: { label: 'Storage', hint: 'Where the disks are put.' },
-    'disk-size': { label: 'Size of disk', hint: 'In GiB, or with a unit; empty: as the template.' },
+    storage: { label: 'Storage', hint: 'Of the copies; empty: the template’s.' },
+    scsi0: { label: 'Hard disk', hint: 'STORAGE:GiB makes a new one.' },
+    'disk-size': {
+      label: 'Size of disk',
+      hint: 'At least, in GiB or with a unit; empty: as the template.',
+    },
     sockets: { label: 'Sockets', hint: 'Some systems are licensed by them.' },
     cores: { label: 'Cores', hint: 'Of each socket.' },
     memory: { label: 'Memory', unit: 'MiB', hint: 'What each has at most.' },
@@ -43,7 +47,7 @@ export const profiles = {
     ipconfig0: { label: 'Address', hint: 'ip=dhcp, or ip=ADDRESS/BITS,gw=ADDRESS.' },
   } as Record<string, Text>,
   createFields: {
-    vmid: { label: 'ID', hint: 'Empty: the next free one.' },
+    vmid: { label: 'ID', hint: 'Empty: the next free one. Several get free ones.' },
     name: { label: 'Name', hint: 'Of several each gets its number: NAME-1, NAME-2.' },
     count: { label: 'How many' },
     pool: { label: 'Pool' },

@@ -14,7 +14,7 @@ import { FieldRows } from '../records/FieldRows';
 import { areWhole, type Values } from '../records/values';
 import {
   CREATE,
-  CREATE_NAMES,
+  createNames,
   createParams,
   createPath,
   formOf,
@@ -37,7 +37,7 @@ function Opened({ profile, onClose, table }: Props & { table: Operation[] }) {
   const [values, setValues] = useState<Values>({ count: '1', start: '1' });
   const own = formOf(profile);
   const known = fieldsAt(table, 'POST', CREATE);
-  const fields = CREATE_NAMES.flatMap((name) => {
+  const fields = createNames(values).flatMap((name) => {
     const field = fieldOf(known, name);
     // What is the default anyway is the profile's here.
     return field ? [{ ...single({ ...field, name }), default: undefined }] : [];

@@ -1,5 +1,5 @@
 import { Select } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { skipToken, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { guestPath } from '../../actions/guest';
 import { KINDS } from '../../actions/kinds';
@@ -21,6 +21,7 @@ import { useBridges } from '../node/NodeNetwork';
 import { FieldRows } from '../records/FieldRows';
 import { areWhole, type Values } from '../records/values';
 import {
+  DISK,
   firstDiskOf,
   formOf,
   netOf,
@@ -84,18 +85,17 @@ function TemplateRow({
   );
 }
 
-/** The first disk of a template; nothing until it is known. */
-function useFirstDisk(template: Guest | undefined): string | undefined {
-  const { data } = useQuery({
+/** The first disk of a template, once that is known. */
+function useFirstDisk(template: Guest | undefined) {
+  const { data, isLoading } = useQuery({
     queryKey: ['guest', template?.vmid, 'config'],
-    queryFn: ({ signal }) => {
-      if (!template) throw new Error('no template');
-      return api.get<Record<string, unknown>>(`${guestPath(template)}/config`, {}, signal);
-    },
-    enabled: template !== undefined,
+    queryFn: template
+      ? ({ signal }) =>
+          api.get<Record<string, unknown>>(`${guestPath(template)}/config`, {}, signal)
+      : skipToken,
     retry: false,
   });
-  return data && firstDiskOf(data);
+  return { name: data && firstDiskOf(data), isLoading };
 }
 
 /** The size of one disk: of the profile's first one, or of the first one of another template. */
@@ -103,9 +103,9 @@ function useDiskSize(profile: Profile | undefined, from: string, template: Guest
   const list = profile?.['disk-size'] ?? '';
   const [first] = sizesOf(list);
   const [typed, setTyped] = useState(first?.[1] ?? '');
-  const ofTemplate = useFirstDisk(template);
+  const { name, isLoading } = useFirstDisk(template);
   const isSame = from === String(profile?.from ?? '');
-  const slot = (isSame && first?.[0]) || ofTemplate || 'scsi0';
+  const slot = (isSame && first?.[0]) || name || DISK;
   const size = typed.trim() === '' ? '' : sizeText(typed);
   return {
     slot,
@@ -113,6 +113,7 @@ function useDiskSize(profile: Profile | undefined, from: string, template: Guest
     setTyped,
     was: first?.[1] ?? '',
     refusal: size === undefined ? words.badSize : undefined,
+    isReady: size === '' || (size !== undefined && !isLoading),
     /** The sizes of all disks. */
     list: sizesWith(list, first?.[0], { slot, size: size ?? '' }),
   };
@@ -183,7 +184,8 @@ function useOffers() {
   const { storages } = useInventory();
   const cpu = useCpuTypes();
   const images = storages.filter((one) => one.content.split(',').includes(KINDS.qemu.content));
-  return { cpu, storage: [...new Set(images.map((one) => one.storage))] };
+  const storage = [...new Set(images.map((one) => one.storage))];
+  return { cpu, storage, [DISK]: storage.map((name) => `${name}:32`) };
 }
 
 type Props = {
@@ -207,7 +209,7 @@ function Form({ profile, onClose, known }: Props & { known: Fields }) {
   const node = template?.node ?? nodes.find((one) => one.status === 'online')?.node ?? '';
   const { head, source, compute, cloud } = partsOf(known, values);
   const net = fieldOf(known, 'net0');
-  const sizes = known.get('disk-size');
+  const sizes = from ? known.get('disk-size') : undefined;
   const isWhole = areWhole([...head, ...source, ...compute, ...cloud], values);
   const set = (change: Values) => setValues({ ...values, ...change });
   const submit = () =>
@@ -232,7 +234,7 @@ function Form({ profile, onClose, known }: Props & { known: Fields }) {
     <FormDialog
       title={profile ? t.records.changeOf(profile.profile) : words.add}
       submitText={profile ? t.save : t.records.add}
-      isReady={isWhole && !disk.refusal}
+      isReady={isWhole && (from === '' || disk.isReady)}
       form={form}
       onSubmit={submit}
       onClose={onClose}
@@ -240,7 +242,9 @@ function Form({ profile, onClose, known }: Props & { known: Fields }) {
     >
       <div className="fbody plain">
         {rows(head)}
-        <TemplateRow templates={templates} value={from} error={errors.from} onChange={set} />
+        {known.has('from') && (
+          <TemplateRow templates={templates} value={from} error={errors.from} onChange={set} />
+        )}
         {rows(source)}
         {sizes && (
           <SizeRow field={sizes} disk={disk} isNew={!profile} error={errors['disk-size']} />

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { Field } from '../../api/operations';
 import {
   cpusOf,
+  createNames,
   createParams,
   createPath,
   disksOf,
@@ -25,10 +26,11 @@ const profile = (more: Partial<Profile> & Record<string, unknown>): Profile => (
 it('what a profile does not say is of its template, or the default', () => {
   const told = [
     profile({}),
-    profile({ sockets: 2, cores: 4, memory: 2048, 'disk-size': 'scsi0=40G,scsi1=10G' }),
+    profile({ from: 9000, sockets: 2, cores: 4, memory: 2048, 'disk-size': 'scsi0=40G,scsi1=10G' }),
     profile({ from: 9000 }),
     profile({ from: 9000, cores: 4, memory: 'current=512' }),
     profile({ from: 9000, sockets: 1 }),
+    profile({ scsi0: 'local-lvm:40,discard=on', scsihw: 'lsi', virtio1: 'nfs:8' }),
   ].map((one) => [cpusOf(one), memoryOf(one), disksOf(one)].join('; '));
   expect(told).toEqual([
     '1; default; none',
@@ -36,6 +38,7 @@ it('what a profile does not say is of its template, or the default', () => {
     'as template; as template; as template',
     '4 cores; 512 MiB; as template',
     '1 socket; as template; as template',
+    '1; default; scsi0 local-lvm:40, virtio1 nfs:8',
   ]);
 });
 
@@ -57,32 +60,54 @@ it('the first disk of a template is the one that it starts from', () => {
   expect(firstDiskOf({ ide2: 'none,media=cdrom' })).toBeUndefined();
 });
 
-it('a new profile has what was filled in, and no clone without a template', () => {
-  const values = { ...formOf(undefined), profile: 'small', cores: '2', full: '1' };
-  expect(paramsOf(values, undefined)).toEqual({ profile: 'small', cores: '2' });
+it('a new profile has a disk of its own, or what belongs to a template', () => {
+  const values = {
+    ...formOf(undefined),
+    profile: 'small',
+    cores: '2',
+    full: '1',
+    storage: 'nfs',
+    scsi0: 'local:40',
+    'disk-size': 'scsi0=40G',
+  };
+  expect(paramsOf(values, undefined)).toEqual({ profile: 'small', cores: '2', scsi0: 'local:40' });
   const cloned = { ...values, from: '9000', sshkeys: 'ssh-ed25519 AAAA me\n' };
-  expect(paramsOf(cloned, undefined)).toMatchObject({
+  const params = {
+    profile: 'small',
+    cores: '2',
     from: '9000',
     full: '1',
+    storage: 'nfs',
+    'disk-size': 'scsi0=40G',
     sshkeys: 'ssh-ed25519%20AAAA%20me',
-  });
+  };
+  expect(paramsOf(cloned, undefined)).toEqual(params);
+  const linked = paramsOf({ ...cloned, full: '0' }, undefined);
+  expect(linked).toEqual({ ...params, full: '0', storage: undefined });
 });
 
-it('a change takes back what was emptied; with the template goes how it is cloned', () => {
+it('a change takes back what was emptied; with the template goes what belongs to it', () => {
   const before = profile({
     from: 9000,
-    full: 1,
+    storage: 'nfs',
     comment: 'old',
     sshkeys: 'ssh-ed25519%20AAAA%20me',
     digest: 'abc',
     agent: '1',
   });
   const form = formOf(before);
+  // Its storage makes copies of it.
   expect(form).toMatchObject({ from: '9000', full: '1', sshkeys: 'ssh-ed25519 AAAA me' });
-  expect(paramsOf({ ...form, comment: '', from: '' }, before)).toEqual({
+  expect(paramsOf({ ...form, comment: '', from: '', scsi0: 'local:8' }, before)).toEqual({
     sshkeys: 'ssh-ed25519%20AAAA%20me',
-    delete: 'comment,from,full',
+    scsi0: 'local:8',
+    delete: 'comment,from,full,storage',
     digest: 'abc',
+  });
+  const bare = profile({ scsi0: 'local:8' });
+  expect(paramsOf({ ...formOf(bare), from: '9000' }, bare)).toEqual({
+    from: '9000',
+    delete: 'scsi0',
   });
 });
 
@@ -121,10 +146,13 @@ it('virtual machines are made with what differs from the profile', () => {
     start: '1',
     name: 'web',
   });
+  expect(createParams({ count: '1', vmid: '120' })).toMatchObject({ vmid: '120' });
+  expect(createParams({ count: '2', vmid: '120' })).not.toHaveProperty('vmid');
+  expect(createNames({ count: '' })).toContain('vmid');
 });
 
 it('the form has what the node takes, and of a clone what makes sense', () => {
-  const names = ['profile', 'comment', 'full', 'storage', 'cores', 'ipconfig[n]'];
+  const names = ['profile', 'comment', 'full', 'storage', 'scsi[n]', 'cores', 'ipconfig[n]'];
   const field = (name: string): [string, Field] => [name, { name, default: '1' }];
   const known = new Map(names.map(field));
   const shown = (values: Record<string, string>, fields = known) =>
@@ -133,7 +161,7 @@ it('the form has what the node takes, and of a clone what makes sense', () => {
     ['profile', 'comment'],
     [['cores'], ['ipconfig0']],
   ];
-  expect(shown({ from: '' })).toEqual([head, ['storage'], ...rest]);
+  expect(shown({ from: '' })).toEqual([head, ['scsi0'], ...rest]);
   expect(shown({ from: '9000' })).toEqual([head, ['full'], ...rest]);
   expect(shown({ from: '9000', full: '1' })).toEqual([head, ['full', 'storage'], ...rest]);
   const ofPut = new Map([...known, ['profile', { name: 'profile', in: 'path' as const }]]);

@@ -61,9 +61,14 @@ export function sizesOf(list: string | undefined): [string, string][] {
   });
 }
 
-export function disksOf({ from, 'disk-size': list }: Profile): string {
-  const sizes = sizesOf(list);
-  if (sizes.length > 0) return sizes.map((entry) => entry.join(' ')).join(', ');
+/** Disks with the sizes that they get, or as they are made where there is no template. */
+export function disksOf(profile: Profile): string {
+  const { from, 'disk-size': list } = profile;
+  const made = Object.entries(profile)
+    .filter(([key]) => KINDS.qemu.disks.test(key))
+    .map(([key, value]) => [key, String(value).split(',')[0]]);
+  const disks = from === undefined ? made : sizesOf(list);
+  if (disks.length > 0) return disks.map((entry) => entry.join(' ')).join(', ');
   return from === undefined ? t.none : words.ofTemplate;
 }
 
@@ -84,13 +89,17 @@ export function firstDiskOf(config: Record<string, unknown>): string | undefined
   return [...order.split(';'), ...keys].find(isDisk);
 }
 
-/** What the form holds; `size` is of one disk, whose name is chosen beside it. */
+/** The disk that a profile without a template has first. */
+export const DISK = 'scsi0';
+
+/** What the form holds. */
 export const NAMES = [
   'comment',
   'from',
   'full',
   'storage',
   'disk-size',
+  DISK,
   'sockets',
   'cores',
   'memory',
@@ -117,6 +126,8 @@ export function formOf(profile: Profile | undefined): Values {
   const values = valuesOf(profile, [...NAMES]);
   return {
     ...values,
+    // Disks that go to a storage are copies, if nothing else is said.
+    full: values.full || (values.from && values.storage ? '1' : ''),
     memory: mibOf(values.memory),
     sshkeys: decoded(values.sshkeys ?? ''),
   };
@@ -130,7 +141,7 @@ export function single(field: Field): Field {
 }
 
 /** The fields of the form in its parts, as far as the node has them; some make sense beside a template alone. */
-export function partsOf(known: Map<string, Field>, { from, full, storage }: Values) {
+export function partsOf(known: Map<string, Field>, { from, full }: Values) {
   const named = (names: string[]) =>
     names.flatMap((name) => {
       const field = fieldOf(known, name);
@@ -139,11 +150,10 @@ export function partsOf(known: Map<string, Field>, { from, full, storage }: Valu
       // With a template its own value is the default.
       return from ? { ...one, default: undefined } : one;
     });
-  // A linked clone is where its template is.
-  const isLinked = from && full !== '1';
+  const ofTemplate = full === '1' ? ['full', 'storage'] : ['full'];
   return {
     head: named(['profile', 'comment']).filter((field) => field.in !== 'path'),
-    source: named([...(from ? ['full'] : []), ...(isLinked && !storage ? [] : ['storage'])]),
+    source: named(from ? ofTemplate : [DISK]),
     compute: named(['sockets', 'cores', 'memory', 'balloon', 'cpu', 'scsihw']),
     cloud: named(['ciuser', 'sshkeys', 'ipconfig0']),
   };
@@ -166,18 +176,23 @@ export function sizesWith(list: string, before: string | undefined, disk: DiskSi
   return [...own, ...others].map((entry) => entry.join('=')).join(',');
 }
 
+/** What makes sense with a template alone; without one a disk is made. */
+const OF_TEMPLATE = ['full', 'storage', 'disk-size'];
+
 /** The parameters that make a profile, or change one. */
 export function paramsOf(values: Values, profile: Profile | undefined): Params {
   const before = formOf(profile);
-  // Without a template there is nothing to clone.
-  const form = values.from ? values : { ...values, full: '' };
+  const form = { ...values };
+  for (const name of values.from ? [DISK] : OF_TEMPLATE) form[name] = '';
+  // A linked clone is where its template is.
+  if (values.full !== '1') form.storage = '';
   const params = changeOf(form, before, profile?.digest);
   const keys = form.sshkeys?.trim();
   return keys ? { ...params, sshkeys: encodeURIComponent(keys) } : params;
 }
 
 /** What a virtual machine may have otherwise than its profile. */
-export const CREATE_NAMES = [
+const CREATE_NAMES = [
   'vmid',
   'name',
   'count',
@@ -188,8 +203,12 @@ export const CREATE_NAMES = [
   'ipconfig0',
 ] as const;
 
+/** The fields of a request: several get free numbers. */
+export const createNames = ({ count }: Values): string[] =>
+  CREATE_NAMES.filter((name) => name !== 'vmid' || Number(count || 1) === 1);
+
 /** The parameters that make virtual machines: what is empty is as the profile, or the node, has it. */
 export const createParams = (values: Values): Params =>
-  Object.fromEntries(CREATE_NAMES.map((name) => [name, values[name]?.trim() || undefined]));
+  Object.fromEntries(createNames(values).map((name) => [name, values[name]?.trim() || undefined]));
 
 export type Made = { vmid: number; name?: string; upid?: string };
