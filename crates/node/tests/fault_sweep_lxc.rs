@@ -41,6 +41,7 @@ fn creation(vmid: VmId) -> LxcCreate {
         pool: None,
         start: false,
         found: None,
+        image: None,
     }
 }
 
@@ -48,6 +49,26 @@ fn creation(vmid: VmId) -> LxcCreate {
 async fn lxc_create() {
     let swept = sweep_all(|| Box::pin(with_lxc(creation)), 30).await;
     assert!(swept.failed > 15 && swept.went_through > 5, "{swept:?}");
+}
+
+fn of_an_image(vmid: VmId) -> LxcCreate {
+    LxcCreate {
+        template: Template::Volume("local:vztmpl/image.tar".parse().unwrap()),
+        ..creation(vmid)
+    }
+}
+
+#[tokio::test]
+async fn lxc_create_of_an_image() {
+    let swept = sweep_all(|| Box::pin(with_lxc(of_an_image)), 30).await;
+    assert!(swept.failed > 15 && swept.went_through > 5, "{swept:?}");
+
+    let node = with_lxc(of_an_image).await;
+    assert_eq!(node.run().await, "WARNINGS: 1");
+    let stored = node.inventory().await.join("\n");
+    for said in ["/bin/app", "A=1", "lxc.init.uid", "host-managed=1"] {
+        assert!(stored.contains(said), "{said}: {stored}");
+    }
 }
 
 #[tokio::test]

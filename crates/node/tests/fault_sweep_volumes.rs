@@ -12,15 +12,15 @@ use async_trait::async_trait;
 use auth::Authority;
 use auth::pam::{PamError, PamRunner};
 use model::{BlockFormat, Error, Record, Upid, VmId};
-use node::tasks::{VolumeCreate, VolumeDelete, VolumeDownload, VolumeUpload};
+use node::tasks::{VolumeCreate, VolumeDelete, VolumeDownload, VolumePull, VolumeUpload};
 use node::{NodeContext, NodeOptions, Paths, registry, storage_key};
 use storage::{Checksum, ChecksumAlgorithm};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
-use sys::{Files, UploadFile};
+use sys::{Command, Files, Output, UploadFile};
 use tasks::{Engine, EngineOptions, Submission, Task, TaskState};
 
 use testkit::fault_sweep::{Scene, Swept, sweep_faults};
-use testkit::{FakeHost, Faults, FaultyStore, HastyClock, qemu_img};
+use testkit::{Disk, FakeHost, Faults, FaultyStore, HastyClock, qemu_img};
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -46,7 +46,9 @@ struct Node<T> {
 }
 
 async fn node<T>(make: impl Fn(&NodeContext) -> T + Send + Sync + 'static) -> Node<T> {
-    let host = FakeHost::new(Faults::default()).program("qemu-img", qemu_img);
+    let host = FakeHost::new(Faults::default())
+        .program("qemu-img", qemu_img)
+        .program("skopeo", pulls);
     let folders = [
         "images/100",
         "template/cache",
@@ -328,4 +330,60 @@ async fn a_download_that_fails_leaves_nothing() {
         "{status}"
     );
     assert_eq!(gone.inventory().await, before);
+}
+
+const TEMPLATE: &str = "/var/lib/vz/template/cache/app_1.0.tar";
+
+/// A `skopeo` that needs its own folder to put an image together.
+fn pulls(disk: &mut Disk, command: &Command) -> Output {
+    leave_a_part(disk, command);
+    Output {
+        code: Some(0),
+        ..Output::default()
+    }
+}
+
+/// One that fails with a part of an image in its folder.
+fn pulls_in_vain(disk: &mut Disk, command: &Command) -> Output {
+    leave_a_part(disk, command);
+    Output {
+        code: Some(1),
+        stderr: b"time=\"now\" level=fatal msg=\"no such manifest\"\n".to_vec(),
+        ..Output::default()
+    }
+}
+
+fn leave_a_part(disk: &mut Disk, command: &Command) {
+    let at = command.args.iter().position(|said| said == "--tmpdir");
+    let folder = &command.args[at.unwrap() + 1];
+    let part = Path::new(folder).join("blob");
+    disk.put(&part, b"a part".to_vec(), 6).unwrap();
+}
+
+fn pull(_: &NodeContext) -> VolumePull {
+    let volume = "local:vztmpl/app_1.0.tar".parse().unwrap();
+    VolumePull::new("127.0.0.1:5000/team/app:1.0".to_owned(), volume)
+}
+
+#[tokio::test]
+async fn volume_pull() {
+    let swept = sweep_faults(|| Box::pin(node(pull))).await;
+    assert_all_broken(&swept, 20);
+    let node = node(pull).await;
+    assert_eq!(node.run().await, "OK");
+    assert_eq!(node.host.read(TEMPLATE.as_ref()).await.unwrap(), b"");
+    let left = node.host.list("/var/lib/vz/.arriving".as_ref()).await;
+    assert_eq!(left.unwrap(), []);
+    // What is there is not replaced.
+    let refused = format!("refusing to override existing file '{TEMPLATE}'");
+    assert_eq!(node.run().await, refused);
+}
+
+#[tokio::test]
+async fn a_pull_that_fails_leaves_nothing() {
+    let mut node = node(pull).await;
+    node.host = node.host.program("skopeo", pulls_in_vain);
+    let before = node.inventory().await;
+    assert_eq!(node.run().await, "no such manifest");
+    assert_eq!(node.inventory().await, before);
 }

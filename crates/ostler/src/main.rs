@@ -79,6 +79,9 @@ enum Command {
     /// Write into the files of a container; for the agent, in a fence.
     #[command(hide = true)]
     ContainerFiles,
+    /// Unpack an image into the files of a container; for the agent, in a fence.
+    #[command(hide = true)]
+    ContainerImage,
 }
 
 fn main() -> ExitCode {
@@ -110,6 +113,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Complete { words } => done(cli::complete(&Arguments::command(), &words)),
         Command::PamHelper => Ok(auth::pam::helper_main()),
         Command::ContainerFiles => Ok(roles::container_files()),
+        Command::ContainerImage => Ok(roles::container_image()),
         role => {
             log();
             rustls::crypto::aws_lc_rs::default_provider()

@@ -53,7 +53,7 @@ impl ContentType {
         match self {
             Self::Images | Self::Rootdir | Self::Backup => &[],
             Self::Iso => &[".iso", ".img"],
-            Self::Vztmpl => &[".tar.gz", ".tar.xz", ".tar.zst"],
+            Self::Vztmpl => &[".tar.gz", ".tar.xz", ".tar.zst", ".tar"],
             Self::Snippets => &[""],
             Self::Import => &[".qcow2", ".raw", ".vmdk", ".ova", ".ovf"],
         }

@@ -26,6 +26,7 @@ mod host;
 pub mod left_out;
 mod lvm;
 mod minority;
+pub mod oci;
 mod qemu;
 mod qemu_img;
 mod store;

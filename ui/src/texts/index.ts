@@ -53,6 +53,7 @@ const TASKS: Record<string, string> = {
   imgcopy: 'Copy image',
   imgdel: 'Delete image',
   download: 'Download',
+  ociregistrypull: 'Pull image',
   startall: 'Start all',
   stopall: 'Shut down all',
   migrateall: 'Migrate all',

@@ -7,9 +7,15 @@ use model::schema::PropertyError;
 use model::schema::format::split_list;
 use model::{FieldErrors, GuestConfig, VmId};
 
+use super::image::split_words;
+
 /// The host's ids of an unprivileged container: its 0 is the first of them.
 pub const ID_FIRST: u32 = 100_000;
 pub const ID_COUNT: u32 = 65_536;
+
+/// Where a configuration has keys of LXC, as pairs of key and value. No caller sets them: they come
+/// from images.
+pub const LXC_KEYS: &str = "lxc";
 
 /// What a console of the container is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +50,8 @@ pub struct CtConfig {
     pub entrypoint: Option<String>,
     /// `NAME=value`
     pub environment: Vec<String>,
+    /// Keys of LXC with their values: what no option says.
+    pub lxc: Vec<(String, String)>,
     pub mounts: BTreeMap<MountSlot, MountPoint>,
     /// Devices of the host.
     pub devices: BTreeMap<u16, Device>,
@@ -110,6 +118,12 @@ impl CtConfig {
         self.is_unprivileged.then_some(ID_FIRST)
     }
 
+    /// What runs in place of `/sbin/init`, as words.
+    pub fn command(&self) -> Option<Vec<String>> {
+        let words = split_words(self.entrypoint.as_deref()?);
+        (!words.is_empty() && words != ["/sbin/init"]).then_some(words)
+    }
+
     /// Whom the top of a new file system of it belongs to.
     pub fn owner(&self) -> (u32, u32) {
         let id = self.first_id().unwrap_or(0);
@@ -157,6 +171,11 @@ fn read(config: &GuestConfig, errors: &mut FieldErrors) -> CtConfig {
         environment: config
             .text("env")
             .map(|text| text.split('\0').map(str::to_owned).collect())
+            .unwrap_or_default(),
+        lxc: config
+            .0
+            .get(LXC_KEYS)
+            .and_then(|keys| serde_json::from_value(keys.clone()).ok())
             .unwrap_or_default(),
         mounts: mounts(config, errors),
         devices: (0..Device::COUNT)

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use model::VmId;
-use model::lxc::Features;
+use model::lxc::{Features, Ip4, Ip6, Net};
 
 use super::{CtConfig, ID_COUNT};
 
@@ -99,6 +99,9 @@ pub fn render(config: &CtConfig, rendering: &Rendering<'_>) -> String {
     terminals(&mut lines, config);
     signals(&mut lines, config);
     init(&mut lines, config);
+    for (key, value) in &config.lxc {
+        lines.put(key.trim_start_matches("lxc."), value);
+    }
     lines.put("uts.name", config.host_name(rendering.vmid));
     lines.put("rootfs.path", format!("dir:{ROOT}"));
     nets(&mut lines, config, rendering);
@@ -190,7 +193,8 @@ fn terminals(lines: &mut Lines, config: &CtConfig) {
 /// What asks init to end. Systemd is recognised by LXC itself.
 fn signals(lines: &mut Lines, config: &CtConfig) {
     // The init of busybox powers off and reboots at these.
-    if config.os_type.as_deref() == Some("alpine") {
+    let is_said = config.lxc.iter().any(|(key, _)| key == "lxc.signal.halt");
+    if config.os_type.as_deref() == Some("alpine") && !is_said {
         lines.put("signal.halt", "SIGUSR2");
         lines.put("signal.reboot", "SIGTERM");
     }
@@ -212,6 +216,10 @@ fn init(lines: &mut Lines, config: &CtConfig) {
 fn nets(lines: &mut Lines, config: &CtConfig, rendering: &Rendering<'_>) {
     if config.nets.is_empty() {
         lines.put("net.0.type", "empty");
+        // With it comes the loopback, which an init brings up by itself.
+        if config.command().is_some() {
+            lines.put("net.0.flags", "up");
+        }
     }
     for (index, net) in &config.nets {
         let mut put = |key: &str, value: String| lines.put(&format!("net.{index}.{key}"), value);
@@ -230,6 +238,26 @@ fn nets(lines: &mut Lines, config: &CtConfig, rendering: &Rendering<'_>) {
         if let Some((_, mtu)) = mtu {
             put("mtu", mtu.to_string());
         }
+        if net.is_host_managed() {
+            addresses(net, &mut put);
+        }
+    }
+}
+
+/// What LXC sets at a card before init executes.
+fn addresses(net: &Net, put: &mut impl FnMut(&str, String)) {
+    put("flags", "up".to_owned());
+    if let Some(Ip4::Static(address, length)) = net.ip4() {
+        put("ipv4.address", format!("{address}/{length}"));
+    }
+    if let Some(gateway) = net.gateway4() {
+        put("ipv4.gateway", gateway.to_string());
+    }
+    if let Some(Ip6::Static(address, length)) = net.ip6() {
+        put("ipv6.address", format!("{address}/{length}"));
+    }
+    if let Some(gateway) = net.gateway6() {
+        put("ipv6.gateway", gateway.to_string());
     }
 }
 
@@ -334,6 +362,11 @@ mod tests {
             ("net0", "name=eth0,bridge=vmbr0,mtu=1400"),
             ("net5", "name=lan,bridge=vmbr1,hwaddr=BC:24:11:00:00:05"),
             ("net0", "name=eth0,bridge=vmbr0,link_down=1"),
+            (
+                "net0",
+                "name=eth0,host-managed=1,ip=10.0.0.2/24,gw=10.0.0.1,ip6=fd00::2/64,gw6=fd00::1",
+            ),
+            ("net0", "name=eth0,host-managed=1,ip=manual,ip6=auto"),
         ] {
             let with = rendered(&[(name, value)], true);
             let _ = writeln!(text, "{name}={}", value.replace('\0', "\\0"));

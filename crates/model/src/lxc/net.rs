@@ -11,7 +11,7 @@ pub(super) const NET: &[Field] = &[
     Field::boolean("firewall").optional(),
     Field::string("gw").optional().format(format::IPV4),
     Field::string("gw6").optional().format(GATEWAY6),
-    Field::boolean("host-managed").optional().unbuilt(),
+    Field::boolean("host-managed").optional(),
     Field::string("hwaddr")
         .optional()
         .format(format::MAC_ADDRESS),
@@ -50,6 +50,10 @@ impl Net {
             let reason = format!("'{name}' cannot be the name of a network card");
             wrong.push(("name".to_owned(), reason));
         }
+        if net.is_host_managed() && net.asks_for_addresses() {
+            let reason = "the host asks no server for addresses: give static ones";
+            wrong.push(("host-managed".to_owned(), reason.to_owned()));
+        }
         match wrong.is_empty() {
             true => Ok(net),
             false => Err(PropertyError::Keys(wrong)),
@@ -68,6 +72,25 @@ impl Net {
 
     pub fn print(&self) -> String {
         print_properties(NET, &self.0)
+    }
+
+    /// The same, with the host in charge of its addresses. None where that was said already, or where
+    /// the host cannot find them out.
+    pub fn managed_by_host(mut self) -> Option<Self> {
+        if self.0.flag("host-managed").is_some() || self.asks_for_addresses() {
+            return None;
+        }
+        self.0.set(NET, "host-managed", "1");
+        Some(self)
+    }
+
+    /// Whether the host sets its addresses, and no program of the container.
+    pub fn is_host_managed(&self) -> bool {
+        self.0.flag("host-managed") == Some(true)
+    }
+
+    fn asks_for_addresses(&self) -> bool {
+        self.ip4() == Some(Ip4::Dhcp) || self.ip6() == Some(Ip6::Dhcp)
     }
 
     /// What the container calls it.

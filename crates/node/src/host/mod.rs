@@ -13,6 +13,7 @@ pub(crate) mod mount_units;
 pub mod packages;
 pub mod pci;
 pub mod pools;
+pub(crate) mod registry;
 pub(crate) mod sample;
 pub mod scan;
 pub mod services;

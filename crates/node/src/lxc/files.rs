@@ -17,7 +17,7 @@ use crate::volumes;
 type Cx = TaskContext<NodeContext>;
 
 /// The path of our own program inside of a fence, and its role there.
-const OWN_PROGRAM: &str = "/ostler";
+pub(super) const OWN_PROGRAM: &str = "/ostler";
 pub(crate) const FILES_ROLE: &str = "container-files";
 
 /// Where the time zone of the host is said.
@@ -61,16 +61,19 @@ impl NodeContext {
             Some("host") => self.host_zone().await,
             zone => zone.map(str::to_owned),
         };
+        // What the host configures is not in the container's files.
+        let nets = config.nets.values().filter(|net| !net.is_host_managed());
         Ok(Order {
             os_type: config.os_type.clone(),
             host_name: config.host_name(vmid),
-            nets: config.nets.values().map(|net| net.print()).collect(),
+            nets: nets.map(|net| net.print()).collect(),
             name_servers: either(&config.name_servers, &host.servers),
             search_domains: either(&config.search_domains, &host.search),
             time_zone: zone,
             terminals: config.terminals,
             first,
             is_copy: false,
+            is_image: false,
         })
     }
 
@@ -228,7 +231,7 @@ pub(crate) async fn make_host_keys(
 }
 
 /// Where this program is, also after another version took its place.
-fn own_program() -> Result<PathBuf, Error> {
+pub(super) fn own_program() -> Result<PathBuf, Error> {
     let path = std::env::current_exe()
         .map_err(|error| Error::bug(format!("our own program cannot be found: {error}")))?;
     let text = path.to_string_lossy();

@@ -112,6 +112,10 @@ impl NodeContext {
             "--logpriority",
             level,
         ]);
+        if let Some(words) = config.command() {
+            // LXC 5 parts `lxc.init.cmd` at each blank.
+            command = command.arg("--").args(words);
+        }
         command.timeout = None;
         command.output = Stdio::File(self.paths.guest_log(vmid));
         let command = command.cell(Cell {

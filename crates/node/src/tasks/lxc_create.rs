@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use guest::lxc::CtConfig;
+use guest::lxc::image::ImageOptions;
 use guest::lxc::setup::First;
 use model::{Error, GuestConfig, GuestKind, PoolId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use super::{LxcStart, guest_object};
 use crate::NodeContext;
 use crate::lxc::edit::CtEdit;
 use crate::lxc::files;
+use crate::lxc::image::{add_image, unpack_image, without_address};
 use crate::lxc::mounts::Purpose;
 use crate::volumes::attached::by_task;
 
@@ -51,6 +53,9 @@ pub struct LxcCreate {
     /// Found in its files: the distribution and the architecture.
     #[serde(default)]
     pub found: Option<(String, String)>,
+    /// What the template says of the container, if it is an OCI image.
+    #[serde(default)]
+    pub image: Option<ImageOptions>,
 }
 
 impl Task for LxcCreate {
@@ -96,6 +101,9 @@ impl NewGuest for LxcCreate {
                     config.set(name, found.as_str());
                 }
             }
+        }
+        if let Some(image) = &self.image {
+            add_image(&mut config, image);
         }
         config
     }
@@ -154,6 +162,18 @@ impl LxcCreate {
         }
     }
 
+    /// A card of an image without an init stays without an address that a server would give.
+    async fn warn_of_addresses(&self, cx: &Cx) {
+        let has_init = |image: &ImageOptions| image.entrypoint.is_none();
+        if self.image.as_ref().is_none_or(has_init) {
+            return;
+        }
+        for name in without_address(&self.options()) {
+            let text = format!("{name}: nothing asks for an address by DHCP: give a static one");
+            cx.warn(&text).await;
+        }
+    }
+
     async fn detach(&self, cx: &Cx) -> Result<(), Error> {
         let config = self.config()?;
         cx.node.detach_container(&config, &by_task(cx)).await
@@ -177,11 +197,17 @@ impl Step<LxcCreate> for Unpack {
         let unpacked = async {
             let (config, path) = (task.config()?, task.template_path(cx).await?);
             let by = by_task(cx);
-            files::unpack(cx, &config, &path, &by, task.ignore_unpack_errors).await
+            let image = unpack_image(cx, &config, &path, &by).await?;
+            if image.is_none() {
+                files::unpack(cx, &config, &path, &by, task.ignore_unpack_errors).await?;
+            }
+            Ok(image)
         };
         let unpacked = unpacked.await;
         task.detach(cx).await?;
-        unpacked.map_err(|error| task.failed(error))
+        task.image = unpacked.map_err(|error| task.failed(error))?;
+        task.warn_of_addresses(cx).await;
+        Ok(())
     }
 
     async fn undo(&self, cx: &Cx, task: &LxcCreate) -> Result<(), Error> {
@@ -227,7 +253,8 @@ async fn set_up(cx: &Cx, task: &LxcCreate) -> Result<(String, String), Error> {
         password,
         keys: task.keys.clone(),
     };
-    let order = cx.node.setup_order(task.vmid, &config, Some(first)).await?;
+    let mut order = cx.node.setup_order(task.vmid, &config, Some(first)).await?;
+    order.is_image = task.image.is_some();
     let outcome = files::set_up(cx, &config, &order, Purpose::Write, &by).await?;
     if outcome.os_type != "unmanaged" {
         files::make_host_keys(cx, task.vmid, &config, &by).await?;

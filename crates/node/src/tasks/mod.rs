@@ -98,6 +98,7 @@ mod volume_arrive;
 mod volume_create;
 mod volume_delete;
 mod volume_download;
+mod volume_pull;
 mod volume_upload;
 
 use std::time::Duration;
@@ -183,6 +184,7 @@ pub use snapshot_job_run::SnapshotJobRun;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
 pub use volume_download::VolumeDownload;
+pub use volume_pull::VolumePull;
 pub use volume_upload::VolumeUpload;
 
 use crate::NodeContext;
@@ -252,6 +254,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()
         .with::<VolumeDownload>()
+        .with::<VolumePull>()
         .with::<VolumeUpload>()
 }
 

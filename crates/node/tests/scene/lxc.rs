@@ -59,10 +59,16 @@ fn info(_: &mut Disk, command: &Command) -> Output {
     }
 }
 
-/// What our own program says of the files of an Alpine.
-fn files(_: &mut Disk, _: &Command) -> Output {
+/// What our own program says of the files of an Alpine, and of an archive.
+fn files(_: &mut Disk, command: &Command) -> Output {
+    if command.args == ["container-image"] {
+        return printing(IMAGE);
+    }
     printing(r#"{"os_type":"alpine","arch":"amd64","lines":[],"warnings":[]}"#)
 }
+
+const IMAGE: &str = r#"{"options":{"entrypoint":"/bin/app","environment":["A=1"],
+    "lxc":[["lxc.init.uid","7"]]},"warnings":["one"]}"#;
 
 /// A host with LXC and a template, and no guest.
 pub async fn with_lxc<T>(make: fn(VmId) -> T) -> Node<T> {
@@ -89,6 +95,7 @@ pub async fn with_lxc_programs(host: FakeHost) -> FakeHost {
         .spawner("lxc-start", spawn_lxc);
     for (path, content) in [
         ("/var/lib/vz/template/cache/a.tar.gz", "archive"),
+        ("/var/lib/vz/template/cache/image.tar", "archive"),
         ("/proc/self/mounts", ""),
         ("/etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
     ] {

@@ -4,12 +4,14 @@ mod api;
 mod certificate;
 mod cluster;
 mod container_files;
+mod container_image;
 mod node;
 mod supervise;
 mod witness;
 
 pub(crate) use api::{api, become_api_user};
 pub(crate) use container_files::container_files;
+pub(crate) use container_image::container_image;
 pub(crate) use node::node;
 pub(crate) use supervise::supervise;
 pub(crate) use witness::witness;

@@ -38,6 +38,7 @@ mod hotplug;
 mod iscsidirect;
 mod kvm;
 mod lists;
+mod lxc_image;
 mod lxc_life;
 mod lxc_migrate;
 mod lxc_volumes;

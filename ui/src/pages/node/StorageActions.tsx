@@ -2,6 +2,7 @@ import { FileInput, Select } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, path } from '../../api/client';
+import { hasOperation, useOperations } from '../../api/operations';
 import type { StorageRow } from '../../api/resources';
 import { followTask } from '../../api/tasks';
 import { uploadFile } from '../../api/upload';
@@ -11,11 +12,13 @@ import { Bar } from '../../parts/Bar';
 import { Button } from '../../parts/Button';
 import { t } from '../../texts';
 import { OperationDialog } from '../records/OperationDialog';
+import { PullImage } from './PullImage';
 import type { Volume } from './StorageContent';
 
 const words = t.storage;
 /** What may be brought from outside. */
 const BROUGHT = ['iso', 'import', 'vztmpl'];
+const PULL = '/nodes/{node}/storage/{storage}/oci-registry-pull';
 
 const kindsOf = (row: StorageRow) =>
   BROUGHT.filter((kind) => row.content.split(',').includes(kind));
@@ -80,17 +83,24 @@ function Upload({ row, onClose }: { row: StorageRow; onClose: () => void }) {
 /** Upload, and download by address; `content` is what is looked for. */
 export function StorageActions({ row, content }: { row: StorageRow; content?: string }) {
   const client = useQueryClient();
-  const [open, setOpen] = useState<'upload' | 'download'>();
+  const [open, setOpen] = useState<'upload' | 'download' | 'pull'>();
+  const isPulled = hasOperation(useOperations().data, 'POST', PULL);
   const close = () => setOpen(undefined);
   if (kindsOf(row).length === 0) return null;
   return (
     <>
+      {isPulled && kindsOf(row).includes('vztmpl') && (
+        <Button icon="down-tray" onClick={() => setOpen('pull')}>
+          {words.pull}
+        </Button>
+      )}
       <Button icon="link" onClick={() => setOpen('download')}>
         {words.download}
       </Button>
       <Button icon="up-tray" kind="pri" onClick={() => setOpen('upload')}>
         {words.upload}
       </Button>
+      {open === 'pull' && <PullImage row={row} onClose={close} />}
       {open === 'upload' && <Upload row={row} onClose={close} />}
       {open === 'download' && (
         <OperationDialog

@@ -75,6 +75,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         pool: wanted.pool,
         start: wanted.start == Some(true),
         found: None,
+        image: None,
     };
     op.context.submit(&op, vmid, task).await
 }

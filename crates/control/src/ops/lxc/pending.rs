@@ -12,6 +12,8 @@ pub(super) async fn pending(op: Op) -> Result<Answer, Error> {
     let vmid = Container::of(&op)?.vmid;
     let guest = op.records.lxc(vmid).await?.record.data;
     let mut rows = pending_rows(&guest);
+    // Keys of LXC are no options, and never pending.
+    rows.retain(|row| row["key"] != "lxc");
     if !sees_environment(&op, &guest)? {
         rows.retain(|row| row["key"] != "env");
     }

@@ -18,6 +18,7 @@ mod qemu_cpu_flags;
 mod qemu_cpu_models;
 mod qemu_machines;
 mod qemu_migration_capabilities;
+mod query_oci_repo_tags;
 mod query_url_metadata;
 mod replication;
 mod report;
@@ -49,6 +50,7 @@ mod volume_delete;
 mod volume_download;
 mod volume_get;
 mod volume_list;
+mod volume_pull;
 mod volume_update;
 mod volume_upload;
 
@@ -78,12 +80,17 @@ const PAIRS: &[Pair] = &[
     pair!("certificates_info", certificates_info::certificates_info),
     pair!("node_dns", dns::dns),
     pair!("node_hosts", hosts::hosts),
+    pair!(
+        "query_oci_repo_tags",
+        query_oci_repo_tags::query_oci_repo_tags
+    ),
     pair!("query_url_metadata", query_url_metadata::query_url_metadata),
     pair!("subscription", subscription::subscription),
     pair!("node_storage_list", storage_list::storage_list),
     pair!("node_storage_status", storage_status::storage_status),
     pair!("volume_create", volume_create::volume_create),
     pair!("volume_delete", volume_delete::volume_delete),
+    pair!("volume_pull", volume_pull::volume_pull),
     pair!("volume_download", volume_download::volume_download),
     pair!("volume_get", volume_get::volume_get),
     pair!("volume_list", volume_list::volume_list),

@@ -69,6 +69,9 @@ pub struct Order {
     /// For a copy of another container.
     #[serde(default)]
     pub is_copy: bool,
+    /// For the files of an OCI image: a system that is not known is `unmanaged`.
+    #[serde(default)]
+    pub is_image: bool,
 }
 
 /// What a container gets when it is made.
@@ -116,7 +119,11 @@ const STEPS: [Step; 6] = [
 
 /// Detects what a container is and carries the order out.
 pub fn apply(tree: &dyn Tree, order: &Order) -> Result<Outcome, SetupError> {
-    let found = detect(tree, order.os_type.as_deref())?;
+    let found = match detect(tree, order.os_type.as_deref()) {
+        Err(SetupError::UnknownSystem) if order.is_image => detect(tree, Some("unmanaged")),
+        found => found,
+    };
+    let found = found?;
     let mut outcome = Outcome {
         arch: found.arch,
         warnings: found.warnings,

@@ -38,6 +38,7 @@ const PUT: &[&[Field]] = &with_options::<{ OPTIONS.len() + 1 }>(CHANGE);
 /// The fields of a configuration besides its options.
 const SHOWN: &[Field] = &[
     Field::string("digest"),
+    Field::array("lxc", &Shape::Array(&Shape::String)).optional(),
     Field::string("parent").optional(),
     Field::integer("snaptime").optional(),
 ];

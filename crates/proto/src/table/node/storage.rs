@@ -59,6 +59,9 @@ const VOLUME_ROW: &[Field] = &[
     Field::string("volid"),
 ];
 
+/// A registry, unless it is Docker's, a name in it and a tag.
+const IMAGE: &str = r"^(?:(?:[a-zA-Z\d]|[a-zA-Z\d][a-zA-Z\d-]*[a-zA-Z\d])(?:\.(?:[a-zA-Z\d]|[a-zA-Z\d][a-zA-Z\d-]*[a-zA-Z\d]))*(?::\d+)?/)?[a-z\d]+(?:(?:[._]|__|[-]*)[a-z\d]+)*(?:/[a-z\d]+(?:(?:[._]|__|[-]*)[a-z\d]+)*)*:\w[\w.-]{0,127}$";
+
 /// The content types that users upload or download, and the parameters of the checksum.
 const ARRIVING: &[Field] = &[
     NODE,
@@ -257,6 +260,29 @@ pub(in crate::table) const ROWS: &[Row] = &[
             Check::On("/", &[Privilege::SysAudit, Privilege::SysModify]),
             Check::On("/nodes/{node}", &[Privilege::SysAccessNetwork]),
         ]),
+    ]))
+    .submit()
+    .on_node(),
+    Row::post(
+        "/nodes/{node}/storage/{storage}/oci-registry-pull",
+        "volume_pull",
+        "Make a container template of an image in an OCI registry.",
+    )
+    .params(&[&[
+        NODE,
+        STORAGE,
+        Field::string("reference").pattern(IMAGE),
+        Field::string("filename")
+            .optional()
+            .min_length(1)
+            .max_length(255),
+    ]])
+    .check(Check::All(&[
+        Check::On(
+            "/storage/{storage}",
+            &[Privilege::DatastoreAllocateTemplate],
+        ),
+        Check::On("/nodes/{node}", &[Privilege::SysAccessNetwork]),
     ]))
     .submit()
     .on_node(),

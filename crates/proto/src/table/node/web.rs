@@ -1,4 +1,4 @@
-//! `/nodes/{node}/{query-url-metadata,subscription}`
+//! `/nodes/{node}/{query-oci-repo-tags,query-url-metadata,subscription}`
 
 use model::Privilege;
 use model::schema::{Field, Shape};
@@ -6,7 +6,19 @@ use model::schema::{Field, Shape};
 use crate::table::params::NODE;
 use crate::{Check, Permission, Row};
 
+/// A registry, unless it is Docker's, and a name in it.
+const REPOSITORY: &str = r"^(?:(?:[a-zA-Z\d]|[a-zA-Z\d][a-zA-Z\d-]*[a-zA-Z\d])(?:\.(?:[a-zA-Z\d]|[a-zA-Z\d][a-zA-Z\d-]*[a-zA-Z\d]))*(?::\d+)?/)?[a-z\d]+(?:(?:[._]|__|[-]*)[a-z\d]+)*(?:/[a-z\d]+(?:(?:[._]|__|[-]*)[a-z\d]+)*)*$";
+
 pub(in crate::table) const ROWS: &[Row] = &[
+    Row::get(
+        "/nodes/{node}/query-oci-repo-tags",
+        "query_oci_repo_tags",
+        "The tags of an image in an OCI registry.",
+    )
+    .params(&[&[NODE, Field::string("reference").pattern(REPOSITORY)]])
+    .returns(Shape::Array(&Shape::String))
+    .check(Check::On("/nodes/{node}", &[Privilege::SysAccessNetwork]))
+    .on_node(),
     Row::get(
         "/nodes/{node}/query-url-metadata",
         "query_url_metadata",
