@@ -37,6 +37,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Take over guests and storages of a Proxmox VE where they lie; shows its plan first.
+    Adopt(cli::AdoptOptions),
     /// The cluster that this node belongs to.
     #[command(subcommand)]
     Cluster(cli::ClusterCommand),
@@ -98,6 +100,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Cluster(command) => Ok(cli::run_own(cli::run_cluster(command))),
+        Command::Adopt(options) => Ok(cli::run_own(cli::run_adopt(options))),
         Command::Cpu(options) => Ok(cli::run_own(cli::run_cpu(options))),
         Command::Alerts(options) => Ok(cli::run_own(cli::run_alerts(options))),
         Command::Doctor(options) => Ok(cli::run_own(cli::run_doctor(options))),

@@ -130,6 +130,7 @@ const GROUPS: &[&[Pair]] = &[
     ostler::PAIRS,
     ostler::admission::PAIRS,
     ostler::snapshot_jobs::PAIRS,
+    ostler::adopt::PAIRS,
     ostler::snapshots::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,

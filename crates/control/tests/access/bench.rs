@@ -176,6 +176,15 @@ impl Bench {
         self.context.store.commit(commit).await.unwrap();
     }
 
+    /// How a task ends.
+    pub(crate) async fn finished(&self, upid: &Value) -> Value {
+        let upid = upid.as_str().unwrap().parse().unwrap();
+        match self.context.tasks.wait(&upid).await.unwrap().state {
+            tasks::TaskState::Ended { status, .. } => status.into(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The storage that every new node has.
     pub(crate) async fn add_local(&self) {
         let local = storage::local("/var/lib/vz");

@@ -2,6 +2,7 @@
 //! with a credential to an answer or an error.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod adopt;
 mod alerts;
 mod bench;
 mod cloudinit;

@@ -7,6 +7,7 @@
     reason = "tests look at this machine, run the command line, and fail where something is not so"
 )]
 
+mod adopt;
 mod cluster;
 mod disks;
 mod faults;

@@ -126,14 +126,14 @@ fn drive(node: &Node) -> String {
     config["virtio0"].as_str().unwrap().to_owned()
 }
 
-fn executes(node: &Node, vmid: u32) {
+pub(crate) fn executes(node: &Node, vmid: u32) {
     let heard = format!(
         "timeout 30 socat -u UNIX:/run/ostler/guests/{vmid}/serial0.sock STDOUT | head -c 3"
     );
     assert_eq!(node.check(&heard).unwrap(), "kkk");
 }
 
-fn post(node: &Node, path: &str, options: &str) {
+pub(crate) fn post(node: &Node, path: &str, options: &str) {
     node.check_within(SOON, &format!("pvesh create {path} {options} 2>&1"))
         .unwrap();
 }

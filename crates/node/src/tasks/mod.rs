@@ -59,6 +59,7 @@ mod memory;
 mod migrate;
 mod migrate_guests;
 mod new_guest;
+mod node_adopt;
 mod node_all;
 mod node_migrateall;
 mod node_snapshot_prune;
@@ -152,6 +153,7 @@ pub use lxc_template::LxcTemplate;
 pub use lxc_vncproxy::LxcVncproxy;
 pub use migrate_guests::Moving;
 pub use new_guest::already_exists;
+pub use node_adopt::{AdoptedGuest, AdoptedStorage, NodeAdopt};
 pub use node_all::Chosen;
 pub use node_migrateall::NodeMigrateall;
 pub use node_snapshot_prune::NodeSnapshotPrune;
@@ -209,6 +211,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<BulkShutdown>()
         .with::<BulkStart>()
         .with::<BulkSuspend>()
+        .with::<NodeAdopt>()
         .with::<NodeSnapshotPrune>()
         .with::<SnapshotJobRun>()
         .with::<LxcConfigure>()

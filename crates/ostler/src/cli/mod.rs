@@ -53,8 +53,8 @@ use failure::Manners;
 pub(crate) use completion::{Shell, complete, script as completion_script};
 pub(crate) use man::write as write_man_pages;
 pub(crate) use native::{
-    AlertsOptions, ClusterCommand, CpuOptions, DoctorOptions, TaskCommand, VmCommand,
-    WitnessCommand, join_as_witness, leave_as_witness, run_alerts, run_cluster, run_cpu,
+    AdoptOptions, AlertsOptions, ClusterCommand, CpuOptions, DoctorOptions, TaskCommand, VmCommand,
+    WitnessCommand, join_as_witness, leave_as_witness, run_adopt, run_alerts, run_cluster, run_cpu,
     run_doctor, run_task, run_vm,
 };
 pub(crate) use output::{line, print};

@@ -10,6 +10,7 @@
 mod harness;
 
 mod admission;
+mod adopt;
 mod alerts;
 mod broken_off;
 mod browser;

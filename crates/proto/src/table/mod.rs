@@ -2,6 +2,7 @@
 
 mod access;
 mod admission;
+mod adopt;
 mod changes;
 mod cluster;
 mod cluster_options;
@@ -39,6 +40,7 @@ const GROUPS: &[&[Row]] = &[
     access::tokens::ROWS,
     access::users::ROWS,
     admission::ROWS,
+    adopt::ROWS,
     changes::ROWS,
     node::storage::ROWS,
     cluster::ROWS,

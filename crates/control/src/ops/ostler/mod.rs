@@ -1,6 +1,7 @@
 //! `/ostler`: what Proxmox VE does not have.
 
 pub(super) mod admission;
+pub(super) mod adopt;
 mod alert_acknowledge;
 mod alert_unacknowledge;
 mod alerts;

@@ -15,7 +15,7 @@ use crate::ops::Op;
 
 /// Replaces a password in a request by the form that is stored: hashed, as in Proxmox VE, and
 /// sealed. The agent for Windows needs the plain password, so for Windows it is not hashed.
-pub(super) async fn seal_password(
+pub(in crate::ops) async fn seal_password(
     context: &Context,
     options: &mut Values,
     before: &GuestConfig,

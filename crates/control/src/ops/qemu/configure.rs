@@ -69,7 +69,7 @@ pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
 }
 
 /// The parameters that are options of the guest.
-pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
+pub(in crate::ops) fn options(params: &Values, cluster: &Settings) -> Values {
     let mut options: Values = params
         .iter()
         .filter(|(name, _)| model::schema::find(OPTIONS, name).is_some())

@@ -48,7 +48,10 @@ use serde::Deserialize;
 
 use super::{Op, Pair, StreamPair, pair, stream_pair};
 
-pub(super) use configure::{check_hook_script_of as check_hook_script, names as option_names};
+pub(super) use cloudinit::seal_password;
+pub(super) use configure::{
+    check_hook_script_of as check_hook_script, names as option_names, options as stored_options,
+};
 pub(super) use pending::rows as pending_rows;
 pub(super) use stop::overrule_shutdowns;
 

@@ -51,7 +51,7 @@ pub(super) fn check_expected(kind: StorageType, params: &Values) -> Result<(), E
 }
 
 /// The configuration of a new storage.
-pub(super) fn configure(
+pub(in crate::ops) fn configure(
     id: StorageId,
     kind: StorageType,
     params: &Values,
@@ -293,7 +293,8 @@ fn unset(
     Ok(())
 }
 
-fn fields_of(spec: &StorageSpec) -> Map<String, Value> {
+/// The fields of a specification by their names in the record.
+pub(in crate::ops) fn fields_of(spec: &StorageSpec) -> Map<String, Value> {
     match serde_json::to_value(spec) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),

@@ -1,5 +1,6 @@
 //! `ostler cluster …`, `ostler vm …`, `ostler task …` and so on: commands for people.
 
+mod adopt;
 mod alerts;
 mod cluster;
 mod cpu;
@@ -18,6 +19,7 @@ use super::failure::with_code;
 use super::format::{self, Output, Style, Table};
 use super::output;
 
+pub(crate) use adopt::{AdoptOptions, run as run_adopt};
 pub(crate) use alerts::{AlertsOptions, run as run_alerts};
 pub(crate) use cluster::{ClusterCommand, run as run_cluster};
 pub(crate) use cpu::{CpuOptions, run as run_cpu};
