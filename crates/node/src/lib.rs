@@ -32,6 +32,7 @@ pub mod membership;
 pub mod migration;
 mod paths;
 pub mod pki;
+pub mod profiles;
 pub mod qemu;
 mod records;
 pub mod schedule;

@@ -54,6 +54,32 @@ async fn qemu_template() {
     assert!(swept.failed > 10 && swept.went_through > 5, "{swept:?}");
 }
 
+/// As a machine of a profile is made.
+#[tokio::test]
+async fn qemu_clone_with_changes() {
+    let changed = |id| {
+        let mut clone = linked(id);
+        clone.changes.options = [("cores".to_owned(), 2.into())].into();
+        clone.changes.sizes = [("scsi0".parse().unwrap(), 64 << 20)].into();
+        clone
+    };
+    let scene = move || -> Waiting<_> {
+        Box::pin(async move { layered(template, false).await.done().await.then(changed) })
+    };
+    let swept = sweep_all(scene, 12).await;
+    assert!(swept.failed > 10 && swept.went_through > 5, "{swept:?}");
+
+    let node = scene().await;
+    assert_eq!(node.run().await, "OK");
+    let found = node.inventory().await;
+    let guest = found.iter().find(|line| line.starts_with("guest/101 "));
+    let guest = guest.unwrap();
+    assert!(
+        guest.contains("size=64M") && guest.contains(r#""cores":2"#),
+        "{guest}"
+    );
+}
+
 #[tokio::test]
 async fn qemu_clone_that_is_linked() {
     let scene = || -> Waiting<_> {

@@ -131,6 +131,7 @@ const GROUPS: &[&[Pair]] = &[
     ostler::admission::PAIRS,
     ostler::snapshot_jobs::PAIRS,
     ostler::adopt::PAIRS,
+    ostler::profiles::PAIRS,
     ostler::snapshots::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,

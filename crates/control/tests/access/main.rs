@@ -12,6 +12,7 @@ mod minority;
 mod options;
 mod permissions;
 mod pools;
+mod profiles;
 mod rights;
 mod samples;
 mod sessions;

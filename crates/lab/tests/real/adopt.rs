@@ -80,7 +80,7 @@ fn pools_of_a_proxmox_ve_are_taken_over_with_their_guests() {
         .check_within(SOON, "ostler adopt /root/pve -o json")
         .unwrap();
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
-    let note = plan["storages"][1]["warnings"][0].as_str().unwrap();
+    let note = plan["storages"][0]["warnings"][0].as_str().unwrap();
     assert!(note.contains("'tank' is imported first"), "{plan:#}");
     assert!(
         !node

@@ -160,7 +160,7 @@ pub use node_snapshot_prune::NodeSnapshotPrune;
 pub use node_startall::NodeStartall;
 pub use node_stopall::NodeStopall;
 pub use node_vncshell::NodeVncshell;
-pub use qemu_clone::QemuClone;
+pub use qemu_clone::{CloneChanges, QemuClone};
 pub use qemu_cloudinit_update::QemuCloudinitUpdate;
 pub use qemu_configure::QemuConfigure;
 pub use qemu_create::QemuCreate;

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use auth::edit::pools;
 use model::{Busy, Error, GuestConfig, GuestKind, GuestRecord, PoolId, Record, VmId};
 use store::{Commit, Precondition, StoreError};
-use tasks::{Probe, Step, Task, TaskContext};
+use tasks::{FollowUp, Probe, Step, Task, TaskContext};
 
+use super::QemuStart;
 use super::delete_snapshot::snapshot_of;
 use crate::{NodeContext, guest_key};
 
@@ -170,6 +171,12 @@ impl<T: NewGuest> Step<T> for Publish {
             result => result.map(|_| ()),
         }
     }
+}
+
+/// The start of a virtual machine once it is made.
+pub(super) fn start_of(vmid: VmId) -> FollowUp<NodeContext> {
+    let task = QemuStart::new(vmid, None, false);
+    Box::new(move |engine, submission| Box::pin(engine.submit(submission, task)))
 }
 
 pub(super) struct JoinPool;

@@ -8,21 +8,23 @@
 //! The guest that is copied is ours meanwhile and is not changed. Disks of one that runs are
 //! copied by QEMU, all as they were at one moment.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use guest::qemu::VmConfig;
 use model::qemu::{CLOUD_INIT_BYTES, DriveSlot, Net, Smbios};
-use model::{BlockFormat, Error, GuestConfig, PoolId, StorageId, VmId, VolumeId};
+use model::{BlockFormat, ByteSize, Error, GuestConfig, PoolId, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use storage::ContentType;
-use tasks::{Probe, Step, Steps, Task, TaskContext};
+use tasks::{FollowUp, Probe, Step, Steps, Task, TaskContext};
 use uuid::Uuid;
 
 use super::guest_object;
 use super::make_template::linked_clones_of;
-use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, original};
-use crate::guests::options::{is_indexed, set_volume};
+use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, original, start_of};
+use crate::guests::options::{is_indexed, note_size, set_volume};
 use crate::qemu::drives;
 use crate::qemu::live_copy::{self, LiveCopy};
 use crate::volumes::images::{self, Copying, Source};
@@ -37,6 +39,9 @@ struct Copy {
     format: BlockFormat,
     bytes: u64,
     how: How,
+    /// It is grown to this size, in bytes.
+    #[serde(default)]
+    grown: Option<u64>,
 }
 
 /// How a disk of the new guest is made.
@@ -51,6 +56,16 @@ enum How {
     Linked,
     /// A medium of cloud-init, which is made anew at every start.
     Empty,
+}
+
+/// How a clone differs from its original, from the beginning.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CloneChanges {
+    /// Options with their new values, as they are stored.
+    pub options: BTreeMap<String, Value>,
+    /// How large disks are at least, in bytes.
+    pub sizes: BTreeMap<DriveSlot, u64>,
+    pub start: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,6 +86,9 @@ pub struct QemuClone {
     #[serde(default)]
     pub bytes_per_s: u64,
     /// Chosen by `plan`.
+    /// What the new guest has that its original has not.
+    #[serde(default)]
+    pub changes: CloneChanges,
     #[serde(default)]
     config: GuestConfig,
     #[serde(default)]
@@ -91,6 +109,7 @@ impl QemuClone {
             format: None,
             snapshot: None,
             bytes_per_s: 0,
+            changes: CloneChanges::default(),
             config: GuestConfig::default(),
             copies: Vec::new(),
         }
@@ -128,6 +147,10 @@ impl Task for QemuClone {
 
     fn other_objects(&self) -> Vec<String> {
         vec![guest_object(self.source)]
+    }
+
+    fn follow_up(&self) -> Option<FollowUp<NodeContext>> {
+        self.changes.start.then(|| start_of(self.vmid))
     }
 }
 
@@ -191,7 +214,9 @@ impl Step<QemuClone> for Plan {
         {
             copies.push(plan_medium(cx, task, slot, from).await?);
         }
+        grow(&task.changes.sizes, &mut copies)?;
         task.config = configured(cx, task, options, &copies).await?;
+        VmConfig::parse(&task.config).map_err(Error::invalid_fields)?;
         task.copies = copies;
         Ok(())
     }
@@ -203,6 +228,25 @@ impl Step<QemuClone> for Plan {
     async fn act(&self, _: &Cx, _: &mut QemuClone) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// Notes which disks are to be larger.
+fn grow(sizes: &BTreeMap<DriveSlot, u64>, copies: &mut [Copy]) -> Result<(), Error> {
+    for (slot, bytes) in sizes {
+        let copy = copies.iter_mut().find(|copy| copy.slot == *slot);
+        let Some(copy) = copy.filter(|copy| copy.how != How::Empty) else {
+            return Err(Error::conflict(format!(
+                "the template has no disk '{slot}'"
+            )));
+        };
+        if *bytes < copy.bytes {
+            let (has, wanted) = (ByteSize(copy.bytes), ByteSize(*bytes));
+            let text = format!("'{slot}' has {has} and is not shrunk to {wanted}");
+            return Err(Error::conflict(text));
+        }
+        copy.grown = Some(*bytes).filter(|bytes| *bytes > copy.bytes);
+    }
+    Ok(())
 }
 
 fn names_of(copies: &[Copy]) -> Vec<String> {
@@ -235,6 +279,7 @@ async fn plan_linked(
         format: clones.clone_format(),
         bytes,
         how: How::Linked,
+        grown: None,
     })
 }
 
@@ -265,6 +310,7 @@ async fn plan_medium(
         format,
         bytes: CLOUD_INIT_BYTES,
         how: How::Empty,
+        grown: None,
     })
 }
 
@@ -301,6 +347,7 @@ async fn plan_copy(
         format,
         bytes,
         how,
+        grown: None,
     })
 }
 
@@ -321,7 +368,11 @@ async fn configured(
         .0
         .retain(|name, _| !NOT_COPIED.contains(&name.as_str()) && !name.starts_with("unused"));
     for copy in copies {
-        set_volume(&mut options, &copy.slot.to_string(), &copy.to)?;
+        let slot = copy.slot.to_string();
+        set_volume(&mut options, &slot, &copy.to)?;
+        if let Some(bytes) = copy.grown {
+            note_size(&mut options, &slot, bytes)?;
+        }
     }
     let cluster = cx.node.records.cluster_options().await?;
     let nets: Vec<String> = options
@@ -353,6 +404,9 @@ async fn configured(
     if let Some(description) = &task.description {
         options.set("description", description.trim_end());
     }
+    for (name, value) in &task.changes.options {
+        options.set(name, value.clone());
+    }
     Ok(options)
 }
 
@@ -367,6 +421,10 @@ impl Step<QemuClone> for CopyDisks {
     async fn act(&self, cx: &Cx, task: &mut QemuClone) -> Result<(), Error> {
         for copy in &task.copies {
             make(cx, task, copy).await?;
+            if let Some(bytes) = copy.grown {
+                let storage = cx.node.storage(copy.to.storage()).await?;
+                storage.resize(copy.to.name(), bytes).await?;
+            }
         }
         live_copy::run(cx, task.source, &task.live_copies(), task.bytes_per_s).await
     }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tasks::{FollowUp, Steps, Task};
 
 use super::allocate::{Allocate, Allocates};
-use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
-use super::{QemuStart, guest_object};
+use super::guest_object;
+use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, start_of};
 use crate::NodeContext;
 use crate::qemu::edit::Edit;
 
@@ -43,12 +43,7 @@ impl Task for QemuCreate {
     }
 
     fn follow_up(&self) -> Option<FollowUp<NodeContext>> {
-        let task = QemuStart::new(self.vmid, None, false);
-        self.start.then(|| {
-            let submit: FollowUp<NodeContext> =
-                Box::new(move |engine, submission| Box::pin(engine.submit(submission, task)));
-            submit
-        })
+        self.start.then(|| start_of(self.vmid))
     }
 }
 

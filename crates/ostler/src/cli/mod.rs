@@ -29,6 +29,7 @@ mod native;
 mod options;
 mod output;
 mod pct;
+mod profile;
 mod progress;
 mod pvecm;
 mod pvesh;
@@ -68,13 +69,14 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 9] = [
     pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
     pvesm::PROGRAM,
     pveum::PROGRAM,
     ha_manager::PROGRAM,
+    profile::PROGRAM,
     snapshot_job::PROGRAM,
     snapshots::PROGRAM,
 ];

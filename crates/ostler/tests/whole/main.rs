@@ -53,6 +53,7 @@ mod node_journal;
 mod node_shell;
 mod onboot;
 mod pam;
+mod profiles;
 mod qemu_agent;
 mod qemu_clone;
 mod qemu_console;

@@ -12,6 +12,7 @@ mod node;
 mod numbered;
 mod params;
 mod pools;
+mod profiles;
 mod qemu;
 mod snapshot_jobs;
 mod snapshots;
@@ -90,6 +91,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::power::ROWS,
     qemu::snapshots::ROWS,
     qemu::status::ROWS,
+    profiles::ROWS,
     snapshot_jobs::ROWS,
     snapshots::ROWS,
     storage::ROWS,
@@ -98,6 +100,7 @@ const GROUPS: &[&[Row]] = &[
 ];
 
 pub use lxc::{CtRight, ct_option_right, needs_of_ct_option};
+pub use profiles::PROFILE;
 pub use qemu::{OptionRight, bridge_paths, needs_of_option, option_right};
 pub use snapshot_jobs::SNAPSHOT_JOB;
 

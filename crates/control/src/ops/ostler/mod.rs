@@ -9,6 +9,7 @@ mod cpu;
 mod doctor;
 mod hardware;
 mod last_hour;
+pub(super) mod profiles;
 pub(super) mod snapshot_jobs;
 pub(super) mod snapshots;
 

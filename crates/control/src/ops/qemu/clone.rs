@@ -1,5 +1,6 @@
 //! `POST /nodes/{node}/qemu/{vmid}/clone`
 
+use model::schema::Values;
 use model::{BlockFormat, Error, GuestConfig, GuestKind, NodeName, PoolId, StorageId, VmId};
 use node::tasks::{QemuClone, already_exists, snapshot_of};
 use node::volumes_of;
@@ -29,7 +30,14 @@ struct Clone {
 
 pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     let vmid = Guest::of(&op)?.vmid;
-    let wanted: Clone = op.params()?;
+    let task = task(&op, vmid, &op.params).await?;
+    op.context.submit(&op, vmid, task).await
+}
+
+/// The task of a clone of this guest, with all checks that are possible before it runs.
+pub(in crate::ops) async fn task(op: &Op, vmid: VmId, params: &Values) -> Result<QemuClone, Error> {
+    let wanted: Clone = serde_json::from_value(params.clone().into())
+        .map_err(|error| Error::bug(format!("the parameters of a clone: {error}")))?;
     if let Some(target) = &wanted.target {
         op.context.check_node(target)?;
     }
@@ -48,9 +56,9 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
         Some(name) => &snapshot_of(&source, name)?.config,
         None => &source.config,
     };
-    require_bridges(&op, GuestKind::Qemu, config)?;
+    require_bridges(op, GuestKind::Qemu, config)?;
     if wanted.storage.is_none() {
-        check_space(&op, config)?;
+        check_space(op, config)?;
     }
     if let Some(pool) = &wanted.pool
         && op.context.authority.access().pool(pool).is_none()
@@ -65,8 +73,8 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     task.storage = wanted.storage;
     task.format = wanted.format;
     task.snapshot = wanted.snapname;
-    task.bytes_per_s = bytes_per_s(&op, "clone", wanted.bwlimit).await?;
-    op.context.submit(&op, vmid, task).await
+    task.bytes_per_s = bytes_per_s(op, "clone", wanted.bwlimit).await?;
+    Ok(task)
 }
 
 /// Refuses parameters that only full clones have, and linked clones of guests that are no

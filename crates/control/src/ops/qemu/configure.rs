@@ -91,7 +91,7 @@ pub(in crate::ops) fn names(list: Option<&str>) -> Vec<String> {
 }
 
 /// A processor model of the cluster's own must exist.
-pub(super) async fn check_cpu_model(op: &Op, edit: &Edit) -> Result<(), Error> {
+pub(in crate::ops) async fn check_cpu_model(op: &Op, edit: &Edit) -> Result<(), Error> {
     let cpu = edit.set.get("cpu").and_then(|value| value.as_str());
     let Some(cpu) = cpu.and_then(|text| Cpu::parse(text).ok()) else {
         return Ok(());
@@ -109,7 +109,7 @@ pub(super) async fn check_cpu_model(op: &Op, edit: &Edit) -> Result<(), Error> {
 }
 
 /// A hook script must exist.
-pub(super) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error> {
+pub(in crate::ops) async fn check_hook_script(op: &Op, edit: &Edit) -> Result<(), Error> {
     match edit.set.get("hookscript").and_then(|value| value.as_str()) {
         Some(volume) => check_hook_script_of(op, volume).await,
         None => Ok(()),

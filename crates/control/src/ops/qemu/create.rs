@@ -25,7 +25,12 @@ struct Create {
 }
 
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
-    let vmid = Guest::of(&op)?.vmid;
+    submit(&op).await
+}
+
+/// Submits the creation that the parameters ask for.
+pub(in crate::ops) async fn submit(op: &Op) -> Result<Answer, Error> {
+    let vmid = Guest::of(op)?.vmid;
     let Create { pool, start } = op.params()?;
     let cluster = op.records.cluster_options().await?;
     let mut options = options(&op.params, &cluster);
@@ -36,10 +41,10 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     if let Some(taken) = op.records.find(vmid).await? {
         return Err(already_exists(GuestKind::Qemu, vmid, &taken.record.data));
     }
-    check_creation(&op, &edit)?;
-    check_drives(&op, vmid, &edit).await?;
-    check_cpu_model(&op, &edit).await?;
-    check_hook_script(&op, &edit).await?;
+    check_creation(op, &edit)?;
+    check_drives(op, vmid, &edit).await?;
+    check_cpu_model(op, &edit).await?;
+    check_hook_script(op, &edit).await?;
     edit.check(None)?;
     fill_in(&mut edit, op.context.clock.wall());
     if let Some(pool) = &pool {
@@ -54,7 +59,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         pool,
         start: start == Some(true),
     };
-    op.context.submit(&op, vmid, task).await
+    op.context.submit(op, vmid, task).await
 }
 
 /// Defaults of every new guest: an identity, a time of creation, a boot order.

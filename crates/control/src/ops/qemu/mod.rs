@@ -48,11 +48,15 @@ use serde::Deserialize;
 
 use super::{Op, Pair, StreamPair, pair, stream_pair};
 
+pub(super) use clone::task as clone_task;
 pub(super) use cloudinit::seal_password;
 pub(super) use configure::{
+    check_cpu_model, check_hook_script as check_hook_script_in,
     check_hook_script_of as check_hook_script, names as option_names, options as stored_options,
 };
+pub(super) use create::submit as submit_creation;
 pub(super) use pending::rows as pending_rows;
+pub(super) use rights::check_creation;
 pub(super) use stop::overrule_shutdowns;
 
 pub(super) const AGENT_PAIRS: &[Pair] = agent::PAIRS;

@@ -8,7 +8,7 @@ use proto::{OptionRight, needs_of_option, option_right};
 use crate::ops::Op;
 
 /// Refuses a new guest with options that only root may set. The row has checked the others.
-pub(super) fn check_creation(op: &Op, edit: &Edit) -> Result<(), Error> {
+pub(in crate::ops) fn check_creation(op: &Op, edit: &Edit) -> Result<(), Error> {
     edit.set
         .iter()
         .try_for_each(|(option, value)| check_root(op, option, value.as_str()))
