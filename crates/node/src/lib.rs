@@ -21,6 +21,7 @@ pub mod cluster;
 mod consoles;
 mod context;
 pub mod cpu_models;
+pub mod deployment;
 pub mod doctor;
 mod events;
 mod guests;

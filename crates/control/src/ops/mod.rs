@@ -1,6 +1,7 @@
 //! The operations, in the folders of their resources; each function has the name of its row.
 
 pub mod access;
+mod approved;
 mod cluster;
 mod console;
 mod copies;
@@ -131,6 +132,7 @@ const GROUPS: &[&[Pair]] = &[
     ostler::admission::PAIRS,
     ostler::snapshot_jobs::PAIRS,
     ostler::adopt::PAIRS,
+    ostler::deployment::PAIRS,
     ostler::profiles::PAIRS,
     ostler::snapshots::PAIRS,
     pools::PAIRS,

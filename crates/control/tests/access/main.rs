@@ -7,6 +7,7 @@ mod alerts;
 mod bench;
 mod cloudinit;
 mod cpu_models;
+mod deployment;
 mod mappings;
 mod minority;
 mod options;

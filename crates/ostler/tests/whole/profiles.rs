@@ -55,7 +55,7 @@ fn a_class_of_machines_is_stored_and_stamped_out() {
                 .join(format!("run/ostler/guests/{vmid}/serial0.sock"));
             until("the machine runs", async || socket.exists()).await;
             let mut serial = Serial::connect(&socket);
-            serial.type_line("");
+            serial.expect("tiny: ready");
             let sectors = serial.ask("cat /sys/block/vda/size; nproc");
             assert!(
                 sectors.contains("196608") && sectors.contains('2'),

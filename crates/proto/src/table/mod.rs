@@ -6,6 +6,7 @@ mod adopt;
 mod changes;
 mod cluster;
 mod cluster_options;
+mod deployment;
 mod lxc;
 mod moves;
 mod node;
@@ -91,6 +92,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::power::ROWS,
     qemu::snapshots::ROWS,
     qemu::status::ROWS,
+    deployment::ROWS,
     profiles::ROWS,
     snapshot_jobs::ROWS,
     snapshots::ROWS,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Container;
 use super::create::check_pool;
 use crate::ops::Op;
+use crate::ops::approved::check_clone;
 use crate::ops::copies::{bytes_per_s, require_bridges};
 use crate::ops::volume_access::require_space;
 
@@ -47,6 +48,7 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     if let Some(target) = &wanted.target {
         check_target(&op, target)?;
     }
+    check_clone(&op, vmid).await?;
     let source = op.records.lxc(vmid).await?.record.data;
     let is_template = source.config.flag("template") == Some(true);
     let full = wanted

@@ -15,6 +15,7 @@ use super::configure::{check_bridges, check_devices, options};
 use super::mounts::check_mounts;
 use super::rights::check_creation;
 use crate::ops::Op;
+use crate::ops::approved::check_archive;
 use crate::ops::qemu::check_hook_script;
 use crate::ops::volume_access::check_use;
 
@@ -41,6 +42,11 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let keys = keys(wanted.ssh_public_keys.as_deref())?;
     check_pool(&op, wanted.pool.as_ref())?;
     let template = template(&op, vmid, &wanted.ostemplate).await?;
+    let archive = match &template {
+        Template::Volume(volume) => Some(volume),
+        Template::Path(_) => None,
+    };
+    check_archive(&op, archive).await?;
     let local = || "local".parse().map_err(|_| Error::bug("a constant"));
     let storage = wanted.storage.clone().map_or_else(local, Ok)?;
     op.context.node.storage(&storage).await?;

@@ -6,6 +6,7 @@ mod alert_acknowledge;
 mod alert_unacknowledge;
 mod alerts;
 mod cpu;
+pub(super) mod deployment;
 mod doctor;
 mod hardware;
 mod last_hour;

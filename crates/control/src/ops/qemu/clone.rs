@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::Guest;
 use super::clones::is_copied;
 use crate::ops::Op;
+use crate::ops::approved::check_clone;
 use crate::ops::copies::{bytes_per_s, require_bridges};
 use crate::ops::volume_access::require_space;
 
@@ -41,6 +42,7 @@ pub(in crate::ops) async fn task(op: &Op, vmid: VmId, params: &Values) -> Result
     if let Some(target) = &wanted.target {
         op.context.check_node(target)?;
     }
+    check_clone(op, vmid).await?;
     let source = op.records.qemu(vmid).await?.record.data;
     let is_template = source.config.flag("template") == Some(true);
     let full = wanted.full.unwrap_or(!is_template);

@@ -17,6 +17,7 @@ use super::configure::{check_cpu_model, check_hook_script, options};
 use super::drives::check_drives;
 use super::rights::check_creation;
 use crate::ops::Op;
+use crate::ops::approved::check_options;
 
 #[derive(Deserialize)]
 struct Create {
@@ -42,6 +43,7 @@ pub(in crate::ops) async fn submit(op: &Op) -> Result<Answer, Error> {
         return Err(already_exists(GuestKind::Qemu, vmid, &taken.record.data));
     }
     check_creation(op, &edit)?;
+    check_options(op, edit.set.iter()).await?;
     check_drives(op, vmid, &edit).await?;
     check_cpu_model(op, &edit).await?;
     check_hook_script(op, &edit).await?;
