@@ -40,7 +40,7 @@ pub(super) async fn adopt(op: Op) -> Result<Answer, Error> {
     let from = source.node(wanted.source_node.as_deref(), &op.context.node.name)?;
     let map = map(wanted.storage_map.as_deref())?;
     let of_storages = storages::Wanted {
-        only: wanted.storages.as_deref().map(|list| names(list)),
+        only: wanted.storages.as_deref().map(names),
         map: &map,
         from: from.as_deref(),
     };

@@ -121,6 +121,7 @@ impl Guests {
                     reasons: &mut reasons,
                     warnings: &mut warnings,
                 };
+                look.forget_unused(&mut record).await;
                 let volumes = look.volumes(&record).await;
                 look.snapshots(&mut record).await;
                 row["volumes"] = volumes.len().into();
@@ -541,6 +542,24 @@ impl Look<'_> {
         }
         let found = self.storages.found.get(id);
         found.ok_or_else(|| format!("volume '{volume}': there is no storage '{id}'"))
+    }
+
+    /// Volumes that the guest did not use and that are gone are no loss.
+    async fn forget_unused(&mut self, record: &mut GuestRecord) {
+        let unused = volumes_of(&record.config).into_iter();
+        for (option, volume) in unused.filter(|(option, _)| option.starts_with("unused")) {
+            let Ok(found) = self.storage(&volume) else {
+                continue;
+            };
+            if found.not_ready.is_none()
+                && matches!(found.driver.stat(volume.name()).await, Ok(None))
+            {
+                record.config.0.remove(&option);
+                self.warnings.push(format!(
+                    "'{option}' is left out: volume '{volume}' does not exist"
+                ));
+            }
+        }
     }
 
     /// The disks and file systems that must be there for the guest to be adopted.

@@ -5,6 +5,10 @@
 //!                                      files: the texts        raw: lines for LXC itself
 //! ```
 
+#[expect(
+    clippy::module_inception,
+    reason = "the operation has the name of what it is about"
+)]
 mod adopt;
 mod database;
 mod files;
