@@ -56,6 +56,27 @@ async fn a_profile_is_added_shown_changed_and_removed() {
         (&changed["cores"], changed.get("balloon")),
         (&json!(8), None)
     );
+    let card =
+        json!({"profile": "k8s-node", "net0": "virtio,bridge=vmbr0", "ipconfig0": "ip=dhcp"});
+    root.ok("profile_update", card).await;
+    let no_card = json!({"profile": "k8s-node", "delete": "net0,ipconfig0,comment"});
+    root.ok("profile_update", no_card).await;
+    let shown = root.ok("profile_get", one.clone()).await;
+    assert!(
+        ["net0", "ipconfig0", "comment"]
+            .iter()
+            .all(|name| shown.get(name).is_none()),
+        "{shown}"
+    );
+    for (delete, word) in [
+        ("nets", "no such option 'nets'"),
+        ("profile", "no such option"),
+        ("net99", "no such option"),
+    ] {
+        let params = json!({"profile": "k8s-node", "delete": delete});
+        let error = root.error("profile_update", params).await;
+        assert!(error.message.contains(word), "{delete}: {error}");
+    }
     let stale = root.error("profile_update", change).await;
     assert!(
         stale.message.contains("detected modified configuration"),

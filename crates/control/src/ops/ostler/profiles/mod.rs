@@ -8,6 +8,7 @@ mod list;
 mod update;
 
 use model::qemu::OPTIONS;
+use model::schema::find;
 use model::{Error, FieldErrors};
 use node::Edit;
 use node::profiles::Profile;
@@ -37,10 +38,9 @@ struct Named {
     profile: String,
 }
 
-/// What of a profile can be deleted.
-fn options() -> Vec<&'static str> {
-    let groups = OPTIONS.iter().copied().chain([PROFILE]);
-    groups.flatten().map(|field| field.name).collect()
+/// Whether this is an option of a profile: one of its own or of its machines (`net0`).
+fn is_option(name: &str) -> bool {
+    find(OPTIONS, name).is_some() || find(&[PROFILE], name).is_some()
 }
 
 /// Refuses a profile of which no machine could be made.

@@ -7,7 +7,7 @@ use node::profiles::{Profile, no_profile, profile_key};
 use proto::wire::Answer;
 use serde::Deserialize;
 
-use super::{Named, check, options};
+use super::{Named, check, is_option};
 use crate::ops::settings::{check_deleted, check_digest};
 use crate::ops::{Op, change_options};
 
@@ -23,7 +23,8 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let Named { profile: id } = op.params()?;
     let Update { delete, digest } = op.params()?;
     let deleted = delete.as_deref().unwrap_or_default();
-    check_deleted(split_list(deleted), &[], &options(), &op.params)?;
+    let known: Vec<&str> = split_list(deleted).filter(|name| is_option(name)).collect();
+    check_deleted(split_list(deleted), &[], &known, &op.params)?;
     // What the whole will be is checked as it is now; the change is held against the digest of that.
     let mut after = op.records.profile(&id).await?;
     check_digest(&after.settings, digest.as_deref())?;
