@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Op;
 
-/// The policy, for a caller whom it binds: those who could change it are not bound.
+/// The policy, for a caller whom it binds: a caller who could change it is not bound.
 async fn policy(op: &Op) -> Result<Option<Deployment>, Error> {
     let policy = op.records.deployment().await?;
     match policy.is_enforced() && !op.has("/", Privilege::SysModify).await? {

@@ -79,7 +79,7 @@ async fn guests_are_made_of_what_is_approved() {
     params["node"] = "pve1".into();
     jane.ok("qemu_clone", params).await;
     let installed = json!({"node": "pve1", "vmid": 203, "scsi0": "local:1"});
-    // Those who could change the policy are not bound by it.
+    // A caller who could change the policy is not bound by it.
     let made = root.ok("qemu_create", installed.clone()).await;
     assert_eq!(bench.finished(&made).await, "OK");
     root.ok("ostler_deployment_update", json!({"mode": "all"}))
