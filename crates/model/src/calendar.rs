@@ -295,11 +295,12 @@ fn weekday_of(day: i64) -> usize {
     (day.rem_euclid(7) as usize + 3) % 7
 }
 
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
 /// A time as C's `asctime` writes it: `Tue Dec  1 02:30:00 2026`.
 pub fn asctime(civil_s: i64) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
     let (day, time) = (civil_s.div_euclid(DAY_S), civil_s.rem_euclid(DAY_S));
     let (year, month, day_of_month) = civil_date(day);
     let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
@@ -308,6 +309,31 @@ pub fn asctime(civil_s: i64) -> String {
     let initial = initial.to_ascii_uppercase();
     let month = MONTHS[month as usize - 1];
     format!("{initial}{rest} {month} {day_of_month:2} {hour:02}:{minute:02}:{second:02} {year}")
+}
+
+/// The time that `asctime` writes so; the weekday and the number of blanks do not matter.
+pub fn parse_asctime(text: &str) -> Option<i64> {
+    const DAYS_TO_1970: i64 = 719_468;
+    let mut words = text.split_whitespace().skip(1);
+    let (month, day, time, year) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let month = MONTHS.iter().position(|known| *known == month)? as i64;
+    let day = day
+        .parse::<i64>()
+        .ok()
+        .filter(|day| (1..=31).contains(day))?;
+    let year = year.parse::<i64>().ok().filter(|year| *year < 10_000)?;
+    let mut seconds = 0;
+    for part in time.split(':') {
+        seconds = seconds * 60 + part.parse::<u32>().ok().filter(|part| *part < 62)?;
+    }
+    // Counted in years that begin on 1 March.
+    let (year, month) = match month < 2 {
+        true => (year - 1, month + 10),
+        false => (year, month - 2),
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = 365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - DAYS_TO_1970;
+    Some(days * DAY_S + i64::from(seconds))
 }
 
 #[cfg(test)]
@@ -391,6 +417,17 @@ mod tests {
         }
         assert_eq!(next("2026-12-24 10:00", 4), ["Thu Dec 24 10:00:00 2026"]);
         assert!(next("2-31", 1).is_empty());
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_is_written() {
+        for days in 0..3000 {
+            let time = (days - 300) * 11 * DAY_S + days * 29;
+            assert_eq!(parse_asctime(&asctime(time)), Some(time));
+        }
+        assert_eq!(parse_asctime("Sun Nov 31"), None);
+        assert_eq!(parse_asctime("Sun Nov  1 00:99:02 2026"), None);
+        assert_eq!(parse_asctime(""), None);
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub mod tasks;
 mod volumes;
 
 pub use admission::{AdmissionMode, Policies, Rooms, cluster_admission_key, node_admission_key};
-pub use alerts::follow_alerts;
 pub use alerts::list::Alerts;
+pub use alerts::{follow_alerts, follow_zpools};
 pub use consoles::{CONSOLE_WAIT_S, ConsoleKind, ConsoleOf, Consoles, Lease, Login, serial_taken};
 pub use context::{NodeContext, NodeOptions};
 pub use events::{Event, Events, Priority};

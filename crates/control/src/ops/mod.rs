@@ -135,6 +135,7 @@ const GROUPS: &[&[Pair]] = &[
     ostler::deployment::PAIRS,
     ostler::profiles::PAIRS,
     ostler::snapshots::PAIRS,
+    ostler::zpools::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,
     qemu::PAIRS,

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::acknowledged::Acknowledged;
 use super::ends::Ends;
 use super::tracker::{Before, Tracker};
+use super::zpools::Zpools;
 
 /// The alerts of a node.
 pub struct Alerts {
@@ -19,6 +20,7 @@ pub struct Alerts {
     pub(super) acknowledged: Mutex<Arc<Acknowledged>>,
     /// Guests that have ended without being told to.
     pub ends: Ends,
+    pub(super) zpools: Zpools,
     pub(super) news: watch::Sender<()>,
 }
 
@@ -30,6 +32,7 @@ impl Default for Alerts {
             before: Mutex::default(),
             acknowledged: Mutex::default(),
             ends: Ends::default(),
+            zpools: Zpools::default(),
             news: watch::Sender::new(()),
         }
     }

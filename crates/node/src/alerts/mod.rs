@@ -1,7 +1,7 @@
 //! What is wrong now, as one list. Alerts open and close by themselves.
 //!
 //! ```text
-//!   rules (storages, load, guests, tasks, certificates) ──► Tracker ──► alerts about this node
+//!   rules (storages, pools, load, guests, tasks, …) ──────► Tracker ──► alerts about this node
 //!   rules (members, quorum) ───────────────────────────► Tracker ──► alerts about the cluster
 //!                              each five seconds             └── what opens and closes: the log
 //! ```
@@ -23,6 +23,7 @@ mod storages;
 mod tasks;
 mod tracker;
 mod upkeep;
+mod zpools;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use tracing::warn;
 
 pub use alert::{Acknowledgement, Alert, OpenAlert, Severity, Subject};
 pub use all::AlertsFeed;
+pub use zpools::follow_zpools;
 
 use list::lock;
 use tracker::Change;
@@ -75,6 +77,7 @@ impl NodeContext {
             Ok(found) => own.extend(found),
             Err(error) => warn!(%error, "certificates are not watched"),
         }
+        own.extend(zpools::conditions(self));
         own.extend(guests::conditions(self));
         own.extend(self::tasks::conditions(self, tasks));
         let cluster = members::conditions(self).await;

@@ -29,6 +29,7 @@ mod native;
 mod options;
 mod output;
 mod pct;
+mod pool;
 mod profile;
 mod progress;
 mod pvecm;
@@ -69,13 +70,14 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 10] = [
     pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
     pvesm::PROGRAM,
     pveum::PROGRAM,
     ha_manager::PROGRAM,
+    pool::PROGRAM,
     profile::PROGRAM,
     snapshot_job::PROGRAM,
     snapshots::PROGRAM,

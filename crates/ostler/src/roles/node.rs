@@ -165,6 +165,7 @@ async fn observe(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
         node::sample(node),
         node::follow_history(node),
         node::follow_alerts(node, tasks),
+        node::follow_zpools(node),
     );
 }
 

@@ -403,6 +403,7 @@ fn man_pages_are_read_without_a_complaint() {
         "ha-manager.1",
         "ostler.1",
         "pct.1",
+        "pool.1",
         "pvecm.1",
         "pvesh.1",
         "pvesm.1",

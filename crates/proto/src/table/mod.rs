@@ -19,6 +19,7 @@ mod snapshot_jobs;
 mod snapshots;
 mod storage;
 mod version;
+mod zpools;
 
 use crate::Row;
 
@@ -98,6 +99,7 @@ const GROUPS: &[&[Row]] = &[
     snapshots::ROWS,
     storage::ROWS,
     version::ROWS,
+    zpools::ROWS,
     pools::ROWS,
 ];
 

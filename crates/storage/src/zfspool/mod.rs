@@ -23,7 +23,7 @@ use crate::lvm::check_raw;
 use crate::names::free_disk_number;
 use crate::{
     AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, Snapshots, Storage,
-    StorageConfig, StorageError, Trees, Trouble, VolumeInfo, VolumeName, ZfsPoolSpec,
+    StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, ZfsPoolSpec,
 };
 
 const MIB: u64 = 1 << 20;
@@ -200,22 +200,6 @@ impl Storage for ZfsPool {
             used,
             available,
         })
-    }
-
-    /// A mirror that has lost a disk goes on, until it loses the next one.
-    async fn troubles(&self) -> Result<Vec<Trouble>, StorageError> {
-        let pool = self.spec.pool.split('/').next().unwrap_or_default();
-        let health = self
-            .tools
-            .look("zpool", &["list", "-H", "-o", "health", pool])
-            .await?;
-        let health = health.trim();
-        let trouble = (health != "ONLINE").then(|| Trouble {
-            kind: "degraded",
-            text: format!("pool '{pool}' is {health}"),
-            advice: "see 'zpool status' for the disk, and replace it",
-        });
-        Ok(trouble.into_iter().collect())
     }
 
     async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError> {

@@ -13,6 +13,7 @@ mod last_hour;
 pub(super) mod profiles;
 pub(super) mod snapshot_jobs;
 pub(super) mod snapshots;
+pub(super) mod zpools;
 
 use super::{Op, Pair, pair};
 

@@ -4,3 +4,4 @@
 pub mod directories;
 pub mod lvm;
 pub mod zfs;
+pub mod zpool;

@@ -45,15 +45,24 @@ pub struct Device {
     /// Errors in reading, in writing, and of checksums.
     pub errors: Option<[f64; 3]>,
     pub message: String,
+    /// By which ZFS knows it for good; none where it was not asked for.
+    pub guid: Option<String>,
     pub children: Vec<Device>,
 }
 
+/// What is said where ZFS is not.
+pub(crate) const NOT_INSTALLED: &str = "zfsutils-linux not installed";
+
 async fn ask(host: &SharedHost, program: &str, args: &[&str]) -> Result<String, Error> {
-    let command = Command::new(program).args(args.iter().copied());
+    answer(host, Command::new(program).args(args.iter().copied())).await
+}
+
+pub(super) async fn answer(host: &SharedHost, command: Command) -> Result<String, Error> {
+    let program = command.program.clone();
     let output = host.run(command.timeout(Some(LOOK))).await;
-    let printed = match output.and_then(|output| output.checked(program)) {
+    let printed = match output.and_then(|output| output.checked(&program)) {
         Err(SysError::ProgramMissing { .. }) => {
-            return Err(Error::unavailable("zfsutils-linux not installed"));
+            return Err(Error::unavailable(NOT_INSTALLED));
         }
         printed => printed?,
     };
@@ -184,7 +193,7 @@ pub async fn status(host: &SharedHost, name: &str) -> Result<Status, Error> {
 }
 
 /// Reads `zpool status`: words before a colon, and below `config:` a tree by indentation.
-fn parse_status(printed: &str) -> Status {
+pub(super) fn parse_status(printed: &str) -> Status {
     let mut status = Status::default();
     let mut key = String::new();
     let mut texts: Vec<(String, String)> = Vec::new();
@@ -237,6 +246,7 @@ fn device(line: &str) -> Option<(usize, Device)> {
             state,
             errors: are_known.then_some(errors),
             message: message.join(" "),
+            guid: None,
             children: Vec::new(),
         },
     ))
