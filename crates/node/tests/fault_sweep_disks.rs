@@ -10,7 +10,8 @@ use model::{Error, GuestKind, GuestRecord, PendingChange, Record, Upid, VmId};
 use node::tasks::{
     DiskDirectoryCreate, DiskDirectoryDelete, DiskInitgpt, DiskLvmCreate, DiskLvmDelete,
     DiskLvmthinCreate, DiskLvmthinDelete, DiskWipe, DiskZfsCreate, DiskZfsDelete, FileSystem,
-    PoolWanted, RaidLevel,
+    PoolWanted, RaidLevel, ScrubAction, ZpoolAdd, ZpoolAttach, ZpoolClear, ZpoolDetach,
+    ZpoolOnline, ZpoolReplace, ZpoolScrub,
 };
 use node::{NodeContext, guest_key, storage_key};
 use scene::*;
@@ -677,6 +678,178 @@ async fn disk_zfs_delete() {
     all_gone(&with_pool(zfs_delete).await).await;
     let missing = disks(zfs_delete).await;
     assert_eq!(refused(&missing).await, "no such pool 'store'");
+}
+
+/// A pool `store` on a mirror of `/dev/sdb` and `/dev/sdc`, and two empty disks.
+async fn mirror<T>(make: fn(VmId) -> T) -> Disks<T> {
+    let disks = disks(make).await;
+    let member = |more: Value| {
+        let mut facts =
+            json!({"fstype": "zfs_member", "label": "store", "imported": true, "vdev": "mirror-0"});
+        for (key, value) in more.as_object().unwrap() {
+            facts[key] = value.clone();
+        }
+        facts
+    };
+    disks.has("/dev/sdb", member(json!({"serial": "B"})));
+    disks.has(
+        "/dev/sdc",
+        member(json!({"serial": "C", "offline": 1, "errors": 1})),
+    );
+    disks.has("/dev/sdd", json!({"serial": "D"}));
+    disks.has(
+        "/dev/sde",
+        json!({"serial": "E", "vendor": "LSI", "model": "MR9361-8i"}),
+    );
+    disks
+}
+
+fn device(letter: char) -> String {
+    format!("/dev/sd{letter}")
+}
+
+fn add(_: VmId) -> ZpoolAdd {
+    ZpoolAdd::new(store_name(), vec![device('d'), device('e')], None, false)
+}
+
+#[tokio::test]
+async fn zpool_add() {
+    sweep(|| Box::pin(mirror(add)), 20).await;
+    let grown = mirror(add).await;
+    // A disk of a RAID controller is said.
+    assert_eq!(grown.0.run().await, "WARNINGS: 1");
+    assert_eq!(grown.facts("/dev/sdd").await["vdev"], "mirror-1");
+    assert_eq!(grown.facts("/dev/sde").await["label"], "store");
+    let one = |_| ZpoolAdd::new(store_name(), vec![device('d')], None, false);
+    let text = "1 disks are no groups of 2, as the pool has";
+    assert_eq!(refused(&mirror(one).await).await, text);
+    let used = |_| ZpoolAdd::new(store_name(), vec![device('d'), device('b')], None, true);
+    let text = "device '/dev/sdb' is already in use (/dev/sdb is in the ZFS pool store)";
+    assert_eq!(refused(&mirror(used).await).await, text);
+    let twice = |_| ZpoolAdd::new(store_name(), vec![device('d'), device('d')], None, false);
+    let text = "device '/dev/sdd' is given twice";
+    assert_eq!(refused(&mirror(twice).await).await, text);
+    assert_eq!(refused(&disks(add).await).await, "no such pool 'store'");
+}
+
+/// What `zpool` refuses leaves the disks as they were.
+#[tokio::test]
+async fn a_refusal_of_zpool_changes_nothing() {
+    fn no(files: &mut testkit::Disk, command: &sys::Command) -> sys::Output {
+        match command.args[0].as_str() {
+            "add" => sys::Output {
+                code: Some(1),
+                stdout: Vec::new(),
+                stderr: b"cannot add to 'store': one or more vdevs refer to the same device"
+                    .to_vec(),
+            },
+            _ => pool_programs(files, command),
+        }
+    }
+    let mut disks = mirror(add).await;
+    disks.0.host = disks.0.host.clone().program("zpool", no);
+    let status = refused(&disks).await;
+    assert!(
+        status.contains("one or more vdevs refer to the same device"),
+        "{status}"
+    );
+}
+
+fn attach(_: VmId) -> ZpoolAttach {
+    ZpoolAttach::new(store_name(), device('b'), device('d'))
+}
+
+#[tokio::test]
+async fn zpool_attach() {
+    sweep(|| Box::pin(mirror(attach)), 20).await;
+    let disks = mirror(attach).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdd").await["vdev"], "mirror-0");
+    let stranger = |_| ZpoolAttach::new(store_name(), device('e'), device('d'));
+    let text = "pool 'store' has no device '/dev/sde'";
+    assert!(refused(&mirror(stranger).await).await.ends_with(text));
+}
+
+fn replace(_: VmId) -> ZpoolReplace {
+    ZpoolReplace::new(store_name(), device('c'), device('d'))
+}
+
+#[tokio::test]
+async fn zpool_replace() {
+    sweep(|| Box::pin(mirror(replace)), 20).await;
+    let disks = mirror(replace).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdd").await["vdev"], "mirror-0");
+    assert_eq!(disks.facts("/dev/sdc").await, json!({"serial": "C"}));
+}
+
+fn detach(_: VmId) -> ZpoolDetach {
+    ZpoolDetach::new(store_name(), device('c'))
+}
+
+#[tokio::test]
+async fn zpool_detach() {
+    sweep(|| Box::pin(mirror(detach)), 10).await;
+    let disks = mirror(detach).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdc").await, json!({"serial": "C"}));
+    // The other one is not whole.
+    let whole = |_| ZpoolDetach::new(store_name(), device('b'));
+    let text = "'/dev/sdb' is the last whole device of mirror-0";
+    assert_eq!(refused(&mirror(whole).await).await, text);
+}
+
+fn online(_: VmId) -> ZpoolOnline {
+    ZpoolOnline::new(store_name(), device('c'), true)
+}
+
+#[tokio::test]
+async fn zpool_online() {
+    sweep(|| Box::pin(mirror(online)), 10).await;
+    let disks = mirror(online).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdc").await["offline"], Value::Null);
+}
+
+fn clear(_: VmId) -> ZpoolClear {
+    ZpoolClear::new(store_name())
+}
+
+#[tokio::test]
+async fn zpool_clear() {
+    sweep(|| Box::pin(mirror(clear)), 8).await;
+    let disks = mirror(clear).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdc").await["errors"], Value::Null);
+}
+
+fn scrub(_: VmId) -> ZpoolScrub {
+    ZpoolScrub::new(store_name(), ScrubAction::Start)
+}
+
+fn stop(_: VmId) -> ZpoolScrub {
+    ZpoolScrub::new(store_name(), ScrubAction::Stop)
+}
+
+async fn scrubbing(make: fn(VmId) -> ZpoolScrub) -> Disks<ZpoolScrub> {
+    let disks = mirror(make).await;
+    let mut facts = disks.facts("/dev/sdb").await;
+    facts["scan"] = "running".into();
+    disks.has("/dev/sdb", facts);
+    disks
+}
+
+#[tokio::test]
+async fn zpool_scrub() {
+    sweep(|| Box::pin(mirror(scrub)), 8).await;
+    sweep(|| Box::pin(scrubbing(stop)), 8).await;
+    let disks = scrubbing(stop).await;
+    assert_eq!(disks.0.run().await, "OK");
+    assert_eq!(disks.facts("/dev/sdb").await["scan"], "canceled");
+    let text = "a scrub of pool 'store' is running";
+    assert_eq!(refused(&scrubbing(scrub).await).await, text);
+    let text = "no scrub of pool 'store' is running";
+    assert_eq!(refused(&mirror(stop).await).await, text);
 }
 
 #[tokio::test]

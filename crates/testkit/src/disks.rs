@@ -9,7 +9,7 @@ use sys::{Command, Output};
 use crate::host::Disk;
 
 /// What a block device says of itself.
-type Facts = Map<String, Value>;
+pub(crate) type Facts = Map<String, Value>;
 
 fn facts(disk: &Disk, path: &str) -> Option<Facts> {
     let content = disk.content(Path::new(path))?;
@@ -92,7 +92,7 @@ fn wipefs(disk: &mut Disk, path: &str) -> Option<()> {
     if facts.contains_key("mountpoint") || facts.contains_key("holder") {
         return None;
     }
-    facts.retain(|key, _| ["parttype", "serial", "wwn"].contains(&key.as_str()));
+    facts.retain(|key, _| ["model", "parttype", "serial", "vendor", "wwn"].contains(&key.as_str()));
     put(disk, path, facts)
 }
 
@@ -132,7 +132,7 @@ fn reread(disk: &mut Disk, path: &str) -> Option<()> {
 }
 
 /// All disks and partitions with what they say.
-fn all(disk: &Disk) -> Vec<(String, Facts)> {
+pub(crate) fn all(disk: &Disk) -> Vec<(String, Facts)> {
     let paths = disk.beside("/dev/sd").into_iter();
     let paths = paths.map(|rest| format!("/dev/sd{rest}"));
     paths
@@ -145,7 +145,7 @@ fn find(disk: &Disk, key: &str, value: &str) -> Option<(String, Facts)> {
     all.find(|(_, facts)| facts.get(key).and_then(Value::as_str) == Some(value))
 }
 
-fn change(disk: &mut Disk, path: &str, changes: &[(&str, Value)]) -> Option<()> {
+pub(crate) fn change(disk: &mut Disk, path: &str, changes: &[(&str, Value)]) -> Option<()> {
     let mut facts = facts(disk, path)?;
     for (key, value) in changes {
         match value {
@@ -248,7 +248,7 @@ pub fn disk_programs(disk: &mut Disk, command: &Command) -> Output {
     printed(done.map(|()| String::new()))
 }
 
-fn printed(text: Option<String>) -> Output {
+pub(crate) fn printed(text: Option<String>) -> Output {
     match text {
         Some(text) => Output {
             code: Some(0),
@@ -361,66 +361,4 @@ fn list_groups(disk: &Disk, program: &str, words: &[&str]) -> Option<String> {
     }
     let list = &program[..2];
     Some(json!({"report": [{list: rows}]}).to_string())
-}
-
-/// `zpool` and `zfs`: a disk says its pool as its label, and whether that is imported.
-pub fn pool_programs(disk: &mut Disk, command: &Command) -> Output {
-    let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
-    let last = words.last().copied().unwrap_or_default();
-    let imported = all(disk).into_iter();
-    let imported: Vec<(String, Facts)> = imported
-        .filter(|(_, facts)| facts.contains_key("imported"))
-        .collect();
-    let members = |name: &str| {
-        let all = imported.iter().filter(|(_, facts)| facts["label"] == name);
-        all.map(|(path, _)| path.clone()).collect::<Vec<String>>()
-    };
-    let text = match (command.program.as_str(), words[0]) {
-        ("zpool", "list") => {
-            let mut lines = imported.iter().map(|(_, facts)| {
-                let name = facts["label"].as_str().unwrap_or_default();
-                match last {
-                    "name" => name.to_owned(),
-                    _ => format!("{name}\t8\t1\t7\t0\t1.00\tONLINE"),
-                }
-            });
-            let mut once: Vec<String> = lines.by_ref().collect();
-            once.dedup();
-            Some(once.join("\n"))
-        }
-        ("zpool", "status") => {
-            let lines = members(last).into_iter();
-            let lines: String = lines
-                .map(|path| format!("\t  {path} ONLINE 0 0 0\n"))
-                .collect();
-            Some(format!(
-                "  pool: {last}\n state: ONLINE\nconfig:\n\n\t{last} ONLINE 0 0 0\n{lines}\nerrors: none\n"
-            ))
-        }
-        ("zpool", "create") => {
-            // Two options with their values come before the name.
-            let devices = words[6..].iter().filter(|word| word.starts_with("/dev/"));
-            let label = [
-                ("fstype", "zfs_member".into()),
-                ("label", words[5].into()),
-                ("imported", true.into()),
-            ];
-            let done: Option<Vec<()>> = devices.map(|path| change(disk, path, &label)).collect();
-            done.map(|_| String::new())
-        }
-        ("zpool", "destroy") => {
-            let members = members(last);
-            let done: Option<Vec<()>> = members
-                .iter()
-                .map(|path| change(disk, path, &[("imported", Value::Null)]))
-                .collect();
-            done.filter(|done| !done.is_empty()).map(|_| String::new())
-        }
-        ("zfs", "list") => Some(members(last))
-            .filter(|members| !members.is_empty())
-            .map(|_| format!("{last}\n")),
-        ("zfs", "get") => Some("1.00x\n".to_owned()),
-        _ => None,
-    };
-    printed(text)
 }

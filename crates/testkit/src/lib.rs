@@ -31,11 +31,12 @@ mod qemu;
 mod qemu_img;
 mod store;
 pub mod tgt;
+mod zpools;
 
 pub use authority::{Authority, Certificate};
 pub use clock::{HastyClock, ManualClock};
 pub use date::date;
-pub use disks::{disk_programs, group_programs, pool_programs, put_disk};
+pub use disks::{disk_programs, group_programs, put_disk};
 pub use faults::{Fault, Faults};
 pub use faulty_host::FaultyHost;
 pub use genisoimage::genisoimage;
@@ -46,3 +47,4 @@ pub use minority::MinorityStore;
 pub use qemu::{cpu_answers, qemu_facts, spawn_qemu};
 pub use qemu_img::{image_content, qemu_img};
 pub use store::FaultyStore;
+pub use zpools::pool_programs;

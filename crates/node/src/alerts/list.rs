@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::acknowledged::Acknowledged;
 use super::ends::Ends;
 use super::tracker::{Before, Tracker};
-use super::zpools::Zpools;
+use crate::host::pools::zpool::State;
 
 /// The alerts of a node.
 pub struct Alerts {
@@ -20,7 +20,8 @@ pub struct Alerts {
     pub(super) acknowledged: Mutex<Arc<Acknowledged>>,
     /// Guests that have ended without being told to.
     pub ends: Ends,
-    pub(super) zpools: Zpools,
+    /// The pools of ZFS as they were last seen.
+    pub(super) zpools: Mutex<Vec<State>>,
     pub(super) news: watch::Sender<()>,
 }
 
@@ -32,7 +33,7 @@ impl Default for Alerts {
             before: Mutex::default(),
             acknowledged: Mutex::default(),
             ends: Ends::default(),
-            zpools: Zpools::default(),
+            zpools: Mutex::default(),
             news: watch::Sender::new(()),
         }
     }

@@ -1,6 +1,5 @@
 //! Pools of ZFS that are not whole, had errors, or have not been scrubbed for long.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use model::{NodeName, UnixTime};
@@ -22,15 +21,11 @@ const SCRUB_DUE_DAYS: i64 = 40;
 
 const SEEN: Patience = Patience::of(0, 10);
 
-/// The pools as they were last seen.
-#[derive(Default)]
-pub(super) struct Zpools(Mutex<Vec<State>>);
-
 /// Looks at the pools for as long as the agent lives. Never returns.
 pub async fn follow_zpools(node: &NodeContext) {
     loop {
         match zpool::states(&node.host).await {
-            Ok(states) => *lock(&node.alerts.zpools.0) = states,
+            Ok(states) => *lock(&node.alerts.zpools) = states,
             Err(error) if error.message == NOT_INSTALLED => {}
             // What is known stays: a pool that does not answer is not well again.
             Err(error) => debug!(%error, "pools of ZFS cannot be looked at"),
@@ -40,7 +35,7 @@ pub async fn follow_zpools(node: &NodeContext) {
 }
 
 pub(super) fn conditions(node: &NodeContext) -> Vec<Condition> {
-    let states = lock(&node.alerts.zpools.0);
+    let states = lock(&node.alerts.zpools);
     let now = node.clock.wall();
     let all = states.iter().map(|state| of(&node.name, state, now));
     all.flatten().collect()
@@ -143,7 +138,7 @@ fn scrubbed(state: &State, now: UnixTime) -> Option<Scrubbed> {
         None => format!("has not been scrubbed for {days} days"),
     };
     let advice = "'ostler pool scrub', and see why nothing scrubs it each month";
-    (days > SCRUB_DUE_DAYS).then(|| ("pool-scrub-overdue", Severity::Warning, text, advice))
+    (days > SCRUB_DUE_DAYS).then_some(("pool-scrub-overdue", Severity::Warning, text, advice))
 }
 
 #[cfg(test)]

@@ -71,6 +71,23 @@ where
 const BIOS_BOOT: &str = "21686148-6449-6e6f-744e-656564454649";
 const EFI_SYSTEM: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
 
+/// What controllers call the disks that they make of others: the vendor, or none, and how the model
+/// begins. Source: their SCSI inquiry data, as Linux prints it.
+const RAID_DISKS: [(&str, &str); 12] = [
+    ("", "PERC "),
+    ("LSI", "MR"),
+    ("LSI", "LOGICAL VOLUME"),
+    ("AVAGO", "MR"),
+    ("BROADCOM", "MR"),
+    ("HP", "LOGICAL VOLUME"),
+    ("ADAPTEC", ""),
+    ("ASR", ""),
+    ("ARECA", ""),
+    ("AMCC", ""),
+    ("IBM", "SERVERAID"),
+    ("LENOVO", "RAID"),
+];
+
 impl Block {
     /// The partitions of a disk.
     pub fn partitions(&self) -> impl Iterator<Item = &Block> {
@@ -109,6 +126,23 @@ impl Block {
             Some(_) => Some("Device Mapper"),
         };
         own.or(held).map(str::to_owned)
+    }
+
+    /// What to know before a disk is given to ZFS that hides others behind itself.
+    pub fn raid_warning(&self) -> Option<String> {
+        let text =
+            |text: &Option<String>| text.as_deref().unwrap_or_default().trim().to_uppercase();
+        let (vendor, model) = (text(&self.vendor), text(&self.model));
+        let is_raid = RAID_DISKS.iter().any(|(made_by, called)| {
+            (made_by.is_empty() || vendor.starts_with(made_by)) && model.starts_with(called)
+        });
+        let path = &self.path;
+        is_raid.then(|| {
+            format!(
+                "{path} ({model}) is made by a RAID controller: ZFS sees neither its disks nor their \
+                 errors. Give it the disks themselves (HBA or JBOD mode)"
+            )
+        })
     }
 
     pub fn used_by_partitions(&self) -> bool {

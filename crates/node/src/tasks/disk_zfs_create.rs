@@ -228,7 +228,7 @@ fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// A name below `/dev/disk/by-id`, or the kernel's where there is none.
-async fn lasting_name(node: &NodeContext, found: &Found) -> Result<String, Error> {
+pub(super) async fn lasting_name(node: &NodeContext, found: &Found) -> Result<String, Error> {
     let path = &found.block().path;
     let folder = Path::new("/dev/disk/by-id");
     for entry in node.host.list(folder).await? {
@@ -285,6 +285,9 @@ impl Step<DiskZfsCreate> for Create {
             let gone = || Error::unavailable(format!("{} is another disk by now", target.path));
             let found = target.find(&cx.node).await?.ok_or_else(gone)?;
             disk_writes::clear(cx, &found).await?;
+            if let Some(warning) = found.disk.raid_warning() {
+                cx.warn(&warning).await;
+            }
         }
         let pool = &task.pool;
         let command = Command::new("zpool")

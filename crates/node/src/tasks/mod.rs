@@ -66,6 +66,7 @@ mod node_snapshot_prune;
 mod node_startall;
 mod node_stopall;
 mod node_vncshell;
+mod pool_change;
 mod power_off;
 mod qemu_clone;
 mod qemu_cloudinit_update;
@@ -101,6 +102,13 @@ mod volume_delete;
 mod volume_download;
 mod volume_pull;
 mod volume_upload;
+mod zpool_add;
+mod zpool_attach;
+mod zpool_clear;
+mod zpool_detach;
+mod zpool_online;
+mod zpool_replace;
+mod zpool_scrub;
 
 use std::time::Duration;
 
@@ -188,6 +196,13 @@ pub use volume_delete::VolumeDelete;
 pub use volume_download::VolumeDownload;
 pub use volume_pull::VolumePull;
 pub use volume_upload::VolumeUpload;
+pub use zpool_add::{AddPlan, ZpoolAdd};
+pub use zpool_attach::ZpoolAttach;
+pub use zpool_clear::ZpoolClear;
+pub use zpool_detach::ZpoolDetach;
+pub use zpool_online::ZpoolOnline;
+pub use zpool_replace::ZpoolReplace;
+pub use zpool_scrub::{ScrubAction, ZpoolScrub};
 
 use crate::NodeContext;
 use crate::host::disk_writes::DISKS;
@@ -274,6 +289,13 @@ fn disks(registry: Registry<NodeContext>) -> Registry<NodeContext> {
         .with::<DiskLvmthinDelete>()
         .with::<DiskWipe>()
         .with::<DiskZfsDelete>()
+        .with::<ZpoolAdd>()
+        .with::<ZpoolAttach>()
+        .with::<ZpoolClear>()
+        .with::<ZpoolDetach>()
+        .with::<ZpoolOnline>()
+        .with::<ZpoolReplace>()
+        .with::<ZpoolScrub>()
 }
 
 /// The object that tasks of a guest wait for their turn at.

@@ -1,9 +1,16 @@
 //! `ostler pool`: pools of ZFS, their growth and repair.
 
+use anyhow::Result;
+use model::schema::{Field, Shape, Values, format};
+use proto::Verb;
 use serde_json::Value;
 
-use super::commands::{Command, Program, Show, get};
-use super::format::{Style, Table, bytes, plain_text, time};
+use super::agent::Agent;
+use super::commands::{Command, Program, Show, get, own, post};
+use super::follow::follow;
+use super::format::{Output, Style, Table, bytes, plain_text, render, time};
+use super::output;
+use super::progress::Log;
 
 pub(super) const PROGRAM: Program = Program {
     name: "pool",
@@ -15,10 +22,69 @@ pub(super) const PROGRAM: Program = Program {
 const POOLS: &str = "/ostler/nodes/{node}/pools";
 const POOL: &str = "/ostler/nodes/{node}/pools/{name}";
 
+const ADD_PATH: &str = "/ostler/nodes/{node}/pools/{name}/add";
+
+const ADD: &[Field] = &[
+    Field::string("name"),
+    Field::string("devices"),
+    Field::string("node").optional().format(format::NODE),
+    Field::string("raidlevel").optional(),
+    Field::boolean("force").optional().default("0"),
+    Field::boolean("dry-run").optional().default("1"),
+];
+
 const COMMANDS: &[Command] = &[
     get("list", POOLS).show(Show::Table(list)),
     get("get", POOL).takes(&["name"]),
+    own(
+        "add",
+        "Show what groups of disks would add to a pool, or with --dry-run 0 add them.",
+        ADD,
+        |agent, given, style| Box::pin(add(agent, given, style)),
+    )
+    .takes(&["name", "devices"]),
+    post("attach", "/ostler/nodes/{node}/pools/{name}/attach").takes(&["name", "device", "new"]),
+    post("replace", "/ostler/nodes/{node}/pools/{name}/replace").takes(&["name", "device", "new"]),
+    post("detach", "/ostler/nodes/{node}/pools/{name}/detach").takes(&["name", "device"]),
+    post("online", "/ostler/nodes/{node}/pools/{name}/online").takes(&["name", "device"]),
+    post("clear", "/ostler/nodes/{node}/pools/{name}/clear").takes(&["name"]),
+    post("scrub", "/ostler/nodes/{node}/pools/{name}/scrub").takes(&["name"]),
 ];
+
+async fn add(agent: Agent, given: Values, style: Style) -> Result<()> {
+    let plan = agent.at(Verb::Post, ADD_PATH, given).await?.data;
+    if style.output != Output::Text {
+        return output::print(&render(&style, &plan, &Shape::Any)?);
+    }
+    output::print(&planned(&plan))?;
+    match plan["upid"].as_str() {
+        Some(upid) => follow(&agent, upid, Log::Stdout).await,
+        None => Ok(()),
+    }
+}
+
+fn planned(plan: &Value) -> String {
+    let words = |name: &str| -> Vec<String> {
+        let words = plan[name].as_array().into_iter().flatten();
+        words.map(plain_text).collect()
+    };
+    let size = |name: &str| {
+        plan[name]
+            .as_u64()
+            .map(|size| bytes(size as f64))
+            .unwrap_or_default()
+    };
+    let layout = words("layout").join(" ");
+    let mut text = format!(
+        "adds: {layout}\nsize: {} -> {}\n",
+        size("size"),
+        size("size-after")
+    );
+    for warning in words("warnings") {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    text
+}
 
 fn list(rows: &Value, style: &Style) -> String {
     let mut table = Table::new([

@@ -1,7 +1,14 @@
 //! `/ostler/nodes/{node}/pools`: pools of ZFS in full, their growth and repair
 
+mod add;
+mod attach;
+mod clear;
+mod detach;
 mod get;
 mod list;
+mod online;
+mod replace;
+mod scrub;
 
 use model::StorageId;
 use node::host::pools::zfs::Device;
@@ -12,13 +19,27 @@ use serde_json::{Value, json};
 use crate::ops::{Pair, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
+    pair!("zpool_add", add::add),
+    pair!("zpool_attach", attach::attach),
+    pair!("zpool_clear", clear::clear),
+    pair!("zpool_detach", detach::detach),
     pair!("zpool_get", get::get),
     pair!("zpool_list", list::list),
+    pair!("zpool_online", online::online),
+    pair!("zpool_replace", replace::replace),
+    pair!("zpool_scrub", scrub::scrub),
 ];
 
 #[derive(Deserialize)]
 struct Named {
     name: StorageId,
+}
+
+/// A device of the pool, and the one that joins it.
+#[derive(Deserialize)]
+struct Devices {
+    device: String,
+    new: String,
 }
 
 fn row(state: &State) -> Value {

@@ -1,0 +1,16 @@
+//! `POST /ostler/nodes/{node}/pools/{name}/attach`
+
+use model::Error;
+use node::tasks::ZpoolAttach;
+use proto::wire::Answer;
+
+use super::{Devices, Named};
+use crate::ops::Op;
+
+pub(super) async fn attach(op: Op) -> Result<Answer, Error> {
+    let Named { name } = op.params()?;
+    let Devices { device, new } = op.params()?;
+    let mut task = ZpoolAttach::new(name.clone(), device, new);
+    task.check(&op.context.node).await?;
+    op.context.submit(&op, name, task).await
+}

@@ -1,0 +1,50 @@
+//! Brings a device of a pool back, and takes the room into use that it has gained.
+
+use async_trait::async_trait;
+use model::{Error, StorageId};
+use serde::{Deserialize, Serialize};
+
+use super::pool_change::{ChangesPool, PoolChange, its_change, member, pool_task};
+use crate::NodeContext;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ZpoolOnline {
+    change: PoolChange,
+    device: String,
+    expand: bool,
+    guid: String,
+}
+
+impl ZpoolOnline {
+    pub fn new(pool: StorageId, device: String, expand: bool) -> Self {
+        Self {
+            change: PoolChange::new(pool),
+            device,
+            expand,
+            guid: String::new(),
+        }
+    }
+
+    pub async fn check(&mut self, node: &NodeContext) -> Result<(), Error> {
+        let pool = self.change.state(node).await?;
+        self.guid = member(node, &pool, &self.device).await?.guid;
+        Ok(())
+    }
+}
+
+pool_task!(ZpoolOnline, "zpool_online", "zpoolonline");
+
+#[async_trait]
+impl ChangesPool for ZpoolOnline {
+    its_change!();
+
+    async fn check(&mut self, node: &NodeContext) -> Result<(), Error> {
+        Self::check(self, node).await
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let words = ["online"].into_iter().chain(self.expand.then_some("-e"));
+        let words = words.chain([self.change.pool.as_str(), &self.guid]);
+        words.map(str::to_owned).collect()
+    }
+}
