@@ -69,8 +69,8 @@ pub use qemu::cloud_init::SeedRecord;
 pub use qemu::edit::{Edit, NewVolume};
 pub use qemu::freeze::{Freeze, thaw_abandoned};
 pub use records::{
-    GuestEntry, Records, StorageEntry, guest_key, seed_key, storage_key, storage_secret,
-    storage_secret_key,
+    GuestEntry, Records, StorageEntry, guest_key, seed_key, storage_encryption_key, storage_key,
+    storage_secret, storage_secret_key,
 };
 pub use settings::{Settings, cluster_options_key, node_config_key};
 pub use tasks::registry;

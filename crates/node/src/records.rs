@@ -33,16 +33,24 @@ pub fn storage_secret_key(id: &StorageId) -> Key {
     Key::new(format!("secret/storage/{id}")).expect("a storage id is a word of a key")
 }
 
+/// The key of an encrypted storage's own key. It outlives the storage: without it, what is there is
+/// lost.
+pub fn storage_encryption_key(id: &StorageId) -> Key {
+    Key::new(format!("secret/storage-key/{id}")).expect("a storage id is a word of a key")
+}
+
 /// The secret of a storage; none where its type has none, or it was not given.
 pub async fn storage_secret(
     store: &dyn Store,
     read: Read,
     config: &StorageConfig,
 ) -> Result<Option<String>, Error> {
-    if config.spec.kind().secret().is_none() {
-        return Ok(None);
-    }
-    let (entry, _) = store.get(&storage_secret_key(config.id()), read).await?;
+    let key = match config.spec.is_encrypted() {
+        true => storage_encryption_key(config.id()),
+        false if config.spec.kind().secret().is_none() => return Ok(None),
+        false => storage_secret_key(config.id()),
+    };
+    let (entry, _) = store.get(&key, read).await?;
     Ok(entry.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()))
 }
 

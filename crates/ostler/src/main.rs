@@ -28,7 +28,7 @@ use tracing_subscriber::EnvFilter;
     version,
     after_help = "Also, as subcommands or by the name of a link to this program: pvesh, qm, \
                   pct, pvecm, pvesm, pveum, ha-manager, pveversion. And as subcommands: \
-                  pool, profile, snapshot-job, snapshots."
+                  pool, profile, snapshot-job, snapshots, storage-key."
 )]
 struct Arguments {
     #[command(subcommand)]

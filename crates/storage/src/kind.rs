@@ -156,6 +156,7 @@ impl StorageType {
                 ("blocksize", Changeable),
                 ("sparse", Changeable),
                 ("mountpoint", Changeable),
+                ("encrypted", Fixed),
             ],
             Self::IscsiDirect => &[("portal", Required), ("target", Required)],
             Self::Rbd => &[

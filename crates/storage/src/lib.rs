@@ -307,7 +307,7 @@ pub fn open(config: StorageConfig, secret: Option<String>, host: SharedHost) -> 
         StorageSpec::Cifs(spec) => Arc::new(mounts::cifs(config, spec, secret, host)),
         StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host)),
         StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
-        StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, host)),
+        StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, secret, host)),
         StorageSpec::IscsiDirect(spec) => {
             Arc::new(iscsidirect::IscsiDirect::new(config, spec, host))
         }

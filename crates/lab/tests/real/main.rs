@@ -17,6 +17,7 @@ mod moves;
 mod network;
 mod nodes;
 mod passthrough;
+mod pools;
 mod ports;
 mod product;
 mod scopes;

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::file_systems::{choose, clear_mark, make};
 use super::make_template::linked_clones_of;
+use super::qemu_move_disk::warn_unencrypted;
 use crate::guests::disk_snapshots::snapshots_of;
 use crate::volumes::attached::by_task;
 use crate::volumes::images::{self, Copying, Source};
@@ -77,6 +78,7 @@ impl FileSystemCopy {
         let bytes = volumes::info_of(&*source, &from).await?.size;
         let was_tree = source.config().parse(from.name())?.content == ContentType::Rootdir;
         let id = storage.unwrap_or(from.storage());
+        warn_unencrypted(cx, &*source, &*cx.node.storage(id).await?).await;
         let (name, is_tree) = choose(cx, owner, option, (id, bytes), taken).await?;
         Ok(Self {
             option: option.to_owned(),

@@ -185,6 +185,7 @@ impl Step<QemuMoveDisk> for Choose {
         let bytes = volumes::info_of(&*source, &from).await?.size;
         let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
         let storage = cx.node.storage(&id).await?;
+        warn_unencrypted(cx, &*source, &*storage).await;
         if task.delete {
             let names = cx.node.records.volume_names().await?;
             let from = std::slice::from_ref(&from);
@@ -209,6 +210,18 @@ impl Step<QemuMoveDisk> for Choose {
 
     async fn act(&self, _: &Cx, _: &mut QemuMoveDisk) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+/// Says that a copy of what is encrypted will not be.
+pub(super) async fn warn_unencrypted(cx: &Cx, source: &dyn Storage, storage: &dyn Storage) {
+    let is_encrypted = |storage: &dyn Storage| storage.config().spec.is_encrypted();
+    if is_encrypted(source) && !is_encrypted(storage) {
+        let (from, to) = (source.config().id(), storage.config().id());
+        cx.warn(&format!(
+            "storage '{from}' is encrypted, '{to}' is not: the copy will not be"
+        ))
+        .await;
     }
 }
 

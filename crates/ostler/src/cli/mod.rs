@@ -40,6 +40,7 @@ mod pveversion;
 mod qm;
 mod snapshot_job;
 mod snapshots;
+mod storage_key;
 mod terminal;
 
 use std::ffi::OsString;
@@ -70,7 +71,7 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 10] = [
+const PROGRAMS: [Program; 11] = [
     pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
@@ -81,6 +82,7 @@ const PROGRAMS: [Program; 10] = [
     profile::PROGRAM,
     snapshot_job::PROGRAM,
     snapshots::PROGRAM,
+    storage_key::PROGRAM,
 ];
 
 impl Known {

@@ -412,6 +412,7 @@ fn man_pages_are_read_without_a_complaint() {
         "qm.1",
         "snapshot-job.1",
         "snapshots.1",
+        "storage-key.1",
     ];
     assert_eq!(names, wanted);
     for name in names {

@@ -163,6 +163,8 @@ const FIXED: &[Field] = &[
         .format(format::VOLUME_ID)
         .unbuilt(),
     Field::string("datastore").optional().unbuilt(),
+    // Of Ostler: the dataset of a zfspool storage is made with a key that the cluster keeps.
+    Field::boolean("encrypted").optional(),
     Field::string("export")
         .optional()
         .format(format::STORAGE_PATH),
@@ -238,6 +240,17 @@ pub(super) const ROWS: &[Row] = &[
     ])
     .returns(CHANGED)
     .check(ALLOCATE),
+    Row::get(
+        "/ostler/storage/{storage}/key",
+        "storage_key",
+        "The key of an encrypted storage, also of one that was removed.",
+    )
+    .params(&[&[STORAGE]])
+    .returns(Shape::Object {
+        fields: &[&[Field::string("storage"), Field::string("key")]],
+        open: false,
+    })
+    .permission(Permission::Root),
     Row::delete(
         "/storage/{storage}",
         "storage_delete",

@@ -154,6 +154,11 @@ impl StorageSpec {
         }
     }
 
+    /// Whether all that is written to it is encrypted, with a key that the cluster keeps.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Self::ZfsPool(spec) if spec.encrypted == Some(true))
+    }
+
     /// What is configured of the folder, of those that keep files.
     pub fn folder(&self) -> Option<&FolderOptions> {
         match self {

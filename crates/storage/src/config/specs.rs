@@ -180,6 +180,9 @@ pub struct ZfsPoolSpec {
     /// Where the dataset is mounted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mountpoint: Option<String>,
+    /// The dataset has a key of its own, which the cluster keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
 }
 
 /// A target of iSCSI, whose units QEMU opens.

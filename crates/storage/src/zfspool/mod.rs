@@ -2,6 +2,7 @@
 //!
 //! A pool that is not imported is imported, but never by force: another node may have it.
 
+mod encryption;
 mod linked_clones;
 mod names;
 mod snapshots;
@@ -38,12 +39,19 @@ pub(crate) struct ZfsPool {
     config: StorageConfig,
     spec: ZfsPoolSpec,
     tools: Tools,
+    /// Of an encrypted storage, in hexadecimal digits.
+    key: Option<String>,
     /// Who reads snapshots of a volume.
     readers: Attachments,
 }
 
 impl ZfsPool {
-    pub(crate) fn new(config: StorageConfig, spec: ZfsPoolSpec, host: SharedHost) -> Self {
+    pub(crate) fn new(
+        config: StorageConfig,
+        spec: ZfsPoolSpec,
+        key: Option<String>,
+        host: SharedHost,
+    ) -> Self {
         let tools = Tools {
             storage: config.id().clone(),
             pool: spec.pool.clone(),
@@ -53,6 +61,7 @@ impl ZfsPool {
             config,
             spec,
             tools,
+            key,
             readers: Attachments::default(),
         }
     }
@@ -109,10 +118,19 @@ impl ZfsPool {
 
     /// Whether the storage's dataset is there.
     async fn is_there(&self) -> Result<bool, StorageError> {
-        let pool = &self.spec.pool;
+        self.has_dataset(&self.spec.pool).await
+    }
+
+    /// Whether the pool is there that an encrypted storage's dataset can be made in.
+    async fn is_imported(&self) -> Result<bool, StorageError> {
+        let pool = self.spec.pool.split('/').next().unwrap_or_default();
+        Ok(self.is_encrypted() && self.has_dataset(pool).await?)
+    }
+
+    async fn has_dataset(&self, name: &str) -> Result<bool, StorageError> {
         match self
             .tools
-            .look("zfs", &["list", "-H", "-o", "name", pool])
+            .look("zfs", &["list", "-H", "-o", "name", name])
             .await
         {
             Ok(_) => Ok(true),
@@ -163,16 +181,20 @@ impl Storage for ZfsPool {
 
     async fn activate(&self) -> Result<(), StorageError> {
         if self.is_there().await? {
-            return Ok(());
+            return self.unlock().await;
         }
-        self.import().await?;
+        if !self.is_imported().await? {
+            self.import().await?;
+        }
         match self.is_there().await? {
-            true => Ok(()),
+            true => self.unlock().await,
+            false if self.is_encrypted() => self.unlock().await,
             false => Err(self.inactive(format!("no such dataset '{}'", self.spec.pool))),
         }
     }
 
     async fn status(&self) -> Result<SpaceUsage, StorageError> {
+        self.check_key().await?;
         let args = [
             "get",
             "-o",

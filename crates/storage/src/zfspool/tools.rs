@@ -13,7 +13,7 @@ use crate::StorageError;
 const LOOK: Duration = Duration::from_secs(10);
 
 /// The time-out of changes.
-const CHANGE: Duration = Duration::from_secs(300);
+pub(super) const CHANGE: Duration = Duration::from_secs(300);
 
 /// How long the device of a volume may take to appear.
 const DEVICE: Duration = Duration::from_secs(30);
@@ -165,7 +165,20 @@ impl Tools {
         args: &[&str],
         timeout: Duration,
     ) -> Result<String, StorageError> {
-        let command = Command::new(program).args(args.iter().copied());
+        self.run_with(program, args, timeout, String::new()).await
+    }
+
+    /// With a text on standard input, which no other program sees.
+    pub(super) async fn run_with(
+        &self,
+        program: &str,
+        args: &[&str],
+        timeout: Duration,
+        input: String,
+    ) -> Result<String, StorageError> {
+        let command = Command::new(program)
+            .args(args.iter().copied())
+            .input(input);
         let output = self.host.run(command.timeout(Some(timeout))).await;
         let output = output.map_err(|error| StorageError::of(&self.storage, error))?;
         if output.success() {

@@ -1,7 +1,7 @@
 //! `POST /storage`
 
-use model::{Error, Record};
-use node::storage_key;
+use model::{Error, Record, StorageId};
+use node::{storage_encryption_key, storage_key};
 use proto::wire::Answer;
 use serde::Deserialize;
 use storage::{StorageConfig, StorageType};
@@ -36,7 +36,11 @@ async fn add(context: &Context, config: &StorageConfig, secret: Secret) -> Resul
     if context.store.get(&key, Read::Linear).await?.0.is_some() {
         return Err(defined());
     }
-    activate(context, config, secret.over(None)).await?;
+    let key_of_storage = match config.spec.is_encrypted() {
+        true => Some(encryption_key(context, config.id()).await?),
+        false => secret.over(None),
+    };
+    activate(context, config, key_of_storage).await?;
     let record = Record::new(config.clone()).encode().map_err(unreadable)?;
     let commit = Commit::new()
         .when(Precondition::Absent(key.clone()))
@@ -48,5 +52,27 @@ async fn add(context: &Context, config: &StorageConfig, secret: Secret) -> Resul
     {
         Err(StoreError::Conflict { .. }) => Err(defined()),
         result => Ok(result?),
+    }
+}
+
+/// The key of an encrypted storage: that of an earlier storage of this id, or a new one. It is kept
+/// before anything is encrypted with it.
+async fn encryption_key(context: &Context, id: &StorageId) -> Result<String, Error> {
+    let at = storage_encryption_key(id);
+    loop {
+        let (entry, _) = context.store.get(&at, Read::Linear).await?;
+        if let Some(entry) = entry {
+            return Ok(String::from_utf8_lossy(&entry.value).into_owned());
+        }
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::bug("no random numbers"))?;
+        let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let commit = Commit::new()
+            .when(Precondition::Absent(at.clone()))
+            .put(at.clone(), key.into_bytes());
+        match context.store.commit(commit).await {
+            Err(StoreError::Conflict { .. }) | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }

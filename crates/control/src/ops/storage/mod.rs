@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod get;
+mod key;
 mod list;
 pub(in crate::ops) mod options;
 mod secret;
@@ -20,6 +21,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("storage_list", list::list),
     pair!("storage_create", create::create),
     pair!("storage_get", get::get),
+    pair!("storage_key", key::key),
     pair!("storage_update", update::update),
     pair!("storage_delete", delete::delete),
 ];
