@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::pool_change::{ChangesPool, PoolChange, its_change, member, pool_task};
 use crate::NodeContext;
+use crate::host::pools::zpool;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ZpoolOnline {
     change: PoolChange,
     device: String,
     expand: bool,
-    guid: String,
+    /// What `zpool` is to call it.
+    name: String,
 }
 
 impl ZpoolOnline {
@@ -21,13 +23,18 @@ impl ZpoolOnline {
             change: PoolChange::new(pool),
             device,
             expand,
-            guid: String::new(),
+            name: String::new(),
         }
     }
 
     pub async fn check(&mut self, node: &NodeContext) -> Result<(), Error> {
         let pool = self.change.state(node).await?;
-        self.guid = member(node, &pool, &self.device).await?.guid;
+        let guid = member(node, &pool, &self.device).await?.guid;
+        self.name = match self.expand {
+            // A whole disk is only grown by its name.
+            true => zpool::plain_name(&node.host, &pool.pool.name, &guid).await?,
+            false => guid,
+        };
         Ok(())
     }
 }
@@ -44,7 +51,7 @@ impl ChangesPool for ZpoolOnline {
 
     fn arguments(&self) -> Vec<String> {
         let words = ["online"].into_iter().chain(self.expand.then_some("-e"));
-        let words = words.chain([self.change.pool.as_str(), &self.guid]);
+        let words = words.chain([self.change.pool.as_str(), &self.name]);
         words.map(str::to_owned).collect()
     }
 }

@@ -169,6 +169,23 @@ pub async fn state(host: &SharedHost, name: &str) -> Result<State, Error> {
     Ok(state)
 }
 
+/// A device by the name that `zpool` has for it: that of the disk, where it has a whole one.
+pub(crate) async fn plain_name(host: &SharedHost, pool: &str, guid: &str) -> Result<String, Error> {
+    let mut plain = ask_status(host, &[], pool).await?;
+    let guids = ask_status(host, &["-g"], pool).await?;
+    give_guids(&mut plain.devices, &guids.devices);
+    let mut devices: Vec<&Device> = plain.devices.iter().collect();
+    while let Some(device) = devices.pop() {
+        if device.guid.as_deref() == Some(guid) {
+            return Ok(device.name.clone());
+        }
+        devices.extend(&device.children);
+    }
+    Err(Error::conflict(format!(
+        "pool '{pool}' has no device {guid} any more"
+    )))
+}
+
 fn give_guids(devices: &mut [Device], guids: &[Device]) {
     for (device, guid) in devices.iter_mut().zip(guids) {
         let is_guid = guid.name.bytes().all(|byte| byte.is_ascii_digit());
