@@ -40,42 +40,6 @@ const ANSWERS: Record<string, unknown> = {
       },
     ],
   },
-  zfs: [
-    {
-      name: 'tank',
-      size: 100 * GIB,
-      alloc: 40 * GIB,
-      free: 60 * GIB,
-      frag: 7,
-      dedup: 1,
-      compressratio: 1.8,
-      health: 'DEGRADED',
-    },
-  ],
-  'zfs/tank': {
-    name: 'tank',
-    state: 'DEGRADED',
-    status: 'One of its devices is gone.',
-    errors: 'No known data errors',
-    children: [
-      {
-        name: 'tank',
-        state: 'DEGRADED',
-        msg: '',
-        children: [
-          {
-            name: 'mirror-0',
-            state: 'DEGRADED',
-            msg: '',
-            children: [
-              { name: 'sda2', state: 'ONLINE', read: 0, write: 0, cksum: 0, msg: '' },
-              { name: 'sdc', state: 'UNAVAIL', read: 3, write: 0, cksum: 1, msg: 'was /dev/sdc' },
-            ],
-          },
-        ],
-      },
-    ],
-  },
   lvm: {
     leaf: 0,
     children: [
@@ -99,6 +63,55 @@ const ANSWERS: Record<string, unknown> = {
     },
   ],
   directory: [],
+};
+
+const TANK = {
+  name: 'tank',
+  size: 100 * GIB,
+  alloc: 40 * GIB,
+  free: 60 * GIB,
+  used: 40,
+  frag: 7,
+  dedup: 1,
+  compressratio: 1.8,
+  health: 'DEGRADED',
+  errors: 'No known data errors',
+  status: 'One of its devices is gone.',
+  scan: { kind: 'scrub', state: 'running', at: 1_793_492_642, progress: 25, repaired: '0B' },
+};
+const LEAF = { read: 0, write: 0, checksum: 0 };
+/** The same of its pools. */
+const POOLS: Record<string, unknown> = {
+  '': [TANK],
+  '/tank': {
+    ...TANK,
+    devices: [
+      {
+        name: 'tank',
+        state: 'DEGRADED',
+        guid: '1',
+        children: [
+          {
+            name: 'mirror-0',
+            state: 'DEGRADED',
+            guid: '2',
+            children: [
+              { ...LEAF, name: '/dev/sda2', state: 'ONLINE', guid: '3' },
+              {
+                name: '4',
+                state: 'UNAVAIL',
+                guid: '4',
+                read: 3,
+                write: 0,
+                checksum: 1,
+                message: 'was /dev/sdc1',
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  },
 };
 
 beforeAll(async () => {
@@ -129,6 +142,10 @@ it('wear, pools that fill and a degraded mirror are seen', async () => {
     const data = ANSWERS[pathname.split('/disks/')[1] ?? ''];
     await route.fulfill({ json: { data } });
   });
+  await page.route(/\/ostler\/nodes\/pve1\/pools/, async (route) => {
+    const { pathname } = new URL(route.request().url());
+    await route.fulfill({ json: { data: POOLS[pathname.split('/pools')[1] ?? ''] } });
+  });
   await page.reload();
   const row = (name: string) => page.getByRole('row', { name: new RegExp(`^${name}`) });
   await row('/dev/sda').getByText('EFI, ZFS').waitFor();
@@ -152,6 +169,9 @@ it('wear, pools that fill and a degraded mirror are seen', async () => {
   await page.getByRole('button', { name: 'tank', exact: true }).click();
   const pool = page.getByRole('dialog', { name: 'tank' });
   await pool.getByText('One of its devices is gone.').waitFor();
+  expect(
+    await pool.getByRole('meter', { name: 'Progress' }).first().getAttribute('aria-valuenow'),
+  ).toBe('25');
   const lost = pool.getByRole('listitem').filter({ hasText: 'sdc' });
   await lost.getByText('errors: 3 read, 0 write, 1 checksum').waitFor();
   await lost.getByText('unavail').waitFor();
@@ -252,5 +272,56 @@ it('disks are changed after their name is typed, and the request is shown before
     'PUT wipedisk disk=%2Fdev%2Fsdb',
     'POST zfs name=fast&raidlevel=single&add_storage=1&devices=%2Fdev%2Fsdb',
     'DELETE lvmthin/data?volume-group=vg0&cleanup-config=1&cleanup-disks=1 null',
+  ]);
+});
+
+it('a pool is scrubbed, repaired and grown, and the plan comes first', async () => {
+  const sent: string[] = [];
+  const plan = {
+    layout: ['mirror', '/dev/sdb', '/dev/sdd'],
+    size: 100 * GIB,
+    'size-after': 200 * GIB,
+    warnings: ['the pool is made of mirror groups of 2, not of single'],
+  };
+  await page.route('**/ostler/nodes/pve1/pools/tank/*', async (route) => {
+    const request = route.request();
+    const step = new URL(request.url()).pathname.split('/tank/')[1];
+    sent.push(`${request.method()} ${step} ${request.postData()}`);
+    await route.fulfill({ json: { data: step === 'add' ? plan : null } });
+  });
+  await page.reload();
+  await page.getByRole('button', { name: 'tank', exact: true }).click();
+  const pool = page.getByRole('dialog', { name: 'tank', exact: true });
+  const dialog = (name: string) => page.getByRole('dialog', { name });
+  const press = (title: string, name: string) =>
+    dialog(title).getByRole('button', { name, exact: true }).click();
+
+  await pool.getByRole('button', { name: 'Stop scrub' }).click();
+  await dialog('Stop scrub: tank').getByText('action=stop').waitFor();
+  await press('Stop scrub: tank', 'Stop scrub');
+
+  // The drawer is back after each dialog.
+  await pool.getByRole('button', { name: 'Actions for 4' }).click();
+  await page.getByRole('menuitem', { name: 'Replace' }).click();
+  const replace = dialog('Replace: 4, tank');
+  await replace.getByRole('combobox', { name: 'New disk' }).click();
+  await page.getByRole('option', { name: /^.dev.sdb/ }).click();
+  await replace.getByText('device=4').waitFor();
+  await press('Replace: 4, tank', 'Replace');
+
+  await pool.getByRole('button', { name: 'Add disks' }).click();
+  const add = dialog('Add disks: tank');
+  await add.getByLabel(/^.dev.sdb/).check();
+  await press('Add disks: tank', 'Show plan');
+  await add.getByText('mirror: /dev/sdb, /dev/sdd').waitFor();
+  await add.getByText('Size: 100 GiB now, 200 GiB then').waitFor();
+  await add.getByText('dry-run=0').waitFor();
+  await press('Add disks: tank', 'Add disks');
+  await add.waitFor({ state: 'detached' });
+  expect(sent).toEqual([
+    'POST scrub action=stop',
+    'POST replace device=4&new=%2Fdev%2Fsdb',
+    'POST add devices=%2Fdev%2Fsdb&dry-run=1',
+    'POST add devices=%2Fdev%2Fsdb&dry-run=0',
   ]);
 });

@@ -129,20 +129,6 @@ const MACHINE = {
   },
 };
 
-const mirror = (name: string, disks: string[]) => ({
-  name,
-  state: 'ONLINE',
-  msg: '',
-  children: disks.map((disk) => ({
-    name: disk,
-    state: 'ONLINE',
-    read: 0,
-    write: 0,
-    cksum: 0,
-    msg: '',
-  })),
-});
-
 const spinning = (devpath: string, serial: string) => ({
   devpath,
   model: 'Example H8',
@@ -177,32 +163,6 @@ const DISKS: Record<string, unknown> = {
     spinning('/dev/sdb', 'H8-0022'),
     { devpath: '/dev/sdb1', parent: '/dev/sdb', size: 7.3 * TIB, used: 'ZFS' },
   ],
-  zfs: [
-    {
-      name: 'tank',
-      size: 7.3 * TIB,
-      alloc: 2.9 * TIB,
-      free: 4.4 * TIB,
-      frag: 7,
-      dedup: 1,
-      compressratio: 1.4,
-      health: 'ONLINE',
-    },
-  ],
-  'zfs/tank': {
-    name: 'tank',
-    state: 'ONLINE',
-    errors: 'No known data errors',
-    scan: 'scrub repaired 0B in 05:12:40 with 0 errors',
-    children: [
-      {
-        name: 'tank',
-        state: 'ONLINE',
-        msg: '',
-        children: [mirror('mirror-0', ['sda1', 'sdb1'])],
-      },
-    ],
-  },
   lvm: {
     leaf: 0,
     children: [
@@ -228,13 +188,56 @@ const DISKS: Record<string, unknown> = {
   directory: [],
 };
 
-/** Answers for the node what is asked about its machine and its disks. */
+const TANK = {
+  name: 'tank',
+  size: 7.3 * TIB,
+  alloc: 2.9 * TIB,
+  free: 4.4 * TIB,
+  used: 39.73,
+  frag: 7,
+  dedup: 1,
+  compressratio: 1.4,
+  health: 'ONLINE',
+  errors: 'No known data errors',
+  scan: { kind: 'scrub', state: 'finished', at: 1_793_492_642, errors: 0, repaired: '0B' },
+};
+
+const online = (name: string, guid: string, children?: unknown[]) => ({
+  name,
+  guid,
+  state: 'ONLINE',
+  read: 0,
+  write: 0,
+  checksum: 0,
+  children,
+});
+
+const POOLS: Record<string, unknown> = {
+  pools: [TANK],
+  'pools/tank': {
+    ...TANK,
+    devices: [
+      online('tank', '1', [
+        online('mirror-0', '2', [online('/dev/sda1', '3'), online('/dev/sdb1', '4')]),
+      ]),
+    ],
+  },
+};
+
+/** Answers for the node what is asked about its machine, its disks and its pools. */
 export async function beHomeServer(page: Page) {
   const answers = (url: string) => {
     const { pathname } = new URL(url);
-    return pathname.endsWith('/hardware') ? MACHINE : DISKS[pathname.split('/disks/')[1] ?? ''];
+    if (pathname.endsWith('/hardware')) return MACHINE;
+    const [, pool] = /\/(pools.*)$/.exec(pathname) ?? [];
+    return pool ? POOLS[pool] : DISKS[pathname.split('/disks/')[1] ?? ''];
   };
-  for (const path of ['ostler/hardware?**', 'nodes/*/disks/**']) {
+  for (const path of [
+    'ostler/hardware?**',
+    'nodes/*/disks/**',
+    'ostler/nodes/*/pools',
+    'ostler/nodes/*/pools/*',
+  ]) {
     await page.route(`**/api2/json/${path}`, (route) =>
       route.fulfill({ json: { data: answers(route.request().url()) } }),
     );

@@ -52,7 +52,7 @@ const ROUTES = [
   '/api',
 ];
 /** A node without ZFS or LVM says so where their pools are asked for. */
-const isMissing = (error: string) => /\/disks\/(zfs|lvm|lvmthin)$/.test(error);
+const isMissing = (error: string) => /\/(pools|disks\/(lvm|lvmthin))$/.test(error);
 
 let browser: Browser;
 let context: BrowserContext;

@@ -1,28 +1,22 @@
-import { Checkbox, Select, TextInput } from '@mantine/core';
-import { useQueryClient } from '@tanstack/react-query';
+import { Checkbox, TextInput } from '@mantine/core';
 import { useState } from 'react';
-import { api } from '../../api/client';
 import { findOperation, useOperations } from '../../api/operations';
-import { followTask } from '../../api/tasks';
-import { FormDialog, useSubmit } from '../../dialogs/Frame';
-import { bytes, plain } from '../../format';
-import { CodeBox } from '../../parts/CodeBox';
+import { FormDialog } from '../../dialogs/Frame';
+import { plain } from '../../format';
 import { Icon } from '../../parts/Icon';
 import { t } from '../../texts';
-import { commandOf, requestOf } from '../hardware/change';
 import { fieldsOf } from '../hardware/schema';
 import { FieldRows } from '../records/FieldRows';
 import { areWhole, type Values } from '../records/values';
+import { about, Devices, Shown, useSend } from './DiskParts';
 import {
   appliesTo,
-  commandOfRequest,
   type DiskChange,
   destroyRequest,
   FIELDS,
   freeOf,
   type Made,
   makeRequest,
-  type Request,
   refusalOfDisks,
   tableRequest,
   wipeRequest,
@@ -30,71 +24,6 @@ import {
 import type { Disk } from './disks';
 
 const words = t.node.disks.change;
-
-/** The change as request and command, before it is sent. */
-function Shown({ request }: { request: Request }) {
-  const { method, address, params } = request;
-  return (
-    <>
-      <CodeBox title={t.hw.api} text={requestOf(method, address, params, '')} />
-      <CodeBox title={t.hw.command} text={commandOf(commandOfRequest(request), params, '')} />
-    </>
-  );
-}
-
-function useSend(name: string, onClose: () => void) {
-  const client = useQueryClient();
-  const form = useSubmit(onClose);
-  const send = ({ method, address, params }: Request) =>
-    form.submit(async () => {
-      const call = { POST: api.post<string>, PUT: api.put<string>, DELETE: api.delete<string> };
-      followTask(client, name, await call[method](address, params));
-    });
-  return { form, send };
-}
-
-const about = (disk: Disk) =>
-  [disk.devpath, bytes(disk.size), disk.model === 'unknown' ? '' : disk.model]
-    .filter(Boolean)
-    .map((part) => plain(part ?? ''))
-    .join(', ');
-
-/** One disk, or the several of a pool. */
-function Devices({
-  made,
-  free,
-  chosen,
-  error,
-  onChange,
-}: {
-  made: Made;
-  free: Disk[];
-  chosen: string[];
-  error?: string;
-  onChange: (devices: string[]) => void;
-}) {
-  if (free.length === 0) return <p className="tone t-warning">{words.noFree}</p>;
-  if (made !== 'zfs') {
-    return (
-      <Select
-        label={words.device}
-        data={free.map((disk) => ({ value: disk.devpath, label: about(disk) }))}
-        value={chosen[0] ?? null}
-        error={error}
-        onChange={(device) => onChange(device ? [device] : [])}
-      />
-    );
-  }
-  return (
-    <Checkbox.Group label={words.devices} value={chosen} error={error} onChange={onChange}>
-      <div className="picks">
-        {free.map((disk) => (
-          <Checkbox key={disk.devpath} value={disk.devpath} label={about(disk)} />
-        ))}
-      </div>
-    </Checkbox.Group>
-  );
-}
 
 type Props = { node: string; onClose: () => void };
 
@@ -123,8 +52,8 @@ function Make({ node, made, all, onClose }: Props & { made: Made; all: Disk[] })
       size="lg"
     >
       <Devices
-        made={made}
         free={freeOf(all)}
+        areSeveral={made === 'zfs'}
         chosen={devices}
         error={said ?? (devices.length > 0 ? refusal : undefined)}
         onChange={setDevices}

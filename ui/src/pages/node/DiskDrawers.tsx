@@ -11,11 +11,8 @@ import { t } from '../../texts';
 import type { Actions } from './diskChanges';
 import {
   type Attribute,
-  type Device,
   type Disk,
-  type PoolStatus,
   partitionsOf,
-  placedDevices,
   type Smart,
   toneOfHealth,
   useDisks,
@@ -25,7 +22,8 @@ import {
 
 const words = t.node.disks;
 
-const known = (rows: [string, ReactNode][]) =>
+/** The facts that are known. */
+export const known = (rows: [string, ReactNode][]) =>
   rows.filter(([, value]) => value !== undefined && value !== '' && value !== 'unknown');
 
 /** A word of SMART or ZFS in its tone. */
@@ -83,7 +81,8 @@ function SmartPanel({ smart }: { smart: Smart }) {
   );
 }
 
-function Side({
+/** A drawer of panels. */
+export function Side({
   title,
   onClose,
   children,
@@ -163,62 +162,6 @@ export function DiskDrawer({
         none={words.noParts}
       />
       <Loaded query={smart}>{(said) => <SmartPanel smart={said} />}</Loaded>
-    </Side>
-  );
-}
-
-function DeviceLine({ device, depth }: { device: Device; depth: number }) {
-  const { read = 0, write = 0, cksum = 0 } = device;
-  const isBad = read + write + cksum > 0;
-  return (
-    <li className="zd" style={{ '--depth': depth } as React.CSSProperties}>
-      <span className="mono trunc" title={device.name}>
-        {plain(device.name)}
-      </span>
-      {device.state && <Health word={device.state} />}
-      {isBad && <span className="tone t-error">{words.errorsOf(read, write, cksum)}</span>}
-      {device.msg && <span className="t2">{plain(device.msg)}</span>}
-    </li>
-  );
-}
-
-/** A pool of ZFS: how it is, what is to be done, and its devices as a tree. */
-export function PoolDrawer({
-  node,
-  pool,
-  onClose,
-}: {
-  node: string;
-  pool: string;
-  onClose: () => void;
-}) {
-  const query = useDisks<PoolStatus>(node, `zfs/${encodeURIComponent(pool)}`);
-  return (
-    <Side title={plain(pool)} onClose={onClose}>
-      <Loaded query={query}>
-        {(status) => (
-          <>
-            <Panel title={words.health}>
-              <Facts
-                rows={known([
-                  [words.health, <Health key="state" word={status.state} />],
-                  [words.status, plain(status.status ?? '')],
-                  [words.action, plain(status.action ?? '')],
-                  [words.scan, plain(status.scan ?? '')],
-                  [words.errors, plain(status.errors)],
-                ])}
-              />
-            </Panel>
-            <Panel title={words.devices}>
-              <ul className="zds">
-                {placedDevices(status.children).map(({ device, depth, key }) => (
-                  <DeviceLine key={key} device={device} depth={depth} />
-                ))}
-              </ul>
-            </Panel>
-          </>
-        )}
-      </Loaded>
     </Side>
   );
 }

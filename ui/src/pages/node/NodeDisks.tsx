@@ -1,7 +1,8 @@
 import { useState } from 'react';
 import { findOperation, useOperations } from '../../api/operations';
+import { useRight } from '../../api/rights';
 import { errorText } from '../../api/tasks';
-import { bytes, percent, plain, short } from '../../format';
+import { bytes, percent, plain } from '../../format';
 import { Bar } from '../../parts/Bar';
 import { Button, IconButton } from '../../parts/Button';
 import { Fill } from '../../parts/Fill';
@@ -10,7 +11,7 @@ import { Panel } from '../../parts/Panel';
 import { TablePanel, type TableRow } from '../../parts/TablePanel';
 import { t } from '../../texts';
 import { DiskDialog } from './DiskDialogs';
-import { DiskDrawer, Health, PoolDrawer } from './DiskDrawers';
+import { DiskDrawer, Health } from './DiskDrawers';
 import { type Actions, type DiskChange, type Made, nameOfFolder } from './diskChanges';
 import {
   type Disk,
@@ -20,9 +21,11 @@ import {
   useDisks,
   usersOf,
   wornOf,
-  type Zpool,
 } from './disks';
 import { useNodeOfPage } from './NodePage';
+import { PoolDialog } from './PoolDialogs';
+import { PoolDrawer, ratio, ScanLine } from './PoolDrawer';
+import { POOLS, type PoolActions, type PoolChange, useZpools, type Zpool } from './zpools';
 
 const words = t.node.disks;
 
@@ -133,8 +136,6 @@ function DisksPanel({ all, onOpen }: { all: Disk[]; onOpen: (disk: Disk) => void
   );
 }
 
-const ratio = (value: number | undefined) => (value ? `${short(value)} ×` : '–');
-
 const poolRow = (one: Zpool, onOpen: (name: string) => void): MadeRow => ({
   key: one.name,
   name: one.name,
@@ -147,6 +148,7 @@ const poolRow = (one: Zpool, onOpen: (name: string) => void): MadeRow => ({
     `${one.frag} %`,
     ratio(one.compressratio),
     ratio(one.dedup),
+    <ScanLine key="scan" scan={one.scan} />,
   ],
 });
 
@@ -191,7 +193,15 @@ const folderRow = (folder: Folder): MadeRow => ({
 });
 
 const HEADS: Record<Made, string[]> = {
-  zfs: [words.pool, words.health, words.used, words.frag, words.compression, words.dedup],
+  zfs: [
+    words.pool,
+    words.health,
+    words.used,
+    words.frag,
+    words.compression,
+    words.dedup,
+    words.scan,
+  ],
   lvmthin: [words.pool, words.data, words.metadata],
   lvm: [words.group, words.used, words.volumes, words.title],
   directory: [words.path, words.device, words.type],
@@ -211,17 +221,16 @@ const NONE: Record<Made, string> = {
 
 /** One kind of what disks are made into. What the node cannot say is said in its place. */
 function Section<T>({
-  node,
+  query,
   made,
   actions,
   rowsOf,
 }: {
-  node: string;
+  query: { data: T | undefined; error: unknown };
   made: Made;
   actions: Actions;
   rowsOf: (data: T) => MadeRow[];
 }) {
-  const query = useDisks<T>(node, made);
   const title = TITLES[made];
   if (query.data === undefined) {
     return (
@@ -249,6 +258,59 @@ function useOffers(): Actions['offers'] {
     findOperation(table, method, `/nodes/{node}/disks/${below}`) !== undefined;
 }
 
+/** What can be done to pools: what the table has, where the caller may change the node. */
+function usePoolActions(node: string, ask: PoolActions['ask']): PoolActions {
+  const table = useOperations().data;
+  const mayChange = useRight(`/nodes/${node}`, 'Sys.Modify');
+  const can: PoolActions['can'] = (step) =>
+    mayChange && findOperation(table, 'POST', `${POOLS}/{name}/${step}`) !== undefined;
+  return { can, ask };
+}
+
+/** What is made of the disks of a node, kind by kind. */
+function Sections({
+  node,
+  actions,
+  onOpen,
+}: {
+  node: string;
+  actions: Actions;
+  onOpen: (pool: string) => void;
+}) {
+  const zfs = useZpools(node);
+  const thin = useDisks<ThinPool[]>(node, 'lvmthin');
+  const groups = useDisks<{ children: Group[] }>(node, 'lvm');
+  const folders = useDisks<Folder[]>(node, 'directory');
+  return (
+    <>
+      <Section
+        made="zfs"
+        query={zfs}
+        actions={actions}
+        rowsOf={(pools) => pools.map((one) => poolRow(one, onOpen))}
+      />
+      <Section
+        made="lvmthin"
+        query={thin}
+        actions={actions}
+        rowsOf={(pools) => pools.map(thinRow)}
+      />
+      <Section
+        made="lvm"
+        query={groups}
+        actions={actions}
+        rowsOf={({ children }) => children.map(groupRow)}
+      />
+      <Section
+        made="directory"
+        query={folders}
+        actions={actions}
+        rowsOf={(all) => all.map(folderRow)}
+      />
+    </>
+  );
+}
+
 /** The disks of a node, and the pools, groups and directories that are made of them. */
 export default function NodeDisks() {
   const node = useNodeOfPage();
@@ -256,29 +318,19 @@ export default function NodeDisks() {
   const [disk, setDisk] = useState<Disk>();
   const [pool, setPool] = useState<string>();
   const [change, setChange] = useState<DiskChange>();
+  const [poolChange, setPoolChange] = useState<PoolChange>();
   const ask = (next: DiskChange) => {
     setDisk(undefined);
     setChange(next);
   };
   const actions = { offers: useOffers(), ask };
+  const poolActions = usePoolActions(node, setPoolChange);
   const all = query.data ?? [];
-  const of = { node, actions };
   return (
     <div className="body">
       <div className="stack">
         <Loaded query={query}>{(disks) => <DisksPanel all={disks} onOpen={setDisk} />}</Loaded>
-        <Section<Zpool[]>
-          {...of}
-          made="zfs"
-          rowsOf={(pools) => pools.map((one) => poolRow(one, setPool))}
-        />
-        <Section<ThinPool[]> {...of} made="lvmthin" rowsOf={(pools) => pools.map(thinRow)} />
-        <Section<{ children: Group[] }>
-          {...of}
-          made="lvm"
-          rowsOf={({ children }) => children.map(groupRow)}
-        />
-        <Section<Folder[]> {...of} made="directory" rowsOf={(all) => all.map(folderRow)} />
+        <Sections node={node} actions={actions} onOpen={setPool} />
       </div>
       {disk && (
         <DiskDrawer
@@ -289,9 +341,25 @@ export default function NodeDisks() {
           onClose={() => setDisk(undefined)}
         />
       )}
-      {pool && <PoolDrawer node={node} pool={pool} onClose={() => setPool(undefined)} />}
+      {pool && !poolChange && (
+        // It comes back after the dialog: what was begun is seen there.
+        <PoolDrawer
+          node={node}
+          pool={pool}
+          actions={poolActions}
+          onClose={() => setPool(undefined)}
+        />
+      )}
       {change && (
         <DiskDialog node={node} change={change} all={all} onClose={() => setChange(undefined)} />
+      )}
+      {poolChange && (
+        <PoolDialog
+          node={node}
+          change={poolChange}
+          all={all}
+          onClose={() => setPoolChange(undefined)}
+        />
       )}
     </div>
   );

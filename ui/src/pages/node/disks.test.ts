@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Disk, placedDevices, toneOfHealth, usersOf, wornOf } from './disks';
+import { type Disk, toneOfHealth, usersOf, wornOf } from './disks';
 
 const disk: Disk = { devpath: '/dev/sda', size: 1, used: 'partitions', wearout: 97 };
 const all: Disk[] = [
@@ -21,22 +21,6 @@ it('a disk is used by what uses its partitions', () => {
 it('wear is what is over of a life, where a disk says so', () => {
   expect(wornOf(disk)).toBeCloseTo(0.03);
   expect(wornOf(all[4] as Disk)).toBeUndefined();
-});
-
-it('the devices of a pool are a tree, and names may repeat in it', () => {
-  const pair = { name: 'mirror-0', msg: '', children: [{ name: 'sda', msg: '' }] };
-  const placed = placedDevices([
-    { name: 'tank', msg: '', children: [pair] },
-    { name: 'spares', msg: '', children: [{ name: 'sda', msg: '' }] },
-  ]);
-  expect(placed.map(({ device, depth }) => `${depth} ${device.name}`)).toEqual([
-    '0 tank',
-    '1 mirror-0',
-    '2 sda',
-    '0 spares',
-    '1 sda',
-  ]);
-  expect(new Set(placed.map(({ key }) => key)).size).toBe(5);
 });
 
 it('words of health have tones', () => {

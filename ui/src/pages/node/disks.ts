@@ -51,35 +51,6 @@ export type Group = {
   children?: { name: string }[];
 };
 
-export type Zpool = {
-  name: string;
-  size: number;
-  alloc: number;
-  frag: number;
-  dedup: number;
-  compressratio?: number;
-  health: string;
-};
-
-export type Device = {
-  name: string;
-  msg: string;
-  state?: string;
-  read?: number;
-  write?: number;
-  cksum?: number;
-  children?: Device[];
-};
-
-export type PoolStatus = {
-  state: string;
-  status?: string;
-  action?: string;
-  scan?: string;
-  errors: string;
-  children: Device[];
-};
-
 export type Folder = { path: string; device: string; type: string };
 
 /** Something below the disks of a node. */
@@ -125,14 +96,4 @@ export function toneOfHealth(word: string): Tone {
     default:
       return { tone: 'error', icon: 'err' };
   }
-}
-
-export type Placed = { device: Device; depth: number; key: string };
-
-/** The devices of a pool, each below what it is a part of. */
-export function placedDevices(devices: Device[], depth = 0, above = ''): Placed[] {
-  return devices.flatMap((device) => {
-    const key = `${above}/${device.name}`;
-    return [{ device, depth, key }, ...placedDevices(device.children ?? [], depth + 1, key)];
-  });
 }

@@ -20,7 +20,7 @@ const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
   },
   lvm: { fixed: ['vgname'], changed: ['shared', 'saferemove', 'tagged_only'] },
   lvmthin: { fixed: ['vgname', 'thinpool'], changed: [] },
-  zfspool: { fixed: ['pool'], changed: ['sparse', 'blocksize'] },
+  zfspool: { fixed: ['pool', 'encrypted'], changed: ['sparse', 'blocksize'] },
   iscsidirect: { fixed: ['portal', 'target'], changed: [] },
   rbd: {
     fixed: [],

@@ -35,6 +35,10 @@ const PARAMS: Record<string, Text> = {
   thinpool: { label: 'Thin pool' },
   pool: { label: 'Pool', hint: 'A pool of ZFS, or a dataset in it.' },
   sparse: { label: 'Sparse', hint: 'Volumes take only what is written.' },
+  encrypted: {
+    label: 'Encrypted',
+    hint: 'Its dataset must not be there yet. The cluster keeps the key: export a copy of it.',
+  },
   blocksize: { label: 'Block size', hint: 'Of new volumes: 16k' },
   server: { label: 'Server', hint: 'A name or an address.' },
   export: { label: 'Export', hint: 'The path at the server.' },
