@@ -312,11 +312,13 @@ it('a pool is scrubbed, repaired and grown, and the plan comes first', async () 
   await pool.getByRole('button', { name: 'Add disks' }).click();
   const add = dialog('Add disks: tank');
   await add.getByLabel(/^.dev.sdb/).check();
+  const submit = add.getByRole('button', { name: 'Add disks', exact: true });
+  expect(await submit.isDisabled()).toBe(true);
   await press('Add disks: tank', 'Show plan');
   await add.getByText('mirror: /dev/sdb, /dev/sdd').waitFor();
   await add.getByText('Size: 100 GiB now, 200 GiB then').waitFor();
   await add.getByText('dry-run=0').waitFor();
-  await press('Add disks: tank', 'Add disks');
+  await submit.click();
   await add.waitFor({ state: 'detached' });
   expect(sent).toEqual([
     'POST scrub action=stop',

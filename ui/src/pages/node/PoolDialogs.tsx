@@ -6,6 +6,7 @@ import { useOperations } from '../../api/operations';
 import { followTask } from '../../api/tasks';
 import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { bytes, plain } from '../../format';
+import { Button } from '../../parts/Button';
 import { Icon } from '../../parts/Icon';
 import { zpools as words } from '../../texts/zpools';
 import { fieldsAt } from '../hardware/schema';
@@ -61,7 +62,7 @@ function Planned({ plan }: { plan: AddPlan }) {
 type Adding = Extract<PoolChange, { kind: 'add' }>;
 type Single = Exclude<PoolChange, Adding>;
 
-/** The plan first; only the one that is shown is carried out. */
+/** The plan first: nothing is added before it is shown. */
 function AddDisks({ node, change, all, onClose }: Props & { change: Adding }) {
   const client = useQueryClient();
   const form = useSubmit(() => {});
@@ -73,20 +74,22 @@ function AddDisks({ node, change, all, onClose }: Props & { change: Adding }) {
   const asked = JSON.stringify([devices, values]);
   const plan = answer?.asked === asked ? answer.plan : undefined;
   const request = addRequest(node, change.pool, devices, values, !plan);
-  const submit = () =>
+  const isWhole = areWhole(fields, values) && devices.length > 0;
+  const send = () => api.post<AddPlan>(request.address, request.params);
+  const ask = () => form.submit(async () => setAnswer({ asked, plan: await send() }));
+  const add = () =>
     form.submit(async () => {
-      const next = await api.post<AddPlan>(request.address, request.params);
-      if (!plan) return setAnswer({ asked, plan: next });
-      followTask(client, titleOf(change), next.upid ?? null);
+      const { upid } = await send();
+      followTask(client, titleOf(change), upid ?? null);
       onClose();
     });
   return (
     <FormDialog
       title={titleOf(change)}
-      submitText={plan ? words.add : words.plan}
-      isReady={areWhole(fields, values) && devices.length > 0}
+      submitText={words.add}
+      isReady={plan !== undefined}
       form={form}
-      onSubmit={() => void submit()}
+      onSubmit={() => void add()}
       onClose={onClose}
       size="lg"
     >
@@ -107,7 +110,14 @@ function AddDisks({ node, change, all, onClose }: Props & { change: Adding }) {
           onChange={setValues}
         />
       </div>
-      {plan && <Planned plan={plan} />}
+      {/* Not the button that adds: a second click would do what was not seen. */}
+      {plan ? (
+        <Planned plan={plan} />
+      ) : (
+        <Button disabled={!isWhole || form.isBusy} onClick={() => void ask()}>
+          {words.plan}
+        </Button>
+      )}
       {devices.length > 0 && <Shown request={request} />}
     </FormDialog>
   );
