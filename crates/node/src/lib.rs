@@ -56,6 +56,7 @@ pub use guests::onboot::start_guests;
 pub use guests::options::{volumes_of, volumes_of_guest};
 pub use guests::ports;
 pub use guests::reaper::reap_guests;
+pub use guests::rescan::{OwnVolume, Rescanned, rescan};
 pub use guests::running::{GuestStatus, RunState, Running};
 pub use guests::uids::{DEFAULT_GUEST_UIDS, GuestUids};
 pub use history::follow_history;

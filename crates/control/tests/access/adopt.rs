@@ -20,7 +20,7 @@ const VM: &str = "#The web%0Aserver\nagent: 1\nboot: order=scsi0;net0\ncores: 2\
     net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1\nnuma: 0\nostype: l26\nparent: before\n\
     scsi0: data:100/vm-100-disk-0.raw,iothread=1,size=1M\nunused7: data:100/vm-100-disk-9.raw\nscsihw: virtio-scsi-single\n\
     smbios1: uuid=5c4d3c54-3f07-4a1c-9d2b-6f5c0d3c0a11\nsockets: 1\ntags: prod\nvmgenid: 8f3d1f4e-1d2c-4b5a-9e8f-0a1b2c3d4e5f\n\n\
-    [PENDING]\ncores: 4\ndelete: balloon\n\n\
+    [PENDING]\nballoon: 1536\ncores: 4\ndelete: numa\n\n\
     [before]\n#first\nmemory: 1024\nname: web\nparent: gone\nscsi0: data:100/vm-100-disk-0.raw,size=1M\nsnaptime: 1700000100\n\
     vmstate: data:100/vm-100-state-before.raw\nrunningmachine: pc-i440fx-9.0+pve0\n";
 
@@ -204,7 +204,7 @@ async fn a_vm_is_what_it_was() {
     assert_eq!(record.kind, GuestKind::Qemu);
     assert!(shown.get("unused7").is_none(), "{shown}");
     let waiting: Vec<&String> = record.pending.keys().collect();
-    assert_eq!(waiting, ["balloon", "cores"]);
+    assert_eq!(waiting, ["balloon", "cores", "numa"]);
     let before = &record.snapshots["before"];
     assert_eq!(
         (before.created, before.memory.is_none()),

@@ -14,6 +14,7 @@ mod options;
 mod permissions;
 mod pools;
 mod profiles;
+mod rescan;
 mod rights;
 mod samples;
 mod sessions;

@@ -12,6 +12,7 @@ pub(crate) mod options;
 pub mod ports;
 pub(crate) mod purge;
 pub(crate) mod reaper;
+pub(crate) mod rescan;
 pub(crate) mod reserved;
 pub(crate) mod running;
 pub(crate) mod startup_order;

@@ -15,6 +15,7 @@ mod params;
 mod pools;
 mod profiles;
 mod qemu;
+mod rescan;
 mod snapshot_jobs;
 mod snapshots;
 mod storage;
@@ -95,6 +96,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::status::ROWS,
     deployment::ROWS,
     profiles::ROWS,
+    rescan::ROWS,
     snapshot_jobs::ROWS,
     snapshots::ROWS,
     storage::ROWS,

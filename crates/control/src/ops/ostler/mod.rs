@@ -11,6 +11,7 @@ mod doctor;
 mod hardware;
 mod last_hour;
 pub(super) mod profiles;
+mod rescan;
 pub(super) mod snapshot_jobs;
 pub(super) mod snapshots;
 pub(super) mod zpools;
@@ -31,4 +32,5 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("ostler_doctor", doctor::doctor),
     pair!("ostler_hardware", hardware::hardware),
     pair!("ostler_last_hour", last_hour::last_hour),
+    pair!("ostler_rescan", rescan::rescan),
 ];

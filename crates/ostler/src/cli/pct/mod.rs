@@ -76,7 +76,9 @@ const COMMANDS: &[Command] = &[
     nothing("pull"),
     nothing("push"),
     post("reboot", "/nodes/{node}/lxc/{vmid}/status/reboot").takes(ONE),
-    nothing("rescan"),
+    post("rescan", "/ostler/nodes/{node}/rescan")
+        .with(&[("type", "lxc")])
+        .show(Show::Text(shared::rescanned)),
     put("resize", "/nodes/{node}/lxc/{vmid}/resize").takes(&["vmid", "disk", "size"]),
     nothing("restore"),
     post("resume", "/nodes/{node}/lxc/{vmid}/status/resume").takes(ONE),

@@ -58,7 +58,9 @@ const COMMANDS: &[Command] = &[
     delete("destroy", "/nodes/{node}/qemu/{vmid}").takes(ONE),
     import("disk import"),
     post("disk move", "/nodes/{node}/qemu/{vmid}/move_disk").takes(MOVE),
-    nothing("disk rescan"),
+    post("disk rescan", "/ostler/nodes/{node}/rescan")
+        .with(&[("type", "qemu")])
+        .show(Show::Text(print::rescanned)),
     put("disk resize", "/nodes/{node}/qemu/{vmid}/resize").takes(RESIZE),
     put("disk unlink", "/nodes/{node}/qemu/{vmid}/unlink").takes(ONE),
     nothing("enroll-efi-keys"),
@@ -115,7 +117,9 @@ const COMMANDS: &[Command] = &[
         "target-vmid",
         "target-endpoint",
     ]),
-    nothing("rescan"),
+    post("rescan", "/ostler/nodes/{node}/rescan")
+        .with(&[("type", "qemu")])
+        .show(Show::Text(print::rescanned)),
     post("reset", "/nodes/{node}/qemu/{vmid}/status/reset").takes(ONE),
     put("resize", "/nodes/{node}/qemu/{vmid}/resize").takes(RESIZE),
     post("resume", "/nodes/{node}/qemu/{vmid}/status/resume").takes(ONE),

@@ -1,5 +1,6 @@
 //! The output of `qm`, in the format that scripts parse.
 
+use model::ByteSize;
 use model::schema::Values;
 use serde_json::Value;
 
@@ -101,6 +102,27 @@ pub(in crate::cli) fn pending(data: &Value) -> String {
         }
     }
     text
+}
+
+/// What a rescan has found, a line each.
+pub(in crate::cli) fn rescanned(data: &Value) -> String {
+    let rows = data.as_array().into_iter().flatten();
+    let line = |row: &Value| {
+        let text = |name: &str| plain_text(&row[name]);
+        if !row["storage"].is_null() {
+            return format!("storage {}: {}\n", text("storage"), text("error"));
+        }
+        let word = if row["type"] == "lxc" { "CT" } else { "VM" };
+        let (vmid, option, volume) = (text("vmid"), text("option"), text("volume"));
+        match row["size"].as_u64() {
+            None => format!("{word} {vmid}: add unreferenced volume '{volume}' as '{option}'\n"),
+            Some(size) => {
+                let size = ByteSize(size);
+                format!("{word} {vmid} ({option}): size of disk '{volume}' is {size}\n")
+            }
+        }
+    };
+    rows.map(line).collect()
 }
 
 /// Snapshots as a tree: each below its parent, the current state last.

@@ -289,11 +289,12 @@ impl Converter<'_> {
         let mut record =
             GuestRecord::new(self.path.vmid, self.path.kind, node.clone(), clock.wall());
         let mut warnings = Vec::new();
+        let pending = self.pending(&now.values, pending).await?;
         match self.options(now, &mut warnings).await? {
             Ok(config) => record.config = config,
             Err(why) => reasons.extend(why),
         }
-        match self.pending(pending).await? {
+        match pending {
             Ok(pending) => record.pending = pending,
             Err(why) => reasons.extend(why.into_iter().map(|why| format!("pending: {why}"))),
         }
@@ -427,9 +428,10 @@ impl Converter<'_> {
         Ok(GuestConfig(edit.set))
     }
 
-    /// What waits for the next start.
+    /// What waits for the next start, checked together with what is now.
     async fn pending(
         &self,
+        now: &BTreeMap<String, String>,
         mut options: Options,
     ) -> Result<Result<BTreeMap<String, PendingChange>, Vec<String>>, Error> {
         let mut pending = BTreeMap::new();
@@ -439,18 +441,28 @@ impl Converter<'_> {
             let name = name.trim_start_matches('!').to_owned();
             pending.insert(name, PendingChange::Delete { force });
         }
-        let mut given = Values::new();
-        for (name, value) in options.values {
-            if !self.wanted.drop.contains(&name) {
-                given.insert(name, value.into());
-            }
+        options
+            .values
+            .retain(|name, _| !self.wanted.drop.contains(name));
+        let mut after = now.clone();
+        after.retain(|name, _| {
+            let is_kept = KEPT.contains(&name.as_str()) || OF_THE_RUN.contains(&name.as_str());
+            !is_kept && !pending.contains_key(name) && !self.wanted.drop.contains(name)
+        });
+        let set: Vec<String> = options.values.keys().cloned().collect();
+        if set.is_empty() {
+            return Ok(Ok(pending));
         }
-        let config = match self.edited(&given).await? {
+        after.append(&mut options.values);
+        let given = after.into_iter().map(|(name, value)| (name, value.into()));
+        let mut config = match self.edited(&given.collect()).await? {
             Ok(config) => config,
             Err(reasons) => return Ok(Err(reasons)),
         };
-        for (name, value) in config.0 {
-            pending.insert(name, PendingChange::Set(value));
+        for name in set {
+            if let Some(value) = config.0.remove(&name) {
+                pending.insert(name, PendingChange::Set(value));
+            }
         }
         Ok(Ok(pending))
     }
