@@ -4,12 +4,11 @@ use std::path::Path;
 
 use model::{GuestRecord, VmId};
 use serde_json::{Value, json};
-use testkit::image_content;
 
 use super::bench::Bench;
 
-#[tokio::test]
-async fn a_volume_that_nothing_names_is_found_again() {
+/// A guest with a disk whose size is noted wrongly, and another that nothing names.
+async fn bench() -> Bench {
     let bench = Bench::new().await;
     bench.add_local().await;
     bench.add_guest(100, "web").await;
@@ -28,8 +27,7 @@ async fn a_volume_that_nothing_names_is_found_again() {
     }
     for (name, mib) in [("vm-100-disk-0.raw", 2), ("vm-100-disk-1.raw", 1)] {
         let path = Path::new("/var/lib/vz/images/100").join(name);
-        let content = image_content(&path, mib << 20, None);
-        host.write(&path, &content, 0o600).await.unwrap();
+        host.write(&path, &vec![0; mib << 20], 0o600).await.unwrap();
     }
     let disk = |guest: &mut GuestRecord| {
         guest
@@ -45,7 +43,12 @@ async fn a_volume_that_nothing_names_is_found_again() {
         .change_guest(vmid, disk)
         .await
         .unwrap();
+    bench
+}
 
+#[tokio::test]
+async fn a_volume_that_nothing_names_is_found_again() {
+    let bench = bench().await;
     let root = bench.root();
     let params = |more: Value| {
         let mut params = json!({"node": "pve1", "type": "qemu"});

@@ -404,6 +404,7 @@ fn man_pages_are_read_without_a_complaint() {
         "ostler.1",
         "pct.1",
         "pool.1",
+        "profile.1",
         "pvecm.1",
         "pvesh.1",
         "pvesm.1",

@@ -13,7 +13,7 @@ use crate::ops::Op;
 pub(super) async fn key(op: Op) -> Result<Answer, Error> {
     let Named { storage } = op.params()?;
     let at = storage_encryption_key(&storage);
-    let (entry, _) = op.context.store.get(&at, Read::Linear).await?;
+    let (entry, _) = op.context.store.get(&at, Read::Local).await?;
     let none = || Error::not_found(format!("storage '{storage}' has no key"));
     let key = String::from_utf8_lossy(&entry.ok_or_else(none)?.value).into_owned();
     let by = op.identity()?.label();
