@@ -136,7 +136,7 @@ fn change_pool(disk: &mut Disk, words: &[&str]) -> Option<()> {
     let named = |wanted: &str| {
         members
             .iter()
-            .find(|(path, _)| guid(path) == wanted)
+            .find(|(path, _)| path == wanted || guid(path) == wanted)
             .cloned()
     };
     match (*verb, rest) {
