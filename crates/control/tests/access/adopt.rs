@@ -13,7 +13,8 @@ const SOURCE: &str = "/root/pve";
 const STORAGES: &str = "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl\n\n\
     dir: data\n\tpath /srv/data\n\tcontent images,rootdir\n\tprune-backups keep-all=1\n\n\
     pbs: backups\n\tserver 10.0.0.1\n\tdatastore main\n\n\
-    dir: elsewhere\n\tpath /srv/e\n\tnodes other\n";
+    dir: elsewhere\n\tpath /srv/e\n\tnodes other\n\n\
+    dir: off\n\tpath /srv/off\n\tdisable 1\n";
 
 const VM: &str = "#The web%0Aserver\nagent: 1\nboot: order=scsi0;net0\ncores: 2\nide2: local:iso/debian.iso,media=cdrom\n\
     memory: 2048\nmeta: creation-qemu=9.0.2,ctime=1700000000\nname: web\n\
@@ -107,6 +108,11 @@ fn reason(plan: &Value, vmid: u32) -> String {
     row["reasons"].to_string()
 }
 
+async fn is_here(bench: &Bench, vmid: u32) -> bool {
+    let found = bench.context.node.records.find(VmId::new(vmid).unwrap());
+    found.await.unwrap().is_some()
+}
+
 async fn config(bench: &Bench, vmid: u32) -> GuestConfig {
     let found = bench.context.node.records.find(VmId::new(vmid).unwrap());
     found.await.unwrap().unwrap().record.data.config
@@ -118,8 +124,8 @@ async fn the_plan_is_shown_and_then_carried_out() {
     let shown = plan(&bench, json!({})).await;
     let action = |id: &str| row(&shown, "storages", "source", &id.into())["action"].clone();
     assert_eq!(
-        ["local", "data", "backups", "elsewhere"].map(action),
-        ["present", "adopt", "leave", "leave"]
+        ["local", "data", "backups", "elsewhere", "off"].map(action),
+        ["present", "adopt", "leave", "leave", "leave"]
     );
     let vm = row(&shown, "guests", "vmid", &100.into());
     assert_eq!(
@@ -139,16 +145,7 @@ async fn the_plan_is_shown_and_then_carried_out() {
         .map(|row| &row["path"])
         .collect();
     assert_eq!(left, ["nodes/old/pve-ssl.pem", "user.cfg"]);
-    assert!(
-        bench
-            .context
-            .node
-            .records
-            .find(VmId::new(100).unwrap())
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(!is_here(&bench, 100).await);
 
     assert_eq!(adopted(&bench, json!({})).await, "OK");
     let storage = bench
@@ -223,16 +220,7 @@ async fn a_container_keeps_its_devices() {
     assert_eq!(config.text("hostname").as_deref(), Some("router"));
     // It is privileged, as one without the line is.
     assert_eq!(config.flag("unprivileged"), None);
-    assert!(
-        bench
-            .context
-            .node
-            .records
-            .find(VmId::new(100).unwrap())
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(!is_here(&bench, 100).await);
 }
 
 #[tokio::test]
@@ -317,16 +305,7 @@ async fn a_guest_that_cannot_be_whole_is_left_with_its_reason() {
         assert!(why.contains(word), "{to}: {why}");
         // The others are taken over all the same.
         assert_eq!(adopted(&bench, json!({})).await, "OK");
-        assert!(
-            bench
-                .context
-                .node
-                .records
-                .find(VmId::new(200).unwrap())
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(is_here(&bench, 200).await);
     }
     let raw = CT.replace("lxc.mount.entry", "lxc.hook.start");
     let mut files = ALL;

@@ -15,6 +15,8 @@ use guest::lxc::setup::{Order, Tree, apply};
 use rustix::fs::OFlags;
 use sys::Cell;
 
+use super::ordered::carry_out;
+
 /// No file that is read here is larger.
 const LARGEST: u64 = 4 << 20;
 
@@ -22,24 +24,11 @@ const LARGEST: u64 = 4 << 20;
 const HOPS: usize = 8;
 
 pub(crate) fn container_files() -> ExitCode {
-    match carry_out() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn carry_out() -> Result<()> {
-    let mut input = Vec::new();
-    io::stdin().read_to_end(&mut input)?;
-    let order: Order = serde_json::from_slice(&input).context("reading the order")?;
-    rustix::process::chroot(Cell::INSIDE).context("entering the container's files")?;
-    rustix::process::chdir("/")?;
-    let outcome = apply(&Inside, &order)?;
-    let text = serde_json::to_vec(&outcome)?;
-    Ok(io::stdout().write_all(&text)?)
+    carry_out(|order: Order| {
+        rustix::process::chroot(Cell::INSIDE).context("entering the container's files")?;
+        rustix::process::chdir("/")?;
+        Ok(apply(&Inside, &order)?)
+    })
 }
 
 /// The files below the root of this process.

@@ -6,6 +6,7 @@ mod cluster;
 mod container_files;
 mod container_image;
 mod node;
+mod ordered;
 mod supervise;
 mod witness;
 

@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Row] = &[Row::post(
         // In bytes; what it was noted as, and what it is.
         Field::integer("noted").optional(),
         Field::integer("size").optional(),
-        // One that does not answer.
+        // A storage that does not answer, or a guest that is being changed.
         Field::string("storage").optional(),
         Field::string("error").optional(),
     ]],

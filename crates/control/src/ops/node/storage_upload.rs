@@ -3,6 +3,12 @@
 use model::{Error, VolumeId};
 use storage::{ContentType, FileVolumes};
 
+/// The file of a volume: `x.iso` of `iso/x.iso`.
+pub(super) fn file_of(volume: &VolumeId) -> String {
+    let file = volume.name().rsplit('/').next();
+    file.unwrap_or_default().to_owned()
+}
+
 /// The volume for a file of this name.
 pub(super) fn file_volume(
     storage: &dyn storage::Storage,

@@ -32,12 +32,7 @@ pub(super) async fn volume_download(op: Op) -> Result<Answer, Error> {
             algorithm,
             expected,
         });
-    let file_name = volume
-        .name()
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let file_name = file_of(&volume);
     let verify = wanted.verify_certificates != Some(false);
     let task = VolumeDownload::new(wanted.url, verify, volume, checksum);
     op.context.submit(&op, file_name, task).await

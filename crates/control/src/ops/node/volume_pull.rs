@@ -23,12 +23,7 @@ pub(super) async fn volume_pull(op: Op) -> Result<Answer, Error> {
     let storage = op.context.node.storage(&wanted.storage).await?;
     let name = wanted.filename.as_deref().unwrap_or(&wanted.reference);
     let volume = file_volume(&*storage, "vztmpl", &file_name(name))?;
-    let file_name = volume
-        .name()
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let file_name = file_of(&volume);
     let task = VolumePull::new(wanted.reference, volume);
     op.context.submit(&op, file_name, task).await
 }

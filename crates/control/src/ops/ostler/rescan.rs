@@ -43,10 +43,14 @@ pub(super) async fn rescan(op: Op) -> Result<Answer, Error> {
     for mut guest in guests {
         let own = volumes.get(&guest.vmid).map_or(&[][..], Vec::as_slice);
         let found = match wanted.dryrun == Some(true) {
-            true => bring_in_line(&mut guest, own, &names)?,
-            false => change(&op, &guest, own, &names).await?,
+            true => bring_in_line(&mut guest, own, &names),
+            false => change(&op, &guest, own, &names).await,
         };
-        rows.extend(found.iter().map(|found| row(&guest, found)));
+        match found {
+            Ok(found) => rows.extend(found.iter().map(|found| row(&guest, found))),
+            // One that is being changed for long does not hold up the others.
+            Err(error) => rows.push(json!({"vmid": guest.vmid, "error": error.to_string()})),
+        }
     }
     Ok(Answer::new(rows))
 }
@@ -93,12 +97,20 @@ async fn change(
         return Ok(Vec::new());
     }
     let _hold = op.context.hold_guest(guest.vmid, "rescan").await?;
+    // A task that was waited for may have removed what was listed before.
+    let mut there = Vec::new();
+    for found in own {
+        let storage = op.context.node.storage(found.volume.storage()).await?;
+        if storage.stat(found.volume.name()).await?.is_some() {
+            there.push(found.clone());
+        }
+    }
     let mut found = Vec::new();
     op.context
         .node
         .records
         .change_guest(guest.vmid, |guest| {
-            found = bring_in_line(guest, own, names)?;
+            found = bring_in_line(guest, &there, names)?;
             Ok(())
         })
         .await?;

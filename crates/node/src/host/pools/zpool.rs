@@ -163,27 +163,25 @@ pub async fn state(host: &SharedHost, name: &str) -> Result<State, Error> {
     let pool = pools.into_iter().find(|pool| pool.name == name);
     let missing = || Error::not_found(format!("no such pool '{name}'"));
     let mut state = with_status(host, pool.ok_or_else(missing)?).await?;
-    // The same tree in the same order, with other names.
-    let guids = ask_status(host, &["-g"], name).await?;
-    give_guids(&mut state.status.devices, &guids.devices);
+    ask_guids(host, name, &mut state.status.devices).await?;
     Ok(state)
+}
+
+/// Gives the devices of a pool their GUIDs: the same tree in the same order, with other names.
+async fn ask_guids(host: &SharedHost, pool: &str, devices: &mut [Device]) -> Result<(), Error> {
+    let guids = ask_status(host, &["-g"], pool).await?;
+    give_guids(devices, &guids.devices);
+    Ok(())
 }
 
 /// A device by the name that `zpool` has for it: that of the disk, where it has a whole one.
 pub(crate) async fn plain_name(host: &SharedHost, pool: &str, guid: &str) -> Result<String, Error> {
-    let mut plain = ask_status(host, &[], pool).await?;
-    let guids = ask_status(host, &["-g"], pool).await?;
-    give_guids(&mut plain.devices, &guids.devices);
-    let mut devices: Vec<&Device> = plain.devices.iter().collect();
-    while let Some(device) = devices.pop() {
-        if device.guid.as_deref() == Some(guid) {
-            return Ok(device.name.clone());
-        }
-        devices.extend(&device.children);
-    }
-    Err(Error::conflict(format!(
-        "pool '{pool}' has no device {guid} any more"
-    )))
+    let mut plain = ask_status(host, &[], pool).await?.devices;
+    ask_guids(host, pool, &mut plain).await?;
+    let mut leaves = leaves(&plain).into_iter();
+    let device = leaves.find(|device| device.guid.as_deref() == Some(guid));
+    let gone = || Error::conflict(format!("pool '{pool}' has no device {guid} any more"));
+    device.map(|device| device.name.clone()).ok_or_else(gone)
 }
 
 fn give_guids(devices: &mut [Device], guids: &[Device]) {
@@ -194,20 +192,21 @@ fn give_guids(devices: &mut [Device], guids: &[Device]) {
     }
 }
 
+/// The devices that have no others in them.
+fn leaves(devices: &[Device]) -> Vec<&Device> {
+    let below = devices
+        .iter()
+        .flat_map(|device| match device.children.is_empty() {
+            true => vec![device],
+            false => leaves(&device.children),
+        });
+    below.collect()
+}
+
 impl State {
     /// The disks and files that it is made of, those that are gone among them.
     pub fn leaves(&self) -> Vec<&Device> {
-        fn add<'a>(device: &'a Device, leaves: &mut Vec<&'a Device>) {
-            match device.children.is_empty() {
-                true => leaves.push(device),
-                false => device.children.iter().for_each(|child| add(child, leaves)),
-            }
-        }
-        let mut leaves = Vec::new();
-        for device in &self.status.devices {
-            add(device, &mut leaves);
-        }
-        leaves
+        leaves(&self.status.devices)
     }
 
     /// In percent.

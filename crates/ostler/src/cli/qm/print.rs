@@ -112,8 +112,11 @@ pub(in crate::cli) fn rescanned(data: &Value) -> String {
         if !row["storage"].is_null() {
             return format!("storage {}: {}\n", text("storage"), text("error"));
         }
-        let word = if row["type"] == "lxc" { "CT" } else { "VM" };
         let (vmid, option, volume) = (text("vmid"), text("option"), text("volume"));
+        if !row["error"].is_null() {
+            return format!("guest {vmid}: {}\n", text("error"));
+        }
+        let word = if row["type"] == "lxc" { "CT" } else { "VM" };
         match row["size"].as_u64() {
             None => format!("{word} {vmid}: add unreferenced volume '{volume}' as '{option}'\n"),
             Some(size) => {

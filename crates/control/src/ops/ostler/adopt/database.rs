@@ -11,6 +11,9 @@ use rusqlite::{Connection, OpenFlags};
 const FOLDER: i64 = 4;
 const FILE: i64 = 8;
 
+/// Twice what Proxmox VE holds: a database has room of its own.
+const DATABASE_MAX: u64 = 256 << 20;
+
 /// The folder of all folders.
 const ROOT: i64 = 0;
 
@@ -30,7 +33,11 @@ pub(super) async fn read(
         let copy = folder.join("config.db");
         for suffix in ["", "-wal"] {
             let with = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
-            if host.stat(&with(path)).await?.is_some() {
+            if let Some(found) = host.stat(&with(path)).await? {
+                if found.size > DATABASE_MAX {
+                    let text = format!("{} is too large", with(path).display());
+                    return Err(Error::invalid("source", text));
+                }
                 let content = host.read(&with(path)).await?;
                 host.write(&with(&copy), &content, 0o600).await?;
             }

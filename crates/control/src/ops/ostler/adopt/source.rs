@@ -42,7 +42,7 @@ impl Source {
         let found = found.ok_or_else(|| invalid(format!("{} does not exist", path.display())))?;
         let files = match found.kind {
             FileKind::Directory => folder(&node.host, &path).await?,
-            FileKind::File if found.size <= 2 * BYTES_MAX => database::read(node, &path).await?,
+            FileKind::File => database::read(node, &path).await?,
             _ => {
                 return Err(invalid(format!(
                     "{} is no folder and no database",

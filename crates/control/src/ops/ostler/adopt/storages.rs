@@ -78,24 +78,20 @@ impl Storages {
                 plan.find(entry.config.id(), driver).await;
             }
         }
-        let mut all = source
-            .text("storage.cfg")
-            .map_or_else(Vec::new, |text| sections(&text));
-        if source.text("storage.cfg").is_some() && !all.iter().any(|one| one.id == "local") {
+        let text = source.text("storage.cfg");
+        let mut all = text.as_deref().map(sections).unwrap_or_default();
+        let has = |all: &[Section], id: &str| all.iter().any(|one| one.id == id);
+        if text.is_some() && !has(&all, "local") {
             all.extend(sections(LOCAL));
+        }
+        if let Some(missing) = wanted.only.iter().flatten().find(|id| !has(&all, id)) {
+            let text = format!("storage.cfg has no storage '{missing}'");
+            return Err(Error::invalid("storages", text));
         }
         for section in all {
             plan.add(op, source, wanted, section, &here).await?;
         }
-        if let Some(missing) = wanted.only.iter().flatten().find(|id| !plan.names(id)) {
-            let text = format!("storage.cfg has no storage '{missing}'");
-            return Err(Error::invalid("storages", text));
-        }
         Ok(plan)
-    }
-
-    fn names(&self, id: &str) -> bool {
-        self.rows.iter().any(|row| row["source"] == id)
     }
 
     async fn find(&mut self, id: &StorageId, driver: Arc<dyn Storage>) {
@@ -315,6 +311,9 @@ fn secret(source: &Source, section: &Section) -> Option<String> {
 
 fn judge(config: StorageConfig, secret: Option<String>, here: &[StorageEntry]) -> Verdict {
     let id = config.id().clone();
+    if config.common.disable == Some(true) {
+        return Verdict::Leave("it is disabled there".to_owned());
+    }
     let Some(entry) = here.iter().find(|entry| *entry.config.id() == id) else {
         return Verdict::Adopt(Box::new(config), secret);
     };
