@@ -127,17 +127,12 @@ mod tests {
             own("local:100/vm-100-disk-3.raw", 1 << 30),
         ];
         let found = rescan(&mut guest, &volumes, &names).unwrap();
-        let lines: Vec<(&str, Option<(Option<u64>, u64)>)> = found
-            .iter()
-            .map(|found| (found.option.as_str(), found.size))
-            .collect();
+        let options: Vec<&str> = found.iter().map(|found| found.option.as_str()).collect();
+        assert_eq!(options, ["scsi0", "scsi1", "unused1"]);
+        let sizes: Vec<_> = found.iter().map(|found| found.size).collect();
         assert_eq!(
-            lines,
-            [
-                ("scsi0", Some((Some(1 << 30), 2 << 30))),
-                ("scsi1", Some((None, 1 << 20))),
-                ("unused1", None),
-            ]
+            sizes,
+            [Some((Some(1 << 30), 2 << 30)), Some((None, 1 << 20)), None]
         );
         let text = |name: &str| guest.config.text(name).unwrap();
         assert_eq!(text("scsi0"), "local:100/vm-100-disk-0.raw,size=2G");

@@ -6,7 +6,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 use storage::{Checksum, ChecksumAlgorithm};
 
-use super::storage_upload::file_volume;
+use super::storage_upload::{file_of, file_volume};
 use crate::ops::Op;
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use node::tasks::VolumePull;
 use proto::wire::Answer;
 use serde::Deserialize;
 
-use super::storage_upload::{file_volume, plain};
+use super::storage_upload::{file_of, file_volume, plain};
 use crate::ops::Op;
 
 /// What images are stored as.
