@@ -581,7 +581,7 @@ async fn a_download_needs_a_right_on_the_network_too() {
 }
 
 /// Storages of other types, each as it is asked for and as it is shown then.
-const TYPES: [(&str, &str, &str); 6] = [
+const TYPES: [(&str, &str, &str); 7] = [
     (
         "nfs",
         r#"{"server": "192.0.2.1", "export": "/exp", "options": "vers=4.2", "content": "images,backup"}"#,
@@ -594,6 +594,13 @@ const TYPES: [(&str, &str, &str); 6] = [
             "smbversion": "3.0"}"#,
         r#"{"content": "images", "domain": "D", "path": "/mnt/pve/s1", "server": "192.0.2.1",
             "share": "sh", "shared": 1, "smbversion": "3.0", "username": "u"}"#,
+    ),
+    (
+        "cephfs",
+        r#"{"monhost": "192.0.2.1", "fs-name": "cephfs", "fuse": true, "subdir": "/pve", "content": "iso,images,backup",
+            "username": "guests", "keyring": "AQDt+wtrifWhAxAAgnUKmwhHqRJiSspmbo4d6Q=="}"#,
+        r#"{"content": "iso,backup", "fs-name": "cephfs", "fuse": 1, "monhost": "192.0.2.1",
+            "path": "/mnt/pve/s1", "shared": 1, "subdir": "/pve", "username": "guests"}"#,
     ),
     (
         "lvm",
@@ -659,6 +666,16 @@ async fn what_a_type_needs_and_has_not_is_said() {
             "unexpected property 'shared'",
         ),
         (
+            "cephfs",
+            json!({"monhost": "192.0.2.1", "content": "images"}),
+            "storage does not support content type 'none'",
+        ),
+        (
+            "cephfs",
+            json!({"preallocation": "off"}),
+            "unexpected property 'preallocation'",
+        ),
+        (
             "lvm",
             json!({"vgname": "vg0", "content": "iso"}),
             "storage does not support content type 'none'",
@@ -703,6 +720,10 @@ async fn no_property_reaches_a_program_as_an_option() {
             "username",
         ),
         ("nfs", json!({"server": "-h", "export": "/x"}), "server"),
+        ("cephfs", json!({"monhost": "-h"}), "monhost"),
+        ("cephfs", json!({"username": "u,secret=x"}), "username"),
+        ("cephfs", json!({"subdir": "/a,allow_other"}), "subdir"),
+        ("cephfs", json!({"options": "ro rw"}), "options"),
     ] {
         let all = json!({"storage": "s1", "type": kind, "disable": true});
         let error = root.error("storage_create", with(all, given)).await;

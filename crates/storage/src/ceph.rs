@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   monhost, user, key ──► /run/ostler/ceph/<id>-<mark>.conf    only root may read it
+//!                          /run/ostler/ceph/<id>-<mark>.secret  the key alone, for mount(8)
 //! ```
 //!
 //! Without `monhost` it is the node's own cluster, as `/etc/ceph/ceph.conf` says.
@@ -62,10 +63,19 @@ impl Cluster {
     /// Has a mark of what is in it: a change of the storage that is tried and refused leaves the file
     /// in force alone.
     pub(crate) fn conf(&self) -> PathBuf {
+        self.file("conf")
+    }
+
+    /// The file with the key alone; none where the storage has none.
+    pub(crate) fn key_file(&self) -> Option<PathBuf> {
+        self.secret.as_ref().map(|_| self.file("secret"))
+    }
+
+    fn file(&self, suffix: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         (&self.monitors, &self.user, &self.secret).hash(&mut hasher);
         let mark = hasher.finish();
-        Path::new(FOLDER).join(format!("{}-{mark:016x}.conf", self.storage))
+        Path::new(FOLDER).join(format!("{}-{mark:016x}.{suffix}", self.storage))
     }
 
     /// Writes the file, unless this driver has written it already.
@@ -74,6 +84,25 @@ impl Cluster {
             .get_or_try_init(|| self.write())
             .await
             .map(drop)
+    }
+
+    /// Writes the file of `key_file`, too.
+    pub(crate) async fn prepare_key(&self) -> Result<(), StorageError> {
+        self.prepare().await?;
+        let (Some(secret), Some(path)) = (&self.secret, self.key_file()) else {
+            return Ok(());
+        };
+        let key = key_of(secret, &self.user).map_err(StorageError::Refused)?;
+        let written = self.host.write(&path, key.as_bytes(), 0o600).await;
+        written.map_err(|error| StorageError::of(&self.storage, error))
+    }
+
+    /// The monitors, each with a port where it has one; empty for the node's own cluster.
+    pub(crate) fn monitors(&self) -> Vec<&str> {
+        self.monitors
+            .as_deref()
+            .map(monitors_of)
+            .unwrap_or_default()
     }
 
     async fn write(&self) -> Result<(), StorageError> {
@@ -155,13 +184,15 @@ fn is_unanswered(output: &Output) -> bool {
             || says.trim_end().ends_with("timed out"))
 }
 
+fn monitors_of(list: &str) -> Vec<&str> {
+    let separates = |c: char| c == ',' || c == ';' || c.is_whitespace();
+    let all = list.split(separates).filter(|one| !one.is_empty());
+    all.collect()
+}
+
 /// A cluster that is found by its monitors alone. Without a key the cluster has to ask for none.
 fn external(monitors: &str, secret: Option<&str>, user: &str) -> Result<String, StorageError> {
-    let separates = |c: char| c == ',' || c == ';' || c.is_whitespace();
-    let all: Vec<&str> = monitors
-        .split(separates)
-        .filter(|one| !one.is_empty())
-        .collect();
+    let all = monitors_of(monitors);
     let access = match secret {
         Some(secret) => {
             let key = key_of(secret, user).map_err(StorageError::Refused)?;

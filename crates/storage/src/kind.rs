@@ -12,6 +12,7 @@ pub enum StorageType {
     Btrfs,
     Nfs,
     Cifs,
+    CephFs,
     Lvm,
     LvmThin,
     ZfsPool,
@@ -23,6 +24,17 @@ pub enum StorageType {
 const DISKS: &[ContentType] = &[ContentType::Images, ContentType::Rootdir];
 
 const IMAGES: &[ContentType] = &[ContentType::Images];
+
+/// What no guest writes to.
+const PLAIN_FILES: &[ContentType] = &[
+    ContentType::Vztmpl,
+    ContentType::Iso,
+    ContentType::Backup,
+    ContentType::Snippets,
+    ContentType::Import,
+];
+
+const BACKUP: &[ContentType] = &[ContentType::Backup];
 
 const RAW: &[BlockFormat] = &[BlockFormat::Raw];
 
@@ -46,9 +58,11 @@ const OF_FOLDERS: &[(&str, Property)] = &[
     ("format", Changeable),
     ("max-protected-backups", Changeable),
     ("mkdir", Changeable),
-    ("preallocation", Changeable),
     ("prune-backups", Changeable),
 ];
+
+/// Of those, the properties of types whose files may be images.
+const OF_IMAGES: &[(&str, Property)] = &[("preallocation", Changeable)];
 
 const OF_CONTENT_DIRS: &[(&str, Property)] = &[("content-dirs", Changeable)];
 
@@ -59,11 +73,12 @@ const OF_PATHS: &[(&str, Property)] = &[
 ];
 
 impl StorageType {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Dir,
         Self::Btrfs,
         Self::Nfs,
         Self::Cifs,
+        Self::CephFs,
         Self::Lvm,
         Self::LvmThin,
         Self::ZfsPool,
@@ -77,6 +92,7 @@ impl StorageType {
             Self::Btrfs => "btrfs",
             Self::Nfs => "nfs",
             Self::Cifs => "cifs",
+            Self::CephFs => "cephfs",
             Self::Lvm => "lvm",
             Self::LvmThin => "lvmthin",
             Self::ZfsPool => "zfspool",
@@ -91,6 +107,7 @@ impl StorageType {
             Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => &ContentType::ALL,
             Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => DISKS,
             Self::IscsiDirect => IMAGES,
+            Self::CephFs => PLAIN_FILES,
         }
     }
 
@@ -104,6 +121,7 @@ impl StorageType {
         match self {
             Self::Nfs | Self::Cifs | Self::Lvm | Self::Rbd | Self::IscsiDirect => IMAGES,
             Self::Dir | Self::Btrfs | Self::LvmThin | Self::ZfsPool => DISKS,
+            Self::CephFs => BACKUP,
         }
     }
 
@@ -114,6 +132,7 @@ impl StorageType {
                 &[BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk]
             }
             Self::Btrfs
+            | Self::CephFs
             | Self::Lvm
             | Self::LvmThin
             | Self::ZfsPool
@@ -143,6 +162,15 @@ impl StorageType {
                 ("smbversion", Changeable),
                 ("options", Changeable),
             ],
+            Self::CephFs => &[
+                ("path", Fixed),
+                ("monhost", Changeable),
+                ("subdir", Changeable),
+                ("username", Changeable),
+                ("fs-name", Changeable),
+                ("fuse", Changeable),
+                ("options", Changeable),
+            ],
             Self::Lvm => &[
                 ("vgname", Required),
                 ("shared", Changeable),
@@ -169,9 +197,10 @@ impl StorageType {
             ],
         };
         let groups: &[&[(&str, Property)]] = match self {
-            Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_CONTENT_DIRS],
-            Self::Btrfs => &[OF_PATHS, OF_FOLDERS],
-            Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_CONTENT_DIRS],
+            Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
+            Self::Btrfs => &[OF_PATHS, OF_FOLDERS, OF_IMAGES],
+            Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
+            Self::CephFs => &[OF_FOLDERS, OF_CONTENT_DIRS],
             Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd | Self::IscsiDirect => &[],
         };
         groups
@@ -185,7 +214,7 @@ impl StorageType {
     pub fn secret(self) -> Option<&'static str> {
         match self {
             Self::Cifs => Some("password"),
-            Self::Rbd => Some("keyring"),
+            Self::CephFs | Self::Rbd => Some("keyring"),
             _ => None,
         }
     }
@@ -193,7 +222,9 @@ impl StorageType {
     /// The name of a guest's image that an administrator calls so: `vm-100-disk-0.raw`.
     pub fn image_named(self, owner: VmId, file_name: &str) -> String {
         match self {
-            Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => format!("{owner}/{file_name}"),
+            Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs | Self::CephFs => {
+                format!("{owner}/{file_name}")
+            }
             Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd | Self::IscsiDirect => {
                 file_name.to_owned()
             }
@@ -208,7 +239,7 @@ impl StorageType {
     /// Reads a volume's name; none where no storage of this type has such names.
     pub fn parse(self, name: &str) -> Option<VolumeName> {
         match self {
-            Self::Dir | Self::Nfs | Self::Cifs => dir::parse_name(name),
+            Self::Dir | Self::Nfs | Self::Cifs | Self::CephFs => dir::parse_name(name),
             Self::Btrfs => btrfs::parse_name(name),
             Self::Lvm => lvm::parse_name(name),
             Self::LvmThin => lvmthin::parse_name(name),

@@ -3,7 +3,7 @@
 //! ```text
 //!   record storage/<id> ──► StorageConfig ──► open() ──► dyn Storage
 //!                                                           ├── dir      files in folders
-//!                                                           │   └── mounts of servers: NFS, SMB
+//!                                                           │   └── mounts of servers: NFS, SMB, CephFS
 //!                                                           ├── btrfs    subvolumes with files
 //!                                                           ├── lvm      volumes of full size
 //!                                                           ├── lvmthin  thin volumes of LVM
@@ -55,8 +55,9 @@ pub use attach::{AttachMode, Attacher};
 pub use ceph::key_of;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
-    BtrfsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions, IscsiDirectSpec,
-    LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec, StorageConfig, StorageSpec, ZfsPoolSpec,
+    BtrfsSpec, CephFsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions,
+    IscsiDirectSpec, LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec, StorageConfig,
+    StorageSpec, ZfsPoolSpec,
 };
 pub use content::ContentType;
 pub use error::StorageError;
@@ -305,6 +306,7 @@ pub fn open(config: StorageConfig, secret: Option<String>, host: SharedHost) -> 
         StorageSpec::Btrfs(spec) => Arc::new(btrfs::Btrfs::new(config, spec, host)),
         StorageSpec::Nfs(spec) => Arc::new(mounts::nfs(config, spec, host)),
         StorageSpec::Cifs(spec) => Arc::new(mounts::cifs(config, spec, secret, host)),
+        StorageSpec::CephFs(spec) => Arc::new(mounts::cephfs(config, spec, secret, host)),
         StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host)),
         StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
         StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, secret, host)),

@@ -18,6 +18,9 @@ const PROGRAMS: [&str; 4] = ["ceph-mon", "ceph-mgr", "ceph-osd", "rbd"];
 pub const USER: &str = "admin";
 pub const POOL: &str = "rbd";
 
+/// The file system, once there is one.
+pub const FILE_SYSTEM: &str = "fs";
+
 pub struct Ceph {
     folder: tempfile::TempDir,
     address: String,
@@ -64,6 +67,35 @@ impl Ceph {
         ceph.rbd(&["create", "--size", "1M", "rbd/first"]);
         ceph.rbd(&["rm", "--no-progress", "rbd/first"]);
         Some(ceph)
+    }
+
+    /// Starts a server of CephFS, with one file system in pools of its own. False, with a word why,
+    /// where this host cannot have one. Ready when it can be mounted.
+    pub fn start_file_system(&mut self, test: &str) -> bool {
+        let has = |program: &&str| Command::new(program).arg("--version").output().is_ok();
+        if !["ceph-mds", "ceph-fuse"].iter().all(has) || !Path::new("/dev/fuse").exists() {
+            missing(test, "it needs ceph-mds, ceph-fuse and /dev/fuse");
+            return false;
+        }
+        for pool in ["fs.meta", "fs.data"] {
+            self.ceph(&["osd", "pool", "create", pool, "8"]);
+        }
+        self.ceph(&["fs", "new", FILE_SYSTEM, "fs.meta", "fs.data"]);
+        // What a client has that was killed is given to others after that; it is the shortest.
+        self.ceph(&["fs", "set", FILE_SYSTEM, "session_timeout", "30"]);
+        let caps = [
+            "mon",
+            "allow profile mds",
+            "osd",
+            "allow *",
+            "mds",
+            "allow *",
+        ];
+        let keyring = self.make_keyring("mds.m", &caps, "mds/keyring");
+        self.daemon("ceph-mds", &["-i", "m", "--keyring", &keyring]);
+        // Each question takes a while by itself.
+        while !self.ceph(&["mds", "stat"]).contains("up:active") {}
+        true
     }
 
     /// Where its monitor is.

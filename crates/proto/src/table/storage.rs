@@ -25,7 +25,7 @@ const TYPE: Field = Field::string("type").one_of(&[
 ]);
 
 /// Types without a driver in this version.
-const UNBUILT_TYPES: &[&str] = &["cephfs", "esxi", "iscsi", "pbs", "zfs"];
+const UNBUILT_TYPES: &[&str] = &["esxi", "iscsi", "pbs", "zfs"];
 
 const LIMITS: Format = Format::Properties {
     name: "bwlimit",
@@ -83,9 +83,8 @@ const OPTIONS: &[Field] = &[
         .unbuilt_values(&["subvol"]),
     Field::string("fs-name")
         .optional()
-        .format(format::CONFIG_ID)
-        .unbuilt(),
-    Field::boolean("fuse").optional().unbuilt(),
+        .format(format::CONFIG_ID),
+    Field::boolean("fuse").optional(),
     Field::string("is_mountpoint").optional().default("no"),
     Field::string("keyring").optional(),
     Field::boolean("krbd").optional().default("0").unbuilt(),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub use self::folders::FolderNames;
 pub(crate) use self::specs::mount_point;
 pub use self::specs::{
-    BtrfsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, LvmSpec, LvmThinSpec, NfsSpec,
-    Preallocation, RbdSpec, ZfsPoolSpec,
+    BtrfsSpec, CephFsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, LvmSpec, LvmThinSpec,
+    NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec,
 };
 use crate::{ContentType, StorageError, StorageType, VolumeName};
 
@@ -44,6 +44,7 @@ pub enum StorageSpec {
     Btrfs(BtrfsSpec),
     Nfs(NfsSpec),
     Cifs(CifsSpec),
+    CephFs(CephFsSpec),
     Lvm(LvmSpec),
     LvmThin(LvmThinSpec),
     ZfsPool(ZfsPoolSpec),
@@ -127,6 +128,7 @@ impl StorageSpec {
             Self::Btrfs(_) => StorageType::Btrfs,
             Self::Nfs(_) => StorageType::Nfs,
             Self::Cifs(_) => StorageType::Cifs,
+            Self::CephFs(_) => StorageType::CephFs,
             Self::Lvm(_) => StorageType::Lvm,
             Self::LvmThin(_) => StorageType::LvmThin,
             Self::ZfsPool(_) => StorageType::ZfsPool,
@@ -139,18 +141,17 @@ impl StorageSpec {
     pub fn is_always_shared(&self) -> bool {
         matches!(
             self,
-            Self::Nfs(_) | Self::Cifs(_) | Self::Rbd(_) | Self::IscsiDirect(_)
+            Self::Nfs(_) | Self::Cifs(_) | Self::CephFs(_) | Self::Rbd(_) | Self::IscsiDirect(_)
         )
     }
 
     /// Whether all nodes see the same volumes.
     pub fn is_shared(&self) -> bool {
         match self {
-            Self::Nfs(_) | Self::Cifs(_) | Self::Rbd(_) | Self::IscsiDirect(_) => true,
             Self::Dir(DirSpec { shared, .. })
             | Self::Btrfs(BtrfsSpec { shared, .. })
             | Self::Lvm(LvmSpec { shared, .. }) => *shared == Some(true),
-            Self::LvmThin(_) | Self::ZfsPool(_) => false,
+            _ => self.is_always_shared(),
         }
     }
 
@@ -165,7 +166,8 @@ impl StorageSpec {
             Self::Dir(DirSpec { folder, .. })
             | Self::Btrfs(BtrfsSpec { folder, .. })
             | Self::Nfs(NfsSpec { folder, .. })
-            | Self::Cifs(CifsSpec { folder, .. }) => Some(folder),
+            | Self::Cifs(CifsSpec { folder, .. })
+            | Self::CephFs(CephFsSpec { folder, .. }) => Some(folder),
             Self::Lvm(_)
             | Self::LvmThin(_)
             | Self::ZfsPool(_)

@@ -138,6 +138,32 @@ pub struct CifsSpec {
     pub folder: FolderOptions,
 }
 
+/// A file system of Ceph. The keyring is a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CephFsSpec {
+    /// The monitors, by name or address; the node's own cluster where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monhost: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// A folder of the file system; all of it where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subdir: Option<String>,
+    /// The user of the cluster; `admin` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The file system, of clusters that have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fs_name: Option<String>,
+    /// Whether `ceph-fuse` mounts it, and not the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuse: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
+    #[serde(flatten)]
+    pub folder: FolderOptions,
+}
+
 /// A group of LVM's, whose images are volumes of full size.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LvmSpec {

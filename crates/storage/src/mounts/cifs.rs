@@ -60,12 +60,12 @@ impl Remote for Cifs {
         matches!(mounted.kind.as_str(), "cifs" | "smb3") && same
     }
 
-    fn server(&self) -> (&str, Vec<u16>) {
+    fn servers(&self) -> Vec<(String, Vec<u16>)> {
         let configured = option(self.spec.options.as_deref(), "port");
         let port = configured
             .and_then(|port| port.parse().ok())
             .unwrap_or(PORT);
-        (&self.spec.server, vec![port])
+        vec![(self.spec.server.clone(), vec![port])]
     }
 
     /// The password goes by standard input, so that no other program sees it.

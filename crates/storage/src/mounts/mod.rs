@@ -1,24 +1,27 @@
-//! Folders of servers, mounted where a directory storage finds its files: NFS and SMB.
+//! Folders of servers, mounted where a directory storage finds its files: NFS, SMB and CephFS.
 //!
 //! What is mounted stays mounted when the storage is removed, as with Proxmox VE. A server that does
 //! not answer is found by a connection that times out, before anything is mounted; once its folder
 //! is mounted, by the threads that wait for it (`sys::Files::pooled`).
 
+mod cephfs;
 mod cifs;
 mod nfs;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sys::{Command, SharedHost};
+use futures_util::future::join_all;
+use sys::{Command, Limits, Output, ScopeName, SharedHost, SysError};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use crate::StorageConfig;
+use crate::ceph::Cluster;
 use crate::dir::{Dir, Ground, Mounted, NotThere, mounted_on};
-use crate::{CifsSpec, NfsSpec};
+use crate::{CephFsSpec, CifsSpec, NfsSpec, StorageConfig};
 
 /// How long a server may take for a connection. Source: Proxmox VE's time-out.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -43,6 +46,29 @@ pub(crate) fn cifs(
     Dir::new(config, path, ground, host)
 }
 
+pub(crate) fn cephfs(
+    config: StorageConfig,
+    spec: CephFsSpec,
+    keyring: Option<String>,
+    host: SharedHost,
+) -> Dir {
+    let path = path_of(&config, spec.path.as_deref());
+    let cluster = Cluster::new(
+        config.id(),
+        spec.monhost.clone(),
+        spec.username.clone(),
+        keyring,
+        host.clone(),
+    );
+    let remote = cephfs::CephFs {
+        storage: config.id().clone(),
+        spec,
+        cluster,
+    };
+    let ground = Server::new(&path, remote);
+    Dir::new(config, path, ground, host)
+}
+
 /// Where it is mounted. Source: Proxmox VE's layout.
 fn path_of(config: &StorageConfig, configured: Option<&str>) -> String {
     let usual = || format!("/mnt/pve/{}", config.id());
@@ -50,6 +76,7 @@ fn path_of(config: &StorageConfig, configured: Option<&str>) -> String {
 }
 
 /// A folder of a server.
+#[async_trait]
 trait Remote: Send + Sync + 'static {
     /// What the kernel calls it as a mount's source.
     fn source(&self) -> String;
@@ -57,11 +84,27 @@ trait Remote: Send + Sync + 'static {
     /// Whether this is how the kernel calls it. The type is as mounts have it.
     fn is(&self, mounted: &Mounted) -> bool;
 
-    /// Name or address, and ports of which one is to answer.
-    fn server(&self) -> (&str, Vec<u16>);
+    /// Names or addresses, each with ports, of which one is to answer. Where there are none, mounting
+    /// finds out.
+    fn servers(&self) -> Vec<(String, Vec<u16>)>;
+
+    /// Writes what the programs need to mount it. May be repeated.
+    async fn ready(&self) -> Result<(), NotThere> {
+        Ok(())
+    }
 
     /// The ways to mount it, of which the first that succeeds is taken.
     fn mounting(&self, point: &str) -> Vec<Command>;
+
+    /// What a failure of such a command means.
+    fn failure(&self, program: &str, output: &Output) -> NotThere {
+        NotThere::Because(format!("{program}: {}", first_line(output)))
+    }
+
+    /// Where the program runs that serves it once it is mounted; none where the kernel does.
+    fn scope(&self) -> Option<ScopeName> {
+        None
+    }
 }
 
 /// The ground of a folder that is mounted from a server.
@@ -95,28 +138,53 @@ impl<R: Remote> Server<R> {
     }
 
     async fn mount(&self, host: &SharedHost) -> Result<(), NotThere> {
-        let (server, ports) = self.remote.server();
-        if !answers(server, &ports).await {
+        if !any_answers(&self.remote.servers()).await {
             return Err(NotThere::Silent);
         }
+        self.remote.ready().await?;
         let point = Path::new(&self.point);
         if host.stat(point).await?.is_none() {
             host.create_dir(point, 0o755).await?;
         }
-        let mut failure = String::new();
-        for command in self.remote.mounting(&self.point) {
+        let scope = self.remote.scope();
+        if let Some(scope) = &scope {
+            // Nothing is mounted, so what is left there of an attempt that was broken off serves
+            // nothing. One that has failed takes leave of its server by itself.
+            if !host.members(scope).await?.is_empty() {
+                host.kill_scope(scope).await?;
+            }
+            host.create_scope(scope, &Limits::default()).await?;
+        }
+        let mut failure = NotThere::Silent;
+        for mut command in self.remote.mounting(&self.point) {
             let program = command.program.clone();
-            let output = host.run(command.timeout(Some(MOUNT))).await?;
+            command.scope.clone_from(&scope);
+            let output = match host.run(command.timeout(Some(MOUNT))).await {
+                Err(SysError::ProgramTimeout { .. }) => return Err(NotThere::Silent),
+                ended => ended?,
+            };
             if output.success() {
                 return Ok(());
             }
-            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-            let mut lines = complaint.lines().map(str::trim);
-            let first = lines.find(|line| !line.is_empty());
-            let why = first.map_or_else(|| output.complaint(), str::to_owned);
-            failure = format!("{program}: {why}");
+            failure = self.remote.failure(&program, &output);
         }
-        Err(NotThere::Because(failure))
+        Err(failure)
+    }
+
+    /// Takes a mount away whose program has ended: all that use it get errors alone.
+    async fn remove_dead(&self, host: &SharedHost) -> Result<bool, NotThere> {
+        if self.remote.scope().is_none() {
+            return Ok(false);
+        }
+        match host.stat(Path::new(&self.point)).await {
+            Err(SysError::Io { source, .. }) if source.kind() == ErrorKind::NotConnected => {
+                let command = Command::new("umount").args(["--lazy", &self.point]);
+                host.run(command).await?.checked("umount")?;
+                Ok(true)
+            }
+            Err(SysError::Silent { .. }) => Err(NotThere::Silent),
+            _ => Ok(false),
+        }
     }
 }
 
@@ -124,7 +192,7 @@ impl<R: Remote> Server<R> {
 impl<R: Remote> Ground for Server<R> {
     async fn prepare(&self, host: &SharedHost) -> Result<(), NotThere> {
         let _turn = self.turn.lock().await;
-        match self.is_mounted(host).await? {
+        match self.is_mounted(host).await? && !self.remove_dead(host).await? {
             true => Ok(()),
             false => self.mount(host).await,
         }
@@ -139,6 +207,20 @@ impl<R: Remote> Ground for Server<R> {
             }
         }
     }
+}
+
+/// What a program says first of why it failed.
+fn first_line(output: &Output) -> String {
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    let mut lines = complaint.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty());
+    first.map_or_else(|| output.complaint(), str::to_owned)
+}
+
+/// Whether one of these takes a connection, all being asked at once; true where there are none.
+async fn any_answers(servers: &[(String, Vec<u16>)]) -> bool {
+    let asked = servers.iter().map(|(server, ports)| answers(server, ports));
+    servers.is_empty() || join_all(asked).await.contains(&true)
 }
 
 /// Whether one of these ports takes a connection.

@@ -23,13 +23,13 @@ impl Remote for Nfs {
         mounted.kind.starts_with("nfs") && same(&mounted.source, &self.source())
     }
 
-    fn server(&self) -> (&str, Vec<u16>) {
+    fn servers(&self) -> Vec<(String, Vec<u16>)> {
         let configured = option(self.0.options.as_deref(), "port");
         let ports = match configured.and_then(|port| port.parse().ok()) {
             Some(port) => vec![port],
             None => vec![PORT, RPCBIND],
         };
-        (&self.0.server, ports)
+        vec![(self.0.server.clone(), ports)]
     }
 
     /// By default version 4.1, and 3 where the server has no 4. With 4.2 the kernel frees space in the
@@ -85,7 +85,7 @@ mod tests {
         assert!(plain.is(&mounted("nfs4", "10.0.0.1:/srv/vms/")));
         assert!(!plain.is(&mounted("nfs4", "10.0.0.2:/srv/vms")));
         assert!(!plain.is(&mounted("ext4", "10.0.0.1:/srv/vms")));
-        assert_eq!(plain.server(), ("10.0.0.1", vec![2049, 111]));
+        assert_eq!(plain.servers(), [("10.0.0.1".to_owned(), vec![2049, 111])]);
     }
 
     #[test]
@@ -96,6 +96,6 @@ mod tests {
         let args = &commands[0].args;
         assert_eq!(args[3], "vers=4.2,port=12049,retry=0");
         assert_eq!(args[4], "[fd00::1]:/srv/vms");
-        assert_eq!(other.server().1, [12049]);
+        assert_eq!(other.servers()[0].1, [12049]);
     }
 }

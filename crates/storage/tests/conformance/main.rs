@@ -1,6 +1,6 @@
 //! One suite that holds every type of storage to what the traits promise.
 //!
-//! `dir`, `btrfs`, `rbd` and `iscsidirect` run here, as root. The others need kernels and disks that the lab has
+//! `dir`, `btrfs`, `rbd`, `cephfs` and `iscsidirect` run here, as root. The others need kernels and disks that the lab has
 //! (`crates/lab/tests/real/types.rs`); variables say where they are (`bed.rs`). Each case begins and
 //! ends with a storage that holds nothing of it.
 #![expect(
@@ -13,6 +13,7 @@
 mod bed;
 mod broken;
 mod cases;
+mod cephfs;
 mod images;
 mod iscsidirect;
 mod rbd;

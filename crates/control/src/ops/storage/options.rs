@@ -146,6 +146,11 @@ fn check(kind: StorageType, name: &str, value: &Value) -> Result<(), Error> {
         "pool" | "data-pool" | "namespace" | "username" if kind == StorageType::Rbd => {
             name_in_cluster(text)
         }
+        "username" if kind == StorageType::CephFs => name_in_cluster(text),
+        // It is a part of what the mount is called.
+        "subdir" if kind == StorageType::CephFs && text.contains([',', ' ', '\t', '\n', '\\']) => {
+            Err("a folder of CephFS has neither spaces, commas nor backslashes here".to_owned())
+        }
         "monhost" => monitors(text),
         "target" => target(text),
         "username" | "domain" if text.contains(',') => {
@@ -193,8 +198,9 @@ fn target(name: &str) -> Result<(), String> {
 /// Names or addresses with or without ports.
 fn monitors(list: &str) -> Result<(), String> {
     let is_good = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+    let is_host = |one: &str| !one.starts_with('-') && one.chars().all(is_good);
     let mut all = split_list(list).peekable();
-    match all.peek().is_some() && all.all(|one| one.chars().all(is_good)) {
+    match all.peek().is_some() && all.all(is_host) {
         true => Ok(()),
         false => Err(format!("'{list}' is no list of hosts")),
     }

@@ -195,7 +195,7 @@ impl Storages {
                 }
                 Ok(reason)
             }
-            StorageSpec::Nfs(_) | StorageSpec::Cifs(_) => {
+            StorageSpec::Nfs(_) | StorageSpec::Cifs(_) | StorageSpec::CephFs(_) => {
                 warnings.push(format!(
                     "it is mounted first ({why}); its volumes are looked for then"
                 ));
@@ -305,6 +305,8 @@ fn secret(source: &Source, section: &Section) -> Option<String> {
             Some(password.unwrap_or(text.trim_end()).to_owned())
         }
         "rbd" => source.text(&format!("priv/ceph/{id}.keyring")),
+        // The key alone.
+        "cephfs" => source.text(&format!("priv/ceph/{id}.secret")),
         _ => None,
     }
 }
@@ -326,7 +328,14 @@ fn judge(config: StorageConfig, secret: Option<String>, here: &[StorageEntry]) -
 }
 
 /// Properties that can be changed, and lead to other volumes then.
-const OF_PLACE: [&str; 5] = ["content-dirs", "monhost", "namespace", "pool", "subdir"];
+const OF_PLACE: [&str; 6] = [
+    "content-dirs",
+    "fs-name",
+    "monhost",
+    "namespace",
+    "pool",
+    "subdir",
+];
 
 /// Whether two definitions lead to the same volumes.
 fn is_same_place(one: &StorageSpec, other: &StorageSpec) -> bool {
