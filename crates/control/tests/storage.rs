@@ -366,11 +366,171 @@ async fn volumes_are_listed_by_kind_and_by_guest() {
     }
     for (attribute, text) in [
         (json!({"notes": "x"}), "only backups can have notes"),
-        (json!({"protected": 1}), "only backups can be protected"),
+        (
+            json!({"protected": 1}),
+            "only backups support attribute 'protected'",
+        ),
     ] {
         let params = with(volume("d1:iso/x.iso"), attribute);
         assert_eq!(root.error("volume_update", params).await.message, text);
     }
+}
+
+const DUMP: &str = "/srv/d1/dump";
+
+/// Four more backups of guest 100 and one of a container.
+async fn with_backups() -> Bench {
+    let bench = bench().await;
+    for file in [
+        "vzdump-lxc-301-2026_01_03-00_00_00.tar.zst",
+        "vzdump-qemu-100-2026_01_01-00_00_00.vma.zst",
+        "vzdump-qemu-100-2026_01_02-00_00_00.vma.zst",
+        "vzdump-qemu-100-2026_01_02-00_00_00.log",
+        "vzdump-qemu-100-mine.vma.zst",
+    ] {
+        let path = Path::new(DUMP).join(file);
+        let host = &bench.context.node.host;
+        host.write(&path, b"12", 0o644).await.unwrap();
+    }
+    bench
+}
+
+fn backup(file: &str) -> Value {
+    volume(&format!("d1:backup/vzdump-{file}"))
+}
+
+#[tokio::test]
+async fn backup_prunable() {
+    let bench = with_backups().await;
+    let root = &bench.root();
+    let oldest = "qemu-100-2026_01_01-00_00_00.vma.zst";
+    let protect = json!({"protected": 1, "notes": "keep me\nfor ever"});
+    root.ok("volume_update", with(backup(oldest), protect))
+        .await;
+    let shown = root.ok("volume_get", backup(oldest)).await;
+    assert_eq!(
+        (&shown["protected"], &shown["notes"]),
+        (&json!(1), &json!("keep me\nfor ever"))
+    );
+    let rows = root
+        .ok("volume_list", with(on("d1"), json!({"content": "backup"})))
+        .await;
+    assert_eq!(rows[0]["subtype"], "lxc");
+    assert_eq!(rows[0]["ctime"], 1_767_398_400);
+    assert_eq!(
+        (&rows[1]["protected"], &rows[1]["notes"]),
+        (&json!(1), &json!("keep me"))
+    );
+    let marks = |more: Value| {
+        let asked = with(on("d1"), more);
+        async move {
+            let rows = root.ok("backup_prunable", asked).await;
+            let row = |row: &Value| {
+                let name = row["volid"].as_str().unwrap();
+                format!(
+                    "{} {}",
+                    name.trim_start_matches("d1:backup/vzdump-"),
+                    row["mark"].as_str().unwrap()
+                )
+            };
+            rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+        }
+    };
+    let by_last = json!({"prune-backups": "keep-last=1"});
+    let all = [
+        "lxc-301-2026_01_03-00_00_00.tar.zst keep",
+        "qemu-100-2026_01_01-00_00_00.vma.zst protected",
+        "qemu-100-2026_01_02-00_00_00.vma.zst remove",
+        "qemu-100-2026_11_21-02_32_00.vma.zst keep",
+        "qemu-100-mine.vma.zst renamed",
+    ];
+    assert_eq!(marks(by_last.clone()).await, all);
+    assert_eq!(
+        marks(with(by_last.clone(), json!({"type": "lxc"}))).await,
+        all[..1]
+    );
+    assert_eq!(
+        marks(with(by_last.clone(), json!({"vmid": 100}))).await,
+        all[1..]
+    );
+    let kept = marks(json!({"prune-backups": "keep-all=1"})).await;
+    assert!(!kept.iter().any(|row| row.ends_with("remove")), "{kept:?}");
+    let refused = root.error("backup_prunable", on("d1")).await;
+    let text = "no prune-backups options configured for storage 'd1'";
+    assert_eq!(refused.message, text);
+    let own = json!({"storage": "d1", "prune-backups": "keep-daily=1"});
+    root.ok("storage_update", own).await;
+    assert_eq!(marks(json!({})).await, all);
+    let none = json!({"storage": "d2", "type": "dir", "path": "/srv/d2", "content": "iso"});
+    root.ok("storage_create", none).await;
+    let refused = root.error("backup_prunable", on("d2")).await;
+    assert_eq!(refused.message, "storage 'd2' does not support backups");
+    let refused = root.error("backup_prunable", on("nope")).await;
+    assert_eq!(refused.message, "storage 'nope' does not exist");
+}
+
+#[tokio::test]
+async fn backup_prune() {
+    let bench = with_backups().await;
+    let (root, jane) = (bench.root(), bench.jane().await);
+    let host = &bench.context.node.host;
+    let files = || async {
+        let entries = host.list(Path::new(DUMP)).await.unwrap();
+        entries
+            .into_iter()
+            .map(|entry| entry.name)
+            .collect::<Vec<_>>()
+    };
+    let prune = |more: Value| {
+        with(
+            on("d1"),
+            with(json!({"prune-backups": "keep-last=1"}), more),
+        )
+    };
+    grant(&bench, "/storage/d1", "PVEDatastoreUser").await;
+    let before = files().await;
+    for more in [json!({}), json!({"vmid": 100})] {
+        let refused = jane.error("backup_prune", prune(more)).await;
+        assert_eq!(refused.kind, ErrorKind::Forbidden, "{refused}");
+    }
+    assert_eq!(files().await, before);
+    grant(&bench, "/vms/100", "PVEVMAdmin").await;
+    let oldest = "qemu-100-2026_01_01-00_00_00.vma.zst";
+    root.ok(
+        "volume_update",
+        with(backup(oldest), json!({"protected": 1})),
+    )
+    .await;
+    let upid = jane.ok("backup_prune", prune(json!({"vmid": 100}))).await;
+    assert!(
+        upid.as_str().unwrap().contains(":prunebackups:100@d1:"),
+        "{upid}"
+    );
+    assert_eq!(bench.finished(&upid).await, "OK");
+    // The log of the one that went is gone, too.
+    let mut left = before.clone();
+    left.retain(|file| !file.contains("2026_01_02"));
+    left.push(format!("vzdump-{oldest}.protected"));
+    left.sort();
+    let mut found = files().await;
+    found.sort();
+    assert_eq!(found, left);
+    let upid = root.ok("volume_delete", backup(oldest)).await;
+    let text = format!("cannot remove protected volume 'backup/vzdump-{oldest}' on 'd1'");
+    assert_eq!(bench.finished(&upid).await, text);
+    let limit = json!({"storage": "d1", "max-protected-backups": 1});
+    root.ok("storage_update", limit).await;
+    let another = with(backup("qemu-100-mine.vma.zst"), json!({"protected": 1}));
+    let refused = root.error("volume_update", another).await;
+    let text = "The number of protected backups per guest is limited to 1 on storage 'd1'";
+    assert_eq!(refused.message, text);
+    root.ok(
+        "volume_update",
+        with(backup(oldest), json!({"protected": 0})),
+    )
+    .await;
+    let upid = root.ok("volume_delete", backup(oldest)).await;
+    assert_eq!(bench.finished(&upid).await, "OK");
 }
 
 #[tokio::test]

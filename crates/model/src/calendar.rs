@@ -291,6 +291,18 @@ pub fn civil_date(day: i64) -> (i64, u32, u32) {
 }
 
 /// The place in `WEEKDAYS` of a day since 1970, whose first was a Thursday.
+/// The number of a day since 1970; a day beyond its month's end is one of the next. Months are 1 to 12.
+pub fn day_number(year: i64, month: i64, day: i64) -> i64 {
+    const DAYS_TO_1970: i64 = 719_468;
+    // Counted in years that begin on 1 March.
+    let (year, month) = match month < 3 {
+        true => (year - 1, month + 9),
+        false => (year, month - 3),
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - DAYS_TO_1970
+}
+
 fn weekday_of(day: i64) -> usize {
     (day.rem_euclid(7) as usize + 3) % 7
 }
@@ -313,7 +325,6 @@ pub fn asctime(civil_s: i64) -> String {
 
 /// The time that `asctime` writes so; the weekday and the number of blanks do not matter.
 pub fn parse_asctime(text: &str) -> Option<i64> {
-    const DAYS_TO_1970: i64 = 719_468;
     let mut words = text.split_whitespace().skip(1);
     let (month, day, time, year) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let month = MONTHS.iter().position(|known| *known == month)? as i64;
@@ -326,14 +337,7 @@ pub fn parse_asctime(text: &str) -> Option<i64> {
     for part in time.split(':') {
         seconds = seconds * 60 + part.parse::<u32>().ok().filter(|part| *part < 62)?;
     }
-    // Counted in years that begin on 1 March.
-    let (year, month) = match month < 2 {
-        true => (year - 1, month + 10),
-        false => (year, month - 2),
-    };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    let days = 365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - DAYS_TO_1970;
-    Some(days * DAY_S + i64::from(seconds))
+    Some(day_number(year, month + 1, day) * DAY_S + i64::from(seconds))
 }
 
 #[cfg(test)]

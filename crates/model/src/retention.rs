@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::civil_date;
+use crate::schema::{Field, parse_properties};
 
 const HOUR_S: i64 = 3600;
 const DAY_S: i64 = 86_400;
@@ -19,6 +20,17 @@ pub struct Retention {
     pub yearly: u64,
 }
 
+/// The keys of `prune-backups`.
+const KEEP: &[Field] = &[
+    Field::boolean("keep-all").optional(),
+    Field::integer("keep-last").optional().min(0.0),
+    Field::integer("keep-hourly").optional().min(0.0),
+    Field::integer("keep-daily").optional().min(0.0),
+    Field::integer("keep-weekly").optional().min(0.0),
+    Field::integer("keep-monthly").optional().min(0.0),
+    Field::integer("keep-yearly").optional().min(0.0),
+];
+
 /// The number of the span that a time is in.
 type SpanOf = fn(i64) -> i64;
 
@@ -29,6 +41,26 @@ enum Mark {
 }
 
 impl Retention {
+    /// Reads a `prune-backups` option: `keep-last=3,keep-daily=7`. The error is Proxmox VE's.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let keep = parse_properties(KEEP, text).map_err(|error| error.reason("prune-backups"))?;
+        if keep.flag("keep-all") == Some(true) && keep.iter().count() > 1 {
+            return Err("keep-all cannot be set together with other options.".to_owned());
+        }
+        let count = |key: &str| {
+            let count = keep.integer(key).unwrap_or(0);
+            u64::try_from(count).unwrap_or(0)
+        };
+        Ok(Self {
+            last: count("keep-last"),
+            hourly: count("keep-hourly"),
+            daily: count("keep-daily"),
+            weekly: count("keep-weekly"),
+            monthly: count("keep-monthly"),
+            yearly: count("keep-yearly"),
+        })
+    }
+
     /// The numbers with the names of their options.
     pub fn named(&self) -> [(&'static str, u64); 6] {
         [
@@ -152,6 +184,20 @@ mod tests {
         let day = 24;
         let ages = [0, day, 31 * day, 40 * day, 61 * day, 92 * day, 400 * day];
         assert_eq!(kept(months, &ages), [0, 31 * day, 61 * day, 400 * day]);
+    }
+
+    #[test]
+    fn an_option_says_the_numbers() {
+        let read = |text| Retention::parse(text);
+        let both = read("keep-last=3,keep-daily=7").unwrap();
+        assert_eq!((both.last, both.daily, both.weekly), (3, 7, 0));
+        assert!(read("keep-all=1").unwrap().keeps_all());
+        let refused = read("keep-all=1,keep-last=3").unwrap_err();
+        assert_eq!(
+            refused,
+            "keep-all cannot be set together with other options."
+        );
+        assert!(read("keep-last=-1").is_err() && read("keep-foo=1").is_err());
     }
 
     #[test]

@@ -75,4 +75,5 @@ pub use records::{
 };
 pub use settings::{Settings, cluster_options_key, node_config_key};
 pub use tasks::registry;
+pub use volumes::backups::{MarkedBackup, PruneMark, Pruning};
 pub use volumes::uploads::Uploads;

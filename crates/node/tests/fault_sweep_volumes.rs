@@ -11,9 +11,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use auth::Authority;
 use auth::pam::{PamError, PamRunner};
+use model::retention::Retention;
 use model::{BlockFormat, Error, Record, Upid, VmId};
-use node::tasks::{VolumeCreate, VolumeDelete, VolumeDownload, VolumePull, VolumeUpload};
-use node::{NodeContext, NodeOptions, Paths, registry, storage_key};
+use node::tasks::{
+    BackupPrune, VolumeCreate, VolumeDelete, VolumeDownload, VolumePull, VolumeUpload,
+};
+use node::{NodeContext, NodeOptions, Paths, Pruning, registry, storage_key};
 use storage::{Checksum, ChecksumAlgorithm};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
 use sys::{Command, Files, Output, UploadFile};
@@ -43,6 +46,8 @@ struct Node<T> {
     plain: SharedStore,
     node: Mutex<Option<Arc<NodeContext>>>,
     make: Arc<dyn Fn(&NodeContext) -> T + Send + Sync>,
+    /// What may be left besides where the task fails.
+    also_well: fn(&[String]) -> bool,
 }
 
 async fn node<T>(make: impl Fn(&NodeContext) -> T + Send + Sync + 'static) -> Node<T> {
@@ -76,6 +81,7 @@ async fn node<T>(make: impl Fn(&NodeContext) -> T + Send + Sync + 'static) -> No
         plain,
         node: Mutex::default(),
         make: Arc::new(make),
+        also_well: |_| false,
     }
 }
 
@@ -161,6 +167,10 @@ impl<T: Task<Node = NodeContext>> Scene for Node<T> {
 
     fn faults(&self) -> &Faults {
         self.host.faults()
+    }
+
+    fn is_also_well(&self, found: &[String]) -> bool {
+        (self.also_well)(found)
     }
 }
 
@@ -386,4 +396,42 @@ async fn a_pull_that_fails_leaves_nothing() {
     let before = node.inventory().await;
     assert_eq!(node.run().await, "no such manifest");
     assert_eq!(node.inventory().await, before);
+}
+
+const DUMP: &str = "/var/lib/vz/dump";
+
+/// A node with two backups of a guest, of which the rule keeps one.
+async fn node_with_backups() -> Node<BackupPrune> {
+    let keep = Retention {
+        last: 1,
+        ..Retention::default()
+    };
+    let pruning = Pruning {
+        storage: "local".parse().unwrap(),
+        keep: Some(keep),
+        kind: None,
+        vmid: None,
+    };
+    let mut node = node(move |_| BackupPrune::new(pruning.clone())).await;
+    // A backup that could not be removed is whole, and is removed by the next attempt.
+    node.also_well = |found| {
+        let has = |file: &str| found.iter().any(|line| line.contains(file));
+        has("00_01.vma") && has("00_02.vma")
+    };
+    for file in ["01.vma", "01.vma.notes", "01.log", "02.vma"] {
+        let path = format!("{DUMP}/vzdump-qemu-100-2026_01_02-00_00_{file}");
+        node.host.write(path.as_ref(), b"x", 0o644).await.unwrap();
+    }
+    node
+}
+
+#[tokio::test]
+async fn backup_prune() {
+    let swept = sweep_faults(|| Box::pin(node_with_backups())).await;
+    assert_all_broken(&swept, 12);
+    let node = node_with_backups().await;
+    assert_eq!(node.run().await, "OK");
+    let left = node.host.list(DUMP.as_ref()).await.unwrap();
+    let left: Vec<&str> = left.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(left, ["vzdump-qemu-100-2026_01_02-00_00_02.vma"]);
 }

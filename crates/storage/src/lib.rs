@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Every storage has the core, `Storage`. What only some can do is a trait of its own, reached by
-//! an accessor: `FileVolumes`, `Snapshots`, `LinkedClones`, `Trees`. A driver is kept as long as its record
+//! an accessor: `FileVolumes`, `Backups`, `Snapshots`, `LinkedClones`, `Trees`. A driver is kept as long as its record
 //! stays as it is, so it may hold a lock and remember things.
 //!
 //! It decides nothing about guests and knows no task; it never writes the store.
@@ -24,6 +24,7 @@
 //! was cut off anywhere (`tests/conformance`).
 
 mod attach;
+mod backups;
 mod btrfs;
 mod ceph;
 mod checksum;
@@ -52,6 +53,7 @@ use model::{BlockFormat, BlockSpec, StorageId, UnixTime, VmId};
 use sys::{SharedHost, SpaceUsage};
 
 pub use attach::{AttachMode, Attacher};
+pub use backups::{Backup, BackupName, Backups, backup_kind};
 pub use ceph::key_of;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
@@ -181,6 +183,11 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Volumes that are plain files with names that people choose: iso, templates, snippets.
     fn files(&self) -> Option<&dyn FileVolumes>;
+
+    /// Backups of guests; none where there is no place for them.
+    fn backups(&self) -> Option<&dyn Backups> {
+        None
+    }
 
     /// Snapshots of its images; none where it has no way to make them.
     fn snapshots(&self) -> Option<&dyn Snapshots>;

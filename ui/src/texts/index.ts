@@ -52,6 +52,7 @@ const TASKS: Record<string, string> = {
   vncshell: 'Shell',
   imgcopy: 'Copy image',
   imgdel: 'Delete image',
+  prunebackups: 'Prune backups',
   download: 'Download',
   ociregistrypull: 'Pull image',
   zpooladd: 'Add disks',

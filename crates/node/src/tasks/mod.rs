@@ -2,6 +2,7 @@
 
 mod admit;
 mod allocate;
+mod backup_prune;
 mod bulk;
 mod bulk_migrate;
 mod bulk_shutdown;
@@ -115,6 +116,7 @@ use std::time::Duration;
 use model::VmId;
 use tasks::Registry;
 
+pub use backup_prune::BackupPrune;
 pub use bulk_migrate::BulkMigrate;
 pub use bulk_shutdown::BulkShutdown;
 pub use bulk_start::BulkStart;
@@ -222,6 +224,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<ClusterUnvote>()
         .with::<ClusterVote>()
         .with::<NodeMigrateall>()
+        .with::<BackupPrune>()
         .with::<BulkMigrate>()
         .with::<BulkShutdown>()
         .with::<BulkStart>()

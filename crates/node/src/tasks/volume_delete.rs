@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use model::{Error, GuestConfig, GuestRecord, PendingChange, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::VolumeNames;
+use storage::{ContentType, VolumeNames};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::guest_object;
@@ -72,6 +72,27 @@ impl NodeContext {
             check_unused_by(guest, volume, &names)?;
         }
         Ok(())
+    }
+}
+
+impl NodeContext {
+    /// Refuses a backup that somebody has protected. The text is Proxmox VE's.
+    pub(crate) async fn check_unprotected(&self, volume: &VolumeId) -> Result<(), Error> {
+        let storage = self.storage(volume.storage()).await?;
+        let content = storage.config().parse(volume.name())?.content;
+        let backups = storage.backups();
+        let Some(backups) = backups.filter(|_| content == ContentType::Backup) else {
+            return Ok(());
+        };
+        let found = backups.backup(volume.name()).await?;
+        match found.is_some_and(|backup| backup.is_protected) {
+            false => Ok(()),
+            true => Err(Error::conflict(format!(
+                "cannot remove protected volume '{}' on '{}'",
+                volume.name(),
+                volume.storage()
+            ))),
+        }
     }
 }
 
@@ -158,6 +179,7 @@ impl Step<VolumeDelete> for Check {
     async fn plan(&self, cx: &Cx, task: &mut VolumeDelete) -> Result<(), Error> {
         let volume = &task.volume;
         cx.node.check_unused(volume, task.owner).await?;
+        cx.node.check_unprotected(volume).await?;
         let storage = cx.node.storage(volume.storage()).await?;
         volumes::info_of(&*storage, volume).await.map(drop)
     }

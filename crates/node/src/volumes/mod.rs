@@ -2,6 +2,7 @@
 //! storages, and files on their way in.
 
 pub(crate) mod attached;
+pub(crate) mod backups;
 pub(crate) mod drivers;
 pub(crate) mod images;
 pub(crate) mod uploads;

@@ -1,7 +1,8 @@
 //! `/storage`
 
 use model::Privilege;
-use model::schema::{Field, Format, Shape, format, parse_properties};
+use model::retention::Retention;
+use model::schema::{Field, Format, Shape, format};
 
 use super::cluster_options::BWLIMIT;
 use super::params::STORAGE;
@@ -33,24 +34,11 @@ const LIMITS: Format = Format::Properties {
 };
 
 /// How many backups of a guest are kept.
-const PRUNE_BACKUPS: Format = Format::named("prune-backups", check_prune_backups);
-
-const KEEP: &[Field] = &[
-    Field::boolean("keep-all").optional(),
-    Field::integer("keep-last").optional().min(0.0),
-    Field::integer("keep-hourly").optional().min(0.0),
-    Field::integer("keep-daily").optional().min(0.0),
-    Field::integer("keep-weekly").optional().min(0.0),
-    Field::integer("keep-monthly").optional().min(0.0),
-    Field::integer("keep-yearly").optional().min(0.0),
-];
+pub(in crate::table) const PRUNE_BACKUPS: Format =
+    Format::named("prune-backups", check_prune_backups);
 
 fn check_prune_backups(value: &str) -> Result<(), String> {
-    let keep = parse_properties(KEEP, value).map_err(|error| error.reason("prune-backups"))?;
-    if keep.flag("keep-all") == Some(true) && keep.iter().count() > 1 {
-        return Err("keep-all cannot be set together with other options.".to_owned());
-    }
-    Ok(())
+    Retention::parse(value).map(drop)
 }
 
 /// The options that can be set on a new storage and changed later.

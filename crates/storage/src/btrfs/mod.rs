@@ -21,8 +21,8 @@ use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
 use crate::dir::{self, Dir, Disk};
 use crate::{
-    AttachMode, Attacher, BtrfsSpec, ContentType, FileVolumes, LinkedClones, Snapshots, Storage,
-    StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, image,
+    AttachMode, Attacher, Backups, BtrfsSpec, ContentType, FileVolumes, LinkedClones, Snapshots,
+    Storage, StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, image,
 };
 
 /// The file in a subvolume that is the image. Source: Proxmox VE's layout.
@@ -286,6 +286,10 @@ impl Storage for Btrfs {
 
     fn files(&self) -> Option<&dyn FileVolumes> {
         self.dir.files()
+    }
+
+    fn backups(&self) -> Option<&dyn Backups> {
+        self.dir.backups()
     }
 
     fn snapshots(&self) -> Option<&dyn Snapshots> {

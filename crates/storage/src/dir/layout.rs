@@ -167,10 +167,8 @@ fn file_ending(content: ContentType, file: &str) -> Option<String> {
     let ending = match content {
         ContentType::Snippets => return Some("snippet".to_owned()),
         ContentType::Backup => {
-            let known = [
-                ".vma", ".vma.zst", ".vma.gz", ".vma.lzo", ".tar", ".tar.zst", ".tar.gz",
-            ];
-            known.into_iter().find(|ending| lower.ends_with(ending))?
+            let known = crate::backups::ENDINGS.iter();
+            known.copied().find(|ending| lower.ends_with(ending))?
         }
         _ => content
             .file_endings()

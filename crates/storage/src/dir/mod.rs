@@ -9,6 +9,7 @@
 //!   <path>/.arriving/                         uploads that are not whole yet
 //! ```
 
+mod backups;
 mod files;
 mod ground;
 mod layout;
@@ -24,8 +25,9 @@ use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
 use crate::names::free_disk_number;
 use crate::{
-    AttachMode, Attacher, ContentType, FileVolumes, FolderNames, FolderOptions, LinkedClones,
-    Snapshots, Storage, StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, image, inspect,
+    AttachMode, Attacher, Backups, ContentType, FileVolumes, FolderNames, FolderOptions,
+    LinkedClones, Snapshots, Storage, StorageConfig, StorageError, Trees, VolumeInfo, VolumeName,
+    image, inspect,
 };
 pub(crate) use ground::{Disk, Ground, Mounted, NotThere, mounted_on};
 pub(crate) use layout::{Location, parse, stem};
@@ -419,6 +421,10 @@ impl Storage for Dir {
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         let location = self.locate(name)?;
         let path = self.path_of(&location);
+        if location.name.content == ContentType::Backup {
+            // The backup goes last: what is beside it would be found by nobody without it.
+            self.remove_beside(&path).await?;
+        }
         let removed = if layout::is_tree(&location.name) {
             self.remove_tree(&location).await?
         } else {
@@ -501,6 +507,10 @@ impl Storage for Dir {
     }
 
     fn files(&self) -> Option<&dyn FileVolumes> {
+        Some(self)
+    }
+
+    fn backups(&self) -> Option<&dyn Backups> {
         Some(self)
     }
 

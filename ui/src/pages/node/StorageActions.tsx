@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { api, path } from '../../api/client';
 import { hasOperation, useOperations } from '../../api/operations';
 import type { StorageRow } from '../../api/resources';
+import { useSession } from '../../api/session';
 import { followTask } from '../../api/tasks';
 import { uploadFile } from '../../api/upload';
 import { FormDialog, useSubmit } from '../../dialogs/Frame';
@@ -12,6 +13,7 @@ import { Bar } from '../../parts/Bar';
 import { Button } from '../../parts/Button';
 import { t } from '../../texts';
 import { OperationDialog } from '../records/OperationDialog';
+import { PruneBackups } from './PruneBackups';
 import { PullImage } from './PullImage';
 import type { Volume } from './StorageContent';
 
@@ -19,6 +21,9 @@ const words = t.storage;
 /** What may be brought from outside. */
 const BROUGHT = ['iso', 'import', 'vztmpl'];
 const PULL = '/nodes/{node}/storage/{storage}/oci-registry-pull';
+
+const VOLUME = '/nodes/{node}/storage/{storage}/content/{volume}';
+const PRUNE = '/nodes/{node}/storage/{storage}/prunebackups';
 
 const kindsOf = (row: StorageRow) =>
   BROUGHT.filter((kind) => row.content.split(',').includes(kind));
@@ -83,12 +88,32 @@ function Upload({ row, onClose }: { row: StorageRow; onClose: () => void }) {
 /** Upload, and download by address; `content` is what is looked for. */
 export function StorageActions({ row, content }: { row: StorageRow; content?: string }) {
   const client = useQueryClient();
-  const [open, setOpen] = useState<'upload' | 'download' | 'pull'>();
-  const isPulled = hasOperation(useOperations().data, 'POST', PULL);
+  const [open, setOpen] = useState<'upload' | 'download' | 'pull' | 'prune'>();
+  const operations = useOperations().data;
+  const isPulled = hasOperation(operations, 'POST', PULL);
+  const isPruned =
+    !content &&
+    row.content.split(',').includes('backup') &&
+    hasOperation(operations, 'DELETE', PRUNE);
   const close = () => setOpen(undefined);
-  if (kindsOf(row).length === 0) return null;
+  const prune = isPruned && (
+    <Button icon="trash" onClick={() => setOpen('prune')}>
+      {words.prune}
+    </Button>
+  );
+  const pruning = open === 'prune' && <PruneBackups row={row} onClose={close} />;
+  if (kindsOf(row).length === 0) {
+    return (
+      <>
+        {prune}
+        {pruning}
+      </>
+    );
+  }
   return (
     <>
+      {prune}
+      {pruning}
       {isPulled && kindsOf(row).includes('vztmpl') && (
         <Button icon="down-tray" onClick={() => setOpen('pull')}>
           {words.pull}
@@ -118,6 +143,42 @@ export function StorageActions({ row, content }: { row: StorageRow; content?: st
         />
       )}
     </>
+  );
+}
+
+/** Whether volumes can be copied: by root@pam, as soon as the node does it. */
+export function useCopies(): boolean {
+  const operations = useOperations().data;
+  const session = useSession();
+  const isRoot = session.state === 'in' && session.user === 'root@pam';
+  return isRoot && hasOperation(operations, 'POST', VOLUME);
+}
+
+export function CopyVolume({
+  row,
+  volume,
+  onClose,
+}: {
+  row: StorageRow;
+  volume: Volume;
+  onClose: () => void;
+}) {
+  const client = useQueryClient();
+  const name = plain(volume.volid);
+  return (
+    <OperationDialog
+      form={{
+        operation: 'volume_copy',
+        method: 'POST',
+        path: () => `${address(row)}/content/${encodeURIComponent(volume.volid)}`,
+        title: words.copyOf(name),
+        submit: words.copy,
+        fields: ['target'],
+        values: { target: volume.volid },
+        onAnswer: (upid) => followTask(client, `${words.copy} ${name}`, upid as string),
+      }}
+      onClose={onClose}
+    />
   );
 }
 

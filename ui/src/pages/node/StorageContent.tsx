@@ -11,7 +11,7 @@ import { Icon } from '../../parts/Icon';
 import { Blank, Loaded, PageHead } from '../../parts/Page';
 import { nodeAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
-import { RemoveVolume, StorageActions } from './StorageActions';
+import { CopyVolume, RemoveVolume, StorageActions, useCopies } from './StorageActions';
 
 export type Volume = {
   volid: string;
@@ -33,9 +33,11 @@ export function useVolumes(node: string, storage: string, content?: string) {
 
 function VolumeTable({
   volumes,
+  onCopy,
   onRemove,
 }: {
   volumes: Volume[];
+  onCopy?: (volume: Volume) => void;
   onRemove: (volume: Volume) => void;
 }) {
   const { byVmid } = useInventory();
@@ -73,6 +75,13 @@ function VolumeTable({
             <td className="t2">{volume.ctime ? moment(volume.ctime) : '–'}</td>
             <td className="num">{bytes(volume.size)}</td>
             <td className="c-ac">
+              {onCopy && (
+                <IconButton
+                  icon="copy"
+                  label={`${words.copy} ${plain(volume.volid)}`}
+                  onClick={() => onCopy(volume)}
+                />
+              )}
               <IconButton
                 icon="trash"
                 label={`${t.hw.remove} ${plain(volume.volid)}`}
@@ -93,6 +102,8 @@ export default function StorageContent() {
   const row = storages.find((one) => one.node === node && one.storage === storage);
   const query = useVolumes(node, storage);
   const [removed, setRemoved] = useState<Volume>();
+  const [copied, setCopied] = useState<Volume>();
+  const copies = useCopies();
   const used = row?.maxdisk ? (row.disk ?? 0) / row.maxdisk : undefined;
   return (
     <>
@@ -121,11 +132,18 @@ export default function StorageContent() {
                 <p>{t.storage.emptyText}</p>
               </Blank>
             ) : (
-              <VolumeTable volumes={volumes} onRemove={setRemoved} />
+              <VolumeTable
+                volumes={volumes}
+                onCopy={copies ? setCopied : undefined}
+                onRemove={setRemoved}
+              />
             )
           }
         </Loaded>
       </div>
+      {row && copied && (
+        <CopyVolume row={row} volume={copied} onClose={() => setCopied(undefined)} />
+      )}
       {row && removed && (
         <RemoveVolume row={row} volume={removed} onClose={() => setRemoved(undefined)} />
       )}

@@ -2,6 +2,8 @@
 
 mod all;
 mod apt;
+mod backup_prunable;
+mod backup_prune;
 pub(super) mod capabilities;
 mod certificates_info;
 mod config;
@@ -77,6 +79,8 @@ pub(super) const GROUPS: &[&[Pair]] = &[
 ];
 
 const PAIRS: &[Pair] = &[
+    pair!("backup_prunable", backup_prunable::backup_prunable),
+    pair!("backup_prune", backup_prune::backup_prune),
     pair!("certificates_info", certificates_info::certificates_info),
     pair!("node_dns", dns::dns),
     pair!("node_hosts", hosts::hosts),

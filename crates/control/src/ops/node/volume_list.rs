@@ -1,10 +1,12 @@
 //! `GET /nodes/{node}/storage/{storage}/content`
 
-use model::{Error, StorageId, VmId};
+use std::collections::BTreeMap;
+
+use model::{Error, StorageId, UnixTime, VmId};
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use storage::{ContentType, VolumeInfo};
+use storage::{Backup, ContentType, Storage, VolumeInfo, backup_kind};
 
 use crate::ops::Op;
 use crate::ops::volume_access::check_access;
@@ -28,15 +30,57 @@ pub(super) async fn volume_list(op: Op) -> Result<Answer, Error> {
         },
     };
     let volumes = storage.list(content).await?;
+    let backups = backups(&op, &*storage, &volumes).await?;
     let access = op.context.authority.access();
     let view = access.view(op.identity()?, op.context.authority.now());
     let rows: Vec<Value> = volumes
         .iter()
         .filter(|volume| wanted.vmid.is_none_or(|vmid| volume.owner == Some(vmid)))
         .filter(|volume| check_access(&view, &wanted.storage, volume.content, volume.owner).is_ok())
-        .map(|volume| row(&wanted.storage, volume))
+        .map(|volume| {
+            let mut row = row(&wanted.storage, volume);
+            if let Some((backup, begun)) = backups.get(&volume.name) {
+                describe(&mut row, backup, *begun);
+            }
+            row
+        })
         .collect();
     Ok(Answer::new(rows))
+}
+
+/// The backups among these volumes, with the times at which they were begun.
+async fn backups(
+    op: &Op,
+    storage: &dyn Storage,
+    volumes: &[VolumeInfo],
+) -> Result<BTreeMap<String, (Backup, UnixTime)>, Error> {
+    let is_backup = |volume: &VolumeInfo| volume.content == ContentType::Backup;
+    let Some(backups) = storage.backups().filter(|_| volumes.iter().any(is_backup)) else {
+        return Ok(BTreeMap::new());
+    };
+    let backups = backups.list_backups().await?;
+    let begun = op.context.node.begun(&backups).await?;
+    let all = backups.into_iter().zip(begun);
+    let named = all.map(|(backup, begun)| (backup.volume.name.clone(), (backup, begun)));
+    Ok(named.collect())
+}
+
+/// What a row of a backup has besides.
+fn describe(row: &mut Value, backup: &Backup, begun: UnixTime) {
+    row["ctime"] = begun.into();
+    if let Some(kind) = backup_kind(backup.file()) {
+        row["subtype"] = kind.as_str().into();
+    }
+    if backup.is_protected {
+        row["protected"] = 1.into();
+    }
+    let first = backup
+        .notes
+        .as_deref()
+        .and_then(|notes| notes.lines().next());
+    if let Some(first) = first {
+        row["notes"] = first.into();
+    }
 }
 
 fn row(storage: &StorageId, volume: &VolumeInfo) -> Value {

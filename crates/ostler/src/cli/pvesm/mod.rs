@@ -1,12 +1,13 @@
 //! `pvesm`: storages and their volumes, by the command names of Proxmox VE.
 
 mod print;
+mod prune;
 
 use anyhow::{Context, Result};
 use model::schema::Values;
 use serde_json::Value;
 
-use super::commands::{Command, Program, Show, delete, get, nothing, post, put};
+use super::commands::{Command, Program, Show, delete, get, nothing, own, post, put};
 
 pub(super) const PROGRAM: Program = Program {
     name: "pvesm",
@@ -43,9 +44,11 @@ const COMMANDS: &[Command] = &[
     get("path", CONTENT_VOLUME)
         .takes(VOLUME)
         .show(Show::Text(print::path)),
-    delete(
+    own(
         "prune-backups",
-        "/nodes/{node}/storage/{storage}/prunebackups",
+        "Remove the backups of a storage that a rule does not keep, or with --dry-run show which ones.",
+        prune::FIELDS,
+        |agent, given, style| Box::pin(prune::prune(agent, given, style)),
     )
     .takes(ONE),
     delete("remove", "/storage/{storage}").takes(ONE),

@@ -4,6 +4,7 @@ use model::Privilege;
 use model::schema::{Field, Shape, format};
 
 use crate::table::params::{NODE, STORAGE, VMID};
+use crate::table::storage::PRUNE_BACKUPS;
 use crate::{Check, Permission, Row};
 
 /// A volume in the path may include its storage.
@@ -77,6 +78,17 @@ const ARRIVING: &[Field] = &[
         .optional()
         .one_of(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
         .requires("checksum"),
+];
+
+/// Which backups are looked at, and by which rule.
+const PRUNED: &[Field] = &[
+    NODE,
+    STORAGE,
+    Field::string("prune-backups")
+        .optional()
+        .format(PRUNE_BACKUPS),
+    Field::string("type").optional().one_of(&["qemu", "lxc"]),
+    VMID.optional(),
 ];
 
 const SEES: Check = Check::AnyOn(
@@ -214,6 +226,33 @@ pub(in crate::table) const ROWS: &[Row] = &[
         VOLUME,
         &[Field::integer("delay").optional().range(1.0, 30.0)],
     ])
+    .permission(Permission::User)
+    .submit()
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/storage/{storage}/prunebackups",
+        "backup_prunable",
+        "What a rule says about the backups of a storage: which stay and which go.",
+    )
+    .params(&[PRUNED])
+    .returns(Shape::Array(&Shape::Object {
+        fields: &[&[
+            Field::integer("ctime"),
+            Field::string("mark").one_of(&["keep", "remove", "protected", "renamed"]),
+            Field::string("type"),
+            Field::integer("vmid").optional(),
+            Field::string("volid"),
+        ]],
+        open: true,
+    }))
+    .check(SEES)
+    .on_node(),
+    Row::delete(
+        "/nodes/{node}/storage/{storage}/prunebackups",
+        "backup_prune",
+        "Remove the backups of a storage that a rule does not keep.",
+    )
+    .params(&[PRUNED])
     .permission(Permission::User)
     .submit()
     .on_node(),
