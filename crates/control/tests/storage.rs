@@ -534,6 +534,130 @@ async fn backup_prune() {
 }
 
 #[tokio::test]
+async fn volume_copy() {
+    let bench = bench().await;
+    let root = bench.root();
+    let host = &bench.context.node.host;
+    let isos = json!({"storage": "d2", "type": "dir", "path": "/srv/d2", "content": "iso"});
+    root.ok("storage_create", isos).await;
+    let to = |of: &str, target: &str| with(volume(of), json!({"target": target}));
+    for (of, target, path) in [
+        ("d1:iso/x.iso", "d2:iso/y.iso", "/srv/d2/template/iso/y.iso"),
+        ("d1:iso/x.iso", "iso/z.iso", "/srv/d1/template/iso/z.iso"),
+        (
+            "d1:100/vm-100-disk-0.raw",
+            "d1:101/vm-101-disk-0.qcow2",
+            "/srv/d1/images/101/vm-101-disk-0.qcow2",
+        ),
+    ] {
+        let upid = root.ok("volume_copy", to(of, target)).await;
+        assert!(
+            upid.as_str().unwrap().contains(":imgcopy::root@pam:"),
+            "{upid}"
+        );
+        assert_eq!(bench.finished(&upid).await, "OK", "{target}");
+        assert!(
+            host.stat(Path::new(path)).await.unwrap().is_some(),
+            "{path}"
+        );
+    }
+    for (of, target, text) in [
+        ("d1:iso/w.iso", "d2:iso/y.iso", "does not exist"),
+        (
+            "d1:iso/x.iso",
+            "d1:snippets/x.iso",
+            "is of content-type 'iso'",
+        ),
+        (
+            "d1:iso/x.iso",
+            "d2:100/vm-100-disk-7.raw",
+            "does not support content-type 'images'",
+        ),
+        (
+            "d1:100/vm-100-disk-0.raw",
+            "d1:100/base-100-disk-1.raw",
+            "a base or a linked clone",
+        ),
+        ("d1:100/vm-100-disk-0.raw", "d1:../x.raw", "unable to parse"),
+        (
+            "d1:100/vm-100-disk-0.raw",
+            "nope:vm-1",
+            "'nope' does not exist",
+        ),
+    ] {
+        let refused = root.error("volume_copy", to(of, target)).await;
+        assert!(
+            format!("{refused} {:?}", refused.fields).contains(text),
+            "{target}: {refused}"
+        );
+    }
+    let elsewhere = with(
+        to("d1:iso/x.iso", "d2:iso/v.iso"),
+        json!({"target_node": "pve2"}),
+    );
+    let refused = root.error("volume_copy", elsewhere).await;
+    assert!(
+        refused.fields["target_node"].contains("is not shared"),
+        "{refused}"
+    );
+}
+
+const OVF: &str = r#"<Envelope><References><File href="a.vmdk" id="f"/></References>
+<DiskSection><Disk diskId="d" fileRef="f" capacity="4096"/></DiskSection><VirtualSystem><Name>web</Name>
+<VirtualHardwareSection><Item><ResourceType>3</ResourceType><VirtualQuantity>2</VirtualQuantity></Item>
+<Item><ResourceType>17</ResourceType><HostResource>ovf:/disk/d</HostResource></Item>
+<Item><ResourceType>10</ResourceType><ResourceSubType>E1000</ResourceSubType></Item>
+</VirtualHardwareSection></VirtualSystem></Envelope>"#;
+
+#[tokio::test]
+async fn import_metadata() {
+    let bench = bench().await;
+    let root = bench.root();
+    let host = &bench.context.node.host;
+    let mut header = vec![0; 512];
+    header[..5].copy_from_slice(b"a.ovf");
+    header[124..136].copy_from_slice(format!("{:011o}\0", OVF.len()).as_bytes());
+    let archive = [&header, OVF.as_bytes()].concat();
+    for (file, content) in [
+        ("a.ovf", OVF.as_bytes()),
+        ("a.ova", &archive),
+        ("broken.ovf", b"<Envelope>"),
+        ("empty.ova", b""),
+        ("a.raw", b"x"),
+    ] {
+        let path = Path::new("/srv/d1/import").join(file);
+        host.write(&path, content, 0o644).await.unwrap();
+    }
+    let asked = |file: &str| with(on("d1"), json!({"volume": format!("import/{file}")}));
+    let found = root.ok("import_metadata", asked("a.ovf")).await;
+    let mut expected = json!({
+        "type": "vm", "source": "import/a.ovf", "create-args": {"name": "web", "cores": 2},
+        "disks": {"scsi0": {"volid": "d1:import/a.vmdk", "size": 4096}},
+        "net": {"net0": {"model": "e1000"}}, "warnings": [],
+    });
+    assert_eq!(found, expected);
+    let found = root.ok("import_metadata", asked("a.ova")).await;
+    expected["source"] = "import/a.ova".into();
+    expected["disks"]["scsi0"]["volid"] = "d1:import/a.ova/a.vmdk".into();
+    expected["warnings"] = json!([{"type": "ova-needs-extracting"}]);
+    assert_eq!(found, expected);
+    for (file, text) in [
+        ("broken.ovf", "cannot be read: it ends within an element"),
+        ("empty.ova", "there is no description in"),
+        ("a.raw", "describes no machine"),
+        ("nope.ovf", "does not exist"),
+    ] {
+        let refused = root.error("import_metadata", asked(file)).await;
+        assert!(refused.message.contains(text), "{file}: {refused}");
+    }
+    let jane = bench.jane().await;
+    let refused = jane.error("import_metadata", asked("a.ovf")).await;
+    assert_eq!(refused.kind, ErrorKind::Forbidden);
+    let refused = root.error("storage_identity", on("d1")).await;
+    assert_eq!(refused.message, "storages of type 'dir' have no identity");
+}
+
+#[tokio::test]
 async fn everybody_sees_only_what_is_theirs() {
     let bench = bench().await;
     let jane = bench.jane().await;

@@ -17,6 +17,7 @@
 
 pub mod cloud_init;
 pub mod lxc;
+pub mod ovf;
 pub mod qemu;
 mod run;
 

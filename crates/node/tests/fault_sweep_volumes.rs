@@ -14,7 +14,8 @@ use auth::pam::{PamError, PamRunner};
 use model::retention::Retention;
 use model::{BlockFormat, Error, Record, Upid, VmId};
 use node::tasks::{
-    BackupPrune, VolumeCreate, VolumeDelete, VolumeDownload, VolumePull, VolumeUpload,
+    BackupPrune, NewImage, VolumeCopy, VolumeCopyFile, VolumeCreate, VolumeDelete, VolumeDownload,
+    VolumePull, VolumeUpload,
 };
 use node::{NodeContext, NodeOptions, Paths, Pruning, registry, storage_key};
 use storage::{Checksum, ChecksumAlgorithm};
@@ -434,4 +435,78 @@ async fn backup_prune() {
     let left = node.host.list(DUMP.as_ref()).await.unwrap();
     let left: Vec<&str> = left.iter().map(|entry| entry.name.as_str()).collect();
     assert_eq!(left, ["vzdump-qemu-100-2026_01_02-00_00_02.vma"]);
+}
+
+fn copy(_: &NodeContext) -> VolumeCopy {
+    let to = NewImage {
+        volume: "local:101/vm-101-disk-3.qcow2".parse().unwrap(),
+        owner: VmId::new(101).unwrap(),
+        format: BlockFormat::Qcow2,
+    };
+    let from = "local:100/vm-100-disk-0.raw".parse().unwrap();
+    VolumeCopy::new(from, Some(vmid()), to)
+}
+
+#[tokio::test]
+async fn volume_copy() {
+    let swept = sweep_faults(|| Box::pin(node(copy))).await;
+    assert_all_broken(&swept, 20);
+    let node = node(copy).await;
+    assert_eq!(node.run().await, "OK");
+    let made = node.inventory().await;
+    assert!(
+        made.iter()
+            .any(|line| line.contains("101/vm-101-disk-3.qcow2"))
+    );
+    // What is there is not replaced.
+    let refused = "volume 'local:101/vm-101-disk-3.qcow2' already exists";
+    assert_eq!(node.run().await, refused);
+    assert_eq!(node.inventory().await, made);
+}
+
+/// A `qemu-img` that finds a difference.
+fn differs(disk: &mut Disk, command: &Command) -> Output {
+    match command.args.first().map(String::as_str) {
+        Some("compare") => Output {
+            code: Some(1),
+            ..Output::default()
+        },
+        _ => qemu_img(disk, command),
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_not_as_the_original_is_thrown_away() {
+    let mut node = node(copy).await;
+    node.host = node.host.program("qemu-img", differs);
+    let before = node.inventory().await;
+    let status = node.run().await;
+    assert!(
+        status.contains("is not what 'local:100/vm-100-disk-0.raw' is"),
+        "{status}"
+    );
+    assert_eq!(node.inventory().await, before);
+}
+
+async fn node_with_a_medium() -> Node<VolumeCopyFile> {
+    let copy = |_: &NodeContext| {
+        let to = "local:iso/y.iso".parse().unwrap();
+        VolumeCopyFile::new("local:iso/x.iso".parse().unwrap(), to)
+    };
+    let node = node(copy).await;
+    node.host.write(ISO.as_ref(), b"abc", 0o644).await.unwrap();
+    node
+}
+
+#[tokio::test]
+async fn volume_copy_file() {
+    let swept = sweep_faults(|| Box::pin(node_with_a_medium())).await;
+    assert_all_broken(&swept, 20);
+    let node = node_with_a_medium().await;
+    assert_eq!(node.run().await, "OK");
+    let copy = Path::new(ISO).with_file_name("y.iso");
+    assert_eq!(node.host.read(&copy).await.unwrap(), b"abc");
+    assert_eq!(node.host.read(ISO.as_ref()).await.unwrap(), b"abc");
+    let refused = format!("refusing to override existing file '{}'", copy.display());
+    assert_eq!(node.run().await, refused);
 }

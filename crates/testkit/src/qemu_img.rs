@@ -99,6 +99,11 @@ pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
         {
             Some("    (100.00/100%)\r".to_owned())
         }
+        ["compare", .., one, other]
+            if disk.size(&file(one)).is_some() && disk.size(&file(other)).is_some() =>
+        {
+            Some(String::new())
+        }
         _ => None,
     };
     match done {

@@ -98,6 +98,8 @@ mod seed;
 mod snapshot_job_run;
 mod terminal;
 mod volume_arrive;
+mod volume_copy;
+mod volume_copy_file;
 mod volume_create;
 mod volume_delete;
 mod volume_download;
@@ -193,6 +195,8 @@ pub use qemu_suspend_to_disk::QemuSuspendToDisk;
 pub use qemu_template::QemuTemplate;
 pub use qemu_vncproxy::QemuVncproxy;
 pub use snapshot_job_run::SnapshotJobRun;
+pub use volume_copy::{NewImage, VolumeCopy};
+pub use volume_copy_file::VolumeCopyFile;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
 pub use volume_download::VolumeDownload;
@@ -272,6 +276,8 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<QemuSuspendToDisk>()
         .with::<QemuTemplate>()
         .with::<QemuVncproxy>()
+        .with::<VolumeCopy>()
+        .with::<VolumeCopyFile>()
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()
         .with::<VolumeDownload>()

@@ -89,6 +89,15 @@ impl Arriving {
         Ok(())
     }
 
+    /// Refuses a volume that is there already, before anything is fetched for it.
+    pub(super) async fn refuse_existing(&self, cx: &Cx) -> Result<(), Error> {
+        let target = &self.chosen()?.1;
+        match cx.node.host.stat(target).await? {
+            None => Ok(()),
+            Some(_) => Err(self.refusal(target)),
+        }
+    }
+
     fn refusal(&self, target: &Path) -> Error {
         let target = target.display();
         Error::conflict(format!("refusing to override existing file '{target}'"))

@@ -214,6 +214,40 @@ pub(crate) async fn copy(
     copied.and(closed).and(detached)
 }
 
+/// Compares what two images show, both of which are read whole.
+pub(crate) async fn compare(
+    cx: &TaskContext<NodeContext>,
+    one: &VolumeId,
+    other: &VolumeId,
+) -> Result<(), Error> {
+    let first = Source::of_volume(cx, one, None).await?;
+    let second = match Source::of_volume(cx, other, None).await {
+        Ok(second) => second,
+        Err(error) => {
+            first.close(cx).await?;
+            return Err(error);
+        }
+    };
+    let cpu = Duration::from_secs(CPU_S + first.bytes() / BYTES_A_CPU_SECOND);
+    let fence = second
+        .image
+        .inside(first.image.inside(Fence::new(Some(cpu))));
+    let images = [first.image.filename(), second.image.filename()];
+    let arguments = ["compare", "-q", &images[0], &images[1]];
+    let command = Command::new(PROGRAM).args(arguments).fence(fence);
+    let ended = cx.run(command.timeout(None)).await;
+    let closed = first.close(cx).await;
+    second.close(cx).await?;
+    closed?;
+    match ended? {
+        // Source: qemu-img(1).
+        ended if ended.code == Some(1) => Err(Error::unavailable(format!(
+            "'{other}' is not what '{one}' is: one of the two storages loses data"
+        ))),
+        ended => Ok(ended.checked(PROGRAM).map(drop)?),
+    }
+}
+
 async fn convert(
     cx: &TaskContext<NodeContext>,
     source: &Source,

@@ -1,6 +1,7 @@
 //! Volumes, whatever guest they belong to: their drivers, who has them attached, copies between
 //! storages, and files on their way in.
 
+mod appliance;
 pub(crate) mod attached;
 pub(crate) mod backups;
 pub(crate) mod drivers;

@@ -12,6 +12,7 @@ mod disks;
 mod dns;
 mod hardware;
 mod hosts;
+mod import_metadata;
 mod journal;
 mod migrateall;
 mod network;
@@ -33,6 +34,7 @@ mod startall;
 mod status;
 mod stopall;
 mod storage;
+mod storage_identity;
 mod storage_list;
 mod storage_status;
 mod storage_upload;
@@ -47,6 +49,7 @@ mod tasks;
 pub(super) mod time;
 mod time_update;
 mod version;
+mod volume_copy;
 mod volume_create;
 mod volume_delete;
 mod volume_download;
@@ -90,6 +93,9 @@ const PAIRS: &[Pair] = &[
     ),
     pair!("query_url_metadata", query_url_metadata::query_url_metadata),
     pair!("subscription", subscription::subscription),
+    pair!("import_metadata", import_metadata::import_metadata),
+    pair!("storage_identity", storage_identity::storage_identity),
+    pair!("volume_copy", volume_copy::volume_copy),
     pair!("node_storage_list", storage_list::storage_list),
     pair!("node_storage_status", storage_status::storage_status),
     pair!("volume_create", volume_create::volume_create),

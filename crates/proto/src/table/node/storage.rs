@@ -203,6 +203,21 @@ pub(in crate::table) const ROWS: &[Row] = &[
     })
     .permission(Permission::User)
     .on_node(),
+    Row::post(
+        "/nodes/{node}/storage/{storage}/content/{volume}",
+        "volume_copy",
+        "Copy a volume under another name, here or to another storage.",
+    )
+    .params(&[
+        VOLUME,
+        &[
+            Field::string("target"),
+            Field::string("target_node").optional().format(format::NODE),
+        ],
+    ])
+    .permission(Permission::Root)
+    .submit()
+    .on_node(),
     Row::put(
         "/nodes/{node}/storage/{storage}/content/{volume}",
         "volume_update",
@@ -228,6 +243,37 @@ pub(in crate::table) const ROWS: &[Row] = &[
     ])
     .permission(Permission::User)
     .submit()
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/storage/{storage}/identity",
+        "storage_identity",
+        "What a storage says that it is; none of the types of this version says so.",
+    )
+    .params(&[&[NODE, STORAGE]])
+    .returns(Shape::Object {
+        fields: &[&[Field::string("id"), Field::string("type")]],
+        open: true,
+    })
+    .check(SEES)
+    .on_node(),
+    Row::get(
+        "/nodes/{node}/storage/{storage}/import-metadata",
+        "import_metadata",
+        "What a machine in an OVF or OVA is made of, as parameters of the creation of a VM.",
+    )
+    .params(&[&[NODE, STORAGE, Field::string("volume")]])
+    .returns(Shape::Object {
+        fields: &[&[
+            Field::any("create-args"),
+            Field::any("disks").optional(),
+            Field::any("net").optional(),
+            Field::string("source"),
+            Field::string("type").one_of(&["vm"]),
+            Field::any("warnings").optional(),
+        ]],
+        open: false,
+    })
+    .permission(Permission::User)
     .on_node(),
     Row::get(
         "/nodes/{node}/storage/{storage}/prunebackups",
