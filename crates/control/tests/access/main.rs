@@ -6,6 +6,7 @@ mod adopt;
 mod alerts;
 mod bench;
 mod cloudinit;
+mod contents;
 mod cpu_models;
 mod deployment;
 mod mappings;
