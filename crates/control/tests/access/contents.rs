@@ -253,7 +253,11 @@ async fn volume_copy() {
             "d1:100/base-100-disk-1.raw",
             "a base or a linked clone",
         ),
-        ("d1:100/vm-100-disk-0.raw", "d1:../x.raw", "unable to parse"),
+        (
+            "d1:100/vm-100-disk-0.raw",
+            "d1:../x.raw",
+            "is not a valid volume ID",
+        ),
         (
             "d1:100/vm-100-disk-0.raw",
             "nope:vm-1",
