@@ -80,9 +80,9 @@ fn numbers(text: &str, digits: [usize; 3]) -> Option<[i64; 3]> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
     pub volume: VolumeInfo,
-    /// It is not to be removed until somebody says otherwise.
+    /// It is not to be removed until a user takes that back.
     pub is_protected: bool,
-    /// What somebody has written about it.
+    /// What users have written about it.
     pub notes: Option<String>,
 }
 

@@ -270,9 +270,15 @@ async fn volume_copy() {
             "{target}: {refused}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_copy_for_another_node_needs_a_shared_storage() {
+    let bench = bench().await;
+    let root = bench.root();
     let elsewhere = with(
-        to("d1:iso/x.iso", "d2:iso/v.iso"),
-        json!({"target_node": "pve2"}),
+        volume("d1:iso/x.iso"),
+        json!({"target": "iso/v.iso", "target_node": "pve2"}),
     );
     let refused = root.error("volume_copy", elsewhere).await;
     assert!(

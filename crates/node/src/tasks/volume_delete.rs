@@ -76,7 +76,7 @@ impl NodeContext {
 }
 
 impl NodeContext {
-    /// Refuses a backup that somebody has protected. The text is Proxmox VE's.
+    /// Refuses a backup that is protected. The text is Proxmox VE's.
     pub(crate) async fn check_unprotected(&self, volume: &VolumeId) -> Result<(), Error> {
         let storage = self.storage(volume.storage()).await?;
         let content = storage.config().parse(volume.name())?.content;

@@ -16,7 +16,7 @@ use crate::host::time_zone;
 pub enum PruneMark {
     Keep,
     Remove,
-    /// Somebody has protected it: no rule applies, and it counts for none.
+    /// A user has protected it: no rule applies, and it counts for none.
     Protected,
     /// Its name is not the one that it was given: likewise.
     Renamed,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   dump/vzdump-qemu-100-….vma.zst             the backup
-//!   dump/vzdump-qemu-100-….vma.zst.notes       what somebody has written about it
+//!   dump/vzdump-qemu-100-….vma.zst.notes       what users have written about it
 //!   dump/vzdump-qemu-100-….vma.zst.protected   empty: it is not to be removed
 //!   dump/vzdump-qemu-100-….log                 the log of the task that made it
 //! ```

@@ -422,7 +422,7 @@ impl Storage for Dir {
         let location = self.locate(name)?;
         let path = self.path_of(&location);
         if location.name.content == ContentType::Backup {
-            // The backup goes last: what is beside it would be found by nobody without it.
+            // The backup goes last: without it nothing finds what is beside it.
             self.remove_beside(&path).await?;
         }
         let removed = if layout::is_tree(&location.name) {
