@@ -108,6 +108,11 @@ impl Ceph {
         std::fs::read_to_string(self.path("keyring")).expect("a keyring")
     }
 
+    /// What programs read to use it as its administrator.
+    pub fn configuration(&self) -> PathBuf {
+        self.path("ceph.conf")
+    }
+
     /// A part of the pool for one case alone.
     pub fn make_namespace(&self, name: &str) {
         self.rbd(&["namespace", "create", &format!("{POOL}/{name}")]);

@@ -51,7 +51,7 @@ fn pool(lab: &Lab, node: &Node) -> Disk {
 }
 
 /// A server with `/srv/export` for NFS, and a share `vms` of the user `ostler` for SMB.
-fn serve(lab: &Lab, server: &Node) -> Disk {
+pub(crate) fn serve(lab: &Lab, server: &Node) -> Disk {
     let disk = lab.disk("export", 512 * MIB).unwrap();
     let device = server.attach(&disk).unwrap();
     server

@@ -1,4 +1,4 @@
-//! Linked clones beside `qemu-img`; snapshots and rollbacks beside QEMU's own, asked for by hand.
+//! Linked clones beside `qemu-img`, and beside the tools of the types of storages; snapshots and rollbacks beside QEMU's own, asked for by hand.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::by_hand::{ByHand, CONSOLE, DISK};
+use crate::harness::beside::{Beside, measure as beside};
+use crate::harness::ground::Ground;
+use crate::harness::timed::timed;
 use crate::harness::{Serial, TestNode, tiny_disk, until};
 use crate::process::ms;
-use crate::timed::timed;
 
 const CLONES: u32 = 20;
 const SNAPSHOTS: u32 = 5;
@@ -30,6 +32,16 @@ pub(crate) async fn measure() {
     snapshots_at_rest(&node, &copy).await;
     snapshots_of_a_running_guest(&node, folder.path(), &copy).await;
     linked_clones(&node, folder.path(), &copy).await;
+}
+
+/// The same on storages that make snapshots and clones themselves, beside their own tools.
+pub(crate) async fn types() {
+    let grounds = [Ground::ceph("bench"), Ground::btrfs("bench")];
+    for ground in grounds.into_iter().flatten() {
+        for Beside { what, times, agent, by_hand } in beside(&ground).await {
+            row(&format!("{}: {what}", ground.name()), times, agent, by_hand);
+        }
+    }
 }
 
 fn row(what: &str, times: u32, agent: Duration, by_hand: Duration) {

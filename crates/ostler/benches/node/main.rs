@@ -19,7 +19,6 @@ mod load;
 mod process;
 mod servers;
 mod starts;
-mod timed;
 
 use std::time::{Duration, Instant};
 
@@ -85,6 +84,7 @@ async fn measure(part: Option<&str>) {
     if wanted("disks") {
         println!("\n### Snapshots and clones\n\n{}", disks::HEAD);
         disks::measure().await;
+        disks::types().await;
     }
     if wanted("crowd") {
         println!("\n### Many guests started at once\n\n{}", crowd::HEAD);

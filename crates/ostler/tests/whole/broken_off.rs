@@ -11,13 +11,13 @@ use crate::harness::{Serial, TestNode, about, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 /// Between two acts, which is before the second one, and in the middle of it.
-const IN_AN_ACT: [Break; 3] = [
+pub(crate) const IN_AN_ACT: [Break; 3] = [
     Break::Death(Duration::ZERO),
     Break::Death(Duration::from_millis(15)),
     Break::Stop,
 ];
 /// Before the first act there is no middle.
-const ACCEPTED: [Break; 1] = [Break::Death(Duration::ZERO)];
+pub(crate) const ACCEPTED: [Break; 1] = [Break::Death(Duration::ZERO)];
 
 struct Scene {
     node: TestNode,

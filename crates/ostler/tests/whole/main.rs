@@ -13,6 +13,7 @@ mod admission;
 mod adopt;
 mod alerts;
 mod broken_off;
+mod broken_off_volumes;
 mod browser;
 mod browser_pictures;
 mod changes;

@@ -8,16 +8,19 @@
 )]
 
 pub mod bare_pair;
+pub mod beside;
 pub mod breaking;
 pub mod cluster;
 pub mod commands;
 pub mod go;
+pub mod ground;
 pub mod https;
 pub mod namespace;
 pub mod pair;
 pub mod past;
 pub mod python;
 pub mod session;
+pub mod timed;
 pub mod websocket;
 pub mod witness;
 pub mod writing;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::TestNode;
+use super::TestNode;
 
 /// How often the file is looked at that a task's end is written to.
 const LOOK: Duration = Duration::from_micros(200);
 
 /// From the request until the task has ended, and well.
-pub(crate) async fn timed(node: &TestNode, op: &str, params: Value) -> Duration {
+pub async fn timed(node: &TestNode, op: &str, params: Value) -> Duration {
     let index = node.root.join("var/lib/ostler/tasks/index");
     let length = || std::fs::metadata(&index).map_or(0, |file| file.len());
     let before = length();
