@@ -71,6 +71,23 @@ impl Context {
         self.ended(&upid).await
     }
 
+    /// Runs a task that comes before the work of an operation, to its end. `first` is different for
+    /// each one of the operation.
+    pub async fn perform_first<T: Task<Node = NodeContext>>(
+        &self,
+        op: &Op,
+        id: impl ToString,
+        first: &str,
+        task: T,
+    ) -> Result<(), Error> {
+        let mut submission = submission(op, id, true)?;
+        if !submission.request_id.is_empty() {
+            submission.request_id = format!("{} {first}", submission.request_id);
+        }
+        let upid = self.tasks.submit(submission, task).await?;
+        self.ended(&upid).await.map(drop)
+    }
+
     async fn ended(&self, upid: &Upid) -> Result<Answer, Error> {
         let ended = self.tasks.wait(upid).await?;
         match ended.state {

@@ -61,6 +61,7 @@ export const jobs = {
     neverRan: 'never',
     noRuns: 'It is never due.',
     nextRuns: (times: string) => `Due ${times}`,
+    before: (changes: string) => `before ${changes}`,
     run: (id: string) => `Run ${id} now`,
     runOn: (id: string, node: string) => `Snapshot job ${id} on ${node}`,
     runOnNone: (id: string) => `Snapshot job ${id}: no node has guests of it`,
@@ -92,6 +93,10 @@ export const jobs = {
     fields: {
       id: { label: 'Job', hint: 'Begins with a letter; letters, digits, _ and -.' },
       schedule: { label: 'Schedule', hint: 'Days and times by the clocks of each node.' },
+      before: {
+        label: 'Before changes',
+        hint: 'config, resize, exec: the guest’s snapshot is made first. Without one nothing is changed.',
+      },
       vmid: { label: 'IDs', hint: 'Separated by commas.' },
       pool: { label: 'Pool' },
       tag: { label: 'Tag' },

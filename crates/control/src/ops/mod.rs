@@ -2,6 +2,7 @@
 
 pub mod access;
 mod approved;
+mod before;
 mod cluster;
 mod console;
 mod copies;

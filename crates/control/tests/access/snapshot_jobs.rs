@@ -101,6 +101,11 @@ async fn what_a_job_cannot_be_is_named() {
             "schedule",
             "invalid calendar event",
         ),
+        (
+            json!({"all": 1, "before": "config, migrate"}),
+            "before",
+            "'migrate' is none of config, resize, exec",
+        ),
         (json!({"all": 1, "keep-last": -1}), "keep-last", "0"),
         (
             json!({"all": 1, "prefix": "1st"}),
@@ -112,6 +117,26 @@ async fn what_a_job_cannot_be_is_named() {
         let text = create(options.clone(), field).await;
         assert!(text.contains(reason), "{options}: {text}");
     }
+    let never = json!({"id": "daily", "all": 1});
+    let text = refused(&bench, "snapshot_job_create", never, "schedule").await;
+    assert!(text.contains("say when"), "{text}");
     let list = bench.root().ok("snapshot_job_list", json!({})).await;
     assert_eq!(list, json!([]));
+}
+
+#[tokio::test]
+async fn a_job_without_a_schedule_comes_before_changes() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let pre = json!({"id": "pre", "before": "config", "all": 1});
+    root.ok("snapshot_job_create", pre).await;
+    let shown = root.ok("snapshot_job_get", json!({"id": "pre"})).await;
+    assert!(shown.get("schedule").is_none() && shown.get("next-run").is_none(), "{shown}");
+    let both = json!({"id": "pre", "schedule": "daily"});
+    root.ok("snapshot_job_update", both).await;
+    let shown = root.ok("snapshot_job_get", json!({"id": "pre"})).await;
+    assert!(shown["next-run"].is_i64(), "{shown}");
+    let never = json!({"id": "pre", "delete": "schedule,before"});
+    refused(&bench, "snapshot_job_update", never, "schedule").await;
+    root.ok("snapshot_job_update", json!({"id": "pre", "delete": "schedule"})).await;
 }

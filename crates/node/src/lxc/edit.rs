@@ -72,6 +72,11 @@ pub struct NewFileSystem {
 }
 
 impl CtEdit {
+    /// All options that it touches.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.set.keys().chain(&self.delete).chain(&self.revert)
+    }
+
     /// Reads the options among checked parameters. `new_mac` makes up an address for a card that was
     /// given none; `storage` is where a size without a storage goes.
     pub fn new(

@@ -83,6 +83,11 @@ pub struct NewVolume {
 }
 
 impl Edit {
+    /// All options that it touches.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.set.keys().chain(&self.delete).chain(&self.revert)
+    }
+
     /// Reads the options among checked parameters. `new_mac` makes up an address for a card
     /// that was given none.
     pub fn new(options: &Values, new_mac: &dyn Fn() -> String) -> Result<Self, Error> {

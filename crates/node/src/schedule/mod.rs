@@ -35,7 +35,8 @@ pub use zone::Zone;
 #[derive(Debug, Clone)]
 pub struct ScheduledJob {
     pub id: String,
-    pub schedule: CalendarEvent,
+    /// None: it never runs by the clock.
+    pub schedule: Option<CalendarEvent>,
     pub enabled: bool,
     /// A run that was missed is caught up, once.
     pub repeat_missed: bool,

@@ -194,9 +194,9 @@ impl Look<'_> {
     }
 
     async fn next(&self, runs: &Runs) -> Result<Due, Error> {
-        let next = match self.job.enabled {
-            true => self.zone.next(&self.job.schedule, runs.settled).await?,
-            false => None,
+        let next = match &self.job.schedule {
+            Some(schedule) if self.job.enabled => self.zone.next(schedule, runs.settled).await?,
+            _ => None,
         };
         Ok(Due {
             schedule_of: runs.schedule_of,
@@ -271,7 +271,9 @@ impl Look<'_> {
 
     /// Decides what was due until now.
     async fn begin(&self, runs: Runs, now: UnixTime) -> Result<Runs, Error> {
-        let schedule = &self.job.schedule;
+        let Some(schedule) = &self.job.schedule else {
+            return Ok(runs);
+        };
         let due = self.zone.between(schedule, runs.settled, now).await?;
         let Some((last, before)) = due.split_last() else {
             return Ok(runs);

@@ -1,5 +1,7 @@
-//! Jobs that make snapshots of guests by a schedule, and keep the newest of them (docs/snapshots.md).
+//! Jobs that make snapshots of guests by a schedule or before changes, and keep the newest of them
+//! (docs/snapshots.md).
 
+mod change;
 mod kind;
 mod selection;
 
@@ -13,6 +15,7 @@ use store::{Commit, Key, Precondition, Prefix, Revision, StoreError};
 use crate::schedule::ScheduledJob;
 use crate::{Records, Settings};
 
+pub use change::Change;
 pub use kind::SnapshotJobs;
 pub use selection::{Choice, Selected, Selection};
 
@@ -96,9 +99,17 @@ impl SnapshotJob {
         }
     }
 
-    pub fn event(&self) -> Result<CalendarEvent, Error> {
-        let text = self.text("schedule").unwrap_or_default();
-        CalendarEvent::parse(text).map_err(|reason| Error::invalid("schedule", reason))
+    /// When it runs by the clock; none: never.
+    pub fn event(&self) -> Result<Option<CalendarEvent>, Error> {
+        let text = self.text("schedule");
+        let event = text.map(CalendarEvent::parse).transpose();
+        event.map_err(|reason| Error::invalid("schedule", reason))
+    }
+
+    /// The changes before which a snapshot of the guest is made.
+    pub fn before(&self) -> Vec<Change> {
+        let words = split_list(self.text("before").unwrap_or_default());
+        words.filter_map(|word| word.parse().ok()).collect()
     }
 
     pub fn scheduled(&self) -> Result<ScheduledJob, Error> {

@@ -63,6 +63,19 @@ impl Selection {
         Ok(all.remove(&node.name).unwrap_or_default())
     }
 
+    /// Whether a snapshot of this guest is made. One of a template is only made where it is named.
+    pub async fn includes(&self, node: &NodeContext, guest: &GuestRecord) -> Result<bool, Error> {
+        let is_elsewhere = self.node.as_ref().is_some_and(|only| *only != guest.node);
+        if is_elsewhere || (is_template(guest) && !self.is_list()) {
+            return Ok(false);
+        }
+        Ok(self.has(guest, &self.members(node).await?))
+    }
+
+    fn is_list(&self) -> bool {
+        matches!(self.choice, Choice::Listed(_))
+    }
+
     /// The selected guests of each node that has any.
     pub async fn by_node(&self, node: &NodeContext) -> Result<BTreeMap<NodeName, Selected>, Error> {
         let members = self.members(node).await?;
@@ -75,9 +88,8 @@ impl Selection {
             if is_elsewhere || !self.has(&guest, &members) {
                 continue;
             }
-            let is_named = matches!(self.choice, Choice::Listed(_));
             let selected = all.entry(guest.node.clone()).or_default();
-            if guest.config.flag("template") == Some(true) && !is_named {
+            if is_template(&guest) && !self.is_list() {
                 selected.templates.push(guest.vmid);
             } else {
                 selected.guests.push((guest.vmid, guest.kind));
@@ -119,6 +131,10 @@ impl Selection {
             Choice::AllBut(vmids) => !vmids.contains(&guest.vmid),
         }
     }
+}
+
+fn is_template(guest: &GuestRecord) -> bool {
+    guest.config.flag("template") == Some(true)
 }
 
 #[cfg(test)]

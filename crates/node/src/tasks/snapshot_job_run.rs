@@ -1,5 +1,5 @@
-//! Runs a snapshot job on this node: makes a snapshot of each of its guests, and removes those of the job
-//! that its retention does not keep.
+//! Runs a snapshot job on this node, for all of its guests or for one that is about to be changed: makes a
+//! snapshot of each, and removes those of the job that its retention does not keep.
 //!
 //! ```text
 //!   choose ┃ snapshot-guests
@@ -25,6 +25,9 @@ use crate::schedule::Zone;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SnapshotJobRun {
     pub job: String,
+    /// Only this one of the job's guests.
+    #[serde(default)]
+    only: Option<VmId>,
     /// Chosen by `choose`.
     #[serde(default)]
     guests: Vec<(VmId, GuestKind)>,
@@ -47,6 +50,7 @@ impl SnapshotJobRun {
     pub fn new(job: String) -> Self {
         Self {
             job,
+            only: None,
             guests: Vec::new(),
             templates: Vec::new(),
             absent: Vec::new(),
@@ -54,6 +58,14 @@ impl SnapshotJobRun {
             with_memory: false,
             keep: Retention::default(),
             failed: Vec::new(),
+        }
+    }
+
+    /// For one guest of the job.
+    pub fn of_guest(job: String, vmid: VmId) -> Self {
+        Self {
+            only: Some(vmid),
+            ..Self::new(job)
         }
     }
 }
@@ -72,7 +84,10 @@ impl Task for SnapshotJobRun {
     }
 
     fn object(&self) -> Option<String> {
-        Some(format!("snapshot-job/{}", self.job))
+        Some(match self.only {
+            Some(vmid) => format!("snapshot-job/{}/{vmid}", self.job),
+            None => format!("snapshot-job/{}", self.job),
+        })
     }
 
     fn verdict(&self) -> Result<(), Error> {
@@ -95,7 +110,12 @@ impl Step<SnapshotJobRun> for Choose {
 
     async fn plan(&self, cx: &Cx, task: &mut SnapshotJobRun) -> Result<(), Error> {
         let job = cx.node.records.snapshot_job(&task.job).await?;
-        let selected = job.selection().on(&cx.node).await?;
+        let mut selected = job.selection().on(&cx.node).await?;
+        if let Some(only) = task.only {
+            selected.guests.retain(|(vmid, _)| *vmid == only);
+            selected.templates.clear();
+            selected.absent.clear();
+        }
         task.guests = selected.guests;
         task.templates = selected.templates;
         task.absent = selected.absent;

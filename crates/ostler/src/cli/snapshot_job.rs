@@ -1,4 +1,4 @@
-//! `ostler snapshot-job`: snapshots by a schedule.
+//! `ostler snapshot-job`: snapshots by a schedule and before changes.
 
 use anyhow::{Result, bail};
 use model::schema::{Field, Shape, Values, format};
@@ -82,7 +82,7 @@ fn list(jobs: &Value, style: &Style) -> String {
         table.row([
             plain_text(&job["id"]),
             u8::from(is_enabled).to_string(),
-            plain_text(&job["schedule"]),
+            when(job),
             guests(job),
             kept(job),
             at("next-run"),
@@ -92,6 +92,14 @@ fn list(jobs: &Value, style: &Style) -> String {
         ]);
     }
     table.print(style)
+}
+
+/// By the clock, before changes, or both.
+fn when(job: &Value) -> String {
+    let before = |words: &str| format!("before {words}");
+    let schedule = job["schedule"].as_str().map(str::to_owned);
+    let parts = [schedule, job["before"].as_str().map(before)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn guests(job: &Value) -> String {
@@ -134,7 +142,7 @@ mod tests {
         let jobs = json!([
             {"id": "daily", "schedule": "2:30", "tag": "db", "node": "pve1", "keep-daily": 7,
                 "keep-last": 0, "state": "OK", "last-run": 0, "missed": 2},
-            {"id": "all", "schedule": "weekly", "all": 1, "exclude": "100", "enabled": 0,
+            {"id": "all", "before": "config,exec", "all": 1, "exclude": "100", "enabled": 0,
                 "missed": 0},
         ]);
         let style = Style {
@@ -148,6 +156,7 @@ mod tests {
             "{text}"
         );
         assert!(!lines[1].contains("last=0"), "{text}");
+        assert!(lines[2].contains("before config,exec"), "{text}");
         assert!(lines[2].contains("all but 100"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshot jobs of a real guest: by the schedule, at once, and with an agent that is killed.
+//! Snapshot jobs of a real guest: by the schedule, at once, before changes, and with an agent that is killed.
 
 use serde_json::{Value, json};
 
@@ -88,6 +88,76 @@ fn a_running_guest_has_snapshots_by_a_schedule_and_the_newest_stay() {
         let purge = about(100, json!({"purge": 1}));
         assert_eq!(node.task("qemu_destroy", purge).await, "OK");
         assert_eq!(job(&node).await["vmid"], "999");
+    });
+}
+
+/// The names of a guest's snapshots, oldest first.
+async fn names(node: &TestNode, vmid: u32) -> Vec<String> {
+    let list = node.call("qemu_snapshot_list", about(vmid, json!({})));
+    let list = list.await.unwrap().data;
+    let names = list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
+    names.filter(|name| name != "current").collect()
+}
+
+async fn config(node: &TestNode, vmid: u32) -> Value {
+    let config = node.call("qemu_config", about(vmid, json!({}))).await;
+    config.unwrap().data
+}
+
+// covers: S4.17
+#[test]
+fn a_snapshot_is_made_before_a_change_or_nothing_is_changed() {
+    if left_out("snapshots before changes") {
+        return;
+    }
+    let Some(disk) = tiny_disk() else {
+        return;
+    };
+    with_bridge(async {
+        let node = TestNode::with_tiny(&disk).await;
+        let pre = json!({"id": "pre", "before": "config,resize", "tag": "lab", "keep-last": 2});
+        node.call("snapshot_job_create", pre).await.unwrap();
+        let set = async |vmid: u32, options: Value| {
+            node.call("qemu_configure", about(vmid, options)).await
+        };
+
+        // What only describes the guest is no risk.
+        set(100, json!({"description": "a guest", "onboot": 1})).await.unwrap();
+        assert_eq!(names(&node, 100).await, [""; 0]);
+        // The caller's digest is of the guest without the snapshot.
+        let known = config(&node, 100).await["digest"].clone();
+        set(100, json!({"memory": 160, "digest": known})).await.unwrap();
+        let [first] = names(&node, 100).await.try_into().unwrap();
+        assert!(first.starts_with("pre-"), "{first}");
+        let of = about(100, json!({"snapname": first}));
+        let kept = node.call("qemu_snapshot_config", of).await.unwrap().data;
+        assert_eq!(kept["memory"], "128");
+        assert_eq!(config(&node, 100).await["memory"], "160");
+        let stale = set(100, json!({"memory": 192, "digest": known})).await.unwrap_err();
+        assert!(stale.message.contains("checksum mismatch"), "{stale}");
+        assert_eq!(names(&node, 100).await, [first.clone()]);
+
+        // Each change has its own, and the newest stay.
+        let grow = json!({"disk": "virtio0", "size": "+1M"});
+        assert_eq!(node.task("qemu_resize", about(100, grow)).await, "OK");
+        let task = about(100, json!({"cores": 2}));
+        assert_eq!(node.task("qemu_configure_task", task).await, "OK");
+        let left = names(&node, 100).await;
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(!left.contains(&first), "{left:?}");
+
+        // Another guest is none of its; one without a way to make a snapshot stays as it is.
+        set(101, json!({"cores": 2})).await.unwrap();
+        let raw = json!({"virtio0": "local:1,format=raw", "tags": "lab"});
+        set(101, raw).await.unwrap();
+        assert_eq!(names(&node, 101).await, [""; 0]);
+        let before = config(&node, 101).await;
+        let refused = set(101, json!({"cores": 3})).await.unwrap_err();
+        assert!(refused.message.contains("nothing is changed") && refused.message.contains("'pre'"), "{refused}");
+        assert_eq!(config(&node, 101).await, before);
+        let off = json!({"id": "pre", "enabled": 0});
+        node.call("snapshot_job_update", off).await.unwrap();
+        set(101, json!({"cores": 3})).await.unwrap();
     });
 }
 

@@ -1,4 +1,4 @@
-//! `/ostler/cluster/snapshot-jobs`: snapshots by a schedule.
+//! `/ostler/cluster/snapshot-jobs`: snapshots by a schedule and before changes.
 
 use model::Privilege;
 use model::schema::{Field, Shape, format};
@@ -10,6 +10,7 @@ const ID: Field = Field::string("id").format(format::CONFIG_ID);
 const DIGEST: Field = Field::string("digest").optional().max_length(40);
 
 const SCHEDULE: Field = Field::string("schedule")
+    .optional()
     .max_length(128)
     .format(format::CALENDAR_EVENT);
 
@@ -20,6 +21,8 @@ const fn keep(name: &'static str) -> Field {
 /// What a job can be given besides its schedule.
 pub const SNAPSHOT_JOB: &[Field] = &[
     Field::boolean("all").optional().default("0"),
+    // Words of `config`, `resize`, `exec`.
+    Field::string("before").optional().max_length(64),
     Field::string("comment").optional().max_length(512),
     Field::boolean("enabled").optional().default("1"),
     Field::string("exclude")
@@ -132,7 +135,7 @@ pub(super) const ROWS: &[Row] = &[
     .params(&[
         &[
             ID,
-            SCHEDULE.optional(),
+            SCHEDULE,
             DIGEST,
             Field::string("delete").optional().max_length(512),
         ],

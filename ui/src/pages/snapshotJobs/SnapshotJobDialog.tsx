@@ -28,6 +28,7 @@ const words = t.snapshotJob;
 
 const ANALYZE = '/cluster/jobs/schedule-analyze';
 const SCHEDULES = ['2:30', '*:00', '*:0/15', 'mon..fri 22:00', 'sun 4:00', '*-*-01 3:00'];
+const CHANGES = ['config', 'config,resize', 'config,resize,exec'];
 const REST = [
   'node',
   ...KEEPS.map((keep) => `keep-${keep}`),
@@ -82,7 +83,8 @@ type Props = {
 function Opened({ job, onClose, table }: Props & { table: Operation[] }) {
   const { nodes, pools, tags } = useInventory();
   const known = fieldsOf(table, job ? 'snapshot_job_update' : 'snapshot_job_create');
-  const head = job ? ['schedule'] : ['id', 'schedule'];
+  const when = ['schedule', 'before'];
+  const head = job ? when : ['id', ...when];
   const before = valuesOf(job, [...head, ...CHOICES.map(fieldOfChoice), ...REST]);
   const [values, setValues] = useState(before);
   const [choice, setChoice] = useState(() => choiceOf(job));
@@ -94,9 +96,11 @@ function Opened({ job, onClose, table }: Props & { table: Operation[] }) {
   const fieldsNamed = (names: string[]) => names.flatMap((name) => known.get(name) ?? []);
   const parts = [head, [chosen], REST].map(fieldsNamed);
   const isChosen = choice === 'all' || values[chosen]?.trim() !== '';
-  const isReady = isChosen && values.schedule !== '' && areWhole(parts.flat(), values);
+  const isTimed = when.some((name) => values[name]?.trim() !== '');
+  const isReady = isChosen && isTimed && areWhole(parts.flat(), values);
   const offers = {
     schedule: SCHEDULES,
+    before: CHANGES,
     pool: pools.map(({ pool }) => pool),
     tag: tags,
     node: nodes.map(({ node }) => node),

@@ -18,6 +18,7 @@ import {
   pauseOf,
   SNAPSHOT_JOBS,
   stateOf,
+  whenOf,
 } from './job';
 import { SnapshotJobDialog } from './SnapshotJobDialog';
 
@@ -89,10 +90,13 @@ function NextRun({ job }: { job: Job }) {
   const next = job['next-run'];
   return (
     <ul className="maps">
-      <li className="mono">{plain(job.schedule)}</li>
-      <li className={isOn(job) ? '' : 'muted'}>
-        {isOn(job) ? (next === undefined ? words.noRuns : moment(next)) : words.off}
-      </li>
+      <li className="mono">{plain(whenOf(job))}</li>
+      {job.schedule !== undefined && (
+        <li className={isOn(job) ? '' : 'muted'}>
+          {isOn(job) ? (next === undefined ? words.noRuns : moment(next)) : words.off}
+        </li>
+      )}
+      {job.schedule === undefined && !isOn(job) && <li className="muted">{words.off}</li>}
     </ul>
   );
 }
@@ -109,7 +113,7 @@ function Missed({ job }: { job: Job }) {
   );
 }
 
-/** Jobs that make snapshots by a schedule: what they did, and what they do next. */
+/** Jobs that make snapshots by a schedule or before changes: what they did, and what they do next. */
 export default function SnapshotJobs() {
   const client = useQueryClient();
   const kind: RecordKind = {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { valuesOf } from '../records/values';
-import { choiceOf, guestsOf, type Job, keepsOf, missedOf, paramsOf, pauseOf } from './job';
+import { choiceOf, guestsOf, type Job, keepsOf, missedOf, paramsOf, pauseOf, whenOf } from './job';
 
 const job = (more: Partial<Job>): Job => ({
   id: 'daily',
@@ -31,6 +31,9 @@ it('which guests a job has, and what stays, is said in words', () => {
     'last 3, 7 daily',
   );
   expect(keepsOf(job({}))).toBe('all');
+  expect(whenOf(job({}))).toBe('2:30');
+  expect(whenOf(job({ before: 'config,exec' }))).toBe('2:30; before config, exec');
+  expect(whenOf(job({ schedule: undefined, before: 'exec' }))).toBe('before exec');
 });
 
 it('missed runs of all nodes are told newest first', () => {

@@ -24,7 +24,9 @@ export type NodeRuns = {
 
 export type Job = {
   id: string;
-  schedule: string;
+  schedule?: string;
+  /** The changes that it comes before. */
+  before?: string;
   digest?: string;
   comment?: string;
   enabled?: boolean | number;
@@ -58,6 +60,10 @@ export function choiceOf(job: Job | undefined): Choice {
   if (job?.pool !== undefined) return 'pool';
   return job?.tag === undefined ? 'vmid' : 'tag';
 }
+
+/** By the clock, before changes, or both. */
+export const whenOf = ({ schedule, before }: Job) =>
+  [schedule, before && words.before(before.split(/[,; ]+/).join(', '))].filter(Boolean).join('; ');
 
 /** Which guests, in words. */
 export function guestsOf(job: Job): string {

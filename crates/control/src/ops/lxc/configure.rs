@@ -14,6 +14,7 @@ use super::Container;
 use super::mounts::check_mounts;
 use super::rights::check_change;
 use crate::ops::Op;
+use crate::ops::before::snapshot_before_options;
 use crate::ops::qemu::{check_hook_script, option_names};
 
 #[derive(Deserialize)]
@@ -60,7 +61,8 @@ async fn read(op: &Op) -> Result<LxcConfigure, Error> {
     if let Some(script) = edit.set.get("hookscript").and_then(Value::as_str) {
         check_hook_script(op, script).await?;
     }
-    let mut task = LxcConfigure::new(vmid, edit, change.digest);
+    let digest = snapshot_before_options(op, &record, edit.names(), change.digest).await?;
+    let mut task = LxcConfigure::new(vmid, edit, digest);
     task.skip_lock = unlocks;
     Ok(task)
 }

@@ -1,12 +1,14 @@
 //! `POST /ostler/nodes/{node}/lxc/{vmid}/exec`
 
 use model::Error;
+use node::snapshot_jobs::Change;
 use node::tasks::LxcExec;
 use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Container;
 use crate::ops::Op;
+use crate::ops::before::snapshot_before;
 
 #[derive(Deserialize)]
 struct Exec {
@@ -26,6 +28,7 @@ pub(super) async fn exec(op: Op) -> Result<Answer, Error> {
     if !op.context.node.running.is_running(vmid).await? {
         return Err(Error::conflict(format!("CT {vmid} not running")));
     }
+    snapshot_before(&op, vmid, Change::Exec).await?;
     let task = LxcExec {
         vmid,
         command: wanted.command,

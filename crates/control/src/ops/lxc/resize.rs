@@ -2,12 +2,14 @@
 
 use model::Error;
 use model::lxc::MountSlot;
-use node::tasks::LxcResize;
+use node::snapshot_jobs::Change;
+use node::tasks::{LxcResize, check_digest};
 use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Container;
 use crate::ops::Op;
+use crate::ops::before::{digest_since, snapshot_before};
 use crate::ops::copies::{new_size, require_space_beside};
 
 #[derive(Deserialize)]
@@ -23,7 +25,10 @@ pub(super) async fn resize(op: Op) -> Result<Answer, Error> {
     let size = new_size(&size)?;
     let guest = op.records.lxc(vmid).await?.record.data;
     require_space_beside(&op, &guest.config, &disk.to_string())?;
-    let task = LxcResize::new(vmid, disk, size, digest);
+    let mut task = LxcResize::new(vmid, disk, size, digest);
     task.check(&op.context.node, &guest).await?;
+    check_digest(&guest, task.digest.as_deref())?;
+    snapshot_before(&op, vmid, Change::Resize).await?;
+    task.digest = digest_since(&op, &guest, task.digest).await?;
     op.context.submit(&op, vmid, task).await
 }

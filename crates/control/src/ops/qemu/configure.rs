@@ -17,6 +17,7 @@ use super::cloudinit::seal_password;
 use super::drives::check_drives;
 use super::rights::check_change;
 use crate::ops::Op;
+use crate::ops::before::snapshot_before_options;
 
 #[derive(Deserialize)]
 pub(super) struct Change {
@@ -60,10 +61,11 @@ pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     edit.keep_tpm_version(&record)?;
     edit.check(Some(&record))?;
     check_hook_script(op, &edit).await?;
+    let digest = snapshot_before_options(op, &record, edit.names(), change.digest).await?;
     Ok(QemuConfigure::new(
         guest.vmid,
         edit,
-        change.digest,
+        digest,
         guest.skips_lock(),
     ))
 }

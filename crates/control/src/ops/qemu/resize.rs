@@ -2,12 +2,14 @@
 
 use model::Error;
 use model::qemu::DriveSlot;
-use node::tasks::QemuResize;
+use node::snapshot_jobs::Change;
+use node::tasks::{QemuResize, check_digest};
 use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
 use crate::ops::Op;
+use crate::ops::before::{digest_since, snapshot_before};
 use crate::ops::copies::{new_size, require_space_beside};
 
 #[derive(Deserialize)]
@@ -23,8 +25,11 @@ pub(super) async fn resize(op: Op) -> Result<Answer, Error> {
     let unknown = |_| Error::invalid("disk", format!("'{disk}' has no size to change"));
     let slot: DriveSlot = disk.parse().map_err(unknown)?;
     let size = new_size(&size)?;
-    let entry = op.records.qemu(guest.vmid).await?;
-    require_space_beside(&op, &entry.record.data.config, &disk)?;
+    let record = op.records.qemu(guest.vmid).await?.record.data;
+    require_space_beside(&op, &record.config, &disk)?;
+    check_digest(&record, digest.as_deref())?;
+    snapshot_before(&op, guest.vmid, Change::Resize).await?;
+    let digest = digest_since(&op, &record, digest).await?;
     let task = QemuResize::new(guest.vmid, slot, size, digest, guest.skips_lock());
     op.context.submit(&op, guest.vmid, task).await
 }

@@ -10,6 +10,7 @@ use super::Guest;
 use super::configure::{check_names, make, names};
 use super::rights::check_change;
 use crate::ops::Op;
+use crate::ops::before::snapshot_before_options;
 
 #[derive(Deserialize)]
 struct Unlink {
@@ -27,7 +28,8 @@ pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
         ..Edit::default()
     };
     check_names(&edit)?;
-    let record = op.records.qemu(guest.vmid).await?;
-    check_change(&op, &edit, &record.record.data)?;
+    let record = op.records.qemu(guest.vmid).await?.record.data;
+    check_change(&op, &edit, &record)?;
+    snapshot_before_options(&op, &record, edit.names(), None).await?;
     make(&op, QemuConfigure::new(guest.vmid, edit, None, false)).await
 }

@@ -5,7 +5,7 @@ use node::Settings;
 use node::snapshot_jobs::{SCHEDULE_OF, SnapshotJob, snapshot_job_key};
 use proto::wire::Answer;
 
-use super::{Named, check_choice, check_names};
+use super::{Named, check_choice, check_names, check_when};
 use crate::ops::{Op, change_options};
 
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
@@ -15,6 +15,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let now = op.context.clock.wall();
     settings.options.insert(SCHEDULE_OF.to_owned(), now.into());
     let job = SnapshotJob { id, settings };
+    check_when(&job)?;
     check_choice(&job)?;
     check_names(&op, &job)?;
     let exists = || Error::invalid("id", format!("Job '{}' already exists", job.id));

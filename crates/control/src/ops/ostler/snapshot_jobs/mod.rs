@@ -7,9 +7,10 @@ mod list;
 mod run;
 mod update;
 
+use model::schema::format::split_list;
 use model::{Error, NodeName, PoolId};
 use node::schedule::{Run, Runs, Zone};
-use node::snapshot_jobs::{KIND, SCHEDULE_OF, SnapshotJob};
+use node::snapshot_jobs::{Change, KIND, SCHEDULE_OF, SnapshotJob};
 use proto::table::SNAPSHOT_JOB;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -46,6 +47,25 @@ fn choices(job: &SnapshotJob) -> impl Iterator<Item = &'static str> {
         .filter(has)
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// Refuses a job that would never run.
+fn check_when(job: &SnapshotJob) -> Result<(), Error> {
+    let has = |name: &str| job.settings.options.contains_key(name);
+    if !has("schedule") && !has("before") {
+        let text = "'schedule', 'before' or both say when snapshots are made";
+        return Err(Error::invalid("schedule", text));
+    }
+    let before = job.settings.options.get("before").and_then(Value::as_str);
+    let words: Vec<&str> = split_list(before.unwrap_or_default()).collect();
+    if has("before") && words.is_empty() {
+        return Err(Error::invalid("before", "names nothing"));
+    }
+    for word in words {
+        let known: Result<Change, _> = word.parse();
+        known.map_err(|reason| Error::invalid("before", reason))?;
+    }
+    Ok(())
 }
 
 /// Refuses a job that does not say which guests, or says so twice.
@@ -95,7 +115,8 @@ fn check_names(op: &Op, job: &SnapshotJob) -> Result<(), Error> {
 
 /// What of a job can be deleted.
 fn options() -> Vec<&'static str> {
-    SNAPSHOT_JOB.iter().map(|field| field.name).collect()
+    let names = SNAPSHOT_JOB.iter().map(|field| field.name);
+    names.chain(["schedule"]).collect()
 }
 
 /// Jobs as answers show them.
@@ -112,7 +133,8 @@ async fn shown(op: &Op, jobs: Vec<SnapshotJob>) -> Result<Vec<Value>, Error> {
         row.insert("digest".to_owned(), job.settings.digest().into());
         row.entry(SCHEDULE_OF).or_insert(0.into());
         if job.is_enabled()
-            && let Some(next) = zone.next(&job.event()?, op.context.clock.wall()).await?
+            && let Some(event) = job.event()?
+            && let Some(next) = zone.next(&event, op.context.clock.wall()).await?
         {
             row.insert("next-run".to_owned(), next.into());
         }
@@ -200,6 +222,21 @@ mod tests {
             (json!({"pool": "p", "vmid": "100"}), "vmid"),
             (json!({"all": true, "tag": "db"}), "tag"),
             (json!({"tag": "db", "exclude": "100"}), "exclude"),
+        ] {
+            let error = check(options.clone()).unwrap_err();
+            assert!(error.fields.contains_key(field), "{options}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_has_a_time_or_changes_that_it_comes_before() {
+        let check = |options| check_when(&job(options));
+        assert!(check(json!({"schedule": "2:30"})).is_ok());
+        assert!(check(json!({"before": "config,exec"})).is_ok());
+        for (options, field) in [
+            (json!({}), "schedule"),
+            (json!({"before": ""}), "before"),
+            (json!({"before": "config,migrate"}), "before"),
         ] {
             let error = check(options.clone()).unwrap_err();
             assert!(error.fields.contains_key(field), "{options}: {error:?}");

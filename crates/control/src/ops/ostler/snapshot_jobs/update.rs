@@ -8,7 +8,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{CHOICES, Named, check_choice, check_names, options};
+use super::{CHOICES, Named, check_choice, check_names, check_when, options};
 use crate::ops::settings::{check_deleted, check_digest};
 use crate::ops::{Op, change_options};
 
@@ -22,7 +22,7 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
     let Named { id } = op.params()?;
     let update: Update = op.params()?;
     let deleted = update.delete.as_deref().unwrap_or_default();
-    check_deleted(split_list(deleted), &["schedule"], &options(), &op.params)?;
+    check_deleted(split_list(deleted), &[], &options(), &op.params)?;
     let change = |settings: &mut Settings| {
         check_digest(settings, update.digest.as_deref())?;
         let before = SnapshotJob {
@@ -35,9 +35,10 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
             id: id.clone(),
             settings: settings.clone(),
         };
+        check_when(&after)?;
         check_choice(&after)?;
         check_names(&op, &after)?;
-        let when = |job: &SnapshotJob| (job.settings.options["schedule"].clone(), job.is_enabled());
+        let when = |job: &SnapshotJob| (job.settings.options.get("schedule").cloned(), job.is_enabled());
         if when(&before) != when(&after) {
             // What was due before is settled. No two schedules are of the same time.
             let last = settings.options.get(SCHEDULE_OF).and_then(Value::as_i64);

@@ -1,12 +1,14 @@
 //! `POST /nodes/{node}/qemu/{vmid}/agent/exec`
 
 use model::Error;
+use node::snapshot_jobs::Change;
 use proto::wire::Answer;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::super::Guest;
 use crate::ops::Op;
+use crate::ops::before::snapshot_before;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,6 +28,7 @@ pub(super) async fn exec(op: Op) -> Result<Answer, Error> {
     if program.is_empty() {
         return Err(missing());
     }
+    snapshot_before(&op, vmid, Change::Exec).await?;
     let input = input_data.as_deref().map(str::as_bytes);
     let mut agent = op.context.node.guest_agent(vmid).await?;
     let pid = agent.exec(program, arguments, input).await;

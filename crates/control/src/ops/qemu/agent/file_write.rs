@@ -3,11 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::Error;
+use node::snapshot_jobs::Change;
 use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::super::Guest;
 use crate::ops::Op;
+use crate::ops::before::snapshot_before;
 
 #[derive(Deserialize)]
 struct FileWrite {
@@ -32,6 +34,7 @@ pub(super) async fn file_write(op: Op) -> Result<Answer, Error> {
         })?,
         _ => content.into_bytes(),
     };
+    snapshot_before(&op, vmid, Change::Exec).await?;
     let mut agent = op.context.node.guest_agent(vmid).await?;
     let written = agent.write_file(&file, &bytes).await;
     written.map_err(|error| agent.failed(error))?;
