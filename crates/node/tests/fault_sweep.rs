@@ -19,7 +19,7 @@ use node::tasks::{
 use node::{Edit, registry};
 use scene::*;
 use store::Commit;
-use sys::{Command, Files, Links, Output};
+use sys::{Command, Files, Links, Output, Scopes};
 use testkit::fault_sweep::Scene;
 use testkit::{Disk, qemu_img};
 
@@ -587,6 +587,15 @@ async fn qemu_destroy() {
 #[tokio::test]
 async fn qemu_stop() {
     sweep_all(|| Box::pin(running(QemuStop::new)), 8).await;
+}
+
+#[tokio::test]
+async fn a_guest_that_is_killed_and_does_not_end_counts_as_running() {
+    let node = running(QemuStop::new).await;
+    node.host.linger(true);
+    let status = node.run().await;
+    assert!(status.starts_with("guest 100 was killed, but"), "{status}");
+    assert_eq!(node.host.scopes().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

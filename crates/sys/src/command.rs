@@ -108,13 +108,15 @@ impl Fence {
         self
     }
 
+    /// A path that is given twice is one file, which can be written if one of them says so.
     #[must_use]
     pub fn file(mut self, path: impl Into<PathBuf>, file: Arc<OwnedFd>, write: bool) -> Self {
-        self.files.push(Fenced {
-            path: path.into(),
-            file,
-            write,
-        });
+        let path = path.into();
+        match self.files.iter_mut().find(|known| known.path == path) {
+            Some(known) if write && !known.write => *known = Fenced { path, file, write },
+            Some(_) => {}
+            None => self.files.push(Fenced { path, file, write }),
+        }
         self
     }
 }

@@ -27,6 +27,10 @@ pub enum SysError {
     /// A resource, `storage 'x'` for instance, has not answered in time.
     #[error("{name} is not online")]
     Silent { name: String },
+    /// Killed, and still there: the kernel waits for something on their behalf, as for a server that
+    /// is silent.
+    #[error("the processes of scope {scope} were killed and do not end")]
+    Lingering { scope: String },
     /// The host cannot do this; the text says what is missing.
     #[error("{0}")]
     Unsupported(String),

@@ -22,7 +22,10 @@ pub(super) async fn snapshot_before(op: &Op, vmid: VmId, change: Change) -> Resu
         let task = SnapshotJobRun::of_guest(job.id.clone(), vmid);
         let made = context.perform_first(op, vmid, &first, task).await;
         made.map_err(|error| {
-            let text = format!("nothing is changed: the snapshot before it, of job '{}', failed", job.id);
+            let text = format!(
+                "nothing is changed: the snapshot before it, of job '{}', failed",
+                job.id
+            );
             Error::new(error.kind, format!("{text}: {}", error.message))
         })?;
     }

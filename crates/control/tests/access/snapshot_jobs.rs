@@ -131,12 +131,19 @@ async fn a_job_without_a_schedule_comes_before_changes() {
     let pre = json!({"id": "pre", "before": "config", "all": 1});
     root.ok("snapshot_job_create", pre).await;
     let shown = root.ok("snapshot_job_get", json!({"id": "pre"})).await;
-    assert!(shown.get("schedule").is_none() && shown.get("next-run").is_none(), "{shown}");
+    assert!(
+        shown.get("schedule").is_none() && shown.get("next-run").is_none(),
+        "{shown}"
+    );
     let both = json!({"id": "pre", "schedule": "daily"});
     root.ok("snapshot_job_update", both).await;
     let shown = root.ok("snapshot_job_get", json!({"id": "pre"})).await;
     assert!(shown["next-run"].is_i64(), "{shown}");
     let never = json!({"id": "pre", "delete": "schedule,before"});
     refused(&bench, "snapshot_job_update", never, "schedule").await;
-    root.ok("snapshot_job_update", json!({"id": "pre", "delete": "schedule"})).await;
+    root.ok(
+        "snapshot_job_update",
+        json!({"id": "pre", "delete": "schedule"}),
+    )
+    .await;
 }

@@ -28,7 +28,11 @@ fn passes(node: &Node, name: &str) -> String {
     let text = output.text();
     let end: Vec<&str> = text.lines().rev().take(60).collect();
     let end: Vec<&str> = end.into_iter().rev().collect();
-    assert!(output.success() && text.contains("1 passed"), "{}", end.join("\n    | "));
+    assert!(
+        output.success() && text.contains("1 passed"),
+        "{}",
+        end.join("\n    | ")
+    );
     text
 }
 
@@ -70,8 +74,12 @@ fn volumes_are_whole_or_gone_wherever_a_task_is_broken_off() {
     for name in ["volumes_of_zfs_are_whole", "thin_volumes_are_whole"] {
         passes(node, name);
     }
-    let left = node.check("zfs list -H -o name -t all -r tank/guests; lvs --noheadings -o lv_name vg");
-    assert_eq!(left.unwrap().split_whitespace().collect::<Vec<_>>(), ["tank/guests", "data"]);
+    let left =
+        node.check("zfs list -H -o name -t all -r tank/guests; lvs --noheadings -o lv_name vg");
+    assert_eq!(
+        left.unwrap().split_whitespace().collect::<Vec<_>>(),
+        ["tank/guests", "data"]
+    );
 }
 
 #[test]

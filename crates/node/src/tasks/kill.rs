@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use model::{Error, Upid, VmId};
+use sys::{ScopeName, SysError};
 use tasks::{Step, Task, TaskContext};
 
 use crate::NodeContext;
@@ -13,6 +14,33 @@ pub(super) trait Kills: Task<Node = NodeContext> {
 
     /// Tasks that were ended for it: they waited for the guest to shut down.
     fn overruled(&self) -> &[Upid];
+
+    /// Whether the guest was killed and a process of it does not end.
+    fn lingers(&mut self) -> &mut bool;
+}
+
+/// How often a guest is killed, some seconds each time, before the task goes on without its end. Much memory takes
+/// a while to be given back.
+const ATTEMPTS: usize = 6;
+
+/// What a task says of a guest that was killed and has not ended. What is left of it is cleared away when it has.
+pub(super) fn lingering(vmid: VmId) -> Error {
+    Error::unavailable(format!(
+        "guest {vmid} was killed, but a process of it waits in the kernel, as for a storage that does not answer; \
+         until that has ended, the guest counts as running"
+    ))
+}
+
+/// Kills a guest's processes. False if they do not end.
+async fn kill(cx: &TaskContext<NodeContext>, vmid: VmId) -> Result<bool, Error> {
+    let scope = ScopeName::guest(vmid);
+    for _ in 0..ATTEMPTS {
+        match cx.node.host.kill_scope(&scope).await {
+            Err(SysError::Lingering { .. }) => cx.log("the guest's processes do not end yet").await,
+            killed => return Ok(killed.map(|()| true)?),
+        }
+    }
+    Ok(false)
 }
 
 pub(super) struct Kill;
@@ -31,6 +59,10 @@ impl<T: Kills> Step<T> for Kill {
         }
         if cx.node.running.is_running(task.vmid()).await? {
             hooks::call_or_warn(cx, task.vmid(), Phase::PreStop).await;
+        }
+        *task.lingers() = !kill(cx, task.vmid()).await?;
+        if *task.lingers() {
+            return Ok(());
         }
         cx.node.remove_traces(task.vmid()).await?;
         hooks::call_or_warn(cx, task.vmid(), Phase::PostStop).await;

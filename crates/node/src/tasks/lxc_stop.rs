@@ -3,12 +3,12 @@
 //! It works without the store: its only step is on this host, and an administrator's script that
 //! cannot be found for want of the store is warned of.
 
-use model::{Upid, VmId};
+use model::{Error, Upid, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Steps, Task};
 
 use super::guest_object;
-use super::kill::{Kill, Kills};
+use super::kill::{Kill, Kills, lingering};
 use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct LxcStop {
     /// Tasks that were ended for it: they waited for the container to shut down.
     #[serde(default)]
     pub overruled: Vec<Upid>,
+    /// Found by its step.
+    #[serde(default)]
+    lingers: bool,
 }
 
 impl LxcStop {
@@ -24,6 +27,7 @@ impl LxcStop {
         Self {
             vmid,
             overruled: Vec::new(),
+            lingers: false,
         }
     }
 }
@@ -47,6 +51,13 @@ impl Task for LxcStop {
     fn object(&self) -> Option<String> {
         Some(guest_object(self.vmid))
     }
+
+    fn verdict(&self) -> Result<(), Error> {
+        match self.lingers {
+            true => Err(lingering(self.vmid)),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Kills for LxcStop {
@@ -56,5 +67,9 @@ impl Kills for LxcStop {
 
     fn overruled(&self) -> &[Upid] {
         &self.overruled
+    }
+
+    fn lingers(&mut self) -> &mut bool {
+        &mut self.lingers
     }
 }

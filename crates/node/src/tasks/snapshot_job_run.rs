@@ -119,7 +119,15 @@ impl Step<SnapshotJobRun> for Choose {
         task.guests = selected.guests;
         task.templates = selected.templates;
         task.absent = selected.absent;
-        task.name = job.snapshot_name(cx.clock.wall());
+        let now = cx.clock.wall();
+        task.name = job.snapshot_name(now);
+        if let Some(only) = task.only {
+            // Changes may follow each other within a second.
+            let guest = cx.node.records.guest(only).await?.record.data;
+            let is_free = |name: &String| !guest.snapshots.contains_key(name);
+            let mut names = (now..).map(|second| job.snapshot_name(second));
+            task.name = names.find(is_free).unwrap_or_default();
+        }
         task.with_memory = job.with_memory();
         task.keep = job.retention();
         Ok(())

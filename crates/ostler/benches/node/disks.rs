@@ -38,7 +38,13 @@ pub(crate) async fn measure() {
 pub(crate) async fn types() {
     let grounds = [Ground::ceph("bench"), Ground::btrfs("bench")];
     for ground in grounds.into_iter().flatten() {
-        for Beside { what, times, agent, by_hand } in beside(&ground).await {
+        for Beside {
+            what,
+            times,
+            agent,
+            by_hand,
+        } in beside(&ground).await
+        {
             row(&format!("{}: {what}", ground.name()), times, agent, by_hand);
         }
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::by_hand::{ByHand, CommandLine};
+use crate::harness::timed::timed;
 use crate::harness::{TestNode, put_guest, tiny_disk, until};
 use crate::process::{cpu, cpu_of_children, ms};
-use crate::harness::timed::timed;
 
 /// So many that a hundredth of a second, which the kernel counts in, is little beside their sum.
 const STARTS: u32 = 50;

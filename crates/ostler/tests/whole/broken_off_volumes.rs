@@ -387,7 +387,13 @@ mod lab_volumes {
     #[ignore = "needs the lab: ./x lab test"]
     async fn snapshots_and_clones_cost_little_more_than_by_hand() {
         for ground in [Ground::zfs(), Ground::lvm_thin()] {
-            for Beside { what, times, agent, by_hand } in measure(&ground).await {
+            for Beside {
+                what,
+                times,
+                agent,
+                by_hand,
+            } in measure(&ground).await
+            {
                 let each = (agent / times, by_hand / times);
                 println!("{}: {what}: {each:?}", ground.name());
                 assert!(agent < by_hand * FAR_BEYOND, "{what}: {each:?}");

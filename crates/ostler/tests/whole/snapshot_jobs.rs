@@ -95,7 +95,11 @@ fn a_running_guest_has_snapshots_by_a_schedule_and_the_newest_stay() {
 async fn names(node: &TestNode, vmid: u32) -> Vec<String> {
     let list = node.call("qemu_snapshot_list", about(vmid, json!({})));
     let list = list.await.unwrap().data;
-    let names = list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
+    let names = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap().to_owned());
     names.filter(|name| name != "current").collect()
 }
 
@@ -122,20 +126,26 @@ fn a_snapshot_is_made_before_a_change_or_nothing_is_changed() {
         };
 
         // What only describes the guest is no risk.
-        set(100, json!({"description": "a guest", "onboot": 1})).await.unwrap();
+        set(100, json!({"description": "a guest", "onboot": 1}))
+            .await
+            .unwrap();
         assert_eq!(names(&node, 100).await, [""; 0]);
         // The caller's digest is of the guest without the snapshot.
         let known = config(&node, 100).await["digest"].clone();
-        set(100, json!({"memory": 160, "digest": known})).await.unwrap();
+        set(100, json!({"memory": 160, "digest": known}))
+            .await
+            .unwrap();
         let [first] = names(&node, 100).await.try_into().unwrap();
         assert!(first.starts_with("pre-"), "{first}");
         let of = about(100, json!({"snapname": first}));
         let kept = node.call("qemu_snapshot_config", of).await.unwrap().data;
         assert_eq!(kept["memory"], "128");
         assert_eq!(config(&node, 100).await["memory"], "160");
-        let stale = set(100, json!({"memory": 192, "digest": known})).await.unwrap_err();
+        let stale = set(100, json!({"memory": 192, "digest": known}))
+            .await
+            .unwrap_err();
         assert!(stale.message.contains("checksum mismatch"), "{stale}");
-        assert_eq!(names(&node, 100).await, [first.clone()]);
+        assert_eq!(names(&node, 100).await, [first.as_str()]);
 
         // Each change has its own, and the newest stay.
         let grow = json!({"disk": "virtio0", "size": "+1M"});
@@ -153,7 +163,10 @@ fn a_snapshot_is_made_before_a_change_or_nothing_is_changed() {
         assert_eq!(names(&node, 101).await, [""; 0]);
         let before = config(&node, 101).await;
         let refused = set(101, json!({"cores": 3})).await.unwrap_err();
-        assert!(refused.message.contains("nothing is changed") && refused.message.contains("'pre'"), "{refused}");
+        assert!(
+            refused.message.contains("nothing is changed") && refused.message.contains("'pre'"),
+            "{refused}"
+        );
         assert_eq!(config(&node, 101).await, before);
         let off = json!({"id": "pre", "enabled": 0});
         node.call("snapshot_job_update", off).await.unwrap();

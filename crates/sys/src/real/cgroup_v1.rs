@@ -227,9 +227,9 @@ impl CgroupV1 {
             }
             std::thread::sleep(Duration::from_millis(if attempt < 20 { 2 } else { 25 }));
         }
-        Err(SysError::Unsupported(format!(
-            "the processes of scope {scope} do not end"
-        )))
+        Err(SysError::Lingering {
+            scope: scope.to_string(),
+        })
     }
 
     pub(super) fn remove(&self, scope: &ScopeName) -> Result<bool, SysError> {

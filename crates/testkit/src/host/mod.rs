@@ -74,6 +74,7 @@ struct World {
     frozen: BTreeSet<String>,
     links: BTreeMap<String, sys::Link>,
     next_pid: u32,
+    lingers: bool,
 }
 
 struct Process {
@@ -90,6 +91,11 @@ impl FakeHost {
             programs: BTreeMap::new(),
             spawners: BTreeMap::new(),
         }
+    }
+
+    /// Whether processes that are killed do not end, as where they wait for a server that is silent.
+    pub fn linger(&self, lingers: bool) {
+        self.world().lingers = lingers;
     }
 
     /// The handler for `run` of this program. A program without a handler is not installed.

@@ -197,6 +197,10 @@ impl Scopes for FakeHost {
         let call = self.faults.begin(|| format!("kill scope {scope}")).await?;
         {
             let mut world = self.world();
+            if world.lingers {
+                let scope = scope.to_string();
+                return Err(SysError::Lingering { scope });
+            }
             world
                 .processes
                 .retain(|_, process| process.scope != scope.as_str());

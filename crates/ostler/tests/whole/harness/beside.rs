@@ -58,7 +58,10 @@ pub async fn measure(ground: &Ground) -> Vec<Beside> {
         }
     }
     ground.by_hand(Act::Base, "vm-101-disk-0");
-    assert_eq!(node.task("qemu_template", about(100, json!({}))).await, "OK");
+    assert_eq!(
+        node.task("qemu_template", about(100, json!({}))).await,
+        "OK"
+    );
     for number in 0..TIMES {
         let clone = about(100, json!({"newid": 300 + number}));
         rows[3].agent += timed(&node, "qemu_clone", clone).await;

@@ -210,7 +210,9 @@ impl Ground {
             Self::Btrfs(mounted) => {
                 let path = |name: &str| text(&mounted.path().join("images/100").join(name));
                 let (image, snapshot) = (path(image), path(&snapshot));
-                let copy = |more: &[&str]| run("btrfs", &[&["-q", "subvolume", "snapshot"], more].concat());
+                let copy = |more: &[&str]| {
+                    run("btrfs", &[&["-q", "subvolume", "snapshot"], more].concat())
+                };
                 let delete = |name: &str| run("btrfs", &["-q", "subvolume", "delete", name]);
                 match act {
                     Act::Snapshot | Act::Base => copy(&["-r", &image, &snapshot]),
@@ -228,9 +230,10 @@ impl Ground {
                     Act::Snapshot | Act::Base => run("zfs", &["snapshot", &of]),
                     Act::Rollback => run("zfs", &["rollback", &of]),
                     Act::Remove => run("zfs", &["destroy", &of]),
-                    Act::Clone(number) => {
-                        run("zfs", &["clone", &of, &format!("{dataset}/{}", clone(number))])
-                    }
+                    Act::Clone(number) => run(
+                        "zfs",
+                        &["clone", &of, &format!("{dataset}/{}", clone(number))],
+                    ),
                 };
             }
             Self::LvmThin(group, _) => {

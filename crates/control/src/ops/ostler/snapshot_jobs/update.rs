@@ -38,7 +38,12 @@ pub(super) async fn update(op: Op) -> Result<Answer, Error> {
         check_when(&after)?;
         check_choice(&after)?;
         check_names(&op, &after)?;
-        let when = |job: &SnapshotJob| (job.settings.options.get("schedule").cloned(), job.is_enabled());
+        let when = |job: &SnapshotJob| {
+            (
+                job.settings.options.get("schedule").cloned(),
+                job.is_enabled(),
+            )
+        };
         if when(&before) != when(&after) {
             // What was due before is settled. No two schedules are of the same time.
             let last = settings.options.get(SCHEDULE_OF).and_then(Value::as_i64);
