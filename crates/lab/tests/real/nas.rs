@@ -52,7 +52,7 @@ impl<'a> Client<'a> {
             calls.push_str(&format!(
                 "url = https://127.0.0.1:8006/api2/json/{path}\ninsecure\nsilent\nfail\n\
                  header = \"Authorization: PVEAPIToken=root@pam!lab={secret}\"\n\
-                 output = /dev/null\nwrite-out = \"%{{time_total}}\\n\"\n"
+                 output = /dev/null\nwrite-out = \"%{{time_total}} %{{url_effective}}\\n\"\n"
             ));
         }
         node.put("/root/calls", calls.as_bytes(), 0o600).unwrap();
@@ -65,16 +65,23 @@ impl<'a> Client<'a> {
             .node
             .check_within(SOON * 3, "curl -K /root/calls")
             .unwrap();
-        let mut took: Vec<Duration> = printed
+        let mut took: Vec<(Duration, &str)> = printed
             .lines()
             .skip(1)
-            .map(|seconds| Duration::from_secs_f64(seconds.parse().unwrap()))
+            .map(|line| {
+                let (seconds, url) = line.split_once(' ').unwrap();
+                let path = url.split("/api2/json/").nth(1).unwrap();
+                (Duration::from_secs_f64(seconds.parse().unwrap()), path)
+            })
             .collect();
         took.sort();
         let at = |share: f64| took[((took.len() - 1) as f64 * share).round() as usize];
         let (p99, worst) = (at(0.99), at(1.0));
-        println!("{when}: median {:?}, p99 {p99:?}, worst {worst:?}", at(0.5));
-        p99
+        println!(
+            "{when}: median {:?}, p99 {p99:?}, worst {worst:?}",
+            at(0.5).0
+        );
+        p99.0
     }
 }
 

@@ -156,6 +156,9 @@ impl Zone {
 }
 
 #[cfg(test)]
+mod systemd;
+
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 

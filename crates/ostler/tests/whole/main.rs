@@ -48,6 +48,7 @@ mod many_browsers;
 mod many_guests;
 mod migrate_broken_off;
 mod minority;
+mod moves;
 mod node_facts;
 mod node_host;
 mod node_journal;

@@ -257,6 +257,12 @@ impl Ground {
 
     /// The bytes that an image has, each one once.
     pub fn content(&self, volume: &str) -> Vec<u8> {
+        let bytes: BTreeSet<u8> = self.bytes(volume).into_iter().collect();
+        bytes.into_iter().collect()
+    }
+
+    /// All that is in an image.
+    pub fn bytes(&self, volume: &str) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.raw");
         self.opened(volume, |image| {
@@ -277,8 +283,7 @@ impl Ground {
         });
         let content = std::fs::read(copy).unwrap();
         assert_eq!(content.len(), SIZE, "{volume}");
-        let bytes: BTreeSet<u8> = content.into_iter().collect();
-        bytes.into_iter().collect()
+        content
     }
 
     /// The content of the only image there is.

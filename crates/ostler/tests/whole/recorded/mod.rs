@@ -27,3 +27,4 @@ mod series_mappings;
 mod series_options;
 mod series_qemu;
 mod series_reads;
+mod series_storage;
