@@ -25,11 +25,12 @@ const NAMED: [&str; 16] = [
 ];
 
 /// Directories whose entries are called otherwise still.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 7] = [
     ("/cluster/ha", "id"),
     ("/nodes/{node}/apt", "id"),
     ("/nodes/{node}/hardware", "type"),
     ("/nodes/{node}/hardware/pci/{pci-id-or-mapping}", "method"),
+    ("/nodes/{node}/scan", "method"),
     ("/nodes/{node}/lxc/{vmid}/snapshot/{snapname}", "cmd"),
     ("/nodes/{node}/qemu/{vmid}/snapshot/{snapname}", "cmd"),
 ];

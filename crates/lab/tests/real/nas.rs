@@ -110,7 +110,7 @@ fn make_guests(node: &Node) {
         post(node, &format!("/nodes/n1/qemu/{vmid}/status/start"), "");
         executes(node, vmid);
     }
-    node.check("yes written | head -c 200M >/var/lib/vz/large.raw")
+    node.check("yes written | head -c 64M >/var/lib/vz/large.raw")
         .unwrap();
     let large = "--vmid 102 --virtio0 local:0,import-from=/var/lib/vz/large.raw,format=raw";
     post(node, "/nodes/n1/qemu", large);

@@ -137,6 +137,13 @@ fn ensure(ok: bool, reason: impl FnOnce() -> String) -> Result<(), String> {
     if ok { Ok(()) } else { Err(reason()) }
 }
 
+/// The root is none, as in Proxmox VE; nor is what leads upwards.
+fn is_storage_path(value: &str) -> bool {
+    let first = value.strip_prefix('/').and_then(|rest| rest.chars().next());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-/_.@".contains(c);
+    first.is_some_and(is_plain) && !value.contains("..")
+}
+
 formats! {
     VMID "pve-vmid", VMID_LIST => |value| {
         ensure(value.parse::<VmId>().is_ok(), || {
@@ -198,8 +205,8 @@ formats! {
         ensure(value.parse::<VolumeId>().is_ok(), || format!("invalid volume ID '{value}'"))
     };
     STORAGE_PATH "pve-storage-path" [4096] => |value| {
-        ensure(value.starts_with('/') && !value.contains(".."), || {
-            format!("value '{value}' does not look like a valid path")
+        ensure(is_storage_path(value), || {
+            "value does not look like a valid absolute path".to_owned()
         })
     };
     DNS_NAME "dns-name" [253] => |value| {

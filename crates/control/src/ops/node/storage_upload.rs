@@ -19,7 +19,7 @@ pub(super) fn file_volume(
     let kind = ContentType::from_name(content)
         .ok_or_else(|| Error::invalid("content", "unknown content type"))?;
     if !storage.config().takes(kind) {
-        let text = format!("storage '{id}' does not support '{content}' content");
+        let text = format!("storage '{id}' is not configured for content-type '{content}'");
         return Err(Error::conflict(text));
     }
     let files = files_of(storage)?;
