@@ -584,7 +584,7 @@ async fn a_download_needs_a_right_on_the_network_too() {
 }
 
 /// Storages of other types, each as it is asked for and as it is shown then.
-const TYPES: [(&str, &str, &str); 7] = [
+const TYPES: [(&str, &str, &str); 8] = [
     (
         "nfs",
         r#"{"server": "192.0.2.1", "export": "/exp", "options": "vers=4.2", "content": "images,backup"}"#,
@@ -604,6 +604,11 @@ const TYPES: [(&str, &str, &str); 7] = [
             "username": "guests", "keyring": "AQDt+wtrifWhAxAAgnUKmwhHqRJiSspmbo4d6Q=="}"#,
         r#"{"content": "iso,backup", "fs-name": "cephfs", "fuse": 1, "monhost": "192.0.2.1",
             "path": "/mnt/pve/s1", "shared": 1, "subdir": "/pve", "username": "guests"}"#,
+    ),
+    (
+        "iscsi",
+        r#"{"portal": "192.0.2.1", "target": "iqn.x", "content": "backup"}"#,
+        r#"{"content": "none", "portal": "192.0.2.1", "shared": 1, "target": "iqn.x"}"#,
     ),
     (
         "lvm",

@@ -59,20 +59,8 @@ impl IscsiDirect {
         unit(name).ok_or_else(|| StorageError::BadName(name.to_owned()))
     }
 
-    /// Address and port.
     fn portal(&self) -> String {
-        let portal = &self.spec.portal;
-        let has_port = match portal.rsplit_once(':') {
-            Some((before, _)) => !before.contains(':') || before.ends_with(']'),
-            None => false,
-        };
-        match has_port {
-            true => portal.clone(),
-            false if portal.contains(':') && !portal.starts_with('[') => {
-                format!("[{portal}]:{PORT}")
-            }
-            false => format!("{portal}:{PORT}"),
-        }
+        with_port(&self.spec.portal)
     }
 
     /// The units of the target that are disks.
@@ -146,6 +134,21 @@ impl IscsiDirect {
     fn refused<T>(&self, name: &str, text: &str) -> Result<T, StorageError> {
         self.unit(name)?;
         Err(StorageError::Refused(text.to_owned()))
+    }
+}
+
+/// Address and port of a portal.
+pub(crate) fn with_port(portal: &str) -> String {
+    let has_port = match portal.rsplit_once(':') {
+        Some((before, _)) => !before.contains(':') || before.ends_with(']'),
+        None => false,
+    };
+    match has_port {
+        true => portal.to_owned(),
+        false if portal.contains(':') && !portal.starts_with('[') => {
+            format!("[{portal}]:{PORT}")
+        }
+        false => format!("{portal}:{PORT}"),
     }
 }
 
@@ -247,15 +250,15 @@ impl Storage for IscsiDirect {
     }
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
-        self.refused(name, "can't free space in iscsi storage")
+        self.refused(name, NOT_FREED)
     }
 
     async fn resize(&self, name: &str, _size: u64) -> Result<(), StorageError> {
-        self.refused(name, "volume resize is not possible on iscsi device")
+        self.refused(name, NO_RESIZE)
     }
 
     async fn rename(&self, from: &str, _to: &str) -> Result<(), StorageError> {
-        self.refused(from, "can't rename volumes in iscsi storage")
+        self.refused(from, NO_RENAME)
     }
 
     async fn attach(
@@ -308,8 +311,11 @@ impl Storage for IscsiDirect {
     }
 }
 
-/// Source: Proxmox VE's text.
-const NO_SPACE: &str = "can't allocate space in iscsi storage";
+// Source: Proxmox VE's texts.
+pub(crate) const NO_SPACE: &str = "can't allocate space in iscsi storage";
+pub(crate) const NOT_FREED: &str = "can't free space in iscsi storage";
+pub(crate) const NO_RESIZE: &str = "volume resize is not possible on iscsi device";
+pub(crate) const NO_RENAME: &str = "can't rename volumes in iscsi storage";
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use model::{BlockFormat, VmId};
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentType, VolumeName, btrfs, dir, iscsidirect, lvm, lvmthin, rbd, zfspool};
+use crate::{ContentType, VolumeName, btrfs, dir, iscsi, iscsidirect, lvm, lvmthin, rbd, zfspool};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -17,6 +17,7 @@ pub enum StorageType {
     LvmThin,
     ZfsPool,
     Rbd,
+    Iscsi,
     IscsiDirect,
 }
 
@@ -73,7 +74,7 @@ const OF_PATHS: &[(&str, Property)] = &[
 ];
 
 impl StorageType {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Dir,
         Self::Btrfs,
         Self::Nfs,
@@ -83,6 +84,7 @@ impl StorageType {
         Self::LvmThin,
         Self::ZfsPool,
         Self::Rbd,
+        Self::Iscsi,
         Self::IscsiDirect,
     ];
 
@@ -97,6 +99,7 @@ impl StorageType {
             Self::LvmThin => "lvmthin",
             Self::ZfsPool => "zfspool",
             Self::Rbd => "rbd",
+            Self::Iscsi => "iscsi",
             Self::IscsiDirect => "iscsidirect",
         }
     }
@@ -106,20 +109,25 @@ impl StorageType {
         match self {
             Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs => &ContentType::ALL,
             Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd => DISKS,
-            Self::IscsiDirect => IMAGES,
+            Self::Iscsi | Self::IscsiDirect => IMAGES,
             Self::CephFs => PLAIN_FILES,
         }
     }
 
     /// Whether such a storage may be configured to hold nothing.
     pub fn may_be_empty(self) -> bool {
-        matches!(self, Self::Dir | Self::Btrfs | Self::IscsiDirect)
+        matches!(
+            self,
+            Self::Dir | Self::Btrfs | Self::Iscsi | Self::IscsiDirect
+        )
     }
 
     /// The default contents. Source: Proxmox VE's defaults.
     pub fn default_contents(self) -> &'static [ContentType] {
         match self {
-            Self::Nfs | Self::Cifs | Self::Lvm | Self::Rbd | Self::IscsiDirect => IMAGES,
+            Self::Nfs | Self::Cifs | Self::Lvm | Self::Rbd | Self::Iscsi | Self::IscsiDirect => {
+                IMAGES
+            }
             Self::Dir | Self::Btrfs | Self::LvmThin | Self::ZfsPool => DISKS,
             Self::CephFs => BACKUP,
         }
@@ -137,6 +145,7 @@ impl StorageType {
             | Self::LvmThin
             | Self::ZfsPool
             | Self::Rbd
+            | Self::Iscsi
             | Self::IscsiDirect => RAW,
         }
     }
@@ -186,7 +195,7 @@ impl StorageType {
                 ("mountpoint", Changeable),
                 ("encrypted", Fixed),
             ],
-            Self::IscsiDirect => &[("portal", Required), ("target", Required)],
+            Self::Iscsi | Self::IscsiDirect => &[("portal", Required), ("target", Required)],
             Self::Rbd => &[
                 ("monhost", Changeable),
                 ("pool", Changeable),
@@ -201,7 +210,12 @@ impl StorageType {
             Self::Btrfs => &[OF_PATHS, OF_FOLDERS, OF_IMAGES],
             Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
             Self::CephFs => &[OF_FOLDERS, OF_CONTENT_DIRS],
-            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd | Self::IscsiDirect => &[],
+            Self::Lvm
+            | Self::LvmThin
+            | Self::ZfsPool
+            | Self::Rbd
+            | Self::Iscsi
+            | Self::IscsiDirect => &[],
         };
         groups
             .iter()
@@ -225,9 +239,12 @@ impl StorageType {
             Self::Dir | Self::Btrfs | Self::Nfs | Self::Cifs | Self::CephFs => {
                 format!("{owner}/{file_name}")
             }
-            Self::Lvm | Self::LvmThin | Self::ZfsPool | Self::Rbd | Self::IscsiDirect => {
-                file_name.to_owned()
-            }
+            Self::Lvm
+            | Self::LvmThin
+            | Self::ZfsPool
+            | Self::Rbd
+            | Self::Iscsi
+            | Self::IscsiDirect => file_name.to_owned(),
         }
     }
 
@@ -245,6 +262,7 @@ impl StorageType {
             Self::LvmThin => lvmthin::parse_name(name),
             Self::ZfsPool => zfspool::parse_name(name),
             Self::Rbd => rbd::parse_name(name),
+            Self::Iscsi => iscsi::parse_name(name),
             Self::IscsiDirect => iscsidirect::parse_name(name),
         }
     }

@@ -9,6 +9,7 @@
 //!                                                           ├── lvmthin  thin volumes of LVM
 //!                                                           ├── zfspool  volumes of ZFS
 //!                                                           ├── rbd      images in a pool of Ceph
+//!                                                           ├── iscsi    units of a target, as disks of the node
 //!                                                           └── iscsidirect  units of a target
 //!   node::tasks ── choose · allocate · attach · detach · free ──┘  through sys::Host
 //! ```
@@ -34,6 +35,7 @@ mod dir;
 mod error;
 mod header;
 mod image;
+mod iscsi;
 mod iscsidirect;
 mod kind;
 mod lvm;
@@ -58,8 +60,8 @@ pub use ceph::key_of;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
     BtrfsSpec, CephFsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions,
-    IscsiDirectSpec, LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec, StorageConfig,
-    StorageSpec, ZfsPoolSpec,
+    IscsiDirectSpec, IscsiSpec, LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec,
+    StorageConfig, StorageSpec, ZfsPoolSpec,
 };
 pub use content::ContentType;
 pub use error::StorageError;
@@ -317,6 +319,7 @@ pub fn open(config: StorageConfig, secret: Option<String>, host: SharedHost) -> 
         StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host)),
         StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
         StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, secret, host)),
+        StorageSpec::Iscsi(spec) => Arc::new(iscsi::Iscsi::new(config, spec, host)),
         StorageSpec::IscsiDirect(spec) => {
             Arc::new(iscsidirect::IscsiDirect::new(config, spec, host))
         }

@@ -15,6 +15,8 @@ const SUITE: Duration = Duration::from_secs(900);
 
 const MIB: u64 = 1 << 20;
 
+const TARGET: &str = "iqn.2026-01.lab:units";
+
 /// Runs modules of the suite at a node. `variables` say where the storage is.
 pub(crate) fn conforms(node: &Node, modules: &str, variables: &str) {
     let tests = std::env::var_os("OSTLER_LAB_STORAGE_TESTS").expect("./x lab test names it");
@@ -216,4 +218,50 @@ fn lives(node: &Node, storage: &str) {
     }
     node.check("qm stop 102 && qm destroy 102 && qm destroy 101")
         .unwrap();
+}
+
+/// A target with two units of 32 MiB at a node.
+fn target(node: &Node) {
+    let script = format!(
+        "set -e; modprobe -a target_core_file iscsi_target_mod
+         target=/sys/kernel/config/target; group=$target/iscsi/{TARGET}/tpgt_1
+         mkdir -p $group; mkdir $group/np/{}:3260
+         for unit in 0 1; do
+           file=/run/unit$unit; core=$target/core/fileio_$unit/unit; truncate -s 32M $file
+           mkdir -p $core; echo fd_dev_name=$file,fd_dev_size=33554432 >$core/control
+           echo 1 >$core/enable; echo 1111-2222-$unit >$core/wwn/vpd_unit_serial
+           mkdir $group/lun/lun_$unit; ln -s $core $group/lun/lun_$unit/unit
+         done
+         echo 0 >$group/attrib/authentication; echo 1 >$group/attrib/generate_node_acls
+         echo 0 >$group/attrib/demo_mode_write_protect; echo 1 >$group/enable",
+        node.address()
+    );
+    node.check(&script).unwrap();
+}
+
+/// The driver of `iscsi` storages on a real kernel, while its portal goes and comes back.
+#[test]
+#[ignore = "needs the lab: ./x lab test"]
+fn units_of_a_target_are_disks_while_its_portal_is_there() {
+    let lab = Lab::start(2).unwrap();
+    let (server, node) = (lab.node(1), lab.node(2));
+    target(server);
+    let tests = std::env::var_os("OSTLER_LAB_STORAGE_TESTS").expect("./x lab test names it");
+    let tests = PathBuf::from(tests);
+    node.deliver(&[&tests], "/opt").unwrap();
+    let program = format!("/opt/{}", tests.file_name().unwrap().to_string_lossy());
+    let passes = |test: &str| {
+        let run = format!(
+            "OSTLER_ISCSI={}/{TARGET} {program} --exact iscsi::{test} --ignored 2>&1",
+            server.address()
+        );
+        let output = node.run_within(SOON, &run).unwrap();
+        let text = output.text().replace('\n', "\n    | ");
+        assert!(output.success() && text.contains("1 passed"), "{text}");
+    };
+    passes("units_are_disks_of_the_node");
+    lab.hub().cut(server, node);
+    passes("a_portal_that_is_gone_is_noticed");
+    lab.hub().heal();
+    passes("a_portal_that_is_there_again_is_noticed");
 }

@@ -26,7 +26,7 @@ const TYPE: Field = Field::string("type").one_of(&[
 ]);
 
 /// Types without a driver in this version.
-const UNBUILT_TYPES: &[&str] = &["esxi", "iscsi", "pbs", "zfs"];
+const UNBUILT_TYPES: &[&str] = &["esxi", "pbs", "zfs"];
 
 const LIMITS: Format = Format::Properties {
     name: "bwlimit",

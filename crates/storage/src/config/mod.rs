@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub use self::folders::FolderNames;
 pub(crate) use self::specs::mount_point;
 pub use self::specs::{
-    BtrfsSpec, CephFsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, LvmSpec, LvmThinSpec,
-    NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec,
+    BtrfsSpec, CephFsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, IscsiSpec, LvmSpec,
+    LvmThinSpec, NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec,
 };
 use crate::{ContentType, StorageError, StorageType, VolumeName};
 
@@ -49,6 +49,7 @@ pub enum StorageSpec {
     LvmThin(LvmThinSpec),
     ZfsPool(ZfsPoolSpec),
     Rbd(RbdSpec),
+    Iscsi(IscsiSpec),
     IscsiDirect(IscsiDirectSpec),
 }
 
@@ -133,6 +134,7 @@ impl StorageSpec {
             Self::LvmThin(_) => StorageType::LvmThin,
             Self::ZfsPool(_) => StorageType::ZfsPool,
             Self::Rbd(_) => StorageType::Rbd,
+            Self::Iscsi(_) => StorageType::Iscsi,
             Self::IscsiDirect(_) => StorageType::IscsiDirect,
         }
     }
@@ -141,7 +143,12 @@ impl StorageSpec {
     pub fn is_always_shared(&self) -> bool {
         matches!(
             self,
-            Self::Nfs(_) | Self::Cifs(_) | Self::CephFs(_) | Self::Rbd(_) | Self::IscsiDirect(_)
+            Self::Nfs(_)
+                | Self::Cifs(_)
+                | Self::CephFs(_)
+                | Self::Rbd(_)
+                | Self::Iscsi(_)
+                | Self::IscsiDirect(_)
         )
     }
 
@@ -172,6 +179,7 @@ impl StorageSpec {
             | Self::LvmThin(_)
             | Self::ZfsPool(_)
             | Self::Rbd(_)
+            | Self::Iscsi(_)
             | Self::IscsiDirect(_) => None,
         }
     }

@@ -211,6 +211,15 @@ pub struct ZfsPoolSpec {
     pub encrypted: Option<bool>,
 }
 
+/// A target of iSCSI that the kernel logs in to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IscsiSpec {
+    /// Name or address, with or without a port.
+    pub portal: String,
+    /// The target's name, as `iqn.2026-11.org.example:one`.
+    pub target: String,
+}
+
 /// A target of iSCSI, whose units QEMU opens.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IscsiDirectSpec {

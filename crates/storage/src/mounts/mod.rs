@@ -224,7 +224,7 @@ async fn any_answers(servers: &[(String, Vec<u16>)]) -> bool {
 }
 
 /// Whether one of these ports takes a connection.
-async fn answers(server: &str, ports: &[u16]) -> bool {
+pub(crate) async fn answers(server: &str, ports: &[u16]) -> bool {
     for port in ports {
         let addresses = tokio::time::timeout(CONNECT, tokio::net::lookup_host((server, *port)));
         let Ok(Ok(addresses)) = addresses.await else {

@@ -15,6 +15,7 @@ mod broken;
 mod cases;
 mod cephfs;
 mod images;
+mod iscsi;
 mod iscsidirect;
 mod rbd;
 

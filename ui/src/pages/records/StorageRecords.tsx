@@ -34,6 +34,7 @@ const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
   lvm: { fixed: ['vgname'], changed: ['shared', 'saferemove', 'tagged_only'] },
   lvmthin: { fixed: ['vgname', 'thinpool'], changed: [] },
   zfspool: { fixed: ['pool', 'encrypted'], changed: ['sparse', 'blocksize'] },
+  iscsi: { fixed: ['portal', 'target'], changed: [] },
   iscsidirect: { fixed: ['portal', 'target'], changed: [] },
   rbd: {
     fixed: [],

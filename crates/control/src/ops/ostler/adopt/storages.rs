@@ -195,9 +195,12 @@ impl Storages {
                 }
                 Ok(reason)
             }
-            StorageSpec::Nfs(_) | StorageSpec::Cifs(_) | StorageSpec::CephFs(_) => {
+            StorageSpec::Nfs(_)
+            | StorageSpec::Cifs(_)
+            | StorageSpec::CephFs(_)
+            | StorageSpec::Iscsi(_) => {
                 warnings.push(format!(
-                    "it is mounted first ({why}); its volumes are looked for then"
+                    "it is activated first ({why}); its volumes are looked for then"
                 ));
                 Ok(None)
             }
