@@ -521,7 +521,10 @@ async fn an_upload_is_refused_before_its_first_byte() {
     let Err(error) = open(&bench, upload("x.iso")).await else {
         panic!("it was let in")
     };
-    assert_eq!(error.message, "storage 'd1' is not configured for content-type 'iso'");
+    assert_eq!(
+        error.message,
+        "storage 'd1' is not configured for content-type 'iso'"
+    );
     assert_eq!(bench.context.node.uploads.count(), 0);
 }
 

@@ -18,7 +18,7 @@ use sys::{Command, Output, SharedHost, SpaceUsage, SysError};
 use tokio::sync::Mutex;
 
 use crate::iscsidirect::{NO_RENAME, NO_RESIZE, NO_SPACE, NOT_FREED, with_port};
-use crate::mounts::answers;
+use crate::reach::answers;
 use crate::{
     AttachMode, Attacher, ContentType, FileVolumes, IscsiSpec, LinkedClones, Snapshots, Storage,
     StorageConfig, StorageError, VolumeInfo, VolumeName,
@@ -179,7 +179,7 @@ impl Iscsi {
         }
     }
 
-    /// Logs in at a portal, which is tried once: whoever activates the storage next tries again.
+    /// Logs in at a portal, which is tried once: the next activation tries again.
     async fn log_in(&self, portal: &str) -> Result<(), StorageError> {
         let node = [
             "--mode",

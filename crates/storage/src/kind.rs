@@ -152,7 +152,28 @@ impl StorageType {
 
     /// The properties that it has besides those of all types, in groups.
     pub fn properties(self) -> Vec<(&'static str, Property)> {
-        let own: &[(&str, Property)] = match self {
+        let groups: &[&[(&str, Property)]] = match self {
+            Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
+            Self::Btrfs => &[OF_PATHS, OF_FOLDERS, OF_IMAGES],
+            Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
+            Self::CephFs => &[OF_FOLDERS, OF_CONTENT_DIRS],
+            Self::Lvm
+            | Self::LvmThin
+            | Self::ZfsPool
+            | Self::Rbd
+            | Self::Iscsi
+            | Self::IscsiDirect => &[],
+        };
+        groups
+            .iter()
+            .chain([&self.own_properties()])
+            .flat_map(|group| group.iter().copied())
+            .collect()
+    }
+
+    /// Those that are in no group.
+    fn own_properties(self) -> &'static [(&'static str, Property)] {
+        match self {
             Self::Dir => &[],
             Self::Btrfs => &[("nocow", Changeable)],
             Self::Nfs => &[
@@ -204,24 +225,7 @@ impl StorageType {
                 ("username", Changeable),
                 ("krbd", Changeable),
             ],
-        };
-        let groups: &[&[(&str, Property)]] = match self {
-            Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
-            Self::Btrfs => &[OF_PATHS, OF_FOLDERS, OF_IMAGES],
-            Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
-            Self::CephFs => &[OF_FOLDERS, OF_CONTENT_DIRS],
-            Self::Lvm
-            | Self::LvmThin
-            | Self::ZfsPool
-            | Self::Rbd
-            | Self::Iscsi
-            | Self::IscsiDirect => &[],
-        };
-        groups
-            .iter()
-            .chain([&own])
-            .flat_map(|group| group.iter().copied())
-            .collect()
+        }
     }
 
     /// The property whose value is kept below `secret/`, of types that have one.

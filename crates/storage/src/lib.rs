@@ -44,6 +44,7 @@ mod mounts;
 mod names;
 mod opened;
 mod rbd;
+mod reach;
 mod trees;
 mod zfspool;
 

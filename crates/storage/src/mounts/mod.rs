@@ -9,22 +9,18 @@ mod cifs;
 mod nfs;
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use sys::{Command, Limits, Output, ScopeName, SharedHost, SysError};
-use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use crate::ceph::Cluster;
 use crate::dir::{Dir, Ground, Mounted, NotThere, mounted_on};
+use crate::reach::answers;
 use crate::{CephFsSpec, CifsSpec, NfsSpec, StorageConfig};
-
-/// How long a server may take for a connection. Source: Proxmox VE's time-out.
-const CONNECT: Duration = Duration::from_secs(2);
 
 /// How long mounting may take.
 const MOUNT: Duration = Duration::from_secs(30);
@@ -221,23 +217,6 @@ fn first_line(output: &Output) -> String {
 async fn any_answers(servers: &[(String, Vec<u16>)]) -> bool {
     let asked = servers.iter().map(|(server, ports)| answers(server, ports));
     servers.is_empty() || join_all(asked).await.contains(&true)
-}
-
-/// Whether one of these ports takes a connection.
-pub(crate) async fn answers(server: &str, ports: &[u16]) -> bool {
-    for port in ports {
-        let addresses = tokio::time::timeout(CONNECT, tokio::net::lookup_host((server, *port)));
-        let Ok(Ok(addresses)) = addresses.await else {
-            return false;
-        };
-        for address in addresses.collect::<Vec<SocketAddr>>() {
-            let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-            if matches!(connected, Ok(Ok(_))) {
-                return true;
-            }
-        }
-    }
-    false
 }
 
 /// A host as addresses of mounts have it: IPv6 in brackets.
