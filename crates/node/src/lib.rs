@@ -73,7 +73,7 @@ pub use records::{
     GuestEntry, Records, StorageEntry, guest_key, seed_key, storage_encryption_key, storage_key,
     storage_secret, storage_secret_key,
 };
-pub use settings::{Settings, cluster_options_key, node_config_key};
+pub use settings::{Settings, bandwidth, cluster_options_key, node_config_key};
 pub use tasks::registry;
 pub use volumes::backups::{MarkedBackup, PruneMark, Pruning};
 pub use volumes::uploads::Uploads;

@@ -41,6 +41,14 @@ pub struct Settings {
     pub options: BTreeMap<String, Value>,
 }
 
+/// The limit in KiB/s for an operation in an option `bwlimit`: its own, else the one for all.
+pub fn bandwidth(limits: &str, operation: &str) -> Option<f64> {
+    let limits = parse_properties(BWLIMIT, limits).ok()?;
+    limits
+        .number(operation)
+        .or_else(|| limits.number("default"))
+}
+
 impl Settings {
     fn text(&self, option: &str) -> Option<&str> {
         self.options.get(option)?.as_str()
@@ -80,10 +88,7 @@ impl Settings {
 
     /// The limit in KiB/s for `clone`, `move` and so on.
     pub fn bandwidth(&self, operation: &str) -> Option<f64> {
-        let limits = parse_properties(BWLIMIT, self.text("bwlimit")?).ok()?;
-        limits
-            .number(operation)
-            .or_else(|| limits.number("default"))
+        bandwidth(self.text("bwlimit")?, operation)
     }
 
     /// The network that guests move over.

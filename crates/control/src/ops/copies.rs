@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use model::{ByteSize, Error, GuestConfig, GuestKind, Privilege};
+use model::{ByteSize, Error, GuestConfig, GuestKind, Privilege, StorageId, StorageMap};
 use node::tasks::NewSize;
-use node::volumes_of;
+use node::{bandwidth, volumes_of};
 use proto::table::bridge_paths;
 
 use super::Op;
@@ -50,20 +50,72 @@ fn bridges(kind: GuestKind, config: &GuestConfig) -> BTreeSet<String> {
         .collect()
 }
 
-/// The rate for copying disks: as requested in KiB/s, or from the cluster's options. A caller
-/// without the right to change those cannot exceed them. 0 for no limit; a part of a KiB is one.
+/// The storages of a guest's volumes, and one that they are copied to.
+pub(super) fn storages_of(config: &GuestConfig, target: Option<&StorageId>) -> Vec<StorageId> {
+    let volumes = volumes_of(config).into_iter();
+    let own = volumes.map(|(_, volume)| volume.storage().clone());
+    own.chain(target.cloned()).collect()
+}
+
+/// The storages of one volume and of its copy.
+pub(super) fn storages_between(
+    config: &GuestConfig,
+    option: &str,
+    target: Option<&StorageId>,
+) -> Vec<StorageId> {
+    let volumes = volumes_of(config).into_iter();
+    let own = volumes.filter(|(name, _)| *name == option);
+    let own = own.map(|(_, volume)| volume.storage().clone());
+    own.chain(target.cloned()).collect()
+}
+
+/// The storages that a guest's volumes are copied from and to when it goes to another node.
+pub(super) async fn storages_moved(
+    op: &Op,
+    config: &GuestConfig,
+    map: &StorageMap,
+) -> Vec<StorageId> {
+    let mut storages = Vec::new();
+    for id in storages_of(config, None) {
+        let storage = op.records.storage(&id).await;
+        if storage.is_ok_and(|storage| !storage.config.spec.is_shared()) {
+            storages.extend([map.target(&id).clone(), id]);
+        }
+    }
+    storages
+}
+
+/// The rate for copying disks between storages: the lowest of what is requested in KiB/s and of their limits; the
+/// cluster's where one of them has none. Who asks for a rate and could change a limit is not bound by it. 0 for no
+/// limit; a part of a KiB is one. Source: Proxmox VE's order.
 pub(super) async fn bytes_per_s(
     op: &Op,
     operation: &str,
+    storages: Vec<StorageId>,
     asked_kib: Option<f64>,
 ) -> Result<u64, Error> {
-    let options = op.records.cluster_options().await?;
-    let limit = options.bandwidth(operation);
-    let is_free = match asked_kib {
-        Some(_) => op.has("/", Privilege::SysModify).await?,
-        None => false,
+    let is_free = async |path: &str, right: Privilege| match asked_kib {
+        Some(_) => op.has(path, right).await,
+        None => Ok(false),
     };
-    let limits = [asked_kib, limit.filter(|_| !is_free)];
+    let mut limits = vec![asked_kib];
+    let mut by_cluster = storages.is_empty();
+    for id in storages.into_iter().collect::<BTreeSet<_>>() {
+        let path = format!("/storage/{}", id.as_str());
+        if is_free(&path, Privilege::DatastoreAllocate).await? {
+            continue;
+        }
+        // One that is gone is refused by the task.
+        let storage = op.records.storage(&id).await.ok();
+        let text = storage.and_then(|storage| storage.config.common.bwlimit);
+        let limit = text.and_then(|text| bandwidth(&text, operation));
+        by_cluster |= limit.is_none();
+        limits.push(limit);
+    }
+    if by_cluster && !is_free("/", Privilege::SysModify).await? {
+        let options = op.records.cluster_options().await?;
+        limits.push(options.bandwidth(operation));
+    }
     let limit_kib = limits
         .into_iter()
         .flatten()

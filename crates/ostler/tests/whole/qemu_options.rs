@@ -355,9 +355,9 @@ fn a_change_that_waits_in_vain_is_not_made_later() {
     });
 }
 
-/// The cluster's limit applies to a clone without one of its own, and not to one with.
+/// The cluster's limit, or the storage's, applies to a clone without one of its own, and not to one with.
 #[test]
-fn a_clone_copies_no_faster_than_the_cluster_says() {
+fn a_clone_copies_no_faster_than_cluster_and_storage_say() {
     with_bridge(async {
         if left_out("qemu_options: bwlimit") {
             return;
@@ -387,6 +387,20 @@ fn a_clone_copies_no_faster_than_the_cluster_says() {
         println!("{MIB} MiB at 2 MiB/s took {limited:?}, without a limit {free:?}");
         // The first chunks are not limited.
         assert!(limited.as_secs() >= 2 && free < limited / 4);
+
+        // A storage's own limit counts instead of the cluster's, and not for who may change it.
+        let none = json!({"delete": "bwlimit"});
+        node.call("cluster_options_update", none).await.unwrap();
+        let own = json!({"storage": "local", "bwlimit": "clone=2048,move=1"});
+        node.call("storage_update", own).await.unwrap();
+        let (limited, free) = (
+            clone(103, json!({})).await,
+            clone(104, json!({"bwlimit": 0})).await,
+        );
+        assert!(
+            limited.as_secs() >= 2 && free < limited / 4,
+            "{limited:?} {free:?}"
+        );
     });
 }
 

@@ -46,7 +46,7 @@ const OPTIONS: &[Field] = &[
     Field::string("blocksize")
         .optional()
         .format(format::unchecked("pve-storage-zfs-blocksize")),
-    Field::string("bwlimit").optional().format(LIMITS).unbuilt(),
+    Field::string("bwlimit").optional().format(LIMITS),
     Field::string("comstar_hg").optional().unbuilt(),
     Field::string("comstar_tg").optional().unbuilt(),
     Field::string("content")

@@ -34,6 +34,9 @@ pub struct CommonConfig {
     pub nodes: Option<Vec<NodeName>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disable: Option<bool>,
+    /// How fast copies from and to it may be, in KiB/s: `clone=1000,default=5000`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bwlimit: Option<String>,
 }
 
 /// What each type is configured by.
@@ -71,6 +74,7 @@ impl StorageConfig {
             content,
             nodes: None,
             disable: None,
+            bwlimit: None,
         };
         Self { common, spec }
     }

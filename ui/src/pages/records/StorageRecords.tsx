@@ -7,7 +7,7 @@ import { type RecordKind, Records, type Row, text } from './Records';
 
 const words = t.records;
 const id = (row: Row) => String(row.storage);
-const COMMON = ['content', 'nodes', 'disable'];
+const COMMON = ['content', 'nodes', 'bwlimit', 'disable'];
 
 /** What each type is made with, and which of that can be changed later. */
 const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
@@ -44,10 +44,12 @@ const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
 const OWN = Object.values(OF_TYPE).flatMap(({ fixed, changed }) => [...fixed, ...changed]);
 const ALL = ['storage', 'type', ...new Set(OWN), ...COMMON];
 
-const changedOf = (type: string) => [...COMMON, ...(OF_TYPE[type]?.changed ?? [])];
+const changedOf = (type: string) =>
+  [...COMMON, ...(OF_TYPE[type]?.changed ?? [])].filter((name) => appliesTo(name, { type }));
 
 /** Before a type is chosen there is nothing to be said of it. */
 function appliesTo(name: string, { type = '' }: Record<string, string>): boolean {
+  if (name === 'bwlimit') return type !== '' && type !== 'btrfs';
   const own = OF_TYPE[type];
   return !OWN.includes(name) || !!own?.fixed.includes(name) || !!own?.changed.includes(name);
 }

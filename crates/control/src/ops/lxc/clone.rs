@@ -10,7 +10,7 @@ use super::Container;
 use super::create::check_pool;
 use crate::ops::Op;
 use crate::ops::approved::check_clone;
-use crate::ops::copies::{bytes_per_s, require_bridges};
+use crate::ops::copies::{bytes_per_s, require_bridges, storages_of};
 use crate::ops::volume_access::require_space;
 
 #[derive(Deserialize)]
@@ -84,7 +84,8 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     task.full = full;
     task.storage = wanted.storage;
     task.snapshot = wanted.snapname;
-    task.bytes_per_s = bytes_per_s(&op, "clone", wanted.bwlimit).await?;
+    let storages = storages_of(config, task.storage.as_ref());
+    task.bytes_per_s = bytes_per_s(&op, "clone", storages, wanted.bwlimit).await?;
     task.check(&op.context.node, &source).await?;
     op.context.submit(&op, vmid, task).await
 }

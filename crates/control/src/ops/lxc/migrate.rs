@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Container;
 use crate::ops::Op;
-use crate::ops::copies::bytes_per_s;
+use crate::ops::copies::{bytes_per_s, storages_moved};
 
 #[derive(Deserialize)]
 struct Migrate {
@@ -34,8 +34,9 @@ pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
         let map = StorageMap::parse(map);
         task.moving.storages = map.map_err(|why| Error::invalid("target-storage", why))?;
     }
-    task.moving.bytes_per_s = bytes_per_s(&op, "migration", wanted.bwlimit).await?;
     let guest = op.records.lxc(vmid).await?.record.data;
+    let storages = storages_moved(&op, &guest.config, &task.moving.storages).await;
+    task.moving.bytes_per_s = bytes_per_s(&op, "migration", storages, wanted.bwlimit).await?;
     task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await
 }

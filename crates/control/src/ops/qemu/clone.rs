@@ -11,7 +11,7 @@ use super::Guest;
 use super::clones::is_copied;
 use crate::ops::Op;
 use crate::ops::approved::check_clone;
-use crate::ops::copies::{bytes_per_s, require_bridges};
+use crate::ops::copies::{bytes_per_s, require_bridges, storages_of};
 use crate::ops::volume_access::require_space;
 
 #[derive(Deserialize)]
@@ -75,7 +75,8 @@ pub(in crate::ops) async fn task(op: &Op, vmid: VmId, params: &Values) -> Result
     task.storage = wanted.storage;
     task.format = wanted.format;
     task.snapshot = wanted.snapname;
-    task.bytes_per_s = bytes_per_s(op, "clone", wanted.bwlimit).await?;
+    let storages = storages_of(config, task.storage.as_ref());
+    task.bytes_per_s = bytes_per_s(op, "clone", storages, wanted.bwlimit).await?;
     Ok(task)
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Guest;
 use crate::ops::Op;
-use crate::ops::copies::bytes_per_s;
+use crate::ops::copies::{bytes_per_s, storages_moved};
 
 #[derive(Deserialize)]
 struct Migrate {
@@ -47,8 +47,9 @@ pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
         let map = StorageMap::parse(map);
         task.moving.storages = map.map_err(|why| Error::invalid("targetstorage", why))?;
     }
-    task.moving.bytes_per_s = bytes_per_s(&op, "migration", wanted.bwlimit).await?;
     let guest = op.records.qemu(vmid).await?.record.data;
+    let storages = storages_moved(&op, &guest.config, &task.moving.storages).await;
+    task.moving.bytes_per_s = bytes_per_s(&op, "migration", storages, wanted.bwlimit).await?;
     task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await
 }

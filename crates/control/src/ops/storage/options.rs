@@ -14,7 +14,7 @@ use storage::{ContentType, FolderNames, Property, StorageConfig, StorageSpec, St
 const NO_PROPERTIES: [&str; 4] = ["storage", "type", "delete", "digest"];
 
 /// The properties that every type has.
-const OF_ALL: [&str; 3] = ["content", "disable", "nodes"];
+const OF_ALL: [&str; 4] = ["bwlimit", "content", "disable", "nodes"];
 
 /// Properties with an underscore in their name; all others have hyphens.
 const UNDERSCORED: [&str; 2] = ["is_mountpoint", "tagged_only"];
@@ -36,11 +36,16 @@ fn property(kind: StorageType, name: &str) -> Option<Property> {
     own.map(|(_, property)| property)
 }
 
+/// Proxmox VE limits no copies of btrfs.
+fn is_of_all(kind: StorageType, name: &str) -> bool {
+    OF_ALL.contains(&name) && (name, kind) != ("bwlimit", StorageType::Btrfs)
+}
+
 /// Refuses what is a property of other types only.
 pub(super) fn check_expected(kind: StorageType, params: &Values) -> Result<(), Error> {
     let is_known = |name: &str| {
         NO_PROPERTIES.contains(&name)
-            || OF_ALL.contains(&name)
+            || is_of_all(kind, name)
             || kind.secret() == Some(name)
             || property(kind, name).is_some()
     };
@@ -228,6 +233,9 @@ fn set_common(config: &mut StorageConfig, params: &Values) -> Result<(), Error> 
     if let Some(disable) = params.get("disable").and_then(Value::as_bool) {
         config.common.disable = Some(disable);
     }
+    if let Some(limits) = text("bwlimit") {
+        config.common.bwlimit = Some(limits.to_owned());
+    }
     check_folders(config)
 }
 
@@ -283,6 +291,7 @@ fn unset(
     };
     match (name, property(kind, name)) {
         ("content", _) => config.common.content = kind.default_contents().to_vec(),
+        ("bwlimit", _) => config.common.bwlimit = None,
         ("disable", _) => config.common.disable = None,
         ("nodes", _) => config.common.nodes = None,
         ("storage" | "type", _) | (_, Some(Property::Required)) => return fixed("required"),
@@ -341,6 +350,9 @@ pub(super) fn shown(config: &StorageConfig) -> Map<String, Value> {
     shown.insert("content".to_owned(), content_text(config).into());
     if let Some(disable) = common.disable {
         shown.insert("disable".to_owned(), u8::from(disable).into());
+    }
+    if let Some(limits) = &common.bwlimit {
+        shown.insert("bwlimit".to_owned(), limits.as_str().into());
     }
     if let Some(nodes) = &common.nodes {
         shown.insert("nodes".to_owned(), joined(nodes).into());

@@ -18,8 +18,7 @@ use crate::ops::Op;
 use crate::ops::storage::options::{configure, fields_of};
 
 /// Properties that say nothing about the volumes that are there: without them the storage is still the same.
-const LEFT_OUT: [&str; 8] = [
-    "bwlimit",
+const LEFT_OUT: [&str; 7] = [
     "create-subdirs",
     "krbd",
     "maxfiles",
@@ -394,9 +393,10 @@ mod tests {
 
     #[test]
     fn what_says_nothing_about_volumes_is_left_out_and_the_rest_is_refused() {
-        let text = "dir: dd\n\tpath /srv/d\n\tcontent images\n\tbwlimit default=100\n";
-        let (_, warnings) = config(text, None).unwrap();
-        assert!(warnings[0].contains("'bwlimit'"), "{warnings:?}");
+        let text = "dir: dd\n\tpath /srv/d\n\tcontent images\n\tbwlimit default=100\n\tkrbd 1\n";
+        let (taken, warnings) = config(text, None).unwrap();
+        assert!(warnings[0].contains("'krbd'"), "{warnings:?}");
+        assert_eq!(taken.common.bwlimit.as_deref(), Some("default=100"));
         for (text, word) in [
             ("pbs: bb\n\tserver x\n\tdatastore y\n", "'pbs'"),
             (
