@@ -10,11 +10,13 @@ use super::Op;
 /// Makes the snapshots that jobs want before this change of a guest. Without one of them the change is refused.
 pub(super) async fn snapshot_before(op: &Op, vmid: VmId, change: Change) -> Result<(), Error> {
     let context = &op.context;
-    for job in op.records.snapshot_jobs().await? {
+    // Programs are run inside a guest without a majority, too.
+    let records = op.records.local();
+    for job in records.snapshot_jobs().await? {
         if !job.is_enabled() || !job.before().contains(&change) {
             continue;
         }
-        let guest = op.records.guest(vmid).await?.record.data;
+        let guest = records.guest(vmid).await?.record.data;
         if !job.selection().includes(&context.node, &guest).await? {
             continue;
         }
