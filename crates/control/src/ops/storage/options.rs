@@ -231,7 +231,8 @@ fn set_common(config: &mut StorageConfig, params: &Values) -> Result<(), Error> 
         config.common.nodes = node_names(nodes)?;
     }
     if let Some(disable) = params.get("disable").and_then(Value::as_bool) {
-        config.common.disable = Some(disable);
+        // Proxmox VE keeps no word of one that is not.
+        config.common.disable = disable.then_some(true);
     }
     if let Some(limits) = text("bwlimit") {
         config.common.bwlimit = Some(limits.to_owned());
