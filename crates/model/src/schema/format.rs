@@ -137,11 +137,11 @@ fn ensure(ok: bool, reason: impl FnOnce() -> String) -> Result<(), String> {
     if ok { Ok(()) } else { Err(reason()) }
 }
 
-/// The root is none, as in Proxmox VE; nor is what leads upwards.
+/// What leads upwards is none. The root is one: a server of NFS may export it.
 fn is_storage_path(value: &str) -> bool {
-    let first = value.strip_prefix('/').and_then(|rest| rest.chars().next());
+    let rest = value.strip_prefix('/').map(|rest| rest.chars().next());
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-/_.@".contains(c);
-    first.is_some_and(is_plain) && !value.contains("..")
+    rest.is_some_and(|first| first.is_none_or(is_plain)) && !value.contains("..")
 }
 
 formats! {

@@ -41,6 +41,17 @@ fn is_of_all(kind: StorageType, name: &str) -> bool {
     OF_ALL.contains(&name) && (name, kind) != ("bwlimit", StorageType::Btrfs)
 }
 
+/// The root of the node is no folder of a storage, in the words of Proxmox VE.
+fn check_path(params: &Values) -> Result<(), Error> {
+    match params.get("path").and_then(Value::as_str) {
+        Some("/") => Err(Error::invalid(
+            "path",
+            "invalid format - value does not look like a valid absolute path\n",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses what is a property of other types only.
 pub(super) fn check_expected(kind: StorageType, params: &Values) -> Result<(), Error> {
     let is_known = |name: &str| {
@@ -61,6 +72,7 @@ pub(in crate::ops) fn configure(
     kind: StorageType,
     params: &Values,
 ) -> Result<StorageConfig, Error> {
+    check_path(params)?;
     check_expected(kind, params)?;
     let required = kind
         .properties()
