@@ -155,6 +155,9 @@ fn a_server_that_is_cut_off_costs_only_what_is_on_it() {
     wait_for("the alert closes", SOON, || !is_alerted(node)).unwrap();
     println!("no alert after {:?}", healed.elapsed());
     executes(node, 101);
+    let stopped = "pvesh get /nodes/n1/qemu/100/status/current | grep -q stopped";
+    node.wait_until(SOON, stopped).unwrap();
+    println!("its guest had ended after {:?}", healed.elapsed());
     post(node, "/nodes/n1/qemu/100/status/start", "");
     executes(node, 100);
     let _ = copies.wait(SOON);
@@ -162,13 +165,17 @@ fn a_server_that_is_cut_off_costs_only_what_is_on_it() {
     client.measure("recovered");
 }
 
-/// The guest on the server can be stopped, and the agent be killed.
+/// The stop of a guest on the server returns, and so does a killed agent. The kernel may keep a process until the
+/// server is back; the stop says so then.
 fn stops_and_dies(node: &Node) {
     let begun = Moment::now();
-    node.check_within(SOON, "qm stop 100").unwrap();
-    println!("its guest was stopped in {:?}", begun.elapsed());
-    let status = get(node, "/nodes/n1/qemu/100/status/current");
-    assert_eq!(status["status"], "stopped", "{status}");
+    let stopped = node.run_within(SOON, "qm stop 100 2>&1").unwrap();
+    println!("the stop of its guest returned in {:?}", begun.elapsed());
+    let said = stopped.text();
+    assert!(
+        stopped.success() || said.contains("guest 100 was killed, but"),
+        "{said}"
+    );
     let begun = Moment::now();
     node.check("systemctl kill --kill-whom=main --signal=KILL ostler-node")
         .unwrap();

@@ -102,6 +102,11 @@ impl Ground {
         }
     }
 
+    /// Whether its tools take long.
+    pub fn is_slow(&self) -> bool {
+        !matches!(self, Self::Btrfs(_))
+    }
+
     /// The parameters that make the storage `pool` of it.
     pub fn storage(&self) -> Value {
         let mut storage = match self {
