@@ -47,18 +47,20 @@ impl Retention {
         if keep.flag("keep-all") == Some(true) && keep.iter().count() > 1 {
             return Err("keep-all cannot be set together with other options.".to_owned());
         }
-        let count = |key: &str| {
-            let count = keep.integer(key).unwrap_or(0);
-            u64::try_from(count).unwrap_or(0)
-        };
-        Ok(Self {
+        Ok(Self::of(|key| keep.integer(key)))
+    }
+
+    /// The numbers by the names of their options; none and what is below zero is zero.
+    pub fn of(number: impl Fn(&str) -> Option<i64>) -> Self {
+        let count = |key: &str| u64::try_from(number(key).unwrap_or(0)).unwrap_or(0);
+        Self {
             last: count("keep-last"),
             hourly: count("keep-hourly"),
             daily: count("keep-daily"),
             weekly: count("keep-weekly"),
             monthly: count("keep-monthly"),
             yearly: count("keep-yearly"),
-        })
+        }
     }
 
     /// The numbers with the names of their options.

@@ -254,3 +254,28 @@ impl Output {
             .map_err(|error| Error::bug(format!("{program} printed invalid JSON: {error}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_given_twice_is_one_file() {
+        let file = || {
+            Arc::new(OwnedFd::from(
+                std::fs::File::open("/dev/null").expect("a file"),
+            ))
+        };
+        let fence = Fence::new(None)
+            .file("/etc/key", file(), false)
+            .file("/etc/key", file(), true)
+            .file("/etc/key", file(), false)
+            .file("/etc/other", file(), false);
+        let all: Vec<(&str, bool)> = fence
+            .files
+            .iter()
+            .map(|fenced| (fenced.path.to_str().expect("text"), fenced.write))
+            .collect();
+        assert_eq!(all, [("/etc/key", true), ("/etc/other", false)]);
+    }
+}

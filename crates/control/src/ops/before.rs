@@ -7,31 +7,46 @@ use node::tasks::SnapshotJobRun;
 
 use super::Op;
 
-/// Makes the snapshots that jobs want before this change of a guest. Without one of them the change is refused.
-pub(super) async fn snapshot_before(op: &Op, vmid: VmId, change: Change) -> Result<(), Error> {
-    let context = &op.context;
+/// Makes the snapshots that jobs want before this change of a guest. Without one of them the change is refused. `check`
+/// is asked first where there are some: what is refused anyhow leaves none.
+pub(super) async fn snapshot_before(
+    op: &Op,
+    vmid: VmId,
+    change: Change,
+    check: impl AsyncFnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let jobs = jobs_before(op, vmid, change).await?;
+    if !jobs.is_empty() {
+        check().await?;
+    }
+    for job in jobs {
+        let first = format!("before {job}");
+        let task = SnapshotJobRun::of_guest(job.clone(), vmid);
+        let made = op.context.perform_first(op, vmid, &first, task).await;
+        made.map_err(|error| {
+            let text =
+                format!("nothing is changed: the snapshot before it, of job '{job}', failed");
+            Error::new(error.kind, format!("{text}: {}", error.message))
+        })?;
+    }
+    Ok(())
+}
+
+/// The jobs that want one.
+async fn jobs_before(op: &Op, vmid: VmId, change: Change) -> Result<Vec<String>, Error> {
     // Programs are run inside a guest without a majority, too.
     let records = op.records.local();
+    let mut wanting = Vec::new();
     for job in records.snapshot_jobs().await? {
         if !job.is_enabled() || !job.before().contains(&change) {
             continue;
         }
         let guest = records.guest(vmid).await?.record.data;
-        if !job.selection().includes(&context.node, &guest).await? {
-            continue;
+        if job.selection().includes(&op.context.node, &guest).await? {
+            wanting.push(job.id);
         }
-        let first = format!("before {}", job.id);
-        let task = SnapshotJobRun::of_guest(job.id.clone(), vmid);
-        let made = context.perform_first(op, vmid, &first, task).await;
-        made.map_err(|error| {
-            let text = format!(
-                "nothing is changed: the snapshot before it, of job '{}', failed",
-                job.id
-            );
-            Error::new(error.kind, format!("{text}: {}", error.message))
-        })?;
     }
-    Ok(())
+    Ok(wanting)
 }
 
 /// The same before a change of options, of which `known` is the digest that the caller had of the guest. Answers
@@ -45,7 +60,7 @@ pub(super) async fn snapshot_before_options<'a>(
     if !Change::is_risk(&mut options) {
         return Ok(known);
     }
-    snapshot_before(op, guest.vmid, Change::Config).await?;
+    snapshot_before(op, guest.vmid, Change::Config, async || Ok(())).await?;
     digest_since(op, guest, known).await
 }
 

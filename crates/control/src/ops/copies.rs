@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use model::{ByteSize, Error, GuestConfig, GuestKind, Privilege, StorageId, StorageMap};
+use model::{ByteSize, Error, ErrorKind, GuestConfig, GuestKind, Privilege, StorageId, StorageMap};
 use node::tasks::NewSize;
 use node::{bandwidth, volumes_of};
 use proto::table::bridge_paths;
+use storage::StorageConfig;
 
 use super::Op;
 use super::volume_access::require_space;
@@ -50,23 +51,25 @@ fn bridges(kind: GuestKind, config: &GuestConfig) -> BTreeSet<String> {
         .collect()
 }
 
-/// The storages of a guest's volumes, and one that they are copied to.
-pub(super) fn storages_of(config: &GuestConfig, target: Option<&StorageId>) -> Vec<StorageId> {
-    let volumes = volumes_of(config).into_iter();
-    let own = volumes.map(|(_, volume)| volume.storage().clone());
-    own.chain(target.cloned()).collect()
-}
-
-/// The storages of one volume and of its copy.
-pub(super) fn storages_between(
+/// The storages of those volumes of a guest that are copied, and the one that they are copied to.
+pub(super) fn storages_of(
     config: &GuestConfig,
-    option: &str,
+    is_copied: impl Fn(&str) -> bool,
     target: Option<&StorageId>,
 ) -> Vec<StorageId> {
     let volumes = volumes_of(config).into_iter();
-    let own = volumes.filter(|(name, _)| *name == option);
-    let own = own.map(|(_, volume)| volume.storage().clone());
+    let copied = volumes.filter(|(option, _)| is_copied(option));
+    let own = copied.map(|(_, volume)| volume.storage().clone());
     own.chain(target.cloned()).collect()
+}
+
+/// What is configured of a storage; none of one that is gone, which the task refuses.
+async fn storage_config(op: &Op, id: &StorageId) -> Result<Option<StorageConfig>, Error> {
+    match op.records.storage(id).await {
+        Ok(storage) => Ok(Some(storage.config)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The storages that a guest's volumes are copied from and to when it goes to another node.
@@ -74,15 +77,15 @@ pub(super) async fn storages_moved(
     op: &Op,
     config: &GuestConfig,
     map: &StorageMap,
-) -> Vec<StorageId> {
+) -> Result<Vec<StorageId>, Error> {
     let mut storages = Vec::new();
-    for id in storages_of(config, None) {
-        let storage = op.records.storage(&id).await;
-        if storage.is_ok_and(|storage| !storage.config.spec.is_shared()) {
+    for id in storages_of(config, |_| true, None) {
+        let storage = storage_config(op, &id).await?;
+        if storage.is_some_and(|storage| !storage.spec.is_shared()) {
             storages.extend([map.target(&id).clone(), id]);
         }
     }
-    storages
+    Ok(storages)
 }
 
 /// The rate for copying disks between storages: the lowest of what is requested in KiB/s and of their limits; the
@@ -105,9 +108,8 @@ pub(super) async fn bytes_per_s(
         if is_free(&path, Privilege::DatastoreAllocate).await? {
             continue;
         }
-        // One that is gone is refused by the task.
-        let storage = op.records.storage(&id).await.ok();
-        let text = storage.and_then(|storage| storage.config.common.bwlimit);
+        let storage = storage_config(op, &id).await?;
+        let text = storage.and_then(|storage| storage.common.bwlimit);
         let limit = text.and_then(|text| bandwidth(&text, operation));
         by_cluster |= limit.is_none();
         limits.push(limit);

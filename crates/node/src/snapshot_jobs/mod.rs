@@ -85,18 +85,7 @@ impl SnapshotJob {
     }
 
     pub fn retention(&self) -> Retention {
-        let count = |option: &str| {
-            let count = self.number(option).unwrap_or(0);
-            u64::try_from(count).unwrap_or(0)
-        };
-        Retention {
-            last: count("keep-last"),
-            hourly: count("keep-hourly"),
-            daily: count("keep-daily"),
-            weekly: count("keep-weekly"),
-            monthly: count("keep-monthly"),
-            yearly: count("keep-yearly"),
-        }
+        Retention::of(|option| self.number(option))
     }
 
     /// When it runs by the clock; none: never.

@@ -61,6 +61,11 @@ impl QemuResize {
             .ok_or_else(|| Error::bug("the new size was not planned"))
     }
 
+    /// Refuses a disk that is not there or has no volume.
+    pub fn check_disk(&self, guest: &GuestRecord) -> Result<(), Error> {
+        resizable(&self.drive(&guest.config)?).map(drop)
+    }
+
     fn drive(&self, config: &GuestConfig) -> Result<Drive, Error> {
         let slot = self.slot;
         let missing = || Error::not_found(format!("disk '{slot}' does not exist"));

@@ -3,21 +3,11 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use crate::harness::breaking::{Break, Broken};
+use crate::harness::breaking::{Broken, IN_AN_ACT};
 use crate::harness::namespace::with_bridge;
 use crate::harness::{Serial, TestNode, about, left_out, tiny_disk, until};
 use serde_json::{Value, json};
-
-/// Between two acts, which is before the second one, and in the middle of it.
-pub(crate) const IN_AN_ACT: [Break; 3] = [
-    Break::Death(Duration::ZERO),
-    Break::Death(Duration::from_millis(15)),
-    Break::Stop,
-];
-/// Before the first act there is no middle.
-pub(crate) const ACCEPTED: [Break; 1] = [Break::Death(Duration::ZERO)];
 
 struct Scene {
     node: TestNode,
@@ -68,37 +58,17 @@ impl Scene {
         names
     }
 
-    /// Runs a task repeatedly, interrupting it one journal line later each time, until it ends
-    /// before that. `check` looks at the result after each run.
+    /// Breaks a task off everywhere.
     async fn everywhere(
         &self,
         op: &str,
         vmid: u32,
         more: impl Fn(usize) -> Value,
-        mut check: impl AsyncFnMut(usize, &Broken),
+        check: impl AsyncFnMut(usize, &Broken),
     ) {
-        let mut number = 0;
-        let mut finished = 0;
-        for lines in 1.. {
-            let mut was_broken = false;
-            let ways = match lines {
-                1 => &ACCEPTED[..],
-                _ => &IN_AN_ACT[..],
-            };
-            for how in ways {
-                let params = about(vmid, more(number));
-                let broken = self.node.break_off(op, params, lines, *how).await;
-                println!("{op}, {number}: {how:?} {broken:?}");
-                check(number, &broken).await;
-                was_broken |= broken.after.is_some();
-                finished += usize::from(broken.is_ok());
-                number += 1;
-            }
-            if !was_broken {
-                break;
-            }
-        }
-        assert!(finished > 0, "the last one, at least, was not broken off");
+        let params = async |number| about(vmid, more(number));
+        let ways = |_| IN_AN_ACT.to_vec();
+        let number = self.node.break_everywhere(op, ways, params, check).await;
         assert!(number > 8, "it has more than two steps");
         assert_eq!(self.node.tasks_in_the_journal(), 0);
     }

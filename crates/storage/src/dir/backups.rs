@@ -59,8 +59,11 @@ impl Dir {
         if found.is_none_or(|found| found.kind != FileKind::File || found.size > NOTES_BYTES_MAX) {
             return Ok(None);
         }
-        let notes = self.host.read(&path).await;
-        let notes = notes.map_err(|source| self.failed(source))?;
+        // By what was opened, and no link: another writer of the folder may exchange it.
+        let file = self.host.open_image(&path, false, false).await;
+        let file = file.map_err(|source| self.failed(source))?;
+        let notes = self.host.read_at(&file, &path, 0, NOTES_BYTES_MAX as usize);
+        let notes = notes.await.map_err(|source| self.failed(source))?;
         Ok(Some(String::from_utf8_lossy(&notes).into_owned()))
     }
 

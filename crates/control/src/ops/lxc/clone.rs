@@ -2,7 +2,6 @@
 
 use model::{Error, GuestKind, NodeName, PoolId, StorageId, VmId};
 use node::tasks::{LxcClone, already_exists, snapshot_of};
-use node::volumes_of;
 use proto::wire::Answer;
 use serde::Deserialize;
 
@@ -68,13 +67,12 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
         None => &source.config,
     };
     require_bridges(&op, GuestKind::Lxc, config)?;
+    let is_copied = |option: &str| !option.starts_with("unused");
     match &wanted.storage {
         Some(storage) => drop(op.context.node.storage(storage).await?),
         None => {
             // A copy takes space on the storage of its original.
-            let copied = volumes_of(config).into_iter();
-            let copied = copied.filter(|(option, _)| !option.starts_with("unused"));
-            require_space(&op, copied.map(|(_, volume)| volume.storage().clone()))?;
+            require_space(&op, storages_of(config, is_copied, None).into_iter())?;
         }
     }
     let mut task = LxcClone::new(vmid, wanted.newid);
@@ -84,7 +82,7 @@ pub(super) async fn clone(op: Op) -> Result<Answer, Error> {
     task.full = full;
     task.storage = wanted.storage;
     task.snapshot = wanted.snapname;
-    let storages = storages_of(config, task.storage.as_ref());
+    let storages = storages_of(config, is_copied, task.storage.as_ref());
     task.bytes_per_s = bytes_per_s(&op, "clone", storages, wanted.bwlimit).await?;
     task.check(&op.context.node, &source).await?;
     op.context.submit(&op, vmid, task).await

@@ -28,7 +28,7 @@ pub(super) async fn exec(op: Op) -> Result<Answer, Error> {
     if !op.context.node.running.is_running(vmid).await? {
         return Err(Error::conflict(format!("CT {vmid} not running")));
     }
-    snapshot_before(&op, vmid, Change::Exec).await?;
+    snapshot_before(&op, vmid, Change::Exec, async || Ok(())).await?;
     let task = LxcExec {
         vmid,
         command: wanted.command,

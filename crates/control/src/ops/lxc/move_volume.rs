@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Container;
 use crate::ops::Op;
-use crate::ops::copies::{bytes_per_s, require_space_beside, storages_between};
+use crate::ops::copies::{bytes_per_s, require_space_beside, storages_of};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,7 +45,11 @@ async fn to_storage(op: Op, vmid: VmId, storage: StorageId, wanted: Move) -> Res
     if !guest.config.0.contains_key(&wanted.volume) {
         return Err(no_mount_point());
     }
-    let storages = storages_between(&guest.config, &wanted.volume, Some(&storage));
+    let storages = storages_of(
+        &guest.config,
+        |option| option == wanted.volume,
+        Some(&storage),
+    );
     let mut task = LxcMoveVolume::new(vmid, wanted.volume, storage);
     task.delete = wanted.delete == Some(true);
     task.digest = wanted.digest;

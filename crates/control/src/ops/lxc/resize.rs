@@ -28,7 +28,7 @@ pub(super) async fn resize(op: Op) -> Result<Answer, Error> {
     let mut task = LxcResize::new(vmid, disk, size, digest);
     task.check(&op.context.node, &guest).await?;
     check_digest(&guest, task.digest.as_deref())?;
-    snapshot_before(&op, vmid, Change::Resize).await?;
+    snapshot_before(&op, vmid, Change::Resize, async || Ok(())).await?;
     task.digest = digest_since(&op, &guest, task.digest).await?;
     op.context.submit(&op, vmid, task).await
 }

@@ -75,7 +75,11 @@ pub(in crate::ops) async fn task(op: &Op, vmid: VmId, params: &Values) -> Result
     task.storage = wanted.storage;
     task.format = wanted.format;
     task.snapshot = wanted.snapname;
-    let storages = storages_of(config, task.storage.as_ref());
+    let storages = storages_of(
+        config,
+        |option| is_copied(option, config),
+        task.storage.as_ref(),
+    );
     task.bytes_per_s = bytes_per_s(op, "clone", storages, wanted.bwlimit).await?;
     Ok(task)
 }

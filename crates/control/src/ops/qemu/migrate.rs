@@ -48,7 +48,7 @@ pub(super) async fn migrate(op: Op) -> Result<Answer, Error> {
         task.moving.storages = map.map_err(|why| Error::invalid("targetstorage", why))?;
     }
     let guest = op.records.qemu(vmid).await?.record.data;
-    let storages = storages_moved(&op, &guest.config, &task.moving.storages).await;
+    let storages = storages_moved(&op, &guest.config, &task.moving.storages).await?;
     task.moving.bytes_per_s = bytes_per_s(&op, "migration", storages, wanted.bwlimit).await?;
     task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await

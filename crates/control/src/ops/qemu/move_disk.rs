@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Guest;
 use crate::ops::Op;
-use crate::ops::copies::{bytes_per_s, require_space_beside, storages_between};
+use crate::ops::copies::{bytes_per_s, require_space_beside, storages_of};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -39,7 +39,11 @@ pub(super) async fn move_disk(op: Op) -> Result<Answer, Error> {
     task.format = wanted.format;
     task.delete = wanted.delete == Some(true);
     task.digest = wanted.digest;
-    let storages = storages_between(&guest.config, &task.disk, task.storage.as_ref());
+    let storages = storages_of(
+        &guest.config,
+        |option| option == task.disk,
+        task.storage.as_ref(),
+    );
     task.bytes_per_s = bytes_per_s(&op, "move", storages, wanted.bwlimit).await?;
     task.check(&op.context.node, &guest).await?;
     op.context.submit(&op, vmid, task).await

@@ -28,8 +28,11 @@ pub(super) async fn resize(op: Op) -> Result<Answer, Error> {
     let record = op.records.qemu(guest.vmid).await?.record.data;
     require_space_beside(&op, &record.config, &disk)?;
     check_digest(&record, digest.as_deref())?;
-    snapshot_before(&op, guest.vmid, Change::Resize).await?;
-    let digest = digest_since(&op, &record, digest).await?;
-    let task = QemuResize::new(guest.vmid, slot, size, digest, guest.skips_lock());
+    let mut task = QemuResize::new(guest.vmid, slot, size, digest, guest.skips_lock());
+    snapshot_before(&op, guest.vmid, Change::Resize, async || {
+        task.check_disk(&record)
+    })
+    .await?;
+    task.digest = digest_since(&op, &record, task.digest).await?;
     op.context.submit(&op, guest.vmid, task).await
 }

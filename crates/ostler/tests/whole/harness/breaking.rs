@@ -19,6 +19,16 @@ pub enum Break {
     Stop,
 }
 
+/// Between two acts, which is before the second one, and in the middle of it.
+pub const IN_AN_ACT: [Break; 3] = [
+    Break::Death(Duration::ZERO),
+    Break::Death(Duration::from_millis(15)),
+    Break::Stop,
+];
+
+/// Before the first act there is no middle.
+const ACCEPTED: [Break; 1] = [Break::Death(Duration::ZERO)];
+
 /// An interrupted task, after it has ended.
 #[derive(Debug)]
 pub struct Broken {
@@ -53,7 +63,41 @@ impl TestNode {
         self.interrupt(op, params, lines, broken).await
     }
 
-    /// The same with an interruption of one's own, which gets the UPID.
+    /// Runs a task repeatedly, interrupting it one journal line later each time, in each of the ways for
+    /// that line, until it ends before that. `check` looks at the result after each run. Returns the
+    /// number of runs.
+    pub async fn break_everywhere(
+        &self,
+        op: &str,
+        ways: impl Fn(usize) -> Vec<Break>,
+        params: impl AsyncFn(usize) -> Value,
+        mut check: impl AsyncFnMut(usize, &Broken),
+    ) -> usize {
+        let mut number = 0;
+        let mut finished = 0;
+        for lines in 1.. {
+            let mut was_broken = false;
+            let ways = match lines {
+                1 => ACCEPTED.to_vec(),
+                _ => ways(lines),
+            };
+            for how in ways {
+                let broken = self.break_off(op, params(number).await, lines, how).await;
+                println!("{op}, {number}: {how:?} {broken:?}");
+                check(number, &broken).await;
+                was_broken |= broken.after.is_some();
+                finished += usize::from(broken.is_ok());
+                number += 1;
+            }
+            if !was_broken {
+                break;
+            }
+        }
+        assert!(finished > 0, "the last one, at least, was not broken off");
+        number
+    }
+
+    /// `break_off` with an interruption of one's own, which gets the UPID.
     pub async fn interrupt(
         &self,
         op: &str,

@@ -28,7 +28,8 @@ pub(super) async fn exec(op: Op) -> Result<Answer, Error> {
     if program.is_empty() {
         return Err(missing());
     }
-    snapshot_before(&op, vmid, Change::Exec).await?;
+    let has_agent = async || op.context.node.guest_agent(vmid).await.map(drop);
+    snapshot_before(&op, vmid, Change::Exec, has_agent).await?;
     let input = input_data.as_deref().map(str::as_bytes);
     let mut agent = op.context.node.guest_agent(vmid).await?;
     let pid = agent.exec(program, arguments, input).await;

@@ -34,7 +34,8 @@ pub(super) async fn file_write(op: Op) -> Result<Answer, Error> {
         })?,
         _ => content.into_bytes(),
     };
-    snapshot_before(&op, vmid, Change::Exec).await?;
+    let has_agent = async || op.context.node.guest_agent(vmid).await.map(drop);
+    snapshot_before(&op, vmid, Change::Exec, has_agent).await?;
     let mut agent = op.context.node.guest_agent(vmid).await?;
     let written = agent.write_file(&file, &bytes).await;
     written.map_err(|error| agent.failed(error))?;
