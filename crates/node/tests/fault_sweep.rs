@@ -11,10 +11,10 @@ use node::cluster::member_key;
 use node::membership::Contact;
 use node::tasks::{
     BulkShutdown, BulkStart, BulkSuspend, Chosen, ClusterCreate, ClusterDissolve, ClusterForce,
-    ClusterJoin, ClusterLeave, ClusterRestore, ClusterUnvote, ClusterVote, NewSize, NodeStartall,
-    NodeStopall, NodeVncshell, QemuCloudinitUpdate, QemuConfigure, QemuCreate, QemuDestroy,
-    QemuReboot, QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop, QemuSuspend,
-    QemuVncproxy,
+    ClusterJoin, ClusterLeave, ClusterRestore, ClusterUnvote, ClusterVote, NewSize, NewTemplate,
+    NodeStartall, NodeStopall, NodeVncshell, QemuCloudinitUpdate, QemuConfigure, QemuCreate,
+    QemuDestroy, QemuReboot, QemuReset, QemuResize, QemuResume, QemuShutdown, QemuStart, QemuStop,
+    QemuSuspend, QemuVncproxy,
 };
 use node::{Edit, registry};
 use scene::*;
@@ -33,6 +33,7 @@ fn creation(vmid: VmId) -> QemuCreate {
         edit: edit(options),
         pool: None,
         start: false,
+        becomes: None,
     }
 }
 
@@ -475,6 +476,23 @@ async fn a_snippet_that_is_missing_ends_the_start_with_one_clear_line() {
     let wanted = "volume 'local:snippets/vendor.yaml' does not exist";
     assert_eq!(node.run().await, wanted);
     assert_eq!(node.inventory().await, before);
+}
+
+/// The disks of a new template become bases.
+#[tokio::test]
+async fn qemu_create_of_a_template() {
+    let template = |vmid| QemuCreate {
+        becomes: Some(NewTemplate::default()),
+        ..creation(vmid)
+    };
+    let swept = sweep_all(move || Box::pin(empty(template)), 24).await;
+    assert!(swept.failed > 10 && swept.went_through > 3, "{swept:?}");
+    let node = empty(template).await;
+    assert_eq!(node.run().await, "OK");
+    let stored = node.inventory().await.join("\n");
+    for said in ["base-100-disk-0", "\"template\":1"] {
+        assert!(stored.contains(said), "{said}: {stored}");
+    }
 }
 
 #[tokio::test]

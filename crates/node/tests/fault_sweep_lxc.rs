@@ -8,7 +8,7 @@ use std::path::Path;
 use model::VmId;
 use node::tasks::{
     Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcExec, LxcReboot, LxcShutdown, LxcStart,
-    LxcStop, LxcVncproxy, NodeStartall, NodeStopall, Template,
+    LxcStop, LxcVncproxy, NewTemplate, NodeStartall, NodeStopall, Template,
 };
 use scene::lxc::*;
 use scene::*;
@@ -40,6 +40,7 @@ fn creation(vmid: VmId) -> LxcCreate {
         ignore_unpack_errors: false,
         pool: None,
         start: false,
+        becomes: None,
         found: None,
         image: None,
     }
@@ -49,6 +50,23 @@ fn creation(vmid: VmId) -> LxcCreate {
 async fn lxc_create() {
     let swept = sweep_all(|| Box::pin(with_lxc(creation)), 30).await;
     assert!(swept.failed > 15 && swept.went_through > 5, "{swept:?}");
+}
+
+/// The root of a new template becomes a base.
+#[tokio::test]
+async fn lxc_create_of_a_template() {
+    let template = |vmid| LxcCreate {
+        becomes: Some(NewTemplate::default()),
+        ..creation(vmid)
+    };
+    let swept = sweep_all(move || Box::pin(with_lxc(template)), 34).await;
+    assert!(swept.failed > 15 && swept.went_through > 5, "{swept:?}");
+    let node = with_lxc(template).await;
+    assert_eq!(node.run().await, "OK");
+    let stored = node.inventory().await.join("\n");
+    for said in ["base-100-disk-0", "\"template\":1"] {
+        assert!(stored.contains(said), "{said}: {stored}");
+    }
 }
 
 fn of_an_image(vmid: VmId) -> LxcCreate {

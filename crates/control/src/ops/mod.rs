@@ -6,6 +6,7 @@ mod before;
 mod cluster;
 mod console;
 mod copies;
+mod guest_options;
 mod lxc;
 mod migration;
 mod node;

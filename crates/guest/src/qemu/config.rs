@@ -512,8 +512,8 @@ fn check_numa(config: &VmConfig, wrong: &mut impl FnMut(&str, String)) {
                 }
             }
         }
-        if node.policy().is_some() == node.host_nodes().is_empty() {
-            wrong(&option, "hostnodes and policy go together".to_owned());
+        if node.policy().is_none() && !node.host_nodes().is_empty() {
+            wrong(&option, "hostnodes need a policy".to_owned());
         }
     }
     if memory_mib != config.memory_mib {

@@ -148,7 +148,7 @@ pub const CASES: &[Case] = &[
     case(
         "numa_watchdog_cpus",
         "cores: 2\nsockets: 2\nvcpus: 3\nhotplug: disk,cpu\nnuma: 1\nmemory: 96\n\
-         numa0: cpus=0-1,memory=64\nnuma1: cpus=2;3,hostnodes=0,memory=32,policy=bind\n\
+         numa0: cpus=0-1,memory=64,policy=preferred\nnuma1: cpus=2;3,hostnodes=0,memory=32,policy=bind\n\
          watchdog: i6300esb,action=pause\nargs: -name 'by hand'",
     ),
     case("q35_ib700", "machine: q35\nwatchdog: model=ib700\nnuma: 1"),

@@ -64,7 +64,7 @@ const GENERAL: &[Field] = &[
     Field::boolean("protection").optional().default("0"),
     Field::string("startup").optional().format(STARTUP),
     Field::string("tags").optional().format(format::TAG_LIST),
-    Field::boolean("template").optional().default("0").unbuilt(),
+    Field::boolean("template").optional().default("0"),
 ];
 
 /// What runs inside, and how it is set up.

@@ -40,5 +40,4 @@ pub(super) const DEVICES: &[Field] = &[
 pub(super) const PLATFORM: &[Field] = &[
     text("amd-sev", "pve-qemu-sev-fmt"),
     text("intel-tdx", "pve-qemu-tdx-fmt"),
-    Field::boolean("template").optional().default("0").unbuilt(),
 ];

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   launch at the target ─ mirrors of local disks ─ memory … pre-switchover
-//!                                                            │ the guest is paused
+//!                                                   │        │ the guest is paused
+//!                                                   │ an emulated one is paused before
 //!                          mirrors end ─ the rest of memory ─ the target has all
 //! ```
 //!
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use guest::qemu::block::node_name;
 use guest::qemu::{
-    Events, JobState, Migration, MigrationState, NodeCopy, Pace, Qmp, exported_node,
+    Accel, Events, JobState, Migration, MigrationState, NodeCopy, Pace, Qmp, exported_node,
 };
 use model::qemu::DriveSlot;
 use model::{Error, GuestConfig, VmId, VolumeId};
@@ -136,10 +137,11 @@ impl Journey<'_> {
         // QEMU has a copy: the connection ends with QEMU's.
         drop(descriptor);
         let mut events = qmp.events();
+        let stands_still = self.stand_still(cx, &qmp).await?;
         self.set_off(cx, &qmp).await?;
         let started = cx.clock.monotonic();
         self.until_paused(cx, &qmp, &mut events).await?;
-        let paused = cx.clock.monotonic();
+        let paused = stands_still.unwrap_or_else(|| cx.clock.monotonic());
         self.end_mirrors(cx, &qmp).await?;
         qmp.finish_migration().await.map_err(qmp_failed)?;
         let last = until_completed(cx, &qmp, &mut events).await?;
@@ -262,6 +264,19 @@ impl Journey<'_> {
             qmp.remove_block_node(&node).await.map_err(qmp_failed)?;
         }
         Ok(())
+    }
+
+    /// Pauses an emulated guest before its memory is sent; returns when. Without KVM, QEMU can miss a
+    /// page that is written while it clears the marks of written pages (decision 30).
+    async fn stand_still(&self, cx: &Cx, qmp: &Qmp) -> Result<Option<Duration>, Error> {
+        if self.machine["accel"] != Accel::Tcg.as_str() {
+            return Ok(None);
+        }
+        let paused = cx.clock.monotonic();
+        qmp.pause().await.map_err(qmp_failed)?;
+        cx.log("the guest is emulated: it stands still while its memory is sent")
+            .await;
+        Ok(Some(paused))
     }
 
     async fn set_off(&self, cx: &Cx, qmp: &Qmp) -> Result<(), Error> {

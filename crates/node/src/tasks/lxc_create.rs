@@ -1,9 +1,9 @@
 //! Makes a container out of a template.
 //!
 //! ```text
-//!   reserve ─ make-file-systems ─ unpack ─ set-up ─ publish ┃ join-pool ─► lxc_start, if wanted
-//!   the id    images with ext4,   the      names,   the configuration; from then on it is a guest
-//!             or directories      archive  password
+//!   reserve ─ make-file-systems ─ unpack ─ set-up ─ make-bases ─ publish ┃ join-pool ─► lxc_start
+//!   the id    images with ext4,   the      names,   of a         the configuration;     if wanted
+//!             or directories      archive  password template     now it is a guest
 //! ```
 
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tasks::{FollowUp, Probe, Step, Steps, Task, TaskContext};
 
 use super::file_systems::{MakeFileSystems, MakesFileSystems};
+use super::make_template::{NewTemplate, RenameNew};
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
 use super::{LxcStart, guest_object};
 use crate::NodeContext;
@@ -50,6 +51,9 @@ pub struct LxcCreate {
     pub pool: Option<PoolId>,
     /// Start it right afterwards.
     pub start: bool,
+    /// Set where it is a template from its beginning.
+    #[serde(default)]
+    pub becomes: Option<NewTemplate>,
     /// Found in its files: the distribution and the architecture.
     #[serde(default)]
     pub found: Option<(String, String)>,
@@ -61,12 +65,19 @@ pub struct LxcCreate {
 impl Task for LxcCreate {
     type Node = NodeContext;
     const NAME: &'static str = "lxc_create";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "vzcreate";
 
     fn steps() -> Steps<Self> {
         Steps {
-            before: &[&Reserve, &MakeFileSystems, &Unpack, &SetUp, &Publish],
+            before: &[
+                &Reserve,
+                &MakeFileSystems,
+                &Unpack,
+                &SetUp,
+                &RenameNew,
+                &Publish,
+            ],
             after: &[&JoinPool],
         }
     }
@@ -110,6 +121,14 @@ impl NewGuest for LxcCreate {
 
     fn pool(&self) -> Option<&PoolId> {
         self.pool.as_ref()
+    }
+
+    fn template(&self) -> Option<&NewTemplate> {
+        self.becomes.as_ref()
+    }
+
+    fn template_mut(&mut self) -> Option<&mut NewTemplate> {
+        self.becomes.as_mut()
     }
 }
 

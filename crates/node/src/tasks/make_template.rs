@@ -2,12 +2,13 @@
 //! clones.
 
 use async_trait::async_trait;
-use model::{Error, GuestRecord, VolumeId};
+use model::{Error, GuestConfig, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::LinkedClones;
 use tasks::{Probe, Step, TaskContext};
 
 use super::claim::{Claims, check_lock};
+use super::new_guest::NewGuest;
 use crate::guests::disks::disks_of;
 use crate::guests::options::set_volume;
 use crate::{NodeContext, volumes};
@@ -65,30 +66,13 @@ impl<T: MakesTemplate> Step<T> for Rename {
     }
 
     async fn plan(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
-        let vmid = task.vmid();
         task.check_stopped(&cx.node).await?;
-        let guest = cx.node.records.guest(vmid).await?.record.data;
+        let guest = cx.node.records.guest(task.vmid()).await?.record.data;
         let only = task.only();
-        let mut renamings = Vec::new();
-        for (option, from) in disks_of(guest.kind, &guest.config)? {
-            if only.as_ref().is_some_and(|only| *only != option) {
-                continue;
-            }
-            let storage = cx.node.storage(from.storage()).await?;
-            let clones = linked_clones_of(&*storage, &from)?;
-            let said = storage.config().parse(from.name())?;
-            if said.is_base || said.owner != Some(vmid) {
-                continue;
-            }
-            storage.activate().await?;
-            clones.check_fit_for_base(from.name()).await?;
-            let name = clones.base_name(from.name())?;
-            let to = volumes::named(from.storage(), name)?;
-            if storage.stat(to.name()).await?.is_some() {
-                return Err(Error::conflict(format!("volume '{to}' already exists")));
-            }
-            renamings.push(Renaming { option, from, to });
-        }
+        let disks = disks_of(guest.kind, &guest.config)?;
+        let is_meant = |option: &str| only.as_ref().is_none_or(|only| only == option);
+        let disks = disks.into_iter().filter(|(option, _)| is_meant(option));
+        let renamings = renamings(&cx.node, guest.vmid, disks.collect()).await?;
         if let Some(only) = only
             && renamings.is_empty()
         {
@@ -100,22 +84,112 @@ impl<T: MakesTemplate> Step<T> for Rename {
     }
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
-        for Renaming { from, to, .. } in task.renamings() {
-            let storage = cx.node.storage(from.storage()).await?;
-            storage.rename(from.name(), to.name()).await?;
-            cx.log(&format!("'{from}' becomes '{to}'")).await;
+        rename(cx, task.renamings()).await
+    }
+
+    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
+        rename_back(cx, task.renamings()).await
+    }
+}
+
+/// The disks of a guest that become bases, with names that are free.
+async fn renamings(
+    node: &NodeContext,
+    vmid: VmId,
+    disks: Vec<(String, VolumeId)>,
+) -> Result<Vec<Renaming>, Error> {
+    let mut renamings = Vec::new();
+    for (option, from) in disks {
+        let storage = node.storage(from.storage()).await?;
+        let clones = linked_clones_of(&*storage, &from)?;
+        let said = storage.config().parse(from.name())?;
+        if said.is_base || said.owner != Some(vmid) {
+            continue;
+        }
+        storage.activate().await?;
+        clones.check_fit_for_base(from.name()).await?;
+        let name = clones.base_name(from.name())?;
+        let to = volumes::named(from.storage(), name)?;
+        if storage.stat(to.name()).await?.is_some() {
+            return Err(Error::conflict(format!("volume '{to}' already exists")));
+        }
+        renamings.push(Renaming { option, from, to });
+    }
+    Ok(renamings)
+}
+
+async fn rename(cx: &Cx, renamings: &[Renaming]) -> Result<(), Error> {
+    for Renaming { from, to, .. } in renamings {
+        let storage = cx.node.storage(from.storage()).await?;
+        storage.rename(from.name(), to.name()).await?;
+        cx.log(&format!("'{from}' becomes '{to}'")).await;
+    }
+    Ok(())
+}
+
+async fn rename_back(cx: &Cx, renamings: &[Renaming]) -> Result<(), Error> {
+    for Renaming { from, to, .. } in renamings {
+        let storage = cx.node.storage(from.storage()).await?;
+        if storage.stat(from.name()).await?.is_none() {
+            storage.rename(to.name(), from.name()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a new guest has that is a template from its beginning.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct NewTemplate {
+    #[serde(default)]
+    renamings: Vec<Renaming>,
+}
+
+impl NewTemplate {
+    pub(super) fn convert(&self, config: &mut GuestConfig) -> Result<(), Error> {
+        convert(&self.renamings, config)?;
+        config.set("template", 1);
+        Ok(())
+    }
+}
+
+/// The disks of a new guest become bases, if it is to be a template.
+pub(super) struct RenameNew;
+
+#[async_trait]
+impl<T: NewGuest> Step<T> for RenameNew {
+    fn name(&self) -> &'static str {
+        "make-bases"
+    }
+
+    async fn plan(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        if task.template().is_none() {
+            return Ok(());
+        }
+        let disks = disks_of(T::GUEST, &task.options())?;
+        let renamings = renamings(&cx.node, task.vmid(), disks).await?;
+        if let Some(template) = task.template_mut() {
+            template.renamings = renamings;
         }
         Ok(())
     }
 
-    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
-        for Renaming { from, to, .. } in task.renamings() {
-            let storage = cx.node.storage(from.storage()).await?;
-            if storage.stat(from.name()).await?.is_none() {
-                storage.rename(to.name(), from.name()).await?;
-            }
+    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
+        // Before the point of no return nothing is gone on with.
+        Ok(Probe::NotDone)
+    }
+
+    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
+        match task.template() {
+            Some(template) => rename(cx, &template.renamings).await,
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
+        match task.template() {
+            Some(template) => rename_back(cx, &template.renamings).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -140,7 +214,7 @@ impl<T: MakesTemplate> Step<T> for Publish {
     async fn probe(&self, cx: &Cx, task: &mut T) -> Result<Probe, Error> {
         let before = cx.node.records.guest(task.vmid()).await?.record.data;
         let mut after = before.clone();
-        convert(task, &mut after)?;
+        publish(task, &mut after)?;
         Ok(if after == before {
             Probe::Done
         } else {
@@ -149,7 +223,7 @@ impl<T: MakesTemplate> Step<T> for Publish {
     }
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
-        let change = |guest: &mut GuestRecord| convert(task, guest);
+        let change = |guest: &mut GuestRecord| publish(task, guest);
         let revision = cx.node.records.change_guest(task.vmid(), change).await?;
         cx.committed(revision.0);
         Ok(())
@@ -157,12 +231,17 @@ impl<T: MakesTemplate> Step<T> for Publish {
 }
 
 /// Names the bases in a record, and says that it is a template.
-fn convert<T: MakesTemplate>(task: &T, guest: &mut GuestRecord) -> Result<(), Error> {
-    for Renaming { option, to, .. } in task.renamings() {
-        set_volume(&mut guest.config, option, to)?;
-    }
+fn publish<T: MakesTemplate>(task: &T, guest: &mut GuestRecord) -> Result<(), Error> {
+    convert(task.renamings(), &mut guest.config)?;
     if task.only().is_none() {
         guest.config.set("template", 1);
+    }
+    Ok(())
+}
+
+fn convert(renamings: &[Renaming], config: &mut GuestConfig) -> Result<(), Error> {
+    for Renaming { option, to, .. } in renamings {
+        set_volume(config, option, to)?;
     }
     Ok(())
 }

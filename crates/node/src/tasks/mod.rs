@@ -163,6 +163,7 @@ pub use lxc_start::LxcStart;
 pub use lxc_stop::LxcStop;
 pub use lxc_template::LxcTemplate;
 pub use lxc_vncproxy::LxcVncproxy;
+pub use make_template::NewTemplate;
 pub use migrate_guests::Moving;
 pub use new_guest::already_exists;
 pub use node_adopt::{AdoptedGuest, AdoptedStorage, NodeAdopt};

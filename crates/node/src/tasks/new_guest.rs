@@ -8,6 +8,7 @@ use tasks::{FollowUp, Probe, Step, Task, TaskContext};
 
 use super::QemuStart;
 use super::delete_snapshot::snapshot_of;
+use super::make_template::NewTemplate;
 use crate::{NodeContext, guest_key};
 
 /// A task that makes a guest.
@@ -24,6 +25,15 @@ pub(super) trait NewGuest: Task<Node = NodeContext> {
 
     /// The pool that it becomes a member of.
     fn pool(&self) -> Option<&PoolId>;
+
+    /// Set where it is a template from its beginning.
+    fn template(&self) -> Option<&NewTemplate> {
+        None
+    }
+
+    fn template_mut(&mut self) -> Option<&mut NewTemplate> {
+        None
+    }
 }
 
 /// What is copied, and whether it is a template.
@@ -155,7 +165,10 @@ impl<T: NewGuest> Step<T> for Publish {
             .change_guest(task.vmid(), |guest| {
                 guest.config = task.options();
                 guest.busy = None;
-                Ok(())
+                match task.template() {
+                    Some(template) => template.convert(&mut guest.config),
+                    None => Ok(()),
+                }
             })
             .await?;
         cx.committed(revision.0);

@@ -1,8 +1,9 @@
 //! Makes a virtual machine.
 //!
 //! ```text
-//!   reserve ─ allocate ─ publish ┃ join-pool ─► qemu_start, if wanted
-//!   the id    the disks  the configuration; from then on it is a guest
+//!   reserve ─ allocate ─ make-bases ─ publish ┃ join-pool ─► qemu_start, if wanted
+//!   the id    the disks  of a         the configuration; from then on it is a guest
+//!                        template
 //! ```
 
 use model::{GuestConfig, PoolId, VmId};
@@ -11,6 +12,7 @@ use tasks::{FollowUp, Steps, Task};
 
 use super::allocate::{Allocate, Allocates};
 use super::guest_object;
+use super::make_template::{NewTemplate, RenameNew};
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, start_of};
 use crate::NodeContext;
 use crate::qemu::edit::Edit;
@@ -23,17 +25,20 @@ pub struct QemuCreate {
     pub pool: Option<PoolId>,
     /// Start it right afterwards.
     pub start: bool,
+    /// Set where it is a template from its beginning.
+    #[serde(default)]
+    pub becomes: Option<NewTemplate>,
 }
 
 impl Task for QemuCreate {
     type Node = NodeContext;
     const NAME: &'static str = "qemu_create";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const KIND: &'static str = "qmcreate";
 
     fn steps() -> Steps<Self> {
         Steps {
-            before: &[&Reserve, &Allocate, &Publish],
+            before: &[&Reserve, &Allocate, &RenameNew, &Publish],
             after: &[&JoinPool],
         }
     }
@@ -74,5 +79,13 @@ impl NewGuest for QemuCreate {
 
     fn pool(&self) -> Option<&PoolId> {
         self.pool.as_ref()
+    }
+
+    fn template(&self) -> Option<&NewTemplate> {
+        self.becomes.as_ref()
+    }
+
+    fn template_mut(&mut self) -> Option<&mut NewTemplate> {
+        self.becomes.as_mut()
     }
 }

@@ -43,11 +43,13 @@ fn defaults_of_what_is_not_built_are_accepted() {
         let refused = refused.unwrap_err();
         assert_eq!(
             refused.fields["template"],
-            "not supported by this version of Ostler"
+            "a guest becomes a template by its conversion"
         );
-        node.call("qemu_configure", about(100, json!({"delete": "template"})))
-            .await
-            .unwrap();
+        for no_change in [json!({"delete": "template"}), json!({"template": 0})] {
+            node.call("qemu_configure", about(100, no_change))
+                .await
+                .unwrap();
+        }
 
         // A template stays a template.
         assert_eq!(
@@ -62,7 +64,28 @@ fn defaults_of_what_is_not_built_are_accepted() {
             let reasons: Vec<&String> = refused.fields.values().collect();
             assert_eq!(reasons, ["a template stays a template"]);
         }
+        node.call("qemu_configure", about(100, json!({"template": 1})))
+            .await
+            .unwrap();
         assert_eq!(config(&node, 100).await["template"], 1);
+
+        // Others are templates from their beginning.
+        let new = json!({"template": 1, "scsi0": "local:0.1", "start": 1});
+        let refused = node.call("qemu_create", about(101, new.clone())).await;
+        let reason = &refused.unwrap_err().fields["start"];
+        assert_eq!(reason, "a template cannot be started");
+        let mut new = new;
+        new["start"] = 0.into();
+        assert_eq!(node.task("qemu_create", about(101, new)).await, "OK");
+        let made = config(&node, 101).await;
+        assert_eq!(made["template"], 1);
+        let disk = made["scsi0"].as_str().unwrap();
+        assert!(disk.starts_with("local:101/base-101-disk-0.raw"), "{disk}");
+        let linked = about(101, json!({"newid": 102}));
+        assert_eq!(node.task("qemu_clone", linked).await, "OK");
+        let disk = config(&node, 102).await["scsi0"].clone();
+        let disk = disk.as_str().unwrap().to_owned();
+        assert!(disk.contains("base-101-disk-0.raw/102/"), "{disk}");
     });
 }
 

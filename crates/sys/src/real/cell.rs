@@ -182,7 +182,11 @@ fn file_system(device: &str, mount: &CellMount) -> io::Result<OwnedFd> {
         }
     }
     if let Some(acl) = mount.acl {
-        rustix::mount::fsconfig_set_flag(&context, if acl { "acl" } else { "noacl" })?;
+        match rustix::mount::fsconfig_set_flag(&context, if acl { "acl" } else { "noacl" }) {
+            // Since Linux 6.2 ext4 always has ACLs and does not know the words any more.
+            Err(rustix::io::Errno::INVAL) => {}
+            set => set?,
+        }
     }
     rustix::mount::fsconfig_create(&context)?;
     let none = MountAttrFlags::empty();

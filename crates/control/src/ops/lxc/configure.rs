@@ -2,7 +2,7 @@
 
 use model::lxc::{Device, Net, OPTIONS};
 use model::schema::Values;
-use model::{Error, FieldErrors};
+use model::{Error, GuestRecord};
 use node::tasks::{LxcConfigure, check_digest, check_lock};
 use node::{CtEdit, Settings, random_mac};
 use proto::wire::Answer;
@@ -15,6 +15,7 @@ use super::mounts::check_mounts;
 use super::rights::check_change;
 use crate::ops::Op;
 use crate::ops::before::snapshot_before_options;
+use crate::ops::guest_options::Changed;
 use crate::ops::qemu::{check_hook_script, option_names};
 
 #[derive(Deserialize)]
@@ -50,7 +51,7 @@ async fn read(op: &Op) -> Result<LxcConfigure, Error> {
     })?;
     edit.delete.extend(option_names(change.delete.as_deref()));
     edit.revert = option_names(change.revert.as_deref());
-    check_names(&edit)?;
+    check_options(&mut edit, &record)?;
     let unlocks = is_unlock(op, &edit);
     check_lock(&record, unlocks)?;
     edit.check(Some(&record))?;
@@ -73,6 +74,16 @@ fn is_unlock(op: &Op, edit: &CtEdit) -> bool {
     is_alone && op.process == Some(0)
 }
 
+fn check_options(edit: &mut CtEdit, record: &GuestRecord) -> Result<(), Error> {
+    let mut changed = Changed {
+        set: &mut edit.set,
+        delete: &edit.delete,
+        revert: &edit.revert,
+    };
+    changed.check_names(OPTIONS)?;
+    changed.check_template(&record.config)
+}
+
 /// The parameters that are options of the container.
 pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
     let mut options: Values = params
@@ -84,28 +95,6 @@ pub(super) fn options(params: &Values, cluster: &Settings) -> Values {
         *tags = cluster.unique_tags(tags);
     }
     options
-}
-
-/// An option cannot be both set and deleted, and a deleted one must be a known option.
-fn check_names(edit: &CtEdit) -> Result<(), Error> {
-    if edit.set.is_empty() && edit.delete.is_empty() && edit.revert.is_empty() {
-        return Err(Error::conflict("no options specified"));
-    }
-    let mut errors = FieldErrors::new();
-    for (field, names) in [("delete", &edit.delete), ("revert", &edit.revert)] {
-        for name in names {
-            if edit.set.contains_key(name) {
-                let text = format!("you can't use '-{name}' and -{field} {name}' at the same time");
-                errors.insert(field.to_owned(), text);
-            } else if model::schema::find(OPTIONS, name).is_none() {
-                errors.insert(field.to_owned(), format!("unknown option '{name}'"));
-            }
-        }
-    }
-    match errors.is_empty() {
-        true => Ok(()),
-        false => Err(Error::invalid_fields(errors)),
-    }
 }
 
 /// A card on a bridge that is not there would keep the container from starting.

@@ -16,6 +16,7 @@ use super::mounts::check_mounts;
 use super::rights::check_creation;
 use crate::ops::Op;
 use crate::ops::approved::check_archive;
+use crate::ops::guest_options::new_template;
 use crate::ops::qemu::check_hook_script;
 use crate::ops::volume_access::check_use;
 
@@ -28,6 +29,7 @@ struct Create {
     ssh_public_keys: Option<String>,
     pool: Option<PoolId>,
     start: Option<bool>,
+    template: Option<bool>,
     ignore_unpack_errors: Option<bool>,
 }
 
@@ -51,6 +53,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     let storage = wanted.storage.clone().map_or_else(local, Ok)?;
     op.context.node.storage(&storage).await?;
     let mut options = options(&op.params, &cluster);
+    let becomes = new_template(&mut options, wanted.template, wanted.start)?;
     if !options.contains_key("rootfs") {
         if options.keys().any(|name| name.starts_with("mp")) {
             let text = "mount points configured, but 'rootfs' not set - aborting";
@@ -80,6 +83,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
         ignore_unpack_errors: wanted.ignore_unpack_errors == Some(true),
         pool: wanted.pool,
         start: wanted.start == Some(true),
+        becomes,
         found: None,
         image: None,
     };

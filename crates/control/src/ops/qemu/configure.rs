@@ -3,7 +3,7 @@
 use model::qemu::{Cpu, OPTIONS};
 use model::schema::Values;
 use model::schema::format::split_list;
-use model::{Error, ErrorKind, FieldErrors, GuestRecord};
+use model::{Error, ErrorKind, GuestRecord};
 use node::tasks::{QemuConfigure, check_digest};
 use node::{Edit, Settings, random_mac};
 use proto::wire::Answer;
@@ -18,6 +18,7 @@ use super::drives::check_drives;
 use super::rights::check_change;
 use crate::ops::Op;
 use crate::ops::before::snapshot_before_options;
+use crate::ops::guest_options::Changed;
 
 #[derive(Deserialize)]
 pub(super) struct Change {
@@ -53,8 +54,7 @@ pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     edit.delete.extend(names(change.delete.as_deref()));
     edit.revert = names(change.revert.as_deref());
     edit.force = change.force == Some(true);
-    check_names(&edit)?;
-    check_template(&edit, &record)?;
+    check_options(&mut edit, &record)?;
     check_change(op, &edit, &record)?;
     check_drives(op, guest.vmid, &edit).await?;
     check_cpu_model(op, &edit).await?;
@@ -68,6 +68,16 @@ pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
         digest,
         guest.skips_lock(),
     ))
+}
+
+pub(super) fn check_options(edit: &mut Edit, record: &GuestRecord) -> Result<(), Error> {
+    let mut changed = Changed {
+        set: &mut edit.set,
+        delete: &edit.delete,
+        revert: &edit.revert,
+    };
+    changed.check_names(OPTIONS)?;
+    changed.check_template(&record.config)
 }
 
 /// The parameters that are options of the guest.
@@ -123,44 +133,6 @@ pub(in crate::ops) async fn check_hook_script_of(op: &Op, volume: &str) -> Resul
         op.context.node.hook_script(&volume).await?;
     }
     Ok(())
-}
-
-/// An option cannot be both set and deleted, and a deleted one must be a known option.
-pub(super) fn check_names(edit: &Edit) -> Result<(), Error> {
-    if edit.set.is_empty() && edit.delete.is_empty() && edit.revert.is_empty() {
-        return Err(Error::conflict("no options specified"));
-    }
-    let mut errors = FieldErrors::new();
-    for (field, names) in [("delete", &edit.delete), ("revert", &edit.revert)] {
-        for name in names {
-            if edit.set.contains_key(name) {
-                let text = format!("you can't use '-{name}' and -{field} {name}' at the same time");
-                errors.insert(field.to_owned(), text);
-            } else if model::schema::find(OPTIONS, name).is_none() {
-                errors.insert(field.to_owned(), format!("unknown option '{name}'"));
-            }
-        }
-    }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::invalid_fields(errors))
-    }
-}
-
-/// A template cannot be turned back: its bases may have layers.
-pub(super) fn check_template(edit: &Edit, guest: &GuestRecord) -> Result<(), Error> {
-    if guest.config.flag("template") != Some(true) {
-        return Ok(());
-    }
-    let is_template = |name: &String| name == "template";
-    let field = match edit.set.get("template") {
-        Some(_) => "template",
-        None if edit.delete.iter().any(is_template) => "delete",
-        None if edit.revert.iter().any(is_template) => "revert",
-        None => return Ok(()),
-    };
-    Err(Error::invalid(field, "a template stays a template"))
 }
 
 /// Answers when the change is complete.

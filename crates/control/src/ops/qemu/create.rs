@@ -18,11 +18,13 @@ use super::drives::check_drives;
 use super::rights::check_creation;
 use crate::ops::Op;
 use crate::ops::approved::check_options;
+use crate::ops::guest_options::new_template;
 
 #[derive(Deserialize)]
 struct Create {
     pool: Option<PoolId>,
     start: Option<bool>,
+    template: Option<bool>,
 }
 
 pub(super) async fn create(op: Op) -> Result<Answer, Error> {
@@ -32,9 +34,14 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
 /// Submits the creation that the parameters ask for.
 pub(in crate::ops) async fn submit(op: &Op) -> Result<Answer, Error> {
     let vmid = Guest::of(op)?.vmid;
-    let Create { pool, start } = op.params()?;
+    let Create {
+        pool,
+        start,
+        template,
+    } = op.params()?;
     let cluster = op.records.cluster_options().await?;
     let mut options = options(&op.params, &cluster);
+    let becomes = new_template(&mut options, template, start)?;
     seal_password(&op.context, &mut options, &GuestConfig::default()).await?;
     let mut edit = Edit::new(&options, &|| {
         random_mac(cluster.mac_prefix(), &op.context.node.name)
@@ -60,6 +67,7 @@ pub(in crate::ops) async fn submit(op: &Op) -> Result<Answer, Error> {
         edit,
         pool,
         start: start == Some(true),
+        becomes,
     };
     op.context.submit(op, vmid, task).await
 }

@@ -7,7 +7,7 @@ use proto::wire::Answer;
 use serde::Deserialize;
 
 use super::Guest;
-use super::configure::{check_names, make, names};
+use super::configure::{check_options, make, names};
 use super::rights::check_change;
 use crate::ops::Op;
 use crate::ops::before::snapshot_before_options;
@@ -22,13 +22,13 @@ struct Unlink {
 pub(super) async fn unlink(op: Op) -> Result<Answer, Error> {
     let guest = Guest::of(&op)?;
     let Unlink { idlist, force } = op.params()?;
-    let edit = Edit {
+    let mut edit = Edit {
         delete: names(Some(&idlist)),
         force: force == Some(true),
         ..Edit::default()
     };
-    check_names(&edit)?;
     let record = op.records.qemu(guest.vmid).await?.record.data;
+    check_options(&mut edit, &record)?;
     check_change(&op, &edit, &record)?;
     snapshot_before_options(&op, &record, edit.names(), None).await?;
     make(&op, QemuConfigure::new(guest.vmid, edit, None, false)).await

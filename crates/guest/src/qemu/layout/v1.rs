@@ -54,11 +54,16 @@ pub(super) fn plan(
 fn numa(config: &VmConfig) -> Vec<NumaNode> {
     let described = config.numa_nodes.values().filter(|_| config.numa);
     described
-        .map(|node| NumaNode {
-            cpus: node.cpus(),
-            memory_mib: node.memory_mib().unwrap_or(0),
-            host_nodes: node.host_nodes(),
-            policy: node.policy().map(str::to_owned),
+        .map(|node| {
+            let host_nodes = node.host_nodes();
+            // A policy is for nodes of the host.
+            let policy = node.policy().filter(|_| !host_nodes.is_empty());
+            NumaNode {
+                cpus: node.cpus(),
+                memory_mib: node.memory_mib().unwrap_or(0),
+                policy: policy.map(str::to_owned),
+                host_nodes,
+            }
         })
         .collect()
 }

@@ -1,12 +1,15 @@
 //! Terraform or OpenTofu with the provider bpg/proxmox: it finds its resources as it created them,
 //! and destroys them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+use serde_json::json;
 
 use super::{Beside, PASSWORD, done, folder, node_with_admin, nothing_is_left};
 use crate::harness::namespace::with_bridge;
 use crate::harness::{TestNode, go, left_out, tiny_disk, until};
+use crate::lxc_life::template;
 
 const MODULE: &str = "github.com/bpg/terraform-provider-proxmox";
 const VERSION: &str = "v0.111.1";
@@ -24,7 +27,11 @@ fn terraform() -> Option<PathBuf> {
     installed.or_else(|| go::published(TOFU.0, TOFU.1, "tofu"))
 }
 
-/// A working folder with the configuration, the provider and the files to upload.
+/// Content that is served to the node, and its template of a container.
+const IMAGE: &str = "tiny.qcow2";
+const TEMPLATE: &str = "alpine-3.20-default_20240529_amd64.tar.gz";
+
+/// A working folder with one of the configurations, the provider and the files to upload.
 struct Workspace {
     terraform: PathBuf,
     folder: tempfile::TempDir,
@@ -32,15 +39,18 @@ struct Workspace {
 }
 
 impl Workspace {
-    fn new(terraform: PathBuf, provider: &Path, disk: &Path, node: &TestNode) -> Self {
+    fn new(configuration: &str, programs: Programs, node: &TestNode) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        std::fs::copy(self::folder("bpg/main.tf"), at("main.tf")).unwrap();
-        std::fs::copy(disk, at("tiny.qcow2")).unwrap();
+        let source = self::folder("bpg");
+        let main = source.join(configuration).join("main.tf");
+        std::fs::copy(source.join("provider.tf"), at("provider.tf")).unwrap();
+        std::fs::copy(main, at("main.tf")).unwrap();
+        std::fs::copy(programs.disk, at(IMAGE)).unwrap();
         std::fs::write(at("mini.iso"), vec![0; 1 << 20]).unwrap();
         std::fs::create_dir(at("provider")).unwrap();
         let place = at("provider").join("terraform-provider-proxmox");
-        std::os::unix::fs::symlink(provider, place).unwrap();
+        std::os::unix::fs::symlink(programs.provider, place).unwrap();
         let overrides = format!(
             "provider_installation {{\n  dev_overrides {{ \"bpg/proxmox\" = \"{}\" }}\n  direct {{}}\n}}\n",
             at("provider").display()
@@ -48,7 +58,7 @@ impl Workspace {
         std::fs::write(at("rc"), overrides).unwrap();
         let endpoint = format!("https://127.0.0.1:{}/", node.port);
         Self {
-            terraform,
+            terraform: programs.terraform,
             folder,
             endpoint,
         }
@@ -56,6 +66,7 @@ impl Workspace {
 
     async fn run(&self, args: &[&str]) -> String {
         let at = |name: &str| self.folder.path().join(name);
+        let image = format!("http://127.0.0.1:{FILES_PORT}/{IMAGE}");
         let mut command = Command::new(&self.terraform);
         command
             .args(args)
@@ -65,53 +76,102 @@ impl Workspace {
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_VAR_endpoint", &self.endpoint)
             .env("TF_VAR_password", PASSWORD)
-            .env(
-                "TF_VAR_image_url",
-                format!("http://127.0.0.1:{FILES_PORT}/tiny.qcow2"),
-            )
-            .env("TF_VAR_iso_path", at("mini.iso"));
+            .env("TF_VAR_image_url", image)
+            .env("TF_VAR_iso_path", at("mini.iso"))
+            .env("TF_VAR_folder", self.folder.path())
+            .env("TF_VAR_template", format!("local:vztmpl/{TEMPLATE}"));
         done(&mut command).await
+    }
+
+    /// Applies the configuration in both of its versions. Afterwards there is nothing to do: 0 says
+    /// so, 2 would be a difference.
+    async fn life(&self) {
+        for later in ["later=false", "later=true"] {
+            self.run(&["apply", "-auto-approve", "-var", later]).await;
+            self.run(&["plan", "-detailed-exitcode", "-var", later])
+                .await;
+        }
+        self.run(&["destroy", "-auto-approve", "-var", "later=true"])
+            .await;
+    }
+
+    /// Serves its files to the node.
+    async fn serve(&self) -> Beside {
+        let port = FILES_PORT.to_string();
+        let mut files = Command::new("python3");
+        files
+            .args(["-m", "http.server", &port, "--bind", "127.0.0.1"])
+            .current_dir(self.folder.path())
+            .stderr(std::process::Stdio::null());
+        let files = Beside::start(&mut files);
+        until("files are served", async || {
+            std::net::TcpStream::connect(("127.0.0.1", FILES_PORT)).is_ok()
+        })
+        .await;
+        files
+    }
+}
+
+/// What is needed beside the node.
+struct Programs {
+    terraform: PathBuf,
+    provider: PathBuf,
+    disk: PathBuf,
+}
+
+impl Programs {
+    /// None where a test is left out.
+    fn find() -> Option<Self> {
+        if left_out("bpg's provider") {
+            return None;
+        }
+        Some(Self {
+            terraform: terraform()?,
+            provider: go::published(MODULE, VERSION, "bpg")?,
+            disk: tiny_disk()?,
+        })
+    }
+}
+
+async fn lives(configuration: &str, programs: Programs) {
+    let node = node_with_admin().await;
+    let content =
+        json!({"storage": "local", "content": "images,rootdir,iso,import,vztmpl,snippets"});
+    node.call("storage_update", content).await.unwrap();
+    let _template = template(&node, TEMPLATE);
+    let workspace = Workspace::new(configuration, programs, &node);
+    let _files = workspace.serve().await;
+    workspace.life().await;
+    nothing_is_left(&node);
+}
+
+// covers: S1.27
+#[test]
+#[ignore = "thorough: it builds the provider"]
+fn machines_from_images_and_templates() {
+    if let Some(programs) = Programs::find() {
+        with_bridge(async { lives("machines", programs).await });
+    }
+}
+
+/// Users, groups, rights, pools, storages of each type, options, mappings, and what can be read.
+// covers: S1.27
+#[test]
+#[ignore = "thorough: it builds the provider"]
+fn users_storages_and_options() {
+    if let Some(programs) = Programs::find() {
+        with_bridge(async { lives("cluster", programs).await });
     }
 }
 
 // covers: S1.27
 #[test]
 #[ignore = "thorough: it builds the provider"]
-fn a_second_plan_is_empty_and_destroy_leaves_nothing() {
-    if left_out("bpg's provider") {
+fn containers_and_machines_with_many_options() {
+    if crate::lxc_life::is_left_out("bpg's containers") {
         return;
     }
-    let (Some(terraform), Some(provider)) = (terraform(), go::published(MODULE, VERSION, "bpg"))
-    else {
-        return;
-    };
-    let Some(disk) = tiny_disk() else { return };
-    with_bridge(async {
-        let node = node_with_admin().await;
-        let content =
-            serde_json::json!({"storage": "local", "content": "images,iso,import,vztmpl,snippets"});
-        node.call("storage_update", content).await.unwrap();
-        let workspace = Workspace::new(terraform, &provider, &disk, &node);
-        let mut files = Command::new("python3");
-        files
-            .args([
-                "-m",
-                "http.server",
-                &FILES_PORT.to_string(),
-                "--bind",
-                "127.0.0.1",
-            ])
-            .current_dir(workspace.folder.path())
-            .stderr(std::process::Stdio::null());
-        let _files = Beside::start(&mut files);
-        until("files are served", async || {
-            std::net::TcpStream::connect(("127.0.0.1", FILES_PORT)).is_ok()
-        })
-        .await;
-        workspace.run(&["apply", "-auto-approve"]).await;
-        // 0 means that there is nothing to do; 2 would be a difference.
-        workspace.run(&["plan", "-detailed-exitcode"]).await;
-        workspace.run(&["destroy", "-auto-approve"]).await;
-        nothing_is_left(&node);
-    });
+    if let Some(programs) = Programs::find() {
+        with_bridge(async { lives("guests", programs).await });
+    }
 }

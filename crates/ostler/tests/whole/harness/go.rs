@@ -42,6 +42,7 @@ pub fn published(module: &str, version: &str, name: &str) -> Option<PathBuf> {
     built(&format!("{name}-{version}"), |out| {
         let script = "set -e; \
              from=$(go mod download -json \"$1@$2\" | sed -n 's/.*\"Dir\": \"\\(.*\\)\".*/\\1/p'); \
+             [ -n \"$from\" ]; \
              work=$(mktemp -d); trap 'rm -rf \"$work\"' EXIT; \
              cp -r --no-preserve=mode \"$from/.\" \"$work\"; cd \"$work\"; go build -o \"$3\" \"$4\"";
         let package = if name == "tofu" { "./cmd/tofu" } else { "." };

@@ -1,31 +1,5 @@
 # What people keep in Terraform for Proxmox VE, with the provider bpg/proxmox as it is published.
 
-terraform {
-  required_providers {
-    proxmox = { source = "bpg/proxmox" }
-  }
-}
-
-variable "endpoint" { type = string }
-variable "password" {
-  type      = string
-  sensitive = true
-}
-variable "image_url" { type = string }
-variable "iso_path" { type = string }
-
-provider "proxmox" {
-  endpoint = var.endpoint
-  username = "admin@pve"
-  password = var.password
-  insecure = true
-}
-
-locals {
-  node    = "pve1"
-  storage = "local"
-}
-
 resource "proxmox_virtual_environment_pool" "team" {
   pool_id = "team"
   comment = "machines of the team"
