@@ -141,6 +141,16 @@ impl Paths {
         self.guests().join(vmid.to_string())
     }
 
+    /// Where the file systems of a container are while they are mounted on the host.
+    pub(crate) fn mounted(&self, vmid: VmId) -> PathBuf {
+        self.all_mounted().join(vmid.to_string())
+    }
+
+    /// The folder of all of them.
+    pub(crate) fn all_mounted(&self) -> PathBuf {
+        self.runtime().join("mounted")
+    }
+
     /// What a guest's QEMU prints.
     pub(crate) fn guest_log(&self, vmid: VmId) -> PathBuf {
         self.guests().join(format!("{vmid}.log"))

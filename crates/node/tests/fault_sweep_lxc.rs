@@ -4,11 +4,13 @@
 mod scene;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use model::VmId;
 use node::tasks::{
-    Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcExec, LxcReboot, LxcShutdown, LxcStart,
-    LxcStop, LxcVncproxy, NewTemplate, NodeStartall, NodeStopall, Template,
+    Chosen, LxcConfigure, LxcCreate, LxcDestroy, LxcDf, LxcExec, LxcFsck, LxcFstrim, LxcMount,
+    LxcReboot, LxcShutdown, LxcStart, LxcStop, LxcUnmount, LxcVncproxy, NewTemplate, NodeStartall,
+    NodeStopall, Template,
 };
 use scene::lxc::*;
 use scene::*;
@@ -151,6 +153,79 @@ async fn lxc_exec() {
         timeout_s: None,
     };
     sweep_all(move || Box::pin(up(make)), 3).await;
+}
+
+#[tokio::test]
+async fn lxc_df() {
+    let make = |vmid| LxcDf { vmid };
+    sweep_all(move || Box::pin(container(make)), 6).await;
+    sweep_all(move || Box::pin(up(make)), 6).await;
+}
+
+#[tokio::test]
+async fn lxc_fstrim() {
+    let make = |vmid| LxcFstrim {
+        vmid,
+        ignore_mount_points: false,
+    };
+    sweep_all(move || Box::pin(container(make)), 6).await;
+    sweep_all(move || Box::pin(up(make)), 6).await;
+}
+
+#[tokio::test]
+async fn lxc_fsck() {
+    let make = |vmid| LxcFsck {
+        vmid,
+        slot: "rootfs".parse().unwrap(),
+        force: true,
+    };
+    sweep_all(move || Box::pin(container(make)), 6).await;
+    let running = up(make).await.run().await;
+    assert_eq!(
+        running,
+        "CT 100 is running, its file systems cannot be checked"
+    );
+}
+
+#[tokio::test]
+async fn lxc_mount() {
+    let make = |vmid| LxcMount { vmid };
+    sweep_all(move || Box::pin(container(make)), 8).await;
+    assert_eq!(up(make).await.run().await, "CT 100 is running");
+
+    let node = container(make).await;
+    let before = node.inventory().await;
+    let node = node.done().await;
+    let mounted = "mounted /run/ostler/mounted/100".to_owned();
+    assert!(node.inventory().await.contains(&mounted));
+    // It can neither be started nor destroyed until it is unmounted.
+    let node = node.then(start);
+    assert_eq!(node.run().await, "CT is locked (mounted)");
+    let node = node.then(|vmid| LxcDestroy::new(vmid, false, true, true));
+    assert_eq!(node.run().await, "CT is locked (mounted)");
+    assert!(node.inventory().await.contains(&mounted));
+    let node = node.then(|vmid| LxcUnmount { vmid });
+    assert_eq!(node.run().await, "OK");
+    assert_eq!(node.inventory().await, before);
+    assert_eq!(node.run().await, "CT 100 is not mounted");
+}
+
+/// A container that is mounted on its host. It is well too if it is unmounted and still locked.
+async fn mounted() -> Node<LxcUnmount> {
+    let node = container(|vmid| LxcMount { vmid }).await.done().await;
+    let mut node = node.then(|vmid| LxcUnmount { vmid });
+    let rest = |lines: &[String]| -> Vec<String> {
+        let is_rest = |line: &&String| !line.contains("/run/ostler/mounted");
+        lines.iter().filter(is_rest).cloned().collect()
+    };
+    let locked = rest(&node.inventory().await);
+    node.also_well = Arc::new(move |found| rest(found) == locked);
+    node
+}
+
+#[tokio::test]
+async fn lxc_unmount() {
+    sweep_all(|| Box::pin(mounted()), 6).await;
 }
 
 #[tokio::test]

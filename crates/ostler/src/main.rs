@@ -11,6 +11,7 @@
 
 mod cli;
 mod config;
+mod new_file;
 mod roles;
 
 use std::ffi::OsString;
@@ -78,6 +79,9 @@ enum Command {
     /// Check one password with PAM; for the agent.
     #[command(hide = true)]
     PamHelper,
+    /// Copy one file into a running container or out of it; for `pct`.
+    #[command(hide = true)]
+    ContainerCopy { order: String },
     /// Write into the files of a container; for the agent, in a fence.
     #[command(hide = true)]
     ContainerFiles,
@@ -115,6 +119,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Man { folder } => done(cli::write_man_pages(&folder, &Arguments::command())),
         Command::Complete { words } => done(cli::complete(&Arguments::command(), &words)),
         Command::PamHelper => Ok(auth::pam::helper_main()),
+        Command::ContainerCopy { order } => Ok(roles::container_copy(&order)),
         Command::ContainerFiles => Ok(roles::container_files()),
         Command::ContainerImage => Ok(roles::container_image()),
         role => {

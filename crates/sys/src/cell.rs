@@ -22,6 +22,9 @@ pub struct Cell {
     pub beside: Option<CellMount>,
     /// The host's id of the container's 0; none where its ids are the host's.
     pub first_id: Option<u32>,
+    /// A folder of the host below which file systems are mounted that this program, without a fence,
+    /// is not to keep mounted: in its mount namespace it would have them for as long as it lives.
+    pub hides: Option<PathBuf>,
     /// A program of ours for a fence: where it is, and where it is inside.
     pub program: Option<(PathBuf, PathBuf)>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::UnixTime;
 
-use crate::{CellMount, SharedHost, SysError};
+use crate::{Cell, CellMount, SharedHost, SysError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
@@ -128,6 +128,21 @@ pub trait Files: Send + Sync + 'static {
 
     /// Makes the file system of an image or a device as large as that is, while it is in use.
     async fn grow_mount(&self, mount: &CellMount) -> Result<(), SysError>;
+
+    /// Gives blocks back that the file system of an image or a device does not use, and says how
+    /// many bytes.
+    async fn trim_mount(&self, mount: &CellMount) -> Result<u64, SysError>;
+
+    /// The space of a file system of a container.
+    async fn mount_space(&self, mount: &CellMount) -> Result<SpaceUsage, SysError>;
+
+    /// Mounts a container's file systems for all to see, at the cell's folder, which must be there.
+    /// What was mounted there is unmounted first.
+    async fn mount_cell(&self, cell: &Cell) -> Result<(), SysError>;
+
+    /// Unmounts what is mounted at a folder and below. False if nothing was. Where one is in use,
+    /// it stays mounted with all that are above it.
+    async fn unmount_cell(&self, folder: &Path) -> Result<bool, SysError>;
 
     /// Resolves a path, following every link.
     async fn resolve(&self, path: &Path) -> Result<PathBuf, SysError>;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sys::{
-    CellMount, Command, DeviceNumber, FileEntry, Files, Limits, Link, Links, Measured, Output,
-    ProcessId, Processes, ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError, TapOptions,
-    Terminal, Usage,
+    Cell, CellMount, Command, DeviceNumber, FileEntry, Files, Limits, Link, Links, Measured,
+    Output, ProcessId, Processes, ScopeName, Scopes, SharedHost, SpaceUsage, Stream, SysError,
+    TapOptions, Terminal, Usage,
 };
 
 use crate::Faults;
@@ -56,6 +56,10 @@ passes_on! { Files:
     format!("sync {path:?}"), sync(path: &Path) -> ();
     format!("sync {mount:?}"), sync_mount(mount: &CellMount) -> ();
     format!("grow {mount:?}"), grow_mount(mount: &CellMount) -> ();
+    format!("trim {mount:?}"), trim_mount(mount: &CellMount) -> u64;
+    format!("measure {mount:?}"), mount_space(mount: &CellMount) -> SpaceUsage;
+    format!("mount {:?}", cell.at), mount_cell(cell: &Cell) -> ();
+    format!("unmount {folder:?}"), unmount_cell(folder: &Path) -> bool;
     format!("examine {path:?}"), resolve(path: &Path) -> PathBuf;
     format!("examine {path:?}"), open_image(path: &Path, write: bool, direct: bool) -> Arc<OwnedFd>;
     format!("examine {path:?}"), device_number(path: &Path) -> Option<DeviceNumber>;

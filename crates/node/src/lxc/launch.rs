@@ -122,6 +122,7 @@ impl NodeContext {
             mounts,
             at: ROOT.into(),
             beside: None,
+            hides: Some(self.paths.all_mounted()),
             first_id: config.first_id(),
             program: None,
         });

@@ -163,6 +163,7 @@ pub(crate) fn cell(config: &CtConfig, mounts: Vec<CellMount>) -> (Cell, Fence) {
         mounts,
         at: Cell::INSIDE.into(),
         beside: None,
+        hides: None,
         first_id: config.first_id(),
         program: None,
     };

@@ -206,6 +206,7 @@ impl FileSystemCopy {
             at: Cell::INSIDE.into(),
             beside: Some(mounted(from, true)),
             first_id: config.first_id(),
+            hides: None,
             program: None,
         };
         self.run_copy(cx, cell, bytes_per_s).await

@@ -10,7 +10,7 @@ use model::lxc::{MountPoint, MountSlot, MountSource};
 use model::{BlockSource, ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::{AttachMode, ContentType};
-use sys::{Command, Fence};
+use sys::{Command, Fence, Output};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
@@ -103,7 +103,7 @@ pub fn no_mount_point() -> Error {
 }
 
 /// The volume of a mount point.
-fn volume_of(slot: MountSlot, config: &GuestConfig) -> Result<VolumeId, Error> {
+pub(super) fn volume_of(slot: MountSlot, config: &GuestConfig) -> Result<VolumeId, Error> {
     let text = config.text(&slot.to_string()).ok_or_else(no_mount_point)?;
     let mount = MountPoint::parse(slot, &text)
         .map_err(|error| Error::invalid(slot.to_string(), error.to_string()))?;
@@ -259,26 +259,35 @@ async fn grow_image(cx: &Cx, volume: &VolumeId) -> Result<Refusal, Error> {
     grown
 }
 
-async fn grow_at(cx: &Cx, path: &str) -> Result<Refusal, Error> {
+/// Runs a program of ext4's on an image that is not mounted, in a fence. What it prints is logged.
+pub(super) async fn on_image(
+    cx: &Cx,
+    program: &str,
+    args: &[&str],
+    path: &str,
+) -> Result<Output, Error> {
     let host = &cx.node.host;
     let image = host.open_image(path.as_ref(), true, false).await?;
     // Without this list the programs refuse to work: what they change must not be mounted.
     let mounts = host.open_image(MOUNTS.as_ref(), false, false).await?;
-    for (program, args) in [
-        ("e2fsck", &["-f", "-y", path][..]),
-        ("resize2fs", &["-f", path]),
-    ] {
-        let fence = Fence::new(None).file(path, image.clone(), true);
-        let command = Command::new(program)
-            .args(args.iter().copied())
-            .timeout(None)
-            .fence(fence.file("/etc/mtab", mounts.clone(), false));
-        let output = cx.run(command).await?;
+    let fence = Fence::new(None).file(path, image, true);
+    let command = Command::new(program)
+        .args(args.iter().copied())
+        .arg(path)
+        .timeout(None)
+        .fence(fence.file("/etc/mtab", mounts, false));
+    let output = cx.run(command).await?;
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        cx.log(line).await;
+    }
+    Ok(output)
+}
+
+async fn grow_at(cx: &Cx, path: &str) -> Result<Refusal, Error> {
+    for (program, args) in [("e2fsck", &["-f", "-y"][..]), ("resize2fs", &["-f"])] {
+        let output = on_image(cx, program, args, path).await?;
         // 1: e2fsck has mended something.
         let is_well = output.success() || (program == "e2fsck" && output.code == Some(1));
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            cx.log(line).await;
-        }
         if !is_well {
             return Ok(Some(format!("{program}: {}", output.complaint())));
         }

@@ -41,8 +41,12 @@ mod lxc_configure;
 mod lxc_create;
 mod lxc_delsnapshot;
 mod lxc_destroy;
+mod lxc_df;
 mod lxc_exec;
+mod lxc_fsck;
+mod lxc_fstrim;
 mod lxc_migrate;
+mod lxc_mount;
 mod lxc_move_volume;
 mod lxc_reassign_volume;
 mod lxc_reboot;
@@ -53,6 +57,8 @@ mod lxc_snapshot;
 mod lxc_start;
 mod lxc_stop;
 mod lxc_template;
+mod lxc_unmount;
+mod lxc_upkeep;
 mod lxc_vncproxy;
 mod make_snapshot;
 mod make_template;
@@ -150,8 +156,12 @@ pub use lxc_configure::LxcConfigure;
 pub use lxc_create::{LxcCreate, Template};
 pub use lxc_delsnapshot::LxcDelsnapshot;
 pub use lxc_destroy::LxcDestroy;
+pub use lxc_df::LxcDf;
 pub use lxc_exec::LxcExec;
+pub use lxc_fsck::LxcFsck;
+pub use lxc_fstrim::LxcFstrim;
 pub use lxc_migrate::LxcMigrate;
+pub use lxc_mount::LxcMount;
 pub use lxc_move_volume::LxcMoveVolume;
 pub use lxc_reassign_volume::LxcReassignVolume;
 pub use lxc_reboot::LxcReboot;
@@ -162,6 +172,7 @@ pub use lxc_snapshot::LxcSnapshot;
 pub use lxc_start::LxcStart;
 pub use lxc_stop::LxcStop;
 pub use lxc_template::LxcTemplate;
+pub use lxc_unmount::LxcUnmount;
 pub use lxc_vncproxy::LxcVncproxy;
 pub use make_template::NewTemplate;
 pub use migrate_guests::Moving;
@@ -216,7 +227,7 @@ use crate::host::disk_writes::DISKS;
 
 /// All tasks that a node knows.
 pub fn registry() -> Registry<NodeContext> {
-    disks(Registry::default())
+    containers(disks(Registry::default()))
         .with::<NodeStartall>()
         .with::<NodeStopall>()
         .with::<NodeVncshell>()
@@ -237,24 +248,6 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<NodeAdopt>()
         .with::<NodeSnapshotPrune>()
         .with::<SnapshotJobRun>()
-        .with::<LxcConfigure>()
-        .with::<LxcTemplate>()
-        .with::<LxcSnapshot>()
-        .with::<LxcRollback>()
-        .with::<LxcResize>()
-        .with::<LxcMoveVolume>()
-        .with::<LxcDelsnapshot>()
-        .with::<LxcClone>()
-        .with::<LxcCreate>()
-        .with::<LxcDestroy>()
-        .with::<LxcExec>()
-        .with::<LxcMigrate>()
-        .with::<LxcReassignVolume>()
-        .with::<LxcReboot>()
-        .with::<LxcShutdown>()
-        .with::<LxcStart>()
-        .with::<LxcStop>()
-        .with::<LxcVncproxy>()
         .with::<QemuClone>()
         .with::<QemuCloudinitUpdate>()
         .with::<QemuConfigure>()
@@ -284,6 +277,34 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<VolumeDownload>()
         .with::<VolumePull>()
         .with::<VolumeUpload>()
+}
+
+/// The tasks of containers.
+fn containers(registry: Registry<NodeContext>) -> Registry<NodeContext> {
+    registry
+        .with::<LxcConfigure>()
+        .with::<LxcTemplate>()
+        .with::<LxcSnapshot>()
+        .with::<LxcRollback>()
+        .with::<LxcResize>()
+        .with::<LxcMoveVolume>()
+        .with::<LxcDelsnapshot>()
+        .with::<LxcClone>()
+        .with::<LxcCreate>()
+        .with::<LxcDestroy>()
+        .with::<LxcDf>()
+        .with::<LxcExec>()
+        .with::<LxcFsck>()
+        .with::<LxcFstrim>()
+        .with::<LxcMount>()
+        .with::<LxcUnmount>()
+        .with::<LxcMigrate>()
+        .with::<LxcReassignVolume>()
+        .with::<LxcReboot>()
+        .with::<LxcShutdown>()
+        .with::<LxcStart>()
+        .with::<LxcStop>()
+        .with::<LxcVncproxy>()
 }
 
 /// The tasks of a node's disks.

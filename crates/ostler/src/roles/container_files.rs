@@ -63,7 +63,7 @@ fn wrong(path: &str, why: &str) -> io::Error {
 }
 
 /// Where a file really is, with the links that lead to it followed; it need not exist.
-fn target_of(path: &str) -> io::Result<std::path::PathBuf> {
+pub(super) fn target_of(path: &str) -> io::Result<std::path::PathBuf> {
     let mut at = Path::new(path).to_owned();
     for _ in 0..HOPS {
         let Ok(target) = fs::read_link(&at) else {

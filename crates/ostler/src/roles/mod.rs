@@ -3,6 +3,7 @@
 mod api;
 mod certificate;
 mod cluster;
+mod container_copy;
 mod container_files;
 mod container_image;
 mod node;
@@ -11,6 +12,9 @@ mod supervise;
 mod witness;
 
 pub(crate) use api::{api, become_api_user};
+pub(crate) use container_copy::{
+    Attributes, CopyOrder, Direction, container_copy, open_regular, place_on_host,
+};
 pub(crate) use container_files::container_files;
 pub(crate) use container_image::container_image;
 pub(crate) use node::node;
@@ -19,7 +23,7 @@ pub(crate) use witness::witness;
 
 /// The running program, even if its file was replaced or is below a folder that its user may not
 /// enter.
-const ITSELF: &str = "/proc/self/exe";
+pub(crate) const ITSELF: &str = "/proc/self/exe";
 
 use tokio::signal::unix::{SignalKind, signal};
 

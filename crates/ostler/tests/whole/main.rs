@@ -43,6 +43,7 @@ mod lists;
 mod lxc_image;
 mod lxc_life;
 mod lxc_migrate;
+mod lxc_upkeep;
 mod lxc_volumes;
 mod many_browsers;
 mod many_guests;

@@ -65,6 +65,7 @@ const GROUPS: &[&[Row]] = &[
     lxc::migration::ROWS,
     lxc::power::ROWS,
     lxc::snapshots::ROWS,
+    lxc::upkeep::ROWS,
     node::all::ROWS,
     node::apt::ROWS,
     node::capabilities::ROWS,

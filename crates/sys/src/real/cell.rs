@@ -16,10 +16,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
 
-use super::loops;
-use crate::{Cell, CellMount, CellSource, SysError};
+use super::{loops, mount_list};
+use crate::{Cell, CellMount, CellSource, SpaceUsage, SysError};
 
 const ATTRIBUTES: [(&str, MountAttrFlags); 4] = [
     ("nodev", MountAttrFlags::MOUNT_ATTR_NODEV),
@@ -44,6 +46,8 @@ pub(super) struct Rooms {
     beside: Option<OwnedFd>,
     others: Vec<Room>,
     owner: (Uid, Gid),
+    /// Mounts of the host that a program without a fence does not keep.
+    hidden: Vec<CString>,
 }
 
 struct Room {
@@ -88,6 +92,10 @@ impl Rooms {
             },
             others,
             owner: (Uid::from_raw(id), Gid::from_raw(id)),
+            hidden: match &cell.hides {
+                Some(folder) if !fenced => hidden_below(folder)?,
+                _ => Vec::new(),
+            },
         })
     }
 
@@ -115,6 +123,20 @@ impl Rooms {
         Ok(())
     }
 
+    /// Lets the mounts go that this namespace is not to keep. Only for a namespace of its own, whose
+    /// mounts are its own. Makes system calls only.
+    pub(super) fn hide(&self) -> io::Result<()> {
+        let at_once = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+        for path in &self.hidden {
+            match rustix::mount::unmount(path.as_c_str(), at_once) {
+                // It is unmounted meanwhile, or went with the one that it was in.
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
+                unmounted => unmounted?,
+            }
+        }
+        Ok(())
+    }
+
     /// A folder below the container's root, made where it is missing.
     fn folder(&self, root: BorrowedFd<'_>, at: &[CString]) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -133,6 +155,17 @@ impl Rooms {
         }
         Ok(place)
     }
+}
+
+fn hidden_below(folder: &Path) -> Result<Vec<CString>, SysError> {
+    let found = mount_list::mounts_below(folder);
+    let found = found.map_err(|source| SysError::io("find mounts below", folder, source))?;
+    let paths = found
+        .iter()
+        .map(|path| CString::new(path.as_os_str().as_bytes()));
+    paths
+        .collect::<Result<_, _>>()
+        .map_err(|_| SysError::Unsupported("a path has a NUL".to_owned()))
 }
 
 fn path_of(mount: &CellMount) -> &Path {
@@ -219,6 +252,7 @@ fn top(mount: &CellMount) -> Result<OwnedFd, SysError> {
 const EXT4_IOC_CHECKPOINT: libc::c_ulong = 0x4004_662B;
 const EXT4_IOC_RESIZE_FS: libc::c_ulong = 0x4008_6610;
 const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
+const FITRIM: libc::c_ulong = 0xC018_5879;
 
 /// What is in the journal is written to its places too, where the kernel can do that: a copy is then
 /// whole without it.
@@ -256,6 +290,46 @@ pub(super) fn grow(mount: &CellMount) -> Result<(), SysError> {
         }
     };
     grown().map_err(|source| SysError::io("grow the file system of", path, source))
+}
+
+/// `struct fstrim_range`
+#[repr(C)]
+struct TrimRange {
+    start: u64,
+    length: u64,
+    shortest: u64,
+}
+
+pub(super) fn trim(mount: &CellMount) -> Result<u64, SysError> {
+    let top = top(mount)?;
+    let mut range = TrimRange {
+        start: 0,
+        length: u64::MAX,
+        shortest: 0,
+    };
+    // SAFETY: the request reads and fills the structure, which outlives the call.
+    match unsafe { libc::ioctl(top.as_raw_fd(), FITRIM as _, &raw mut range) } {
+        0 => Ok(range.length),
+        _ => {
+            let source = io::Error::last_os_error();
+            Err(SysError::io("trim", path_of(mount), source))
+        }
+    }
+}
+
+pub(super) fn space(mount: &CellMount) -> Result<SpaceUsage, SysError> {
+    let stat = rustix::fs::fstatvfs(top(mount)?);
+    let stat = stat.map_err(|source| SysError::io("measure", path_of(mount), source.into()))?;
+    Ok(space_of(&stat))
+}
+
+/// What the kernel says of a file system's space.
+pub(super) fn space_of(stat: &rustix::fs::StatVfs) -> SpaceUsage {
+    SpaceUsage {
+        total: stat.f_blocks * stat.f_frsize,
+        used: (stat.f_blocks - stat.f_bfree) * stat.f_frsize,
+        available: stat.f_bavail * stat.f_frsize,
+    }
 }
 
 /// `struct mount_attr`

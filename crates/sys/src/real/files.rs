@@ -12,9 +12,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::pool::Kind;
-use super::{RealHost, cell};
+use super::{RealHost, cell, mounted};
 use crate::{
-    CellMount, DeviceNumber, FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage, SysError,
+    Cell, CellMount, DeviceNumber, FileEntry, FileKind, Files, Measured, SharedHost, SpaceUsage,
+    SysError,
 };
 
 #[async_trait]
@@ -162,6 +163,30 @@ impl Files for RealHost {
     async fn grow_mount(&self, mount: &CellMount) -> Result<(), SysError> {
         let mount = mount.clone();
         self.on_thread(Kind::Write, move || cell::grow(&mount))
+            .await
+    }
+
+    async fn trim_mount(&self, mount: &CellMount) -> Result<u64, SysError> {
+        let mount = mount.clone();
+        self.on_thread(Kind::Write, move || cell::trim(&mount))
+            .await
+    }
+
+    async fn mount_space(&self, mount: &CellMount) -> Result<SpaceUsage, SysError> {
+        let mount = mount.clone();
+        self.on_thread(Kind::Look, move || cell::space(&mount))
+            .await
+    }
+
+    async fn mount_cell(&self, cell: &Cell) -> Result<(), SysError> {
+        let cell = cell.clone();
+        self.on_thread(Kind::Write, move || mounted::mount(&cell))
+            .await
+    }
+
+    async fn unmount_cell(&self, folder: &Path) -> Result<bool, SysError> {
+        let folder = folder.to_owned();
+        self.on_thread(Kind::Write, move || mounted::unmount(&folder))
             .await
     }
 
@@ -403,12 +428,7 @@ impl Files for RealHost {
 
     async fn space(&self, path: &Path) -> Result<SpaceUsage, SysError> {
         self.at(Kind::Look, path, "measure", |path| {
-            let stat = rustix::fs::statvfs(path)?;
-            Ok(SpaceUsage {
-                total: stat.f_blocks * stat.f_frsize,
-                used: (stat.f_blocks - stat.f_bfree) * stat.f_frsize,
-                available: stat.f_bavail * stat.f_frsize,
-            })
+            Ok(cell::space_of(&rustix::fs::statvfs(path)?))
         })
         .await
     }

@@ -10,6 +10,8 @@ mod fence;
 mod files;
 mod links;
 mod loops;
+mod mount_list;
+mod mounted;
 mod plain;
 mod pool;
 mod process;

@@ -189,6 +189,7 @@ impl Confined {
             Self::Within(walls) => walls.enter().map(|()| true),
             Self::Beside(rooms) => {
                 keep_mounts_apart()?;
+                rooms.hide()?;
                 rooms.put_up().map(|()| false)
             }
         }

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sys::{CellMount, DeviceNumber, FileEntry, FileKind, Files, Measured, SpaceUsage, SysError};
+use sys::{
+    Cell, CellMount, DeviceNumber, FileEntry, FileKind, Files, Measured, SpaceUsage, SysError,
+};
 
 use super::{Disk, FakeHost, Node, sysfs};
 
@@ -334,6 +336,48 @@ impl Files for FakeHost {
             .begin(|| format!("grow the file system of {:?}", mount.source))
             .await?;
         call.end(()).await
+    }
+
+    async fn trim_mount(&self, mount: &CellMount) -> Result<u64, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("trim the file system of {:?}", mount.source))
+            .await?;
+        call.end(4096).await
+    }
+
+    async fn mount_space(&self, mount: &CellMount) -> Result<SpaceUsage, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("measure the file system of {:?}", mount.source))
+            .await?;
+        let usage = SpaceUsage {
+            total: 4 << 20,
+            used: 1 << 20,
+            available: 3 << 20,
+        };
+        call.end(usage).await
+    }
+
+    async fn mount_cell(&self, cell: &Cell) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("mount the file systems at {}", cell.at.display()))
+            .await?;
+        if !self.world().disk.nodes.contains_key(&cell.at) {
+            return Err(failed("mount", &cell.at, io::ErrorKind::NotFound));
+        }
+        self.world().mounted.insert(cell.at.clone());
+        call.end(()).await
+    }
+
+    async fn unmount_cell(&self, folder: &Path) -> Result<bool, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("unmount {}", folder.display()))
+            .await?;
+        let was = self.world().mounted.remove(folder);
+        call.end(was).await
     }
 
     /// There are no links in memory.

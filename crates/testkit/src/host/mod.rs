@@ -75,6 +75,8 @@ struct World {
     links: BTreeMap<String, sys::Link>,
     next_pid: u32,
     lingers: bool,
+    /// Folders at which a container's file systems are mounted.
+    mounted: BTreeSet<PathBuf>,
 }
 
 struct Process {
@@ -158,6 +160,8 @@ impl FakeHost {
         );
         lines.extend(world.scopes.keys().map(|scope| format!("scope {scope}")));
         lines.extend(world.frozen.iter().map(|scope| format!("frozen {scope}")));
+        let mounted = world.mounted.iter();
+        lines.extend(mounted.map(|folder| format!("mounted {}", folder.display())));
         lines.extend(
             world
                 .links

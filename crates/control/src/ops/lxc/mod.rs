@@ -7,11 +7,15 @@ mod console;
 mod create;
 mod delsnapshot;
 mod destroy;
+mod df;
 mod exec;
 mod feature;
+mod fsck;
+mod fstrim;
 mod interfaces;
 mod migrate;
 mod migrate_precondition;
+mod mount;
 mod mounts;
 mod move_volume;
 mod pending;
@@ -29,6 +33,7 @@ mod status;
 mod stop;
 mod template;
 mod termproxy;
+mod unmount;
 mod vncproxy;
 mod vncwebsocket;
 
@@ -44,14 +49,18 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("lxc_create", create::create),
     pair!("lxc_delsnapshot", delsnapshot::delsnapshot),
     pair!("lxc_destroy", destroy::destroy),
+    pair!("lxc_df", df::df),
     pair!("lxc_exec", exec::exec),
     pair!("lxc_feature", feature::feature),
+    pair!("lxc_fsck", fsck::fsck),
+    pair!("lxc_fstrim", fstrim::fstrim),
     pair!("lxc_interfaces", interfaces::interfaces),
     pair!("lxc_migrate", migrate::migrate),
     pair!(
         "lxc_migrate_precondition",
         migrate_precondition::migrate_precondition
     ),
+    pair!("lxc_mount", mount::mount),
     pair!("lxc_move_volume", move_volume::move_volume),
     pair!("lxc_pending", pending::pending),
     pair!("lxc_reboot", reboot::reboot),
@@ -67,6 +76,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair!("lxc_stop", stop::stop),
     pair!("lxc_template", template::template),
     pair!("lxc_termproxy", termproxy::termproxy),
+    pair!("lxc_unmount", unmount::unmount),
     pair!("lxc_vncproxy", vncproxy::vncproxy),
     pair!("lxc_vncwebsocket", vncwebsocket::vncwebsocket),
 ];

@@ -13,7 +13,7 @@ use super::super::agent::{Agent, values};
 use super::VMID;
 use crate::config::Config;
 
-const STATUS: &str = "/nodes/{node}/lxc/{vmid}/status/current";
+pub(super) const STATUS: &str = "/nodes/{node}/lxc/{vmid}/status/current";
 const CONFIG: &str = "/nodes/{node}/lxc/{vmid}/config";
 
 const KEEP_ENVIRONMENT: Field = Field::boolean("keep-env").optional().default("1");
@@ -43,15 +43,15 @@ fn keeps_environment(given: &Values) -> bool {
     !keep.is_some_and(|keep| keep == "0" || *keep == Value::Bool(false))
 }
 
-/// Refuses a container that does not run.
-async fn running(agent: &Agent, given: &Values) -> Result<VmId> {
+/// Refuses a container that does not run. Answers its status too.
+pub(super) async fn running(agent: &Agent, given: &Values) -> Result<(VmId, Value)> {
     let vmid = vmid_of(given)?;
     let params = values([("vmid", vmid.get().into())]);
     let status = agent.at(Verb::Get, STATUS, params).await?.data;
     if status["status"] != "running" {
         bail!("container '{vmid}' not running!");
     }
-    Ok(vmid)
+    Ok((vmid, status))
 }
 
 /// Becomes a tool of LXC. Returns only if that fails.
@@ -78,12 +78,12 @@ fn attach_arguments(given: &Values) -> Vec<String> {
 }
 
 pub(super) async fn enter(agent: Agent, given: Values) -> Result<()> {
-    let vmid = running(&agent, &given).await?;
+    let (vmid, _) = running(&agent, &given).await?;
     become_tool("lxc-attach", vmid, &attach_arguments(&given))
 }
 
 pub(super) async fn exec(agent: Agent, given: Values) -> Result<()> {
-    let vmid = running(&agent, &given).await?;
+    let (vmid, _) = running(&agent, &given).await?;
     let mut arguments = attach_arguments(&given);
     arguments.push("--".to_owned());
     let words = given.get("command").and_then(Value::as_array);
@@ -93,7 +93,7 @@ pub(super) async fn exec(agent: Agent, given: Values) -> Result<()> {
 }
 
 pub(super) async fn console(agent: Agent, given: Values) -> Result<()> {
-    let vmid = running(&agent, &given).await?;
+    let (vmid, _) = running(&agent, &given).await?;
     let params = values([("vmid", vmid.get().into())]);
     let config = agent.at(Verb::Get, CONFIG, params).await?.data;
     let escape = given.get("escape").and_then(Value::as_str).unwrap_or("^a");

@@ -1,5 +1,7 @@
 //! `pct`: containers, by the command names of Proxmox VE.
 
+mod cpusets;
+mod files;
 mod inside;
 mod print;
 
@@ -34,7 +36,12 @@ const COMMANDS: &[Command] = &[
         |agent, given, _| Box::pin(inside::console(agent, given)) as Running,
     )
     .takes(ONE),
-    nothing("cpusets"),
+    own(
+        "cpusets",
+        "Print the processors that each running container may use.",
+        &[],
+        |agent, _, _| Box::pin(cpusets::cpusets(agent)) as Running,
+    ),
     post("create", "/nodes/{node}/lxc")
         .takes(&["vmid", "ostemplate"])
         .before(read_keys),
@@ -44,7 +51,7 @@ const COMMANDS: &[Command] = &[
     )
     .takes(SNAPSHOT),
     delete("destroy", "/nodes/{node}/lxc/{vmid}").takes(ONE),
-    nothing("df"),
+    post("df", "/ostler/nodes/{node}/lxc/{vmid}/df").takes(ONE),
     own(
         "enter",
         "Open a shell in a container.",
@@ -59,8 +66,8 @@ const COMMANDS: &[Command] = &[
         |agent, given, _| Box::pin(inside::exec(agent, given)) as Running,
     )
     .takes(&["vmid", "command"]),
-    nothing("fsck"),
-    nothing("fstrim"),
+    post("fsck", "/ostler/nodes/{node}/lxc/{vmid}/fsck").takes(ONE),
+    post("fstrim", "/ostler/nodes/{node}/lxc/{vmid}/fstrim").takes(ONE),
     get("list", "/nodes/{node}/lxc").show(Show::Text(print::list)),
     get("listsnapshot", "/nodes/{node}/lxc/{vmid}/snapshot")
         .takes(ONE)
@@ -68,13 +75,25 @@ const COMMANDS: &[Command] = &[
     post("migrate", "/nodes/{node}/lxc/{vmid}/migrate")
         .takes(&["vmid", "target"])
         .or_reads(CHECK, "/nodes/{node}/lxc/{vmid}/migrate"),
-    nothing("mount"),
+    post("mount", "/ostler/nodes/{node}/lxc/{vmid}/mount").takes(ONE),
     post("move-volume", "/nodes/{node}/lxc/{vmid}/move_volume").takes(&["vmid", "volume"]),
     get("pending", "/nodes/{node}/lxc/{vmid}/pending")
         .takes(ONE)
         .show(Show::Text(shared::pending)),
-    nothing("pull"),
-    nothing("push"),
+    own(
+        "pull",
+        "Copy a file out of a running container.",
+        files::PULL,
+        |agent, given, _| Box::pin(files::pull(agent, given)) as Running,
+    )
+    .takes(&["vmid", "path", "destination"]),
+    own(
+        "push",
+        "Copy a file into a running container.",
+        files::PUSH,
+        |agent, given, _| Box::pin(files::push(agent, given)) as Running,
+    )
+    .takes(&["vmid", "file", "destination"]),
     post("reboot", "/nodes/{node}/lxc/{vmid}/status/reboot").takes(ONE),
     post("rescan", "/ostler/nodes/{node}/rescan")
         .with(&[("type", "lxc")])
@@ -102,7 +121,7 @@ const COMMANDS: &[Command] = &[
     put("unlock", "/nodes/{node}/lxc/{vmid}/config")
         .takes(ONE)
         .with(&[("delete", "lock")]),
-    nothing("unmount"),
+    post("unmount", "/ostler/nodes/{node}/lxc/{vmid}/unmount").takes(ONE),
 ];
 
 /// A change must change something.

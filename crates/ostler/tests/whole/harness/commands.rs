@@ -15,7 +15,15 @@ pub struct Commands {
 impl Commands {
     pub fn new(root: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["ostler", "qm", "pvesh", "pvesm", "pveum", "pveversion"] {
+        for name in [
+            "ostler",
+            "qm",
+            "pct",
+            "pvesh",
+            "pvesm",
+            "pveum",
+            "pveversion",
+        ] {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ostler"), folder.path().join(name))
                 .unwrap();
         }

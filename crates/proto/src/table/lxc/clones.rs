@@ -13,7 +13,7 @@ use crate::table::qemu::config::DIGEST;
 use crate::{Check, Row};
 
 /// The file systems of a container.
-const FILE_SYSTEMS: &[&str] = &joined::<{ MOUNTS.len() + 1 }>(&["rootfs"], &MOUNTS);
+pub(super) const FILE_SYSTEMS: &[&str] = &joined::<{ MOUNTS.len() + 1 }>(&["rootfs"], &MOUNTS);
 
 /// What can be moved: file systems, and unused volumes.
 const MOVABLE: &[&str] = &joined::<{ FILE_SYSTEMS.len() + UNUSED.len() }>(FILE_SYSTEMS, &UNUSED);

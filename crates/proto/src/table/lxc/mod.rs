@@ -9,5 +9,6 @@ pub(super) mod migration;
 pub(super) mod power;
 mod rights;
 pub(super) mod snapshots;
+pub(super) mod upkeep;
 
 pub use rights::{CtRight, ct_option_right, needs_of_ct_option};

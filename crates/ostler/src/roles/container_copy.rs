@@ -1,0 +1,201 @@
+//! `ostler container-copy`: one file into a running container, or out of it. `pct` runs it, as root
+//! of the host.
+//!
+//! It enters the container's mounts and user namespace before it touches a path, and nothing else of
+//! it: the container cannot see this process, nor reach the host's program through it. Links lead
+//! to the container's own files. A file is opened only when it is known to be a regular one, so that
+//! a pipe does not make it wait and a device is not touched.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use model::VmId;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType};
+use serde::{Deserialize, Serialize};
+
+use super::container_files::target_of;
+use crate::new_file::{NewFile, Wanted, check_regular, own_descriptors};
+
+/// No list of users is larger.
+const LARGEST: u64 = 4 << 20;
+
+/// What the container's root may do to its files.
+const RIGHTS: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID);
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CopyOrder {
+    pub(crate) vmid: VmId,
+    /// The host's id of the container's first process.
+    pub(crate) init: u32,
+    pub(crate) direction: Direction,
+    /// The file in the container.
+    pub(crate) path: String,
+    pub(crate) attributes: Attributes,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Direction {
+    /// Standard input becomes the file.
+    Push,
+    /// The file goes to standard output.
+    Pull,
+}
+
+/// As they are given: users and groups by name or number.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Attributes {
+    pub(crate) user: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) mode: Option<u32>,
+}
+
+impl Attributes {
+    /// With the names of the system that this process sees.
+    pub(crate) fn looked_up(&self, descriptors: BorrowedFd<'_>) -> Result<Wanted> {
+        let id = |what, list, name: &Option<String>| {
+            let name = name.as_deref();
+            name.map(|name| id_of(descriptors, what, list, name))
+                .transpose()
+        };
+        Ok(Wanted {
+            user: id("user", "/etc/passwd", &self.user)?,
+            group: id("group", "/etc/group", &self.group)?,
+            mode: self.mode,
+        })
+    }
+}
+
+fn id_of(descriptors: BorrowedFd<'_>, what: &str, list: &str, name: &str) -> Result<u32> {
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let mut text = Vec::new();
+    let file = open_regular(descriptors, Path::new(list));
+    file?.take(LARGEST).read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let found = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
+    });
+    found.with_context(|| format!("{what} '{name}' is not in {list}"))
+}
+
+pub(crate) fn container_copy(order: &str) -> ExitCode {
+    let done = || -> Result<()> {
+        let order = serde_json::from_str(order).context("reading the order")?;
+        carry_out(&order)
+    };
+    match done() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(order: &CopyOrder) -> Result<()> {
+    // The container's own list of descriptors has none of this process.
+    let descriptors = own_descriptors()?;
+    enter(order).with_context(|| format!("entering container '{}'", order.vmid))?;
+    let descriptors = descriptors.as_fd();
+    let path = Path::new(&order.path);
+    match order.direction {
+        Direction::Pull => {
+            let mut file = open_regular(descriptors, path)?;
+            let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+            let copied = io::copy(&mut file, &mut output);
+            copied.with_context(|| format!("copying '{}'", order.path))?;
+        }
+        Direction::Push => {
+            let wanted = order.attributes.looked_up(descriptors)?;
+            let target = target_of(&order.path)?;
+            let new = NewFile::begin(&target)?;
+            let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+            let written = io::copy(&mut input, &mut new.file());
+            written.with_context(|| format!("writing '{}'", order.path))?;
+            let placed = new.finish(descriptors, wanted);
+            placed.with_context(|| format!("placing '{}'", order.path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Becomes the container's root, as far as its files go.
+fn enter(order: &CopyOrder) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let path = format!("/proc/{}", order.init);
+    let process = rustix::fs::openat(CWD, &path, flags, Mode::empty())?;
+    // The number may be another process's by now.
+    let mut groups = String::new();
+    File::from(part(&process, "cgroup")?).read_to_string(&mut groups)?;
+    if !groups.contains(&format!("/guest-{}/", order.vmid)) {
+        bail!("it has ended");
+    }
+    let (user, mounts) = (part(&process, "ns/user")?, part(&process, "ns/mnt")?);
+    if is_own(&mounts, "mnt")? {
+        bail!("it has no mounts of its own");
+    }
+    if !is_own(&user, "user")? {
+        move_into(&user, LinkNameSpaceType::User)?;
+    }
+    move_into(&mounts, LinkNameSpaceType::Mount)?;
+    rustix::thread::set_thread_groups(&[])?;
+    let (uid, gid) = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    let rights = CapabilitySets {
+        effective: RIGHTS,
+        permitted: RIGHTS,
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, rights)?;
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+fn part(process: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(process, name, flags, Mode::empty())?)
+}
+
+fn is_own(namespace: &OwnedFd, kind: &str) -> io::Result<bool> {
+    let own = rustix::fs::stat(format!("/proc/self/ns/{kind}"))?;
+    let other = rustix::fs::fstat(namespace)?;
+    Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+}
+
+fn move_into(namespace: &OwnedFd, kind: LinkNameSpaceType) -> io::Result<()> {
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind))?;
+    Ok(())
+}
+
+/// Opens a regular file for reading, through links. What it is is known before it is opened.
+pub(crate) fn open_regular(descriptors: BorrowedFd<'_>, path: &Path) -> Result<File> {
+    let shown = path.display();
+    let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let found = found.map_err(io::Error::from);
+    let found = found.with_context(|| format!("opening '{shown}'"))?;
+    check_regular(&shown, rustix::fs::fstat(&found)?.st_mode)?;
+    let number = found.as_raw_fd().to_string();
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(descriptors, number, flags, Mode::empty());
+    let opened = opened.map_err(io::Error::from);
+    Ok(opened.with_context(|| format!("opening '{shown}'"))?.into())
+}
+
+/// Where a file of the host is, with links followed.
+pub(crate) fn place_on_host(path: &Path) -> Result<std::path::PathBuf> {
+    match fs::canonicalize(path) {
+        Ok(path) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(error).with_context(|| format!("finding '{}'", path.display())),
+    }
+}
