@@ -9,6 +9,12 @@ pub enum StorageError {
     Inactive { storage: StorageId, reason: String },
     #[error("volume '{storage}:{name}' does not exist")]
     NoVolume { storage: StorageId, name: String },
+    #[error("volume '{storage}:{name}' has no snapshot '{snapshot}'")]
+    NoSnapshot {
+        storage: StorageId,
+        name: String,
+        snapshot: String,
+    },
     #[error("volume '{storage}:{name}' already exists")]
     Exists { storage: StorageId, name: String },
     #[error("volume '{storage}:{name}' is in use")]
@@ -37,6 +43,14 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    pub(crate) fn no_snapshot(storage: &StorageId, name: &str, snapshot: &str) -> Self {
+        Self::NoSnapshot {
+            storage: storage.clone(),
+            name: name.to_owned(),
+            snapshot: snapshot.to_owned(),
+        }
+    }
+
     /// Words a failure of the host; a full disk and one that does not answer have errors of their
     /// own.
     pub(crate) fn of(storage: &StorageId, source: SysError) -> Self {
@@ -56,9 +70,10 @@ impl StorageError {
             Self::Exists { .. } | Self::InUse { .. } | Self::BadName(_) | Self::BadFormat(_) => {
                 ErrorKind::Conflict
             }
-            Self::Refused(_) | Self::Unsupported { .. } | Self::WrongChecksum { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::NoSnapshot { .. }
+            | Self::Refused(_)
+            | Self::Unsupported { .. }
+            | Self::WrongChecksum { .. } => ErrorKind::Conflict,
             Self::Inactive { .. } | Self::Full(_) | Self::Silent(_) => ErrorKind::Unavailable,
             Self::Host { source, .. } => source.kind(),
         }

@@ -204,6 +204,14 @@ pub trait Storage: Send + Sync + 'static {
     }
 }
 
+/// A linked clone to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewClone {
+    pub name: String,
+    /// Of its base, in bytes.
+    pub size: u64,
+}
+
 /// Linked clones: images based on the disks of templates, which are never written again.
 #[async_trait]
 pub trait LinkedClones: Send + Sync {
@@ -223,6 +231,14 @@ pub trait LinkedClones: Send + Sync {
         owner: VmId,
         taken: &[String],
     ) -> Result<String, StorageError>;
+
+    /// The same for a base that must be there, with what the clone will show.
+    async fn plan_clone(
+        &self,
+        base: &str,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<NewClone, StorageError>;
 
     /// Makes a clone, which shows what its base shows. `Exists` where there is one.
     async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError>;
@@ -261,15 +277,14 @@ pub trait Snapshots: Send + Sync {
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
     /// Refuses a snapshot that `roll_back` would refuse, before anything has been stopped for it.
-    async fn check_roll_back(&self, _name: &str, _snapshot: &str) -> Result<(), StorageError> {
-        Ok(())
-    }
+    /// `NoSnapshot` where there is none.
+    async fn check_roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
-    /// Makes the image what it was; later snapshots stay. The image must not be open. May be
-    /// repeated.
+    /// Makes the image what it was; later snapshots stay. The image must not be open, and
+    /// `check_roll_back` has been asked. May be repeated.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
-    /// False where there was none.
+    /// False where there was none, or `NoVolume` where the image is gone.
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError>;
 
     /// Makes a snapshot ready to be read. Writes to the image do not change it.

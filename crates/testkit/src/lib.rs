@@ -29,8 +29,10 @@ mod minority;
 pub mod oci;
 mod qemu;
 mod qemu_img;
+mod rbd;
 mod store;
 pub mod tgt;
+mod zfs;
 mod zpools;
 
 pub use authority::{Authority, Certificate};
@@ -46,5 +48,7 @@ pub use lvm::lvm;
 pub use minority::MinorityStore;
 pub use qemu::{cpu_answers, qemu_facts, spawn_qemu};
 pub use qemu_img::{image_content, qemu_img};
+pub use rbd::rbd;
 pub use store::FaultyStore;
+pub use zfs::{zfs, zvol_id};
 pub use zpools::pool_programs;

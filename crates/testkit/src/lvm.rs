@@ -64,36 +64,86 @@ fn bytes(size: &str) -> Option<u64> {
     Some(size.next_multiple_of(EXTENT))
 }
 
+/// What a change prints, or why it cannot be made, in LVM's words.
+type Done = Result<String, String>;
+
+fn missing(full: &str) -> String {
+    format!("  Failed to find logical volume \"{full}\"")
+}
+
+fn find(disk: &Disk, full: &str) -> Result<Volume, String> {
+    get(disk, full).ok_or_else(|| missing(full))
+}
+
+fn check_free(disk: &Disk, full: &str) -> Result<(), String> {
+    match get(disk, full) {
+        None => Ok(()),
+        Some(_) => Err(format!(
+            "  Logical Volume \"{full}\" already exists in volume group"
+        )),
+    }
+}
+
+/// Which volumes a call is about: those that it names, or those of the group that `--select` says:
+/// `lv_name="NAME" && pool_lv="POOL" && lv_attr=~"^V"`, or `lv_attr=~"^[-mMrR]"`.
+fn meant(disk: &Disk, words: &[&str]) -> Vec<String> {
+    let Some(select) = option(words, "--select") else {
+        // What `--config` says has paths of devices.
+        let named = words
+            .iter()
+            .filter(|word| word.contains('/') && !word.contains(' '));
+        return named.map(|full| (*full).to_owned()).collect();
+    };
+    let group = words.last().copied().unwrap_or_default();
+    let is_selected = |name: &str, volume: &Volume| {
+        select.split(" && ").all(|term| match term.split_once('=') {
+            Some(("lv_name", value)) => value.trim_matches('"') == name,
+            Some(("pool_lv", value)) => value.trim_matches('"') == volume.pool,
+            Some(("lv_attr", "~\"^V\"")) => volume.attributes[0] == b'V',
+            Some(("lv_attr", "~\"^[-mMrR]\"")) => b"-mMrR".contains(&volume.attributes[0]),
+            _ => false,
+        })
+    };
+    let names = disk.beside(&format!("/lvm/{group}/")).into_iter();
+    let full = names.map(|name| (format!("{group}/{name}"), name));
+    let selected = full
+        .filter(|(full, name)| get(disk, full).is_some_and(|volume| is_selected(name, &volume)));
+    selected.map(|(full, _)| full).collect()
+}
+
 /// `lvs`, `lvcreate`, `lvchange`, `lvremove`, `lvrename` and `lvextend`, as far as the storage driver
 /// calls them; `lvmconfig` knows nothing.
 pub fn lvm(disk: &mut Disk, command: &Command) -> Output {
     let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
     let last = words.last().copied().unwrap_or_default();
     let done = match command.program.as_str() {
-        "lvs" => Some(list(disk, last)),
-        "lvcreate" => create(disk, &words).map(|()| String::new()),
-        "lvchange" => change(disk, &words, last).map(|()| String::new()),
-        "lvremove" => {
-            for full in words.iter().filter(|word| word.contains('/')) {
+        "lvs" => Ok(list(disk, last)),
+        "lvcreate" => create(disk, &words),
+        "lvchange" => meant(disk, &words)
+            .iter()
+            .try_fold(String::new(), |_, full| change(disk, &words, full)),
+        "lvremove" => meant(disk, &words)
+            .iter()
+            .try_fold(String::new(), |printed, full| {
+                find(disk, full)?;
                 disk.take_away(&device(full));
                 disk.take_away(&file(full));
-            }
-            Some(String::new())
-        }
-        "lvrename" => rename(disk, &words).map(|()| String::new()),
-        "lvextend" => extend(disk, &words, last).map(|()| String::new()),
-        _ => None,
+                Ok(printed + "  Logical volume successfully removed.\n")
+            }),
+        "lvrename" => rename(disk, &words),
+        "lvextend" => extend(disk, &words, last),
+        _ => Err("  cannot".to_owned()),
     };
     match done {
-        Some(text) => Output {
+        Ok(text) => Output {
             code: Some(0),
             stdout: text.into_bytes(),
             stderr: Vec::new(),
         },
-        None => Output {
+        Err(why) => Output {
             code: Some(5),
             stdout: Vec::new(),
-            stderr: b"  cannot".to_vec(),
+            stderr: why.into_bytes(),
         },
     }
 }
@@ -116,39 +166,50 @@ fn list(disk: &Disk, group: &str) -> String {
     json!({"report": [{"lv": volumes}]}).to_string()
 }
 
-fn create(disk: &mut Disk, words: &[&str]) -> Option<()> {
-    let name = option(words, "--name")?;
-    let (group, volume) = match option(words, "--snapshot") {
-        Some(origin) => {
-            let volume = get(disk, origin)?;
-            let attributes = match option(words, "--permission") {
-                Some("r") => b"Vri---tz-k",
-                _ => b"Vwi---tz-k",
-            };
-            let attributes = attributes.to_vec();
-            (
-                origin.split_once('/')?.0,
-                Volume {
-                    attributes,
-                    ..volume
-                },
-            )
-        }
-        None => {
-            let (group, pool) = option(words, "--thinpool")?.split_once('/')?;
-            let volume = Volume {
-                attributes: b"Vwi---tz-k".to_vec(),
-                pool: pool.to_owned(),
-                size: bytes(option(words, "--virtualsize")?)?,
-            };
-            (group, volume)
-        }
+fn create(disk: &mut Disk, words: &[&str]) -> Done {
+    let name = option(words, "--name").ok_or("  no name")?;
+    let (group, volume) = if let Some(origin) = option(words, "--snapshot") {
+        let (group, of) = origin.split_once('/').ok_or("  no group")?;
+        let none = || format!("  Snapshot origin LV {of} not found in Volume group {group}.");
+        let volume = get(disk, origin).ok_or_else(none)?;
+        let attributes = match option(words, "--permission") {
+            Some("r") => b"Vri---tz-k",
+            _ => b"Vwi---tz-k",
+        };
+        let attributes = attributes.to_vec();
+        (
+            group,
+            Volume {
+                attributes,
+                ..volume
+            },
+        )
+    } else if let Some(pool) = option(words, "--thinpool") {
+        let (group, pool) = pool.split_once('/').ok_or("  no group")?;
+        let size = option(words, "--virtualsize").and_then(bytes);
+        let volume = Volume {
+            attributes: b"Vwi---tz-k".to_vec(),
+            pool: pool.to_owned(),
+            size: size.ok_or("  no size")?,
+        };
+        (group, volume)
+    } else {
+        let size = option(words, "--size").and_then(bytes);
+        let volume = Volume {
+            attributes: b"-wi-a-----".to_vec(),
+            pool: String::new(),
+            size: size.ok_or("  no size")?,
+        };
+        (words.last().copied().unwrap_or_default(), volume)
     };
-    put(disk, &format!("{group}/{name}"), &volume)
+    let full = format!("{group}/{name}");
+    check_free(disk, &full)?;
+    put(disk, &full, &volume).ok_or("  cannot write")?;
+    Ok(String::new())
 }
 
-fn change(disk: &mut Disk, words: &[&str], full: &str) -> Option<()> {
-    let mut volume = get(disk, full)?;
+fn change(disk: &mut Disk, words: &[&str], full: &str) -> Done {
+    let mut volume = find(disk, full)?;
     for (name, at, letters) in [
         ("--activate", 4, (b'a', b'-')),
         ("--permission", 1, (b'w', b'r')),
@@ -159,22 +220,27 @@ fn change(disk: &mut Disk, words: &[&str], full: &str) -> Option<()> {
             _ => {}
         }
     }
-    put(disk, full, &volume)
+    put(disk, full, &volume).ok_or("  cannot write")?;
+    Ok(String::new())
 }
 
-fn rename(disk: &mut Disk, words: &[&str]) -> Option<()> {
+fn rename(disk: &mut Disk, words: &[&str]) -> Done {
     let [.., group, from, to] = words else {
-        return None;
+        return Err("  no names".to_owned());
     };
-    let from = format!("{group}/{from}");
-    let volume = get(disk, &from)?;
+    let (from, to) = (format!("{group}/{from}"), format!("{group}/{to}"));
+    let volume = find(disk, &from)?;
+    check_free(disk, &to)?;
     disk.take_away(&device(&from));
     disk.take_away(&file(&from));
-    put(disk, &format!("{group}/{to}"), &volume)
+    put(disk, &to, &volume).ok_or("  cannot write")?;
+    Ok(String::new())
 }
 
-fn extend(disk: &mut Disk, words: &[&str], full: &str) -> Option<()> {
-    let mut volume = get(disk, full)?;
-    volume.size = bytes(option(words, "--size")?)?;
-    put(disk, full, &volume)
+fn extend(disk: &mut Disk, words: &[&str], full: &str) -> Done {
+    let mut volume = find(disk, full)?;
+    let size = option(words, "--size").and_then(bytes);
+    volume.size = size.ok_or("  no size")?;
+    put(disk, full, &volume).ok_or("  cannot write")?;
+    Ok(String::new())
 }

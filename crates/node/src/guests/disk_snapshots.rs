@@ -1,7 +1,7 @@
 //! Snapshots of a guest's disks, as their storages make them.
 
 use model::{Error, GuestConfig, GuestKind, VolumeId};
-use storage::{Snapshots, Storage};
+use storage::{Snapshots, Storage, StorageError};
 
 use super::disks::{Disk, disks_of, has_paths};
 use crate::NodeContext;
@@ -57,10 +57,11 @@ impl NodeContext {
     pub(crate) async fn delete_by_storage(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
         for (_, volume) in disks {
             let storage = self.storage(volume.storage()).await?;
-            if storage.stat(volume.name()).await?.is_some() {
-                snapshots_of(&*storage, volume)?
-                    .delete_snapshot(volume.name(), name)
-                    .await?;
+            let snapshots = snapshots_of(&*storage, volume)?;
+            match snapshots.delete_snapshot(volume.name(), name).await {
+                // With its image a snapshot is gone, too.
+                Err(StorageError::NoVolume { .. }) => {}
+                deleted => drop(deleted?),
             }
         }
         Ok(())
@@ -77,33 +78,13 @@ impl NodeContext {
         Ok(())
     }
 
-    /// Refuses where a storage would refuse to roll a disk back.
+    /// Refuses where a disk lacks the snapshot, or its storage would refuse to roll it back.
     pub(crate) async fn check_roll_back(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
-        self.check_disk_snapshots(disks, name).await?;
-        for (_, volume) in disks {
-            let storage = self.storage(volume.storage()).await?;
-            let snapshots = snapshots_of(&*storage, volume)?;
-            snapshots.check_roll_back(volume.name(), name).await?;
-        }
-        Ok(())
-    }
-
-    /// Refuses where a disk lacks the snapshot.
-    pub(crate) async fn check_disk_snapshots(
-        &self,
-        disks: &[Disk],
-        name: &str,
-    ) -> Result<(), Error> {
         for (_, volume) in disks {
             let storage = self.storage(volume.storage()).await?;
             storage.activate().await?;
-            let found = snapshots_of(&*storage, volume)?
-                .list_snapshots(volume.name())
-                .await?;
-            if !found.iter().any(|known| known == name) {
-                let text = format!("volume '{volume}' has no snapshot '{name}'");
-                return Err(Error::conflict(text));
-            }
+            let snapshots = snapshots_of(&*storage, volume)?;
+            snapshots.check_roll_back(volume.name(), name).await?;
         }
         Ok(())
     }

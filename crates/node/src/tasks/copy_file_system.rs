@@ -105,14 +105,13 @@ impl FileSystemCopy {
         storage.activate().await?;
         check_linkable(&*storage, &from)?;
         let clones = linked_clones_of(&*storage, &from)?;
-        let bytes = volumes::info_of(&*storage, &from).await?.size;
-        let name = clones.choose_clone_name(from.name(), owner, taken).await?;
+        let clone = clones.plan_clone(from.name(), owner, taken).await?;
         Ok(Self {
             option: option.to_owned(),
-            to: volumes::named(from.storage(), name)?,
+            to: volumes::named(from.storage(), clone.name)?,
             from,
             snapshot: None,
-            bytes,
+            bytes: clone.size,
             how: How::Linked,
         })
     }

@@ -268,16 +268,13 @@ async fn plan_linked(
         let text = format!("Linked clone feature for '{slot}' is not available");
         return Err(Error::conflict(text));
     }
-    let bytes = volumes::info_of(&*storage, &from).await?.size;
-    let name = clones
-        .choose_clone_name(from.name(), task.vmid, taken)
-        .await?;
+    let clone = clones.plan_clone(from.name(), task.vmid, taken).await?;
     Ok(Copy {
         slot,
-        to: volumes::named(from.storage(), name)?,
+        to: volumes::named(from.storage(), clone.name)?,
         from,
         format: clones.clone_format(),
-        bytes,
+        bytes: clone.size,
         how: How::Linked,
         grown: None,
     })

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, VmId};
 
 use super::{Btrfs, is_tree, parse_name};
-use crate::{LinkedClones, Storage, StorageError, Trees};
+use crate::{LinkedClones, NewClone, Storage, StorageError, Trees};
 
 #[async_trait]
 impl LinkedClones for Btrfs {
@@ -44,6 +44,22 @@ impl LinkedClones for Btrfs {
             true => self.choose_tree_name(owner, taken).await,
             false => self.choose_image_name(owner, BlockFormat::Raw, taken).await,
         }
+    }
+
+    async fn plan_clone(
+        &self,
+        base: &str,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<NewClone, StorageError> {
+        let found = self
+            .stat(base)
+            .await?
+            .ok_or_else(|| self.dir.no_volume(base))?;
+        Ok(NewClone {
+            name: self.choose_clone_name(base, owner, taken).await?,
+            size: found.size,
+        })
     }
 
     async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError> {

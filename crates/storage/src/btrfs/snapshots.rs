@@ -56,6 +56,20 @@ impl Snapshots for Btrfs {
         made.map_err(|source| self.failed(source))
     }
 
+    async fn check_roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        let Some(subvolume) = self.subvolume(name)? else {
+            return self.of_files().check_roll_back(name, snapshot).await;
+        };
+        match self.dir.is_there(&at(&subvolume, snapshot)).await? {
+            true => Ok(()),
+            false => Err(StorageError::no_snapshot(
+                self.config().id(),
+                name,
+                snapshot,
+            )),
+        }
+    }
+
     /// What the volume will be is made first, and takes its name in one step.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         let Some(subvolume) = self.subvolume(name)? else {

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
 
 use super::{Dir, Location, layout};
-use crate::{ContentType, LinkedClones, Storage, StorageError, image, inspect};
+use crate::{ContentType, LinkedClones, NewClone, Storage, StorageError, image, inspect};
 
 /// More images than anybody stacks; a longer chain leads in a circle.
 const CHAIN_MAX: usize = 32;
@@ -70,6 +70,19 @@ impl LinkedClones for Dir {
             .choose_image_name(owner, BlockFormat::Qcow2, taken)
             .await?;
         Ok(format!("{}/{name}", base.name.image))
+    }
+
+    async fn plan_clone(
+        &self,
+        base: &str,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<NewClone, StorageError> {
+        let found = self.stat(base).await?.ok_or_else(|| self.no_volume(base))?;
+        Ok(NewClone {
+            name: self.choose_clone_name(base, owner, taken).await?,
+            size: found.size,
+        })
     }
 
     async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError> {

@@ -32,7 +32,10 @@ impl Snapshots for Dir {
             let file = self.host.open_image(&path, false, false).await?;
             snapshots_of(&self.host, &file, &path).await
         };
-        read.await.map_err(|source| self.failed(source))
+        read.await.map_err(|source| match source.is_not_found() {
+            true => self.no_volume(name),
+            false => self.failed(source),
+        })
     }
 
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
@@ -41,6 +44,17 @@ impl Snapshots for Dir {
         }
         self.snapshot(name, image::SnapshotAction::Create, snapshot)
             .await
+    }
+
+    async fn check_roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        match self.has_snapshot(name, snapshot).await? {
+            true => Ok(()),
+            false => Err(StorageError::no_snapshot(
+                self.config().id(),
+                name,
+                snapshot,
+            )),
+        }
     }
 
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {

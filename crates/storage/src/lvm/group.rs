@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use sys::{SharedHost, SysError};
 use tokio::sync::Mutex;
 
+use super::names::is_lvm_name;
 use super::programs::LvmPrograms;
 use crate::StorageError;
 use crate::attach::{Attacher, Attachments};
@@ -25,6 +26,9 @@ const CHANGE: Duration = Duration::from_secs(300);
 const COLUMNS: &str =
     "lv_name,lv_size,lv_attr,pool_lv,data_percent,metadata_percent,lv_tags,lv_time";
 
+/// The same without what the kernel is asked for each thin volume.
+const LAYOUT: &str = "lv_name,lv_size,lv_attr,pool_lv,lv_tags,lv_time";
+
 /// A logical volume, as `lvs` shows it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Volume {
@@ -35,6 +39,7 @@ pub(crate) struct Volume {
     /// A letter for each attribute, in lvs(8).
     lv_attr: String,
     pool_lv: String,
+    #[serde(default)]
     data_percent: String,
     #[serde(default)]
     metadata_percent: String,
@@ -162,20 +167,54 @@ impl Group {
         format!("{}/{name}", self.name)
     }
 
-    /// Changes what is said of one volume, which errors name.
+    /// Changes what is said of one volume, which errors name. Returns what the program prints.
     pub(crate) async fn run(
         &self,
         volume: &str,
         program: &str,
         args: &[&str],
-    ) -> Result<(), StorageError> {
+    ) -> Result<String, StorageError> {
         let output = self.programs.run(program, args, CHANGE).await;
-        output.map(drop).map_err(|error| self.failed(volume, error))
+        let output = output.map_err(|error| self.failed(volume, error))?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
+    }
+
+    /// Changes a volume if it is there and of a kind; else nothing, which is no error. The program
+    /// itself looks whether it is: to ask before would take a call more.
+    async fn run_on(
+        &self,
+        (name, kind): (&str, &str),
+        program: &str,
+        how: &[&str],
+    ) -> Result<String, StorageError> {
+        // What has other letters is no name, and could say more in an expression.
+        if !is_lvm_name(name) {
+            return Err(StorageError::BadName(name.to_owned()));
+        }
+        let select = format!("lv_name=\"{name}\" && {kind}");
+        let args = [how, &["--select", &select, &self.name]].concat();
+        match self.programs.run(program, &args, CHANGE).await {
+            Err(error) if is_no_group(&error) => Ok(String::new()),
+            Err(error) => Err(self.failed(name, error)),
+            Ok(printed) => Ok(String::from_utf8_lossy(&printed).into_owned()),
+        }
+    }
+
+    /// Removes a volume of a kind (an expression of lvmreport(7)). False where there was none.
+    pub(crate) async fn remove(&self, name: &str, kind: &str) -> Result<bool, StorageError> {
+        let how = ["--force", "--yes"];
+        let printed = self.run_on((name, kind), "lvremove", &how).await?;
+        Ok(printed.contains("successfully removed"))
     }
 
     /// All volumes of the group; none where there is no such group.
     pub(crate) async fn volumes(&self) -> Result<Vec<Volume>, StorageError> {
         self.list("lvs", COLUMNS).await
+    }
+
+    /// The same without how full each is.
+    pub(crate) async fn layout(&self) -> Result<Vec<Volume>, StorageError> {
+        self.list("lvs", LAYOUT).await
     }
 
     /// How much the group has; none where there is no such group.
@@ -194,11 +233,7 @@ impl Group {
         columns: &str,
     ) -> Result<Vec<T>, StorageError> {
         match self.programs.list(program, columns, &[&self.name]).await {
-            Err(SysError::ProgramFailed { message, .. })
-                if message.contains("Cannot process volume group") =>
-            {
-                Ok(Vec::new())
-            }
+            Err(error) if is_no_group(&error) => Ok(Vec::new()),
             listed => listed.map_err(|error| self.failed(&self.name, error)),
         }
     }
@@ -208,22 +243,20 @@ impl Group {
         PathBuf::from(format!("/dev/{}", self.full(name)))
     }
 
-    /// Activates a volume, and returns its device. `how` are arguments of `lvchange`.
+    /// Activates a volume of a kind, and returns its device. `how` are arguments of `lvchange`.
     pub(crate) async fn attach(
         &self,
-        volume: &Volume,
+        (name, kind): (&str, &str),
         how: &[&str],
         by: &Attacher,
     ) -> Result<BlockSource, StorageError> {
-        let name = &volume.name;
-        let full = self.full(name);
-        if !volume.is_active() {
-            let args = [how, &[full.as_str()]].concat();
-            self.run(name, "lvchange", &args).await?;
-        }
-        self.attachments.add(name, by);
+        self.run_on((name, kind), "lvchange", how).await?;
         let device = self.host.resolve(&self.path(name)).await;
-        let device = device.map_err(|error| StorageError::of(&self.storage, error))?;
+        let device = device.map_err(|error| match error.is_not_found() {
+            true => self.no_volume(name),
+            false => StorageError::of(&self.storage, error),
+        })?;
+        self.attachments.add(name, by);
         Ok(BlockSource::Device(device.display().to_string()))
     }
 
@@ -232,19 +265,27 @@ impl Group {
         self.attachments.remove(name, by)
     }
 
-    /// Deactivates a volume that is attached no more. If it is still open, an agent that has died
-    /// had attached it for a process that still runs.
-    pub(crate) async fn deactivate(&self, volume: &Volume) -> Result<(), StorageError> {
-        if !volume.is_active() {
-            return Ok(());
-        }
-        let (name, full) = (&volume.name, self.full(&volume.name));
-        match self
-            .run(name, "lvchange", &["--activate", "n", &full])
-            .await
-        {
+    /// Deactivates a volume of a kind that is attached no more. If it is still open, an agent that has
+    /// died had attached it for a process that still runs.
+    pub(crate) async fn deactivate(&self, name: &str, kind: &str) -> Result<(), StorageError> {
+        let how = ["--activate", "n"];
+        match self.run_on((name, kind), "lvchange", &how).await {
             Err(StorageError::InUse { .. }) => Ok(()),
-            deactivated => deactivated,
+            deactivated => deactivated.map(drop),
+        }
+    }
+
+    pub(crate) fn no_volume(&self, name: &str) -> StorageError {
+        StorageError::NoVolume {
+            storage: self.storage.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    pub(crate) fn exists(&self, name: &str) -> StorageError {
+        StorageError::Exists {
+            storage: self.storage.clone(),
+            name: name.to_owned(),
         }
     }
 
@@ -258,7 +299,14 @@ impl Group {
             StorageError::Exists { storage, name }
         } else if says("in use") || says("is used by another device") {
             StorageError::InUse { storage, name }
-        } else if says("Failed to find logical volume") {
+        } else if [
+            "Failed to find logical volume",
+            "Snapshot origin LV",
+            "Existing logical volume",
+        ]
+        .into_iter()
+        .any(says)
+        {
             StorageError::NoVolume { storage, name }
         } else if says("insufficient free space") || says("above threshold") {
             StorageError::Full(storage)
@@ -266,6 +314,13 @@ impl Group {
             StorageError::of(&self.storage, error)
         }
     }
+}
+
+fn is_no_group(error: &SysError) -> bool {
+    let SysError::ProgramFailed { message, .. } = error else {
+        return false;
+    };
+    message.contains("Cannot process volume group")
 }
 
 #[cfg(test)]

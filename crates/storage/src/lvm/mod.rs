@@ -105,28 +105,27 @@ fn freed(name: &str) -> String {
     format!("del-{name}")
 }
 
+/// Volumes with blocks of their own, as `lvchange` and `lvremove` select them.
+const THICK: &str = "lv_attr=~\"^[-mMrR]\"";
+
 impl Tools {
     async fn find(&self, name: &str) -> Result<Option<Volume>, StorageError> {
-        let mut volumes = self.group.volumes().await?.into_iter();
+        let mut volumes = self.group.layout().await?.into_iter();
         Ok(volumes.find(|volume| volume.name == name && volume.is_thick()))
     }
 
     async fn get(&self, name: &str) -> Result<Volume, StorageError> {
         let found = self.find(name).await?;
-        found.ok_or_else(|| StorageError::NoVolume {
-            storage: self.group.storage.clone(),
-            name: name.to_owned(),
-        })
+        found.ok_or_else(|| self.group.no_volume(name))
     }
 
     /// Refuses to make a volume where there is one of that name, of whatever kind.
     async fn check_new(&self, name: &str) -> Result<(), StorageError> {
-        let volumes = self.group.volumes().await?;
-        if volumes.iter().any(|volume| volume.name == name) {
-            let (storage, name) = (self.group.storage.clone(), name.to_owned());
-            return Err(StorageError::Exists { storage, name });
+        let volumes = self.group.layout().await?;
+        match volumes.iter().any(|volume| volume.name == name) {
+            true => Err(self.group.exists(name)),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Makes a volume that was not there, and leaves it inactive. A failure leaves nothing.
@@ -137,15 +136,10 @@ impl Tools {
         let how = ["--yes", "--setautoactivation", "n", "--wipesignatures", "y"];
         let what = ["--addtag", &tag, "--size", &size, "--name", name];
         let args = [&how[..], &what, &[self.group.name.as_str()]].concat();
-        let full = self.group.full(name);
         let made = match self.group.run(name, "lvcreate", &args).await {
             // Wiping needed it to be active.
-            Ok(()) => {
-                self.group
-                    .run(name, "lvchange", &["--activate", "n", &full])
-                    .await
-            }
-            failed => failed,
+            Ok(_) => self.group.deactivate(name, THICK).await,
+            Err(error) => Err(error),
         };
         if made.is_err() && !matches!(made, Err(StorageError::Exists { .. })) {
             let _ = self.remove(name).await;
@@ -154,36 +148,36 @@ impl Tools {
     }
 
     async fn remove(&self, name: &str) -> Result<bool, StorageError> {
-        if self.find(name).await?.is_none() {
-            return Ok(false);
-        }
-        let args = ["--force", "--yes", &self.group.full(name)];
-        self.group.run(name, "lvremove", &args).await?;
-        Ok(true)
+        self.group.remove(name, THICK).await
     }
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         if self.spec.saferemove != Some(true) {
             return self.remove(name).await;
         }
-        let doomed = freed(name);
-        let was_there = self.find(name).await?.is_some();
-        if was_there {
-            // What an earlier attempt has not finished goes first: its name is needed.
+        let volumes = self.group.layout().await?;
+        let is_there = |name: &str| {
+            let mut volumes = volumes.iter();
+            volumes.any(|volume| volume.name == name && volume.is_thick())
+        };
+        let (doomed, was_there) = (freed(name), is_there(name));
+        let is_left = is_there(&doomed);
+        // What an earlier attempt has not finished goes first: its name is needed.
+        if is_left {
             self.wipe(&doomed).await?;
+        }
+        if was_there {
             let args = [self.group.name.as_str(), name, &doomed];
             self.group.run(name, "lvrename", &args).await?;
+            self.wipe(&doomed).await?;
         }
-        Ok(self.wipe(&doomed).await? || was_there)
+        Ok(is_left || was_there)
     }
 
-    /// Overwrites a volume with zeros and removes it. False where there was none.
-    async fn wipe(&self, name: &str) -> Result<bool, StorageError> {
-        if self.find(name).await?.is_none() {
-            return Ok(false);
-        }
+    /// Overwrites a volume with zeros and removes it.
+    async fn wipe(&self, name: &str) -> Result<(), StorageError> {
         self.zero(name).await?;
-        self.remove(name).await
+        self.remove(name).await.map(drop)
     }
 
     /// Activates a volume and overwrites it with zeros.
@@ -204,12 +198,20 @@ impl Tools {
 
     /// Gives a volume another name, and the tag of its new owner.
     async fn rename(&self, from: &str, to: &str, owner: VmId) -> Result<(), StorageError> {
-        if self.find(from).await?.is_some() {
-            self.check_new(to).await?;
-            let args = [self.group.name.as_str(), from, to];
-            self.group.run(from, "lvrename", &args).await?;
-        }
-        let volume = self.get(to).await?;
+        let volumes = self.group.layout().await?;
+        let find = |name: &str| volumes.iter().find(|volume| volume.name == name);
+        let source = find(from).filter(|volume| volume.is_thick());
+        let target = find(to);
+        let volume = match (source, target) {
+            (Some(_), Some(_)) if from != to => return Err(self.group.exists(to)),
+            (Some(volume), None) => {
+                let args = [self.group.name.as_str(), from, to];
+                self.group.run(from, "lvrename", &args).await?;
+                volume
+            }
+            (_, Some(volume)) if volume.is_thick() => volume,
+            _ => return Err(self.group.no_volume(to)),
+        };
         let earlier = parse_name(from).and_then(|said| said.owner).map(tag);
         let (tag, full) = (tag(owner), self.group.full(to));
         let mut args: Vec<&str> = Vec::new();
@@ -226,7 +228,7 @@ impl Tools {
             return Ok(());
         }
         args.push(&full);
-        self.group.run(to, "lvchange", &args).await
+        self.group.run(to, "lvchange", &args).await.map(drop)
     }
 }
 
@@ -281,7 +283,7 @@ impl Storage for Lvm {
     ) -> Result<String, StorageError> {
         check_raw(format)?;
         // A volume of another kind in the group has its name too.
-        let volumes = self.tools.group.volumes().await?;
+        let volumes = self.tools.group.layout().await?;
         let there = volumes.iter().map(|volume| volume.name.as_str());
         let number = free_disk_number(owner, there.chain(taken.iter().map(String::as_str)));
         Ok(self.image_name(owner, &format!("disk-{number}"), format))
@@ -316,7 +318,7 @@ impl Storage for Lvm {
         let name = name.to_owned();
         let zero = |tools: Arc<Tools>| async move {
             tools.zero(&name).await?;
-            tools.group.deactivate(&tools.get(&name).await?).await
+            tools.group.deactivate(&name, THICK).await
         };
         self.change(zero).await
     }
@@ -337,7 +339,7 @@ impl Storage for Lvm {
             }
             let (size, full) = (format!("{size}b"), tools.group.full(&name));
             let args = ["--size", size.as_str(), &full];
-            tools.group.run(&name, "lvextend", &args).await
+            tools.group.run(&name, "lvextend", &args).await.map(drop)
         };
         self.change(resize).await
     }
@@ -359,8 +361,8 @@ impl Storage for Lvm {
         self.parse(name)?;
         let (name, by) = (name.to_owned(), by.clone());
         let attach = |tools: Arc<Tools>| async move {
-            let volume = tools.get(&name).await?;
-            tools.group.attach(&volume, &["--activate", "y"], &by).await
+            let how = ["--activate", "y"];
+            tools.group.attach((name.as_str(), THICK), &how, &by).await
         };
         Ok(BlockSpec {
             read_only: mode.is_read_only(),
@@ -372,12 +374,9 @@ impl Storage for Lvm {
         self.parse(name)?;
         let (name, by) = (name.to_owned(), by.clone());
         let detach = |tools: Arc<Tools>| async move {
-            if !tools.group.let_go(&name, &by) {
-                return Ok(());
-            }
-            match tools.find(&name).await? {
-                Some(volume) => tools.group.deactivate(&volume).await,
-                None => Ok(()),
+            match tools.group.let_go(&name, &by) {
+                true => tools.group.deactivate(&name, THICK).await,
+                false => Ok(()),
             }
         };
         self.change(detach).await

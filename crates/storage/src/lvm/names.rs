@@ -33,7 +33,7 @@ pub(crate) fn parse_guest_name(name: &str) -> Option<VolumeName> {
 }
 
 /// What LVM takes as a name of a volume or a group.
-fn is_lvm_name(name: &str) -> bool {
+pub(super) fn is_lvm_name(name: &str) -> bool {
     let is_good = |c: char| c.is_ascii_alphanumeric() || "+_.-".contains(c);
     name.len() <= LENGTH_MAX && !name.starts_with('-') && name.chars().all(is_good)
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, VmId};
 
 use super::{LvmThin, Tools, parse_name};
-use crate::{LinkedClones, Storage, StorageError};
+use crate::{LinkedClones, NewClone, Storage, StorageError};
 
 #[async_trait]
 impl LinkedClones for LvmThin {
@@ -20,7 +20,8 @@ impl LinkedClones for LvmThin {
     }
 
     async fn check_fit_for_base(&self, name: &str) -> Result<(), StorageError> {
-        self.tools.check_no_snapshots(name).await
+        let volumes = self.tools.layout().await?;
+        self.tools.check_no_snapshots_among(&volumes, name)
     }
 
     fn clone_format(&self) -> BlockFormat {
@@ -36,12 +37,28 @@ impl LinkedClones for LvmThin {
         self.choose_image_name(owner, BlockFormat::Raw, taken).await
     }
 
+    async fn plan_clone(
+        &self,
+        base: &str,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<NewClone, StorageError> {
+        let volumes = self.tools.layout().await?;
+        let mut ours = volumes.iter().filter(|volume| self.tools.has(volume));
+        let found = ours.find(|volume| volume.name == base);
+        Ok(NewClone {
+            size: found.ok_or_else(|| self.tools.no_volume(base))?.size(),
+            name: self.free_name(owner, &volumes, taken),
+        })
+    }
+
     async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError> {
         self.parse(name)?;
         let (base, name) = (base.to_owned(), name.to_owned());
         let create = |tools: Arc<Tools>| async move {
-            tools.get(&base).await?;
-            tools.check_new(&name).await?;
+            let volumes = tools.layout().await?;
+            tools.check_there(&base).await?;
+            tools.check_new(&name, &volumes)?;
             tools.copy_blocks(&base, &name).await
         };
         self.tools.change(create).await
@@ -53,6 +70,6 @@ impl Tools {
     pub(super) async fn copy_blocks(&self, from: &str, to: &str) -> Result<(), StorageError> {
         let origin = self.full(from);
         let args = ["--permission", "rw", "--snapshot", &origin];
-        self.create(to, &args).await
+        self.create_new(to, &args).await
     }
 }

@@ -8,9 +8,11 @@ mod linked_clones;
 mod names;
 mod snapshots;
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
@@ -36,12 +38,25 @@ impl LvmThin {
     pub(crate) fn new(config: StorageConfig, spec: LvmThinSpec, host: SharedHost) -> Self {
         let group = Group::new(config.id().clone(), &spec.vgname, host);
         let pool = spec.thinpool;
-        let tools = Arc::new(Tools { group, pool });
+        let tools = Tools {
+            group,
+            pool,
+            is_active: AtomicBool::new(false),
+            seen: Mutex::default(),
+        };
+        let tools = Arc::new(tools);
         Self { config, tools }
     }
 
     fn parse(&self, name: &str) -> Result<VolumeName, StorageError> {
         self.config.parse(name)
+    }
+
+    /// A name for a new disk that no volume of the group has, of whatever kind.
+    fn free_name(&self, owner: VmId, volumes: &[Volume], taken: &[String]) -> String {
+        let there = volumes.iter().map(|volume| volume.name.as_str());
+        let number = free_disk_number(owner, there.chain(taken.iter().map(String::as_str)));
+        self.image_name(owner, &format!("disk-{number}"), BlockFormat::Raw)
     }
 
     fn describe(&self, volume: &Volume) -> Option<VolumeInfo> {
@@ -62,6 +77,11 @@ impl LvmThin {
 struct Tools {
     group: Group,
     pool: String,
+    /// The pool was seen active, since when `status` has not found it otherwise.
+    is_active: AtomicBool,
+    /// The volumes of the pool in the last list, and what was attached since. That one is not there
+    /// any more LVM says itself; into another pool none moves.
+    seen: Mutex<BTreeSet<String>>,
 }
 
 impl Deref for Tools {
@@ -85,6 +105,39 @@ impl Tools {
         self.group.in_turn(work(self.clone())).await
     }
 
+    fn seen(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers which volumes of the pool are in a list of the group's.
+    fn see(&self, volumes: &[Volume]) {
+        let ours = volumes.iter().filter(|volume| self.has(volume));
+        *self.seen() = ours.map(|volume| volume.name.clone()).collect();
+    }
+
+    fn has(&self, volume: &Volume) -> bool {
+        volume.is_thin_in(&self.pool)
+    }
+
+    /// All volumes of the group.
+    async fn volumes(&self) -> Result<Vec<Volume>, StorageError> {
+        let volumes = self.group.volumes().await?;
+        self.see(&volumes);
+        Ok(volumes)
+    }
+
+    /// The same without how full each is.
+    async fn layout(&self) -> Result<Vec<Volume>, StorageError> {
+        let volumes = self.group.layout().await?;
+        self.see(&volumes);
+        Ok(volumes)
+    }
+
+    /// The volumes of the pool, as `lvchange` and `lvremove` select them.
+    fn kind(&self) -> String {
+        format!("pool_lv=\"{}\" && lv_attr=~\"^V\"", self.pool)
+    }
+
     /// The pool, which must be there.
     async fn thin_pool(&self) -> Result<Volume, StorageError> {
         let volumes = self.volumes().await?;
@@ -93,32 +146,36 @@ impl Tools {
             let full = self.full(&self.pool);
             StorageError::Refused(format!("no such logical volume {full}"))
         };
-        pools.find(|pool| pool.name == self.pool).ok_or_else(none)
+        let pool = pools.find(|pool| pool.name == self.pool).ok_or_else(none);
+        let is_active = pool.as_ref().is_ok_and(Volume::is_active);
+        self.is_active.store(is_active, Ordering::SeqCst);
+        pool
     }
 
     /// A volume of the pool; none where there is no such volume, or one of that name elsewhere.
     async fn find(&self, name: &str) -> Result<Option<Volume>, StorageError> {
-        let volumes = self.volumes().await?;
-        let mut volumes = volumes.into_iter();
-        Ok(volumes.find(|volume| volume.name == name && volume.is_thin_in(&self.pool)))
+        let mut volumes = self.volumes().await?.into_iter();
+        Ok(volumes.find(|volume| volume.name == name && self.has(volume)))
     }
 
-    /// The same, which must be there.
-    async fn get(&self, name: &str) -> Result<Volume, StorageError> {
-        let found = self.find(name).await?;
-        found.ok_or_else(|| StorageError::NoVolume {
-            storage: self.storage.clone(),
-            name: name.to_owned(),
-        })
+    /// Refuses where the pool has no such volume. One that it had in the last list LVM looks for
+    /// itself.
+    async fn check_there(&self, name: &str) -> Result<(), StorageError> {
+        if self.seen().contains(name) {
+            return Ok(());
+        }
+        self.layout().await?;
+        match self.seen().contains(name) {
+            true => Ok(()),
+            false => Err(self.no_volume(name)),
+        }
     }
 
     /// Refuses to make a volume where there is one of that name, in the pool or elsewhere in the
     /// group, and in a pool whose new blocks hold deleted data.
-    async fn check_new(&self, name: &str) -> Result<(), StorageError> {
-        let volumes = self.volumes().await?;
+    fn check_new(&self, name: &str, volumes: &[Volume]) -> Result<(), StorageError> {
         if volumes.iter().any(|volume| volume.name == name) {
-            let (storage, name) = (self.storage.clone(), name.to_owned());
-            return Err(StorageError::Exists { storage, name });
+            return Err(self.exists(name));
         }
         let is_pool = |volume: &&Volume| volume.is_thin_pool() && volume.name == self.pool;
         if volumes
@@ -134,65 +191,94 @@ impl Tools {
         Ok(())
     }
 
-    /// Makes a volume that was not there, by these arguments of `lvcreate`. A failure leaves
-    /// nothing.
+    /// Makes a volume by these arguments of `lvcreate`. `Exists` where there is one of that name.
     async fn create(&self, name: &str, args: &[&str]) -> Result<(), StorageError> {
         // Only `attach` activates it: the host's automatic activation skips it.
         let inactive = ["--yes", "--activate", "n", "--setactivationskip", "y"];
         let args = [&inactive[..], &["--name", name], args].concat();
-        let made = self.run(name, "lvcreate", &args).await;
-        // `check_new` found no volume of this name, so one that is there now is ours, unless
-        // another program created it meanwhile.
+        self.run(name, "lvcreate", &args).await.map(drop)
+    }
+
+    /// The same for a name that a list has just shown to be free, or that only we give. A failure
+    /// leaves nothing.
+    async fn create_new(&self, name: &str, args: &[&str]) -> Result<(), StorageError> {
+        let made = self.create(name, args).await;
+        // One that is there now is ours, unless another program created it meanwhile.
         if made.is_err() && !matches!(made, Err(StorageError::Exists { .. })) {
-            let _ = self.remove(name, &[name.to_owned()]).await;
+            let _ = self.remove(name).await;
         }
         made
     }
 
-    /// Removes volumes of the pool that are there. False where none was.
-    async fn remove(&self, name: &str, all: &[String]) -> Result<bool, StorageError> {
-        let volumes = self.volumes().await?;
-        let is_there = |name: &String| {
-            let mut volumes = volumes.iter();
-            volumes.any(|volume| volume.name == *name && volume.is_thin_in(&self.pool))
-        };
-        let there = all.iter().filter(|name| is_there(name));
-        let full: Vec<String> = there.map(|name| self.full(name)).collect();
-        if full.is_empty() {
+    /// Removes a volume of the pool. False where there was none.
+    async fn remove(&self, name: &str) -> Result<bool, StorageError> {
+        self.seen().remove(name);
+        self.group.remove(name, &self.kind()).await
+    }
+
+    /// Removes a volume of the pool with its snapshots and what a roll-back has left.
+    async fn remove_whole(&self, name: &str) -> Result<bool, StorageError> {
+        let volumes = self.layout().await?;
+        let mut all: Vec<String> = self
+            .snapshots_among(&volumes, name)
+            .iter()
+            .map(|snapshot| names::snapshot(name, snapshot))
+            .collect();
+        let is_there = |name: &String| self.seen().contains(name);
+        let rest = [names::roll_back(name), name.to_owned()];
+        all.extend(rest.into_iter().filter(is_there));
+        if all.is_empty() {
             return Ok(false);
         }
+        let full: Vec<String> = all.iter().map(|name| self.full(name)).collect();
         let mut args = vec!["--force", "--yes"];
         args.extend(full.iter().map(String::as_str));
+        self.seen().retain(|name| !all.contains(name));
         self.run(name, "lvremove", &args).await?;
         Ok(true)
     }
 
     /// Activates a volume, and returns its device.
     async fn attach(&self, name: &str, by: &Attacher) -> Result<BlockSource, StorageError> {
-        let volume = self.get(name).await?;
         let how = ["--activate", "y", "--ignoreactivationskip"];
-        self.group.attach(&volume, &how, by).await
+        let kind = self.kind();
+        let attached = self.group.attach((name, kind.as_str()), &how, by).await?;
+        self.seen().insert(name.to_owned());
+        Ok(attached)
     }
 
     /// Deactivates a volume after its last attacher.
     async fn detach(&self, name: &str, by: &Attacher) -> Result<(), StorageError> {
-        if !self.let_go(name, by) {
-            return Ok(());
-        }
-        match self.find(name).await? {
-            Some(volume) => self.deactivate(&volume).await,
-            None => Ok(()),
+        match self.let_go(name, by) {
+            true => self.deactivate(name, &self.kind()).await,
+            false => Ok(()),
         }
     }
 
-    /// A base can only be read.
-    async fn set_base(&self, name: &str, is_base: bool) -> Result<(), StorageError> {
-        if self.get(name).await?.is_read_only() == is_base {
+    /// Gives a volume without snapshots another name. A base can only be read.
+    async fn rename(&self, from: &str, to: &str, is_base: bool) -> Result<(), StorageError> {
+        let volumes = self.layout().await?;
+        let find = |name: &str| {
+            let mut volumes = volumes.iter();
+            volumes.find(|volume| volume.name == name && self.has(volume))
+        };
+        let volume = match find(from).filter(|_| from != to) {
+            Some(volume) => {
+                self.check_new(to, &volumes)?;
+                self.check_no_snapshots_among(&volumes, from)?;
+                let args = [self.group.name.as_str(), from, to];
+                self.run(from, "lvrename", &args).await?;
+                volume
+            }
+            None => find(to).ok_or_else(|| self.no_volume(to))?,
+        };
+        self.seen().remove(from);
+        if volume.is_read_only() == is_base {
             return Ok(());
         }
         let permission = if is_base { "r" } else { "rw" };
-        let args = ["--permission", permission, &self.full(name)];
-        self.run(name, "lvchange", &args).await
+        let args = ["--permission", permission, &self.full(to)];
+        self.run(to, "lvchange", &args).await.map(drop)
     }
 }
 
@@ -202,15 +288,20 @@ impl Storage for LvmThin {
         &self.config
     }
 
+    /// Once the pool was seen active, no program is asked for it: LVM activates it with its volumes.
     async fn activate(&self) -> Result<(), StorageError> {
+        if self.tools.is_active.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         if self.tools.thin_pool().await?.is_active() {
             return Ok(());
         }
         let activate = |tools: Arc<Tools>| async move {
             let full = tools.full(&tools.pool);
-            tools
-                .run(&tools.pool, "lvchange", &["--activate", "y", &full])
-                .await
+            let args = ["--activate", "y", &full];
+            tools.run(&tools.pool, "lvchange", &args).await?;
+            tools.is_active.store(true, Ordering::SeqCst);
+            Ok(())
         };
         self.tools.change(activate).await
     }
@@ -269,11 +360,7 @@ impl Storage for LvmThin {
         taken: &[String],
     ) -> Result<String, StorageError> {
         check_raw(format)?;
-        // A volume of another kind in the group has its name too.
-        let volumes = self.tools.volumes().await?;
-        let there = volumes.iter().map(|volume| volume.name.as_str());
-        let number = free_disk_number(owner, there.chain(taken.iter().map(String::as_str)));
-        Ok(self.image_name(owner, &format!("disk-{number}"), format))
+        Ok(self.free_name(owner, &self.tools.layout().await?, taken))
     }
 
     fn image_name(&self, owner: VmId, what: &str, _format: BlockFormat) -> String {
@@ -290,10 +377,10 @@ impl Storage for LvmThin {
         check_raw(format)?;
         let name = name.to_owned();
         let allocate = |tools: Arc<Tools>| async move {
-            tools.check_new(&name).await?;
+            tools.check_new(&name, &tools.layout().await?)?;
             let (size, pool) = (format!("{size}b"), tools.full(&tools.pool));
             let args = ["--virtualsize", &size, "--thinpool", &pool];
-            tools.create(&name, &args).await
+            tools.create_new(&name, &args).await
         };
         self.tools.change(allocate).await
     }
@@ -301,11 +388,7 @@ impl Storage for LvmThin {
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         self.parse(name)?;
         let name = name.to_owned();
-        let free = |tools: Arc<Tools>| async move {
-            let mut all = tools.snapshot_volumes(&name).await?;
-            all.extend([names::roll_back(&name), name.clone()]);
-            tools.remove(&name, &all).await
-        };
+        let free = |tools: Arc<Tools>| async move { tools.remove_whole(&name).await };
         self.tools.change(free).await
     }
 
@@ -313,13 +396,13 @@ impl Storage for LvmThin {
         self.parse(name)?;
         let name = name.to_owned();
         let resize = |tools: Arc<Tools>| async move {
-            if tools.get(&name).await?.size() >= size {
+            let found = tools.find(&name).await?;
+            if found.ok_or_else(|| tools.no_volume(&name))?.size() >= size {
                 return Ok(());
             }
             let (size, full) = (format!("{size}b"), tools.full(&name));
-            tools
-                .run(&name, "lvextend", &["--size", &size, &full])
-                .await
+            let args = ["--size", &size, &full];
+            tools.run(&name, "lvextend", &args).await.map(drop)
         };
         self.tools.change(resize).await
     }
@@ -328,15 +411,7 @@ impl Storage for LvmThin {
         self.parse(from)?;
         let is_base = self.parse(to)?.is_base;
         let (from, to) = (from.to_owned(), to.to_owned());
-        let rename = |tools: Arc<Tools>| async move {
-            if tools.find(&from).await?.is_some() {
-                tools.check_new(&to).await?;
-                tools.check_no_snapshots(&from).await?;
-                let args = [tools.group.name.as_str(), &from, &to];
-                tools.run(&from, "lvrename", &args).await?;
-            }
-            tools.set_base(&to, is_base).await
-        };
+        let rename = |tools: Arc<Tools>| async move { tools.rename(&from, &to, is_base).await };
         self.tools.change(rename).await
     }
 

@@ -22,21 +22,35 @@ impl Snapshots for LvmThin {
 
     async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError> {
         self.parse(name)?;
-        self.tools.get(name).await?;
-        self.tools.snapshots(name).await
+        let volumes = self.tools.layout().await?;
+        if !self.tools.seen().contains(name) {
+            return Err(self.tools.no_volume(name));
+        }
+        Ok(self.tools.snapshots_among(&volumes, name))
     }
 
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         self.parse(name)?;
         let (name, snapshot) = (name.to_owned(), names::snapshot(name, snapshot));
         let create = |tools: Arc<Tools>| async move {
-            tools.get(&name).await?;
-            tools.check_new(&snapshot).await?;
+            tools.check_there(&name).await?;
             let origin = tools.full(&name);
             let args = ["--permission", "r", "--snapshot", &origin];
             tools.create(&snapshot, &args).await
         };
         self.tools.change(create).await
+    }
+
+    async fn check_roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        match self
+            .list_snapshots(name)
+            .await?
+            .iter()
+            .any(|known| known == snapshot)
+        {
+            true => Ok(()),
+            false => Err(StorageError::no_snapshot(self.config.id(), name, snapshot)),
+        }
     }
 
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
@@ -49,11 +63,7 @@ impl Snapshots for LvmThin {
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError> {
         self.parse(name)?;
         let snapshot = names::snapshot(name, snapshot);
-        let delete = |tools: Arc<Tools>| async move {
-            tools
-                .remove(&snapshot, std::slice::from_ref(&snapshot))
-                .await
-        };
+        let delete = |tools: Arc<Tools>| async move { tools.remove(&snapshot).await };
         self.tools.change(delete).await
     }
 
@@ -90,27 +100,22 @@ impl Snapshots for LvmThin {
 }
 
 impl Tools {
-    /// The snapshots of a volume by their own names, oldest first.
-    async fn snapshots(&self, name: &str) -> Result<Vec<String>, StorageError> {
-        let mut volumes = self.volumes().await?;
-        volumes.retain(|volume| volume.is_thin_in(&self.pool));
-        volumes.sort_by_key(Volume::created);
-        let found = volumes.iter().map(|volume| volume.name.as_str());
+    /// The snapshots of a volume among all volumes, by their own names, oldest first.
+    pub(super) fn snapshots_among(&self, volumes: &[Volume], name: &str) -> Vec<String> {
+        let mut ours: Vec<&Volume> = volumes.iter().filter(|volume| self.has(volume)).collect();
+        ours.sort_by_key(|volume| volume.created());
+        let found = ours.iter().map(|volume| volume.name.as_str());
         let snapshots = names::snapshots_of(name, found).into_iter();
-        Ok(snapshots.map(str::to_owned).collect())
-    }
-
-    /// The same by the names of their volumes.
-    pub(super) async fn snapshot_volumes(&self, name: &str) -> Result<Vec<String>, StorageError> {
-        let snapshots = self.snapshots(name).await?.into_iter();
-        Ok(snapshots
-            .map(|snapshot| names::snapshot(name, &snapshot))
-            .collect())
+        snapshots.map(str::to_owned).collect()
     }
 
     /// Snapshots are found by the name of their volume, which therefore keeps it.
-    pub(super) async fn check_no_snapshots(&self, name: &str) -> Result<(), StorageError> {
-        match self.snapshots(name).await?.first() {
+    pub(super) fn check_no_snapshots_among(
+        &self,
+        volumes: &[Volume],
+        name: &str,
+    ) -> Result<(), StorageError> {
+        match self.snapshots_among(volumes, name).first() {
             None => Ok(()),
             Some(first) => {
                 let text = format!("volume '{name}' has a snapshot '{first}'");
@@ -122,12 +127,19 @@ impl Tools {
     /// Makes what the volume will be first, so that a full pool costs nothing. A second attempt
     /// begins anew: the snapshot stays as it is.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
-        self.get(snapshot).await?;
+        self.check_there(snapshot).await?;
         let made = names::roll_back(name);
-        self.remove(&made, std::slice::from_ref(&made)).await?;
-        self.copy_blocks(snapshot, &made).await?;
-        self.remove(name, &[name.to_owned()]).await?;
-        self.run(name, "lvrename", &[&self.group.name, &made, name])
-            .await
+        match self.copy_blocks(snapshot, &made).await {
+            Err(StorageError::Exists { .. }) => {
+                self.remove(&made).await?;
+                self.copy_blocks(snapshot, &made).await?;
+            }
+            copied => copied?,
+        }
+        self.remove(name).await?;
+        let args = [self.group.name.as_str(), &made, name];
+        self.run(name, "lvrename", &args).await?;
+        self.seen().insert(name.to_owned());
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, VmId};
 
 use super::{BASE_SNAPSHOT, Rbd};
-use crate::{LinkedClones, Storage, StorageError};
+use crate::{LinkedClones, NewClone, Storage, StorageError};
 
 #[async_trait]
 impl LinkedClones for Rbd {
@@ -32,6 +32,17 @@ impl LinkedClones for Rbd {
         let base = self.image(base)?;
         let name = self.choose_image_name(owner, BlockFormat::Raw, taken);
         Ok(format!("{base}/{}", name.await?))
+    }
+
+    async fn plan_clone(
+        &self,
+        base: &str,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<NewClone, StorageError> {
+        let size = self.tools.get(&self.image(base)?).await?.size;
+        let name = self.choose_clone_name(base, owner, taken).await?;
+        Ok(NewClone { name, size })
     }
 
     async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError> {

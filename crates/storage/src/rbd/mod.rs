@@ -146,26 +146,15 @@ impl Rbd {
     /// Makes what a base has besides its content: a snapshot that its clones are made of, protected.
     async fn set_base(&self, image: &str) -> Result<(), StorageError> {
         let base = format!("{}@{BASE_SNAPSHOT}", self.tools.place.of(image));
-        let all = self.tools.snapshots(image).await?;
-        let found = all.iter().find(|snapshot| snapshot.name == BASE_SNAPSHOT);
-        if found.is_none() {
-            let args = ["snap", "create", "--no-progress", &base];
-            self.tools.change(image, &args).await?;
+        let args = ["snap", "create", "--no-progress", &base];
+        match self.tools.change(image, &args).await {
+            Err(StorageError::Exists { .. }) => {}
+            made => made?,
         }
-        if !found.is_some_and(tools::Snapshot::is_protected) {
-            self.tools
-                .change(image, &["snap", "protect", &base])
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Takes back what makes it a base.
-    async fn unset_base(&self, image: &str) -> Result<(), StorageError> {
-        let all = self.tools.snapshots(image).await?;
-        match all.iter().find(|snapshot| snapshot.name == BASE_SNAPSHOT) {
-            Some(base) => self.remove_snapshot(image, base).await,
-            None => Ok(()),
+        match self.tools.change(image, &["snap", "protect", &base]).await {
+            // It is protected already.
+            Err(StorageError::InUse { .. }) => Ok(()),
+            protected => protected,
         }
     }
 }
@@ -266,18 +255,27 @@ impl Storage for Rbd {
 
     /// What is half made, or half removed, has no snapshots that could be asked for, and goes too.
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
-        let image = self.image(name)?;
+        let said = self.parse(name)?;
+        let (full, image) = (self.tools.place.of(&said.image), said.image);
+        let args = ["rm", "--no-progress", &full];
+        // Most have no snapshots, but each base has one.
+        if !said.is_base {
+            match self.tools.change(&image, &args).await {
+                Err(error) if tools::has_snapshots(&error) => {}
+                removed => return Ok(or_none(removed)?.is_some()),
+            }
+        }
         let snapshots = or_none(self.tools.snapshots(&image).await)?;
         // Those with clones first: if one stays, all stay.
         let mut snapshots = snapshots.unwrap_or_default();
         snapshots.sort_by_key(|snapshot| !snapshot.is_protected());
         for snapshot in snapshots {
-            self.remove_snapshot(&image, &snapshot).await?;
+            if snapshot.is_protected() {
+                self.unprotect(&image, &snapshot.name).await?;
+            }
+            self.remove_snapshot(&image, &snapshot.name).await?;
         }
-        let full = self.tools.place.of(&image);
-        let args = ["rm", "--no-progress", &full];
-        let removed = self.tools.change(&image, &args).await;
-        Ok(or_none(removed)?.is_some())
+        Ok(or_none(self.tools.change(&image, &args).await)?.is_some())
     }
 
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
@@ -293,19 +291,20 @@ impl Storage for Rbd {
     async fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         let (from, to) = (self.parse(from)?, self.parse(to)?);
         let (source, target) = (&from.image, &to.image);
-        if source != target && self.tools.find(source).await?.is_some() {
-            if self.tools.find(target).await?.is_some() {
-                let (storage, name) = (self.config.id().clone(), target.clone());
-                return Err(StorageError::Exists { storage, name });
-            }
+        if source == target {
+            self.tools.get(target).await?;
+        } else {
             if from.is_base && !to.is_base {
-                self.unset_base(source).await?;
+                self.remove_snapshot(source, BASE_SNAPSHOT).await?;
             }
             let place = &self.tools.place;
             let args = ["rename", &place.of(source), &place.of(target)];
-            self.tools.change(source, &args).await?;
+            match self.tools.change(target, &args).await {
+                // It has been renamed already, or there is none of either name.
+                Err(StorageError::NoVolume { .. }) => drop(self.tools.get(target).await?),
+                renamed => renamed?,
+            }
         }
-        self.tools.get(target).await?;
         match to.is_base {
             true => self.set_base(target).await,
             false => Ok(()),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::{BlockFormat, BlockSpec};
 
 use super::Rbd;
-use super::tools::{Snapshot, or_none};
+use super::tools::or_none;
 use crate::{Attacher, SnapshotMaker, SnapshotSpec, Snapshots, StorageError};
 
 #[async_trait]
@@ -36,10 +36,7 @@ impl Snapshots for Rbd {
         let all = self.tools.snapshots(&self.image(name)?).await?;
         match all.iter().any(|known| known.name == snapshot) {
             true => Ok(()),
-            false => Err(StorageError::NoVolume {
-                storage: self.tools.storage.clone(),
-                name: format!("{name}@{snapshot}"),
-            }),
+            false => Err(self.no_snapshot(name, snapshot)),
         }
     }
 
@@ -51,13 +48,7 @@ impl Snapshots for Rbd {
     }
 
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError> {
-        let image = self.image(name)?;
-        let all = or_none(self.tools.snapshots(&image).await)?;
-        let mut all = all.unwrap_or_default().into_iter();
-        match all.find(|known| known.name == snapshot) {
-            Some(known) => self.remove_snapshot(&image, &known).await.map(|()| true),
-            None => Ok(false),
-        }
+        self.remove_snapshot(&self.image(name)?, snapshot).await
     }
 
     async fn attach_snapshot(
@@ -66,9 +57,9 @@ impl Snapshots for Rbd {
         snapshot: &str,
         _by: &Attacher,
     ) -> Result<SnapshotSpec, StorageError> {
-        self.check_roll_back(name, snapshot).await?;
         let image = self.image(name)?;
-        let size = self.tools.get(&image).await?.size;
+        let found = self.tools.find(&format!("{image}@{snapshot}")).await?;
+        let size = found.ok_or_else(|| self.no_snapshot(name, snapshot))?.size;
         let source = self.source(&image, Some(snapshot), size);
         Ok(SnapshotSpec {
             image: BlockSpec {
@@ -94,25 +85,42 @@ impl Rbd {
         format!("{}@{snapshot}", self.tools.place.of(image))
     }
 
-    /// Removes a snapshot, which may be gone meanwhile. One that clones need stays.
+    fn no_snapshot(&self, name: &str, snapshot: &str) -> StorageError {
+        StorageError::no_snapshot(&self.tools.storage, name, snapshot)
+    }
+
+    /// Removes a snapshot, protected or not. False where there was none. One that clones need stays.
     pub(super) async fn remove_snapshot(
         &self,
         image: &str,
-        snapshot: &Snapshot,
-    ) -> Result<(), StorageError> {
-        let full = self.full(image, &snapshot.name);
-        if snapshot.is_protected() {
-            let args = ["snap", "unprotect", &full];
-            match self.tools.change(image, &args).await {
-                Err(StorageError::InUse { storage, .. }) => {
-                    let text =
-                        format!("base volume '{storage}:{image}' is still in use by linked clones");
-                    return Err(StorageError::Refused(text));
-                }
-                unprotected => or_none(unprotected)?,
-            };
-        }
+        snapshot: &str,
+    ) -> Result<bool, StorageError> {
+        let full = self.full(image, snapshot);
         let args = ["snap", "rm", "--no-progress", &full];
-        or_none(self.tools.change(image, &args).await).map(drop)
+        let removed = match self.tools.change(image, &args).await {
+            // It is protected.
+            Err(StorageError::InUse { .. }) => {
+                self.unprotect(image, snapshot).await?;
+                self.tools.change(image, &args).await
+            }
+            removed => removed,
+        };
+        Ok(or_none(removed)?.is_some())
+    }
+
+    pub(super) async fn unprotect(&self, image: &str, snapshot: &str) -> Result<(), StorageError> {
+        let full = self.full(image, snapshot);
+        match self
+            .tools
+            .change(image, &["snap", "unprotect", &full])
+            .await
+        {
+            Err(StorageError::InUse { storage, .. }) => {
+                let text =
+                    format!("base volume '{storage}:{image}' is still in use by linked clones");
+                Err(StorageError::Refused(text))
+            }
+            unprotected => or_none(unprotected).map(drop),
+        }
     }
 }

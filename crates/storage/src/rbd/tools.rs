@@ -174,6 +174,14 @@ impl Tools {
     }
 }
 
+/// Whether an image was not removed for its snapshots.
+pub(super) fn has_snapshots(error: &StorageError) -> bool {
+    match error {
+        StorageError::Host { source, .. } => source.to_string().contains("image has snapshots"),
+        _ => false,
+    }
+}
+
 /// None where there is no such image.
 pub(super) fn or_none<T>(found: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
     match found {

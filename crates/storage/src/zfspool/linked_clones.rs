@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use model::{BlockFormat, VmId};
 
+use super::tools::Dataset;
 use super::trees::{OF_TREES, quota};
-use super::{BASE_SNAPSHOT, ZfsPool};
-use crate::{ContentType, LinkedClones, Storage, StorageError, Trees};
+use super::{BASE_SNAPSHOT, ZfsPool, free_number};
+use crate::{ContentType, LinkedClones, NewClone, StorageError, VolumeName};
 
 #[async_trait]
 impl LinkedClones for ZfsPool {
@@ -36,15 +37,25 @@ impl LinkedClones for ZfsPool {
         owner: VmId,
         taken: &[String],
     ) -> Result<String, StorageError> {
-        let base = self.parse(base)?;
-        let name = match base.content {
-            ContentType::Rootdir => self.choose_tree_name(owner, taken).await?,
-            _ => {
-                self.choose_image_name(owner, BlockFormat::Raw, taken)
-                    .await?
-            }
-        };
-        Ok(format!("{}/{name}", base.image))
+        let datasets = self.tools.datasets().await?;
+        self.clone_name(&self.parse(base)?, owner, (&datasets, taken))
+    }
+
+    async fn plan_clone(
+        &self,
+        base: &str,
+        owner: VmId,
+        taken: &[String],
+    ) -> Result<NewClone, StorageError> {
+        let (name, base) = (base, self.parse(base)?);
+        let datasets = self.tools.datasets().await?;
+        let found = datasets.iter().find(|dataset| dataset.name == base.image);
+        let is_tree = base.content == ContentType::Rootdir;
+        let found = found.filter(|dataset| dataset.is_volume != is_tree);
+        Ok(NewClone {
+            size: found.ok_or_else(|| self.tools.no_volume(name))?.size,
+            name: self.clone_name(&base, owner, (&datasets, taken))?,
+        })
     }
 
     async fn create_clone(&self, base: &str, name: &str) -> Result<(), StorageError> {
@@ -63,5 +74,22 @@ impl LinkedClones for ZfsPool {
         args.extend(OF_TREES.iter().chain([&"-o", &quota.as_str()]));
         args.extend([origin.as_str(), &full]);
         self.tools.change(&args).await
+    }
+}
+
+impl ZfsPool {
+    /// A name that neither one of these datasets has nor another volume that is to be made.
+    fn clone_name(
+        &self,
+        base: &VolumeName,
+        owner: VmId,
+        (datasets, taken): (&[Dataset], &[String]),
+    ) -> Result<String, StorageError> {
+        let number = free_number(owner, datasets, taken);
+        let kind = match base.content {
+            ContentType::Rootdir => "subvol",
+            _ => "vm",
+        };
+        Ok(format!("{}/{kind}-{owner}-disk-{number}", base.image))
     }
 }

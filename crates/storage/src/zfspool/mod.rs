@@ -32,6 +32,9 @@ const MIB: u64 = 1 << 20;
 /// Importing a pool reads all its disks.
 const IMPORT: Duration = Duration::from_secs(60);
 
+/// What is mounted, as the kernel says.
+const MOUNTS: &str = "/proc/mounts";
+
 /// Where the disks of a pool are looked for.
 const DISKS: [&str; 2] = ["/dev/disk/by-id", "/dev"];
 
@@ -110,10 +113,7 @@ impl ZfsPool {
     }
 
     async fn free_disk_number(&self, owner: VmId, taken: &[String]) -> Result<u32, StorageError> {
-        let datasets = self.tools.datasets().await?;
-        let there = datasets.iter().map(|dataset| dataset.name.as_str());
-        let all = there.chain(taken.iter().map(String::as_str));
-        Ok(free_disk_number(owner, all))
+        Ok(free_number(owner, &self.tools.datasets().await?, taken))
     }
 
     /// Whether the storage's dataset is there.
@@ -160,12 +160,29 @@ impl ZfsPool {
 
     /// A base has a snapshot that its clones are made of.
     async fn set_base(&self, image: &str) -> Result<(), StorageError> {
-        if self.tools.has_snapshot(image, BASE_SNAPSHOT).await? {
-            return Ok(());
-        }
         let snapshot = format!("{}@{BASE_SNAPSHOT}", self.tools.full(image));
-        self.tools.change(&["snapshot", &snapshot]).await
+        match self.tools.change(&["snapshot", &snapshot]).await {
+            Err(StorageError::Exists { .. }) => Ok(()),
+            made => made,
+        }
     }
+
+    /// Whether the kernel has the storage's dataset mounted, which takes no program.
+    async fn is_mounted(&self) -> bool {
+        let mounts = self.tools.host.read(MOUNTS.as_ref()).await;
+        let mounts = mounts.unwrap_or_default();
+        let mounts = String::from_utf8_lossy(&mounts);
+        let mut mounts = mounts.lines().map(|line| line.split(' '));
+        mounts.any(|mut words| {
+            words.next() == Some(self.spec.pool.as_str()) && words.nth(1) == Some("zfs")
+        })
+    }
+}
+
+/// The lowest number of a disk that is free.
+fn free_number(owner: VmId, datasets: &[Dataset], taken: &[String]) -> u32 {
+    let there = datasets.iter().map(|dataset| dataset.name.as_str());
+    free_disk_number(owner, there.chain(taken.iter().map(String::as_str)))
 }
 
 /// Volumes are whole MiB. Source: Proxmox VE's rounding.
@@ -180,6 +197,10 @@ impl Storage for ZfsPool {
     }
 
     async fn activate(&self) -> Result<(), StorageError> {
+        // The key of an encrypted one has to be looked at.
+        if !self.is_encrypted() && self.is_mounted().await {
+            return Ok(());
+        }
         if self.is_there().await? {
             return self.unlock().await;
         }
@@ -277,11 +298,7 @@ impl Storage for ZfsPool {
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         let image = self.parse(name)?.image;
-        if self.tools.find(&image).await?.is_none() {
-            return Ok(false);
-        }
-        self.tools.destroy(&image).await?;
-        Ok(true)
+        self.tools.destroy(&image).await
     }
 
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
@@ -302,23 +319,24 @@ impl Storage for ZfsPool {
             return Err(StorageError::BadName(name.to_owned()));
         }
         let (source, target) = (&from.image, &to.image);
-        if source != target && self.tools.find(source).await?.is_some() {
-            if from.is_base && !to.is_base && self.tools.has_snapshot(source, BASE_SNAPSHOT).await?
-            {
-                self.tools
-                    .destroy(&format!("{source}@{BASE_SNAPSHOT}"))
-                    .await?;
+        if source == target {
+            self.tools.check_there(target).await?;
+        } else {
+            if from.is_base && !to.is_base {
+                let base = format!("{source}@{BASE_SNAPSHOT}");
+                self.tools.destroy_snapshot(&base).await?;
             }
-            let (source, target) = (self.tools.full(source), self.tools.full(target));
-            match self.tools.change(&["rename", &source, &target]).await {
+            let (full, new) = (self.tools.full(source), self.tools.full(target));
+            match self.tools.change(&["rename", &full, &new]).await {
                 Err(StorageError::Exists { storage, .. }) => {
                     let name = name.to_owned();
                     return Err(StorageError::Exists { storage, name });
                 }
+                // It has been renamed already, or there is none of either name.
+                Err(StorageError::NoVolume { .. }) => self.tools.check_there(target).await?,
                 renamed => renamed?,
             }
         }
-        self.tools.get(target).await?;
         match to.is_base {
             true => self.set_base(target).await,
             false => Ok(()),
@@ -338,7 +356,6 @@ impl Storage for ZfsPool {
             let text = format!("base volume '{id}:{name}' cannot be written to");
             return Err(StorageError::Refused(text));
         }
-        self.tools.get(&image).await?;
         let device = self.tools.device(&image).await?.display().to_string();
         Ok(BlockSpec {
             read_only: mode.is_read_only(),

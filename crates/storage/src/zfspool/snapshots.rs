@@ -34,31 +34,27 @@ impl Snapshots for ZfsPool {
         match all.last() {
             Some(last) if last == snapshot => Ok(()),
             _ if !all.iter().any(|known| known == snapshot) => {
-                Err(self.tools.no_volume(&format!("{name}@{snapshot}")))
+                Err(self.no_snapshot(name, snapshot))
             }
-            _ => {
-                let id = self.config.id();
-                let why = format!("is not most recent snapshot on '{id}:{name}'");
-                Err(StorageError::Refused(format!(
-                    "can't rollback, '{snapshot}' {why}"
-                )))
-            }
+            _ => Err(self.not_newest(name, snapshot)),
         }
     }
 
+    /// ZFS itself refuses it where there are later ones.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
-        self.check_roll_back(name, snapshot).await?;
         let full = self.snapshot(name, snapshot)?;
-        self.tools.change(&["rollback", &full]).await
+        match self.tools.change(&["rollback", &full]).await {
+            Err(StorageError::NoVolume { .. }) => Err(self.no_snapshot(name, snapshot)),
+            Err(error) if has_later(&error) => Err(self.not_newest(name, snapshot)),
+            rolled => rolled,
+        }
     }
 
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError> {
         let image = self.dataset(name)?;
-        if !self.tools.has_snapshot(&image, snapshot).await? {
-            return Ok(false);
-        }
-        self.tools.destroy(&format!("{image}@{snapshot}")).await?;
-        Ok(true)
+        self.tools
+            .destroy_snapshot(&format!("{image}@{snapshot}"))
+            .await
     }
 
     async fn attach_snapshot(
@@ -68,9 +64,11 @@ impl Snapshots for ZfsPool {
         by: &Attacher,
     ) -> Result<SnapshotSpec, StorageError> {
         let image = self.image(name)?;
-        if !self.tools.has_snapshot(&image, snapshot).await? {
-            return Err(self.tools.no_volume(&format!("{name}@{snapshot}")));
+        let there = self.tools.check_there(&format!("{image}@{snapshot}")).await;
+        if let Err(StorageError::NoVolume { .. }) = there {
+            return Err(self.no_snapshot(name, snapshot));
         }
+        there?;
         self.readers.add(&image, by);
         let full = self.tools.full(&image);
         self.tools
@@ -109,7 +107,25 @@ impl Snapshots for ZfsPool {
     }
 }
 
+/// What ZFS says of a roll-back to a snapshot that is not the newest.
+fn has_later(error: &StorageError) -> bool {
+    match error {
+        StorageError::Host { source, .. } => source.to_string().contains("more recent snapshots"),
+        _ => false,
+    }
+}
+
 impl ZfsPool {
+    pub(super) fn no_snapshot(&self, name: &str, snapshot: &str) -> StorageError {
+        StorageError::no_snapshot(self.config.id(), name, snapshot)
+    }
+
+    fn not_newest(&self, name: &str, snapshot: &str) -> StorageError {
+        let id = self.config.id();
+        let why = format!("is not most recent snapshot on '{id}:{name}'");
+        StorageError::Refused(format!("can't rollback, '{snapshot}' {why}"))
+    }
+
     /// The snapshot's name in full.
     fn snapshot(&self, name: &str, snapshot: &str) -> Result<String, StorageError> {
         Ok(format!(

@@ -124,28 +124,29 @@ impl Tools {
         Ok(names.map(|(_, snapshot)| snapshot.to_owned()).collect())
     }
 
-    pub(super) async fn has_snapshot(
-        &self,
-        name: &str,
-        snapshot: &str,
-    ) -> Result<bool, StorageError> {
-        let snapshots = self.snapshots(name).await?;
-        Ok(snapshots.iter().any(|known| known == snapshot))
+    /// Removes a volume or a file system with what belongs to it, but no clones of it. False where
+    /// there was none.
+    pub(super) async fn destroy(&self, name: &str) -> Result<bool, StorageError> {
+        self.destroy_with(&["destroy", "-r", &self.full(name)])
+            .await
     }
 
-    /// Removes a dataset or a snapshot with what belongs to it, but no clones of it.
-    pub(super) async fn destroy(&self, name: &str) -> Result<(), StorageError> {
-        let full = self.full(name);
+    /// Removes a snapshot that no clone needs. False where there was none.
+    pub(super) async fn destroy_snapshot(&self, name: &str) -> Result<bool, StorageError> {
+        self.destroy_with(&["destroy", &self.full(name)]).await
+    }
+
+    async fn destroy_with(&self, args: &[&str]) -> Result<bool, StorageError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.change(&["destroy", "-r", &full]).await {
+            match self.change(args).await {
                 Err(StorageError::InUse { .. }) if tries < BUSY_TRIES => {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
-                // An earlier attempt was cut off after it had done its work.
-                Err(StorageError::NoVolume { .. }) => return Ok(()),
-                destroyed => return destroyed,
+                // There was none, or an earlier attempt was cut off after it had done its work.
+                Err(StorageError::NoVolume { .. }) => return Ok(false),
+                destroyed => return destroyed.map(|()| true),
             }
         }
     }
@@ -244,9 +245,14 @@ impl Tools {
     }
 
     /// The device of a volume, once it is there. The link may still lead to the device of a dataset
-    /// that had this name before, so the device is asked.
+    /// that had this name before, so the device is asked. Only where none answers, ZFS is asked whether
+    /// there is such a volume at all.
     pub(super) async fn device(&self, name: &str) -> Result<PathBuf, StorageError> {
         let (link, full) = (self.link(name), self.full(name));
+        if let Some(device) = self.device_at(&link, &full).await {
+            return Ok(device);
+        }
+        self.check_there(name).await?;
         let deadline = Instant::now() + DEVICE;
         loop {
             if let Some(device) = self.device_at(&link, &full).await {
@@ -260,6 +266,12 @@ impl Tools {
             }
             tokio::time::sleep(LOOKS_AGAIN).await;
         }
+    }
+
+    /// Refuses where there is no such dataset or snapshot.
+    pub(super) async fn check_there(&self, name: &str) -> Result<(), StorageError> {
+        let args = ["list", "-H", "-o", "name", &self.full(name)];
+        self.look("zfs", &args).await.map(drop)
     }
 
     async fn device_at(&self, link: &Path, full: &str) -> Option<PathBuf> {

@@ -107,17 +107,15 @@ impl Trees for ZfsPool {
     }
 
     async fn attach_tree(&self, name: &str, _by: &Attacher) -> Result<PathBuf, StorageError> {
-        let tree = self.tree(name)?;
-        self.tools.get(&tree).await?;
-        self.mounted(&tree).await
+        self.mounted(&self.tree(name)?).await
     }
 
     /// ZFS shows each in a hidden folder of the file system.
     async fn snapshot_of_tree(&self, name: &str, snapshot: &str) -> Result<PathBuf, StorageError> {
         let tree = self.tree(name)?;
-        if !self.tools.has_snapshot(&tree, snapshot).await? {
-            return Err(self.tools.no_volume(&format!("{name}@{snapshot}")));
-        }
+        self.tools
+            .check_there(&format!("{tree}@{snapshot}"))
+            .await?;
         Ok(self
             .mounted(&tree)
             .await?
