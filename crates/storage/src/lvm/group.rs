@@ -14,13 +14,15 @@ use serde::de::DeserializeOwned;
 use sys::{SharedHost, SysError};
 use tokio::sync::Mutex;
 
-use super::names::is_lvm_name;
 use super::programs::LvmPrograms;
 use crate::StorageError;
 use crate::attach::{Attacher, Attachments};
 
 /// The time-out of changes. A program is only killed if its disks hang.
 const CHANGE: Duration = Duration::from_secs(300);
+
+/// LVM takes no longer names (lvm(8)).
+const LENGTH_MAX: usize = 127;
 
 /// What is asked of a volume.
 const COLUMNS: &str =
@@ -314,6 +316,12 @@ impl Group {
             StorageError::of(&self.storage, error)
         }
     }
+}
+
+/// What LVM takes as a name of a volume or a group.
+pub(super) fn is_lvm_name(name: &str) -> bool {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || "+_.-".contains(c);
+    name.len() <= LENGTH_MAX && !name.starts_with('-') && name.chars().all(is_good)
 }
 
 fn is_no_group(error: &SysError) -> bool {

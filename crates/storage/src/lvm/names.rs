@@ -2,10 +2,8 @@
 
 use model::{BlockFormat, VmId};
 
+use super::group::is_lvm_name;
 use crate::{ContentType, VolumeName};
-
-/// LVM takes no longer names (lvm(8)).
-const LENGTH_MAX: usize = 127;
 
 /// `vm-100-disk-0`, or as a base `base-100-disk-0`.
 pub(crate) fn parse_guest_name(name: &str) -> Option<VolumeName> {
@@ -30,12 +28,6 @@ pub(crate) fn parse_guest_name(name: &str) -> Option<VolumeName> {
         base: None,
         is_base,
     })
-}
-
-/// What LVM takes as a name of a volume or a group.
-pub(super) fn is_lvm_name(name: &str) -> bool {
-    let is_good = |c: char| c.is_ascii_alphanumeric() || "+_.-".contains(c);
-    name.len() <= LENGTH_MAX && !name.starts_with('-') && name.chars().all(is_good)
 }
 
 #[cfg(test)]

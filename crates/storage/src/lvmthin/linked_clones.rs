@@ -57,7 +57,7 @@ impl LinkedClones for LvmThin {
         let (base, name) = (base.to_owned(), name.to_owned());
         let create = |tools: Arc<Tools>| async move {
             let volumes = tools.layout().await?;
-            tools.check_there(&base).await?;
+            tools.check_among(&volumes, &base)?;
             tools.check_new(&name, &volumes)?;
             tools.copy_blocks(&base, &name).await
         };

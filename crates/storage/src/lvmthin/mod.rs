@@ -164,8 +164,14 @@ impl Tools {
         if self.seen().contains(name) {
             return Ok(());
         }
-        self.layout().await?;
-        match self.seen().contains(name) {
+        self.check_among(&self.layout().await?, name)
+    }
+
+    /// Refuses where the pool has no such volume among all of the group. What was seen is no answer:
+    /// another list may end meanwhile that began earlier.
+    fn check_among(&self, volumes: &[Volume], name: &str) -> Result<(), StorageError> {
+        let mut ours = volumes.iter().filter(|volume| self.has(volume));
+        match ours.any(|volume| volume.name == name) {
             true => Ok(()),
             false => Err(self.no_volume(name)),
         }
@@ -224,7 +230,7 @@ impl Tools {
             .iter()
             .map(|snapshot| names::snapshot(name, snapshot))
             .collect();
-        let is_there = |name: &String| self.seen().contains(name);
+        let is_there = |name: &String| self.check_among(&volumes, name).is_ok();
         let rest = [names::roll_back(name), name.to_owned()];
         all.extend(rest.into_iter().filter(is_there));
         if all.is_empty() {

@@ -23,9 +23,7 @@ impl Snapshots for LvmThin {
     async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError> {
         self.parse(name)?;
         let volumes = self.tools.layout().await?;
-        if !self.tools.seen().contains(name) {
-            return Err(self.tools.no_volume(name));
-        }
+        self.tools.check_among(&volumes, name)?;
         Ok(self.tools.snapshots_among(&volumes, name))
     }
 
