@@ -190,6 +190,7 @@ fn a_tap_may_be_passed_as_descriptors() {
         bridge: "vmbr0".to_owned(),
         mtu: None,
         vlans: Vlans::default(),
+        isolated: false,
     };
     let tap = Tap::Descriptors {
         spec,

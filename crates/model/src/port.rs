@@ -13,6 +13,9 @@ pub struct PortSpec {
     pub mtu: Option<u32>,
     #[serde(default)]
     pub vlans: Vlans,
+    /// It reaches only ports of the bridge that are not isolated.
+    #[serde(default)]
+    pub isolated: bool,
 }
 
 /// The VLANs of a port.

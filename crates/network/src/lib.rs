@@ -21,4 +21,4 @@ mod port;
 mod vlan;
 
 pub use limit::limit;
-pub use port::{attach, connect, detach, forget, missing_bridges};
+pub use port::{attach, connect, detach, forget, missing_bridges, set_isolated};

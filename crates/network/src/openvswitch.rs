@@ -38,7 +38,14 @@ pub(crate) async fn add(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
     // A tag alone is an access port by itself.
     let is_both = tag.is_some() && trunks.is_some();
     args.extend(is_both.then_some("vlan_mode=native-untagged"));
+    args.extend(port.isolated.then_some("protected=true"));
     call(host, &args).await
+}
+
+/// Sets whether a port is protected, as isolated ports are called here.
+pub(crate) async fn protect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
+    let protected = format!("protected={}", port.isolated);
+    call(host, &["set", "port", &port.name, &protected]).await
 }
 
 /// Takes ports out of the bridges that have them. May be repeated.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use model::{Error, PortSpec};
-use sys::{Host, LinkKind, TapOptions};
+use sys::{Command, Host, LinkKind, TapOptions};
 
 use crate::ip::{ip, set_link};
 use crate::{openvswitch, vlan};
@@ -33,14 +33,23 @@ pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
         ..
     } = port;
     match find(host, bridge).await? {
-        Bridge::Plain if vlans.is_empty() => {
-            openvswitch::forget(host, &[name]).await?;
-            Ok(host.join_bridge(name, bridge).await?)
-        }
         Bridge::Plain => {
-            let bridge = vlan::bridge_of(host, bridge, vlans).await?;
+            let bridge = match vlans.is_empty() {
+                true => bridge.clone(),
+                false => vlan::bridge_of(host, bridge, vlans).await?,
+            };
             openvswitch::forget(host, &[name]).await?;
-            Ok(host.join_bridge(name, &bridge).await?)
+            let is_joined = master_of(host, name).await?.as_ref() == Some(&bridge);
+            if port.isolated && !is_joined {
+                // It forwards nothing before it is isolated.
+                set_link(host, name, "down").await?;
+            }
+            host.join_bridge(name, &bridge).await?;
+            isolate(host, port).await?;
+            match port.isolated && !is_joined {
+                true => set_link(host, name, "up").await,
+                false => Ok(()),
+            }
         }
         Bridge::OfVlans => {
             openvswitch::forget(host, &[name]).await?;
@@ -50,6 +59,7 @@ pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
                 host.join_bridge(name, bridge).await?;
             }
             vlan::set(host, name, vlans).await?;
+            isolate(host, port).await?;
             set_link(host, name, "up").await
         }
         Bridge::OpenVSwitch => {
@@ -59,6 +69,29 @@ pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
             openvswitch::add(host, port).await?;
             set_link(host, name, "up").await
         }
+    }
+}
+
+/// Sets whether a port of the kernel's bridge is isolated.
+async fn isolate(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
+    let name = &port.name;
+    let setting = PathBuf::from(format!("/sys/class/net/{name}/brport/isolated"));
+    let is_isolated = host.read(&setting).await;
+    if is_isolated.is_ok_and(|text| text.starts_with(b"1")) == port.isolated {
+        return Ok(());
+    }
+    let value = if port.isolated { "on" } else { "off" };
+    let args = ["link", "set", "dev", name, "isolated", value];
+    let command = Command::new("bridge").args(args);
+    host.run(command).await?.checked("bridge")?;
+    Ok(())
+}
+
+/// Sets whether a port that exists is isolated, and leaves it as it is otherwise. May be repeated.
+pub async fn set_isolated(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
+    match find(host, &port.bridge).await? {
+        Bridge::Plain | Bridge::OfVlans => isolate(host, port).await,
+        Bridge::OpenVSwitch => openvswitch::protect(host, port).await,
     }
 }
 

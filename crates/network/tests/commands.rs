@@ -52,6 +52,7 @@ fn port(bridge: &str, tag: Option<u16>, trunks: Option<&str>) -> PortSpec {
         bridge: bridge.to_owned(),
         mtu: None,
         vlans: Vlans::of(tag, trunks),
+        isolated: false,
     }
 }
 

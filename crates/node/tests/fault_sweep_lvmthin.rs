@@ -64,6 +64,7 @@ async fn qemu_create() {
         edit: edit(json!({"scsi0": "thin:1"})),
         pool: None,
         start: false,
+        becomes: None,
     };
     let scene =
         move || -> Waiting<_> { Box::pin(async move { with_storage(empty(create).await).await }) };

@@ -179,7 +179,7 @@ async fn lxc_fsck() {
         slot: "rootfs".parse().unwrap(),
         force: true,
     };
-    sweep_all(move || Box::pin(container(make)), 6).await;
+    sweep_all(move || Box::pin(checkable(make)), 6).await;
     let running = up(make).await.run().await;
     assert_eq!(
         running,
@@ -187,13 +187,114 @@ async fn lxc_fsck() {
     );
 }
 
+/// What `pct unlock` does.
+fn unlocking(vmid: VmId) -> LxcConfigure {
+    let mut edit = lxc::edit(json!({}));
+    edit.delete = vec!["lock".into()];
+    let mut task = LxcConfigure::new(vmid, edit, None);
+    task.skip_lock = true;
+    task
+}
+
+/// A container that runs is not unmounted, whatever is asked.
+#[tokio::test]
+async fn what_runs_is_not_unmounted() {
+    let node = up(|vmid| LxcUnmount { vmid }).await;
+    node.host.change_files(|disk| {
+        disk.folder(Path::new("/run/ostler/mounted"));
+    });
+    let before = node.inventory().await;
+    assert_eq!(node.run().await, "CT 100 is not mounted");
+    assert_eq!(node.inventory().await, before);
+}
+
+/// A slot that was there when the check was asked for and is not there when its turn comes.
+#[tokio::test]
+async fn a_slot_that_is_gone_ends_the_check_and_frees_the_container() {
+    let node = container(|vmid| LxcFsck {
+        vmid,
+        slot: "mp1".parse().unwrap(),
+        force: false,
+    })
+    .await;
+    let before = node.inventory().await;
+    assert!(node.run().await.contains("CT 100 has no volume at mp1"));
+    assert_eq!(node.inventory().await, before);
+}
+
+/// A check that is killed leaves its mark in the image: the undo takes it off, and no other.
+#[tokio::test]
+async fn the_mark_of_a_check_that_failed_is_taken_off() {
+    type Says = fn(&mut Disk, &Command) -> Output;
+    let cases: [(Says, bool); 2] = [(marked, true), (in_use, false)];
+    for (says, is_cleared) in cases {
+        let mut node = container(|vmid| LxcFsck {
+            vmid,
+            slot: "rootfs".parse().unwrap(),
+            force: true,
+        })
+        .await;
+        node.host = node.host.clone().program("e2fsck", killed);
+        node.host = node.host.clone().program("debugfs", says);
+        node.host = node.host.clone().program("tune2fs", clears);
+        assert_ne!(node.run().await, "OK");
+        let said = node.inventory().await.join("\n");
+        assert_eq!(said.contains("/cleared"), is_cleared, "{said}");
+    }
+}
+
+fn killed(_: &mut Disk, _: &Command) -> Output {
+    Output {
+        code: Some(8),
+        ..Output::default()
+    }
+}
+
+fn saying(mark: &str) -> Output {
+    Output {
+        code: Some(0),
+        stdout: format!("block_number: 1460\nsequence: {mark}\n").into_bytes(),
+        ..Output::default()
+    }
+}
+
+fn marked(_: &mut Disk, _: &Command) -> Output {
+    saying("e24d4d50")
+}
+
+fn in_use(_: &mut Disk, _: &Command) -> Output {
+    saying("1a2b3c4d")
+}
+
+fn clears(disk: &mut Disk, command: &Command) -> Output {
+    assert!(command.args.iter().any(|argument| argument == "clear_mmp"));
+    disk.file("/cleared", "");
+    silent(disk, command)
+}
+
+/// A container in whose image no check has left a mark.
+async fn checkable<T>(make: fn(VmId) -> T) -> Node<T> {
+    let mut node = container(make).await;
+    node.host = node.host.clone().program("debugfs", in_use);
+    node
+}
+
+/// A container on a host where the folder of all mounts is, which stays.
+async fn unmounted<T>(make: fn(VmId) -> T) -> Node<T> {
+    let node = container(make).await;
+    node.host.change_files(|disk| {
+        disk.folder(Path::new("/run/ostler/mounted"));
+    });
+    node
+}
+
 #[tokio::test]
 async fn lxc_mount() {
     let make = |vmid| LxcMount { vmid };
-    sweep_all(move || Box::pin(container(make)), 8).await;
+    sweep_all(move || Box::pin(unmounted(make)), 8).await;
     assert_eq!(up(make).await.run().await, "CT 100 is running");
 
-    let node = container(make).await;
+    let node = unmounted(make).await;
     let before = node.inventory().await;
     let node = node.done().await;
     let mounted = "mounted /run/ostler/mounted/100".to_owned();
@@ -203,6 +304,12 @@ async fn lxc_mount() {
     assert_eq!(node.run().await, "CT is locked (mounted)");
     let node = node.then(|vmid| LxcDestroy::new(vmid, false, true, true));
     assert_eq!(node.run().await, "CT is locked (mounted)");
+    // Skipping locks does not skip this one.
+    let refused = "CT is locked (mounted), use 'pct unmount 100'";
+    let node = node.then(|vmid| LxcStart::new(vmid, true, false));
+    assert_eq!(node.run().await, refused);
+    let node = node.then(unlocking);
+    assert_eq!(node.run().await, refused);
     assert!(node.inventory().await.contains(&mounted));
     let node = node.then(|vmid| LxcUnmount { vmid });
     assert_eq!(node.run().await, "OK");
@@ -212,7 +319,7 @@ async fn lxc_mount() {
 
 /// A container that is mounted on its host. It is well too if it is unmounted and still locked.
 async fn mounted() -> Node<LxcUnmount> {
-    let node = container(|vmid| LxcMount { vmid }).await.done().await;
+    let node = unmounted(|vmid| LxcMount { vmid }).await.done().await;
     let mut node = node.then(|vmid| LxcUnmount { vmid });
     let rest = |lines: &[String]| -> Vec<String> {
         let is_rest = |line: &&String| !line.contains("/run/ostler/mounted");

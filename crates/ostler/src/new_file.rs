@@ -14,6 +14,9 @@ use rustix::io::Errno;
 const OWNER: (u32, u32) = (0, 0);
 const MODE: u32 = 0o644;
 
+/// Set-uid and set-gid.
+const SET_IDS: u32 = 0o6000;
+
 /// What a file is to be; the rest is as it was, or as new files are.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wanted {
@@ -32,6 +35,8 @@ pub(crate) struct NewFile {
     hidden: Option<OsString>,
     owner: (u32, u32),
     mode: u32,
+    /// Whether there was no earlier one.
+    is_new: bool,
 }
 
 /// The descriptors of this process as files.
@@ -45,7 +50,7 @@ pub(crate) fn own_descriptors() -> io::Result<OwnedFd> {
 
 impl NewFile {
     /// Begins a file at a path whose last component is no link. What is there already is to be a
-    /// regular file.
+    /// regular file, and no stranger's in a folder that all may write.
     pub(crate) fn begin(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         let name = path
@@ -58,11 +63,18 @@ impl NewFile {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(CWD, above, flags, Mode::empty())
             .map_err(|error| anyhow::anyhow!("opening the folder of '{shown}': {error}"))?;
-        let (owner, mode) = match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let earlier = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        let is_new = matches!(earlier, Err(Errno::NOENT));
+        let (owner, mode) = match earlier {
             Err(Errno::NOENT) => (OWNER, MODE),
             Err(error) => anyhow::bail!("examining '{shown}': {error}"),
             Ok(stat) => {
                 check_regular(&shown, stat.st_mode)?;
+                let above = rustix::fs::fstat(&folder)?;
+                let caller = rustix::process::geteuid().as_raw();
+                if is_strangers(stat.st_uid, (above.st_uid, above.st_mode), caller) {
+                    anyhow::bail!("'{shown}' is another user's, in a folder that others may write");
+                }
                 ((stat.st_uid, stat.st_gid), stat.st_mode & 0o7777)
             }
         };
@@ -75,7 +87,18 @@ impl NewFile {
             hidden,
             owner,
             mode,
+            is_new,
         })
+    }
+
+    /// It will be as new files of this process are, and not run as its owner because the earlier
+    /// one did.
+    pub(crate) fn with_mode_of_process(mut self) -> io::Result<Self> {
+        self.mode &= match self.is_new {
+            true => !mask_of(&std::fs::read_to_string("/proc/self/status")?),
+            false => !SET_IDS,
+        };
+        Ok(self)
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -135,6 +158,22 @@ fn unnamed_or_hidden(folder: &OwnedFd, name: &OsStr) -> io::Result<(File, Option
     let new = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let file = rustix::fs::openat(folder, &hidden, read_write | new, private)?;
     Ok((file.into(), Some(hidden)))
+}
+
+/// Whether a file's owner is neither the caller nor the owner of its folder, in a folder with the
+/// sticky bit that others may write: the file would stay that user's with the new content. The
+/// kernel's rule (`fs.protected_regular`).
+fn is_strangers(owner: u32, (folders_owner, folders_mode): (u32, u32), caller: u32) -> bool {
+    let is_shared = folders_mode & 0o1000 != 0 && folders_mode & 0o022 != 0;
+    is_shared && owner != caller && owner != folders_owner
+}
+
+/// The bits of a mode that new files of a process do not get, by the kernel's text about it.
+fn mask_of(status: &str) -> u32 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let mask = mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    // Nothing for others, where it is not known.
+    mask.unwrap_or(0o077)
 }
 
 /// Refuses what is no regular file.
@@ -199,6 +238,29 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
         assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o640);
         assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[test]
+    fn a_strangers_file_in_a_shared_folder_is_not_replaced() {
+        assert!(is_strangers(7, (0, 0o41777), 0));
+        assert!(is_strangers(7, (0, 0o41770), 0));
+        assert!(!is_strangers(7, (0, 0o40777), 0));
+        assert!(!is_strangers(7, (0, 0o41755), 0));
+        assert!(!is_strangers(7, (0, 0o41777), 7));
+        assert!(!is_strangers(7, (7, 0o41777), 0));
+    }
+
+    #[test]
+    fn modes_of_a_process() {
+        assert_eq!(mask_of("Name:\tx\nUmask:\t0027\nState:\tR\n"), 0o027);
+        assert_eq!(mask_of("Name:\tx\n"), 0o077);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "earlier").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o4750)).unwrap();
+        let new = NewFile::begin(&path).unwrap();
+        assert_eq!(new.mode, 0o4750);
+        assert_eq!(new.with_mode_of_process().unwrap().mode, 0o750);
     }
 
     #[test]

@@ -15,9 +15,6 @@ pub(crate) const ENDINGS: &[&str] = &[
     ".tar.lzo", ".tar.bz2", ".tgz",
 ];
 
-/// How long the notes of a backup may be. A longer file was not written as notes.
-pub const NOTES_BYTES_MAX: usize = 64 << 10;
-
 /// What the name of a backup says that was not renamed:
 /// `vzdump-qemu-100-2026_11_21-02_32_00.vma.zst`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,7 +56,7 @@ use model::{BlockFormat, BlockSpec, StorageId, UnixTime, VmId};
 use sys::{SharedHost, SpaceUsage};
 
 pub use attach::{AttachMode, Attacher};
-pub use backups::{Backup, BackupName, Backups, NOTES_BYTES_MAX, backup_kind};
+pub use backups::{Backup, BackupName, Backups, backup_kind};
 pub use ceph::key_of;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{

@@ -262,9 +262,18 @@ async fn volumes_of_others_in_the_group_stay() {
         (&thin, "-wi------- "),
         (&thin, "Vwi---tz-- more"),
         (&thick, "Vwi---tz-- data"),
+        // As its own guest has it attached.
+        (&thin, "-wi-a----- "),
+        (&thin, "Vwi-a-tz-- more"),
+        (&thick, "Vwi-a-tz-- data"),
     ] {
-        bed.host
-            .change_files(|disk| disk.file("/lvm/vg/vm-100-disk-0", others));
+        let is_active = others.as_bytes()[4] == b'a';
+        bed.host.change_files(|disk| {
+            disk.file("/lvm/vg/vm-100-disk-0", others);
+            if is_active {
+                disk.file("/dev/vg/vm-100-disk-0", "");
+            }
+        });
         let storage = &*bed.storage;
         assert!(!storage.free(name).await.unwrap());
         storage.detach(name, &by).await.unwrap();
@@ -287,6 +296,8 @@ async fn volumes_of_others_in_the_group_stay() {
         bed.host.change_files(|disk| {
             let there = disk.content("/lvm/vg/vm-100-disk-0".as_ref()).unwrap();
             assert_eq!(String::from_utf8(there).unwrap(), others);
+            let has_device = disk.content("/dev/vg/vm-100-disk-0".as_ref()).is_some();
+            assert_eq!(has_device, is_active);
             assert_eq!(
                 disk.beside("/lvm/vg/").len(),
                 2,

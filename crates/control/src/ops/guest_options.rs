@@ -7,6 +7,9 @@ use model::{Error, FieldErrors, GuestConfig};
 use node::tasks::NewTemplate;
 use serde_json::Value;
 
+use super::Op;
+use super::tags::check_tags;
+
 /// A change of options, as its edit has it.
 pub(super) struct Changed<'a> {
     pub(super) set: &'a mut BTreeMap<String, Value>,
@@ -40,6 +43,15 @@ impl Changed<'_> {
         }
     }
 
+    /// Refuses a change of tags that the caller may not make.
+    pub(super) async fn check_tags(&self, op: &Op, config: &GuestConfig) -> Result<(), Error> {
+        let is_deleted = self.delete.iter().any(|name| name == "tags");
+        match (self.set.get("tags"), is_deleted) {
+            (None, false) => Ok(()),
+            (after, _) => check_tags(op, config, after).await,
+        }
+    }
+
     /// A guest becomes a template by its conversion, and then stays one: its bases may have layers.
     /// What is set as it is already is no change.
     pub(super) fn check_template(&mut self, config: &GuestConfig) -> Result<(), Error> {
@@ -68,10 +80,10 @@ pub(super) fn new_template(
     template: Option<bool>,
     start: Option<bool>,
 ) -> Result<Option<NewTemplate>, Error> {
-    options.remove("template");
     if template != Some(true) {
         return Ok(None);
     }
+    options.remove("template");
     if start == Some(true) {
         return Err(Error::invalid("start", "a template cannot be started"));
     }

@@ -16,6 +16,7 @@ mod qemu;
 mod settings;
 mod snapshots;
 mod storage;
+mod tags;
 mod volume_access;
 
 use std::future::Future;
@@ -135,6 +136,7 @@ const GROUPS: &[&[Pair]] = &[
     ostler::snapshot_jobs::PAIRS,
     ostler::adopt::PAIRS,
     ostler::deployment::PAIRS,
+    ostler::isolation::PAIRS,
     ostler::profiles::PAIRS,
     ostler::snapshots::PAIRS,
     ostler::zpools::PAIRS,

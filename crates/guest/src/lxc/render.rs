@@ -28,6 +28,8 @@ pub struct Rendering<'a> {
     pub has_apparmor: bool,
     /// The MTU of each card, by index: its own, or its bridge's.
     pub mtus: &'a [(u8, u32)],
+    /// The cards that are isolated.
+    pub isolated: &'a [u8],
     pub devices: &'a [PassedDevice],
 }
 
@@ -225,8 +227,9 @@ fn nets(lines: &mut Lines, config: &CtConfig, rendering: &Rendering<'_>) {
         let mut put = |key: &str, value: String| lines.put(&format!("net.{index}.{key}"), value);
         put("type", "veth".to_owned());
         put("veth.pair", format!("veth{}i{index}", rendering.vmid));
-        // A card with VLANs is joined once these can be set.
-        let is_joined = !net.is_down() && net.vlans().is_empty();
+        // A card with VLANs, or one that is isolated, is joined once these can be set.
+        let waits = !net.vlans().is_empty() || rendering.isolated.contains(index);
+        let is_joined = !net.is_down() && !waits;
         if let Some(bridge) = net.bridge().filter(|_| is_joined) {
             put("link", bridge.to_owned());
         }
@@ -277,6 +280,7 @@ mod tests {
             folder: "/run/ostler/guests/100",
             has_apparmor,
             mtus: &[(0, 1500)],
+            isolated: &[],
             devices: &[],
         };
         let config = CtConfig::parse(&config).unwrap();

@@ -211,6 +211,7 @@ pub fn taps(config: &VmConfig, prefix: &str) -> Taps {
                 bridge: bridge.clone(),
                 mtu: Some(1400),
                 vlans: Vlans::default(),
+                isolated: false,
             };
             (index, Tap::Named(spec))
         })

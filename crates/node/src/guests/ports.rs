@@ -26,6 +26,7 @@ pub fn of_vm(vmid: VmId, index: u8, net: &Net) -> Option<PortSpec> {
         bridge: net.bridge.clone()?,
         mtu: net.mtu.filter(|mtu| *mtu > 1).map(u32::from),
         vlans: net.vlans(),
+        isolated: false,
     })
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn of_container(vmid: VmId, index: u8, net: &lxc::Net) -> Option<Port
         bridge: net.bridge().filter(|_| !net.is_down())?.to_owned(),
         mtu: net.mtu(),
         vlans: net.vlans(),
+        isolated: false,
     })
 }
 

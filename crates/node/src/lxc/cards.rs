@@ -71,6 +71,22 @@ impl NodeContext {
         self.check_vlans(ports).await
     }
 
+    /// The cards of a container that are to be isolated.
+    pub(super) async fn isolated_cards(
+        &self,
+        vmid: VmId,
+        config: &CtConfig,
+    ) -> Result<Vec<u8>, Error> {
+        let mut isolated = Vec::new();
+        for (index, net) in &config.nets {
+            if let Some(mut port) = ports::of_container(vmid, *index, net) {
+                self.isolate(vmid, [&mut port]).await?;
+                isolated.extend(port.isolated.then_some(*index));
+            }
+        }
+        Ok(isolated)
+    }
+
     /// Gives a container that runs the cards of `to` in place of those of `from`. Answers warnings.
     pub(crate) async fn change_cards(
         &self,
@@ -215,7 +231,8 @@ impl NodeContext {
             if net.rate().is_some() {
                 warnings.extend(network::limit(&*self.host, &link, net.rate()).await?);
             }
-            if let Some(port) = ports::of_container(vmid, *index, net) {
+            if let Some(mut port) = ports::of_container(vmid, *index, net) {
+                self.isolate(vmid, [&mut port]).await?;
                 network::connect(&*self.host, &port).await?;
             }
             // Without a bridge its other uses are the administrator's.

@@ -58,6 +58,7 @@ impl NodeContext {
             folder: &folder.display().to_string(),
             has_apparmor: has_apparmor.is_ok_and(|text| text.starts_with(b"Y")),
             mtus: &self.mtus(config).await?,
+            isolated: &self.isolated_cards(vmid, config).await?,
             devices: &self.make_devices(vmid, config).await?,
         };
         let text = render(config, &rendering);

@@ -88,9 +88,11 @@ impl NodeContext {
         }
         drives::check(self, &config).await?;
         let nets = config.nets.iter();
-        let taps: Vec<_> = nets
+        let mut taps: Vec<_> = nets
             .filter_map(|(index, net)| ports::of_vm(vmid, *index, net).map(|spec| (*index, spec)))
             .collect();
+        self.isolate(vmid, taps.iter_mut().map(|(_, tap)| tap))
+            .await?;
         let (passed, _reservation) = self.pages_of_arrival(vmid, &config, &running_as).await?;
         let launch = Launch {
             vmid,

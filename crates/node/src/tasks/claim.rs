@@ -17,9 +17,17 @@ pub(super) trait Claims: Task<Node = NodeContext> {
     fn check(&self, guest: &GuestRecord) -> Result<(), Error>;
 }
 
-/// Refuses a locked guest.
+/// The lock of a container whose file systems the host has mounted.
+pub(super) const MOUNTED: &str = "mounted";
+
+/// Refuses a locked guest. The lock of a container that is mounted on its host counts always: it goes
+/// with the mount.
 pub fn check_lock(guest: &GuestRecord, skip: bool) -> Result<(), Error> {
     match guest.config.text("lock") {
+        Some(lock) if skip && lock == MOUNTED && matches!(guest.kind, GuestKind::Lxc) => {
+            let text = format!("CT is locked ({lock}), use 'pct unmount {}'", guest.vmid);
+            Err(Error::conflict(text))
+        }
         Some(lock) if !skip => {
             let word = guest.kind.word();
             Err(Error::conflict(format!("{word} is locked ({lock})")))

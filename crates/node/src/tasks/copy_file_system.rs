@@ -15,8 +15,8 @@ use sys::{Cell, CellMount, CellSource, Command, Fence};
 use tasks::TaskContext;
 use tokio::sync::mpsc;
 
+use super::bases::linked_clones_of;
 use super::file_systems::{choose, clear_mark, make};
-use super::make_template::linked_clones_of;
 use super::qemu_move_disk::warn_unencrypted;
 use crate::guests::disk_snapshots::snapshots_of;
 use crate::volumes::attached::by_task;

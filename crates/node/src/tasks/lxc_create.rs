@@ -16,9 +16,10 @@ use model::{Error, GuestConfig, GuestKind, PoolId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use tasks::{FollowUp, Probe, Step, Steps, Task, TaskContext};
 
+use super::bases::NewTemplate;
 use super::file_systems::{MakeFileSystems, MakesFileSystems};
-use super::make_template::{NewTemplate, RenameNew};
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve};
+use super::new_template::RenameNew;
 use super::{LxcStart, guest_object};
 use crate::NodeContext;
 use crate::lxc::edit::CtEdit;

@@ -59,10 +59,15 @@ impl Step<LxcDf> for Measure {
         "measure"
     }
 
+    /// What the undo reads too: it cannot end where that fails.
+    async fn plan(&self, cx: &Cx, task: &mut LxcDf) -> Result<(), Error> {
+        config_of(cx, task.vmid).await.map(drop)
+    }
+
     async fn act(&self, cx: &Cx, task: &mut LxcDf) -> Result<(), Error> {
         let config = config_of(cx, task.vmid).await?;
         let rows = rows(cx, task.vmid, &config).await;
-        let_go(cx, &config).await?;
+        let_go(cx, task.vmid, &config).await?;
         for line in table(rows?) {
             cx.log(&line).await;
         }
@@ -70,7 +75,7 @@ impl Step<LxcDf> for Measure {
     }
 
     async fn undo(&self, cx: &Cx, task: &LxcDf) -> Result<(), Error> {
-        let_go(cx, &config_of(cx, task.vmid).await?).await
+        let_go(cx, task.vmid, &config_of(cx, task.vmid).await?).await
     }
 }
 

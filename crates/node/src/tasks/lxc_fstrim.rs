@@ -79,14 +79,19 @@ impl Step<LxcFstrim> for Trim {
         "trim"
     }
 
+    /// What the undo reads too: it cannot end where that fails.
+    async fn plan(&self, cx: &Cx, task: &mut LxcFstrim) -> Result<(), Error> {
+        config_of(cx, task.vmid).await.map(drop)
+    }
+
     async fn act(&self, cx: &Cx, task: &mut LxcFstrim) -> Result<(), Error> {
         let config = config_of(cx, task.vmid).await?;
         let trimmed = Self::all(cx, task, &config).await;
-        let_go(cx, &config).await?;
+        let_go(cx, task.vmid, &config).await?;
         trimmed
     }
 
     async fn undo(&self, cx: &Cx, task: &LxcFstrim) -> Result<(), Error> {
-        let_go(cx, &config_of(cx, task.vmid).await?).await
+        let_go(cx, task.vmid, &config_of(cx, task.vmid).await?).await
     }
 }

@@ -10,13 +10,10 @@ use model::{Error, GuestRecord, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
-use super::claim::{Claim, Claims, Release};
+use super::claim::{Claim, Claims, MOUNTED, Release};
 use super::guest_object;
 use super::lxc_upkeep::{check_upkeep, config_of, for_the_host};
 use crate::NodeContext;
-
-/// The lock of a container whose file systems are mounted on the host.
-pub(super) const LOCK: &str = "mounted";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LxcMount {
@@ -42,7 +39,7 @@ impl Task for LxcMount {
 }
 
 impl Claims for LxcMount {
-    const SHOWN_AS: &'static str = LOCK;
+    const SHOWN_AS: &'static str = MOUNTED;
 
     fn vmid(&self) -> VmId {
         self.vmid
@@ -68,10 +65,11 @@ impl Step<LxcMount> for Mount {
 
     async fn plan(&self, cx: &Cx, task: &mut LxcMount) -> Result<(), Error> {
         let vmid = task.vmid;
-        match cx.node.running.is_running(vmid).await? {
-            true => Err(Error::conflict(format!("CT {vmid} is running"))),
-            false => Ok(()),
+        if cx.node.running.is_running(vmid).await? {
+            return Err(Error::conflict(format!("CT {vmid} is running")));
         }
+        // What the undo reads too.
+        config_of(cx, vmid).await.map(drop)
     }
 
     async fn act(&self, cx: &Cx, task: &mut LxcMount) -> Result<(), Error> {
@@ -87,23 +85,29 @@ impl Step<LxcMount> for Mount {
     }
 
     async fn undo(&self, cx: &Cx, task: &LxcMount) -> Result<(), Error> {
-        unmount(cx, task.vmid).await.map(drop)
+        unmount(cx, task.vmid).await?;
+        let_go_of_host(cx, task.vmid).await
     }
 }
 
-/// Unmounts a container's file systems, and lets its volumes go. False if nothing was mounted.
+/// Unmounts a container's file systems. False if nothing was mounted. The folder of all stays: another
+/// container may be about to be mounted there.
 pub(super) async fn unmount(cx: &Cx, vmid: VmId) -> Result<bool, Error> {
     let folder = cx.node.paths.mounted(vmid);
     let was = cx.node.host.unmount_cell(&folder).await?;
     cx.node.host.remove_dir(&folder).await?;
-    if let Some(all) = folder.parent() {
-        // It stays if others are there.
-        cx.node.host.remove_dir(all).await?;
+    Ok(was)
+}
+
+/// Lets the volumes go that were mounted on the host. One that runs has them by the same name, and
+/// keeps them.
+pub(super) async fn let_go_of_host(cx: &Cx, vmid: VmId) -> Result<(), Error> {
+    if cx.node.running.is_running(vmid).await? {
+        return Ok(());
     }
     let config = config_of(cx, vmid).await?;
     let by = cx.node.by_guest(vmid).await?;
-    cx.node.detach_container(&config, &by).await?;
-    Ok(was)
+    cx.node.detach_container(&config, &by).await
 }
 
 struct Lock;
@@ -116,7 +120,7 @@ impl Step<LxcMount> for Lock {
 
     async fn act(&self, cx: &Cx, task: &mut LxcMount) -> Result<(), Error> {
         let lock = |guest: &mut GuestRecord| {
-            guest.config.set("lock", LOCK);
+            guest.config.set("lock", MOUNTED);
             Ok(())
         };
         let revision = cx.node.records.change_guest(task.vmid, lock).await?;
@@ -132,7 +136,7 @@ impl Step<LxcMount> for Lock {
 /// Takes the lock off, if it is this one.
 pub(super) async fn unlock(cx: &Cx, vmid: VmId) -> Result<(), Error> {
     let unlock = |guest: &mut GuestRecord| {
-        if guest.config.text("lock").as_deref() == Some(LOCK) {
+        if guest.config.text("lock").as_deref() == Some(MOUNTED) {
             guest.config.0.remove("lock");
         }
         Ok(())

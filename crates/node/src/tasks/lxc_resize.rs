@@ -242,6 +242,8 @@ async fn grow_mounted(cx: &Cx, task: &LxcResize) -> Result<Refusal, Error> {
     Ok(grown.err().map(|error| Error::chain(&error)))
 }
 
+const TUNE: &str = "tune2fs";
+
 /// The host's mounts.
 const MOUNTS: &str = "/proc/self/mounts";
 
@@ -259,6 +261,30 @@ async fn grow_image(cx: &Cx, volume: &VolumeId) -> Result<Refusal, Error> {
     grown
 }
 
+/// What e2fsck writes into an image with `mmp` while it works, in the words of debugfs. If it is killed
+/// it stays, and neither the kernel nor e2fsck takes the image.
+const CHECKED: &str = "e24d4d50";
+
+/// Takes the mark of a check off an image that this task has attached, for itself alone. Another mark
+/// stays: it may be a mount's.
+pub(super) async fn clear_check_mark(cx: &Cx, path: &str) -> Result<(), Error> {
+    let said = run_at(cx, "debugfs", &["-R", "dump_mmp"], path).await?;
+    if !is_check_mark(&String::from_utf8_lossy(&said.stdout)) {
+        return Ok(());
+    }
+    let cleared = run_at(cx, TUNE, &["-f", "-E", "clear_mmp"], path).await?;
+    cleared.checked(TUNE)?;
+    cx.log("Took off the mark of a check that did not end.")
+        .await;
+    Ok(())
+}
+
+fn is_check_mark(said: &str) -> bool {
+    let words = said.lines().filter_map(|line| line.split_once(':'));
+    let mut marks = words.filter(|(name, _)| name.trim() == "sequence");
+    marks.any(|(_, mark)| mark.trim().trim_start_matches("0x") == CHECKED)
+}
+
 /// Runs a program of ext4's on an image that is not mounted, in a fence. What it prints is logged.
 pub(super) async fn on_image(
     cx: &Cx,
@@ -266,6 +292,14 @@ pub(super) async fn on_image(
     args: &[&str],
     path: &str,
 ) -> Result<Output, Error> {
+    let output = run_at(cx, program, args, path).await?;
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        cx.log(line).await;
+    }
+    Ok(output)
+}
+
+async fn run_at(cx: &Cx, program: &str, args: &[&str], path: &str) -> Result<Output, Error> {
     let host = &cx.node.host;
     let image = host.open_image(path.as_ref(), true, false).await?;
     // Without this list the programs refuse to work: what they change must not be mounted.
@@ -276,14 +310,15 @@ pub(super) async fn on_image(
         .arg(path)
         .timeout(None)
         .fence(fence.file("/etc/mtab", mounts, false));
-    let output = cx.run(command).await?;
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        cx.log(line).await;
-    }
-    Ok(output)
+    Ok(cx.run(command).await?)
 }
 
 async fn grow_at(cx: &Cx, path: &str) -> Result<Refusal, Error> {
+    // Without it e2fsck says what is wrong.
+    if let Err(error) = clear_check_mark(cx, path).await {
+        let text = format!("looking for the mark of a check: {}", Error::chain(&error));
+        cx.log(&text).await;
+    }
     for (program, args) in [("e2fsck", &["-f", "-y"][..]), ("resize2fs", &["-f"])] {
         let output = on_image(cx, program, args, path).await?;
         // 1: e2fsck has mended something.
@@ -313,5 +348,20 @@ impl Step<LxcResize> for NoteSize {
         let revision = cx.node.records.change_guest(task.vmid, note).await?;
         cx.committed(revision.0);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_mark_of_a_check_is_one() {
+        let said = |mark: &str| format!("block_number: 1460\nsequence: {mark}\ntime: 1\n");
+        assert!(is_check_mark(&said("e24d4d50")));
+        // Clean, and mounted.
+        assert!(!is_check_mark(&said("ff4d4d50")));
+        assert!(!is_check_mark(&said("1a2b3c4d")));
+        assert!(!is_check_mark("dump_mmp: MMP: feature not enabled.\n"));
     }
 }

@@ -10,9 +10,9 @@ use model::{Error, GuestRecord, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
-use super::claim::{Claim, Claims, Release, check_lock};
+use super::claim::{Claim, Claims, MOUNTED, Release, check_lock};
 use super::guest_object;
-use super::lxc_mount::{LOCK, unlock, unmount};
+use super::lxc_mount::{let_go_of_host, unlock, unmount};
 use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,8 +46,10 @@ impl Claims for LxcUnmount {
     }
 
     fn check(&self, guest: &GuestRecord) -> Result<(), Error> {
-        let is_mounted = guest.config.text("lock").as_deref() == Some(LOCK);
-        check_lock(guest, is_mounted)
+        match guest.config.text("lock").as_deref() {
+            Some(MOUNTED) => Ok(()),
+            _ => check_lock(guest, false),
+        }
     }
 }
 
@@ -65,9 +67,9 @@ impl Step<LxcUnmount> for Unmount {
         let vmid = task.vmid;
         let guest = cx.node.records.lxc(vmid).await?.record.data;
         let is_locked = guest.config.text("lock").is_some();
-        // The lock may have been taken off by `pct unlock`, and the host may have started again.
+        // The host may have started again: then only the lock is left.
         match unmount(cx, vmid).await? || is_locked {
-            true => Ok(()),
+            true => let_go_of_host(cx, vmid).await,
             false => Err(Error::conflict(format!("CT {vmid} is not mounted"))),
         }
     }

@@ -52,7 +52,13 @@ pub(super) async fn own_mounts(
 }
 
 /// Lets the volumes of a container go that this task attached, if it did.
-pub(super) async fn let_go(cx: &Cx, config: &CtConfig) -> Result<(), Error> {
+pub(super) async fn let_go(cx: &Cx, vmid: VmId, config: &CtConfig) -> Result<(), Error> {
+    // A change of the host waits for what a task that was stopped has begun: until then that may have
+    // them mounted. There is no such folder, as the container is not mounted on the host.
+    cx.node
+        .host
+        .remove_dir(&cx.node.paths.mounted(vmid))
+        .await?;
     cx.node.detach_container(config, &by_task(cx)).await
 }
 

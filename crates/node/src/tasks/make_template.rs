@@ -2,28 +2,15 @@
 //! clones.
 
 use async_trait::async_trait;
-use model::{Error, GuestConfig, GuestRecord, VmId, VolumeId};
-use serde::{Deserialize, Serialize};
-use storage::LinkedClones;
+use model::{Error, GuestRecord};
 use tasks::{Probe, Step, TaskContext};
 
+use super::bases::{Renaming, convert, rename, rename_back, renamings};
 use super::claim::{Claims, check_lock};
-use super::new_guest::NewGuest;
+use crate::NodeContext;
 use crate::guests::disks::disks_of;
-use crate::guests::options::set_volume;
-use crate::{NodeContext, volumes};
 
 type Cx = TaskContext<NodeContext>;
-
-/// A disk that becomes a base.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Renaming {
-    /// The option that names it.
-    #[serde(rename = "slot")]
-    option: String,
-    from: VolumeId,
-    to: VolumeId,
-}
 
 /// A task that makes a template.
 #[async_trait]
@@ -92,117 +79,6 @@ impl<T: MakesTemplate> Step<T> for Rename {
     }
 }
 
-/// The disks of a guest that become bases, with names that are free.
-async fn renamings(
-    node: &NodeContext,
-    vmid: VmId,
-    disks: Vec<(String, VolumeId)>,
-) -> Result<Vec<Renaming>, Error> {
-    let mut renamings = Vec::new();
-    for (option, from) in disks {
-        let storage = node.storage(from.storage()).await?;
-        let clones = linked_clones_of(&*storage, &from)?;
-        let said = storage.config().parse(from.name())?;
-        if said.is_base || said.owner != Some(vmid) {
-            continue;
-        }
-        storage.activate().await?;
-        clones.check_fit_for_base(from.name()).await?;
-        let name = clones.base_name(from.name())?;
-        let to = volumes::named(from.storage(), name)?;
-        if storage.stat(to.name()).await?.is_some() {
-            return Err(Error::conflict(format!("volume '{to}' already exists")));
-        }
-        renamings.push(Renaming { option, from, to });
-    }
-    Ok(renamings)
-}
-
-async fn rename(cx: &Cx, renamings: &[Renaming]) -> Result<(), Error> {
-    for Renaming { from, to, .. } in renamings {
-        let storage = cx.node.storage(from.storage()).await?;
-        storage.rename(from.name(), to.name()).await?;
-        cx.log(&format!("'{from}' becomes '{to}'")).await;
-    }
-    Ok(())
-}
-
-async fn rename_back(cx: &Cx, renamings: &[Renaming]) -> Result<(), Error> {
-    for Renaming { from, to, .. } in renamings {
-        let storage = cx.node.storage(from.storage()).await?;
-        if storage.stat(from.name()).await?.is_none() {
-            storage.rename(to.name(), from.name()).await?;
-        }
-    }
-    Ok(())
-}
-
-/// What a new guest has that is a template from its beginning.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct NewTemplate {
-    #[serde(default)]
-    renamings: Vec<Renaming>,
-}
-
-impl NewTemplate {
-    pub(super) fn convert(&self, config: &mut GuestConfig) -> Result<(), Error> {
-        convert(&self.renamings, config)?;
-        config.set("template", 1);
-        Ok(())
-    }
-}
-
-/// The disks of a new guest become bases, if it is to be a template.
-pub(super) struct RenameNew;
-
-#[async_trait]
-impl<T: NewGuest> Step<T> for RenameNew {
-    fn name(&self) -> &'static str {
-        "make-bases"
-    }
-
-    async fn plan(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
-        if task.template().is_none() {
-            return Ok(());
-        }
-        let disks = disks_of(T::GUEST, &task.options())?;
-        let renamings = renamings(&cx.node, task.vmid(), disks).await?;
-        if let Some(template) = task.template_mut() {
-            template.renamings = renamings;
-        }
-        Ok(())
-    }
-
-    async fn probe(&self, _: &Cx, _: &mut T) -> Result<Probe, Error> {
-        // Before the point of no return nothing is gone on with.
-        Ok(Probe::NotDone)
-    }
-
-    async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
-        match task.template() {
-            Some(template) => rename(cx, &template.renamings).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
-        match task.template() {
-            Some(template) => rename_back(cx, &template.renamings).await,
-            None => Ok(()),
-        }
-    }
-}
-
-/// How a storage makes linked clones; a clear word where it has no such thing.
-pub(super) fn linked_clones_of<'a>(
-    storage: &'a dyn storage::Storage,
-    volume: &VolumeId,
-) -> Result<&'a dyn LinkedClones, Error> {
-    let id = volume.storage();
-    let none = || Error::conflict(format!("storage '{id}' does not support base images"));
-    storage.linked_clones().ok_or_else(none)
-}
-
 pub(super) struct Publish;
 
 #[async_trait]
@@ -235,13 +111,6 @@ fn publish<T: MakesTemplate>(task: &T, guest: &mut GuestRecord) -> Result<(), Er
     convert(task.renamings(), &mut guest.config)?;
     if task.only().is_none() {
         guest.config.set("template", 1);
-    }
-    Ok(())
-}
-
-fn convert(renamings: &[Renaming], config: &mut GuestConfig) -> Result<(), Error> {
-    for Renaming { option, to, .. } in renamings {
-        set_volume(config, option, to)?;
     }
     Ok(())
 }

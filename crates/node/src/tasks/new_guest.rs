@@ -7,8 +7,8 @@ use store::{Commit, Precondition, StoreError};
 use tasks::{FollowUp, Probe, Step, Task, TaskContext};
 
 use super::QemuStart;
+use super::bases::NewTemplate;
 use super::delete_snapshot::snapshot_of;
-use super::make_template::NewTemplate;
 use crate::{NodeContext, guest_key};
 
 /// A task that makes a guest.

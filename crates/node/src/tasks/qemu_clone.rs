@@ -21,8 +21,8 @@ use storage::ContentType;
 use tasks::{FollowUp, Probe, Step, Steps, Task, TaskContext};
 use uuid::Uuid;
 
+use super::bases::linked_clones_of;
 use super::guest_object;
-use super::make_template::linked_clones_of;
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, original, start_of};
 use crate::guests::options::{is_indexed, note_size, set_volume};
 use crate::qemu::drives;

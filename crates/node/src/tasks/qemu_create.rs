@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use tasks::{FollowUp, Steps, Task};
 
 use super::allocate::{Allocate, Allocates};
+use super::bases::NewTemplate;
 use super::guest_object;
-use super::make_template::{NewTemplate, RenameNew};
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, start_of};
+use super::new_template::RenameNew;
 use crate::NodeContext;
 use crate::qemu::edit::Edit;
 

@@ -356,6 +356,8 @@ impl Step<QemuStart> for Layout {
             .collect();
         let ports = task.taps.iter().map(|(index, tap)| (*index, tap));
         cx.node.check_vlans(ports).await?;
+        let ports = task.taps.iter_mut().map(|(_, tap)| tap);
+        cx.node.isolate(vmid, ports).await?;
         task.user = cx.node.user_of_new(vmid);
         task.running_as = Some(running_as);
         Ok(())

@@ -12,9 +12,10 @@ use model::{Error, GuestRecord, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Steps, Task};
 
+use super::bases::Renaming;
 use super::claim::{Claim, Claims, Release};
 use super::guest_object;
-use super::make_template::{MakesTemplate, Publish, Rename, Renaming, check_guest};
+use super::make_template::{MakesTemplate, Publish, Rename, check_guest};
 use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

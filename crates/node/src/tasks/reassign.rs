@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use storage::{ContentType, Storage, VolumeNames};
 use tasks::{Probe, Step, TaskContext};
 
+use super::bases::linked_clones_of;
 use super::claim::{Claims, check_digest, check_lock};
-use super::make_template::linked_clones_of;
 use crate::guests::options::{forget_boot_device, is_in_snapshot, is_indexed, volume_of};
 use crate::{NodeContext, volumes};
 

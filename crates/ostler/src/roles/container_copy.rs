@@ -117,6 +117,7 @@ fn carry_out(order: &CopyOrder) -> Result<()> {
         }
         Direction::Push => {
             let wanted = order.attributes.looked_up(descriptors)?;
+            check_links(path).with_context(|| format!("opening '{}'", order.path))?;
             let target = target_of(&order.path)?;
             let new = NewFile::begin(&target)?;
             let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -134,12 +135,14 @@ fn enter(order: &CopyOrder) -> Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let path = format!("/proc/{}", order.init);
     let process = rustix::fs::openat(CWD, &path, flags, Mode::empty())?;
-    // The number may be another process's by now.
-    let mut groups = String::new();
-    File::from(part(&process, "cgroup")?).read_to_string(&mut groups)?;
-    if !groups.contains(&format!("/guest-{}/", order.vmid)) {
+    // The number may be another process's by now, or LXC's own.
+    if !is_payload(&text_of(&process, "cgroup")?, order.vmid) {
         bail!("it has ended");
     }
+    if !is_first(&text_of(&process, "status")?) {
+        bail!("it is starting or ending");
+    }
+    let host = root()?;
     let (user, mounts) = (part(&process, "ns/user")?, part(&process, "ns/mnt")?);
     if is_own(&mounts, "mnt")? {
         bail!("it has no mounts of its own");
@@ -148,6 +151,10 @@ fn enter(order: &CopyOrder) -> Result<()> {
         move_into(&user, LinkNameSpaceType::User)?;
     }
     move_into(&mounts, LinkNameSpaceType::Mount)?;
+    // Its mounts begin as a copy of the host's, with the host's files as the root.
+    if root()? == host {
+        bail!("it has not entered its files yet");
+    }
     rustix::thread::set_thread_groups(&[])?;
     let (uid, gid) = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
@@ -159,6 +166,30 @@ fn enter(order: &CopyOrder) -> Result<()> {
     };
     rustix::thread::set_capabilities(None, rights)?;
     Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+/// Which folder `/` is.
+fn root() -> io::Result<impl PartialEq> {
+    let root = rustix::fs::stat("/")?;
+    Ok((root.st_dev, root.st_ino))
+}
+
+/// Whether a process belongs to the container itself, not to LXC's monitor of it.
+fn is_payload(groups: &str, vmid: VmId) -> bool {
+    groups.contains(&format!("/guest-{vmid}/payload"))
+}
+
+/// Whether a process is the first of a process namespace below this one.
+fn is_first(status: &str) -> bool {
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let ids: Vec<&str> = ids.unwrap_or_default().split_whitespace().collect();
+    ids.len() > 1 && ids.last() == Some(&"1")
+}
+
+fn text_of(process: &OwnedFd, name: &str) -> io::Result<String> {
+    let mut text = String::new();
+    File::from(part(process, name)?).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn part(process: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
@@ -191,11 +222,49 @@ pub(crate) fn open_regular(descriptors: BorrowedFd<'_>, path: &Path) -> Result<F
     Ok(opened.with_context(|| format!("opening '{shown}'"))?.into())
 }
 
+/// Ends where the kernel refuses to follow a link: another user's in a folder that all may write.
+/// Reading the link does not ask it.
+fn check_links(path: &Path) -> io::Result<()> {
+    match rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+        Err(error @ rustix::io::Errno::ACCESS) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Where a file of the host is, with links followed.
 pub(crate) fn place_on_host(path: &Path) -> Result<std::path::PathBuf> {
+    check_links(path).with_context(|| format!("opening '{}'", path.display()))?;
     match fs::canonicalize(path) {
         Ok(path) => Ok(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
         Err(error) => Err(error).with_context(|| format!("finding '{}'", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monitor_of_a_container_is_not_entered() {
+        let vmid = VmId::new(100).unwrap();
+        let groups = |of: &str| format!("4:memory:/ostler/guest-{of}\n1:cpu:/ostler/guest-{of}\n");
+        assert!(is_payload(&groups("100/payload"), vmid));
+        assert!(is_payload(&groups("100/payload/init.scope"), vmid));
+        assert!(!is_payload(&groups("100/monitor"), vmid));
+        assert!(!is_payload(&groups("1001/payload"), vmid));
+        assert!(!is_payload(&groups("100"), vmid));
+    }
+
+    #[test]
+    fn only_the_first_process_of_a_container_is_entered() {
+        let status = |ids: &str| format!("Name:\tx\nNStgid:\t{ids}\nNSpid:\t{ids}\nVmPeak:\t1\n");
+        assert!(is_first(&status("4711\t1")));
+        assert!(is_first(&status("4711\t52\t1")));
+        // `lxc-start` itself, and the host's first.
+        assert!(!is_first(&status("4711")));
+        assert!(!is_first(&status("1")));
+        assert!(!is_first(&status("4712\t7")));
+        assert!(!is_first("Name:\tx\n"));
     }
 }

@@ -155,6 +155,7 @@ async fn look_after_guests(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>)
     tokio::join!(
         node::reap_guests(node, tasks),
         node::thaw_abandoned(node, tasks),
+        node::follow_isolation(node),
         node::migration::follow_arrivals(node, tasks),
     );
 }

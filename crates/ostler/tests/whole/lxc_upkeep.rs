@@ -219,6 +219,8 @@ async fn mounted(node: &TestNode, cli: &Commands) {
         run(node, "lxc_destroy", 100).await,
         "CT is locked (mounted)"
     );
+    let (_, refused) = cli.fails("pct unlock 100");
+    assert!(refused.contains("pct unmount 100"), "{refused}");
     // While one works there, it stays.
     let open = std::fs::File::open(root.join("data/too")).unwrap();
     let (_, refused) = cli.fails("pct unmount 100");

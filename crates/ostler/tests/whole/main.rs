@@ -38,6 +38,7 @@ mod host_devices;
 mod host_files;
 mod hotplug;
 mod iscsidirect;
+mod isolation;
 mod kvm;
 mod lists;
 mod lxc_image;

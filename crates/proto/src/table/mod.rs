@@ -7,6 +7,7 @@ mod changes;
 mod cluster;
 mod cluster_options;
 mod deployment;
+mod isolation;
 mod lxc;
 mod moves;
 mod node;
@@ -96,6 +97,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::snapshots::ROWS,
     qemu::status::ROWS,
     deployment::ROWS,
+    isolation::ROWS,
     profiles::ROWS,
     rescan::ROWS,
     snapshot_jobs::ROWS,

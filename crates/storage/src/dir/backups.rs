@@ -14,11 +14,14 @@ use async_trait::async_trait;
 use sys::FileKind;
 
 use super::{Dir, as_it_is, parse_name};
-use crate::backups::{NOTES_BYTES_MAX, stem};
+use crate::backups::stem;
 use crate::{Backup, Backups, ContentType, StorageError, VolumeName};
 
 const NOTES: &str = ".notes";
 const PROTECTED: &str = ".protected";
+
+/// What is longer was not written as notes.
+const NOTES_BYTES_MAX: u64 = 64 << 10;
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
@@ -53,15 +56,13 @@ impl Dir {
         let path = beside(path, NOTES);
         let found = self.host.stat(&path).await;
         let found = found.map_err(|source| self.failed(source))?;
-        if found
-            .is_none_or(|found| found.kind != FileKind::File || found.size > NOTES_BYTES_MAX as u64)
-        {
+        if found.is_none_or(|found| found.kind != FileKind::File || found.size > NOTES_BYTES_MAX) {
             return Ok(None);
         }
         // By what was opened, and no link: another writer of the folder may exchange it.
         let file = self.host.open_image(&path, false, false).await;
         let file = file.map_err(|source| self.failed(source))?;
-        let notes = self.host.read_at(&file, &path, 0, NOTES_BYTES_MAX);
+        let notes = self.host.read_at(&file, &path, 0, NOTES_BYTES_MAX as usize);
         let notes = notes.await.map_err(|source| self.failed(source))?;
         Ok(Some(String::from_utf8_lossy(&notes).into_owned()))
     }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use sys::{SharedHost, SysError};
 use tokio::sync::Mutex;
 
-use super::programs::LvmPrograms;
+use super::programs::{GROUP_LEFT_OUT, LvmPrograms};
 use crate::StorageError;
 use crate::attach::{Attacher, Attachments};
 
@@ -189,9 +189,9 @@ impl Group {
         program: &str,
         how: &[&str],
     ) -> Result<String, StorageError> {
-        // What has other letters is no name, and could say more in an expression.
+        // What LVM takes as no name nothing has; it could say more in an expression.
         if !is_lvm_name(name) {
-            return Err(StorageError::BadName(name.to_owned()));
+            return Ok(String::new());
         }
         let select = format!("lv_name=\"{name}\" && {kind}");
         let args = [how, &["--select", &select, &self.name]].concat();
@@ -249,9 +249,18 @@ impl Group {
     pub(crate) async fn attach(
         &self,
         (name, kind): (&str, &str),
+        is_ours: impl Fn(&Volume) -> bool,
         how: &[&str],
         by: &Attacher,
     ) -> Result<BlockSource, StorageError> {
+        // What is active already may be of another kind, which `lvchange` passes over in silence.
+        if self.host.resolve(&self.path(name)).await.is_ok() {
+            let volumes = self.layout().await?;
+            let mut ours = volumes.iter().filter(|volume| is_ours(volume));
+            if !ours.any(|volume| volume.name == name) {
+                return Err(self.no_volume(name));
+            }
+        }
         self.run_on((name, kind), "lvchange", how).await?;
         let device = self.host.resolve(&self.path(name)).await;
         let device = device.map_err(|error| match error.is_not_found() {
@@ -328,7 +337,7 @@ fn is_no_group(error: &SysError) -> bool {
     let SysError::ProgramFailed { message, .. } = error else {
         return false;
     };
-    message.contains("Cannot process volume group")
+    message.contains(GROUP_LEFT_OUT) && message.contains("\" not found")
 }
 
 #[cfg(test)]

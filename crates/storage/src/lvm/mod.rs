@@ -138,7 +138,10 @@ impl Tools {
         let args = [&how[..], &what, &[self.group.name.as_str()]].concat();
         let made = match self.group.run(name, "lvcreate", &args).await {
             // Wiping needed it to be active.
-            Ok(_) => self.group.deactivate(name, THICK).await,
+            Ok(_) => {
+                let off = ["--activate", "n", &self.group.full(name)];
+                self.group.run(name, "lvchange", &off).await.map(drop)
+            }
             Err(error) => Err(error),
         };
         if made.is_err() && !matches!(made, Err(StorageError::Exists { .. })) {
@@ -362,7 +365,8 @@ impl Storage for Lvm {
         let (name, by) = (name.to_owned(), by.clone());
         let attach = |tools: Arc<Tools>| async move {
             let how = ["--activate", "y"];
-            tools.group.attach((name.as_str(), THICK), &how, &by).await
+            let named = (name.as_str(), THICK);
+            tools.group.attach(named, Volume::is_thick, &how, &by).await
         };
         Ok(BlockSpec {
             read_only: mode.is_read_only(),

@@ -14,6 +14,10 @@ use tokio::sync::OnceCell;
 /// The time-out of calls that only read.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// How LVM ends where it leaves a group out: it is not there, is locked, or must not be changed. Which
+/// of these it is, the lines before say.
+pub(super) const GROUP_LEFT_OUT: &str = "Cannot process volume group";
+
 /// Devices that are never searched for physical volumes: disks of guests on any storage. `scan_lvs=0`
 /// excludes all logical volumes; the names of guests' volumes are rejected as well.
 const REJECTED: [&str; 6] = [
@@ -74,7 +78,20 @@ impl LvmPrograms {
         timeout: Duration,
     ) -> Result<Vec<u8>, SysError> {
         let command = self.command(program, args, timeout).await?;
-        self.host.run(command).await?.checked(program)
+        let output = self.host.run(command).await?;
+        let whole = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.checked(program).map_err(|error| match error {
+            SysError::ProgramFailed {
+                program,
+                status,
+                message,
+            } if message.contains(GROUP_LEFT_OUT) => SysError::ProgramFailed {
+                program,
+                status,
+                message: whole.split_whitespace().collect::<Vec<_>>().join(" "),
+            },
+            error => error,
+        })
     }
 
     async fn command(
@@ -114,7 +131,8 @@ fn config(theirs: Option<&str>) -> String {
     let filter = theirs.map(|theirs| format!(" filter={theirs}"));
     let filter = filter.unwrap_or_default();
     format!(
-        "devices {{ global_filter=[{ours}]{filter} scan_lvs=0 }} report {{ time_format=\"%s\" }}"
+        "devices {{ global_filter=[{ours}]{filter} scan_lvs=0 }} log {{ silent=0 }} \
+         report {{ time_format=\"%s\" }}"
     )
 }
 

@@ -79,9 +79,23 @@ struct Tools {
     pool: String,
     /// The pool was seen active, since when `status` has not found it otherwise.
     is_active: AtomicBool,
-    /// The volumes of the pool in the last list, and what was attached since. That one is not there
-    /// any more LVM says itself; into another pool none moves.
-    seen: Mutex<BTreeSet<String>>,
+    seen: Mutex<Seen>,
+}
+
+/// The volumes of the pool in the last list, and what was attached since. That one is not there any
+/// more LVM says itself; into another pool none moves.
+#[derive(Default)]
+struct Seen {
+    names: BTreeSet<String>,
+    /// Counts what makes a list old that began before.
+    changes: u64,
+}
+
+impl Seen {
+    fn forget(&mut self, is_gone: impl Fn(&str) -> bool) {
+        self.names.retain(|name| !is_gone(name));
+        self.changes += 1;
+    }
 }
 
 impl Deref for Tools {
@@ -105,14 +119,20 @@ impl Tools {
         self.group.in_turn(work(self.clone())).await
     }
 
-    fn seen(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers which volumes of the pool are in a list of the group's.
-    fn see(&self, volumes: &[Volume]) {
+    /// Remembers which volumes of the pool are in a list of the group's that began after so many
+    /// changes. If there were more, what is new in it may be gone again.
+    fn see(&self, volumes: &[Volume], changes: u64) {
         let ours = volumes.iter().filter(|volume| self.has(volume));
-        *self.seen() = ours.map(|volume| volume.name.clone()).collect();
+        let listed: BTreeSet<String> = ours.map(|volume| volume.name.clone()).collect();
+        let mut seen = self.seen();
+        match seen.changes == changes {
+            true => seen.names = listed,
+            false => seen.names.retain(|name| listed.contains(name)),
+        }
     }
 
     fn has(&self, volume: &Volume) -> bool {
@@ -121,15 +141,17 @@ impl Tools {
 
     /// All volumes of the group.
     async fn volumes(&self) -> Result<Vec<Volume>, StorageError> {
+        let changes = self.seen().changes;
         let volumes = self.group.volumes().await?;
-        self.see(&volumes);
+        self.see(&volumes, changes);
         Ok(volumes)
     }
 
     /// The same without how full each is.
     async fn layout(&self) -> Result<Vec<Volume>, StorageError> {
+        let changes = self.seen().changes;
         let volumes = self.group.layout().await?;
-        self.see(&volumes);
+        self.see(&volumes, changes);
         Ok(volumes)
     }
 
@@ -161,7 +183,7 @@ impl Tools {
     /// Refuses where the pool has no such volume. One that it had in the last list LVM looks for
     /// itself.
     async fn check_there(&self, name: &str) -> Result<(), StorageError> {
-        if self.seen().contains(name) {
+        if self.seen().names.contains(name) {
             return Ok(());
         }
         self.check_among(&self.layout().await?, name)
@@ -218,8 +240,10 @@ impl Tools {
 
     /// Removes a volume of the pool. False where there was none.
     async fn remove(&self, name: &str) -> Result<bool, StorageError> {
-        self.seen().remove(name);
-        self.group.remove(name, &self.kind()).await
+        self.seen().forget(|seen| seen == name);
+        let removed = self.group.remove(name, &self.kind()).await;
+        self.seen().forget(|seen| seen == name);
+        removed
     }
 
     /// Removes a volume of the pool with its snapshots and what a roll-back has left.
@@ -239,17 +263,22 @@ impl Tools {
         let full: Vec<String> = all.iter().map(|name| self.full(name)).collect();
         let mut args = vec!["--force", "--yes"];
         args.extend(full.iter().map(String::as_str));
-        self.seen().retain(|name| !all.contains(name));
-        self.run(name, "lvremove", &args).await?;
-        Ok(true)
+        let is_gone = |seen: &str| all.iter().any(|name| name == seen);
+        self.seen().forget(is_gone);
+        let removed = self.run(name, "lvremove", &args).await;
+        self.seen().forget(is_gone);
+        removed.map(|_| true)
     }
 
     /// Activates a volume, and returns its device.
     async fn attach(&self, name: &str, by: &Attacher) -> Result<BlockSource, StorageError> {
         let how = ["--activate", "y", "--ignoreactivationskip"];
         let kind = self.kind();
-        let attached = self.group.attach((name, kind.as_str()), &how, by).await?;
-        self.seen().insert(name.to_owned());
+        let attached = self
+            .group
+            .attach((name, &kind), |volume| self.has(volume), &how, by)
+            .await?;
+        self.seen().names.insert(name.to_owned());
         Ok(attached)
     }
 
@@ -278,7 +307,7 @@ impl Tools {
             }
             None => find(to).ok_or_else(|| self.no_volume(to))?,
         };
-        self.seen().remove(from);
+        self.seen().forget(|seen| seen == from);
         if volume.is_read_only() == is_base {
             return Ok(());
         }

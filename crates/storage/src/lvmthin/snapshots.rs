@@ -34,7 +34,8 @@ impl Snapshots for LvmThin {
             tools.check_there(&name).await?;
             let origin = tools.full(&name);
             let args = ["--permission", "r", "--snapshot", &origin];
-            tools.create(&snapshot, &args).await
+            let made = tools.create(&snapshot, &args).await;
+            made.map_err(|error| tools.named(error, &name))
         };
         self.tools.change(create).await
     }
@@ -122,6 +123,14 @@ impl Tools {
         }
     }
 
+    /// What LVM says of a new volume's origin is the origin's error.
+    fn named(&self, error: StorageError, origin: &str) -> StorageError {
+        match error {
+            StorageError::NoVolume { .. } => self.no_volume(origin),
+            error => error,
+        }
+    }
+
     /// Makes what the volume will be first, so that a full pool costs nothing. A second attempt
     /// begins anew: the snapshot stays as it is.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
@@ -132,12 +141,12 @@ impl Tools {
                 self.remove(&made).await?;
                 self.copy_blocks(snapshot, &made).await?;
             }
-            copied => copied?,
+            copied => copied.map_err(|error| self.named(error, snapshot))?,
         }
         self.remove(name).await?;
         let args = [self.group.name.as_str(), &made, name];
         self.run(name, "lvrename", &args).await?;
-        self.seen().insert(name.to_owned());
+        self.seen().names.insert(name.to_owned());
         Ok(())
     }
 }

@@ -302,6 +302,12 @@ impl Storage for Rbd {
             match self.tools.change(target, &args).await {
                 // It has been renamed already, or there is none of either name.
                 Err(StorageError::NoVolume { .. }) => drop(self.tools.get(target).await?),
+                Err(error @ StorageError::Exists { .. }) => {
+                    if from.is_base && !to.is_base {
+                        self.set_base(source).await?;
+                    }
+                    return Err(error);
+                }
                 renamed => renamed?,
             }
         }

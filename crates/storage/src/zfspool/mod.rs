@@ -329,6 +329,9 @@ impl Storage for ZfsPool {
             let (full, new) = (self.tools.full(source), self.tools.full(target));
             match self.tools.change(&["rename", &full, &new]).await {
                 Err(StorageError::Exists { storage, .. }) => {
+                    if from.is_base && !to.is_base {
+                        self.set_base(source).await?;
+                    }
                     let name = name.to_owned();
                     return Err(StorageError::Exists { storage, name });
                 }

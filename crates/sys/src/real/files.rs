@@ -174,7 +174,8 @@ impl Files for RealHost {
 
     async fn mount_space(&self, mount: &CellMount) -> Result<SpaceUsage, SysError> {
         let mount = mount.clone();
-        self.on_thread(Kind::Look, move || cell::space(&mount))
+        // It mounts the file system for that moment.
+        self.on_thread(Kind::Write, move || cell::space(&mount))
             .await
     }
 

@@ -56,6 +56,7 @@ async fn read(op: &Op) -> Result<LxcConfigure, Error> {
     check_lock(&record, unlocks)?;
     edit.check(Some(&record))?;
     check_change(op, &edit, &record)?;
+    changed(&mut edit).check_tags(op, &record.config).await?;
     check_mounts(op, vmid, &edit).await?;
     check_bridges(op, &edit).await?;
     check_devices(op, &edit).await?;
@@ -74,12 +75,16 @@ fn is_unlock(op: &Op, edit: &CtEdit) -> bool {
     is_alone && op.process == Some(0)
 }
 
-fn check_options(edit: &mut CtEdit, record: &GuestRecord) -> Result<(), Error> {
-    let mut changed = Changed {
+fn changed(edit: &mut CtEdit) -> Changed<'_> {
+    Changed {
         set: &mut edit.set,
         delete: &edit.delete,
         revert: &edit.revert,
-    };
+    }
+}
+
+fn check_options(edit: &mut CtEdit, record: &GuestRecord) -> Result<(), Error> {
+    let mut changed = changed(edit);
     changed.check_names(OPTIONS)?;
     changed.check_template(&record.config)
 }

@@ -2,7 +2,7 @@
 
 use auth::{crypt, is_crypted};
 use model::qemu::ssh_keys;
-use model::{Error, GuestKind, PoolId, Privilege, StorageId, VmId};
+use model::{Error, GuestConfig, GuestKind, PoolId, Privilege, StorageId, VmId};
 use node::tasks::{LxcCreate, Template, already_exists};
 use node::{CtEdit, random_mac};
 use proto::wire::Answer;
@@ -18,6 +18,7 @@ use crate::ops::Op;
 use crate::ops::approved::check_archive;
 use crate::ops::guest_options::new_template;
 use crate::ops::qemu::check_hook_script;
+use crate::ops::tags::check_tags;
 use crate::ops::volume_access::check_use;
 
 #[derive(Deserialize)]
@@ -67,6 +68,7 @@ pub(super) async fn create(op: Op) -> Result<Answer, Error> {
     edit.fill_in(vmid);
     let is_privileged = !edit.set.contains_key("unprivileged");
     check_creation(&op, &edit, is_privileged)?;
+    check_tags(&op, &GuestConfig::default(), edit.set.get("tags")).await?;
     check_mounts(&op, vmid, &edit).await?;
     check_bridges(&op, &edit).await?;
     check_devices(&op, &edit).await?;

@@ -3,7 +3,7 @@
 use model::{Error, Privilege, VolumeId};
 use proto::wire::Answer;
 use serde::Deserialize;
-use storage::{Backups, ContentType, NOTES_BYTES_MAX, Storage};
+use storage::{Backups, ContentType, Storage};
 
 use super::storage_volumes::{Named, check_delete, find, read_name};
 use crate::ops::Op;
@@ -21,11 +21,6 @@ struct Update {
 pub(super) async fn volume_update(op: Op) -> Result<Answer, Error> {
     let volume = Named::of(&op)?;
     let update: Update = op.params()?;
-    let notes = update.notes.as_ref();
-    if notes.is_some_and(|notes| notes.len() > NOTES_BYTES_MAX) {
-        let text = format!("value may only be {NOTES_BYTES_MAX} bytes long");
-        return Err(Error::invalid("notes", text));
-    }
     let named = read_name(&op, &volume).await?;
     check_delete(&op, &volume, &named)?;
     let found = find(&op, &volume).await?;

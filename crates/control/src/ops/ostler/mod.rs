@@ -9,6 +9,7 @@ mod cpu;
 pub(super) mod deployment;
 mod doctor;
 mod hardware;
+pub(super) mod isolation;
 mod last_hour;
 pub(super) mod profiles;
 mod rescan;

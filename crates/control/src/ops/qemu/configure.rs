@@ -56,6 +56,7 @@ pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     edit.force = change.force == Some(true);
     check_options(&mut edit, &record)?;
     check_change(op, &edit, &record)?;
+    changed(&mut edit).check_tags(op, &record.config).await?;
     check_drives(op, guest.vmid, &edit).await?;
     check_cpu_model(op, &edit).await?;
     edit.keep_tpm_version(&record)?;
@@ -70,12 +71,16 @@ pub(super) async fn read(op: &Op) -> Result<QemuConfigure, Error> {
     ))
 }
 
-pub(super) fn check_options(edit: &mut Edit, record: &GuestRecord) -> Result<(), Error> {
-    let mut changed = Changed {
+fn changed(edit: &mut Edit) -> Changed<'_> {
+    Changed {
         set: &mut edit.set,
         delete: &edit.delete,
         revert: &edit.revert,
-    };
+    }
+}
+
+pub(super) fn check_options(edit: &mut Edit, record: &GuestRecord) -> Result<(), Error> {
+    let mut changed = changed(edit);
     changed.check_names(OPTIONS)?;
     changed.check_template(&record.config)
 }

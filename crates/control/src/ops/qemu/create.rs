@@ -19,6 +19,7 @@ use super::rights::check_creation;
 use crate::ops::Op;
 use crate::ops::approved::check_options;
 use crate::ops::guest_options::new_template;
+use crate::ops::tags::check_tags;
 
 #[derive(Deserialize)]
 struct Create {
@@ -50,6 +51,7 @@ pub(in crate::ops) async fn submit(op: &Op) -> Result<Answer, Error> {
         return Err(already_exists(GuestKind::Qemu, vmid, &taken.record.data));
     }
     check_creation(op, &edit)?;
+    check_tags(op, &GuestConfig::default(), edit.set.get("tags")).await?;
     check_options(op, edit.set.iter()).await?;
     check_drives(op, vmid, &edit).await?;
     check_cpu_model(op, &edit).await?;

@@ -64,9 +64,10 @@ impl Changer<'_> {
 
     /// The same card on another bridge or VLAN, with another rate, its cable plugged or pulled.
     async fn reconnect(&self, index: u8, old: &Net, new: &Net) -> Result<Outcome, Trouble> {
-        if let Some(tap) = ports::of_vm(self.vmid, index, new) {
+        if let Some(mut tap) = ports::of_vm(self.vmid, index, new) {
             if ports::of_vm(self.vmid, index, old).as_ref() != Some(&tap) {
                 self.node.check_vlans([(index, &tap)]).await?;
+                self.node.isolate(self.vmid, [&mut tap]).await?;
                 // The tap itself is QEMU's by now and is not made again.
                 network::connect(&*self.node.host, &tap).await?;
             }
@@ -136,8 +137,9 @@ impl Changer<'_> {
         self.remove_netdev(&id).await?;
         let netdev = match ports::of_vm(self.vmid, index, new) {
             None => user_netdev(index),
-            Some(spec) => {
+            Some(mut spec) => {
                 self.node.check_vlans([(index, &spec)]).await?;
+                self.node.isolate(self.vmid, [&mut spec]).await?;
                 self.make_tap(&spec, new).await?;
                 if new.rate.is_some() {
                     self.limit(&spec.name, new).await?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use model::schema::Values;
+use model::{Error, ErrorKind};
 use proto::Verb;
 use serde_json::Value;
 
@@ -23,12 +24,22 @@ pub(super) async fn cpusets(agent: Agent) -> Result<()> {
             continue;
         };
         let status = agent.at(Verb::Get, STATUS, values([("vmid", vmid.into())]));
-        if let Some(cpus) = allowed(&status.await?.data)? {
+        let status = match status.await {
+            Err(error) if is_absent(&error) => continue,
+            status => status?.data,
+        };
+        if let Some(cpus) = allowed(&status)? {
             sets.push((vmid, cpus));
         }
     }
     sets.sort_unstable();
     output::print(&map(&sets))
+}
+
+/// Whether a container is not there any more.
+fn is_absent(error: &anyhow::Error) -> bool {
+    let said = error.downcast_ref::<Error>();
+    said.is_some_and(|error| matches!(error.kind, ErrorKind::NotFound | ErrorKind::Absent))
 }
 
 /// The processors of a container's first process; none if it has ended meanwhile.
@@ -87,6 +98,13 @@ fn map(sets: &[(u64, Vec<usize>)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_that_is_gone_is_left_out() {
+        assert!(is_absent(&Error::not_found("gone").into()));
+        assert!(!is_absent(&Error::unavailable("no answer").into()));
+        assert!(!is_absent(&anyhow::anyhow!("gone")));
+    }
 
     #[test]
     fn processors_are_columns() {

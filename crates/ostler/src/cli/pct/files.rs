@@ -97,7 +97,7 @@ pub(super) async fn pull(agent: Agent, given: Values) -> Result<()> {
     let descriptors = own_descriptors()?;
     let wanted = order.attributes.looked_up(descriptors.as_fd())?;
     let destination = Path::new(text(&given, "destination").unwrap_or_default());
-    let new = NewFile::begin(&place_on_host(destination)?)?;
+    let new = NewFile::begin(&place_on_host(destination)?)?.with_mode_of_process()?;
     let output: File = new.file().try_clone()?;
     carry_out(&order, Stdio::null(), output.into())?;
     let placed = new.finish(descriptors.as_fd(), wanted);
