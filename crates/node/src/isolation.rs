@@ -70,7 +70,10 @@ impl NodeContext {
         if policy.is_empty() {
             return Ok(());
         }
-        let guest = self.records.local().guest(vmid).await?.record.data;
+        // One that arrives is still another node's.
+        let guest = self.records.local().find(vmid).await?;
+        let gone = || Error::not_found(format!("guest {vmid} does not exist"));
+        let guest = guest.ok_or_else(gone)?.record.data;
         self.apply(&policy, &guest, ports);
         Ok(())
     }

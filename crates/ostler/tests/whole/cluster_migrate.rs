@@ -24,6 +24,17 @@ async fn migrate(asked: &TestNode, from: &str, to: &str, online: bool) -> String
     asked.task("qemu_migrate", moved).await
 }
 
+/// Whether the guest's card is kept apart from others on its node's bridge.
+fn is_isolated(cluster: &TestCluster, number: usize) -> bool {
+    let pid = cluster.namespace(number).to_string();
+    let shown = Command::new("nsenter")
+        .args(["--target", &pid, "--net", "bridge", "-d", "link", "show"])
+        .args(["dev", "tap100i0"])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&shown.stdout).contains("isolated on")
+}
+
 /// covers: S0.32 S1.3 S2.87 S3.72 S3.85
 #[test]
 fn a_guest_moves_between_nodes_asked_at_any_of_them() {
@@ -57,7 +68,15 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
             known.count() >= 19 && !history(n1).exists() && history(n2).exists()
         })
         .await;
+        let isolation = json!({"tags": "customer"});
+        n1.call("ostler_isolation_update", isolation).await.unwrap();
+        let card = json!({
+            "node": "n2", "vmid": 100, "tags": "customer",
+            "net0": "virtio=BC:24:11:00:01:00,bridge=vmbr0",
+        });
+        n3.call("qemu_configure", card).await.unwrap();
         assert_eq!(n3.task("qemu_start", guest("n2")).await, "OK");
+        assert!(is_isolated(&cluster, 2));
         let precheck = n1.call("qemu_migrate_precondition", guest("n2")).await;
         assert_eq!(precheck.unwrap().data["allowed_nodes"], json!(["n1", "n3"]));
         no_room_at_the_target([n1, n3]).await;
@@ -67,6 +86,7 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
         assert!(rows.len() == 3 && rows.iter().all(has_all), "{cpu}");
         assert_eq!(migrate(n3, "n2", "n1", true).await, "OK");
         assert!(running_at(n2, "n1").await);
+        assert!(is_isolated(&cluster, 1));
         // The agent of neither side is needed for the guest to go on.
         n1.kill_role("node").await;
         until("the guest is seen again", async || {
