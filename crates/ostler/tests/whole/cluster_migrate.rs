@@ -24,6 +24,20 @@ async fn migrate(asked: &TestNode, from: &str, to: &str, online: bool) -> String
     asked.task("qemu_migrate", moved).await
 }
 
+/// Gives the guest, which is at n2, a card that is to be kept apart from others.
+async fn give_an_isolated_card(asked: &TestNode) {
+    let isolation = json!({"tags": "customer"});
+    asked
+        .call("ostler_isolation_update", isolation)
+        .await
+        .unwrap();
+    let card = json!({
+        "node": "n2", "vmid": 100, "tags": "customer",
+        "net0": "virtio=BC:24:11:00:01:00,bridge=vmbr0",
+    });
+    asked.call("qemu_configure", card).await.unwrap();
+}
+
 /// Whether the guest's card is kept apart from others on its node's bridge.
 fn is_isolated(cluster: &TestCluster, number: usize) -> bool {
     let pid = cluster.namespace(number).to_string();
@@ -68,13 +82,7 @@ fn a_guest_moves_between_nodes_asked_at_any_of_them() {
             known.count() >= 19 && !history(n1).exists() && history(n2).exists()
         })
         .await;
-        let isolation = json!({"tags": "customer"});
-        n1.call("ostler_isolation_update", isolation).await.unwrap();
-        let card = json!({
-            "node": "n2", "vmid": 100, "tags": "customer",
-            "net0": "virtio=BC:24:11:00:01:00,bridge=vmbr0",
-        });
-        n3.call("qemu_configure", card).await.unwrap();
+        give_an_isolated_card(n3).await;
         assert_eq!(n3.task("qemu_start", guest("n2")).await, "OK");
         assert!(is_isolated(&cluster, 2));
         let precheck = n1.call("qemu_migrate_precondition", guest("n2")).await;
