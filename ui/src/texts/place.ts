@@ -458,5 +458,6 @@ export const place = {
     title: 'Options of the datacenter',
     key: 'Option',
     value: 'Value',
+    isolation: "Guests that reach their bridge's uplink and not each other",
   },
 };

@@ -26,6 +26,7 @@ const OPTIONS = [
 ];
 
 const ADMISSION = ['memory-ratio', 'memory-reserve', 'cpu-ratio', 'cpu-reserve', 'mode'];
+const ISOLATION = ['tags', 'pools', 'bridges'];
 
 /** A value as the request takes it: objects are property strings. */
 function textOfValue(value: unknown): string {
@@ -119,6 +120,8 @@ export default function DcOptions() {
       <Options path="/cluster/options" update="cluster_options_update" keys={OPTIONS} />
       <h2 className="part">{t.admission.title}</h2>
       <Options path="/ostler/admission" update="ostler_admission_update" keys={ADMISSION} />
+      <h2 className="part">{t.options.isolation}</h2>
+      <Options path="/ostler/isolation" update="ostler_isolation_update" keys={ISOLATION} />
     </div>
   );
 }
