@@ -409,7 +409,7 @@ data "proxmox_virtual_environment_vm" "full" {
 }
 data "proxmox_virtual_environment_containers" "all" {
   node_name  = local.node
-  depends_on = [proxmox_virtual_environment_container.web]
+  depends_on = [proxmox_virtual_environment_container.web, proxmox_virtual_environment_container.copy]
 }
 data "proxmox_virtual_environment_container" "web" {
   node_name = local.node
