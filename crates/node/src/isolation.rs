@@ -96,7 +96,7 @@ impl NodeContext {
 
 /// Has ports that are there follow the policy. Never returns.
 pub async fn follow_isolation(node: &NodeContext) {
-    let mut known = BTreeMap::new();
+    let mut known = None;
     loop {
         if let Err(error) = settle(node, &mut known).await {
             warn!(%error, "the isolation of guests is not as it is to be");
@@ -105,14 +105,19 @@ pub async fn follow_isolation(node: &NodeContext) {
     }
 }
 
-/// `known`: whether each port is isolated, as far as this agent has looked.
-async fn settle(node: &NodeContext, known: &mut BTreeMap<String, bool>) -> Result<(), Error> {
+/// Whether each port is isolated.
+type Ports = BTreeMap<String, bool>;
+
+/// `known`: what this agent has found or set; none before its first look.
+async fn settle(node: &NodeContext, known: &mut Option<Ports>) -> Result<(), Error> {
     let records = node.records.local();
     let policy = records.isolation().await?;
-    if policy.is_empty() && known.values().all(|isolated| !isolated) && !known.is_empty() {
+    let none_is = |ports: &Ports| ports.values().all(|is_isolated| !is_isolated);
+    if policy.is_empty() && known.as_ref().is_some_and(none_is) {
         return Ok(());
     }
-    let mut seen = BTreeMap::new();
+    let before = known.take().unwrap_or_default();
+    let mut seen = Ports::new();
     for vmid in node
         .host
         .scopes()
@@ -130,13 +135,13 @@ async fn settle(node: &NodeContext, known: &mut BTreeMap<String, bool>) -> Resul
             if node.host.link(&port.name).await?.is_none() {
                 continue;
             }
-            if known.get(&port.name) != Some(&port.isolated) {
+            if before.get(&port.name) != Some(&port.isolated) {
                 network::set_isolated(&*node.host, &port).await?;
             }
             seen.insert(port.name, port.isolated);
         }
     }
-    *known = seen;
+    *known = Some(seen);
     Ok(())
 }
 

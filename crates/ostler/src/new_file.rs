@@ -1,4 +1,5 @@
-//! A file that takes its place only when it is whole: until then the earlier one is there.
+//! Files at paths that others may have prepared: one is read only if it is a regular one, and a new one
+//! takes its place only when it is whole, until when the earlier one is there.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
@@ -7,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::Path;
 
+use anyhow::Context;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -176,8 +178,31 @@ fn mask_of(status: &str) -> u32 {
     mask.unwrap_or(0o077)
 }
 
+/// Opens a regular file for reading, through links. What it is is known before it is opened.
+pub(crate) fn open_regular(descriptors: BorrowedFd<'_>, path: &Path) -> anyhow::Result<File> {
+    let shown = path.display();
+    let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let found = found.map_err(io::Error::from);
+    let found = found.with_context(|| format!("opening '{shown}'"))?;
+    check_regular(&shown, rustix::fs::fstat(&found)?.st_mode)?;
+    let number = found.as_raw_fd().to_string();
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(descriptors, number, flags, Mode::empty());
+    let opened = opened.map_err(io::Error::from);
+    Ok(opened.with_context(|| format!("opening '{shown}'"))?.into())
+}
+
+/// Ends where the kernel refuses to follow a link: another user's in a folder that all may write.
+/// Reading the link does not ask it.
+pub(crate) fn check_links(path: &Path) -> io::Result<()> {
+    match rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+        Err(error @ rustix::io::Errno::ACCESS) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses what is no regular file.
-pub(crate) fn check_regular(shown: &dyn std::fmt::Display, mode: u32) -> anyhow::Result<()> {
+fn check_regular(shown: &dyn std::fmt::Display, mode: u32) -> anyhow::Result<()> {
     use rustix::fs::FileType;
     match FileType::from_raw_mode(mode) {
         FileType::RegularFile => Ok(()),

@@ -4,7 +4,9 @@ use model::schema::Values;
 use model::schema::format::split_list;
 use model::{Error, Privilege};
 use node::Settings;
-use serde_json::Value;
+use proto::wire::Answer;
+use serde_json::{Value, json};
+use store::Key;
 
 use super::Op;
 
@@ -50,6 +52,35 @@ pub(super) fn check_deleted<'a>(
         _ => None,
     });
     wrong.map_or(Ok(()), |text| Err(Error::conflict(text)))
+}
+
+/// A record of settings as it is stored, with its digest.
+pub(super) async fn show_settings(op: &Op, key: &Key) -> Result<Answer, Error> {
+    let settings = op.records.settings(key).await?;
+    let mut answer = json!(settings.options);
+    answer["digest"] = settings.digest().into();
+    Ok(Answer::new(answer))
+}
+
+/// Changes a record of settings by the parameters of a request; `others` are parameters that are
+/// none of its options.
+pub(super) async fn update_settings(
+    op: &Op,
+    key: &Key,
+    options: &[&str],
+    others: &[&str],
+) -> Result<Answer, Error> {
+    let text = |name: &str| op.params.get(name).and_then(Value::as_str);
+    let deleted = split_list(text("delete").unwrap_or_default());
+    check_deleted(deleted, &[], options, &op.params)?;
+    let others = [others, &["delete", "digest"]].concat();
+    let change = |settings: &mut Settings| {
+        check_digest(settings, text("digest"))?;
+        change_options(&op.params, &others, settings);
+        Ok(())
+    };
+    let revision = op.records.change_settings(key, change).await?;
+    Ok(Answer::null().at(revision.0))
 }
 
 impl Op {

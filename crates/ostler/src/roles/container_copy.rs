@@ -6,9 +6,9 @@
 //! to the container's own files. A file is opened only when it is known to be a regular one, so that
 //! a pipe does not make it wait and a device is not touched.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType};
 use serde::{Deserialize, Serialize};
 
 use super::container_files::target_of;
-use crate::new_file::{NewFile, Wanted, check_regular, own_descriptors};
+use crate::new_file::{NewFile, Wanted, check_links, open_regular, own_descriptors};
 
 /// No list of users is larger.
 const LARGEST: u64 = 4 << 20;
@@ -206,39 +206,6 @@ fn is_own(namespace: &OwnedFd, kind: &str) -> io::Result<bool> {
 fn move_into(namespace: &OwnedFd, kind: LinkNameSpaceType) -> io::Result<()> {
     rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind))?;
     Ok(())
-}
-
-/// Opens a regular file for reading, through links. What it is is known before it is opened.
-pub(crate) fn open_regular(descriptors: BorrowedFd<'_>, path: &Path) -> Result<File> {
-    let shown = path.display();
-    let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-    let found = found.map_err(io::Error::from);
-    let found = found.with_context(|| format!("opening '{shown}'"))?;
-    check_regular(&shown, rustix::fs::fstat(&found)?.st_mode)?;
-    let number = found.as_raw_fd().to_string();
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(descriptors, number, flags, Mode::empty());
-    let opened = opened.map_err(io::Error::from);
-    Ok(opened.with_context(|| format!("opening '{shown}'"))?.into())
-}
-
-/// Ends where the kernel refuses to follow a link: another user's in a folder that all may write.
-/// Reading the link does not ask it.
-fn check_links(path: &Path) -> io::Result<()> {
-    match rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
-        Err(error @ rustix::io::Errno::ACCESS) => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Where a file of the host is, with links followed.
-pub(crate) fn place_on_host(path: &Path) -> Result<std::path::PathBuf> {
-    check_links(path).with_context(|| format!("opening '{}'", path.display()))?;
-    match fs::canonicalize(path) {
-        Ok(path) => Ok(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
-        Err(error) => Err(error).with_context(|| format!("finding '{}'", path.display())),
-    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,7 @@ mod supervise;
 mod witness;
 
 pub(crate) use api::{api, become_api_user};
-pub(crate) use container_copy::{
-    Attributes, CopyOrder, Direction, container_copy, open_regular, place_on_host,
-};
+pub(crate) use container_copy::{Attributes, CopyOrder, Direction, container_copy};
 pub(crate) use container_files::container_files;
 pub(crate) use container_image::container_image;
 pub(crate) use node::node;

@@ -11,15 +11,14 @@ mod node_admission;
 mod node_admission_update;
 
 use model::Error;
-use model::schema::format::split_list;
-use node::{Rooms, Settings};
+use node::Rooms;
 use planner::Room;
 use proto::wire::Answer;
 use serde_json::{Map, Value, json};
 use store::Key;
 
-use crate::ops::settings::{check_deleted, check_digest};
-use crate::ops::{Op, Pair, change_options, pair};
+use crate::ops::settings::update_settings;
+use crate::ops::{Op, Pair, pair};
 
 pub(in crate::ops) const PAIRS: &[Pair] = &[
     pair!("ostler_admission", admission::admission),
@@ -77,14 +76,5 @@ fn room(room: &Room) -> Value {
 
 /// Changes a policy by the parameters of a request.
 async fn update(op: &Op, key: &Key) -> Result<Answer, Error> {
-    let text = |name: &str| op.params.get(name).and_then(Value::as_str);
-    let deleted = split_list(text("delete").unwrap_or_default());
-    check_deleted(deleted, &[], &OPTIONS, &op.params)?;
-    let change = |settings: &mut Settings| {
-        check_digest(settings, text("digest"))?;
-        change_options(&op.params, &["node", "delete", "digest"], settings);
-        Ok(())
-    };
-    let revision = op.records.change_settings(key, change).await?;
-    Ok(Answer::null().at(revision.0))
+    update_settings(op, key, &OPTIONS, &["node"]).await
 }

@@ -1,14 +1,12 @@
 //! `GET /ostler/deployment`
 
 use model::Error;
+use node::deployment::deployment_key;
 use proto::wire::Answer;
-use serde_json::json;
 
 use crate::ops::Op;
+use crate::ops::settings::show_settings;
 
 pub(super) async fn deployment(op: Op) -> Result<Answer, Error> {
-    let settings = op.records.deployment().await?.0;
-    let mut answer = json!(settings.options);
-    answer["digest"] = settings.digest().into();
-    Ok(Answer::new(answer))
+    show_settings(&op, &deployment_key()).await
 }

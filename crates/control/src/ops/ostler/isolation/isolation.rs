@@ -1,14 +1,12 @@
 //! `GET /ostler/isolation`
 
 use model::Error;
+use node::isolation::isolation_key;
 use proto::wire::Answer;
-use serde_json::json;
 
 use crate::ops::Op;
+use crate::ops::settings::show_settings;
 
 pub(super) async fn isolation(op: Op) -> Result<Answer, Error> {
-    let settings = op.records.isolation().await?.0;
-    let mut answer = json!(settings.options);
-    answer["digest"] = settings.digest().into();
-    Ok(Answer::new(answer))
+    show_settings(&op, &isolation_key()).await
 }

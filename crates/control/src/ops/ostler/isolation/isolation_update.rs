@@ -2,35 +2,24 @@
 
 use model::schema::format::split_list;
 use model::{Error, PoolId};
-use node::Settings;
 use node::isolation::isolation_key;
 use proto::wire::Answer;
 use serde::Deserialize;
 
-use crate::ops::settings::{check_deleted, check_digest};
-use crate::ops::{Op, change_options};
+use crate::ops::Op;
+use crate::ops::settings::update_settings;
 
 const OPTIONS: [&str; 3] = ["bridges", "pools", "tags"];
 
 #[derive(Deserialize)]
 struct Update {
-    delete: Option<String>,
-    digest: Option<String>,
     pools: Option<String>,
 }
 
 pub(super) async fn isolation_update(op: Op) -> Result<Answer, Error> {
     let update: Update = op.params()?;
-    let deleted = split_list(update.delete.as_deref().unwrap_or_default());
-    check_deleted(deleted, &[], &OPTIONS, &op.params)?;
     check_pools(&op, update.pools.as_deref().unwrap_or_default())?;
-    let change = |settings: &mut Settings| {
-        check_digest(settings, update.digest.as_deref())?;
-        change_options(&op.params, &["delete", "digest"], settings);
-        Ok(())
-    };
-    let revision = op.records.change_settings(&isolation_key(), change).await?;
-    Ok(Answer::null().at(revision.0))
+    update_settings(&op, &isolation_key(), &OPTIONS, &[]).await
 }
 
 fn check_pools(op: &Op, names: &str) -> Result<(), Error> {
