@@ -616,9 +616,9 @@ const TYPES: [(&str, &str, &str); 8] = [
     (
         "lvm",
         r#"{"vgname": "vg0", "content": "images,rootdir", "saferemove": true, "tagged_only": true,
-            "shared": true, "saferemove-stepsize": "8"}"#,
-        r#"{"content": "images,rootdir", "saferemove": 1, "saferemove-stepsize": 8, "shared": 1,
-            "tagged_only": 1, "vgname": "vg0"}"#,
+            "shared": true, "saferemove-stepsize": "8", "saferemove_throughput": "-10m"}"#,
+        r#"{"content": "images,rootdir", "saferemove": 1, "saferemove-stepsize": 8,
+            "saferemove_throughput": "-10m", "shared": 1, "tagged_only": 1, "vgname": "vg0"}"#,
     ),
     (
         "zfspool",
@@ -700,6 +700,38 @@ async fn what_a_type_needs_and_has_not_is_said() {
         let all = json!({"storage": "s1", "type": kind, "disable": true});
         let error = root.error("storage_create", with(all, given)).await;
         assert_eq!(error.message, says);
+    }
+    for (rate, text) in [
+        (
+            "fast",
+            "'fast' is no rate in bytes per second, such as 10485760 or 10m",
+        ),
+        (
+            "0",
+            "'0' is no rate in bytes per second, such as 10485760 or 10m",
+        ),
+    ] {
+        let asked = json!({"storage": "s1", "type": "lvm", "vgname": "vg0", "disable": true,
+            "saferemove_throughput": rate});
+        let error = root.error("storage_create", asked).await;
+        assert_eq!(error.fields["saferemove_throughput"], text);
+    }
+    let folder = json!({"storage": "d1", "type": "dir", "path": "/d", "disable": true});
+    root.ok("storage_create", folder).await;
+    for (base, text) in [
+        (
+            "none:0.0.1.x",
+            "create storage failed: storage 'none' does not exist",
+        ),
+        (
+            "d1:0.0.1.x",
+            "'d1:0.0.1.x' is on a storage of type 'dir', not iscsi",
+        ),
+    ] {
+        let asked = json!({"storage": "s1", "type": "lvm", "vgname": "vg0", "base": base});
+        let error = root.error("storage_create", asked).await;
+        let said = error.fields.get("base").unwrap_or(&error.message);
+        assert_eq!(said, text);
     }
     let share =
         json!({"storage": "s1", "type": "cifs", "disable": true, "server": "h", "share": "x"});

@@ -32,6 +32,7 @@ pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
         vlans,
         ..
     } = port;
+    leave_ipv6(host, name).await?;
     match find(host, bridge).await? {
         Bridge::Plain => {
             let bridge = match vlans.is_empty() {
@@ -69,6 +70,17 @@ pub async fn connect(host: &dyn Host, port: &PortSpec) -> Result<(), Error> {
             openvswitch::add(host, port).await?;
             set_link(host, name, "up").await
         }
+    }
+}
+
+/// Takes the host's own IPv6 from a port: the host has no address there, and sends the guest
+/// nothing.
+async fn leave_ipv6(host: &dyn Host, name: &str) -> Result<(), Error> {
+    let setting = PathBuf::from(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"));
+    match host.read(&setting).await {
+        Ok(value) if value.starts_with(b"0") => Ok(host.set(&setting, b"1").await?),
+        // It has none, or the host has no IPv6.
+        _ => Ok(()),
     }
 }
 

@@ -71,6 +71,16 @@ async fn master(host: &FakeHost, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
+async fn the_host_has_no_ipv6_at_a_port() {
+    let host = host().await;
+    let setting = "/proc/sys/net/ipv6/conf/tap100i0/disable_ipv6";
+    write(&host, setting, "0\n").await;
+    attach(&host, &port("vmbr0", None, None)).await.unwrap();
+    let set = host.read(Path::new(setting)).await.unwrap();
+    assert_eq!(set, b"1");
+}
+
+#[tokio::test]
 async fn a_port_on_a_bridge_of_vlans_is_down_until_it_has_its_own() {
     let host = host().await;
     write(&host, "/sys/class/net/vmbr0/bridge/vlan_filtering", "1\n").await;

@@ -19,6 +19,7 @@ use crate::qemu::kvm::Kvm;
 use crate::qemu::passed::Passing;
 use crate::qemu::programs::Programs;
 use crate::state::ClusterState;
+use crate::volumes::base;
 use crate::volumes::drivers::Drivers;
 use crate::{
     AgentTurns, Alerts, Consoles, Events, GuestUids, NodeHistory, Paths, Records, Running,
@@ -104,7 +105,11 @@ impl NodeContext {
         Arc::new(Self {
             events: Events::new(options.clock.clone()),
             consoles: Consoles::new(options.clock.clone()),
-            drivers: Drivers::new(options.host.clone()),
+            drivers: Drivers::new(
+                options.host.clone(),
+                options.store.clone(),
+                options.name.clone(),
+            ),
             programs: Programs::new(options.host.clone()),
             alerts: Alerts::default(),
             history: NodeHistory::new(options.host.clone(), &options.paths),
@@ -174,6 +179,9 @@ impl NodeContext {
         if !entry.config.is_enabled_on(&self.name) {
             let text = format!("storage '{id}' is not available on node '{}'", self.name);
             return Err(Error::unavailable(text));
+        }
+        if let Some(base) = entry.config.spec.base() {
+            base::storage_of(self, base).await?;
         }
         Ok(self.drivers.of(&entry))
     }

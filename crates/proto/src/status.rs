@@ -237,6 +237,9 @@ pub struct StorageUsage {
     pub active: bool,
     pub used: u64,
     pub total: u64,
+    /// Since when it does not answer; in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_since: Option<i64>,
     /// What is wrong with it although it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<StorageTrouble>,

@@ -33,6 +33,9 @@ pub enum StorageError {
     /// Nothing there has answered for a while.
     #[error("storage '{0}' is not online")]
     Silent(StorageId),
+    /// Another node changes it, or whether one does cannot be found out.
+    #[error("cannot lock '{what}': {reason}")]
+    Locked { what: String, reason: String },
     #[error("checksum mismatch: got '{found}' != expect '{expected}'")]
     WrongChecksum { found: String, expected: String },
     #[error("storage '{storage}'")]
@@ -74,7 +77,9 @@ impl StorageError {
             | Self::Refused(_)
             | Self::Unsupported { .. }
             | Self::WrongChecksum { .. } => ErrorKind::Conflict,
-            Self::Inactive { .. } | Self::Full(_) | Self::Silent(_) => ErrorKind::Unavailable,
+            Self::Inactive { .. } | Self::Full(_) | Self::Silent(_) | Self::Locked { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Host { source, .. } => source.kind(),
         }
     }

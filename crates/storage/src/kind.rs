@@ -203,9 +203,11 @@ impl StorageType {
             ],
             Self::Lvm => &[
                 ("vgname", Required),
+                ("base", Fixed),
                 ("shared", Changeable),
                 ("saferemove", Changeable),
                 ("saferemove-stepsize", Changeable),
+                ("saferemove_throughput", Changeable),
                 ("tagged_only", Changeable),
             ],
             Self::LvmThin => &[("vgname", Required), ("thinpool", Required)],

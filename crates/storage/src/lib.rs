@@ -46,6 +46,7 @@ mod opened;
 mod rbd;
 mod reach;
 mod trees;
+mod turns;
 mod zfspool;
 
 use std::path::{Path, PathBuf};
@@ -62,7 +63,7 @@ pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
     BtrfsSpec, CephFsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions,
     IscsiDirectSpec, IscsiSpec, LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec,
-    StorageConfig, StorageSpec, ZfsPoolSpec,
+    StorageConfig, StorageSpec, WipeRate, ZfsPoolSpec,
 };
 pub use content::ContentType;
 pub use error::StorageError;
@@ -73,6 +74,7 @@ pub use lvm::LvmPrograms;
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
 pub use trees::Trees;
+pub use turns::{Alone, Turn, Turns};
 
 /// A volume, as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -318,8 +320,13 @@ pub trait FileVolumes: Send + Sync {
 }
 
 /// Opens a storage by its configuration, and the secret of types that have one
-/// (`StorageType::secret`).
-pub fn open(config: StorageConfig, secret: Option<String>, host: SharedHost) -> Arc<dyn Storage> {
+/// (`StorageType::secret`). `turns` are those of all nodes that change it.
+pub fn open(
+    config: StorageConfig,
+    secret: Option<String>,
+    host: SharedHost,
+    turns: Arc<dyn Turns>,
+) -> Arc<dyn Storage> {
     // What hangs there must not hold up what is elsewhere.
     let name = format!("storage '{}'", config.id());
     let host = host.pooled(&name).unwrap_or(host);
@@ -332,7 +339,7 @@ pub fn open(config: StorageConfig, secret: Option<String>, host: SharedHost) -> 
         StorageSpec::Nfs(spec) => Arc::new(mounts::nfs(config, spec, host)),
         StorageSpec::Cifs(spec) => Arc::new(mounts::cifs(config, spec, secret, host)),
         StorageSpec::CephFs(spec) => Arc::new(mounts::cephfs(config, spec, secret, host)),
-        StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host)),
+        StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host, turns)),
         StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
         StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, secret, host)),
         StorageSpec::Iscsi(spec) => Arc::new(iscsi::Iscsi::new(config, spec, host)),

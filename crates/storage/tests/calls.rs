@@ -80,7 +80,7 @@ fn bed(place: usize, spec: StorageSpec) -> Bed {
     let config = StorageConfig::new("case".parse().unwrap(), spec, content);
     Bed {
         place,
-        storage: storage::open(config, None, shared),
+        storage: storage::open(config, None, shared, Arc::new(storage::Alone)),
         host,
         faults,
     }

@@ -15,7 +15,10 @@ fn storage() -> (Arc<dyn Storage>, Arc<FakeHost>) {
     let host = Arc::new(FakeHost::new(Faults::default()));
     let config = StorageConfig::dir("local".parse().unwrap(), "/srv/d");
     let shared: SharedHost = host.clone();
-    (storage::open(config, None, shared), host)
+    (
+        storage::open(config, None, shared, Arc::new(storage::Alone)),
+        host,
+    )
 }
 
 fn owner() -> VmId {

@@ -33,6 +33,8 @@ pub struct Command {
     pub output: Stdio,
     /// After this the program is killed. None only if its owner ends it in another way.
     pub timeout: Option<Duration>,
+    /// After this it is killed also if we have ended: what it changes must not change later.
+    pub deadline: Option<Duration>,
     /// Run as this user and group, without supplementary groups but those of `groups_of`.
     pub user: Option<(u32, u32)>,
     /// Files that the program may open if their group may: it gets those groups, but never root's.
@@ -167,6 +169,12 @@ impl Command {
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    #[must_use]
+    pub fn deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.deadline = deadline;
         self
     }
 

@@ -224,6 +224,35 @@ async fn a_process_outlives_the_one_that_made_it_and_is_known_again() {
     again.kill_scope(&scope).await.unwrap();
 }
 
+/// The program is named by its argument: whether it runs, the list of processes shows.
+async fn is_running(host: &Host, seconds: &str) -> bool {
+    let found = host.run(Command::new("pgrep").args(["-fx", &format!("sleep {seconds}")]));
+    found.await.unwrap().success()
+}
+
+/// A deadline ends a program that nobody waits for any more, and with its caller it ends at once.
+#[tokio::test]
+async fn a_program_with_a_deadline_ends_in_time_whatever_becomes_of_its_caller() {
+    let Some(host) = host("deadline") else { return };
+    let sleep = |seconds: &str, after| {
+        let command = Command::new("sleep").arg(seconds);
+        command.deadline(Some(Duration::from_millis(after)))
+    };
+    let quick = host.run(sleep("0", 5000)).await.unwrap();
+    assert!(quick.success());
+    let late = host.run(sleep("71.5", 100)).await;
+    assert!(matches!(late, Err(SysError::ProgramTimeout { .. })));
+    assert!(!is_running(&host, "71.5").await);
+    {
+        let running = host.run(sleep("72.5", 60_000));
+        let cut = tokio::time::timeout(Duration::from_millis(300), running).await;
+        assert!(cut.is_err());
+    }
+    while is_running(&host, "72.5").await {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn programs_are_run_with_input_and_end_in_time() {
     let Some(host) = host("run") else { return };

@@ -50,6 +50,7 @@ export type StorageRow = {
   status: string;
   disk?: number;
   maxdisk?: number;
+  'unreachable-since'?: number;
 };
 
 export type PoolRow = { id: string; type: 'pool'; pool: string };

@@ -333,6 +333,7 @@ export const place = {
       renamed: 'stays, was renamed',
     },
     available: 'available',
+    unreachable: (since: string) => `unreachable since ${since}`,
   },
   apiPage: {
     title: 'API',

@@ -90,6 +90,14 @@ impl NodeRow {
         let usable = |usage: &&StorageUsage| usage.storage.as_str() == id && usage.active;
         self.storages.iter().find(usable).filter(|_| self.is_heard)
     }
+
+    /// Since when a storage does not answer the node.
+    pub(super) fn unreachable_since(&self, id: &str) -> Option<i64> {
+        let mut storages = self.storages.iter().filter(|_| self.is_heard);
+        storages
+            .find(|usage| usage.storage.as_str() == id)?
+            .unreachable_since
+    }
 }
 
 #[derive(Debug, Default)]

@@ -112,6 +112,8 @@ pub(super) struct Storage<'a> {
     disk: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     maxdisk: Option<u64>,
+    #[serde(rename = "unreachable-since", skip_serializing_if = "Option::is_none")]
+    unreachable_since: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -238,6 +240,7 @@ pub(super) fn storage_row<'a>(
         },
         disk: seen.map(|usage| usage.used),
         maxdisk: seen.map(|usage| usage.total),
+        unreachable_since: node.unreachable_since(id),
     }
 }
 

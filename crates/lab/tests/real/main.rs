@@ -26,3 +26,4 @@ mod scopes;
 mod storage;
 mod types;
 mod volumes;
+mod whole;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lab::{Disk, Lab, Node};
 
 use crate::product::{Kvm, SOON, boot_sector, get, installed};
+use crate::whole;
 
 /// The conformance suite calls the programs of a storage hundreds of times.
 const SUITE: Duration = Duration::from_secs(900);
@@ -264,4 +265,18 @@ fn units_of_a_target_are_disks_while_its_portal_is_there() {
     passes("a_portal_that_is_gone_is_noticed");
     lab.hub().heal();
     passes("a_portal_that_is_there_again_is_noticed");
+}
+
+/// A volume group that a storage makes on a unit.
+#[test]
+#[ignore = "needs the lab: ./x lab test"]
+fn a_group_is_made_on_a_unit() {
+    let lab = Lab::start(2).unwrap();
+    let (server, node) = (lab.node(1), lab.node(2));
+    target(server);
+    let disk = lab.disk("opt", 2048 << 20).unwrap();
+    node.attach(&disk).unwrap();
+    whole::deliver(node, "/dev/disk/by-id/virtio-opt");
+    let iscsi = format!("OSTLER_ISCSI={}/{TARGET}", server.address());
+    whole::passes(node, &iscsi, "a_group_is_made_on_a_unit_that_is_empty");
 }

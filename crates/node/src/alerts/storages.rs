@@ -108,6 +108,7 @@ mod tests {
 
     fn at(percent: u64, open: bool) -> Option<Severity> {
         let usage = StorageUsage {
+            unreachable_since: None,
             troubles: Vec::new(),
             storage: "local".parse().unwrap(),
             active: true,

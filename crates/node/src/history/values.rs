@@ -209,6 +209,7 @@ mod tests {
         let values = of_node(&NodeUsage::default(), &NodeState::default(), &traffic);
         assert!(values.iter().all(|value| !value.is_nan()), "{values:?}");
         let usage = StorageUsage {
+            unreachable_since: None,
             troubles: Vec::new(),
             storage: "local".parse().unwrap(),
             active: true,

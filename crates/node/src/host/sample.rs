@@ -153,6 +153,7 @@ async fn measure_storages(node: &NodeContext) -> Result<Vec<StorageUsage>, Error
             active: false,
             used: 0,
             total: 0,
+            unreachable_since: None,
             troubles: Vec::new(),
         })
     });
@@ -179,6 +180,7 @@ async fn measure_storage(storage: &dyn Storage) -> Option<StorageUsage> {
         active: true,
         used: space.used,
         total: space.total,
+        unreachable_since: None,
         troubles: troubles.collect(),
     })
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::{NodeName, VmId};
+use model::{NodeName, StorageId, VmId};
 use proto::alerts::Alert;
 use proto::status::{GuestUsage, NodeUsage, StatusUpdate, StorageUsage};
 use tokio::sync::{Notify, watch};
@@ -91,6 +91,15 @@ impl StatusBoard {
         Some(self.current(guest))
     }
 
+    /// Since when a storage does not answer, as far as that was seen.
+    pub fn unreachable_since(&self, storage: &StorageId) -> Option<i64> {
+        let state = self.state();
+        let mut known = state.storages.iter().flat_map(|known| &known.value);
+        known
+            .find(|known| known.storage == *storage)?
+            .unreachable_since
+    }
+
     /// The storages of the node, as they were last measured.
     pub fn storages(&self) -> Vec<StorageUsage> {
         let state = self.state();
@@ -166,8 +175,14 @@ impl StatusBoard {
         });
     }
 
-    pub(crate) fn measured_node(&self, usage: NodeUsage, storages: Vec<StorageUsage>) {
+    pub(crate) fn measured_node(&self, usage: NodeUsage, mut storages: Vec<StorageUsage>) {
         let mut state = self.state();
+        for storage in storages.iter_mut().filter(|storage| !storage.active) {
+            let known = state.storages.iter().flat_map(|known| &known.value);
+            let mut earlier = known.filter(|known| known.storage == storage.storage);
+            let since = earlier.find_map(|known| known.unreachable_since);
+            storage.unreachable_since = Some(since.unwrap_or_else(|| self.clock.wall()));
+        }
         state.version += 1;
         let version = state.version;
         state.node = Some(Versioned {
@@ -358,6 +373,7 @@ impl StatusFeed {
 
 #[cfg(test)]
 mod tests {
+    use model::Clock;
     use testkit::ManualClock;
 
     use super::*;
@@ -381,6 +397,31 @@ mod tests {
             disk_read,
             ..GuestUsage::stopped(vmid(number))
         }
+    }
+
+    #[test]
+    fn a_storage_that_does_not_answer_is_shown_with_its_first_silent_moment() {
+        let clock = ManualClock::default();
+        let board = StatusBoard::new("pve1".parse().unwrap(), Arc::new(clock.clone()));
+        let id: StorageId = "far".parse().unwrap();
+        let measure = |active| {
+            let storage = StorageUsage {
+                storage: id.clone(),
+                active,
+                used: 0,
+                total: 0,
+                unreachable_since: None,
+                troubles: Vec::new(),
+            };
+            board.measured_node(NodeUsage::default(), vec![storage]);
+            clock.advance(Duration::from_secs(10));
+            board.unreachable_since(&id)
+        };
+        assert_eq!(measure(true), None);
+        let since = clock.wall();
+        assert_eq!([measure(false), measure(false)], [Some(since); 2]);
+        assert_eq!(measure(true), None);
+        assert_eq!(measure(false), Some(since + 30));
     }
 
     #[tokio::test]

@@ -72,7 +72,8 @@ impl DiskStorage {
 
     async fn add(&self, node: &NodeContext) -> Result<Revision, Error> {
         let id = self.config.id();
-        storage::open(self.config.clone(), None, node.host.clone())
+        node.drivers
+            .open(self.config.clone(), None)
             .activate()
             .await?;
         let key = storage_key(id);

@@ -125,7 +125,7 @@ async fn adopt_storage(cx: &Cx, storage: &AdoptedStorage) -> Result<(), Error> {
         Some(sealed) => Some(cx.node.authority.unseal(sealed).await?),
         None => None,
     };
-    let driver = storage::open(config.clone(), secret.clone(), cx.node.host.clone());
+    let driver = cx.node.drivers.open(config.clone(), secret.clone());
     driver.activate().await?;
     let (key, record) = (storage_key(config.id()), encoded(config)?);
     let mut commit = Commit::new()

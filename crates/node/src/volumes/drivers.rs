@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::StorageId;
-use storage::Storage;
-use store::Revision;
+use model::{NodeName, StorageId};
+use storage::{Storage, StorageConfig, StorageError, Turn, Turns};
+use store::{Revision, SharedStore};
 use sys::SharedHost;
 
+use super::turns::ClusterTurns;
 use crate::StorageEntry;
 
 pub struct Drivers {
     host: SharedHost,
+    turns: Arc<dyn Turns>,
     known: Mutex<BTreeMap<StorageId, Known>>,
 }
 
@@ -23,11 +25,22 @@ struct Known {
 }
 
 impl Drivers {
-    pub(crate) fn new(host: SharedHost) -> Self {
+    pub(crate) fn new(host: SharedHost, store: SharedStore, node: NodeName) -> Self {
         Self {
             host,
+            turns: Arc::new(ClusterTurns::new(store, node)),
             known: Mutex::default(),
         }
+    }
+
+    /// A driver of a storage that may have no record.
+    pub fn open(&self, config: StorageConfig, secret: Option<String>) -> Arc<dyn Storage> {
+        storage::open(config, secret, self.host.clone(), self.turns.clone())
+    }
+
+    /// A turn at what other nodes change too.
+    pub(crate) async fn take_turn(&self, what: &str) -> Result<Box<dyn Turn>, StorageError> {
+        self.turns.take(what).await
     }
 
     /// The driver of a storage as its record says. A change of the record makes a new one, which
@@ -42,7 +55,7 @@ impl Drivers {
         match known.get(config.id()) {
             Some(known) if known.revision == *modified => known.driver.clone(),
             _ => {
-                let driver = storage::open(config.clone(), secret.clone(), self.host.clone());
+                let driver = self.open(config.clone(), secret.clone());
                 let revision = *modified;
                 let new = Known {
                     driver: driver.clone(),
@@ -63,8 +76,8 @@ impl Drivers {
 
 #[cfg(test)]
 mod tests {
-    use storage::StorageConfig;
-    use testkit::{FakeHost, Faults};
+    use store::MemoryStore;
+    use testkit::{FakeHost, Faults, ManualClock};
 
     use super::*;
 
@@ -78,7 +91,9 @@ mod tests {
 
     #[test]
     fn a_driver_is_kept_until_its_record_changes() {
-        let drivers = Drivers::new(Arc::new(FakeHost::new(Faults::default())));
+        let store = Arc::new(MemoryStore::new(Arc::new(ManualClock::default())));
+        let host = Arc::new(FakeHost::new(Faults::default()));
+        let drivers = Drivers::new(host, store, "n".parse().unwrap());
         let first = drivers.of(&entry("d1", 7));
         assert!(Arc::ptr_eq(&first, &drivers.of(&entry("d1", 7))));
         assert!(!Arc::ptr_eq(&first, &drivers.of(&entry("d2", 7))));

@@ -4,8 +4,10 @@
 mod appliance;
 pub(crate) mod attached;
 pub(crate) mod backups;
+pub(crate) mod base;
 pub(crate) mod drivers;
 pub(crate) mod images;
+mod turns;
 pub(crate) mod uploads;
 
 use model::{Error, StorageId, VolumeId};

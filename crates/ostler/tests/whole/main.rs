@@ -41,6 +41,7 @@ mod iscsidirect;
 mod isolation;
 mod kvm;
 mod lists;
+mod lvm_base;
 mod lxc_image;
 mod lxc_life;
 mod lxc_migrate;

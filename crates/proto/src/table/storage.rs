@@ -114,7 +114,7 @@ const OPTIONS: &[Field] = &[
         .optional()
         .one_of(&["1", "2", "4", "8", "16", "32"])
         .default("32"),
-    Field::string("saferemove_throughput").optional().unbuilt(),
+    Field::string("saferemove_throughput").optional(),
     Field::string("server").optional().format(format::SERVER),
     Field::boolean("shared").optional(),
     Field::boolean("skip-cert-verification")
@@ -145,10 +145,7 @@ const OPTIONS: &[Field] = &[
 const FIXED: &[Field] = &[
     TYPE.unbuilt_values(UNBUILT_TYPES),
     Field::string("authsupported").optional().unbuilt(),
-    Field::string("base")
-        .optional()
-        .format(format::VOLUME_ID)
-        .unbuilt(),
+    Field::string("base").optional().format(format::VOLUME_ID),
     Field::string("datastore").optional().unbuilt(),
     // Of Ostler: the dataset of a zfspool storage is made with a key that the cluster keeps.
     Field::boolean("encrypted").optional(),

@@ -2,8 +2,9 @@
 
 mod folders;
 mod specs;
+mod wipe_rate;
 
-use model::{BlockFormat, NodeName, StorageId};
+use model::{BlockFormat, NodeName, StorageId, VolumeId};
 use serde::{Deserialize, Serialize};
 
 pub use self::folders::FolderNames;
@@ -12,6 +13,7 @@ pub use self::specs::{
     BtrfsSpec, CephFsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, IscsiSpec, LvmSpec,
     LvmThinSpec, NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec,
 };
+pub use self::wipe_rate::WipeRate;
 use crate::{ContentType, StorageError, StorageType, VolumeName};
 
 /// What a storage is: what all storages have, and what its type has besides. The record is one
@@ -169,6 +171,14 @@ impl StorageSpec {
     /// Whether all that is written to it is encrypted, with a key that the cluster keeps.
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Self::ZfsPool(spec) if spec.encrypted == Some(true))
+    }
+
+    /// The volume that it lies on, of another storage.
+    pub fn base(&self) -> Option<&VolumeId> {
+        match self {
+            Self::Lvm(spec) => spec.base.as_ref(),
+            _ => None,
+        }
     }
 
     /// What is configured of the folder, of those that keep files.

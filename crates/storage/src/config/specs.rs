@@ -1,10 +1,11 @@
 //! What each type of storage is configured by. The fields are those of Proxmox VE's `storage.cfg`,
 //! with underscores.
 
-use model::BlockFormat;
+use model::{BlockFormat, VolumeId};
 use serde::{Deserialize, Serialize};
 
 use super::folders::FolderNames;
+use super::wipe_rate::WipeRate;
 
 /// How much of a new image is set aside at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +170,9 @@ pub struct CephFsSpec {
 pub struct LvmSpec {
     /// The volume group.
     pub vgname: String,
+    /// The unit of iSCSI that it lies on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<VolumeId>,
     /// All nodes see the same group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<bool>,
@@ -178,6 +182,9 @@ pub struct LvmSpec {
     /// How many MiB are zeroed at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saferemove_stepsize: Option<u64>,
+    /// How fast they are zeroed; as fast as the disks can where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saferemove_throughput: Option<WipeRate>,
     /// Only volumes with the tag of a guest are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tagged_only: Option<bool>,

@@ -3,6 +3,9 @@
 //! A change always completes, even if its caller stops waiting: a program that is killed between
 //! suspending and resuming a device leaves it suspended. Changes of one storage run one after
 //! another, so that none spends its time-out waiting for LVM's own lock.
+//!
+//! LVM's lock is a file of the node. The changes of a group that other nodes change too are made
+//! in the turns that `super::changing` takes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -150,18 +153,11 @@ impl Group {
         work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
     ) -> Result<T, StorageError> {
         let turn = self.turn.clone();
-        let changing = tokio::spawn(async move {
+        let changing = async move {
             let _turn = turn.lock_owned().await;
             work.await
-        });
-        match changing.await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that shuts down cancels it; no caller is left then.
-                Err(_) => Err(StorageError::Silent(self.storage.clone())),
-            },
-        }
+        };
+        to_its_end(&self.storage, changing).await
     }
 
     /// The name that LVM's programs know a volume by.
@@ -176,8 +172,19 @@ impl Group {
         program: &str,
         args: &[&str],
     ) -> Result<String, StorageError> {
-        let output = self.programs.run(program, args, CHANGE).await;
-        let output = output.map_err(|error| self.failed(volume, error))?;
+        self.run_until(None, volume, program, args).await
+    }
+
+    /// The same for a program that must have ended by a time.
+    pub(super) async fn run_until(
+        &self,
+        deadline: Option<Duration>,
+        volume: &str,
+        program: &str,
+        args: &[&str],
+    ) -> Result<String, StorageError> {
+        let run = self.programs.run_until(program, args, CHANGE, deadline);
+        let output = run.await.map_err(|error| self.failed(volume, error))?;
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
@@ -185,6 +192,7 @@ impl Group {
     /// itself looks whether it is: to ask before would take a call more.
     async fn run_on(
         &self,
+        deadline: Option<Duration>,
         (name, kind): (&str, &str),
         program: &str,
         how: &[&str],
@@ -195,7 +203,8 @@ impl Group {
         }
         let select = format!("lv_name=\"{name}\" && {kind}");
         let args = [how, &["--select", &select, &self.name]].concat();
-        match self.programs.run(program, &args, CHANGE).await {
+        let run = self.programs.run_until(program, &args, CHANGE, deadline);
+        match run.await {
             Err(error) if is_no_group(&error) => Ok(String::new()),
             Err(error) => Err(self.failed(name, error)),
             Ok(printed) => Ok(String::from_utf8_lossy(&printed).into_owned()),
@@ -204,8 +213,19 @@ impl Group {
 
     /// Removes a volume of a kind (an expression of lvmreport(7)). False where there was none.
     pub(crate) async fn remove(&self, name: &str, kind: &str) -> Result<bool, StorageError> {
+        self.remove_until(None, name, kind).await
+    }
+
+    /// The same by a program that must have ended by a time.
+    pub(super) async fn remove_until(
+        &self,
+        deadline: Option<Duration>,
+        name: &str,
+        kind: &str,
+    ) -> Result<bool, StorageError> {
         let how = ["--force", "--yes"];
-        let printed = self.run_on((name, kind), "lvremove", &how).await?;
+        let removing = self.run_on(deadline, (name, kind), "lvremove", &how);
+        let printed = removing.await?;
         Ok(printed.contains("successfully removed"))
     }
 
@@ -261,7 +281,7 @@ impl Group {
                 return Err(self.no_volume(name));
             }
         }
-        self.run_on((name, kind), "lvchange", how).await?;
+        self.run_on(None, (name, kind), "lvchange", how).await?;
         let device = self.host.resolve(&self.path(name)).await;
         let device = device.map_err(|error| match error.is_not_found() {
             true => self.no_volume(name),
@@ -269,6 +289,14 @@ impl Group {
         })?;
         self.attachments.add(name, by);
         Ok(BlockSource::Device(device.display().to_string()))
+    }
+
+    /// Activates a volume of a kind.
+    pub(super) async fn activate(&self, name: &str, kind: &str) -> Result<(), StorageError> {
+        let how = ["--activate", "y"];
+        self.run_on(None, (name, kind), "lvchange", &how)
+            .await
+            .map(drop)
     }
 
     /// Whether no attacher of a volume is left.
@@ -280,7 +308,7 @@ impl Group {
     /// died had attached it for a process that still runs.
     pub(crate) async fn deactivate(&self, name: &str, kind: &str) -> Result<(), StorageError> {
         let how = ["--activate", "n"];
-        match self.run_on((name, kind), "lvchange", &how).await {
+        match self.run_on(None, (name, kind), "lvchange", &how).await {
             Err(StorageError::InUse { .. }) => Ok(()),
             deactivated => deactivated.map(drop),
         }
@@ -324,6 +352,21 @@ impl Group {
         } else {
             StorageError::of(&self.storage, error)
         }
+    }
+}
+
+/// Runs work to its end, also if its caller stops waiting.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    storage: &StorageId,
+    work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels it; no caller is left then.
+            Err(_) => Err(StorageError::Silent(storage.clone())),
+        },
     }
 }
 

@@ -5,32 +5,28 @@
 //! freed. The volume is renamed first (`del-vm-100-disk-0`), so that its name is free at once and
 //! what was interrupted is found by the next one that frees it.
 
+mod changing;
 mod group;
 mod names;
 mod programs;
+mod zeroing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSpec, VmId};
-use sys::{Command, SharedHost, SpaceUsage};
+use sys::{SharedHost, SpaceUsage};
+use tokio::sync::Mutex;
 
 pub(crate) use self::group::{Group, Volume};
 pub(crate) use self::names::parse_guest_name;
 pub use self::programs::LvmPrograms;
 use crate::names::free_disk_number;
 use crate::{
-    AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmSpec, Snapshots, Storage,
-    StorageConfig, StorageError, VolumeInfo, VolumeName,
+    Alone, AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmSpec, Snapshots,
+    Storage, StorageConfig, StorageError, Turns, VolumeInfo, VolumeName,
 };
-
-/// How much is zeroed at a time where nothing is said, in MiB. Source: Proxmox VE's default.
-const STEP_MIB: u64 = 32;
-
-/// Zeroing a volume takes as long as its disks do.
-const ZERO: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) fn parse_name(name: &str) -> Option<VolumeName> {
     parse_guest_name(name).filter(|said| !said.is_base)
@@ -51,12 +47,30 @@ pub(crate) struct Lvm {
 struct Tools {
     group: Group,
     spec: LvmSpec,
+    /// Those of all nodes that see the group.
+    turns: Arc<dyn Turns>,
+    zeroing: Mutex<()>,
 }
 
 impl Lvm {
-    pub(crate) fn new(config: StorageConfig, spec: LvmSpec, host: SharedHost) -> Self {
+    /// `turns` count for a group that all nodes see.
+    pub(crate) fn new(
+        config: StorageConfig,
+        spec: LvmSpec,
+        host: SharedHost,
+        turns: Arc<dyn Turns>,
+    ) -> Self {
         let group = Group::new(config.id().clone(), &spec.vgname, host);
-        let tools = Arc::new(Tools { group, spec });
+        let turns = match spec.shared {
+            Some(true) => turns,
+            _ => Arc::new(Alone),
+        };
+        let tools = Arc::new(Tools {
+            group,
+            spec,
+            turns,
+            zeroing: Mutex::default(),
+        });
         Self { config, tools }
     }
 
@@ -85,14 +99,6 @@ impl Lvm {
             owner: said.owner,
         })
     }
-
-    async fn change<T, F>(&self, work: impl FnOnce(Arc<Tools>) -> F) -> Result<T, StorageError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, StorageError>> + Send + 'static,
-    {
-        self.tools.group.in_turn(work(self.tools.clone())).await
-    }
 }
 
 /// The tag of a guest's volumes. Source: Proxmox VE's tags.
@@ -114,124 +120,8 @@ impl Tools {
         Ok(volumes.find(|volume| volume.name == name && volume.is_thick()))
     }
 
-    async fn get(&self, name: &str) -> Result<Volume, StorageError> {
-        let found = self.find(name).await?;
-        found.ok_or_else(|| self.group.no_volume(name))
-    }
-
-    /// Refuses to make a volume where there is one of that name, of whatever kind.
-    async fn check_new(&self, name: &str) -> Result<(), StorageError> {
-        let volumes = self.group.layout().await?;
-        match volumes.iter().any(|volume| volume.name == name) {
-            true => Err(self.group.exists(name)),
-            false => Ok(()),
-        }
-    }
-
-    /// Makes a volume that was not there, and leaves it inactive. A failure leaves nothing.
-    async fn create(&self, name: &str, owner: VmId, size: u64) -> Result<(), StorageError> {
-        let (size, tag) = (format!("{size}b"), tag(owner));
-        // The host's automatic activation skips it; `attach` activates it. No signature of an
-        // earlier volume must be found in it.
-        let how = ["--yes", "--setautoactivation", "n", "--wipesignatures", "y"];
-        let what = ["--addtag", &tag, "--size", &size, "--name", name];
-        let args = [&how[..], &what, &[self.group.name.as_str()]].concat();
-        let made = match self.group.run(name, "lvcreate", &args).await {
-            // Wiping needed it to be active.
-            Ok(_) => {
-                let off = ["--activate", "n", &self.group.full(name)];
-                self.group.run(name, "lvchange", &off).await.map(drop)
-            }
-            Err(error) => Err(error),
-        };
-        if made.is_err() && !matches!(made, Err(StorageError::Exists { .. })) {
-            let _ = self.remove(name).await;
-        }
-        made
-    }
-
-    async fn remove(&self, name: &str) -> Result<bool, StorageError> {
-        self.group.remove(name, THICK).await
-    }
-
-    async fn free(&self, name: &str) -> Result<bool, StorageError> {
-        if self.spec.saferemove != Some(true) {
-            return self.remove(name).await;
-        }
-        let volumes = self.group.layout().await?;
-        let is_there = |name: &str| {
-            let mut volumes = volumes.iter();
-            volumes.any(|volume| volume.name == name && volume.is_thick())
-        };
-        let (doomed, was_there) = (freed(name), is_there(name));
-        let is_left = is_there(&doomed);
-        // What an earlier attempt has not finished goes first: its name is needed.
-        if is_left {
-            self.wipe(&doomed).await?;
-        }
-        if was_there {
-            let args = [self.group.name.as_str(), name, &doomed];
-            self.group.run(name, "lvrename", &args).await?;
-            self.wipe(&doomed).await?;
-        }
-        Ok(is_left || was_there)
-    }
-
-    /// Overwrites a volume with zeros and removes it.
-    async fn wipe(&self, name: &str) -> Result<(), StorageError> {
-        self.zero(name).await?;
-        self.remove(name).await.map(drop)
-    }
-
-    /// Activates a volume and overwrites it with zeros.
-    async fn zero(&self, name: &str) -> Result<(), StorageError> {
-        let full = self.group.full(name);
-        let activate = ["--activate", "y", full.as_str()];
-        self.group.run(name, "lvchange", &activate).await?;
-        let step = self.spec.saferemove_stepsize.unwrap_or(STEP_MIB) << 20;
-        let device = self.group.path(name).display().to_string();
-        let command = Command::new("blkdiscard")
-            .args(["--force", "--zeroout", "--step", &step.to_string(), &device])
-            .timeout(Some(ZERO));
-        let zeroed = self.group.host.run(command).await;
-        let zeroed = zeroed.and_then(|output| output.checked("blkdiscard"));
-        let failed = |error| StorageError::of(&self.group.storage, error);
-        zeroed.map(drop).map_err(failed)
-    }
-
-    /// Gives a volume another name, and the tag of its new owner.
-    async fn rename(&self, from: &str, to: &str, owner: VmId) -> Result<(), StorageError> {
-        let volumes = self.group.layout().await?;
-        let find = |name: &str| volumes.iter().find(|volume| volume.name == name);
-        let source = find(from).filter(|volume| volume.is_thick());
-        let target = find(to);
-        let volume = match (source, target) {
-            (Some(_), Some(_)) if from != to => return Err(self.group.exists(to)),
-            (Some(volume), None) => {
-                let args = [self.group.name.as_str(), from, to];
-                self.group.run(from, "lvrename", &args).await?;
-                volume
-            }
-            (_, Some(volume)) if volume.is_thick() => volume,
-            _ => return Err(self.group.no_volume(to)),
-        };
-        let earlier = parse_name(from).and_then(|said| said.owner).map(tag);
-        let (tag, full) = (tag(owner), self.group.full(to));
-        let mut args: Vec<&str> = Vec::new();
-        if let Some(earlier) = earlier
-            .as_ref()
-            .filter(|it| **it != tag && volume.is_tagged(it))
-        {
-            args.extend(["--deltag", earlier]);
-        }
-        if !volume.is_tagged(&tag) {
-            args.extend(["--addtag", &tag]);
-        }
-        if args.is_empty() {
-            return Ok(());
-        }
-        args.push(&full);
-        self.group.run(to, "lvchange", &args).await.map(drop)
+    async fn has(&self, name: &str) -> Result<bool, StorageError> {
+        Ok(self.find(name).await?.is_some())
     }
 }
 
@@ -305,11 +195,9 @@ impl Storage for Lvm {
         let owner = self.owner(name)?;
         check_raw(format)?;
         let name = name.to_owned();
-        let allocate = |tools: Arc<Tools>| async move {
-            tools.check_new(&name).await?;
-            tools.create(&name, owner, size).await
-        };
-        self.change(allocate).await
+        self.tools
+            .change(move |changing| async move { changing.create(&name, owner, size).await })
+            .await
     }
 
     fn new_images_are_zero(&self) -> bool {
@@ -318,40 +206,35 @@ impl Storage for Lvm {
 
     async fn zero(&self, name: &str) -> Result<(), StorageError> {
         self.parse(name)?;
-        let name = name.to_owned();
-        let zero = |tools: Arc<Tools>| async move {
-            tools.zero(&name).await?;
-            tools.group.deactivate(&name, THICK).await
-        };
-        self.change(zero).await
+        self.tools.zero(name, &Alone).await?;
+        self.tools.group.deactivate(name, THICK).await
     }
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         self.parse(name)?;
+        if self.tools.spec.saferemove == Some(true) {
+            return self.tools.free_safely(name).await;
+        }
         let name = name.to_owned();
-        self.change(|tools| async move { tools.free(&name).await })
+        self.tools
+            .change(move |changing| async move { changing.remove(&name).await })
             .await
     }
 
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
         self.parse(name)?;
         let name = name.to_owned();
-        let resize = |tools: Arc<Tools>| async move {
-            if tools.get(&name).await?.size() >= size {
-                return Ok(());
-            }
-            let (size, full) = (format!("{size}b"), tools.group.full(&name));
-            let args = ["--size", size.as_str(), &full];
-            tools.group.run(&name, "lvextend", &args).await.map(drop)
-        };
-        self.change(resize).await
+        self.tools
+            .change(move |changing| async move { changing.grow(&name, size).await })
+            .await
     }
 
     async fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         self.parse(from)?;
         let owner = self.owner(to)?;
         let (from, to) = (from.to_owned(), to.to_owned());
-        self.change(|tools| async move { tools.rename(&from, &to, owner).await })
+        self.tools
+            .change(move |changing| async move { changing.rename(&from, &to, owner).await })
             .await
     }
 
@@ -362,28 +245,29 @@ impl Storage for Lvm {
         by: &Attacher,
     ) -> Result<BlockSpec, StorageError> {
         self.parse(name)?;
-        let (name, by) = (name.to_owned(), by.clone());
-        let attach = |tools: Arc<Tools>| async move {
+        let (name, by, tools) = (name.to_owned(), by.clone(), self.tools.clone());
+        // The group stays as it is, so no other node need wait.
+        let attach = async move {
             let how = ["--activate", "y"];
             let named = (name.as_str(), THICK);
             tools.group.attach(named, Volume::is_thick, &how, &by).await
         };
         Ok(BlockSpec {
             read_only: mode.is_read_only(),
-            ..BlockSpec::new(self.change(attach).await?, BlockFormat::Raw)
+            ..BlockSpec::new(self.tools.group.in_turn(attach).await?, BlockFormat::Raw)
         })
     }
 
     async fn detach(&self, name: &str, by: &Attacher) -> Result<(), StorageError> {
         self.parse(name)?;
-        let (name, by) = (name.to_owned(), by.clone());
-        let detach = |tools: Arc<Tools>| async move {
+        let (name, by, tools) = (name.to_owned(), by.clone(), self.tools.clone());
+        let detach = async move {
             match tools.group.let_go(&name, &by) {
                 true => tools.group.deactivate(&name, THICK).await,
                 false => Ok(()),
             }
         };
-        self.change(detach).await
+        self.tools.group.in_turn(detach).await
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, StorageError> {

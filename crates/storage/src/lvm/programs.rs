@@ -77,7 +77,19 @@ impl LvmPrograms {
         args: &[&str],
         timeout: Duration,
     ) -> Result<Vec<u8>, SysError> {
+        self.run_until(program, args, timeout, None).await
+    }
+
+    /// The same for a program that must not go on after a time, whatever becomes of us.
+    pub(super) async fn run_until(
+        &self,
+        program: &str,
+        args: &[&str],
+        timeout: Duration,
+        deadline: Option<Duration>,
+    ) -> Result<Vec<u8>, SysError> {
         let command = self.command(program, args, timeout).await?;
+        let command = command.deadline(deadline);
         let output = self.host.run(command).await?;
         let whole = String::from_utf8_lossy(&output.stderr).into_owned();
         output.checked(program).map_err(|error| match error {

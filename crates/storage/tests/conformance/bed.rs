@@ -206,9 +206,13 @@ impl Bed {
         }
     }
 
+    fn open_with(&self, config: StorageConfig, secret: Option<String>) -> Arc<dyn Storage> {
+        storage::open(config, secret, self.host.clone(), Arc::new(storage::Alone))
+    }
+
     /// A driver that knows nothing of earlier ones, as a new agent has it.
     pub(crate) fn open(&self) -> Arc<dyn Storage> {
-        storage::open(self.config.clone(), self.secret.clone(), self.host.clone())
+        self.open_with(self.config.clone(), self.secret.clone())
     }
 
     /// Over what a case has made.
@@ -218,7 +222,7 @@ impl Bed {
 
     /// A driver of another storage.
     pub(crate) fn open_config(&self, config: StorageConfig) -> Arc<dyn Storage> {
-        storage::open(config, self.secret.clone(), self.host.clone())
+        self.open_with(config, self.secret.clone())
     }
 
     pub(crate) fn secret(&self) -> Option<String> {
@@ -231,7 +235,7 @@ impl Bed {
         if let StorageSpec::Rbd(spec) = &mut config.spec {
             spec.namespace = Some(namespace.to_owned());
         }
-        storage::open(config, secret, self.host.clone())
+        self.open_with(config, secret)
     }
 
     /// A driver of an active storage.

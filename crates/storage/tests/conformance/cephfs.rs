@@ -80,7 +80,7 @@ impl Scene {
         let contents = StorageType::CephFs.contents().to_vec();
         let id = StorageId::new(format!("fs-{}", std::process::id())).unwrap();
         let config = StorageConfig::new(id, StorageSpec::CephFs(spec), contents);
-        storage::open(config, keyring, self.host.clone())
+        storage::open(config, keyring, self.host.clone(), Arc::new(storage::Alone))
     }
 
     fn scope() -> ScopeName {

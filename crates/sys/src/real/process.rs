@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio as StdStdio;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rustix::io::fcntl_dupfd_cloexec;
@@ -57,10 +58,13 @@ impl Processes for RealHost {
                 tell(&listener, stdout).await;
             }
         };
+        let begun = Instant::now();
+        let group = command.deadline.and_then(|_| child.id()).map(Group);
         let ended = async { tokio::join!(feed, tell, child.wait_with_output()).2 };
+        let output = end_with(group, ended);
         let output = match command.timeout {
-            None => ended.await,
-            Some(after) => match tokio::time::timeout(after, ended).await {
+            None => output.await,
+            Some(after) => match tokio::time::timeout(after, output).await {
                 Ok(output) => output,
                 Err(_) => {
                     let program = command.program;
@@ -69,6 +73,13 @@ impl Processes for RealHost {
             },
         };
         let output = output.map_err(|error| not_started(&command, error))?;
+        if let Some(after) = command.deadline
+            && begun.elapsed() >= after
+            && !output.status.success()
+        {
+            let program = command.program;
+            return Err(SysError::ProgramTimeout { program, after });
+        }
         Ok(Output {
             code: output.status.code(),
             stdout: output.stdout,
@@ -196,6 +207,40 @@ impl Confined {
     }
 }
 
+/// A program below `timeout`, which kills it whether we are there or not. The two are a process
+/// group.
+fn with_deadline(program: &str, deadline: Duration) -> tokio::process::Command {
+    let mut child = tokio::process::Command::new("timeout");
+    let after = format!("{:.3}", deadline.as_secs_f64());
+    child
+        .args(["--signal=KILL", &after, program])
+        .process_group(0);
+    child
+}
+
+/// The process group of a child that has not been waited for.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let group = i32::try_from(self.0)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Waits for a child; if the caller stops waiting, its group is killed before the child is forgotten.
+async fn end_with<T>(group: Option<Group>, ended: impl Future<Output = T>) -> T {
+    let mut ended = std::pin::pin!(ended);
+    let group = group;
+    let output = ended.as_mut().await;
+    std::mem::forget(group);
+    output
+}
+
 impl RealHost {
     /// Prepares what the child enters. Mounting may take as long as a journal takes to be read.
     async fn confine(&self, command: &Command) -> Result<Confined, SysError> {
@@ -225,7 +270,10 @@ impl RealHost {
         command: &Command,
         confined: Confined,
     ) -> Result<tokio::process::Command, SysError> {
-        let mut child = tokio::process::Command::new(&command.program);
+        let mut child = match command.deadline {
+            None => tokio::process::Command::new(&command.program),
+            Some(deadline) => with_deadline(&command.program, deadline),
+        };
         child.args(&command.args).env_clear().current_dir("/");
         child.env(
             "PATH",

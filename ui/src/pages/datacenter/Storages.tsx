@@ -1,11 +1,18 @@
 import { Link } from '@tanstack/react-router';
+import type { StorageRow } from '../../api/resources';
 import { useInventory } from '../../api/stream';
+import { moment } from '../../format';
 import { Fill } from '../../parts/Fill';
 import { Icon } from '../../parts/Icon';
 import { storageAddress } from '../../shell/treeRows';
 import { t } from '../../texts';
 
 const columns = t.dc.columns;
+
+function stateOf(storage: StorageRow): string {
+  const since = storage['unreachable-since'];
+  return since ? t.storage.unreachable(moment(since)) : storage.status;
+}
 
 /** Storages of all nodes, or of one; a shared one is listed once. */
 export function StorageTable({ node, isBrief }: { node?: string; isBrief?: boolean }) {
@@ -46,7 +53,7 @@ export function StorageTable({ node, isBrief }: { node?: string; isBrief?: boole
                   {one.maxdisk ? (
                     <Fill used={one.disk ?? 0} size={one.maxdisk} label={columns.used} />
                   ) : (
-                    <span className="tone t-unknown">{one.status}</span>
+                    <span className="tone t-unknown">{stateOf(one)}</span>
                   )}
                 </td>
                 {!isBrief && (

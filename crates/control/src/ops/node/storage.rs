@@ -41,6 +41,11 @@ pub(super) async fn observed(
         false => None,
     };
     put("active", u8::from(status.is_some()).into());
+    if is_enabled && status.is_none() {
+        let since = context.node.status.unreachable_since(config.id());
+        let since = since.unwrap_or_else(|| context.node.clock.wall());
+        put("unreachable-since", since.into());
+    }
     let status = status.unwrap_or_default();
     put("total", status.total.into());
     put("used", status.used.into());

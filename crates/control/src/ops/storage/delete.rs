@@ -1,7 +1,7 @@
 //! `DELETE /storage/{storage}`
 
 use model::{Error, StorageId};
-use node::{storage_key, storage_secret_key};
+use node::{StorageEntry, storage_key, storage_secret_key};
 use proto::wire::Answer;
 use store::{Commit, Precondition, Read, Revision, StoreError};
 
@@ -24,6 +24,7 @@ async fn remove(context: &Context, id: &StorageId) -> Result<Revision, Error> {
     loop {
         let (entry, _) = context.store.get(&key, Read::Linear).await?;
         let entry = entry.ok_or_else(|| missing(id))?;
+        check_no_base(context, id).await?;
         let commit = Commit::new()
             .when(Precondition::ModifiedAt(key.clone(), entry.modified))
             .delete(key.clone())
@@ -32,5 +33,21 @@ async fn remove(context: &Context, id: &StorageId) -> Result<Revision, Error> {
             Err(StoreError::Conflict { .. }) => {}
             result => return Ok(result?),
         }
+    }
+}
+
+/// Refuses to remove what a volume group lies on.
+async fn check_no_base(context: &Context, id: &StorageId) -> Result<(), Error> {
+    let storages = context.node.records.storages().await?;
+    let is_base = |entry: &StorageEntry| {
+        let base = entry.config.spec.base();
+        base.is_some_and(|base| base.storage() == id)
+    };
+    match storages.iter().find(|entry| is_base(entry)) {
+        None => Ok(()),
+        Some(entry) => Err(Error::conflict(format!(
+            "can't remove storage - it is the base of storage '{}'",
+            entry.config.id()
+        ))),
     }
 }

@@ -42,9 +42,9 @@ async fn activate(
     secret: Option<String>,
 ) -> Result<(), Error> {
     if config.is_enabled_on(&context.node.name) {
-        storage::open(config.clone(), secret, context.node.host.clone())
-            .activate()
-            .await?;
+        node::make_group(&context.node, config).await?;
+        let driver = context.node.drivers.open(config.clone(), secret);
+        driver.activate().await?;
     }
     Ok(())
 }

@@ -8,7 +8,9 @@ use model::schema::format::split_list;
 use model::{Error, IdError, NodeName, StorageId};
 use node::text_digest;
 use serde_json::{Map, Value, json};
-use storage::{ContentType, FolderNames, Property, StorageConfig, StorageSpec, StorageType};
+use storage::{
+    ContentType, FolderNames, Property, StorageConfig, StorageSpec, StorageType, WipeRate,
+};
 
 /// Parameters that are no properties of a storage.
 const NO_PROPERTIES: [&str; 4] = ["storage", "type", "delete", "digest"];
@@ -17,7 +19,7 @@ const NO_PROPERTIES: [&str; 4] = ["storage", "type", "delete", "digest"];
 const OF_ALL: [&str; 4] = ["bwlimit", "content", "disable", "nodes"];
 
 /// Properties with an underscore in their name; all others have hyphens.
-const UNDERSCORED: [&str; 2] = ["is_mountpoint", "tagged_only"];
+const UNDERSCORED: [&str; 3] = ["is_mountpoint", "saferemove_throughput", "tagged_only"];
 
 fn field_of(property: &str) -> String {
     property.replace('-', "_")
@@ -174,6 +176,7 @@ fn check(kind: StorageType, name: &str, value: &Value) -> Result<(), Error> {
             Err("a comma would begin another mount option".to_owned())
         }
         "pool" => dataset(text),
+        "saferemove_throughput" => WipeRate::try_from(text.to_owned()).map(drop),
         _ => Ok(()),
     };
     checked.map_err(|reason| Error::invalid(name, reason))

@@ -146,6 +146,7 @@ fn update(complete: bool, guests: Vec<GuestUsage>) -> StatusUpdate {
         ..NodeUsage::default()
     };
     let storage = StorageUsage {
+        unreachable_since: None,
         troubles: Vec::new(),
         storage: "local".parse().unwrap(),
         active: true,
@@ -241,6 +242,13 @@ async fn nodes_and_storages_have_rows_of_their_own() {
         "type": "storage", "plugintype": "dir", "content": "iso,images", "shared": 0,
         "status": "available", "disk": 1, "maxdisk": 2}]);
     assert_eq!(storages, row);
+    let mut gone = update(true, vec![]);
+    let storage = &mut gone.storages.as_mut().unwrap()[0];
+    (storage.active, storage.unreachable_since) = (false, Some(1000));
+    fixture.status(gone);
+    let storages = fixture.root("cluster_resources", json!({"type": "storage"}));
+    assert_eq!(storages[0]["status"], "unknown");
+    assert_eq!(storages[0]["unreachable-since"], 1000);
     let nodes = fixture.root("node_list", json!({}));
     let row = json!([{"id": "node/pve1", "node": "pve1", "type": "node", "status": "online",
         "level": "", "cpu": 0.25, "maxcpu": 2, "mem": 0, "maxmem": 0, "disk": 0, "maxdisk": 0,

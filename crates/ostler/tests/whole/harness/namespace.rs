@@ -11,6 +11,10 @@ const INSIDE: &str = "OSTLER_TEST_NAMESPACE";
 const FRESH_SYS: &str = "keep=$(mktemp -d) && mount --rbind /sys/fs/cgroup $keep && \
      mount -t sysfs s /sys && mount --rbind $keep /sys/fs/cgroup";
 
+/// New links get no address by themselves, which a browser would take for another network.
+const NO_IPV6: &str = "set=/proc/sys/net/ipv6/conf/default/disable_ipv6 && \
+     if [ -e $set ]; then echo 1 >$set; fi";
+
 /// Runs `work` in a fresh network namespace with the bridges `vmbr0` and `vmbr1`.
 ///
 /// `work` is an async block of the test function itself, whose name is derived from it.
@@ -26,7 +30,7 @@ pub fn inside<F: Future<Output = ()>>(links: &str, work: F) {
     if std::env::var_os(INSIDE).is_some() || !rustix::process::getuid().is_root() {
         return tokio::runtime::Runtime::new().unwrap().block_on(work);
     }
-    let script = format!("ip link set lo up && {links} && {FRESH_SYS} && exec \"$@\"");
+    let script = format!("ip link set lo up && {NO_IPV6} && {links} && {FRESH_SYS} && exec \"$@\"");
     let inside = Command::new("unshare")
         .args(["--net", "--mount", "sh", "-c", &script, "sh"])
         .arg(std::env::current_exe().unwrap())

@@ -135,8 +135,8 @@ impl Storages {
             Verdict::Present => ("present", None),
             Verdict::Leave(reason) => ("leave", Some(reason)),
             Verdict::Adopt(config, secret) => {
-                let host = op.context.node.host.clone();
-                let driver = storage::open((*config).clone(), secret.clone(), host);
+                let drivers = &op.context.node.drivers;
+                let driver = drivers.open((*config).clone(), secret.clone());
                 let id = config.id().clone();
                 self.find(&id, driver).await;
                 match self.not_here(op, &config, &mut warnings).await? {

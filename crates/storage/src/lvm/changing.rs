@@ -1,0 +1,164 @@
+//! Changes of a group. What changes the group's metadata is here, and only here: it needs a turn, which
+//! for a group that several nodes see is the cluster's.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use model::VmId;
+
+use super::{THICK, Tools, Volume, freed, parse_name, tag};
+use crate::{StorageError, Turn};
+
+/// A group while nothing else changes it.
+pub(super) struct Changing {
+    tools: Arc<Tools>,
+    turn: Box<dyn Turn>,
+}
+
+impl Deref for Changing {
+    type Target = Tools;
+
+    fn deref(&self) -> &Tools {
+        &self.tools
+    }
+}
+
+impl Tools {
+    /// Runs a change to its end, in a turn of its own.
+    pub(super) async fn change<T, F>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Changing>) -> F + Send + 'static,
+    ) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StorageError>> + Send + 'static,
+    {
+        let tools = self.clone();
+        let changing = async move {
+            let turn = tools
+                .turns
+                .take(&format!("lvm/{}", tools.group.name))
+                .await?;
+            let changing = Arc::new(Changing { tools, turn });
+            let done = work(changing.clone()).await;
+            // `work` has ended, and its handle with it.
+            if let Some(changing) = Arc::into_inner(changing) {
+                changing.turn.end().await;
+            }
+            done
+        };
+        self.group.in_turn(changing).await
+    }
+}
+
+impl Changing {
+    async fn run(
+        &self,
+        volume: &str,
+        program: &str,
+        args: &[&str],
+    ) -> Result<String, StorageError> {
+        let deadline = self.turn.keep().await?;
+        self.group.run_until(deadline, volume, program, args).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Volume, StorageError> {
+        let found = self.find(name).await?;
+        found.ok_or_else(|| self.group.no_volume(name))
+    }
+
+    /// Makes a volume, and leaves it inactive. `Exists` where there is one of that name, of whatever
+    /// kind. A failure leaves nothing.
+    pub(super) async fn create(
+        &self,
+        name: &str,
+        owner: VmId,
+        size: u64,
+    ) -> Result<(), StorageError> {
+        let volumes = self.group.layout().await?;
+        if volumes.iter().any(|volume| volume.name == name) {
+            return Err(self.group.exists(name));
+        }
+        let (size, tag) = (format!("{size}b"), tag(owner));
+        // The host's automatic activation skips it; `attach` activates it. No signature of an
+        // earlier volume must be found in it.
+        let how = ["--yes", "--setautoactivation", "n", "--wipesignatures", "y"];
+        let what = ["--addtag", &tag, "--size", &size, "--name", name];
+        let args = [&how[..], &what, &[self.group.name.as_str()]].concat();
+        let made = match self.run(name, "lvcreate", &args).await {
+            // Wiping needed it to be active.
+            Ok(_) => {
+                let off = ["--activate", "n", &self.group.full(name)];
+                self.group.run(name, "lvchange", &off).await.map(drop)
+            }
+            Err(error) => Err(error),
+        };
+        if made.is_err() && !matches!(made, Err(StorageError::Exists { .. })) {
+            let _ = self.remove(name).await;
+        }
+        made
+    }
+
+    pub(super) async fn remove(&self, name: &str) -> Result<bool, StorageError> {
+        let deadline = self.turn.keep().await?;
+        self.group.remove_until(deadline, name, THICK).await
+    }
+
+    pub(super) async fn grow(&self, name: &str, size: u64) -> Result<(), StorageError> {
+        if self.get(name).await?.size() >= size {
+            return Ok(());
+        }
+        let (size, full) = (format!("{size}b"), self.group.full(name));
+        let args = ["--size", size.as_str(), &full];
+        self.run(name, "lvextend", &args).await.map(drop)
+    }
+
+    /// Takes the name from a volume that is freed. False where there was none.
+    pub(super) async fn give_up(&self, name: &str) -> Result<bool, StorageError> {
+        if !self.has(name).await? {
+            return Ok(false);
+        }
+        let args = [self.group.name.as_str(), name, &freed(name)];
+        self.run(name, "lvrename", &args).await.map(|_| true)
+    }
+
+    /// Gives a volume another name, and the tag of its new owner.
+    pub(super) async fn rename(
+        &self,
+        from: &str,
+        to: &str,
+        owner: VmId,
+    ) -> Result<(), StorageError> {
+        let volumes = self.group.layout().await?;
+        let find = |name: &str| volumes.iter().find(|volume| volume.name == name);
+        let source = find(from).filter(|volume| volume.is_thick());
+        let target = find(to);
+        let volume = match (source, target) {
+            (Some(_), Some(_)) if from != to => return Err(self.group.exists(to)),
+            (Some(volume), None) => {
+                let args = [self.group.name.as_str(), from, to];
+                self.run(from, "lvrename", &args).await?;
+                volume
+            }
+            (_, Some(volume)) if volume.is_thick() => volume,
+            _ => return Err(self.group.no_volume(to)),
+        };
+        let earlier = parse_name(from).and_then(|said| said.owner).map(tag);
+        let (tag, full) = (tag(owner), self.group.full(to));
+        let mut args: Vec<&str> = Vec::new();
+        if let Some(earlier) = earlier
+            .as_ref()
+            .filter(|it| **it != tag && volume.is_tagged(it))
+        {
+            args.extend(["--deltag", earlier]);
+        }
+        if !volume.is_tagged(&tag) {
+            args.extend(["--addtag", &tag]);
+        }
+        if args.is_empty() {
+            return Ok(());
+        }
+        args.push(&full);
+        self.run(to, "lvchange", &args).await.map(drop)
+    }
+}
